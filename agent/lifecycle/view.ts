@@ -1,0 +1,70 @@
+/** What is known of the world outside, as plain values. Balancers and sources make them; the lifecycle reads them. */
+
+/** A server's administrative state at HAProxy, whoever set it. */
+export type Admin = 'ready' | 'drain' | 'maint';
+
+/**
+ * Where the administrative state comes from, told by HAProxy's bits (haproxy-facts B): `forced` by a command or an
+ * agent-check word, `config` (`disabled`, resolution), `inherited` from a tracked server; `none` when it is ready.
+ */
+export type Origin = 'none' | 'forced' | 'config' | 'inherited';
+
+export type Operational = 'up' | 'down' | 'stopping' | 'starting';
+
+/** Counters of one server since its worker started; deltas of them make the receipt. */
+export interface Counters {
+  readonly connectionErrors: number;
+  readonly responseErrors: number;
+  readonly redispatches: number;
+  readonly http5xx: number;
+}
+
+/** One server as one balancer shows it. */
+export interface ServerView {
+  /** `backend/server` */
+  readonly name: string;
+  readonly admin: Admin;
+  readonly origin: Origin;
+  readonly operational: Operational;
+  /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
+  readonly connections: number | null;
+  readonly queued: number | null;
+  /** Requests and connections ever given to this server (stot); a change means somebody came. */
+  readonly total: number | null;
+  /** Runtime weight, where the balancer tells it. */
+  readonly weight: number | null;
+  readonly counters: Counters | null;
+}
+
+/** The balancer's process that answered. Another pid means a reload or a restart: runtime state may be forgotten. */
+export interface Worker {
+  readonly pid: number;
+}
+
+/** One look at one balancer: all of the node's servers there, in the order of the configuration. */
+export interface Look {
+  readonly worker: Worker | null;
+  readonly servers: readonly ServerView[];
+}
+
+/** What is asked only once, before an operation begins, because it costs more than a poll. */
+export interface ServerSurvey {
+  readonly name: string;
+  /** Other servers of the same role that could take new users right now; null = unknown. */
+  readonly usableOthers: number | null;
+  /** True when new users reach this server now: taking it out costs capacity. */
+  readonly usable: boolean;
+  /** Why users are bound to it (`cookie`, `hash balance`, `stick table`), `unknown` when it cannot be told, or null. */
+  readonly sticky: string | null;
+}
+
+export interface Survey extends Look {
+  readonly facts: readonly ServerSurvey[];
+}
+
+/** The application process as it was proven before the drain: a pid alone may be anybody's (I13). */
+export interface Proof {
+  readonly pid: number;
+  /** Start time in clock ticks since boot, field 22 of /proc/PID/stat. */
+  readonly startTime: string;
+}

@@ -1,0 +1,11 @@
+/** What one probe of the application says. `signed-out`: it lives, and says that it wants out. */
+export type ProbeAnswer =
+  | { readonly kind: 'healthy' }
+  | { readonly kind: 'signed-out' }
+  | { readonly kind: 'unhealthy'; readonly reason: string };
+
+/** One way to ask the application how it is. */
+export interface Probe {
+  /** Never throws for a bad answer: that is `unhealthy` with its reason. Bounded by its own timeout. */
+  ask(signal: AbortSignal): Promise<ProbeAnswer>;
+}

@@ -1,0 +1,47 @@
+import type { Proof } from '../lifecycle/view.ts';
+
+/** How the application ended. */
+export interface StopOutcome {
+  /** `TERM`, `KILL`, `command`, `gone` (it was not there any more): for the log and the result. */
+  readonly how: string;
+  /** What the operator ought to know (it had to be killed; nothing proves that it is gone). */
+  readonly warnings: readonly string[];
+}
+
+/** One way to stop the application. */
+export interface Stopper {
+  /**
+   * Proves, before anything is changed, that the stop can run: the process is there and is ours to signal, the
+   * program exists and is executable.
+   * @returns the proven process, or null where the driver has none (a command)
+   * @throws LastcallError `app-stop`
+   */
+  check(signal: AbortSignal): Promise<Proof | null>;
+
+  /**
+   * Stops the application and sees that it is gone. A process that is gone already is a success.
+   * @param proof what `check` answered for this operation; another process under the same pid is never touched (I13)
+   * @throws LastcallError `app-stop` when it is still there
+   */
+  stop(proof: Proof | null, signal: AbortSignal): Promise<StopOutcome>;
+
+  /**
+   * Is the proven process gone? `unknown` where nothing can prove it (no proof, a hidden /proc).
+   * Gone is ESRCH, a zombie, or the pid now belonging to a process with another start time.
+   */
+  gone(proof: Proof | null): 'gone' | 'alive' | 'unknown';
+
+  /** May a stop whose outcome is not known be sent once more after a crash (I6)? A signal may, a command may not. */
+  readonly repeatable: boolean;
+}
+
+/** One way to start the application. */
+export interface Starter {
+  /** @throws LastcallError `app-health` when the start cannot run (program missing, not executable) */
+  check(signal: AbortSignal): Promise<void>;
+  /**
+   * Starts the application; returns when the start command has succeeded or the child is running (not yet healthy).
+   * @throws LastcallError `app-health`
+   */
+  start(signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,124 @@
+/**
+ * The configuration as the rest of the program sees it: checked, complete, frozen. Durations are milliseconds.
+ * The YAML keys are the contract's; a key that no feature uses yet is refused as unknown.
+ */
+export interface Config {
+  readonly node: string;
+  readonly app: AppConfig;
+  readonly balancers: readonly BalancerConfig[];
+  readonly sticky: boolean | 'auto';
+  readonly sessions: readonly SourceConfig[];
+  readonly drain: DrainConfig;
+  readonly schedule: readonly ScheduleConfig[];
+  readonly listen: {
+    readonly agentCheck: AgentCheckListenConfig | null;
+    readonly control: ControlConfig;
+  };
+  /** Path of the state file. */
+  readonly state: string;
+  /** null: true under `run -- COMMAND`, else false. */
+  readonly adopt: boolean | null;
+  readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'json' | 'text' };
+}
+
+export interface AppConfig {
+  readonly probe: ProbeConfig | null;
+  readonly onSignOut: 'drain' | 'stop' | 'ignore';
+  readonly start: CommandConfig | null;
+  readonly stop: StopConfig | null;
+}
+
+export interface CommandConfig {
+  /** Program and arguments; no shell ever sees them. */
+  readonly command: readonly string[];
+  readonly timeoutMs: number;
+}
+
+export interface ProbeConfig {
+  readonly how: HttpProbeConfig | TcpProbeConfig | CommandProbeConfig;
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+  readonly rise: number;
+  readonly fall: number;
+}
+export interface HttpProbeConfig {
+  readonly kind: 'http';
+  readonly url: string;
+  readonly healthy: readonly number[];
+  readonly signOut: { readonly status: readonly number[]; readonly body: string | null };
+}
+export interface TcpProbeConfig {
+  readonly kind: 'tcp';
+  readonly host: string;
+  readonly port: number;
+}
+export interface CommandProbeConfig {
+  readonly kind: 'command';
+  readonly command: readonly string[];
+}
+
+export type StopConfig = SignalStopConfig | ({ readonly kind: 'command' } & CommandConfig);
+export interface SignalStopConfig {
+  readonly kind: 'signal';
+  readonly name: NodeJS.Signals;
+  /** Exactly one of pidFile and pid; a pid only from the command line. */
+  readonly pidFile: string | null;
+  readonly pid: number | null;
+  readonly killAfterMs: number;
+}
+
+export type BalancerConfig = HaproxyConfig | PollerConfig;
+export interface HaproxyConfig {
+  readonly kind: 'haproxy';
+  /** `unix:/path`, `/path` or `tcp://host:port`, as written; also the balancer's name in every message. */
+  readonly address: string;
+  readonly writer: 'runtime' | 'agent-check';
+  /** `backend/server`, validated. */
+  readonly servers: readonly string[];
+}
+/** A HAProxy that only polls our agent-check: no count, no read-back. */
+export interface PollerConfig {
+  readonly kind: 'agentCheck';
+  readonly from: readonly string[];
+  /** Its `agent-send`, where addresses are not enough. */
+  readonly id: string | null;
+}
+
+export interface HttpSourceConfig {
+  readonly kind: 'http';
+  readonly url: string;
+  /** JSON pointer (RFC 6901), or null for a plain number. */
+  readonly json: string | null;
+  readonly timeoutMs: number;
+}
+export type SourceConfig = HttpSourceConfig;
+
+export interface DrainConfig {
+  readonly timeoutMs: number;
+  readonly onTimeout: 'restore' | 'force' | 'hold';
+  readonly quietMs: number;
+  /** True when somebody wrote `quiet` down: it is then the answer to users whom nobody counts. */
+  readonly quietByHand: boolean;
+  readonly keep: number;
+  readonly expiresMs: number | null;
+}
+
+export interface ScheduleConfig {
+  readonly cron: string;
+  readonly timezone: string | null;
+  readonly do: 'restart' | 'drain' | 'ready';
+  readonly reason: string;
+}
+
+export interface AgentCheckListenConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Addresses or CIDR blocks that may ask; empty = anybody who reaches the port. */
+  readonly allow: readonly string[];
+}
+export interface ControlConfig {
+  readonly path: string;
+  /** File mode as a number, 0o600 by default. */
+  readonly mode: number;
+  readonly group: string | null;
+}

@@ -1,0 +1,115 @@
+import type { Admin, Operational } from './view.ts';
+
+export type OperationKind = 'drain' | 'stop' | 'ready' | 'restart';
+export type OnTimeout = 'restore' | 'force' | 'hold';
+
+/** What somebody asks for. Times are milliseconds; null or undefined = the configuration's value. */
+export interface Request {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly reason: string | null;
+  /** Who asks, as claimed: `cli alice@host`, `schedule`, `app`, `signal`. */
+  readonly by: string;
+  readonly timeoutMs: number | null;
+  readonly onTimeout: OnTimeout | null;
+  readonly expiresMs: number | null;
+  /** Skip the capacity guard and take over held servers; needs a reason. */
+  readonly force: boolean;
+  /** False (drain only): leave it in DRAIN at zero. */
+  readonly fence: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface ResultServer {
+  readonly name: string;
+  readonly admin: Admin | null;
+  readonly operational: Operational | null;
+  readonly connections: number | null;
+  readonly queued: number | null;
+}
+
+/** The receipt: counter deltas over the operation, all balancers together; null where they cannot be told. */
+export interface Receipt {
+  readonly connectionErrors: number | null;
+  readonly responseErrors: number | null;
+  readonly redispatches: number | null;
+  readonly http5xx: number | null;
+}
+
+/** The one JSON object of `--json` (contract). The lifecycle fills it; `code` is one of system/error.ts. */
+export interface Result {
+  readonly ok: boolean;
+  readonly code: string;
+  readonly operation: OperationKind;
+  readonly id: string;
+  readonly node: string;
+  readonly phase: Phase;
+  readonly seconds: number;
+  readonly reason: string | null;
+  readonly forced: number;
+  readonly balancers: readonly { readonly name: string; readonly servers: readonly ResultServer[] }[];
+  readonly sessions: { readonly start: number | null; readonly last: number | null };
+  readonly receipt: Receipt;
+  readonly warnings: readonly string[];
+  /** Why it is not ok, naming the target and the next step; absent when it is. */
+  readonly message?: string;
+  /** `--dry-run` only: what would happen, a line each. */
+  readonly plan?: readonly string[];
+}
+
+export type Phase =
+  | 'starting'
+  | 'recovering'
+  | 'serving'
+  | 'unhealthy'
+  | 'draining'
+  | 'settling'
+  | 'fencing'
+  | 'drained'
+  | 'stopping'
+  | 'stopped'
+  | 'warming'
+  | 'returning'
+  | 'failed';
+
+export type Owner = 'lastcall' | 'operator' | 'config' | 'none';
+
+/** `lastcall status --json` (contract). */
+export interface Status {
+  readonly node: string;
+  readonly phase: Phase;
+  /** ISO time of the last change of phase. */
+  readonly since: string;
+  readonly health: 'up' | 'down' | 'unknown';
+  readonly operation: StatusOperation | null;
+  readonly balancers: readonly StatusBalancer[];
+  readonly sessions: {
+    readonly total: number | null;
+    readonly sources: readonly {
+      readonly name: string;
+      readonly count: number | null;
+      readonly at: string | null;
+      readonly error: string | null;
+    }[];
+  };
+  readonly eta: { readonly seconds: number; readonly atMost: number | null } | null;
+  /** What an operator must know now: a full disk, a server that could not be restored. */
+  readonly alarms: readonly string[];
+}
+export interface StatusOperation {
+  readonly id: string;
+  readonly operation: OperationKind;
+  readonly by: string;
+  readonly reason: string | null;
+  readonly seconds: number;
+  readonly remaining: number;
+  readonly onTimeout: OnTimeout;
+}
+export interface StatusBalancer {
+  readonly name: string;
+  readonly reachable: boolean;
+  readonly error: string | null;
+  readonly pid: number | null;
+  readonly workers: number;
+  readonly servers: readonly (ResultServer & { readonly owner: Owner })[];
+}

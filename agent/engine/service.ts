@@ -1,0 +1,29 @@
+import type { Request, Result, Status } from '../lifecycle/operation.ts';
+
+/** The answer to a request: accepted (its intent is on disk, I8), or refused with nothing changed. */
+export type Submitted =
+  | { readonly accepted: true; readonly id: string; readonly joined: boolean }
+  | { readonly accepted: false; readonly result: Result };
+
+/**
+ * What control and the CLI may do with a running engine: submit requests and read snapshots. The sidecar serves it
+ * over its socket, direct mode uses it in the CLI's own process.
+ */
+export interface Service {
+  /** Resolves once the request is accepted, joined to a running operation, or refused. */
+  submit(request: Request): Promise<Submitted>;
+  /** The result of an ended operation, `running`, or undefined for an id never seen (or too long ago). */
+  result(id: string): Result | 'running' | undefined;
+  /**
+   * Gives the operation up and puts back what was found. `too-late`: the stop has been issued.
+   */
+  cancel(id: string, by: string): 'cancelling' | 'unknown' | 'too-late';
+  status(): Status;
+  /** Calls the listeners after each change worth showing; the answer takes them off. */
+  watch(listener: Listener): () => void;
+}
+
+export interface Listener {
+  status(status: Status): void;
+  result(result: Result): void;
+}

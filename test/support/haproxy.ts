@@ -1,0 +1,210 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, watch } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { makeTempDir } from './tempdir.ts';
+
+/** A real HAProxy in the foreground, in a directory of its own. */
+export interface Haproxy {
+  /** Its directory: the configuration (`haproxy.cfg`) and the sockets; removed by `stop`. */
+  readonly dir: string;
+  /** Stats socket of level admin. */
+  readonly socket: string;
+  /** Stats socket of level operator. */
+  readonly operatorSocket: string;
+  /** Master CLI; null without `master: true`. */
+  readonly masterSocket: string | null;
+  /** The process that was started: the master with `master: true`, else the only one. */
+  readonly pid: number;
+  /** What it wrote to stderr so far. */
+  log(): string;
+  /** One line to the admin socket, the whole answer. */
+  command(line: string): Promise<string>;
+  /** Pid of the worker that answers on the admin socket now. */
+  workerPid(): Promise<number>;
+  /** Replaces the configuration on disk (for the next `reload`). */
+  rewrite(config: string): Promise<void>;
+  /** SIGUSR2 to the master; resolves with the new worker's pid once that one answers on the admin socket. */
+  reload(): Promise<number>;
+  /** Sends a signal to the started process and to its workers. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Kills it whatever its state, waits for its end and removes its directory. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+export interface HaproxyOptions {
+  /** `-W -S`: a master with workers, so that it can be reloaded. */
+  readonly master?: boolean;
+  /** `stats maxconn`; HAProxy's own default is 10. */
+  readonly statsMaxconn?: number;
+}
+
+/**
+ * Starts `/usr/sbin/haproxy` (or the one on PATH) and waits until its stats socket answers `show info`.
+ * @param config everything but the stats sockets: `defaults`, `listen`...; further `global` sections are merged by
+ *   HAProxy. A function is given the instance's directory, for files it refers to.
+ * @throws Error with HAProxy's own words when it ends instead of answering
+ */
+export async function startHaproxy(
+  config: string | ((dir: string) => string | Promise<string>),
+  options: HaproxyOptions = {},
+): Promise<Haproxy> {
+  const temp = await makeTempDir();
+  const dir = temp.path;
+  const socket = join(dir, 'admin.sock');
+  const operatorSocket = join(dir, 'operator.sock');
+  const masterSocket = options.master === true ? join(dir, 'master.sock') : null;
+  const file = join(dir, 'haproxy.cfg');
+  const text = typeof config === 'string' ? config : await config(dir);
+  const write = (body: string): Promise<void> =>
+    writeFile(file, globals(socket, operatorSocket, options) + body);
+  await write(text);
+
+  const mode = masterSocket === null ? ['-db'] : ['-W', '-S', masterSocket];
+  const process_ = run([...mode, '-f', file]);
+  const appeared = socketAppears(dir, 'admin.sock');
+  const stop = async (): Promise<void> => {
+    appeared.cancel();
+    await signalAll(process_.child, 'SIGKILL');
+    await process_.ended;
+    await temp.remove();
+  };
+  try {
+    await Promise.race([appeared.done, process_.failed()]);
+    await Promise.race([ask(socket, 'show info'), process_.failed()]);
+    // The worker answers before the master has said so; `reload` reads what the master says next.
+    if (masterSocket !== null) await Promise.race([process_.logged(LOADED, 0), process_.failed()]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    dir,
+    socket,
+    operatorSocket,
+    masterSocket,
+    pid: process_.child.pid ?? 0,
+    log: () => process_.log(),
+    command: (line) => ask(socket, line),
+    workerPid: () => workerPid(socket),
+    rewrite: write,
+    reload: () => reload(process_, socket),
+    kill: (signal) => signalAll(process_.child, signal),
+    stop,
+  };
+}
+
+/** One line to a stats socket, read to the end; the tests' own client, independent of the one under test. */
+export async function ask(path: string, line: string): Promise<string> {
+  const socket = connect({ path });
+  socket.setEncoding('utf8');
+  socket.write(`${line}\n`);
+  let answer = '';
+  socket.on('data', (chunk: string) => (answer += chunk));
+  await once(socket, 'close');
+  return answer;
+}
+
+async function workerPid(path: string): Promise<number> {
+  const pid = /^Pid: (\d+)$/m.exec(await ask(path, 'show info'))?.[1];
+  if (pid === undefined) throw new Error(`no Pid in the answer of ${path}`);
+  return Number(pid);
+}
+
+function globals(socket: string, operatorSocket: string, options: HaproxyOptions): string {
+  const maxconn = options.statsMaxconn === undefined ? '' : `  stats maxconn ${options.statsMaxconn}\n`;
+  return (
+    `global\n  nbthread 2\n  stats socket ${socket} mode 600 level admin\n` +
+    `  stats socket ${operatorSocket} mode 600 level operator\n${maxconn}\n`
+  );
+}
+
+const LOADED = /New worker \((\d+)\) forked[^]*Loading success/;
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<void>;
+  log(): string;
+  /** Rejects when the process ends. */
+  failed(): Promise<never>;
+  /** Resolves once `pattern` is in what was logged after `from` characters. */
+  logged(pattern: RegExp, from: number): Promise<RegExpExecArray>;
+}
+
+function run(args: readonly string[]): Running {
+  // setpriv: HAProxy dies with the test that started it, even when that one is killed.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'haproxy', ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+  });
+  let log = '';
+  const watchers = new Set<() => void>();
+  child.stderr.setEncoding('utf8');
+  child.stderr.on('data', (chunk: string) => {
+    log += chunk;
+    for (const watcher of watchers) watcher();
+  });
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  return {
+    child,
+    ended,
+    log: () => log,
+    failed: async () => {
+      await ended;
+      throw new Error(`haproxy ended (${String(child.exitCode ?? child.signalCode)}): ${log}`);
+    },
+    logged: (pattern, from) =>
+      new Promise((resolve) => {
+        const watcher = (): void => {
+          const found = pattern.exec(log.slice(from));
+          if (found === null) return;
+          watchers.delete(watcher);
+          resolve(found);
+        };
+        watchers.add(watcher);
+        watcher();
+      }),
+  };
+}
+
+function socketAppears(dir: string, name: string): { done: Promise<void>; cancel: () => void } {
+  const watcher = watch(dir);
+  const done = new Promise<void>((resolve) => {
+    const check = (): void => {
+      if (!existsSync(join(dir, name))) return;
+      watcher.close();
+      resolve();
+    };
+    watcher.on('change', check);
+    check();
+  });
+  return { done, cancel: () => watcher.close() };
+}
+
+async function reload(running: Running, socket: string): Promise<number> {
+  const from = running.log().length;
+  running.child.kill('SIGUSR2');
+  const found = await Promise.race([running.logged(LOADED, from), running.failed()]);
+  const pid = Number(found[1]);
+  // Both workers listen for a moment: ask again until the new one is the one that answers.
+  while ((await workerPid(socket)) !== pid);
+  return pid;
+}
+
+async function signalAll(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const workers = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').catch(() => '');
+  child.kill(signal);
+  for (const pid of workers.split(' ').filter((word) => word !== '')) {
+    try {
+      process.kill(Number(pid), signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}

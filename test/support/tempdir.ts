@@ -1,0 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface TempDir {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+/** A fresh directory of mode 0700 with a short name: a unix socket's path may have 107 bytes at most. */
+export async function makeTempDir(): Promise<TempDir> {
+  const path = await mkdtemp(join(tmpdir(), 'lc-'));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}

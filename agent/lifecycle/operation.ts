@@ -18,6 +18,8 @@ export interface Request {
   /** False (drain only): leave it in DRAIN at zero. */
   readonly fence: boolean;
   readonly dryRun: boolean;
+  /** A shutdown that cannot be refused (SIGTERM under `run -- COMMAND`): what would refuse it becomes a warning. */
+  readonly insist: boolean;
 }
 
 export interface ResultServer {

@@ -1,0 +1,152 @@
+import { objections } from './guard.ts';
+import { install } from './install.ts';
+import type { OperationKind, Phase, Request } from './operation.ts';
+import { answerAtOnce, refuse } from './result.ts';
+import { onLooked } from './servers.ts';
+import type { Candidate, Need } from './state.ts';
+import { emit, type EventOf, isDurable, patch, type Turn } from './turn.ts';
+import { planOf } from './plan.ts';
+
+/**
+ * Before anything is changed: every balancer is surveyed, the stop and the start are proven to be able to run, the
+ * guard is asked; then the intent goes to disk, and only then the request is accepted.
+ */
+
+const IN_ROTATION: readonly Phase[] = ['serving', 'unhealthy', 'returning'];
+
+/** Starts the checks that this request needs in this phase. */
+export function beginChecks(turn: Turn, request: Request): void {
+  const { policy, state } = turn;
+  const missing = unconfigured(turn, request.kind);
+  if (missing) return refuse(turn, request, turn.at, 'config', missing);
+  const needs: Need[] = [];
+  if (IN_ROTATION.includes(state.phase) && !state.op) {
+    for (const { name } of policy.balancers) needs.push(`survey ${name}`);
+  }
+  const stops = request.kind === 'stop' || request.kind === 'restart';
+  if (stops && !state.appGone && state.phase !== 'stopping') needs.push('stop');
+  if (request.kind === 'restart') needs.push('start');
+  patch(turn, { candidate: { request, at: turn.at, surveys: {}, unasked: {}, needs, proof: state.proof } });
+  for (const need of needs) {
+    if (need === 'stop' || need === 'start') emit(turn, { type: 'check', id: request.id, need });
+    else emit(turn, { type: 'survey', id: request.id, balancer: need.slice('survey '.length) });
+  }
+}
+
+function unconfigured({ policy, state }: Turn, kind: OperationKind): string | null {
+  if (kind === 'restart' && !policy.canStart)
+    return `${policy.node}: restart needs app.start; configure it, or use stop and ready`;
+  if ((kind === 'stop' || kind === 'restart') && !policy.canStop && !state.appGone) {
+    return `${policy.node}: ${kind} needs app.stop; configure it, or use drain`;
+  }
+  return null;
+}
+
+export function onSurveyed(turn: Turn, event: EventOf<'surveyed'>): void {
+  const { balancer, survey, begun, at } = event;
+  onLooked(turn, { type: 'looked', balancer, look: survey, begun, at });
+  withCandidate(turn, event.id, (candidate) => ({
+    ...met(candidate, `survey ${balancer}`),
+    surveys: { ...candidate.surveys, [balancer]: survey },
+  }));
+}
+
+export function onChecked(turn: Turn, { id, need, proof }: EventOf<'checked'>): void {
+  withCandidate(turn, id, (candidate) => ({
+    ...met(candidate, need),
+    proof: need === 'stop' ? proof : candidate.proof,
+  }));
+}
+
+/** A check failed: the request ends here, unless it insists and a balancer is only out of reach. */
+export function onRefused(turn: Turn, { id, need, code, error }: EventOf<'refused'>): void {
+  const { candidate } = turn.state;
+  if (!candidate || candidate.request.id !== id) return;
+  if (candidate.request.insist && need.startsWith('survey ')) {
+    const unasked = { ...candidate.unasked, [need.slice('survey '.length)]: error };
+    return patch(turn, { candidate: { ...met(candidate, need), unasked } });
+  }
+  patch(turn, { candidate: null });
+  refuse(turn, candidate.request, candidate.at, code, error);
+}
+
+function withCandidate(turn: Turn, id: string, change: (candidate: Candidate) => Candidate): void {
+  const { candidate } = turn.state;
+  if (candidate?.request.id === id) patch(turn, { candidate: change(candidate) });
+}
+
+function met(candidate: Candidate, need: string): Candidate {
+  return { ...candidate, needs: candidate.needs.filter((other) => other !== need) };
+}
+
+/** All checks are in: refuse, answer, or install the operation and send its intent to disk. */
+export function admit(turn: Turn): void {
+  const { candidate } = turn.state;
+  if (!candidate || candidate.needs.length > 0 || turn.state.pending) return;
+  const { request } = candidate;
+  patch(turn, { candidate: null });
+  // The world may have moved while we asked: what was needed then must still be all that is needed.
+  if (isOutdated(turn, candidate)) return patch(turn, { queue: [request, ...turn.state.queue] });
+  const verdict = objections(turn, candidate);
+  if (verdict.refusal)
+    return refuse(turn, request, candidate.at, verdict.refusal.code, verdict.refusal.message);
+  if (request.dryRun)
+    return answerAtOnce(turn, request, candidate.at, verdict.warnings, planOf(turn, request));
+  const before = turn.state;
+  const ticket = install(turn, candidate, verdict.warnings);
+  if (ticket === null) return answerAtOnce(turn, request, candidate.at, verdict.warnings);
+  patch(turn, { pending: { request, at: candidate.at, ticket, before } });
+}
+
+function isOutdated({ state }: Turn, { surveys, request }: Candidate): boolean {
+  const surveyed = Object.keys(surveys).length > 0;
+  const inRotation = IN_ROTATION.includes(state.phase) && !state.op;
+  return inRotation !== surveyed && !request.insist;
+}
+
+/** The intent is on disk: now the request is accepted, and only now anything may be done for it. */
+export function acknowledge(turn: Turn): void {
+  const { pending } = turn.state;
+  if (!pending || !isDurable(turn.state)) return;
+  patch(turn, { pending: null });
+  emit(turn, {
+    type: 'reply',
+    id: pending.request.id,
+    ticket: pending.ticket,
+    joined: pending.ticket !== pending.request.id,
+  });
+}
+
+/** The disk refused: a new operation is not begun, a running one goes on with an alarm. */
+export function onPersistFailed(turn: Turn, { save, error }: EventOf<'persist-failed'>): void {
+  const { state } = turn;
+  const { pending } = state;
+  emit(turn, { type: 'log', level: 'error', text: `the state could not be written: ${error}` });
+  if (!pending || save < state.intentSave) {
+    const alarms = {
+      ...state.alarms,
+      disk: `the state could not be written: ${error}; a crash now would forget what is under way`,
+    };
+    return patch(turn, { saved: Math.max(state.saved, save), alarms });
+  }
+  const { balancers: _stale, sources: _old, health: _was, ...intent } = pending.before;
+  const { sources, health, queue } = state;
+  const balancers = Object.entries(state.balancers).map(([name, balancer]) => [
+    name,
+    { ...balancer, servers: pending.before.balancers[name]?.servers ?? balancer.servers },
+  ]);
+  patch(turn, {
+    ...intent,
+    balancers: Object.fromEntries(balancers) as typeof state.balancers,
+    sources,
+    health,
+    queue,
+    candidate: null,
+    pending: null,
+    save: state.save,
+    saved: state.saved,
+    epoch: state.epoch + 1,
+  });
+  const next = 'nothing was started; free the disk or mend its permissions';
+  refuse(turn, pending.request, pending.at, 'state-write', `${error}; ${next}`);
+}

@@ -1,0 +1,132 @@
+import { allConfirmed, notUp } from './servers.ts';
+import { RESTORE_PATIENCE_MS } from './policy.ts';
+import { conclude } from './result.ts';
+import { NO_SERVER, type ServerState } from './state.ts';
+import { emit, enter, intend, isDurable, mapServers, patch, serversOf, type Turn, warn } from './turn.ts';
+
+/** The way back: warming, returning, serving; and giving up, which puts back what was found. */
+
+/** What was found goes back as it was; a server that somebody holds stays with him. */
+function wantFound(server: ServerState): ServerState['want'] {
+  return server.held ? null : (server.found?.admin ?? null);
+}
+
+export function wantReady(server: ServerState): ServerState['want'] {
+  return server.found ? 'ready' : null;
+}
+
+/** Gives the operation up: the first cause is kept, and told once what was found is back. */
+export function giveUp(turn: Turn, code: string, message: string): void {
+  const { op } = turn.state;
+  intend(turn, 'returning', wantFound, {
+    restoring: true,
+    stopIssued: false,
+    fence: null,
+    force: null,
+    noFence: false,
+    op: op && { ...op, outcome: op.outcome ?? { code, message }, restoreBy: turn.at + RESTORE_PATIENCE_MS },
+  });
+}
+
+/** Begins the way back: the start, where the application is gone and we can start it, goes to disk first. */
+export function warm(turn: Turn): void {
+  const start = turn.state.appGone && turn.policy.canStart ? 'intended' : 'none';
+  intend(turn, 'warming', ({ want }) => want, {
+    start,
+    restoring: false,
+    fence: null,
+    force: null,
+    expiresAt: null,
+  });
+}
+
+export function warming(turn: Turn): void {
+  const { policy, state } = turn;
+  if (!isDurable(state)) return;
+  if (state.op && turn.at >= state.op.deadline)
+    return failWarming(turn, 'it did not become healthy before the deadline');
+  if (state.start === 'intended') {
+    emit(turn, { type: 'reset-probe' }, { type: 'start', epoch: state.epoch });
+    patch(turn, { start: 'sent', health: 'unknown' });
+    return;
+  }
+  if (state.start === 'sent') return;
+  if (policy.hasProbe ? state.health === 'up' : true) return sayReady(turn);
+  // Nobody stopped it, yet it is not there: `ready` starts what is down.
+  if (state.health === 'down' && state.start === 'none' && policy.canStart) {
+    intend(turn, 'warming', ({ want }) => want, { start: 'intended' });
+  }
+}
+
+function sayReady(turn: Turn): void {
+  if (!turn.policy.hasProbe)
+    warn(turn, 'no probe is configured: nothing but the balancer says that the application is healthy');
+  intend(turn, 'returning', wantReady, { appGone: false, noFence: false });
+}
+
+export function onStarted(turn: Turn): void {
+  patch(turn, { start: 'done', appGone: false });
+}
+
+/** The start failed or the application never became healthy: it stays in MAINT, and `ready` tries again. */
+export function failWarming(turn: Turn, why: string): void {
+  const message = `${turn.policy.node}: ${why}; the node stays in MAINT, \`lastcall ready\` tries again`;
+  conclude(turn, { code: 'app-health', message }, 'failed', ({ want }) => want, { start: 'none' });
+}
+
+export function returning(turn: Turn): void {
+  if (!isDurable(turn.state)) return;
+  const { restoring, op } = turn.state;
+  if (allConfirmed(turn.state) && (restoring || notUp(turn.state).length === 0)) return serve(turn);
+  if (!op) return;
+  if (op.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) {
+    warn(turn, `not yet restored: ${unconfirmed(turn)}; it goes on being tried`);
+    return leave(turn, op.outcome.code, op.outcome.message);
+  }
+  if (!op.outcome && turn.at >= op.deadline) {
+    const lost = Object.entries(turn.state.balancers).find(([, { error }]) => error !== null);
+    if (lost)
+      return leave(
+        turn,
+        'balancer-unreachable',
+        `${lost[0]}: ${lost[1].error}; the return goes on being tried`,
+      );
+    const where = unconfirmed(turn) || notUp(turn.state).join(', ');
+    leave(turn, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
+  }
+}
+
+/** Ends the operation but not the return, which is a level and goes on. */
+function leave(turn: Turn, code: string, message: string): void {
+  conclude(turn, { code, message }, 'returning', ({ want }) => want);
+}
+
+function unconfirmed(turn: Turn): string {
+  return serversOf(turn.state)
+    .filter(({ server }) => server.want !== null && !server.held && !server.confirmed)
+    .map(({ at, name, server }) => `${at}: ${name} (${server.error ?? 'not read back'})`)
+    .join(', ');
+}
+
+/** Everything is back: nothing of ours is left at any balancer. */
+function serve(turn: Turn): void {
+  for (const { at, name, server } of serversOf(turn.state)) {
+    if (server.held) warn(turn, `${at}: ${name} is held; it stays as it is`);
+  }
+  const { op, health } = turn.state;
+  mapServers(turn, () => NO_SERVER);
+  conclude(turn, op?.outcome ?? { code: 'done' }, health === 'down' ? 'unhealthy' : 'serving', () => null, {
+    restoring: false,
+    forcedOut: false,
+    start: 'none',
+    expiresAt: null,
+  });
+}
+
+export function serving(turn: Turn): void {
+  if (turn.state.health === 'down') enter(turn, 'unhealthy');
+}
+
+export function unhealthy(turn: Turn): void {
+  if (turn.state.health === 'up') enter(turn, 'serving');
+}

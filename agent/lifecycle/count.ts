@@ -1,0 +1,94 @@
+import type { Policy } from './policy.ts';
+import type { BalancerState, State, Totals } from './state.ts';
+import type { ServerView } from './view.ts';
+
+/** Counting. The one rule: unknown is never zero (I7). */
+
+/** True when the balancer's last look can be relied on: it answered, and was asked at or after `since`. */
+export function isKnown(balancer: BalancerState, since: number): boolean {
+  return balancer.error === null && balancer.look !== null && balancer.begun >= since;
+}
+
+/** The server as that balancer last showed it, or undefined. */
+export function viewOf(balancer: BalancerState, server: string): ServerView | undefined {
+  return balancer.look?.servers.find((view) => view.name === server);
+}
+
+/** Connections served and queued, on all balancers that count; null when one of them is unknown. */
+export function connectionsOf(policy: Policy, state: State, since = -1): number | null {
+  return sum(
+    countingBalancers(policy).map(({ name, servers }) =>
+      connectionsAt(state.balancers[name], servers, since),
+    ),
+  );
+}
+
+/** User sessions: the largest of what the sources say, since a smaller one has missed somebody; null when unknown. */
+export function usersOf(policy: Policy, state: State, since = -1): number | null {
+  if (state.appGone) return 0;
+  const counts = policy.sources.map((name) => sourceCount(state, name, since));
+  return counts.some((count) => count === null) ? null : Math.max(0, ...(counts as number[]));
+}
+
+/** What people are shown: user sessions where somebody counts them, else connections. */
+export function sessionsOf(policy: Policy, state: State, since = -1): number | null {
+  return policy.sources.length > 0 ? usersOf(policy, state, since) : connectionsOf(policy, state, since);
+}
+
+/**
+ * `zero`: everybody who counts says 0, asked at or after `since`. `some`: somebody says more. `unknown`: nobody says
+ * more, but not everybody has answered. An application that is gone has no users, connections count all the same.
+ */
+export function tally(policy: Policy, state: State, since: number): 'zero' | 'some' | 'unknown' {
+  const connections = countingBalancers(policy).map(({ name, servers }) =>
+    connectionsAt(state.balancers[name], servers, since),
+  );
+  const users = state.appGone ? [] : policy.sources.map((name) => sourceCount(state, name, since));
+  const counts = [...connections, ...users];
+  if (counts.some((count) => count !== null && count > 0)) return 'some';
+  if (counts.length === 0) return state.appGone ? 'zero' : 'unknown';
+  return counts.every((count) => count === 0) ? 'zero' : 'unknown';
+}
+
+/** Requests ever given to each server, to see later whether somebody came. */
+export function totalsOf(state: State): Totals {
+  const entries = Object.entries(state.balancers).flatMap(([at, balancer]) =>
+    Object.keys(balancer.servers).map((name) => [`${at} ${name}`, viewOf(balancer, name)?.total ?? null]),
+  );
+  return Object.fromEntries(entries) as Totals;
+}
+
+export function sameTotals(one: Totals, other: Totals): boolean {
+  return Object.entries(one).every(([key, total]) => other[key] === total);
+}
+
+export function pidsOf(state: State): Readonly<Record<string, number | null>> {
+  return Object.fromEntries(Object.entries(state.balancers).map(([name, { pid }]) => [name, pid]));
+}
+
+function countingBalancers(policy: Policy): Policy['balancers'] {
+  return policy.balancers.filter(({ counts }) => counts);
+}
+
+function connectionsAt(
+  balancer: BalancerState | undefined,
+  servers: readonly string[],
+  since: number,
+): number | null {
+  if (!balancer || !isKnown(balancer, since)) return null;
+  return sum(
+    servers.map((name) => {
+      const view = viewOf(balancer, name);
+      return view ? sum([view.connections, view.queued]) : null;
+    }),
+  );
+}
+
+function sourceCount(state: State, name: string, since: number): number | null {
+  const source = state.sources[name];
+  return source && source.error === null && source.begun >= since ? source.count : null;
+}
+
+function sum(counts: readonly (number | null)[]): number | null {
+  return counts.reduce((total, count) => (total === null || count === null ? null : total + count), 0);
+}

@@ -1,0 +1,33 @@
+import type { Result } from './operation.ts';
+import type { StateRecord } from './record.ts';
+import type { Admin, Proof } from './view.ts';
+
+/** All that the lifecycle may ask of the world. Each ends in exactly one event, but for `reply`, `finish`, `log`. */
+export type Effect =
+  /** Intent to disk; nothing is done towards it before `persisted` comes back. */
+  | { readonly type: 'persist'; readonly save: number; readonly record: StateRecord }
+  | { readonly type: 'survey'; readonly id: string; readonly balancer: string }
+  | { readonly type: 'check'; readonly id: string; readonly need: 'stop' | 'start' }
+  /** Read, write `admin` unless another state than `mayReplace` is there, read back. */
+  | {
+      readonly type: 'say';
+      readonly balancer: string;
+      readonly server: string;
+      readonly admin: Admin;
+      readonly mayReplace: readonly Admin[];
+      readonly epoch: number;
+    }
+  /** Ask at once, whatever the pace of the polls. */
+  | { readonly type: 'look'; readonly balancer: string }
+  | { readonly type: 'count'; readonly source: string }
+  | { readonly type: 'close'; readonly balancer: string; readonly server: string }
+  | { readonly type: 'stop'; readonly epoch: number; readonly proof: Proof | null }
+  | { readonly type: 'outcome'; readonly epoch: number; readonly proof: Proof | null }
+  | { readonly type: 'start'; readonly epoch: number }
+  /** Forget the verdict: the application is another one from here on. */
+  | { readonly type: 'reset-probe' }
+  /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */
+  | { readonly type: 'reply'; readonly id: string; readonly ticket: string; readonly joined: boolean }
+  /** The end of an operation, or of a request that was refused (`ok` false and nothing changed). */
+  | { readonly type: 'finish'; readonly result: Result; readonly refused: boolean }
+  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };

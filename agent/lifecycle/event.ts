@@ -1,0 +1,86 @@
+import type { Request } from './operation.ts';
+import type { StateRecord } from './record.ts';
+import type { Health } from './state.ts';
+import type { Look, Proof, ServerView, Survey } from './view.ts';
+
+/** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
+export type Event = { readonly at: number } & Happening;
+
+type Happening =
+  /** First event. `fresh`: the supervised application was started just now. */
+  | {
+      readonly type: 'booted';
+      readonly record: StateRecord | null;
+      readonly sameBoot: boolean;
+      readonly fresh: boolean;
+      readonly alarm: string | null;
+    }
+  | { readonly type: 'tick' }
+  | { readonly type: 'submit'; readonly request: Request }
+  | { readonly type: 'cancel'; readonly by: string }
+  /** A second signal: no patience left. */
+  | { readonly type: 'hurry' }
+  | { readonly type: 'looked'; readonly balancer: string; readonly look: Look; readonly begun: number }
+  | { readonly type: 'lost'; readonly balancer: string; readonly error: string }
+  | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly begun: number }
+  | { readonly type: 'uncounted'; readonly source: string; readonly error: string; readonly begun: number }
+  | { readonly type: 'probed'; readonly health: Health }
+  | { readonly type: 'signed-out' }
+  | { readonly type: 'persisted'; readonly save: number }
+  | { readonly type: 'persist-failed'; readonly save: number; readonly error: string }
+  | {
+      readonly type: 'surveyed';
+      readonly id: string;
+      readonly balancer: string;
+      readonly survey: Survey;
+      readonly begun: number;
+    }
+  | {
+      readonly type: 'checked';
+      readonly id: string;
+      readonly need: 'stop' | 'start';
+      readonly proof: Proof | null;
+    }
+  /** A survey or a check failed; `code` is the stable code of the refusal. */
+  | {
+      readonly type: 'refused';
+      readonly id: string;
+      readonly need: string;
+      readonly code: string;
+      readonly error: string;
+    }
+  /** The answer to `say`: the server as it was after it (another state than asked: somebody else's). */
+  | {
+      readonly type: 'said';
+      readonly balancer: string;
+      readonly server: string;
+      readonly view: ServerView;
+      readonly epoch: number;
+      readonly begun: number;
+    }
+  | {
+      readonly type: 'say-failed';
+      readonly balancer: string;
+      readonly server: string;
+      readonly epoch: number;
+      readonly error: string;
+    }
+  | {
+      readonly type: 'closed';
+      readonly balancer: string;
+      readonly server: string;
+      readonly error: string | null;
+    }
+  | {
+      readonly type: 'stopped';
+      readonly epoch: number;
+      readonly how: string;
+      readonly warnings: readonly string[];
+    }
+  | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
+  | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
+  | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
+  /** What became of a stop that was issued before a crash. */
+  | { readonly type: 'outcome'; readonly epoch: number; readonly outcome: 'gone' | 'alive' | 'unknown' }
+  /** The proven process is gone without our doing. */
+  | { readonly type: 'app-gone' };

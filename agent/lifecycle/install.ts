@@ -1,0 +1,141 @@
+import { warm } from './back.ts';
+import { sessionsOf } from './count.ts';
+import type { Request } from './operation.ts';
+import { raiseFence, wantDrain } from './out.ts';
+import { baselineOf } from './result.ts';
+import { type Candidate, type Force, NO_SERVER, type Operation, type ServerState } from './state.ts';
+import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
+import type { ServerView } from './view.ts';
+
+/**
+ * Makes an admitted request the operation of the node. Answers under which id its result will be found, or null when
+ * there is nothing to do.
+ */
+export function install(turn: Turn, candidate: Candidate, warnings: readonly string[]): string | null {
+  const { request } = candidate;
+  const { op } = turn.state;
+  if (op) return change(turn, candidate, op, warnings);
+  patch(turn, { proof: candidate.proof, sticky: stickyOf(candidate) ?? turn.state.sticky });
+  if (request.kind === 'ready') return installReady(turn, candidate, warnings);
+  installOut(turn, candidate, warnings);
+  return request.id;
+}
+
+/** The running operation gets another deadline, or becomes part of a stronger one. */
+function change(
+  turn: Turn,
+  { request, proof }: Candidate,
+  op: Operation,
+  warnings: readonly string[],
+): string {
+  const stronger = request.kind !== op.kind;
+  const next = operationOf(turn, request, warnings);
+  const changed = stronger
+    ? {
+        ...next,
+        tickets: [...op.tickets, ...next.tickets],
+        startedAt: op.startedAt,
+        sessionsStart: op.sessionsStart,
+        baseline: op.baseline,
+      }
+    : { ...op, timeoutMs: next.timeoutMs, deadline: next.deadline };
+  patch(turn, { op: changed, ...(stronger ? { proof, noFence: false } : {}) });
+  resave(turn);
+  return changed.id;
+}
+
+function installOut(turn: Turn, candidate: Candidate, warnings: readonly string[]): void {
+  const { request } = candidate;
+  const { phase, appGone, forcedOut } = turn.state;
+  const op = operationOf(turn, request, warnings);
+  const noFence = request.kind === 'drain' && !request.fence;
+  if (phase === 'serving' || phase === 'unhealthy' || phase === 'returning') {
+    takeServers(turn, candidate);
+    intend(turn, 'draining', wantDrain, { op, noFence, restoring: false, forcedOut: false });
+  } else if (phase === 'draining' || phase === 'settling' || phase === 'fencing') {
+    intend(turn, 'draining', wantDrain, { op, noFence, fence: null });
+  } else if (appGone && request.kind === 'restart') {
+    patch(turn, { op });
+    warm(turn);
+  } else {
+    const force: Force = { since: turn.at, closingSince: null, closedAt: -Infinity, now: false };
+    raiseFence(turn, { op, noFence: false, expiresAt: null, force: forcedOut ? force : null });
+  }
+}
+
+function installReady(turn: Turn, candidate: Candidate, warnings: readonly string[]): string | null {
+  const { phase, health, appGone } = turn.state;
+  const { request } = candidate;
+  const op = operationOf(turn, request, warnings);
+  if (phase === 'returning') {
+    intend(turn, 'returning', ({ want }) => want, { op });
+    return request.id;
+  }
+  if (phase === 'serving' || phase === 'unhealthy') {
+    const release = request.force || turn.policy.operatorReady;
+    const held = viewsOf(candidate).some((view) => view.admin !== 'ready');
+    if (!(held && release) && health !== 'down' && !appGone) return null;
+    takeServers(turn, candidate, release);
+  }
+  patch(turn, { op });
+  warm(turn);
+  return request.id;
+}
+
+/**
+ * The servers become ours, with what was found; one in MAINT stays with its owner unless it is taken over. What
+ * could not be asked is taken for ready: should it turn out otherwise, it is held from that look on.
+ */
+function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.request.force): void {
+  mapServers(turn, (own, name, balancer) => {
+    if (own.found) return own;
+    const view = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
+    return take(view, takeOver);
+  });
+}
+
+function take(view: ServerView | undefined, takeOver: boolean): ServerState {
+  if (!view) return { ...NO_SERVER, found: { admin: 'ready', weight: null } };
+  if (view.admin !== 'ready' && !takeOver) {
+    // Should its owner let go in the middle, it is ours like the others, and goes back to ready.
+    return { ...NO_SERVER, found: { admin: 'ready', weight: view.weight }, held: true };
+  }
+  const ours = view.admin === 'ready' ? [] : [view.admin];
+  return { ...NO_SERVER, found: { admin: view.admin, weight: view.weight }, ours, said: ours };
+}
+
+function viewsOf({ surveys }: Candidate): ServerView[] {
+  return Object.values(surveys).flatMap(({ servers }) => servers);
+}
+
+function stickyOf({ surveys }: Candidate): string | null {
+  return (
+    Object.values(surveys)
+      .flatMap(({ facts }) => facts)
+      .find(({ sticky }) => sticky !== null)?.sticky ?? null
+  );
+}
+
+/** The operation that a request asks for, as of now. */
+export function operationOf(turn: Turn, request: Request, warnings: readonly string[]): Operation {
+  const { policy, state, at } = turn;
+  const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
+  return {
+    id: request.id,
+    kind: request.kind,
+    tickets: [{ id: request.id, kind: request.kind }],
+    by: request.by,
+    reason: request.reason,
+    onTimeout: request.onTimeout ?? policy.onTimeout,
+    timeoutMs,
+    expiresMs: request.expiresMs ?? policy.expiresMs,
+    startedAt: at,
+    deadline: at + timeoutMs,
+    sessionsStart: state.phase === 'serving' ? null : sessionsOf(policy, state),
+    forced: 0,
+    warnings,
+    baseline: baselineOf(state),
+    outcome: null,
+    restoreBy: null,
+  };
+}

@@ -1,0 +1,86 @@
+import { sessionsOf } from './count.ts';
+import {
+  FORCE_CLOSE_EVERY_MS,
+  FORCE_CLOSE_PATIENCE_MS,
+  FORCE_FENCE_PATIENCE_MS,
+  type Policy,
+} from './policy.ts';
+import { serversOf } from './turn.ts';
+import type { State } from './state.ts';
+
+/** How often to ask, and when to wake: quick where a moment counts, slow where nothing happens. */
+
+const AT_REST_MS = 2_000;
+const SOURCES_AT_REST_MS = 10_000;
+/** While we are out: a reload is seen within this (haproxy-facts rule 11 asks for 250 ms to 1 s). */
+const OUT_MS = 500;
+const DRAINING_MS = 250;
+const SOURCES_DRAINING_MS = 1_000;
+/** The last users: from the last one's end to the stop at most 150 ms, so no look may be far away. */
+const NEAR_ZERO_MS = 50;
+const NEAR_ZERO = 2;
+/** The last user who stays for an hour is not worth twenty questions a second. */
+const NEAR_ZERO_PATIENCE_MS = 60_000;
+
+/** Pauses between two polls, in milliseconds. */
+export function pace(
+  policy: Policy,
+  state: State,
+  now: number,
+): { readonly balancers: number; readonly sources: number } {
+  switch (state.phase) {
+    case 'serving':
+    case 'unhealthy':
+    case 'failed':
+      return { balancers: isOutside(state) ? OUT_MS : AT_REST_MS, sources: SOURCES_AT_REST_MS };
+    case 'drained':
+      return {
+        balancers: state.op ? NEAR_ZERO_MS : OUT_MS,
+        sources: state.op ? NEAR_ZERO_MS : SOURCES_DRAINING_MS,
+      };
+    case 'stopping':
+    case 'stopped':
+    case 'warming':
+      return { balancers: OUT_MS, sources: SOURCES_AT_REST_MS };
+    case 'starting':
+    case 'recovering':
+    case 'returning':
+    case 'settling':
+    case 'fencing':
+      return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
+    case 'draining':
+      return paceOfDraining(policy, state, now);
+    default:
+      return state.phase satisfies never;
+  }
+}
+
+function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<typeof pace> {
+  const sessions = sessionsOf(policy, state);
+  if (sessions === null || sessions > NEAR_ZERO)
+    return { balancers: DRAINING_MS, sources: SOURCES_DRAINING_MS };
+  if (now - state.since > NEAR_ZERO_PATIENCE_MS) return { balancers: DRAINING_MS, sources: DRAINING_MS };
+  return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
+}
+
+function isOutside(state: State): boolean {
+  return serversOf(state).some(({ server }) => server.want !== null);
+}
+
+/** When the next thing falls due that no answer will bring, in monotonic milliseconds; null = nothing will. */
+export function nextWake(policy: Policy, state: State): number | null {
+  const { op, quiet, force, expiresAt } = state;
+  const times: number[] = [];
+  if (op?.outcome) times.push(op.restoreBy ?? op.deadline);
+  else if (op && state.phase !== 'stopping') times.push(op.deadline);
+  if (quiet) times.push(quiet.since + policy.quietMs);
+  if (force) {
+    times.push(force.since + FORCE_FENCE_PATIENCE_MS);
+    if (force.closingSince !== null) {
+      times.push(force.closedAt + FORCE_CLOSE_EVERY_MS, force.closingSince + FORCE_CLOSE_PATIENCE_MS);
+    }
+  }
+  if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
+  for (const { server } of serversOf(state)) if (server.failures > 0) times.push(server.retryAt);
+  return times.length > 0 ? Math.min(...times) : null;
+}

@@ -1,0 +1,32 @@
+import type { Request } from './operation.ts';
+import { serversOf, type Turn } from './turn.ts';
+
+/** What `--dry-run` says: the steps that this request would take from here, a line each. */
+export function planOf(turn: Turn, request: Request): string[] {
+  const { policy, state } = turn;
+  const names = serversOf(state).map(({ at, name }) => `${name} at ${at}`);
+  const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
+  const counted = ['connections', ...policy.sources].join(', ');
+  const out = [
+    `set ${names.join(', ')} to DRAIN`,
+    `wait up to ${timeoutMs / 1000} s until ${counted} are 0 for ${policy.quietMs / 1000} s; then ${request.onTimeout ?? policy.onTimeout}`,
+    ...(request.fence ? ['fence with MAINT and look again'] : []),
+  ];
+  const back = [
+    ...(policy.canStart ? ['start the application if it is down'] : []),
+    ...(policy.hasProbe ? ['wait until its probe is good'] : []),
+    'set READY and read back READY and UP',
+  ];
+  switch (request.kind) {
+    case 'drain':
+      return out;
+    case 'stop':
+      return [...out, 'stop the application and see that it is gone'];
+    case 'ready':
+      return back;
+    case 'restart':
+      return [...out, 'stop the application and see that it is gone', ...back];
+    default:
+      return request.kind satisfies never;
+  }
+}

@@ -1,0 +1,47 @@
+import type { OnTimeout } from './operation.ts';
+
+/** What was decided before anything happens: the configuration as the lifecycle needs it. Times in milliseconds. */
+export interface Policy {
+  readonly node: string;
+  readonly balancers: readonly {
+    readonly name: string;
+    readonly servers: readonly string[];
+    /** False for a balancer that only polls us: it gives no count. */
+    readonly counts: boolean;
+  }[];
+  /** Names of the session sources, besides the connections that balancers count. */
+  readonly sources: readonly string[];
+  readonly sticky: boolean | 'auto';
+  readonly quietMs: number;
+  readonly quietByHand: boolean;
+  readonly keep: number;
+  readonly timeoutMs: number;
+  readonly onTimeout: OnTimeout;
+  readonly expiresMs: number | null;
+  readonly hasProbe: boolean;
+  readonly canStop: boolean;
+  readonly canStart: boolean;
+  /** A stop of unknown outcome may be sent again after a crash (I6). */
+  readonly stopRepeatable: boolean;
+  readonly onSignOut: 'drain' | 'stop' | 'ignore';
+  /** MAINT/DRAIN found at start without a record is ours. */
+  readonly adopt: boolean;
+  /** Direct mode: `ready` is the operator's own word and releases what is held. */
+  readonly operatorReady: boolean;
+  /** `run -- COMMAND`: an application that was started afresh belongs into rotation. */
+  readonly supervises: boolean;
+}
+
+/** How long a restore may take before the operation ends without it; the level goes on being asserted. */
+export const RESTORE_PATIENCE_MS = 10_000;
+/** How long `force` waits for balancers to fence and for queues to empty before it goes on without them. */
+export const FORCE_FENCE_PATIENCE_MS = 5_000;
+/** How long `force` waits for closed connections to be gone: closing is asynchronous (haproxy-facts F). */
+export const FORCE_CLOSE_PATIENCE_MS = 10_000;
+/** Between two closings of the same server's connections. */
+export const FORCE_CLOSE_EVERY_MS = 500;
+/** First and longest pause after a write that failed. */
+export const RETRY_FIRST_MS = 100;
+export const RETRY_LONGEST_MS = 2_000;
+/** A write of unknown outcome may still be carried out by a process that was stopped; no look in this time is final. */
+export const UNSURE_MS = 1_000;

@@ -1,0 +1,110 @@
+import type { Phase } from './operation.ts';
+import type { Operation, ServerState, StartStep, State } from './state.ts';
+import type { Proof } from './view.ts';
+
+/**
+ * What survives a crash: the intent and all that is needed to carry it on or to undo it. Written before it is
+ * acknowledged or acted upon. Times are monotonic milliseconds of the boot that wrote them.
+ */
+export interface StateRecord {
+  readonly savedAt: number;
+  readonly phase: Phase;
+  readonly epoch: number;
+  readonly op: Operation | null;
+  readonly balancers: Readonly<
+    Record<string, { readonly pid: number | null; readonly servers: Readonly<Record<string, SavedServer>> }>
+  >;
+  readonly proof: Proof | null;
+  readonly appGone: boolean;
+  readonly stopIssued: boolean;
+  readonly start: StartStep;
+  readonly forcedOut: boolean;
+  readonly noFence: boolean;
+  readonly restoring: boolean;
+  readonly expiresAt: number | null;
+  readonly sticky: string | null;
+}
+
+type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held'>;
+
+/** The record of a state, as of `at`. */
+export function recordOf(state: State, at: number): StateRecord {
+  const balancers = Object.entries(state.balancers).map(([name, { pid, servers }]) => [
+    name,
+    {
+      pid,
+      servers: Object.fromEntries(Object.entries(servers).map(([server, own]) => [server, saved(own)])),
+    },
+  ]);
+  const {
+    phase,
+    epoch,
+    op,
+    proof,
+    appGone,
+    stopIssued,
+    start,
+    forcedOut,
+    noFence,
+    restoring,
+    expiresAt,
+    sticky,
+  } = state;
+  return {
+    savedAt: at,
+    phase,
+    epoch,
+    op,
+    balancers: Object.fromEntries(balancers) as StateRecord['balancers'],
+    proof,
+    appGone,
+    stopIssued,
+    start,
+    forcedOut,
+    noFence,
+    restoring,
+    expiresAt,
+    sticky,
+  };
+}
+
+/** The wanted state counts as possibly there: it is written before it is said, and the crash may come after. */
+function saved({ found, want, ours, said, held }: ServerState): SavedServer {
+  if (want === null || held) return { found, want, ours, said, held };
+  return { found, want, ours: [...new Set([...ours, want])], said: [...new Set([...said, want])], held };
+}
+
+/**
+ * The state after a crash: what the record knows, and nothing of what was seen. In another boot of the machine the
+ * monotonic clock began anew, so the time left at the last save is what remains.
+ */
+export function restore(blank: State, record: StateRecord, sameBoot: boolean, at: number): State {
+  const shift = sameBoot ? 0 : at - record.savedAt;
+  const moved = (time: number): number => time + shift;
+  const { savedAt: _savedAt, balancers, op, expiresAt, ...same } = record;
+  const known = Object.entries(blank.balancers).map(([name, balancer]) => {
+    const old = balancers[name];
+    const servers = Object.entries(balancer.servers).map(([server, own]) => [
+      server,
+      { ...own, ...old?.servers[server] },
+    ]);
+    return [
+      name,
+      { ...balancer, pid: old?.pid ?? null, servers: Object.fromEntries(servers) as typeof balancer.servers },
+    ];
+  });
+  return {
+    ...blank,
+    ...same,
+    phase: 'recovering',
+    resumeTo: record.phase,
+    balancers: Object.fromEntries(known) as State['balancers'],
+    expiresAt: expiresAt === null ? null : moved(expiresAt),
+    op: op && {
+      ...op,
+      startedAt: moved(op.startedAt),
+      deadline: moved(op.deadline),
+      restoreBy: op.restoreBy === null ? null : moved(op.restoreBy),
+    },
+  };
+}

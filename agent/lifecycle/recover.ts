@@ -1,0 +1,154 @@
+import { giveUp, warm, wantReady } from './back.ts';
+import { operationOf } from './install.ts';
+import type { Request } from './operation.ts';
+import { failStop, raiseFence, wantDrain, wantMaint } from './out.ts';
+import { RESTORE_PATIENCE_MS } from './policy.ts';
+import { restore } from './record.ts';
+import { conclude } from './result.ts';
+import { NO_SERVER, type State } from './state.ts';
+import { alarm, emit, enter, type EventOf, intend, mapServers, patch, type Turn, warn } from './turn.ts';
+import { viewOf } from './count.ts';
+import { onStopped } from './out.ts';
+
+/** After a start: what the record says goes on, with the time that is left. Nothing is said before the first looks. */
+
+export function onBooted(turn: Turn, { record, sameBoot, fresh, alarm: text }: EventOf<'booted'>): void {
+  if (text !== null) alarm(turn, 'disk', text);
+  if (record) patch(turn, restore(turn.state, record, sameBoot, turn.at));
+  patch(turn, { fresh, ...(fresh ? { appGone: false, proof: null, stopIssued: false } : {}) });
+}
+
+/** Everybody has answered once, or said why not. */
+function everybodyAsked(state: State): boolean {
+  return Object.values(state.balancers).every(({ at }) => at >= 0);
+}
+
+export function starting(turn: Turn): void {
+  if (!everybodyAsked(turn.state)) return;
+  if (turn.policy.adopt && isOutWithoutRecord(turn.state)) adopt(turn);
+  else enter(turn, 'serving');
+}
+
+function isOutWithoutRecord(state: State): boolean {
+  return Object.values(state.balancers).some(({ look }) =>
+    look?.servers.some(({ admin, origin }) => admin !== 'ready' && origin === 'forced'),
+  );
+}
+
+/** MAINT or DRAIN without a record (a container without its state) is taken for our own, and ended by a return. */
+function adopt(turn: Turn): void {
+  mapServers(turn, (_own, name, balancer) => {
+    const view = turn.state.balancers[balancer] && viewOf(turn.state.balancers[balancer], name);
+    if (!view || (view.admin !== 'ready' && view.origin !== 'forced'))
+      return { ...NO_SERVER, found: { admin: 'ready', weight: null }, held: view !== undefined };
+    const ours = view.admin === 'ready' ? [] : [view.admin];
+    return { ...NO_SERVER, found: { admin: 'ready', weight: view.weight }, ours, said: ours };
+  });
+  bringBack(turn, 'adopted at start');
+}
+
+/** A return of our own making. */
+function bringBack(turn: Turn, reason: string): void {
+  const request: Request = {
+    id: `start-${turn.state.epoch}-${turn.state.save}`,
+    kind: 'ready',
+    reason,
+    by: 'lastcall',
+    timeoutMs: null,
+    onTimeout: null,
+    expiresMs: null,
+    force: false,
+    fence: true,
+    dryRun: false,
+    insist: false,
+  };
+  patch(turn, { op: operationOf(turn, request, []) });
+  emit(turn, { type: 'log', level: 'info', text: `bringing the node back: ${reason}` });
+  warm(turn);
+}
+
+export function recovering(turn: Turn): void {
+  const { state } = turn;
+  if (!everybodyAsked(state)) return;
+  const to = state.resumeTo;
+  patch(turn, { resumeTo: null });
+  emit(turn, { type: 'log', level: 'warn', text: `resuming after a restart: the record says ${to}` });
+  if (state.fresh && isOut(state)) return resumeFresh(turn);
+  if (state.op?.outcome) return giveUp(turn, state.op.outcome.code, state.op.outcome.message);
+  switch (to) {
+    case 'draining':
+    case 'settling':
+    case 'fencing':
+      return intend(turn, 'draining', wantDrain);
+    case 'drained':
+    case 'stopping':
+      return state.stopIssued || to === 'stopping' ? askOutcome(turn) : resumeDrained(turn);
+    case 'stopped':
+      return state.op?.kind === 'restart' ? warm(turn) : intend(turn, 'stopped', wantMaint);
+    case 'warming':
+      // Whether the start ran is not known: the probe tells, and what is down is started.
+      return intend(turn, 'warming', wantMaint, {
+        start: turn.policy.hasProbe ? 'none' : state.start,
+        appGone: false,
+      });
+    case 'returning':
+      return resumeReturn(turn);
+    case 'failed':
+      return intend(turn, 'failed', ({ want }) => want);
+    case 'starting':
+    case 'recovering':
+    case 'serving':
+    case 'unhealthy':
+    case null:
+      return enter(turn, 'serving');
+    default:
+      return to satisfies never;
+  }
+}
+
+function isOut(state: State): boolean {
+  return Object.values(state.balancers).some(({ servers }) =>
+    Object.values(servers).some(({ found }) => found !== null),
+  );
+}
+
+/** The application died with the old sidecar and was started anew: nobody has a session there, so it comes back. */
+function resumeFresh(turn: Turn): void {
+  const { op } = turn.state;
+  if (op) {
+    const message = `the application ended with the sidecar during ${op.kind} and was started afresh`;
+    conclude(turn, { code: 'failed', message }, 'recovering', ({ want }) => want);
+  }
+  bringBack(turn, 'the application was started afresh');
+}
+
+/** A stop was issued and nobody saw its end: the outcome is read before anything else is done (I6). */
+function askOutcome(turn: Turn): void {
+  intend(turn, 'stopping', wantMaint, { stopIssued: true });
+  emit(turn, { type: 'outcome', epoch: turn.state.epoch, proof: turn.state.proof });
+}
+
+export function onOutcome(turn: Turn, { epoch, outcome }: EventOf<'outcome'>): void {
+  if (epoch !== turn.state.epoch || turn.state.phase !== 'stopping') return;
+  if (outcome === 'gone') return onStopped(turn, []);
+  if (turn.policy.stopRepeatable) {
+    warn(turn, 'the sidecar was interrupted at the stop; the application still runs and is stopped again');
+    return raiseFence(turn, { stopIssued: false });
+  }
+  const what =
+    outcome === 'alive' ? 'the application still runs' : 'nothing proves that the application is gone';
+  const message = `the stop was issued before the sidecar was interrupted, and ${what}; see for yourself, then \`lastcall stop\` or \`lastcall ready\``;
+  failStop(turn, 'in-doubt', message);
+}
+
+function resumeDrained(turn: Turn): void {
+  const { op, noFence } = turn.state;
+  if (op) raiseFence(turn);
+  else intend(turn, 'drained', noFence ? wantDrain : wantMaint);
+}
+
+function resumeReturn(turn: Turn): void {
+  const { op, restoring } = turn.state;
+  const patience = op && op.restoreBy !== null ? { ...op, restoreBy: turn.at + RESTORE_PATIENCE_MS } : op;
+  intend(turn, 'returning', restoring ? ({ want }) => want : wantReady, { op: patience });
+}

@@ -1,0 +1,145 @@
+import { beginChecks } from './admission.ts';
+import { giveUp } from './back.ts';
+import type { OperationKind, Phase, Request } from './operation.ts';
+import { answerAtOnce, refuse } from './result.ts';
+import { emit, patch, type Turn } from './turn.ts';
+import type { Operation } from './state.ts';
+
+/** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
+
+const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3 };
+const ON_THE_WAY_OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
+
+/** A request came in: it is taken up at once, or after the one that is being checked. */
+export function onSubmit(turn: Turn, request: Request): void {
+  patch(turn, { queue: [...turn.state.queue, request] });
+}
+
+/** A request of our own: the calendar's, the application's sign-out, a drain that expired. */
+export function ask(turn: Turn, kind: OperationKind, by: string, reason: string): void {
+  const id = `${by}-${turn.state.epoch}-${turn.state.save}`;
+  onSubmit(turn, {
+    id,
+    kind,
+    reason,
+    by,
+    timeoutMs: null,
+    onTimeout: null,
+    expiresMs: null,
+    force: false,
+    fence: true,
+    dryRun: false,
+    insist: false,
+  });
+}
+
+/** Takes up what waits, one after the other, as long as nothing is being checked or written. */
+export function takeUp(turn: Turn): void {
+  while (turn.state.queue.length > 0 && isFree(turn)) {
+    const [request, ...queue] = turn.state.queue as [Request, ...Request[]];
+    patch(turn, { queue });
+    decide(turn, request);
+  }
+}
+
+function isFree({ state }: Turn): boolean {
+  return (
+    state.candidate === null &&
+    state.pending === null &&
+    state.phase !== 'starting' &&
+    state.phase !== 'recovering'
+  );
+}
+
+export function decide(turn: Turn, request: Request): void {
+  const { op } = turn.state;
+  if (op) decideBeside(turn, request, op);
+  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, []);
+  else if (isUnderWay(turn.state.phase, request.kind)) busyWithout(turn, request);
+  else beginChecks(turn, request);
+}
+
+function decideBeside(turn: Turn, request: Request, op: Operation): void {
+  const relation = relate(op, turn.state.phase, request.kind);
+  if (relation === 'busy') return busy(turn, request, op);
+  if (request.dryRun)
+    return answerAtOnce(turn, request, turn.at, [], [`the running ${op.kind} would answer it (${relation})`]);
+  switch (relation) {
+    case 'same':
+      return join(turn, request, op, op.id);
+    case 'part':
+      patch(turn, { op: withTicket(op, request) });
+      return join(turn, request, op, request.id);
+    case 'passed':
+      return answerAtOnce(turn, request, turn.at, []);
+    case 'stronger':
+      return beginChecks(turn, request);
+    case 'undo':
+      emit(turn, { type: 'reply', id: request.id, ticket: request.id, joined: true });
+      patch(turn, { op: withTicket(op, request) });
+      return op.outcome ? undefined : giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`);
+    case 'then-start':
+      emit(turn, { type: 'reply', id: request.id, ticket: request.id, joined: true });
+      return patch(turn, { op: { ...withTicket(op, request), kind: 'restart' } });
+    default:
+      return relation satisfies never;
+  }
+}
+
+type Relation = 'same' | 'part' | 'passed' | 'stronger' | 'undo' | 'then-start' | 'busy';
+
+function relate(op: Operation, phase: Phase, kind: OperationKind): Relation {
+  if (op.outcome) return kind === 'ready' ? 'undo' : 'busy';
+  const goingOut = ON_THE_WAY_OUT.includes(phase);
+  if (kind === op.kind) return 'same';
+  if (kind === 'ready')
+    return goingOut ? 'undo' : phase === 'stopping' ? (op.kind === 'stop' ? 'then-start' : 'part') : 'part';
+  if (op.kind === 'ready') return 'busy';
+  if (RANK[kind] > RANK[op.kind]) return goingOut || phase === 'stopping' ? 'stronger' : 'busy';
+  if (goingOut || (phase === 'stopping' && kind === 'stop')) return 'part';
+  return phase === 'stopping' ? 'passed' : 'busy';
+}
+
+function withTicket(op: Operation, { id, kind }: Request): Operation {
+  return { ...op, tickets: [...op.tickets, { id, kind }] };
+}
+
+/** Another deadline is a new intent, and goes to disk before it is promised. */
+function join(turn: Turn, request: Request, op: Operation, ticket: string): void {
+  if (ticket === op.id && request.timeoutMs !== null && request.timeoutMs !== op.timeoutMs)
+    return beginChecks(turn, request);
+  emit(turn, { type: 'reply', id: request.id, ticket, joined: true });
+}
+
+/** Idempotent: what is asked for is so already. */
+function isAlready({ state, policy }: Turn, request: Request): boolean {
+  if (request.dryRun) return false;
+  if (request.kind === 'drain') {
+    return state.phase === 'stopped' || (state.phase === 'drained' && !(state.noFence && request.fence));
+  }
+  if (request.kind === 'stop')
+    return state.phase === 'stopped' || (state.appGone && state.phase === 'drained' && !policy.canStop);
+  return false;
+}
+
+/** A return without an operation (its deadline passed) is still going on: only `ready` joins it. */
+function isUnderWay(phase: Phase, kind: OperationKind): boolean {
+  return (phase === 'returning' || phase === 'warming' || phase === 'stopping') && kind !== 'ready';
+}
+
+function busy(turn: Turn, request: Request, op: Operation): void {
+  const since = Math.round((turn.at - op.startedAt) / 1000);
+  const why = op.reason === null ? '' : ` (${op.reason})`;
+  const text = `${turn.policy.node}: busy with ${op.kind} ${op.id} by ${op.by}${why} for ${since} s; wait for it or cancel it`;
+  refuse(turn, request, turn.at, 'busy', text);
+}
+
+function busyWithout(turn: Turn, request: Request): void {
+  refuse(
+    turn,
+    request,
+    turn.at,
+    'busy',
+    `${turn.policy.node}: still ${turn.state.phase}; see \`lastcall status\` and try again`,
+  );
+}

@@ -1,0 +1,172 @@
+import { connectionsOf, sessionsOf, viewOf } from './count.ts';
+import type { Phase, Receipt, Request, Result } from './operation.ts';
+import type { Policy } from './policy.ts';
+import type { Operation, ServerState, State, Ticket } from './state.ts';
+import { emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
+import type { Counters } from './view.ts';
+
+/** What the one who asked is told at the end (contract: the JSON object). */
+
+/** Ends the tickets of the running operation that `whose` picks; each gets its own result. */
+export function finish(turn: Turn, whose: (ticket: Ticket) => boolean, code: string, message?: string): void {
+  const { op } = turn.state;
+  if (!op) return;
+  for (const ticket of op.tickets.filter(whose)) {
+    // A `ready` that undoes a drain has what it asked for once everything is back.
+    const undone = op.outcome !== null && ticket.kind === 'ready';
+    emit(turn, {
+      type: 'finish',
+      refused: false,
+      result: resultOf(turn, ticket, undone ? 'done' : code, undone ? undefined : message),
+    });
+  }
+  patch(turn, { op: { ...op, tickets: op.tickets.filter((ticket) => !whose(ticket)) } });
+}
+
+/** Ends the whole operation for everybody who waits, and goes where the node stays from here on. */
+export function conclude(
+  turn: Turn,
+  ending: { readonly code: string; readonly message?: string | undefined },
+  phase: Phase,
+  want: (server: ServerState) => ServerState['want'],
+  changes: Partial<State> = {},
+): void {
+  enter(turn, phase, changes);
+  finish(turn, () => true, ending.code, ending.message);
+  intend(turn, phase, want, { op: null });
+}
+
+/** Turns a request away: nothing was changed for it. */
+export function refuse(turn: Turn, request: Request, at: number, code: string, message: string): void {
+  emit(turn, {
+    type: 'finish',
+    refused: true,
+    result: { ...answer(turn, request, at, code, []), message },
+  });
+}
+
+/** Answers a request for which there is nothing to do, or which only asked what would be done. */
+export function answerAtOnce(
+  turn: Turn,
+  request: Request,
+  at: number,
+  warnings: readonly string[],
+  plan?: string[],
+): void {
+  const result = answer(turn, request, at, 'done', warnings);
+  emit(turn, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
+}
+
+function answer(turn: Turn, request: Request, at: number, code: string, warnings: readonly string[]): Result {
+  const { policy, state } = turn;
+  const sessions = sessionsOf(policy, state);
+  return {
+    ok: code === 'done',
+    code,
+    operation: request.kind,
+    id: request.id,
+    node: policy.node,
+    phase: state.phase,
+    seconds: seconds(turn.at - at),
+    reason: request.reason,
+    forced: 0,
+    balancers: balancersOf(policy, state),
+    sessions: { start: sessions, last: sessions },
+    receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
+    warnings,
+  };
+}
+
+function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | undefined): Result {
+  const { policy, state } = turn;
+  const op = state.op as Operation;
+  const { receipt, warnings } = receiptOf(op, state);
+  return {
+    ok: code === 'done',
+    code,
+    operation: ticket.kind,
+    id: ticket.id,
+    node: policy.node,
+    phase: state.phase,
+    seconds: seconds(turn.at - op.startedAt),
+    reason: op.reason,
+    forced: op.forced,
+    balancers: balancersOf(policy, state),
+    sessions: { start: op.sessionsStart, last: lastSessions(policy, state) },
+    receipt,
+    warnings: [...op.warnings, ...warnings],
+    ...(message === undefined ? {} : { message }),
+  };
+}
+
+function lastSessions(policy: Policy, state: State): number | null {
+  return state.appGone ? connectionsOf(policy, state) : sessionsOf(policy, state);
+}
+
+function balancersOf(policy: Policy, state: State): Result['balancers'] {
+  return policy.balancers.map(({ name, servers }) => ({
+    name,
+    servers: servers.map((server) => {
+      const balancer = state.balancers[name];
+      const view = balancer && balancer.error === null ? viewOf(balancer, server) : undefined;
+      return {
+        name: server,
+        admin: view?.admin ?? null,
+        operational: view?.operational ?? null,
+        connections: view?.connections ?? null,
+        queued: view?.queued ?? null,
+      };
+    }),
+  }));
+}
+
+/** The counters now, for the deltas at the end. */
+export function baselineOf(state: State): Operation['baseline'] {
+  const entries = serversOf(state).map(({ balancer, at, name }) => [
+    `${at} ${name}`,
+    { pid: balancer.pid, counters: viewOf(balancer, name)?.counters ?? null },
+  ]);
+  return Object.fromEntries(entries) as Operation['baseline'];
+}
+
+/** Deltas over the operation. A new worker counts from zero, and a reset goes backwards: told, never hidden. */
+function receiptOf(op: Operation, state: State): { receipt: Receipt; warnings: string[] } {
+  const warnings: string[] = [];
+  const deltas = serversOf(state).map(({ balancer, at, name }): Counters | null => {
+    const before = op.baseline[`${at} ${name}`];
+    const now = viewOf(balancer, name)?.counters ?? null;
+    if (!before?.counters || !now) return null;
+    const delta = minus(now, before.counters);
+    if (before.pid === balancer.pid && Object.values(delta).every((value) => value >= 0)) return delta;
+    warnings.push(
+      `${at}: the counters of ${name} began anew during the operation; the receipt has no numbers`,
+    );
+    return null;
+  });
+  return { receipt: total(deltas), warnings };
+}
+
+const NO_COUNTERS: Counters = { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 };
+
+function minus(now: Counters, before: Counters): Counters {
+  return {
+    connectionErrors: now.connectionErrors - before.connectionErrors,
+    responseErrors: now.responseErrors - before.responseErrors,
+    redispatches: now.redispatches - before.redispatches,
+    http5xx: now.http5xx - before.http5xx,
+  };
+}
+
+function total(deltas: readonly (Counters | null)[]): Receipt {
+  const none: Receipt = { connectionErrors: null, responseErrors: null, redispatches: null, http5xx: null };
+  if (deltas.length === 0) return none;
+  return deltas.reduce<Receipt>(
+    (sum, delta) =>
+      delta === null || sum.http5xx === null ? none : minus(delta, minus(NO_COUNTERS, sum as Counters)),
+    NO_COUNTERS,
+  );
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms) / 1000;
+}

@@ -1,0 +1,179 @@
+import { isKnown, viewOf } from './count.ts';
+import { RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
+import type { ServerState, State } from './state.ts';
+import {
+  emit,
+  type EventOf,
+  isDurable,
+  patch,
+  patchBalancer,
+  patchServer,
+  serversOf,
+  type Turn,
+  warn,
+} from './turn.ts';
+import type { Admin, ServerView } from './view.ts';
+
+/**
+ * Towards a balancer the intent is a level, not an edge: what is wanted is compared with what is seen after every
+ * look, and said again where HAProxy forgot it (a reload, a restart). What somebody else said is left alone.
+ */
+
+/** A look came in: keep it, and judge each server by it. */
+export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'looked'>): void {
+  const balancer = turn.state.balancers[name];
+  if (!balancer || begun < balancer.begun) return;
+  const pid = look.worker?.pid ?? null;
+  const changed = balancer.pid !== null && pid !== null && pid !== balancer.pid;
+  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, pid: pid ?? balancer.pid });
+  if (changed) {
+    emit(turn, {
+      type: 'log',
+      level: 'warn',
+      text: `${name}: worker ${balancer.pid} was replaced by ${pid}`,
+    });
+    patch(turn, { quiet: null });
+    widen(turn, name);
+  }
+  if (begun < turn.state.epochAt) return;
+  for (const view of look.servers) judge(turn, name, view, begun);
+}
+
+/** It cannot be asked: whatever was seen is history, and quiet no longer holds. */
+export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
+  const before = turn.state.balancers[balancer];
+  if (!before) return;
+  if (before.error === null) emit(turn, { type: 'log', level: 'warn', text: `${balancer}: ${error}` });
+  patchBalancer(turn, balancer, { error, at: turn.at });
+}
+
+/** A write was answered: by what stands there now, which may be somebody else's. */
+export function onSaid(turn: Turn, { balancer: name, server, view, epoch, begun }: EventOf<'said'>): void {
+  const balancer = turn.state.balancers[name];
+  if (!balancer || epoch !== turn.state.epoch) return;
+  patchServer(turn, name, server, { saying: null, failures: 0, error: null });
+  if (balancer.look) {
+    const servers = balancer.look.servers.map((old) => (old.name === server ? view : old));
+    patchBalancer(turn, name, { look: { ...balancer.look, servers } });
+  }
+  judge(turn, name, view, begun);
+}
+
+/** A write failed. It may still be carried out by a process that was only stopped, so no look is final for a while. */
+export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: EventOf<'say-failed'>): void {
+  const own = turn.state.balancers[balancer]?.servers[server];
+  if (!own || epoch !== turn.state.epoch) return;
+  const pause = Math.min(RETRY_FIRST_MS * 2 ** own.failures, RETRY_LONGEST_MS);
+  patchServer(turn, balancer, server, {
+    saying: null,
+    failures: own.failures + 1,
+    retryAt: turn.at + pause,
+    unsureUntil: turn.at + UNSURE_MS,
+    error,
+  });
+  warn(turn, `${balancer}: ${server} could not be set to ${own.want}: ${error}`);
+}
+
+/** Says what is wanted wherever it is not seen. */
+export function assertWanted(turn: Turn): void {
+  if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;
+  const { epoch } = turn.state;
+  for (const { balancer, at, name, server } of serversOf(turn.state)) {
+    const { want } = server;
+    if (want === null || server.held || server.confirmed || server.saying !== null) continue;
+    if (balancer.error !== null || server.retryAt > turn.at) continue;
+    const ours = union(server.ours, [want]);
+    patchServer(turn, at, name, { saying: epoch, ours, said: union(server.said, [want]) });
+    emit(turn, {
+      type: 'say',
+      balancer: at,
+      server: name,
+      admin: want,
+      mayReplace: union(ours, ['ready']),
+      epoch,
+    });
+  }
+}
+
+/** Every server that is ours to set was seen as we want it, on a balancer that answers. */
+export function allConfirmed(state: State): boolean {
+  return serversOf(state).every(
+    ({ balancer, server }) =>
+      server.want === null || server.held || (server.confirmed && balancer.error === null),
+  );
+}
+
+/** Every balancer answered a look that was begun at or after `since`. */
+export function allKnown(state: State, since: number): boolean {
+  return Object.values(state.balancers).every((balancer) => isKnown(balancer, since));
+}
+
+/** Ask everybody at once: the answers begin now. */
+export function askAll(turn: Turn): void {
+  for (const { name } of turn.policy.balancers) emit(turn, { type: 'look', balancer: name });
+  for (const source of turn.policy.sources) emit(turn, { type: 'count', source });
+}
+
+/** The servers whose operational state is not up although they are ours, for the error of a return. */
+export function notUp(state: State): string[] {
+  return serversOf(state)
+    .filter(
+      ({ balancer, name, server }) =>
+        server.want !== null && !server.held && viewOf(balancer, name)?.operational !== 'up',
+    )
+    .map(({ at, name }) => `${at}: ${name}`);
+}
+
+/** A new worker may have read any of our words from a state file. */
+function widen(turn: Turn, at: string): void {
+  for (const [name, own] of Object.entries(turn.state.balancers[at]?.servers ?? {})) {
+    if (own.want === null) continue;
+    patchServer(turn, at, name, { ours: union(own.ours, own.said, own.found ? [own.found.admin] : []) });
+  }
+}
+
+function judge(turn: Turn, at: string, view: ServerView, begun: number): void {
+  const own = turn.state.balancers[at]?.servers[view.name];
+  if (!own || own.want === null) return;
+  if (isForeign(view, own.want, own.ours)) return hold(turn, at, view, own);
+  if (own.held) {
+    // Let go by whoever held it: from ready on it is ours again.
+    if (view.admin === 'ready') patchServer(turn, at, view.name, { held: false, confirmed: false });
+    return;
+  }
+  const there = view.admin === own.want;
+  if (there && begun >= own.unsureUntil)
+    patchServer(turn, at, view.name, { ours: [own.want], confirmed: true });
+  else patchServer(turn, at, view.name, { confirmed: false });
+  if (!there && own.confirmed) reassert(turn, at, view, own.want);
+}
+
+/** MAINT or DRAIN that we neither want nor said: an operator's, the configuration's or a tracked server's. */
+function isForeign(view: ServerView, want: Admin, ours: readonly Admin[]): boolean {
+  return view.admin !== 'ready' && view.admin !== want && !ours.includes(view.admin);
+}
+
+function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
+  if (!own.held) {
+    const by =
+      view.origin === 'forced'
+        ? 'an operator'
+        : view.origin === 'inherited'
+          ? 'a tracked server'
+          : 'the configuration';
+    warn(turn, `${at}: ${view.name} is held in ${view.admin.toUpperCase()} by ${by}; it is left as it is`);
+  }
+  patchServer(turn, at, view.name, { held: true, confirmed: false });
+}
+
+function reassert(turn: Turn, at: string, view: ServerView, want: Admin): void {
+  patch(turn, { reasserts: turn.state.reasserts + 1, quiet: null });
+  warn(
+    turn,
+    `${at}: ${view.name} was found in ${view.admin.toUpperCase()} and was set to ${want.toUpperCase()} again`,
+  );
+}
+
+export function union(...lists: readonly (readonly Admin[])[]): readonly Admin[] {
+  return [...new Set(lists.flat())];
+}

@@ -1,0 +1,229 @@
+import type { Request, OperationKind, OnTimeout, Phase } from './operation.ts';
+import type { Policy } from './policy.ts';
+import type { Admin, Counters, Look, Proof, Survey } from './view.ts';
+
+/** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
+export interface State {
+  readonly phase: Phase;
+  readonly since: number;
+  /** Raised by each change of intent; answers to an older intent are dropped. */
+  readonly epoch: number;
+  readonly epochAt: number;
+  /** Saves are numbered: the last one asked for, the one that carries the present intent, the last one on disk. */
+  readonly save: number;
+  readonly intentSave: number;
+  readonly saved: number;
+  readonly balancers: Readonly<Record<string, BalancerState>>;
+  readonly sources: Readonly<Record<string, SourceState>>;
+  readonly health: Health;
+  readonly op: Operation | null;
+  /** A request that is being checked; nothing has been changed for it yet. */
+  readonly candidate: Candidate | null;
+  /** A request whose intent is on its way to the disk, and the state to go back to if it does not get there. */
+  readonly pending: Pending | null;
+  readonly queue: readonly Request[];
+  /** The process that a stop would signal, as last proven. */
+  readonly proof: Proof | null;
+  readonly appGone: boolean;
+  /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
+  readonly stopIssued: boolean;
+  readonly start: StartStep;
+  /** Where a crash interrupted; null once resumed. */
+  readonly resumeTo: Phase | null;
+  /** The supervised application was started by this process: whatever the record says, its sessions are new. */
+  readonly fresh: boolean;
+  /** Zero has held since then, with these totals (stot); null = it does not hold. */
+  readonly quiet: Quiet | null;
+  readonly fence: Fence | null;
+  readonly force: Force | null;
+  /** Users were forced out of this outing: their sessions are not waited for any more. */
+  readonly forcedOut: boolean;
+  /** Leave it in DRAIN at zero. */
+  readonly noFence: boolean;
+  /** A return that puts back what was found instead of saying `ready`. */
+  readonly restoring: boolean;
+  readonly expiresAt: number | null;
+  /** Why users are bound to this node, as the last survey said; null = they are not. */
+  readonly sticky: string | null;
+  /** By subject, so that an alarm that is over can be taken off. */
+  readonly alarms: Readonly<Record<string, string>>;
+  readonly reasserts: number;
+}
+
+export type Health = 'up' | 'down' | 'unknown';
+
+/** How far a start has come: `intended` goes to disk before it is `sent`. */
+export type StartStep = 'none' | 'intended' | 'sent' | 'done';
+
+/** `total` (stot) by balancer and server. */
+export type Totals = Readonly<Record<string, number | null>>;
+
+export interface Quiet {
+  readonly since: number;
+  readonly totals: Totals;
+}
+
+export interface BalancerState {
+  /** The last good look, and when it was begun: one begun before a change says nothing about it. */
+  readonly look: Look | null;
+  readonly begun: number;
+  readonly at: number;
+  /** Why it cannot be asked at present; the look is then history, not knowledge. */
+  readonly error: string | null;
+  readonly pid: number | null;
+  readonly servers: Readonly<Record<string, ServerState>>;
+}
+
+export interface ServerState {
+  /** What it was before our operation; null = not ours. */
+  readonly found: { readonly admin: Admin; readonly weight: number | null } | null;
+  /** What we want it to be; null = we say nothing. */
+  readonly want: Admin | null;
+  /** States that may be there because of us right now; another MAINT or DRAIN is somebody else's (I2). */
+  readonly ours: readonly Admin[];
+  /** All states we said in this outing: after a reload a state file may bring any of them back. */
+  readonly said: readonly Admin[];
+  readonly held: boolean;
+  /** The wanted state was seen in this epoch. */
+  readonly confirmed: boolean;
+  /** The epoch of the write that is under way. */
+  readonly saying: number | null;
+  readonly failures: number;
+  readonly retryAt: number;
+  readonly unsureUntil: number;
+  readonly error: string | null;
+}
+
+export interface SourceState {
+  readonly count: number | null;
+  readonly begun: number;
+  readonly at: number | null;
+  readonly error: string | null;
+}
+
+/** Somebody who waits for an operation to reach the end of its kind: a drain joined to a stop ends at `drained`. */
+export interface Ticket {
+  readonly id: string;
+  readonly kind: OperationKind;
+}
+
+export interface Operation {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly tickets: readonly Ticket[];
+  readonly by: string;
+  readonly reason: string | null;
+  readonly onTimeout: OnTimeout;
+  readonly timeoutMs: number;
+  readonly expiresMs: number | null;
+  readonly startedAt: number;
+  readonly deadline: number;
+  readonly sessionsStart: number | null;
+  readonly forced: number;
+  readonly warnings: readonly string[];
+  /** Counters at the start, by balancer and server, with the worker that counted them. */
+  readonly baseline: Readonly<
+    Record<string, { readonly pid: number | null; readonly counters: Counters | null }>
+  >;
+  /** The first cause of giving up; what was found is being put back. */
+  readonly outcome: { readonly code: string; readonly message: string } | null;
+  readonly restoreBy: number | null;
+}
+
+export interface Candidate {
+  readonly request: Request;
+  readonly at: number;
+  readonly surveys: Readonly<Record<string, Survey>>;
+  /** Balancers that could not be asked, where the request insists. */
+  readonly unasked: Readonly<Record<string, string>>;
+  readonly needs: readonly Need[];
+  readonly proof: Proof | null;
+}
+
+export interface Pending {
+  readonly request: Request;
+  readonly at: number;
+  /** Under which id its result will be found. */
+  readonly ticket: string;
+  readonly before: State;
+}
+/** What a candidate still waits for. */
+export type Need = `survey ${string}` | 'stop' | 'start';
+
+export interface Fence {
+  /** All servers were seen in MAINT then; the second look must have begun later. */
+  readonly confirmedAt: number | null;
+  /** `total` (stot) and pid before the fence, by balancer and server: a change means somebody came. */
+  readonly totals: Totals;
+  readonly pids: Readonly<Record<string, number | null>>;
+}
+
+export interface Force {
+  readonly since: number;
+  readonly closingSince: number | null;
+  readonly closedAt: number;
+  /** No patience left: a second signal. */
+  readonly now: boolean;
+}
+
+export const NO_SERVER: ServerState = {
+  found: null,
+  want: null,
+  ours: [],
+  said: [],
+  held: false,
+  confirmed: false,
+  saying: null,
+  failures: 0,
+  retryAt: 0,
+  unsureUntil: 0,
+  error: null,
+};
+
+/** The state before anything is known. */
+export function initial(policy: Policy, at: number): State {
+  const balancers: Record<string, BalancerState> = {};
+  for (const { name, servers } of policy.balancers) {
+    balancers[name] = {
+      look: null,
+      begun: -1,
+      at: -1,
+      error: null,
+      pid: null,
+      servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
+    };
+  }
+  const unknown: SourceState = { count: null, begun: -1, at: null, error: null };
+  return {
+    phase: 'starting',
+    since: at,
+    epoch: 0,
+    epochAt: at,
+    save: 0,
+    intentSave: 0,
+    saved: 0,
+    balancers,
+    sources: Object.fromEntries(policy.sources.map((name) => [name, unknown])),
+    health: 'unknown',
+    op: null,
+    candidate: null,
+    pending: null,
+    queue: [],
+    proof: null,
+    appGone: false,
+    stopIssued: false,
+    start: 'none',
+    resumeTo: null,
+    fresh: false,
+    quiet: null,
+    fence: null,
+    force: null,
+    forcedOut: false,
+    noFence: false,
+    restoring: false,
+    expiresAt: null,
+    sticky: null,
+    alarms: {},
+    reasserts: 0,
+  };
+}

@@ -1,0 +1,84 @@
+import { sessionsOf, viewOf } from './count.ts';
+import type { Owner, Status, StatusBalancer } from './operation.ts';
+import type { Policy } from './policy.ts';
+import type { BalancerState, ServerState, State } from './state.ts';
+import type { ServerView } from './view.ts';
+
+/**
+ * What `status` shows.
+ * @param now monotonic milliseconds, and the calendar time of that moment (people read calendar times)
+ */
+export function statusOf(
+  policy: Policy,
+  state: State,
+  now: { readonly at: number; readonly wall: Date },
+): Status {
+  const iso = (at: number): string => new Date(now.wall.getTime() - (now.at - at)).toISOString();
+  const { op } = state;
+  return {
+    node: policy.node,
+    phase: state.phase,
+    since: iso(state.since),
+    health: state.health,
+    operation: op && {
+      id: op.id,
+      operation: op.kind,
+      by: op.by,
+      reason: op.reason,
+      seconds: Math.round(now.at - op.startedAt) / 1000,
+      remaining: Math.max(0, Math.round(op.deadline - now.at) / 1000),
+      onTimeout: op.onTimeout,
+    },
+    balancers: policy.balancers.map(({ name, servers }) =>
+      statusOfBalancer(name, servers, state.balancers[name]),
+    ),
+    sessions: {
+      total: sessionsOf(policy, state),
+      sources: policy.sources.map((name) => {
+        const source = state.sources[name];
+        const at = source?.at ?? null;
+        return {
+          name,
+          count: source?.count ?? null,
+          at: at === null ? null : iso(at),
+          error: source?.error ?? null,
+        };
+      }),
+    },
+    eta: null,
+    alarms: Object.values(state.alarms),
+  };
+}
+
+function statusOfBalancer(
+  name: string,
+  servers: readonly string[],
+  balancer: BalancerState | undefined,
+): StatusBalancer {
+  const reachable = balancer !== undefined && balancer.error === null && balancer.look !== null;
+  return {
+    name,
+    reachable,
+    error: balancer?.error ?? null,
+    pid: balancer?.pid ?? null,
+    workers: reachable && balancer.pid !== null ? 1 : 0,
+    servers: servers.map((server) => {
+      const view = reachable ? viewOf(balancer, server) : undefined;
+      return {
+        name: server,
+        admin: view?.admin ?? null,
+        operational: view?.operational ?? null,
+        owner: ownerOf(balancer?.servers[server], view),
+        connections: view?.connections ?? null,
+        queued: view?.queued ?? null,
+      };
+    }),
+  };
+}
+
+/** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */
+function ownerOf(own: ServerState | undefined, view: ServerView | undefined): Owner {
+  if (!view || view.admin === 'ready') return 'none';
+  if (own?.want && !own.held) return 'lastcall';
+  return view.origin === 'forced' ? 'operator' : 'config';
+}

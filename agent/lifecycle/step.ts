@@ -1,0 +1,201 @@
+import { acknowledge, admit, onChecked, onPersistFailed, onRefused, onSurveyed } from './admission.ts';
+import { failWarming, giveUp, onStarted, returning, serving, unhealthy, warming } from './back.ts';
+import { sessionsOf } from './count.ts';
+import type { Effect } from './effect.ts';
+import type { Event } from './event.ts';
+import type { Phase } from './operation.ts';
+import { drained, draining, failStop, fencing, onStopped, settling, startForce } from './out.ts';
+import type { Policy } from './policy.ts';
+import { onBooted, onOutcome, recovering, starting } from './recover.ts';
+import { ask, onSubmit, takeUp } from './requests.ts';
+import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
+import type { SourceState, State } from './state.ts';
+import { alarm, emit, isDurable, patch, type Turn, warn } from './turn.ts';
+
+/**
+ * The lifecycle: what was decided, what is known, what happened -> what is known now, and what is to be done.
+ * A pure function: no clock, no socket, no thrown error; the same events give the same states and effects.
+ * @param event carries the time at which it happened, in monotonic milliseconds
+ */
+export function step(policy: Policy, state: State, event: Event): readonly [State, readonly Effect[]] {
+  const turn: Turn = { policy, at: event.at, state, effects: [] };
+  take(turn, event);
+  advance(turn);
+  return [turn.state, turn.effects];
+}
+
+/** What the event says. */
+function take(turn: Turn, event: Event): void {
+  switch (event.type) {
+    case 'booted':
+      return onBooted(turn, event);
+    case 'tick':
+      return;
+    case 'submit':
+      return onSubmit(turn, event.request);
+    case 'cancel':
+      return onCancel(turn, event.by);
+    case 'hurry':
+      return onHurry(turn);
+    case 'looked':
+      return onLooked(turn, event);
+    case 'lost':
+      return onLost(turn, event);
+    case 'counted':
+      return onCounted(turn, event.source, {
+        count: event.count,
+        error: null,
+        begun: event.begun,
+        at: event.at,
+      });
+    case 'uncounted':
+      return onCounted(turn, event.source, {
+        count: null,
+        error: event.error,
+        begun: event.begun,
+        at: event.at,
+      });
+    case 'probed':
+      return patch(turn, { health: event.health });
+    case 'signed-out':
+      return onSignedOut(turn);
+    case 'persisted':
+      return onPersisted(turn, event.save);
+    case 'persist-failed':
+      return onPersistFailed(turn, event);
+    case 'surveyed':
+      return onSurveyed(turn, event);
+    case 'checked':
+      return onChecked(turn, event);
+    case 'refused':
+      return onRefused(turn, event);
+    case 'said':
+      return onSaid(turn, event);
+    case 'say-failed':
+      return onSayFailed(turn, event);
+    case 'closed':
+      return event.error === null ? undefined : warn(turn, `${event.balancer}: ${event.error}`);
+    case 'stopped':
+      return isStopping(turn, event.epoch) ? onStopped(turn, event.warnings) : undefined;
+    case 'stop-failed':
+      return isStopping(turn, event.epoch) ? failStop(turn, 'app-stop', event.error) : undefined;
+    case 'outcome':
+      return onOutcome(turn, event);
+    case 'started':
+      return isStarting(turn, event.epoch) ? onStarted(turn) : undefined;
+    case 'start-failed':
+      return isStarting(turn, event.epoch) ? failWarming(turn, event.error) : undefined;
+    case 'app-gone':
+      return onAppGone(turn);
+    default:
+      return event satisfies never;
+  }
+}
+
+const PHASES: Record<Phase, (turn: Turn) => void> = {
+  starting,
+  recovering,
+  serving,
+  unhealthy,
+  draining,
+  settling,
+  fencing,
+  drained,
+  stopping: () => undefined,
+  stopped: () => undefined,
+  warming,
+  returning,
+  failed: () => undefined,
+};
+
+/** What follows from it: phases until nothing moves, then whoever waits, then the words to the balancers. */
+function advance(turn: Turn): void {
+  rememberSessions(turn);
+  acknowledge(turn);
+  let before: State;
+  do {
+    before = turn.state;
+    PHASES[turn.state.phase](turn);
+    expire(turn);
+    admit(turn);
+    takeUp(turn);
+  } while (turn.state.phase !== before.phase || turn.state.queue.length < before.queue.length);
+  assertWanted(turn);
+}
+
+/** The count at the beginning is the first one that was asked for the operation. */
+function rememberSessions(turn: Turn): void {
+  const { op } = turn.state;
+  if (!op || op.sessionsStart !== null) return;
+  const sessions = sessionsOf(turn.policy, turn.state, op.startedAt);
+  if (sessions !== null) patch(turn, { op: { ...op, sessionsStart: sessions } });
+}
+
+/** A forgotten drain undoes itself: what is ours, from `drained`, and only towards a living application. */
+function expire(turn: Turn): void {
+  const { phase, op, expiresAt, health } = turn.state;
+  if (expiresAt === null || turn.at < expiresAt) return;
+  if (phase !== 'drained' || op || turn.state.candidate) return;
+  if (turn.policy.hasProbe && health !== 'up') {
+    return alarm(turn, 'expires', 'the drain has expired, but the application is not healthy: it stays out');
+  }
+  alarm(turn, 'expires', null);
+  patch(turn, { expiresAt: null });
+  ask(turn, 'ready', 'lastcall', 'the drain expired');
+}
+
+function onCounted(turn: Turn, name: string, sample: SourceState): void {
+  const known = turn.state.sources[name];
+  if (!known || sample.begun < known.begun) return;
+  if (sample.error !== null && known.error === null) {
+    emit(turn, { type: 'log', level: 'warn', text: `${name}: ${sample.error}` });
+  }
+  patch(turn, { sources: { ...turn.state.sources, [name]: sample } });
+}
+
+function onPersisted(turn: Turn, save: number): void {
+  patch(turn, { saved: Math.max(turn.state.saved, save) });
+  alarm(turn, 'disk', null);
+}
+
+const CAN_GIVE_UP: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
+
+/** Puts back what was found. A stop that was issued can no longer be taken back. */
+function onCancel(turn: Turn, by: string): void {
+  const { op, phase } = turn.state;
+  if (!op || op.outcome) return;
+  if (CAN_GIVE_UP.includes(phase))
+    return giveUp(turn, 'cancelled', `cancelled by ${by}; what was found is restored`);
+  if (phase === 'warming') failWarming(turn, `cancelled by ${by}`);
+}
+
+/** A second signal: no more patience. */
+function onHurry(turn: Turn): void {
+  const { op, phase, force } = turn.state;
+  if (!op || op.outcome || !isDurable(turn.state)) return;
+  if (force) return patch(turn, { force: { ...force, now: true } });
+  if (CAN_GIVE_UP.includes(phase) && (op.kind === 'stop' || op.kind === 'drain')) startForce(turn, true);
+}
+
+function onSignedOut(turn: Turn): void {
+  const { phase, op, candidate } = turn.state;
+  const { onSignOut } = turn.policy;
+  if (onSignOut === 'ignore' || op || candidate || (phase !== 'serving' && phase !== 'unhealthy')) return;
+  ask(turn, onSignOut, 'app', 'the application signed itself out');
+}
+
+/** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
+function onAppGone(turn: Turn): void {
+  patch(turn, { appGone: true });
+  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' });
+  if (turn.state.phase === 'warming' && turn.state.start === 'done')
+    failWarming(turn, 'it ended right after its start');
+}
+
+function isStopping({ state }: Turn, epoch: number): boolean {
+  return state.phase === 'stopping' && state.epoch === epoch;
+}
+
+function isStarting({ state }: Turn, epoch: number): boolean {
+  return state.phase === 'warming' && state.epoch === epoch && state.start === 'sent';
+}

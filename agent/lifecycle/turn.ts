@@ -1,0 +1,134 @@
+import type { Effect } from './effect.ts';
+import type { Event } from './event.ts';
+import type { Phase } from './operation.ts';
+import type { Policy } from './policy.ts';
+import { recordOf } from './record.ts';
+import type { BalancerState, ServerState, State } from './state.ts';
+
+/**
+ * One step in the making. States are never changed in place: the turn points at the newest one, so the rooms below
+ * read like a story while `step` stays a pure function.
+ */
+export interface Turn {
+  readonly policy: Policy;
+  readonly at: number;
+  state: State;
+  readonly effects: Effect[];
+}
+
+export type EventOf<T extends Event['type']> = Extract<Event, { type: T }>;
+
+export function patch(turn: Turn, changes: Partial<State>): void {
+  turn.state = { ...turn.state, ...changes };
+}
+
+export function emit(turn: Turn, ...effects: Effect[]): void {
+  turn.effects.push(...effects);
+}
+
+/** Another phase of the same intent. */
+export function enter(turn: Turn, phase: Phase, changes: Partial<State> = {}): void {
+  patch(turn, { ...changes, phase, since: turn.state.phase === phase ? turn.state.since : turn.at });
+}
+
+/**
+ * A new intent: a new epoch, on disk before anything is done for it. `want` tells what each server is to be;
+ * a held server keeps its mark and is not spoken to.
+ */
+export function intend(
+  turn: Turn,
+  phase: Phase,
+  want: (server: ServerState) => ServerState['want'],
+  changes: Partial<State> = {},
+): void {
+  enter(turn, phase, { quiet: null, ...changes });
+  patch(turn, { epoch: turn.state.epoch + 1, epochAt: turn.at });
+  mapServers(turn, (server) => ({
+    ...server,
+    want: want(server),
+    confirmed: false,
+    saying: null,
+    failures: 0,
+    retryAt: 0,
+    unsureUntil: server.saying === null ? server.unsureUntil : turn.at,
+  }));
+  resave(turn);
+}
+
+/** The same intent with other terms (a deadline, another owner): it counts once it is on disk. */
+export function resave(turn: Turn): void {
+  save(turn);
+  patch(turn, { intentSave: turn.state.save });
+}
+
+/** Writes the record as it is now. */
+function save(turn: Turn): void {
+  patch(turn, { save: turn.state.save + 1 });
+  emit(turn, { type: 'persist', save: turn.state.save, record: recordOf(turn.state, turn.at) });
+}
+
+/** True when the present intent is on disk: only then anything is done for it (I8). */
+export function isDurable(state: State): boolean {
+  return state.saved >= state.intentSave;
+}
+
+export function mapServers(
+  turn: Turn,
+  change: (server: ServerState, name: string, balancer: string) => ServerState,
+): void {
+  const balancers = Object.entries(turn.state.balancers).map(([name, balancer]): [string, BalancerState] => [
+    name,
+    {
+      ...balancer,
+      servers: Object.fromEntries(
+        Object.entries(balancer.servers).map(([server, own]) => [server, change(own, server, name)]),
+      ),
+    },
+  ]);
+  patch(turn, { balancers: Object.fromEntries(balancers) });
+}
+
+export function patchBalancer(turn: Turn, name: string, changes: Partial<BalancerState>): void {
+  const balancer = turn.state.balancers[name];
+  if (balancer) patch(turn, { balancers: { ...turn.state.balancers, [name]: { ...balancer, ...changes } } });
+}
+
+export function patchServer(
+  turn: Turn,
+  balancer: string,
+  server: string,
+  changes: Partial<ServerState>,
+): void {
+  const servers = turn.state.balancers[balancer]?.servers;
+  const own = servers?.[server];
+  if (own) patchBalancer(turn, balancer, { servers: { ...servers, [server]: { ...own, ...changes } } });
+}
+
+/** Tells the log, and the result of the running operation, once. */
+export function warn(turn: Turn, text: string): void {
+  const { op } = turn.state;
+  if (op?.warnings.includes(text)) return;
+  emit(turn, { type: 'log', level: 'warn', text });
+  if (op) patch(turn, { op: { ...op, warnings: [...op.warnings, text] } });
+}
+
+/** Raises an alarm (shown by `status` until it is over) or takes it off. */
+export function alarm(turn: Turn, subject: string, text: string | null): void {
+  const { [subject]: standing, ...others } = turn.state.alarms;
+  if (text === null) {
+    if (standing !== undefined) patch(turn, { alarms: others });
+    return;
+  }
+  if (standing === text) return;
+  emit(turn, { type: 'log', level: 'error', text });
+  patch(turn, { alarms: { ...others, [subject]: text } });
+}
+
+/** All servers with the balancer they stand behind. */
+export function serversOf(
+  state: State,
+): { balancer: BalancerState; at: string; name: string; server: ServerState }[] {
+  return Object.entries(state.balancers).flatMap(([at, balancer]) =>
+    Object.entries(balancer.servers).map(([name, server]) => ({ balancer, at, name, server })),
+  );
+}

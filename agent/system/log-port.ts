@@ -1,0 +1,10 @@
+/** What a record says besides its message; keys that look like secrets are not shown. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Where the sidecar tells what it does. Never throws. */
+export interface Log {
+  error(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  debug(message: string, fields?: LogFields): void;
+}

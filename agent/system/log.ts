@@ -1,0 +1,122 @@
+import { Writable } from 'node:stream';
+import winston from 'winston';
+import type { Clock } from './clock.ts';
+import type { Log, LogFields } from './log-port.ts';
+import { redact, redactText } from './redact.ts';
+
+export interface LogOptions {
+  readonly level: 'error' | 'warn' | 'info' | 'debug';
+  readonly format: 'json' | 'text';
+  /** The journal reads our stderr: each line begins with its syslog priority, `<4>`. */
+  readonly journal: boolean;
+}
+
+export interface LogPorts {
+  readonly clock: Pick<Clock, 'wall'>;
+  readonly destination: NodeJS.WritableStream;
+}
+
+/** A log with an end: what was said is out once `flush` resolves. */
+export interface WrittenLog extends Log {
+  /** Resolves when every record so far has left this process; awaited last, since a pipe is written to later. */
+  flush(): Promise<void>;
+}
+
+type Level = LogOptions['level'];
+const LEVELS = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<Level, number>;
+const PRIORITY = { error: 3, warn: 4, info: 6, debug: 7 } as const satisfies Record<Level, number>;
+
+/** Writes one line per record, with ISO time, to `destination`; nothing in a record can break the line. */
+export function createLog(options: LogOptions, { clock, destination }: LogPorts): WrittenLog {
+  const counted = countedStream(destination);
+  const logger = winston.createLogger({
+    level: options.level,
+    levels: LEVELS,
+    format: winston.format.printf((info) => String(info.message)),
+    transports: [new winston.transports.Stream({ stream: counted.stream })],
+  });
+  const line = options.format === 'json' ? jsonLine : textLine;
+  const say =
+    (level: Level) =>
+    (message: string, fields: LogFields = {}) => {
+      if (LEVELS[level] > LEVELS[options.level]) return;
+      counted.expect();
+      const prefix = options.journal ? `<${PRIORITY[level]}>` : '';
+      logger.log(level, prefix + line(clock.wall().toISOString(), level, redactText(message), plain(fields)));
+    };
+  return {
+    error: say('error'),
+    warn: say('warn'),
+    info: say('info'),
+    debug: say('debug'),
+    flush: () => counted.flush(),
+  };
+}
+
+function plain(fields: LogFields): Record<string, unknown> {
+  return { ...(redact(fields) as object) };
+}
+
+function jsonLine(time: string, level: Level, message: string, fields: Record<string, unknown>): string {
+  return JSON.stringify({ ...fields, time, level, message });
+}
+
+function textLine(time: string, level: Level, message: string, fields: Record<string, unknown>): string {
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => ` ${visible(key)}=${textValue(value)}`);
+  return `${time} ${level.padEnd(5)} ${visible(message)}${pairs.join('')}`;
+}
+
+function textValue(value: unknown): string {
+  const bare = typeof value === 'string' && /^[\w./:@+-]+$/.test(value);
+  return visible(bare ? value : JSON.stringify(value));
+}
+
+/** Control characters as escapes: a message must not end its line, nor move the cursor of a terminal. */
+function visible(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (char) => (char === '\n' ? '\\n' : escaped(char)));
+}
+
+function escaped(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+interface CountedStream {
+  readonly stream: Writable;
+  /** One more record is on its way. */
+  expect(): void;
+  flush(): Promise<void>;
+}
+
+/** Passes lines on and knows when the last one expected has been taken by the system. */
+function countedStream(destination: NodeJS.WritableStream): CountedStream {
+  let expected = 0;
+  let waiting: (() => void)[] = [];
+  const arrived = (): void => {
+    expected--;
+    if (expected > 0) return;
+    for (const resolve of waiting) resolve();
+    waiting = [];
+  };
+  // The reader of our log has gone (EPIPE): there is nobody to tell, and the node must be looked after all the same.
+  destination.on('error', () => undefined);
+  const stream = new Writable({
+    decodeStrings: false,
+    write(chunk: string, _encoding, next) {
+      destination.write(chunk, () => {
+        arrived();
+        next();
+      });
+    },
+  });
+  return {
+    stream,
+    expect: () => void expected++,
+    flush: () =>
+      new Promise((resolve) => {
+        if (expected === 0) resolve();
+        else waiting.push(resolve);
+      }),
+  };
+}

@@ -1,0 +1,55 @@
+import type { ProbeAnswer } from './probe.ts';
+
+/** What a row of answers amounts to. */
+export interface Verdict {
+  readonly health: 'unknown' | 'up' | 'down';
+  /** The application says for certain that it wants out. */
+  readonly signedOut: boolean;
+  /** Why the latest answer was bad; null when it was not. */
+  readonly reason: string | null;
+  /** How many answers in a row, up to the latest, were of each sort. */
+  readonly streak: {
+    readonly living: number;
+    readonly bad: number;
+    readonly out: number;
+    readonly back: number;
+  };
+}
+
+/** Nothing has been asked yet. */
+export const UNKNOWN: Verdict = {
+  health: 'unknown',
+  signedOut: false,
+  reason: null,
+  streak: { living: 0, bad: 0, out: 0, back: 0 },
+};
+
+/**
+ * The verdict after one more answer. Pure.
+ *
+ * `up` takes `rise` living answers in a row and `down` takes `fall` bad ones, so an application that flaps changes
+ * nothing. One that signs out lives. A sign-out counts once it was said `fall` times in a row, because like a fall
+ * it takes the node out; it is dropped after `rise` healthy answers in a row, or when the application is down: one
+ * that does not answer says nothing any more.
+ */
+export function judge(
+  verdict: Verdict,
+  answer: ProbeAnswer,
+  { rise, fall }: { readonly rise: number; readonly fall: number },
+): Verdict {
+  const is = (count: number, yes: boolean): number => (yes ? count + 1 : 0);
+  const streak = {
+    living: is(verdict.streak.living, answer.kind !== 'unhealthy'),
+    bad: is(verdict.streak.bad, answer.kind === 'unhealthy'),
+    out: is(verdict.streak.out, answer.kind === 'signed-out'),
+    back: is(verdict.streak.back, answer.kind === 'healthy'),
+  };
+  const health = streak.living >= rise ? 'up' : streak.bad >= fall ? 'down' : verdict.health;
+  const dropped = streak.back >= rise || streak.bad >= fall;
+  return {
+    health,
+    signedOut: streak.out >= fall || (verdict.signedOut && !dropped),
+    reason: answer.kind === 'unhealthy' ? answer.reason : null,
+    streak,
+  };
+}

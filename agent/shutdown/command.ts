@@ -1,0 +1,25 @@
+import type { CommandConfig } from '../config/config.ts';
+import { checkAppCommand, runAppCommand, type CommandPorts } from './app-command.ts';
+import type { Stopper } from './stopper.ts';
+
+/**
+ * Stops the application by a command, such as `systemctl stop tomcat10`. Exit code 0 is its success. That the
+ * application is gone it cannot prove: `gone` is always `unknown`, and it is for the probe to say.
+ */
+export function createCommandStopper(config: CommandConfig, { clock, searchPath }: CommandPorts): Stopper {
+  const command = { ...config, role: 'stop' } as const;
+  return {
+    // What a command does when it is run again nobody knows (I6).
+    repeatable: false,
+    gone: () => 'unknown',
+    async check(signal) {
+      signal.throwIfAborted();
+      checkAppCommand(command, searchPath);
+      return null;
+    },
+    async stop(_proof, signal) {
+      await runAppCommand(command, { clock, signal });
+      return { how: 'command', warnings: [] };
+    },
+  };
+}

@@ -1,0 +1,17 @@
+import type { StopConfig } from '../config/config.ts';
+import type { CommandPorts } from './app-command.ts';
+import { createCommandStopper } from './command.ts';
+import { createSignalStopper } from './signal.ts';
+import type { Stopper } from './stopper.ts';
+
+/** The way to stop the application that the configuration names. */
+export function createStopper(config: StopConfig, ports: CommandPorts): Stopper {
+  switch (config.kind) {
+    case 'signal':
+      return createSignalStopper(config, ports);
+    case 'command':
+      return createCommandStopper(config, ports);
+    default:
+      return config satisfies never;
+  }
+}

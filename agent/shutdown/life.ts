@@ -1,0 +1,74 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Proof } from '../lifecycle/view.ts';
+import type { Clock } from '../system/clock.ts';
+import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
+import { aliveness, startTimeOf } from '../system/process.ts';
+
+/** How a process ended; both null when it is not our child, for then only its parent knows. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** One life of the application, from its start (or from the moment we found it) to its end. */
+export interface Life {
+  readonly proof: Proof;
+  readonly exit: Promise<Exit>;
+  /** Watches it no more: `exit` then never resolves, and nothing of it keeps our process alive. */
+  release(): void;
+}
+
+/** How often a process that is not our child is looked at: its end is an event for its parent only. */
+const POLL_MS = 50;
+
+/**
+ * Starts a program with our stdio in a session, and so a process group, of its own.
+ * @throws LastcallError `app-health` when it cannot be started
+ */
+export async function launch(command: readonly string[]): Promise<Life> {
+  const [program = '', ...args] = command;
+  try {
+    const child = spawn(program, args, { detached: true, stdio: 'inherit' });
+    // Asked at once: until Node has seen its exit the pid cannot be another's.
+    const proof = proofOf(child);
+    await once(child, 'spawn');
+    if (proof !== null) return { proof, exit: exitOf(child), release: () => letGo(child) };
+    child.kill('SIGKILL');
+    throw new Error('/proc does not show it, so it could never be stopped safely');
+  } catch (error) {
+    throw new LastcallError('app-health', `cannot start ${program}: ${errnoOf(error) ?? messageOf(error)}`, {
+      target: command.join(' '),
+      elapsedMs: 0,
+      next: 'correct the command after --',
+      cause: error,
+    });
+  }
+}
+
+/** Watches a process that somebody else started. */
+export function watchForeign(proof: Proof, clock: Clock): Life {
+  let cancel = (): void => undefined;
+  const exit = new Promise<Exit>((resolve) => {
+    const look = (): void => {
+      if (aliveness(proof.pid, proof.startTime) === 'gone') resolve({ code: null, signal: null });
+      else cancel = clock.after(POLL_MS, look);
+    };
+    look();
+  });
+  return { proof, exit, release: () => cancel() };
+}
+
+function proofOf({ pid }: ChildProcess): Proof | null {
+  const startTime = pid === undefined ? null : startTimeOf(pid);
+  return pid === undefined || startTime === null ? null : { pid, startTime };
+}
+
+function exitOf(child: ChildProcess): Promise<Exit> {
+  return new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+}
+
+function letGo(child: ChildProcess): void {
+  child.removeAllListeners('exit');
+  child.unref();
+}

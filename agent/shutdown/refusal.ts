@@ -1,0 +1,60 @@
+import type { Proof } from '../lifecycle/view.ts';
+import { errnoOf, LastcallError } from '../system/error.ts';
+
+/** Nobody is proven to be the application, so nobody is signalled (I13). */
+export function unproven(target: string, message: string): LastcallError {
+  return new LastcallError('app-stop', message, {
+    target,
+    elapsedMs: 0,
+    next: 'name the running application: its pid file, or its process number',
+  });
+}
+
+/** kill(2) says that the process lives, and /proc keeps silent about it. */
+export function hidden(pid: number): LastcallError {
+  return new LastcallError(
+    'app-stop',
+    `process ${pid} lives, but /proc does not show it: whose it is cannot be proven`,
+    {
+      target: `process ${pid}`,
+      elapsedMs: 0,
+      next: 'run lastcall where /proc shows the application (hidepid, another container)',
+    },
+  );
+}
+
+export function notAllowed(pid: number, cause: unknown): LastcallError {
+  return new LastcallError(
+    'app-stop',
+    `not allowed to signal process ${pid} (${errnoOf(cause) ?? 'unknown error'})`,
+    {
+      target: `process ${pid}`,
+      elapsedMs: 0,
+      next: "run lastcall as the application's user, or give it CAP_KILL",
+      cause,
+    },
+  );
+}
+
+/** SIGKILL was sent, and long after it the process is still there. */
+export function survived({ pid }: Proof, elapsedMs: number): LastcallError {
+  return new LastcallError('app-stop', `process ${pid} is still there after SIGKILL`, {
+    target: `process ${pid}`,
+    elapsedMs,
+    next: 'look at what it waits for (state D: a disk or a network file system)',
+  });
+}
+
+/** @throws LastcallError `app-stop` when the process is not ours to signal */
+export function checkPermission({ pid }: Proof): void {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    throw notAllowed(pid, error);
+  }
+}
+
+/** The warning of a stop that took SIGKILL. */
+export function killedWarning(name: NodeJS.Signals, killAfterMs: number): string {
+  return `the application did not end within ${killAfterMs / 1000} s of ${name} and was killed`;
+}

@@ -1,0 +1,111 @@
+import axios, { type AxiosResponse } from 'axios';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
+import { withDeadline, type Clock } from './clock.ts';
+import { errnoOf, isLastcallError, LastcallError, messageOf } from './error.ts';
+
+/** More than any health page or counter needs; what a server sends beyond it is not read. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** The beginning of the body, at most MAX_BODY_BYTES after unpacking, read as UTF-8. */
+  readonly body: string;
+  /** True when the body goes on after that. */
+  readonly truncated: boolean;
+  /** True when the answer carries Set-Cookie: this request may have made a session. */
+  readonly setsCookie: boolean;
+}
+
+// A connection per request: one that is kept alive counts as a user at the application's port, and hides that the
+// application has stopped listening.
+const httpAgent = new HttpAgent({ keepAlive: false });
+const httpsAgent = new HttpsAgent({ keepAlive: false });
+
+/**
+ * Checks a URL that is to be asked.
+ * @throws LastcallError `config` when it is none, or neither http nor https (axios would also read `data:`)
+ */
+export function parseHttpUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return url;
+  const shown = text.replace(/\/\/[^/]*@/, '//');
+  throw new LastcallError('config', `not an http or https URL: ${shown}`, {
+    target: shown,
+    next: 'write it as http://HOST:PORT/PATH',
+  });
+}
+
+/** A URL as it may be shown: without user, password and query, which may be secrets. */
+export function shownUrl(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname}`;
+}
+
+/**
+ * One GET: no proxy whatever the environment says, no redirect followed, no cookie kept, no connection kept, the
+ * body capped, and one deadline over all of it (axios' own `timeout` starts anew with each byte). Any status is an
+ * answer.
+ * @param timeoutMs deadline in milliseconds, from the name look-up to the body's last byte
+ * @throws LastcallError `failed` when there is no whole answer in time; the signal's reason when aborted
+ */
+export async function httpGet(
+  url: URL,
+  timeoutMs: number,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<HttpAnswer> {
+  const began = clock.now();
+  // Without a cause: axios' error carries the URL with its password.
+  const failed = (reason: string): LastcallError =>
+    new LastcallError('failed', `${shownUrl(url)}: ${reason}`, {
+      target: shownUrl(url),
+      elapsedMs: clock.now() - began,
+      next: 'check that the application answers there',
+    });
+  const late = (): LastcallError => failed(`no whole answer within ${timeoutMs} ms`);
+  try {
+    return await withDeadline(clock, timeoutMs, signal, late, (own) => exchange(url, own));
+  } catch (error) {
+    if (signal.aborted || isLastcallError(error)) throw error;
+    throw failed(reasonOf(error));
+  }
+}
+
+async function exchange(url: URL, signal: AbortSignal): Promise<HttpAnswer> {
+  const response: AxiosResponse<Readable> = await axios.get(url.href, {
+    adapter: 'http',
+    signal,
+    proxy: false,
+    maxRedirects: 0,
+    validateStatus: () => true,
+    responseType: 'stream',
+    httpAgent,
+    httpsAgent,
+    headers: { 'User-Agent': 'lastcall', 'Accept-Encoding': 'identity' },
+  });
+  const { body, truncated } = await readBody(response.data);
+  return {
+    status: response.status,
+    body,
+    truncated,
+    setsCookie: response.headers['set-cookie'] !== undefined,
+  };
+}
+
+/** Leaving the loop destroys the stream and its socket, so neither an endless body nor a gzip bomb is read on. */
+async function readBody(stream: Readable): Promise<{ body: string; truncated: boolean }> {
+  const chunks: Buffer[] = [];
+  let room = MAX_BODY_BYTES;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    chunks.push(chunk.subarray(0, room));
+    room -= chunk.length;
+    if (room < 0) break;
+  }
+  return { body: Buffer.concat(chunks).toString('utf8'), truncated: room < 0 };
+}
+
+/** `localhost` with two addresses fails with an empty message and a code only. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  return message === '' || message === 'Error' ? (errnoOf(error) ?? 'no answer') : message;
+}

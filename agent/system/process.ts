@@ -1,0 +1,129 @@
+import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { errnoOf } from './error.ts';
+
+/** What /proc/PID/stat says of a process (proc(5)). */
+export interface ProcessStat {
+  /** `R`, `S`, `T`..., `Z` for a zombie, `X` for dead. */
+  readonly state: string;
+  readonly group: number;
+  readonly threads: number;
+  /** Start time in clock ticks since boot (field 22). A string: it is only ever compared. */
+  readonly startTime: string;
+}
+
+/**
+ * Reads the line of /proc/PID/stat; null when it is none. The name in parentheses may itself hold blanks and
+ * parentheses, so the fields are counted from the last `)`.
+ */
+export function parseStat(line: string): ProcessStat | null {
+  const fields = line
+    .slice(line.lastIndexOf(')') + 1)
+    .trim()
+    .split(' ');
+  // The first of these fields is number 3 of proc(5).
+  const state = fields[0];
+  const startTime = fields[19];
+  if (state === undefined || startTime === undefined || !/^\d+$/.test(startTime)) return null;
+  return { state, group: Number(fields[2]), threads: Number(fields[17]), startTime };
+}
+
+/** One look at a pid: its stat, `gone`, or `hidden` when it lives (says kill(2)) and /proc does not show it. */
+export function lookAt(pid: number): ProcessStat | 'gone' | 'hidden' {
+  if (!exists(pid)) return 'gone';
+  const stat = readStat(pid);
+  if (stat !== null) return stat;
+  // It may have ended between the two looks.
+  return exists(pid) ? 'hidden' : 'gone';
+}
+
+/** The start time of a process, in clock ticks since boot; null when it is gone or /proc hides it. */
+export function startTimeOf(pid: number): string | null {
+  const seen = lookAt(pid);
+  return typeof seen === 'string' ? null : seen.startTime;
+}
+
+/**
+ * Does the process that was proven by `pid` and `startTime` still live? Gone is ESRCH, a zombie, or the pid now
+ * belonging to a process of another start time; `unknown` when /proc does not show it (hidepid, no /proc).
+ */
+export function aliveness(pid: number, startTime: string): 'gone' | 'alive' | 'unknown' {
+  const seen = lookAt(pid);
+  if (seen === 'gone') return 'gone';
+  if (seen === 'hidden') return 'unknown';
+  return seen.startTime === startTime && isLiving(seen) ? 'alive' : 'gone';
+}
+
+/** Of a zombie whose other threads still run only the first thread has ended: such a process serves on. */
+export function isLiving(stat: ProcessStat): boolean {
+  return (stat.state !== 'Z' && stat.state.toUpperCase() !== 'X') || stat.threads > 1;
+}
+
+/**
+ * Calendar time in milliseconds at which the process with this start time began. Measured against our own start,
+ * and not against /proc/uptime, which container runtimes replace.
+ */
+export function startedAt(startTime: string): number {
+  const own = startTimeOf(process.pid);
+  const ticks = own === null ? Number.NaN : Number(startTime) - Number(own);
+  return Date.now() - process.uptime() * 1000 + ticks * MS_PER_TICK;
+}
+
+/** USER_HZ is 100 on every architecture that Node runs on. */
+const MS_PER_TICK = 10;
+
+/** The living processes of a process group that /proc shows; a zombie is none. */
+export function membersOf(group: number): number[] {
+  if (!exists(-group)) return [];
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    const stat = readStat(pid);
+    return stat !== null && stat.group === group && isLiving(stat);
+  });
+}
+
+/**
+ * Can this program be started? The reason why not, as a text, or null when it can.
+ * @param program a path, or a name that is looked up in `searchPath`
+ * @param searchPath the PATH of the environment; undefined = the C library's default, as execvp(3) does
+ */
+export function checkExecutable(program: string, searchPath: string | undefined): string | null {
+  if (program === '') return 'the name of the program is empty';
+  if (program.includes('/')) return whyNotRunnable(program);
+  // An empty part of PATH means the working directory.
+  const folders = (searchPath ?? '/bin:/usr/bin').split(delimiter);
+  const found = folders.some(
+    (folder) => whyNotRunnable(join(folder === '' ? '.' : folder, program)) === null,
+  );
+  return found ? null : `${program} is no executable file in PATH`;
+}
+
+function whyNotRunnable(path: string): string | null {
+  try {
+    if (!statSync(path).isFile()) return `${path} is not a regular file`;
+    accessSync(path, constants.X_OK);
+    return null;
+  } catch (error) {
+    const reason = errnoOf(error) === 'EACCES' ? 'is not executable for this user' : 'does not exist';
+    return `${path} ${reason} (${errnoOf(error) ?? 'unknown error'})`;
+  }
+}
+
+/** kill(2) with signal 0: ESRCH alone proves that nobody is there; EPERM means somebody else's process. */
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) !== 'ESRCH';
+  }
+}
+
+function readStat(pid: number): ProcessStat | null {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    // Gone meanwhile, or not ours to read: kill(2) tells which, see lookAt.
+    return null;
+  }
+}

@@ -1,0 +1,47 @@
+/** What holds where nobody wrote anything. Light: the CLI reads the paths without loading the parser. */
+
+export const PROBE_EVERY_MS = 2_000;
+export const PROBE_TIMEOUT_MS = 1_000;
+/** Good answers in a row that make the app healthy. */
+export const PROBE_RISE = 2;
+/** Bad answers in a row that make it unhealthy. */
+export const PROBE_FALL = 3;
+export const PROBE_HEALTHY_STATUS: readonly number[] = [200];
+/** Where a TCP probe goes that names a port only. */
+export const PROBE_TCP_HOST = '127.0.0.1';
+
+/** Start and stop commands get longer than systemd's own 90 s (DefaultTimeoutStartSec), so that systemd speaks first. */
+export const COMMAND_TIMEOUT_MS = 120_000;
+export const STOP_SIGNAL: NodeJS.Signals = 'SIGTERM';
+/** From the stop signal to SIGKILL. */
+export const KILL_AFTER_MS = 30_000;
+export const ON_SIGN_OUT = 'drain';
+
+export const WRITER = 'runtime';
+
+/** How long one answer of a session source may take. */
+export const SOURCE_TIMEOUT_MS = 5_000;
+
+export const DRAIN_TIMEOUT_MS = 30 * 60_000;
+export const DRAIN_ON_TIMEOUT = 'restore';
+/** So long must zero hold. */
+export const DRAIN_QUIET_MS = 1_000;
+/** So many other usable servers must remain on every balancer. */
+export const DRAIN_KEEP = 1;
+
+export const SCHEDULE_REASON = 'schedule';
+
+export const CONTROL_MODE = 0o600;
+/** sun_path holds 108 bytes with its closing NUL (Linux unix(7)). */
+export const SOCKET_PATH_BYTES = 107;
+export const LOG_LEVEL = 'info';
+
+/** The control socket of a node whose configuration names none. */
+export function controlPathOf(node: string): string {
+  return `/run/lastcall/${node}.sock`;
+}
+
+/** The state file of a node whose configuration names none. */
+export function statePathOf(node: string): string {
+  return `/var/lib/lastcall/${node}.json`;
+}

@@ -1,0 +1,81 @@
+import { LineCounter, Lexer, Parser, parseDocument } from 'yaml';
+import type { Document, Node } from 'yaml';
+
+/** A place in the text: 1-based. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A YAML document without errors of syntax. */
+export interface Parsed {
+  readonly document: Document.Parsed;
+  readonly root: Node | null;
+  /** Where an offset of the text is. */
+  placeOf(offset: number): Place;
+}
+
+export interface SyntaxProblem extends Place {
+  readonly message: string;
+}
+
+/**
+ * The parser's stack for a legal configuration stays under 16. Deeper text is refused before the tree is built: the
+ * builder recurses, and near the end of its stack V8 can die in a regular expression where nothing can be caught.
+ */
+const MAX_DEPTH = 64;
+/** What follows the first few errors of syntax is mostly their echo. */
+const MAX_SYNTAX_PROBLEMS = 20;
+
+/** Reads a text as one YAML 1.2 document. Answers the errors of syntax instead where there are any; never throws. */
+export function parseYaml(text: string): Parsed | readonly SyntaxProblem[] {
+  const unreadable = findForbidden(text) ?? findDepth(text);
+  if (unreadable !== undefined) return [unreadable];
+  const lineCounter = new LineCounter();
+  const placeOf = (offset: number): Place => {
+    const { line, col } = lineCounter.linePos(offset);
+    return { line, column: col };
+  };
+  // Not `silent`: that would also drop the error about a second document (yaml 2.9, parseDocument).
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' });
+  const problems = [...document.errors, ...document.warnings]
+    .slice(0, MAX_SYNTAX_PROBLEMS)
+    .map(({ pos, message }) => ({ ...placeOf(pos[0]), message: explained(text, pos[0], message) }));
+  const { explicit, version } = document.directives.yaml;
+  if (explicit === true && version !== '1.2') {
+    problems.push({ line: 1, column: 1, message: `YAML ${version} is not read, take the %YAML line away` });
+  }
+  return problems.length > 0 ? problems : { document, root: document.contents, placeOf };
+}
+
+/** The parser's message in one line; a bare `${` among braces of YAML's own gets the cure. */
+function explained(text: string, offset: number, message: string): string {
+  if (text.startsWith('${', offset - 1)) return 'put ${...} in quotes inside { } and [ ]';
+  return message.replaceAll(/\s+/g, ' ');
+}
+
+/** A byte order mark, or a NUL, which no path, name or argument of ours may hold. */
+function findForbidden(text: string): SyntaxProblem | undefined {
+  if (text.startsWith('\uFEFF')) {
+    return { line: 1, column: 1, message: 'starts with a byte order mark, save it as UTF-8 without one' };
+  }
+  const nul = text.indexOf('\0');
+  return nul < 0 ? undefined : { ...placeIn(text, nul), message: 'a NUL character, this is no text file' };
+}
+
+function findDepth(text: string): SyntaxProblem | undefined {
+  const parser = new Parser();
+  for (const lexeme of new Lexer().lex(text)) {
+    // The parser works while its tokens are taken; it is their nesting that counts here, not they.
+    for (const token of parser.next(lexeme)) void token;
+    if (parser.stack.length > MAX_DEPTH) {
+      return { ...placeIn(text, parser.offset), message: 'nested too deeply for a configuration' };
+    }
+  }
+  return undefined;
+}
+
+function placeIn(text: string, offset: number): Place {
+  const before = text.slice(0, offset);
+  return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') };
+}

@@ -1,0 +1,161 @@
+import { constants } from 'node:os';
+import { z } from 'zod';
+import { parseDuration } from './duration.ts';
+import { PROBE_TCP_HOST } from './defaults.ts';
+import { listed, messageFor } from './messages.ts';
+import {
+  readEndpoint,
+  readMode,
+  wrongBalancerAddress,
+  wrongGroup,
+  wrongNetwork,
+  wrongNodeName,
+  wrongPath,
+  wrongPointer,
+  wrongPollerId,
+  wrongSocketPath,
+  wrongUrl,
+} from './written.ts';
+
+const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
+
+/** The kinds of value that a configuration is made of, and the two ways in which its mappings are built. */
+
+/** A text for which `wrong` answers nothing. */
+function text(wrong: (written: string) => string | undefined) {
+  return z.string().superRefine((written, context) => {
+    const message = wrong(written);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+}
+
+/** A text that is turned into a value; undefined stands for `message`. */
+function reading<T>(read: (written: string) => T | undefined, message: string) {
+  return z.string().transform((written, context): T => {
+    const value = read(written);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+}
+
+function notDuration({ input }: { readonly input?: unknown }): string {
+  return typeof input === 'number'
+    ? `has no unit, write for example ${input}s`
+    : 'expected a duration such as 30s';
+}
+
+function durationBy<N>(zero: 'zero' | 'no-zero', never?: N) {
+  return z.string({ error: notDuration }).transform((written, context): number | N => {
+    if (never !== undefined && written === 'never') return never;
+    const parsed = parseDuration(written, zero);
+    if (parsed.ok) return parsed.ms;
+    context.addIssue({ code: 'custom', message: parsed.message });
+    return z.NEVER;
+  });
+}
+
+/** In milliseconds, longer than nothing. */
+export const duration = durationBy<never>('no-zero');
+/** In milliseconds, `0s` allowed. */
+export const durationOrZero = durationBy<never>('zero');
+/** In milliseconds; `never` is null. */
+export const durationOrNever = durationBy('no-zero', null);
+
+export const path = text(wrongPath);
+export const socketPath = text(wrongSocketPath);
+export const httpUrl = text(wrongUrl);
+export const balancerAddress = text(wrongBalancerAddress);
+export const serverName = text((w) =>
+  /^[A-Za-z0-9_.:-]{1,128}\/[A-Za-z0-9_.:-]{1,128}$/.test(w)
+    ? undefined
+    : 'is not backend/server: letters, digits, and . _ : - only',
+);
+export const network = text(wrongNetwork);
+export const jsonPointer = text(wrongPointer);
+export const nodeName = text(wrongNodeName);
+export const pollerId = text(wrongPollerId);
+export const group = text(wrongGroup);
+export const nonEmpty = text((written) => (written === '' ? 'must not be empty' : undefined));
+export const httpStatus = z.int().min(100).max(599);
+
+export const endpoint = reading(
+  readEndpoint,
+  'is not host:port, write for example 127.0.0.1:8080 or [::1]:8080',
+);
+
+/** `host:port`, or a port of this machine. */
+export const endpointOrPort = z.preprocess(
+  (written) => (typeof written === 'number' ? `${PROBE_TCP_HOST}:${written}` : written),
+  endpoint,
+);
+
+/** Octal in quotes: unquoted, YAML 1.2 reads 0660 as six hundred and sixty. */
+export const fileMode = z.unknown().transform((written, context) => {
+  const mode = typeof written === 'string' ? readMode(written) : undefined;
+  if (mode !== undefined) return mode;
+  context.addIssue({ code: 'custom', message: 'expected an octal mode in quotes, write for example "0660"' });
+  return z.NEVER;
+});
+
+/** Program and arguments; no shell ever sees them, so a single text is refused. */
+export const command = z
+  .array(z.string(), {
+    error: ({ code, input }) =>
+      code === 'invalid_type' && typeof input === 'string'
+        ? 'expected a list of program and arguments, such as [systemctl, stop, app]; no shell is used'
+        : undefined,
+  })
+  .superRefine(([program], context) => {
+    if (program === undefined || program === '')
+      context.addIssue({ code: 'custom', message: 'names no program' });
+  });
+
+export const signalName = reading(
+  (written) => SIGNALS.find((name) => name === written),
+  'is not the name of a signal, write for example SIGTERM',
+);
+
+/**
+ * A mapping with these keys and no other; an unknown one is told together with the known.
+ * @param expected what to say where no mapping stands
+ */
+export function mapping<S extends z.ZodRawShape>(shape: S, expected?: string) {
+  return z.strictObject(shape, {
+    error: ({ code }) => (code === 'unrecognized_keys' ? knownKeys(Object.keys(shape)) : expected),
+  });
+}
+
+/** A key that may be left out: null then. Written without a value it is an error, not null. */
+export function orNull<T extends z.ZodType>(schema: T) {
+  return schema.optional().transform((value) => value ?? null);
+}
+
+function knownKeys(keys: readonly string[]): string {
+  return `known here: ${keys.join(', ')}`;
+}
+
+/**
+ * A mapping of one kind out of several, told apart by the one key that only this kind has. Not a union of zod: that
+ * answers with the complaints of every kind at once.
+ */
+export function oneOf<S extends Readonly<Record<string, z.ZodObject>>>(kinds: S) {
+  const names = Object.keys(kinds);
+  const known = [...new Set(names.flatMap((name) => Object.keys(kinds[name]?.shape ?? {})))];
+  return z.looseObject({}).transform((written, context): z.output<S[keyof S]> => {
+    const present = names.filter((name) => Object.hasOwn(written, name));
+    const kind = present.length === 1 ? kinds[String(present[0])] : undefined;
+    if (kind === undefined) {
+      const unknown = Object.keys(written).filter((key) => !known.includes(key));
+      const message = `${present.length === 0 ? 'needs' : 'takes only one of'} ${listed(names, 'or')}`;
+      context.addIssue({ code: 'custom', message });
+      if (unknown.length > 0)
+        context.addIssue({ code: 'unrecognized_keys', keys: unknown, message: knownKeys(known) });
+      return z.NEVER;
+    }
+    const read = kind.safeParse(written, { error: messageFor });
+    if (read.success) return read.data as z.output<S[keyof S]>;
+    for (const issue of read.error.issues) context.addIssue({ ...issue });
+    return z.NEVER;
+  });
+}

@@ -1,0 +1,101 @@
+import type { z } from 'zod';
+import type { Config } from './config.ts';
+import { controlPathOf, statePathOf } from './defaults.ts';
+import { parseYaml } from './document.ts';
+import { messageFor } from './messages.ts';
+import { placed, syntaxProblems } from './places.ts';
+import { quote } from './problem.ts';
+import type { Finding, Problem } from './problem.ts';
+import { checkRules, warningsOf } from './rules.ts';
+import { file as schema } from './schema.ts';
+import type { File } from './schema.ts';
+import type { Environment } from './substitute.ts';
+import { readText } from './text.ts';
+import { buildTree } from './tree.ts';
+import { wrongNodeName } from './written.ts';
+
+/** What a configuration depends on besides its text. */
+export interface LoadContext {
+  /** The file's name in every message. */
+  readonly file: string;
+  readonly env: Environment;
+  /** The node's name where the file gives none. */
+  readonly hostname: string;
+  /** Do log lines go to a terminal? Then they are text where the file does not say. */
+  readonly isTerminal: boolean;
+  /** True under `run -- COMMAND`: start and stop are the child's, the file needs none. */
+  readonly supervised: boolean;
+}
+
+export type Loaded =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/**
+ * Reads and checks a configuration file.
+ * @returns as `loadConfig`
+ * @throws LastcallError `config` when there is no such file, or it cannot be read, is too big or is no text
+ */
+export async function readConfig(path: string, context: Omit<LoadContext, 'file'>): Promise<Loaded> {
+  return loadConfig(await readText(path), { ...context, file: path });
+}
+
+/**
+ * Checks a configuration: syntax, then every value where it stands, then what values mean to each other. Of each of
+ * these three all problems are told, in the order of the file; the next is looked at when there are none.
+ * @returns the complete configuration, frozen, or the problems; it throws nothing, whatever the text
+ */
+export async function loadConfig(text: string, context: LoadContext): Promise<Loaded> {
+  const parsed = parseYaml(text);
+  if (!('document' in parsed)) {
+    return { ok: false, problems: syntaxProblems(context.file, parsed) };
+  }
+  const tree = buildTree(parsed, context.env);
+  const problems = (found: readonly Finding[]): Loaded => ({
+    ok: false,
+    problems: placed(context.file, tree, found),
+  });
+  if (!tree.complete) return problems(tree.findings);
+  const checked = schema.safeParse(tree.value, { error: messageFor });
+  if (!checked.success) return problems([...tree.findings, ...checked.error.issues.flatMap(findingsOf)]);
+  if (tree.findings.length > 0) return problems(tree.findings);
+  const config = complete(checked.data, context);
+  const wrongName = wrongNodeName(config.node);
+  if (wrongName !== undefined) {
+    const message = `the host name ${quote(config.node)} cannot be used, write a name: ${wrongName}`;
+    return problems([{ path: ['node'], message, at: 'value' }]);
+  }
+  const found = await checkRules(config, context.supervised);
+  if (found.length > 0) return problems(found);
+  return { ok: true, config: freeze(config), warnings: warningsOf(config, context.supervised) };
+}
+
+/** Fills in what depends on the node's name and on where we run. */
+function complete(written: File, { hostname, isTerminal }: LoadContext): Config {
+  const node = written.node ?? hostname;
+  const { control, agentCheck } = written.listen;
+  return {
+    ...written,
+    node,
+    listen: { agentCheck, control: { ...control, path: control.path ?? controlPathOf(node) } },
+    state: written.state ?? statePathOf(node),
+    log: { level: written.log.level, format: written.log.format ?? (isTerminal ? 'text' : 'json') },
+  };
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    Object.freeze(value);
+    Object.values(value).forEach(freeze);
+  }
+  return value;
+}
+
+function findingsOf(issue: z.core.$ZodIssue): Finding[] {
+  if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, message: issue.message, at: 'value' }];
+  return issue.keys.map((key) => ({
+    path: [...issue.path, key],
+    message: `unknown key, ${issue.message}`,
+    at: 'key',
+  }));
+}

@@ -1,0 +1,44 @@
+import type { z } from 'zod';
+
+const NAMES: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'a mapping',
+  array: 'a list',
+};
+
+/**
+ * What zod's issues are called here: in YAML's words, and without the value itself, which may be a secret out of the
+ * environment. A message that a field has written stands.
+ */
+export function messageFor(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_type') return wrongType(String(issue.expected), issue.input);
+  if (issue.code === 'invalid_value') return `expected ${listed(issue.values, 'or')}`;
+  if (issue.code === 'too_small') {
+    return issue.origin === 'array' ? 'must not be empty' : `must be ${String(issue.minimum)} or more`;
+  }
+  return issue.code === 'too_big' ? `must be ${String(issue.maximum)} or less` : undefined;
+}
+
+function wrongType(expected: string, input: unknown): string {
+  if (input === undefined) return 'is required';
+  const hint = expected === 'string' && (typeof input === 'number' || typeof input === 'boolean');
+  return `expected ${NAMES[expected] ?? expected}, got ${kindOf(input)}${hint ? ', put it in quotes' : ''}`;
+}
+
+function kindOf(input: unknown): string {
+  if (input === null) return 'nothing';
+  if (Array.isArray(input)) return 'a list';
+  if (typeof input === 'number') return Number.isInteger(input) ? 'a whole number' : 'a number';
+  if (typeof input === 'boolean') return String(input);
+  return NAMES[typeof input] ?? typeof input;
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+export function listed(values: readonly unknown[], joint: 'and' | 'or'): string {
+  const words = values.map(String);
+  const last = words.pop() ?? '';
+  return words.length === 0 ? last : `${words.join(', ')} ${joint} ${last}`;
+}

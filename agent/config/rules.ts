@@ -1,0 +1,147 @@
+import type { Config, HaproxyConfig, HttpProbeConfig } from './config.ts';
+import type { Finding } from './problem.ts';
+import { wrongSocketPath } from './written.ts';
+
+/**
+ * What the values of a configuration must be to each other.
+ * @param supervised true under `run -- COMMAND`: start and stop are the child's
+ * @returns every contradiction, with the path of the value that has to change
+ */
+export async function checkRules(config: Config, supervised: boolean): Promise<Finding[]> {
+  return [
+    ...checkSocket(config),
+    ...checkSignOut(config),
+    ...checkBalancers(config),
+    ...checkPollers(config),
+    ...checkNeeds(config, supervised),
+    ...(await checkSchedule(config)),
+  ];
+}
+
+/** What is legal but ought to be known. */
+export function warningsOf(config: Config, supervised: boolean): string[] {
+  const warnings: string[] = [];
+  if ((config.listen.control.mode & 0o002) !== 0) {
+    warnings.push(`listen.control.mode lets every user of this machine drain and stop ${config.node}`);
+  }
+  if (supervised && config.app.start !== null)
+    warnings.push('app.start is not used: the command line names the app');
+  if (supervised && config.app.stop !== null)
+    warnings.push('app.stop is not used: the command line names the app');
+  return warnings;
+}
+
+function at(path: Finding['path'], message: string): Finding {
+  return { path, message, at: 'value' };
+}
+
+/** A written path is checked where it stands; this one may be made of the node's name. */
+function checkSocket({ listen }: Config): Finding[] {
+  const message = wrongSocketPath(listen.control.path);
+  return message === undefined ? [] : [at(['listen', 'control'], message)];
+}
+
+function checkSignOut({ app }: Config): Finding[] {
+  if (app.probe?.how.kind !== 'http') return [];
+  const { healthy, signOut }: HttpProbeConfig = app.probe.how;
+  return signOut.status.flatMap((status, index) =>
+    healthy.includes(status)
+      ? [at(['app', 'probe', 'http', 'signOut', 'status', index], `${status} is told to be healthy already`)]
+      : [],
+  );
+}
+
+function checkBalancers({ balancers }: Config): Finding[] {
+  const seen = new Map<string, number>();
+  return balancers.flatMap((balancer, index) => {
+    if (balancer.kind !== 'haproxy') return [];
+    const address = balancer.address.replace(/^unix:/, '');
+    const first = seen.get(address);
+    if (first === undefined) seen.set(address, index);
+    const twice =
+      first === undefined
+        ? []
+        : [at(['balancers', index, 'haproxy'], `is balancers[${first}] again, put all its servers there`)];
+    return [...twice, ...checkServers(balancer, index)];
+  });
+}
+
+function checkServers({ servers }: HaproxyConfig, balancer: number): Finding[] {
+  return servers.flatMap((server, index) =>
+    servers.indexOf(server) < index
+      ? [at(['balancers', balancer, 'servers', index], `${server} is listed twice`)]
+      : [],
+  );
+}
+
+/** Two pollers that cannot be told apart: what one has heard would be taken for the other's. */
+function checkPollers({ balancers }: Config): Finding[] {
+  const seen = new Map<string, number>();
+  return balancers.flatMap((balancer, index) => {
+    if (balancer.kind !== 'agentCheck') return [];
+    return balancer.from.flatMap((network, place) => {
+      const poller = JSON.stringify([network, balancer.id]);
+      const first = seen.get(poller);
+      if (first === undefined) seen.set(poller, index);
+      const message = `cannot be told from balancers[${first ?? ''}], give each an id of its own (its agent-send)`;
+      return first === undefined ? [] : [at(['balancers', index, 'agentCheck', 'from', place], message)];
+    });
+  });
+}
+
+function checkNeeds(config: Config, supervised: boolean): Finding[] {
+  const found: Finding[] = [];
+  const { balancers, sessions, listen, app } = config;
+  balancers.forEach((balancer, index) => {
+    const polls = balancer.kind === 'agentCheck';
+    const key = polls ? 'agentCheck' : 'writer';
+    const path = ['balancers', index, key];
+    if (polls && sessions.length === 0) {
+      found.push(at(path, 'gives no count: sessions must name a source in the app'));
+    }
+    if ((polls || balancer.writer === 'agent-check') && listen.agentCheck === null) {
+      found.push(at(path, 'needs listen.agentCheck, where it can ask us'));
+    }
+  });
+  if (app.onSignOut === 'stop' && app.stop === null && !supervised) {
+    found.push(at(['app', 'onSignOut'], 'stop needs app.stop'));
+  }
+  return [...found, ...checkRestarts(config, supervised)];
+}
+
+function checkRestarts({ schedule, app }: Config, supervised: boolean): Finding[] {
+  const missing = [app.start === null ? 'app.start' : '', app.stop === null ? 'app.stop' : ''].filter(
+    (key) => key !== '',
+  );
+  if (supervised || missing.length === 0) return [];
+  return schedule.flatMap((appointment, index) =>
+    appointment.do === 'restart'
+      ? [at(['schedule', index, 'do'], `restart needs ${missing.join(' and ')}`)]
+      : [],
+  );
+}
+
+/** node-cron is loaded only for those who have a calendar. */
+async function checkSchedule({ schedule }: Config): Promise<Finding[]> {
+  if (schedule.length === 0) return [];
+  const { validateDetailed } = await import('node-cron');
+  return schedule.flatMap(({ cron, timezone }, index) => {
+    const { errors } = validateDetailed(cron);
+    const wrong = errors.map(({ message }) =>
+      at(['schedule', index, 'cron'], `is not a cron expression: ${message}`),
+    );
+    const known = timezone === null || isTimezone(timezone);
+    return known
+      ? wrong
+      : [...wrong, at(['schedule', index, 'timezone'], 'is not a time zone such as Europe/Zurich')];
+  });
+}
+
+function isTimezone(name: string): boolean {
+  try {
+    // The one way to ask: a name that Intl does not know throws. It knows aliases that supportedValuesOf leaves out.
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

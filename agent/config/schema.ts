@@ -1,0 +1,154 @@
+import { z } from 'zod';
+import type { BalancerConfig, ProbeConfig, StopConfig } from './config.ts';
+import * as defaults from './defaults.ts';
+import * as field from './fields.ts';
+import { mapping, oneOf, orNull } from './fields.ts';
+
+/**
+ * The YAML keys of the contract that have a feature behind them; every other one is refused. Each part answers in the
+ * shape of config.ts. What depends on the node's name or on the terminal stays null until load.ts fills it in.
+ */
+
+const cadence = {
+  every: field.duration.default(defaults.PROBE_EVERY_MS),
+  timeout: field.duration.default(defaults.PROBE_TIMEOUT_MS),
+  rise: z.int().min(1).default(defaults.PROBE_RISE),
+  fall: z.int().min(1).default(defaults.PROBE_FALL),
+};
+
+const httpProbe = mapping({
+  url: field.httpUrl,
+  healthy: z
+    .array(field.httpStatus)
+    .min(1)
+    .default([...defaults.PROBE_HEALTHY_STATUS]),
+  signOut: mapping({ status: z.array(field.httpStatus).default([]), body: orNull(field.nonEmpty) }).prefault(
+    {},
+  ),
+});
+
+const probe = oneOf({
+  http: mapping({ http: httpProbe, ...cadence }),
+  tcp: mapping({ tcp: field.endpointOrPort, ...cadence }),
+  command: mapping({ command: field.command, ...cadence }),
+}).transform((written): ProbeConfig => {
+  const { every, timeout, rise, fall } = written;
+  return { how: howOf(written), everyMs: every, timeoutMs: timeout, rise, fall };
+});
+
+type WrittenHow =
+  | { http: z.output<typeof httpProbe> }
+  | { tcp: { readonly host: string; readonly port: number } }
+  | { command: string[] };
+
+function howOf(written: WrittenHow): ProbeConfig['how'] {
+  if ('http' in written) return { kind: 'http', ...written.http };
+  if ('tcp' in written) return { kind: 'tcp', ...written.tcp };
+  return { kind: 'command', command: written.command };
+}
+
+const commandKeys = {
+  command: field.command,
+  timeout: field.duration.default(defaults.COMMAND_TIMEOUT_MS),
+};
+
+const start = mapping(commandKeys).transform(({ command, timeout }) => ({ command, timeoutMs: timeout }));
+
+const signal = mapping({
+  name: field.signalName.default(defaults.STOP_SIGNAL),
+  pidFile: field.path,
+  killAfter: field.duration.default(defaults.KILL_AFTER_MS),
+});
+
+const stop = oneOf({ command: mapping(commandKeys), signal: mapping({ signal }) }).transform(
+  (written): StopConfig => {
+    if ('command' in written)
+      return { kind: 'command', command: written.command, timeoutMs: written.timeout };
+    const { name, pidFile, killAfter } = written.signal;
+    return { kind: 'signal', name, pidFile, pid: null, killAfterMs: killAfter };
+  },
+);
+
+const app = mapping({
+  probe: orNull(probe),
+  onSignOut: z.enum(['drain', 'stop', 'ignore']).default(defaults.ON_SIGN_OUT),
+  start: orNull(start),
+  stop: orNull(stop),
+});
+
+const balancer = oneOf({
+  haproxy: mapping({
+    haproxy: field.balancerAddress,
+    writer: z.enum(['runtime', 'agent-check']).default(defaults.WRITER),
+    servers: z.array(field.serverName).min(1),
+  }),
+  agentCheck: mapping({
+    agentCheck: mapping({ from: z.array(field.network).min(1), id: orNull(field.pollerId) }),
+  }),
+}).transform((written): BalancerConfig => {
+  if ('agentCheck' in written) return { kind: 'agentCheck', ...written.agentCheck };
+  const { haproxy, writer, servers } = written;
+  return { kind: 'haproxy', address: haproxy, writer, servers };
+});
+
+const source = oneOf({
+  http: mapping({ http: mapping({ url: field.httpUrl, json: orNull(field.jsonPointer) }) }),
+}).transform(({ http }) => ({ kind: 'http' as const, ...http, timeoutMs: defaults.SOURCE_TIMEOUT_MS }));
+
+const drain = mapping({
+  timeout: field.duration.default(defaults.DRAIN_TIMEOUT_MS),
+  onTimeout: z.enum(['restore', 'force', 'hold']).default(defaults.DRAIN_ON_TIMEOUT),
+  quiet: field.durationOrZero.optional(),
+  keep: z.int().min(0).default(defaults.DRAIN_KEEP),
+  expires: orNull(field.durationOrNever),
+}).transform(({ timeout, onTimeout, quiet, keep, expires }) => ({
+  timeoutMs: timeout,
+  onTimeout,
+  quietMs: quiet ?? defaults.DRAIN_QUIET_MS,
+  quietByHand: quiet !== undefined,
+  keep,
+  expiresMs: expires,
+}));
+
+const appointment = mapping({
+  cron: z.string(),
+  timezone: orNull(z.string()),
+  do: z.enum(['restart', 'drain', 'ready']),
+  reason: field.nonEmpty.default(defaults.SCHEDULE_REASON),
+});
+
+const agentCheck = mapping({ address: field.endpoint, allow: z.array(field.network).default([]) }).transform(
+  ({ address, allow }) => ({ ...address, allow }),
+);
+
+const control = z.preprocess(
+  (written) => (typeof written === 'string' ? { path: written } : written),
+  mapping(
+    {
+      path: orNull(field.socketPath),
+      mode: field.fileMode.default(defaults.CONTROL_MODE),
+      group: orNull(field.group),
+    },
+    'expected a path, or a mapping of path, mode and group',
+  ),
+);
+
+/** The whole file. Its output is a Config but for the values that need the node's name or the terminal. */
+export const file = mapping({
+  node: orNull(field.nodeName),
+  app: app.prefault({}),
+  balancers: z.array(balancer).min(1),
+  sticky: z.literal([true, false, 'auto']).default('auto'),
+  sessions: z.array(source).default([]),
+  drain: drain.prefault({}),
+  schedule: z.array(appointment).default([]),
+  listen: mapping({ agentCheck: orNull(agentCheck), control: control.prefault({}) }).prefault({}),
+  state: orNull(field.path),
+  adopt: orNull(z.boolean()),
+  log: mapping({
+    level: z.enum(['error', 'warn', 'info', 'debug']).default(defaults.LOG_LEVEL),
+    format: orNull(z.enum(['json', 'text'])),
+  }).prefault({}),
+});
+
+export type File = z.output<typeof file>;

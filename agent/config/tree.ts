@@ -1,0 +1,163 @@
+import { isAlias, isMap, isNode, isScalar, isSeq } from 'yaml';
+import type { Alias, Node, Pair, Scalar, YAMLMap } from 'yaml';
+import type { Parsed, Place } from './document.ts';
+import { quote } from './problem.ts';
+import type { Finding } from './problem.ts';
+import { substitute } from './substitute.ts';
+import type { Environment } from './substitute.ts';
+
+type Path = readonly PropertyKey[];
+
+/** The values of a document with the environment put in, and where each of them stands. */
+export interface Tree {
+  readonly value: unknown;
+  readonly findings: readonly Finding[];
+  /** False where the document was too much to be read to its end: then only the findings count. */
+  readonly complete: boolean;
+  /** Where a path stands, or else the nearest that it is under. */
+  find(path: Path, at: Finding['at']): Found;
+}
+
+export interface Found {
+  readonly place: Place;
+  /** The path itself; where a plain value stands for a mapping, the path of that value. */
+  readonly path: Path;
+  /** The environment's variables that gave the value. */
+  readonly variables: readonly string[];
+}
+
+interface Spot {
+  readonly key: Place;
+  readonly value: Place;
+  readonly scalar: boolean;
+  readonly variables: readonly string[];
+}
+
+interface Walk {
+  readonly parsed: Parsed;
+  readonly env: Environment;
+  readonly findings: Finding[];
+  readonly spots: Map<string, Spot>;
+  aliases: number;
+  values: number;
+  complete: boolean;
+}
+
+/** Aliases followed in one document: one that holds itself ends here. */
+const MAX_ALIASES = 100;
+/** Values in one document, those behind an alias counted each time: a bomb of nested aliases ends here. */
+const MAX_VALUES = 10_000;
+const START: Place = { line: 1, column: 1 };
+
+/**
+ * Turns a document into plain values, `${NAME}` replaced. A plain scalar is typed after its replacement as YAML would
+ * type it, so `${PORT}` can be a number; a quoted one stays a text.
+ */
+export function buildTree(parsed: Parsed, env: Environment): Tree {
+  const walk: Walk = { parsed, env, findings: [], spots: new Map(), aliases: 0, values: 0, complete: true };
+  const value = parsed.root === null ? null : visit(walk, parsed.root, [], START);
+  const { findings, complete } = walk;
+  return { value, findings, complete, find: (path, at) => find(walk.spots, path, at) };
+}
+
+function keyOf(path: Path): string {
+  return JSON.stringify(path.map(String));
+}
+
+function find(spots: ReadonlyMap<string, Spot>, path: Path, at: Finding['at']): Found {
+  for (let length = path.length; length >= 0; length -= 1) {
+    const above = path.slice(0, length);
+    const spot = spots.get(keyOf(above));
+    if (spot === undefined) continue;
+    return { place: spot[at], path: spot.scalar ? above : path, variables: spot.variables };
+  }
+  return { place: START, path, variables: [] };
+}
+
+function visit(walk: Walk, node: Node, path: Path, key: Place): unknown {
+  if (!walk.complete) return null;
+  walk.values += 1;
+  // An empty value stands nowhere: its key does.
+  const [from, to] = node.range ?? [0, 0];
+  const value = to > from ? walk.parsed.placeOf(from) : key;
+  walk.spots.set(keyOf(path), { key, value, scalar: isScalar(node), variables: [] });
+  if (walk.values > MAX_VALUES) return giveUp(walk, path, `more than ${MAX_VALUES} values`);
+  if (isAlias(node)) return visitAlias(walk, node, path, key);
+  if (node.tag !== undefined) report(walk, path, `tags are not read, take ${quote(node.tag)} away`);
+  if (isScalar(node)) return visitScalar(walk, node, path, { key, value, scalar: true });
+  if (isMap(node)) return visitMap(walk, node, path);
+  return visitSeq(walk, node, path);
+}
+
+function visitAlias(walk: Walk, alias: Alias, path: Path, key: Place): unknown {
+  walk.aliases += 1;
+  if (walk.aliases > MAX_ALIASES)
+    return giveUp(walk, path, `more than ${MAX_ALIASES} aliases, or one that holds itself`);
+  const target = alias.resolve(walk.parsed.document);
+  if (target !== undefined) return visit(walk, target, path, key);
+  report(walk, path, `there is no anchor &${alias.source} before this alias`);
+  return null;
+}
+
+function giveUp(walk: Walk, path: Path, message: string): null {
+  walk.complete = false;
+  report(walk, path, message);
+  return null;
+}
+
+function visitSeq(walk: Walk, node: Node, path: Path): unknown {
+  if (!isSeq(node)) return null;
+  return node.items.map((item, at) =>
+    isNode(item) ? visit(walk, item, [...path, at], walk.parsed.placeOf(item.range?.[0] ?? 0)) : null,
+  );
+}
+
+function visitMap(walk: Walk, map: YAMLMap, path: Path): unknown {
+  const result: Record<string, unknown> = {};
+  for (const pair of map.items as Pair<Node, Node | null>[]) {
+    const name = nameOf(pair.key);
+    const key = walk.parsed.placeOf(pair.key.range?.[0] ?? 0);
+    const below = [...path, name];
+    walk.spots.set(keyOf(below), { key, value: key, scalar: true, variables: [] });
+    const value = pair.value === null ? null : visit(walk, pair.value, below, key);
+    // Not an assignment: a key `__proto__` must become a key and be refused like any other unknown one.
+    Object.defineProperty(result, name, { value, enumerable: true, configurable: true, writable: true });
+  }
+  return result;
+}
+
+/** Keys are texts here; whatever else YAML allows as a key is written as a text, and will not be a known one. */
+function nameOf(key: Node): string {
+  if (!isScalar(key)) return key.toString();
+  return typeof key.value === 'string' ? key.value : (key.source ?? '');
+}
+
+function visitScalar(walk: Walk, node: Scalar, path: Path, spot: Omit<Spot, 'variables'>): unknown {
+  if (typeof node.value !== 'string') return node.value;
+  const done = substitute(node.value, walk.env);
+  if (!done.ok) {
+    report(walk, path, done.message);
+    return node.value;
+  }
+  if (done.text.includes('\0')) report(walk, path, 'a NUL character is legal nowhere');
+  if (done.names.length === 0) return node.value;
+  walk.spots.set(keyOf(path), { ...spot, variables: done.names });
+  return node.type === 'PLAIN' ? typed(walk, done.text) : done.text;
+}
+
+/** Types a text as YAML types a plain scalar: null, boolean, number or itself. */
+function typed(walk: Walk, text: string): unknown {
+  for (const tag of walk.parsed.document.schema.tags) {
+    if (tag.collection !== undefined || tag.default !== true || tag.test?.test(text) !== true) continue;
+    return plain(tag.resolve(text, () => undefined, walk.parsed.document.options));
+  }
+  return text;
+}
+
+function plain(resolved: unknown): unknown {
+  return isScalar(resolved) ? resolved.value : resolved;
+}
+
+function report(walk: Walk, path: Path, message: string): void {
+  walk.findings.push({ path, message, at: 'value' });
+}

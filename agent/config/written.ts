@@ -1,0 +1,98 @@
+import { isIP } from 'node:net';
+import { SOCKET_PATH_BYTES } from './defaults.ts';
+
+/** Checks of texts, one kind each: answers what is wrong with it, or undefined. Values are not repeated in messages
+ * where they may hold a secret (a URL). Pure. */
+
+const MAX_PORT = 65_535;
+
+export function wrongPath(text: string): string | undefined {
+  if (!text.startsWith('/')) return 'must be an absolute path';
+  if (/\p{Cc}/u.test(text)) return 'a path holds no control characters';
+  return text.endsWith('/') ? 'must name a file, not a directory' : undefined;
+}
+
+/** A path that a unix socket can have. */
+export function wrongSocketPath(text: string): string | undefined {
+  return tooLongForSocket(text) ?? wrongPath(text);
+}
+
+/** The kernel's limit counts bytes, not characters. */
+export function tooLongForSocket(text: string): string | undefined {
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= SOCKET_PATH_BYTES) return undefined;
+  return `is ${bytes} bytes long, the path of a unix socket has at most ${SOCKET_PATH_BYTES}`;
+}
+
+export function wrongUrl(text: string): string | undefined {
+  if (/\s/.test(text) || !URL.canParse(text)) return 'is not a URL';
+  const { protocol } = new URL(text);
+  return protocol === 'http:' || protocol === 'https:' ? undefined : 'must begin with http:// or https://';
+}
+
+/** Reads `host:port` or `[::1]:port`. */
+export function readEndpoint(text: string): { readonly host: string; readonly port: number } | undefined {
+  const parts = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const [, six, other, digits] = parts ?? [];
+  const host = six ?? other ?? '';
+  const port = Number(digits);
+  if (parts === null || port < 1 || port > MAX_PORT) return undefined;
+  if (six !== undefined) return isIP(six) === 6 ? { host, port } : undefined;
+  return isHost(host) ? { host, port } : undefined;
+}
+
+/** An IPv4 address or a host name; digits and dots only are meant as an address. */
+function isHost(host: string): boolean {
+  if (/^[\d.]+$/.test(host)) return isIP(host) === 4;
+  return host.length <= 253 && /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(host);
+}
+
+/** HAProxy's Runtime API: `unix:/path`, `/path`, `tcp://host:port`. */
+export function wrongBalancerAddress(text: string): string | undefined {
+  if (text.startsWith('unix:')) return wrongSocketPath(text.slice('unix:'.length));
+  if (text.startsWith('/')) return wrongSocketPath(text);
+  const tcp = 'tcp://';
+  const good = text.startsWith(tcp) && readEndpoint(text.slice(tcp.length)) !== undefined;
+  return good ? undefined : 'is not an address, write unix:/path, /path or tcp://host:port';
+}
+
+/** An IP address, or a block of them as `address/bits`. */
+export function wrongNetwork(text: string): string | undefined {
+  const [address = '', bits, ...more] = text.split('/');
+  const family = isIP(address);
+  const most = family === 4 ? 32 : 128;
+  const good =
+    family !== 0 &&
+    more.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most));
+  return good ? undefined : 'is not an address or a block such as 10.0.0.0/24';
+}
+
+/** A JSON pointer (RFC 6901): empty, or each step after a `/`, with `~0` for `~` and `~1` for `/`. */
+export function wrongPointer(text: string): string | undefined {
+  return /^(\/([^/~]|~[01])*)*$/.test(text)
+    ? undefined
+    : 'is not a JSON pointer such as /active or /data/0/count';
+}
+
+/** A node's name becomes a file name. */
+export function wrongNodeName(text: string): string | undefined {
+  if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) return undefined;
+  return 'a node name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with none of the first two';
+}
+
+/** HAProxy sends `agent-send` as one line; a blank in it would be told from none by nobody. */
+export function wrongPollerId(text: string): string | undefined {
+  return /^[\x21-\x7e]{1,128}$/.test(text)
+    ? undefined
+    : 'an id has 1 to 128 printable ASCII characters and no blank';
+}
+
+export function wrongGroup(text: string): string | undefined {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$/.test(text) ? undefined : 'is not the name of a group';
+}
+
+/** `0660` as a number, or undefined. */
+export function readMode(text: string): number | undefined {
+  return /^0?[0-7]{3}$/.test(text) ? Number.parseInt(text, 8) : undefined;
+}

@@ -130,6 +130,8 @@ function lastLook(turn: Turn): void {
     if (clear === 'somebody')
       return backToDraining(turn, 'somebody came in before the stop; draining goes on');
   }
+  if (turn.state.appGone)
+    return onStopped(turn, ['the application had ended by itself before it was stopped']);
   enter(turn, 'stopping', { fence: null, force: null });
   emit(turn, { type: 'stop', epoch: turn.state.epoch, proof: turn.state.proof });
 }

@@ -59,7 +59,8 @@ function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<t
   const sessions = sessionsOf(policy, state);
   if (sessions === null || sessions > NEAR_ZERO)
     return { balancers: DRAINING_MS, sources: SOURCES_DRAINING_MS };
-  if (now - state.since > NEAR_ZERO_PATIENCE_MS) return { balancers: DRAINING_MS, sources: DRAINING_MS };
+  const moved = Math.max(state.since, ...Object.values(state.sources).map(({ changedAt }) => changedAt));
+  if (now - moved > NEAR_ZERO_PATIENCE_MS) return { balancers: DRAINING_MS, sources: DRAINING_MS };
   return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
 }
 
@@ -67,8 +68,11 @@ function isOutside(state: State): boolean {
   return serversOf(state).some(({ server }) => server.want !== null);
 }
 
-/** When the next thing falls due that no answer will bring, in monotonic milliseconds; null = nothing will. */
-export function nextWake(policy: Policy, state: State): number | null {
+/**
+ * When the next thing falls due that no answer will bring, in monotonic milliseconds; null = nothing will. What is due
+ * already and was not done waits for an answer, and that answer will wake us.
+ */
+export function nextWake(policy: Policy, state: State, now: number): number | null {
   const { op, quiet, force, expiresAt } = state;
   const times: number[] = [];
   if (op?.outcome) times.push(op.restoreBy ?? op.deadline);
@@ -82,5 +86,6 @@ export function nextWake(policy: Policy, state: State): number | null {
   }
   if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
   for (const { server } of serversOf(state)) if (server.failures > 0) times.push(server.retryAt);
-  return times.length > 0 ? Math.min(...times) : null;
+  const later = times.filter((time) => time > now);
+  return later.length > 0 ? Math.min(...later) : null;
 }

@@ -98,6 +98,8 @@ export interface SourceState {
   readonly count: number | null;
   readonly begun: number;
   readonly at: number | null;
+  /** When the count last became another one. */
+  readonly changedAt: number;
   readonly error: string | null;
 }
 
@@ -193,7 +195,7 @@ export function initial(policy: Policy, at: number): State {
       servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
     };
   }
-  const unknown: SourceState = { count: null, begun: -1, at: null, error: null };
+  const unknown: SourceState = { count: null, begun: -1, at: null, changedAt: at, error: null };
   return {
     phase: 'starting',
     since: at,

@@ -9,7 +9,7 @@ import type { Policy } from './policy.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { ask, onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
-import type { SourceState, State } from './state.ts';
+import type { Health, SourceState, State } from './state.ts';
 import { alarm, emit, isDurable, patch, type Turn, warn } from './turn.ts';
 
 /**
@@ -56,7 +56,7 @@ function take(turn: Turn, event: Event): void {
         at: event.at,
       });
     case 'probed':
-      return patch(turn, { health: event.health });
+      return onProbed(turn, event.health);
     case 'signed-out':
       return onSignedOut(turn);
     case 'persisted':
@@ -144,13 +144,14 @@ function expire(turn: Turn): void {
   ask(turn, 'ready', 'lastcall', 'the drain expired');
 }
 
-function onCounted(turn: Turn, name: string, sample: SourceState): void {
+function onCounted(turn: Turn, name: string, sample: Omit<SourceState, 'changedAt'>): void {
   const known = turn.state.sources[name];
   if (!known || sample.begun < known.begun) return;
-  if (sample.error !== null && known.error === null) {
-    emit(turn, { type: 'log', level: 'warn', text: `${name}: ${sample.error}` });
-  }
-  patch(turn, { sources: { ...turn.state.sources, [name]: sample } });
+  const { count, error, begun, at } = sample;
+  if (error !== null && known.error === null)
+    emit(turn, { type: 'log', level: 'warn', text: `${name}: ${error}` });
+  const changedAt = count === known.count ? known.changedAt : turn.at;
+  patch(turn, { sources: { ...turn.state.sources, [name]: { count, error, begun, at, changedAt } } });
 }
 
 function onPersisted(turn: Turn, save: number): void {
@@ -184,10 +185,17 @@ function onSignedOut(turn: Turn): void {
   ask(turn, onSignOut, 'app', 'the application signed itself out');
 }
 
+/** What answers is there, whoever started it; which process it is has to be proven anew. */
+function onProbed(turn: Turn, health: Health): void {
+  patch(turn, { health });
+  if (health === 'up' && turn.state.appGone && turn.state.start !== 'sent') patch(turn, { appGone: false });
+}
+
 /** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
 function onAppGone(turn: Turn): void {
-  patch(turn, { appGone: true });
-  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' });
+  if (turn.state.phase === 'stopping') return;
+  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' }, { type: 'reset-probe' });
+  patch(turn, { appGone: true, proof: null, health: 'unknown' });
   if (turn.state.phase === 'warming' && turn.state.start === 'done')
     failWarming(turn, 'it ended right after its start');
 }

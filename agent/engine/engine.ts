@@ -1,0 +1,160 @@
+import type { Effect } from '../lifecycle/effect.ts';
+import type { Event } from '../lifecycle/event.ts';
+import type { Request, Status } from '../lifecycle/operation.ts';
+import { nextWake } from '../lifecycle/pace.ts';
+import type { Policy } from '../lifecycle/policy.ts';
+import { initial, type State } from '../lifecycle/state.ts';
+import { statusOf } from '../lifecycle/status.ts';
+import { step } from '../lifecycle/step.ts';
+import { LastcallError } from '../system/error.ts';
+import type { Verdict } from '../probes/verdict.ts';
+import { createDesk } from './desk.ts';
+import { type Happening, type Kept, perform } from './perform.ts';
+import { createPolls } from './polls.ts';
+import type { Ports } from './ports.ts';
+import type { Service } from './service.ts';
+
+/** The engine as its composer sees it. */
+export interface Engine extends Service {
+  /**
+   * Reads the record, asks everybody once, and goes on with what was under way.
+   * @param fresh the supervised application was started by this process
+   * @throws LastcallError `state-write` when the record cannot be read
+   */
+  start(fresh: boolean): Promise<void>;
+  /** The prober's news. */
+  probed(verdict: Verdict): void;
+  /** The supervised application has ended. */
+  appGone(): void;
+  /** A second signal: no more patience. */
+  hurry(): void;
+  /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
+  close(): Promise<void>;
+}
+
+/**
+ * Interprets the lifecycle: one mailbox, in which events are stepped one after the other, and the effects they ask
+ * for, each of which comes back as one event. Decides nothing.
+ */
+export function createEngine(policy: Policy, ports: Ports): Engine {
+  const { clock, log } = ports;
+  const closing = new AbortController();
+  const running = new Set<Promise<void>>();
+  const mailbox: Event[] = [];
+  let state: State = initial(policy, clock.now());
+  let stepping = false;
+  let cancelWake = (): void => undefined;
+
+  const status = (): Status => statusOf(policy, state, { at: clock.now(), wall: clock.wall() });
+  const desk = createDesk(status);
+  const polls = createPolls(policy, ports, () => state, post, closing.signal);
+
+  function post(happening: Happening): void {
+    if (closing.signal.aborted) return;
+    mailbox.push({ ...happening, at: clock.now() });
+    if (stepping) return;
+    stepping = true;
+    for (let event = mailbox.shift(); event; event = mailbox.shift()) take(event);
+    stepping = false;
+    polls.adjust();
+    arm();
+  }
+
+  function take(event: Event): void {
+    const before = state;
+    const [after, effects] = step(policy, before, event);
+    state = after;
+    if (after.phase !== before.phase) {
+      log.info(`${before.phase} -> ${after.phase}`, {
+        node: policy.node,
+        operation: after.op?.id ?? null,
+        on: event.type,
+      });
+    }
+    for (const effect of effects) act(effect);
+    if (after !== before) desk.changed();
+  }
+
+  function act(effect: Effect): void {
+    switch (effect.type) {
+      case 'look':
+        return polls.look(effect.balancer);
+      case 'count':
+        return polls.count(effect.source);
+      case 'reset-probe':
+        return ports.probing?.prober.reset();
+      case 'log':
+        return log[effect.level](effect.text, { node: policy.node });
+      case 'reply':
+        return desk.reply(effect);
+      case 'finish':
+        return desk.finish(effect);
+      default: {
+        const deed = perform(ports, effect, closing.signal).then(post);
+        running.add(deed);
+        void deed.finally(() => running.delete(deed));
+      }
+    }
+  }
+
+  /** One timer, always for the next thing that is due. */
+  function arm(): void {
+    cancelWake();
+    const at = nextWake(policy, state, clock.now());
+    cancelWake =
+      at === null
+        ? () => undefined
+        : clock.after(Math.max(1, at - clock.now()), () => post({ type: 'tick' }));
+  }
+
+  return {
+    async start(fresh) {
+      const loaded = await ports.journal.load();
+      const kept = loaded.kind === 'record' ? (loaded.record as Kept) : null;
+      const alarm =
+        loaded.kind === 'quarantined'
+          ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
+          : null;
+      post({
+        type: 'booted',
+        record: kept?.record ?? null,
+        sameBoot: kept?.boot === ports.bootId,
+        fresh,
+        alarm,
+      });
+      polls.begin();
+    },
+    submit: (request: Request) => desk.submit(request, () => post({ type: 'submit', request })),
+    result: (id) => desk.result(id) ?? (isRunning(state, id) ? 'running' : undefined),
+    cancel(id, by) {
+      if (!isRunning(state, id)) return 'unknown';
+      if (!isCancellable(state)) return 'too-late';
+      post({ type: 'cancel', by });
+      return 'cancelling';
+    },
+    status,
+    watch: desk.watch,
+    probed({ health, signedOut }) {
+      post({ type: 'probed', health });
+      if (signedOut) post({ type: 'signed-out' });
+    },
+    appGone: () => post({ type: 'app-gone' }),
+    hurry: () => post({ type: 'hurry' }),
+    async close() {
+      cancelWake();
+      polls.stop();
+      closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
+      await Promise.all(running);
+      await ports.probing?.prober.close();
+    },
+  };
+}
+
+function isRunning({ op, pending, candidate, queue }: State, id: string): boolean {
+  const waiting = [candidate?.request.id, pending?.request.id, ...queue.map((request) => request.id)];
+  return op?.id === id || op?.tickets.some((ticket) => ticket.id === id) || waiting.includes(id);
+}
+
+function isCancellable({ op, phase }: State): boolean {
+  return op !== null && !['stopping', 'stopped', 'returning'].includes(phase);
+}

@@ -1,0 +1,167 @@
+import type { Balancer } from '../balancers/balancer.ts';
+import type { Effect } from '../lifecycle/effect.ts';
+import type { Event } from '../lifecycle/event.ts';
+import type { StateRecord } from '../lifecycle/record.ts';
+import type { StopOutcome } from '../shutdown/stopper.ts';
+import { sleep, withDeadline } from '../system/clock.ts';
+import { isLastcallError, LastcallError, messageOf } from '../system/error.ts';
+import type { Ports } from './ports.ts';
+
+/** What happened, before it is stamped with the time. */
+export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
+
+/** The effects that touch the world; each of them ends in exactly one event. */
+export type Deed = Exclude<Effect, { type: 'look' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' }>;
+
+/** What is written to disk: the record, and the boot whose clock its times are of. */
+export interface Kept {
+  readonly boot: string;
+  readonly record: StateRecord;
+}
+
+/** How long a stop command that succeeded may leave its application answering the probe. */
+const GONE_PATIENCE_MS = 10_000;
+const GONE_EVERY_MS = 100;
+
+/** Does one effect and answers with its event. Never throws and never decides: a failure is an event too. */
+export function perform(ports: Ports, effect: Deed, signal: AbortSignal): Promise<Happening> {
+  switch (effect.type) {
+    case 'persist':
+      return persist(ports, effect);
+    case 'survey':
+      return survey(ports, effect, signal);
+    case 'check':
+      return check(ports, effect, signal);
+    case 'say':
+      return say(ports, effect, signal);
+    case 'close':
+      return close(ports, effect, signal);
+    case 'stop':
+      return stop(ports, effect, signal);
+    case 'outcome':
+      return Promise.resolve({
+        type: 'outcome',
+        epoch: effect.epoch,
+        outcome: ports.stopper?.gone(effect.proof) ?? 'unknown',
+      });
+    case 'start':
+      return start(ports, effect, signal);
+    default:
+      return effect satisfies never;
+  }
+}
+
+type Doing<T extends Deed['type']> = Extract<Deed, { type: T }>;
+
+async function persist({ journal, bootId }: Ports, { save, record }: Doing<'persist'>): Promise<Happening> {
+  try {
+    await journal.save({ boot: bootId, record } satisfies Kept);
+    return { type: 'persisted', save };
+  } catch (error) {
+    return { type: 'persist-failed', save, error: sentence(error) };
+  }
+}
+
+async function survey(
+  ports: Ports,
+  { id, balancer }: Doing<'survey'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  const begun = ports.clock.now();
+  try {
+    const found = await named(ports, balancer).survey(signal);
+    return { type: 'surveyed', id, balancer, survey: found, begun };
+  } catch (error) {
+    return { type: 'refused', id, need: `survey ${balancer}`, code: codeOf(error), error: sentence(error) };
+  }
+}
+
+async function check(ports: Ports, { id, need }: Doing<'check'>, signal: AbortSignal): Promise<Happening> {
+  try {
+    if (need === 'start') {
+      await ports.starter?.check(signal);
+      return { type: 'checked', id, need, proof: null };
+    }
+    return { type: 'checked', id, need, proof: (await ports.stopper?.check(signal)) ?? null };
+  } catch (error) {
+    return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
+  }
+}
+
+async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Promise<Happening> {
+  const { balancer, server, admin, mayReplace, epoch } = effect;
+  const begun = ports.clock.now();
+  try {
+    const view = await named(ports, balancer).set(server, admin, mayReplace, signal);
+    return { type: 'said', balancer, server, view, epoch, begun };
+  } catch (error) {
+    return { type: 'say-failed', balancer, server, epoch, error: sentence(error) };
+  }
+}
+
+async function close(
+  ports: Ports,
+  { balancer, server }: Doing<'close'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  try {
+    await named(ports, balancer).closeSessions(server, signal);
+    return { type: 'closed', balancer, server, error: null };
+  } catch (error) {
+    return { type: 'closed', balancer, server, error: sentence(error) };
+  }
+}
+
+async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: AbortSignal): Promise<Happening> {
+  const { stopper } = ports;
+  if (!stopper) return { type: 'stop-failed', epoch, error: 'no way to stop the application is configured' };
+  try {
+    const { how, warnings } = await stopper.stop(proof, signal);
+    if (stopper.gone(proof) !== 'unknown' || !ports.probing) return { type: 'stopped', epoch, how, warnings };
+    await seeGone(ports, signal);
+    return { type: 'stopped', epoch, how, warnings: [] } satisfies StopOutcome & Happening;
+  } catch (error) {
+    return { type: 'stop-failed', epoch, error: sentence(error) };
+  }
+}
+
+/** Where no process proves it, the application is gone when its probe says so. */
+function seeGone({ clock, probing }: Ports, signal: AbortSignal): Promise<void> {
+  const late = (): LastcallError =>
+    new LastcallError('app-stop', 'the stop succeeded, but the application still answers its probe', {
+      elapsedMs: GONE_PATIENCE_MS,
+      next: 'see which process answers there',
+    });
+  return withDeadline(clock, GONE_PATIENCE_MS, signal, late, async (own) => {
+    while ((await probing?.probe.ask(own))?.kind !== 'unhealthy') await sleep(clock, GONE_EVERY_MS, own);
+  });
+}
+
+async function start({ starter }: Ports, { epoch }: Doing<'start'>, signal: AbortSignal): Promise<Happening> {
+  if (!starter)
+    return { type: 'start-failed', epoch, error: 'no way to start the application is configured' };
+  try {
+    await starter.start(signal);
+    return { type: 'started', epoch, proof: null };
+  } catch (error) {
+    return { type: 'start-failed', epoch, error: sentence(error) };
+  }
+}
+
+function named({ balancers }: Ports, name: string): Balancer {
+  const found = balancers.find((balancer) => balancer.name === name);
+  if (!found) throw new LastcallError('failed', `no balancer is called ${name}`);
+  return found;
+}
+
+function codeOf(error: unknown): string {
+  return isLastcallError(error) ? error.code : 'failed';
+}
+
+/** One line: what, whom, how long, and what to do next. */
+export function sentence(error: unknown): string {
+  if (!isLastcallError(error)) return messageOf(error);
+  const target = error.target && !error.message.includes(error.target) ? `${error.target}: ` : '';
+  const took = error.elapsedMs === undefined ? '' : ` (after ${Math.round(error.elapsedMs)} ms)`;
+  return `${target}${error.message}${took}${error.next ? `; ${error.next}` : ''}`;
+}

@@ -1,0 +1,103 @@
+import type { Balancer } from '../balancers/balancer.ts';
+import { pace } from '../lifecycle/pace.ts';
+import type { Policy } from '../lifecycle/policy.ts';
+import type { State } from '../lifecycle/state.ts';
+import type { Source } from '../sessions/source.ts';
+import { type Happening, sentence } from './perform.ts';
+import { createPoller, type Poller } from './poller.ts';
+import type { Ports } from './ports.ts';
+
+/** Everybody who is asked over and over: balancers, session sources, and whether the proven process is still there. */
+export interface Polls {
+  begin(): void;
+  look(balancer: string): void;
+  count(source: string): void;
+  /** The pace may have quickened: nobody sleeps through it. */
+  adjust(): void;
+  stop(): void;
+}
+
+const PROCESS_EVERY_MS = 500;
+
+export function createPolls(
+  policy: Policy,
+  ports: Ports,
+  stateNow: () => State,
+  post: (happening: Happening) => void,
+  signal: AbortSignal,
+): Polls {
+  const { clock } = ports;
+  const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), clock.now());
+  const looks = byName(ports.balancers, (balancer) =>
+    createPoller(
+      clock,
+      () => look(ports, balancer, signal).then(post),
+      () => paceNow().balancers,
+    ),
+  );
+  const counts = byName(ports.sources, (source) =>
+    createPoller(
+      clock,
+      () => count(ports, source, signal).then(post),
+      () => paceNow().sources,
+    ),
+  );
+  const app = createPoller(
+    clock,
+    () => Promise.resolve(watchProcess(ports, stateNow(), post)),
+    () => PROCESS_EVERY_MS,
+  );
+  let last = paceNow();
+
+  return {
+    begin() {
+      for (const poller of [...looks.values(), ...counts.values(), app]) poller.kick();
+    },
+    look: (balancer) => looks.get(balancer)?.kick(),
+    count: (source) => counts.get(source)?.kick(),
+    adjust() {
+      const now = paceNow();
+      if (now.balancers < last.balancers) for (const poller of looks.values()) poller.kick();
+      if (now.sources < last.sources) for (const poller of counts.values()) poller.kick();
+      last = now;
+    },
+    stop() {
+      for (const poller of [...looks.values(), ...counts.values(), app]) poller.stop();
+    },
+  };
+}
+
+function byName<T extends { readonly name: string }>(
+  all: readonly T[],
+  make: (one: T) => Poller,
+): Map<string, Poller> {
+  return new Map(all.map((one) => [one.name, make(one)]));
+}
+
+async function look({ clock }: Ports, balancer: Balancer, signal: AbortSignal): Promise<Happening> {
+  const begun = clock.now();
+  try {
+    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal), begun };
+  } catch (error) {
+    return { type: 'lost', balancer: balancer.name, error: sentence(error) };
+  }
+}
+
+async function count({ clock }: Ports, source: Source, signal: AbortSignal): Promise<Happening> {
+  const begun = clock.now();
+  try {
+    return { type: 'counted', source: source.name, count: await source.count(signal), begun };
+  } catch (error) {
+    return { type: 'uncounted', source: source.name, error: sentence(error), begun };
+  }
+}
+
+/** Only a proven process can be missed. */
+function watchProcess(
+  { stopper }: Ports,
+  { proof, appGone, phase }: State,
+  post: (happening: Happening) => void,
+): void {
+  if (!stopper || !proof || appGone || phase === 'stopping') return;
+  if (stopper.gone(proof) === 'gone') post({ type: 'app-gone' });
+}

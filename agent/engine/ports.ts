@@ -1,0 +1,24 @@
+import type { Balancer } from '../balancers/balancer.ts';
+import type { Probe } from '../probes/probe.ts';
+import type { Prober } from '../probes/prober.ts';
+import type { Source } from '../sessions/source.ts';
+import type { Starter, Stopper } from '../shutdown/stopper.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Log } from '../system/log-port.ts';
+import type { Journal } from '../journal/journal.ts';
+
+/** The world as the engine sees it: contracts only, no driver. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly balancers: readonly Balancer[];
+  readonly sources: readonly Source[];
+  readonly stopper: Stopper | null;
+  readonly starter: Starter | null;
+  /** The application's probe, and the one who asks it over and over; both or neither. */
+  readonly probing: { readonly probe: Probe; readonly prober: Prober } | null;
+  /** Where intents are kept; direct mode keeps none. */
+  readonly journal: Journal;
+  /** Identifies the boot of the machine, since the monotonic clock begins anew with it. */
+  readonly bootId: string;
+}

@@ -38,9 +38,7 @@ describe('The schedule', () => {
     const { log, submitted, first } = begin(everySecond, async () => undefined);
     await first;
     expect(submitted).toEqual(['restart: weekly recycle']);
-    await log.next(
-      () => submitted.length === 0 || log.records.filter(({ level }) => level === 'info').length === 2,
-    );
+    await log.next(() => log.records.filter(({ level }) => level === 'info').length === 2);
     expect(submitted).toEqual(['restart: weekly recycle', 'restart: weekly recycle']);
   });
 
@@ -77,9 +75,7 @@ describe('The schedule', () => {
     const { log, submitted } = begin(everySecond, () => Promise.reject(new Error('75 busy')));
     const told = await log.next(({ level }) => level === 'error');
     expect(told.fields).toMatchObject({ do: 'restart', error: { message: '75 busy' } });
-    await log.next(
-      () => submitted.length === 2 || log.records.filter(({ level }) => level === 'error').length === 2,
-    );
+    await log.next(() => log.records.filter(({ level }) => level === 'error').length === 2);
     expect(submitted).toHaveLength(2);
   });
 

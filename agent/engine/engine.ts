@@ -4,6 +4,7 @@ import type { Request, Status } from '../lifecycle/operation.ts';
 import { nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import { initial, type State } from '../lifecycle/state.ts';
+import type { Proof } from '../lifecycle/view.ts';
 import { statusOf } from '../lifecycle/status.ts';
 import { step } from '../lifecycle/step.ts';
 import { LastcallError } from '../system/error.ts';
@@ -14,14 +15,20 @@ import { createPolls } from './polls.ts';
 import type { Ports } from './ports.ts';
 import type { Service } from './service.ts';
 
+/** Answers whether the application was started afresh, and which process it is. */
+export type Supervise = (
+  proof: Proof | null,
+) => Promise<{ readonly fresh: boolean; readonly proof: Proof | null }>;
+
 /** The engine as its composer sees it. */
 export interface Engine extends Service {
   /**
    * Reads the record, asks everybody once, and goes on with what was under way.
-   * @param fresh the supervised application was started by this process
+   * @param supervise under `run -- COMMAND`: takes up the application that the record proves, or starts it afresh
+   * @throws LastcallError `app-health` when it cannot be started,
    * @throws LastcallError `state-write` when the record cannot be read
    */
-  start(fresh: boolean): Promise<void>;
+  start(supervise?: Supervise): Promise<void>;
   /** The prober's news. */
   probed(verdict: Verdict): void;
   /** The supervised application has ended. */
@@ -108,18 +115,20 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   }
 
   return {
-    async start(fresh) {
+    async start(supervise) {
       const loaded = await ports.journal.load();
       const kept = loaded.kind === 'record' ? (loaded.record as Kept) : null;
       const alarm =
         loaded.kind === 'quarantined'
           ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
           : null;
+      const proof = kept?.record.proof ?? null;
+      const app = supervise ? await supervise(proof) : { fresh: false, proof };
       post({
         type: 'booted',
         record: kept?.record ?? null,
         sameBoot: kept?.boot === ports.bootId,
-        fresh,
+        ...app,
         alarm,
       });
       polls.begin();

@@ -137,12 +137,16 @@ function seeGone({ clock, probing }: Ports, signal: AbortSignal): Promise<void> 
   });
 }
 
-async function start({ starter }: Ports, { epoch }: Doing<'start'>, signal: AbortSignal): Promise<Happening> {
+async function start(
+  { starter, identify }: Ports,
+  { epoch }: Doing<'start'>,
+  signal: AbortSignal,
+): Promise<Happening> {
   if (!starter)
     return { type: 'start-failed', epoch, error: 'no way to start the application is configured' };
   try {
     await starter.start(signal);
-    return { type: 'started', epoch, proof: null };
+    return { type: 'started', epoch, proof: identify() };
   } catch (error) {
     return { type: 'start-failed', epoch, error: sentence(error) };
   }

@@ -1,4 +1,5 @@
 import type { Balancer } from '../balancers/balancer.ts';
+import type { Proof } from '../lifecycle/view.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { Prober } from '../probes/prober.ts';
 import type { Source } from '../sessions/source.ts';
@@ -15,6 +16,8 @@ export interface Ports {
   readonly sources: readonly Source[];
   readonly stopper: Stopper | null;
   readonly starter: Starter | null;
+  /** Which process the application is right now, where the starter knows it (a child of ours); else null. */
+  readonly identify: () => Proof | null;
   /** The application's probe, and the one who asks it over and over; both or neither. */
   readonly probing: { readonly probe: Probe; readonly prober: Prober } | null;
   /** Where intents are kept; direct mode keeps none. */

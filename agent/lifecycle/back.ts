@@ -2,7 +2,19 @@ import { allConfirmed, notUp } from './servers.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude } from './result.ts';
 import { NO_SERVER, type ServerState } from './state.ts';
-import { emit, enter, intend, isDurable, mapServers, patch, serversOf, type Turn, warn } from './turn.ts';
+import type { Proof } from './view.ts';
+import {
+  emit,
+  enter,
+  intend,
+  isDurable,
+  mapServers,
+  patch,
+  resave,
+  serversOf,
+  type Turn,
+  warn,
+} from './turn.ts';
 
 /** The way back: warming, returning, serving; and giving up, which puts back what was found. */
 
@@ -64,8 +76,10 @@ function sayReady(turn: Turn): void {
   intend(turn, 'returning', wantReady, { appGone: false, noFence: false });
 }
 
-export function onStarted(turn: Turn): void {
-  patch(turn, { start: 'done', appGone: false });
+/** @param proof which process it is, where the starter knows */
+export function onStarted(turn: Turn, proof: Proof | null): void {
+  patch(turn, { start: 'done', appGone: false, proof });
+  if (proof) resave(turn);
 }
 
 /** The start failed or the application never became healthy: it stays in MAINT, and `ready` tries again. */

@@ -7,12 +7,13 @@ import type { Look, Proof, ServerView, Survey } from './view.ts';
 export type Event = { readonly at: number } & Happening;
 
 type Happening =
-  /** First event. `fresh`: the supervised application was started just now. */
+  /** First event. `fresh`: the supervised application was started just now; `proof`: which process it is. */
   | {
       readonly type: 'booted';
       readonly record: StateRecord | null;
       readonly sameBoot: boolean;
       readonly fresh: boolean;
+      readonly proof: Proof | null;
       readonly alarm: string | null;
     }
   | { readonly type: 'tick' }

@@ -6,16 +6,32 @@ import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { restore } from './record.ts';
 import { conclude } from './result.ts';
 import { NO_SERVER, type State } from './state.ts';
-import { alarm, emit, enter, type EventOf, intend, mapServers, patch, type Turn, warn } from './turn.ts';
+import {
+  alarm,
+  emit,
+  enter,
+  type EventOf,
+  intend,
+  mapServers,
+  patch,
+  resave,
+  type Turn,
+  warn,
+} from './turn.ts';
 import { viewOf } from './count.ts';
 import { onStopped } from './out.ts';
 
 /** After a start: what the record says goes on, with the time that is left. Nothing is said before the first looks. */
 
-export function onBooted(turn: Turn, { record, sameBoot, fresh, alarm: text }: EventOf<'booted'>): void {
+export function onBooted(
+  turn: Turn,
+  { record, sameBoot, fresh, proof, alarm: text }: EventOf<'booted'>,
+): void {
   if (text !== null) alarm(turn, 'disk', text);
   if (record) patch(turn, restore(turn.state, record, sameBoot, turn.at));
-  patch(turn, { fresh, ...(fresh ? { appGone: false, proof: null, stopIssued: false } : {}) });
+  patch(turn, { fresh, ...(fresh ? { appGone: false, proof, stopIssued: false } : {}) });
+  // Should this sidecar be killed, the next one takes up the child by its proof instead of starting a second.
+  if (fresh) resave(turn);
 }
 
 /** Everybody has answered once, or said why not. */

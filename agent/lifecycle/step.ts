@@ -82,7 +82,7 @@ function take(turn: Turn, event: Event): void {
     case 'outcome':
       return onOutcome(turn, event);
     case 'started':
-      return isStarting(turn, event.epoch) ? onStarted(turn) : undefined;
+      return isStarting(turn, event.epoch) ? onStarted(turn, event.proof) : undefined;
     case 'start-failed':
       return isStarting(turn, event.epoch) ? failWarming(turn, event.error) : undefined;
     case 'app-gone':

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, watch } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { makeTempDir } from './tempdir.ts';
 
 /** A real HAProxy in the foreground, in a directory of its own. */
@@ -64,18 +64,17 @@ export async function startHaproxy(
 
   const mode = masterSocket === null ? ['-db'] : ['-W', '-S', masterSocket];
   const process_ = run([...mode, '-f', file]);
-  const appeared = socketAppears(dir, 'admin.sock');
   const stop = async (): Promise<void> => {
-    appeared.cancel();
     await signalAll(process_.child, 'SIGKILL');
     await process_.ended;
     await temp.remove();
   };
   try {
-    await Promise.race([appeared.done, process_.failed()]);
-    await Promise.race([ask(socket, 'show info'), process_.failed()]);
-    // The worker answers before the master has said so; `reload` reads what the master says next.
-    if (masterSocket !== null) await Promise.race([process_.logged(LOADED, 0), process_.failed()]);
+    await Promise.race([untilAnswers(socket, 'show info', process_.gone), process_.failed()]);
+    // The master executes itself once more after its worker has started, and a signal sent before that is lost.
+    if (masterSocket !== null) {
+      await Promise.race([untilAnswers(masterSocket, 'show proc;quit', process_.gone), process_.failed()]);
+    }
   } catch (error) {
     await stop();
     throw error;
@@ -126,6 +125,8 @@ const LOADED = /New worker \((\d+)\) forked[^]*Loading success/;
 interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<void>;
+  /** Aborts when the process ends. */
+  readonly gone: AbortSignal;
   log(): string;
   /** Rejects when the process ends. */
   failed(): Promise<never>;
@@ -150,9 +151,12 @@ function run(args: readonly string[]): Running {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
+  const gone = new AbortController();
+  void ended.then(() => gone.abort());
   return {
     child,
     ended,
+    gone: gone.signal,
     log: () => log,
     failed: async () => {
       await ended;
@@ -172,18 +176,21 @@ function run(args: readonly string[]): Running {
   };
 }
 
-function socketAppears(dir: string, name: string): { done: Promise<void>; cancel: () => void } {
-  const watcher = watch(dir);
-  const done = new Promise<void>((resolve) => {
-    const check = (): void => {
-      if (!existsSync(join(dir, name))) return;
-      watcher.close();
-      resolve();
-    };
-    watcher.on('change', check);
-    check();
-  });
-  return { done, cancel: () => watcher.close() };
+const NOT_YET = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
+
+/**
+ * Resolves with the first whole answer. HAProxy renames a socket into place before it listens on it and announces
+ * neither, so a refused connection is tried again after a breath.
+ */
+async function untilAnswers(path: string, line: string, gone: AbortSignal): Promise<void> {
+  while (!gone.aborted) {
+    try {
+      if ((await ask(path, line)) !== '') return;
+    } catch (error) {
+      if (!NOT_YET.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+    await setTimeout(2);
+  }
 }
 
 async function reload(running: Running, socket: string): Promise<number> {
@@ -192,7 +199,7 @@ async function reload(running: Running, socket: string): Promise<number> {
   const found = await Promise.race([running.logged(LOADED, from), running.failed()]);
   const pid = Number(found[1]);
   // Both workers listen for a moment: ask again until the new one is the one that answers.
-  while ((await workerPid(socket)) !== pid);
+  while (!running.gone.aborted && (await workerPid(socket)) !== pid);
   return pid;
 }
 

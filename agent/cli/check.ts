@@ -1,0 +1,31 @@
+import { readConfig } from '../config/load.ts';
+import { problemLine } from '../config/problem.ts';
+import { checkReport } from '../config/report.ts';
+import { EXIT_CODES } from '../system/error.ts';
+import type { Context } from './ports.ts';
+import { configFile } from './target.ts';
+
+/**
+ * `lastcall check`: every problem of the configuration file with its place.
+ * @returns the exit code
+ * @throws LastcallError `config` when the file cannot be read
+ */
+export async function check(context: Context): Promise<number> {
+  const { ports, globals } = context;
+  const { file } = configFile(context);
+  const loaded = await readConfig(file, {
+    env: ports.env,
+    hostname: ports.hostname(),
+    isTerminal: ports.stderr.isTTY === true,
+    supervised: false,
+  });
+  const report = checkReport(file, loaded);
+  if (globals.json === true) ports.stdout.write(`${JSON.stringify(report)}\n`);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) ports.stderr.write(`${problemLine(problem)}\n`);
+  } else if (globals.json !== true && globals.quiet !== true) {
+    for (const warning of loaded.warnings) ports.stderr.write(`lastcall: warning: ${warning}\n`);
+    ports.stdout.write(`${file}: ok (node ${loaded.config.node})\n`);
+  }
+  return EXIT_CODES[report.code];
+}

@@ -1,0 +1,161 @@
+import type { ControlEvent, OperationState, Words } from '../control/protocol.ts';
+import type { Submitted } from '../engine/service.ts';
+import type { Result, Status } from '../lifecycle/operation.ts';
+import { type Clock, sleep } from '../system/clock.ts';
+import { LastcallError, isLastcallError } from '../system/error.ts';
+
+/** Where a request is handed in and its end is heard of: the sidecar's client, or the engine in this process. */
+export interface Desk {
+  submit(words: Words, signal: AbortSignal): Promise<Submitted>;
+  operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
+  /** The status at once, then every change and result. */
+  events(signal: AbortSignal): AsyncGenerator<ControlEvent, void>;
+}
+
+/** Who is told of what happens meanwhile. */
+export interface Watcher {
+  accepted(id: string, joined: boolean): void;
+  status(status: Status): void;
+  /** The sidecar is gone; it is waited for. */
+  lost(error: LastcallError): void;
+  found(): void;
+}
+
+/**
+ * How much longer than the operation's own deadline its result is waited for: the ways back, a stop that has to kill,
+ * a start that has to warm up come after the deadline of the drain.
+ */
+export const MARGIN_MS = 2 * 60_000;
+const RETRY_FIRST_MS = 100;
+const RETRY_LONGEST_MS = 5_000;
+
+/**
+ * Hands a request in and waits for its result; events are listened to first, so that no result is missed. A sidecar
+ * that goes away is waited for, until the operation's deadline and a margin have passed.
+ * @throws LastcallError `agent-unreachable` | `in-doubt` (came back without knowing of the operation) | the signal's reason
+ */
+export async function follow(
+  desk: Desk,
+  words: Words,
+  watcher: Watcher,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Result> {
+  const patience = createPatience(clock, signal, words);
+  const streams: AsyncGenerator<ControlEvent, void>[] = [];
+  const onStatus = (status: Status): void => {
+    patience.status(status);
+    watcher.status(status);
+  };
+  const listen = async (): Promise<AsyncGenerator<ControlEvent, void>> => {
+    const events = desk.events(patience.signal);
+    streams.push(events);
+    const first = await events.next();
+    if (first.done !== true && first.value.event === 'status') onStatus(first.value.data);
+    return events;
+  };
+  try {
+    let events = await listen();
+    const submitted = await desk.submit(words, patience.signal);
+    if (!submitted.accepted) return submitted.result;
+    const { id } = submitted;
+    patience.accepted(id);
+    watcher.accepted(id, submitted.joined);
+    for (;;) {
+      const end = await hear(events, id, onStatus);
+      if ('result' in end) return end.result;
+      watcher.lost(end.lost);
+      patience.lost(end.lost);
+      events = await again(listen, clock, patience.signal);
+      const state = await stateOf(desk, id, clock, patience.signal);
+      if (state.state === 'ended') return state.result;
+      patience.found();
+      watcher.found();
+    }
+  } finally {
+    patience.end();
+    await Promise.all(streams.map((stream) => stream.return()));
+  }
+}
+
+type Heard = { readonly result: Result } | { readonly lost: LastcallError };
+
+/** Listens until the result comes, or the stream breaks. */
+async function hear(
+  events: AsyncGenerator<ControlEvent, void>,
+  id: string,
+  onStatus: (status: Status) => void,
+): Promise<Heard> {
+  try {
+    for await (const event of events) {
+      if (event.event === 'status') onStatus(event.data);
+      else if (event.data.id === id) return { result: event.data };
+    }
+    return { lost: new LastcallError('agent-unreachable', 'the sidecar has ended') };
+  } catch (error) {
+    if (isLastcallError(error) && error.code === 'agent-unreachable') return { lost: error };
+    throw error;
+  }
+}
+
+/** Tries until it answers; the signal's patience bounds it. */
+async function again<T>(work: () => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
+  for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_LONGEST_MS)) {
+    await sleep(clock, pauseMs, signal);
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isLastcallError(error) || error.code !== 'agent-unreachable') throw error;
+    }
+  }
+}
+
+async function stateOf(desk: Desk, id: string, clock: Clock, signal: AbortSignal): Promise<OperationState> {
+  const state = await again(() => desk.operation(id, signal), clock, signal);
+  if (state !== undefined) return state;
+  throw new LastcallError('in-doubt', `the sidecar came back and knows nothing of operation ${id}`, {
+    target: id,
+    next: 'see with `lastcall status` where the node stands',
+  });
+}
+
+/** Aborts when the operation is overdue: its own remaining time as last heard, and the margin. */
+function createPatience(clock: Clock, outer: AbortSignal, words: Words) {
+  const own = new AbortController();
+  const began = clock.now();
+  let id: string | undefined;
+  let gone: LastcallError | null = null;
+  const overdue = (): void => {
+    const what = `${words.operation}${id === undefined ? '' : ` ${id}`}`;
+    own.abort(
+      new LastcallError(
+        'agent-unreachable',
+        `no result of ${what}: ${gone?.message ?? 'it is long overdue'}`,
+        {
+          elapsedMs: clock.now() - began,
+          next: 'the operation goes on, or resumes when the sidecar is back; ask `lastcall status`',
+        },
+      ),
+    );
+  };
+  let cancel = clock.after(MARGIN_MS, overdue);
+  return {
+    signal: AbortSignal.any([outer, own.signal]),
+    accepted(accepted: string): void {
+      id = accepted;
+    },
+    status({ operation }: Status): void {
+      if (operation === null) return;
+      cancel();
+      cancel = clock.after(operation.remaining * 1_000 + MARGIN_MS, overdue);
+    },
+    lost(error: LastcallError): void {
+      gone = error;
+    },
+    found(): void {
+      gone = null;
+    },
+    end: () => cancel(),
+  };
+}

@@ -1,0 +1,46 @@
+/** The examples that open each help text: what most people came for. */
+export const EXAMPLES = {
+  root: [
+    'lastcall stop --reason "deploy 41"       no new users, wait for the last one, stop the app',
+    'lastcall ready                           start it, wait until healthy, back into rotation',
+    'lastcall status --watch                  who is still here',
+    'lastcall stop --haproxy /run/haproxy/admin.sock --server app/app1 --stop-pid /run/app.pid',
+    '                                         the same without a sidecar',
+  ],
+  run: [
+    'lastcall run                             the sidecar of a node that is started by somebody else',
+    'lastcall run -c app1.yaml -- java -jar app.jar',
+    '                                         the sidecar also starts and supervises the app',
+  ],
+  drain: [
+    'lastcall drain --reason "kernel update"  no new users, wait for zero, fence; the app keeps running',
+    'lastcall drain --timeout 10m --on-timeout hold',
+    'lastcall drain --haproxy /run/haproxy/admin.sock --server app/app1 --sessions http://127.0.0.1:8080/sessions',
+  ],
+  stop: [
+    'lastcall stop --reason "deploy 41"       drain, then stop the app and see that it is gone',
+    'lastcall stop --timeout 1h --on-timeout force --json',
+    'lastcall stop --haproxy /run/haproxy/admin.sock --server app/app1 --stop-pid /run/app.pid',
+  ],
+  ready: [
+    'lastcall ready                           start the app if it is down, wait until healthy, back into rotation',
+    'lastcall ready --haproxy /run/haproxy/admin.sock --server app/app1 --health http://127.0.0.1:8080/health',
+  ],
+  restart: [
+    'lastcall restart --reason "weekly"       stop, start and ready as one operation',
+    'lastcall restart --dry-run               what would happen; changes nothing',
+  ],
+  status: [
+    'lastcall status                          the node, its servers, who is still here',
+    'lastcall status --watch                  the same, again at every change',
+    'lastcall status --json | jq .sessions.total',
+  ],
+  check: [
+    'lastcall check                           is the configuration file right? touches nothing else',
+    'lastcall check -c app1.yaml --json',
+  ],
+} as const;
+
+export function examples(of: keyof typeof EXAMPLES): string {
+  return `Examples:\n${EXAMPLES[of].map((line) => `  ${line}\n`).join('')}`;
+}

@@ -1,0 +1,66 @@
+import { type Command, Option } from 'commander';
+import type { OnTimeout, OperationKind } from '../lifecycle/operation.ts';
+
+/** The options of drain, stop, ready and restart, as commander hands them over. */
+export interface VerbOptions {
+  readonly reason?: string;
+  readonly timeout?: string;
+  readonly onTimeout?: OnTimeout;
+  readonly expires?: string;
+  readonly force?: boolean;
+  /** False with `--no-wait`. */
+  readonly wait: boolean;
+  /** False with `--no-fence`; only drain has it. */
+  readonly fence?: boolean;
+  readonly dryRun?: boolean;
+  readonly haproxy?: readonly string[];
+  readonly server?: readonly string[];
+  readonly sessions?: string;
+  readonly sessionsJson?: string;
+  readonly stopPid?: string;
+  readonly stopCommand?: string;
+  readonly health?: string;
+  readonly quietFor?: string;
+  readonly notSticky?: boolean;
+}
+
+export function addVerbOptions(command: Command, operation: OperationKind): Command {
+  command
+    .option('--reason <text>', 'why, for the log and for whoever finds the node drained')
+    .option('--timeout <duration>', 'how long to wait for the last user: 90s, 30m, 1h30m')
+    .addOption(
+      new Option(
+        '--on-timeout <what>',
+        'then: give back what was found, end their sessions, or go on draining',
+      ).choices(['restore', 'force', 'hold']),
+    )
+    .option('--expires <duration>', 'a forgotten drain undoes itself after so long')
+    .option('--force', 'skip the capacity guard and take over servers held by somebody else; needs --reason')
+    .option('--no-wait', 'return as soon as the sidecar has accepted');
+  if (operation === 'drain') command.option('--no-fence', 'leave it in DRAIN at zero');
+  return command.option('--dry-run', 'say what would happen, change nothing');
+}
+
+/** Direct mode: no sidecar and no file. */
+export function addDirectOptions(command: Command): Command {
+  const group = 'Without a sidecar:';
+  const direct = (flags: string, text: string): Option => new Option(flags, text).helpGroup(group);
+  return command
+    .addOption(
+      direct('--haproxy <addr>', 'unix:/path, /path or tcp://host:port; repeatable').argParser(collect),
+    )
+    .addOption(direct('--server <backend/server>', "the node's name there; repeatable").argParser(collect))
+    .addOption(direct('--sessions <url>', 'answers how many user sessions live here: a number, or JSON'))
+    .addOption(direct('--sessions-json <pointer>', 'where in that JSON the number is: /active'))
+    .addOption(
+      direct('--stop-pid <pid>', 'stop by SIGTERM to this process: a number, or a file that holds it'),
+    )
+    .addOption(direct('--stop-command <command>', 'stop by this command, split into words without a shell'))
+    .addOption(direct('--health <url>', 'answers 200 when the app is healthy'))
+    .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal'))
+    .addOption(direct('--not-sticky', 'users are not bound to this node: connections say all'));
+}
+
+function collect(value: string, former: readonly string[] | undefined): readonly string[] {
+  return [...(former ?? []), value];
+}

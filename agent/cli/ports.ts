@@ -1,0 +1,88 @@
+import type { Config } from '../config/config.ts';
+import type { Service } from '../engine/service.ts';
+import type { Clock } from '../system/clock.ts';
+
+/** What the command line needs from the world; main.ts gives the real things, a test gives its own. */
+export interface CliPorts {
+  /** The words after the program's name. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly signals: Signals;
+  readonly clock: Clock;
+  /** Who asks, as told to the sidecar: `cli alice@host`. */
+  readonly by: () => string;
+  readonly hostname: () => string;
+  readonly version: () => string;
+  /**
+   * The sidecar (and, with a command, the application as its child). Resolves with the exit code when it is over.
+   * @throws LastcallError when it cannot start
+   */
+  readonly run: (options: RunOptions) => Promise<number>;
+  /**
+   * The engine in this process, for direct mode: it keeps no record, and its `ready` is the operator's own word.
+   * @throws LastcallError when a balancer cannot be asked, the server does not exist, ...
+   */
+  readonly direct: (options: DirectOptions) => Promise<DirectService>;
+}
+
+/** A stream to write to: process.stdout and process.stderr are such. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export type Interrupt = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+export interface Signals {
+  on(signal: Interrupt, listener: (signal: Interrupt) => void): unknown;
+  off(signal: Interrupt, listener: (signal: Interrupt) => void): unknown;
+}
+
+export interface RunOptions {
+  readonly config: Config;
+  /** What stands after `--`: the application to start and supervise; null = a plain sidecar. */
+  readonly command: readonly string[] | null;
+}
+
+/** The flags of direct mode, checked; durations in milliseconds. Every balancer has all the servers. */
+export interface DirectOptions {
+  /** `unix:/path`, `/path` or `tcp://host:port`, at least one. */
+  readonly haproxy: readonly string[];
+  /** `backend/server`, at least one. */
+  readonly servers: readonly string[];
+  readonly sessions: { readonly url: string; readonly json: string | null } | null;
+  readonly stop: DirectStop | null;
+  /** URL of the application's health, for `ready`. */
+  readonly health: string | null;
+  /** null: not given by hand, the default holds. */
+  readonly quietMs: number | null;
+  /** `--not-sticky` says false. */
+  readonly sticky: false | 'auto';
+}
+
+export type DirectStop =
+  | { readonly kind: 'pid'; readonly pid: number }
+  | { readonly kind: 'pidFile'; readonly path: string }
+  | { readonly kind: 'command'; readonly command: readonly string[] };
+
+export interface DirectService extends Service {
+  /** Ends everything that the engine holds open; an operation under way is not waited for. */
+  close(): Promise<void>;
+}
+
+/** The options that every verb understands. */
+export interface Globals {
+  readonly config?: string;
+  readonly socket?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** What a verb works with. */
+export interface Context {
+  readonly ports: CliPorts;
+  readonly globals: Globals;
+}

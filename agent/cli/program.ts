@@ -1,0 +1,70 @@
+import type { CommanderError } from 'commander';
+import { LastcallError, messageOf } from '../system/error.ts';
+import { reportFailure } from './failure.ts';
+import type { CliPorts, Globals } from './ports.ts';
+import { type Chosen, createProgram } from './verbs.ts';
+
+/**
+ * The command line: parses, runs one verb, reports its failure.
+ * @returns the exit code (contract: exit codes); it never throws
+ */
+export async function runCli(ports: CliPorts): Promise<number> {
+  const { words, command } = split(ports.argv);
+  // Known before the words are parsed: a script that asked for JSON gets it for its own mistakes too.
+  let globals: Globals = { json: words.includes('--json') };
+  let name: string | undefined;
+  try {
+    const chosen = await parse(ports, words, command);
+    ({ name, globals } = chosen);
+    return await chosen.work({ ports, globals });
+  } catch (error) {
+    if (isCommanderError(error) && error.exitCode === 0) return 0;
+    return reportFailure({ ports, globals }, isCommanderError(error) ? misuse(error) : error, name);
+  }
+}
+
+/** What stands after `--` belongs to the application, whatever it looks like. */
+function split(argv: readonly string[]): {
+  words: readonly string[];
+  command: readonly string[] | null;
+} {
+  const at = argv.indexOf('--');
+  return at < 0 ? { words: argv, command: null } : { words: argv.slice(0, at), command: argv.slice(at + 1) };
+}
+
+/** @throws CommanderError, LastcallError `usage` */
+async function parse(
+  ports: CliPorts,
+  words: readonly string[],
+  command: readonly string[] | null,
+): Promise<Chosen & { readonly globals: Globals }> {
+  const found: Chosen[] = [];
+  const program = createProgram(ports, command, (chosen) => found.push(chosen));
+  await program.parseAsync(words, { from: 'user' });
+  const [chosen] = found;
+  if (chosen === undefined) throw noCommand();
+  if (command !== null && chosen.name !== 'run') {
+    throw new LastcallError('usage', `\`${chosen.name}\` takes no command after --`, {
+      next: 'see `lastcall run --help`',
+    });
+  }
+  return { ...chosen, globals: program.opts<Globals>() };
+}
+
+function isCommanderError(error: unknown): error is CommanderError {
+  return typeof error === 'object' && error !== null && 'name' in error && error.name === 'CommanderError';
+}
+
+/** Commander's own message on one line: `unknown option '--forse' (Did you mean --force?)`. */
+function misuse(error: CommanderError): LastcallError {
+  if (error.code === 'commander.help') return noCommand();
+  const text = messageOf(error)
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '');
+  return new LastcallError('usage', text, { next: 'see `lastcall --help`' });
+}
+
+function noCommand(): LastcallError {
+  return new LastcallError('usage', 'no command given', { next: 'see `lastcall --help`' });
+}

@@ -1,0 +1,83 @@
+import type { Result, Status } from '../lifecycle/operation.ts';
+import { EXIT_CODES } from '../system/error.ts';
+import type { Context, Interrupt } from './ports.ts';
+import { secondsText } from './text.ts';
+
+/** Exit codes of an interrupted command, as a shell gives them: 128 and the signal's number; a hang-up is a Ctrl-C. */
+export const INTERRUPTED: Readonly<Record<Interrupt, number>> = { SIGINT: 130, SIGHUP: 130, SIGTERM: 143 };
+
+/**
+ * Tells the end of an operation: the JSON object, or a line for people (an error goes to stderr).
+ * @returns the exit code
+ */
+export function reportResult({ ports, globals }: Context, result: Result): number {
+  if (globals.json === true) ports.stdout.write(`${JSON.stringify(result)}\n`);
+  else if (globals.quiet !== true) {
+    for (const step of result.plan ?? []) ports.stdout.write(`would ${step}\n`);
+    for (const warning of result.warnings) ports.stderr.write(`lastcall: warning: ${oneLine(warning)}\n`);
+    if (result.ok) ports.stdout.write(`${doneLine(result)}\n`);
+  }
+  if (!result.ok) ports.stderr.write(`lastcall: ${failedLine(result)}\n`);
+  return exitCodeOf(result);
+}
+
+/** A code that is not in the table is a failure of whoever made it up. */
+export function exitCodeOf({ code, ok }: Result): number {
+  return Object.hasOwn(EXIT_CODES, code) ? EXIT_CODES[code as keyof typeof EXIT_CODES] : ok ? 0 : 1;
+}
+
+function doneLine(result: Result): string {
+  const { operation, node, seconds, sessions, forced, phase } = result;
+  if (result.plan !== undefined) return `${operation} of ${node}: nothing was changed`;
+  const counts =
+    sessions.start === null && sessions.last === null
+      ? ''
+      : `, sessions ${shown(sessions.start)} -> ${shown(sessions.last)}`;
+  const force = forced > 0 ? `, ${forced} ended by force` : '';
+  return `${operation} of ${node} done in ${secondsText(seconds)}: ${phase}${counts}${force}`;
+}
+
+function failedLine(result: Result): string {
+  const { operation, node, seconds, code, phase, message } = result;
+  const why = message ?? `the node is ${phase}; ask \`lastcall status\``;
+  return oneLine(`${operation} of ${node} ended after ${secondsText(seconds)} (${code}): ${why}`);
+}
+
+function shown(count: number | null): string {
+  return count === null ? 'unknown' : String(count);
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, ' ');
+}
+
+interface Unfinished extends Omit<Result, 'ok' | 'code' | 'id' | 'node' | 'phase'> {
+  readonly id: string | null;
+  readonly node: string | null;
+  readonly phase: Result['phase'] | null;
+}
+
+/** What is known of an operation whose end nobody waited for, in the shape of a result. */
+export function unfinished(
+  words: { readonly operation: Result['operation']; readonly reason?: string },
+  id: string | null,
+  status: Status | null,
+): Unfinished {
+  const unknown = { connectionErrors: null, responseErrors: null, redispatches: null, http5xx: null };
+  return {
+    operation: words.operation,
+    id,
+    node: status?.node ?? null,
+    phase: status?.phase ?? null,
+    seconds: status?.operation?.seconds ?? 0,
+    reason: words.reason ?? null,
+    forced: 0,
+    balancers: (status?.balancers ?? []).map(({ name, servers }) => ({
+      name,
+      servers: servers.map(({ owner: _owner, ...server }) => server),
+    })),
+    sessions: { start: null, last: status?.sessions.total ?? null },
+    receipt: unknown,
+    warnings: [],
+  };
+}

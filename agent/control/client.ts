@@ -1,0 +1,196 @@
+import { request as send, type IncomingMessage } from 'node:http';
+import type { Submitted } from '../engine/service.ts';
+import type { Result, Status } from '../lifecycle/operation.ts';
+import type { Clock } from '../system/clock.ts';
+import {
+  type Code,
+  EXIT_CODES,
+  LastcallError,
+  errnoOf,
+  isLastcallError,
+  messageOf,
+} from '../system/error.ts';
+import { readEvents } from './events.ts';
+import { type ControlEvent, type OperationState, type Words, checkSocketPath } from './protocol.ts';
+
+/**
+ * The sidecar as seen from its control socket. Every method throws LastcallError: `agent-unreachable` when nobody
+ * answers in time, `usage` when the words won't do, else what the sidecar says.
+ */
+export interface ControlClient {
+  readonly path: string;
+  status(signal: AbortSignal): Promise<Status>;
+  submit(words: Words, signal: AbortSignal): Promise<Submitted>;
+  /** undefined: never heard of, or too long ago. */
+  operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
+  cancel(id: string, signal: AbortSignal): Promise<'cancelling' | 'unknown' | 'too-late'>;
+  /** The status at once, then every change and result. Ends when the sidecar ends it. */
+  events(signal: AbortSignal): AsyncGenerator<ControlEvent, void>;
+}
+
+/** A snapshot needs no work on the other side. */
+const ANSWER_MS = 5_000;
+/** Before it accepts, the sidecar asks balancers and proves the stop, each within its own deadline. */
+const SUBMIT_MS = 60_000;
+/** An answer that is longer comes from somebody else. */
+const MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024;
+
+interface Call {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  readonly deadlineMs: number;
+}
+
+interface Reply {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/**
+ * @param path the control socket
+ * @throws LastcallError `config` when the path is too long for a socket
+ */
+export function createClient(path: string, clock: Clock): ControlClient {
+  checkSocketPath(path);
+  const ask = (call: Call, signal: AbortSignal): Promise<Reply> => exchange(path, clock, call, signal);
+  const operationPath = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`;
+  return {
+    path,
+    async status(signal) {
+      const reply = await ask({ method: 'GET', path: '/v1/status', deadlineMs: ANSWER_MS }, signal);
+      return expect(reply, [200], path).body as Status;
+    },
+    async submit(words, signal) {
+      const call: Call = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };
+      const { status, body } = expect(await ask(call, signal), [200, 202, 409], path);
+      if (status !== 202) return { accepted: false, result: body as Result };
+      return { accepted: true, ...(body as { id: string; joined: boolean }) };
+    },
+    async operation(id, signal) {
+      const reply = await ask({ method: 'GET', path: operationPath(id), deadlineMs: ANSWER_MS }, signal);
+      const { status, body } = expect(reply, [200, 404], path);
+      return status === 404 ? undefined : (body as OperationState);
+    },
+    async cancel(id, signal) {
+      const reply = await ask({ method: 'DELETE', path: operationPath(id), deadlineMs: ANSWER_MS }, signal);
+      const { status } = expect(reply, [202, 404, 409], path);
+      return status === 202 ? 'cancelling' : status === 404 ? 'unknown' : 'too-late';
+    },
+    events: (signal) => events(path, clock, signal),
+  };
+}
+
+async function* events(path: string, clock: Clock, signal: AbortSignal): AsyncGenerator<ControlEvent, void> {
+  const call: Call = { method: 'GET', path: '/v1/events', deadlineMs: ANSWER_MS };
+  const began = clock.now();
+  try {
+    const response = await open(path, clock, call, signal);
+    if (response.statusCode !== 200)
+      throw refused({ status: response.statusCode ?? 0, body: await read(response) }, path);
+    yield* readEvents(response, clock);
+  } catch (error) {
+    throw signal.aborted ? signal.reason : unreachable(error, path, clock.now() - began);
+  }
+}
+
+/** One request and its whole answer, within the call's deadline. */
+async function exchange(path: string, clock: Clock, call: Call, signal: AbortSignal): Promise<Reply> {
+  const began = clock.now();
+  try {
+    const response = await open(path, clock, call, signal);
+    const cancel = clock.after(call.deadlineMs, () => response.destroy(late()));
+    try {
+      return { status: response.statusCode ?? 0, body: await read(response) };
+    } finally {
+      cancel();
+    }
+  } catch (error) {
+    throw signal.aborted ? signal.reason : unreachable(error, path, clock.now() - began);
+  }
+}
+
+/** Sends the request and waits for the head of the answer. */
+function open(path: string, clock: Clock, call: Call, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((done, fail) => {
+    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const request = send({
+      socketPath: path,
+      method: call.method,
+      path: call.path,
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      agent: false,
+      signal,
+    });
+    const cancel = clock.after(call.deadlineMs, () => request.destroy(late()));
+    request.once('response', (response) => {
+      cancel();
+      done(response);
+    });
+    request.once('error', (error) => {
+      cancel();
+      fail(error);
+    });
+    request.end(body);
+  });
+}
+
+async function read(response: IncomingMessage): Promise<unknown> {
+  let text = '';
+  response.setEncoding('utf8');
+  for await (const chunk of response as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > MAX_ANSWER_CHARACTERS)
+      throw new LastcallError('agent-unreachable', 'the answer is too long for a sidecar');
+  }
+  return JSON.parse(text);
+}
+
+function expect(reply: Reply, statuses: readonly number[], path: string): Reply {
+  if (statuses.includes(reply.status)) return reply;
+  throw refused(reply, path);
+}
+
+/** The sidecar's own word about a call that it turned down. */
+function refused({ status, body }: Reply, path: string): LastcallError {
+  const { code, message } = (body ?? {}) as { code?: unknown; message?: unknown };
+  const known = typeof code === 'string' && Object.hasOwn(EXIT_CODES, code) ? (code as Code) : 'failed';
+  return new LastcallError(known, typeof message === 'string' ? message : `the sidecar answered ${status}`, {
+    target: path,
+    next: known === 'usage' ? 'see `lastcall --help`' : 'look at the sidecar’s log',
+  });
+}
+
+function late(): LastcallError {
+  return new LastcallError('agent-unreachable', 'no answer in time');
+}
+
+const WHY: Readonly<Record<string, { readonly why: string; readonly next: string }>> = {
+  ENOENT: {
+    why: 'there is no such socket',
+    next: 'start the sidecar (lastcall run), or name its socket with --socket',
+  },
+  ECONNREFUSED: {
+    why: 'nobody listens there any more',
+    next: 'start the sidecar (lastcall run) and try again',
+  },
+  EACCES: {
+    why: 'permission denied',
+    next: 'run as a user who may open the socket (root, or the group of `listen.control`)',
+  },
+};
+
+/** Whatever went wrong on the way to the sidecar, said so that the reader knows which socket and what to do. */
+function unreachable(error: unknown, path: string, elapsedMs: number): LastcallError {
+  if (isLastcallError(error) && error.code !== 'agent-unreachable') return error;
+  const { why, next } = WHY[errnoOf(error) ?? ''] ?? {
+    why: messageOf(error),
+    next: 'see whether the sidecar is alive, and ask `lastcall status`',
+  };
+  return new LastcallError('agent-unreachable', `no sidecar answers at ${path}: ${why}`, {
+    target: path,
+    elapsedMs,
+    next,
+    cause: error,
+  });
+}

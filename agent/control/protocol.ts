@@ -1,0 +1,53 @@
+import type { OperationKind, OnTimeout, Result, Status } from '../lifecycle/operation.ts';
+import { LastcallError } from '../system/error.ts';
+
+/** What goes over the control socket, as both of its ends see it. */
+
+/** The body of `POST /v1/operations`: the command line's words. Durations are texts such as `5m`. */
+export interface Words {
+  readonly operation: OperationKind;
+  readonly reason?: string;
+  readonly timeout?: string;
+  readonly onTimeout?: OnTimeout;
+  readonly expires?: string;
+  readonly force?: boolean;
+  readonly fence?: boolean;
+  readonly dryRun?: boolean;
+  /** Who asks, as claimed. */
+  readonly by?: string;
+}
+
+/** The answer of `GET /v1/operations/ID`. */
+export type OperationState =
+  { readonly state: 'running' } | { readonly state: 'ended'; readonly result: Result };
+
+/** One event of `GET /v1/events`. */
+export type ControlEvent =
+  { readonly event: 'status'; readonly data: Status } | { readonly event: 'result'; readonly data: Result };
+
+/** The body of every answer that is an error. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** A silent event stream says so this often, in milliseconds: a reader can tell a quiet sidecar from a dead one. */
+export const KEEP_ALIVE_MS = 15_000;
+
+/** Linux keeps 108 bytes for a socket's path, the last of which is the NUL (unix(7)). */
+export const MAX_PATH_BYTES = 107;
+
+/**
+ * Refuses a path that the kernel would cut.
+ * @throws LastcallError `config`
+ */
+export function checkSocketPath(path: string): void {
+  const length = Buffer.byteLength(path);
+  if (length > 0 && length <= MAX_PATH_BYTES && !path.includes('\0')) return;
+  const problem =
+    length > MAX_PATH_BYTES ? `is ${length} bytes long, the limit is ${MAX_PATH_BYTES}` : 'is not a path';
+  throw new LastcallError('config', `the control socket's path ${JSON.stringify(path)} ${problem}`, {
+    target: path,
+    next: 'set a shorter `listen.control`, such as /run/lastcall/app1.sock',
+  });
+}

@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Service } from '../engine/service.ts';
+import { isLastcallError, messageOf } from '../system/error.ts';
+import type { Problem } from './protocol.ts';
+import { toRequest } from './words.ts';
+
+/** What the control socket answers (contract: control). */
+
+/** A request is a dozen short words; nobody needs more. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+/** What a route needs. `stream` turns the answer into a stream of events. */
+export interface RoutePorts {
+  readonly service: Service;
+  readonly stream: (response: ServerResponse) => void;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** One exchange with its path taken apart. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly id: string;
+}
+
+/** Answers, or has taken the response over and answers nothing (null). */
+type Handler = (ports: RoutePorts, exchange: Exchange) => Promise<Answer> | Answer | null;
+
+interface Route {
+  readonly path: RegExp;
+  readonly methods: Readonly<Record<string, Handler>>;
+}
+
+const ROUTES: readonly Route[] = [
+  { path: /^\/v1\/status$/, methods: { GET: ({ service }) => ({ status: 200, body: service.status() }) } },
+  { path: /^\/v1\/operations$/, methods: { POST: submit } },
+  { path: /^\/v1\/operations\/(?<id>[\w.:-]{1,128})$/, methods: { GET: operation, DELETE: cancel } },
+  {
+    path: /^\/v1\/events$/,
+    methods: {
+      GET: ({ stream }, { response }) => {
+        stream(response);
+        return null;
+      },
+    },
+  },
+];
+
+/** Answers one request; never throws, an error of the service is a 500 that names it. */
+export async function route(
+  ports: RoutePorts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const answer = await dispatch(ports, request, response);
+    if (answer !== null) reply(response, answer);
+  } catch (error) {
+    reply(response, { status: 500, body: problemOf(error) });
+  }
+}
+
+async function dispatch(
+  ports: RoutePorts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Answer | null> {
+  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  for (const { path: pattern, methods } of ROUTES) {
+    const match = pattern.exec(path);
+    if (match === null) continue;
+    const handler = Object.hasOwn(methods, request.method ?? '') ? methods[request.method ?? ''] : undefined;
+    if (handler !== undefined) return handler(ports, { request, response, id: match.groups?.['id'] ?? '' });
+    response.setHeader('allow', Object.keys(methods).join(', '));
+    return problem(405, `${request.method} is not possible here`);
+  }
+  return problem(404, 'no such path; there are /v1/status, /v1/operations and /v1/events');
+}
+
+async function submit({ service }: RoutePorts, { request, response }: Exchange): Promise<Answer> {
+  const body = await read(request);
+  if (body === null) {
+    // The rest is not read: with the answer the connection ends.
+    response.setHeader('connection', 'close');
+    return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
+  }
+  let words: ReturnType<typeof toRequest>;
+  try {
+    words = toRequest(JSON.parse(body), randomUUID());
+  } catch (error) {
+    return { status: 400, body: { code: 'usage', message: messageOf(error) } satisfies Problem };
+  }
+  const submitted = await service.submit(words);
+  if (submitted.accepted) return { status: 202, body: { id: submitted.id, joined: submitted.joined } };
+  return { status: submitted.result.ok ? 200 : 409, body: submitted.result };
+}
+
+function operation({ service }: RoutePorts, { id }: Exchange): Answer {
+  const result = service.result(id);
+  if (result === undefined) return problem(404, `operation ${id} is not known (or ended too long ago)`);
+  return { status: 200, body: result === 'running' ? { state: 'running' } : { state: 'ended', result } };
+}
+
+function cancel({ service }: RoutePorts, { id }: Exchange): Answer {
+  const answer = service.cancel(id, 'control');
+  switch (answer) {
+    case 'cancelling':
+      return { status: 202, body: { id } };
+    case 'unknown':
+      return problem(404, `operation ${id} is not running`);
+    case 'too-late':
+      return problem(409, `operation ${id} cannot be cancelled any more: the stop has been issued`, 'busy');
+  }
+}
+
+/** The body as text, or null when it is too long. */
+async function read(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function problem(status: number, message: string, code = 'usage'): Answer {
+  return { status, body: { code, message } satisfies Problem };
+}
+
+function problemOf(error: unknown): Problem {
+  return { code: isLastcallError(error) ? error.code : 'failed', message: messageOf(error) };
+}
+
+/** A caller who has left in the meantime gets nothing, and needs nothing. */
+function reply(response: ServerResponse, { status, body }: Answer): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(`${JSON.stringify(body)}\n`);
+}

@@ -1,0 +1,64 @@
+import { createServer, type Server } from 'node:http';
+import type { ControlConfig } from '../config/config.ts';
+import type { Service } from '../engine/service.ts';
+import type { Clock } from '../system/clock.ts';
+import { sendEvents } from './events.ts';
+import { route } from './routes.ts';
+import { bindSocket } from './socket.ts';
+
+export interface ControlServer {
+  readonly path: string;
+  /** Takes the socket's file away, ends the event streams, lets answers under way finish, and stops listening. */
+  close(): Promise<void>;
+}
+
+export interface ControlPorts {
+  readonly service: Service;
+  readonly clock: Clock;
+}
+
+/** A local caller sends his few words at once; who has not after this long, in milliseconds, holds a connection. */
+const REQUEST_MS = 10_000;
+/** How long answers under way may take once we are closing, in milliseconds. */
+const CLOSING_MS = 1_000;
+
+/**
+ * Serves the control API on its unix socket.
+ * @throws LastcallError `busy` when another sidecar answers there, `config` when the socket cannot be made
+ */
+export async function openControl(
+  config: ControlConfig,
+  { service, clock }: ControlPorts,
+): Promise<ControlServer> {
+  const streams = new Set<() => void>();
+  const server = createServer(
+    { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_MS / 2 },
+    (request, response) => {
+      const stream = (): void => {
+        const end = sendEvents(response, service, clock);
+        streams.add(end);
+        response.once('close', () => streams.delete(end));
+      };
+      void route({ service, stream }, request, response);
+    },
+  );
+  const unbind = await bindSocket(server, config, clock);
+  return {
+    path: config.path,
+    async close() {
+      await unbind();
+      for (const end of streams) end();
+      await closed(server, clock);
+    },
+  };
+}
+
+function closed(server: Server, clock: Clock): Promise<void> {
+  return new Promise((done) => {
+    const cancel = clock.after(CLOSING_MS, () => server.closeAllConnections());
+    server.close(() => {
+      cancel();
+      done();
+    });
+  });
+}

@@ -1,0 +1,135 @@
+import { chmod, chown, lstat, mkdir, mkdtemp, open, readFile, rename, rmdir, unlink } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import type { ControlConfig } from '../config/config.ts';
+import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
+import type { Clock } from '../system/clock.ts';
+import { checkSocketPath } from './protocol.ts';
+
+/** How long a socket found at our path has to answer before it counts as somebody's, in milliseconds. */
+const PROBE_MS = 1_000;
+
+/** Takes the socket's file away, unless a successor's stands there by now. */
+export type Unbind = () => Promise<void>;
+
+/**
+ * Lets `server` listen at the configured path with the configured mode and group. Nobody can connect before mode and
+ * group are right: the socket is made in a private directory (0700) and moved to its place.
+ * @throws LastcallError `busy` when another sidecar answers there, `config` when the path, group or directory won't do
+ */
+export async function bindSocket(server: Server, config: ControlConfig, clock: Clock): Promise<Unbind> {
+  checkSocketPath(config.path);
+  const gid = config.group === null ? null : await groupId(config.group);
+  try {
+    await mkdir(dirname(config.path), { recursive: true, mode: 0o750 });
+    await clearStale(config.path, clock);
+    return await bind(server, config, gid);
+  } catch (error) {
+    if (errnoOf(error)?.startsWith('E') !== true) throw error;
+    throw unusable(config.path, `cannot be made: ${messageOf(error)}`, error);
+  }
+}
+
+/**
+ * The path given to `listen` goes by /proc/self/fd: it stays short whatever the directory's name, and when Node
+ * removes "its" path on close (nodejs/node#19729), it is not the one where a successor may listen by then.
+ */
+async function bind(server: Server, config: ControlConfig, gid: number | null): Promise<Unbind> {
+  const nursery = await mkdtemp(join(dirname(config.path), '.lastcall-'));
+  const name = `${basename(nursery)}.sock`;
+  const made = join(nursery, name);
+  const directory = await open(nursery, 'r');
+  try {
+    await listen(server, `/proc/self/fd/${directory.fd}/${name}`);
+    await chmod(made, config.mode);
+    if (gid !== null) await chown(made, -1, gid);
+    const own = await lstat(made, { bigint: true });
+    await rename(made, config.path);
+    return () => unlinkOwn(config.path, own.ino, own.dev);
+  } finally {
+    await directory.close();
+    await unlink(made).catch(unlessMissing);
+    await rmdir(nursery);
+  }
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once('error', fail);
+    server.listen(path, () => {
+      server.off('error', fail);
+      done();
+    });
+  });
+}
+
+async function unlinkOwn(path: string, ino: bigint, dev: bigint): Promise<void> {
+  const found = await lstat(path, { bigint: true }).catch(unlessMissing);
+  if (found?.ino === ino && found.dev === dev) await unlink(path).catch(unlessMissing);
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (errnoOf(error) !== 'ENOENT') throw error;
+}
+
+/** A socket left by a sidecar that was killed refuses connections and is removed; a living one is left alone. */
+async function clearStale(path: string, clock: Clock): Promise<void> {
+  const found = await lstat(path).catch(unlessMissing);
+  if (found === undefined) return;
+  if (!found.isSocket()) throw unusable(path, 'exists and is not a socket');
+  if (await answers(path, clock)) {
+    throw new LastcallError('busy', `another sidecar answers at the control socket ${path}`, {
+      target: path,
+      next: 'stop it first, or set another `listen.control`',
+    });
+  }
+  await unlink(path).catch(unlessMissing);
+}
+
+/** True when somebody listens. Only a refusal proves that nobody does: silence is somebody who is busy. */
+function answers(path: string, clock: Clock): Promise<boolean> {
+  return new Promise((done, fail) => {
+    const socket = connect(path);
+    const cancel = clock.after(PROBE_MS, () => end(true));
+    const end = (answer: boolean): void => {
+      cancel();
+      socket.destroy();
+      done(answer);
+    };
+    socket.once('connect', () => end(true));
+    socket.once('error', (error) => {
+      const errno = errnoOf(error);
+      if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return end(false);
+      if (errno === 'EAGAIN') return end(true);
+      cancel();
+      fail(error);
+    });
+  });
+}
+
+/**
+ * The number of a group given by name or by number. Node has no getgrnam: /etc/group is what there is.
+ * @throws LastcallError `config`
+ */
+async function groupId(group: string): Promise<number> {
+  if (/^\d+$/.test(group)) return Number(group);
+  const lines = (await readFile('/etc/group', 'utf8')).split('\n').map((line) => line.split(':'));
+  const gid = lines.find(([name]) => name === group)?.[2];
+  if (gid !== undefined && /^\d+$/.test(gid)) return Number(gid);
+  throw new LastcallError(
+    'config',
+    `the control socket's group ${JSON.stringify(group)} is not in /etc/group`,
+    {
+      target: group,
+      next: 'create the group, or give `listen.control.group` its number',
+    },
+  );
+}
+
+function unusable(path: string, problem: string, cause?: unknown): LastcallError {
+  return new LastcallError('config', `the control socket ${path} ${problem}`, {
+    target: path,
+    next: 'set `listen.control` to a path in a directory that the sidecar may write to',
+    cause,
+  });
+}

@@ -1,0 +1,95 @@
+import { parseDuration } from '../config/duration.ts';
+import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.ts';
+import { LastcallError } from '../system/error.ts';
+
+/** From the words of a caller (the control socket's, the command line's) to a request of the lifecycle. */
+
+const OPERATIONS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart'];
+const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'force', 'hold'];
+const KEYS = ['operation', 'reason', 'timeout', 'onTimeout', 'expires', 'force', 'fence', 'dryRun', 'by'];
+/** A reason is one line of a log, not a document. */
+const MAX_TEXT = 500;
+/** Control characters would forge lines in a log or move a terminal's cursor. */
+const CONTROL = /\p{Cc}/u;
+
+type Body = Readonly<Record<string, unknown>>;
+
+/**
+ * Checks words and makes the request they stand for. Durations become milliseconds.
+ * @param body what was sent, of any shape
+ * @param id the new operation's id
+ * @throws LastcallError `usage`, naming the word
+ */
+export function toRequest(body: unknown, id: string): Request {
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw problem('a JSON object is expected');
+  const words = body as Body;
+  const unknown = Object.keys(words).find((key) => !KEYS.includes(key));
+  if (unknown !== undefined)
+    throw problem(`${quoted(unknown)} is unknown, the words are: ${KEYS.join(', ')}`);
+  const request: Request = {
+    id,
+    kind: oneOf(words, 'operation', OPERATIONS) ?? missing('operation', OPERATIONS),
+    reason: text(words, 'reason'),
+    by: text(words, 'by') ?? 'control',
+    timeoutMs: duration(words, 'timeout'),
+    onTimeout: oneOf(words, 'onTimeout', ON_TIMEOUT),
+    expiresMs: duration(words, 'expires'),
+    force: flag(words, 'force', false),
+    fence: flag(words, 'fence', true),
+    dryRun: flag(words, 'dryRun', false),
+    insist: false,
+  };
+  if (request.force && request.reason === null) throw problem('`force` needs a `reason`');
+  if (!request.fence && request.kind !== 'drain') throw problem('only `drain` can go without the fence');
+  return request;
+}
+
+function text(words: Body, key: string): string | null {
+  const value = words[key];
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string' || value.trim() === '')
+    throw problem(`\`${key}\` must be a text that is not empty`);
+  if (value.length > MAX_TEXT) throw problem(`\`${key}\` is longer than ${MAX_TEXT} characters`);
+  if (CONTROL.test(value)) throw problem(`\`${key}\` must be one line without control characters`);
+  return value;
+}
+
+function duration(words: Body, key: string): number | null {
+  const value = words[key];
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string') throw problem(`\`${key}\` must be a duration such as "5m"`);
+  const read = parseDuration(value);
+  if (!read.ok) throw problem(`\`${key}\`: ${read.message}`);
+  return read.ms;
+}
+
+function flag(words: Body, key: string, absent: boolean): boolean {
+  const value = words[key];
+  if (value === undefined || value === null) return absent;
+  if (typeof value !== 'boolean') throw problem(`\`${key}\` must be true or false`);
+  return value;
+}
+
+function oneOf<T extends string>(words: Body, key: string, allowed: readonly T[]): T | null {
+  const value = words[key];
+  if (value === undefined || value === null) return null;
+  const found = allowed.find((word) => word === value);
+  if (found === undefined)
+    throw problem(`\`${key}\` must be one of ${allowed.join(', ')}, not ${quoted(value)}`);
+  return found;
+}
+
+function missing(key: string, allowed: readonly string[]): never {
+  throw problem(`\`${key}\` is missing, it is one of ${allowed.join(', ')}`);
+}
+
+/** What the caller sent, short enough for one line. */
+function quoted(value: unknown): string {
+  const shown = JSON.stringify(value) ?? 'nothing';
+  return shown.length > 60 ? `${shown.slice(0, 60)}...` : shown;
+}
+
+function problem(message: string): LastcallError {
+  return new LastcallError('usage', message, { next: 'see `lastcall --help`' });
+}

@@ -1,9 +1,12 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
+import type { World } from './compose.ts';
+import type { Config } from './config/config.ts';
 import { runCli } from './cli/program.ts';
 import { realClock } from './system/clock.ts';
 import { errnoOf } from './system/error.ts';
+import type { Log } from './system/log-port.ts';
 
 /** The one place that knows the process: its words, its environment, its streams, its signals. */
 
@@ -27,8 +30,16 @@ process.exitCode = await runCli({
     const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
     return (JSON.parse(text) as { version: string }).version;
   },
-  run: async (options) => (await import('./compose.ts')).runSidecar(options),
-  direct: async (options) => (await import('./compose.ts')).createDirect(options),
+  // Loaded only when they are needed: `status` must start as fast as node itself.
+  run: async (options) => {
+    const { runSidecar } = await import('./sidecar.ts');
+    return withLog(options.config.log, (log) => runSidecar(options, { ...world(log), signals: process }));
+  },
+  direct: async (options) => {
+    const { createDirect } = await import('./direct.ts');
+    // What an operator must know stands in the result; the engine's own story is not for the terminal.
+    return createDirect(options, world(SILENT));
+  },
 });
 
 /** The name as the system knows it, or the number: a container's user often has no name. */
@@ -37,5 +48,28 @@ function userName(): string {
     return userInfo().username;
   } catch {
     return `uid ${process.getuid?.() ?? '?'}`;
+  }
+}
+
+function world(log: Log): World {
+  return { clock: realClock, log, searchPath: process.env['PATH'] };
+}
+
+const SILENT: Log = {
+  error: () => undefined,
+  warn: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
+};
+
+/** Gives `work` the log on stderr, and sees its last line out. */
+async function withLog(options: Config['log'], work: (log: Log) => Promise<number>): Promise<number> {
+  const { createLog } = await import('./system/log.ts');
+  const journal = process.env['JOURNAL_STREAM'] !== undefined;
+  const log = createLog({ ...options, journal }, { clock: realClock, destination: process.stderr });
+  try {
+    return await work(log);
+  } finally {
+    await log.flush();
   }
 }

@@ -1,7 +1,8 @@
 import { beginChecks } from './admission.ts';
 import { giveUp } from './back.ts';
 import type { OperationKind, Phase, Request } from './operation.ts';
-import { answerAtOnce, refuse } from './result.ts';
+import { wantDrain } from './out.ts';
+import { answerAtOnce, conclude, refuse } from './result.ts';
 import { emit, patch, type Turn } from './turn.ts';
 import type { Operation } from './state.ts';
 
@@ -55,13 +56,13 @@ export function decide(turn: Turn, request: Request): void {
   const { op } = turn.state;
   if (op) decideBeside(turn, request, op);
   else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, []);
-  else if (isUnderWay(turn.state.phase, request.kind)) busyWithout(turn, request);
+  else if (isUnderWay(turn.state.phase, request.kind) && !request.insist) busyWithout(turn, request);
   else beginChecks(turn, request);
 }
 
 function decideBeside(turn: Turn, request: Request, op: Operation): void {
   const relation = relate(op, turn.state.phase, request.kind);
-  if (relation === 'busy') return busy(turn, request, op);
+  if (relation === 'busy') return request.insist ? giveWay(turn, request, op) : busy(turn, request, op);
   if (request.dryRun)
     return answerAtOnce(turn, request, turn.at, [], [`the running ${op.kind} would answer it (${relation})`]);
   switch (relation) {
@@ -84,6 +85,13 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
     default:
       return relation satisfies never;
   }
+}
+
+/** A shutdown does not wait for a return to end: users may be there already, so it begins with DRAIN. */
+function giveWay(turn: Turn, request: Request, op: Operation): void {
+  const message = `${op.kind} was given up for ${request.kind} by ${request.by}`;
+  conclude(turn, { code: 'cancelled', message }, 'draining', wantDrain, { restoring: false, start: 'none' });
+  beginChecks(turn, request);
 }
 
 type Relation = 'same' | 'part' | 'passed' | 'stronger' | 'undo' | 'then-start' | 'busy';

@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import type { Balancer } from './balancers/balancer.ts';
+import { createRuntimeBalancer } from './balancers/runtime-api.ts';
+import type { Config } from './config/config.ts';
+import { createEngine, type Engine } from './engine/engine.ts';
+import type { Ports } from './engine/ports.ts';
+import type { Journal } from './journal/journal.ts';
+import type { Policy } from './lifecycle/policy.ts';
+import { createProbe } from './probes/create.ts';
+import { createProber } from './probes/prober.ts';
+import { createSources } from './sessions/create.ts';
+import type { Child } from './shutdown/child.ts';
+import { createStopper } from './shutdown/create.ts';
+import { createStarter } from './shutdown/start.ts';
+import type { Starter, Stopper } from './shutdown/stopper.ts';
+import type { Clock } from './system/clock.ts';
+import type { Log } from './system/log-port.ts';
+
+/** Puts real drivers into the engine's ports, as the configuration says. */
+
+export interface World {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** PATH of the environment, in which programs are looked up. */
+  readonly searchPath: string | undefined;
+}
+
+export interface Parts {
+  readonly journal: Journal;
+  readonly balancers: readonly Balancer[];
+  /** The application as our child; it then starts and stops itself. */
+  readonly child: Child | null;
+  /** Direct mode: `ready` is the operator's own word. */
+  readonly direct: boolean;
+}
+
+/** How long one exchange with HAProxy may take: far above its usual millisecond, far below anybody's patience. */
+const EXCHANGE_MS = 2_000;
+
+/**
+ * The engine for a configuration.
+ * @throws LastcallError `config` for what only the drivers can tell (a URL that is none)
+ */
+export function composeEngine(config: Config, parts: Parts, world: World): Engine {
+  const { clock, log, searchPath } = world;
+  const { start, stop } = config.app;
+  const stopper = parts.child?.stopper ?? (stop && createStopper(stop, { clock, searchPath }));
+  const starter = parts.child?.starter ?? (start && createStarter(start, { clock, searchPath }));
+  const sources = createSources(config.sessions, { clock });
+  const policy = policyOf(config, parts, { stopper, starter, sources: sources.map(({ name }) => name) });
+  const probing = probingOf(config, world, (verdict) => engine.probed(verdict));
+  const engine: Engine = createEngine(policy, {
+    clock,
+    log,
+    balancers: parts.balancers,
+    sources,
+    stopper,
+    starter,
+    identify: () => parts.child?.proof ?? null,
+    probing,
+    journal: parts.journal,
+    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+  });
+  return engine;
+}
+
+function probingOf(config: Config, { clock, log }: World, onVerdict: Engine['probed']): Ports['probing'] {
+  const { probe: how } = config.app;
+  if (!how) return null;
+  const probe = createProbe(how, { clock, onWarning: (text) => log.warn(text) });
+  return { probe, prober: createProber(how, probe, { clock }, onVerdict) };
+}
+
+/** The balancers that the configuration names, one driver each. */
+export function createBalancers(config: Config, { clock }: World): Balancer[] {
+  return config.balancers.map((balancer) => {
+    if (balancer.kind === 'agentCheck') throw new Error('pollers come with the agent-check responder');
+    const { address, servers } = balancer;
+    return createRuntimeBalancer({ address, servers, timeoutMs: EXCHANGE_MS }, { clock });
+  });
+}
+
+interface Means {
+  readonly stopper: Stopper | null;
+  readonly starter: Starter | null;
+  readonly sources: readonly string[];
+}
+
+function policyOf(
+  config: Config,
+  { balancers, child, direct }: Parts,
+  { stopper, starter, sources }: Means,
+): Policy {
+  const { timeoutMs, onTimeout, quietMs, quietByHand, keep, expiresMs } = config.drain;
+  return {
+    node: config.node,
+    balancers: balancers.map(({ name, servers, counts }) => ({ name, servers, counts })),
+    sources,
+    sticky: config.sticky,
+    quietMs,
+    quietByHand,
+    keep,
+    timeoutMs,
+    onTimeout,
+    expiresMs,
+    hasProbe: config.app.probe !== null,
+    canStop: stopper !== null,
+    canStart: starter !== null,
+    stopRepeatable: stopper?.repeatable ?? false,
+    onSignOut: config.app.onSignOut,
+    adopt: config.adopt ?? child !== null,
+    operatorReady: direct,
+    supervises: child !== null,
+  };
+}

@@ -1,0 +1,89 @@
+import { hostname } from 'node:os';
+import { composeEngine, createBalancers, type World } from './compose.ts';
+import type { DirectOptions, DirectService } from './cli/ports.ts';
+import type { Config, ProbeConfig, StopConfig } from './config/config.ts';
+import {
+  DRAIN_KEEP,
+  DRAIN_QUIET_MS,
+  DRAIN_TIMEOUT_MS,
+  KILL_AFTER_MS,
+  PROBE_FALL,
+  PROBE_HEALTHY_STATUS,
+  PROBE_RISE,
+  PROBE_TIMEOUT_MS,
+  SOURCE_TIMEOUT_MS,
+  STOP_SIGNAL,
+  COMMAND_TIMEOUT_MS,
+} from './config/defaults.ts';
+import type { Journal } from './journal/journal.ts';
+
+/**
+ * Direct mode: the same engine inside the CLI, for one operation, without a file and without a record. What was found
+ * is restored when it is interrupted; a kill -9 in the middle is the operator's to clean up.
+ */
+
+/** Starts the engine for the flags; its first looks are under way when it is answered. */
+export async function createDirect(options: DirectOptions, world: World): Promise<DirectService> {
+  const config = configOf(options);
+  const balancers = createBalancers(config, world);
+  const engine = composeEngine(config, { journal: NO_JOURNAL, balancers, child: null, direct: true }, world);
+  await engine.start();
+  return engine;
+}
+
+/** The promises of the record (I3, I8) are the sidecar's. */
+const NO_JOURNAL: Journal = {
+  load: async () => ({ kind: 'none' }),
+  save: async () => undefined,
+};
+
+function configOf(options: DirectOptions): Config {
+  return {
+    node: hostname(),
+    app: { probe: probeOf(options), onSignOut: 'ignore', start: null, stop: stopOf(options) },
+    balancers: options.haproxy.map((address) => ({
+      kind: 'haproxy',
+      address,
+      writer: 'runtime',
+      servers: options.servers,
+    })),
+    sticky: options.sticky,
+    sessions: options.sessions ? [{ kind: 'http', ...options.sessions, timeoutMs: SOURCE_TIMEOUT_MS }] : [],
+    drain: {
+      timeoutMs: DRAIN_TIMEOUT_MS,
+      onTimeout: 'restore',
+      quietMs: options.quietMs ?? DRAIN_QUIET_MS,
+      quietByHand: options.quietMs !== null,
+      keep: DRAIN_KEEP,
+      expiresMs: null,
+    },
+    schedule: [],
+    listen: { agentCheck: null, control: { path: '', mode: 0, group: null } },
+    state: '',
+    adopt: false,
+    log: { level: 'warn', format: 'text' },
+  };
+}
+
+/** Somebody waits at the terminal: he is not kept for the sidecar's two seconds. */
+const PROBE_EVERY_MS = 500;
+
+function probeOf({ health }: DirectOptions): ProbeConfig | null {
+  if (health === null) return null;
+  return {
+    how: { kind: 'http', url: health, healthy: PROBE_HEALTHY_STATUS, signOut: { status: [], body: null } },
+    everyMs: PROBE_EVERY_MS,
+    timeoutMs: PROBE_TIMEOUT_MS,
+    rise: PROBE_RISE,
+    fall: PROBE_FALL,
+  };
+}
+
+function stopOf({ stop }: DirectOptions): StopConfig | null {
+  if (stop === null) return null;
+  if (stop.kind === 'command')
+    return { kind: 'command', command: stop.command, timeoutMs: COMMAND_TIMEOUT_MS };
+  const signal = { kind: 'signal', name: STOP_SIGNAL, killAfterMs: KILL_AFTER_MS } as const;
+  if (stop.kind === 'pid') return { ...signal, pid: stop.pid, pidFile: null };
+  return { ...signal, pid: null, pidFile: stop.path };
+}

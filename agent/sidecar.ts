@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:os';
+import type { RunOptions } from './cli/ports.ts';
+import { composeEngine, createBalancers, type World } from './compose.ts';
+import { KILL_AFTER_MS, STOP_SIGNAL } from './config/defaults.ts';
+import { openControl } from './control/server.ts';
+import type { Engine, Supervise } from './engine/engine.ts';
+import { createSchedule } from './engine/schedule.ts';
+import type { Service } from './engine/service.ts';
+import { createJournal } from './journal/journal.ts';
+import type { Request, Result } from './lifecycle/operation.ts';
+import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
+import { type Code, EXIT_CODES } from './system/error.ts';
+import { lockNode } from './system/lock.ts';
+
+/** The signals of the process, as the sidecar hears them. */
+export interface Signals {
+  on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
+  off(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
+}
+
+export interface SidecarWorld extends World {
+  readonly signals: Signals;
+}
+
+/**
+ * `lastcall run`: beside the node until a signal ends it; with a command also its parent.
+ * @returns the exit code: the application's own under `run -- COMMAND`, else 0
+ * @throws LastcallError `busy` for a second sidecar, `config`, `app-health`, `state-write` when it cannot start
+ */
+export async function runSidecar({ config, command }: RunOptions, world: SidecarWorld): Promise<number> {
+  const { log } = world;
+  const lock = await lockNode(config.node, config.state);
+  const ending = createEnding();
+  const child = command && createOurs(command, world, ending);
+  const parts = {
+    journal: createJournal(config.state, config),
+    balancers: createBalancers(config, world),
+    child,
+    direct: false,
+  };
+  const engine = composeEngine(config, parts, world);
+  ending.onExit = () => engine.appGone();
+  const control = await openControl(config.listen.control, { service: engine, clock: world.clock });
+  const schedule = createSchedule(config.schedule, {
+    log,
+    submit: async (kind, reason) => {
+      await operate(engine, { ...ASKED_BY_US, id: randomUUID(), kind, reason, by: 'schedule' });
+    },
+  });
+  const deafen = child
+    ? hearAsParent(world.signals, engine, child, ending)
+    : hear(world.signals, ['SIGTERM', 'SIGINT', 'SIGHUP'], () => ending.end(0));
+  try {
+    await engine.start(child ? supervise(child) : undefined);
+    schedule.start();
+    log.info('running', { node: config.node, control: control.path, pid: process.pid });
+    return await ending.code;
+  } finally {
+    deafen();
+    schedule.close();
+    await control.close();
+    await engine.close();
+    child?.release();
+    await lock.release();
+    log.info('ended', { node: config.node });
+  }
+}
+
+/** How the sidecar comes to its end, and how its child came to its own. */
+interface Ending {
+  readonly code: Promise<number>;
+  end(code: number): void;
+  lastExit: ChildExit | null;
+  onExit: () => void;
+}
+
+function createEnding(): Ending {
+  let end = (_code: number): void => undefined;
+  const code = new Promise<number>((resolve) => {
+    end = resolve;
+  });
+  return { code, end, lastExit: null, onExit: () => undefined };
+}
+
+/** The child whose end nobody asked for takes the sidecar with it: whoever started us decides what comes next. */
+function createOurs(command: readonly string[], { clock, log, searchPath }: World, ending: Ending): Child {
+  return createChild(
+    { command, signalName: STOP_SIGNAL, killAfterMs: KILL_AFTER_MS },
+    {
+      clock,
+      searchPath,
+      onExit(exit) {
+        log.info('the application has ended', { ...exit });
+        ending.lastExit = exit;
+        ending.onExit();
+        if (!exit.asked) ending.end(exitCodeOf(exit));
+      },
+    },
+  );
+}
+
+/** Takes up the child that a killed sidecar has left behind, or starts one. */
+function supervise(child: Child): Supervise {
+  return async (proof) => {
+    if (proof && child.attach(proof)) return { fresh: false, proof };
+    await child.starter.start(new AbortController().signal);
+    return { fresh: true, proof: child.proof };
+  };
+}
+
+/** What the sidecar asks of itself: the configuration's terms, nothing forced. */
+const ASKED_BY_US: Omit<Request, 'id' | 'kind' | 'reason' | 'by'> = {
+  timeoutMs: null,
+  onTimeout: null,
+  expiresMs: null,
+  force: false,
+  fence: true,
+  dryRun: false,
+  insist: false,
+};
+
+/** Submits a request and waits for its end. */
+async function operate(engine: Service, request: Request): Promise<Result> {
+  let found = (_result: Result): void => undefined;
+  const result = new Promise<Result>((resolve) => {
+    found = resolve;
+  });
+  const early: Result[] = [];
+  let ticket: string | null = null;
+  const unwatch = engine.watch({
+    status: () => undefined,
+    result: (ended) => (ended.id === ticket ? found(ended) : early.push(ended)),
+  });
+  try {
+    const submitted = await engine.submit(request);
+    if (!submitted.accepted) return submitted.result;
+    ticket = submitted.id;
+    return early.find(({ id }) => id === ticket) ?? (await result);
+  } finally {
+    unwatch();
+  }
+}
+
+/** SIGTERM means: let the users finish, then stop the child; a second one means now. Others are the child's. */
+function hearAsParent(signals: Signals, engine: Engine, child: Child, ending: Ending): () => void {
+  let asked = false;
+  const stop = (name: NodeJS.Signals): void => {
+    if (asked) return engine.hurry();
+    asked = true;
+    const request: Request = {
+      ...ASKED_BY_US,
+      id: randomUUID(),
+      kind: 'stop',
+      reason: name,
+      by: 'signal',
+      onTimeout: 'force',
+      insist: true,
+    };
+    void operate(engine, request).then((result) => ending.end(codeAfter(result, ending)));
+  };
+  const deafenStop = hear(signals, ['SIGTERM', 'SIGINT'], stop);
+  const deafenRest = hear(signals, ['SIGHUP', 'SIGUSR1', 'SIGUSR2'], (name) => child.forward(name));
+  return () => {
+    deafenStop();
+    deafenRest();
+  };
+}
+
+function codeAfter(result: Result, { lastExit }: Ending): number {
+  if (!result.ok) return EXIT_CODES[result.code as Code];
+  return lastExit ? exitCodeOf(lastExit) : 0;
+}
+
+/** As a shell tells it: the code, or 128 and the signal; unknown when an earlier sidecar was the parent. */
+function exitCodeOf({ code, signal }: ChildExit): number {
+  if (code !== null) return code;
+  return signal === null ? EXIT_CODES.failed : 128 + constants.signals[signal];
+}
+
+function hear(
+  signals: Signals,
+  names: readonly NodeJS.Signals[],
+  listener: (name: NodeJS.Signals) => void,
+): () => void {
+  for (const name of names) signals.on(name, listener);
+  return () => {
+    for (const name of names) signals.off(name, listener);
+  };
+}

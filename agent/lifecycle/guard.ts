@@ -85,11 +85,18 @@ function heldAgainstReady(
   return { code: 'held', message, soft: held.length < servers.length };
 }
 
-/** The last usable server is never taken (I11); a count that nobody knows is no permission. */
+/**
+ * The last usable server is never taken (I11); a count that nobody knows is no permission. A balancer that only polls
+ * us tells nothing about other servers: the contract promises no guard there.
+ */
 function capacity({ policy }: Turn, { request }: Candidate, servers: readonly Surveyed[]): Objection | null {
   if (policy.keep === 0) return null;
+  const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   const short = servers.find(
-    ({ fact }) => fact?.usable && (fact.usableOthers === null || fact.usableOthers < policy.keep),
+    ({ balancer, fact }) =>
+      counting.includes(balancer) &&
+      fact?.usable &&
+      (fact.usableOthers === null || fact.usableOthers < policy.keep),
   );
   if (!short) return null;
   const others = short.fact?.usableOthers ?? 'an unknown number of';

@@ -1,0 +1,171 @@
+import type { DirectService } from '../../agent/cli/ports.ts';
+import type { Listener, Submitted } from '../../agent/engine/service.ts';
+import type { Phase, Request, Result, Status } from '../../agent/lifecycle/operation.ts';
+
+/**
+ * A service that does what the test says, and nothing by itself: it stands where the engine stands, so that control
+ * and the command line are tried alone. It keeps the promises of the contract that they lean on: one operation at a
+ * time, the same one is joined, a listener hears of every change.
+ */
+export interface ScriptedService extends DirectService {
+  /** What was handed in, in order. */
+  readonly requests: readonly Request[];
+  /** What was cancelled, `ID by WHOM`. */
+  readonly cancelled: readonly string[];
+  readonly closed: boolean;
+  readonly listeners: number;
+  /** The next request is refused with this code. */
+  refuseNext(code: string, message: string): void;
+  /** The next submission fails with this error. */
+  failNext(error: Error): void;
+  /** The stop has been issued: nothing can be cancelled any more. */
+  tooLate(): void;
+  show(phase: Phase, sessions: number | null): void;
+  /** Ends the running operation. */
+  finish(code: string, more?: Partial<Result>): void;
+  /** Resolves when this many requests were handed in. */
+  submitted(count: number): Promise<void>;
+}
+
+export function createScriptedService(node = 'app1'): ScriptedService {
+  const requests: Request[] = [];
+  const cancelled: string[] = [];
+  const results = new Map<string, Result>();
+  const listeners = new Set<Listener>();
+  const waiting = new Set<() => void>();
+  let refusal: { code: string; message: string } | null = null;
+  let failure: Error | null = null;
+  let running: Request | null = null;
+  let late = false;
+  let closed = false;
+  let status = statusOf(node, 'serving', 0, null);
+
+  const show = (phase: Phase, sessions: number | null): void => {
+    status = statusOf(node, phase, sessions, running);
+    for (const listener of listeners) listener.status(status);
+  };
+  const finish = (code: string, more: Partial<Result> = {}): void => {
+    if (running === null) throw new Error('nothing runs');
+    const result = { ...resultOf(running, status, code), ...more };
+    results.set(running.id, result);
+    running = null;
+    show(more.phase ?? status.phase, status.sessions.total);
+    for (const listener of listeners) listener.result(result);
+  };
+  const accept = (request: Request): Submitted => {
+    if (refusal !== null) {
+      const { code, message } = refusal;
+      refusal = null;
+      return { accepted: false, result: { ...resultOf(request, status, code), message } };
+    }
+    if (running === null) {
+      running = request;
+      show('draining', status.sessions.total);
+      return { accepted: true, id: request.id, joined: false };
+    }
+    if (running.kind === request.kind) return { accepted: true, id: running.id, joined: true };
+    const message = `${running.kind} by ${running.by} is running`;
+    return { accepted: false, result: { ...resultOf(request, status, 'busy'), message } };
+  };
+
+  return {
+    requests,
+    cancelled,
+    get closed() {
+      return closed;
+    },
+    get listeners() {
+      return listeners.size;
+    },
+    refuseNext: (code, message) => void (refusal = { code, message }),
+    failNext: (error) => void (failure = error),
+    tooLate: () => void (late = true),
+    show,
+    finish,
+    async submitted(count) {
+      while (requests.length < count) await new Promise<void>((resolve) => waiting.add(resolve));
+    },
+    async submit(request) {
+      requests.push(request);
+      for (const wake of waiting) wake();
+      waiting.clear();
+      if (failure !== null) {
+        const error = failure;
+        failure = null;
+        throw error;
+      }
+      return accept(request);
+    },
+    result: (id) => results.get(id) ?? (running?.id === id ? 'running' : undefined),
+    cancel(id, by) {
+      if (running?.id !== id) return 'unknown';
+      if (late) return 'too-late';
+      cancelled.push(`${id} by ${by}`);
+      show('returning', status.sessions.total);
+      return 'cancelling';
+    },
+    status: () => status,
+    watch(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      closed = true;
+    },
+  };
+}
+
+const SERVER = { name: 'app/app1', operational: 'up', queued: 0 } as const;
+
+function statusOf(node: string, phase: Phase, sessions: number | null, running: Request | null): Status {
+  const admin = phase === 'serving' ? 'ready' : 'drain';
+  return {
+    node,
+    phase,
+    since: '2026-01-01T00:00:00.000Z',
+    health: 'up',
+    operation: running && {
+      id: running.id,
+      operation: running.kind,
+      by: running.by,
+      reason: running.reason,
+      seconds: 1,
+      remaining: 60,
+      onTimeout: 'restore',
+    },
+    balancers: [
+      {
+        name: 'unix:/run/haproxy/admin.sock',
+        reachable: true,
+        error: null,
+        pid: 4711,
+        workers: 1,
+        servers: [{ ...SERVER, admin, connections: sessions, owner: running === null ? 'none' : 'lastcall' }],
+      },
+    ],
+    sessions: {
+      total: sessions,
+      sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', error: null }],
+    },
+    eta: null,
+    alarms: [],
+  };
+}
+
+function resultOf(request: Request, status: Status, code: string): Result {
+  return {
+    ok: code === 'done',
+    code,
+    operation: request.kind,
+    id: request.id,
+    node: status.node,
+    phase: status.phase,
+    seconds: 12.3,
+    reason: request.reason,
+    forced: 0,
+    balancers: [{ name: 'unix:/run/haproxy/admin.sock', servers: [{ ...SERVER, admin: 'maint', connections: 0 }] }],
+    sessions: { start: 37, last: status.sessions.total },
+    receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
+    warnings: [],
+  };
+}

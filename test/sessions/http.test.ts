@@ -1,0 +1,199 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { RequestListener, ServerResponse } from 'node:http';
+import { createSources } from '../../agent/sessions/create.ts';
+import type { Source } from '../../agent/sessions/source.ts';
+import { realClock, type Clock } from '../../agent/system/clock.ts';
+import type { LastcallError } from '../../agent/system/error.ts';
+import { sourceContract } from '../contract/source.ts';
+import { never, refusalOf } from '../support/outcome.ts';
+import { freePort } from '../support/ports.ts';
+import { startStub, type StubServer } from '../support/stub-server.ts';
+
+const stubs: StubServer[] = [];
+afterEach(async () => {
+  for (const stub of stubs.splice(0)) await stub.stop();
+});
+
+const stub = async (answer: RequestListener): Promise<string> => {
+  const server = await startStub(answer);
+  stubs.push(server);
+  return server.url;
+};
+const sourceOf = (url: string, json: string | null, clock: Clock = realClock): Source => {
+  const [source] = createSources([{ kind: 'http', url, json, timeoutMs: 20_000 }], { clock });
+  if (source === undefined) throw new Error('no source');
+  return source;
+};
+const count = async (body: string, json: string | null): Promise<number> =>
+  sourceOf(await stub((_request, response) => response.end(body)), json).count(never);
+const refusal = (body: string, json: string | null): Promise<LastcallError> =>
+  refusalOf(() => count(body, json));
+
+sourceContract('a plain number', {
+  counting: async (users, clock) =>
+    sourceOf(await stub((_request, response) => response.end(`${users}\n`)), null, clock),
+  absent: async (clock) => sourceOf(`http://127.0.0.1:${await freePort()}/`, null, clock),
+  silent: async (clock) => sourceOf(await stub(() => undefined), null, clock),
+});
+sourceContract('a number in JSON', {
+  counting: async (users, clock) =>
+    sourceOf(
+      await stub((_request, response) => response.end(JSON.stringify({ a: [0, { b: users }] }))),
+      '/a/1/b',
+      clock,
+    ),
+  absent: async (clock) => sourceOf(`http://127.0.0.1:${await freePort()}/`, '/a', clock),
+  silent: async (clock) => sourceOf(await stub((_request, response) => response.write('{"a":')), '/a', clock),
+});
+
+describe('a plain number', () => {
+  test.each(['0', '0\n', '  12 \r\n', '007'])('is %j', async (body) => {
+    expect(await count(body, null)).toBe(Number(body));
+  });
+
+  test.each([
+    '',
+    ' ',
+    '0abc',
+    'abc',
+    '-1',
+    '-0',
+    '+1',
+    'NaN',
+    'Infinity',
+    '1e309',
+    '1e3',
+    '1.5',
+    '0.0',
+    '1,000',
+    '0x10',
+    '1 2',
+    '0\0',
+    'null',
+    '"3"',
+    '{"active":3}',
+    '٣',
+    '9007199254740993',
+    '<html>0</html>',
+  ])('is not %j', async (body) => {
+    expect(await refusal(body, null)).toMatchObject({ code: 'failed' });
+  });
+
+  test('is never made of anything but digits and blanks around them', async () => {
+    let body = '';
+    const source = sourceOf(await stub((_request, response) => response.end(body)), null);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.string({ maxLength: 8, unit: fc.constantFrom(...'0123456789+-.eEx \n,n') }),
+        async (text) => {
+          body = text;
+          const counted = await source.count(never).catch(() => 'unknown');
+          expect(counted).toBe(/^\s*\d+\s*$/.test(text) ? Number(text) : 'unknown');
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a number in JSON', () => {
+  const document = '{"": 1, "a/b": 2, "m~n": 3, "~1": 4, "list": [5, 6], "a": {"a": 7}, " ": 8, "é": 9}';
+  test.each([
+    ['/', 1],
+    ['/a~1b', 2],
+    ['/m~0n', 3],
+    ['/~01', 4],
+    ['/list/1', 6],
+    ['/a/a', 7],
+    ['/ ', 8],
+    ['/é', 9],
+  ])('is found by the pointer %j', async (pointer, value) => {
+    expect(await count(document, pointer)).toBe(value);
+  });
+
+  test('may be the whole document', async () => {
+    expect(await count('12', '')).toBe(12);
+  });
+
+  test.each([
+    ['/missing', 'no value'],
+    ['/a', '{\\"a\\":7}'],
+    ['/a/a/a', 'no value'],
+    ['/list', '[5,6]'],
+    ['/list/2', 'no value'],
+    ['/list/-', 'no value'],
+    ['/list/01', 'no value'],
+    ['/list/length', 'no value'],
+    ['/__proto__', 'no value'],
+    ['/constructor/length', 'no value'],
+  ])('is not what the pointer %j leads to', async (pointer, reason) => {
+    expect((await refusal(document, pointer)).message).toContain(reason);
+  });
+
+  test.each(['-1', '-0', '1.5', '1e309', '"0"', '""', 'null', 'true', '[]', '{}', '9007199254740993'])(
+    'is not %s',
+    async (value) => {
+      const error = await refusal(`{"active": ${value}}`, '/active');
+      expect(error.message).toContain('is no count of sessions');
+    },
+  );
+
+  test.each(['', '{"active": 0', "{'active': 0}", '{"active": NaN}', '<html>', '0abc', '['.repeat(60_000)])(
+    'is not in what is no JSON (%#)',
+    async (body) => {
+      expect((await refusal(body, '/active')).message).toContain('no JSON');
+    },
+  );
+
+  test.each(['active', '/a~', '/a~2b', '#/active'])(
+    'refuses %j for a pointer before it asks',
+    async (pointer) => {
+      expect(await refusalOf(() => sourceOf('http://127.0.0.1:1/', pointer))).toMatchObject({
+        code: 'config',
+        target: pointer,
+      });
+    },
+  );
+});
+
+describe('the number of users is unknown', () => {
+  const answers: [string, (response: ServerResponse) => void][] = [
+    ['status 500', (response) => response.writeHead(500).end('0')],
+    ['status 302', (response) => response.writeHead(302, { location: '/login' }).end('0')],
+    ['status 401', (response) => response.writeHead(401).end('0')],
+    ['status 203', (response) => response.writeHead(203).end('0')],
+    ['longer than 65536 bytes', (response) => response.end(`${' '.repeat(70_000)}0`)],
+  ];
+  test.each(answers)('with %s, whatever the body says', async (reason, answer) => {
+    const source = sourceOf(await stub((_request, response) => answer(response)), null);
+    expect((await refusalOf(() => source.count(never))).message).toContain(reason);
+  });
+
+  test('with a body that never ends', async () => {
+    const url = await stub((_request, response) => {
+      const more = (): void => {
+        while (response.write('0'.repeat(10_000)));
+      };
+      response.on('drain', more);
+      more();
+    });
+    expect((await refusalOf(() => sourceOf(url, null).count(never))).message).toContain('longer than');
+  });
+
+  test('with an answer that is cut', async () => {
+    const url = await stub((_request, response) => {
+      response.setHeader('content-length', 2).write('1');
+      response.socket?.end();
+    });
+    expect(await refusalOf(() => sourceOf(url, null).count(never))).toMatchObject({ code: 'failed' });
+  });
+});
+
+describe('several sources', () => {
+  test('have names of their own, in the order of the configuration', () => {
+    const config = { kind: 'http', url: 'http://127.0.0.1:1/', json: null, timeoutMs: 1_000 } as const;
+    const names = createSources([config, config, config], { clock: realClock }).map(({ name }) => name);
+    expect(names).toEqual(['http', 'http 2', 'http 3']);
+  });
+});

@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+/** A fixture program that has reported itself. */
+export interface Present {
+  readonly pid: number;
+  /** What it said besides its pid. */
+  readonly note: string;
+  /** Resolves when its process has ended, whatever ended it: the kernel then closes its connection. */
+  readonly gone: Promise<void>;
+}
+
+/** Where fixture programs report once they are ready: no test has to wait for a while and hope. */
+export interface RollCall {
+  /** What a fixture takes as its first argument. */
+  readonly port: string;
+  /** The next program to report. */
+  next(): Promise<Present>;
+  /** Kills all that have reported and still live; resolves when they are gone. */
+  close(): Promise<void>;
+}
+
+export async function openRollCall(): Promise<RollCall> {
+  const reports: Present[] = [];
+  const waiting: ((present: Present) => void)[] = [];
+  const present = new Map<Socket, number>();
+  const server = createServer((socket) => {
+    const gone = new Promise<void>((resolve) => {
+      socket.once('close', () => {
+        present.delete(socket);
+        resolve();
+      });
+    });
+    socket.on('error', () => socket.destroy());
+    socket.once('data', (line: Buffer) => {
+      const [pid, note = ''] = line.toString().trim().split(' ');
+      present.set(socket, Number(pid));
+      const reported = { pid: Number(pid), note, gone };
+      const first = waiting.shift();
+      if (first === undefined) reports.push(reported);
+      else first(reported);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: String((server.address() as AddressInfo).port),
+    next: () => {
+      const first = reports.shift();
+      return first === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(first);
+    },
+    async close() {
+      // Whoever is still connected still lives, so the pid is still its own.
+      for (const pid of present.values()) process.kill(pid, 'SIGKILL');
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** The command line of a fixture program as the build leaves it. */
+export function fixture(name: string, ...args: readonly (string | number)[]): string[] {
+  const path = fileURLToPath(new URL(`../../dist/test/fixtures/${name}.js`, import.meta.url));
+  return [process.execPath, path, ...args.map(String)];
+}

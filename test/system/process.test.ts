@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import {
+  aliveness,
+  checkExecutable,
+  isLiving,
+  lookAt,
+  membersOf,
+  parseStat,
+  startedAt,
+  startTimeOf,
+} from '../../agent/system/process.ts';
+import { makeTempDir, type TempDir } from '../support/tempdir.ts';
+import { until } from '../support/until.ts';
+
+/** A real line, with another name in the parentheses. */
+const line = (name: string, state = 'S', threads = 1): string =>
+  `4711 (${name}) ${state} 1 4700 4700 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 ${threads} 0 96985 3133440 412 184`;
+
+describe('/proc/PID/stat', () => {
+  test.each(['java', 'tmux: server', 'a) Z 1 (b', ') R 2 3', '(((', 'x\ny'])(
+    'is read past the name %j',
+    (name) => {
+      expect(parseStat(line(name))).toEqual({ state: 'S', group: 4700, threads: 1, startTime: '96985' });
+    },
+  );
+
+  test.each(['', '\0\0\0', '4711 (java)', '4711 (java) S 1 2', 'no process'])(
+    'is nothing when it says %j',
+    (text) => {
+      expect(parseStat(text)).toBeNull();
+    },
+  );
+
+  test('shows a zombie as dead, but not one whose other threads still run', () => {
+    const living = (state: string, threads: number): boolean => {
+      const stat = parseStat(line('java', state, threads));
+      if (stat === null) throw new Error('not read');
+      return isLiving(stat);
+    };
+    expect(living('Z', 1)).toBe(false);
+    expect(living('X', 1)).toBe(false);
+    expect(living('x', 0)).toBe(false);
+    expect(living('Z', 12)).toBe(true);
+    expect(living('T', 1)).toBe(true);
+    expect(living('D', 1)).toBe(true);
+  });
+});
+
+describe('a process', () => {
+  test('keeps its start time, and another one has another', async () => {
+    const child = spawn('sleep', ['1000']);
+    try {
+      const own = startTimeOf(process.pid);
+      expect(own).toMatch(/^\d+$/);
+      expect(startTimeOf(process.pid)).toBe(own);
+      expect(startTimeOf(child.pid ?? 0)).not.toBe(own);
+      expect(startedAt(own ?? '')).toBeLessThan(startedAt(startTimeOf(child.pid ?? 0) ?? ''));
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  });
+
+  test('is alive only under its own start time, and gone once it has ended', async () => {
+    const child = spawn('sleep', ['1000']);
+    const pid = child.pid ?? 0;
+    const startTime = startTimeOf(pid) ?? '';
+    expect(aliveness(pid, startTime)).toBe('alive');
+    expect(aliveness(pid, `${startTime}0`)).toBe('gone');
+    child.kill('SIGSTOP');
+    expect(aliveness(pid, startTime)).toBe('alive');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(aliveness(pid, startTime)).toBe('gone');
+    expect(startTimeOf(pid)).toBeNull();
+  });
+
+  test('of another user is alive', () => {
+    // As root init is ours to signal, as anybody else it is not (EPERM): it lives either way.
+    expect(aliveness(1, startTimeOf(1) ?? '')).toBe('alive');
+  });
+
+  test('is gone as a zombie', async () => {
+    // `sleep` takes over the place of the shell and never waits for the shell's child.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 1000'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    try {
+      const [pid] = (await once(createInterface(parent.stdout), 'line')) as [string];
+      await until('a zombie', () => (lookAt(Number(pid)) as { state?: string }).state === 'Z');
+      const startTime = startTimeOf(Number(pid)) ?? '';
+      expect(startTime).toMatch(/^\d+$/);
+      expect(aliveness(Number(pid), startTime)).toBe('gone');
+    } finally {
+      parent.kill('SIGKILL');
+      await once(parent, 'exit');
+    }
+  });
+
+  test('that kill(2) knows and /proc does not show is unknown, and never gone', () => {
+    // The one such number that is always there: 0 means our own process group to kill(2).
+    expect(lookAt(0)).toBe('hidden');
+    expect(aliveness(0, '1')).toBe('unknown');
+    expect(startTimeOf(0)).toBeNull();
+  });
+
+  test('belongs to its group until it has ended', async () => {
+    const child = spawn('sh', ['-c', 'sleep 1000 & exec sleep 1000'], { detached: true });
+    const group = child.pid ?? 0;
+    await until('two in the group', () => membersOf(group).length === 2);
+    expect(membersOf(group)).toContain(group);
+    process.kill(-group, 'SIGKILL');
+    await once(child, 'exit');
+    await until('nobody in the group', () => membersOf(group).length === 0);
+  });
+});
+
+describe('a program', () => {
+  let dir: TempDir;
+  let plain: string;
+  let runnable: string;
+  beforeAll(async () => {
+    dir = await makeTempDir();
+    plain = join(dir.path, 'plain');
+    runnable = join(dir.path, 'runnable');
+    await writeFile(plain, '');
+    await writeFile(runnable, '');
+    await chmod(runnable, 0o755);
+    await mkdir(join(dir.path, 'folder'));
+  });
+  afterAll(() => dir.remove());
+
+  test('can run when it is an executable file, by its path or by PATH', () => {
+    expect(checkExecutable(runnable, undefined)).toBeNull();
+    expect(checkExecutable('runnable', `/nowhere:${dir.path}`)).toBeNull();
+    expect(checkExecutable('sh', undefined)).toBeNull();
+  });
+
+  test('cannot run when it is missing, a folder, not executable, or not in PATH', () => {
+    expect(checkExecutable(join(dir.path, 'missing'), undefined)).toContain('does not exist (ENOENT)');
+    expect(checkExecutable(join(dir.path, 'folder'), undefined)).toContain('not a regular file');
+    expect(checkExecutable(plain, undefined)).toContain('not executable for this user (EACCES)');
+    expect(checkExecutable('plain', dir.path)).toContain('no executable file in PATH');
+    expect(checkExecutable('runnable', '/nowhere')).toContain('no executable file in PATH');
+    expect(checkExecutable('', dir.path)).toContain('empty');
+  });
+});

@@ -1,0 +1,131 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { realClock } from '../../agent/system/clock.ts';
+import { LastcallError } from '../../agent/system/error.ts';
+import { membersOf } from '../../agent/system/process.ts';
+import { endingOf, runCommand, type CommandResult } from '../../agent/system/run-command.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { never, refusalOf } from '../support/outcome.ts';
+import { fixture, openRollCall, type RollCall } from '../support/roll-call.ts';
+import { driven } from '../support/driven.ts';
+import { until } from '../support/until.ts';
+
+let roll: RollCall;
+beforeEach(async () => {
+  roll = await openRollCall();
+});
+afterEach(() => roll.close());
+
+const options = { timeoutMs: 30_000, maxOutputBytes: 4096 };
+const run = (argv: readonly string[], more: Partial<typeof options> = {}): Promise<CommandResult> =>
+  runCommand(argv, { ...options, ...more }, { clock: realClock, signal: never });
+
+describe('a command', () => {
+  test('is answered with its exit code and with what it said', async () => {
+    const result = await run(['sh', '-c', 'echo out; echo err >&2; exit 3']);
+    expect(result).toMatchObject({
+      exitCode: 3,
+      signal: null,
+      stdout: 'out\n',
+      stderr: 'err\n',
+      timedOut: false,
+    });
+    expect(result.truncated).toBe(false);
+    expect(endingOf(result)).toBe('exit code 3: err');
+  });
+
+  test('is answered with the signal that ended it', async () => {
+    const result = await run(['sh', '-c', 'kill -USR1 $$']);
+    expect(result).toMatchObject({ exitCode: null, signal: 'SIGUSR1' });
+    expect(endingOf(result)).toBe('ended by SIGUSR1');
+  });
+
+  test('sees its arguments as they are, for no shell reads them', async () => {
+    const result = await run(['printf', '%s|', '$HOME; rm *', '`id`', '', '"']);
+    expect(result.stdout).toBe('$HOME; rm *|`id`||"|');
+  });
+
+  test('has nothing to read, and the environment that it is given', async () => {
+    const argv = ['sh', '-c', 'cat; echo "$WORD"'];
+    const ports = { clock: realClock, signal: never };
+    const result = await runCommand(
+      argv,
+      { ...options, env: { WORD: 'given', PATH: '/usr/bin:/bin' } },
+      ports,
+    );
+    expect(result.stdout).toBe('given\n');
+  });
+
+  test.each([
+    ['is missing', ['/nowhere/at/all'], 'ENOENT'],
+    ['is a folder', ['/tmp'], 'EACCES'],
+    ['has a NUL in an argument', ['echo', 'a\0b'], 'ERR_INVALID_ARG_VALUE'],
+    ['has no name', [''], 'ERR_INVALID_ARG_VALUE'],
+  ])('that %s fails by name', async (_why, argv, code) => {
+    const error = await refusalOf(() => run(argv));
+    expect(error).toMatchObject({ code: 'failed', target: argv[0], elapsedMs: 0 });
+    expect(error.message).toContain(code);
+    expect(error.next).toContain('executable');
+  });
+
+  test('that prints 1 GB is heard to its end and kept to its first bytes', async () => {
+    const before = process.memoryUsage().rss;
+    const result = await run(fixture('prints', 1e9));
+    expect(result).toMatchObject({ exitCode: 0, truncated: true, stdout: 'x'.repeat(4096) });
+    expect(process.memoryUsage().rss - before).toBeLessThan(200e6);
+  });
+
+  test('that prints for ever is ended at its deadline', async () => {
+    const result = await run(fixture('prints', 'Infinity'), { timeoutMs: 300 });
+    expect(result).toMatchObject({ exitCode: null, signal: 'SIGTERM', truncated: true, timedOut: true });
+    expect(endingOf(result)).toContain('did not end within');
+  });
+
+  test('may leave a daemon behind, which holds neither the answer nor is ended, and whose output stays open', async () => {
+    const result = await run(fixture('forks-away', roll.port, 'talk'));
+    expect(result).toMatchObject({ exitCode: 0, timedOut: false });
+    const daemon = await roll.next();
+    process.kill(daemon.pid, 'SIGUSR2');
+    expect(await roll.next()).toMatchObject({ pid: daemon.pid, note: 'wrote' });
+  });
+
+  test('that hangs is ended at its deadline with its whole group, also with who ignores SIGTERM', async () => {
+    const clock = new ManualClock();
+    const ports = { clock, signal: never };
+    const running = runCommand(fixture('keeps-a-worker', roll.port), options, ports);
+    const [one, other] = [await roll.next(), await roll.next()];
+    const [master, worker] = one.note === 'master' ? [one, other] : [other, one];
+    clock.advance(options.timeoutMs);
+    await master.gone;
+    await until('only the worker is left', () => membersOf(master.pid).join() === String(worker.pid));
+    // The grace is over, SIGKILL follows.
+    await clock.armed();
+    clock.advance(1_000);
+    await worker.gone;
+    expect(await driven(clock, running)).toMatchObject({ exitCode: 0, timedOut: true });
+  });
+
+  test('ends with its group when it is aborted, and the reason is the one that was given', async () => {
+    const abort = new AbortController();
+    const reason = new LastcallError('interrupted', 'somebody pressed Ctrl-C');
+    const running = runCommand(fixture('hangs', roll.port), options, {
+      clock: realClock,
+      signal: abort.signal,
+    });
+    const present = await roll.next();
+    abort.abort(reason);
+    await expect(running).rejects.toBe(reason);
+    await present.gone;
+  });
+
+  test('is not even started when it is aborted before', async () => {
+    const reason = new LastcallError('interrupted', 'too late');
+    const ports = { clock: realClock, signal: AbortSignal.abort(reason) };
+    await expect(runCommand(['/nowhere/at/all'], options, ports)).rejects.toBe(reason);
+  });
+
+  test('writes where we write when its output is not to be kept', async () => {
+    const ports = { clock: realClock, signal: never };
+    const result = await runCommand(fixture('exits', 4), { timeoutMs: 30_000, maxOutputBytes: null }, ports);
+    expect(result).toMatchObject({ exitCode: 4, stdout: '', stderr: '', truncated: false });
+  });
+});

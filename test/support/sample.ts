@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { ask } from './haproxy.ts';
+
+/** The sample that operators copy, as a path. */
+export const SAMPLE = join(packageRoot(), 'haproxy', 'haproxy.cfg');
+
+/** What the sample leaves to the environment. */
+export interface SampleOptions {
+  /** An existing directory for the sockets and the state file. */
+  readonly dir: string;
+  /** Where users come in, `host:port`. */
+  readonly listen: string;
+  /** The nodes app1, app2, app3 as `host:port`. */
+  readonly apps: readonly [string, string, string];
+  /** Ports of their sidecars' agent-check; without them nobody answers, which changes nothing. */
+  readonly agents?: readonly [number, number, number];
+}
+
+/** haproxy/haproxy.cfg itself, running as a master with its worker. */
+export interface Sample {
+  /** Runtime API, level admin. */
+  readonly socket: string;
+  /** Path of the server-state-file. */
+  readonly stateFile: string;
+  /** Pid of the master: SIGUSR2 reloads. */
+  readonly pid: number;
+  /** What it wrote to stderr so far. */
+  log(): string;
+  /** Kills it, and its worker with it. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs haproxy/haproxy.cfg without privileges and resolves once its Runtime API answers.
+ * @throws Error with HAProxy's own words when it ends instead
+ */
+export async function startSample(options: SampleOptions): Promise<Sample> {
+  const { LB_SOCKET: socket, LB_STATE: stateFile } = sampleEnvironment(options);
+  const master = join(options.dir, 'master.sock');
+  // setpriv: HAProxy dies with the process that started it, even when that one is killed.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'haproxy', '-W', '-S', master, '-f', SAMPLE], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...sampleEnvironment(options), PATH: searchPath() },
+  });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (log += chunk));
+  const ended = once(child, 'exit');
+  const failed = ended.then(() => Promise.reject(new Error(`haproxy ended: ${log}`)));
+  // Its end is news only until it serves; after that it is `stop` that ends it.
+  failed.catch(() => undefined);
+  const stop = async (): Promise<void> => {
+    // A master ends its workers at once on SIGTERM, and a worker without its master ends too.
+    child.kill('SIGTERM');
+    await ended;
+  };
+  try {
+    // The master executes itself once more when its worker has started; a signal sent before that is lost.
+    await Promise.race([untilAnswers(socket, 'show info'), failed]);
+    await Promise.race([untilAnswers(master, 'show proc;quit'), failed]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { socket, stateFile, pid: child.pid ?? 0, log: () => log, stop };
+}
+
+/** The environment in which the sample runs unprivileged, in `options.dir`. */
+export function sampleEnvironment(options: SampleOptions) {
+  const [app1, app2, app3] = options.apps;
+  const [agent1, agent2, agent3] = options.agents ?? [1, 1, 1];
+  return {
+    LB_UNPRIVILEGED: '1',
+    LB_LISTEN: options.listen,
+    LB_SOCKET: join(options.dir, 'lb.sock'),
+    LB_STATE: join(options.dir, 'server-state'),
+    APP1: app1,
+    APP2: app2,
+    APP3: app3,
+    APP1_AGENT: String(agent1),
+    APP2_AGENT: String(agent2),
+    APP3_AGENT: String(agent3),
+  };
+}
+
+/** PATH with the places where distributions put HAProxy; a plain user's PATH often lacks them. */
+export function searchPath(): string {
+  return `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin`;
+}
+
+/** The directory of package.json, whether this runs from the sources or from dist/. */
+export function packageRoot(): string {
+  const here = fileURLToPath(new URL('../..', import.meta.url));
+  return isRoot(here) ? here : join(here, '..');
+}
+
+function isRoot(dir: string): boolean {
+  try {
+    readFileSync(join(dir, 'package.json'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const NOT_YET = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
+
+/** HAProxy announces nowhere that it serves: asked again after a breath until there is an answer. */
+async function untilAnswers(path: string, line: string): Promise<void> {
+  for (;;) {
+    try {
+      if ((await ask(path, line)) !== '') return;
+    } catch (error) {
+      if (!NOT_YET.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+    await sleep(5);
+  }
+}

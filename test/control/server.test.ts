@@ -103,7 +103,10 @@ describe('The control socket', () => {
     expect(Buffer.byteLength(long)).toBe(108);
     await expect(open({ path: long })).rejects.toMatchObject({ code: 'config' });
     await writeFile(path, 'precious');
-    await expect(open()).rejects.toMatchObject({ code: 'config', message: expect.stringContaining('not a socket') });
+    await expect(open()).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining('not a socket'),
+    });
     expect(await readFile(path, 'utf8')).toBe('precious');
   });
 
@@ -131,7 +134,9 @@ describe('The control socket', () => {
 
   test('is refused while another sidecar answers there, which goes on undisturbed', async () => {
     const first = await open();
-    await expect(openControl({ path, mode: 0o600, group: null }, { service, clock: realClock })).rejects.toMatchObject({
+    await expect(
+      openControl({ path, mode: 0o600, group: null }, { service, clock: realClock }),
+    ).rejects.toMatchObject({
       code: 'busy',
       message: expect.stringContaining('another sidecar'),
     });
@@ -210,11 +215,15 @@ describe('The control API', () => {
     const drains = Promise.all(Array.from({ length: 50 }, () => post({ operation: 'drain' })));
     const stops = Promise.all(Array.from({ length: 50 }, () => post({ operation: 'stop' })));
     const answers = [...(await drains), ...(await stops)];
-    const ids = answers.filter(({ status }) => status === 202).map(({ text }) => JSON.parse(text) as { id: string; joined: boolean });
+    const ids = answers
+      .filter(({ status }) => status === 202)
+      .map(({ text }) => JSON.parse(text) as { id: string; joined: boolean });
     expect(ids).toHaveLength(50);
     expect(new Set(ids.map(({ id }) => id)).size).toBe(1);
     expect(ids.filter(({ joined }) => !joined)).toHaveLength(1);
-    const refused = answers.filter(({ status }) => status === 409).map(({ text }) => JSON.parse(text) as { code: string });
+    const refused = answers
+      .filter(({ status }) => status === 409)
+      .map(({ text }) => JSON.parse(text) as { code: string });
     expect(refused).toHaveLength(50);
     expect(refused.every(({ code }) => code === 'busy')).toBe(true);
   });
@@ -316,7 +325,9 @@ describe('The control API', () => {
   test('survives garbage, and goes on answering others', async () => {
     await open();
     expect(await raw('\0\u0001\u0002 nonsense\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
-    expect(await raw(`GET /v1/status HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 431 /);
+    expect(await raw(`GET /v1/status HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 431 /,
+    );
     const half = connect(path);
     half.write('POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
     half.end();

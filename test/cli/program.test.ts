@@ -1,0 +1,214 @@
+import { describe, expect, test } from '@jest/globals';
+import type { CliPorts, DirectOptions, RunOptions } from '../../agent/cli/ports.ts';
+import { runCli } from '../../agent/cli/program.ts';
+import { realClock } from '../../agent/system/clock.ts';
+import { createScriptedService } from '../support/scripted-service.ts';
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly direct: readonly DirectOptions[];
+  readonly runs: readonly RunOptions[];
+}
+
+/** The command line in this process: its engine refuses everything as done, and what it was given is kept. */
+async function cli(...argv: string[]): Promise<Outcome> {
+  const written = { stdout: '', stderr: '' };
+  const direct: DirectOptions[] = [];
+  const runs: RunOptions[] = [];
+  const ports: CliPorts = {
+    argv,
+    env: {},
+    stdout: { write: (text) => (written.stdout += text) },
+    stderr: { write: (text) => (written.stderr += text) },
+    signals: { on: () => undefined, off: () => undefined },
+    clock: realClock,
+    by: () => 'cli test@here',
+    hostname: () => 'here',
+    version: () => '1.2.3',
+    run: async (options) => {
+      runs.push(options);
+      return 0;
+    },
+    direct: async (options) => {
+      direct.push(options);
+      const service = createScriptedService();
+      service.refuseNext('done', '');
+      return service;
+    },
+  };
+  return { code: await runCli(ports), ...written, direct, runs };
+}
+
+const LB = ['--haproxy', '/run/haproxy/admin.sock'] as const;
+const DIRECT = [...LB, '--server', 'app/app1'] as const;
+
+describe('Help', () => {
+  test.each([[], ['run'], ['drain'], ['stop'], ['ready'], ['restart'], ['status'], ['check']])(
+    'of lastcall %s begins with examples and goes to stdout',
+    async (...verb: string[]) => {
+      const { code, stdout, stderr } = await cli(...verb, '--help');
+      expect(code).toBe(0);
+      expect(stderr).toBe('');
+      expect(stdout).toMatch(/^Examples:\n {2}lastcall /);
+      expect(stdout).toMatchSnapshot();
+    },
+  );
+
+  test('the version is printed alone', async () => {
+    expect(await cli('--version')).toMatchObject({ code: 0, stdout: '1.2.3\n', stderr: '' });
+  });
+});
+
+describe('A mistake on the command line', () => {
+  const mistakes: readonly (readonly [string, readonly string[], RegExp])[] = [
+    ['no command', [], /no command/],
+    ['a misspelt command', ['drian'], /drian.*Did you mean drain/],
+    ['a command of the contract that does not exist yet', ['doctor'], /unknown command 'doctor'/],
+    ['a misspelt option', ['stop', '--forse'], /--forse.*Did you mean --force/],
+    ['an option without its value', ['stop', '--reason'], /--reason/],
+    ['a stray word', ['drain', 'app1'], /too many arguments/],
+    ['a stray word of run', ['run', 'java'], /too many arguments/],
+    ['run with nothing after --', ['run', '--'], /no command stands after --/],
+    ['a command after -- where none belongs', ['drain', '--', 'java'], /takes no command/],
+    ['--no-fence on stop', ['stop', '--no-fence'], /--no-fence/],
+    ['a bare number as a duration', ['drain', '--timeout', '30'], /30.*unit/],
+    ['a negative duration', ['drain', '--timeout', '-5s'], /negative/],
+    ['a timeout of nothing', ['drain', '--timeout', '0s'], /longer than nothing/],
+    ['an unknown policy', ['drain', '--on-timeout', 'shrug'], /restore, force, hold/],
+    ['force without a reason', ['drain', '--force'], /reason/],
+    ['an empty reason', ['drain', '--reason', ''], /reason/],
+    ['--haproxy without --server', ['drain', ...LB], /--server/],
+    ['--server without --haproxy', ['drain', '--server', 'app/app1'], /--server needs --haproxy/],
+    ['--stop-pid without --haproxy', ['stop', '--stop-pid', '/run/app.pid'], /--stop-pid needs --haproxy/],
+    ['stop with nothing to stop by', ['stop', ...DIRECT], /use `drain`/],
+    ['a server without its backend', ['drain', ...LB, '--server', 'app1'], /app1/],
+    ['a second command in a name', ['drain', ...LB, '--server', 'app/app1;shutdown'], /--server/],
+    ['a newline in a name', ['drain', ...LB, '--server', 'app/app1\nshow info'], /--server/],
+    ['a blank in a name', ['drain', ...LB, '--server', 'app/app 1'], /--server/],
+    ['a NUL in a name', ['drain', ...LB, '--server', 'app/app1\0'], /--server/],
+    ['a name that is too long', ['drain', ...LB, '--server', `app/${'x'.repeat(129)}`], /--server/],
+    ['an address that is none', ['drain', '--haproxy', 'localhost', '--server', 'app/app1'], /--haproxy/],
+    ['a port that is none', ['drain', '--haproxy', 'tcp://lb:99999', '--server', 'app/app1'], /--haproxy/],
+    [
+      'an address for which no feature exists',
+      ['drain', '--haproxy', 'tls://lb:9999', '--server', 'app/app1'],
+      /--haproxy/,
+    ],
+    ['direct mode with a sidecar', ['--socket', '/run/x.sock', 'drain', ...DIRECT], /--socket/],
+    ['direct mode with a file', ['-c', 'x.yaml', 'drain', ...DIRECT], /--config/],
+    ['--no-wait in direct mode', ['drain', '--no-wait', ...DIRECT], /--no-wait/],
+    ['--expires in direct mode', ['drain', '--expires', '2h', ...DIRECT], /--expires/],
+    ['a sessions URL that is none', ['drain', ...DIRECT, '--sessions', 'file:///etc/passwd'], /--sessions/],
+    ['a pointer without a URL', ['drain', ...DIRECT, '--sessions-json', '/active'], /--sessions URL/],
+    [
+      'a pointer that is none',
+      ['drain', ...DIRECT, '--sessions', 'http://h/', '--sessions-json', 'active'],
+      /pointer/,
+    ],
+    ['pid 1', ['stop', ...DIRECT, '--stop-pid', '1'], /--stop-pid/],
+    ['pid 0', ['stop', ...DIRECT, '--stop-pid', '0'], /--stop-pid/],
+    ['a negative pid', ['stop', ...DIRECT, '--stop-pid', '-1'], /--stop-pid/],
+    ['no pid at all', ['stop', ...DIRECT, '--stop-pid', ''], /--stop-pid/],
+    ['two ways to stop', ['stop', ...DIRECT, '--stop-pid', '5', '--stop-command', 'x'], /exclude/],
+    ['an empty stop command', ['stop', ...DIRECT, '--stop-command', ' '], /no command/],
+    ['an open quote', ['stop', ...DIRECT, '--stop-command', 'a "b'], /quote/],
+    ['a health URL that is none', ['ready', ...DIRECT, '--health', '/health'], /--health/],
+    ['a bare number as quiet', ['drain', ...DIRECT, '--quiet-for', '1'], /--quiet-for/],
+    ['a socket path that is too long', ['status', '--socket', `/${'x'.repeat(107)}`], /108 bytes/],
+  ];
+
+  test.each(mistakes)('%s is 64, one line on stderr, and nothing is touched', async (_what, argv, told) => {
+    const { code, stdout, stderr, direct } = await cli(...argv);
+    expect({ code, stdout, direct }).toEqual({ code: 64, stdout: '', direct: [] });
+    expect(stderr).toMatch(told);
+    expect(stderr).toMatch(/^lastcall: [^\n]+; [^\n]+\n$/);
+  });
+
+  test.each(mistakes)('%s gives one JSON object where JSON was asked for', async (_what, argv) => {
+    const { code, stdout } = await cli('--json', ...argv);
+    expect(code).toBe(64);
+    expect(stdout.endsWith('\n')).toBe(true);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: false,
+      code: 'usage',
+      message: expect.any(String),
+      next: expect.any(String),
+    });
+  });
+
+  test('a restart in direct mode is 78: only a file can name a start', async () => {
+    const { code, stderr, direct } = await cli('restart', ...DIRECT);
+    expect({ code, direct }).toEqual({ code: 78, direct: [] });
+    expect(stderr).toContain('app.start');
+  });
+});
+
+describe('Direct mode', () => {
+  const given = async (...argv: string[]): Promise<DirectOptions | undefined> => {
+    const { code, direct, stderr } = await cli(...argv);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return direct[0];
+  };
+
+  test('hands every flag to the engine', async () => {
+    const options = await given(
+      'stop',
+      ...['--haproxy', 'unix:/run/a.sock', '--haproxy', 'tcp://10.0.0.12:9999'],
+      ...['--server', 'app/app1', '--server', 'api/app1'],
+      ...['--sessions', 'http://127.0.0.1:8080/sessions', '--sessions-json', '/active'],
+      ...[
+        '--stop-pid',
+        '/run/app.pid',
+        '--health',
+        'http://127.0.0.1:8080/health',
+        '--quiet-for',
+        '0s',
+        '--not-sticky',
+      ],
+    );
+    expect(options).toEqual({
+      haproxy: ['unix:/run/a.sock', 'tcp://10.0.0.12:9999'],
+      servers: ['app/app1', 'api/app1'],
+      sessions: { url: 'http://127.0.0.1:8080/sessions', json: '/active' },
+      stop: { kind: 'pidFile', path: '/run/app.pid' },
+      health: 'http://127.0.0.1:8080/health',
+      quietMs: 0,
+      sticky: false,
+    });
+  });
+
+  test('leaves to the engine what was not said', async () => {
+    expect(await given('drain', ...DIRECT)).toEqual({
+      haproxy: ['/run/haproxy/admin.sock'],
+      servers: ['app/app1'],
+      sessions: null,
+      stop: null,
+      health: null,
+      quietMs: null,
+      sticky: 'auto',
+    });
+  });
+
+  test('takes digits for a pid', async () => {
+    expect(await given('stop', ...DIRECT, '--stop-pid', '4711')).toMatchObject({
+      stop: { kind: 'pid', pid: 4711 },
+    });
+  });
+
+  test.each([
+    ['systemctl stop tomcat10', ['systemctl', 'stop', 'tomcat10']],
+    ['  /opt/my\\ app/stop   --now ', ['/opt/my app/stop', '--now']],
+    [`stop 'a "b" $HOME' "c 'd' \\"e\\""`, ['stop', 'a "b" $HOME', `c 'd' "e"`]],
+    [`stop a"b c"'d e'f ''`, ['stop', 'ab cd ef', '']],
+    [
+      'stop; rm -rf / && echo $(id) | tee *',
+      ['stop;', 'rm', '-rf', '/', '&&', 'echo', '$(id)', '|', 'tee', '*'],
+    ],
+  ])('splits the stop command %j without a shell', async (text, command) => {
+    expect(await given('stop', ...DIRECT, '--stop-command', text)).toMatchObject({
+      stop: { kind: 'command', command },
+    });
+  });
+});

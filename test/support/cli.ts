@@ -1,0 +1,59 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** The built command line, as a user runs it. */
+export const LASTCALL = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly outcome: Promise<Outcome>;
+  /** Resolves as soon as stdout and stderr together hold the text. */
+  said(text: string): Promise<void>;
+}
+
+/** Starts a program; with a terminal where `script` (util-linux) gives it one. */
+export function start(command: string, args: readonly string[], env: Record<string, string> = {}): Running {
+  const child = spawn(command, args, { env: { PATH: process.env['PATH'], ...env } });
+  const heard = { stdout: '', stderr: '' };
+  const listeners = new Set<() => void>();
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (chunk: string) => {
+      heard[stream] += chunk;
+      for (const listener of listeners) listener();
+    });
+  }
+  const outcome = once(child, 'close').then(([code, signal]): Outcome => {
+    for (const listener of listeners) listener();
+    return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...heard };
+  });
+  return {
+    child,
+    outcome,
+    async said(text) {
+      while (!`${heard.stdout}${heard.stderr}`.includes(text)) {
+        if (child.exitCode !== null || child.signalCode !== null) {
+          throw new Error(`it ended without saying ${JSON.stringify(text)}: ${JSON.stringify(heard)}`);
+        }
+        await new Promise<void>((resolve) => {
+          const listener = (): void => {
+            listeners.delete(listener);
+            resolve();
+          };
+          listeners.add(listener);
+        });
+      }
+    },
+  };
+}
+
+export function lastcall(args: readonly string[], env?: Record<string, string>): Running {
+  return start(process.execPath, [LASTCALL, ...args], env);
+}

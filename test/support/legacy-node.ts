@@ -44,12 +44,11 @@ export interface LegacyNodeOptions {
 export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
   const url = `http://127.0.0.1:${options.port}`;
   const pidFile = join(options.dir, `${options.name}.pid`);
-  const startCommand = [
-    process.execPath,
-    join(packageRoot(), 'dist', 'test', 'fixtures', 'legacy-app.js'),
-    ...['--daemon', '--port', String(options.port), '--node', options.name, '--pid-file', pidFile],
-    ...['--warm-ms', String(options.warmMs ?? 0), '--idle-ms', String(options.idleMs ?? 0)],
-  ];
+  const program = join(packageRoot(), 'dist', 'test', 'fixtures', 'legacy-app.js');
+  const words =
+    `--daemon --port ${options.port} --node ${options.name} ` +
+    `--warm-ms ${options.warmMs ?? 0} --idle-ms ${options.idleMs ?? 0}`;
+  const startCommand = [process.execPath, program, ...words.split(' '), '--pid-file', pidFile];
   const end = async (how: NodeJS.Signals, signal: AbortSignal): Promise<void> => {
     const pid = await livingPid(pidFile);
     const startTime = pid === null ? null : startTimeOf(pid);

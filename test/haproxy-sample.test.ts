@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { createBrowser, type Browser } from '../fixtures/browser.ts';
-import { ask } from '../support/haproxy.ts';
-import { packageRoot, SAMPLE, searchPath } from '../support/sample.ts';
-import { openSite, type Site } from '../support/site.ts';
-import { until } from '../support/until.ts';
+import { createBrowser, type Browser } from './fixtures/browser.ts';
+import { ask } from './support/haproxy.ts';
+import { packageRoot, SAMPLE, searchPath } from './support/sample.ts';
+import { openSite, type Site } from './support/site.ts';
+import { until } from './support/until.ts';
 
 const execute = promisify(execFile);
 const RELOAD = join(packageRoot(), 'haproxy', 'reload.sh');
@@ -30,9 +30,7 @@ const userOf = (node: string): Promise<Browser> =>
   });
 
 /** The nodes on which two dozen people without a cookie end up. */
-async function newcomers(): Promise<string[]> {
-  return await Promise.all(Array.from({ length: 24 }, () => nodeOf(visitor())));
-}
+const newcomers = (): Promise<string[]> => Promise.all(Array.from({ length: 24 }, () => nodeOf(visitor())));
 
 const untilStatus = (server: string, pattern: RegExp): Promise<true> =>
   until(`${server} is ${pattern.source}`, async () =>

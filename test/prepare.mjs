@@ -1,0 +1,140 @@
+// Makes a fresh clone ready to run: npm's packages, HAProxy, the build. Needs nothing but Node and npm, so it is plain
+// JavaScript without packages. What is there already is left alone.
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+/** A plain user's PATH often lacks the places where distributions put HAProxy. */
+const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/local/sbin`;
+const OLDEST = { node: [20, 19], haproxy: [2, 4] };
+/** What the demo and the tests run, besides Node. */
+const PROGRAMS = ['haproxy', 'socat', 'setpriv'];
+/** How each distribution calls them; the first manager found is used. */
+const MANAGERS = [
+  {
+    program: 'apt-get',
+    steps: [
+      ['apt-get', 'update', '-qq'],
+      ['apt-get', 'install', '-y', '-qq', '--no-install-recommends'],
+    ],
+    packages: { haproxy: 'haproxy', socat: 'socat', setpriv: 'util-linux' },
+  },
+  {
+    program: 'dnf',
+    steps: [['dnf', 'install', '-y', '-q']],
+    packages: { haproxy: 'haproxy', socat: 'socat', setpriv: 'util-linux' },
+  },
+  {
+    program: 'apk',
+    steps: [['apk', 'add', '--quiet']],
+    packages: { haproxy: 'haproxy', socat: 'socat', setpriv: 'setpriv' },
+  },
+];
+
+/** An end that its message explains. */
+class Unready extends Error {}
+
+try {
+  checkNode();
+  installPackages();
+  installPrograms();
+  checkHaproxy();
+  build();
+} catch (error) {
+  if (!(error instanceof Unready)) throw error;
+  process.stderr.write(`prepare: ${error.message}\n`);
+  process.exitCode = 1;
+}
+
+function checkNode() {
+  if (!isAtLeast(process.versions.node, OLDEST.node)) {
+    throw new Unready(`Node ${OLDEST.node.join('.')} or newer is needed, this is ${process.versions.node}`);
+  }
+}
+
+/** `npm ci` when the packages are missing or older than the lock file (npm writes node_modules/.package-lock.json). */
+function installPackages() {
+  const installed = modifiedAt(join(ROOT, 'node_modules', '.package-lock.json'));
+  if (installed !== null && installed >= (modifiedAt(join(ROOT, 'package-lock.json')) ?? 0)) return;
+  say('installing npm packages (npm ci)');
+  // Whatever NODE_ENV says: compiler and test runner are development packages.
+  if (!run(['npm', 'ci', '--include=dev'])) throw new Unready('`npm ci` failed, see above');
+}
+
+function installPrograms() {
+  const missing = PROGRAMS.filter((program) => !isFound(program));
+  if (missing.length === 0) return;
+  const manager = MANAGERS.find(({ program }) => isFound(program));
+  if (manager === undefined) {
+    throw new Unready(
+      `${missing.join(', ')} missing, and no apt-get, dnf or apk here: install them, then try again`,
+    );
+  }
+  const packages = missing.map((program) => manager.packages[program]);
+  say(`installing ${packages.join(', ')} with ${manager.program}`);
+  const steps = manager.steps.map((step) => [...step, ...(step.includes('update') ? [] : packages)]);
+  const done = steps.every((step) => run([...asRoot(), ...step]));
+  if (!done || missing.some((program) => !isFound(program))) {
+    const byHand = steps.map((step) => `sudo ${step.join(' ')}`).join(' && ');
+    throw new Unready(`could not install ${packages.join(', ')}; as root: ${byHand}`);
+  }
+}
+
+/** Never a password prompt: where sudo would ask for one it fails, and we say what to do by hand. */
+function asRoot() {
+  const environment = ['env', 'DEBIAN_FRONTEND=noninteractive'];
+  return process.getuid?.() === 0 ? environment : ['sudo', '-n', ...environment];
+}
+
+function checkHaproxy() {
+  const answer = spawnSync('haproxy', ['-v'], { encoding: 'utf8', env: { ...process.env, PATH } });
+  const version = /version (\d+\.\d+)/.exec(answer.stdout ?? '')?.[1];
+  if (version === undefined) throw new Unready('`haproxy -v` does not say its version');
+  if (!isAtLeast(version, OLDEST.haproxy)) {
+    throw new Unready(`HAProxy ${OLDEST.haproxy.join('.')} or newer is needed, this is ${version}`);
+  }
+}
+
+function build() {
+  const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  if (!run([process.execPath, compiler])) throw new Unready('the build failed, see above');
+}
+
+/** Runs to the end with our own output; true for exit code 0. Standard output stays free for whom comes after us. */
+function run([program, ...args]) {
+  const { status } = spawnSync(program, args, {
+    cwd: ROOT,
+    env: { ...process.env, PATH },
+    stdio: ['ignore', process.stderr, process.stderr],
+  });
+  return status === 0;
+}
+
+function isFound(program) {
+  return PATH.split(':').some((folder) => isExecutable(join(folder, program)));
+}
+
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function modifiedAt(path) {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null;
+}
+
+/** @param {string} version dotted @param {number[]} oldest major and minor */
+function isAtLeast(version, [major, minor]) {
+  const [ownMajor, ownMinor] = version.split('.').map(Number);
+  return ownMajor > major || (ownMajor === major && ownMinor >= minor);
+}
+
+function say(text) {
+  process.stderr.write(`prepare: ${text}\n`);
+}

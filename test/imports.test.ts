@@ -1,0 +1,147 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+
+/** Imports point down. This table is the architecture; agent/ARCHITECTURE.md says why. */
+
+const AGENT = resolve(import.meta.dirname, '../agent');
+
+/** What a room may import when the program runs, besides itself. `types` may come from further: they are erased. */
+const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: readonly string[] }> = {
+  system: { run: ['node:', 'winston', 'axios'], types: [] },
+  lifecycle: { run: [], types: [] },
+  config: { run: ['node:', 'system', 'haproxy', 'yaml', 'zod', 'node-cron'], types: [] },
+  haproxy: { run: ['node:', 'system', 'csv-parse'], types: ['lifecycle'] },
+  probes: { run: ['node:', 'system'], types: ['config'] },
+  balancers: { run: ['node:', 'system', 'haproxy'], types: ['config', 'lifecycle'] },
+  sessions: { run: ['node:', 'system'], types: ['config'] },
+  shutdown: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
+  journal: { run: ['node:', 'system'], types: ['lifecycle'] },
+  engine: {
+    run: ['lifecycle', 'system', 'node-cron'],
+    types: ['config', 'balancers', 'probes', 'sessions', 'shutdown', 'journal'],
+  },
+  control: { run: ['node:', 'system', 'config'], types: ['engine', 'lifecycle'] },
+  cli: {
+    run: ['node:', 'system', 'config', 'control', 'haproxy', 'commander'],
+    types: ['engine', 'lifecycle'],
+  },
+};
+
+/** Rooms whose drivers stand side by side: none of them knows another but by its contract or the room's own maker. */
+const DRIVERS = ['probes', 'sessions', 'shutdown', 'balancers'];
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly typeOnly: boolean;
+  readonly lazy: boolean;
+}
+
+function files(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name));
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(file, 'utf8');
+  const resolved = (to: string): string =>
+    to.startsWith('.') ? relative(AGENT, resolve(dirname(file), to)) : to;
+  const from = relative(AGENT, file);
+  const fixed = [...text.matchAll(/^(?:import|export)\s([^;]*?)\sfrom '([^']+)'|^import '([^']+)'/gms)];
+  const lazy = [...text.matchAll(/\bimport\('([^']+)'\)/g)];
+  return [
+    ...fixed.map(([, names = '', to, bare]) => ({
+      from,
+      to: resolved(to ?? bare ?? ''),
+      typeOnly: isTypeOnly(names),
+      lazy: false,
+    })),
+    ...lazy.map(([, to]) => ({ from, to: resolved(to ?? ''), typeOnly: false, lazy: true })),
+  ];
+}
+
+/** `import type {...}` and `import { type A, type B }` are erased by the compiler. */
+function isTypeOnly(names: string): boolean {
+  if (/^type\s/.test(names)) return true;
+  const inner = /^\{(.*)\}$/s.exec(names.trim())?.[1];
+  return (
+    inner !== undefined && inner.split(',').every((name) => name.trim() === '' || /^\s*type\s/.test(name))
+  );
+}
+
+function roomOf(path: string): string {
+  return path.includes('/') ? (path.split('/')[0] ?? '') : '(composers)';
+}
+
+function isAllowed(rule: readonly string[], to: string): boolean {
+  const isOurs = to.endsWith('.ts');
+  return rule.some((name) =>
+    isOurs ? roomOf(to) === name : to === name || to.startsWith(name === 'node:' ? name : `${name}/`),
+  );
+}
+
+const ALL = files(AGENT).flatMap(importsOf);
+
+describe('the architecture', () => {
+  test('names every room, and no room that is gone', () => {
+    const rooms = new Set(files(AGENT).map((file) => roomOf(relative(AGENT, file))));
+    rooms.delete('(composers)');
+    expect([...rooms].sort()).toEqual(Object.keys(ROOMS).sort());
+  });
+
+  test.each(Object.entries(ROOMS))('%s imports only what stands below it', (room, { run, types }) => {
+    const wrong = ALL.filter(({ from }) => roomOf(from) === room)
+      .filter(({ to }) => !to.endsWith('.ts') || roomOf(to) !== room)
+      .filter(({ to, typeOnly }) => !isAllowed(typeOnly ? [...run, ...types] : run, to))
+      .map(({ from, to, typeOnly }) => `${from} -> ${typeOnly ? 'type ' : ''}${to}`);
+    expect(wrong).toEqual([]);
+  });
+
+  test('only the composers know the composers', () => {
+    const wrong = ALL.filter(
+      ({ from, to }) => to.endsWith('.ts') && roomOf(to) === '(composers)' && roomOf(from) !== '(composers)',
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('no driver imports another driver', () => {
+    const drivers = files(AGENT)
+      .map((file) => ({ name: relative(AGENT, file), text: readFileSync(file, 'utf8') }))
+      .filter(
+        ({ name, text }) =>
+          DRIVERS.includes(roomOf(name)) &&
+          /export (?:async )?function create\w+(Probe|Source|Stopper|Balancer)\b/.test(text),
+      )
+      .map(({ name }) => name)
+      .filter((name) => !name.endsWith('/create.ts'));
+    expect(drivers.length).toBeGreaterThan(5);
+    const wrong = ALL.filter(
+      ({ from, to, typeOnly }) => drivers.includes(from) && drivers.includes(to) && from !== to && !typeOnly,
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('the way to `lastcall status` loads commander and nothing heavier', () => {
+    const seen = new Set<string>();
+    const visit = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const { from, to, typeOnly, lazy } of ALL) if (from === file && !typeOnly && !lazy) visit(to);
+    };
+    for (const entry of ['main.ts', 'cli/status.ts', 'cli/operate.ts', 'control/client.ts']) visit(entry);
+    const heavy = [...seen].filter((name) =>
+      ['axios', 'winston', 'zod', 'yaml', 'node-cron', 'csv-parse'].some((one) => name.startsWith(one)),
+    );
+    expect(heavy).toEqual([]);
+  });
+
+  test('only main.ts touches the words, the environment and the exit code of the process', () => {
+    const wrong = files(AGENT)
+      .filter((file) => relative(AGENT, file) !== 'main.ts')
+      .filter((file) => /process\.(argv|env|exit|exitCode)\b/.test(readFileSync(file, 'utf8')))
+      .map((file) => relative(AGENT, file));
+    expect(wrong).toEqual([]);
+  });
+});

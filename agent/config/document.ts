@@ -1,4 +1,4 @@
-import { LineCounter, Lexer, Parser, parseDocument } from 'yaml';
+import { Lexer, Parser, parseDocument } from 'yaml';
 import type { Document, Node } from 'yaml';
 
 /** A place in the text: 1-based. */
@@ -31,13 +31,9 @@ const MAX_SYNTAX_PROBLEMS = 20;
 export function parseYaml(text: string): Parsed | readonly SyntaxProblem[] {
   const unreadable = findForbidden(text) ?? findDepth(text);
   if (unreadable !== undefined) return [unreadable];
-  const lineCounter = new LineCounter();
-  const placeOf = (offset: number): Place => {
-    const { line, col } = lineCounter.linePos(offset);
-    return { line, column: col };
-  };
+  const placeOf = placesIn(text);
   // Not `silent`: that would also drop the error about a second document (yaml 2.9, parseDocument).
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' });
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   const problems = [...document.errors, ...document.warnings]
     .slice(0, MAX_SYNTAX_PROBLEMS)
     .map(({ pos, message }) => ({ ...placeOf(pos[0]), message: explained(text, pos[0], message) }));
@@ -60,7 +56,7 @@ function findForbidden(text: string): SyntaxProblem | undefined {
     return { line: 1, column: 1, message: 'starts with a byte order mark, save it as UTF-8 without one' };
   }
   const nul = text.indexOf('\0');
-  return nul < 0 ? undefined : { ...placeIn(text, nul), message: 'a NUL character, this is no text file' };
+  return nul < 0 ? undefined : { ...placesIn(text)(nul), message: 'a NUL character, this is no text file' };
 }
 
 function findDepth(text: string): SyntaxProblem | undefined {
@@ -69,13 +65,27 @@ function findDepth(text: string): SyntaxProblem | undefined {
     // The parser works while its tokens are taken; it is their nesting that counts here, not they.
     for (const token of parser.next(lexeme)) void token;
     if (parser.stack.length > MAX_DEPTH) {
-      return { ...placeIn(text, parser.offset), message: 'nested too deeply for a configuration' };
+      return { ...placesIn(text)(parser.offset), message: 'nested too deeply for a configuration' };
     }
   }
   return undefined;
 }
 
-function placeIn(text: string, offset: number): Place {
-  const before = text.slice(0, offset);
-  return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') };
+/**
+ * Finds the places of offsets in a text. Not yaml's own LineCounter: it misses the ends of lines in a scalar that is
+ * never closed (yaml 2.9), just where the place is needed.
+ */
+function placesIn(text: string): (offset: number) => Place {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return (offset) => {
+    const within = Math.min(offset, text.length);
+    let [low, high] = [0, starts.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= within) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: within - (starts[low] ?? 0) + 1 };
+  };
 }

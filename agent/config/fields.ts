@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { z } from 'zod';
 import { parseDuration } from './duration.ts';
 import { PROBE_TCP_HOST } from './defaults.ts';
-import { listed, messageFor } from './messages.ts';
+import { findingsOf, listed, messageFor } from './messages.ts';
 import {
   readEndpoint,
   readMode,
@@ -145,17 +145,29 @@ export function oneOf<S extends Readonly<Record<string, z.ZodObject>>>(kinds: S)
   return z.looseObject({}).transform((written, context): z.output<S[keyof S]> => {
     const present = names.filter((name) => Object.hasOwn(written, name));
     const kind = present.length === 1 ? kinds[String(present[0])] : undefined;
-    if (kind === undefined) {
-      const unknown = Object.keys(written).filter((key) => !known.includes(key));
-      const message = `${present.length === 0 ? 'needs' : 'takes only one of'} ${listed(names, 'or')}`;
-      context.addIssue({ code: 'custom', message });
-      if (unknown.length > 0)
-        context.addIssue({ code: 'unrecognized_keys', keys: unknown, message: knownKeys(known) });
-      return z.NEVER;
+    const read = kind?.safeParse(written, { error: messageFor });
+    if (read?.success === true) return read.data as z.output<S[keyof S]>;
+    const issues = read?.error.issues ?? wrongKind(names, present.length, known, written);
+    // Not handed on as they are: zod lets a transform run after an unknown key, and here nothing was read.
+    for (const { path, message, at } of issues.flatMap(findingsOf)) {
+      context.addIssue({ code: 'custom', path: [...path], message, params: { at } });
     }
-    const read = kind.safeParse(written, { error: messageFor });
-    if (read.success) return read.data as z.output<S[keyof S]>;
-    for (const issue of read.error.issues) context.addIssue({ ...issue });
     return z.NEVER;
   });
+}
+
+type Issue = Parameters<typeof findingsOf>[0];
+
+function wrongKind(
+  names: readonly string[],
+  present: number,
+  known: readonly string[],
+  written: object,
+): Issue[] {
+  const message = `${present === 0 ? 'needs' : 'takes only one of'} ${listed(names, 'or')}`;
+  const keys = Object.keys(written).filter((key) => !known.includes(key));
+  return [
+    { code: 'custom', path: [], message },
+    { code: 'unrecognized_keys', path: [], message: knownKeys(known), keys },
+  ];
 }

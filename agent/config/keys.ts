@@ -23,7 +23,7 @@ export function readKeys(text: string, file: string, env: Environment): ReadKeys
   if (!('document' in parsed)) return { ok: false, problems: syntaxProblems(file, parsed) };
   const tree = buildTree(parsed, env);
   const written = below(below(tree.value, 'listen'), 'control');
-  const nested = typeof written === 'object' && written !== null;
+  const nested = typeof written === 'object' && written !== null && !Array.isArray(written);
   const control = nested ? below(written, 'path') : written;
   const controlPath = ['listen', 'control', ...(nested ? ['path'] : [])];
   const [path, value] =

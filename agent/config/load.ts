@@ -1,10 +1,9 @@
-import type { z } from 'zod';
 import type { Config } from './config.ts';
 import { controlPathOf, statePathOf } from './defaults.ts';
 import { parseYaml } from './document.ts';
-import { messageFor } from './messages.ts';
+import { findingsOf, messageFor } from './messages.ts';
 import { placed, syntaxProblems } from './places.ts';
-import { quote } from './problem.ts';
+import { pathText, quote } from './problem.ts';
 import type { Finding, Problem } from './problem.ts';
 import { checkRules, warningsOf } from './rules.ts';
 import { file as schema } from './schema.ts';
@@ -57,7 +56,7 @@ export async function loadConfig(text: string, context: LoadContext): Promise<Lo
   });
   if (!tree.complete) return problems(tree.findings);
   const checked = schema.safeParse(tree.value, { error: messageFor });
-  if (!checked.success) return problems([...tree.findings, ...checked.error.issues.flatMap(findingsOf)]);
+  if (!checked.success) return problems(merged(tree.findings, checked.error.issues.flatMap(findingsOf)));
   if (tree.findings.length > 0) return problems(tree.findings);
   const config = complete(checked.data, context);
   const wrongName = wrongNodeName(config.node);
@@ -91,11 +90,8 @@ function freeze<T>(value: T): T {
   return value;
 }
 
-function findingsOf(issue: z.core.$ZodIssue): Finding[] {
-  if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, message: issue.message, at: 'value' }];
-  return issue.keys.map((key) => ({
-    path: [...issue.path, key],
-    message: `unknown key, ${issue.message}`,
-    at: 'key',
-  }));
+/** A value that could not even be read is not also told to be wrong. */
+function merged(unread: readonly Finding[], wrong: readonly Finding[]): Finding[] {
+  const told = new Set(unread.map(({ path }) => pathText(path)));
+  return [...unread, ...wrong.filter(({ path }) => !told.has(pathText(path)))];
 }

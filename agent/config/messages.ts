@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Finding } from './problem.ts';
 
 const NAMES: Readonly<Record<string, string>> = {
   string: 'a text',
@@ -24,13 +25,21 @@ export function messageFor(issue: z.core.$ZodRawIssue): string | undefined {
 
 function wrongType(expected: string, input: unknown): string {
   if (input === undefined) return 'is required';
-  const hint = expected === 'string' && (typeof input === 'number' || typeof input === 'boolean');
-  return `expected ${NAMES[expected] ?? expected}, got ${kindOf(input)}${hint ? ', put it in quotes' : ''}`;
+  return `expected ${NAMES[expected] ?? expected}, got ${kindOf(input)}${quotesHint(expected, input)}`;
+}
+
+function quotesHint(expected: string, input: unknown): string {
+  const unquoted = typeof input === 'number' || typeof input === 'boolean';
+  if (expected === 'string' && unquoted) return ', put it in quotes';
+  return expected !== 'string' && typeof input === 'string' && /^(-?\d+|true|false)$/.test(input)
+    ? ', take the quotes away'
+    : '';
 }
 
 function kindOf(input: unknown): string {
   if (input === null) return 'nothing';
   if (Array.isArray(input)) return 'a list';
+  if (Number.isNaN(input)) return 'no number';
   if (typeof input === 'number') return Number.isInteger(input) ? 'a whole number' : 'a number';
   if (typeof input === 'boolean') return String(input);
   return NAMES[typeof input] ?? typeof input;
@@ -41,4 +50,14 @@ export function listed(values: readonly unknown[], joint: 'and' | 'or'): string 
   const words = values.map(String);
   const last = words.pop() ?? '';
   return words.length === 0 ? last : `${words.join(', ')} ${joint} ${last}`;
+}
+
+/** One finding for each key that zod does not know, one for any other issue. */
+export function findingsOf(issue: z.core.$ZodIssue): Finding[] {
+  const { path, message } = issue;
+  if (issue.code !== 'unrecognized_keys') {
+    const atKey = issue.code === 'custom' && issue.params?.['at'] === 'key';
+    return [{ path, message, at: atKey ? 'key' : 'value' }];
+  }
+  return issue.keys.map((key) => ({ path: [...path, key], message: `unknown key, ${message}`, at: 'key' }));
 }

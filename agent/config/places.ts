@@ -3,18 +3,15 @@ import { pathText } from './problem.ts';
 import type { Finding, Problem } from './problem.ts';
 import type { Tree } from './tree.ts';
 
-/** Puts findings at their places, in the order of the file; of several about one value only the first counts. */
+/** Puts findings at their places, in the order of the file. */
 export function placed(file: string, tree: Tree, findings: readonly Finding[]): Problem[] {
-  const problems = new Map<string, Problem>();
-  for (const { path, message, at } of findings) {
+  const problems = findings.map(({ path, message, at }) => {
     const found = tree.find(path, at);
-    const key = JSON.stringify(found.path.map(String));
     const from = found.variables.map((name) => `\${${name}}`).join(', ');
     const told = from === '' ? message : `${message} (from ${from})`;
-    if (!problems.has(key))
-      problems.set(key, { file, ...found.place, path: pathText(found.path), message: told });
-  }
-  return [...problems.values()].toSorted((a, b) => a.line - b.line || a.column - b.column);
+    return { file, ...found.place, path: pathText(found.path), message: told };
+  });
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }
 
 /** Errors of syntax have a place, but no path. */

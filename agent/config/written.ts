@@ -78,7 +78,7 @@ export function wrongPointer(text: string): string | undefined {
 /** A node's name becomes a file name. */
 export function wrongNodeName(text: string): string | undefined {
   if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) return undefined;
-  return 'a node name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with none of the first two';
+  return 'a node name has 1 to 64 letters, digits, underscores, dots and dashes, and begins with neither of the last two';
 }
 
 /** HAProxy sends `agent-send` as one line; a blank in it would be told from none by nobody. */

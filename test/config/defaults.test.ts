@@ -1,0 +1,142 @@
+import { describe, expect, test } from '@jest/globals';
+import { MINIMAL, configOf, load } from './support.ts';
+
+test('a file that names a balancer and a server gets every default', async () => {
+  expect(await configOf(MINIMAL)).toEqual({
+    node: 'host1',
+    app: { probe: null, onSignOut: 'drain', start: null, stop: null },
+    balancers: [
+      { kind: 'haproxy', address: '/run/haproxy/admin.sock', writer: 'runtime', servers: ['app/app1'] },
+    ],
+    sticky: 'auto',
+    sessions: [],
+    drain: {
+      timeoutMs: 1_800_000,
+      onTimeout: 'restore',
+      quietMs: 1_000,
+      quietByHand: false,
+      keep: 1,
+      expiresMs: null,
+    },
+    schedule: [],
+    listen: { agentCheck: null, control: { path: '/run/lastcall/host1.sock', mode: 0o600, group: null } },
+    state: '/var/lib/lastcall/host1.json',
+    adopt: null,
+    log: { level: 'info', format: 'json' },
+  });
+});
+
+test('paths follow the name of the node', async () => {
+  const config = await configOf(`${MINIMAL}node: app1\n`);
+  expect(config.node).toBe('app1');
+  expect(config.listen.control.path).toBe('/run/lastcall/app1.sock');
+  expect(config.state).toBe('/var/lib/lastcall/app1.json');
+});
+
+test('the log is text on a terminal, unless the file says otherwise', async () => {
+  expect((await configOf(MINIMAL, { isTerminal: true })).log).toEqual({ level: 'info', format: 'text' });
+  const written = `${MINIMAL}log: { level: debug, format: json }\n`;
+  expect((await configOf(written, { isTerminal: true })).log).toEqual({ level: 'debug', format: 'json' });
+});
+
+test('quiet written by hand is known as such, even where it is the default or nothing', async () => {
+  const withOne = await configOf(`${MINIMAL}drain: { quiet: 1s }\n`);
+  expect(withOne.drain).toMatchObject({ quietMs: 1_000, quietByHand: true });
+  const withNothing = await configOf(`${MINIMAL}drain: { quiet: 0s }\n`);
+  expect(withNothing.drain).toMatchObject({ quietMs: 0, quietByHand: true });
+});
+
+test('a drain that never expires may be written down', async () => {
+  expect((await configOf(`${MINIMAL}drain: { expires: never }\n`)).drain.expiresMs).toBeNull();
+  expect((await configOf(`${MINIMAL}drain: { expires: 2h }\n`)).drain.expiresMs).toBe(7_200_000);
+});
+
+describe('a probe', () => {
+  const cadence = { everyMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 };
+  const http = { kind: 'http', url: 'http://a/', healthy: [200], signOut: { status: [], body: null } };
+  test.each([
+    ['http: { url: "http://a/" }', { how: http, ...cadence }],
+    ['tcp: 10.0.0.1:80', { how: { kind: 'tcp', host: '10.0.0.1', port: 80 }, ...cadence }],
+    ['tcp: "[::1]:80"', { how: { kind: 'tcp', host: '::1', port: 80 }, ...cadence }],
+    ['tcp: 8080', { how: { kind: 'tcp', host: '127.0.0.1', port: 8080 }, ...cadence }],
+    ['command: [check, ""]', { how: { kind: 'command', command: ['check', ''] }, ...cadence }],
+    [
+      'tcp: app:80, every: 5s, timeout: 500ms, rise: 1, fall: 1',
+      { how: { kind: 'tcp', host: 'app', port: 80 }, everyMs: 5_000, timeoutMs: 500, rise: 1, fall: 1 },
+    ],
+  ])('written as { %s } is complete', async (written, probe) => {
+    expect((await configOf(`${MINIMAL}app: { probe: { ${written} } }\n`)).app.probe).toEqual(probe);
+  });
+});
+
+describe('a start or stop', () => {
+  test.each([
+    ['start: { command: [a, b] }', { start: { command: ['a', 'b'], timeoutMs: 120_000 } }],
+    ['stop: { command: [a] }', { stop: { kind: 'command', command: ['a'], timeoutMs: 120_000 } }],
+    ['stop: { command: [a], timeout: 3s }', { stop: { kind: 'command', command: ['a'], timeoutMs: 3_000 } }],
+    [
+      'stop: { signal: { pidFile: /run/a.pid } }',
+      { stop: { kind: 'signal', name: 'SIGTERM', pidFile: '/run/a.pid', pid: null, killAfterMs: 30_000 } },
+    ],
+    [
+      'stop: { signal: { name: SIGQUIT, pidFile: /a, killAfter: 5s } }',
+      { stop: { kind: 'signal', name: 'SIGQUIT', pidFile: '/a', pid: null, killAfterMs: 5_000 } },
+    ],
+  ])('written as { %s } is complete', async (written, app) => {
+    expect((await configOf(`${MINIMAL}app: { ${written} }\n`)).app).toMatchObject(app);
+  });
+});
+
+test('a session source is a number, or a pointer into JSON', async () => {
+  const config = await configOf(
+    `${MINIMAL}sessions:\n  - http: { url: "http://a/n" }\n  - http: { url: "https://a/j", json: /a~1b/0 }\n`,
+  );
+  expect(config.sessions).toEqual([
+    { kind: 'http', url: 'http://a/n', json: null, timeoutMs: 5_000 },
+    { kind: 'http', url: 'https://a/j', json: '/a~1b/0', timeoutMs: 5_000 },
+  ]);
+});
+
+test('a calendar entry has a reason and the time zone of the machine', async () => {
+  const app = 'app: { start: { command: [a] }, stop: { command: [b] } }\n';
+  const config = await configOf(`${MINIMAL}${app}schedule:\n  - { cron: "0 4 * * 0", do: restart }\n`);
+  expect(config.schedule).toEqual([{ cron: '0 4 * * 0', timezone: null, do: 'restart', reason: 'schedule' }]);
+});
+
+test('the control socket is a path, or a mapping that may leave the path out', async () => {
+  const short = await configOf(`${MINIMAL}listen: { control: /run/a.sock }\n`);
+  expect(short.listen.control).toEqual({ path: '/run/a.sock', mode: 0o600, group: null });
+  const long = await configOf(`${MINIMAL}listen: { control: { mode: "0660", group: deploy } }\n`);
+  expect(long.listen.control).toEqual({ path: '/run/lastcall/host1.sock', mode: 0o660, group: 'deploy' });
+});
+
+test('agent-check is answered to all who reach it, unless the file names them', async () => {
+  const open = await configOf(`${MINIMAL}listen: { agentCheck: { address: 0.0.0.0:7001 } }\n`);
+  expect(open.listen.agentCheck).toEqual({ host: '0.0.0.0', port: 7001, allow: [] });
+  const closed = await configOf(
+    `${MINIMAL}listen: { agentCheck: { address: "[::]:7001", allow: [10.0.0.0/24, "::1"] } }\n`,
+  );
+  expect(closed.listen.agentCheck).toEqual({ host: '::', port: 7001, allow: ['10.0.0.0/24', '::1'] });
+});
+
+describe('a legal file may hold what its owner ought to know', () => {
+  test('a control socket that every user may open', async () => {
+    const loaded = await load(`${MINIMAL}listen: { control: { mode: "0666" } }\n`);
+    expect(loaded).toMatchObject({
+      ok: true,
+      warnings: ['listen.control.mode lets every user of this machine drain and stop host1'],
+    });
+  });
+
+  test('a start and a stop that the command line replaces', async () => {
+    const text = `${MINIMAL}app: { start: { command: [a] }, stop: { command: [b] } }\n`;
+    expect(await load(text)).toMatchObject({ ok: true, warnings: [] });
+    expect(await load(text, { supervised: true })).toMatchObject({
+      ok: true,
+      warnings: [
+        'app.start is not used: the command line names the app',
+        'app.stop is not used: the command line names the app',
+      ],
+    });
+  });
+});

@@ -1,0 +1,123 @@
+import { describe, expect, test } from '@jest/globals';
+import { MINIMAL, problemsOf } from './support.ts';
+
+const LISTEN = 'listen: { agentCheck: { address: 0.0.0.0:7001 } }\n';
+const SESSIONS = 'sessions: [{ http: { url: "http://a/" } }]\n';
+
+test('a server is listed once at a balancer, but may be one at several', async () => {
+  const text =
+    'balancers:\n  - haproxy: /a\n    servers: [b/s, b/t, b/s]\n  - haproxy: /b\n    servers: [b/s]\n';
+  expect(await problemsOf(text)).toEqual(['3:25: balancers[0].servers[2]: b/s is listed twice']);
+});
+
+test('a balancer is listed once, however its address is written', async () => {
+  const text = 'balancers:\n  - haproxy: /a\n    servers: [b/s]\n  - haproxy: unix:/a\n    servers: [b/t]\n';
+  expect(await problemsOf(text)).toEqual([
+    '4:14: balancers[1].haproxy: is balancers[0] again, put all its servers there',
+  ]);
+});
+
+describe('agent-check', () => {
+  test('as a writer needs a place where it is answered', async () => {
+    const text = 'balancers:\n  - haproxy: /a\n    writer: agent-check\n    servers: [b/s]\n';
+    expect(await problemsOf(text)).toEqual([
+      '3:13: balancers[0].writer: needs listen.agentCheck, where it can ask us',
+    ]);
+    expect(await problemsOf(text + LISTEN)).toEqual([]);
+  });
+
+  test('as all that a balancer has needs that, and a source that counts', async () => {
+    const text = 'balancers:\n  - agentCheck: { from: [10.0.0.1] }\n';
+    expect(await problemsOf(text)).toEqual([
+      '2:17: balancers[0].agentCheck: gives no count: sessions must name a source in the app',
+      '2:17: balancers[0].agentCheck: needs listen.agentCheck, where it can ask us',
+    ]);
+    expect(await problemsOf(text + SESSIONS)).toEqual([
+      '2:17: balancers[0].agentCheck: needs listen.agentCheck, where it can ask us',
+    ]);
+    expect(await problemsOf(text + LISTEN)).toEqual([
+      '2:17: balancers[0].agentCheck: gives no count: sessions must name a source in the app',
+    ]);
+    expect(await problemsOf(text + SESSIONS + LISTEN)).toEqual([]);
+  });
+
+  test('from one address needs an id for each balancer there', async () => {
+    const polls = (more: string): string => `  - agentCheck: { from: [10.0.0.9, 10.0.0.1]${more} }\n`;
+    const text = `balancers:\n${polls('')}${polls('')}${SESSIONS}${LISTEN}`;
+    expect(await problemsOf(text)).toEqual([
+      '3:26: balancers[1].agentCheck.from[0]: cannot be told from balancers[0], give each an id of its own (its agent-send)',
+      '3:36: balancers[1].agentCheck.from[1]: cannot be told from balancers[0], give each an id of its own (its agent-send)',
+    ]);
+    expect(
+      await problemsOf(`balancers:\n${polls(', id: a')}${polls(', id: b')}${SESSIONS}${LISTEN}`),
+    ).toEqual([]);
+  });
+});
+
+describe('what an operation needs must be there before its hour comes', () => {
+  const restart = 'schedule: [{ cron: "0 4 * * 0", do: restart }]\n';
+
+  test('a restart needs start and stop', async () => {
+    expect(await problemsOf(MINIMAL + restart)).toEqual([
+      '4:37: schedule[0].do: restart needs app.start and app.stop',
+    ]);
+    expect(await problemsOf(`${MINIMAL}app: { stop: { command: [a] } }\n${restart}`)).toEqual([
+      '5:37: schedule[0].do: restart needs app.start',
+    ]);
+    expect(await problemsOf(`${MINIMAL}app: { start: { command: [a] } }\n${restart}`)).toEqual([
+      '5:37: schedule[0].do: restart needs app.stop',
+    ]);
+  });
+
+  test('which the command line gives where it names the app', async () => {
+    expect(await problemsOf(MINIMAL + restart, { supervised: true })).toEqual([]);
+  });
+
+  test('a drain and a return need neither', async () => {
+    expect(await problemsOf(`${MINIMAL}${restart.replace('restart', 'drain')}`)).toEqual([]);
+    expect(await problemsOf(`${MINIMAL}${restart.replace('restart', 'ready')}`)).toEqual([]);
+  });
+
+  test('a sign-out that stops needs a stop', async () => {
+    const text = `${MINIMAL}app: { onSignOut: stop }\n`;
+    expect(await problemsOf(text)).toEqual(['4:19: app.onSignOut: stop needs app.stop']);
+    expect(await problemsOf(text, { supervised: true })).toEqual([]);
+  });
+});
+
+describe('the calendar', () => {
+  const entry = (cron: string, timezone = 'UTC'): string =>
+    `${MINIMAL}schedule: [{ do: drain, cron: "${cron}", timezone: "${timezone}" }]\n`;
+
+  test.each([
+    ['99 * * * *', '99 is a invalid expression for minute'],
+    ['* * * *', 'expected 5 or 6 fields but got 4'],
+    ['0 4 31 2 *', '31 2 is an impossible day of month for the given month'],
+    ['', 'pattern includes illegal characters'],
+  ])('knows no %j', async (cron, why) => {
+    expect(await problemsOf(entry(cron))).toEqual([
+      `4:31: schedule[0].cron: is not a cron expression: ${why}`,
+    ]);
+  });
+
+  test.each(['Mars/Olympus', '', 'Europe/Zürich'])('knows no time zone %j', async (timezone) => {
+    expect(await problemsOf(entry('0 4 * * 0', timezone))).toEqual([
+      '4:54: schedule[0].timezone: is not a time zone such as Europe/Zurich',
+    ]);
+  });
+
+  test.each(['Europe/Zurich', 'UTC', 'US/Eastern'])('knows the time zone %s', async (timezone) => {
+    expect(await problemsOf(entry('0 4 * * 0', timezone))).toEqual([]);
+  });
+});
+
+test('a status is healthy or a sign-out, not both', async () => {
+  const text = `${MINIMAL}app: { probe: { http: { url: "http://a/", healthy: [200, 204], signOut: { status: [404, 204] } } } }\n`;
+  expect(await problemsOf(text)).toEqual([
+    '4:89: app.probe.http.signOut.status[1]: 204 is told to be healthy already',
+  ]);
+});
+
+test('the control socket of a node with a long name fits', async () => {
+  expect(await problemsOf(`${MINIMAL}node: ${'n'.repeat(64)}\n`)).toEqual([]);
+});

@@ -6,12 +6,7 @@ import { once } from 'node:events';
  * @param localAddress the address it comes from: all of 127.0.0.0/8 is this machine's
  * @returns what was answered; the empty string when the connection was closed without an answer
  */
-export async function poll(
-  port: number,
-  send = '',
-  host = '127.0.0.1',
-  localAddress = '127.0.0.1',
-): Promise<string> {
+export async function poll(port: number, send = '', localAddress = '127.0.0.1'): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1', localAddress });
   socket.setEncoding('utf8');
   let answer = '';

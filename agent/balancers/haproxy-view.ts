@@ -1,0 +1,82 @@
+import type { FullReading, Reading } from '../haproxy/reader.ts';
+import { readAdmin } from '../haproxy/state.ts';
+import { unexpected, type Reply } from '../haproxy/reply.ts';
+import type { StatRow } from '../haproxy/stats.ts';
+import type { Admin, Counters, Operational, Origin, ServerView } from '../lifecycle/view.ts';
+
+export interface AdminState {
+  readonly admin: Admin;
+  readonly origin: Origin;
+}
+
+/**
+ * The administrative state that the status text tells for certain; null where it hides it: DOWN and NOLB hide DRAIN
+ * (haproxy-facts B), and MAINT with a remark comes from elsewhere.
+ */
+export function adminInText(status: string): Admin | null {
+  if (/^(UP( \d+\/\d+)?|no check)$/.test(status)) return 'ready';
+  if (/^DRAIN( \d+\/\d+| \(agent\))?$/.test(status)) return 'drain';
+  return status === 'MAINT' ? 'maint' : null;
+}
+
+/** What the server does with traffic, by its status text; the number of `show servers state` where it is a new one. */
+function operationalIn(status: string, number: number | undefined): Operational | null {
+  if (/^(UP|DRAIN|no check)\b/.test(status)) return 'up';
+  if (/^NOLB\b/.test(status)) return 'stopping';
+  if (/^DOWN \d+\/\d+$/.test(status)) return 'starting';
+  if (/^(DOWN|MAINT)\b/.test(status)) return 'down';
+  return number === undefined ? null : (BY_NUMBER[number] ?? null);
+}
+const BY_NUMBER: readonly Operational[] = ['down', 'up', 'up', 'stopping'];
+
+/**
+ * One server as the lifecycle sees it.
+ * @param known its administrative state, which the row alone does not tell whole
+ * @throws LastcallError `balancer-unreachable` when the row does not count: unknown is never zero (I7)
+ */
+export function viewOf(name: string, reading: Reading, known: AdminState): ServerView {
+  return view(name, reading, known, operationalIn(reading.row.text('status') ?? '', undefined));
+}
+
+/** The same, with the administrative state by its bits. */
+export function fullViewOf(name: string, reading: FullReading): ServerView {
+  const { row, state } = reading;
+  const operational = operationalIn(row.text('status') ?? '', state.operational);
+  return view(name, reading, readAdmin(state.adminBits), operational);
+}
+
+function view(
+  name: string,
+  { row, reply }: Reading,
+  admin: AdminState,
+  operational: Operational | null,
+): ServerView {
+  if (operational === null) throw unexpected(reply, `status: ${row.text('status') ?? 'no such column'}`);
+  return {
+    name,
+    ...admin,
+    operational,
+    connections: certain(row, 'scur', reply),
+    queued: certain(row, 'qcur', reply),
+    total: row.count('stot'),
+    weight: row.count('uweight'),
+    counters: countersOf(row),
+  };
+}
+
+function certain(row: StatRow, column: string, reply: Reply): number {
+  const count = row.count(column);
+  if (count === null) throw unexpected(reply, `${column}: ${row.text(column) ?? 'no such column'}`);
+  return count;
+}
+
+function countersOf(row: StatRow): Counters | null {
+  const connectionErrors = row.count('econ');
+  const responseErrors = row.count('eresp');
+  const redispatches = row.count('wredis');
+  // Empty in mode tcp, where nobody answers by HTTP: there it is a true 0.
+  const http5xx = row.text('mode') === 'tcp' ? 0 : row.count('hrsp_5xx');
+  if (connectionErrors === null || responseErrors === null || redispatches === null || http5xx === null)
+    return null;
+  return { connectionErrors, responseErrors, redispatches, http5xx };
+}

@@ -1,0 +1,35 @@
+/** Runs work one after another, in the order it was given in. */
+export interface Turns {
+  /** Rejects with the signal's reason as soon as it is aborted, also while waiting. */
+  take<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+}
+
+export function createTurns(): Turns {
+  let last: Promise<unknown> = Promise.resolve();
+  return {
+    take<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+      const mine = last.then(() => {
+        signal.throwIfAborted();
+        return work();
+      });
+      // Whoever comes next waits for the end of this one, whatever it is; the error is the caller's.
+      last = mine.catch(() => undefined);
+      return unlessAborted(signal, mine);
+    },
+  };
+}
+
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const listener = (): void => reject(signal.reason as Error);
+    if (signal.aborted) listener();
+    signal.addEventListener('abort', listener, { once: true });
+    stop = () => signal.removeEventListener('abort', listener);
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    stop();
+  }
+}

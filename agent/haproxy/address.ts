@@ -1,0 +1,51 @@
+import { LastcallError, type Code } from '../system/error.ts';
+
+/** Where a Runtime API listens. */
+export type Address =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+/** `sun_path` has 108 bytes with its NUL: a longer path cannot be connected to (unix(7)). */
+const LONGEST_PATH = 107;
+
+/**
+ * Reads `unix:/path`, `/path` or `tcp://host:port`.
+ * @param code what a wrong one is to the caller: `usage` on a command line, `config` in a file
+ * @throws LastcallError with that code
+ */
+export function parseAddress(text: string, code: Extract<Code, 'usage' | 'config'>): Address {
+  const path = text.startsWith('unix:') ? text.slice('unix:'.length) : text;
+  if (path.startsWith('/')) return unixAddress(text, path, code);
+  if (text.startsWith('tcp://')) return tcpAddress(text, code);
+  throw refused(
+    text,
+    text.startsWith('tls://') ? 'tls:// is not spoken yet' : 'it is no address of a Runtime API',
+    code,
+  );
+}
+
+function unixAddress(text: string, path: string, code: Code): Address {
+  // A control character in a path can only be a mistake, and would garble every message that names it.
+  if (/\p{Cc}/u.test(path)) throw refused(text, 'its path holds a control character', code);
+  const bytes = Buffer.byteLength(path);
+  if (bytes > LONGEST_PATH)
+    throw refused(text, `its path has ${bytes} bytes, at most ${LONGEST_PATH} can be connected to`, code);
+  return { kind: 'unix', path };
+}
+
+function tcpAddress(text: string, code: Code): Address {
+  const [, bracketed, plain, digits] =
+    /^tcp:\/\/(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const port = Number(digits);
+  if (host === undefined || port < 1 || port > 65_535) throw refused(text, 'it is not tcp://host:port', code);
+  return { kind: 'tcp', host, port };
+}
+
+function refused(text: string, why: string, code: Code): LastcallError {
+  const shown = JSON.stringify(text);
+  return new LastcallError(code, `${shown}: ${why}`, {
+    target: shown,
+    next: 'write unix:/path, /path or tcp://host:port',
+  });
+}

@@ -1,0 +1,81 @@
+import { LastcallError } from '../system/error.ts';
+import { isName, isTableName, type ServerName } from './names.ts';
+
+declare const made: unique symbol;
+
+/**
+ * One line that may be sent to the Runtime API. Only the functions below make one, so nothing else can be sent: the
+ * socket gives full control over HAProxy.
+ */
+export interface Command {
+  /** Without the newline. */
+  readonly line: string;
+  /** How many commands it holds: each has its own answer. */
+  readonly parts: number;
+  readonly [made]: true;
+}
+
+function make(line: string, parts = 1): Command {
+  return Object.freeze({ line, parts }) as Command;
+}
+
+/** `show info`: which process answers. */
+export const showInfo = (): Command => make('show info');
+
+/** `show cli level`: what this socket allows; answered at every level. */
+export const showLevel = (): Command => make('show cli level');
+
+/** One row of statistics. By number, since `show stat NAME` finds a frontend of the same name first (tried on 2.6.12). */
+export const showServer = (place: { readonly backendId: number; readonly serverId: number }): Command =>
+  make(`show stat ${whole(place.backendId)} 4 ${whole(place.serverId)}`);
+
+/** The BACKEND row of a proxy. */
+export const showBackend = (place: { readonly backendId: number }): Command =>
+  make(`show stat ${whole(place.backendId)} 2 -1`);
+
+/** All servers of a backend with their numbers and admin bits; grows with the backend. Takes a name only. */
+export const showServersState = (backend: string): Command =>
+  make(`show servers state ${proxyName(backend)}`);
+
+/** Every stick table, one line each, without its entries. */
+export const showTables = (): Command => make('show table');
+
+/** Asks for entries that cannot exist (server ids begin at 1): an error tells that the table stores none. */
+export const probeTable = (table: string): Command => {
+  if (!isTableName(table)) throw unsendable(table);
+  return make(`show table ${table} data.server_id lt 0`);
+};
+
+export const setState = (name: ServerName, state: 'ready' | 'drain' | 'maint'): Command =>
+  make(`set server ${serverName(name)} state ${state}`);
+
+export const shutdownSessions = (name: ServerName): Command =>
+  make(`shutdown sessions server ${serverName(name)}`);
+
+/** Several commands in one line and one connection, answered in their order. */
+export function together(...commands: readonly Command[]): Command {
+  const parts = commands.reduce((sum, command) => sum + command.parts, 0);
+  return make(commands.map(({ line }) => line).join(';'), parts);
+}
+
+function serverName({ backend, server }: ServerName): string {
+  return `${proxyName(backend)}/${proxyName(server)}`;
+}
+
+function proxyName(name: string): string {
+  if (!isName(name)) throw unsendable(name);
+  return name;
+}
+
+function whole(number: number): string {
+  if (!Number.isSafeInteger(number) || number < 0) throw unsendable(String(number));
+  return String(number);
+}
+
+function unsendable(text: string): LastcallError {
+  const shown = JSON.stringify(text);
+  return new LastcallError('usage', `${shown} cannot be part of a command; nothing was sent`, {
+    target: shown,
+    next: 'use letters, digits and _ . : - only',
+  });
+}

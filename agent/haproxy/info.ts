@@ -1,0 +1,61 @@
+import { LastcallError } from '../system/error.ts';
+import { contextOf, unexpected, type Reply } from './reply.ts';
+import { wholeNumber } from './stats.ts';
+
+/** Who answered (`show info`). */
+export interface Info {
+  readonly pid: number;
+  readonly version: string;
+  readonly uptimeSeconds: number;
+}
+
+/** Older ones cannot show a stopping worker's statistics and have agent-check bugs (haproxy-versions 9). */
+const OLDEST = [2, 4] as const;
+
+/**
+ * Reads `show info`.
+ * @throws LastcallError `balancer-unreachable` when it is no such answer, or when a worker answered that is stopping
+ *   after a reload: what it knows is the past
+ */
+export function parseInfo(answer: string, reply: Reply): Info {
+  const fields = new Map(answer.split('\n').map(pairOf));
+  const pid = wholeNumber(fields.get('Pid'));
+  const uptimeSeconds = wholeNumber(fields.get('Uptime_sec'));
+  const version = fields.get('Version');
+  const stopping = fields.get('Stopping');
+  if (pid === null || uptimeSeconds === null || version === undefined || stopping === undefined) {
+    throw unexpected(reply, answer);
+  }
+  if (stopping !== '0') {
+    throw new LastcallError(
+      'balancer-unreachable',
+      `${reply.target}: an old worker (pid ${pid}) answered, which is stopping`,
+      {
+        ...contextOf(reply),
+        next: 'wait for the new worker; if none comes, see why the reload of HAProxy failed',
+      },
+    );
+  }
+  return { pid, version, uptimeSeconds };
+}
+
+function pairOf(line: string): [string, string] {
+  const colon = line.indexOf(':');
+  return [line.slice(0, colon), line.slice(colon + 1).trim()];
+}
+
+/**
+ * Refuses a HAProxy older than 2.4.
+ * @throws LastcallError `not-permitted` with the reason
+ */
+export function requireSupported(info: Info, reply: Reply): void {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(info.version) ?? [];
+  if (major === undefined || minor === undefined) throw unexpected(reply, `Version: ${info.version}`);
+  const [least, leastMinor] = OLDEST;
+  if (Number(major) > least || (Number(major) === least && Number(minor) >= leastMinor)) return;
+  const why = 'before 2.4 a worker that is stopping shows no statistics, so its sessions cannot be seen';
+  throw new LastcallError('not-permitted', `${reply.target}: HAProxy ${info.version} is too old: ${why}`, {
+    ...contextOf(reply),
+    next: 'upgrade HAProxy to 2.4 or newer',
+  });
+}

@@ -1,0 +1,116 @@
+import { LastcallError, type Code } from '../system/error.ts';
+import type { Command } from './command.ts';
+
+/** The whole answer to one line, as it came up to the end of the connection. */
+export interface Reply {
+  readonly text: string;
+  readonly command: Command;
+  /** The address it came from. */
+  readonly target: string;
+  readonly elapsedMs: number;
+}
+
+interface Refusal {
+  readonly pattern: RegExp;
+  readonly code: Code;
+  readonly next: string;
+}
+
+/** HAProxy's words, the same from 1.8 to 3.5 (haproxy-versions 2; `Proxy is disabled.` haproxy-facts H). */
+const REFUSALS: readonly Refusal[] = [
+  {
+    pattern: /^(No such (server|backend|proxy)|Can't find backend|Require 'backend\/server')/,
+    code: 'no-such-server',
+    next: 'compare the name with `show servers state` of this HAProxy',
+  },
+  {
+    pattern: /^Permission denied/,
+    code: 'not-permitted',
+    next: 'give this `stats socket` the word `level admin`, or let agent-check be the writer',
+  },
+  {
+    pattern: /^Proxy is disabled/,
+    code: 'balancer-unreachable',
+    next: 'ask again: a worker that is stopping after a reload takes no orders (or the backend is `disabled`)',
+  },
+  {
+    pattern: /^(Unknown command|No such table|Filter entry|usage:|'set server <srv> state')/i,
+    code: 'failed',
+    next: 'see whether this HAProxy is 2.4 or newer',
+  },
+  // Whatever a socket with `severity-output` calls an error: emerg (0) to warning (4).
+  {
+    pattern: /^\[([0-4]|emerg|alert|crit|err|warning)\]: /,
+    code: 'failed',
+    next: 'look at what HAProxy says',
+  },
+];
+
+/**
+ * The answers of a line of `show` commands, one text for each, without the blank line that ends it.
+ * @throws LastcallError for the first one that HAProxy refused; `balancer-unreachable` when an end is missing: an
+ *   answer that was cut may not be read as one that says less
+ */
+export function answersOf(reply: Reply): readonly string[] {
+  const answers = split(reply.text);
+  for (const answer of answers) throwRefusal(answer, reply);
+  if (!reply.text.endsWith('\n\n') || answers.length !== reply.command.parts) throw cut(reply);
+  return answers;
+}
+
+/**
+ * Takes note that a write was done: HAProxy then answers nothing but a newline.
+ * @throws LastcallError for every other answer
+ */
+export function expectDone(reply: Reply): void {
+  if (reply.text === '') throw cut(reply);
+  if (reply.text.trim() === '') return;
+  throwRefusal(reply.text, reply);
+  throw unexpected(reply, reply.text);
+}
+
+/** Fails if HAProxy's words are a refusal that we know. */
+function throwRefusal(answer: string, reply: Reply): void {
+  const bare = withoutSeverity(answer);
+  const refusal = REFUSALS.find(({ pattern }) => pattern.test(bare) || pattern.test(answer));
+  if (refusal === undefined) return;
+  const message = `${reply.target}: \`${reply.command.line}\`: ${firstLine(bare)}`;
+  throw new LastcallError(refusal.code, message, { ...contextOf(reply), next: refusal.next });
+}
+
+/** `[3]: ` or `[err]: `, which a socket with `severity-output` puts before its messages. */
+export function withoutSeverity(text: string): string {
+  return text.replace(/^\[(\d|[a-z]+)\]: /, '');
+}
+
+/** An answer that is neither what was asked nor a refusal that we know. */
+export function unexpected(reply: Reply, answer: string): LastcallError {
+  const message = `${reply.target}: an answer that cannot be read to \`${reply.command.line}\`: ${firstLine(answer)}`;
+  return new LastcallError('balancer-unreachable', message, {
+    ...contextOf(reply),
+    next: 'see that this is the `stats socket` of a HAProxy of version 2.4 or newer',
+  });
+}
+
+function cut(reply: Reply): LastcallError {
+  const bytes = Buffer.byteLength(reply.text);
+  const message = `${reply.target}: the answer to \`${reply.command.line}\` was cut after ${bytes} bytes`;
+  return new LastcallError('balancer-unreachable', message, {
+    ...contextOf(reply),
+    next: 'ask again; if it stays so, see whether HAProxy crashes (its log)',
+  });
+}
+
+export function contextOf({ target, elapsedMs }: Reply): { target: string; elapsedMs: number } {
+  return { target, elapsedMs };
+}
+
+function split(text: string): readonly string[] {
+  return (text.endsWith('\n\n') ? text.slice(0, -2) : text).split('\n\n');
+}
+
+/** One line without control characters, short enough for a message. */
+function firstLine(text: string): string {
+  const line = text.trimStart().split('\n', 1)[0] ?? '';
+  return JSON.stringify(line.slice(0, 120)).slice(1, -1);
+}

@@ -1,0 +1,68 @@
+import type { Admin, Origin } from '../lifecycle/view.ts';
+import { unexpected, type Reply } from './reply.ts';
+import { wholeNumber } from './stats.ts';
+
+/** One line of `show servers state`. */
+export interface ServerState {
+  readonly backendId: number;
+  readonly serverId: number;
+  readonly server: string;
+  /** srv_op_state: 0 stopped, 1 starting, 2 running, 3 stopping (management.txt). */
+  readonly operational: number;
+  /** srv_admin_state, a set of bits. */
+  readonly adminBits: number;
+}
+
+/**
+ * Reads `show servers state BACKEND`: the version of the format, a header, a line per server, fields by name.
+ * @throws LastcallError `balancer-unreachable` when it is no such answer
+ */
+export function parseServersState(answer: string, reply: Reply): readonly ServerState[] {
+  const [version, header, ...lines] = answer.split('\n');
+  if (version !== '1' || header === undefined || !header.startsWith('# ')) throw unexpected(reply, answer);
+  const names = header.slice('# '.length).trim().split(' ');
+  return lines.map((line) => stateOf(names, line, reply));
+}
+
+function stateOf(names: readonly string[], line: string, reply: Reply): ServerState {
+  const fields = line.trim().split(' ');
+  const field = (name: string): string | undefined => fields[names.indexOf(name)];
+  const server = field('srv_name');
+  const backendId = wholeNumber(field('be_id'));
+  const serverId = wholeNumber(field('srv_id'));
+  const operational = wholeNumber(field('srv_op_state'));
+  // Decimal, although the manual lists the bits in hexadecimal (seen on 2.6.12: 16 for 0x10).
+  const adminBits = wholeNumber(field('srv_admin_state'));
+  if (
+    server === undefined ||
+    backendId === null ||
+    serverId === null ||
+    operational === null ||
+    adminBits === null
+  ) {
+    throw unexpected(reply, line);
+  }
+  return { backendId, serverId, server, operational, adminBits };
+}
+
+/** The bits of srv_admin_state (management.txt, `show servers state`; tried: haproxy-facts B). */
+const FORCED_MAINT = 0x01;
+const INHERITED_MAINT = 0x02;
+const CONFIGURED_MAINT = 0x04;
+const FORCED_DRAIN = 0x08;
+const INHERITED_DRAIN = 0x10;
+const RESOLUTION_MAINT = 0x20;
+
+/**
+ * What the bits say. 0x04 alone is only history: it stays after `state ready` of a server that the configuration
+ * disables, and tells where a MAINT comes from only while that is in force.
+ */
+export function readAdmin(bits: number): { readonly admin: Admin; readonly origin: Origin } {
+  const has = (bit: number): boolean => (bits & bit) !== 0;
+  if (has(FORCED_MAINT)) return { admin: 'maint', origin: has(CONFIGURED_MAINT) ? 'config' : 'forced' };
+  if (has(RESOLUTION_MAINT)) return { admin: 'maint', origin: 'config' };
+  if (has(INHERITED_MAINT)) return { admin: 'maint', origin: 'inherited' };
+  if (has(FORCED_DRAIN)) return { admin: 'drain', origin: 'forced' };
+  if (has(INHERITED_DRAIN)) return { admin: 'drain', origin: 'inherited' };
+  return { admin: 'ready', origin: 'none' };
+}

@@ -1,0 +1,29 @@
+import { unexpected, withoutSeverity, type Reply } from './reply.ts';
+
+/**
+ * The names of the stick tables in the answer to `show table`; none is answered by a newline alone.
+ * @throws LastcallError `balancer-unreachable` when it is no such answer
+ */
+export function parseTables(reply: Reply): readonly string[] {
+  if (reply.text === '\n') return [];
+  if (!reply.text.endsWith('\n\n')) throw unexpected(reply, reply.text);
+  return reply.text
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const name = /^# table: ([^,]+), /.exec(line)?.[1];
+      if (name === undefined) throw unexpected(reply, line);
+      return name;
+    });
+}
+
+/**
+ * Whether a table stores server ids, by the answer to `probeTable`: then it may bind users to servers.
+ * @returns null when the answer does not tell
+ */
+export function storesServers(reply: Reply): boolean | null {
+  const text = withoutSeverity(reply.text);
+  if (text.startsWith('# table: ') && text.endsWith('\n\n'))
+    return !text.includes('insufficient privileges') || null;
+  return /Data type not stored in this table|^No such table/.test(text) ? false : null;
+}

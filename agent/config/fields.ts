@@ -13,6 +13,7 @@ import {
   wrongPath,
   wrongPointer,
   wrongPollerId,
+  wrongServerName,
   wrongSocketPath,
   wrongUrl,
 } from './written.ts';
@@ -66,11 +67,7 @@ export const path = text(wrongPath);
 export const socketPath = text(wrongSocketPath);
 export const httpUrl = text(wrongUrl);
 export const balancerAddress = text(wrongBalancerAddress);
-export const serverName = text((w) =>
-  /^[A-Za-z0-9_.:-]{1,128}\/[A-Za-z0-9_.:-]{1,128}$/.test(w)
-    ? undefined
-    : 'is not backend/server: letters, digits, and . _ : - only',
-);
+export const serverName = text(wrongServerName);
 export const network = text(wrongNetwork);
 export const jsonPointer = text(wrongPointer);
 export const nodeName = text(wrongNodeName);

@@ -1,8 +1,13 @@
 import { isIP } from 'node:net';
+import { parseAddress } from '../haproxy/address.ts';
+import { parseServerName } from '../haproxy/names.ts';
+import { isLastcallError } from '../system/error.ts';
 import { SOCKET_PATH_BYTES } from './defaults.ts';
 
-/** Checks of texts, one kind each: answers what is wrong with it, or undefined. Values are not repeated in messages
- * where they may hold a secret (a URL). Pure. */
+/**
+ * Checks of texts, one kind each: the answer is what is wrong with it, or undefined. It does not repeat the text,
+ * which may be a secret out of the environment. Pure.
+ */
 
 const MAX_PORT = 65_535;
 
@@ -47,13 +52,29 @@ function isHost(host: string): boolean {
   return host.length <= 253 && /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(host);
 }
 
-/** HAProxy's Runtime API: `unix:/path`, `/path`, `tcp://host:port`. */
+/** HAProxy's Runtime API: `unix:/path`, `/path`, `tcp://host:port`, by the rule of the client that connects to it. */
 export function wrongBalancerAddress(text: string): string | undefined {
-  if (text.startsWith('unix:')) return wrongSocketPath(text.slice('unix:'.length));
-  if (text.startsWith('/')) return wrongSocketPath(text);
-  const tcp = 'tcp://';
-  const good = text.startsWith(tcp) && readEndpoint(text.slice(tcp.length)) !== undefined;
-  return good ? undefined : 'is not an address, write unix:/path, /path or tcp://host:port';
+  const path = text.replace(/^unix:/, '');
+  const tooLong = path.startsWith('/') ? tooLongForSocket(path) : undefined;
+  if (tooLong !== undefined || accepts(() => parseAddress(text, 'config'))) return tooLong;
+  return 'is not an address, write unix:/path, /path or tcp://host:port';
+}
+
+/** `backend/server`, by the rule that also guards every command to HAProxy. */
+export function wrongServerName(text: string): string | undefined {
+  if (accepts(() => parseServerName(text, 'config'))) return undefined;
+  return 'is not the name of a server, write backend/server with letters, digits and . _ : - only, at most 128 each';
+}
+
+/** Does a reader that throws take its text? Its own message repeats the text, which is not done here. */
+function accepts(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch (error) {
+    if (isLastcallError(error)) return false;
+    throw error;
+  }
 }
 
 /** An IP address, or a block of them as `address/bits`. */

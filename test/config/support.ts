@@ -1,4 +1,4 @@
-import { expect } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import type { Config } from '../../agent/config/config.ts';
 import { loadConfig } from '../../agent/config/load.ts';
 import type { LoadContext, Loaded } from '../../agent/config/load.ts';
@@ -36,4 +36,14 @@ export function linesOf(loaded: Loaded): string[] {
 
 export async function problemsOf(text: string, context: Partial<LoadContext> = {}): Promise<string[]> {
   return linesOf(await load(text, context));
+}
+
+/** What is added in line 4, and every problem it makes. */
+export function refuses(cases: readonly (readonly [added: string, ...problems: string[]])[]): void {
+  test.each(cases.map(([added, ...problems]) => ({ added, problems })))(
+    '$added',
+    async ({ added, problems }) => {
+      expect(await problemsOf(`${MINIMAL}${added}\n`)).toEqual(problems);
+    },
+  );
 }

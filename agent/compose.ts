@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { createAgentCheckServer, type AgentCheckServer } from './balancers/agent-check-server.ts';
+import { createAgentCheckWriter } from './balancers/agent-check-writer.ts';
+import { createPollerBalancer } from './balancers/agent-check.ts';
 import type { Balancer } from './balancers/balancer.ts';
 import { createRuntimeBalancer } from './balancers/runtime-api.ts';
 import type { Config } from './config/config.ts';
@@ -14,6 +17,7 @@ import { createStopper } from './shutdown/create.ts';
 import { createStarter } from './shutdown/start.ts';
 import type { Starter, Stopper } from './shutdown/stopper.ts';
 import type { Clock } from './system/clock.ts';
+import { LastcallError } from './system/error.ts';
 import type { Log } from './system/log-port.ts';
 
 /** Puts real drivers into the engine's ports, as the configuration says. */
@@ -71,13 +75,39 @@ function probingOf(config: Config, { clock, log }: World, onVerdict: Engine['pro
   return { probe, prober: createProber(how, probe, { clock }, onVerdict) };
 }
 
-/** The balancers that the configuration names, one driver each. */
-export function createBalancers(config: Config, { clock }: World): Balancer[] {
-  return config.balancers.map((balancer) => {
-    if (balancer.kind === 'agentCheck') throw new Error('pollers come with the agent-check responder');
-    const { address, servers } = balancer;
-    return createRuntimeBalancer({ address, servers, timeoutMs: EXCHANGE_MS }, { clock });
+/** The balancers that the configuration names, one driver each, and the responder for those that poll. */
+export function createBalancers(config: Config, world: World, healthy: () => boolean): Balancers {
+  const { clock, log } = world;
+  const { agentCheck } = config.listen;
+  const server = agentCheck && createAgentCheckServer(agentCheck, { clock, log, healthy });
+  const balancers = config.balancers.map((balancer) => {
+    const polled = (): AgentCheckServer => server ?? neverPolled();
+    if (balancer.kind === 'agentCheck')
+      return createPollerBalancer(balancer, { server: polled(), clock, healthy });
+    const { address, servers, writer } = balancer;
+    const readOnly = writer === 'agent-check';
+    const runtime = createRuntimeBalancer({ address, servers, timeoutMs: EXCHANGE_MS, readOnly }, { clock });
+    return readOnly
+      ? createAgentCheckWriter(balancer, { reader: runtime, server: polled(), clock })
+      : runtime;
   });
+  return { balancers, server };
+}
+
+export interface Balancers {
+  readonly balancers: readonly Balancer[];
+  /** Where they poll us; null when nobody does. */
+  readonly server: AgentCheckServer | null;
+}
+
+function neverPolled(): never {
+  throw new LastcallError(
+    'config',
+    'a balancer is written to by agent-check, and listen.agentCheck is missing',
+    {
+      next: 'add listen.agentCheck.address',
+    },
+  );
 }
 
 interface Means {

@@ -33,13 +33,9 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
   const lock = await lockNode(config.node, config.state);
   const ending = createEnding();
   const child = command && createOurs(command, world, ending);
-  const parts = {
-    journal: createJournal(config.state, config),
-    balancers: createBalancers(config, world),
-    child,
-    direct: false,
-  };
-  const engine = composeEngine(config, parts, world);
+  const { balancers, server } = createBalancers(config, world, () => engine.status().health === 'up');
+  const parts = { journal: createJournal(config.state, config), balancers, child, direct: false };
+  const engine: Engine = composeEngine(config, parts, world);
   ending.onExit = () => engine.appGone();
   const control = await openControl(config.listen.control, { service: engine, clock: world.clock });
   const schedule = createSchedule(config.schedule, {
@@ -52,6 +48,7 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
     ? hearAsParent(world.signals, engine, child, ending)
     : hear(world.signals, ['SIGTERM', 'SIGINT', 'SIGHUP'], () => ending.end(0));
   try {
+    await server?.listen();
     await engine.start(child ? supervise(child) : undefined);
     schedule.start();
     log.info('running', { node: config.node, control: control.path, pid: process.pid });
@@ -61,6 +58,7 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
     schedule.close();
     await control.close();
     await engine.close();
+    await server?.close();
     child?.release();
     await lock.release();
     log.info('ended', { node: config.node });

@@ -163,7 +163,9 @@ function resultOf(request: Request, status: Status, code: string): Result {
     seconds: 12.3,
     reason: request.reason,
     forced: 0,
-    balancers: [{ name: 'unix:/run/haproxy/admin.sock', servers: [{ ...SERVER, admin: 'maint', connections: 0 }] }],
+    balancers: [
+      { name: 'unix:/run/haproxy/admin.sock', servers: [{ ...SERVER, admin: 'maint', connections: 0 }] },
+    ],
     sessions: { start: 37, last: status.sessions.total },
     receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
     warnings: [],

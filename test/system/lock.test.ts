@@ -38,7 +38,9 @@ describe('The lock of a node', () => {
     await mkdir(join(dir.path, 'real'));
     await symlink(join(dir.path, 'real'), join(dir.path, 'link'));
     const lock = await lockNode('app1', join(dir.path, 'real', 'app1.json'));
-    await expect(lockNode('app1', join(dir.path, 'link', 'app1.json'))).rejects.toMatchObject({ code: 'busy' });
+    await expect(lockNode('app1', join(dir.path, 'link', 'app1.json'))).rejects.toMatchObject({
+      code: 'busy',
+    });
     await lock.release();
   });
 
@@ -49,7 +51,9 @@ describe('The lock of a node', () => {
       await lockNode('app1', ${JSON.stringify(state)});
       process.stdout.write('held');
       process.stdin.resume();`;
-    const holder = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const holder = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     await once(holder.stdout, 'data');
     await expect(lockNode('app1', state)).rejects.toMatchObject({ code: 'busy' });
     holder.kill('SIGKILL');

@@ -1,0 +1,400 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ControlServer, openControl } from '../../agent/control/server.ts';
+import type { Status } from '../../agent/lifecycle/operation.ts';
+import { realClock } from '../../agent/system/clock.ts';
+import { EXIT_CODES } from '../../agent/system/error.ts';
+import { LASTCALL, type Running, lastcall, start } from '../support/cli.ts';
+import { type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { type TempDir, makeTempDir } from '../support/tempdir.ts';
+
+const DIRECT_CLI = fileURLToPath(new URL('../../dist/test/fixtures/direct-cli.js', import.meta.url));
+
+let dir: TempDir;
+let path: string;
+let service: ScriptedService;
+let control: ControlServer;
+
+beforeEach(async () => {
+  dir = await makeTempDir();
+  path = join(dir.path, 'app1.sock');
+  service = createScriptedService();
+  control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock });
+});
+afterEach(async () => {
+  await control.close();
+  await dir.remove();
+});
+
+const cli = (...args: string[]): Running => lastcall(['--socket', path, ...args]);
+
+/** The one JSON object on stdout: one line, nothing else. */
+function objectOf(stdout: string): Record<string, unknown> {
+  expect(stdout).toMatch(/^[^\n]+\n$/);
+  return JSON.parse(stdout) as Record<string, unknown>;
+}
+
+describe('The built command line', () => {
+  const codes = Object.entries(EXIT_CODES).filter(
+    ([code]) => !['accepted', 'usage', 'agent-unreachable', 'interrupted'].includes(code),
+  );
+
+  test.each(codes)(
+    'ends an operation whose result is %s with %i, and prints that result',
+    async (code, exit) => {
+      const running = cli('--json', 'stop', '--reason', 'deploy 41');
+      await service.submitted(1);
+      service.finish(code, code === 'done' ? {} : { message: 'told by the engine' });
+      const outcome = await running.outcome;
+      expect(outcome).toMatchObject({ code: exit, signal: null });
+      expect(objectOf(outcome.stdout)).toEqual(service.result(service.requests[0]?.id ?? ''));
+      if (code === 'done') expect(outcome.stderr).toBe('');
+      else expect(outcome.stderr).toMatch(/^lastcall: stop of app1 [^\n]*told by the engine\n$/);
+    },
+  );
+
+  test('prints a refusal, and exits with its code', async () => {
+    service.refuseNext('guard', 'app/app1 is the last usable server; start another, or use --force --reason');
+    const { code, stdout, stderr } = await cli('drain', '--json').outcome;
+    expect(code).toBe(75);
+    expect(objectOf(stdout)).toMatchObject({ ok: false, code: 'guard', node: 'app1' });
+    expect(stderr).toMatch(/^lastcall: drain of app1 [^\n]*last usable server[^\n]*\n$/);
+  });
+
+  test('sends the words and who says them', async () => {
+    await cli(
+      'drain',
+      '--no-wait',
+      '--no-fence',
+      '--timeout',
+      '5m',
+      '--on-timeout',
+      'hold',
+      '--expires',
+      '2h',
+    ).outcome;
+    expect(service.requests).toEqual([
+      expect.objectContaining({
+        kind: 'drain',
+        fence: false,
+        timeoutMs: 300_000,
+        onTimeout: 'hold',
+        expiresMs: 7_200_000,
+        by: expect.stringMatching(/^cli .+@.+$/),
+      }),
+    ]);
+  });
+
+  test('does not wait with --no-wait', async () => {
+    const { code, stdout } = await cli('stop', '--no-wait', '--json').outcome;
+    expect(code).toBe(0);
+    expect(objectOf(stdout)).toMatchObject({
+      ok: true,
+      code: 'accepted',
+      operation: 'stop',
+      id: service.requests[0]?.id,
+    });
+  });
+
+  test('is 69 with one JSON object when there is no sidecar', async () => {
+    await control.close();
+    for (const verb of [['status'], ['drain'], ['stop', '--no-wait'], ['status', '--watch']]) {
+      const { code, stdout, stderr } = await cli('--json', ...verb).outcome;
+      expect(code).toBe(69);
+      expect(objectOf(stdout)).toMatchObject({ ok: false, code: 'agent-unreachable', target: path });
+      expect(stderr).toMatch(/^lastcall: no sidecar answers at [^\n]+\n$/);
+      expect(stderr).toContain(path);
+    }
+  });
+
+  test('finds the sidecar by the configuration file, named by option or by environment', async () => {
+    const file = join(dir.path, 'lastcall.yaml');
+    await writeFile(file, `node: app1\nlisten:\n  control: ${path}\n`);
+    expect((await lastcall(['status', '--json', '-c', file]).outcome).code).toBe(0);
+    expect((await lastcall(['status', '--json'], { LASTCALL_CONFIG: file }).outcome).code).toBe(0);
+    expect((await lastcall(['status', '-c', join(dir.path, 'missing.yaml')]).outcome).code).toBe(78);
+  });
+
+  test('is quiet with --quiet, except for errors', async () => {
+    const running = cli('--quiet', 'drain');
+    await service.submitted(1);
+    service.finish('done', { phase: 'drained', warnings: ['something odd'] });
+    expect(await running.outcome).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    service.refuseNext('held', 'held by an operator');
+    expect(await cli('--quiet', 'drain').outcome).toMatchObject({
+      code: 75,
+      stdout: '',
+      stderr: expect.stringContaining('held'),
+    });
+  });
+
+  test('shows what a dry run would do', async () => {
+    const running = cli('restart', '--dry-run');
+    await service.submitted(1);
+    service.finish('done', { plan: ['drain app/app1', 'stop the app'] });
+    expect((await running.outcome).stdout).toContain('would drain app/app1\nwould stop the app\n');
+    expect(service.requests[0]?.dryRun).toBe(true);
+  });
+});
+
+describe('A waiting command in a pipe', () => {
+  test('writes plain lines, one per change, and the result with its warnings', async () => {
+    service.show('serving', 37);
+    const running = cli('stop');
+    await running.said('draining, 37 sessions');
+    service.show('draining', 37);
+    service.show('settling', 0);
+    service.show('stopping', 0);
+    await running.said('stopping');
+    service.finish('done', { phase: 'stopped', forced: 2, warnings: ['2 sessions were ended by force'] });
+    const { code, stdout, stderr } = await running.outcome;
+    expect(code).toBe(0);
+    expect(stdout.replaceAll(/[\da-f]{8}-[\da-f-]+/g, 'ID').split('\n')).toEqual([
+      'stop accepted (id ID)',
+      'app1: draining, 37 sessions, 1s elapsed, 1m left',
+      'app1: settling, 0 sessions, 1s elapsed, 1m left',
+      'app1: stopping, 0 sessions, 1s elapsed, 1m left',
+      'stop of app1 done in 12s: stopped, sessions 37 -> 0, 2 ended by force',
+      '',
+    ]);
+    expect(stderr).toBe('lastcall: warning: 2 sessions were ended by force\n');
+  });
+
+  test('says unknown, never zero', async () => {
+    service.show('serving', null);
+    const running = cli('stop');
+    await running.said('sessions unknown');
+    service.finish('done');
+    await running.outcome;
+  });
+
+  test('goes on when the sidecar is restarted', async () => {
+    const running = cli('stop');
+    await running.said('draining');
+    await control.close();
+    await running.said('waiting for it to come back');
+    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock });
+    await running.said('the sidecar is back');
+    service.finish('done', { phase: 'stopped' });
+    expect(await running.outcome).toMatchObject({ code: 0, stdout: expect.stringContaining('stopped') });
+  });
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGHUP', 130],
+    ['SIGTERM', 143],
+  ] as const)(
+    'leaves the operation alone on %s, says how to undo it, and exits with %i',
+    async (signal, exit) => {
+      const running = cli('stop');
+      await running.said('draining');
+      running.child.kill(signal);
+      const { code, stderr } = await running.outcome;
+      expect(code).toBe(exit);
+      expect(stderr).toMatch(
+        /^lastcall: interrupted by SIG\w+: [^\n]+ goes on [^\n]+`lastcall ready --socket [^\n]+`\n$/,
+      );
+      expect(service.cancelled).toEqual([]);
+      expect(service.result(service.requests[0]?.id ?? '')).toBe('running');
+    },
+  );
+
+  test('takes a reader who has gone for a hang-up', async () => {
+    const running = cli('status', '--watch');
+    await running.said('app1');
+    running.child.stdout.destroy();
+    while (service.listeners > 0) {
+      service.show('serving', 1);
+      await new Promise(setImmediate);
+    }
+    expect((await running.outcome).code).toBe(130);
+  });
+
+  test('prints one JSON object when it is interrupted', async () => {
+    const running = cli('--json', 'stop');
+    await service.submitted(1);
+    running.child.kill('SIGTERM');
+    const { code, stdout } = await running.outcome;
+    expect(code).toBe(143);
+    expect(objectOf(stdout)).toMatchObject({
+      ok: false,
+      code: 'interrupted',
+      operation: 'stop',
+      node: 'app1',
+    });
+  });
+});
+
+describe('A waiting command on a terminal', () => {
+  const CLEAR = '\r\u001b[2K';
+  const onTerminal = (env: Record<string, string> = {}): Running =>
+    start('script', ['-qec', `${process.execPath} ${LASTCALL} --socket ${path} drain`, '/dev/null'], {
+      TERM: 'xterm',
+      ...env,
+    });
+
+  test('rewrites one line with the sessions left, the course of them, and the time', async () => {
+    service.show('serving', 8);
+    const running = onTerminal();
+    await running.said('8 sessions  █');
+    service.show('draining', 4);
+    await running.said('█▅');
+    await running.said('1m left');
+    service.finish('done', { phase: 'drained' });
+    const { code, stdout } = await running.outcome;
+    expect(code).toBe(0);
+    expect(stdout).toContain(`${CLEAR}\u001b[1mapp1 draining  4 sessions`);
+    expect(stdout.trimEnd().endsWith(`${CLEAR}drain of app1 done in 12s: drained, sessions 37 -> 4`)).toBe(
+      true,
+    );
+  });
+
+  test('uses no colours where nobody wants them', async () => {
+    const running = onTerminal({ NO_COLOR: '1' });
+    await running.said('draining');
+    service.finish('done');
+    const { stdout } = await running.outcome;
+    expect(stdout).toContain(`${CLEAR}app1 draining`);
+    expect(stdout.replaceAll('\u001b[2K', '')).not.toContain('\u001b[');
+  });
+
+  test('is left clean by Ctrl-C', async () => {
+    const running = onTerminal();
+    await running.said('draining');
+    running.child.stdin.write('\u0003');
+    const { code, stdout } = await running.outcome;
+    expect(code).toBe(130);
+    expect(stdout).toContain(`${CLEAR}lastcall: interrupted by SIGINT: the drain goes on`);
+  });
+});
+
+describe('Direct mode', () => {
+  const DRAIN = ['drain', '--haproxy', '/run/haproxy.sock', '--server', 'app/app1'];
+  const direct = (env: Record<string, string> = {}): Running =>
+    start(process.execPath, [DIRECT_CLI, ...DRAIN], env);
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGHUP', 130],
+    ['SIGTERM', 143],
+  ] as const)('gives back what was found on %s before it exits with %i', async (signal, exit) => {
+    const running = direct();
+    await running.said('draining, 3 sessions');
+    running.child.kill(signal);
+    const outcome = await running.outcome;
+    expect(outcome.code).toBe(exit);
+    expect(outcome.stderr).toMatch(/^cancelling\nlastcall: interrupted by SIG\w+: [^\n]*restored\nclosed\n$/);
+  });
+
+  test('ends at once at the second signal, and says that nothing was restored', async () => {
+    const running = direct({ STUBBORN: '1' });
+    await running.said('draining, 3 sessions');
+    running.child.kill('SIGINT');
+    await running.said('cancelling');
+    running.child.kill('SIGINT');
+    const { code, stderr } = await running.outcome;
+    expect(code).toBe(130);
+    expect(stderr).toContain('nothing was restored');
+  });
+});
+
+describe('lastcall status', () => {
+  test('prints the JSON of the control socket', async () => {
+    service.show('draining', 7);
+    const { code, stdout } = await cli('status', '--json').outcome;
+    expect(code).toBe(0);
+    expect(objectOf(stdout)).toEqual(service.status());
+  });
+
+  test('shows the node, its servers and its sources to people', async () => {
+    service.show('draining', null);
+    const { stdout } = await cli('status').outcome;
+    const lines = stdout.split('\n');
+    expect(lines[0]).toMatch(/^app1 {2}draining since 2026-01-01T00:00:00.000Z \(.+\) {2}health up$/);
+    expect(stdout).toMatch(/BALANCER +SERVER +ADMIN +STATE +OWNER +CONN +QUEUE\n/);
+    expect(stdout).toMatch(/unix:\/run\/haproxy\/admin.sock +app\/app1 +drain +up +none +unknown +0\n/);
+    expect(stdout).toMatch(/http +unknown +.+ ago\n/);
+    expect(stdout).toContain('sessions: unknown in all\n');
+  });
+
+  test('follows the node with --watch, one object a line with --json, until Ctrl-C', async () => {
+    const running = cli('status', '--watch', '--json');
+    await running.said('serving');
+    service.show('draining', 1);
+    await running.said('draining');
+    running.child.kill('SIGINT');
+    const { code, stdout } = await running.outcome;
+    expect(code).toBe(130);
+    const phases = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as Status).phase);
+    expect(phases).toEqual(['serving', 'draining']);
+  });
+
+  test('ends with 69 when the sidecar that it watches ends', async () => {
+    const running = cli('status', '--watch');
+    await running.said('serving');
+    await control.close();
+    expect((await running.outcome).code).toBe(69);
+  });
+
+  test('loads neither the heavy modules nor the verbs that it does not need', async () => {
+    const hook = `import { writeSync } from 'node:fs';
+      export const load = (url, context, next) => { writeSync(2, url + '\\n'); return next(url, context); };`;
+    const preload = `import { register } from 'node:module'; register('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(hook))});`;
+    const { stderr, code } = await start(process.execPath, [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(preload)}`,
+      LASTCALL,
+      '--socket',
+      path,
+      'status',
+    ]).outcome;
+    expect(code).toBe(0);
+    expect(stderr).toContain('agent/cli/status.js');
+    expect(stderr).toContain('commander');
+    expect(stderr).not.toMatch(/axios|winston|zod|yaml|node-cron|csv-parse|compose|operate\.js|load\.js/);
+    const packages = new Set([...stderr.matchAll(/node_modules\/([^/\n]+)/g)].map(([, name]) => name));
+    expect([...packages]).toEqual(['commander']);
+  });
+});
+
+describe('lastcall check', () => {
+  const GOOD = `node: app1
+app:
+  probe: { http: { url: "http://127.0.0.1:8080/health" } }
+  stop: { signal: { pidFile: /run/app.pid } }
+balancers:
+  - haproxy: unix:/run/haproxy/admin.sock
+    servers: [app/app1]
+`;
+
+  test('accepts a good file, and says so in a line or an object', async () => {
+    const file = join(dir.path, 'good.yaml');
+    await writeFile(file, GOOD);
+    const plain = await lastcall(['check', '-c', file]).outcome;
+    expect(plain).toMatchObject({ code: 0, stdout: `${file}: ok (node app1)\n` });
+    const { code, stdout } = await lastcall(['check', '-c', file, '--json']).outcome;
+    expect(code).toBe(0);
+    expect(objectOf(stdout)).toMatchObject({ ok: true, code: 'done', file });
+  });
+
+  test('names every problem with its place', async () => {
+    const file = join(dir.path, 'bad.yaml');
+    await writeFile(file, `${GOOD}sever: x\n`);
+    const { code, stdout, stderr } = await lastcall(['check', '-c', file, '--json']).outcome;
+    expect(code).toBe(78);
+    expect(stderr).toContain(`${file}:8:1: `);
+    expect(objectOf(stdout)).toMatchObject({ ok: false, code: 'config' });
+    const run = await lastcall(['run', '-c', file, '--json']).outcome;
+    expect(run.code).toBe(78);
+    expect(objectOf(run.stdout)).toMatchObject({
+      ok: false,
+      code: 'config',
+      message: expect.stringContaining(`${file}:8:1`),
+    });
+  });
+});

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createJournal } from '../../agent/journal/journal.ts';
 import { messageOf } from '../../agent/system/error.ts';
+import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 const run = promisify(execFile);

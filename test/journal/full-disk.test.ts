@@ -30,9 +30,7 @@ async function mount(): Promise<boolean> {
     await run('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'none', disk]);
     return true;
   } catch (error) {
-    process.stderr.write(
-      `\nSKIPPED: ${expect.getState().currentTestName}: no mount here (${messageOf(error)})\n`,
-    );
+    skipped(`no mount here (${messageOf(error)})`);
     return false;
   }
 }
@@ -92,10 +90,7 @@ test('A place where no directory can be made is an error before anything else', 
 
 test('A directory that this user may not write to is an error', async () => {
   if (process.getuid?.() === 0) {
-    process.stderr.write(
-      '\nSKIPPED: root may write to any directory; the read-only file system stands in for it\n',
-    );
-    return;
+    return skipped('root may write to any directory; the read-only file system stands in for it');
   }
   const shut = join(temp.path, 'shut');
   await mkdir(shut);

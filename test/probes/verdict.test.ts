@@ -10,7 +10,7 @@ const ANSWERS: Record<string, ProbeAnswer> = {
 };
 /** The verdict after a row of answers, a letter each. */
 const after = (row: string, policy = { rise: 2, fall: 3 }): Verdict =>
-  [...row].reduce((verdict, letter) => judge(verdict, ANSWERS[letter] as ProbeAnswer, policy), UNKNOWN);
+  row.split('').reduce((verdict, letter) => judge(verdict, ANSWERS[letter] as ProbeAnswer, policy), UNKNOWN);
 
 describe('the verdict', () => {
   test.each([

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { errnoOf } from '../../agent/system/error.ts';
 
 /** A fixture program that has reported itself. */
 export interface Present {
@@ -17,15 +18,17 @@ export interface RollCall {
   readonly port: string;
   /** The next program to report. */
   next(): Promise<Present>;
-  /** Kills all that have reported and still live; resolves when they are gone. */
+  /** Ends all that have reported and still live; resolves when all connections are closed. */
   close(): Promise<void>;
 }
 
 export async function openRollCall(): Promise<RollCall> {
   const reports: Present[] = [];
   const waiting: ((present: Present) => void)[] = [];
-  const present = new Map<Socket, number>();
+  /** Each connection and the pid that it has reported. */
+  const present = new Map<Socket, number | null>();
   const server = createServer((socket) => {
+    present.set(socket, null);
     const gone = new Promise<void>((resolve) => {
       socket.once('close', () => {
         present.delete(socket);
@@ -51,11 +54,24 @@ export async function openRollCall(): Promise<RollCall> {
       return first === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(first);
     },
     async close() {
-      // Whoever is still connected still lives, so the pid is still its own.
-      for (const pid of present.values()) process.kill(pid, 'SIGKILL');
-      await new Promise((resolve) => server.close(resolve));
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const [socket, pid] of present) {
+        // A fixture ends with its connection, but not while it is frozen.
+        if (pid !== null) kill(pid);
+        socket.destroy();
+      }
+      await closed;
     },
   };
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It has just ended, and its connection is being closed.
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 /** The command line of a fixture program as the build leaves it. */

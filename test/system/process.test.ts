@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import {
   aliveness,
   checkExecutable,
@@ -16,6 +15,7 @@ import {
 } from '../../agent/system/process.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
+import { makeZombie } from '../support/zombie.ts';
 
 /** A real line, with another name in the parentheses. */
 const line = (name: string, state = 'S', threads = 1): string =>
@@ -86,19 +86,13 @@ describe('a process', () => {
   });
 
   test('is gone as a zombie', async () => {
-    // `sleep` takes over the place of the shell and never waits for the shell's child.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 1000'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
+    const zombie = await makeZombie();
     try {
-      const [pid] = (await once(createInterface(parent.stdout), 'line')) as [string];
-      await until('a zombie', () => (lookAt(Number(pid)) as { state?: string }).state === 'Z');
-      const startTime = startTimeOf(Number(pid)) ?? '';
+      const startTime = startTimeOf(zombie.pid) ?? '';
       expect(startTime).toMatch(/^\d+$/);
-      expect(aliveness(Number(pid), startTime)).toBe('gone');
+      expect(aliveness(zombie.pid, startTime)).toBe('gone');
     } finally {
-      parent.kill('SIGKILL');
-      await once(parent, 'exit');
+      await zombie.bury();
     }
   });
 

@@ -1,0 +1,77 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Proof } from '../../agent/lifecycle/view.ts';
+import type { Stopper } from '../../agent/shutdown/stopper.ts';
+import { LastcallError } from '../../agent/system/error.ts';
+import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { never, refusalOf } from '../support/outcome.ts';
+import type { Present } from '../support/roll-call.ts';
+
+/** A running application and the driver under test that can stop it. */
+export interface StoppableApp {
+  readonly stopper: Stopper;
+  readonly app: Present;
+}
+
+export interface StopperWorld {
+  /** An application that ends when it is asked to. */
+  running(): Promise<StoppableApp>;
+  /** A stop that cannot run: the process is not there, the program is missing. */
+  impossible(): Promise<Stopper>;
+  /** Does the driver know the process that it stops? */
+  readonly proves: boolean;
+}
+
+/** What every driver of a stop promises (agent/shutdown/stopper.ts). */
+export function stopperContract(name: string, world: StopperWorld): void {
+  const proofOf = ({ app }: StoppableApp): Proof => ({ pid: app.pid, startTime: startTimeOf(app.pid) ?? '' });
+
+  describe(`a stop by ${name}`, () => {
+    test('proves beforehand that it can run, as often as it is asked, and touches nothing', async () => {
+      const running = await world.running();
+      const proof = proofOf(running);
+      for (let times = 0; times < 2; times += 1) {
+        expect(await running.stopper.check(never)).toEqual(world.proves ? proof : null);
+      }
+      expect(aliveness(proof.pid, proof.startTime)).toBe('alive');
+    });
+
+    test('says beforehand that it cannot run, and what to do', async () => {
+      const stopper = await world.impossible();
+      const error = await refusalOf(() => stopper.check(never));
+      expect(error).toMatchObject({ code: 'app-stop', target: expect.any(String), next: expect.any(String) });
+    });
+
+    test('stops the application and says how', async () => {
+      const running = await world.running();
+      const proof = await running.stopper.check(never);
+      expect(running.stopper.gone(proof)).toBe(world.proves ? 'alive' : 'unknown');
+      const outcome = await running.stopper.stop(proof, never);
+      expect(outcome).toEqual({ how: expect.stringMatching(/\S/), warnings: [] });
+      await running.app.gone;
+      expect(running.stopper.gone(proof)).toBe(world.proves ? 'gone' : 'unknown');
+    });
+
+    test('takes an application that has gone meanwhile for stopped', async () => {
+      const running = await world.running();
+      const proof = await running.stopper.check(never);
+      process.kill(running.app.pid, 'SIGKILL');
+      await running.app.gone;
+      expect(await running.stopper.stop(proof, never)).toMatchObject({ warnings: [] });
+    });
+
+    test('proves nothing without a proof', async () => {
+      const { stopper } = await world.running();
+      expect(stopper.gone(null)).toBe('unknown');
+    });
+
+    test('does nothing when it is aborted before', async () => {
+      const running = await world.running();
+      const proof = proofOf(running);
+      const reason = new LastcallError('cancelled', 'not wanted any more');
+      const aborted = AbortSignal.abort(reason);
+      await expect(running.stopper.check(aborted)).rejects.toBe(reason);
+      await expect(running.stopper.stop(proof, aborted)).rejects.toBe(reason);
+      expect(aliveness(proof.pid, proof.startTime)).toBe('alive');
+    });
+  });
+}

@@ -1,0 +1,264 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { chmod } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { parseAddress } from '../../agent/haproxy/address.ts';
+import { createClient, type Client } from '../../agent/haproxy/client.ts';
+import { showInfo } from '../../agent/haproxy/command.ts';
+import { answersOf } from '../../agent/haproxy/reply.ts';
+import { realClock, type Clock } from '../../agent/system/clock.ts';
+import { startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
+import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { never, refusalOf } from '../support/outcome.ts';
+import { freePort } from '../support/ports.ts';
+import { DEFAULTS } from './transcripts.ts';
+
+const clientOf = (address: string, clock: Clock = realClock): Client =>
+  createClient(address, parseAddress(address, 'config'), { clock });
+
+/** Asks, moves the clock past the deadline as soon as it is set, and gives the error. */
+async function overtime(path: string): Promise<Awaited<ReturnType<typeof refusalOf>>> {
+  const clock = new ManualClock();
+  const refusal = refusalOf(() => clientOf(path, clock).exchange(showInfo(), 2_000, never));
+  await clock.armed();
+  clock.advance(2_000);
+  return refusal;
+}
+
+describe('an exchange with a real HAProxy', () => {
+  let haproxy: Haproxy;
+  let port: number;
+  const held: Socket[] = [];
+  beforeAll(async () => {
+    port = await freePort();
+    haproxy = await startHaproxy(`global\n  stats socket ipv4@127.0.0.1:${port} level admin\n${DEFAULTS}`);
+  });
+  afterEach(() => {
+    for (const socket of held.splice(0)) socket.destroy();
+  });
+  afterAll(() => haproxy.stop());
+
+  test('reads the whole answer over a unix socket and over TCP', async () => {
+    for (const address of [`unix:${haproxy.socket}`, haproxy.socket, `tcp://127.0.0.1:${port}`]) {
+      const reply = await clientOf(address).exchange(showInfo(), 5_000, never);
+      expect(answersOf(reply)[0]).toContain(`\nPid: ${haproxy.pid}\n`);
+      expect(reply.target).toBe(address);
+    }
+  });
+
+  test('ends at its deadline when HAProxy is frozen, and says what to look for', async () => {
+    await haproxy.kill('SIGSTOP');
+    try {
+      const refusal = await overtime(haproxy.socket);
+      expect(refusal).toMatchObject({
+        code: 'balancer-unreachable',
+        target: haproxy.socket,
+        elapsedMs: 2_000,
+      });
+      expect(refusal.message).toContain('no answer within 2000 ms');
+      expect(refusal.next).toContain('stats maxconn');
+    } finally {
+      await haproxy.kill('SIGCONT');
+    }
+  });
+
+  test('ends at its deadline while others hold all ten connections, and works once one is let go', async () => {
+    for (let count = 0; count < 10; count += 1) {
+      const socket = connect({ path: haproxy.socket });
+      held.push(socket);
+      socket.write('prompt\n');
+      await once(socket, 'data');
+    }
+    expect((await overtime(haproxy.socket)).next).toContain('stats maxconn');
+    const waiting = clientOf(haproxy.socket).exchange(showInfo(), 30_000, never);
+    held.pop()?.destroy();
+    expect(answersOf(await waiting)[0]).toContain('Name: HAProxy');
+  });
+
+  test('ends with the reason as soon as it is aborted', async () => {
+    await haproxy.kill('SIGSTOP');
+    try {
+      const clock = new ManualClock();
+      const controller = new AbortController();
+      const outcome = expect(
+        clientOf(haproxy.socket, clock).exchange(showInfo(), 2_000, controller.signal),
+      ).rejects.toThrow('enough');
+      await clock.armed();
+      controller.abort(new Error('enough'));
+      await outcome;
+      expect(clock.pending).toBe(0);
+    } finally {
+      await haproxy.kill('SIGCONT');
+    }
+  });
+
+  test('does not even begin when it was aborted before, or when no time is left', async () => {
+    const gone = AbortSignal.abort(new Error('before'));
+    await expect(clientOf('/nowhere').exchange(showInfo(), 2_000, gone)).rejects.toThrow('before');
+    const late = await refusalOf(() => clientOf('/nowhere').exchange(showInfo(), 0, never));
+    expect(late.message).toContain('no answer within 0 ms');
+  });
+
+  test('leaves no timer behind', async () => {
+    const clock = new ManualClock();
+    await clientOf(haproxy.socket, clock).exchange(showInfo(), 2_000, never);
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('an exchange that cannot be', () => {
+  test('says that the socket does not exist', async () => {
+    const refusal = await refusalOf(() => clientOf('/nowhere/admin.sock').exchange(showInfo(), 2_000, never));
+    expect(refusal).toMatchObject({ code: 'balancer-unreachable', target: '/nowhere/admin.sock' });
+    expect(refusal.message).toContain('does not exist');
+    expect(refusal.next).toContain('stats socket');
+    expect(refusal.elapsedMs).toBeGreaterThanOrEqual(0);
+  });
+
+  test('says that nobody listens, on a socket file left behind as on a port', async () => {
+    const haproxy = await startHaproxy(DEFAULTS);
+    await haproxy.kill('SIGKILL');
+    const addresses = [`tcp://127.0.0.1:${await freePort()}`, `unix:${haproxy.socket}`];
+    try {
+      for (const address of addresses) {
+        const refusal = await refusalOf(async () => {
+          // The kernel closes the dead process's socket a moment after the signal.
+          for (;;) await clientOf(address).exchange(showInfo(), 2_000, never);
+        });
+        expect(refusal.code).toBe('balancer-unreachable');
+        expect(refusal.message).toMatch(/nobody listens there|ECONNRESET/);
+      }
+    } finally {
+      await haproxy.stop();
+    }
+  });
+
+  test('says that this user may not use the socket', async () => {
+    const fake = await startFake((_line, socket) => socket.end('\n'));
+    const root = process.geteuid?.() === 0;
+    await chmod(fake.path, 0o000);
+    // Root may use any socket: become nobody for as long as it takes.
+    if (root) process.seteuid?.(65_534);
+    try {
+      const refusal = await refusalOf(() => clientOf(fake.path).exchange(showInfo(), 2_000, never));
+      expect(refusal).toMatchObject({ code: 'not-permitted', target: fake.path });
+      expect(refusal.next).toContain('group');
+    } finally {
+      if (root) process.seteuid?.(0);
+      await fake.stop();
+    }
+  });
+
+  test('says that a host has no address', async () => {
+    const refusal = await refusalOf(() =>
+      clientOf('tcp://nobody.invalid:9').exchange(showInfo(), 30_000, never),
+    );
+    expect(refusal).toMatchObject({
+      code: 'balancer-unreachable',
+      message: expect.stringMatching(/ENOTFOUND|EAI_AGAIN|no more/),
+    });
+  });
+});
+
+describe('an exchange with something that misbehaves', () => {
+  let fake: FakeHaproxy | undefined;
+  afterEach(() => fake?.stop());
+
+  test('sends its one line and nothing else, and never closes first', async () => {
+    let closedFirst: boolean | undefined;
+    fake = await startFake((_line, socket) => {
+      closedFirst = socket.readableEnded;
+      socket.end('Name: HAProxy\n\n');
+    });
+    await clientOf(fake.path).exchange(showInfo(), 2_000, never);
+    expect(fake.received).toEqual(['show info\n']);
+    expect(closedFirst).toBe(false);
+  });
+
+  test('ends at its deadline when the connection is taken and nothing is said', async () => {
+    fake = await startFake(() => undefined);
+    expect((await overtime(fake.path)).message).toContain('no answer within 2000 ms');
+    await fake.closed(1);
+  });
+
+  test('ends at its deadline when the answer stops in the middle without an end', async () => {
+    const begun = new ManualClock();
+    fake = await startFake((_line, socket) => {
+      socket.write('Name: HAProxy\nPid: 1');
+      // Every byte of it has been sent when the callback runs; the client reads it before it hears of the time.
+      setImmediate(() => setImmediate(() => begun.advance(2_000)));
+    });
+    const refusal = await refusalOf(() =>
+      clientOf(fake?.path ?? '', begun).exchange(showInfo(), 2_000, never),
+    );
+    expect(refusal.message).toContain('within 2000 ms');
+    expect(refusal.code).toBe('balancer-unreachable');
+  });
+
+  test('reads an answer that comes byte by byte', async () => {
+    const text = 'Name: HAProxy\nPid: 1\nname: ä\n\n';
+    fake = await startFake((_line, socket) => {
+      const bytes = [...Buffer.from(text)];
+      const next = (): void => {
+        const byte = bytes.shift();
+        if (byte === undefined) socket.end();
+        else socket.write(Buffer.of(byte), () => setImmediate(next));
+      };
+      next();
+    });
+    expect((await clientOf(fake.path).exchange(showInfo(), 5_000, never)).text).toBe(text);
+  });
+
+  test('takes an end without a byte, or in the middle, for no answer', async () => {
+    let text = '';
+    fake = await startFake((_line, socket) => socket.end(text));
+    for (text of ['', 'Name: HAProxy\n', 'Name: HAProxy\nPid: 1\nStopping: 0']) {
+      const reply = await clientOf(fake.path).exchange(showInfo(), 2_000, never);
+      const refusal = await refusalOf(() => answersOf(reply));
+      expect(refusal).toMatchObject({ code: 'balancer-unreachable' });
+      expect(refusal.message).toContain(`cut after ${text.length} bytes`);
+    }
+  });
+
+  test('says that the connection broke', async () => {
+    const server = createServer((socket) => socket.once('data', () => socket.resetAndDestroy()));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      const refusal = await refusalOf(() =>
+        clientOf(`tcp://127.0.0.1:${port}`).exchange(showInfo(), 2_000, never),
+      );
+      expect(refusal).toMatchObject({
+        code: 'balancer-unreachable',
+        message: expect.stringContaining('ECONNRESET'),
+      });
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+
+  test('gives up on an answer without end, before any deadline', async () => {
+    fake = await startFake((_line, socket) => {
+      const more = (): void => {
+        if (!socket.destroyed) socket.write('x'.repeat(65_536), more);
+      };
+      more();
+    });
+    const refusal = await refusalOf(() =>
+      clientOf(fake?.path ?? '', new ManualClock()).exchange(showInfo(), 2_000, never),
+    );
+    expect(refusal).toMatchObject({
+      code: 'balancer-unreachable',
+      message: expect.stringContaining('4194304 bytes'),
+    });
+    await fake.closed(1);
+  });
+
+  test('is told from something that is no HAProxy', async () => {
+    fake = await startFake((_line, socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    const reply = await clientOf(fake.path).exchange(showInfo(), 2_000, never);
+    expect(await refusalOf(() => answersOf(reply))).toMatchObject({ code: 'balancer-unreachable' });
+  });
+});

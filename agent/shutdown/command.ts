@@ -2,9 +2,11 @@ import type { CommandConfig } from '../config/config.ts';
 import { checkAppCommand, runAppCommand, type CommandPorts } from './app-command.ts';
 import type { Stopper } from './stopper.ts';
 
+const UNPROVEN = 'the stop command succeeded, but nothing proves that the application is gone';
+
 /**
  * Stops the application by a command, such as `systemctl stop tomcat10`. Exit code 0 is its success. That the
- * application is gone it cannot prove: `gone` is always `unknown`, and it is for the probe to say.
+ * application is gone it cannot prove: `gone` is always `unknown`, and the warning stands until the probe says so.
  */
 export function createCommandStopper(config: CommandConfig, { clock, searchPath }: CommandPorts): Stopper {
   const command = { ...config, role: 'stop' } as const;
@@ -19,7 +21,7 @@ export function createCommandStopper(config: CommandConfig, { clock, searchPath 
     },
     async stop(_proof, signal) {
       await runAppCommand(command, { clock, signal });
-      return { how: 'command', warnings: [] };
+      return { how: 'command', warnings: [UNPROVEN] };
     },
   };
 }

@@ -1,13 +1,8 @@
-import type { ControlClient } from '../control/client.ts';
 import type { Status } from '../lifecycle/operation.ts';
-import { listenForInterrupts } from './interrupt.ts';
 import type { Context } from './ports.ts';
-import { INTERRUPTED } from './result.ts';
 import { alignTable } from './table.ts';
 import { sidecar } from './target.ts';
 import { type Paint, painter, secondsText } from './text.ts';
-
-const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 
 /**
  * `lastcall status`: once, or at every change until interrupted.
@@ -16,33 +11,14 @@ const HOME_AND_CLEAR = '\u001b[H\u001b[J';
  */
 export async function showStatus(context: Context, watch: boolean): Promise<number> {
   const client = await sidecar(context);
-  if (watch) return watchStatus(context, client);
+  if (watch) return (await import('./watch.ts')).watchStatus(context, client);
   const status = await client.status(new AbortController().signal);
-  if (context.globals.quiet !== true) show(context, status);
+  if (context.globals.quiet !== true) writeStatus(context, status);
   return 0;
 }
 
-async function watchStatus(context: Context, client: ControlClient): Promise<number> {
-  const interrupts = listenForInterrupts(context.ports.signals, null);
-  const redraws = context.globals.json !== true && context.ports.stdout.isTTY === true;
-  try {
-    for await (const { event, data } of client.events(interrupts.signal)) {
-      if (event !== 'status') continue;
-      if (redraws) context.ports.stdout.write(HOME_AND_CLEAR);
-      show(context, data);
-    }
-    // The sidecar ended the stream: the next question tells how things stand with it.
-    await client.status(interrupts.signal);
-    return 0;
-  } catch (error) {
-    if (interrupts.first === null) throw error;
-    return INTERRUPTED[interrupts.first];
-  } finally {
-    interrupts.end();
-  }
-}
-
-function show({ ports, globals }: Context, status: Status): void {
+/** Writes a status to stdout, as people or as programs want it. */
+export function writeStatus({ ports, globals }: Context, status: Status): void {
   if (globals.json === true) ports.stdout.write(`${JSON.stringify(status)}\n`);
   else
     ports.stdout.write(

@@ -1,4 +1,3 @@
-import { request as send, type IncomingMessage } from 'node:http';
 import type { Submitted } from '../engine/service.ts';
 import type { Result, Status } from '../lifecycle/operation.ts';
 import type { Clock } from '../system/clock.ts';
@@ -12,6 +11,7 @@ import {
 } from '../system/error.ts';
 import { readEvents } from './events.ts';
 import { type ControlEvent, type OperationState, type Words, checkSocketPath } from './protocol.ts';
+import { type Answer, type Call, call } from './wire.ts';
 
 /**
  * The sidecar as seen from its control socket. Every method throws LastcallError: `agent-unreachable` when nobody
@@ -35,13 +35,6 @@ const SUBMIT_MS = 60_000;
 /** An answer that is longer comes from somebody else. */
 const MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024;
 
-interface Call {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly path: string;
-  readonly body?: unknown;
-  readonly deadlineMs: number;
-}
-
 interface Reply {
   readonly status: number;
   readonly body: unknown;
@@ -53,7 +46,7 @@ interface Reply {
  */
 export function createClient(path: string, clock: Clock): ControlClient {
   checkSocketPath(path);
-  const ask = (call: Call, signal: AbortSignal): Promise<Reply> => exchange(path, clock, call, signal);
+  const ask = (asked: Call, signal: AbortSignal): Promise<Reply> => exchange(path, clock, asked, signal);
   const operationPath = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`;
   return {
     path,
@@ -62,8 +55,8 @@ export function createClient(path: string, clock: Clock): ControlClient {
       return expect(reply, [200], path).body as Status;
     },
     async submit(words, signal) {
-      const call: Call = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };
-      const { status, body } = expect(await ask(call, signal), [200, 202, 409], path);
+      const asked: Call = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };
+      const { status, body } = expect(await ask(asked, signal), [200, 202, 409], path);
       if (status !== 202) return { accepted: false, result: body as Result };
       return { accepted: true, ...(body as { id: string; joined: boolean }) };
     },
@@ -82,26 +75,30 @@ export function createClient(path: string, clock: Clock): ControlClient {
 }
 
 async function* events(path: string, clock: Clock, signal: AbortSignal): AsyncGenerator<ControlEvent, void> {
-  const call: Call = { method: 'GET', path: '/v1/events', deadlineMs: ANSWER_MS };
   const began = clock.now();
   try {
-    const response = await open(path, clock, call, signal);
-    if (response.statusCode !== 200)
-      throw refused({ status: response.statusCode ?? 0, body: await read(response) }, path);
-    yield* readEvents(response, clock);
+    const answer = await call(
+      path,
+      clock,
+      { method: 'GET', path: '/v1/events', deadlineMs: ANSWER_MS },
+      signal,
+    );
+    if (answer.status !== 200) throw refused({ status: answer.status, body: await read(answer) }, path);
+    yield* readEvents(answer, clock);
   } catch (error) {
     throw signal.aborted ? signal.reason : unreachable(error, path, clock.now() - began);
   }
 }
 
-/** One request and its whole answer, within the call's deadline. */
-async function exchange(path: string, clock: Clock, call: Call, signal: AbortSignal): Promise<Reply> {
+/** One request and its whole answer; head and body each have the call's deadline. */
+async function exchange(path: string, clock: Clock, asked: Call, signal: AbortSignal): Promise<Reply> {
   const began = clock.now();
   try {
-    const response = await open(path, clock, call, signal);
-    const cancel = clock.after(call.deadlineMs, () => response.destroy(late()));
+    const answer = await call(path, clock, asked, signal);
+    const late = (): void => answer.end(new LastcallError('agent-unreachable', 'no whole answer in time'));
+    const cancel = clock.after(asked.deadlineMs, late);
     try {
-      return { status: response.statusCode ?? 0, body: await read(response) };
+      return { status: answer.status, body: await read(answer) };
     } finally {
       cancel();
     }
@@ -110,38 +107,13 @@ async function exchange(path: string, clock: Clock, call: Call, signal: AbortSig
   }
 }
 
-/** Sends the request and waits for the head of the answer. */
-function open(path: string, clock: Clock, call: Call, signal: AbortSignal): Promise<IncomingMessage> {
-  return new Promise((done, fail) => {
-    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
-    const request = send({
-      socketPath: path,
-      method: call.method,
-      path: call.path,
-      headers: body === undefined ? {} : { 'content-type': 'application/json' },
-      agent: false,
-      signal,
-    });
-    const cancel = clock.after(call.deadlineMs, () => request.destroy(late()));
-    request.once('response', (response) => {
-      cancel();
-      done(response);
-    });
-    request.once('error', (error) => {
-      cancel();
-      fail(error);
-    });
-    request.end(body);
-  });
-}
-
-async function read(response: IncomingMessage): Promise<unknown> {
+async function read({ body }: Answer): Promise<unknown> {
   let text = '';
-  response.setEncoding('utf8');
-  for await (const chunk of response as AsyncIterable<string>) {
-    text += chunk;
-    if (text.length > MAX_ANSWER_CHARACTERS)
+  for await (const piece of body) {
+    text += piece;
+    if (text.length > MAX_ANSWER_CHARACTERS) {
       throw new LastcallError('agent-unreachable', 'the answer is too long for a sidecar');
+    }
   }
   return JSON.parse(text);
 }
@@ -159,10 +131,6 @@ function refused({ status, body }: Reply, path: string): LastcallError {
     target: path,
     next: known === 'usage' ? 'see `lastcall --help`' : 'look at the sidecar’s log',
   });
-}
-
-function late(): LastcallError {
-  return new LastcallError('agent-unreachable', 'no answer in time');
 }
 
 const WHY: Readonly<Record<string, { readonly why: string; readonly next: string }>> = {

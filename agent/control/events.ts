@@ -1,15 +1,16 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { type ControlEvent, KEEP_ALIVE_MS } from './protocol.ts';
+import type { Answer } from './wire.ts';
 
 /** Server-sent events (WHATWG HTML, 9.2), both ends: `event:`, `data:` and comment lines are all we say. */
 
 /** Somebody who reads so slowly that this much waits in memory is dropped; he may come back and ask again. */
 const MAX_WAITING_BYTES = 256 * 1024;
 /** No event is longer; a peer that sends more is not a sidecar. */
-const MAX_EVENT_BYTES = 4 * 1024 * 1024;
+const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024;
 /** A stream that is silent for three keep-alives is dead. */
 const SILENCE_MS = 3 * KEEP_ALIVE_MS;
 
@@ -48,31 +49,23 @@ export function sendEvents(response: ServerResponse, service: Service, clock: Cl
  * @throws LastcallError `agent-unreachable` when it is silent for too long or no stream of events; the system's error
  *   when it breaks
  */
-export async function* readEvents(
-  response: IncomingMessage,
-  clock: Clock,
-): AsyncGenerator<ControlEvent, void> {
+export async function* readEvents({ body, end }: Answer, clock: Clock): AsyncGenerator<ControlEvent, void> {
   let text = '';
-  const overdue = (): void => {
-    response.destroy(
-      new LastcallError('agent-unreachable', 'the sidecar has fallen silent', { elapsedMs: SILENCE_MS }),
-    );
-  };
+  const overdue = (): void =>
+    end(new LastcallError('agent-unreachable', 'the sidecar has fallen silent', { elapsedMs: SILENCE_MS }));
   let cancel = clock.after(SILENCE_MS, overdue);
-  response.setEncoding('utf8');
   try {
-    for await (const chunk of response as AsyncIterable<string>) {
+    for await (const piece of body) {
       cancel();
       cancel = clock.after(SILENCE_MS, overdue);
-      text += chunk;
+      text += piece;
       const blocks = text.split('\n\n');
       text = blocks.pop() ?? '';
-      if (text.length > MAX_EVENT_BYTES) throw noEvents('an event is too long');
+      if (text.length > MAX_EVENT_CHARACTERS) throw noEvents('an event is too long');
       for (const block of blocks) yield* readBlock(block);
     }
   } finally {
     cancel();
-    response.destroy();
   }
 }
 

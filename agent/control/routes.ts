@@ -141,6 +141,10 @@ function problemOf(error: unknown): Problem {
 /** A caller who has left in the meantime gets nothing, and needs nothing. */
 function reply(response: ServerResponse, { status, body }: Answer): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(`${JSON.stringify(body)}\n`);
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+  });
+  response.end(text);
 }

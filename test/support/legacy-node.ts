@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,7 +25,7 @@ export interface LegacyNode {
   untilServing(signal: AbortSignal): Promise<void>;
   /** Sessions in its memory; null when it cannot be asked. */
   sessions(): Promise<number | null>;
-  /** Kills whatever the pid file names, if it is still this application. Safe to call at any time. */
+  /** Kills it, also one that is just being started by somebody. Safe to call at any time. */
   kill(): Promise<void>;
 }
 
@@ -38,6 +38,8 @@ export interface LegacyNodeOptions {
   readonly warmMs?: number;
   /** After so many milliseconds without a request a session is gone; default never. */
   readonly idleMs?: number;
+  /** Handles SIGTERM: writes each one down in `${name}.terms` beside the pid file, and ends so many milliseconds later. */
+  readonly termMs?: number;
 }
 
 /** Describes a node; nothing runs before `start`. */
@@ -48,15 +50,18 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
   const words =
     `--daemon --port ${options.port} --node ${options.name} ` +
     `--warm-ms ${options.warmMs ?? 0} --idle-ms ${options.idleMs ?? 0}`;
-  const startCommand = [process.execPath, program, ...words.split(' '), '--pid-file', pidFile];
-  const end = async (how: NodeJS.Signals, signal: AbortSignal): Promise<void> => {
-    const pid = await livingPid(pidFile);
-    const startTime = pid === null ? null : startTimeOf(pid);
-    if (pid === null || startTime === null) return;
-    send(pid, how);
-    // It is not our child, and Linux tells nobody else of its end.
-    while (aliveness(pid, startTime) === 'alive') await sleep(5, undefined, { signal });
-  };
+  const terms =
+    options.termMs === undefined
+      ? []
+      : ['--term-log', join(options.dir, `${options.name}.terms`), '--term-ms', String(options.termMs)];
+  const startCommand = [
+    process.execPath,
+    program,
+    ...words.split(' '),
+    ...terms,
+    '--pid-file',
+    pidFile,
+  ];
   return {
     name: options.name,
     port: options.port,
@@ -66,8 +71,20 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
     async start() {
       await execute(startCommand[0] ?? '', startCommand.slice(1));
     },
-    terminate: (signal) => end('SIGTERM', signal),
-    kill: () => end('SIGKILL', AbortSignal.timeout(10_000)),
+    async terminate(signal) {
+      const pid = await livingPid(pidFile);
+      const startTime = pid === null ? null : startTimeOf(pid);
+      if (pid === null || startTime === null) return;
+      send(pid, 'SIGTERM');
+      // It is not our child, and Linux tells nobody else of its end.
+      while (aliveness(pid, startTime) === 'alive') await sleep(5, undefined, { signal });
+    },
+    async kill() {
+      for (let pids = processesOf(pidFile); pids.length > 0; pids = processesOf(pidFile)) {
+        for (const pid of pids) send(pid, 'SIGKILL');
+        await sleep(5);
+      }
+    },
     async untilServing(signal) {
       while (!(await serves(`${url}/health`))) await sleep(20, undefined, { signal });
     },
@@ -79,9 +96,25 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
 async function livingPid(pidFile: string): Promise<number | null> {
   try {
     const pid = Number(await readFile(pidFile, 'utf8'));
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(pidFile) ? pid : null;
+    return names(pid, pidFile) ? pid : null;
   } catch (error) {
     if (isGone(error)) return null;
+    throw error;
+  }
+}
+
+/** The application and whoever is just starting it: both have the pid file among their arguments. */
+function processesOf(pidFile: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => pid !== process.pid && names(pid, pidFile));
+}
+
+function names(pid: number, pidFile: string): boolean {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return words.includes('--pid-file') && words.includes(pidFile);
+  } catch (error) {
+    if (isGone(error)) return false;
     throw error;
   }
 }

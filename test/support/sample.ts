@@ -58,13 +58,16 @@ export async function startSample(options: SampleOptions): Promise<Sample> {
     child.kill('SIGTERM');
     await ended;
   };
+  const waiting = new AbortController();
   try {
     // The master executes itself once more when its worker has started; a signal sent before that is lost.
-    await Promise.race([untilAnswers(socket, 'show info'), failed]);
-    await Promise.race([untilAnswers(master, 'show proc;quit'), failed]);
+    await Promise.race([untilAnswers(socket, 'show info', waiting.signal), failed]);
+    await Promise.race([untilAnswers(master, 'show proc;quit', waiting.signal), failed]);
   } catch (error) {
     await stop();
     throw error;
+  } finally {
+    waiting.abort();
   }
   return { socket, stateFile, pid: child.pid ?? 0, log: () => log, stop };
 }
@@ -110,13 +113,13 @@ function isRoot(dir: string): boolean {
 const NOT_YET = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
 /** HAProxy announces nowhere that it serves: asked again after a breath until there is an answer. */
-async function untilAnswers(path: string, line: string): Promise<void> {
+async function untilAnswers(path: string, line: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     try {
       if ((await ask(path, line)) !== '') return;
     } catch (error) {
       if (!NOT_YET.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }
-    await sleep(5);
+    await sleep(5, undefined, { signal });
   }
 }

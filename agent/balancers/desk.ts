@@ -61,7 +61,11 @@ export function createDesk(options: DeskOptions): Desk {
     const seen = await soon(options).catch(() => null); // Not known whose the state is: nothing is said.
     if (seen === null) return null;
     saw(seen);
-    return wish.word === 'ready' && tally.enough(address) ? null : permitted(wish, seen);
+    if (wish.word === 'ready' && tally.enough(address)) return null;
+    const said = permitted(wish, seen);
+    // Said once to a new worker: READY after that is somebody's wish there too.
+    if (said !== null && wish.pid !== null) wish = { ...wish, pid: seen.worker?.pid ?? null };
+    return said;
   };
   return {
     tally,

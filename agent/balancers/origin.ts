@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { parseAddress } from '../haproxy/address.ts';
 import { addressList } from '../system/address-list.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
 import type { Caller } from './agent-check-server.ts';
@@ -14,9 +15,13 @@ export interface Origin {
   resolve(): Promise<void>;
 }
 
-/** @param address `unix:/path`, `/path` or `tcp://host:port`; a socket file and a loopback address are this machine */
+/**
+ * @param address `unix:/path`, `/path` or `tcp://host:port`; a socket file and a loopback address are this machine
+ * @throws LastcallError `config` for an address that is none
+ */
 export function createOrigin(address: string): Origin {
-  const host = address.startsWith('tcp://') ? new URL(address).hostname.replace(/^\[|\]$/g, '') : 'localhost';
+  const at = parseAddress(address, 'config');
+  const host = at.kind === 'tcp' ? at.host : 'localhost';
   let addresses: readonly string[] = isIP(host) === 0 ? [] : [host];
   let matches = addressList(addresses);
   const own = (): boolean => host === 'localhost' || addresses.some(isLoopback);

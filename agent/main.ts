@@ -17,6 +17,14 @@ function onBrokenPipe(error: Error): void {
 }
 process.stdout.on('error', onBrokenPipe);
 
+/** Stands here, since all below the next statement is there only after it has ended. */
+const SILENT: Log = {
+  error: () => undefined,
+  warn: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
+};
+
 process.exitCode = await runCli({
   argv: process.argv.slice(2),
   env: process.env,
@@ -54,13 +62,6 @@ function userName(): string {
 function world(log: Log): World {
   return { clock: realClock, log, searchPath: process.env['PATH'] };
 }
-
-const SILENT: Log = {
-  error: () => undefined,
-  warn: () => undefined,
-  info: () => undefined,
-  debug: () => undefined,
-};
 
 /** Gives `work` the log on stderr, and sees its last line out. */
 async function withLog(options: Config['log'], work: (log: Log) => Promise<number>): Promise<number> {

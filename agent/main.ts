@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
+import { setFlagsFromString } from 'node:v8';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { runCli } from './cli/program.ts';
@@ -18,6 +19,7 @@ function onBrokenPipe(error: Error): void {
 process.stdout.on('error', onBrokenPipe);
 
 /** Stands here, since all below the next statement is there only after it has ended. */
+// Above the line that runs everything: below it, it would not be there yet.
 const SILENT: Log = {
   error: () => undefined,
   warn: () => undefined,
@@ -40,6 +42,8 @@ process.exitCode = await runCli({
   },
   // Loaded only when they are needed: `status` must start as fast as node itself.
   run: async (options) => {
+    // A sidecar makes little garbage for months: without this V8 lets the young generation grow by 16 MB (npm run bench).
+    setFlagsFromString('--semi-space-growth-factor=1');
     const { runSidecar } = await import('./sidecar.ts');
     return withLog(options.config.log, (log) => runSidecar(options, { ...world(log), signals: process }));
   },

@@ -288,6 +288,15 @@ describe('Direct mode', () => {
     expect(outcome.stderr).toMatch(/^cancelling\nlastcall: interrupted by SIG\w+: [^\n]*restored\nclosed\n$/);
   });
 
+  test('is 69 with one JSON object when the balancer cannot be asked', async () => {
+    const socket = join(dir.path, 'no-haproxy.sock');
+    const words = ['drain', '--json', '--haproxy', socket, '--server', 'app/app1'];
+    const { code, stdout, stderr } = await lastcall(words).outcome;
+    expect(code).toBe(69);
+    expect(objectOf(stdout)).toMatchObject({ ok: false, code: 'balancer-unreachable', operation: 'drain' });
+    expect(stderr).toContain(socket);
+  });
+
   test('ends at once at the second signal, and says that nothing was restored', async () => {
     const running = direct({ STUBBORN: '1' });
     await running.said('draining, 3 sessions');

@@ -54,14 +54,7 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
     options.termMs === undefined
       ? []
       : ['--term-log', join(options.dir, `${options.name}.terms`), '--term-ms', String(options.termMs)];
-  const startCommand = [
-    process.execPath,
-    program,
-    ...words.split(' '),
-    ...terms,
-    '--pid-file',
-    pidFile,
-  ];
+  const startCommand = [process.execPath, program, ...words.split(' '), ...terms, '--pid-file', pidFile];
   return {
     name: options.name,
     port: options.port,

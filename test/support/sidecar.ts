@@ -7,7 +7,6 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../../agent/system/error.ts';
 import { packageRoot } from './sample.ts';
-import type { LegacyNode } from './legacy-node.ts';
 import type { SiteNode } from './site.ts';
 
 const MAIN = join(packageRoot(), 'dist', 'agent', 'main.js');
@@ -49,7 +48,7 @@ export interface SidecarOptions {
 }
 
 /** The configuration of one node's sidecar. JSON is YAML too. */
-export function sidecarConfig(site: Site, node: SiteNode, options: SidecarOptions = {}): object {
+export function sidecarConfig(site: Place, node: SiteNode, options: SidecarOptions = {}): object {
   return {
     node: node.name,
     app: {
@@ -66,6 +65,7 @@ export function sidecarConfig(site: Site, node: SiteNode, options: SidecarOption
     },
     state: join(site.dir, `${node.name}.json`),
     log: { level: 'info', format: 'text' },
+    ...options.sections,
   };
 }
 
@@ -74,7 +74,7 @@ export function sidecarConfig(site: Site, node: SiteNode, options: SidecarOption
  * @throws Error with its log when it ends instead
  */
 export async function startSidecar(
-  site: Site,
+  site: Place,
   node: SiteNode,
   signal: AbortSignal,
   options: SidecarOptions = {},
@@ -94,10 +94,11 @@ export async function startSidecar(
     Promise.reject(new Error(`lastcall run ended (${String(code)}): ${log}`)),
   );
   failed.catch(() => undefined);
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM');
+  const end = async (how: NodeJS.Signals): Promise<void> => {
+    child.kill(how);
     await ended;
   };
+  const stop = (): Promise<void> => end('SIGTERM');
   const waiting = new AbortController();
   try {
     await Promise.race([untilConnects(control, AbortSignal.any([signal, waiting.signal])), failed]);
@@ -113,6 +114,7 @@ export async function startSidecar(
     log: () => log,
     lastcall: (words, abort) => runLastcall([...words, '--socket', control], abort),
     stop,
+    kill: () => end('SIGKILL'),
   };
 }
 

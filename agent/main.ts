@@ -19,7 +19,6 @@ function onBrokenPipe(error: Error): void {
 process.stdout.on('error', onBrokenPipe);
 
 /** Stands here, since all below the next statement is there only after it has ended. */
-// Above the line that runs everything: below it, it would not be there yet.
 const SILENT: Log = {
   error: () => undefined,
   warn: () => undefined,

@@ -90,6 +90,19 @@ describe('A balancer that only polls', () => {
     expect(await adminOf(balancer)).toBe('ready');
   });
 
+  test('is told ready no third time, whoever is still waited for, and a newcomer is not told at all', async () => {
+    const balancer = balancerOf(lb4);
+    await setWhilePolled(balancer, 'maint', 2);
+    expect(await poll(port, '', '127.0.0.2')).toBe('up maint\n');
+    const done = balancer.set(only(balancer), 'ready', ['maint'], never);
+    expect(await poll(port)).toBe('up ready\n');
+    expect(await poll(port)).toBe('up ready\n');
+    expect(await poll(port)).toBe('up\n');
+    for (let n = 0; n < 2; n++) expect(await poll(port, '', '127.0.0.2')).toBe('up ready\n');
+    await done;
+    expect(await poll(port, '', '127.0.0.3')).toBe('up\n');
+  });
+
   test('is told ready by a sidecar that has just begun, since it may still do what the one before said', async () => {
     expect(await setWhilePolled(balancerOf(lb4), 'ready', 2)).toEqual(['up ready\n', 'up ready\n']);
   });

@@ -1,0 +1,323 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
+import type { Balancer } from '../../agent/balancers/balancer.ts';
+import type { ServerView } from '../../agent/lifecycle/view.ts';
+import { realClock } from '../../agent/system/clock.ts';
+import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
+import { startHoldingApp, type HoldingApp } from '../support/holding-app.ts';
+import { never, refusalOf } from '../support/outcome.ts';
+import { freePort } from '../support/ports.ts';
+import { until } from '../support/until.ts';
+
+const DEFAULTS = `
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 30s
+  timeout server 30s
+`;
+
+let haproxy: Haproxy | undefined;
+let app: HoldingApp | undefined;
+afterEach(async () => {
+  await haproxy?.stop();
+  await app?.stop();
+  haproxy = app = undefined;
+});
+
+async function site(config: string, options: { master?: boolean } = {}): Promise<Haproxy> {
+  haproxy = await startHaproxy(DEFAULTS + config, options);
+  return haproxy;
+}
+
+const driver = ({ socket }: { socket: string }, ...servers: readonly string[]): Balancer =>
+  createRuntimeBalancer({ address: socket, servers, timeoutMs: 5_000 }, { clock: realClock });
+
+const reader = (address: string, ...servers: readonly string[]): Balancer =>
+  createRuntimeBalancer({ address, servers, timeoutMs: 5_000, readOnly: true }, { clock: realClock });
+
+async function viewOf(balancer: Balancer): Promise<ServerView> {
+  const [view] = (await balancer.look(never)).servers;
+  if (view === undefined) throw new Error('no server in the look');
+  return view;
+}
+
+describe('what a look tells', () => {
+  test('is right where a frontend has the same name as the backend', async () => {
+    const port = await freePort();
+    const running = await site(
+      `frontend app\n  bind 127.0.0.1:${port}\n  default_backend app\nbackend app\n  server app1 127.0.0.1:1\n`,
+    );
+    expect(await viewOf(driver(running, 'app/app1'))).toMatchObject({ admin: 'ready', operational: 'up' });
+  });
+
+  test('names several servers in the order they were given in', async () => {
+    const running = await site(
+      'backend a\n  server s1 127.0.0.1:1\n  server s2 127.0.0.1:1\nbackend b\n  server s1 127.0.0.1:1\n',
+    );
+    const look = await driver(running, 'b/s1', 'a/s2', 'a/s1').look(never);
+    expect(look.servers.map(({ name }) => name)).toEqual(['b/s1', 'a/s2', 'a/s1']);
+  });
+
+  test('is config, where the configuration disables a server, and only while it is in force', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1 disabled\n');
+    const balancer = driver(running, 'app/app1');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'maint', origin: 'config', operational: 'down' });
+    expect(await balancer.set('app/app1', 'ready', ['maint'], never)).toMatchObject({
+      admin: 'ready',
+      origin: 'none',
+    });
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'ready', origin: 'none', operational: 'up' });
+    expect(await balancer.set('app/app1', 'drain', ['ready'], never)).toMatchObject({
+      admin: 'drain',
+      origin: 'forced',
+    });
+  });
+
+  test('is config, where the address of a server cannot be resolved', async () => {
+    const running = await site(
+      'resolvers none\n  nameserver n 127.0.0.1:1\nbackend app\n  server app1 nobody.invalid:1 resolvers none init-addr none\n',
+    );
+    const balancer = driver(running, 'app/app1');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'maint', origin: 'config' });
+    const refusal = await refusalOf(() => balancer.set('app/app1', 'ready', ['maint'], never));
+    expect(refusal).toMatchObject({ code: 'failed', next: expect.stringContaining('resolve') });
+  });
+
+  test('is inherited, where another server is tracked, and ready does not lift it', async () => {
+    app = await startHoldingApp();
+    const running = await site(
+      `backend checked\n  option httpchk GET /check\n  server c1 127.0.0.1:${app.port} check\n` +
+        `backend app\n  server app1 127.0.0.1:${app.port} track checked/c1\n`,
+    );
+    const balancer = driver(running, 'app/app1');
+    for (const admin of ['drain', 'maint'] as const) {
+      await running.command(`set server checked/c1 state ${admin}`);
+      expect(await viewOf(balancer)).toMatchObject({ admin, origin: 'inherited' });
+      const refusal = await refusalOf(() => balancer.set('app/app1', 'ready', [admin], never));
+      expect(refusal).toMatchObject({ code: 'failed', next: expect.stringContaining('track') });
+    }
+  });
+
+  test('is drain, although DOWN or NOLB hides it in the text', async () => {
+    app = await startHoldingApp();
+    const running = await site(
+      `backend app\n  option httpchk GET /check\n  http-check disable-on-404\n` +
+        `  server app1 127.0.0.1:${app.port} check inter 20ms rise 1 fall 1\n`,
+    );
+    const balancer = driver(running, 'app/app1');
+    await balancer.set('app/app1', 'drain', ['ready'], never);
+    await until('a good check', async () => (await statusOf(running)) === 'DRAIN');
+    app.status = 404;
+    await until('NOLB', async () => (await statusOf(running)) === 'NOLB');
+    expect(await viewOf(balancer)).toMatchObject({
+      admin: 'drain',
+      origin: 'forced',
+      operational: 'stopping',
+    });
+    app.status = 503;
+    await until('DOWN', async () => (await statusOf(running)).startsWith('DOWN'));
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'drain', origin: 'forced', operational: 'down' });
+    await running.command('set server app/app1 state ready');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'ready', origin: 'none', operational: 'down' });
+  });
+
+  test('is starting, while a server that was down answers its first checks', async () => {
+    app = await startHoldingApp();
+    app.status = 503;
+    const running = await site(
+      `backend app\n  option httpchk GET /check\n  server app1 127.0.0.1:${app.port} check inter 100ms rise 30 fall 1\n`,
+    );
+    const balancer = driver(running, 'app/app1');
+    await until('DOWN', async () => (await viewOf(balancer)).operational === 'down');
+    app.status = 200;
+    await until('DOWN n/30', async () => (await viewOf(balancer)).operational === 'starting');
+  });
+
+  test('is right beside an agent-check that nobody answers', async () => {
+    const running = await site(
+      'backend app\n  server app1 127.0.0.1:1 check port 1 agent-check agent-port 1 agent-inter 50ms weight 30\n',
+    );
+    const balancer = driver(running, 'app/app1');
+    await until('DOWN', async () => (await statusOf(running)) === 'DOWN');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'ready', operational: 'down', weight: 30 });
+    expect(await balancer.set('app/app1', 'drain', ['ready'], never)).toMatchObject({
+      admin: 'drain',
+      operational: 'down',
+    });
+  });
+
+  test('has counters in mode tcp too, where nobody answers by HTTP', async () => {
+    const running = await site('backend app\n  mode tcp\n  server app1 127.0.0.1:1\n');
+    expect((await viewOf(driver(running, 'app/app1'))).counters).toEqual({
+      connectionErrors: 0,
+      responseErrors: 0,
+      redispatches: 0,
+      http5xx: 0,
+    });
+  });
+
+  test('comes from the new worker after a reload that moved the server elsewhere', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1\n', { master: true });
+    const balancer = driver(running, 'app/app1');
+    await balancer.set('app/app1', 'drain', ['ready'], never);
+    const before = await balancer.look(never);
+    await running.rewrite(
+      `${DEFAULTS}backend above\n  server app1 127.0.0.1:1 weight 3\nbackend app\n  server app0 127.0.0.1:1\n  server app1 127.0.0.1:1 weight 5\n`,
+    );
+    const pid = await running.reload();
+    const after = await balancer.look(never);
+    expect(before.servers).toMatchObject([{ admin: 'drain' }]);
+    expect(after.worker).toEqual({ pid });
+    expect(after.worker).not.toEqual(before.worker);
+    expect(after.servers).toMatchObject([{ admin: 'ready', weight: 5 }]);
+  });
+
+  test('is an error that names what is there, where a reload renamed the server', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1\n', { master: true });
+    const balancer = driver(running, 'app/app1');
+    await balancer.look(never);
+    await running.rewrite(`${DEFAULTS}backend app\n  server other 127.0.0.1:1\n`);
+    await running.reload();
+    const refusal = await refusalOf(() => balancer.look(never));
+    expect(refusal).toMatchObject({ code: 'no-such-server', message: expect.stringContaining('other') });
+    await running.rewrite(`${DEFAULTS}backend elsewhere\n  server app1 127.0.0.1:1\n`);
+    await running.reload();
+    expect(await refusalOf(() => balancer.look(never))).toMatchObject({ code: 'no-such-server' });
+  });
+
+  test('is no count at all for a backend that is disabled', async () => {
+    const running = await site('backend app\n  disabled\n  server app1 127.0.0.1:1\n');
+    const refusal = await refusalOf(() => driver(running, 'app/app1').look(never));
+    expect(refusal).toMatchObject({
+      code: 'balancer-unreachable',
+      next: expect.stringContaining('disabled'),
+    });
+  });
+});
+
+describe('the survey', () => {
+  const factOf = async (balancer: Balancer) => {
+    const [fact] = (await balancer.survey(never)).facts;
+    if (fact === undefined) throw new Error('no fact in the survey');
+    return fact;
+  };
+
+  test('counts others of the same role only, and only those that take new users', async () => {
+    const running = await site(`
+backend app
+  server a1 127.0.0.1:1
+  server a2 127.0.0.1:1
+  server a3 127.0.0.1:1
+  server off 127.0.0.1:1 disabled
+  server idle 127.0.0.1:1 weight 0
+  server b1 127.0.0.1:1 backup
+  server b2 127.0.0.1:1 backup
+`);
+    expect(await factOf(driver(running, 'app/a1'))).toMatchObject({ usable: true, usableOthers: 2 });
+    expect(await factOf(driver(running, 'app/b1'))).toMatchObject({ usable: true, usableOthers: 1 });
+    expect(await factOf(driver(running, 'app/off'))).toMatchObject({ usable: false, usableOthers: 3 });
+    expect(await factOf(driver(running, 'app/idle'))).toMatchObject({ usable: false, usableOthers: 3 });
+    await running.command('set server app/a2 state drain');
+    expect(await factOf(driver(running, 'app/a1'))).toMatchObject({ usable: true, usableOthers: 1 });
+    expect(await factOf(driver(running, 'app/a2'))).toMatchObject({ usable: false, usableOthers: 2 });
+  });
+
+  test.each([
+    ['roundrobin', null],
+    ['leastconn', null],
+    ['static-rr', null],
+    ['first', null],
+    ['source', 'hash balance'],
+    ['uri', 'hash balance'],
+    ['hdr(x-user)', 'hash balance'],
+    ['url_param user', 'hash balance'],
+    ['hash req.cook(user)', 'hash balance'],
+  ])('tells by `balance %s` whether users are bound: %s', async (algorithm, sticky) => {
+    const running = await site(`backend app\n  balance ${algorithm}\n  server app1 127.0.0.1:1\n`);
+    expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ sticky });
+  });
+
+  test('cannot tell where HAProxy names `balance random` unknown, as 2.6 does', async () => {
+    const running = await site('backend app\n  balance random\n  server app1 127.0.0.1:1\n');
+    const named = (await running.command('show stat app 2 -1')).includes(',random,');
+    expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ sticky: named ? null : 'unknown' });
+  });
+
+  test.each([
+    ['cookie SRV insert indirect', 'cookie c1', 'cookie'],
+    ['cookie SRV insert dynamic\n  dynamic-cookie-key k', '', 'cookie'],
+    ['cookie SRV insert indirect', '', null],
+    ['balance roundrobin', 'cookie c1', null],
+  ])('tells by %j with a server of %j: %s', async (backend, server, sticky) => {
+    const running = await site(`backend app\n  ${backend}\n  server app1 127.0.0.1:1 ${server}\n`);
+    expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ sticky });
+  });
+
+  test('takes any stick table that stores server ids for one that binds users', async () => {
+    const counting = await site(
+      'backend rates\n  stick-table type ip size 1k store http_req_cnt\nbackend app\n  server app1 127.0.0.1:1\n',
+    );
+    expect(await factOf(driver(counting, 'app/app1'))).toMatchObject({ sticky: null });
+    await counting.stop();
+    const elsewhere = await site(
+      'backend users\n  stick-table type ip size 1k\nbackend app\n  stick on src table users\n  server app1 127.0.0.1:1\n',
+    );
+    expect(await factOf(driver(elsewhere, 'app/app1'))).toMatchObject({ sticky: 'stick table' });
+    await elsewhere.stop();
+    const own = await site(
+      `peers mates\n  peer me 127.0.0.1:${await freePort()}\n  table users type ip size 1k store server_id\nglobal\n  localpeer me\nbackend app\n  server app1 127.0.0.1:1\n`,
+    );
+    expect(await factOf(driver(own, 'app/app1'))).toMatchObject({ sticky: 'stick table' });
+  });
+
+  test('refuses a socket of level operator, whose words HAProxy would refuse later', async () => {
+    const running = await site('backend app\n  cookie SRV insert\n  server app1 127.0.0.1:1 cookie c1\n');
+    const limited = driver({ socket: running.operatorSocket }, 'app/app1');
+    const refusal = await refusalOf(() => limited.survey(never));
+    expect(refusal).toMatchObject({ code: 'not-permitted', target: running.operatorSocket });
+    expect(refusal.message).toContain('operator');
+    expect(await refusalOf(() => limited.set('app/app1', 'drain', ['ready'], never))).toMatchObject({
+      code: 'not-permitted',
+    });
+    expect(await refusalOf(() => limited.closeSessions('app/app1', never))).toMatchObject({
+      code: 'not-permitted',
+    });
+    expect(await viewOf(limited)).toMatchObject({ admin: 'ready', connections: 0 });
+    expect(await factOf(reader(running.operatorSocket, 'app/app1'))).toMatchObject({ sticky: 'cookie' });
+  });
+
+  test('cannot tell what binds users over a socket of level user', async () => {
+    const user = (dir: string): string => `${dir}/user.sock`;
+    haproxy = await startHaproxy(
+      (dir) =>
+        `global\n  stats socket ${user(dir)} level user\n${DEFAULTS}backend app\n  cookie SRV insert\n  server app1 127.0.0.1:1 cookie c1\n`,
+    );
+    expect(await factOf(reader(user(haproxy.dir), 'app/app1'))).toMatchObject({
+      usable: true,
+      sticky: 'unknown',
+    });
+  });
+
+  test('reads a socket that puts a severity before its messages', async () => {
+    haproxy = await startHaproxy(
+      (dir) =>
+        `global\n  stats socket ${dir}/severe.sock level admin severity-output number\n${DEFAULTS}backend app\n  server app1 127.0.0.1:1\n`,
+    );
+    const severe = driver({ socket: `${haproxy.dir}/severe.sock` }, 'app/app1');
+    expect(await factOf(severe)).toMatchObject({ usable: true, sticky: null });
+    expect(await severe.set('app/app1', 'drain', ['ready'], never)).toMatchObject({ admin: 'drain' });
+    expect(
+      await refusalOf(() =>
+        driver({ socket: `${haproxy?.dir ?? ''}/severe.sock` }, 'app/nobody').look(never),
+      ),
+    ).toMatchObject({
+      code: 'no-such-server',
+    });
+  });
+});
+
+async function statusOf(running: Haproxy): Promise<string> {
+  const row = (await running.command('show stat app 4 -1')).split('\n')[1] ?? '';
+  return row.split(',')[17] ?? '';
+}

@@ -43,6 +43,8 @@ export interface SidecarOptions {
   readonly quiet?: string;
   readonly timeout?: string;
   readonly probeEvery?: string;
+  /** false: nothing to start the application by. */
+  readonly start?: boolean;
   /** Whole sections of the file, in place of those made here. */
   readonly sections?: Readonly<Record<string, unknown>>;
 }
@@ -53,7 +55,7 @@ export function sidecarConfig(site: Place, node: SiteNode, options: SidecarOptio
     node: node.name,
     app: {
       probe: { http: { url: `${node.url}/health` }, every: options.probeEvery ?? '250ms', timeout: '1s' },
-      start: { command: node.startCommand },
+      ...(options.start === false ? {} : { start: { command: node.startCommand } }),
       stop: { signal: { name: 'SIGTERM', pidFile: node.pidFile, killAfter: '5s' } },
     },
     balancers: [{ haproxy: `unix:${site.haproxy.socket}`, servers: [`app/${node.name}`] }],

@@ -1,0 +1,131 @@
+import type { State } from '../../../agent/lifecycle/state.ts';
+import { serversOf } from '../../../agent/lifecycle/turn.ts';
+import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Taken, World } from './sidecar.ts';
+
+/**
+ * Whose state stands at a server, told from the world: the invariants that compare lastcall's words with the truth
+ * at the balancers (I1, I2, I3, I4).
+ */
+export interface Claims {
+  watch(taken: Taken): void;
+  crashed(): void;
+  /** A stop is issued although nobody was forced out. */
+  stopped(state: State): void;
+  ended(state: State): void;
+}
+
+interface Claim {
+  /** States that may stand there because lastcall said them. */
+  maybe: Set<Admin>;
+  /** All that was said in this outing: a state file may bring any of them back. */
+  said: Set<Admin>;
+  /** What an aborted outing has put back. */
+  restored: Admin | null;
+}
+
+export function createClaims(world: World, fail: (invariant: string, what: unknown) => never): Claims {
+  const { policy, site } = world;
+  const claims = new Map<string, Claim>();
+  /** When the last look whose answer has arrived was begun, by balancer. */
+  const looked = new Map<string, number>();
+
+  const places = site.balancers.flatMap((balancer) =>
+    balancer.servers.map((server) => ({ balancer, server, key: `${balancer.name} ${server.name}` })),
+  );
+  const claimOf = (key: string): Claim => {
+    const claim = claims.get(key) ?? { maybe: new Set(), said: new Set(), restored: null };
+    claims.set(key, claim);
+    return claim;
+  };
+
+  function watch(taken: Taken): void {
+    const { event, after, before } = taken;
+    if (event.type === 'looked' || event.type === 'surveyed') {
+      looked.set(event.balancer, Math.max(looked.get(event.balancer) ?? 0, event.begun));
+    }
+    for (const { at, name, server, balancer } of serversOf(after)) {
+      const claim = claimOf(`${at} ${name}`);
+      const old = before.balancers[at];
+      if (server.found && !old?.servers[name]?.found) begin(claim, server.ours);
+      if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
+      if (server.confirmed && server.want) claim.maybe = new Set([server.want]);
+      if (old && balancer.pid !== old.pid) for (const admin of claim.said) claim.maybe.add(admin);
+    }
+    for (const effect of taken.effects) {
+      if (effect.type !== 'say') continue;
+      overwrites(effect.balancer, effect.server, effect.admin, effect.mayReplace);
+      const claim = claimOf(`${effect.balancer} ${effect.server}`);
+      claim.maybe.add(effect.admin);
+      claim.said.add(effect.admin);
+    }
+    if (before.phase === 'returning' && after.phase !== 'returning' && !after.op) restored(taken);
+  }
+
+  function begin(claim: Claim, ours: readonly Admin[]): void {
+    claim.restored = null;
+    for (const admin of ours) {
+      claim.maybe.add(admin);
+      claim.said.add(admin);
+    }
+  }
+
+  /** I2: what stands there, was seen, and is nobody's but an operator's, must not be replaceable. */
+  function overwrites(at: string, name: string, admin: Admin, mayReplace: readonly Admin[]): void {
+    const server = site.balancer(at).server(name);
+    const claim = claimOf(`${at} ${name}`);
+    if (server.by !== 'operator' || server.admin === 'ready' || server.admin === admin) return;
+    if ((looked.get(at) ?? 0) <= server.since) return;
+    if (mayReplace.includes(server.admin) && !claim.maybe.has(server.admin))
+      fail('I2', `${at}: ${name} is in ${server.admin} by an operator, and is set to ${admin}`);
+  }
+
+  /** I4, and the end of every return: what lastcall said is taken back. */
+  function restored({ before, after }: Taken): void {
+    if (after.phase !== 'serving' && after.phase !== 'unhealthy') return;
+    for (const { key, server, balancer } of places) {
+      const own = before.balancers[balancer.name]?.servers[server.name];
+      if (!own?.found || own.held) continue;
+      const due = before.restoring ? own.found.admin : 'ready';
+      claimOf(key).restored = due;
+      if (server.by === 'us' && server.admin !== due) fail('I4', [key, server.admin, due]);
+    }
+  }
+
+  /** I1, where no operator's hand and no new worker has undone the fence since the last look. */
+  function stopped(state: State): void {
+    if (state.appGone || !isFenced()) return;
+    if (policy.sources.length > 0 && site.users.length > 0) fail('I1', `${site.users.length} users`);
+    for (const { key, server } of places)
+      if (server.serving + server.queued > 0) fail('I1', [key, server.serving, server.queued]);
+  }
+
+  function isFenced(): boolean {
+    return places.every(({ balancer, server }) => {
+      const since = looked.get(balancer.name) ?? 0;
+      return (
+        server.admin === 'maint' && balancer.bornAt < since && (server.by === 'us' || server.since < since)
+      );
+    });
+  }
+
+  return {
+    watch,
+    crashed() {
+      looked.clear();
+      for (const claim of claims.values()) for (const admin of claim.said) claim.maybe.add(admin);
+    },
+    stopped,
+    ended(state) {
+      for (const { key, server, balancer } of places) {
+        const seen = state.balancers[balancer.name];
+        const own = seen?.servers[server.name];
+        if (!own || balancer.mode !== 'answers' || seen.error !== null) continue;
+        if (own.want && !own.held && server.admin !== own.want) fail('I3', [key, server.admin, own.want]);
+        const ours = server.by === 'us' && server.admin !== 'ready';
+        if (!own.found && ours && claimOf(key).restored !== server.admin)
+          fail('I4', `${key} was left in ${server.admin}`);
+      }
+    },
+  };
+}

@@ -1,0 +1,7 @@
+/** The value, frozen to its depth: whoever changes it in place is found out. What is frozen already is not gone into. */
+export function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const inner of Object.values(value)) frozen(inner);
+  return value;
+}

@@ -1,0 +1,147 @@
+import type { Admin, Look, Origin, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Timeline } from './timeline.ts';
+
+/** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */
+export interface SimServer {
+  readonly name: string;
+  admin: Admin;
+  origin: Origin;
+  by: 'us' | 'operator' | 'nobody';
+  /** When it got this state. */
+  since: number;
+  up: boolean;
+  serving: number;
+  queued: number;
+  total: number;
+  errors: number;
+  readonly weight: number;
+}
+
+export type Mode = 'answers' | 'slow' | 'refuses' | 'silent';
+
+/** A simulated HAProxy: it answers from the state it has when it comes to carry the command out. */
+export interface SimHaproxy {
+  readonly name: string;
+  readonly servers: readonly SimServer[];
+  pid: number;
+  /** When this worker began. */
+  bornAt: number;
+  mode: Mode;
+  others: number | null;
+  sticky: string | null;
+  /** False: it does not tell how many connections there are. */
+  telling: boolean;
+  /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
+  exchange<T>(work: () => T, answer: (value: T) => void, fail: (error: string) => void): void;
+  setMode(mode: Mode): void;
+  /** A new worker; `stateFile`: it reads the states that the old one has written. Old connections are out of sight. */
+  reload(stateFile: boolean): void;
+  set(server: string, admin: Admin, by: 'us' | 'operator', origin?: Origin): void;
+  look(): Look;
+  survey(): Survey;
+  server(name: string): SimServer;
+}
+
+/** The drivers give up on a silent HAProxy after so long. */
+const DEADLINE_MS = 2_000;
+
+export function createHaproxy(time: Timeline, name: string, serverNames: readonly string[]): SimHaproxy {
+  const servers = serverNames.map((server) => createServer(server, time.now));
+  let stuck: (() => void)[] = [];
+
+  const viewOf = (server: SimServer): ServerView => ({
+    name: server.name,
+    admin: server.admin,
+    origin: server.origin,
+    operational: server.admin !== 'maint' && server.up ? 'up' : 'down',
+    connections: self.telling ? server.serving : null,
+    queued: self.telling ? server.queued : null,
+    total: self.telling ? server.total : null,
+    weight: server.weight,
+    counters: { connectionErrors: 0, responseErrors: server.errors, redispatches: 0, http5xx: 0 },
+  });
+  const pause = (): number => (self.mode === 'slow' ? time.between(100, 900) : time.between(0.2, 8));
+
+  const self: SimHaproxy = {
+    name,
+    servers,
+    pid: 100,
+    bornAt: time.now,
+    mode: 'answers',
+    others: 2,
+    sticky: null,
+    telling: true,
+    exchange(work, answer, fail) {
+      let over = false;
+      const end = (tell: () => void): void => {
+        if (over) return;
+        over = true;
+        stopWaiting();
+        tell();
+      };
+      const stopWaiting = time.after(DEADLINE_MS, () => end(() => fail('it did not answer (after 2000 ms)')));
+      const carryOut = (): void => {
+        if (self.mode === 'refuses') return end(() => fail('connection refused'));
+        // A stopped process finds the command in its socket when it goes on, whoever still waits for the answer.
+        if (self.mode === 'silent') return void stuck.push(carryOut);
+        const value = work();
+        time.after(pause(), () => end(() => answer(value)));
+      };
+      time.after(pause(), carryOut);
+    },
+    setMode(mode) {
+      self.mode = mode;
+      if (mode === 'silent') return;
+      const waiting = stuck;
+      stuck = [];
+      for (const carryOut of waiting) carryOut();
+    },
+    reload(stateFile) {
+      self.pid += 1;
+      self.bornAt = time.now;
+      for (const server of servers) {
+        Object.assign(server, { serving: 0, queued: 0, total: 0, errors: 0 });
+        if (!stateFile)
+          Object.assign(server, { admin: 'ready', origin: 'none', by: 'nobody', since: time.now });
+      }
+    },
+    set(server, admin, by, origin = 'forced') {
+      const found = self.server(server);
+      // The same word once more changes nothing, and nobody can tell that it was said.
+      if (found.admin === admin) return;
+      Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : origin, by, since: time.now });
+    },
+    look: () => ({ worker: { pid: self.pid }, servers: servers.map(viewOf) }),
+    survey: () => ({
+      ...self.look(),
+      facts: servers.map(({ name: server, admin, up }) => ({
+        name: server,
+        usableOthers: self.others,
+        usable: admin === 'ready' && up,
+        sticky: self.sticky,
+      })),
+    }),
+    server(wanted) {
+      const found = servers.find((server) => server.name === wanted);
+      if (!found) throw new Error(`the world has no server ${wanted}`);
+      return found;
+    },
+  };
+  return self;
+}
+
+function createServer(name: string, since: number): SimServer {
+  return {
+    name,
+    admin: 'ready',
+    origin: 'none',
+    by: 'nobody',
+    since,
+    up: true,
+    serving: 0,
+    queued: 0,
+    total: 0,
+    errors: 0,
+    weight: 1,
+  };
+}

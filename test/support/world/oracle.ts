@@ -1,0 +1,167 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
+import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import type { State } from '../../../agent/lifecycle/state.ts';
+import { serversOf } from '../../../agent/lifecycle/turn.ts';
+import type { Proof, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Taken, World } from './sidecar.ts';
+import { createClaims } from './claims.ts';
+
+/** Watches every step and knows the whole world: what the contract promises (I1 to I14) is judged from outside. */
+export interface Oracle {
+  watch(taken: Taken): void;
+  submitted(request: Request): void;
+  crashed(state: State): void;
+  /** After everything has come to rest. */
+  ended(state: State): void;
+}
+
+const MOST_EFFECTS = 40;
+
+function fail(invariant: string, what: unknown): never {
+  throw new Error(`${invariant}: ${typeof what === 'string' ? what : JSON.stringify(what)}`);
+}
+
+export function createOracle(world: World): Oracle {
+  const { policy } = world;
+  const claims = createClaims(world, fail);
+  const answered = new Map<string, 'waiting' | 'replied' | 'over'>();
+  const finished = new Set<string>();
+  const requests = new Map<string, Request>();
+  const surveys = new Map<string, Survey[]>();
+  const proofs = new Map<string, Proof | null>();
+  const stops = new Map<string, number>();
+  let ownProof: Proof | null = null;
+
+  function watch(taken: Taken): void {
+    const { after, event, effects } = taken;
+    if (effects.length > MOST_EFFECTS) fail('no hot loop', effects);
+    if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
+    if (event.type === 'checked' && event.need === 'stop') proofs.set(event.id, event.proof);
+    if (event.type === 'started' || event.type === 'booted') ownProof = event.proof;
+    claims.watch(taken);
+    effects.forEach((effect, index) => judge(taken, effect, index));
+    guarded(taken);
+    const { phase } = taken.before;
+    if (after.phase === 'drained' && (phase === 'fencing' || phase === 'settling')) agreed(taken);
+    adopted(taken);
+  }
+
+  /** A request of the lifecycle's own making is followed like everybody's, from when it is first heard of. */
+  function adopted({ after }: Taken): void {
+    for (const request of [...after.queue, ...(after.candidate ? [after.candidate.request] : [])])
+      if (!answered.has(request.id)) submitted(request);
+    if (after.op && !answered.has(after.op.id)) answered.set(after.op.id, 'replied');
+  }
+
+  function submitted(request: Request): void {
+    if (answered.has(request.id)) fail('one id, one request', request);
+    answered.set(request.id, 'waiting');
+    requests.set(request.id, request);
+  }
+
+  function judge(taken: Taken, effect: Effect, index: number): void {
+    const { type } = effect;
+    if (type === 'say' || type === 'start' || type === 'stop') durable(taken, index);
+    if (type === 'persist') isPlain(effect.record);
+    if (type === 'reply') replied(taken, effect);
+    if (type === 'finish') ended(effect.result, effect.refused);
+    if (type === 'stop') stopping(taken.after, effect.proof);
+    if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning')
+      fail('I9', [taken.after.phase, effect]);
+  }
+
+  function isPlain(record: StateRecord): void {
+    if (!isDeepStrictEqual(JSON.parse(JSON.stringify(record)), record))
+      fail('the record is plain JSON', record);
+  }
+
+  /** I8: the intent it is done for has been answered for by the disk, with success or with an alarm. */
+  function durable({ before, after, effects }: Taken, index: number): void {
+    const fresh = effects.slice(0, index).some(({ type }) => type === 'persist');
+    if (fresh || after.saved < before.intentSave) fail('I8', [after.phase, effects[index]]);
+  }
+
+  function replied({ after }: Taken, { id, ticket }: { id: string; ticket: string }): void {
+    if ((answered.get(id) ?? 'waiting') !== 'waiting') fail('one answer', [id, answered.get(id)]);
+    answered.set(id, 'replied');
+    const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
+    const tickets = onDisk?.op?.tickets.map((one) => one.id) ?? [];
+    const known = onDisk?.op?.id === ticket || tickets.includes(ticket);
+    if (!known && after.op !== null && after.alarms['disk'] === undefined) fail('I8', ['reply', id, ticket]);
+  }
+
+  function ended(result: Result, refused: boolean): void {
+    if (finished.has(result.id)) fail('one finish', result);
+    finished.add(result.id);
+    if (refused && answered.get(result.id) === 'replied') fail('refused after it was accepted', result);
+    answered.set(result.id, 'over');
+    if (result.ok !== (result.code === 'done')) fail('ok is done', result);
+  }
+
+  function stopping(state: State, proof: Proof | null): void {
+    const { op } = state;
+    if (!op) fail('a stop without an operation', state.phase);
+    const count = (stops.get(op.id) ?? 0) + 1;
+    stops.set(op.id, count);
+    if (count > 1 && !policy.stopRepeatable) fail('I6', `${op.id} stops a second time`);
+    const known = op.tickets.map(({ id }) => proofs.get(id)).concat(proofs.get(op.id) ?? null, ownProof);
+    if (proof && !known.some((one) => isDeepStrictEqual(one, proof))) fail('I13', proof);
+    const forced = op.forced > 0 || op.warnings.some((text) => text.includes('forced'));
+    if (!forced) claims.stopped(state);
+  }
+
+  /** I11, when the first word outward is meant: from rotation, by an operation that was checked. */
+  function guarded({ before, after }: Taken): void {
+    const { op } = after;
+    if (!op || before.op || op.kind === 'ready' || after.phase !== 'draining') return;
+    if (!['serving', 'unhealthy', 'returning'].includes(before.phase)) return;
+    const request = requests.get(op.id);
+    if (!request) fail('an operation that nobody asked for', op);
+    if (request.force || request.insist || policy.keep === 0) return;
+    const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
+    if (facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');
+    const short = facts.find(({ usable, usableOthers }) => usable && (usableOthers ?? -1) < policy.keep);
+    if (short) fail('I11', short);
+  }
+
+  /** I12 and I7: known from everybody, and nobody there. */
+  function agreed({ before, after: state }: Taken): void {
+    if (before.forcedOut) return;
+    for (const { counts, name } of policy.balancers) {
+      const balancer = state.balancers[name];
+      if (!balancer?.look || balancer.error !== null) fail('I12', `${name} is unknown`);
+      if (!counts) continue;
+      for (const { connections, queued } of balancer.look.servers)
+        if (connections !== 0 || queued !== 0) fail('I12', [name, connections, queued]);
+    }
+    if (state.appGone) return;
+    for (const [name, { count, error }] of Object.entries(state.sources))
+      if (count !== 0 || error !== null) fail('I7', [name, count, error]);
+  }
+
+  return {
+    watch,
+    submitted,
+    crashed(state) {
+      claims.crashed();
+      const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
+      for (const [id, how] of answered) {
+        // Nobody can be told any more; what was accepted and has not ended must stand on the disk (I3).
+        if (how === 'waiting') answered.set(id, 'over');
+        const owner = state.op?.tickets.find((ticket) => ticket.id === id);
+        if (how !== 'replied' || finished.has(id) || !owner || state.alarms['disk'] !== undefined) continue;
+        if (!onDisk?.op?.tickets.some((ticket) => ticket.id === id)) fail('I3', [id, onDisk?.phase]);
+      }
+      // Told before the crash, perhaps told once more after it.
+      finished.clear();
+    },
+    ended(state) {
+      if (state.queue.length > 0 || state.candidate || state.pending) fail('the queue drains', state.queue);
+      for (const [id, how] of answered) if (how === 'waiting') fail('every request is answered', id);
+      if (state.op) fail('I14', [state.phase, state.op]);
+      claims.ended(state);
+    },
+  };
+}

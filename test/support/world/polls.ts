@@ -1,0 +1,112 @@
+import { isDeepStrictEqual } from 'node:util';
+import { pace } from '../../../agent/lifecycle/pace.ts';
+import type { State } from '../../../agent/lifecycle/state.ts';
+import type { Happening, World } from './sidecar.ts';
+
+/** Who asks over and over, as the engine does it: one question at a time, at the lifecycle's pace. */
+export interface SimPolls {
+  begin(): void;
+  look(balancer: string): void;
+  count(source: string): void;
+  adjust(): void;
+  stop(): void;
+}
+
+interface Poller {
+  kick(): void;
+}
+
+const PROCESS_EVERY_MS = 500;
+const SOURCE_DEADLINE_MS = 1_000;
+
+export function createPolls(
+  { time, policy, site }: World,
+  stateNow: () => State,
+  post: (happening: Happening) => void,
+): SimPolls {
+  let stopped = false;
+  const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), time.now);
+  let last = paceNow();
+
+  const poller = (ask: (done: () => void) => void, pauseMs: () => number): Poller => {
+    let asking = false;
+    let again = false;
+    let cancel = (): void => undefined;
+    const round = (): void => {
+      if (stopped) return;
+      asking = true;
+      again = false;
+      ask(() => {
+        if (again) return round();
+        asking = false;
+        cancel = time.after(pauseMs(), round);
+      });
+    };
+    return {
+      kick() {
+        if (asking) again = true;
+        else {
+          cancel();
+          round();
+        }
+      },
+    };
+  };
+
+  const look = (name: string) => (done: () => void) => {
+    const at = site.balancer(name);
+    const begun = time.now;
+    const tell = (happening: Happening): void => {
+      post(happening);
+      done();
+    };
+    at.exchange(
+      () => at.look(),
+      (found) => tell({ type: 'looked', balancer: name, look: found, begun }),
+      (error) => tell({ type: 'lost', balancer: name, error }),
+    );
+  };
+  const count = (source: string) => (done: () => void) => {
+    const begun = time.now;
+    const answer = (): void => {
+      const works = site.app.alive && !site.failing.has(source);
+      const counted = site.users.length;
+      time.after(works ? time.between(0.5, 20) : SOURCE_DEADLINE_MS, () => {
+        if (works) post({ type: 'counted', source, count: counted, begun });
+        else post({ type: 'uncounted', source, error: 'no answer', begun });
+        done();
+      });
+    };
+    time.after(time.between(0.5, 20), answer);
+  };
+  const watchProcess = (done: () => void): void => {
+    const { proof, appGone, phase } = stateNow();
+    if (proof && !appGone && phase !== 'stopping') {
+      if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone' });
+    }
+    done();
+  };
+
+  const looks = new Map(
+    policy.balancers.map(({ name }) => [name, poller(look(name), () => paceNow().balancers)]),
+  );
+  const counts = new Map(policy.sources.map((name) => [name, poller(count(name), () => paceNow().sources)]));
+  const app = poller(watchProcess, () => PROCESS_EVERY_MS);
+
+  return {
+    begin() {
+      for (const one of [...looks.values(), ...counts.values(), app]) one.kick();
+    },
+    look: (name) => looks.get(name)?.kick(),
+    count: (name) => counts.get(name)?.kick(),
+    adjust() {
+      const now = paceNow();
+      if (now.balancers < last.balancers) for (const one of looks.values()) one.kick();
+      if (now.sources < last.sources) for (const one of counts.values()) one.kick();
+      last = now;
+    },
+    stop() {
+      stopped = true;
+    },
+  };
+}

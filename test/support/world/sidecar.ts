@@ -1,0 +1,253 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { Event } from '../../../agent/lifecycle/event.ts';
+import type { Result } from '../../../agent/lifecycle/operation.ts';
+import { nextWake } from '../../../agent/lifecycle/pace.ts';
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import { initial, type State } from '../../../agent/lifecycle/state.ts';
+import { step } from '../../../agent/lifecycle/step.ts';
+import { frozen } from './frozen.ts';
+import { createPolls } from './polls.ts';
+import type { SimDisk } from './disk.ts';
+import type { Site } from './site.ts';
+import type { Timeline } from './timeline.ts';
+
+export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
+
+/** What happened in one step, for whoever watches. */
+export interface Taken {
+  readonly before: State;
+  readonly event: Event;
+  readonly after: State;
+  readonly effects: readonly Effect[];
+}
+
+/** The sidecar in the simulated world: `step`, and effects that are carried out late and in any order. */
+export interface SimSidecar {
+  readonly state: State;
+  readonly running: boolean;
+  /** Every answer so far, by request or ticket. */
+  readonly replies: readonly { readonly id: string; readonly ticket: string }[];
+  readonly results: readonly Result[];
+  boot(): void;
+  /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
+  crash(): void;
+  post(happening: Happening): void;
+}
+
+export interface World {
+  readonly time: Timeline;
+  readonly policy: Policy;
+  readonly site: Site;
+  readonly disk: SimDisk;
+}
+
+/** @param watch sees every step; throws when it was a wrong one */
+export function createSidecar(world: World, watch: (taken: Taken) => void): SimSidecar {
+  const { time, policy, site, disk } = world;
+  const replies: { id: string; ticket: string }[] = [];
+  const results: Result[] = [];
+  let state = initial(policy, time.now);
+  let life = 0;
+  let running = false;
+  let mailbox: Event[] = [];
+  let stepping = false;
+  let cancelWake = (): void => undefined;
+  let polls = createPolls(world, () => state, post);
+
+  function post(happening: Happening): void {
+    if (!running) return;
+    mailbox.push({ ...happening, at: time.now } as Event);
+    if (stepping) return;
+    stepping = true;
+    for (let event = mailbox.shift(); event; event = mailbox.shift()) take(event);
+    stepping = false;
+    polls.adjust();
+    arm();
+  }
+
+  function take(event: Event): void {
+    const before = state;
+    const [after, effects] = step(policy, before, frozen(event));
+    state = frozen(after);
+    watch({ before, event, after, effects: frozen(effects) });
+    for (const effect of effects) act(effect);
+  }
+
+  function arm(): void {
+    cancelWake();
+    const at = nextWake(policy, state, time.now);
+    if (at === null) return;
+    if (at <= time.now) throw new Error(`hot loop: woken at ${at}, and it is ${time.now}`);
+    cancelWake = time.after(at - time.now, () => post({ type: 'tick' }));
+  }
+
+  /** What this life is told; a dead sidecar hears nothing. */
+  const heard = (): ((happening: Happening) => void) => {
+    const mine = life;
+    return (happening) => {
+      if (life === mine) post(happening);
+    };
+  };
+
+  function act(effect: Effect): void {
+    const tell = heard();
+    switch (effect.type) {
+      case 'persist': {
+        const { save, record } = effect;
+        return disk.save(JSON.stringify(record), (error) =>
+          tell(error === null ? { type: 'persisted', save } : { type: 'persist-failed', save, error }),
+        );
+      }
+      case 'survey':
+        return survey(effect, tell);
+      case 'check':
+        return check(effect, tell);
+      case 'say':
+        return say(effect, tell);
+      case 'look':
+        return polls.look(effect.balancer);
+      case 'count':
+        return polls.count(effect.source);
+      case 'close':
+        return close(effect, tell);
+      case 'stop':
+        return stop(effect, tell);
+      case 'outcome':
+        return void time.after(time.between(0.1, 3), () =>
+          tell({ type: 'outcome', epoch: effect.epoch, outcome: outcomeOf(effect) }),
+        );
+      case 'start':
+        return start(effect, tell);
+      case 'reset-probe':
+        return probe(tell);
+      case 'reply':
+        return void replies.push(effect);
+      case 'finish':
+        return void results.push(effect.result);
+      case 'log':
+        return;
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
+  type Tell = (happening: Happening) => void;
+
+  function survey({ id, balancer }: Doing<'survey'>, tell: Tell): void {
+    const begun = time.now;
+    const at = site.balancer(balancer);
+    at.exchange(
+      () => at.survey(),
+      (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
+      (error) =>
+        tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),
+    );
+  }
+
+  function check({ id, need }: Doing<'check'>, tell: Tell): void {
+    time.after(time.between(0.1, 10), () => {
+      if (need === 'start') return tell({ type: 'checked', id, need, proof: null });
+      if (!policy.stopRepeatable) return tell({ type: 'checked', id, need, proof: null });
+      if (site.app.alive) return tell({ type: 'checked', id, need, proof: site.proof() });
+      tell({ type: 'refused', id, need, code: 'app-stop', error: 'the process is not running' });
+    });
+  }
+
+  function say({ balancer, server, admin, mayReplace, epoch }: Doing<'say'>, tell: Tell): void {
+    const begun = time.now;
+    const at = site.balancer(balancer);
+    const write = (): ReturnType<typeof at.look>['servers'][number] | undefined => {
+      const there = at.server(server).admin;
+      if (there === admin || mayReplace.includes(there)) at.set(server, admin, 'us');
+      return at.look().servers.find(({ name }) => name === server);
+    };
+    at.exchange(
+      write,
+      (view) => view && tell({ type: 'said', balancer, server, view, epoch, begun }),
+      (error) => tell({ type: 'say-failed', balancer, server, epoch, error }),
+    );
+  }
+
+  function close({ balancer, server }: Doing<'close'>, tell: Tell): void {
+    const at = site.balancer(balancer);
+    at.exchange(
+      () => Object.assign(at.server(server), { serving: 0 }),
+      () => tell({ type: 'closed', balancer, server, error: null }),
+      (error) => tell({ type: 'closed', balancer, server, error }),
+    );
+  }
+
+  function stop({ epoch, proof }: Doing<'stop'>, tell: Tell): void {
+    time.after(time.between(0.1, 5), () => {
+      if (proof && !isDeepStrictEqual(proof, site.proof()))
+        return tell({ type: 'stopped', epoch, how: 'gone', warnings: [] });
+      if (policy.stopRepeatable && !proof)
+        return tell({ type: 'stop-failed', epoch, error: 'no process was proven to be the application' });
+      if (site.app.stop === 'fails')
+        return void time.after(time.between(10, 500), () =>
+          tell({ type: 'stop-failed', epoch, error: 'it does not end' }),
+        );
+      time.after(time.between(1, 500), () => {
+        site.die();
+        probe(tell);
+        time.after(time.between(0.1, 20), () => tell({ type: 'stopped', epoch, how: 'TERM', warnings: [] }));
+      });
+    });
+  }
+
+  function outcomeOf({ proof }: Doing<'outcome'>): 'gone' | 'alive' | 'unknown' {
+    if (!proof) return 'unknown';
+    return site.app.alive && isDeepStrictEqual(proof, site.proof()) ? 'alive' : 'gone';
+  }
+
+  function start({ epoch }: Doing<'start'>, tell: Tell): void {
+    time.after(time.between(1, 800), () => {
+      if (site.app.start === 'fails') return tell({ type: 'start-failed', epoch, error: 'exit 1' });
+      site.revive(site.app.start === 'works');
+      const proof = policy.supervises ? site.proof() : null;
+      time.after(time.between(0.1, 10), () => tell({ type: 'started', epoch, proof }));
+      probe(tell);
+    });
+  }
+
+  /** The prober's verdict, some time later, on what is there then. */
+  function probe(tell: Tell): void {
+    if (!policy.hasProbe) return;
+    time.after(time.between(20, 600), () =>
+      tell({ type: 'probed', health: site.app.healthy ? 'up' : 'down' }),
+    );
+  }
+
+  return {
+    get state() {
+      return state;
+    },
+    get running() {
+      return running;
+    },
+    replies,
+    results,
+    boot() {
+      running = true;
+      state = frozen(initial(policy, time.now));
+      polls = createPolls(world, () => state, heard());
+      const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
+      const proof = record?.proof ?? null;
+      post({ type: 'booted', record, sameBoot: true, fresh: false, proof, alarm: null });
+      polls.begin();
+      probe(heard());
+    },
+    crash() {
+      running = false;
+      life += 1;
+      mailbox = [];
+      cancelWake();
+      polls.stop();
+      disk.cut();
+    },
+    post,
+  };
+}

@@ -1,0 +1,111 @@
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { Proof } from '../../../agent/lifecycle/view.ts';
+import { createHaproxy, type SimHaproxy, type SimServer } from './haproxy.ts';
+import type { Timeline } from './timeline.ts';
+
+/** A user with a session in the application, bound to one server by his cookie. */
+interface User {
+  readonly balancer: SimHaproxy;
+  readonly server: SimServer;
+}
+
+/** Everything outside lastcall: balancers, the application, its users. */
+export interface Site {
+  readonly balancers: readonly SimHaproxy[];
+  readonly app: {
+    alive: boolean;
+    pid: number;
+    stop: 'works' | 'fails';
+    start: 'works' | 'fails' | 'unhealthy';
+    healthy: boolean;
+  };
+  /** Sources that fail at present. */
+  readonly failing: Set<string>;
+  readonly users: User[];
+  proof(): Proof;
+  balancer(name: string): SimHaproxy;
+  /** All that somebody could count: connections of the current workers, and sessions. */
+  connections(): number;
+  visit(): void;
+  click(): void;
+  leave(): void;
+  /** A request that waits in the server's queue before it is served. */
+  enqueue(): void;
+  die(): void;
+  revive(healthy?: boolean): void;
+}
+
+export function createSite(time: Timeline, policy: Policy): Site {
+  const balancers = policy.balancers.map(({ name, servers }) => createHaproxy(time, name, servers));
+  const places = balancers.flatMap((balancer) => balancer.servers.map((server) => ({ balancer, server })));
+  const users: User[] = [];
+  const app: Site['app'] = { alive: true, pid: 1000, stop: 'works', start: 'works', healthy: true };
+
+  const serve = ({ balancer, server }: User): void => {
+    const { pid } = balancer;
+    server.serving += 1;
+    server.total += 1;
+    time.after(time.between(5, 1500), () => {
+      if (balancer.pid === pid && server.serving > 0) server.serving -= 1;
+    });
+  };
+  const isUsable = ({ server }: User): boolean => server.up && app.alive;
+  const check = (up: boolean): void => {
+    for (const { server } of places) {
+      time.after(time.between(50, 1000), () => {
+        if ((app.alive && app.healthy) === up) server.up = up;
+      });
+    }
+  };
+
+  const site: Site = {
+    balancers,
+    app,
+    failing: new Set(),
+    users,
+    proof: () => ({ pid: app.pid, startTime: `${app.pid}00` }),
+    balancer(name) {
+      const found = balancers.find((balancer) => balancer.name === name);
+      if (!found) throw new Error(`the world has no balancer ${name}`);
+      return found;
+    },
+    connections: () => places.reduce((sum, { server }) => sum + server.serving + server.queued, 0),
+    visit() {
+      const place = time.pick(places);
+      if (!place || place.server.admin !== 'ready' || !isUsable(place)) return;
+      users.push(place);
+      serve(place);
+    },
+    click() {
+      const user = time.pick(users);
+      if (user && user.server.admin !== 'maint' && isUsable(user)) serve(user);
+    },
+    leave: () => void users.splice(Math.floor(time.random() * users.length), 1),
+    enqueue() {
+      const user = time.pick(users);
+      if (!user || user.server.admin === 'maint' || !isUsable(user)) return;
+      const { pid } = user.balancer;
+      user.server.queued += 1;
+      time.after(time.between(5, 800), () => {
+        if (user.balancer.pid !== pid || user.server.queued === 0) return;
+        user.server.queued -= 1;
+        if (app.alive) serve(user);
+      });
+    },
+    die() {
+      Object.assign(app, { alive: false, healthy: false });
+      users.length = 0;
+      for (const { server } of places) {
+        server.errors += server.serving;
+        server.serving = 0;
+      }
+      check(false);
+    },
+    revive(healthy = true) {
+      if (!app.alive) app.pid += 1;
+      Object.assign(app, { alive: true, healthy });
+      check(healthy);
+    },
+  };
+  return site;
+}

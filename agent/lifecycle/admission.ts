@@ -1,10 +1,10 @@
 import { objections } from './guard.ts';
 import { install } from './install.ts';
 import type { OperationKind, Phase, Request } from './operation.ts';
-import { answerAtOnce, refuse } from './result.ts';
+import { answerAtOnce, dropPending, refuse, replyTo } from './result.ts';
 import { onLooked } from './servers.ts';
-import type { Candidate, Need } from './state.ts';
-import { emit, type EventOf, isDurable, patch, type Turn } from './turn.ts';
+import type { Candidate, Need, State } from './state.ts';
+import { emit, type EventOf, isDurable, mapServers, patch, resave, type Turn } from './turn.ts';
 import { planOf } from './plan.ts';
 
 /**
@@ -95,7 +95,7 @@ export function admit(turn: Turn): void {
   const before = turn.state;
   const ticket = install(turn, candidate, verdict.warnings);
   if (ticket === null) return answerAtOnce(turn, request, candidate.at, verdict.warnings);
-  patch(turn, { pending: { request, at: candidate.at, ticket, before } });
+  patch(turn, { pending: { request, at: candidate.at, ticket, save: turn.state.save, before } });
 }
 
 function isOutdated({ state }: Turn, { surveys, request }: Candidate): boolean {
@@ -109,44 +109,36 @@ export function acknowledge(turn: Turn): void {
   const { pending } = turn.state;
   if (!pending || !isDurable(turn.state)) return;
   patch(turn, { pending: null });
-  emit(turn, {
-    type: 'reply',
-    id: pending.request.id,
-    ticket: pending.ticket,
-    joined: pending.ticket !== pending.request.id,
-  });
+  replyTo(turn, pending);
 }
 
 /** The disk refused: a new operation is not begun, a running one goes on with an alarm. */
 export function onPersistFailed(turn: Turn, { save, error }: EventOf<'persist-failed'>): void {
-  const { state } = turn;
-  const { pending } = state;
   emit(turn, { type: 'log', level: 'error', text: `the state could not be written: ${error}` });
-  if (!pending || save < state.intentSave) {
-    const alarms = {
-      ...state.alarms,
-      disk: `the state could not be written: ${error}; a crash now would forget what is under way`,
-    };
-    return patch(turn, { saved: Math.max(state.saved, save), alarms });
+  const { pending, intentSave } = turn.state;
+  // Only the newest intent can be taken back: another one may stand on it already.
+  if (pending?.before && save === pending.save && save === intentSave) {
+    takeBack(turn, pending.before);
+    const next = 'nothing was started; free the disk or mend its permissions';
+    return refuse(turn, pending.request, pending.at, 'state-write', `${error}; ${next}`);
   }
-  const { balancers: _stale, sources: _old, health: _was, ...intent } = pending.before;
-  const { sources, health, queue } = state;
-  const balancers = Object.entries(state.balancers).map(([name, balancer]) => [
-    name,
-    { ...balancer, servers: pending.before.balancers[name]?.servers ?? balancer.servers },
-  ]);
-  patch(turn, {
-    ...intent,
-    balancers: Object.fromEntries(balancers) as typeof state.balancers,
-    sources,
-    health,
-    queue,
-    candidate: null,
-    pending: null,
-    save: state.save,
-    saved: state.saved,
-    epoch: state.epoch + 1,
+  patch(turn, { saved: Math.max(turn.state.saved, save) });
+  const text = `the state could not be written: ${error}; a crash now would forget what is under way`;
+  patch(turn, { alarms: { ...turn.state.alarms, disk: text } });
+  if (pending && save >= pending.save) dropPending(turn, pending);
+}
+
+/** Everything as it was before the request, but for what was seen of the world since, and what is on its way to it. */
+function takeBack(turn: Turn, before: State): void {
+  const { balancers, sources, health, appGone, alarms, queue, epoch, save } = turn.state;
+  patch(turn, { ...before, balancers, sources, health, appGone, alarms, queue, epoch, save, saved: save });
+  if (appGone) patch(turn, { proof: null });
+  mapServers(turn, (now, server, balancer) => {
+    const old = before.balancers[balancer]?.servers[server];
+    if (!old) return now;
+    const { found, want, ours, said, held, confirmed } = old;
+    return { ...now, found, want, ours, said, held, confirmed };
   });
-  const next = 'nothing was started; free the disk or mend its permissions';
-  refuse(turn, pending.request, pending.at, 'state-write', `${error}; ${next}`);
+  // The failed write may have reached the disk all the same, and must not be resumed after a crash.
+  resave(turn);
 }

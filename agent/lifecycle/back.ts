@@ -1,7 +1,7 @@
 import { allConfirmed, notUp } from './servers.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude } from './result.ts';
-import { NO_SERVER, type ServerState } from './state.ts';
+import { NO_SERVER, type ServerState, type StartStep } from './state.ts';
 import type { Proof } from './view.ts';
 import {
   emit,
@@ -76,16 +76,31 @@ function sayReady(turn: Turn): void {
   intend(turn, 'returning', wantReady, { appGone: false, noFence: false });
 }
 
-/** @param proof which process it is, where the starter knows */
+/**
+ * The application is there now, even where the operation that started it was given up meanwhile.
+ * @param proof which process it is, where the starter knows
+ */
 export function onStarted(turn: Turn, proof: Proof | null): void {
+  if (turn.state.start !== 'sent') return;
   patch(turn, { start: 'done', appGone: false, proof });
   if (proof) resave(turn);
+}
+
+export function onStartFailed(turn: Turn, error: string): void {
+  if (turn.state.start !== 'sent') return;
+  patch(turn, { start: 'none' });
+  if (turn.state.phase === 'warming') failWarming(turn, error);
 }
 
 /** The start failed or the application never became healthy: it stays in MAINT, and `ready` tries again. */
 export function failWarming(turn: Turn, why: string): void {
   const message = `${turn.policy.node}: ${why}; the node stays in MAINT, \`lastcall ready\` tries again`;
-  conclude(turn, { code: 'app-health', message }, 'failed', ({ want }) => want, { start: 'none' });
+  conclude(turn, { code: 'app-health', message }, 'failed', ({ want }) => want, { start: givenUp(turn) });
+}
+
+/** A start that is under way cannot be called back: its answer is waited for before anything is begun on top of it. */
+export function givenUp({ state }: Turn): StartStep {
+  return state.start === 'sent' ? 'sent' : 'none';
 }
 
 export function returning(turn: Turn): void {

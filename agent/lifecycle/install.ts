@@ -1,9 +1,9 @@
 import { warm } from './back.ts';
 import { sessionsOf } from './count.ts';
 import type { Request } from './operation.ts';
-import { raiseFence, wantDrain } from './out.ts';
+import { raiseFence, startForce, wantDrain } from './out.ts';
 import { baselineOf } from './result.ts';
-import { type Candidate, type Force, NO_SERVER, type Operation, type ServerState } from './state.ts';
+import { type Candidate, NO_SERVER, type Operation, type ServerState } from './state.ts';
 import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
 import type { ServerView } from './view.ts';
 
@@ -58,8 +58,10 @@ function installOut(turn: Turn, candidate: Candidate, warnings: readonly string[
     patch(turn, { op });
     warm(turn);
   } else {
-    const force: Force = { since: turn.at, closingSince: null, closedAt: -Infinity, now: false };
-    raiseFence(turn, { op, noFence: false, expiresAt: null, force: forcedOut ? force : null });
+    patch(turn, { op, noFence: false, expiresAt: null });
+    // Who was forced out is not waited for again, but his session may still be there, and the result says so.
+    if (forcedOut) startForce(turn, 'the drain before it was forced', false);
+    else raiseFence(turn);
   }
 }
 

@@ -27,7 +27,7 @@ export function draining(turn: Turn): void {
 }
 
 export function settling(turn: Turn): void {
-  if (isOverdue(turn)) return;
+  if (!isDurable(turn.state) || isOverdue(turn)) return;
   const { policy, state } = turn;
   const { quiet } = state;
   if (!quiet || !allConfirmed(state) || tally(policy, state, state.epochAt) !== 'zero') {
@@ -106,6 +106,8 @@ function arrive(turn: Turn): void {
   conclude(turn, { code: 'done' }, 'drained', turn.state.noFence ? wantDrain : wantMaint, {
     fence: null,
     force: null,
+    // In mere DRAIN the forced ones come back, and are waited for again.
+    forcedOut: turn.state.forcedOut && !turn.state.noFence,
     expiresAt: expiresMs === null ? turn.state.expiresAt : turn.at + expiresMs,
   });
 }
@@ -183,7 +185,7 @@ function isOverdue(turn: Turn): boolean {
       );
       return true;
     case 'force':
-      startForce(turn, false);
+      startForce(turn, 'the deadline passed', false);
       return true;
     default:
       return op.onTimeout satisfies never;
@@ -191,7 +193,7 @@ function isOverdue(turn: Turn): boolean {
 }
 
 /** MAINT first, then close: connections that end while the server takes new ones would be replaced. */
-export function startForce(turn: Turn, now: boolean): void {
+export function startForce(turn: Turn, why: string, now: boolean): void {
   const { policy, state } = turn;
   const sessions = sessionsOf(policy, state);
   const connections = connectionsOf(policy, state);
@@ -199,7 +201,7 @@ export function startForce(turn: Turn, now: boolean): void {
     warn(turn, 'forced while the number of sessions was unknown');
   const forced = sessions ?? connections ?? 0;
   if (state.op) patch(turn, { op: { ...state.op, forced } });
-  warn(turn, `the deadline passed: forced with ${sessions ?? 'an unknown number of'} sessions left`);
+  warn(turn, `${why}: forced with ${sessions ?? 'an unknown number of'} sessions left`);
   const force: Force = { since: turn.at, closingSince: null, closedAt: -Infinity, now };
   raiseFence(turn, { force, forcedOut: true, stopIssued: false });
 }

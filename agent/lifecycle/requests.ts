@@ -1,9 +1,9 @@
 import { beginChecks } from './admission.ts';
-import { giveUp } from './back.ts';
+import { giveUp, givenUp } from './back.ts';
 import type { OperationKind, Phase, Request } from './operation.ts';
 import { wantDrain } from './out.ts';
 import { answerAtOnce, conclude, refuse } from './result.ts';
-import { emit, patch, type Turn } from './turn.ts';
+import { emit, patch, resave, type Turn } from './turn.ts';
 import type { Operation } from './state.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
@@ -18,7 +18,7 @@ export function onSubmit(turn: Turn, request: Request): void {
 
 /** A request of our own: the calendar's, the application's sign-out, a drain that expired. */
 export function ask(turn: Turn, kind: OperationKind, by: string, reason: string): void {
-  const id = `${by}-${turn.state.epoch}-${turn.state.save}`;
+  const id = `${by}-${Math.round(turn.at)}`;
   onSubmit(turn, {
     id,
     kind,
@@ -36,8 +36,9 @@ export function ask(turn: Turn, kind: OperationKind, by: string, reason: string)
 
 /** Takes up what waits, one after the other, as long as nothing is being checked or written. */
 export function takeUp(turn: Turn): void {
-  while (turn.state.queue.length > 0 && isFree(turn)) {
-    const [request, ...queue] = turn.state.queue as [Request, ...Request[]];
+  while (isFree(turn)) {
+    const [request, ...queue] = turn.state.queue;
+    if (!request || waitsForStart(turn, request)) return;
     patch(turn, { queue });
     decide(turn, request);
   }
@@ -50,6 +51,11 @@ function isFree({ state }: Turn): boolean {
     state.phase !== 'starting' &&
     state.phase !== 'recovering'
   );
+}
+
+/** A start that was given up is still under way; a shutdown must stop what it brings. */
+function waitsForStart({ state }: Turn, { insist }: Request): boolean {
+  return state.start === 'sent' && (state.op === null || insist);
 }
 
 export function decide(turn: Turn, request: Request): void {
@@ -67,21 +73,18 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
     return answerAtOnce(turn, request, turn.at, [], [`the running ${op.kind} would answer it (${relation})`]);
   switch (relation) {
     case 'same':
-      return join(turn, request, op, op.id);
+      return join(turn, request, op);
     case 'part':
-      patch(turn, { op: withTicket(op, request) });
-      return join(turn, request, op, request.id);
+      return follow(turn, request, op, op.kind);
     case 'passed':
       return answerAtOnce(turn, request, turn.at, []);
     case 'stronger':
       return beginChecks(turn, request);
     case 'undo':
-      emit(turn, { type: 'reply', id: request.id, ticket: request.id, joined: true });
-      patch(turn, { op: withTicket(op, request) });
+      follow(turn, request, op, op.kind);
       return op.outcome ? undefined : giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`);
     case 'then-start':
-      emit(turn, { type: 'reply', id: request.id, ticket: request.id, joined: true });
-      return patch(turn, { op: { ...withTicket(op, request), kind: 'restart' } });
+      return follow(turn, request, op, 'restart');
     default:
       return relation satisfies never;
   }
@@ -90,7 +93,8 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
 /** A shutdown does not wait for a return to end: users may be there already, so it begins with DRAIN. */
 function giveWay(turn: Turn, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for ${request.kind} by ${request.by}`;
-  conclude(turn, { code: 'cancelled', message }, 'draining', wantDrain, { restoring: false, start: 'none' });
+  const start = givenUp(turn);
+  conclude(turn, { code: 'cancelled', message }, 'draining', wantDrain, { restoring: false, start });
   beginChecks(turn, request);
 }
 
@@ -108,15 +112,18 @@ function relate(op: Operation, phase: Phase, kind: OperationKind): Relation {
   return phase === 'stopping' ? 'passed' : 'busy';
 }
 
-function withTicket(op: Operation, { id, kind }: Request): Operation {
-  return { ...op, tickets: [...op.tickets, { id, kind }] };
+/** It becomes part of what is under way, and is told so once that is on disk. */
+function follow(turn: Turn, request: Request, op: Operation, kind: OperationKind): void {
+  const { id } = request;
+  patch(turn, { op: { ...op, kind, tickets: [...op.tickets, { id, kind: request.kind }] } });
+  resave(turn);
+  patch(turn, { pending: { request, at: turn.at, ticket: id, save: turn.state.save, before: null } });
 }
 
 /** Another deadline is a new intent, and goes to disk before it is promised. */
-function join(turn: Turn, request: Request, op: Operation, ticket: string): void {
-  if (ticket === op.id && request.timeoutMs !== null && request.timeoutMs !== op.timeoutMs)
-    return beginChecks(turn, request);
-  emit(turn, { type: 'reply', id: request.id, ticket, joined: true });
+function join(turn: Turn, request: Request, op: Operation): void {
+  if (request.timeoutMs !== null && request.timeoutMs !== op.timeoutMs) return beginChecks(turn, request);
+  emit(turn, { type: 'reply', id: request.id, ticket: op.id, joined: true });
 }
 
 /** Idempotent: what is asked for is so already. */

@@ -1,7 +1,7 @@
 import { connectionsOf, sessionsOf, viewOf } from './count.ts';
 import type { Phase, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
-import type { Operation, ServerState, State, Ticket } from './state.ts';
+import type { Operation, Pending, ServerState, State, Ticket } from './state.ts';
 import { emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
 import type { Counters } from './view.ts';
 
@@ -20,7 +20,24 @@ export function finish(turn: Turn, whose: (ticket: Ticket) => boolean, code: str
       result: resultOf(turn, ticket, undone ? 'done' : code, undone ? undefined : message),
     });
   }
-  patch(turn, { op: { ...op, tickets: op.tickets.filter((ticket) => !whose(ticket)) } });
+  const left = op.tickets.filter((ticket) => !whose(ticket));
+  patch(turn, { op: { ...op, tickets: left } });
+  const { pending } = turn.state;
+  if (pending && !left.some(({ id }) => id === pending.ticket)) dropPending(turn, pending);
+}
+
+/** The request is accepted, and its result will come under its ticket. */
+export function replyTo(turn: Turn, { request, ticket }: Pending): void {
+  emit(turn, { type: 'reply', id: request.id, ticket, joined: ticket !== request.id });
+}
+
+/**
+ * The disk can promise nothing for it any more. Who waits for a ticket of his own is answered by its result, who
+ * joined another's must be told whose.
+ */
+export function dropPending(turn: Turn, pending: Pending): void {
+  patch(turn, { pending: null });
+  if (pending.ticket !== pending.request.id) replyTo(turn, pending);
 }
 
 /** Ends the whole operation for everybody who waits, and goes where the node stays from here on. */

@@ -36,7 +36,9 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
     widen(turn, name);
   }
   if (begun < turn.state.epochAt) return;
-  for (const view of look.servers) judge(turn, name, view, begun);
+  const { servers } = balancer;
+  for (const view of look.servers)
+    if (begun >= (servers[view.name]?.saidAt ?? 0)) judge(turn, name, view, begun);
 }
 
 /** It cannot be asked: whatever was seen is history, and quiet no longer holds. */
@@ -50,8 +52,10 @@ export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
 /** A write was answered: by what stands there now, which may be somebody else's. */
 export function onSaid(turn: Turn, { balancer: name, server, view, epoch, begun }: EventOf<'said'>): void {
   const balancer = turn.state.balancers[name];
-  if (!balancer || epoch !== turn.state.epoch) return;
-  patchServer(turn, name, server, { saying: null, failures: 0, error: null });
+  if (!balancer) return;
+  patchServer(turn, name, server, { saying: null, saidAt: turn.at, failures: 0, error: null });
+  // A look that was begun later knows better, and counts what this answer has not seen.
+  if (epoch !== turn.state.epoch || begun < balancer.begun) return;
   if (balancer.look) {
     const servers = balancer.look.servers.map((old) => (old.name === server ? view : old));
     patchBalancer(turn, name, { look: { ...balancer.look, servers } });
@@ -62,7 +66,9 @@ export function onSaid(turn: Turn, { balancer: name, server, view, epoch, begun 
 /** A write failed. It may still be carried out by a process that was only stopped, so no look is final for a while. */
 export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: EventOf<'say-failed'>): void {
   const own = turn.state.balancers[balancer]?.servers[server];
-  if (!own || epoch !== turn.state.epoch) return;
+  if (!own) return;
+  if (epoch !== turn.state.epoch)
+    return patchServer(turn, balancer, server, { saying: null, unsureUntil: turn.at + UNSURE_MS });
   const pause = Math.min(RETRY_FIRST_MS * 2 ** own.failures, RETRY_LONGEST_MS);
   patchServer(turn, balancer, server, {
     saying: null,
@@ -82,6 +88,8 @@ export function assertWanted(turn: Turn): void {
     const { want } = server;
     if (want === null || server.held || server.confirmed || server.saying !== null) continue;
     if (balancer.error !== null || server.retryAt > turn.at) continue;
+    // It stands there; only whether it stays is not certain yet, and no further word makes it so.
+    if (server.unsureUntil > turn.at && viewOf(balancer, name)?.admin === want) continue;
     const ours = union(server.ours, [want]);
     patchServer(turn, at, name, { saying: epoch, ours, said: union(server.said, [want]) });
     emit(turn, {

@@ -86,8 +86,10 @@ export interface ServerState {
   readonly held: boolean;
   /** The wanted state was seen in this epoch. */
   readonly confirmed: boolean;
-  /** The epoch of the write that is under way. */
+  /** The epoch of the write that is under way: never a second one beside it, their order would be chance. */
   readonly saying: number | null;
+  /** When the last write was answered: a look begun before may still show what stood there before it. */
+  readonly saidAt: number;
   readonly failures: number;
   readonly retryAt: number;
   readonly unsureUntil: number;
@@ -147,8 +149,12 @@ export interface Pending {
   readonly at: number;
   /** Under which id its result will be found. */
   readonly ticket: string;
-  readonly before: State;
+  /** The save that carries it. */
+  readonly save: number;
+  /** What it was before; null = what was begun for it cannot be taken back (it undoes or joins something). */
+  readonly before: State | null;
 }
+
 /** What a candidate still waits for. */
 export type Need = `survey ${string}` | 'stop' | 'start';
 
@@ -176,6 +182,7 @@ export const NO_SERVER: ServerState = {
   held: false,
   confirmed: false,
   saying: null,
+  saidAt: 0,
   failures: 0,
   retryAt: 0,
   unsureUntil: 0,

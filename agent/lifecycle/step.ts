@@ -1,5 +1,14 @@
 import { acknowledge, admit, onChecked, onPersistFailed, onRefused, onSurveyed } from './admission.ts';
-import { failWarming, giveUp, onStarted, returning, serving, unhealthy, warming } from './back.ts';
+import {
+  failWarming,
+  giveUp,
+  onStarted,
+  onStartFailed,
+  returning,
+  serving,
+  unhealthy,
+  warming,
+} from './back.ts';
 import { sessionsOf } from './count.ts';
 import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
@@ -82,9 +91,9 @@ function take(turn: Turn, event: Event): void {
     case 'outcome':
       return onOutcome(turn, event);
     case 'started':
-      return isStarting(turn, event.epoch) ? onStarted(turn, event.proof) : undefined;
+      return onStarted(turn, event.proof);
     case 'start-failed':
-      return isStarting(turn, event.epoch) ? failWarming(turn, event.error) : undefined;
+      return onStartFailed(turn, event.error);
     case 'app-gone':
       return onAppGone(turn);
     default:
@@ -175,7 +184,8 @@ function onHurry(turn: Turn): void {
   const { op, phase, force } = turn.state;
   if (!op || op.outcome || !isDurable(turn.state)) return;
   if (force) return patch(turn, { force: { ...force, now: true } });
-  if (CAN_GIVE_UP.includes(phase) && (op.kind === 'stop' || op.kind === 'drain')) startForce(turn, true);
+  if (CAN_GIVE_UP.includes(phase) && (op.kind === 'stop' || op.kind === 'drain'))
+    startForce(turn, 'hurried', true);
 }
 
 function onSignedOut(turn: Turn): void {
@@ -202,8 +212,4 @@ function onAppGone(turn: Turn): void {
 
 function isStopping({ state }: Turn, epoch: number): boolean {
   return state.phase === 'stopping' && state.epoch === epoch;
-}
-
-function isStarting({ state }: Turn, epoch: number): boolean {
-  return state.phase === 'warming' && state.epoch === epoch && state.start === 'sent';
 }

@@ -47,10 +47,8 @@ export function intend(
     ...server,
     want: want(server),
     confirmed: false,
-    saying: null,
     failures: 0,
     retryAt: 0,
-    unsureUntil: server.saying === null ? server.unsureUntil : turn.at,
   }));
   resave(turn);
 }

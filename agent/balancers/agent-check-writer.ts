@@ -56,6 +56,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     look,
     async survey(signal) {
       await origin.resolve();
+      await look(signal); // A HAProxy that is gone would otherwise be waited for as one that does not poll.
       await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
       return reader.survey(signal);
     },

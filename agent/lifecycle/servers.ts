@@ -150,7 +150,9 @@ function judge(turn: Turn, at: string, view: ServerView, begun: number): void {
     return;
   }
   const there = view.admin === own.want;
-  if (there && begun >= own.unsureUntil)
+  // A write of an older intent, still under way, would change it after this look.
+  const settled = own.saying === null || own.saying === turn.state.epoch;
+  if (there && settled && begun >= own.unsureUntil)
     patchServer(turn, at, view.name, { ours: [own.want], confirmed: true });
   else patchServer(turn, at, view.name, { confirmed: false });
   if (!there && own.confirmed) reassert(turn, at, view, own.want);

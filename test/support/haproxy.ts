@@ -89,7 +89,7 @@ export async function startHaproxy(
     command: (line) => ask(socket, line),
     workerPid: () => workerPid(socket),
     rewrite: write,
-    reload: () => reload(process_, socket),
+    reload: () => reload(process_, socket, masterSocket),
     kill: (signal) => signalAll(process_.child, signal),
     stop,
   };
@@ -193,13 +193,16 @@ async function untilAnswers(path: string, line: string, gone: AbortSignal): Prom
   }
 }
 
-async function reload(running: Running, socket: string): Promise<number> {
+async function reload(running: Running, socket: string, masterSocket: string | null): Promise<number> {
+  if (masterSocket === null) throw new Error('only a master can be reloaded: start it with `master: true`');
   const from = running.log().length;
   running.child.kill('SIGUSR2');
   const found = await Promise.race([running.logged(LOADED, from), running.failed()]);
   const pid = Number(found[1]);
   // Both workers listen for a moment: ask again until the new one is the one that answers.
   while (!running.gone.aborted && (await workerPid(socket)) !== pid);
+  // As at the start: the master executes itself once more, and would lose the next signal.
+  await Promise.race([untilAnswers(masterSocket, 'show proc;quit', running.gone), running.failed()]);
   return pid;
 }
 

@@ -5,6 +5,7 @@ import { answerAtOnce, dropPending, refuse, replyTo } from './result.ts';
 import { onLooked } from './servers.ts';
 import type { Candidate, Need, State } from './state.ts';
 import { emit, type EventOf, isDurable, mapServers, patch, resave, type Turn } from './turn.ts';
+import { failStop } from './out.ts';
 import { planOf } from './plan.ts';
 
 /**
@@ -126,6 +127,10 @@ export function onPersistFailed(turn: Turn, { save, error }: EventOf<'persist-fa
   const text = `the state could not be written: ${error}; a crash now would forget what is under way`;
   patch(turn, { alarms: { ...turn.state.alarms, disk: text } });
   if (pending && save >= pending.save) dropPending(turn, pending);
+  // After a crash nobody would know of it, and it would be sent a second time (I6).
+  const { phase, stopIssued } = turn.state;
+  if (phase === 'drained' && stopIssued && isDurable(turn.state) && !turn.policy.stopRepeatable)
+    failStop(turn, 'state-write', `${error}; the stop was not sent; free the disk, then \`lastcall stop\``);
 }
 
 /** Everything as it was before the request, but for what was seen of the world since, and what is on its way to it. */

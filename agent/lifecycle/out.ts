@@ -158,7 +158,7 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
 }
 
 /** The stop did not work, or nobody can say whether it did: the node stays fenced. */
-export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt', message: string): void {
+export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
   conclude(turn, { code, message }, 'failed', wantMaint, { stopIssued: false });
 }
 

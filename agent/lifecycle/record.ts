@@ -98,6 +98,8 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
     ...same,
     phase: 'recovering',
     resumeTo: record.phase,
+    // Nobody will hear any more what became of it.
+    start: record.start === 'sent' ? 'intended' : record.start,
     balancers: Object.fromEntries(known) as State['balancers'],
     expiresAt: expiresAt === null ? null : moved(expiresAt),
     op: op && {

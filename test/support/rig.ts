@@ -51,6 +51,8 @@ export interface Agent extends Sidecar {
   readonly client: ControlClient;
   /** `lastcall WORDS --socket CONTROL --json`. */
   cli(...words: readonly string[]): Running;
+  /** The same for people: with a line when it was accepted. */
+  plain(...words: readonly string[]): Running;
   /** Resolves with the first status in one of these phases, as the event stream tells it. */
   reaches(...phases: readonly Phase[]): Promise<Status>;
   /** The result of an operation, waited for. */
@@ -160,6 +162,7 @@ function agentOf(sidecar: Sidecar): Agent {
     ...sidecar,
     client,
     cli: (...words) => lastcall([...words, '--socket', sidecar.control, '--json']),
+    plain: (...words) => lastcall([...words, '--socket', sidecar.control]),
     async reaches(...phases) {
       for await (const { event, data } of client.events(patience())) {
         if (event === 'status' && phases.includes(data.phase)) return data;

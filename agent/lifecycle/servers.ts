@@ -8,6 +8,7 @@ import {
   patch,
   patchBalancer,
   patchServer,
+  resave,
   serversOf,
   type Turn,
   warn,
@@ -146,7 +147,7 @@ function judge(turn: Turn, at: string, view: ServerView, begun: number): void {
   if (isForeign(view, own.want, own.ours)) return hold(turn, at, view, own);
   if (own.held) {
     // Let go by whoever held it: from ready on it is ours again.
-    if (view.admin === 'ready') patchServer(turn, at, view.name, { held: false, confirmed: false });
+    if (view.admin === 'ready') markHeld(turn, at, view.name, false);
     return;
   }
   const there = view.admin === own.want;
@@ -164,16 +165,21 @@ function isForeign(view: ServerView, want: Admin, ours: readonly Admin[]): boole
 }
 
 function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
-  if (!own.held) {
-    const by =
-      view.origin === 'forced'
-        ? 'an operator'
-        : view.origin === 'inherited'
-          ? 'a tracked server'
-          : 'the configuration';
-    warn(turn, `${at}: ${view.name} is held in ${view.admin.toUpperCase()} by ${by}; it is left as it is`);
-  }
-  patchServer(turn, at, view.name, { held: true, confirmed: false });
+  if (own.held) return;
+  const by =
+    view.origin === 'forced'
+      ? 'an operator'
+      : view.origin === 'inherited'
+        ? 'a tracked server'
+        : 'the configuration';
+  warn(turn, `${at}: ${view.name} is held in ${view.admin.toUpperCase()} by ${by}; it is left as it is`);
+  markHeld(turn, at, view.name, true);
+}
+
+/** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
+function markHeld(turn: Turn, at: string, name: string, held: boolean): void {
+  patchServer(turn, at, name, { held, confirmed: false });
+  resave(turn);
 }
 
 function reassert(turn: Turn, at: string, view: ServerView, want: Admin): void {

@@ -1,5 +1,6 @@
 import type { Candidate } from './state.ts';
-import type { Turn } from './turn.ts';
+import { viewOf } from './count.ts';
+import { serversOf, type Turn } from './turn.ts';
 import type { ServerSurvey, ServerView } from './view.ts';
 
 /** The objections to an operation, asked before anything is changed. `force` answers some, none is silent. */
@@ -12,20 +13,23 @@ export interface Verdict {
 interface Surveyed {
   readonly balancer: string;
   readonly view: ServerView;
+  /** MAINT or DRAIN that is not ours. */
+  readonly held: boolean;
   readonly fact: ServerSurvey | undefined;
 }
 
 /** First refusal wins; a request that insists (a shutdown) is only warned. */
 export function objections(turn: Turn, candidate: Candidate): Verdict {
   const { request } = candidate;
-  const servers = surveyed(candidate);
+  const servers = surveyed(turn, candidate);
   const warnings = Object.entries(candidate.unasked).map(
     ([name, error]) => `${name}: ${error}; it is waited for`,
   );
-  if (servers.length === 0 && !needsCounting(turn, candidate)) return { refusal: null, warnings };
+  if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(turn, candidate))
+    return { refusal: null, warnings };
   const found =
     request.kind === 'ready'
-      ? [heldAgainstReady(turn, candidate, servers)]
+      ? [heldAgainstReady(turn, candidate, servers.length > 0 ? servers : lastSeen(turn))]
       : [
           heldInDrain(candidate, servers),
           capacity(turn, candidate, servers),
@@ -46,14 +50,26 @@ interface Objection {
   readonly soft?: boolean;
 }
 
-function surveyed({ surveys }: Candidate): Surveyed[] {
+function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {
   return Object.entries(surveys).flatMap(([balancer, { servers, facts }]) =>
-    servers.map((view) => ({ balancer, view, fact: facts.find(({ name }) => name === view.name) })),
+    servers.map((view) => {
+      const own = state.balancers[balancer]?.servers[view.name];
+      const held = own?.found ? own.held : view.admin !== 'ready';
+      return { balancer, view, held, fact: facts.find(({ name }) => name === view.name) };
+    }),
   );
 }
 
+/** A node that is out is not surveyed again: its servers as they were last seen. */
+function lastSeen({ state }: Turn): Surveyed[] {
+  return serversOf(state).flatMap(({ balancer, at, name, server }) => {
+    const view = viewOf(balancer, name);
+    return view && server.found ? [{ balancer: at, view, held: server.held, fact: undefined }] : [];
+  });
+}
+
 function heldInDrain({ request }: Candidate, servers: readonly Surveyed[]): Objection | null {
-  const held = servers.find(({ view }) => view.admin === 'drain');
+  const held = servers.find(({ view, held: isHeld }) => isHeld && view.admin === 'drain');
   if (!held) return maintAround(request.force, servers);
   const who = `${held.balancer}: ${held.view.name} is already in DRAIN and not by lastcall`;
   if (request.force) return { code: 'held', message: `${who}; taken over`, soft: true };
@@ -63,7 +79,7 @@ function heldInDrain({ request }: Candidate, servers: readonly Surveyed[]): Obje
 /** Held in MAINT nobody new comes, and those who are there are counted: go on around it. */
 function maintAround(force: boolean, servers: readonly Surveyed[]): Objection | null {
   const held = servers
-    .filter(({ view }) => view.admin === 'maint')
+    .filter(({ view, held: isHeld }) => isHeld && view.admin === 'maint')
     .map(({ balancer, view }) => `${balancer}: ${view.name}`);
   if (held.length === 0) return null;
   const what = force ? 'taken over' : 'left as it is and counted';
@@ -75,7 +91,7 @@ function heldAgainstReady(
   { request }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
-  const held = servers.filter(({ view }) => view.admin !== 'ready');
+  const held = servers.filter(({ held: isHeld }) => isHeld);
   if (held.length === 0 || policy.operatorReady) return null;
   const names = held
     .map(({ balancer, view }) => `${balancer}: ${view.name} (${view.admin.toUpperCase()})`)
@@ -108,10 +124,10 @@ function capacity({ policy }: Turn, { request }: Candidate, servers: readonly Su
 /** Sticky users come back between two clicks: where nobody counts them, no connection now proves nothing. */
 function uncounted(
   { policy, state }: Turn,
-  { request }: Candidate,
+  { request, gone }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
-  if (policy.sources.length > 0 || policy.quietByHand || state.appGone) return null;
+  if (policy.sources.length > 0 || policy.quietByHand || state.appGone || gone) return null;
   const why =
     policy.sticky === true
       ? 'sticky: true'

@@ -15,6 +15,7 @@ export function install(turn: Turn, candidate: Candidate, warnings: readonly str
   const { request } = candidate;
   const { op } = turn.state;
   if (op) return change(turn, candidate, op, warnings);
+  if (candidate.gone) patch(turn, { appGone: true });
   patch(turn, { proof: candidate.proof, sticky: stickyOf(candidate) ?? turn.state.sticky });
   if (request.kind === 'ready') return installReady(turn, candidate, warnings);
   installOut(turn, candidate, warnings);
@@ -24,7 +25,7 @@ export function install(turn: Turn, candidate: Candidate, warnings: readonly str
 /** The running operation gets another deadline, or becomes part of a stronger one. */
 function change(
   turn: Turn,
-  { request, proof }: Candidate,
+  { request, proof, gone }: Candidate,
   op: Operation,
   warnings: readonly string[],
 ): string {
@@ -39,7 +40,11 @@ function change(
         baseline: op.baseline,
       }
     : { ...op, timeoutMs: next.timeoutMs, deadline: next.deadline };
-  patch(turn, { op: changed, ...(stronger ? { proof, noFence: false } : {}) });
+  patch(turn, {
+    op: changed,
+    ...(stronger ? { proof, noFence: false } : {}),
+    ...(gone ? { appGone: true } : {}),
+  });
   resave(turn);
   return changed.id;
 }
@@ -69,16 +74,17 @@ function installReady(turn: Turn, candidate: Candidate, warnings: readonly strin
   const { phase, health, appGone } = turn.state;
   const { request } = candidate;
   const op = operationOf(turn, request, warnings);
+  const release = request.force || turn.policy.operatorReady;
   if (phase === 'returning') {
+    takeServers(turn, candidate, release);
     intend(turn, 'returning', ({ want }) => want, { op });
     return request.id;
   }
   if (phase === 'serving' || phase === 'unhealthy') {
-    const release = request.force || turn.policy.operatorReady;
     const held = viewsOf(candidate).some((view) => view.admin !== 'ready');
     if (!(held && release) && health !== 'down' && !appGone) return null;
-    takeServers(turn, candidate, release);
   }
+  takeServers(turn, candidate, release);
   patch(turn, { op });
   warm(turn);
   return request.id;
@@ -90,7 +96,8 @@ function installReady(turn: Turn, candidate: Candidate, warnings: readonly strin
  */
 function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.request.force): void {
   mapServers(turn, (own, name, balancer) => {
-    if (own.found) return own;
+    // Taken over, whatever stands there may be replaced.
+    if (own.found) return own.held && takeOver ? { ...own, held: false, ours: ['drain', 'maint'] } : own;
     const view = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
     return take(view, takeOver);
   });

@@ -166,18 +166,17 @@ export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-writ
 function isOverdue(turn: Turn): boolean {
   const { op } = turn.state;
   if (!op || turn.at < op.deadline) return false;
-  const sessions = sessionsOf(turn.policy, turn.state);
-  const left = sessions === null ? 'the number of sessions is unknown' : `${sessions} sessions are left`;
+  const left = `with ${howMany(sessionsOf(turn.policy, turn.state))} left`;
   switch (op.onTimeout) {
     case 'restore':
-      giveUp(turn, 'deadline', `the deadline passed and ${left}; what was found is restored`);
+      giveUp(turn, 'deadline', `the deadline passed ${left}; what was found is restored`);
       return true;
     case 'hold':
       conclude(
         turn,
         {
           code: 'deadline',
-          message: `the deadline passed and ${left}; still draining, \`lastcall ready\` undoes it`,
+          message: `the deadline passed ${left}; still draining, \`lastcall ready\` undoes it`,
         },
         'draining',
         wantDrain,
@@ -192,6 +191,10 @@ function isOverdue(turn: Turn): boolean {
   }
 }
 
+function howMany(sessions: number | null): string {
+  return sessions === 1 ? '1 session' : `${sessions ?? 'an unknown number of'} sessions`;
+}
+
 /** MAINT first, then close: connections that end while the server takes new ones would be replaced. */
 export function startForce(turn: Turn, why: string, now: boolean): void {
   const { policy, state } = turn;
@@ -201,7 +204,7 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
     warn(turn, 'forced while the number of sessions was unknown');
   const forced = sessions ?? connections ?? 0;
   if (state.op) patch(turn, { op: { ...state.op, forced } });
-  warn(turn, `${why}: forced with ${sessions ?? 'an unknown number of'} sessions left`);
+  warn(turn, `${why}: forced with ${howMany(sessions)} left`);
   const force: Force = { since: turn.at, closingSince: null, closedAt: -Infinity, now };
   raiseFence(turn, { force, forcedOut: true, stopIssued: false });
 }

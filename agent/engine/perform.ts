@@ -84,6 +84,8 @@ async function check(ports: Ports, { id, need }: Doing<'check'>, signal: AbortSi
     }
     return { type: 'checked', id, need, proof: (await ports.stopper?.check(signal)) ?? null };
   } catch (error) {
+    const gone = need === 'stop' && ports.stopper?.gone(null) === 'gone';
+    if (gone) return { type: 'app-absent', id, error: sentence(error) };
     return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
   }
 }

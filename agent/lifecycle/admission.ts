@@ -1,10 +1,11 @@
 import { objections } from './guard.ts';
 import { install } from './install.ts';
 import type { OperationKind, Phase, Request } from './operation.ts';
+import { RETRY_LONGEST_MS } from './policy.ts';
 import { answerAtOnce, dropPending, refuse, replyTo } from './result.ts';
 import { onLooked } from './servers.ts';
 import type { Candidate, Need, State } from './state.ts';
-import { emit, type EventOf, isDurable, mapServers, patch, resave, type Turn } from './turn.ts';
+import { emit, type EventOf, isDurable, mapServers, patch, resave, save, type Turn } from './turn.ts';
 import { failStop } from './out.ts';
 import { planOf } from './plan.ts';
 
@@ -27,7 +28,9 @@ export function beginChecks(turn: Turn, request: Request): void {
   const stops = request.kind === 'stop' || request.kind === 'restart';
   if (stops && !state.appGone && state.phase !== 'stopping') needs.push('stop');
   if (request.kind === 'restart') needs.push('start');
-  patch(turn, { candidate: { request, at: turn.at, surveys: {}, unasked: {}, needs, proof: state.proof } });
+  patch(turn, {
+    candidate: { request, at: turn.at, surveys: {}, unasked: {}, needs, proof: state.proof, gone: false },
+  });
   for (const need of needs) {
     if (need === 'stop' || need === 'start') emit(turn, { type: 'check', id: request.id, need });
     else emit(turn, { type: 'survey', id: request.id, balancer: need.slice('survey '.length) });
@@ -57,6 +60,20 @@ export function onChecked(turn: Turn, { id, need, proof }: EventOf<'checked'>): 
     ...met(candidate, need),
     proof: need === 'stop' ? proof : candidate.proof,
   }));
+}
+
+/**
+ * What would be stopped has ended already. Believed only if nobody answers in its name: a stale pid file must not make
+ * living users look like none.
+ */
+export function onAbsent(turn: Turn, { id, error, at }: EventOf<'app-absent'>): void {
+  const { policy, health, sources } = { ...turn, ...turn.state };
+  const answers = Object.values(sources).some(({ count }) => count !== null);
+  if (answers || (policy.hasProbe && health !== 'down')) {
+    const why = `${error}; yet the application may be running (probe: ${health}${answers ? ', and it counts sessions' : ''})`;
+    return onRefused(turn, { type: 'refused', id, need: 'stop', code: 'app-stop', error: why, at });
+  }
+  withCandidate(turn, id, (candidate) => ({ ...met(candidate, 'stop'), proof: null, gone: true }));
 }
 
 /** A check failed: the request ends here, unless it insists and a balancer is only out of reach. */
@@ -114,29 +131,38 @@ export function acknowledge(turn: Turn): void {
 }
 
 /** The disk refused: a new operation is not begun, a running one goes on with an alarm. */
-export function onPersistFailed(turn: Turn, { save, error }: EventOf<'persist-failed'>): void {
+export function onPersistFailed(turn: Turn, { save: failed, error }: EventOf<'persist-failed'>): void {
   emit(turn, { type: 'log', level: 'error', text: `the state could not be written: ${error}` });
   const { pending, intentSave } = turn.state;
   // Only the newest intent can be taken back: another one may stand on it already.
-  if (pending?.before && save === pending.save && save === intentSave) {
+  if (pending?.before && failed === pending.save && failed === intentSave) {
     takeBack(turn, pending.before);
     const next = 'nothing was started; free the disk or mend its permissions';
     return refuse(turn, pending.request, pending.at, 'state-write', `${error}; ${next}`);
   }
-  patch(turn, { saved: Math.max(turn.state.saved, save) });
+  patch(turn, { saved: Math.max(turn.state.saved, failed), saveAgainAt: turn.at + RETRY_LONGEST_MS });
   const text = `the state could not be written: ${error}; a crash now would forget what is under way`;
   patch(turn, { alarms: { ...turn.state.alarms, disk: text } });
-  if (pending && save >= pending.save) dropPending(turn, pending);
+  if (pending && failed >= pending.save) dropPending(turn, pending);
   // After a crash nobody would know of it, and it would be sent a second time (I6).
   const { phase, stopIssued } = turn.state;
   if (phase === 'drained' && stopIssued && isDurable(turn.state) && !turn.policy.stopRepeatable)
     failStop(turn, 'state-write', `${error}; the stop was not sent; free the disk, then \`lastcall stop\``);
 }
 
+/** A full disk that was emptied heals by itself: the record must not stay behind what is under way. */
+export function saveAgain(turn: Turn): void {
+  const { saveAgainAt } = turn.state;
+  if (saveAgainAt === null || turn.at < saveAgainAt) return;
+  patch(turn, { saveAgainAt: null });
+  save(turn);
+}
+
 /** Everything as it was before the request, but for what was seen of the world since, and what is on its way to it. */
 function takeBack(turn: Turn, before: State): void {
-  const { balancers, sources, health, appGone, alarms, queue, epoch, save } = turn.state;
-  patch(turn, { ...before, balancers, sources, health, appGone, alarms, queue, epoch, save, saved: save });
+  const { balancers, sources, health, appGone, alarms, queue, epoch, save: saved } = turn.state;
+  const seen = { balancers, sources, health, appGone, alarms, queue, epoch };
+  patch(turn, { ...before, ...seen, save: saved, saved });
   if (appGone) patch(turn, { proof: null });
   mapServers(turn, (now, server, balancer) => {
     const old = before.balancers[balancer]?.servers[server];

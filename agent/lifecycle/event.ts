@@ -42,6 +42,8 @@ type Happening =
       readonly need: 'stop' | 'start';
       readonly proof: Proof | null;
     }
+  /** The stop cannot be proven because the process that is named has ended already. */
+  | { readonly type: 'app-absent'; readonly id: string; readonly error: string }
   /** A survey or a check failed; `code` is the stable code of the refusal. */
   | {
       readonly type: 'refused';

@@ -13,6 +13,8 @@ export interface State {
   readonly save: number;
   readonly intentSave: number;
   readonly saved: number;
+  /** When the disk is tried again; null = it holds all that was meant for it. */
+  readonly saveAgainAt: number | null;
   readonly balancers: Readonly<Record<string, BalancerState>>;
   readonly sources: Readonly<Record<string, SourceState>>;
   readonly health: Health;
@@ -142,6 +144,8 @@ export interface Candidate {
   readonly unasked: Readonly<Record<string, string>>;
   readonly needs: readonly Need[];
   readonly proof: Proof | null;
+  /** There is no application to stop any more. */
+  readonly gone: boolean;
 }
 
 export interface Pending {
@@ -211,6 +215,7 @@ export function initial(policy: Policy, at: number): State {
     save: 0,
     intentSave: 0,
     saved: 0,
+    saveAgainAt: null,
     balancers,
     sources: Object.fromEntries(policy.sources.map((name) => [name, unknown])),
     health: 'unknown',

@@ -1,4 +1,12 @@
-import { acknowledge, admit, onChecked, onPersistFailed, onRefused, onSurveyed } from './admission.ts';
+import {
+  acknowledge,
+  admit,
+  onAbsent,
+  onChecked,
+  onPersistFailed,
+  onRefused,
+  onSurveyed,
+} from './admission.ts';
 import {
   failWarming,
   giveUp,
@@ -76,6 +84,8 @@ function take(turn: Turn, event: Event): void {
       return onSurveyed(turn, event);
     case 'checked':
       return onChecked(turn, event);
+    case 'app-absent':
+      return onAbsent(turn, event);
     case 'refused':
       return onRefused(turn, event);
     case 'said':

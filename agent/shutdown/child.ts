@@ -126,7 +126,7 @@ function isSame(one: Proof, other: Proof): boolean {
 
 /** An application whose group is still being ended is not gone: a worker of it may serve on. */
 function goneOf(proof: Proof | null, current: Supervised | null): 'gone' | 'alive' | 'unknown' {
-  if (proof === null) return 'unknown';
+  if (proof === null) return current === null ? 'gone' : 'unknown';
   const found = aliveness(proof.pid, proof.startTime);
   return found === 'gone' && current !== null && isSame(current.proof, proof) ? 'alive' : found;
 }

@@ -49,7 +49,7 @@ export function createSignalStopper(config: SignalStopConfig, { clock }: { clock
 
   return {
     repeatable: true,
-    gone: (proof) => (proof === null ? 'unknown' : aliveness(proof.pid, proof.startTime)),
+    gone: (proof) => (proof === null ? goneByName(config) : aliveness(proof.pid, proof.startTime)),
     async check(signal) {
       signal.throwIfAborted();
       return prove(config);
@@ -70,6 +70,18 @@ function prove({ pid, pidFile }: SignalStopConfig): Proof {
   const file = readPidFile(pidFile);
   if ('problem' in file) throw unproven(pidFile, `${pidFile} ${file.problem}`);
   return proveProcess(file.pid, file.writtenAt, pidFile);
+}
+
+/** A pid file that is missing or odd says nothing; one that names a dead process says that it has ended. */
+function goneByName({ pid, pidFile }: SignalStopConfig): 'gone' | 'unknown' {
+  const file = pidFile === null ? null : readPidFile(pidFile);
+  if (file !== null && 'problem' in file) return 'unknown';
+  const named = file?.pid ?? pid ?? 0;
+  if (whyNoPid(named) !== null) return 'unknown';
+  const startTime = startTimeOf(named);
+  if (startTime === null) return lookAt(named) === 'gone' ? 'gone' : 'unknown';
+  const younger = file !== null && startedAt(startTime) > file.writtenAt + CLOCK_SLACK_MS;
+  return younger || aliveness(named, startTime) === 'gone' ? 'gone' : 'unknown';
 }
 
 function proveProcess(pid: number, writtenAt: number | null, target: string): Proof {

@@ -26,7 +26,8 @@ export interface Stopper {
   stop(proof: Proof | null, signal: AbortSignal): Promise<StopOutcome>;
 
   /**
-   * Is the proven process gone? `unknown` where nothing can prove it (no proof, a hidden /proc).
+   * Is the proven process gone? `unknown` where nothing can prove it (a hidden /proc). Without a proof: is the process
+   * that the configuration names no more (its pid file names a dead one, the child has ended)?
    * Gone is ESRCH, a zombie, or the pid now belonging to a process with another start time.
    */
   gone(proof: Proof | null): 'gone' | 'alive' | 'unknown';

@@ -1,12 +1,15 @@
-import { connect, type Socket } from 'node:net';
 import type { Clock } from '../system/clock.ts';
-import { LastcallError, errnoOf, messageOf, type Code } from '../system/error.ts';
+import { LastcallError } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { Command } from './command.ts';
-import type { Reply } from './reply.ts';
+import { converse } from './connection.ts';
+import { createLines } from './lines.ts';
+import { cutAfter, type Reply } from './reply.ts';
 
 /** A row has 2 kB, a server in `show servers state` 100 bytes: room for a backend of 40,000. */
 const MOST_BYTES = 4 * 1024 * 1024;
+/** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
+const MOST_LINE = 64 * 1024;
 
 /** Sends lines to one Runtime API. */
 export interface Client {
@@ -19,6 +22,19 @@ export interface Client {
    * @throws LastcallError `balancer-unreachable` | `not-permitted` (the socket's file mode), or the signal's reason
    */
   exchange(command: Command, timeoutMs: number, signal: AbortSignal): Promise<Reply>;
+  /**
+   * The same for an answer of any size, in constant memory: each line as it comes, blank ones too. A refusal of
+   * HAProxy's comes as a line like any other (`throwRefusal` in reply.ts tells it).
+   * @param onLine a line without its newline, one character per byte; what it throws ends the exchange
+   * @throws LastcallError as `exchange`, also `balancer-unreachable` when the answer did not end as HAProxy ends one
+   *   (whatever was seen of it then says nothing), the signal's reason, or what `onLine` throws
+   */
+  stream(
+    command: Command,
+    onLine: (line: string) => void,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** @param target the address as written, named in every error */
@@ -27,115 +43,48 @@ export function createClient(target: string, address: Address, ports: { readonly
   return {
     target,
     async exchange(command, timeoutMs, signal) {
-      const start = clock.now();
-      const fail = (trouble: Trouble): LastcallError => {
-        const { code = 'balancer-unreachable', text, ...detail } = trouble;
-        return new LastcallError(code, `${target}: ${text}`, {
-          ...detail,
-          target,
-          elapsedMs: clock.now() - start,
-        });
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const onChunk = (chunk: Buffer): void => {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        if (bytes > MOST_BYTES) throw endless(target, `an answer of more than ${MOST_BYTES} bytes`);
       };
-      signal.throwIfAborted();
-      if (timeoutMs <= 0) throw fail(silent(timeoutMs));
-      const text = await talk({ address, line: `${command.line}\n`, timeoutMs, signal, clock, fail });
-      return { text, command, target, elapsedMs: clock.now() - start };
+      const elapsedMs = await converse({
+        target,
+        address,
+        line: command.line,
+        timeoutMs,
+        signal,
+        clock,
+        onChunk,
+      });
+      return { text: Buffer.concat(chunks).toString('utf8'), command, target, elapsedMs };
+    },
+    async stream(command, onLine, timeoutMs, signal) {
+      let bytes = 0;
+      let last: string | null = null;
+      const take = (line: string): void => {
+        last = line;
+        onLine(line);
+      };
+      const lines = createLines(take, MOST_LINE, () =>
+        endless(target, `a line of more than ${MOST_LINE} bytes`),
+      );
+      const onChunk = (chunk: Buffer): void => {
+        bytes += chunk.length;
+        lines.push(chunk);
+      };
+      const { line } = command;
+      const elapsedMs = await converse({ target, address, line, timeoutMs, signal, clock, onChunk });
+      if (last !== '' || lines.rest() !== '') throw cutAfter(bytes, { command, target, elapsedMs });
     },
   };
 }
 
-interface Trouble {
-  readonly text: string;
-  readonly next: string;
-  readonly code?: Code;
-  readonly cause?: unknown;
-}
-
-interface Talk {
-  readonly address: Address;
-  readonly line: string;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-  readonly clock: Clock;
-  readonly fail: (trouble: Trouble) => LastcallError;
-}
-
-function talk({ address, line, timeoutMs, signal, clock, fail }: Talk): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = open(address);
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    const settle = (act: () => void): void => {
-      cancel();
-      signal.removeEventListener('abort', aborted);
-      socket.destroy();
-      act();
-    };
-    const aborted = (): void => settle(() => reject(signal.reason as Error));
-    const cancel = clock.after(timeoutMs, () => settle(() => reject(fail(silent(timeoutMs, bytes)))));
-    signal.addEventListener('abort', aborted, { once: true });
-    socket.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > MOST_BYTES) settle(() => reject(fail(endless())));
-    });
-    socket.once('end', () => settle(() => resolve(Buffer.concat(chunks).toString('utf8'))));
-    socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes)))));
-    // Never half-closed: HAProxy takes the end of what we say for the end of the session (haproxy-facts G).
-    socket.write(line);
-  });
-}
-
-function open(address: Address): Socket {
-  return address.kind === 'unix'
-    ? connect({ path: address.path })
-    : connect({ host: address.host, port: address.port });
-}
-
-function silent(timeoutMs: number, bytes = 0): Trouble {
-  const heard = bytes === 0 ? 'no answer' : `no end of the answer (${bytes} bytes so far)`;
-  return {
-    text: `${heard} within ${Math.max(0, Math.round(timeoutMs))} ms`,
-    next: BUSY,
-  };
-}
-
-const BUSY =
-  'see whether HAProxy is frozen, or whether others hold all connections of its sockets (`stats maxconn`, 10 by default)';
-
-function endless(): Trouble {
-  return {
-    text: `an answer of more than ${MOST_BYTES} bytes`,
+function endless(target: string, what: string): LastcallError {
+  return new LastcallError('balancer-unreachable', `${target}: ${what}`, {
+    target,
     next: 'see that this is the `stats socket` of a HAProxy',
-  };
-}
-
-const BROKEN: Readonly<Record<string, Omit<Trouble, 'cause'>>> = {
-  ENOENT: {
-    text: 'the socket does not exist',
-    next: 'see that HAProxy runs and that its `stats socket` has this path',
-  },
-  ECONNREFUSED: {
-    text: 'nobody listens there (connection refused)',
-    next: 'start HAProxy, or see that its `stats socket` has this address',
-  },
-  // A unix socket whose queue of connections is full (connect(2)).
-  EAGAIN: { text: 'it takes no more connections', next: BUSY },
-  EACCES: {
-    code: 'not-permitted',
-    text: 'this user may not use the socket (permission denied)',
-    next: 'run as a member of the group of the `stats socket`, or set its `mode`, `user` and `group`',
-  },
-};
-
-function broken(cause: Error, bytes: number): Trouble {
-  const errno = errnoOf(cause) ?? '';
-  const known = BROKEN[errno];
-  if (known !== undefined) return { ...known, cause };
-  const where = bytes === 0 ? 'the connection failed' : `the answer was cut after ${bytes} bytes`;
-  return {
-    text: `${where} (${errno || messageOf(cause)})`,
-    next: 'see whether HAProxy runs and can be reached',
-    cause,
-  };
+  });
 }

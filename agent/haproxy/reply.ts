@@ -69,8 +69,11 @@ export function expectDone(reply: Reply): void {
   throw unexpected(reply, reply.text);
 }
 
+/** What an answer was to, and from whom. */
+export type Asked = Omit<Reply, 'text'>;
+
 /** Fails if HAProxy's words are a refusal that we know. */
-function throwRefusal(answer: string, reply: Reply): void {
+export function throwRefusal(answer: string, reply: Asked): void {
   const bare = withoutSeverity(answer);
   const refusal = REFUSALS.find(({ pattern }) => pattern.test(bare) || pattern.test(answer));
   if (refusal === undefined) return;
@@ -93,7 +96,11 @@ export function unexpected(reply: Reply, answer: string): LastcallError {
 }
 
 function cut(reply: Reply): LastcallError {
-  const bytes = Buffer.byteLength(reply.text);
+  return cutAfter(Buffer.byteLength(reply.text), reply);
+}
+
+/** An answer that ended in the middle. */
+export function cutAfter(bytes: number, reply: Asked): LastcallError {
   const message = `${reply.target}: the answer to \`${reply.command.line}\` was cut after ${bytes} bytes`;
   return new LastcallError('balancer-unreachable', message, {
     ...contextOf(reply),
@@ -101,7 +108,7 @@ function cut(reply: Reply): LastcallError {
   });
 }
 
-export function contextOf({ target, elapsedMs }: Reply): { target: string; elapsedMs: number } {
+export function contextOf({ target, elapsedMs }: Asked): { target: string; elapsedMs: number } {
   return { target, elapsedMs };
 }
 

@@ -4,7 +4,7 @@ import { chmod } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient, type Client } from '../../agent/haproxy/client.ts';
-import { showInfo } from '../../agent/haproxy/command.ts';
+import { showInfo, showServersState } from '../../agent/haproxy/command.ts';
 import { answersOf } from '../../agent/haproxy/reply.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
@@ -260,5 +260,102 @@ describe('an exchange with something that misbehaves', () => {
     fake = await startFake((_line, socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const reply = await clientOf(fake.path).exchange(showInfo(), 2_000, never);
     expect(await refusalOf(() => answersOf(reply))).toMatchObject({ code: 'balancer-unreachable' });
+  });
+});
+
+/** The lines of one answer that is streamed. */
+async function streamed(path: string, clock: Clock = realClock): Promise<string[]> {
+  const lines: string[] = [];
+  await clientOf(path, clock).stream(showInfo(), (line) => lines.push(line), 5_000, never);
+  return lines;
+}
+
+describe('an answer that is read line by line', () => {
+  let fake: FakeHaproxy | undefined;
+  afterEach(() => fake?.stop());
+
+  test('is the same as a whole one, from a real HAProxy', async () => {
+    const haproxy = await startHaproxy(`${DEFAULTS}listen app\n  server app1 127.0.0.1:9\n`);
+    try {
+      const lines: string[] = [];
+      const command = showServersState('app');
+      await clientOf(haproxy.socket).stream(command, (line) => lines.push(line), 5_000, never);
+      const whole = await clientOf(haproxy.socket).exchange(command, 5_000, never);
+      expect(`${lines.join('\n')}\n`).toBe(whole.text);
+    } finally {
+      await haproxy.stop();
+    }
+  });
+
+  test('may come byte by byte', async () => {
+    fake = await startFake((_line, socket) => {
+      const bytes = [...Buffer.from('one\ntwo\n\n')];
+      const next = (): void => {
+        const byte = bytes.shift();
+        if (byte === undefined) socket.end();
+        else socket.write(Buffer.of(byte), () => setImmediate(next));
+      };
+      next();
+    });
+    expect(await streamed(fake.path)).toEqual(['one', 'two', '']);
+  });
+
+  test('may be larger than a whole one is allowed to be', async () => {
+    const block = `${'k'.repeat(99)}\n`.repeat(1_000);
+    fake = await startFake((_line, socket) => {
+      let left = 50;
+      const more = (): void => {
+        left -= 1;
+        if (left < 0) socket.end('\n');
+        else socket.write(block, more);
+      };
+      more();
+    });
+    let count = 0;
+    const take = (line: string): void => void (count += line.length === 99 ? 1 : 0);
+    await clientOf(fake.path).stream(showInfo(), take, 5_000, never);
+    expect(count).toBe(50_000);
+  });
+
+  test.each(['', 'one\n', 'one\ntwo', '\n\ntwo'])('says nothing when it was cut: %j', async (text) => {
+    fake = await startFake((_line, socket) => socket.end(text));
+    const refusal = await refusalOf(() => streamed(fake?.path ?? ''));
+    expect(refusal).toMatchObject({ code: 'balancer-unreachable', target: fake.path });
+    expect(refusal.message).toContain(`cut after ${text.length} bytes`);
+  });
+
+  test('ends with whatever its taker throws, and hangs up', async () => {
+    fake = await startFake((_line, socket) => socket.write('one\n'));
+    const taker = (): void => {
+      throw new Error('seen enough');
+    };
+    const clock = new ManualClock();
+    await expect(clientOf(fake.path, clock).stream(showInfo(), taker, 5_000, never)).rejects.toThrow(
+      'seen enough',
+    );
+    expect(clock.pending).toBe(0);
+    await fake.closed(1);
+  });
+
+  test('is given up on when a line does not end', async () => {
+    fake = await startFake((_line, socket) => {
+      const more = (): void => {
+        if (!socket.destroyed) socket.write('x'.repeat(65_536), more);
+      };
+      more();
+    });
+    const refusal = await refusalOf(() => streamed(fake?.path ?? '', new ManualClock()));
+    expect(refusal).toMatchObject({ message: expect.stringContaining('a line of more than 65536 bytes') });
+    await fake.closed(1);
+  });
+
+  test('ends at its deadline', async () => {
+    fake = await startFake((_line, socket) => socket.write('one\n'));
+    const clock = new ManualClock();
+    const refusal = refusalOf(() =>
+      clientOf(fake?.path ?? '', clock).stream(showInfo(), () => clock.advance(5_000), 5_000, never),
+    );
+    expect(await refusal).toMatchObject({ code: 'balancer-unreachable', elapsedMs: 5_000 });
+    expect((await refusal).message).toContain('4 bytes so far');
   });
 });

@@ -1,0 +1,117 @@
+import { connect, type Socket } from 'node:net';
+import type { Clock } from '../system/clock.ts';
+import { LastcallError, errnoOf, messageOf, type Code } from '../system/error.ts';
+import type { Address } from './address.ts';
+
+/** One line to a HAProxy, and whatever comes back until HAProxy closes. */
+export interface Call {
+  /** The address as the user wrote it, named in every error. */
+  readonly target: string;
+  readonly address: Address;
+  readonly line: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** Each piece as it comes; what it throws ends the call. */
+  readonly onChunk: (chunk: Buffer) => void;
+}
+
+/**
+ * Resolves at the end of the connection, with the time it took in milliseconds.
+ * @throws LastcallError `balancer-unreachable` | `not-permitted` (the socket's file mode), the signal's reason, or what
+ *   `onChunk` throws
+ */
+export async function converse(call: Call): Promise<number> {
+  const { target, timeoutMs, signal, clock } = call;
+  const start = clock.now();
+  const fail: Fail = ({ code = 'balancer-unreachable', text, ...detail }) =>
+    new LastcallError(code, `${target}: ${text}`, { ...detail, target, elapsedMs: clock.now() - start });
+  signal.throwIfAborted();
+  if (timeoutMs <= 0) throw fail(silent(timeoutMs, 0));
+  await talk(call, fail);
+  return clock.now() - start;
+}
+
+interface Trouble {
+  readonly text: string;
+  readonly next: string;
+  readonly code?: Code;
+  readonly cause?: unknown;
+}
+
+type Fail = (trouble: Trouble) => LastcallError;
+
+function talk({ address, line, timeoutMs, signal, clock, onChunk }: Call, fail: Fail): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = open(address);
+    let bytes = 0;
+    const settle = (act: () => void): void => {
+      cancel();
+      signal.removeEventListener('abort', aborted);
+      socket.destroy();
+      act();
+    };
+    const aborted = (): void => settle(() => reject(signal.reason as Error));
+    const cancel = clock.after(timeoutMs, () => settle(() => reject(fail(silent(timeoutMs, bytes)))));
+    signal.addEventListener('abort', aborted, { once: true });
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      try {
+        onChunk(chunk);
+      } catch (error) {
+        settle(() => reject(error as Error));
+      }
+    });
+    socket.once('end', () => settle(resolve));
+    socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes)))));
+    // Never half-closed: HAProxy takes the end of what we say for the end of the session (haproxy-facts G).
+    socket.write(`${line}\n`);
+  });
+}
+
+function open(address: Address): Socket {
+  return address.kind === 'unix'
+    ? connect({ path: address.path })
+    : connect({ host: address.host, port: address.port });
+}
+
+function silent(timeoutMs: number, bytes: number): Trouble {
+  const heard = bytes === 0 ? 'no answer' : `no end of the answer (${bytes} bytes so far)`;
+  return {
+    text: `${heard} within ${Math.max(0, Math.round(timeoutMs))} ms`,
+    next: BUSY,
+  };
+}
+
+const BUSY =
+  'see whether HAProxy is frozen, or whether others hold all connections of its sockets (`stats maxconn`, 10 by default)';
+
+const BROKEN: Readonly<Record<string, Omit<Trouble, 'cause'>>> = {
+  ENOENT: {
+    text: 'the socket does not exist',
+    next: 'see that HAProxy runs and that its `stats socket` has this path',
+  },
+  ECONNREFUSED: {
+    text: 'nobody listens there (connection refused)',
+    next: 'start HAProxy, or see that its `stats socket` has this address',
+  },
+  // A unix socket whose queue of connections is full (connect(2)).
+  EAGAIN: { text: 'it takes no more connections', next: BUSY },
+  EACCES: {
+    code: 'not-permitted',
+    text: 'this user may not use the socket (permission denied)',
+    next: 'run as a member of the group of the `stats socket`, or set its `mode`, `user` and `group`',
+  },
+};
+
+function broken(cause: Error, bytes: number): Trouble {
+  const errno = errnoOf(cause) ?? '';
+  const known = BROKEN[errno];
+  if (known !== undefined) return { ...known, cause };
+  const where = bytes === 0 ? 'the connection failed' : `the answer was cut after ${bytes} bytes`;
+  return {
+    text: `${where} (${errno || messageOf(cause)})`,
+    next: 'see whether HAProxy runs and can be reached',
+    cause,
+  };
+}

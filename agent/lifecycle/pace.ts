@@ -73,10 +73,11 @@ function isOutside(state: State): boolean {
  * already and was not done waits for an answer, and that answer will wake us.
  */
 export function nextWake(policy: Policy, state: State, now: number): number | null {
-  const { op, quiet, force, expiresAt } = state;
+  const { op, quiet, force, expiresAt, saveAgainAt } = state;
   const times: number[] = [];
   if (op?.outcome) times.push(op.restoreBy ?? op.deadline);
   else if (op && state.phase !== 'stopping') times.push(op.deadline);
+  if (saveAgainAt !== null) times.push(saveAgainAt);
   if (quiet) times.push(quiet.since + policy.quietMs);
   if (force) {
     times.push(force.since + FORCE_FENCE_PATIENCE_MS);

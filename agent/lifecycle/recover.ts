@@ -66,7 +66,7 @@ function adopt(turn: Turn): void {
 /** A return of our own making. */
 function bringBack(turn: Turn, reason: string): void {
   const request: Request = {
-    id: `start-${turn.state.epoch}-${turn.state.save}`,
+    id: `start-${Math.round(turn.at)}`,
     kind: 'ready',
     reason,
     by: 'lastcall',

@@ -1,9 +1,9 @@
-import { beginChecks } from './admission.ts';
+import { acknowledge, beginChecks } from './admission.ts';
 import { giveUp, givenUp } from './back.ts';
 import type { OperationKind, Phase, Request } from './operation.ts';
 import { wantDrain } from './out.ts';
 import { answerAtOnce, conclude, refuse } from './result.ts';
-import { emit, patch, resave, type Turn } from './turn.ts';
+import { patch, resave, type Turn } from './turn.ts';
 import type { Operation } from './state.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
@@ -120,10 +120,12 @@ function follow(turn: Turn, request: Request, op: Operation, kind: OperationKind
   patch(turn, { pending: { request, at: turn.at, ticket: id, save: turn.state.save, before: null } });
 }
 
-/** Another deadline is a new intent, and goes to disk before it is promised. */
+/** Another deadline is a new intent; whatever the intent, it is on disk before it is promised. */
 function join(turn: Turn, request: Request, op: Operation): void {
   if (request.timeoutMs !== null && request.timeoutMs !== op.timeoutMs) return beginChecks(turn, request);
-  emit(turn, { type: 'reply', id: request.id, ticket: op.id, joined: true });
+  const { intentSave: save } = turn.state;
+  patch(turn, { pending: { request, at: turn.at, ticket: op.id, save, before: null } });
+  acknowledge(turn);
 }
 
 /** Idempotent: what is asked for is so already. */

@@ -6,6 +6,7 @@ import {
   onPersistFailed,
   onRefused,
   onSurveyed,
+  saveAgain,
 } from './admission.ts';
 import {
   failWarming,
@@ -131,6 +132,7 @@ const PHASES: Record<Phase, (turn: Turn) => void> = {
 function advance(turn: Turn): void {
   rememberSessions(turn);
   acknowledge(turn);
+  saveAgain(turn);
   let before: State;
   do {
     before = turn.state;
@@ -174,7 +176,7 @@ function onCounted(turn: Turn, name: string, sample: Omit<SourceState, 'changedA
 }
 
 function onPersisted(turn: Turn, save: number): void {
-  patch(turn, { saved: Math.max(turn.state.saved, save) });
+  patch(turn, { saved: Math.max(turn.state.saved, save), saveAgainAt: null });
   alarm(turn, 'disk', null);
 }
 

@@ -60,7 +60,7 @@ export function resave(turn: Turn): void {
 }
 
 /** Writes the record as it is now. */
-function save(turn: Turn): void {
+export function save(turn: Turn): void {
   patch(turn, { save: turn.state.save + 1 });
   emit(turn, { type: 'persist', save: turn.state.save, record: recordOf(turn.state, turn.at) });
 }

@@ -9,7 +9,8 @@ import type { Taken, World } from './sidecar.ts';
  */
 export interface Claims {
   watch(taken: Taken): void;
-  crashed(): void;
+  /** `forgot`: the alarm was raised that the disk does not hold what is under way. */
+  crashed(forgot: boolean): void;
   /** A stop is issued although nobody was forced out. */
   stopped(state: State): void;
   ended(state: State): void;
@@ -111,8 +112,10 @@ export function createClaims(world: World, fail: (invariant: string, what: unkno
 
   return {
     watch,
-    crashed() {
+    crashed(forgot) {
       looked.clear();
+      // Whose it is nobody knows any more, so it is to be treated as somebody else's.
+      if (forgot) for (const { server } of places) if (server.by === 'us') server.by = 'operator';
       for (const claim of claims.values()) for (const admin of claim.said) claim.maybe.add(admin);
     },
     stopped,

@@ -50,8 +50,8 @@ export function createOracle(world: World): Oracle {
 
   /** A request of the lifecycle's own making is followed like everybody's, from when it is first heard of. */
   function adopted({ after }: Taken): void {
-    for (const request of [...after.queue, ...(after.candidate ? [after.candidate.request] : [])])
-      if (!answered.has(request.id)) submitted(request);
+    const asked = [...after.queue, after.candidate?.request, after.pending?.request];
+    for (const request of asked) if (request && !answered.has(request.id)) submitted(request);
     if (after.op && !answered.has(after.op.id)) answered.set(after.op.id, 'replied');
   }
 
@@ -127,8 +127,9 @@ export function createOracle(world: World): Oracle {
   }
 
   /** I12 and I7: known from everybody, and nobody there. */
-  function agreed({ before, after: state }: Taken): void {
-    if (before.forcedOut) return;
+  function agreed({ before, event, after: state }: Taken): void {
+    // Nobody was waited for; or a new operation is taken back.
+    if (before.forcedOut || event.type === 'persist-failed') return;
     for (const { counts, name } of policy.balancers) {
       const balancer = state.balancers[name];
       if (!balancer?.look || balancer.error !== null) fail('I12', `${name} is unknown`);
@@ -145,7 +146,7 @@ export function createOracle(world: World): Oracle {
     watch,
     submitted,
     crashed(state) {
-      claims.crashed();
+      claims.crashed(state.alarms['disk'] !== undefined);
       const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
       for (const [id, how] of answered) {
         // Nobody can be told any more; what was accepted and has not ended must stand on the disk (I3).

@@ -24,12 +24,10 @@ describe('What lastcall is for', () => {
     if (!node) throw new Error('no node');
     users = createUsers({ url: site.url, ...CROWD });
     await users.start();
-    const words = ['--haproxy', site.haproxy.socket, '--server', `app/${node.name}`];
+    const sessions = ['--sessions', `${node.url}/sessions`];
+    const words = ['--haproxy', site.haproxy.socket, '--server', `app/${node.name}`, ...sessions];
     const { code, json, stderr } = await told(
-      lastcall([
-        ...['stop', ...words, '--sessions', `${node.url}/sessions`, '--stop-pid', node.pidFile],
-        ...['--reason', 'deploy 41', '--json'],
-      ]),
+      lastcall(['stop', ...words, '--stop-pid', node.pidFile, '--reason', 'deploy 41', '--json']),
     );
     const report = await users.stop();
 

@@ -1,15 +1,41 @@
 import type { SourceConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
+import { createCommandSource } from './command.ts';
+import { createFilesSource } from './files.ts';
 import { createHttpSource } from './http.ts';
 import type { Source } from './source.ts';
+import { createTomcatSource } from './tomcat.ts';
+
+export interface SourcePorts {
+  readonly clock: Clock;
+  /** Hears what ought to be known though it does not hinder counting, once each. */
+  readonly onWarning: (text: string) => void;
+}
 
 /**
  * The sources that the configuration names, in its order. The second of a kind is called `http 2`.
- * @throws LastcallError `config` for a URL or a JSON pointer that is none
+ * @throws LastcallError `config` for what cannot be asked: a URL, a JSON pointer, a pattern that is none
  */
-export function createSources(configs: readonly SourceConfig[], ports: { clock: Clock }): Source[] {
-  return configs.map((config, index) => {
-    const name = index === 0 ? config.kind : `${config.kind} ${index + 1}`;
-    return createHttpSource(config, name, ports);
+export function createSources(configs: readonly SourceConfig[], ports: SourcePorts): Source[] {
+  const seen = new Map<SourceConfig['kind'], number>();
+  return configs.map((config) => {
+    const number = (seen.get(config.kind) ?? 0) + 1;
+    seen.set(config.kind, number);
+    return createSource(config, number === 1 ? config.kind : `${config.kind} ${number}`, ports);
   });
+}
+
+function createSource(config: SourceConfig, name: string, ports: SourcePorts): Source {
+  switch (config.kind) {
+    case 'http':
+      return createHttpSource(config, name, ports);
+    case 'tomcat':
+      return createTomcatSource(config, name, ports);
+    case 'files':
+      return createFilesSource(config, name, ports);
+    case 'command':
+      return createCommandSource(config, name, ports);
+    default:
+      return config satisfies never;
+  }
 }

@@ -8,4 +8,25 @@ export interface Source {
    * @throws LastcallError `failed` with the reason whenever the number is not certain: unknown is never zero (I7)
    */
   count(signal: AbortSignal): Promise<number>;
+  /** What counts better when the application is set otherwise while the node is out; most have none. */
+  readonly outing?: Outing;
+}
+
+/**
+ * A setting of the living application, lowered while the node is out and put back afterwards. Without it the count is
+ * still true, only later: a failure is a warning, and neither stops an operation nor keeps the node out.
+ */
+export interface Outing {
+  /**
+   * Called once, when the node goes out.
+   * @returns what was found, for `end`: to be kept in the record, for a sidecar that takes over cannot ask any more
+   * @throws LastcallError `failed`; the signal's reason when aborted
+   */
+  begin(signal: AbortSignal): Promise<string>;
+  /**
+   * Called when the node is on its way back with the application still or again alive. Puts back what is still as
+   * `begin` left it; may be called again.
+   * @throws LastcallError `failed`; the signal's reason when aborted
+   */
+  end(found: string, signal: AbortSignal): Promise<void>;
 }

@@ -8,9 +8,19 @@ import { errnoOf, isLastcallError, LastcallError, messageOf } from './error.ts';
 /** More than any health page or counter needs; what a server sends beyond it is not read. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
+/** How a GET may differ from the usual one. */
+export interface HttpOptions {
+  /** The value of the header, and a secret: it is in no error. */
+  readonly authorization?: string;
+  /** The value of the header. Default: axios' own, which prefers JSON. */
+  readonly accept?: string;
+  /** Default: MAX_BODY_BYTES. */
+  readonly maxBodyBytes?: number;
+}
+
 export interface HttpAnswer {
   readonly status: number;
-  /** The beginning of the body, at most MAX_BODY_BYTES after unpacking, read as UTF-8. */
+  /** The beginning of the body, at most `maxBodyBytes` after unpacking, read as UTF-8. */
   readonly body: string;
   /** True when the body goes on after that. */
   readonly truncated: boolean;
@@ -53,6 +63,7 @@ export async function httpGet(
   url: URL,
   timeoutMs: number,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
+  options: HttpOptions = {},
 ): Promise<HttpAnswer> {
   const began = clock.now();
   // Without a cause: axios' error carries the URL with its password.
@@ -64,14 +75,15 @@ export async function httpGet(
     });
   const late = (): LastcallError => failed(`no whole answer within ${timeoutMs} ms`);
   try {
-    return await withDeadline(clock, timeoutMs, signal, late, (own) => exchange(url, own));
+    return await withDeadline(clock, timeoutMs, signal, late, (own) => exchange(url, own, options));
   } catch (error) {
     if (signal.aborted || isLastcallError(error)) throw error;
     throw failed(reasonOf(error));
   }
 }
 
-async function exchange(url: URL, signal: AbortSignal): Promise<HttpAnswer> {
+async function exchange(url: URL, signal: AbortSignal, options: HttpOptions): Promise<HttpAnswer> {
+  const { authorization, accept, maxBodyBytes = MAX_BODY_BYTES } = options;
   const response: AxiosResponse<Readable> = await axios.get(url.href, {
     adapter: 'http',
     signal,
@@ -81,9 +93,14 @@ async function exchange(url: URL, signal: AbortSignal): Promise<HttpAnswer> {
     responseType: 'stream',
     httpAgent,
     httpsAgent,
-    headers: { 'User-Agent': 'lastcall', 'Accept-Encoding': 'identity' },
+    headers: {
+      'User-Agent': 'lastcall',
+      'Accept-Encoding': 'identity',
+      ...(authorization === undefined ? {} : { Authorization: authorization }),
+      ...(accept === undefined ? {} : { Accept: accept }),
+    },
   });
-  const { body, truncated } = await readBody(response.data);
+  const { body, truncated } = await readBody(response.data, maxBodyBytes);
   return {
     status: response.status,
     body,
@@ -93,9 +110,9 @@ async function exchange(url: URL, signal: AbortSignal): Promise<HttpAnswer> {
 }
 
 /** Leaving the loop destroys the stream and its socket, so neither an endless body nor a gzip bomb is read on. */
-async function readBody(stream: Readable): Promise<{ body: string; truncated: boolean }> {
+async function readBody(stream: Readable, maxBytes: number): Promise<{ body: string; truncated: boolean }> {
   const chunks: Buffer[] = [];
-  let room = MAX_BODY_BYTES;
+  let room = maxBytes;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     chunks.push(chunk.subarray(0, room));
     room -= chunk.length;

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { withDeadline, type Clock } from './clock.ts';
 import { errnoOf, LastcallError, messageOf } from './error.ts';
-import { endGroup, type Leader } from './group.ts';
+import { endGroup, groupEmpty, type Leader } from './group.ts';
 import { startTimeOf } from './process.ts';
 
 export interface CommandOptions {
@@ -18,6 +18,8 @@ export interface CommandOptions {
   readonly maxOutputBytes: number | null;
   /** Default: our own environment. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Is nobody of its group to live on when it has ended? Then whoever is left is ended. Default: they live on. */
+  readonly endsGroup?: boolean;
 }
 
 export interface CommandResult {
@@ -30,10 +32,14 @@ export interface CommandResult {
   readonly truncated: boolean;
   readonly elapsedMs: number;
   readonly timedOut: boolean;
+  /** True when somebody of its group was left and had to be ended. */
+  readonly left: boolean;
 }
 
 /** Between SIGTERM and SIGKILL for a command that is over its deadline. */
 const GRACE_MS = 1_000;
+/** For the last of a pipeline, which may end a moment after the program itself. */
+const STRAGGLERS_MS = 100;
 /** Turns of the event loop that empty the pipes of a command that has ended. */
 const LAST_TURNS = 3;
 
@@ -61,25 +67,29 @@ export async function runCommand(
   const ended = endOf(child);
   const stdout = keepFirst(child.stdout, options.maxOutputBytes ?? 0);
   const stderr = keepFirst(child.stderr, options.maxOutputBytes ?? 0);
-  const result = (end: Ended, timedOut: boolean): CommandResult => ({
+  const result = (end: Ended, timedOut: boolean, left: boolean): CommandResult => ({
     ...end,
     stdout: stdout.take(),
     stderr: stderr.take(),
     truncated: stdout.truncated() || stderr.truncated(),
     elapsedMs: clock.now() - began,
     timedOut,
+    left,
   });
 
   const late = (): LastcallError => new LastcallError('deadline', `over its ${options.timeoutMs} ms`);
   try {
     const end = await withDeadline(clock, options.timeoutMs, signal, late, () => ended);
     await lastWords();
-    return result(end, false);
+    const left = options.endsGroup === true && (await endLeft(leader, ports));
+    const answer = result(end, false, left);
+    if (options.endsGroup === true) hangUp(child);
+    return answer;
   } catch {
     // Late or aborted, nothing else: `ended` does not reject.
     const end = await cutShort(child, leader, ended, clock);
     signal.throwIfAborted();
-    return result(end, true);
+    return result(end, true, false);
   }
 }
 
@@ -134,6 +144,16 @@ function cannotRun(program: string, cause: unknown): LastcallError {
   });
 }
 
+/** Ends whoever is left of a group without its leader. */
+async function endLeft(
+  leader: Leader,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<boolean> {
+  if (await groupEmpty(leader, STRAGGLERS_MS, { clock, signal })) return false;
+  await endGroup(leader, GRACE_MS, clock);
+  return true;
+}
+
 /** What the program wrote before its exit is in the pipe: so many turns of the event loop read it. */
 async function lastWords(): Promise<void> {
   for (let turns = 0; turns < LAST_TURNS; turns += 1) await turn();
@@ -146,11 +166,16 @@ async function cutShort(
   clock: Clock,
 ): Promise<Ended> {
   const gone = await endGroup(leader, GRACE_MS, clock);
-  child.stdout?.destroy();
-  child.stderr?.destroy();
+  hangUp(child);
   if (gone) return ended;
   child.unref();
   return { exitCode: null, signal: null };
+}
+
+/** Whoever still writes, in whatever group, writes to nobody. */
+function hangUp({ stdout, stderr }: ChildProcess): void {
+  stdout?.destroy();
+  stderr?.destroy();
 }
 
 interface Kept {

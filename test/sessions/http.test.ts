@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { RequestListener, ServerResponse } from 'node:http';
+import type { ReadingConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
@@ -20,11 +21,17 @@ const stub = async (answer: RequestListener): Promise<string> => {
   stubs.push(server);
   return server.url;
 };
-const sourceOf = (url: string, json: string | null, clock: Clock = realClock): Source => {
-  const [source] = createSources([{ kind: 'http', url, json, timeoutMs: 20_000 }], { clock });
+const onWarning = (text: string): never => {
+  throw new Error(`warned: ${text}`);
+};
+const sourceBy = (url: string, reading: ReadingConfig, clock: Clock = realClock): Source => {
+  const [source] = createSources([{ kind: 'http', url, reading, timeoutMs: 20_000 }], { clock, onWarning });
   if (source === undefined) throw new Error('no source');
   return source;
 };
+/** By a JSON pointer, or a plain number. */
+const sourceOf = (url: string, json: string | null, clock: Clock = realClock): Source =>
+  sourceBy(url, json === null ? { kind: 'number' } : { kind: 'json', pointer: json }, clock);
 const count = async (body: string, json: string | null): Promise<number> =>
   sourceOf(await stub((_request, response) => response.end(body)), json).count(never);
 const refusal = (body: string, json: string | null): Promise<LastcallError> =>
@@ -187,13 +194,5 @@ describe('the number of users is unknown', () => {
       response.socket?.end();
     });
     expect(await refusalOf(() => sourceOf(url, null).count(never))).toMatchObject({ code: 'failed' });
-  });
-});
-
-describe('several sources', () => {
-  test('have names of their own, in the order of the configuration', () => {
-    const config = { kind: 'http', url: 'http://127.0.0.1:1/', json: null, timeoutMs: 1_000 } as const;
-    const names = createSources([config, config, config], { clock: realClock }).map(({ name }) => name);
-    expect(names).toEqual(['http', 'http 2', 'http 3']);
   });
 });

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { setImmediate as turn } from 'node:timers/promises';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { membersOf } from '../../agent/system/process.ts';
@@ -31,6 +33,18 @@ describe('a command', () => {
     });
     expect(result.truncated).toBe(false);
     expect(endingOf(result)).toBe('exit code 3: err');
+  });
+
+  test('is heard to its last word, which may still be in its pipe when its end is seen', async () => {
+    const block = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    // Node sees the word and the end of this one together, reads the word first, and sees the end of the command
+    // under test, which ends meanwhile, before it reads what that one has said.
+    const other = spawn('echo', ['now'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    other.stdout.once('data', () => block(400));
+    const running = run(['sh', '-c', 'sleep 0.3; echo the last word']);
+    await turn();
+    block(150);
+    expect((await running).stdout).toBe('the last word\n');
   });
 
   test('is answered with the signal that ended it', async () => {

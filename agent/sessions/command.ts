@@ -1,0 +1,39 @@
+import type { CommandSourceConfig } from '../config/config.ts';
+import type { Clock } from '../system/clock.ts';
+import { endingOf, runCommand, type CommandResult } from '../system/run-command.ts';
+import { certain, readPlain, type Problem } from './number.ts';
+import type { Source } from './source.ts';
+
+/** A number and some words on stderr; who says more than this does not only count. */
+const MAX_OUTPUT_BYTES = 4096;
+
+/**
+ * Runs a command that prints the number of user sessions and nothing else. It has to end with exit code 0, in time,
+ * and to leave nobody behind in its process group: it is run over and over.
+ */
+export function createCommandSource(
+  { command, timeoutMs }: CommandSourceConfig,
+  name: string,
+  { clock }: { clock: Clock },
+): Source {
+  const options = { timeoutMs, maxOutputBytes: MAX_OUTPUT_BYTES, endsGroup: true };
+  return {
+    name,
+    async count(signal) {
+      const result = await runCommand(command, options, { clock, signal });
+      return certain(read(result), {
+        // Without the arguments, which may hold a secret.
+        target: command[0] ?? '',
+        elapsedMs: result.elapsedMs,
+        next: 'let it print nothing but the number of sessions, and end with exit code 0',
+      });
+    },
+  };
+}
+
+function read(result: CommandResult): number | Problem {
+  if (result.timedOut || result.exitCode !== 0) return { problem: endingOf(result) };
+  if (result.left) return { problem: 'it left processes behind, which were ended' };
+  if (result.truncated) return { problem: `it printed more than ${MAX_OUTPUT_BYTES} bytes` };
+  return readPlain(result.stdout);
+}

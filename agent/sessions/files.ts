@@ -1,0 +1,130 @@
+import type { Dirent } from 'node:fs';
+import { opendir, stat } from 'node:fs/promises';
+import type { FilesSourceConfig } from '../config/config.ts';
+import { withDeadline, type Clock } from '../system/clock.ts';
+import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
+import { matches, parseGlob, type Part } from './glob.ts';
+import { certain } from './number.ts';
+import type { Source } from './source.ts';
+
+/** So many names are looked at together: enough for the kernel, and all that is in memory at a time. */
+const BATCH = 64;
+
+/**
+ * Counts the regular files that a path with `*`, `?` and `[...]` leads to and that were changed recently: PHP writes
+ * or touches a session's file at each request, and removes old ones only now and then.
+ * Directories are read as streams, so that a million files take no memory. One that is not there or may not be read
+ * makes the count unknown; of those that a pattern has found, one may have gone meanwhile.
+ * @throws LastcallError `config` for a path that is none
+ */
+export function createFilesSource(
+  config: FilesSourceConfig,
+  name: string,
+  { clock }: { clock: Clock },
+): Source {
+  const { path, youngerThanMs, timeoutMs } = config;
+  // Names are bytes: read as ISO 8859-1 each of them comes back as it was.
+  const parts = parseGlob(Buffer.from(path).toString('latin1'));
+
+  return {
+    name,
+    async count(signal) {
+      const began = clock.now();
+      const detail = (next: string) => ({ target: path, elapsedMs: clock.now() - began, next });
+      const late = (): LastcallError =>
+        new LastcallError(
+          'failed',
+          `${path}: not counted within ${timeoutMs} ms`,
+          detail('give it a longer timeout, or let somebody clean the directory up'),
+        );
+      const since = clock.wall().getTime() - youngerThanMs;
+      const counted = await withDeadline(clock, timeoutMs, signal, late, async (own) => {
+        try {
+          return (
+            (await countIn('', parts, { since, signal: own })) ?? { problem: 'there is no such directory' }
+          );
+        } catch (error) {
+          own.throwIfAborted();
+          return { problem: `cannot be read: ${messageOf(error)}` };
+        }
+      });
+      return certain(counted, detail('let this user read the directory, or set path right'));
+    },
+  };
+}
+
+interface Look {
+  /** Files changed before this do not count, in milliseconds of calendar time. */
+  readonly since: number;
+  readonly signal: AbortSignal;
+}
+
+/** @returns null when there is no such directory */
+async function countIn(
+  directory: string,
+  [part, ...below]: readonly Part[],
+  look: Look,
+): Promise<number | null> {
+  if (part === undefined) return null;
+  if (typeof part === 'string' && below.length > 0) return countIn(`${directory}/${part}`, below, look);
+  const entries = await openDirectory(directory);
+  if (entries === null) return null;
+  let total = below.length > 0 ? null : 0;
+  for await (const names of batches(entries, part)) {
+    look.signal.throwIfAborted();
+    const counts =
+      below.length > 0
+        ? await inTurn(names, (name) => countIn(`${directory}/${name}`, below, look))
+        : await Promise.all(names.map((name) => countFile(`${directory}/${name}`, look.since)));
+    for (const count of counts) if (count !== null) total = (total ?? 0) + count;
+  }
+  return total;
+}
+
+/** One directory of a pattern after the other: each is a stream that holds a descriptor. */
+async function inTurn<T>(names: readonly string[], work: (name: string) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (const name of names) results.push(await work(name));
+  return results;
+}
+
+async function openDirectory(directory: string): Promise<AsyncIterable<Dirent> | null> {
+  try {
+    return await opendir(bytes(`${directory}/`), { encoding: 'latin1', bufferSize: BATCH });
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
+  }
+}
+
+/** The names that match, some at a time. */
+async function* batches(entries: AsyncIterable<Dirent>, part: Part): AsyncGenerator<string[]> {
+  let names: string[] = [];
+  for await (const { name } of entries) {
+    if (typeof part === 'string' ? name !== part : !matches(part, name)) continue;
+    names.push(name);
+    if (names.length < BATCH) continue;
+    yield names;
+    names = [];
+  }
+  if (names.length > 0) yield names;
+}
+
+/** @returns 1 for a regular file that is young enough; 0 for any other, also for one that has gone meanwhile */
+async function countFile(path: string, since: number): Promise<number> {
+  try {
+    const about = await stat(bytes(path));
+    return about.isFile() && about.mtimeMs > since ? 1 : 0;
+  } catch (error) {
+    if (isAbsent(error)) return 0;
+    throw error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '');
+}
+
+function bytes(path: string): Buffer {
+  return Buffer.from(path, 'latin1');
+}

@@ -25,7 +25,12 @@ interface Claim {
   restored: Admin | null;
 }
 
-export function createClaims(world: World, fail: (invariant: string, what: unknown) => never): Claims {
+/** @param isForced whether the operation may take over what others hold */
+export function createClaims(
+  world: World,
+  fail: (invariant: string, what: unknown) => never,
+  isForced: (operation: string) => boolean,
+): Claims {
   const { policy, site } = world;
   const claims = new Map<string, Claim>();
   /** When the last look whose answer has arrived was begun, by balancer. */
@@ -49,6 +54,8 @@ export function createClaims(world: World, fail: (invariant: string, what: unkno
       const claim = claimOf(`${at} ${name}`);
       const old = before.balancers[at];
       if (server.found && !old?.servers[name]?.found) begin(claim, server.ours);
+      if (old?.servers[name]?.held && !server.held && after.op && isForced(after.op.id))
+        begin(claim, server.ours);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
       if (server.confirmed && server.want) claim.maybe = new Set([server.want]);
       if (old && balancer.pid !== old.pid) for (const admin of claim.said) claim.maybe.add(admin);

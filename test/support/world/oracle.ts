@@ -25,13 +25,13 @@ function fail(invariant: string, what: unknown): never {
 
 export function createOracle(world: World): Oracle {
   const { policy } = world;
-  const claims = createClaims(world, fail);
   const answered = new Map<string, 'waiting' | 'replied' | 'over'>();
   const finished = new Set<string>();
   const requests = new Map<string, Request>();
   const surveys = new Map<string, Survey[]>();
   const proofs = new Map<string, Proof | null>();
   const stops = new Map<string, number>();
+  const claims = createClaims(world, fail, (id) => requests.get(id)?.force === true);
   let ownProof: Proof | null = null;
 
   function watch(taken: Taken): void {

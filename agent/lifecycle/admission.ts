@@ -80,7 +80,9 @@ export function onAbsent(turn: Turn, { id, error, at }: EventOf<'app-absent'>): 
 export function onRefused(turn: Turn, { id, need, code, error }: EventOf<'refused'>): void {
   const { candidate } = turn.state;
   if (!candidate || candidate.request.id !== id) return;
-  if (candidate.request.insist && need.startsWith('survey ')) {
+  const does =
+    candidate.request.insist || (turn.policy.unreachable === 'ignore' && code === 'balancer-unreachable');
+  if (does && need.startsWith('survey ')) {
     const unasked = { ...candidate.unasked, [need.slice('survey '.length)]: error };
     return patch(turn, { candidate: { ...met(candidate, need), unasked } });
   }

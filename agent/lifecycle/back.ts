@@ -9,6 +9,7 @@ import {
   intend,
   isDurable,
   mapServers,
+  patchServer,
   patch,
   resave,
   serversOf,
@@ -92,10 +93,10 @@ export function onStartFailed(turn: Turn, error: string): void {
   if (turn.state.phase === 'warming') failWarming(turn, error);
 }
 
-/** The start failed or the application never became healthy: it stays in MAINT, and `ready` tries again. */
-export function failWarming(turn: Turn, why: string): void {
+/** The start failed, was cancelled, or never became healthy: the node stays in MAINT, and `ready` tries again. */
+export function failWarming(turn: Turn, why: string, code: 'app-health' | 'cancelled' = 'app-health'): void {
   const message = `${turn.policy.node}: ${why}; the node stays in MAINT, \`lastcall ready\` tries again`;
-  conclude(turn, { code: 'app-health', message }, 'failed', ({ want }) => want, { start: givenUp(turn) });
+  conclude(turn, { code, message }, 'failed', ({ want }) => want, { start: givenUp(turn) });
 }
 
 /** A start that is under way cannot be called back: its answer is waited for before anything is begun on top of it. */
@@ -106,7 +107,8 @@ export function givenUp({ state }: Turn): StartStep {
 export function returning(turn: Turn): void {
   if (!isDurable(turn.state)) return;
   const { restoring, op } = turn.state;
-  if (allConfirmed(turn.state) && (restoring || notUp(turn.state).length === 0)) return serve(turn);
+  if (allConfirmed(turn.policy, turn.state) && (restoring || notUp(turn.state).length === 0))
+    return serve(turn);
   if (!op) return;
   if (op.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) {
     warn(turn, `not yet restored: ${unconfirmed(turn)}; it goes on being tried`);
@@ -142,20 +144,42 @@ function serve(turn: Turn): void {
   for (const { at, name, server } of serversOf(turn.state)) {
     if (server.held) warn(turn, `${at}: ${name} is held; it stays as it is`);
   }
-  const { op, health } = turn.state;
-  mapServers(turn, () => NO_SERVER);
-  conclude(turn, op?.outcome ?? { code: 'done' }, health === 'down' ? 'unhealthy' : 'serving', () => null, {
-    restoring: false,
-    forcedOut: false,
-    start: 'none',
-    expiresAt: null,
-  });
+  const { op, health, balancers } = turn.state;
+  for (const [at, { error }] of Object.entries(balancers)) {
+    if (error !== null)
+      warn(turn, `${at} could not be asked and was left out: ${error}; it is told when it is back`);
+  }
+  // Where a balancer was left out, its servers stay ours until it has been told.
+  mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? NO_SERVER : own));
+  conclude(
+    turn,
+    op?.outcome ?? { code: 'done' },
+    health === 'down' ? 'unhealthy' : 'serving',
+    ({ want }) => want,
+    {
+      restoring: false,
+      forcedOut: false,
+      start: 'none',
+      expiresAt: null,
+    },
+  );
+}
+
+/** What a balancer that was left out had still to be told has been said now. */
+function tidy(turn: Turn): void {
+  const told = serversOf(turn.state).filter(
+    ({ server }) => server.want !== null && (server.confirmed || server.held),
+  );
+  for (const { at, name } of told) patchServer(turn, at, name, NO_SERVER);
+  if (told.length > 0) resave(turn);
 }
 
 export function serving(turn: Turn): void {
+  tidy(turn);
   if (turn.state.health === 'down') enter(turn, 'unhealthy');
 }
 
 export function unhealthy(turn: Turn): void {
+  tidy(turn);
   if (turn.state.health === 'up') enter(turn, 'serving');
 }

@@ -4,6 +4,11 @@ import type { ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
 
+/** A balancer that cannot be asked, where the policy says to do without. */
+export function isIgnored(policy: Policy, balancer: BalancerState | undefined): boolean {
+  return policy.unreachable === 'ignore' && balancer !== undefined && balancer.error !== null;
+}
+
 /** True when the balancer's last look can be relied on: it answered, and was asked at or after `since`. */
 export function isKnown(balancer: BalancerState, since: number): boolean {
   return balancer.error === null && balancer.look !== null && balancer.begun >= since;
@@ -17,9 +22,7 @@ export function viewOf(balancer: BalancerState, server: string): ServerView | un
 /** Connections served and queued, on all balancers that count; null when one of them is unknown. */
 export function connectionsOf(policy: Policy, state: State, since = -1): number | null {
   return sum(
-    countingBalancers(policy).map(({ name, servers }) =>
-      connectionsAt(state.balancers[name], servers, since),
-    ),
+    countingBalancers(policy, state).map((balancer) => connectionsAt(policy, state, balancer, since)),
   );
 }
 
@@ -40,8 +43,8 @@ export function sessionsOf(policy: Policy, state: State, since = -1): number | n
  * more, but not everybody has answered. An application that is gone has no users, connections count all the same.
  */
 export function tally(policy: Policy, state: State, since: number): 'zero' | 'some' | 'unknown' {
-  const connections = countingBalancers(policy).map(({ name, servers }) =>
-    connectionsAt(state.balancers[name], servers, since),
+  const connections = countingBalancers(policy, state).map((balancer) =>
+    connectionsAt(policy, state, balancer, since),
   );
   const users = state.appGone ? [] : policy.sources.map((name) => sourceCount(state, name, since));
   const counts = [...connections, ...users];
@@ -66,22 +69,34 @@ export function pidsOf(state: State): Readonly<Record<string, number | null>> {
   return Object.fromEntries(Object.entries(state.balancers).map(([name, { pid }]) => [name, pid]));
 }
 
-function countingBalancers(policy: Policy): Policy['balancers'] {
-  return policy.balancers.filter(({ counts }) => counts);
+function countingBalancers(policy: Policy, state: State): Policy['balancers'] {
+  return policy.balancers.filter(({ name, counts }) => counts && !isIgnored(policy, state.balancers[name]));
 }
 
 function connectionsAt(
-  balancer: BalancerState | undefined,
-  servers: readonly string[],
+  policy: Policy,
+  state: State,
+  { name: at, servers, seesOldWorkers }: Policy['balancers'][number],
   since: number,
 ): number | null {
+  const balancer = state.balancers[at];
   if (!balancer || !isKnown(balancer, since)) return null;
+  if (!seesOldWorkers && mayHideUsers(policy, state, balancer, since)) return null;
   return sum(
     servers.map((name) => {
       const view = viewOf(balancer, name);
       return view ? sum([view.connections, view.queued]) : null;
     }),
   );
+}
+
+/**
+ * After a reload the old worker serves its users to their end, and the new one knows nothing of them (haproxy-facts H).
+ * Without a master socket only time ends the doubt, or the kernel, which sees every connection to the application.
+ */
+function mayHideUsers(policy: Policy, state: State, { replacedAt }: BalancerState, since: number): boolean {
+  if (replacedAt === null || state.appGone || state.now - replacedAt >= policy.reloadGraceMs) return false;
+  return policy.kernelSource === null || sourceCount(state, policy.kernelSource, since) !== 0;
 }
 
 function sourceCount(state: State, name: string, since: number): number | null {

@@ -22,7 +22,7 @@ export function wantMaint(server: ServerState): ServerState['want'] {
 export function draining(turn: Turn): void {
   if (!isDurable(turn.state) || isOverdue(turn)) return;
   const { policy, state } = turn;
-  if (!allConfirmed(state) || tally(policy, state, state.epochAt) !== 'zero') return;
+  if (!allConfirmed(policy, state) || tally(policy, state, state.epochAt) !== 'zero') return;
   enter(turn, 'settling', { quiet: { since: turn.at, totals: totalsOf(state) } });
 }
 
@@ -30,7 +30,7 @@ export function settling(turn: Turn): void {
   if (!isDurable(turn.state) || isOverdue(turn)) return;
   const { policy, state } = turn;
   const { quiet } = state;
-  if (!quiet || !allConfirmed(state) || tally(policy, state, state.epochAt) !== 'zero') {
+  if (!quiet || !allConfirmed(policy, state) || tally(policy, state, state.epochAt) !== 'zero') {
     enter(turn, 'draining', { quiet: null });
     return;
   }
@@ -69,7 +69,7 @@ export function fencing(turn: Turn): void {
 function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.fence as Fence;
-  if (!allConfirmed(state)) return 'wait';
+  if (!allConfirmed(policy, state)) return 'wait';
   if (fence.confirmedAt === null) {
     patch(turn, { fence: { ...fence, confirmedAt: turn.at } });
     askAll(turn);
@@ -77,7 +77,7 @@ function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   }
   const count = tally(policy, state, fence.confirmedAt);
   if (count === 'some') return 'somebody';
-  if (count === 'unknown' || !allKnown(state, fence.confirmedAt)) return 'wait';
+  if (count === 'unknown' || !allKnown(policy, state, fence.confirmedAt)) return 'wait';
   const same = sameTotals(fence.totals, totalsOf(state)) && samePids(fence, state);
   return same ? 'clear' : 'somebody';
 }
@@ -210,11 +210,11 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
 }
 
 function forcing(turn: Turn, force: Force): void {
-  const { state } = turn;
+  const { policy, state } = turn;
   const late = force.now || turn.at - force.since >= FORCE_FENCE_PATIENCE_MS;
-  if (!allConfirmed(state) && !late) return;
+  if (!allConfirmed(policy, state) && !late) return;
   const open = openServers(state);
-  const unknown = !allKnown(state, state.epochAt);
+  const unknown = !allKnown(policy, state, state.epochAt);
   if (unknown && !late) return;
   if (open.length === 0 || force.now) {
     if (unknown) warn(turn, 'forced although not every balancer could be asked');

@@ -6,11 +6,19 @@ export interface Policy {
   readonly balancers: readonly {
     readonly name: string;
     readonly servers: readonly string[];
-    /** False for a balancer that only polls us: it gives no count. */
+    /** False for a balancer that only polls us: it gives no count, and shows nothing of its own. */
     readonly counts: boolean;
+    /** Connections on old workers are counted after a reload (it has a master socket). */
+    readonly seesOldWorkers: boolean;
   }[];
   /** Names of the session sources, besides the connections that balancers count. */
   readonly sources: readonly string[];
+  /** The source that asks the kernel for the application's connections: it sees what old workers hold. */
+  readonly kernelSource: string | null;
+  /** A balancer that cannot be asked: waited for (unknown is never zero), or left out of the count and the words. */
+  readonly unreachable: 'wait' | 'ignore';
+  /** Where old workers cannot be seen, connections are unknown for so long after a reload. */
+  readonly reloadGraceMs: number;
   readonly sticky: boolean | 'auto';
   readonly quietMs: number;
   readonly quietByHand: boolean;

@@ -12,7 +12,14 @@ export interface StateRecord {
   readonly epoch: number;
   readonly op: Operation | null;
   readonly balancers: Readonly<
-    Record<string, { readonly pid: number | null; readonly servers: Readonly<Record<string, SavedServer>> }>
+    Record<
+      string,
+      {
+        readonly pid: number | null;
+        readonly replacedAt: number | null;
+        readonly servers: Readonly<Record<string, SavedServer>>;
+      }
+    >
   >;
   readonly proof: Proof | null;
   readonly appGone: boolean;

@@ -1,5 +1,5 @@
-import { isKnown, viewOf } from './count.ts';
-import { RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
+import { isIgnored, isKnown, viewOf } from './count.ts';
+import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
 import type { ServerState, State } from './state.ts';
 import {
   emit,
@@ -28,6 +28,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   const changed = balancer.pid !== null && pid !== null && pid !== balancer.pid;
   patchBalancer(turn, name, { look, begun, at: turn.at, error: null, pid: pid ?? balancer.pid });
   if (changed) {
+    patchBalancer(turn, name, { replacedAt: turn.at });
     emit(turn, {
       type: 'log',
       level: 'warn',
@@ -36,7 +37,9 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
     patch(turn, { quiet: null });
     widen(turn, name);
   }
-  if (begun < turn.state.epochAt) return;
+  // One that only polls us shows what it was told by this very process: only a new word makes that certain.
+  const shows = turn.policy.balancers.find((known) => known.name === name)?.counts ?? false;
+  if (begun < turn.state.epochAt || !shows) return;
   const { servers } = balancer;
   for (const view of look.servers)
     if (begun >= (servers[view.name]?.saidAt ?? 0)) judge(turn, name, view, begun);
@@ -105,16 +108,21 @@ export function assertWanted(turn: Turn): void {
 }
 
 /** Every server that is ours to set was seen as we want it, on a balancer that answers. */
-export function allConfirmed(state: State): boolean {
+export function allConfirmed(policy: Policy, state: State): boolean {
   return serversOf(state).every(
     ({ balancer, server }) =>
-      server.want === null || server.held || (server.confirmed && balancer.error === null),
+      server.want === null ||
+      server.held ||
+      isIgnored(policy, balancer) ||
+      (server.confirmed && balancer.error === null),
   );
 }
 
 /** Every balancer answered a look that was begun at or after `since`. */
-export function allKnown(state: State, since: number): boolean {
-  return Object.values(state.balancers).every((balancer) => isKnown(balancer, since));
+export function allKnown(policy: Policy, state: State, since: number): boolean {
+  return Object.values(state.balancers).every(
+    (balancer) => isIgnored(policy, balancer) || isKnown(balancer, since),
+  );
 }
 
 /** Ask everybody at once: the answers begin now. */

@@ -4,6 +4,8 @@ import type { Admin, Counters, Look, Proof, Survey } from './view.ts';
 
 /** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
 export interface State {
+  /** The time of the last event. */
+  readonly now: number;
   readonly phase: Phase;
   readonly since: number;
   /** Raised by each change of intent; answers to an older intent are dropped. */
@@ -73,6 +75,8 @@ export interface BalancerState {
   /** Why it cannot be asked at present; the look is then history, not knowledge. */
   readonly error: string | null;
   readonly pid: number | null;
+  /** When its worker was last seen to be another one: users may still be with the old one. */
+  readonly replacedAt: number | null;
   readonly servers: Readonly<Record<string, ServerState>>;
 }
 
@@ -203,11 +207,13 @@ export function initial(policy: Policy, at: number): State {
       at: -1,
       error: null,
       pid: null,
+      replacedAt: null,
       servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
     };
   }
   const unknown: SourceState = { count: null, begun: -1, at: null, changedAt: at, error: null };
   return {
+    now: at,
     phase: 'starting',
     since: at,
     epoch: 0,

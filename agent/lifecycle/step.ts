@@ -188,7 +188,7 @@ function onCancel(turn: Turn, by: string): void {
   if (!op || op.outcome) return;
   if (CAN_GIVE_UP.includes(phase))
     return giveUp(turn, 'cancelled', `cancelled by ${by}; what was found is restored`);
-  if (phase === 'warming') failWarming(turn, `cancelled by ${by}`);
+  if (phase === 'warming') failWarming(turn, `cancelled by ${by}`, 'cancelled');
 }
 
 /** A second signal: no more patience. */

@@ -3,6 +3,9 @@ import { createAgentCheckServer, type AgentCheckServer } from './balancers/agent
 import { createAgentCheckWriter } from './balancers/agent-check-writer.ts';
 import { createPollerBalancer } from './balancers/agent-check.ts';
 import type { Balancer } from './balancers/balancer.ts';
+import { createHealthServer, type HealthServer } from './balancers/health-server.ts';
+import type { NodeState } from './balancers/health-standing.ts';
+import { createHealthBalancer } from './balancers/health.ts';
 import { createRuntimeBalancer } from './balancers/runtime-api.ts';
 import type { Config } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
@@ -50,7 +53,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
   const { start, stop } = config.app;
   const stopper = parts.child?.stopper ?? (stop && createStopper(stop, { clock, searchPath }));
   const starter = parts.child?.starter ?? (start && createStarter(start, { clock, searchPath }));
-  const sources = createSources(config.sessions, { clock });
+  const sources = createSources(config.sessions, { clock, onWarning: (text) => log.warn(text) });
   const policy = policyOf(config, parts, { stopper, starter, sources: sources.map(({ name }) => name) });
   const probing = probingOf(config, world, (verdict) => engine.probed(verdict));
   const engine: Engine = createEngine(policy, {
@@ -75,13 +78,22 @@ function probingOf(config: Config, { clock, log }: World, onVerdict: Engine['pro
   return { probe, prober: createProber(how, probe, { clock }, onVerdict) };
 }
 
-/** The balancers that the configuration names, one driver each, and the responder for those that poll. */
-export function createBalancers(config: Config, world: World, healthy: () => boolean): Balancers {
+/**
+ * The balancers that the configuration names, one driver each, and the responders for those that poll.
+ * @param status of the engine that will drive them
+ */
+export function createBalancers(config: Config, world: World, status: () => NodeState): Balancers {
   const { clock, log } = world;
-  const { agentCheck } = config.listen;
+  const { agentCheck, health } = config.listen;
+  const healthy = (): boolean => status().health === 'up';
+  // Without a probe nothing could ever be held against the application.
+  const node = (): NodeState => (config.app.probe ? status() : { ...status(), health: 'up' });
+  const healthServer = health && createHealthServer(health, { clock, log, node });
   const server = agentCheck && createAgentCheckServer(agentCheck, { clock, log, healthy });
   const balancers = config.balancers.map((balancer) => {
-    const polled = (): AgentCheckServer => server ?? neverPolled();
+    const polled = (): AgentCheckServer => server ?? neverPolled('agentCheck');
+    if (balancer.kind === 'health')
+      return createHealthBalancer(balancer, { server: healthServer ?? neverPolled('health'), clock, node });
     if (balancer.kind === 'agentCheck')
       return createPollerBalancer(balancer, { server: polled(), clock, healthy });
     const { address, servers, writer } = balancer;
@@ -91,23 +103,21 @@ export function createBalancers(config: Config, world: World, healthy: () => boo
       ? createAgentCheckWriter(balancer, { reader: runtime, server: polled(), clock })
       : runtime;
   });
-  return { balancers, server };
+  return { balancers, server, healthServer };
 }
 
 export interface Balancers {
   readonly balancers: readonly Balancer[];
   /** Where they poll us; null when nobody does. */
   readonly server: AgentCheckServer | null;
+  /** The same for the health port. */
+  readonly healthServer: HealthServer | null;
 }
 
-function neverPolled(): never {
-  throw new LastcallError(
-    'config',
-    'a balancer is written to by agent-check, and listen.agentCheck is missing',
-    {
-      next: 'add listen.agentCheck.address',
-    },
-  );
+function neverPolled(key: 'agentCheck' | 'health'): never {
+  throw new LastcallError('config', `a balancer only polls us, and listen.${key} is missing`, {
+    next: `add listen.${key}`,
+  });
 }
 
 interface Means {
@@ -124,8 +134,16 @@ function policyOf(
   const { timeoutMs, onTimeout, quietMs, quietByHand, keep, expiresMs } = config.drain;
   return {
     node: config.node,
-    balancers: balancers.map(({ name, servers, counts }) => ({ name, servers, counts })),
+    balancers: balancers.map(({ name, servers, counts }) => ({
+      name,
+      servers,
+      counts,
+      seesOldWorkers: true,
+    })),
     sources,
+    kernelSource: null,
+    unreachable: 'wait',
+    reloadGraceMs: 600_000,
     sticky: config.sticky,
     quietMs,
     quietByHand,

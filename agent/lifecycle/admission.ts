@@ -118,8 +118,8 @@ export function admit(turn: Turn): void {
   patch(turn, { pending: { request, at: candidate.at, ticket, save: turn.state.save, before } });
 }
 
-function isOutdated({ state }: Turn, { surveys, request }: Candidate): boolean {
-  const surveyed = Object.keys(surveys).length > 0;
+function isOutdated({ state }: Turn, { surveys, unasked, request }: Candidate): boolean {
+  const surveyed = Object.keys({ ...surveys, ...unasked }).length > 0;
   const inRotation = IN_ROTATION.includes(state.phase) && !state.op;
   return inRotation !== surveyed && !request.insist;
 }

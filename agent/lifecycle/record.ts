@@ -36,10 +36,11 @@ type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held'
 
 /** The record of a state, as of `at`. */
 export function recordOf(state: State, at: number): StateRecord {
-  const balancers = Object.entries(state.balancers).map(([name, { pid, servers }]) => [
+  const balancers = Object.entries(state.balancers).map(([name, { pid, replacedAt, servers }]) => [
     name,
     {
       pid,
+      replacedAt,
       servers: Object.fromEntries(Object.entries(servers).map(([server, own]) => [server, saved(own)])),
     },
   ]);
@@ -97,7 +98,12 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
     ]);
     return [
       name,
-      { ...balancer, pid: old?.pid ?? null, servers: Object.fromEntries(servers) as typeof balancer.servers },
+      {
+        ...balancer,
+        pid: old?.pid ?? null,
+        replacedAt: typeof old?.replacedAt === 'number' ? moved(old.replacedAt) : null,
+        servers: Object.fromEntries(servers) as typeof balancer.servers,
+      },
     ];
   });
   return {

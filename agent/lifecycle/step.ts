@@ -36,7 +36,7 @@ import { alarm, emit, isDurable, patch, type Turn, warn } from './turn.ts';
  * @param event carries the time at which it happened, in monotonic milliseconds
  */
 export function step(policy: Policy, state: State, event: Event): readonly [State, readonly Effect[]] {
-  const turn: Turn = { policy, at: event.at, state, effects: [] };
+  const turn: Turn = { policy, at: event.at, state: { ...state, now: event.at }, effects: [] };
   take(turn, event);
   advance(turn);
   return [turn.state, turn.effects];

@@ -3,7 +3,7 @@ import type { OnTimeout, OperationKind, Request } from '../../../agent/lifecycle
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import { createDisk } from './disk.ts';
 import type { Mode } from './haproxy.ts';
-import { createOracle } from './oracle.ts';
+import { createOracle, type Oracle } from './oracle.ts';
 import { createSidecar, type SimSidecar, type World } from './sidecar.ts';
 import { createSite } from './site.ts';
 import { createTimeline } from './timeline.ts';
@@ -108,13 +108,16 @@ const timed = fc
 const policy: fc.Arbitrary<Policy> = fc.record({
   node: fc.constant('app1'),
   balancers: fc.constantFrom(
-    [{ name: 'lb1', servers: ['app/app1'], counts: true }],
+    [{ name: 'lb1', servers: ['app/app1'], counts: true, seesOldWorkers: true }],
     [
-      { name: 'lb1', servers: ['app/app1', 'api/app1'], counts: true },
-      { name: 'lb2', servers: ['app/app1'], counts: true },
+      { name: 'lb1', servers: ['app/app1', 'api/app1'], counts: true, seesOldWorkers: true },
+      { name: 'lb2', servers: ['app/app1'], counts: true, seesOldWorkers: true },
     ],
   ),
   sources: fc.constantFrom([], ['http'], ['http', 'http 2']),
+  kernelSource: fc.constant(null),
+  unreachable: fc.constant('wait' as const),
+  reloadGraceMs: fc.constant(600_000),
   sticky: fc.constantFrom(true, false, 'auto' as const),
   quietMs: fc.constantFrom(0, 100, 1_000),
   quietByHand: fc.boolean(),
@@ -166,8 +169,37 @@ export function play({ seed, policy: decided, deeds, answersAtLast }: Campaign):
   calm(world, answersAtLast);
   time.advance(REST_MS);
   oracle.ended(sidecar.state);
+  if (answersAtLast) takeOut(world, sidecar, oracle);
   return sidecar;
 }
+
+/** However the node came to be where it is: where everybody answers, it can be taken out again. */
+function takeOut({ site, time }: World, sidecar: SimSidecar, oracle: Oracle): void {
+  site.failing.clear();
+  site.users.length = 0;
+  for (const balancer of site.balancers) balancer.telling = true;
+  Object.assign(site.app, { stop: 'works', start: 'works' });
+  const asked: Request = { ...LAST, id: 'last' };
+  oracle.submitted(asked);
+  sidecar.post({ type: 'submit', request: asked });
+  time.advance(REST_MS);
+  oracle.ended(sidecar.state);
+  const result = sidecar.results.find(({ id }) => id === asked.id);
+  if (result?.code === 'busy') throw new Error(`stuck: ${result.message}`);
+}
+
+const LAST: Omit<Request, 'id'> = {
+  kind: 'stop',
+  reason: 'the last one',
+  by: 'test',
+  timeoutMs: null,
+  onTimeout: null,
+  expiresMs: null,
+  force: true,
+  fence: true,
+  dryRun: false,
+  insist: false,
+};
 
 function act({ site, disk, policy: decided }: World, sidecar: SimSidecar, one: Deed): void {
   const at = site.balancers[one.which % site.balancers.length];

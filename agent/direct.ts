@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { composeEngine, createBalancers, type World } from './compose.ts';
 import type { DirectOptions, DirectService } from './cli/ports.ts';
-import type { Config, ProbeConfig, StopConfig } from './config/config.ts';
+import type { Config, ProbeConfig, SourceConfig, StopConfig } from './config/config.ts';
 import {
   DRAIN_KEEP,
   DRAIN_QUIET_MS,
@@ -48,7 +48,7 @@ function configOf(options: DirectOptions): Config {
       servers: options.servers,
     })),
     sticky: options.sticky,
-    sessions: options.sessions ? [{ kind: 'http', ...options.sessions, timeoutMs: SOURCE_TIMEOUT_MS }] : [],
+    sessions: options.sessions ? [sourceOf(options.sessions)] : [],
     drain: {
       timeoutMs: DRAIN_TIMEOUT_MS,
       onTimeout: 'restore',
@@ -58,11 +58,17 @@ function configOf(options: DirectOptions): Config {
       expiresMs: null,
     },
     schedule: [],
-    listen: { agentCheck: null, control: { path: '', mode: 0, group: null } },
+    listen: { agentCheck: null, health: null, metrics: null, control: { path: '', mode: 0, group: null } },
     state: '',
+    audit: null,
     adopt: false,
     log: { level: 'warn', format: 'text' },
   };
+}
+
+function sourceOf({ url, json }: NonNullable<DirectOptions['sessions']>): SourceConfig {
+  const reading = json === null ? ({ kind: 'number' } as const) : ({ kind: 'json', pointer: json } as const);
+  return { kind: 'http', url, reading, timeoutMs: SOURCE_TIMEOUT_MS };
 }
 
 /** Somebody waits at the terminal: he is not kept for the sidecar's two seconds. */

@@ -12,10 +12,14 @@ export interface Config {
   readonly schedule: readonly ScheduleConfig[];
   readonly listen: {
     readonly agentCheck: AgentCheckListenConfig | null;
+    readonly health: HealthListenConfig | null;
+    readonly metrics: ListenConfig | null;
     readonly control: ControlConfig;
   };
   /** Path of the state file. */
   readonly state: string;
+  /** Path of the audit log; null = none is kept. */
+  readonly audit: string | null;
   /** null: true under `run -- COMMAND`, else false. */
   readonly adopt: boolean | null;
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'json' | 'text' };
@@ -67,7 +71,7 @@ export interface SignalStopConfig {
   readonly killAfterMs: number;
 }
 
-export type BalancerConfig = HaproxyConfig | PollerConfig;
+export type BalancerConfig = HaproxyConfig | PollerConfig | HealthPollerConfig;
 export interface HaproxyConfig {
   readonly kind: 'haproxy';
   /** `unix:/path`, `/path` or `tcp://host:port`, as written; also the balancer's name in every message. */
@@ -83,15 +87,52 @@ export interface PollerConfig {
   /** Its `agent-send`, where addresses are not enough. */
   readonly id: string | null;
 }
+/** Whatever only polls our health port: no count, no read-back. */
+export interface HealthPollerConfig {
+  readonly kind: 'health';
+  readonly from: readonly string[];
+}
 
+export type SourceConfig = HttpSourceConfig | TomcatSourceConfig | FilesSourceConfig | CommandSourceConfig;
 export interface HttpSourceConfig {
   readonly kind: 'http';
   readonly url: string;
-  /** JSON pointer (RFC 6901), or null for a plain number. */
-  readonly json: string | null;
+  readonly reading: ReadingConfig;
   readonly timeoutMs: number;
 }
-export type SourceConfig = HttpSourceConfig;
+/** Where in an answer the number is. */
+export type ReadingConfig =
+  | { readonly kind: 'number' }
+  /** By a JSON pointer (RFC 6901). */
+  | { readonly kind: 'json'; readonly pointer: string }
+  /** In the one group of a regular expression. */
+  | { readonly kind: 'regex'; readonly pattern: string }
+  /** In Prometheus' text format: `metric` or `metric{label="value"}`. */
+  | { readonly kind: 'prometheus'; readonly series: string };
+/** Tomcat's manager application. */
+export interface TomcatSourceConfig {
+  readonly kind: 'tomcat';
+  /** Of the manager itself, such as `http://127.0.0.1:8080/manager`. */
+  readonly url: string;
+  readonly user: string;
+  readonly passwordFile: string;
+  /** `/app`, or `/` for the root context. */
+  readonly context: string;
+  readonly via: 'list' | 'jmxproxy';
+  /** May Tomcat be told to look for expired sessions more often while the node is out? */
+  readonly lowerExpiry: boolean;
+  readonly timeoutMs: number;
+}
+export interface FilesSourceConfig {
+  readonly kind: 'files';
+  /** An absolute path with `*`, `?` and `[...]`. */
+  readonly path: string;
+  readonly youngerThanMs: number;
+  readonly timeoutMs: number;
+}
+export interface CommandSourceConfig extends CommandConfig {
+  readonly kind: 'command';
+}
 
 export interface DrainConfig {
   readonly timeoutMs: number;
@@ -110,11 +151,22 @@ export interface ScheduleConfig {
   readonly reason: string;
 }
 
-export interface AgentCheckListenConfig {
+export interface ListenConfig {
   readonly host: string;
   readonly port: number;
+}
+export interface AgentCheckListenConfig extends ListenConfig {
   /** Addresses or CIDR blocks that may ask; empty = anybody who reaches the port. */
   readonly allow: readonly string[];
+}
+export interface HealthListenConfig extends ListenConfig {
+  /** Addresses or CIDR blocks that may ask; empty = anybody who reaches the port. */
+  readonly allow: readonly string[];
+  readonly answers: Readonly<Record<'up' | 'drain' | 'down', HealthAnswerConfig>>;
+}
+export interface HealthAnswerConfig {
+  readonly status: number;
+  readonly body: string;
 }
 export interface ControlConfig {
   readonly path: string;

@@ -21,6 +21,7 @@ export const WRITER = 'runtime';
 
 /** How long one answer of a session source may take. */
 export const SOURCE_TIMEOUT_MS = 5_000;
+export const TOMCAT_VIA = 'list';
 
 export const DRAIN_TIMEOUT_MS = 30 * 60_000;
 export const DRAIN_ON_TIMEOUT = 'restore';
@@ -31,6 +32,12 @@ export const DRAIN_KEEP = 1;
 
 export const SCHEDULE_REASON = 'schedule';
 
+/** HAProxy's `disable-on-404` takes the 404 for a sign-out; others match the body. */
+export const HEALTH_ANSWERS = {
+  up: { status: 200, body: 'UP' },
+  drain: { status: 404, body: 'DRAIN' },
+  down: { status: 503, body: 'DOWN' },
+} as const;
 export const CONTROL_MODE = 0o600;
 /** sun_path holds 108 bytes with its closing NUL (Linux unix(7)). */
 export const SOCKET_PATH_BYTES = 107;

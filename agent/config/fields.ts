@@ -17,6 +17,14 @@ import {
   wrongSocketPath,
   wrongUrl,
 } from './written.ts';
+import {
+  wrongContext,
+  wrongGlob,
+  wrongManagerUrl,
+  wrongPattern,
+  wrongSeries,
+  wrongUserName,
+} from './written-sources.ts';
 
 const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
 
@@ -41,6 +49,7 @@ function reading<T>(read: (written: string) => T | undefined, message: string) {
 }
 
 function notDuration({ input }: { readonly input?: unknown }): string {
+  if (input === undefined) return 'is required';
   return typeof input === 'number'
     ? `has no unit, write for example ${input}s`
     : 'expected a duration such as 30s';
@@ -70,11 +79,23 @@ export const balancerAddress = text(wrongBalancerAddress);
 export const serverName = text(wrongServerName);
 export const network = text(wrongNetwork);
 export const jsonPointer = text(wrongPointer);
+export const pattern = text(wrongPattern);
+export const series = text(wrongSeries);
+export const managerUrl = text(wrongManagerUrl);
+export const userName = text(wrongUserName);
+export const tomcatContext = text(wrongContext);
+export const glob = text(wrongGlob);
 export const nodeName = text(wrongNodeName);
 export const pollerId = text(wrongPollerId);
 export const group = text(wrongGroup);
 export const nonEmpty = text((written) => (written === '' ? 'must not be empty' : undefined));
 export const httpStatus = z.int().min(100).max(599);
+/** One that ends an exchange, and may have a body. */
+export const finalStatus = z
+  .int()
+  .min(200)
+  .max(599)
+  .refine((status) => ![204, 205, 304].includes(status), { error: 'is a status without a body' });
 
 export const endpoint = reading(
   readEndpoint,

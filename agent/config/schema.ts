@@ -3,6 +3,8 @@ import type { BalancerConfig, ProbeConfig, StopConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
+import { listen } from './listen-schema.ts';
+import { source } from './source-schema.ts';
 
 /**
  * The YAML keys of the contract that have a feature behind them; every other one is refused. Each part answers in the
@@ -85,15 +87,13 @@ const balancer = oneOf({
   agentCheck: mapping({
     agentCheck: mapping({ from: z.array(field.network).min(1), id: orNull(field.pollerId) }),
   }),
+  health: mapping({ health: mapping({ from: z.array(field.network).min(1) }) }),
 }).transform((written): BalancerConfig => {
   if ('agentCheck' in written) return { kind: 'agentCheck', ...written.agentCheck };
+  if ('health' in written) return { kind: 'health', ...written.health };
   const { haproxy, writer, servers } = written;
   return { kind: 'haproxy', address: haproxy, writer, servers };
 });
-
-const source = oneOf({
-  http: mapping({ http: mapping({ url: field.httpUrl, json: orNull(field.jsonPointer) }) }),
-}).transform(({ http }) => ({ kind: 'http' as const, ...http, timeoutMs: defaults.SOURCE_TIMEOUT_MS }));
 
 const drain = mapping({
   timeout: field.duration.default(defaults.DRAIN_TIMEOUT_MS),
@@ -117,22 +117,6 @@ const appointment = mapping({
   reason: field.nonEmpty.default(defaults.SCHEDULE_REASON),
 });
 
-const agentCheck = mapping({ address: field.endpoint, allow: z.array(field.network).default([]) }).transform(
-  ({ address, allow }) => ({ ...address, allow }),
-);
-
-const control = z.preprocess(
-  (written) => (typeof written === 'string' ? { path: written } : written),
-  mapping(
-    {
-      path: orNull(field.socketPath),
-      mode: field.fileMode.default(defaults.CONTROL_MODE),
-      group: orNull(field.group),
-    },
-    'expected a path, or a mapping of path, mode and group',
-  ),
-);
-
 /** The whole file. Its output is a Config but for the values that need the node's name or the terminal. */
 export const file = mapping({
   node: orNull(field.nodeName),
@@ -142,8 +126,9 @@ export const file = mapping({
   sessions: z.array(source).default([]),
   drain: drain.prefault({}),
   schedule: z.array(appointment).default([]),
-  listen: mapping({ agentCheck: orNull(agentCheck), control: control.prefault({}) }).prefault({}),
+  listen: listen.prefault({}),
   state: orNull(field.path),
+  audit: orNull(field.path),
   adopt: orNull(z.boolean()),
   log: mapping({
     level: z.enum(['error', 'warn', 'info', 'debug']).default(defaults.LOG_LEVEL),

@@ -46,7 +46,7 @@ export function createHttpSource(
 }
 
 interface Reader {
-  read(body: string): number | Problem;
+  readonly read: (body: string) => number | Problem;
   /** What the body must be. */
   readonly expected: string;
   readonly options: HttpOptions;

@@ -94,7 +94,7 @@ function createManager(config: TomcatSourceConfig, { clock, onWarning }: Ports):
 /** ISO 8859-1 is what Tomcat reads unless its valve says `charset="UTF-8"` (tried on 10.1.60); what has no place in it cannot be meant so. */
 function credentials(user: string, password: string): string {
   const text = `${user}:${password}`;
-  const isLatin = !/[^\u0000-\u00ff]/.test(text);
+  const isLatin = Buffer.from(text, 'latin1').toString('latin1') === text;
   return `Basic ${Buffer.from(text, isLatin ? 'latin1' : 'utf8').toString('base64')}`;
 }
 

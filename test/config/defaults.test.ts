@@ -87,14 +87,44 @@ describe('a start or stop', () => {
   });
 });
 
-test('a session source is a number, or a pointer into JSON', async () => {
-  const config = await configOf(
-    `${MINIMAL}sessions:\n  - http: { url: "http://a/n" }\n  - http: { url: "https://a/j", json: /a~1b/0 }\n`,
-  );
-  expect(config.sessions).toEqual([
-    { kind: 'http', url: 'http://a/n', json: null, timeoutMs: 5_000 },
-    { kind: 'http', url: 'https://a/j', json: '/a~1b/0', timeoutMs: 5_000 },
-  ]);
+describe('a session source', () => {
+  const http = { kind: 'http', url: 'http://a/', timeoutMs: 5_000 };
+  const tomcat = {
+    kind: 'tomcat',
+    url: 'http://a/manager',
+    user: 'u',
+    passwordFile: '/f',
+    context: '/app',
+    via: 'list',
+    lowerExpiry: false,
+    timeoutMs: 5_000,
+  };
+  const manager = 'url: http://a/manager, user: u, passwordFile: /f, context: /app';
+  test.each([
+    ['http: { url: "http://a/" }', { ...http, reading: { kind: 'number' } }],
+    ['http: { url: "http://a/" }, timeout: 2s', { ...http, reading: { kind: 'number' }, timeoutMs: 2_000 }],
+    ['http: { url: "http://a/", json: /a~1b/0 }', { ...http, reading: { kind: 'json', pointer: '/a~1b/0' } }],
+    [
+      "http: { url: 'http://a/', regex: 'active: (\\d+)' }",
+      { ...http, reading: { kind: 'regex', pattern: 'active: (\\d+)' } },
+    ],
+    [
+      `http: { url: "http://a/", prometheus: 'n{context="/app"}' }`,
+      { ...http, reading: { kind: 'prometheus', series: 'n{context="/app"}' } },
+    ],
+    [`tomcat: { ${manager} }`, tomcat],
+    [
+      `tomcat: { ${manager}, via: jmxproxy, lowerExpiry: true }, timeout: 1s`,
+      { ...tomcat, via: 'jmxproxy', lowerExpiry: true, timeoutMs: 1_000 },
+    ],
+    [
+      'files: { path: "/s/sess_*", youngerThan: 24m }',
+      { kind: 'files', path: '/s/sess_*', youngerThanMs: 1_440_000, timeoutMs: 5_000 },
+    ],
+    ['command: [count, ""]', { kind: 'command', command: ['count', ''], timeoutMs: 5_000 }],
+  ])('written as { %s } is complete', async (written, source) => {
+    expect((await configOf(`${MINIMAL}sessions: [{ ${written} }]\n`)).sessions).toEqual([source]);
+  });
 });
 
 test('a calendar entry has a reason and the time zone of the machine', async () => {

@@ -56,12 +56,12 @@ describe('a key of the contract without a feature behind it is refused', () => {
     ['listen: { hooks: {} }', '4:11: listen.hooks: unknown key, known here: agentCheck, control'],
     [
       'sessions: [{ stickTable: { table: app } }]',
-      '4:12: sessions[0]: needs http',
-      '4:14: sessions[0].stickTable: unknown key, known here: http',
+      '4:12: sessions[0]: needs http, tomcat, files or command',
+      '4:14: sessions[0].stickTable: unknown key, known here: http, timeout, tomcat, files, command',
     ],
     [
-      'sessions: [{ http: { url: "http://a", regex: x } }]',
-      '4:39: sessions[0].http.regex: unknown key, known here: url, json',
+      'sessions: [{ http: { url: "http://a", xpath: x } }]',
+      '4:39: sessions[0].http.xpath: unknown key, known here: url, json, regex, prometheus',
     ],
   ]);
   test('at a balancer', async () => {
@@ -116,6 +116,14 @@ describe('another type is refused at the value', () => {
 describe('what is missing is told where it is missing', () => {
   refuses([
     ['sessions: [{ http: {} }]', '4:20: sessions[0].http.url: is required'],
+    [
+      'sessions: [{ tomcat: {} }]',
+      '4:22: sessions[0].tomcat.url: is required',
+      '4:22: sessions[0].tomcat.user: is required',
+      '4:22: sessions[0].tomcat.passwordFile: is required',
+      '4:22: sessions[0].tomcat.context: is required',
+    ],
+    ['sessions: [{ files: { path: /s/a_* } }]', '4:21: sessions[0].files.youngerThan: is required'],
     ['app: { stop: { signal: {} } }', '4:24: app.stop.signal.pidFile: is required'],
     ['schedule: [{ do: drain }]', '4:12: schedule[0].cron: is required'],
     ['listen: { agentCheck: { allow: [] } }', '4:23: listen.agentCheck.address: is required'],
@@ -139,6 +147,14 @@ describe('only one kind may be written', () => {
   refuses([
     ['app: { probe: { tcp: 1, command: [a] } }', '4:15: app.probe: takes only one of http, tcp or command'],
     ['app: { stop: { command: [a], signal: {} } }', '4:14: app.stop: takes only one of command or signal'],
+    [
+      'sessions: [{ command: [a], http: { url: "http://a" } }]',
+      '4:12: sessions[0]: takes only one of http, tomcat, files or command',
+    ],
+    [
+      'sessions: [{ http: { url: "http://a", json: /a, regex: "(1)" } }]',
+      '4:20: sessions[0].http: takes only one of json, regex or prometheus',
+    ],
   ]);
   test('at a balancer', async () => {
     expect(await problemsOf('balancers:\n  - haproxy: /a\n    agentCheck: {}\n')).toEqual([

@@ -16,5 +16,12 @@ test('several sources have names of their own, in the order of the configuration
     clock: realClock,
     onWarning: () => undefined,
   });
-  expect(sources.map(({ name }) => name)).toEqual(['http', 'files', 'http 2', 'command', 'files 2', 'http 3']);
+  expect(sources.map(({ name }) => name)).toEqual([
+    'http',
+    'files',
+    'http 2',
+    'command',
+    'files 2',
+    'http 3',
+  ]);
 });

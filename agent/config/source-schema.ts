@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import type { ReadingConfig, SourceConfig } from './config.ts';
+import * as defaults from './defaults.ts';
+import * as field from './fields.ts';
+import { mapping, oneOf } from './fields.ts';
+
+/** The keys of `sessions`: who counts the users on this node besides the connections. */
+
+const httpSource = mapping({
+  url: field.httpUrl,
+  json: field.jsonPointer.optional(),
+  regex: field.pattern.optional(),
+  prometheus: field.series.optional(),
+}).transform(({ url, ...ways }, context): { readonly url: string; readonly reading: ReadingConfig } => {
+  const written = Object.keys(ways).filter((way) => ways[way as keyof typeof ways] !== undefined);
+  if (written.length > 1) {
+    context.addIssue({ code: 'custom', message: 'takes only one of json, regex or prometheus' });
+  }
+  return { url, reading: readingOf(ways) };
+});
+
+interface Ways {
+  readonly json?: string | undefined;
+  readonly regex?: string | undefined;
+  readonly prometheus?: string | undefined;
+}
+
+function readingOf({ json, regex, prometheus }: Ways): ReadingConfig {
+  if (json !== undefined) return { kind: 'json', pointer: json };
+  if (regex !== undefined) return { kind: 'regex', pattern: regex };
+  return prometheus === undefined ? { kind: 'number' } : { kind: 'prometheus', series: prometheus };
+}
+
+const tomcatSource = mapping({
+  url: field.managerUrl,
+  user: field.userName,
+  passwordFile: field.path,
+  context: field.tomcatContext,
+  via: z.enum(['list', 'jmxproxy']).default(defaults.TOMCAT_VIA),
+  lowerExpiry: z.boolean().default(false),
+});
+
+const sourceTimeout = { timeout: field.duration.default(defaults.SOURCE_TIMEOUT_MS) };
+
+/** One entry of `sessions`. */
+export const source = oneOf({
+  http: mapping({ http: httpSource, ...sourceTimeout }),
+  tomcat: mapping({ tomcat: tomcatSource, ...sourceTimeout }),
+  files: mapping({ files: mapping({ path: field.glob, youngerThan: field.duration }), ...sourceTimeout }),
+  command: mapping({ command: field.command, ...sourceTimeout }),
+}).transform((written): SourceConfig => {
+  const timeoutMs = written.timeout;
+  if ('http' in written) return { kind: 'http', ...written.http, timeoutMs };
+  if ('tomcat' in written) return { kind: 'tomcat', ...written.tomcat, timeoutMs };
+  if ('command' in written) return { kind: 'command', command: written.command, timeoutMs };
+  const { path, youngerThan } = written.files;
+  return { kind: 'files', path, youngerThanMs: youngerThan, timeoutMs };
+});

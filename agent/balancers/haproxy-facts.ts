@@ -19,7 +19,9 @@ interface Asked {
 
 /** What an operation needs to know of a server before it begins. */
 export async function factsOf({ view, row, backend, level, tables }: Asked): Promise<ServerSurvey> {
-  const usable = view.admin === 'ready' && view.operational === 'up' && view.weight !== 0;
+  // Also one that is UP by assumption (`UP 1/3`): users come to it, and HAProxy counts it.
+  const isUp = view.operational === 'up' || /^UP\b/.test(row.text('status') ?? '');
+  const usable = view.admin === 'ready' && isUp && view.weight !== 0;
   return {
     name: view.name,
     usable,

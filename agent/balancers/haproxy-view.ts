@@ -19,8 +19,13 @@ export function adminInText(status: string): Admin | null {
   return status === 'MAINT' ? 'maint' : null;
 }
 
-/** What the server does with traffic, by its status text; the number of `show servers state` where it is a new one. */
+/**
+ * What the server does with traffic, by its status text; the number of `show servers state` where it is a new one.
+ * `UP 1/3` is UP by assumption: out of MAINT a server takes users before HAProxy has checked it even once
+ * (haproxy-facts B; tried on 2.6.12). Only a good check makes it `UP`. Where `fall` is 1 the two look the same.
+ */
 function operationalIn(status: string, number: number | undefined): Operational | null {
+  if (/^UP \d+\/\d+$/.test(status)) return 'starting';
   if (/^(UP|DRAIN|no check)\b/.test(status)) return 'up';
   if (/^NOLB\b/.test(status)) return 'stopping';
   if (/^DOWN \d+\/\d+$/.test(status)) return 'starting';

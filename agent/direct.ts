@@ -25,7 +25,7 @@ import type { Journal } from './journal/journal.ts';
 /** Starts the engine for the flags; its first looks are under way when it is answered. */
 export async function createDirect(options: DirectOptions, world: World): Promise<DirectService> {
   const config = configOf(options);
-  const { balancers } = createBalancers(config, world, () => false);
+  const { balancers } = createBalancers(config, world, () => engine.status());
   const engine = composeEngine(config, { journal: NO_JOURNAL, balancers, child: null, direct: true }, world);
   await engine.start();
   return engine;

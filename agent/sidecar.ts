@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import type { RunOptions } from './cli/ports.ts';
 import { composeEngine, createBalancers, type World } from './compose.ts';
 import { KILL_AFTER_MS, STOP_SIGNAL } from './config/defaults.ts';
+import { openReports } from './control/reports.ts';
 import { openControl } from './control/server.ts';
 import type { Engine, Supervise } from './engine/engine.ts';
 import { createSchedule } from './engine/schedule.ts';
@@ -33,22 +34,27 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
   const lock = await lockNode(config.node, config.state);
   const ending = createEnding();
   const child = command && createOurs(command, world, ending);
-  const { balancers, server } = createBalancers(config, world, () => engine.status().health === 'up');
+  const { balancers, server, healthServer } = createBalancers(config, world, () => engine.status());
   const parts = { journal: createJournal(config.state, config), balancers, child, direct: false };
   const engine: Engine = composeEngine(config, parts, world);
   ending.onExit = () => engine.appGone();
-  const control = await openControl(config.listen.control, { service: engine, clock: world.clock });
+  const polls = { agentChecks: server?.answers ?? null, healthChecks: healthServer?.answers ?? null };
+  const reports = await openReports(config, engine, { ...world, ...polls });
+  const { service } = reports;
+  const control = await openControl(config.listen.control, { service, clock: world.clock });
   const schedule = createSchedule(config.schedule, {
     log,
     submit: async (kind, reason) => {
-      await operate(engine, { ...ASKED_BY_US, id: randomUUID(), kind, reason, by: 'schedule' });
+      await operate(service, { ...ASKED_BY_US, id: randomUUID(), kind, reason, by: 'schedule' });
     },
   });
   const deafen = child
-    ? hearAsParent(world.signals, engine, child, ending)
+    ? hearAsParent(world.signals, { service, hurry: () => engine.hurry() }, child, ending)
     : hear(world.signals, ['SIGTERM', 'SIGINT', 'SIGHUP'], () => ending.end(0));
   try {
     await server?.listen();
+    await healthServer?.listen();
+    await reports.listen();
     await engine.start(child ? supervise(child) : undefined);
     schedule.start();
     log.info('running', { node: config.node, control: control.path, pid: process.pid });
@@ -59,6 +65,8 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
     await control.close();
     await engine.close();
     await server?.close();
+    await healthServer?.close();
+    await reports.close();
     child?.release();
     await lock.release();
     log.info('ended', { node: config.node });
@@ -119,19 +127,19 @@ const ASKED_BY_US: Omit<Request, 'id' | 'kind' | 'reason' | 'by'> = {
 };
 
 /** Submits a request and waits for its end. */
-async function operate(engine: Service, request: Request): Promise<Result> {
+async function operate(service: Service, request: Request): Promise<Result> {
   let found = (_result: Result): void => undefined;
   const result = new Promise<Result>((resolve) => {
     found = resolve;
   });
   const early: Result[] = [];
   let ticket: string | null = null;
-  const unwatch = engine.watch({
+  const unwatch = service.watch({
     status: () => undefined,
     result: (ended) => (ended.id === ticket ? found(ended) : early.push(ended)),
   });
   try {
-    const submitted = await engine.submit(request);
+    const submitted = await service.submit(request);
     if (!submitted.accepted) return submitted.result;
     ticket = submitted.id;
     return early.find(({ id }) => id === ticket) ?? (await result);
@@ -141,10 +149,15 @@ async function operate(engine: Service, request: Request): Promise<Result> {
 }
 
 /** SIGTERM means: let the users finish, then stop the child; a second one means now. Others are the child's. */
-function hearAsParent(signals: Signals, engine: Engine, child: Child, ending: Ending): () => void {
+function hearAsParent(
+  signals: Signals,
+  { service, hurry }: { readonly service: Service; hurry(): void },
+  child: Child,
+  ending: Ending,
+): () => void {
   let asked = false;
   const stop = (name: NodeJS.Signals): void => {
-    if (asked) return engine.hurry();
+    if (asked) return hurry();
     asked = true;
     const request: Request = {
       ...ASKED_BY_US,
@@ -155,7 +168,7 @@ function hearAsParent(signals: Signals, engine: Engine, child: Child, ending: En
       onTimeout: 'force',
       insist: true,
     };
-    void operate(engine, request).then((result) => ending.end(codeAfter(result, ending)));
+    void operate(service, request).then((result) => ending.end(codeAfter(result, ending)));
   };
   const deafenStop = hear(signals, ['SIGTERM', 'SIGINT'], stop);
   const deafenRest = hear(signals, ['SIGHUP', 'SIGUSR1', 'SIGUSR2'], (name) => child.forward(name));

@@ -36,6 +36,8 @@ export interface Channel {
 /** The TCP responder of `listen.agentCheck`; who is in no channel is told `up` or nothing. */
 export interface AgentCheckServer {
   add(channel: Channel): void;
+  /** Lines said so far, without their LF; the neutral answer is the empty one. */
+  readonly answers: ReadonlyMap<string, number>;
   /** @returns the port; @throws LastcallError `config` when the address cannot be listened on */
   listen(): Promise<number>;
   close(): Promise<void>;
@@ -56,6 +58,7 @@ export function createAgentCheckServer(
   const allowed = addressList(config.allow);
   const channels: Channel[] = [];
   const open = new Set<Socket>();
+  const answers = new Map<string, number>();
 
   const accept = (socket: Socket): void => {
     // The poller hung up: its next poll tells whatever there is to tell.
@@ -69,7 +72,7 @@ export function createAgentCheckServer(
     });
     open.add(socket);
     if (open.size > CONNECTIONS) [...open][0]?.destroy();
-    answer(socket, caller, channels, ports).catch((error: unknown) => {
+    answer(socket, caller, channels, { ...ports, answers }).catch((error: unknown) => {
       ports.log.error('an agent-check poll could not be answered', { from: caller.address, error });
       socket.destroy();
     });
@@ -79,6 +82,7 @@ export function createAgentCheckServer(
   const server = createServer({ allowHalfOpen: true }, accept);
   return {
     add: (channel) => void channels.push(channel),
+    answers,
     listen: () =>
       new Promise((resolve, reject) => {
         server.once('error', (error) => reject(cannotListen(config, error)));
@@ -102,7 +106,7 @@ async function answer(
   socket: Socket,
   caller: Caller,
   all: readonly Channel[],
-  ports: AgentCheckPorts,
+  ports: AgentCheckPorts & { readonly answers: Map<string, number> },
 ): Promise<void> {
   const near = all.filter((channel) => channel.covers(caller));
   const id = near.some((channel) => channel.id !== null) ? await readId(socket, ports.clock) : null;
@@ -112,8 +116,10 @@ async function answer(
   // Two channels that this caller may belong to and that want different words: nobody can tell, so nothing is said.
   const word = words.size === 1 ? ([...words][0] ?? null) : null;
   if (socket.destroyed) return;
-  socket.write(agentLine({ word, healthy: ports.healthy() }), (error) => {
+  const line = agentLine({ word, healthy: ports.healthy() });
+  socket.write(line, (error) => {
     if (error) return;
+    ports.answers.set(line.trim(), (ports.answers.get(line.trim()) ?? 0) + 1);
     for (const channel of meant) channel.answered(caller.address, word);
   });
   socket.end();

@@ -72,11 +72,11 @@ export async function loadConfig(text: string, context: LoadContext): Promise<Lo
 /** Fills in what depends on the node's name and on where we run. */
 function complete(written: File, { hostname, isTerminal }: LoadContext): Config {
   const node = written.node ?? hostname;
-  const { control, agentCheck } = written.listen;
+  const { control } = written.listen;
   return {
     ...written,
     node,
-    listen: { agentCheck, control: { ...control, path: control.path ?? controlPathOf(node) } },
+    listen: { ...written.listen, control: { ...control, path: control.path ?? controlPathOf(node) } },
     state: written.state ?? statePathOf(node),
     log: { level: written.log.level, format: written.log.format ?? (isTerminal ? 'text' : 'json') },
   };

@@ -1,4 +1,4 @@
-import type { Config, HaproxyConfig, HttpProbeConfig } from './config.ts';
+import type { Config, HaproxyConfig, HttpProbeConfig, PollerConfig, HealthPollerConfig } from './config.ts';
 import type { Finding } from './problem.ts';
 import { wrongSocketPath } from './written.ts';
 
@@ -13,6 +13,7 @@ export async function checkRules(config: Config, supervised: boolean): Promise<F
     ...checkSignOut(config),
     ...checkBalancers(config),
     ...checkPollers(config),
+    ...checkAnswers(config),
     ...checkNeeds(config, supervised),
     ...(await checkSchedule(config)),
   ];
@@ -23,6 +24,9 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   const warnings: string[] = [];
   if ((config.listen.control.mode & 0o002) !== 0) {
     warnings.push(`listen.control.mode lets every user of this machine drain and stop ${config.node}`);
+  }
+  if (config.listen.health !== null && config.balancers.every(({ kind }) => kind !== 'health')) {
+    warnings.push('listen.health tells UP and DOWN, and no DRAIN: no balancer is listed as `health`');
   }
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');
@@ -78,28 +82,47 @@ function checkServers({ servers }: HaproxyConfig, balancer: number): Finding[] {
 function checkPollers({ balancers }: Config): Finding[] {
   const seen = new Map<string, number>();
   return balancers.flatMap((balancer, index) => {
-    if (balancer.kind !== 'agentCheck') return [];
+    if (balancer.kind === 'haproxy') return [];
     return balancer.from.flatMap((network, place) => {
-      const poller = JSON.stringify([network, balancer.id]);
+      const poller = JSON.stringify([network, idOf(balancer)]);
       const first = seen.get(poller);
       if (first === undefined) seen.set(poller, index);
-      const message = `cannot be told from balancers[${first ?? ''}], give each an id of its own (its agent-send)`;
-      return first === undefined ? [] : [at(['balancers', index, 'agentCheck', 'from', place], message)];
+      const how =
+        balancer.kind === 'health' ? 'list each once' : 'give each an id of its own (its agent-send)';
+      const message = `cannot be told from balancers[${first ?? ''}], ${how}`;
+      return first === undefined ? [] : [at(['balancers', index, balancer.kind, 'from', place], message)];
     });
   });
+}
+
+function idOf(poller: PollerConfig | HealthPollerConfig): unknown[] {
+  return poller.kind === 'health' ? ['health'] : ['agentCheck', poller.id];
+}
+
+/** A monitor cannot tell what looks the same: UP is the one word that must be unlike the others. */
+function checkAnswers({ listen }: Config): Finding[] {
+  if (listen.health === null) return [];
+  const { up, drain, down } = listen.health.answers;
+  return Object.entries({ drain, down }).flatMap(([name, { status, body }]) =>
+    status === up.status && body === up.body
+      ? [at(['listen', 'health', name], 'is the same as up: no monitor could tell them apart')]
+      : [],
+  );
 }
 
 function checkNeeds(config: Config, supervised: boolean): Finding[] {
   const found: Finding[] = [];
   const { balancers, sessions, listen, app } = config;
   balancers.forEach((balancer, index) => {
-    const polls = balancer.kind === 'agentCheck';
-    const key = polls ? 'agentCheck' : 'writer';
+    const polls = balancer.kind !== 'haproxy';
+    const key = polls ? balancer.kind : 'writer';
     const path = ['balancers', index, key];
     if (polls && sessions.length === 0) {
       found.push(at(path, 'gives no count: sessions must name a source in the app'));
     }
-    if ((polls || balancer.writer === 'agent-check') && listen.agentCheck === null) {
+    if (balancer.kind === 'health') {
+      if (listen.health === null) found.push(at(path, 'needs listen.health, where it can ask us'));
+    } else if ((polls || balancer.writer === 'agent-check') && listen.agentCheck === null) {
       found.push(at(path, 'needs listen.agentCheck, where it can ask us'));
     }
   });

@@ -95,6 +95,8 @@ export interface Status {
     }[];
   };
   readonly eta: { readonly seconds: number; readonly atMost: number | null } | null;
+  /** How often a balancer had lost what it was told, since the sidecar began. */
+  readonly reasserts: number;
   /** What an operator must know now: a full disk, a server that could not be restored. */
   readonly alarms: readonly string[];
 }

@@ -46,6 +46,7 @@ export function statusOf(
       }),
     },
     eta: null,
+    reasserts: state.reasserts,
     alarms: Object.values(state.alarms),
   };
 }

@@ -148,6 +148,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
       sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', error: null }],
     },
     eta: null,
+    reasserts: 0,
     alarms: [],
   };
 }

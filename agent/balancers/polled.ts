@@ -1,0 +1,133 @@
+import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
+import { withDeadline, type Clock } from '../system/clock.ts';
+import { LastcallError } from '../system/error.ts';
+import type { Balancer } from './balancer.ts';
+import { TELL_MS, createTally, type Tally } from './tally.ts';
+
+export interface PolledOptions {
+  readonly name: string;
+  /** What nobody has polled, as `our agent-check`. */
+  readonly asked: string;
+  /** What to look at when nobody polls. */
+  readonly next: string;
+  readonly clock: Clock;
+  /** Is our own probe of the application good? More of the server's state cannot be known. */
+  healthy(): boolean;
+  /** What the pollers themselves tell of the server, if they do. */
+  told?(): Partial<ServerView>;
+}
+
+/** A balancer that only polls, and what its pollers are to be told. */
+export interface Polled {
+  readonly balancer: Balancer;
+  readonly tally: Tally;
+  /** The word that is being said now; `ready` only until each poller has been told (I9). */
+  word(): Admin | null;
+}
+
+/** What we want the pollers to do. */
+interface Wish {
+  readonly word: Admin | null;
+  /** Every poller has been told. */
+  readonly settled: boolean;
+  /** It is being said; `ready` only until each poller has been told (I9), the others as long as they are wanted. */
+  readonly speaking: boolean;
+}
+
+/**
+ * Whatever polls us and gives no answer. It shows nothing and counts nothing: `look` answers what it has been told
+ * (`ready` while this process has told it nothing), and `set` succeeds once every poller of the last five minutes has
+ * been told. That it obeyed cannot be seen, nor that an operator had another wish (the contract promises neither).
+ */
+export function createPolled(options: PolledOptions): Polled {
+  const { name, clock } = options;
+  const tally = createTally(clock);
+  let wish: Wish = { word: null, settled: true, speaking: false };
+  let shown: Admin = 'ready';
+
+  const view = (): ServerView => viewOf(options, shown);
+  const look = (): Look => ({ worker: null, servers: [view()] });
+  const set = async (admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<void> => {
+    const before = wish;
+    if (before.word === admin && before.settled) return;
+    if (before.word !== null && shown !== admin && !mayReplace.includes(shown)) return;
+    // The second attempt at the same word goes on where the first one ended: nobody is told `ready` once more.
+    if (before.word !== admin) tally.restart();
+    wish = { word: admin, settled: false, speaking: true };
+    try {
+      await told(options, tally, signal, () => tally.complete());
+      wish = { word: admin, settled: true, speaking: admin !== 'ready' };
+      shown = admin;
+    } catch (error) {
+      if (!tally.begun()) wish = before;
+      else if (admin === 'ready') wish = { ...wish, speaking: false };
+      // Somebody may be doing it already: it counts as said until something else is said to everybody.
+      else shown = admin;
+      throw error;
+    }
+  };
+  const balancer: Balancer = {
+    name,
+    servers: [name],
+    counts: false,
+    async look(signal) {
+      signal.throwIfAborted();
+      return Promise.resolve(look());
+    },
+    async survey(signal) {
+      await told(options, tally, signal, () => tally.polled());
+      const usable = shown === 'ready' && options.healthy();
+      return { ...look(), facts: [{ name, usableOthers: null, usable, sticky: 'unknown' }] };
+    },
+    async set(_server, admin, mayReplace, signal) {
+      await set(admin, mayReplace, signal);
+      return view();
+    },
+    closeSessions: () => Promise.reject(cannotClose(name)),
+  };
+  return { balancer, tally, word: () => (wish.speaking ? wish.word : null) };
+}
+
+function viewOf({ name, healthy, told: more }: PolledOptions, admin: Admin): ServerView {
+  return {
+    name,
+    admin,
+    origin: admin === 'ready' ? 'none' : 'forced',
+    operational: healthy() && admin !== 'maint' ? 'up' : 'down',
+    connections: null,
+    queued: null,
+    total: null,
+    weight: null,
+    counters: null,
+    ...more?.(),
+  };
+}
+
+function told(options: PolledOptions, tally: Tally, signal: AbortSignal, done: () => boolean): Promise<void> {
+  const { name, clock, next } = options;
+  const start = clock.now();
+  const late = (): LastcallError =>
+    new LastcallError('balancer-unreachable', `${name}: ${silence(options, tally)} for ${TELL_MS / 1000} s`, {
+      target: name,
+      elapsedMs: clock.now() - start,
+      next,
+    });
+  return withDeadline(clock, TELL_MS, signal, late, (own) => tally.until(done, own));
+}
+
+function silence({ asked }: PolledOptions, tally: Tally): string {
+  return tally.polled()
+    ? 'a poller of the last five minutes has not been back'
+    : `nobody has polled ${asked}`;
+}
+
+function cannotClose(name: string): LastcallError {
+  return new LastcallError(
+    'not-permitted',
+    `${name}: a balancer that only polls cannot be told to close connections`,
+    {
+      target: name,
+      next: 'close them at that balancer, or give lastcall its Runtime API',
+    },
+  );
+}

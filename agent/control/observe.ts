@@ -1,0 +1,62 @@
+import type { Service, Submitted } from '../engine/service.ts';
+import type { Request, Result, StatusOperation } from '../lifecycle/operation.ts';
+
+/** Who is told of every operation, whoever asked for it. Nothing here may throw. */
+export interface Observer {
+  /** Somebody's request was answered: it begins, joins another one, or is refused. */
+  asked?(request: Request, submitted: Submitted): void;
+  /** An operation runs that nobody asked for here: the application's own sign-out, or one from before a restart. */
+  found?(operation: StatusOperation, resumed: boolean): void;
+  /** It has ended, or was refused; always after its beginning. */
+  ended?(result: Result): void;
+  cancelled?(id: string, by: string, answer: ReturnType<Service['cancel']>): void;
+}
+
+/** The same service, and `observer` hears what is done with it. */
+export function observed(service: Service, observer: Observer): Service {
+  /** Requests handed in and not yet answered. */
+  const open = new Map<string, Request>();
+  /** Operations whose beginning was told, and whose end was not. */
+  const begun = new Set<string>();
+
+  const answer = (id: string, submitted: Submitted): void => {
+    const request = open.get(id);
+    if (!open.delete(id) || request === undefined) return;
+    if (submitted.accepted) begun.add(submitted.id);
+    observer.asked?.(request, submitted);
+    if (!submitted.accepted) observer.ended?.(submitted.result);
+  };
+  service.watch({
+    status({ operation, phase }) {
+      if (operation === null || open.has(operation.id) || begun.has(operation.id)) return;
+      begun.add(operation.id);
+      observer.found?.(operation, phase === 'recovering');
+    },
+    result(result) {
+      // What needs nothing done ends before its answer is out.
+      answer(result.id, { accepted: true, id: result.id, joined: false });
+      begun.delete(result.id);
+      observer.ended?.(result);
+    },
+  });
+  return {
+    async submit(request) {
+      open.set(request.id, request);
+      try {
+        const submitted = await service.submit(request);
+        answer(request.id, submitted);
+        return submitted;
+      } finally {
+        open.delete(request.id);
+      }
+    },
+    cancel(id, by) {
+      const answered = service.cancel(id, by);
+      observer.cancelled?.(id, by, answered);
+      return answered;
+    },
+    result: (id) => service.result(id),
+    status: () => service.status(),
+    watch: (listener) => service.watch(listener),
+  };
+}

@@ -1,0 +1,121 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { addressList, plainAddress } from './address-list.ts';
+import type { Clock } from './clock.ts';
+import { LastcallError, messageOf } from './error.ts';
+
+/** The oldest connection gives way, so that a flood cannot shut the others out. */
+const CONNECTIONS = 256;
+/** From the connect to the end of the answer: a caller who dribbles his request is not waited for. */
+const CONNECTION_MS = 5_000;
+const HEADER_BYTES = 8_192;
+const METHODS = ['GET', 'HEAD', 'OPTIONS'];
+
+export interface HttpListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Addresses or CIDR blocks that may ask; empty = anybody who reaches the port. */
+  readonly allow: readonly string[];
+  /** Its key in the configuration, for messages. */
+  readonly key: string;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  /** The answer has left this process. */
+  sent?(): void;
+}
+
+export interface HttpAsked {
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly address: string;
+  /** Aborted when the caller hangs up, or its time is over. */
+  readonly signal: AbortSignal;
+}
+
+/** A small HTTP port for monitors: one question and one answer a connection, no body read, nothing kept. */
+export interface HttpListener {
+  /** @returns the port; @throws LastcallError `config` when the address cannot be listened on */
+  listen(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/**
+ * @param answer what a GET, HEAD or OPTIONS (HAProxy's own default) is told; null hangs up without a word
+ * @throws LastcallError `config` for an entry of `allow` that is no address
+ */
+export function createHttpListener(
+  options: HttpListenOptions,
+  { clock, failed }: { readonly clock: Clock; failed(error: unknown): void },
+  answer: (asked: HttpAsked) => Promise<HttpReply | null>,
+): HttpListener {
+  const allowed = addressList(options.allow);
+  const open = new Set<Socket>();
+  const server = createServer(
+    // Monitors of HTTP/1.0 times send no Host.
+    { maxHeaderSize: HEADER_BYTES, requireHostHeader: false, keepAlive: false },
+    (request, response) => {
+      serve(request, response, answer).catch((error: unknown) => {
+        failed(error);
+        request.socket.destroy();
+      });
+    },
+  );
+  server.on('clientError', (_error, socket) => socket.destroy());
+  server.on('connection', (socket: Socket) => {
+    if (options.allow.length > 0 && !allowed(socket.remoteAddress ?? '')) return void socket.destroy();
+    const cancel = clock.after(CONNECTION_MS, () => socket.destroy());
+    socket.once('close', () => {
+      cancel();
+      open.delete(socket);
+    });
+    open.add(socket);
+    if (open.size > CONNECTIONS) [...open][0]?.destroy();
+  });
+  return {
+    listen: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', (error) => reject(cannotListen(options, error)));
+        server.listen(options.port, options.host, () => resolve((server.address() as AddressInfo).port));
+      }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of open) socket.destroy();
+      }),
+  };
+}
+
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: (asked: HttpAsked) => Promise<HttpReply | null>,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort(new LastcallError('cancelled', 'the caller has hung up')));
+  // One question a connection: it would otherwise hold a place until its time is over.
+  response.setHeader('Connection', 'close');
+  if (!METHODS.includes(request.method ?? '')) {
+    response.setHeader('Allow', METHODS.join(', ')).writeHead(405).end();
+    return;
+  }
+  const address = plainAddress(request.socket.remoteAddress ?? '');
+  const asked = { path: request.url ?? '/', headers: request.headers, address, signal: gone.signal };
+  const reply = await answer(asked);
+  if (response.destroyed) return;
+  if (reply === null) return void request.socket.destroy();
+  if (reply.sent) response.once('finish', reply.sent);
+  response.statusCode = reply.status;
+  response.setHeader('Content-Type', reply.type).setHeader('Cache-Control', 'no-store').end(reply.body);
+}
+
+function cannotListen({ host, port, key }: HttpListenOptions, cause: unknown): LastcallError {
+  return new LastcallError('config', `cannot listen for ${key}: ${messageOf(cause)}`, {
+    target: `${host}:${port}`,
+    next: `free the port, or set \`${key}\` to an address of this machine`,
+    cause,
+  });
+}

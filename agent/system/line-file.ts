@@ -1,0 +1,69 @@
+import { mkdir, open, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errnoOf } from './error.ts';
+
+/** A file to which whole lines are added, and that gives way to a fresh one before it grows too big. */
+export interface LineFile {
+  /** Adds a line, after those before it; it is on the disk once this resolves. Rejects with the system's error. */
+  append(line: string): Promise<void>;
+}
+
+export interface LineFileOptions {
+  readonly path: string;
+  /** The file becomes `PATH.1`, that one `PATH.2` and so on, before it would have more bytes than this. */
+  readonly maxBytes: number;
+  /** So many old ones are kept. */
+  readonly keep: number;
+  /** Of new files. */
+  readonly mode: number;
+}
+
+/**
+ * Opens the file anew for each line, so that it may be moved away under us, and a disk that was full is found free
+ * again. (winston's own file transport swallows the error of a write, as its source says, and then writes no more.)
+ */
+export function createLineFile(options: LineFileOptions): LineFile {
+  let last: Promise<unknown> = Promise.resolve();
+  // What a full disk has left of a line must not become the beginning of the next one.
+  let torn = false;
+  const write = async (line: string): Promise<void> => {
+    await makeRoom(options, line);
+    const file = await open(options.path, 'a', options.mode);
+    try {
+      const before = torn ? '\n' : '';
+      torn = true;
+      await file.appendFile(`${before}${line}\n`);
+      torn = false;
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  };
+  return {
+    append(line) {
+      const mine = last.then(() => write(line));
+      // Whoever comes next waits for the end of this one, whatever it is; the error is the caller's.
+      last = mine.catch(() => undefined);
+      return mine;
+    },
+  };
+}
+
+async function makeRoom({ path, maxBytes, keep }: LineFileOptions, line: string): Promise<void> {
+  const size = await sizeOf(path);
+  if (size === null) return void (await mkdir(dirname(path), { recursive: true, mode: 0o755 }));
+  if (size === 0 || size + Buffer.byteLength(line) + 1 <= maxBytes) return;
+  for (let n = keep; n > 0; n -= 1) {
+    const from = n === 1 ? path : `${path}.${n - 1}`;
+    if ((await sizeOf(from)) !== null) await rename(from, `${path}.${n}`);
+  }
+}
+
+async function sizeOf(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}

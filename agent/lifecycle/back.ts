@@ -1,7 +1,8 @@
 import { allConfirmed, notUp } from './servers.ts';
+import { isGate } from './gate.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
-import { conclude } from './result.ts';
-import { NO_SERVER, type ServerState, type StartStep } from './state.ts';
+import { conclude, finish } from './result.ts';
+import { notOurs, type ServerState, type StartStep, type Ticket } from './state.ts';
 import type { Proof } from './view.ts';
 import {
   emit,
@@ -64,7 +65,7 @@ export function warming(turn: Turn): void {
     return;
   }
   if (state.start === 'sent') return;
-  if (policy.hasProbe ? state.health === 'up' : true) return sayReady(turn);
+  if (policy.hasProbe ? state.health === 'up' : true) return isGate(turn, 'off') ? sayReady(turn) : undefined;
   // Nobody stopped it, yet it is not there: `ready` starts what is down.
   if (state.health === 'down' && state.start === 'none' && policy.canStart) {
     intend(turn, 'warming', ({ want }) => want, { start: 'intended' });
@@ -111,7 +112,9 @@ export function returning(turn: Turn): void {
     return serve(turn);
   if (!op) return;
   if (op.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) {
-    warn(turn, `not yet restored: ${unconfirmed(turn)}; it goes on being tried`);
+    const left = `not yet restored: ${unconfirmed(turn)}; it goes on being tried`;
+    warn(turn, left);
+    finish(turn, isReady, 'balancer-unreachable', left);
     return leave(turn, op.outcome.code, op.outcome.message);
   }
   if (!op.outcome && turn.at >= op.deadline) {
@@ -125,6 +128,11 @@ export function returning(turn: Turn): void {
     const where = unconfirmed(turn) || notUp(turn.state).join(', ');
     leave(turn, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
   }
+}
+
+/** A `ready` that undoes a drain has what it asked for when everything is back, and only then. */
+function isReady({ kind }: Ticket): boolean {
+  return kind === 'ready';
 }
 
 /** Ends the operation but not the return, which is a level and goes on. */
@@ -150,19 +158,15 @@ function serve(turn: Turn): void {
       warn(turn, `${at} could not be asked and was left out: ${error}; it is told when it is back`);
   }
   // Where a balancer was left out, its servers stay ours until it has been told.
-  mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? NO_SERVER : own));
-  conclude(
-    turn,
-    op?.outcome ?? { code: 'done' },
-    health === 'down' ? 'unhealthy' : 'serving',
-    ({ want }) => want,
-    {
-      restoring: false,
-      forcedOut: false,
-      start: 'none',
-      expiresAt: null,
-    },
-  );
+  mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? notOurs(own) : own));
+  enter(turn, health === 'down' ? 'unhealthy' : 'serving');
+  finish(turn, isReady, 'done');
+  conclude(turn, op?.outcome ?? { code: 'done' }, turn.state.phase, ({ want }) => want, {
+    restoring: false,
+    forcedOut: false,
+    start: 'none',
+    expiresAt: null,
+  });
 }
 
 /** What a balancer that was left out had still to be told has been said now. */
@@ -170,7 +174,7 @@ function tidy(turn: Turn): void {
   const told = serversOf(turn.state).filter(
     ({ server }) => server.want !== null && (server.confirmed || server.held),
   );
-  for (const { at, name } of told) patchServer(turn, at, name, NO_SERVER);
+  for (const { at, name, server } of told) patchServer(turn, at, name, notOurs(server));
   if (told.length > 0) resave(turn);
 }
 

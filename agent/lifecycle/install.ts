@@ -3,7 +3,7 @@ import { sessionsOf } from './count.ts';
 import type { Request } from './operation.ts';
 import { raiseFence, startForce, wantDrain } from './out.ts';
 import { baselineOf } from './result.ts';
-import { type Candidate, NO_SERVER, type Operation, type ServerState } from './state.ts';
+import { type Candidate, notOurs, type Operation, type ServerState } from './state.ts';
 import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
 import type { ServerView } from './view.ts';
 
@@ -99,18 +99,18 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
     // Taken over, whatever stands there may be replaced.
     if (own.found) return own.held && takeOver ? { ...own, held: false, ours: ['drain', 'maint'] } : own;
     const view = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
-    return take(view, takeOver);
+    return { ...notOurs(own), ...take(view, takeOver) };
   });
 }
 
-function take(view: ServerView | undefined, takeOver: boolean): ServerState {
-  if (!view) return { ...NO_SERVER, found: { admin: 'ready', weight: null } };
+function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
+  if (!view) return { found: { admin: 'ready', weight: null } };
   if (view.admin !== 'ready' && !takeOver) {
     // Should its owner let go in the middle, it is ours like the others, and goes back to ready.
-    return { ...NO_SERVER, found: { admin: 'ready', weight: view.weight }, held: true };
+    return { found: { admin: 'ready', weight: view.weight }, held: true };
   }
   const ours = view.admin === 'ready' ? [] : [view.admin];
-  return { ...NO_SERVER, found: { admin: view.admin, weight: view.weight }, ours, said: ours };
+  return { found: { admin: view.admin, weight: view.weight }, ours, said: ours };
 }
 
 function viewsOf({ surveys }: Candidate): ServerView[] {

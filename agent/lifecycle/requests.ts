@@ -135,7 +135,7 @@ function isAlready({ state, policy }: Turn, request: Request): boolean {
     return state.phase === 'stopped' || (state.phase === 'drained' && !(state.noFence && request.fence));
   }
   if (request.kind === 'stop')
-    return state.phase === 'stopped' || (state.appGone && state.phase === 'drained' && !policy.canStop);
+    return state.appGone && (state.phase === 'stopped' || (state.phase === 'drained' && !policy.canStop));
   return false;
 }
 

@@ -11,15 +11,8 @@ import type { Counters } from './view.ts';
 export function finish(turn: Turn, whose: (ticket: Ticket) => boolean, code: string, message?: string): void {
   const { op } = turn.state;
   if (!op) return;
-  for (const ticket of op.tickets.filter(whose)) {
-    // A `ready` that undoes a drain has what it asked for once everything is back.
-    const undone = op.outcome !== null && ticket.kind === 'ready';
-    emit(turn, {
-      type: 'finish',
-      refused: false,
-      result: resultOf(turn, ticket, undone ? 'done' : code, undone ? undefined : message),
-    });
-  }
+  for (const ticket of op.tickets.filter(whose))
+    emit(turn, { type: 'finish', refused: false, result: resultOf(turn, ticket, code, message) });
   const left = op.tickets.filter((ticket) => !whose(ticket));
   patch(turn, { op: { ...op, tickets: left } });
   const { pending } = turn.state;

@@ -1,4 +1,5 @@
 import type { Request, OperationKind, OnTimeout, Phase } from './operation.ts';
+import { GATE_OFF, type Gate } from './gate.ts';
 import type { Policy } from './policy.ts';
 import type { Admin, Counters, Look, Proof, Survey } from './view.ts';
 
@@ -38,6 +39,7 @@ export interface State {
   readonly fresh: boolean;
   /** Zero has held since then, with these totals (stot); null = it does not hold. */
   readonly quiet: Quiet | null;
+  readonly gate: Gate;
   readonly fence: Fence | null;
   readonly force: Force | null;
   /** Users were forced out of this outing: their sessions are not waited for any more. */
@@ -51,10 +53,16 @@ export interface State {
   readonly sticky: string | null;
   /** By subject, so that an alarm that is over can be taken off. */
   readonly alarms: Readonly<Record<string, string>>;
-  readonly reasserts: number;
+  readonly reasserts: Reasserts;
 }
 
 export type Health = 'up' | 'down' | 'unknown';
+
+/** How often a balancer had lost what it was told, and the longest it took from that sight to the read-back. */
+export interface Reasserts {
+  readonly count: number;
+  readonly slowestMs: number;
+}
 
 /** How far a start has come: `intended` goes to disk before it is `sent`. */
 export type StartStep = 'none' | 'intended' | 'sent' | 'done';
@@ -92,6 +100,8 @@ export interface ServerState {
   readonly held: boolean;
   /** The wanted state was seen in this epoch. */
   readonly confirmed: boolean;
+  /** It was seen to be lost then, and not yet read back since. */
+  readonly missedAt: number | null;
   /** The epoch of the write that is under way: never a second one beside it, their order would be chance. */
   readonly saying: number | null;
   /** When the last write was answered: a look begun before may still show what stood there before it. */
@@ -131,6 +141,9 @@ export interface Operation {
   readonly sessionsStart: number | null;
   readonly forced: number;
   readonly warnings: readonly string[];
+  /** Which warn hooks have run, by their place in the policy. */
+  readonly warned: readonly number[];
+  readonly reasserts: Reasserts;
   /** Counters at the start, by balancer and server, with the worker that counted them. */
   readonly baseline: Readonly<
     Record<string, { readonly pid: number | null; readonly counters: Counters | null }>
@@ -182,6 +195,8 @@ export interface Force {
   readonly now: boolean;
 }
 
+export const NO_REASSERTS: Reasserts = { count: 0, slowestMs: 0 };
+
 export const NO_SERVER: ServerState = {
   found: null,
   want: null,
@@ -189,6 +204,7 @@ export const NO_SERVER: ServerState = {
   said: [],
   held: false,
   confirmed: false,
+  missedAt: null,
   saying: null,
   saidAt: 0,
   failures: 0,
@@ -196,6 +212,11 @@ export const NO_SERVER: ServerState = {
   unsureUntil: 0,
   error: null,
 };
+
+/** Nothing is wanted of it any more; what is on its way to it still is. */
+export function notOurs({ saying, saidAt }: ServerState): ServerState {
+  return { ...NO_SERVER, saying, saidAt };
+}
 
 /** The state before anything is known. */
 export function initial(policy: Policy, at: number): State {
@@ -236,6 +257,7 @@ export function initial(policy: Policy, at: number): State {
     resumeTo: null,
     fresh: false,
     quiet: null,
+    gate: GATE_OFF,
     fence: null,
     force: null,
     forcedOut: false,
@@ -244,6 +266,6 @@ export function initial(policy: Policy, at: number): State {
     expiresAt: null,
     sticky: null,
     alarms: {},
-    reasserts: 0,
+    reasserts: NO_REASSERTS,
   };
 }

@@ -52,7 +52,7 @@ export function createOracle(world: World): Oracle {
   function adopted({ after }: Taken): void {
     const asked = [...after.queue, after.candidate?.request, after.pending?.request];
     for (const request of asked) if (request && !answered.has(request.id)) submitted(request);
-    if (after.op && !answered.has(after.op.id)) answered.set(after.op.id, 'replied');
+    if (after.op && !answered.has(after.op.id)) answered.set(after.op.id, 'waiting');
   }
 
   function submitted(request: Request): void {
@@ -66,7 +66,7 @@ export function createOracle(world: World): Oracle {
     if (type === 'say' || type === 'start' || type === 'stop') durable(taken, index);
     if (type === 'persist') isPlain(effect.record);
     if (type === 'reply') replied(taken, effect);
-    if (type === 'finish') ended(effect.result, effect.refused);
+    if (type === 'finish') ended(effect.result, effect.refused, taken.after);
     if (type === 'stop') stopping(taken.after, effect.proof);
     if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning')
       fail('I9', [taken.after.phase, effect]);
@@ -92,12 +92,21 @@ export function createOracle(world: World): Oracle {
     if (!known && after.op !== null && after.alarms['disk'] === undefined) fail('I8', ['reply', id, ticket]);
   }
 
-  function ended(result: Result, refused: boolean): void {
+  function ended(result: Result, refused: boolean, state: State): void {
     if (finished.has(result.id)) fail('one finish', result);
     finished.add(result.id);
     if (refused && answered.get(result.id) === 'replied') fail('refused after it was accepted', result);
     answered.set(result.id, 'over');
+    if (result.ok && !result.plan) isSo(result, state);
     if (result.ok !== (result.code === 'done')) fail('ok is done', result);
+  }
+
+  /** What is said to be done is done. */
+  function isSo({ id, operation, phase }: Result, state: State): void {
+    if (operation === 'ready' && phase !== 'serving' && phase !== 'unhealthy')
+      fail('ready is ready', [id, phase]);
+    if (operation === 'stop' && !state.appGone && world.site.app.alive)
+      fail('stopped is stopped', [id, phase]);
   }
 
   function stopping(state: State, proof: Proof | null): void {

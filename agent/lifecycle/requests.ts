@@ -62,7 +62,6 @@ export function decide(turn: Turn, request: Request): void {
   const { op } = turn.state;
   if (op) decideBeside(turn, request, op);
   else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, []);
-  else if (isUnderWay(turn.state.phase, request.kind) && !request.insist) busyWithout(turn, request);
   else beginChecks(turn, request);
 }
 
@@ -139,24 +138,9 @@ function isAlready({ state, policy }: Turn, request: Request): boolean {
   return false;
 }
 
-/** A return without an operation (its deadline passed) is still going on: only `ready` joins it. */
-function isUnderWay(phase: Phase, kind: OperationKind): boolean {
-  return (phase === 'returning' || phase === 'warming' || phase === 'stopping') && kind !== 'ready';
-}
-
 function busy(turn: Turn, request: Request, op: Operation): void {
   const since = Math.round((turn.at - op.startedAt) / 1000);
   const why = op.reason === null ? '' : ` (${op.reason})`;
   const text = `${turn.policy.node}: busy with ${op.kind} ${op.id} by ${op.by}${why} for ${since} s; wait for it or cancel it`;
   refuse(turn, request, turn.at, 'busy', text);
-}
-
-function busyWithout(turn: Turn, request: Request): void {
-  refuse(
-    turn,
-    request,
-    turn.at,
-    'busy',
-    `${turn.policy.node}: still ${turn.state.phase}; see \`lastcall status\` and try again`,
-  );
 }

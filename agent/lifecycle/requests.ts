@@ -80,8 +80,9 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
     case 'stronger':
       return beginChecks(turn, request);
     case 'undo':
-      follow(turn, request, op, op.kind);
-      return op.outcome ? undefined : giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`);
+      return follow(turn, request, op, op.kind, () =>
+        op.outcome ? resave(turn) : giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`),
+      );
     case 'then-start':
       return follow(turn, request, op, 'restart');
     default:
@@ -112,10 +113,16 @@ function relate(op: Operation, phase: Phase, kind: OperationKind): Relation {
 }
 
 /** It becomes part of what is under way, and is told so once that is on disk. */
-function follow(turn: Turn, request: Request, op: Operation, kind: OperationKind): void {
+function follow(
+  turn: Turn,
+  request: Request,
+  op: Operation,
+  kind: OperationKind,
+  write: (turn: Turn) => void = resave,
+): void {
   const { id } = request;
   patch(turn, { op: { ...op, kind, tickets: [...op.tickets, { id, kind: request.kind }] } });
-  resave(turn);
+  write(turn);
   patch(turn, { pending: { request, at: turn.at, ticket: id, save: turn.state.save, before: null } });
 }
 

@@ -1,0 +1,93 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { column, openRig, type Rig, told } from '../support/rig.ts';
+
+let rig: Rig;
+afterEach(() => rig.close());
+
+describe('The application', () => {
+  test('dies by itself during the drain of a stop: no session is left, the node is fenced, the result says so', async () => {
+    rig = await openRig({ termMs: 50 });
+    const agent = await rig.sidecar();
+    await rig.signIn();
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await agent.reaches('draining');
+    process.kill(Number(await readFile(rig.node.pidFile, 'utf8')), 'SIGKILL');
+    const result = await agent.ends(json.id);
+    expect(result).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
+    expect(result.warnings.join()).toContain('by itself');
+    expect(await rig.admin()).toBe('MAINT');
+    expect(await rig.terms()).toBe(0);
+    expect(await told(agent.cli('ready'))).toMatchObject({ code: 0, json: { phase: 'serving' } });
+    expect(await rig.node.sessions()).toBe(0);
+  });
+
+  test('is never healthy after its restart: 70, it stays in MAINT, and ready tries again', async () => {
+    rig = await openRig({ termMs: 50 });
+    const flag = join(rig.dir, 'may-start');
+    // Says that it started it, and did so only where the flag is.
+    const start = ['sh', '-c', `[ -e ${flag} ] || exit 0; exec "$@"`, 'sh', ...rig.node.startCommand];
+    const agent = await rig.sidecar({
+      sections: {
+        app: {
+          probe: { http: { url: `${rig.node.url}/health` }, every: '100ms', timeout: '1s' },
+          start: { command: start },
+          stop: { signal: { name: 'SIGTERM', pidFile: rig.node.pidFile } },
+        },
+      },
+    });
+    const failed = await told(agent.cli('restart', '--timeout', '1s'));
+    expect(failed).toMatchObject({ code: 70, json: { ok: false, code: 'app-health', phase: 'failed' } });
+    expect(failed.stderr).toContain('lastcall ready');
+    expect(await rig.admin()).toBe('MAINT');
+    await writeFile(flag, '');
+    expect(await told(agent.cli('ready'))).toMatchObject({ code: 0, json: { phase: 'serving' } });
+    expect(await rig.admin()).toBe('no check');
+    expect(await rig.terms()).toBe(1);
+  });
+
+  test('cannot be started at all: 70 with the words of the command', async () => {
+    rig = await openRig({ termMs: 50 });
+    const agent = await rig.sidecar({
+      sections: {
+        app: {
+          start: { command: ['sh', '-c', 'exit 3'] },
+          stop: { signal: { name: 'SIGTERM', pidFile: rig.node.pidFile } },
+        },
+      },
+    });
+    const failed = await told(agent.cli('restart'));
+    expect(failed).toMatchObject({ code: 70, json: { code: 'app-health', phase: 'failed' } });
+    expect(failed.stderr).toContain('3');
+    expect(await rig.admin()).toBe('MAINT');
+  });
+
+  test('comes back from MAINT, so that HAProxy’s slowstart applies, and UP is read back', async () => {
+    rig = await openRig({ termMs: 50, server: 'check inter 200ms rise 1 fall 2 weight 100 slowstart 60s' });
+    const agent = await rig.sidecar();
+    const { code, json } = await told(agent.cli('restart'));
+    expect(code).toBe(0);
+    expect(json.balancers[0]?.servers).toEqual([
+      { name: 'app/app1', admin: 'ready', operational: 'up', connections: 0, queued: 0 },
+    ]);
+    expect(await rig.admin()).toMatch(/^UP/);
+    const throttle = Number((await column(rig.haproxy, 'app', 1, 'throttle'))?.replace('%', ''));
+    expect(throttle).toBeGreaterThan(0);
+    expect(throttle).toBeLessThan(100);
+  });
+
+  test('is healthy to us but not to HAProxy: ready waits for UP until its deadline, 70, and goes on trying', async () => {
+    // Checked where nobody listens.
+    rig = await openRig({ termMs: 50, server: 'check port 1 inter 100ms rise 1 fall 2' });
+    const agent = await rig.sidecar();
+    const { code, json } = await told(agent.cli('restart', '--timeout', '2s'));
+    expect({ code, said: json.code, phase: json.phase }).toEqual({
+      code: 70,
+      said: 'app-health',
+      phase: 'returning',
+    });
+    expect(json.message).toContain('app/app1');
+    expect(await rig.admin()).toMatch(/^DOWN/);
+  });
+});

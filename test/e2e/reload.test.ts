@@ -1,0 +1,72 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { openRig, patience, type Rig, told } from '../support/rig.ts';
+import { until } from '../support/until.ts';
+
+let rig: Rig;
+afterEach(() => rig.close());
+
+const admin = (wanted: string): Promise<true> =>
+  until(`app1 is in ${wanted}`, async () => ((await rig.admin()) === wanted ? true : undefined));
+
+describe('A reload of HAProxy, which forgets what was said at run time', () => {
+  test('while draining: DRAIN is said again, and the application is stopped only after the last session', async () => {
+    rig = await openRig({ master: true, termMs: 50 });
+    const agent = await rig.sidecar();
+    const visitor = await rig.signIn();
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await agent.reaches('draining');
+    await admin('DRAIN');
+    await rig.haproxy.reload();
+    await admin('DRAIN');
+    expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });
+    expect(await rig.terms()).toBe(0);
+    await visitor.leave();
+    const result = await agent.ends(json.id);
+    expect(result).toMatchObject({ ok: true, phase: 'stopped', forced: 0 });
+    // The counters began anew with the worker: the receipt says so instead of making numbers up.
+    expect(result.receipt.http5xx).toBeNull();
+    expect(result.warnings.join('\n')).toContain('began anew');
+    expect(await rig.terms()).toBe(1);
+  });
+
+  test('while drained, and while stopped: MAINT is said again, and the way back works as ever', async () => {
+    rig = await openRig({ master: true, termMs: 50 });
+    const agent = await rig.sidecar();
+    await told(agent.cli('drain'));
+    await rig.haproxy.reload();
+    await admin('MAINT');
+    expect((await agent.client.status(patience())).phase).toBe('drained');
+
+    expect(await told(agent.cli('stop'))).toMatchObject({ code: 0, json: { phase: 'stopped' } });
+    await rig.haproxy.reload();
+    await admin('MAINT');
+    expect(await told(agent.cli('ready'))).toMatchObject({ code: 0, json: { phase: 'serving' } });
+    expect(await rig.admin()).toBe('no check');
+    expect(await rig.terms()).toBe(1);
+  });
+
+  test('while nobody is out: nothing is said at all', async () => {
+    rig = await openRig({ master: true });
+    const agent = await rig.sidecar();
+    await agent.reaches('serving');
+    const pid = await rig.haproxy.reload();
+    await until('the new worker was seen', async () => {
+      const { balancers } = await agent.client.status(patience());
+      return balancers[0]?.pid === pid ? true : undefined;
+    });
+    expect(await rig.admin()).toBe('no check');
+  });
+
+  test('in direct mode: the drain is said again too', async () => {
+    rig = await openRig({ master: true, termMs: 50 });
+    const visitor = await rig.signIn();
+    const words = ['--sessions', `${rig.node.url}/sessions`, '--stop-pid', rig.node.pidFile];
+    const stopping = told(rig.direct('stop', ...words));
+    await admin('DRAIN');
+    await rig.haproxy.reload();
+    await admin('DRAIN');
+    expect(await rig.terms()).toBe(0);
+    await visitor.leave();
+    expect(await stopping).toMatchObject({ code: 0, json: { phase: 'stopped' } });
+  });
+});

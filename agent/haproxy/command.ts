@@ -46,6 +46,15 @@ export const probeTable = (table: string): Command => {
   return make(`show table ${table} data.server_id lt 0`);
 };
 
+/** The entries of a stick table that bind users to one server. HAProxy goes through the whole table for it. */
+export const showEntries = (table: string, serverId: number): Command => {
+  if (!isTableName(table)) throw unsendable(table);
+  return make(`show table ${table} data.server_id eq ${whole(serverId)}`);
+};
+
+/** The `peers` sections, with the tables that they share. */
+export const showPeers = (): Command => make('show peers');
+
 export const setState = (name: ServerName, state: 'ready' | 'drain' | 'maint'): Command =>
   make(`set server ${serverName(name)} state ${state}`);
 

@@ -10,6 +10,7 @@ import { createRuntimeBalancer } from './balancers/runtime-api.ts';
 import type { Config } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import type { Ports } from './engine/ports.ts';
+import { createGateKeeper, createWarner } from './hooks/hooks.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Policy } from './lifecycle/policy.ts';
 import { createProbe } from './probes/create.ts';
@@ -30,6 +31,8 @@ export interface World {
   readonly log: Log;
   /** PATH of the environment, in which programs are looked up. */
   readonly searchPath: string | undefined;
+  /** The environment that the operator's own commands get. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Parts {
@@ -65,10 +68,20 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     starter,
     identify: () => parts.child?.proof ?? null,
     probing,
+    ...hooksOf(config, world),
     journal: parts.journal,
     bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
   });
   return engine;
+}
+
+function hooksOf(config: Config, { clock, env }: World): Pick<Ports, 'gate' | 'warners'> {
+  const ports = { clock, env, node: config.node };
+  const { gate, warn } = config.drain;
+  return {
+    gate: gate && createGateKeeper(gate, ports),
+    warners: warn.map((hook) => createWarner(hook, ports)),
+  };
 }
 
 function probingOf(config: Config, { clock, log }: World, onVerdict: Engine['probed']): Ports['probing'] {
@@ -141,9 +154,15 @@ function policyOf(
       seesOldWorkers: true,
     })),
     sources,
-    kernelSource: null,
-    unreachable: 'wait',
-    reloadGraceMs: 600_000,
+    kernelSource: sources.find((name) => name.startsWith('tcp')) ?? null,
+    unreachable: config.unreachable,
+    reloadGraceMs: config.reloadGraceMs,
+    hasGate: config.drain.gate !== null,
+    reloadsKeepState: config.balancers.every(
+      (balancer) => balancer.kind === 'haproxy' && balancer.stateFile !== null,
+    ),
+    warnBeforeMs: config.drain.warn.map(({ beforeMs }) => beforeMs),
+    closePerSecond: config.drain.closePerSecond,
     sticky: config.sticky,
     quietMs,
     quietByHand,

@@ -3,6 +3,9 @@ import { composeEngine, createBalancers, type World } from './compose.ts';
 import type { DirectOptions, DirectService } from './cli/ports.ts';
 import type { Config, ProbeConfig, SourceConfig, StopConfig } from './config/config.ts';
 import {
+  CLOSE_PER_SECOND,
+  RELOAD_GRACE_MS,
+  UNREACHABLE,
   DRAIN_KEEP,
   DRAIN_QUIET_MS,
   DRAIN_TIMEOUT_MS,
@@ -46,7 +49,10 @@ function configOf(options: DirectOptions): Config {
       address,
       writer: 'runtime',
       servers: options.servers,
+      stateFile: null,
     })),
+    unreachable: UNREACHABLE,
+    reloadGraceMs: RELOAD_GRACE_MS,
     sticky: options.sticky,
     sessions: options.sessions ? [sourceOf(options.sessions)] : [],
     drain: {
@@ -56,6 +62,9 @@ function configOf(options: DirectOptions): Config {
       quietByHand: options.quietMs !== null,
       keep: DRAIN_KEEP,
       expiresMs: null,
+      gate: null,
+      warn: [],
+      closePerSecond: CLOSE_PER_SECOND,
     },
     schedule: [],
     listen: { agentCheck: null, health: null, metrics: null, control: { path: '', mode: 0, group: null } },

@@ -63,7 +63,7 @@ function userName(): string {
 }
 
 function world(log: Log): World {
-  return { clock: realClock, log, searchPath: process.env['PATH'] };
+  return { clock: realClock, log, searchPath: process.env['PATH'], env: process.env };
 }
 
 /** Gives `work` the log on stderr, and sees its last line out. */

@@ -17,9 +17,10 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
   sessions: { run: ['node:', 'system'], types: ['config'] },
   shutdown: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
+  hooks: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   engine: {
     run: ['lifecycle', 'system', 'node-cron'],
-    types: ['config', 'balancers', 'probes', 'sessions', 'shutdown', 'journal'],
+    types: ['config', 'balancers', 'probes', 'sessions', 'shutdown', 'journal', 'hooks'],
   },
   control: { run: ['node:', 'system', 'config'], types: ['engine', 'lifecycle'] },
   cli: {

@@ -6,6 +6,8 @@ export interface Config {
   readonly node: string;
   readonly app: AppConfig;
   readonly balancers: readonly BalancerConfig[];
+  readonly unreachable: 'wait' | 'ignore';
+  readonly reloadGraceMs: number;
   readonly sticky: boolean | 'auto';
   readonly sessions: readonly SourceConfig[];
   readonly drain: DrainConfig;
@@ -77,6 +79,8 @@ export interface HaproxyConfig {
   /** `unix:/path`, `/path` or `tcp://host:port`, as written; also the balancer's name in every message. */
   readonly address: string;
   readonly writer: 'runtime' | 'agent-check';
+  /** The `server-state-file` that each reload of this HAProxy dumps first, or null. */
+  readonly stateFile: string | null;
   /** `backend/server`, validated. */
   readonly servers: readonly string[];
 }
@@ -142,7 +146,16 @@ export interface DrainConfig {
   readonly quietByHand: boolean;
   readonly keep: number;
   readonly expiresMs: number | null;
+  readonly gate: { readonly on: CommandConfig; readonly off: CommandConfig } | null;
+  readonly warn: readonly WarnConfig[];
+  /** How many connections `force` closes in a second at each balancer. */
+  readonly closePerSecond: number;
 }
+
+/** Somebody is told, so long before the deadline, that users are still there. */
+export type WarnConfig =
+  | ({ readonly kind: 'command'; readonly beforeMs: number } & CommandConfig)
+  | { readonly kind: 'webhook'; readonly beforeMs: number; readonly url: string; readonly timeoutMs: number };
 
 export interface ScheduleConfig {
   readonly cron: string;

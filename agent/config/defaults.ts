@@ -23,6 +23,15 @@ export const WRITER = 'runtime';
 export const SOURCE_TIMEOUT_MS = 5_000;
 export const TOMCAT_VIA = 'list';
 
+/** A balancer that cannot be asked is waited for: unknown is never zero. */
+export const UNREACHABLE = 'wait';
+/** How long connections are unknown after a reload, where old workers cannot be seen. */
+export const RELOAD_GRACE_MS = 10 * 60_000;
+/** Gate and warn commands. */
+export const HOOK_TIMEOUT_MS = 10_000;
+/** Connections that `force` closes in a second: their users all come back at once, to the other servers. */
+export const CLOSE_PER_SECOND = 20;
+
 export const DRAIN_TIMEOUT_MS = 30 * 60_000;
 export const DRAIN_ON_TIMEOUT = 'restore';
 /** So long must zero hold. */

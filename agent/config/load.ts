@@ -72,10 +72,12 @@ export async function loadConfig(text: string, context: LoadContext): Promise<Lo
 /** Fills in what depends on the node's name and on where we run. */
 function complete(written: File, { hostname, isTerminal }: LoadContext): Config {
   const node = written.node ?? hostname;
+  const { reloadGrace, ...same } = written;
   const { control } = written.listen;
   return {
-    ...written,
+    ...same,
     node,
+    reloadGraceMs: reloadGrace,
     listen: { ...written.listen, control: { ...control, path: control.path ?? controlPathOf(node) } },
     state: written.state ?? statePathOf(node),
     log: { level: written.log.level, format: written.log.format ?? (isTerminal ? 'text' : 'json') },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BalancerConfig, ProbeConfig, StopConfig } from './config.ts';
+import type { BalancerConfig, ProbeConfig, StopConfig, WarnConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
@@ -83,6 +83,7 @@ const balancer = oneOf({
     haproxy: field.balancerAddress,
     writer: z.enum(['runtime', 'agent-check']).default(defaults.WRITER),
     servers: z.array(field.serverName).min(1),
+    stateFile: orNull(field.path),
   }),
   agentCheck: mapping({
     agentCheck: mapping({ from: z.array(field.network).min(1), id: orNull(field.pollerId) }),
@@ -91,8 +92,28 @@ const balancer = oneOf({
 }).transform((written): BalancerConfig => {
   if ('agentCheck' in written) return { kind: 'agentCheck', ...written.agentCheck };
   if ('health' in written) return { kind: 'health', ...written.health };
-  const { haproxy, writer, servers } = written;
-  return { kind: 'haproxy', address: haproxy, writer, servers };
+  const { haproxy, writer, servers, stateFile } = written;
+  return { kind: 'haproxy', address: haproxy, writer, servers, stateFile };
+});
+
+const gate = mapping({
+  on: field.command,
+  off: field.command,
+  timeout: field.duration.default(defaults.HOOK_TIMEOUT_MS),
+}).transform(({ on, off, timeout }) => ({
+  on: { command: on, timeoutMs: timeout },
+  off: { command: off, timeoutMs: timeout },
+}));
+
+const hookKeys = { before: field.duration, timeout: field.duration.default(defaults.HOOK_TIMEOUT_MS) };
+
+const warn = oneOf({
+  command: mapping({ command: field.command, ...hookKeys }),
+  webhook: mapping({ webhook: field.httpUrl, ...hookKeys }),
+}).transform((written): WarnConfig => {
+  const when = { beforeMs: written.before, timeoutMs: written.timeout };
+  if ('command' in written) return { kind: 'command', command: written.command, ...when };
+  return { kind: 'webhook', url: written.webhook, ...when };
 });
 
 const drain = mapping({
@@ -101,7 +122,12 @@ const drain = mapping({
   quiet: field.durationOrZero.optional(),
   keep: z.int().min(0).default(defaults.DRAIN_KEEP),
   expires: orNull(field.durationOrNever),
-}).transform(({ timeout, onTimeout, quiet, keep, expires }) => ({
+  gate: orNull(gate),
+  warn: z.array(warn).default([]),
+  pace: z.int().min(1).default(defaults.CLOSE_PER_SECOND),
+}).transform(({ timeout, onTimeout, quiet, keep, expires, pace, ...hooks }) => ({
+  ...hooks,
+  closePerSecond: pace,
   timeoutMs: timeout,
   onTimeout,
   quietMs: quiet ?? defaults.DRAIN_QUIET_MS,
@@ -122,6 +148,8 @@ export const file = mapping({
   node: orNull(field.nodeName),
   app: app.prefault({}),
   balancers: z.array(balancer).min(1),
+  unreachable: z.enum(['wait', 'ignore']).default(defaults.UNREACHABLE),
+  reloadGrace: field.duration.default(defaults.RELOAD_GRACE_MS),
   sticky: z.literal([true, false, 'auto']).default('auto'),
   sessions: z.array(source).default([]),
   drain: drain.prefault({}),

@@ -46,6 +46,10 @@ export function perform(ports: Ports, effect: Deed, signal: AbortSignal): Promis
       });
     case 'start':
       return start(ports, effect, signal);
+    case 'gate':
+      return turnGate(ports, effect, signal);
+    case 'warn-hook':
+      return warn(ports, effect, signal);
     default:
       return effect satisfies never;
   }
@@ -103,14 +107,14 @@ async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Pro
 
 async function close(
   ports: Ports,
-  { balancer, server }: Doing<'close'>,
+  { balancer, server, limit }: Doing<'close'>,
   signal: AbortSignal,
 ): Promise<Happening> {
   try {
-    await named(ports, balancer).closeSessions(server, signal);
-    return { type: 'closed', balancer, server, error: null };
+    const closed = await named(ports, balancer).closeSessions(server, limit, signal);
+    return { type: 'closed', balancer, server, closed, error: null };
   } catch (error) {
-    return { type: 'closed', balancer, server, error: sentence(error) };
+    return { type: 'closed', balancer, server, closed: null, error: sentence(error) };
   }
 }
 
@@ -151,6 +155,28 @@ async function start(
     return { type: 'started', epoch, proof: identify() };
   } catch (error) {
     return { type: 'start-failed', epoch, error: sentence(error) };
+  }
+}
+
+async function turnGate({ gate }: Ports, { to }: Doing<'gate'>, signal: AbortSignal): Promise<Happening> {
+  try {
+    await gate?.turn(to, signal);
+    return { type: 'gated', to, error: null };
+  } catch (error) {
+    return { type: 'gated', to, error: sentence(error) };
+  }
+}
+
+async function warn(
+  { warners }: Ports,
+  { rung, about }: Doing<'warn-hook'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  try {
+    await warners[rung]?.warn(about, signal);
+    return { type: 'hooked', rung, error: null };
+  } catch (error) {
+    return { type: 'hooked', rung, error: sentence(error) };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Balancer } from '../balancers/balancer.ts';
+import type { GateKeeper, Warner } from '../hooks/hooks.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { Prober } from '../probes/prober.ts';
@@ -20,6 +21,10 @@ export interface Ports {
   readonly identify: () => Proof | null;
   /** The application's probe, and the one who asks it over and over; both or neither. */
   readonly probing: { readonly probe: Probe; readonly prober: Prober } | null;
+  /** Makes the application refuse new sessions; null where no gate is configured. */
+  readonly gate: GateKeeper | null;
+  /** The deadline ladder's hooks, in the policy's order. */
+  readonly warners: readonly Warner[];
   /** Where intents are kept; direct mode keeps none. */
   readonly journal: Journal;
   /** Identifies the boot of the machine, since the monotonic clock begins anew with it. */

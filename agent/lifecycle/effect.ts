@@ -1,6 +1,15 @@
-import type { Result } from './operation.ts';
+import type { OnTimeout, OperationKind, Result } from './operation.ts';
 import type { StateRecord } from './record.ts';
 import type { Admin, Proof } from './view.ts';
+
+/** What a warn hook is told. */
+export interface Nearing {
+  readonly id: string;
+  readonly operation: OperationKind;
+  readonly sessions: number | null;
+  readonly secondsLeft: number;
+  readonly onTimeout: OnTimeout;
+}
 
 /** All that the lifecycle may ask of the world. Each ends in exactly one event, but for `reply`, `finish`, `log`. */
 export type Effect =
@@ -20,10 +29,15 @@ export type Effect =
   /** Ask at once, whatever the pace of the polls. */
   | { readonly type: 'look'; readonly balancer: string }
   | { readonly type: 'count'; readonly source: string }
-  | { readonly type: 'close'; readonly balancer: string; readonly server: string }
+  /** End at most `limit` sessions; Infinity = all. */
+  | { readonly type: 'close'; readonly balancer: string; readonly server: string; readonly limit: number }
   | { readonly type: 'stop'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'outcome'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'start'; readonly epoch: number }
+  /** Make the application refuse new sessions, or take them again. */
+  | { readonly type: 'gate'; readonly to: 'on' | 'off' }
+  /** Tell somebody that the deadline comes near and users are still there. */
+  | { readonly type: 'warn-hook'; readonly rung: number; readonly about: Nearing }
   /** Forget the verdict: the application is another one from here on. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */

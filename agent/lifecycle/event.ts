@@ -1,7 +1,7 @@
 import type { Request } from './operation.ts';
 import type { StateRecord } from './record.ts';
 import type { Health } from './state.ts';
-import type { Look, Proof, ServerView, Survey } from './view.ts';
+import type { Closed, Look, Proof, ServerView, Survey } from './view.ts';
 
 /** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
 export type Event = { readonly at: number } & Happening;
@@ -72,6 +72,8 @@ type Happening =
       readonly type: 'closed';
       readonly balancer: string;
       readonly server: string;
+      /** What was told to end; null with an error. */
+      readonly closed: Closed | null;
       readonly error: string | null;
     }
   | {
@@ -83,6 +85,8 @@ type Happening =
   | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
+  | { readonly type: 'gated'; readonly to: 'on' | 'off'; readonly error: string | null }
+  | { readonly type: 'hooked'; readonly rung: number; readonly error: string | null }
   /** What became of a stop that was issued before a crash. */
   | { readonly type: 'outcome'; readonly epoch: number; readonly outcome: 'gone' | 'alive' | 'unknown' }
   /** The proven process is gone without our doing. */

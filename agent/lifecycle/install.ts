@@ -3,7 +3,7 @@ import { sessionsOf } from './count.ts';
 import type { Request } from './operation.ts';
 import { raiseFence, startForce, wantDrain } from './out.ts';
 import { baselineOf } from './result.ts';
-import { type Candidate, notOurs, type Operation, type ServerState } from './state.ts';
+import { NO_REASSERTS, type Candidate, notOurs, type Operation, type ServerState } from './state.ts';
 import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
 import type { ServerView } from './view.ts';
 
@@ -143,6 +143,8 @@ export function operationOf(turn: Turn, request: Request, warnings: readonly str
     sessionsStart: state.phase === 'serving' ? null : sessionsOf(policy, state),
     forced: 0,
     warnings,
+    warned: [],
+    reasserts: NO_REASSERTS,
     baseline: baselineOf(state),
     outcome: null,
     restoreBy: null,

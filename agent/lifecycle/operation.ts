@@ -52,6 +52,8 @@ export interface Result {
   readonly balancers: readonly { readonly name: string; readonly servers: readonly ResultServer[] }[];
   readonly sessions: { readonly start: number | null; readonly last: number | null };
   readonly receipt: Receipt;
+  /** How often a balancer had lost our word (a reload), and how long that lasted at most. */
+  readonly reasserts: { readonly count: number; readonly slowestSeconds: number };
   readonly warnings: readonly string[];
   /** Why it is not ok, naming the target and the next step; absent when it is. */
   readonly message?: string;
@@ -114,6 +116,7 @@ export interface StatusBalancer {
   readonly reachable: boolean;
   readonly error: string | null;
   readonly pid: number | null;
-  readonly workers: number;
+  /** Of before a reload included; null = that cannot be told. */
+  readonly workers: number | null;
   readonly servers: readonly (ResultServer & { readonly owner: Owner })[];
 }

@@ -1,5 +1,6 @@
 import { connectionsOf, isKnown, pidsOf, sameTotals, sessionsOf, tally, totalsOf, viewOf } from './count.ts';
 import { giveUp, warm } from './back.ts';
+import { isGate } from './gate.ts';
 import { FORCE_CLOSE_EVERY_MS, FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import { allConfirmed, allKnown, askAll } from './servers.ts';
@@ -69,7 +70,7 @@ export function fencing(turn: Turn): void {
 function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.fence as Fence;
-  if (!allConfirmed(policy, state)) return 'wait';
+  if (!allConfirmed(policy, state) || !isGate(turn, 'on')) return 'wait';
   if (fence.confirmedAt === null) {
     patch(turn, { fence: { ...fence, confirmedAt: turn.at } });
     askAll(turn);
@@ -123,6 +124,9 @@ export function drained(turn: Turn): void {
   intend(turn, 'draining', wantDrain);
 }
 
+const RESIDUAL_WINDOW =
+  'a reload of HAProxy in the milliseconds between the last look and the stop would let new users in: configure drain.gate, or a reload that keeps state (balancers.stateFile)';
+
 /** The window between the last look and the stop is kept to milliseconds: the record is on disk, now look and stop. */
 function lastLook(turn: Turn): void {
   if (!turn.state.forcedOut) {
@@ -134,6 +138,7 @@ function lastLook(turn: Turn): void {
   }
   if (turn.state.appGone)
     return onStopped(turn, ['the application had ended by itself before it was stopped']);
+  if (!turn.policy.hasGate && !turn.policy.reloadsKeepState) warn(turn, RESIDUAL_WINDOW);
   enter(turn, 'stopping', { fence: null, force: null });
   emit(turn, { type: 'stop', epoch: turn.state.epoch, proof: turn.state.proof });
 }
@@ -234,7 +239,8 @@ function forcing(turn: Turn, force: Force): void {
 /** Only an empty queue is closed on: HAProxy would give the queued requests to the server instead. */
 function close(turn: Turn, open: readonly OpenServer[]): void {
   for (const { at, name, queued, admin } of open) {
-    if (queued === 0 && admin === 'maint') emit(turn, { type: 'close', balancer: at, server: name });
+    if (queued === 0 && admin === 'maint')
+      emit(turn, { type: 'close', balancer: at, server: name, limit: Infinity });
     emit(turn, { type: 'look', balancer: at });
   }
 }

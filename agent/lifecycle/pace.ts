@@ -1,4 +1,5 @@
 import { sessionsOf } from './count.ts';
+import { nextRungs } from './ladder.ts';
 import {
   FORCE_CLOSE_EVERY_MS,
   FORCE_CLOSE_PATIENCE_MS,
@@ -84,6 +85,10 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
     if (force.closingSince !== null) {
       times.push(force.closedAt + FORCE_CLOSE_EVERY_MS, force.closingSince + FORCE_CLOSE_PATIENCE_MS);
     }
+  }
+  times.push(...nextRungs(policy.warnBeforeMs, state), state.gate.retryAt);
+  for (const { replacedAt } of Object.values(state.balancers)) {
+    if (replacedAt !== null) times.push(replacedAt + policy.reloadGraceMs);
   }
   if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
   for (const { server } of serversOf(state)) if (server.failures > 0) times.push(server.retryAt);

@@ -23,6 +23,14 @@ export interface Policy {
   readonly quietMs: number;
   readonly quietByHand: boolean;
   readonly keep: number;
+  /** Before the stop the application can be made to refuse new sessions. */
+  readonly hasGate: boolean;
+  /** Every balancer's reload keeps the state of its servers (a server-state file dumped just before). */
+  readonly reloadsKeepState: boolean;
+  /** How long before the deadline somebody is warned, one entry per hook. */
+  readonly warnBeforeMs: readonly number[];
+  /** How many connections `force` closes in a second at each balancer. */
+  readonly closePerSecond: number;
   readonly timeoutMs: number;
   readonly onTimeout: OnTimeout;
   readonly expiresMs: number | null;

@@ -1,3 +1,4 @@
+import { GATE_OFF } from './gate.ts';
 import type { Phase } from './operation.ts';
 import type { Operation, ServerState, StartStep, State } from './state.ts';
 import type { Proof } from './view.ts';
@@ -111,6 +112,8 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
     ...same,
     phase: 'recovering',
     resumeTo: record.phase,
+    // It is turned after the record is written: whether it was, nobody knows.
+    gate: record.phase === 'serving' ? GATE_OFF : { ...GATE_OFF, is: 'unknown' },
     // Nobody will hear any more what became of it.
     start: record.start === 'sent' ? 'intended' : record.start,
     balancers: Object.fromEntries(known) as State['balancers'],

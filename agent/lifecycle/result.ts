@@ -82,6 +82,7 @@ function answer(turn: Turn, request: Request, at: number, code: string, warnings
     forced: 0,
     balancers: balancersOf(policy, state),
     sessions: { start: sessions, last: sessions },
+    reasserts: { count: 0, slowestSeconds: 0 },
     receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
     warnings,
   };
@@ -104,6 +105,7 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     balancers: balancersOf(policy, state),
     sessions: { start: op.sessionsStart, last: lastSessions(policy, state) },
     receipt,
+    reasserts: { count: op.reasserts.count, slowestSeconds: seconds(op.reasserts.slowestMs) },
     warnings: [...op.warnings, ...warnings],
     ...(message === undefined ? {} : { message }),
   };

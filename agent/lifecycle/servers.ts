@@ -1,6 +1,6 @@
 import { isIgnored, isKnown, viewOf } from './count.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
-import type { ServerState, State } from './state.ts';
+import type { Reasserts, ServerState, State } from './state.ts';
 import {
   emit,
   type EventOf,
@@ -161,8 +161,7 @@ function judge(turn: Turn, at: string, view: ServerView, begun: number): void {
   const there = view.admin === own.want;
   // A write of an older intent, still under way, would change it after this look.
   const settled = own.saying === null || own.saying === turn.state.epoch;
-  if (there && settled && begun >= own.unsureUntil)
-    patchServer(turn, at, view.name, { ours: [own.want], confirmed: true });
+  if (there && settled && begun >= own.unsureUntil) confirm(turn, at, view.name, own.want);
   else patchServer(turn, at, view.name, { confirmed: false });
   if (!there && own.confirmed) reassert(turn, at, view, own.want);
 }
@@ -191,11 +190,27 @@ function markHeld(turn: Turn, at: string, name: string, held: boolean): void {
 }
 
 function reassert(turn: Turn, at: string, view: ServerView, want: Admin): void {
-  patch(turn, { reasserts: turn.state.reasserts + 1, quiet: null });
+  patchServer(turn, at, view.name, { missedAt: turn.at });
+  countReassert(turn, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
+  patch(turn, { quiet: null });
   warn(
     turn,
     `${at}: ${view.name} was found in ${view.admin.toUpperCase()} and was set to ${want.toUpperCase()} again`,
   );
+}
+
+function confirm(turn: Turn, at: string, name: string, want: Admin): void {
+  const missedAt = turn.state.balancers[at]?.servers[name]?.missedAt ?? null;
+  patchServer(turn, at, name, { ours: [want], confirmed: true, missedAt: null });
+  if (missedAt === null) return;
+  const took = turn.at - missedAt;
+  countReassert(turn, ({ count, slowestMs }) => ({ count, slowestMs: Math.max(slowestMs, took) }));
+}
+
+/** For the metrics, and for the result of the running operation. */
+function countReassert(turn: Turn, change: (reasserts: Reasserts) => Reasserts): void {
+  const { op, reasserts } = turn.state;
+  patch(turn, { reasserts: change(reasserts), op: op && { ...op, reasserts: change(op.reasserts) } });
 }
 
 export function union(...lists: readonly (readonly Admin[])[]): readonly Admin[] {

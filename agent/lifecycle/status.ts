@@ -46,7 +46,7 @@ export function statusOf(
       }),
     },
     eta: null,
-    reasserts: state.reasserts,
+    reasserts: state.reasserts.count,
     alarms: Object.values(state.alarms),
   };
 }
@@ -60,9 +60,9 @@ function statusOfBalancer(
   return {
     name,
     reachable,
-    error: balancer?.error ?? null,
+    error: balancer?.error ?? balancer?.look?.unseen ?? null,
     pid: balancer?.pid ?? null,
-    workers: reachable && balancer.pid !== null ? 1 : 0,
+    workers: reachable ? (balancer.look?.workers ?? null) : null,
     servers: servers.map((server) => {
       const view = reachable ? viewOf(balancer, server) : undefined;
       return {

@@ -21,6 +21,8 @@ import {
 import { sessionsOf } from './count.ts';
 import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
+import { onGated, turnGate } from './gate.ts';
+import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
 import { drained, draining, failStop, fencing, onStopped, settling, startForce } from './out.ts';
 import type { Policy } from './policy.ts';
@@ -105,6 +107,12 @@ function take(turn: Turn, event: Event): void {
       return onStarted(turn, event.proof);
     case 'start-failed':
       return onStartFailed(turn, event.error);
+    case 'gated':
+      return onGated(turn, event);
+    case 'hooked':
+      return event.error === null
+        ? undefined
+        : warn(turn, `warn hook ${event.rung + 1} failed: ${event.error}`);
     case 'app-gone':
       return onAppGone(turn);
     default:
@@ -141,6 +149,8 @@ function advance(turn: Turn): void {
     admit(turn);
     takeUp(turn);
   } while (turn.state.phase !== before.phase || turn.state.queue.length < before.queue.length);
+  climb(turn);
+  turnGate(turn);
   assertWanted(turn);
 }
 

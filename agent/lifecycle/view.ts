@@ -44,6 +44,10 @@ export interface Worker {
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */
 export interface Look {
   readonly worker: Worker | null;
+  /** Processes that may hold connections, those of before a reload included; null = that cannot be told. */
+  readonly workers: number | null;
+  /** Why old workers could not be asked (`connections` are then unknown); null = they were, or nobody can ask them. */
+  readonly unseen: string | null;
   readonly servers: readonly ServerView[];
 }
 
@@ -60,6 +64,34 @@ export interface ServerSurvey {
 
 export interface Survey extends Look {
   readonly facts: readonly ServerSurvey[];
+}
+
+/** Who is at a server, over all workers. Nothing in it tells who a client is. */
+export interface Holders {
+  /** Requests in flight. */
+  readonly requests: number;
+  /** Websockets, CONNECT and TCP: they end when one of both sides wants. */
+  readonly tunnels: number;
+  readonly queued: number;
+  /** Connections to the server that are kept for the next request; null = not told. */
+  readonly idle: number | null;
+  /** The oldest first. */
+  readonly oldest: readonly Holder[];
+}
+
+export interface Holder {
+  readonly kind: 'request' | 'tunnel' | 'queued';
+  readonly ageSeconds: number;
+  /** Pid of the worker that serves it. */
+  readonly worker: number;
+}
+
+/** What HAProxy was told to end. Closing is asynchronous: whether it is gone, a later look tells. */
+export interface Closed {
+  readonly tunnels: number;
+  readonly requests: number;
+  /** Others that were there, the queued included; null = an old worker could not be asked. */
+  readonly left: number | null;
 }
 
 /** The application process as it was proven before the drain: a pid alone may be anybody's (I13). */

@@ -53,17 +53,39 @@ export function shownUrl(url: URL): string {
 }
 
 /**
+ * One POST of a JSON object, as careful as `httpGet`. A network that fails may have delivered it all the same.
+ * @throws LastcallError as `httpGet`
+ */
+export function httpPost(
+  url: URL,
+  json: object,
+  timeoutMs: number,
+  ports: { clock: Clock; signal: AbortSignal },
+): Promise<HttpAnswer> {
+  return ask(url, timeoutMs, ports, { json });
+}
+
+/**
  * One GET: no proxy whatever the environment says, no redirect followed, no cookie kept, no connection kept, the
  * body capped, and one deadline over all of it (axios' own `timeout` starts anew with each byte). Any status is an
  * answer.
  * @param timeoutMs deadline in milliseconds, from the name look-up to the body's last byte
  * @throws LastcallError `failed` when there is no whole answer in time; the signal's reason when aborted
  */
-export async function httpGet(
+export function httpGet(
+  url: URL,
+  timeoutMs: number,
+  ports: { clock: Clock; signal: AbortSignal },
+  options: HttpOptions = {},
+): Promise<HttpAnswer> {
+  return ask(url, timeoutMs, ports, options);
+}
+
+async function ask(
   url: URL,
   timeoutMs: number,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
-  options: HttpOptions = {},
+  options: HttpOptions & { readonly json?: object },
 ): Promise<HttpAnswer> {
   const began = clock.now();
   // Without a cause: axios' error carries the URL with its password.
@@ -82,9 +104,15 @@ export async function httpGet(
   }
 }
 
-async function exchange(url: URL, signal: AbortSignal, options: HttpOptions): Promise<HttpAnswer> {
-  const { authorization, accept, maxBodyBytes = MAX_BODY_BYTES } = options;
-  const response: AxiosResponse<Readable> = await axios.get(url.href, {
+async function exchange(
+  url: URL,
+  signal: AbortSignal,
+  options: HttpOptions & { readonly json?: object },
+): Promise<HttpAnswer> {
+  const { authorization, accept, json, maxBodyBytes = MAX_BODY_BYTES } = options;
+  const response: AxiosResponse<Readable> = await axios.request({
+    url: url.href,
+    ...(json === undefined ? {} : { method: 'POST', data: json }),
     adapter: 'http',
     signal,
     proxy: false,

@@ -63,7 +63,7 @@ async function stage({
     { clock: realClock },
   );
   const balancer = createAgentCheckWriter(
-    { kind: 'haproxy', address, writer: 'agent-check', servers: names },
+    { kind: 'haproxy', address, writer: 'agent-check', stateFile: null, servers: names },
     { reader, server, clock },
   );
   return {

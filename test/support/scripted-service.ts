@@ -168,6 +168,7 @@ function resultOf(request: Request, status: Status, code: string): Result {
       { name: 'unix:/run/haproxy/admin.sock', servers: [{ ...SERVER, admin: 'maint', connections: 0 }] },
     ],
     sessions: { start: 37, last: status.sessions.total },
+    reasserts: { count: 0, slowestSeconds: 0 },
     receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
     warnings: [],
   };

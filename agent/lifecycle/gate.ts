@@ -1,0 +1,77 @@
+import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from './policy.ts';
+import type { State } from './state.ts';
+import { alarm, emit, type EventOf, isDurable, patch, type Turn, warn } from './turn.ts';
+
+/**
+ * The gate: the application refuses new sessions from before the second look until the way back. HAProxy's MAINT does
+ * not survive a reload by itself, and between the last look and the stop a reload would let new users in; a model
+ * checker found that only this or a fresh server-state file closes the window.
+ */
+
+export interface Gate {
+  /** `unknown`: a crash came in between. */
+  readonly is: 'off' | 'on' | 'unknown';
+  readonly asked: 'off' | 'on' | null;
+  readonly failures: number;
+  readonly retryAt: number;
+}
+
+export const GATE_OFF: Gate = { is: 'off', asked: null, failures: 0, retryAt: 0 };
+
+/** Shuts or opens the gate where it is not as the phase wants it. */
+export function turnGate(turn: Turn): void {
+  const { policy, state } = turn;
+  const want = wantedGate(state);
+  if (!policy.hasGate || want === null || !isDurable(state)) return;
+  const { gate } = state;
+  if (gate.is === want || gate.asked !== null || gate.retryAt > turn.at) return;
+  patch(turn, { gate: { ...gate, asked: want } });
+  emit(turn, { type: 'gate', to: want });
+}
+
+/** What the phase wants of the gate; null = it stays as it is. */
+function wantedGate({ phase, noFence, health, start }: State): Gate['asked'] {
+  switch (phase) {
+    case 'fencing':
+      return 'on';
+    case 'drained':
+      return noFence ? 'off' : 'on';
+    case 'starting':
+    case 'recovering':
+    case 'stopping':
+    case 'stopped':
+    case 'failed':
+      return null;
+    case 'warming':
+      // The command may need the application that is just being started.
+      return health === 'up' || start === 'none' ? 'off' : null;
+    case 'draining':
+    case 'settling':
+    case 'returning':
+    case 'serving':
+    case 'unhealthy':
+      return 'off';
+    default:
+      return phase satisfies never;
+  }
+}
+
+export function isGate(turn: Turn, is: 'on' | 'off'): boolean {
+  return !turn.policy.hasGate || turn.state.gate.is === is;
+}
+
+/** The command has ended. One that failed is tried again: a gate that may still be open is no gate. */
+export function onGated(turn: Turn, { to, error }: EventOf<'gated'>): void {
+  const { gate } = turn.state;
+  if (error === null) {
+    patch(turn, { gate: { ...GATE_OFF, is: to } });
+    return alarm(turn, 'gate', null);
+  }
+  const pause = Math.min(RETRY_FIRST_MS * 2 ** gate.failures, RETRY_LONGEST_MS);
+  patch(turn, {
+    gate: { is: 'unknown', asked: null, failures: gate.failures + 1, retryAt: turn.at + pause },
+  });
+  const text = `the gate command \`${to}\` failed: ${error}; it is tried again`;
+  warn(turn, text);
+  alarm(turn, 'gate', text);
+}

@@ -2,6 +2,7 @@ import { objections } from './guard.ts';
 import { install } from './install.ts';
 import type { OperationKind, Phase, Request } from './operation.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
+import { relate, type Relation } from './relation.ts';
 import { answerAtOnce, dropPending, refuse, replyTo } from './result.ts';
 import { onLooked } from './servers.ts';
 import type { Candidate, Need, State } from './state.ts';
@@ -14,6 +15,8 @@ import { planOf } from './plan.ts';
  * guard is asked; then the intent goes to disk, and only then the request is accepted.
  */
 
+/** What a checked request may still be to a running operation: another deadline, or more than it. */
+const CHANGES: readonly Relation[] = ['same', 'stronger'];
 const IN_ROTATION: readonly Phase[] = ['serving', 'unhealthy', 'returning'];
 
 /** Starts the checks that this request needs in this phase. */
@@ -119,8 +122,9 @@ export function admit(turn: Turn): void {
 }
 
 function isOutdated({ state }: Turn, { surveys, unasked, request }: Candidate): boolean {
+  if (state.op) return !CHANGES.includes(relate(state.op, state.phase, request.kind));
   const surveyed = Object.keys({ ...surveys, ...unasked }).length > 0;
-  const inRotation = IN_ROTATION.includes(state.phase) && !state.op;
+  const inRotation = IN_ROTATION.includes(state.phase);
   return inRotation !== surveyed && !request.insist;
 }
 

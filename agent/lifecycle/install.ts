@@ -37,6 +37,8 @@ function change(
         tickets: [...op.tickets, ...next.tickets],
         startedAt: op.startedAt,
         sessionsStart: op.sessionsStart,
+        forced: op.forced,
+        warnings: [...op.warnings, ...next.warnings],
         baseline: op.baseline,
       }
     : { ...op, timeoutMs: next.timeoutMs, deadline: next.deadline };

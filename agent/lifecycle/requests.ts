@@ -1,15 +1,13 @@
 import { acknowledge, beginChecks } from './admission.ts';
 import { giveUp, givenUp } from './back.ts';
-import type { OperationKind, Phase, Request } from './operation.ts';
+import type { OperationKind, Request } from './operation.ts';
 import { wantDrain } from './out.ts';
+import { relate } from './relation.ts';
 import { answerAtOnce, conclude, refuse } from './result.ts';
 import { patch, resave, type Turn } from './turn.ts';
 import type { Operation } from './state.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
-
-const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3 };
-const ON_THE_WAY_OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
 
 /** A request came in: it is taken up at once, or after the one that is being checked. */
 export function onSubmit(turn: Turn, request: Request): void {
@@ -96,20 +94,6 @@ function giveWay(turn: Turn, request: Request, op: Operation): void {
   const start = givenUp(turn);
   conclude(turn, { code: 'cancelled', message }, 'draining', wantDrain, { restoring: false, start });
   beginChecks(turn, request);
-}
-
-type Relation = 'same' | 'part' | 'passed' | 'stronger' | 'undo' | 'then-start' | 'busy';
-
-function relate(op: Operation, phase: Phase, kind: OperationKind): Relation {
-  if (op.outcome) return kind === 'ready' ? 'undo' : 'busy';
-  const goingOut = ON_THE_WAY_OUT.includes(phase);
-  if (kind === op.kind) return 'same';
-  if (kind === 'ready')
-    return goingOut ? 'undo' : phase === 'stopping' ? (op.kind === 'stop' ? 'then-start' : 'part') : 'part';
-  if (op.kind === 'ready') return 'busy';
-  if (RANK[kind] > RANK[op.kind]) return goingOut || phase === 'stopping' ? 'stronger' : 'busy';
-  if (goingOut || (phase === 'stopping' && kind === 'stop')) return 'part';
-  return phase === 'stopping' ? 'passed' : 'busy';
 }
 
 /** It becomes part of what is under way, and is told so once that is on disk. */

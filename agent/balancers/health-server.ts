@@ -18,7 +18,7 @@ export interface HealthPoll {
 
 /** Those monitors for whom the health port is the writer of one server's state. */
 export interface HealthChannel {
-  covers(address: string): boolean;
+  readonly covers: (address: string) => boolean;
   /** What this one is told now; null while that is not known. */
   standing(poll: HealthPoll): Standing | null;
   /** The answer is on its way. */
@@ -35,7 +35,7 @@ export interface HealthServer extends HttpListener {
 export interface HealthServerPorts {
   readonly clock: Clock;
   readonly log: Log;
-  node(): NodeState;
+  readonly node: () => NodeState;
 }
 
 /** @throws LastcallError `config` for an entry of `allow` that is no address */

@@ -18,7 +18,7 @@ const UPS = 10;
 export interface HealthPorts {
   readonly server: HealthServer;
   readonly clock: Clock;
-  node(): NodeState;
+  readonly node: () => NodeState;
 }
 
 /** One monitor, told by its address, and by the server's name where HAProxy gives it. */

@@ -25,7 +25,7 @@ export interface HttpReply {
   readonly type: string;
   readonly body: string;
   /** The answer has left this process. */
-  sent?(): void;
+  readonly sent?: () => void;
 }
 
 export interface HttpAsked {
@@ -49,7 +49,7 @@ export interface HttpListener {
  */
 export function createHttpListener(
   options: HttpListenOptions,
-  { clock, failed }: { readonly clock: Clock; failed(error: unknown): void },
+  { clock, failed }: { readonly clock: Clock; readonly failed: (error: unknown) => void },
   answer: (asked: HttpAsked) => Promise<HttpReply | null>,
 ): HttpListener {
   const allowed = addressList(options.allow);

@@ -53,6 +53,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     name: reader.name,
     servers: reader.servers,
     counts: reader.counts,
+    seesOldWorkers: reader.seesOldWorkers,
     look,
     async survey(signal) {
       await origin.resolve();
@@ -65,7 +66,8 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
       await origin.resolve();
       return write(writing, admin, mayReplace, signal);
     },
-    closeSessions: (name, signal) => reader.closeSessions(name, signal),
+    holders: (name, signal) => reader.holders(name, signal),
+    closeSessions: (name, limit, signal) => reader.closeSessions(name, limit, signal),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Admin, Look, ServerView, Survey } from '../lifecycle/view.ts';
+import type { Admin, Closed, Holders, Look, ServerView, Survey } from '../lifecycle/view.ts';
 
 /**
  * One balancer in front of the node, and the one way in which its servers' state is changed there (the writer).
@@ -10,6 +10,8 @@ export interface Balancer {
   readonly servers: readonly string[];
   /** False for one that only polls us: it gives no count. */
   readonly counts: boolean;
+  /** True when its counts include workers of before a reload (a master CLI is configured). */
+  readonly seesOldWorkers: boolean;
 
   /**
    * One cheap look, the same cost whatever the size of HAProxy's configuration.
@@ -29,9 +31,17 @@ export interface Balancer {
   set(server: string, admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<ServerView>;
 
   /**
-   * Ends the server's connections at this balancer (`shutdown sessions server`). Only after MAINT and an empty
-   * queue: HAProxy gives queued requests to the server in their place (haproxy-facts F).
+   * Who is at the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.
+   * @throws LastcallError as `look`, also when only an old worker cannot be asked; `not-permitted` below level operator
+   */
+  holders(server: string, signal: AbortSignal): Promise<Holders>;
+
+  /**
+   * Ends at most `limit` of the server's sessions at this balancer, on all workers: tunnels first, then the oldest.
+   * Only after MAINT and an empty queue: HAProxy gives queued requests to the server in their place (haproxy-facts F).
+   * It answers before they are gone: look again.
+   * @param limit Infinity ends all that HAProxy has at this moment
    * @throws LastcallError as `set`
    */
-  closeSessions(server: string, signal: AbortSignal): Promise<void>;
+  closeSessions(server: string, limit: number, signal: AbortSignal): Promise<Closed>;
 }

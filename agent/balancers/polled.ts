@@ -12,9 +12,9 @@ export interface PolledOptions {
   readonly next: string;
   readonly clock: Clock;
   /** Is our own probe of the application good? More of the server's state cannot be known. */
-  healthy(): boolean;
+  readonly healthy: () => boolean;
   /** What the pollers themselves tell of the server, if they do. */
-  told?(): Partial<ServerView>;
+  readonly told?: () => Partial<ServerView>;
 }
 
 /** A balancer that only polls, and what its pollers are to be told. */
@@ -22,7 +22,7 @@ export interface Polled {
   readonly balancer: Balancer;
   readonly tally: Tally;
   /** The word that is being said now; `ready` only until each poller has been told (I9). */
-  word(): Admin | null;
+  readonly word: () => Admin | null;
 }
 
 /** What we want the pollers to do. */
@@ -46,7 +46,7 @@ export function createPolled(options: PolledOptions): Polled {
   let shown: Admin = 'ready';
 
   const view = (): ServerView => viewOf(options, shown);
-  const look = (): Look => ({ worker: null, servers: [view()] });
+  const look = (): Look => ({ worker: null, workers: null, unseen: null, servers: [view()] });
   const set = async (admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<void> => {
     const before = wish;
     if (before.word === admin && before.settled) return;
@@ -70,6 +70,7 @@ export function createPolled(options: PolledOptions): Polled {
     name,
     servers: [name],
     counts: false,
+    seesOldWorkers: false,
     async look(signal) {
       signal.throwIfAborted();
       return Promise.resolve(look());
@@ -83,7 +84,8 @@ export function createPolled(options: PolledOptions): Polled {
       await set(admin, mayReplace, signal);
       return view();
     },
-    closeSessions: () => Promise.reject(cannotClose(name)),
+    holders: () => Promise.reject(cannot(name, 'shows nobody')),
+    closeSessions: () => Promise.reject(cannot(name, 'cannot be told to close connections')),
   };
   return { balancer, tally, word: () => (wish.speaking ? wish.word : null) };
 }
@@ -121,13 +123,9 @@ function silence({ asked }: PolledOptions, tally: Tally): string {
     : `nobody has polled ${asked}`;
 }
 
-function cannotClose(name: string): LastcallError {
-  return new LastcallError(
-    'not-permitted',
-    `${name}: a balancer that only polls cannot be told to close connections`,
-    {
-      target: name,
-      next: 'close them at that balancer, or give lastcall its Runtime API',
-    },
-  );
+function cannot(name: string, what: string): LastcallError {
+  return new LastcallError('not-permitted', `${name}: a balancer that only polls ${what}`, {
+    target: name,
+    next: 'look and close at that balancer, or give lastcall its Runtime API',
+  });
 }

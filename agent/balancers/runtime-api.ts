@@ -1,16 +1,30 @@
 import { parseAddress } from '../haproxy/address.ts';
 import { createClient, type Client } from '../haproxy/client.ts';
-import { setState, showInfo, showLevel, shutdownSessions, together } from '../haproxy/command.ts';
+import { setState, showInfo, showLevel, together } from '../haproxy/command.ts';
 import { parseInfo, requireSupported } from '../haproxy/info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reader } from '../haproxy/reader.ts';
+import { createReader, type Ask } from '../haproxy/reader.ts';
 import { answersOf, contextOf, expectDone, unexpected, withoutSeverity } from '../haproxy/reply.ts';
-import type { Admin, Look, ServerSurvey, ServerView, Survey, Worker } from '../lifecycle/view.ts';
+import type { Admin, ServerSurvey, ServerView, Survey, Worker } from '../lifecycle/view.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Balancer } from './balancer.ts';
+import { closeSessions } from './closing.ts';
 import { factsOf, tablesStick, type Level } from './haproxy-facts.ts';
-import { adminInText, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
+import type { AdminState } from './haproxy-view.ts';
+import { holders } from './holders.ts';
+import { createOldWorkers } from './old-workers.ts';
+import {
+  inspect,
+  look,
+  lookBack,
+  lookBackOrFail,
+  sameWorker,
+  type Desk,
+  type Glimpse,
+  type Lines,
+} from './runtime-look.ts';
+import { createTalk } from './talk.ts';
 import { createTurns } from './turns.ts';
 
 export interface RuntimeOptions {
@@ -20,6 +34,8 @@ export interface RuntimeOptions {
   readonly servers: readonly string[];
   /** For each call as a whole, waiting for its turn included, in milliseconds. */
   readonly timeoutMs: number;
+  /** The master CLI (`-S`) of the same HAProxy, written the same way: with it, workers of before a reload are counted. */
+  readonly master?: string | null;
   /** Somebody else writes (agent-check): `survey` then does not ask for level admin. */
   readonly readOnly?: boolean;
 }
@@ -32,94 +48,60 @@ export interface RuntimeOptions {
 export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly clock: Clock }): Balancer {
   const { address, servers, timeoutMs } = options;
   const { clock } = ports;
+  const clientOf = (text: string): Client => createClient(text, parseAddress(text, 'config'), ports);
+  const client = clientOf(address);
+  const master = options.master ? clientOf(options.master) : null;
   const desk: Desk = {
-    client: createClient(address, parseAddress(address, 'config'), ports),
+    client,
     reader: createReader(),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
     seen: new Map(),
+    old: master && createOldWorkers(),
   };
   const turns = createTurns();
-  const inTurn = <T>(signal: AbortSignal, work: (ask: Ask) => Promise<T>): Promise<T> => {
+  const inTurn = <T>(signal: AbortSignal, work: (lines: Lines) => Promise<T>): Promise<T> => {
     // Whoever is before us began earlier with the same time, so our own is not over before our turn.
-    const until = clock.now() + timeoutMs;
-    const ask: Ask = (command) => desk.client.exchange(command, until - clock.now(), signal);
-    return turns.take(signal, () => work(ask));
+    const limits = { clock, until: clock.now() + timeoutMs, signal };
+    const lines: Lines = {
+      own: createTalk(client, limits),
+      master: master && createTalk(master, { ...limits, eachMs: MASTER_MS }),
+    };
+    return turns.take(signal, () => work(lines));
   };
   return {
     name: address,
     servers,
     counts: true,
-    look: (signal) => inTurn(signal, (ask) => look(desk, ask)),
-    survey: (signal) => inTurn(signal, (ask) => survey(desk, ask, options.readOnly ?? false)),
+    seesOldWorkers: master !== null,
+    look: (signal) => inTurn(signal, (lines) => look(desk, lines, signal)),
+    survey: (signal) => inTurn(signal, (lines) => survey(desk, lines, options.readOnly ?? false)),
     set: (server, admin, mayReplace, signal) =>
-      inTurn(signal, (ask) => set(desk, ask, server, { admin, mayReplace })),
-    closeSessions: (server, signal) =>
-      inTurn(signal, async (ask) => expectDone(await ask(shutdownSessions(nameOf(desk, server))))),
+      inTurn(signal, (lines) => set(desk, lines, server, { admin, mayReplace }, signal)),
+    holders: (server, signal) => inTurn(signal, (lines) => holders(desk, lines, nameOf(desk, server))),
+    closeSessions: (server, limit, signal) =>
+      inTurn(signal, (lines) => closeSessions(desk, lines, nameOf(desk, server), limit)),
   };
 }
 
-interface Desk {
-  readonly client: Client;
-  readonly reader: Reader;
-  readonly names: ReadonlyMap<string, ServerName>;
-  /** Where each server's state came from when its bits were last read, and from whom. */
-  readonly seen: Map<string, AdminState & Worker>;
-}
+/** A silent master must not hold up what the current worker has to tell for long. */
+const MASTER_MS = 500;
 
-async function look(desk: Desk, ask: Ask): Promise<Look> {
-  const servers: ServerView[] = [];
-  let worker: Worker | null = null;
-  for (const [server, name] of desk.names) {
-    const glimpse = await glance(desk, ask, server, name);
-    worker = sameWorker(desk, worker, glimpse.worker);
-    servers.push(glimpse.view);
-  }
-  return { worker, servers };
-}
-
-interface Glimpse {
-  readonly view: ServerView;
-  readonly worker: Worker;
-}
-
-/** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
-async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): Promise<Glimpse> {
-  const reading = await desk.reader.read(ask, name);
-  const { pid } = reading.info;
-  const admin = adminInText(reading.row.text('status') ?? '');
-  const seen = desk.seen.get(server);
-  if (admin === 'ready') {
-    desk.seen.delete(server);
-    return { view: viewOf(server, reading, { admin, origin: 'none' }), worker: { pid } };
-  }
-  if (admin === null || seen?.admin !== admin || seen.pid !== pid) return inspect(desk, ask, server, name);
-  return { view: viewOf(server, reading, { admin, origin: seen.origin }), worker: { pid } };
-}
-
-/** One server with its admin bits, on one connection. */
-async function inspect(desk: Desk, ask: Ask, server: string, name: ServerName): Promise<Glimpse> {
-  const reading = await desk.reader.readFull(ask, name);
-  const view = fullViewOf(server, reading);
-  const worker = { pid: reading.info.pid };
-  desk.seen.set(server, { admin: view.admin, origin: view.origin, ...worker });
-  return { view, worker };
-}
-
-async function survey(desk: Desk, ask: Ask, readOnly: boolean): Promise<Survey> {
+async function survey(desk: Desk, lines: Lines, readOnly: boolean): Promise<Survey> {
+  const { ask } = lines.own;
   const level = await probe(ask, readOnly);
   const servers: ServerView[] = [];
   const facts: ServerSurvey[] = [];
   let worker: Worker | null = null;
   let tables: Promise<string | null> | undefined;
   for (const [server, name] of desk.names) {
-    const reading = await desk.reader.readFull(ask, name);
-    const view = fullViewOf(server, reading);
+    const { view, reading, worker: now } = await inspect(desk, ask, server, name);
     const { row, backend } = reading;
-    worker = sameWorker(desk, worker, { pid: reading.info.pid });
+    worker = sameWorker(desk, worker, now);
     servers.push(view);
     facts.push(await factsOf({ view, row, backend, level, tables: () => (tables ??= tablesStick(ask)) }));
   }
-  return { worker, servers, facts };
+  const { workers, unseen, add } = await lookBackOrFail(desk, lines, worker);
+  return { worker, workers, unseen, servers: servers.map(add), facts };
 }
 
 /**
@@ -148,14 +130,24 @@ interface Wish {
   readonly mayReplace: readonly Admin[];
 }
 
-async function set(desk: Desk, ask: Ask, server: string, { admin, mayReplace }: Wish): Promise<ServerView> {
+async function set(
+  desk: Desk,
+  lines: Lines,
+  server: string,
+  { admin, mayReplace }: Wish,
+  signal: AbortSignal,
+): Promise<ServerView> {
   const name = nameOf(desk, server);
-  const { view: found } = await inspect(desk, ask, server, name);
-  if (found.admin === admin || !mayReplace.includes(found.admin)) return found;
+  const { ask } = lines.own;
+  const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
+    (await lookBack(desk, lines, worker, signal)).add(view);
+  const found = await inspect(desk, ask, server, name);
+  if (found.view.admin === admin || !mayReplace.includes(found.view.admin)) return whole(found);
   const reply = await ask(setState(name, admin));
   expectDone(reply);
-  const { view: after } = await inspect(desk, ask, server, name);
-  if (after.admin === admin) return after;
+  const glimpse = await inspect(desk, ask, server, name);
+  const after = glimpse.view;
+  if (after.admin === admin) return whole(glimpse);
   throw new LastcallError(
     'failed',
     `${reply.target}: ${server} was set to ${admin} and is ${after.admin} (${after.origin})`,
@@ -182,16 +174,5 @@ function nameOf(desk: Desk, server: string): ServerName {
       target: server,
       next: `name one of ${[...desk.names.keys()].join(', ')}`,
     },
-  );
-}
-
-/** The servers of one look must come from one worker: halves of two workers are no state of anything. */
-function sameWorker(desk: Desk, before: Worker | null, now: Worker): Worker {
-  if (before === null || before.pid === now.pid) return now;
-  const { target } = desk.client;
-  throw new LastcallError(
-    'balancer-unreachable',
-    `${target}: HAProxy was reloaded while it was asked (pid ${before.pid}, then ${now.pid})`,
-    { target, elapsedMs: 0, next: 'ask again' },
   );
 }

@@ -61,6 +61,28 @@ export const setState = (name: ServerName, state: 'ready' | 'drain' | 'maint'): 
 export const shutdownSessions = (name: ServerName): Command =>
   make(`shutdown sessions server ${serverName(name)}`);
 
+/** Connections in use by server; a stopping worker of 2.4 shows nothing else (haproxy-versions 3). */
+export const showServersConn = (backend: string): Command => make(`show servers conn ${proxyName(backend)}`);
+
+/** One line per stream. The filter came with 3.2; older ones ignore it and list all (haproxy-versions 3). */
+export const showStreams = (name: ServerName): Command => make(`show sess server ${serverName(name)}`);
+
+/** One stream at length. */
+export const showStream = (pointer: string): Command => make(`show sess ${address(pointer)}`);
+
+export const shutdownStream = (pointer: string): Command => make(`shutdown session ${address(pointer)}`);
+
+/** To a master CLI: its workers. It closes only when told to. */
+export const showProc = (): Command => make(`show proc;${QUIT}`);
+
+/** A line for the worker `pid`, by way of its master: each command needs the prefix (haproxy-facts H). */
+export function toWorker(pid: number, command: Command): Command {
+  const commands = command.line.split(';').map((part) => `@!${whole(pid)} ${part}`);
+  return make([...commands, QUIT].join(';'), command.parts);
+}
+
+const QUIT = 'quit';
+
 /** Several commands in one line and one connection, answered in their order. */
 export function together(...commands: readonly Command[]): Command {
   const parts = commands.reduce((sum, command) => sum + command.parts, 0);
@@ -74,6 +96,11 @@ function serverName({ backend, server }: ServerName): string {
 function proxyName(name: string): string {
   if (!isName(name)) throw unsendable(name);
   return name;
+}
+
+function address(pointer: string): string {
+  if (!/^0x[0-9a-f]{1,16}$/.test(pointer)) throw unsendable(pointer);
+  return pointer;
 }
 
 function whole(number: number): string {

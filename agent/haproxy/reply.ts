@@ -87,7 +87,7 @@ export function withoutSeverity(text: string): string {
 }
 
 /** An answer that is neither what was asked nor a refusal that we know. */
-export function unexpected(reply: Reply, answer: string): LastcallError {
+export function unexpected(reply: Asked, answer: string): LastcallError {
   const message = `${reply.target}: an answer that cannot be read to \`${reply.command.line}\`: ${firstLine(answer)}`;
   return new LastcallError('balancer-unreachable', message, {
     ...contextOf(reply),

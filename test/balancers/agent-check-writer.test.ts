@@ -216,7 +216,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
 
   test('cannot close connections with level operator', async () => {
     const on = await stage();
-    await expect(on.balancer.closeSessions('app/app1', never)).rejects.toMatchObject({
+    await expect(on.balancer.closeSessions('app/app1', Infinity, never)).rejects.toMatchObject({
       code: 'not-permitted',
     });
     await expect(on.balancer.set('app/other', 'drain', ['ready'], never)).rejects.toMatchObject({

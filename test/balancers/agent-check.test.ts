@@ -46,6 +46,8 @@ describe('A balancer that only polls', () => {
     expect(balancer).toMatchObject({ name: 'agent-check/lb4', servers: ['agent-check/lb4'], counts: false });
     expect(await balancer.look(never)).toEqual({
       worker: null,
+      workers: null,
+      unseen: null,
       servers: [
         {
           name: 'agent-check/lb4',
@@ -202,7 +204,7 @@ describe('A balancer that only polls', () => {
 
   test('cannot be told to close connections', async () => {
     const balancer = balancerOf(lb4);
-    await expect(balancer.closeSessions(only(balancer), never)).rejects.toMatchObject({
+    await expect(balancer.closeSessions(only(balancer), Infinity, never)).rejects.toMatchObject({
       code: 'not-permitted',
     });
   });

@@ -280,7 +280,7 @@ backend app
     expect(await refusalOf(() => limited.set('app/app1', 'drain', ['ready'], never))).toMatchObject({
       code: 'not-permitted',
     });
-    expect(await refusalOf(() => limited.closeSessions('app/app1', never))).toMatchObject({
+    expect(await refusalOf(() => limited.closeSessions('app/app1', Infinity, never))).toMatchObject({
       code: 'not-permitted',
     });
     expect(await viewOf(limited)).toMatchObject({ admin: 'ready', connections: 0 });

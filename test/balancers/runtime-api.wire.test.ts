@@ -22,6 +22,9 @@ const TEMPLATES = new RegExp(
     'show table NAME(/NAME)? data\\.server_id lt 0',
     'set server NAME/NAME state (ready|drain|maint)',
     'shutdown sessions server NAME/NAME',
+    'show info;show sess server NAME/NAME',
+    'show sess 0x[0-9a-f]+(;show sess 0x[0-9a-f]+)*',
+    'shutdown session 0x[0-9a-f]+(;shutdown session 0x[0-9a-f]+)*',
   ]
     .join('|')
     .replaceAll('NAME', '[A-Za-z0-9_.:-]{1,128}')})\\n$`,
@@ -101,7 +104,12 @@ describe('on the wire', () => {
           () =>
             balancer.set(name, want, may, never),
       ),
-      server.map((name) => () => balancer.closeSessions(name, never)),
+      fc.tuple(server, fc.constantFrom(1, Infinity)).map(
+        ([name, limit]) =>
+          () =>
+            balancer.closeSessions(name, limit, never),
+      ),
+      server.map((name) => () => balancer.holders(name, never)),
     );
     await fc.assert(
       fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 6 }), async (calls) => {

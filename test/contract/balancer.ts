@@ -136,7 +136,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       const user = visit(port, 'SRV=c1');
       await app.holding(1);
       await balancer.set(SERVER, 'maint', ['ready'], never);
-      await balancer.closeSessions(SERVER, never);
+      await balancer.closeSessions(SERVER, Infinity, never);
       expect([0, 502]).toContain(await user);
       expect(await lookUntil(balancer, (view) => view.connections === 0)).toMatchObject({ queued: 0 });
     });
@@ -144,7 +144,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
     test('does not know a server that is not of this node', async () => {
       for (const work of [
         () => balancer.set('app/app2', 'drain', ['ready'], never),
-        () => balancer.closeSessions('app/app2', never),
+        () => balancer.closeSessions('app/app2', Infinity, never),
       ]) {
         expect(await refusalOf(work)).toMatchObject({ code: 'no-such-server', next: expect.any(String) });
       }
@@ -162,7 +162,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
         () => balancer.look(never),
         () => balancer.survey(never),
         () => balancer.set(SERVER, 'drain', ['ready'], never),
-        () => balancer.closeSessions(SERVER, never),
+        () => balancer.closeSessions(SERVER, Infinity, never),
       ]) {
         const refusal = await refusalOf(work);
         expect(refusal).toMatchObject({ code: 'balancer-unreachable', next: expect.any(String) });

@@ -60,7 +60,7 @@ describe("a server's name", () => {
     const balancer = balancerOf('app/app1');
     for (const work of [
       () => balancer.set(name, 'drain', ['ready'], never),
-      () => balancer.closeSessions(name, never),
+      () => balancer.closeSessions(name, Infinity, never),
     ]) {
       expect(await refusalOf(work)).toMatchObject({ code: 'no-such-server' });
     }

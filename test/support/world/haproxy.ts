@@ -111,7 +111,12 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       if (found.admin === admin) return;
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : origin, by, since: time.now });
     },
-    look: () => ({ worker: { pid: self.pid }, servers: servers.map(viewOf) }),
+    look: () => ({
+      worker: { pid: self.pid },
+      workers: null,
+      unseen: null,
+      servers: servers.map(viewOf),
+    }),
     survey: () => ({
       ...self.look(),
       facts: servers.map(({ name: server, admin, up }) => ({

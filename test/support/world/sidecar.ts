@@ -7,6 +7,7 @@ import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import { initial, type State } from '../../../agent/lifecycle/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
+import type { Closed } from '../../../agent/lifecycle/view.ts';
 import { frozen } from './frozen.ts';
 import { createPolls } from './polls.ts';
 import type { SimDisk } from './disk.ts';
@@ -174,9 +175,13 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   function close({ balancer, server }: Doing<'close'>, tell: Tell): void {
     const at = site.balancer(balancer);
     at.exchange(
-      () => Object.assign(at.server(server), { serving: 0 }),
-      () => tell({ type: 'closed', balancer, server, error: null }),
-      (error) => tell({ type: 'closed', balancer, server, error }),
+      () => {
+        const closed: Closed = { tunnels: 0, requests: at.server(server).serving, left: 0 };
+        Object.assign(at.server(server), { serving: 0 });
+        return closed;
+      },
+      (closed) => tell({ type: 'closed', balancer, server, closed, error: null }),
+      (error) => tell({ type: 'closed', balancer, server, closed: null, error }),
     );
   }
 

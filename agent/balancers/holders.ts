@@ -1,0 +1,84 @@
+import { showInfo, showStreams, together, toWorker } from '../haproxy/command.ts';
+import type { ServerName } from '../haproxy/names.ts';
+import { LastcallError } from '../system/error.ts';
+import type { StreamLine } from '../haproxy/sess.ts';
+import type { Holder, Holders } from '../lifecycle/view.ts';
+import { unlessGone } from './old-workers.ts';
+import type { Desk, Lines } from './runtime-look.ts';
+import { createFirst, eachStream } from './streams.ts';
+
+/** So many are named. */
+const OLDEST = 10;
+
+/** Who is at a server, over all workers: `Balancer.holders`. */
+export async function holders(desk: Desk, lines: Lines, name: ServerName): Promise<Holders> {
+  const { row, info } = await desk.reader.read(lines.own.ask, name);
+  const counts = { request: 0, tunnel: 0, queued: 0 };
+  const oldest = createFirst<Holder>(OLDEST, (one, other) => other.ageSeconds - one.ageSeconds);
+  await eachHolder(desk, lines, name, info.pid, (worker, { ageSeconds, stage }) => {
+    if (stage === 'over') return;
+    counts[stage] += 1;
+    oldest.add({ kind: stage, ageSeconds, worker });
+  });
+  const server = `${name.backend}/${name.server}`;
+  const past = lines.master && (await desk.old?.count(lines.master, desk.names))?.get(server);
+  const own = row.count('idle_conn_cur');
+  const idle = own === null || past?.idle === null ? null : own + (past?.idle ?? 0);
+  return {
+    requests: counts.request,
+    tunnels: counts.tunnel,
+    queued: counts.queued,
+    idle,
+    oldest: oldest.all,
+  };
+}
+
+/** The streams of a server on all workers, each with its worker's pid. */
+async function eachHolder(
+  desk: Desk,
+  lines: Lines,
+  name: ServerName,
+  current: number,
+  onStream: (worker: number, stream: StreamLine) => void,
+): Promise<void> {
+  await eachCurrent(lines, name, current, (stream) => onStream(current, stream));
+  await eachOld(desk, lines, name, current, onStream);
+}
+
+/** Those of the worker that answers now. @throws LastcallError when that is another one than `pid` */
+export async function eachCurrent(
+  { own }: Lines,
+  name: ServerName,
+  pid: number,
+  onStream: (stream: StreamLine) => void,
+): Promise<void> {
+  const command = together(showInfo(), showStreams(name));
+  await eachStream(own, command, name, onStream, (line) => {
+    if (line.startsWith('Pid: ') && line !== `Pid: ${pid}`) throw reloaded(own.target);
+  });
+}
+
+/** Those of the workers of before a reload, as far as a master tells of them. */
+export async function eachOld(
+  desk: Desk,
+  { master }: Lines,
+  name: ServerName,
+  current: number,
+  onStream: (worker: number, stream: StreamLine) => void,
+): Promise<void> {
+  if (desk.old === null || master === null) return;
+  for (const pid of await desk.old.pids(master.ask, current)) {
+    const command = toWorker(pid, showStreams(name));
+    await unlessGone(master.ask, pid, () =>
+      eachStream(master, command, name, (stream) => onStream(pid, stream)),
+    );
+  }
+}
+
+function reloaded(target: string): LastcallError {
+  return new LastcallError('balancer-unreachable', `${target}: HAProxy was reloaded while it was asked`, {
+    target,
+    elapsedMs: 0,
+    next: 'ask again',
+  });
+}

@@ -1,0 +1,178 @@
+import {
+  showProc,
+  showServer,
+  showServersConn,
+  showServersState,
+  showStreams,
+  together,
+  toWorker,
+} from '../haproxy/command.ts';
+import { parseServerConnections } from '../haproxy/conn.ts';
+import type { ServerName } from '../haproxy/names.ts';
+import { parseWorkers } from '../haproxy/proc.ts';
+import type { Ask } from '../haproxy/reader.ts';
+import { answersOf, contextOf, unexpected, type Reply } from '../haproxy/reply.ts';
+import { parseServersState } from '../haproxy/state.ts';
+import { parseStats } from '../haproxy/stats.ts';
+import { isLastcallError, LastcallError } from '../system/error.ts';
+import { eachStream } from './streams.ts';
+import type { Talk } from './talk.ts';
+
+/** What one worker holds of one server. */
+export interface Held {
+  readonly connections: number;
+  readonly queued: number;
+  /** Kept for the next request; null = not told. */
+  readonly idle: number | null;
+}
+
+/** The workers besides the one that answers on the `stats socket`, by way of the master. */
+export interface OldWorkers {
+  /**
+   * Their pids. They appear by a reload only, so the master is asked at first, after a change of `pid`, and as long as
+   * there are any.
+   * @param pid the worker that just answered `show info`
+   * @throws LastcallError as the exchange; `balancer-unreachable` when it is not the master of that worker
+   */
+  pids(ask: Ask, pid: number): Promise<readonly number[]>;
+  /**
+   * Connections of these servers on the workers of the last `pids`, summed.
+   * @throws LastcallError when one cannot be asked: unknown is never zero (I7)
+   */
+  count(talk: Talk, servers: ReadonlyMap<string, ServerName>): Promise<ReadonlyMap<string, Held>>;
+}
+
+/** A server's numbers in one worker, which stay as long as it lives; null = that worker does not have the server. */
+interface Place {
+  readonly backendId: number;
+  readonly serverId: number;
+}
+type Places = Map<string, Place | null>;
+
+export function createOldWorkers(): OldWorkers {
+  let current: number | null = null;
+  let others = new Map<number, Places>();
+  return {
+    async pids(ask, pid) {
+      if (current === pid && others.size === 0) return [];
+      const reply = await ask(showProc());
+      const all = parseWorkers(answersOf(reply)[0] ?? '', reply);
+      if (!all.includes(pid)) throw stranger(pid, reply);
+      others = new Map(
+        all.filter((other) => other !== pid).map((other) => [other, others.get(other) ?? new Map()]),
+      );
+      current = pid;
+      return [...others.keys()];
+    },
+    async count(talk, servers) {
+      const sums = new Map<string, Held>();
+      for (const [pid, places] of others) {
+        const held = await unlessGone(talk.ask, pid, () => countAt(talk, pid, places, servers));
+        for (const [server, { connections, queued, idle }] of held ?? []) {
+          const sum = sums.get(server) ?? NOBODY;
+          sums.set(server, {
+            connections: sum.connections + connections,
+            queued: sum.queued + queued,
+            idle: sum.idle === null || idle === null ? null : sum.idle + idle,
+          });
+        }
+      }
+      return sums;
+    },
+  };
+}
+
+export const NOBODY: Held = { connections: 0, queued: 0, idle: 0 };
+
+/**
+ * The work's answer, or null when the worker has ended meanwhile: the master lists it no more, and its connections
+ * ended with it.
+ * @throws whatever `work` throws while the worker is there, or while nobody can tell
+ */
+export async function unlessGone<T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isLastcallError(error)) throw error;
+    const reply = await ask(showProc());
+    if (parseWorkers(answersOf(reply)[0] ?? '', reply).includes(pid)) throw error;
+    return null;
+  }
+}
+
+async function countAt(
+  talk: Talk,
+  pid: number,
+  places: Places,
+  servers: ReadonlyMap<string, ServerName>,
+): Promise<ReadonlyMap<string, Held>> {
+  const ask: Ask = (command) => talk.ask(toWorker(pid, command));
+  for (const [server, name] of servers) {
+    if (!places.has(server)) places.set(server, await placeOf(ask, name));
+  }
+  const there = [...servers].flatMap(([server, name]) => {
+    const place = places.get(server);
+    return place ? [{ server, name, place }] : [];
+  });
+  const [first, ...more] = there.map(({ place }) => showServer(place));
+  if (first === undefined) return new Map();
+  const reply = await ask(together(first, ...more));
+  const answers = answersOf(reply);
+  const held = new Map<string, Held>();
+  for (const [index, { server, name }] of there.entries()) {
+    const row = heldIn(answers[index] ?? '', name, reply);
+    held.set(server, row ?? (await heldByStreams(talk, pid, name)));
+  }
+  return held;
+}
+
+/** Where the server stands in that worker; null when its configuration had no such server. */
+async function placeOf(ask: Ask, name: ServerName): Promise<Place | null> {
+  try {
+    const reply = await ask(showServersState(name.backend));
+    const states = parseServersState(answersOf(reply)[0] ?? '', reply);
+    return states.find(({ server }) => server === name.server) ?? null;
+  } catch (error) {
+    if (isLastcallError(error) && error.code === 'no-such-server') return null;
+    throw error;
+  }
+}
+
+/** One row; null where a stopping worker shows none (2.4). */
+function heldIn(answer: string, { backend, server }: ServerName, reply: Reply): Held | null {
+  const [row, ...more] = parseStats(answer, reply);
+  if (row === undefined) return null;
+  const connections = row.count('scur');
+  const queued = row.count('qcur');
+  const meant = row.text('pxname') === backend && row.text('svname') === server && more.length === 0;
+  if (!meant || connections === null || queued === null) throw unexpected(reply, answer);
+  return { connections, queued, idle: row.count('idle_conn_cur') };
+}
+
+/**
+ * Where `show stat` is empty: connections in use; 0 of them is confirmed by the streams, since TCP and connections
+ * private to a client are not among those in use (haproxy-facts D).
+ */
+async function heldByStreams(talk: Talk, pid: number, name: ServerName): Promise<Held> {
+  const reply = await talk.ask(toWorker(pid, showServersConn(name.backend)));
+  const shown = parseServerConnections(answersOf(reply)[0] ?? '', name, reply);
+  if (shown === null) return NOBODY;
+  if (shown.used > 0) return { connections: shown.used, queued: 0, idle: shown.idle };
+  const held = { connections: 0, queued: 0, idle: shown.idle };
+  await eachStream(talk, toWorker(pid, showStreams(name)), name, ({ stage }) => {
+    if (stage === 'queued') held.queued += 1;
+    else if (stage !== 'over') held.connections += 1;
+  });
+  return held;
+}
+
+function stranger(pid: number, reply: Reply): LastcallError {
+  return new LastcallError(
+    'balancer-unreachable',
+    `${reply.target}: this master does not know the worker ${pid} that answers on the \`stats socket\``,
+    {
+      ...contextOf(reply),
+      next: 'see that `master` names the master CLI (`-S`) of this very HAProxy; after a reload, ask again',
+    },
+  );
+}

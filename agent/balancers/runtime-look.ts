@@ -1,0 +1,127 @@
+import type { Client } from '../haproxy/client.ts';
+import type { ServerName } from '../haproxy/names.ts';
+import type { Ask, FullReading, Reader } from '../haproxy/reader.ts';
+import type { Look, ServerView, Worker } from '../lifecycle/view.ts';
+import { isLastcallError, LastcallError } from '../system/error.ts';
+import { adminInText, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
+import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
+import type { Talk } from './talk.ts';
+
+/** What a Runtime API's driver knows from call to call. */
+export interface Desk {
+  readonly client: Client;
+  readonly reader: Reader;
+  readonly names: ReadonlyMap<string, ServerName>;
+  /** Where each server's state came from when its bits were last read, and from whom. */
+  readonly seen: Map<string, AdminState & Worker>;
+  /** Null without a master CLI. */
+  readonly old: OldWorkers | null;
+}
+
+/** The sockets of one HAProxy, for one call. */
+export interface Lines {
+  readonly own: Talk;
+  /** The master CLI. */
+  readonly master: Talk | null;
+}
+
+export interface Glimpse {
+  readonly view: ServerView;
+  readonly worker: Worker;
+}
+
+export async function look(desk: Desk, lines: Lines, signal: AbortSignal): Promise<Look> {
+  const servers: ServerView[] = [];
+  let worker: Worker | null = null;
+  for (const [server, name] of desk.names) {
+    const glimpse = await glance(desk, lines.own.ask, server, name);
+    worker = sameWorker(desk, worker, glimpse.worker);
+    servers.push(glimpse.view);
+  }
+  const { workers, unseen, add } = await lookBack(desk, lines, worker, signal);
+  return { worker, workers, unseen, servers: servers.map(add) };
+}
+
+/** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
+async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): Promise<Glimpse> {
+  const reading = await desk.reader.read(ask, name);
+  const { pid } = reading.info;
+  const admin = adminInText(reading.row.text('status') ?? '');
+  const seen = desk.seen.get(server);
+  if (admin === 'ready') {
+    desk.seen.delete(server);
+    return { view: viewOf(server, reading, { admin, origin: 'none' }), worker: { pid } };
+  }
+  if (admin === null || seen?.admin !== admin || seen.pid !== pid) return inspect(desk, ask, server, name);
+  return { view: viewOf(server, reading, { admin, origin: seen.origin }), worker: { pid } };
+}
+
+/** One server with its admin bits, on one connection. */
+export async function inspect(
+  desk: Desk,
+  ask: Ask,
+  server: string,
+  name: ServerName,
+): Promise<Glimpse & { readonly reading: FullReading }> {
+  const reading = await desk.reader.readFull(ask, name);
+  const view = fullViewOf(server, reading);
+  const worker = { pid: reading.info.pid };
+  desk.seen.set(server, { admin: view.admin, origin: view.origin, ...worker });
+  return { view, worker, reading };
+}
+
+/** What is known of the workers of before a reload. */
+export interface Past {
+  readonly workers: number | null;
+  readonly unseen: string | null;
+  /** A server of the current worker, with what the others hold of it. */
+  add(view: ServerView): ServerView;
+}
+
+/** Unknown is never zero: where an old worker cannot be asked, nobody's connections are known (I7). */
+export async function lookBack(
+  desk: Desk,
+  lines: Lines,
+  worker: Worker | null,
+  signal: AbortSignal,
+): Promise<Past> {
+  try {
+    return await lookBackOrFail(desk, lines, worker);
+  } catch (error) {
+    if (signal.aborted || !isLastcallError(error)) throw error;
+    return {
+      workers: null,
+      unseen: `old workers cannot be counted: ${error.message}`,
+      add: (view) => ({ ...view, connections: null }),
+    };
+  }
+}
+
+/** The same, for who needs to know before he begins. */
+export async function lookBackOrFail(desk: Desk, { master }: Lines, worker: Worker | null): Promise<Past> {
+  if (desk.old === null || master === null || worker === null)
+    return { workers: null, unseen: null, add: (view) => view };
+  const pids = await desk.old.pids(master.ask, worker.pid);
+  const held = await desk.old.count(master, desk.names);
+  return {
+    workers: 1 + pids.length,
+    unseen: null,
+    add: (view) => withHeld(view, held.get(view.name) ?? NOBODY),
+  };
+}
+
+function withHeld(view: ServerView, { connections, queued }: Held): ServerView {
+  const sum = (one: number | null, other: number): number | null => (one === null ? null : one + other);
+  return { ...view, connections: sum(view.connections, connections), queued: sum(view.queued, queued) };
+}
+
+/** The servers of one look must come from one worker: halves of two workers are no state of anything. */
+export function sameWorker(desk: Desk, before: Worker | null, now: Worker): Worker {
+  if (before === null || before.pid === now.pid) return now;
+  const { target } = desk.client;
+  throw new LastcallError(
+    'balancer-unreachable',
+    `${target}: HAProxy was reloaded while it was asked (pid ${before.pid}, then ${now.pid})`,
+    { target, elapsedMs: 0, next: 'ask again' },
+  );
+}

@@ -1,0 +1,57 @@
+import type { Command } from '../haproxy/command.ts';
+import type { ServerName } from '../haproxy/names.ts';
+import { throwRefusal, unexpected } from '../haproxy/reply.ts';
+import { parseStream, type StreamLine } from '../haproxy/sess.ts';
+import type { Talk } from './talk.ts';
+
+/**
+ * Each stream of one server in an answer that holds `show sess`, as it comes and in constant memory.
+ * @param onOther each other line, such as another command's of the same line
+ * @throws LastcallError as the exchange, `not-permitted` below level operator, and `balancer-unreachable` for a line
+ *   that cannot be read
+ */
+export function eachStream(
+  talk: Talk,
+  command: Command,
+  name: ServerName,
+  onStream: (stream: StreamLine) => void,
+  onOther?: (line: string) => void,
+): Promise<void> {
+  const asked = { command, target: talk.target, elapsedMs: 0 };
+  return talk.stream(command, (line) => {
+    if (line.startsWith('0x')) {
+      // A line holds its client's address, which is nobody's business.
+      const stream = parseStream(line, name, (text) => unexpected(asked, text.replace(/ src=\S+/, '')));
+      if (stream !== null) onStream(stream);
+      return;
+    }
+    throwRefusal(line, asked);
+    onOther?.(line);
+  });
+}
+
+/** Keeps the first `most` of many, in constant memory. */
+export interface First<T> {
+  add(one: T): void;
+  readonly all: readonly T[];
+}
+
+/** @param compare as for Array.sort: the smallest are kept, and stand in that order */
+export function createFirst<T>(most: number, compare: (one: T, other: T) => number): First<T> {
+  const all: T[] = [];
+  return {
+    all,
+    add(one) {
+      const last = all.at(-1);
+      if (most === 0 || (all.length >= most && last !== undefined && compare(one, last) >= 0)) return;
+      let from = 0;
+      for (let to = all.length; from < to;) {
+        const middle = (from + to) >> 1;
+        if (compare(all[middle] as T, one) <= 0) from = middle + 1;
+        else to = middle;
+      }
+      all.splice(from, 0, one);
+      if (all.length > most) all.pop();
+    },
+  };
+}

@@ -118,7 +118,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   kernelSource: fc.constant(null),
   unreachable: fc.constant('wait' as const),
   reloadGraceMs: fc.constant(600_000),
-  hasGate: fc.constant(false),
+  hasGate: seldom,
   reloadsKeepState: fc.constant(false),
   warnBeforeMs: fc.constantFrom([], [500]),
   closePerSecond: fc.constant(20),

@@ -34,6 +34,8 @@ export interface SimHaproxy {
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
   exchange<T>(work: () => T, answer: (value: T) => void, fail: (error: string) => void): void;
   setMode(mode: Mode): void;
+  /** Carries out what is in its socket: commands of one who is gone come before those of his successor. */
+  settle(): void;
   /** A new worker; `stateFile`: it reads the states that the old one has written. Old connections are out of sight. */
   reload(stateFile: boolean): void;
   set(server: string, admin: Admin, by: 'us' | 'operator', origin?: Origin): void;
@@ -48,6 +50,7 @@ const DEADLINE_MS = 2_000;
 export function createHaproxy(time: Timeline, name: string, serverNames: readonly string[]): SimHaproxy {
   const servers = serverNames.map((server) => createServer(server, time.now));
   let stuck: (() => void)[] = [];
+  const onTheWay = new Set<() => void>();
 
   const viewOf = (server: SimServer): ServerView => ({
     name: server.name,
@@ -87,7 +90,16 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
         const value = work();
         time.after(pause(), () => end(() => answer(value)));
       };
-      time.after(pause(), carryOut);
+      const arrive = (): void => {
+        cancel();
+        onTheWay.delete(arrive);
+        carryOut();
+      };
+      const cancel = time.after(pause(), arrive);
+      onTheWay.add(arrive);
+    },
+    settle() {
+      for (const arrive of onTheWay) arrive();
     },
     setMode(mode) {
       self.mode = mode;

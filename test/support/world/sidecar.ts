@@ -121,6 +121,12 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
         );
       case 'start':
         return start(effect, tell);
+      case 'gate':
+        return gate(effect, tell);
+      case 'warn-hook': {
+        const { rung } = effect;
+        return void time.after(time.between(1, 50), () => tell({ type: 'hooked', rung, error: null }));
+      }
       case 'reset-probe':
         return probe(tell);
       case 'reply':
@@ -218,6 +224,14 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     });
   }
 
+  function gate({ to }: Doing<'gate'>, tell: Tell): void {
+    time.after(time.between(0.5, 50), () => {
+      const error = !site.app.alive || time.chance(0.1) ? 'exit 1' : null;
+      if (error === null) site.app.gated = to === 'on';
+      time.after(time.between(0.1, 5), () => tell({ type: 'gated', to, error }));
+    });
+  }
+
   /** The prober's verdict, some time later, on what is there then. */
   function probe(tell: Tell): void {
     if (!policy.hasProbe) return;
@@ -252,6 +266,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       cancelWake();
       polls.stop();
       disk.cut();
+      for (const balancer of site.balancers) balancer.settle();
     },
     post,
   };

@@ -18,6 +18,8 @@ export interface Site {
     stop: 'works' | 'fails';
     start: 'works' | 'fails' | 'unhealthy';
     healthy: boolean;
+    /** It refuses new sessions. */
+    gated: boolean;
   };
   /** Sources that fail at present. */
   readonly failing: Set<string>;
@@ -39,7 +41,14 @@ export function createSite(time: Timeline, policy: Policy): Site {
   const balancers = policy.balancers.map(({ name, servers }) => createHaproxy(time, name, servers));
   const places = balancers.flatMap((balancer) => balancer.servers.map((server) => ({ balancer, server })));
   const users: User[] = [];
-  const app: Site['app'] = { alive: true, pid: 1000, stop: 'works', start: 'works', healthy: true };
+  const app: Site['app'] = {
+    alive: true,
+    pid: 1000,
+    stop: 'works',
+    start: 'works',
+    healthy: true,
+    gated: false,
+  };
 
   const serve = ({ balancer, server }: User): void => {
     const { pid } = balancer;
@@ -72,7 +81,7 @@ export function createSite(time: Timeline, policy: Policy): Site {
     connections: () => places.reduce((sum, { server }) => sum + server.serving + server.queued, 0),
     visit() {
       const place = time.pick(places);
-      if (!place || place.server.admin !== 'ready' || !isUsable(place)) return;
+      if (!place || place.server.admin !== 'ready' || !isUsable(place) || app.gated) return;
       users.push(place);
       serve(place);
     },
@@ -93,7 +102,7 @@ export function createSite(time: Timeline, policy: Policy): Site {
       });
     },
     die() {
-      Object.assign(app, { alive: false, healthy: false });
+      Object.assign(app, { alive: false, healthy: false, gated: false });
       users.length = 0;
       for (const { server } of places) {
         server.errors += server.serving;

@@ -58,6 +58,8 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
       registers,
       collect() {
         this.reset();
+        // A gauge without labels would be 0 from its reset on, which nobody has said.
+        if (labelNames.length === 0) this.remove();
         for (const [labels, value] of samples(service.status())) this.set(labels, value);
       },
     });

@@ -59,9 +59,11 @@ async function makeRoom({ path, maxBytes, keep }: LineFileOptions, line: string)
   }
 }
 
+/** Of a regular file; whatever else stands there has none that could be too big. */
 async function sizeOf(path: string): Promise<number | null> {
   try {
-    return (await stat(path)).size;
+    const found = await stat(path);
+    return found.isFile() ? found.size : 0;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;
     throw error;

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { lastcall } from '../support/cli.ts';
 import { freePort } from '../support/ports.ts';
@@ -11,6 +10,10 @@ afterEach(() => rig.close());
 /** A drain by flags, at another address or of another server. */
 const drain = (haproxy: string, server = 'app/app1') =>
   told(lastcall(['drain', '--haproxy', haproxy, '--server', server, '--json']));
+
+function connectedOrNot(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('connect', () => resolve()).on('error', () => resolve()));
+}
 
 describe('What HAProxy does not have or does not allow', () => {
   test.each([
@@ -126,13 +129,9 @@ describe('A Runtime API that does not answer', () => {
 
   test('all its connections taken by others: 69 with a hint, and well again when they leave', async () => {
     rig = await openRig({ statsMaxconn: 3 });
-    const idle: Socket[] = [];
-    for (let i = 0; i < 6; i++) {
-      const socket = connect({ path: rig.haproxy.socket });
-      socket.on('error', () => socket.destroy());
-      await once(socket, 'connect');
-      idle.push(socket);
-    }
+    // Three are served and some more wait; when no more can wait, connecting fails.
+    const idle = Array.from({ length: 6 }, () => connect({ path: rig.haproxy.socket }));
+    await Promise.all(idle.map(connectedOrNot));
     const full = await drain(rig.haproxy.socket);
     expect(full).toMatchObject({ code: 69, json: { code: 'balancer-unreachable' } });
     expect(full.stderr).toContain('stats maxconn');

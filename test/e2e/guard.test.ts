@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
-import { utimes, writeFile } from 'node:fs/promises';
+import { chmod, utimes, writeFile } from 'node:fs/promises';
+import { LASTCALL, start } from '../support/cli.ts';
 import { openRig, type Rig, type RigOptions, told } from '../support/rig.ts';
+import { skipped } from '../support/skip.ts';
 
 let rig: Rig;
 afterEach(() => rig.close());
@@ -157,6 +159,22 @@ describe('That the stop can run is proven before anything is changed', () => {
   ])('%s: 70, and HAProxy is as it was', async (_name, words) => {
     await open();
     expect(await refused('stop', ...sessions(), ...words())).toMatchObject({ code: 70, said: 'app-stop' });
+  });
+
+  test('an application of another user: 70, and HAProxy is as it was', async () => {
+    if (process.getuid?.() !== 0) return skipped('only root can become somebody else');
+    await open();
+    const before = await rig.states();
+    await chmod(rig.dir, 0o711);
+    await chmod(rig.haproxy.socket, 0o666);
+    const words = ['--haproxy', rig.haproxy.socket, '--server', 'app/app1', '--stop-pid', rig.node.pidFile];
+    const nobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups', process.execPath, LASTCALL];
+    const { code, json } = await told(
+      start('setpriv', [...nobody, 'stop', ...words, '--json', ...sessions()]),
+    );
+    expect({ code, said: json.code }).toEqual({ code: 70, said: 'app-stop' });
+    expect(json.message).toContain('not allowed to signal');
+    expect(await rig.states()).toBe(before);
   });
 
   test('a pid file older than the process it names (the number was given away again): 70', async () => {

@@ -111,7 +111,7 @@ describe('The verbs through a sidecar', () => {
     const stopping = agent.plain('stop');
     await stopping.said('stop accepted');
     const weaker = agent.plain('drain');
-    await weaker.said('drain joined');
+    await weaker.said('(id ');
     await visitor.leave();
     expect(await stopping.outcome).toMatchObject({ code: 0, stderr: '' });
     expect(await weaker.outcome).toMatchObject({ code: 0, stderr: '' });

@@ -11,11 +11,14 @@ import type { Config } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import type { Ports } from './engine/ports.ts';
 import { createGateKeeper, createWarner } from './hooks/hooks.ts';
+import { parseAddress } from './haproxy/address.ts';
+import { createClient } from './haproxy/client.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Policy } from './lifecycle/policy.ts';
 import { createProbe } from './probes/create.ts';
 import { createProber } from './probes/prober.ts';
 import { createSources } from './sessions/create.ts';
+import type { Front } from './sessions/front.ts';
 import type { Child } from './shutdown/child.ts';
 import { createStopper } from './shutdown/create.ts';
 import { createStarter } from './shutdown/start.ts';
@@ -56,7 +59,11 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
   const { start, stop } = config.app;
   const stopper = parts.child?.stopper ?? (stop && createStopper(stop, { clock, searchPath }));
   const starter = parts.child?.starter ?? (start && createStarter(start, { clock, searchPath }));
-  const sources = createSources(config.sessions, { clock, onWarning: (text) => log.warn(text) });
+  const sources = createSources(config.sessions, {
+    clock,
+    fronts: frontsOf(config, clock),
+    onWarning: (text) => log.warn(text),
+  });
   const policy = policyOf(config, parts, { stopper, starter, sources: sources.map(({ name }) => name) });
   const probing = probingOf(config, world, (verdict) => engine.probed(verdict));
   const engine: Engine = createEngine(policy, {
@@ -82,6 +89,15 @@ function hooksOf(config: Config, { clock, env }: World): Pick<Ports, 'gate' | 'w
     gate: gate && createGateKeeper(gate, ports),
     warners: warn.map((hook) => createWarner(hook, ports)),
   };
+}
+
+/** Every HAProxy that the sources may ask; their questions do not wait for those of the balancers' drivers. */
+function frontsOf({ balancers }: Config, clock: Clock): Front[] {
+  return balancers.flatMap((balancer) => {
+    if (balancer.kind !== 'haproxy') return [];
+    const { address, servers } = balancer;
+    return { client: createClient(address, parseAddress(address, 'config'), { clock }), servers };
+  });
 }
 
 function probingOf(config: Config, { clock, log }: World, onVerdict: Engine['probed']): Ports['probing'] {

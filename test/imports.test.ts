@@ -14,7 +14,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
   haproxy: { run: ['node:', 'system', 'csv-parse'], types: ['lifecycle'] },
   probes: { run: ['node:', 'system'], types: ['config'] },
   balancers: { run: ['node:', 'system', 'haproxy'], types: ['config', 'lifecycle'] },
-  sessions: { run: ['node:', 'system'], types: ['config'] },
+  sessions: { run: ['node:', 'system', 'haproxy'], types: ['config'] },
   shutdown: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
   hooks: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },

@@ -97,7 +97,14 @@ export interface HealthPollerConfig {
   readonly from: readonly string[];
 }
 
-export type SourceConfig = HttpSourceConfig | TomcatSourceConfig | FilesSourceConfig | CommandSourceConfig;
+export type SourceConfig =
+  | HttpSourceConfig
+  | TomcatSourceConfig
+  | FilesSourceConfig
+  | CommandSourceConfig
+  | StickTableSourceConfig
+  | TcpSourceConfig
+  | IdleSourceConfig;
 export interface HttpSourceConfig {
   readonly kind: 'http';
   readonly url: string;
@@ -136,6 +143,28 @@ export interface FilesSourceConfig {
 }
 export interface CommandSourceConfig extends CommandConfig {
   readonly kind: 'command';
+}
+/** A stick table of HAProxy's, at each of them. */
+export interface StickTableSourceConfig {
+  readonly kind: 'stickTable';
+  readonly table: string;
+  /** `backend/server`, validated: whose entries are counted. */
+  readonly server: string;
+  /** The table's own `expire`; null = measured by the entries that are seen. */
+  readonly expireMs: number | null;
+  readonly timeoutMs: number;
+}
+/** Connections to a port of the application's, as the kernel knows them. */
+export interface TcpSourceConfig {
+  readonly kind: 'tcp';
+  readonly port: number;
+  readonly timeoutMs: number;
+}
+/** Nobody is there once no request has come for this long. */
+export interface IdleSourceConfig {
+  readonly kind: 'idle';
+  readonly periodMs: number;
+  readonly timeoutMs: number;
 }
 
 export interface DrainConfig {

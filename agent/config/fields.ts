@@ -23,6 +23,7 @@ import {
   wrongManagerUrl,
   wrongPattern,
   wrongSeries,
+  wrongTableName,
   wrongUserName,
 } from './written-sources.ts';
 
@@ -81,6 +82,7 @@ export const network = text(wrongNetwork);
 export const jsonPointer = text(wrongPointer);
 export const pattern = text(wrongPattern);
 export const series = text(wrongSeries);
+export const tableName = text(wrongTableName);
 export const managerUrl = text(wrongManagerUrl);
 export const userName = text(wrongUserName);
 export const tomcatContext = text(wrongContext);
@@ -90,6 +92,7 @@ export const pollerId = text(wrongPollerId);
 export const group = text(wrongGroup);
 export const nonEmpty = text((written) => (written === '' ? 'must not be empty' : undefined));
 export const httpStatus = z.int().min(100).max(599);
+export const port = z.int().min(1).max(65_535);
 /** One that ends an exchange, and may have a body. */
 export const finalStatus = z
   .int()

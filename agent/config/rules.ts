@@ -1,4 +1,11 @@
-import type { Config, HaproxyConfig, HttpProbeConfig, PollerConfig, HealthPollerConfig } from './config.ts';
+import type {
+  Config,
+  HaproxyConfig,
+  HttpProbeConfig,
+  PollerConfig,
+  HealthPollerConfig,
+  SourceConfig,
+} from './config.ts';
 import type { Finding } from './problem.ts';
 import { wrongSocketPath } from './written.ts';
 
@@ -14,6 +21,7 @@ export async function checkRules(config: Config, supervised: boolean): Promise<F
     ...checkBalancers(config),
     ...checkPollers(config),
     ...checkAnswers(config),
+    ...checkSources(config),
     ...checkNeeds(config, supervised),
     ...(await checkSchedule(config)),
   ];
@@ -110,6 +118,20 @@ function checkAnswers({ listen }: Config): Finding[] {
   );
 }
 
+/** What asks HAProxy knows nothing of the users that come by another balancer. */
+function isInApp({ kind }: SourceConfig): boolean {
+  return kind !== 'stickTable' && kind !== 'idle';
+}
+
+function checkSources({ sessions, balancers }: Config): Finding[] {
+  if (balancers.some(({ kind }) => kind === 'haproxy')) return [];
+  return sessions.flatMap((source, index) =>
+    isInApp(source)
+      ? []
+      : [at(['sessions', index, source.kind], 'asks HAProxy, and no balancer is listed as haproxy')],
+  );
+}
+
 function checkNeeds(config: Config, supervised: boolean): Finding[] {
   const found: Finding[] = [];
   const { balancers, sessions, listen, app } = config;
@@ -117,7 +139,7 @@ function checkNeeds(config: Config, supervised: boolean): Finding[] {
     const polls = balancer.kind !== 'haproxy';
     const key = polls ? balancer.kind : 'writer';
     const path = ['balancers', index, key];
-    if (polls && sessions.length === 0) {
+    if (polls && !sessions.some(isInApp)) {
       found.push(at(path, 'gives no count: sessions must name a source in the app'));
     }
     if (balancer.kind === 'health') {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ReadingConfig, SourceConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
-import { mapping, oneOf } from './fields.ts';
+import { mapping, oneOf, orNull } from './fields.ts';
 
 /** The keys of `sessions`: who counts the users on this node besides the connections. */
 
@@ -40,6 +40,12 @@ const tomcatSource = mapping({
   lowerExpiry: z.boolean().default(false),
 });
 
+const stickTableSource = mapping({
+  table: field.tableName,
+  server: field.serverName,
+  expire: orNull(field.duration),
+});
+
 const sourceTimeout = { timeout: field.duration.default(defaults.SOURCE_TIMEOUT_MS) };
 
 /** One entry of `sessions`. */
@@ -48,11 +54,20 @@ export const source = oneOf({
   tomcat: mapping({ tomcat: tomcatSource, ...sourceTimeout }),
   files: mapping({ files: mapping({ path: field.glob, youngerThan: field.duration }), ...sourceTimeout }),
   command: mapping({ command: field.command, ...sourceTimeout }),
+  stickTable: mapping({ stickTable: stickTableSource, ...sourceTimeout }),
+  tcp: mapping({ tcp: field.port, ...sourceTimeout }),
+  idle: mapping({ idle: field.duration, ...sourceTimeout }),
 }).transform((written): SourceConfig => {
   const timeoutMs = written.timeout;
   if ('http' in written) return { kind: 'http', ...written.http, timeoutMs };
   if ('tomcat' in written) return { kind: 'tomcat', ...written.tomcat, timeoutMs };
   if ('command' in written) return { kind: 'command', command: written.command, timeoutMs };
+  if ('tcp' in written) return { kind: 'tcp', port: written.tcp, timeoutMs };
+  if ('idle' in written) return { kind: 'idle', periodMs: written.idle, timeoutMs };
+  if ('stickTable' in written) {
+    const { table, server, expire } = written.stickTable;
+    return { kind: 'stickTable', table, server, expireMs: expire, timeoutMs };
+  }
   const { path, youngerThan } = written.files;
   return { kind: 'files', path, youngerThanMs: youngerThan, timeoutMs };
 });

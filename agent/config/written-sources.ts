@@ -1,3 +1,4 @@
+import { isTableName } from '../haproxy/names.ts';
 import { messageOf } from '../system/error.ts';
 import { wrongPath, wrongUrl } from './written.ts';
 
@@ -56,4 +57,9 @@ export function wrongGlob(text: string): string | undefined {
   const bare = text.replaceAll(/\[[!^]?\]?[^\]/]*\]/g, '');
   if (/[[\\{}]|\*\*/.test(bare)) return 'knows only * ? and [...], neither ** nor { } nor a backslash';
   return undefined;
+}
+
+/** The name of a stick table, by which HAProxy shows it. */
+export function wrongTableName(text: string): string | undefined {
+  return isTableName(text) ? undefined : 'is not the name of a stick table, such as app or peers/app';
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../system/clock.ts';
 
 /** Asks over and over, one question at a time. */
 export interface Poller {
-  /** Asks at once; while a question is under way, once more right after it. */
+  /** Asks at once, or as soon as it may; while a question is under way, once more right after it. */
   kick(): void;
   /** Asks no more. */
   stop(): void;
@@ -11,11 +11,18 @@ export interface Poller {
 /**
  * @param ask answers when the question is over; it must not throw
  * @param pauseMs asked after each question: how long until the next
+ * @param minPauseMs asked before each question but the first: how long after the last one it has to wait, kick or not
  */
-export function createPoller(clock: Clock, ask: () => Promise<void>, pauseMs: () => number): Poller {
+export function createPoller(
+  clock: Clock,
+  ask: () => Promise<void>,
+  pauseMs: () => number,
+  minPauseMs: () => number = () => 0,
+): Poller {
   let stopped = false;
   let asking = false;
   let again = false;
+  let ended = -Infinity;
   let cancelTimer = (): void => undefined;
 
   const round = async (): Promise<void> => {
@@ -23,16 +30,22 @@ export function createPoller(clock: Clock, ask: () => Promise<void>, pauseMs: ()
     do {
       again = false;
       await ask();
-    } while (again && !stopped);
+      ended = clock.now();
+    } while (again && !stopped && minPauseMs() <= 0);
     asking = false;
-    if (!stopped) cancelTimer = clock.after(pauseMs(), begin);
+    if (!stopped) wait(again ? 0 : pauseMs());
   };
   const begin = (): void => void round();
+  const wait = (ms: number): void => {
+    cancelTimer();
+    cancelTimer = clock.after(Math.max(ms, ended + minPauseMs() - clock.now()), begin);
+  };
 
   return {
     kick() {
       if (stopped) return;
       if (asking) again = true;
+      else if (ended + minPauseMs() > clock.now()) wait(0);
       else {
         cancelTimer();
         begin();

@@ -40,6 +40,7 @@ export function createPolls(
       clock,
       () => count(ports, source, signal).then(post),
       () => paceNow().sources,
+      source.minPauseMs,
     ),
   );
   const app = createPoller(

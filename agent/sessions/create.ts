@@ -2,12 +2,18 @@ import type { SourceConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
 import { createCommandSource } from './command.ts';
 import { createFilesSource } from './files.ts';
+import type { Front } from './front.ts';
 import { createHttpSource } from './http.ts';
+import { createIdleSource } from './idle.ts';
 import type { Source } from './source.ts';
+import { createStickTableSource } from './stick-table.ts';
+import { createTcpSource } from './tcp.ts';
 import { createTomcatSource } from './tomcat.ts';
 
 export interface SourcePorts {
   readonly clock: Clock;
+  /** Every HAProxy that can be asked; default: none. */
+  readonly fronts?: readonly Front[];
   /** Hears what ought to be known though it does not hinder counting, once each. */
   readonly onWarning: (text: string) => void;
 }
@@ -25,7 +31,8 @@ export function createSources(configs: readonly SourceConfig[], ports: SourcePor
   });
 }
 
-function createSource(config: SourceConfig, name: string, ports: SourcePorts): Source {
+function createSource(config: SourceConfig, name: string, given: SourcePorts): Source {
+  const ports = { ...given, fronts: given.fronts ?? [] };
   switch (config.kind) {
     case 'http':
       return createHttpSource(config, name, ports);
@@ -35,6 +42,12 @@ function createSource(config: SourceConfig, name: string, ports: SourcePorts): S
       return createFilesSource(config, name, ports);
     case 'command':
       return createCommandSource(config, name, ports);
+    case 'stickTable':
+      return createStickTableSource(config, name, ports);
+    case 'tcp':
+      return createTcpSource(config, name, ports);
+    case 'idle':
+      return createIdleSource(config, name, ports);
     default:
       return config satisfies never;
   }

@@ -8,6 +8,11 @@ export interface Source {
    * @throws LastcallError `failed` with the reason whenever the number is not certain: unknown is never zero (I7)
    */
   count(signal: AbortSignal): Promise<number>;
+  /**
+   * The least time from the end of one count to the next, in milliseconds, as it is now: counting costs others
+   * something. Missing: none.
+   */
+  readonly minPauseMs?: () => number;
   /** What counts better when the application is set otherwise while the node is out; most have none. */
   readonly outing?: Outing;
 }

@@ -122,6 +122,16 @@ describe('a session source', () => {
       { kind: 'files', path: '/s/sess_*', youngerThanMs: 1_440_000, timeoutMs: 5_000 },
     ],
     ['command: [count, ""]', { kind: 'command', command: ['count', ''], timeoutMs: 5_000 }],
+    [
+      'stickTable: { table: app, server: app/app1 }',
+      { kind: 'stickTable', table: 'app', server: 'app/app1', expireMs: null, timeoutMs: 5_000 },
+    ],
+    [
+      'stickTable: { table: mypeers/app, server: app/app1, expire: 30m }, timeout: 1s',
+      { kind: 'stickTable', table: 'mypeers/app', server: 'app/app1', expireMs: 1_800_000, timeoutMs: 1_000 },
+    ],
+    ['tcp: 8080', { kind: 'tcp', port: 8080, timeoutMs: 5_000 }],
+    ['idle: 30m', { kind: 'idle', periodMs: 1_800_000, timeoutMs: 5_000 }],
   ])('written as { %s } is complete', async (written, source) => {
     expect((await configOf(`${MINIMAL}sessions: [{ ${written} }]\n`)).sessions).toEqual([source]);
   });

@@ -55,9 +55,9 @@ describe('a key of the contract without a feature behind it is refused', () => {
     ],
     ['listen: { hooks: {} }', '4:11: listen.hooks: unknown key, known here: agentCheck, control'],
     [
-      'sessions: [{ stickTable: { table: app } }]',
-      '4:12: sessions[0]: needs http, tomcat, files or command',
-      '4:14: sessions[0].stickTable: unknown key, known here: http, timeout, tomcat, files, command',
+      'sessions: [{ redis: { url: "http://a" } }]',
+      '4:12: sessions[0]: needs http, tomcat, files, command, stickTable, tcp or idle',
+      '4:14: sessions[0].redis: unknown key, known here: http, timeout, tomcat, files, command, stickTable, tcp, idle',
     ],
     [
       'sessions: [{ http: { url: "http://a", xpath: x } }]',

@@ -41,6 +41,18 @@ describe('agent-check', () => {
     expect(await problemsOf(text + SESSIONS + LISTEN)).toEqual([]);
   });
 
+  test('as all that a balancer has is not helped by a source that asks HAProxy', async () => {
+    const text = `balancers:\n  - agentCheck: { from: [10.0.0.1] }\n${LISTEN}`;
+    expect(await problemsOf(`${text}sessions: [{ tcp: 8080 }]\n`)).toEqual([]);
+    expect(await problemsOf(`${text}sessions: [{ idle: 30m }]\n`)).toEqual([
+      '2:17: balancers[0].agentCheck: gives no count: sessions must name a source in the app',
+      '4:20: sessions[0].idle: asks HAProxy, and no balancer is listed as haproxy',
+    ]);
+    expect(
+      await problemsOf(`${text}sessions: [{ tcp: 8080 }, { stickTable: { table: a, server: a/b } }]\n`),
+    ).toEqual(['4:42: sessions[1].stickTable: asks HAProxy, and no balancer is listed as haproxy']);
+  });
+
   test('from one address needs an id for each balancer there', async () => {
     const polls = (more: string): string => `  - agentCheck: { from: [10.0.0.9, 10.0.0.1]${more} }\n`;
     const text = `balancers:\n${polls('')}${polls('')}${SESSIONS}${LISTEN}`;

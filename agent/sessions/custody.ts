@@ -1,0 +1,63 @@
+import type { Info } from '../haproxy/info.ts';
+
+/** A worker this old has learned whatever it will be taught, and can teach (haproxy-facts H: 0.5 s could not, 5 s could). */
+const GROWN_UP_MS = 10_000;
+/** The longest time between our last sight of a worker and the birth of the next for which nobody stood in between. */
+const GAP_MS = 30_000;
+/** A lesson that has not come by now will not come (HAProxy gives up after 5 s without it). */
+const LESSON_SECONDS = 60;
+
+interface Worker {
+  readonly pid: number;
+  readonly born: number;
+  /** Since when what it knows is complete. */
+  readonly since: number;
+  readonly seen: number;
+  readonly uptimeSeconds: number;
+  /** The worker that may have taught it; null once that is settled. */
+  readonly before: Worker | null;
+}
+
+/**
+ * Since when one HAProxy's memory is complete. It begins empty with each worker, unless peers hand it on, and what was
+ * forgotten looks just like nobody: a table is to be believed once it is older than what it remembers.
+ */
+export interface Custody {
+  /**
+   * @param now monotonic milliseconds
+   * @param taught whether this worker got everything from the one before it
+   * @returns since when, in monotonic milliseconds
+   */
+  since(info: Info, now: number, taught: () => Promise<boolean>): Promise<number>;
+}
+
+export function createCustody(): Custody {
+  let worker: Worker | null = null;
+  return {
+    async since(info, now, taught) {
+      let current: Worker = isSame(worker, info)
+        ? { ...worker, seen: now, uptimeSeconds: info.uptimeSeconds }
+        : newborn(info, now, worker);
+      // The lesson takes a moment: asked again until it is over.
+      if (current.before !== null && (await taught())) {
+        current = { ...current, since: current.before.since, before: null };
+      } else if (info.uptimeSeconds > LESSON_SECONDS) current = { ...current, before: null };
+      worker = current;
+      return current.since;
+    },
+  };
+}
+
+/** In a container each process has the same pid, and time that HAProxy was frozen for is not in its uptime. */
+function isSame(worker: Worker | null, { pid, uptimeSeconds }: Info): worker is Worker {
+  return worker !== null && worker.pid === pid && uptimeSeconds >= worker.uptimeSeconds;
+}
+
+function newborn({ pid, uptimeSeconds }: Info, now: number, last: Worker | null): Worker {
+  const born = now - uptimeSeconds * 1_000;
+  const follows =
+    last !== null && last.seen - last.born >= GROWN_UP_MS && born - last.seen <= GAP_MS ? last : null;
+  // Only what is needed of it: the chain of all workers ever would grow.
+  const before = follows === null ? null : { ...follows, before: null };
+  return { pid, born, since: born, seen: now, uptimeSeconds, before };
+}

@@ -1,0 +1,43 @@
+import type { Client } from '../haproxy/client.ts';
+import { isLastcallError, LastcallError } from '../system/error.ts';
+
+/** A HAProxy in front of this node, to be asked and never told. */
+export interface Front {
+  readonly client: Client;
+  /** The node's servers there, `backend/server`. */
+  readonly servers: readonly string[];
+}
+
+/**
+ * Asks all of them at once. Each must answer: whoever does not may have users that nobody else knows of.
+ * @throws LastcallError `failed` with what the first of them that gave no answer said, or the signal's reason
+ */
+export async function askAll<F, T>(
+  fronts: readonly F[],
+  signal: AbortSignal,
+  ask: (front: F) => Promise<T>,
+): Promise<T[]> {
+  signal.throwIfAborted();
+  const answers = await Promise.allSettled(fronts.map(ask));
+  signal.throwIfAborted();
+  return answers.map((answer) => {
+    if (answer.status === 'fulfilled') return answer.value;
+    throw unknown(answer.reason);
+  });
+}
+
+/** What a source may say of a HAProxy that it could not ask. */
+function unknown(reason: unknown): unknown {
+  if (!isLastcallError(reason)) return reason;
+  const { message, target = '', elapsedMs = 0, next = '' } = reason;
+  return new LastcallError('failed', message, { target, elapsedMs, next, cause: reason });
+}
+
+/** @throws LastcallError `config` when there is none */
+export function requireFronts(fronts: readonly Front[], source: string): void {
+  if (fronts.length > 0) return;
+  throw new LastcallError('config', `${source} asks HAProxy, and no balancer is listed as \`haproxy\``, {
+    target: source,
+    next: 'list the Runtime API of a HAProxy among the balancers',
+  });
+}

@@ -1,0 +1,105 @@
+import type { IdleSourceConfig } from '../config/config.ts';
+import type { Client } from '../haproxy/client.ts';
+import { parseServerName, type ServerName } from '../haproxy/names.ts';
+import { createReader, type Ask, type Reader, type Reading } from '../haproxy/reader.ts';
+import type { Clock } from '../system/clock.ts';
+import { LastcallError } from '../system/error.ts';
+import { askAll, requireFronts, type Front } from './front.ts';
+import type { Source } from './source.ts';
+
+/**
+ * For applications of which nobody knows the users: 1 until no request has reached any of the node's servers for so
+ * long, then 0. Told by `lastsess` (seconds since a request was last given to the server) and by what was seen in
+ * flight, since a download that began long ago is somebody too. A worker younger than the period cannot tell.
+ *
+ * `clear counters all` sets `lastsess` back. That is seen by `stot`, which went down, but only if it happened between
+ * two of our questions to a server that was used before.
+ * @throws LastcallError `config` for a server name that is none, or without a HAProxy
+ */
+export function createIdleSource(
+  { periodMs, timeoutMs }: IdleSourceConfig,
+  name: string,
+  { clock, fronts }: { readonly clock: Clock; readonly fronts: readonly Front[] },
+): Source {
+  requireFronts(fronts, name);
+  const desks = fronts.flatMap(({ client, servers }) => {
+    const reader = createReader();
+    return servers.map((server): Desk => ({
+      client,
+      reader,
+      server: parseServerName(server, 'config'),
+      busyAt: -Infinity,
+      last: null,
+    }));
+  });
+  return {
+    name,
+    async count(signal) {
+      const began = clock.now();
+      const quiet = await askAll(desks, signal, async (desk) => {
+        const ask: Ask = (command) => desk.client.exchange(command, began + timeoutMs - clock.now(), signal);
+        const reading = await desk.reader.read(ask, desk.server);
+        return { desk, reading, quietMs: quietMs(desk, reading, clock.now()) };
+      });
+      if (quiet.some((one) => one.quietMs !== null && one.quietMs < periodMs)) return 1;
+      for (const { desk, reading, quietMs: ms } of quiet) {
+        const elapsedMs = clock.now() - began;
+        if (ms === null) throw unread(desk, elapsedMs);
+        if (uptimeMs(reading) < periodMs) throw tooYoung(desk, reading, { periodMs, elapsedMs });
+      }
+      return 0;
+    },
+  };
+}
+
+/** One server at one HAProxy, and what is remembered of it. */
+interface Desk {
+  readonly client: Client;
+  readonly reader: Reader;
+  readonly server: ServerName;
+  /** When somebody was last seen there, in monotonic milliseconds. */
+  busyAt: number;
+  last: { readonly pid: number; readonly total: number } | null;
+}
+
+/** HAProxy tells whole seconds, of which the last may not be over. */
+const SECOND_MS = 1_000;
+
+/** For how long the worker has watched, in milliseconds. */
+function uptimeMs({ info }: Reading): number {
+  return (info.uptimeSeconds - 1) * SECOND_MS;
+}
+
+/** For how long nobody came, in milliseconds, Infinity if nobody ever did; null when HAProxy does not say. */
+function quietMs(desk: Desk, { row, info }: Reading, now: number): number | null {
+  const [serving, queued, total] = ['scur', 'qcur', 'stot'].map((column) => row.count(column));
+  if (serving === null || queued === null || typeof total !== 'number') return null;
+  const cleared = desk.last !== null && desk.last.pid === info.pid && total < desk.last.total;
+  desk.last = { pid: info.pid, total };
+  if (serving !== 0 || queued !== 0 || cleared) desk.busyAt = now;
+  const last = row.text('lastsess') === '-1' ? Infinity : row.count('lastsess');
+  if (last === null) return null;
+  return Math.min((last - 1) * SECOND_MS, now - desk.busyAt);
+}
+
+function unread({ client, server }: Desk, elapsedMs: number): LastcallError {
+  const at = `${server.backend}/${server.server}`;
+  return new LastcallError('failed', `${client.target}: no scur, qcur, stot or lastsess of ${at}`, {
+    target: client.target,
+    elapsedMs,
+    next: 'see that this is the `stats socket` of a HAProxy of version 2.4 or newer',
+  });
+}
+
+function tooYoung(
+  { client }: Desk,
+  { info }: Reading,
+  { periodMs, elapsedMs }: { readonly periodMs: number; readonly elapsedMs: number },
+): LastcallError {
+  const why = `HAProxy has run for ${info.uptimeSeconds} s and cannot tell whether anybody came in the last ${periodMs / SECOND_MS} s`;
+  return new LastcallError('failed', `${client.target}: ${why}`, {
+    target: client.target,
+    elapsedMs,
+    next: 'wait, or let the application itself count its users',
+  });
+}

@@ -1,0 +1,123 @@
+import { open, readdir, readlink, type FileHandle } from 'node:fs/promises';
+import { createLines } from '../haproxy/lines.ts';
+import { errnoOf, LastcallError } from '../system/error.ts';
+
+/** The kernel's tables of TCP sockets, as far as this network namespace goes. Anybody may read them. */
+export const TABLES = { v4: '/proc/self/net/tcp', v6: '/proc/self/net/tcp6' } as const;
+export type Tables = Readonly<Record<keyof typeof TABLES, string>>;
+
+/** What the tables say of one port. */
+export interface PortView {
+  /** Somebody listens there. */
+  readonly listens: boolean;
+  /** Established connections to it: the side that accepted. */
+  readonly established: number;
+  /** Who is at the other end of them, in the kernel's own writing; of more than `SAMPLE` none. */
+  readonly callers: readonly string[];
+  /** The same for sockets of this machine that lead to the port, by their inodes. */
+  readonly calls: ReadonlyMap<string, string>;
+}
+
+/** So many are told apart. Where there are more, a few of our own do not matter. */
+const SAMPLE = 1_024;
+const CHUNK_BYTES = 64 * 1_024;
+const LINE_BYTES = 1_024;
+
+/** `st` (include/net/tcp_states.h). */
+const ESTABLISHED = '01';
+const LISTEN = '0A';
+
+/** sl: local:port remote:port st tx:rx tr:when retrnsmt uid timeout inode (Documentation/networking/proc_net_tcp). */
+const SOCKET =
+  /^\s*\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) ([0-9A-F]{8,32}):([0-9A-F]{4}) ([0-9A-F]{2}) \S+ \S+ \S+\s+\d+\s+\d+\s+(\d+)/;
+
+/**
+ * Reads both tables in constant memory, whatever their size.
+ * @throws LastcallError `failed` for what is no such table, the system's error, or the signal's reason
+ */
+export async function readPort(port: number, tables: Tables, signal: AbortSignal): Promise<PortView> {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const end = `:${hex} `;
+  const view = { listens: false, established: 0, callers: [] as string[], calls: new Map<string, string>() };
+  const take = (line: string): void => {
+    // Most sockets are none of ours, and a regular expression takes longer than this.
+    if (!line.includes(end)) return;
+    const [, local = '', localPort, remote = '', remotePort, state, inode = ''] = SOCKET.exec(line) ?? [];
+    if (localPort === hex && state === LISTEN) view.listens = true;
+    if (state !== ESTABLISHED) return;
+    if (localPort === hex) {
+      view.established += 1;
+      if (view.callers.length < SAMPLE) view.callers.push(wayOf(remote, remotePort, local));
+    } else if (remotePort === hex && view.calls.size < SAMPLE)
+      view.calls.set(inode, wayOf(local, localPort, remote));
+  };
+  await readTable(tables.v4, take, signal);
+  // Without IPv6 in the kernel there is no such file.
+  await readTable(tables.v6, take, signal).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  });
+  return view.established > SAMPLE ? { ...view, callers: [] } : view;
+}
+
+/** One connection's two sockets give the same: the caller's address and port, and the address that was called. */
+function wayOf(caller: string, port: string | undefined, called: string): string {
+  return `${plain(caller)}:${port ?? ''} ${plain(called)}`;
+}
+
+const MAPPED = '0000000000000000FFFF0000';
+
+/** An IPv4 address mapped into IPv6 is the IPv4 address. */
+function plain(address: string): string {
+  return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
+}
+
+async function readTable(path: string, take: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const unlike = (): LastcallError =>
+    new LastcallError('failed', `${path} is not the kernel's table of sockets`, {
+      target: path,
+      elapsedMs: 0,
+      next: 'see that /proc is mounted',
+    });
+  let lines = 0;
+  const reader = createLines(
+    (line) => {
+      if (lines === 0 && !/^\s*sl\s+local_address\s/.test(line)) throw unlike();
+      lines += 1;
+      take(line);
+    },
+    LINE_BYTES,
+    unlike,
+  );
+  const file = await open(path, 'r');
+  try {
+    await readAll(file, (chunk) => reader.push(chunk), signal);
+  } finally {
+    await file.close();
+  }
+  if (lines === 0 || reader.rest() !== '') throw unlike();
+}
+
+async function readAll(file: FileHandle, take: (chunk: Buffer) => void, signal: AbortSignal): Promise<void> {
+  const buffer = Buffer.alloc(CHUNK_BYTES);
+  for (;;) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return;
+    take(buffer.subarray(0, bytesRead));
+  }
+}
+
+/** The inodes of this process's own sockets, of whatever kind. */
+export async function ownSockets(): Promise<Set<string>> {
+  const names = await readdir('/proc/self/fd');
+  const links = await Promise.all(
+    names.map((name) =>
+      readlink(`/proc/self/fd/${name}`).catch((error: unknown) => {
+        // Closed since the list was made, as the list itself.
+        if (errnoOf(error) === 'ENOENT') return '';
+        throw error;
+      }),
+    ),
+  );
+  return new Set(links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []));
+}

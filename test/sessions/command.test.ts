@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { inspect } from 'node:util';
 import { createSources } from '../../agent/sessions/create.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
@@ -74,8 +75,8 @@ describe('a command that counts', () => {
   });
 
   test('shows its name in an error, and none of its arguments', async () => {
-    const error = await refusalOf(() => sourceOf(['sh', '-c', 'exit 1', 'secret']).count(never));
+    const error = await refusalOf(() => sourceOf(['sh', '-c', 'exit 1', 'arg-1']).count(never));
     expect(error.target).toBe('sh');
-    expect(JSON.stringify({ ...error, message: error.message })).not.toContain('secret');
+    expect(inspect(error, { depth: 9 })).not.toContain('arg-1');
   });
 });

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
 import { chmod, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { SourceConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import { matches, parseGlob, type Part } from '../../agent/sessions/glob.ts';
 import type { Source } from '../../agent/sessions/source.ts';
@@ -8,6 +11,7 @@ import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
+import { fixture } from '../support/roll-call.ts';
 import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
@@ -140,12 +144,18 @@ describe('the number is unknown, and never zero,', () => {
     expect(await reasonOf(join(temp.path, '*', 'sess_*'))).toContain('ELOOP');
   });
 
-  test('when it may not be read', async () => {
-    if (process.getuid?.() === 0) return skipped('root may read every directory');
+  test('when it may not be read, and when what is in it may not be looked at', async () => {
+    if (process.getuid?.() !== 0) return skipped('only root can become nobody');
+    await chmod(temp.path, 0o755);
     await make(join(temp.path, 'd'), ['sess_1']);
-    await chmod(join(temp.path, 'd'), 0);
-    expect(await reasonOf(join(temp.path, 'd', 'sess_*'))).toContain('EACCES');
-    await chmod(join(temp.path, 'd'), 0o700);
+    const path = join(temp.path, 'd', 'sess_*');
+    for (const mode of [0, 0o744]) {
+      await chmod(join(temp.path, 'd'), mode);
+      const config: SourceConfig = { kind: 'files', path, youngerThanMs: MINUTE_MS, timeoutMs: 20_000 };
+      const [program = '', ...args] = fixture('counts-as-nobody', JSON.stringify(config));
+      const { stdout } = await promisify(execFile)(program, args);
+      expect(stdout).toMatch(`failed ${path}: cannot be read: EACCES`);
+    }
   });
 });
 

@@ -29,6 +29,8 @@ export interface Tomcat {
   visit(context: string, idle?: number): Promise<void>;
   /** One question to the manager, as the test's own. */
   ask(path: string): Promise<string>;
+  /** Its processes now. */
+  pids(): number[];
   /** Kills it and removes its directory. Safe to call at any time. */
   close(): Promise<void>;
 }
@@ -78,15 +80,13 @@ export async function createTomcat(root: string, contexts: readonly string[]): P
   const home = join(root, 'usr/share/tomcat10');
   const pidFile = join(dir, 'tomcat.pid');
   const environment = [`CATALINA_HOME=${home}`, `CATALINA_BASE=${dir}`, `CATALINA_PID=${pidFile}`];
-  const startCommand = [
-    'env',
-    ...environment,
-    `CATALINA_OPTS=${JAVA}`,
-    join(home, 'bin/catalina.sh'),
-    'start',
-  ];
+  const catalina = join(home, 'bin/catalina.sh');
+  // Without the old pid file: catalina.sh does not start beside a zombie, and a container's process 1 may reap late.
+  const script = 'rm -f "$CATALINA_PID"; exec "$0" start';
+  const startCommand = ['env', ...environment, `CATALINA_OPTS=${JAVA}`, 'sh', '-c', script, catalina];
   const ask = async (path: string): Promise<string> => {
-    const credentials = Buffer.from(`${USER.user}:${USER.password}`).toString('base64');
+    // ISO 8859-1, as Tomcat reads it.
+    const credentials = Buffer.from(`${USER.user}:${USER.password}`, 'latin1').toString('base64');
     const answer = await fetch(`${url}/manager${path}`, {
       headers: { authorization: `Basic ${credentials}` },
     });
@@ -116,6 +116,7 @@ export async function createTomcat(root: string, contexts: readonly string[]): P
       await answer.arrayBuffer();
     },
     ask,
+    pids: () => processesOf(dir),
     async close() {
       for (let pids = processesOf(dir); pids.length > 0; pids = processesOf(dir)) {
         for (const pid of pids) kill(pid);

@@ -79,9 +79,10 @@ function countersOf(row: StatRow): Counters | null {
   const connectionErrors = row.count('econ');
   const responseErrors = row.count('eresp');
   const redispatches = row.count('wredis');
+  const clientAborts = row.count('cli_abrt');
   // Empty in mode tcp, where nobody answers by HTTP: there it is a true 0.
   const http5xx = row.text('mode') === 'tcp' ? 0 : row.count('hrsp_5xx');
-  if (connectionErrors === null || responseErrors === null || redispatches === null || http5xx === null)
-    return null;
-  return { connectionErrors, responseErrors, redispatches, http5xx };
+  if (connectionErrors === null || responseErrors === null || redispatches === null) return null;
+  if (clientAborts === null || http5xx === null) return null;
+  return { connectionErrors, responseErrors, redispatches, clientAborts, http5xx };
 }

@@ -8,7 +8,7 @@ import { type Interruption, listenForInterrupts } from './interrupt.ts';
 import type { VerbOptions } from './options.ts';
 import type { Context } from './ports.ts';
 import { createProgress } from './progress.ts';
-import { INTERRUPTED, reportResult, unfinished } from './result.ts';
+import { INTERRUPTED, reportResult, unfinished, writeReceipt } from './result.ts';
 import { sidecar } from './target.ts';
 
 /**
@@ -61,7 +61,7 @@ async function handIn(context: Context, words: Words, desk: Desk): Promise<numbe
   const interrupts = listenForInterrupts(ports.signals, null);
   try {
     const submitted = await desk.submit(words, interrupts.signal);
-    if (!submitted.accepted) return reportResult(context, submitted.result);
+    if (!submitted.accepted) return reportResult(context, submitted.result, false);
     const { id, joined } = submitted;
     if (globals.json === true) {
       const answer = { ok: true, code: 'accepted', ...unfinished(words, id, null), joined };
@@ -114,7 +114,7 @@ async function wait(
   try {
     const result = await follow(desk, words, watcher, ports.clock, interrupts.signal);
     progress.end();
-    if (interrupts.first === null) return reportResult(context, result);
+    if (interrupts.first === null) return reportResult(context, result, known.id !== null);
     return interrupted(context, words, interrupts, { ...known, result });
   } catch (error) {
     progress.end();
@@ -135,6 +135,7 @@ function interrupted(
 ): number {
   const { ports, globals } = context;
   const signal = first ?? 'SIGINT';
+  if (known.result !== null) writeReceipt(context, known.result);
   const message = `interrupted by ${signal}: ${whatNow(context, words, known, direct)}`;
   ports.stderr.write(`lastcall: ${message}\n`);
   if (globals.json === true) {

@@ -1,4 +1,4 @@
-import type { Result, Status } from '../lifecycle/operation.ts';
+import type { Receipt, Result, Status } from '../lifecycle/operation.ts';
 import { EXIT_CODES } from '../system/error.ts';
 import type { Context, Interrupt } from './ports.ts';
 import { secondsText } from './text.ts';
@@ -8,18 +8,39 @@ export const INTERRUPTED: Readonly<Record<Interrupt, number>> = { SIGINT: 130, S
 
 /**
  * Tells the end of an operation: the JSON object, or a line for people (an error goes to stderr).
+ * @param begun false when it was refused: then there is nothing to give a receipt for
  * @returns the exit code
  */
-export function reportResult({ ports, globals }: Context, result: Result): number {
+export function reportResult(context: Context, result: Result, begun: boolean): number {
+  const { ports, globals } = context;
   if (globals.json === true) ports.stdout.write(`${JSON.stringify(result)}\n`);
   else if (globals.quiet !== true) {
     for (const step of result.plan ?? []) ports.stdout.write(`would ${step}\n`);
     for (const warning of result.warnings) ports.stderr.write(`lastcall: warning: ${oneLine(warning)}\n`);
+    if (begun) writeReceipt(context, result);
     if (result.ok) ports.stdout.write(`${doneLine(result)}\n`);
   }
   if (!result.ok) ports.stderr.write(`lastcall: ${failedLine(result)}\n`);
   return exitCodeOf(result);
 }
+
+/** What the users' requests met meanwhile, where somebody wants to read it. A dry run has no receipt. */
+export function writeReceipt({ ports, globals }: Context, { receipt, plan }: Result): void {
+  if (globals.json === true || globals.quiet === true || plan !== undefined) return;
+  const counts = RECEIPT_WORDS.map(([key, word]) => `${word} ${shown(receipt[key])}`).join(', ');
+  const separator = ports.stdout.isTTY === true ? '\n         ' : '; ';
+  ports.stdout.write(`receipt: ${counts}${separator}${WHAT_IT_PROVES}\n`);
+}
+
+const RECEIPT_WORDS = [
+  ['connectionErrors', 'connection errors'],
+  ['responseErrors', 'response errors'],
+  ['redispatches', 'redispatches'],
+  ['clientAborts', 'client aborts'],
+  ['http5xx', 'HTTP 5xx'],
+] as const satisfies readonly (readonly [keyof Receipt, string])[];
+const WHAT_IT_PROVES =
+  'it proves requests, never sessions: a sticky user moved by MAINT leaves every counter at 0';
 
 /** A code that is not in the table is a failure of whoever made it up. */
 export function exitCodeOf({ code, ok }: Result): number {
@@ -63,7 +84,13 @@ export function unfinished(
   id: string | null,
   status: Status | null,
 ): Unfinished {
-  const unknown = { connectionErrors: null, responseErrors: null, redispatches: null, http5xx: null };
+  const unknown: Receipt = {
+    connectionErrors: null,
+    responseErrors: null,
+    redispatches: null,
+    clientAborts: null,
+    http5xx: null,
+  };
   return {
     operation: words.operation,
     id,
@@ -78,6 +105,7 @@ export function unfinished(
     })),
     sessions: { start: null, last: status?.sessions.total ?? null },
     receipt: unknown,
+    reasserts: { count: 0, slowestSeconds: 0 },
     warnings: [],
   };
 }

@@ -30,11 +30,15 @@ export interface ResultServer {
   readonly queued: number | null;
 }
 
-/** The receipt: counter deltas over the operation, all balancers together; null where they cannot be told. */
+/**
+ * The receipt: counter deltas over the operation, all balancers together; null where they cannot be told. It proves
+ * requests, never sessions: a sticky user whom MAINT moved to another node leaves every counter at 0.
+ */
 export interface Receipt {
   readonly connectionErrors: number | null;
   readonly responseErrors: number | null;
   readonly redispatches: number | null;
+  readonly clientAborts: number | null;
   readonly http5xx: number | null;
 }
 
@@ -49,6 +53,8 @@ export interface Result {
   readonly seconds: number;
   readonly reason: string | null;
   readonly forced: number;
+  /** Connections that force closed, by kind; a user's session may be several, or none. */
+  readonly closed: { readonly tunnels: number; readonly requests: number };
   readonly balancers: readonly { readonly name: string; readonly servers: readonly ResultServer[] }[];
   readonly sessions: { readonly start: number | null; readonly last: number | null };
   readonly receipt: Receipt;

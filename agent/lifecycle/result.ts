@@ -80,10 +80,11 @@ function answer(turn: Turn, request: Request, at: number, code: string, warnings
     seconds: seconds(turn.at - at),
     reason: request.reason,
     forced: 0,
+    closed: { tunnels: 0, requests: 0 },
     balancers: balancersOf(policy, state),
     sessions: { start: sessions, last: sessions },
     reasserts: { count: 0, slowestSeconds: 0 },
-    receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
+    receipt: NO_COUNTERS,
     warnings,
   };
 }
@@ -102,6 +103,7 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     seconds: seconds(turn.at - op.startedAt),
     reason: op.reason,
     forced: op.forced,
+    closed: op.closed,
     balancers: balancersOf(policy, state),
     sessions: { start: op.sessionsStart, last: lastSessions(policy, state) },
     receipt,
@@ -158,25 +160,35 @@ function receiptOf(op: Operation, state: State): { receipt: Receipt; warnings: s
   return { receipt: total(deltas), warnings };
 }
 
-const NO_COUNTERS: Counters = { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 };
+const NO_COUNTERS: Counters = {
+  connectionErrors: 0,
+  responseErrors: 0,
+  redispatches: 0,
+  clientAborts: 0,
+  http5xx: 0,
+};
+const UNKNOWN: Receipt = {
+  connectionErrors: null,
+  responseErrors: null,
+  redispatches: null,
+  clientAborts: null,
+  http5xx: null,
+};
 
 function minus(now: Counters, before: Counters): Counters {
   return {
     connectionErrors: now.connectionErrors - before.connectionErrors,
     responseErrors: now.responseErrors - before.responseErrors,
     redispatches: now.redispatches - before.redispatches,
+    clientAborts: now.clientAborts - before.clientAborts,
     http5xx: now.http5xx - before.http5xx,
   };
 }
 
 function total(deltas: readonly (Counters | null)[]): Receipt {
-  const none: Receipt = { connectionErrors: null, responseErrors: null, redispatches: null, http5xx: null };
-  if (deltas.length === 0) return none;
-  return deltas.reduce<Receipt>(
-    (sum, delta) =>
-      delta === null || sum.http5xx === null ? none : minus(delta, minus(NO_COUNTERS, sum as Counters)),
-    NO_COUNTERS,
-  );
+  const known = deltas.filter((delta) => delta !== null);
+  if (known.length === 0 || known.length < deltas.length) return UNKNOWN;
+  return known.reduce((sum, delta) => minus(sum, minus(NO_COUNTERS, delta)));
 }
 
 function seconds(ms: number): number {

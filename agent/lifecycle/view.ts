@@ -16,6 +16,8 @@ export interface Counters {
   readonly connectionErrors: number;
   readonly responseErrors: number;
   readonly redispatches: number;
+  /** Answers cut off by the client: users who went away, or a page too slow for them. */
+  readonly clientAborts: number;
   readonly http5xx: number;
 }
 

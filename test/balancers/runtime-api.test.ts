@@ -153,6 +153,7 @@ describe('what a look tells', () => {
       connectionErrors: 0,
       responseErrors: 0,
       redispatches: 0,
+      clientAborts: 0,
       http5xx: 0,
     });
   });

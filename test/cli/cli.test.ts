@@ -30,6 +30,10 @@ afterEach(async () => {
 
 const cli = (...args: string[]): Running => lastcall(['--socket', path, ...args]);
 
+const RECEIPT =
+  'receipt: connection errors 0, response errors 0, redispatches 0, client aborts 0, HTTP 5xx 0';
+const PROVES = 'it proves requests, never sessions: a sticky user moved by MAINT leaves every counter at 0';
+
 /** The one JSON object on stdout: one line, nothing else. */
 function objectOf(stdout: string): Record<string, unknown> {
   expect(stdout).toMatch(/^[^\n]+\n$/);
@@ -156,10 +160,26 @@ describe('A waiting command in a pipe', () => {
       'app1: draining, 37 sessions, 1s elapsed, 1m left',
       'app1: settling, 0 sessions, 1s elapsed, 1m left',
       'app1: stopping, 0 sessions, 1s elapsed, 1m left',
+      `${RECEIPT}; ${PROVES}`,
       'stop of app1 done in 12s: stopped, sessions 37 -> 0, 2 ended by force',
       '',
     ]);
     expect(stderr).toBe('lastcall: warning: 2 sessions were ended by force\n');
+  });
+
+  test('tells the receipt of a failure too, unknown where it cannot be told, with the reason, and none of a refusal', async () => {
+    const running = cli('stop');
+    await running.said('draining');
+    const unknown = { connectionErrors: null, responseErrors: null, redispatches: null, clientAborts: null };
+    const why =
+      'haproxy: the counters of app/app1 began anew during the operation; the receipt has no numbers';
+    service.finish('deadline', { receipt: { ...unknown, http5xx: null }, warnings: [why] });
+    const { code, stdout, stderr } = await running.outcome;
+    expect(code).toBe(124);
+    expect(stdout.split('\n')).toContain(`${RECEIPT.replaceAll('0', 'unknown')}; ${PROVES}`);
+    expect(stderr).toContain(`lastcall: warning: ${why}\n`);
+    service.refuseNext('guard', 'the last usable server');
+    expect((await cli('stop').outcome).stdout).not.toContain('receipt');
   });
 
   test('says unknown, never zero', async () => {
@@ -246,9 +266,13 @@ describe('A waiting command on a terminal', () => {
     const { code, stdout } = await running.outcome;
     expect(code).toBe(0);
     expect(stdout).toContain(`${CLEAR}\u001b[1mapp1 draining  4 sessions`);
-    expect(stdout.trimEnd().endsWith(`${CLEAR}drain of app1 done in 12s: drained, sessions 37 -> 4`)).toBe(
-      true,
-    );
+    const last = [RECEIPT, `         ${PROVES}`, 'drain of app1 done in 12s: drained, sessions 37 -> 4'];
+    expect(
+      stdout
+        .trimEnd()
+        .replaceAll('\r\n', '\n')
+        .endsWith(`${CLEAR}${last.join('\n')}`),
+    ).toBe(true);
   });
 
   test('uses no colours where nobody wants them', async () => {

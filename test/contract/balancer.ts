@@ -62,7 +62,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
           queued: 0,
           total: 0,
           weight: 7,
-          counters: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
+          counters: { connectionErrors: 0, responseErrors: 0, redispatches: 0, clientAborts: 0, http5xx: 0 },
         },
       ]);
     });

@@ -169,7 +169,8 @@ function resultOf(request: Request, status: Status, code: string): Result {
     ],
     sessions: { start: 37, last: status.sessions.total },
     reasserts: { count: 0, slowestSeconds: 0 },
-    receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
+    closed: { tunnels: 0, requests: 0 },
+    receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, clientAborts: 0, http5xx: 0 },
     warnings: [],
   };
 }

@@ -61,7 +61,13 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     queued: self.telling ? server.queued : null,
     total: self.telling ? server.total : null,
     weight: server.weight,
-    counters: { connectionErrors: 0, responseErrors: server.errors, redispatches: 0, http5xx: 0 },
+    counters: {
+      connectionErrors: 0,
+      responseErrors: server.errors,
+      redispatches: 0,
+      clientAborts: 0,
+      http5xx: 0,
+    },
   });
   const pause = (): number => (self.mode === 'slow' ? time.between(100, 900) : time.between(0.2, 8));
 

@@ -19,8 +19,14 @@ test('a file that names a balancer and a server gets every default', async () =>
       expiresMs: null,
     },
     schedule: [],
-    listen: { agentCheck: null, control: { path: '/run/lastcall/host1.sock', mode: 0o600, group: null } },
+    listen: {
+      agentCheck: null,
+      health: null,
+      metrics: null,
+      control: { path: '/run/lastcall/host1.sock', mode: 0o600, group: null },
+    },
     state: '/var/lib/lastcall/host1.json',
+    audit: null,
     adopt: null,
     log: { level: 'info', format: 'json' },
   });

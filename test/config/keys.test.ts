@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { problemsOf, refuses } from './support.ts';
 
-const TOP = 'node, app, balancers, sticky, sessions, drain, schedule, listen, state, adopt, log';
+const TOP = 'node, app, balancers, sticky, sessions, drain, schedule, listen, state, audit, adopt, log';
 
 describe('an unknown key is refused at the key, with those that are known', () => {
   refuses([
@@ -34,7 +34,6 @@ describe('a key of the contract without a feature behind it is refused', () => {
     ['return: { warmUp: 30s }', `4:1: return: unknown key, known here: ${TOP}`],
     ['pool: { name: app, slots: 1 }', `4:1: pool: unknown key, known here: ${TOP}`],
     ['lock: { file: /run/lock/app.lock }', `4:1: lock: unknown key, known here: ${TOP}`],
-    ['audit: /var/log/lastcall/app1.log', `4:1: audit: unknown key, known here: ${TOP}`],
     [
       'app: { onUnhealthy: ignore }',
       '4:8: app.onUnhealthy: unknown key, known here: probe, onSignOut, start, stop',
@@ -48,12 +47,10 @@ describe('a key of the contract without a feature behind it is refused', () => {
       'drain: { gate: { on: [a] } }',
       '4:10: drain.gate: unknown key, known here: timeout, onTimeout, quiet, keep, expires',
     ],
-    ['listen: { health: 0.0.0.0:7002 }', '4:11: listen.health: unknown key, known here: agentCheck, control'],
     [
-      'listen: { metrics: 127.0.0.1:7003 }',
-      '4:11: listen.metrics: unknown key, known here: agentCheck, control',
+      'listen: { hooks: {} }',
+      '4:11: listen.hooks: unknown key, known here: agentCheck, health, metrics, control',
     ],
-    ['listen: { hooks: {} }', '4:11: listen.hooks: unknown key, known here: agentCheck, control'],
     [
       'sessions: [{ redis: { url: "http://a" } }]',
       '4:12: sessions[0]: needs http, tomcat, files, command, stickTable, tcp or idle',
@@ -68,13 +65,13 @@ describe('a key of the contract without a feature behind it is refused', () => {
     const known = 'unknown key, known here: haproxy, writer, servers';
     expect(
       await problemsOf(
-        'balancers:\n  - haproxy: /a\n    servers: [b/s]\n    master: /m\n    tls: {}\n  - health: {}\n',
+        'balancers:\n  - haproxy: /a\n    servers: [b/s]\n    master: /m\n    tls: {}\n  - dns: {}\n',
       ),
     ).toEqual([
       `4:5: balancers[0].master: ${known}`,
       `5:5: balancers[0].tls: ${known}`,
-      '6:5: balancers[1]: needs haproxy or agentCheck',
-      '6:5: balancers[1].health: unknown key, known here: haproxy, writer, servers, agentCheck',
+      '6:5: balancers[1]: needs haproxy, agentCheck or health',
+      '6:5: balancers[1].dns: unknown key, known here: haproxy, writer, servers, agentCheck, health',
     ]);
   });
 });
@@ -158,7 +155,7 @@ describe('only one kind may be written', () => {
   ]);
   test('at a balancer', async () => {
     expect(await problemsOf('balancers:\n  - haproxy: /a\n    agentCheck: {}\n')).toEqual([
-      '2:5: balancers[0]: takes only one of haproxy or agentCheck',
+      '2:5: balancers[0]: takes only one of haproxy, agentCheck or health',
     ]);
   });
 });

@@ -81,7 +81,7 @@ describe('the sample', () => {
     const keys = `node app probe http url healthy signOut status body tcp command every timeout rise fall onSignOut start
       stop signal name pidFile killAfter balancers haproxy servers writer agentCheck from id sticky sessions json drain
       onTimeout quiet keep expires schedule cron timezone do reason listen address allow control path mode group state
-      adopt log level format`;
+      adopt log level format health up drain down metrics audit`;
     for (const key of keys.split(/\s+/)) expect(text).toMatch(new RegExp(`^[ #-]*${key}: ?`, 'm'));
   });
 
@@ -164,7 +164,8 @@ describe('whatever the text, it is either a configuration or has problems at pla
     fc.string({ unit: 'binary', maxLength: 4 }).map((text) => JSON.stringify(text)),
   );
   const words = `node app probe http tcp command url healthy signOut start stop signal pidFile balancers haproxy agentCheck
-    servers writer from sticky sessions json drain quiet keep schedule cron do listen control path mode state log __proto__`;
+    servers writer from sticky sessions json drain quiet keep schedule cron do listen control path mode state log health metrics audit
+    __proto__`;
   const key = fc.constantFrom(...words.split(/\s+/));
   const { tree } = fc.letrec<{ tree: string }>((tie) => ({
     tree: fc.oneof(

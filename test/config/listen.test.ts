@@ -1,0 +1,102 @@
+import { describe, expect, test } from '@jest/globals';
+import { configOf, load, MINIMAL, problemsOf, refuses } from './support.ts';
+
+const ANSWERS = {
+  up: { status: 200, body: 'UP' },
+  drain: { status: 404, body: 'DRAIN' },
+  down: { status: 503, body: 'DOWN' },
+};
+const SESSIONS = 'sessions: [{ http: { url: "http://a/" } }]\n';
+
+describe('the health port', () => {
+  test('is an address, or a mapping with the answers that differ', async () => {
+    const short = await configOf(`${MINIMAL}listen: { health: 0.0.0.0:7002 }\n`);
+    expect(short.listen.health).toEqual({ host: '0.0.0.0', port: 7002, allow: [], answers: ANSWERS });
+    const long = await configOf(
+      `${MINIMAL}listen: { health: { address: 0.0.0.0:7002, allow: [10.0.0.0/24], drain: { status: 200 }, down: { body: GONE } } }\n`,
+    );
+    expect(long.listen.health).toEqual({
+      host: '0.0.0.0',
+      port: 7002,
+      allow: ['10.0.0.0/24'],
+      answers: {
+        up: ANSWERS.up,
+        drain: { status: 200, body: 'DRAIN' },
+        down: { status: 503, body: 'GONE' },
+      },
+    });
+  });
+
+  test('tells UP and DOWN only where nobody is listed who asks it, and that is said', async () => {
+    expect(await load(`${MINIMAL}listen: { health: 0.0.0.0:7002 }\n`)).toMatchObject({
+      ok: true,
+      warnings: ['listen.health tells UP and DOWN, and no DRAIN: no balancer is listed as `health`'],
+    });
+  });
+
+  refuses([
+    [
+      'listen: { health: 7002 }',
+      '4:19: listen.health: expected host:port, or a mapping of address, allow, up, drain and down',
+    ],
+    ['listen: { health: { allow: [] } }', '4:19: listen.health.address: is required'],
+    [
+      'listen: { health: { address: 0.0.0.0:1, up: { status: 100 } } }',
+      '4:55: listen.health.up.status: must be 200 or more',
+    ],
+    [
+      'listen: { health: { address: 0.0.0.0:1, up: { status: 204 } } }',
+      '4:55: listen.health.up.status: is a status without a body',
+    ],
+    [
+      'listen: { health: { address: 0.0.0.0:1, drain: { status: 200, body: UP } } }',
+      '4:48: listen.health.drain: is the same as up: no monitor could tell them apart',
+    ],
+    [
+      'listen: { health: { address: 0.0.0.0:1, maint: {} } }',
+      '4:41: listen.health.maint: unknown key, known here: address, allow, up, drain, down',
+    ],
+  ]);
+});
+
+describe('a balancer that asks the health port', () => {
+  const text = 'balancers:\n  - health: { from: [10.0.0.20/30] }\n';
+
+  test('needs the port, and a source that counts', async () => {
+    expect(await problemsOf(text)).toEqual([
+      '2:13: balancers[0].health: gives no count: sessions must name a source in the app',
+      '2:13: balancers[0].health: needs listen.health, where it can ask us',
+    ]);
+    const config = await configOf(`${text}${SESSIONS}listen: { health: 0.0.0.0:7002 }\n`);
+    expect(config.balancers).toEqual([{ kind: 'health', from: ['10.0.0.20/30'] }]);
+  });
+
+  test('is listed once, but may ask by agent-check as another one', async () => {
+    const more = `  - agentCheck: { from: [10.0.0.20/30] }\n`;
+    const listen = 'listen: { health: 0.0.0.0:7002, agentCheck: { address: 0.0.0.0:7001 } }\n';
+    expect(await problemsOf(text + more + SESSIONS + listen)).toEqual([]);
+    expect(await problemsOf(`${text}  - health: { from: [10.0.0.20/30] }\n${SESSIONS}${listen}`)).toEqual([
+      '3:22: balancers[1].health.from[0]: cannot be told from balancers[0], list each once',
+    ]);
+  });
+
+  test('is known by an address', async () => {
+    expect(await problemsOf('balancers:\n  - health: {}\n')).toEqual([
+      '2:13: balancers[0].health.from: is required',
+    ]);
+  });
+});
+
+test('metrics are served where the file says, and to nobody where it does not', async () => {
+  expect((await configOf(MINIMAL)).listen.metrics).toBeNull();
+  const config = await configOf(`${MINIMAL}listen: { metrics: "127.0.0.1:7003" }\n`);
+  expect(config.listen.metrics).toEqual({ host: '127.0.0.1', port: 7003 });
+});
+
+describe('the audit log', () => {
+  test('is kept where the file says, and nowhere where it does not', async () => {
+    expect((await configOf(MINIMAL)).audit).toBeNull();
+    expect((await configOf(`${MINIMAL}audit: /var/log/a.log\n`)).audit).toBe('/var/log/a.log');
+  });
+  refuses([['audit: a.log', '4:8: audit: must be an absolute path']]);
+});

@@ -52,7 +52,9 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   let stepping = false;
   let cancelWake = (): void => undefined;
 
-  const status = (): Status => statusOf(policy, state, { at: clock.now(), wall: clock.wall() });
+  /** The clock that people read may be set at any time, so it is asked anew. */
+  const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
+  const status = (): Status => statusOf(policy, state, clock.now(), iso);
   const desk = createDesk(status);
   const polls = createPolls(policy, ports, () => state, post, closing.signal);
 
@@ -96,11 +98,23 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
         return desk.reply(effect);
       case 'finish':
         return desk.finish(effect);
-      default: {
+      case 'persist':
+      case 'survey':
+      case 'check':
+      case 'say':
+      case 'close':
+      case 'stop':
+      case 'outcome':
+      case 'start':
+      case 'gate':
+      case 'warn-hook': {
         const deed = perform(ports, effect, closing.signal).then(post);
         running.add(deed);
         void deed.finally(() => running.delete(deed));
+        return;
       }
+      default:
+        return effect satisfies never;
     }
   }
 

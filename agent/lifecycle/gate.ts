@@ -1,5 +1,5 @@
 import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from './policy.ts';
-import type { State } from './state.ts';
+import { type Gate, GATE_OFF, type State } from './state.ts';
 import { alarm, emit, type EventOf, isDurable, patch, type Turn, warn } from './turn.ts';
 
 /**
@@ -7,16 +7,6 @@ import { alarm, emit, type EventOf, isDurable, patch, type Turn, warn } from './
  * not survive a reload by itself, and between the last look and the stop a reload would let new users in; a model
  * checker found that only this or a fresh server-state file closes the window.
  */
-
-export interface Gate {
-  /** `unknown`: a crash came in between. */
-  readonly is: 'off' | 'on' | 'unknown';
-  readonly asked: 'off' | 'on' | null;
-  readonly failures: number;
-  readonly retryAt: number;
-}
-
-export const GATE_OFF: Gate = { is: 'off', asked: null, failures: 0, retryAt: 0 };
 
 /** Shuts or opens the gate where it is not as the phase wants it. */
 export function turnGate(turn: Turn): void {

@@ -1,7 +1,8 @@
 import { warm } from './back.ts';
 import { sessionsOf } from './count.ts';
 import type { Request } from './operation.ts';
-import { raiseFence, startForce, wantDrain } from './out.ts';
+import { raiseFence, wantDrain } from './fence.ts';
+import { startForce } from './force.ts';
 import { baselineOf } from './result.ts';
 import { NO_REASSERTS, type Candidate, notOurs, type Operation, type ServerState } from './state.ts';
 import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
@@ -144,6 +145,7 @@ export function operationOf(turn: Turn, request: Request, warnings: readonly str
     deadline: at + timeoutMs,
     sessionsStart: state.phase === 'serving' ? null : sessionsOf(policy, state),
     forced: 0,
+    closed: { tunnels: 0, requests: 0 },
     warnings,
     warned: [],
     reasserts: NO_REASSERTS,

@@ -1,24 +1,13 @@
-import { connectionsOf, isKnown, pidsOf, sameTotals, sessionsOf, tally, totalsOf, viewOf } from './count.ts';
 import { giveUp, warm } from './back.ts';
-import { isGate } from './gate.ts';
-import { FORCE_CLOSE_EVERY_MS, FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS } from './policy.ts';
+import { sameTotals, pidsOf, sessionsOf, tally, totalsOf } from './count.ts';
+import { lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
+import { forcing, howMany, startForce } from './force.ts';
 import { conclude, finish } from './result.ts';
-import { allConfirmed, allKnown, askAll } from './servers.ts';
-import type { Fence, Force, ServerState, State } from './state.ts';
-import { emit, enter, intend, isDurable, patch, serversOf, type Turn, warn } from './turn.ts';
+import { allConfirmed } from './servers.ts';
+import type { Fence } from './state.ts';
+import { emit, enter, intend, isDurable, patch, type Turn, warn } from './turn.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
-
-/** DRAIN lets bound users finish. A server that was taken over in MAINT has none: it stays there. */
-export function wantDrain(server: ServerState): ServerState['want'] {
-  if (!server.found) return null;
-  return server.found.admin === 'maint' ? 'maint' : 'drain';
-}
-
-/** Only MAINT makes zero final: in DRAIN an old cookie still gets in (haproxy-facts M). */
-export function wantMaint(server: ServerState): ServerState['want'] {
-  return server.found ? 'maint' : null;
-}
 
 export function draining(turn: Turn): void {
   if (!isDurable(turn.state) || isOverdue(turn)) return;
@@ -47,45 +36,14 @@ export function settling(turn: Turn): void {
   else raiseFence(turn);
 }
 
-/** `again` keeps the force that is under way. */
-export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
-  const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), pids: pidsOf(turn.state) };
-  intend(turn, 'fencing', wantMaint, { fence, ...changes });
-}
-
 export function fencing(turn: Turn): void {
   if (!isDurable(turn.state)) return;
-  if (turn.state.force) return forcing(turn, turn.state.force);
+  if (turn.state.force) return forcing(turn, turn.state.force) === 'over' ? arrive(turn) : undefined;
   if (isOverdue(turn)) return;
   const clear = lookAgain(turn);
   if (clear === 'clear') arrive(turn);
   else if (clear === 'somebody')
     backToDraining(turn, 'somebody came in before the fence was up; draining goes on');
-}
-
-/**
- * The second look: begun after every server was seen in MAINT, it says that nobody is there (`clear`), that somebody
- * slipped in (`somebody`), or nothing yet.
- */
-function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
-  const { policy, state } = turn;
-  const fence = state.fence as Fence;
-  if (!allConfirmed(policy, state) || !isGate(turn, 'on')) return 'wait';
-  if (fence.confirmedAt === null) {
-    patch(turn, { fence: { ...fence, confirmedAt: turn.at } });
-    askAll(turn);
-    return 'wait';
-  }
-  const count = tally(policy, state, fence.confirmedAt);
-  if (count === 'some') return 'somebody';
-  if (count === 'unknown' || !allKnown(policy, state, fence.confirmedAt)) return 'wait';
-  const same = sameTotals(fence.totals, totalsOf(state)) && samePids(fence, state);
-  return same ? 'clear' : 'somebody';
-}
-
-function samePids(fence: Fence, state: State): boolean {
-  const now = pidsOf(state);
-  return Object.entries(fence.pids).every(([name, pid]) => pid === now[name]);
 }
 
 /** A sticky user who slipped in must not be thrown out by MAINT: DRAIN again, and wait for him too. */
@@ -194,68 +152,4 @@ function isOverdue(turn: Turn): boolean {
     default:
       return op.onTimeout satisfies never;
   }
-}
-
-function howMany(sessions: number | null): string {
-  return sessions === 1 ? '1 session' : `${sessions ?? 'an unknown number of'} sessions`;
-}
-
-/** MAINT first, then close: connections that end while the server takes new ones would be replaced. */
-export function startForce(turn: Turn, why: string, now: boolean): void {
-  const { policy, state } = turn;
-  const sessions = sessionsOf(policy, state);
-  const connections = connectionsOf(policy, state);
-  if (sessions === null || connections === null)
-    warn(turn, 'forced while the number of sessions was unknown');
-  const forced = sessions ?? connections ?? 0;
-  if (state.op) patch(turn, { op: { ...state.op, forced } });
-  warn(turn, `${why}: forced with ${howMany(sessions)} left`);
-  const force: Force = { since: turn.at, closingSince: null, closedAt: -Infinity, now };
-  raiseFence(turn, { force, forcedOut: true, stopIssued: false });
-}
-
-function forcing(turn: Turn, force: Force): void {
-  const { policy, state } = turn;
-  const late = force.now || turn.at - force.since >= FORCE_FENCE_PATIENCE_MS;
-  if (!allConfirmed(policy, state) && !late) return;
-  const open = openServers(state);
-  const unknown = !allKnown(policy, state, state.epochAt);
-  if (unknown && !late) return;
-  if (open.length === 0 || force.now) {
-    if (unknown) warn(turn, 'forced although not every balancer could be asked');
-    return arrive(turn);
-  }
-  const queued = open.some(({ queued }) => queued !== 0);
-  if (force.closingSince === null && queued && !late) return;
-  if (force.closingSince !== null && turn.at - force.closingSince >= FORCE_CLOSE_PATIENCE_MS) {
-    warn(turn, `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`);
-    return arrive(turn);
-  }
-  if (turn.at - force.closedAt < FORCE_CLOSE_EVERY_MS) return;
-  patch(turn, { force: { ...force, closingSince: force.closingSince ?? turn.at, closedAt: turn.at } });
-  close(turn, open);
-}
-
-/** Only an empty queue is closed on: HAProxy would give the queued requests to the server instead. */
-function close(turn: Turn, open: readonly OpenServer[]): void {
-  for (const { at, name, queued, admin } of open) {
-    if (queued === 0 && admin === 'maint')
-      emit(turn, { type: 'close', balancer: at, server: name, limit: Infinity });
-    emit(turn, { type: 'look', balancer: at });
-  }
-}
-
-interface OpenServer {
-  readonly at: string;
-  readonly name: string;
-  readonly queued: number | null;
-  readonly admin: string;
-}
-
-function openServers(state: State): OpenServer[] {
-  return serversOf(state).flatMap(({ balancer, at, name }) => {
-    const view = isKnown(balancer, state.epochAt) ? viewOf(balancer, name) : undefined;
-    if (!view || ((view.connections ?? 0) === 0 && (view.queued ?? 0) === 0)) return [];
-    return [{ at, name, queued: view.queued, admin: view.admin }];
-  });
 }

@@ -1,11 +1,7 @@
 import { sessionsOf } from './count.ts';
+import { rhythm } from './force.ts';
 import { nextRungs } from './ladder.ts';
-import {
-  FORCE_CLOSE_EVERY_MS,
-  FORCE_CLOSE_PATIENCE_MS,
-  FORCE_FENCE_PATIENCE_MS,
-  type Policy,
-} from './policy.ts';
+import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
 import { serversOf } from './turn.ts';
 import type { State } from './state.ts';
 
@@ -82,8 +78,8 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
   if (quiet) times.push(quiet.since + policy.quietMs);
   if (force) {
     times.push(force.since + FORCE_FENCE_PATIENCE_MS);
-    if (force.closingSince !== null) {
-      times.push(force.closedAt + FORCE_CLOSE_EVERY_MS, force.closingSince + FORCE_CLOSE_PATIENCE_MS);
+    if (force.progressAt !== null) {
+      times.push(force.closedAt + rhythm(policy).everyMs, force.progressAt + FORCE_CLOSE_PATIENCE_MS);
     }
   }
   times.push(...nextRungs(policy.warnBeforeMs, state), state.gate.retryAt);

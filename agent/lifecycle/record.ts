@@ -1,6 +1,5 @@
-import { GATE_OFF } from './gate.ts';
 import type { Phase } from './operation.ts';
-import type { Operation, ServerState, StartStep, State } from './state.ts';
+import { GATE_OFF, type Operation, type ServerState, type StartStep, type State } from './state.ts';
 import type { Proof } from './view.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { giveUp, warm, wantReady } from './back.ts';
 import { operationOf } from './install.ts';
 import type { Request } from './operation.ts';
-import { failStop, raiseFence, wantDrain, wantMaint } from './out.ts';
+import { raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { restore } from './record.ts';
 import { conclude } from './result.ts';
@@ -19,7 +19,7 @@ import {
   warn,
 } from './turn.ts';
 import { viewOf } from './count.ts';
-import { onStopped } from './out.ts';
+import { failStop, onStopped } from './out.ts';
 
 /** After a start: what the record says goes on, with the time that is left. Nothing is said before the first looks. */
 

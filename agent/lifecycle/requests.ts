@@ -1,7 +1,7 @@
 import { acknowledge, beginChecks } from './admission.ts';
 import { giveUp, givenUp } from './back.ts';
 import type { OperationKind, Request } from './operation.ts';
-import { wantDrain } from './out.ts';
+import { wantDrain } from './fence.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, refuse } from './result.ts';
 import { patch, resave, type Turn } from './turn.ts';

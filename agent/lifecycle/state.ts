@@ -1,5 +1,4 @@
 import type { Request, OperationKind, OnTimeout, Phase } from './operation.ts';
-import { GATE_OFF, type Gate } from './gate.ts';
 import type { Policy } from './policy.ts';
 import type { Admin, Counters, Look, Proof, Survey } from './view.ts';
 
@@ -63,6 +62,17 @@ export interface Reasserts {
   readonly count: number;
   readonly slowestMs: number;
 }
+
+/** Whether the application refuses new sessions, as far as our commands tell. */
+export interface Gate {
+  /** `unknown`: a crash came in between. */
+  readonly is: 'off' | 'on' | 'unknown';
+  readonly asked: 'off' | 'on' | null;
+  readonly failures: number;
+  readonly retryAt: number;
+}
+
+export const GATE_OFF: Gate = { is: 'off', asked: null, failures: 0, retryAt: 0 };
 
 /** How far a start has come: `intended` goes to disk before it is `sent`. */
 export type StartStep = 'none' | 'intended' | 'sent' | 'done';
@@ -140,6 +150,8 @@ export interface Operation {
   readonly deadline: number;
   readonly sessionsStart: number | null;
   readonly forced: number;
+  /** Connections that force told to end, by kind. */
+  readonly closed: { readonly tunnels: number; readonly requests: number };
   readonly warnings: readonly string[];
   /** Which warn hooks have run, by their place in the policy. */
   readonly warned: readonly number[];
@@ -189,7 +201,9 @@ export interface Fence {
 
 export interface Force {
   readonly since: number;
-  readonly closingSince: number | null;
+  /** When fewer were left than before, since the closing began; null before that. */
+  readonly progressAt: number | null;
+  readonly left: number;
   readonly closedAt: number;
   /** No patience left: a second signal. */
   readonly now: boolean;

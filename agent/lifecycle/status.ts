@@ -6,14 +6,10 @@ import type { ServerView } from './view.ts';
 
 /**
  * What `status` shows.
- * @param now monotonic milliseconds, and the calendar time of that moment (people read calendar times)
+ * @param now monotonic milliseconds
+ * @param iso the calendar time of a monotonic one, as people read it
  */
-export function statusOf(
-  policy: Policy,
-  state: State,
-  now: { readonly at: number; readonly wall: Date },
-): Status {
-  const iso = (at: number): string => new Date(now.wall.getTime() - (now.at - at)).toISOString();
+export function statusOf(policy: Policy, state: State, now: number, iso: (at: number) => string): Status {
   const { op } = state;
   return {
     node: policy.node,
@@ -25,8 +21,8 @@ export function statusOf(
       operation: op.kind,
       by: op.by,
       reason: op.reason,
-      seconds: Math.round(now.at - op.startedAt) / 1000,
-      remaining: Math.max(0, Math.round(op.deadline - now.at) / 1000),
+      seconds: Math.round(now - op.startedAt) / 1000,
+      remaining: Math.max(0, Math.round(op.deadline - now) / 1000),
       onTimeout: op.onTimeout,
     },
     balancers: policy.balancers.map(({ name, servers }) =>

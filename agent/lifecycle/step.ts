@@ -24,7 +24,8 @@ import type { Event } from './event.ts';
 import { onGated, turnGate } from './gate.ts';
 import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
-import { drained, draining, failStop, fencing, onStopped, settling, startForce } from './out.ts';
+import { drained, draining, failStop, fencing, onStopped, settling } from './out.ts';
+import { onClosed, startForce } from './force.ts';
 import type { Policy } from './policy.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { ask, onSubmit, takeUp } from './requests.ts';
@@ -96,7 +97,7 @@ function take(turn: Turn, event: Event): void {
     case 'say-failed':
       return onSayFailed(turn, event);
     case 'closed':
-      return event.error === null ? undefined : warn(turn, `${event.balancer}: ${event.error}`);
+      return onClosed(turn, event);
     case 'stopped':
       return isStopping(turn, event.epoch) ? onStopped(turn, event.warnings) : undefined;
     case 'stop-failed':

@@ -1,0 +1,108 @@
+import { connectionsOf, isKnown, sessionsOf, viewOf } from './count.ts';
+import { raiseFence } from './fence.ts';
+import {
+  FORCE_CLOSE_EVERY_MS,
+  FORCE_CLOSE_PATIENCE_MS,
+  FORCE_FENCE_PATIENCE_MS,
+  type Policy,
+} from './policy.ts';
+import { allConfirmed, allKnown } from './servers.ts';
+import type { Force, State } from './state.ts';
+import { emit, type EventOf, patch, serversOf, type Turn, warn } from './turn.ts';
+
+/** Force: the deadline has passed and the policy says that whoever is left is closed, paced, behind the fence. */
+
+/** MAINT first, then close: connections that end while the server takes new ones would be replaced. */
+export function startForce(turn: Turn, why: string, now: boolean): void {
+  const { policy, state } = turn;
+  const sessions = sessionsOf(policy, state);
+  const connections = connectionsOf(policy, state);
+  if (sessions === null || connections === null)
+    warn(turn, 'forced while the number of sessions was unknown');
+  const forced = sessions ?? connections ?? 0;
+  if (state.op) patch(turn, { op: { ...state.op, forced } });
+  warn(turn, `${why}: forced with ${howMany(sessions)} left`);
+  const force: Force = { since: turn.at, progressAt: null, left: Infinity, closedAt: -Infinity, now };
+  raiseFence(turn, { force, forcedOut: true, stopIssued: false });
+}
+
+export function howMany(sessions: number | null): string {
+  return sessions === 1 ? '1 session' : `${sessions ?? 'an unknown number of'} sessions`;
+}
+
+/** One step of it: `over` when nobody is left, or when patience is. */
+export function forcing(turn: Turn, force: Force): 'over' | 'wait' {
+  const { policy, state } = turn;
+  const late = force.now || turn.at - force.since >= FORCE_FENCE_PATIENCE_MS;
+  if (!allConfirmed(policy, state) && !late) return 'wait';
+  const open = openServers(state);
+  const unknown = !allKnown(policy, state, state.epochAt);
+  if (unknown && !late) return 'wait';
+  if (open.length === 0 || force.now) {
+    if (unknown) warn(turn, 'forced although not every balancer could be asked');
+    return 'over';
+  }
+  const queued = open.some((server) => server.queued !== 0);
+  if (force.progressAt === null && queued && !late) return 'wait';
+  return closeSome(turn, force, open);
+}
+
+/** So many at a time, as long as it helps: closing is asynchronous, and only the next look tells what it did. */
+function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over' | 'wait' {
+  const left = open.reduce((sum, { connections, queued }) => sum + (connections ?? 0) + (queued ?? 0), 0);
+  const progressAt = force.progressAt === null || left < force.left ? turn.at : force.progressAt;
+  patch(turn, { force: { ...force, left: Math.min(left, force.left), progressAt } });
+  if (turn.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
+    warn(turn, `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`);
+    return 'over';
+  }
+  const { everyMs, limit } = rhythm(turn.policy);
+  if (turn.at - force.closedAt < everyMs) return 'wait';
+  patch(turn, { force: { ...force, left: Math.min(left, force.left), progressAt, closedAt: turn.at } });
+  for (const { name: at } of turn.policy.balancers) closeAt(turn, at, open, limit);
+  return 'wait';
+}
+
+/** The pace as a rhythm: at most twice a second, and never less than one at a time. */
+export function rhythm({ closePerSecond }: Policy): { readonly everyMs: number; readonly limit: number } {
+  const everyMs = Math.max(FORCE_CLOSE_EVERY_MS, 1_000 / closePerSecond);
+  return { everyMs, limit: Math.floor((closePerSecond * everyMs) / 1_000) };
+}
+
+/** Only an empty queue is closed on: HAProxy would give the queued requests to the server instead. */
+function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budget: number): void {
+  const here = open.filter(({ at, queued, admin }) => at === balancer && queued === 0 && admin === 'maint');
+  let room = budget;
+  for (const { name, connections } of here) {
+    const limit = Math.min(room, connections ?? room);
+    if (limit <= 0) continue;
+    emit(turn, { type: 'close', balancer, server: name, limit });
+    room -= limit;
+  }
+  if (open.some(({ at }) => at === balancer)) emit(turn, { type: 'look', balancer });
+}
+
+/** What was told to end, by kind. */
+export function onClosed(turn: Turn, { balancer, closed, error }: EventOf<'closed'>): void {
+  if (error !== null) warn(turn, `${balancer}: ${error}`);
+  const { op } = turn.state;
+  if (!op || !closed) return;
+  const tunnels = op.closed.tunnels + closed.tunnels;
+  patch(turn, { op: { ...op, closed: { tunnels, requests: op.closed.requests + closed.requests } } });
+}
+
+interface OpenServer {
+  readonly at: string;
+  readonly name: string;
+  readonly connections: number | null;
+  readonly queued: number | null;
+  readonly admin: string;
+}
+
+function openServers(state: State): OpenServer[] {
+  return serversOf(state).flatMap(({ balancer, at, name }) => {
+    const view = isKnown(balancer, state.epochAt) ? viewOf(balancer, name) : undefined;
+    if (!view || ((view.connections ?? 0) === 0 && (view.queued ?? 0) === 0)) return [];
+    return [{ at, name, connections: view.connections, queued: view.queued, admin: view.admin }];
+  });
+}

@@ -163,11 +163,11 @@ function policyOf(
   const { timeoutMs, onTimeout, quietMs, quietByHand, keep, expiresMs } = config.drain;
   return {
     node: config.node,
-    balancers: balancers.map(({ name, servers, counts }) => ({
+    balancers: balancers.map(({ name, servers, counts, seesOldWorkers }) => ({
       name,
       servers,
       counts,
-      seesOldWorkers: true,
+      seesOldWorkers,
     })),
     sources,
     kernelSource: sources.find((name) => name.startsWith('tcp')) ?? null,

@@ -60,6 +60,8 @@ export function sidecarConfig(site: Place, node: SiteNode, options: SidecarOptio
     },
     balancers: [{ haproxy: `unix:${site.haproxy.socket}`, servers: [`app/${node.name}`] }],
     sessions: [{ http: { url: `${node.url}/sessions` } }],
+    // Where a reload's old worker cannot be asked, it is doubted for so long.
+    reloadGrace: '1s',
     drain: { timeout: options.timeout ?? '30s', quiet: options.quiet ?? '1s' },
     listen: {
       agentCheck: { address: `127.0.0.1:${node.agentPort}`, allow: ['127.0.0.1/32'] },

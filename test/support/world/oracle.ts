@@ -79,8 +79,11 @@ export function createOracle(world: World): Oracle {
 
   /** I8: the intent it is done for has been answered for by the disk, with success or with an alarm. */
   function durable({ before, after, effects }: Taken, index: number): void {
-    const fresh = effects.slice(0, index).some(({ type }) => type === 'persist');
-    if (fresh || after.saved < before.intentSave) fail('I8', [after.phase, effects[index]]);
+    const { saved, intentSave } = after;
+    const fresh = effects
+      .slice(0, index)
+      .some((effect) => effect.type === 'persist' && effect.save > saved && effect.save <= intentSave);
+    if (fresh || saved < before.intentSave) fail('I8', [after.phase, effects[index]]);
   }
 
   function replied({ after }: Taken, { id, ticket }: { id: string; ticket: string }): void {

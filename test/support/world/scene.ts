@@ -1,0 +1,124 @@
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { OperationKind, Phase, Request, Result } from '../../../agent/lifecycle/operation.ts';
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { Admin } from '../../../agent/lifecycle/view.ts';
+import { createDisk, type SimDisk } from './disk.ts';
+import type { SimHaproxy } from './haproxy.ts';
+import { createOracle } from './oracle.ts';
+import { createSidecar, type SimSidecar } from './sidecar.ts';
+import { createSite, type Site } from './site.ts';
+import { createTimeline, type Timeline } from './timeline.ts';
+
+/** One node behind one balancer, with a probe, a source that counts its users, and a stop and a start that work. */
+export const POLICY: Policy = {
+  node: 'app1',
+  balancers: [{ name: 'lb1', servers: ['app/app1'], counts: true, seesOldWorkers: true }],
+  sources: ['http'],
+  kernelSource: null,
+  unreachable: 'wait',
+  reloadGraceMs: 600_000,
+  hasGate: false,
+  reloadsKeepState: false,
+  warnBeforeMs: [],
+  closePerSecond: 1_000,
+  sticky: 'auto',
+  quietMs: 1_000,
+  quietByHand: false,
+  keep: 1,
+  timeoutMs: 30 * 60_000,
+  onTimeout: 'restore',
+  expiresMs: null,
+  hasProbe: true,
+  canStop: true,
+  canStart: true,
+  stopRepeatable: true,
+  onSignOut: 'drain',
+  adopt: false,
+  operatorReady: false,
+  supervises: false,
+};
+
+/** A node that serves, and hands to move it; the oracle watches here too. */
+export interface Scene {
+  readonly time: Timeline;
+  readonly site: Site;
+  readonly disk: SimDisk;
+  readonly sidecar: SimSidecar;
+  /** The first balancer. */
+  readonly lb: SimHaproxy;
+  readonly effects: readonly Effect[];
+  admin(server?: string): Admin;
+  /** Submits and answers with the id; nothing has happened yet. */
+  ask(kind: OperationKind, terms?: Partial<Request>): string;
+  result(id: string): Result | undefined;
+  /** Lets time pass until the result is there. */
+  ended(id: string): Result;
+  /** Lets time pass until the node is in that phase. */
+  reach(phase: Phase): void;
+  /** kill -9, and a new sidecar some milliseconds later. */
+  crash(): void;
+}
+
+const TERMS: Omit<Request, 'id' | 'kind'> = {
+  reason: null,
+  by: 'test',
+  timeoutMs: null,
+  onTimeout: null,
+  expiresMs: null,
+  force: false,
+  fence: true,
+  dryRun: false,
+  insist: false,
+};
+const PATIENCE_MS = 2 * 60 * 60_000;
+
+export function scene(changes: Partial<Policy> = {}, before: (site: Site) => void = () => undefined): Scene {
+  const policy = { ...POLICY, ...changes };
+  const time = createTimeline(1);
+  const world = { time, policy, site: createSite(time, policy), disk: createDisk(time) };
+  const oracle = createOracle(world);
+  const effects: Effect[] = [];
+  const sidecar = createSidecar(world, (taken) => {
+    oracle.watch(taken);
+    effects.push(...taken.effects);
+  });
+  const lb = world.site.balancers[0] as SimHaproxy;
+  let asked = 0;
+  const wait = (what: string, isOver: () => boolean, stepMs: number): void => {
+    const end = time.now + PATIENCE_MS;
+    while (!isOver()) {
+      if (time.now > end) throw new Error(`waited two hours for ${what}; it is ${sidecar.state.phase}`);
+      time.advance(stepMs);
+    }
+  };
+  before(world.site);
+  sidecar.boot();
+  time.advance(700);
+
+  return {
+    ...world,
+    sidecar,
+    lb,
+    effects,
+    admin: (server = 'app/app1') => lb.server(server).admin,
+    ask(kind, terms = {}) {
+      const request: Request = { ...TERMS, ...terms, kind, id: `${kind}${(asked += 1)}` };
+      oracle.submitted(request);
+      sidecar.post({ type: 'submit', request });
+      return request.id;
+    },
+    result: (id) => sidecar.results.findLast((result) => result.id === id),
+    ended(id) {
+      wait(`the end of ${id}`, () => sidecar.results.some((result) => result.id === id), 1);
+      return sidecar.results.findLast((result) => result.id === id) as Result;
+    },
+    reach: (phase) => wait(phase, () => sidecar.state.phase === phase, 1),
+    crash() {
+      oracle.crashed(sidecar.state);
+      sidecar.crash();
+      time.advance(200);
+      sidecar.boot();
+      time.advance(100);
+    },
+  };
+}

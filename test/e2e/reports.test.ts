@@ -1,0 +1,58 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { askHttp } from '../support/ask-http.ts';
+import { freePort } from '../support/ports.ts';
+import { findPromtool } from '../support/promtool.ts';
+import { openRig, told, type Rig } from '../support/rig.ts';
+import { skipped } from '../support/skip.ts';
+
+let rig: Rig | undefined;
+afterEach(async () => {
+  await rig?.close();
+  rig = undefined;
+});
+
+test('a stop is in the metrics and in the audit log of the sidecar that did it, which only its owner reads', async () => {
+  rig = await openRig();
+  const port = await freePort();
+  const audit = join(rig.dir, 'audit.log');
+  const listen = { metrics: `127.0.0.1:${port}`, control: join(rig.dir, 'app1.sock') };
+  const sidecar = await rig.sidecar({ sections: { listen, audit } });
+  await sidecar.reaches('serving');
+  const metrics = async (): Promise<string> => (await askHttp(port, { path: '/metrics' })).body;
+  expect(await metrics()).toContain('lastcall_phase{phase="serving"} 1');
+  expect(await metrics()).not.toMatch(/^lastcall_drain_age_seconds \d/m);
+
+  const { json } = await told(sidecar.cli('stop', '--reason', 'deploy 41'));
+  expect(json).toMatchObject({ ok: true, phase: 'stopped' });
+
+  const after = await metrics();
+  for (const sample of [
+    'lastcall_phase{phase="stopped"} 1',
+    `lastcall_balancer_up{balancer="unix:${rig.haproxy.socket}"} 1`,
+    'lastcall_sessions{source="connections"} 0',
+    'lastcall_operations_total{operation="stop",code="done"} 1',
+    'lastcall_drain_seconds_count 1',
+  ]) {
+    expect(after).toContain(`${sample}\n`);
+  }
+  expect(after).toMatch(/^lastcall_drain_age_seconds \d/m);
+  await sidecar.stop();
+  const lines = (await readFile(audit, 'utf8')).trimEnd().split('\n');
+  expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([
+    {
+      event: 'begin',
+      id: json.id,
+      operation: 'stop',
+      reason: 'deploy 41',
+      by: expect.stringMatching(/^cli /),
+    },
+    { event: 'end', id: json.id, operation: 'stop', code: 'done', phase: 'stopped', forced: 0 },
+  ]);
+  expect((await stat(audit)).mode & 0o777).toBe(0o600);
+
+  const promtool = await findPromtool();
+  if ('missing' in promtool) return skipped(promtool.missing);
+  expect(await promtool.run(['check', 'metrics'], after)).toEqual({ code: 0, output: '' });
+}, 180_000);

@@ -85,7 +85,8 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
     [{}, service.status().reasserts],
   ]);
   const answersOf = (answers: ReadonlyMap<string, number> | null) => (): Samples =>
-    [...(answers ?? [])].map(([answer, count]) => [{ answer }, count]);
+    // An empty label is none to Prometheus.
+    [...(answers ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);
   counter('lastcall_agent_checks_total', 'Agent-checks answered.', ['answer'], answersOf(ports.agentChecks));
   counter(
     'lastcall_health_checks_total',

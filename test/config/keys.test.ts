@@ -135,7 +135,7 @@ describe('what is missing is told where it is missing', () => {
     ).toEqual([
       '2:5: balancers[0].servers: is required',
       '4:14: balancers[1].servers: must not be empty',
-      '5:5: balancers[2]: needs haproxy or agentCheck',
+      '5:5: balancers[2]: needs haproxy, agentCheck or health',
     ]);
   });
 });

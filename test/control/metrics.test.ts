@@ -31,6 +31,7 @@ beforeEach(async () => {
     agentChecks: new Map([
       ['up', 7],
       ['up drain', 2],
+      ['', 1],
     ]),
     healthChecks: null,
   });

@@ -30,6 +30,11 @@ export const EXAMPLES = {
     'lastcall restart --reason "weekly"       stop, start and ready as one operation',
     'lastcall restart --dry-run               what would happen; changes nothing',
   ],
+  hold: [
+    'lastcall hold --reason "memory test"     DRAIN until `lastcall release`, whatever anybody else asks for',
+    'lastcall hold --maint --reason "disk"    MAINT at once: its users are sent to other nodes and lose their sessions',
+  ],
+  release: ['lastcall release                         what was found before the hold is back'],
   status: [
     'lastcall status                          the node, its servers, who is still here',
     'lastcall status --watch                  the same, again at every change',

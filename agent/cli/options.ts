@@ -13,6 +13,8 @@ export interface VerbOptions {
   /** False with `--no-fence`; only drain has it. */
   readonly fence?: boolean;
   readonly dryRun?: boolean;
+  /** Only hold has it. */
+  readonly maint?: boolean;
   readonly haproxy?: readonly string[];
   readonly server?: readonly string[];
   readonly sessions?: string;
@@ -39,6 +41,19 @@ export function addVerbOptions(command: Command, operation: OperationKind): Comm
     .option('--no-wait', 'return as soon as the sidecar has accepted');
   if (operation === 'drain') command.option('--no-fence', 'leave it in DRAIN at zero');
   return command.option('--dry-run', 'say what would happen, change nothing');
+}
+
+/** hold and release: they live in the sidecar's record, so there is no direct mode. */
+export function addHoldOptions(command: Command, operation: 'hold' | 'release'): Command {
+  command.option('--reason <text>', 'why, for whoever finds the node held');
+  if (operation === 'hold') {
+    command
+      .option('--maint', 'MAINT, which throws its users out; without it DRAIN, which lets them finish')
+      .option('--force', 'skip the capacity guard and take over servers held by somebody else');
+  }
+  return command
+    .option('--no-wait', 'return as soon as the sidecar has accepted')
+    .option('--dry-run', 'say what would happen, change nothing');
 }
 
 /** Direct mode: no sidecar and no file. */

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { examples } from './help.ts';
-import { type VerbOptions, addDirectOptions, addVerbOptions } from './options.ts';
+import { type VerbOptions, addDirectOptions, addHoldOptions, addVerbOptions } from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
 
 /** What was asked for: its name, and the work, whose modules are loaded only now. */
@@ -30,6 +30,7 @@ export function createProgram(ports: CliPorts, command: readonly string[] | null
   const program = createRoot(ports);
   addRun(program, command, choose);
   for (const name of ['drain', 'stop', 'ready', 'restart'] as const) addOperation(program, name, choose);
+  for (const name of ['hold', 'release'] as const) addHold(program, name, choose);
   addStatus(program, choose);
   addCheck(program, choose);
   return program;
@@ -85,6 +86,17 @@ function addRun(program: Command, command: readonly string[] | null, choose: Cho
 function addOperation(program: Command, name: keyof typeof OPERATIONS, choose: Choose): void {
   const verb = addVerb(program, name, OPERATIONS[name]);
   addDirectOptions(addVerbOptions(verb, name)).action((options: VerbOptions) => {
+    choose({ name, work: async (context) => (await import('./operate.ts')).operate(name, options, context) });
+  });
+}
+
+const HOLDS = {
+  hold: 'keep the node out of rotation as your own wish, which nothing undoes until `lastcall release`',
+  release: 'end the hold and put back what was found',
+} as const;
+
+function addHold(program: Command, name: keyof typeof HOLDS, choose: Choose): void {
+  addHoldOptions(addVerb(program, name, HOLDS[name]), name).action((options: VerbOptions) => {
     choose({ name, work: async (context) => (await import('./operate.ts')).operate(name, options, context) });
   });
 }

@@ -13,6 +13,8 @@ export interface Words {
   readonly force?: boolean;
   readonly fence?: boolean;
   readonly dryRun?: boolean;
+  /** `hold` only. */
+  readonly holdIn?: 'drain' | 'maint';
   /** Who asks, as claimed. */
   readonly by?: string;
 }

@@ -4,9 +4,21 @@ import { LastcallError } from '../system/error.ts';
 
 /** From the words of a caller (the control socket's, the command line's) to a request of the lifecycle. */
 
-const OPERATIONS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart'];
+const OPERATIONS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart', 'hold', 'release'];
+const HOLD_IN: readonly ('drain' | 'maint')[] = ['drain', 'maint'];
 const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'force', 'hold'];
-const KEYS = ['operation', 'reason', 'timeout', 'onTimeout', 'expires', 'force', 'fence', 'dryRun', 'by'];
+const KEYS = [
+  'operation',
+  'reason',
+  'timeout',
+  'onTimeout',
+  'expires',
+  'force',
+  'fence',
+  'dryRun',
+  'by',
+  'holdIn',
+];
 /** A reason is one line of a log, not a document. */
 const MAX_TEXT = 500;
 /** Control characters would forge lines in a log or move a terminal's cursor. */
@@ -27,6 +39,7 @@ export function toRequest(body: unknown, id: string): Request {
   const unknown = Object.keys(words).find((key) => !KEYS.includes(key));
   if (unknown !== undefined)
     throw problem(`${quoted(unknown)} is unknown, the words are: ${KEYS.join(', ')}`);
+  const holdIn = oneOf(words, 'holdIn', HOLD_IN);
   const request: Request = {
     id,
     kind: oneOf(words, 'operation', OPERATIONS) ?? missing('operation', OPERATIONS),
@@ -39,8 +52,11 @@ export function toRequest(body: unknown, id: string): Request {
     fence: flag(words, 'fence', true),
     dryRun: flag(words, 'dryRun', false),
     insist: false,
+    ...(holdIn === null ? {} : { holdIn }),
   };
   if (request.force && request.reason === null) throw problem('`force` needs a `reason`');
+  if (request.kind === 'hold' && request.reason === null) throw problem('`hold` needs a `reason`');
+  if (holdIn !== null && request.kind !== 'hold') throw problem('only `hold` has `holdIn`');
   if (!request.fence && request.kind !== 'drain') throw problem('only `drain` can go without the fence');
   return request;
 }

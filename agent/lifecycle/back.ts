@@ -2,7 +2,7 @@ import { allConfirmed, notUp } from './servers.ts';
 import { isGate } from './gate.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
-import { notOurs, type ServerState, type StartStep, type Ticket } from './state.ts';
+import { notOurs, type Operation, type ServerState, type StartStep, type Ticket } from './state.ts';
 import type { Proof } from './view.ts';
 import {
   emit,
@@ -40,6 +40,11 @@ export function giveUp(turn: Turn, code: string, message: string): void {
     noFence: false,
     op: op && { ...op, outcome: op.outcome ?? { code, message }, restoreBy: turn.at + RESTORE_PATIENCE_MS },
   });
+}
+
+/** The operator's wish is over: what he had found is put back. */
+export function release(turn: Turn, op: Operation): void {
+  intend(turn, 'returning', wantFound, { op, hold: null, restoring: true, noFence: false });
 }
 
 /** Begins the way back: the start, where the application is gone and we can start it, goes to disk first. */

@@ -38,6 +38,13 @@ export function sessionsOf(policy: Policy, state: State, since = -1): number | n
   return policy.sources.length > 0 ? usersOf(policy, state, since) : connectionsOf(policy, state, since);
 }
 
+/** Whoever keeps the node from being empty: users or connections, the larger of the two; null when unknown. */
+export function leftOf(policy: Policy, state: State): number | null {
+  const sessions = sessionsOf(policy, state);
+  const connections = connectionsOf(policy, state);
+  return sessions === null || connections === null ? null : Math.max(sessions, connections);
+}
+
 /**
  * `zero`: everybody who counts says 0, asked at or after `since`. `some`: somebody says more. `unknown`: nobody says
  * more, but not everybody has answered. An application that is gone has no users, connections count all the same.

@@ -27,20 +27,21 @@ export function objections(turn: Turn, candidate: Candidate): Verdict {
   );
   if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(turn, candidate))
     return { refusal: null, warnings };
-  const found =
-    request.kind === 'ready'
-      ? [heldAgainstReady(turn, candidate, servers.length > 0 ? servers : lastSeen(turn))]
-      : [
-          heldInDrain(candidate, servers),
-          capacity(turn, candidate, servers),
-          uncounted(turn, candidate, servers),
-        ];
-  for (const objection of found) {
+  for (const objection of objectionsTo(turn, candidate, servers)) {
     if (!objection) continue;
     if (objection.soft || request.insist) warnings.push(objection.message);
     else return { refusal: objection, warnings };
   }
   return { refusal: null, warnings };
+}
+
+function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Surveyed[]): (Objection | null)[] {
+  const { kind } = candidate.request;
+  if (kind === 'release') return [];
+  if (kind === 'ready')
+    return [heldAgainstReady(turn, candidate, servers.length > 0 ? servers : lastSeen(turn))];
+  const goingOut = [heldInDrain(candidate, servers), capacity(turn, candidate, servers)];
+  return kind === 'hold' ? goingOut : [...goingOut, uncounted(turn, candidate, servers)];
 }
 
 interface Objection {

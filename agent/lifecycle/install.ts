@@ -1,8 +1,9 @@
-import { warm } from './back.ts';
+import { release, warm } from './back.ts';
 import { sessionsOf } from './count.ts';
 import type { Request } from './operation.ts';
 import { raiseFence, wantDrain } from './fence.ts';
 import { startForce } from './force.ts';
+import { installHold } from './hold.ts';
 import { baselineOf } from './result.ts';
 import { NO_REASSERTS, type Candidate, notOurs, type Operation, type ServerState } from './state.ts';
 import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
@@ -18,6 +19,20 @@ export function install(turn: Turn, candidate: Candidate, warnings: readonly str
   if (op) return change(turn, candidate, op, warnings);
   if (candidate.gone) patch(turn, { appGone: true });
   patch(turn, { proof: candidate.proof, sticky: stickyOf(candidate) ?? turn.state.sticky });
+  if (request.kind === 'hold') {
+    if (
+      turn.state.phase === 'serving' ||
+      turn.state.phase === 'unhealthy' ||
+      turn.state.phase === 'returning'
+    )
+      takeServers(turn, candidate);
+    installHold(turn, request, operationOf(turn, request, warnings));
+    return request.id;
+  }
+  if (request.kind === 'release') {
+    release(turn, operationOf(turn, request, warnings));
+    return request.id;
+  }
   if (request.kind === 'ready') return installReady(turn, candidate, warnings);
   installOut(turn, candidate, warnings);
   return request.id;

@@ -1,6 +1,7 @@
+import type { Outlook } from './outlook.ts';
 import type { Admin, Operational } from './view.ts';
 
-export type OperationKind = 'drain' | 'stop' | 'ready' | 'restart';
+export type OperationKind = 'drain' | 'stop' | 'ready' | 'restart' | 'hold' | 'release';
 export type OnTimeout = 'restore' | 'force' | 'hold';
 
 /** What somebody asks for. Times are milliseconds; null or undefined = the configuration's value. */
@@ -20,6 +21,8 @@ export interface Request {
   readonly dryRun: boolean;
   /** A shutdown that cannot be refused (SIGTERM under `run -- COMMAND`): what would refuse it becomes a warning. */
   readonly insist: boolean;
+  /** `hold` only: in which state; default DRAIN, which throws nobody out. */
+  readonly holdIn?: 'drain' | 'maint';
 }
 
 export interface ResultServer {
@@ -85,13 +88,15 @@ export type Phase =
 export type Owner = 'lastcall' | 'operator' | 'config' | 'none';
 
 /** `lastcall status --json` (contract). */
-export interface Status {
+export interface Status extends Outlook {
   readonly node: string;
   readonly phase: Phase;
   /** ISO time of the last change of phase. */
   readonly since: string;
   readonly health: 'up' | 'down' | 'unknown';
   readonly operation: StatusOperation | null;
+  /** An operator's wish that keeps the node out until it is released. */
+  readonly hold: { readonly admin: Admin; readonly by: string; readonly reason: string | null } | null;
   readonly balancers: readonly StatusBalancer[];
   readonly sessions: {
     readonly total: number | null;
@@ -102,7 +107,6 @@ export interface Status {
       readonly error: string | null;
     }[];
   };
-  readonly eta: { readonly seconds: number; readonly atMost: number | null } | null;
   /** How often a balancer had lost what it was told, since the sidecar began. */
   readonly reasserts: number;
   /** What an operator must know now: a full disk, a server that could not be restored. */

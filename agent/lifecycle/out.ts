@@ -1,6 +1,7 @@
 import { giveUp, warm } from './back.ts';
 import { sameTotals, pidsOf, sessionsOf, tally, totalsOf } from './count.ts';
 import { lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
+import { holding, isHolding } from './hold.ts';
 import { forcing, howMany, startForce } from './force.ts';
 import { conclude, finish } from './result.ts';
 import { allConfirmed } from './servers.ts';
@@ -10,6 +11,7 @@ import { emit, enter, intend, isDurable, patch, type Turn, warn } from './turn.t
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
 export function draining(turn: Turn): void {
+  if (isHolding(turn.state)) return holding(turn);
   if (!isDurable(turn.state) || isOverdue(turn)) return;
   const { policy, state } = turn;
   if (!allConfirmed(policy, state) || tally(policy, state, state.epochAt) !== 'zero') return;
@@ -17,6 +19,7 @@ export function draining(turn: Turn): void {
 }
 
 export function settling(turn: Turn): void {
+  if (isHolding(turn.state)) return holding(turn);
   if (!isDurable(turn.state) || isOverdue(turn)) return;
   const { policy, state } = turn;
   const { quiet } = state;
@@ -72,6 +75,7 @@ function arrive(turn: Turn): void {
 }
 
 export function drained(turn: Turn): void {
+  if (isHolding(turn.state)) return holding(turn);
   const { policy, state } = turn;
   if (!isDurable(state)) return;
   if (state.stopIssued) return lastLook(turn);

@@ -1,4 +1,5 @@
 import { sessionsOf } from './count.ts';
+import { isHolding } from './hold.ts';
 import { rhythm } from './force.ts';
 import { nextRungs } from './ladder.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
@@ -25,6 +26,7 @@ export function pace(
   state: State,
   now: number,
 ): { readonly balancers: number; readonly sources: number } {
+  if (isHolding(state)) return { balancers: OUT_MS, sources: SOURCES_AT_REST_MS };
   switch (state.phase) {
     case 'serving':
     case 'unhealthy':

@@ -24,6 +24,12 @@ export function planOf(turn: Turn, request: Request): string[] {
       return [...out, 'stop the application and see that it is gone'];
     case 'ready':
       return back;
+    case 'hold':
+      return [
+        `set ${names.join(', ')} to ${(request.holdIn ?? 'drain').toUpperCase()} until \`lastcall release\``,
+      ];
+    case 'release':
+      return [`put back what was found at ${names.join(', ')}`];
     case 'restart':
       return [...out, 'stop the application and see that it is gone', ...back];
     default:

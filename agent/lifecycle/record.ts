@@ -1,5 +1,12 @@
 import type { Phase } from './operation.ts';
-import { GATE_OFF, type Operation, type ServerState, type StartStep, type State } from './state.ts';
+import {
+  GATE_OFF,
+  type Hold,
+  type Operation,
+  type ServerState,
+  type StartStep,
+  type State,
+} from './state.ts';
 import type { Proof } from './view.ts';
 
 /**
@@ -30,6 +37,7 @@ export interface StateRecord {
   readonly restoring: boolean;
   readonly expiresAt: number | null;
   readonly sticky: string | null;
+  readonly hold: Hold | null;
 }
 
 type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held'>;
@@ -57,6 +65,7 @@ export function recordOf(state: State, at: number): StateRecord {
     restoring,
     expiresAt,
     sticky,
+    hold,
   } = state;
   return {
     savedAt: at,
@@ -73,6 +82,7 @@ export function recordOf(state: State, at: number): StateRecord {
     restoring,
     expiresAt,
     sticky,
+    hold,
   };
 }
 

@@ -1,11 +1,12 @@
 import { giveUp, warm, wantReady } from './back.ts';
+import { isHolding, wantHeld } from './hold.ts';
 import { operationOf } from './install.ts';
 import type { Request } from './operation.ts';
 import { raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { restore } from './record.ts';
 import { conclude } from './result.ts';
-import { NO_SERVER, type State } from './state.ts';
+import { type Hold, NO_SERVER, type State } from './state.ts';
 import {
   alarm,
   emit,
@@ -89,6 +90,8 @@ export function recovering(turn: Turn): void {
   const to = state.resumeTo;
   patch(turn, { resumeTo: null });
   emit(turn, { type: 'log', level: 'warn', text: `resuming after a restart: the record says ${to}` });
+  if (state.hold?.over === 'rotation' && (state.fresh || isHolding(state)))
+    return resumeHold(turn, state.hold);
   if (state.fresh && isOut(state)) return resumeFresh(turn);
   if (state.op?.outcome) return giveUp(turn, state.op.outcome.code, state.op.outcome.message);
   switch (to) {
@@ -126,6 +129,16 @@ function isOut(state: State): boolean {
   return Object.values(state.balancers).some(({ servers }) =>
     Object.values(servers).some(({ found }) => found !== null),
   );
+}
+
+/** An operator's wish outlives whatever was done over it. */
+function resumeHold(turn: Turn, hold: Hold): void {
+  const { op } = turn.state;
+  if (op && op.kind !== 'hold') {
+    const message = `the application ended with the sidecar during ${op.kind}; the node is held as before`;
+    conclude(turn, { code: 'failed', message }, 'recovering', ({ want }) => want);
+  }
+  intend(turn, 'draining', wantHeld(hold), { noFence: true, stopIssued: false });
 }
 
 /** The application died with the old sidecar and was started anew: nobody has a session there, so it comes back. */

@@ -1,7 +1,7 @@
 import type { OperationKind, Phase } from './operation.ts';
 import type { Operation } from './state.ts';
 
-const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3 };
+const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3, hold: 4, release: 4 };
 const ON_THE_WAY_OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
 
 /** What a request is to the operation that runs. */
@@ -11,6 +11,7 @@ export function relate(op: Operation, phase: Phase, kind: OperationKind): Relati
   if (op.outcome) return kind === 'ready' ? 'undo' : 'busy';
   const goingOut = ON_THE_WAY_OUT.includes(phase);
   if (kind === op.kind) return 'same';
+  if ([kind, op.kind].some((one) => one === 'hold' || one === 'release')) return 'busy';
   if (kind === 'ready')
     return goingOut ? 'undo' : phase === 'stopping' ? (op.kind === 'stop' ? 'then-start' : 'part') : 'part';
   if (op.kind === 'ready') return 'busy';

@@ -1,5 +1,6 @@
 import { acknowledge, beginChecks } from './admission.ts';
 import { giveUp, givenUp } from './back.ts';
+import { refusedByHold, releaseAtOnce } from './hold.ts';
 import type { OperationKind, Request } from './operation.ts';
 import { wantDrain } from './fence.ts';
 import { relate } from './relation.ts';
@@ -58,9 +59,10 @@ function waitsForStart({ state }: Turn, { insist }: Request): boolean {
 
 export function decide(turn: Turn, request: Request): void {
   const { op } = turn.state;
+  if (refusedByHold(turn, request)) return;
   if (op) decideBeside(turn, request, op);
   else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, []);
-  else beginChecks(turn, request);
+  else if (!releaseAtOnce(turn, request)) beginChecks(turn, request);
 }
 
 function decideBeside(turn: Turn, request: Request, op: Operation): void {

@@ -39,6 +39,8 @@ export interface State {
   /** Zero has held since then, with these totals (stot); null = it does not hold. */
   readonly quiet: Quiet | null;
   readonly gate: Gate;
+  /** An operator's own wish (`lastcall hold`); only `release` ends it. */
+  readonly hold: Hold | null;
   readonly fence: Fence | null;
   readonly force: Force | null;
   /** Users were forced out of this outing: their sessions are not waited for any more. */
@@ -73,6 +75,14 @@ export interface Gate {
 }
 
 export const GATE_OFF: Gate = { is: 'off', asked: null, failures: 0, retryAt: 0 };
+
+export interface Hold {
+  readonly admin: 'drain' | 'maint';
+  readonly by: string;
+  readonly reason: string | null;
+  /** `rotation`: it took the node out, and the release brings it back. `out`: the node was out before. */
+  readonly over: 'rotation' | 'out';
+}
 
 /** How far a start has come: `intended` goes to disk before it is `sent`. */
 export type StartStep = 'none' | 'intended' | 'sent' | 'done';
@@ -272,6 +282,7 @@ export function initial(policy: Policy, at: number): State {
     fresh: false,
     quiet: null,
     gate: GATE_OFF,
+    hold: null,
     fence: null,
     force: null,
     forcedOut: false,

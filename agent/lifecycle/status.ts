@@ -1,5 +1,6 @@
 import { sessionsOf, viewOf } from './count.ts';
 import type { Owner, Status, StatusBalancer } from './operation.ts';
+import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
 import type { BalancerState, ServerState, State } from './state.ts';
 import type { ServerView } from './view.ts';
@@ -9,7 +10,13 @@ import type { ServerView } from './view.ts';
  * @param now monotonic milliseconds
  * @param iso the calendar time of a monotonic one, as people read it
  */
-export function statusOf(policy: Policy, state: State, now: number, iso: (at: number) => string): Status {
+export function statusOf(
+  policy: Policy,
+  state: State,
+  outlook: Outlook,
+  now: number,
+  iso: (at: number) => string,
+): Status {
   const { op } = state;
   return {
     node: policy.node,
@@ -25,8 +32,9 @@ export function statusOf(policy: Policy, state: State, now: number, iso: (at: nu
       remaining: Math.max(0, Math.round(op.deadline - now) / 1000),
       onTimeout: op.onTimeout,
     },
+    hold: state.hold && { admin: state.hold.admin, by: state.hold.by, reason: state.hold.reason },
     balancers: policy.balancers.map(({ name, servers }) =>
-      statusOfBalancer(name, servers, state.balancers[name]),
+      statusOfBalancer(name, servers, state.balancers[name], state.hold),
     ),
     sessions: {
       total: sessionsOf(policy, state),
@@ -41,7 +49,7 @@ export function statusOf(policy: Policy, state: State, now: number, iso: (at: nu
         };
       }),
     },
-    eta: null,
+    ...outlook,
     reasserts: state.reasserts.count,
     alarms: Object.values(state.alarms),
   };
@@ -51,6 +59,7 @@ function statusOfBalancer(
   name: string,
   servers: readonly string[],
   balancer: BalancerState | undefined,
+  hold: State['hold'],
 ): StatusBalancer {
   const reachable = balancer !== undefined && balancer.error === null && balancer.look !== null;
   return {
@@ -65,7 +74,7 @@ function statusOfBalancer(
         name: server,
         admin: view?.admin ?? null,
         operational: view?.operational ?? null,
-        owner: ownerOf(balancer?.servers[server], view),
+        owner: ownerOf(balancer?.servers[server], view, hold),
         connections: view?.connections ?? null,
         queued: view?.queued ?? null,
       };
@@ -74,8 +83,8 @@ function statusOfBalancer(
 }
 
 /** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */
-function ownerOf(own: ServerState | undefined, view: ServerView | undefined): Owner {
+function ownerOf(own: ServerState | undefined, view: ServerView | undefined, hold: State['hold']): Owner {
   if (!view || view.admin === 'ready') return 'none';
-  if (own?.want && !own.held) return 'lastcall';
+  if (own?.want && !own.held) return hold ? 'operator' : 'lastcall';
   return view.origin === 'forced' ? 'operator' : 'config';
 }

@@ -22,6 +22,7 @@ import { sessionsOf } from './count.ts';
 import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
 import { onGated, turnGate } from './gate.ts';
+import { holding, isHolding } from './hold.ts';
 import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
 import { drained, draining, failStop, fencing, onStopped, settling } from './out.ts';
@@ -131,10 +132,10 @@ const PHASES: Record<Phase, (turn: Turn) => void> = {
   fencing,
   drained,
   stopping: () => undefined,
-  stopped: () => undefined,
+  stopped: (turn) => (isHolding(turn.state) ? holding(turn) : undefined),
   warming,
   returning,
-  failed: () => undefined,
+  failed: (turn) => (isHolding(turn.state) ? holding(turn) : undefined),
 };
 
 /** What follows from it: phases until nothing moves, then whoever waits, then the words to the balancers. */
@@ -167,7 +168,7 @@ function rememberSessions(turn: Turn): void {
 function expire(turn: Turn): void {
   const { phase, op, expiresAt, health } = turn.state;
   if (expiresAt === null || turn.at < expiresAt) return;
-  if (phase !== 'drained' || op || turn.state.candidate) return;
+  if (phase !== 'drained' || op || turn.state.candidate || turn.state.hold) return;
   if (turn.policy.hasProbe && health !== 'up') {
     return alarm(turn, 'expires', 'the drain has expired, but the application is not healthy: it stays out');
   }

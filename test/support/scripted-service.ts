@@ -124,6 +124,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
     phase,
     since: '2026-01-01T00:00:00.000Z',
     health: 'up',
+    hold: null,
     operation: running && {
       id: running.id,
       operation: running.kind,

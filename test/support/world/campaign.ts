@@ -4,7 +4,7 @@ import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import { createDisk } from './disk.ts';
 import type { Mode } from './haproxy.ts';
 import { createOracle, type Oracle } from './oracle.ts';
-import { createSidecar, type SimSidecar, type World } from './sidecar.ts';
+import { createSidecar, type SimSidecar, type Taken, type World } from './sidecar.ts';
 import { createSite } from './site.ts';
 import { createTimeline } from './timeline.ts';
 
@@ -149,12 +149,21 @@ export const campaigns: fc.Arbitrary<Campaign> = fc.record({
 /** Long enough for every deadline, patience and retry that the campaign's policies have. */
 const REST_MS = 60_000;
 
-/** Plays it through; throws when the oracle sees a promise broken. Answers what came of it. */
-export function play({ seed, policy: decided, deeds, answersAtLast }: Campaign): SimSidecar {
+/**
+ * Plays it through; throws when the oracle sees a promise broken. Answers what came of it.
+ * @param also sees every step too
+ */
+export function play(
+  { seed, policy: decided, deeds, answersAtLast }: Campaign,
+  also: (taken: Taken) => void = () => undefined,
+): SimSidecar {
   const time = createTimeline(seed);
   const world: World = { time, policy: decided, site: createSite(time, decided), disk: createDisk(time) };
   const oracle = createOracle(world);
-  const sidecar = createSidecar(world, (taken) => oracle.watch(taken));
+  const sidecar = createSidecar(world, (taken) => {
+    oracle.watch(taken);
+    also(taken);
+  });
   sidecar.boot();
   time.advance(200);
   deeds.forEach((one, index) => {

@@ -31,7 +31,8 @@ export interface SimSidecar {
   /** Every answer so far, by request or ticket. */
   readonly replies: readonly { readonly id: string; readonly ticket: string }[];
   readonly results: readonly Result[];
-  boot(): void;
+  /** @param found what it starts with, instead of what is on disk and runs already */
+  boot(found?: { readonly record: StateRecord; readonly fresh: boolean }): void;
   /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
   crash(): void;
   post(happening: Happening): void;
@@ -249,13 +250,14 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     },
     replies,
     results,
-    boot() {
+    boot(found) {
       running = true;
       state = frozen(initial(policy, time.now));
       polls = createPolls(world, () => state, heard());
-      const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
-      const proof = record?.proof ?? null;
-      post({ type: 'booted', record, sameBoot: true, fresh: false, proof, alarm: null });
+      const onDisk = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
+      const { record, fresh } = found ?? { record: onDisk, fresh: false };
+      const proof = fresh ? site.proof() : (record?.proof ?? null);
+      post({ type: 'booted', record, sameBoot: true, fresh, proof, alarm: null });
       polls.begin();
       probe(heard());
     },

@@ -1,0 +1,105 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isDeepStrictEqual } from 'node:util';
+import { tally } from '../../agent/lifecycle/count.ts';
+import { recordOf, restore, type StateRecord } from '../../agent/lifecycle/record.ts';
+import { initial, type State } from '../../agent/lifecycle/state.ts';
+import { step } from '../../agent/lifecycle/step.ts';
+import { runs } from '../support/long.ts';
+import { campaigns, play } from '../support/world/campaign.ts';
+import { POLICY } from '../support/world/scene.ts';
+
+const KEPT = [
+  'op',
+  'epoch',
+  'noFence',
+  'forcedOut',
+  'restoring',
+  'expiresAt',
+  'appGone',
+  'stopIssued',
+  'proof',
+] as const;
+const count = fc.constantFrom(null, 0, 0, 0, 1, 7);
+
+describe('The lifecycle', () => {
+  test('is a pure function: the same state and event give the same, and neither is changed', () => {
+    fc.assert(
+      fc.property(campaigns, (campaign) => {
+        // The world freezes what it gives to `step`: a change in place would have thrown.
+        play(campaign, ({ before, event, after, effects }) => {
+          const again = step(campaign.policy, before, event);
+          if (!isDeepStrictEqual(again, [after, effects])) expect(again).toEqual([after, effects]);
+        });
+      }),
+      { numRuns: runs(60) },
+    );
+  });
+
+  test('keeps in its record all that it needs, through JSON and back', () => {
+    fc.assert(
+      fc.property(campaigns, (campaign) => {
+        play(campaign, ({ after, event: { at } }) => {
+          const record = recordOf(after, at);
+          const read = JSON.parse(JSON.stringify(record)) as StateRecord;
+          if (!isDeepStrictEqual(read, record)) expect(read).toEqual(record);
+          const back = restore(initial(campaign.policy, at), read, true, at);
+          for (const key of KEPT)
+            if (!isDeepStrictEqual(back[key], after[key]))
+              expect([key, back[key]]).toEqual([key, after[key]]);
+        });
+      }),
+      { numRuns: runs(60) },
+    );
+  });
+});
+
+describe('A count', () => {
+  test('is zero only where everybody says zero: unknown is never zero', () => {
+    fc.assert(
+      fc.property(count, count, count, fc.boolean(), fc.boolean(), (serving, queued, users, lost, failed) => {
+        const said = tally(POLICY, stateWith({ serving, queued, users, lost, failed }), 0);
+        const known = !lost && serving !== null && queued !== null && !failed && users !== null;
+        if (said === 'zero') expect([known, serving, queued, users]).toEqual([true, 0, 0, 0]);
+        if (known) expect(said).toBe(serving + queued + users > 0 ? 'some' : 'zero');
+      }),
+      { numRuns: runs(500) },
+    );
+  });
+
+  test('that was asked for before a change says nothing about after it', () => {
+    const state = stateWith({ serving: 0, queued: 0, users: 0, lost: false, failed: false });
+    expect(tally(POLICY, state, 10)).toBe('zero');
+    expect(tally(POLICY, state, 11)).toBe('unknown');
+  });
+});
+
+interface Seen {
+  readonly serving: number | null;
+  readonly queued: number | null;
+  readonly users: number | null;
+  readonly lost: boolean;
+  readonly failed: boolean;
+}
+
+/** What a look and a count, both begun at 10, have made known. */
+function stateWith({ serving, queued, users, lost, failed }: Seen): State {
+  const server = { name: 'app/app1', admin: 'ready', origin: 'none', operational: 'up' } as const;
+  const view = { ...server, connections: serving, queued, total: 0, weight: 1, counters: null };
+  const look = { worker: { pid: 1 }, workers: null, unseen: null, servers: [view] };
+  const looked = step(POLICY, initial(POLICY, 0), {
+    type: 'looked',
+    balancer: 'lb1',
+    look,
+    begun: 10,
+    at: 12,
+  })[0];
+  const counted =
+    users === null
+      ? looked
+      : step(POLICY, looked, { type: 'counted', source: 'http', count: users, begun: 10, at: 12 })[0];
+  const failing = failed
+    ? step(POLICY, counted, { type: 'uncounted', source: 'http', error: 'no', begun: 11, at: 13 })[0]
+    : counted;
+  return lost ? step(POLICY, failing, { type: 'lost', balancer: 'lb1', error: 'no', at: 14 })[0] : failing;
+}

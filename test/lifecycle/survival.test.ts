@@ -1,0 +1,238 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Phase } from '../../agent/lifecycle/operation.ts';
+import { type Scene, scene } from '../support/world/scene.ts';
+
+const MINUTE = 60_000;
+
+/** Kills the sidecar in that phase of a stop, a restart or a drain, as soon as its intent is on disk. */
+function killedIn(phase: Phase, kind: 'drain' | 'stop' | 'restart', changes = {}): Scene & { id: string } {
+  const it = scene(changes);
+  const id = it.ask(kind);
+  it.reach(phase);
+  while (it.sidecar.state.saved < it.sidecar.state.intentSave) it.time.advance(1);
+  it.crash();
+  return { ...it, id };
+}
+
+describe('After kill -9', () => {
+  test.each(['draining', 'settling', 'fencing', 'drained', 'stopping'] as const)(
+    'while %s, a stop ends as it would have, and the application is stopped once',
+    (phase) => {
+      const it = killedIn(phase, 'stop');
+      expect(it.ended(it.id)).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
+      expect(it.site.app).toMatchObject({ alive: false, pid: 1000 });
+      expect(it.admin()).toBe('maint');
+    },
+  );
+
+  test.each(['warming', 'returning'] as const)('while %s, a restart ends where it meant to', (phase) => {
+    const it = killedIn(phase, 'restart');
+    expect(it.ended(it.id)).toMatchObject({ ok: true, code: 'done', phase: 'serving' });
+    expect(it.site.app.alive).toBe(true);
+    expect(it.admin()).toBe('ready');
+  });
+
+  test('a drain that was done stays done', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.time.advance(100);
+    it.crash();
+    it.lb.reload(false);
+    it.reach('drained');
+    it.time.advance(1_000);
+    expect(it.admin()).toBe('maint');
+  });
+
+  test('a failed node stays fenced', () => {
+    const it = scene();
+    it.site.app.stop = 'fails';
+    it.ended(it.ask('stop'));
+    it.time.advance(100);
+    it.crash();
+    expect(it.sidecar.state.phase).toBe('failed');
+    expect(it.admin()).toBe('maint');
+  });
+
+  test('a stopped node stays stopped', () => {
+    const it = scene();
+    it.ended(it.ask('stop'));
+    it.time.advance(100);
+    it.crash();
+    expect(it.sidecar.state.phase).toBe('stopped');
+    expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
+  });
+
+  test('the time that is left is what was left', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain', { timeoutMs: 10 * MINUTE });
+    it.reach('draining');
+    it.time.advance(6 * MINUTE);
+    it.crash();
+    it.time.advance(3 * MINUTE);
+    expect(it.result(id)).toBeUndefined();
+    it.time.advance(2 * MINUTE);
+    expect(it.result(id)).toMatchObject({ code: 'deadline', phase: 'serving' });
+  });
+
+  test('a stop that may not be repeated ends in doubt, fenced, and is never sent again', () => {
+    const it = killedIn('stopping', 'stop', { stopRepeatable: false });
+    expect(it.ended(it.id)).toMatchObject({ ok: false, code: 'in-doubt', phase: 'failed' });
+    expect(it.effects.filter(({ type }) => type === 'stop')).toHaveLength(1);
+    expect(it.admin()).toBe('maint');
+  });
+
+  test('a held server is still known to be held', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.lb.set('app/app1', 'drain', 'operator');
+    it.time.advance(2_000);
+    it.crash();
+    it.time.advance(MINUTE);
+    expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
+  });
+
+  test('an application that a new sidecar started afresh comes into rotation', () => {
+    const it = scene({ supervises: true });
+    it.ended(it.ask('drain'));
+    it.time.advance(100);
+    const record = JSON.parse(it.disk.content ?? 'null') as never;
+    it.sidecar.crash();
+    it.sidecar.boot({ record, fresh: true });
+    it.reach('serving');
+    expect(it.admin()).toBe('ready');
+  });
+});
+
+describe('MAINT without a record', () => {
+  test('is somebody else’s, and is left', () => {
+    const it = scene({}, ({ balancers }) => balancers[0]?.set('app/app1', 'maint', 'operator'));
+    it.time.advance(MINUTE);
+    expect(it.sidecar.state.phase).toBe('serving');
+    expect(it.admin()).toBe('maint');
+  });
+
+  test('is ours with adopt, and is ended by a return', () => {
+    const it = scene({ adopt: true }, ({ balancers }) => balancers[0]?.set('app/app1', 'maint', 'operator'));
+    it.time.advance(5_000);
+    expect(it.sidecar.state.phase).toBe('serving');
+    expect(it.admin()).toBe('ready');
+  });
+
+  test('that the configuration gave is nobody’s to adopt', () => {
+    const it = scene({ adopt: true }, ({ balancers }) =>
+      balancers[0]?.set('app/app1', 'maint', 'operator', 'config'),
+    );
+    it.time.advance(MINUTE);
+    expect(it.admin()).toBe('maint');
+  });
+});
+
+describe('A reload of HAProxy without a state file', () => {
+  test.each(['draining', 'settling', 'fencing', 'drained', 'stopping', 'stopped'] as const)(
+    'while %s is healed within a second',
+    (phase) => {
+      const it = scene();
+      if (phase === 'draining') it.site.visit();
+      const id = it.ask('stop');
+      it.reach(phase);
+      it.time.advance(phase === 'draining' || phase === 'stopped' ? 500 : 0);
+      it.lb.reload(false);
+      expect(it.admin()).toBe('ready');
+      it.time.advance(1_000);
+      expect(it.admin()).not.toBe('ready');
+      if (phase === 'draining') it.site.leave();
+      expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+      it.time.advance(1_000);
+      expect(it.admin()).toBe('maint');
+    },
+  );
+
+  test('is said in the result, with counters that began anew', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(500);
+    it.lb.reload(false);
+    it.time.advance(2_000);
+    it.site.leave();
+    const { receipt, warnings } = it.ended(id);
+    expect(receipt.responseErrors).toBeNull();
+    expect(warnings).toContain('lb1: app/app1 was found in READY and was set to DRAIN again');
+    expect(warnings.join()).toContain('the counters of app/app1 began anew');
+  });
+});
+
+describe('The receipt', () => {
+  test('is what was counted during the operation, and no more', () => {
+    const it = scene();
+    it.lb.server('app/app1').errors = 7;
+    it.time.advance(3_000);
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.lb.server('app/app1').errors += 2;
+    it.time.advance(3_000);
+    it.site.leave();
+    expect(it.ended(id).receipt).toMatchObject({ responseErrors: 2, connectionErrors: 0 });
+  });
+});
+
+describe('A disk that fails', () => {
+  test('lets no operation begin, and everything is as before', () => {
+    const it = scene();
+    it.disk.failing = true;
+    const result = it.ended(it.ask('stop'));
+    expect(result).toMatchObject({ ok: false, code: 'state-write', phase: 'serving' });
+    it.time.advance(MINUTE);
+    expect(it.effects.some(({ type }) => type === 'say' || type === 'reply')).toBe(false);
+    it.disk.failing = false;
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });
+  });
+
+  test('does not stop what is under way, but raises an alarm until it can be written again', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(500);
+    it.disk.failing = true;
+    it.site.leave();
+    expect(it.ended(id).code).toBe('done');
+    it.time.advance(100);
+    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['disk']);
+    it.disk.failing = false;
+    it.time.advance(5_000);
+    expect(it.sidecar.state.alarms).toEqual({});
+    expect(JSON.parse(it.disk.content ?? '')).toMatchObject({ phase: 'drained' });
+  });
+
+  test('keeps a stop that may not be repeated from being sent', () => {
+    const it = scene({ stopRepeatable: false });
+    it.site.visit();
+    const id = it.ask('stop');
+    it.reach('draining');
+    it.time.advance(500);
+    it.disk.failing = true;
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ ok: false, code: 'state-write', phase: 'failed' });
+    expect(it.site.app.alive).toBe(true);
+  });
+
+  test('lets a running operation keep its deadline when another one cannot be written', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain', { timeoutMs: 10 * MINUTE });
+    it.reach('draining');
+    it.time.advance(500);
+    it.disk.failing = true;
+    const joined = it.ask('drain', { timeoutMs: MINUTE });
+    expect(it.ended(joined)).toMatchObject({ ok: false, code: 'state-write' });
+    it.disk.failing = false;
+    it.time.advance(5 * MINUTE);
+    expect(it.result(id)).toBeUndefined();
+    it.time.advance(6 * MINUTE);
+    expect(it.result(id)?.code).toBe('deadline');
+  });
+});

@@ -64,6 +64,7 @@ describe('The metrics', () => {
     expect(await samples('lastcall_agent_checks_total')).toEqual([
       '{answer="up"} 7',
       '{answer="up drain"} 2',
+      '{answer="neutral"} 1',
     ]);
     expect(await samples('lastcall_reasserts_total')).toEqual(['0']);
     changes = { reasserts: 4, alarms: ['disk'] };

@@ -84,7 +84,7 @@ async function countAt(
     throw failed(desk, began, 'HAProxy was reloaded while it was asked', 'ask again');
   }
   const taught = async (): Promise<boolean> => wasTaught(await ask(showPeers()), config.table, entries.info);
-  const since = await desk.custody.since(entries.info, clock.now(), taught);
+  const since = await desk.custody.since(entries.info, serverId, clock.now(), taught);
   requireMemory(desk, config, entries, { began, since });
   return entries.count;
 }

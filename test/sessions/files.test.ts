@@ -9,6 +9,7 @@ import { matches, parseGlob, type Part } from '../../agent/sessions/glob.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
+import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { fixture } from '../support/roll-call.ts';
@@ -108,6 +109,19 @@ describe('files are counted', () => {
     expect(await source.count(never)).toBe(10_000);
     expect(process.memoryUsage().rss - before).toBeLessThan(20e6);
   });
+});
+
+test('a directory that takes long is left alone for a while, a small one is not', async () => {
+  const clock = new ManualClock(0, new Date());
+  await make(temp.path, ['sess_a']);
+  const source = sourceOf(join(temp.path, 'sess_*'), clock, 60 * MINUTE_MS);
+  await source.count(never);
+  expect(source.minPauseMs?.()).toBe(0);
+  await make(temp.path, numbered(1_000));
+  // 20 ms pass at each turn of the event loop, and a thousand files take many of them.
+  expect(await driven(clock, source.count(never))).toBe(1_001);
+  expect(source.minPauseMs?.()).toBeGreaterThan(20 * 9);
+  expect(source.minPauseMs?.()).toBeLessThanOrEqual(10_000);
 });
 
 describe('the number is unknown, and never zero,', () => {

@@ -36,16 +36,16 @@ export function createIdleSource(
     name,
     async count(signal) {
       const began = clock.now();
-      const quiet = await askAll(desks, signal, async (desk) => {
+      const all = await askAll(desks, signal, async (desk) => {
         const ask: Ask = (command) => desk.client.exchange(command, began + timeoutMs - clock.now(), signal);
         const reading = await desk.reader.read(ask, desk.server);
-        return { desk, reading, quietMs: quietMs(desk, reading, clock.now()) };
+        return { desk, reading, rest: restOf(desk, reading, clock.now()) };
       });
-      if (quiet.some((one) => one.quietMs !== null && one.quietMs < periodMs)) return 1;
-      for (const { desk, reading, quietMs: ms } of quiet) {
+      if (all.some(({ rest }) => rest !== null && rest.quietMs < periodMs)) return 1;
+      for (const { desk, reading, rest } of all) {
         const elapsedMs = clock.now() - began;
-        if (ms === null) throw unread(desk, elapsedMs);
-        if (uptimeMs(reading) < periodMs) throw tooYoung(desk, reading, { periodMs, elapsedMs });
+        if (rest === null) throw unread(desk, elapsedMs);
+        if (rest.watchedMs < periodMs) throw tooYoung(desk, reading, { periodMs, elapsedMs });
       }
       return 0;
     },
@@ -65,21 +65,24 @@ interface Desk {
 /** HAProxy tells whole seconds, of which the last may not be over. */
 const SECOND_MS = 1_000;
 
-/** For how long the worker has watched, in milliseconds. */
-function uptimeMs({ info }: Reading): number {
-  return (info.uptimeSeconds - 1) * SECOND_MS;
+interface Rest {
+  /** For how long nobody came; Infinity if nobody ever did. */
+  readonly quietMs: number;
+  /** For how long HAProxy knows. */
+  readonly watchedMs: number;
 }
 
-/** For how long nobody came, in milliseconds, Infinity if nobody ever did; null when HAProxy does not say. */
-function quietMs(desk: Desk, { row, info }: Reading, now: number): number | null {
+/** @returns null when HAProxy does not say */
+function restOf(desk: Desk, { row, info }: Reading, now: number): Rest | null {
   const [serving, queued, total] = ['scur', 'qcur', 'stot'].map((column) => row.count(column));
-  if (serving === null || queued === null || typeof total !== 'number') return null;
+  const never = row.text('lastsess') === '-1';
+  const last = never ? info.uptimeSeconds : row.count('lastsess');
+  if (serving === null || queued === null || typeof total !== 'number' || last === null) return null;
   const cleared = desk.last !== null && desk.last.pid === info.pid && total < desk.last.total;
   desk.last = { pid: info.pid, total };
   if (serving !== 0 || queued !== 0 || cleared) desk.busyAt = now;
-  const last = row.text('lastsess') === '-1' ? Infinity : row.count('lastsess');
-  if (last === null) return null;
-  return Math.min((last - 1) * SECOND_MS, now - desk.busyAt);
+  const watchedMs = (last - 1) * SECOND_MS;
+  return { quietMs: Math.min(never ? Infinity : watchedMs, now - desk.busyAt), watchedMs };
 }
 
 function unread({ client, server }: Desk, elapsedMs: number): LastcallError {

@@ -6,6 +6,7 @@ import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createReader, type Ask } from '../haproxy/reader.ts';
 import { answersOf, contextOf, expectDone, unexpected, withoutSeverity } from '../haproxy/reply.ts';
 import type { Admin, ServerSurvey, ServerView, Survey, Worker } from '../lifecycle/view.ts';
+import type { TlsFiles } from '../haproxy/tls.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Balancer } from './balancer.ts';
@@ -36,6 +37,8 @@ export interface RuntimeOptions {
   readonly timeoutMs: number;
   /** The master CLI (`-S`) of the same HAProxy, written the same way: with it, workers of before a reload are counted. */
   readonly master?: string | null;
+  /** For an address of `tls://`. */
+  readonly tls?: TlsFiles | null;
   /** Somebody else writes (agent-check): `survey` then does not ask for level admin. */
   readonly readOnly?: boolean;
 }
@@ -48,9 +51,9 @@ export interface RuntimeOptions {
 export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly clock: Clock }): Balancer {
   const { address, servers, timeoutMs } = options;
   const { clock } = ports;
-  const clientOf = (text: string): Client => createClient(text, parseAddress(text, 'config'), ports);
-  const client = clientOf(address);
-  const master = options.master ? clientOf(options.master) : null;
+  const tls = options.tls ?? null;
+  const client = createClient(address, parseAddress(address, 'config'), { clock, tls });
+  const master = options.master ? masterOf(options.master, clock) : null;
   const desk: Desk = {
     client,
     reader: createReader(),
@@ -81,6 +84,11 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
     closeSessions: (server, limit, signal) =>
       inTurn(signal, (lines) => closeSessions(desk, lines, nameOf(desk, server), limit)),
   };
+}
+
+/** The master CLI has no `listen` section in front of it that could speak TLS for it. */
+function masterOf(address: string, clock: Clock): Client {
+  return createClient(address, parseAddress(address, 'config'), { clock });
 }
 
 /** A silent master must not hold up what the current worker has to tell for long. */

@@ -75,7 +75,7 @@ export interface Past {
   readonly workers: number | null;
   readonly unseen: string | null;
   /** A server of the current worker, with what the others hold of it. */
-  add(view: ServerView): ServerView;
+  readonly add: (view: ServerView) => ServerView;
 }
 
 /** Unknown is never zero: where an old worker cannot be asked, nobody's connections are known (I7). */

@@ -52,12 +52,12 @@ function isHost(host: string): boolean {
   return host.length <= 253 && /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/.test(host);
 }
 
-/** HAProxy's Runtime API: `unix:/path`, `/path`, `tcp://host:port`, by the rule of the client that connects to it. */
+/** HAProxy's Runtime API, by the rule of the client that connects to it. */
 export function wrongBalancerAddress(text: string): string | undefined {
   const path = text.replace(/^unix:/, '');
   const tooLong = path.startsWith('/') ? tooLongForSocket(path) : undefined;
   if (tooLong !== undefined || accepts(() => parseAddress(text, 'config'))) return tooLong;
-  return 'is not an address, write unix:/path, /path or tcp://host:port';
+  return 'is not an address, write unix:/path, /path, tcp://host:port or tls://host:port';
 }
 
 /** `backend/server`, by the rule that also guards every command to HAProxy. */

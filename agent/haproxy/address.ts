@@ -3,25 +3,21 @@ import { LastcallError, type Code } from '../system/error.ts';
 /** Where a Runtime API listens. */
 export type Address =
   | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+  | { readonly kind: 'tcp' | 'tls'; readonly host: string; readonly port: number };
 
 /** `sun_path` has 108 bytes with its NUL: a longer path cannot be connected to (unix(7)). */
 const LONGEST_PATH = 107;
 
 /**
- * Reads `unix:/path`, `/path` or `tcp://host:port`.
+ * Reads `unix:/path`, `/path`, `tcp://host:port` or `tls://host:port`.
  * @param code what a wrong one is to the caller: `usage` on a command line, `config` in a file
  * @throws LastcallError with that code
  */
 export function parseAddress(text: string, code: Extract<Code, 'usage' | 'config'>): Address {
   const path = text.startsWith('unix:') ? text.slice('unix:'.length) : text;
   if (path.startsWith('/')) return unixAddress(text, path, code);
-  if (text.startsWith('tcp://')) return tcpAddress(text, code);
-  throw refused(
-    text,
-    text.startsWith('tls://') ? 'tls:// is not spoken yet' : 'it is no address of a Runtime API',
-    code,
-  );
+  if (text.startsWith('tcp://') || text.startsWith('tls://')) return tcpAddress(text, code);
+  throw refused(text, 'it is no address of a Runtime API', code);
 }
 
 function unixAddress(text: string, path: string, code: Code): Address {
@@ -34,18 +30,19 @@ function unixAddress(text: string, path: string, code: Code): Address {
 }
 
 function tcpAddress(text: string, code: Code): Address {
-  const [, bracketed, plain, digits] =
-    /^tcp:\/\/(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const [, kind, bracketed, plain, digits] =
+    /^(tcp|tls):\/\/(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   const port = Number(digits);
-  if (host === undefined || port < 1 || port > 65_535) throw refused(text, 'it is not tcp://host:port', code);
-  return { kind: 'tcp', host, port };
+  if (host === undefined || port < 1 || port > 65_535)
+    throw refused(text, `it is not ${text.slice(0, 3)}://host:port`, code);
+  return { kind: kind === 'tls' ? 'tls' : 'tcp', host, port };
 }
 
 function refused(text: string, why: string, code: Code): LastcallError {
   const shown = JSON.stringify(text);
   return new LastcallError(code, `${shown}: ${why}`, {
     target: shown,
-    next: 'write unix:/path, /path or tcp://host:port',
+    next: 'write unix:/path, /path, tcp://host:port or tls://host:port',
   });
 }

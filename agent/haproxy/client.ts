@@ -5,6 +5,7 @@ import type { Command } from './command.ts';
 import { converse } from './connection.ts';
 import { createLines } from './lines.ts';
 import { cutAfter, type Reply } from './reply.ts';
+import type { TlsFiles } from './tls.ts';
 
 /** A row has 2 kB, a server in `show servers state` 100 bytes: room for a backend of 40,000. */
 const MOST_BYTES = 4 * 1024 * 1024;
@@ -37,9 +38,19 @@ export interface Client {
   ): Promise<void>;
 }
 
-/** @param target the address as written, named in every error */
-export function createClient(target: string, address: Address, ports: { readonly clock: Clock }): Client {
-  const { clock } = ports;
+export interface ClientPorts {
+  readonly clock: Clock;
+  /** For an address of `tls://`, and only there. */
+  readonly tls?: TlsFiles | null;
+}
+
+/**
+ * @param target the address as written, named in every error
+ * @throws LastcallError `config` for `tls://` without its files
+ */
+export function createClient(target: string, address: Address, ports: ClientPorts): Client {
+  const { clock, tls = null } = ports;
+  if ((address.kind === 'tls') !== (tls !== null)) throw withoutFiles(target);
   return {
     target,
     async exchange(command, timeoutMs, signal) {
@@ -50,15 +61,8 @@ export function createClient(target: string, address: Address, ports: { readonly
         bytes += chunk.length;
         if (bytes > MOST_BYTES) throw endless(target, `an answer of more than ${MOST_BYTES} bytes`);
       };
-      const elapsedMs = await converse({
-        target,
-        address,
-        line: command.line,
-        timeoutMs,
-        signal,
-        clock,
-        onChunk,
-      });
+      const { line } = command;
+      const elapsedMs = await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
       return { text: Buffer.concat(chunks).toString('utf8'), command, target, elapsedMs };
     },
     async stream(command, onLine, timeoutMs, signal) {
@@ -76,10 +80,17 @@ export function createClient(target: string, address: Address, ports: { readonly
         lines.push(chunk);
       };
       const { line } = command;
-      const elapsedMs = await converse({ target, address, line, timeoutMs, signal, clock, onChunk });
+      const elapsedMs = await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
       if (last !== '' || lines.rest() !== '') throw cutAfter(bytes, { command, target, elapsedMs });
     },
   };
+}
+
+function withoutFiles(target: string): LastcallError {
+  return new LastcallError('config', `${target}: tls:// and the files of \`tls\` go together`, {
+    target,
+    next: 'give ca, cert and key for tls://, and none for another address',
+  });
 }
 
 function endless(target: string, what: string): LastcallError {

@@ -2,12 +2,15 @@ import { connect, type Socket } from 'node:net';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf, type Code } from '../system/error.ts';
 import type { Address } from './address.ts';
+import { openTls, readTls, tlsTrouble, type TlsFiles, type TlsMaterial } from './tls.ts';
 
 /** One line to a HAProxy, and whatever comes back until HAProxy closes. */
 export interface Call {
   /** The address as the user wrote it, named in every error. */
   readonly target: string;
   readonly address: Address;
+  /** For `tls://` only. */
+  readonly tls: TlsFiles | null;
   readonly line: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -18,8 +21,8 @@ export interface Call {
 
 /**
  * Resolves at the end of the connection, with the time it took in milliseconds.
- * @throws LastcallError `balancer-unreachable` | `not-permitted` (the socket's file mode), the signal's reason, or what
- *   `onChunk` throws
+ * @throws LastcallError `balancer-unreachable` | `not-permitted` (the socket's file mode, a certificate) | `config` (a
+ *   file of `tls`), the signal's reason, or what `onChunk` throws
  */
 export async function converse(call: Call): Promise<number> {
   const { target, timeoutMs, signal, clock } = call;
@@ -28,11 +31,13 @@ export async function converse(call: Call): Promise<number> {
     new LastcallError(code, `${target}: ${text}`, { ...detail, target, elapsedMs: clock.now() - start });
   signal.throwIfAborted();
   if (timeoutMs <= 0) throw fail(silent(timeoutMs, 0));
-  await talk(call, fail);
+  const material = call.tls && (await readTls(call.tls));
+  await talk(call, open(call.address, material), fail);
   return clock.now() - start;
 }
 
-interface Trouble {
+/** A failure in words. */
+export interface Trouble {
   readonly text: string;
   readonly next: string;
   readonly code?: Code;
@@ -41,9 +46,9 @@ interface Trouble {
 
 type Fail = (trouble: Trouble) => LastcallError;
 
-function talk({ address, line, timeoutMs, signal, clock, onChunk }: Call, fail: Fail): Promise<void> {
+function talk(call: Call, socket: Socket, fail: Fail): Promise<void> {
+  const { line, timeoutMs, signal, clock, onChunk } = call;
   return new Promise((resolve, reject) => {
-    const socket = open(address);
     let bytes = 0;
     const settle = (act: () => void): void => {
       cancel();
@@ -63,16 +68,16 @@ function talk({ address, line, timeoutMs, signal, clock, onChunk }: Call, fail: 
       }
     });
     socket.once('end', () => settle(resolve));
-    socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes)))));
+    socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes, call.tls !== null)))));
     // Never half-closed: HAProxy takes the end of what we say for the end of the session (haproxy-facts G).
     socket.write(`${line}\n`);
   });
 }
 
-function open(address: Address): Socket {
-  return address.kind === 'unix'
-    ? connect({ path: address.path })
-    : connect({ host: address.host, port: address.port });
+function open(address: Address, material: TlsMaterial | null): Socket {
+  if (address.kind === 'unix') return connect({ path: address.path });
+  const { host, port } = address;
+  return material === null ? connect({ host, port }) : openTls(host, port, material);
 }
 
 function silent(timeoutMs: number, bytes: number): Trouble {
@@ -104,9 +109,9 @@ const BROKEN: Readonly<Record<string, Omit<Trouble, 'cause'>>> = {
   },
 };
 
-function broken(cause: Error, bytes: number): Trouble {
+function broken(cause: Error, bytes: number, encrypted: boolean): Trouble {
   const errno = errnoOf(cause) ?? '';
-  const known = BROKEN[errno];
+  const known = BROKEN[errno] ?? (encrypted ? tlsTrouble(errno) : undefined);
   if (known !== undefined) return { ...known, cause };
   const where = bytes === 0 ? 'the connection failed' : `the answer was cut after ${bytes} bytes`;
   return {

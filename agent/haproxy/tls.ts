@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { isIP, type Socket } from 'node:net';
+import { connect } from 'node:tls';
+import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
+import type { Trouble } from './connection.ts';
+
+/** Files in PEM: who may answer, and who we are. */
+export interface TlsFiles {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What stands in them. */
+export interface TlsMaterial {
+  readonly files: TlsFiles;
+  readonly ca: Buffer;
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/**
+ * Read anew for each connection, so that a new certificate needs no restart.
+ * @throws LastcallError `config` for a file that cannot be read
+ */
+export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
+  const [ca, cert, key] = await Promise.all([read(files.ca), read(files.cert), read(files.key)]);
+  return { files, ca, cert, key };
+}
+
+/**
+ * Begins a TLS connection with our certificate. HAProxy's `stats socket` itself speaks none: a `listen` section of it
+ * does (haproxy/runtime-api-tls.cfg).
+ * @throws LastcallError `config` for a file that is none; what is in it is never told
+ */
+export function openTls(host: string, port: number, { files, ca, cert, key }: TlsMaterial): Socket {
+  // SNI knows names only (RFC 6066, 3); an address is checked against the certificate all the same.
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  try {
+    return connect({ host, port, ca, cert, key, rejectUnauthorized: true, ...name });
+  } catch (cause) {
+    const target = `${files.cert}, ${files.key}`;
+    throw new LastcallError('config', `${target}: cannot be used for TLS: ${messageOf(cause)}`, {
+      target,
+      next: 'see that `ca` and `cert` are certificates in PEM, and that `key` belongs to `cert`',
+    });
+  }
+}
+
+async function read(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new LastcallError('config', `${path}: cannot be read (${errnoOf(cause) ?? messageOf(cause)})`, {
+      target: path,
+      next: 'see that `tls` names files that this user may read',
+      cause,
+    });
+  }
+}
+
+const OURS: Omit<Trouble, 'text'> = {
+  code: 'not-permitted',
+  next: 'see that `cert` is valid and issued by the `ca-file` of that `bind` line',
+};
+const THEIRS: Omit<Trouble, 'text'> = {
+  code: 'not-permitted',
+  next: 'see that its `crt` is issued by our `ca`, for this very host, and valid now',
+};
+
+/** What a TLS failure says, by Node's and OpenSSL's codes; undefined for another one. */
+export function tlsTrouble(code: string): Trouble | undefined {
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return { ...THEIRS, text: `its certificate is not valid now (${code})` };
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return { ...THEIRS, text: 'its certificate is for another host' };
+  if (/^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|INVALID_CA|ERROR_IN_CERT)/.test(code))
+    return { ...THEIRS, text: `its certificate is not trusted (${code})` };
+  if (/ALERT.*EXPIRED/.test(code)) return { ...OURS, text: 'our certificate was refused: it has expired' };
+  if (/ALERT_(UNKNOWN_CA|.*CERTIFICATE|DECRYPT_ERROR|ACCESS_DENIED)/.test(code))
+    return { ...OURS, text: `our certificate was refused (${code.replace(/^.*ALERT_/, '').toLowerCase()})` };
+  if (/WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|ALERT_PROTOCOL_VERSION/.test(code))
+    return { text: `no common TLS (${code})`, next: 'see that a `bind ... ssl` listens there' };
+  return undefined;
+}

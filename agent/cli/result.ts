@@ -105,6 +105,7 @@ export function unfinished(
     })),
     sessions: { start: null, last: status?.sessions.total ?? null },
     receipt: unknown,
+    closed: { tunnels: 0, requests: 0 },
     reasserts: { count: 0, slowestSeconds: 0 },
     warnings: [],
   };

@@ -1,8 +1,9 @@
 import type { Status } from '../lifecycle/operation.ts';
+import { type Holding, askHolding, holdingLines, isGoingOut } from './holding.ts';
 import type { Context } from './ports.ts';
 import { alignTable } from './table.ts';
 import { sidecar } from './target.ts';
-import { type Paint, painter, secondsText } from './text.ts';
+import { type Paint, countText, painter, secondsText, sparkline } from './text.ts';
 
 /**
  * `lastcall status`: once, or at every change until interrupted.
@@ -12,22 +13,29 @@ import { type Paint, painter, secondsText } from './text.ts';
 export async function showStatus(context: Context, watch: boolean): Promise<number> {
   const client = await sidecar(context);
   if (watch) return (await import('./watch.ts')).watchStatus(context, client);
-  const status = await client.status(new AbortController().signal);
-  if (context.globals.quiet !== true) writeStatus(context, status);
+  const { signal } = new AbortController();
+  const status = await client.status(signal);
+  const holding = isGoingOut(status) ? await askHolding(client, signal) : null;
+  if (context.globals.quiet !== true) writeStatus(context, status, holding);
   return 0;
 }
 
-/** Writes a status to stdout, as people or as programs want it. */
-export function writeStatus({ ports, globals }: Context, status: Status): void {
-  if (globals.json === true) ports.stdout.write(`${JSON.stringify(status)}\n`);
-  else
-    ports.stdout.write(
-      `${statusText(status, ports.clock.wall(), painter({ ports, globals }, ports.stdout))}\n`,
-    );
+/**
+ * Writes a status to stdout, as people or as programs want it.
+ * @param holding null where nobody asked who holds the node
+ */
+export function writeStatus({ ports, globals }: Context, status: Status, holding: Holding | null): void {
+  if (globals.json === true) {
+    const holders = holding === null ? {} : { holders: 'error' in holding ? null : holding };
+    ports.stdout.write(`${JSON.stringify({ ...status, ...holders })}\n`);
+  } else {
+    const paint = painter({ ports, globals }, ports.stdout);
+    ports.stdout.write(`${statusText(status, holding, ports.clock.wall(), paint)}\n`);
+  }
 }
 
-/** The whole picture for people: the node, its servers at every balancer, who counts whom, what is wrong. */
-export function statusText(status: Status, now: Date, paint: Paint): string {
+/** The whole picture for people: the node, its servers at every balancer, who counts whom and holds it, what is wrong. */
+export function statusText(status: Status, holding: Holding | null, now: Date, paint: Paint): string {
   const { node, phase, since, health, operation } = status;
   const head = `${paint('bold', node)}  ${paint('bold', phase)} since ${since} (${age(since, now)})  health ${health}`;
   const doing =
@@ -45,6 +53,7 @@ export function statusText(status: Status, now: Date, paint: Paint): string {
     ...balancerLines(status, paint),
     '',
     ...sessionLines(status, now, paint),
+    ...(holding === null ? [] : ['', ...holdingLines(holding, status, paint)]),
   ].join('\n');
 }
 
@@ -57,8 +66,8 @@ function balancerLines({ balancers }: Status, paint: Paint): string[] {
           server.admin ?? '?',
           server.operational ?? '?',
           server.owner,
-          count(server.connections),
-          count(server.queued),
+          countText(server.connections),
+          countText(server.queued),
         ])
       : [[name, `unreachable${error === null ? '' : `: ${error}`}`]],
   );
@@ -69,23 +78,28 @@ function balancerLines({ balancers }: Status, paint: Paint): string[] {
   return [paint('dim', header), ...lines];
 }
 
-function sessionLines({ sessions, eta }: Status, now: Date, paint: Paint): string[] {
+function sessionLines(status: Status, now: Date, paint: Paint): string[] {
+  const { sessions, course } = status;
   const rows = sessions.sources.map(({ name, count: counted, at, error }) => [
     name,
-    count(counted),
+    countText(counted),
     at === null ? 'never' : `${age(at, now)} ago`,
     error ?? '',
   ]);
-  const most = eta === null || eta.atMost === null ? '' : ` (at most ${secondsText(eta.atMost)})`;
-  const end = eta === null ? '' : `, gone in about ${secondsText(eta.seconds)}${most}`;
-  const total = `${count(sessions.total)} in all${end}`;
-  if (rows.length === 0) return [`sessions: ${total}`];
+  const end = endWords(status);
+  const total = `sessions: ${countText(sessions.total)} in all${end === '' ? '' : `, ${end}`}`;
+  const curve = course.length === 0 ? [] : [`so far: ${sparkline(course)}`];
+  if (rows.length === 0) return [total, ...curve];
   const [header = '', ...lines] = alignTable([['SOURCE', 'SESSIONS', 'ASKED', 'ERROR'], ...rows]);
-  return [paint('dim', header.trimEnd()), ...lines.map((line) => line.trimEnd()), `sessions: ${total}`];
+  return [paint('dim', header.trimEnd()), ...lines.map((line) => line.trimEnd()), total, ...curve];
 }
 
-function count(value: number | null): string {
-  return value === null ? 'unknown' : String(value);
+/** When the last one will be gone, or why that cannot be told; nothing while nobody is to go. */
+export function endWords({ eta, etaReason }: Status): string {
+  const most = eta?.atMost ?? null;
+  const about = eta?.seconds ?? null;
+  const words = about === null ? (etaReason ?? '') : `gone in about ${secondsText(about)}`;
+  return most === null ? words : `${words} (at most ${secondsText(most)} if nobody clicks any more)`;
 }
 
 function age(iso: string, now: Date): string {

@@ -14,6 +14,11 @@ export function sparkline(counts: readonly (number | null)[]): string {
     .join('');
 }
 
+/** Unknown is never zero. */
+export function countText(count: number | null): string {
+  return count === null ? 'unknown' : String(count);
+}
+
 export function sessionsText(count: number | null): string {
   if (count === null) return 'sessions unknown';
   return count === 1 ? '1 session' : `${count} sessions`;

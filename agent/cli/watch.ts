@@ -1,25 +1,47 @@
 import type { ControlClient } from '../control/client.ts';
+import type { Status } from '../lifecycle/operation.ts';
+import { type Clock, sleep } from '../system/clock.ts';
+import { isLastcallError } from '../system/error.ts';
+import { type Holding, askHolding, holdingWords, isGoingOut } from './holding.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import type { Context } from './ports.ts';
 import { INTERRUPTED } from './result.ts';
-import { writeStatus } from './status.ts';
+import { endWords, writeStatus } from './status.ts';
+import { sessionsText } from './text.ts';
 
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
+const REFRESH_MS = 1_000;
+/** In a pipe, counts that change faster than this are one line, in milliseconds. */
+const LINE_MS = 1_000;
+
+/** Shows a status, and who holds the node where that was asked. */
+type Show = (status: Status, holding: Holding | null) => void;
 
 /**
- * `lastcall status --watch`: the status again at every change, until interrupted.
+ * `lastcall status --watch`: the status again at every change, until interrupted. On a terminal the whole picture,
+ * renewed every second; in a pipe a plain line for each change; with `--json` one object a line, as events tell it.
  * @returns the exit code
  * @throws LastcallError `agent-unreachable` when the sidecar ends
  */
 export async function watchStatus(context: Context, client: ControlClient): Promise<number> {
-  const interrupts = listenForInterrupts(context.ports.signals, null);
-  const redraws = context.globals.json !== true && context.ports.stdout.isTTY === true;
+  const { ports, globals } = context;
+  const interrupts = listenForInterrupts(ports.signals, null);
+  const over = new AbortController();
+  const signal = AbortSignal.any([interrupts.signal, over.signal]);
+  const show = chooseShow(context);
+  let holding: Holding | null = null;
+  const see = (status: Status): void => {
+    if (!isGoingOut(status)) holding = null;
+    show(status, holding);
+  };
+  const renew = async (): Promise<void> => {
+    const status = await client.status(signal);
+    see(status);
+    if (isGoingOut(status)) holding = await askHolding(client, signal);
+  };
+  if (globals.json !== true) void refresh(renew, ports.clock, signal);
   try {
-    for await (const { event, data } of client.events(interrupts.signal)) {
-      if (event !== 'status') continue;
-      if (redraws) context.ports.stdout.write(HOME_AND_CLEAR);
-      writeStatus(context, data);
-    }
+    for await (const { event, data } of client.events(interrupts.signal)) if (event === 'status') see(data);
     // The sidecar ended the stream: the next question tells how things stand with it.
     await client.status(interrupts.signal);
     return 0;
@@ -27,6 +49,49 @@ export async function watchStatus(context: Context, client: ControlClient): Prom
     if (interrupts.first === null) throw error;
     return INTERRUPTED[interrupts.first];
   } finally {
+    over.abort();
     interrupts.end();
   }
+}
+
+/** Over and over, until the watching ends, or the sidecar does: the stream of events tells of that. */
+async function refresh(renew: () => Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
+  try {
+    for (;;) {
+      await renew();
+      await sleep(clock, REFRESH_MS, signal);
+    }
+  } catch (error) {
+    if (!signal.aborted && !isLastcallError(error)) throw error;
+  }
+}
+
+function chooseShow(context: Context): Show {
+  const { ports, globals } = context;
+  const { stdout, clock } = ports;
+  if (globals.json === true) return (status) => writeStatus(context, status, null);
+  if (stdout.isTTY !== true) return createLines(clock, (line) => stdout.write(`${line}\n`));
+  return (status, holding) => {
+    stdout.write(HOME_AND_CLEAR);
+    writeStatus(context, status, holding);
+  };
+}
+
+function createLines(clock: Clock, say: (line: string) => unknown): Show {
+  let last: { readonly phase: string; readonly words: string; readonly at: number } | null = null;
+  let alarms: readonly string[] = [];
+  return (status, holding) => {
+    const time = clock.wall().toISOString();
+    for (const alarm of status.alarms)
+      if (!alarms.includes(alarm)) say(`${time} ${status.node} ALARM ${alarm}`);
+    alarms = status.alarms;
+    const words = sessionsText(status.sessions.total);
+    const at = clock.now();
+    if (last?.phase === status.phase && (last.words === words || at - last.at < LINE_MS)) return;
+    last = { phase: status.phase, words, at };
+    const more = [endWords(status), holding === null ? '' : holdingWords(holding)].filter(
+      (text) => text !== '',
+    );
+    say(`${time} ${status.node} ${status.phase}: ${[words, ...more].join('; ')}`);
+  };
 }

@@ -1,5 +1,6 @@
 import type { Submitted } from '../engine/service.ts';
 import type { Result, Status } from '../lifecycle/operation.ts';
+import type { HoldersReport } from '../lifecycle/outlook.ts';
 import type { Clock } from '../system/clock.ts';
 import {
   type Code,
@@ -20,6 +21,8 @@ import { type Answer, type Call, call } from './wire.ts';
 export interface ControlClient {
   readonly path: string;
   status(signal: AbortSignal): Promise<Status>;
+  /** Who is still there; the sidecar asks its balancers for it. */
+  holders(signal: AbortSignal): Promise<HoldersReport>;
   submit(words: Words, signal: AbortSignal): Promise<Submitted>;
   /** undefined: never heard of, or too long ago. */
   operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
@@ -32,6 +35,8 @@ export interface ControlClient {
 const ANSWER_MS = 5_000;
 /** Before it accepts, the sidecar asks balancers and proves the stop, each within its own deadline. */
 const SUBMIT_MS = 60_000;
+/** Every balancer is asked, each within its own deadline; somebody looks on. */
+const HOLDERS_MS = 15_000;
 /** An answer that is longer comes from somebody else. */
 const MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024;
 
@@ -53,6 +58,10 @@ export function createClient(path: string, clock: Clock): ControlClient {
     async status(signal) {
       const reply = await ask({ method: 'GET', path: '/v1/status', deadlineMs: ANSWER_MS }, signal);
       return expect(reply, [200], path).body as Status;
+    },
+    async holders(signal) {
+      const reply = await ask({ method: 'GET', path: '/v1/holders', deadlineMs: HOLDERS_MS }, signal);
+      return expect(reply, [200], path).body as HoldersReport;
     },
     async submit(words, signal) {
       const asked: Call = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };

@@ -57,6 +57,7 @@ export function observed(service: Service, observer: Observer): Service {
     },
     result: (id) => service.result(id),
     status: () => service.status(),
+    holders: () => service.holders(),
     watch: (listener) => service.watch(listener),
   };
 }

@@ -38,6 +38,10 @@ interface Route {
 
 const ROUTES: readonly Route[] = [
   { path: /^\/v1\/status$/, methods: { GET: ({ service }) => ({ status: 200, body: service.status() }) } },
+  {
+    path: /^\/v1\/holders$/,
+    methods: { GET: async ({ service }) => ({ status: 200, body: await service.holders() }) },
+  },
   { path: /^\/v1\/operations$/, methods: { POST: submit } },
   { path: /^\/v1\/operations\/(?<id>[\w.:-]{1,128})$/, methods: { GET: operation, DELETE: cancel } },
   {
@@ -79,7 +83,7 @@ async function dispatch(
     response.setHeader('allow', Object.keys(methods).join(', '));
     return problem(405, `${request.method} is not possible here`);
   }
-  return problem(404, 'no such path; there are /v1/status, /v1/operations and /v1/events');
+  return problem(404, 'no such path; there are /v1/status, /v1/holders, /v1/operations and /v1/events');
 }
 
 async function submit({ service }: RoutePorts, { request, response }: Exchange): Promise<Answer> {

@@ -58,7 +58,7 @@ export function createDesk(status: () => Status): Desk {
 }
 
 /** What shows: everything but the times, which change by themselves. */
-function faceOf({ phase, health, operation, balancers, sessions, alarms }: Status): string {
+function faceOf({ phase, health, operation, balancers, sessions, etaReason, alarms }: Status): string {
   const sources = sessions.sources.map(({ count, error }) => [count, error]);
   return JSON.stringify([
     phase,
@@ -68,6 +68,7 @@ function faceOf({ phase, health, operation, balancers, sessions, alarms }: Statu
     balancers,
     sessions.total,
     sources,
+    etaReason,
     alarms,
   ]);
 }

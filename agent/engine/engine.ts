@@ -10,6 +10,8 @@ import { step } from '../lifecycle/step.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Verdict } from '../probes/verdict.ts';
 import { createDesk } from './desk.ts';
+import { createHolders } from './holders.ts';
+import { createLookout } from './outlook.ts';
 import { type Happening, type Kept, perform } from './perform.ts';
 import { createPolls } from './polls.ts';
 import type { Ports } from './ports.ts';
@@ -54,7 +56,11 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
 
   /** The clock that people read may be set at any time, so it is asked anew. */
   const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
-  const status = (): Status => statusOf(policy, state, clock.now(), iso);
+  const status = (): Status => {
+    const now = clock.now();
+    return statusOf(policy, state, lookout.outlook(state, now), now, iso);
+  };
+  const lookout = createLookout(policy, ports.sources);
   const desk = createDesk(status);
   const polls = createPolls(policy, ports, () => state, post, closing.signal);
 
@@ -73,6 +79,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     const before = state;
     const [after, effects] = step(policy, before, event);
     state = after;
+    lookout.see(state);
     if (after.phase !== before.phase) {
       log.info(`${before.phase} -> ${after.phase}`, {
         node: policy.node,
@@ -157,6 +164,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     },
     status,
     watch: desk.watch,
+    holders: createHolders(ports, closing.signal),
     probed({ health, signedOut }) {
       post({ type: 'probed', health });
       if (signedOut) post({ type: 'signed-out' });

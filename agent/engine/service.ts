@@ -1,4 +1,5 @@
 import type { Request, Result, Status } from '../lifecycle/operation.ts';
+import type { HoldersReport } from '../lifecycle/outlook.ts';
 
 /** The answer to a request: accepted (its intent is on disk, I8), or refused with nothing changed. */
 export type Submitted =
@@ -19,6 +20,8 @@ export interface Service {
    */
   cancel(id: string, by: string): 'cancelling' | 'unknown' | 'too-late';
   status(): Status;
+  /** Who is at the node's servers right now, of every balancer that counts; asked no more often than is good for HAProxy. */
+  holders(): Promise<HoldersReport>;
   /** Calls the listeners after each change worth showing; the answer takes them off. */
   watch(listener: Listener): () => void;
 }

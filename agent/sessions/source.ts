@@ -13,6 +13,11 @@ export interface Source {
    * something. Missing: none.
    */
   readonly minPauseMs?: () => number;
+  /**
+   * How long after the last count, in milliseconds, the last user will be gone if none of them clicks any more; null
+   * where it cannot be told. Missing: never.
+   */
+  readonly atMostMs?: () => number | null;
   /** What counts better when the application is set otherwise while the node is out; most have none. */
   readonly outing?: Outing;
 }

@@ -42,10 +42,16 @@ export function createStickTableSource(
     custody: createCustody(),
     cadence: createCadence(),
     longestMs: 0,
+    leftMs: null,
   }));
   return {
     name,
     minPauseMs: () => Math.max(...desks.map(({ cadence }) => cadence.pauseMs())),
+    atMostMs: () =>
+      desks.reduce<number | null>(
+        (most, { leftMs }) => (most === null || leftMs === null ? null : Math.max(most, leftMs)),
+        0,
+      ),
     async count(signal) {
       const counts = await askAll(desks, signal, (desk) => countAt(desk, server, config, signal));
       return Math.max(...counts);
@@ -62,6 +68,8 @@ interface Desk {
   readonly cadence: Cadence;
   /** The longest time to live ever seen in this table, in milliseconds. */
   longestMs: number;
+  /** The longest time to live of this server's entries at the last count. */
+  leftMs: number | null;
 }
 
 async function countAt(
@@ -85,6 +93,7 @@ async function countAt(
   }
   const taught = async (): Promise<boolean> => wasTaught(await ask(showPeers()), config.table, entries.info);
   const since = await desk.custody.since(entries.info, serverId, clock.now(), taught);
+  desk.leftMs = entries.longestMs;
   requireMemory(desk, config, entries, { began, since });
   return entries.count;
 }

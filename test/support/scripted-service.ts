@@ -1,5 +1,6 @@
 import type { DirectService } from '../../agent/cli/ports.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
+import { type HoldersReport, NO_OUTLOOK, type Outlook } from '../../agent/lifecycle/outlook.ts';
 import type { Phase, Request, Result, Status } from '../../agent/lifecycle/operation.ts';
 
 /**
@@ -105,6 +106,7 @@ export function createScriptedService(node = 'app1'): ScriptedService {
       return 'cancelling';
     },
     status: () => status,
+    holders: async () => HOLDERS,
     watch(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -115,6 +117,19 @@ export function createScriptedService(node = 'app1'): ScriptedService {
   };
 }
 
+const OUTLOOK: Outlook = { eta: { seconds: 42, atMost: 1800 }, etaReason: null, course: [8, 4, 2] };
+const AT = { balancer: 'unix:/run/haproxy/admin.sock', server: 'app/app1' } as const;
+const HOLDERS: HoldersReport = {
+  at: '2026-01-01T00:00:00.000Z',
+  servers: [
+    { ...AT, requests: 1, tunnels: 2, queued: 0, idle: 3, error: null },
+    { ...AT, balancer: 'lb2', requests: null, tunnels: null, queued: null, idle: null, error: 'no answer' },
+  ],
+  oldest: [
+    { ...AT, kind: 'tunnel', ageSeconds: 7_320, worker: 4_700 },
+    { ...AT, kind: 'request', ageSeconds: 9, worker: 4_711 },
+  ],
+};
 const SERVER = { name: 'app/app1', operational: 'up', queued: 0 } as const;
 
 function statusOf(node: string, phase: Phase, sessions: number | null, running: Request | null): Status {
@@ -148,7 +163,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
       total: sessions,
       sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', error: null }],
     },
-    eta: null,
+    ...(phase === 'draining' ? OUTLOOK : NO_OUTLOOK),
     reasserts: 0,
     alarms: [],
   };

@@ -1,0 +1,53 @@
+import type { Sample } from './eta.ts';
+
+/** How many users there were, from the beginning of an outing to now: bounded, however long it takes. */
+export interface Curve {
+  /** Takes note of a count; what comes too soon after the one before takes its place. */
+  add(sample: Sample): void;
+  /** Forgets everything: another outing begins. */
+  clear(): void;
+  /** In the order of time; the last one is the newest. */
+  readonly samples: readonly Sample[];
+}
+
+const MOST = 600;
+const FIRST_EVERY_MS = 250;
+
+/** @param most how many samples it keeps; when there are more, every second one goes */
+export function createCurve(most = MOST): Curve {
+  let samples: Sample[] = [];
+  let everyMs = FIRST_EVERY_MS;
+  return {
+    add(sample) {
+      const before = samples.at(-2);
+      if (before !== undefined && sample.at - before.at < everyMs) samples.pop();
+      samples.push(sample);
+      if (samples.length <= most) return;
+      samples = samples.filter((_sample, index) => index % 2 === 0 || index === samples.length - 1);
+      everyMs *= 2;
+    },
+    clear() {
+      samples = [];
+      everyMs = FIRST_EVERY_MS;
+    },
+    get samples() {
+      return samples;
+    },
+  };
+}
+
+/**
+ * The course of the curve at so many moments, evenly spaced from its beginning to `now`: what was known then.
+ * @returns fewer where it has fewer samples
+ */
+export function courseOf(samples: readonly Sample[], now: number, points: number): (number | null)[] {
+  const [first] = samples;
+  if (first === undefined) return [];
+  if (samples.length <= points) return samples.map(({ count }) => count);
+  let index = 0;
+  return Array.from({ length: points }, (_none, point) => {
+    const at = first.at + ((now - first.at) * point) / (points - 1);
+    while (index + 1 < samples.length && (samples[index + 1] as Sample).at <= at) index += 1;
+    return (samples[index] as Sample).count;
+  });
+}

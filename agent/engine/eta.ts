@@ -1,0 +1,106 @@
+import type { Eta } from '../lifecycle/outlook.ts';
+
+/** Estimates when the last user will have left, from how the users have left so far. */
+
+/** How many were there at a moment (monotonic milliseconds); null = unknown, which is never zero. */
+export interface Sample {
+  readonly at: number;
+  readonly count: number | null;
+}
+
+type Known = Sample & { readonly count: number };
+
+/** The window ends when it holds so many departures and this share of what was seen, but is never all that was seen. */
+const ENOUGH_LEFT = 8;
+const LEAST_SHARE = 1 / 3;
+const MOST_SHARE = 3 / 4;
+/** Fewer departures than this are chance. */
+const FEWEST_LEFT = 3;
+/** People who come and go hide how many leave: the fall must stand out of that noise by so many deviations. */
+const DEVIATIONS = 2;
+/** Before that much has been seen, in milliseconds, there is nothing to be read from it. */
+const SHORTEST_MS = 3_000;
+/** Farther ahead than this many times what was looked at, an end is not in sight. */
+const FARTHEST = 20;
+
+/**
+ * When the last one is expected to be gone.
+ *
+ * Two readings of a recent window, and their geometric mean: a survival fit (each leaves at the same rate, so the last
+ * of them is long in coming), and a straight line (so many a minute). Users are between the two: on the recorded curves
+ * (`npm run bench`) the mean errs less than either. The window is recent, since what was true before lunch is not.
+ * @param samples in the order of time; may have gaps
+ * @param now monotonic milliseconds
+ * @param atMostMs until then all are gone if nobody clicks any more; null = nobody knows
+ * @returns seconds, and where they cannot be told the reason in words
+ */
+export function estimate(
+  samples: readonly Sample[],
+  now: number,
+  atMostMs: number | null,
+): { readonly eta: Eta | null; readonly reason: string | null } {
+  const left = millisecondsLeft(samples, now);
+  const atMost = atMostMs === null ? null : seconds(atMostMs);
+  if (typeof left === 'number') return { eta: { seconds: seconds(left), atMost }, reason: null };
+  return { eta: atMost === null ? null : { seconds: null, atMost }, reason: left };
+}
+
+function millisecondsLeft(samples: readonly Sample[], now: number): number | string {
+  const last = samples.at(-1);
+  if (last === undefined || last.count === null) return 'how many are left is not known';
+  if (last.count === 0) return 0;
+  const known = [...samples.filter(isKnown), { at: now, count: last.count }];
+  const { at: began } = known[0] as Known;
+  if (now - began < SHORTEST_MS) return 'too early to say';
+  const recent = windowOf(known, began, now);
+  const { exposure, downs, ups } = flow(recent);
+  const fall = downs - ups;
+  if (fall < FEWEST_LEFT || (ups > 0 && fall < DEVIATIONS * Math.sqrt(downs + ups)))
+    return 'no sign of falling';
+  const span = now - (recent[0] as Known).at;
+  const ms = Math.sqrt(lastOf(last.count, fall / exposure) * ((last.count * span) / fall));
+  return ms > FARTHEST * span ? 'no end in sight: it hardly falls' : ms;
+}
+
+/** The last stretch of the curve, long enough to tell something. */
+function windowOf(known: readonly Known[], began: number, now: number): readonly Known[] {
+  const all = now - began;
+  let downs = 0;
+  for (let index = known.length - 1; index > 0; index -= 1) {
+    const [before, after] = [known[index - 1] as Known, known[index] as Known];
+    downs += Math.max(0, before.count - after.count);
+    const age = now - before.at;
+    if (age >= MOST_SHARE * all || (downs >= ENOUGH_LEFT && age >= LEAST_SHARE * all))
+      return known.slice(index - 1);
+  }
+  return known;
+}
+
+/** Who came, who went, and for how long all of them together were there (user-milliseconds). */
+function flow(known: readonly Known[]): {
+  readonly exposure: number;
+  readonly downs: number;
+  readonly ups: number;
+} {
+  let [exposure, downs, ups] = [0, 0, 0];
+  for (let index = 1; index < known.length; index += 1) {
+    const [before, after] = [known[index - 1] as Known, known[index] as Known];
+    exposure += before.count * (after.at - before.at);
+    downs += Math.max(0, before.count - after.count);
+    ups += Math.max(0, after.count - before.count);
+  }
+  return { exposure, downs, ups };
+}
+
+/** The median of when the last of `count` is gone, each of whom leaves at `rate`. */
+function lastOf(count: number, rate: number): number {
+  return -Math.log(1 - 0.5 ** (1 / count)) / rate;
+}
+
+function isKnown(sample: Sample): sample is Known {
+  return sample.count !== null;
+}
+
+function seconds(ms: number): number {
+  return Math.ceil(ms / 1_000);
+}

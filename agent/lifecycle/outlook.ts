@@ -1,0 +1,42 @@
+import type { Holder, Holders } from './view.ts';
+
+/** What people are told besides what is: how it will go on, and who is still there. */
+
+/** When the last user is expected to be gone; one of the two is always known. */
+export interface Eta {
+  /** By the course of the curve; null = it does not tell (`etaReason` says why), and only the bound is known. */
+  readonly seconds: number | null;
+  /** Until then all are gone if nobody clicks any more: the longest life left in the stick tables. */
+  readonly atMost: number | null;
+}
+
+/** A part of `status`, told while the node is going out. */
+export interface Outlook {
+  readonly eta: Eta | null;
+  /** Why `eta.seconds` is not told, such as `no sign of falling`. */
+  readonly etaReason: string | null;
+  /** The users left at moments evenly spaced from the beginning of the outing to now; empty while in service. */
+  readonly course: readonly (number | null)[];
+}
+
+export const NO_OUTLOOK: Outlook = { eta: null, etaReason: null, course: [] };
+
+/** Who holds the node by connections, asked of all balancers on demand and never polled. */
+export interface HoldersReport {
+  /** ISO time of the end of the asking. */
+  readonly at: string;
+  readonly servers: readonly ServerHolders[];
+  /** The oldest first, over all servers. */
+  readonly oldest: readonly (Holder & { readonly balancer: string; readonly server: string })[];
+}
+
+/** One server at one balancer, over all of its workers; null = unknown, and `error` says why. */
+export interface ServerHolders {
+  readonly balancer: string;
+  readonly server: string;
+  readonly requests: number | null;
+  readonly tunnels: number | null;
+  readonly queued: number | null;
+  readonly idle: Holders['idle'];
+  readonly error: string | null;
+}

@@ -1,15 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { problemsOf, refuses } from './support.ts';
 
-const TOP = 'node, app, balancers, sticky, sessions, drain, schedule, listen, state, audit, adopt, log';
+const TOP =
+  'node, app, balancers, unreachable, reloadGrace, sticky, sessions, drain, schedule, listen, state, audit, adopt, log';
+const DRAIN = 'timeout, onTimeout, quiet, keep, expires, gate, warn, pace';
 
 describe('an unknown key is refused at the key, with those that are known', () => {
   refuses([
     ['drian: {}', `4:1: drian: unknown key, known here: ${TOP}`],
-    [
-      'drain: { timout: 2s }',
-      '4:10: drain.timout: unknown key, known here: timeout, onTimeout, quiet, keep, expires',
-    ],
+    ['drain: { timout: 2s }', `4:10: drain.timout: unknown key, known here: ${DRAIN}`],
     [
       'app: { probe: { tcp: 1, evry: 2s } }',
       '4:25: app.probe.evry: unknown key, known here: tcp, every, timeout, rise, fall',
@@ -29,8 +28,6 @@ describe('an unknown key is refused at the key, with those that are known', () =
 
 describe('a key of the contract without a feature behind it is refused', () => {
   refuses([
-    ['unreachable: wait', `4:1: unreachable: unknown key, known here: ${TOP}`],
-    ['reloadGrace: 10m', `4:1: reloadGrace: unknown key, known here: ${TOP}`],
     ['return: { warmUp: 30s }', `4:1: return: unknown key, known here: ${TOP}`],
     ['pool: { name: app, slots: 1 }', `4:1: pool: unknown key, known here: ${TOP}`],
     ['lock: { file: /run/lock/app.lock }', `4:1: lock: unknown key, known here: ${TOP}`],
@@ -42,10 +39,6 @@ describe('a key of the contract without a feature behind it is refused', () => {
       'app: { stop: { systemd: tomcat10 } }',
       '4:14: app.stop: needs command or signal',
       '4:16: app.stop.systemd: unknown key, known here: command, timeout, signal',
-    ],
-    [
-      'drain: { gate: { on: [a] } }',
-      '4:10: drain.gate: unknown key, known here: timeout, onTimeout, quiet, keep, expires',
     ],
     [
       'listen: { hooks: {} }',

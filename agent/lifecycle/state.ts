@@ -45,6 +45,8 @@ export interface State {
   readonly force: Force | null;
   /** Users were forced out of this outing: their sessions are not waited for any more. */
   readonly forcedOut: boolean;
+  /** A second signal came: no patience with the operation that is under way or being checked. */
+  readonly hurried: boolean;
   /** Leave it in DRAIN at zero. */
   readonly noFence: boolean;
   /** A return that puts back what was found instead of saying `ready`. */
@@ -286,6 +288,7 @@ export function initial(policy: Policy, at: number): State {
     fence: null,
     force: null,
     forcedOut: false,
+    hurried: false,
     noFence: false,
     restoring: false,
     expiresAt: null,

@@ -146,6 +146,7 @@ function advance(turn: Turn): void {
   let before: State;
   do {
     before = turn.state;
+    hurry(turn);
     PHASES[turn.state.phase](turn);
     expire(turn);
     admit(turn);
@@ -203,10 +204,18 @@ function onCancel(turn: Turn, by: string): void {
   if (phase === 'warming') failWarming(turn, `cancelled by ${by}`, 'cancelled');
 }
 
-/** A second signal: no more patience. */
+/** A second signal: no more patience. One that comes before there is an operation on disk is remembered for it. */
 function onHurry(turn: Turn): void {
-  const { op, phase, force } = turn.state;
-  if (!op || op.outcome || !isDurable(turn.state)) return;
+  const { op, candidate, pending, queue } = turn.state;
+  patch(turn, { hurried: op !== null || candidate !== null || pending !== null || queue.length > 0 });
+}
+
+function hurry(turn: Turn): void {
+  const { hurried, op, phase, force, candidate, queue } = turn.state;
+  if (!hurried || !isDurable(turn.state)) return;
+  if (!op) return patch(turn, { hurried: candidate !== null || queue.length > 0 });
+  patch(turn, { hurried: false });
+  if (op.outcome) return;
   if (force) return patch(turn, { force: { ...force, now: true } });
   if (CAN_GIVE_UP.includes(phase) && (op.kind === 'stop' || op.kind === 'drain'))
     startForce(turn, 'hurried', true);

@@ -13,6 +13,7 @@ import { createDesk } from './desk.ts';
 import { createHolders } from './holders.ts';
 import { createLookout } from './outlook.ts';
 import { type Happening, type Kept, perform } from './perform.ts';
+import { createOutings } from './outings.ts';
 import { createPolls } from './polls.ts';
 import type { Ports } from './ports.ts';
 import type { Service } from './service.ts';
@@ -62,6 +63,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   };
   const lookout = createLookout(policy, ports.sources);
   const desk = createDesk(status);
+  const outings = createOutings(ports.sources, log, closing.signal);
   const polls = createPolls(policy, ports, () => state, post, closing.signal);
 
   function post(happening: Happening): void {
@@ -72,6 +74,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     for (let event = mailbox.shift(); event; event = mailbox.shift()) take(event);
     stepping = false;
     polls.adjust();
+    outings.adjust(state);
     arm();
   }
 
@@ -115,7 +118,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'start':
       case 'gate':
       case 'warn-hook': {
-        const deed = perform(ports, effect, closing.signal).then(post);
+        const deed = perform({ ...ports, found: outings.found }, effect, closing.signal).then(post);
         running.add(deed);
         void deed.finally(() => running.delete(deed));
         return;
@@ -143,6 +146,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
         loaded.kind === 'quarantined'
           ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
           : null;
+      outings.resume(kept?.found ?? {});
       const proof = kept?.record.proof ?? null;
       const app = supervise ? await supervise(proof) : { fresh: false, proof };
       post({

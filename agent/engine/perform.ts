@@ -5,6 +5,7 @@ import type { StateRecord } from '../lifecycle/record.ts';
 import type { StopOutcome } from '../shutdown/stopper.ts';
 import { sleep, withDeadline } from '../system/clock.ts';
 import { isLastcallError, LastcallError, messageOf } from '../system/error.ts';
+import type { Outings } from './outings.ts';
 import type { Ports } from './ports.ts';
 
 /** What happened, before it is stamped with the time. */
@@ -17,14 +18,19 @@ export type Deed = Exclude<Effect, { type: 'look' | 'count' | 'reset-probe' | 'r
 export interface Kept {
   readonly boot: string;
   readonly record: StateRecord;
+  /** Settings of the application that were changed for the outing, as they were found. */
+  readonly found: Readonly<Record<string, string>>;
 }
+
+/** The ports, and what the engine itself adds to a record. */
+export type Tools = Ports & Pick<Outings, 'found'>;
 
 /** How long a stop command that succeeded may leave its application answering the probe. */
 const GONE_PATIENCE_MS = 10_000;
 const GONE_EVERY_MS = 100;
 
 /** Does one effect and answers with its event. Never throws and never decides: a failure is an event too. */
-export function perform(ports: Ports, effect: Deed, signal: AbortSignal): Promise<Happening> {
+export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promise<Happening> {
   switch (effect.type) {
     case 'persist':
       return persist(ports, effect);
@@ -57,9 +63,12 @@ export function perform(ports: Ports, effect: Deed, signal: AbortSignal): Promis
 
 type Doing<T extends Deed['type']> = Extract<Deed, { type: T }>;
 
-async function persist({ journal, bootId }: Ports, { save, record }: Doing<'persist'>): Promise<Happening> {
+async function persist(
+  { journal, bootId, found }: Tools,
+  { save, record }: Doing<'persist'>,
+): Promise<Happening> {
   try {
-    await journal.save({ boot: bootId, record } satisfies Kept);
+    await journal.save({ boot: bootId, record, found: found() } satisfies Kept);
     return { type: 'persisted', save };
   } catch (error) {
     return { type: 'persist-failed', save, error: sentence(error) };

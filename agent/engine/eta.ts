@@ -11,7 +11,7 @@ export interface Sample {
 type Known = Sample & { readonly count: number };
 
 /** The window ends when it holds so many departures and this share of what was seen, but is never all that was seen. */
-const ENOUGH_LEFT = 8;
+const ENOUGH_LEFT = 16;
 const LEAST_SHARE = 1 / 3;
 const MOST_SHARE = 3 / 4;
 /** Fewer departures than this are chance. */

@@ -4,6 +4,7 @@ import { startSidecar } from '../support/sidecar.ts';
 import { openSite, type Site } from '../support/site.ts';
 import { atRest } from './at-rest.ts';
 import { passes, renderFigures, type Figure } from './figures.ts';
+import { eta } from './eta.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
 import { startTime } from './start-time.ts';
@@ -21,7 +22,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const figures: Figure[] = [];
 const site = await openSite({}, stop.signal);
 try {
-  for (const measure of [() => resting(site), poll, () => stopping(site)]) {
+  for (const measure of [eta, () => resting(site), poll, () => stopping(site)]) {
     stop.signal.throwIfAborted();
     const more = await measure();
     process.stdout.write(`${renderFigures(more).join('\n')}\n`);

@@ -1,0 +1,60 @@
+import { estimate, type Sample } from '../../agent/engine/eta.ts';
+import { createCurve } from '../../agent/engine/curve.ts';
+import { type Curve, readCurves } from './curve-files.ts';
+import { median, percentile, type Figure } from './figures.ts';
+
+const SHARES = [0.25, 0.5, 0.75];
+/** The last departure is one person's whim: of twenty who leave at random its moment alone varies by a third. */
+const MEDIAN_LIMIT = 1;
+/** Nobody foresees a cliff such as lunch: there, no answer is the right one. */
+const P90_LIMIT = 2;
+
+/** How far the ETA was off on recorded curves, when a quarter, a half and three quarters of the drain were over. */
+export async function eta(): Promise<Figure[]> {
+  const curves = await readCurves();
+  const drained = curves.filter((curve) => curve.drained);
+  const plateaus = curves.filter((curve) => !curve.drained);
+  const figures = SHARES.flatMap((share) => {
+    const errors = drained.flatMap((curve) => errorAt(curve, share) ?? []);
+    const name = `ETA at ${share * 100} % of the drain, relative error`;
+    const how = `of ${drained.length} recorded curves, ${drained.length - errors.length} had no answer`;
+    return [
+      { name: `${name}, median`, value: median(errors), unit: '', limit: MEDIAN_LIMIT, how },
+      { name: `${name}, p90`, value: percentile(errors, 0.9), unit: '', limit: P90_LIMIT, how },
+    ];
+  });
+  const promised = SHARES.flatMap((share) => plateaus.filter((curve) => answerAt(curve, share) !== null));
+  return [
+    ...figures,
+    {
+      name: 'ETA promised on a plateau',
+      value: promised.length,
+      unit: '',
+      limit: 0,
+      how: `${plateaus.length} recorded curves, asked at ${SHARES.length} moments each`,
+    },
+  ];
+}
+
+/** |promised - true| / true, or null where nothing was promised. */
+function errorAt(curve: Curve, share: number): number | null {
+  const promised = answerAt(curve, share);
+  const left = (lengthOf(curve) * (1 - share)) / 1_000;
+  return promised === null ? null : Math.abs(promised - left) / left;
+}
+
+/** In seconds, by what the engine would have kept until then. */
+function answerAt(curve: Curve, share: number): number | null {
+  const now = lengthOf(curve) * share;
+  const kept = createCurve();
+  for (const sample of samplesOf(curve)) if (sample.at <= now) kept.add(sample);
+  return estimate(kept.samples, now, null).eta?.seconds ?? null;
+}
+
+function samplesOf({ counts, everyMs }: Curve): Sample[] {
+  return counts.map((count, index) => ({ at: index * everyMs, count }));
+}
+
+function lengthOf({ counts, everyMs }: Curve): number {
+  return (counts.length - 1) * everyMs;
+}

@@ -95,8 +95,8 @@ function hooksOf(config: Config, { clock, env }: World): Pick<Ports, 'gate' | 'w
 function frontsOf({ balancers }: Config, clock: Clock): Front[] {
   return balancers.flatMap((balancer) => {
     if (balancer.kind !== 'haproxy') return [];
-    const { address, servers } = balancer;
-    return { client: createClient(address, parseAddress(address, 'config'), { clock }), servers };
+    const { address, servers, tls } = balancer;
+    return { client: createClient(address, parseAddress(address, 'config'), { clock, tls }), servers };
   });
 }
 
@@ -125,9 +125,9 @@ export function createBalancers(config: Config, world: World, status: () => Node
       return createHealthBalancer(balancer, { server: healthServer ?? neverPolled('health'), clock, node });
     if (balancer.kind === 'agentCheck')
       return createPollerBalancer(balancer, { server: polled(), clock, healthy });
-    const { address, servers, writer } = balancer;
-    const readOnly = writer === 'agent-check';
-    const runtime = createRuntimeBalancer({ address, servers, timeoutMs: EXCHANGE_MS, readOnly }, { clock });
+    const readOnly = balancer.writer === 'agent-check';
+    const options = { ...balancer, timeoutMs: EXCHANGE_MS, readOnly };
+    const runtime = createRuntimeBalancer(options, { clock });
     return readOnly
       ? createAgentCheckWriter(balancer, { reader: runtime, server: polled(), clock })
       : runtime;

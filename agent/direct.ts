@@ -44,9 +44,11 @@ function configOf(options: DirectOptions): Config {
   return {
     node: hostname(),
     app: { probe: probeOf(options), onSignOut: 'ignore', start: null, stop: stopOf(options) },
-    balancers: options.haproxy.map((address) => ({
+    balancers: options.haproxy.map((address, index) => ({
       kind: 'haproxy',
       address,
+      master: options.masters[index] ?? null,
+      tls: address.startsWith('tls://') ? options.tls : null,
       writer: 'runtime',
       servers: options.servers,
       stateFile: null,

@@ -1,5 +1,5 @@
 import { parseDuration } from '../config/duration.ts';
-import { wrongBalancerAddress, wrongPointer, wrongUrl } from '../config/written.ts';
+import { wrongBalancerAddress, wrongMasterAddress, wrongPointer, wrongUrl } from '../config/written.ts';
 import type { OperationKind } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
 import type { VerbOptions } from './options.ts';
@@ -8,6 +8,10 @@ import { splitWords } from './split.ts';
 
 const DIRECT_FLAGS = {
   server: '--server',
+  master: '--master',
+  tlsCa: '--tls-ca',
+  tlsCert: '--tls-cert',
+  tlsKey: '--tls-key',
   sessions: '--sessions',
   sessionsJson: '--sessions-json',
   stopPid: '--stop-pid',
@@ -67,6 +71,8 @@ export function readDirect(
   }
   return {
     haproxy,
+    masters: mastersOf(options, haproxy),
+    tls: tlsOf(options, haproxy),
     servers,
     sessions: sessionsOf(options),
     stop,
@@ -86,6 +92,26 @@ function refuseSidecarOptions({ wait, expires }: VerbOptions, { socket, config }
   if (!wait) throw usage('--no-wait needs a sidecar', 'without one this command does the work itself');
   if (expires !== undefined)
     throw usage('--expires needs a sidecar', 'somebody must still be there to undo the drain');
+}
+
+/** A master belongs to one HAProxy, so which is whose must be told by their order. */
+function mastersOf({ master: masters = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
+  for (const address of masters) must('--master', address, wrongMasterAddress(address));
+  if (masters.length === 0 || masters.length === haproxy.length) return masters;
+  throw usage('--master goes once with each --haproxy, in the same order', 'name all of them, or none');
+}
+
+function tlsOf(
+  { tlsCa: ca, tlsCert: cert, tlsKey: key }: VerbOptions,
+  haproxy: readonly string[],
+): DirectOptions['tls'] {
+  const encrypted = haproxy.some((address) => address.startsWith('tls://'));
+  if (encrypted && ca !== undefined && cert !== undefined && key !== undefined) return { ca, cert, key };
+  if (!encrypted && ca === undefined && cert === undefined && key === undefined) return null;
+  throw usage(
+    '--tls-ca, --tls-cert and --tls-key go together, with --haproxy tls://',
+    'give all three, or another address',
+  );
 }
 
 function sessionsOf({ sessions, sessionsJson }: VerbOptions): DirectOptions['sessions'] {

@@ -16,6 +16,10 @@ export interface VerbOptions {
   /** Only hold has it. */
   readonly maint?: boolean;
   readonly haproxy?: readonly string[];
+  readonly master?: readonly string[];
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
   readonly server?: readonly string[];
   readonly sessions?: string;
   readonly sessionsJson?: string;
@@ -62,8 +66,18 @@ export function addDirectOptions(command: Command): Command {
   const direct = (flags: string, text: string): Option => new Option(flags, text).helpGroup(group);
   return command
     .addOption(
-      direct('--haproxy <addr>', 'unix:/path, /path or tcp://host:port; repeatable').argParser(collect),
+      direct('--haproxy <addr>', 'unix:/path, /path, tcp:// or tls://host:port; repeatable').argParser(
+        collect,
+      ),
     )
+    .addOption(
+      direct('--master <addr>', 'its master CLI: counts users on old workers; once per --haproxy').argParser(
+        collect,
+      ),
+    )
+    .addOption(direct('--tls-ca <file>', 'for tls://: whose certificates HAProxy may show'))
+    .addOption(direct('--tls-cert <file>', 'for tls://: our certificate'))
+    .addOption(direct('--tls-key <file>', 'for tls://: the file of its key'))
     .addOption(direct('--server <backend/server>', "the node's name there; repeatable").argParser(collect))
     .addOption(direct('--sessions <url>', 'answers how many user sessions live here: a number, or JSON'))
     .addOption(direct('--sessions-json <pointer>', 'where in that JSON the number is: /active'))

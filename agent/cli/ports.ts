@@ -49,8 +49,12 @@ export interface RunOptions {
 
 /** The flags of direct mode, checked; durations in milliseconds. Every balancer has all the servers. */
 export interface DirectOptions {
-  /** `unix:/path`, `/path` or `tcp://host:port`, at least one. */
+  /** `unix:/path`, `/path`, `tcp://host:port` or `tls://host:port`, at least one. */
   readonly haproxy: readonly string[];
+  /** The master CLI of each of them, in their order, or none at all. */
+  readonly masters: readonly string[];
+  /** For those of `tls://`: files in PEM. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
   /** `backend/server`, at least one. */
   readonly servers: readonly string[];
   readonly sessions: { readonly url: string; readonly json: string | null } | null;

@@ -76,13 +76,23 @@ export interface SignalStopConfig {
 export type BalancerConfig = HaproxyConfig | PollerConfig | HealthPollerConfig;
 export interface HaproxyConfig {
   readonly kind: 'haproxy';
-  /** `unix:/path`, `/path` or `tcp://host:port`, as written; also the balancer's name in every message. */
+  /** `unix:/path`, `/path`, `tcp://host:port` or `tls://host:port`, as written; the balancer's name in every message. */
   readonly address: string;
+  /** Its master CLI, through which workers of before a reload are counted, or null. */
+  readonly master: string | null;
+  /** For `tls://`, and only there. */
+  readonly tls: TlsConfig | null;
   readonly writer: 'runtime' | 'agent-check';
   /** The `server-state-file` that each reload of this HAProxy dumps first, or null. */
   readonly stateFile: string | null;
   /** `backend/server`, validated. */
   readonly servers: readonly string[];
+}
+/** Files in PEM: whose word of who HAProxy is we take, and who we are. */
+export interface TlsConfig {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
 }
 /** A HAProxy that only polls our agent-check: no count, no read-back. */
 export interface PollerConfig {

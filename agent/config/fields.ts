@@ -7,6 +7,7 @@ import {
   readEndpoint,
   readMode,
   wrongBalancerAddress,
+  wrongMasterAddress,
   wrongGroup,
   wrongNetwork,
   wrongNodeName,
@@ -77,6 +78,7 @@ export const path = text(wrongPath);
 export const socketPath = text(wrongSocketPath);
 export const httpUrl = text(wrongUrl);
 export const balancerAddress = text(wrongBalancerAddress);
+export const masterAddress = text(wrongMasterAddress);
 export const serverName = text(wrongServerName);
 export const network = text(wrongNetwork);
 export const jsonPointer = text(wrongPointer);

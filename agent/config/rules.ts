@@ -74,8 +74,17 @@ function checkBalancers({ balancers }: Config): Finding[] {
       first === undefined
         ? []
         : [at(['balancers', index, 'haproxy'], `is balancers[${first}] again, put all its servers there`)];
-    return [...twice, ...checkServers(balancer, index)];
+    return [...twice, ...checkServers(balancer, index), ...checkTls(balancer, index)];
   });
+}
+
+function checkTls({ address, tls }: HaproxyConfig, balancer: number): Finding[] {
+  const encrypted = address.startsWith('tls://');
+  if (encrypted && tls === null)
+    return [at(['balancers', balancer, 'haproxy'], 'needs tls: { ca, cert, key }')];
+  if (!encrypted && tls !== null)
+    return [at(['balancers', balancer, 'tls'], 'goes with tls://host:port only')];
+  return [];
 }
 
 function checkServers({ servers }: HaproxyConfig, balancer: number): Finding[] {

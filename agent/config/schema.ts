@@ -81,6 +81,8 @@ const app = mapping({
 const balancer = oneOf({
   haproxy: mapping({
     haproxy: field.balancerAddress,
+    master: orNull(field.masterAddress),
+    tls: orNull(mapping({ ca: field.path, cert: field.path, key: field.path })),
     writer: z.enum(['runtime', 'agent-check']).default(defaults.WRITER),
     servers: z.array(field.serverName).min(1),
     stateFile: orNull(field.path),
@@ -92,8 +94,8 @@ const balancer = oneOf({
 }).transform((written): BalancerConfig => {
   if ('agentCheck' in written) return { kind: 'agentCheck', ...written.agentCheck };
   if ('health' in written) return { kind: 'health', ...written.health };
-  const { haproxy, writer, servers, stateFile } = written;
-  return { kind: 'haproxy', address: haproxy, writer, servers, stateFile };
+  const { haproxy, ...others } = written;
+  return { kind: 'haproxy', address: haproxy, ...others };
 });
 
 const gate = mapping({

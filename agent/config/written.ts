@@ -60,6 +60,12 @@ export function wrongBalancerAddress(text: string): string | undefined {
   return 'is not an address, write unix:/path, /path, tcp://host:port or tls://host:port';
 }
 
+/** HAProxy's master CLI: nothing in front of it speaks TLS. */
+export function wrongMasterAddress(text: string): string | undefined {
+  const wrong = text.startsWith('tls://') ? 'tls' : wrongBalancerAddress(text);
+  return wrong === undefined ? undefined : 'is not an address, write unix:/path, /path or tcp://host:port';
+}
+
 /** `backend/server`, by the rule that also guards every command to HAProxy. */
 export function wrongServerName(text: string): string | undefined {
   if (accepts(() => parseServerName(text, 'config'))) return undefined;

@@ -19,7 +19,15 @@ describeBalancer('agent-check, read by the Runtime API', async () => {
       // Level admin only for closeSessions, which agent-check has no word for.
       const address = `unix:${haproxy.socket}`;
       const reader = createRuntimeBalancer({ address, servers, timeoutMs: 2_000, readOnly: true }, { clock });
-      const config = { kind: 'haproxy', address, writer: 'agent-check', stateFile: null, servers } as const;
+      const config = {
+        kind: 'haproxy',
+        address,
+        writer: 'agent-check',
+        master: null,
+        tls: null,
+        stateFile: null,
+        servers,
+      } as const;
       return createAgentCheckWriter(config, { reader, server, clock });
     },
     close: () => server.close(),

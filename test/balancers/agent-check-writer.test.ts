@@ -63,7 +63,15 @@ async function stage({
     { clock: realClock },
   );
   const balancer = createAgentCheckWriter(
-    { kind: 'haproxy', address, writer: 'agent-check', stateFile: null, servers: names },
+    {
+      kind: 'haproxy',
+      address,
+      writer: 'agent-check',
+      master: null,
+      tls: null,
+      stateFile: null,
+      servers: names,
+    },
     { reader, server, clock },
   );
   return {

@@ -92,10 +92,14 @@ describe('A mistake on the command line', () => {
     ['an address that is none', ['drain', '--haproxy', 'localhost', '--server', 'app/app1'], /--haproxy/],
     ['a port that is none', ['drain', '--haproxy', 'tcp://lb:99999', '--server', 'app/app1'], /--haproxy/],
     [
-      'an address for which no feature exists',
-      ['drain', '--haproxy', 'tls://lb:9999', '--server', 'app/app1'],
-      /--haproxy/,
+      'tls:// without its files',
+      ['drain', '--haproxy', 'tls://lb:9999', '--server', 'app/app1', '--tls-ca', '/ca.pem'],
+      /--tls-ca, --tls-cert and --tls-key/,
     ],
+    ['files of tls:// for another address', ['drain', ...DIRECT, '--tls-key', '/k'], /--tls-key/],
+    ['a master that is none', ['drain', ...DIRECT, '--master', 'tls://lb:9999'], /--master/],
+    ['fewer masters than HAProxies', ['drain', ...DIRECT, ...LB, '--master', '/m'], /--master/],
+    ['a master alone', ['drain', '--master', '/m'], /--haproxy/],
     ['direct mode with a sidecar', ['--socket', '/run/x.sock', 'drain', ...DIRECT], /--socket/],
     ['direct mode with a file', ['-c', 'x.yaml', 'drain', ...DIRECT], /--config/],
     ['--no-wait in direct mode', ['drain', '--no-wait', ...DIRECT], /--no-wait/],
@@ -177,6 +181,8 @@ describe('Direct mode', () => {
     );
     expect(options).toEqual({
       haproxy: ['unix:/run/a.sock', 'tcp://10.0.0.12:9999'],
+      masters: [],
+      tls: null,
       servers: ['app/app1', 'api/app1'],
       sessions: { url: 'http://127.0.0.1:8080/sessions', json: '/active' },
       stop: { kind: 'pidFile', path: '/run/app.pid' },
@@ -189,12 +195,24 @@ describe('Direct mode', () => {
   test('leaves to the engine what was not said', async () => {
     expect(await given('drain', ...DIRECT)).toEqual({
       haproxy: ['/run/haproxy/admin.sock'],
+      masters: [],
+      tls: null,
       servers: ['app/app1'],
       sessions: null,
       stop: null,
       health: null,
       quietMs: null,
       sticky: 'auto',
+    });
+  });
+
+  test('takes a master for each HAProxy, and files for those of tls://', async () => {
+    const lb2 = ['--haproxy', 'tls://lb2:9999', '--master', '/m1', '--master', 'tcp://lb2:9998'];
+    const files = ['--tls-ca', 'ca.pem', '--tls-cert', 'node.pem', '--tls-key', 'node.key'];
+    expect(await given('drain', ...DIRECT, ...lb2, ...files)).toMatchObject({
+      haproxy: ['/run/haproxy/admin.sock', 'tls://lb2:9999'],
+      masters: ['/m1', 'tcp://lb2:9998'],
+      tls: { ca: 'ca.pem', cert: 'node.pem', key: 'node.key' },
     });
   });
 

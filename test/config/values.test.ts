@@ -154,11 +154,11 @@ describe('a balancer', () => {
   const balancer = (haproxy: string, server = 'app/app1'): string =>
     `balancers:\n  - haproxy: ${JSON.stringify(haproxy)}\n    servers: [${JSON.stringify(server)}]\n`;
 
-  test.each(['tls://10.0.0.1:9999', 'http://a:1', 'tcp://a', 'tcp://:1', 'admin.sock', 'ipv4@a:1', ''])(
+  test.each(['tls://10.0.0.1', 'http://a:1', 'tcp://a', 'tcp://:1', 'admin.sock', 'ipv4@a:1', ''])(
     'is not reached by %j',
     async (address) => {
       expect(await problemsOf(balancer(address))).toEqual([
-        '2:14: balancers[0].haproxy: is not an address, write unix:/path, /path or tcp://host:port',
+        '2:14: balancers[0].haproxy: is not an address, write unix:/path, /path, tcp://host:port or tls://host:port',
       ]);
     },
   );

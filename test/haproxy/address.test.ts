@@ -9,13 +9,14 @@ describe('the address of a Runtime API', () => {
     ['/run/haproxy/admin.sock', { kind: 'unix', path: '/run/haproxy/admin.sock' }],
     ['tcp://10.0.0.12:9999', { kind: 'tcp', host: '10.0.0.12', port: 9999 }],
     ['tcp://lb-1.example:1', { kind: 'tcp', host: 'lb-1.example', port: 1 }],
+    ['tls://lb-1.example:9999', { kind: 'tls', host: 'lb-1.example', port: 9999 }],
     ['tcp://[::1]:65535', { kind: 'tcp', host: '::1', port: 65535 }],
   ])('%s is read', (text, address) => {
     expect(parseAddress(text, 'usage')).toEqual(address);
   });
 
   test.each([
-    'tls://10.0.0.12:9999',
+    'tls://10.0.0.12',
     'http://10.0.0.12:9999',
     'unix:relative.sock',
     'admin.sock',

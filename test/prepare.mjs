@@ -11,6 +11,8 @@ const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin:/usr/local/sbin`;
 const OLDEST = { node: [20, 19], haproxy: [2, 4] };
 /** What the demo and the tests run, besides Node. */
 const PROGRAMS = ['haproxy', 'socat', 'setpriv'];
+/** What some tests run besides (`prepare.mjs --tests`). Where one cannot be had, they say that they did not run. */
+const TEST_PROGRAMS = ['systemd-analyze', 'shellcheck', 'ip', 'openssl', 'script'];
 /** How each distribution calls them; the first manager found is used. */
 const MANAGERS = [
   {
@@ -19,17 +21,43 @@ const MANAGERS = [
       ['apt-get', 'update', '-qq'],
       ['apt-get', 'install', '-y', '-qq', '--no-install-recommends'],
     ],
-    packages: { haproxy: 'haproxy', socat: 'socat', setpriv: 'util-linux' },
+    packages: {
+      haproxy: 'haproxy',
+      socat: 'socat',
+      setpriv: 'util-linux',
+      'systemd-analyze': 'systemd',
+      shellcheck: 'shellcheck',
+      ip: 'iproute2',
+      openssl: 'openssl',
+      script: 'bsdutils',
+    },
   },
   {
     program: 'dnf',
     steps: [['dnf', 'install', '-y', '-q']],
-    packages: { haproxy: 'haproxy', socat: 'socat', setpriv: 'util-linux' },
+    packages: {
+      haproxy: 'haproxy',
+      socat: 'socat',
+      setpriv: 'util-linux',
+      'systemd-analyze': 'systemd',
+      shellcheck: 'ShellCheck',
+      ip: 'iproute',
+      openssl: 'openssl',
+      script: 'util-linux',
+    },
   },
   {
     program: 'apk',
     steps: [['apk', 'add', '--quiet']],
-    packages: { haproxy: 'haproxy', socat: 'socat', setpriv: 'setpriv' },
+    packages: {
+      haproxy: 'haproxy',
+      socat: 'socat',
+      setpriv: 'setpriv',
+      shellcheck: 'shellcheck',
+      ip: 'iproute2',
+      openssl: 'openssl',
+      script: 'util-linux-misc',
+    },
   },
 ];
 
@@ -39,7 +67,8 @@ class Unready extends Error {}
 try {
   checkNode();
   installPackages();
-  installPrograms();
+  installPrograms(PROGRAMS);
+  if (process.argv.includes('--tests')) installTestPrograms();
   checkHaproxy();
   build();
 } catch (error) {
@@ -63,8 +92,20 @@ function installPackages() {
   if (!run(['npm', 'ci', '--include=dev'])) throw new Unready('`npm ci` failed, see above');
 }
 
-function installPrograms() {
-  const missing = PROGRAMS.filter((program) => !isFound(program));
+/** One at a time, so that a package that this distribution has not does not keep the others away. */
+function installTestPrograms() {
+  for (const program of TEST_PROGRAMS) {
+    try {
+      installPrograms([program]);
+    } catch (error) {
+      if (!(error instanceof Unready)) throw error;
+      say(`${error.message} (the tests that need it will say that they did not run)`);
+    }
+  }
+}
+
+function installPrograms(programs) {
+  const missing = programs.filter((program) => !isFound(program));
   if (missing.length === 0) return;
   const manager = MANAGERS.find(({ program }) => isFound(program));
   if (manager === undefined) {
@@ -72,7 +113,8 @@ function installPrograms() {
       `${missing.join(', ')} missing, and no apt-get, dnf or apk here: install them, then try again`,
     );
   }
-  const packages = missing.map((program) => manager.packages[program]);
+  const packages = missing.map((program) => manager.packages[program]).filter((name) => name !== undefined);
+  if (packages.length === 0) throw new Unready(`${manager.program} has no package for ${missing.join(', ')}`);
   say(`installing ${packages.join(', ')} with ${manager.program}`);
   const steps = manager.steps.map((step) => [...step, ...(step.includes('update') ? [] : packages)]);
   const done = steps.every((step) => run([...asRoot(), ...step]));

@@ -140,6 +140,9 @@ export interface SourceState {
   readonly at: number | null;
   /** When the count last became another one. */
   readonly changedAt: number;
+  /** Since when, and over how many samples, it has said the same of the three: nobody, somebody, unknown. */
+  readonly sideSince: number;
+  readonly sideSamples: number;
   readonly error: string | null;
 }
 
@@ -258,7 +261,15 @@ export function initial(policy: Policy, at: number): State {
       servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
     };
   }
-  const unknown: SourceState = { count: null, begun: -1, at: null, changedAt: at, error: null };
+  const unknown: SourceState = {
+    count: null,
+    begun: -1,
+    at: null,
+    changedAt: at,
+    sideSince: at,
+    sideSamples: 0,
+    error: null,
+  };
   return {
     now: at,
     phase: 'starting',

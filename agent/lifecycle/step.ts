@@ -19,6 +19,7 @@ import {
   warming,
 } from './back.ts';
 import { sessionsOf } from './count.ts';
+import { sideAfter, tellDisagreement } from './disagree.ts';
 import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
 import { onGated, turnGate } from './gate.ts';
@@ -178,14 +179,18 @@ function expire(turn: Turn): void {
   ask(turn, 'ready', 'lastcall', 'the drain expired');
 }
 
-function onCounted(turn: Turn, name: string, sample: Omit<SourceState, 'changedAt'>): void {
+type Count = Pick<SourceState, 'count' | 'error' | 'begun' | 'at'>;
+
+function onCounted(turn: Turn, name: string, sample: Count): void {
   const known = turn.state.sources[name];
   if (!known || sample.begun < known.begun) return;
   const { count, error, begun, at } = sample;
   if (error !== null && known.error === null)
     emit(turn, { type: 'log', level: 'warn', text: `${name}: ${error}` });
   const changedAt = count === known.count ? known.changedAt : turn.at;
-  patch(turn, { sources: { ...turn.state.sources, [name]: { count, error, begun, at, changedAt } } });
+  const source = { count, error, begun, at, changedAt, ...sideAfter(known, count, turn.at) };
+  patch(turn, { sources: { ...turn.state.sources, [name]: source } });
+  tellDisagreement(turn);
 }
 
 function onPersisted(turn: Turn, save: number): void {

@@ -11,6 +11,7 @@ import { aliveness, lookAt, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { skipped } from '../support/skip.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
@@ -174,9 +175,8 @@ describe('only the proven process is signalled', () => {
 });
 
 describe('a process', () => {
-  // As anybody but root there is no second user to ask as.
-  const asRoot = process.getuid?.() === 0 ? test : test.skip;
-  asRoot('that is not ours to signal is refused beforehand', async () => {
+  test('that is not ours to signal is refused beforehand', async () => {
+    if (process.getuid?.() !== 0) return skipped('only root has a second user to ask as');
     const { pid } = await app('hangs');
     const [program = '', ...args] = fixture('asks-as-nobody', pid);
     expect(execFileSync(program, args, { encoding: 'utf8' })).toBe(

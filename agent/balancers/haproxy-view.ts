@@ -13,10 +13,19 @@ export interface AdminState {
  * The administrative state that the status text tells for certain; null where it hides it: DOWN and NOLB hide DRAIN
  * (haproxy-facts B), and MAINT with a remark comes from elsewhere.
  */
-export function adminInText(status: string): Admin | null {
+function adminInText(status: string): Admin | null {
   if (/^(UP( \d+\/\d+)?|no check)$/.test(status)) return 'ready';
   if (/^DRAIN( \d+\/\d+| \(agent\))?$/.test(status)) return 'drain';
   return status === 'MAINT' ? 'maint' : null;
+}
+
+/**
+ * What the row shows of the administrative state; null as above. `weightless`: of weight 0 it gets nobody new, which is
+ * an operator's drain where the configuration gives it a weight, and never shows as DRAIN (haproxy-facts A, B).
+ */
+export function adminInRow(row: StatRow): Admin | 'weightless' | null {
+  const admin = adminInText(row.text('status') ?? '');
+  return admin === 'ready' && row.count('uweight') === 0 ? 'weightless' : admin;
 }
 
 /**
@@ -47,7 +56,13 @@ export function viewOf(name: string, reading: Reading, known: AdminState): Serve
 export function fullViewOf(name: string, reading: FullReading): ServerView {
   const { row, state } = reading;
   const operational = operationalIn(row.text('status') ?? '', state.operational);
-  return view(name, reading, readAdmin(state.adminBits), operational);
+  return view(name, reading, fullAdminOf(reading), operational);
+}
+
+function fullAdminOf({ row, state }: FullReading): AdminState {
+  const admin = readAdmin(state.adminBits);
+  const isDrainedByWeight = row.count('uweight') === 0 && (state.initialWeight ?? 0) > 0;
+  return admin.admin === 'ready' && isDrainedByWeight ? { admin: 'drain', origin: 'forced' } : admin;
 }
 
 function view(

@@ -12,7 +12,6 @@ import { LastcallError } from '../system/error.ts';
 import type { Balancer } from './balancer.ts';
 import { closeSessions } from './closing.ts';
 import { factsOf, tablesStick, type Level } from './haproxy-facts.ts';
-import type { AdminState } from './haproxy-view.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
 import {
@@ -155,22 +154,14 @@ async function set(
   expectDone(reply);
   const glimpse = await inspect(desk, ask, server, name);
   const after = glimpse.view;
-  if (after.admin === admin) return whole(glimpse);
-  throw new LastcallError(
-    'failed',
-    `${reply.target}: ${server} was set to ${admin} and is ${after.admin} (${after.origin})`,
-    { ...contextOf(reply), target: `${server} at ${reply.target}`, next: NEXT[after.origin] },
-  );
+  // Anything but `ready` is somebody's: an operator who came after us, a tracked server, the configuration, a weight.
+  if (after.admin === admin || after.admin !== 'ready') return whole(glimpse);
+  throw new LastcallError('failed', `${reply.target}: ${server} was set to ${admin} and is ready`, {
+    ...contextOf(reply),
+    target: `${server} at ${reply.target}`,
+    next: 'see who else writes the state of this server',
+  });
 }
-
-/** What to do about a state that did not change, by where it comes from. */
-const NEXT: Readonly<Record<AdminState['origin'], string>> = {
-  none: 'see who else writes the state of this server',
-  forced: 'see who else writes the state of this server',
-  config:
-    'see why HAProxy cannot resolve its address (`MAINT (resolution)`), or `disabled` in its configuration',
-  inherited: 'set the state of the server that this one tracks (`track` in the configuration of HAProxy)',
-};
 
 function nameOf(desk: Desk, server: string): ServerName {
   const name = desk.names.get(server);

@@ -3,7 +3,7 @@ import type { ServerName } from '../haproxy/names.ts';
 import type { Ask, FullReading, Reader } from '../haproxy/reader.ts';
 import type { Look, ServerView, Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
-import { adminInText, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
+import { adminInRow, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
 import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
 import type { Talk } from './talk.ts';
 
@@ -12,8 +12,8 @@ export interface Desk {
   readonly client: Client;
   readonly reader: Reader;
   readonly names: ReadonlyMap<string, ServerName>;
-  /** Where each server's state came from when its bits were last read, and from whom. */
-  readonly seen: Map<string, AdminState & Worker>;
+  /** Each server's state when its bits were last read, from whom, and what its row showed then. */
+  readonly seen: Map<string, AdminState & Worker & { readonly shown: ReturnType<typeof adminInRow> }>;
   /** Null without a master CLI. */
   readonly old: OldWorkers | null;
 }
@@ -46,14 +46,15 @@ export async function look(desk: Desk, lines: Lines, signal: AbortSignal): Promi
 async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): Promise<Glimpse> {
   const reading = await desk.reader.read(ask, name);
   const { pid } = reading.info;
-  const admin = adminInText(reading.row.text('status') ?? '');
+  const shown = adminInRow(reading.row);
   const seen = desk.seen.get(server);
-  if (admin === 'ready') {
+  if (shown === 'ready') {
     desk.seen.delete(server);
-    return { view: viewOf(server, reading, { admin, origin: 'none' }), worker: { pid } };
+    return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker: { pid } };
   }
-  if (admin === null || seen?.admin !== admin || seen.pid !== pid) return inspect(desk, ask, server, name);
-  return { view: viewOf(server, reading, { admin, origin: seen.origin }), worker: { pid } };
+  if (shown === null || seen?.shown !== shown || seen.pid !== pid) return inspect(desk, ask, server, name);
+  const { admin, origin } = seen;
+  return { view: viewOf(server, reading, { admin, origin }), worker: { pid } };
 }
 
 /** One server with its admin bits, on one connection. */
@@ -66,7 +67,8 @@ export async function inspect(
   const reading = await desk.reader.readFull(ask, name);
   const view = fullViewOf(server, reading);
   const worker = { pid: reading.info.pid };
-  desk.seen.set(server, { admin: view.admin, origin: view.origin, ...worker });
+  const shown = adminInRow(reading.row);
+  desk.seen.set(server, { admin: view.admin, origin: view.origin, shown, ...worker });
   return { view, worker, reading };
 }
 

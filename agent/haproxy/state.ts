@@ -11,6 +11,8 @@ export interface ServerState {
   readonly operational: number;
   /** srv_admin_state, a set of bits. */
   readonly adminBits: number;
+  /** srv_iweight: the weight of the configuration; null = not told. */
+  readonly initialWeight: number | null;
 }
 
 /**
@@ -42,7 +44,8 @@ function stateOf(names: readonly string[], line: string, reply: Reply): ServerSt
   ) {
     throw unexpected(reply, line);
   }
-  return { backendId, serverId, server, operational, adminBits };
+  const initialWeight = wholeNumber(field('srv_iweight'));
+  return { backendId, serverId, server, operational, adminBits, initialWeight };
 }
 
 /** The bits of srv_admin_state (management.txt, `show servers state`; tried: haproxy-facts B). */

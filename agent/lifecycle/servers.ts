@@ -64,7 +64,9 @@ export function onSaid(turn: Turn, { balancer: name, server, view, epoch, begun 
     const servers = balancer.look.servers.map((old) => (old.name === server ? view : old));
     patchBalancer(turn, name, { look: { ...balancer.look, servers } });
   }
-  judge(turn, name, view, begun);
+  // Our word was carried out: what else stands there now came after it, whatever we said before.
+  const unsure = begun < (balancer.servers[server]?.unsureUntil ?? 0);
+  judge(turn, name, view, begun, unsure ? undefined : []);
 }
 
 /** A write failed. It may still be carried out by a process that was only stopped, so no look is final for a while. */
@@ -149,10 +151,11 @@ function widen(turn: Turn, at: string): void {
   }
 }
 
-function judge(turn: Turn, at: string, view: ServerView, begun: number): void {
+/** @param ours states that may be there because of us; left out, all those that were said and not yet read back */
+function judge(turn: Turn, at: string, view: ServerView, begun: number, ours?: readonly Admin[]): void {
   const own = turn.state.balancers[at]?.servers[view.name];
   if (!own || own.want === null) return;
-  if (isForeign(view, own.want, own.ours)) return hold(turn, at, view, own);
+  if (isForeign(view, own.want, ours ?? own.ours)) return hold(turn, at, view, own);
   if (own.held) {
     // Let go by whoever held it: from ready on it is ours again.
     if (view.admin === 'ready') markHeld(turn, at, view.name, false);

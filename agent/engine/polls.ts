@@ -3,6 +3,7 @@ import { pace } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Source } from '../sessions/source.ts';
+import { createBackoff } from './backoff.ts';
 import { type Happening, sentence } from './perform.ts';
 import { createPoller, type Poller } from './poller.ts';
 import type { Ports } from './ports.ts';
@@ -28,13 +29,16 @@ export function createPolls(
 ): Polls {
   const { clock } = ports;
   const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), clock.now());
-  const looks = byName(ports.balancers, (balancer) =>
-    createPoller(
-      clock,
-      () => look(ports, balancer, signal).then(post),
-      () => paceNow().balancers,
-    ),
-  );
+  const looks = byName(ports.balancers, (balancer) => {
+    const backoff = createBackoff(ports.random);
+    const ask = async (): Promise<void> => {
+      const happening = await look(ports, balancer, signal);
+      if (happening.type === 'lost') backoff.failed();
+      else backoff.answered();
+      post(happening);
+    };
+    return createPoller(clock, ask, () => paceNow().balancers, backoff.pauseMs);
+  });
   const counts = byName(ports.sources, (source) =>
     createPoller(
       clock,

@@ -12,6 +12,8 @@ import type { Journal } from '../journal/journal.ts';
 /** The world as the engine sees it: contracts only, no driver. */
 export interface Ports {
   readonly clock: Clock;
+  /** From 0 to 1: keeps many sidecars from doing the same at the same moment. */
+  readonly random: () => number;
   readonly log: Log;
   readonly balancers: readonly Balancer[];
   readonly sources: readonly Source[];

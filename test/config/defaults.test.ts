@@ -6,8 +6,18 @@ test('a file that names a balancer and a server gets every default', async () =>
     node: 'host1',
     app: { probe: null, onSignOut: 'drain', start: null, stop: null },
     balancers: [
-      { kind: 'haproxy', address: '/run/haproxy/admin.sock', writer: 'runtime', servers: ['app/app1'] },
+      {
+        kind: 'haproxy',
+        address: '/run/haproxy/admin.sock',
+        master: null,
+        tls: null,
+        writer: 'runtime',
+        servers: ['app/app1'],
+        stateFile: null,
+      },
     ],
+    unreachable: 'wait',
+    reloadGraceMs: 600_000,
     sticky: 'auto',
     sessions: [],
     drain: {
@@ -17,6 +27,9 @@ test('a file that names a balancer and a server gets every default', async () =>
       quietByHand: false,
       keep: 1,
       expiresMs: null,
+      gate: null,
+      warn: [],
+      closePerSecond: 20,
     },
     schedule: [],
     listen: {

@@ -55,16 +55,15 @@ describe('a key of the contract without a feature behind it is refused', () => {
     ],
   ]);
   test('at a balancer', async () => {
-    const known = 'unknown key, known here: haproxy, writer, servers';
     expect(
       await problemsOf(
-        'balancers:\n  - haproxy: /a\n    servers: [b/s]\n    master: /m\n    tls: {}\n  - dns: {}\n',
+        'balancers:\n  - haproxy: /a\n    servers: [b/s]\n    mister: /m\n    tls: {}\n  - dns: {}\n',
       ),
     ).toEqual([
-      `4:5: balancers[0].master: ${known}`,
-      `5:5: balancers[0].tls: ${known}`,
+      '4:5: balancers[0].mister: unknown key, known here: haproxy, master, tls, writer, servers, stateFile',
+      ...['ca', 'cert', 'key'].map((key) => `5:10: balancers[0].tls.${key}: is required`),
       '6:5: balancers[1]: needs haproxy, agentCheck or health',
-      '6:5: balancers[1].dns: unknown key, known here: haproxy, writer, servers, agentCheck, health',
+      '6:5: balancers[1].dns: unknown key, known here: haproxy, master, tls, writer, servers, stateFile, agentCheck, health',
     ]);
   });
 });
@@ -163,7 +162,7 @@ test('all problems are told, in the order of the file', async () => {
     '1:27: drain.quiet: has no unit, write for example 3s',
     '2:7: node: expected a text, got a whole number, put it in quotes',
     '4:5: balancers[0].servers: is required',
-    '4:14: balancers[0].haproxy: is not an address, write unix:/path, /path or tcp://host:port',
+    '4:14: balancers[0].haproxy: is not an address, write unix:/path, /path, tcp://host:port or tls://host:port',
     '5:13: balancers[0].writer: expected runtime or agent-check',
     `6:1: foo: unknown key, known here: ${TOP}`,
   ]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { MINIMAL, problemsOf, refuses } from './support.ts';
+import { MINIMAL, configOf, problemsOf, refuses } from './support.ts';
 
 describe('a duration has a unit and is longer than nothing', () => {
   refuses([
@@ -153,6 +153,30 @@ describe('a network is an address or a block', () => {
 describe('a balancer', () => {
   const balancer = (haproxy: string, server = 'app/app1'): string =>
     `balancers:\n  - haproxy: ${JSON.stringify(haproxy)}\n    servers: [${JSON.stringify(server)}]\n`;
+
+  test('may have a master CLI, and is reached by tls:// with files in PEM', async () => {
+    const tls = 'tls: { ca: /etc/l/ca.pem, cert: /etc/l/node.pem, key: /etc/l/node.key }';
+    const text = `balancers:\n  - haproxy: tls://lb:9999\n    master: unix:/m.sock\n    servers: [app/app1]\n    ${tls}\n`;
+    expect((await configOf(text)).balancers).toMatchObject([
+      {
+        address: 'tls://lb:9999',
+        master: 'unix:/m.sock',
+        tls: { ca: '/etc/l/ca.pem', cert: '/etc/l/node.pem', key: '/etc/l/node.key' },
+      },
+    ]);
+    expect(await problemsOf(text.replace(`    ${tls}\n`, ''))).toEqual([
+      '2:14: balancers[0].haproxy: needs tls: { ca, cert, key }',
+    ]);
+    expect(await problemsOf(text.replace('tls://lb', 'tcp://lb'))).toEqual([
+      '5:10: balancers[0].tls: goes with tls://host:port only',
+    ]);
+    expect(await problemsOf(text.replace('unix:/m.sock', 'tls://lb:1'))).toEqual([
+      '3:13: balancers[0].master: is not an address, write unix:/path, /path or tcp://host:port',
+    ]);
+    expect(await problemsOf(text.replace('/etc/l/node.key', 'node.key'))).toEqual([
+      expect.stringMatching(/^5:\d+: balancers\[0\]\.tls\.key: must be an absolute path$/),
+    ]);
+  });
 
   test.each(['tls://10.0.0.1', 'http://a:1', 'tcp://a', 'tcp://:1', 'admin.sock', 'ipv4@a:1', ''])(
     'is not reached by %j',

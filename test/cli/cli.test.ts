@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import type { Status } from '../../agent/lifecycle/operation.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { EXIT_CODES } from '../../agent/system/error.ts';
+import { EXIT_CODES, LastcallError } from '../../agent/system/error.ts';
 import { LASTCALL, type Running, lastcall, start } from '../support/cli.ts';
-import { type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 const DIRECT_CLI = fileURLToPath(new URL('../../dist/test/fixtures/direct-cli.js', import.meta.url));
@@ -225,8 +225,8 @@ describe('A waiting command in a pipe', () => {
     const running = cli('status', '--watch');
     await running.said('app1');
     running.child.stdout.destroy();
-    while (service.listeners > 0) {
-      service.show('serving', 1);
+    for (let turn = 0; service.listeners > 0; turn += 1) {
+      service.show(turn % 2 === 0 ? 'unhealthy' : 'serving', 1);
       await new Promise(setImmediate);
     }
     expect((await running.outcome).code).toBe(130);
@@ -335,10 +335,42 @@ describe('Direct mode', () => {
 
 describe('lastcall status', () => {
   test('prints the JSON of the control socket', async () => {
-    service.show('draining', 7);
     const { code, stdout } = await cli('status', '--json').outcome;
     expect(code).toBe(0);
     expect(objectOf(stdout)).toEqual(service.status());
+    expect(service.holdersAsked).toBe(0);
+  });
+
+  test('tells who holds the node while it is going out, and asks for it only then', async () => {
+    service.show('draining', 7);
+    const { stdout } = await cli('status', '--json').outcome;
+    expect(objectOf(stdout)).toEqual({ ...service.status(), holders: HOLDERS });
+    service.show('drained', 0);
+    expect(objectOf((await cli('status', '--json').outcome).stdout)).not.toHaveProperty('holders');
+    expect(service.holdersAsked).toBe(1);
+  });
+
+  test('shows connections by kind, the longest-lived sessions and the course to people', async () => {
+    service.show('draining', 2);
+    const { stdout } = await cli('status').outcome;
+    expect(stdout).toMatch(/HELD AT +SERVER +IN FLIGHT +TUNNELS +QUEUED +IDLE\n/);
+    expect(stdout).toMatch(/admin\.sock +app\/app1 +1 +2 +0 +3\n/);
+    expect(stdout).toMatch(/lb2 +app\/app1 +unknown: no answer\n/);
+    expect(stdout).toMatch(/tunnel +2h 2m +\S+ +app\/app1 +4700 \(from before a reload\)\n/);
+    expect(stdout).toMatch(/request +9s +\S+ +app\/app1 +4711\n/);
+    expect(stdout).toContain(
+      'sessions: 2 in all, gone in about 42s (at most 30m if nobody clicks any more)\n',
+    );
+    expect(stdout).toContain('so far: █▅▃\n');
+  });
+
+  test('is told all the same when nobody can say who holds the node', async () => {
+    service.show('draining', 2);
+    service.failNext(new LastcallError('failed', 'the engine is busy'));
+    const { code, stdout } = await cli('status').outcome;
+    expect(code).toBe(0);
+    expect(stdout).toContain('who holds it: unknown (the engine is busy)\n');
+    expect(objectOf((await cli('status', '--json').outcome).stdout)).toMatchObject({ holders: null });
   });
 
   test('shows the node, its servers and its sources to people', async () => {
@@ -349,7 +381,7 @@ describe('lastcall status', () => {
     expect(stdout).toMatch(/BALANCER +SERVER +ADMIN +STATE +OWNER +CONN +QUEUE\n/);
     expect(stdout).toMatch(/unix:\/run\/haproxy\/admin.sock +app\/app1 +drain +up +none +unknown +0\n/);
     expect(stdout).toMatch(/http +unknown +.+ ago\n/);
-    expect(stdout).toContain('sessions: unknown in all\n');
+    expect(stdout).toContain('sessions: unknown in all, gone in about 42s');
   });
 
   test('follows the node with --watch, one object a line with --json, until Ctrl-C', async () => {
@@ -365,6 +397,41 @@ describe('lastcall status', () => {
       .split('\n')
       .map((line) => (JSON.parse(line) as Status).phase);
     expect(phases).toEqual(['serving', 'draining']);
+  });
+
+  test('follows the node with --watch in a pipe, a plain line for each change', async () => {
+    const running = cli('status', '--watch');
+    await running.said('serving: 0 sessions');
+    service.show('draining', 9);
+    await running.said('draining: 9 sessions');
+    while (service.holdersAsked < 2) await new Promise(setImmediate);
+    service.show('settling', 0);
+    await running.said('settling');
+    running.child.kill('SIGINT');
+    const { code, stdout } = await running.outcome;
+    expect(code).toBe(130);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.map((line) => line.replace(/^\S+Z /, 'TIME '))).toEqual([
+      'TIME app1 serving: 0 sessions',
+      'TIME app1 draining: 9 sessions; gone in about 42s (at most 30m if nobody clicks any more)',
+      'TIME app1 settling: 0 sessions; in flight unknown, tunnels unknown, queued unknown',
+    ]);
+  });
+
+  test('shows the whole picture again and again with --watch on a terminal', async () => {
+    service.show('draining', 9);
+    const watch = `${process.execPath} ${LASTCALL} --socket ${path} status --watch`;
+    const running = start('script', ['-qec', watch, '/dev/null'], { TERM: 'xterm', NO_COLOR: '1' });
+    await running.said('so far: █▅▃');
+    await running.said('HELD AT');
+    service.show('serving', 0);
+    await running.said('serving');
+    running.child.stdin.write('\u0003');
+    const { code, stdout } = await running.outcome;
+    expect(code).toBe(130);
+    const last = stdout.split('\u001b[H\u001b[J').at(-1) ?? '';
+    expect(last).toContain('app1  serving');
+    expect(last).not.toContain('HELD AT');
   });
 
   test('ends with 69 when the sidecar that it watches ends', async () => {

@@ -11,7 +11,7 @@ import type { ControlConfig } from '../../agent/config/config.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 interface Answer {
@@ -181,6 +181,17 @@ describe('The control API', () => {
     expect(JSON.parse(text)).toEqual(service.status());
   });
 
+  test('tells who holds the node when it is asked, and only then', async () => {
+    await open();
+    await ask('GET', '/v1/status');
+    expect(service.holdersAsked).toBe(0);
+    const { status, text } = await ask('GET', '/v1/holders');
+    expect(status).toBe(200);
+    expect(JSON.parse(text)).toEqual(HOLDERS);
+    expect(service.holdersAsked).toBe(1);
+    expect(await createClient(path, realClock).holders(never)).toEqual(HOLDERS);
+  });
+
   test('hands a request to the engine, with durations in milliseconds', async () => {
     await open();
     const { status, text } = await post({
@@ -300,6 +311,7 @@ describe('The control API', () => {
     ['GET', '/v1/operations/%00', 404],
     ['PUT', '/v1/status', 405],
     ['GET', '/v1/operations', 405],
+    ['POST', '/v1/holders', 405],
     ['POST', '/v1/events', 405],
   ])('answers %s %s with %i and a JSON error', async (method, target, expected) => {
     await open();

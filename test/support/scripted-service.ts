@@ -15,9 +15,11 @@ export interface ScriptedService extends DirectService {
   readonly cancelled: readonly string[];
   readonly closed: boolean;
   readonly listeners: number;
+  /** How often somebody wanted to know who holds the node. */
+  readonly holdersAsked: number;
   /** The next request is refused with this code. */
   refuseNext(code: string, message: string): void;
-  /** The next submission fails with this error. */
+  /** The next submission fails with this error, and until then nobody is told who holds the node. */
   failNext(error: Error): void;
   /** The stop has been issued: nothing can be cancelled any more. */
   tooLate(): void;
@@ -39,6 +41,7 @@ export function createScriptedService(node = 'app1'): ScriptedService {
   let running: Request | null = null;
   let late = false;
   let closed = false;
+  let holdersAsked = 0;
   let status = statusOf(node, 'serving', 0, null);
 
   const show = (phase: Phase, sessions: number | null): void => {
@@ -106,7 +109,14 @@ export function createScriptedService(node = 'app1'): ScriptedService {
       return 'cancelling';
     },
     status: () => status,
-    holders: async () => HOLDERS,
+    get holdersAsked() {
+      return holdersAsked;
+    },
+    async holders() {
+      holdersAsked += 1;
+      if (failure !== null) throw failure;
+      return HOLDERS;
+    },
     watch(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -119,7 +129,7 @@ export function createScriptedService(node = 'app1'): ScriptedService {
 
 const OUTLOOK: Outlook = { eta: { seconds: 42, atMost: 1800 }, etaReason: null, course: [8, 4, 2] };
 const AT = { balancer: 'unix:/run/haproxy/admin.sock', server: 'app/app1' } as const;
-const HOLDERS: HoldersReport = {
+export const HOLDERS: HoldersReport = {
   at: '2026-01-01T00:00:00.000Z',
   servers: [
     { ...AT, requests: 1, tunnels: 2, queued: 0, idle: 3, error: null },

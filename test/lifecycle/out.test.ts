@@ -77,6 +77,18 @@ describe('A drain', () => {
     expect(said(it)).toEqual(['drain', 'maint', 'drain', 'maint']);
   });
 
+  test.each([
+    ['somebody came and went', (it: ReturnType<typeof scene>) => void (it.lb.server('app/app1').total += 1)],
+    ['a worker with a state file took over', (it: ReturnType<typeof scene>) => it.lb.reload(true)],
+  ])('goes back to draining when %s before the second look', (_what, happens) => {
+    const it = scene({ sources: [], sticky: false });
+    const id = it.ask('drain');
+    it.reach('fencing');
+    happens(it);
+    it.reach('draining');
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+  });
+
   test('without a fence ends in DRAIN', () => {
     const it = scene();
     expect(it.ended(it.ask('drain', { fence: false }))).toMatchObject({ code: 'done', phase: 'drained' });
@@ -148,6 +160,16 @@ describe('A deadline of thirty minutes', () => {
     expect(result).toMatchObject({ ok: true, code: 'done', phase: 'stopped', forced: 1 });
     expect(result.warnings).toContain('the deadline passed: forced with 1 session left');
     expect(it.site.app.alive).toBe(false);
+  });
+
+  test('passes at its time, even while nobody answers', () => {
+    const it = scene();
+    const id = it.ask('drain');
+    it.reach('draining');
+    const { op } = it.sidecar.state;
+    it.lb.setMode('silent');
+    it.time.advance((op?.deadline ?? 0) - it.time.now + 1);
+    expect(it.sidecar.state.op).toMatchObject({ id, outcome: { code: 'deadline' } });
   });
 
   test('is another one as soon as a second caller says so', () => {

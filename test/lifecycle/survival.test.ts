@@ -92,6 +92,25 @@ describe('After kill -9', () => {
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
   });
 
+  test('a server that was let go by its holder is still known to be ours', () => {
+    const it = scene();
+    it.site.visit();
+    it.ask('drain');
+    it.reach('draining');
+    it.time.advance(500);
+    it.lb.set('app/app1', 'maint', 'operator');
+    it.time.advance(2_000);
+    const stop = it.ask('stop');
+    it.time.advance(500);
+    it.lb.set('app/app1', 'ready', 'operator');
+    it.time.advance(2_000);
+    expect(it.admin()).toBe('drain');
+    it.crash();
+    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    expect(it.ended(stop)).toMatchObject({ code: 'cancelled', phase: 'serving' });
+    expect(it.admin()).toBe('ready');
+  });
+
   test('an application that a new sidecar started afresh comes into rotation', () => {
     const it = scene({ supervises: true });
     it.ended(it.ask('drain'));

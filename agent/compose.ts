@@ -171,6 +171,7 @@ function policyOf(
       seesOldWorkers,
     })),
     sources,
+    userSources: sources.filter((name) => !/^(?:tcp|idle)\b/.test(name)),
     kernelSource: sources.find((name) => name.startsWith('tcp')) ?? null,
     unreachable: config.unreachable,
     reloadGraceMs: config.reloadGraceMs,

@@ -29,7 +29,10 @@ export function tellDisagreement(turn: Turn): void {
       ? []
       : [{ name, side: sideOf(source.count) }];
   });
-  const nobody = settled.find(({ side }) => side === 'nobody');
+  // That nobody is connected just now contradicts no number of users.
+  const nobody = settled.find(
+    ({ name, side }) => side === 'nobody' && turn.policy.userSources.includes(name),
+  );
   const somebody = settled.find(({ side }) => side === 'somebody');
   if (nobody && somebody)
     warn(turn, `${nobody.name} says that nobody is there, but ${somebody.name} counts users: ${ADVICE}`);

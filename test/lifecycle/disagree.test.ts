@@ -5,7 +5,7 @@ import type { State } from '../../agent/lifecycle/state.ts';
 import { step } from '../../agent/lifecycle/step.ts';
 import { POLICY, scene } from '../support/world/scene.ts';
 
-const policy = { ...POLICY, sources: ['http', 'stickTable'] };
+const policy = { ...POLICY, sources: ['http', 'stickTable', 'tcp'], userSources: ['http', 'stickTable'] };
 const ADVICE = 'the larger number is waited for; see which of them is wrong';
 
 /** A node that drains with one user, and a hand to give the sources their counts, once a second. */
@@ -56,6 +56,7 @@ describe('Two sources that disagree', () => {
     ['both count somebody, though not as many', { http: 9, stickTable: 2 }],
     ['both count nobody', { http: 0, stickTable: 0 }],
     ['one cannot count', { http: 0, stickTable: null }],
+    ['users are known and none of them is connected just now', { http: 3, stickTable: 3, tcp: 0 }],
   ])('are not named while %s', (_what, counts) => {
     const it = draining();
     it.count(60, counts);

@@ -14,6 +14,7 @@ export const POLICY: Policy = {
   node: 'app1',
   balancers: [{ name: 'lb1', servers: ['app/app1'], counts: true, seesOldWorkers: true }],
   sources: ['http'],
+  userSources: ['http', 'http 2'],
   kernelSource: null,
   unreachable: 'wait',
   reloadGraceMs: 600_000,

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
+import { acceptWebsocket } from '../fixtures/websocket.ts';
 
 /** An application whose users stay: downloads that end when they are told to, and websockets that do not end. */
 export interface LastingApp {
@@ -24,16 +24,7 @@ export async function startLastingApp(): Promise<LastingApp> {
     socket.on('error', () => socket.destroy());
     socket.once('close', () => sockets.delete(socket));
   });
-  server.on('upgrade', (incoming: IncomingMessage, socket: Socket) => {
-    const key = incoming.headers['sec-websocket-key'] ?? '';
-    // HAProxy refuses the upgrade without it (RFC 6455, 4.2.2; tried on 2.6.12).
-    const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-    socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
-    );
-    socket.on('data', (chunk) => socket.write(chunk));
-    socket.on('end', () => socket.end());
-  });
+  server.on('upgrade', acceptWebsocket);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

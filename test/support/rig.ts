@@ -26,11 +26,18 @@ export interface Rig {
   direct(verb: string, ...words: readonly string[]): Running;
   /** `lastcall run` with a configuration for this node; ended by `close`. */
   sidecar(options?: SidecarOptions): Promise<Agent>;
-  /** A sticky user of app1 with a session in its memory. */
-  signIn(): Promise<Visitor>;
+  /** Another HAProxy in front of the same application. */
+  front(): Promise<Front>;
+  /** A sticky user of app1 with a session in its memory, through this rig's HAProxy or another one. */
+  signIn(by?: string): Promise<Visitor>;
   /** How many SIGTERMs the application had in all. */
   terms(): Promise<number>;
   close(): Promise<void>;
+}
+
+export interface Front {
+  readonly url: string;
+  readonly haproxy: Haproxy;
 }
 
 export interface Visitor {
@@ -94,11 +101,12 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     agentPort: await freePort(),
   };
   const sidecars: Sidecar[] = [];
+  const fronts: Haproxy[] = [];
   const url = `http://127.0.0.1:${port}`;
   const close = async (): Promise<void> => {
     for (const sidecar of sidecars) await sidecar.kill();
     await node.kill();
-    await haproxy.stop();
+    for (const front of [haproxy, ...fronts]) await front.stop();
   };
   try {
     await node.start();
@@ -112,7 +120,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     url,
     haproxy,
     node,
-    admin: async () => (await column(haproxy, 'app', 1, 'status')) ?? '',
+    admin: () => statusAt(haproxy),
     states: async () => withoutTimes(await haproxy.command('show servers state app')),
     direct: (verb, ...words) =>
       lastcall([verb, '--haproxy', haproxy.socket, '--server', 'app/app1', '--json', ...words]),
@@ -121,7 +129,13 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
       sidecars.push(sidecar);
       return agentOf(sidecar);
     },
-    signIn: () => signIn(url, node),
+    async front() {
+      const ownPort = await freePort();
+      const front = await startHaproxy(configOf(ownPort, appPort, cookie, options), options);
+      fronts.push(front);
+      return { url: `http://127.0.0.1:${ownPort}`, haproxy: front };
+    },
+    signIn: (by = url) => signIn(by, node),
     terms: async () => (await textOf(join(dir, 'app1.terms'))).split('\n').length - 1,
     close,
   };
@@ -136,6 +150,11 @@ function configOf(port: number, appPort: number, cookie: boolean, { others, serv
     `  server app1 127.0.0.1:${appPort}${sticky('app1')} ${server ?? ''}\n` +
     `${others ?? `  server app2 127.0.0.1:1${sticky('app2')}\n`}`
   );
+}
+
+/** HAProxy's status of app1: `no check`, `DRAIN`, `MAINT`... */
+export async function statusAt(haproxy: Haproxy): Promise<string> {
+  return (await column(haproxy, 'app', 1, 'status')) ?? '';
 }
 
 /** One figure of `show stat`, by its column's name. */

@@ -42,11 +42,16 @@ export async function closeSessions(
   limit: number,
 ): Promise<Closed> {
   const { info } = await desk.reader.read(lines.own.ask, name);
-  const survey = await list(desk, lines, name, info.pid, limit);
+  const endOwn = async (): Promise<void> => expectDone(await lines.own.ask(shutdownSessions(name)));
+  const survey = await list(desk, lines, name, info.pid, limit).catch(async (error: unknown) => {
+    // That nobody could be counted keeps nobody from being ended.
+    if (limit === Infinity) await endOwn();
+    throw error;
+  });
   const closed: Tally = { tunnels: 0, requests: 0 };
   let gone = 0;
   if (limit === Infinity) {
-    expectDone(await lines.own.ask(shutdownSessions(name)));
+    await endOwn();
     closed.tunnels += survey.own.tunnels;
     closed.requests += survey.own.requests;
   }

@@ -32,7 +32,7 @@ export interface RuntimeOptions {
   readonly address: string;
   /** `backend/server`, at least one. */
   readonly servers: readonly string[];
-  /** For each call as a whole, waiting for its turn included, in milliseconds. */
+  /** For each look and each write as a whole, waiting for its turn included, in milliseconds. */
   readonly timeoutMs: number;
   /** The master CLI (`-S`) of the same HAProxy, written the same way: with it, workers of before a reload are counted. */
   readonly master?: string | null;
@@ -61,15 +61,21 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
     old: master && createOldWorkers(),
   };
   const turns = createTurns();
+  const linesFor = (ms: number, masterMs: number, signal: AbortSignal): Lines => {
+    const limits = { clock, until: clock.now() + ms, signal };
+    return {
+      own: createTalk(client, limits),
+      master: master && createTalk(master, { ...limits, eachMs: masterMs }),
+    };
+  };
   const inTurn = <T>(signal: AbortSignal, work: (lines: Lines) => Promise<T>): Promise<T> => {
     // Whoever is before us began earlier with the same time, so our own is not over before our turn.
-    const limits = { clock, until: clock.now() + timeoutMs, signal };
-    const lines: Lines = {
-      own: createTalk(client, limits),
-      master: master && createTalk(master, { ...limits, eachMs: MASTER_MS }),
-    };
+    const lines = linesFor(timeoutMs, MASTER_MS, signal);
     return turns.take(signal, () => work(lines));
   };
+  // A list of all streams may take its time, and no look waits for it.
+  const lists: Desk = { ...desk, old: master && createOldWorkers() };
+  const linesOfLists = (signal: AbortSignal): Lines => linesFor(LIST_MS, MASTER_LIST_MS, signal);
   return {
     name: address,
     servers,
@@ -79,9 +85,9 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
     survey: (signal) => inTurn(signal, (lines) => survey(desk, lines, options.readOnly ?? false)),
     set: (server, admin, mayReplace, signal) =>
       inTurn(signal, (lines) => set(desk, lines, server, { admin, mayReplace }, signal)),
-    holders: (server, signal) => inTurn(signal, (lines) => holders(desk, lines, nameOf(desk, server))),
-    closeSessions: (server, limit, signal) =>
-      inTurn(signal, (lines) => closeSessions(desk, lines, nameOf(desk, server), limit)),
+    holders: async (server, signal) => holders(lists, linesOfLists(signal), nameOf(desk, server)),
+    closeSessions: async (server, limit, signal) =>
+      closeSessions(lists, linesOfLists(signal), nameOf(desk, server), limit),
   };
 }
 
@@ -92,6 +98,10 @@ function masterOf(address: string, clock: Clock): Client {
 
 /** A silent master must not hold up what the current worker has to tell for long. */
 const MASTER_MS = 500;
+/** For a list of a few hundred thousand streams, 300 bytes each. */
+const LIST_MS = 10_000;
+/** Old workers have fewer, and a silent master must leave time to end the others. */
+const MASTER_LIST_MS = 2_000;
 
 async function survey(desk: Desk, lines: Lines, readOnly: boolean): Promise<Survey> {
   const { ask } = lines.own;

@@ -3,7 +3,7 @@ export interface Backoff {
   answered(): void;
   failed(): void;
   /** Milliseconds from the last failure on; 0 after an answer. */
-  pauseMs(): number;
+  readonly pauseMs: () => number;
 }
 
 const FIRST_MS = 100;

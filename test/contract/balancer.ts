@@ -132,11 +132,31 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       expect((await balancer.survey(never)).facts).toMatchObject([{ usable: false, usableOthers: 0 }]);
     });
 
+    test('tells who is there by kind, and ends no more of them than it is told to', async () => {
+      const users = [visit(port, 'SRV=c1'), visit(port, 'SRV=c1')];
+      await app.holding(2);
+      const held = await balancer.holders(SERVER, never);
+      expect(held).toMatchObject({ requests: 2, tunnels: 0, queued: 0 });
+      const worker = await haproxy.workerPid();
+      expect(held.oldest).toEqual(
+        Array.from({ length: 2 }, () => ({ kind: 'request', ageSeconds: expect.any(Number), worker })),
+      );
+      await balancer.set(SERVER, 'maint', ['ready'], never);
+      expect(await balancer.closeSessions(SERVER, 1, never)).toEqual({ tunnels: 0, requests: 1, left: 1 });
+      await lookUntil(balancer, (view) => view.connections === 1);
+      app.release();
+      expect((await Promise.all(users)).filter((status) => status === 200)).toHaveLength(1);
+    });
+
     test('ends the connections that are still there', async () => {
       const user = visit(port, 'SRV=c1');
       await app.holding(1);
       await balancer.set(SERVER, 'maint', ['ready'], never);
-      await balancer.closeSessions(SERVER, Infinity, never);
+      expect(await balancer.closeSessions(SERVER, Infinity, never)).toEqual({
+        tunnels: 0,
+        requests: 1,
+        left: 0,
+      });
       expect([0, 502]).toContain(await user);
       expect(await lookUntil(balancer, (view) => view.connections === 0)).toMatchObject({ queued: 0 });
     });
@@ -145,6 +165,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       for (const work of [
         () => balancer.set('app/app2', 'drain', ['ready'], never),
         () => balancer.closeSessions('app/app2', Infinity, never),
+        () => balancer.holders('app/app2', never),
       ]) {
         expect(await refusalOf(work)).toMatchObject({ code: 'no-such-server', next: expect.any(String) });
       }
@@ -163,6 +184,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
         () => balancer.survey(never),
         () => balancer.set(SERVER, 'drain', ['ready'], never),
         () => balancer.closeSessions(SERVER, Infinity, never),
+        () => balancer.holders(SERVER, never),
       ]) {
         const refusal = await refusalOf(work);
         expect(refusal).toMatchObject({ code: 'balancer-unreachable', next: expect.any(String) });

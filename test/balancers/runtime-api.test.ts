@@ -5,6 +5,7 @@ import type { ServerView } from '../../agent/lifecycle/view.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { startHoldingApp, type HoldingApp } from '../support/holding-app.ts';
+import { download, startLastingApp } from '../support/lasting-app.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/until.ts';
@@ -182,6 +183,28 @@ describe('what a look tells', () => {
       admin: 'drain',
       operational: 'down',
     });
+  });
+
+  test('counts the answer that its user did not wait for', async () => {
+    const lasting = await startLastingApp();
+    const port = await freePort();
+    const running = await site(
+      `frontend web\n  bind 127.0.0.1:${port}\n  default_backend app\n  option abortonclose\n` +
+        `backend app\n  option abortonclose\n  server app1 127.0.0.1:${lasting.port}\n`,
+    );
+    try {
+      const balancer = driver(running, 'app/app1');
+      const guest = await download(port, '');
+      expect((await viewOf(balancer)).counters).toMatchObject({ clientAborts: 0 });
+      guest.leave();
+      const counters = await until('he was counted', async () => {
+        const { counters: now } = await viewOf(balancer);
+        return now?.clientAborts === 0 ? undefined : now;
+      });
+      expect(counters).toMatchObject({ clientAborts: 1, connectionErrors: 0, redispatches: 0, http5xx: 0 });
+    } finally {
+      await lasting.stop();
+    }
   });
 
   test('has counters in mode tcp too, where nobody answers by HTTP', async () => {

@@ -49,7 +49,7 @@ describe('What lastcall is for', () => {
         },
       ],
       sessions: { start: expect.any(Number), last: 0 },
-      receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, http5xx: 0 },
+      receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, clientAborts: 0, http5xx: 0 },
       warnings: expect.any(Array),
     });
     expect(json.sessions.start).toBeGreaterThan(0);

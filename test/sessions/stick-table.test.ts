@@ -131,6 +131,26 @@ describe('whose entries are counted', () => {
   });
 });
 
+describe('when the last one will be gone if nobody clicks any more', () => {
+  test('is the longest life left of those of this server, at any HAProxy', async () => {
+    const [one, other] = [await start(APP), await start(APP)];
+    const { source } = await agedSource([one.socket, other.socket]);
+    expect(source.atMostMs?.()).toBe(0);
+    await addUsers(one.socket, { table: 'app', serverId: 2, count: 1 });
+    await source.count(never);
+    expect(source.atMostMs?.()).toBe(0);
+    await addUsers(other.socket, { table: 'app', serverId: 1, count: 2 });
+    await source.count(never);
+    expect(source.atMostMs?.()).toBeGreaterThan(EXPIRE_MS - 60_000);
+    expect(source.atMostMs?.()).toBeLessThanOrEqual(EXPIRE_MS);
+  });
+
+  test('is not known before the first count', async () => {
+    const haproxy = await start(APP);
+    expect(sourceAt([haproxy.socket], realClock).atMostMs?.()).toBeNull();
+  });
+});
+
 describe('unknown', () => {
   test('as soon as one of several HAProxys is gone', async () => {
     const [one, other] = [await start(APP), await start(APP)];

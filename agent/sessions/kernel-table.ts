@@ -13,7 +13,7 @@ export interface PortView {
   /** Established connections to it: the side that accepted. */
   readonly established: number;
   /** Who is at the other end of them, in the kernel's own writing; of more than `SAMPLE` none. */
-  readonly callers: readonly string[];
+  readonly callers: ReadonlySet<string>;
   /** The same for sockets of this machine that lead to the port, by their inodes. */
   readonly calls: ReadonlyMap<string, string>;
 }
@@ -38,7 +38,12 @@ const SOCKET =
 export async function readPort(port: number, tables: Tables, signal: AbortSignal): Promise<PortView> {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const end = `:${hex} `;
-  const view = { listens: false, established: 0, callers: [] as string[], calls: new Map<string, string>() };
+  const view = {
+    listens: false,
+    established: 0,
+    callers: new Set<string>(),
+    calls: new Map<string, string>(),
+  };
   const take = (line: string): void => {
     // Most sockets are none of ours, and a regular expression takes longer than this.
     if (!line.includes(end)) return;
@@ -47,7 +52,7 @@ export async function readPort(port: number, tables: Tables, signal: AbortSignal
     if (state !== ESTABLISHED) return;
     if (localPort === hex) {
       view.established += 1;
-      if (view.callers.length < SAMPLE) view.callers.push(wayOf(remote, remotePort, local));
+      if (view.callers.size <= SAMPLE) view.callers.add(wayOf(remote, remotePort, local));
     } else if (remotePort === hex && view.calls.size < SAMPLE)
       view.calls.set(inode, wayOf(local, localPort, remote));
   };
@@ -56,7 +61,9 @@ export async function readPort(port: number, tables: Tables, signal: AbortSignal
   await readTable(tables.v6, take, signal).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
   });
-  return view.established > SAMPLE ? { ...view, callers: [] } : view;
+  // Where connections come and go the kernel shows one twice now and then; those that are told apart are counted once.
+  if (view.callers.size <= SAMPLE) return { ...view, established: view.callers.size };
+  return { ...view, callers: new Set() };
 }
 
 /** One connection's two sockets give the same: the caller's address and port, and the address that was called. */
@@ -88,6 +95,7 @@ async function readTable(path: string, take: (line: string) => void, signal: Abo
     LINE_BYTES,
     unlike,
   );
+  signal.throwIfAborted();
   const file = await open(path, 'r');
   try {
     await readAll(file, (chunk) => reader.push(chunk), signal);

@@ -80,7 +80,7 @@ export function createTcpSource(
 /** How many of the connections are this process's own. */
 function callsOf({ callers, calls }: PortView, ours: ReadonlySet<string>): number {
   const own = new Set([...calls].flatMap(([inode, way]) => (ours.has(inode) ? [way] : [])));
-  return callers.filter((way) => own.has(way)).length;
+  return [...callers].filter((way) => own.has(way)).length;
 }
 
 /** One server at one HAProxy. */

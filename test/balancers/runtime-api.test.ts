@@ -188,9 +188,11 @@ describe('what a look tells', () => {
   test('counts the answer that its user did not wait for', async () => {
     const lasting = await startLastingApp();
     const port = await freePort();
+    // Without the option HAProxy does not count him: what is left of the answer goes into a closed connection.
     const running = await site(
-      `frontend web\n  bind 127.0.0.1:${port}\n  default_backend app\n  option abortonclose\n` +
-        `backend app\n  option abortonclose\n  server app1 127.0.0.1:${lasting.port}\n`,
+      `defaults\n  mode http\n  option abortonclose\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n` +
+        `frontend web\n  bind 127.0.0.1:${port}\n  default_backend app\n` +
+        `backend app\n  server app1 127.0.0.1:${lasting.port}\n`,
     );
     try {
       const balancer = driver(running, 'app/app1');

@@ -8,6 +8,7 @@ import { eta } from './eta.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
 import { startTime } from './start-time.ts';
+import { stickTable } from './stick-table.ts';
 
 /*
  * npm run bench [-- --json FILE]: speed and size of the built lastcall beside a real HAProxy, each against its limit.
@@ -22,7 +23,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const figures: Figure[] = [];
 const site = await openSite({}, stop.signal);
 try {
-  for (const measure of [eta, () => resting(site), poll, () => stopping(site)]) {
+  for (const measure of [eta, () => resting(site), poll, stickTable, () => stopping(site)]) {
     stop.signal.throwIfAborted();
     const more = await measure();
     process.stdout.write(`${renderFigures(more).join('\n')}\n`);

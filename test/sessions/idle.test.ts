@@ -23,7 +23,7 @@ afterEach(async () => {
 
 interface Site {
   readonly haproxy: Haproxy;
-  visit(): Promise<Response>;
+  readonly visit: () => Promise<Response>;
 }
 
 /** A HAProxy with one server, which answers as the test says. */

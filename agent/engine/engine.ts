@@ -168,7 +168,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     },
     status,
     watch: desk.watch,
-    holders: createHolders(ports, closing.signal),
+    holders: createHolders(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
     probed({ health, signedOut }) {
       post({ type: 'probed', health });
       if (signedOut) post({ type: 'signed-out' });

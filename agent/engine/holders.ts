@@ -15,9 +15,11 @@ const OLDEST = 10;
 /**
  * Asks all balancers who is still at the node: on demand, one round at a time, and not again at once. Who comes in
  * between gets the answer that is there or under way. One that cannot be asked is told in its row.
+ * @param whyNot why a balancer is known not to answer at present, or null: nobody is kept waiting for it
  */
 export function createHolders(
   { balancers, clock }: Pick<Ports, 'balancers' | 'clock'>,
+  whyNot: (balancer: string) => string | null,
   signal: AbortSignal,
 ): () => Promise<HoldersReport> {
   let answer: Promise<HoldersReport> | null = null;
@@ -25,7 +27,12 @@ export function createHolders(
   const ask = async (): Promise<HoldersReport> => {
     const began = clock.now();
     const rounds = await Promise.all(
-      balancers.filter(({ counts }) => counts).map((balancer) => holdersAt(balancer, signal)),
+      balancers
+        .filter(({ counts }) => counts)
+        .map((balancer) => {
+          const error = whyNot(balancer.name);
+          return error === null ? holdersAt(balancer, signal) : silent(balancer, error);
+        }),
     );
     const ended = clock.now();
     goodUntil = ended + Math.min(LONGEST_GOOD_MS, Math.max(GOOD_FOR_MS, SHARE * (ended - began)));
@@ -45,6 +52,12 @@ export function createHolders(
   };
 }
 
+const UNKNOWN = { requests: null, tunnels: null, queued: null, idle: null } as const;
+
+function silent({ name, servers }: Balancer, error: string): Round {
+  return { servers: servers.map((server) => ({ balancer: name, server, ...UNKNOWN, error })), oldest: [] };
+}
+
 type Round = Pick<HoldersReport, 'servers' | 'oldest'>;
 
 /** The servers of one balancer, one after the other: it has few slots for those who ask. */
@@ -59,8 +72,7 @@ async function holdersAt(balancer: Balancer, signal: AbortSignal): Promise<Round
       servers.push({ ...at, requests, tunnels, queued, idle, error: null });
       oldest.push(...found.oldest.map((holder) => ({ ...at, ...holder })));
     } catch (error) {
-      const unknown = { requests: null, tunnels: null, queued: null, idle: null };
-      servers.push({ ...at, ...unknown, error: sentence(error) });
+      servers.push({ ...at, ...UNKNOWN, error: sentence(error) });
     }
   }
   return { servers, oldest };

@@ -26,6 +26,7 @@ function balancer(name: string, holders: (server: string) => Promise<Holders>, c
 }
 
 const never = new AbortController().signal;
+const nothing = (): null => null;
 
 describe('Who holds the node', () => {
   test('is asked of every server of every balancer that counts, the oldest of all first', async () => {
@@ -34,7 +35,7 @@ describe('Who holds the node', () => {
     const one = balancer('lb1', async () => ({ ...NOBODY, tunnels: 12, oldest: [tunnel(900), tunnel(1)] }));
     const two = balancer('lb2', async () => ({ ...NOBODY, idle: null, oldest: [tunnel(7_000)] }));
     const poller = balancer('lb3', () => Promise.reject(new Error('never asked')), false);
-    const report = await createHolders({ clock, balancers: [one, two, poller] }, never)();
+    const report = await createHolders({ clock, balancers: [one, two, poller] }, nothing, never)();
     expect(report.at).toBe('2026-01-01T00:00:00.000Z');
     expect(
       report.servers.map(({ balancer: at, server, tunnels, idle }) => [at, server, tunnels, idle]),
@@ -55,10 +56,23 @@ describe('Who holds the node', () => {
     });
     const dead = balancer('lb1', () => Promise.reject(error));
     const alive = balancer('lb2', async () => ({ ...NOBODY, requests: 3 }));
-    const { servers } = await createHolders({ clock: new ManualClock(), balancers: [dead, alive] }, never)();
+    const { servers } = await createHolders(
+      { clock: new ManualClock(), balancers: [dead, alive] },
+      nothing,
+      never,
+    )();
     expect(servers[0]).toMatchObject({ requests: null, tunnels: null, queued: null, idle: null });
     expect(servers[0]?.error).toContain('no answer');
     expect(servers[2]).toMatchObject({ requests: 3, error: null });
+  });
+
+  test('is not asked of a balancer that is known to be silent: its reason is there at once', async () => {
+    const frozen = balancer('lb1', () => Promise.reject(new Error('never asked')));
+    const alive = balancer('lb2', async () => ({ ...NOBODY, requests: 3 }));
+    const silent = (name: string): string | null => (name === 'lb1' ? 'no answer for 5 s' : null);
+    const ask = createHolders({ clock: new ManualClock(), balancers: [frozen, alive] }, silent, never);
+    const errors = (await ask()).servers.map(({ error }) => error);
+    expect(errors).toEqual(['no answer for 5 s', 'no answer for 5 s', null, null]);
   });
 
   test('is asked once for all who ask at a time, and again only after a while that grows with the cost', async () => {
@@ -76,6 +90,7 @@ describe('Who holds the node', () => {
           }),
         ],
       },
+      nothing,
       never,
     );
     const reports = await Promise.all([holders(), holders(), holders()]);

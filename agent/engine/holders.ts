@@ -29,7 +29,7 @@ export function createHolders(
     const rounds = await Promise.all(
       balancers
         .filter(({ counts }) => counts)
-        .map((balancer) => {
+        .map(async (balancer) => {
           const error = whyNot(balancer.name);
           return error === null ? holdersAt(balancer, signal) : silent(balancer, error);
         }),

@@ -88,7 +88,7 @@ function connectionsAt(
 ): number | null {
   const balancer = state.balancers[at];
   if (!balancer || !isKnown(balancer, since)) return null;
-  if (!seesOldWorkers && mayHideUsers(policy, state, balancer, since)) return null;
+  if (mayHideUsers(policy, state, balancer, { seesOldWorkers, since })) return null;
   return sum(
     servers.map((name) => {
       const view = viewOf(balancer, name);
@@ -101,9 +101,28 @@ function connectionsAt(
  * After a reload the old worker serves its users to their end, and the new one knows nothing of them (haproxy-facts H).
  * Without a master socket only time ends the doubt, or the kernel, which sees every connection to the application.
  */
-function mayHideUsers(policy: Policy, state: State, { replacedAt }: BalancerState, since: number): boolean {
-  if (replacedAt === null || state.appGone || state.now - replacedAt >= policy.reloadGraceMs) return false;
+function mayHideUsers(
+  policy: Policy,
+  state: State,
+  { replacedAt }: BalancerState,
+  { seesOldWorkers, since }: { readonly seesOldWorkers: boolean; readonly since: number },
+): boolean {
+  if (
+    seesOldWorkers ||
+    replacedAt === null ||
+    state.appGone ||
+    state.now - replacedAt >= policy.reloadGraceMs
+  )
+    return false;
   return policy.kernelSource === null || sourceCount(state, policy.kernelSource, since) !== 0;
+}
+
+/** A balancer whose servers show fewer connections than there may be, for the eyes of people. */
+export function isDoubted(policy: Policy, state: State, name: string): boolean {
+  const known = policy.balancers.find((balancer) => balancer.name === name);
+  const balancer = state.balancers[name];
+  if (!known?.counts || !balancer) return false;
+  return mayHideUsers(policy, state, balancer, { seesOldWorkers: known.seesOldWorkers, since: -1 });
 }
 
 function sourceCount(state: State, name: string, since: number): number | null {

@@ -1,4 +1,4 @@
-import { connectionsOf, sessionsOf, viewOf } from './count.ts';
+import { connectionsOf, isDoubted, sessionsOf, viewOf } from './count.ts';
 import type { Phase, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
 import type { Operation, Pending, ServerState, State, Ticket } from './state.ts';
@@ -127,7 +127,7 @@ function balancersOf(policy: Policy, state: State): Result['balancers'] {
         name: server,
         admin: view?.admin ?? null,
         operational: view?.operational ?? null,
-        connections: view?.connections ?? null,
+        connections: isDoubted(policy, state, name) ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
     }),

@@ -1,4 +1,4 @@
-import { sessionsOf, viewOf } from './count.ts';
+import { isDoubted, sessionsOf, viewOf } from './count.ts';
 import type { Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
@@ -34,7 +34,7 @@ export function statusOf(
     },
     hold: state.hold && { admin: state.hold.admin, by: state.hold.by, reason: state.hold.reason },
     balancers: policy.balancers.map(({ name, servers }) =>
-      statusOfBalancer(name, servers, state.balancers[name], state.hold),
+      statusOfBalancer(name, servers, state, isDoubted(policy, state, name)),
     ),
     sessions: {
       total: sessionsOf(policy, state),
@@ -55,17 +55,20 @@ export function statusOf(
   };
 }
 
+const DOUBTED = 'after its reload, workers that cannot be seen may serve users: configure `master`';
+
 function statusOfBalancer(
   name: string,
   servers: readonly string[],
-  balancer: BalancerState | undefined,
-  hold: State['hold'],
+  { balancers, hold }: State,
+  doubted: boolean,
 ): StatusBalancer {
+  const balancer = balancers[name];
   const reachable = balancer !== undefined && balancer.error === null && balancer.look !== null;
   return {
     name,
     reachable,
-    error: balancer?.error ?? balancer?.look?.unseen ?? null,
+    error: balancer?.error ?? balancer?.look?.unseen ?? (doubted ? DOUBTED : null),
     pid: balancer?.pid ?? null,
     workers: reachable ? (balancer.look?.workers ?? null) : null,
     servers: servers.map((server) => {
@@ -75,7 +78,7 @@ function statusOfBalancer(
         admin: view?.admin ?? null,
         operational: view?.operational ?? null,
         owner: ownerOf(balancer?.servers[server], view, hold),
-        connections: view?.connections ?? null,
+        connections: doubted ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
     }),

@@ -1,0 +1,105 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Status } from '../../agent/lifecycle/operation.ts';
+import { download, type Guest, openWebsocket } from '../support/lasting-app.ts';
+import { type Agent, openRig, patience, type Rig, told } from '../support/rig.ts';
+import { until } from '../support/until.ts';
+
+let rig: Rig;
+afterEach(() => rig.close());
+
+const COOKIE = 'SRV=app1';
+
+/** A sidecar that counts nobody but connections, or what the sources say. */
+async function beside(
+  balancer: Readonly<Record<string, unknown>>,
+  sections: Readonly<Record<string, unknown>>,
+): Promise<Agent> {
+  const balancers = [{ haproxy: `unix:${rig.haproxy.socket}`, servers: ['app/app1'], ...balancer }];
+  const agent = await rig.sidecar({ sections: { balancers, sticky: false, sessions: [], ...sections } });
+  await agent.reaches('serving');
+  return agent;
+}
+
+const port = (): number => Number(new URL(rig.url).port);
+
+async function reload(agent: Agent): Promise<void> {
+  const pid = await rig.haproxy.reload();
+  await until('the new worker was seen', async () => (await statusOf(agent)).balancers[0]?.pid === pid);
+}
+
+const statusOf = (agent: Agent): Promise<Status> => agent.client.status(patience());
+
+async function finish(file: Guest): Promise<void> {
+  await fetch(`${rig.node.url}/finish`, { method: 'POST' });
+  expect(await file.ended).toBe('halfhalf');
+}
+
+describe('A stop over two reloads', () => {
+  test('waits for a download and a websocket of an old worker, each to its own end', async () => {
+    rig = await openRig({ master: true, termMs: 50 });
+    const agent = await beside({ master: `unix:${rig.haproxy.masterSocket}` }, { reloadGrace: '100ms' });
+    const file = await download(port(), COOKIE);
+    const socket = await openWebsocket(port(), COOKIE);
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await reload(agent);
+    await reload(agent);
+    const counted = await until('both are counted', async () => {
+      const { phase, sessions, balancers } = await statusOf(agent);
+      return sessions.total === 2 && { phase, workers: balancers[0]?.workers };
+    });
+    expect(counted.phase).toBe('draining');
+    expect(counted.workers).toBeGreaterThanOrEqual(2);
+    await finish(file);
+    await until('the websocket is left', async () => (await statusOf(agent)).sessions.total === 1);
+    expect(await rig.terms()).toBe(0);
+    socket.leave();
+    expect(await agent.ends(json.id)).toMatchObject({ ok: true, phase: 'stopped', forced: 0 });
+    expect(await rig.terms()).toBe(1);
+  });
+
+  test('that happened before the stop was asked for: the same', async () => {
+    rig = await openRig({ master: true, termMs: 50 });
+    const agent = await beside({ master: `unix:${rig.haproxy.masterSocket}` }, { reloadGrace: '100ms' });
+    const file = await download(port(), COOKIE);
+    await rig.haproxy.reload();
+    await rig.haproxy.reload();
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await until('it is counted', async () => (await statusOf(agent)).sessions.total === 1);
+    expect(await rig.terms()).toBe(0);
+    await finish(file);
+    expect(await agent.ends(json.id)).toMatchObject({ ok: true, phase: 'stopped', sessions: { start: 1 } });
+  });
+
+  test('without a master socket: unknown, and only reloadGrace ends the doubt', async () => {
+    rig = await openRig({ master: true, termMs: 50 });
+    const agent = await beside({}, { reloadGrace: '3s' });
+    const file = await download(port(), COOKIE);
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await agent.reaches('draining');
+    await reload(agent);
+    const replaced = performance.now();
+    const { sessions, balancers } = await statusOf(agent);
+    expect({ total: sessions.total, workers: balancers[0]?.workers }).toEqual({ total: null, workers: null });
+    expect(balancers[0]?.servers[0]?.connections).toBeNull();
+    await finish(file);
+    expect(await agent.ends(json.id)).toMatchObject({ ok: true, phase: 'stopped' });
+    expect(performance.now() - replaced).toBeGreaterThan(2_500);
+  });
+
+  test('without a master socket, where the kernel is asked: it waits for the old worker’s users, and no longer', async () => {
+    rig = await openRig({ master: true, termMs: 50 });
+    const agent = await beside({}, { reloadGrace: '10m', sessions: [{ tcp: rig.node.port }] });
+    const file = await download(port(), COOKIE);
+    const socket = await openWebsocket(port(), COOKIE);
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await agent.reaches('draining');
+    await reload(agent);
+    await reload(agent);
+    await until('both are seen', async () => (await statusOf(agent)).sessions.total === 2);
+    await finish(file);
+    await until('one is left', async () => (await statusOf(agent)).sessions.total === 1);
+    expect(await rig.terms()).toBe(0);
+    socket.leave();
+    expect(await agent.ends(json.id)).toMatchObject({ ok: true, phase: 'stopped', forced: 0 });
+  });
+});

@@ -25,9 +25,9 @@ export interface Balancer {
   /**
    * Reads the server's state, writes `admin` only if the state found is `admin` itself or in `mayReplace`, and
    * reads back. Answers the state after it; a server found in another state is answered as it is, unwritten, and the
-   * caller sees by `admin` that it is not what was asked. So is one that the word did not lift: a MAINT or DRAIN that
-   * stands after it is an operator's who came later, a tracked server's, the configuration's, or a weight of 0.
-   * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted` | `failed` (read back ready instead)
+   * caller sees by `admin` that it is not what was asked. So is one that is not what it was set to: an operator came
+   * after us, or it is a tracked server's state, the configuration's, or a weight of 0.
+   * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted` | `failed` (told, not obeyed)
    */
   set(server: string, admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<ServerView>;
 

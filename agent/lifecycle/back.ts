@@ -152,11 +152,14 @@ function unconfirmed(turn: Turn): string {
     .join(', ');
 }
 
+const ALL_HELD =
+  'every server is held and not by lastcall, so the node gets no new users; let its owner end it, or use --force --reason';
+
 /** Everything is back: nothing of ours is left at any balancer. */
 function serve(turn: Turn): void {
-  for (const { at, name, server } of serversOf(turn.state)) {
-    if (server.held) warn(turn, `${at}: ${name} is held; it stays as it is`);
-  }
+  const servers = serversOf(turn.state);
+  const held = servers.filter(({ server }) => server.held);
+  for (const { at, name } of held) warn(turn, `${at}: ${name} is held; it stays as it is`);
   const { op, health, balancers } = turn.state;
   for (const [at, { error }] of Object.entries(balancers)) {
     if (error !== null)
@@ -165,7 +168,8 @@ function serve(turn: Turn): void {
   // Where a balancer was left out, its servers stay ours until it has been told.
   mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? notOurs(own) : own));
   enter(turn, health === 'down' ? 'unhealthy' : 'serving');
-  finish(turn, isReady, 'done');
+  if (held.length < servers.length) finish(turn, isReady, 'done');
+  else finish(turn, isReady, 'held', ALL_HELD);
   conclude(turn, op?.outcome ?? { code: 'done' }, turn.state.phase, ({ want }) => want, {
     restoring: false,
     forcedOut: false,

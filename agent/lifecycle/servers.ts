@@ -64,9 +64,23 @@ export function onSaid(turn: Turn, { balancer: name, server, view, epoch, begun 
     const servers = balancer.look.servers.map((old) => (old.name === server ? view : old));
     patchBalancer(turn, name, { look: { ...balancer.look, servers } });
   }
+  const own = balancer.servers[server];
+  if (own?.want && view.admin !== own.want) {
+    const error = `it was set to ${own.want} and is ${view.admin}; see who else writes its state`;
+    if (view.admin === 'ready') warn(turn, `${name}: ${server}: ${error}`);
+    // At once the first time: a reload that came in between must not wait for a poll.
+    const soon = own.failures === 0 ? { retryAt: turn.at } : {};
+    patchServer(turn, name, server, { ...again(turn, own, error), ...soon });
+  }
   // Our word was carried out: what else stands there now came after it, whatever we said before.
-  const unsure = begun < (balancer.servers[server]?.unsureUntil ?? 0);
+  const unsure = begun < (own?.unsureUntil ?? 0);
   judge(turn, name, view, begun, unsure ? undefined : []);
+}
+
+/** A word that did not do it is said again after a pause, a longer one each time. */
+function again({ at }: Turn, { failures }: ServerState, error: string): Partial<ServerState> {
+  const pause = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LONGEST_MS);
+  return { failures: failures + 1, retryAt: at + pause, error };
 }
 
 /** A write failed. It may still be carried out by a process that was only stopped, so no look is final for a while. */
@@ -75,13 +89,10 @@ export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: Even
   if (!own) return;
   if (epoch !== turn.state.epoch)
     return patchServer(turn, balancer, server, { saying: null, unsureUntil: turn.at + UNSURE_MS });
-  const pause = Math.min(RETRY_FIRST_MS * 2 ** own.failures, RETRY_LONGEST_MS);
   patchServer(turn, balancer, server, {
+    ...again(turn, own, error),
     saying: null,
-    failures: own.failures + 1,
-    retryAt: turn.at + pause,
     unsureUntil: turn.at + UNSURE_MS,
-    error,
   });
   warn(turn, `${balancer}: ${server} could not be set to ${own.want}: ${error}`);
 }

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { ask } from './haproxy.ts';
+
+/** One line and HAProxy's whole answer to it. */
+export interface Exchange {
+  readonly by: 'sidecar' | 'operator';
+  readonly line: string;
+  readonly answer: string;
+  /** When the answer was whole, in monotonic milliseconds. */
+  readonly at: number;
+  /** What the test wanted to know at that moment (`note`). */
+  readonly note: string | null;
+}
+
+/**
+ * Stands between a sidecar and the Runtime API of a HAProxy, and writes down what passes. One exchange at a time, an
+ * operator's too, so that the order here is the order in which HAProxy did it.
+ */
+export interface Recorder {
+  /** Where the sidecar connects. */
+  readonly socket: string;
+  readonly exchanges: readonly Exchange[];
+  /** An operator's line; the answer. */
+  operate(line: string): Promise<string>;
+  /** Called with each line of the sidecar before HAProxy gets it; `drop` = it never does. Replaces the one before. */
+  before(gate: (line: string) => Promise<'drop' | undefined> | 'drop' | undefined): void;
+  /** Called with each line of the sidecar that was carried out, before the sidecar hears the answer. */
+  after(gate: (line: string) => Promise<void> | undefined): void;
+  /** Nothing of the sidecar's passes until `resume`. */
+  pause(): void;
+  resume(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * @param target HAProxy's admin socket
+ * @param socket where to listen
+ * @param note asked after each exchange
+ */
+export async function startRecorder(
+  target: string,
+  socket: string,
+  note: () => string | null = () => null,
+): Promise<Recorder> {
+  const exchanges: Exchange[] = [];
+  const open = new Set<Socket>();
+  let last: Promise<unknown> = Promise.resolve();
+  let passing: Promise<void> = Promise.resolve();
+  let resume = (): void => undefined;
+  let before: Parameters<Recorder['before']>[0] = () => undefined;
+  let after: Parameters<Recorder['after']>[0] = () => undefined;
+
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = last.then(work);
+    // Who failed is told; the next one has its turn all the same.
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+  const exchange = async (by: Exchange['by'], line: string): Promise<string> => {
+    const answer = await ask(target, line);
+    exchanges.push({ by, line, answer, at: performance.now(), note: note() });
+    return answer;
+  };
+  const serve = async (client: Socket, line: string): Promise<void> => {
+    await passing;
+    if ((await before(line)) === 'drop' || client.destroyed) return void client.destroy();
+    const answer = await inTurn(() => exchange('sidecar', line));
+    await after(line);
+    client.end(answer);
+  };
+
+  const server = createServer((client) => {
+    open.add(client);
+    client.on('close', () => open.delete(client));
+    // A sidecar that is killed resets its connections.
+    client.on('error', () => client.destroy());
+    client.setEncoding('utf8');
+    let text = '';
+    client.on('data', (chunk: string) => {
+      text += chunk;
+      if (!text.endsWith('\n')) return;
+      const line = text.trimEnd();
+      text = '';
+      // A HAProxy that is gone answers nobody: the connection ends without a byte.
+      serve(client, line).catch(() => client.destroy());
+    });
+  });
+  server.listen(socket);
+  await once(server, 'listening');
+  return {
+    socket,
+    exchanges,
+    operate: (line) => inTurn(() => exchange('operator', line)),
+    before: (gate) => void (before = gate),
+    after: (gate) => void (after = gate),
+    pause() {
+      passing = new Promise((resolve) => (resume = resolve));
+    },
+    resume: () => resume(),
+    async close() {
+      resume();
+      for (const client of open) client.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import type { StateRecord } from '../../agent/lifecycle/record.ts';
+import { errnoOf } from '../../agent/system/error.ts';
+
+/** What the sidecar's state file holds at this moment; null before there is one. */
+export function recordAt(path: string): StateRecord | null {
+  try {
+    const file = JSON.parse(readFileSync(path, 'utf8')) as {
+      readonly record: { readonly record: StateRecord };
+    };
+    return file.record.record;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Which state the sidecar wants of a server by its record on disk; null = it says nothing of it. */
+export function wishOnDisk(path: string, server: string): string | null {
+  const [balancer] = Object.values(recordAt(path)?.balancers ?? {});
+  return balancer?.servers[server]?.want ?? null;
+}

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createBrowser, type Browser } from './fixtures/browser.ts';
 import { ask } from './support/haproxy.ts';
-import { packageRoot, SAMPLE, searchPath } from './support/sample.ts';
+import { RELOAD, SAMPLE, searchPath } from './support/sample.ts';
 import { openSite, type Site } from './support/site.ts';
 import { until } from './support/until.ts';
 
 const execute = promisify(execFile);
-const RELOAD = join(packageRoot(), 'haproxy', 'reload.sh');
 
 let site: Site;
 beforeAll(async () => {

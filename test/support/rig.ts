@@ -175,7 +175,8 @@ function withoutTimes(states: string): string {
   return lines.map((fields, line) => fields.toSpliced(line === 1 ? at : at - 1, 1).join(' ')).join('\n');
 }
 
-function agentOf(sidecar: Sidecar): Agent {
+/** A sidecar with the two ways to talk to it, and the waits that its event stream makes possible. */
+export function agentOf(sidecar: Sidecar): Agent {
   const client = createClient(sidecar.control, realClock);
   return {
     ...sidecar,

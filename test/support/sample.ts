@@ -1,13 +1,19 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { ask } from './haproxy.ts';
 
 /** The sample that operators copy, as a path. */
 export const SAMPLE = join(packageRoot(), 'haproxy', 'haproxy.cfg');
+/** The script that reloads without forgetting who is drained. */
+export const RELOAD = join(packageRoot(), 'haproxy', 'reload.sh');
+
+const execute = promisify(execFile);
 
 /** What the sample leaves to the environment. */
 export interface SampleOptions {
@@ -29,8 +35,15 @@ export interface Sample {
   readonly stateFile: string;
   /** Pid of the master: SIGUSR2 reloads. */
   readonly pid: number;
+  /** Master CLI. */
+  readonly masterSocket: string;
   /** What it wrote to stderr so far. */
   log(): string;
+  /**
+   * Reloads it, and resolves once the new worker answers and the next reload would not be lost.
+   * @param keepsState by haproxy/reload.sh, which writes the server-state-file; else there is none
+   */
+  reload(keepsState: boolean): Promise<void>;
   /** Kills it, and its worker with it. Safe to call twice. */
   stop(): Promise<void>;
 }
@@ -69,7 +82,36 @@ export async function startSample(options: SampleOptions): Promise<Sample> {
   } finally {
     waiting.abort();
   }
-  return { socket, stateFile, pid: child.pid ?? 0, log: () => log, stop };
+  const pid = child.pid ?? 0;
+  const answered = async (path: string, line: string): Promise<string> => {
+    const ended_ = new AbortController();
+    try {
+      return await Promise.race([untilAnswers(path, line, ended_.signal), failed]);
+    } finally {
+      ended_.abort();
+    }
+  };
+  const workerPid = async (): Promise<string> =>
+    /^Pid: (\d+)$/m.exec(await answered(socket, 'show info'))?.[1] ?? '';
+  return {
+    socket,
+    stateFile,
+    masterSocket: master,
+    pid,
+    log: () => log,
+    async reload(keepsState) {
+      const before = await workerPid();
+      if (keepsState) await execute('sh', [RELOAD, socket, stateFile, 'kill', '-USR2', String(pid)]);
+      else {
+        await rm(stateFile, { force: true });
+        process.kill(pid, 'SIGUSR2');
+      }
+      // Both workers listen for a moment.
+      while ((await workerPid()) === before) await sleep(2);
+      await answered(master, 'show proc;quit');
+    },
+    stop,
+  };
 }
 
 /** The environment in which the sample runs unprivileged, in `options.dir`. */
@@ -113,10 +155,11 @@ function isRoot(dir: string): boolean {
 const NOT_YET = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 
 /** HAProxy announces nowhere that it serves: asked again after a breath until there is an answer. */
-async function untilAnswers(path: string, line: string, signal: AbortSignal): Promise<void> {
+async function untilAnswers(path: string, line: string, signal: AbortSignal): Promise<string> {
   for (;;) {
     try {
-      if ((await ask(path, line)) !== '') return;
+      const answer = await ask(path, line);
+      if (answer !== '') return answer;
     } catch (error) {
       if (!NOT_YET.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }

@@ -28,6 +28,8 @@ export interface SiteOptions {
   readonly warmMs?: number;
   /** After so many milliseconds without a request a session is gone; default never. */
   readonly idleMs?: number;
+  /** Each node writes its SIGTERMs down (see legacy-node.ts) and ends so many milliseconds later. */
+  readonly termMs?: number;
 }
 
 /** Starts everything; resolves once all three nodes serve and HAProxy answers. */

@@ -6,6 +6,7 @@ import type { Admin, Proof } from './view.ts';
 export interface Nearing {
   readonly id: string;
   readonly operation: OperationKind;
+  /** Sessions, or connections where there are more of them; null = unknown. */
   readonly sessions: number | null;
   readonly secondsLeft: number;
   readonly onTimeout: OnTimeout;

@@ -1,4 +1,4 @@
-import { connectionsOf, isKnown, sessionsOf, viewOf } from './count.ts';
+import { connectionsOf, isKnown, sessionsOf, usersOf, viewOf } from './count.ts';
 import { raiseFence } from './fence.ts';
 import {
   FORCE_CLOSE_EVERY_MS,
@@ -19,15 +19,24 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
   const connections = connectionsOf(policy, state);
   if (sessions === null || connections === null)
     warn(turn, 'forced while the number of sessions was unknown');
-  const forced = sessions ?? connections ?? 0;
+  // Who is connected without a session, at a websocket perhaps, is closed as well.
+  const forced = (sessions || connections) ?? 0;
   if (state.op) patch(turn, { op: { ...state.op, forced } });
-  warn(turn, `${why}: forced with ${howMany(sessions)} left`);
+  warn(turn, `${why}: forced with ${whoIsLeft(turn)} left`);
   const force: Force = { since: turn.at, progressAt: null, left: Infinity, closedAt: -Infinity, now };
   raiseFence(turn, { force, forcedOut: true, stopIssued: false });
 }
 
-export function howMany(sessions: number | null): string {
-  return sessions === 1 ? '1 session' : `${sessions ?? 'an unknown number of'} sessions`;
+/** In words: the sessions, and the connections where it is only they that are left. */
+export function whoIsLeft({ policy, state }: Turn): string {
+  const sessions = howMany(sessionsOf(policy, state), 'session');
+  const connections = connectionsOf(policy, state);
+  const alone = policy.sources.length > 0 && usersOf(policy, state) === 0 && connections !== 0;
+  return alone ? `${sessions} and ${howMany(connections, 'connection')}` : sessions;
+}
+
+function howMany(count: number | null, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count ?? 'an unknown number of'} ${what}s`;
 }
 
 /** One step of it: `over` when nobody is left, or when patience is. */

@@ -1,4 +1,4 @@
-import { sessionsOf } from './count.ts';
+import { leftOf } from './count.ts';
 import type { State } from './state.ts';
 import { emit, isDurable, patch, type Turn } from './turn.ts';
 
@@ -17,7 +17,7 @@ export function climb(turn: Turn): void {
       about: {
         id: op.id,
         operation: op.kind,
-        sessions: sessionsOf(policy, state),
+        sessions: leftOf(policy, state),
         secondsLeft: Math.max(0, Math.round((op.deadline - turn.at) / 1000)),
         onTimeout: op.onTimeout,
       },

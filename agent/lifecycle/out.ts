@@ -1,8 +1,8 @@
 import { giveUp, warm } from './back.ts';
-import { sameTotals, pidsOf, sessionsOf, tally, totalsOf } from './count.ts';
+import { sameTotals, pidsOf, tally, totalsOf } from './count.ts';
 import { lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { holding, isHolding } from './hold.ts';
-import { forcing, howMany, startForce } from './force.ts';
+import { forcing, startForce, whoIsLeft } from './force.ts';
 import { conclude, finish } from './result.ts';
 import { allConfirmed } from './servers.ts';
 import type { Fence } from './state.ts';
@@ -133,7 +133,7 @@ export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-writ
 function isOverdue(turn: Turn): boolean {
   const { op } = turn.state;
   if (!op || turn.at < op.deadline) return false;
-  const left = `with ${howMany(sessionsOf(turn.policy, turn.state))} left`;
+  const left = `with ${whoIsLeft(turn)} left`;
   switch (op.onTimeout) {
     case 'restore':
       giveUp(turn, 'deadline', `the deadline passed ${left}; what was found is restored`);

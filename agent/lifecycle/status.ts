@@ -2,7 +2,7 @@ import { isDoubted, sessionsOf, viewOf } from './count.ts';
 import type { Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
-import type { BalancerState, ServerState, State } from './state.ts';
+import type { ServerState, State } from './state.ts';
 import type { ServerView } from './view.ts';
 
 /**

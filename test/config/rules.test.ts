@@ -50,7 +50,7 @@ describe('agent-check', () => {
     ]);
     expect(
       await problemsOf(`${text}sessions: [{ tcp: 8080 }, { stickTable: { table: a, server: a/b } }]\n`),
-    ).toEqual(['4:42: sessions[1].stickTable: asks HAProxy, and no balancer is listed as haproxy']);
+    ).toEqual(['4:41: sessions[1].stickTable: asks HAProxy, and no balancer is listed as haproxy']);
   });
 
   test('from one address needs an id for each balancer there', async () => {

@@ -282,8 +282,8 @@ describe('a source that asks HAProxy or the kernel', () => {
   const table = (written: string): string => `sessions: [{ stickTable: { ${written} } }]`;
   const name = 'is not the name of a stick table, such as app or peers/app';
   refuses([
-    [table('table: "a b", server: a/b'), `4:34: sessions[0].stickTable.table: ${name}`],
-    [table('table: "a;b", server: a/b'), `4:34: sessions[0].stickTable.table: ${name}`],
+    [table('table: "a b", server: a/b'), `4:35: sessions[0].stickTable.table: ${name}`],
+    [table('table: "a;b", server: a/b'), `4:35: sessions[0].stickTable.table: ${name}`],
     [table('server: a/b'), '4:26: sessions[0].stickTable.table: is required'],
     ['sessions: [{ tcp: 0 }]', '4:19: sessions[0].tcp: must be 1 or more'],
     ['sessions: [{ tcp: 65536 }]', '4:19: sessions[0].tcp: must be 65535 or less'],

@@ -11,7 +11,7 @@ export interface Sample {
 type Known = Sample & { readonly count: number };
 
 /** The window ends when it holds so many departures and this share of what was seen, but is never all that was seen. */
-const ENOUGH_LEFT = 16;
+const ENOUGH_LEFT = 8;
 const LEAST_SHARE = 1 / 3;
 const MOST_SHARE = 3 / 4;
 /** Fewer departures than this are chance. */
@@ -26,9 +26,9 @@ const FARTHEST = 20;
 /**
  * When the last one is expected to be gone.
  *
- * Two readings of a recent window, and their geometric mean: a survival fit (each leaves at the same rate, so the last
- * of them is long in coming), and a straight line (so many a minute). Users are between the two: on the recorded curves
- * (`npm run bench`) the mean errs less than either. The window is recent, since what was true before lunch is not.
+ * A survival fit of a recent window: users leave one by one at some rate, and the last of many is long in coming. A
+ * straight line through the same window promises too much: on the recorded curves (`npm run bench`) a third of the true
+ * time, and its geometric mean with the fit a half. The window is recent, since what was true before lunch is not.
  * @param samples in the order of time; may have gaps
  * @param now monotonic milliseconds
  * @param atMostMs until then all are gone if nobody clicks any more; null = nobody knows
@@ -58,7 +58,7 @@ function millisecondsLeft(samples: readonly Sample[], now: number): number | str
   if (fall < FEWEST_LEFT || (ups > 0 && fall < DEVIATIONS * Math.sqrt(downs + ups)))
     return 'no sign of falling';
   const span = now - (recent[0] as Known).at;
-  const ms = Math.sqrt(lastOf(last.count, fall / exposure) * ((last.count * span) / fall));
+  const ms = lastOf(last.count, fall / exposure);
   return ms > FARTHEST * span ? 'no end in sight: it hardly falls' : ms;
 }
 

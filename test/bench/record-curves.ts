@@ -9,7 +9,7 @@ import { CURVES, type Curve } from './curve-files.ts';
 
 /*
  * node dist/test/bench/record-curves.js: records how the users of a node that is put into DRAIN leave it, for the
- * benchmark of the ETA. Real users, a real HAProxy, a real application whose sessions are counted; about five minutes.
+ * benchmark of the ETA. Real users, a real HAProxy, a real application whose sessions are counted; about half an hour.
  */
 
 const EVERY_MS = 250;
@@ -19,7 +19,7 @@ const LONGEST_MS = 300_000;
 const PLATEAU_MS = 60_000;
 const CLIFF_AFTER_MS = 30_000;
 /** At the three nodes together. */
-const POPULATIONS = [45, 90, 180, 300];
+const POPULATIONS = [45, 60, 90, 180, 240, 300];
 
 interface Kind {
   readonly name: string;

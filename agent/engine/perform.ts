@@ -98,9 +98,16 @@ async function check(ports: Ports, { id, need }: Doing<'check'>, signal: AbortSi
     return { type: 'checked', id, need, proof: (await ports.stopper?.check(signal)) ?? null };
   } catch (error) {
     const gone = need === 'stop' && ports.stopper?.gone(null) === 'gone';
-    if (gone) return { type: 'app-absent', id, error: sentence(error) };
+    if (gone)
+      return { type: 'app-absent', id, error: sentence(error), counted: await isCounted(ports, signal) };
     return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
   }
+}
+
+/** Asked now: what was counted before says nothing, and a first answer may still be on its way. */
+async function isCounted({ sources }: Ports, signal: AbortSignal): Promise<boolean> {
+  const answers = await Promise.allSettled(sources.map((source) => source.count(signal)));
+  return answers.some(({ status }) => status === 'fulfilled');
 }
 
 async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Promise<Happening> {

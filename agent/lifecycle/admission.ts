@@ -69,11 +69,10 @@ export function onChecked(turn: Turn, { id, need, proof }: EventOf<'checked'>): 
  * What would be stopped has ended already. Believed only if nobody answers in its name: a stale pid file must not make
  * living users look like none.
  */
-export function onAbsent(turn: Turn, { id, error, at }: EventOf<'app-absent'>): void {
-  const { policy, health, sources } = { ...turn, ...turn.state };
-  const answers = Object.values(sources).some(({ count }) => count !== null);
-  if (answers || (policy.hasProbe && health !== 'down')) {
-    const why = `${error}; yet the application may be running (probe: ${health}${answers ? ', and it counts sessions' : ''})`;
+export function onAbsent(turn: Turn, { id, error, counted, at }: EventOf<'app-absent'>): void {
+  const { policy, health } = { ...turn, ...turn.state };
+  if (counted || (policy.hasProbe && health !== 'down')) {
+    const why = `${error}; yet the application may be running (probe: ${health}${counted ? ', and it counts sessions' : ''})`;
     return onRefused(turn, { type: 'refused', id, need: 'stop', code: 'app-stop', error: why, at });
   }
   withCandidate(turn, id, (candidate) => ({ ...met(candidate, 'stop'), proof: null, gone: true }));

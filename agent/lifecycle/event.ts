@@ -43,7 +43,13 @@ type Happening =
       readonly proof: Proof | null;
     }
   /** The stop cannot be proven because the process that is named has ended already. */
-  | { readonly type: 'app-absent'; readonly id: string; readonly error: string }
+  | {
+      readonly type: 'app-absent';
+      readonly id: string;
+      readonly error: string;
+      /** Somebody counts its sessions all the same. */
+      readonly counted: boolean;
+    }
   /** A survey or a check failed; `code` is the stable code of the refusal. */
   | {
       readonly type: 'refused';

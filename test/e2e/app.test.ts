@@ -64,7 +64,7 @@ describe('The application', () => {
   });
 
   test('comes back from MAINT, so that HAProxy’s slowstart applies, and UP is read back', async () => {
-    rig = await openRig({ termMs: 50, server: 'check inter 200ms rise 1 fall 2 weight 100 slowstart 60s' });
+    rig = await openRig({ termMs: 50, server: 'check inter 200ms rise 1 fall 2 slowstart 60s' });
     const agent = await rig.sidecar();
     const { code, json } = await told(agent.cli('restart'));
     expect(code).toBe(0);

@@ -33,7 +33,7 @@ async function open(options: RigOptions = {}, sections: object = {}): Promise<Vi
     ...sections,
   };
   await writeFile(join(dir, 'child.yaml'), JSON.stringify(config));
-  supervise();
+  await supervise().said('running');
   await node.untilServing(patience());
   return rig.signIn();
 }
@@ -112,9 +112,7 @@ describe('lastcall run -- COMMAND', () => {
     await kill();
     expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });
     supervise();
-    await until('the second sidecar answers', async () => {
-      return (await lastcall(['status', '--socket', join(rig.dir, 'child.sock')]).outcome).code === 0;
-    });
+    await running?.said('running');
     await reaches('serving');
     expect(await appPid()).toBe(before);
     expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });

@@ -61,7 +61,9 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     rig = await openRig({ master: true, termMs: 50 });
     const visitor = await rig.signIn();
     const words = ['--sessions', `${rig.node.url}/sessions`, '--stop-pid', rig.node.pidFile];
-    const stopping = told(rig.direct('stop', ...words));
+    // Without it the old worker's connections are unknown for ten minutes.
+    const master = ['--master', rig.haproxy.masterSocket ?? ''];
+    const stopping = told(rig.direct('stop', ...words, ...master));
     await admin('DRAIN');
     await rig.haproxy.reload();
     await admin('DRAIN');

@@ -146,7 +146,7 @@ function configOf(port: number, appPort: number, cookie: boolean, { others, serv
   return (
     `defaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n` +
     `frontend web\n  bind 127.0.0.1:${port}\n  default_backend app\n` +
-    `backend app\n  balance roundrobin\n${cookie ? '  cookie SRV insert indirect nocache\n' : ''}` +
+    `backend app\n  balance roundrobin\n  default-server weight 100\n${cookie ? '  cookie SRV insert indirect nocache\n' : ''}` +
     `  server app1 127.0.0.1:${appPort}${sticky('app1')} ${server ?? ''}\n` +
     `${others ?? `  server app2 127.0.0.1:1${sticky('app2')}\n`}`
   );

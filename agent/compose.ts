@@ -172,6 +172,7 @@ function policyOf(
     })),
     sources,
     userSources: sources.filter((name) => !/^(?:tcp|idle)\b/.test(name)),
+    appSources: sources.filter((name) => /^(?:http|tomcat|tcp)\b/.test(name)),
     kernelSource: sources.find((name) => name.startsWith('tcp')) ?? null,
     unreachable: config.unreachable,
     reloadGraceMs: config.reloadGraceMs,

@@ -151,7 +151,7 @@ async function operate(service: Service, request: Request): Promise<Result> {
 /** SIGTERM means: let the users finish, then stop the child; a second one means now. Others are the child's. */
 function hearAsParent(
   signals: Signals,
-  { service, hurry }: { readonly service: Service; hurry(): void },
+  { service, hurry }: { readonly service: Service; readonly hurry: () => void },
   child: Child,
   ending: Ending,
 ): () => void {

@@ -37,7 +37,7 @@ export interface Engine extends Service {
   /** The supervised application has ended. */
   appGone(): void;
   /** A second signal: no more patience. */
-  hurry(): void;
+  readonly hurry: () => void;
   /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
   close(): Promise<void>;
 }

@@ -25,6 +25,11 @@ export interface Kept {
 /** The ports, and what the engine itself adds to a record. */
 export type Tools = Ports & Pick<Outings, 'found'>;
 
+/** Far above the slowest fsync of a disk that works. */
+const DISK_PATIENCE_MS = 10_000;
+/** What is on its way to the disk gets there even while we are ending. */
+const NEVER = new AbortController().signal;
+
 /** How long a stop command that succeeded may leave its application answering the probe. */
 const GONE_PATIENCE_MS = 10_000;
 const GONE_EVERY_MS = 100;
@@ -64,11 +69,16 @@ export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promis
 type Doing<T extends Deed['type']> = Extract<Deed, { type: T }>;
 
 async function persist(
-  { journal, bootId, found }: Tools,
+  { clock, journal, bootId, found }: Tools,
   { save, record }: Doing<'persist'>,
 ): Promise<Happening> {
+  const late = (): LastcallError =>
+    new LastcallError('state-write', 'the disk does not answer', { elapsedMs: DISK_PATIENCE_MS });
   try {
-    await journal.save({ boot: bootId, record, found: found() } satisfies Kept);
+    // A disk that hangs is a disk that fails: an operation must end all the same.
+    await withDeadline(clock, DISK_PATIENCE_MS, NEVER, late, () =>
+      journal.save({ boot: bootId, record, found: found() } satisfies Kept),
+    );
     return { type: 'persisted', save };
   } catch (error) {
     return { type: 'persist-failed', save, error: sentence(error) };

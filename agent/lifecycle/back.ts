@@ -1,4 +1,4 @@
-import { allConfirmed, notUp } from './servers.ts';
+import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
 import { isGate } from './gate.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
@@ -113,7 +113,7 @@ export function givenUp({ state }: Turn): StartStep {
 export function returning(turn: Turn): void {
   if (!isDurable(turn.state)) return;
   const { restoring, op } = turn.state;
-  if (allConfirmed(turn.policy, turn.state) && (restoring || notUp(turn.state).length === 0))
+  if (allConfirmed(turn.policy, turn.state) && (restoring || notUp(turn.policy, turn.state).length === 0))
     return serve(turn);
   if (!op) return;
   if (op.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) {
@@ -130,7 +130,7 @@ export function returning(turn: Turn): void {
         'balancer-unreachable',
         `${lost[0]}: ${lost[1].error}; the return goes on being tried`,
       );
-    const where = unconfirmed(turn) || notUp(turn.state).join(', ');
+    const where = unconfirmed(turn) || notUp(turn.policy, turn.state).join(', ');
     leave(turn, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
   }
 }
@@ -161,10 +161,7 @@ function serve(turn: Turn): void {
   const held = servers.filter(({ server }) => server.held);
   for (const { at, name } of held) warn(turn, `${at}: ${name} is held; it stays as it is`);
   const { op, health, balancers } = turn.state;
-  for (const [at, { error }] of Object.entries(balancers)) {
-    if (error !== null)
-      warn(turn, `${at} could not be asked and was left out: ${error}; it is told when it is back`);
-  }
+  warnLeftOut(turn);
   // Where a balancer was left out, its servers stay ours until it has been told.
   mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? notOurs(own) : own));
   enter(turn, health === 'down' ? 'unhealthy' : 'serving');

@@ -4,7 +4,7 @@ import { lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { holding, isHolding } from './hold.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { conclude, finish } from './result.ts';
-import { allConfirmed } from './servers.ts';
+import { allConfirmed, warnLeftOut } from './servers.ts';
 import type { Fence } from './state.ts';
 import { emit, enter, intend, isDurable, patch, type Turn, warn } from './turn.ts';
 
@@ -57,6 +57,7 @@ function backToDraining(turn: Turn, why: string): void {
 
 /** Zero, fenced and looked at again. A drain ends here; for a stop the intent to stop goes to disk next. */
 function arrive(turn: Turn): void {
+  warnLeftOut(turn);
   const { op } = turn.state;
   if (op?.kind === 'stop' || op?.kind === 'restart') {
     const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), pids: pidsOf(turn.state) };
@@ -112,6 +113,7 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
   const changes = {
     stopIssued: false,
     appGone: true,
+    goneAt: turn.at,
     proof: null,
     health: 'unknown',
     start: 'none',

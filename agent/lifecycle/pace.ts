@@ -12,6 +12,8 @@ const AT_REST_MS = 2_000;
 const SOURCES_AT_REST_MS = 10_000;
 /** While we are out: a reload is seen within this (haproxy-facts rule 11 asks for 250 ms to 1 s). */
 const OUT_MS = 500;
+/** How long a return is watched closely. */
+const AT_ONCE_MS = 10_000;
 const DRAINING_MS = 250;
 const SOURCES_DRAINING_MS = 1_000;
 /** The last users: from the last one's end to the stop at most 150 ms, so no look may be far away. */
@@ -43,15 +45,27 @@ export function pace(
       return { balancers: OUT_MS, sources: SOURCES_AT_REST_MS };
     case 'starting':
     case 'recovering':
-    case 'returning':
-    case 'settling':
     case 'fencing':
       return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
+    case 'returning':
+      // A server that does not come up is not asked twenty times a second until the deadline.
+      return now - state.since < AT_ONCE_MS
+        ? { balancers: NEAR_ZERO_MS, sources: SOURCES_AT_REST_MS }
+        : { balancers: OUT_MS, sources: SOURCES_AT_REST_MS };
+    case 'settling':
+      return paceOfSettling(policy, state, now);
     case 'draining':
       return paceOfDraining(policy, state, now);
     default:
       return state.phase satisfies never;
   }
+}
+
+/** A long silence needs no hurry until it is nearly over. */
+function paceOfSettling(policy: Policy, { quiet }: State, now: number): ReturnType<typeof pace> {
+  const left = quiet === null ? 0 : quiet.since + policy.quietMs - now;
+  if (left <= SOURCES_DRAINING_MS) return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
+  return { balancers: DRAINING_MS, sources: Math.min(SOURCES_DRAINING_MS, left) };
 }
 
 function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<typeof pace> {

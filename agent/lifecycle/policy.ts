@@ -15,6 +15,8 @@ export interface Policy {
   readonly sources: readonly string[];
   /** Those of them that count users, and not only whether somebody is connected or has come lately. */
   readonly userSources: readonly string[];
+  /** Those that only a living application can answer. */
+  readonly appSources: readonly string[];
   /** The source that asks the kernel for the application's connections: it sees what old workers hold. */
   readonly kernelSource: string | null;
   /** A balancer that cannot be asked: waited for (unknown is never zero), or left out of the count and the words. */

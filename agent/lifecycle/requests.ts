@@ -4,7 +4,7 @@ import { refusedByHold, releaseAtOnce } from './hold.ts';
 import type { OperationKind, Request } from './operation.ts';
 import { wantDrain } from './fence.ts';
 import { relate } from './relation.ts';
-import { answerAtOnce, conclude, refuse } from './result.ts';
+import { answerAtOnce, conclude, finish, refuse } from './result.ts';
 import { patch, resave, type Turn } from './turn.ts';
 import type { Operation } from './state.ts';
 
@@ -70,6 +70,7 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
   if (relation === 'busy') return request.insist ? giveWay(turn, request, op) : busy(turn, request, op);
   if (request.dryRun)
     return answerAtOnce(turn, request, turn.at, [], [`the running ${op.kind} would answer it (${relation})`]);
+  if (request.insist && (relation === 'same' || relation === 'part')) return endWith(turn, request, op);
   switch (relation) {
     case 'same':
       return join(turn, request, op);
@@ -96,6 +97,13 @@ function giveWay(turn: Turn, request: Request, op: Operation): void {
   const start = givenUp(turn);
   conclude(turn, { code: 'cancelled', message }, 'draining', wantDrain, { restoring: false, start });
   beginChecks(turn, request);
+}
+
+/** A shutdown joins a stop, but nothing is brought back after it, and its own deadline forces. */
+function endWith(turn: Turn, request: Request, op: Operation): void {
+  const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
+  finish(turn, ({ kind }) => kind === 'restart' || kind === 'ready', 'cancelled', message);
+  follow(turn, request, { ...(turn.state.op ?? op), onTimeout: 'force' }, 'stop');
 }
 
 /** It becomes part of what is under way, and is told so once that is on disk. */

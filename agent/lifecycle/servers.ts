@@ -144,12 +144,23 @@ export function askAll(turn: Turn): void {
   for (const source of turn.policy.sources) emit(turn, { type: 'count', source });
 }
 
+/** Says which balancers were done without. */
+export function warnLeftOut(turn: Turn): void {
+  for (const [at, { error }] of Object.entries(turn.state.balancers)) {
+    if (error !== null)
+      warn(turn, `${at} could not be asked and was left out: ${error}; it is told when it is back`);
+  }
+}
+
 /** The servers whose operational state is not up although they are ours, for the error of a return. */
-export function notUp(state: State): string[] {
+export function notUp(policy: Policy, state: State): string[] {
   return serversOf(state)
     .filter(
       ({ balancer, name, server }) =>
-        server.want !== null && !server.held && viewOf(balancer, name)?.operational !== 'up',
+        server.want !== null &&
+        !server.held &&
+        !isIgnored(policy, balancer) &&
+        viewOf(balancer, name)?.operational !== 'up',
     )
     .map(({ at, name }) => `${at}: ${name}`);
 }

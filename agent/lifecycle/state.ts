@@ -29,6 +29,8 @@ export interface State {
   /** The process that a stop would signal, as last proven. */
   readonly proof: Proof | null;
   readonly appGone: boolean;
+  /** Since when: an answer that was asked for before says nothing against it. */
+  readonly goneAt: number;
   /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
   readonly stopIssued: boolean;
   readonly start: StartStep;
@@ -289,6 +291,7 @@ export function initial(policy: Policy, at: number): State {
     queue: [],
     proof: null,
     appGone: false,
+    goneAt: at,
     stopIssued: false,
     start: 'none',
     resumeTo: null,

@@ -191,6 +191,15 @@ function onCounted(turn: Turn, name: string, sample: Count): void {
   const source = { count, error, begun, at, changedAt, ...sideAfter(known, count, turn.at) };
   patch(turn, { sources: { ...turn.state.sources, [name]: source } });
   tellDisagreement(turn);
+  if (count !== null && turn.policy.appSources.includes(name)) seeAlive(turn, begun);
+}
+
+/** Somebody has started it again: whoever has come to it since is counted again. */
+function seeAlive(turn: Turn, begun: number): void {
+  const { appGone, goneAt, phase, start } = turn.state;
+  if (!appGone || begun <= goneAt || phase === 'stopping' || start === 'sent') return;
+  patch(turn, { appGone: false });
+  emit(turn, { type: 'log', level: 'warn', text: 'the application answers again' });
 }
 
 function onPersisted(turn: Turn, save: number): void {
@@ -243,7 +252,7 @@ function onProbed(turn: Turn, health: Health): void {
 function onAppGone(turn: Turn): void {
   if (turn.state.phase === 'stopping') return;
   emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' }, { type: 'reset-probe' });
-  patch(turn, { appGone: true, proof: null, health: 'unknown' });
+  patch(turn, { appGone: true, goneAt: turn.at, proof: null, health: 'unknown' });
   if (turn.state.phase === 'warming' && turn.state.start === 'done')
     failWarming(turn, 'it ended right after its start');
 }

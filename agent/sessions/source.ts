@@ -12,12 +12,12 @@ export interface Source {
    * The least time from the end of one count to the next, in milliseconds, as it is now: counting costs others
    * something. Missing: none.
    */
-  readonly minPauseMs?: () => number;
+  readonly minPauseMs?: (this: void) => number;
   /**
    * How long after the last count, in milliseconds, the last user will be gone if none of them clicks any more; null
    * where it cannot be told. Missing: never.
    */
-  readonly atMostMs?: () => number | null;
+  readonly atMostMs?: (this: void) => number | null;
   /** What counts better when the application is set otherwise while the node is out; most have none. */
   readonly outing?: Outing;
 }

@@ -59,7 +59,13 @@ export class LastcallError extends Error {
  * errors made by Node itself.
  */
 export function isLastcallError(error: unknown): error is LastcallError {
-  return typeof error === 'object' && error !== null && 'code' in error && 'name' in error && error.name === 'LastcallError';
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    'name' in error &&
+    error.name === 'LastcallError'
+  );
 }
 
 /** The text of whatever was thrown. */

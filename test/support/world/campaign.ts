@@ -116,6 +116,7 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   ),
   sources: fc.constantFrom([], ['http'], ['http', 'http 2']),
   userSources: fc.constant(['http', 'http 2']),
+  appSources: fc.constant(['http', 'http 2']),
   kernelSource: fc.constant(null),
   unreachable: fc.constant('wait' as const),
   reloadGraceMs: fc.constant(600_000),

@@ -15,6 +15,7 @@ export const POLICY: Policy = {
   balancers: [{ name: 'lb1', servers: ['app/app1'], counts: true, seesOldWorkers: true }],
   sources: ['http'],
   userSources: ['http', 'http 2'],
+  appSources: ['http', 'http 2'],
   kernelSource: null,
   unreachable: 'wait',
   reloadGraceMs: 600_000,

@@ -138,7 +138,7 @@ describe('only one kind may be written', () => {
     ['app: { stop: { command: [a], signal: {} } }', '4:14: app.stop: takes only one of command or signal'],
     [
       'sessions: [{ command: [a], http: { url: "http://a" } }]',
-      '4:12: sessions[0]: takes only one of http, tomcat, files or command',
+      '4:12: sessions[0]: takes only one of http, tomcat, files, command, stickTable, tcp or idle',
     ],
     [
       'sessions: [{ http: { url: "http://a", json: /a, regex: "(1)" } }]',

@@ -10,6 +10,7 @@ import { createSchedule } from './engine/schedule.ts';
 import type { Service } from './engine/service.ts';
 import { createJournal } from './journal/journal.ts';
 import type { Request, Result } from './lifecycle/operation.ts';
+import { OWN_TERMS } from './lifecycle/policy.ts';
 import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
 import { type Code, EXIT_CODES } from './system/error.ts';
 import { lockNode } from './system/lock.ts';
@@ -45,7 +46,7 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
   const schedule = createSchedule(config.schedule, {
     log,
     submit: async (kind, reason) => {
-      await operate(service, { ...ASKED_BY_US, id: randomUUID(), kind, reason, by: 'schedule' });
+      await operate(service, { ...OWN_TERMS, id: randomUUID(), kind, reason, by: 'schedule' });
     },
   });
   const deafen = child
@@ -115,17 +116,6 @@ function supervise(child: Child): Supervise {
   };
 }
 
-/** What the sidecar asks of itself: the configuration's terms, nothing forced. */
-const ASKED_BY_US: Omit<Request, 'id' | 'kind' | 'reason' | 'by'> = {
-  timeoutMs: null,
-  onTimeout: null,
-  expiresMs: null,
-  force: false,
-  fence: true,
-  dryRun: false,
-  insist: false,
-};
-
 /** Submits a request and waits for its end. */
 async function operate(service: Service, request: Request): Promise<Result> {
   let found = (_result: Result): void => undefined;
@@ -160,7 +150,7 @@ function hearAsParent(
     if (asked) return hurry();
     asked = true;
     const request: Request = {
-      ...ASKED_BY_US,
+      ...OWN_TERMS,
       id: randomUUID(),
       kind: 'stop',
       reason: name,

@@ -1,4 +1,4 @@
-import type { OnTimeout } from './operation.ts';
+import type { OnTimeout, Request } from './operation.ts';
 
 /** What was decided before anything happens: the configuration as the lifecycle needs it. Times in milliseconds. */
 export interface Policy {
@@ -51,6 +51,17 @@ export interface Policy {
   /** `run -- COMMAND`: an application that was started afresh belongs into rotation. */
   readonly supervises: boolean;
 }
+
+/** What lastcall asks of itself, it asks on the policy's terms and without force. */
+export const OWN_TERMS: Omit<Request, 'id' | 'kind' | 'reason' | 'by'> = {
+  timeoutMs: null,
+  onTimeout: null,
+  expiresMs: null,
+  force: false,
+  fence: true,
+  dryRun: false,
+  insist: false,
+};
 
 /** How long a restore may take before the operation ends without it; the level goes on being asserted. */
 export const RESTORE_PATIENCE_MS = 10_000;

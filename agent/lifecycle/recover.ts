@@ -3,7 +3,7 @@ import { isHolding, wantHeld } from './hold.ts';
 import { operationOf } from './install.ts';
 import type { Request } from './operation.ts';
 import { raiseFence, wantDrain, wantMaint } from './fence.ts';
-import { RESTORE_PATIENCE_MS } from './policy.ts';
+import { OWN_TERMS, RESTORE_PATIENCE_MS } from './policy.ts';
 import { restore } from './record.ts';
 import { conclude } from './result.ts';
 import { type Hold, NO_SERVER, type State } from './state.ts';
@@ -67,17 +67,11 @@ function adopt(turn: Turn): void {
 /** A return of our own making. */
 function bringBack(turn: Turn, reason: string): void {
   const request: Request = {
+    ...OWN_TERMS,
     id: `start-${Math.round(turn.at)}`,
     kind: 'ready',
     reason,
     by: 'lastcall',
-    timeoutMs: null,
-    onTimeout: null,
-    expiresMs: null,
-    force: false,
-    fence: true,
-    dryRun: false,
-    insist: false,
   };
   patch(turn, { op: operationOf(turn, request, []) });
   emit(turn, { type: 'log', level: 'info', text: `bringing the node back: ${reason}` });

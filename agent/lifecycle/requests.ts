@@ -3,6 +3,7 @@ import { giveUp, givenUp } from './back.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
 import type { OperationKind, Request } from './operation.ts';
 import { wantDrain } from './fence.ts';
+import { OWN_TERMS } from './policy.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
 import { patch, resave, type Turn } from './turn.ts';
@@ -18,19 +19,7 @@ export function onSubmit(turn: Turn, request: Request): void {
 /** A request of our own: the calendar's, the application's sign-out, a drain that expired. */
 export function ask(turn: Turn, kind: OperationKind, by: string, reason: string): void {
   const id = `${by}-${Math.round(turn.at)}`;
-  onSubmit(turn, {
-    id,
-    kind,
-    reason,
-    by,
-    timeoutMs: null,
-    onTimeout: null,
-    expiresMs: null,
-    force: false,
-    fence: true,
-    dryRun: false,
-    insist: false,
-  });
+  onSubmit(turn, { ...OWN_TERMS, id, kind, reason, by });
 }
 
 /** Takes up what waits, one after the other, as long as nothing is being checked or written. */

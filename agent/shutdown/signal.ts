@@ -92,7 +92,8 @@ function proveProcess(pid: number, writtenAt: number | null, target: string): Pr
   if (startTime === null || aliveness(pid, startTime) !== 'alive') {
     throw unproven(target, `process ${pid} (${target}) is not running`);
   }
-  if (writtenAt !== null && startedAt(startTime) > writtenAt + CLOCK_SLACK_MS) {
+  // Also when its age cannot be told (NaN).
+  if (writtenAt !== null && !(startedAt(startTime) <= writtenAt + CLOCK_SLACK_MS)) {
     throw unproven(target, `${target} is older than process ${pid}, which so cannot be the one it means`);
   }
   checkPermission({ pid, startTime });

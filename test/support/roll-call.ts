@@ -2,13 +2,15 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../../agent/system/error.ts';
+import { isLiving, lookAt } from '../../agent/system/process.ts';
+import { until } from './until.ts';
 
 /** A fixture program that has reported itself. */
 export interface Present {
   readonly pid: number;
   /** What it said besides its pid. */
   readonly note: string;
-  /** Resolves when its process has ended, whatever ended it: the kernel then closes its connection. */
+  /** Resolves when its process has ended, whatever ended it. */
   readonly gone: Promise<void>;
 }
 
@@ -39,7 +41,9 @@ export async function openRollCall(): Promise<RollCall> {
     socket.once('data', (line: Buffer) => {
       const [pid, note = ''] = line.toString().trim().split(' ');
       present.set(socket, Number(pid));
-      const reported = { pid: Number(pid), note, gone };
+      const reported = { pid: Number(pid), note, gone: gone.then(() => untilEnded(Number(pid))) };
+      // Who does not ask for it does not mind how it ended.
+      reported.gone.catch(() => undefined);
       const first = waiting.shift();
       if (first === undefined) reports.push(reported);
       else first(reported);
@@ -63,6 +67,14 @@ export async function openRollCall(): Promise<RollCall> {
       await closed;
     },
   };
+}
+
+/** The connection closes early in a process' end; under load its memory takes longer. */
+async function untilEnded(pid: number): Promise<void> {
+  await until(`process ${pid} has ended`, () => {
+    const stat = lookAt(pid);
+    return stat === 'gone' || (typeof stat === 'object' && !isLiving(stat));
+  });
 }
 
 function kill(pid: number): void {

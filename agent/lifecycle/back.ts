@@ -2,7 +2,8 @@ import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
 import { isGate } from './gate.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
-import { notOurs, type Operation, type ServerState, type StartStep, type Ticket } from './state.ts';
+import type { Operation, Ticket } from './running.ts';
+import { notOurs, type ServerState, type StartStep } from './state.ts';
 import type { Proof } from './view.ts';
 import {
   emit,

@@ -1,4 +1,4 @@
-import type { Candidate } from './state.ts';
+import type { Candidate } from './running.ts';
 import { viewOf } from './count.ts';
 import { serversOf, type Turn } from './turn.ts';
 import type { ServerSurvey, ServerView } from './view.ts';

@@ -1,7 +1,8 @@
 import type { Request } from './operation.ts';
 import { allConfirmed } from './servers.ts';
 import { answerAtOnce, conclude, refuse } from './result.ts';
-import type { Hold, Operation, ServerState, State } from './state.ts';
+import type { Operation } from './running.ts';
+import type { Hold, ServerState, State } from './state.ts';
 import { intend, isDurable, patch, resave, type Turn } from './turn.ts';
 
 /**

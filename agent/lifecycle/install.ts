@@ -5,7 +5,8 @@ import { raiseFence, wantDrain } from './fence.ts';
 import { startForce } from './force.ts';
 import { installHold } from './hold.ts';
 import { baselineOf } from './result.ts';
-import { NO_REASSERTS, type Candidate, notOurs, type Operation, type ServerState } from './state.ts';
+import type { Candidate, Operation } from './running.ts';
+import { NO_REASSERTS, notOurs, type ServerState } from './state.ts';
 import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
 import type { ServerView } from './view.ts';
 

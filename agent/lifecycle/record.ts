@@ -1,12 +1,6 @@
 import type { Phase } from './operation.ts';
-import {
-  GATE_OFF,
-  type Hold,
-  type Operation,
-  type ServerState,
-  type StartStep,
-  type State,
-} from './state.ts';
+import type { Operation } from './running.ts';
+import { GATE_OFF, type Hold, type ServerState, type StartStep, type State } from './state.ts';
 import type { Proof } from './view.ts';
 
 /**

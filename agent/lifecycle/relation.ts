@@ -1,5 +1,5 @@
 import type { OperationKind, Phase } from './operation.ts';
-import type { Operation } from './state.ts';
+import type { Operation } from './running.ts';
 
 const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3, hold: 4, release: 4 };
 const ON_THE_WAY_OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];

@@ -7,7 +7,7 @@ import { OWN_TERMS } from './policy.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
 import { patch, resave, type Turn } from './turn.ts';
-import type { Operation } from './state.ts';
+import type { Operation } from './running.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
 

@@ -1,7 +1,8 @@
 import { connectionsOf, isDoubted, sessionsOf, viewOf } from './count.ts';
 import type { Phase, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
-import type { Operation, Pending, ServerState, State, Ticket } from './state.ts';
+import type { Operation, Pending, Ticket } from './running.ts';
+import type { ServerState, State } from './state.ts';
 import { emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
 import type { Counters } from './view.ts';
 

@@ -1,6 +1,7 @@
-import type { Request, OperationKind, OnTimeout, Phase } from './operation.ts';
+import type { Phase, Request } from './operation.ts';
+import type { Candidate, Operation, Pending } from './running.ts';
 import type { Policy } from './policy.ts';
-import type { Admin, Counters, Look, Proof, Survey } from './view.ts';
+import type { Admin, Look, Proof } from './view.ts';
 
 /** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
 export interface State {
@@ -147,66 +148,6 @@ export interface SourceState {
   readonly sideSamples: number;
   readonly error: string | null;
 }
-
-/** Somebody who waits for an operation to reach the end of its kind: a drain joined to a stop ends at `drained`. */
-export interface Ticket {
-  readonly id: string;
-  readonly kind: OperationKind;
-}
-
-export interface Operation {
-  readonly id: string;
-  readonly kind: OperationKind;
-  readonly tickets: readonly Ticket[];
-  readonly by: string;
-  readonly reason: string | null;
-  readonly onTimeout: OnTimeout;
-  readonly timeoutMs: number;
-  readonly expiresMs: number | null;
-  readonly startedAt: number;
-  readonly deadline: number;
-  readonly sessionsStart: number | null;
-  readonly forced: number;
-  /** Connections that force told to end, by kind. */
-  readonly closed: { readonly tunnels: number; readonly requests: number };
-  readonly warnings: readonly string[];
-  /** Which warn hooks have run, by their place in the policy. */
-  readonly warned: readonly number[];
-  readonly reasserts: Reasserts;
-  /** Counters at the start, by balancer and server, with the worker that counted them. */
-  readonly baseline: Readonly<
-    Record<string, { readonly pid: number | null; readonly counters: Counters | null }>
-  >;
-  /** The first cause of giving up; what was found is being put back. */
-  readonly outcome: { readonly code: string; readonly message: string } | null;
-  readonly restoreBy: number | null;
-}
-
-export interface Candidate {
-  readonly request: Request;
-  readonly at: number;
-  readonly surveys: Readonly<Record<string, Survey>>;
-  /** Balancers that could not be asked, where the request insists. */
-  readonly unasked: Readonly<Record<string, string>>;
-  readonly needs: readonly Need[];
-  readonly proof: Proof | null;
-  /** There is no application to stop any more. */
-  readonly gone: boolean;
-}
-
-export interface Pending {
-  readonly request: Request;
-  readonly at: number;
-  /** Under which id its result will be found. */
-  readonly ticket: string;
-  /** The save that carries it. */
-  readonly save: number;
-  /** What it was before; null = what was begun for it cannot be taken back (it undoes or joins something). */
-  readonly before: State | null;
-}
-
-/** What a candidate still waits for. */
-export type Need = `survey ${string}` | 'stop' | 'start';
 
 export interface Fence {
   /** All servers were seen in MAINT then; the second look must have begun later. */

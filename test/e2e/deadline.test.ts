@@ -6,7 +6,7 @@ afterEach(() => rig.close());
 
 describe('The deadline', () => {
   test('restore: 124, and everything is as it was found', async () => {
-    rig = await openRig();
+    rig = await openRig({ server: 'weight 100' });
     await rig.haproxy.command('set server app/app1 weight 50%');
     const before = await rig.states();
     const agent = await rig.sidecar();

@@ -1,6 +1,6 @@
 import type { Phase } from './operation.ts';
 import type { Operation } from './running.ts';
-import { GATE_OFF, type Hold, type ServerState, type StartStep, type State } from './state.ts';
+import { type Hold, type ServerState, type StartStep, type State } from './state.ts';
 import type { Proof } from './view.ts';
 
 /**
@@ -115,8 +115,6 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
     ...same,
     phase: 'recovering',
     resumeTo: record.phase,
-    // It is turned after the record is written: whether it was, nobody knows.
-    gate: record.phase === 'serving' ? GATE_OFF : { ...GATE_OFF, is: 'unknown' },
     // Nobody will hear any more what became of it.
     start: record.start === 'sent' ? 'intended' : record.start,
     balancers: Object.fromEntries(known) as State['balancers'],

@@ -238,7 +238,8 @@ export function initial(policy: Policy, at: number): State {
     resumeTo: null,
     fresh: false,
     quiet: null,
-    gate: GATE_OFF,
+    // Whoever was here before may have left it shut.
+    gate: { ...GATE_OFF, is: 'unknown' },
     hold: null,
     fence: null,
     force: null,

@@ -44,10 +44,10 @@ async function clicking(visitor: Visitor, afterMs: number, clicks: number): Prom
   return { pages, leftAt };
 }
 
-const TABLE_OF_APP1 = { table: 'app', server: 'app/app1' };
+const TABLE_OF_APP1 = { table: 'app', server: 'app/app1', expire: '2s' };
 const TABLE = {
   others:
-    '  server app2 127.0.0.1:1 cookie app2\n  stick-table type string len 40 size 1k expire 1500ms\n' +
+    '  server app2 127.0.0.1:1 cookie app2\n  stick-table type string len 40 size 1k expire 2s\n' +
     '  stick on cookie(JSESSIONID)\n  stick store-response res.cook(JSESSIONID)\n',
 } satisfies RigOptions;
 
@@ -80,6 +80,11 @@ describe('Ten sticky users who click twice a second', () => {
     rig = await openRig({ termMs: 50, ...options });
     const agent = await rig.sidecar({ quiet: '300ms', sections });
     await agent.reaches('serving');
+    // A table is to be believed once its worker is older than what it remembers; at rest it is asked every ten seconds.
+    await until('somebody counts', async () => {
+      const { sources } = (await agent.client.status(patience())).sessions;
+      return sources.every(({ count }) => count !== null);
+    });
     const visitors = await Promise.all(Array.from({ length: USERS }, () => rig.signIn()));
     const stopping = told(agent.cli('stop'));
     await agent.reaches('draining');

@@ -51,7 +51,9 @@ async function gated(options: RigOptions, drain: Readonly<Record<string, unknown
   };
   const agent = await rig.sidecar({ sections: { drain: { timeout: '30s', quiet: '0s', gate, ...drain } } });
   await agent.reaches('serving');
+  // Whoever was here before may have left it shut.
   await gateIs('off');
+  await until('the sidecar knows', async () => (await agent.client.status(patience())).alarms.length === 0);
   await rm(log());
   return agent;
 }

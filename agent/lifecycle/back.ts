@@ -6,6 +6,7 @@ import type { Operation, Ticket } from './running.ts';
 import { notOurs, type ServerState, type StartStep } from './state.ts';
 import type { Proof } from './view.ts';
 import {
+  alarm,
   emit,
   enter,
   intend,
@@ -163,6 +164,7 @@ function serve(turn: Turn): void {
   for (const { at, name } of held) warn(turn, `${at}: ${name} is held; it stays as it is`);
   const { op, health, balancers } = turn.state;
   warnLeftOut(turn);
+  alarm(turn, 'drained', null);
   // Where a balancer was left out, its servers stay ours until it has been told.
   mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? notOurs(own) : own));
   enter(turn, health === 'down' ? 'unhealthy' : 'serving');

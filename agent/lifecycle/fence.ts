@@ -1,8 +1,10 @@
-import { pidsOf, sameTotals, tally, totalsOf } from './count.ts';
+import { pidsOf, sameTotals, tally, totalsOf, viewOf } from './count.ts';
 import { isGate } from './gate.ts';
+import type { Policy } from './policy.ts';
 import { allConfirmed, allKnown, askAll } from './servers.ts';
 import type { Fence, ServerState, State } from './state.ts';
-import { intend, patch, type Turn } from './turn.ts';
+import { intend, patch, serversOf, type Turn } from './turn.ts';
+import type { Admin } from './view.ts';
 
 /** What is wanted of the servers on the way out, and the fence: MAINT everywhere, and then a look that proves it. */
 
@@ -29,6 +31,7 @@ export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
 export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.fence as Fence;
+  if (isOpen(policy, state) || !samePids(fence, state)) return 'somebody';
   if (!allConfirmed(policy, state) || !isGate(turn, 'on')) return 'wait';
   if (fence.confirmedAt === null) {
     patch(turn, { fence: { ...fence, confirmedAt: turn.at } });
@@ -38,8 +41,33 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const count = tally(policy, state, fence.confirmedAt);
   if (count === 'some') return 'somebody';
   if (count === 'unknown' || !allKnown(policy, state, fence.confirmedAt)) return 'wait';
-  const same = sameTotals(fence.totals, totalsOf(state)) && samePids(fence, state);
-  return same ? 'clear' : 'somebody';
+  return sameTotals(fence.totals, totalsOf(state)) ? 'clear' : 'somebody';
+}
+
+/**
+ * A server of ours stands READY: a reload has forgotten our word, and whoever has come in since is bound to it. MAINT
+ * would throw him out again, so the way leads over DRAIN once more.
+ */
+export function isOpen(policy: Policy, state: State): boolean {
+  return shownOf(policy, state).some((admin) => admin === 'ready');
+}
+
+/** A server of ours is seen that is not behind the fence, at a balancer that was without it, or not told in time. */
+export function isUnfenced(policy: Policy, state: State): boolean {
+  return shownOf(policy, state).some((admin) => admin === 'ready' || admin === 'drain');
+}
+
+/** Every server of ours is seen behind the fence, so nobody can have come in. Unknown is not fenced. */
+export function isFenced(policy: Policy, state: State): boolean {
+  return shownOf(policy, state).every((admin) => admin === 'maint');
+}
+
+/** What is seen of the servers that are ours, at the balancers that show anything; null = unknown. */
+function shownOf(policy: Policy, state: State): (Admin | null)[] {
+  const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
+  return serversOf(state)
+    .filter(({ at, server }) => showing.includes(at) && server.want !== null && !server.held)
+    .map(({ balancer, name }) => (balancer.error === null ? (viewOf(balancer, name)?.admin ?? null) : null));
 }
 
 function samePids(fence: Fence, state: State): boolean {

@@ -2,18 +2,13 @@ import type { Request } from './operation.ts';
 import { allConfirmed } from './servers.ts';
 import { answerAtOnce, conclude, refuse } from './result.ts';
 import type { Operation } from './running.ts';
-import type { Hold, ServerState, State } from './state.ts';
+import type { Hold, ServerState } from './state.ts';
 import { intend, isDurable, patch, resave, type Turn } from './turn.ts';
 
 /**
  * Hold: an operator's own wish, kept like one. Nothing but `release` ends it; no deadline, no expiry, no calendar and
  * no sign-out of the application. It outlives crashes and reloads like every other intent.
  */
-
-/** True while the hold itself is what keeps the servers out, and no operation that went over it. */
-export function isHolding({ hold, op }: State): boolean {
-  return hold !== null && (op === null || op.kind === 'hold');
-}
 
 /** A held node is in DRAIN or MAINT, whatever the number of its users. */
 export function wantHeld(hold: Hold): (server: ServerState) => ServerState['want'] {

@@ -1,12 +1,12 @@
 import { giveUp, warm } from './back.ts';
 import { sameTotals, pidsOf, tally, totalsOf } from './count.ts';
-import { lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
-import { holding, isHolding } from './hold.ts';
+import { isUnfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
+import { holding } from './hold.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { conclude, finish } from './result.ts';
 import { allConfirmed, warnLeftOut } from './servers.ts';
 import type { Fence } from './state.ts';
-import { emit, enter, intend, isDurable, patch, type Turn, warn } from './turn.ts';
+import { alarm, emit, enter, intend, isDurable, isHolding, patch, type Turn, warn } from './turn.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
@@ -58,6 +58,7 @@ function backToDraining(turn: Turn, why: string): void {
 /** Zero, fenced and looked at again. A drain ends here; for a stop the intent to stop goes to disk next. */
 function arrive(turn: Turn): void {
   warnLeftOut(turn);
+  alarm(turn, 'drained', null);
   const { op } = turn.state;
   if (op?.kind === 'stop' || op?.kind === 'restart') {
     const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), pids: pidsOf(turn.state) };
@@ -80,10 +81,13 @@ export function drained(turn: Turn): void {
   const { policy, state } = turn;
   if (!isDurable(state)) return;
   if (state.stopIssued) return lastLook(turn);
-  if (tally(policy, state, state.epochAt) !== 'some' || state.forcedOut) return;
-  if (!state.noFence) {
-    emit(turn, { type: 'log', level: 'error', text: 'somebody is on a drained node; draining again' });
+  if (state.forcedOut) return;
+  if (tally(policy, state, state.epochAt) === 'some') {
+    if (!state.noFence) alarm(turn, 'drained', 'somebody is on the drained node; draining again');
+    return intend(turn, 'draining', wantDrain);
   }
+  if (state.noFence || !isUnfenced(policy, state)) return;
+  alarm(turn, 'drained', 'a balancer was found without the fence of the drained node; draining again');
   intend(turn, 'draining', wantDrain);
 }
 

@@ -1,9 +1,8 @@
 import { sessionsOf } from './count.ts';
-import { isHolding } from './hold.ts';
 import { rhythm } from './force.ts';
 import { nextRungs } from './ladder.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
-import { serversOf } from './turn.ts';
+import { isHolding, serversOf } from './turn.ts';
 import type { State } from './state.ts';
 
 /** How often to ask, and when to wake: quick where a moment counts, slow where nothing happens. */

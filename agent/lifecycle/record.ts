@@ -1,6 +1,6 @@
 import type { Phase } from './operation.ts';
 import type { Operation } from './running.ts';
-import { type Hold, type ServerState, type StartStep, type State } from './state.ts';
+import type { Hold, ServerState, StartStep, State } from './state.ts';
 import type { Proof } from './view.ts';
 
 /**
@@ -34,7 +34,7 @@ export interface StateRecord {
   readonly hold: Hold | null;
 }
 
-type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held'>;
+type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held' | 'told'>;
 
 /** The record of a state, as of `at`. */
 export function recordOf(state: State, at: number): StateRecord {
@@ -81,9 +81,16 @@ export function recordOf(state: State, at: number): StateRecord {
 }
 
 /** The wanted state counts as possibly there: it is written before it is said, and the crash may come after. */
-function saved({ found, want, ours, said, held }: ServerState): SavedServer {
-  if (want === null || held) return { found, want, ours, said, held };
-  return { found, want, ours: [...new Set([...ours, want])], said: [...new Set([...said, want])], held };
+function saved({ found, want, ours, said, held, told }: ServerState): SavedServer {
+  if (want === null || held) return { found, want, ours, said, held, told };
+  return {
+    found,
+    want,
+    ours: [...new Set([...ours, want])],
+    said: [...new Set([...said, want])],
+    held,
+    told,
+  };
 }
 
 /**
@@ -96,10 +103,10 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
   const { savedAt: _savedAt, balancers, op, expiresAt, ...same } = record;
   const known = Object.entries(blank.balancers).map(([name, balancer]) => {
     const old = balancers[name];
-    const servers = Object.entries(balancer.servers).map(([server, own]) => [
-      server,
-      { ...own, ...old?.servers[server] },
-    ]);
+    const servers = Object.entries(balancer.servers).map(([server, own]) => {
+      const { told = null, ...kept } = old?.servers[server] ?? {};
+      return [server, { ...own, ...kept, told: told && { ...told, at: moved(told.at) } }];
+    });
     return [
       name,
       {

@@ -1,18 +1,19 @@
 import { giveUp, warm, wantReady } from './back.ts';
-import { isHolding, wantHeld } from './hold.ts';
+import { wantHeld } from './hold.ts';
 import { operationOf } from './install.ts';
 import type { Request } from './operation.ts';
-import { raiseFence, wantDrain, wantMaint } from './fence.ts';
+import { isFenced, raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from './policy.ts';
 import { restore } from './record.ts';
 import { conclude } from './result.ts';
-import { type Hold, NO_SERVER, type State } from './state.ts';
+import { type Hold, NO_SERVER, type ServerState, type State } from './state.ts';
 import {
   alarm,
   emit,
   enter,
   type EventOf,
   intend,
+  isHolding,
   mapServers,
   patch,
   resave,
@@ -100,7 +101,7 @@ export function recovering(turn: Turn): void {
       return state.op?.kind === 'restart' ? warm(turn) : intend(turn, 'stopped', wantMaint);
     case 'warming':
       // Whether the start ran is not known: the probe tells, and what is down is started.
-      return intend(turn, 'warming', wantMaint, {
+      return intend(turn, 'warming', wantStillFenced(turn), {
         start: turn.policy.hasProbe ? 'none' : state.start,
         appGone: false,
       });
@@ -145,9 +146,17 @@ function resumeFresh(turn: Turn): void {
   bringBack(turn, 'the application was started afresh');
 }
 
+/**
+ * MAINT goes on where it stands. Where a reload has undone it while nobody watched, users have come since, and they
+ * are bound to this node: DRAIN.
+ */
+function wantStillFenced({ policy, state }: Turn): (server: ServerState) => ServerState['want'] {
+  return state.forcedOut || isFenced(policy, state) ? wantMaint : wantDrain;
+}
+
 /** A stop was issued and nobody saw its end: the outcome is read before anything else is done (I6). */
 function askOutcome(turn: Turn): void {
-  intend(turn, 'stopping', wantMaint, { stopIssued: true });
+  intend(turn, 'stopping', wantStillFenced(turn), { stopIssued: true });
   emit(turn, { type: 'outcome', epoch: turn.state.epoch, proof: turn.state.proof });
 }
 
@@ -156,7 +165,9 @@ export function onOutcome(turn: Turn, { epoch, outcome }: EventOf<'outcome'>): v
   if (outcome === 'gone') return onStopped(turn, []);
   if (turn.policy.stopRepeatable) {
     warn(turn, 'the sidecar was interrupted at the stop; the application still runs and is stopped again');
-    return raiseFence(turn, { stopIssued: false });
+    return isFenced(turn.policy, turn.state)
+      ? raiseFence(turn, { stopIssued: false })
+      : intend(turn, 'draining', wantDrain, { stopIssued: false, fence: null });
   }
   const what =
     outcome === 'alive' ? 'the application still runs' : 'nothing proves that the application is gone';

@@ -5,10 +5,12 @@ import {
   emit,
   type EventOf,
   isDurable,
+  isHolding,
   patch,
   patchBalancer,
   patchServer,
   resave,
+  save,
   serversOf,
   type Turn,
   warn,
@@ -26,6 +28,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   if (!balancer || begun < balancer.begun) return;
   const pid = look.worker?.pid ?? null;
   const changed = balancer.pid !== null && pid !== null && pid !== balancer.pid;
+  const before = balancer.begun < 0 ? begun : balancer.begun;
   patchBalancer(turn, name, { look, begun, at: turn.at, error: null, pid: pid ?? balancer.pid });
   if (changed) {
     patchBalancer(turn, name, { replacedAt: turn.at });
@@ -42,7 +45,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   if (begun < turn.state.epochAt || !shows) return;
   const { servers } = balancer;
   for (const view of look.servers)
-    if (begun >= (servers[view.name]?.saidAt ?? 0)) judge(turn, name, view, begun);
+    if (begun >= (servers[view.name]?.saidAt ?? 0)) judge(turn, name, view, { begun, before });
 }
 
 /** It cannot be asked: whatever was seen is history, and quiet no longer holds. */
@@ -74,7 +77,7 @@ export function onSaid(turn: Turn, { balancer: name, server, view, epoch, begun 
   }
   // Our word was carried out: what else stands there now came after it, whatever we said before.
   const unsure = begun < (own?.unsureUntil ?? 0);
-  judge(turn, name, view, begun, unsure ? undefined : []);
+  judge(turn, name, view, { begun, before: balancer.begun }, unsure ? undefined : []);
 }
 
 /** A word that did not do it is said again after a pause, a longer one each time. */
@@ -114,10 +117,20 @@ export function assertWanted(turn: Turn): void {
       balancer: at,
       server: name,
       admin: want,
-      mayReplace: union(ours, ['ready']),
+      mayReplace: mayThrowOut(turn.state, want) ? union(ours, ['ready']) : ours,
       epoch,
     });
   }
+}
+
+/**
+ * A server that stands READY has users, if only since a reload a moment ago, and MAINT moves them to other nodes. It is
+ * said over READY only where nobody can have a session any more, or where that is what somebody wants.
+ */
+function mayThrowOut(state: State, want: Admin): boolean {
+  const { phase, appGone, force, forcedOut } = state;
+  if (want !== 'maint' || (phase !== 'fencing' && phase !== 'drained')) return true;
+  return appGone || force !== null || forcedOut || isHolding(state);
 }
 
 /** Every server that is ours to set was seen as we want it, on a balancer that answers. */
@@ -173,8 +186,14 @@ function widen(turn: Turn, at: string): void {
   }
 }
 
+/** When a look was begun, and the last one before it. */
+interface Looked {
+  readonly begun: number;
+  readonly before: number;
+}
+
 /** @param ours states that may be there because of us; left out, all those that were said and not yet read back */
-function judge(turn: Turn, at: string, view: ServerView, begun: number, ours?: readonly Admin[]): void {
+function judge(turn: Turn, at: string, view: ServerView, looked: Looked, ours?: readonly Admin[]): void {
   const own = turn.state.balancers[at]?.servers[view.name];
   if (!own || own.want === null) return;
   if (isForeign(view, own.want, ours ?? own.ours)) return hold(turn, at, view, own);
@@ -184,11 +203,16 @@ function judge(turn: Turn, at: string, view: ServerView, begun: number, ours?: r
     return;
   }
   const there = view.admin === own.want;
+  if (!there && isLost(own, view)) lose(turn, at, view, own, looked.before);
   // A write of an older intent, still under way, would change it after this look.
   const settled = own.saying === null || own.saying === turn.state.epoch;
-  if (there && settled && begun >= own.unsureUntil) confirm(turn, at, view.name, own.want);
+  if (there && settled && looked.begun >= own.unsureUntil) confirm(turn, at, view.name, own.want);
   else patchServer(turn, at, view.name, { confirmed: false });
-  if (!there && own.confirmed) reassert(turn, at, view, own.want);
+}
+
+/** It was seen as it should be; or it is READY, which it is not by itself after a word of ours that was read back. */
+function isLost({ confirmed, told }: ServerState, { admin }: ServerView): boolean {
+  return confirmed || (admin === 'ready' && told !== null && told.admin !== 'ready');
 }
 
 /** MAINT or DRAIN that we neither want nor said: an operator's, the configuration's or a tracked server's. */
@@ -214,19 +238,29 @@ function markHeld(turn: Turn, at: string, name: string, held: boolean): void {
   resave(turn);
 }
 
-function reassert(turn: Turn, at: string, view: ServerView, want: Admin): void {
-  patchServer(turn, at, view.name, { missedAt: turn.at });
+/** @param before when the last look was begun that may have shown it */
+function lose(turn: Turn, at: string, { name, admin }: ServerView, own: ServerState, before: number): void {
+  const { told, want, missedAt } = own;
+  const lost = (told?.admin ?? want ?? admin).toUpperCase();
+  patchServer(turn, at, name, { told: null, missedAt: missedAt ?? Math.max(before, told?.at ?? before) });
   countReassert(turn, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
   patch(turn, { quiet: null });
-  warn(
-    turn,
-    `${at}: ${view.name} was found in ${view.admin.toUpperCase()} and was set to ${want.toUpperCase()} again`,
-  );
+  warn(turn, `${at}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`);
 }
 
 function confirm(turn: Turn, at: string, name: string, want: Admin): void {
-  const missedAt = turn.state.balancers[at]?.servers[name]?.missedAt ?? null;
-  patchServer(turn, at, name, { ours: [want], confirmed: true, missedAt: null });
+  const { told = null, missedAt = null } = turn.state.balancers[at]?.servers[name] ?? {};
+  const pid = turn.state.balancers[at]?.pid ?? null;
+  const isNews = told?.admin !== want || told.pid !== pid;
+  const since = told?.admin === want ? told.at : turn.at;
+  patchServer(turn, at, name, {
+    ours: [want],
+    confirmed: true,
+    missedAt: null,
+    told: isNews ? { admin: want, at: since, pid } : told,
+  });
+  // What stands where, since when and by which worker outlives a crash; nothing waits for it to be on disk.
+  if (isNews) save(turn);
   if (missedAt === null) return;
   const took = turn.at - missedAt;
   countReassert(turn, ({ count, slowestMs }) => ({ count, slowestMs: Math.max(slowestMs, took) }));

@@ -64,7 +64,7 @@ export interface State {
 
 export type Health = 'up' | 'down' | 'unknown';
 
-/** How often a balancer had lost what it was told, and the longest it took from that sight to the read-back. */
+/** How often a balancer had lost what it was told, and the longest from the last look that showed it to the read-back. */
 export interface Reasserts {
   readonly count: number;
   readonly slowestMs: number;
@@ -113,6 +113,13 @@ export interface BalancerState {
   readonly servers: Readonly<Record<string, ServerState>>;
 }
 
+/** A word of ours that stood at a server: when it was first read back, and which worker showed it last. */
+export interface Told {
+  readonly admin: Admin;
+  readonly at: number;
+  readonly pid: number | null;
+}
+
 export interface ServerState {
   /** What it was before our operation; null = not ours. */
   readonly found: { readonly admin: Admin; readonly weight: number | null } | null;
@@ -123,9 +130,11 @@ export interface ServerState {
   /** All states we said in this outing: after a reload a state file may bring any of them back. */
   readonly said: readonly Admin[];
   readonly held: boolean;
+  /** Our word that was last read back there; null = none of this outing, or it was lost since. */
+  readonly told: Told | null;
   /** The wanted state was seen in this epoch. */
   readonly confirmed: boolean;
-  /** It was seen to be lost then, and not yet read back since. */
+  /** It is lost, and was there at this time at the latest; null = it is there, or was never. */
   readonly missedAt: number | null;
   /** The epoch of the write that is under way: never a second one beside it, their order would be chance. */
   readonly saying: number | null;
@@ -175,6 +184,7 @@ export const NO_SERVER: ServerState = {
   ours: [],
   said: [],
   held: false,
+  told: null,
   confirmed: false,
   missedAt: null,
   saying: null,

@@ -23,7 +23,7 @@ import { sideAfter, tellDisagreement } from './disagree.ts';
 import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
 import { onGated, turnGate } from './gate.ts';
-import { holding, isHolding } from './hold.ts';
+import { holding } from './hold.ts';
 import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
 import { drained, draining, failStop, fencing, onStopped, settling } from './out.ts';
@@ -33,7 +33,7 @@ import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { ask, onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
 import type { Health, SourceState, State } from './state.ts';
-import { alarm, emit, isDurable, patch, type Turn, warn } from './turn.ts';
+import { alarm, emit, isDurable, isHolding, patch, type Turn, warn } from './turn.ts';
 
 /**
  * The lifecycle: what was decided, what is known, what happened -> what is known now, and what is to be done.

@@ -70,6 +70,11 @@ export function isDurable(state: State): boolean {
   return state.saved >= state.intentSave;
 }
 
+/** True while an operator's hold itself is what keeps the servers out, and no operation that went over it. */
+export function isHolding({ hold, op }: State): boolean {
+  return hold !== null && (op === null || op.kind === 'hold');
+}
+
 export function mapServers(
   turn: Turn,
   change: (server: ServerState, name: string, balancer: string) => ServerState,

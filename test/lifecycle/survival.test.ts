@@ -37,10 +37,50 @@ describe('After kill -9', () => {
     it.ended(it.ask('drain'));
     it.time.advance(100);
     it.crash();
-    it.lb.reload(false);
-    it.reach('drained');
-    it.time.advance(1_000);
+    expect(it.sidecar.state.phase).toBe('drained');
     expect(it.admin()).toBe('maint');
+  });
+
+  test.each(['fencing', 'drained'] as const)(
+    'while %s, and a reload before the next start: whoever came in keeps his session until he leaves',
+    (phase) => {
+      const it = scene();
+      const id = it.ask('stop');
+      it.reach(phase);
+      while (it.sidecar.state.saved < it.sidecar.state.intentSave) it.time.advance(1);
+      it.sidecar.crash();
+      it.lb.reload(false);
+      it.site.visit();
+      it.time.advance(200);
+      const said = it.effects.length;
+      it.sidecar.boot();
+      it.time.advance(20_000);
+      expect(it.admin()).toBe('drain');
+      const words = it.effects.slice(said).flatMap((effect) => (effect.type === 'say' ? [effect.admin] : []));
+      expect(new Set(words)).toEqual(new Set(['drain']));
+      expect(it.site.app.alive).toBe(true);
+      it.site.leave();
+      expect(it.ended(id)).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
+      expect(it.admin()).toBe('maint');
+    },
+  );
+
+  test('what was said, since when and by which worker is on disk, and a reload in between is counted', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.time.advance(3_000);
+    const told = () => JSON.parse(it.disk.content ?? '').balancers.lb1.servers['app/app1'].told as object;
+    expect(told()).toEqual({ admin: 'maint', at: expect.any(Number), pid: 100 });
+    it.lb.reload(true);
+    it.time.advance(1_000);
+    expect(told()).toMatchObject({ admin: 'maint', pid: 101 });
+    it.sidecar.crash();
+    it.lb.reload(false);
+    it.time.advance(200);
+    it.sidecar.boot();
+    it.time.advance(5_000);
+    expect(it.sidecar.state).toMatchObject({ phase: 'drained', reasserts: { count: 1 } });
+    expect(told()).toMatchObject({ admin: 'maint', pid: 102 });
   });
 
   test('a failed node stays fenced', () => {
@@ -167,6 +207,22 @@ describe('A reload of HAProxy without a state file', () => {
     },
   );
 
+  test('while drained: DRAIN comes before MAINT, so that whoever came in meanwhile is waited for', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.time.advance(3_000);
+    it.lb.reload(false);
+    it.site.visit();
+    it.time.advance(20_000);
+    expect(it.admin()).toBe('drain');
+    expect(it.sidecar.state.phase).toBe('draining');
+    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['drained']);
+    it.site.leave();
+    it.reach('drained');
+    expect(it.admin()).toBe('maint');
+    expect(it.sidecar.state.alarms).toEqual({});
+  });
+
   test('is said in the result, with counters that began anew', () => {
     const it = scene();
     it.site.visit();
@@ -176,9 +232,13 @@ describe('A reload of HAProxy without a state file', () => {
     it.lb.reload(false);
     it.time.advance(2_000);
     it.site.leave();
-    const { receipt, warnings } = it.ended(id);
+    const { receipt, warnings, reasserts } = it.ended(id);
+    expect(reasserts.count).toBe(1);
+    // From the last look that showed it: one poll of 250 ms, and the exchanges.
+    expect(reasserts.slowestSeconds).toBeGreaterThan(0);
+    expect(reasserts.slowestSeconds).toBeLessThan(0.5);
     expect(receipt.responseErrors).toBeNull();
-    expect(warnings).toContain('lb1: app/app1 was found in READY and was set to DRAIN again');
+    expect(warnings).toContain('lb1: app/app1 was found in READY: DRAIN was lost, and is put right');
     expect(warnings.join()).toContain('the counters of app/app1 began anew');
   });
 });

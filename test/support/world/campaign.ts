@@ -13,6 +13,10 @@ export type Deed = { readonly after: number; readonly which: number } & (
   | { readonly do: 'submit'; readonly request: Omit<Request, 'id'> }
   | { readonly do: 'operator'; readonly admin: 'ready' | 'drain' | 'maint' }
   | { readonly do: 'reload'; readonly stateFile: boolean }
+  /** `leak`: what comes below as well, while nobody watches. */
+  | { readonly do: 'crash'; readonly leak: boolean }
+  /** A reload that forgets everything, and somebody who comes right after it. */
+  | { readonly do: 'leak' }
   | { readonly do: 'mode'; readonly mode: Mode }
   | { readonly do: 'others'; readonly others: number | null }
   | { readonly do: 'start'; readonly start: 'works' | 'fails' | 'unhealthy' }
@@ -32,7 +36,6 @@ const PLAIN = [
   'source',
   'telling',
   'disk',
-  'crash',
   'sign-out',
 ] as const;
 type Plain = (typeof PLAIN)[number];
@@ -74,6 +77,8 @@ const deed = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('reload' as const), stateFile: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('leak' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), leak: fc.boolean() }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -173,6 +178,7 @@ export function play(
     if (one.do === 'crash') {
       oracle.crashed(sidecar.state);
       sidecar.crash();
+      if (one.leak) leak(world, one.which);
       time.advance(time.between(0, 300));
       return sidecar.boot();
     }
@@ -216,7 +222,16 @@ const LAST: Omit<Request, 'id'> = {
   insist: false,
 };
 
-function act({ site, disk, policy: decided }: World, sidecar: SimSidecar, one: Deed): void {
+function leak({ site }: World, which: number): void {
+  const balancer = site.balancers[which % site.balancers.length];
+  const server = balancer?.servers[which % balancer.servers.length];
+  if (!balancer || !server) return;
+  balancer.reload(false);
+  site.visit({ balancer, server });
+}
+
+function act(world: World, sidecar: SimSidecar, one: Deed): void {
+  const { site, disk, policy: decided } = world;
   const at = site.balancers[one.which % site.balancers.length];
   const server = at?.servers[one.which % at.servers.length];
   if (!at || !server) return;
@@ -228,6 +243,8 @@ function act({ site, disk, policy: decided }: World, sidecar: SimSidecar, one: D
       return at.mode === 'answers' ? at.set(server.name, one.admin, 'operator') : undefined;
     case 'reload':
       return at.reload(one.stateFile);
+    case 'leak':
+      return leak(world, one.which);
     case 'mode':
       return at.setMode(one.mode);
     case 'others':

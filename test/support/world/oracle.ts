@@ -33,6 +33,8 @@ export function createOracle(world: World): Oracle {
   const stops = new Map<string, number>();
   const claims = createClaims(world, fail, (id) => requests.get(id)?.force === true);
   let ownProof: Proof | null = null;
+  /** By this life of the sidecar. */
+  let stopSent = false;
 
   function watch(taken: Taken): void {
     const { after, event, effects } = taken;
@@ -41,11 +43,22 @@ export function createOracle(world: World): Oracle {
     if (event.type === 'checked' && event.need === 'stop') proofs.set(event.id, event.proof);
     if (event.type === 'started' || event.type === 'booted') ownProof = event.proof;
     claims.watch(taken);
+    if (effects.some(({ type }) => type === 'stop')) stopSent = true;
+    thrownOut(taken.after);
     effects.forEach((effect, index) => judge(taken, effect, index));
     guarded(taken);
     const { phase } = taken.before;
     if (after.phase === 'drained' && (phase === 'fencing' || phase === 'settling')) agreed(taken);
     adopted(taken);
+  }
+
+  /** I1: whoever came in while the fence was lost keeps his session, unless somebody wanted force or a hold in MAINT. */
+  function thrownOut(state: State): void {
+    const wanted = state.forcedOut || state.hold !== null;
+    for (const { phase, ...who } of world.site.thrownOut.splice(0)) {
+      const isFence = phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && !stopSent);
+      if (isFence && !wanted) fail('I1', ['thrown out', phase, who]);
+    }
   }
 
   /** A request of the lifecycle's own making is followed like everybody's, from when it is first heard of. */
@@ -158,6 +171,7 @@ export function createOracle(world: World): Oracle {
     watch,
     submitted,
     crashed(state) {
+      stopSent = false;
       claims.crashed(state.alarms['disk'] !== undefined);
       const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
       for (const [id, how] of answered) {

@@ -117,7 +117,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       case 'stop':
         return stop(effect, tell);
       case 'outcome':
-        return void time.after(time.between(0.1, 3), () =>
+        return void time.after(time.between(0.1, 60), () =>
           tell({ type: 'outcome', epoch: effect.epoch, outcome: outcomeOf(effect) }),
         );
       case 'start':
@@ -166,10 +166,16 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 
   function say({ balancer, server, admin, mayReplace, epoch }: Doing<'say'>, tell: Tell): void {
     const begun = time.now;
+    const { phase } = state;
     const at = site.balancer(balancer);
     const write = (): ReturnType<typeof at.look>['servers'][number] | undefined => {
       const there = at.server(server).admin;
-      if (there === admin || mayReplace.includes(there)) at.set(server, admin, 'us');
+      if (there === admin || mayReplace.includes(there)) {
+        const users = site.users.filter((user) => user.server === at.server(server)).length;
+        if (admin === 'maint' && there === 'ready' && users > 0)
+          site.thrownOut.push({ server, users, phase });
+        at.set(server, admin, 'us');
+      }
       return at.look().servers.find(({ name }) => name === server);
     };
     at.exchange(

@@ -1,12 +1,22 @@
+import type { Phase } from '../../../agent/lifecycle/operation.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { Proof } from '../../../agent/lifecycle/view.ts';
 import { createHaproxy, type SimHaproxy, type SimServer } from './haproxy.ts';
 import type { Timeline } from './timeline.ts';
 
-/** A user with a session in the application, bound to one server by his cookie. */
-interface User {
+interface Place {
   readonly balancer: SimHaproxy;
   readonly server: SimServer;
+}
+
+/** A user with a session in the application, bound to one server by his cookie. */
+type User = Place;
+
+export interface ThrownOut {
+  readonly server: string;
+  readonly users: number;
+  /** What lastcall was about when it said so. */
+  readonly phase: Phase;
 }
 
 /** Everything outside lastcall: balancers, the application, its users. */
@@ -24,11 +34,14 @@ export interface Site {
   /** Sources that fail at present. */
   readonly failing: Set<string>;
   readonly users: User[];
+  /** Times that lastcall said MAINT over READY while users were bound to the server: they are moved to other nodes. */
+  readonly thrownOut: ThrownOut[];
   proof(): Proof;
   balancer(name: string): SimHaproxy;
   /** All that somebody could count: connections of the current workers, and sessions. */
   connections(): number;
-  visit(): void;
+  /** Somebody new, at a server of his choice or at any. */
+  visit(where?: Place): void;
   click(): void;
   leave(): void;
   /** A request that waits in the server's queue before it is served. */
@@ -72,6 +85,7 @@ export function createSite(time: Timeline, policy: Policy): Site {
     app,
     failing: new Set(),
     users,
+    thrownOut: [],
     proof: () => ({ pid: app.pid, startTime: `${app.pid}00` }),
     balancer(name) {
       const found = balancers.find((balancer) => balancer.name === name);
@@ -79,8 +93,8 @@ export function createSite(time: Timeline, policy: Policy): Site {
       return found;
     },
     connections: () => places.reduce((sum, { server }) => sum + server.serving + server.queued, 0),
-    visit() {
-      const place = time.pick(places);
+    visit(where) {
+      const place = where ?? time.pick(places);
       if (!place || place.server.admin !== 'ready' || !isUsable(place) || app.gated) return;
       users.push(place);
       serve(place);

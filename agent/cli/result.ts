@@ -101,7 +101,7 @@ export function unfinished(
     forced: 0,
     balancers: (status?.balancers ?? []).map(({ name, servers }) => ({
       name,
-      servers: servers.map(({ owner: _owner, ...server }) => server),
+      servers: servers.map(({ owner: _owner, found: _found, told: _told, ...server }) => server),
     })),
     sessions: { start: null, last: status?.sessions.total ?? null },
     receipt: unknown,

@@ -157,6 +157,9 @@ function checkNeeds(config: Config, supervised: boolean): Finding[] {
       found.push(at(path, 'needs listen.agentCheck, where it can ask us'));
     }
   });
+  if (config.drain.expiresMs !== null && app.probe === null) {
+    found.push(at(['drain', 'expires'], 'needs app.probe: it brings back only what a probe found healthy'));
+  }
   if (app.onSignOut === 'stop' && app.stop === null && !supervised) {
     found.push(at(['app', 'onSignOut'], 'stop needs app.stop'));
   }

@@ -82,8 +82,13 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
   const outing = createOuting(ports.clock);
   gauge('lastcall_drain_age_seconds', 'Since when the node is out, or on its way.', [], () => outing.age());
   counter('lastcall_reasserts_total', 'States that a balancer had lost and was told again.', [], () => [
-    [{}, service.status().reasserts],
+    [{}, service.status().reasserts.count],
   ]);
+  const slowest =
+    'The longest that a balancer was without our word, from the last look that showed it to the next.';
+  gauge('lastcall_reassert_slowest_seconds', slowest, [], ({ reasserts }) =>
+    reasserts.count === 0 ? [] : [[{}, reasserts.slowestSeconds]],
+  );
   const answersOf = (answers: ReadonlyMap<string, number> | null) => (): Samples =>
     // An empty label is none to Prometheus.
     [...(answers ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);

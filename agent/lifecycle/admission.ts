@@ -23,7 +23,7 @@ const IN_ROTATION: readonly Phase[] = ['serving', 'unhealthy', 'returning'];
 /** Starts the checks that this request needs in this phase. */
 export function beginChecks(turn: Turn, request: Request): void {
   const { policy, state } = turn;
-  const missing = unconfigured(turn, request.kind);
+  const missing = unconfigured(turn, request);
   if (missing) return refuse(turn, request, turn.at, 'config', missing);
   const needs: Need[] = [];
   if (IN_ROTATION.includes(state.phase) && !state.op) {
@@ -41,7 +41,9 @@ export function beginChecks(turn: Turn, request: Request): void {
   }
 }
 
-function unconfigured({ policy, state }: Turn, kind: OperationKind): string | null {
+function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Request): string | null {
+  if (expiresMs !== null && !policy.hasProbe)
+    return `${policy.node}: a drain that expires needs app.probe: nothing else tells whether the application is well`;
   if (kind === 'restart' && !policy.canStart)
     return `${policy.node}: restart needs app.start; configure it, or use stop and ready`;
   if ((kind === 'stop' || kind === 'restart') && !policy.canStop && !state.appGone) {

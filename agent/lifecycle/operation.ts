@@ -45,6 +45,15 @@ export interface Receipt {
   readonly http5xx: number | null;
 }
 
+/**
+ * How often a balancer had lost our word (a reload), and how long that lasted at most: from the last look that still
+ * showed it until it was read back.
+ */
+export interface ReassertsTold {
+  readonly count: number;
+  readonly slowestSeconds: number;
+}
+
 /** The one JSON object of `--json` (contract). The lifecycle fills it; `code` is one of system/error.ts. */
 export interface Result {
   readonly ok: boolean;
@@ -61,8 +70,7 @@ export interface Result {
   readonly balancers: readonly { readonly name: string; readonly servers: readonly ResultServer[] }[];
   readonly sessions: { readonly start: number | null; readonly last: number | null };
   readonly receipt: Receipt;
-  /** How often a balancer had lost our word (a reload), and how long that lasted at most. */
-  readonly reasserts: { readonly count: number; readonly slowestSeconds: number };
+  readonly reasserts: ReassertsTold;
   readonly warnings: readonly string[];
   /** Why it is not ok, naming the target and the next step; absent when it is. */
   readonly message?: string;
@@ -107,8 +115,8 @@ export interface Status extends Outlook {
       readonly error: string | null;
     }[];
   };
-  /** How often a balancer had lost what it was told, since the sidecar began. */
-  readonly reasserts: number;
+  /** Since the sidecar began. */
+  readonly reasserts: ReassertsTold;
   /** What an operator must know now: a full disk, a server that could not be restored. */
   readonly alarms: readonly string[];
 }
@@ -121,6 +129,13 @@ export interface StatusOperation {
   readonly remaining: number;
   readonly onTimeout: OnTimeout;
 }
+export interface StatusServer extends ResultServer {
+  readonly owner: Owner;
+  /** What it was before our operation, and what a cancel puts back; null = it is not ours. */
+  readonly found: Admin | null;
+  /** Our word that stands there: when it was first read back (ISO time), and the pid of the worker that shows it. */
+  readonly told: { readonly admin: Admin; readonly at: string; readonly pid: number | null } | null;
+}
 export interface StatusBalancer {
   readonly name: string;
   readonly reachable: boolean;
@@ -128,5 +143,5 @@ export interface StatusBalancer {
   readonly pid: number | null;
   /** Of before a reload included; null = that cannot be told. */
   readonly workers: number | null;
-  readonly servers: readonly (ResultServer & { readonly owner: Owner })[];
+  readonly servers: readonly StatusServer[];
 }

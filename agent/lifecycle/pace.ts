@@ -14,6 +14,7 @@ const OUT_MS = 500;
 /** How long a return is watched closely. */
 const AT_ONCE_MS = 10_000;
 const DRAINING_MS = 250;
+const STOPPING_MS = 100;
 const SOURCES_DRAINING_MS = 1_000;
 /** The last users: from the last one's end to the stop at most 150 ms, so no look may be far away. */
 const NEAR_ZERO_MS = 50;
@@ -39,6 +40,8 @@ export function pace(
         sources: state.op ? NEAR_ZERO_MS : SOURCES_DRAINING_MS,
       };
     case 'stopping':
+      // Whom a reload lets in now has his session in an application that is ending.
+      return { balancers: STOPPING_MS, sources: SOURCES_AT_REST_MS };
     case 'stopped':
     case 'warming':
       return { balancers: OUT_MS, sources: SOURCES_AT_REST_MS };

@@ -48,6 +48,7 @@ export function recordOf(state: State, at: number): StateRecord {
   ]);
   const {
     phase,
+    resumeTo,
     epoch,
     op,
     proof,
@@ -63,7 +64,8 @@ export function recordOf(state: State, at: number): StateRecord {
   } = state;
   return {
     savedAt: at,
-    phase,
+    // A crash while a crash is being made good: where it was interrupted first is what goes on.
+    phase: resumeTo ?? phase,
     epoch,
     op,
     balancers: Object.fromEntries(balancers) as StateRecord['balancers'],

@@ -1,8 +1,8 @@
 import { connectionsOf, isDoubted, sessionsOf, viewOf } from './count.ts';
-import type { Phase, Receipt, Request, Result } from './operation.ts';
+import type { Phase, ReassertsTold, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
 import type { Operation, Pending, Ticket } from './running.ts';
-import type { ServerState, State } from './state.ts';
+import { NO_REASSERTS, type Reasserts, type ServerState, type State } from './state.ts';
 import { emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
 import type { Counters } from './view.ts';
 
@@ -84,7 +84,7 @@ function answer(turn: Turn, request: Request, at: number, code: string, warnings
     closed: { tunnels: 0, requests: 0 },
     balancers: balancersOf(policy, state),
     sessions: { start: sessions, last: sessions },
-    reasserts: { count: 0, slowestSeconds: 0 },
+    reasserts: reassertsTold(NO_REASSERTS),
     receipt: NO_COUNTERS,
     warnings,
   };
@@ -108,10 +108,14 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     balancers: balancersOf(policy, state),
     sessions: { start: op.sessionsStart, last: lastSessions(policy, state) },
     receipt,
-    reasserts: { count: op.reasserts.count, slowestSeconds: seconds(op.reasserts.slowestMs) },
+    reasserts: reassertsTold(op.reasserts),
     warnings: [...op.warnings, ...warnings],
     ...(message === undefined ? {} : { message }),
   };
+}
+
+export function reassertsTold({ count, slowestMs }: Reasserts): ReassertsTold {
+  return { count, slowestSeconds: seconds(slowestMs) };
 }
 
 function lastSessions(policy: Policy, state: State): number | null {

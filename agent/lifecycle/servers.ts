@@ -1,6 +1,7 @@
 import { isIgnored, isKnown, viewOf } from './count.ts';
+import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
-import type { Reasserts, ServerState, State } from './state.ts';
+import type { ServerState, State } from './state.ts';
 import {
   emit,
   type EventOf,
@@ -9,13 +10,11 @@ import {
   patch,
   patchBalancer,
   patchServer,
-  resave,
-  save,
   serversOf,
   type Turn,
   warn,
 } from './turn.ts';
-import type { Admin, ServerView } from './view.ts';
+import type { Admin } from './view.ts';
 
 /**
  * Towards a balancer the intent is a level, not an edge: what is wanted is compared with what is seen after every
@@ -176,102 +175,4 @@ export function notUp(policy: Policy, state: State): string[] {
         viewOf(balancer, name)?.operational !== 'up',
     )
     .map(({ at, name }) => `${at}: ${name}`);
-}
-
-/** A new worker may have read any of our words from a state file. */
-function widen(turn: Turn, at: string): void {
-  for (const [name, own] of Object.entries(turn.state.balancers[at]?.servers ?? {})) {
-    if (own.want === null) continue;
-    patchServer(turn, at, name, { ours: union(own.ours, own.said, own.found ? [own.found.admin] : []) });
-  }
-}
-
-/** When a look was begun, and the last one before it. */
-interface Looked {
-  readonly begun: number;
-  readonly before: number;
-}
-
-/** @param ours states that may be there because of us; left out, all those that were said and not yet read back */
-function judge(turn: Turn, at: string, view: ServerView, looked: Looked, ours?: readonly Admin[]): void {
-  const own = turn.state.balancers[at]?.servers[view.name];
-  if (!own || own.want === null) return;
-  if (isForeign(view, own.want, ours ?? own.ours)) return hold(turn, at, view, own);
-  if (own.held) {
-    // Let go by whoever held it: from ready on it is ours again.
-    if (view.admin === 'ready') markHeld(turn, at, view.name, false);
-    return;
-  }
-  const there = view.admin === own.want;
-  if (!there && isLost(own, view)) lose(turn, at, view, own, looked.before);
-  // A write of an older intent, still under way, would change it after this look.
-  const settled = own.saying === null || own.saying === turn.state.epoch;
-  if (there && settled && looked.begun >= own.unsureUntil) confirm(turn, at, view.name, own.want);
-  else patchServer(turn, at, view.name, { confirmed: false });
-}
-
-/** It was seen as it should be; or it is READY, which it is not by itself after a word of ours that was read back. */
-function isLost({ confirmed, told }: ServerState, { admin }: ServerView): boolean {
-  return confirmed || (admin === 'ready' && told !== null && told.admin !== 'ready');
-}
-
-/** MAINT or DRAIN that we neither want nor said: an operator's, the configuration's or a tracked server's. */
-function isForeign(view: ServerView, want: Admin, ours: readonly Admin[]): boolean {
-  return view.admin !== 'ready' && view.admin !== want && !ours.includes(view.admin);
-}
-
-function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
-  if (own.held) return;
-  const by =
-    view.origin === 'forced'
-      ? 'an operator'
-      : view.origin === 'inherited'
-        ? 'a tracked server'
-        : 'the configuration';
-  warn(turn, `${at}: ${view.name} is held in ${view.admin.toUpperCase()} by ${by}; it is left as it is`);
-  markHeld(turn, at, view.name, true);
-}
-
-/** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
-function markHeld(turn: Turn, at: string, name: string, held: boolean): void {
-  patchServer(turn, at, name, { held, confirmed: false });
-  resave(turn);
-}
-
-/** @param before when the last look was begun that may have shown it */
-function lose(turn: Turn, at: string, { name, admin }: ServerView, own: ServerState, before: number): void {
-  const { told, want, missedAt } = own;
-  const lost = (told?.admin ?? want ?? admin).toUpperCase();
-  patchServer(turn, at, name, { told: null, missedAt: missedAt ?? Math.max(before, told?.at ?? before) });
-  countReassert(turn, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
-  patch(turn, { quiet: null });
-  warn(turn, `${at}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`);
-}
-
-function confirm(turn: Turn, at: string, name: string, want: Admin): void {
-  const { told = null, missedAt = null } = turn.state.balancers[at]?.servers[name] ?? {};
-  const pid = turn.state.balancers[at]?.pid ?? null;
-  const isNews = told?.admin !== want || told.pid !== pid;
-  const since = told?.admin === want ? told.at : turn.at;
-  patchServer(turn, at, name, {
-    ours: [want],
-    confirmed: true,
-    missedAt: null,
-    told: isNews ? { admin: want, at: since, pid } : told,
-  });
-  // What stands where, since when and by which worker outlives a crash; nothing waits for it to be on disk.
-  if (isNews) save(turn);
-  if (missedAt === null) return;
-  const took = turn.at - missedAt;
-  countReassert(turn, ({ count, slowestMs }) => ({ count, slowestMs: Math.max(slowestMs, took) }));
-}
-
-/** For the metrics, and for the result of the running operation. */
-function countReassert(turn: Turn, change: (reasserts: Reasserts) => Reasserts): void {
-  const { op, reasserts } = turn.state;
-  patch(turn, { reasserts: change(reasserts), op: op && { ...op, reasserts: change(op.reasserts) } });
-}
-
-export function union(...lists: readonly (readonly Admin[])[]): readonly Admin[] {
-  return [...new Set(lists.flat())];
 }

@@ -2,6 +2,7 @@ import { isDoubted, sessionsOf, viewOf } from './count.ts';
 import type { Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
+import { reassertsTold } from './result.ts';
 import type { ServerState, State } from './state.ts';
 import type { ServerView } from './view.ts';
 
@@ -34,7 +35,7 @@ export function statusOf(
     },
     hold: state.hold && { admin: state.hold.admin, by: state.hold.by, reason: state.hold.reason },
     balancers: policy.balancers.map(({ name, servers }) =>
-      statusOfBalancer(name, servers, state, isDoubted(policy, state, name)),
+      statusOfBalancer(name, servers, state, { doubted: isDoubted(policy, state, name), iso }),
     ),
     sessions: {
       total: sessionsOf(policy, state),
@@ -50,7 +51,7 @@ export function statusOf(
       }),
     },
     ...outlook,
-    reasserts: state.reasserts.count,
+    reasserts: reassertsTold(state.reasserts),
     alarms: Object.values(state.alarms),
   };
 }
@@ -61,7 +62,7 @@ function statusOfBalancer(
   name: string,
   servers: readonly string[],
   { balancers, hold }: State,
-  doubted: boolean,
+  { doubted, iso }: { readonly doubted: boolean; readonly iso: (at: number) => string },
 ): StatusBalancer {
   const balancer = balancers[name];
   const reachable = balancer !== undefined && balancer.error === null && balancer.look !== null;
@@ -73,11 +74,15 @@ function statusOfBalancer(
     workers: reachable ? (balancer.look?.workers ?? null) : null,
     servers: servers.map((server) => {
       const view = reachable ? viewOf(balancer, server) : undefined;
+      const own = balancer?.servers[server];
+      const told = own?.told ?? null;
       return {
         name: server,
         admin: view?.admin ?? null,
         operational: view?.operational ?? null,
-        owner: ownerOf(balancer?.servers[server], view, hold),
+        owner: ownerOf(own, view, hold),
+        found: own?.found?.admin ?? null,
+        told: told && { admin: told.admin, at: iso(told.at), pid: told.pid },
         connections: doubted ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };

@@ -166,15 +166,19 @@ function rememberSessions(turn: Turn): void {
   if (sessions !== null) patch(turn, { op: { ...op, sessionsStart: sessions } });
 }
 
-/** A forgotten drain undoes itself: what is ours, from `drained`, and only towards a living application. */
+/** A forgotten drain undoes itself: what is ours, from `drained`, and only towards an application that a probe found well. */
 function expire(turn: Turn): void {
   const { phase, op, expiresAt, health } = turn.state;
-  if (expiresAt === null || turn.at < expiresAt) return;
+  if (expiresAt === null) return alarm(turn, 'expires', null);
+  if (turn.at < expiresAt) return;
   if (phase !== 'drained' || op || turn.state.candidate || turn.state.hold) return;
-  if (turn.policy.hasProbe && health !== 'up') {
-    return alarm(turn, 'expires', 'the drain has expired, but the application is not healthy: it stays out');
+  if (health !== 'up') {
+    return alarm(
+      turn,
+      'expires',
+      'the drain has expired, but no probe says that the app is healthy: it stays out',
+    );
   }
-  alarm(turn, 'expires', null);
   patch(turn, { expiresAt: null });
   ask(turn, 'ready', 'lastcall', 'the drain expired');
 }

@@ -67,7 +67,9 @@ test('quiet written by hand is known as such, even where it is the default or no
 
 test('a drain that never expires may be written down', async () => {
   expect((await configOf(`${MINIMAL}drain: { expires: never }\n`)).drain.expiresMs).toBeNull();
-  expect((await configOf(`${MINIMAL}drain: { expires: 2h }\n`)).drain.expiresMs).toBe(7_200_000);
+  expect(
+    (await configOf(`${MINIMAL}drain: { expires: 2h }\napp: { probe: { tcp: 80 } }\n`)).drain.expiresMs,
+  ).toBe(7_200_000);
 });
 
 describe('a probe', () => {

@@ -97,6 +97,17 @@ describe('what an operation needs must be there before its hour comes', () => {
   });
 });
 
+describe('a drain that expires', () => {
+  test('needs a probe: nothing else tells that the application is well', async () => {
+    const text = `${MINIMAL}drain: { expires: 2h }\n`;
+    expect(await problemsOf(text)).toEqual([
+      expect.stringMatching(/^4:19: drain\.expires: needs app\.probe/),
+    ]);
+    expect(await problemsOf(`${text}app: { probe: { tcp: 127.0.0.1:80 } }\n`)).toEqual([]);
+    expect(await problemsOf(`${MINIMAL}drain: { expires: never }\n`)).toEqual([]);
+  });
+});
+
 describe('the calendar', () => {
   const entry = (cron: string, timezone = 'UTC'): string =>
     `${MINIMAL}schedule: [{ do: drain, cron: "${cron}", timezone: "${timezone}" }]\n`;

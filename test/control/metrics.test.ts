@@ -67,8 +67,10 @@ describe('The metrics', () => {
       '{answer="neutral"} 1',
     ]);
     expect(await samples('lastcall_reasserts_total')).toEqual(['0']);
-    changes = { reasserts: 4, alarms: ['disk'] };
+    expect(await samples('lastcall_reassert_slowest_seconds')).toEqual([]);
+    changes = { reasserts: { count: 4, slowestSeconds: 0.3 }, alarms: ['disk'] };
     expect(await samples('lastcall_reasserts_total')).toEqual(['4']);
+    expect(await samples('lastcall_reassert_slowest_seconds')).toEqual(['0.3']);
     expect(await samples('lastcall_alarms')).toEqual(['1']);
   });
 

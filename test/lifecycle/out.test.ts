@@ -119,6 +119,26 @@ describe('A drain', () => {
     expect(it.sidecar.state.alarms).toEqual({});
   });
 
+  test.each(['ready', 'stop'] as const)('whose expiry was held is over, alarm and all, with a %s', (kind) => {
+    const it = scene();
+    it.ended(it.ask('drain', { expiresMs: MINUTE }));
+    it.sidecar.post({ type: 'probed', health: 'down' });
+    it.time.advance(2 * MINUTE);
+    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expires']);
+    const id = it.ask(kind);
+    if (kind === 'ready') it.sidecar.post({ type: 'probed', health: 'up' });
+    expect(it.ended(id).code).toBe('done');
+    expect(it.sidecar.state.alarms).toEqual({});
+  });
+
+  test('that would expire is refused where no probe could say that the application is well', () => {
+    const it = scene({ hasProbe: false });
+    const refused = it.ended(it.ask('drain', { expiresMs: MINUTE }));
+    expect(refused).toMatchObject({ code: 'config', phase: 'serving' });
+    expect(refused.message).toContain('app.probe');
+    expect(it.effects.some(({ type }) => type === 'say' || type === 'persist')).toBe(false);
+  });
+
   test('is begun by the application that signs itself out', () => {
     const it = scene();
     it.sidecar.post({ type: 'signed-out' });

@@ -65,6 +65,24 @@ describe('After kill -9', () => {
     },
   );
 
+  test('twice, the second time before it was made good: it goes on where the first one interrupted it', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('stop');
+    it.reach('draining');
+    it.time.advance(500);
+    it.sidecar.crash();
+    // Another worker: its first look is written down before the others have answered.
+    it.lb.reload(true);
+    it.sidecar.boot();
+    while (it.sidecar.state.phase === 'recovering' && it.sidecar.state.save === 0) it.time.advance(0.1);
+    it.time.advance(0.1);
+    it.crash();
+    it.reach('draining');
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
+  });
+
   test('what was said, since when and by which worker is on disk, and a reload in between is counted', () => {
     const it = scene();
     it.ended(it.ask('drain'));

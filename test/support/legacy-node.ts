@@ -25,8 +25,18 @@ export interface LegacyNode {
   untilServing(signal: AbortSignal): Promise<void>;
   /** Sessions in its memory; null when it cannot be asked. */
   sessions(): Promise<number | null>;
+  /** Sessions that were ever made in this process, the lost and the ended included. */
+  made(): Promise<number>;
+  /** What it wrote down at each SIGTERM, over all its processes; with `termMs` only. */
+  terms(): Promise<readonly Term[]>;
   /** Kills it, also one that is just being started by somebody. Safe to call at any time. */
   kill(): Promise<void>;
+}
+
+/** A SIGTERM: how many sessions lived then, and how many had been made in that process. */
+export interface Term {
+  readonly active: number;
+  readonly made: number;
 }
 
 export interface LegacyNodeOptions {
@@ -50,10 +60,9 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
   const words =
     `--daemon --port ${options.port} --node ${options.name} ` +
     `--warm-ms ${options.warmMs ?? 0} --idle-ms ${options.idleMs ?? 0}`;
+  const termLog = join(options.dir, `${options.name}.terms`);
   const terms =
-    options.termMs === undefined
-      ? []
-      : ['--term-log', join(options.dir, `${options.name}.terms`), '--term-ms', String(options.termMs)];
+    options.termMs === undefined ? [] : ['--term-log', termLog, '--term-ms', String(options.termMs)];
   const startCommand = [process.execPath, program, ...words.split(' '), ...terms, '--pid-file', pidFile];
   return {
     name: options.name,
@@ -82,7 +91,23 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
       while (!(await serves(`${url}/health`))) await sleep(20, undefined, { signal });
     },
     sessions: () => count(`${url}/sessions`),
+    made: async () =>
+      ((await (await fetch(`${url}/sessions.json`)).json()) as { readonly made: number }).made,
+    terms: () => termsIn(termLog),
   };
+}
+
+async function termsIn(file: string): Promise<Term[]> {
+  try {
+    const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
+    return lines.map((line) => {
+      const [, active, made] = line.split(' ').map(Number);
+      return { active: active ?? Number.NaN, made: made ?? Number.NaN };
+    });
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
 }
 
 /** The pid in the file, if that process is the application which wrote it: a stale pid may be anybody's by now. */

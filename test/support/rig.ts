@@ -1,9 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient, type ControlClient } from '../../agent/control/client.ts';
 import type { Phase, Result, Status } from '../../agent/lifecycle/operation.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { errnoOf } from '../../agent/system/error.ts';
 import { lastcall, type Outcome, type Running } from './cli.ts';
 import { startHaproxy, type Haproxy } from './haproxy.ts';
 import { createLegacyNode } from './legacy-node.ts';
@@ -136,7 +135,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
       return { url: `http://127.0.0.1:${ownPort}`, haproxy: front };
     },
     signIn: (by = url) => signIn(by, node),
-    terms: async () => (await textOf(join(dir, 'app1.terms'))).split('\n').length - 1,
+    terms: async () => (await node.terms()).length,
     close,
   };
 }
@@ -222,15 +221,6 @@ async function signIn(url: string, node: SiteNode): Promise<Visitor> {
       await (await fetch(`${node.url}/logout`, { headers: { cookie } })).text();
     },
   };
-}
-
-async function textOf(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return '';
-    throw error;
-  }
 }
 
 /** How a command ended: its exit code, and the one JSON object that stood on its stdout. */

@@ -1,7 +1,7 @@
 import type { DirectService } from '../../agent/cli/ports.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
 import { type HoldersReport, NO_OUTLOOK, type Outlook } from '../../agent/lifecycle/outlook.ts';
-import type { Phase, Request, Result, Status } from '../../agent/lifecycle/operation.ts';
+import type { Phase, Request, Result, Status, StatusServer } from '../../agent/lifecycle/operation.ts';
 
 /**
  * A service that does what the test says, and nothing by itself: it stands where the engine stands, so that control
@@ -142,6 +142,15 @@ export const HOLDERS: HoldersReport = {
 };
 const SERVER = { name: 'app/app1', operational: 'up', queued: 0 } as const;
 
+function ownershipOf(running: Request | null): Pick<StatusServer, 'owner' | 'found' | 'told'> {
+  if (running === null) return { owner: 'none', found: null, told: null };
+  return {
+    owner: 'lastcall',
+    found: 'ready',
+    told: { admin: 'drain', at: '2026-01-01T00:00:00.000Z', pid: 4711 },
+  };
+}
+
 function statusOf(node: string, phase: Phase, sessions: number | null, running: Request | null): Status {
   const admin = phase === 'serving' ? 'ready' : 'drain';
   return {
@@ -166,7 +175,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
         error: null,
         pid: 4711,
         workers: 1,
-        servers: [{ ...SERVER, admin, connections: sessions, owner: running === null ? 'none' : 'lastcall' }],
+        servers: [{ ...SERVER, admin, connections: sessions, ...ownershipOf(running) }],
       },
     ],
     sessions: {
@@ -174,7 +183,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
       sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', error: null }],
     },
     ...(phase === 'draining' ? OUTLOOK : NO_OUTLOOK),
-    reasserts: 0,
+    reasserts: { count: 0, slowestSeconds: 0 },
     alarms: [],
   };
 }

@@ -33,8 +33,6 @@ export function createOracle(world: World): Oracle {
   const stops = new Map<string, number>();
   const claims = createClaims(world, fail, (id) => requests.get(id)?.force === true);
   let ownProof: Proof | null = null;
-  /** By this life of the sidecar. */
-  let stopSent = false;
 
   function watch(taken: Taken): void {
     const { after, event, effects } = taken;
@@ -43,7 +41,6 @@ export function createOracle(world: World): Oracle {
     if (event.type === 'checked' && event.need === 'stop') proofs.set(event.id, event.proof);
     if (event.type === 'started' || event.type === 'booted') ownProof = event.proof;
     claims.watch(taken);
-    if (effects.some(({ type }) => type === 'stop')) stopSent = true;
     thrownOut(taken.after);
     effects.forEach((effect, index) => judge(taken, effect, index));
     guarded(taken);
@@ -55,6 +52,7 @@ export function createOracle(world: World): Oracle {
   /** I1: whoever came in while the fence was lost keeps his session, unless somebody wanted force or a hold in MAINT. */
   function thrownOut(state: State): void {
     const wanted = state.forcedOut || state.hold !== null;
+    const stopSent = state.op !== null && stops.has(state.op.id);
     for (const { phase, ...who } of world.site.thrownOut.splice(0)) {
       const isFence = phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && !stopSent);
       if (isFence && !wanted) fail('I1', ['thrown out', phase, who]);
@@ -171,7 +169,6 @@ export function createOracle(world: World): Oracle {
     watch,
     submitted,
     crashed(state) {
-      stopSent = false;
       claims.crashed(state.alarms['disk'] !== undefined);
       const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
       for (const [id, how] of answered) {

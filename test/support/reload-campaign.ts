@@ -1,0 +1,198 @@
+import type { Phase, Result } from '../../agent/lifecycle/operation.ts';
+import { createUsers } from '../fixtures/users.ts';
+import { startRecorder, type Exchange, type Recorder } from './recorder.ts';
+import { type Agent, agentOf, patience, told } from './rig.ts';
+import { startSidecar } from './sidecar.ts';
+import { openSite, type Site, type SiteNode } from './site.ts';
+import { until } from './until.ts';
+import { recordAt } from './wishes.ts';
+
+/**
+ * Reloads HAProxy at each phase of a node's way out and back, under users who come and go, with haproxy/haproxy.cfg
+ * and three nodes. A recorder between the sidecar and HAProxy finds the moment, and proves what was said after it.
+ */
+
+/** The phases in which a reload comes: in service, on the way out, out, and on the way back. */
+export const RELOADED_IN = [
+  'serving',
+  'draining',
+  'settling',
+  'fencing',
+  'drained',
+  'stopping',
+  'stopped',
+  'warming',
+  'returning',
+] as const satisfies readonly Phase[];
+export type ReloadedIn = (typeof RELOADED_IN)[number];
+
+/** What one reload in the middle of a stop and a return came to. */
+export interface ReloadReport {
+  readonly results: readonly Result[];
+  /** Sessions that lived in the application when it got its SIGTERM. */
+  readonly stoppedWith: number;
+  /** SIGTERMs. */
+  readonly stops: number;
+  /** Sessions that were made on the node after the reload and before its stop; null where it was not out. */
+  readonly leaked: number | null;
+  /** Exchanges of the sidecar from the first answer of a new worker in READY to the word that puts it right. */
+  readonly untilSaid: readonly number[];
+  readonly failed: number;
+  readonly lost: number;
+  readonly failures: readonly string[];
+}
+
+export interface ReloadCampaign {
+  /** @param keepsState reloaded by haproxy/reload.sh, with a fresh server-state file; else there is none */
+  reloadIn(phase: ReloadedIn, keepsState: boolean): Promise<ReloadReport>;
+  close(): Promise<void>;
+}
+
+/** Enough that somebody new comes every 50 ms, and that the last one of a node leaves within a second. */
+const CROWD = { population: 16, thinkMs: 80, stayMs: 600, pageMs: 15 };
+const SERVER = 'app/app1';
+
+export async function openReloadCampaign(): Promise<ReloadCampaign> {
+  const site = await openSite({ warmMs: 300, termMs: 400 }, patience());
+  const users = createUsers({ url: site.url, ...CROWD });
+  const [node] = site.nodes;
+  if (node === undefined) throw new Error('the site has no nodes');
+  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/rec.sock`);
+  const sections = {
+    balancers: [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }],
+  };
+  const sidecar = await startSidecar(site, node, patience(), { quiet: '600ms', sections });
+  const agent = agentOf(sidecar);
+  await agent.reaches('serving');
+  await users.start();
+  return {
+    reloadIn: async (phase, keepsState) => {
+      const before = users.report();
+      const from = recorder.exchanges.length;
+      const reloaded = await outAndBack({ site, node, agent, recorder }, phase, keepsState);
+      const after = users.report();
+      return {
+        ...reloaded,
+        untilSaid: untilSaid(recorder.exchanges.slice(from)),
+        failed: after.failed - before.failed,
+        lost: after.lost - before.lost,
+        failures: after.failures,
+      };
+    },
+    async close() {
+      await users.stop();
+      await sidecar.kill();
+      await recorder.close();
+      await site.close();
+    },
+  };
+}
+
+interface Place {
+  readonly site: Site;
+  readonly node: SiteNode;
+  readonly agent: Agent;
+  readonly recorder: Recorder;
+}
+
+async function outAndBack(
+  place: Place,
+  phase: ReloadedIn,
+  keepsState: boolean,
+): Promise<Pick<ReloadReport, 'results' | 'stoppedWith' | 'stops' | 'leaked'>> {
+  const { site, node, agent } = place;
+  const termsBefore = (await node.terms()).length;
+  let made: number | null = null;
+  const reload = async (): Promise<void> => {
+    if (OUT_AND_ALIVE.includes(phase)) made = await node.made();
+    await site.haproxy.reload(keepsState);
+  };
+  const results: Result[] = [];
+  if (phase === 'serving') await reload();
+  const moment = inPhase(place, phase, reload);
+  const stopping = await told(agent.cli('stop', '--no-wait', '--timeout', '30s'));
+  if (MOMENT_IN_STOP.includes(phase)) await moment;
+  results.push(await agent.ends(stopping.json.id));
+  if (phase === 'stopped') {
+    await reload();
+    await until('it is out again', async () => (await site.statuses()).get('app1') === 'MAINT');
+  }
+  const returning = await told(agent.cli('ready', '--no-wait', '--timeout', '30s'));
+  if (phase === 'warming' || phase === 'returning') await moment;
+  results.push(await agent.ends(returning.json.id));
+  const terms = (await node.terms()).slice(termsBefore);
+  return {
+    results,
+    stops: terms.length,
+    stoppedWith: terms.reduce((sum, { active }) => sum + active, 0),
+    leaked: made === null ? null : (terms[0]?.made ?? 0) - made,
+  };
+}
+
+/** Out of rotation, and the application still takes whoever comes. */
+const OUT_AND_ALIVE: readonly ReloadedIn[] = ['draining', 'settling', 'fencing', 'drained'];
+const MOMENT_IN_STOP: readonly ReloadedIn[] = [...OUT_AND_ALIVE, 'stopping'];
+
+/** Resolves once `reload`, begun in that phase, is over. Phases of milliseconds are held open at their own exchange. */
+async function inPhase(
+  { node, agent, recorder, site }: Place,
+  phase: ReloadedIn,
+  reload: () => Promise<void>,
+): Promise<void> {
+  const during = (when: 'before' | 'after', isIt: (line: string) => boolean): Promise<void> =>
+    new Promise((resolve, reject) => {
+      recorder[when](async (line) => {
+        if (!isIt(line)) return undefined;
+        recorder[when](() => undefined);
+        await reload().then(resolve, reject);
+        return undefined;
+      });
+    });
+  const says = (admin: string) => (line: string) => line === `set server ${SERVER} state ${admin}`;
+  switch (phase) {
+    case 'serving':
+    case 'stopped':
+      return;
+    case 'draining':
+      return during('after', says('drain'));
+    case 'settling':
+    case 'warming':
+      await agent.reaches(phase);
+      return reload();
+    case 'fencing':
+      return during('after', says('maint'));
+    case 'drained':
+      // The intent to stop is on disk, and this is the last look before it.
+      return during('before', () => recordAt(`${site.dir}/app1.json`)?.stopIssued === true);
+    case 'stopping': {
+      const before = (await node.terms()).length;
+      await until('it had its SIGTERM', async () => (await node.terms()).length > before);
+      return reload();
+    }
+    case 'returning':
+      return during('before', says('ready'));
+    default:
+      return phase satisfies never;
+  }
+}
+
+/**
+ * How many exchanges of the sidecar it took each time: a look that shows the new worker, then read, write, read back.
+ * The polls are one exchange each, so this is "within one poll" without a clock.
+ */
+function untilSaid(exchanges: readonly Exchange[]): number[] {
+  const found: number[] = [];
+  let pid: string | null = null;
+  let since: number | null = null;
+  for (const [index, { line, answer }] of exchanges.entries()) {
+    const now: string | null = /^Pid: (\d+)$/m.exec(answer)?.[1] ?? pid;
+    // DOWN hides DRAIN, but a worker that has just begun has only what a state file gave it.
+    const isReady = /^app,app1,.*,(?:UP|DOWN)/m.test(answer);
+    if (pid !== null && now !== pid && isReady) since = index;
+    pid = now;
+    if (since === null || !line.startsWith(`set server ${SERVER} state `)) continue;
+    found.push(index - since);
+    since = null;
+  }
+  return found;
+}

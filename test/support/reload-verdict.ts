@@ -1,0 +1,39 @@
+import type { ReloadedIn, ReloadReport } from './reload-campaign.ts';
+
+/** A poll, then what was found is read, written and read back; one poll more may have been on its way. */
+const MOST_EXCHANGES = 3;
+
+/**
+ * Which promises a reload has broken, in words.
+ * @param keepsState it was reloaded with a fresh server-state file
+ */
+export function brokenBy(report: ReloadReport, phase: ReloadedIn, keepsState: boolean): string[] {
+  const { results, stops, stoppedWith, leaked, untilSaid, failed, lost, failures } = report;
+  return [
+    ...results.flatMap(({ ok, operation, code, message }) =>
+      ok ? [] : [`${operation} ended with ${code}: ${message ?? 'no message'}`],
+    ),
+    ...(stops === 1 ? [] : [`${stops} stops`]),
+    ...(stoppedWith === 0 ? [] : [`stopped with ${stoppedWith} sessions`]),
+    ...(keepsState && (leaked ?? 0) > 0 ? [`${leaked} came in`] : []),
+    ...brokenWord(untilSaid, phase, keepsState),
+    ...(mayLose(phase, keepsState) || failed + lost === 0
+      ? []
+      : [`${failed} requests failed, ${lost} sessions were lost: ${failures.join('; ')}`]),
+  ];
+}
+
+function brokenWord(untilSaid: readonly number[], phase: ReloadedIn, keepsState: boolean): string[] {
+  // In service nothing is to be put right, and a return says `ready` by itself.
+  const isForgotten = !keepsState && phase !== 'serving' && phase !== 'returning';
+  const late = untilSaid.filter((exchanges) => exchanges > MOST_EXCHANGES);
+  return [
+    ...(isForgotten && untilSaid.length === 0 ? ['the word was not said again'] : []),
+    ...late.map((exchanges) => `the word was said again after ${exchanges} exchanges`),
+  ];
+}
+
+/** Between SIGTERM and its end the application takes whom a reload sends; only a gate or a state file closes this. */
+function mayLose(phase: ReloadedIn, keepsState: boolean): boolean {
+  return phase === 'stopping' && !keepsState;
+}

@@ -119,9 +119,13 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
       },
     ];
   });
+  // No process outlives its boot, and in the next one its number may be anybody's.
+  const ended = !sameBoot && record.proof !== null;
   return {
     ...blank,
     ...same,
+    proof: ended ? null : record.proof,
+    appGone: ended || record.appGone,
     phase: 'recovering',
     resumeTo: record.phase,
     // Nobody will hear any more what became of it.

@@ -37,6 +37,7 @@ export interface LegacyNode {
 export interface Term {
   readonly active: number;
   readonly made: number;
+  readonly pid: number;
 }
 
 export interface LegacyNodeOptions {
@@ -101,8 +102,8 @@ async function termsIn(file: string): Promise<Term[]> {
   try {
     const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
     return lines.map((line) => {
-      const [, active, made] = line.split(' ').map(Number);
-      return { active: active ?? Number.NaN, made: made ?? Number.NaN };
+      const [, active = Number.NaN, made = Number.NaN, pid = Number.NaN] = line.split(' ').map(Number);
+      return { active, made, pid };
     });
   } catch (error) {
     if (isGone(error)) return [];

@@ -105,3 +105,27 @@ export async function startRecorder(
     },
   };
 }
+
+/**
+ * Meets the first line of the sidecar that `isIt` picks, and holds it until `act` is over: `before` HAProxy gets it
+ * (`drop` = it never does), or `after` it was carried out and before the sidecar hears the answer.
+ */
+export function meet(
+  recorder: Recorder,
+  when: 'before' | 'after',
+  isIt: (line: string) => boolean,
+  act: () => Promise<'drop' | void>,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const gate = async (line: string): Promise<'drop' | undefined> => {
+      if (isOver || !isIt(line)) return undefined;
+      isOver = true;
+      const acted = act();
+      acted.then(() => resolve(), reject);
+      return (await acted) ?? undefined;
+    };
+    if (when === 'before') recorder.before(gate);
+    else recorder.after(async (line) => void (await gate(line)));
+  });
+}

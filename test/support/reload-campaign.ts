@@ -1,6 +1,6 @@
 import type { Phase, Result } from '../../agent/lifecycle/operation.ts';
 import { createUsers } from '../fixtures/users.ts';
-import { startRecorder, type Exchange, type Recorder } from './recorder.ts';
+import { meet, startRecorder, type Exchange, type Recorder } from './recorder.ts';
 import { type Agent, agentOf, patience, told } from './rig.ts';
 import { startSidecar } from './sidecar.ts';
 import { openSite, type Site, type SiteNode } from './site.ts';
@@ -140,14 +140,7 @@ async function inPhase(
   reload: () => Promise<void>,
 ): Promise<void> {
   const during = (when: 'before' | 'after', isIt: (line: string) => boolean): Promise<void> =>
-    new Promise((resolve, reject) => {
-      recorder[when](async (line) => {
-        if (!isIt(line)) return undefined;
-        recorder[when](() => undefined);
-        await reload().then(resolve, reject);
-        return undefined;
-      });
-    });
+    meet(recorder, when, isIt, reload);
   const says = (admin: string) => (line: string) => line === `set server ${SERVER} state ${admin}`;
   switch (phase) {
     case 'serving':

@@ -32,7 +32,7 @@ export interface SimSidecar {
   readonly replies: readonly { readonly id: string; readonly ticket: string }[];
   readonly results: readonly Result[];
   /** @param found what it starts with, instead of what is on disk and runs already */
-  boot(found?: { readonly record: StateRecord; readonly fresh: boolean }): void;
+  boot(found?: { readonly record: StateRecord; readonly fresh: boolean; readonly sameBoot: boolean }): void;
   /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
   crash(): void;
   post(happening: Happening): void;
@@ -261,9 +261,9 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       state = frozen(initial(policy, time.now));
       polls = createPolls(world, () => state, heard());
       const onDisk = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
-      const { record, fresh } = found ?? { record: onDisk, fresh: false };
+      const { record, fresh, sameBoot } = found ?? { record: onDisk, fresh: false, sameBoot: true };
       const proof = fresh ? site.proof() : (record?.proof ?? null);
-      post({ type: 'booted', record, sameBoot: true, fresh, proof, alarm: null });
+      post({ type: 'booted', record, sameBoot, fresh, proof, alarm: null });
       polls.begin();
       probe(heard());
     },

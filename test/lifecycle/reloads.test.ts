@@ -1,0 +1,73 @@
+import { describe, expect, test } from '@jest/globals';
+import { scene } from '../support/world/scene.ts';
+
+describe('A reload of HAProxy without a state file', () => {
+  test.each(['draining', 'settling', 'fencing', 'drained', 'stopping', 'stopped'] as const)(
+    'while %s is healed within a second',
+    (phase) => {
+      const it = scene();
+      if (phase === 'draining') it.site.visit();
+      const id = it.ask('stop');
+      it.reach(phase);
+      it.time.advance(phase === 'draining' || phase === 'stopped' ? 500 : 0);
+      it.lb.reload(false);
+      expect(it.admin()).toBe('ready');
+      it.time.advance(1_000);
+      expect(it.admin()).not.toBe('ready');
+      if (phase === 'draining') it.site.leave();
+      expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+      it.time.advance(1_000);
+      expect(it.admin()).toBe('maint');
+    },
+  );
+
+  test('while drained: DRAIN comes before MAINT, so that whoever came in meanwhile is waited for', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.time.advance(3_000);
+    it.lb.reload(false);
+    it.site.visit();
+    it.time.advance(20_000);
+    expect(it.admin()).toBe('drain');
+    expect(it.sidecar.state.phase).toBe('draining');
+    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['drained']);
+    it.site.leave();
+    it.reach('drained');
+    expect(it.admin()).toBe('maint');
+    expect(it.sidecar.state.alarms).toEqual({});
+  });
+
+  test('is said in the result, with counters that began anew', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(500);
+    it.lb.reload(false);
+    it.time.advance(2_000);
+    it.site.leave();
+    const { receipt, warnings, reasserts } = it.ended(id);
+    expect(reasserts.count).toBe(1);
+    // From the last look that showed it: one poll of 250 ms, and the exchanges.
+    expect(reasserts.slowestSeconds).toBeGreaterThan(0);
+    expect(reasserts.slowestSeconds).toBeLessThan(0.5);
+    expect(receipt.responseErrors).toBeNull();
+    expect(warnings).toContain('lb1: app/app1 was found in READY: DRAIN was lost, and is put right');
+    expect(warnings.join()).toContain('the counters of app/app1 began anew');
+  });
+});
+
+describe('The receipt', () => {
+  test('is what was counted during the operation, and no more', () => {
+    const it = scene();
+    it.lb.server('app/app1').errors = 7;
+    it.time.advance(3_000);
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.lb.server('app/app1').errors += 2;
+    it.time.advance(3_000);
+    it.site.leave();
+    expect(it.ended(id).receipt).toMatchObject({ responseErrors: 2, connectionErrors: 0 });
+  });
+});

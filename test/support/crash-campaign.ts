@@ -1,0 +1,194 @@
+import type { Result } from '../../agent/lifecycle/operation.ts';
+import { createUsers, type Report } from '../fixtures/users.ts';
+import { meet, startRecorder, type Recorder } from './recorder.ts';
+import { type Agent, agentOf, patience } from './rig.ts';
+import { type Sidecar, startSidecar } from './sidecar.ts';
+import { openSite, type Site, type SiteNode } from './site.ts';
+import { until } from './until.ts';
+import { recordAt } from './wishes.ts';
+
+/**
+ * kill -9 of the sidecar at named points of a restart, with haproxy/haproxy.cfg, three nodes, and users who come and
+ * go. The points are found from outside, by what passes between the sidecar and HAProxy and by what is on disk; the
+ * product has no hooks for it.
+ */
+
+export const CRASH_POINTS = [
+  'before-intent',
+  'after-intent',
+  'after-drain',
+  'after-readback',
+  'settle',
+  'before-stop',
+  'after-stop',
+  'before-ready',
+  'after-ready',
+] as const;
+export type CrashPoint = (typeof CRASH_POINTS)[number];
+
+export interface CrashReport {
+  /** How the restart ended that the second sidecar found on disk; null where there was none. */
+  readonly result: Result | null;
+  /** Exit code of the `lastcall restart --no-wait` that asked for it. */
+  readonly asked: number | null;
+  /** Processes of the application that were told to end, and the sessions that lived in them then. */
+  readonly stops: number;
+  readonly stoppedWith: number;
+  /** HAProxy's status of the node in the end. */
+  readonly status: string;
+  readonly failed: number;
+  readonly lost: number;
+  readonly failures: readonly string[];
+}
+
+export interface CrashCampaign {
+  /** @param reload HAProxy is reloaded while no sidecar is there, and forgets everything */
+  crashAt(point: CrashPoint, reload: boolean): Promise<CrashReport>;
+  close(): Promise<void>;
+}
+
+const CROWD = { population: 16, thinkMs: 80, stayMs: 600, pageMs: 15 };
+const SERVER = 'app/app1';
+
+export async function openCrashCampaign(): Promise<CrashCampaign> {
+  const site = await openSite({ warmMs: 200, termMs: 300 }, patience());
+  const users = createUsers({ url: site.url, ...CROWD });
+  const [node] = site.nodes;
+  if (node === undefined) throw new Error('the site has no nodes');
+  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/rec.sock`);
+  const sidecars: Sidecar[] = [];
+  const start = async (): Promise<Agent> => {
+    const balancers = [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }];
+    const sidecar = await startSidecar(site, node, patience(), { quiet: '400ms', sections: { balancers } });
+    sidecars.push(sidecar);
+    return agentOf(sidecar);
+  };
+  await users.start();
+  return {
+    async crashAt(point, reload) {
+      const before = users.report();
+      const crashed = await crashAndGoOn({ site, node, recorder, start }, point, reload);
+      return { ...crashed, ...since(before, users.report()) };
+    },
+    async close() {
+      await users.stop();
+      for (const sidecar of sidecars) await sidecar.kill();
+      await recorder.close();
+      await site.close();
+    },
+  };
+}
+
+function since(before: Report, after: Report): Pick<CrashReport, 'failed' | 'lost' | 'failures'> {
+  return {
+    failed: after.failed - before.failed,
+    lost: after.lost - before.lost,
+    failures: after.failures,
+  };
+}
+
+interface Place {
+  readonly site: Site;
+  readonly node: SiteNode;
+  readonly recorder: Recorder;
+  readonly start: () => Promise<Agent>;
+}
+
+async function crashAndGoOn(
+  { site, node, recorder, start }: Place,
+  point: CrashPoint,
+  reload: boolean,
+): Promise<Omit<CrashReport, 'failed' | 'lost' | 'failures'>> {
+  const termsBefore = (await node.terms()).length;
+  const first = await start();
+  await first.reaches('serving');
+  const killed = killAt({ site, node, recorder }, point, first);
+  const asking = first.cli('restart', '--no-wait', '--timeout', '20s').outcome;
+  await killed;
+  const { code: asked } = await asking;
+  if (reload) await reloadAndLetIn(site, node, point);
+
+  const second = await start();
+  const id = recordAt(`${site.dir}/app1.json`)?.op?.id ?? null;
+  const result = id === null ? null : await second.ends(id);
+  await second.reaches('serving');
+  await second.kill();
+  const terms = (await node.terms()).slice(termsBefore);
+  return {
+    result,
+    asked,
+    stops: new Set(terms.map(({ pid }) => pid)).size,
+    stoppedWith: terms.reduce((sum, { active }) => sum + active, 0),
+    status: (await site.statuses()).get('app1') ?? '',
+  };
+}
+
+/** Points after which the application still takes whoever comes. */
+const ALIVE: readonly CrashPoint[] = [
+  'before-intent',
+  'after-intent',
+  'after-drain',
+  'after-readback',
+  'settle',
+  'before-stop',
+];
+
+/** Nobody holds the node now, so users come to it: they are to be waited for. */
+async function reloadAndLetIn(site: Site, node: SiteNode, point: CrashPoint): Promise<void> {
+  // Who is let in between SIGTERM and its end is lost with it; only a gate or a state file could help him.
+  if (point === 'after-stop') await until('it has ended', async () => (await node.sessions()) === null);
+  await site.haproxy.reload(false);
+  if (!ALIVE.includes(point)) return;
+  const made = await node.made();
+  await until('three new users are on the node', async () => (await node.made()) >= made + 3);
+}
+
+/** Resolves once the sidecar is dead. */
+async function killAt(
+  { site, node, recorder }: Omit<Place, 'start'>,
+  point: CrashPoint,
+  agent: Agent,
+): Promise<void> {
+  /** Kills it instead of, or right after, the first line of its that `isIt` picks. */
+  const at = (when: 'before' | 'after', isIt: (line: string) => boolean): Promise<void> =>
+    meet(recorder, when, isIt, async () => {
+      await agent.kill();
+      return 'drop';
+    });
+  const says = (admin: string) => (line: string) => line === `set server ${SERVER} state ${admin}`;
+  const onDisk = (): ReturnType<typeof recordAt> => recordAt(`${site.dir}/app1.json`);
+  switch (point) {
+    case 'before-intent':
+      return at('before', (line) => line.startsWith('show cli level'));
+    case 'after-intent':
+      return at('before', says('drain'));
+    case 'after-drain':
+      return at('after', says('drain'));
+    case 'after-readback': {
+      let lines: number | null = null;
+      return at('before', (line) => {
+        if (lines !== null) lines += 1;
+        if (says('drain')(line)) lines = 0;
+        // The first one reads back, the second one comes after its answer.
+        return lines === 2;
+      });
+    }
+    case 'settle':
+      await agent.reaches('settling');
+      return agent.kill();
+    case 'before-stop':
+      // The intent to stop is on disk, and this is the last look before it.
+      return at('before', () => onDisk()?.stopIssued === true);
+    case 'after-stop': {
+      const before = (await node.terms()).length;
+      await until('it had its SIGTERM', async () => (await node.terms()).length > before);
+      return agent.kill();
+    }
+    case 'before-ready':
+      return at('before', says('ready'));
+    case 'after-ready':
+      return at('after', says('ready'));
+    default:
+      return point satisfies never;
+  }
+}

@@ -7,6 +7,7 @@ import type { Balancer } from './balancer.ts';
 import type { HealthChannel, HealthPoll, HealthServer } from './health-server.ts';
 import { isOut, ownStanding, type NodeState, type Standing } from './health-standing.ts';
 import { createPolled } from './polled.ts';
+import { TOLD_TWICE } from './tally.ts';
 
 /** A monitor that has been silent for so long is another one when it comes back, as in `createTally`. */
 const SEEN_MS = 5 * 60_000;
@@ -50,6 +51,8 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
     next: 'look whether its monitor asks listen.health of this node, from an address in `from`',
     clock,
     healthy: () => node().health === 'up',
+    times: (admin) =>
+      Math.max(TOLD_TWICE, { drain: TOLD_TWICE, maint: config.fall, ready: config.rise }[admin]),
     told: () => connectionsOf(monitors.fresh()),
   });
 
@@ -66,7 +69,8 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
     standing,
     answered(poll, said) {
       monitors.note(poll, said);
-      tally.answered(nameOf(poll), said === WORDS[word() ?? 'ready']);
+      const wanted = word() ?? 'ready';
+      tally.answered(nameOf(poll), said === WORDS[wanted], monitors.obeys(poll, wanted));
     },
   };
   ports.server.add(channel);
@@ -96,6 +100,8 @@ interface Monitors {
   note(poll: HealthPoll, said: Standing): void;
   /** Has it the server up, so that a sign-out works? `before`: what a stranger was told before our time. */
   isUp(poll: HealthPoll, before: boolean): boolean;
+  /** Does it do what it was told, as far as it tells? HAProxy does, by send-state; DRAIN by a 404 it does at once. */
+  obeys(poll: HealthPoll, wanted: Admin): boolean;
   /** What each has told just now; null for one that has not. */
   fresh(): readonly (SendState | null)[];
 }
@@ -119,6 +125,11 @@ function createMonitors(clock: Clock): Monitors {
       const ups = upsOf(poll);
       if (ups === undefined && before) return true;
       return poll.state === null ? (ups ?? 0) > 0 : poll.state.usable || (ups ?? 0) >= UPS;
+    },
+    obeys(poll, wanted) {
+      if (poll.state === null || wanted === 'drain') return true;
+      if (wanted === 'maint') return !poll.state.usable;
+      return poll.state.usable || (upsOf(poll) ?? 0) >= UPS;
     },
     fresh() {
       forget();

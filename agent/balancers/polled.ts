@@ -2,7 +2,7 @@ import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Balancer } from './balancer.ts';
-import { TELL_MS, createTally, type Tally } from './tally.ts';
+import { TELL_MS, TOLD_TWICE, createTally, type Tally } from './tally.ts';
 
 export interface PolledOptions {
   readonly name: string;
@@ -13,6 +13,8 @@ export interface PolledOptions {
   readonly clock: Clock;
   /** Is our own probe of the application good? More of the server's state cannot be known. */
   readonly healthy: () => boolean;
+  /** How often each poller is to be told a word before it is believed to do it; default twice. */
+  readonly times?: (admin: Admin) => number;
   /** What the pollers themselves tell of the server, if they do. */
   readonly told?: () => Partial<ServerView>;
 }
@@ -37,7 +39,8 @@ interface Wish {
 /**
  * Whatever polls us and gives no answer. It shows nothing and counts nothing: `look` answers what it has been told
  * (`ready` while this process has told it nothing), and `set` succeeds once every poller of the last five minutes has
- * been told. That it obeyed cannot be seen, nor that an operator had another wish (the contract promises neither).
+ * been told. That it obeyed cannot be seen, but for what HAProxy sends with its checks, nor that an operator had another
+ * wish (the contract promises neither). Where nobody polls any more, it cannot be asked, like any other balancer.
  */
 export function createPolled(options: PolledOptions): Polled {
   const { name, clock } = options;
@@ -45,14 +48,16 @@ export function createPolled(options: PolledOptions): Polled {
   let wish: Wish = { word: null, settled: true, speaking: false };
   let shown: Admin = 'ready';
 
+  const born = clock.now();
   const view = (): ServerView => viewOf(options, shown);
+  const silent = (): boolean => !tally.polled() && clock.now() - born >= TELL_MS;
   const look = (): Look => ({ worker: null, workers: null, unseen: null, servers: [view()] });
   const set = async (admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<void> => {
     const before = wish;
     if (before.word === admin && before.settled) return;
     if (before.word !== null && shown !== admin && !mayReplace.includes(shown)) return;
     // The second attempt at the same word goes on where the first one ended: nobody is told `ready` once more.
-    if (before.word !== admin) tally.restart();
+    if (before.word !== admin) tally.restart(options.times?.(admin) ?? TOLD_TWICE);
     wish = { word: admin, settled: false, speaking: true };
     try {
       await told(options, tally, signal, () => tally.complete());
@@ -73,6 +78,7 @@ export function createPolled(options: PolledOptions): Polled {
     seesOldWorkers: false,
     async look(signal) {
       signal.throwIfAborted();
+      if (silent()) throw lateness(options, tally, clock.now())();
       return Promise.resolve(look());
     },
     async survey(signal) {
@@ -106,21 +112,26 @@ function viewOf({ name, healthy, told: more }: PolledOptions, admin: Admin): Ser
 }
 
 function told(options: PolledOptions, tally: Tally, signal: AbortSignal, done: () => boolean): Promise<void> {
-  const { name, clock, next } = options;
-  const start = clock.now();
-  const late = (): LastcallError =>
-    new LastcallError('balancer-unreachable', `${name}: ${silence(options, tally)} for ${TELL_MS / 1000} s`, {
-      target: name,
-      elapsedMs: clock.now() - start,
-      next,
-    });
+  const { clock } = options;
+  const late = lateness(options, tally, clock.now());
   return withDeadline(clock, TELL_MS, signal, late, (own) => tally.until(done, own));
 }
 
-function silence({ asked }: PolledOptions, tally: Tally): string {
-  return tally.polled()
-    ? 'a poller of the last five minutes has not been back'
-    : `nobody has polled ${asked}`;
+function lateness(
+  { name, asked, clock, next }: PolledOptions,
+  tally: Tally,
+  start: number,
+): () => LastcallError {
+  const why = (): string => {
+    if (tally.disobeyed()) return 'it was told, and shows by send-state that it has not done it yet';
+    if (tally.polled())
+      return `a poller of the last five minutes has not been back often enough for ${TELL_MS / 1000} s`;
+    return `nobody has polled ${asked} for ${TELL_MS / 1000} s`;
+  };
+  return () => {
+    const detail = { target: name, elapsedMs: clock.now() - start, next };
+    return new LastcallError('balancer-unreachable', `${name}: ${why()}`, detail);
+  };
 }
 
 function cannot(name: string, what: string): LastcallError {

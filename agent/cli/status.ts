@@ -50,14 +50,14 @@ export function statusText(status: Status, holding: Holding | null, now: Date, p
     ...doing,
     ...status.alarms.map((alarm) => paint('red', `ALARM ${alarm}`)),
     '',
-    ...balancerLines(status, paint),
+    ...balancerLines(status, now, paint),
     '',
     ...sessionLines(status, now, paint),
     ...(holding === null ? [] : ['', ...holdingLines(holding, status, paint)]),
   ].join('\n');
 }
 
-function balancerLines({ balancers }: Status, paint: Paint): string[] {
+function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[] {
   const rows = balancers.flatMap(({ name, reachable, error, servers }) =>
     reachable
       ? servers.map((server) => [
@@ -66,13 +66,14 @@ function balancerLines({ balancers }: Status, paint: Paint): string[] {
           server.admin ?? '?',
           server.operational ?? '?',
           server.owner,
+          server.told === null ? '' : age(server.told.at, now),
           countText(server.connections),
           countText(server.queued),
         ])
       : [[name, `unreachable${error === null ? '' : `: ${error}`}`]],
   );
   const [header = '', ...lines] = alignTable([
-    ['BALANCER', 'SERVER', 'ADMIN', 'STATE', 'OWNER', 'CONN', 'QUEUE'],
+    ['BALANCER', 'SERVER', 'ADMIN', 'STATE', 'OWNER', 'FOR', 'CONN', 'QUEUE'],
     ...rows,
   ]);
   return [paint('dim', header), ...lines];

@@ -1,7 +1,7 @@
-/** Rows in columns, two blanks apart; the last column is not padded. */
+/** Rows in columns, two blanks apart; a row's last cell is not padded, nor does it widen the column for the others. */
 export function alignTable(rows: readonly (readonly string[])[]): string[] {
   const widths = rows.reduce<number[]>((most, row) => {
-    row.forEach((cell, column) => {
+    row.slice(0, -1).forEach((cell, column) => {
       most[column] = Math.max(most[column] ?? 0, cell.length);
     });
     return most;

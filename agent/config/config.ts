@@ -105,6 +105,9 @@ export interface PollerConfig {
 export interface HealthPollerConfig {
   readonly kind: 'health';
   readonly from: readonly string[];
+  /** The monitor's own: so many bad answers in a row until it leaves the node, and good ones until it takes it. */
+  readonly fall: number;
+  readonly rise: number;
 }
 
 export type SourceConfig =

@@ -41,6 +41,9 @@ export const DRAIN_KEEP = 1;
 
 export const SCHEDULE_REASON = 'schedule';
 
+/** Bad answers in a row after which a monitor leaves the node, and good ones after which it takes it. */
+export const MONITOR_FALL = 2;
+export const MONITOR_RISE = 2;
 /** HAProxy's `disable-on-404` takes the 404 for a sign-out; others match the body. */
 export const HEALTH_ANSWERS = {
   up: { status: 200, body: 'UP' },

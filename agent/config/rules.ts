@@ -1,6 +1,7 @@
 import type {
   Config,
   HaproxyConfig,
+  HealthListenConfig,
   HttpProbeConfig,
   PollerConfig,
   HealthPollerConfig,
@@ -36,11 +37,22 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   if (config.listen.health !== null && config.balancers.every(({ kind }) => kind !== 'health')) {
     warnings.push('listen.health tells UP and DOWN, and no DRAIN: no balancer is listed as `health`');
   }
+  if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');
   if (supervised && config.app.stop !== null)
     warnings.push('app.stop is not used: the command line names the app');
   return warnings;
+}
+
+/** A monitor that looks for one word finds it in another: F5 looks in the whole answer, and does not care for case. */
+function lookalikes({ up, ...others }: HealthListenConfig['answers']): string[] {
+  return Object.entries(others)
+    .filter(([, { body }]) => body.toLowerCase().includes(up.body.toLowerCase()))
+    .map(
+      ([name, { body }]) =>
+        `listen.health.${name}: a monitor that looks for ${JSON.stringify(up.body)} finds it in ${JSON.stringify(body)} too`,
+    );
 }
 
 function at(path: Finding['path'], message: string): Finding {

@@ -90,7 +90,13 @@ const balancer = oneOf({
   agentCheck: mapping({
     agentCheck: mapping({ from: z.array(field.network).min(1), id: orNull(field.pollerId) }),
   }),
-  health: mapping({ health: mapping({ from: z.array(field.network).min(1) }) }),
+  health: mapping({
+    health: mapping({
+      from: z.array(field.network).min(1),
+      fall: z.int().min(1).default(defaults.MONITOR_FALL),
+      rise: z.int().min(1).default(defaults.MONITOR_RISE),
+    }),
+  }),
 }).transform((written): BalancerConfig => {
   if ('agentCheck' in written) return { kind: 'agentCheck', ...written.agentCheck };
   if ('health' in written) return { kind: 'health', ...written.health };

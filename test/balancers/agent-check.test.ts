@@ -134,8 +134,9 @@ describe('A balancer that only polls', () => {
     });
     clock.advance(30_000);
     await failed;
-    expect(await adminOf(balancer)).toBe('ready');
+    await expect(balancer.look(never)).rejects.toMatchObject({ code: 'balancer-unreachable' });
     expect(await poll(port)).toBe('up\n');
+    expect(await adminOf(balancer)).toBe('ready');
   });
 
   test('that has polled once counts as drained from then on, though the drain is not done', async () => {

@@ -20,7 +20,10 @@ let server: HealthServer;
 let port: number;
 let node: NodeState;
 let balancer: Balancer;
-beforeEach(async () => {
+beforeEach(() => begin({ fall: 2, rise: 2 }));
+afterEach(() => server.close());
+
+async function begin(monitor: { readonly fall: number; readonly rise: number }): Promise<void> {
   clock = new ManualClock();
   node = { phase: 'serving', health: 'up', balancers: [] };
   server = createHealthServer(
@@ -28,12 +31,11 @@ beforeEach(async () => {
     { clock, log: memoryLog(), node: () => node },
   );
   balancer = createHealthBalancer(
-    { kind: 'health', from: ['127.0.0.0/8'] },
+    { kind: 'health', from: ['127.0.0.0/8'], ...monitor },
     { server, clock, node: () => node },
   );
   port = await server.listen();
-});
-afterEach(() => server.close());
+}
 
 /** What a monitor is told; `state` is HAProxy's word on the server, where it sends it. */
 async function told(from = '127.0.0.1', state?: string): Promise<string> {
@@ -182,6 +184,61 @@ describe('a balancer that asks our health port', () => {
     expect(await seen()).toMatchObject({ connections: 4, queued: 1 });
     clock.advance(10_001);
     expect(await seen()).toMatchObject({ connections: null, queued: null });
+  });
+
+  test('is fenced once each monitor was told DOWN as often as it takes to believe it, and back the same way', async () => {
+    await server.close();
+    await begin({ fall: 4, rise: 3 });
+    await surveyed();
+    node = { ...node, phase: 'draining' };
+    // A sign-out is obeyed at once.
+    await setWhilePolled('drain', 2);
+    let over = false;
+    const fenced = balancer.set(NAME, 'maint', ['drain'], never).then(() => (over = true));
+    for (let n = 0; n < 3; n++) expect(await told()).toBe('DOWN');
+    expect(over).toBe(false);
+    expect(await told()).toBe('DOWN');
+    await fenced;
+    over = false;
+    const back = balancer.set(NAME, 'ready', ['maint'], never).then(() => (over = true));
+    for (let n = 0; n < 2; n++) expect(await told()).toBe('UP');
+    expect(over).toBe(false);
+    expect(await told()).toBe('UP');
+    await back;
+  });
+
+  test('and says by send-state how it has the server is fenced when it says so, and back when it says so', async () => {
+    await surveyed();
+    node = { ...node, phase: 'draining' };
+    await setWhilePolled('drain', 2);
+    const late = balancer.set(NAME, 'maint', ['drain'], never);
+    const refused = refusalOf(() => late);
+    for (const state of ['NOLB', 'NOLB 5/6', 'NOLB 4/6']) expect(await told('127.0.0.1', state)).toBe('DOWN');
+    for (let n = 0; n < 2; n++) await told();
+    clock.advance(30_000);
+    expect((await refused).message).toContain('shows by send-state that it has not done it');
+    // The next attempt goes on where this one ended.
+    const fenced = balancer.set(NAME, 'maint', ['drain'], never);
+    expect(await told('127.0.0.1', 'DOWN')).toBe('DOWN');
+    expect(await fenced).toMatchObject({ admin: 'maint' });
+    const back = balancer.set(NAME, 'ready', ['maint'], never);
+    for (const state of ['DOWN', 'DOWN 1/2', 'UP']) expect(await told('127.0.0.1', state)).toBe('UP');
+    for (let n = 0; n < 2; n++) await told();
+    expect(await back).toMatchObject({ admin: 'ready' });
+  });
+
+  test('that asks no more cannot be asked, and is there again with its next question', async () => {
+    await told();
+    clock.advance(5 * 60_000);
+    expect((await balancer.look(never)).servers).toHaveLength(1);
+    clock.advance(1);
+    expect(await refusalOf(() => balancer.look(never))).toMatchObject({
+      code: 'balancer-unreachable',
+      target: NAME,
+      message: expect.stringContaining('nobody has polled our health port'),
+    });
+    await told();
+    expect((await balancer.look(never)).servers).toHaveLength(1);
   });
 
   test('that nobody hears of is an error that says what to look at', async () => {

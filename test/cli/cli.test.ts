@@ -378,7 +378,7 @@ describe('lastcall status', () => {
     const { stdout } = await cli('status').outcome;
     const lines = stdout.split('\n');
     expect(lines[0]).toMatch(/^app1 {2}draining since 2026-01-01T00:00:00.000Z \(.+\) {2}health up$/);
-    expect(stdout).toMatch(/BALANCER +SERVER +ADMIN +STATE +OWNER +CONN +QUEUE\n/);
+    expect(stdout).toMatch(/BALANCER +SERVER +ADMIN +STATE +OWNER +FOR +CONN +QUEUE\n/);
     expect(stdout).toMatch(/unix:\/run\/haproxy\/admin.sock +app\/app1 +drain +up +none +unknown +0\n/);
     expect(stdout).toMatch(/http +unknown +.+ ago\n/);
     expect(stdout).toContain('sessions: unknown in all, gone in about 42s');

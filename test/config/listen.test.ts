@@ -68,7 +68,24 @@ describe('a balancer that asks the health port', () => {
       '2:13: balancers[0].health: needs listen.health, where it can ask us',
     ]);
     const config = await configOf(`${text}${SESSIONS}listen: { health: 0.0.0.0:7002 }\n`);
-    expect(config.balancers).toEqual([{ kind: 'health', from: ['10.0.0.20/30'] }]);
+    expect(config.balancers).toEqual([{ kind: 'health', from: ['10.0.0.20/30'], fall: 2, rise: 2 }]);
+  });
+
+  test('may need more answers than two', async () => {
+    const more = text.replace('/30] }', '/30], fall: 4, rise: 3 }');
+    const config = await configOf(`${more}${SESSIONS}listen: { health: 0.0.0.0:7002 }\n`);
+    expect(config.balancers).toMatchObject([{ fall: 4, rise: 3 }]);
+    expect(await problemsOf(text.replace('/30] }', '/30], fall: 0 }'))).toContain(
+      '2:43: balancers[0].health.fall: must be 1 or more',
+    );
+  });
+
+  test('may find the word that it looks for in another one, and that is said', async () => {
+    const listen = 'listen: { health: { address: 0.0.0.0:7002, drain: { body: updating } } }\n';
+    expect(await load(`${text}${SESSIONS}${listen}`)).toMatchObject({
+      ok: true,
+      warnings: ['listen.health.drain: a monitor that looks for "UP" finds it in "updating" too'],
+    });
   });
 
   test('is listed once, but may ask by agent-check as another one', async () => {

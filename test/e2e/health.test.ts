@@ -38,7 +38,7 @@ async function place(check: string, fall: number): Promise<Place> {
   const rig = await openRig({ server, others });
   open.push(rig);
   const sections = {
-    balancers: [{ health: { from: ['127.0.0.1/32'] } }],
+    balancers: [{ health: { from: ['127.0.0.1/32'], fall } }],
     listen: {
       health: `127.0.0.1:${healthPort}`,
       metrics: `127.0.0.1:${metricsPort}`,
@@ -102,6 +102,8 @@ describe('A HAProxy that only asks the health port', () => {
       await visitor.leave();
       expect(await draining).toMatchObject({ code: 0, json: { phase: 'drained', sessions: { last: 0 } } });
       expect(await answered(metricsPort, 'down')).toBeGreaterThan(0);
+      // Drained is true: where HAProxy tells, it has been waited for.
+      if (check !== '') expect(await status()).toBe('DOWN');
       await until('DOWN at HAProxy', async () => (await status()) === 'DOWN');
 
       expect(await told(sidecar.cli('ready'))).toMatchObject({ code: 0, json: { phase: 'serving' } });
@@ -110,7 +112,7 @@ describe('A HAProxy that only asks the health port', () => {
   );
 
   test('stays in NOLB over a kill -9 of the sidecar and its next start: no new user comes in between', async () => {
-    const { rig, metricsPort, status, sections } = await place('', 1000);
+    const { rig, metricsPort, status, sections } = await place('', 30);
     const first = await rig.sidecar({ sections });
     await until('UP at HAProxy', async () => (await status()) === 'UP');
     const visitor = await rig.signIn();
@@ -143,7 +145,7 @@ describe('A HAProxy that only asks the health port', () => {
       { clock: realClock, log: memoryLog(), node: () => node },
     );
     const balancer = createHealthBalancer(
-      { kind: 'health', from: ['127.0.0.1'] },
+      { kind: 'health', from: ['127.0.0.1'], fall: 2, rise: 2 },
       { server, clock: realClock, node: () => node },
     );
     const port = await server.listen();

@@ -138,19 +138,25 @@ export function acknowledge(turn: Turn): void {
   replyTo(turn, pending);
 }
 
+const FORGOTTEN =
+  'a crash would forget what is under way, and a DRAIN or MAINT said since would be taken for somebody else’s (--force --reason takes it over)';
+
 /** The disk refused: a new operation is not begun, a running one goes on with an alarm. */
 export function onPersistFailed(turn: Turn, { save: failed, error }: EventOf<'persist-failed'>): void {
-  emit(turn, { type: 'log', level: 'error', text: `the state could not be written: ${error}` });
-  const { pending, intentSave } = turn.state;
+  const { pending, intentSave, alarms, op } = turn.state;
+  const text = `the state could not be written: ${error}`;
   // Only the newest intent can be taken back: another one may stand on it already.
   if (pending?.before && failed === pending.save && failed === intentSave) {
+    emit(turn, { type: 'log', level: 'error', text });
     takeBack(turn, pending.before);
     const next = 'nothing was started; free the disk or mend its permissions';
     return refuse(turn, pending.request, pending.at, 'state-write', `${error}; ${next}`);
   }
   patch(turn, { saved: Math.max(turn.state.saved, failed), saveAgainAt: turn.at + RETRY_LONGEST_MS });
-  const text = `the state could not be written: ${error}; a crash now would forget what is under way`;
-  patch(turn, { alarms: { ...turn.state.alarms, disk: text } });
+  // Each try fails after another time, so the texts differ; the log is told once.
+  if (alarms['disk'] === undefined) emit(turn, { type: 'log', level: 'error', text });
+  const meanwhile = op === null ? 'no operation can begin' : FORGOTTEN;
+  patch(turn, { alarms: { ...turn.state.alarms, disk: `${text}; until it can, ${meanwhile}` } });
   if (pending && failed >= pending.save) dropPending(turn, pending);
   // After a crash nobody would know of it, and it would be sent a second time (I6).
   const { phase, stopIssued } = turn.state;

@@ -207,7 +207,10 @@ function seeAlive(turn: Turn, begun: number): void {
 }
 
 function onPersisted(turn: Turn, save: number): void {
-  patch(turn, { saved: Math.max(turn.state.saved, save), saveAgainAt: null });
+  patch(turn, { saved: Math.max(turn.state.saved, save) });
+  // An older record than the present one: what it holds is history.
+  if (save < turn.state.save) return;
+  patch(turn, { saveAgainAt: null });
   alarm(turn, 'disk', null);
 }
 

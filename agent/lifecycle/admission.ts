@@ -1,6 +1,6 @@
 import { objections } from './guard.ts';
 import { install } from './install.ts';
-import type { OperationKind, Phase, Request } from './operation.ts';
+import type { Phase, Request } from './operation.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
 import { relate, type Relation } from './relation.ts';
 import { answerAtOnce, dropPending, refuse, replyTo } from './result.ts';

@@ -47,11 +47,11 @@ export interface CrashCampaign {
   close(): Promise<void>;
 }
 
-const CROWD = { population: 16, thinkMs: 80, stayMs: 600, pageMs: 15 };
+const CROWD = { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 };
 const SERVER = 'app/app1';
 
 export async function openCrashCampaign(): Promise<CrashCampaign> {
-  const site = await openSite({ warmMs: 200, termMs: 300 }, patience());
+  const site = await openSite({ warmMs: 200, termMs: 300, checkInter: '300ms' }, patience());
   const users = createUsers({ url: site.url, ...CROWD });
   const [node] = site.nodes;
   if (node === undefined) throw new Error('the site has no nodes');
@@ -59,7 +59,7 @@ export async function openCrashCampaign(): Promise<CrashCampaign> {
   const sidecars: Sidecar[] = [];
   const start = async (): Promise<Agent> => {
     const balancers = [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }];
-    const sidecar = await startSidecar(site, node, patience(), { quiet: '400ms', sections: { balancers } });
+    const sidecar = await startSidecar(site, node, patience(), { quiet: '200ms', sections: { balancers } });
     sidecars.push(sidecar);
     return agentOf(sidecar);
   };

@@ -49,11 +49,11 @@ export interface ReloadCampaign {
 }
 
 /** Enough that somebody new comes every 50 ms, and that the last one of a node leaves within a second. */
-const CROWD = { population: 16, thinkMs: 80, stayMs: 600, pageMs: 15 };
+const CROWD = { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 };
 const SERVER = 'app/app1';
 
 export async function openReloadCampaign(): Promise<ReloadCampaign> {
-  const site = await openSite({ warmMs: 300, termMs: 400 }, patience());
+  const site = await openSite({ warmMs: 300, termMs: 400, checkInter: '300ms' }, patience());
   const users = createUsers({ url: site.url, ...CROWD });
   const [node] = site.nodes;
   if (node === undefined) throw new Error('the site has no nodes');
@@ -61,7 +61,7 @@ export async function openReloadCampaign(): Promise<ReloadCampaign> {
   const sections = {
     balancers: [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }],
   };
-  const sidecar = await startSidecar(site, node, patience(), { quiet: '600ms', sections });
+  const sidecar = await startSidecar(site, node, patience(), { quiet: '400ms', sections });
   const agent = agentOf(sidecar);
   await agent.reaches('serving');
   await users.start();

@@ -25,6 +25,8 @@ export interface SampleOptions {
   readonly apps: readonly [string, string, string];
   /** Ports of their sidecars' agent-check; without them nobody answers, which changes nothing. */
   readonly agents?: readonly [number, number, number];
+  /** Between two health checks; default as shipped. */
+  readonly checkInter?: string;
 }
 
 /** haproxy/haproxy.cfg itself, running as a master with its worker. */
@@ -129,6 +131,7 @@ export function sampleEnvironment(options: SampleOptions) {
     APP1_AGENT: String(agent1),
     APP2_AGENT: String(agent2),
     APP3_AGENT: String(agent3),
+    ...(options.checkInter === undefined ? {} : { CHECK_INTER: options.checkInter }),
   };
 }
 

@@ -28,6 +28,8 @@ export interface SiteOptions {
   readonly warmMs?: number;
   /** After so many milliseconds without a request a session is gone; default never. */
   readonly idleMs?: number;
+  /** Between two health checks of HAProxy; default as shipped. */
+  readonly checkInter?: string;
   /** Each node writes its SIGTERMs down (see legacy-node.ts) and ends so many milliseconds later. */
   readonly termMs?: number;
 }
@@ -55,6 +57,7 @@ export async function openSite(options: SiteOptions, signal: AbortSignal): Promi
       listen,
       apps: [host(nodes[0]), host(nodes[1]), host(nodes[2])],
       agents: [nodes[0].agentPort, nodes[1].agentPort, nodes[2].agentPort],
+      ...(options.checkInter === undefined ? {} : { checkInter: options.checkInter }),
     });
     const { socket } = haproxy;
     return {

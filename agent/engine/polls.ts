@@ -49,7 +49,7 @@ export function createPolls(
   );
   const app = createPoller(
     clock,
-    () => Promise.resolve(watchProcess(ports, stateNow(), post)),
+    () => watchProcess(ports, stateNow(), post, signal),
     () => PROCESS_EVERY_MS,
   );
   let last = paceNow();
@@ -97,12 +97,19 @@ async function count({ clock }: Ports, source: Source, signal: AbortSignal): Pro
   }
 }
 
-/** Only a proven process can be missed. */
-function watchProcess(
+/** Only a proven process can be missed, and only one that can be proven is back. */
+async function watchProcess(
   { stopper }: Ports,
   { proof, appGone, phase }: State,
   post: (happening: Happening) => void,
-): void {
-  if (!stopper || !proof || appGone || phase === 'stopping') return;
-  if (stopper.gone(proof) === 'gone') post({ type: 'app-gone' });
+  signal: AbortSignal,
+): Promise<void> {
+  if (!stopper || phase === 'stopping') return;
+  if (!appGone) {
+    if (proof && stopper.gone(proof) === 'gone') post({ type: 'app-gone' });
+    return;
+  }
+  // A refusal says that it is not there, or not for certain.
+  const found = await stopper.check(signal).catch(() => null);
+  if (found) post({ type: 'app-back', proof: found });
 }

@@ -96,4 +96,6 @@ type Happening =
   /** What became of a stop that was issued before a crash. */
   | { readonly type: 'outcome'; readonly epoch: number; readonly outcome: 'gone' | 'alive' | 'unknown' }
   /** The proven process is gone without our doing. */
-  | { readonly type: 'app-gone' };
+  | { readonly type: 'app-gone' }
+  /** Somebody else has started it again: this process is proven to be it. */
+  | { readonly type: 'app-back'; readonly proof: Proof };

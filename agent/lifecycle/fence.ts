@@ -31,7 +31,7 @@ export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
 export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.fence as Fence;
-  if (isOpen(policy, state) || !samePids(fence, state)) return 'somebody';
+  if (!samePids(fence, state) || (!state.appGone && isOpen(policy, state))) return 'somebody';
   if (!allConfirmed(policy, state) || !isGate(turn, 'on')) return 'wait';
   if (fence.confirmedAt === null) {
     patch(turn, { fence: { ...fence, confirmedAt: turn.at } });

@@ -86,7 +86,7 @@ export function drained(turn: Turn): void {
     if (!state.noFence) alarm(turn, 'drained', 'somebody is on the drained node; draining again');
     return intend(turn, 'draining', wantDrain);
   }
-  if (state.noFence || !isUnfenced(policy, state)) return;
+  if (state.noFence || state.appGone || !isUnfenced(policy, state)) return;
   alarm(turn, 'drained', 'a balancer was found without the fence of the drained node; draining again');
   intend(turn, 'draining', wantDrain);
 }

@@ -33,6 +33,7 @@ import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { ask, onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
 import type { Health, SourceState, State } from './state.ts';
+import type { Proof } from './view.ts';
 import { alarm, emit, isDurable, isHolding, patch, type Turn, warn } from './turn.ts';
 
 /**
@@ -118,6 +119,8 @@ function take(turn: Turn, event: Event): void {
         : warn(turn, `warn hook ${event.rung + 1} failed: ${event.error}`);
     case 'app-gone':
       return onAppGone(turn);
+    case 'app-back':
+      return onAppBack(turn, event.proof);
     default:
       return event satisfies never;
   }
@@ -262,6 +265,14 @@ function onAppGone(turn: Turn): void {
   patch(turn, { appGone: true, goneAt: turn.at, proof: null, health: 'unknown' });
   if (turn.state.phase === 'warming' && turn.state.start === 'done')
     failWarming(turn, 'it ended right after its start');
+}
+
+/** Whoever has come to it since is counted, and a stop is for this process now. */
+function onAppBack(turn: Turn, proof: Proof): void {
+  const { appGone, phase, start } = turn.state;
+  if (!appGone || phase === 'stopping' || start === 'sent') return;
+  emit(turn, { type: 'log', level: 'warn', text: `the application runs again, as process ${proof.pid}` });
+  patch(turn, { appGone: false, proof });
 }
 
 function isStopping({ state }: Turn, epoch: number): boolean {

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { column, openRig, type Rig, told } from '../support/rig.ts';
+import { column, openRig, patience, type Rig, told } from '../support/rig.ts';
+import { until } from '../support/until.ts';
 
 let rig: Rig;
 afterEach(() => rig.close());
@@ -21,6 +22,35 @@ describe('The application', () => {
     expect(await rig.terms()).toBe(0);
     expect(await told(agent.cli('ready'))).toMatchObject({ code: 0, json: { phase: 'serving' } });
     expect(await rig.node.sessions()).toBe(0);
+  });
+
+  test('is started again by somebody else, and no probe tells: its users are counted, and it is what a stop stops', async () => {
+    rig = await openRig({ termMs: 50 });
+    // A source that says nothing about whether the application lives.
+    const script = `fetch('${rig.node.url}/sessions').then((a) => a.text()).then(console.log)`;
+    const agent = await rig.sidecar({
+      sections: {
+        app: { stop: { signal: { name: 'SIGTERM', pidFile: rig.node.pidFile } } },
+        sessions: [{ command: [process.execPath, '-e', script] }],
+      },
+    });
+    await rig.signIn();
+    const { json: given } = await told(agent.cli('stop', '--no-wait'));
+    await agent.reaches('draining');
+    await agent.client.cancel(given.id, patience());
+    await agent.ends(given.id);
+    await rig.node.kill();
+    await until('it is missed', () => agent.log().includes('the application is gone'));
+    await rig.node.start();
+    await rig.node.untilServing(patience());
+    await until('it is found', () => agent.log().includes('the application runs again'));
+    const visitor = await rig.signIn();
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await agent.reaches('draining');
+    expect(await visitor.click()).toMatchObject({ node: 'app1', lost: false });
+    await visitor.leave();
+    expect(await agent.ends(json.id)).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
+    expect(await rig.node.terms()).toMatchObject([{ active: 0 }]);
   });
 
   test('is never healthy after its restart: 70, it stays in MAINT, and ready tries again', async () => {

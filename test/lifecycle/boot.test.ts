@@ -6,8 +6,8 @@ import { type Scene, scene } from '../support/world/scene.ts';
 const MINUTE = 60_000;
 
 describe('After a reboot of the machine', () => {
-  /** As the first sidecar of the next boot finds it: the application was started by the machine, as another process. */
-  function rebooted(kind: 'stop' | 'restart', phase: Phase): Scene & { id: string } {
+  /** As the first sidecar of the next boot finds it. @param starts the machine starts the application too */
+  function rebooted(kind: 'stop' | 'restart', phase: Phase, starts = false): Scene & { id: string } {
     const it = scene();
     if (phase === 'draining') it.site.visit();
     const id = it.ask(kind, { timeoutMs: 10 * MINUTE });
@@ -16,6 +16,7 @@ describe('After a reboot of the machine', () => {
     it.sidecar.crash();
     const record = JSON.parse(it.disk.content ?? 'null') as StateRecord;
     it.site.die();
+    if (starts) it.site.revive();
     it.time.advance(2_000);
     it.sidecar.boot({ record, fresh: false, sameBoot: false });
     return { ...it, id };
@@ -31,6 +32,13 @@ describe('After a reboot of the machine', () => {
       expect(it.admin()).toBe('maint');
     },
   );
+
+  test('in the middle of a stop, with an application that was started again: that process is stopped', () => {
+    const it = rebooted('stop', 'draining', true);
+    expect(it.ended(it.id)).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(it.effects.filter(({ type }) => type === 'stop')).toMatchObject([{ proof: { pid: 1001 } }]);
+    expect(it.site.app.alive).toBe(false);
+  });
 
   test('in the middle of a restart: it is started and comes back', () => {
     const it = rebooted('restart', 'draining');

@@ -84,6 +84,8 @@ export function createPolls(
     if (proof && !appGone && phase !== 'stopping') {
       if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone' });
     }
+    // A signal has a pid file to look into, a command has not.
+    if (appGone && site.app.alive && policy.stopRepeatable) post({ type: 'app-back', proof: site.proof() });
     done();
   };
 

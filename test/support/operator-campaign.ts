@@ -88,6 +88,7 @@ export async function runOperators(seed: number, commands: number): Promise<Oper
     const agent = await rig.sidecar({ quiet: '100ms', timeout: '3s', sections });
     await agent.reaches('serving');
     const doing = createHands(rig, agent, (line) => recorder.operate(line));
+    await doing.begin();
     const steps = stepsOf(seed, commands);
     for (const { deed, pauseMs } of steps) {
       await doing.carryOut(deed);
@@ -120,7 +121,17 @@ function createHands(rig: Rig, agent: Agent, operate: (line: string) => Promise<
   const refused: Result[] = [];
   const submitting = new Set<Promise<void>>();
   let cookie: string | null = null;
+  /** As they come: the sidecar keeps only the last few hundred. */
+  const ended = new Map<string, Result>();
+  const listening = new AbortController();
 
+  const listen = async (began: () => void): Promise<void> => {
+    for await (const { event, data } of agent.client.events(listening.signal)) {
+      // The stream begins with a status.
+      if (event === 'status') began();
+      else ended.set(data.id, data);
+    }
+  };
   const submitOne = async (operation: 'drain' | 'ready'): Promise<void> => {
     const answer = await agent.client.submit({ operation }, patience());
     if (answer.accepted) ids.add(answer.id);
@@ -137,6 +148,13 @@ function createHands(rig: Rig, agent: Agent, operate: (line: string) => Promise<
     cookie = page.headers.get('set-cookie')?.split(';')[0] ?? null;
   };
   return {
+    /** Resolves once no end of an operation can be missed. */
+    begin: () =>
+      new Promise<void>((resolve, reject) => {
+        listen(resolve).catch((error: unknown) => {
+          if (!listening.signal.aborted) reject(error as Error);
+        });
+      }),
     async carryOut(deed: Deed): Promise<void> {
       if (deed.do === 'type') {
         const answer = await operate(deed.line);
@@ -152,7 +170,9 @@ function createHands(rig: Rig, agent: Agent, operate: (line: string) => Promise<
     async settle(): Promise<readonly Result[]> {
       await leave();
       await Promise.all(submitting);
-      const results = await Promise.all([...ids].map((id) => agent.ends(id)));
+      await until('each operation has ended', () => [...ids].every((id) => ended.has(id)));
+      listening.abort();
+      const results = [...ids].flatMap((id) => ended.get(id) ?? []);
       await operate(`set server ${SERVER} state ready`);
       await operate(`set weight ${SERVER} 100%`);
       await operate(`enable agent ${SERVER}`);

@@ -1,4 +1,5 @@
 import type { Balancer } from '../balancers/balancer.ts';
+import { isProofMissed } from '../lifecycle/app.ts';
 import { pace } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
@@ -100,16 +101,14 @@ async function count({ clock }: Ports, source: Source, signal: AbortSignal): Pro
 /** Only a proven process can be missed, and only one that can be proven is back. */
 async function watchProcess(
   { stopper }: Ports,
-  { proof, appGone, phase }: State,
+  state: State,
   post: (happening: Happening) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!stopper || phase === 'stopping') return;
-  if (!appGone) {
-    if (proof && stopper.gone(proof) === 'gone') post({ type: 'app-gone' });
-    return;
-  }
-  // A refusal says that it is not there, or not for certain.
-  const found = await stopper.check(signal).catch(() => null);
-  if (found) post({ type: 'app-back', proof: found });
+  if (!stopper || state.phase === 'stopping') return;
+  if (isProofMissed(state)) {
+    // A refusal says that it is not there, or not for certain.
+    const found = await stopper.check(signal).catch(() => null);
+    if (found) post({ type: 'app-back', proof: found });
+  } else if (state.proof && stopper.gone(state.proof) === 'gone') post({ type: 'app-gone' });
 }

@@ -7,7 +7,17 @@ import { answerAtOnce, dropPending, refuse, replyTo } from './result.ts';
 import { onLooked } from './servers.ts';
 import type { Candidate, Need } from './running.ts';
 import type { State } from './state.ts';
-import { emit, type EventOf, isDurable, mapServers, patch, resave, save, type Turn } from './turn.ts';
+import {
+  emit,
+  type EventOf,
+  isDurable,
+  mapServers,
+  patch,
+  resave,
+  save,
+  serversOf,
+  type Turn,
+} from './turn.ts';
 import { failStop } from './out.ts';
 import { planOf } from './plan.ts';
 
@@ -155,7 +165,8 @@ export function onPersistFailed(turn: Turn, { save: failed, error }: EventOf<'pe
   patch(turn, { saved: Math.max(turn.state.saved, failed), saveAgainAt: turn.at + RETRY_LONGEST_MS });
   // Each try fails after another time, so the texts differ; the log is told once.
   if (alarms['disk'] === undefined) emit(turn, { type: 'log', level: 'error', text });
-  const meanwhile = op === null ? 'no operation can begin' : FORGOTTEN;
+  const isOut = op !== null || serversOf(turn.state).some(({ server }) => server.want !== null);
+  const meanwhile = isOut ? FORGOTTEN : 'no operation can begin';
   patch(turn, { alarms: { ...turn.state.alarms, disk: `${text}; until it can, ${meanwhile}` } });
   if (pending && failed >= pending.save) dropPending(turn, pending);
   // After a crash nobody would know of it, and it would be sent a second time (I6).

@@ -46,7 +46,10 @@ export function fencing(turn: Turn): void {
   const clear = lookAgain(turn);
   if (clear === 'clear') arrive(turn);
   else if (clear === 'somebody')
-    backToDraining(turn, 'somebody came in before the fence was up; draining goes on');
+    backToDraining(
+      turn,
+      'somebody came in, or HAProxy was reloaded, before the fence was up; draining goes on',
+    );
 }
 
 /** A sticky user who slipped in must not be thrown out by MAINT: DRAIN again, and wait for him too. */
@@ -101,7 +104,10 @@ function lastLook(turn: Turn): void {
     const clear = lookAgain(turn);
     if (clear === 'wait') return;
     if (clear === 'somebody')
-      return backToDraining(turn, 'somebody came in before the stop; draining goes on');
+      return backToDraining(
+        turn,
+        'somebody came in, or HAProxy was reloaded, before the stop; draining goes on',
+      );
   }
   if (turn.state.appGone)
     return onStopped(turn, ['the application had ended by itself before it was stopped']);

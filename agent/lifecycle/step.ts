@@ -18,6 +18,7 @@ import {
   unhealthy,
   warming,
 } from './back.ts';
+import { onAppBack, onAppGone, onProbed, onSignedOut, seeAlive } from './app.ts';
 import { sessionsOf } from './count.ts';
 import { sideAfter, tellDisagreement } from './disagree.ts';
 import type { Effect } from './effect.ts';
@@ -32,8 +33,7 @@ import type { Policy } from './policy.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { ask, onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
-import type { Health, SourceState, State } from './state.ts';
-import type { Proof } from './view.ts';
+import type { SourceState, State } from './state.ts';
 import { alarm, emit, isDurable, isHolding, patch, type Turn, warn } from './turn.ts';
 
 /**
@@ -201,14 +201,6 @@ function onCounted(turn: Turn, name: string, sample: Count): void {
   if (count !== null && turn.policy.appSources.includes(name)) seeAlive(turn, begun);
 }
 
-/** Somebody has started it again: whoever has come to it since is counted again. */
-function seeAlive(turn: Turn, begun: number): void {
-  const { appGone, goneAt, phase, start } = turn.state;
-  if (!appGone || begun <= goneAt || phase === 'stopping' || start === 'sent') return;
-  patch(turn, { appGone: false });
-  emit(turn, { type: 'log', level: 'warn', text: 'the application answers again' });
-}
-
 function onPersisted(turn: Turn, save: number): void {
   patch(turn, { saved: Math.max(turn.state.saved, save) });
   // An older record than the present one: what it holds is history.
@@ -243,36 +235,6 @@ function hurry(turn: Turn): void {
   if (force) return patch(turn, { force: { ...force, now: true } });
   if (CAN_GIVE_UP.includes(phase) && (op.kind === 'stop' || op.kind === 'drain'))
     startForce(turn, 'hurried', true);
-}
-
-function onSignedOut(turn: Turn): void {
-  const { phase, op, candidate } = turn.state;
-  const { onSignOut } = turn.policy;
-  if (onSignOut === 'ignore' || op || candidate || (phase !== 'serving' && phase !== 'unhealthy')) return;
-  ask(turn, onSignOut, 'app', 'the application signed itself out');
-}
-
-/** What answers is there, whoever started it; which process it is has to be proven anew. */
-function onProbed(turn: Turn, health: Health): void {
-  patch(turn, { health });
-  if (health === 'up' && turn.state.appGone && turn.state.start !== 'sent') patch(turn, { appGone: false });
-}
-
-/** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
-function onAppGone(turn: Turn): void {
-  if (turn.state.phase === 'stopping') return;
-  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' }, { type: 'reset-probe' });
-  patch(turn, { appGone: true, goneAt: turn.at, proof: null, health: 'unknown' });
-  if (turn.state.phase === 'warming' && turn.state.start === 'done')
-    failWarming(turn, 'it ended right after its start');
-}
-
-/** Whoever has come to it since is counted, and a stop is for this process now. */
-function onAppBack(turn: Turn, proof: Proof): void {
-  const { appGone, phase, start } = turn.state;
-  if (!appGone || phase === 'stopping' || start === 'sent') return;
-  emit(turn, { type: 'log', level: 'warn', text: `the application runs again, as process ${proof.pid}` });
-  patch(turn, { appGone: false, proof });
 }
 
 function isStopping({ state }: Turn, epoch: number): boolean {

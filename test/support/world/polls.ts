@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { isProofMissed } from '../../../agent/lifecycle/app.ts';
 import { pace } from '../../../agent/lifecycle/pace.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 import type { Happening, World } from './sidecar.ts';
@@ -85,7 +86,8 @@ export function createPolls(
       if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone' });
     }
     // A signal has a pid file to look into, a command has not.
-    if (appGone && site.app.alive && policy.stopRepeatable) post({ type: 'app-back', proof: site.proof() });
+    if (isProofMissed(stateNow()) && site.app.alive && policy.stopRepeatable)
+      post({ type: 'app-back', proof: site.proof() });
     done();
   };
 

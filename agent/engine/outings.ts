@@ -1,8 +1,8 @@
-import type { Phase } from '../lifecycle/operation.ts';
+import { ON_THE_WAY_OUT, type Phase } from '../lifecycle/operation.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Log } from '../system/log-port.ts';
 import type { Source } from '../sessions/source.ts';
-import { sentence } from './perform.ts';
+import { sentence } from './sentence.ts';
 
 /**
  * Settings of the application that make it count better while the node is out. They are a convenience: what fails is
@@ -17,7 +17,6 @@ export interface Outings {
   adjust(state: State): void;
 }
 
-const OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
 const BACK: readonly Phase[] = ['serving', 'unhealthy', 'returning'];
 
 export function createOutings(sources: readonly Source[], log: Log, signal: AbortSignal): Outings {
@@ -57,7 +56,7 @@ export function createOutings(sources: readonly Source[], log: Log, signal: Abor
     },
     adjust({ phase, appGone }) {
       for (const source of sources.filter(({ outing, name }) => outing && !busy.has(name))) {
-        if (OUT.includes(phase) && !asked.has(source.name) && !appGone) void run(source, begin);
+        if (ON_THE_WAY_OUT.includes(phase) && !asked.has(source.name) && !appGone) void run(source, begin);
         else if (BACK.includes(phase) && asked.has(source.name)) void run(source, end);
       }
     },

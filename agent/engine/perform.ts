@@ -4,9 +4,10 @@ import type { Event } from '../lifecycle/event.ts';
 import type { StateRecord } from '../lifecycle/record.ts';
 import type { StopOutcome } from '../shutdown/stopper.ts';
 import { sleep, withDeadline } from '../system/clock.ts';
-import { isLastcallError, LastcallError, messageOf } from '../system/error.ts';
+import { isLastcallError, LastcallError } from '../system/error.ts';
 import type { Outings } from './outings.ts';
 import type { Ports } from './ports.ts';
+import { sentence } from './sentence.ts';
 
 /** What happened, before it is stamped with the time. */
 export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
@@ -214,12 +215,4 @@ function named({ balancers }: Ports, name: string): Balancer {
 
 function codeOf(error: unknown): string {
   return isLastcallError(error) ? error.code : 'failed';
-}
-
-/** One line: what, whom, how long, and what to do next. */
-export function sentence(error: unknown): string {
-  if (!isLastcallError(error)) return messageOf(error);
-  const target = error.target && !error.message.includes(error.target) ? `${error.target}: ` : '';
-  const took = error.elapsedMs === undefined ? '' : ` (after ${Math.round(error.elapsedMs)} ms)`;
-  return `${target}${error.message}${took}${error.next ? `; ${error.next}` : ''}`;
 }

@@ -5,7 +5,8 @@ import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Source } from '../sessions/source.ts';
 import { createBackoff } from './backoff.ts';
-import { type Happening, sentence } from './perform.ts';
+import type { Happening } from './perform.ts';
+import { sentence } from './sentence.ts';
 import { createPoller, type Poller } from './poller.ts';
 import type { Ports } from './ports.ts';
 

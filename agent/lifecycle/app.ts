@@ -1,5 +1,5 @@
 import { failWarming } from './back.ts';
-import type { Phase } from './operation.ts';
+import { ON_THE_WAY_OUT } from './operation.ts';
 import { ask } from './requests.ts';
 import type { Health, State } from './state.ts';
 import { emit, patch, type Turn } from './turn.ts';
@@ -43,8 +43,6 @@ export function onAppBack(turn: Turn, proof: Proof): void {
   emit(turn, { type: 'log', level: 'warn', text: `the application runs again, as process ${proof.pid}` });
   patch(turn, { appGone: false, proof });
 }
-
-const ON_THE_WAY_OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
 
 /** It has ended, and nobody knows yet which process it is now, if any; whoever is about to stop it has to know. */
 export function isProofMissed({ appGone, proof, op, phase, start }: State): boolean {

@@ -1,4 +1,4 @@
-import type { Phase } from './operation.ts';
+import { ON_THE_WAY_OUT } from './operation.ts';
 import type { SourceState } from './state.ts';
 import { type Turn, warn } from './turn.ts';
 
@@ -7,7 +7,6 @@ import { type Turn, warn } from './turn.ts';
 /** One of them lags a little: a count is cached, a logout is seen by one before the other. */
 const FEW_SAMPLES = 5;
 const LAG_MS = 5_000;
-const GOING_OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
 const ADVICE = 'the larger number is waited for; see which of them is wrong';
 
 type Side = Pick<SourceState, 'sideSince' | 'sideSamples'>;
@@ -21,7 +20,7 @@ export function sideAfter(known: SourceState, count: number | null, at: number):
 /** Warns, once per operation, when one says that nobody is there and another one counts users, and both stay with it. */
 export function tellDisagreement(turn: Turn): void {
   const { op, phase, sources } = turn.state;
-  if (!op || !GOING_OUT.includes(phase) || op.warnings.some((text) => text.endsWith(ADVICE))) return;
+  if (!op || !ON_THE_WAY_OUT.includes(phase) || op.warnings.some((text) => text.endsWith(ADVICE))) return;
   const settled = turn.policy.sources.flatMap((name) => {
     const source = sources[name];
     if (!source || source.begun < op.startedAt || source.sideSamples < FEW_SAMPLES) return [];

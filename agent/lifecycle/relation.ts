@@ -1,8 +1,7 @@
-import type { OperationKind, Phase } from './operation.ts';
+import { ON_THE_WAY_OUT, type OperationKind, type Phase } from './operation.ts';
 import type { Operation } from './running.ts';
 
 const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3, hold: 4, release: 4 };
-const ON_THE_WAY_OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
 
 /** What a request is to the operation that runs. */
 export type Relation = 'same' | 'part' | 'passed' | 'stronger' | 'undo' | 'then-start' | 'busy';

@@ -26,7 +26,7 @@ import type { Event } from './event.ts';
 import { onGated, turnGate } from './gate.ts';
 import { holding } from './hold.ts';
 import { climb } from './ladder.ts';
-import type { Phase } from './operation.ts';
+import { ON_THE_WAY_OUT, type Phase } from './operation.ts';
 import { drained, draining, failStop, fencing, onStopped, settling } from './out.ts';
 import { onClosed, startForce } from './force.ts';
 import type { Policy } from './policy.ts';
@@ -209,13 +209,11 @@ function onPersisted(turn: Turn, save: number): void {
   alarm(turn, 'disk', null);
 }
 
-const CAN_GIVE_UP: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
-
 /** Puts back what was found. A stop that was issued can no longer be taken back. */
 function onCancel(turn: Turn, by: string): void {
   const { op, phase } = turn.state;
   if (!op || op.outcome) return;
-  if (CAN_GIVE_UP.includes(phase))
+  if (ON_THE_WAY_OUT.includes(phase))
     return giveUp(turn, 'cancelled', `cancelled by ${by}; what was found is restored`);
   if (phase === 'warming') failWarming(turn, `cancelled by ${by}`, 'cancelled');
 }
@@ -233,7 +231,7 @@ function hurry(turn: Turn): void {
   patch(turn, { hurried: false });
   if (op.outcome) return;
   if (force) return patch(turn, { force: { ...force, now: true } });
-  if (CAN_GIVE_UP.includes(phase) && (op.kind === 'stop' || op.kind === 'drain'))
+  if (ON_THE_WAY_OUT.includes(phase) && (op.kind === 'stop' || op.kind === 'drain'))
     startForce(turn, 'hurried', true);
 }
 

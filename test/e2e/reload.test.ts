@@ -60,6 +60,35 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     expect(await rig.admin()).toBe('no check');
   });
 
+  test.each([
+    ['draining', 'DRAIN'],
+    ['stopped', 'MAINT'],
+  ] as const)('nor does kill -9 of HAProxy and another start, while %s', async (phase, status) => {
+    rig = await openRig({ master: true, termMs: 50 });
+    const agent = await rig.sidecar();
+    const visitor = await rig.signIn();
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await agent.reaches('draining');
+    if (phase === 'stopped') {
+      await visitor.leave();
+      await agent.ends(json.id);
+    }
+    await admin(status);
+    await rig.haproxy.restart();
+    await admin(status);
+    if (phase === 'draining') {
+      expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });
+      await visitor.leave();
+      expect(await agent.ends(json.id)).toMatchObject({
+        ok: true,
+        phase: 'stopped',
+        reasserts: { count: 1 },
+      });
+    }
+    expect((await agent.client.status(patience())).reasserts.count).toBe(1);
+    expect(await rig.node.terms()).toMatchObject([{ active: 0 }]);
+  });
+
   test('in direct mode: the drain is said again too', async () => {
     rig = await openRig({ master: true, termMs: 50 });
     const visitor = await rig.signIn();

@@ -28,6 +28,8 @@ export interface Haproxy {
   rewrite(config: string): Promise<void>;
   /** SIGUSR2 to the master; resolves with the new worker's pid once that one answers on the admin socket. */
   reload(): Promise<number>;
+  /** kill -9 of all of it, and another start: nothing is left of what it knew. Resolves once it answers. */
+  restart(): Promise<void>;
   /** Sends a signal to the started process and to its workers. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Kills it whatever its state, waits for its end and removes its directory. Safe to call twice. */
@@ -63,18 +65,21 @@ export async function startHaproxy(
   await write(text);
 
   const mode = masterSocket === null ? ['-db'] : ['-W', '-S', masterSocket];
-  const process_ = run([...mode, '-f', file]);
+  let process_ = run([...mode, '-f', file]);
   const stop = async (): Promise<void> => {
     await signalAll(process_.child, 'SIGKILL');
     await process_.ended;
     await temp.remove();
   };
-  try {
+  const serves = async (): Promise<void> => {
     await Promise.race([untilAnswers(socket, 'show info', process_.gone), process_.failed()]);
     // The master executes itself once more after its worker has started, and a signal sent before that is lost.
     if (masterSocket !== null) {
       await Promise.race([untilAnswers(masterSocket, 'show proc;quit', process_.gone), process_.failed()]);
     }
+  };
+  try {
+    await serves();
   } catch (error) {
     await stop();
     throw error;
@@ -84,12 +89,20 @@ export async function startHaproxy(
     socket,
     operatorSocket,
     masterSocket,
-    pid: process_.child.pid ?? 0,
+    get pid() {
+      return process_.child.pid ?? 0;
+    },
     log: () => process_.log(),
     command: (line) => ask(socket, line),
     workerPid: () => workerPid(socket),
     rewrite: write,
     reload: () => reload(process_, socket, masterSocket),
+    async restart() {
+      await signalAll(process_.child, 'SIGKILL');
+      await process_.ended;
+      process_ = run([...mode, '-f', file]);
+      await serves();
+    },
     kill: (signal) => signalAll(process_.child, signal),
     stop,
   };

@@ -1,16 +1,14 @@
 import type { Result } from '../../agent/lifecycle/operation.ts';
-import { createUsers, type Report } from '../fixtures/users.ts';
-import { meet, startRecorder, type Recorder } from './recorder.ts';
-import { type Agent, agentOf, patience } from './rig.ts';
-import { type Sidecar, startSidecar } from './sidecar.ts';
-import { openSite, type Site, type SiteNode } from './site.ts';
+import { type CrowdedSite, openCrowdedSite, SERVER, type Suffered } from './crowded-site.ts';
+import { meet } from './recorder.ts';
+import type { Agent } from './rig.ts';
+import type { Site, SiteNode } from './site.ts';
 import { until } from './until.ts';
 import { recordAt } from './wishes.ts';
 
 /**
- * kill -9 of the sidecar at named points of a restart, with haproxy/haproxy.cfg, three nodes, and users who come and
- * go. The points are found from outside, by what passes between the sidecar and HAProxy and by what is on disk; the
- * product has no hooks for it.
+ * kill -9 of the sidecar at named points of a restart, under users who come and go. The points are found from outside,
+ * by what passes between the sidecar and HAProxy and by what is on disk; the product has no hooks for it.
  */
 
 export const CRASH_POINTS = [
@@ -26,7 +24,7 @@ export const CRASH_POINTS = [
 ] as const;
 export type CrashPoint = (typeof CRASH_POINTS)[number];
 
-export interface CrashReport {
+export interface CrashReport extends Suffered {
   /** How the restart ended that the second sidecar found on disk; null where there was none. */
   readonly result: Result | null;
   /** Exit code of the `lastcall restart --no-wait` that asked for it. */
@@ -36,9 +34,6 @@ export interface CrashReport {
   readonly stoppedWith: number;
   /** HAProxy's status of the node in the end. */
   readonly status: string;
-  readonly failed: number;
-  readonly lost: number;
-  readonly failures: readonly string[];
 }
 
 export interface CrashCampaign {
@@ -47,69 +42,30 @@ export interface CrashCampaign {
   close(): Promise<void>;
 }
 
-const CROWD = { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 };
-const SERVER = 'app/app1';
-
 export async function openCrashCampaign(): Promise<CrashCampaign> {
-  const site = await openSite({ warmMs: 200, termMs: 300, checkInter: '300ms' }, patience());
-  const users = createUsers({ url: site.url, ...CROWD });
-  const [node] = site.nodes;
-  if (node === undefined) throw new Error('the site has no nodes');
-  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/rec.sock`);
-  const sidecars: Sidecar[] = [];
-  const start = async (): Promise<Agent> => {
-    const balancers = [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }];
-    const sidecar = await startSidecar(site, node, patience(), { quiet: '200ms', sections: { balancers } });
-    sidecars.push(sidecar);
-    return agentOf(sidecar);
-  };
-  await users.start();
+  const place = await openCrowdedSite();
   return {
-    async crashAt(point, reload) {
-      const before = users.report();
-      const crashed = await crashAndGoOn({ site, node, recorder, start }, point, reload);
-      return { ...crashed, ...since(before, users.report()) };
-    },
-    async close() {
-      await users.stop();
-      for (const sidecar of sidecars) await sidecar.kill();
-      await recorder.close();
-      await site.close();
-    },
+    crashAt: (point, reload) => place.during(() => crashAndGoOn(place, point, reload)),
+    close: () => place.close(),
   };
-}
-
-function since(before: Report, after: Report): Pick<CrashReport, 'failed' | 'lost' | 'failures'> {
-  return {
-    failed: after.failed - before.failed,
-    lost: after.lost - before.lost,
-    failures: after.failures,
-  };
-}
-
-interface Place {
-  readonly site: Site;
-  readonly node: SiteNode;
-  readonly recorder: Recorder;
-  readonly start: () => Promise<Agent>;
 }
 
 async function crashAndGoOn(
-  { site, node, recorder, start }: Place,
+  place: CrowdedSite,
   point: CrashPoint,
   reload: boolean,
-): Promise<Omit<CrashReport, 'failed' | 'lost' | 'failures'>> {
+): Promise<Omit<CrashReport, keyof Suffered>> {
+  const { site, node, state } = place;
   const termsBefore = (await node.terms()).length;
-  const first = await start();
+  const first = await place.start();
   await first.reaches('serving');
-  const killed = killAt({ site, node, recorder }, point, first);
+  const killed = killAt(place, point, first);
   const asking = first.cli('restart', '--no-wait', '--timeout', '20s').outcome;
   await killed;
   const { code: asked } = await asking;
+  const id = recordAt(state)?.op?.id ?? null;
   if (reload) await reloadAndLetIn(site, node, point);
-
-  const second = await start();
-  const id = recordAt(`${site.dir}/app1.json`)?.op?.id ?? null;
+  const second = await place.start();
   const result = id === null ? null : await second.ends(id);
   await second.reaches('serving');
   await second.kill();
@@ -145,7 +101,7 @@ async function reloadAndLetIn(site: Site, node: SiteNode, point: CrashPoint): Pr
 
 /** Resolves once the sidecar is dead. */
 async function killAt(
-  { site, node, recorder }: Omit<Place, 'start'>,
+  { node, recorder, state }: CrowdedSite,
   point: CrashPoint,
   agent: Agent,
 ): Promise<void> {
@@ -156,7 +112,6 @@ async function killAt(
       return 'drop';
     });
   const says = (admin: string) => (line: string) => line === `set server ${SERVER} state ${admin}`;
-  const onDisk = (): ReturnType<typeof recordAt> => recordAt(`${site.dir}/app1.json`);
   switch (point) {
     case 'before-intent':
       return at('before', (line) => line.startsWith('show cli level'));
@@ -178,7 +133,7 @@ async function killAt(
       return agent.kill();
     case 'before-stop':
       // The intent to stop is on disk, and this is the last look before it.
-      return at('before', () => onDisk()?.stopIssued === true);
+      return at('before', () => recordAt(state)?.stopIssued === true);
     case 'after-stop': {
       const before = (await node.terms()).length;
       await until('it had its SIGTERM', async () => (await node.terms()).length > before);

@@ -1,15 +1,13 @@
 import type { Phase, Result } from '../../agent/lifecycle/operation.ts';
-import { createUsers } from '../fixtures/users.ts';
-import { meet, startRecorder, type Exchange, type Recorder } from './recorder.ts';
-import { type Agent, agentOf, patience, told } from './rig.ts';
-import { startSidecar } from './sidecar.ts';
-import { openSite, type Site, type SiteNode } from './site.ts';
+import { type CrowdedSite, openCrowdedSite, SERVER, type Suffered } from './crowded-site.ts';
+import { meet, type Exchange } from './recorder.ts';
+import { type Agent, told } from './rig.ts';
 import { until } from './until.ts';
 import { recordAt } from './wishes.ts';
 
 /**
- * Reloads HAProxy at each phase of a node's way out and back, under users who come and go, with haproxy/haproxy.cfg
- * and three nodes. A recorder between the sidecar and HAProxy finds the moment, and proves what was said after it.
+ * Reloads HAProxy at each phase of a node's way out and back, under users who come and go. The recorder finds the
+ * moment, and proves what was said after it.
  */
 
 /** The phases in which a reload comes: in service, on the way out, out, and on the way back. */
@@ -27,7 +25,7 @@ export const RELOADED_IN = [
 export type ReloadedIn = (typeof RELOADED_IN)[number];
 
 /** What one reload in the middle of a stop and a return came to. */
-export interface ReloadReport {
+export interface ReloadReport extends Suffered {
   readonly results: readonly Result[];
   /** Sessions that lived in the application when it got its SIGTERM. */
   readonly stoppedWith: number;
@@ -37,9 +35,6 @@ export interface ReloadReport {
   readonly leaked: number | null;
   /** Exchanges of the sidecar from the first answer of a new worker in READY to the word that puts it right. */
   readonly untilSaid: readonly number[];
-  readonly failed: number;
-  readonly lost: number;
-  readonly failures: readonly string[];
 }
 
 export interface ReloadCampaign {
@@ -48,51 +43,24 @@ export interface ReloadCampaign {
   close(): Promise<void>;
 }
 
-/** Enough that somebody new comes every 50 ms, and that the last one of a node leaves within a second. */
-const CROWD = { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 };
-const SERVER = 'app/app1';
-
 export async function openReloadCampaign(): Promise<ReloadCampaign> {
-  const site = await openSite({ warmMs: 300, termMs: 400, checkInter: '300ms' }, patience());
-  const users = createUsers({ url: site.url, ...CROWD });
-  const [node] = site.nodes;
-  if (node === undefined) throw new Error('the site has no nodes');
-  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/rec.sock`);
-  const sections = {
-    balancers: [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }],
-  };
-  const sidecar = await startSidecar(site, node, patience(), { quiet: '400ms', sections });
-  const agent = agentOf(sidecar);
+  const place = await openCrowdedSite();
+  const agent = await place.start();
   await agent.reaches('serving');
-  await users.start();
+  const { recorder } = place;
   return {
-    reloadIn: async (phase, keepsState) => {
-      const before = users.report();
-      const from = recorder.exchanges.length;
-      const reloaded = await outAndBack({ site, node, agent, recorder }, phase, keepsState);
-      const after = users.report();
-      return {
-        ...reloaded,
-        untilSaid: untilSaid(recorder.exchanges.slice(from)),
-        failed: after.failed - before.failed,
-        lost: after.lost - before.lost,
-        failures: after.failures,
-      };
-    },
-    async close() {
-      await users.stop();
-      await sidecar.kill();
-      await recorder.close();
-      await site.close();
-    },
+    reloadIn: (phase, keepsState) =>
+      place.during(async () => {
+        const from = recorder.exchanges.length;
+        const reloaded = await outAndBack({ ...place, agent }, phase, keepsState);
+        return { ...reloaded, untilSaid: untilSaid(recorder.exchanges.slice(from)) };
+      }),
+    close: () => place.close(),
   };
 }
 
-interface Place {
-  readonly site: Site;
-  readonly node: SiteNode;
+interface Place extends CrowdedSite {
   readonly agent: Agent;
-  readonly recorder: Recorder;
 }
 
 async function outAndBack(
@@ -135,7 +103,7 @@ const MOMENT_IN_STOP: readonly ReloadedIn[] = [...OUT_AND_ALIVE, 'stopping'];
 
 /** Resolves once `reload`, begun in that phase, is over. Phases of milliseconds are held open at their own exchange. */
 async function inPhase(
-  { node, agent, recorder, site }: Place,
+  { node, agent, recorder, state }: Place,
   phase: ReloadedIn,
   reload: () => Promise<void>,
 ): Promise<void> {
@@ -156,7 +124,7 @@ async function inPhase(
       return during('after', says('maint'));
     case 'drained':
       // The intent to stop is on disk, and this is the last look before it.
-      return during('before', () => recordAt(`${site.dir}/app1.json`)?.stopIssued === true);
+      return during('before', () => recordAt(state)?.stopIssued === true);
     case 'stopping': {
       const before = (await node.terms()).length;
       await until('it had its SIGTERM', async () => (await node.terms()).length > before);

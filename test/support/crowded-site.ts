@@ -1,0 +1,74 @@
+import { createUsers, type Report } from '../fixtures/users.ts';
+import { startRecorder, type Recorder } from './recorder.ts';
+import { type Agent, agentOf, patience } from './rig.ts';
+import { type Sidecar, startSidecar } from './sidecar.ts';
+import { openSite, type Site, type SiteNode } from './site.ts';
+
+/**
+ * haproxy/haproxy.cfg, three nodes, and users who come and go: one is new every 50 ms, and the last one of a node is
+ * gone within a second. A recorder stands between the first node's sidecar and HAProxy.
+ */
+export interface CrowdedSite {
+  readonly site: Site;
+  readonly node: SiteNode;
+  readonly recorder: Recorder;
+  /** Where the node's sidecar keeps its record. */
+  readonly state: string;
+  /** Starts the node's sidecar; the one before must be dead. */
+  start(): Promise<Agent>;
+  /** Does the work, and tells what the users went through meanwhile. */
+  during<T>(work: () => Promise<T>): Promise<T & Suffered>;
+  close(): Promise<void>;
+}
+
+/** What users suffered. */
+export interface Suffered {
+  readonly failed: number;
+  readonly lost: number;
+  /** What the first failures of all said. */
+  readonly failures: readonly string[];
+}
+
+const CROWD = { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 };
+/** So that each phase lasts long enough to be met, and not longer. */
+const SITE = { warmMs: 300, termMs: 400, checkInter: '300ms' };
+const QUIET = '400ms';
+/** `backend/server` of the first node. */
+export const SERVER = 'app/app1';
+
+export async function openCrowdedSite(): Promise<CrowdedSite> {
+  const site = await openSite(SITE, patience());
+  const users = createUsers({ url: site.url, ...CROWD });
+  const [node] = site.nodes;
+  if (node === undefined) throw new Error('the site has no nodes');
+  const recorder = await startRecorder(site.haproxy.socket, `${site.dir}/rec.sock`);
+  const balancers = [{ haproxy: recorder.socket, master: site.haproxy.masterSocket, servers: [SERVER] }];
+  const sidecars: Sidecar[] = [];
+  await users.start();
+  return {
+    site,
+    node,
+    recorder,
+    state: `${site.dir}/${node.name}.json`,
+    async start() {
+      const sidecar = await startSidecar(site, node, patience(), { quiet: QUIET, sections: { balancers } });
+      sidecars.push(sidecar);
+      return agentOf(sidecar);
+    },
+    async during(work) {
+      const before = users.report();
+      const done = await work();
+      return { ...done, ...since(before, users.report()) };
+    },
+    async close() {
+      await users.stop();
+      for (const sidecar of sidecars) await sidecar.kill();
+      await recorder.close();
+      await site.close();
+    },
+  };
+}
+
+function since(before: Report, { failed, lost, failures }: Report): Suffered {
+  return { failed: failed - before.failed, lost: lost - before.lost, failures };
+}

@@ -7,7 +7,7 @@ const TIMES = 20;
 test('twenty reloads in each of nine phases, with a server-state file and without, keep every promise', async () => {
   const campaign = await openReloadCampaign();
   const broken: string[] = [];
-  const sums = { reloads: 0, leaked: 0, failed: 0, lost: 0 };
+  const sums = { reloads: 0, leaked: 0, failed: 0, lost: 0, lostWhileStopping: 0, slowestSeconds: 0 };
   try {
     for (let time = 0; time < TIMES; time++) {
       for (const keepsState of [true, false]) {
@@ -17,7 +17,10 @@ test('twenty reloads in each of nine phases, with a server-state file and withou
           broken.push(...brokenBy(report, phase, keepsState).map((text) => `${how}: ${text}`));
           sums.reloads += 1;
           sums.failed += report.failed;
-          sums.lost += report.lost;
+          if (phase === 'stopping' && !keepsState) sums.lostWhileStopping += report.lost;
+          else sums.lost += report.lost;
+          for (const { reasserts } of report.results)
+            sums.slowestSeconds = Math.max(sums.slowestSeconds, reasserts.slowestSeconds);
           if (keepsState) sums.leaked += report.leaked ?? 0;
         }
       }

@@ -47,13 +47,25 @@ export function findOverrides(exchanges: readonly Exchange[], server: string): V
       if (standing.by === 'operator' && standing.admin === 'ready') again += 1;
       if (standing.foreign) {
         const seen = `#${index}: an operator's ${standing.admin} was seen, and then the sidecar said ${word}`;
-        overrides.push(seen);
+        overrides.push([seen, ...before(exchanges, index)].join('\n'));
       }
       ours = word;
     }
     if (word !== standing.admin) standing = { admin: word, by, foreign: null };
   }
   return { foreign, writes, again, overrides };
+}
+
+/** What passed before it, for whoever wants to know how it came. */
+function before(exchanges: readonly Exchange[], index: number): string[] {
+  const last = exchanges[index]?.at ?? 0;
+  return exchanges.slice(Math.max(0, index - 30), index + 3).map(({ by, line, answer, at, note }) => {
+    const row = /^(?:app,app1,.*|\d+ app \d+ app1 .*)$/gm;
+    const shown = (answer.match(row) ?? []).map(
+      (text) => /UP|DOWN|DRAIN|MAINT|NOLB|app1 \S+ \d \d+ \d+ \d+/.exec(text)?.[0],
+    );
+    return `${(at - last).toFixed(1)} ${by} ${line.slice(0, 60)} -> ${shown.join('|') || answer.trim().slice(0, 30)} wish=${note}`;
+  });
 }
 
 /** The administrative state that a line asks for, or null when it asks for none. */

@@ -1,7 +1,10 @@
 import type { ReloadedIn, ReloadReport } from './reload-campaign.ts';
 
-/** A poll, then what was found is read, written and read back; one poll more may have been on its way. */
-const MOST_EXCHANGES = 3;
+/**
+ * The poll that sees it, then read and write. A new intent (DRAIN in place of MAINT) is on disk first, and polls that
+ * come every 50 ms go on meanwhile; 2 or 3 are usual.
+ */
+const MOST_EXCHANGES = 6;
 
 /**
  * Which promises a reload has broken, in words.
@@ -24,8 +27,8 @@ export function brokenBy(report: ReloadReport, phase: ReloadedIn, keepsState: bo
 }
 
 function brokenWord(untilSaid: readonly number[], phase: ReloadedIn, keepsState: boolean): string[] {
-  // In service nothing is to be put right, and a return says `ready` by itself.
-  const isForgotten = !keepsState && phase !== 'serving' && phase !== 'returning';
+  // In service nothing is to be put right, and a return, which may be reached by then, wants READY.
+  const isForgotten = !keepsState && !['serving', 'warming', 'returning'].includes(phase);
   const late = untilSaid.filter((exchanges) => exchanges > MOST_EXCHANGES);
   return [
     ...(isForgotten && untilSaid.length === 0 ? ['the word was not said again'] : []),

@@ -126,7 +126,7 @@ async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Pro
   const begun = ports.clock.now();
   try {
     const view = await named(ports, balancer).set(server, admin, mayReplace, signal);
-    return { type: 'said', balancer, server, view, epoch, begun };
+    return { type: 'said', balancer, server, admin, view, epoch, begun };
   } catch (error) {
     return { type: 'say-failed', balancer, server, epoch, error: sentence(error) };
   }

@@ -1,7 +1,7 @@
 import type { Request } from './operation.ts';
 import type { StateRecord } from './record.ts';
 import type { Health } from './state.ts';
-import type { Closed, Look, Proof, ServerView, Survey } from './view.ts';
+import type { Admin, Closed, Look, Proof, ServerView, Survey } from './view.ts';
 
 /** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
 export type Event = { readonly at: number } & Happening;
@@ -58,11 +58,12 @@ type Happening =
       readonly code: string;
       readonly error: string;
     }
-  /** The answer to `say`: the server as it was after it (another state than asked: somebody else's). */
+  /** The answer to `say`: the server as it was after it (another state than `admin`, which was asked: somebody else's). */
   | {
       readonly type: 'said';
       readonly balancer: string;
       readonly server: string;
+      readonly admin: Admin;
       readonly view: ServerView;
       readonly epoch: number;
       readonly begun: number;

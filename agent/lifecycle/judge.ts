@@ -18,17 +18,11 @@ export interface Looked {
   readonly before: number;
 }
 
-/** @param ours states that may be there because of us; left out, all those that were said and not yet read back */
-export function judge(
-  turn: Turn,
-  at: string,
-  view: ServerView,
-  looked: Looked,
-  ours?: readonly Admin[],
-): void {
+/** Compares what is seen of a server with what is wanted of it. */
+export function judge(turn: Turn, at: string, view: ServerView, looked: Looked): void {
   const own = turn.state.balancers[at]?.servers[view.name];
   if (!own || own.want === null) return;
-  if (isForeign(view, own.want, ours ?? own.ours)) return hold(turn, at, view, own);
+  if (isForeign(view, own)) return hold(turn, at, view, own);
   if (own.held) {
     // Let go by whoever held it: from ready on it is ours again.
     if (view.admin === 'ready') markHeld(turn, at, view.name, false);
@@ -48,8 +42,8 @@ function isLost({ confirmed, told }: ServerState, { admin }: ServerView): boolea
 }
 
 /** MAINT or DRAIN that we neither want nor said: an operator's, the configuration's or a tracked server's. */
-function isForeign(view: ServerView, want: Admin, ours: readonly Admin[]): boolean {
-  return view.admin !== 'ready' && view.admin !== want && !ours.includes(view.admin);
+function isForeign({ admin }: ServerView, { want, ours }: ServerState): boolean {
+  return admin !== 'ready' && admin !== want && !ours.includes(admin);
 }
 
 function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {

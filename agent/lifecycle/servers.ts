@@ -56,10 +56,15 @@ export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
 }
 
 /** A write was answered: by what stands there now, which may be somebody else's. */
-export function onSaid(turn: Turn, { balancer: name, server, view, epoch, begun }: EventOf<'said'>): void {
+export function onSaid(turn: Turn, event: EventOf<'said'>): void {
+  const { balancer: name, server, admin, view, epoch, begun } = event;
   const balancer = turn.state.balancers[name];
   if (!balancer) return;
-  patchServer(turn, name, server, { saying: null, saidAt: turn.at, failures: 0, error: null });
+  // Unless an older word may still be carried out, what stands there now is this one or somebody else's. That is so of
+  // the answer to an older intent too: an operator who came between our word and its read-back must not be forgotten.
+  const unsure = begun < (balancer.servers[server]?.unsureUntil ?? 0);
+  const ours = unsure ? {} : { ours: view.admin === admin ? [admin] : [] };
+  patchServer(turn, name, server, { saying: null, saidAt: turn.at, failures: 0, error: null, ...ours });
   // A look that was begun later knows better, and counts what this answer has not seen.
   if (epoch !== turn.state.epoch || begun < balancer.begun) return;
   if (balancer.look) {
@@ -74,9 +79,7 @@ export function onSaid(turn: Turn, { balancer: name, server, view, epoch, begun 
     const soon = own.failures === 0 ? { retryAt: turn.at } : {};
     patchServer(turn, name, server, { ...again(turn, own, error), ...soon });
   }
-  // Our word was carried out: what else stands there now came after it, whatever we said before.
-  const unsure = begun < (own?.unsureUntil ?? 0);
-  judge(turn, name, view, { begun, before: balancer.begun }, unsure ? undefined : []);
+  judge(turn, name, view, { begun, before: balancer.begun });
 }
 
 /** A word that did not do it is said again after a pause, a longer one each time. */

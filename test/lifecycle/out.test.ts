@@ -297,6 +297,8 @@ describe('The way back', () => {
     const it = scene({ hasProbe: false });
     it.site.app.start = 'unhealthy';
     it.ended(it.ask('stop'));
+    // HAProxy's own check has found it down by then.
+    it.time.advance(2_000);
     const ready = it.ask('ready', { timeoutMs: MINUTE });
     expect(it.ended(ready)).toMatchObject({ code: 'app-health', phase: 'returning' });
     expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });

@@ -50,6 +50,7 @@ export function createClaims(
     if (event.type === 'looked' || event.type === 'surveyed') {
       looked.set(event.balancer, Math.max(looked.get(event.balancer) ?? 0, event.begun));
     }
+    if (event.type === 'said') seen(event);
     for (const { at, name, server, balancer } of serversOf(after)) {
       const claim = claimOf(`${at} ${name}`);
       const old = before.balancers[at];
@@ -68,6 +69,14 @@ export function createClaims(
       claim.said.add(effect.admin);
     }
     if (before.phase === 'returning' && after.phase !== 'returning' && !after.op) restored(taken);
+  }
+
+  /** What was read back after a word of ours is that word or somebody else's, and was seen. */
+  function seen({ balancer, server: name, admin, view }: Extract<Taken['event'], { type: 'said' }>): void {
+    const server = site.balancer(balancer).server(name);
+    if (server.admin !== view.admin || server.by !== 'operator') return;
+    looked.set(balancer, Math.max(looked.get(balancer) ?? 0, server.since + 1e-6));
+    if (view.admin !== admin) claimOf(`${balancer} ${name}`).maybe.delete(view.admin);
   }
 
   function begin(claim: Claim, ours: readonly Admin[]): void {

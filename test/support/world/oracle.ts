@@ -53,9 +53,9 @@ export function createOracle(world: World): Oracle {
   /** I1: whoever came in while the fence was lost keeps his session, unless somebody wanted force or a hold in MAINT. */
   function thrownOut(state: State): void {
     const wanted = state.forcedOut || state.hold !== null;
-    const stopSent = state.op !== null && stops.has(state.op.id);
-    for (const { phase, ...who } of world.site.thrownOut.splice(0)) {
-      const isFence = phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && !stopSent);
+    for (const { phase, operation, ...who } of world.site.thrownOut.splice(0)) {
+      const isFence =
+        phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && !stops.has(operation ?? ''));
       if (isFence && !wanted) fail('I1', ['thrown out', phase, who]);
     }
   }

@@ -166,23 +166,25 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 
   function say({ balancer, server, admin, mayReplace, epoch }: Doing<'say'>, tell: Tell): void {
     const begun = time.now;
-    const { phase } = state;
+    const said = { server, phase: state.phase, operation: state.op?.id ?? null };
     const at = site.balancer(balancer);
-    const write = (): ReturnType<typeof at.look>['servers'][number] | undefined => {
+    const write = (): void => {
       const there = at.server(server).admin;
       if (there === admin || mayReplace.includes(there)) {
         const users = site.users.filter((user) => user.server === at.server(server)).length;
-        if (admin === 'maint' && there === 'ready' && users > 0)
-          site.thrownOut.push({ server, users, phase });
+        if (admin === 'maint' && there === 'ready' && users > 0) site.thrownOut.push({ ...said, users });
         at.set(server, admin, 'us');
       }
-      return at.look().servers.find(({ name }) => name === server);
     };
-    at.exchange(
-      write,
-      (view) => view && tell({ type: 'said', balancer, server, view, epoch, begun }),
-      (error) => tell({ type: 'say-failed', balancer, server, epoch, error }),
-    );
+    const failed = (error: string): void => tell({ type: 'say-failed', balancer, server, epoch, error });
+    // Read back by a command of its own: an operator may come in between.
+    const readBack = (): void =>
+      at.exchange(
+        () => at.look().servers.find(({ name }) => name === server),
+        (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
+        failed,
+      );
+    at.exchange(write, readBack, failed);
   }
 
   function close({ balancer, server }: Doing<'close'>, tell: Tell): void {

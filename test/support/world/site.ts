@@ -15,8 +15,9 @@ type User = Place;
 export interface ThrownOut {
   readonly server: string;
   readonly users: number;
-  /** What lastcall was about when it said so. */
+  /** What lastcall was about when it said so, and for which operation. */
   readonly phase: Phase;
+  readonly operation: string | null;
 }
 
 /** Everything outside lastcall: balancers, the application, its users. */

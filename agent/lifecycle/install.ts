@@ -160,6 +160,7 @@ export function operationOf(turn: Turn, request: Request, warnings: readonly str
     startedAt: at,
     deadline: at + timeoutMs,
     sessionsStart: state.phase === 'serving' ? null : sessionsOf(policy, state),
+    sessionsLast: null,
     forced: 0,
     closed: { tunnels: 0, requests: 0 },
     warnings,

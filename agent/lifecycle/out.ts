@@ -1,5 +1,5 @@
 import { giveUp, warm } from './back.ts';
-import { sameTotals, pidsOf, tally, totalsOf } from './count.ts';
+import { connectionsOf, sameTotals, pidsOf, tally, totalsOf } from './count.ts';
 import { isUnfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { holding } from './hold.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
@@ -131,7 +131,8 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
   emit(turn, { type: 'reset-probe' });
   if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', wantMaint, changes);
   // The way back has the whole time again: a long drain must not leave the start without any.
-  enter(turn, 'stopped', { ...changes, op: { ...op, deadline: turn.at + op.timeoutMs } });
+  const sessionsLast = connectionsOf(turn.policy, turn.state);
+  enter(turn, 'stopped', { ...changes, op: { ...op, sessionsLast, deadline: turn.at + op.timeoutMs } });
   finish(turn, ({ kind }) => kind === 'drain' || kind === 'stop', 'done');
   warm(turn);
 }

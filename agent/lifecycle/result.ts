@@ -106,7 +106,8 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     forced: op.forced,
     closed: op.closed,
     balancers: balancersOf(policy, state),
-    sessions: { start: op.sessionsStart, last: lastSessions(policy, state) },
+    // A restart is told by whom it ended, and not by who has come since.
+    sessions: { start: op.sessionsStart, last: op.sessionsLast ?? lastSessions(policy, state) },
     receipt,
     reasserts: reassertsTold(op.reasserts),
     warnings: [...op.warnings, ...warnings],

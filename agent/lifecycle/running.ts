@@ -22,6 +22,8 @@ export interface Operation {
   readonly startedAt: number;
   readonly deadline: number;
   readonly sessionsStart: number | null;
+  /** How many were left when the application had ended; null = it has not, in this operation. */
+  readonly sessionsLast: number | null;
   readonly forced: number;
   /** Connections that force told to end, by kind. */
   readonly closed: { readonly tunnels: number; readonly requests: number };

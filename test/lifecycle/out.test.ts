@@ -293,6 +293,20 @@ describe('The way back', () => {
     expect(it.site.app.alive).toBe(false);
   });
 
+  test('of a restart is told by how many were left at the stop, whoever cannot be asked since', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('restart');
+    it.reach('draining');
+    it.time.advance(3_000);
+    it.site.leave();
+    it.reach('stopping');
+    it.site.failing.add('http');
+    it.reach('warming');
+    it.time.advance(12_000);
+    expect(it.ended(id)).toMatchObject({ code: 'done', sessions: { start: 1, last: 0 } });
+  });
+
   test('that fails at its deadline leaves a node that can be taken out again', () => {
     const it = scene({ hasProbe: false });
     it.site.app.start = 'unhealthy';

@@ -129,7 +129,10 @@ function lateness(
     return `nobody has polled ${asked} for ${TELL_MS / 1000} s`;
   };
   return () => {
-    const detail = { target: name, elapsedMs: clock.now() - start, next };
+    const look = tally.disobeyed()
+      ? 'look what keeps the server as it is there: `fall` and `rise` of its check, or somebody else’s word'
+      : next;
+    const detail = { target: name, elapsedMs: clock.now() - start, next: look };
     return new LastcallError('balancer-unreachable', `${name}: ${why()}`, detail);
   };
 }

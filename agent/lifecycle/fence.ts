@@ -48,26 +48,38 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
  * A server of ours stands READY: a reload has forgotten our word, and whoever has come in since is bound to it. MAINT
  * would throw him out again, so the way leads over DRAIN once more.
  */
-export function isOpen(policy: Policy, state: State): boolean {
-  return shownOf(policy, state).some((admin) => admin === 'ready');
+function isOpen(policy: Policy, state: State): boolean {
+  return shownOf(policy, state).some(({ admin }) => admin === 'ready');
 }
 
-/** A server of ours is seen that is not behind the fence, at a balancer that was without it, or not told in time. */
-export function isUnfenced(policy: Policy, state: State): boolean {
-  return shownOf(policy, state).some((admin) => admin === 'ready' || admin === 'drain');
+/** A server of ours that is seen outside the fence, at a balancer that was without it, or not told in time; or null. */
+export function unfenced(policy: Policy, state: State): string | null {
+  const found = shownOf(policy, state).find(({ admin }) => admin === 'ready' || admin === 'drain');
+  return found === undefined ? null : `${found.at}: ${found.name}`;
 }
 
 /** Every server of ours is seen behind the fence, so nobody can have come in. Unknown is not fenced. */
 export function isFenced(policy: Policy, state: State): boolean {
-  return shownOf(policy, state).every((admin) => admin === 'maint');
+  return shownOf(policy, state).every(({ admin }) => admin === 'maint');
 }
 
-/** What is seen of the servers that are ours, at the balancers that show anything; null = unknown. */
-function shownOf(policy: Policy, state: State): (Admin | null)[] {
+interface Shown {
+  readonly at: string;
+  readonly name: string;
+  /** null = unknown. */
+  readonly admin: Admin | null;
+}
+
+/** What is seen of the servers that are ours, at the balancers that show anything. */
+function shownOf(policy: Policy, state: State): Shown[] {
   const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state)
     .filter(({ at, server }) => showing.includes(at) && server.want !== null && !server.held)
-    .map(({ balancer, name }) => (balancer.error === null ? (viewOf(balancer, name)?.admin ?? null) : null));
+    .map(({ balancer, at, name }) => ({
+      at,
+      name,
+      admin: balancer.error === null ? (viewOf(balancer, name)?.admin ?? null) : null,
+    }));
 }
 
 function samePids(fence: Fence, state: State): boolean {

@@ -1,6 +1,6 @@
 import { giveUp, warm } from './back.ts';
 import { connectionsOf, sameTotals, pidsOf, tally, totalsOf } from './count.ts';
-import { isUnfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
+import { unfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { holding } from './hold.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { conclude, finish } from './result.ts';
@@ -89,8 +89,9 @@ export function drained(turn: Turn): void {
     if (!state.noFence) alarm(turn, 'drained', 'somebody is on the drained node; draining again');
     return intend(turn, 'draining', wantDrain);
   }
-  if (state.noFence || state.appGone || !isUnfenced(policy, state)) return;
-  alarm(turn, 'drained', 'a balancer was found without the fence of the drained node; draining again');
+  const open = state.noFence || state.appGone ? null : unfenced(policy, state);
+  if (open === null) return;
+  alarm(turn, 'drained', `${open} was found outside the fence of the drained node; draining again`);
   intend(turn, 'draining', wantDrain);
 }
 

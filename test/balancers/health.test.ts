@@ -216,7 +216,10 @@ describe('a balancer that asks our health port', () => {
     for (const state of ['NOLB', 'NOLB 5/6', 'NOLB 4/6']) expect(await told('127.0.0.1', state)).toBe('DOWN');
     for (let n = 0; n < 2; n++) await told();
     clock.advance(30_000);
-    expect((await refused).message).toContain('shows by send-state that it has not done it');
+    expect(await refused).toMatchObject({
+      message: expect.stringContaining('shows by send-state that it has not done it'),
+      next: expect.stringContaining('`fall`'),
+    });
     // The next attempt goes on where this one ended.
     const fenced = balancer.set(NAME, 'maint', ['drain'], never);
     expect(await told('127.0.0.1', 'DOWN')).toBe('DOWN');

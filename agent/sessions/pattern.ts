@@ -3,10 +3,10 @@ import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { readPlain, type Problem } from './number.ts';
 
 /**
- * Some hundred times what a sane pattern takes on a whole body. A pattern that goes astray holds up the process for
- * so long once per count, and no longer.
+ * Far above what a sane pattern takes on a whole body, and of the wall clock: on a busy machine a process may get no
+ * processor for tens of milliseconds. A pattern that goes astray holds us up for so long once per count, no longer.
  */
-const LIMIT_MS = 50;
+const LIMIT_MS = 250;
 
 // Only texts go in and out. The context is there for its time limit, not to keep anybody out.
 const COMPILE = new Script("pattern = new RegExp(source, 'gmu')");

@@ -58,7 +58,7 @@ async function reaches(phase: Phase): Promise<void> {
   for await (const { event, data } of client.events(patience())) {
     if (event === 'status' && data.phase === phase) return;
   }
-  throw new Error(`the sidecar ended before it was ${phase}`);
+  throw new Error(`the sidecar ended before it was ${phase}: ${JSON.stringify(await running?.outcome)}`);
 }
 
 const appPid = async (): Promise<number> => Number(await readFile(rig.node.pidFile, 'utf8'));
@@ -118,9 +118,10 @@ describe('lastcall run -- COMMAND', () => {
     expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });
     running?.child.kill('SIGTERM');
     await visitor.leave();
+    const outcome = await running?.outcome;
     // Who was not its parent cannot know its exit code.
-    expect((await running?.outcome)?.code).not.toBeNull();
-    expect(await rig.terms()).toBe(1);
+    expect(outcome?.code).not.toBeNull();
+    expect({ terms: await rig.terms(), outcome }).toMatchObject({ terms: 1 });
   });
 
   test('restart keeps the sidecar and starts the application anew', async () => {

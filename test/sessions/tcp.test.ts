@@ -51,6 +51,13 @@ async function listen(host: string): Promise<{ port: number; server: Server }> {
   return { port: (server.address() as AddressInfo).port, server };
 }
 
+/** Resolves once it holds so many. A client is connected before that: of a full backlog the kernel shows fewer. */
+function accepted(server: Server, wanted: number): Promise<boolean> {
+  const isReached = (): Promise<boolean> =>
+    new Promise((resolve) => server.getConnections((_error, count) => resolve(count === wanted)));
+  return until(`${wanted} are accepted`, isReached);
+}
+
 /** Users in a process of their own: those of this one are the probe's. */
 async function hold(command: readonly string[]): Promise<{ end(): Promise<void> }> {
   const [program = '', ...args] = command;
@@ -118,10 +125,7 @@ describe('connections to the port', () => {
     const probes = ['127.0.0.1', '::1'].map((host) => connect({ host, port }));
     cleanups.push(() => Promise.resolve(probes.forEach((probe) => probe.destroy())));
     await Promise.all(probes.map((probe) => once(probe, 'connect')));
-    await until(
-      'both are accepted',
-      () => new Promise<boolean>((resolve) => server.getConnections((_error, count) => resolve(count === 2))),
-    );
+    await accepted(server, 2);
     expect(await sourceOf(port).count(never)).toBe(0);
     const two = await users('127.0.0.1', port, 2);
     expect(await sourceOf(port).count(never)).toBe(2);
@@ -138,17 +142,19 @@ describe('connections to the port', () => {
   });
 
   test('are counted one by one up to a thousand', async () => {
-    const { port } = await listen('127.0.0.1');
+    const { port, server } = await listen('127.0.0.1');
     await users('127.0.0.1', port, 1_000);
+    await accepted(server, 1_000);
     expect(await sourceOf(port).count(never)).toBe(1_000);
   });
 
   test('are counted where there are thousands, our own among them', async () => {
-    const { port } = await listen('127.0.0.1');
+    const { port, server } = await listen('127.0.0.1');
     await users('127.0.0.1', port, 3_000);
     const mine = connect({ host: '127.0.0.1', port });
     cleanups.push(() => Promise.resolve(mine.destroy()));
     await once(mine, 'connect');
+    await accepted(server, 3_001);
     // So many that ours is not told from them.
     expect(await sourceOf(port).count(never)).toBeGreaterThanOrEqual(3_001);
   });

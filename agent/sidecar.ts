@@ -8,10 +8,11 @@ import { openControl } from './control/server.ts';
 import type { Engine, Supervise } from './engine/engine.ts';
 import { createSchedule } from './engine/schedule.ts';
 import type { Service } from './engine/service.ts';
-import { createJournal } from './journal/journal.ts';
+import { createJournal, type Journal } from './journal/journal.ts';
 import type { Request, Result } from './lifecycle/operation.ts';
 import { OWN_TERMS } from './lifecycle/policy.ts';
 import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
+import { createLaunches, type Launches } from './shutdown/launches.ts';
 import { type Code, EXIT_CODES } from './system/error.ts';
 import { lockNode } from './system/lock.ts';
 
@@ -34,7 +35,8 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
   const { log } = world;
   const lock = await lockNode(config.node, config.state);
   const ending = createEnding();
-  const child = command && createOurs(command, world, ending);
+  const launches = launchesAt(`${config.state}.child`, config, world);
+  const child = command && createOurs(command, launches, world, ending);
   const { balancers, server, healthServer } = createBalancers(config, world, () => engine.status());
   const parts = { journal: createJournal(config.state, config), balancers, child, direct: false };
   const engine: Engine = composeEngine(config, parts, world);
@@ -56,7 +58,7 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
     await server?.listen();
     await healthServer?.listen();
     await reports.listen();
-    await engine.start(child ? supervise(child) : undefined);
+    await engine.start(child ? supervise(child, launches) : undefined);
     schedule.start();
     log.info('running', { node: config.node, control: control.path, pid: process.pid });
     return await ending.code;
@@ -91,12 +93,19 @@ function createEnding(): Ending {
 }
 
 /** The child whose end nobody asked for takes the sidecar with it: whoever started us decides what comes next. */
-function createOurs(command: readonly string[], { clock, log, searchPath }: World, ending: Ending): Child {
+function createOurs(
+  command: readonly string[],
+  launches: Launches,
+  { clock, log, searchPath, env }: World,
+  ending: Ending,
+): Child {
   return createChild(
     { command, signalName: STOP_SIGNAL, killAfterMs: KILL_AFTER_MS },
     {
       clock,
       searchPath,
+      env,
+      launches,
       onExit(exit) {
         log.info('the application has ended', { ...exit });
         ending.lastExit = exit;
@@ -107,10 +116,25 @@ function createOurs(command: readonly string[], { clock, log, searchPath }: Worl
   );
 }
 
+/** Which process the child is, in a file beside the record. */
+function launchesAt(path: string, { node }: { readonly node: string }, { clock, log }: World): Launches {
+  const journal: Journal = createJournal(path, { node });
+  const notebook = {
+    async load() {
+      const loaded = await journal.load();
+      if (loaded.kind === 'quarantined') log.warn(`${loaded.reason}; it was moved to ${loaded.movedTo}`);
+      return loaded.kind === 'record' ? loaded.record : null;
+    },
+    save: (note: object) => journal.save(note),
+  };
+  return createLaunches(notebook, { clock, onWarning: (text) => log.warn(text) });
+}
+
 /** Takes up the child that a killed sidecar has left behind, or starts one. */
-function supervise(child: Child): Supervise {
-  return async (proof) => {
-    if (proof && child.attach(proof)) return { fresh: false, proof };
+function supervise(child: Child, launches: Launches): Supervise {
+  return async (recorded) => {
+    for (const proof of [recorded, await launches.find()])
+      if (proof && child.attach(proof)) return { fresh: false, proof };
     await child.starter.start(new AbortController().signal);
     return { fresh: true, proof: child.proof };
   };

@@ -18,7 +18,7 @@ import { createPolls } from './polls.ts';
 import type { Ports } from './ports.ts';
 import type { Service } from './service.ts';
 
-/** Answers whether the application was started afresh, and which process it is. */
+/** Takes up or starts the application: which process it is, and whether it was started just now. */
 export type Supervise = (
   proof: Proof | null,
 ) => Promise<{ readonly fresh: boolean; readonly proof: Proof | null }>;
@@ -147,8 +147,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
           ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
           : null;
       outings.resume(kept?.found ?? {});
-      const proof = kept?.record.proof ?? null;
-      const app = supervise ? await supervise(proof) : { fresh: false, proof };
+      const app = supervise ? await supervise(kept?.record.proof ?? null) : { fresh: false, proof: null };
       post({
         type: 'booted',
         record: kept?.record ?? null,

@@ -7,7 +7,7 @@ import type { Admin, Closed, Look, Proof, ServerView, Survey } from './view.ts';
 export type Event = { readonly at: number } & Happening;
 
 type Happening =
-  /** First event. `fresh`: the supervised application was started just now; `proof`: which process it is. */
+  /** First event. `proof`: which process is the supervised application; `fresh`: it was started just now. */
   | {
       readonly type: 'booted';
       readonly record: StateRecord | null;

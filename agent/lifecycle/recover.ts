@@ -21,6 +21,7 @@ import {
   warn,
 } from './turn.ts';
 import { viewOf } from './count.ts';
+import type { Proof } from './view.ts';
 import { failStop, onStopped } from './out.ts';
 
 /** After a start: what the record says goes on, with the time that is left. Nothing is said before the first looks. */
@@ -31,9 +32,15 @@ export function onBooted(
 ): void {
   if (text !== null) alarm(turn, 'disk', text);
   if (record) patch(turn, restore(turn.state, record, sameBoot, turn.at));
-  patch(turn, { fresh, ...(fresh ? { appGone: false, proof, stopIssued: false } : {}) });
-  // Should this sidecar be killed, the next one takes up the child by its proof instead of starting a second.
-  if (fresh) resave(turn);
+  if (proof === null || isSame(proof, record?.proof ?? null)) return;
+  // What was started and not told to the record is what a start on its way wanted; else it is one afresh.
+  patch(turn, { fresh: fresh || turn.state.start === 'none', appGone: false, proof });
+  if (turn.state.fresh) patch(turn, { stopIssued: false });
+  resave(turn);
+}
+
+function isSame(one: Proof, other: Proof | null): boolean {
+  return one.pid === other?.pid && one.startTime === other.startTime;
 }
 
 /** Everybody has answered once, or said why not. */

@@ -4,6 +4,7 @@ import { errnoOf, LastcallError } from '../system/error.ts';
 import { endGroup, KILL_WAIT_MS, signalGroup } from '../system/group.ts';
 import { aliveness, checkExecutable } from '../system/process.ts';
 import type { CommandPorts } from './app-command.ts';
+import type { Launches } from './launches.ts';
 import { launch, watchForeign, type Exit, type Life } from './life.ts';
 import { checkPermission, hidden, killedWarning, survived, unproven } from './refusal.ts';
 import type { Starter, StopOutcome, Stopper } from './stopper.ts';
@@ -40,6 +41,13 @@ export interface Child {
   release(): void;
 }
 
+export interface ChildPorts extends CommandPorts {
+  /** The environment that the application gets. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly launches: Launches;
+  readonly onExit: (exit: ChildExit) => void;
+}
+
 /** A life under supervision. */
 interface Supervised extends Life {
   asked: boolean;
@@ -54,11 +62,8 @@ const REST_MS = 5_000;
  * Supervises the application as a child in a process group of its own, with our stdio. When it ends, asked or not,
  * the rest of its group is ended too, and then `onExit` is told.
  */
-export function createChild(
-  options: ChildOptions,
-  ports: CommandPorts & { readonly onExit: (exit: ChildExit) => void },
-): Child {
-  const { clock } = ports;
+export function createChild(options: ChildOptions, ports: ChildPorts): Child {
+  const { clock, launches } = ports;
   let current: Supervised | null = null;
 
   const supervise = (life: Life): Supervised => {
@@ -101,7 +106,9 @@ export function createChild(
         signal.throwIfAborted();
         if (current !== null && goneOf(current.proof, null) !== 'gone') return;
         if (current !== null) await restEnded(current, { clock, signal });
-        supervise(await launch(options.command));
+        const mark = await launches.announce();
+        const { proof } = supervise(await launch(options.command, { ...ports.env, ...mark }));
+        await launches.confirm(proof);
       },
     },
     get proof() {

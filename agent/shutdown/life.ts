@@ -24,12 +24,16 @@ const POLL_MS = 50;
 
 /**
  * Starts a program with our stdio in a session, and so a process group, of its own.
+ * @param env the whole environment of the program
  * @throws LastcallError `app-health` when it cannot be started
  */
-export async function launch(command: readonly string[]): Promise<Life> {
+export async function launch(
+  command: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Life> {
   const [program = '', ...args] = command;
   try {
-    const child = spawn(program, args, { detached: true, stdio: 'inherit' });
+    const child = spawn(program, args, { detached: true, stdio: 'inherit', env });
     // Asked at once: until Node has seen its exit the pid cannot be another's.
     const proof = proofOf(child);
     await once(child, 'spawn');

@@ -83,6 +83,34 @@ export function membersOf(group: number): number[] {
 }
 
 /**
+ * The first process group's leader that was started with this variable in its environment, by /proc/PID/environ; null
+ * when there is none that we may read.
+ */
+export function leaderWith(
+  name: string,
+  value: string,
+): { readonly pid: number; readonly startTime: string } | null {
+  const entry = `${name}=${value}`;
+  const found = readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid) && environOf(pid).split('\0').includes(entry))
+    .flatMap((pid) => {
+      const stat = readStat(Number(pid));
+      return stat?.group === Number(pid) && isLiving(stat) ? [{ pid: Number(pid), ...stat }] : [];
+    })
+    .toSorted((one, other) => Number(one.startTime) - Number(other.startTime));
+  const [first] = found;
+  return first ? { pid: first.pid, startTime: first.startTime } : null;
+}
+
+function environOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    return ''; // Gone meanwhile, or another user's.
+  }
+}
+
+/**
  * Can this program be started? The reason why not, as a text, or null when it can.
  * @param program a path, or a name that is looked up in `searchPath`
  * @param searchPath the PATH of the environment; undefined = the C library's default, as execvp(3) does

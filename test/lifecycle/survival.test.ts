@@ -173,11 +173,35 @@ describe('After kill -9', () => {
     const it = scene({ supervises: true });
     it.ended(it.ask('drain'));
     it.time.advance(100);
-    const record = JSON.parse(it.disk.content ?? 'null') as never;
     it.sidecar.crash();
-    it.sidecar.boot({ record, fresh: true, sameBoot: true });
+    it.site.die();
+    it.sidecar.boot();
     it.reach('serving');
     expect(it.admin()).toBe('ready');
+  });
+
+  test('one that was started by a sidecar which was killed before it could say so comes into rotation too', () => {
+    const it = scene({ supervises: true });
+    it.ended(it.ask('stop'));
+    it.time.advance(100);
+    it.sidecar.crash();
+    it.site.revive();
+    it.sidecar.boot();
+    it.reach('serving');
+    expect(it.admin()).toBe('ready');
+    expect(it.sidecar.state.proof).toEqual(it.site.proof());
+  });
+
+  test('and carries a restart on, where it was what the restart had started', () => {
+    const it = scene({ supervises: true, canStart: true });
+    const restart = it.ask('restart');
+    it.reach('warming');
+    while (it.sidecar.state.start !== 'sent') it.time.advance(1);
+    it.sidecar.crash();
+    it.site.revive();
+    it.sidecar.boot();
+    expect(it.ended(restart)).toMatchObject({ ok: true, phase: 'serving' });
+    expect(it.sidecar.state.proof).toEqual(it.site.proof());
   });
 });
 

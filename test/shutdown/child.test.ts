@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import type { Proof } from '../../agent/lifecycle/view.ts';
 import { createChild, type Child, type ChildExit } from '../../agent/shutdown/child.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
@@ -8,25 +9,33 @@ import { LastcallError } from '../../agent/system/error.ts';
 import { aliveness, membersOf, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
+import { launchesIn } from '../support/launches-in.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
+import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 
 let roll: RollCall;
+let temp: TempDir;
+/** What the children write down of their launches. */
+let note: string;
 let children: Child[];
 /** What `onExit` was told, and a way to wait for the next telling. */
 let exits: ChildExit[];
 let exited: Promise<ChildExit>;
 beforeEach(async () => {
   roll = await openRollCall();
+  temp = await makeTempDir();
+  note = join(temp.path, 'child.json');
   children = [];
   exits = [];
 });
 afterEach(async () => {
   for (const child of children) child.release();
   await roll.close();
+  await temp.remove();
 });
 
 const childOf = (command: readonly string[], clock: Clock = realClock): Child => {
@@ -37,6 +46,8 @@ const childOf = (command: readonly string[], clock: Clock = realClock): Child =>
     {
       clock,
       searchPath: '/usr/bin:/bin',
+      env: process.env,
+      launches: launchesIn(note),
       onExit: (exit) => {
         exits.push(exit);
         told(exit);
@@ -222,8 +233,8 @@ describe('the child', () => {
 
 describe('a child that a killed sidecar has left', () => {
   /** A sidecar is killed; what it had started lives on. */
-  async function orphan(): Promise<{ app: Present; proof: Proof }> {
-    const [program = '', ...args] = fixture('supervises', roll.port);
+  async function orphan(...words: readonly string[]): Promise<{ app: Present; proof: Proof }> {
+    const [program = '', ...args] = fixture('supervises', roll.port, note, ...words);
     const sidecar = spawn(program, args, { stdio: 'ignore' });
     const app = await roll.next();
     sidecar.kill('SIGKILL');
@@ -255,6 +266,29 @@ describe('a child that a killed sidecar has left', () => {
       how: 'TERM',
     });
     await app.gone;
+  });
+
+  test('is found by what was written down of its launch, also when that was before its process was known', async () => {
+    for (const words of [[], ['unsaid']]) {
+      const { app, proof } = await orphan(...words);
+      expect(await launchesIn(note).find()).toEqual(proof);
+      process.kill(app.pid, 'SIGKILL');
+      await app.gone;
+    }
+  });
+
+  test('is not looked for once it is known and gone: a helper that it left is another', async () => {
+    const { child, master, worker } = await startedWithWorker(realClock);
+    child.release();
+    process.kill(master.pid, 'SIGKILL');
+    await master.gone;
+    expect(await launchesIn(note).find()).toMatchObject({ pid: master.pid });
+    expect(child.attach((await launchesIn(note).find()) as Proof)).toBe(false);
+    process.kill(worker.pid, 'SIGKILL');
+  });
+
+  test('is nobody where nothing was launched', async () => {
+    expect(await launchesIn(note).find()).toBeNull();
   });
 
   test('is seen to end', async () => {

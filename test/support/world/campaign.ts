@@ -110,7 +110,7 @@ const timed = fc
   .tuple(fc.record({ after: fc.constantFrom(0, 1, 5, 20, 60, 200, 700, 2_500), which: fc.nat(7) }), deed)
   .map(([when, what]) => ({ ...when, ...what }) as Deed);
 
-const policy: fc.Arbitrary<Policy> = fc.record({
+const anyPolicy: fc.Arbitrary<Policy> = fc.record({
   node: fc.constant('app1'),
   balancers: fc.constantFrom(
     [{ name: 'lb1', servers: ['app/app1'], counts: true, seesOldWorkers: true }],
@@ -145,6 +145,11 @@ const policy: fc.Arbitrary<Policy> = fc.record({
   operatorReady: fc.constant(false),
   supervises: fc.boolean(),
 });
+
+/** Who is the parent of the application can always start it and stop it again. */
+const policy = anyPolicy.map((drawn) =>
+  drawn.supervises ? { ...drawn, canStart: true, stopRepeatable: true } : drawn,
+);
 
 export const campaigns: fc.Arbitrary<Campaign> = fc.record({
   seed: fc.integer(),

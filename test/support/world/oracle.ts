@@ -39,8 +39,8 @@ export function createOracle(world: World): Oracle {
     if (effects.length > MOST_EFFECTS) fail('no hot loop', effects);
     if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
     if (event.type === 'checked' && event.need === 'stop') proofs.set(event.id, event.proof);
-    if (event.type === 'started' || event.type === 'booted' || event.type === 'app-back')
-      ownProof = event.proof;
+    if (event.type === 'booted') ownProof = after.proof;
+    if (event.type === 'started' || event.type === 'app-back') ownProof = event.proof;
     claims.watch(taken);
     thrownOut(taken.after);
     effects.forEach((effect, index) => judge(taken, effect, index));

@@ -263,9 +263,11 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       state = frozen(initial(policy, time.now));
       polls = createPolls(world, () => state, heard());
       const onDisk = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
-      const { record, fresh, sameBoot } = found ?? { record: onDisk, fresh: false, sameBoot: true };
-      const proof = fresh ? site.proof() : (record?.proof ?? null);
-      post({ type: 'booted', record, sameBoot, fresh, proof, alarm: null });
+      const { record, fresh, sameBoot } = found ?? { record: onDisk, fresh: !site.app.alive, sameBoot: true };
+      // A child that an earlier sidecar left is taken up, whether its record knew it or not; else it is started.
+      if (policy.supervises && !site.app.alive) site.revive(site.app.start === 'works');
+      const proof = policy.supervises ? site.proof() : null;
+      post({ type: 'booted', record, sameBoot, fresh: policy.supervises && fresh, proof, alarm: null });
       polls.begin();
       probe(heard());
     },

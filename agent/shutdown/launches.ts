@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto';
+import type { Proof } from '../lifecycle/view.ts';
+import { withDeadline, type Clock } from '../system/clock.ts';
+import { LastcallError, messageOf } from '../system/error.ts';
+import { leaderWith } from '../system/process.ts';
+
+/**
+ * Which process the child is, on disk. A sidecar may be killed between the start of its child and the record that
+ * names it; the next one would start a second application beside the first. So a number is written down before the
+ * process begins, and the process carries it in its environment.
+ */
+export interface Launches {
+  /** Writes down that a process is about to begin; what its environment must hold. */
+  announce(): Promise<Readonly<Record<string, string>>>;
+  /** Writes down which process it is. */
+  confirm(proof: Proof): Promise<void>;
+  /** The process that was launched last, which may be gone by now; null when none was, or nobody has its number. */
+  find(): Promise<Proof | null>;
+}
+
+/** One note on disk; `journal/` has the real one. */
+export interface Notebook {
+  load(): Promise<unknown>;
+  save(note: object): Promise<void>;
+}
+
+interface Note {
+  readonly id: string;
+  /** Null from before the start until it is known. */
+  readonly proof: Proof | null;
+}
+
+const MARK = 'LASTCALL_LAUNCH';
+/** A disk that hangs keeps the application from nothing for longer. */
+const PATIENCE_MS = 2_000;
+
+/** @param ports.onWarning told when a note cannot be written: the application is started all the same */
+export function createLaunches(
+  notebook: Notebook,
+  { clock, onWarning }: { readonly clock: Clock; readonly onWarning: (text: string) => void },
+): Launches {
+  let id = '';
+  const write = async (note: Note): Promise<void> => {
+    const late = (): LastcallError => new LastcallError('state-write', 'the disk does not answer');
+    try {
+      await withDeadline(clock, PATIENCE_MS, new AbortController().signal, late, () => notebook.save(note));
+    } catch (error) {
+      onWarning(
+        `should lastcall be killed now, the next one may start a second application: ${messageOf(error)}`,
+      );
+    }
+  };
+  return {
+    async announce() {
+      id = randomUUID();
+      await write({ id, proof: null });
+      return { [MARK]: id };
+    },
+    confirm: (proof) => write({ id, proof }),
+    async find() {
+      const note = (await notebook.load()) as Note | null;
+      // One that is known and gone has left nobody: a helper of it that lives on carries the number too.
+      return note && (note.proof ?? leaderWith(MARK, note.id));
+    },
+  };
+}

@@ -1,0 +1,19 @@
+import { createJournal } from '../../agent/journal/journal.ts';
+import { createLaunches, type Launches } from '../../agent/shutdown/launches.ts';
+import { realClock } from '../../agent/system/clock.ts';
+
+/** What a child writes down of its launches, in that file; a warning is an error here. */
+export function launchesIn(path: string): Launches {
+  const journal = createJournal(path, { node: 'app1' });
+  const notebook = {
+    async load() {
+      const loaded = await journal.load();
+      return loaded.kind === 'record' ? loaded.record : null;
+    },
+    save: (note: object) => journal.save(note),
+  };
+  const onWarning = (text: string): never => {
+    throw new Error(text);
+  };
+  return createLaunches(notebook, { clock: realClock, onWarning });
+}

@@ -155,14 +155,18 @@ async function set(
   signal: AbortSignal,
 ): Promise<ServerView> {
   const name = nameOf(desk, server);
-  const { ask } = lines.own;
+  const { own } = lines;
   const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
     (await lookBack(desk, lines, worker, signal)).add(view);
-  const found = await inspect(desk, ask, server, name);
-  if (found.view.admin === admin || !mayReplace.includes(found.view.admin)) return whole(found);
-  const reply = await ask(setState(name, admin));
-  expectDone(reply);
-  return whole(await inspect(desk, ask, server, name));
+  // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
+  // throws out whoever it has let in.
+  const untouched = await own.session(async (ask) => {
+    const found = await inspect(desk, ask, server, name);
+    if (found.view.admin === admin || !mayReplace.includes(found.view.admin)) return found;
+    expectDone(await ask(setState(name, admin)));
+    return null;
+  });
+  return whole(untouched ?? (await inspect(desk, own.ask, server, name)));
 }
 
 function nameOf(desk: Desk, server: string): ServerName {

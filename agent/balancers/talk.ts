@@ -9,6 +9,8 @@ export interface Talk {
   readonly ask: Ask;
   /** The same for an answer of any size: `Client.stream`. */
   stream(command: Command, onLine: (line: string) => void): Promise<void>;
+  /** Several lines to one worker: `Client.session`. */
+  session<T>(work: (ask: Ask) => Promise<T>): Promise<T>;
 }
 
 /** Until when, and who may end it before. */
@@ -27,5 +29,6 @@ export function createTalk(client: Client, { clock, until, signal, eachMs = Infi
     target: client.target,
     ask: (command) => client.exchange(command, left(), signal),
     stream: (command, onLine) => client.stream(command, onLine, left(), signal),
+    session: (work) => client.session(work, left(), signal),
   };
 }

@@ -3,12 +3,12 @@ import { LastcallError } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { Command } from './command.ts';
 import { converse } from './connection.ts';
+import type { Ask } from './reader.ts';
 import { createLines } from './lines.ts';
-import { cutAfter, type Reply } from './reply.ts';
+import { cutAfter, endless, MOST_BYTES, type Reply } from './reply.ts';
+import { converseAtLength } from './session.ts';
 import type { TlsFiles } from './tls.ts';
 
-/** A row has 2 kB, a server in `show servers state` 100 bytes: room for a backend of 40,000. */
-const MOST_BYTES = 4 * 1024 * 1024;
 /** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
 const MOST_LINE = 64 * 1024;
 
@@ -36,6 +36,11 @@ export interface Client {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * Several lines to one worker, also where a reload comes between them. It is closed when the work is done.
+   * @throws LastcallError as `exchange`, the signal's reason, or what `work` throws
+   */
+  session<T>(work: (ask: Ask) => Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T>;
 }
 
 export interface ClientPorts {
@@ -83,6 +88,8 @@ export function createClient(target: string, address: Address, ports: ClientPort
       const elapsedMs = await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
       if (last !== '' || lines.rest() !== '') throw cutAfter(bytes, { command, target, elapsedMs });
     },
+    session: (work, timeoutMs, signal) =>
+      converseAtLength({ target, address, tls, timeoutMs, signal, clock }, work),
   };
 }
 
@@ -90,12 +97,5 @@ function withoutFiles(target: string): LastcallError {
   return new LastcallError('config', `${target}: tls:// and the files of \`tls\` go together`, {
     target,
     next: 'give ca, cert and key for tls://, and none for another address',
-  });
-}
-
-function endless(target: string, what: string): LastcallError {
-  return new LastcallError('balancer-unreachable', `${target}: ${what}`, {
-    target,
-    next: 'see that this is the `stats socket` of a HAProxy',
   });
 }

@@ -81,6 +81,8 @@ export function toWorker(pid: number, command: Command): Command {
   return make([...commands, QUIT].join(';'), command.parts);
 }
 
+/** Makes a connection interactive: HAProxy then leaves it open, and each answer ends with a prompt (haproxy-facts G). */
+export const PROMPT = 'prompt';
 const QUIT = 'quit';
 
 /** Several commands in one line and one connection, answered in their order. */

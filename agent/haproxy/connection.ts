@@ -17,6 +17,15 @@ export interface Call {
   readonly clock: Clock;
   /** Each piece as it comes; what it throws ends the call. */
   readonly onChunk: (chunk: Buffer) => void;
+  /** Called once the first line is on its way. */
+  readonly onBegun?: (open: OpenLine) => void;
+}
+
+/** What can be done with a connection that an interactive HAProxy leaves open. */
+export interface OpenLine {
+  say(line: string): void;
+  /** Ends the call as if HAProxy had. */
+  hangUp(): void;
 }
 
 /**
@@ -70,7 +79,9 @@ function talk(call: Call, socket: Socket, fail: Fail): Promise<void> {
     socket.once('end', () => settle(resolve));
     socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes, call.tls !== null)))));
     // Never half-closed: HAProxy takes the end of what we say for the end of the session (haproxy-facts G).
-    socket.write(`${line}\n`);
+    const say = (next: string): void => void (socket.destroyed || socket.write(`${next}\n`));
+    say(line);
+    call.onBegun?.({ say, hangUp: () => settle(resolve) });
   });
 }
 

@@ -1,6 +1,9 @@
 import { LastcallError, type Code } from '../system/error.ts';
 import type { Command } from './command.ts';
 
+/** A row has 2 kB, a server in `show servers state` 100 bytes: room for a backend of 40,000. */
+export const MOST_BYTES = 4 * 1024 * 1024;
+
 /** The whole answer to one line, as it came up to the end of the connection. */
 export interface Reply {
   readonly text: string;
@@ -120,4 +123,12 @@ function split(text: string): readonly string[] {
 function firstLine(text: string): string {
   const line = text.trimStart().split('\n', 1)[0] ?? '';
   return JSON.stringify(line.slice(0, 120)).slice(1, -1);
+}
+
+/** An answer, or a line of one, that no HAProxy would give. */
+export function endless(target: string, what: string): LastcallError {
+  return new LastcallError('balancer-unreachable', `${target}: ${what}`, {
+    target,
+    next: 'see that this is the `stats socket` of a HAProxy',
+  });
 }

@@ -4,7 +4,7 @@ import { brokenBy } from '../support/reload-verdict.ts';
 
 const TIMES = 20;
 
-test('twenty reloads in each of nine phases, with a server-state file and without, keep every promise', async () => {
+test('twenty reloads in each of ten moments, with a server-state file and without, keep every promise', async () => {
   const campaign = await openReloadCampaign();
   const broken: string[] = [];
   const sums = { reloads: 0, leaked: 0, failed: 0, lost: 0, lostWhileStopping: 0, slowestSeconds: 0 };

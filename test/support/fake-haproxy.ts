@@ -8,16 +8,31 @@ export interface FakeHaproxy {
   readonly path: string;
   /** Every byte that came, by connection. */
   readonly received: readonly string[];
+  /** Every line that came, in order, but for `prompt`. */
+  readonly lines: readonly string[];
   /** Resolves once `count` connections were closed by the other side or by us. */
   closed(count: number): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** @param answer called with each line as it comes, and the connection to answer on */
+/** Connections that said `prompt`: HAProxy leaves them open. */
+const interactive = new WeakSet<Socket>();
+
+/**
+ * Gives an answer as HAProxy does: and the end of the connection, or a prompt after each part of it.
+ * @param text as it comes on a connection of its own
+ */
+export function answerOn(socket: Socket, text: string): void {
+  if (!interactive.has(socket)) return void socket.end(text);
+  for (const part of text.split(/(?<=\n\n)/)) socket.write(`${part}> `);
+}
+
+/** @param answer called with each line as it comes but `prompt`, and the connection to answer on */
 export async function startFake(answer: (line: string, socket: Socket) => void): Promise<FakeHaproxy> {
   const temp = await makeTempDir();
   const path = join(temp.path, 'fake.sock');
   const received: string[] = [];
+  const lines: string[] = [];
   const open = new Set<Socket>();
   const watchers = new Set<() => void>();
   let closed = 0;
@@ -27,7 +42,14 @@ export async function startFake(answer: (line: string, socket: Socket) => void):
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => {
       received[index] += chunk;
-      if (chunk.endsWith('\n')) answer(chunk.trimEnd(), socket);
+      if (!chunk.endsWith('\n')) return;
+      const line = chunk.trimEnd();
+      if (line === 'prompt') {
+        interactive.add(socket);
+        return answerOn(socket, '\n');
+      }
+      lines.push(line);
+      answer(line, socket);
     });
     // A client that gives up in the middle resets the connection: that is what many of these tests are about.
     socket.on('error', () => socket.destroy());
@@ -42,6 +64,7 @@ export async function startFake(answer: (line: string, socket: Socket) => void):
   return {
     path,
     received,
+    lines,
     closed: (count) =>
       new Promise((resolve) => {
         const check = (): void => {

@@ -119,6 +119,38 @@ export async function ask(path: string, line: string): Promise<string> {
   return answer;
 }
 
+/** Several lines on one connection (`prompt`), each answered as on a connection of its own. */
+export interface Conversation {
+  ask(line: string): Promise<string>;
+  end(): void;
+}
+
+export async function converse(path: string): Promise<Conversation> {
+  const socket = connect({ path });
+  socket.setEncoding('utf8');
+  let text = '';
+  let heard = (): void => undefined;
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+    heard();
+  });
+  const ended = once(socket, 'close').then((): never => {
+    throw new Error(`${path} ended the conversation`);
+  });
+  ended.catch(() => undefined);
+  const ask = async (line: string): Promise<string> => {
+    text = '';
+    socket.write(`${line}\n`);
+    const parts = line.split(';').length;
+    const answers = new Promise<string>((resolve) => {
+      heard = () => text.split('\n> ').length > parts && resolve(text.replaceAll('\n> ', '\n'));
+    });
+    return Promise.race([answers, ended]);
+  };
+  await ask('prompt');
+  return { ask, end: () => void socket.destroy() };
+}
+
 async function workerPid(path: string): Promise<number> {
   const pid = /^Pid: (\d+)$/m.exec(await ask(path, 'show info'))?.[1];
   if (pid === undefined) throw new Error(`no Pid in the answer of ${path}`);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { ask } from './haproxy.ts';
+import { createInterface } from 'node:readline';
+import { ask, converse, type Conversation } from './haproxy.ts';
 
 /** One line and HAProxy's whole answer to it. */
 export interface Exchange {
@@ -57,17 +58,47 @@ export async function startRecorder(
     last = turn.catch(() => undefined);
     return turn;
   };
-  const exchange = async (by: Exchange['by'], line: string): Promise<string> => {
-    const answer = await ask(target, line);
+  const exchange = async (
+    by: Exchange['by'],
+    line: string,
+    carryOut = (one: string): Promise<string> => ask(target, one),
+  ): Promise<string> => {
+    const answer = await carryOut(line);
     exchanges.push({ by, line, answer, at: performance.now(), note: note() });
     return answer;
   };
-  const serve = async (client: Socket, line: string): Promise<void> => {
+  const pass = async (
+    client: Socket,
+    line: string,
+    carryOut?: Conversation['ask'],
+  ): Promise<string | null> => {
     await passing;
-    if ((await before(line)) === 'drop' || client.destroyed) return void client.destroy();
-    const answer = await inTurn(() => exchange('sidecar', line));
+    if ((await before(line)) === 'drop' || client.destroyed) return null;
+    const answer = await inTurn(() => exchange('sidecar', line, carryOut));
     await after(line);
-    client.end(answer);
+    return answer;
+  };
+  /** What comes after `prompt` goes to one worker, whatever happens meanwhile. */
+  const serveAtLength = async (client: Socket, lines: AsyncIterator<string>): Promise<void> => {
+    const haproxy = await converse(target);
+    try {
+      client.write('\n> ');
+      for (let line = await lines.next(); !line.done; line = await lines.next()) {
+        const answer = await pass(client, line.value, (one) => haproxy.ask(one));
+        if (answer === null) return;
+        client.write(prompted(answer));
+      }
+    } finally {
+      haproxy.end();
+    }
+  };
+  const serve = async (client: Socket): Promise<void> => {
+    const lines = createInterface({ input: client })[Symbol.asyncIterator]();
+    const line = await lines.next();
+    if (line.done) return;
+    if (line.value === 'prompt') return serveAtLength(client, lines);
+    const answer = await pass(client, line.value);
+    if (answer !== null) client.end(answer);
   };
 
   const server = createServer((client) => {
@@ -75,16 +106,11 @@ export async function startRecorder(
     client.on('close', () => open.delete(client));
     // A sidecar that is killed resets its connections.
     client.on('error', () => client.destroy());
-    client.setEncoding('utf8');
-    let text = '';
-    client.on('data', (chunk: string) => {
-      text += chunk;
-      if (!text.endsWith('\n')) return;
-      const line = text.trimEnd();
-      text = '';
-      // A HAProxy that is gone answers nobody: the connection ends without a byte.
-      serve(client, line).catch(() => client.destroy());
-    });
+    // A HAProxy that is gone answers nobody: the connection ends without a byte.
+    serve(client).then(
+      () => client.writableEnded || client.destroy(),
+      () => client.destroy(),
+    );
   });
   server.listen(socket);
   await once(server, 'listening');
@@ -104,6 +130,11 @@ export async function startRecorder(
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** An answer as an interactive HAProxy gives it: with a prompt after each part. */
+function prompted(answer: string): string {
+  return answer.replaceAll(/(?<=^|\n)\n/g, '\n> ');
 }
 
 /**

@@ -10,18 +10,22 @@ import { recordAt } from './wishes.ts';
  * moment, and proves what was said after it.
  */
 
-/** The phases in which a reload comes: in service, on the way out, out, and on the way back. */
+/**
+ * When a reload comes: in each phase in service, on the way out, out, and on the way back; and between the last look at
+ * a server and our MAINT, which must not reach a worker that was not looked at.
+ */
 export const RELOADED_IN = [
   'serving',
   'draining',
   'settling',
+  'before MAINT',
   'fencing',
   'drained',
   'stopping',
   'stopped',
   'warming',
   'returning',
-] as const satisfies readonly Phase[];
+] as const satisfies readonly (Phase | 'before MAINT')[];
 export type ReloadedIn = (typeof RELOADED_IN)[number];
 
 /** What one reload in the middle of a stop and a return came to. */
@@ -98,7 +102,7 @@ async function outAndBack(
 }
 
 /** Out of rotation, and the application still takes whoever comes. */
-const OUT_AND_ALIVE: readonly ReloadedIn[] = ['draining', 'settling', 'fencing', 'drained'];
+const OUT_AND_ALIVE: readonly ReloadedIn[] = ['draining', 'settling', 'before MAINT', 'fencing', 'drained'];
 const MOMENT_IN_STOP: readonly ReloadedIn[] = [...OUT_AND_ALIVE, 'stopping'];
 
 /** Resolves once `reload`, begun in that phase, is over. Phases of milliseconds are held open at their own exchange. */
@@ -120,6 +124,8 @@ async function inPhase(
     case 'warming':
       await agent.reaches(phase);
       return reload();
+    case 'before MAINT':
+      return during('before', says('maint'));
     case 'fencing':
       return during('after', says('maint'));
     case 'drained':

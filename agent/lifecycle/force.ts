@@ -44,8 +44,8 @@ export function forcing(turn: Turn, force: Force): 'over' | 'wait' {
   const { policy, state } = turn;
   const late = force.now || turn.at - force.since >= FORCE_FENCE_PATIENCE_MS;
   if (!allConfirmed(policy, state) && !late) return 'wait';
-  const open = openServers(state);
-  const unknown = !allKnown(policy, state, state.epochAt);
+  const open = openServers(policy, state);
+  const unknown = !allKnown(policy, state, state.epochAt) || open.some(({ left }) => left === null);
   if (unknown && !late) return 'wait';
   if (open.length === 0 || force.now) {
     if (unknown) warn(turn, 'forced although not every balancer could be asked');
@@ -58,7 +58,8 @@ export function forcing(turn: Turn, force: Force): 'over' | 'wait' {
 
 /** So many at a time, as long as it helps: closing is asynchronous, and only the next look tells what it did. */
 function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over' | 'wait' {
-  const left = open.reduce((sum, { connections, queued }) => sum + (connections ?? 0) + (queued ?? 0), 0);
+  // Where it is not known of somebody, nothing says that closing helps.
+  const left = open.reduce((sum, server) => sum + (server.left ?? Infinity), 0);
   const progressAt = force.progressAt === null || left < force.left ? turn.at : force.progressAt;
   patch(turn, { force: { ...force, left: Math.min(left, force.left), progressAt } });
   if (turn.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
@@ -105,13 +106,19 @@ interface OpenServer {
   readonly name: string;
   readonly connections: number | null;
   readonly queued: number | null;
+  /** The two together. Null: an old worker did not answer, and somebody may be there (I7). */
+  readonly left: number | null;
   readonly admin: string;
 }
 
-function openServers(state: State): OpenServer[] {
+/** The servers at which somebody is, or may be, of the balancers that count. */
+function openServers(policy: Policy, state: State): OpenServer[] {
+  const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state).flatMap(({ balancer, at, name }) => {
     const view = isKnown(balancer, state.epochAt) ? viewOf(balancer, name) : undefined;
-    if (!view || ((view.connections ?? 0) === 0 && (view.queued ?? 0) === 0)) return [];
-    return [{ at, name, connections: view.connections, queued: view.queued, admin: view.admin }];
+    if (!view || !counting.includes(at)) return [];
+    const { connections, queued, admin } = view;
+    const left = connections === null || queued === null ? null : connections + queued;
+    return left === 0 ? [] : [{ at, name, connections, queued, left, admin }];
   });
 }

@@ -113,7 +113,7 @@ function lastLook(turn: Turn): void {
   if (turn.state.appGone)
     return onStopped(turn, ['the application had ended by itself before it was stopped']);
   if (!turn.policy.hasGate && !turn.policy.reloadsKeepState) warn(turn, RESIDUAL_WINDOW);
-  enter(turn, 'stopping', { fence: null, force: null });
+  enter(turn, 'stopping', { force: null });
   emit(turn, { type: 'stop', epoch: turn.state.epoch, proof: turn.state.proof });
 }
 
@@ -123,6 +123,7 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
   const { op } = turn.state;
   const changes = {
     stopIssued: false,
+    fence: null,
     appGone: true,
     goneAt: turn.at,
     proof: null,
@@ -140,7 +141,7 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
 
 /** The stop did not work, or nobody can say whether it did: the node stays fenced. */
 export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
-  conclude(turn, { code, message }, 'failed', wantMaint, { stopIssued: false });
+  conclude(turn, { code, message }, 'failed', wantMaint, { stopIssued: false, fence: null });
 }
 
 /** The deadline of the way out: give back, hold, or force (the policy says which). True when the phase has changed. */

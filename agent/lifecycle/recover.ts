@@ -150,6 +150,9 @@ function resumeFresh(turn: Turn): void {
     const message = `the application ended with the sidecar during ${op.kind} and was started afresh`;
     conclude(turn, { code: 'failed', message }, 'recovering', ({ want }) => want);
   }
+  // A return that was under way wants READY, and this application has not been seen healthy yet.
+  const still = wantStillFenced(turn);
+  mapServers(turn, (own) => (own.want === 'ready' ? { ...own, want: still(own) } : own));
   bringBack(turn, 'the application was started afresh');
 }
 

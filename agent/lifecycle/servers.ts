@@ -127,11 +127,13 @@ export function assertWanted(turn: Turn): void {
 
 /**
  * A server that stands READY has users, if only since a reload a moment ago, and MAINT moves them to other nodes. It is
- * said over READY only where nobody can have a session any more, or where that is what somebody wants.
+ * said over READY only where nobody can have a session any more, or where that is what somebody wants. A stop that this
+ * sidecar did not issue itself, and so without a fence of its own, may not have reached the application.
  */
 function mayThrowOut(state: State, want: Admin): boolean {
-  const { phase, appGone, force, forcedOut } = state;
-  if (want !== 'maint' || (phase !== 'fencing' && phase !== 'drained')) return true;
+  const { phase, appGone, force, forcedOut, fence } = state;
+  const isAlive = phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && fence === null);
+  if (want !== 'maint' || !isAlive) return true;
   return appGone || force !== null || forcedOut || isHolding(state);
 }
 

@@ -184,6 +184,29 @@ describe('A deadline of thirty minutes', () => {
     expect(it.site.app.alive).toBe(false);
   });
 
+  test('forces nobody out unseen: while it is unknown how many are connected, nobody has gone', () => {
+    const it = scene();
+    it.lb.server('app/app1').serving = 3;
+    const id = it.ask('drain', { onTimeout: 'force', timeoutMs: MINUTE });
+    it.reach('fencing');
+    it.lb.seesOldWorkers = false;
+    it.time.advance(4_000);
+    expect(it.sidecar.state.phase).toBe('fencing');
+    it.lb.seesOldWorkers = true;
+    expect(it.ended(id)).toMatchObject({ phase: 'drained', closed: { requests: 3 } });
+  });
+
+  test('forces at last, with a warning, where it stays unknown, and has closed whom it could', () => {
+    const it = scene();
+    it.lb.server('app/app1').serving = 3;
+    const id = it.ask('drain', { onTimeout: 'force', timeoutMs: MINUTE });
+    it.reach('fencing');
+    it.lb.seesOldWorkers = false;
+    const { phase, closed, warnings } = it.ended(id);
+    expect({ phase, closed }).toEqual({ phase: 'drained', closed: { tunnels: 0, requests: 3 } });
+    expect(warnings).toContain('connections of app/app1 could not be closed');
+  });
+
   test('passes at its time, even while nobody answers', () => {
     const it = scene();
     const id = it.ask('drain');

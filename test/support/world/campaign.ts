@@ -35,6 +35,7 @@ const PLAIN = [
   'revive',
   'source',
   'telling',
+  'old-workers',
   'disk',
   'sign-out',
 ] as const;
@@ -203,7 +204,7 @@ export function play(
 function takeOut({ site, time }: World, sidecar: SimSidecar, oracle: Oracle): void {
   site.failing.clear();
   site.users.length = 0;
-  for (const balancer of site.balancers) balancer.telling = true;
+  for (const balancer of site.balancers) Object.assign(balancer, { telling: true, seesOldWorkers: true });
   Object.assign(site.app, { stop: 'works', start: 'works' });
   const asked: Request = { ...LAST, id: 'last' };
   oracle.submitted(asked);
@@ -285,6 +286,9 @@ function act(world: World, sidecar: SimSidecar, one: Deed): void {
       return toggle(site.failing, decided.sources[one.which % Math.max(1, decided.sources.length)]);
     case 'telling':
       at.telling = !at.telling;
+      return;
+    case 'old-workers':
+      at.seesOldWorkers = !at.seesOldWorkers;
       return;
     case 'disk':
       disk.failing = !disk.failing;

@@ -31,6 +31,8 @@ export interface SimHaproxy {
   sticky: string | null;
   /** False: it does not tell how many connections there are. */
   telling: boolean;
+  /** False: its master does not answer, so nobody knows how many an old worker still has. */
+  seesOldWorkers: boolean;
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
   exchange<T>(work: () => T, answer: (value: T) => void, fail: (error: string) => void): void;
   setMode(mode: Mode): void;
@@ -57,7 +59,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     admin: server.admin,
     origin: server.origin,
     operational: server.admin !== 'maint' && server.up ? 'up' : 'down',
-    connections: self.telling ? server.serving : null,
+    connections: self.telling && self.seesOldWorkers ? server.serving : null,
     queued: self.telling ? server.queued : null,
     total: self.telling ? server.total : null,
     weight: server.weight,
@@ -80,6 +82,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     others: 2,
     sticky: null,
     telling: true,
+    seesOldWorkers: true,
     exchange(work, answer, fail) {
       let over = false;
       const end = (tell: () => void): void => {

@@ -33,6 +33,8 @@ export function createOracle(world: World): Oracle {
   const stops = new Map<string, number>();
   const claims = createClaims(world, fail, (id) => requests.get(id)?.force === true);
   let ownProof: Proof | null = null;
+  /** The stop that goes on was issued in this life of the sidecar. */
+  let stopSent = false;
 
   function watch(taken: Taken): void {
     const { after, event, effects } = taken;
@@ -44,6 +46,7 @@ export function createOracle(world: World): Oracle {
     claims.watch(taken);
     thrownOut(taken.after);
     effects.forEach((effect, index) => judge(taken, effect, index));
+    stopSent = after.phase === 'stopping' && (stopSent || effects.some(({ type }) => type === 'stop'));
     guarded(taken);
     const { phase } = taken.before;
     if (after.phase === 'drained' && (phase === 'fencing' || phase === 'settling')) agreed(taken);
@@ -53,9 +56,8 @@ export function createOracle(world: World): Oracle {
   /** I1: whoever came in while the fence was lost keeps his session, unless somebody wanted force or a hold in MAINT. */
   function thrownOut(state: State): void {
     const wanted = state.forcedOut || state.hold !== null;
-    for (const { phase, operation, ...who } of world.site.thrownOut.splice(0)) {
-      const isFence =
-        phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && !stops.has(operation ?? ''));
+    for (const { phase, ...who } of world.site.thrownOut.splice(0)) {
+      const isFence = phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && !stopSent);
       if (isFence && !wanted) fail('I1', ['thrown out', phase, who]);
     }
   }
@@ -151,9 +153,11 @@ export function createOracle(world: World): Oracle {
   }
 
   /** I12 and I7: known from everybody, and nobody there. */
-  function agreed({ before, event, after: state }: Taken): void {
-    // Nobody was waited for; or a new operation is taken back.
-    if (before.forcedOut || event.type === 'persist-failed') return;
+  function agreed(taken: Taken): void {
+    const { before, event, after: state } = taken;
+    // A new operation is taken back.
+    if (event.type === 'persist-failed') return;
+    if (before.forcedOut) return forced(taken);
     for (const { counts, name } of policy.balancers) {
       const balancer = state.balancers[name];
       if (!balancer?.look || balancer.error !== null) fail('I12', `${name} is unknown`);
@@ -164,6 +168,20 @@ export function createOracle(world: World): Oracle {
     if (state.appGone) return;
     for (const [name, { count, error }] of Object.entries(state.sources))
       if (count !== 0 || error !== null) fail('I7', [name, count, error]);
+  }
+
+  /** Who was forced is gone, unless patience was over, and that is said. */
+  function forced({ before, after, effects }: Taken): void {
+    if (before.force === null || before.force.now || before.hurried) return;
+    const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
+    const warnings = [...results, ...(after.op?.warnings ?? [])];
+    if (warnings.some((text) => /could not be closed|not every balancer/.test(text))) return;
+    for (const { counts, name } of policy.balancers) {
+      const { look = null, error = null } = after.balancers[name] ?? {};
+      if (!counts || look === null || error !== null) continue;
+      for (const { connections, queued } of look.servers)
+        if (connections !== 0 || queued !== 0) fail('I7', ['forced', name, connections, queued]);
+    }
   }
 
   return {

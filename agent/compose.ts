@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { createAgentCheckServer, type AgentCheckServer } from './balancers/agent-check-server.ts';
 import { createAgentCheckWriter } from './balancers/agent-check-writer.ts';
 import { createPollerBalancer } from './balancers/agent-check.ts';
@@ -26,6 +25,7 @@ import type { Starter, Stopper } from './shutdown/stopper.ts';
 import type { Clock } from './system/clock.ts';
 import { LastcallError } from './system/error.ts';
 import type { Log } from './system/log-port.ts';
+import { bootId } from './system/process.ts';
 
 /** Puts real drivers into the engine's ports, as the configuration says. */
 
@@ -78,7 +78,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     probing,
     ...hooksOf(config, world),
     journal: parts.journal,
-    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    bootId: bootId(),
   });
   return engine;
 }

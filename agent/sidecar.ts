@@ -15,6 +15,7 @@ import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
 import { createLaunches, type Launches } from './shutdown/launches.ts';
 import { type Code, EXIT_CODES } from './system/error.ts';
 import { lockNode } from './system/lock.ts';
+import { bootId } from './system/process.ts';
 
 /** The signals of the process, as the sidecar hears them. */
 export interface Signals {
@@ -127,7 +128,7 @@ function launchesAt(path: string, { node }: { readonly node: string }, { clock, 
     },
     save: (note: object) => journal.save(note),
   };
-  return createLaunches(notebook, { clock, onWarning: (text) => log.warn(text) });
+  return createLaunches(notebook, { clock, bootId: bootId(), onWarning: (text) => log.warn(text) });
 }
 
 /** Takes up the child that a killed sidecar has left behind, or starts one. */

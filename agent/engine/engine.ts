@@ -147,11 +147,13 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
           ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
           : null;
       outings.resume(kept?.found ?? {});
-      const app = supervise ? await supervise(kept?.record.proof ?? null) : { fresh: false, proof: null };
+      const sameBoot = kept?.boot === ports.bootId;
+      const recorded = sameBoot ? (kept?.record.proof ?? null) : null;
+      const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
       post({
         type: 'booted',
         record: kept?.record ?? null,
-        sameBoot: kept?.boot === ports.bootId,
+        sameBoot,
         ...app,
         alarm,
       });

@@ -25,6 +25,8 @@ export interface Notebook {
 }
 
 interface Note {
+  /** The boot of the machine; no process outlives it. */
+  readonly boot: string;
   readonly id: string;
   /** Null from before the start until it is known. */
   readonly proof: Proof | null;
@@ -34,13 +36,17 @@ const MARK = 'LASTCALL_LAUNCH';
 /** A disk that hangs keeps the application from nothing for longer. */
 const PATIENCE_MS = 2_000;
 
-/** @param ports.onWarning told when a note cannot be written: the application is started all the same */
-export function createLaunches(
-  notebook: Notebook,
-  { clock, onWarning }: { readonly clock: Clock; readonly onWarning: (text: string) => void },
-): Launches {
+export interface LaunchPorts {
+  readonly clock: Clock;
+  readonly bootId: string;
+  /** Told when a note cannot be written: the application is started all the same. */
+  readonly onWarning: (text: string) => void;
+}
+
+export function createLaunches(notebook: Notebook, { clock, bootId, onWarning }: LaunchPorts): Launches {
   let id = '';
-  const write = async (note: Note): Promise<void> => {
+  const write = async (proof: Proof | null): Promise<void> => {
+    const note: Note = { boot: bootId, id, proof };
     const late = (): LastcallError => new LastcallError('state-write', 'the disk does not answer');
     try {
       await withDeadline(clock, PATIENCE_MS, new AbortController().signal, late, () => notebook.save(note));
@@ -53,14 +59,15 @@ export function createLaunches(
   return {
     async announce() {
       id = randomUUID();
-      await write({ id, proof: null });
+      await write(null);
       return { [MARK]: id };
     },
-    confirm: (proof) => write({ id, proof }),
+    confirm: write,
     async find() {
       const note = (await notebook.load()) as Note | null;
+      if (note?.boot !== bootId) return null;
       // One that is known and gone has left nobody: a helper of it that lives on carries the number too.
-      return note && (note.proof ?? leaderWith(MARK, note.id));
+      return note.proof ?? leaderWith(MARK, note.id);
     },
   };
 }

@@ -12,6 +12,11 @@ export interface ProcessStat {
   readonly startTime: string;
 }
 
+/** Which boot of the machine this is: pids and start times mean nothing in another one. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+
 /**
  * Reads the line of /proc/PID/stat; null when it is none. The name in parentheses may itself hold blanks and
  * parentheses, so the fields are counted from the last `)`.

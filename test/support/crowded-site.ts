@@ -30,8 +30,11 @@ export interface Suffered {
 }
 
 const CROWD = { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 };
-/** So that each phase lasts long enough to be met, and not longer. */
-const SITE = { warmMs: 300, termMs: 400, checkInter: '300ms' };
+/**
+ * So that each phase lasts long enough to be met, and not longer. A session whose answer never reached its user (a
+ * connection that ended meanwhile) is nobody's, and ends as it does in any application.
+ */
+const SITE = { warmMs: 300, termMs: 400, checkInter: '300ms', idleMs: 10_000 };
 const QUIET = '400ms';
 /** `backend/server` of the first node. */
 export const SERVER = 'app/app1';

@@ -37,6 +37,8 @@ export interface ReloadReport extends Suffered {
   readonly stops: number;
   /** Sessions that were made on the node after the reload and before its stop; null where it was not out. */
   readonly leaked: number | null;
+  /** The node was out and alive when the reload began, and had its SIGTERM before the new worker was there. */
+  readonly isLate: boolean;
   /** Exchanges of the sidecar from the first answer of a new worker in READY to the word that puts it right. */
   readonly untilSaid: readonly number[];
 }
@@ -71,13 +73,16 @@ async function outAndBack(
   place: Place,
   phase: ReloadedIn,
   keepsState: boolean,
-): Promise<Pick<ReloadReport, 'results' | 'stoppedWith' | 'stops' | 'leaked'>> {
+): Promise<Pick<ReloadReport, 'results' | 'stoppedWith' | 'stops' | 'leaked' | 'isLate'>> {
   const { site, node, agent } = place;
   const termsBefore = (await node.terms()).length;
   let made: number | null = null;
+  let isLate = false;
   const reload = async (): Promise<void> => {
-    if (OUT_AND_ALIVE.includes(phase)) made = await node.made();
+    const isOut = OUT_AND_ALIVE.includes(phase);
+    if (isOut) made = await node.made();
     await site.haproxy.reload(keepsState);
+    isLate = isOut && (await node.terms()).length > termsBefore;
   };
   const results: Result[] = [];
   if (phase === 'serving') await reload();
@@ -98,6 +103,7 @@ async function outAndBack(
     stops: terms.length,
     stoppedWith: terms.reduce((sum, { active }) => sum + active, 0),
     leaked: made === null ? null : (terms[0]?.made ?? 0) - made,
+    isLate,
   };
 }
 
@@ -121,6 +127,10 @@ async function inPhase(
     case 'draining':
       return during('after', says('drain'));
     case 'settling':
+      // It lasts as long as `quiet`; a reload on a busy machine takes longer.
+      await agent.reaches(phase);
+      recorder.pause();
+      return reload().finally(() => recorder.resume());
     case 'warming':
       await agent.reaches(phase);
       return reload();

@@ -20,7 +20,7 @@ export function brokenBy(report: ReloadReport, phase: ReloadedIn, keepsState: bo
     ...(stoppedWith === 0 ? [] : [`stopped with ${stoppedWith} sessions`]),
     ...(keepsState && (leaked ?? 0) > 0 ? [`${leaked} came in`] : []),
     ...brokenWord(untilSaid, phase, keepsState),
-    ...(mayLose(phase, keepsState) || failed + lost === 0
+    ...(mayLose(report, phase, keepsState) || failed + lost === 0
       ? []
       : [`${failed} requests failed, ${lost} sessions were lost: ${failures.join('; ')}`]),
   ];
@@ -37,6 +37,6 @@ function brokenWord(untilSaid: readonly number[], phase: ReloadedIn, keepsState:
 }
 
 /** Between SIGTERM and its end the application takes whom a reload sends; only a gate or a state file closes this. */
-function mayLose(phase: ReloadedIn, keepsState: boolean): boolean {
-  return phase === 'stopping' && !keepsState;
+function mayLose({ isLate }: ReloadReport, phase: ReloadedIn, keepsState: boolean): boolean {
+  return (phase === 'stopping' || isLate) && !keepsState;
 }

@@ -9,6 +9,7 @@ import { EXIT_CODES, LastcallError } from '../../agent/system/error.ts';
 import { LASTCALL, type Running, lastcall, start } from '../support/cli.ts';
 import { HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
+import { until } from '../support/until.ts';
 
 const DIRECT_CLI = fileURLToPath(new URL('../../dist/test/fixtures/direct-cli.js', import.meta.url));
 
@@ -225,10 +226,15 @@ describe('A waiting command in a pipe', () => {
     const running = cli('status', '--watch');
     await running.said('app1');
     running.child.stdout.destroy();
-    for (let turn = 0; service.listeners > 0; turn += 1) {
-      service.show(turn % 2 === 0 ? 'unhealthy' : 'serving', 1);
-      await new Promise(setImmediate);
-    }
+    let ended = false;
+    void running.outcome.then(() => (ended = true));
+    // Its first line may come from before it follows the changes, and only what it writes tells it.
+    let isServing = true;
+    await until('it has ended', () => {
+      isServing = !isServing;
+      service.show(isServing ? 'serving' : 'unhealthy', 1);
+      return ended;
+    });
     expect((await running.outcome).code).toBe(130);
   });
 

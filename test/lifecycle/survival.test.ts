@@ -192,6 +192,33 @@ describe('After kill -9', () => {
     expect(it.sidecar.state.proof).toEqual(it.site.proof());
   });
 
+  test('one that was started afresh during a return is seen healthy before it is told READY', () => {
+    const it = scene({ supervises: true, hasProbe: true });
+    it.ask('restart');
+    it.reach('returning');
+    while (JSON.parse(it.disk.content ?? '{}').phase !== 'returning') it.time.advance(1);
+    it.sidecar.crash();
+    it.site.die();
+    it.sidecar.boot();
+    // The oracle knows of no READY but in a return.
+    it.reach('warming');
+    it.reach('serving');
+    expect(it.admin()).toBe('ready');
+  });
+
+  test('a stop that nobody may have issued throws nobody out who has come in by a reload', () => {
+    const it = scene({ stopRepeatable: false });
+    it.ask('stop');
+    while (JSON.parse(it.disk.content ?? '{}').stopIssued !== true) it.time.advance(1);
+    it.sidecar.crash();
+    it.sidecar.boot();
+    it.reach('stopping');
+    it.lb.reload(false);
+    it.site.visit();
+    it.time.advance(1_000);
+    expect(it.site.app.alive).toBe(true);
+  });
+
   test('and carries a restart on, where it was what the restart had started', () => {
     const it = scene({ supervises: true, canStart: true });
     const restart = it.ask('restart');

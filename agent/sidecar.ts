@@ -128,7 +128,11 @@ function launchesAt(path: string, { node }: { readonly node: string }, { clock, 
     },
     save: (note: object) => journal.save(note),
   };
-  return createLaunches(notebook, { clock, bootId: bootId(), onWarning: (text) => log.warn(text) });
+  return createLaunches(notebook, {
+    clock,
+    bootId: bootId(),
+    onWarning: (text) => log.warn(text, { node, file: path }),
+  });
 }
 
 /** Takes up the child that a killed sidecar has left behind, or starts one. */

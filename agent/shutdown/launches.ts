@@ -43,11 +43,13 @@ export interface LaunchPorts {
   readonly onWarning: (text: string) => void;
 }
 
+/** @param notebook kept for the one child of this node */
 export function createLaunches(notebook: Notebook, { clock, bootId, onWarning }: LaunchPorts): Launches {
   let id = '';
   const write = async (proof: Proof | null): Promise<void> => {
     const note: Note = { boot: bootId, id, proof };
-    const late = (): LastcallError => new LastcallError('state-write', 'the disk does not answer');
+    const late = (): LastcallError =>
+      new LastcallError('state-write', `the disk has not answered for ${PATIENCE_MS} ms`);
     try {
       await withDeadline(clock, PATIENCE_MS, new AbortController().signal, late, () => notebook.save(note));
     } catch (error) {

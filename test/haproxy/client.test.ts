@@ -7,7 +7,7 @@ import { createClient, type Client } from '../../agent/haproxy/client.ts';
 import { showInfo, showServersState } from '../../agent/haproxy/command.ts';
 import { answersOf } from '../../agent/haproxy/reply.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
-import { startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
+import { pourOn, startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
@@ -240,12 +240,7 @@ describe('an exchange with something that misbehaves', () => {
   });
 
   test('gives up on an answer without end, before any deadline', async () => {
-    fake = await startFake((_line, socket) => {
-      const more = (): void => {
-        if (!socket.destroyed) socket.write('x'.repeat(65_536), more);
-      };
-      more();
-    });
+    fake = await startFake((_line, socket) => pourOn(socket));
     const refusal = await refusalOf(() =>
       clientOf(fake?.path ?? '', new ManualClock()).exchange(showInfo(), 2_000, never),
     );
@@ -338,12 +333,7 @@ describe('an answer that is read line by line', () => {
   });
 
   test('is given up on when a line does not end', async () => {
-    fake = await startFake((_line, socket) => {
-      const more = (): void => {
-        if (!socket.destroyed) socket.write('x'.repeat(65_536), more);
-      };
-      more();
-    });
+    fake = await startFake((_line, socket) => pourOn(socket));
     const refusal = await refusalOf(() => streamed(fake?.path ?? '', new ManualClock()));
     expect(refusal).toMatchObject({ message: expect.stringContaining('a line of more than 65536 bytes') });
     await fake.closed(1);

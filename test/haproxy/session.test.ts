@@ -7,7 +7,7 @@ import { parseServerName } from '../../agent/haproxy/names.ts';
 import type { Ask } from '../../agent/haproxy/reader.ts';
 import { answersOf, expectDone } from '../../agent/haproxy/reply.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
-import { answerOn, startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
+import { answerOn, pourOn, startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
@@ -129,12 +129,7 @@ describe('a session that goes wrong', () => {
   });
 
   test('is given up on an answer without end', async () => {
-    fake = await startFake((_line, socket) => {
-      const more = (): void => {
-        if (!socket.destroyed) socket.write('x'.repeat(65_536), more);
-      };
-      more();
-    });
+    fake = await startFake((_line, socket) => pourOn(socket));
     const refusal = await refusalOf(() =>
       sessionAt(fake?.path ?? '', (ask) => ask(showInfo()), new ManualClock()),
     );

@@ -27,6 +27,11 @@ export function answerOn(socket: Socket, text: string): void {
   for (const part of text.split(/(?<=\n\n)/)) socket.write(`${part}> `);
 }
 
+/** An answer without an end, and without a line's end, for as long as somebody reads it. */
+export function pourOn(socket: Socket): void {
+  if (!socket.destroyed) socket.write('x'.repeat(65_536), () => pourOn(socket));
+}
+
 /** @param answer called with each line as it comes but `prompt`, and the connection to answer on */
 export async function startFake(answer: (line: string, socket: Socket) => void): Promise<FakeHaproxy> {
   const temp = await makeTempDir();

@@ -112,7 +112,8 @@ export XDG_RUNTIME_DIR=/run/user/0 HOME=HERE SYSTEMD_UNIT_PATH=HERE:
 mkfifo HERE/started
 /lib/systemd/systemd --user >HERE/systemd.log 2>&1 &
 until systemctl --user is-system-running 2>/dev/null | grep -qE 'running|degraded'; do sleep 0.05; done
-started() { read -r line <HERE/started; }
+# Again after an end of file: an application that has just written may still have the pipe open.
+started() { until read -r line <HERE/started; do :; done; }
 started & systemctl --user start app; wait $!
 systemctl --user stop app
 echo crash >>HERE/log

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export default async function noOrphans() {
   let left = orphans();
-  // What was killed a moment ago may still be on its way out.
-  for (let tries = 0; left.length > 0 && tries < 50; tries++) {
+  // What was killed a moment ago may still be on its way out, for seconds on a busy machine.
+  for (let tries = 0; left.length > 0 && tries < 500; tries++) {
     await sleep(20);
     left = orphans();
   }

@@ -65,26 +65,51 @@ export function isLiving(stat: ProcessStat): boolean {
 }
 
 /**
- * Calendar time in milliseconds at which the process with this start time began. Measured against our own start,
- * and not against /proc/uptime, which container runtimes replace.
+ * Calendar time in milliseconds at which the process with this start time began; NaN when /proc does not tell. Measured
+ * against our own start, and not against /proc/uptime, which container runtimes replace.
  */
 export function startedAt(startTime: string): number {
-  const own = startTimeOf(process.pid);
-  const ticks = own === null ? Number.NaN : Number(startTime) - Number(own);
+  const ticks = Number(startTime) - ownStartTime();
   return Date.now() - process.uptime() * 1000 + ticks * MS_PER_TICK;
+}
+
+/**
+ * When `process.uptime()` was 0, in clock ticks since boot. Not our own start time, which is that of the fork: from there
+ * to node's first line it may take seconds, on a machine that boots. Node's first threads are started right after it.
+ */
+function ownStartTime(): number {
+  const threads = readdirSync('/proc/self/task').filter((id) => id !== String(process.pid));
+  const stats = threads.flatMap((id) => readStat(`self/task/${id}`) ?? []);
+  return stats.length === 0 ? Number.NaN : Math.min(...stats.map(({ startTime }) => Number(startTime)));
 }
 
 /** USER_HZ is 100 on every architecture that Node runs on. */
 const MS_PER_TICK = 10;
 
-/** The living processes of a process group that /proc shows; a zombie is none. */
+/** Each look finds who was started during the last one; a machine that starts more than that is not waited for. */
+const LOOKS = 10;
+
+/**
+ * The living processes of a process group that /proc shows; a zombie is none. One that ends while it is looked at may have
+ * left a child that is not in the list: only once no pid is new has nobody been missed.
+ */
 export function membersOf(group: number): number[] {
   if (!exists(-group)) return [];
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.map(Number).filter((pid) => {
-    const stat = readStat(pid);
-    return stat !== null && stat.group === group && isLiving(stat);
-  });
+  const seen = new Set<number>();
+  for (let looks = 0; looks < LOOKS; looks++) {
+    const fresh = pids().filter((pid) => !seen.has(pid));
+    const members = fresh.filter((pid) => {
+      const stat = readStat(pid);
+      return stat !== null && stat.group === group && isLiving(stat);
+    });
+    if (members.length > 0 || fresh.length === 0) return members;
+    for (const pid of fresh) seen.add(pid);
+  }
+  return [];
+}
+
+function pids(): number[] {
+  return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
 }
 
 /**
@@ -96,18 +121,18 @@ export function leaderWith(
   value: string,
 ): { readonly pid: number; readonly startTime: string } | null {
   const entry = `${name}=${value}`;
-  const found = readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid) && environOf(pid).split('\0').includes(entry))
+  const found = pids()
+    .filter((pid) => environOf(pid).split('\0').includes(entry))
     .flatMap((pid) => {
-      const stat = readStat(Number(pid));
-      return stat?.group === Number(pid) && isLiving(stat) ? [{ pid: Number(pid), ...stat }] : [];
+      const stat = readStat(pid);
+      return stat?.group === pid && isLiving(stat) ? [{ pid, ...stat }] : [];
     })
     .toSorted((one, other) => Number(one.startTime) - Number(other.startTime));
   const [first] = found;
   return first ? { pid: first.pid, startTime: first.startTime } : null;
 }
 
-function environOf(pid: string): string {
+function environOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1');
   } catch {
@@ -152,7 +177,7 @@ function exists(pid: number): boolean {
   }
 }
 
-function readStat(pid: number): ProcessStat | null {
+function readStat(pid: number | `self/task/${string}`): ProcessStat | null {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {

@@ -46,8 +46,9 @@ describe('The schedule', () => {
     let end: () => void = () => undefined;
     const going = new Promise<void>((resolve) => (end = resolve));
     const { log, submitted } = begin(everySecond, () => going);
-    const warning = await log.next(({ level }) => level === 'warn');
-    expect(warning.message).toContain('left out');
+    // A machine that stood still may have missed one too.
+    const warning = await log.next(({ message }) => message.includes('left out'));
+    expect(warning.level).toBe('warn');
     expect(warning.fields).toMatchObject({
       do: 'restart',
       reason: 'weekly recycle',

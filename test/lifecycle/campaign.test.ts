@@ -1,10 +1,7 @@
 import { describe, test } from '@jest/globals';
 import fc from 'fast-check';
 import { campaigns, play } from '../support/world/campaign.ts';
-import { runs } from '../support/long.ts';
-
-/** The same campaigns for everybody who runs `npm test`; chance has its place in `npm run test:long`. */
-const SEED = 20_261_128;
+import { runs, SEED } from '../support/long.ts';
 
 describe('Whatever happens', () => {
   test('the promises I1 to I14 hold', () => {

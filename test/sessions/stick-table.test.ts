@@ -166,14 +166,14 @@ describe('unknown', () => {
   test('while HAProxy is frozen, and known again after it', async () => {
     const haproxy = await start(APP);
     await addUsers(haproxy.socket, { table: 'app', serverId: 1, count: 4 });
-    const { source } = await agedSource([haproxy.socket], { timeoutMs: 300 });
+    const { source } = await agedSource([haproxy.socket], { timeoutMs: 2_000 });
     expect(await source.count(never)).toBe(4);
     await haproxy.kill('SIGSTOP');
     const refusal = await refusalOf(() => source.count(never));
     expect(refusal).toMatchObject({ code: 'failed', target: haproxy.socket });
     // The deadline is over the whole count: what came before this question is no longer in it.
     const [, withinMs] = /no answer within (\d+) ms/.exec(refusal.message) ?? [];
-    expect(Number(withinMs)).toBeLessThanOrEqual(300);
+    expect(Number(withinMs)).toBeLessThanOrEqual(2_000);
     await haproxy.kill('SIGCONT');
     expect(await source.count(never)).toBe(4);
   });

@@ -136,7 +136,7 @@ describe('lowerExpiry', () => {
       const before = await source.count(never);
       const found = await outingOf().begin(never);
       expect(await frequency()).toBe('1');
-      await tomcat.visit('/legacy', 1);
+      await tomcat.visit('/legacy', 3);
       expect(await source.count(never)).toBe(before + 1);
       await until('the expired session is gone', async () => (await source.count(never)) <= before);
       // Another driver, as after a crash of the sidecar: it has the record, and no memory.

@@ -1,9 +1,9 @@
 import { createJournal } from '../../agent/journal/journal.ts';
 import { createLaunches, type Launches } from '../../agent/shutdown/launches.ts';
-import { realClock } from '../../agent/system/clock.ts';
 import { bootId } from '../../agent/system/process.ts';
+import { ManualClock } from './manual-clock.ts';
 
-/** What a child writes down of its launches, in that file; a warning is an error here. */
+/** What a child writes down of its launches, in that file, however long that takes; a warning is an error here. */
 export function launchesIn(path: string, boot = bootId()): Launches {
   const journal = createJournal(path, { node: 'app1' });
   const notebook = {
@@ -16,5 +16,5 @@ export function launchesIn(path: string, boot = bootId()): Launches {
   const onWarning = (text: string): never => {
     throw new Error(text);
   };
-  return createLaunches(notebook, { clock: realClock, bootId: boot, onWarning });
+  return createLaunches(notebook, { clock: new ManualClock(), bootId: boot, onWarning });
 }

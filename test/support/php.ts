@@ -68,6 +68,7 @@ listen = ${socket}
 pm = static
 pm.max_children = 2
 ${process.getuid?.() === 0 ? 'user = root\ngroup = root\n' : ''}php_admin_value[session.save_path] = ${sessions}
+php_admin_value[session.gc_probability] = 0
 `;
 }
 

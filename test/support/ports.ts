@@ -2,6 +2,9 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 const given = new Set<number>();
+/** Jest's workers run side by side, and a port is free until it is used: each draws from ports of its own. */
+const WORKERS = 8;
+const worker = Number(process.env['JEST_WORKER_ID'] ?? 0) % WORKERS;
 
 /**
  * A TCP port on 127.0.0.1 that nobody listens on now. It lies below Linux's ephemeral range (32768 and up), so no
@@ -9,7 +12,7 @@ const given = new Set<number>();
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(10_240, 32_768);
+    const port = 10_240 + worker + WORKERS * randomInt((32_768 - 10_240) / WORKERS);
     if (!given.has(port) && (await isFree(port))) {
       given.add(port);
       return port;

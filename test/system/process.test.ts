@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   aliveness,
   checkExecutable,
@@ -13,6 +14,7 @@ import {
   startedAt,
   startTimeOf,
 } from '../../agent/system/process.ts';
+import { fixture } from '../support/roll-call.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 import { makeZombie } from '../support/zombie.ts';
@@ -111,6 +113,32 @@ describe('a process', () => {
     process.kill(-group, 'SIGKILL');
     await once(child, 'exit');
     await until('nobody in the group', () => membersOf(group).length === 0);
+  });
+
+  test('belongs to it also where each ends as soon as it has started the next one', async () => {
+    const dir = await makeTempDir();
+    const script = join(dir.path, 'chain');
+    await writeFile(script, '#!/bin/sh\n"$0" &\n', { mode: 0o755 });
+    const child = spawn(script, { detached: true, stdio: 'ignore' });
+    const group = child.pid ?? 0;
+    try {
+      await once(child, 'exit');
+      const looks = Array.from({ length: 30 }, () => membersOf(group).length);
+      expect(looks).not.toContain(0);
+    } finally {
+      process.kill(-group, 'SIGKILL');
+      await until('nobody in the group', () => membersOf(group).length === 0);
+      await dir.remove();
+    }
+  });
+
+  test('was started when it was, also for one that itself took seconds from its fork to its first line', async () => {
+    const tellsAge = fixture('tells-age');
+    const { stdout } = await promisify(execFile)('sh', ['-c', 'sleep 3; exec "$@"', 'sh', ...tellsAge]);
+    const { before, startedAt: started, after } = JSON.parse(stdout) as Record<string, number>;
+    // A tick is 10 ms, and node's threads come a moment after its clock.
+    expect(started).toBeGreaterThan(Number(before) - 2_000);
+    expect(started).toBeLessThan(Number(after) + 1_000);
   });
 });
 

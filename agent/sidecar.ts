@@ -45,7 +45,11 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
   const polls = { agentChecks: server?.answers ?? null, healthChecks: healthServer?.answers ?? null };
   const reports = await openReports(config, engine, { ...world, ...polls });
   const { service } = reports;
-  const control = await openControl(config.listen.control, { service, clock: world.clock });
+  const control = await openControl(config.listen.control, {
+    service,
+    clock: world.clock,
+    begun: engine.begun,
+  });
   const schedule = createSchedule(config.schedule, {
     log,
     submit: async (kind, reason) => {

@@ -13,6 +13,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 /** What a route needs. `stream` turns the answer into a stream of events. */
 export interface RoutePorts {
   readonly service: Service;
+  /** Resolves once the service knows which operations there are: one that is being resumed is not unknown. */
+  readonly begun: Promise<void>;
   readonly stream: (response: ServerResponse) => void;
 }
 
@@ -104,13 +106,15 @@ async function submit({ service }: RoutePorts, { request, response }: Exchange):
   return { status: submitted.result.ok ? 200 : 409, body: submitted.result };
 }
 
-function operation({ service }: RoutePorts, { id }: Exchange): Answer {
+async function operation({ service, begun }: RoutePorts, { id }: Exchange): Promise<Answer> {
+  await begun;
   const result = service.result(id);
   if (result === undefined) return problem(404, `operation ${id} is not known (or ended too long ago)`);
   return { status: 200, body: result === 'running' ? { state: 'running' } : { state: 'ended', result } };
 }
 
-function cancel({ service }: RoutePorts, { id }: Exchange): Answer {
+async function cancel({ service, begun }: RoutePorts, { id }: Exchange): Promise<Answer> {
+  await begun;
   const answer = service.cancel(id, 'control');
   switch (answer) {
     case 'cancelling':

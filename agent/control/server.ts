@@ -15,6 +15,8 @@ export interface ControlServer {
 export interface ControlPorts {
   readonly service: Service;
   readonly clock: Clock;
+  /** Resolves once the service knows which operations there are. */
+  readonly begun: Promise<void>;
 }
 
 /** A local caller sends his few words at once; who has not after this long, in milliseconds, holds a connection. */
@@ -28,7 +30,7 @@ const CLOSING_MS = 1_000;
  */
 export async function openControl(
   config: ControlConfig,
-  { service, clock }: ControlPorts,
+  { service, clock, begun }: ControlPorts,
 ): Promise<ControlServer> {
   const streams = new Set<() => void>();
   const server = createServer(
@@ -39,7 +41,7 @@ export async function openControl(
         streams.add(end);
         response.once('close', () => streams.delete(end));
       };
-      void route({ service, stream }, request, response);
+      void route({ service, begun, stream }, request, response);
     },
   );
   const unbind = await bindSocket(server, config, clock);

@@ -7,6 +7,7 @@ import { initial, type State } from '../lifecycle/state.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import { statusOf } from '../lifecycle/status.ts';
 import { step } from '../lifecycle/step.ts';
+import { sleep } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Verdict } from '../probes/verdict.ts';
 import { createDesk } from './desk.ts';
@@ -32,6 +33,8 @@ export interface Engine extends Service {
    * @throws LastcallError `state-write` when the record cannot be read
    */
   start(supervise?: Supervise): Promise<void>;
+  /** Resolves once it is known again what was under way: nothing can be said of an operation before that. */
+  readonly begun: Promise<void>;
   /** The prober's news. */
   probed(verdict: Verdict): void;
   /** The supervised application has ended. */
@@ -42,6 +45,9 @@ export interface Engine extends Service {
   close(): Promise<void>;
 }
 
+/** How long a word that is on its way may take once we are closing, in milliseconds. */
+const LAST_WORDS_MS = 2_000;
+
 /**
  * Interprets the lifecycle: one mailbox, in which events are stepped one after the other, and the effects they ask
  * for, each of which comes back as one event. Decides nothing.
@@ -50,10 +56,13 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const { clock, log } = ports;
   const closing = new AbortController();
   const running = new Set<Promise<void>>();
+  const words = new Set<Promise<void>>();
   const mailbox: Event[] = [];
   let state: State = initial(policy, clock.now());
   let stepping = false;
   let cancelWake = (): void => undefined;
+  let begin = (): void => undefined;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
 
   /** The clock that people read may be set at any time, so it is asked anew. */
   const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
@@ -119,8 +128,10 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'gate':
       case 'warn-hook': {
         const deed = perform({ ...ports, found: outings.found }, effect, closing.signal).then(post);
-        running.add(deed);
-        void deed.finally(() => running.delete(deed));
+        for (const among of effect.type === 'say' ? [running, words] : [running]) {
+          among.add(deed);
+          void deed.finally(() => among.delete(deed));
+        }
         return;
       }
       default:
@@ -157,8 +168,10 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
         ...app,
         alarm,
       });
+      begin();
       polls.begin();
     },
+    begun,
     submit: (request: Request) => desk.submit(request, () => post({ type: 'submit', request })),
     result: (id) => desk.result(id) ?? (isRunning(state, id) ? 'running' : undefined),
     cancel(id, by) {
@@ -179,6 +192,9 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     async close() {
       cancelWake();
       polls.stop();
+      // Without the MAINT that is on its way, users would be sent to an application that has ended.
+      const patience = sleep(clock, LAST_WORDS_MS, closing.signal).catch(() => undefined);
+      await Promise.race([Promise.all(words), patience]);
       closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
       await Promise.all(running);
       await ports.probing?.prober.close();

@@ -23,7 +23,7 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
   const forced = (sessions || connections) ?? 0;
   if (state.op) patch(turn, { op: { ...state.op, forced } });
   warn(turn, `${why}: forced with ${whoIsLeft(turn)} left`);
-  const force: Force = { since: turn.at, progressAt: null, left: Infinity, closedAt: -Infinity, now };
+  const force: Force = { since: turn.at, progressAt: null, left: Infinity, closedAt: -Infinity, closing: [], now };
   raiseFence(turn, { force, forcedOut: true, stopIssued: false });
 }
 
@@ -61,15 +61,18 @@ function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over
   // Where it is not known of somebody, nothing says that closing helps.
   const left = open.reduce((sum, server) => sum + (server.left ?? Infinity), 0);
   const progressAt = force.progressAt === null || left < force.left ? turn.at : force.progressAt;
-  patch(turn, { force: { ...force, left: Math.min(left, force.left), progressAt } });
+  const going: Force = { ...force, left: Math.min(left, force.left), progressAt };
+  patch(turn, { force: going });
   if (turn.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
     warn(turn, `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`);
     return 'over';
   }
   const { everyMs, limit } = rhythm(turn.policy);
   if (turn.at - force.closedAt < everyMs) return 'wait';
-  patch(turn, { force: { ...force, left: Math.min(left, force.left), progressAt, closedAt: turn.at } });
-  for (const { name: at } of turn.policy.balancers) closeAt(turn, at, open, limit);
+  // A list of many streams takes longer than a beat: a second one would close the same ones, and more than the pace.
+  const idle = turn.policy.balancers.filter(({ name }) => !force.closing.some((of) => of.startsWith(`${name} `)));
+  const begun = idle.flatMap(({ name: at }) => closeAt(turn, at, open, limit));
+  patch(turn, { force: { ...going, closedAt: turn.at, closing: [...force.closing, ...begun] } });
   return 'wait';
 }
 
@@ -79,21 +82,30 @@ export function rhythm({ closePerSecond }: Policy): { readonly everyMs: number; 
   return { everyMs, limit: Math.floor((closePerSecond * everyMs) / 1_000) };
 }
 
-/** Only an empty queue is closed on: HAProxy would give the queued requests to the server instead. */
-function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budget: number): void {
+/**
+ * Only an empty queue is closed on: HAProxy would give the queued requests to the server instead.
+ * @returns the closings begun, `balancer server` each
+ */
+function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budget: number): string[] {
   const here = open.filter(({ at, queued, admin }) => at === balancer && queued === 0 && admin === 'maint');
+  const begun: string[] = [];
   let room = budget;
   for (const { name, connections } of here) {
     const limit = Math.min(room, connections ?? room);
     if (limit <= 0) continue;
     emit(turn, { type: 'close', balancer, server: name, limit });
+    begun.push(`${balancer} ${name}`);
     room -= limit;
   }
   if (open.some(({ at }) => at === balancer)) emit(turn, { type: 'look', balancer });
+  return begun;
 }
 
 /** What was told to end, by kind. */
-export function onClosed(turn: Turn, { balancer, closed, error }: EventOf<'closed'>): void {
+export function onClosed(turn: Turn, { balancer, server, closed, error }: EventOf<'closed'>): void {
+  const { force } = turn.state;
+  const closing = force?.closing.filter((of) => of !== `${balancer} ${server}`);
+  if (force && closing) patch(turn, { force: { ...force, closing } });
   if (error !== null) warn(turn, `${balancer}: ${error}`);
   const { op } = turn.state;
   if (!op || !closed) return;

@@ -172,6 +172,8 @@ export interface Force {
   readonly progressAt: number | null;
   readonly left: number;
   readonly closedAt: number;
+  /** The closings that have not come back, `balancer server` each. */
+  readonly closing: readonly string[];
   /** No patience left: a second signal. */
   readonly now: boolean;
 }

@@ -8,7 +8,7 @@ import { openControl } from '../../agent/control/server.ts';
 import { type Clock, realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { createScriptedService } from '../support/scripted-service.ts';
+import { begun, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 const never = new AbortController().signal;
@@ -72,7 +72,7 @@ describe('The client of the control socket', () => {
 
   test('says that permission is denied', async () => {
     const service = createScriptedService();
-    const control = await openControl({ path, mode: 0o000, group: null }, { service, clock: realClock });
+    const control = await openControl({ path, mode: 0o000, group: null }, { service, clock: realClock, begun });
     const root = process.geteuid?.() === 0;
     try {
       if (root) process.seteuid?.(NOBODY);

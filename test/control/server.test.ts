@@ -8,10 +8,11 @@ import { createClient } from '../../agent/control/client.ts';
 import { MAX_BODY_BYTES } from '../../agent/control/routes.ts';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import type { ControlConfig } from '../../agent/config/config.ts';
+import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { begun, HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 interface Answer {
@@ -39,7 +40,7 @@ afterEach(async () => {
 });
 
 async function open(more: Partial<ControlConfig> = {}, clock = realClock): Promise<ControlServer> {
-  control = await openControl({ path, mode: 0o600, group: null, ...more }, { service, clock });
+  control = await openControl({ path, mode: 0o600, group: null, ...more }, { service, clock, begun });
   return control;
 }
 
@@ -135,7 +136,7 @@ describe('The control socket', () => {
   test('is refused while another sidecar answers there, which goes on undisturbed', async () => {
     const first = await open();
     await expect(
-      openControl({ path, mode: 0o600, group: null }, { service, clock: realClock }),
+      openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun }),
     ).rejects.toMatchObject({
       code: 'busy',
       message: expect.stringContaining('another sidecar'),
@@ -162,7 +163,7 @@ describe('The control socket', () => {
     await first.close();
     expect(await readdir(dir.path)).toEqual([]);
 
-    const old = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock });
+    const old = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
     await mkdir(join(dir.path, 'away'));
     await rename(path, join(dir.path, 'away', 'old.sock'));
     await open();
@@ -292,6 +293,21 @@ describe('The control API', () => {
     const { text } = await ask('GET', `/v1/operations/${id}`);
     expect(JSON.parse(text)).toEqual({ state: 'ended', result: service.result(id) });
     expect((await ask('GET', '/v1/operations/never-heard-of')).status).toBe(404);
+  });
+
+  test.each([
+    ['GET', 200],
+    ['DELETE', 202],
+  ])('calls no operation unknown before it knows which ones there are (%s)', async (method, status) => {
+    let begin = (): void => undefined;
+    const beginning = new Promise<void>((resolve) => (begin = resolve));
+    const config = { path, mode: 0o600, group: null };
+    control = await openControl(config, { service, clock: realClock, begun: beginning });
+    const asked = ask(method, '/v1/operations/op7');
+    expect((await ask('GET', '/v1/status')).status).toBe(200);
+    await service.submit({ ...OWN_TERMS, id: 'op7', kind: 'drain', reason: null, by: 'test' });
+    begin();
+    expect((await asked).status).toBe(status);
   });
 
   test('cancels, unless it is unknown or too late', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { isLastcallError } from '../../agent/system/error.ts';
 import { lastcall } from '../support/cli.ts';
-import { openRig, patience, type Rig, type Visitor } from '../support/rig.ts';
+import { openRig, patience, type Rig, told, type Visitor } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
 let rig: Rig;
@@ -85,5 +86,23 @@ describe('Ctrl-C and its like on a command that waits', () => {
     await visitor.leave();
     // The client that waited all the while has its result from the second.
     expect((await running.outcome).code).toBe(0);
+  });
+
+  test('an operation that is being resumed is never unknown, however early it is asked for', async () => {
+    const first = await rig.sidecar();
+    const { json } = await told(first.cli('drain', '--no-wait', '--timeout', '30s'));
+    await untilDrain();
+    await first.stop();
+    const starting = rig.sidecar();
+    const state = await until('the next one answers', async () => {
+      try {
+        return (await first.client.operation(json.id, patience())) ?? 'unknown';
+      } catch (error) {
+        if (isLastcallError(error) && error.code === 'agent-unreachable') return false;
+        throw error;
+      }
+    });
+    expect(state).toEqual({ state: 'running' });
+    await starting;
   });
 });

@@ -207,6 +207,15 @@ describe('A deadline of thirty minutes', () => {
     expect(warnings).toContain('connections of app/app1 could not be closed');
   });
 
+  test('closes one after the other, also where the list of who is there takes longer than a beat', () => {
+    const it = scene();
+    it.lb.server('app/app1').serving = 3;
+    it.lb.listMs = 3_000;
+    const result = it.ended(it.ask('drain', { onTimeout: 'force', timeoutMs: MINUTE }));
+    expect(result).toMatchObject({ phase: 'drained', closed: { requests: 3 } });
+    expect(it.effects.filter(({ type }) => type === 'close')).toHaveLength(1);
+  });
+
   test('passes at its time, even while nobody answers', () => {
     const it = scene();
     const id = it.ask('drain');

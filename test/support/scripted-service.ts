@@ -30,6 +30,9 @@ export interface ScriptedService extends DirectService {
   submitted(count: number): Promise<void>;
 }
 
+/** What `openControl` waits for: this service knows its operations from the beginning. */
+export const begun = Promise.resolve();
+
 export function createScriptedService(node = 'app1'): ScriptedService {
   const requests: Request[] = [];
   const cancelled: string[] = [];

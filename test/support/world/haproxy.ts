@@ -33,6 +33,8 @@ export interface SimHaproxy {
   telling: boolean;
   /** False: its master does not answer, so nobody knows how many an old worker still has. */
   seesOldWorkers: boolean;
+  /** How long the list of its streams takes, in milliseconds. */
+  listMs: number;
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
   exchange<T>(work: () => T, answer: (value: T) => void, fail: (error: string) => void): void;
   setMode(mode: Mode): void;
@@ -83,6 +85,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     sticky: null,
     telling: true,
     seesOldWorkers: true,
+    listMs: 0,
     exchange(work, answer, fail) {
       let over = false;
       const end = (tell: () => void): void => {

@@ -189,14 +189,17 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 
   function close({ balancer, server }: Doing<'close'>, tell: Tell): void {
     const at = site.balancer(balancer);
-    at.exchange(
-      () => {
-        const closed: Closed = { tunnels: 0, requests: at.server(server).serving, left: 0 };
-        Object.assign(at.server(server), { serving: 0 });
-        return closed;
-      },
-      (closed) => tell({ type: 'closed', balancer, server, closed, error: null }),
-      (error) => tell({ type: 'closed', balancer, server, closed: null, error }),
+    const end = (): Closed => {
+      const closed: Closed = { tunnels: 0, requests: at.server(server).serving, left: 0 };
+      Object.assign(at.server(server), { serving: 0 });
+      return closed;
+    };
+    time.after(at.listMs, () =>
+      at.exchange(
+        end,
+        (closed) => tell({ type: 'closed', balancer, server, closed, error: null }),
+        (error) => tell({ type: 'closed', balancer, server, closed: null, error }),
+      ),
     );
   }
 

@@ -62,10 +62,7 @@ export function createDesk(options: DeskOptions): Desk {
     if (seen === null) return null;
     saw(seen);
     if (wish.word === 'ready' && tally.enough(address)) return null;
-    const said = permitted(wish, seen);
-    // Said once to a new worker: READY after that is somebody's wish there too.
-    if (said !== null && wish.pid !== null) wish = { ...wish, pid: seen.worker?.pid ?? null };
-    return said;
+    return permitted(wish, seen);
   };
   return {
     tally,

@@ -23,7 +23,14 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
   const forced = (sessions || connections) ?? 0;
   if (state.op) patch(turn, { op: { ...state.op, forced } });
   warn(turn, `${why}: forced with ${whoIsLeft(turn)} left`);
-  const force: Force = { since: turn.at, progressAt: null, left: Infinity, closedAt: -Infinity, closing: [], now };
+  const force: Force = {
+    since: turn.at,
+    progressAt: null,
+    left: Infinity,
+    closedAt: -Infinity,
+    closing: [],
+    now,
+  };
   raiseFence(turn, { force, forcedOut: true, stopIssued: false });
 }
 
@@ -70,7 +77,9 @@ function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over
   const { everyMs, limit } = rhythm(turn.policy);
   if (turn.at - force.closedAt < everyMs) return 'wait';
   // A list of many streams takes longer than a beat: a second one would close the same ones, and more than the pace.
-  const idle = turn.policy.balancers.filter(({ name }) => !force.closing.some((of) => of.startsWith(`${name} `)));
+  const idle = turn.policy.balancers.filter(
+    ({ name }) => !force.closing.some((of) => of.startsWith(`${name} `)),
+  );
   const begun = idle.flatMap(({ name: at }) => closeAt(turn, at, open, limit));
   patch(turn, { force: { ...going, closedAt: turn.at, closing: [...force.closing, ...begun] } });
   return 'wait';

@@ -1,10 +1,13 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { createAgentCheckServer } from '../../agent/balancers/agent-check-server.ts';
 import { createAgentCheckWriter } from '../../agent/balancers/agent-check-writer.ts';
 import { createPollerBalancer } from '../../agent/balancers/agent-check.ts';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
+import { betweenPolls } from '../support/between-polls.ts';
 import { startHaproxy, type Haproxy, type HaproxyOptions } from '../support/haproxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
@@ -20,6 +23,8 @@ afterEach(async () => {
 interface Stage {
   readonly haproxy: Haproxy;
   readonly balancer: Balancer;
+  /** Where it polls. */
+  readonly agentPort: number;
   /** Resolves once HAProxy has polled so often from now on. */
   polls(count: number): Promise<void>;
   /** The forced bits of a server, by HAProxy itself. */
@@ -53,7 +58,7 @@ async function stage({
   const lines = Object.entries(servers).map(
     ([name, rest]) => `  server ${name} 127.0.0.1:9 ${check} ${rest}\n`,
   );
-  const config = `defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\nbackend app\n${lines.join('')}`;
+  const config = `defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n  timeout check 5s\nbackend app\n${lines.join('')}`;
   const haproxy = await startHaproxy(config, options);
   endings.push(() => haproxy.stop());
   const address = `unix:${haproxy.operatorSocket}`;
@@ -77,6 +82,7 @@ async function stage({
   return {
     haproxy,
     balancer,
+    agentPort: port,
     async polls(count) {
       const wanted = polled + count;
       await until(`${count} more polls`, () => polled >= wanted);
@@ -127,7 +133,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
     for (let round = 0; round < 3; round++) {
       await on.polls(1);
-      await on.haproxy.command('set server app/app1 state maint');
+      await betweenPolls(on.haproxy, 'app1', 'maint', 'drain');
       await on.polls(3);
       expect(await on.admin()).toBe('maint');
       expect(await adminOf(on)).toBe('maint');
@@ -142,7 +148,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
   test('keeps an operator\u2019s READY that came over our drain, until we are asked to drain again', async () => {
     const on = await stage();
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
-    await on.haproxy.command('set server app/app1 state ready');
+    await betweenPolls(on.haproxy, 'app1', 'ready', 'drain');
     await on.polls(3);
     expect(await on.admin()).toBe('ready');
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
@@ -153,7 +159,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     const on = await stage();
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
     await on.balancer.set('app/app1', 'ready', ['drain'], never);
-    await on.haproxy.command('set server app/app1 state maint');
+    await betweenPolls(on.haproxy, 'app1', 'maint', 'ready');
     await on.polls(4);
     expect(await on.admin()).toBe('maint');
   });
@@ -171,10 +177,28 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     const on = await stage({ master: true });
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
     await on.haproxy.reload();
-    await until('the new worker drains', async () => (await on.admin()) === 'drain');
-    await on.haproxy.command('set server app/app1 state ready');
+    await until('the new worker is seen to drain', async () => (await adminOf(on)) === 'drain');
+    await betweenPolls(on.haproxy, 'app1', 'ready', 'drain');
     await on.polls(3);
     expect(await on.admin()).toBe('ready');
+  });
+
+  test('is drained again after a reload also where the first answers are lost', async () => {
+    const on = await stage({ master: true });
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    let isOver = false;
+    // Polls as HAProxy does, and throws the answers away.
+    const losing = (async () => {
+      while (!isOver) {
+        const poll = connect(on.agentPort, '127.0.0.1');
+        await once(poll, 'data');
+        poll.destroy();
+      }
+    })();
+    await on.haproxy.reload();
+    await until('the new worker is seen to drain', async () => (await adminOf(on)) === 'drain');
+    isOver = true;
+    await losing;
   });
 
   test('has a state of its own for each server, told apart by agent-send', async () => {
@@ -248,7 +272,7 @@ test('A real HAProxy that only polls does what it is told, and keeps an operator
   await server.listen();
   const check = `agent-check agent-inter 100ms agent-addr 127.0.0.1 agent-port ${port} agent-send "lb4\\n"`;
   const haproxy = await startHaproxy(
-    `backend app\n  timeout server 1s\n  timeout connect 1s\n  server app1 127.0.0.1:9 ${check}\n`,
+    `backend app\n  timeout server 1s\n  timeout connect 1s\n  timeout check 5s\n  server app1 127.0.0.1:9 ${check}\n`,
   );
   endings.push(() => haproxy.stop());
   const bits = async (): Promise<string> =>

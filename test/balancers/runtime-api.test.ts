@@ -140,7 +140,7 @@ describe('what a look tells', () => {
   test('is drain, although DOWN or NOLB hides it in the text', async () => {
     app = await startHoldingApp();
     const running = await site(
-      `backend app\n  option httpchk GET /check\n  http-check disable-on-404\n` +
+      `backend app\n  timeout check 5s\n  option httpchk GET /check\n  http-check disable-on-404\n` +
         `  server app1 127.0.0.1:${app.port} check inter 20ms rise 1 fall 1\n`,
     );
     const balancer = driver(running, 'app/app1');

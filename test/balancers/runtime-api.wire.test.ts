@@ -199,7 +199,7 @@ describe('an answer that is not certain', () => {
       expect(await refusalOf(() => balancer.look(never))).toMatchObject({ code: 'balancer-unreachable' });
       length += 37;
     } while (length < whole);
-    length = whole;
+    length = Infinity;
     expect((await balancer.look(never)).servers).toMatchObject([{ connections: 0 }]);
   });
 

@@ -76,7 +76,10 @@ describe('Waiting for the end of an operation', () => {
       },
     };
     await control.close();
-    control = await openControl({ path, mode: 0o600, group: null }, { service: early, clock: realClock, begun });
+    control = await openControl(
+      { path, mode: 0o600, group: null },
+      { service: early, clock: realClock, begun },
+    );
     expect(await wait()).toMatchObject({ code: 'done' });
   });
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import type { Admin } from '../../agent/lifecycle/view.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
+import { betweenPolls } from '../support/between-polls.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { startHoldingApp, visit, type HoldingApp } from '../support/holding-app.ts';
 import { never, refusalOf } from '../support/outcome.ts';
@@ -117,7 +118,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
 
     test('sees at the next look what an operator did in between', async () => {
       await balancer.set(SERVER, 'drain', ['ready'], never);
-      await operator('maint');
+      await betweenPolls(haproxy, 'app1', 'maint', 'drain');
       expect((await balancer.look(never)).servers[0]).toMatchObject({ admin: 'maint', origin: 'forced' });
     });
 
@@ -219,6 +220,7 @@ defaults
   timeout client 30s
   timeout server 30s
   timeout queue 30s
+  timeout check 5s
 listen app
   bind 127.0.0.1:${port}
   balance roundrobin

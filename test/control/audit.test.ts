@@ -95,6 +95,8 @@ describe('The audit log', () => {
       { event: 'end', id: 'op1' },
     ]);
     await inner.submit(request('op2', 'stop'));
+    // Whoever resumes comes when the one before is dead.
+    await audit.flush();
     const later = openAudit(path, { clock: new ManualClock(), log });
     withAudit(inner, later);
     inner.show('recovering', 3);

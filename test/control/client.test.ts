@@ -72,7 +72,10 @@ describe('The client of the control socket', () => {
 
   test('says that permission is denied', async () => {
     const service = createScriptedService();
-    const control = await openControl({ path, mode: 0o000, group: null }, { service, clock: realClock, begun });
+    const control = await openControl(
+      { path, mode: 0o000, group: null },
+      { service, clock: realClock, begun },
+    );
     const root = process.geteuid?.() === 0;
     try {
       if (root) process.seteuid?.(NOBODY);

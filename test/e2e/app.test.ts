@@ -67,7 +67,7 @@ describe('The application', () => {
         },
       },
     });
-    const failed = await told(agent.cli('restart', '--timeout', '1s'));
+    const failed = await told(agent.cli('restart', '--timeout', '4s'));
     expect(failed).toMatchObject({ code: 70, json: { ok: false, code: 'app-health', phase: 'failed' } });
     expect(failed.stderr).toContain('lastcall ready');
     expect(await rig.admin()).toBe('MAINT');
@@ -111,7 +111,7 @@ describe('The application', () => {
     // Checked where nobody listens.
     rig = await openRig({ termMs: 50, server: 'check port 1 inter 100ms rise 1 fall 2' });
     const agent = await rig.sidecar();
-    const { code, json } = await told(agent.cli('restart', '--timeout', '2s'));
+    const { code, json } = await told(agent.cli('restart', '--timeout', '6s'));
     expect({ code, said: json.code, phase: json.phase }).toEqual({
       code: 70,
       said: 'app-health',

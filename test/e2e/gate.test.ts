@@ -85,7 +85,7 @@ describe('The gate', () => {
   test('that cannot be shut: no zero is said, it is tried again and alarmed; the deadline opens it on its way back', async () => {
     const agent = await gated({});
     await writeFile(`${log()}.fails`, '');
-    const draining = told(agent.cli('stop', '--timeout', '4s'));
+    const draining = told(agent.cli('stop'));
     await until('it was tried three times', async () => (await words()).length >= 3);
     const { phase, alarms } = await agent.client.status(patience());
     expect(phase).toBe('fencing');
@@ -156,11 +156,11 @@ describe('Warnings before the deadline', () => {
     await once(webhook, 'listening');
     const url = `http://127.0.0.1:${(webhook.address() as AddressInfo).port}/warn`;
     const warn = [
-      { before: '2s', command: fixture('hook', log(), 'hang'), timeout: '30s' },
-      { before: '1500ms', command: fixture('hook', log(), 'first') },
+      { before: '4s', command: fixture('hook', log(), 'hang'), timeout: '30s' },
+      { before: '2500ms', command: fixture('hook', log(), 'first') },
       { before: '1s', webhook: url },
     ];
-    const agent = await rig.sidecar({ sections: { drain: { timeout: '3s', quiet: '0s', warn } } });
+    const agent = await rig.sidecar({ sections: { drain: { timeout: '6s', quiet: '0s', warn } } });
     await agent.reaches('serving');
     await rig.signIn();
     const begun = Date.now();
@@ -176,11 +176,11 @@ describe('Warnings before the deadline', () => {
       LASTCALL_ON_TIMEOUT: 'restore',
     };
     expect(written.map(({ told: all }) => all)).toEqual([
-      { ...environment, LASTCALL_SECONDS_LEFT: '2' },
-      { ...environment, LASTCALL_SECONDS_LEFT: expect.stringMatching(/^[12]$/) },
+      { ...environment, LASTCALL_SECONDS_LEFT: '4' },
+      { ...environment, LASTCALL_SECONDS_LEFT: expect.stringMatching(/^[23]$/) },
     ]);
     // Never early: the drain began after we asked for it.
-    expect(written.map(({ at }, rung) => at - begun >= Number([1_000, 1_500][rung]))).toEqual([true, true]);
+    expect(written.map(({ at }, rung) => at - begun >= Number([2_000, 3_500][rung]))).toEqual([true, true]);
     expect(heard).toEqual([
       {
         method: 'POST',
@@ -196,5 +196,7 @@ describe('Warnings before the deadline', () => {
     ]);
     expect(json.warnings.join('\n')).not.toContain('warn hook');
     expect(await rig.admin()).toBe('no check');
+    // Ends the hook that hangs.
+    await agent.stop();
   });
 });

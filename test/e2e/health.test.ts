@@ -32,7 +32,7 @@ async function place(check: string, fall: number): Promise<Place> {
   const healthPort = await freePort();
   const metricsPort = await freePort();
   const others =
-    `  option httpchk\n  http-check disable-on-404\n${check}` +
+    `  option httpchk\n  http-check disable-on-404\n  timeout check 5s\n${check}` +
     `  server app2 127.0.0.1:${await sibling()} cookie app2\n`;
   const server = `check port ${healthPort} inter 100ms fall ${fall} rise 2`;
   const rig = await openRig({ server, others });
@@ -112,7 +112,7 @@ describe('A HAProxy that only asks the health port', () => {
   );
 
   test('stays in NOLB over a kill -9 of the sidecar and its next start: no new user comes in between', async () => {
-    const { rig, metricsPort, status, sections } = await place('', 30);
+    const { rig, metricsPort, status, sections } = await place('', 60);
     const first = await rig.sidecar({ sections });
     await until('UP at HAProxy', async () => (await status()) === 'UP');
     const visitor = await rig.signIn();

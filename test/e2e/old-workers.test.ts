@@ -76,14 +76,14 @@ describe('A stop over two reloads', () => {
     const file = await download(port(), COOKIE);
     const { json } = await told(agent.cli('stop', '--no-wait'));
     await agent.reaches('draining');
+    const before = performance.now();
     await reload(agent);
-    const replaced = performance.now();
     const { sessions, balancers } = await statusOf(agent);
     expect({ total: sessions.total, workers: balancers[0]?.workers }).toEqual({ total: null, workers: null });
     expect(balancers[0]?.servers[0]?.connections).toBeNull();
     await finish(file);
     expect(await agent.ends(json.id)).toMatchObject({ ok: true, phase: 'stopped' });
-    expect(performance.now() - replaced).toBeGreaterThan(2_500);
+    expect(performance.now() - before).toBeGreaterThanOrEqual(3_000);
   });
 
   test('without a master socket, where the kernel is asked: it waits for the old worker’s users, and no longer', async () => {

@@ -44,10 +44,10 @@ async function clicking(visitor: Visitor, afterMs: number, clicks: number): Prom
   return { pages, leftAt };
 }
 
-const TABLE_OF_APP1 = { table: 'app', server: 'app/app1', expire: '2s' };
+const TABLE_OF_APP1 = { table: 'app', server: 'app/app1', expire: '6s' };
 const TABLE = {
   others:
-    '  server app2 127.0.0.1:1 cookie app2\n  stick-table type string len 40 size 1k expire 2s\n' +
+    '  server app2 127.0.0.1:1 cookie app2\n  stick-table type string len 40 size 1k expire 6s\n' +
     '  stick on cookie(JSESSIONID)\n  stick store-response res.cook(JSESSIONID)\n',
 } satisfies RigOptions;
 

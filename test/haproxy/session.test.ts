@@ -11,7 +11,7 @@ import { answerOn, pourOn, startFake, type FakeHaproxy } from '../support/fake-h
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
-import { DEFAULTS } from './transcripts.ts';
+import { DEFAULTS, withoutSeconds } from './transcripts.ts';
 
 const clientOf = (address: string, clock: Clock = realClock): Client =>
   createClient(address, parseAddress(address, 'config'), { clock });
@@ -146,8 +146,3 @@ describe('a session that goes wrong', () => {
     expect(refusal).toMatchObject({ code: 'balancer-unreachable' });
   });
 });
-
-/** Two readings of a server's state are never of the same second. */
-function withoutSeconds(text: string): string {
-  return text.replace(/^(\d+ app \d+ app1 (?:\S+ ){5})\d+/gm, '$1T');
-}

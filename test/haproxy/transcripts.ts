@@ -30,3 +30,8 @@ export async function recorded(config: string, ...commands: readonly Command[]):
     await haproxy.stop();
   }
 }
+
+/** Of `show servers state`: two readings may be of different seconds. */
+export function withoutSeconds(text: string): string {
+  return text.replace(/^(\d+ app \d+ app1 (?:\S+ ){5})\d+/gm, '$1T');
+}

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { makeTempDir } from './tempdir.ts';
+import { until } from './until.ts';
 
 /** A real HAProxy in the foreground, in a directory of its own. */
 export interface Haproxy {
@@ -151,10 +152,12 @@ export async function converse(path: string): Promise<Conversation> {
   return { ask, end: () => void socket.destroy() };
 }
 
+/** A worker that a reload ends may have taken the question without answering: the next one is asked. */
 async function workerPid(path: string): Promise<number> {
-  const pid = /^Pid: (\d+)$/m.exec(await ask(path, 'show info'))?.[1];
-  if (pid === undefined) throw new Error(`no Pid in the answer of ${path}`);
-  return Number(pid);
+  return until(`a worker answers at ${path}`, async () => {
+    const pid = /^Pid: (\d+)$/m.exec((await answerAt(path, 'show info')) ?? '')?.[1];
+    return pid === undefined ? undefined : Number(pid);
+  });
 }
 
 function globals(socket: string, operatorSocket: string, options: HaproxyOptions): string {
@@ -229,12 +232,18 @@ const NOT_YET = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
  */
 async function untilAnswers(path: string, line: string, gone: AbortSignal): Promise<void> {
   while (!gone.aborted) {
-    try {
-      if ((await ask(path, line)) !== '') return;
-    } catch (error) {
-      if (!NOT_YET.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    }
+    if ((await answerAt(path, line)) !== null) return;
     await setTimeout(2);
+  }
+}
+
+/** Null where nobody answers just now. */
+async function answerAt(path: string, line: string): Promise<string | null> {
+  try {
+    return (await ask(path, line)) || null;
+  } catch (error) {
+    if (NOT_YET.has((error as NodeJS.ErrnoException).code ?? '')) return null;
+    throw error;
   }
 }
 

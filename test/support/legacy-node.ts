@@ -161,7 +161,7 @@ async function serves(url: string): Promise<boolean> {
 
 async function count(url: string): Promise<number | null> {
   try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(1000) });
+    const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
     return answer.ok ? Number(await answer.text()) : null;
   } catch {
     return null;

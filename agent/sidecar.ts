@@ -57,7 +57,7 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
     },
   });
   const deafen = child
-    ? hearAsParent(world.signals, { service, hurry: () => engine.hurry() }, child, ending)
+    ? hearAsParent(world.signals, { service, hurry: engine.hurry, settled: engine.settled }, child, ending)
     : hear(world.signals, ['SIGTERM', 'SIGINT', 'SIGHUP'], () => ending.end(0));
   try {
     await server?.listen();
@@ -174,7 +174,7 @@ async function operate(service: Service, request: Request): Promise<Result> {
 /** SIGTERM means: let the users finish, then stop the child; a second one means now. Others are the child's. */
 function hearAsParent(
   signals: Signals,
-  { service, hurry }: { readonly service: Service; readonly hurry: () => void },
+  { service, hurry, settled }: Pick<Engine, 'hurry' | 'settled'> & { readonly service: Service },
   child: Child,
   ending: Ending,
 ): () => void {
@@ -191,7 +191,10 @@ function hearAsParent(
       onTimeout: 'force',
       insist: true,
     };
-    void operate(service, request).then((result) => ending.end(codeAfter(result, ending)));
+    void operate(service, request).then(async (result) => {
+      await settled();
+      ending.end(codeAfter(result, ending));
+    });
   };
   const deafenStop = hear(signals, ['SIGTERM', 'SIGINT'], stop);
   const deafenRest = hear(signals, ['SIGHUP', 'SIGUSR1', 'SIGUSR2'], (name) => child.forward(name));

@@ -3,6 +3,7 @@ import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
 import { nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
+import { allConfirmed } from '../lifecycle/servers.ts';
 import { initial, type State } from '../lifecycle/state.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import { statusOf } from '../lifecycle/status.ts';
@@ -41,12 +42,17 @@ export interface Engine extends Service {
   appGone(): void;
   /** A second signal: no more patience. */
   readonly hurry: () => void;
+  /**
+   * Resolves once every balancer shows what is wanted of it, or two seconds later: without the MAINT that is on its way
+   * users would be sent to an application that has ended.
+   */
+  readonly settled: () => Promise<void>;
   /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
   close(): Promise<void>;
 }
 
-/** How long a word that is on its way may take once we are closing, in milliseconds. */
-const LAST_WORDS_MS = 2_000;
+/** How long the last word may take, in milliseconds. */
+const LAST_WORD_MS = 2_000;
 
 /**
  * Interprets the lifecycle: one mailbox, in which events are stepped one after the other, and the effects they ask
@@ -56,11 +62,11 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const { clock, log } = ports;
   const closing = new AbortController();
   const running = new Set<Promise<void>>();
-  const words = new Set<Promise<void>>();
   const mailbox: Event[] = [];
   let state: State = initial(policy, clock.now());
   let stepping = false;
   let cancelWake = (): void => undefined;
+  let happened = (): void => undefined;
   let begin = (): void => undefined;
   const begun = new Promise<void>((resolve) => (begin = resolve));
 
@@ -85,6 +91,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     polls.adjust();
     outings.adjust(state);
     arm();
+    happened();
   }
 
   function take(event: Event): void {
@@ -128,10 +135,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'gate':
       case 'warn-hook': {
         const deed = perform({ ...ports, found: outings.found }, effect, closing.signal).then(post);
-        for (const among of effect.type === 'say' ? [running, words] : [running]) {
-          among.add(deed);
-          void deed.finally(() => among.delete(deed));
-        }
+        running.add(deed);
+        void deed.finally(() => running.delete(deed));
         return;
       }
       default:
@@ -147,6 +152,10 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       at === null
         ? () => undefined
         : clock.after(Math.max(1, at - clock.now()), () => post({ type: 'tick' }));
+  }
+
+  async function untilConfirmed(): Promise<void> {
+    while (!allConfirmed(policy, state)) await new Promise<void>((resolve) => (happened = resolve));
   }
 
   return {
@@ -189,12 +198,13 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     },
     appGone: () => post({ type: 'app-gone' }),
     hurry: () => post({ type: 'hurry' }),
+    async settled() {
+      const patience = sleep(clock, LAST_WORD_MS, closing.signal).catch(() => undefined);
+      await Promise.race([untilConfirmed(), patience]);
+    },
     async close() {
       cancelWake();
       polls.stop();
-      // Without the MAINT that is on its way, users would be sent to an application that has ended.
-      const patience = sleep(clock, LAST_WORDS_MS, closing.signal).catch(() => undefined);
-      await Promise.race([Promise.all(words), patience]);
       closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
       await Promise.all(running);
       await ports.probing?.prober.close();

@@ -89,6 +89,19 @@ describe('lastcall run -- COMMAND', () => {
     expect(await rig.admin()).toBe('MAINT');
   });
 
+  test('a second SIGTERM while HAProxy answers nothing: MAINT is still said, once it does', async () => {
+    await open();
+    await reaches('serving');
+    running?.child.kill('SIGTERM');
+    await until('app1 is in DRAIN', async () => (await rig.admin()) === 'DRAIN');
+    await rig.haproxy.kill('SIGSTOP');
+    running?.child.kill('SIGTERM');
+    await until('the application has ended', async () => (await rig.node.sessions()) === null);
+    await rig.haproxy.kill('SIGCONT');
+    expect((await running?.outcome)?.code).toBe(0);
+    expect(await rig.admin()).toBe('MAINT');
+  });
+
   test('its own deadline forces, and never restores', async () => {
     await open({}, { drain: { quiet: '0s', timeout: '500ms', onTimeout: 'restore' } });
     await reaches('serving');

@@ -32,7 +32,7 @@ describe('The deadline', () => {
     const before = await rig.states();
     const agent = await rig.sidecar();
     const visitor = await rig.signIn();
-    const { code, json } = await told(agent.cli('drain', '--timeout', '400ms', '--on-timeout', 'hold'));
+    const { code, json } = await told(agent.cli('drain', '--timeout', '2s', '--on-timeout', 'hold'));
     expect({ code, phase: json.phase }).toEqual({ code: 124, phase: 'draining' });
     expect(json.message).toContain('lastcall ready');
     expect(await rig.admin()).toBe('DRAIN');

@@ -6,6 +6,7 @@ import { findOverrides, type Verdict } from './overrides.ts';
 import { freePort } from './ports.ts';
 import { startRecorder } from './recorder.ts';
 import { openRig, patience, type Agent, type Rig } from './rig.ts';
+import { makeMemoryDir } from './tempdir.ts';
 import { until } from './until.ts';
 import { wishOnDisk } from './wishes.ts';
 
@@ -73,12 +74,15 @@ export async function runOperators(seed: number, commands: number): Promise<Oper
   const agentPort = await freePort();
   const agentCheck = `agent-check agent-port ${agentPort} agent-inter 100ms`;
   const rig = await openRig({ termMs: 0, server: `check inter 200ms weight 100 ${agentCheck}` });
-  const state = join(rig.dir, 'app1.json');
+  // With operators as quick as these, a sidecar that waits for a slow disk never gets to say a word.
+  const memory = await makeMemoryDir();
+  const state = join(memory.path, 'app1.json');
   const recorder = await startRecorder(rig.haproxy.socket, join(rig.dir, 'rec.sock'), () =>
     wishOnDisk(state, SERVER),
   );
   try {
     const sections = {
+      state,
       balancers: [{ haproxy: recorder.socket, servers: [SERVER] }],
       listen: {
         agentCheck: { address: `127.0.0.1:${agentPort}`, allow: ['127.0.0.1/32'] },
@@ -112,6 +116,7 @@ export async function runOperators(seed: number, commands: number): Promise<Oper
   } finally {
     await rig.close();
     await recorder.close();
+    await memory.remove();
   }
 }
 

@@ -167,6 +167,7 @@ describe('A dead sidecar whose word was agent-check', () => {
   test.each(DEATHS)('%s in a drain: DRAIN stays, its users too, and the next one ends it', async (death) => {
     const { rig, start, die, lines, changes, downs } = await stage('agent-check');
     const first = await start();
+    await first.reaches('serving');
     await until('it says up', async () => (await lines()).includes('up'));
     const visitor = await rig.signIn();
     const id = await drain(rig, first);
@@ -191,6 +192,7 @@ describe('A dead sidecar whose word was agent-check', () => {
   test('kill -9 in a drain while the application is unhealthy: once it has recovered, DRAIN stands', async () => {
     const { rig, start, die, lines, downs } = await stage('agent-check', HTTP_CHECK);
     const first = await start();
+    await first.reaches('serving');
     await until('it says up', async () => (await lines()).includes('up'));
     const visitor = await rig.signIn();
     const id = await drain(rig, first);

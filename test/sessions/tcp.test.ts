@@ -42,7 +42,8 @@ async function listen(host: string): Promise<{ port: number; server: Server }> {
     // A user who is killed resets it.
     socket.on('error', () => socket.destroy());
   });
-  server.listen(0, host);
+  // Thousands come at once: whom a full backlog turns away is tried again by the kernel for a minute.
+  server.listen({ port: 0, host, backlog: 4_096 });
   await once(server, 'listening');
   cleanups.push(() => {
     for (const socket of sockets) socket.destroy();

@@ -3,7 +3,7 @@ import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
 import { nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
-import { allConfirmed } from '../lifecycle/servers.ts';
+import { allConfirmed, unconfirmed } from '../lifecycle/servers.ts';
 import { initial, type State } from '../lifecycle/state.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import { statusOf } from '../lifecycle/status.ts';
@@ -43,8 +43,8 @@ export interface Engine extends Service {
   /** A second signal: no more patience. */
   readonly hurry: () => void;
   /**
-   * Resolves once every balancer shows what is wanted of it, or two seconds later: without the MAINT that is on its way
-   * users would be sent to an application that has ended.
+   * Resolves once every balancer shows what is wanted of it, or two seconds later, with a warning for each server that
+   * does not: without the MAINT that is on its way users would be sent to an application that has ended.
    */
   readonly settled: () => Promise<void>;
   /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
@@ -201,6 +201,12 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     async settled() {
       const patience = sleep(clock, LAST_WORD_MS, closing.signal).catch(() => undefined);
       await Promise.race([untilConfirmed(), patience]);
+      for (const { at, name, server } of unconfirmed(policy, state)) {
+        const missing = `${at}: ${name} was not seen in ${server.want?.toUpperCase()} within ${LAST_WORD_MS} ms`;
+        log.warn(`${missing}; it is said at the next start, until then it may be sent users`, {
+          node: policy.node,
+        });
+      }
     },
     async close() {
       cancelWake();

@@ -7,7 +7,7 @@ import {
   type Policy,
 } from './policy.ts';
 import { allConfirmed, allKnown } from './servers.ts';
-import type { Force, State } from './state.ts';
+import type { Closing, Force, State } from './state.ts';
 import { emit, type EventOf, patch, serversOf, type Turn, warn } from './turn.ts';
 
 /** Force: the deadline has passed and the policy says that whoever is left is closed, paced, behind the fence. */
@@ -78,7 +78,7 @@ function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over
   if (turn.at - force.closedAt < everyMs) return 'wait';
   // A list of many streams takes longer than a beat: a second one would close the same ones, and more than the pace.
   const idle = turn.policy.balancers.filter(
-    ({ name }) => !force.closing.some((of) => of.startsWith(`${name} `)),
+    ({ name }) => !force.closing.some(({ balancer }) => balancer === name),
   );
   const begun = idle.flatMap(({ name: at }) => closeAt(turn, at, open, limit));
   patch(turn, { force: { ...going, closedAt: turn.at, closing: [...force.closing, ...begun] } });
@@ -93,17 +93,17 @@ export function rhythm({ closePerSecond }: Policy): { readonly everyMs: number; 
 
 /**
  * Only an empty queue is closed on: HAProxy would give the queued requests to the server instead.
- * @returns the closings begun, `balancer server` each
+ * @returns the closings begun
  */
-function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budget: number): string[] {
+function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budget: number): Closing[] {
   const here = open.filter(({ at, queued, admin }) => at === balancer && queued === 0 && admin === 'maint');
-  const begun: string[] = [];
+  const begun: Closing[] = [];
   let room = budget;
   for (const { name, connections } of here) {
     const limit = Math.min(room, connections ?? room);
     if (limit <= 0) continue;
     emit(turn, { type: 'close', balancer, server: name, limit });
-    begun.push(`${balancer} ${name}`);
+    begun.push({ balancer, server: name });
     room -= limit;
   }
   if (open.some(({ at }) => at === balancer)) emit(turn, { type: 'look', balancer });
@@ -113,8 +113,10 @@ function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budg
 /** What was told to end, by kind. */
 export function onClosed(turn: Turn, { balancer, server, closed, error }: EventOf<'closed'>): void {
   const { force } = turn.state;
-  const closing = force?.closing.filter((of) => of !== `${balancer} ${server}`);
-  if (force && closing) patch(turn, { force: { ...force, closing } });
+  if (force) {
+    const closing = force.closing.filter((of) => of.balancer !== balancer || of.server !== server);
+    patch(turn, { force: { ...force, closing } });
+  }
   if (error !== null) warn(turn, `${balancer}: ${error}`);
   const { op } = turn.state;
   if (!op || !closed) return;

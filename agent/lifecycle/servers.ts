@@ -139,12 +139,17 @@ function mayThrowOut(state: State, want: Admin): boolean {
 
 /** Every server that is ours to set was seen as we want it, on a balancer that answers. */
 export function allConfirmed(policy: Policy, state: State): boolean {
-  return serversOf(state).every(
+  return unconfirmed(policy, state).length === 0;
+}
+
+/** The servers that are ours to set and were not seen as we want them, on a balancer that answers. */
+export function unconfirmed(policy: Policy, state: State): ReturnType<typeof serversOf> {
+  return serversOf(state).filter(
     ({ balancer, server }) =>
-      server.want === null ||
-      server.held ||
-      isIgnored(policy, balancer) ||
-      (server.confirmed && balancer.error === null),
+      server.want !== null &&
+      !server.held &&
+      !isIgnored(policy, balancer) &&
+      !(server.confirmed && balancer.error === null),
   );
 }
 

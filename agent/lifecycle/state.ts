@@ -166,14 +166,19 @@ export interface Fence {
   readonly pids: Readonly<Record<string, number | null>>;
 }
 
+export interface Closing {
+  readonly balancer: string;
+  readonly server: string;
+}
+
 export interface Force {
   readonly since: number;
   /** When fewer were left than before, since the closing began; null before that. */
   readonly progressAt: number | null;
   readonly left: number;
   readonly closedAt: number;
-  /** The closings that have not come back, `balancer server` each. */
-  readonly closing: readonly string[];
+  /** The closings that have not come back. */
+  readonly closing: readonly Closing[];
   /** No patience left: a second signal. */
   readonly now: boolean;
 }

@@ -69,7 +69,7 @@ export function isLiving(stat: ProcessStat): boolean {
  * against our own start, and not against /proc/uptime, which container runtimes replace.
  */
 export function startedAt(startTime: string): number {
-  const ticks = Number(startTime) - ownStartTime();
+  const ticks = Number(startTime) - originOfUptime();
   return Date.now() - process.uptime() * 1000 + ticks * MS_PER_TICK;
 }
 
@@ -77,7 +77,7 @@ export function startedAt(startTime: string): number {
  * When `process.uptime()` was 0, in clock ticks since boot. Not our own start time, which is that of the fork: from there
  * to node's first line it may take seconds, on a machine that boots. Node's first threads are started right after it.
  */
-function ownStartTime(): number {
+function originOfUptime(): number {
   const threads = readdirSync('/proc/self/task').filter((id) => id !== String(process.pid));
   const stats = threads.flatMap((id) => readStat(`self/task/${id}`) ?? []);
   return stats.length === 0 ? Number.NaN : Math.min(...stats.map(({ startTime }) => Number(startTime)));
@@ -86,7 +86,7 @@ function ownStartTime(): number {
 /** USER_HZ is 100 on every architecture that Node runs on. */
 const MS_PER_TICK = 10;
 
-/** Each look finds who was started during the last one; a machine that starts more than that is not waited for. */
+/** Each look after the first is at those alone who were started during the last one: nobody escapes so many. */
 const LOOKS = 10;
 
 /**

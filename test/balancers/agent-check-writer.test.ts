@@ -133,7 +133,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
     for (let round = 0; round < 3; round++) {
       await on.polls(1);
-      await betweenPolls(on.haproxy, 'app1', 'maint', 'drain');
+      await betweenPolls(on.haproxy, 'maint', 'drain');
       await on.polls(3);
       expect(await on.admin()).toBe('maint');
       expect(await adminOf(on)).toBe('maint');
@@ -148,7 +148,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
   test('keeps an operator\u2019s READY that came over our drain, until we are asked to drain again', async () => {
     const on = await stage();
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
-    await betweenPolls(on.haproxy, 'app1', 'ready', 'drain');
+    await betweenPolls(on.haproxy, 'ready', 'drain');
     await on.polls(3);
     expect(await on.admin()).toBe('ready');
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
@@ -159,7 +159,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     const on = await stage();
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
     await on.balancer.set('app/app1', 'ready', ['drain'], never);
-    await betweenPolls(on.haproxy, 'app1', 'maint', 'ready');
+    await betweenPolls(on.haproxy, 'maint', 'ready');
     await on.polls(4);
     expect(await on.admin()).toBe('maint');
   });
@@ -178,7 +178,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     await on.balancer.set('app/app1', 'drain', ['ready'], never);
     await on.haproxy.reload();
     await until('the new worker is seen to drain', async () => (await adminOf(on)) === 'drain');
-    await betweenPolls(on.haproxy, 'app1', 'ready', 'drain');
+    await betweenPolls(on.haproxy, 'ready', 'drain');
     await on.polls(3);
     expect(await on.admin()).toBe('ready');
   });

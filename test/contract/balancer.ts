@@ -118,7 +118,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
 
     test('sees at the next look what an operator did in between', async () => {
       await balancer.set(SERVER, 'drain', ['ready'], never);
-      await betweenPolls(haproxy, 'app1', 'maint', 'drain');
+      await betweenPolls(haproxy, 'maint', 'drain');
       expect((await balancer.look(never)).servers[0]).toMatchObject({ admin: 'maint', origin: 'forced' });
     });
 

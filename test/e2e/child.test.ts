@@ -102,6 +102,18 @@ describe('lastcall run -- COMMAND', () => {
     expect(await rig.admin()).toBe('MAINT');
   });
 
+  test('a second SIGTERM while HAProxy answers nothing any more: it ends all the same, and says what was not done', async () => {
+    await open();
+    await reaches('serving');
+    running?.child.kill('SIGTERM');
+    await until('app1 is in DRAIN', async () => (await rig.admin()) === 'DRAIN');
+    await rig.haproxy.kill('SIGSTOP');
+    running?.child.kill('SIGTERM');
+    const { code, stderr } = (await running?.outcome) ?? {};
+    expect(code).toBe(0);
+    expect(stderr).toContain(`${rig.haproxy.socket}: app/app1 was not seen in MAINT within 2000 ms`);
+  });
+
   test('its own deadline forces, and never restores', async () => {
     await open({}, { drain: { quiet: '0s', timeout: '500ms', onTimeout: 'restore' } });
     await reaches('serving');

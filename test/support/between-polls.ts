@@ -1,26 +1,17 @@
 import type { Admin } from '../../agent/lifecycle/view.ts';
-import type { Haproxy } from './haproxy.ts';
+import { cellOf, type Haproxy } from './haproxy.ts';
 
 /**
- * An operator's word for a server of `app`, at a moment at which no agent-check is under way: the answer to one, meant
- * for the state of before, would come over his word.
+ * An operator's word for app/app1, the first of its backend, at a moment at which no agent-check is under way: the answer
+ * to one, meant for the state of before, would come over his word.
  * @param before the state that the server has
  */
-export async function betweenPolls(
-  haproxy: Haproxy,
-  server: string,
-  state: Admin,
-  before: Admin,
-): Promise<void> {
-  const word = (admin: Admin): string => `set server app/${server} state ${admin}`;
-  // One line, so that no check begins between the two.
-  const isPolling = async (): Promise<boolean> => {
-    const [head = '', ...rows] = (await haproxy.command(`show stat app 4 -1;${word(state)}`)).split('\n');
-    const row = rows.map((line) => line.split(',')).find(([, name]) => name === server);
-    const status = row?.[head.split(',').indexOf('agent_status')];
-    if (status === undefined) throw new Error(`no agent_status of ${server}: ${head}`);
-    // A star stands before the last one while the next is under way.
-    return status.startsWith('*');
-  };
-  while (await isPolling()) await haproxy.command(word(before));
+export async function betweenPolls(haproxy: Haproxy, state: Admin, before: Admin): Promise<void> {
+  for (;;) {
+    // One line, so that no check begins between the look and the word.
+    const answer = await haproxy.command(`show stat app 4 1;set server app/app1 state ${state}`);
+    // A star stands before the last status while the next check is under way.
+    if (!cellOf(answer, 'agent_status')?.startsWith('*')) return;
+    await haproxy.command(`set server app/app1 state ${before}`);
+  }
 }

@@ -120,6 +120,12 @@ export async function ask(path: string, line: string): Promise<string> {
   return answer;
 }
 
+/** One column of the first row of a `show stat`. */
+export function cellOf(answer: string, name: string): string | undefined {
+  const [head = '', row = ''] = answer.split('\n');
+  return row.split(',')[head.replace(/^# /, '').split(',').indexOf(name)];
+}
+
 /** Several lines on one connection (`prompt`), each answered as on a connection of its own. */
 export interface Conversation {
   ask(line: string): Promise<string>;

@@ -4,7 +4,7 @@ import { createClient, type ControlClient } from '../../agent/control/client.ts'
 import type { Phase, Result, Status } from '../../agent/lifecycle/operation.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { lastcall, type Outcome, type Running } from './cli.ts';
-import { startHaproxy, type Haproxy } from './haproxy.ts';
+import { cellOf, startHaproxy, type Haproxy } from './haproxy.ts';
 import { createLegacyNode } from './legacy-node.ts';
 import { freePort } from './ports.ts';
 import { type Sidecar, type SidecarOptions, startSidecar } from './sidecar.ts';
@@ -163,8 +163,7 @@ export async function column(
   serverId: number,
   name: string,
 ): Promise<string | undefined> {
-  const [head = '', row = ''] = (await haproxy.command(`show stat ${backend} 4 ${serverId}`)).split('\n');
-  return row.split(',')[head.replace(/^# /, '').split(',').indexOf(name)];
+  return cellOf(await haproxy.command(`show stat ${backend} 4 ${serverId}`), name);
 }
 
 function withoutTimes(states: string): string {

@@ -77,7 +77,7 @@ export const showProc = (): Command => make(`show proc;${QUIT}`);
 
 /** A line for the worker `pid`, by way of its master: each command needs the prefix (haproxy-facts H). */
 export function toWorker(pid: number, command: Command): Command {
-  const commands = command.line.split(';').map((part) => `@!${whole(pid)} ${part}`);
+  const commands = commandsOf(command).map((part) => `@!${whole(pid)} ${part}`);
   return make([...commands, QUIT].join(';'), command.parts);
 }
 
@@ -89,6 +89,11 @@ const QUIT = 'quit';
 export function together(...commands: readonly Command[]): Command {
   const parts = commands.reduce((sum, command) => sum + command.parts, 0);
   return make(commands.map(({ line }) => line).join(';'), parts);
+}
+
+/** The commands of a line, one by one; no name holds a `;` (names.ts). */
+export function commandsOf({ line }: Command): readonly string[] {
+  return line.split(';');
 }
 
 function serverName({ backend, server }: ServerName): string {

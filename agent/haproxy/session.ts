@@ -1,11 +1,15 @@
 import { StringDecoder } from 'node:string_decoder';
 import { LastcallError } from '../system/error.ts';
-import { PROMPT, type Command } from './command.ts';
+import { commandsOf, PROMPT, type Command } from './command.ts';
 import { converse, type Call, type OpenLine } from './connection.ts';
 import type { Ask } from './reader.ts';
 import { endless, MOST_BYTES } from './reply.ts';
 
-/** What ends each answer of an interactive connection; on another one it is the line feed alone. */
+/**
+ * What ends the answer to a line of an interactive connection; on another one it is the line feed alone. Up to 3.1
+ * each command of a line has its prompt, from 3.2 on the line has one (HAProxy 20ec1de21; seen on 2.6.12 and 3.2.26).
+ * So each line holds one command, and a prompt is its end on all of them.
+ */
 const PROMPTED = '\n> ';
 
 /**
@@ -39,35 +43,30 @@ export async function converseAtLength<T>(
   // Whoever waits for an answer hears of it; after the last one it is of no account.
   ended.catch(() => undefined);
 
-  /** The next `parts` answers, as they would stand on a connection of their own. */
-  const answers = async (parts: number): Promise<string> => {
+  /** The next answer, as it would stand on a connection of its own. */
+  const answer = async (): Promise<string> => {
     const whole = new Promise<string>((resolve) => {
       heard = () => {
-        if (!text.endsWith(PROMPTED)) return;
-        const found = text.split(PROMPTED);
-        if (found.length > parts)
-          resolve(
-            found
-              .slice(0, -1)
-              .map((answer) => `${answer}\n`)
-              .join(''),
-          );
+        if (text.endsWith(PROMPTED)) resolve(`${text.slice(0, -PROMPTED.length)}\n`);
       };
       heard();
     });
-    const all = await Promise.race([whole, ended]);
+    const one = await Promise.race([whole, ended]);
     text = '';
-    return all;
+    return one;
   };
   const ask = async (command: Command): ReturnType<Ask> => {
     const began = clock.now();
-    line?.say(command.line);
-    const answer = await answers(command.parts);
-    return { text: answer, command, target, elapsedMs: clock.now() - began };
+    let all = '';
+    for (const one of commandsOf(command)) {
+      line?.say(one);
+      all += await answer();
+    }
+    return { text: all, command, target, elapsedMs: clock.now() - began };
   };
 
   try {
-    await answers(1);
+    await answer();
     return await work(ask);
   } finally {
     (line as OpenLine | null)?.hangUp();

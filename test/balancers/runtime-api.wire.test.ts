@@ -16,6 +16,8 @@ const TEMPLATES = new RegExp(
     'show cli level;show info',
     'show info',
     ROW,
+    // On a connection that a write follows on, one command a line.
+    'show stat \\d+ [24] (\\d+|-1)',
     `${ROW};show stat \\d+ 2 -1;show servers state NAME`,
     'show servers state NAME',
     'show table',

@@ -84,6 +84,21 @@ describe('several lines on one connection', () => {
     expect(await both).toEqual(['node: ä\n\n', 'node: ä\n\n']);
   });
 
+  test.each(['command', 'line'])('have a prompt after each %s, and are answered one by one', async (unit) => {
+    fake = await startFake((line, socket) => {
+      const answers = line.split(';').map((command) => `${command}: answered\n\n`);
+      socket.write(unit === 'line' ? `${answers.join('')}> ` : answers.map((text) => `${text}> `).join(''));
+    });
+    const both = await sessionAt(fake.path, async (ask) => [
+      answersOf(await ask(together(showLevel(), showInfo(), showServersState('app')))),
+      answersOf(await ask(showLevel())),
+    ]);
+    expect(both).toEqual([
+      ['show cli level: answered', 'show info: answered', 'show servers state app: answered'],
+      ['show cli level: answered'],
+    ]);
+  });
+
   test('leave no connection open, whether the work succeeds or fails', async () => {
     fake = await startFake((_line, socket) => answerOn(socket, '\n'));
     await sessionAt(fake.path, (ask) => ask(showInfo()));

@@ -174,7 +174,8 @@ function globals(socket: string, operatorSocket: string, options: HaproxyOptions
   );
 }
 
-const LOADED = /New worker \((\d+)\) forked[^]*Loading success/;
+/** 2.6 to 3.0 say `New worker (PID) forked`, 3.1 and later `Initializing new worker (PID)`. */
+const LOADED = /(?:New|Initializing new) worker \((\d+)\)[^]*Loading success/;
 
 interface Running {
   readonly child: ChildProcess;

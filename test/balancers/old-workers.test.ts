@@ -168,8 +168,7 @@ describe('workers of before a reload', () => {
     await openWebsocket(port, COOKIE);
     const pid = await haproxy.workerPid();
     await haproxy.rewrite('listen app\n  no such word\n');
-    process.kill(haproxy.pid, 'SIGUSR2');
-    await until('the reload failed', () => haproxy.log().includes('Loading failure'));
+    await haproxy.reloadInVain();
     await until('the master is there again', async () => {
       const seen = await look();
       return seen.unseen === null && seen;
@@ -234,12 +233,16 @@ describe('who is at a server', () => {
     await until('the line is through', async () => (await balancer.holders('wire/w1', never)).tunnels === 1);
     for (let count = 0; count < 20; count += 1) await openWebsocket(port, COOKIE);
     // The server takes twenty.
-    const late = expect(download(port, COOKIE)).rejects.toThrow();
+    const late = download(port, COOKIE);
+    late.catch(() => undefined);
     await until('somebody waits', async () => (await balancer.holders(SERVER, never)).queued === 1);
     expect(await balancer.holders(SERVER, never)).toMatchObject({ requests: 0, tunnels: 20, queued: 1 });
     await balancer.set(SERVER, 'maint', ['ready'], never);
+    const { queued } = await balancer.holders(SERVER, never);
+    // Newer HAProxys (seen on 3.0.11) hand the queue of a server in MAINT to another one, which answers.
+    if (queued === 0) await late;
     await haproxy.stop();
-    await late;
+    if (queued > 0) await expect(late).rejects.toThrow();
   });
 
   test('is not told while an old worker cannot be asked', async () => {

@@ -39,7 +39,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     pattern: /^Can't find the target PID matching the prefix/,
     code: 'balancer-unreachable',
-    next: 'ask again: this worker has ended, or is not one of this master',
+    next: 'see that `master` names the master CLI (`-S`) of this very HAProxy; after a reload, ask again',
   },
   {
     pattern: /^(Unknown command|No such table|Filter entry|usage:|'set server <srv> state')/i,

@@ -144,7 +144,7 @@ describe('a master of 2.8 and later that has no such worker', () => {
       if (!line.startsWith('show proc')) return void socket.write(`${NO_WORKER}\n`);
       asked += 1;
       // It ends right after it was listed.
-      socket.end(`${asked % 2 === 1 ? PROC_3_4 : PROC_3_4.replace(/^100 .*\n/m, '')}\n`);
+      socket.end(`${asked === 1 || asked === 3 ? PROC_3_4 : PROC_3_4.replace(/^100 .*\n/m, '')}\n`);
     });
     const own = await fake(worker('3.4.0'));
     fakes.push(master);
@@ -171,7 +171,7 @@ describe('a master of 2.8 and later that has no such worker', () => {
     const { balancer } = await between('3.4.0', (command) => (command === 'show proc' ? `${other}\n` : '\n'));
     const look = await balancer.look(never);
     expect(look).toMatchObject({ workers: null, unseen: expect.stringContaining('does not know') });
-    expect((await refusalOf(() => balancer.survey(never))).next).toContain('-S');
+    expect((await refusalOf(() => balancer.holders('app/app1', never))).next).toContain('-S');
   });
 
   test('is asked nothing by a look that leaves the past alone', async () => {

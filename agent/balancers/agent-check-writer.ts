@@ -5,6 +5,7 @@ import { LastcallError } from '../system/error.ts';
 import type { AgentCheckServer } from './agent-check-server.ts';
 import type { Balancer } from './balancer.ts';
 import { createDesk, type Desk, type Seen } from './desk.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { createOrigin } from './origin.ts';
 import { TELL_MS } from './tally.ts';
 
@@ -31,7 +32,9 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const desks = new Map<string, Desk>();
   const look = async (signal: AbortSignal): Promise<Look> => {
     const seen = await reader.look(signal);
-    for (const view of seen.servers) desks.get(view.name)?.saw({ view, worker: seen.worker });
+    for (const view of seen.servers) {
+      if (view.absent === undefined) desks.get(view.name)?.saw({ view, worker: seen.worker });
+    }
     return seen;
   };
   const polls = oneAtATime(look);
@@ -86,8 +89,9 @@ async function write(
 ): Promise<ServerView> {
   const { desk, clock } = writing;
   const found = await writing.observe(signal);
-  const there = found.view.admin === admin;
-  if (!there && !mayReplace.includes(found.view.admin)) {
+  const forced = forcedOf(found.view);
+  const there = forced === admin;
+  if (!there && !mayReplace.includes(forced)) {
     desk.silence();
     return found.view;
   }
@@ -116,8 +120,9 @@ async function readBack(
   await desk.tally.until(() => desk.tally.begun(), signal);
   for (;;) {
     const { view } = await writing.observe(signal);
-    if (view.admin === admin) return view;
-    if (!mayReplace.includes(view.admin)) {
+    const forced = forcedOf(view);
+    if (forced === admin) return view;
+    if (!mayReplace.includes(forced)) {
       desk.silence();
       return view;
     }

@@ -1,3 +1,4 @@
+import { createAbsences } from '../haproxy/absence.ts';
 import { parseAddress } from '../haproxy/address.ts';
 import { createClient, type Client } from '../haproxy/client.ts';
 import { setState, showInfo, showLevel, together } from '../haproxy/command.ts';
@@ -11,6 +12,7 @@ import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Balancer } from './balancer.ts';
 import { closeSessions } from './closing.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { factsOf, tablesStick, type Level } from './haproxy-facts.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
@@ -53,9 +55,11 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
   const tls = options.tls ?? null;
   const client = createClient(address, parseAddress(address, 'config'), { clock, tls });
   const master = options.master ? masterOf(options.master, clock) : null;
+  const reader = createReader();
   const desk: Desk = {
     client,
-    reader: createReader(),
+    reader,
+    absences: createAbsences(reader),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
     seen: new Map(),
     old: master && createOldWorkers(),
@@ -162,7 +166,8 @@ async function set(
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {
     const found = await inspect(desk, ask, server, name);
-    if (found.view.admin === admin || !mayReplace.includes(found.view.admin)) return found;
+    const forced = forcedOf(found.view);
+    if (forced === admin || !mayReplace.includes(forced)) return found;
     expectDone(await ask(setState(name, admin)));
     return null;
   });

@@ -1,9 +1,10 @@
+import type { Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import type { Ask, FullReading, Reader } from '../haproxy/reader.ts';
 import type { Look, ServerView, Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
-import { adminInRow, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
+import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
 import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
 import type { Talk } from './talk.ts';
 
@@ -11,6 +12,7 @@ import type { Talk } from './talk.ts';
 export interface Desk {
   readonly client: Client;
   readonly reader: Reader;
+  readonly absences: Absences;
   readonly names: ReadonlyMap<string, ServerName>;
   /** Each server's state when its bits were last read, from whom, and what its row showed then. */
   readonly seen: Map<string, AdminState & Worker & { readonly shown: ReturnType<typeof adminInRow> }>;
@@ -44,7 +46,11 @@ export async function look(desk: Desk, lines: Lines, signal: AbortSignal): Promi
 
 /** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
 async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): Promise<Glimpse> {
-  const reading = await desk.reader.read(ask, name);
+  const reading = await desk.absences.read(ask, name);
+  if ('absent' in reading) {
+    desk.seen.delete(server);
+    return { view: absentView(server, reading.absent), worker: { pid: reading.info.pid } };
+  }
   const { pid } = reading.info;
   const shown = adminInRow(reading.row);
   const seen = desk.seen.get(server);
@@ -53,8 +59,8 @@ async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): P
     return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker: { pid } };
   }
   if (shown === null || seen?.shown !== shown || seen.pid !== pid) return inspect(desk, ask, server, name);
-  const { admin, origin } = seen;
-  return { view: viewOf(server, reading, { admin, origin }), worker: { pid } };
+  const { pid: _pid, shown: _shown, ...known } = seen;
+  return { view: viewOf(server, reading, known), worker: { pid } };
 }
 
 /** One server with its admin bits, on one connection. */
@@ -67,8 +73,10 @@ export async function inspect(
   const reading = await desk.reader.readFull(ask, name);
   const view = fullViewOf(server, reading);
   const worker = { pid: reading.info.pid };
+  desk.absences.present(name, worker.pid);
   const shown = adminInRow(reading.row);
-  desk.seen.set(server, { admin: view.admin, origin: view.origin, shown, ...worker });
+  const { admin, origin, over } = view;
+  desk.seen.set(server, { admin, origin, ...(over && { over }), shown, ...worker });
   return { view, worker, reading };
 }
 

@@ -1,6 +1,6 @@
 import type { Policy } from './policy.ts';
 import type { BalancerState, State, Totals } from './state.ts';
-import type { ServerView } from './view.ts';
+import type { Admin, ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
 
@@ -17,6 +17,11 @@ export function isKnown(balancer: BalancerState, since: number): boolean {
 /** The server as that balancer last showed it, or undefined. */
 export function viewOf(balancer: BalancerState, server: string): ServerView | undefined {
   return balancer.look?.servers.find((view) => view.name === server);
+}
+
+/** What a command or an agent-check word has set there, whatever lies over it. */
+export function forcedOf({ admin, over }: ServerView): Admin {
+  return over?.forced ?? admin;
 }
 
 /** Connections served and queued, on all balancers that count; null when one of them is unknown. */

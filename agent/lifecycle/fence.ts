@@ -1,4 +1,4 @@
-import { pidsOf, sameTotals, tally, totalsOf, viewOf } from './count.ts';
+import { forcedOf, pidsOf, sameTotals, tally, totalsOf, viewOf } from './count.ts';
 import { isGate } from './gate.ts';
 import type { Policy } from './policy.ts';
 import { allConfirmed, allKnown, askAll } from './servers.ts';
@@ -66,7 +66,7 @@ export function isFenced(policy: Policy, state: State): boolean {
 interface Shown {
   readonly at: string;
   readonly name: string;
-  /** null = unknown. */
+  /** What is forced there, so what is left when a MAINT that lies over it has gone; null = unknown. */
   readonly admin: Admin | null;
 }
 
@@ -75,11 +75,10 @@ function shownOf(policy: Policy, state: State): Shown[] {
   const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state)
     .filter(({ at, server }) => showing.includes(at) && server.want !== null && !server.held)
-    .map(({ balancer, at, name }) => ({
-      at,
-      name,
-      admin: balancer.error === null ? (viewOf(balancer, name)?.admin ?? null) : null,
-    }));
+    .map(({ balancer, at, name }) => {
+      const view = balancer.error === null ? viewOf(balancer, name) : undefined;
+      return { at, name, admin: view ? forcedOf(view) : null };
+    });
 }
 
 function samePids(fence: Fence, state: State): boolean {

@@ -34,7 +34,7 @@ export interface StateRecord {
   readonly hold: Hold | null;
 }
 
-type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held' | 'told'>;
+type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held' | 'heldIn' | 'told'>;
 
 /** The record of a state, as of `at`. */
 export function recordOf(state: State, at: number): StateRecord {
@@ -83,14 +83,15 @@ export function recordOf(state: State, at: number): StateRecord {
 }
 
 /** The wanted state counts as possibly there: it is written before it is said, and the crash may come after. */
-function saved({ found, want, ours, said, held, told }: ServerState): SavedServer {
-  if (want === null || held) return { found, want, ours, said, held, told };
+function saved({ found, want, ours, said, held, heldIn, told }: ServerState): SavedServer {
+  if (want === null || held) return { found, want, ours, said, held, heldIn, told };
   return {
     found,
     want,
     ours: [...new Set([...ours, want])],
     said: [...new Set([...said, want])],
     held,
+    heldIn,
     told,
   };
 }
@@ -106,8 +107,8 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
   const known = Object.entries(blank.balancers).map(([name, balancer]) => {
     const old = balancers[name];
     const servers = Object.entries(balancer.servers).map(([server, own]) => {
-      const { told = null, ...kept } = old?.servers[server] ?? {};
-      return [server, { ...own, ...kept, told: told && { ...told, at: moved(told.at) } }];
+      const { told = null, heldIn = null, ...kept } = old?.servers[server] ?? {};
+      return [server, { ...own, ...kept, heldIn, told: told && { ...told, at: moved(told.at) } }];
     });
     return [
       name,

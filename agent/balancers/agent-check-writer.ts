@@ -60,7 +60,9 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     look,
     async survey(signal) {
       await origin.resolve();
-      await look(signal); // A HAProxy that is gone would otherwise be waited for as one that does not poll.
+      // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
+      const { servers } = await look(signal);
+      if (servers.some(({ absent }) => absent !== undefined)) return reader.survey(signal);
       await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
       return reader.survey(signal);
     },

@@ -4,7 +4,7 @@ import type { Policy } from './policy.ts';
 import { allConfirmed, allKnown, askAll } from './servers.ts';
 import type { Fence, ServerState, State } from './state.ts';
 import { intend, patch, serversOf, type Turn } from './turn.ts';
-import type { Admin } from './view.ts';
+import type { Admin, ServerView } from './view.ts';
 
 /** What is wanted of the servers on the way out, and the fence: MAINT everywhere, and then a look that proves it. */
 
@@ -32,7 +32,7 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.fence as Fence;
   if (!samePids(fence, state) || (!state.appGone && isOpen(policy, state))) return 'somebody';
-  if (!allConfirmed(policy, state) || !isGate(turn, 'on')) return 'wait';
+  if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
   if (fence.confirmedAt === null) {
     patch(turn, { fence: { ...fence, confirmedAt: turn.at } });
     askAll(turn);
@@ -56,6 +56,24 @@ function isOpen(policy: Policy, state: State): boolean {
 export function unfenced(policy: Policy, state: State): string | null {
   const found = shownOf(policy, state).find(({ admin }) => admin === 'ready' || admin === 'drain');
   return found === undefined ? null : `${found.at}: ${found.name}`;
+}
+
+/**
+ * A server that somebody else holds in DRAIN, or null: it stays open for its bound users, so nobody is `drained` and
+ * nothing is stopped behind it.
+ */
+export function heldOpen(policy: Policy, state: State): string | null {
+  const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
+  const found = serversOf(state).find(
+    ({ balancer, at, name, server }) =>
+      server.held && showing.includes(at) && balancer.error === null && isOpenToSome(viewOf(balancer, name)),
+  );
+  return found === undefined ? null : `${found.at}: ${found.name}`;
+}
+
+/** DRAIN, if only under a MAINT that ends by itself. */
+function isOpenToSome(view: ServerView | undefined): boolean {
+  return view !== undefined && (view.admin === 'drain' || forcedOf(view) === 'drain');
 }
 
 /** Every server of ours is seen behind the fence, so nobody can have come in. Unknown is not fenced. */

@@ -1,7 +1,7 @@
 import { forcedOf, isIgnored, isKnown, viewOf } from './count.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
-import type { ServerState, State } from './state.ts';
+import type { BalancerState, ServerState, State } from './state.ts';
 import {
   alarm,
   emit,
@@ -77,6 +77,7 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
   const forced = forcedOf(view);
   const ours = unsure ? {} : { ours: forced === admin ? [admin] : [] };
   patchServer(turn, name, server, { saying: null, saidAt: turn.at, failures: 0, error: null, ...ours });
+  warnOfInitState(turn, name, balancer, event);
   // A look that was begun later knows better, and counts what this answer has not seen.
   if (epoch !== turn.state.epoch || begun < balancer.begun) return;
   if (balancer.look) {
@@ -92,6 +93,27 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
     patchServer(turn, name, server, { ...again(turn, own, error), ...soon });
   }
   judge(turn, name, view, { begun, before: balancer.begun });
+}
+
+/**
+ * Out of MAINT HAProxy takes a server for up until a check has failed; with `init-state down` or `fully-down` (3.1 and
+ * later) for down until checks were good, and its bound users are moved meanwhile (measured on 3.2.26). It cannot be
+ * seen beforehand, and no way out of MAINT avoids it: DRAIN at once at least brings back who has not clicked meanwhile.
+ */
+function warnOfInitState(
+  turn: Turn,
+  at: string,
+  { look }: BalancerState,
+  { server, admin, view }: EventOf<'said'>,
+): void {
+  const wasMaint = look?.servers.find(({ name }) => name === server)?.admin === 'maint';
+  if (!wasMaint || admin !== 'drain' || view.admin !== 'drain' || view.operational === 'up' || !turn.state.op)
+    return;
+  warn(
+    turn,
+    `${at}: ${server} went from MAINT to DRAIN and is DOWN first: its bound users are sent to other nodes until its ` +
+      'check is good; take `init-state down` or `fully-down` off this server',
+  );
 }
 
 /** A word that did not do it is said again after a pause, a longer one each time. */
@@ -124,6 +146,7 @@ export function assertWanted(turn: Turn): void {
     if (balancer.error !== null || server.retryAt > turn.at) continue;
     // It stands there; only whether it stays is not certain yet, and no further word makes it so.
     const view = viewOf(balancer, name);
+    if (view?.absent !== undefined) continue;
     if (server.unsureUntil > turn.at && view && forcedOf(view) === want) continue;
     const ours = union(server.ours, [want]);
     patchServer(turn, at, name, { saying: epoch, ours, said: union(server.said, [want]) });

@@ -174,7 +174,9 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
 
     test('says that HAProxy does not have the server', async () => {
       const stranger = await world.drive(haproxy, ['app/app9'], realClock);
-      const refusal = await refusalOf(() => stranger.look(never));
+      const [shown] = (await stranger.look(never)).servers;
+      expect(shown).toMatchObject({ absent: expect.stringContaining('app/app9'), connections: 0 });
+      const refusal = await refusalOf(() => stranger.survey(never));
       expect(refusal).toMatchObject({ code: 'no-such-server', target: expect.stringContaining('app/app9') });
     });
 

@@ -53,7 +53,8 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       expect(balancer.servers).toEqual([SERVER]);
       const look = await balancer.look(never);
       expect(look.worker).toEqual({ pid: await haproxy.workerPid() });
-      expect(look.servers).toEqual([
+      // An agent-check shows what it answered last.
+      expect(look.servers.map(({ agent: _agent, ...view }) => view)).toEqual([
         {
           name: SERVER,
           admin: 'ready',

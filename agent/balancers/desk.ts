@@ -2,6 +2,7 @@ import type { Admin, ServerView, Worker } from '../lifecycle/view.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Caller, Channel } from './agent-check-server.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { createTally, type Tally } from './tally.ts';
 
 /** HAProxy gives an answer up after its `agent-inter`; without a look in that time no word is said. */
@@ -53,7 +54,7 @@ export function createDesk(options: DeskOptions): Desk {
   let wish = SILENT;
 
   const saw = ({ view, worker }: Seen): void => {
-    if (view.admin !== wish.word) return;
+    if (forcedOf(view) !== wish.word) return;
     wish = wish.word === 'ready' ? SILENT : { ...wish, over: [], worker };
   };
   const word = async (address: string): Promise<Admin | null> => {
@@ -89,11 +90,13 @@ export function createDesk(options: DeskOptions): Desk {
 
 /** The word that may be said while the server is as seen, or null. */
 function permitted({ word, over, worker: knew }: Wish, { view, worker }: Seen): Admin | null {
-  if (view.admin === word) return view.origin === 'forced' ? word : null;
-  if (over.includes(view.admin)) return word;
+  if (view.absent !== undefined) return null;
+  const forced = forcedOf(view);
+  if (forced === word) return view.origin === 'forced' || view.over ? word : null;
+  if (over.includes(forced)) return word;
   // A new worker has forgotten it; READY in the worker that knew it is somebody's wish.
   const forgotten = knew !== null && worker !== null && worker !== knew;
-  return forgotten && view.admin === 'ready' ? word : null;
+  return forgotten && forced === 'ready' ? word : null;
 }
 
 function soon(options: DeskOptions): Promise<Seen> {

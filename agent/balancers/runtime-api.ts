@@ -1,3 +1,4 @@
+import { createAbsences } from '../haproxy/absence.ts';
 import { isThisMachine, parseAddress } from '../haproxy/address.ts';
 import { createClient, type Client } from '../haproxy/client.ts';
 import { setState, showInfo, showLevel, together } from '../haproxy/command.ts';
@@ -13,6 +14,7 @@ import { LastcallError } from '../system/error.ts';
 import { processTable } from '../system/process-table.ts';
 import type { Balancer } from './balancer.ts';
 import { closeSessions } from './closing.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { factsOf, tablesStick, type Level } from './haproxy-facts.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
@@ -62,6 +64,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
   const parsed = parseAddress(address, 'config');
   const client = createClient(address, parsed, { clock, tls });
   const master = options.master ? masterOf(options.master, clock) : null;
+  const reader = createReader();
   const workers = warned(createWorkers(clock), (info) => {
     if (master !== null && hasFragileMaster(info)) ports.onWarning?.(fragile(address, info));
   });
@@ -71,7 +74,8 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
   };
   const desk: Desk = {
     client,
-    reader: createReader(),
+    reader,
+    absences: createAbsences(reader),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
     seen: new Map(),
     ...eyes(),
@@ -194,7 +198,8 @@ async function set(
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {
     const found = await inspect(desk, ask, server, name);
-    if (found.view.admin === admin || !mayReplace.includes(found.view.admin)) return found;
+    const forced = forcedOf(found.view);
+    if (forced === admin || !mayReplace.includes(forced)) return found;
     expectDone(await ask(setState(name, admin)));
     return null;
   });

@@ -1,3 +1,4 @@
+import type { Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import type { Ask, FullReading, Reader } from '../haproxy/reader.ts';
@@ -5,7 +6,7 @@ import type { OldProcesses, Workers } from '../haproxy/workers.ts';
 import type { Look, ServerView, Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import type { Past } from './balancer.ts';
-import { adminInRow, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
+import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
 import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
 import type { Talk } from './talk.ts';
 
@@ -13,6 +14,7 @@ import type { Talk } from './talk.ts';
 export interface Desk {
   readonly client: Client;
   readonly reader: Reader;
+  readonly absences: Absences;
   /** Who answered: the same object for the same worker, so that workers are compared by it. */
   readonly workers: Workers;
   /** Null where HAProxy may run on another machine. */
@@ -55,8 +57,12 @@ export async function look(desk: Desk, lines: Lines, past: Past, signal: AbortSi
 
 /** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
 async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): Promise<Glimpse> {
-  const reading = await desk.reader.read(ask, name);
+  const reading = await desk.absences.read(ask, name);
   const worker = desk.workers.identify(reading.info);
+  if ('absent' in reading) {
+    desk.seen.delete(server);
+    return { view: absentView(server, reading.absent), worker };
+  }
   const shown = adminInRow(reading.row);
   const seen = desk.seen.get(server);
   if (shown === 'ready') {
@@ -65,8 +71,8 @@ async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): P
   }
   if (shown === null || seen?.shown !== shown || seen.worker !== worker)
     return inspect(desk, ask, server, name);
-  const { admin, origin } = seen;
-  return { view: viewOf(server, reading, { admin, origin }), worker };
+  const { worker: _worker, shown: _shown, ...known } = seen;
+  return { view: viewOf(server, reading, known), worker };
 }
 
 /** One server with its admin bits, on one connection. */
@@ -79,8 +85,10 @@ export async function inspect(
   const reading = await desk.reader.readFull(ask, name);
   const view = fullViewOf(server, reading);
   const worker = desk.workers.identify(reading.info);
+  desk.absences.present(name, reading.info);
   const shown = adminInRow(reading.row);
-  desk.seen.set(server, { admin: view.admin, origin: view.origin, shown, worker });
+  const { admin, origin, over } = view;
+  desk.seen.set(server, { admin, origin, ...(over && { over }), shown, worker });
   return { view, worker, reading };
 }
 

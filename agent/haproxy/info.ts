@@ -67,3 +67,8 @@ export function requireSupported(info: Info, reply: Reply): void {
     next: 'upgrade HAProxy to 2.4 or newer',
   });
 }
+
+/** Whether `now` is still the process that was `before`: in a container each has the same pid, but none begins old. */
+export function sameProcess(before: Info, now: Info): boolean {
+  return before.pid === now.pid && now.uptimeSeconds >= before.uptimeSeconds;
+}

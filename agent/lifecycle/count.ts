@@ -1,7 +1,7 @@
 import type { Policy } from './policy.ts';
 import { doubtOf, type Doubt } from './doubt.ts';
 import type { BalancerState, Fence, State, Totals } from './state.ts';
-import type { ServerView } from './view.ts';
+import type { Admin, ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
 
@@ -18,6 +18,11 @@ export function isKnown(balancer: BalancerState, since: number): boolean {
 /** The server as that balancer last showed it, or undefined. */
 export function viewOf(balancer: BalancerState, server: string): ServerView | undefined {
   return balancer.look?.servers.find((view) => view.name === server);
+}
+
+/** What a command or an agent-check word has set there, whatever lies over it. */
+export function forcedOf({ admin, over }: ServerView): Admin {
+  return over?.forced ?? admin;
 }
 
 /** Connections served and queued, on all balancers that count; null when one of them is unknown. */

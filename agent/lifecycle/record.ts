@@ -34,7 +34,7 @@ interface SavedWorker {
 }
 
 type SavedTold = Omit<Told, 'worker'> & SavedWorker;
-type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held'> & {
+type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held' | 'heldIn'> & {
   readonly told: SavedTold | null;
 };
 type SavedOperation = Omit<Operation, 'baseline'> & {
@@ -107,15 +107,16 @@ function mapValues<T, U>(
 }
 
 /** The wanted state counts as possibly there: it is written before it is said, and the crash may come after. */
-function saved({ found, want, ours, said, held, told: stood }: ServerState): SavedServer {
+function saved({ found, want, ours, said, held, heldIn, told: stood }: ServerState): SavedServer {
   const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };
-  if (want === null || held) return { found, want, ours, said, held, told };
+  if (want === null || held) return { found, want, ours, said, held, heldIn, told };
   return {
     found,
     want,
     ours: [...new Set([...ours, want])],
     said: [...new Set([...said, want])],
     held,
+    heldIn,
     told,
   };
 }
@@ -131,12 +132,13 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
   const known = Object.entries(blank.balancers).map(([name, balancer]) => {
     const old = balancers[name];
     const servers = Object.entries(balancer.servers).map(([server, own]) => {
-      const { told = null, ...kept } = old?.servers[server] ?? {};
+      const { told = null, heldIn = null, ...kept } = old?.servers[server] ?? {};
       return [
         server,
         {
           ...own,
           ...kept,
+          heldIn,
           told: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
         },
       ];

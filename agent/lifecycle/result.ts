@@ -4,7 +4,7 @@ import type { Policy } from './policy.ts';
 import type { Operation, Pending, Ticket } from './running.ts';
 import { NO_REASSERTS, type Reasserts, type ServerState, type State } from './state.ts';
 import { emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
-import { sameWorker, type Counters } from './view.ts';
+import { sameWorker, type Admin, type Counters, type Operational, type ServerView } from './view.ts';
 
 /** What the one who asked is told at the end (contract: the JSON object). */
 
@@ -131,13 +131,21 @@ function balancersOf(policy: Policy, state: State): Result['balancers'] {
       const view = balancer && balancer.error === null ? viewOf(balancer, server) : undefined;
       return {
         name: server,
-        admin: view?.admin ?? null,
-        operational: view?.operational ?? null,
+        ...stateShown(view),
         connections: doubtAt(policy, state, name) !== null ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
     }),
   }));
+}
+
+/** What people and scripts are shown of a server's state: nothing where HAProxy does not have it. */
+export function stateShown(view: ServerView | undefined): {
+  readonly admin: Admin | null;
+  readonly operational: Operational | null;
+} {
+  if (!view || view.absent !== undefined) return { admin: null, operational: null };
+  return { admin: view.admin, operational: view.operational };
 }
 
 /** The counters now, for the deltas at the end. */

@@ -129,6 +129,10 @@ export interface ServerState {
   /** All states we said in this outing: after a reload a state file may bring any of them back. */
   readonly said: readonly Admin[];
   readonly held: boolean;
+  /** What somebody else had set there when it was last seen so; null = not held, or from a record that did not tell. */
+  readonly heldIn: Admin | null;
+  /** How often our word was undone there by the same worker, without a reload, and when last. */
+  readonly undone: { readonly times: number; readonly at: number };
   /** Our word that was last read back there; null = none of this outing, or it was lost since. */
   readonly told: Told | null;
   /** The wanted state was seen in this epoch. */
@@ -190,6 +194,8 @@ export const NO_SERVER: ServerState = {
   ours: [],
   said: [],
   held: false,
+  heldIn: null,
+  undone: { times: 0, at: 0 },
   told: null,
   confirmed: false,
   missedAt: null,

@@ -3,8 +3,8 @@ import { doubtText, type Doubt } from './doubt.ts';
 import type { Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
-import { reassertsTold } from './result.ts';
-import type { ServerState, State } from './state.ts';
+import { reassertsTold, stateShown } from './result.ts';
+import type { BalancerState, ServerState, State } from './state.ts';
 import type { ServerView } from './view.ts';
 
 /**
@@ -69,7 +69,10 @@ function statusOfBalancer(
     name,
     reachable,
     error:
-      balancer?.error ?? balancer?.look?.unseen ?? (doubt && doubtText(doubt, (at) => `until ${iso(at)}`)),
+      balancer?.error ??
+      balancer?.look?.unseen ??
+      absentIn(balancer) ??
+      (doubt && doubtText(doubt, (at) => `until ${iso(at)}`)),
     pid: balancer?.worker?.pid ?? null,
     workers: reachable ? (balancer.look?.workers ?? null) : null,
     servers: servers.map((server) => {
@@ -78,8 +81,7 @@ function statusOfBalancer(
       const told = own?.told ?? null;
       return {
         name: server,
-        admin: view?.admin ?? null,
-        operational: view?.operational ?? null,
+        ...stateShown(view),
         owner: ownerOf(own, view, hold),
         found: own?.found?.admin ?? null,
         told: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
@@ -90,9 +92,15 @@ function statusOfBalancer(
   };
 }
 
+function absentIn(balancer: BalancerState | undefined): string | null {
+  const texts = (balancer?.look?.servers ?? []).flatMap(({ absent }) => absent ?? []);
+  return texts.length === 0 ? null : texts.join(', ');
+}
+
 /** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */
 function ownerOf(own: ServerState | undefined, view: ServerView | undefined, hold: State['hold']): Owner {
-  if (!view || view.admin === 'ready') return 'none';
+  if (!view || view.admin === 'ready' || view.absent !== undefined) return 'none';
+  if (view.over && view.admin !== own?.want) return 'config';
   if (own?.want && !own.held) return hold ? 'operator' : 'lastcall';
   return view.origin === 'forced' ? 'operator' : 'config';
 }

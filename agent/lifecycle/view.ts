@@ -9,6 +9,17 @@ export type Admin = 'ready' | 'drain' | 'maint';
  */
 export type Origin = 'none' | 'forced' | 'config' | 'inherited';
 
+/**
+ * MAINT or DRAIN that hides what a command has set: the server's name does not resolve, or the server that it tracks is
+ * out. No command ends it; HAProxy keeps the forced state under it, takes commands there meanwhile, and shows it again
+ * when the other has gone (measured on 2.6.12 and 3.2.26).
+ */
+export interface Over {
+  readonly by: 'resolution' | 'tracked';
+  /** What a command or an agent-check word has set (the forced bits). */
+  readonly forced: Admin;
+}
+
 export type Operational = 'up' | 'down' | 'stopping' | 'starting';
 
 /** Counters of one server since its worker started; deltas of them make the receipt. */
@@ -30,6 +41,12 @@ export interface ServerView {
   readonly name: string;
   readonly admin: Admin;
   readonly origin: Origin;
+  /** Present where `admin` is not what a command has set. */
+  readonly over?: Over;
+  /** Present where this worker has no such server, or no such backend: the sentence that says so. Nobody is sent there. */
+  readonly absent?: string;
+  /** Present where an agent-check answers for the server: its state and its last text, in printable characters. */
+  readonly agent?: string;
   readonly operational: Operational;
   /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
   readonly connections: number | null;

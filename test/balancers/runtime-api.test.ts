@@ -237,7 +237,7 @@ describe('what a look tells', () => {
     const pid = await running.reload();
     const after = await balancer.look(never);
     expect(before.servers).toMatchObject([{ admin: 'drain' }]);
-    expect(after.worker).toEqual({ pid });
+    expect(after.worker).toEqual({ pid, bornAt: expect.any(Number) });
     expect(after.worker).not.toEqual(before.worker);
     expect(after.servers).toMatchObject([{ admin: 'ready', weight: 5 }]);
   });

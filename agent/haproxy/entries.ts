@@ -1,6 +1,6 @@
 import { LastcallError } from '../system/error.ts';
 import { showInfo, showTable, together, type Command } from './command.ts';
-import { endOf, isSame, serverIdIn, serverKeyAt, timeToLiveIn } from './entry.ts';
+import { endOf, isValue, serverIdIn, serverKeyAt, timeToLiveIn } from './entry.ts';
 import { parseInfo, type Info } from './info.ts';
 import { contextOf, throwRefusal, unexpected, withoutSeverity, type Asked } from './reply.ts';
 import { createTableDump, type DumpTakers, type TableDump } from './table-dump.ts';
@@ -69,9 +69,7 @@ export async function holdsEntryOf(
   const command = dumpOf(table);
   const { dump } = tableDump(talk.target, command, table, (bytes, from, to) => {
     const at = serverKeyAt(bytes, from, to);
-    if (at < 0 || found) return;
-    const end = endOf(bytes, at, to);
-    found = ours.some((key) => isSame(bytes, at, end, key));
+    if (at >= 0 && !found) found = ours.some((key) => isValue(bytes, at, to, key));
   });
   await talk.pour(command, (chunk) => {
     dump.push(chunk);
@@ -128,9 +126,9 @@ function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => 
     sum.keyless += 1;
     if (keyless.has(id)) addOurs(bytes, from, to);
   };
-  const addOther = (bytes: Buffer, from: number, to: number, key: readonly [number, number]): void => {
-    if (!hidden && !numbers.has(serverIdIn(bytes, from, to))) return;
-    const name = bytes.toString('latin1', ...key);
+  const addOther = (bytes: Buffer, from: number, to: number, at: number): void => {
+    if (!hidden && !numbers.has(serverIdIn(bytes, from, at))) return;
+    const name = bytes.toString('latin1', at, endOf(bytes, at, to));
     const { count, longestMs } = doubts.get(name) ?? { count: 0, longestMs: 0 };
     if (count === 0 && doubts.size >= MOST_DOUBTS) return addOurs(bytes, from, to);
     const left = timeToLiveIn(bytes, from, to);
@@ -142,10 +140,10 @@ function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => 
       if (sum.total <= MEASURED)
         sum.longestOfAllMs = Math.max(sum.longestOfAllMs, timeToLiveIn(bytes, from, to));
       const at = serverKeyAt(bytes, from, to);
-      const end = at < 0 ? at : endOf(bytes, at, to);
-      for (const key of wanted) if (isSame(bytes, at, end, key)) return addOurs(bytes, from, to);
-      if (at < 0 || isSame(bytes, at, end, NO_KEY)) return addKeyless(bytes, from, to);
-      addOther(bytes, from, to, [at, end]);
+      if (at < 0) return addKeyless(bytes, from, to);
+      for (const key of wanted) if (isValue(bytes, at, to, key)) return addOurs(bytes, from, to);
+      if (isValue(bytes, at, to, NO_KEY)) return addKeyless(bytes, from, to);
+      addOther(bytes, from, to, at);
     },
     result: () => ({ ...sum, doubts }),
   };

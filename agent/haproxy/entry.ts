@@ -38,9 +38,10 @@ export function endOf(bytes: Buffer, at: number, to: number): number {
   return end;
 }
 
-/** Whether the bytes from `at` to before `end` are these. */
-export function isSame(bytes: Buffer, at: number, end: number, other: Buffer): boolean {
-  return other.length === end - at && startsWith(bytes, at, other);
+/** Whether the value that begins at `at` is this one. */
+export function isValue(bytes: Buffer, at: number, to: number, value: Buffer): boolean {
+  const end = at + value.length;
+  return end <= to && (end === to || bytes[end] === BLANK) && startsWith(bytes, at, value);
 }
 
 function valueAt(bytes: Buffer, from: number, to: number, name: Buffer): number {

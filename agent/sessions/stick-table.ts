@@ -12,6 +12,7 @@ import { createCustody, type Custody } from './custody.ts';
 import { askAll, requireFronts, type Front } from './front.ts';
 import { createOwnServers, settleDoubts, type Found, type OwnServers, type Settled } from './own-servers.ts';
 import type { Source } from './source.ts';
+import { scanPauseMs, type Sight } from './scan-pause.ts';
 import { createTableMemory, type TableMemory } from './table-memory.ts';
 
 /**
@@ -43,14 +44,15 @@ export function createStickTableSource(
     memory: createTableMemory(config),
     cadence: createCadence(),
     hasKeyless: false,
-    leftMs: null,
+    sight: null,
   }));
   return {
     name,
-    minPauseMs: () => Math.max(...desks.map(({ cadence }) => cadence.pauseMs())),
+    minPauseMs: (leftMs) =>
+      Math.max(...desks.map(({ cadence, sight }) => scanPauseMs(cadence, sight, clock.now(), leftMs))),
     atMostMs: () =>
       desks.reduce<number | null>(
-        (most, { leftMs }) => (most === null || leftMs === null ? null : Math.max(most, leftMs)),
+        (most, { sight }) => (most === null || sight === null ? null : Math.max(most, sight.longestMs)),
         0,
       ),
     async count(signal) {
@@ -80,8 +82,8 @@ interface Desk {
   readonly cadence: Cadence;
   /** Entries without a key were seen: they are found by number alone. */
   hasKeyless: boolean;
-  /** The longest time to live of this node's entries at the last count. */
-  leftMs: number | null;
+  /** This node's entries at the last scan; null before it. */
+  sight: Sight | null;
 }
 
 /** One count at one HAProxy. */
@@ -126,8 +128,9 @@ async function countAt(call: FoundCall, table: string): Promise<number> {
   const place = desk.hasKeyless ? [...ours.numbers].join() : '';
   const taught = async (): Promise<boolean> => wasTaught(await ask(showPeers()), table, info);
   const since = await desk.custody.since(info, place, desk.clock.now(), taught);
-  desk.leftMs = Math.max(entries.longestMs, settled.longestMs);
   const count = entries.count + settled.count;
+  const changedAt = desk.sight?.count === count ? desk.sight.changedAt : desk.clock.now();
+  desk.sight = { count, longestMs: Math.max(entries.longestMs, settled.longestMs), changedAt };
   const doubt = desk.memory.doubt({ ...entries, count }, desk.clock.now() - since);
   if (doubt !== null) throw failed(call, doubt.why, doubt.next);
   return count;

@@ -46,7 +46,7 @@ export function createTableMemory({ table, expireMs }: StickTableSourceConfig): 
 function endless(table: string, count: number): { readonly why: string; readonly next: string } {
   const what =
     count > 0
-      ? `its ${count} entries of this node never end, whoever has logged out`
+      ? `its ${count} entries of this node never end, also those of users who have logged out`
       : 'a user who came before a reload or restart is never known again';
   return {
     why: `the stick table ${table} has no \`expire\`: ${what}`,

@@ -4,11 +4,14 @@ import type { Cadence } from './cadence.ts';
 const WAITING = 100;
 /** where the last users are there and nothing has changed for a while, or an entry of many runs out, */
 const PATIENT = 20;
-/** where it may be over at any moment. */
+/** where it may be over at any moment, */
 const NEAR = 5;
+/** and where it is zero: two more scans, one for the quiet and one behind the fence, and it is over. */
+const AT_ZERO = 2;
 /** So few entries are the last ones. */
 const FEW = 10;
 const PATIENCE_MS = 60_000;
+const PATIENCE_AT_ZERO_MS = 10_000;
 /** HAProxy takes an entry out a moment after its time. */
 const AFTER_END_MS = 20;
 /** Of the time left to the deadline, a scan is at most this part away. */
@@ -41,10 +44,15 @@ export function scanPauseMs(
   if (leftMs === undefined || sight === null) return cadence.pauseMs();
   const { count, longestMs, changedAt } = sight;
   const isFew = count <= FEW;
-  const isPatient = now - changedAt > PATIENCE_MS;
-  const regular = cadence.pauseMs(isFew ? (isPatient ? PATIENT : NEAR) : WAITING);
+  const regular = cadence.pauseMs(isFew ? shareOfFew(count, now - changedAt) : WAITING);
   const atEnd =
     count === 0 ? regular : Math.max(longestMs + AFTER_END_MS, cadence.pauseMs(isFew ? NEAR : PATIENT));
   const nearDeadline = Math.max(leftMs / OF_DEADLINE, cadence.pauseMs(NEAR));
   return Math.min(regular, atEnd, nearDeadline);
+}
+
+/** @param stillMs for how long the count has been the same, in milliseconds */
+function shareOfFew(count: number, stillMs: number): number {
+  if (count === 0 && stillMs <= PATIENCE_AT_ZERO_MS) return AT_ZERO;
+  return stillMs <= PATIENCE_MS ? NEAR : PATIENT;
 }

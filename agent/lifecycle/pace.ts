@@ -21,6 +21,8 @@ const SOURCES_DRAINING_MS = 1_000;
 /** The last users: from the last one's end to the stop at most 150 ms, so no look may be far away. */
 const NEAR_ZERO_MS = 50;
 const NEAR_ZERO = 2;
+/** So few are soon gone: their source is asked as often as it may be. */
+const FEW = 10;
 /** The last user who stays for an hour is not worth twenty questions a second. */
 const NEAR_ZERO_PATIENCE_MS = 60_000;
 
@@ -74,8 +76,8 @@ function paceOfSettling(policy: Policy, { quiet }: State, now: number): ReturnTy
 
 function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<typeof pace> {
   const sessions = sessionsOf(policy, state);
-  if (sessions === null || sessions > NEAR_ZERO)
-    return { balancers: DRAINING_MS, sources: SOURCES_DRAINING_MS };
+  if (sessions === null || sessions > FEW) return { balancers: DRAINING_MS, sources: SOURCES_DRAINING_MS };
+  if (sessions > NEAR_ZERO) return { balancers: DRAINING_MS, sources: DRAINING_MS };
   const moved = Math.max(state.since, ...Object.values(state.sources).map(({ changedAt }) => changedAt));
   if (now - moved > NEAR_ZERO_PATIENCE_MS) return { balancers: DRAINING_MS, sources: DRAINING_MS };
   return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };

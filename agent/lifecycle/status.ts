@@ -9,13 +9,14 @@ import type { ServerView } from './view.ts';
 
 /**
  * What `status` shows.
+ * @param everyMs of the outlook: how long after a count of each source the next one comes, in milliseconds
  * @param now monotonic milliseconds
  * @param iso the calendar time of a monotonic one, as people read it
  */
 export function statusOf(
   policy: Policy,
   state: State,
-  outlook: Outlook,
+  { everyMs = {}, ...outlook }: Outlook & { readonly everyMs?: Readonly<Record<string, number>> },
   now: number,
   iso: (at: number) => string,
 ): Status {
@@ -47,6 +48,7 @@ export function statusOf(
           name,
           count: source?.count ?? null,
           at: at === null ? null : iso(at),
+          every: Math.round(everyMs[name] ?? 0) / 1_000,
           error: source?.error ?? null,
         };
       }),

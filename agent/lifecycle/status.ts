@@ -72,6 +72,10 @@ function statusOfBalancer(
     error: balancer?.error ?? balancer?.look?.unseen ?? (doubted ? DOUBTED : null),
     pid: balancer?.pid ?? null,
     workers: reachable ? (balancer.look?.workers ?? null) : null,
+    waitsFor: (balancer?.look?.waitsFor ?? []).map(({ poller, silentSince }) => ({
+      poller,
+      silentSince: iso(silentSince),
+    })),
     servers: servers.map((server) => {
       const view = reachable ? viewOf(balancer, server) : undefined;
       const own = balancer?.servers[server];

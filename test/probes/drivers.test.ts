@@ -43,6 +43,7 @@ const http = (url: string, more: Partial<HttpProbeConfig> = {}): HttpProbeConfig
   url,
   healthy: [200],
   signOut: { status: [404], body: 'SIGNOUT' },
+  headers: {},
   ...more,
 });
 const tcp = (port: number): ProbeConfig['how'] => ({ kind: 'tcp', host: '127.0.0.1', port });

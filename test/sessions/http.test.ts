@@ -24,8 +24,13 @@ const stub = async (answer: RequestListener): Promise<string> => {
 const onWarning = (text: string): never => {
   throw new Error(`warned: ${text}`);
 };
-const sourceBy = (url: string, reading: ReadingConfig, clock: Clock = realClock): Source => {
-  const [source] = createSources([{ kind: 'http', url, reading, timeoutMs: 20_000 }], { clock, onWarning });
+const sourceBy = (
+  url: string,
+  reading: ReadingConfig,
+  clock: Clock = realClock,
+  headers: Readonly<Record<string, string>> = {},
+): Source => {
+  const [source] = createSources([{ kind: 'http', url, reading, headers, timeoutMs: 20_000 }], { clock, onWarning });
   if (source === undefined) throw new Error('no source');
   return source;
 };

@@ -215,7 +215,9 @@ describe('a balancer that asks our health port', () => {
     const refused = refusalOf(() => late);
     for (const state of ['NOLB', 'NOLB 5/6', 'NOLB 4/6']) expect(await told('127.0.0.1', state)).toBe('DOWN');
     for (let n = 0; n < 2; n++) await told();
-    clock.advance(30_000);
+    clock.advance(28_000);
+    for (let n = 0; n < 2; n++) expect(await told('127.0.0.1', 'NOLB 4/6')).toBe('DOWN');
+    clock.advance(2_000);
     expect(await refused).toMatchObject({
       message: expect.stringContaining('shows by send-state that it has not done it'),
       next: expect.stringContaining('`fall`'),

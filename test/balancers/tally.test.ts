@@ -174,7 +174,7 @@ describe('6,000 invented pollers', () => {
     flood(2);
     tally.restart();
     expect(lacking()).toHaveLength(64);
-    polls('lb1', 2, 2_000);
+    polls('lb1', 3, 2_000);
     expect(tally.complete()).toBe(true);
   });
 

@@ -7,6 +7,7 @@ import type { Balancer, Past } from './balancer.ts';
 import { createDesk, type Desk, type Seen } from './desk.ts';
 import { forcedOf } from './haproxy-view.ts';
 import { createOrigin } from './origin.ts';
+import { createSharedLook } from './shared-look.ts';
 import { TELL_MS } from './tally.ts';
 
 /** HAProxy obeys a line within milliseconds of reading it. */
@@ -38,10 +39,10 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     return seen;
   };
   // A poll is answered by the server's state alone, many times a minute, also while nothing is drained.
-  const polls = oneAtATime((signal) => look(signal, 'leave'));
+  const sharedLook = createSharedLook(clock, (signal) => look(signal, 'leave'));
   for (const name of config.servers) {
     const id = config.servers.length > 1 ? name : null;
-    const observe = async (): Promise<Seen> => pick(await polls(), name, reader.name);
+    const observe = async (): Promise<Seen> => pick(await sharedLook(), name, reader.name);
     const desk = createDesk({ id, covers: (caller) => origin.covers(caller), observe, clock });
     desks.set(name, desk);
     server.add(desk.channel);
@@ -149,10 +150,10 @@ function silence({ target, desk, clock }: Writing, what: string): () => Lastcall
     if (desk.tally.begun()) {
       return new LastcallError(
         'failed',
-        `${target}: it was told by agent-check (${what}), but did not do it`,
+        `${target}: a poll from its address was told by agent-check (${what}), but HAProxy does not show it`,
         {
           ...detail,
-          next: 'look at last_agt of this server in `show stat`, and whether somebody else writes its state',
+          next: 'look at agent_status and last_agt of this server in `show stat`: another process may have polled in its place, or writes its state',
         },
       );
     }
@@ -183,16 +184,4 @@ function noSuchServer(name: string, balancer: string): LastcallError {
     target: name,
     next: 'compare `servers` in the configuration with `show servers state` of this HAProxy',
   });
-}
-
-/** All polls that come during a look share it: a flood of polls must not take HAProxy's ten connections. */
-function oneAtATime(look: (signal: AbortSignal) => Promise<Look>): () => Promise<Look> {
-  const never = new AbortController().signal;
-  let running: Promise<Look> | null = null;
-  return () => {
-    running ??= look(never).finally(() => {
-      running = null;
-    });
-    return running;
-  };
 }

@@ -14,7 +14,11 @@ export interface Seen {
   readonly worker: Worker | null;
 }
 
-/** What is said to the pollers of one server, and when: only while its state is ours, or on its way to be. */
+/**
+ * What is said to the pollers of one server, and when: only while its state is ours, or on its way to be. A word is said
+ * until HAProxy itself shows it, and not so many times: another process that polls from HAProxy's address (a monitor, a
+ * second HAProxy, NAT) would use the times up.
+ */
 export interface Desk {
   readonly channel: Channel;
   readonly tally: Tally;
@@ -29,7 +33,7 @@ export interface Desk {
 export interface DeskOptions {
   readonly id: string | null;
   covers(caller: Caller): boolean;
-  /** A fresh look. */
+  /** A look that begins after the call. */
   observe(signal: AbortSignal): Promise<Seen>;
   readonly clock: Clock;
 }
@@ -57,12 +61,11 @@ export function createDesk(options: DeskOptions): Desk {
     if (forcedOf(view) !== wish.word) return;
     wish = wish.word === 'ready' ? SILENT : { ...wish, over: [], worker };
   };
-  const word = async (address: string): Promise<Admin | null> => {
+  const word = async (): Promise<Admin | null> => {
     if (wish.word === null) return null;
     const seen = await soon(options).catch(() => null); // Not known whose the state is: nothing is said.
     if (seen === null) return null;
     saw(seen);
-    if (wish.word === 'ready' && tally.enough(address)) return null;
     return permitted(wish, seen);
   };
   return {
@@ -71,7 +74,8 @@ export function createDesk(options: DeskOptions): Desk {
       id,
       covers: (caller) => options.covers(caller),
       word,
-      answered: (address, said) => tally.answered(address, said !== null && said === wish.word),
+      answered: (address, said) =>
+        tally.answered(address, { told: said !== null && said === wish.word, mark: null }),
     },
     say(next, over) {
       const before = wish;

@@ -28,6 +28,10 @@ export interface VerbOptions {
   readonly health?: string;
   readonly quietFor?: string;
   readonly notSticky?: boolean;
+  readonly keep?: string;
+  readonly unreachable?: 'wait' | 'ignore';
+  readonly reloadGrace?: string;
+  readonly stateFile?: readonly string[];
 }
 
 export function addVerbOptions(command: Command, operation: OperationKind): Command {
@@ -87,7 +91,28 @@ export function addDirectOptions(command: Command): Command {
     .addOption(direct('--stop-command <command>', 'stop by this command, split into words without a shell'))
     .addOption(direct('--health <url>', 'answers 200 when the app is healthy'))
     .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal'))
-    .addOption(direct('--not-sticky', 'users are not bound to this node: connections say all'));
+    .addOption(direct('--not-sticky', 'users are not bound to this node: connections say all'))
+    .addOption(
+      direct('--keep <n>', 'so many other usable servers must remain at each HAProxy: 1; 0 is legal'),
+    )
+    .addOption(
+      direct(
+        '--unreachable <what>',
+        'a HAProxy that cannot be asked any more: wait for it (default), or ignore it',
+      ).choices(['wait', 'ignore']),
+    )
+    .addOption(
+      direct(
+        '--reload-grace <duration>',
+        'so long after a reload unseen old workers are doubted: 10m; 0s is legal',
+      ),
+    )
+    .addOption(
+      direct(
+        '--state-file <file>',
+        'the server-state file that its reloads dump first (haproxy/reload.sh); once per --haproxy',
+      ).argParser(collect),
+    );
 }
 
 function collect(value: string, former: readonly string[] | undefined): readonly string[] {

@@ -76,7 +76,15 @@ function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[]
     ['BALANCER', 'SERVER', 'ADMIN', 'STATE', 'OWNER', 'FOR', 'CONN', 'QUEUE'],
     ...rows,
   ]);
-  return [paint('dim', header), ...lines];
+  return [paint('dim', header), ...lines, ...waitLines(balancers, now)];
+}
+
+function waitLines(balancers: Status['balancers'], now: Date): string[] {
+  return balancers.flatMap(({ name, waitsFor }) =>
+    waitsFor.map(
+      ({ poller, silentSince }) => `${name} waits for ${poller}, silent for ${age(silentSince, now)}`,
+    ),
+  );
 }
 
 /** Seconds between two counts, above which a number may be old: at rest each source is asked every 10 s. */

@@ -52,6 +52,8 @@ export interface HttpProbeConfig {
   readonly url: string;
   readonly healthy: readonly number[];
   readonly signOut: { readonly status: readonly number[]; readonly body: string | null };
+  /** Header fields of the request; their values are secrets. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 export interface TcpProbeConfig {
   readonly kind: 'tcp';
@@ -122,6 +124,8 @@ export interface HttpSourceConfig {
   readonly kind: 'http';
   readonly url: string;
   readonly reading: ReadingConfig;
+  /** Header fields of the request; their values are secrets. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 }
 /** Where in an answer the number is. */

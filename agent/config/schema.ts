@@ -4,6 +4,7 @@ import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
 import { listen } from './listen-schema.ts';
+import { headers, oneUser } from './headers-schema.ts';
 import { source } from './source-schema.ts';
 
 /**
@@ -27,7 +28,8 @@ const httpProbe = mapping({
   signOut: mapping({ status: z.array(field.httpStatus).default([]), body: orNull(field.nonEmpty) }).prefault(
     {},
   ),
-});
+  headers,
+}).superRefine(oneUser);
 
 const probe = oneOf({
   http: mapping({ http: httpProbe, ...cadence }),
@@ -157,7 +159,7 @@ export const file = mapping({
   app: app.prefault({}),
   balancers: z.array(balancer).min(1),
   unreachable: z.enum(['wait', 'ignore']).default(defaults.UNREACHABLE),
-  reloadGrace: field.duration.default(defaults.RELOAD_GRACE_MS),
+  reloadGrace: field.durationOrZero.default(defaults.RELOAD_GRACE_MS),
   sticky: z.literal([true, false, 'auto']).default('auto'),
   sessions: z.array(source).default([]),
   drain: drain.prefault({}),

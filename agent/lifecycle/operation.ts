@@ -148,5 +148,7 @@ export interface StatusBalancer {
   readonly pid: number | null;
   /** Of before a reload included; null = that cannot be told. */
   readonly workers: number | null;
+  /** Where it only polls us: the pollers that our word is waiting for, and when each of them polled last (ISO time). */
+  readonly waitsFor: readonly { readonly poller: string; readonly silentSince: string }[];
   readonly servers: readonly StatusServer[];
 }

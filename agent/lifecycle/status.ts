@@ -77,6 +77,10 @@ function statusOfBalancer(
       (doubt && doubtText(doubt, (at) => `until ${iso(at)}`)),
     pid: balancer?.worker?.pid ?? null,
     workers: reachable ? (balancer.look?.workers ?? null) : null,
+    waitsFor: (balancer?.look?.waitsFor ?? []).map(({ poller, silentSince }) => ({
+      poller,
+      silentSince: iso(silentSince),
+    })),
     servers: servers.map((server) => {
       const view = reachable ? viewOf(balancer, server) : undefined;
       const own = balancer?.servers[server];

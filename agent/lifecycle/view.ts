@@ -96,6 +96,16 @@ export interface Look {
    */
   readonly uncounted: readonly number[] | null;
   readonly servers: readonly ServerView[];
+  /** Of a balancer that only polls: which pollers our word is waiting for. */
+  readonly waitsFor?: readonly AwaitedPoller[];
+}
+
+/** A poller that has not been told our word often enough to be believed to do it. */
+export interface AwaitedPoller {
+  /** Its address, and what else tells it from others there. */
+  readonly poller: string;
+  /** When it polled last, in monotonic milliseconds. */
+  readonly silentSince: number;
 }
 
 /** What is asked only once, before an operation begins, because it costs more than a poll. */

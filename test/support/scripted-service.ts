@@ -178,6 +178,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
         error: null,
         pid: 4711,
         workers: 1,
+        waitsFor: [],
         servers: [{ ...SERVER, admin, connections: sessions, ...ownershipOf(running) }],
       },
     ],

@@ -55,11 +55,11 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     counts: reader.counts,
     seesOldWorkers: reader.seesOldWorkers,
     look,
-    async survey(signal) {
+    async survey(signal, scope) {
       await origin.resolve();
       await look(signal); // A HAProxy that is gone would otherwise be waited for as one that does not poll.
       await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
-      return reader.survey(signal);
+      return reader.survey(signal, scope);
     },
     async set(name, admin, mayReplace, signal) {
       const writing = writingOf(name);

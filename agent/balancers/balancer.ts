@@ -1,4 +1,4 @@
-import type { Admin, Closed, Holders, Look, ServerView, Survey } from '../lifecycle/view.ts';
+import type { Admin, Closed, Holders, Look, ServerView, Survey, SurveyScope } from '../lifecycle/view.ts';
 
 /**
  * One balancer in front of the node, and the one way in which its servers' state is changed there (the writer).
@@ -19,8 +19,12 @@ export interface Balancer {
    */
   look(signal: AbortSignal): Promise<Look>;
 
-  /** A look plus what an operation needs to know before it begins; also proves that we may write. */
-  survey(signal: AbortSignal): Promise<Survey>;
+  /**
+   * A look plus what an operation needs to know before it begins; also proves that we may write.
+   * @param scope `all` by default, with the one full look at all servers; `stickiness` without it
+   * @throws LastcallError as `look`
+   */
+  survey(signal: AbortSignal, scope?: SurveyScope): Promise<Survey>;
 
   /**
    * Reads the server's state, writes `admin` only if the state found is `admin` itself or in `mayReplace`, and

@@ -7,6 +7,8 @@ import type { Admin, Counters, Operational, Origin, ServerView } from '../lifecy
 export interface AdminState {
   readonly admin: Admin;
   readonly origin: Origin;
+  /** The weight that the configuration gives the server; null or absent = not told. */
+  readonly initialWeight?: number | null;
 }
 
 /**
@@ -60,26 +62,35 @@ export function fullViewOf(name: string, reading: FullReading): ServerView {
 }
 
 function fullAdminOf({ row, state }: FullReading): AdminState {
-  const admin = readAdmin(state.adminBits);
-  const isDrainedByWeight = row.count('uweight') === 0 && (state.initialWeight ?? 0) > 0;
-  return admin.admin === 'ready' && isDrainedByWeight ? { admin: 'drain', origin: 'forced' } : admin;
+  const { initialWeight } = state;
+  const admin = { ...readAdmin(state.adminBits), initialWeight };
+  return admin.admin === 'ready' && isWeightless(row, admin)
+    ? { admin: 'drain', origin: 'forced', initialWeight }
+    : admin;
+}
+
+/** A weight of 0 that the configuration gives is no operator's wish. */
+function isWeightless(row: StatRow, { initialWeight }: Pick<AdminState, 'initialWeight'>): boolean {
+  return row.count('uweight') === 0 && (initialWeight ?? 0) > 0;
 }
 
 function view(
   name: string,
   { row, reply }: Reading,
-  admin: AdminState,
+  known: AdminState,
   operational: Operational | null,
 ): ServerView {
   if (operational === null) throw unexpected(reply, `status: ${row.text('status') ?? 'no such column'}`);
   return {
     name,
-    ...admin,
+    admin: known.admin,
+    origin: known.origin,
     operational,
     connections: certain(row, 'scur', reply),
     queued: certain(row, 'qcur', reply),
     total: row.count('stot'),
     weight: row.count('uweight'),
+    ...(isWeightless(row, known) ? { weightless: true } : {}),
     counters: countersOf(row),
   };
 }

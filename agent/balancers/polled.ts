@@ -84,7 +84,9 @@ export function createPolled(options: PolledOptions): Polled {
     async survey(signal) {
       await told(options, tally, signal, () => tally.polled());
       const usable = shown === 'ready' && options.healthy();
-      return { ...look(), facts: [{ name, usableOthers: null, usable, sticky: 'unknown' }] };
+      const neighbours = { usableOthers: null, standbys: [], missing: [] };
+      const facts = [{ name, usable, ...neighbours, sticky: 'unknown', hashed: null }];
+      return { ...look(), facts, relatives: null, foreignTables: [], blind: null, uncompared: [] };
     },
     async set(_server, admin, mayReplace, signal) {
       await set(admin, mayReplace, signal);

@@ -53,8 +53,7 @@ async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): P
     return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker: { pid } };
   }
   if (shown === null || seen?.shown !== shown || seen.pid !== pid) return inspect(desk, ask, server, name);
-  const { admin, origin } = seen;
-  return { view: viewOf(server, reading, { admin, origin }), worker: { pid } };
+  return { view: viewOf(server, reading, seen), worker: { pid } };
 }
 
 /** One server with its admin bits, on one connection. */
@@ -68,7 +67,8 @@ export async function inspect(
   const view = fullViewOf(server, reading);
   const worker = { pid: reading.info.pid };
   const shown = adminInRow(reading.row);
-  desk.seen.set(server, { admin: view.admin, origin: view.origin, shown, ...worker });
+  const { initialWeight } = reading.state;
+  desk.seen.set(server, { admin: view.admin, origin: view.origin, initialWeight, shown, ...worker });
   return { view, worker, reading };
 }
 

@@ -13,6 +13,7 @@ export interface VerbOptions {
   /** False with `--no-fence`; only drain has it. */
   readonly fence?: boolean;
   readonly dryRun?: boolean;
+  readonly ignoreServer?: readonly string[];
   /** Only hold has it. */
   readonly maint?: boolean;
   readonly haproxy?: readonly string[];
@@ -42,6 +43,7 @@ export function addVerbOptions(command: Command, operation: OperationKind): Comm
     )
     .option('--expires <duration>', 'a forgotten drain undoes itself after so long')
     .option('--force', 'skip the capacity guard and take over servers held by somebody else; needs --reason')
+    .addOption(ignoreServer())
     .option('--no-wait', 'return as soon as the sidecar has accepted');
   if (operation === 'drain') command.option('--no-fence', 'leave it in DRAIN at zero');
   return command.option('--dry-run', 'say what would happen, change nothing');
@@ -53,7 +55,8 @@ export function addHoldOptions(command: Command, operation: 'hold' | 'release'):
   if (operation === 'hold') {
     command
       .option('--maint', 'MAINT, which throws its users out; without it DRAIN, which lets them finish')
-      .option('--force', 'skip the capacity guard and take over servers held by somebody else');
+      .option('--force', 'skip the capacity guard and take over servers held by somebody else')
+      .addOption(ignoreServer());
   }
   return command
     .option('--no-wait', 'return as soon as the sidecar has accepted')
@@ -88,6 +91,13 @@ export function addDirectOptions(command: Command): Command {
     .addOption(direct('--health <url>', 'answers 200 when the app is healthy'))
     .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal'))
     .addOption(direct('--not-sticky', 'users are not bound to this node: connections say all'));
+}
+
+function ignoreServer(): Option {
+  return new Option(
+    '--ignore-server <backend/server>',
+    'a server of this application that is left out on purpose; repeatable',
+  ).argParser(collect);
 }
 
 function collect(value: string, former: readonly string[] | undefined): readonly string[] {

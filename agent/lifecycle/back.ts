@@ -1,5 +1,7 @@
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
+import { viewOf } from './count.ts';
 import { isGate } from './gate.ts';
+import { heldWords } from './judge.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
@@ -161,7 +163,11 @@ const ALL_HELD =
 function serve(turn: Turn): void {
   const servers = serversOf(turn.state);
   const held = servers.filter(({ server }) => server.held);
-  for (const { at, name } of held) warn(turn, `${at}: ${name} is held; it stays as it is`);
+  for (const { balancer, at, name } of held) {
+    const view = viewOf(balancer, name);
+    const how = view && view.admin !== 'ready' ? heldWords(view) : 'is held';
+    warn(turn, `${at}: ${name} ${how}; it stays as it is`);
+  }
   const { op, health, balancers } = turn.state;
   warnLeftOut(turn);
   alarm(turn, 'drained', null);

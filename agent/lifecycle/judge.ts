@@ -48,14 +48,16 @@ function isForeign({ admin }: ServerView, { want, ours }: ServerState): boolean 
 
 function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
   if (own.held) return;
-  const by =
-    view.origin === 'forced'
-      ? 'an operator'
-      : view.origin === 'inherited'
-        ? 'a tracked server'
-        : 'the configuration';
-  warn(turn, `${at}: ${view.name} is held in ${view.admin.toUpperCase()} by ${by}; it is left as it is`);
+  warn(turn, `${at}: ${view.name} ${heldWords(view)}; it is left as it is`);
   markHeld(turn, at, view.name, true);
+}
+
+/** How a server is kept from users that is not so by us. */
+export function heldWords({ admin, origin, weightless }: ServerView): string {
+  if (weightless === true && admin === 'drain') return "has weight 0, which is an operator's drain";
+  const by =
+    origin === 'forced' ? 'an operator' : origin === 'inherited' ? 'a tracked server' : 'the configuration';
+  return `is held in ${admin.toUpperCase()} by ${by}`;
 }
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */

@@ -21,6 +21,8 @@ export interface Request {
   readonly dryRun: boolean;
   /** A shutdown that cannot be refused (SIGTERM under `run -- COMMAND`): what would refuse it becomes a warning. */
   readonly insist: boolean;
+  /** Servers of this application that are left out on purpose, besides the configuration's. */
+  readonly ignoreServers?: readonly string[];
   /** `hold` only: in which state; default DRAIN, which throws nobody out. */
   readonly holdIn?: 'drain' | 'maint';
 }

@@ -1,3 +1,4 @@
+import { isRechecked } from './again.ts';
 import { giveUp, warm } from './back.ts';
 import { connectionsOf, sameTotals, pidsOf, tally, totalsOf } from './count.ts';
 import { unfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
@@ -36,7 +37,7 @@ export function settling(turn: Turn): void {
   // Silence counts only if somebody listened at its end: each answer is newer than its beginning.
   if (policy.quietMs > 0 && tally(policy, state, quiet.since) !== 'zero') return;
   if (state.noFence) arrive(turn);
-  else raiseFence(turn);
+  else if (isRechecked(turn, quiet.since)) raiseFence(turn);
 }
 
 export function fencing(turn: Turn): void {

@@ -1,7 +1,7 @@
 import type { Phase } from './operation.ts';
-import type { Operation } from './running.ts';
+import { NO_BONDS, type Operation } from './running.ts';
 import type { Hold, ServerState, StartStep, State } from './state.ts';
-import type { Proof } from './view.ts';
+import type { Proof, Relative } from './view.ts';
 
 /**
  * What survives a crash: the intent and all that is needed to carry it on or to undo it. Written before it is
@@ -18,6 +18,8 @@ export interface StateRecord {
       {
         readonly pid: number | null;
         readonly replacedAt: number | null;
+        /** Absent in an older record. */
+        readonly relatives?: readonly Relative[];
         readonly servers: Readonly<Record<string, SavedServer>>;
       }
     >
@@ -38,11 +40,12 @@ type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held'
 
 /** The record of a state, as of `at`. */
 export function recordOf(state: State, at: number): StateRecord {
-  const balancers = Object.entries(state.balancers).map(([name, { pid, replacedAt, servers }]) => [
+  const balancers = Object.entries(state.balancers).map(([name, { pid, replacedAt, around, servers }]) => [
     name,
     {
       pid,
       replacedAt,
+      ...(around === null ? {} : { relatives: around.relatives }),
       servers: Object.fromEntries(Object.entries(servers).map(([server, own]) => [server, saved(own)])),
     },
   ]);
@@ -95,6 +98,9 @@ function saved({ found, want, ours, said, held, told }: ServerState): SavedServe
   };
 }
 
+/** What an older record does not have. */
+const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers'> = { ...NO_BONDS, ignoreServers: [] };
+
 /**
  * The state after a crash: what the record knows, and nothing of what was seen. In another boot of the machine the
  * monotonic clock began anew, so the time left at the last save is what remains.
@@ -115,6 +121,7 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
         ...balancer,
         pid: old?.pid ?? null,
         replacedAt: typeof old?.replacedAt === 'number' ? moved(old.replacedAt) : null,
+        around: old?.relatives ? { at, facts: [], relatives: old.relatives } : null,
         servers: Object.fromEntries(servers) as typeof balancer.servers,
       },
     ];
@@ -133,6 +140,7 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
     balancers: Object.fromEntries(known) as State['balancers'],
     expiresAt: expiresAt === null ? null : moved(expiresAt),
     op: op && {
+      ...OLDER,
       ...op,
       startedAt: moved(op.startedAt),
       deadline: moved(op.deadline),

@@ -1,3 +1,4 @@
+import { surveyAfterReload } from './again.ts';
 import { isIgnored, isKnown, viewOf } from './count.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
@@ -38,6 +39,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
     });
     patch(turn, { quiet: null });
     widen(turn, name);
+    surveyAfterReload(turn, name);
   }
   // One that only polls us shows what it was told by this very process: only a new word makes that certain.
   const shows = turn.policy.balancers.find((known) => known.name === name)?.counts ?? false;

@@ -30,8 +30,8 @@ const NASTY = [
   '',
   'app/#1',
   '@1 app/app1',
-  `app/${'x'.repeat(129)}`,
-  `${'x'.repeat(129)}/app1`,
+  `app/${'x'.repeat(14_997)}`,
+  `${'x'.repeat(14_996)}/app1`,
 ];
 
 /** Names that are almost right: legal pieces with one thing in them that is not. */

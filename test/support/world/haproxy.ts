@@ -1,4 +1,4 @@
-import type { Admin, Look, Origin, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Admin, Look, Origin, Relative, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */
@@ -29,6 +29,9 @@ export interface SimHaproxy {
   mode: Mode;
   others: number | null;
   sticky: string | null;
+  hashed: string | null;
+  standbys: readonly string[];
+  relatives: readonly Relative[];
   /** False: it does not tell how many connections there are. */
   telling: boolean;
   /** False: its master does not answer, so nobody knows how many an old worker still has. */
@@ -83,6 +86,9 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     mode: 'answers',
     others: 2,
     sticky: null,
+    hashed: null,
+    standbys: [],
+    relatives: [],
     telling: true,
     seesOldWorkers: true,
     listMs: 0,
@@ -147,8 +153,15 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
         name: server,
         usableOthers: self.others,
         usable: admin === 'ready' && up,
-        sticky: self.sticky,
+        standbys: self.standbys,
+        missing: [],
+        sticky: self.hashed === null ? self.sticky : null,
+        hashed: self.hashed,
       })),
+      relatives: self.relatives,
+      foreignTables: [],
+      blind: null,
+      uncompared: [],
     }),
     server(wanted) {
       const found = servers.find((server) => server.name === wanted);

@@ -129,7 +129,7 @@ export function neighboursOf(
       return { usableOthers: left('active'), standbys, missing: shown };
     case 'backup':
       return { usableOthers: sum(left('active'), left('backup')), standbys: [], missing: shown };
-    default:
+    case null:
       return { usableOthers: null, standbys: [], missing: shown };
   }
 }

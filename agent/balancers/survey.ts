@@ -80,7 +80,7 @@ async function lookAround(
   { own: talk }: Lines,
   { level, worker }: OwnServers,
 ): Promise<{ readonly kinship: Kinship; readonly neighbours: ReadonlyMap<string, Neighbours> }> {
-  const { info, rows } = await listAllServers(desk.client, talk.stream);
+  const { info, rows } = await listAllServers(talk, (command, onLine) => talk.stream(command, onLine));
   sameWorker(desk, worker, info);
   const kinship = kinshipOf(rows, desk.names, level);
   const trackers = kinship.relatives.filter(({ by }) => by === 'track').map(({ name }) => name);

@@ -1,4 +1,4 @@
-import { onRefusedAgain, onSurveyedAgain, remember } from './again.ts';
+import { onRefusedAgain, onSurveyedAgain } from './again.ts';
 import { objections } from './guard.ts';
 import { install } from './install.ts';
 import type { Phase, Request } from './operation.ts';
@@ -8,6 +8,7 @@ import { answerAtOnce, dropPending, refuse, replyTo } from './result.ts';
 import { onLooked } from './servers.ts';
 import type { Candidate, Need } from './running.ts';
 import type { State } from './state.ts';
+import { remember } from './surroundings.ts';
 import {
   emit,
   type EventOf,

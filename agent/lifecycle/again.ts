@@ -1,29 +1,14 @@
 import { giveUp } from './back.ts';
 import { UNCOUNTED_WAYS } from './bonds.ts';
 import { isIgnored } from './count.ts';
-import { ON_THE_WAY_OUT } from './operation.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
-import { emit, type EventOf, patch, patchBalancer, type Turn, warn } from './turn.ts';
+import { emit, type EventOf, patch, type Turn, warn } from './turn.ts';
 import { unlistedAfterReload } from './unlisted.ts';
-import type { Survey } from './view.ts';
 
 /**
  * What is asked before an operation is asked again in it: after a reload, who else is this application; before the
  * fence of a stop, whether a stick table binds users by now.
  */
-
-/** Keeps what a survey told of the servers around ours: for `status`, and for a stop of a node that is out already. */
-export function remember(turn: Turn, balancer: string, { facts, relatives }: Survey): void {
-  if (relatives !== null) patchBalancer(turn, balancer, { around: { at: turn.at, facts, relatives } });
-}
-
-/** A reload may have brought servers that nobody knew: asked once, for the operation on its way out. */
-export function surveyAfterReload(turn: Turn, balancer: string): void {
-  const { op, phase } = turn.state;
-  const counts = turn.policy.balancers.some(({ name, counts: does }) => name === balancer && does);
-  if (op === null || !counts || !ON_THE_WAY_OUT.includes(phase)) return;
-  emit(turn, { type: 'survey', id: op.id, balancer, scope: 'all' });
-}
 
 /**
  * Before the fence of a stop: asks every balancer whether a stick table binds users of this node by now.

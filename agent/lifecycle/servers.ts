@@ -1,8 +1,8 @@
-import { surveyAfterReload } from './again.ts';
 import { isIgnored, isKnown, viewOf } from './count.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
 import type { ServerState, State } from './state.ts';
+import { surveyAfterReload } from './surroundings.ts';
 import {
   emit,
   type EventOf,

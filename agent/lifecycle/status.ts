@@ -1,9 +1,9 @@
 import { isDoubted, sessionsOf, viewOf } from './count.ts';
-import type { Owner, Status, StatusBalancer } from './operation.ts';
+import type { Neighbours, Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
 import { reassertsTold } from './result.ts';
-import type { ServerState, State } from './state.ts';
+import type { BalancerState, ServerState, State } from './state.ts';
 import type { ServerView } from './view.ts';
 
 /**
@@ -83,11 +83,22 @@ function statusOfBalancer(
         owner: ownerOf(own, view, hold),
         found: own?.found?.admin ?? null,
         told: told && { admin: told.admin, at: iso(told.at), pid: told.pid },
+        neighbours: neighboursOf(balancer, server, iso),
         connections: doubted ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
     }),
   };
+}
+
+function neighboursOf(
+  balancer: BalancerState | undefined,
+  server: string,
+  iso: (at: number) => string,
+): Neighbours | null {
+  const fact = balancer?.around?.facts.find(({ name }) => name === server);
+  if (!balancer?.around || !fact) return null;
+  return { usable: fact.usableOthers, missing: fact.missing, at: iso(balancer.around.at) };
 }
 
 /** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */

@@ -3,7 +3,7 @@ import { problemsOf, refuses } from './support.ts';
 
 const TOP =
   'node, app, balancers, ignoreServers, unreachable, reloadGrace, sticky, sessions, drain, schedule, listen, state, audit, adopt, log';
-const DRAIN = 'timeout, onTimeout, quiet, keep, expires, gate, warn, pace';
+const DRAIN = 'timeout, onTimeout, quiet, keep, keepBackups, expires, gate, warn, pace';
 
 describe('an unknown key is refused at the key, with those that are known', () => {
   refuses([

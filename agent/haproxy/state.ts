@@ -1,5 +1,6 @@
 import type { Admin, Origin } from '../lifecycle/view.ts';
 import { unexpected, type Reply } from './reply.ts';
+import type { Endpoint } from './server-keys.ts';
 import { wholeNumber } from './stats.ts';
 
 /** One line of `show servers state`. */
@@ -13,6 +14,8 @@ export interface ServerState {
   readonly adminBits: number;
   /** srv_iweight: the weight of the configuration; null = not told. */
   readonly initialWeight: number | null;
+  /** Null where no IP address is shown: `-` for a unix socket and for a name that does not resolve. */
+  readonly endpoint: Endpoint | null;
 }
 
 /**
@@ -45,7 +48,12 @@ function stateOf(names: readonly string[], line: string, reply: Reply): ServerSt
     throw unexpected(reply, line);
   }
   const initialWeight = wholeNumber(field('srv_iweight'));
-  return { backendId, serverId, server, operational, adminBits, initialWeight };
+  const endpoint = endpointIn(field('srv_addr'), wholeNumber(field('srv_port')));
+  return { backendId, serverId, server, operational, adminBits, initialWeight, endpoint };
+}
+
+function endpointIn(host: string | undefined, port: number | null): Endpoint | null {
+  return host === undefined || host === '-' || port === null ? null : { host, port };
 }
 
 /** The bits of srv_admin_state (management.txt, `show servers state`; tried: haproxy-facts B). */

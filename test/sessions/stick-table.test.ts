@@ -39,7 +39,7 @@ async function start(config: string, options: HaproxyOptions = {}): Promise<Hapr
 }
 
 interface Choice {
-  readonly server?: string;
+  readonly server?: string | null;
   readonly table?: string;
   readonly expireMs?: number | null;
   readonly timeoutMs?: number;

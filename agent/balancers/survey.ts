@@ -1,14 +1,15 @@
 import { listAllServers } from '../haproxy/all-servers.ts';
 import { showInfo, showLevel, together } from '../haproxy/command.ts';
+import { holdsEntryOf, type TableTalk } from '../haproxy/entries.ts';
 import { parseInfo, requireSupported } from '../haproxy/info.ts';
 import type { Ask, FullReading } from '../haproxy/reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../haproxy/reply.ts';
+import { endpointOf, serverKeys } from '../haproxy/server-keys.ts';
 import type { ServerSurvey, ServerView, Survey, SurveyScope, Worker } from '../lifecycle/view.ts';
 import { LastcallError } from '../system/error.ts';
 import { HASHED, sortTables, stickinessOf, type Level, type Tables } from './haproxy-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type Neighbours } from './relatives.ts';
 import { inspect, lookBackOrFail, sameWorker, type Desk, type Lines, type Past } from './runtime-look.ts';
-import { entryOfOurs } from './table-search.ts';
 
 /** What an operation needs to know before it begins: asked once, by more than a poll may cost. */
 
@@ -91,8 +92,12 @@ async function lookAround(
 
 function sortedTables(desk: Desk, { own: talk }: Lines, { servers }: OwnServers): Promise<Tables> {
   const hashed = servers.some(({ reading }) => HASHED.has(reading.backend.text('algo') ?? ''));
-  const search = entryOfOurs(desk, talk, servers);
-  return sortTables(talk.ask, search, { names: desk.names.values(), hashed });
+  const keys = servers.flatMap(({ view, reading }) =>
+    serverKeys(desk.names.get(view.name)?.server ?? view.name, endpointOf(reading.row.text('addr'))),
+  );
+  const table: TableTalk = { target: talk.target, pour: (command, onChunk) => talk.pour(command, onChunk) };
+  const holds = (name: string): Promise<boolean> => holdsEntryOf(table, name, keys);
+  return sortTables(talk.ask, holds, { names: desk.names.values(), hashed });
 }
 
 /** Asked by the first who needs it; `done` is null where none did. */

@@ -1,7 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import type { Client } from './client.ts';
-import { showAllServers, showInfo, together } from './command.ts';
-import type { Stream } from './entries.ts';
+import { showAllRows, showInfo, together, type Command } from './command.ts';
 import { parseInfo, type Info } from './info.ts';
 import { throwRefusal, unexpected, type Reply } from './reply.ts';
 import { wholeNumber } from './stats.ts';
@@ -29,6 +28,9 @@ export interface AllServers {
   readonly rows: readonly ListedServer[];
 }
 
+/** One exchange of any length within the caller's deadline; resolves when all lines have come. */
+export type Stream = (command: Command, onLine: (line: string) => void) => Promise<void>;
+
 type Part = 'info' | 'header' | 'rows' | 'end';
 
 /**
@@ -40,7 +42,7 @@ export async function listAllServers(
   { target }: Pick<Client, 'target'>,
   stream: Stream,
 ): Promise<AllServers> {
-  const command = together(showInfo(), showAllServers());
+  const command = together(showInfo(), showAllRows());
   const replyOf = (text: string): Reply => ({ text, command, target, elapsedMs: 0 });
   const about: string[] = [];
   const rows: ListedServer[] = [];

@@ -1,4 +1,4 @@
-import type { Admin, Look, Origin, Relative, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Admin, Look, Origin, Relative, ServerView, Survey, SurveyScope } from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */
@@ -10,6 +10,8 @@ export interface SimServer {
   /** When it got this state. */
   since: number;
   up: boolean;
+  /** An operator took its weight. */
+  weightless?: boolean;
   serving: number;
   queued: number;
   total: number;
@@ -47,7 +49,7 @@ export interface SimHaproxy {
   reload(stateFile: boolean): void;
   set(server: string, admin: Admin, by: 'us' | 'operator', origin?: Origin): void;
   look(): Look;
-  survey(): Survey;
+  survey(scope: SurveyScope): Survey;
   server(name: string): SimServer;
 }
 
@@ -68,6 +70,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     queued: self.telling ? server.queued : null,
     total: self.telling ? server.total : null,
     weight: server.weight,
+    ...(server.weightless ? { weightless: true } : {}),
     counters: {
       connectionErrors: 0,
       responseErrors: server.errors,
@@ -147,7 +150,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       unseen: null,
       servers: servers.map(viewOf),
     }),
-    survey: () => ({
+    survey: (scope) => ({
       ...self.look(),
       facts: servers.map(({ name: server, admin, up }) => ({
         name: server,
@@ -158,7 +161,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
         sticky: self.hashed === null ? self.sticky : null,
         hashed: self.hashed,
       })),
-      relatives: self.relatives,
+      relatives: scope === 'all' ? self.relatives : null,
       foreignTables: [],
       blind: null,
       uncompared: [],

@@ -67,8 +67,8 @@ function sticky(why: string): Stickiness {
   return { sticky: why, hashed: null };
 }
 
-/** Whether a table holds an entry that binds a user to one of this node's servers. */
-export type Holds = (table: string) => Promise<boolean>;
+/** Whether a table holds an entry that binds a user to one of this node's servers; null = cannot be told. */
+export type Holds = (table: string) => Promise<boolean | null>;
 
 /** The node whose tables are sought. */
 interface Bound {

@@ -6,7 +6,7 @@ import type { Ask, FullReading } from '../haproxy/reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../haproxy/reply.ts';
 import { endpointOf, serverKeys } from '../haproxy/server-keys.ts';
 import type { ServerSurvey, ServerView, Survey, SurveyScope, Worker } from '../lifecycle/view.ts';
-import { LastcallError } from '../system/error.ts';
+import { isLastcallError, LastcallError } from '../system/error.ts';
 import { HASHED, sortTables, stickinessOf, type Level, type Tables } from './haproxy-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type Neighbours } from './relatives.ts';
 import { inspect, lookBackOrFail, sameWorker, type Desk, type Lines, type Past } from './runtime-look.ts';
@@ -96,7 +96,15 @@ function sortedTables(desk: Desk, { own: talk }: Lines, { servers }: OwnServers)
     serverKeys(desk.names.get(view.name)?.server ?? view.name, endpointOf(reading.row.text('addr'))),
   );
   const table: TableTalk = { target: talk.target, pour: (command, onChunk) => talk.pour(command, onChunk) };
-  const holds = (name: string): Promise<boolean> => holdsEntryOf(table, name, keys);
+  const holds = async (name: string): Promise<boolean | null> => {
+    try {
+      return await holdsEntryOf(table, name, keys);
+    } catch (error) {
+      // A table that is too large for our deadline, or has gone: unknown, which counts as sticky.
+      if (isLastcallError(error)) return null;
+      throw error;
+    }
+  };
   return sortTables(talk.ask, holds, { names: desk.names.values(), hashed });
 }
 

@@ -42,7 +42,10 @@ export function addVerbOptions(command: Command, operation: OperationKind): Comm
       ).choices(['restore', 'force', 'hold']),
     )
     .option('--expires <duration>', 'a forgotten drain undoes itself after so long')
-    .option('--force', 'skip the capacity guard and take over servers held by somebody else; needs --reason')
+    .option(
+      '--force',
+      'go over guard, held, uncounted, unkeepable and unlisted, with a warning; needs --reason',
+    )
     .addOption(ignoreServer())
     .option('--no-wait', 'return as soon as the sidecar has accepted');
   if (operation === 'drain') command.option('--no-fence', 'leave it in DRAIN at zero');
@@ -55,7 +58,7 @@ export function addHoldOptions(command: Command, operation: 'hold' | 'release'):
   if (operation === 'hold') {
     command
       .option('--maint', 'MAINT, which throws its users out; without it DRAIN, which lets them finish')
-      .option('--force', 'skip the capacity guard and take over servers held by somebody else')
+      .option('--force', 'go over guard, held and unlisted, with a warning')
       .addOption(ignoreServer());
   }
   return command

@@ -31,7 +31,7 @@ describe('a stop for which no source counts users', () => {
     return loaded.ok ? loaded.warnings.join() : 'no configuration';
   };
 
-  test.each(['', 'sessions: [{ tcp: 80 }, { idle: 30m }]\n', 'sticky: true\n'])(
+  test.each(['sessions: [{ tcp: 80 }, { idle: 30m }]\n', 'sticky: true\n'])(
     'is announced: %j',
     async (added) => {
       expect(await warningsOf(added)).toContain('uncounted');

@@ -207,7 +207,7 @@ describe('a balancer', () => {
     `a/${'b'.repeat(129)}`,
   ])('has no server %j', async (server) => {
     expect(await problemsOf(balancer('/a', server))).toEqual([
-      '3:15: balancers[0].servers[0]: is not the name of a server, write backend/server with letters, digits and . _ : -, at most 15000 characters together',
+      '3:15: balancers[0].servers[0]: is not the name of a server, write backend/server with letters, digits and _ . : -, at most 15000 characters together',
     ]);
   });
 

@@ -135,7 +135,11 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
           hashed: null,
         },
       ]);
-      expect(before).toMatchObject({ relatives: [], foreignTables: [], blind: null });
+      expect(before).toMatchObject({
+        relatives: [{ name: 'app/app2', by: 'address' }],
+        foreignTables: [],
+        blind: null,
+      });
       expect(before.servers).toMatchObject([{ name: SERVER, admin: 'ready' }]);
       expect(before.worker).toEqual({ pid: await haproxy.workerPid() });
       await balancer.set(SERVER, 'drain', ['ready'], never);

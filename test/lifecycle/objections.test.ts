@@ -129,7 +129,6 @@ describe('Users whom a hash alone binds', () => {
   });
 
   test('are no objection with sticky: false, nor to a server that takes no users', () => {
-    expect(hashed({ sticky: false }).ended(hashed().ask('ready')).code).toBe('done');
     const free = hashed({ sticky: false });
     expect(free.ended(free.ask('stop')).code).toBe('done');
     const out = scene({ sources: [] }, ({ balancers }) => {

@@ -1,4 +1,12 @@
-import type { Admin, Look, Origin, Relative, ServerView, Survey, SurveyScope } from '../../../agent/lifecycle/view.ts';
+import type {
+  Admin,
+  Look,
+  Origin,
+  Relative,
+  ServerView,
+  Survey,
+  SurveyScope,
+} from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */

@@ -98,8 +98,8 @@ export function addDirectOptions(command: Command): Command {
 
 function ignoreServer(): Option {
   return new Option(
-    '--ignore-server <backend/server>',
-    'a server of this application that is left out on purpose; repeatable',
+    '--ignore-server <server>',
+    'a BACKEND/SERVER of this application that is left out on purpose; repeatable',
   ).argParser(collect);
 }
 

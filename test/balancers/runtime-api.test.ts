@@ -347,12 +347,14 @@ backend app
 
   test('takes a stick table for one that binds users by its name, or by an entry of ours', async () => {
     const port = await freePort();
+    const answers = await freePort();
     const running = await site(
       `frontend fe\n  bind 127.0.0.1:${port}\n  default_backend app\n` +
+        `frontend application\n  bind 127.0.0.1:${answers}\n  http-request return status 200\n` +
         'backend rates\n  stick-table type ip size 1k store http_req_cnt\n' +
         'backend users\n  stick-table type string size 1k\n' +
         'backend named\n  stick-table type string size 1k store server_id\n  server app1 127.0.0.1:1\n' +
-        'backend app\n  stick on req.cook(U) table users\n  balance source\n  server app1 127.0.0.1:1\n' +
+        `backend app\n  stick on req.cook(U) table users\n  balance source\n  server app1 127.0.0.1:${answers}\n` +
         'backend free\n  stick on req.cook(U) table users\n  server app1 127.0.0.1:1\n' +
         'backend others\n  server app9 127.0.0.1:9\n',
     );
@@ -361,8 +363,7 @@ backend app
     expect(free.foreignTables.toSorted()).toEqual(['named', 'users']);
     expect(await factOf(driver(running, 'named/app1'))).toMatchObject({ sticky: 'stick table named' });
     expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ hashed: 'balance source' });
-    // His entry is made with the choice of the server, whatever becomes of the request.
-    await fetch(`http://127.0.0.1:${port}`, { headers: { cookie: 'U=alice' } });
+    await (await fetch(`http://127.0.0.1:${port}`, { headers: { cookie: 'U=alice' } })).text();
     expect(await factOf(driver(running, 'free/app1'))).toMatchObject({ sticky: 'stick table users' });
     expect(await factOf(driver(running, 'app/app1'))).toMatchObject({
       sticky: 'stick table users',

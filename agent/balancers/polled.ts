@@ -84,7 +84,7 @@ export function createPolled(options: PolledOptions): Polled {
     async survey(signal) {
       await told(options, tally, signal, () => tally.polled());
       const usable = shown === 'ready' && options.healthy();
-      const neighbours = { usableOthers: null, standbys: [], missing: [] };
+      const neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
       const facts = [{ name, usable, ...neighbours, sticky: 'unknown', hashed: null }];
       return { ...look(), facts, relatives: null, foreignTables: [], blind: null, uncompared: [] };
     },

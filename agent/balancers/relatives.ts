@@ -88,6 +88,8 @@ export function comparable(address: string | undefined): string | null {
 
 /** How many others serve the users of one server, and who of them does not. */
 export interface Neighbours {
+  /** Its own role. */
+  readonly role: Role | null;
   readonly usableOthers: number | null;
   readonly standbys: readonly string[];
   readonly missing: readonly string[];
@@ -126,11 +128,16 @@ export function neighboursOf(
   const standbys = others.filter((row) => roleOf(row) === 'backup' && isUsable(row)).map(nameOf);
   switch (own === undefined ? null : roleOf(own)) {
     case 'active':
-      return { usableOthers: left('active'), standbys, missing: shown };
+      return { role: 'active', usableOthers: left('active'), standbys, missing: shown };
     case 'backup':
-      return { usableOthers: sum(left('active'), left('backup')), standbys: [], missing: shown };
+      return {
+        role: 'backup',
+        usableOthers: sum(left('active'), left('backup')),
+        standbys: [],
+        missing: shown,
+      };
     case null:
-      return { usableOthers: null, standbys: [], missing: shown };
+      return { role: null, usableOthers: null, standbys: [], missing: shown };
   }
 }
 

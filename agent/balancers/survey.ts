@@ -74,7 +74,7 @@ export async function surveyAround(
   };
 }
 
-const UNASKED: Neighbours = { usableOthers: null, standbys: [], missing: [] };
+const UNASKED: Neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
 
 async function lookAround(
   desk: Desk,

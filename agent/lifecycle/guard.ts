@@ -98,30 +98,34 @@ function maintAround(force: boolean, servers: readonly Surveyed[]): Objection | 
   return { code: 'held', message: `${held.join(', ')} is in MAINT and not by lastcall; ${what}`, soft: true };
 }
 
-/**
- * A weight of 0 keeps users away from a server that is READY, and lastcall writes no weight: with nothing else to bring
- * back, nothing is touched.
- */
 function heldAgainstReady(
   { policy }: Turn,
   { request }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
   const weightless = servers.filter(isWeightless);
-  if (weightless.length > 0) {
-    const names = weightless.map(({ balancer, view }) => `${balancer}: ${view.name} ${WEIGHTLESS}`);
-    const back = weightless.map(({ view }) => `\`set server ${view.name} weight N\``);
-    const message = `${listed(names)}, and \`ready\` gives no weight back; nothing was changed for it: ${listed(back)} first`;
-    return { code: 'held', message, soft: weightless.length < servers.length };
-  }
-  const held = servers.filter(({ held: isHeld }) => isHeld);
-  if (held.length === 0 || policy.operatorReady) return null;
+  const others = servers.filter((one) => !isWeightless(one));
+  const held = others.filter(({ held: isHeld }) => isHeld && !policy.operatorReady);
+  const taken = request.force ? 0 : held.length;
+  if (weightless.length > 0) return withoutWeight(weightless, taken < others.length);
+  if (held.length === 0) return null;
   const names = held
     .map(({ balancer, view }) => `${balancer}: ${view.name} (${view.admin.toUpperCase()})`)
     .join(', ');
   if (request.force) return { code: 'held', message: `${names} taken over`, soft: true };
   const message = `${names} is held and not by lastcall; let its owner end it, or use --force --reason`;
   return { code: 'held', message, soft: held.length < servers.length };
+}
+
+/**
+ * A weight of 0 keeps users away from a server that is READY, and lastcall writes no weight: with nothing else to bring
+ * back, nothing is touched.
+ */
+function withoutWeight(weightless: readonly Surveyed[], soft: boolean): Objection {
+  const names = weightless.map(({ balancer, view }) => `${balancer}: ${view.name} ${WEIGHTLESS}`);
+  const back = weightless.map(({ view }) => `\`set server ${view.name} weight N\``);
+  const message = `${listed(names)}, and \`ready\` gives no weight back; nothing was changed for it: ${listed(back)} first`;
+  return { code: 'held', message, soft };
 }
 
 /**
@@ -150,7 +154,9 @@ function othersFor(
   if (usableOthers === null) return null;
   const { kind } = candidate.request;
   const ends = kind === 'stop' || kind === 'restart' ? twinsOf(state, candidate, balancer, view) : [];
-  const counted = ends.filter(({ role }) => role === 'active' || policy.keepBackups).length;
+  const counted = ends.filter(
+    ({ role }) => role === 'active' || policy.keepBackups || fact?.role === 'backup',
+  ).length;
   return Math.max(0, usableOthers + (policy.keepBackups ? standbys.length : 0) - counted);
 }
 

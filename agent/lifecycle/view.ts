@@ -67,6 +67,8 @@ export type Role = 'active' | 'backup';
 /** What is asked only once, before an operation begins, because it costs more than a poll. */
 export interface ServerSurvey {
   readonly name: string;
+  /** null = this balancer does not tell. */
+  readonly role: Role | null;
   /**
    * Servers of its backend that could take new users right now and are not this node's: the active ones, for a backup
    * the backups too; null = unknown.

@@ -127,6 +127,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       expect(before.facts).toEqual([
         {
           name: SERVER,
+          role: 'active',
           usable: true,
           usableOthers: 1,
           standbys: [],

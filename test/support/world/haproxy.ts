@@ -162,6 +162,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       ...self.look(),
       facts: servers.map(({ name: server, admin, up }) => ({
         name: server,
+        role: 'active' as const,
         usableOthers: self.others,
         usable: admin === 'ready' && up,
         standbys: self.standbys,

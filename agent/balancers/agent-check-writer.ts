@@ -3,7 +3,7 @@ import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { AgentCheckServer } from './agent-check-server.ts';
-import type { Balancer } from './balancer.ts';
+import type { Balancer, Past } from './balancer.ts';
 import { createDesk, type Desk, type Seen } from './desk.ts';
 import { createOrigin } from './origin.ts';
 import { TELL_MS } from './tally.ts';
@@ -29,12 +29,13 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const { reader, server, clock } = ports;
   const origin = createOrigin(config.address);
   const desks = new Map<string, Desk>();
-  const look = async (signal: AbortSignal): Promise<Look> => {
-    const seen = await reader.look(signal);
+  const look = async (signal: AbortSignal, past?: Past): Promise<Look> => {
+    const seen = await reader.look(signal, past);
     for (const view of seen.servers) desks.get(view.name)?.saw({ view, worker: seen.worker });
     return seen;
   };
-  const polls = oneAtATime(look);
+  // A poll is answered by the server's state alone, many times a minute, also while nothing is drained.
+  const polls = oneAtATime((signal) => look(signal, 'leave'));
   for (const name of config.servers) {
     const id = config.servers.length > 1 ? name : null;
     const observe = async (): Promise<Seen> => pick(await polls(), name, reader.name);

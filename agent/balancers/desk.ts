@@ -37,11 +37,11 @@ interface Wish {
   readonly word: Admin | null;
   /** States that the word may replace; none any more once the word's own state was seen. */
   readonly over: readonly Admin[];
-  /** The worker that showed the word's own state. */
-  readonly pid: number | null;
+  /** The worker that showed the word's own state: the same object as long as it is the same one. */
+  readonly worker: Worker | null;
 }
 
-const SILENT: Wish = { word: null, over: [], pid: null };
+const SILENT: Wish = { word: null, over: [], worker: null };
 
 /**
  * The state is looked at before each answer with a word, and not only now and then: a repeated `drain` turns an
@@ -54,7 +54,7 @@ export function createDesk(options: DeskOptions): Desk {
 
   const saw = ({ view, worker }: Seen): void => {
     if (view.admin !== wish.word) return;
-    wish = wish.word === 'ready' ? SILENT : { ...wish, over: [], pid: worker?.pid ?? null };
+    wish = wish.word === 'ready' ? SILENT : { ...wish, over: [], worker };
   };
   const word = async (address: string): Promise<Admin | null> => {
     if (wish.word === null) return null;
@@ -75,7 +75,7 @@ export function createDesk(options: DeskOptions): Desk {
     say(next, over) {
       const before = wish;
       tally.restart();
-      wish = { word: next, over, pid: null };
+      wish = { word: next, over, worker: null };
       return () => {
         wish = before;
       };
@@ -88,11 +88,11 @@ export function createDesk(options: DeskOptions): Desk {
 }
 
 /** The word that may be said while the server is as seen, or null. */
-function permitted({ word, over, pid }: Wish, { view, worker }: Seen): Admin | null {
+function permitted({ word, over, worker: knew }: Wish, { view, worker }: Seen): Admin | null {
   if (view.admin === word) return view.origin === 'forced' ? word : null;
   if (over.includes(view.admin)) return word;
   // A new worker has forgotten it; READY in the worker that knew it is somebody's wish.
-  const forgotten = pid !== null && worker !== null && worker.pid !== pid;
+  const forgotten = knew !== null && worker !== null && worker !== knew;
   return forgotten && view.admin === 'ready' ? word : null;
 }
 

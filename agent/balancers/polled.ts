@@ -51,7 +51,7 @@ export function createPolled(options: PolledOptions): Polled {
   const born = clock.now();
   const view = (): ServerView => viewOf(options, shown);
   const silent = (): boolean => !tally.polled() && clock.now() - born >= TELL_MS;
-  const look = (): Look => ({ worker: null, workers: null, unseen: null, servers: [view()] });
+  const look = (): Look => ({ worker: null, workers: null, unseen: null, uncounted: [], servers: [view()] });
   const set = async (admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<void> => {
     const before = wish;
     if (before.word === admin && before.settled) return;

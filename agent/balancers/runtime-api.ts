@@ -1,13 +1,16 @@
-import { parseAddress } from '../haproxy/address.ts';
+import { isThisMachine, parseAddress } from '../haproxy/address.ts';
 import { createClient, type Client } from '../haproxy/client.ts';
 import { setState } from '../haproxy/command.ts';
+import { hasFragileMaster, type Info } from '../haproxy/info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createReader } from '../haproxy/reader.ts';
 import { expectDone } from '../haproxy/reply.ts';
 import type { Admin, ServerView } from '../lifecycle/view.ts';
 import type { TlsFiles } from '../haproxy/tls.ts';
+import { createOldProcesses, createWorkers, type Workers } from '../haproxy/workers.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
+import { processTable } from '../system/process-table.ts';
 import type { Balancer } from './balancer.ts';
 import { closeSessions } from './closing.ts';
 import { holders } from './holders.ts';
@@ -32,23 +35,37 @@ export interface RuntimeOptions {
   readonly readOnly?: boolean;
 }
 
+export interface RuntimePorts {
+  readonly clock: Clock;
+  /** Told once of what makes this HAProxy a risk. */
+  readonly onWarning?: (text: string) => void;
+}
+
 /**
  * A HAProxy told and asked by its Runtime API. Calls of one balancer run one after another, so no look falls between
  * a write and its read-back.
  * @throws LastcallError `config` for an address or a name that is none
  */
-export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly clock: Clock }): Balancer {
+export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePorts): Balancer {
   const { address, servers, timeoutMs } = options;
   const { clock } = ports;
   const tls = options.tls ?? null;
-  const client = createClient(address, parseAddress(address, 'config'), { clock, tls });
+  const parsed = parseAddress(address, 'config');
+  const client = createClient(address, parsed, { clock, tls });
   const master = options.master ? masterOf(options.master, clock) : null;
+  const workers = warned(createWorkers(clock), (info) => {
+    if (master !== null && hasFragileMaster(info)) ports.onWarning?.(fragile(address, info));
+  });
+  const eyes = (): Pick<Desk, 'workers' | 'here' | 'old'> => {
+    const here = isThisMachine(parsed) ? createOldProcesses(processTable, clock) : null;
+    return { workers, here, old: master && createOldWorkers(here) };
+  };
   const desk: Desk = {
     client,
     reader: createReader(),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
     seen: new Map(),
-    old: master && createOldWorkers(),
+    ...eyes(),
   };
   const turns = createTurns();
   const linesFor = (ms: number, masterMs: number, signal: AbortSignal): Lines => {
@@ -64,14 +81,14 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
     return turns.take(signal, () => work(lines));
   };
   // A list of all streams may take its time, and no look waits for it.
-  const lists: Desk = { ...desk, old: master && createOldWorkers() };
+  const lists: Desk = { ...desk, ...eyes() };
   const linesOfLists = (signal: AbortSignal): Lines => linesFor(LIST_MS, MASTER_LIST_MS, signal);
   return {
     name: address,
     servers,
     counts: true,
     seesOldWorkers: master !== null,
-    look: (signal) => inTurn(signal, (lines) => look(desk, lines, signal)),
+    look: (signal, past = 'count') => inTurn(signal, (lines) => look(desk, lines, past, signal)),
     async survey(signal, scope = 'all') {
       const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, options.readOnly ?? false));
       return surveyAround(desk, linesOfLists(signal), own, scope);
@@ -87,6 +104,22 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
 /** The master CLI has no `listen` section in front of it that could speak TLS for it. */
 function masterOf(address: string, clock: Clock): Client {
   return createClient(address, parseAddress(address, 'config'), { clock });
+}
+
+/** Looks once at the version that answers first. */
+function warned(workers: Workers, onFirst: (info: Info) => void): Workers {
+  let met = false;
+  return {
+    identify(info) {
+      if (!met) onFirst(info);
+      met = true;
+      return workers.identify(info);
+    },
+  };
+}
+
+function fragile(address: string, { version }: Info): string {
+  return `${address}: in HAProxy ${version} a connection to the master CLI ends HAProxy once a reload has failed by a broken file (3.4.0 to 3.5-dev5); lastcall asks \`master\` only while an operation counts old workers: try each file with \`haproxy -c\` before a reload, or leave \`master\` out`;
 }
 
 /** A silent master must not hold up what the current worker has to tell for long. */
@@ -111,7 +144,7 @@ async function set(
   const name = nameOf(desk, server);
   const { own } = lines;
   const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
-    (await lookBack(desk, lines, worker, signal)).add(view);
+    (await lookBack(desk, lines, worker, { past: 'count', signal })).add(view);
   // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {

@@ -9,7 +9,7 @@ import type { ServerSurvey, ServerView, Survey, SurveyScope, Worker } from '../l
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { HASHED, sortTables, stickinessOf, type Level, type Tables } from './haproxy-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type Neighbours } from './relatives.ts';
-import { inspect, lookBackOrFail, sameWorker, type Desk, type Lines, type Past } from './runtime-look.ts';
+import { inspect, lookBackOrFail, sameWorker, type Desk, type Lines, type Back } from './runtime-look.ts';
 
 /** What an operation needs to know before it begins: asked once, by more than a poll may cost. */
 
@@ -18,7 +18,7 @@ export interface OwnServers {
   readonly level: Level;
   readonly worker: Worker | null;
   readonly servers: readonly { readonly view: ServerView; readonly reading: FullReading }[];
-  readonly past: Past;
+  readonly past: Back;
 }
 
 /**
@@ -60,11 +60,10 @@ export async function surveyAround(
     facts.push({ name: view.name, usable, ...neighbours, ...bound });
   }
   const asked = await tables.done;
-  const { workers, unseen, add } = own.past;
+  const { add, ...known } = own.past;
   return {
     worker: own.worker,
-    workers,
-    unseen,
+    ...known,
     servers: own.servers.map(({ view }) => add(view)),
     facts,
     relatives: around?.kinship.relatives ?? null,
@@ -82,7 +81,7 @@ async function lookAround(
   { level, worker }: OwnServers,
 ): Promise<{ readonly kinship: Kinship; readonly neighbours: ReadonlyMap<string, Neighbours> }> {
   const { info, rows } = await listAllServers(talk, (command, onLine) => talk.stream(command, onLine));
-  sameWorker(desk, worker, info);
+  sameWorker(desk, worker, desk.workers.identify(info));
   const kinship = kinshipOf(rows, desk.names, level);
   const trackers = kinship.relatives.filter(({ by }) => by === 'track').map(({ name }) => name);
   const ours = new Set([...desk.names.keys(), ...trackers]);

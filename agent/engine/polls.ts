@@ -1,6 +1,6 @@
-import type { Balancer } from '../balancers/balancer.ts';
+import type { Balancer, Past } from '../balancers/balancer.ts';
 import { isProofMissed } from '../lifecycle/app.ts';
-import { pace } from '../lifecycle/pace.ts';
+import { countsPast, pace } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Source } from '../sessions/source.ts';
@@ -34,7 +34,7 @@ export function createPolls(
   const looks = byName(ports.balancers, (balancer) => {
     const backoff = createBackoff(ports.random);
     const ask = async (): Promise<void> => {
-      const happening = await look(ports, balancer, signal);
+      const happening = await look(ports, balancer, countsPast(stateNow()) ? 'count' : 'leave', signal);
       if (happening.type === 'lost') backoff.failed();
       else backoff.answered();
       post(happening);
@@ -81,10 +81,15 @@ function byName<T extends { readonly name: string }>(
   return new Map(all.map((one) => [one.name, make(one)]));
 }
 
-async function look({ clock }: Ports, balancer: Balancer, signal: AbortSignal): Promise<Happening> {
+async function look(
+  { clock }: Ports,
+  balancer: Balancer,
+  past: Past,
+  signal: AbortSignal,
+): Promise<Happening> {
   const begun = clock.now();
   try {
-    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal), begun };
+    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, past), begun };
   } catch (error) {
     return { type: 'lost', balancer: balancer.name, error: sentence(error) };
   }

@@ -5,12 +5,15 @@ import type { Command } from './command.ts';
 import { converse, type OpenLine } from './connection.ts';
 import type { Ask } from './reader.ts';
 import { createLines } from './lines.ts';
-import { cutAfter, endless, MOST_BYTES, type Reply } from './reply.ts';
+import { cutAfter, endless, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
 import { converseAtLength } from './session.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
 const MOST_LINE = 64 * 1024;
+
+/** Enough for any one line that a master says of itself. */
+const TAIL_CHARS = 256;
 
 /** Sends lines to one Runtime API. */
 export interface Client {
@@ -73,10 +76,14 @@ export function createClient(target: string, address: Address, ports: ClientPort
     async exchange(command, timeoutMs, signal) {
       const chunks: Buffer[] = [];
       let bytes = 0;
+      let tail = '';
+      const began = clock.now();
       const onChunk = (chunk: Buffer): void => {
         chunks.push(chunk);
         bytes += chunk.length;
         if (bytes > MOST_BYTES) throw endless(target, `an answer of more than ${MOST_BYTES} bytes`);
+        tail = (tail + chunk.toString('latin1')).slice(-TAIL_CHARS);
+        throwIfNoWorker(tail, { target, command, elapsedMs: clock.now() - began });
       };
       const { line } = command;
       const elapsedMs = await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk });

@@ -1,10 +1,10 @@
-import { pidsOf, sameTotals, tally, totalsOf, viewOf } from './count.ts';
+import { sameTotals, tally, totalsOf, viewOf, workersOf } from './count.ts';
 import { isGate } from './gate.ts';
 import type { Policy } from './policy.ts';
 import { allConfirmed, allKnown, askAll } from './servers.ts';
 import type { Fence, ServerState, State } from './state.ts';
 import { intend, patch, serversOf, type Turn } from './turn.ts';
-import type { Admin } from './view.ts';
+import { sameWorker, type Admin } from './view.ts';
 
 /** What is wanted of the servers on the way out, and the fence: MAINT everywhere, and then a look that proves it. */
 
@@ -20,7 +20,7 @@ export function wantMaint(server: ServerState): ServerState['want'] {
 }
 
 export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
-  const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), pids: pidsOf(turn.state) };
+  const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), workers: workersOf(turn.state) };
   intend(turn, 'fencing', wantMaint, { fence, ...changes });
 }
 
@@ -31,7 +31,7 @@ export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
 export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.fence as Fence;
-  if (!samePids(fence, state) || (!state.appGone && isOpen(policy, state))) return 'somebody';
+  if (!sameWorkers(fence, state) || (!state.appGone && isOpen(policy, state))) return 'somebody';
   if (!allConfirmed(policy, state) || !isGate(turn, 'on')) return 'wait';
   if (fence.confirmedAt === null) {
     patch(turn, { fence: { ...fence, confirmedAt: turn.at } });
@@ -82,7 +82,7 @@ function shownOf(policy: Policy, state: State): Shown[] {
     }));
 }
 
-function samePids(fence: Fence, state: State): boolean {
-  const now = pidsOf(state);
-  return Object.entries(fence.pids).every(([name, pid]) => pid === now[name]);
+function sameWorkers(fence: Fence, state: State): boolean {
+  const now = workersOf(state);
+  return Object.entries(fence.workers).every(([name, worker]) => sameWorker(worker, now[name] ?? null));
 }

@@ -1,5 +1,6 @@
 import { foreignTables, uncounted, unkeepable } from './bonds.ts';
 import { viewOf } from './count.ts';
+import { outlasted } from './doubt.ts';
 import { answerable, listed, type Objection, type Surveyed } from './objection.ts';
 import type { Candidate } from './running.ts';
 import { serversOf, type Turn } from './turn.ts';
@@ -41,7 +42,9 @@ function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Survey
     capacity(turn, candidate, servers),
   ];
   if (kind === 'hold') return goingOut;
-  return [...goingOut, unkeepable(turn, candidate, servers), uncounted(turn, candidate, servers)];
+  const { policy, state } = turn;
+  const doubted = outlasted(policy, state, candidate.request, candidate.gone);
+  return [...goingOut, doubted, unkeepable(turn, candidate, servers), uncounted(turn, candidate, servers)];
 }
 
 /** What stands against nothing, and ought to be known of a node that goes out. */

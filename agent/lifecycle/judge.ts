@@ -1,6 +1,6 @@
 import type { Reasserts, ServerState } from './state.ts';
 import { patch, patchServer, resave, save, type Turn, warn } from './turn.ts';
-import type { Admin, ServerView } from './view.ts';
+import { sameWorker, type Admin, type ServerView } from './view.ts';
 
 /** Whose state stands at a server: ours, lost, or somebody else's, who then holds it (I2). */
 
@@ -78,14 +78,14 @@ function lose(turn: Turn, at: string, { name, admin }: ServerView, own: ServerSt
 
 function confirm(turn: Turn, at: string, name: string, want: Admin): void {
   const { told = null, missedAt = null } = turn.state.balancers[at]?.servers[name] ?? {};
-  const pid = turn.state.balancers[at]?.pid ?? null;
-  const isNews = told?.admin !== want || told.pid !== pid;
+  const worker = turn.state.balancers[at]?.worker ?? null;
+  const isNews = told?.admin !== want || !sameWorker(told.worker, worker);
   const since = told?.admin === want ? told.at : turn.at;
   patchServer(turn, at, name, {
     ours: [want],
     confirmed: true,
     missedAt: null,
-    told: isNews ? { admin: want, at: since, pid } : told,
+    told: isNews ? { admin: want, at: since, worker } : told,
   });
   // What stands where, since when and by which worker outlives a crash; nothing waits for it to be on disk.
   if (isNews) save(turn);

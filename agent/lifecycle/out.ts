@@ -1,6 +1,6 @@
 import { isRechecked } from './again.ts';
 import { giveUp, warm } from './back.ts';
-import { connectionsOf, sameTotals, pidsOf, tally, totalsOf } from './count.ts';
+import { connectionsOf, sameTotals, tally, totalsOf, workersOf } from './count.ts';
 import { unfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { holding } from './hold.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
@@ -65,7 +65,7 @@ function arrive(turn: Turn): void {
   alarm(turn, 'drained', null);
   const { op } = turn.state;
   if (op?.kind === 'stop' || op?.kind === 'restart') {
-    const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), pids: pidsOf(turn.state) };
+    const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), workers: workersOf(turn.state) };
     intend(turn, 'drained', wantMaint, { stopIssued: true, fence, force: null });
     finish(turn, ({ kind }) => kind === 'drain', 'done');
     return;

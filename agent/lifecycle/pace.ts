@@ -1,4 +1,6 @@
 import { sessionsOf } from './count.ts';
+import { doubtOf } from './doubt.ts';
+import { ON_THE_WAY_OUT } from './operation.ts';
 import { rhythm } from './force.ts';
 import { nextRungs } from './ladder.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
@@ -79,6 +81,14 @@ function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<t
   return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
 }
 
+/**
+ * Does a look have to count the connections of old workers, which only their master can tell? While nothing is drained
+ * its answer is not needed, and on HAProxy 3.4.0 to 3.5-dev5 each connection to it may be HAProxy's end (D2).
+ */
+export function countsPast({ phase }: State): boolean {
+  return phase === 'stopping' || ON_THE_WAY_OUT.includes(phase);
+}
+
 function isOutside(state: State): boolean {
   return serversOf(state).some(({ server }) => server.want !== null);
 }
@@ -101,8 +111,9 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
     }
   }
   times.push(...nextRungs(policy.warnBeforeMs, state), state.gate.retryAt);
-  for (const { replacedAt } of Object.values(state.balancers)) {
-    if (replacedAt !== null) times.push(replacedAt + policy.reloadGraceMs);
+  for (const balancer of Object.values(state.balancers)) {
+    const doubt = doubtOf(policy, balancer, now);
+    if (doubt?.kind === 'young') times.push(doubt.until);
   }
   if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
   for (const { server } of serversOf(state)) if (server.failures > 0) times.push(server.retryAt);

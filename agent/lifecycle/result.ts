@@ -1,11 +1,11 @@
 import { costOf } from './bonds.ts';
-import { connectionsOf, isDoubted, sessionsOf, viewOf } from './count.ts';
+import { connectionsOf, doubtAt, sessionsOf, viewOf } from './count.ts';
 import type { Phase, ReassertsTold, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
 import type { Operation, Pending, Ticket } from './running.ts';
 import { NO_REASSERTS, type Reasserts, type ServerState, type State } from './state.ts';
 import { emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
-import type { Counters } from './view.ts';
+import { sameWorker, type Counters } from './view.ts';
 
 /** What the one who asked is told at the end (contract: the JSON object). */
 
@@ -141,7 +141,7 @@ function balancersOf(policy: Policy, state: State): Result['balancers'] {
         name: server,
         admin: view?.admin ?? null,
         operational: view?.operational ?? null,
-        connections: isDoubted(policy, state, name) ? null : (view?.connections ?? null),
+        connections: doubtAt(policy, state, name) !== null ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
     }),
@@ -152,7 +152,7 @@ function balancersOf(policy: Policy, state: State): Result['balancers'] {
 export function baselineOf(state: State): Operation['baseline'] {
   const entries = serversOf(state).map(({ balancer, at, name }) => [
     `${at} ${name}`,
-    { pid: balancer.pid, counters: viewOf(balancer, name)?.counters ?? null },
+    { worker: balancer.worker, counters: viewOf(balancer, name)?.counters ?? null },
   ]);
   return Object.fromEntries(entries) as Operation['baseline'];
 }
@@ -165,7 +165,8 @@ function receiptOf(op: Operation, state: State): { receipt: Receipt; warnings: s
     const now = viewOf(balancer, name)?.counters ?? null;
     if (!before?.counters || !now) return null;
     const delta = minus(now, before.counters);
-    if (before.pid === balancer.pid && Object.values(delta).every((value) => value >= 0)) return delta;
+    if (sameWorker(before.worker, balancer.worker) && Object.values(delta).every((value) => value >= 0))
+      return delta;
     warnings.push(
       `${at}: the counters of ${name} began anew during the operation; the receipt has no numbers`,
     );

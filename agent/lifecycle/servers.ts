@@ -1,4 +1,5 @@
 import { isIgnored, isKnown, viewOf } from './count.ts';
+import { doubtLine, doubtsOf } from './doubt.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
 import type { ServerState, State } from './state.ts';
@@ -15,7 +16,7 @@ import {
   type Turn,
   warn,
 } from './turn.ts';
-import type { Admin } from './view.ts';
+import { sameWorker, type Admin } from './view.ts';
 
 /**
  * Towards a balancer the intent is a level, not an edge: what is wanted is compared with what is seen after every
@@ -26,20 +27,18 @@ import type { Admin } from './view.ts';
 export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'looked'>): void {
   const balancer = turn.state.balancers[name];
   if (!balancer || begun < balancer.begun) return;
-  const pid = look.worker?.pid ?? null;
-  const changed = balancer.pid !== null && pid !== null && pid !== balancer.pid;
+  const { worker: known } = balancer;
+  const worker = look.worker ?? known;
+  const changed = known !== null && worker !== null && !sameWorker(known, worker);
   const before = balancer.begun < 0 ? begun : balancer.begun;
-  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, pid: pid ?? balancer.pid });
+  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, worker });
   if (changed) {
-    patchBalancer(turn, name, { replacedAt: turn.at });
-    emit(turn, {
-      type: 'log',
-      level: 'warn',
-      text: `${name}: worker ${balancer.pid} was replaced by ${pid}`,
-    });
+    const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
+    emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
     patch(turn, { quiet: null });
     widen(turn, name);
     surveyAfterReload(turn, name);
+    if (turn.state.op !== null) tellDoubt(turn, name);
   }
   // One that only polls us shows what it was told by this very process: only a new word makes that certain.
   const shows = turn.policy.balancers.find((known) => known.name === name)?.counts ?? false;
@@ -47,6 +46,12 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   const { servers } = balancer;
   for (const view of look.servers)
     if (begun >= (servers[view.name]?.saidAt ?? 0)) judge(turn, name, view, { begun, before });
+}
+
+/** A reload in the middle of an operation: its result names the workers that may still serve users. */
+function tellDoubt(turn: Turn, name: string): void {
+  const found = doubtsOf(turn.policy, turn.state).find(({ at }) => at === name);
+  if (found) warn(turn, doubtLine(found, turn.at));
 }
 
 /** It cannot be asked: whatever was seen is history, and quiet no longer holds. */

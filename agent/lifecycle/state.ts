@@ -1,7 +1,7 @@
 import type { Phase, Request } from './operation.ts';
 import type { Candidate, Operation, Pending } from './running.ts';
 import type { Policy } from './policy.ts';
-import type { Admin, Look, Proof, Relative, ServerSurvey } from './view.ts';
+import type { Admin, Look, Proof, Relative, ServerSurvey, Worker } from './view.ts';
 
 /** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
 export interface State {
@@ -108,9 +108,8 @@ export interface BalancerState {
   readonly at: number;
   /** Why it cannot be asked at present; the look is then history, not knowledge. */
   readonly error: string | null;
-  readonly pid: number | null;
-  /** When its worker was last seen to be another one: users may still be with the old one. */
-  readonly replacedAt: number | null;
+  /** The one that answered last; null = none has, or it tells nothing of its workers. */
+  readonly worker: Worker | null;
   /** What the last survey of an operation told of its surroundings; null = none yet. */
   readonly around: Around | null;
   readonly servers: Readonly<Record<string, ServerState>>;
@@ -137,7 +136,7 @@ export interface Recheck {
 export interface Told {
   readonly admin: Admin;
   readonly at: number;
-  readonly pid: number | null;
+  readonly worker: Worker | null;
 }
 
 export interface ServerState {
@@ -181,9 +180,9 @@ export interface SourceState {
 export interface Fence {
   /** All servers were seen in MAINT then; the second look must have begun later. */
   readonly confirmedAt: number | null;
-  /** `total` (stot) and pid before the fence, by balancer and server: a change means somebody came. */
+  /** `total` (stot) and the worker before the fence, by balancer and server: a change means somebody came. */
   readonly totals: Totals;
-  readonly pids: Readonly<Record<string, number | null>>;
+  readonly workers: Readonly<Record<string, Worker | null>>;
 }
 
 export interface Closing {
@@ -236,8 +235,7 @@ export function initial(policy: Policy, at: number): State {
       begun: -1,
       at: -1,
       error: null,
-      pid: null,
-      replacedAt: null,
+      worker: null,
       around: null,
       servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
     };

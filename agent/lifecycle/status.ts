@@ -1,4 +1,5 @@
-import { isDoubted, sessionsOf, viewOf } from './count.ts';
+import { doubtAt, sessionsOf, viewOf } from './count.ts';
+import { doubtText, type Doubt } from './doubt.ts';
 import type { Neighbours, Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
@@ -35,7 +36,7 @@ export function statusOf(
     },
     hold: state.hold && { admin: state.hold.admin, by: state.hold.by, reason: state.hold.reason },
     balancers: policy.balancers.map(({ name, servers }) =>
-      statusOfBalancer(name, servers, state, { doubted: isDoubted(policy, state, name), iso }),
+      statusOfBalancer(name, servers, state, { doubt: doubtAt(policy, state, name), iso }),
     ),
     sessions: {
       total: sessionsOf(policy, state),
@@ -56,21 +57,20 @@ export function statusOf(
   };
 }
 
-const DOUBTED = 'after its reload, workers that cannot be seen may serve users: configure `master`';
-
 function statusOfBalancer(
   name: string,
   servers: readonly string[],
   { balancers, hold }: State,
-  { doubted, iso }: { readonly doubted: boolean; readonly iso: (at: number) => string },
+  { doubt, iso }: { readonly doubt: Doubt | null; readonly iso: (at: number) => string },
 ): StatusBalancer {
   const balancer = balancers[name];
   const reachable = balancer !== undefined && balancer.error === null && balancer.look !== null;
   return {
     name,
     reachable,
-    error: balancer?.error ?? balancer?.look?.unseen ?? (doubted ? DOUBTED : null),
-    pid: balancer?.pid ?? null,
+    error:
+      balancer?.error ?? balancer?.look?.unseen ?? (doubt && doubtText(doubt, (at) => `until ${iso(at)}`)),
+    pid: balancer?.worker?.pid ?? null,
     workers: reachable ? (balancer.look?.workers ?? null) : null,
     servers: servers.map((server) => {
       const view = reachable ? viewOf(balancer, server) : undefined;
@@ -82,9 +82,9 @@ function statusOfBalancer(
         operational: view?.operational ?? null,
         owner: ownerOf(own, view, hold),
         found: own?.found?.admin ?? null,
-        told: told && { admin: told.admin, at: iso(told.at), pid: told.pid },
+        told: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
         neighbours: neighboursOf(balancer, server, iso),
-        connections: doubted ? null : (view?.connections ?? null),
+        connections: doubt ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
     }),

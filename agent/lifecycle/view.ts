@@ -43,9 +43,29 @@ export interface ServerView {
   readonly counters: Counters | null;
 }
 
-/** The balancer's process that answered. Another pid means a reload or a restart: runtime state may be forgotten. */
+/**
+ * The balancer's process that answered. Another one means a reload or a restart: runtime state may be forgotten. A pid
+ * alone comes again (in a container each HAProxy has the same), so its birth belongs to it.
+ */
 export interface Worker {
   readonly pid: number;
+  /** Monotonic milliseconds, from its uptime; null = it was not kept (a record of a version before this one). */
+  readonly bornAt: number | null;
+}
+
+/**
+ * So far two estimates of one birth may be apart: HAProxy tells its uptime in whole seconds, and its answer may take two.
+ */
+const SAME_BIRTH_MS = 3_000;
+
+/**
+ * Is `now` still the worker that was `before`? Of the same pid only a younger one is another: one that seems older is the
+ * same, since a clock that stood still, or a machine that was switched off, cannot make a process younger than it is.
+ */
+export function sameWorker(before: Worker | null, now: Worker | null): boolean {
+  if (before === null || now === null) return before === now;
+  if (before.pid !== now.pid) return false;
+  return before.bornAt === null || now.bornAt === null || now.bornAt - before.bornAt <= SAME_BIRTH_MS;
 }
 
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */
@@ -55,6 +75,11 @@ export interface Look {
   readonly workers: number | null;
   /** Why old workers could not be asked (`connections` are then unknown); null = they were, or nobody can ask them. */
   readonly unseen: string | null;
+  /**
+   * Pids of workers of before a reload that live and are not in `connections`; empty = there is none, or all are counted.
+   * Null = they can neither be seen nor be counted: whether there is one, only time tells.
+   */
+  readonly uncounted: readonly number[] | null;
   readonly servers: readonly ServerView[];
 }
 

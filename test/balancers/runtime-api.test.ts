@@ -3,11 +3,12 @@ import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import type { ServerView } from '../../agent/lifecycle/view.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
+import { isFrom, startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { startHoldingApp, type HoldingApp } from '../support/holding-app.ts';
 import { download, startLastingApp } from '../support/lasting-app.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
+import { skipped } from '../support/skip.ts';
 import { until } from '../support/until.ts';
 
 const DEFAULTS = `
@@ -46,6 +47,10 @@ async function viewOf(balancer: Balancer): Promise<ServerView> {
 describe('what a look tells', () => {
   test('is right where a frontend has the same name as the backend', async () => {
     const port = await freePort();
+    const any = await site('backend app\n  server app1 127.0.0.1:1\n');
+    const isRefused = await isFrom(any, '3.3');
+    await any.stop();
+    if (isRefused) return skipped('from 3.3 on HAProxy refuses such a configuration');
     const running = await site(
       `frontend app\n  bind 127.0.0.1:${port}\n  default_backend app\nbackend app\n  server app1 127.0.0.1:1\n`,
     );

@@ -52,7 +52,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
     test('looks: who answers, the state, and nobody there', async () => {
       expect(balancer.servers).toEqual([SERVER]);
       const look = await balancer.look(never);
-      expect(look.worker).toEqual({ pid: await haproxy.workerPid() });
+      expect(look.worker).toEqual({ pid: await haproxy.workerPid(), bornAt: expect.any(Number) });
       expect(look.servers).toEqual([
         {
           name: SERVER,
@@ -142,7 +142,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
         blind: null,
       });
       expect(before.servers).toMatchObject([{ name: SERVER, admin: 'ready' }]);
-      expect(before.worker).toEqual({ pid: await haproxy.workerPid() });
+      expect(before.worker).toEqual({ pid: await haproxy.workerPid(), bornAt: expect.any(Number) });
       await balancer.set(SERVER, 'drain', ['ready'], never);
       expect((await balancer.survey(never)).facts).toMatchObject([{ usable: false, usableOthers: 1 }]);
       await haproxy.command('set server app/app2 state maint');

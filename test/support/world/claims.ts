@@ -59,7 +59,8 @@ export function createClaims(
         begin(claim, server.ours);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
       if (server.confirmed && server.want) claim.maybe = new Set([server.want]);
-      if (old && balancer.pid !== old.pid) for (const admin of claim.said) claim.maybe.add(admin);
+      if (old && balancer.worker?.pid !== old.worker?.pid)
+        for (const admin of claim.said) claim.maybe.add(admin);
     }
     for (const effect of taken.effects) {
       if (effect.type !== 'say') continue;

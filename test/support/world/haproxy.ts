@@ -46,6 +46,8 @@ export interface SimHaproxy {
   telling: boolean;
   /** False: its master does not answer, so nobody knows how many an old worker still has. */
   seesOldWorkers: boolean;
+  /** Old workers that live and are not counted; null: they can neither be seen nor be counted. */
+  uncounted: readonly number[] | null;
   /** How long the list of its streams takes, in milliseconds. */
   listMs: number;
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
@@ -102,6 +104,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     relatives: [],
     telling: true,
     seesOldWorkers: true,
+    uncounted: [],
     listMs: 0,
     exchange(work, answer, fail) {
       let over = false;
@@ -153,9 +156,10 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : origin, by, since: time.now });
     },
     look: () => ({
-      worker: { pid: self.pid },
+      worker: { pid: self.pid, bornAt: self.bornAt },
       workers: null,
       unseen: null,
+      uncounted: self.uncounted,
       servers: servers.map(viewOf),
     }),
     survey: (scope) => ({

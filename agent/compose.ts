@@ -161,7 +161,7 @@ function policyOf(
   { balancers, child, direct }: Parts,
   { stopper, starter, sources }: Means,
 ): Policy {
-  const { timeoutMs, onTimeout, quietMs, quietByHand, keep, expiresMs } = config.drain;
+  const { timeoutMs, onTimeout, quietMs, quietByHand, keep, keepBackups, expiresMs } = config.drain;
   return {
     node: config.node,
     balancers: balancers.map(({ name, servers, counts, seesOldWorkers }) => ({
@@ -186,6 +186,8 @@ function policyOf(
     quietMs,
     quietByHand,
     keep,
+    keepBackups,
+    ignoreServers: config.ignoreServers,
     timeoutMs,
     onTimeout,
     expiresMs,

@@ -60,13 +60,13 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     counts: reader.counts,
     seesOldWorkers: reader.seesOldWorkers,
     look,
-    async survey(signal) {
+    async survey(signal, scope) {
       await origin.resolve();
       // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
       const { servers } = await look(signal);
       if (servers.some(({ absent }) => absent !== undefined)) return reader.survey(signal);
       await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
-      return reader.survey(signal);
+      return reader.survey(signal, scope);
     },
     async set(name, admin, mayReplace, signal) {
       const writing = writingOf(name);

@@ -1,4 +1,4 @@
-import type { Admin, Closed, Holders, Look, ServerView, Survey } from '../lifecycle/view.ts';
+import type { Admin, Closed, Holders, Look, ServerView, Survey, SurveyScope } from '../lifecycle/view.ts';
 
 /** What is to become of the workers of before a reload in a look. */
 export type Past = 'count' | 'leave';
@@ -25,8 +25,12 @@ export interface Balancer {
    */
   look(signal: AbortSignal, past?: Past): Promise<Look>;
 
-  /** A look plus what an operation needs to know before it begins; also proves that we may write. */
-  survey(signal: AbortSignal): Promise<Survey>;
+  /**
+   * A look plus what an operation needs to know before it begins; also proves that we may write.
+   * @param scope `all` by default, with the one full look at all servers; `stickiness` without it
+   * @throws LastcallError as `look`
+   */
+  survey(signal: AbortSignal, scope?: SurveyScope): Promise<Survey>;
 
   /**
    * Reads the server's state, writes `admin` only if the state found is `admin` itself or in `mayReplace`, and

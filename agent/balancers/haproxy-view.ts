@@ -8,6 +8,8 @@ export interface AdminState {
   readonly admin: Admin;
   readonly origin: Origin;
   readonly over?: Over;
+  /** The weight that the configuration gives the server; null or absent = not told. */
+  readonly initialWeight?: number | null;
 }
 
 /**
@@ -77,10 +79,17 @@ export function fullViewOf(name: string, reading: FullReading): ServerView {
 }
 
 function fullAdminOf({ row, state }: FullReading): AdminState {
+  const { initialWeight } = state;
   const over = readOver(state.adminBits);
-  const admin: AdminState = { ...readAdmin(state.adminBits), ...(over && { over }) };
-  const isDrainedByWeight = row.count('uweight') === 0 && (state.initialWeight ?? 0) > 0;
-  return admin.admin === 'ready' && isDrainedByWeight ? { admin: 'drain', origin: 'forced' } : admin;
+  const admin: AdminState = { ...readAdmin(state.adminBits), ...(over && { over }), initialWeight };
+  return admin.admin === 'ready' && isWeightless(row, admin)
+    ? { admin: 'drain', origin: 'forced', initialWeight }
+    : admin;
+}
+
+/** A weight of 0 that the configuration gives is no operator's wish. */
+function isWeightless(row: StatRow, { initialWeight }: Pick<AdminState, 'initialWeight'>): boolean {
+  return row.count('uweight') === 0 && (initialWeight ?? 0) > 0;
 }
 
 /** What a command or an agent-check word has set there, whatever lies over it. */
@@ -91,18 +100,20 @@ export function forcedOf({ admin, over }: ServerView): Admin {
 function view(
   name: string,
   { row, reply }: Reading,
-  admin: AdminState,
+  known: AdminState,
   operational: Operational | null,
 ): ServerView {
   if (operational === null) throw unexpected(reply, `status: ${row.text('status') ?? 'no such column'}`);
   return {
     name,
-    ...admin,
+    admin: known.admin,
+    origin: known.origin,
     operational,
     connections: certain(row, 'scur', reply),
     queued: certain(row, 'qcur', reply),
     total: row.count('stot'),
     weight: row.count('uweight'),
+    ...(isWeightless(row, known) ? { weightless: true } : {}),
     counters: countersOf(row),
     ...agentIn(row),
   };

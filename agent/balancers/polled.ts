@@ -92,7 +92,9 @@ export function createPolled<M>(options: PolledOptions<M>): Polled {
     async survey(signal) {
       await told(options, signal, () => tally.steady());
       const usable = shown === 'ready' && options.healthy();
-      return { ...look(), facts: [{ name, usableOthers: null, usable, sticky: 'unknown' }] };
+      const neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
+      const facts = [{ name, usable, ...neighbours, sticky: 'unknown', hashed: null }];
+      return { ...look(), facts, relatives: null, foreignTables: [], blind: null, uncompared: [] };
     },
     async set(_server, admin, mayReplace, signal) {
       await set(admin, mayReplace, signal);

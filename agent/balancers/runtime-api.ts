@@ -1,12 +1,12 @@
 import { createAbsences } from '../haproxy/absence.ts';
 import { isThisMachine, parseAddress } from '../haproxy/address.ts';
 import { createClient, type Client } from '../haproxy/client.ts';
-import { setState, showInfo, showLevel, together } from '../haproxy/command.ts';
-import { hasFragileMaster, parseInfo, requireSupported, type Info } from '../haproxy/info.ts';
+import { setState } from '../haproxy/command.ts';
+import { hasFragileMaster, type Info } from '../haproxy/info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask } from '../haproxy/reader.ts';
-import { answersOf, contextOf, expectDone, unexpected, withoutSeverity } from '../haproxy/reply.ts';
-import type { Admin, ServerSurvey, ServerView, Survey, Worker } from '../lifecycle/view.ts';
+import { createReader } from '../haproxy/reader.ts';
+import { expectDone } from '../haproxy/reply.ts';
+import type { Admin, ServerView } from '../lifecycle/view.ts';
 import type { TlsFiles } from '../haproxy/tls.ts';
 import { createOldProcesses, createWorkers, type Workers } from '../haproxy/workers.ts';
 import type { Clock } from '../system/clock.ts';
@@ -15,19 +15,10 @@ import { processTable } from '../system/process-table.ts';
 import type { Balancer } from './balancer.ts';
 import { closeSessions } from './closing.ts';
 import { forcedOf } from './haproxy-view.ts';
-import { factsOf, tablesStick, type Level } from './haproxy-facts.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
-import {
-  inspect,
-  look,
-  lookBack,
-  lookBackOrFail,
-  sameWorker,
-  type Desk,
-  type Glimpse,
-  type Lines,
-} from './runtime-look.ts';
+import { inspect, look, lookBack, type Desk, type Glimpse, type Lines } from './runtime-look.ts';
+import { surveyAround, surveyOwn } from './survey.ts';
 import { createTalk } from './talk.ts';
 import { createTurns } from './turns.ts';
 
@@ -102,7 +93,10 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     counts: true,
     seesOldWorkers: master !== null,
     look: (signal, past = 'count') => inTurn(signal, (lines) => look(desk, lines, past, signal)),
-    survey: (signal) => inTurn(signal, (lines) => survey(desk, lines, options.readOnly ?? false)),
+    async survey(signal, scope = 'all') {
+      const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, options.readOnly ?? false));
+      return surveyAround(desk, linesOfLists(signal), own, scope);
+    },
     set: (server, admin, mayReplace, signal) =>
       inTurn(signal, (lines) => set(desk, lines, server, { admin, mayReplace }, signal)),
     holders: async (server, signal) => holders(lists, linesOfLists(signal), nameOf(desk, server)),
@@ -138,45 +132,6 @@ const MASTER_MS = 500;
 const LIST_MS = 10_000;
 /** Old workers have fewer, and a silent master must leave time to end the others. */
 const MASTER_LIST_MS = 2_000;
-
-async function survey(desk: Desk, lines: Lines, readOnly: boolean): Promise<Survey> {
-  const { ask } = lines.own;
-  const level = await probe(ask, readOnly);
-  const servers: ServerView[] = [];
-  const facts: ServerSurvey[] = [];
-  let worker: Worker | null = null;
-  let tables: Promise<string | null> | undefined;
-  for (const [server, name] of desk.names) {
-    const { view, reading, worker: now } = await inspect(desk, ask, server, name);
-    const { row, backend } = reading;
-    worker = sameWorker(desk, worker, now);
-    servers.push(view);
-    facts.push(await factsOf({ view, row, backend, level, tables: () => (tables ??= tablesStick(ask)) }));
-  }
-  const { add, ...known } = await lookBackOrFail(desk, lines, worker);
-  return { worker, ...known, servers: servers.map(add), facts };
-}
-
-/**
- * What this socket allows, and whether this HAProxy is new enough.
- * @throws LastcallError `not-permitted`
- */
-async function probe(ask: Ask, readOnly: boolean): Promise<Level> {
-  const reply = await ask(together(showLevel(), showInfo()));
-  const [first = '', info = ''] = answersOf(reply);
-  requireSupported(parseInfo(info, reply), reply);
-  const level = withoutSeverity(first);
-  if (level !== 'admin' && level !== 'operator' && level !== 'user') throw unexpected(reply, first);
-  if (readOnly || level === 'admin') return level;
-  throw new LastcallError(
-    'not-permitted',
-    `${reply.target}: this socket is of level ${level}, to drain a server needs level admin`,
-    {
-      ...contextOf(reply),
-      next: 'give this `stats socket` the words `level admin`, or write `writer: agent-check` for this balancer',
-    },
-  );
-}
 
 interface Wish {
   readonly admin: Admin;

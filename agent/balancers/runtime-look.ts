@@ -71,8 +71,7 @@ async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): P
   }
   if (shown === null || seen?.shown !== shown || seen.worker !== worker)
     return inspect(desk, ask, server, name);
-  const { worker: _worker, shown: _shown, ...known } = seen;
-  return { view: viewOf(server, reading, known), worker };
+  return { view: viewOf(server, reading, seen), worker };
 }
 
 /** One server with its admin bits, on one connection. */
@@ -88,7 +87,8 @@ export async function inspect(
   desk.absences.present(name, reading.info);
   const shown = adminInRow(reading.row);
   const { admin, origin, over } = view;
-  desk.seen.set(server, { admin, origin, ...(over && { over }), shown, worker });
+  const { initialWeight } = reading.state;
+  desk.seen.set(server, { admin, origin, ...(over && { over }), initialWeight, shown, worker });
   return { view, worker, reading };
 }
 

@@ -4,6 +4,7 @@ import {
   wrongMasterAddress,
   wrongPath,
   wrongPointer,
+  wrongServerName,
   wrongUrl,
 } from '../config/written.ts';
 import type { OperationKind } from '../lifecycle/operation.ts';
@@ -31,8 +32,6 @@ const DIRECT_FLAGS = {
   stateFile: '--state-file',
 } as const satisfies Partial<Record<keyof VerbOptions, string>>;
 
-/** What HAProxy takes in a name without quoting; anything else could be a second command on its socket. */
-const SERVER_NAME = /^[A-Za-z0-9_.:-]{1,128}\/[A-Za-z0-9_.:-]{1,128}$/;
 /** Pid 1 is the system; larger ones do not exist on Linux (PID_MAX_LIMIT). */
 const MAX_PID = 4_194_304;
 
@@ -59,13 +58,7 @@ export function readDirect(
   if (servers.length === 0)
     throw usage('--haproxy needs --server BACKEND/SERVER', 'say which server this node is');
   for (const address of haproxy) must('--haproxy', address, wrongBalancerAddress(address));
-  for (const name of servers) {
-    must(
-      '--server',
-      name,
-      SERVER_NAME.test(name) ? undefined : 'is not BACKEND/SERVER (letters, digits, . _ : -)',
-    );
-  }
+  for (const name of servers) must('--server', name, wrongServerName(name));
   const stop = stopOf(options);
   if (operation === 'stop' && stop === null) {
     throw usage('stop has nothing to stop the app by', 'give --stop-pid or --stop-command, or use `drain`');

@@ -76,7 +76,26 @@ function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[]
     ['BALANCER', 'SERVER', 'ADMIN', 'STATE', 'OWNER', 'FOR', 'CONN', 'QUEUE'],
     ...rows,
   ]);
-  return [paint('dim', header), ...lines, ...waitLines(balancers, now)];
+  return [
+    paint('dim', header),
+    ...lines,
+    ...missingLines(balancers, now, paint),
+    ...waitLines(balancers, now),
+  ];
+}
+
+/** The neighbours that are down: why a drain was refused, or would be. */
+function missingLines(balancers: Status['balancers'], now: Date, paint: Paint): string[] {
+  return balancers.flatMap(({ name, servers }) =>
+    servers.flatMap(({ name: server, neighbours }) =>
+      !neighbours || neighbours.missing.length === 0
+        ? []
+        : [
+            paint('yellow', `${name}: beside ${server}, ${age(neighbours.at, now)} ago: `) +
+              `${neighbours.missing.join(', ')}; ${countText(neighbours.usable)} other usable`,
+          ],
+    ),
+  );
 }
 
 function waitLines(balancers: Status['balancers'], now: Date): string[] {

@@ -6,6 +6,8 @@ export interface Config {
   readonly node: string;
   readonly app: AppConfig;
   readonly balancers: readonly BalancerConfig[];
+  /** Servers of this application that are left out on purpose: `backend/server`, validated. */
+  readonly ignoreServers: readonly string[];
   readonly unreachable: 'wait' | 'ignore';
   readonly reloadGraceMs: number;
   readonly sticky: boolean | 'auto';
@@ -191,6 +193,8 @@ export interface DrainConfig {
   /** True when somebody wrote `quiet` down: it is then the answer to users whom nobody counts. */
   readonly quietByHand: boolean;
   readonly keep: number;
+  /** Do backups count as others for an active server? */
+  readonly keepBackups: boolean;
   readonly expiresMs: number | null;
   readonly gate: { readonly on: CommandConfig; readonly off: CommandConfig } | null;
   readonly warn: readonly WarnConfig[];

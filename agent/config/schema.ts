@@ -131,11 +131,12 @@ const drain = mapping({
   onTimeout: z.enum(['restore', 'force', 'hold']).default(defaults.DRAIN_ON_TIMEOUT),
   quiet: field.durationOrZero.optional(),
   keep: z.int().min(0).default(defaults.DRAIN_KEEP),
+  keepBackups: z.boolean().default(defaults.DRAIN_KEEP_BACKUPS),
   expires: orNull(field.durationOrNever),
   gate: orNull(gate),
   warn: z.array(warn).default([]),
   pace: z.int().min(1).default(defaults.CLOSE_PER_SECOND),
-}).transform(({ timeout, onTimeout, quiet, keep, expires, pace, ...hooks }) => ({
+}).transform(({ timeout, onTimeout, quiet, keep, keepBackups, expires, pace, ...hooks }) => ({
   ...hooks,
   closePerSecond: pace,
   timeoutMs: timeout,
@@ -143,6 +144,7 @@ const drain = mapping({
   quietMs: quiet ?? defaults.DRAIN_QUIET_MS,
   quietByHand: quiet !== undefined,
   keep,
+  keepBackups,
   expiresMs: expires,
 }));
 
@@ -158,6 +160,7 @@ export const file = mapping({
   node: orNull(field.nodeName),
   app: app.prefault({}),
   balancers: z.array(balancer).min(1),
+  ignoreServers: z.array(field.serverName).default([]),
   unreachable: z.enum(['wait', 'ignore']).default(defaults.UNREACHABLE),
   reloadGrace: field.durationOrZero.default(defaults.RELOAD_GRACE_MS),
   sticky: z.literal([true, false, 'auto']).default('auto'),

@@ -33,6 +33,9 @@ export const showServer = (place: { readonly backendId: number; readonly serverI
 export const showBackend = (place: { readonly backendId: number }): Command =>
   make(`show stat ${whole(place.backendId)} 2 -1`);
 
+/** The row of every server of every backend, and the BACKEND rows (2 + 4): once per operation, never in a poll. */
+export const showAllRows = (): Command => make('show stat -1 6 -1');
+
 /** All servers of a backend with their numbers and admin bits; grows with the backend. Takes a name only. */
 export const showServersState = (backend: string): Command =>
   make(`show servers state ${proxyName(backend)}`);

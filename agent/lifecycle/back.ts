@@ -1,5 +1,5 @@
-import { viewOf } from './count.ts';
-import { overWords } from './judge.ts';
+import { forcedOf, viewOf } from './count.ts';
+import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
 import { isGate } from './gate.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
@@ -172,7 +172,10 @@ interface KeptOut {
 function keptOut(balancer: BalancerState, name: string, { held }: ServerState): KeptOut | null {
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
-  if (held) return { why: 'held', text: `${name} is held; it stays as it is` };
+  if (held) {
+    const how = view && forcedOf(view) !== 'ready' ? heldWords(view) : 'is held';
+    return { why: 'held', text: `${name} ${how}; it stays as it is` };
+  }
   if (view?.over) return { why: 'covered', text: `${name} ${overWords(view.admin, view.over)}` };
   return null;
 }

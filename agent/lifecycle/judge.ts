@@ -86,10 +86,15 @@ function isLetGo(view: ServerView, { want, heldIn }: ServerState): boolean {
 function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
   const forced = forcedOf(view);
   if (own.held && own.heldIn === forced) return;
-  const by = view.origin === 'config' && !view.over ? 'the configuration' : 'an operator';
-  if (!own.held)
-    warn(turn, `${at}: ${view.name} is held in ${forced.toUpperCase()} by ${by}; it is left as it is`);
+  if (!own.held) warn(turn, `${at}: ${view.name} ${heldWords(view)}; it is left as it is`);
   markHeld(turn, at, view.name, forced);
+}
+
+/** How a server is kept from users that is not so by us. */
+export function heldWords(view: ServerView): string {
+  if (view.weightless === true && view.admin === 'drain') return "has weight 0, which is an operator's drain";
+  const by = view.origin === 'config' && !view.over ? 'the configuration' : 'an operator';
+  return `is held in ${forcedOf(view).toUpperCase()} by ${by}`;
 }
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */

@@ -1,3 +1,4 @@
+import { isRechecked } from './again.ts';
 import { giveUp, warm } from './back.ts';
 import { connectionsOf, sameTotals, tally, totalsOf, workersOf } from './count.ts';
 import { heldOpen, unfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
@@ -37,8 +38,11 @@ export function settling(turn: Turn): void {
   if (policy.quietMs > 0 && tally(policy, state, quiet.since) !== 'zero') return;
   if (state.noFence) return arrive(turn);
   const open = heldOpen(policy, state);
-  if (open === null) return raiseFence(turn);
-  if (state.op) warn(turn, `${open} ${OPEN}: the node is not drained before its owner ends it`);
+  if (open !== null) {
+    if (state.op) warn(turn, `${open} ${OPEN}: the node is not drained before its owner ends it`);
+    return;
+  }
+  if (isRechecked(turn, quiet.since)) raiseFence(turn);
 }
 
 const OPEN = 'is held in DRAIN and not by lastcall';

@@ -1,7 +1,7 @@
 import type { Phase } from './operation.ts';
-import type { Operation } from './running.ts';
+import { NO_BONDS, type Operation } from './running.ts';
 import type { Hold, ServerState, StartStep, State, Told } from './state.ts';
-import type { Counters, Proof, Worker } from './view.ts';
+import type { Counters, Proof, Relative, Worker } from './view.ts';
 
 /**
  * What survives a crash: the intent and all that is needed to carry it on or to undo it. Written before it is
@@ -13,7 +13,14 @@ export interface StateRecord {
   readonly epoch: number;
   readonly op: SavedOperation | null;
   readonly balancers: Readonly<
-    Record<string, SavedWorker & { readonly servers: Readonly<Record<string, SavedServer>> }>
+    Record<
+      string,
+      SavedWorker & {
+        /** Absent in an older record. */
+        readonly relatives?: readonly Relative[];
+        readonly servers: Readonly<Record<string, SavedServer>>;
+      }
+    >
   >;
   readonly proof: Proof | null;
   readonly appGone: boolean;
@@ -43,10 +50,11 @@ type SavedOperation = Omit<Operation, 'baseline'> & {
 
 /** The record of a state, as of `at`. */
 export function recordOf(state: State, at: number): StateRecord {
-  const balancers = Object.entries(state.balancers).map(([name, { worker, servers }]) => [
+  const balancers = Object.entries(state.balancers).map(([name, { worker, around, servers }]) => [
     name,
     {
       ...savedWorker(worker),
+      ...(around === null ? {} : { relatives: around.relatives }),
       servers: Object.fromEntries(Object.entries(servers).map(([server, own]) => [server, saved(own)])),
     },
   ]);
@@ -121,6 +129,9 @@ function saved({ found, want, ours, said, held, heldIn, told: stood }: ServerSta
   };
 }
 
+/** What an older record does not have. */
+const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers'> = { ...NO_BONDS, ignoreServers: [] };
+
 /**
  * The state after a crash: what the record knows, and nothing of what was seen. In another boot of the machine the
  * monotonic clock began anew, so the time left at the last save is what remains.
@@ -148,6 +159,7 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
       {
         ...balancer,
         worker: workerOf(old, moved),
+        around: old?.relatives ? { at, facts: [], relatives: old.relatives } : null,
         servers: Object.fromEntries(servers) as typeof balancer.servers,
       },
     ];
@@ -166,6 +178,7 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
     balancers: Object.fromEntries(known) as State['balancers'],
     expiresAt: expiresAt === null ? null : moved(expiresAt),
     op: op && {
+      ...OLDER,
       ...op,
       baseline: mapValues(op.baseline, ({ counters, ...worker }) => ({
         worker: workerOf(worker, moved),

@@ -1,3 +1,4 @@
+import { costOf } from './bonds.ts';
 import { connectionsOf, doubtAt, sessionsOf, viewOf } from './count.ts';
 import type { Phase, ReassertsTold, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
@@ -48,11 +49,18 @@ export function conclude(
 }
 
 /** Turns a request away: nothing was changed for it. */
-export function refuse(turn: Turn, request: Request, at: number, code: string, message: string): void {
+export function refuse(
+  turn: Turn,
+  request: Request,
+  at: number,
+  code: string,
+  message: string,
+  warnings: readonly string[] = [],
+): void {
   emit(turn, {
     type: 'finish',
     refused: true,
-    result: { ...answer(turn, request, at, code, []), message },
+    result: { ...answer(turn, request, at, code, warnings), message },
   });
 }
 
@@ -110,7 +118,7 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     sessions: { start: op.sessionsStart, last: op.sessionsLast ?? lastSessions(policy, state) },
     receipt,
     reasserts: reassertsTold(op.reasserts),
-    warnings: [...op.warnings, ...warnings],
+    warnings: [...op.warnings, ...costOf(policy, op), ...warnings],
     ...(message === undefined ? {} : { message }),
   };
 }

@@ -35,10 +35,22 @@ export interface Operation {
   readonly baseline: Readonly<
     Record<string, { readonly worker: Worker | null; readonly counters: Counters | null }>
   >;
+  /** Servers of this application that were left out on purpose. */
+  readonly ignoreServers: readonly string[];
+  /** Where a hash alone bound users, `lb1: app/app1 (balance source)`: its DRAIN moved them at once; null = nowhere. */
+  readonly hashed: string | null;
+  /**
+   * Before the fence of a stop it is asked once more whether a stick table binds users: `refuse` gives the stop up then,
+   * `warn` only tells it, `none` does not ask (a source counts, or it was answered before).
+   */
+  readonly recheck: 'refuse' | 'warn' | 'none';
   /** The first cause of giving up; what was found is being put back. */
   readonly outcome: { readonly code: string; readonly message: string } | null;
   readonly restoreBy: number | null;
 }
+
+/** What an operation keeps of what binds users, where nothing does. */
+export const NO_BONDS: Pick<Operation, 'hashed' | 'recheck'> = { hashed: null, recheck: 'none' };
 
 export interface Candidate {
   readonly request: Request;

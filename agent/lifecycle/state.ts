@@ -1,7 +1,7 @@
 import type { Phase, Request } from './operation.ts';
 import type { Candidate, Operation, Pending } from './running.ts';
 import type { Policy } from './policy.ts';
-import type { Admin, Look, Proof, Worker } from './view.ts';
+import type { Admin, Look, Proof, Relative, ServerSurvey, Worker } from './view.ts';
 
 /** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
 export interface State {
@@ -57,6 +57,7 @@ export interface State {
   readonly expiresAt: number | null;
   /** Why users are bound to this node, as the last survey said; null = they are not. */
   readonly sticky: string | null;
+  readonly recheck: Recheck | null;
   /** By subject, so that an alarm that is over can be taken off. */
   readonly alarms: Readonly<Record<string, string>>;
   readonly reasserts: Reasserts;
@@ -109,7 +110,26 @@ export interface BalancerState {
   readonly error: string | null;
   /** The one that answered last; null = none has, or it tells nothing of its workers. */
   readonly worker: Worker | null;
+  /** What the last survey of an operation told of its surroundings; null = none yet. */
+  readonly around: Around | null;
   readonly servers: Readonly<Record<string, ServerState>>;
+}
+
+/** See `Survey`: the neighbours, and other servers of this application, as of `at`. */
+export interface Around {
+  readonly at: number;
+  readonly facts: readonly ServerSurvey[];
+  readonly relatives: readonly Relative[];
+}
+
+/** What binds users is asked once more before the fence of a stop. */
+export interface Recheck {
+  /** Which silence it belongs to: `Quiet.since`. */
+  readonly since: number;
+  /** Balancers that have not answered. */
+  readonly left: readonly string[];
+  /** When those that failed are asked again; null = an answer is on its way. */
+  readonly retryAt: number | null;
 }
 
 /** A word of ours that stood at a server: when it was first read back, and which worker showed it last. */
@@ -222,6 +242,7 @@ export function initial(policy: Policy, at: number): State {
       at: -1,
       error: null,
       worker: null,
+      around: null,
       servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
     };
   }
@@ -270,6 +291,7 @@ export function initial(policy: Policy, at: number): State {
     restoring: false,
     expiresAt: null,
     sticky: null,
+    recheck: null,
     alarms: {},
     reasserts: NO_REASSERTS,
   };

@@ -1,6 +1,6 @@
 import { doubtAt, sessionsOf, viewOf } from './count.ts';
 import { doubtText, type Doubt } from './doubt.ts';
-import type { Owner, Status, StatusBalancer } from './operation.ts';
+import type { Neighbours, Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
 import { reassertsTold, stateShown } from './result.ts';
@@ -91,6 +91,7 @@ function statusOfBalancer(
         owner: ownerOf(own, view, hold),
         found: own?.found?.admin ?? null,
         told: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
+        neighbours: neighboursOf(balancer, server, iso),
         connections: doubt ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
@@ -101,6 +102,16 @@ function statusOfBalancer(
 function absentIn(balancer: BalancerState | undefined): string | null {
   const texts = (balancer?.look?.servers ?? []).flatMap(({ absent }) => absent ?? []);
   return texts.length === 0 ? null : texts.join(', ');
+}
+
+function neighboursOf(
+  balancer: BalancerState | undefined,
+  server: string,
+  iso: (at: number) => string,
+): Neighbours | null {
+  const fact = balancer?.around?.facts.find(({ name }) => name === server);
+  if (!balancer?.around || !fact) return null;
+  return { usable: fact.usableOthers, missing: fact.missing, at: iso(balancer.around.at) };
 }
 
 /** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */

@@ -55,6 +55,8 @@ export interface ServerView {
   readonly total: number | null;
   /** Runtime weight, where the balancer tells it. */
   readonly weight: number | null;
+  /** An operator took its weight away: a drain that no word of ours ends, whatever else stands there. */
+  readonly weightless?: true;
   readonly counters: Counters | null;
 }
 
@@ -108,19 +110,58 @@ export interface AwaitedPoller {
   readonly silentSince: number;
 }
 
+/** What a survey is about: everything, or again only what binds users. */
+export type SurveyScope = 'all' | 'stickiness';
+
+/** HAProxy sends users to a backup only where no active server of the backend is usable. */
+export type Role = 'active' | 'backup';
+
 /** What is asked only once, before an operation begins, because it costs more than a poll. */
 export interface ServerSurvey {
   readonly name: string;
-  /** Other servers of the same role that could take new users right now; null = unknown. */
+  /** null = this balancer does not tell. */
+  readonly role: Role | null;
+  /**
+   * Servers of its backend that could take new users right now and are not this node's: the active ones, for a backup
+   * the backups too; null = unknown.
+   */
   readonly usableOthers: number | null;
+  /** Usable backups of its backend that are not this node's; empty for a backup, which counts them above. */
+  readonly standbys: readonly string[];
+  /** Its neighbours that take no new users, with what HAProxy says of each: `app/app2 (DOWN)`. */
+  readonly missing: readonly string[];
   /** True when new users reach this server now: taking it out costs capacity. */
   readonly usable: boolean;
-  /** Why users are bound to it (`cookie`, `hash balance`, `stick table`), `unknown` when it cannot be told, or null. */
+  /**
+   * Why users come back to this server between two connections (`cookie`, `stick table app`), why that cannot be told,
+   * or null. It counts only as long as no hash alone binds them.
+   */
   readonly sticky: string | null;
+  /** The hash that alone binds users to it (`balance source`), or null. A DRAIN makes the hash anew and moves them. */
+  readonly hashed: string | null;
+}
+
+/** Another server of the same application that is not listed as this node's. */
+export interface Relative {
+  readonly name: string;
+  /** Our server that it belongs to. */
+  readonly of: string;
+  /** `track`: it follows our server's state (through others, maybe). `address`: it has the same address and port. */
+  readonly by: 'track' | 'address';
+  readonly role: Role | null;
+  readonly usable: boolean;
 }
 
 export interface Survey extends Look {
   readonly facts: readonly ServerSurvey[];
+  /** Other servers of this application; null = they were not looked for. */
+  readonly relatives: readonly Relative[] | null;
+  /** Stick tables that bind users to servers, and hold none of this node's. */
+  readonly foreignTables: readonly string[];
+  /** Why servers with the address of ours cannot be found here; null = they can. */
+  readonly blind: string | null;
+  /** Which servers could be compared with nothing, for `--dry-run`. */
+  readonly uncompared: readonly string[];
 }
 
 /** Who is at a server, over all workers. Nothing in it tells who a client is. */

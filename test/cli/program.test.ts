@@ -88,7 +88,7 @@ describe('A mistake on the command line', () => {
     ['a newline in a name', ['drain', ...LB, '--server', 'app/app1\nshow info'], /--server/],
     ['a blank in a name', ['drain', ...LB, '--server', 'app/app 1'], /--server/],
     ['a NUL in a name', ['drain', ...LB, '--server', 'app/app1\0'], /--server/],
-    ['a name that is too long', ['drain', ...LB, '--server', `app/${'x'.repeat(129)}`], /--server/],
+    ['a name that is too long', ['drain', ...LB, '--server', `app/${'x'.repeat(14_997)}`], /--server/],
     ['an address that is none', ['drain', '--haproxy', 'localhost', '--server', 'app/app1'], /--haproxy/],
     ['a port that is none', ['drain', '--haproxy', 'tcp://lb:99999', '--server', 'app/app1'], /--haproxy/],
     [

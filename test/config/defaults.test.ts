@@ -18,6 +18,7 @@ test('a file that names a balancer and a server gets every default', async () =>
     ],
     unreachable: 'wait',
     reloadGraceMs: 600_000,
+    ignoreServers: [],
     sticky: 'auto',
     sessions: [],
     drain: {
@@ -26,6 +27,7 @@ test('a file that names a balancer and a server gets every default', async () =>
       quietMs: 1_000,
       quietByHand: false,
       keep: 1,
+      keepBackups: false,
       expiresMs: null,
       gate: null,
       warn: [],

@@ -125,13 +125,36 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
 
     test('surveys: others that could take new users, and what binds users to this one', async () => {
       const before = await balancer.survey(never);
-      expect(before.facts).toEqual([{ name: SERVER, usable: true, usableOthers: 1, sticky: 'cookie' }]);
+      expect(before.facts).toEqual([
+        {
+          name: SERVER,
+          role: 'active',
+          usable: true,
+          usableOthers: 1,
+          standbys: [],
+          missing: [],
+          sticky: 'cookie',
+          hashed: null,
+        },
+      ]);
+      expect(before).toMatchObject({
+        relatives: [{ name: 'app/app2', by: 'address' }],
+        foreignTables: [],
+        blind: null,
+      });
       expect(before.servers).toMatchObject([{ name: SERVER, admin: 'ready' }]);
       expect(before.worker).toEqual({ pid: await haproxy.workerPid(), bornAt: expect.any(Number) });
       await balancer.set(SERVER, 'drain', ['ready'], never);
       expect((await balancer.survey(never)).facts).toMatchObject([{ usable: false, usableOthers: 1 }]);
       await haproxy.command('set server app/app2 state maint');
-      expect((await balancer.survey(never)).facts).toMatchObject([{ usable: false, usableOthers: 0 }]);
+      expect((await balancer.survey(never)).facts).toMatchObject([
+        { usable: false, usableOthers: 0, missing: ['app/app2 (MAINT)'] },
+      ]);
+      // Asked again in an operation: only what binds users.
+      expect(await balancer.survey(never, 'stickiness')).toMatchObject({
+        facts: [{ usableOthers: null, sticky: 'cookie' }],
+        relatives: null,
+      });
     });
 
     test('tells who is there by kind, and ends no more of them than it is told to', async () => {

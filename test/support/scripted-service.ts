@@ -143,7 +143,7 @@ export const HOLDERS: HoldersReport = {
     { ...AT, kind: 'request', ageSeconds: 9, worker: 4_711 },
   ],
 };
-const SERVER = { name: 'app/app1', operational: 'up', queued: 0 } as const;
+const SERVER = { name: 'app/app1', operational: 'up', queued: 0, neighbours: null } as const;
 
 function ownershipOf(running: Request | null): Pick<StatusServer, 'owner' | 'found' | 'told'> {
   if (running === null) return { owner: 'none', found: null, told: null };

@@ -149,6 +149,8 @@ const anyPolicy: fc.Arbitrary<Policy> = fc.record({
   quietMs: fc.constantFrom(0, 100, 1_000),
   quietByHand: fc.boolean(),
   keep: fc.constantFrom(0, 1),
+  keepBackups: fc.constant(false),
+  ignoreServers: fc.constant([]),
   timeoutMs: fc.constantFrom(1_000, 4_000),
   onTimeout: fc.constantFrom(...ON_TIMEOUT),
   expiresMs: fc.constantFrom(null, 3_000),

@@ -1,4 +1,13 @@
-import type { Admin, Look, Origin, Over, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type {
+  Admin,
+  Look,
+  Origin,
+  Over,
+  Relative,
+  ServerView,
+  Survey,
+  SurveyScope,
+} from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */
@@ -16,6 +25,8 @@ export interface SimServer {
   /** When it got this state. */
   since: number;
   up: boolean;
+  /** An operator took its weight. */
+  weightless?: boolean;
   serving: number;
   queued: number;
   total: number;
@@ -35,6 +46,9 @@ export interface SimHaproxy {
   mode: Mode;
   others: number | null;
   sticky: string | null;
+  hashed: string | null;
+  standbys: readonly string[];
+  relatives: readonly Relative[];
   /** False: it does not tell how many connections there are. */
   telling: boolean;
   /** False: its master does not answer, so nobody knows how many an old worker still has. */
@@ -52,7 +66,7 @@ export interface SimHaproxy {
   reload(stateFile: boolean): void;
   set(server: string, admin: Admin, by: 'us' | 'operator', origin?: Origin): void;
   look(): Look;
-  survey(): Survey;
+  survey(scope: SurveyScope): Survey;
   server(name: string): SimServer;
 }
 
@@ -72,6 +86,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     queued: self.telling ? server.queued : null,
     total: self.telling ? server.total : null,
     weight: server.weight,
+    ...(server.weightless ? { weightless: true } : {}),
     counters: {
       connectionErrors: 0,
       responseErrors: server.errors,
@@ -96,6 +111,9 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     mode: 'answers',
     others: 2,
     sticky: null,
+    hashed: null,
+    standbys: [],
+    relatives: [],
     telling: true,
     seesOldWorkers: true,
     uncounted: [],
@@ -157,14 +175,22 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       uncounted: self.uncounted,
       servers: servers.map(viewOf),
     }),
-    survey: () => ({
+    survey: (scope) => ({
       ...self.look(),
       facts: servers.map(({ name: server, admin, over, absent, up }) => ({
         name: server,
+        role: 'active' as const,
         usableOthers: self.others,
         usable: !over && !absent && admin === 'ready' && up,
-        sticky: self.sticky,
+        standbys: self.standbys,
+        missing: [],
+        sticky: self.hashed === null ? self.sticky : null,
+        hashed: self.hashed,
       })),
+      relatives: scope === 'all' ? self.relatives : null,
+      foreignTables: [],
+      blind: null,
+      uncompared: [],
     }),
     server(wanted) {
       const found = servers.find((server) => server.name === wanted);

@@ -149,7 +149,10 @@ export function createOracle(world: World): Oracle {
     if (request.force || request.insist || policy.keep === 0) return;
     const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
     if (facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');
-    const short = facts.find(({ usable, usableOthers }) => usable && (usableOthers ?? -1) < policy.keep);
+    const short = facts.find(({ usable, usableOthers, standbys }) => {
+      const others = (usableOthers ?? -1) + (policy.keepBackups ? standbys.length : 0);
+      return usable && others < policy.keep;
+    });
     if (short) fail('I11', short);
   }
 

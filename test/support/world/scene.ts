@@ -27,6 +27,8 @@ export const POLICY: Policy = {
   quietMs: 1_000,
   quietByHand: false,
   keep: 1,
+  keepBackups: false,
+  ignoreServers: [],
   timeoutMs: 30 * 60_000,
   onTimeout: 'restore',
   expiresMs: null,

@@ -144,11 +144,11 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
   type Tell = (happening: Happening) => void;
 
-  function survey({ id, balancer }: Doing<'survey'>, tell: Tell): void {
+  function survey({ id, balancer, scope }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
     const at = site.balancer(balancer);
     at.exchange(
-      () => at.survey(),
+      () => at.survey(scope),
       (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
       (error) =>
         tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),

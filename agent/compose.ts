@@ -128,7 +128,7 @@ export function createBalancers(config: Config, world: World, status: () => Node
       return createPollerBalancer(balancer, { server: polled(), clock, healthy });
     const readOnly = balancer.writer === 'agent-check';
     const options = { ...balancer, timeoutMs: EXCHANGE_MS, readOnly };
-    const runtime = createRuntimeBalancer(options, { clock });
+    const runtime = createRuntimeBalancer(options, { clock, onWarning: (text) => log.warn(text) });
     return readOnly
       ? createAgentCheckWriter(balancer, { reader: runtime, server: polled(), clock })
       : runtime;

@@ -3,8 +3,9 @@ import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { AgentCheckServer } from './agent-check-server.ts';
-import type { Balancer } from './balancer.ts';
+import type { Balancer, Past } from './balancer.ts';
 import { createDesk, type Desk, type Seen } from './desk.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { createOrigin } from './origin.ts';
 import { createSharedLook } from './shared-look.ts';
 import { TELL_MS } from './tally.ts';
@@ -30,12 +31,15 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const { reader, server, clock } = ports;
   const origin = createOrigin(config.address);
   const desks = new Map<string, Desk>();
-  const look = async (signal: AbortSignal): Promise<Look> => {
-    const seen = await reader.look(signal);
-    for (const view of seen.servers) desks.get(view.name)?.saw({ view, worker: seen.worker });
+  const look = async (signal: AbortSignal, past?: Past): Promise<Look> => {
+    const seen = await reader.look(signal, past);
+    for (const view of seen.servers) {
+      if (view.absent === undefined) desks.get(view.name)?.saw({ view, worker: seen.worker });
+    }
     return seen;
   };
-  const sharedLook = createSharedLook(clock, look);
+  // A poll is answered by the server's state alone, many times a minute, also while nothing is drained.
+  const sharedLook = createSharedLook(clock, (signal) => look(signal, 'leave'));
   for (const name of config.servers) {
     const id = config.servers.length > 1 ? name : null;
     const observe = async (): Promise<Seen> => pick(await sharedLook(), name, reader.name);
@@ -58,7 +62,9 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     look,
     async survey(signal) {
       await origin.resolve();
-      await look(signal); // A HAProxy that is gone would otherwise be waited for as one that does not poll.
+      // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
+      const { servers } = await look(signal);
+      if (servers.some(({ absent }) => absent !== undefined)) return reader.survey(signal);
       await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
       return reader.survey(signal);
     },
@@ -87,8 +93,9 @@ async function write(
 ): Promise<ServerView> {
   const { desk, clock } = writing;
   const found = await writing.observe(signal);
-  const there = found.view.admin === admin;
-  if (!there && !mayReplace.includes(found.view.admin)) {
+  const forced = forcedOf(found.view);
+  const there = forced === admin;
+  if (!there && !mayReplace.includes(forced)) {
     desk.silence();
     return found.view;
   }
@@ -117,8 +124,9 @@ async function readBack(
   await desk.tally.until(() => desk.tally.begun(), signal);
   for (;;) {
     const { view } = await writing.observe(signal);
-    if (view.admin === admin) return view;
-    if (!mayReplace.includes(view.admin)) {
+    const forced = forcedOf(view);
+    if (forced === admin) return view;
+    if (!mayReplace.includes(forced)) {
       desk.silence();
       return view;
     }

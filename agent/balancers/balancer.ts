@@ -1,5 +1,8 @@
 import type { Admin, Closed, Holders, Look, ServerView, Survey } from '../lifecycle/view.ts';
 
+/** What is to become of the workers of before a reload in a look. */
+export type Past = 'count' | 'leave';
+
 /**
  * One balancer in front of the node, and the one way in which its servers' state is changed there (the writer).
  * All methods are bounded by the driver's own deadline as well as by the signal.
@@ -15,9 +18,12 @@ export interface Balancer {
 
   /**
    * One cheap look, the same cost whatever the size of HAProxy's configuration.
+   * @param past `count` (the default) asks the master for the connections of old workers, where there may be some;
+   *   `leave` asks it nothing: on some versions each connection to it is a risk (review of versions, D2), and while
+   *   nothing is drained its answer is not needed. Old workers that live are then `uncounted`
    * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted`
    */
-  look(signal: AbortSignal): Promise<Look>;
+  look(signal: AbortSignal, past?: Past): Promise<Look>;
 
   /** A look plus what an operation needs to know before it begins; also proves that we may write. */
   survey(signal: AbortSignal): Promise<Survey>;

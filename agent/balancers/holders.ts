@@ -2,8 +2,7 @@ import { showInfo, showStreams, together, toWorker } from '../haproxy/command.ts
 import type { ServerName } from '../haproxy/names.ts';
 import { LastcallError } from '../system/error.ts';
 import type { StreamLine } from '../haproxy/sess.ts';
-import type { Holder, Holders } from '../lifecycle/view.ts';
-import { unlessGone } from './old-workers.ts';
+import type { Holder, Holders, Worker } from '../lifecycle/view.ts';
 import type { Desk, Lines } from './runtime-look.ts';
 import { createFirst, eachStream } from './streams.ts';
 
@@ -15,7 +14,7 @@ export async function holders(desk: Desk, lines: Lines, name: ServerName): Promi
   const { row, info } = await desk.reader.read(lines.own.ask, name);
   const counts = { request: 0, tunnel: 0, queued: 0 };
   const oldest = createFirst<Holder>(OLDEST, (one, other) => other.ageSeconds - one.ageSeconds);
-  await eachHolder(desk, lines, name, info.pid, (worker, { ageSeconds, stage }) => {
+  await eachHolder(desk, lines, name, desk.workers.identify(info), (worker, { ageSeconds, stage }) => {
     if (stage === 'over') return;
     counts[stage] += 1;
     oldest.add({ kind: stage, ageSeconds, worker });
@@ -38,10 +37,10 @@ async function eachHolder(
   desk: Desk,
   lines: Lines,
   name: ServerName,
-  current: number,
+  current: Worker,
   onStream: (worker: number, stream: StreamLine) => void,
 ): Promise<void> {
-  await eachCurrent(lines, name, current, (stream) => onStream(current, stream));
+  await eachCurrent(lines, name, current.pid, (stream) => onStream(current.pid, stream));
   await eachOld(desk, lines, name, current, onStream);
 }
 
@@ -63,13 +62,13 @@ export async function eachOld(
   desk: Desk,
   { master }: Lines,
   name: ServerName,
-  current: number,
+  current: Worker,
   onStream: (worker: number, stream: StreamLine) => void,
 ): Promise<void> {
   if (desk.old === null || master === null) return;
   for (const pid of await desk.old.pids(master.ask, current)) {
     const command = toWorker(pid, showStreams(name));
-    await unlessGone(master.ask, pid, () =>
+    await desk.old.unlessGone(master.ask, pid, () =>
       eachStream(master, command, name, (stream) => onStream(pid, stream)),
     );
   }

@@ -56,6 +56,7 @@ export function createPolled<M>(options: PolledOptions<M>): Polled {
     worker: null,
     workers: null,
     unseen: null,
+    uncounted: [],
     servers: [view()],
     waitsFor: wish.settled ? [] : tally.lacking(),
   });

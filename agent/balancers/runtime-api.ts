@@ -1,16 +1,20 @@
-import { parseAddress } from '../haproxy/address.ts';
+import { createAbsences } from '../haproxy/absence.ts';
+import { isThisMachine, parseAddress } from '../haproxy/address.ts';
 import { createClient, type Client } from '../haproxy/client.ts';
 import { setState, showInfo, showLevel, together } from '../haproxy/command.ts';
-import { parseInfo, requireSupported } from '../haproxy/info.ts';
+import { hasFragileMaster, parseInfo, requireSupported, type Info } from '../haproxy/info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createReader, type Ask } from '../haproxy/reader.ts';
 import { answersOf, contextOf, expectDone, unexpected, withoutSeverity } from '../haproxy/reply.ts';
 import type { Admin, ServerSurvey, ServerView, Survey, Worker } from '../lifecycle/view.ts';
 import type { TlsFiles } from '../haproxy/tls.ts';
+import { createOldProcesses, createWorkers, type Workers } from '../haproxy/workers.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
+import { processTable } from '../system/process-table.ts';
 import type { Balancer } from './balancer.ts';
 import { closeSessions } from './closing.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { factsOf, tablesStick, type Level } from './haproxy-facts.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
@@ -42,23 +46,39 @@ export interface RuntimeOptions {
   readonly readOnly?: boolean;
 }
 
+export interface RuntimePorts {
+  readonly clock: Clock;
+  /** Told once of what makes this HAProxy a risk. */
+  readonly onWarning?: (text: string) => void;
+}
+
 /**
  * A HAProxy told and asked by its Runtime API. Calls of one balancer run one after another, so no look falls between
  * a write and its read-back.
  * @throws LastcallError `config` for an address or a name that is none
  */
-export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly clock: Clock }): Balancer {
+export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePorts): Balancer {
   const { address, servers, timeoutMs } = options;
   const { clock } = ports;
   const tls = options.tls ?? null;
-  const client = createClient(address, parseAddress(address, 'config'), { clock, tls });
+  const parsed = parseAddress(address, 'config');
+  const client = createClient(address, parsed, { clock, tls });
   const master = options.master ? masterOf(options.master, clock) : null;
+  const reader = createReader();
+  const workers = warned(createWorkers(clock), (info) => {
+    if (master !== null && hasFragileMaster(info)) ports.onWarning?.(fragile(address, info));
+  });
+  const eyes = (): Pick<Desk, 'workers' | 'here' | 'old'> => {
+    const here = isThisMachine(parsed) ? createOldProcesses(processTable, clock) : null;
+    return { workers, here, old: master && createOldWorkers(here) };
+  };
   const desk: Desk = {
     client,
-    reader: createReader(),
+    reader,
+    absences: createAbsences(reader),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
     seen: new Map(),
-    old: master && createOldWorkers(),
+    ...eyes(),
   };
   const turns = createTurns();
   const linesFor = (ms: number, masterMs: number, signal: AbortSignal): Lines => {
@@ -74,14 +94,14 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
     return turns.take(signal, () => work(lines));
   };
   // A list of all streams may take its time, and no look waits for it.
-  const lists: Desk = { ...desk, old: master && createOldWorkers() };
+  const lists: Desk = { ...desk, ...eyes() };
   const linesOfLists = (signal: AbortSignal): Lines => linesFor(LIST_MS, MASTER_LIST_MS, signal);
   return {
     name: address,
     servers,
     counts: true,
     seesOldWorkers: master !== null,
-    look: (signal) => inTurn(signal, (lines) => look(desk, lines, signal)),
+    look: (signal, past = 'count') => inTurn(signal, (lines) => look(desk, lines, past, signal)),
     survey: (signal) => inTurn(signal, (lines) => survey(desk, lines, options.readOnly ?? false)),
     set: (server, admin, mayReplace, signal) =>
       inTurn(signal, (lines) => set(desk, lines, server, { admin, mayReplace }, signal)),
@@ -94,6 +114,22 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
 /** The master CLI has no `listen` section in front of it that could speak TLS for it. */
 function masterOf(address: string, clock: Clock): Client {
   return createClient(address, parseAddress(address, 'config'), { clock });
+}
+
+/** Looks once at the version that answers first. */
+function warned(workers: Workers, onFirst: (info: Info) => void): Workers {
+  let met = false;
+  return {
+    identify(info) {
+      if (!met) onFirst(info);
+      met = true;
+      return workers.identify(info);
+    },
+  };
+}
+
+function fragile(address: string, { version }: Info): string {
+  return `${address}: in HAProxy ${version} a connection to the master CLI ends HAProxy once a reload has failed by a broken file (3.4.0 to 3.5-dev5); lastcall asks \`master\` only while an operation counts old workers: try each file with \`haproxy -c\` before a reload, or leave \`master\` out`;
 }
 
 /** A silent master must not hold up what the current worker has to tell for long. */
@@ -117,8 +153,8 @@ async function survey(desk: Desk, lines: Lines, readOnly: boolean): Promise<Surv
     servers.push(view);
     facts.push(await factsOf({ view, row, backend, level, tables: () => (tables ??= tablesStick(ask)) }));
   }
-  const { workers, unseen, add } = await lookBackOrFail(desk, lines, worker);
-  return { worker, workers, unseen, servers: servers.map(add), facts };
+  const { add, ...known } = await lookBackOrFail(desk, lines, worker);
+  return { worker, ...known, servers: servers.map(add), facts };
 }
 
 /**
@@ -157,12 +193,13 @@ async function set(
   const name = nameOf(desk, server);
   const { own } = lines;
   const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
-    (await lookBack(desk, lines, worker, signal)).add(view);
+    (await lookBack(desk, lines, worker, { past: 'count', signal })).add(view);
   // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {
     const found = await inspect(desk, ask, server, name);
-    if (found.view.admin === admin || !mayReplace.includes(found.view.admin)) return found;
+    const forced = forcedOf(found.view);
+    if (forced === admin || !mayReplace.includes(forced)) return found;
     expectDone(await ask(setState(name, admin)));
     return null;
   });

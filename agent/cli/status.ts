@@ -87,12 +87,15 @@ function waitLines(balancers: Status['balancers'], now: Date): string[] {
   );
 }
 
+/** Seconds between two counts, above which a number may be old: at rest each source is asked every 10 s. */
+const SELDOM = 10;
+
 function sessionLines(status: Status, now: Date, paint: Paint): string[] {
   const { sessions, course } = status;
-  const rows = sessions.sources.map(({ name, count: counted, at, error }) => [
+  const rows = sessions.sources.map(({ name, count: counted, at, every, error }) => [
     name,
     countText(counted),
-    at === null ? 'never' : `${age(at, now)} ago`,
+    `${at === null ? 'never' : `${age(at, now)} ago`}${every > SELDOM ? `, every ${secondsText(every)}` : ''}`,
     error ?? '',
   ]);
   const end = endWords(status);

@@ -165,8 +165,8 @@ export interface CommandSourceConfig extends CommandConfig {
 export interface StickTableSourceConfig {
   readonly kind: 'stickTable';
   readonly table: string;
-  /** `backend/server`, validated: whose entries are counted. */
-  readonly server: string;
+  /** `backend/server`, validated: a server of this node besides those of each balancer; null = none. */
+  readonly server: string | null;
   /** The table's own `expire`; null = measured by the entries that are seen. */
   readonly expireMs: number | null;
   readonly timeoutMs: number;

@@ -42,8 +42,16 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
     warnings.push('app.start is not used: the command line names the app');
   if (supervised && config.app.stop !== null)
     warnings.push('app.stop is not used: the command line names the app');
+  config.balancers.forEach((balancer, index) => {
+    if (balancer.kind === 'haproxy' && balancer.master !== null)
+      warnings.push(`balancers[${index}].master: ${FRAGILE_MASTER}`);
+  });
   return warnings;
 }
+
+/** The file does not tell which version runs there (review of versions, D2). */
+const FRAGILE_MASTER =
+  'HAProxy 3.4.0 to 3.5-dev5 ends at any connection to its master CLI once a reload has failed by a broken file; with such a version try each file with `haproxy -c` before a reload, or leave `master` out';
 
 /** A monitor that looks for one word finds it in another: F5 looks in the whole answer, and does not care for case. */
 function lookalikes({ up, ...others }: HealthListenConfig['answers']): string[] {

@@ -46,7 +46,7 @@ const tomcatSource = mapping({
 
 const stickTableSource = mapping({
   table: field.tableName,
-  server: field.serverName,
+  server: orNull(field.serverName),
   expire: orNull(field.duration),
 });
 

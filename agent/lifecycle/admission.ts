@@ -192,8 +192,8 @@ function takeBack(turn: Turn, before: State): void {
   mapServers(turn, (now, server, balancer) => {
     const old = before.balancers[balancer]?.servers[server];
     if (!old) return now;
-    const { found, want, ours, said, held, confirmed } = old;
-    return { ...now, found, want, ours, said, held, confirmed };
+    const { found, want, ours, said, held, heldIn, confirmed } = old;
+    return { ...now, found, want, ours, said, held, heldIn, confirmed };
   });
   // The failed write may have reached the disk all the same, and must not be resumed after a crash.
   resave(turn);

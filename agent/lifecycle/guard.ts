@@ -1,5 +1,6 @@
 import type { Candidate } from './running.ts';
-import { viewOf } from './count.ts';
+import { forcedOf, viewOf } from './count.ts';
+import { outlasted } from './doubt.ts';
 import { serversOf, type Turn } from './turn.ts';
 import type { ServerSurvey, ServerView } from './view.ts';
 
@@ -41,7 +42,10 @@ function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Survey
   if (kind === 'ready')
     return [heldAgainstReady(turn, candidate, servers.length > 0 ? servers : lastSeen(turn))];
   const goingOut = [heldInDrain(candidate, servers), capacity(turn, candidate, servers)];
-  return kind === 'hold' ? goingOut : [...goingOut, uncounted(turn, candidate, servers)];
+  if (kind === 'hold') return goingOut;
+  const { policy, state } = turn;
+  const doubted = outlasted(policy, state, candidate.request, candidate.gone);
+  return [...goingOut, doubted, uncounted(turn, candidate, servers)];
 }
 
 interface Objection {
@@ -70,7 +74,10 @@ function lastSeen({ state }: Turn): Surveyed[] {
 }
 
 function heldInDrain({ request }: Candidate, servers: readonly Surveyed[]): Objection | null {
-  const held = servers.find(({ view, held: isHeld }) => isHeld && view.admin === 'drain');
+  // Also under a MAINT that lies over it and ends by itself.
+  const held = servers.find(
+    ({ view, held: isHeld }) => isHeld && (view.admin === 'drain' || forcedOf(view) === 'drain'),
+  );
   if (!held) return maintAround(request.force, servers);
   const who = `${held.balancer}: ${held.view.name} is already in DRAIN and not by lastcall`;
   if (request.force) return { code: 'held', message: `${who}; taken over`, soft: true };

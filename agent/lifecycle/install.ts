@@ -1,5 +1,5 @@
 import { release, warm } from './back.ts';
-import { sessionsOf } from './count.ts';
+import { forcedOf, sessionsOf } from './count.ts';
 import type { Request } from './operation.ts';
 import { raiseFence, wantDrain } from './fence.ts';
 import { startForce } from './force.ts';
@@ -116,7 +116,8 @@ function installReady(turn: Turn, candidate: Candidate, warnings: readonly strin
 function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.request.force): void {
   mapServers(turn, (own, name, balancer) => {
     // Taken over, whatever stands there may be replaced.
-    if (own.found) return own.held && takeOver ? { ...own, held: false, ours: ['drain', 'maint'] } : own;
+    if (own.found)
+      return own.held && takeOver ? { ...own, held: false, heldIn: null, ours: ['drain', 'maint'] } : own;
     const view = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
     return { ...notOurs(own), ...take(view, takeOver) };
   });
@@ -124,12 +125,14 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
 
 function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
   if (!view) return { found: { admin: 'ready', weight: null } };
-  if (view.admin !== 'ready' && !takeOver) {
+  // What lies over it (DNS, a tracked server) is nobody's word and takes none: the word under it is ours to set.
+  const forced = forcedOf(view);
+  if (forced !== 'ready' && !takeOver) {
     // Should its owner let go in the middle, it is ours like the others, and goes back to ready.
-    return { found: { admin: 'ready', weight: view.weight }, held: true };
+    return { found: { admin: 'ready', weight: view.weight }, held: true, heldIn: forced };
   }
-  const ours = view.admin === 'ready' ? [] : [view.admin];
-  return { found: { admin: view.admin, weight: view.weight }, ours, said: ours };
+  const ours = forced === 'ready' ? [] : [forced];
+  return { found: { admin: forced, weight: view.weight }, ours, said: ours };
 }
 
 function viewsOf({ surveys }: Candidate): ServerView[] {

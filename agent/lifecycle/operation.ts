@@ -115,6 +115,8 @@ export interface Status extends Outlook {
       readonly name: string;
       readonly count: number | null;
       readonly at: string | null;
+      /** Seconds from the end of one count to the next, as it is now: a large stick table is counted rarely. */
+      readonly every: number;
       readonly error: string | null;
     }[];
   };

@@ -1,6 +1,6 @@
 import type { OnTimeout, OperationKind, Request } from './operation.ts';
 import type { Reasserts, State } from './state.ts';
-import type { Counters, Proof, Survey } from './view.ts';
+import type { Counters, Proof, Survey, Worker } from './view.ts';
 
 /** What somebody asked for and what became of it so far: parts of the state. */
 
@@ -33,7 +33,7 @@ export interface Operation {
   readonly reasserts: Reasserts;
   /** Counters at the start, by balancer and server, with the worker that counted them. */
   readonly baseline: Readonly<
-    Record<string, { readonly pid: number | null; readonly counters: Counters | null }>
+    Record<string, { readonly worker: Worker | null; readonly counters: Counters | null }>
   >;
   /** The first cause of giving up; what was found is being put back. */
   readonly outcome: { readonly code: string; readonly message: string } | null;

@@ -9,6 +9,17 @@ export type Admin = 'ready' | 'drain' | 'maint';
  */
 export type Origin = 'none' | 'forced' | 'config' | 'inherited';
 
+/**
+ * MAINT or DRAIN that hides what a command has set: the server's name does not resolve, or the server that it tracks is
+ * out. No command ends it; HAProxy keeps the forced state under it, takes commands there meanwhile, and shows it again
+ * when the other has gone (measured on 2.6.12 and 3.2.26).
+ */
+export interface Over {
+  readonly by: 'resolution' | 'tracked';
+  /** What a command or an agent-check word has set (the forced bits). */
+  readonly forced: Admin;
+}
+
 export type Operational = 'up' | 'down' | 'stopping' | 'starting';
 
 /** Counters of one server since its worker started; deltas of them make the receipt. */
@@ -30,6 +41,12 @@ export interface ServerView {
   readonly name: string;
   readonly admin: Admin;
   readonly origin: Origin;
+  /** Present where `admin` is not what a command has set. */
+  readonly over?: Over;
+  /** Present where this worker has no such server, or no such backend: the sentence that says so. Nobody is sent there. */
+  readonly absent?: string;
+  /** Present where an agent-check answers for the server: its state and its last text, in printable characters. */
+  readonly agent?: string;
   readonly operational: Operational;
   /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
   readonly connections: number | null;
@@ -41,9 +58,29 @@ export interface ServerView {
   readonly counters: Counters | null;
 }
 
-/** The balancer's process that answered. Another pid means a reload or a restart: runtime state may be forgotten. */
+/**
+ * The balancer's process that answered. Another one means a reload or a restart: runtime state may be forgotten. A pid
+ * alone comes again (in a container each HAProxy has the same), so its birth belongs to it.
+ */
 export interface Worker {
   readonly pid: number;
+  /** Monotonic milliseconds, from its uptime; null = it was not kept (a record of a version before this one). */
+  readonly bornAt: number | null;
+}
+
+/**
+ * So far two estimates of one birth may be apart: HAProxy tells its uptime in whole seconds, and its answer may take two.
+ */
+const SAME_BIRTH_MS = 3_000;
+
+/**
+ * Is `now` still the worker that was `before`? Of the same pid only a younger one is another: one that seems older is the
+ * same, since a clock that stood still, or a machine that was switched off, cannot make a process younger than it is.
+ */
+export function sameWorker(before: Worker | null, now: Worker | null): boolean {
+  if (before === null || now === null) return before === now;
+  if (before.pid !== now.pid) return false;
+  return before.bornAt === null || now.bornAt === null || now.bornAt - before.bornAt <= SAME_BIRTH_MS;
 }
 
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */
@@ -53,6 +90,11 @@ export interface Look {
   readonly workers: number | null;
   /** Why old workers could not be asked (`connections` are then unknown); null = they were, or nobody can ask them. */
   readonly unseen: string | null;
+  /**
+   * Pids of workers of before a reload that live and are not in `connections`; empty = there is none, or all are counted.
+   * Null = they can neither be seen nor be counted: whether there is one, only time tells.
+   */
+  readonly uncounted: readonly number[] | null;
   readonly servers: readonly ServerView[];
   /** Of a balancer that only polls: which pollers our word is waiting for. */
   readonly waitsFor?: readonly AwaitedPoller[];

@@ -3,11 +3,13 @@ import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import type { ServerView } from '../../agent/lifecycle/view.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
+import { answerOn, startFake } from '../support/fake-haproxy.ts';
+import { ask, isFrom, startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { startHoldingApp, type HoldingApp } from '../support/holding-app.ts';
 import { download, startLastingApp } from '../support/lasting-app.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
+import { skipped } from '../support/skip.ts';
 import { until } from '../support/until.ts';
 
 const DEFAULTS = `
@@ -46,6 +48,10 @@ async function viewOf(balancer: Balancer): Promise<ServerView> {
 describe('what a look tells', () => {
   test('is right where a frontend has the same name as the backend', async () => {
     const port = await freePort();
+    const any = await site('backend app\n  server app1 127.0.0.1:1\n');
+    const isRefused = await isFrom(any, '3.3');
+    await any.stop();
+    if (isRefused) return skipped('from 3.3 on HAProxy refuses such a configuration');
     const running = await site(
       `frontend app\n  bind 127.0.0.1:${port}\n  default_backend app\nbackend app\n  server app1 127.0.0.1:1\n`,
     );
@@ -231,22 +237,77 @@ describe('what a look tells', () => {
     const pid = await running.reload();
     const after = await balancer.look(never);
     expect(before.servers).toMatchObject([{ admin: 'drain' }]);
-    expect(after.worker).toEqual({ pid });
+    expect(after.worker).toEqual({ pid, bornAt: expect.any(Number) });
     expect(after.worker).not.toEqual(before.worker);
     expect(after.servers).toMatchObject([{ admin: 'ready', weight: 5 }]);
   });
 
-  test('is an error that names what is there, where a reload renamed the server', async () => {
+  test('is nobody, and names what is there, where a reload renamed or removed the server or its backend', async () => {
     const running = await site('backend app\n  server app1 127.0.0.1:1\n', { master: true });
     const balancer = driver(running, 'app/app1');
     await balancer.look(never);
     await running.rewrite(`${DEFAULTS}backend app\n  server other 127.0.0.1:1\n`);
     await running.reload();
-    const refusal = await refusalOf(() => balancer.look(never));
-    expect(refusal).toMatchObject({ code: 'no-such-server', message: expect.stringContaining('other') });
+    const away = { connections: 0, queued: 0, total: null };
+    expect(await viewOf(balancer)).toMatchObject({
+      ...away,
+      absent: expect.stringMatching(/app\/app1 was removed from HAProxy by a reload.*it has other/),
+    });
+    expect(await refusalOf(() => balancer.survey(never))).toMatchObject({ code: 'no-such-server' });
+    await running.rewrite(`${DEFAULTS}backend app\n  server app1 127.0.0.1:1\n`);
+    await running.reload();
+    expect(await viewOf(balancer)).not.toHaveProperty('absent');
     await running.rewrite(`${DEFAULTS}backend elsewhere\n  server app1 127.0.0.1:1\n`);
     await running.reload();
-    expect(await refusalOf(() => balancer.look(never))).toMatchObject({ code: 'no-such-server' });
+    expect(await viewOf(balancer)).toMatchObject({
+      ...away,
+      absent: expect.stringContaining('the backend app of app/app1 was removed from HAProxy by a reload'),
+    });
+  });
+
+  test('is nobody where the server was removed at run time, and costs one short line a poll', async () => {
+    const running = await site('backend app\n  server app0 127.0.0.1:1\n  server app1 127.0.0.1:1\n');
+    const relay = await startFake((line, socket) => {
+      void ask(running.socket, line).then((answer) => answerOn(socket, answer));
+    });
+    try {
+      const balancer = driver({ socket: relay.path }, 'app/app1');
+      await balancer.set('app/app1', 'maint', ['ready'], never);
+      expect(await running.command('del server app/app1')).toContain('Server deleted');
+      expect(await viewOf(balancer)).toMatchObject({
+        absent: expect.stringContaining('app/app1 was removed from HAProxy at run time'),
+      });
+      const before = relay.lines.length;
+      for (let polls = 0; polls < 20; polls += 1) await balancer.look(never);
+      expect(new Set(relay.lines.slice(before))).toEqual(new Set(['show info']));
+    } finally {
+      await relay.stop();
+    }
+  });
+
+  test('names the server that has its number, where it was renamed at run time (3.5)', async () => {
+    const running = await site('backend app\n  server app0 127.0.0.1:1\n  server app1 127.0.0.1:1\n');
+    let isRenamed = false;
+    const relay = await startFake((line, socket) => {
+      void ask(running.socket, line).then((answer) =>
+        answerOn(socket, isRenamed ? answer.replaceAll('app1', 'fresh') : answer),
+      );
+    });
+    try {
+      const balancer = driver({ socket: relay.path }, 'app/app1');
+      await balancer.look(never);
+      isRenamed = true;
+      expect(await viewOf(balancer)).toMatchObject({
+        absent: expect.stringContaining(
+          'renamed or replaced in HAProxy at run time: app/fresh has its number',
+        ),
+      });
+      isRenamed = false;
+      for (let polls = 0; polls < 33; polls += 1) await balancer.look(never);
+      expect(await viewOf(balancer)).not.toHaveProperty('absent');
+    } finally {
+      await relay.stop();
+    }
   });
 
   test('is no count at all for a backend that is disabled', async () => {
@@ -372,7 +433,7 @@ backend app
     expect(await severe.set('app/app1', 'drain', ['ready'], never)).toMatchObject({ admin: 'drain' });
     expect(
       await refusalOf(() =>
-        driver({ socket: `${haproxy?.dir ?? ''}/severe.sock` }, 'app/nobody').look(never),
+        driver({ socket: `${haproxy?.dir ?? ''}/severe.sock` }, 'app/nobody').survey(never),
       ),
     ).toMatchObject({
       code: 'no-such-server',

@@ -144,6 +144,10 @@ describe('a session source', () => {
     ],
     ['command: [count, ""]', { kind: 'command', command: ['count', ''], timeoutMs: 5_000 }],
     [
+      'stickTable: { table: app }',
+      { kind: 'stickTable', table: 'app', server: null, expireMs: null, timeoutMs: 5_000 },
+    ],
+    [
       'stickTable: { table: app, server: app/app1 }',
       { kind: 'stickTable', table: 'app', server: 'app/app1', expireMs: null, timeoutMs: 5_000 },
     ],

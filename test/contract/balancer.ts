@@ -52,8 +52,9 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
     test('looks: who answers, the state, and nobody there', async () => {
       expect(balancer.servers).toEqual([SERVER]);
       const look = await balancer.look(never);
-      expect(look.worker).toEqual({ pid: await haproxy.workerPid() });
-      expect(look.servers).toEqual([
+      expect(look.worker).toEqual({ pid: await haproxy.workerPid(), bornAt: expect.any(Number) });
+      // An agent-check shows what it answered last.
+      expect(look.servers.map(({ agent: _agent, ...view }) => view)).toEqual([
         {
           name: SERVER,
           admin: 'ready',
@@ -126,7 +127,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       const before = await balancer.survey(never);
       expect(before.facts).toEqual([{ name: SERVER, usable: true, usableOthers: 1, sticky: 'cookie' }]);
       expect(before.servers).toMatchObject([{ name: SERVER, admin: 'ready' }]);
-      expect(before.worker).toEqual({ pid: await haproxy.workerPid() });
+      expect(before.worker).toEqual({ pid: await haproxy.workerPid(), bornAt: expect.any(Number) });
       await balancer.set(SERVER, 'drain', ['ready'], never);
       expect((await balancer.survey(never)).facts).toMatchObject([{ usable: false, usableOthers: 1 }]);
       await haproxy.command('set server app/app2 state maint');
@@ -174,7 +175,9 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
 
     test('says that HAProxy does not have the server', async () => {
       const stranger = await world.drive(haproxy, ['app/app9'], realClock);
-      const refusal = await refusalOf(() => stranger.look(never));
+      const [shown] = (await stranger.look(never)).servers;
+      expect(shown).toMatchObject({ absent: expect.stringContaining('app/app9'), connections: 0 });
+      const refusal = await refusalOf(() => stranger.survey(never));
       expect(refusal).toMatchObject({ code: 'no-such-server', target: expect.stringContaining('app/app9') });
     });
 

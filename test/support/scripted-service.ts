@@ -184,7 +184,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
     ],
     sessions: {
       total: sessions,
-      sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', error: null }],
+      sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', every: 1, error: null }],
     },
     ...(phase === 'draining' ? OUTLOOK : NO_OUTLOOK),
     reasserts: { count: 0, slowestSeconds: 0 },

@@ -26,6 +26,9 @@ const stopWords = (): readonly string[] => [
   `${rig.node.url}/sessions`,
   '--stop-pid',
   rig.node.pidFile,
+  // A command that hangs ends within the test's own time, and leaves no process behind.
+  '--timeout',
+  '30s',
 ];
 
 const admin = (wanted: string): Promise<true> =>
@@ -69,7 +72,7 @@ describe('sidecar restart', () => {
     const agent = await rig.sidecar();
     expect(programOf(agent.pid)).toBe(realpathSync(process.execPath));
     const visitor = await rig.signIn();
-    const restarting = told(agent.cli('restart', '--reason', 'deploy 41'));
+    const restarting = told(agent.cli('restart', '--reason', 'deploy 41', '--timeout', '30s'));
     await agent.reaches('draining');
     await admin('DRAIN');
     expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });

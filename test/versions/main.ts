@@ -20,6 +20,8 @@ const JEST_WORDS =
   '--testMatch **/*.versions.ts --testMatch **/*.test.ts';
 const JEST = `${NODE_WORDS} ${JEST_WORDS}`.split(' ');
 const IN_CI = process.env['LASTCALL_CI'] === '1';
+/** A run that hangs is a failed one. */
+const PATIENCE_MS = 10 * 60 * 1000;
 const OLDEST_MINOR = 4;
 
 const { values } = parseArgs({ options: { outputFile: { type: 'string' } } });
@@ -95,6 +97,8 @@ function runJest(node: string, jobs: readonly Job[], env: NodeJS.ProcessEnv, tit
     {
       cwd: ROOT,
       env: { ...process.env, ...env },
+      timeout: PATIENCE_MS,
+      killSignal: 'SIGKILL',
       // jest also prints its report, all of it, to standard output.
       stdio: ['ignore', 'ignore', 'inherit'],
     },

@@ -1,4 +1,4 @@
-import type { Admin, Look, Origin, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Admin, Look, Origin, Over, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */
@@ -6,6 +6,12 @@ export interface SimServer {
   readonly name: string;
   admin: Admin;
   origin: Origin;
+  /** What lies over its state and makes it MAINT or DRAIN, which no command ends. */
+  over: { readonly admin: Admin; readonly by: Over['by'] } | null;
+  /** This worker does not have it. */
+  absent: boolean;
+  /** What its agent-check shows, where it has one. */
+  agent: string | null;
   by: 'us' | 'operator' | 'nobody';
   /** When it got this state. */
   since: number;
@@ -33,6 +39,8 @@ export interface SimHaproxy {
   telling: boolean;
   /** False: its master does not answer, so nobody knows how many an old worker still has. */
   seesOldWorkers: boolean;
+  /** Old workers that live and are not counted; null: they can neither be seen nor be counted. */
+  uncounted: readonly number[] | null;
   /** How long the list of its streams takes, in milliseconds. */
   listMs: number;
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
@@ -58,9 +66,8 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
 
   const viewOf = (server: SimServer): ServerView => ({
     name: server.name,
-    admin: server.admin,
-    origin: server.origin,
-    operational: server.admin !== 'maint' && server.up ? 'up' : 'down',
+    ...adminOf(server),
+    operational: adminOf(server).admin !== 'maint' && server.up ? 'up' : 'down',
     connections: self.telling && self.seesOldWorkers ? server.serving : null,
     queued: self.telling ? server.queued : null,
     total: self.telling ? server.total : null,
@@ -72,6 +79,12 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       clientAborts: 0,
       http5xx: 0,
     },
+    ...(server.agent !== null && { agent: server.agent }),
+    ...(server.absent && {
+      absent: `${server.name} was removed from HAProxy by a reload`,
+      total: null,
+      counters: null,
+    }),
   });
   const pause = (): number => (self.mode === 'slow' ? time.between(100, 900) : time.between(0.2, 8));
 
@@ -85,6 +98,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     sticky: null,
     telling: true,
     seesOldWorkers: true,
+    uncounted: [],
     listMs: 0,
     exchange(work, answer, fail) {
       let over = false;
@@ -131,22 +145,24 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     },
     set(server, admin, by, origin = 'forced') {
       const found = self.server(server);
+      if (found.absent) return;
       // The same word once more changes nothing, and nobody can tell that it was said.
       if (found.admin === admin) return;
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : origin, by, since: time.now });
     },
     look: () => ({
-      worker: { pid: self.pid },
+      worker: { pid: self.pid, bornAt: self.bornAt },
       workers: null,
       unseen: null,
+      uncounted: self.uncounted,
       servers: servers.map(viewOf),
     }),
     survey: () => ({
       ...self.look(),
-      facts: servers.map(({ name: server, admin, up }) => ({
+      facts: servers.map(({ name: server, admin, over, absent, up }) => ({
         name: server,
         usableOthers: self.others,
-        usable: admin === 'ready' && up,
+        usable: !over && !absent && admin === 'ready' && up,
         sticky: self.sticky,
       })),
     }),
@@ -159,11 +175,28 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
   return self;
 }
 
+/** MAINT hides DRAIN, DRAIN hides READY, as at the real one. */
+export function adminOf({
+  admin,
+  origin,
+  over,
+  absent,
+}: SimServer): Pick<ServerView, 'admin' | 'origin' | 'over'> {
+  if (absent) return { admin: 'maint', origin: 'none' };
+  const rank = { ready: 0, drain: 1, maint: 2 };
+  if (!over || rank[over.admin] <= rank[admin]) return { admin, origin };
+  const from = over.by === 'resolution' ? 'config' : 'inherited';
+  return { admin: over.admin, origin: from, over: { by: over.by, forced: admin } };
+}
+
 function createServer(name: string, since: number): SimServer {
   return {
     name,
     admin: 'ready',
     origin: 'none',
+    over: null,
+    absent: false,
+    agent: null,
     by: 'nobody',
     since,
     up: true,

@@ -46,6 +46,7 @@ export interface Scene {
   readonly site: Site;
   readonly disk: SimDisk;
   readonly sidecar: SimSidecar;
+  readonly policy: Policy;
   /** The first balancer. */
   readonly lb: SimHaproxy;
   readonly effects: readonly Effect[];

@@ -184,6 +184,12 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
         (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
         failed,
       );
+    if (at.server(server).absent)
+      return at.exchange(
+        () => undefined,
+        () => failed('no such server'),
+        failed,
+      );
     at.exchange(write, readBack, failed);
   }
 

@@ -3,8 +3,14 @@ import { MAX_HEADERS, wrongHeaderName, wrongHeaderValue } from './written-header
 
 /** `headers` of a request over HTTP: names to values. */
 export const headers = z
-  .looseObject({}, { error: () => 'expected a mapping of names to texts, such as { Host: shop.example }' })
+  // Not a record of zod's: it leaves `__proto__` out in silence.
+  .unknown()
   .transform((written, context): Readonly<Record<string, string>> => {
+    if (typeof written !== 'object' || written === null || Array.isArray(written)) {
+      const message = 'expected a mapping of names to texts, such as { Host: shop.example }';
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }
     const names = Object.keys(written);
     if (names.length > MAX_HEADERS) {
       context.addIssue({ code: 'custom', message: `holds more than ${MAX_HEADERS} headers` });
@@ -14,7 +20,7 @@ export const headers = z
       const twice = seen.has(name.toLowerCase()) ? 'stands here twice' : undefined;
       seen.add(name.toLowerCase());
       const wrongName = wrongHeaderName(name) ?? twice;
-      const message = wrongName ?? wrongValue(name, written[name]);
+      const message = wrongName ?? wrongValue(name, (written as Readonly<Record<string, unknown>>)[name]);
       if (message === undefined) continue;
       const at = wrongName === undefined ? 'value' : 'key';
       context.addIssue({ code: 'custom', path: [name], message, params: { at } });

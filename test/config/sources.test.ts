@@ -94,10 +94,11 @@ describe('files are a path with * ? and [...]', () => {
 
 describe('headers of a request over HTTP', () => {
   const http = (headers: string): string =>
-    `${MINIMAL}sessions:\n  - http: { url: "http://a/", headers: ${headers} }\n`;
+    `sessions:\n  - http: { url: "http://a/", headers: ${headers} }\n`;
 
   test('are names and values, with the environment put in', async () => {
-    const text = http('{ Host: "shop.example:8080", Authorization: "Bearer ${TOKEN}", X-Tenant: \'7\' }');
+    const text =
+      MINIMAL + http('{ Host: "shop.example:8080", Authorization: "Bearer ${TOKEN}", X-Tenant: \'7\' }');
     const { sessions } = await configOf(text, { env: { TOKEN: 'CANARY' } });
     expect(sessions).toMatchObject([
       { headers: { Host: 'shop.example:8080', Authorization: 'Bearer CANARY', 'X-Tenant': '7' } },
@@ -124,25 +125,25 @@ describe('headers of a request over HTTP', () => {
       (name) =>
         [
           http(`{ ${name}: x }`),
-          `5:39: ${at}.${name}: belongs to the connection or to how the answer is packed, which is not yours to set`,
+          `5:42: ${at}.${name}: belongs to the connection or to how the answer is packed, which is not yours to set`,
         ] as const,
     ),
     ...['"X Y"', '"X:"', '"é"', '"__proto__"', '""'].map(
       (name) =>
         [
           http(`{ ${name}: x }`),
-          `5:39: ${at}${name === '"__proto__"' ? '.__proto__' : `[${name}]`}: is not the name of a header, write for example X-Tenant, at most 64 characters`,
+          `5:42: ${at}${name === '"__proto__"' ? '.__proto__' : `[${name}]`}: is not the name of a header, write for example X-Tenant, at most 64 characters`,
         ] as const,
     ),
-    [http('{ Host: "a b" }'), `5:45: ${at}.Host: is not a host, write NAME or NAME:PORT`],
-    [http('{ Host: "http://a/" }'), `5:45: ${at}.Host: is not a host, write NAME or NAME:PORT`],
-    [http('{ X-A: 7 }'), `5:44: ${at}.X-A: expected a text, put it in quotes`],
-    [http('{ X-A: "" }'), `5:44: ${at}.X-A: must not be empty`],
-    [http('{ X-A: 1a, x-a: 2a }'), `5:48: ${at}.x-a: stands here twice`],
-    [http('[a]'), `5:37: ${at}: expected a mapping of names to texts, such as { Host: shop.example }`],
+    [http('{ Host: "a b" }'), `5:48: ${at}.Host: is not a host, write NAME or NAME:PORT`],
+    [http('{ Host: "http://a/" }'), `5:48: ${at}.Host: is not a host, write NAME or NAME:PORT`],
+    [http('{ X-A: 7 }'), `5:47: ${at}.X-A: expected a text, put it in quotes`],
+    [http('{ X-A: "" }'), `5:47: ${at}.X-A: must not be empty`],
+    [http('{ X-A: 1a, x-a: 2a }'), `5:51: ${at}.x-a: stands here twice`],
+    [http('[a]'), `5:40: ${at}: expected a mapping of names to texts, such as { Host: shop.example }`],
     [
-      `${MINIMAL}sessions:\n  - http: { url: "http://u:p@a/", headers: { authorization: x } }\n`,
-      `5:41: ${at}: holds Authorization, and the URL names a user: leave one of the two out`,
+      `sessions:\n  - http: { url: "http://u:p@a/", headers: { authorization: x } }\n`,
+      `5:44: ${at}: holds Authorization, and the URL names a user: leave one of the two out`,
     ],
   ]);
 
@@ -151,9 +152,9 @@ describe('headers of a request over HTTP', () => {
     async (TOKEN) => {
       for (const place of [
         http('{ Authorization: "${TOKEN}" }'),
-        `${MINIMAL}app: { probe: { http: { url: "http://a/", headers: { Authorization: "\${TOKEN}" } } } }\n`,
+        `app: { probe: { http: { url: "http://a/", headers: { Authorization: "\${TOKEN}" } } } }\n`,
       ]) {
-        const problems = await problemsOf(place, { env: { TOKEN } });
+        const problems = await problemsOf(MINIMAL + place, { env: { TOKEN } });
         expect(problems).not.toEqual([]);
         expect(problems.join()).not.toContain('CANARY');
       }
@@ -161,7 +162,7 @@ describe('headers of a request over HTTP', () => {
   );
 
   test('do not take an empty variable behind a scheme', async () => {
-    expect(await problemsOf(http('{ Authorization: "Bearer ${TOKEN:-}" }'))).toMatchObject([
+    expect(await problemsOf(MINIMAL + http('{ Authorization: "Bearer ${TOKEN:-}" }'))).toMatchObject([
       expect.stringContaining('is a variable in it empty?'),
     ]);
   });

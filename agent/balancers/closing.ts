@@ -40,10 +40,15 @@ export async function closeSessions(
   name: ServerName,
   limit: number,
 ): Promise<Closed> {
-  const { info } = await desk.reader.read(lines.own.ask, name);
+  const found = await desk.absences.read(lines.own.ask, name);
+  const { info } = found;
   const current = desk.workers.identify(info);
-  const endOwn = async (): Promise<void> => expectDone(await lines.own.ask(shutdownSessions(name)));
-  const survey = await list(desk, lines, name, current, limit).catch(async (error: unknown) => {
+  const endOwn = async (): Promise<void> => {
+    // A server that a reload took away has connections on old workers alone.
+    if (!('absent' in found)) expectDone(await lines.own.ask(shutdownSessions(name)));
+  };
+  const listed = { there: !('absent' in found), limit };
+  const survey = await list(desk, lines, name, current, listed).catch(async (error: unknown) => {
     // That nobody could be counted keeps nobody from being ended.
     if (limit === Infinity) await endOwn();
     throw error;
@@ -80,7 +85,7 @@ async function list(
   lines: Lines,
   name: ServerName,
   current: Worker,
-  limit: number,
+  { there, limit }: { readonly there: boolean; readonly limit: number },
 ): Promise<Listed> {
   const own: Tally = { tunnels: 0, requests: 0 };
   const targets = createFirst<Target>(Math.min(limit, MOST), firstToEnd);
@@ -92,7 +97,7 @@ async function list(
     if (worker === current.pid) own[stage === 'tunnel' ? 'tunnels' : 'requests'] += 1;
     if (worker !== current.pid || limit !== Infinity) targets.add({ pointer, ageSeconds, stage, worker });
   };
-  await eachCurrent(lines, name, current.pid, (stream) => see(current.pid, stream));
+  if (there) await eachCurrent(lines, name, current.pid, (stream) => see(current.pid, stream));
   // A silent master must not keep the others from being ended.
   const complete = await eachOld(desk, lines, name, current, see).then(() => true, incomplete);
   return { targets: targets.all, own, seen, complete };

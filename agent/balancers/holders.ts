@@ -11,17 +11,21 @@ const OLDEST = 10;
 
 /** Who is at a server, over all workers: `Balancer.holders`. */
 export async function holders(desk: Desk, lines: Lines, name: ServerName): Promise<Holders> {
-  const { row, info } = await desk.reader.read(lines.own.ask, name);
+  const found = await desk.absences.read(lines.own.ask, name);
+  const { info } = found;
   const counts = { request: 0, tunnel: 0, queued: 0 };
   const oldest = createFirst<Holder>(OLDEST, (one, other) => other.ageSeconds - one.ageSeconds);
-  await eachHolder(desk, lines, name, desk.workers.identify(info), (worker, { ageSeconds, stage }) => {
+  const current = desk.workers.identify(info);
+  const see = (worker: number, { ageSeconds, stage }: StreamLine): void => {
     if (stage === 'over') return;
     counts[stage] += 1;
     oldest.add({ kind: stage, ageSeconds, worker });
-  });
+  };
+  if (!('absent' in found)) await eachCurrent(lines, name, info.pid, (stream) => see(info.pid, stream));
+  await eachOld(desk, lines, name, current, see);
   const server = `${name.backend}/${name.server}`;
   const past = lines.master && (await desk.old?.count(lines.master, desk.names))?.get(server);
-  const own = row.count('idle_conn_cur');
+  const own = 'absent' in found ? 0 : found.row.count('idle_conn_cur');
   const idle = own === null || past?.idle === null ? null : own + (past?.idle ?? 0);
   return {
     requests: counts.request,
@@ -30,18 +34,6 @@ export async function holders(desk: Desk, lines: Lines, name: ServerName): Promi
     idle,
     oldest: oldest.all,
   };
-}
-
-/** The streams of a server on all workers, each with its worker's pid. */
-async function eachHolder(
-  desk: Desk,
-  lines: Lines,
-  name: ServerName,
-  current: Worker,
-  onStream: (worker: number, stream: StreamLine) => void,
-): Promise<void> {
-  await eachCurrent(lines, name, current.pid, (stream) => onStream(current.pid, stream));
-  await eachOld(desk, lines, name, current, onStream);
 }
 
 /** Those of the worker that answers now. @throws LastcallError when that is another one than `pid` */

@@ -94,7 +94,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     seesOldWorkers: master !== null,
     look: (signal, past = 'count') => inTurn(signal, (lines) => look(desk, lines, past, signal)),
     async survey(signal, scope = 'all') {
-      const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, options.readOnly ?? false));
+      const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, scope, options.readOnly ?? false));
       return surveyAround(desk, linesOfLists(signal), own, scope);
     },
     set: (server, admin, mayReplace, signal) =>

@@ -92,6 +92,25 @@ export async function inspect(
   return { view, worker, reading };
 }
 
+/**
+ * The same of one that a reload or a command may have removed: `reading` is null then, and the view says how it went.
+ * @throws LastcallError as `look`
+ */
+export async function inspectIfThere(
+  desk: Desk,
+  ask: Ask,
+  server: string,
+  name: ServerName,
+): Promise<Glimpse & { readonly reading: FullReading | null }> {
+  const found = await desk.absences.read(ask, name);
+  if (!('absent' in found)) return inspect(desk, ask, server, name);
+  return {
+    view: absentView(server, found.absent),
+    worker: desk.workers.identify(found.info),
+    reading: null,
+  };
+}
+
 /** What is known of the workers of before a reload. */
 export interface Back extends Pick<Look, 'workers' | 'unseen' | 'uncounted'> {
   /** A server of the current worker, with what the others hold of it. */

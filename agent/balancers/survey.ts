@@ -9,29 +9,50 @@ import type { ServerSurvey, ServerView, Survey, SurveyScope, Worker } from '../l
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { HASHED, sortTables, stickinessOf, type Level, type Tables } from './haproxy-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type Neighbours } from './relatives.ts';
-import { inspect, lookBackOrFail, sameWorker, type Desk, type Lines, type Back } from './runtime-look.ts';
+import {
+  inspect,
+  inspectIfThere,
+  lookBackOrFail,
+  sameWorker,
+  type Desk,
+  type Lines,
+  type Back,
+} from './runtime-look.ts';
 
 /** What an operation needs to know before it begins: asked once, by more than a poll may cost. */
+
+interface OwnServer {
+  readonly view: ServerView;
+  /** Null where HAProxy does not have the server any more: it binds no user. */
+  readonly reading: FullReading | null;
+}
 
 /** Our own servers, read while no other call comes in between. */
 export interface OwnServers {
   readonly level: Level;
   readonly worker: Worker | null;
-  readonly servers: readonly { readonly view: ServerView; readonly reading: FullReading }[];
+  readonly servers: readonly OwnServer[];
   readonly past: Back;
 }
 
 /**
  * The first part: what this socket allows, and the servers of this node.
- * @throws LastcallError as `look`, and `not-permitted` for a socket that may not write, unless `readOnly`
+ * @param scope before an operation (`all`) HAProxy must have each of them; in one it may have lost some since
+ * @throws LastcallError as `look`; `not-permitted` for a socket that may not write, unless `readOnly`; `no-such-server`
  */
-export async function surveyOwn(desk: Desk, lines: Lines, readOnly: boolean): Promise<OwnServers> {
+export async function surveyOwn(
+  desk: Desk,
+  lines: Lines,
+  scope: SurveyScope,
+  readOnly: boolean,
+): Promise<OwnServers> {
   const { ask } = lines.own;
   const level = await probe(ask, readOnly);
-  const servers: { view: ServerView; reading: FullReading }[] = [];
+  const read = scope === 'all' ? inspect : inspectIfThere;
+  const servers: OwnServer[] = [];
   let worker: Worker | null = null;
   for (const [server, name] of desk.names) {
-    const { view, reading, worker: now } = await inspect(desk, ask, server, name);
+    const { view, reading, worker: now } = await read(desk, ask, server, name);
     worker = sameWorker(desk, worker, now);
     servers.push({ view, reading });
   }
@@ -48,10 +69,10 @@ export async function surveyAround(
   own: OwnServers,
   scope: SurveyScope,
 ): Promise<Survey> {
-  const around = scope === 'all' ? await lookAround(desk, lines, own) : null;
+  const around = scope === 'stickiness' ? null : await lookAround(desk, lines, own);
   const tables = once(() => sortedTables(desk, lines, own));
   const facts: ServerSurvey[] = [];
-  for (const { view, reading } of own.servers) {
+  for (const { view, reading } of thereOf(own)) {
     const { row, backend } = reading;
     const bound = await stickinessOf({ row, backend, level: own.level, tables });
     const neighbours = around?.neighbours.get(view.name) ?? UNASKED;
@@ -73,6 +94,13 @@ export async function surveyAround(
   };
 }
 
+/** The servers that HAProxy has. */
+function thereOf({
+  servers,
+}: OwnServers): readonly { readonly view: ServerView; readonly reading: FullReading }[] {
+  return servers.flatMap(({ view, reading }) => (reading === null ? [] : [{ view, reading }]));
+}
+
 const UNASKED: Neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
 
 async function lookAround(
@@ -89,7 +117,8 @@ async function lookAround(
   return { kinship, neighbours: new Map(entries) };
 }
 
-function sortedTables(desk: Desk, { own: talk }: Lines, { servers }: OwnServers): Promise<Tables> {
+function sortedTables(desk: Desk, { own: talk }: Lines, own: OwnServers): Promise<Tables> {
+  const servers = thereOf(own);
   const hashed = servers.some(({ reading }) => HASHED.has(reading.backend.text('algo') ?? ''));
   const keys = servers.flatMap(({ view, reading }) =>
     serverKeys(desk.names.get(view.name)?.server ?? view.name, endpointOf(reading.row.text('addr'))),

@@ -14,5 +14,5 @@ export function surveyAfterReload(turn: Turn, balancer: string): void {
   const { op, phase } = turn.state;
   const counts = turn.policy.balancers.some(({ name, counts: does }) => name === balancer && does);
   if (op === null || !counts || !ON_THE_WAY_OUT.includes(phase)) return;
-  emit(turn, { type: 'survey', id: op.id, balancer, scope: 'all' });
+  emit(turn, { type: 'survey', id: op.id, balancer, scope: 'reload' });
 }

@@ -110,8 +110,8 @@ export interface AwaitedPoller {
   readonly silentSince: number;
 }
 
-/** What a survey is about: everything, or again only what binds users. */
-export type SurveyScope = 'all' | 'stickiness';
+/** What a survey is about: everything (`reload`: of the servers that HAProxy still has), or only what binds users. */
+export type SurveyScope = 'all' | 'reload' | 'stickiness';
 
 /** HAProxy sends users to a backup only where no active server of the backend is usable. */
 export type Role = 'active' | 'backup';

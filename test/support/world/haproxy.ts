@@ -187,7 +187,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
         sticky: self.hashed === null ? self.sticky : null,
         hashed: self.hashed,
       })),
-      relatives: scope === 'all' ? self.relatives : null,
+      relatives: scope === 'stickiness' ? null : self.relatives,
       foreignTables: [],
       blind: null,
       uncompared: [],

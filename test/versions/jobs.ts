@@ -33,6 +33,7 @@ export const JOBS: readonly Job[] = [
   { job: 'shipped samples', file: SAMPLE, test: /^haproxy\/haproxy\.cfg / },
   { job: 'shipped samples', file: HEALTH, test: / is valid as it is shipped/ },
   { job: 'shipped samples', file: 'test/haproxy/tls.test.ts' },
+  { job: 'init-state is told (3.1 and later)', file: 'test/e2e/init-state.test.ts' },
   { job: 'reload.sh', file: SAMPLE, test: /^haproxy\/reload\.sh / },
 ];
 

@@ -158,6 +158,10 @@ describe('Another worker of the same pid', () => {
     it.sidecar.boot();
     it.time.advance(3_000);
     expect(it.sidecar.state).toMatchObject({ phase: 'drained', reasserts: { count: 0 } });
+    // The pid is all that it knows, so the worker is the one of before.
+    expect(it.effects.filter((effect) => effect.type === 'log' && effect.text.includes('replaced'))).toEqual(
+      [],
+    );
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
   });
 });

@@ -122,7 +122,7 @@ describe('idle', () => {
     const source = sourceAt([haproxy.socket], 1_000);
     await until('it is idle', async () => (await source.count(never)) === 0);
     await haproxy.reload();
-    expect((await refusalOf(() => source.count(never))).message).toContain('cannot tell');
+    expect((await refusalOf(() => source.count(never))).message).toContain('cannot be told');
     await untilOld(haproxy.socket, 2);
     expect(await source.count(never)).toBe(0);
   });

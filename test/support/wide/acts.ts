@@ -1,10 +1,9 @@
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import type { Asked, Deed, Plain } from './deeds.ts';
 import type { LbServer, SimLb } from './balancer.ts';
-import type { Stage } from './campaign.ts';
 import { peek } from './peek.ts';
 import { serverName } from './policies.ts';
-import type { SimNode } from './world.ts';
+import type { SimNode, Stage } from './world.ts';
 
 /** The last request of every campaign. */
 export const lastStop: Asked = {
@@ -98,7 +97,8 @@ function plainly(at: At, what: Plain): void {
     case 'enqueue':
       return people.enqueue(which);
     case 'die':
-      return app.end();
+      // Under `run -- COMMAND` the sidecar ends with its child.
+      return node.policy.supervises ? undefined : app.end();
     case 'revive':
       return app.spawn(app.start);
     case 'swap':
@@ -154,11 +154,10 @@ function boot({ stage, node }: At): void {
 
 /** A poller's balancer hears the word again with its next poll: a level, not an edge. */
 function reload({ stage, lb }: At, keepsState: boolean): void {
-  const words = lb.servers.map(({ name, admin }) => ({ name, admin }));
   lb.reload(keepsState);
   if (!lb.polls) return;
   stage.time.after(stage.time.between(0, 1_000), () => {
-    for (const { name, admin } of words) if (admin !== 'ready') lb.set(name, admin, 'us');
+    for (const { name } of lb.servers) lb.set(name, lb.told.get(name) ?? 'ready', 'us');
   });
 }
 
@@ -190,8 +189,7 @@ function reconfigure(at: At): void {
   const { stage, node } = at;
   const { layout, version, lbs } = stage;
   node.crash();
-  const next = version[node.index] === 0 ? 1 : 0;
-  version[node.index] = next;
+  const next = 1;
   for (const plan of layout.lbs) {
     const lb = lbs.find(({ name }) => name === plan.name);
     for (const backend of new Set(plan.servers.flat())) {
@@ -199,9 +197,12 @@ function reconfigure(at: At): void {
       if (server) server.listed = plan.servers[next].includes(backend);
     }
     const isRenamed =
-      plan.servers[0][0] !== plan.servers[1][0] && plan.servers[0].length === plan.servers[1].length;
+      version[node.index] === 0 &&
+      plan.servers[0][0] !== plan.servers[1][0] &&
+      plan.servers[0].length === plan.servers[1].length;
     if (isRenamed) lb?.reload(false);
   }
+  version[node.index] = next;
   stage.time.advance(100);
   boot(at);
 }

@@ -37,6 +37,8 @@ export interface SimLb {
   readonly connections: Set<Connection>;
   /** It only polls: it shows and counts nothing. */
   readonly polls: boolean;
+  /** What a poller is told, by server, as long as its sidecar lives. */
+  readonly told: Map<string, Admin>;
   pid: number;
   bornAt: number;
   /** How many workers there have been: the identity that a pid alone is not. */
@@ -111,6 +113,7 @@ export function createLb(
     servers,
     connections,
     polls,
+    told: new Map(),
     pid: 100,
     bornAt: time.now - 3_600_000,
     generation: 1,
@@ -143,6 +146,7 @@ export function createLb(
     set(server, admin, by) {
       const found = self.server(server);
       if (found.admin === admin) return;
+      if (by === 'us') self.told.set(server, admin);
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : 'forced', by, since: time.now });
     },
     server(wanted) {

@@ -50,6 +50,11 @@ export function createClaims(world: World, requests: Requests): Claims {
       const isSure = event.begun >= claim.unsureUntil;
       if (isSure) claim.maybe = new Set(event.view.admin === event.admin ? [event.admin] : []);
     }
+    // What is there as it is wanted cannot be told from our own.
+    if (event.type === 'looked')
+      for (const { name, admin } of event.look.servers)
+        if (admin === peek(before).wants(event.balancer, name))
+          take(claimOf(node, event.balancer, name), admin);
     if (event.type === 'say-failed')
       claimOf(node, event.balancer, event.server).unsureUntil = time.now + UNSURE_MS;
     const [was, is] = [peek(before), peek(after)];

@@ -81,14 +81,10 @@ const BASE: Weighted = [
     submit((draw) => ({
       kind: anyKind(draw),
       timeoutMs: draw.pick(null, null, 300, 2_000, 8_000),
-      onTimeout: draw.pick(null, ...ON_TIMEOUT),
-      force: draw.chance(0.1),
     })),
   ],
-  [1, (draw) => ({ do: 'operator', admin: draw.pick('ready', 'drain', 'maint') })],
-  [2, (draw) => ({ do: 'reload', keepsState: draw.chance(0.5) })],
-  [2, plain('leak')],
-  [2, (draw) => ({ do: 'crash', leak: draw.chance(0.3), awayMs: draw.below(300) })],
+  [2, () => ({ do: 'reload', keepsState: true })],
+  [2, (draw) => ({ do: 'crash', leak: false, awayMs: draw.below(300) })],
   [1, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('answers', 'answers', 'slow', 'refuses', 'silent') })],
   [5, plain('visit')],
   [3, plain('click')],
@@ -99,22 +95,35 @@ const BASE: Weighted = [
   [1, plain('telling')],
   [1, plain('master')],
   [1, plain('disk')],
-  [1, plain('die')],
 ];
 
 /** What each dimension adds. */
 const MORE: Record<Dimension, Weighted> = {
+  forgets: [
+    [4, plain('leak')],
+    [3, () => ({ do: 'reload', keepsState: false })],
+    [2, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(300) })],
+  ],
+  probe: [[3, submit((draw) => ({ kind: draw.pick('ready', 'restart') }))]],
+  operators: [
+    [4, (draw) => ({ do: 'operator', admin: draw.pick('ready', 'drain', 'maint') })],
+    [3, submit((draw) => ({ kind: anyKind(draw), force: true }))],
+  ],
+  'on-timeout': [[3, plain('click')]],
   'no-fence': [
-    [6, submit((draw) => ({ kind: 'drain', fence: false, force: draw.chance(0.1) }))],
+    [6, submit((draw) => ({ kind: 'drain', fence: false }))],
     [4, submit((draw) => ({ kind: draw.pick('stop', 'drain') }))],
     [4, plain('click')],
   ],
   failures: [
+    [3, plain('die')],
+    [3, plain('leak')],
     [4, (draw) => ({ do: 'stop-mode', stop: draw.pick<StopMode>('works', 'fails') })],
     [4, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'fails', 'unhealthy') })],
     [4, submit((draw) => ({ kind: draw.pick('stop', 'ready', 'restart') }))],
   ],
   hold: [
+    [1, plain('leak')],
     [5, submit((draw) => ({ kind: 'hold', reason: 'why', holdIn: draw.pick('drain', 'maint') }))],
     [4, submit(() => ({ kind: 'release' }))],
     [3, submit((draw) => ({ kind: anyKind(draw), force: true }))],
@@ -173,7 +182,10 @@ const MORE: Record<Dimension, Weighted> = {
     [2, (draw) => ({ do: 'crash', leak: false, awayMs: 500 + draw.below(2_000) })],
     [3, plain('leave')],
   ],
-  pollers: [[3, plain('click')]],
+  pollers: [
+    [3, plain('click')],
+    [2, () => ({ do: 'reload', keepsState: false })],
+  ],
   gains: [
     [5, plain('reconfigure')],
     [3, submit(() => ({ kind: 'stop' }))],

@@ -1,5 +1,9 @@
 /** What a campaign can do beside the base: each name switches on deeds, policies or both (deeds.ts, policies.ts). */
 export const DIMENSIONS = {
+  forgets: 'reloads that forget our words, and a user who comes right after',
+  probe: 'a probe: `warming` and `returning` wait for it',
+  operators: 'MAINT, DRAIN and READY by other hands, and `--force` over them',
+  'on-timeout': '`drain.onTimeout` hold and force',
   'no-fence': 'drains that stay in DRAIN (`--no-fence`), and what is asked on top of them',
   failures: 'stops that do not end, starts that fail or bring an unhealthy application',
   hold: 'hold in DRAIN and MAINT, release, and `--force` over a hold',

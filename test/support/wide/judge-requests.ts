@@ -26,12 +26,22 @@ interface Followed {
   ticket: string;
 }
 
+/** The stop at the end of each campaign, which is judged by whether it is done. */
+function isLast({ id }: Request): boolean {
+  return id.startsWith('last');
+}
+
+/** So long after it an operator's hand may still be seen. */
+const NEWS_MS = 5_000;
+const FORCE_ANSWERS = ['guard', 'held', 'uncounted', 'unkeepable', 'unlisted'];
+
 type Finish = Extract<Effect, { type: 'finish' }>;
 
 export function createRequests(world: World): Requests {
   const { verdicts } = world;
   const all = new Map<string, Followed>();
   const results = new Map<string, Result>();
+  const touchedAt = new Map<number, number>();
   const find = (id: string): Request | undefined => all.get(id)?.request;
   const followersOf = (ticket: string): Request[] =>
     [...all.values()]
@@ -41,6 +51,7 @@ export function createRequests(world: World): Requests {
 
   function watch(taken: Taken): void {
     const { node, after, effects } = taken;
+    isTouched(node);
     for (const request of own(taken)) if (!all.has(request.id)) submitted(node, request);
     terms.watch(taken);
     for (const effect of effects) {
@@ -101,7 +112,10 @@ export function createRequests(world: World): Requests {
   ): void {
     const { code, message = '' } = result;
     if (request.insist) verdicts.broken('shutdown refused', `${code}: ${message}`);
-    if (code === 'held' && !touched && !isTouched(node) && peek(node.state).hold === null)
+    if (request.force && !isLast(request) && FORCE_ANSWERS.includes(code))
+      verdicts.broken('force not heard', `${code}: ${message}`);
+    const byHold = message.includes('lastcall release');
+    if (code === 'held' && !touched && !isTouched(node) && !byHold)
       verdicts.broken('held by nobody', message);
     const isUnheard = ['schedule', 'app', 'lastcall'].includes(request.by);
     const isLogged = effects.some((effect) => effect.type === 'log' && effect.level !== 'info');
@@ -109,11 +123,13 @@ export function createRequests(world: World): Requests {
       verdicts.broken('refused in silence', `${request.by} ${request.kind}: ${code}`);
   }
 
-  /** Somebody else has, or may have, a hand at a server of this node. */
-  function isTouched({ policy }: SimNode): boolean {
-    return policy.balancers.some(({ name, servers }) =>
+  /** Somebody else has a hand at a server of this node, or has had it a moment ago. */
+  function isTouched({ policy, index }: SimNode): boolean {
+    const isNow = policy.balancers.some(({ name, servers }) =>
       servers.some((server) => world.lb(name).server(server).by === 'operator'),
     );
+    if (isNow) touchedAt.set(index, world.time.now);
+    return world.time.now - (touchedAt.get(index) ?? -Infinity) < NEWS_MS;
   }
 
   /** Two warnings that differ in their numbers only are one. */
@@ -148,7 +164,7 @@ export function createRequests(world: World): Requests {
         // It may be told once more by the next life, or never: nobody waits any more.
         one.state = 'over';
       }
-      for (const id of running) results.delete(id);
+      for (const [id, one] of all) if (one.node === node) results.delete(id);
       terms.crashed(node);
     },
     rested() {

@@ -34,7 +34,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     const { node, after, effects } = taken;
     const own = of(node);
     for (const effect of effects) {
-      if (effect.type === 'reply') accepted(own, effect.id);
+      if (effect.type === 'reply') accepted(own, effect.id, peek(after).op?.kind);
       if (effect.type === 'finish') finished(taken, own, effect);
     }
     const is = peek(after);
@@ -44,7 +44,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     held(node, own, taken);
   }
 
-  function accepted(own: Wishes, id: string): void {
+  function accepted(own: Wishes, id: string, running: string | undefined): void {
     const request = requests.find(id);
     if (!request || request.dryRun) return;
     const { kind, insist, force } = request;
@@ -52,7 +52,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (kind === 'release') own.isHeld = false;
     if (kind === 'ready' || kind === 'restart' || kind === 'release')
       Object.assign(own, { out: null, expiresMs: null });
-    else if (!insist) own.out = id;
+    else if (!insist && running !== 'ready' && running !== 'restart') own.out = id;
   }
 
   function finished({ node, after }: Taken, own: Wishes, { result, refused }: Finish): void {

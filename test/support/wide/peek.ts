@@ -1,4 +1,5 @@
 import type { OperationKind, OnTimeout } from '../../../agent/lifecycle/operation.ts';
+import type { Admin } from '../../../agent/lifecycle/view.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 
 /**
@@ -29,8 +30,8 @@ export interface Peek {
   readonly alarms: readonly string[];
   readonly healthIsUp: boolean;
   readonly appGone: boolean;
-  /** The server is somebody else's. */
-  isHeld(balancer: string, server: string): boolean;
+  /** What is wanted of the server; null = nothing is said. */
+  wants(balancer: string, server: string): Admin | null;
 }
 
 const OUTWARD: readonly State['phase'][] = ['draining', 'settling', 'fencing', 'drained'];
@@ -58,6 +59,6 @@ export function peek(state: State): Peek {
     alarms: Object.values(alarms),
     healthIsUp: state.health === 'up',
     appGone: state.appGone,
-    isHeld: (balancer, server) => state.balancers[balancer]?.servers[server]?.held ?? false,
+    wants: (balancer, server) => state.balancers[balancer]?.servers[server]?.want ?? null,
   };
 }

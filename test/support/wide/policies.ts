@@ -81,10 +81,8 @@ function balancersOf(
 
 function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node' | 'balancers'> {
   const has = (...any: Dimension[]): boolean => any.some((one) => dims.has(one));
-  const needsProbe = has('expires', 'sign-out', 'other-hand');
-  const supervises =
-    has('container', 'signals', 'signal-disk') ||
-    (!has('early-stop', 'clock-steps', 'stale-pid', 'other-hand', 'reexec') && draw.chance(0.2));
+  const needsProbe = has('probe', 'expires', 'sign-out', 'other-hand');
+  const supervises = has('container', 'signals', 'signal-disk');
   const users = draw.pick([], ['http'], ['http', 'http 2']);
   const sources = [
     ...(has('pollers') && users.length === 0 ? ['http'] : users),
@@ -105,14 +103,15 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     quietMs: draw.pick(0, 100, 1_000),
     quietByHand: draw.chance(0.5),
     keep: has('pool', 'neighbours') ? 1 : draw.pick(0, 1),
-    timeoutMs: has('no-master', 'kernel', 'elapsed', 'neighbours') ? 45_000 : draw.pick(2_000, 6_000),
-    onTimeout: draw.pick<Policy['onTimeout']>('restore', 'restore', 'hold', 'force'),
+    timeoutMs: has('no-master', 'kernel', 'elapsed', 'neighbours') ? 28_000 : draw.pick(2_000, 6_000),
+    onTimeout: has('on-timeout', 'joins')
+      ? draw.pick<Policy['onTimeout']>('restore', 'hold', 'force')
+      : ('restore' as const),
     expiresMs: has('expires') ? draw.pick(null, 3_000) : null,
-    hasProbe: needsProbe || draw.chance(0.5),
+    hasProbe: needsProbe || (has('early-stop', 'clock-steps', 'stale-pid', 'hold') && draw.chance(0.5)),
     canStop: true,
     canStart: supervises || draw.chance(0.7),
-    stopRepeatable:
-      supervises || has('clock-steps', 'stale-pid', 'reexec') || (!has('early-stop') && draw.chance(0.5)),
+    stopRepeatable: !has('early-stop', 'failures') || (has('failures') && draw.chance(0.5)),
     onSignOut: has('sign-out') ? draw.pick<Policy['onSignOut']>('drain', 'stop') : ('ignore' as const),
     adopt: draw.chance(0.3),
     operatorReady: false,

@@ -10,6 +10,7 @@ import type { SimApp } from './app.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import type { Knowledge } from './knowledge.ts';
 import type { People } from './people.ts';
+import type { Layout } from './policies.ts';
 import type { Prober } from './prober.ts';
 import type { Verdicts } from './violation.ts';
 
@@ -23,6 +24,13 @@ export interface World {
   /** Sources that fail at present. */
   readonly failing: Set<string>;
   lb(name: string): SimLb;
+}
+
+/** The world with what stands still in it. */
+export interface Stage extends World {
+  readonly layout: Layout;
+  /** Which of the two configurations each node has at its next boot. */
+  readonly version: (0 | 1)[];
 }
 
 /** One node: its application, its disk, and the sidecar of the present life. */

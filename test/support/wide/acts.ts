@@ -1,5 +1,5 @@
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import type { Asked, Deed, Plain } from './deeds.ts';
+import { type Asked, type Deed, PLAIN, type Plain } from './deeds.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
 import { serverName } from './policies.ts';
@@ -30,7 +30,7 @@ interface At {
 
 /** Does it to the world. `index` makes its ids. */
 export function act(stage: Stage, deed: Deed, index: number): void {
-  const { nodes, lbs, time, verdicts } = stage;
+  const { nodes, lbs, verdicts } = stage;
   const node = nodes[deed.which % nodes.length];
   const lb = lbs[deed.which % lbs.length];
   const own = lb?.servers.filter((server) => server.node === node?.index && server.listed) ?? [];
@@ -38,6 +38,14 @@ export function act(stage: Stage, deed: Deed, index: number): void {
   if (!node || !lb || !server) return;
   if (deed.do !== 'submit') verdicts.note(`-- ${JSON.stringify({ ...deed, after: undefined })}`);
   const at: At = { stage, node, lb, server, index, which: deed.which };
+  return isPlain(deed) ? plainly(at, deed.do) : shaped(at, deed);
+}
+
+type Shaped = Exclude<Deed, { do: Plain }>;
+
+function shaped(at: At, deed: Shaped): void {
+  const { stage, node, lb, server, index } = at;
+  const { nodes, lbs, time } = stage;
   switch (deed.do) {
     case 'submit': {
       const whose = deed.everywhere === true ? nodes : [node];
@@ -70,8 +78,12 @@ export function act(stage: Stage, deed: Deed, index: number): void {
     case 'linger':
       return stage.people.click(deed.which, deed.lastsMs);
     default:
-      return plainly(at, deed.do);
+      return deed satisfies never;
   }
+}
+
+function isPlain(deed: Deed): deed is Extract<Deed, { do: Plain }> {
+  return PLAIN.some((name) => name === deed.do);
 }
 
 function plainly(at: At, what: Plain): void {

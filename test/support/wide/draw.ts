@@ -8,10 +8,10 @@ export interface Draw {
 }
 
 export function createDraw(seed: number): Draw {
-  const { random } = createTimeline(seed ^ 0x5bd1e995);
+  const time = createTimeline(seed ^ 0x5bd1e995);
   return {
-    pick: (...all) => all[Math.floor(random() * all.length)] as (typeof all)[number],
-    chance: (probability) => random() < probability,
-    below: (n) => Math.floor(random() * n),
+    pick: (...all) => all[Math.floor(time.random() * all.length)] as (typeof all)[number],
+    chance: (probability) => time.random() < probability,
+    below: (n) => Math.floor(time.random() * n),
   };
 }

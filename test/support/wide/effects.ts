@@ -9,6 +9,12 @@ type Tell = (happening: Happening) => void;
 /** The effects that are carried out here; the others are the node's own. */
 export type Deferred = Exclude<Effect, { type: 'look' | 'count' | 'reply' | 'finish' | 'log' }>;
 
+const OWN: readonly Effect['type'][] = ['look', 'count', 'reply', 'finish', 'log'];
+
+export function isDeferred(effect: Effect): effect is Deferred {
+  return !OWN.includes(effect.type);
+}
+
 /** Carries effects out as the engine does it, late and in any order; each ends in one event. */
 export function createEffects(
   world: World,

@@ -33,40 +33,39 @@ export const NOTHING: Knowledge = {
 
 /** The knowledge after one more event. Pure. */
 export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge {
-  switch (event.type) {
-    case 'looked':
-      return looked(known, event.balancer, event, event.look.servers);
-    case 'surveyed':
-      return looked(known, event.balancer, event, event.survey.servers);
-    case 'lost': {
-      const old = known.looks.get(event.balancer);
-      if (!old || old.lostAt !== null) return known;
-      return { ...known, looks: new Map(known.looks).set(event.balancer, { ...old, lostAt: event.at }) };
-    }
-    case 'counted': {
-      const kernel = policy.kernelSource === event.source;
-      const users = policy.userSources.includes(event.source);
-      const lives = policy.appSources.includes(event.source) ? { appLives: true } : {};
-      return {
-        ...known,
-        ...lives,
-        usersCountedAt: users ? Math.max(known.usersCountedAt, event.begun) : known.usersCountedAt,
-        kernelCountedAt: kernel ? Math.max(known.kernelCountedAt, event.begun) : known.kernelCountedAt,
-      };
-    }
-    case 'probed':
-      return event.health === 'up' ? { ...known, appLives: true } : known;
-    case 'started':
-    case 'app-back':
-      return { ...known, appLives: true };
-    case 'stopped':
-    case 'app-gone':
-      return { ...known, appLives: false };
-    case 'outcome':
-      return event.outcome === 'gone' ? { ...known, appLives: false } : known;
-    default:
-      return known;
-  }
+  const appLives = livesBy(event, policy) ?? known.appLives;
+  const next = appLives === known.appLives ? known : { ...known, appLives };
+  if (event.type === 'looked') return looked(next, event.balancer, event, event.look.servers);
+  if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
+  if (event.type === 'lost') return lost(next, event.balancer, event.at);
+  if (event.type === 'counted') return counted(next, event.source, event.begun, policy);
+  return next;
+}
+
+/** What it says of the application; undefined = nothing. */
+function livesBy(event: Event, { appSources }: Policy): boolean | undefined {
+  const { type } = event;
+  if (type === 'stopped' || type === 'app-gone' || (type === 'outcome' && event.outcome === 'gone'))
+    return false;
+  const isUp = type === 'probed' && event.health === 'up';
+  const isCounted = type === 'counted' && appSources.includes(event.source);
+  return isUp || isCounted || type === 'started' || type === 'app-back' ? true : undefined;
+}
+
+function lost(known: Knowledge, balancer: string, at: number): Knowledge {
+  const old = known.looks.get(balancer);
+  if (!old || old.lostAt !== null) return known;
+  return { ...known, looks: new Map(known.looks).set(balancer, { ...old, lostAt: at }) };
+}
+
+function counted(known: Knowledge, source: string, begun: number, policy: Policy): Knowledge {
+  const usersCountedAt = policy.userSources.includes(source) ? begun : known.usersCountedAt;
+  const kernelCountedAt = policy.kernelSource === source ? begun : known.kernelCountedAt;
+  return {
+    ...known,
+    usersCountedAt: Math.max(known.usersCountedAt, usersCountedAt),
+    kernelCountedAt: Math.max(known.kernelCountedAt, kernelCountedAt),
+  };
 }
 
 function looked(

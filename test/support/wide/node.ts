@@ -9,7 +9,7 @@ import { createDisk } from '../world/disk.ts';
 import { frozen } from '../world/frozen.ts';
 import type { SimApp } from './app.ts';
 import { type Asking, createAsking } from './asking.ts';
-import { createEffects } from './effects.ts';
+import { createEffects, type Deferred, isDeferred } from './effects.ts';
 import { learn, NOTHING } from './knowledge.ts';
 import { peek } from './peek.ts';
 import { createProber } from './prober.ts';
@@ -69,6 +69,11 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   }
 
   function carryOut(effect: Effect): void {
+    if (isDeferred(effect)) act(effect, heard(), { known, state });
+    else own(effect);
+  }
+
+  function own(effect: Exclude<Effect, Deferred>): void {
     switch (effect.type) {
       case 'look':
         return asking?.look(effect.balancer);
@@ -83,7 +88,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       case 'log':
         return;
       default:
-        return act(effect, heard(), { known, state });
+        return effect satisfies never;
     }
   }
 

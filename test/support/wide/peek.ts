@@ -36,7 +36,16 @@ export interface Peek {
 
 const OUTWARD: readonly State['phase'][] = ['draining', 'settling', 'fencing', 'drained'];
 
+const seen = new WeakMap<State, Peek>();
+
+/** States are never changed in place, so each is read once. */
 export function peek(state: State): Peek {
+  const known = seen.get(state) ?? read(state);
+  seen.set(state, known);
+  return known;
+}
+
+function read(state: State): Peek {
   const { phase, op, queue, candidate, pending, hold, forcedOut, force, gate, alarms } = state;
   const waiting = [...queue, candidate?.request, pending?.request].flatMap((one) => (one ? [one.id] : []));
   return {

@@ -38,7 +38,7 @@ const BASE: Weighted = [
     6,
     submit((draw) => ({
       kind: anyKind(draw),
-      timeoutMs: draw.pick(null, null, 300, 2_000, 8_000),
+      timeoutMs: draw.pick(null, null, 2_000, 8_000),
     })),
   ],
   [2, () => ({ do: 'reload', keepsState: true })],
@@ -52,7 +52,6 @@ const BASE: Weighted = [
   [1, plain('source')],
   [1, plain('telling')],
   [1, plain('master')],
-  [1, plain('disk')],
 ];
 
 /** What each dimension adds. */
@@ -62,6 +61,7 @@ const MORE: Record<Dimension, Weighted> = {
     [3, () => ({ do: 'reload', keepsState: false })],
     [2, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(300) })],
   ],
+  disk: [[4, plain('disk')]],
   probe: [[3, submit((draw) => ({ kind: draw.pick('ready', 'restart') }))]],
   operators: [
     [4, (draw) => ({ do: 'operator', admin: draw.pick('ready', 'drain', 'maint') })],
@@ -170,8 +170,8 @@ const MORE: Record<Dimension, Weighted> = {
   ],
   neighbours: [[6, (draw) => ({ do: 'others', others: draw.pick(null, 0, 1, 2) })]],
   pool: [
-    [6, submit((draw) => ({ kind: draw.pick('drain', 'stop', 'restart') }), true)],
-    [3, (draw) => ({ do: 'others', others: draw.pick(0, 0, 1) })],
+    [6, submit((draw) => ({ kind: draw.pick('stop', 'restart') }), true)],
+    [2, (draw) => ({ do: 'others', others: draw.pick(0, 0, 1) })],
   ],
   'same-pid': [
     [4, plain('snapshot')],

@@ -164,7 +164,7 @@ export function createRequests(world: World): Requests {
         // It may be told once more by the next life, or never: nobody waits any more.
         one.state = 'over';
       }
-      for (const [id, one] of all) if (one.node === node) results.delete(id);
+      for (const id of results.keys()) if ((all.get(id)?.node ?? node) === node) results.delete(id);
       terms.crashed(node);
     },
     rested() {

@@ -41,6 +41,9 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (is.op?.isGivenUp && is.op.kind !== 'hold') Object.assign(own, { out: null, expiresMs: null });
     if (is.phase === 'drained') own.drainedAt ??= time.now;
     else own.drainedAt = null;
+    // Also one whose reply a crash has swallowed.
+    const isReturn = is.op && is.op.by !== 'lastcall' && ['ready', 'restart', 'release'].includes(is.op.kind);
+    if (isReturn && !is.waiting.includes(is.op?.id ?? '')) Object.assign(own, { out: null, expiresMs: null });
     held(node, own, taken);
   }
 

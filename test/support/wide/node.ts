@@ -147,6 +147,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     },
     crash() {
       verdicts.note(`${policy.node}: kill -9 of the sidecar`);
+      for (const lb of world.lbs) lb.line.settle(index);
       oracle().crashed(self);
       running = false;
       life += 1;
@@ -155,7 +156,6 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       asking?.stop();
       prober.stop();
       disk.cut();
-      for (const lb of world.lbs) lb.line.settle(index);
     },
     submit(request) {
       verdicts.note(`${policy.node}: submit ${JSON.stringify(request)}`);

@@ -125,6 +125,9 @@ function plainly(at: At, what: Plain): void {
     case 'telling':
       lb.telling = !lb.telling;
       return;
+    case 'deny':
+      lb.denies = !lb.denies;
+      return;
     case 'master':
       lb.masterAnswers = !lb.masterAnswers;
       return;

@@ -14,6 +14,8 @@ export interface LbServer {
   /** As HAProxy's own check sees the application. */
   up: boolean;
   total: number;
+  /** When the last connection to it began. */
+  lastAt: number;
   errors: number;
   /** HAProxy's configuration has it: users are sent there. */
   listed: boolean;
@@ -49,6 +51,8 @@ export interface SimLb {
   othersSince: number;
   /** False: its answer has no numbers. */
   telling: boolean;
+  /** It refuses what changes anything. */
+  denies: boolean;
   /** It has a master socket: connections of old workers are in its numbers. */
   hasMaster: boolean;
   /** False: its master does not answer for the moment. */
@@ -120,6 +124,7 @@ export function createLb(
     others: 2,
     othersSince: time.now - 3_600_000,
     telling: true,
+    denies: false,
     hasMaster,
     masterAnswers: true,
     snapshot() {

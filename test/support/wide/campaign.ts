@@ -122,6 +122,7 @@ function createStage(seed: number, layout: Layout): Stage & { readonly oracle: O
           since: time.now - 3_600_000,
           up: true,
           total: 0,
+          lastAt: -Infinity,
           errors: 0,
           listed: plan.servers[0].includes(backend),
         });
@@ -143,7 +144,13 @@ function calm({ nodes, lbs, time }: Stage, answers: boolean): void {
   for (const { disk } of nodes) disk.failing = false;
   for (const lb of lbs) {
     lb.line.setMode(answers ? 'answers' : 'refuses');
-    Object.assign(lb, { others: 2, othersSince: time.now, telling: true, masterAnswers: true });
+    Object.assign(lb, {
+      others: 2,
+      othersSince: time.now,
+      telling: true,
+      denies: false,
+      masterAnswers: true,
+    });
   }
 }
 

@@ -196,7 +196,10 @@ const MORE: Record<Dimension, Weighted> = {
     [4, submit((draw) => ({ kind: draw.pick('stop', 'restart') }))],
   ],
   container: [[5, plain('container')]],
-  elapsed: [[4, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('refuses', 'refuses', 'answers') })]],
+  elapsed: [
+    [4, plain('deny')],
+    [3, submit((draw) => ({ kind: draw.pick('drain', 'stop') }))],
+  ],
   'newer-record': [[4, plain('newer')]],
   gate: [
     [4, plain('disk')],

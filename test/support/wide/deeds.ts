@@ -36,6 +36,7 @@ export const PLAIN = [
   'reexec',
   'source',
   'telling',
+  'deny',
   'master',
   'disk',
   'leak',

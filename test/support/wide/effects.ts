@@ -69,6 +69,7 @@ export function createEffects(
     };
     const failed = (error: string): void => tell({ type: 'say-failed', balancer, server, epoch, error });
     // Read back by a command of its own: an operator may come in between.
+    const denied = (): void => failed(`permission denied (after ${Math.round(time.between(1, 1e6))} ms)`);
     const readBack = (): void =>
       lb.line.exchange(
         node.index,
@@ -76,7 +77,8 @@ export function createEffects(
         (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
         failed,
       );
-    lb.line.exchange(node.index, write, readBack, failed);
+    if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
+    else lb.line.exchange(node.index, write, readBack, failed);
   }
 
   function close({ balancer, server }: Doing<'close'>, tell: Tell): void {

@@ -3,7 +3,8 @@ import { knownOf } from './known-users.ts';
 import { peek, type Peek } from './peek.ts';
 import { RISE } from './prober.ts';
 import type { Requests } from './judge-requests.ts';
-import type { SimNode, Taken, World, Written } from './world.ts';
+import type { LbServer, SimLb } from './balancer.ts';
+import type { Issued, SimNode, Taken, World, Written } from './world.ts';
 
 /** Every word that reaches a server: I2, I11, I15, I16. No phase is excused. */
 export interface WordJudge {
@@ -19,6 +20,7 @@ export interface WordJudge {
 
 /** The neighbours must have been what they are for so long before anybody has to know. */
 const NEWS_MS = 5_000;
+const QUIET_SLACK_MS = 100;
 
 export function createWordJudge(world: World, requests: Requests): WordJudge {
   const { time, verdicts } = world;
@@ -46,9 +48,26 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     const open = seen.filter((one) => one.server === server && one.worker === lb.generation).length;
     if (here + open > 0)
       verdicts.broken('user thrown out', [...detail, `over ${there}`, `${here} users, ${open} connections`]);
+    if (there === 'drain') beforeZero(node, lb, server, issued);
     if (there !== 'ready' || !issued.known.appLives) return;
     const isStopped = p.phase === 'stopping' || node.state.phase === 'stopping';
     verdicts.broken(isStopped ? 'MAINT over READY while it is stopped' : 'MAINT over READY', detail);
+  }
+
+  /** Zero is known, and has held for `quiet`, before the fence is raised. */
+  function beforeZero(node: SimNode, lb: SimLb, server: LbServer, { known, state }: Issued): void {
+    const { policy } = node;
+    if (state.phase !== 'fencing' || peek(state).appGone) return;
+    const raisedAt = state.since;
+    const lost = policy.balancers.find(({ name, counts }) => {
+      const lostAt = known.looks.get(name)?.lostAt ?? null;
+      return counts && policy.unreachable === 'wait' && lostAt !== null && lostAt < raisedAt;
+    });
+    if (lost) verdicts.broken('fenced while unknown', [lost.name, 'cannot be asked']);
+    const { lastAt } = server;
+    const isSeen = lastAt < Math.min(raisedAt, known.looks.get(lb.name)?.begun ?? -Infinity);
+    if (policy.sources.length === 0 && isSeen && raisedAt - lastAt < policy.quietMs - QUIET_SLACK_MS)
+      verdicts.broken('fenced without quiet', `${Math.round(raisedAt - lastAt)} ms after somebody came`);
   }
 
   /** Of two that are asked at once, both may stand in DRAIN for a moment, and never both in MAINT. */

@@ -17,6 +17,8 @@ interface Looked {
 export interface Knowledge {
   readonly looks: ReadonlyMap<string, Looked>;
   /** When the last good answer of a source that counts users was asked for; of the kernel. */
+  /** Sources whose last answer was an error. */
+  readonly failing: ReadonlySet<string>;
   readonly usersCountedAt: number;
   readonly kernelCountedAt: number;
   /** It was told that the application lives, and not since then that it has ended. */
@@ -26,6 +28,7 @@ export interface Knowledge {
 /** Nothing yet: a sidecar that was just started. */
 export const NOTHING: Knowledge = {
   looks: new Map(),
+  failing: new Set(),
   usersCountedAt: -Infinity,
   kernelCountedAt: -Infinity,
   appLives: true,
@@ -39,6 +42,7 @@ export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge
   if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
   if (event.type === 'lost') return lost(next, event.balancer, event.at);
   if (event.type === 'counted') return counted(next, event.source, event.begun, policy);
+  if (event.type === 'uncounted') return { ...next, failing: new Set(known.failing).add(event.source) };
   return next;
 }
 
@@ -63,6 +67,7 @@ function counted(known: Knowledge, source: string, begun: number, policy: Policy
   const kernelCountedAt = policy.kernelSource === source ? begun : known.kernelCountedAt;
   return {
     ...known,
+    failing: new Set([...known.failing].filter((name) => name !== source)),
     usersCountedAt: Math.max(known.usersCountedAt, usersCountedAt),
     kernelCountedAt: Math.max(known.kernelCountedAt, kernelCountedAt),
   };

@@ -35,6 +35,7 @@ export function createPeople(time: Timeline, lbs: readonly SimLb[], apps: readon
     const one = { lb, server, since: time.now, worker: lb.generation, queued: false };
     lb.connections.add(one);
     server.total += 1;
+    server.lastAt = time.now;
     time.after(lastsMs, () => lb.connections.delete(one));
   };
   const bound = (which: number): User | undefined => users[which % Math.max(1, users.length)];

@@ -22,6 +22,8 @@ const TRACE = 40;
 /** Every rule of the oracle, with the invariant or the sentence of the contract that it stands for. */
 export const RULES = {
   'user thrown out': 'I16',
+  'fenced while unknown': 'I7',
+  'fenced without quiet': 'zero',
   'MAINT over READY': 'I16',
   'MAINT over READY while it is stopped': 'I16',
   'operator overridden': 'I2',

@@ -72,6 +72,8 @@ const MORE: Record<Dimension, Weighted> = {
     [6, submit(() => ({ kind: 'drain', fence: false }))],
     [4, submit((draw) => ({ kind: draw.pick('stop', 'drain') }))],
     [4, plain('click')],
+    [3, plain('source')],
+    [3, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('answers', 'refuses') })],
   ],
   failures: [
     [3, plain('die')],
@@ -114,6 +116,7 @@ const MORE: Record<Dimension, Weighted> = {
     [5, submit((draw) => ({ kind: draw.pick('drain', 'stop', 'restart') }))],
   ],
   expires: [
+    [4, plain('leave')],
     [
       5,
       submit((draw) => ({
@@ -168,10 +171,16 @@ const MORE: Record<Dimension, Weighted> = {
     [5, plain('signal')],
     [4, plain('disk')],
   ],
-  neighbours: [[6, (draw) => ({ do: 'others', others: draw.pick(null, 0, 1, 2) })]],
+  neighbours: [
+    [5, (draw) => ({ do: 'others', others: draw.pick(0, 0, 1, 2, null) })],
+    [4, submit(() => ({ kind: 'stop' }))],
+    [3, plain('visit')],
+    [4, plain('leave')],
+  ],
   pool: [
-    [6, submit((draw) => ({ kind: draw.pick('stop', 'restart') }), true)],
-    [2, (draw) => ({ do: 'others', others: draw.pick(0, 0, 1) })],
+    [9, submit((draw) => ({ kind: draw.pick('stop', 'restart') }), true)],
+    [5, (draw) => ({ do: 'others', others: draw.pick(0, 0, 0, 1) })],
+    [4, plain('leave')],
   ],
   'same-pid': [
     [4, plain('snapshot')],

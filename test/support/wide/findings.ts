@@ -8,6 +8,8 @@ import type { Rule } from './violation.ts';
 export interface Finding {
   readonly rule: Rule;
   readonly defects: string;
+  /** It shows in fewer than one of some hundred campaigns: it may be found, and need not. */
+  readonly seldom?: true;
   /** From this seed on it is looked for. */
   readonly seed: number;
 }
@@ -27,13 +29,20 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     { rule: 'stopped outside the fence', defects: 'D33', seed: 40 },
     { rule: 'force not heard', defects: 'N4', seed: 5 },
   ],
-  'no-fence': [{ rule: 'drained in DRAIN', defects: 'D14', seed: 24 }],
+  'no-fence': [
+    { rule: 'drained in DRAIN', defects: 'D14', seed: 24 },
+    { rule: 'fenced while unknown', defects: 'D3', seed: 1 },
+    { rule: 'fenced without quiet', defects: 'D3', seed: 1 },
+    { rule: 'user thrown out', defects: 'D3', seed: 1, seldom: true },
+  ],
   failures: [{ rule: 'MAINT over READY', defects: 'D4', seed: 39 }],
   hold: [
     { rule: 'hold lost', defects: 'D5', seed: 5 },
     { rule: 'never ends', defects: 'D27', seed: 43 },
     { rule: 'cannot be taken out', defects: 'D27', seed: 43 },
     { rule: 'READY over a hold', defects: 'D6', seed: 46 },
+    { rule: 'hold left over', defects: 'D28', seed: 1 },
+    { rule: 'MAINT over READY', defects: 'D5', seed: 29 },
   ],
   'dry-run': [{ rule: 'hold lost', defects: 'D5', seed: 5 }],
   'refused-force': [
@@ -43,6 +52,10 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   ],
   joins: [{ rule: 'terms dropped', defects: 'D35', seed: 10 }],
   'cancel-ids': [{ rule: 'cancelled by a joiner', defects: 'D34', seed: 62 }],
+  expires: [
+    { rule: 'never expires', defects: 'D7 D36', seed: 1 },
+    { rule: 'refused in silence', defects: 'D36', seed: 1 },
+  ],
   ignore: [{ rule: 'ignored without patience', defects: 'D11', seed: 1 }],
   'no-master': [{ rule: 'stopped with hidden users', defects: 'D1', seed: 56 }],
   gains: [
@@ -66,8 +79,15 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   schedule: [{ rule: 'refused in silence', defects: 'D31', seed: 1 }],
   signals: [{ rule: 'READY over a wish', defects: 'D8', seed: 44 }],
   'signal-disk': [{ rule: 'shutdown refused', defects: 'D2', seed: 1 }],
-  pool: [{ rule: 'two fenced', defects: 'D26', seed: 1 }],
-  'same-pid': [{ rule: 'held by nobody', defects: 'D16', seed: 1 }],
+  neighbours: [{ rule: 'last usable server', defects: 'D12', seed: 1 }],
+  pool: [
+    { rule: 'two fenced', defects: 'D26', seed: 1 },
+    { rule: 'last usable server', defects: 'D12 D26', seed: 1 },
+  ],
+  'same-pid': [
+    { rule: 'held by nobody', defects: 'D16', seed: 10 },
+    { rule: 'not put back', defects: 'D16', seed: 69 },
+  ],
   'clock-steps': [
     { rule: 'stop refused by a clock', defects: 'D17', seed: 1 },
     { rule: 'gone and alive', defects: 'D17', seed: 1 },
@@ -78,17 +98,49 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     { rule: 'started twice', defects: 'D32', seed: 1 },
     { rule: 'gone and alive', defects: 'D32', seed: 1 },
   ],
-  container: [{ rule: 'READY over a wish', defects: 'D8', seed: 1 }],
+  container: [
+    { rule: 'READY over a wish', defects: 'D8', seed: 1 },
+    { rule: 'not put back', defects: 'N2', seed: 1, seldom: true },
+  ],
+  elapsed: [{ rule: 'warnings without end', defects: 'D15', seed: 16 }],
   'newer-record': [
     { rule: 'never ends', defects: 'D29', seed: 1 },
-    { rule: 'not put back', defects: 'D29', seed: 1 },
+    { rule: 'not put back', defects: 'D29', seed: 3 },
+    { rule: 'cannot be taken out', defects: 'D29', seed: 1 },
+    { rule: 'held by nobody', defects: 'D29', seed: 46 },
+    { rule: 'not answered', defects: 'D29', seed: 1, seldom: true },
   ],
 };
 
 /** Dimensions that have the deeds of others too, and so may meet what those find; they need not. */
-const MEETS: Partial<Record<Dimension, readonly Dimension[]>> = {};
+const MEETS: Partial<Record<Dimension, readonly Dimension[]>> = {
+  operators: ['forgets'],
+  'no-fence': ['forgets'],
+  failures: ['forgets'],
+  hold: ['forgets', 'operators', 'probe'],
+  'dry-run': ['operators', 'hold'],
+  'refused-force': ['operators', 'hold'],
+  joins: ['no-fence'],
+  expires: ['operators', 'forgets', 'probe', 'joins'],
+  ignore: ['operators'],
+  'no-master': ['forgets'],
+  kernel: ['forgets'],
+  pollers: ['forgets', 'same-pid'],
+  gains: ['forgets'],
+  losses: ['forgets'],
+  renames: ['forgets'],
+  'sign-out': ['probe'],
+  'signal-disk': ['signals'],
+  pool: ['forgets'],
+  'same-pid': ['forgets', 'operators'],
+  'clock-steps': ['probe'],
+  'stale-pid': ['probe'],
+  'other-hand': ['probe', 'forgets', 'signals'],
+  'early-stop': ['probe'],
+  container: ['signals'],
+};
 
-/** What a dimension must find. */
+/** What a dimension breaks; it must find what is not seldom. */
 export function findingsOf(dim: Dimension): readonly Finding[] {
   return FINDINGS[dim] ?? [];
 }

@@ -21,6 +21,7 @@ export interface WordJudge {
 /** The neighbours must have been what they are for so long before anybody has to know. */
 const NEWS_MS = 5_000;
 const QUIET_SLACK_MS = 100;
+const LOOKED_MS = 600;
 
 export function createWordJudge(world: World, requests: Requests): WordJudge {
   const { time, verdicts } = world;
@@ -65,7 +66,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     });
     if (lost) verdicts.broken('fenced while unknown', [lost.name, 'cannot be asked']);
     const { lastAt } = server;
-    const isSeen = lastAt < Math.min(raisedAt, known.looks.get(lb.name)?.begun ?? -Infinity);
+    // What came a moment before may be missed by a look; the second look finds it.
+    const isSeen = lb.line.mode === 'answers' && raisedAt - lastAt > LOOKED_MS;
     if (policy.sources.length === 0 && isSeen && raisedAt - lastAt < policy.quietMs - QUIET_SLACK_MS)
       verdicts.broken('fenced without quiet', `${Math.round(raisedAt - lastAt)} ms after somebody came`);
   }

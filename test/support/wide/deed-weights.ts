@@ -175,7 +175,8 @@ const MORE: Record<Dimension, Weighted> = {
     [5, (draw) => ({ do: 'others', others: draw.pick(0, 0, 1, 2, null) })],
     [4, submit(() => ({ kind: 'stop' }))],
     [3, plain('visit')],
-    [4, plain('leave')],
+    [5, (draw) => ({ do: 'linger', lastsMs: 7_000 + draw.below(6_000) })],
+    [3, plain('leave')],
   ],
   pool: [
     [9, submit((draw) => ({ kind: draw.pick('stop', 'restart') }), true)],

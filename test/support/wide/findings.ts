@@ -17,9 +17,9 @@ export interface Finding {
 const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   forgets: [
     { rule: 'MAINT over READY', defects: 'D4', seed: 14 },
-    { rule: 'MAINT over READY while it is stopped', defects: 'N3', seed: 1 },
-    { rule: 'user thrown out', defects: 'D4', seed: 1 },
-    { rule: 'drained in DRAIN', defects: 'N1', seed: 1 },
+    { rule: 'MAINT over READY while it is stopped', defects: 'N3', seed: 298 },
+    { rule: 'user thrown out', defects: 'D4', seed: 169 },
+    { rule: 'drained in DRAIN', defects: 'N1', seed: 1, seldom: true },
   ],
   probe: [
     { rule: 'READY without a probe', defects: 'I15', seed: 3 },
@@ -30,9 +30,9 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     { rule: 'force not heard', defects: 'N4', seed: 5 },
   ],
   'no-fence': [
-    { rule: 'drained in DRAIN', defects: 'D14', seed: 24 },
-    { rule: 'fenced while unknown', defects: 'D3', seed: 1 },
-    { rule: 'fenced without quiet', defects: 'D3', seed: 1 },
+    { rule: 'drained in DRAIN', defects: 'D14', seed: 49 },
+    { rule: 'fenced while unknown', defects: 'D3', seed: 76 },
+    { rule: 'fenced without quiet', defects: 'D3', seed: 1, seldom: true },
     { rule: 'user thrown out', defects: 'D3', seed: 1, seldom: true },
   ],
   failures: [{ rule: 'MAINT over READY', defects: 'D4', seed: 39 }],
@@ -41,7 +41,7 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     { rule: 'never ends', defects: 'D27', seed: 43 },
     { rule: 'cannot be taken out', defects: 'D27', seed: 43 },
     { rule: 'READY over a hold', defects: 'D6', seed: 46 },
-    { rule: 'hold left over', defects: 'D28', seed: 1 },
+    { rule: 'hold left over', defects: 'D28', seed: 74 },
     { rule: 'MAINT over READY', defects: 'D5', seed: 29 },
   ],
   'dry-run': [{ rule: 'hold lost', defects: 'D5', seed: 5 }],
@@ -53,7 +53,7 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   joins: [{ rule: 'terms dropped', defects: 'D35', seed: 10 }],
   'cancel-ids': [{ rule: 'cancelled by a joiner', defects: 'D34', seed: 62 }],
   expires: [
-    { rule: 'never expires', defects: 'D7 D36', seed: 1 },
+    { rule: 'never expires', defects: 'D7 D36', seed: 100 },
     { rule: 'refused in silence', defects: 'D36', seed: 1 },
   ],
   ignore: [{ rule: 'ignored without patience', defects: 'D11', seed: 1 }],
@@ -78,11 +78,11 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   ],
   schedule: [{ rule: 'refused in silence', defects: 'D31', seed: 1 }],
   signals: [{ rule: 'READY over a wish', defects: 'D8', seed: 44 }],
-  'signal-disk': [{ rule: 'shutdown refused', defects: 'D2', seed: 1 }],
-  neighbours: [{ rule: 'last usable server', defects: 'D12', seed: 1 }],
+  'signal-disk': [{ rule: 'shutdown refused', defects: 'D2', seed: 2 }],
+  neighbours: [{ rule: 'last usable server', defects: 'D12', seed: 175 }],
   pool: [
-    { rule: 'two fenced', defects: 'D26', seed: 1 },
-    { rule: 'last usable server', defects: 'D12 D26', seed: 1 },
+    { rule: 'two fenced', defects: 'D26', seed: 21 },
+    { rule: 'last usable server', defects: 'D12 D26', seed: 280 },
   ],
   'same-pid': [
     { rule: 'held by nobody', defects: 'D16', seed: 10 },
@@ -90,13 +90,13 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   ],
   'clock-steps': [
     { rule: 'stop refused by a clock', defects: 'D17', seed: 1 },
-    { rule: 'gone and alive', defects: 'D17', seed: 1 },
+    { rule: 'gone and alive', defects: 'D17', seed: 8 },
   ],
-  'stale-pid': [{ rule: 'gone and alive', defects: 'D25', seed: 1 }],
-  'other-hand': [{ rule: 'READY without a probe', defects: 'I15', seed: 1 }],
+  'stale-pid': [{ rule: 'gone and alive', defects: 'D25', seed: 60 }],
+  'other-hand': [{ rule: 'READY without a probe', defects: 'I15', seed: 3 }],
   'early-stop': [
-    { rule: 'started twice', defects: 'D32', seed: 1 },
-    { rule: 'gone and alive', defects: 'D32', seed: 1 },
+    { rule: 'started twice', defects: 'D32', seed: 6 },
+    { rule: 'gone and alive', defects: 'D32', seed: 74 },
   ],
   container: [
     { rule: 'READY over a wish', defects: 'D8', seed: 1 },

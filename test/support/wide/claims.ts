@@ -96,7 +96,8 @@ export function createClaims(world: World, requests: Requests): Claims {
     crashed: (node) => all(node, widen),
     booted(node) {
       const isAdopted = node.policy.adopt && node.disk.content === null;
-      if (isAdopted) all(node, (claim, lb, server) => take(claim, world.lb(lb).server(server).admin));
+      // Whatever stands there at the first look is ours then.
+      if (isAdopted) all(node, (claim) => take(claim, 'drain', 'maint'));
     },
     foundAt: (node, lb, server) => claimOf(node, lb, server).found,
   };

@@ -129,7 +129,7 @@ const MEETS: Partial<Record<Dimension, readonly Dimension[]>> = {
   gains: ['forgets'],
   losses: ['forgets'],
   renames: ['forgets'],
-  'sign-out': ['probe'],
+  'sign-out': ['probe', 'neighbours'],
   'signal-disk': ['signals'],
   pool: ['forgets'],
   'same-pid': ['forgets', 'operators'],

@@ -128,7 +128,7 @@ export function createBalancers(config: Config, world: World, status: () => Node
       return createPollerBalancer(balancer, { server: polled(), clock, healthy });
     const readOnly = balancer.writer === 'agent-check';
     const options = { ...balancer, timeoutMs: EXCHANGE_MS, readOnly };
-    const runtime = createRuntimeBalancer(options, { clock });
+    const runtime = createRuntimeBalancer(options, { clock, onWarning: (text) => log.warn(text) });
     return readOnly
       ? createAgentCheckWriter(balancer, { reader: runtime, server: polled(), clock })
       : runtime;
@@ -161,7 +161,7 @@ function policyOf(
   { balancers, child, direct }: Parts,
   { stopper, starter, sources }: Means,
 ): Policy {
-  const { timeoutMs, onTimeout, quietMs, quietByHand, keep, expiresMs } = config.drain;
+  const { timeoutMs, onTimeout, quietMs, quietByHand, keep, keepBackups, expiresMs } = config.drain;
   return {
     node: config.node,
     balancers: balancers.map(({ name, servers, counts, seesOldWorkers }) => ({
@@ -186,6 +186,8 @@ function policyOf(
     quietMs,
     quietByHand,
     keep,
+    keepBackups,
+    ignoreServers: config.ignoreServers,
     timeoutMs,
     onTimeout,
     expiresMs,

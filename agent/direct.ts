@@ -7,6 +7,7 @@ import {
   RELOAD_GRACE_MS,
   UNREACHABLE,
   DRAIN_KEEP,
+  DRAIN_KEEP_BACKUPS,
   DRAIN_QUIET_MS,
   DRAIN_TIMEOUT_MS,
   KILL_AFTER_MS,
@@ -51,10 +52,11 @@ function configOf(options: DirectOptions): Config {
       tls: address.startsWith('tls://') ? options.tls : null,
       writer: 'runtime',
       servers: options.servers,
-      stateFile: null,
+      stateFile: options.stateFiles[index] ?? null,
     })),
-    unreachable: UNREACHABLE,
-    reloadGraceMs: RELOAD_GRACE_MS,
+    ignoreServers: [],
+    unreachable: options.unreachable ?? UNREACHABLE,
+    reloadGraceMs: options.reloadGraceMs ?? RELOAD_GRACE_MS,
     sticky: options.sticky,
     sessions: options.sessions ? [sourceOf(options.sessions)] : [],
     drain: {
@@ -62,7 +64,8 @@ function configOf(options: DirectOptions): Config {
       onTimeout: 'restore',
       quietMs: options.quietMs ?? DRAIN_QUIET_MS,
       quietByHand: options.quietMs !== null,
-      keep: DRAIN_KEEP,
+      keep: options.keep ?? DRAIN_KEEP,
+      keepBackups: DRAIN_KEEP_BACKUPS,
       expiresMs: null,
       gate: null,
       warn: [],
@@ -79,7 +82,7 @@ function configOf(options: DirectOptions): Config {
 
 function sourceOf({ url, json }: NonNullable<DirectOptions['sessions']>): SourceConfig {
   const reading = json === null ? ({ kind: 'number' } as const) : ({ kind: 'json', pointer: json } as const);
-  return { kind: 'http', url, reading, timeoutMs: SOURCE_TIMEOUT_MS };
+  return { kind: 'http', url, reading, headers: {}, timeoutMs: SOURCE_TIMEOUT_MS };
 }
 
 /** Somebody waits at the terminal: he is not kept for the sidecar's two seconds. */
@@ -88,7 +91,13 @@ const PROBE_EVERY_MS = 500;
 function probeOf({ health }: DirectOptions): ProbeConfig | null {
   if (health === null) return null;
   return {
-    how: { kind: 'http', url: health, healthy: PROBE_HEALTHY_STATUS, signOut: { status: [], body: null } },
+    how: {
+      kind: 'http',
+      url: health,
+      healthy: PROBE_HEALTHY_STATUS,
+      signOut: { status: [], body: null },
+      headers: {},
+    },
     everyMs: PROBE_EVERY_MS,
     timeoutMs: PROBE_TIMEOUT_MS,
     rise: PROBE_RISE,

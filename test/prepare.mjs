@@ -13,6 +13,8 @@ const OLDEST = { node: [20, 19], haproxy: [2, 4] };
 const PROGRAMS = ['haproxy', 'socat', 'setpriv'];
 /** What some tests run besides (`prepare.mjs --tests`). Where one cannot be had, they say that they did not run. */
 const TEST_PROGRAMS = ['systemd-analyze', 'shellcheck', 'ip', 'openssl', 'script'];
+/** What other versions of HAProxy need besides (`prepare.mjs --versions`): their packages are Debian's. */
+const VERSIONS_PROGRAMS = ['patchelf'];
 /** How each distribution calls them; the first manager found is used. */
 const MANAGERS = [
   {
@@ -30,6 +32,7 @@ const MANAGERS = [
       ip: 'iproute2',
       openssl: 'openssl',
       script: 'bsdutils',
+      patchelf: 'patchelf',
     },
   },
   {
@@ -68,7 +71,8 @@ try {
   checkNode();
   installPackages();
   installPrograms(PROGRAMS);
-  if (process.argv.includes('--tests')) installTestPrograms();
+  if (process.argv.includes('--tests')) installWherePossible(TEST_PROGRAMS);
+  if (process.argv.includes('--versions')) installWherePossible(VERSIONS_PROGRAMS);
   checkHaproxy();
   build();
 } catch (error) {
@@ -93,8 +97,8 @@ function installPackages() {
 }
 
 /** One at a time, so that a package that this distribution has not does not keep the others away. */
-function installTestPrograms() {
-  for (const program of TEST_PROGRAMS) {
+function installWherePossible(programs) {
+  for (const program of programs) {
     try {
       installPrograms([program]);
     } catch (error) {

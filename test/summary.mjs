@@ -1,15 +1,20 @@
-// Prints what CI reads, `N passed, N failed`, from the report that `jest --json --outputFile` wrote.
-//   node test/summary.mjs REPORT EXIT-CODE
+// Prints what CI reads, `N passed, N failed`, over all runs: each is told by the report that it wrote (`jest --json
+// --outputFile`, or one of the same fields) and by its exit code.
+//   node test/summary.mjs REPORT EXIT-CODE [REPORT EXIT-CODE ...]
 // Without a readable report the tests did not run (the preparation or the checks failed): that counts as one failure,
 // as does an exit code that no failed test explains.
 import { readFileSync } from 'node:fs';
 
-const [file, exitCode] = process.argv.slice(2);
-const report = read(file);
-// A suite that could not even be loaded has no failed tests of its own.
-const counted = (report?.numFailedTests ?? 0) + (report?.numRuntimeErrorTestSuites ?? 0);
-const failed = exitCode === '0' && report !== null ? counted : Math.max(1, counted);
-process.stdout.write(`${report?.numPassedTests ?? 0} passed, ${failed} failed\n`);
+const words = process.argv.slice(2);
+const sum = { passed: 0, failed: 0 };
+for (let at = 0; at < words.length; at += 2) {
+  const report = read(words[at]);
+  // A suite that could not even be loaded has no failed tests of its own.
+  const counted = (report?.numFailedTests ?? 0) + (report?.numRuntimeErrorTestSuites ?? 0);
+  sum.passed += report?.numPassedTests ?? 0;
+  sum.failed += words[at + 1] === '0' && report !== null ? counted : Math.max(1, counted);
+}
+process.stdout.write(`${sum.passed} passed, ${sum.failed} failed\n`);
 
 function read(path) {
   try {

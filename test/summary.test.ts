@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,13 +12,22 @@ let temp: TempDir;
 beforeEach(async () => (temp = await makeTempDir()));
 afterEach(() => temp.remove());
 
-/** What CI reads after a run with this report (null: none was written) and this exit code of `npm test`. */
-async function summary(report: object | null, exitCode: number): Promise<string> {
-  const file = join(temp.path, 'report.json');
-  if (report !== null) await writeFile(file, JSON.stringify(report));
+/** A report (null: none was written) and the exit code of the run. */
+type Run = readonly [report: object | null, exitCode: number];
+
+/** What CI reads after these runs. */
+async function summaryOf(...runs: readonly Run[]): Promise<string> {
+  const words: string[] = [];
+  for (const [report, exitCode] of runs) {
+    const file = join(temp.path, `${randomUUID()}.json`);
+    if (report !== null) await writeFile(file, JSON.stringify(report));
+    words.push(file, String(exitCode));
+  }
   const program = join(packageRoot(), 'test', 'summary.mjs');
-  return (await execute(process.execPath, [program, file, String(exitCode)])).stdout;
+  return (await execute(process.execPath, [program, ...words])).stdout;
 }
+
+const summary = (report: object | null, exitCode: number): Promise<string> => summaryOf([report, exitCode]);
 
 const report = (numPassedTests: number, numFailedTests: number, numRuntimeErrorTestSuites = 0): object => ({
   numPassedTests,
@@ -37,4 +47,11 @@ test('a run that never came to its tests, or failed without a failed test, is no
   expect(await summary(null, 1)).toBe('0 passed, 1 failed\n');
   expect(await summary(null, 0)).toBe('0 passed, 1 failed\n');
   expect(await summary(report(123, 0), 1)).toBe('123 passed, 1 failed\n');
+});
+
+test('several runs are summed, and one that did not come to its tests is not hidden by a good one', async () => {
+  const versions = { numPassedTests: 40, numFailedTests: 2 };
+  expect(await summaryOf([report(123, 0), 0], [versions, 1])).toBe('163 passed, 2 failed\n');
+  expect(await summaryOf([report(123, 0), 0], [null, 1])).toBe('123 passed, 1 failed\n');
+  expect(await summaryOf([null, 1], [versions, 1])).toBe('40 passed, 3 failed\n');
 });

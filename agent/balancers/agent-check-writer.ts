@@ -3,9 +3,11 @@ import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { AgentCheckServer } from './agent-check-server.ts';
-import type { Balancer } from './balancer.ts';
+import type { Balancer, Past } from './balancer.ts';
 import { createDesk, type Desk, type Seen } from './desk.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { createOrigin } from './origin.ts';
+import { createSharedLook } from './shared-look.ts';
 import { TELL_MS } from './tally.ts';
 
 /** HAProxy obeys a line within milliseconds of reading it. */
@@ -29,15 +31,18 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const { reader, server, clock } = ports;
   const origin = createOrigin(config.address);
   const desks = new Map<string, Desk>();
-  const look = async (signal: AbortSignal): Promise<Look> => {
-    const seen = await reader.look(signal);
-    for (const view of seen.servers) desks.get(view.name)?.saw({ view, worker: seen.worker });
+  const look = async (signal: AbortSignal, past?: Past): Promise<Look> => {
+    const seen = await reader.look(signal, past);
+    for (const view of seen.servers) {
+      if (view.absent === undefined) desks.get(view.name)?.saw({ view, worker: seen.worker });
+    }
     return seen;
   };
-  const polls = oneAtATime(look);
+  // A poll is answered by the server's state alone, many times a minute, also while nothing is drained.
+  const sharedLook = createSharedLook(clock, (signal) => look(signal, 'leave'));
   for (const name of config.servers) {
     const id = config.servers.length > 1 ? name : null;
-    const observe = async (): Promise<Seen> => pick(await polls(), name, reader.name);
+    const observe = async (): Promise<Seen> => pick(await sharedLook(), name, reader.name);
     const desk = createDesk({ id, covers: (caller) => origin.covers(caller), observe, clock });
     desks.set(name, desk);
     server.add(desk.channel);
@@ -55,11 +60,13 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     counts: reader.counts,
     seesOldWorkers: reader.seesOldWorkers,
     look,
-    async survey(signal) {
+    async survey(signal, scope) {
       await origin.resolve();
-      await look(signal); // A HAProxy that is gone would otherwise be waited for as one that does not poll.
+      // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
+      const { servers } = await look(signal);
+      if (servers.some(({ absent }) => absent !== undefined)) return reader.survey(signal);
       await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
-      return reader.survey(signal);
+      return reader.survey(signal, scope);
     },
     async set(name, admin, mayReplace, signal) {
       const writing = writingOf(name);
@@ -86,8 +93,9 @@ async function write(
 ): Promise<ServerView> {
   const { desk, clock } = writing;
   const found = await writing.observe(signal);
-  const there = found.view.admin === admin;
-  if (!there && !mayReplace.includes(found.view.admin)) {
+  const forced = forcedOf(found.view);
+  const there = forced === admin;
+  if (!there && !mayReplace.includes(forced)) {
     desk.silence();
     return found.view;
   }
@@ -116,8 +124,9 @@ async function readBack(
   await desk.tally.until(() => desk.tally.begun(), signal);
   for (;;) {
     const { view } = await writing.observe(signal);
-    if (view.admin === admin) return view;
-    if (!mayReplace.includes(view.admin)) {
+    const forced = forcedOf(view);
+    if (forced === admin) return view;
+    if (!mayReplace.includes(forced)) {
       desk.silence();
       return view;
     }
@@ -141,10 +150,10 @@ function silence({ target, desk, clock }: Writing, what: string): () => Lastcall
     if (desk.tally.begun()) {
       return new LastcallError(
         'failed',
-        `${target}: it was told by agent-check (${what}), but did not do it`,
+        `${target}: a poll from its address was told by agent-check (${what}), but HAProxy does not show it`,
         {
           ...detail,
-          next: 'look at last_agt of this server in `show stat`, and whether somebody else writes its state',
+          next: 'look at agent_status and last_agt of this server in `show stat`: another process may have polled in its place, or writes its state',
         },
       );
     }
@@ -175,16 +184,4 @@ function noSuchServer(name: string, balancer: string): LastcallError {
     target: name,
     next: 'compare `servers` in the configuration with `show servers state` of this HAProxy',
   });
-}
-
-/** All polls that come during a look share it: a flood of polls must not take HAProxy's ten connections. */
-function oneAtATime(look: (signal: AbortSignal) => Promise<Look>): () => Promise<Look> {
-  const never = new AbortController().signal;
-  let running: Promise<Look> | null = null;
-  return () => {
-    running ??= look(never).finally(() => {
-      running = null;
-    });
-    return running;
-  };
 }

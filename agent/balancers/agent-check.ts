@@ -5,7 +5,7 @@ import type { Clock } from '../system/clock.ts';
 import type { AgentCheckServer, Channel } from './agent-check-server.ts';
 import type { Balancer } from './balancer.ts';
 import { createPolled } from './polled.ts';
-import type { Tally } from './tally.ts';
+import { createTally, type Tally } from './tally.ts';
 
 export interface PollerPorts {
   readonly server: AgentCheckServer;
@@ -19,10 +19,12 @@ export interface PollerPorts {
  * @throws LastcallError `config` for an address in `from` that is none
  */
 export function createPollerBalancer(config: PollerConfig, ports: PollerPorts): Balancer {
-  const { balancer, tally, word } = createPolled({
+  const tally = createTally(ports.clock);
+  const { balancer, word } = createPolled({
     name: `agent-check/${config.id ?? config.from.join(',')}`,
     asked: 'our agent-check',
     next: 'look whether this HAProxy runs, has `agent-check agent-port PORT` on the server, and reaches that port',
+    tally,
     clock: ports.clock,
     healthy: () => ports.healthy(),
   });
@@ -36,6 +38,7 @@ function channelOf(config: PollerConfig, tally: Tally, word: () => Admin | null)
     id: config.id,
     covers: ({ address }) => config.from.length === 0 || from(address),
     word: (address) => Promise.resolve(word() === 'ready' && tally.enough(address) ? null : word()),
-    answered: (address, said) => tally.answered(address, said !== null && said === word()),
+    answered: (address, said) =>
+      tally.answered(address, { told: said !== null && said === word(), mark: null }),
   };
 }

@@ -1,4 +1,7 @@
-import type { Admin, Closed, Holders, Look, ServerView, Survey } from '../lifecycle/view.ts';
+import type { Admin, Closed, Holders, Look, ServerView, Survey, SurveyScope } from '../lifecycle/view.ts';
+
+/** What is to become of the workers of before a reload in a look. */
+export type Past = 'count' | 'leave';
 
 /**
  * One balancer in front of the node, and the one way in which its servers' state is changed there (the writer).
@@ -15,12 +18,19 @@ export interface Balancer {
 
   /**
    * One cheap look, the same cost whatever the size of HAProxy's configuration.
+   * @param past `count` (the default) asks the master for the connections of old workers, where there may be some;
+   *   `leave` asks it nothing: on some versions each connection to it is a risk (review of versions, D2), and while
+   *   nothing is drained its answer is not needed. Old workers that live are then `uncounted`
    * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted`
    */
-  look(signal: AbortSignal): Promise<Look>;
+  look(signal: AbortSignal, past?: Past): Promise<Look>;
 
-  /** A look plus what an operation needs to know before it begins; also proves that we may write. */
-  survey(signal: AbortSignal): Promise<Survey>;
+  /**
+   * A look plus what an operation needs to know before it begins; also proves that we may write.
+   * @param scope `all` by default, with the one full look at all servers; `stickiness` without it
+   * @throws LastcallError as `look`
+   */
+  survey(signal: AbortSignal, scope?: SurveyScope): Promise<Survey>;
 
   /**
    * Reads the server's state, writes `admin` only if the state found is `admin` itself or in `mayReplace`, and

@@ -9,10 +9,9 @@ import {
 import type { ServerName } from '../haproxy/names.ts';
 import { expectDone, type Reply } from '../haproxy/reply.ts';
 import { streamServer, type StreamLine } from '../haproxy/sess.ts';
-import type { Closed } from '../lifecycle/view.ts';
+import type { Closed, Worker } from '../lifecycle/view.ts';
 import { isLastcallError } from '../system/error.ts';
 import { eachCurrent, eachOld } from './holders.ts';
-import { unlessGone } from './old-workers.ts';
 import type { Desk, Lines } from './runtime-look.ts';
 import { createFirst } from './streams.ts';
 import type { Talk } from './talk.ts';
@@ -41,9 +40,15 @@ export async function closeSessions(
   name: ServerName,
   limit: number,
 ): Promise<Closed> {
-  const { info } = await desk.reader.read(lines.own.ask, name);
-  const endOwn = async (): Promise<void> => expectDone(await lines.own.ask(shutdownSessions(name)));
-  const survey = await list(desk, lines, name, info.pid, limit).catch(async (error: unknown) => {
+  const found = await desk.absences.read(lines.own.ask, name);
+  const { info } = found;
+  const current = desk.workers.identify(info);
+  const endOwn = async (): Promise<void> => {
+    // A server that a reload took away has connections on old workers alone.
+    if (!('absent' in found)) expectDone(await lines.own.ask(shutdownSessions(name)));
+  };
+  const listed = { there: !('absent' in found), limit };
+  const survey = await list(desk, lines, name, current, listed).catch(async (error: unknown) => {
     // That nobody could be counted keeps nobody from being ended.
     if (limit === Infinity) await endOwn();
     throw error;
@@ -56,7 +61,7 @@ export async function closeSessions(
     closed.requests += survey.own.requests;
   }
   for (const [worker, targets] of byWorker(survey.targets)) {
-    const ended = await endAll(lines, name, worker === info.pid ? null : worker, targets);
+    const ended = await endAll(desk, lines, name, worker === info.pid ? null : worker, targets);
     for (const { stage } of ended) closed[stage === 'tunnel' ? 'tunnels' : 'requests'] += 1;
     gone += targets.length - ended.length;
   }
@@ -79,8 +84,8 @@ async function list(
   desk: Desk,
   lines: Lines,
   name: ServerName,
-  current: number,
-  limit: number,
+  current: Worker,
+  { there, limit }: { readonly there: boolean; readonly limit: number },
 ): Promise<Listed> {
   const own: Tally = { tunnels: 0, requests: 0 };
   const targets = createFirst<Target>(Math.min(limit, MOST), firstToEnd);
@@ -89,10 +94,10 @@ async function list(
     if (stage === 'over') return;
     seen += 1;
     if (stage === 'queued') return;
-    if (worker === current) own[stage === 'tunnel' ? 'tunnels' : 'requests'] += 1;
-    if (worker !== current || limit !== Infinity) targets.add({ pointer, ageSeconds, stage, worker });
+    if (worker === current.pid) own[stage === 'tunnel' ? 'tunnels' : 'requests'] += 1;
+    if (worker !== current.pid || limit !== Infinity) targets.add({ pointer, ageSeconds, stage, worker });
   };
-  await eachCurrent(lines, name, current, (stream) => see(current, stream));
+  if (there) await eachCurrent(lines, name, current.pid, (stream) => see(current.pid, stream));
   // A silent master must not keep the others from being ended.
   const complete = await eachOld(desk, lines, name, current, see).then(() => true, incomplete);
   return { targets: targets.all, own, seen, complete };
@@ -117,6 +122,7 @@ function byWorker(targets: readonly Target[]): ReadonlyMap<number, readonly Targ
 
 /** @param old the pid of an old worker, or null for the one that answers; @returns those that HAProxy was told to end */
 async function endAll(
+  desk: Desk,
   { own, master }: Lines,
   name: ServerName,
   old: number | null,
@@ -126,10 +132,10 @@ async function endAll(
   for (let from = 0; from < targets.length; from += IN_ONE_LINE) {
     const some = targets.slice(from, from + IN_ONE_LINE);
     if (old === null) ended.push(...(await endSome(own, name, some, (command) => command)));
-    else if (master !== null) {
+    else if (master !== null && desk.old !== null) {
       const end = (): Promise<readonly Target[]> =>
         endSome(master, name, some, (command) => toWorker(old, command));
-      ended.push(...((await unlessGone(master.ask, old, end)) ?? []));
+      ended.push(...((await desk.old.unlessGone(master.ask, old, end)) ?? []));
     }
   }
   return ended;

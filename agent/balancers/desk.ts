@@ -2,6 +2,7 @@ import type { Admin, ServerView, Worker } from '../lifecycle/view.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Caller, Channel } from './agent-check-server.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { createTally, type Tally } from './tally.ts';
 
 /** HAProxy gives an answer up after its `agent-inter`; without a look in that time no word is said. */
@@ -13,7 +14,11 @@ export interface Seen {
   readonly worker: Worker | null;
 }
 
-/** What is said to the pollers of one server, and when: only while its state is ours, or on its way to be. */
+/**
+ * What is said to the pollers of one server, and when: only while its state is ours, or on its way to be. A word is said
+ * until HAProxy itself shows it, and not so many times: another process that polls from HAProxy's address (a monitor, a
+ * second HAProxy, NAT) would use the times up.
+ */
 export interface Desk {
   readonly channel: Channel;
   readonly tally: Tally;
@@ -28,7 +33,7 @@ export interface Desk {
 export interface DeskOptions {
   readonly id: string | null;
   covers(caller: Caller): boolean;
-  /** A fresh look. */
+  /** A look that begins after the call. */
   observe(signal: AbortSignal): Promise<Seen>;
   readonly clock: Clock;
 }
@@ -37,11 +42,11 @@ interface Wish {
   readonly word: Admin | null;
   /** States that the word may replace; none any more once the word's own state was seen. */
   readonly over: readonly Admin[];
-  /** The worker that showed the word's own state. */
-  readonly pid: number | null;
+  /** The worker that showed the word's own state: the same object as long as it is the same one. */
+  readonly worker: Worker | null;
 }
 
-const SILENT: Wish = { word: null, over: [], pid: null };
+const SILENT: Wish = { word: null, over: [], worker: null };
 
 /**
  * The state is looked at before each answer with a word, and not only now and then: a repeated `drain` turns an
@@ -53,15 +58,14 @@ export function createDesk(options: DeskOptions): Desk {
   let wish = SILENT;
 
   const saw = ({ view, worker }: Seen): void => {
-    if (view.admin !== wish.word) return;
-    wish = wish.word === 'ready' ? SILENT : { ...wish, over: [], pid: worker?.pid ?? null };
+    if (forcedOf(view) !== wish.word) return;
+    wish = wish.word === 'ready' ? SILENT : { ...wish, over: [], worker };
   };
-  const word = async (address: string): Promise<Admin | null> => {
+  const word = async (): Promise<Admin | null> => {
     if (wish.word === null) return null;
     const seen = await soon(options).catch(() => null); // Not known whose the state is: nothing is said.
     if (seen === null) return null;
     saw(seen);
-    if (wish.word === 'ready' && tally.enough(address)) return null;
     return permitted(wish, seen);
   };
   return {
@@ -70,12 +74,13 @@ export function createDesk(options: DeskOptions): Desk {
       id,
       covers: (caller) => options.covers(caller),
       word,
-      answered: (address, said) => tally.answered(address, said !== null && said === wish.word),
+      answered: (address, said) =>
+        tally.answered(address, { told: said !== null && said === wish.word, mark: null }),
     },
     say(next, over) {
       const before = wish;
       tally.restart();
-      wish = { word: next, over, pid: null };
+      wish = { word: next, over, worker: null };
       return () => {
         wish = before;
       };
@@ -88,12 +93,14 @@ export function createDesk(options: DeskOptions): Desk {
 }
 
 /** The word that may be said while the server is as seen, or null. */
-function permitted({ word, over, pid }: Wish, { view, worker }: Seen): Admin | null {
-  if (view.admin === word) return view.origin === 'forced' ? word : null;
-  if (over.includes(view.admin)) return word;
+function permitted({ word, over, worker: knew }: Wish, { view, worker }: Seen): Admin | null {
+  if (view.absent !== undefined) return null;
+  const forced = forcedOf(view);
+  if (forced === word) return view.origin === 'forced' || view.over ? word : null;
+  if (over.includes(forced)) return word;
   // A new worker has forgotten it; READY in the worker that knew it is somebody's wish.
-  const forgotten = pid !== null && worker !== null && worker.pid !== pid;
-  return forgotten && view.admin === 'ready' ? word : null;
+  const forgotten = knew !== null && worker !== null && worker !== knew;
+  return forgotten && forced === 'ready' ? word : null;
 }
 
 function soon(options: DeskOptions): Promise<Seen> {

@@ -1,12 +1,15 @@
 import type { FullReading, Reading } from '../haproxy/reader.ts';
-import { readAdmin } from '../haproxy/state.ts';
+import { readAdmin, readOver } from '../haproxy/state.ts';
 import { unexpected, type Reply } from '../haproxy/reply.ts';
 import type { StatRow } from '../haproxy/stats.ts';
-import type { Admin, Counters, Operational, Origin, ServerView } from '../lifecycle/view.ts';
+import type { Admin, Counters, Operational, Origin, Over, ServerView } from '../lifecycle/view.ts';
 
 export interface AdminState {
   readonly admin: Admin;
   readonly origin: Origin;
+  readonly over?: Over;
+  /** The weight that the configuration gives the server; null or absent = not told. */
+  readonly initialWeight?: number | null;
 }
 
 /**
@@ -52,7 +55,23 @@ export function viewOf(name: string, reading: Reading, known: AdminState): Serve
   return view(name, reading, known, operationalIn(reading.row.text('status') ?? '', undefined));
 }
 
-/** The same, with the administrative state by its bits. */
+/** One that this worker does not have: nobody is there, and nobody can come. */
+export function absentView(name: string, absent: string): ServerView {
+  return {
+    name,
+    absent,
+    admin: 'maint',
+    origin: 'none',
+    operational: 'down',
+    connections: 0,
+    queued: 0,
+    total: null,
+    weight: null,
+    counters: null,
+  };
+}
+
+/** As `viewOf`, with the administrative state by its bits. */
 export function fullViewOf(name: string, reading: FullReading): ServerView {
   const { row, state } = reading;
   const operational = operationalIn(row.text('status') ?? '', state.operational);
@@ -60,28 +79,62 @@ export function fullViewOf(name: string, reading: FullReading): ServerView {
 }
 
 function fullAdminOf({ row, state }: FullReading): AdminState {
-  const admin = readAdmin(state.adminBits);
-  const isDrainedByWeight = row.count('uweight') === 0 && (state.initialWeight ?? 0) > 0;
-  return admin.admin === 'ready' && isDrainedByWeight ? { admin: 'drain', origin: 'forced' } : admin;
+  const { initialWeight } = state;
+  const over = readOver(state.adminBits);
+  const admin: AdminState = { ...readAdmin(state.adminBits), ...(over && { over }), initialWeight };
+  return admin.admin === 'ready' && isWeightless(row, admin)
+    ? { admin: 'drain', origin: 'forced', initialWeight }
+    : admin;
+}
+
+/** A weight of 0 that the configuration gives is no operator's wish. */
+function isWeightless(row: StatRow, { initialWeight }: Pick<AdminState, 'initialWeight'>): boolean {
+  return row.count('uweight') === 0 && (initialWeight ?? 0) > 0;
+}
+
+/** What a command or an agent-check word has set there, whatever lies over it. */
+export function forcedOf({ admin, over }: ServerView): Admin {
+  return over?.forced ?? admin;
 }
 
 function view(
   name: string,
   { row, reply }: Reading,
-  admin: AdminState,
+  known: AdminState,
   operational: Operational | null,
 ): ServerView {
   if (operational === null) throw unexpected(reply, `status: ${row.text('status') ?? 'no such column'}`);
   return {
     name,
-    ...admin,
+    admin: known.admin,
+    origin: known.origin,
     operational,
     connections: certain(row, 'scur', reply),
     queued: certain(row, 'qcur', reply),
     total: row.count('stot'),
     weight: row.count('uweight'),
+    ...(isWeightless(row, known) ? { weightless: true } : {}),
     counters: countersOf(row),
+    ...agentIn(row),
   };
+}
+
+/**
+ * The agent-check of a server, where it has one that is polled: without one `agent_status` is empty. `last_agt` holds
+ * the words behind a `#` and errors only, not `ready` (measured on 2.6.12 and 3.2.26), and is written by another program.
+ */
+function agentIn(row: StatRow): Pick<ServerView, 'agent'> {
+  const status = printable(row.text('agent_status'));
+  const last = printable(row.text('last_agt'));
+  if (status === '') return {};
+  return { agent: last === '' ? status : `${status}, “${last}”` };
+}
+
+function printable(text = ''): string {
+  return text
+    .replaceAll(/[^ -~]/g, '?')
+    .slice(0, 80)
+    .trim();
 }
 
 function certain(row: StatRow, column: string, reply: Reply): number {

@@ -7,10 +7,8 @@ import type { Balancer } from './balancer.ts';
 import type { HealthChannel, HealthPoll, HealthServer } from './health-server.ts';
 import { isOut, ownStanding, type NodeState, type Standing } from './health-standing.ts';
 import { createPolled } from './polled.ts';
-import { TOLD_TWICE } from './tally.ts';
+import { TOLD_TWICE, createTally, type MarkedPoller } from './tally.ts';
 
-/** A monitor that has been silent for so long is another one when it comes back, as in `createTally`. */
-const SEEN_MS = 5 * 60_000;
 /** What HAProxy told of a server is what it was then; connections are shown only while that was just now. */
 const FRESH_MS = 10_000;
 /** Where HAProxy says DOWN in spite of so many UPs, something else keeps it there: the sign-out is said all the same. */
@@ -22,9 +20,9 @@ export interface HealthPorts {
   readonly node: () => NodeState;
 }
 
-/** One monitor, told by its address, and by the server's name where HAProxy gives it. */
+/** What is kept of one monitor, told by its address, and by the server's name where HAProxy gives it. */
 interface Monitor {
-  readonly at: number;
+  readonly address: string;
   /** UPs it was told since it last was told DOWN; DRAIN is said to those who have had one, so it counts too. */
   readonly ups: number;
   readonly state: SendState | null;
@@ -41,25 +39,26 @@ interface Monitor {
  */
 export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPorts): Balancer {
   const { clock, node } = ports;
-  const monitors = createMonitors(clock);
+  const tally = createTally<Monitor>(clock, isVisitor);
   let surveyed = false;
   let inherited = false;
   let begun = false;
-  const { balancer, tally, word } = createPolled({
+  const { balancer, word } = createPolled({
     name: `health/${config.from.join(',')}`,
     asked: 'our health port',
     next: 'look whether its monitor asks listen.health of this node, from an address in `from`',
+    tally,
     clock,
     healthy: () => node().health === 'up',
     times: (admin) =>
       Math.max(TOLD_TWICE, { drain: TOLD_TWICE, maint: config.fall, ready: config.rise }[admin]),
-    told: () => connectionsOf(monitors.fresh()),
+    told: () => connectionsOf(tally.marked(), clock.now()),
   });
 
   const standing = (poll: HealthPoll): Standing | null => {
     const admin = word();
     if (admin === 'maint') return 'down';
-    if (admin === 'drain') return monitors.isUp(poll, inherited) ? 'drain' : 'up';
+    if (admin === 'drain') return isUp(tally.markOf(nameOf(poll)), poll, inherited) ? 'drain' : 'up';
     // Something is wanted of this balancer and is about to be said, after it is on disk.
     return isOut(node()) && !begun ? null : ownStanding(node());
   };
@@ -68,9 +67,10 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
     covers,
     standing,
     answered(poll, said) {
-      monitors.note(poll, said);
+      const name = nameOf(poll);
+      const mark = monitorAfter(tally.markOf(name), poll, said);
       const wanted = word() ?? 'ready';
-      tally.answered(nameOf(poll), said === WORDS[wanted], monitors.obeys(poll, wanted));
+      tally.answered(name, { told: said === WORDS[wanted], obeys: obeys(mark, wanted), mark });
     },
   };
   ports.server.add(channel);
@@ -91,55 +91,53 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
 
 const WORDS = { ready: 'up', drain: 'drain', maint: 'down' } as const satisfies Record<Admin, Standing>;
 
+/** Names of HAProxy's are shorter; the header that they come from is anybody's text. */
+const NAME_CHARS = 600;
+
 /** Several HAProxy servers of one address are several monitors. */
 function nameOf({ address, state }: HealthPoll): string {
-  return state === null ? address : `${address} ${state.node} ${state.name}`;
+  if (state === null) return address;
+  return `${address} ${state.node} ${state.name}`.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, NAME_CHARS);
 }
 
-interface Monitors {
-  note(poll: HealthPoll, said: Standing): void;
-  /** Has it the server up, so that a sign-out works? `before`: what a stranger was told before our time. */
-  isUp(poll: HealthPoll, before: boolean): boolean;
-  /** Does it do what it was told, as far as it tells? HAProxy does, by send-state; DRAIN by a 404 it does at once. */
-  obeys(poll: HealthPoll, wanted: Admin): boolean;
-  /** What each has told just now; null for one that has not. */
-  fresh(): readonly (SendState | null)[];
+function monitorAfter(before: Monitor | undefined, { address, state }: HealthPoll, said: Standing): Monitor {
+  const ups = before?.ups ?? 0;
+  return { address, ups: { up: ups + 1, drain: Math.max(ups, 1), down: 0 }[said], state };
 }
 
-function createMonitors(clock: Clock): Monitors {
-  const known = new Map<string, Monitor>();
-  const forget = (): void => {
-    for (const [name, { at }] of known) if (clock.now() - at > SEEN_MS) known.delete(name);
-  };
-  const upsOf = (poll: HealthPoll): number | undefined => {
-    forget();
-    return known.get(nameOf(poll))?.ups;
-  };
-  return {
-    note(poll, said) {
-      const before = upsOf(poll) ?? 0;
-      const ups = { up: before + 1, drain: Math.max(before, 1), down: 0 }[said];
-      known.set(nameOf(poll), { at: clock.now(), ups, state: poll.state });
-    },
-    isUp(poll, before) {
-      const ups = upsOf(poll);
-      if (ups === undefined && before) return true;
-      return poll.state === null ? (ups ?? 0) > 0 : poll.state.usable || (ups ?? 0) >= UPS;
-    },
-    obeys(poll, wanted) {
-      if (poll.state === null || wanted === 'drain') return true;
-      if (wanted === 'maint') return !poll.state.usable;
-      return poll.state.usable || (upsOf(poll) ?? 0) >= UPS;
-    },
-    fresh() {
-      forget();
-      return [...known.values()].map(({ at, state }) => (clock.now() - at <= FRESH_MS ? state : null));
-    },
-  };
+/**
+ * Where HAProxy sends its state, a request without one from the same address is not HAProxy's: a person's curl, another
+ * process. It is answered, and it is no poller.
+ */
+function isVisitor({ address, state }: Monitor, steady: readonly Monitor[]): boolean {
+  return state === null && steady.some((other) => other.state !== null && other.address === address);
 }
 
-/** All together, or null: one that does not tell is unknown, never zero. */
-function connectionsOf(states: readonly (SendState | null)[]): Pick<ServerView, 'connections' | 'queued'> {
+/**
+ * Has this monitor the server up, so that a sign-out works?
+ * @param before what one that is not known was told before our time
+ */
+function isUp(monitor: Monitor | undefined, { state }: HealthPoll, before: boolean): boolean {
+  if (monitor === undefined && before) return true;
+  const ups = monitor?.ups ?? 0;
+  return state === null ? ups > 0 : state.usable || ups >= UPS;
+}
+
+/** Does it do what it was told, as far as it tells? HAProxy does, by send-state; DRAIN by a 404 it does at once. */
+function obeys({ ups, state }: Monitor, wanted: Admin): boolean {
+  if (state === null || wanted === 'drain') return true;
+  return wanted === 'maint' ? !state.usable : state.usable || ups >= UPS;
+}
+
+/** All together, or null: one that does not tell is unknown, never zero. One that came once and has gone tells nothing. */
+function connectionsOf(
+  monitors: readonly MarkedPoller<Monitor>[],
+  now: number,
+): Pick<ServerView, 'connections' | 'queued'> {
+  const isFresh = ({ at }: MarkedPoller<Monitor>): boolean => now - at <= FRESH_MS;
+  const states = monitors
+    .filter((monitor) => monitor.steady || isFresh(monitor))
+    .map((monitor) => (isFresh(monitor) ? monitor.mark.state : null));
   const sum = (count: (state: SendState) => number | null): number | null =>
     states.reduce<number | null>(
       (total, state) => {

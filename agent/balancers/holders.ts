@@ -2,8 +2,7 @@ import { showInfo, showStreams, together, toWorker } from '../haproxy/command.ts
 import type { ServerName } from '../haproxy/names.ts';
 import { LastcallError } from '../system/error.ts';
 import type { StreamLine } from '../haproxy/sess.ts';
-import type { Holder, Holders } from '../lifecycle/view.ts';
-import { unlessGone } from './old-workers.ts';
+import type { Holder, Holders, Worker } from '../lifecycle/view.ts';
 import type { Desk, Lines } from './runtime-look.ts';
 import { createFirst, eachStream } from './streams.ts';
 
@@ -12,17 +11,21 @@ const OLDEST = 10;
 
 /** Who is at a server, over all workers: `Balancer.holders`. */
 export async function holders(desk: Desk, lines: Lines, name: ServerName): Promise<Holders> {
-  const { row, info } = await desk.reader.read(lines.own.ask, name);
+  const found = await desk.absences.read(lines.own.ask, name);
+  const { info } = found;
   const counts = { request: 0, tunnel: 0, queued: 0 };
   const oldest = createFirst<Holder>(OLDEST, (one, other) => other.ageSeconds - one.ageSeconds);
-  await eachHolder(desk, lines, name, info.pid, (worker, { ageSeconds, stage }) => {
+  const current = desk.workers.identify(info);
+  const see = (worker: number, { ageSeconds, stage }: StreamLine): void => {
     if (stage === 'over') return;
     counts[stage] += 1;
     oldest.add({ kind: stage, ageSeconds, worker });
-  });
+  };
+  if (!('absent' in found)) await eachCurrent(lines, name, info.pid, (stream) => see(info.pid, stream));
+  await eachOld(desk, lines, name, current, see);
   const server = `${name.backend}/${name.server}`;
   const past = lines.master && (await desk.old?.count(lines.master, desk.names))?.get(server);
-  const own = row.count('idle_conn_cur');
+  const own = 'absent' in found ? 0 : found.row.count('idle_conn_cur');
   const idle = own === null || past?.idle === null ? null : own + (past?.idle ?? 0);
   return {
     requests: counts.request,
@@ -31,18 +34,6 @@ export async function holders(desk: Desk, lines: Lines, name: ServerName): Promi
     idle,
     oldest: oldest.all,
   };
-}
-
-/** The streams of a server on all workers, each with its worker's pid. */
-async function eachHolder(
-  desk: Desk,
-  lines: Lines,
-  name: ServerName,
-  current: number,
-  onStream: (worker: number, stream: StreamLine) => void,
-): Promise<void> {
-  await eachCurrent(lines, name, current, (stream) => onStream(current, stream));
-  await eachOld(desk, lines, name, current, onStream);
 }
 
 /** Those of the worker that answers now. @throws LastcallError when that is another one than `pid` */
@@ -63,13 +54,13 @@ export async function eachOld(
   desk: Desk,
   { master }: Lines,
   name: ServerName,
-  current: number,
+  current: Worker,
   onStream: (worker: number, stream: StreamLine) => void,
 ): Promise<void> {
   if (desk.old === null || master === null) return;
   for (const pid of await desk.old.pids(master.ask, current)) {
     const command = toWorker(pid, showStreams(name));
-    await unlessGone(master.ask, pid, () =>
+    await desk.old.unlessGone(master.ask, pid, () =>
       eachStream(master, command, name, (stream) => onStream(pid, stream)),
     );
   }

@@ -9,11 +9,13 @@ import {
 } from '../haproxy/command.ts';
 import { parseServerConnections } from '../haproxy/conn.ts';
 import type { ServerName } from '../haproxy/names.ts';
-import { parseWorkers } from '../haproxy/proc.ts';
+import { parseOldWorkers, parseWorkers } from '../haproxy/proc.ts';
 import type { Ask } from '../haproxy/reader.ts';
 import { answersOf, contextOf, unexpected, type Reply } from '../haproxy/reply.ts';
 import { parseServersState } from '../haproxy/state.ts';
 import { parseStats } from '../haproxy/stats.ts';
+import type { OldProcesses } from '../haproxy/workers.ts';
+import type { Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { eachStream } from './streams.ts';
 import type { Talk } from './talk.ts';
@@ -29,17 +31,22 @@ export interface Held {
 /** The workers besides the one that answers on the `stats socket`, by way of the master. */
 export interface OldWorkers {
   /**
-   * Their pids. They appear by a reload only, so the master is asked at first, after a change of `pid`, and as long as
-   * there are any.
-   * @param pid the worker that just answered `show info`
+   * Their pids. They appear by a reload only, so the master is asked at first, after a change of worker, and as long as
+   * there are any; and not at all where /proc shows them.
+   * @param worker the one that just answered `show info`
    * @throws LastcallError as the exchange; `balancer-unreachable` when it is not the master of that worker
    */
-  pids(ask: Ask, pid: number): Promise<readonly number[]>;
+  pids(ask: Ask, worker: Worker): Promise<readonly number[]>;
   /**
    * Connections of these servers on the workers of the last `pids`, summed.
    * @throws LastcallError when one cannot be asked: unknown is never zero (I7)
    */
   count(talk: Talk, servers: ReadonlyMap<string, ServerName>): Promise<ReadonlyMap<string, Held>>;
+  /**
+   * The work's answer, or null when the worker has ended meanwhile: its connections ended with it.
+   * @throws whatever `work` throws while the worker is there, or while nothing tells
+   */
+  unlessGone<T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null>;
 }
 
 /** A server's numbers in one worker, which stay as long as it lives; null = that worker does not have the server. */
@@ -49,20 +56,32 @@ interface Place {
 }
 type Places = Map<string, Place | null>;
 
-export function createOldWorkers(): OldWorkers {
-  let current: number | null = null;
+/** @param here the processes of this HAProxy on this machine, or null where it may run on another one */
+export function createOldWorkers(here: OldProcesses | null): OldWorkers {
+  let current: Worker | null = null;
   let others = new Map<number, Places>();
+  const listed = async (ask: Ask, pid: number): Promise<readonly number[]> => {
+    const reply = await ask(showProc());
+    return parseOldWorkers(answersOf(reply)[0] ?? '', reply, pid) ?? stranger(pid, reply);
+  };
+  const unlessGone = async <T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isLastcallError(error)) throw error;
+      const lives = here?.lives(pid) ?? (await isListed(ask, pid));
+      if (lives) throw error;
+      return null;
+    }
+  };
   return {
-    async pids(ask, pid) {
-      if (current === pid && others.size === 0) return [];
-      const reply = await ask(showProc());
-      const all = parseWorkers(answersOf(reply)[0] ?? '', reply);
-      if (!all.includes(pid)) throw stranger(pid, reply);
-      others = new Map(
-        all.filter((other) => other !== pid).map((other) => [other, others.get(other) ?? new Map()]),
-      );
-      current = pid;
-      return [...others.keys()];
+    unlessGone,
+    async pids(ask, worker) {
+      if (current === worker && others.size === 0) return [];
+      const pids = here?.of(worker) ?? (await listed(ask, worker.pid));
+      others = new Map(pids.map((pid) => [pid, others.get(pid) ?? new Map()]));
+      current = worker;
+      return pids;
     },
     async count(talk, servers) {
       const sums = new Map<string, Held>();
@@ -84,20 +103,9 @@ export function createOldWorkers(): OldWorkers {
 
 export const NOBODY: Held = { connections: 0, queued: 0, idle: 0 };
 
-/**
- * The work's answer, or null when the worker has ended meanwhile: the master lists it no more, and its connections
- * ended with it.
- * @throws whatever `work` throws while the worker is there, or while nobody can tell
- */
-export async function unlessGone<T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!isLastcallError(error)) throw error;
-    const reply = await ask(showProc());
-    if (parseWorkers(answersOf(reply)[0] ?? '', reply).includes(pid)) throw error;
-    return null;
-  }
+async function isListed(ask: Ask, pid: number): Promise<boolean> {
+  const reply = await ask(showProc());
+  return parseWorkers(answersOf(reply)[0] ?? '', reply).includes(pid);
 }
 
 async function countAt(
@@ -166,8 +174,8 @@ async function heldByStreams(talk: Talk, pid: number, name: ServerName): Promise
   return held;
 }
 
-function stranger(pid: number, reply: Reply): LastcallError {
-  return new LastcallError(
+function stranger(pid: number, reply: Reply): never {
+  throw new LastcallError(
     'balancer-unreachable',
     `${reply.target}: this master does not know the worker ${pid} that answers on the \`stats socket\``,
     {

@@ -1,29 +1,24 @@
-import { parseAddress } from '../haproxy/address.ts';
+import { createAbsences } from '../haproxy/absence.ts';
+import { isThisMachine, parseAddress } from '../haproxy/address.ts';
 import { createClient, type Client } from '../haproxy/client.ts';
-import { setState, showInfo, showLevel, together } from '../haproxy/command.ts';
-import { parseInfo, requireSupported } from '../haproxy/info.ts';
+import { setState } from '../haproxy/command.ts';
+import { hasFragileMaster, type Info } from '../haproxy/info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask } from '../haproxy/reader.ts';
-import { answersOf, contextOf, expectDone, unexpected, withoutSeverity } from '../haproxy/reply.ts';
-import type { Admin, ServerSurvey, ServerView, Survey, Worker } from '../lifecycle/view.ts';
+import { createReader } from '../haproxy/reader.ts';
+import { expectDone } from '../haproxy/reply.ts';
+import type { Admin, ServerView } from '../lifecycle/view.ts';
 import type { TlsFiles } from '../haproxy/tls.ts';
+import { createOldProcesses, createWorkers, type Workers } from '../haproxy/workers.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
+import { processTable } from '../system/process-table.ts';
 import type { Balancer } from './balancer.ts';
 import { closeSessions } from './closing.ts';
-import { factsOf, tablesStick, type Level } from './haproxy-facts.ts';
+import { forcedOf } from './haproxy-view.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
-import {
-  inspect,
-  look,
-  lookBack,
-  lookBackOrFail,
-  sameWorker,
-  type Desk,
-  type Glimpse,
-  type Lines,
-} from './runtime-look.ts';
+import { inspect, look, lookBack, type Desk, type Glimpse, type Lines } from './runtime-look.ts';
+import { surveyAround, surveyOwn } from './survey.ts';
 import { createTalk } from './talk.ts';
 import { createTurns } from './turns.ts';
 
@@ -42,23 +37,39 @@ export interface RuntimeOptions {
   readonly readOnly?: boolean;
 }
 
+export interface RuntimePorts {
+  readonly clock: Clock;
+  /** Told once of what makes this HAProxy a risk. */
+  readonly onWarning?: (text: string) => void;
+}
+
 /**
  * A HAProxy told and asked by its Runtime API. Calls of one balancer run one after another, so no look falls between
  * a write and its read-back.
  * @throws LastcallError `config` for an address or a name that is none
  */
-export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly clock: Clock }): Balancer {
+export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePorts): Balancer {
   const { address, servers, timeoutMs } = options;
   const { clock } = ports;
   const tls = options.tls ?? null;
-  const client = createClient(address, parseAddress(address, 'config'), { clock, tls });
+  const parsed = parseAddress(address, 'config');
+  const client = createClient(address, parsed, { clock, tls });
   const master = options.master ? masterOf(options.master, clock) : null;
+  const reader = createReader();
+  const workers = warned(createWorkers(clock), (info) => {
+    if (master !== null && hasFragileMaster(info)) ports.onWarning?.(fragile(address, info));
+  });
+  const eyes = (): Pick<Desk, 'workers' | 'here' | 'old'> => {
+    const here = isThisMachine(parsed) ? createOldProcesses(processTable, clock) : null;
+    return { workers, here, old: master && createOldWorkers(here) };
+  };
   const desk: Desk = {
     client,
-    reader: createReader(),
+    reader,
+    absences: createAbsences(reader),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
     seen: new Map(),
-    old: master && createOldWorkers(),
+    ...eyes(),
   };
   const turns = createTurns();
   const linesFor = (ms: number, masterMs: number, signal: AbortSignal): Lines => {
@@ -74,15 +85,18 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: { readonly
     return turns.take(signal, () => work(lines));
   };
   // A list of all streams may take its time, and no look waits for it.
-  const lists: Desk = { ...desk, old: master && createOldWorkers() };
+  const lists: Desk = { ...desk, ...eyes() };
   const linesOfLists = (signal: AbortSignal): Lines => linesFor(LIST_MS, MASTER_LIST_MS, signal);
   return {
     name: address,
     servers,
     counts: true,
     seesOldWorkers: master !== null,
-    look: (signal) => inTurn(signal, (lines) => look(desk, lines, signal)),
-    survey: (signal) => inTurn(signal, (lines) => survey(desk, lines, options.readOnly ?? false)),
+    look: (signal, past = 'count') => inTurn(signal, (lines) => look(desk, lines, past, signal)),
+    async survey(signal, scope = 'all') {
+      const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, scope, options.readOnly ?? false));
+      return surveyAround(desk, linesOfLists(signal), own, scope);
+    },
     set: (server, admin, mayReplace, signal) =>
       inTurn(signal, (lines) => set(desk, lines, server, { admin, mayReplace }, signal)),
     holders: async (server, signal) => holders(lists, linesOfLists(signal), nameOf(desk, server)),
@@ -96,51 +110,28 @@ function masterOf(address: string, clock: Clock): Client {
   return createClient(address, parseAddress(address, 'config'), { clock });
 }
 
+/** Looks once at the version that answers first. */
+function warned(workers: Workers, onFirst: (info: Info) => void): Workers {
+  let met = false;
+  return {
+    identify(info) {
+      if (!met) onFirst(info);
+      met = true;
+      return workers.identify(info);
+    },
+  };
+}
+
+function fragile(address: string, { version }: Info): string {
+  return `${address}: in HAProxy ${version} a connection to the master CLI ends HAProxy once a reload has failed by a broken file (3.4.0 to 3.5-dev5); lastcall asks \`master\` only while an operation counts old workers: try each file with \`haproxy -c\` before a reload, or leave \`master\` out`;
+}
+
 /** A silent master must not hold up what the current worker has to tell for long. */
 const MASTER_MS = 500;
 /** For a list of a few hundred thousand streams, 300 bytes each. */
 const LIST_MS = 10_000;
 /** Old workers have fewer, and a silent master must leave time to end the others. */
 const MASTER_LIST_MS = 2_000;
-
-async function survey(desk: Desk, lines: Lines, readOnly: boolean): Promise<Survey> {
-  const { ask } = lines.own;
-  const level = await probe(ask, readOnly);
-  const servers: ServerView[] = [];
-  const facts: ServerSurvey[] = [];
-  let worker: Worker | null = null;
-  let tables: Promise<string | null> | undefined;
-  for (const [server, name] of desk.names) {
-    const { view, reading, worker: now } = await inspect(desk, ask, server, name);
-    const { row, backend } = reading;
-    worker = sameWorker(desk, worker, now);
-    servers.push(view);
-    facts.push(await factsOf({ view, row, backend, level, tables: () => (tables ??= tablesStick(ask)) }));
-  }
-  const { workers, unseen, add } = await lookBackOrFail(desk, lines, worker);
-  return { worker, workers, unseen, servers: servers.map(add), facts };
-}
-
-/**
- * What this socket allows, and whether this HAProxy is new enough.
- * @throws LastcallError `not-permitted`
- */
-async function probe(ask: Ask, readOnly: boolean): Promise<Level> {
-  const reply = await ask(together(showLevel(), showInfo()));
-  const [first = '', info = ''] = answersOf(reply);
-  requireSupported(parseInfo(info, reply), reply);
-  const level = withoutSeverity(first);
-  if (level !== 'admin' && level !== 'operator' && level !== 'user') throw unexpected(reply, first);
-  if (readOnly || level === 'admin') return level;
-  throw new LastcallError(
-    'not-permitted',
-    `${reply.target}: this socket is of level ${level}, to drain a server needs level admin`,
-    {
-      ...contextOf(reply),
-      next: 'give this `stats socket` the words `level admin`, or write `writer: agent-check` for this balancer',
-    },
-  );
-}
 
 interface Wish {
   readonly admin: Admin;
@@ -157,12 +148,13 @@ async function set(
   const name = nameOf(desk, server);
   const { own } = lines;
   const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
-    (await lookBack(desk, lines, worker, signal)).add(view);
+    (await lookBack(desk, lines, worker, { past: 'count', signal })).add(view);
   // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {
     const found = await inspect(desk, ask, server, name);
-    if (found.view.admin === admin || !mayReplace.includes(found.view.admin)) return found;
+    const forced = forcedOf(found.view);
+    if (forced === admin || !mayReplace.includes(forced)) return found;
     expectDone(await ask(setState(name, admin)));
     return null;
   });

@@ -1,9 +1,12 @@
+import type { Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import type { Ask, FullReading, Reader } from '../haproxy/reader.ts';
+import type { OldProcesses, Workers } from '../haproxy/workers.ts';
 import type { Look, ServerView, Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
-import { adminInRow, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
+import type { Past } from './balancer.ts';
+import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
 import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
 import type { Talk } from './talk.ts';
 
@@ -11,11 +14,21 @@ import type { Talk } from './talk.ts';
 export interface Desk {
   readonly client: Client;
   readonly reader: Reader;
+  readonly absences: Absences;
+  /** Who answered: the same object for the same worker, so that workers are compared by it. */
+  readonly workers: Workers;
+  /** Null where HAProxy may run on another machine. */
+  readonly here: OldProcesses | null;
   readonly names: ReadonlyMap<string, ServerName>;
   /** Each server's state when its bits were last read, from whom, and what its row showed then. */
-  readonly seen: Map<string, AdminState & Worker & { readonly shown: ReturnType<typeof adminInRow> }>;
+  readonly seen: Map<string, Seen>;
   /** Null without a master CLI. */
   readonly old: OldWorkers | null;
+}
+
+interface Seen extends AdminState {
+  readonly worker: Worker;
+  readonly shown: ReturnType<typeof adminInRow>;
 }
 
 /** The sockets of one HAProxy, for one call. */
@@ -30,7 +43,7 @@ export interface Glimpse {
   readonly worker: Worker;
 }
 
-export async function look(desk: Desk, lines: Lines, signal: AbortSignal): Promise<Look> {
+export async function look(desk: Desk, lines: Lines, past: Past, signal: AbortSignal): Promise<Look> {
   const servers: ServerView[] = [];
   let worker: Worker | null = null;
   for (const [server, name] of desk.names) {
@@ -38,23 +51,27 @@ export async function look(desk: Desk, lines: Lines, signal: AbortSignal): Promi
     worker = sameWorker(desk, worker, glimpse.worker);
     servers.push(glimpse.view);
   }
-  const { workers, unseen, add } = await lookBack(desk, lines, worker, signal);
-  return { worker, workers, unseen, servers: servers.map(add) };
+  const { add, ...known } = await lookBack(desk, lines, worker, { past, signal });
+  return { worker, ...known, servers: servers.map(add) };
 }
 
 /** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
 async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): Promise<Glimpse> {
-  const reading = await desk.reader.read(ask, name);
-  const { pid } = reading.info;
+  const reading = await desk.absences.read(ask, name);
+  const worker = desk.workers.identify(reading.info);
+  if ('absent' in reading) {
+    desk.seen.delete(server);
+    return { view: absentView(server, reading.absent), worker };
+  }
   const shown = adminInRow(reading.row);
   const seen = desk.seen.get(server);
   if (shown === 'ready') {
     desk.seen.delete(server);
-    return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker: { pid } };
+    return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker };
   }
-  if (shown === null || seen?.shown !== shown || seen.pid !== pid) return inspect(desk, ask, server, name);
-  const { admin, origin } = seen;
-  return { view: viewOf(server, reading, { admin, origin }), worker: { pid } };
+  if (shown === null || seen?.shown !== shown || seen.worker !== worker)
+    return inspect(desk, ask, server, name);
+  return { view: viewOf(server, reading, seen), worker };
 }
 
 /** One server with its admin bits, on one connection. */
@@ -66,16 +83,36 @@ export async function inspect(
 ): Promise<Glimpse & { readonly reading: FullReading }> {
   const reading = await desk.reader.readFull(ask, name);
   const view = fullViewOf(server, reading);
-  const worker = { pid: reading.info.pid };
+  const worker = desk.workers.identify(reading.info);
+  desk.absences.present(name, reading.info);
   const shown = adminInRow(reading.row);
-  desk.seen.set(server, { admin: view.admin, origin: view.origin, shown, ...worker });
+  const { admin, origin, over } = view;
+  const { initialWeight } = reading.state;
+  desk.seen.set(server, { admin, origin, ...(over && { over }), initialWeight, shown, worker });
   return { view, worker, reading };
 }
 
+/**
+ * The same of one that a reload or a command may have removed: `reading` is null then, and the view says how it went.
+ * @throws LastcallError as `look`
+ */
+export async function inspectIfThere(
+  desk: Desk,
+  ask: Ask,
+  server: string,
+  name: ServerName,
+): Promise<Glimpse & { readonly reading: FullReading | null }> {
+  const found = await desk.absences.read(ask, name);
+  if (!('absent' in found)) return inspect(desk, ask, server, name);
+  return {
+    view: absentView(server, found.absent),
+    worker: desk.workers.identify(found.info),
+    reading: null,
+  };
+}
+
 /** What is known of the workers of before a reload. */
-export interface Past {
-  readonly workers: number | null;
-  readonly unseen: string | null;
+export interface Back extends Pick<Look, 'workers' | 'unseen' | 'uncounted'> {
   /** A server of the current worker, with what the others hold of it. */
   readonly add: (view: ServerView) => ServerView;
 }
@@ -85,29 +122,39 @@ export async function lookBack(
   desk: Desk,
   lines: Lines,
   worker: Worker | null,
-  signal: AbortSignal,
-): Promise<Past> {
+  { past, signal }: { readonly past: Past; readonly signal: AbortSignal },
+): Promise<Back> {
   try {
-    return await lookBackOrFail(desk, lines, worker);
+    return await lookBackOrFail(desk, lines, worker, past);
   } catch (error) {
     if (signal.aborted || !isLastcallError(error)) throw error;
     return {
       workers: null,
       unseen: `old workers cannot be counted: ${error.message}`,
+      uncounted: [],
       add: (view) => ({ ...view, connections: null }),
     };
   }
 }
 
 /** The same, for who needs to know before he begins. */
-export async function lookBackOrFail(desk: Desk, { master }: Lines, worker: Worker | null): Promise<Past> {
-  if (desk.old === null || master === null || worker === null)
-    return { workers: null, unseen: null, add: (view) => view };
-  const pids = await desk.old.pids(master.ask, worker.pid);
+export async function lookBackOrFail(
+  desk: Desk,
+  { master }: Lines,
+  worker: Worker | null,
+  past: Past = 'count',
+): Promise<Back> {
+  const here = worker === null ? null : (desk.here?.of(worker) ?? null);
+  const alone = here?.length === 0;
+  if (worker === null || desk.old === null || master === null || past === 'leave' || alone) {
+    return { workers: here && 1 + here.length, unseen: null, uncounted: here, add: (view) => view };
+  }
+  const pids = await desk.old.pids(master.ask, worker);
   const held = await desk.old.count(master, desk.names);
   return {
     workers: 1 + pids.length,
     unseen: null,
+    uncounted: [],
     add: (view) => withHeld(view, held.get(view.name) ?? NOBODY),
   };
 }
@@ -119,7 +166,7 @@ function withHeld(view: ServerView, { connections, queued }: Held): ServerView {
 
 /** The servers of one look must come from one worker: halves of two workers are no state of anything. */
 export function sameWorker(desk: Desk, before: Worker | null, now: Worker): Worker {
-  if (before === null || before.pid === now.pid) return now;
+  if (before === null || before === now) return now;
   const { target } = desk.client;
   throw new LastcallError(
     'balancer-unreachable',

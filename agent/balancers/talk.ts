@@ -9,6 +9,8 @@ export interface Talk {
   readonly ask: Ask;
   /** The same for an answer of any size: `Client.stream`. */
   stream(command: Command, onLine: (line: string) => void): Promise<void>;
+  /** The same in pieces: `Client.pour`. */
+  pour(command: Command, onChunk: (chunk: Buffer) => boolean): Promise<void>;
   /** Several lines to one worker: `Client.session`. */
   session<T>(work: (ask: Ask) => Promise<T>): Promise<T>;
 }
@@ -29,6 +31,7 @@ export function createTalk(client: Client, { clock, until, signal, eachMs = Infi
     target: client.target,
     ask: (command) => client.exchange(command, left(), signal),
     stream: (command, onLine) => client.stream(command, onLine, left(), signal),
+    pour: (command, onChunk) => client.pour(command, onChunk, left(), signal),
     session: (work) => client.session(work, left(), signal),
   };
 }

@@ -1,72 +1,144 @@
+import type { AwaitedPoller } from '../lifecycle/view.ts';
 import type { Clock } from '../system/clock.ts';
+import { FORGET_MS, createPollers, steadyUntil, type Poller } from './pollers.ts';
 
-/** A poller that has been silent for so long is no longer waited for (contract: "told"). */
-const SEEN_MS = 5 * 60_000;
 /** The second poll proves that the answer to the first one arrived. */
 export const TOLD_TWICE = 2;
 
 /** How long a driver waits until its pollers have been told: several times the slowest usual `agent-inter`. */
 export const TELL_MS = 30_000;
 
-/** Who polls, and how often each has been told the present word. */
-export interface Tally {
-  /** A new word: nobody has been told. @param times how often each is to be told */
+/** One answer to a poller. */
+export interface Answered<M> {
+  /** This answer carried the word. */
+  readonly told: boolean;
+  /** False where the poller itself shows that it has not done it yet; default true. */
+  readonly obeys?: boolean;
+  /** What the driver keeps of this poller. */
+  readonly mark: M;
+}
+
+/** One poller, for the driver that keeps a mark of it. */
+export interface MarkedPoller<M> {
+  readonly at: number;
+  readonly steady: boolean;
+  readonly mark: M;
+}
+
+/**
+ * Who polls, and how often each has been told the present word. Only steady pollers are waited for (contract: *told*): a
+ * caller that comes once or has gone is remembered, and holds nothing up.
+ */
+export interface Tally<M = null> {
+  /** A new word: no poller has been told. @param times how often each is to be told */
   restart(times?: number): void;
-  /**
-   * @param told this answer carried the word
-   * @param obeys false where the poller itself shows that it has not done it yet
-   */
-  answered(poller: string, told: boolean, obeys?: boolean): void;
+  answered(poller: string, answered: Answered<M>): void;
   /** Has this poller been told as often as it takes? */
   enough(poller: string): boolean;
   /** Has any poller been told? */
   begun(): boolean;
-  /** Has anybody polled in the last five minutes? */
+  /** Has there been a poll in the last five minutes? */
   polled(): boolean;
-  /** Has everybody seen in the last five minutes been told as often as it takes, and does it? False when there is nobody. */
+  /** Is there a steady poller? */
+  steady(): boolean;
+  /** Has every steady poller been told as often as it takes, and does it? False while there is none. */
   complete(): boolean;
-  /** Has somebody been told as often as it takes and shows that he does not do it? */
+  /** Steady pollers that have not been told as often as it takes, or show that they do not do it. */
+  lacking(): readonly AwaitedPoller[];
+  /** Has a steady poller been told as often as it takes and shows that it does not do it? */
   disobeyed(): boolean;
-  /** Resolves as soon as `true` is what `wanted` answers, asked again after each poll. */
+  markOf(poller: string): M | undefined;
+  /** All pollers that are remembered, at most 64. */
+  marked(): readonly MarkedPoller<M>[];
+  /** Resolves as soon as `true` is what `wanted` answers, asked again after each poll and when a steady poller ceases to be one. */
   until(wanted: () => boolean, signal: AbortSignal): Promise<void>;
 }
 
-interface Poller {
-  at: number;
-  told: number;
-  obeys: boolean;
+interface Note<M> {
+  /** The word, by its number, that it was told so often. */
+  readonly word: number;
+  readonly told: number;
+  readonly obeys: boolean;
+  readonly mark: M;
 }
 
-export function createTally(clock: Clock): Tally {
-  const pollers = new Map<string, Poller>();
+/**
+ * @param ignores leaves a poller out in the presence of steady others, as if it were none
+ */
+export function createTally<M = null>(
+  clock: Clock,
+  ignores: (mark: M, steady: readonly M[]) => boolean = () => false,
+): Tally<M> {
+  const pollers = createPollers<Note<M>>(clock);
   const watchers = new Set<() => void>();
+  let word = 0;
   let times = TOLD_TWICE;
-  const present = (): Poller[] => {
-    for (const [name, { at }] of pollers) if (clock.now() - at > SEEN_MS) pollers.delete(name);
-    return [...pollers.values()];
+  let begun = false;
+  let lastAt = -Infinity;
+
+  const toldOf = (note: Note<M>): number => (note.word === word ? note.told : 0);
+  const counted = (): readonly Poller<Note<M>>[] => {
+    const all = pollers.all();
+    const steady = all.filter((poller) => pollers.isSteady(poller)).map(({ note }) => note.mark);
+    return all.filter(({ note }) => !ignores(note.mark, steady));
   };
+  const steady = (): readonly Poller<Note<M>>[] => counted().filter((poller) => pollers.isSteady(poller));
+  const hasHeard = ({ note }: Poller<Note<M>>): boolean => toldOf(note) >= times;
+  const lacking = (): readonly Poller<Note<M>>[] =>
+    steady().filter((poller) => !hasHeard(poller) || !poller.note.obeys);
+
   return {
     restart: (again = TOLD_TWICE) => {
       times = again;
-      for (const poller of pollers.values()) poller.told = 0;
+      word += 1;
+      begun = false;
     },
-    answered: (name, told, obeys = true) => {
-      const before = pollers.get(name)?.told ?? 0;
-      pollers.set(name, { at: clock.now(), told: before + (told ? 1 : 0), obeys });
+    answered: (name, { told, obeys = true, mark }) => {
+      pollers.polled(name, (before, isBack) => {
+        const former = before === null || isBack ? 0 : toldOf(before);
+        return { word, told: former + (told ? 1 : 0), obeys, mark };
+      });
+      lastAt = clock.now();
+      begun ||= told;
       for (const watcher of watchers) watcher();
     },
-    enough: (name) => (pollers.get(name)?.told ?? 0) >= times,
-    begun: () => present().some(({ told }) => told > 0),
-    polled: () => present().length > 0,
-    complete: () => present().length > 0 && present().every(({ told, obeys }) => told >= times && obeys),
-    disobeyed: () => present().some(({ told, obeys }) => told >= times && !obeys),
-    until: (wanted, signal) => watch(watchers, wanted, signal),
+    enough: (name) => {
+      const poller = pollers.get(name);
+      return poller !== undefined && hasHeard(poller);
+    },
+    begun: () => begun,
+    polled: () => clock.now() - lastAt <= FORGET_MS,
+    steady: () => steady().length > 0,
+    complete: () => steady().length > 0 && lacking().length === 0,
+    lacking: () => lacking().map(({ name, at }) => ({ poller: name, silentSince: at })),
+    disobeyed: () => steady().some((poller) => hasHeard(poller) && !poller.note.obeys),
+    markOf: (name) => pollers.get(name)?.note.mark,
+    marked: () =>
+      counted().map((poller) => ({
+        at: poller.at,
+        steady: pollers.isSteady(poller),
+        mark: poller.note.mark,
+      })),
+    until: (wanted, signal) =>
+      watch(watchers, wanted, signal, (check) => {
+        const ends = lacking().map((poller) => steadyUntil(poller) ?? Infinity);
+        // A poller is steady until that very millisecond.
+        return ends.length === 0 ? () => undefined : clock.after(Math.min(...ends) - clock.now() + 1, check);
+      }),
   };
 }
 
-function watch(watchers: Set<() => void>, wanted: () => boolean, signal: AbortSignal): Promise<void> {
+/** @param later arms the next check that no poll brings; answers how to disarm it */
+function watch(
+  watchers: Set<() => void>,
+  wanted: () => boolean,
+  signal: AbortSignal,
+  later: (check: () => void) => () => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
+    let disarm = (): void => undefined;
     const end = (): void => {
+      disarm();
       watchers.delete(check);
       signal.removeEventListener('abort', aborted);
     };
@@ -75,7 +147,11 @@ function watch(watchers: Set<() => void>, wanted: () => boolean, signal: AbortSi
       reject(signal.reason as Error);
     };
     const check = (): void => {
-      if (!wanted()) return;
+      disarm();
+      if (!wanted()) {
+        disarm = later(check);
+        return;
+      }
       end();
       resolve();
     };

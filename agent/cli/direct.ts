@@ -1,5 +1,12 @@
 import { parseDuration } from '../config/duration.ts';
-import { wrongBalancerAddress, wrongMasterAddress, wrongPointer, wrongUrl } from '../config/written.ts';
+import {
+  wrongBalancerAddress,
+  wrongMasterAddress,
+  wrongPath,
+  wrongPointer,
+  wrongServerName,
+  wrongUrl,
+} from '../config/written.ts';
 import type { OperationKind } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
 import type { VerbOptions } from './options.ts';
@@ -19,10 +26,12 @@ const DIRECT_FLAGS = {
   health: '--health',
   quietFor: '--quiet-for',
   notSticky: '--not-sticky',
+  keep: '--keep',
+  unreachable: '--unreachable',
+  reloadGrace: '--reload-grace',
+  stateFile: '--state-file',
 } as const satisfies Partial<Record<keyof VerbOptions, string>>;
 
-/** What HAProxy takes in a name without quoting; anything else could be a second command on its socket. */
-const SERVER_NAME = /^[A-Za-z0-9_.:-]{1,128}\/[A-Za-z0-9_.:-]{1,128}$/;
 /** Pid 1 is the system; larger ones do not exist on Linux (PID_MAX_LIMIT). */
 const MAX_PID = 4_194_304;
 
@@ -49,13 +58,7 @@ export function readDirect(
   if (servers.length === 0)
     throw usage('--haproxy needs --server BACKEND/SERVER', 'say which server this node is');
   for (const address of haproxy) must('--haproxy', address, wrongBalancerAddress(address));
-  for (const name of servers) {
-    must(
-      '--server',
-      name,
-      SERVER_NAME.test(name) ? undefined : 'is not BACKEND/SERVER (letters, digits, . _ : -)',
-    );
-  }
+  for (const name of servers) must('--server', name, wrongServerName(name));
   const stop = stopOf(options);
   if (operation === 'stop' && stop === null) {
     throw usage('stop has nothing to stop the app by', 'give --stop-pid or --stop-command, or use `drain`');
@@ -77,8 +80,12 @@ export function readDirect(
     sessions: sessionsOf(options),
     stop,
     health: options.health === undefined ? null : must('--health', options.health, wrongUrl(options.health)),
-    quietMs: quietOf(options),
+    quietMs: durationOf('--quiet-for', options.quietFor),
     sticky: options.notSticky === true ? false : 'auto',
+    keep: keepOf(options),
+    unreachable: options.unreachable ?? null,
+    reloadGraceMs: durationOf('--reload-grace', options.reloadGrace),
+    stateFiles: stateFilesOf(options, haproxy),
   };
 }
 
@@ -141,11 +148,24 @@ function stopOf({ stopPid, stopCommand }: VerbOptions): DirectStop | null {
   return { kind: 'pid', pid };
 }
 
-function quietOf({ quietFor }: VerbOptions): number | null {
-  if (quietFor === undefined) return null;
-  const read = parseDuration(quietFor, 'zero');
-  if (!read.ok) throw usage(`--quiet-for: ${read.message}`, 'write for example 2s');
+/** In milliseconds, `0s` allowed; null where the flag was not given. */
+function durationOf(flag: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const read = parseDuration(text, 'zero');
+  if (!read.ok) throw usage(`${flag}: ${read.message}`, 'write for example 2s');
   return read.ms;
+}
+
+function keepOf({ keep }: VerbOptions): number | null {
+  if (keep === undefined) return null;
+  return Number(must('--keep', keep, /^\d{1,6}$/.test(keep) ? undefined : 'is not a number of servers'));
+}
+
+/** As for masters: a file belongs to one HAProxy, told by their order. */
+function stateFilesOf({ stateFile: files = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
+  for (const file of files) must('--state-file', file, wrongPath(file));
+  if (files.length === 0 || files.length === haproxy.length) return files;
+  throw usage('--state-file goes once with each --haproxy, in the same order', 'name all of them, or none');
 }
 
 function must(flag: string, value: string, wrong: string | undefined): string {

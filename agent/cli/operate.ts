@@ -41,7 +41,7 @@ export async function operate(
 }
 
 function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Words {
-  const { reason, timeout, onTimeout, expires, force, fence, dryRun, maint } = options;
+  const { reason, timeout, onTimeout, expires, force, fence, dryRun, ignoreServer, maint } = options;
   return {
     operation,
     by,
@@ -52,6 +52,7 @@ function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Wo
     ...(force === undefined ? {} : { force }),
     ...(fence === undefined ? {} : { fence }),
     ...(dryRun === undefined ? {} : { dryRun }),
+    ...(ignoreServer === undefined ? {} : { ignoreServers: ignoreServer }),
     ...(maint === true ? { holdIn: 'maint' as const } : {}),
   };
 }

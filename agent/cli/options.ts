@@ -13,6 +13,7 @@ export interface VerbOptions {
   /** False with `--no-fence`; only drain has it. */
   readonly fence?: boolean;
   readonly dryRun?: boolean;
+  readonly ignoreServer?: readonly string[];
   /** Only hold has it. */
   readonly maint?: boolean;
   readonly haproxy?: readonly string[];
@@ -28,6 +29,10 @@ export interface VerbOptions {
   readonly health?: string;
   readonly quietFor?: string;
   readonly notSticky?: boolean;
+  readonly keep?: string;
+  readonly unreachable?: 'wait' | 'ignore';
+  readonly reloadGrace?: string;
+  readonly stateFile?: readonly string[];
 }
 
 export function addVerbOptions(command: Command, operation: OperationKind): Command {
@@ -41,7 +46,11 @@ export function addVerbOptions(command: Command, operation: OperationKind): Comm
       ).choices(['restore', 'force', 'hold']),
     )
     .option('--expires <duration>', 'a forgotten drain undoes itself after so long')
-    .option('--force', 'skip the capacity guard and take over servers held by somebody else; needs --reason')
+    .option(
+      '--force',
+      'go over guard, held, uncounted, unkeepable and unlisted, with a warning; needs --reason',
+    )
+    .addOption(ignoreServer())
     .option('--no-wait', 'return as soon as the sidecar has accepted');
   if (operation === 'drain') command.option('--no-fence', 'leave it in DRAIN at zero');
   return command.option('--dry-run', 'say what would happen, change nothing');
@@ -53,7 +62,8 @@ export function addHoldOptions(command: Command, operation: 'hold' | 'release'):
   if (operation === 'hold') {
     command
       .option('--maint', 'MAINT, which throws its users out; without it DRAIN, which lets them finish')
-      .option('--force', 'skip the capacity guard and take over servers held by somebody else');
+      .option('--force', 'go over guard, held and unlisted, with a warning')
+      .addOption(ignoreServer());
   }
   return command
     .option('--no-wait', 'return as soon as the sidecar has accepted')
@@ -87,7 +97,35 @@ export function addDirectOptions(command: Command): Command {
     .addOption(direct('--stop-command <command>', 'stop by this command, split into words without a shell'))
     .addOption(direct('--health <url>', 'answers 200 when the app is healthy'))
     .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal'))
-    .addOption(direct('--not-sticky', 'users are not bound to this node: connections say all'));
+    .addOption(direct('--not-sticky', 'users are not bound to this node: connections say all'))
+    .addOption(
+      direct('--keep <n>', 'so many other usable servers must remain at each HAProxy: 1; 0 is legal'),
+    )
+    .addOption(
+      direct(
+        '--unreachable <what>',
+        'a HAProxy that cannot be asked any more: wait for it (default), or ignore it',
+      ).choices(['wait', 'ignore']),
+    )
+    .addOption(
+      direct(
+        '--reload-grace <duration>',
+        'so long after a reload unseen old workers are doubted: 10m; 0s is legal',
+      ),
+    )
+    .addOption(
+      direct(
+        '--state-file <file>',
+        'the server-state file that its reloads dump first (haproxy/reload.sh); once per --haproxy',
+      ).argParser(collect),
+    );
+}
+
+function ignoreServer(): Option {
+  return new Option(
+    '--ignore-server <server>',
+    'a BACKEND/SERVER of this application that is left out on purpose; repeatable',
+  ).argParser(collect);
 }
 
 function collect(value: string, former: readonly string[] | undefined): readonly string[] {

@@ -65,6 +65,12 @@ export interface DirectOptions {
   readonly quietMs: number | null;
   /** `--not-sticky` says false. */
   readonly sticky: false | 'auto';
+  /** So many other usable servers must remain; null as for `quietMs`, here and below. */
+  readonly keep: number | null;
+  readonly unreachable: 'wait' | 'ignore' | null;
+  readonly reloadGraceMs: number | null;
+  /** The server-state file of each HAProxy, in their order, or none at all. */
+  readonly stateFiles: readonly string[];
 }
 
 export type DirectStop =

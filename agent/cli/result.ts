@@ -101,7 +101,9 @@ export function unfinished(
     forced: 0,
     balancers: (status?.balancers ?? []).map(({ name, servers }) => ({
       name,
-      servers: servers.map(({ owner: _owner, found: _found, told: _told, ...server }) => server),
+      servers: servers.map(
+        ({ owner: _owner, found: _found, told: _told, neighbours: _neighbours, ...server }) => server,
+      ),
     })),
     sessions: { start: null, last: status?.sessions.total ?? null },
     receipt: unknown,

@@ -76,15 +76,45 @@ function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[]
     ['BALANCER', 'SERVER', 'ADMIN', 'STATE', 'OWNER', 'FOR', 'CONN', 'QUEUE'],
     ...rows,
   ]);
-  return [paint('dim', header), ...lines];
+  return [
+    paint('dim', header),
+    ...lines,
+    ...missingLines(balancers, now, paint),
+    ...waitLines(balancers, now),
+  ];
 }
+
+/** The neighbours that are down: why a drain was refused, or would be. */
+function missingLines(balancers: Status['balancers'], now: Date, paint: Paint): string[] {
+  return balancers.flatMap(({ name, servers }) =>
+    servers.flatMap(({ name: server, neighbours }) =>
+      !neighbours || neighbours.missing.length === 0
+        ? []
+        : [
+            paint('yellow', `${name}: beside ${server}, ${age(neighbours.at, now)} ago: `) +
+              `${neighbours.missing.join(', ')}; ${countText(neighbours.usable)} other usable`,
+          ],
+    ),
+  );
+}
+
+function waitLines(balancers: Status['balancers'], now: Date): string[] {
+  return balancers.flatMap(({ name, waitsFor }) =>
+    waitsFor.map(
+      ({ poller, silentSince }) => `${name} waits for ${poller}, silent for ${age(silentSince, now)}`,
+    ),
+  );
+}
+
+/** Seconds between two counts, above which a number may be old: at rest each source is asked every 10 s. */
+const SELDOM = 10;
 
 function sessionLines(status: Status, now: Date, paint: Paint): string[] {
   const { sessions, course } = status;
-  const rows = sessions.sources.map(({ name, count: counted, at, error }) => [
+  const rows = sessions.sources.map(({ name, count: counted, at, every, error }) => [
     name,
     countText(counted),
-    at === null ? 'never' : `${age(at, now)} ago`,
+    `${at === null ? 'never' : `${age(at, now)} ago`}${every > SELDOM ? `, every ${secondsText(every)}` : ''}`,
     error ?? '',
   ]);
   const end = endWords(status);

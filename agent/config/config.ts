@@ -6,6 +6,8 @@ export interface Config {
   readonly node: string;
   readonly app: AppConfig;
   readonly balancers: readonly BalancerConfig[];
+  /** Servers of this application that are left out on purpose: `backend/server`, validated. */
+  readonly ignoreServers: readonly string[];
   readonly unreachable: 'wait' | 'ignore';
   readonly reloadGraceMs: number;
   readonly sticky: boolean | 'auto';
@@ -52,6 +54,8 @@ export interface HttpProbeConfig {
   readonly url: string;
   readonly healthy: readonly number[];
   readonly signOut: { readonly status: readonly number[]; readonly body: string | null };
+  /** Header fields of the request; their values are secrets. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 export interface TcpProbeConfig {
   readonly kind: 'tcp';
@@ -122,6 +126,8 @@ export interface HttpSourceConfig {
   readonly kind: 'http';
   readonly url: string;
   readonly reading: ReadingConfig;
+  /** Header fields of the request; their values are secrets. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 }
 /** Where in an answer the number is. */
@@ -161,8 +167,8 @@ export interface CommandSourceConfig extends CommandConfig {
 export interface StickTableSourceConfig {
   readonly kind: 'stickTable';
   readonly table: string;
-  /** `backend/server`, validated: whose entries are counted. */
-  readonly server: string;
+  /** `backend/server`, validated: a server of this node besides those of each balancer; null = none. */
+  readonly server: string | null;
   /** The table's own `expire`; null = measured by the entries that are seen. */
   readonly expireMs: number | null;
   readonly timeoutMs: number;
@@ -187,6 +193,8 @@ export interface DrainConfig {
   /** True when somebody wrote `quiet` down: it is then the answer to users whom nobody counts. */
   readonly quietByHand: boolean;
   readonly keep: number;
+  /** Do backups count as others for an active server? */
+  readonly keepBackups: boolean;
   readonly expiresMs: number | null;
   readonly gate: { readonly on: CommandConfig; readonly off: CommandConfig } | null;
   readonly warn: readonly WarnConfig[];

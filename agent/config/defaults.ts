@@ -38,6 +38,8 @@ export const DRAIN_ON_TIMEOUT = 'restore';
 export const DRAIN_QUIET_MS = 1_000;
 /** So many other usable servers must remain on every balancer. */
 export const DRAIN_KEEP = 1;
+/** Whether a backup counts as such a server for an active one. */
+export const DRAIN_KEEP_BACKUPS = false;
 
 export const SCHEDULE_REASON = 'schedule';
 

@@ -20,6 +20,7 @@ export async function checkRules(config: Config, supervised: boolean): Promise<F
     ...checkSocket(config),
     ...checkSignOut(config),
     ...checkBalancers(config),
+    ...checkIgnored(config),
     ...checkPollers(config),
     ...checkAnswers(config),
     ...checkSources(config),
@@ -38,12 +39,33 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
     warnings.push('listen.health tells UP and DOWN, and no DRAIN: no balancer is listed as `health`');
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
+  if (supervised || config.app.stop !== null) warnings.push(...uncounted(config));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');
   if (supervised && config.app.stop !== null)
     warnings.push('app.stop is not used: the command line names the app');
+  config.balancers.forEach((balancer, index) => {
+    if (balancer.kind === 'haproxy' && balancer.master !== null)
+      warnings.push(`balancers[${index}].master: ${FRAGILE_MASTER}`);
+  });
   return warnings;
 }
+
+/** What stop and restart refuse later, as far as the file alone tells it: stickiness is seen at HAProxy only. */
+function uncounted({ sessions, sticky, drain }: Config): string[] {
+  if (sticky === false || drain.quietByHand || sessions.some(countsUsers)) return [];
+  if (sticky === 'auto' && sessions.length === 0) return [];
+  const where = sticky === true ? '' : ' where users are sticky, or in mode tcp';
+  return [`no source in sessions counts users: stop and restart refuse${where} (75 uncounted)`];
+}
+
+/** `tcp` and `idle` know connections and requests. */
+function countsUsers({ kind }: SourceConfig): boolean {
+  return kind !== 'tcp' && kind !== 'idle';
+}
+/** The file does not tell which version runs there (review of versions, D2). */
+const FRAGILE_MASTER =
+  'HAProxy 3.4.0 to 3.5-dev5 ends at any connection to its master CLI once a reload has failed by a broken file; with such a version try each file with `haproxy -c` before a reload, or leave `master` out';
 
 /** A monitor that looks for one word finds it in another: F5 looks in the whole answer, and does not care for case. */
 function lookalikes({ up, ...others }: HealthListenConfig['answers']): string[] {
@@ -88,6 +110,14 @@ function checkBalancers({ balancers }: Config): Finding[] {
         : [at(['balancers', index, 'haproxy'], `is balancers[${first}] again, put all its servers there`)];
     return [...twice, ...checkServers(balancer, index), ...checkTls(balancer, index)];
   });
+}
+
+/** Left out on purpose and listed as this node's: one of the two is a mistake. */
+function checkIgnored({ ignoreServers, balancers }: Config): Finding[] {
+  const servers = new Set(balancers.flatMap((one) => (one.kind === 'haproxy' ? one.servers : [])));
+  return ignoreServers.flatMap((name, index) =>
+    servers.has(name) ? [at(['ignoreServers', index], `${name} is listed in servers`)] : [],
+  );
 }
 
 function checkTls({ address, tls }: HaproxyConfig, balancer: number): Finding[] {

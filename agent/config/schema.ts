@@ -4,6 +4,7 @@ import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
 import { listen } from './listen-schema.ts';
+import { headers, oneUser } from './headers-schema.ts';
 import { source } from './source-schema.ts';
 
 /**
@@ -27,7 +28,8 @@ const httpProbe = mapping({
   signOut: mapping({ status: z.array(field.httpStatus).default([]), body: orNull(field.nonEmpty) }).prefault(
     {},
   ),
-});
+  headers,
+}).superRefine(oneUser);
 
 const probe = oneOf({
   http: mapping({ http: httpProbe, ...cadence }),
@@ -129,11 +131,12 @@ const drain = mapping({
   onTimeout: z.enum(['restore', 'force', 'hold']).default(defaults.DRAIN_ON_TIMEOUT),
   quiet: field.durationOrZero.optional(),
   keep: z.int().min(0).default(defaults.DRAIN_KEEP),
+  keepBackups: z.boolean().default(defaults.DRAIN_KEEP_BACKUPS),
   expires: orNull(field.durationOrNever),
   gate: orNull(gate),
   warn: z.array(warn).default([]),
   pace: z.int().min(1).default(defaults.CLOSE_PER_SECOND),
-}).transform(({ timeout, onTimeout, quiet, keep, expires, pace, ...hooks }) => ({
+}).transform(({ timeout, onTimeout, quiet, keep, keepBackups, expires, pace, ...hooks }) => ({
   ...hooks,
   closePerSecond: pace,
   timeoutMs: timeout,
@@ -141,6 +144,7 @@ const drain = mapping({
   quietMs: quiet ?? defaults.DRAIN_QUIET_MS,
   quietByHand: quiet !== undefined,
   keep,
+  keepBackups,
   expiresMs: expires,
 }));
 
@@ -156,8 +160,9 @@ export const file = mapping({
   node: orNull(field.nodeName),
   app: app.prefault({}),
   balancers: z.array(balancer).min(1),
+  ignoreServers: z.array(field.serverName).default([]),
   unreachable: z.enum(['wait', 'ignore']).default(defaults.UNREACHABLE),
-  reloadGrace: field.duration.default(defaults.RELOAD_GRACE_MS),
+  reloadGrace: field.durationOrZero.default(defaults.RELOAD_GRACE_MS),
   sticky: z.literal([true, false, 'auto']).default('auto'),
   sessions: z.array(source).default([]),
   drain: drain.prefault({}),

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import type { ReadingConfig, SourceConfig } from './config.ts';
+import type { HttpSourceConfig, ReadingConfig, SourceConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
+import { headers, oneUser } from './headers-schema.ts';
 
 /** The keys of `sessions`: who counts the users on this node besides the connections. */
 
@@ -11,13 +12,16 @@ const httpSource = mapping({
   json: field.jsonPointer.optional(),
   regex: field.pattern.optional(),
   prometheus: field.series.optional(),
-}).transform(({ url, ...ways }, context): { readonly url: string; readonly reading: ReadingConfig } => {
-  const written = Object.keys(ways).filter((way) => ways[way as keyof typeof ways] !== undefined);
-  if (written.length > 1) {
-    context.addIssue({ code: 'custom', message: 'takes only one of json, regex or prometheus' });
-  }
-  return { url, reading: readingOf(ways) };
-});
+  headers,
+})
+  .superRefine(oneUser)
+  .transform(({ url, headers: fields, ...ways }, context): Omit<HttpSourceConfig, 'kind' | 'timeoutMs'> => {
+    const written = Object.keys(ways).filter((way) => ways[way as keyof typeof ways] !== undefined);
+    if (written.length > 1) {
+      context.addIssue({ code: 'custom', message: 'takes only one of json, regex or prometheus' });
+    }
+    return { url, reading: readingOf(ways), headers: fields };
+  });
 
 interface Ways {
   readonly json?: string | undefined;
@@ -42,7 +46,7 @@ const tomcatSource = mapping({
 
 const stickTableSource = mapping({
   table: field.tableName,
-  server: field.serverName,
+  server: orNull(field.serverName),
   expire: orNull(field.duration),
 });
 

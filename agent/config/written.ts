@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { parseAddress } from '../haproxy/address.ts';
-import { parseServerName } from '../haproxy/names.ts';
+import { parseServerName, SERVER_NAME_RULE } from '../haproxy/names.ts';
 import { isLastcallError } from '../system/error.ts';
 import { SOCKET_PATH_BYTES } from './defaults.ts';
 
@@ -69,7 +69,7 @@ export function wrongMasterAddress(text: string): string | undefined {
 /** `backend/server`, by the rule that also guards every command to HAProxy. */
 export function wrongServerName(text: string): string | undefined {
   if (accepts(() => parseServerName(text, 'config'))) return undefined;
-  return 'is not the name of a server, write backend/server with letters, digits and . _ : - only, at most 128 each';
+  return `is not the name of a server, write backend/server with ${SERVER_NAME_RULE}`;
 }
 
 /** Does a reader that throws take its text? Its own message repeats the text, which is not done here. */

@@ -13,6 +13,8 @@ export interface Words {
   readonly force?: boolean;
   readonly fence?: boolean;
   readonly dryRun?: boolean;
+  /** `backend/server`, left out of `unlisted`. */
+  readonly ignoreServers?: readonly string[];
   /** `hold` only. */
   readonly holdIn?: 'drain' | 'maint';
   /** Who asks, as claimed. */

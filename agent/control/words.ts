@@ -1,4 +1,5 @@
 import { parseDuration } from '../config/duration.ts';
+import { wrongServerName } from '../config/written.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
 
@@ -18,6 +19,7 @@ const KEYS = [
   'dryRun',
   'by',
   'holdIn',
+  'ignoreServers',
 ];
 /** A reason is one line of a log, not a document. */
 const MAX_TEXT = 500;
@@ -40,6 +42,7 @@ export function toRequest(body: unknown, id: string): Request {
   if (unknown !== undefined)
     throw problem(`${quoted(unknown)} is unknown, the words are: ${KEYS.join(', ')}`);
   const holdIn = oneOf(words, 'holdIn', HOLD_IN);
+  const ignoreServers = servers(words, 'ignoreServers');
   const request: Request = {
     id,
     kind: oneOf(words, 'operation', OPERATIONS) ?? missing('operation', OPERATIONS),
@@ -52,6 +55,7 @@ export function toRequest(body: unknown, id: string): Request {
     fence: flag(words, 'fence', true),
     dryRun: flag(words, 'dryRun', false),
     insist: false,
+    ...(ignoreServers.length === 0 ? {} : { ignoreServers }),
     ...(holdIn === null ? {} : { holdIn }),
   };
   if (request.force && request.reason === null) throw problem('`force` needs a `reason`');
@@ -85,6 +89,17 @@ function flag(words: Body, key: string, absent: boolean): boolean {
   if (value === undefined || value === null) return absent;
   if (typeof value !== 'boolean') throw problem(`\`${key}\` must be true or false`);
   return value;
+}
+
+/** A list of `backend/server`; absent is empty. */
+function servers(words: Body, key: string): readonly string[] {
+  const value = words[key] ?? [];
+  if (!Array.isArray(value)) throw problem(`\`${key}\` must be a list of BACKEND/SERVER`);
+  return value.map((name: unknown) => {
+    const wrong = typeof name === 'string' ? wrongServerName(name) : 'is no text';
+    if (wrong !== undefined) throw problem(`\`${key}\`: ${quoted(name)} ${wrong}`);
+    return name as string;
+  });
 }
 
 function oneOf<T extends string>(words: Body, key: string, allowed: readonly T[]): T | null {

@@ -74,7 +74,13 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
   const status = (): Status => {
     const now = clock.now();
-    return statusOf(policy, state, lookout.outlook(state, now), now, iso);
+    return statusOf(
+      policy,
+      state,
+      { ...lookout.outlook(state, now), everyMs: polls.countEveryMs() },
+      now,
+      iso,
+    );
   };
   const lookout = createLookout(policy, ports.sources);
   const desk = createDesk(status);

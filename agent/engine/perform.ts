@@ -88,12 +88,12 @@ async function persist(
 
 async function survey(
   ports: Ports,
-  { id, balancer }: Doing<'survey'>,
+  { id, balancer, scope }: Doing<'survey'>,
   signal: AbortSignal,
 ): Promise<Happening> {
   const begun = ports.clock.now();
   try {
-    const found = await named(ports, balancer).survey(signal);
+    const found = await named(ports, balancer).survey(signal, scope);
     return { type: 'surveyed', id, balancer, survey: found, begun };
   } catch (error) {
     return { type: 'refused', id, need: `survey ${balancer}`, code: codeOf(error), error: sentence(error) };

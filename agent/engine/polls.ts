@@ -1,6 +1,7 @@
-import type { Balancer } from '../balancers/balancer.ts';
+import type { Balancer, Past } from '../balancers/balancer.ts';
 import { isProofMissed } from '../lifecycle/app.ts';
-import { pace } from '../lifecycle/pace.ts';
+import { ON_THE_WAY_OUT } from '../lifecycle/operation.ts';
+import { countsPast, pace } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Source } from '../sessions/source.ts';
@@ -15,6 +16,8 @@ export interface Polls {
   begin(): void;
   look(balancer: string): void;
   count(source: string): void;
+  /** From the end of one count of each source to the next, as it is now, in milliseconds. */
+  countEveryMs(): Readonly<Record<string, number>>;
   /** The pace may have quickened: nobody sleeps through it. */
   adjust(): void;
   stop(): void;
@@ -31,10 +34,14 @@ export function createPolls(
 ): Polls {
   const { clock } = ports;
   const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), clock.now());
+  const leftMs = (): number | undefined => {
+    const deadline = deadlineOf(stateNow());
+    return deadline === Infinity ? undefined : Math.max(0, deadline - clock.now());
+  };
   const looks = byName(ports.balancers, (balancer) => {
     const backoff = createBackoff(ports.random);
     const ask = async (): Promise<void> => {
-      const happening = await look(ports, balancer, signal);
+      const happening = await look(ports, balancer, countsPast(stateNow()) ? 'count' : 'leave', signal);
       if (happening.type === 'lost') backoff.failed();
       else backoff.answered();
       post(happening);
@@ -46,7 +53,7 @@ export function createPolls(
       clock,
       () => count(ports, source, signal).then(post),
       () => paceNow().sources,
-      source.minPauseMs,
+      () => source.minPauseMs?.(leftMs()) ?? 0,
     ),
   );
   const app = createPoller(
@@ -54,7 +61,7 @@ export function createPolls(
     () => watchProcess(ports, stateNow(), post, signal),
     () => PROCESS_EVERY_MS,
   );
-  let last = paceNow();
+  let last = { ...paceNow(), deadline: deadlineOf(stateNow()) };
 
   return {
     begin() {
@@ -62,16 +69,29 @@ export function createPolls(
     },
     look: (balancer) => looks.get(balancer)?.kick(),
     count: (source) => counts.get(source)?.kick(),
+    countEveryMs: () =>
+      Object.fromEntries(
+        ports.sources.map(({ name, minPauseMs }) => [
+          name,
+          Math.max(paceNow().sources, minPauseMs?.(leftMs()) ?? 0),
+        ]),
+      ),
     adjust() {
-      const now = paceNow();
+      const now = { ...paceNow(), deadline: deadlineOf(stateNow()) };
       if (now.balancers < last.balancers) for (const poller of looks.values()) poller.kick();
-      if (now.sources < last.sources) for (const poller of counts.values()) poller.kick();
+      if (now.sources < last.sources || now.deadline < last.deadline)
+        for (const poller of counts.values()) poller.kick();
       last = now;
     },
     stop() {
       for (const poller of [...looks.values(), ...counts.values(), app]) poller.stop();
     },
   };
+}
+
+/** Of the operation that waits for zero, in monotonic milliseconds; Infinity where none does. */
+function deadlineOf({ op, phase }: State): number {
+  return op !== null && ON_THE_WAY_OUT.includes(phase) ? op.deadline : Infinity;
 }
 
 function byName<T extends { readonly name: string }>(
@@ -81,10 +101,15 @@ function byName<T extends { readonly name: string }>(
   return new Map(all.map((one) => [one.name, make(one)]));
 }
 
-async function look({ clock }: Ports, balancer: Balancer, signal: AbortSignal): Promise<Happening> {
+async function look(
+  { clock }: Ports,
+  balancer: Balancer,
+  past: Past,
+  signal: AbortSignal,
+): Promise<Happening> {
   const begun = clock.now();
   try {
-    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal), begun };
+    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, past), begun };
   } catch (error) {
     return { type: 'lost', balancer: balancer.name, error: sentence(error) };
   }

@@ -20,6 +20,12 @@ export function parseAddress(text: string, code: Extract<Code, 'usage' | 'config
   throw refused(text, 'it is no address of a Runtime API', code);
 }
 
+/** True for an address that only processes of this machine can have: a socket file, or one of the loopback's. */
+export function isThisMachine(address: Address): boolean {
+  if (address.kind === 'unix') return true;
+  return /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i.test(address.host);
+}
+
 function unixAddress(text: string, path: string, code: Code): Address {
   // A control character in a path can only be a mistake, and would garble every message that names it.
   if (/\p{Cc}/u.test(path)) throw refused(text, 'its path holds a control character', code);

@@ -2,15 +2,18 @@ import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { Command } from './command.ts';
-import { converse } from './connection.ts';
+import { converse, type OpenLine } from './connection.ts';
 import type { Ask } from './reader.ts';
 import { createLines } from './lines.ts';
-import { cutAfter, endless, MOST_BYTES, type Reply } from './reply.ts';
+import { cutAfter, endless, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
 import { converseAtLength } from './session.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
 const MOST_LINE = 64 * 1024;
+
+/** Enough for any one line that a master says of itself. */
+const TAIL_CHARS = 256;
 
 /** Sends lines to one Runtime API. */
 export interface Client {
@@ -33,6 +36,18 @@ export interface Client {
   stream(
     command: Command,
     onLine: (line: string) => void,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /**
+   * The same in the pieces in which it comes, for an answer of very many lines. Whether it is whole is the taker's to
+   * see.
+   * @param onChunk returns true once it has seen enough: the connection is then closed
+   * @throws LastcallError as `exchange`, the signal's reason, or what `onChunk` throws
+   */
+  pour(
+    command: Command,
+    onChunk: (chunk: Buffer) => boolean,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<void>;
@@ -61,10 +76,14 @@ export function createClient(target: string, address: Address, ports: ClientPort
     async exchange(command, timeoutMs, signal) {
       const chunks: Buffer[] = [];
       let bytes = 0;
+      let tail = '';
+      const began = clock.now();
       const onChunk = (chunk: Buffer): void => {
         chunks.push(chunk);
         bytes += chunk.length;
         if (bytes > MOST_BYTES) throw endless(target, `an answer of more than ${MOST_BYTES} bytes`);
+        tail = (tail + chunk.toString('latin1')).slice(-TAIL_CHARS);
+        throwIfNoWorker(tail, { target, command, elapsedMs: clock.now() - began });
       };
       const { line } = command;
       const elapsedMs = await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
@@ -87,6 +106,14 @@ export function createClient(target: string, address: Address, ports: ClientPort
       const { line } = command;
       const elapsedMs = await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
       if (last !== '' || lines.rest() !== '') throw cutAfter(bytes, { command, target, elapsedMs });
+    },
+    async pour({ line }, take, timeoutMs, signal) {
+      let begun: OpenLine | null = null;
+      const onBegun = (open: OpenLine): void => void (begun = open);
+      const onChunk = (chunk: Buffer): void => {
+        if (take(chunk)) begun?.hangUp();
+      };
+      await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk, onBegun });
     },
     session: (work, timeoutMs, signal) =>
       converseAtLength({ target, address, tls, timeoutMs, signal, clock }, work),

@@ -33,9 +33,15 @@ export const showServer = (place: { readonly backendId: number; readonly serverI
 export const showBackend = (place: { readonly backendId: number }): Command =>
   make(`show stat ${whole(place.backendId)} 2 -1`);
 
+/** The row of every server of every backend, and the BACKEND rows (2 + 4): once per operation, never in a poll. */
+export const showAllRows = (): Command => make('show stat -1 6 -1');
+
 /** All servers of a backend with their numbers and admin bits; grows with the backend. Takes a name only. */
 export const showServersState = (backend: string): Command =>
   make(`show servers state ${proxyName(backend)}`);
+
+/** The same of all backends; grows with HAProxy's configuration. */
+export const showAllServers = (): Command => make('show servers state');
 
 /** Every stick table, one line each, without its entries. */
 export const showTables = (): Command => make('show table');
@@ -46,10 +52,10 @@ export const probeTable = (table: string): Command => {
   return make(`show table ${table} data.server_id lt 0`);
 };
 
-/** The entries of a stick table that bind users to one server. HAProxy goes through the whole table for it. */
-export const showEntries = (table: string, serverId: number): Command => {
+/** All of a stick table, with its entries. HAProxy's filters take numbers only, and it routes by `server_key`. */
+export const showTable = (table: string): Command => {
   if (!isTableName(table)) throw unsendable(table);
-  return make(`show table ${table} data.server_id eq ${whole(serverId)}`);
+  return make(`show table ${table}`);
 };
 
 /** The `peers` sections, with the tables that they share. */

@@ -1,106 +1,194 @@
 import { LastcallError } from '../system/error.ts';
-import type { Client } from './client.ts';
-import { showEntries, showInfo, together, type Command } from './command.ts';
+import { showInfo, showTable, together, type Command } from './command.ts';
+import { endOf, isValue, serverIdIn, serverKeyAt, timeToLiveIn } from './entry.ts';
 import { parseInfo, type Info } from './info.ts';
-import { contextOf, throwRefusal, unexpected, withoutSeverity, type Reply } from './reply.ts';
+import { contextOf, throwRefusal, unexpected, withoutSeverity, type Asked } from './reply.ts';
+import { createTableDump, type DumpTakers, type TableDump } from './table-dump.ts';
 
-/** What one stick table holds of one server. */
+/** An answer in pieces, within the caller's deadline; `onChunk` returns true once it has seen enough. */
+export type Pour = (command: Command, onChunk: (chunk: Buffer) => boolean) => Promise<void>;
+
+/** One HAProxy, within the caller's deadline. */
+export interface TableTalk {
+  readonly target: string;
+  readonly pour: Pour;
+}
+
+/** What tells the entries of this node's servers, at one HAProxy. */
+export interface Ours {
+  /** `serverKeys` of each of them. */
+  readonly keys: readonly string[];
+  /** Their numbers in their backends, found a moment ago: a reload may give them to others. */
+  readonly numbers: ReadonlySet<number>;
+  /** Of these, the numbers that count where an entry has no key. */
+  readonly keyless: ReadonlySet<number>;
+  /** One of them shows no IP address, so any key that is no server's may be its address (`srvkey addr`). */
+  readonly hidden: boolean;
+}
+
+/** What one stick table holds. */
 export interface Entries {
   /** Who counted: it came on the same connection, so from the same worker. */
   readonly info: Info;
+  /** Of all servers. */
+  readonly total: number;
+  /** Ours, by key or by number. */
   readonly count: number;
-  /** The longest time to live among the first ten thousand, in milliseconds; 0 where there is none. */
+  /** Without a key, whoever's they are. */
+  readonly keyless: number;
+  /** The longest time to live of ours among the first ten thousand of them, in milliseconds; 0 where there is none. */
+  readonly longestMs: number;
+  /** The same of all; 0 with entries in it is a table without `expire`. */
+  readonly longestOfAllMs: number;
+  /** Those whose key is not ours, and which HAProxy would lead to us by number if no server has that key. */
+  readonly doubts: ReadonlyMap<string, Doubt>;
+}
+
+export interface Doubt {
+  readonly count: number;
   readonly longestMs: number;
 }
 
-export interface Search {
-  readonly table: string;
-  /** The server's number in its backend, found a moment ago: a reload may give it to another one. */
-  readonly serverId: number;
-}
-
-/** They come in the order of their keys, so these are a sample; to measure all would double our own share of the work. */
-const MEASURED = 10_000;
-
-/** Where in the answer we are. */
-type Part = 'info' | 'header' | 'entries' | 'end';
-
-/** One exchange of any length within the caller's deadline; resolves when all lines have come. */
-export type Stream = (command: Command, onLine: (line: string) => void) => Promise<void>;
+/** `show info;show table NAME`: all entries, and who shows them. */
+export const dumpOf = (table: string): Command => together(showInfo(), showTable(table));
 
 /**
- * Counts the entries of a stick table that bind users to one server. The keys, which are secrets (session ids), are
- * in memory only as long as their line and in no message.
- *
- * The header's `used:` is the whole table's, so the lines are counted (haproxy-facts E). There is no command that
- * only counts.
- * @throws LastcallError as the stream, and `failed` | `not-permitted` with HAProxy's reason
+ * Whether a stick table holds an entry that HAProxy leads to one of our servers by its `server_key`. Reads no further
+ * than the first; of a table without one, all of it, in constant memory.
+ * @param keys `serverKeys` (server-keys.ts) of each server of ours at this HAProxy
+ * @throws LastcallError as the pour; `failed` with HAProxy's reason (no such table); `not-permitted` where the socket
+ *   does not show entries; `balancer-unreachable` for an answer that was cut; `usage` for a name that cannot be one
  */
-export async function countEntries(
-  { target }: Pick<Client, 'target'>,
-  stream: Stream,
-  search: Search,
-): Promise<Entries> {
-  const command = together(showInfo(), showEntries(search.table, search.serverId));
-  const replyOf = (text: string): Reply => ({ text, command, target, elapsedMs: 0 });
-  const about: string[] = [];
-  let part: Part = 'info' as Part;
-  let count = 0;
-  let longestMs = 0;
-  await stream(command, (line) => {
-    if (part === 'entries' && line.startsWith('0x')) {
-      count += 1;
-      if (count <= MEASURED) longestMs = Math.max(longestMs, timeToLive(line));
-    } else if (part === 'header') {
-      readHeader(line, search.table, replyOf(line));
-      part = 'entries';
-    } else if (line === '') {
-      part = part === 'info' ? 'header' : 'end';
-    } else if (part === 'info') {
-      about.push(line);
-    } else {
-      throw notEntry(line, replyOf(''));
-    }
+export async function holdsEntryOf(
+  talk: TableTalk,
+  table: string,
+  keys: readonly string[],
+): Promise<boolean> {
+  const ours = keys.map((key) => Buffer.from(key, 'latin1'));
+  let found = false;
+  const command = dumpOf(table);
+  const { dump } = tableDump(talk.target, command, table, (bytes, from, to) => {
+    const at = serverKeyAt(bytes, from, to);
+    if (at >= 0 && !found) found = ours.some((key) => isValue(bytes, at, to, key));
   });
-  if (part !== 'end') throw unexpected(replyOf(''), 'it ends before the table does');
-  return { info: parseInfo(about.join('\n'), replyOf('')), count, longestMs };
+  await talk.pour(command, (chunk) => {
+    dump.push(chunk);
+    return found;
+  });
+  if (!found) dump.finish();
+  return found;
 }
 
-/** Milliseconds until the entry is forgotten. From the end of the line: a key may hold ` exp=` too, data may not. */
-function timeToLive(line: string): number {
-  const at = line.lastIndexOf(' exp=') + ' exp='.length;
-  const end = line.indexOf(' ', at);
-  return Number(line.slice(at, end < 0 ? undefined : end)) || 0;
+/** A sample: to measure all would double our own share of the work. */
+const MEASURED = 10_000;
+/** Keys in doubt, each the name of a server: no table has more of them unless it is written to make us remember. */
+const MOST_DOUBTS = 1_000;
+/** What HAProxy shows for a key that is not there, and a server's name too. */
+const NO_KEY = Buffer.from('-');
+
+/**
+ * Counts the entries that bind users to our servers. HAProxy finds the server of an entry by its `server_key`; where
+ * there is none, or the backend that looks has no such server, by `server_id` (tried on 2.6.12 and 3.2.26).
+ *
+ * The keys of the users, which are secrets (session ids), are in memory only as long as their piece and in no message.
+ * @throws LastcallError as `holdsEntryOf`; `failed` for a table that knows no servers
+ */
+export async function countEntries(talk: TableTalk, table: string, ours: Ours): Promise<Entries> {
+  const command = dumpOf(table);
+  const tally = createTally(ours, () =>
+    storesNoServers(table, { command, target: talk.target, elapsedMs: 0 }),
+  );
+  const { dump, info } = tableDump(talk.target, command, table, tally.add);
+  await talk.pour(command, (chunk) => {
+    dump.push(chunk);
+    return false;
+  });
+  dump.finish();
+  return { info: info(), ...tally.result() };
+}
+
+interface Tally {
+  readonly add: DumpTakers['onEntry'];
+  readonly result: () => Omit<Entries, 'info'>;
+}
+
+function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => Error): Tally {
+  const wanted = keys.map((key) => Buffer.from(key, 'latin1'));
+  const doubts = new Map<string, Doubt>();
+  const sum = { total: 0, count: 0, keyless: 0, longestMs: 0, longestOfAllMs: 0 };
+  const addOurs = (bytes: Buffer, from: number, to: number): void => {
+    sum.count += 1;
+    if (sum.count <= MEASURED) sum.longestMs = Math.max(sum.longestMs, timeToLiveIn(bytes, from, to));
+  };
+  const addKeyless = (bytes: Buffer, from: number, to: number): void => {
+    const id = serverIdIn(bytes, from, to);
+    if (id < 0) throw noServers();
+    sum.keyless += 1;
+    if (keyless.has(id)) addOurs(bytes, from, to);
+  };
+  const addOther = (bytes: Buffer, from: number, to: number, at: number): void => {
+    if (!hidden && !numbers.has(serverIdIn(bytes, from, at))) return;
+    const name = bytes.toString('latin1', at, endOf(bytes, at, to));
+    const { count, longestMs } = doubts.get(name) ?? { count: 0, longestMs: 0 };
+    if (count === 0 && doubts.size >= MOST_DOUBTS) return addOurs(bytes, from, to);
+    const left = timeToLiveIn(bytes, from, to);
+    doubts.set(name, { count: count + 1, longestMs: Math.max(longestMs, left) });
+  };
+  return {
+    add(bytes, from, to) {
+      sum.total += 1;
+      if (sum.total <= MEASURED)
+        sum.longestOfAllMs = Math.max(sum.longestOfAllMs, timeToLiveIn(bytes, from, to));
+      const at = serverKeyAt(bytes, from, to);
+      if (at < 0) return addKeyless(bytes, from, to);
+      for (const key of wanted) if (isValue(bytes, at, to, key)) return addOurs(bytes, from, to);
+      if (isValue(bytes, at, to, NO_KEY)) return addKeyless(bytes, from, to);
+      addOther(bytes, from, to, at);
+    },
+    result: () => ({ ...sum, doubts }),
+  };
+}
+
+/** The error for a table that binds no user to a server. */
+export function storesNoServers(table: string, asked: Asked): LastcallError {
+  const message = `${asked.target}: the stick table ${table} knows no servers`;
+  const next = 'name the table of `stick on` or `stick store-response`';
+  return new LastcallError('failed', message, { ...contextOf(asked), next });
+}
+
+function tableDump(
+  target: string,
+  command: Command,
+  table: string,
+  onEntry: DumpTakers['onEntry'],
+): { readonly dump: TableDump; readonly info: () => Info } {
+  const asked: Asked = { command, target, elapsedMs: 0 };
+  let about = '';
+  const dump = createTableDump(asked, {
+    onInfo: (text) => void (about = text),
+    onHeader: (line) => requireHeader(line, table, asked),
+    onEntry,
+    notEntry: (line) => notEntry(line, asked),
+  });
+  return { dump, info: () => parseInfo(about, { ...asked, text: '' }) };
 }
 
 /** @throws LastcallError unless the table that was asked for begins here */
-function readHeader(line: string, table: string, reply: Reply): void {
+function requireHeader(line: string, table: string, asked: Asked): void {
   if (line.startsWith(`# table: ${table}, `)) return;
-  const words = withoutSeverity(line);
-  if (words.startsWith('No such table')) {
-    throw refused(reply, `has no stick table ${table}`, 'write the name of one that `show table` lists');
+  if (withoutSeverity(line).startsWith('No such table')) {
+    const message = `${asked.target}: has no stick table ${table}`;
+    const next = 'write the name of one that `show table` lists';
+    throw new LastcallError('failed', message, { ...contextOf(asked), next });
   }
-  if (words.includes('Data type not stored in this table')) {
-    throw refused(
-      reply,
-      `the stick table ${table} knows no servers`,
-      'name the table of `stick on` or `stick store-response`',
-    );
-  }
-  throwRefusal(line, reply);
-  throw unexpected(reply, line);
+  throwRefusal(line, asked);
+  throw unexpected(asked, line);
 }
 
 /** Never shows the line: it may hold a key. */
-function notEntry(line: string, reply: Reply): LastcallError {
-  if (!line.startsWith('# contents not dumped')) return unexpected(reply, 'a line that is no entry');
-  return new LastcallError(
-    'not-permitted',
-    `${reply.target}: this socket does not show what is in a stick table`,
-    { ...contextOf(reply), next: 'give this `stats socket` the words `level operator` or `level admin`' },
-  );
-}
-
-function refused(reply: Reply, what: string, next: string): LastcallError {
-  return new LastcallError('failed', `${reply.target}: ${what}`, { ...contextOf(reply), next });
+function notEntry(line: string, asked: Asked): LastcallError {
+  if (!line.startsWith('# contents not dumped')) return unexpected(asked, 'a line that is no entry');
+  const message = `${asked.target}: this socket does not show what is in a stick table`;
+  const next = 'give this `stats socket` the words `level operator` or `level admin`';
+  return new LastcallError('not-permitted', message, { ...contextOf(asked), next });
 }

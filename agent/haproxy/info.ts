@@ -39,6 +39,14 @@ export function parseInfo(answer: string, reply: Reply): Info {
   return { pid, version, uptimeSeconds };
 }
 
+/**
+ * In recovery mode (after a reload with a file that the master itself finds broken) every connection to the master CLI
+ * of 3.4.0 to 3.5-dev5 is HAProxy's end (review of versions, D2; there from 3.4-dev2 on).
+ */
+export function hasFragileMaster({ version }: Info): boolean {
+  return /^(3\.4\.|3\.4-dev([2-9]|\d\d)|3\.5-dev[0-5](\D|$))/.test(version);
+}
+
 function pairOf(line: string): [string, string] {
   const colon = line.indexOf(':');
   return [line.slice(0, colon), line.slice(colon + 1).trim()];
@@ -58,4 +66,9 @@ export function requireSupported(info: Info, reply: Reply): void {
     ...contextOf(reply),
     next: 'upgrade HAProxy to 2.4 or newer',
   });
+}
+
+/** Whether `now` is still the process that was `before`: in a container each has the same pid, but none begins old. */
+export function sameProcess(before: Info, now: Info): boolean {
+  return before.pid === now.pid && now.uptimeSeconds >= before.uptimeSeconds;
 }

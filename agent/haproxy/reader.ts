@@ -31,10 +31,12 @@ export interface Reader {
   read(ask: Ask, name: ServerName): Promise<Reading>;
   /** The row, the admin bits and the BACKEND row; the answer grows with the backend. */
   readFull(ask: Ask, name: ServerName): Promise<FullReading>;
+  /** Where the server was found last, if it was. */
+  placeOf(name: ServerName): Place | undefined;
 }
 
 /** HAProxy's numbers of a server. They are positions: a reload may give them to another one. */
-interface Place {
+export interface Place {
   readonly backendId: number;
   readonly serverId: number;
 }
@@ -45,12 +47,13 @@ interface Place {
  */
 export function createReader(): Reader {
   const places = new Map<string, Place>();
+  const keyOf = (name: ServerName): string => `${name.backend}/${name.server}`;
   const found = async <T>(
     ask: Ask,
     name: ServerName,
     readAt: (place: Place) => Promise<T | null>,
   ): Promise<T> => {
-    const key = `${name.backend}/${name.server}`;
+    const key = keyOf(name);
     const known = places.get(key);
     const first = known === undefined ? null : await readAt(known);
     if (first !== null) return first;
@@ -61,6 +64,7 @@ export function createReader(): Reader {
   return {
     read: (ask, name) => found(ask, name, (place) => rowAt(ask, name, place)),
     readFull: (ask, name) => found(ask, name, (place) => allAt(ask, name, place)),
+    placeOf: (name) => places.get(keyOf(name)),
   };
 }
 

@@ -37,6 +37,11 @@ const REFUSALS: readonly Refusal[] = [
     next: 'ask again: a worker that is stopping after a reload takes no orders (or the backend is `disabled`)',
   },
   {
+    pattern: /^Can't find the target PID matching the prefix/,
+    code: 'balancer-unreachable',
+    next: 'see that `master` names the master CLI (`-S`) of this very HAProxy; after a reload, ask again',
+  },
+  {
     pattern: /^(Unknown command|No such table|Filter entry|usage:|'set server <srv> state')/i,
     code: 'failed',
     next: 'see whether this HAProxy is 2.4 or newer',
@@ -123,6 +128,18 @@ function split(text: string): readonly string[] {
 function firstLine(text: string): string {
   const line = text.trimStart().split('\n', 1)[0] ?? '';
   return JSON.stringify(line.slice(0, 120)).slice(1, -1);
+}
+
+/** A master's word that it has no such worker; from 2.8 on it leaves the connection open after it (review of versions, X3). */
+const NO_WORKER = /(?:^|\n)Can't find the target PID matching the prefix [^\n]*\n\s*$/;
+
+/**
+ * Ends an exchange with a worker that its master does not have: nothing comes after that word, not even the end.
+ * @param tail the last hundred bytes of the answer so far, or more
+ * @throws LastcallError `balancer-unreachable` when that word has come
+ */
+export function throwIfNoWorker(tail: string, asked: Asked): void {
+  if (NO_WORKER.test(tail)) throwRefusal(tail.trim().split('\n').at(-1) ?? '', asked);
 }
 
 /** An answer, or a line of one, that no HAProxy would give. */

@@ -1,3 +1,4 @@
+import { onRefusedAgain, onSurveyedAgain } from './again.ts';
 import { objections } from './guard.ts';
 import { install } from './install.ts';
 import type { Phase, Request } from './operation.ts';
@@ -7,6 +8,7 @@ import { answerAtOnce, dropPending, refuse, replyTo } from './result.ts';
 import { onLooked } from './servers.ts';
 import type { Candidate, Need } from './running.ts';
 import type { State } from './state.ts';
+import { remember } from './surroundings.ts';
 import {
   emit,
   type EventOf,
@@ -47,7 +49,10 @@ export function beginChecks(turn: Turn, request: Request): void {
   });
   for (const need of needs) {
     if (need === 'stop' || need === 'start') emit(turn, { type: 'check', id: request.id, need });
-    else emit(turn, { type: 'survey', id: request.id, balancer: need.slice('survey '.length) });
+    else {
+      const balancer = need.slice('survey '.length);
+      emit(turn, { type: 'survey', id: request.id, balancer, scope: 'all' });
+    }
   }
 }
 
@@ -65,6 +70,8 @@ function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Request): st
 export function onSurveyed(turn: Turn, event: EventOf<'surveyed'>): void {
   const { balancer, survey, begun, at } = event;
   onLooked(turn, { type: 'looked', balancer, look: survey, begun, at });
+  remember(turn, balancer, survey);
+  onSurveyedAgain(turn, event);
   withCandidate(turn, event.id, (candidate) => ({
     ...met(candidate, `survey ${balancer}`),
     surveys: { ...candidate.surveys, [balancer]: survey },
@@ -94,6 +101,7 @@ export function onAbsent(turn: Turn, { id, error, counted, at }: EventOf<'app-ab
 /** A check failed: the request ends here, unless it insists and a balancer is only out of reach. */
 export function onRefused(turn: Turn, { id, need, code, error }: EventOf<'refused'>): void {
   const { candidate } = turn.state;
+  onRefusedAgain(turn, { id, need, error });
   if (!candidate || candidate.request.id !== id) return;
   const does =
     candidate.request.insist || (turn.policy.unreachable === 'ignore' && code === 'balancer-unreachable');
@@ -123,13 +131,12 @@ export function admit(turn: Turn): void {
   // The world may have moved while we asked: what was needed then must still be all that is needed.
   if (isOutdated(turn, candidate)) return patch(turn, { queue: [request, ...turn.state.queue] });
   const verdict = objections(turn, candidate);
-  if (verdict.refusal)
-    return refuse(turn, request, candidate.at, verdict.refusal.code, verdict.refusal.message);
-  if (request.dryRun)
-    return answerAtOnce(turn, request, candidate.at, verdict.warnings, planOf(turn, request));
+  const { refusal, warnings } = verdict;
+  if (refusal) return refuse(turn, request, candidate.at, refusal.code, refusal.message, warnings);
+  if (request.dryRun) return answerAtOnce(turn, request, candidate.at, warnings, planOf(turn, request));
   const before = turn.state;
-  const ticket = install(turn, candidate, verdict.warnings);
-  if (ticket === null) return answerAtOnce(turn, request, candidate.at, verdict.warnings);
+  const ticket = install(turn, candidate, warnings);
+  if (ticket === null) return answerAtOnce(turn, request, candidate.at, warnings);
   patch(turn, { pending: { request, at: candidate.at, ticket, save: turn.state.save, before } });
 }
 
@@ -192,8 +199,8 @@ function takeBack(turn: Turn, before: State): void {
   mapServers(turn, (now, server, balancer) => {
     const old = before.balancers[balancer]?.servers[server];
     if (!old) return now;
-    const { found, want, ours, said, held, confirmed } = old;
-    return { ...now, found, want, ours, said, held, confirmed };
+    const { found, want, ours, said, held, heldIn, confirmed } = old;
+    return { ...now, found, want, ours, said, held, heldIn, confirmed };
   });
   // The failed write may have reached the disk all the same, and must not be resumed after a crash.
   resave(turn);

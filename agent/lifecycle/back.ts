@@ -1,9 +1,11 @@
+import { forcedOf, viewOf } from './count.ts';
+import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
 import { isGate } from './gate.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
-import { notOurs, type ServerState, type StartStep } from './state.ts';
+import { notOurs, type BalancerState, type ServerState, type StartStep } from './state.ts';
 import type { Proof } from './view.ts';
 import {
   alarm,
@@ -156,20 +158,53 @@ function unconfirmed(turn: Turn): string {
 
 const ALL_HELD =
   'every server is held and not by lastcall, so the node gets no new users; let its owner end it, or use --force --reason';
+const ALL_COVERED =
+  'so the node gets no new users; see to that name or server: no command ends it, and then it takes users by itself';
+const ALL_ABSENT =
+  'so the node gets no new users; write it back into the configuration of HAProxy and reload it, then it takes users by itself';
+
+/** Why a server takes no new users although nothing of ours keeps it out; null = it takes them. */
+interface KeptOut {
+  readonly why: 'held' | 'covered' | 'absent';
+  readonly text: string;
+}
+
+function keptOut(balancer: BalancerState, name: string, { held }: ServerState): KeptOut | null {
+  const view = balancer.error === null ? viewOf(balancer, name) : undefined;
+  if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
+  if (held) {
+    const how = view && forcedOf(view) !== 'ready' ? heldWords(view) : 'is held';
+    return { why: 'held', text: `${name} ${how}; it stays as it is` };
+  }
+  if (view?.over) return { why: 'covered', text: `${name} ${overWords(view.admin, view.over)}` };
+  return null;
+}
+
+/** What `ready` has come to when nothing of ours is left: one server in rotation is enough. */
+function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
+  const out = kept.filter((one) => one !== null);
+  if (out.length < kept.length) return finish(turn, isReady, 'done');
+  const texts = out.map(({ text }) => text).join(', ');
+  if (out.some(({ why }) => why === 'held')) return finish(turn, isReady, 'held', ALL_HELD);
+  if (out.some(({ why }) => why === 'covered'))
+    return finish(turn, isReady, 'held', `${texts}, ${ALL_COVERED}`);
+  finish(turn, isReady, 'no-such-server', `${texts}, ${ALL_ABSENT}`);
+}
 
 /** Everything is back: nothing of ours is left at any balancer. */
 function serve(turn: Turn): void {
-  const servers = serversOf(turn.state);
-  const held = servers.filter(({ server }) => server.held);
-  for (const { at, name } of held) warn(turn, `${at}: ${name} is held; it stays as it is`);
+  const kept = serversOf(turn.state).map(({ balancer, at, name, server }) => {
+    const one = keptOut(balancer, name, server);
+    if (one) warn(turn, `${at}: ${one.text}`);
+    return one;
+  });
   const { op, health, balancers } = turn.state;
   warnLeftOut(turn);
   alarm(turn, 'drained', null);
   // Where a balancer was left out, its servers stay ours until it has been told.
   mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? notOurs(own) : own));
   enter(turn, health === 'down' ? 'unhealthy' : 'serving');
-  if (held.length < servers.length) finish(turn, isReady, 'done');
-  else finish(turn, isReady, 'held', ALL_HELD);
+  endReady(turn, kept);
   conclude(turn, op?.outcome ?? { code: 'done' }, turn.state.phase, ({ want }) => want, {
     restoring: false,
     forcedOut: false,

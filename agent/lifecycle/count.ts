@@ -1,6 +1,7 @@
 import type { Policy } from './policy.ts';
-import type { BalancerState, State, Totals } from './state.ts';
-import type { ServerView } from './view.ts';
+import { doubtOf, type Doubt } from './doubt.ts';
+import type { BalancerState, Fence, State, Totals } from './state.ts';
+import type { Admin, ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
 
@@ -17,6 +18,11 @@ export function isKnown(balancer: BalancerState, since: number): boolean {
 /** The server as that balancer last showed it, or undefined. */
 export function viewOf(balancer: BalancerState, server: string): ServerView | undefined {
   return balancer.look?.servers.find((view) => view.name === server);
+}
+
+/** What a command or an agent-check word has set there, whatever lies over it. */
+export function forcedOf({ admin, over }: ServerView): Admin {
+  return over?.forced ?? admin;
 }
 
 /** Connections served and queued, on all balancers that count; null when one of them is unknown. */
@@ -72,8 +78,8 @@ export function sameTotals(one: Totals, other: Totals): boolean {
   return Object.entries(one).every(([key, total]) => other[key] === total);
 }
 
-export function pidsOf(state: State): Readonly<Record<string, number | null>> {
-  return Object.fromEntries(Object.entries(state.balancers).map(([name, { pid }]) => [name, pid]));
+export function workersOf(state: State): Fence['workers'] {
+  return Object.fromEntries(Object.entries(state.balancers).map(([name, { worker }]) => [name, worker]));
 }
 
 function countingBalancers(policy: Policy, state: State): Policy['balancers'] {
@@ -83,12 +89,12 @@ function countingBalancers(policy: Policy, state: State): Policy['balancers'] {
 function connectionsAt(
   policy: Policy,
   state: State,
-  { name: at, servers, seesOldWorkers }: Policy['balancers'][number],
+  { name: at, servers }: Policy['balancers'][number],
   since: number,
 ): number | null {
   const balancer = state.balancers[at];
   if (!balancer || !isKnown(balancer, since)) return null;
-  if (mayHideUsers(policy, state, balancer, { seesOldWorkers, since })) return null;
+  if (mayHideUsers(policy, state, balancer, since)) return null;
   return sum(
     servers.map((name) => {
       const view = viewOf(balancer, name);
@@ -97,32 +103,18 @@ function connectionsAt(
   );
 }
 
-/**
- * After a reload the old worker serves its users to their end, and the new one knows nothing of them (haproxy-facts H).
- * Without a master socket only time ends the doubt, or the kernel, which sees every connection to the application.
- */
-function mayHideUsers(
-  policy: Policy,
-  state: State,
-  { replacedAt }: BalancerState,
-  { seesOldWorkers, since }: { readonly seesOldWorkers: boolean; readonly since: number },
-): boolean {
-  if (
-    seesOldWorkers ||
-    replacedAt === null ||
-    state.appGone ||
-    state.now - replacedAt >= policy.reloadGraceMs
-  )
-    return false;
+/** The kernel sees every connection to the application, also those of old workers. */
+function mayHideUsers(policy: Policy, state: State, balancer: BalancerState, since: number): boolean {
+  if (state.appGone || doubtOf(policy, balancer, state.now) === null) return false;
   return policy.kernelSource === null || sourceCount(state, policy.kernelSource, since) !== 0;
 }
 
-/** A balancer whose servers show fewer connections than there may be, for the eyes of people. */
-export function isDoubted(policy: Policy, state: State, name: string): boolean {
+/** Why a balancer's servers may show fewer connections than there are, for the eyes of people; null = they do not. */
+export function doubtAt(policy: Policy, state: State, name: string): Doubt | null {
   const known = policy.balancers.find((balancer) => balancer.name === name);
   const balancer = state.balancers[name];
-  if (!known?.counts || !balancer) return false;
-  return mayHideUsers(policy, state, balancer, { seesOldWorkers: known.seesOldWorkers, since: -1 });
+  if (!known?.counts || !balancer || !mayHideUsers(policy, state, balancer, -1)) return null;
+  return doubtOf(policy, balancer, state.now);
 }
 
 function sourceCount(state: State, name: string, since: number): number | null {

@@ -1,6 +1,6 @@
 import type { OnTimeout, OperationKind, Result } from './operation.ts';
 import type { StateRecord } from './record.ts';
-import type { Admin, Proof } from './view.ts';
+import type { Admin, Proof, SurveyScope } from './view.ts';
 
 /** What a warn hook is told. */
 export interface Nearing {
@@ -16,7 +16,12 @@ export interface Nearing {
 export type Effect =
   /** Intent to disk; nothing is done towards it before `persisted` comes back. */
   | { readonly type: 'persist'; readonly save: number; readonly record: StateRecord }
-  | { readonly type: 'survey'; readonly id: string; readonly balancer: string }
+  | {
+      readonly type: 'survey';
+      readonly id: string;
+      readonly balancer: string;
+      readonly scope: SurveyScope;
+    }
   | { readonly type: 'check'; readonly id: string; readonly need: 'stop' | 'start' }
   /** Read, write `admin` unless another state than `mayReplace` is there, read back. */
   | {

@@ -1,10 +1,10 @@
-import { pidsOf, sameTotals, tally, totalsOf, viewOf } from './count.ts';
+import { forcedOf, sameTotals, tally, totalsOf, viewOf, workersOf } from './count.ts';
 import { isGate } from './gate.ts';
 import type { Policy } from './policy.ts';
 import { allConfirmed, allKnown, askAll } from './servers.ts';
 import type { Fence, ServerState, State } from './state.ts';
 import { intend, patch, serversOf, type Turn } from './turn.ts';
-import type { Admin } from './view.ts';
+import { sameWorker, type Admin, type ServerView } from './view.ts';
 
 /** What is wanted of the servers on the way out, and the fence: MAINT everywhere, and then a look that proves it. */
 
@@ -20,7 +20,7 @@ export function wantMaint(server: ServerState): ServerState['want'] {
 }
 
 export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
-  const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), pids: pidsOf(turn.state) };
+  const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), workers: workersOf(turn.state) };
   intend(turn, 'fencing', wantMaint, { fence, ...changes });
 }
 
@@ -31,8 +31,8 @@ export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
 export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.fence as Fence;
-  if (!samePids(fence, state) || (!state.appGone && isOpen(policy, state))) return 'somebody';
-  if (!allConfirmed(policy, state) || !isGate(turn, 'on')) return 'wait';
+  if (!sameWorkers(fence, state) || (!state.appGone && isOpen(policy, state))) return 'somebody';
+  if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
   if (fence.confirmedAt === null) {
     patch(turn, { fence: { ...fence, confirmedAt: turn.at } });
     askAll(turn);
@@ -58,6 +58,24 @@ export function unfenced(policy: Policy, state: State): string | null {
   return found === undefined ? null : `${found.at}: ${found.name}`;
 }
 
+/**
+ * A server that somebody else holds in DRAIN, or null: it stays open for its bound users, so nobody is `drained` and
+ * nothing is stopped behind it.
+ */
+export function heldOpen(policy: Policy, state: State): string | null {
+  const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
+  const found = serversOf(state).find(
+    ({ balancer, at, name, server }) =>
+      server.held && showing.includes(at) && balancer.error === null && isOpenToSome(viewOf(balancer, name)),
+  );
+  return found === undefined ? null : `${found.at}: ${found.name}`;
+}
+
+/** DRAIN, if only under a MAINT that ends by itself. */
+function isOpenToSome(view: ServerView | undefined): boolean {
+  return view !== undefined && (view.admin === 'drain' || forcedOf(view) === 'drain');
+}
+
 /** Every server of ours is seen behind the fence, so nobody can have come in. Unknown is not fenced. */
 export function isFenced(policy: Policy, state: State): boolean {
   return shownOf(policy, state).every(({ admin }) => admin === 'maint');
@@ -66,7 +84,7 @@ export function isFenced(policy: Policy, state: State): boolean {
 interface Shown {
   readonly at: string;
   readonly name: string;
-  /** null = unknown. */
+  /** What is forced there, so what is left when a MAINT that lies over it has gone; null = unknown. */
   readonly admin: Admin | null;
 }
 
@@ -75,14 +93,13 @@ function shownOf(policy: Policy, state: State): Shown[] {
   const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state)
     .filter(({ at, server }) => showing.includes(at) && server.want !== null && !server.held)
-    .map(({ balancer, at, name }) => ({
-      at,
-      name,
-      admin: balancer.error === null ? (viewOf(balancer, name)?.admin ?? null) : null,
-    }));
+    .map(({ balancer, at, name }) => {
+      const view = balancer.error === null ? viewOf(balancer, name) : undefined;
+      return { at, name, admin: view ? forcedOf(view) : null };
+    });
 }
 
-function samePids(fence: Fence, state: State): boolean {
-  const now = pidsOf(state);
-  return Object.entries(fence.pids).every(([name, pid]) => pid === now[name]);
+function sameWorkers(fence: Fence, state: State): boolean {
+  const now = workersOf(state);
+  return Object.entries(fence.workers).every(([name, worker]) => sameWorker(worker, now[name] ?? null));
 }

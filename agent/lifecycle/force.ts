@@ -1,4 +1,5 @@
 import { connectionsOf, isKnown, sessionsOf, usersOf, viewOf } from './count.ts';
+import { doubtLine, doubtsOf } from './doubt.ts';
 import { raiseFence } from './fence.ts';
 import {
   FORCE_CLOSE_EVERY_MS,
@@ -39,7 +40,11 @@ export function whoIsLeft({ policy, state }: Turn): string {
   const sessions = howMany(sessionsOf(policy, state), 'session');
   const connections = connectionsOf(policy, state);
   const alone = policy.sources.length > 0 && usersOf(policy, state) === 0 && connections !== 0;
-  return alone ? `${sessions} and ${howMany(connections, 'connection')}` : sessions;
+  const left = alone ? `${sessions} and ${howMany(connections, 'connection')}` : sessions;
+  const doubts = connections === null ? doubtsOf(policy, state) : [];
+  return doubts.length === 0
+    ? left
+    : `${left} (${doubts.map((one) => doubtLine(one, state.now)).join('; ')})`;
 }
 
 function howMany(count: number | null, what: string): string {

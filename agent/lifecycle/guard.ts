@@ -1,21 +1,18 @@
+import { foreignTables, uncounted, unkeepable } from './bonds.ts';
+import { forcedOf, viewOf } from './count.ts';
+import { outlasted } from './doubt.ts';
+import { answerable, listed, type Objection, type Surveyed } from './objection.ts';
 import type { Candidate } from './running.ts';
-import { viewOf } from './count.ts';
 import { serversOf, type Turn } from './turn.ts';
-import type { ServerSurvey, ServerView } from './view.ts';
+import { blindness, twinsOf, uncompared, unlisted } from './unlisted.ts';
+import type { ServerSurvey } from './view.ts';
 
 /** The objections to an operation, asked before anything is changed. `force` answers some, none is silent. */
 
 export interface Verdict {
   readonly refusal: { readonly code: string; readonly message: string } | null;
+  /** With a refusal also what else would have been refused. */
   readonly warnings: readonly string[];
-}
-
-interface Surveyed {
-  readonly balancer: string;
-  readonly view: ServerView;
-  /** MAINT or DRAIN that is not ours. */
-  readonly held: boolean;
-  readonly fact: ServerSurvey | undefined;
 }
 
 /** First refusal wins; a request that insists (a shutdown) is only warned. */
@@ -27,12 +24,11 @@ export function objections(turn: Turn, candidate: Candidate): Verdict {
   );
   if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(turn, candidate))
     return { refusal: null, warnings };
-  for (const objection of objectionsTo(turn, candidate, servers)) {
-    if (!objection) continue;
-    if (objection.soft || request.insist) warnings.push(objection.message);
-    else return { refusal: objection, warnings };
-  }
-  return { refusal: null, warnings };
+  const found = objectionsTo(turn, candidate, servers).filter((objection) => objection !== null);
+  const refusal = found.find(({ soft }) => soft !== true && !request.insist) ?? null;
+  warnings.push(...found.filter((objection) => objection !== refusal).map(({ message }) => message));
+  if (refusal === null) warnings.push(...remarks(turn, candidate));
+  return { refusal, warnings };
 }
 
 function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Surveyed[]): (Objection | null)[] {
@@ -40,18 +36,27 @@ function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Survey
   if (kind === 'release') return [];
   if (kind === 'ready')
     return [heldAgainstReady(turn, candidate, servers.length > 0 ? servers : lastSeen(turn))];
-  const goingOut = [heldInDrain(candidate, servers), capacity(turn, candidate, servers)];
-  return kind === 'hold' ? goingOut : [...goingOut, uncounted(turn, candidate, servers)];
+  const goingOut = [
+    heldInDrain(candidate, servers),
+    ...unlisted(turn, candidate),
+    capacity(turn, candidate, servers),
+  ];
+  if (kind === 'hold') return goingOut;
+  const { policy, state } = turn;
+  const doubted = outlasted(policy, state, candidate.request, candidate.gone);
+  return [...goingOut, doubted, unkeepable(turn, candidate, servers), uncounted(turn, candidate, servers)];
 }
 
-interface Objection {
-  readonly code: string;
-  readonly message: string;
-  /** Said as a warning only. */
-  readonly soft?: boolean;
+/** What stands against nothing, and ought to be known of a node that goes out. */
+function remarks(turn: Turn, candidate: Candidate): string[] {
+  const { kind, dryRun } = candidate.request;
+  if (kind === 'ready' || kind === 'release') return [];
+  const compared = [...blindness(candidate), ...(dryRun ? uncompared(candidate) : [])];
+  return kind === 'hold' ? compared : [...compared, ...foreignTables(turn, candidate)];
 }
 
-function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {
+/** The servers that were surveyed for a request, with what is known of each. */
+export function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {
   return Object.entries(surveys).flatMap(([balancer, { servers, facts }]) =>
     servers.map((view) => {
       const own = state.balancers[balancer]?.servers[view.name];
@@ -69,12 +74,24 @@ function lastSeen({ state }: Turn): Surveyed[] {
   });
 }
 
-function heldInDrain({ request }: Candidate, servers: readonly Surveyed[]): Objection | null {
-  const held = servers.find(({ view, held: isHeld }) => isHeld && view.admin === 'drain');
+function heldInDrain(candidate: Candidate, servers: readonly Surveyed[]): Objection | null {
+  const { request } = candidate;
+  // Also under a MAINT that lies over it and ends by itself.
+  const held = servers.find(
+    ({ view, held: isHeld }) => isHeld && (view.admin === 'drain' || forcedOf(view) === 'drain'),
+  );
   if (!held) return maintAround(request.force, servers);
-  const who = `${held.balancer}: ${held.view.name} is already in DRAIN and not by lastcall`;
+  const how = isWeightless(held) ? WEIGHTLESS : 'is already in DRAIN and not by lastcall';
+  const who = `${held.balancer}: ${held.view.name} ${how}`;
   if (request.force) return { code: 'held', message: `${who}; taken over`, soft: true };
   return { code: 'held', message: `${who}; let its owner end it, or use --force --reason` };
+}
+
+/** HAProxy's pages call it a drain, its status says UP. */
+const WEIGHTLESS = "has weight 0, which is an operator's drain";
+
+function isWeightless({ view }: Surveyed): boolean {
+  return view.weightless === true;
 }
 
 /** Held in MAINT nobody new comes, and those who are there are counted: go on around it. */
@@ -92,8 +109,12 @@ function heldAgainstReady(
   { request }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
-  const held = servers.filter(({ held: isHeld }) => isHeld);
-  if (held.length === 0 || policy.operatorReady) return null;
+  const weightless = servers.filter(isWeightless);
+  const others = servers.filter((one) => !isWeightless(one));
+  const held = others.filter(({ held: isHeld }) => isHeld && !policy.operatorReady);
+  const taken = request.force ? 0 : held.length;
+  if (weightless.length > 0) return withoutWeight(weightless, taken < others.length);
+  if (held.length === 0) return null;
   const names = held
     .map(({ balancer, view }) => `${balancer}: ${view.name} (${view.admin.toUpperCase()})`)
     .join(', ');
@@ -103,53 +124,73 @@ function heldAgainstReady(
 }
 
 /**
+ * A weight of 0 keeps users away from a server that is READY, and lastcall writes no weight: with nothing else to bring
+ * back, nothing is touched.
+ */
+function withoutWeight(weightless: readonly Surveyed[], soft: boolean): Objection {
+  const names = weightless.map(({ balancer, view }) => `${balancer}: ${view.name} ${WEIGHTLESS}`);
+  const back = weightless.map(({ view }) => `\`set server ${view.name} weight N\``);
+  const message = `${listed(names)}, and \`ready\` gives no weight back; nothing was changed for it: ${listed(back)} first`;
+  return { code: 'held', message, soft };
+}
+
+/**
  * The last usable server is never taken (I11); a count that nobody knows is no permission. A balancer that only polls
  * us tells nothing about other servers: the contract promises no guard there.
  */
-function capacity({ policy }: Turn, { request }: Candidate, servers: readonly Surveyed[]): Objection | null {
+function capacity(turn: Turn, candidate: Candidate, servers: readonly Surveyed[]): Objection | null {
+  const { policy } = turn;
   if (policy.keep === 0) return null;
   const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
-  const short = servers.find(
-    ({ balancer, fact }) =>
-      counting.includes(balancer) &&
-      fact?.usable &&
-      (fact.usableOthers === null || fact.usableOthers < policy.keep),
-  );
-  if (!short) return null;
-  const others = short.fact?.usableOthers ?? 'an unknown number of';
-  const message = `${short.balancer}: ${short.view.name} would leave ${others} other usable servers, and drain.keep is ${policy.keep}`;
-  if (request.force) return { code: 'guard', message: `${message}; forced`, soft: true };
-  return { code: 'guard', message: `${message}; bring another back first, or use --force --reason` };
+  const asked = servers.filter(({ balancer, fact }) => counting.includes(balancer) && fact?.usable);
+  for (const one of asked) {
+    const others = othersFor(turn, candidate, one);
+    if (others === null || others < policy.keep) return short(turn, candidate, one, others);
+  }
+  return null;
 }
 
-/** Sticky users come back between two clicks: where nobody counts them, no connection now proves nothing. */
-function uncounted(
+/** Those that serve this server's users in its place; null = unknown. */
+function othersFor(
   { policy, state }: Turn,
-  { request, gone }: Candidate,
-  servers: readonly Surveyed[],
-): Objection | null {
-  if (policy.sources.length > 0 || policy.quietByHand || state.appGone || gone) return null;
-  const why =
-    policy.sticky === true
-      ? 'sticky: true'
-      : policy.sticky === false
-        ? null
-        : (stickyIn(servers) ?? state.sticky);
-  if (why === null) return null;
-  const message = `users are sticky here (${why}) and nobody counts them`;
-  if (request.kind === 'drain')
-    return {
-      code: 'uncounted',
-      message: `${message}: drained means no connections, not no users`,
-      soft: true,
-    };
-  const ways =
-    'configure a session source (sessions:, --sessions), say `sticky: false` (--not-sticky), or set how long silence means gone (drain.quiet, --quiet-for)';
-  return { code: 'uncounted', message: `${message}; ${ways}` };
+  candidate: Candidate,
+  { balancer, view, fact }: Surveyed,
+): number | null {
+  const { usableOthers = null, standbys = [] } = fact ?? {};
+  if (usableOthers === null) return null;
+  const { kind } = candidate.request;
+  const ends = kind === 'stop' || kind === 'restart' ? twinsOf(state, candidate, balancer, view) : [];
+  const counted = ends.filter(
+    ({ role }) => role === 'active' || policy.keepBackups || fact?.role === 'backup',
+  ).length;
+  return Math.max(0, usableOthers + (policy.keepBackups ? standbys.length : 0) - counted);
 }
 
-function stickyIn(servers: readonly Surveyed[]): string | null {
-  return servers.find(({ fact }) => fact?.sticky)?.fact?.sticky ?? null;
+function short(
+  { policy }: Turn,
+  candidate: Candidate,
+  { balancer, view, fact }: Surveyed,
+  others: number | null,
+): Objection {
+  const what = `${balancer}: ${view.name} would leave ${others ?? 'an unknown number of'} other usable servers, and drain.keep is ${policy.keep}`;
+  return answerable(
+    candidate,
+    'guard',
+    `${what}${aroundIt(fact, policy.keepBackups)}`,
+    'bring another back first',
+  );
+}
+
+/** Who is missing, and who stands by. */
+function aroundIt(fact: ServerSurvey | undefined, keepBackups: boolean): string {
+  const { missing = [], standbys = [] } = fact ?? {};
+  const away = missing.length === 0 ? '' : ` (without ${listed(missing)})`;
+  if (standbys.length === 0 || keepBackups) return away;
+  const are =
+    standbys.length === 1
+      ? `the backup ${standbys[0] ?? ''} is up`
+      : `the backups ${listed(standbys)} are up`;
+  return `${away}; ${are}, and a backup does not count for an active server unless \`drain.keepBackups\` says so`;
 }
 
 /** A node that is out already was surveyed when it went; a stop asks only once more who counts. */

@@ -1,11 +1,13 @@
 import { release, warm } from './back.ts';
-import { sessionsOf } from './count.ts';
+import { forcedOf, sessionsOf } from './count.ts';
 import type { Request } from './operation.ts';
 import { raiseFence, wantDrain } from './fence.ts';
 import { startForce } from './force.ts';
+import { surveyed } from './guard.ts';
 import { installHold } from './hold.ts';
+import { bondsOf } from './bonds.ts';
 import { baselineOf } from './result.ts';
-import type { Candidate, Operation } from './running.ts';
+import { type Candidate, NO_BONDS, type Operation } from './running.ts';
 import { NO_REASSERTS, notOurs, type ServerState } from './state.ts';
 import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
 import type { ServerView } from './view.ts';
@@ -40,14 +42,13 @@ export function install(turn: Turn, candidate: Candidate, warnings: readonly str
 }
 
 /** The running operation gets another deadline, or becomes part of a stronger one. */
-function change(
-  turn: Turn,
-  { request, proof, gone }: Candidate,
-  op: Operation,
-  warnings: readonly string[],
-): string {
+function change(turn: Turn, candidate: Candidate, op: Operation, warnings: readonly string[]): string {
+  const { request, proof, gone } = candidate;
   const stronger = request.kind !== op.kind;
-  const next = operationOf(turn, request, warnings);
+  const next = {
+    ...operationOf(turn, request, warnings),
+    ...bondsOf(turn, candidate, surveyed(turn, candidate)),
+  };
   const changed = stronger
     ? {
         ...next,
@@ -57,6 +58,7 @@ function change(
         forced: op.forced,
         warnings: [...op.warnings, ...next.warnings],
         baseline: op.baseline,
+        hashed: op.hashed,
       }
     : { ...op, timeoutMs: next.timeoutMs, deadline: next.deadline };
   patch(turn, {
@@ -71,7 +73,10 @@ function change(
 function installOut(turn: Turn, candidate: Candidate, warnings: readonly string[]): void {
   const { request } = candidate;
   const { phase, appGone, forcedOut } = turn.state;
-  const op = operationOf(turn, request, warnings);
+  const op = {
+    ...operationOf(turn, request, warnings),
+    ...bondsOf(turn, candidate, surveyed(turn, candidate)),
+  };
   const noFence = request.kind === 'drain' && !request.fence;
   if (phase === 'serving' || phase === 'unhealthy' || phase === 'returning') {
     takeServers(turn, candidate);
@@ -115,21 +120,26 @@ function installReady(turn: Turn, candidate: Candidate, warnings: readonly strin
  */
 function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.request.force): void {
   mapServers(turn, (own, name, balancer) => {
-    // Taken over, whatever stands there may be replaced.
-    if (own.found) return own.held && takeOver ? { ...own, held: false, ours: ['drain', 'maint'] } : own;
     const view = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
-    return { ...notOurs(own), ...take(view, takeOver) };
+    // `ready` gives no weight back, so there is nothing to take over.
+    const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
+    // Taken over, whatever stands there may be replaced.
+    if (own.found)
+      return own.held && over ? { ...own, held: false, heldIn: null, ours: ['drain', 'maint'] } : own;
+    return { ...notOurs(own), ...take(view, over) };
   });
 }
 
 function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
   if (!view) return { found: { admin: 'ready', weight: null } };
-  if (view.admin !== 'ready' && !takeOver) {
+  // What lies over it (DNS, a tracked server) is nobody's word and takes none: the word under it is ours to set.
+  const forced = forcedOf(view);
+  if (forced !== 'ready' && !takeOver) {
     // Should its owner let go in the middle, it is ours like the others, and goes back to ready.
-    return { found: { admin: 'ready', weight: view.weight }, held: true };
+    return { found: { admin: 'ready', weight: view.weight }, held: true, heldIn: forced };
   }
-  const ours = view.admin === 'ready' ? [] : [view.admin];
-  return { found: { admin: view.admin, weight: view.weight }, ours, said: ours };
+  const ours = forced === 'ready' ? [] : [forced];
+  return { found: { admin: forced, weight: view.weight }, ours, said: ours };
 }
 
 function viewsOf({ surveys }: Candidate): ServerView[] {
@@ -140,7 +150,7 @@ function stickyOf({ surveys }: Candidate): string | null {
   return (
     Object.values(surveys)
       .flatMap(({ facts }) => facts)
-      .find(({ sticky }) => sticky !== null)?.sticky ?? null
+      .find(({ sticky, hashed }) => sticky !== null && hashed === null)?.sticky ?? null
   );
 }
 
@@ -167,6 +177,8 @@ export function operationOf(turn: Turn, request: Request, warnings: readonly str
     warned: [],
     reasserts: NO_REASSERTS,
     baseline: baselineOf(state),
+    ignoreServers: [...policy.ignoreServers, ...(request.ignoreServers ?? [])],
+    ...NO_BONDS,
     outcome: null,
     restoreBy: null,
   };

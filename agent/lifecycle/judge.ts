@@ -1,6 +1,8 @@
+import { forcedOf } from './count.ts';
 import type { Reasserts, ServerState } from './state.ts';
+import { noteUndone, onLoss } from './undone.ts';
 import { patch, patchServer, resave, save, type Turn, warn } from './turn.ts';
-import type { Admin, ServerView } from './view.ts';
+import { sameWorker, type Admin, type Over, type ServerView } from './view.ts';
 
 /** Whose state stands at a server: ours, lost, or somebody else's, who then holds it (I2). */
 
@@ -21,14 +23,17 @@ export interface Looked {
 /** Compares what is seen of a server with what is wanted of it. */
 export function judge(turn: Turn, at: string, view: ServerView, looked: Looked): void {
   const own = turn.state.balancers[at]?.servers[view.name];
-  if (!own || own.want === null) return;
+  if (!own) return;
+  noteUndone(turn, at, view, own);
+  if (own.want === null) return;
+  if (view.absent !== undefined) return pass(turn, at, view.name, own);
   if (isForeign(view, own)) return hold(turn, at, view, own);
   if (own.held) {
-    // Let go by whoever held it: from ready on it is ours again.
-    if (view.admin === 'ready') markHeld(turn, at, view.name, false);
+    if (isLetGo(view, own)) markHeld(turn, at, view.name, null);
     return;
   }
-  const there = view.admin === own.want;
+  tellOver(turn, at, view, own);
+  const there = forcedOf(view) === own.want;
   if (!there && isLost(own, view)) lose(turn, at, view, own, looked.before);
   // A write of an older intent, still under way, would change it after this look.
   const settled = own.saying === null || own.saying === turn.state.epoch;
@@ -37,53 +42,90 @@ export function judge(turn: Turn, at: string, view: ServerView, looked: Looked):
 }
 
 /** It was seen as it should be; or it is READY, which it is not by itself after a word of ours that was read back. */
-function isLost({ confirmed, told }: ServerState, { admin }: ServerView): boolean {
-  return confirmed || (admin === 'ready' && told !== null && told.admin !== 'ready');
+function isLost({ confirmed, told }: ServerState, view: ServerView): boolean {
+  return confirmed || (forcedOf(view) === 'ready' && told !== null && told.admin !== 'ready');
 }
 
-/** MAINT or DRAIN that we neither want nor said: an operator's, the configuration's or a tracked server's. */
-function isForeign({ admin }: ServerView, { want, ours }: ServerState): boolean {
-  return admin !== 'ready' && admin !== want && !ours.includes(admin);
+/**
+ * This worker does not have the server: there is nothing to say and nobody can come. Should a later one have it again,
+ * it has forgotten our word like after any reload.
+ */
+function pass(turn: Turn, at: string, name: string, own: ServerState): void {
+  patchServer(turn, at, name, { confirmed: true, held: false, heldIn: null });
+  if (own.held) resave(turn);
+}
+
+/** What lies over our word is told and left alone: it is no operator's, and our word stays right under it. */
+function tellOver(turn: Turn, at: string, { name, admin, over }: ServerView, { want }: ServerState): void {
+  if (!over || admin === want || turn.state.op === null) return;
+  warn(
+    turn,
+    `${at}: ${name} ${overWords(admin, over)}; it is left as it is, and what lastcall sets is set under it`,
+  );
+}
+
+/** Why a server shows a state that no command ends. */
+export function overWords(admin: Admin, { by }: Over): string {
+  return by === 'resolution'
+    ? 'is in MAINT because its name does not resolve (DNS)'
+    : `is held in ${admin.toUpperCase()} by a tracked server`;
+}
+
+/** A forced MAINT or DRAIN that we neither want nor said: an operator's, or the configuration's (`disabled`). */
+function isForeign(view: ServerView, { want, ours }: ServerState): boolean {
+  const forced = forcedOf(view);
+  return forced !== 'ready' && forced !== want && !ours.includes(forced);
+}
+
+/** READY, or what we want there now, is seen again. A MAINT of his that we have come to want as well remains his (I2). */
+function isLetGo(view: ServerView, { want, heldIn }: ServerState): boolean {
+  const forced = forcedOf(view);
+  return forced === 'ready' || (forced === want && heldIn !== null && forced !== heldIn);
 }
 
 function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
-  if (own.held) return;
-  const by =
-    view.origin === 'forced'
-      ? 'an operator'
-      : view.origin === 'inherited'
-        ? 'a tracked server'
-        : 'the configuration';
-  warn(turn, `${at}: ${view.name} is held in ${view.admin.toUpperCase()} by ${by}; it is left as it is`);
-  markHeld(turn, at, view.name, true);
+  const forced = forcedOf(view);
+  if (own.held && own.heldIn === forced) return;
+  if (!own.held) warn(turn, `${at}: ${view.name} ${heldWords(view)}; it is left as it is`);
+  markHeld(turn, at, view.name, forced);
+}
+
+/** How a server is kept from users that is not so by us. */
+export function heldWords(view: ServerView): string {
+  if (view.weightless === true && view.admin === 'drain') return "has weight 0, which is an operator's drain";
+  const by = view.origin === 'config' && !view.over ? 'the configuration' : 'an operator';
+  return `is held in ${forcedOf(view).toUpperCase()} by ${by}`;
 }
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
-function markHeld(turn: Turn, at: string, name: string, held: boolean): void {
-  patchServer(turn, at, name, { held, confirmed: false, told: null });
+function markHeld(turn: Turn, at: string, name: string, heldIn: Admin | null): void {
+  patchServer(turn, at, name, { held: heldIn !== null, heldIn, confirmed: false, told: null });
   resave(turn);
 }
 
 /** @param before when the last look was begun that may have shown it */
-function lose(turn: Turn, at: string, { name, admin }: ServerView, own: ServerState, before: number): void {
+function lose(turn: Turn, at: string, view: ServerView, own: ServerState, before: number): void {
   const { told, want, missedAt } = own;
+  const { name } = view;
+  const admin = forcedOf(view);
   const lost = (told?.admin ?? want ?? admin).toUpperCase();
   patchServer(turn, at, name, { told: null, missedAt: missedAt ?? Math.max(before, told?.at ?? before) });
   countReassert(turn, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
   patch(turn, { quiet: null });
   warn(turn, `${at}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`);
+  onLoss(turn, at, view, own);
 }
 
 function confirm(turn: Turn, at: string, name: string, want: Admin): void {
   const { told = null, missedAt = null } = turn.state.balancers[at]?.servers[name] ?? {};
-  const pid = turn.state.balancers[at]?.pid ?? null;
-  const isNews = told?.admin !== want || told.pid !== pid;
+  const worker = turn.state.balancers[at]?.worker ?? null;
+  const isNews = told?.admin !== want || !sameWorker(told.worker, worker);
   const since = told?.admin === want ? told.at : turn.at;
   patchServer(turn, at, name, {
     ours: [want],
     confirmed: true,
     missedAt: null,
-    told: isNews ? { admin: want, at: since, pid } : told,
+    told: isNews ? { admin: want, at: since, worker } : told,
   });
   // What stands where, since when and by which worker outlives a crash; nothing waits for it to be on disk.
   if (isNews) save(turn);

@@ -21,6 +21,8 @@ export interface Request {
   readonly dryRun: boolean;
   /** A shutdown that cannot be refused (SIGTERM under `run -- COMMAND`): what would refuse it becomes a warning. */
   readonly insist: boolean;
+  /** Servers of this application that are left out on purpose, besides the configuration's. */
+  readonly ignoreServers?: readonly string[];
   /** `hold` only: in which state; default DRAIN, which throws nobody out. */
   readonly holdIn?: 'drain' | 'maint';
 }
@@ -115,6 +117,8 @@ export interface Status extends Outlook {
       readonly name: string;
       readonly count: number | null;
       readonly at: string | null;
+      /** Seconds from the end of one count to the next, as it is now: a large stick table is counted rarely. */
+      readonly every: number;
       readonly error: string | null;
     }[];
   };
@@ -138,6 +142,17 @@ export interface StatusServer extends ResultServer {
   readonly found: Admin | null;
   /** Our word that stands there: when it was first read back (ISO time), and the pid of the worker that shows it. */
   readonly told: { readonly admin: Admin; readonly at: string; readonly pid: number | null } | null;
+  /** null = no operation has asked for them yet. */
+  readonly neighbours: Neighbours | null;
+}
+/** Who else serves the users of one of our servers, as the last operation's survey told it: no poll asks for it. */
+export interface Neighbours {
+  /** Others that could take new users; null = unknown. */
+  readonly usable: number | null;
+  /** Those that take none, with what HAProxy says of each: `app/app2 (DOWN)`. */
+  readonly missing: readonly string[];
+  /** ISO time of that survey. */
+  readonly at: string;
 }
 export interface StatusBalancer {
   readonly name: string;
@@ -146,5 +161,7 @@ export interface StatusBalancer {
   readonly pid: number | null;
   /** Of before a reload included; null = that cannot be told. */
   readonly workers: number | null;
+  /** Where it only polls us: the pollers that our word is waiting for, and when each of them polled last (ISO time). */
+  readonly waitsFor: readonly { readonly poller: string; readonly silentSince: string }[];
   readonly servers: readonly StatusServer[];
 }

@@ -1,6 +1,7 @@
+import { isRechecked } from './again.ts';
 import { giveUp, warm } from './back.ts';
-import { connectionsOf, sameTotals, pidsOf, tally, totalsOf } from './count.ts';
-import { unfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
+import { connectionsOf, sameTotals, tally, totalsOf, workersOf } from './count.ts';
+import { heldOpen, unfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
 import { holding } from './hold.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { conclude, finish } from './result.ts';
@@ -35,13 +36,25 @@ export function settling(turn: Turn): void {
   if (turn.at - quiet.since < policy.quietMs) return;
   // Silence counts only if somebody listened at its end: each answer is newer than its beginning.
   if (policy.quietMs > 0 && tally(policy, state, quiet.since) !== 'zero') return;
-  if (state.noFence) arrive(turn);
-  else raiseFence(turn);
+  if (state.noFence) return arrive(turn);
+  const open = heldOpen(policy, state);
+  if (open !== null) {
+    if (state.op) warn(turn, `${open} ${OPEN}: the node is not drained before its owner ends it`);
+    return;
+  }
+  if (isRechecked(turn, quiet.since)) raiseFence(turn);
 }
+
+const OPEN = 'is held in DRAIN and not by lastcall';
 
 export function fencing(turn: Turn): void {
   if (!isDurable(turn.state)) return;
-  if (turn.state.force) return forcing(turn, turn.state.force) === 'over' ? arrive(turn) : undefined;
+  const { force } = turn.state;
+  if (force) {
+    if (forcing(turn, force) === 'wait') return;
+    const open = force.now ? null : insurmountable(turn);
+    return open === null ? arrive(turn) : giveUp(turn, 'held', stillHeld(open));
+  }
   if (isOverdue(turn)) return;
   const clear = lookAgain(turn);
   if (clear === 'clear') arrive(turn);
@@ -64,7 +77,7 @@ function arrive(turn: Turn): void {
   alarm(turn, 'drained', null);
   const { op } = turn.state;
   if (op?.kind === 'stop' || op?.kind === 'restart') {
-    const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), pids: pidsOf(turn.state) };
+    const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), workers: workersOf(turn.state) };
     intend(turn, 'drained', wantMaint, { stopIssued: true, fence, force: null });
     finish(turn, ({ kind }) => kind === 'drain', 'done');
     return;
@@ -89,7 +102,7 @@ export function drained(turn: Turn): void {
     if (!state.noFence) alarm(turn, 'drained', 'somebody is on the drained node; draining again');
     return intend(turn, 'draining', wantDrain);
   }
-  const open = state.noFence || state.appGone ? null : unfenced(policy, state);
+  const open = state.noFence || state.appGone ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
   if (open === null) return;
   alarm(turn, 'drained', `${open} was found outside the fence of the drained node; draining again`);
   intend(turn, 'draining', wantDrain);
@@ -144,10 +157,27 @@ export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-writ
   conclude(turn, { code, message }, 'failed', wantMaint, { stopIssued: false, fence: null });
 }
 
+/**
+ * A server held open at the deadline: force may not go over it either, but where the application ends in any case
+ * (SIGTERM to `run --`).
+ */
+function insurmountable({ policy, state }: Turn): string | null {
+  return state.noFence || policy.supervises ? null : heldOpen(policy, state);
+}
+
+function stillHeld(open: string): string {
+  return `${open} ${OPEN}, still at the deadline; what was found is restored; let its owner end it, or use --force --reason at the start`;
+}
+
 /** The deadline of the way out: give back, hold, or force (the policy says which). True when the phase has changed. */
 function isOverdue(turn: Turn): boolean {
   const { op } = turn.state;
   if (!op || turn.at < op.deadline) return false;
+  const open = insurmountable(turn);
+  if (open !== null && op.onTimeout !== 'hold') {
+    giveUp(turn, 'held', stillHeld(open));
+    return true;
+  }
   const left = `with ${whoIsLeft(turn)} left`;
   switch (op.onTimeout) {
     case 'restore':

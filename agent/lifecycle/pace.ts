@@ -1,4 +1,6 @@
 import { sessionsOf } from './count.ts';
+import { doubtOf } from './doubt.ts';
+import { ON_THE_WAY_OUT } from './operation.ts';
 import { rhythm } from './force.ts';
 import { nextRungs } from './ladder.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
@@ -19,6 +21,8 @@ const SOURCES_DRAINING_MS = 1_000;
 /** The last users: from the last one's end to the stop at most 150 ms, so no look may be far away. */
 const NEAR_ZERO_MS = 50;
 const NEAR_ZERO = 2;
+/** So few are soon gone: their source is asked as often as it may be. */
+const FEW = 10;
 /** The last user who stays for an hour is not worth twenty questions a second. */
 const NEAR_ZERO_PATIENCE_MS = 60_000;
 
@@ -72,11 +76,19 @@ function paceOfSettling(policy: Policy, { quiet }: State, now: number): ReturnTy
 
 function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<typeof pace> {
   const sessions = sessionsOf(policy, state);
-  if (sessions === null || sessions > NEAR_ZERO)
-    return { balancers: DRAINING_MS, sources: SOURCES_DRAINING_MS };
+  if (sessions === null || sessions > FEW) return { balancers: DRAINING_MS, sources: SOURCES_DRAINING_MS };
+  if (sessions > NEAR_ZERO) return { balancers: DRAINING_MS, sources: DRAINING_MS };
   const moved = Math.max(state.since, ...Object.values(state.sources).map(({ changedAt }) => changedAt));
   if (now - moved > NEAR_ZERO_PATIENCE_MS) return { balancers: DRAINING_MS, sources: DRAINING_MS };
   return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
+}
+
+/**
+ * Does a look have to count the connections of old workers, which only their master can tell? While nothing is drained
+ * its answer is not needed, and on HAProxy 3.4.0 to 3.5-dev5 each connection to it may be HAProxy's end (D2).
+ */
+export function countsPast({ phase }: State): boolean {
+  return phase === 'stopping' || ON_THE_WAY_OUT.includes(phase);
 }
 
 function isOutside(state: State): boolean {
@@ -101,8 +113,9 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
     }
   }
   times.push(...nextRungs(policy.warnBeforeMs, state), state.gate.retryAt);
-  for (const { replacedAt } of Object.values(state.balancers)) {
-    if (replacedAt !== null) times.push(replacedAt + policy.reloadGraceMs);
+  for (const balancer of Object.values(state.balancers)) {
+    const doubt = doubtOf(policy, balancer, now);
+    if (doubt?.kind === 'young') times.push(doubt.until);
   }
   if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
   for (const { server } of serversOf(state)) if (server.failures > 0) times.push(server.retryAt);

@@ -27,6 +27,10 @@ export interface Policy {
   readonly quietMs: number;
   readonly quietByHand: boolean;
   readonly keep: number;
+  /** Backups count as others for an active server too. */
+  readonly keepBackups: boolean;
+  /** Servers of this application, by `backend/server`, that are left out on purpose. */
+  readonly ignoreServers: readonly string[];
   /** Before the stop the application can be made to refuse new sessions. */
   readonly hasGate: boolean;
   /** Every balancer's reload keeps the state of its servers (a server-state file dumped just before). */

@@ -20,8 +20,8 @@ import {
   type Turn,
   warn,
 } from './turn.ts';
-import { viewOf } from './count.ts';
-import type { Proof } from './view.ts';
+import { forcedOf, viewOf } from './count.ts';
+import type { Proof, ServerView } from './view.ts';
 import { failStop, onStopped } from './out.ts';
 
 /** After a start: what the record says goes on, with the time that is left. Nothing is said before the first looks. */
@@ -55,18 +55,27 @@ export function starting(turn: Turn): void {
 }
 
 function isOutWithoutRecord(state: State): boolean {
-  return Object.values(state.balancers).some(({ look }) =>
-    look?.servers.some(({ admin, origin }) => admin !== 'ready' && origin === 'forced'),
-  );
+  return Object.values(state.balancers).some(({ look }) => look?.servers.some(isSet));
+}
+
+/** By a command or an agent-check word, and not by the configuration (`disabled`). */
+function isSet(view: ServerView): boolean {
+  return forcedOf(view) !== 'ready' && (view.origin === 'forced' || view.over !== undefined);
 }
 
 /** MAINT or DRAIN without a record (a container without its state) is taken for our own, and ended by a return. */
 function adopt(turn: Turn): void {
   mapServers(turn, (_own, name, balancer) => {
     const view = turn.state.balancers[balancer] && viewOf(turn.state.balancers[balancer], name);
-    if (!view || (view.admin !== 'ready' && view.origin !== 'forced'))
-      return { ...NO_SERVER, found: { admin: 'ready', weight: null }, held: view !== undefined };
-    const ours = view.admin === 'ready' ? [] : [view.admin];
+    const forced = view ? forcedOf(view) : 'ready';
+    if (!view || (forced !== 'ready' && !isSet(view)))
+      return {
+        ...NO_SERVER,
+        found: { admin: 'ready', weight: null },
+        held: view !== undefined,
+        heldIn: view ? forced : null,
+      };
+    const ours = forced === 'ready' ? [] : [forced];
     return { ...NO_SERVER, found: { admin: 'ready', weight: view.weight }, ours, said: ours };
   });
   bringBack(turn, 'adopted at start');

@@ -1,10 +1,11 @@
-import { connectionsOf, isDoubted, sessionsOf, viewOf } from './count.ts';
+import { costOf } from './bonds.ts';
+import { connectionsOf, doubtAt, sessionsOf, viewOf } from './count.ts';
 import type { Phase, ReassertsTold, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
 import type { Operation, Pending, Ticket } from './running.ts';
 import { NO_REASSERTS, type Reasserts, type ServerState, type State } from './state.ts';
 import { emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
-import type { Counters } from './view.ts';
+import { sameWorker, type Admin, type Counters, type Operational, type ServerView } from './view.ts';
 
 /** What the one who asked is told at the end (contract: the JSON object). */
 
@@ -48,11 +49,18 @@ export function conclude(
 }
 
 /** Turns a request away: nothing was changed for it. */
-export function refuse(turn: Turn, request: Request, at: number, code: string, message: string): void {
+export function refuse(
+  turn: Turn,
+  request: Request,
+  at: number,
+  code: string,
+  message: string,
+  warnings: readonly string[] = [],
+): void {
   emit(turn, {
     type: 'finish',
     refused: true,
-    result: { ...answer(turn, request, at, code, []), message },
+    result: { ...answer(turn, request, at, code, warnings), message },
   });
 }
 
@@ -110,7 +118,7 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     sessions: { start: op.sessionsStart, last: op.sessionsLast ?? lastSessions(policy, state) },
     receipt,
     reasserts: reassertsTold(op.reasserts),
-    warnings: [...op.warnings, ...warnings],
+    warnings: [...op.warnings, ...costOf(policy, op), ...warnings],
     ...(message === undefined ? {} : { message }),
   };
 }
@@ -131,20 +139,28 @@ function balancersOf(policy: Policy, state: State): Result['balancers'] {
       const view = balancer && balancer.error === null ? viewOf(balancer, server) : undefined;
       return {
         name: server,
-        admin: view?.admin ?? null,
-        operational: view?.operational ?? null,
-        connections: isDoubted(policy, state, name) ? null : (view?.connections ?? null),
+        ...stateShown(view),
+        connections: doubtAt(policy, state, name) !== null ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
     }),
   }));
 }
 
+/** What people and scripts are shown of a server's state: nothing where HAProxy does not have it. */
+export function stateShown(view: ServerView | undefined): {
+  readonly admin: Admin | null;
+  readonly operational: Operational | null;
+} {
+  if (!view || view.absent !== undefined) return { admin: null, operational: null };
+  return { admin: view.admin, operational: view.operational };
+}
+
 /** The counters now, for the deltas at the end. */
 export function baselineOf(state: State): Operation['baseline'] {
   const entries = serversOf(state).map(({ balancer, at, name }) => [
     `${at} ${name}`,
-    { pid: balancer.pid, counters: viewOf(balancer, name)?.counters ?? null },
+    { worker: balancer.worker, counters: viewOf(balancer, name)?.counters ?? null },
   ]);
   return Object.fromEntries(entries) as Operation['baseline'];
 }
@@ -157,7 +173,8 @@ function receiptOf(op: Operation, state: State): { receipt: Receipt; warnings: s
     const now = viewOf(balancer, name)?.counters ?? null;
     if (!before?.counters || !now) return null;
     const delta = minus(now, before.counters);
-    if (before.pid === balancer.pid && Object.values(delta).every((value) => value >= 0)) return delta;
+    if (sameWorker(before.worker, balancer.worker) && Object.values(delta).every((value) => value >= 0))
+      return delta;
     warnings.push(
       `${at}: the counters of ${name} began anew during the operation; the receipt has no numbers`,
     );

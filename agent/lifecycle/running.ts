@@ -1,6 +1,6 @@
 import type { OnTimeout, OperationKind, Request } from './operation.ts';
 import type { Reasserts, State } from './state.ts';
-import type { Counters, Proof, Survey } from './view.ts';
+import type { Counters, Proof, Survey, Worker } from './view.ts';
 
 /** What somebody asked for and what became of it so far: parts of the state. */
 
@@ -33,12 +33,24 @@ export interface Operation {
   readonly reasserts: Reasserts;
   /** Counters at the start, by balancer and server, with the worker that counted them. */
   readonly baseline: Readonly<
-    Record<string, { readonly pid: number | null; readonly counters: Counters | null }>
+    Record<string, { readonly worker: Worker | null; readonly counters: Counters | null }>
   >;
+  /** Servers of this application that were left out on purpose. */
+  readonly ignoreServers: readonly string[];
+  /** Where a hash alone bound users, `lb1: app/app1 (balance source)`: its DRAIN moved them at once; null = nowhere. */
+  readonly hashed: string | null;
+  /**
+   * Before the fence of a stop it is asked once more whether a stick table binds users: `refuse` gives the stop up then,
+   * `warn` only tells it, `none` does not ask (a source counts, or it was answered before).
+   */
+  readonly recheck: 'refuse' | 'warn' | 'none';
   /** The first cause of giving up; what was found is being put back. */
   readonly outcome: { readonly code: string; readonly message: string } | null;
   readonly restoreBy: number | null;
 }
+
+/** What an operation keeps of what binds users, where nothing does. */
+export const NO_BONDS: Pick<Operation, 'hashed' | 'recheck'> = { hashed: null, recheck: 'none' };
 
 export interface Candidate {
   readonly request: Request;

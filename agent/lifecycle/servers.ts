@@ -1,8 +1,11 @@
-import { isIgnored, isKnown, viewOf } from './count.ts';
+import { forcedOf, isIgnored, isKnown, viewOf } from './count.ts';
+import { doubtLine, doubtsOf } from './doubt.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
-import type { ServerState, State } from './state.ts';
+import type { BalancerState, ServerState, State } from './state.ts';
+import { surveyAfterReload } from './surroundings.ts';
 import {
+  alarm,
   emit,
   type EventOf,
   isDurable,
@@ -14,7 +17,7 @@ import {
   type Turn,
   warn,
 } from './turn.ts';
-import type { Admin } from './view.ts';
+import { sameWorker, type Admin, type Look, type ServerView } from './view.ts';
 
 /**
  * Towards a balancer the intent is a level, not an edge: what is wanted is compared with what is seen after every
@@ -25,26 +28,41 @@ import type { Admin } from './view.ts';
 export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'looked'>): void {
   const balancer = turn.state.balancers[name];
   if (!balancer || begun < balancer.begun) return;
-  const pid = look.worker?.pid ?? null;
-  const changed = balancer.pid !== null && pid !== null && pid !== balancer.pid;
+  const { worker: known } = balancer;
+  const worker = look.worker ?? known;
+  const changed = known !== null && worker !== null && !sameWorker(known, worker);
   const before = balancer.begun < 0 ? begun : balancer.begun;
-  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, pid: pid ?? balancer.pid });
+  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, worker });
   if (changed) {
-    patchBalancer(turn, name, { replacedAt: turn.at });
-    emit(turn, {
-      type: 'log',
-      level: 'warn',
-      text: `${name}: worker ${balancer.pid} was replaced by ${pid}`,
-    });
+    const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
+    emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
     patch(turn, { quiet: null });
     widen(turn, name);
+    surveyAfterReload(turn, name);
+    if (turn.state.op !== null) tellDoubt(turn, name);
   }
+  tellAbsent(turn, name, look);
   // One that only polls us shows what it was told by this very process: only a new word makes that certain.
   const shows = turn.policy.balancers.find((known) => known.name === name)?.counts ?? false;
   if (begun < turn.state.epochAt || !shows) return;
   const { servers } = balancer;
   for (const view of look.servers)
     if (begun >= (servers[view.name]?.saidAt ?? 0)) judge(turn, name, view, { begun, before });
+}
+
+/** A reload in the middle of an operation: its result names the workers that may still serve users. */
+function tellDoubt(turn: Turn, name: string): void {
+  const found = doubtsOf(turn.policy, turn.state).find(({ at }) => at === name);
+  if (found) warn(turn, doubtLine(found, turn.at));
+}
+
+/** A server that HAProxy does not have is told once: by an alarm while it is so, and by the running operation. */
+function tellAbsent(turn: Turn, at: string, { servers }: Look): void {
+  for (const { name, absent } of servers) {
+    const text = absent === undefined ? null : `${at}: ${absent}; nobody is sent there`;
+    alarm(turn, `absent ${at} ${name}`, text);
+    if (text !== null && turn.state.op) warn(turn, text);
+  }
 }
 
 /** It cannot be asked: whatever was seen is history, and quiet no longer holds. */
@@ -63,8 +81,10 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
   // Unless an older word may still be carried out, what stands there now is this one or somebody else's. That is so of
   // the answer to an older intent too: an operator who came between our word and its read-back must not be forgotten.
   const unsure = begun < (balancer.servers[server]?.unsureUntil ?? 0);
-  const ours = unsure ? {} : { ours: view.admin === admin ? [admin] : [] };
+  const forced = forcedOf(view);
+  const ours = unsure ? {} : { ours: forced === admin ? [admin] : [] };
   patchServer(turn, name, server, { saying: null, saidAt: turn.at, failures: 0, error: null, ...ours });
+  warnOfInitState(turn, name, balancer, event);
   // A look that was begun later knows better, and counts what this answer has not seen.
   if (epoch !== turn.state.epoch || begun < balancer.begun) return;
   if (balancer.look) {
@@ -72,14 +92,35 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
     patchBalancer(turn, name, { look: { ...balancer.look, servers } });
   }
   const own = balancer.servers[server];
-  if (own?.want && view.admin !== own.want) {
-    const error = `it was set to ${own.want} and is ${view.admin}; see who else writes its state`;
-    if (view.admin === 'ready') warn(turn, `${name}: ${server}: ${error}`);
+  if (own?.want && forced !== own.want) {
+    const error = `it was set to ${own.want} and is ${forced}; see who else writes its state`;
+    if (forced === 'ready') warn(turn, `${name}: ${server}: ${error}`);
     // At once the first time: a reload that came in between must not wait for a poll.
     const soon = own.failures === 0 ? { retryAt: turn.at } : {};
     patchServer(turn, name, server, { ...again(turn, own, error), ...soon });
   }
   judge(turn, name, view, { begun, before: balancer.begun });
+}
+
+/**
+ * Out of MAINT HAProxy takes a server for up until a check has failed; with `init-state down` or `fully-down` (3.1 and
+ * later) for down until checks were good, and its bound users are moved meanwhile (measured on 3.2.26). It cannot be
+ * seen beforehand, and no way out of MAINT avoids it: DRAIN at once at least brings back who has not clicked meanwhile.
+ */
+function warnOfInitState(
+  turn: Turn,
+  at: string,
+  { look }: BalancerState,
+  { server, admin, view }: EventOf<'said'>,
+): void {
+  const wasMaint = look?.servers.find(({ name }) => name === server)?.admin === 'maint';
+  if (!wasMaint || admin !== 'drain' || view.admin !== 'drain' || view.operational === 'up' || !turn.state.op)
+    return;
+  warn(
+    turn,
+    `${at}: ${server} went from MAINT to DRAIN and is DOWN first: its bound users are sent to other nodes until its ` +
+      'check is good; take `init-state down` or `fully-down` off this server',
+  );
 }
 
 /** A word that did not do it is said again after a pause, a longer one each time. */
@@ -111,7 +152,9 @@ export function assertWanted(turn: Turn): void {
     if (want === null || server.held || server.confirmed || server.saying !== null) continue;
     if (balancer.error !== null || server.retryAt > turn.at) continue;
     // It stands there; only whether it stays is not certain yet, and no further word makes it so.
-    if (server.unsureUntil > turn.at && viewOf(balancer, name)?.admin === want) continue;
+    const view = viewOf(balancer, name);
+    if (view?.absent !== undefined) continue;
+    if (server.unsureUntil > turn.at && view && forcedOf(view) === want) continue;
     const ours = union(server.ours, [want]);
     patchServer(turn, at, name, { saying: epoch, ours, said: union(server.said, [want]) });
     emit(turn, {
@@ -174,6 +217,11 @@ export function warnLeftOut(turn: Turn): void {
   }
 }
 
+/** No word of ours can bring users there: it is not there, or DNS or a tracked server keeps it out. */
+export function isOutOfHand(view: ServerView | undefined): boolean {
+  return view?.absent !== undefined || view?.over !== undefined;
+}
+
 /** The servers whose operational state is not up although they are ours, for the error of a return. */
 export function notUp(policy: Policy, state: State): string[] {
   return serversOf(state)
@@ -182,6 +230,7 @@ export function notUp(policy: Policy, state: State): string[] {
         server.want !== null &&
         !server.held &&
         !isIgnored(policy, balancer) &&
+        !isOutOfHand(viewOf(balancer, name)) &&
         viewOf(balancer, name)?.operational !== 'up',
     )
     .map(({ at, name }) => `${at}: ${name}`);

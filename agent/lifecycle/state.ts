@@ -1,7 +1,7 @@
 import type { Phase, Request } from './operation.ts';
 import type { Candidate, Operation, Pending } from './running.ts';
 import type { Policy } from './policy.ts';
-import type { Admin, Look, Proof } from './view.ts';
+import type { Admin, Look, Proof, Relative, ServerSurvey, Worker } from './view.ts';
 
 /** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
 export interface State {
@@ -57,6 +57,7 @@ export interface State {
   readonly expiresAt: number | null;
   /** Why users are bound to this node, as the last survey said; null = they are not. */
   readonly sticky: string | null;
+  readonly recheck: Recheck | null;
   /** By subject, so that an alarm that is over can be taken off. */
   readonly alarms: Readonly<Record<string, string>>;
   readonly reasserts: Reasserts;
@@ -107,17 +108,35 @@ export interface BalancerState {
   readonly at: number;
   /** Why it cannot be asked at present; the look is then history, not knowledge. */
   readonly error: string | null;
-  readonly pid: number | null;
-  /** When its worker was last seen to be another one: users may still be with the old one. */
-  readonly replacedAt: number | null;
+  /** The one that answered last; null = none has, or it tells nothing of its workers. */
+  readonly worker: Worker | null;
+  /** What the last survey of an operation told of its surroundings; null = none yet. */
+  readonly around: Around | null;
   readonly servers: Readonly<Record<string, ServerState>>;
+}
+
+/** See `Survey`: the neighbours, and other servers of this application, as of `at`. */
+export interface Around {
+  readonly at: number;
+  readonly facts: readonly ServerSurvey[];
+  readonly relatives: readonly Relative[];
+}
+
+/** What binds users is asked once more before the fence of a stop. */
+export interface Recheck {
+  /** Which silence it belongs to: `Quiet.since`. */
+  readonly since: number;
+  /** Balancers that have not answered. */
+  readonly left: readonly string[];
+  /** When those that failed are asked again; null = an answer is on its way. */
+  readonly retryAt: number | null;
 }
 
 /** A word of ours that stood at a server: when it was first read back, and which worker showed it last. */
 export interface Told {
   readonly admin: Admin;
   readonly at: number;
-  readonly pid: number | null;
+  readonly worker: Worker | null;
 }
 
 export interface ServerState {
@@ -130,6 +149,10 @@ export interface ServerState {
   /** All states we said in this outing: after a reload a state file may bring any of them back. */
   readonly said: readonly Admin[];
   readonly held: boolean;
+  /** What somebody else had set there when it was last seen so; null = not held, or from a record that did not tell. */
+  readonly heldIn: Admin | null;
+  /** How often our word was undone there by the same worker, without a reload, and when last. */
+  readonly undone: { readonly times: number; readonly at: number };
   /** Our word that was last read back there; null = none of this outing, or it was lost since. */
   readonly told: Told | null;
   /** The wanted state was seen in this epoch. */
@@ -161,9 +184,9 @@ export interface SourceState {
 export interface Fence {
   /** All servers were seen in MAINT then; the second look must have begun later. */
   readonly confirmedAt: number | null;
-  /** `total` (stot) and pid before the fence, by balancer and server: a change means somebody came. */
+  /** `total` (stot) and the worker before the fence, by balancer and server: a change means somebody came. */
   readonly totals: Totals;
-  readonly pids: Readonly<Record<string, number | null>>;
+  readonly workers: Readonly<Record<string, Worker | null>>;
 }
 
 export interface Closing {
@@ -191,6 +214,8 @@ export const NO_SERVER: ServerState = {
   ours: [],
   said: [],
   held: false,
+  heldIn: null,
+  undone: { times: 0, at: 0 },
   told: null,
   confirmed: false,
   missedAt: null,
@@ -216,8 +241,8 @@ export function initial(policy: Policy, at: number): State {
       begun: -1,
       at: -1,
       error: null,
-      pid: null,
-      replacedAt: null,
+      worker: null,
+      around: null,
       servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
     };
   }
@@ -266,6 +291,7 @@ export function initial(policy: Policy, at: number): State {
     restoring: false,
     expiresAt: null,
     sticky: null,
+    recheck: null,
     alarms: {},
     reasserts: NO_REASSERTS,
   };

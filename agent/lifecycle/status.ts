@@ -1,20 +1,22 @@
-import { isDoubted, sessionsOf, viewOf } from './count.ts';
-import type { Owner, Status, StatusBalancer } from './operation.ts';
+import { doubtAt, sessionsOf, viewOf } from './count.ts';
+import { doubtText, type Doubt } from './doubt.ts';
+import type { Neighbours, Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
-import { reassertsTold } from './result.ts';
-import type { ServerState, State } from './state.ts';
+import { reassertsTold, stateShown } from './result.ts';
+import type { BalancerState, ServerState, State } from './state.ts';
 import type { ServerView } from './view.ts';
 
 /**
  * What `status` shows.
+ * @param everyMs of the outlook: how long after a count of each source the next one comes, in milliseconds
  * @param now monotonic milliseconds
  * @param iso the calendar time of a monotonic one, as people read it
  */
 export function statusOf(
   policy: Policy,
   state: State,
-  outlook: Outlook,
+  { everyMs = {}, ...outlook }: Outlook & { readonly everyMs?: Readonly<Record<string, number>> },
   now: number,
   iso: (at: number) => string,
 ): Status {
@@ -35,7 +37,7 @@ export function statusOf(
     },
     hold: state.hold && { admin: state.hold.admin, by: state.hold.by, reason: state.hold.reason },
     balancers: policy.balancers.map(({ name, servers }) =>
-      statusOfBalancer(name, servers, state, { doubted: isDoubted(policy, state, name), iso }),
+      statusOfBalancer(name, servers, state, { doubt: doubtAt(policy, state, name), iso }),
     ),
     sessions: {
       total: sessionsOf(policy, state),
@@ -46,6 +48,7 @@ export function statusOf(
           name,
           count: source?.count ?? null,
           at: at === null ? null : iso(at),
+          every: Math.round(everyMs[name] ?? 0) / 1_000,
           error: source?.error ?? null,
         };
       }),
@@ -56,43 +59,65 @@ export function statusOf(
   };
 }
 
-const DOUBTED = 'after its reload, workers that cannot be seen may serve users: configure `master`';
-
 function statusOfBalancer(
   name: string,
   servers: readonly string[],
   { balancers, hold }: State,
-  { doubted, iso }: { readonly doubted: boolean; readonly iso: (at: number) => string },
+  { doubt, iso }: { readonly doubt: Doubt | null; readonly iso: (at: number) => string },
 ): StatusBalancer {
   const balancer = balancers[name];
   const reachable = balancer !== undefined && balancer.error === null && balancer.look !== null;
   return {
     name,
     reachable,
-    error: balancer?.error ?? balancer?.look?.unseen ?? (doubted ? DOUBTED : null),
-    pid: balancer?.pid ?? null,
+    error:
+      balancer?.error ??
+      balancer?.look?.unseen ??
+      absentIn(balancer) ??
+      (doubt && doubtText(doubt, (at) => `until ${iso(at)}`)),
+    pid: balancer?.worker?.pid ?? null,
     workers: reachable ? (balancer.look?.workers ?? null) : null,
+    waitsFor: (balancer?.look?.waitsFor ?? []).map(({ poller, silentSince }) => ({
+      poller,
+      silentSince: iso(silentSince),
+    })),
     servers: servers.map((server) => {
       const view = reachable ? viewOf(balancer, server) : undefined;
       const own = balancer?.servers[server];
       const told = own?.told ?? null;
       return {
         name: server,
-        admin: view?.admin ?? null,
-        operational: view?.operational ?? null,
+        ...stateShown(view),
         owner: ownerOf(own, view, hold),
         found: own?.found?.admin ?? null,
-        told: told && { admin: told.admin, at: iso(told.at), pid: told.pid },
-        connections: doubted ? null : (view?.connections ?? null),
+        told: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
+        neighbours: neighboursOf(balancer, server, iso),
+        connections: doubt ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,
       };
     }),
   };
 }
 
+function absentIn(balancer: BalancerState | undefined): string | null {
+  const texts = (balancer?.look?.servers ?? []).flatMap(({ absent }) => absent ?? []);
+  return texts.length === 0 ? null : texts.join(', ');
+}
+
+function neighboursOf(
+  balancer: BalancerState | undefined,
+  server: string,
+  iso: (at: number) => string,
+): Neighbours | null {
+  const fact = balancer?.around?.facts.find(({ name }) => name === server);
+  if (!balancer?.around || !fact) return null;
+  return { usable: fact.usableOthers, missing: fact.missing, at: iso(balancer.around.at) };
+}
+
 /** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */
 function ownerOf(own: ServerState | undefined, view: ServerView | undefined, hold: State['hold']): Owner {
-  if (!view || view.admin === 'ready') return 'none';
+  if (!view || view.admin === 'ready' || view.absent !== undefined) return 'none';
+  if (view.over && view.admin !== own?.want) return 'config';
   if (own?.want && !own.held) return hold ? 'operator' : 'lastcall';
   return view.origin === 'forced' ? 'operator' : 'config';
 }

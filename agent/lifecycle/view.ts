@@ -9,6 +9,17 @@ export type Admin = 'ready' | 'drain' | 'maint';
  */
 export type Origin = 'none' | 'forced' | 'config' | 'inherited';
 
+/**
+ * MAINT or DRAIN that hides what a command has set: the server's name does not resolve, or the server that it tracks is
+ * out. No command ends it; HAProxy keeps the forced state under it, takes commands there meanwhile, and shows it again
+ * when the other has gone (measured on 2.6.12 and 3.2.26).
+ */
+export interface Over {
+  readonly by: 'resolution' | 'tracked';
+  /** What a command or an agent-check word has set (the forced bits). */
+  readonly forced: Admin;
+}
+
 export type Operational = 'up' | 'down' | 'stopping' | 'starting';
 
 /** Counters of one server since its worker started; deltas of them make the receipt. */
@@ -30,6 +41,12 @@ export interface ServerView {
   readonly name: string;
   readonly admin: Admin;
   readonly origin: Origin;
+  /** Present where `admin` is not what a command has set. */
+  readonly over?: Over;
+  /** Present where this worker has no such server, or no such backend: the sentence that says so. Nobody is sent there. */
+  readonly absent?: string;
+  /** Present where an agent-check answers for the server: its state and its last text, in printable characters. */
+  readonly agent?: string;
   readonly operational: Operational;
   /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
   readonly connections: number | null;
@@ -38,12 +55,34 @@ export interface ServerView {
   readonly total: number | null;
   /** Runtime weight, where the balancer tells it. */
   readonly weight: number | null;
+  /** An operator took its weight away: a drain that no word of ours ends, whatever else stands there. */
+  readonly weightless?: true;
   readonly counters: Counters | null;
 }
 
-/** The balancer's process that answered. Another pid means a reload or a restart: runtime state may be forgotten. */
+/**
+ * The balancer's process that answered. Another one means a reload or a restart: runtime state may be forgotten. A pid
+ * alone comes again (in a container each HAProxy has the same), so its birth belongs to it.
+ */
 export interface Worker {
   readonly pid: number;
+  /** Monotonic milliseconds, from its uptime; null = it was not kept (a record of a version before this one). */
+  readonly bornAt: number | null;
+}
+
+/**
+ * So far two estimates of one birth may be apart: HAProxy tells its uptime in whole seconds, and its answer may take two.
+ */
+const SAME_BIRTH_MS = 3_000;
+
+/**
+ * Is `now` still the worker that was `before`? Of the same pid only a younger one is another: one that seems older is the
+ * same, since a clock that stood still, or a machine that was switched off, cannot make a process younger than it is.
+ */
+export function sameWorker(before: Worker | null, now: Worker | null): boolean {
+  if (before === null || now === null) return before === now;
+  if (before.pid !== now.pid) return false;
+  return before.bornAt === null || now.bornAt === null || now.bornAt - before.bornAt <= SAME_BIRTH_MS;
 }
 
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */
@@ -53,22 +92,76 @@ export interface Look {
   readonly workers: number | null;
   /** Why old workers could not be asked (`connections` are then unknown); null = they were, or nobody can ask them. */
   readonly unseen: string | null;
+  /**
+   * Pids of workers of before a reload that live and are not in `connections`; empty = there is none, or all are counted.
+   * Null = they can neither be seen nor be counted: whether there is one, only time tells.
+   */
+  readonly uncounted: readonly number[] | null;
   readonly servers: readonly ServerView[];
+  /** Of a balancer that only polls: which pollers our word is waiting for. */
+  readonly waitsFor?: readonly AwaitedPoller[];
 }
+
+/** A poller that has not been told our word often enough to be believed to do it. */
+export interface AwaitedPoller {
+  /** Its address, and what else tells it from others there. */
+  readonly poller: string;
+  /** When it polled last, in monotonic milliseconds. */
+  readonly silentSince: number;
+}
+
+/** What a survey is about: everything (`reload`: of the servers that HAProxy still has), or only what binds users. */
+export type SurveyScope = 'all' | 'reload' | 'stickiness';
+
+/** HAProxy sends users to a backup only where no active server of the backend is usable. */
+export type Role = 'active' | 'backup';
 
 /** What is asked only once, before an operation begins, because it costs more than a poll. */
 export interface ServerSurvey {
   readonly name: string;
-  /** Other servers of the same role that could take new users right now; null = unknown. */
+  /** null = this balancer does not tell. */
+  readonly role: Role | null;
+  /**
+   * Servers of its backend that could take new users right now and are not this node's: the active ones, for a backup
+   * the backups too; null = unknown.
+   */
   readonly usableOthers: number | null;
+  /** Usable backups of its backend that are not this node's; empty for a backup, which counts them above. */
+  readonly standbys: readonly string[];
+  /** Its neighbours that take no new users, with what HAProxy says of each: `app/app2 (DOWN)`. */
+  readonly missing: readonly string[];
   /** True when new users reach this server now: taking it out costs capacity. */
   readonly usable: boolean;
-  /** Why users are bound to it (`cookie`, `hash balance`, `stick table`), `unknown` when it cannot be told, or null. */
+  /**
+   * Why users come back to this server between two connections (`cookie`, `stick table app`), why that cannot be told,
+   * or null. It counts only as long as no hash alone binds them.
+   */
   readonly sticky: string | null;
+  /** The hash that alone binds users to it (`balance source`), or null. A DRAIN makes the hash anew and moves them. */
+  readonly hashed: string | null;
+}
+
+/** Another server of the same application that is not listed as this node's. */
+export interface Relative {
+  readonly name: string;
+  /** Our server that it belongs to. */
+  readonly of: string;
+  /** `track`: it follows our server's state (through others, maybe). `address`: it has the same address and port. */
+  readonly by: 'track' | 'address';
+  readonly role: Role | null;
+  readonly usable: boolean;
 }
 
 export interface Survey extends Look {
   readonly facts: readonly ServerSurvey[];
+  /** Other servers of this application; null = they were not looked for. */
+  readonly relatives: readonly Relative[] | null;
+  /** Stick tables that bind users to servers, and hold none of this node's. */
+  readonly foreignTables: readonly string[];
+  /** Why servers with the address of ours cannot be found here; null = they can. */
+  readonly blind: string | null;
+  /** Which servers could be compared with nothing, for `--dry-run`. */
+  readonly uncompared: readonly string[];
 }
 
 /** Who is at a server, over all workers. Nothing in it tells who a client is. */

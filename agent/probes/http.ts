@@ -32,7 +32,7 @@ export function createHttpProbe(
   return {
     async ask(signal) {
       try {
-        const answer = await httpGet(url, timeoutMs, { clock, signal });
+        const answer = await httpGet(url, timeoutMs, { clock, signal }, { headers: config.headers });
         warnOfCookie(answer);
         return read(answer, config);
       } catch (error) {

@@ -1,4 +1,4 @@
-/** At most a thousandth of the time is spent on what holds HAProxy up. */
+/** At most a thousandth of the time is spent on what holds HAProxy up, where nothing waits for it. */
 const SHARE = 1_000;
 const FIRST_RETRY_MS = 1_000;
 const REMEMBERED = 3;
@@ -7,10 +7,13 @@ const REMEMBERED = 3;
 export interface Cadence {
   /** It was done, at this cost in milliseconds. */
   done(ms: number): void;
-  /** It was given up after so many milliseconds; nobody knows how many of them it cost others. */
+  /** It was given up after so many milliseconds; how many of them it cost others is not known. */
   failed(ms: number): void;
-  /** How long to leave it alone, in milliseconds from its last end. */
-  pauseMs(): number;
+  /**
+   * How long to leave it alone, in milliseconds from its last end.
+   * @param share one part in so many of the time may be spent on it; default: a thousand
+   */
+  pauseMs(share?: number): number;
 }
 
 /**
@@ -20,19 +23,22 @@ export interface Cadence {
  */
 export function createCadence(): Cadence {
   const costs: number[] = [];
+  let costMs = 0;
+  let atMostMs = Infinity;
   let failures = 0;
-  let pause = 0;
   return {
     done(ms) {
       failures = 0;
+      atMostMs = Infinity;
       costs.push(ms);
       if (costs.length > REMEMBERED) costs.shift();
-      pause = Math.max(0, Math.min(...costs)) * (SHARE - 1);
+      costMs = Math.max(0, Math.min(...costs));
     },
     failed(ms) {
-      pause = Math.min(ms * (SHARE - 1), FIRST_RETRY_MS * 2 ** failures);
+      costMs = ms;
+      atMostMs = FIRST_RETRY_MS * 2 ** failures;
       failures += 1;
     },
-    pauseMs: () => pause,
+    pauseMs: (share = SHARE) => Math.min(costMs * (share - 1), atMostMs),
   };
 }

@@ -9,7 +9,7 @@ const LESSON_SECONDS = 60;
 
 interface Worker {
   readonly pid: number;
-  readonly serverId: number;
+  readonly place: number | string;
   readonly born: number;
   /** Since when what it knows is complete. */
   readonly since: number;
@@ -25,22 +25,22 @@ interface Worker {
  */
 export interface Custody {
   /**
-   * @param serverId of the server whose entries are meant. Peers hand it on as it was, so where a reload gives the
-   *   server another one, those of before it are not found any more
+   * @param place what the entries that are meant are found by, besides names. Peers hand on numbers as they were, so
+   *   where a reload gives the server another one, those of before it are not found any more
    * @param now monotonic milliseconds
    * @param taught whether this worker got everything from the one before it
    * @returns since when, in monotonic milliseconds
    */
-  since(info: Info, serverId: number, now: number, taught: () => Promise<boolean>): Promise<number>;
+  since(info: Info, place: number | string, now: number, taught: () => Promise<boolean>): Promise<number>;
 }
 
 export function createCustody(): Custody {
   let worker: Worker | null = null;
   return {
-    async since(info, serverId, now, taught) {
+    async since(info, place, now, taught) {
       let current: Worker = isSame(worker, info)
         ? { ...worker, seen: now, uptimeSeconds: info.uptimeSeconds }
-        : newborn(info, serverId, now, worker);
+        : newborn(info, place, now, worker);
       // The lesson takes a moment: asked again until it is over.
       if (current.before !== null && (await taught())) {
         current = { ...current, since: current.before.since, before: null };
@@ -56,15 +56,20 @@ function isSame(worker: Worker | null, { pid, uptimeSeconds }: Info): worker is 
   return worker !== null && worker.pid === pid && uptimeSeconds >= worker.uptimeSeconds;
 }
 
-function newborn({ pid, uptimeSeconds }: Info, serverId: number, now: number, last: Worker | null): Worker {
+function newborn(
+  { pid, uptimeSeconds }: Info,
+  place: number | string,
+  now: number,
+  last: Worker | null,
+): Worker {
   const born = now - uptimeSeconds * 1_000;
   // Only what is needed of it: the chain of all workers ever would grow.
   const before =
     last !== null &&
-    last.serverId === serverId &&
+    last.place === place &&
     last.seen - last.born >= GROWN_UP_MS &&
     born - last.seen <= GAP_MS
       ? { ...last, before: null }
       : null;
-  return { pid, serverId, born, since: born, seen: now, uptimeSeconds, before };
+  return { pid, place, born, since: born, seen: now, uptimeSeconds, before };
 }

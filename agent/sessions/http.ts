@@ -25,16 +25,22 @@ export function createHttpSource(
   const url = parseHttpUrl(config.url);
   const { read, expected, options } = readerOf(config.reading);
   const maxBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
+  const readSafely = withoutValues(read, Object.values(config.headers));
 
   return {
     name,
     async count(signal) {
       const began = clock.now();
-      const answer = await httpGet(url, config.timeoutMs, { clock, signal }, options);
+      const answer = await httpGet(
+        url,
+        config.timeoutMs,
+        { clock, signal },
+        { ...options, headers: config.headers },
+      );
       const count = (): number | Problem => {
         if (answer.status !== 200) return { problem: `status ${answer.status} is no count of sessions` };
         if (answer.truncated) return { problem: `the body is longer than ${maxBytes} bytes` };
-        return read(answer.body);
+        return readSafely(answer.body);
       };
       return certain(count(), {
         target: shownUrl(url),
@@ -42,6 +48,28 @@ export function createHttpSource(
         next: `let it answer 200 and ${expected}`,
       });
     },
+  };
+}
+
+const HIDDEN = '[redacted]';
+/** A shorter word of a value is found everywhere, and is no secret. */
+const SECRET_CHARS = 6;
+
+/**
+ * A problem quotes the answer, and an application may echo what it was sent: the problem is then that of a body in which
+ * neither a header's value nor a word of one (the token of `Bearer TOKEN`) stands.
+ */
+function withoutValues(read: Reader['read'], values: readonly string[]): Reader['read'] {
+  const secrets = values.flatMap((value) => [
+    value,
+    JSON.stringify(value).slice(1, -1),
+    ...value.split(/\s+/).filter((word) => word.length >= SECRET_CHARS),
+  ]);
+  return (body) => {
+    const counted = read(body);
+    if (typeof counted === 'number' || !secrets.some((secret) => body.includes(secret))) return counted;
+    const again = read(secrets.reduce((text, secret) => text.replaceAll(secret, HIDDEN), body));
+    return typeof again === 'number' ? { problem: 'the body is no count of sessions' } : again;
   };
 }
 

@@ -1,7 +1,8 @@
 import type { IdleSourceConfig } from '../config/config.ts';
+import { createAbsences, type Absence, type Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reader, type Reading } from '../haproxy/reader.ts';
+import { createReader, type Ask, type Reading } from '../haproxy/reader.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { askAll, requireFronts, type Front } from './front.ts';
@@ -23,13 +24,14 @@ export function createIdleSource(
 ): Source {
   requireFronts(fronts, name);
   const desks = fronts.flatMap(({ client, servers }) => {
-    const reader = createReader();
+    const absences = createAbsences(createReader());
     return servers.map((server): Desk => ({
       client,
-      reader,
+      absences,
       server: parseServerName(server, 'config'),
       busyAt: -Infinity,
       last: null,
+      absentSince: null,
     }));
   });
   return {
@@ -38,7 +40,7 @@ export function createIdleSource(
       const began = clock.now();
       const all = await askAll(desks, signal, async (desk) => {
         const ask: Ask = (command) => desk.client.exchange(command, began + timeoutMs - clock.now(), signal);
-        const reading = await desk.reader.read(ask, desk.server);
+        const reading = await desk.absences.read(ask, desk.server);
         return { desk, reading, rest: restOf(desk, reading, clock.now()) };
       });
       if (all.some(({ rest }) => rest !== null && rest.quietMs < periodMs)) return 1;
@@ -55,11 +57,13 @@ export function createIdleSource(
 /** One server at one HAProxy, and what is remembered of it. */
 interface Desk {
   readonly client: Client;
-  readonly reader: Reader;
+  readonly absences: Absences;
   readonly server: ServerName;
   /** When somebody was last seen there, in monotonic milliseconds. */
   busyAt: number;
   last: { readonly pid: number; readonly total: number } | null;
+  /** Since when HAProxy is known not to have the server, in monotonic milliseconds; null = it has it. */
+  absentSince: number | null;
 }
 
 /** HAProxy tells whole seconds, of which the last may not be over. */
@@ -72,8 +76,17 @@ interface Rest {
   readonly watchedMs: number;
 }
 
+/** A server that HAProxy does not have gets nobody; until it was seen to be gone, a request may have come. */
+function absenceOf(desk: Desk, now: number): Rest {
+  desk.absentSince ??= now;
+  return { quietMs: Infinity, watchedMs: now - desk.absentSince };
+}
+
 /** @returns null when HAProxy does not say */
-function restOf(desk: Desk, { row, info }: Reading, now: number): Rest | null {
+function restOf(desk: Desk, reading: Reading | Absence, now: number): Rest | null {
+  if ('absent' in reading) return absenceOf(desk, now);
+  desk.absentSince = null;
+  const { row, info } = reading;
   const [serving, queued, total] = ['scur', 'qcur', 'stot'].map((column) => row.count(column));
   const never = row.text('lastsess') === '-1';
   const last = never ? info.uptimeSeconds : row.count('lastsess');
@@ -96,10 +109,11 @@ function unread({ client, server }: Desk, elapsedMs: number): LastcallError {
 
 function tooYoung(
   { client }: Desk,
-  { info }: Reading,
+  reading: Reading | Absence,
   { periodMs, elapsedMs }: { readonly periodMs: number; readonly elapsedMs: number },
 ): LastcallError {
-  const why = `HAProxy has run for ${info.uptimeSeconds} s and cannot tell whether anybody came in the last ${periodMs / SECOND_MS} s`;
+  const since = 'absent' in reading ? reading.absent : `HAProxy has run for ${reading.info.uptimeSeconds} s`;
+  const why = `${since}: whether a request came in the last ${periodMs / SECOND_MS} s cannot be told`;
   return new LastcallError('failed', `${client.target}: ${why}`, {
     target: client.target,
     elapsedMs,

@@ -11,8 +11,9 @@ export interface Source {
   /**
    * The least time from the end of one count to the next, in milliseconds, as it is now: counting costs others
    * something. Missing: none.
+   * @param leftMs milliseconds to the deadline of the operation that waits for the count; missing: none does
    */
-  readonly minPauseMs?: (this: void) => number;
+  readonly minPauseMs?: (this: void, leftMs?: number) => number;
   /**
    * How long after the last count, in milliseconds, the last user will be gone if none of them clicks any more; null
    * where it cannot be told. Missing: never.

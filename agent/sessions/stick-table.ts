@@ -1,25 +1,27 @@
 import type { StickTableSourceConfig } from '../config/config.ts';
 import type { Client } from '../haproxy/client.ts';
-import { showPeers } from '../haproxy/command.ts';
-import { countEntries, type Entries } from '../haproxy/entries.ts';
-import { parseServerName, type ServerName } from '../haproxy/names.ts';
+import { probeTable, showPeers } from '../haproxy/command.ts';
+import { countEntries, storesNoServers, type Entries, type Pour } from '../haproxy/entries.ts';
 import { wasTaught } from '../haproxy/peers.ts';
-import { createReader, type Ask, type Reader } from '../haproxy/reader.ts';
+import type { Ask } from '../haproxy/reader.ts';
+import { storesServers } from '../haproxy/table.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { createCadence, type Cadence } from './cadence.ts';
 import { createCustody, type Custody } from './custody.ts';
 import { askAll, requireFronts, type Front } from './front.ts';
-import { whole } from './number.ts';
+import { createOwnServers, settleDoubts, type Found, type OwnServers, type Settled } from './own-servers.ts';
 import type { Source } from './source.ts';
-
-/** Of a table whose `expire` nobody wrote down: no entry seen within half its life can live longer than this. */
-const LIVES_SEEN = 2;
+import { scanPauseMs, type Sight } from './scan-pause.ts';
+import { createTableMemory, type TableMemory } from './table-memory.ts';
 
 /**
- * Counts the entries that bind users to this server in a stick table of every HAProxy. An entry appears with the first
- * answer and not with the first request, so it takes the connections too to know that nobody is there; the lifecycle
- * has them.
+ * Counts the entries that bind users to this node's servers in a stick table of every HAProxy, at each by the names
+ * that the node has there. An entry appears with the first answer and not with the first request, so it takes the
+ * connections too to know that no user is there; the lifecycle has them.
+ *
+ * The table is read whole: HAProxy finds the server of an entry by its name (`server_key`), its filters take numbers
+ * only, and which backends share a table (`stick on ... table`) no socket tells, so a number proves nothing.
  *
  * The largest count of all HAProxys is the answer: with `peers` each has every user, so a sum would count them twice,
  * and without them it is still zero only where each says zero, which is what the stop depends on.
@@ -34,27 +36,38 @@ export function createStickTableSource(
   { clock, fronts }: { readonly clock: Clock; readonly fronts: readonly Front[] },
 ): Source {
   requireFronts(fronts, name);
-  const server = parseServerName(config.server, 'config');
-  const desks = fronts.map(({ client }): Desk => ({
+  const desks = fronts.map(({ client, servers }): Desk => ({
     client,
     clock,
-    reader: createReader(),
+    servers: createOwnServers(servers, config.server),
     custody: createCustody(),
+    memory: createTableMemory(config),
     cadence: createCadence(),
-    longestMs: 0,
-    leftMs: null,
+    hasKeyless: false,
+    sight: null,
   }));
   return {
     name,
-    minPauseMs: () => Math.max(...desks.map(({ cadence }) => cadence.pauseMs())),
+    minPauseMs: (leftMs) =>
+      Math.max(...desks.map(({ cadence, sight }) => scanPauseMs(cadence, sight, clock.now(), leftMs))),
     atMostMs: () =>
       desks.reduce<number | null>(
-        (most, { leftMs }) => (most === null || leftMs === null ? null : Math.max(most, leftMs)),
+        (most, { sight }) => (most === null || sight === null ? null : Math.max(most, sight.longestMs)),
         0,
       ),
     async count(signal) {
-      const counts = await askAll(desks, signal, (desk) => countAt(desk, server, config, signal));
-      return Math.max(...counts);
+      const until = clock.now() + config.timeoutMs;
+      const calls = desks.map((desk) => ({ desk, ...begin(desk, until, signal) }));
+      const found = await askAll(calls, signal, async (call) => {
+        const servers = await call.desk.servers.find(call.ask);
+        return {
+          ...call,
+          ...servers,
+          cheapMs: (clock.now() - call.began) / Math.max(1, servers.infos.length),
+        };
+      });
+      requireServer(found);
+      return Math.max(...(await askAll(found, signal, (call) => countAt(call, config.table))));
     },
   };
 }
@@ -63,56 +76,71 @@ export function createStickTableSource(
 interface Desk {
   readonly client: Client;
   readonly clock: Clock;
-  readonly reader: Reader;
+  readonly servers: OwnServers;
   readonly custody: Custody;
+  readonly memory: TableMemory;
   readonly cadence: Cadence;
-  /** The longest time to live ever seen in this table, in milliseconds. */
-  longestMs: number;
-  /** The longest time to live of this server's entries at the last count. */
-  leftMs: number | null;
+  /** Entries without a key were seen: they are found by number alone. */
+  hasKeyless: boolean;
+  /** This node's entries at the last scan; null before it. */
+  sight: Sight | null;
 }
 
-async function countAt(
-  desk: Desk,
-  server: ServerName,
-  config: StickTableSourceConfig,
-  signal: AbortSignal,
-): Promise<number> {
-  const { client, clock } = desk;
-  const until = clock.now() + config.timeoutMs;
-  const ask: Ask = (command) => client.exchange(command, until - clock.now(), signal);
-  const began = clock.now();
-  const { row, info } = await desk.reader.read(ask, server);
-  const ready = clock.now();
-  const serverId = whole(row.count('sid'), row.text('sid') ?? '');
-  if (typeof serverId !== 'number')
-    throw failed(desk, began, serverId.problem, 'see that this is HAProxy 2.4 or newer');
-  const entries = await scan(desk, { table: config.table, serverId }, ready - began, until, signal);
-  if (entries.info.pid !== info.pid) {
-    throw failed(desk, began, 'HAProxy was reloaded while it was asked', 'ask again');
+/** One count at one HAProxy. */
+interface Call {
+  readonly desk: Desk;
+  readonly began: number;
+  readonly ask: Ask;
+  readonly pour: Pour;
+}
+
+interface FoundCall extends Call, Found {
+  /** What a question that costs HAProxy nothing took just before: as much of a scan is not its work. */
+  readonly cheapMs: number;
+}
+
+function begin({ client, clock }: Desk, until: number, signal: AbortSignal): Omit<Call, 'desk'> {
+  return {
+    began: clock.now(),
+    ask: (command) => client.exchange(command, until - clock.now(), signal),
+    pour: (command, onChunk) => client.pour(command, onChunk, until - clock.now(), signal),
+  };
+}
+
+/** A server that the source names must be somewhere; elsewhere the node may have other names. */
+function requireServer(found: readonly FoundCall[]): void {
+  const [first] = found;
+  if (!first?.missing || found.some(({ missing }) => missing === null)) return;
+  const { message, target = '', elapsedMs = 0, next = '' } = first.missing;
+  throw new LastcallError('failed', message, { target, elapsedMs, next, cause: first.missing });
+}
+
+async function countAt(call: FoundCall, table: string): Promise<number> {
+  const { desk, ask, ours, infos } = call;
+  const entries = await scan(call, table);
+  await requireBinding(ask, table, entries);
+  const settled = await settle(call, entries);
+  const { info } = entries;
+  if ([...infos, settled.info].some(({ pid }) => pid !== info.pid)) {
+    throw failed(call, 'HAProxy was reloaded while it was asked', 'ask again');
   }
-  const taught = async (): Promise<boolean> => wasTaught(await ask(showPeers()), config.table, entries.info);
-  const since = await desk.custody.since(entries.info, serverId, clock.now(), taught);
-  desk.leftMs = entries.longestMs;
-  requireMemory(desk, config, entries, { began, since });
-  return entries.count;
+  desk.hasKeyless ||= entries.keyless > 0;
+  const place = desk.hasKeyless ? [...ours.numbers].join() : '';
+  const taught = async (): Promise<boolean> => wasTaught(await ask(showPeers()), table, info);
+  const since = await desk.custody.since(info, place, desk.clock.now(), taught);
+  const count = entries.count + settled.count;
+  const changedAt = desk.sight?.count === count ? desk.sight.changedAt : desk.clock.now();
+  desk.sight = { count, longestMs: Math.max(entries.longestMs, settled.longestMs), changedAt };
+  const doubt = desk.memory.doubt({ ...entries, count }, desk.clock.now() - since);
+  if (doubt !== null) throw failed(call, doubt.why, doubt.next);
+  return count;
 }
 
-/** @param cheapMs what a question that costs HAProxy nothing took just before: as much of a scan is not its search */
-async function scan(
-  { client, clock, cadence }: Desk,
-  search: { readonly table: string; readonly serverId: number },
-  cheapMs: number,
-  until: number,
-  signal: AbortSignal,
-): Promise<Entries> {
+async function scan({ desk, pour, ours, cheapMs }: FoundCall, table: string): Promise<Entries> {
+  const { client, clock, cadence } = desk;
   const began = clock.now();
   try {
-    const entries = await countEntries(
-      client,
-      (command, onLine) => client.stream(command, onLine, until - clock.now(), signal),
-      search,
-    );
+    const entries = await countEntries({ target: client.target, pour }, table, ours);
     cadence.done(clock.now() - began - cheapMs);
     return entries;
   } catch (error) {
@@ -121,33 +149,24 @@ async function scan(
   }
 }
 
-/** Refuses a count by somebody who may have forgotten whom he knew. */
-function requireMemory(
-  desk: Desk,
-  config: StickTableSourceConfig,
-  { count, longestMs }: Entries,
-  { began, since }: { readonly began: number; readonly since: number },
-): void {
-  desk.longestMs = Math.max(desk.longestMs, longestMs);
-  const written =
-    config.expireMs === null ? desk.longestMs * LIVES_SEEN : Math.max(config.expireMs, desk.longestMs);
-  if (written === 0) {
-    const why = `nobody is in the stick table ${config.table}, and how long it remembers is not known`;
-    throw failed(desk, began, why, 'write `expire` as it stands at this `stick-table` in HAProxy');
-  }
-  const known = desk.clock.now() - since;
-  if (known >= written) return;
-  const why =
-    `the stick table ${config.table} knows the users of the last ${seconds(known)} s and remembers them for ` +
-    `${seconds(written)} s: whoever came before a reload or restart is not in it (${count} are)`;
-  throw failed(desk, began, why, 'wait, or give the table `peers` so that it outlives a reload');
+/** An empty table does not show whether it knows servers; to ask costs nothing there. */
+async function requireBinding(ask: Ask, table: string, { total }: Entries): Promise<void> {
+  if (total > 0) return;
+  const reply = await ask(probeTable(table));
+  if (storesServers(reply) === false) throw storesNoServers(table, reply);
 }
 
-function seconds(ms: number): number {
-  return Math.round(ms / 1_000);
+/** Entries that HAProxy would lead to us by number, if no server has their key. */
+async function settle(call: FoundCall, { info, doubts }: Entries): Promise<Settled> {
+  if (doubts.size === 0) return { info, count: 0, longestMs: 0 };
+  const settled = await settleDoubts(call.ask, doubts);
+  if (!call.ours.hidden || settled.count === 0) return settled;
+  const why = `${settled.count} entries name no server that HAProxy has, and it shows no address of ours`;
+  throw failed(call, why, 'count by another source, or let the table remember names (no `srvkey addr`)');
 }
 
-function failed({ client, clock }: Desk, began: number, why: string, next: string): LastcallError {
+function failed({ desk, began }: Call, why: string, next: string): LastcallError {
+  const { client, clock } = desk;
   return new LastcallError('failed', `${client.target}: ${why}`, {
     target: client.target,
     elapsedMs: clock.now() - began,

@@ -16,6 +16,8 @@ export const EXIT_CODES = {
   busy: 75,
   held: 75,
   uncounted: 75,
+  unkeepable: 75,
+  unlisted: 75,
   config: 78,
   'no-such-server': 78,
   'not-permitted': 78,

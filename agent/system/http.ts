@@ -12,6 +12,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 export interface HttpOptions {
   /** The value of the header, and a secret: it is in no error. */
   readonly authorization?: string;
+  /** Header fields of the user's own: they come over ours, and their values are secrets as well. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The value of the header. Default: axios' own, which prefers JSON. */
   readonly accept?: string;
   /** Default: MAX_BODY_BYTES. */
@@ -109,7 +111,7 @@ async function exchange(
   signal: AbortSignal,
   options: HttpOptions & { readonly json?: object },
 ): Promise<HttpAnswer> {
-  const { authorization, accept, json, maxBodyBytes = MAX_BODY_BYTES } = options;
+  const { json, maxBodyBytes = MAX_BODY_BYTES } = options;
   const response: AxiosResponse<Readable> = await axios.request({
     url: url.href,
     ...(json === undefined ? {} : { method: 'POST', data: json }),
@@ -121,12 +123,7 @@ async function exchange(
     responseType: 'stream',
     httpAgent,
     httpsAgent,
-    headers: {
-      'User-Agent': 'lastcall',
-      'Accept-Encoding': 'identity',
-      ...(authorization === undefined ? {} : { Authorization: authorization }),
-      ...(accept === undefined ? {} : { Accept: accept }),
-    },
+    headers: headersOf(options),
   });
   const { body, truncated } = await readBody(response.data, maxBodyBytes);
   return {
@@ -134,6 +131,18 @@ async function exchange(
     body,
     truncated,
     setsCookie: response.headers['set-cookie'] !== undefined,
+  };
+}
+
+/** By names in lower case, in which the user's `user-agent` and ours are the same one. */
+function headersOf({ authorization, accept, headers = {} }: HttpOptions): Record<string, string> {
+  const own = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+  return {
+    'user-agent': 'lastcall',
+    'accept-encoding': 'identity',
+    ...(authorization === undefined ? {} : { authorization }),
+    ...(accept === undefined ? {} : { accept }),
+    ...Object.fromEntries(own),
   };
 }
 

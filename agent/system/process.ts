@@ -6,6 +6,7 @@ import { errnoOf } from './error.ts';
 export interface ProcessStat {
   /** `R`, `S`, `T`..., `Z` for a zombie, `X` for dead. */
   readonly state: string;
+  readonly parent: number;
   readonly group: number;
   readonly threads: number;
   /** Start time in clock ticks since boot (field 22). A string: it is only ever compared. */
@@ -30,7 +31,13 @@ export function parseStat(line: string): ProcessStat | null {
   const state = fields[0];
   const startTime = fields[19];
   if (state === undefined || startTime === undefined || !/^\d+$/.test(startTime)) return null;
-  return { state, group: Number(fields[2]), threads: Number(fields[17]), startTime };
+  return {
+    state,
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    threads: Number(fields[17]),
+    startTime,
+  };
 }
 
 /** One look at a pid: its stat, `gone`, or `hidden` when it lives (says kill(2)) and /proc does not show it. */
@@ -69,8 +76,13 @@ export function isLiving(stat: ProcessStat): boolean {
  * against our own start, and not against /proc/uptime, which container runtimes replace.
  */
 export function startedAt(startTime: string): number {
+  return Date.now() - runningFor(startTime);
+}
+
+/** For how long the process with this start time has run, in milliseconds; NaN when /proc does not tell. */
+export function runningFor(startTime: string): number {
   const ticks = Number(startTime) - originOfUptime();
-  return Date.now() - process.uptime() * 1000 + ticks * MS_PER_TICK;
+  return process.uptime() * 1000 - ticks * MS_PER_TICK;
 }
 
 /**
@@ -97,7 +109,7 @@ export function membersOf(group: number): number[] {
   if (!exists(-group)) return [];
   const seen = new Set<number>();
   for (let looks = 0; looks < LOOKS; looks++) {
-    const fresh = pids().filter((pid) => !seen.has(pid));
+    const fresh = pidsOf().filter((pid) => !seen.has(pid));
     const members = fresh.filter((pid) => {
       const stat = readStat(pid);
       return stat !== null && stat.group === group && isLiving(stat);
@@ -108,7 +120,8 @@ export function membersOf(group: number): number[] {
   return [];
 }
 
-function pids(): number[] {
+/** The pids that /proc lists. */
+export function pidsOf(): number[] {
   return readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
 }
 
@@ -121,7 +134,7 @@ export function leaderWith(
   value: string,
 ): { readonly pid: number; readonly startTime: string } | null {
   const entry = `${name}=${value}`;
-  const found = pids()
+  const found = pidsOf()
     .filter((pid) => environOf(pid).split('\0').includes(entry))
     .flatMap((pid) => {
       const stat = readStat(pid);

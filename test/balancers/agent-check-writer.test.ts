@@ -6,11 +6,13 @@ import { createAgentCheckWriter } from '../../agent/balancers/agent-check-writer
 import { createPollerBalancer } from '../../agent/balancers/agent-check.ts';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
+import { LOOK_EVERY_MS } from '../../agent/balancers/shared-look.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { betweenPolls } from '../support/between-polls.ts';
 import { startHaproxy, type Haproxy, type HaproxyOptions } from '../support/haproxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
+import { poll } from '../support/poll.ts';
 import { freePort } from '../support/ports.ts';
 import { until } from '../support/until.ts';
 
@@ -36,6 +38,8 @@ interface Given extends HaproxyOptions {
   readonly servers?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
   readonly agent?: string;
+  /** Its `agent-inter`; default 200ms. */
+  readonly interval?: string;
 }
 
 /** A real HAProxy that polls a real responder, and the driver that writes by it and reads with level operator. */
@@ -43,6 +47,7 @@ async function stage({
   servers = { app1: '' },
   clock = realClock,
   agent,
+  interval = '200ms',
   ...options
 }: Given = {}): Promise<Stage> {
   let polled = 0;
@@ -54,7 +59,7 @@ async function stage({
   );
   await server.listen();
   endings.push(() => server.close());
-  const check = agent ?? `agent-check agent-inter 200ms agent-addr 127.0.0.1 agent-port ${port}`;
+  const check = agent ?? `agent-check agent-inter ${interval} agent-addr 127.0.0.1 agent-port ${port}`;
   const lines = Object.entries(servers).map(
     ([name, rest]) => `  server ${name} 127.0.0.1:9 ${check} ${rest}\n`,
   );
@@ -199,6 +204,64 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     await until('the new worker is seen to drain', async () => (await adminOf(on)) === 'drain');
     isOver = true;
     await losing;
+  });
+
+  describe('while another process polls from its address every 25 ms', () => {
+    /** Polls until the test ends, and throws the answers away, as a monitor does. */
+    const monitor = (port: number): void => {
+      let over = false;
+      let last: Promise<unknown> = Promise.resolve();
+      const timer = setInterval(() => {
+        if (!over) last = poll(port).catch(() => undefined);
+      }, 25);
+      endings.push(async () => {
+        over = true;
+        clearInterval(timer);
+        await last;
+      });
+    };
+
+    test('is drained, fenced and brought back all the same', async () => {
+      const on = await stage({ interval: '1s' });
+      monitor(on.agentPort);
+      await on.balancer.survey(never);
+      for (const [admin, over] of [
+        ['drain', 'ready'],
+        ['maint', 'drain'],
+        ['ready', 'maint'],
+      ] as const) {
+        expect(await on.balancer.set('app/app1', admin, [over], never)).toMatchObject({ admin });
+        expect(await on.admin()).toBe(admin);
+      }
+    });
+
+    test('keeps what an operator says, over our drain and after our ready', async () => {
+      const on = await stage();
+      monitor(on.agentPort);
+      await on.balancer.set('app/app1', 'drain', ['ready'], never);
+      await betweenPolls(on.haproxy, 'maint', 'drain');
+      await on.polls(40);
+      expect(await on.admin()).toBe('maint');
+      await on.balancer.set('app/app1', 'ready', ['maint'], never);
+      await betweenPolls(on.haproxy, 'maint', 'ready');
+      await on.polls(40);
+      expect(await on.admin()).toBe('maint');
+    });
+
+    test('is asked no more often than the time between two looks allows', async () => {
+      const on = await stage();
+      await on.balancer.set('app/app1', 'drain', ['ready'], never);
+      const connections = async (): Promise<number> =>
+        Number(/^CumConns: (\d+)$/m.exec(await on.haproxy.command('show info'))?.[1]);
+      const [before, began] = [await connections(), realClock.now()];
+      for (let round = 0; round < 10; round++) {
+        await Promise.all(Array.from({ length: 100 }, () => poll(on.agentPort)));
+      }
+      const looks = (await connections()) - before;
+      expect(looks).toBeGreaterThan(0);
+      // One more for the last look and one for `show info`; a look is one connection.
+      expect(looks).toBeLessThanOrEqual((realClock.now() - began) / LOOK_EVERY_MS + 2);
+    });
   });
 
   test('has a state of its own for each server, told apart by agent-send', async () => {

@@ -61,6 +61,7 @@ describe('A balancer that only polls', () => {
           counters: null,
         },
       ],
+      waitsFor: [],
     });
     expect(balancerOf(lb4).name).toBe('agent-check/127.0.0.0/8');
   });
@@ -95,7 +96,7 @@ describe('A balancer that only polls', () => {
   test('is told ready no third time, whoever is still waited for, and a newcomer is not told at all', async () => {
     const balancer = balancerOf(lb4);
     await setWhilePolled(balancer, 'maint', 2);
-    expect(await poll(port, '', '127.0.0.2')).toBe('up maint\n');
+    for (let n = 0; n < 2; n++) expect(await poll(port, '', '127.0.0.2')).toBe('up maint\n');
     const done = balancer.set(only(balancer), 'ready', ['maint'], never);
     expect(await poll(port)).toBe('up ready\n');
     expect(await poll(port)).toBe('up ready\n');
@@ -159,39 +160,87 @@ describe('A balancer that only polls', () => {
     expect(await poll(port)).toBe('up ready\n');
     clock.advance(30_000);
     await failed;
-    expect(await poll(port)).toBe('up\n');
+    // It was silent for longer than a steady poller is: what is back may not have heard it.
+    for (let n = 0; n < 2; n++) expect(await poll(port)).toBe('up\n');
     expect(await adminOf(balancer)).toBe('maint');
-    expect(await setWhilePolled(balancer, 'ready', 1)).toEqual(['up ready\n']);
+    expect(await setWhilePolled(balancer, 'ready', 2)).toEqual(['up ready\n', 'up ready\n']);
   });
 
-  test('cannot be drained while nobody has polled in the last five minutes', async () => {
+  test('cannot be drained while nobody polls steadily', async () => {
     const balancer = balancerOf(lb4);
     await setWhilePolled(balancer, 'drain', 2);
     clock.advance(5 * 60_000 + 1);
-    const failed = expect(balancer.survey(never)).rejects.toMatchObject({ code: 'balancer-unreachable' });
-    clock.advance(30_000);
-    await failed;
-    await poll(port);
+    for (const said of ['nobody has polled our agent-check', 'no poller has asked our agent-check twice']) {
+      const failed = expect(balancer.survey(never)).rejects.toMatchObject({
+        code: 'balancer-unreachable',
+        message: expect.stringContaining(said),
+      });
+      clock.advance(30_000);
+      await failed;
+      await poll(port);
+    }
     expect(await balancer.survey(never)).toMatchObject({
       facts: [{ usableOthers: null, usable: false, sticky: 'unknown' }],
     });
   });
 
-  test('waits for each of its addresses, but not for one that has been away for five minutes', async () => {
+  test('waits for each of its addresses, says for which and since when, and not for one that has gone', async () => {
     const balancer = balancerOf(lb4);
-    await poll(port, '', '127.0.0.2');
+    for (let n = 0; n < 2; n++) {
+      await poll(port);
+      await poll(port, '', '127.0.0.2');
+      clock.advance(20_000);
+    }
+    const silentSince = clock.now() - 20_000;
     const first = balancer.set(only(balancer), 'drain', ['ready'], never);
-    const failed = expect(first).rejects.toMatchObject({ code: 'balancer-unreachable' });
-    for (let n = 0; n < 3; n++) expect(await poll(port)).toBe('up drain\n');
-    clock.advance(30_000);
+    const failed = expect(first).rejects.toMatchObject({
+      code: 'balancer-unreachable',
+      message: expect.stringContaining('127.0.0.2, silent for 50 s'),
+    });
+    for (let n = 0; n < 2; n++) expect(await poll(port)).toBe('up drain\n');
+    expect((await balancer.look(never)).waitsFor).toEqual([{ poller: '127.0.0.2', silentSince }]);
+    clock.advance(20_000);
+    await poll(port);
+    clock.advance(10_000);
     await failed;
 
     const second = balancer.set(only(balancer), 'drain', ['ready'], never);
-    for (let n = 0; n < 2; n++) expect(await poll(port, '', '127.0.0.2')).toBe('up drain\n');
+    for (let n = 0; n < 2; n++) {
+      expect(await poll(port)).toBe('up drain\n');
+      expect(await poll(port, '', '127.0.0.2')).toBe('up drain\n');
+    }
     await second;
+    expect((await balancer.look(never)).waitsFor).toEqual([]);
 
-    clock.advance(5 * 60_000 + 1);
+    clock.advance(5 * 60_000);
     expect(await setWhilePolled(balancer, 'maint', 2)).toEqual(['up maint\n', 'up maint\n']);
+  });
+
+  test('is drained although a caller came once from another address of `from` (F2)', async () => {
+    const balancer = balancerOf(lb4);
+    expect(await poll(port, '', '127.0.0.9')).toBe('up\n');
+    await setWhilePolled(balancer, 'drain', 2);
+    expect(await poll(port, '', '127.0.0.8')).toBe('up drain\n');
+    await setWhilePolled(balancer, 'maint', 2);
+    await setWhilePolled(balancer, 'ready', 2);
+    expect(await adminOf(balancer)).toBe('ready');
+  });
+
+  test('polls at its own pace, a minute if need be: the attempt that comes after its second poll is done', async () => {
+    const balancer = balancerOf(lb4);
+    for (let n = 0; n < 2; n++) {
+      await poll(port);
+      clock.advance(60_000);
+    }
+    const first = balancer.set(only(balancer), 'drain', ['ready'], never);
+    const failed = expect(first).rejects.toMatchObject({ code: 'balancer-unreachable' });
+    expect(await poll(port)).toBe('up drain\n');
+    clock.advance(30_000);
+    await failed;
+    clock.advance(30_000);
+    const second = balancer.set(only(balancer), 'drain', ['ready'], never);
+    expect(await poll(port)).toBe('up drain\n');
+    await second;
   });
 
   test('ends its wait at once when the operation is given up, and takes the word back', async () => {

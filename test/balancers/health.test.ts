@@ -53,10 +53,10 @@ async function setWhilePolled(admin: Admin, polls: number, from?: string): Promi
   return answers;
 }
 
-/** An operation begins with a survey, and that with a poll. */
+/** An operation begins with a survey, and that with a steady poller. */
 async function surveyed(): Promise<void> {
   const survey = balancer.survey(never);
-  await told();
+  for (let n = 0; n < 2; n++) await told();
   expect(await survey).toMatchObject({ facts: [{ usable: true, usableOthers: null, sticky: 'unknown' }] });
 }
 
@@ -215,7 +215,9 @@ describe('a balancer that asks our health port', () => {
     const refused = refusalOf(() => late);
     for (const state of ['NOLB', 'NOLB 5/6', 'NOLB 4/6']) expect(await told('127.0.0.1', state)).toBe('DOWN');
     for (let n = 0; n < 2; n++) await told();
-    clock.advance(30_000);
+    clock.advance(28_000);
+    for (let n = 0; n < 2; n++) expect(await told('127.0.0.1', 'NOLB 4/6')).toBe('DOWN');
+    clock.advance(2_000);
     expect(await refused).toMatchObject({
       message: expect.stringContaining('shows by send-state that it has not done it'),
       next: expect.stringContaining('`fall`'),
@@ -228,6 +230,63 @@ describe('a balancer that asks our health port', () => {
     for (const state of ['DOWN', 'DOWN 1/2', 'UP']) expect(await told('127.0.0.1', state)).toBe('UP');
     for (let n = 0; n < 2; n++) await told();
     expect(await back).toMatchObject({ admin: 'ready' });
+  });
+
+  describe('and a request that is no poller’s (F2)', () => {
+    test('from the host of a HAProxy that sends its state holds nothing up, and hides no connections', async () => {
+      const haproxy = async (...states: string[]): Promise<string[]> => {
+        const answers: string[] = [];
+        for (const state of states) answers.push(await told('127.0.0.1', state));
+        return answers;
+      };
+      expect(await haproxy('UP', 'UP')).toEqual(['UP', 'UP']);
+      // A person's curl, and even a monitor of its own that comes again and again.
+      for (let n = 0; n < 3; n++) expect(await told()).toBe('UP');
+      const seen = (await balancer.look(never)).servers[0];
+      expect(seen).toMatchObject({ connections: 4, queued: 1 });
+      node = { ...node, phase: 'draining' };
+      for (const [admin, states, word] of [
+        ['drain', ['UP', 'NOLB'], 'DRAIN'],
+        ['maint', ['NOLB', 'DOWN'], 'DOWN'],
+        ['ready', ['DOWN', 'UP'], 'UP'],
+      ] as const) {
+        const done = balancer.set(NAME, admin, ['ready', 'drain', 'maint'], never);
+        await told();
+        expect(await haproxy(...states)).toEqual([word, word]);
+        await done;
+      }
+    });
+
+    test('with an invented state holds nothing up, and hides connections no longer than it is fresh', async () => {
+      for (let n = 0; n < 2; n++) await told('127.0.0.1', 'UP');
+      const headers = { 'X-Haproxy-Server-State': 'UP; name=app/app1; node=ghost' };
+      await askHttp(port, { headers });
+      clock.advance(3_000);
+      await told('127.0.0.1', 'UP');
+      node = { ...node, phase: 'draining' };
+      const done = balancer.set(NAME, 'drain', ['ready'], never);
+      for (let n = 0; n < 2; n++) expect(await told('127.0.0.1', 'UP')).toBe('DRAIN');
+      await done;
+      expect((await balancer.look(never)).servers).toMatchObject([{ connections: null }]);
+      clock.advance(7_001);
+      await told('127.0.0.1', 'NOLB');
+      expect((await balancer.look(never)).servers).toMatchObject([{ connections: 4 }]);
+    });
+
+    test('is a poller’s all the same where nobody else there sends a state', async () => {
+      for (let n = 0; n < 2; n++) await told();
+      await askHttp(port, { headers: { 'X-Haproxy-Server-State': 'UP; name=app/app1; node=ghost' } });
+      node = { ...node, phase: 'draining' };
+      let over = false;
+      const done = balancer.set(NAME, 'drain', ['ready'], never).then(() => (over = true));
+      expect(await told()).toBe('DRAIN');
+      expect([over, (await balancer.look(never)).waitsFor]).toEqual([
+        false,
+        [{ poller: '127.0.0.1', silentSince: clock.now() }],
+      ]);
+      expect(await told()).toBe('DRAIN');
+      await done;
+    });
   });
 
   test('that asks no more cannot be asked, and is there again with its next question', async () => {

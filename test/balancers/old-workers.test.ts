@@ -82,11 +82,14 @@ describe('workers of before a reload', () => {
       const pid = await haproxy.reload();
       // A worker that ends while it is asked makes one look unknown, and none that says less.
       await lookUntil('they are counted', (seen) => {
-        expect(seen.worker).toEqual({ pid });
+        expect(seen.worker).toEqual({ pid, bornAt: expect.any(Number) });
         expect(connections(seen)).toEqual(seen.unseen === null ? [2, 1] : [null, null]);
         return seen.unseen === null;
       });
-      expect(await blind.look(never)).toMatchObject({ workers: null, servers: [{ connections: 0 }, {}] });
+      // Without a master they are seen in /proc, and what they hold is not known.
+      const { uncounted, servers } = await blind.look(never);
+      expect(uncounted?.length).toBeGreaterThan(0);
+      expect(servers).toMatchObject([{ connections: 0 }, {}]);
     }
     // The worker of between the reloads has nobody and ends by itself.
     const two = await lookUntil('two workers', ({ workers, unseen }) => workers === 2 && unseen === null);
@@ -150,14 +153,23 @@ describe('workers of before a reload', () => {
   });
 
   test('are unknown where the master socket is missing, or is another HAProxy', async () => {
+    await openWebsocket(port, COOKIE);
     balancer = driver('/nowhere/master.sock');
+    // Where /proc shows that there is no old worker, no master is asked.
+    expect(await look()).toMatchObject({ workers: 1, unseen: null, uncounted: [] });
+    const old = await haproxy.workerPid();
+    await haproxy.reload();
     expect(await look()).toMatchObject({ unseen: expect.stringContaining('does not exist') });
+    expect(await balancer.look(never, 'leave')).toMatchObject({ workers: 2, unseen: null, uncounted: [old] });
     const other = await startHaproxy(siteConfig(await freePort(), await freePort(), app.port), {
       master: true,
     });
     try {
       balancer = driver(other.masterSocket);
-      expect(await look()).toMatchObject({ workers: null, unseen: expect.stringContaining('does not know') });
+      expect(await look()).toMatchObject({
+        workers: null,
+        unseen: expect.stringContaining("Can't find the target PID"),
+      });
       expect((await refusalOf(() => balancer.survey(never))).next).toContain('-S');
     } finally {
       await other.stop();
@@ -168,8 +180,7 @@ describe('workers of before a reload', () => {
     await openWebsocket(port, COOKIE);
     const pid = await haproxy.workerPid();
     await haproxy.rewrite('listen app\n  no such word\n');
-    process.kill(haproxy.pid, 'SIGUSR2');
-    await until('the reload failed', () => haproxy.log().includes('Loading failure'));
+    await haproxy.reloadInVain();
     await until('the master is there again', async () => {
       const seen = await look();
       return seen.unseen === null && seen;
@@ -234,12 +245,16 @@ describe('who is at a server', () => {
     await until('the line is through', async () => (await balancer.holders('wire/w1', never)).tunnels === 1);
     for (let count = 0; count < 20; count += 1) await openWebsocket(port, COOKIE);
     // The server takes twenty.
-    const late = expect(download(port, COOKIE)).rejects.toThrow();
+    const late = download(port, COOKIE);
+    late.catch(() => undefined);
     await until('somebody waits', async () => (await balancer.holders(SERVER, never)).queued === 1);
     expect(await balancer.holders(SERVER, never)).toMatchObject({ requests: 0, tunnels: 20, queued: 1 });
     await balancer.set(SERVER, 'maint', ['ready'], never);
+    const { queued } = await balancer.holders(SERVER, never);
+    // Newer HAProxys (seen on 3.0.11) hand the queue of a server in MAINT to another one, which answers.
+    if (queued === 0) await late;
     await haproxy.stop();
-    await late;
+    if (queued > 0) await expect(late).rejects.toThrow();
   });
 
   test('is not told while an old worker cannot be asked', async () => {

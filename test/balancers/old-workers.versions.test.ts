@@ -44,6 +44,8 @@ const worker =
     return '\n';
   };
 
+const NO_WORKER = "Can't find the target PID matching the prefix '@!100'";
+
 const PROC_2_4 = `#<PID>          <type>          <relative PID>  <reloads>       <uptime>        <version>
 90              master          0               1               0d00h02m07s     2.4.36
 # workers
@@ -122,6 +124,76 @@ describe('an old worker that ends while it is asked', () => {
   test('is unknown as long as its master still lists it', async () => {
     const { balancer } = await between('2.6.12', (command) => (command === 'show proc' ? PROC_2_4 : ''));
     expect(await balancer.look(never)).toMatchObject({ workers: null, servers: [{ connections: null }] });
+  });
+});
+
+/** The master of 3.4 while a new worker (300) reads its configuration: the one that serves (200) stands under the old. */
+const PROC_3_4 = `#<PID>          <type>          <reloads>       <uptime>        <version>
+90              master          2 [failed: 0]   0d00h02m07s     3.4.0
+# workers
+300             worker          0               0d00h00m00s     3.4.0
+# old workers
+200             worker          1               0d00h00m09s     3.4.0
+100             worker          2               0d00h00m43s     3.4.0
+`;
+
+describe('a master of 2.8 and later that has no such worker', () => {
+  test('is done with at its word: it leaves the connection open, and that costs no time-out', async () => {
+    let asked = 0;
+    const master = await startFake((line, socket) => {
+      if (!line.startsWith('show proc')) return void socket.write(`${NO_WORKER}\n`);
+      asked += 1;
+      // It ends right after it was listed.
+      socket.end(`${asked === 1 || asked === 3 ? PROC_3_4 : PROC_3_4.replace(/^100 .*\n/m, '')}\n`);
+    });
+    const own = await fake(worker('3.4.0'));
+    fakes.push(master);
+    const options = { address: own.path, master: master.path, servers: ['app/app1'], timeoutMs: 1_000 };
+    // Its clock stands still: a time-out would never come.
+    const balancer = createRuntimeBalancer(options, { clock: new ManualClock() });
+    expect(await balancer.look(never)).toMatchObject({ unseen: null, servers: [{ connections: 0 }] });
+    expect(await balancer.holders('app/app1', never)).toMatchObject({ tunnels: 0, requests: 0 });
+  });
+
+  test('is not asked for one that still reads its configuration, and serves nobody', async () => {
+    const { balancer, master } = await between('3.4.0', (command) => {
+      if (command === 'show proc') return `${PROC_3_4}\n`;
+      if (!command.startsWith('@!100 ')) return `${NO_WORKER}\n`;
+      if (command.includes('show servers state')) return STATE;
+      return `${STAT}app,app1,0,7,0,UP,2,http,0,0,0,0,\n\n`;
+    });
+    expect(await balancer.look(never)).toMatchObject({ workers: 2, servers: [{ connections: 7 }] });
+    expect(master.lines.join()).not.toContain('@!300');
+  });
+
+  test('of which another HAProxy answers is no master of it', async () => {
+    const other = PROC_3_4.replaceAll(/^200/gm, '201');
+    const { balancer } = await between('3.4.0', (command) => (command === 'show proc' ? `${other}\n` : '\n'));
+    const look = await balancer.look(never);
+    expect(look).toMatchObject({ workers: null, unseen: expect.stringContaining('does not know') });
+    expect((await refusalOf(() => balancer.holders('app/app1', never))).next).toContain('-S');
+  });
+
+  test('is asked nothing by a look that leaves the past alone', async () => {
+    const { balancer, master } = await between('3.4.0', () => '\n');
+    const warnings: string[] = [];
+    for (let round = 0; round < 2; round += 1)
+      expect(await balancer.look(never, 'leave')).toMatchObject({
+        workers: null,
+        unseen: null,
+        uncounted: null,
+      });
+    expect(master.received).toEqual([]);
+    const options = {
+      address: fakes[0]?.path ?? '',
+      master: master.path,
+      servers: ['app/app1'],
+      timeoutMs: 2_000,
+    };
+    const ports = { clock: realClock, onWarning: (text: string) => void warnings.push(text) };
+    const warned = createRuntimeBalancer(options, ports);
+    for (let round = 0; round < 2; round += 1) await warned.look(never, 'leave');
+    expect(warnings).toEqual([expect.stringContaining('HAProxy 3.4.0 a connection to the master CLI ends')]);
   });
 });
 

@@ -3,11 +3,13 @@ import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import type { ServerView } from '../../agent/lifecycle/view.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
+import { answerOn, startFake } from '../support/fake-haproxy.ts';
+import { ask, isFrom, startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { startHoldingApp, type HoldingApp } from '../support/holding-app.ts';
 import { download, startLastingApp } from '../support/lasting-app.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
+import { skipped } from '../support/skip.ts';
 import { until } from '../support/until.ts';
 
 const DEFAULTS = `
@@ -46,6 +48,10 @@ async function viewOf(balancer: Balancer): Promise<ServerView> {
 describe('what a look tells', () => {
   test('is right where a frontend has the same name as the backend', async () => {
     const port = await freePort();
+    const any = await site('backend app\n  server app1 127.0.0.1:1\n');
+    const isRefused = await isFrom(any, '3.3');
+    await any.stop();
+    if (isRefused) return skipped('from 3.3 on HAProxy refuses such a configuration');
     const running = await site(
       `frontend app\n  bind 127.0.0.1:${port}\n  default_backend app\nbackend app\n  server app1 127.0.0.1:1\n`,
     );
@@ -231,22 +237,77 @@ describe('what a look tells', () => {
     const pid = await running.reload();
     const after = await balancer.look(never);
     expect(before.servers).toMatchObject([{ admin: 'drain' }]);
-    expect(after.worker).toEqual({ pid });
+    expect(after.worker).toEqual({ pid, bornAt: expect.any(Number) });
     expect(after.worker).not.toEqual(before.worker);
     expect(after.servers).toMatchObject([{ admin: 'ready', weight: 5 }]);
   });
 
-  test('is an error that names what is there, where a reload renamed the server', async () => {
+  test('is nobody, and names what is there, where a reload renamed or removed the server or its backend', async () => {
     const running = await site('backend app\n  server app1 127.0.0.1:1\n', { master: true });
     const balancer = driver(running, 'app/app1');
     await balancer.look(never);
     await running.rewrite(`${DEFAULTS}backend app\n  server other 127.0.0.1:1\n`);
     await running.reload();
-    const refusal = await refusalOf(() => balancer.look(never));
-    expect(refusal).toMatchObject({ code: 'no-such-server', message: expect.stringContaining('other') });
+    const away = { connections: 0, queued: 0, total: null };
+    expect(await viewOf(balancer)).toMatchObject({
+      ...away,
+      absent: expect.stringMatching(/app\/app1 was removed from HAProxy by a reload.*it has other/),
+    });
+    expect(await refusalOf(() => balancer.survey(never))).toMatchObject({ code: 'no-such-server' });
+    await running.rewrite(`${DEFAULTS}backend app\n  server app1 127.0.0.1:1\n`);
+    await running.reload();
+    expect(await viewOf(balancer)).not.toHaveProperty('absent');
     await running.rewrite(`${DEFAULTS}backend elsewhere\n  server app1 127.0.0.1:1\n`);
     await running.reload();
-    expect(await refusalOf(() => balancer.look(never))).toMatchObject({ code: 'no-such-server' });
+    expect(await viewOf(balancer)).toMatchObject({
+      ...away,
+      absent: expect.stringContaining('the backend app of app/app1 was removed from HAProxy by a reload'),
+    });
+  });
+
+  test('is nobody where the server was removed at run time, and costs one short line a poll', async () => {
+    const running = await site('backend app\n  server app0 127.0.0.1:1\n  server app1 127.0.0.1:1\n');
+    const relay = await startFake((line, socket) => {
+      void ask(running.socket, line).then((answer) => answerOn(socket, answer));
+    });
+    try {
+      const balancer = driver({ socket: relay.path }, 'app/app1');
+      await balancer.set('app/app1', 'maint', ['ready'], never);
+      expect(await running.command('del server app/app1')).toContain('Server deleted');
+      expect(await viewOf(balancer)).toMatchObject({
+        absent: expect.stringContaining('app/app1 was removed from HAProxy at run time'),
+      });
+      const before = relay.lines.length;
+      for (let polls = 0; polls < 20; polls += 1) await balancer.look(never);
+      expect(new Set(relay.lines.slice(before))).toEqual(new Set(['show info']));
+    } finally {
+      await relay.stop();
+    }
+  });
+
+  test('names the server that has its number, where it was renamed at run time (3.5)', async () => {
+    const running = await site('backend app\n  server app0 127.0.0.1:1\n  server app1 127.0.0.1:1\n');
+    let isRenamed = false;
+    const relay = await startFake((line, socket) => {
+      void ask(running.socket, line).then((answer) =>
+        answerOn(socket, isRenamed ? answer.replaceAll('app1', 'fresh') : answer),
+      );
+    });
+    try {
+      const balancer = driver({ socket: relay.path }, 'app/app1');
+      await balancer.look(never);
+      isRenamed = true;
+      expect(await viewOf(balancer)).toMatchObject({
+        absent: expect.stringContaining(
+          'renamed or replaced in HAProxy at run time: app/fresh has its number',
+        ),
+      });
+      isRenamed = false;
+      for (let polls = 0; polls < 33; polls += 1) await balancer.look(never);
+      expect(await viewOf(balancer)).not.toHaveProperty('absent');
+    } finally {
+      await relay.stop();
+    }
   });
 
   test('is no count at all for a backend that is disabled', async () => {
@@ -266,7 +327,7 @@ describe('the survey', () => {
     return fact;
   };
 
-  test('counts others of the same role only, and only those that take new users', async () => {
+  test('counts others by their role, and only those that take new users', async () => {
     const running = await site(`
 backend app
   server a1 127.0.0.1:1
@@ -278,7 +339,16 @@ backend app
   server b2 127.0.0.1:1 backup
 `);
     expect(await factOf(driver(running, 'app/a1'))).toMatchObject({ usable: true, usableOthers: 2 });
-    expect(await factOf(driver(running, 'app/b1'))).toMatchObject({ usable: true, usableOthers: 1 });
+    // A backup stands in for the active ones too.
+    expect(await factOf(driver(running, 'app/b1'))).toMatchObject({ usable: true, usableOthers: 4 });
+    expect(await factOf(driver(running, 'app/a1'))).toMatchObject({
+      standbys: ['app/b1', 'app/b2'],
+      missing: ['app/off (MAINT)', 'app/idle (no check, weight 0)'],
+    });
+    // The node's own are no others.
+    const two = await driver(running, 'app/a1', 'app/a2', 'app/b1').survey(never);
+    expect(two.facts).toMatchObject([{ usableOthers: 1 }, { usableOthers: 1 }, { usableOthers: 2 }]);
+    expect(two.facts[0]?.standbys).toEqual(['app/b2']);
     expect(await factOf(driver(running, 'app/off'))).toMatchObject({ usable: false, usableOthers: 3 });
     expect(await factOf(driver(running, 'app/idle'))).toMatchObject({ usable: false, usableOthers: 3 });
     await running.command('set server app/a2 state drain');
@@ -291,20 +361,39 @@ backend app
     ['leastconn', null],
     ['static-rr', null],
     ['first', null],
-    ['source', 'hash balance'],
-    ['uri', 'hash balance'],
-    ['hdr(x-user)', 'hash balance'],
-    ['url_param user', 'hash balance'],
-    ['hash req.cook(user)', 'hash balance'],
+    // No version names it; a backend without `balance` has it from 3.3 on.
+    ['random', null],
+    ['rdp-cookie', 'balance rdp-cookie'],
   ])('tells by `balance %s` whether users are bound: %s', async (algorithm, sticky) => {
-    const running = await site(`backend app\n  balance ${algorithm}\n  server app1 127.0.0.1:1\n`);
-    expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ sticky });
+    const mode = algorithm === 'rdp-cookie' ? '  mode tcp\n' : '';
+    const running = await site(`backend app\n${mode}  balance ${algorithm}\n  server app1 127.0.0.1:1\n`);
+    expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ sticky, hashed: null });
   });
 
-  test('cannot tell where HAProxy names `balance random` unknown, as 2.6 does', async () => {
-    const running = await site('backend app\n  balance random\n  server app1 127.0.0.1:1\n');
-    const named = (await running.command('show stat app 2 -1')).includes(',random,');
-    expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ sticky: named ? null : 'unknown' });
+  test.each(['source', 'uri', 'hdr(x-user)', 'url_param user', 'hash req.cook(user)'])(
+    'tells that `balance %s` alone binds them, unless a cookie does, or a table holds an entry of ours',
+    async (algorithm) => {
+      const word = `balance ${algorithm.split(/[( ]/)[0] ?? ''}`;
+      const running = await site(
+        `backend app\n  balance ${algorithm}\n  server app1 127.0.0.1:1\n` +
+          `backend kept\n  cookie SRV insert\n  balance ${algorithm}\n  server app1 127.0.0.1:1 cookie c1\n`,
+      );
+      expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ sticky: null, hashed: word });
+      expect(await factOf(driver(running, 'kept/app1'))).toMatchObject({ sticky: 'cookie', hashed: null });
+    },
+  );
+
+  test('takes mode tcp for sticky where neither a table nor a hash tells', async () => {
+    const running = await site(
+      'backend app\n  mode tcp\n  balance leastconn\n  server app1 127.0.0.1:1\n' +
+        'backend hashed\n  mode tcp\n  balance source\n  server app1 127.0.0.1:1\n',
+    );
+    const { sticky } = await factOf(driver(running, 'app/app1'));
+    expect(sticky).toContain('mode tcp');
+    expect(await factOf(driver(running, 'hashed/app1'))).toMatchObject({
+      sticky: null,
+      hashed: 'balance source',
+    });
   });
 
   test.each([
@@ -317,21 +406,55 @@ backend app
     expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ sticky });
   });
 
-  test('takes any stick table that stores server ids for one that binds users', async () => {
-    const counting = await site(
-      'backend rates\n  stick-table type ip size 1k store http_req_cnt\nbackend app\n  server app1 127.0.0.1:1\n',
+  test('takes a stick table for one that binds users by its name, or by an entry of ours', async () => {
+    const port = await freePort();
+    const answers = await freePort();
+    const running = await site(
+      `frontend fe\n  bind 127.0.0.1:${port}\n  default_backend app\n` +
+        `frontend application\n  bind 127.0.0.1:${answers}\n  http-request return status 200\n` +
+        'backend rates\n  stick-table type ip size 1k store http_req_cnt\n' +
+        'backend users\n  stick-table type string size 1k\n' +
+        'backend named\n  stick-table type string size 1k store server_id\n  server app1 127.0.0.1:1\n' +
+        `backend app\n  stick on req.cook(U) table users\n  balance source\n  server app1 127.0.0.1:${answers}\n` +
+        'backend free\n  stick on req.cook(U) table users\n  server app1 127.0.0.1:1\n' +
+        'backend others\n  server app9 127.0.0.1:9\n',
     );
-    expect(await factOf(driver(counting, 'app/app1'))).toMatchObject({ sticky: null });
-    await counting.stop();
-    const elsewhere = await site(
-      'backend users\n  stick-table type ip size 1k\nbackend app\n  stick on src table users\n  server app1 127.0.0.1:1\n',
+    const free = await driver(running, 'free/app1').survey(never);
+    expect(free.facts).toMatchObject([{ sticky: null }]);
+    expect(free.foreignTables.toSorted()).toEqual(['named', 'users']);
+    expect(await factOf(driver(running, 'named/app1'))).toMatchObject({ sticky: 'stick table named' });
+    expect(await factOf(driver(running, 'app/app1'))).toMatchObject({ hashed: 'balance source' });
+    await (await fetch(`http://127.0.0.1:${port}`, { headers: { cookie: 'U=alice' } })).text();
+    expect(await factOf(driver(running, 'free/app1'))).toMatchObject({ sticky: 'stick table users' });
+    expect(await factOf(driver(running, 'app/app1'))).toMatchObject({
+      sticky: 'stick table users',
+      hashed: null,
+    });
+    expect(await factOf(driver(running, 'others/app9'))).toMatchObject({ sticky: null });
+  });
+
+  test('finds who tracks ours, through others too, and who has its address in whatever way it is written', async () => {
+    const running = await site(
+      'backend app\n  server app1 127.0.0.1:81 check inter 1h\n  server app2 127.0.0.1:82\n' +
+        '  server mirror 127.0.0.1:83 track app/app1\n' +
+        'backend ws\n  server a 127.0.0.1:84 track app/app1\n  server b 127.0.0.1:85 track ws/a\n' +
+        'backend api\n  server mapped [::ffff:127.0.0.1]:81\n  server six [::1]:81\n  server port 127.0.0.1:82\n' +
+        '  server un unix@/nowhere.sock\n  server p0 127.0.0.1\n  server any 0.0.0.0:81\n',
     );
-    expect(await factOf(driver(elsewhere, 'app/app1'))).toMatchObject({ sticky: 'stick table' });
-    await elsewhere.stop();
-    const own = await site(
-      `peers mates\n  peer me 127.0.0.1:${await freePort()}\n  table users type ip size 1k store server_id\nglobal\n  localpeer me\nbackend app\n  server app1 127.0.0.1:1\n`,
-    );
-    expect(await factOf(driver(own, 'app/app1'))).toMatchObject({ sticky: 'stick table' });
+    const survey = await driver(running, 'app/app1').survey(never);
+    expect(survey.relatives).toEqual([
+      { name: 'app/mirror', of: 'app/app1', by: 'track', role: 'active', usable: expect.any(Boolean) },
+      { name: 'ws/a', of: 'app/app1', by: 'track', role: 'active', usable: expect.any(Boolean) },
+      { name: 'ws/b', of: 'app/app1', by: 'track', role: 'active', usable: expect.any(Boolean) },
+      { name: 'api/mapped', of: 'app/app1', by: 'address', role: 'active', usable: true },
+    ]);
+    expect(survey.uncompared).toEqual(['api/un', 'api/p0', 'api/any']);
+    // `mirror` goes where app1 goes, so it is no other.
+    expect(survey.facts).toMatchObject([{ usableOthers: 1 }]);
+    const listed = await driver(running, 'app/app1', 'app/mirror', 'ws/a').survey(never);
+    expect(listed.relatives?.map(({ name }) => name)).toEqual(['ws/b', 'api/mapped']);
+    // One that follows a stranger is no relative of his.
+    expect((await driver(running, 'ws/b').survey(never)).relatives).toEqual([]);
   });
 
   test('refuses a socket of level operator, whose words HAProxy would refuse later', async () => {
@@ -358,8 +481,10 @@ backend app
     );
     expect(await factOf(reader(user(haproxy.dir), 'app/app1'))).toMatchObject({
       usable: true,
-      sticky: 'unknown',
+      sticky: 'a socket of level user does not tell what binds them',
     });
+    const { blind } = await reader(user(haproxy.dir), 'app/app1').survey(never);
+    expect(blind).toContain('shows no addresses');
   });
 
   test('reads a socket that puts a severity before its messages', async () => {
@@ -372,7 +497,7 @@ backend app
     expect(await severe.set('app/app1', 'drain', ['ready'], never)).toMatchObject({ admin: 'drain' });
     expect(
       await refusalOf(() =>
-        driver({ socket: `${haproxy?.dir ?? ''}/severe.sock` }, 'app/nobody').look(never),
+        driver({ socket: `${haproxy?.dir ?? ''}/severe.sock` }, 'app/nobody').survey(never),
       ),
     ).toMatchObject({
       code: 'no-such-server',

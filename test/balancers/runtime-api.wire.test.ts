@@ -20,8 +20,11 @@ const TEMPLATES = new RegExp(
     'show stat \\d+ [24] (\\d+|-1)',
     `${ROW};show stat \\d+ 2 -1;show servers state NAME`,
     'show servers state NAME',
+    // The one full look before an operation.
+    'show info;show stat -1 6 -1',
     'show table',
     'show table NAME(/NAME)? data\\.server_id lt 0',
+    'show info;show table NAME(/NAME)?',
     'set server NAME/NAME state (ready|drain|maint)',
     'shutdown sessions server NAME/NAME',
     'show info;show sess server NAME/NAME',
@@ -29,7 +32,7 @@ const TEMPLATES = new RegExp(
     'shutdown session 0x[0-9a-f]+(;shutdown session 0x[0-9a-f]+)*',
   ]
     .join('|')
-    .replaceAll('NAME', '[A-Za-z0-9_.:-]{1,128}')})$`,
+    .replaceAll('NAME', '[A-Za-z0-9_.:-]+')})$`,
 );
 
 const CONFIG = `
@@ -187,6 +190,40 @@ describe('on the wire', () => {
   });
 });
 
+describe('the one full look', () => {
+  test('is asked once by a survey, and by nothing else', async () => {
+    fake = await between();
+    const balancer = driver(fake.path, 5_000, realClock, [APP1, 'app/app2']);
+    const full = (): number => fake?.lines.filter((sent) => sent.includes('show stat -1')).length ?? -1;
+    await balancer.look(never);
+    await balancer.set(APP1, 'drain', ['ready'], never);
+    await balancer.survey(never, 'stickiness');
+    expect(full()).toBe(0);
+    await balancer.survey(never);
+    expect(full()).toBe(1);
+  });
+
+  test.each([
+    ['is cut in a row', (answer: string) => answer.slice(0, -40)],
+    ['has no end', (answer: string) => answer.slice(0, -1)],
+    ['comes from another worker', (answer: string) => answer.replace(/^Pid: .*$/m, 'Pid: 1')],
+    ['is a refusal', () => 'Permission denied\n\n'],
+  ])('is an error where its answer %s', async (_how, change) => {
+    fake = await between((answer, line) => (line.includes('show stat -1') ? change(answer) : answer));
+    const refusal = await refusalOf(() => driver(fake?.path ?? '').survey(never));
+    expect(['balancer-unreachable', 'not-permitted']).toContain((refusal as { code?: string }).code);
+  });
+
+  test('reads a row with commas in quotes', async () => {
+    // Random calls of another test may have left it in any state.
+    await haproxy.command('set server app/app2 state ready');
+    fake = await between((answer, line) =>
+      line.includes('show stat -1') ? withCell(answer, 'last_agt', '"down, because, of x"') : answer,
+    );
+    expect((await driver(fake.path).survey(never)).facts).toMatchObject([{ usableOthers: 1 }]);
+  });
+});
+
 describe('an answer that is not certain', () => {
   test('is an error wherever it is cut', async () => {
     let length = 0;
@@ -289,7 +326,9 @@ describe('an answer that is not certain', () => {
     fake = await between((answer, line) =>
       line.includes('data.server_id') ? 'Filter entry #1: what?\n\n' : answer,
     );
-    expect((await driver(fake.path).survey(never)).facts).toMatchObject([{ sticky: 'unknown' }]);
+    expect((await driver(fake.path).survey(never)).facts).toMatchObject([
+      { sticky: 'whether the stick table users binds them cannot be told' },
+    ]);
   });
 
   test('is an unknown number of others where the BACKEND row does not count them', async () => {

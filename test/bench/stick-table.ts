@@ -1,17 +1,21 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { packageRoot } from '../support/sample.ts';
-import { addUsers } from '../support/stick-table.ts';
+import { teach, type PeerEntry } from '../support/peer.ts';
+import { freePort } from '../support/ports.ts';
 import { median, round, type Figure } from './figures.ts';
 
 const execute = promisify(execFile);
 
 const ENTRIES = 1_000_000;
+const KEY_LENGTH = 32;
 const SHARES = [
   { name: 'app1', count: 500_000 },
   { name: 'app2', count: 499_000 },
@@ -24,21 +28,65 @@ const POLLS = 2_000;
 
 /** What it takes to count one server's entries among a million, beside the shell's way, and what a poll costs HAProxy. */
 export async function stickTable(): Promise<Figure[]> {
+  const [port, nowhere, front] = [await freePort(), await freePort(), await freePort()];
   const haproxy = await startHaproxy(
-    'defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n' +
-      `backend app\n  stick-table type string len 32 size ${2 * ENTRIES} expire 30m\n  stick on req.cook(S)\n` +
+    'global\n  localpeer me\n' +
+      'defaults\n  mode http\n  timeout connect 1s\n  timeout client 10s\n  timeout server 1s\n' +
+      `peers us\n  bind 127.0.0.1:${port}\n  server me\n  server fake 127.0.0.1:${nowhere}\n` +
+      `frontend answers\n  bind 127.0.0.1:${front}\n  http-request return status 200\n` +
+      `backend app\n  stick-table type string len ${KEY_LENGTH} size ${2 * ENTRIES} expire 30m peers us\n  stick on req.cook(S)\n` +
       SHARES.map(({ name }) => `  server ${name} 127.0.0.1:1\n`).join(''),
   );
   try {
     const figures: Figure[] = [await polling(haproxy)];
-    for (const [index, { name, count }] of SHARES.entries()) {
-      await addUsers(haproxy.socket, { table: 'app', serverId: index + 1, count, prefix: name });
-    }
+    const teacher = { port, pupil: 'me', teacher: 'fake', table: 'app', keyLength: KEY_LENGTH };
+    await teach(haproxy.socket, { ...teacher, expireMs: 30 * 60_000 }, SHARES.flatMap(entriesOf));
     for (const index of [0, 2, 3]) figures.push(...(await counting(haproxy, index)));
+    figures.push(await beside(haproxy, front));
     return figures;
   } finally {
     await haproxy.stop();
   }
+}
+
+function entriesOf({ name, count }: (typeof SHARES)[number], index: number): PeerEntry[] {
+  return Array.from({ length: count }, (_none, number) => ({
+    key: `${name}${String(number).padStart(19, '0')}`,
+    serverId: index + 1,
+    serverKey: name,
+  }));
+}
+
+/** What a user waits for HAProxy while the table is counted, in turns by us and by the shell. */
+async function beside({ socket }: Haproxy, front: number): Promise<Figure> {
+  const [ours, shell]: [number[], number[]] = [[], []];
+  for (let round = 0; round < ROUNDS; round++) {
+    ours.push(await p99During(front, () => countBySource(socket, 'app/app3')));
+    shell.push(await p99During(front, () => countByShell(socket, SHARES[2].name, SHARES[2].count)));
+  }
+  return {
+    name: "HAProxy's p99 latency while its table is counted",
+    value: median(ours) / median(shell),
+    unit: 'x',
+    limit: 1.2,
+    how: `median of ${ROUNDS}: ${round(median(ours))} ms, beside socat | grep -c ${round(median(shell))} ms`,
+  };
+}
+
+async function p99During(port: number, work: () => Promise<unknown>): Promise<number> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const waits: number[] = [];
+  let isOver = false;
+  const done = work().finally(() => (isOver = true));
+  while (!isOver) {
+    const began = performance.now();
+    const [response] = (await once(get({ host: '127.0.0.1', port, agent }), 'response')) as [IncomingMessage];
+    await once(response.resume(), 'end');
+    waits.push(performance.now() - began);
+  }
+  await done;
+  agent.destroy();
+  return waits.sort((one, other) => one - other)[Math.floor(waits.length * 0.99)] ?? 0;
 }
 
 /** Our own source and the shell in turns, so that both meet the same machine. */
@@ -48,7 +96,7 @@ async function counting({ socket }: Haproxy, index: number): Promise<Figure[]> {
   const shell: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     ours.push(await countBySource(socket, `app/${name}`));
-    for (let time = 0; time < TIMES; time++) shell.push(await countByShell(socket, index + 1, count));
+    for (let time = 0; time < TIMES; time++) shell.push(await countByShell(socket, name, count));
   }
   if (ours.some((one) => one.count !== count)) throw new Error(`not ${count} entries of ${name}`);
   const [own, other] = [median(ours.flatMap(({ ms }) => ms)), median(shell)];
@@ -59,7 +107,7 @@ async function counting({ socket }: Haproxy, index: number): Promise<Figure[]> {
       value: own / other,
       unit: 'x',
       limit: 1.2,
-      how: `median of ${shell.length}: ${round(own)} ms, socat | grep -c ${round(other)} ms`,
+      how: `median of ${shell.length}: ${round(own)} ms, socat | grep -cE ${round(other)} ms`,
     },
     {
       name: `memory for ${what}`,
@@ -83,9 +131,9 @@ async function countBySource(socket: string, server: string): Promise<Counted> {
   return JSON.parse(stdout) as Counted;
 }
 
-async function countByShell(socket: string, serverId: number, count: number): Promise<number> {
+async function countByShell(socket: string, name: string, count: number): Promise<number> {
   const began = performance.now();
-  const line = `echo "show table app data.server_id eq ${serverId}" | socat -t 30 - "UNIX:${socket}" | grep -c ^0x || true`;
+  const line = `echo "show table app" | socat -t 30 - "UNIX:${socket}" | grep -cE 'server_key=${name}( |$)' || true`;
   const { stdout } = await execute('sh', ['-c', line]);
   const ms = performance.now() - began;
   if (Number(stdout) !== count) throw new Error(`the shell counts ${stdout.trim()}`);

@@ -88,7 +88,7 @@ describe('A mistake on the command line', () => {
     ['a newline in a name', ['drain', ...LB, '--server', 'app/app1\nshow info'], /--server/],
     ['a blank in a name', ['drain', ...LB, '--server', 'app/app 1'], /--server/],
     ['a NUL in a name', ['drain', ...LB, '--server', 'app/app1\0'], /--server/],
-    ['a name that is too long', ['drain', ...LB, '--server', `app/${'x'.repeat(129)}`], /--server/],
+    ['a name that is too long', ['drain', ...LB, '--server', `app/${'x'.repeat(14_997)}`], /--server/],
     ['an address that is none', ['drain', '--haproxy', 'localhost', '--server', 'app/app1'], /--haproxy/],
     ['a port that is none', ['drain', '--haproxy', 'tcp://lb:99999', '--server', 'app/app1'], /--haproxy/],
     [
@@ -120,6 +120,21 @@ describe('A mistake on the command line', () => {
     ['an open quote', ['stop', ...DIRECT, '--stop-command', 'a "b'], /quote/],
     ['a health URL that is none', ['ready', ...DIRECT, '--health', '/health'], /--health/],
     ['a bare number as quiet', ['drain', ...DIRECT, '--quiet-for', '1'], /--quiet-for/],
+    ['a keep that is no number', ['drain', ...DIRECT, '--keep', '-1'], /--keep/],
+    ['half a server to keep', ['drain', ...DIRECT, '--keep', '1.5'], /--keep/],
+    ['an unknown way with the unreachable', ['drain', ...DIRECT, '--unreachable', 'panic'], /wait, ignore/],
+    ['a bare number as grace', ['drain', ...DIRECT, '--reload-grace', '10'], /--reload-grace.*unit/],
+    ['a state file that is no path', ['drain', ...DIRECT, '--state-file', 'state'], /--state-file/],
+    ['fewer state files than HAProxies', ['drain', ...DIRECT, ...LB, '--state-file', '/s'], /--state-file/],
+    ...[
+      ['--keep', '0'],
+      ['--unreachable', 'ignore'],
+      ['--reload-grace', '0s'],
+      ['--state-file', '/s'],
+    ].map(
+      ([flag = '', value = '']) =>
+        [`${flag} with a sidecar`, ['drain', flag, value], new RegExp(`${flag} needs --haproxy`)] as const,
+    ),
     ['a socket path that is too long', ['status', '--socket', `/${'x'.repeat(107)}`], /108 bytes/],
   ];
 
@@ -178,6 +193,16 @@ describe('Direct mode', () => {
       '--quiet-for',
       '0s',
       '--not-sticky',
+      '--keep',
+      '0',
+      '--unreachable',
+      'ignore',
+      '--reload-grace',
+      '0s',
+      '--state-file',
+      '/var/lib/haproxy/a',
+      '--state-file',
+      '/var/lib/haproxy/b',
     );
     expect(options).toEqual({
       haproxy: ['unix:/run/a.sock', 'tcp://10.0.0.12:9999'],
@@ -189,6 +214,10 @@ describe('Direct mode', () => {
       health: 'http://127.0.0.1:8080/health',
       quietMs: 0,
       sticky: false,
+      keep: 0,
+      unreachable: 'ignore',
+      reloadGraceMs: 0,
+      stateFiles: ['/var/lib/haproxy/a', '/var/lib/haproxy/b'],
     });
   });
 
@@ -203,6 +232,10 @@ describe('Direct mode', () => {
       health: null,
       quietMs: null,
       sticky: 'auto',
+      keep: null,
+      unreachable: null,
+      reloadGraceMs: null,
+      stateFiles: [],
     });
   });
 

@@ -18,6 +18,7 @@ test('a file that names a balancer and a server gets every default', async () =>
     ],
     unreachable: 'wait',
     reloadGraceMs: 600_000,
+    ignoreServers: [],
     sticky: 'auto',
     sessions: [],
     drain: {
@@ -26,6 +27,7 @@ test('a file that names a balancer and a server gets every default', async () =>
       quietMs: 1_000,
       quietByHand: false,
       keep: 1,
+      keepBackups: false,
       expiresMs: null,
       gate: null,
       warn: [],
@@ -143,6 +145,10 @@ describe('a session source', () => {
       { kind: 'files', path: '/s/sess_*', youngerThanMs: 1_440_000, timeoutMs: 5_000 },
     ],
     ['command: [count, ""]', { kind: 'command', command: ['count', ''], timeoutMs: 5_000 }],
+    [
+      'stickTable: { table: app }',
+      { kind: 'stickTable', table: 'app', server: null, expireMs: null, timeoutMs: 5_000 },
+    ],
     [
       'stickTable: { table: app, server: app/app1 }',
       { kind: 'stickTable', table: 'app', server: 'app/app1', expireMs: null, timeoutMs: 5_000 },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { MINIMAL, problemsOf } from './support.ts';
+import { load, MINIMAL, problemsOf } from './support.ts';
 
 const LISTEN = 'listen: { agentCheck: { address: 0.0.0.0:7001 } }\n';
 const SESSIONS = 'sessions: [{ http: { url: "http://a/" } }]\n';
@@ -15,6 +15,32 @@ test('a balancer is listed once, however its address is written', async () => {
   expect(await problemsOf(text)).toEqual([
     '4:14: balancers[1].haproxy: is balancers[0] again, put all its servers there',
   ]);
+});
+
+test('a server is not listed and left out on purpose at once', async () => {
+  expect(await problemsOf(`${MINIMAL}ignoreServers: [b/s, app/app1]\n`)).toEqual([
+    '4:22: ignoreServers[1]: app/app1 is listed in servers',
+  ]);
+  expect(await problemsOf(`${MINIMAL}ignoreServers: [b/s, b]\n`)).toHaveLength(1);
+});
+
+describe('a stop for which no source counts users', () => {
+  const STOP = 'app: { stop: { command: [stop] } }\n';
+  const warningsOf = async (added: string): Promise<string> => {
+    const loaded = await load(MINIMAL + STOP + added);
+    return loaded.ok ? loaded.warnings.join() : 'no configuration';
+  };
+
+  test.each(['sessions: [{ tcp: 80 }, { idle: 30m }]\n', 'sticky: true\n'])(
+    'is announced: %j',
+    async (added) => {
+      expect(await warningsOf(added)).toContain('uncounted');
+    },
+  );
+
+  test.each([SESSIONS, 'sticky: false\n', 'drain: { quiet: 5s }\n'])('is none with %j', async (added) => {
+    expect(await warningsOf(added)).toBe('');
+  });
 });
 
 describe('agent-check', () => {

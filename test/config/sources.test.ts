@@ -1,5 +1,5 @@
-import { describe } from '@jest/globals';
-import { refuses } from './support.ts';
+import { describe, expect, test } from '@jest/globals';
+import { configOf, MINIMAL, problemsOf, refuses } from './support.ts';
 
 const regex = (written: string): string => `sessions: [{ http: { url: "http://a", regex: ${written} } }]`;
 const series = (written: string): string =>
@@ -90,4 +90,80 @@ describe('files are a path with * ? and [...]', () => {
       (path) => [files(path), wrong] as const,
     ),
   ]);
+});
+
+describe('headers of a request over HTTP', () => {
+  const http = (headers: string): string =>
+    `sessions:\n  - http: { url: "http://a/", headers: ${headers} }\n`;
+
+  test('are names and values, with the environment put in', async () => {
+    const text =
+      MINIMAL + http('{ Host: "shop.example:8080", Authorization: "Bearer ${TOKEN}", X-Tenant: \'7\' }');
+    const { sessions } = await configOf(text, { env: { TOKEN: 'CANARY' } });
+    expect(sessions).toMatchObject([
+      { headers: { Host: 'shop.example:8080', Authorization: 'Bearer CANARY', 'X-Tenant': '7' } },
+    ]);
+  });
+
+  test('are none where none are written, at the probe too', async () => {
+    const text = `${MINIMAL}app: { probe: { http: { url: "http://a/" } } }\nsessions: [{ http: { url: "http://a/" } }]\n`;
+    const { app, sessions } = await configOf(text);
+    expect([app.probe?.how, sessions[0]]).toMatchObject([{ headers: {} }, { headers: {} }]);
+  });
+
+  const at = 'sessions[0].http.headers';
+  refuses([
+    ...[
+      'Connection',
+      'keep-alive',
+      'TE',
+      'Transfer-Encoding',
+      'Content-Length',
+      'Upgrade',
+      'Accept-Encoding',
+    ].map(
+      (name) =>
+        [
+          http(`{ ${name}: x }`),
+          `5:42: ${at}.${name}: belongs to the connection or to how the answer is packed, which is not yours to set`,
+        ] as const,
+    ),
+    ...['"X Y"', '"X:"', '"é"', '"__proto__"', '""'].map(
+      (name) =>
+        [
+          http(`{ ${name}: x }`),
+          `5:42: ${at}${name === '"__proto__"' ? '.__proto__' : `[${name}]`}: is not the name of a header, write for example X-Tenant, at most 64 characters`,
+        ] as const,
+    ),
+    [http('{ Host: "a b" }'), `5:48: ${at}.Host: is not a host, write NAME or NAME:PORT`],
+    [http('{ Host: "http://a/" }'), `5:48: ${at}.Host: is not a host, write NAME or NAME:PORT`],
+    [http('{ X-A: 7 }'), `5:47: ${at}.X-A: expected a text, put it in quotes`],
+    [http('{ X-A: "" }'), `5:47: ${at}.X-A: must not be empty`],
+    [http('{ X-A: 1a, x-a: 2a }'), `5:51: ${at}.x-a: stands here twice`],
+    [http('[a]'), `5:40: ${at}: expected a mapping of names to texts, such as { Host: shop.example }`],
+    [
+      `sessions:\n  - http: { url: "http://u:p@a/", headers: { authorization: x } }\n`,
+      `5:44: ${at}: holds Authorization, and the URL names a user: leave one of the two out`,
+    ],
+  ]);
+
+  test.each(['CANARY\r\nX-Evil: 1', 'CANARY\n', 'CANARY\u0000', 'CANARYé', ' CANARY', 'CANARY\t'])(
+    'do not take the value %j, and do not repeat it',
+    async (TOKEN) => {
+      for (const place of [
+        http('{ Authorization: "${TOKEN}" }'),
+        `app: { probe: { http: { url: "http://a/", headers: { Authorization: "\${TOKEN}" } } } }\n`,
+      ]) {
+        const problems = await problemsOf(MINIMAL + place, { env: { TOKEN } });
+        expect(problems).not.toEqual([]);
+        expect(problems.join()).not.toContain('CANARY');
+      }
+    },
+  );
+
+  test('do not take an empty variable behind a scheme', async () => {
+    expect(await problemsOf(MINIMAL + http('{ Authorization: "Bearer ${TOKEN:-}" }'))).toMatchObject([
+      expect.stringContaining('is a variable in it empty?'),
+    ]);
+  });
 });

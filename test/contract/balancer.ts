@@ -52,8 +52,9 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
     test('looks: who answers, the state, and nobody there', async () => {
       expect(balancer.servers).toEqual([SERVER]);
       const look = await balancer.look(never);
-      expect(look.worker).toEqual({ pid: await haproxy.workerPid() });
-      expect(look.servers).toEqual([
+      expect(look.worker).toEqual({ pid: await haproxy.workerPid(), bornAt: expect.any(Number) });
+      // An agent-check shows what it answered last.
+      expect(look.servers.map(({ agent: _agent, ...view }) => view)).toEqual([
         {
           name: SERVER,
           admin: 'ready',
@@ -124,13 +125,36 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
 
     test('surveys: others that could take new users, and what binds users to this one', async () => {
       const before = await balancer.survey(never);
-      expect(before.facts).toEqual([{ name: SERVER, usable: true, usableOthers: 1, sticky: 'cookie' }]);
+      expect(before.facts).toEqual([
+        {
+          name: SERVER,
+          role: 'active',
+          usable: true,
+          usableOthers: 1,
+          standbys: [],
+          missing: [],
+          sticky: 'cookie',
+          hashed: null,
+        },
+      ]);
+      expect(before).toMatchObject({
+        relatives: [{ name: 'app/app2', by: 'address' }],
+        foreignTables: [],
+        blind: null,
+      });
       expect(before.servers).toMatchObject([{ name: SERVER, admin: 'ready' }]);
-      expect(before.worker).toEqual({ pid: await haproxy.workerPid() });
+      expect(before.worker).toEqual({ pid: await haproxy.workerPid(), bornAt: expect.any(Number) });
       await balancer.set(SERVER, 'drain', ['ready'], never);
       expect((await balancer.survey(never)).facts).toMatchObject([{ usable: false, usableOthers: 1 }]);
       await haproxy.command('set server app/app2 state maint');
-      expect((await balancer.survey(never)).facts).toMatchObject([{ usable: false, usableOthers: 0 }]);
+      expect((await balancer.survey(never)).facts).toMatchObject([
+        { usable: false, usableOthers: 0, missing: ['app/app2 (MAINT)'] },
+      ]);
+      // Asked again in an operation: only what binds users.
+      expect(await balancer.survey(never, 'stickiness')).toMatchObject({
+        facts: [{ usableOthers: null, sticky: 'cookie' }],
+        relatives: null,
+      });
     });
 
     test('tells who is there by kind, and ends no more of them than it is told to', async () => {
@@ -174,7 +198,9 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
 
     test('says that HAProxy does not have the server', async () => {
       const stranger = await world.drive(haproxy, ['app/app9'], realClock);
-      const refusal = await refusalOf(() => stranger.look(never));
+      const [shown] = (await stranger.look(never)).servers;
+      expect(shown).toMatchObject({ absent: expect.stringContaining('app/app9'), connections: 0 });
+      const refusal = await refusalOf(() => stranger.survey(never));
       expect(refusal).toMatchObject({ code: 'no-such-server', target: expect.stringContaining('app/app9') });
     });
 

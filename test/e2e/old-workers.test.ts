@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Status } from '../../agent/lifecycle/operation.ts';
 import { download, type Guest, openWebsocket } from '../support/lasting-app.ts';
 import { type Agent, openRig, patience, type Rig, told } from '../support/rig.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/until.ts';
 
 let rig: Rig;
@@ -72,9 +73,12 @@ describe('A stop over two reloads', () => {
     expect(await agent.ends(json.id)).toMatchObject({ ok: true, phase: 'stopped', sessions: { start: 1 } });
   });
 
-  test('without a master socket: unknown, and only reloadGrace ends the doubt', async () => {
-    rig = await openRig({ master: true, termMs: 50 });
-    const agent = await beside({}, { reloadGrace: '3s' });
+  test('without a master socket, on another machine: unknown, and only reloadGrace ends the doubt', async () => {
+    const at = await freePort();
+    const others = `  server app2 127.0.0.1:1 cookie app2\nglobal\n  stats socket ipv4@127.0.0.1:${at} level admin\n`;
+    rig = await openRig({ master: true, termMs: 50, others });
+    // It leads to this machine, but is not one of the addresses that can lead nowhere else.
+    const agent = await beside({ haproxy: `tcp://0.0.0.0:${at}` }, { reloadGrace: '3s' });
     const file = await download(port(), COOKIE);
     const { json } = await told(agent.cli('stop', '--no-wait'));
     await agent.reaches('draining');

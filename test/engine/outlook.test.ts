@@ -40,7 +40,7 @@ function at(seconds: number, phase: Phase, { connections = 0, ...counts }: Count
     sideSamples: 1,
     error: count === null ? 'no answer' : null,
   });
-  const look = { worker: { pid: 1 }, workers: 1, unseen: null, servers: [server] };
+  const look = { worker: { pid: 1, bornAt: 0 }, workers: 1, unseen: null, uncounted: [], servers: [server] };
   return {
     ...state,
     phase,

@@ -1,5 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { countEntries, type Entries } from '../../agent/haproxy/entries.ts';
+import {
+  countEntries,
+  holdsEntryOf,
+  type Entries,
+  type Ours,
+  type TableTalk,
+} from '../../agent/haproxy/entries.ts';
 import { wasTaught } from '../../agent/haproxy/peers.ts';
 import { showPeers } from '../../agent/haproxy/command.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
@@ -12,18 +18,30 @@ const HEADER = '# table: app, type: string, size:1024, used:3\n';
 const entry = (key: string, exp: number): string =>
   `0x55e1cece3550: key=${key} use=0 exp=${exp} server_id=1 server_key=app1\n`;
 
-/** What is read out of an answer that came line by line. */
-function read(answer: string): Promise<Entries> {
-  const search = { table: 'app', serverId: 1 };
-  return countEntries(
-    { target: '/x' },
-    (_command, onLine) => {
-      for (const line of answer.split('\n').slice(0, -1)) onLine(line);
+const OURS: Ours = {
+  keys: ['app1', '10.0.0.1:80', '10.0.0.1:+80'],
+  numbers: new Set([1]),
+  keyless: new Set([1]),
+  hidden: false,
+};
+
+/** An answer that comes in pieces of this size. */
+function talkOf(answer: string, size = answer.length): TableTalk {
+  const bytes = Buffer.from(answer, 'latin1');
+  return {
+    target: '/x',
+    pour(_command, onChunk) {
+      for (let from = 0; from < bytes.length; from += size) {
+        if (onChunk(bytes.subarray(from, from + size))) break;
+      }
       return Promise.resolve();
     },
-    search,
-  );
+  };
 }
+
+/** What is read out of an answer. */
+const read = (answer: string, ours: Partial<Ours> = {}, size?: number): Promise<Entries> =>
+  countEntries(talkOf(answer, size), 'app', { ...OURS, ...ours });
 const refusalTo = (answer: string) => refusalOf(() => read(answer));
 
 describe('the entries of a server', () => {
@@ -31,8 +49,12 @@ describe('the entries of a server', () => {
     expect(await read(`${INFO}${HEADER}${entry('a', 20)}${entry('b', 1_799_994)}${entry('c', 5)}\n`)).toEqual(
       {
         info: { pid: 7, version: '2.6.12', uptimeSeconds: 61 },
+        total: 3,
         count: 3,
+        keyless: 0,
         longestMs: 1_799_994,
+        longestOfAllMs: 1_799_994,
+        doubts: new Map(),
       },
     );
     expect(await read(`${INFO}${HEADER}\n`)).toMatchObject({ count: 0, longestMs: 0 });
@@ -60,13 +82,98 @@ describe('the entries of a server', () => {
   test.each([
     ['No such table\n\n', 'failed', 'has no stick table app'],
     ['[3]: No such table\n\n', 'failed', 'has no stick table app'],
-    ['Filter entry #1: Data type not stored in this table\n\n', 'failed', 'knows no servers'],
+    [`${HEADER}0x55: key=a use=0 exp=9 gpc0=1\n\n`, 'failed', 'knows no servers'],
     ['Permission denied\n\n', 'not-permitted', 'Permission denied'],
     [`${HEADER}# contents not dumped due to insufficient privileges\n\n`, 'not-permitted', 'does not show'],
   ])('are unknown when HAProxy says %j', async (answer, code, text) => {
     const refusal = await refusalTo(INFO + answer);
     expect(refusal).toMatchObject({ code, message: expect.stringContaining(text) });
     expect(refusal.next).not.toBe('');
+  });
+
+  test('are the same whatever the pieces that the answer comes in', async () => {
+    const answer = `${INFO}${HEADER}${entry('a', 20)}${entry('b', 7)}\n`;
+    const whole = await read(answer);
+    for (let size = 1; size <= answer.length; size += 1) expect(await read(answer, {}, size)).toEqual(whole);
+  });
+
+  describe('are told', () => {
+    const line = (data: string, key = 'k', exp = 9): string => `0x55: key=${key} use=0 exp=${exp} ${data}\n`;
+    const counted = async (lines: string, ours: Partial<Ours> = {}): Promise<number> =>
+      (await read(`${INFO}${HEADER}${lines}\n`, ours)).count;
+
+    test.each([
+      ['by the name, whatever the number', line('server_id=2 server_key=app1'), 1],
+      ['by the whole name', line('server_id=2 server_key=app11') + line('server_id=2 server_key=xapp1'), 0],
+      ['by the address', line('server_id=2 server_key=10.0.0.1:80'), 1],
+      ['by an address with an offset', line('shard=0 server_id=2 server_key=10.0.0.1:+80'), 1],
+      [
+        'by the number where there is no key',
+        line('server_id=1 server_key=-') + line('server_id=2 server_key=-'),
+        1,
+      ],
+      [
+        'by the number where the table stores no key',
+        line('server_id=1 gpc0=0') + line('server_id=2 gpc0=0'),
+        1,
+      ],
+      ['beside other data', line('server_id=2 gpc0=0 server_key=app1 gpt0=3'), 1],
+      ['not by what the user wrote', line('server_id=2 server_key=app2', 'x\\ server_key=app1\\ '), 0],
+      [
+        'not even unescaped',
+        line('server_id=2 server_key=app2', 'x server_key=app1 use=0 server_key=app1 '),
+        0,
+      ],
+      ['not where nothing else is', line('server_id=2', 'x server_key=app1'), 0],
+      ['and not hidden by it', line('server_id=2 server_key=app1', 'x server_key=app2'), 1],
+    ])('%s', async (_what, lines, count) => {
+      expect(await counted(lines)).toBe(count);
+    });
+
+    test('later, where the number is ours and the key is not: no server may have that key', async () => {
+      const lines = line('server_id=1 server_key=old', 'a', 5) + line('server_id=1 server_key=old', 'b', 8);
+      const { count, doubts } = await read(`${INFO}${HEADER}${lines}${line('server_id=3 server_key=x')}\n`);
+      expect({ count, doubts }).toEqual({ count: 0, doubts: new Map([['old', { count: 2, longestMs: 8 }]]) });
+    });
+
+    test('later for any other key, where our address is not shown', async () => {
+      const { doubts } = await read(`${INFO}${HEADER}${line('server_id=3 server_key=/run/a.sock')}\n`, {
+        hidden: true,
+      });
+      expect([...doubts.keys()]).toEqual(['/run/a.sock']);
+    });
+
+    test('at once, where more keys are in doubt than are remembered: too many is safe', async () => {
+      const lines = Array.from({ length: 1_005 }, (_, n) => line(`server_id=1 server_key=n${n}`)).join('');
+      expect(await counted(lines)).toBe(5);
+    });
+  });
+
+  test('are waited for as long as ours live, and measured by those of others', async () => {
+    const other = '0x1: key=z use=0 exp=77000 server_id=2 server_key=app2\n';
+    const { longestMs, longestOfAllMs } = await read(`${INFO}${HEADER}${entry('a', 20)}${other}\n`);
+    expect({ longestMs, longestOfAllMs }).toEqual({ longestMs: 20, longestOfAllMs: 77_000 });
+  });
+
+  test('are looked for no further than the first', async () => {
+    let chunks = 0;
+    const holds = (answer: string, keys: readonly string[]): Promise<boolean> => {
+      const talk = talkOf(answer, 200);
+      const pour: TableTalk['pour'] = (command, onChunk) =>
+        talk.pour(command, (chunk) => {
+          chunks += 1;
+          return onChunk(chunk);
+        });
+      return holdsEntryOf({ ...talk, pour }, 'app', keys);
+    };
+    const many = `${INFO}${HEADER}${entry('a', 1).repeat(1_000)}\n`;
+    expect(await holds(many, ['app9', 'app1'])).toBe(true);
+    expect(chunks).toBeLessThan(3);
+    expect(await holds(many, ['app9'])).toBe(false);
+    expect((await refusalOf(() => holds(many.slice(0, -1), ['app9']))).code).toBe('balancer-unreachable');
+    expect((await refusalOf(() => holds(`${INFO}No such table\n\n`, ['app1']))).message).toContain(
+      'has no stick',
+    );
   });
 
   describe('of a real HAProxy', () => {
@@ -83,11 +190,8 @@ describe('the entries of a server', () => {
         expect(await haproxy.command(`set table app key ${key} data.server_id 1`)).toBe('\n');
       }
       const { client } = frontAt(haproxy.socket, realClock);
-      const entries = await countEntries(
-        client,
-        (command, onLine) => client.stream(command, onLine, 5_000, never),
-        { table: 'app', serverId: 1 },
-      );
+      const pour: TableTalk['pour'] = (command, onChunk) => client.pour(command, onChunk, 5_000, never);
+      const entries = await countEntries({ target: client.target, pour }, 'app', OURS);
       expect(entries.count).toBe(7);
       expect(entries.longestMs).toBeLessThanOrEqual(60_000);
     });

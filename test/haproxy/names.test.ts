@@ -11,6 +11,7 @@ import {
 import { parseServerName } from '../../agent/haproxy/names.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
+import { startHaproxy } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 
 const LEGAL = /^[A-Za-z0-9_.:-]{1,128}\/[A-Za-z0-9_.:-]{1,128}$/;
@@ -30,8 +31,8 @@ const NASTY = [
   '',
   'app/#1',
   '@1 app/app1',
-  `app/${'x'.repeat(129)}`,
-  `${'x'.repeat(129)}/app1`,
+  `app/${'x'.repeat(14_997)}`,
+  `${'x'.repeat(14_996)}/app1`,
 ];
 
 /** Names that are almost right: legal pieces with one thing in them that is not. */
@@ -104,6 +105,29 @@ describe("a server's name", () => {
       expect(await refusalOf(() => showServer({ backendId: number, serverId: 1 }))).toMatchObject({
         code: 'usage',
       });
+    }
+  });
+
+  test.each([
+    [135, 137],
+    [7_000, 7_000],
+    [100, 14_899],
+  ])('of %i and %i characters is HAProxy’s own, and ours', async (backend, server) => {
+    const name = `${'b'.repeat(backend)}/${'s'.repeat(server)}`;
+    const haproxy = await startHaproxy(
+      `defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n` +
+        `backend ${'b'.repeat(backend)}\n  server ${'s'.repeat(server)} 127.0.0.1:1\n  server other 127.0.0.1:2\n`,
+    );
+    try {
+      const balancer = createRuntimeBalancer(
+        { address: haproxy.socket, servers: [name], timeoutMs: 10_000 },
+        { clock: realClock },
+      );
+      expect((await balancer.survey(never)).facts).toMatchObject([{ usableOthers: 1 }]);
+      expect(await balancer.set(name, 'drain', ['ready'], never)).toMatchObject({ admin: 'drain' });
+      expect((await balancer.look(never)).servers).toMatchObject([{ name, admin: 'drain' }]);
+    } finally {
+      await haproxy.stop();
     }
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseServerConnections } from '../../agent/haproxy/conn.ts';
-import { parseInfo, requireSupported } from '../../agent/haproxy/info.ts';
-import { parseWorkers } from '../../agent/haproxy/proc.ts';
+import { hasFragileMaster, parseInfo, requireSupported } from '../../agent/haproxy/info.ts';
+import { parseOldWorkers, parseWorkers } from '../../agent/haproxy/proc.ts';
 import { parseStream, streamServer } from '../../agent/haproxy/sess.ts';
 import { parseServersState } from '../../agent/haproxy/state.ts';
 import { parseStats } from '../../agent/haproxy/stats.ts';
@@ -43,6 +43,15 @@ describe('show proc', () => {
     expect(parseWorkers(answer, replied(answer))).toEqual(expect.arrayContaining([1233, 1271]));
     expect(parseWorkers(answer, replied(answer))).toHaveLength(2);
   });
+
+  test.each(Object.entries(PROCS))(
+    'of %s tells those that are older than the one that serves',
+    (_version, answer) => {
+      expect(parseOldWorkers(answer, replied(answer), 1271)).toEqual([1233]);
+      expect(parseOldWorkers(answer, replied(answer), 1233)).toEqual([]);
+      expect(parseOldWorkers(answer, replied(answer), 4711)).toBeNull();
+    },
+  );
 
   test.each(['', 'Unknown command\n', '#<PID> <type>\nabc worker\n'])('is not %j', async (answer) => {
     expect(await refusalOf(() => parseWorkers(answer, replied(answer)))).toMatchObject({
@@ -200,4 +209,18 @@ describe('an older HAProxy', () => {
     const reply = replied(info(version));
     expect(() => requireSupported(parseInfo(reply.text, reply), reply)).not.toThrow();
   });
+});
+
+test.each([
+  ['3.4.0-1', true],
+  ['3.4.3', true],
+  ['3.4-dev2', true],
+  ['3.4-dev1', false],
+  ['3.5-dev5-abc', true],
+  ['3.5-dev6', false],
+  ['3.5-dev10', false],
+  ['3.3.11', false],
+  ['2.6.12-1+deb12u4', false],
+])('the master of %s ends at a connection in recovery mode: %s', (version, fragile) => {
+  expect(hasFragileMaster({ pid: 1, uptimeSeconds: 1, version })).toBe(fragile);
 });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { showInfo, showServer, showServersState, showTables } from '../../agent/haproxy/command.ts';
 import { parseInfo, requireSupported } from '../../agent/haproxy/info.ts';
 import { answersOf } from '../../agent/haproxy/reply.ts';
-import { parseServersState, readAdmin } from '../../agent/haproxy/state.ts';
+import { parseServersState, readAdmin, readOver } from '../../agent/haproxy/state.ts';
 import { parseStats, type StatRow } from '../../agent/haproxy/stats.ts';
 import { parseTables, storesServers } from '../../agent/haproxy/table.ts';
 import { refusalOf } from '../support/outcome.ts';
@@ -130,6 +130,25 @@ describe('`show servers state`', () => {
     [0x40, 'ready', 'none'],
   ])('bits %d are %s, %s', (bits, admin, origin) => {
     expect(readAdmin(bits)).toEqual({ admin, origin });
+  });
+
+  // Measured on 2.6.12 and 3.2.26: what stays when DNS or the tracked server is back.
+  test.each([
+    [0x20, { by: 'resolution', forced: 'ready' }],
+    [0x28, { by: 'resolution', forced: 'drain' }],
+    [0x21, null],
+    [0x02, { by: 'tracked', forced: 'ready' }],
+    [0x0a, { by: 'tracked', forced: 'drain' }],
+    [0x12, { by: 'tracked', forced: 'ready' }],
+    [0x03, null],
+    [0x10, { by: 'tracked', forced: 'ready' }],
+    [0x18, null],
+    [0x11, null],
+    [0x05, null],
+    [0x04, null],
+    [0x08, null],
+  ])('bits %d have %j over what is forced', (bits, over) => {
+    expect(readOver(bits)).toEqual(over);
   });
 
   test('any bits are MAINT by 0x23, else DRAIN by 0x18, else ready', () => {

@@ -33,6 +33,180 @@ describe('The capacity guard', () => {
   });
 });
 
+describe('The capacity guard of an active server', () => {
+  const standby = ({ balancers }: { balancers: readonly object[] }): void => {
+    Object.assign(balancers[0] ?? {}, { others: 0, standbys: ['app/spare'] });
+  };
+
+  test('does not count a backup that is up, and names it', () => {
+    const result = scene({}, standby);
+    const { code, message } = result.ended(result.ask('drain'));
+    expect(code).toBe('guard');
+    expect(message).toContain('the backup app/spare is up');
+  });
+
+  test('counts it where keepBackups says so', () => {
+    const it = scene({ keepBackups: true }, standby);
+    expect(it.ended(it.ask('drain'))).toMatchObject({ code: 'done', phase: 'drained' });
+  });
+
+  test('does not count one that ends with the application, for a stop', () => {
+    const twin = { name: 'app/twin', of: 'app/app1', by: 'address', role: 'active', usable: true } as const;
+    const it = scene({ ignoreServers: ['app/twin'] }, ({ balancers }) =>
+      Object.assign(balancers[0] ?? {}, { others: 1, relatives: [twin] }),
+    );
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'guard', phase: 'serving' });
+    expect(it.ended(it.ask('drain'))).toMatchObject({ code: 'done', phase: 'drained' });
+  });
+});
+
+describe('Another server of this application', () => {
+  const relative = (by: 'track' | 'address') =>
+    scene({}, ({ balancers }) =>
+      Object.assign(balancers[0] ?? {}, {
+        relatives: [{ name: 'ws/app1', of: 'app/app1', by, role: 'active', usable: true }],
+      }),
+    );
+
+  test.each([
+    ['track', 'drain', 'unlisted'],
+    ['track', 'stop', 'unlisted'],
+    ['track', 'restart', 'unlisted'],
+    ['track', 'hold', 'unlisted'],
+    ['address', 'drain', 'done'],
+    ['address', 'stop', 'unlisted'],
+    ['address', 'restart', 'unlisted'],
+    ['address', 'hold', 'done'],
+  ] as const)('by its %s: %s is %s', (by, kind, code) => {
+    const it = relative(by);
+    expect(it.ended(it.ask(kind, { reason: 'test' })).code).toBe(code);
+    expect(it.effects.some(({ type }) => type === 'say')).toBe(code === 'done');
+  });
+
+  test.each([
+    ['--force', { force: true, reason: 'we know' }],
+    ['a shutdown, which cannot be refused', { insist: true }],
+  ])('is a warning for %s', (_who, terms) => {
+    const it = relative('track');
+    const result = it.ended(it.ask('stop', terms));
+    expect(result).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(result.warnings.join()).toContain('ws/app1 tracks app/app1');
+  });
+
+  test('is remembered for a stop of a node that is out, over a kill -9 too', () => {
+    const it = relative('address');
+    it.ended(it.ask('drain'));
+    it.crash();
+    it.reach('drained');
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'unlisted', phase: 'drained' });
+    expect(it.ended(it.ask('stop', { ignoreServers: ['ws/app1'] })).code).toBe('done');
+  });
+
+  test('that comes with a reload is told once in the result', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(1_000);
+    it.lb.relatives = [{ name: 'ws/app1', of: 'app/app1', by: 'track', role: 'active', usable: true }];
+    it.lb.reload(true);
+    it.time.advance(5_000);
+    it.site.leave();
+    const { code, warnings } = it.ended(id);
+    expect(code).toBe('done');
+    expect(warnings.filter((text) => text.includes('after a reload'))).toHaveLength(1);
+  });
+});
+
+describe('Users whom a hash alone binds', () => {
+  const hashed = (policy: object = {}) =>
+    scene(policy, ({ balancers }) => Object.assign(balancers[0] ?? {}, { hashed: 'balance source' }));
+
+  test.each(['drain', 'stop', 'restart'] as const)('refuse a %s before the first word', (kind) => {
+    const it = hashed();
+    expect(it.ended(it.ask(kind))).toMatchObject({ code: 'unkeepable', phase: 'serving' });
+    expect(it.effects.some(({ type }) => type === 'say' || type === 'persist')).toBe(false);
+  });
+
+  test('are no objection with sticky: false, nor to a server that takes no users', () => {
+    const free = hashed({ sticky: false });
+    expect(free.ended(free.ask('stop')).code).toBe('done');
+    const out = scene({ sources: [] }, ({ balancers }) => {
+      Object.assign(balancers[0] ?? {}, { hashed: 'balance source' });
+      balancers[0]?.set('app/app1', 'maint', 'operator');
+    });
+    expect(out.ended(out.ask('stop')).code).toBe('done');
+  });
+
+  test('are told by a forced operation, and by one that cannot be refused, with their number', () => {
+    for (const terms of [{ force: true, reason: 'we know' }, { insist: true }]) {
+      const it = hashed();
+      it.site.visit();
+      const id = it.ask('stop', terms);
+      it.time.advance(10_000);
+      it.site.leave();
+      const { code, warnings } = it.ended(id);
+      expect(code).toBe('done');
+      expect(warnings.join()).toMatch(/made the hash anew: 1 users/);
+    }
+  });
+});
+
+describe('What binds users by the time of the fence', () => {
+  const late = (terms: object = {}) => {
+    const it = scene({ sources: [] });
+    it.site.visit();
+    const id = it.ask('stop', terms);
+    it.reach('draining');
+    it.time.advance(1_000);
+    it.lb.sticky = 'stick table app';
+    it.site.leave();
+    return { it, result: it.ended(id) };
+  };
+
+  test('ends a stop that no source counts for, and puts back what was found', () => {
+    const { it, result } = late();
+    expect(result).toMatchObject({ ok: false, code: 'uncounted', phase: 'serving' });
+    expect(result.message).toContain('stick table app');
+    expect(it.admin()).toBe('ready');
+    expect(it.effects.some((effect) => effect.type === 'say' && effect.admin === 'maint')).toBe(false);
+  });
+
+  test.each([
+    ['--force', { force: true, reason: 'we know' }],
+    ['a shutdown', { insist: true }],
+  ])('is a warning for %s', (_who, terms) => {
+    const { result } = late(terms);
+    expect(result).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(result.warnings.join()).toContain('sticky here by now (stick table app)');
+  });
+
+  test('is asked until it is answered, and an operation still ends at its deadline', () => {
+    const it = scene({ sources: [] });
+    const id = it.ask('stop', { timeoutMs: MINUTE });
+    it.reach('settling');
+    it.lb.survey = () => {
+      throw new Error('never asked');
+    };
+    it.lb.setMode('refuses');
+    expect(it.ended(id)).toMatchObject({ code: 'deadline' });
+  });
+});
+
+describe('A weight of 0', () => {
+  test('is no hold that ready could end, so nothing is touched', () => {
+    const it = scene({}, ({ balancers }) => balancers[0]?.set('app/app1', 'drain', 'operator'));
+    Object.assign(it.lb.server('app/app1'), { weight: 0, weightless: true });
+    for (const terms of [{}, { force: true, reason: 'mine' }]) {
+      const result = it.ended(it.ask('ready', terms));
+      expect(result).toMatchObject({ code: 'held', phase: 'serving' });
+      expect(result.message).toContain("has weight 0, which is an operator's drain");
+    }
+    expect(it.ended(it.ask('drain')).message).toContain('has weight 0');
+    expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
+  });
+});
+
 describe('Sticky users whom nobody counts', () => {
   const sticky = ({ balancers }: { balancers: readonly object[] }): void => {
     Object.assign(balancers[0] ?? {}, { sticky: 'cookie' });
@@ -44,6 +218,21 @@ describe('Sticky users whom nobody counts', () => {
     expect(result).toMatchObject({ ok: false, code: 'uncounted', phase: 'serving' });
     expect(result.message).toContain('users are sticky here (cookie)');
     for (const way of ['sessions:', 'sticky: false', 'drain.quiet']) expect(result.message).toContain(way);
+  });
+
+  test.each([
+    ['--force', { force: true, reason: 'we know' }],
+    ['a shutdown', { insist: true }],
+  ])('are a warning for %s', (_who, terms) => {
+    const it = scene({ sources: [] }, sticky);
+    const result = it.ended(it.ask('stop', terms));
+    expect(result).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(result.warnings.join()).toContain('no source counts them');
+  });
+
+  test('are not counted by a source that knows connections only', () => {
+    const it = scene({ sources: ['tcp'] }, sticky);
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'uncounted' });
   });
 
   test.each([

@@ -86,7 +86,7 @@ interface Seen {
 function stateWith({ serving, queued, users, lost, failed }: Seen): State {
   const server = { name: 'app/app1', admin: 'ready', origin: 'none', operational: 'up' } as const;
   const view = { ...server, connections: serving, queued, total: 0, weight: 1, counters: null };
-  const look = { worker: { pid: 1 }, workers: null, unseen: null, servers: [view] };
+  const look = { worker: { pid: 1, bornAt: 0 }, workers: null, unseen: null, uncounted: [], servers: [view] };
   const looked = step(POLICY, initial(POLICY, 0), {
     type: 'looked',
     balancer: 'lb1',

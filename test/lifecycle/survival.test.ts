@@ -88,7 +88,7 @@ describe('After kill -9', () => {
     it.ended(it.ask('drain'));
     it.time.advance(3_000);
     const told = () => JSON.parse(it.disk.content ?? '').balancers.lb1.servers['app/app1'].told as object;
-    expect(told()).toEqual({ admin: 'maint', at: expect.any(Number), pid: 100 });
+    expect(told()).toEqual({ admin: 'maint', at: expect.any(Number), pid: 100, bornAt: 1_000_000 });
     it.lb.reload(true);
     it.time.advance(1_000);
     expect(told()).toMatchObject({ admin: 'maint', pid: 101 });

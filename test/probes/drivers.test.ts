@@ -43,6 +43,7 @@ const http = (url: string, more: Partial<HttpProbeConfig> = {}): HttpProbeConfig
   url,
   healthy: [200],
   signOut: { status: [404], body: 'SIGNOUT' },
+  headers: {},
   ...more,
 });
 const tcp = (port: number): ProbeConfig['how'] => ({ kind: 'tcp', host: '127.0.0.1', port });
@@ -93,6 +94,23 @@ describe('a probe by http', () => {
   ])('reads status %i with the body %j as %s', async (status, body, kind) => {
     const server = await stub((_request, response) => response.writeHead(status).end(body));
     expect(await probe(http(server.url)).ask(never)).toMatchObject({ kind });
+  });
+
+  test('sends the headers that it is given, and follows no redirect with them', async () => {
+    const elsewhere = await stub((_request, response) => response.end());
+    const server = await stub(({ headers }, response) => {
+      if (headers.authorization !== 'Bearer CANARY') response.writeHead(401).end();
+      else if (headers.host === 'shop.example') response.end();
+      else response.writeHead(307, { location: elsewhere.url }).end();
+    });
+    const Authorization = 'Bearer CANARY';
+    const ask = (headers: Readonly<Record<string, string>>) =>
+      probe(http(server.url, { headers })).ask(never);
+    expect(await ask({ Host: 'shop.example', Authorization })).toEqual({ kind: 'healthy' });
+    expect(await ask({})).toEqual({ kind: 'unhealthy', reason: 'status 401' });
+    const moved = await ask({ Authorization });
+    expect([moved.kind, JSON.stringify(moved).includes('CANARY')]).toEqual(['unhealthy', false]);
+    expect(elsewhere.requests).toEqual([]);
   });
 
   test('reads a redirect as unhealthy, whatever it says, and follows it nowhere', async () => {

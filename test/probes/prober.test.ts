@@ -40,7 +40,13 @@ afterEach(async () => {
 });
 
 const begin = (url: string): void => {
-  const how = { kind: 'http', url, healthy: [200], signOut: { status: [404], body: null } } as const;
+  const how = {
+    kind: 'http',
+    url,
+    healthy: [200],
+    signOut: { status: [404], body: null },
+    headers: {},
+  } as const;
   const probe = createProbe({ ...config, how }, { clock, onWarning: () => undefined });
   prober = createProber(config, probe, { clock }, (verdict) => told.push(verdict));
 };

@@ -8,6 +8,7 @@ test('several sources have names of their own, in the order of the configuration
     kind: 'http',
     url: 'http://127.0.0.1:1/',
     reading: { kind: 'number' },
+    headers: {},
     timeoutMs: 1_000,
   };
   const files: SourceConfig = { kind: 'files', path: '/tmp/s_*', youngerThanMs: 1_000, timeoutMs: 1_000 };

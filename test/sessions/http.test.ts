@@ -24,8 +24,16 @@ const stub = async (answer: RequestListener): Promise<string> => {
 const onWarning = (text: string): never => {
   throw new Error(`warned: ${text}`);
 };
-const sourceBy = (url: string, reading: ReadingConfig, clock: Clock = realClock): Source => {
-  const [source] = createSources([{ kind: 'http', url, reading, timeoutMs: 20_000 }], { clock, onWarning });
+const sourceBy = (
+  url: string,
+  reading: ReadingConfig,
+  clock: Clock = realClock,
+  headers: Readonly<Record<string, string>> = {},
+): Source => {
+  const [source] = createSources([{ kind: 'http', url, reading, headers, timeoutMs: 20_000 }], {
+    clock,
+    onWarning,
+  });
   if (source === undefined) throw new Error('no source');
   return source;
 };
@@ -194,5 +202,65 @@ describe('the number of users is unknown', () => {
       response.socket?.end();
     });
     expect(await refusalOf(() => sourceOf(url, null).count(never))).toMatchObject({ code: 'failed' });
+  });
+});
+
+describe('headers', () => {
+  const TOKEN = 'CANARY-0123456789-and-so-on-beyond-forty-characters';
+  const headers = { Host: 'shop.example', Authorization: `Bearer ${TOKEN}`, 'X-Tenant': '7' };
+  const counted = (url: string, reading: ReadingConfig = { kind: 'number' }): Promise<number> =>
+    sourceBy(url, reading, realClock, headers).count(never);
+
+  test('are sent as written, to a virtual host that asks for a bearer', async () => {
+    const agents: unknown[] = [];
+    const url = await stub(({ headers: sent }, response) => {
+      agents.push(sent['user-agent']);
+      const knows = sent.host === 'shop.example' && sent.authorization === `Bearer ${TOKEN}`;
+      response.writeHead(knows ? 200 : 401).end(sent['x-tenant']);
+    });
+    expect(await counted(url)).toBe(7);
+    expect(await refusalOf(() => sourceOf(url, null).count(never))).toMatchObject({
+      message: expect.stringContaining('status 401'),
+    });
+    expect(agents).toEqual(['lastcall', 'lastcall']);
+    const named = sourceBy(url, { kind: 'number' }, realClock, { ...headers, 'User-Agent': 'shop/1' });
+    expect(await named.count(never)).toBe(7);
+    expect(agents[2]).toBe('shop/1');
+  });
+
+  test('may say what is accepted', async () => {
+    const url = await stub(({ headers: sent }, response) => response.end(`n{a="${sent.accept}"} 3\n`));
+    const source = sourceBy(url, { kind: 'prometheus', series: 'n{a="x/y"}' }, realClock, { Accept: 'x/y' });
+    expect(await source.count(never)).toBe(3);
+  });
+
+  test('do not follow a redirect', async () => {
+    const elsewhere = await startStub((_request, response) => response.end('0'));
+    stubs.push(elsewhere);
+    const url = await stub((_request, response) =>
+      response.writeHead(307, { location: elsewhere.url }).end('0'),
+    );
+    expect((await refusalOf(() => counted(url))).message).toContain('status 307');
+    expect(elsewhere.requests).toEqual([]);
+  });
+
+  test.each<readonly [ReadingConfig, (sent: string) => string]>([
+    [{ kind: 'number' }, (sent) => sent],
+    [{ kind: 'number' }, (sent) => sent.split(' ')[1] ?? ''],
+    [{ kind: 'json', pointer: '/a' }, (sent) => JSON.stringify({ a: sent })],
+    [{ kind: 'json', pointer: '/a' }, (sent) => sent],
+    [{ kind: 'regex', pattern: '(.*)' }, (sent) => sent],
+    [{ kind: 'prometheus', series: 'n' }, (sent) => `n ${sent}`],
+  ])('stand in no error, though the application echoes them (%#)', async (reading, body) => {
+    const url = await stub(({ headers: sent }, response) => response.end(body(sent.authorization ?? '')));
+    const error = await refusalOf(() => counted(url, reading));
+    expect(JSON.stringify([error, error.message, error.next, error.stack])).not.toContain('CANARY');
+  });
+
+  test('stand in no error of the network', async () => {
+    const error = await refusalOf(async () => counted(`http://127.0.0.1:${await freePort()}/`));
+    expect(JSON.stringify([error, error.message, error.next, error.stack, error.cause])).not.toContain(
+      'CANARY',
+    );
   });
 });

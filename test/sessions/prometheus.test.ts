@@ -18,7 +18,7 @@ const SERIES = 'tomcat_sessions_active_current_sessions{context="/app"}';
 
 function sourceOf(url: string, clock: Clock): Source {
   const reading = { kind: 'prometheus', series: SERIES } as const;
-  const [source] = createSources([{ kind: 'http', url, reading, timeoutMs: 20_000 }], {
+  const [source] = createSources([{ kind: 'http', url, reading, headers: {}, timeoutMs: 20_000 }], {
     clock,
     onWarning: () => undefined,
   });

@@ -19,6 +19,7 @@ const PATTERN = '^active:\\s*(\\d+)$';
 function sourceOf(url: string, clock: Clock): Source {
   const config = {
     kind: 'http',
+    headers: {},
     url,
     reading: { kind: 'regex', pattern: PATTERN },
     timeoutMs: 20_000,

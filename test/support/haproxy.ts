@@ -29,6 +29,8 @@ export interface Haproxy {
   rewrite(config: string): Promise<void>;
   /** SIGUSR2 to the master; resolves with the new worker's pid once that one answers on the admin socket. */
   reload(): Promise<number>;
+  /** SIGUSR2 to the master with a configuration that cannot be used; resolves once it has said so. */
+  reloadInVain(): Promise<void>;
   /** kill -9 of all of it, and another start: nothing is left of what it knew. Resolves once it answers. */
   restart(): Promise<void>;
   /** Sends a signal to the started process and to its workers. */
@@ -98,6 +100,13 @@ export async function startHaproxy(
     workerPid: () => workerPid(socket),
     rewrite: write,
     reload: () => reload(process_, socket, masterSocket),
+    async reloadInVain() {
+      const from = process_.log().length;
+      process_.child.kill('SIGUSR2');
+      await Promise.race([process_.logged(NOT_LOADED, from), process_.failed()]);
+      // As at the start.
+      await serves();
+    },
     async restart() {
       await signalAll(process_.child, 'SIGKILL');
       await process_.ended;
@@ -109,15 +118,29 @@ export async function startHaproxy(
   };
 }
 
+/** From 2.8 on the master says so of a worker that has gone, and does not close the connection. */
+const GONE = "Can't find the target PID";
+
 /** One line to a stats socket, read to the end; the tests' own client, independent of the one under test. */
 export async function ask(path: string, line: string): Promise<string> {
   const socket = connect({ path });
   socket.setEncoding('utf8');
   socket.write(`${line}\n`);
   let answer = '';
-  socket.on('data', (chunk: string) => (answer += chunk));
+  socket.on('data', (chunk: string) => {
+    answer += chunk;
+    if (answer.startsWith(GONE) && answer.endsWith('\n')) socket.destroy();
+  });
   await once(socket, 'close');
   return answer;
+}
+
+/** Whether this HAProxy is of that branch or a newer one. */
+export async function isFrom(haproxy: Haproxy, branch: `${number}.${number}`): Promise<boolean> {
+  const [, major = 0, minor = 0] =
+    /^Version: (\d+)\.(\d+)/m.exec(await haproxy.command('show info'))?.map(Number) ?? [];
+  const [wanted = 0, wantedMinor = 0] = branch.split('.').map(Number);
+  return major > wanted || (major === wanted && minor >= wantedMinor);
 }
 
 /** One column of the first row of a `show stat`. */
@@ -126,9 +149,10 @@ export function cellOf(answer: string, name: string): string | undefined {
   return row.split(',')[head.replace(/^# /, '').split(',').indexOf(name)];
 }
 
-/** Several lines on one connection (`prompt`), each answered as on a connection of its own. */
+/** Several commands on one connection (`prompt`), each answered as on a connection of its own. */
 export interface Conversation {
-  ask(line: string): Promise<string>;
+  /** One command: from 3.2 on a line has one prompt, before that each command of it has one. */
+  ask(command: string): Promise<string>;
   end(): void;
 }
 
@@ -145,14 +169,14 @@ export async function converse(path: string): Promise<Conversation> {
     throw new Error(`${path} ended the conversation`);
   });
   ended.catch(() => undefined);
-  const ask = async (line: string): Promise<string> => {
+  const ask = async (command: string): Promise<string> => {
+    if (command.includes(';')) throw new Error(`more than one command: ${command}`);
     text = '';
-    socket.write(`${line}\n`);
-    const parts = line.split(';').length;
-    const answers = new Promise<string>((resolve) => {
-      heard = () => text.split('\n> ').length > parts && resolve(text.replaceAll('\n> ', '\n'));
+    socket.write(`${command}\n`);
+    const answer = new Promise<string>((resolve) => {
+      heard = () => text.endsWith('\n> ') && resolve(text.slice(0, -'> '.length));
     });
-    return Promise.race([answers, ended]);
+    return Promise.race([answer, ended]);
   };
   await ask('prompt');
   return { ask, end: () => void socket.destroy() };
@@ -174,8 +198,15 @@ function globals(socket: string, operatorSocket: string, options: HaproxyOptions
   );
 }
 
-/** 2.6 to 3.0 say `New worker (PID) forked`, 3.1 and later `Initializing new worker (PID)`. */
-const LOADED = /(?:New|Initializing new) worker \((\d+)\)[^]*Loading success/;
+/**
+ * 2.6 to 3.0 say `New worker (PID) forked`, 3.1 and later `Initializing new worker (PID)`, and at the end `Loading
+ * success`; 2.4 and before say `New worker #1 (PID) forked` and no more (seen on 2.2.9, 2.6.12, 3.0.11 and 3.2.26).
+ */
+const LOADED =
+  /New worker #\d+ \((\d+)\) forked|(?:New|Initializing new) worker \((\d+)\)[^]*Loading success/;
+/** The same in vain: 2.5 to 3.0; 3.1 and later, by the master and by the worker; 2.4 and before. */
+const NOT_LOADED =
+  /Loading failure|Master failed to parse new configuration|Failed to load worker|in waitpid mode/;
 
 interface Running {
   readonly child: ChildProcess;
@@ -259,7 +290,7 @@ async function reload(running: Running, socket: string, masterSocket: string | n
   const from = running.log().length;
   running.child.kill('SIGUSR2');
   const found = await Promise.race([running.logged(LOADED, from), running.failed()]);
-  const pid = Number(found[1]);
+  const pid = Number(found[1] ?? found[2]);
   // Both workers listen for a moment: ask again until the new one is the one that answers.
   while (!running.gone.aborted && (await workerPid(socket)) !== pid);
   // As at the start: the master executes itself once more, and would lose the next signal.

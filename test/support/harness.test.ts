@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { startHaproxy, type Haproxy } from './haproxy.ts';
+import { ask, startHaproxy, type Haproxy } from './haproxy.ts';
 import { ManualClock } from './manual-clock.ts';
 import { freePort } from './ports.ts';
 
@@ -28,6 +28,23 @@ describe('the HAProxy of the tests', () => {
     const after = await haproxy.reload();
     expect(after).not.toBe(before);
     expect(await haproxy.command('show stat app 4 -1')).toContain('app,app2,');
+  });
+
+  test('tells of a reload in vain, and the next one is heard', async () => {
+    const config = app(await freePort(), 'app1');
+    haproxy = await startHaproxy(config, { master: true });
+    const before = await haproxy.workerPid();
+    await haproxy.rewrite('listen app\n  nonsense\n');
+    await haproxy.reloadInVain();
+    expect(await haproxy.workerPid()).toBe(before);
+    await haproxy.rewrite(config);
+    expect(await haproxy.reload()).not.toBe(before);
+  });
+
+  test('ends what is asked of a worker that has gone', async () => {
+    haproxy = await startHaproxy(app(await freePort(), 'app1'), { master: true });
+    const answer = await ask(haproxy.masterSocket ?? '', '@!1 show info;quit');
+    expect(answer).toContain("Can't find the target PID");
   });
 
   test('stops even when it was frozen', async () => {

@@ -75,6 +75,8 @@ export interface RigOptions {
   readonly others?: string;
   /** Further words of app1's line, such as `check inter 100ms`. */
   readonly server?: string;
+  /** app1's host in HAProxy's configuration; default 127.0.0.1. */
+  readonly host?: string;
   readonly warmMs?: number;
   readonly termMs?: number;
 }
@@ -140,13 +142,18 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   };
 }
 
-function configOf(port: number, appPort: number, cookie: boolean, { others, server }: RigOptions): string {
+function configOf(
+  port: number,
+  appPort: number,
+  cookie: boolean,
+  { others, server, host }: RigOptions,
+): string {
   const sticky = (name: string): string => (cookie ? ` cookie ${name}` : '');
   return (
     `defaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n` +
     `frontend web\n  bind 127.0.0.1:${port}\n  default_backend app\n` +
     `backend app\n  balance roundrobin\n  default-server weight 100\n${cookie ? '  cookie SRV insert indirect nocache\n' : ''}` +
-    `  server app1 127.0.0.1:${appPort}${sticky('app1')} ${server ?? ''}\n` +
+    `  server app1 ${host ?? '127.0.0.1'}:${appPort}${sticky('app1')} ${server ?? ''}\n` +
     `${others ?? `  server app2 127.0.0.1:1${sticky('app2')}\n`}`
   );
 }

@@ -143,7 +143,7 @@ export const HOLDERS: HoldersReport = {
     { ...AT, kind: 'request', ageSeconds: 9, worker: 4_711 },
   ],
 };
-const SERVER = { name: 'app/app1', operational: 'up', queued: 0 } as const;
+const SERVER = { name: 'app/app1', operational: 'up', queued: 0, neighbours: null } as const;
 
 function ownershipOf(running: Request | null): Pick<StatusServer, 'owner' | 'found' | 'told'> {
   if (running === null) return { owner: 'none', found: null, told: null };
@@ -178,12 +178,13 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
         error: null,
         pid: 4711,
         workers: 1,
+        waitsFor: [],
         servers: [{ ...SERVER, admin, connections: sessions, ...ownershipOf(running) }],
       },
     ],
     sessions: {
       total: sessions,
-      sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', error: null }],
+      sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', every: 1, error: null }],
     },
     ...(phase === 'draining' ? OUTLOOK : NO_OUTLOOK),
     reasserts: { count: 0, slowestSeconds: 0 },

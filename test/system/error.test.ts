@@ -22,6 +22,8 @@ const CONTRACT = {
   busy: 75,
   held: 75,
   uncounted: 75,
+  unkeepable: 75,
+  unlisted: 75,
   config: 78,
   'no-such-server': 78,
   'not-permitted': 78,
@@ -30,7 +32,19 @@ const CONTRACT = {
 };
 
 function lifecycle(): string {
-  const names = ['admission', 'back', 'guard', 'hold', 'out', 'recover', 'requests', 'step'];
+  const names = [
+    'admission',
+    'again',
+    'back',
+    'bonds',
+    'guard',
+    'hold',
+    'out',
+    'recover',
+    'requests',
+    'step',
+    'unlisted',
+  ];
   return names
     .map((name) => readFileSync(join(packageRoot(), `agent/lifecycle/${name}.ts`), 'utf8'))
     .join('\n');

@@ -27,7 +27,13 @@ describe('/proc/PID/stat', () => {
   test.each(['java', 'tmux: server', 'a) Z 1 (b', ') R 2 3', '(((', 'x\ny'])(
     'is read past the name %j',
     (name) => {
-      expect(parseStat(line(name))).toEqual({ state: 'S', group: 4700, threads: 1, startTime: '96985' });
+      expect(parseStat(line(name))).toEqual({
+        state: 'S',
+        parent: 1,
+        group: 4700,
+        threads: 1,
+        startTime: '96985',
+      });
     },
   );
 

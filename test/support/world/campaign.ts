@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { OnTimeout, OperationKind, Request } from '../../../agent/lifecycle/operation.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import { createDisk } from './disk.ts';
-import type { Mode } from './haproxy.ts';
+import type { Mode, SimServer } from './haproxy.ts';
 import { createOracle, type Oracle } from './oracle.ts';
 import { createSidecar, type SimSidecar, type Taken, type World } from './sidecar.ts';
 import { createSite } from './site.ts';
@@ -17,6 +17,8 @@ export type Deed = { readonly after: number; readonly which: number } & (
   | { readonly do: 'crash'; readonly leak: boolean }
   /** A reload that forgets everything, and somebody who comes right after it. */
   | { readonly do: 'leak' }
+  /** DNS or a tracked server puts its state over the server's own, and takes it away the next time. */
+  | { readonly do: 'cover'; readonly over: SimServer['over'] }
   | { readonly do: 'mode'; readonly mode: Mode }
   | { readonly do: 'others'; readonly others: number | null }
   | { readonly do: 'start'; readonly start: 'works' | 'fails' | 'unhealthy' }
@@ -36,6 +38,8 @@ const PLAIN = [
   'source',
   'telling',
   'old-workers',
+  /** A reload that removes the server's line, and the next time brings it back. */
+  'line',
   'disk',
   'sign-out',
 ] as const;
@@ -88,6 +92,17 @@ const deed = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('cover' as const),
+      over: fc.constantFrom<SimServer['over']>(
+        { admin: 'maint', by: 'resolution' },
+        { admin: 'maint', by: 'tracked' },
+        { admin: 'drain', by: 'tracked' },
+      ),
+    }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('others' as const), others: fc.constantFrom(null, 0, 2) }),
   },
@@ -134,6 +149,8 @@ const anyPolicy: fc.Arbitrary<Policy> = fc.record({
   quietMs: fc.constantFrom(0, 100, 1_000),
   quietByHand: fc.boolean(),
   keep: fc.constantFrom(0, 1),
+  keepBackups: fc.constant(false),
+  ignoreServers: fc.constant([]),
   timeoutMs: fc.constantFrom(1_000, 4_000),
   onTimeout: fc.constantFrom(...ON_TIMEOUT),
   expiresMs: fc.constantFrom(null, 3_000),
@@ -251,6 +268,13 @@ function act(world: World, sidecar: SimSidecar, one: Deed): void {
       return at.reload(one.stateFile);
     case 'leak':
       return leak(world, one.which);
+    case 'cover':
+      server.over = server.over === null ? one.over : null;
+      return;
+    case 'line':
+      at.reload(false);
+      server.absent = !server.absent;
+      return;
     case 'mode':
       return at.setMode(one.mode);
     case 'others':

@@ -59,7 +59,8 @@ export function createClaims(
         begin(claim, server.ours);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
       if (server.confirmed && server.want) claim.maybe = new Set([server.want]);
-      if (old && balancer.pid !== old.pid) for (const admin of claim.said) claim.maybe.add(admin);
+      if (old && balancer.worker?.pid !== old.worker?.pid)
+        for (const admin of claim.said) claim.maybe.add(admin);
     }
     for (const effect of taken.effects) {
       if (effect.type !== 'say') continue;
@@ -102,7 +103,7 @@ export function createClaims(
     if (after.phase !== 'serving' && after.phase !== 'unhealthy') return;
     for (const { key, server, balancer } of places) {
       const own = before.balancers[balancer.name]?.servers[server.name];
-      if (!own?.found || own.held) continue;
+      if (!own?.found || own.held || server.absent) continue;
       const due = before.restoring ? own.found.admin : 'ready';
       claimOf(key).restored = due;
       if (server.by === 'us' && server.admin !== due) fail('I4', [key, server.admin, due]);
@@ -119,6 +120,7 @@ export function createClaims(
 
   function isFenced(): boolean {
     return places.every(({ balancer, server }) => {
+      if (server.absent) return true;
       const since = looked.get(balancer.name) ?? 0;
       return (
         server.admin === 'maint' && balancer.bornAt < since && (server.by === 'us' || server.since < since)
@@ -139,7 +141,7 @@ export function createClaims(
       for (const { key, server, balancer } of places) {
         const seen = state.balancers[balancer.name];
         const own = seen?.servers[server.name];
-        if (!own || balancer.mode !== 'answers' || seen.error !== null) continue;
+        if (!own || balancer.mode !== 'answers' || seen.error !== null || server.absent) continue;
         if (own.want && !own.held && server.admin !== own.want) fail('I3', [key, server.admin, own.want]);
         const ours = server.by === 'us' && server.admin !== 'ready';
         if (!own.found && ours && claimOf(key).restored !== server.admin)

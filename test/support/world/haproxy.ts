@@ -1,4 +1,13 @@
-import type { Admin, Look, Origin, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type {
+  Admin,
+  Look,
+  Origin,
+  Over,
+  Relative,
+  ServerView,
+  Survey,
+  SurveyScope,
+} from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */
@@ -6,10 +15,18 @@ export interface SimServer {
   readonly name: string;
   admin: Admin;
   origin: Origin;
+  /** What lies over its state and makes it MAINT or DRAIN, which no command ends. */
+  over: { readonly admin: Admin; readonly by: Over['by'] } | null;
+  /** This worker does not have it. */
+  absent: boolean;
+  /** What its agent-check shows, where it has one. */
+  agent: string | null;
   by: 'us' | 'operator' | 'nobody';
   /** When it got this state. */
   since: number;
   up: boolean;
+  /** An operator took its weight. */
+  weightless?: boolean;
   serving: number;
   queued: number;
   total: number;
@@ -29,10 +46,15 @@ export interface SimHaproxy {
   mode: Mode;
   others: number | null;
   sticky: string | null;
+  hashed: string | null;
+  standbys: readonly string[];
+  relatives: readonly Relative[];
   /** False: it does not tell how many connections there are. */
   telling: boolean;
   /** False: its master does not answer, so nobody knows how many an old worker still has. */
   seesOldWorkers: boolean;
+  /** Old workers that live and are not counted; null: they can neither be seen nor be counted. */
+  uncounted: readonly number[] | null;
   /** How long the list of its streams takes, in milliseconds. */
   listMs: number;
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
@@ -44,7 +66,7 @@ export interface SimHaproxy {
   reload(stateFile: boolean): void;
   set(server: string, admin: Admin, by: 'us' | 'operator', origin?: Origin): void;
   look(): Look;
-  survey(): Survey;
+  survey(scope: SurveyScope): Survey;
   server(name: string): SimServer;
 }
 
@@ -58,13 +80,13 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
 
   const viewOf = (server: SimServer): ServerView => ({
     name: server.name,
-    admin: server.admin,
-    origin: server.origin,
-    operational: server.admin !== 'maint' && server.up ? 'up' : 'down',
+    ...adminOf(server),
+    operational: adminOf(server).admin !== 'maint' && server.up ? 'up' : 'down',
     connections: self.telling && self.seesOldWorkers ? server.serving : null,
     queued: self.telling ? server.queued : null,
     total: self.telling ? server.total : null,
     weight: server.weight,
+    ...(server.weightless ? { weightless: true } : {}),
     counters: {
       connectionErrors: 0,
       responseErrors: server.errors,
@@ -72,6 +94,12 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       clientAborts: 0,
       http5xx: 0,
     },
+    ...(server.agent !== null && { agent: server.agent }),
+    ...(server.absent && {
+      absent: `${server.name} was removed from HAProxy by a reload`,
+      total: null,
+      counters: null,
+    }),
   });
   const pause = (): number => (self.mode === 'slow' ? time.between(100, 900) : time.between(0.2, 8));
 
@@ -83,8 +111,12 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     mode: 'answers',
     others: 2,
     sticky: null,
+    hashed: null,
+    standbys: [],
+    relatives: [],
     telling: true,
     seesOldWorkers: true,
+    uncounted: [],
     listMs: 0,
     exchange(work, answer, fail) {
       let over = false;
@@ -131,24 +163,34 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     },
     set(server, admin, by, origin = 'forced') {
       const found = self.server(server);
+      if (found.absent) return;
       // The same word once more changes nothing, and nobody can tell that it was said.
       if (found.admin === admin) return;
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : origin, by, since: time.now });
     },
     look: () => ({
-      worker: { pid: self.pid },
+      worker: { pid: self.pid, bornAt: self.bornAt },
       workers: null,
       unseen: null,
+      uncounted: self.uncounted,
       servers: servers.map(viewOf),
     }),
-    survey: () => ({
+    survey: (scope) => ({
       ...self.look(),
-      facts: servers.map(({ name: server, admin, up }) => ({
+      facts: servers.map(({ name: server, admin, over, absent, up }) => ({
         name: server,
+        role: 'active' as const,
         usableOthers: self.others,
-        usable: admin === 'ready' && up,
-        sticky: self.sticky,
+        usable: !over && !absent && admin === 'ready' && up,
+        standbys: self.standbys,
+        missing: [],
+        sticky: self.hashed === null ? self.sticky : null,
+        hashed: self.hashed,
       })),
+      relatives: scope === 'stickiness' ? null : self.relatives,
+      foreignTables: [],
+      blind: null,
+      uncompared: [],
     }),
     server(wanted) {
       const found = servers.find((server) => server.name === wanted);
@@ -159,11 +201,28 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
   return self;
 }
 
+/** MAINT hides DRAIN, DRAIN hides READY, as at the real one. */
+export function adminOf({
+  admin,
+  origin,
+  over,
+  absent,
+}: SimServer): Pick<ServerView, 'admin' | 'origin' | 'over'> {
+  if (absent) return { admin: 'maint', origin: 'none' };
+  const rank = { ready: 0, drain: 1, maint: 2 };
+  if (!over || rank[over.admin] <= rank[admin]) return { admin, origin };
+  const from = over.by === 'resolution' ? 'config' : 'inherited';
+  return { admin: over.admin, origin: from, over: { by: over.by, forced: admin } };
+}
+
 function createServer(name: string, since: number): SimServer {
   return {
     name,
     admin: 'ready',
     origin: 'none',
+    over: null,
+    absent: false,
+    agent: null,
     by: 'nobody',
     since,
     up: true,

@@ -1,10 +1,11 @@
+import { forcedOf } from '../../../agent/lifecycle/count.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 import { serversOf } from '../../../agent/lifecycle/turn.ts';
-import type { Proof, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Proof, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
 import type { Taken, World } from './sidecar.ts';
 import { createClaims } from './claims.ts';
 
@@ -148,7 +149,10 @@ export function createOracle(world: World): Oracle {
     if (request.force || request.insist || policy.keep === 0) return;
     const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
     if (facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');
-    const short = facts.find(({ usable, usableOthers }) => usable && (usableOthers ?? -1) < policy.keep);
+    const short = facts.find(({ usable, usableOthers, standbys }) => {
+      const others = (usableOthers ?? -1) + (policy.keepBackups ? standbys.length : 0);
+      return usable && others < policy.keep;
+    });
     if (short) fail('I11', short);
   }
 
@@ -164,10 +168,16 @@ export function createOracle(world: World): Oracle {
       if (!counts) continue;
       for (const { connections, queued } of balancer.look.servers)
         if (connections !== 0 || queued !== 0) fail('I12', [name, connections, queued]);
+      if (!before.noFence) for (const view of balancer.look.servers) fenced(name, view);
     }
     if (state.appGone) return;
     for (const [name, { count, error }] of Object.entries(state.sources))
       if (count !== 0 || error !== null) fail('I7', [name, count, error]);
+  }
+
+  /** *drained*: whatever lies over it, what is left when that has gone is MAINT. */
+  function fenced(at: string, view: ServerView): void {
+    if (view.absent === undefined && forcedOf(view) !== 'maint') fail('drained without a fence', [at, view]);
   }
 
   /** Who was forced is gone, unless patience was over, and that is said. */

@@ -27,6 +27,8 @@ export const POLICY: Policy = {
   quietMs: 1_000,
   quietByHand: false,
   keep: 1,
+  keepBackups: false,
+  ignoreServers: [],
   timeoutMs: 30 * 60_000,
   onTimeout: 'restore',
   expiresMs: null,
@@ -46,6 +48,7 @@ export interface Scene {
   readonly site: Site;
   readonly disk: SimDisk;
   readonly sidecar: SimSidecar;
+  readonly policy: Policy;
   /** The first balancer. */
   readonly lb: SimHaproxy;
   readonly effects: readonly Effect[];

@@ -144,11 +144,11 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
   type Tell = (happening: Happening) => void;
 
-  function survey({ id, balancer }: Doing<'survey'>, tell: Tell): void {
+  function survey({ id, balancer, scope }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
     const at = site.balancer(balancer);
     at.exchange(
-      () => at.survey(),
+      () => at.survey(scope),
       (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
       (error) =>
         tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),
@@ -182,6 +182,12 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       at.exchange(
         () => at.look().servers.find(({ name }) => name === server),
         (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
+        failed,
+      );
+    if (at.server(server).absent)
+      return at.exchange(
+        () => undefined,
+        () => failed('no such server'),
         failed,
       );
     at.exchange(write, readBack, failed);

@@ -1,7 +1,7 @@
 import type { Phase } from '../../../agent/lifecycle/operation.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { Proof } from '../../../agent/lifecycle/view.ts';
-import { createHaproxy, type SimHaproxy, type SimServer } from './haproxy.ts';
+import { createHaproxy, type SimHaproxy, type SimServer, adminOf } from './haproxy.ts';
 import type { Timeline } from './timeline.ts';
 
 interface Place {
@@ -96,18 +96,18 @@ export function createSite(time: Timeline, policy: Policy): Site {
     connections: () => places.reduce((sum, { server }) => sum + server.serving + server.queued, 0),
     visit(where) {
       const place = where ?? time.pick(places);
-      if (!place || place.server.admin !== 'ready' || !isUsable(place) || app.gated) return;
+      if (!place || adminOf(place.server).admin !== 'ready' || !isUsable(place) || app.gated) return;
       users.push(place);
       serve(place);
     },
     click() {
       const user = time.pick(users);
-      if (user && user.server.admin !== 'maint' && isUsable(user)) serve(user);
+      if (user && adminOf(user.server).admin !== 'maint' && isUsable(user)) serve(user);
     },
     leave: () => void users.splice(Math.floor(time.random() * users.length), 1),
     enqueue() {
       const user = time.pick(users);
-      if (!user || user.server.admin === 'maint' || !isUsable(user)) return;
+      if (!user || adminOf(user.server).admin === 'maint' || !isUsable(user)) return;
       const { pid } = user.balancer;
       user.server.queued += 1;
       time.after(time.between(5, 800), () => {

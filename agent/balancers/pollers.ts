@@ -1,0 +1,85 @@
+import type { Clock } from '../system/clock.ts';
+
+/** More than one balancer has in practice. The work for one poll never grows beyond it. */
+export const MAX_POLLERS = 64;
+/** A poller that has been silent for so long is forgotten; when it polls again, it is a new one. */
+export const FORGET_MS = 5 * 60_000;
+/** A steady poller has polled within so many of its own intervals (contract: *told*). */
+const PATIENCE = 3;
+/** A shorter interval counts as this long: a busy machine delays a poll by as much. */
+const MIN_INTERVAL_MS = 1_000;
+/**
+ * The interval follows a longer pause at once and a shorter one slowly, by this factor a poll: HAProxy's `fastinter` and
+ * `spread-checks` shorten single pauses, and the next one is as long as before.
+ */
+const SHORTEN = 3 / 4;
+
+/** One caller that polls, as it was last seen; times in monotonic milliseconds. */
+export interface Poller<N> {
+  readonly name: string;
+  /** When it polled last. */
+  readonly at: number;
+  /** The pause between two of its polls; null while it has polled only once. */
+  readonly intervalMs: number | null;
+  readonly note: N;
+}
+
+/** A bounded memory of pollers. */
+export interface Pollers<N> {
+  get(name: string): Poller<N> | undefined;
+  /**
+   * Takes note of a poll. Where there is no room, the one that is not steady and has been silent longest is forgotten; a
+   * steady one never is, so with 64 of them a newcomer is not remembered.
+   * @param note what to keep of it; `before` is null for a new poller, and `isBack` tells that it had been silent for
+   *   longer than a steady one is: it may be another process, which was told nothing
+   */
+  polled(name: string, note: (before: N | null, isBack: boolean) => N): void;
+  /** All that are remembered, the one that has been silent longest first. */
+  all(): readonly Poller<N>[];
+  isSteady(poller: Poller<N>): boolean;
+}
+
+/** Until when a poller counts as steady, should it not poll again; null for one that never was. */
+export function steadyUntil({ at, intervalMs }: Poller<unknown>): number | null {
+  if (intervalMs === null) return null;
+  return at + Math.min(FORGET_MS, PATIENCE * Math.max(intervalMs, MIN_INTERVAL_MS));
+}
+
+export function createPollers<N>(clock: Clock): Pollers<N> {
+  // In the order of their last polls.
+  const known = new Map<string, Poller<N>>();
+  const isForgotten = ({ at }: Poller<N>, now: number): boolean => now - at > FORGET_MS;
+  const isSteadyAt = (poller: Poller<N>, now: number): boolean => (steadyUntil(poller) ?? -Infinity) >= now;
+  const get = (name: string): Poller<N> | undefined => {
+    const poller = known.get(name);
+    return poller === undefined || isForgotten(poller, clock.now()) ? undefined : poller;
+  };
+  const makeRoom = (now: number): boolean => {
+    if (known.size < MAX_POLLERS) return true;
+    for (const poller of known.values()) {
+      if (!isSteadyAt(poller, now)) return known.delete(poller.name);
+    }
+    return false;
+  };
+  return {
+    get,
+    polled(name, note) {
+      const now = clock.now();
+      const before = get(name);
+      known.delete(name);
+      if (!makeRoom(now)) return;
+      const isBack = before !== undefined && before.intervalMs !== null && !isSteadyAt(before, now);
+      const intervalMs = before === undefined || isBack ? null : nextInterval(before, now);
+      known.set(name, { name, at: now, intervalMs, note: note(before?.note ?? null, isBack) });
+    },
+    all() {
+      const now = clock.now();
+      return [...known.values()].filter((poller) => !isForgotten(poller, now));
+    },
+    isSteady: (poller) => isSteadyAt(poller, clock.now()),
+  };
+}
+
+function nextInterval({ at, intervalMs }: Poller<unknown>, now: number): number {
+  return Math.max(now - at, (intervalMs ?? 0) * SHORTEN);
+}

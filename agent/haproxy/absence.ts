@@ -1,0 +1,132 @@
+import { isLastcallError, LastcallError } from '../system/error.ts';
+import { showInfo, showServer, together } from './command.ts';
+import { parseInfo, sameProcess, type Info } from './info.ts';
+import type { ServerName } from './names.ts';
+import type { Ask, Place, Reader, Reading } from './reader.ts';
+import { answersOf } from './reply.ts';
+import { parseStats } from './stats.ts';
+
+/** A worker that does not have the server. */
+export interface Absence {
+  readonly info: Info;
+  /** The sentence that says so, and how the server went, where that was seen. */
+  readonly absent: string;
+}
+
+export interface Absences {
+  /**
+   * A reading of the server, or that this worker has none of that name.
+   * @throws LastcallError as the exchange
+   */
+  read(ask: Ask, name: ServerName): Promise<Reading | Absence>;
+  /** Takes note that this worker has it. */
+  present(name: ServerName, info: Info): void;
+}
+
+/**
+ * To look for a name costs the list of its backend, and a worker gets a server back by `add server` alone, which puts
+ * it into MAINT: the same worker is asked for it in one poll of so many. Another worker is asked at once.
+ */
+const SEARCH_EVERY = 32;
+
+interface Known {
+  /** The worker that has it, or does not have it. */
+  readonly info: Info;
+  readonly absent: string | null;
+  /** Polls since it was looked for. */
+  polls: number;
+}
+
+/** Tells a server that is not there from a HAProxy that cannot be asked. */
+export function createAbsences(reader: Reader): Absences {
+  const known = new Map<string, Known>();
+  const keyOf = ({ backend, server }: ServerName): string => `${backend}/${server}`;
+  const present = (name: ServerName, info: Info): void => {
+    known.set(keyOf(name), { info, absent: null, polls: 0 });
+  };
+  const find = async (ask: Ask, name: ServerName): Promise<Reading | string> => {
+    try {
+      const reading = await reader.read(ask, name);
+      present(name, reading.info);
+      return reading;
+    } catch (error) {
+      if (!isLastcallError(error) || error.code !== 'no-such-server') throw error;
+      return error.message;
+    }
+  };
+  const search = async (ask: Ask, name: ServerName): Promise<Reading | Absence> => {
+    const before = known.get(keyOf(name));
+    const first = await find(ask, name);
+    if (typeof first !== 'string') return first;
+    // The list and the pid are two connections: that it is this worker's answer is certain with the pid on both sides.
+    const info = await infoOf(ask);
+    const why = await find(ask, name);
+    if (typeof why !== 'string') return why;
+    if (!sameProcess(info, await infoOf(ask))) throw reloaded(name);
+    // Already known to be gone: how it went is known as well, and a later worker adds nothing to it.
+    const trace = { before, info, place: reader.placeOf(name) };
+    const absent = before?.absent ?? (await howItWent(ask, name, why, trace));
+    known.set(keyOf(name), { info, absent, polls: 0 });
+    return { info, absent };
+  };
+  return {
+    present,
+    async read(ask, name) {
+      const last = known.get(keyOf(name));
+      if (!last || last.absent === null || last.polls >= SEARCH_EVERY) return search(ask, name);
+      const info = await infoOf(ask);
+      if (!sameProcess(last.info, info)) return search(ask, name);
+      last.polls += 1;
+      return { info, absent: last.absent };
+    },
+  };
+}
+
+function reloaded({ backend, server }: ServerName): LastcallError {
+  const target = `${backend}/${server}`;
+  return new LastcallError('balancer-unreachable', `HAProxy was reloaded while it was asked for ${target}`, {
+    target,
+    next: 'ask again',
+  });
+}
+
+async function infoOf(ask: Ask): Promise<Info> {
+  const reply = await ask(showInfo());
+  return parseInfo(answersOf(reply)[0] ?? '', reply);
+}
+
+interface Trace {
+  readonly before: Known | undefined;
+  readonly info: Info;
+  readonly place: Place | undefined;
+}
+
+/**
+ * @param why HAProxy's answer
+ * @returns the sentence, without a full stop
+ */
+async function howItWent(
+  ask: Ask,
+  { backend, server }: ServerName,
+  why: string,
+  { before, info, place }: Trace,
+): Promise<string> {
+  const isBackend = !why.includes('has no server');
+  const what = isBackend ? `the backend ${backend} of ${backend}/${server}` : `${backend}/${server}`;
+  if (!before) return `HAProxy does not have ${what} (${why})`;
+  if (!sameProcess(before.info, info))
+    return `${what} was removed from HAProxy by a reload or restart (${why})`;
+  const now = isBackend || !place ? null : await nameAt(ask, backend, place);
+  if (now !== null && now !== server)
+    return `${what} was renamed or replaced in HAProxy at run time: ${backend}/${now} has its number now`;
+  return `${what} was removed from HAProxy at run time (${why})`;
+}
+
+/** The server of that backend that has this number now; null = none. */
+async function nameAt(ask: Ask, backend: string, place: Place): Promise<string | null> {
+  const reply = await ask(together(showInfo(), showServer(place)));
+  const [, stats = ''] = answersOf(reply);
+  const [row, ...more] = parseStats(stats, reply);
+  if (row === undefined || more.length > 0 || row.text('pxname') !== backend) return null;
+  return row.text('svname') ?? null;
+}

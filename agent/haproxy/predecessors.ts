@@ -1,0 +1,101 @@
+import { basename } from 'node:path';
+import type { ProcessEntry, ProcessTable } from '../system/process-table.ts';
+
+/** A process, known by its pid and its start time: a pid alone may become another's. */
+export interface ProcessId {
+  readonly pid: number;
+  readonly startTime: string;
+}
+
+/** A worker's process on this machine, and those of the workers before it that still live. */
+export interface Lineage {
+  readonly self: ProcessId;
+  readonly old: readonly ProcessId[];
+}
+
+/**
+ * How far the age of a process may differ from `Uptime_sec`. It is less where a master read a large configuration before
+ * it forked its worker (up to 3.0; seen on 2.6.12 and 3.0.11), and more where HAProxy stood still: its clock leaves out a
+ * jump.
+ */
+const FITS_MS = 10_000;
+
+/**
+ * The workers of before a reload that still live, as /proc shows them. They are named after `-sf` or `-st` on the worker's
+ * command line, also where a master wrote them there, and after that of those who live; and they are older children of
+ * the worker's master (seen on 2.6.12, 3.0.11 and 3.2.26, with `-W`, `-D` and `-db`).
+ * @param worker its pid as `show info` tells it, and its uptime in milliseconds
+ * @returns null where nothing is proven: the pid is not that worker's here (another machine, another pid namespace), or
+ *   /proc hides processes
+ */
+export function lineageOf(
+  table: ProcessTable,
+  worker: { readonly pid: number; readonly uptimeMs: number },
+): Lineage | null {
+  const self = table.at(worker.pid);
+  if (typeof self === 'string' || !isHaproxy(self)) return null;
+  const ageMs = table.ageMs(self.startTime);
+  if (!(Math.abs(ageMs - worker.uptimeMs) <= FITS_MS)) return null;
+  const all = table.all();
+  if (all === null) return null;
+  const haproxies = all.filter(isHaproxy);
+  const hasMaster = haproxies.some(({ pid }) => pid === self.parent);
+  const named = namedBy(self, haproxies);
+  const old = haproxies.filter(
+    (other) =>
+      isOlder(other, self) &&
+      (named.has(other.pid) || named.has(other.parent) || (hasMaster && other.parent === self.parent)) &&
+      // A master serves nobody; it is its workers who are meant.
+      !haproxies.some(({ parent }) => parent === other.pid),
+  );
+  return { self: idOf(self), old: old.map(idOf) };
+}
+
+/** Is it still the same process, and alive? One that /proc has begun to hide is not known to have ended. */
+export function mayLive(table: ProcessTable, { pid, startTime }: ProcessId): boolean {
+  const seen = table.at(pid);
+  return seen === 'hidden' || (seen !== 'gone' && seen.startTime === startTime);
+}
+
+function idOf({ pid, startTime }: ProcessEntry): ProcessId {
+  return { pid, startTime };
+}
+
+/** By the name of its program: `haproxy`, or HAProxy Enterprise's. In another pid namespace its pid is not the one here. */
+function isHaproxy({ command, nested }: ProcessEntry): boolean {
+  return !nested && /haproxy|hapee/.test(basename(command[0] ?? ''));
+}
+
+/** Its own master is older, too, and lives. */
+function isOlder(other: ProcessEntry, self: ProcessEntry): boolean {
+  return (
+    other.pid !== self.pid && other.pid !== self.parent && Number(other.startTime) <= Number(self.startTime)
+  );
+}
+
+/** The pids after `-sf` and `-st` on the worker's command line, and on those of the older ones that live. */
+function namedBy(self: ProcessEntry, haproxies: readonly ProcessEntry[]): ReadonlySet<number> {
+  const named = new Set<number>();
+  const read = [self];
+  for (let next = read.pop(); next !== undefined; next = read.pop()) {
+    for (const pid of finishing(next.command)) {
+      if (named.has(pid)) continue;
+      named.add(pid);
+      const found = haproxies.find((other) => other.pid === pid && isOlder(other, self));
+      if (found !== undefined) read.push(found);
+    }
+  }
+  return named;
+}
+
+/** `-sf` takes all numbers up to the next option (haproxy(1)). */
+function finishing(command: readonly string[]): number[] {
+  const pids: number[] = [];
+  let taking = false;
+  for (const word of command) {
+    if (word === '-sf' || word === '-st') taking = true;
+    else if (taking && /^\d+$/.test(word)) pids.push(Number(word));
+    else taking = false;
+  }
+  return pids;
+}

@@ -1,0 +1,87 @@
+import { giveUp } from './back.ts';
+import { UNCOUNTED_WAYS } from './bonds.ts';
+import { isIgnored } from './count.ts';
+import { RETRY_LONGEST_MS } from './policy.ts';
+import { emit, type EventOf, patch, type Turn, warn } from './turn.ts';
+import { unlistedAfterReload } from './unlisted.ts';
+
+/**
+ * What is asked before an operation is asked again in it: after a reload, who else is this application; before the
+ * fence of a stop, whether a stick table binds users by now.
+ */
+
+/**
+ * Before the fence of a stop: asks every balancer whether a stick table binds users of this node by now.
+ * @param since when this silence began: a table is asked about once in each
+ * @returns true once that is answered, or where it need not be asked
+ */
+export function isRechecked(turn: Turn, since: number): boolean {
+  const { policy, state } = turn;
+  const { op, recheck } = state;
+  if (op === null || op.recheck === 'none' || state.appGone) return true;
+  if (recheck?.since !== since) {
+    const asked = policy.balancers.filter(
+      ({ name, counts }) => counts && !isIgnored(policy, state.balancers[name]),
+    );
+    askAgain(
+      turn,
+      op.id,
+      since,
+      asked.map(({ name }) => name),
+    );
+    return asked.length === 0;
+  }
+  if (recheck.left.length === 0) return true;
+  if (recheck.retryAt !== null && turn.at >= recheck.retryAt) askAgain(turn, op.id, since, recheck.left);
+  return false;
+}
+
+function askAgain(turn: Turn, id: string, since: number, left: readonly string[]): void {
+  patch(turn, { recheck: { since, left, retryAt: null } });
+  for (const balancer of left) emit(turn, { type: 'survey', id, balancer, scope: 'stickiness' });
+}
+
+/** An answer to either question of a running operation. */
+export function onSurveyedAgain(turn: Turn, { id, balancer, survey }: EventOf<'surveyed'>): void {
+  const { op, recheck } = turn.state;
+  if (op?.id !== id) return;
+  for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey)) warn(turn, text);
+  if (survey.relatives !== null || recheck === null) return;
+  patch(turn, { recheck: { ...recheck, left: recheck.left.filter((name) => name !== balancer) } });
+  const bound = survey.facts.find(({ sticky }) => sticky !== null);
+  if (bound)
+    onBound(turn, `${balancer}: ${bound.name}: users are sticky here by now (${bound.sticky ?? ''})`);
+}
+
+/** The stop had been admitted because nothing bound users; no connection now proves nothing any more. */
+function onBound(turn: Turn, what: string): void {
+  const { op } = turn.state;
+  if (op === null || op.outcome !== null || op.recheck === 'none') return;
+  const text = `${what} and no source counts them`;
+  if (op.recheck === 'refuse')
+    return giveUp(
+      turn,
+      'uncounted',
+      `${text}; what was found is restored; ${UNCOUNTED_WAYS}, or use --force --reason`,
+    );
+  warn(turn, `${text}; forced`);
+  if (turn.state.op) patch(turn, { op: { ...turn.state.op, recheck: 'none' } });
+}
+
+/** It could not be asked: told for a reload, asked again before a fence. */
+export function onRefusedAgain(
+  turn: Turn,
+  { id, need, error }: Pick<EventOf<'refused'>, 'id' | 'need' | 'error'>,
+): void {
+  const { op, recheck } = turn.state;
+  const balancer = need.slice('survey '.length);
+  if (op?.id !== id || !need.startsWith('survey ')) return;
+  if (recheck?.left.includes(balancer)) {
+    patch(turn, { recheck: { ...recheck, retryAt: turn.at + RETRY_LONGEST_MS } });
+    return;
+  }
+  warn(
+    turn,
+    `${balancer}: whether a reload brought servers of this application that are not listed: ${error}`,
+  );
+}

@@ -1,0 +1,32 @@
+import type { Candidate } from './running.ts';
+import type { ServerSurvey, ServerView } from './view.ts';
+
+/** What a check before an operation may say against it. */
+
+export interface Objection {
+  readonly code: string;
+  readonly message: string;
+  /** Said as a warning only. */
+  readonly soft?: boolean;
+}
+
+/** One of our servers as it was surveyed for a request. */
+export interface Surveyed {
+  readonly balancer: string;
+  readonly view: ServerView;
+  /** MAINT or DRAIN that is not ours. */
+  readonly held: boolean;
+  readonly fact: ServerSurvey | undefined;
+}
+
+/** An objection that `--force --reason` answers: a warning then, and else a refusal with its ways out. */
+export function answerable({ request }: Candidate, code: string, what: string, ways: string): Objection {
+  if (request.force) return { code, message: `${what}; forced`, soft: true };
+  return { code, message: `${what}; ${ways}, or use --force --reason` };
+}
+
+/** Names for one line: so many, and how many more there are. */
+export function listed(names: readonly string[], most = 10): string {
+  const more = names.length - most;
+  return more > 0 ? `${names.slice(0, most).join(', ')} and ${more} more` : names.join(', ');
+}

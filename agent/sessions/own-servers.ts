@@ -1,0 +1,102 @@
+import { showAllServers, showInfo, together } from '../haproxy/command.ts';
+import type { Doubt, Ours } from '../haproxy/entries.ts';
+import { parseInfo, type Info } from '../haproxy/info.ts';
+import { parseServerName, type ServerName } from '../haproxy/names.ts';
+import { createReader, type Ask, type Reading } from '../haproxy/reader.ts';
+import { answersOf, unexpected } from '../haproxy/reply.ts';
+import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
+import { parseServersState } from '../haproxy/state.ts';
+import { isLastcallError, type LastcallError } from '../system/error.ts';
+
+/** How one HAProxy tells this node's servers in a stick table. */
+export interface OwnServers {
+  /**
+   * One small exchange for each server, whatever the size of HAProxy's configuration.
+   * @throws LastcallError as the exchange
+   */
+  find(ask: Ask): Promise<Found>;
+}
+
+export interface Found {
+  readonly ours: Ours;
+  /** Who answered, for each server that is there. */
+  readonly infos: readonly Info[];
+  /** HAProxy's words when the server written at the source is none of this HAProxy's; else null. */
+  readonly missing: LastcallError | null;
+}
+
+/**
+ * @param listed the node's servers at this balancer, `backend/server`
+ * @param written the server that the source names; null where it names none
+ * @throws LastcallError `config` for a name that is none
+ */
+export function createOwnServers(listed: readonly string[], written: string | null): OwnServers {
+  const reader = createReader();
+  const names = new Set(written === null ? listed : [...listed, written]);
+  const servers = [...names].map((text) => ({ text, name: parseServerName(text, 'config') }));
+  /** Of a server whose name does not resolve just now, entries remember the address of before. */
+  const endpoints = new Map<string, Endpoint>();
+
+  const readOne = async (ask: Ask, name: ServerName): Promise<Reading | LastcallError> => {
+    try {
+      return await reader.read(ask, name);
+    } catch (error) {
+      if (isLastcallError(error) && error.code === 'no-such-server') return error;
+      throw error;
+    }
+  };
+  return {
+    async find(ask) {
+      const keys: string[] = [];
+      const [numbers, keyless] = [new Set<number>(), new Set<number>()];
+      const infos: Info[] = [];
+      let [hidden, missing] = [false, null as LastcallError | null];
+      for (const { text, name } of servers) {
+        const reading = await readOne(ask, name);
+        if (isLastcallError(reading)) {
+          if (text === written) missing = reading;
+          // Its entries lead nowhere any more: they are waited for, which is safe, and they end.
+          keys.push(name.server);
+          continue;
+        }
+        const { row, info, reply } = reading;
+        infos.push(info);
+        const endpoint = endpointOf(row.text('addr')) ?? endpoints.get(text) ?? null;
+        if (endpoint === null) hidden = true;
+        else endpoints.set(text, endpoint);
+        keys.push(...serverKeys(name.server, endpoint));
+        const id = row.count('sid');
+        if (id === null) throw unexpected(reply, 'a row without `sid`');
+        numbers.add(id);
+        if (written === null || text === written) keyless.add(id);
+      }
+      return { ours: { keys, numbers, keyless, hidden }, infos, missing };
+    },
+  };
+}
+
+/** Whose are the entries in doubt: by name another server's of this HAProxy, or nobody's, and then led by number. */
+export interface Settled {
+  readonly info: Info;
+  readonly count: number;
+  readonly longestMs: number;
+}
+
+/**
+ * Asks for all servers of this HAProxy, which is done only where entries are in doubt: after a reload that moved the
+ * numbers, or in a table that several backends share.
+ * @throws LastcallError as the exchange
+ */
+export async function settleDoubts(ask: Ask, doubts: ReadonlyMap<string, Doubt>): Promise<Settled> {
+  const reply = await ask(together(showInfo(), showAllServers()));
+  const [info = '', states = ''] = answersOf(reply);
+  const known = new Set(
+    parseServersState(states, reply).flatMap(({ server, endpoint }) => serverKeys(server, endpoint)),
+  );
+  const ours = [...doubts].filter(([key]) => !known.has(key)).map(([, doubt]) => doubt);
+  return {
+    info: parseInfo(info, reply),
+    count: ours.reduce((sum, { count }) => sum + count, 0),
+    longestMs: Math.max(0, ...ours.map(({ longestMs }) => longestMs)),
+  };
+}

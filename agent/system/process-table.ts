@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { isLiving, lookAt, parseStat, pidsOf, runningFor } from './process.ts';
+
+/** A living process as /proc shows it. */
+export interface ProcessEntry {
+  readonly pid: number;
+  readonly parent: number;
+  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
+  readonly startTime: string;
+  /** The words that it was started with; empty for a kernel thread, or where they may not be read. */
+  readonly command: readonly string[];
+  /** True in another pid namespace than ours: inside it the process has another number. */
+  readonly nested: boolean;
+}
+
+/** The processes of this machine, as far as /proc shows them to this user. */
+export interface ProcessTable {
+  /** All that live; null where /proc hides other users' processes (`hidepid`), so that nobody's absence is proven. */
+  all(): readonly ProcessEntry[] | null;
+  /** One of them; `gone` for a zombie too, `hidden` when it lives and /proc does not show it. */
+  at(pid: number): ProcessEntry | 'gone' | 'hidden';
+  /** For how long a process with this start time has run, in milliseconds. */
+  ageMs(startTime: string): number;
+}
+
+/** The real one. It is read anew with each call. */
+export const processTable: ProcessTable = {
+  all: () => (lookAt(1) === 'hidden' ? null : pidsOf().flatMap((pid) => shown(pid) ?? [])),
+  at(pid) {
+    const seen = lookAt(pid);
+    if (typeof seen === 'string') return seen;
+    return isLiving(seen) ? (shown(pid) ?? 'gone') : 'gone';
+  },
+  ageMs: runningFor,
+};
+
+function shown(pid: number): ProcessEntry | null {
+  try {
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    if (stat === null || !isLiving(stat)) return null;
+    const { parent, startTime } = stat;
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+    return { pid, parent, startTime, command, nested: isNested(pid) };
+  } catch {
+    return null; // Gone meanwhile, or not ours to read.
+  }
+}
+
+/** `NSpid` (proc(5)) has a number for each pid namespace, from the one of this /proc inwards. */
+function isNested(pid: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const numbers = /^NSpid:\s*(.*)$/m.exec(status)?.[1] ?? '';
+  return numbers.trim().split(/\s+/).length > 1;
+}

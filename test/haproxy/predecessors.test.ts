@@ -1,0 +1,171 @@
+import { describe, expect, test } from '@jest/globals';
+import { lineageOf } from '../../agent/haproxy/predecessors.ts';
+import { createOldProcesses, createWorkers } from '../../agent/haproxy/workers.ts';
+import type { ProcessEntry, ProcessTable } from '../../agent/system/process-table.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+/** A machine's processes, by the command lines that HAProxy 2.6.12, 3.0.11 and 3.2.26 showed. */
+
+const NOW_TICKS = 100_000;
+
+interface FakeTable extends ProcessTable {
+  readonly processes: Map<number, ProcessEntry>;
+  restricted: boolean;
+  searches: number;
+}
+
+function machine(...processes: readonly ProcessEntry[]): FakeTable {
+  const table: FakeTable = {
+    processes: new Map(processes.map((one) => [one.pid, one])),
+    restricted: false,
+    searches: 0,
+    all() {
+      table.searches += 1;
+      return table.restricted ? null : [...table.processes.values()];
+    },
+    at: (pid) => table.processes.get(pid) ?? 'gone',
+    ageMs: (startTime) => (NOW_TICKS - Number(startTime)) * 10,
+  };
+  return table;
+}
+
+/** @param seconds how long ago it was started */
+function process(
+  pid: number,
+  parent: number,
+  seconds: number,
+  command: string,
+  nested = false,
+): ProcessEntry {
+  return { pid, parent, startTime: String(NOW_TICKS - seconds * 100), command: command.split(' '), nested };
+}
+
+const oldOf = (table: ProcessTable, pid: number, uptimeSeconds: number): number[] | null =>
+  lineageOf(table, { pid, uptimeMs: uptimeSeconds * 1_000 })?.old.map((old) => old.pid) ?? null;
+
+describe('the workers of before a reload', () => {
+  test('are those that -sf and -st name, and on through those that live', () => {
+    const first = process(10, 1, 900, 'haproxy -D -f a.cfg');
+    const second = process(11, 1, 600, 'haproxy -D -f a.cfg -p pid -sf 10');
+    const third = process(12, 1, 5, '/usr/sbin/haproxy -D -f a.cfg -st 11 -p pid');
+    const other = process(20, 1, 700, 'haproxy -D -f b.cfg');
+    expect(oldOf(machine(first, second, third, other), 12, 5)).toEqual([10, 11]);
+    expect(oldOf(machine(second, third, other), 12, 5)).toEqual([11]);
+    expect(oldOf(machine(first, third, other), 12, 5)).toEqual([]);
+    expect(oldOf(machine(third, other), 12, 5)).toEqual([]);
+  });
+
+  test('are older children of the same master, and never the master itself', () => {
+    const master = process(100, 1, 900, 'haproxy -sf 101 102 -x sockpair@3 -Ws -f a.cfg');
+    const oldest = process(101, 100, 890, 'haproxy -Ws -f a.cfg');
+    const old = process(102, 100, 60, 'haproxy -sf 101 -x sockpair@3 -Ws -f a.cfg');
+    const current = process(103, 100, 3, 'haproxy -sf 102 101 -x sockpair@4 -Ws -f a.cfg');
+    const younger = process(104, 100, 0, 'haproxy -sf 103 102 -x sockpair@5 -Ws -f a.cfg');
+    const program = process(105, 100, 890, 'dataplaneapi -f x');
+    const neighbour = process(200, 1, 900, 'haproxy -Ws -f b.cfg');
+    const its = process(201, 200, 890, 'haproxy -Ws -f b.cfg');
+    const all = machine(master, oldest, old, current, younger, program, neighbour, its);
+    expect(oldOf(all, 103, 3)).toEqual([101, 102]);
+    expect(oldOf(all, 101, 890)).toEqual([]);
+    // After a failed reload the master alone names the worker that serves (3.1 and later).
+    expect(oldOf(machine(master, current), 103, 3)).toEqual([]);
+  });
+
+  test('are the workers of a master that was replaced by -sf, and not that master', () => {
+    const before = process(100, 1, 900, 'haproxy -W -D -f a.cfg');
+    const worker = process(101, 100, 900, 'haproxy -W -D -f a.cfg');
+    const master = process(110, 1, 4, 'haproxy -W -D -f a.cfg -sf 100');
+    const current = process(111, 110, 4, 'haproxy -W -D -f a.cfg -sf 100');
+    expect(oldOf(machine(before, worker, master, current), 111, 4)).toEqual([101]);
+  });
+
+  test('are not another HAProxy that was started by the same shell, nor a process that has the old pid now', () => {
+    const shell = process(5, 1, 950, 'bash');
+    const other = process(6, 5, 900, 'haproxy -db -f a.cfg');
+    const current = process(7, 5, 4, 'haproxy -db -f a.cfg -sf 10');
+    expect(oldOf(machine(shell, other, current), 7, 4)).toEqual([]);
+    expect(oldOf(machine(shell, current, process(10, 5, 1, 'haproxy -f c.cfg')), 7, 4)).toEqual([]);
+    expect(oldOf(machine(shell, current, process(10, 5, 99, 'node server.js')), 7, 4)).toEqual([]);
+  });
+
+  test.each([
+    ['is gone', machine()],
+    ['is no HAProxy, as where containers count from 1', machine(process(7, 0, 4, 'node lastcall'))],
+    ['is a HAProxy of another pid namespace', machine(process(7, 1, 4, 'haproxy -f a.cfg', true))],
+    ['began at another time', machine(process(7, 1, 90, 'haproxy -f a.cfg'))],
+    ['is younger than its uptime', machine(process(7, 1, 4, 'haproxy -f a.cfg'))],
+  ])('cannot be seen where the process of that pid %s', (what, table) => {
+    expect(oldOf(table, 7, what.includes('younger') ? 60 : 4)).toBeNull();
+  });
+
+  test('cannot be seen where /proc hides processes', () => {
+    const table = machine(process(7, 1, 4, 'haproxy -f a.cfg'));
+    expect(oldOf(table, 7, 4)).toEqual([]);
+    table.restricted = true;
+    expect(oldOf(table, 7, 4)).toBeNull();
+  });
+});
+
+describe('old processes', () => {
+  test('are searched for once for each worker, and then only looked at until they end', () => {
+    const clock = new ManualClock();
+    const workers = createWorkers(clock);
+    const first = process(10, 1, 900, 'haproxy -f a.cfg');
+    const table = machine(first, process(11, 1, 5, 'haproxy -f a.cfg -sf 10'));
+    const here = createOldProcesses(table, clock);
+    const info = { pid: 11, version: '2.6.12', uptimeSeconds: 5 };
+    const worker = workers.identify(info);
+    for (let round = 0; round < 3; round += 1) expect(here.of(workers.identify(info))).toEqual([10]);
+    expect([here.lives(10), here.lives(11)]).toEqual([true, false]);
+    // Another process may get its number.
+    table.processes.set(10, process(10, 1, 1, 'haproxy -f c.cfg'));
+    expect(here.of(worker)).toEqual([]);
+    expect(here.of(worker)).toEqual([]);
+    expect(table.searches).toBe(1);
+  });
+
+  test('stay known where their successor has ended before them', () => {
+    const clock = new ManualClock();
+    const workers = createWorkers(clock);
+    const first = process(10, 1, 900, 'haproxy -f a.cfg');
+    const table = machine(first, process(11, 1, 50, 'haproxy -f a.cfg -sf 10'));
+    const here = createOldProcesses(table, clock);
+    here.of(workers.identify({ pid: 11, version: '', uptimeSeconds: 50 }));
+    table.processes.delete(11);
+    table.processes.set(12, process(12, 1, 1, 'haproxy -f a.cfg -sf 11'));
+    expect(here.of(workers.identify({ pid: 12, version: '', uptimeSeconds: 1 }))).toEqual([10]);
+  });
+});
+
+describe('a worker', () => {
+  const of = (pid: number, uptimeSeconds: number) => ({ pid, version: '2.6.12', uptimeSeconds });
+
+  test('is the same as long as it grows older, with a birth that does not move', () => {
+    const clock = new ManualClock();
+    const workers = createWorkers(clock);
+    const worker = workers.identify(of(7, 100));
+    expect(worker).toEqual({ pid: 7, bornAt: clock.now() - 100_000 });
+    clock.advance(1_900);
+    expect(workers.identify(of(7, 101))).toBe(worker);
+    // HAProxy stood still for a minute; its clock leaves that out.
+    clock.advance(60_000);
+    expect(workers.identify(of(7, 101))).toBe(worker);
+  });
+
+  test('is another one when its pid is, or when the same pid began anew', () => {
+    const clock = new ManualClock();
+    const workers = createWorkers(clock);
+    const first = workers.identify(of(7, 100));
+    clock.advance(10_000);
+    const second = workers.identify(of(7, 4));
+    expect(second).not.toBe(first);
+    expect(second.bornAt).toBe(clock.now() - 4_000);
+    clock.advance(1_000);
+    expect(workers.identify(of(7, 5))).toBe(second);
+    expect(workers.identify(of(8, 5))).not.toBe(second);
+    // Seen young, and then not for long: its successor is older than it was.
+    const young = workers.identify(of(9, 1));
+    clock.advance(60_000);
+    expect(workers.identify(of(9, 30))).not.toBe(young);
+  });
+});

@@ -1,0 +1,280 @@
+import { describe, expect, test } from '@jest/globals';
+import { statusOf } from '../../agent/lifecycle/status.ts';
+import type { Scene } from '../support/world/scene.ts';
+import { scene } from '../support/world/scene.ts';
+
+/** What HAProxy does to a server meanwhile: no operator's hand, and nothing of it is left behind. */
+
+const MINUTE = 60_000;
+const server = (it: Scene) => it.lb.server('app/app1');
+/** The words in their order; the same one once more writes nothing where it stands. */
+const said = (it: Scene): string[] =>
+  it.effects
+    .flatMap((effect) => (effect.type === 'say' ? [effect.admin] : []))
+    .filter((admin, index, all) => admin !== all[index - 1]);
+const shown = (it: Scene) => {
+  const outlook = { eta: null, etaReason: null, course: [] };
+  const status = statusOf(it.policy, it.sidecar.state, outlook, it.time.now, () => '');
+  return status.balancers[0]?.servers[0];
+};
+
+const DNS = { admin: 'maint', by: 'resolution' } as const;
+const TRACKED = { admin: 'maint', by: 'tracked' } as const;
+const TRACKED_DRAIN = { admin: 'drain', by: 'tracked' } as const;
+
+describe.each([
+  ['DNS', DNS, 'does not resolve'],
+  ['a tracked server in MAINT', TRACKED, 'by a tracked server'],
+] as const)('MAINT by %s', (_who, over, words) => {
+  test('over our DRAIN leaves nothing behind: it is waited for, and fenced', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(MINUTE);
+    server(it).over = over;
+    it.time.advance(MINUTE);
+    expect(shown(it)).toMatchObject({ admin: 'maint', owner: 'config' });
+    server(it).over = null;
+    it.time.advance(MINUTE);
+    expect(shown(it)).toMatchObject({ admin: 'drain', owner: 'lastcall' });
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+    expect(it.result(id)?.warnings.join()).toContain(words);
+    expect(said(it)).toEqual(['drain', 'maint']);
+    expect(it.admin()).toBe('maint');
+    const back = it.ask('ready');
+    expect(it.ended(back)).toMatchObject({ code: 'done' });
+    expect(it.admin()).toBe('ready');
+  });
+
+  test('at the end of a drain is no fence: MAINT is set under it', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    server(it).over = over;
+    it.time.advance(MINUTE);
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+    server(it).over = null;
+    it.time.advance(MINUTE);
+    expect(it.sidecar.state.phase).toBe('drained');
+    expect(shown(it)).toMatchObject({ admin: 'maint', owner: 'lastcall' });
+  });
+
+  test('over our MAINT comes and goes without a word', () => {
+    const it = scene();
+    expect(it.ended(it.ask('drain')).code).toBe('done');
+    const before = said(it);
+    server(it).over = over;
+    it.time.advance(MINUTE);
+    it.crash();
+    server(it).over = null;
+    it.time.advance(MINUTE);
+    expect(it.sidecar.state.phase).toBe('drained');
+    expect(said(it)).toEqual(before);
+  });
+
+  test('on the way back does not keep our word there: ready says what keeps it out, and later it is in', () => {
+    const it = scene();
+    expect(it.ended(it.ask('drain')).code).toBe('done');
+    server(it).over = over;
+    const id = it.ask('ready');
+    expect(it.ended(id)).toMatchObject({ code: 'held' });
+    expect(it.result(id)?.message).toContain(words);
+    server(it).over = null;
+    expect(it.admin()).toBe('ready');
+    expect(it.sidecar.state.phase).toBe('serving');
+  });
+
+  test('is still ours under it after a crash', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(1_000);
+    server(it).over = over;
+    it.time.advance(1_000);
+    it.crash();
+    it.time.advance(1_000);
+    server(it).over = null;
+    it.time.advance(1_000);
+    expect(shown(it)).toMatchObject({ admin: 'drain', owner: 'lastcall' });
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+  });
+
+  test('hides no operator’s hand: his MAINT under it stays', () => {
+    const it = scene();
+    it.site.visit();
+    it.ask('drain');
+    it.reach('draining');
+    it.time.advance(1_000);
+    server(it).over = over;
+    it.lb.set('app/app1', 'maint', 'operator');
+    it.time.advance(MINUTE);
+    server(it).over = null;
+    it.time.advance(MINUTE);
+    it.site.leave();
+    it.time.advance(MINUTE);
+    const back = it.ask('ready');
+    expect(it.ended(back)).toMatchObject({ code: 'held' });
+    expect(it.admin()).toBe('maint');
+  });
+});
+
+test('DRAIN of a tracked server that comes over ours ends in a fence all the same', () => {
+  const it = scene();
+  const id = it.ask('drain');
+  it.reach('draining');
+  server(it).over = TRACKED_DRAIN;
+  expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+  server(it).over = null;
+  it.time.advance(MINUTE);
+  expect(it.admin()).toBe('maint');
+});
+
+describe('A server that somebody holds in DRAIN', () => {
+  test.each(['restore', 'force'] as const)(
+    'is open: nobody is drained, and nothing is stopped, behind it (%s)',
+    (onTimeout) => {
+      const it = scene();
+      expect(it.ended(it.ask('drain')).code).toBe('done');
+      it.lb.set('app/app1', 'drain', 'operator');
+      it.time.advance(MINUTE);
+      expect(it.sidecar.state.phase).not.toBe('drained');
+      const id = it.ask('stop', { timeoutMs: 5 * MINUTE, onTimeout });
+      expect(it.ended(id)).toMatchObject({ code: 'held' });
+      expect(it.site.app.alive).toBe(true);
+      expect(it.admin()).toBe('drain');
+    },
+  );
+
+  test('is fenced as soon as its owner has ended it', () => {
+    const it = scene();
+    expect(it.ended(it.ask('drain')).code).toBe('done');
+    it.lb.set('app/app1', 'drain', 'operator');
+    it.time.advance(MINUTE);
+    it.lb.set('app/app1', 'ready', 'operator');
+    it.time.advance(MINUTE);
+    expect(it.sidecar.state.phase).toBe('drained');
+    expect(it.admin()).toBe('maint');
+  });
+});
+
+describe('A server whose line a reload removes', () => {
+  const remove = (it: Scene): void => {
+    it.lb.reload(false);
+    server(it).absent = true;
+  };
+  const bringBack = (it: Scene): void => {
+    it.lb.reload(false);
+    server(it).absent = false;
+  };
+
+  test('takes nobody: the drain goes on by what is counted, and ends with a warning that names it', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('stop');
+    it.reach('draining');
+    it.time.advance(1_000);
+    remove(it);
+    it.time.advance(5 * MINUTE);
+    expect(it.result(id)).toBeUndefined();
+    it.site.leave();
+    const result = it.ended(id);
+    expect(result).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(result.balancers[0]?.servers[0]).toMatchObject({ admin: null, connections: 0 });
+    expect(result.warnings.filter((text) => text.includes('was removed from HAProxy'))).toHaveLength(1);
+    expect(result.warnings.join()).not.toContain('could not be set');
+  });
+
+  test('is drained again when a reload brings it back: DRAIN before MAINT', () => {
+    const it = scene();
+    expect(it.ended(it.ask('drain')).code).toBe('done');
+    remove(it);
+    it.time.advance(MINUTE);
+    expect(it.sidecar.state.phase).toBe('drained');
+    expect(Object.values(it.sidecar.state.alarms).join()).toContain('nobody is sent there');
+    bringBack(it);
+    it.time.advance(MINUTE);
+    expect(it.sidecar.state.phase).toBe('drained');
+    expect(said(it)).toEqual(['drain', 'maint', 'drain', 'maint']);
+    expect(it.sidecar.state.alarms).toEqual({});
+  });
+
+  test('is a clear end for ready, and never an endless return', () => {
+    const it = scene();
+    expect(it.ended(it.ask('drain')).code).toBe('done');
+    remove(it);
+    it.time.advance(MINUTE);
+    const id = it.ask('ready');
+    expect(it.ended(id)).toMatchObject({ code: 'no-such-server', phase: 'serving' });
+    expect(it.result(id)?.message).toContain('was removed from HAProxy');
+  });
+
+  test('does not keep a drain from being given up', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain', { timeoutMs: MINUTE, onTimeout: 'restore' });
+    it.reach('draining');
+    remove(it);
+    expect(it.ended(id)).toMatchObject({ code: 'deadline', phase: 'serving' });
+  });
+
+  test('is done with a warning for ready, where the others are back', () => {
+    const balancers = [
+      { name: 'lb1', servers: ['app/app1', 'api/app1'], counts: true, seesOldWorkers: true },
+    ];
+    const it = scene({ balancers });
+    expect(it.ended(it.ask('drain')).code).toBe('done');
+    remove(it);
+    it.time.advance(MINUTE);
+    const back = it.ended(it.ask('ready'));
+    expect(back).toMatchObject({ code: 'done' });
+    expect(back.warnings.join()).toContain('app/app1 was removed');
+    expect(it.admin('api/app1')).toBe('ready');
+  });
+});
+
+describe('Another program that undoes what we set', () => {
+  const undo = (it: Scene, times: number): void => {
+    for (let done = 0; done < times; done += 1) {
+      it.lb.set('app/app1', 'ready', 'operator');
+      it.time.advance(3_000);
+    }
+  };
+
+  test('is an agent-check, named with its answer after the second time, and as long as it lasts', () => {
+    const it = scene();
+    server(it).agent = 'L7OK, “via agent : up”';
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(3_000);
+    undo(it, 1);
+    expect(it.sidecar.state.alarms).toEqual({});
+    undo(it, 1);
+    expect(Object.values(it.sidecar.state.alarms).join()).toMatch(/agent-check answers.*via agent : up/);
+    it.time.advance(5 * MINUTE);
+    expect(it.sidecar.state.alarms).toEqual({});
+    it.site.leave();
+    expect(it.ended(id).warnings.join()).toContain('`disable agent app/app1`');
+  });
+
+  test('is not blamed for a reload, nor named where no agent-check answers', () => {
+    const it = scene();
+    it.site.visit();
+    it.ask('drain');
+    it.reach('draining');
+    it.time.advance(3_000);
+    undo(it, 3);
+    server(it).agent = 'L7OK';
+    for (let times = 0; times < 3; times += 1) {
+      it.lb.reload(false);
+      it.time.advance(3_000);
+    }
+    expect(it.sidecar.state.alarms).toEqual({});
+  });
+});

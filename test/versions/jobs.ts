@@ -1,0 +1,42 @@
+// What has to work on every version, and which tests show it. A job is green when at least one of its tests ran and
+// none failed; tests of these files that belong to no job count in the sum alone.
+
+/** A job and tests that show it. */
+export interface Job {
+  readonly job: string;
+  /** From the directory of package.json on. */
+  readonly file: string;
+  /** Matches their full names; default all tests of the file. */
+  readonly test?: RegExp;
+}
+
+const MAIN = 'test/versions/main-job.versions.ts';
+const SAMPLE = 'test/haproxy-sample.test.ts';
+const HEALTH = 'test/health-port-sample.test.ts';
+
+/** The main job, with each HAProxy and each Node. */
+export const MAIN_JOBS: readonly Job[] = [
+  { job: 'direct stop and ready', file: MAIN, test: /^direct stop and ready / },
+  { job: 'sidecar restart', file: MAIN, test: /^sidecar restart / },
+  { job: 'abort restores', file: MAIN, test: /^abort restores / },
+];
+
+/** With each HAProxy that lastcall works with. */
+export const JOBS: readonly Job[] = [
+  ...MAIN_JOBS,
+  { job: 're-assert after a reload', file: 'test/e2e/reload.test.ts' },
+  { job: 'old workers by the master', file: 'test/e2e/old-workers.test.ts' },
+  { job: 'forced closing', file: 'test/e2e/force.test.ts' },
+  { job: 'stick table', file: 'test/sessions/stick-table.test.ts' },
+  { job: 'health port', file: HEALTH, test: / signs a draining node out, | keeps a node UP / },
+  { job: 'agent-check as writer', file: 'test/balancers/agent-check-writer.test.ts' },
+  { job: 'shipped samples', file: SAMPLE, test: /^haproxy\/haproxy\.cfg / },
+  { job: 'shipped samples', file: HEALTH, test: / is valid as it is shipped/ },
+  { job: 'shipped samples', file: 'test/haproxy/tls.test.ts' },
+  { job: 'reload.sh', file: SAMPLE, test: /^haproxy\/reload\.sh / },
+];
+
+/** With a HAProxy that lastcall does not work with. */
+export const REFUSED: readonly Job[] = [
+  { job: 'refused with the reason', file: 'test/versions/refused.versions.ts' },
+];

@@ -189,7 +189,7 @@ export function createLb(
       const facts = names.map((server) => {
         const { admin, up } = self.server(server);
         const usableOthers = polls ? null : self.usableOthers(server);
-        const more = { standbys: [], missing: [], hashed: null };
+        const more = { role: 'active' as const, standbys: [], missing: [], hashed: null };
         return { name: server, usableOthers, usable: admin === 'ready' && up, sticky: null, ...more };
       });
       const survey = { relatives: null, foreignTables: [], blind: null, uncompared: [], facts };

@@ -161,7 +161,11 @@ function takeOut(
 ): void {
   failing.clear();
   people.clear();
-  for (const lb of lbs) lb.connections.clear();
+  for (const lb of lbs) {
+    lb.connections.clear();
+    // Operators let go: what they hold in DRAIN is open, and force does not change that.
+    for (const { name, by } of lb.servers) if (by === 'operator') lb.set(name, 'ready', 'operator');
+  }
   const { app } = node;
   Object.assign(app, { stop: 'works', start: 'works', clockStepped: false });
   app.spawn('works');

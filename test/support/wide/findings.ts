@@ -25,10 +25,6 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     { rule: 'READY without a probe', defects: 'I15', seed: 3 },
     { rule: 'given back without a probe', defects: 'I15', seed: 10 },
   ],
-  operators: [
-    { rule: 'stopped outside the fence', defects: 'D33', seed: 40 },
-    { rule: 'force not heard', defects: 'N4', seed: 5 },
-  ],
   'no-fence': [
     { rule: 'drained in DRAIN', defects: 'D14', seed: 49 },
     { rule: 'fenced while unknown', defects: 'D3', seed: 76 },
@@ -37,14 +33,14 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   ],
   failures: [{ rule: 'MAINT over READY', defects: 'D4', seed: 39 }],
   hold: [
-    { rule: 'hold lost', defects: 'D5', seed: 5 },
+    { rule: 'hold lost', defects: 'D5', seed: 29 },
     { rule: 'never ends', defects: 'D27', seed: 43 },
     { rule: 'cannot be taken out', defects: 'D27', seed: 43 },
     { rule: 'READY over a hold', defects: 'D6', seed: 46 },
     { rule: 'hold left over', defects: 'D28', seed: 74 },
     { rule: 'MAINT over READY', defects: 'D5', seed: 29 },
   ],
-  'dry-run': [{ rule: 'hold lost', defects: 'D5', seed: 5 }],
+  'dry-run': [{ rule: 'hold lost', defects: 'D5', seed: 13 }],
   'refused-force': [
     { rule: 'hold lost', defects: 'D5', seed: 10 },
     { rule: 'never ends', defects: 'D27', seed: 46 },
@@ -52,12 +48,8 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   ],
   joins: [{ rule: 'terms dropped', defects: 'D35', seed: 10 }],
   'cancel-ids': [{ rule: 'cancelled by a joiner', defects: 'D34', seed: 62 }],
-  expires: [
-    { rule: 'never expires', defects: 'D7 D36', seed: 100 },
-    { rule: 'refused in silence', defects: 'D36', seed: 1 },
-  ],
+  expires: [{ rule: 'never expires', defects: 'D7 D36', seed: 100 }],
   ignore: [{ rule: 'ignored without patience', defects: 'D11', seed: 1 }],
-  'no-master': [{ rule: 'stopped with hidden users', defects: 'D1', seed: 56 }],
   gains: [
     { rule: 'word lost', defects: 'D10', seed: 9 },
     { rule: 'stopped outside the fence', defects: 'D10', seed: 9 },
@@ -110,6 +102,7 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     { rule: 'held by nobody', defects: 'D29', seed: 46 },
     { rule: 'not answered', defects: 'D29', seed: 1, seldom: true },
   ],
+  reexec: [{ rule: 'user thrown out', defects: 'suspected: re-exec', seed: 5073 }],
 };
 
 /** Dimensions that have the deeds of others too, and so may meet what those find; they need not. */
@@ -125,7 +118,7 @@ const MEETS: Partial<Record<Dimension, readonly Dimension[]>> = {
   ignore: ['operators'],
   'no-master': ['forgets'],
   kernel: ['forgets'],
-  pollers: ['forgets', 'same-pid'],
+  pollers: ['forgets'],
   gains: ['forgets'],
   losses: ['forgets'],
   renames: ['forgets'],

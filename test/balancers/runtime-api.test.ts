@@ -120,6 +120,23 @@ describe('what a look tells', () => {
     expect(after).toMatchObject({ admin: 'drain', origin: 'inherited' });
   });
 
+  test('is told with what lies over it, and is ours to set under a MAINT of a tracked server', async () => {
+    const running = await site(
+      'backend checked\n  server c1 127.0.0.1:1 check inter 1h\nbackend app\n  server app1 127.0.0.1:1 track checked/c1\n',
+    );
+    const balancer = driver(running, 'app/app1');
+    await balancer.set('app/app1', 'drain', ['ready'], never);
+    await running.command('set server checked/c1 state maint');
+    const covered = (forced: string): object => ({ admin: 'maint', over: { by: 'tracked', forced } });
+    // The second look goes by what the first one knew.
+    for (let looks = 0; looks < 2; looks += 1) expect(await viewOf(balancer)).toMatchObject(covered('drain'));
+    expect(await balancer.set('app/app1', 'ready', ['drain'], never)).toMatchObject(covered('ready'));
+    expect(await balancer.set('app/app1', 'drain', ['ready'], never)).toMatchObject(covered('drain'));
+    expect(await balancer.set('app/app1', 'maint', ['drain'], never)).not.toHaveProperty('over');
+    await running.command('set server checked/c1 state ready');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'maint', origin: 'forced' });
+  });
+
   test('is drain by force, where an operator took the weight away, and no word of ours gives it back', async () => {
     const running = await site('backend app\n  server app1 127.0.0.1:1 weight 10\n');
     const balancer = driver(running, 'app/app1');

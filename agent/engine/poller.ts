@@ -4,6 +4,8 @@ import type { Clock } from '../system/clock.ts';
 export interface Poller {
   /** Asks at once, or as soon as it may; while a question is under way, once more right after it. */
   kick(): void;
+  /** Asks at once, even within the least pause: an operation has come as far as this answer. Under way: once more. */
+  confirm(): void;
   /** Asks no more. */
   stop(): void;
 }
@@ -11,7 +13,8 @@ export interface Poller {
 /**
  * @param ask answers when the question is over; it must not throw
  * @param pauseMs asked after each question: how long until the next
- * @param minPauseMs asked before each question but the first: how long after the last one it has to wait, kick or not
+ * @param minPauseMs asked before each question but the first and those that confirm: how long after the last one it
+ *   has to wait, kick or not
  */
 export function createPoller(
   clock: Clock,
@@ -22,16 +25,17 @@ export function createPoller(
   let stopped = false;
   let asking = false;
   let again = false;
+  let isUrgent = false;
   let ended = -Infinity;
   let cancelTimer = (): void => undefined;
 
   const round = async (): Promise<void> => {
     asking = true;
     do {
-      again = false;
+      again = isUrgent = false;
       await ask();
       ended = clock.now();
-    } while (again && !stopped && minPauseMs() <= 0);
+    } while (!stopped && (isUrgent || (again && minPauseMs() <= 0)));
     asking = false;
     if (!stopped) wait(again ? 0 : pauseMs());
   };
@@ -50,6 +54,12 @@ export function createPoller(
         cancelTimer();
         begin();
       }
+    },
+    confirm() {
+      if (stopped) return;
+      if (asking) return void (isUrgent = true);
+      cancelTimer();
+      begin();
     },
     stop() {
       stopped = true;

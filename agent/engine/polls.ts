@@ -15,6 +15,7 @@ import type { Ports } from './ports.ts';
 export interface Polls {
   begin(): void;
   look(balancer: string): void;
+  /** Asks at once, whatever it costs others: the fence is up, and only this answer is missing. */
   count(source: string): void;
   /** From the end of one count of each source to the next, as it is now, in milliseconds. */
   countEveryMs(): Readonly<Record<string, number>>;
@@ -68,7 +69,7 @@ export function createPolls(
       for (const poller of [...looks.values(), ...counts.values(), app]) poller.kick();
     },
     look: (balancer) => looks.get(balancer)?.kick(),
-    count: (source) => counts.get(source)?.kick(),
+    count: (source) => counts.get(source)?.confirm(),
     countEveryMs: () =>
       Object.fromEntries(
         ports.sources.map(({ name, minPauseMs }) => [

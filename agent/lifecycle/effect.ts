@@ -32,7 +32,7 @@ export type Effect =
       readonly mayReplace: readonly Admin[];
       readonly epoch: number;
     }
-  /** Ask at once, whatever the pace of the polls. */
+  /** Ask at once, whatever the pace of the polls; to count, whatever the source's own pause: it is asked for rarely. */
   | { readonly type: 'look'; readonly balancer: string }
   | { readonly type: 'count'; readonly source: string }
   /** End at most `limit` sessions; Infinity = all. */

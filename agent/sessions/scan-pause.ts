@@ -6,12 +6,15 @@ const WAITING = 100;
 const PATIENT = 20;
 /** where it may be over at any moment, */
 const NEAR = 5;
-/** and where it is zero: two more scans, one for the quiet and one behind the fence, and it is over. */
-const AT_ZERO = 2;
+/** and where the next scan is the one that finds zero, or the second that sees it. */
+const LAST = 2;
 /** So few entries are the last ones. */
 const FEW = 10;
+/** The last one of few may be cleared at any time: within so long it is seen, as far as the next larger share allows, */
+const SOON_MS = 250;
+/** and within so long where nothing has changed for a while. */
+const SOON_ENOUGH_MS = 500;
 const PATIENCE_MS = 60_000;
-const PATIENCE_AT_ZERO_MS = 10_000;
 /** HAProxy takes an entry out a moment after its time. */
 const AFTER_END_MS = 20;
 /** Of the time left to the deadline, a scan is at most this part away. */
@@ -20,39 +23,40 @@ const OF_DEADLINE = 4;
 /** What the last scan saw of this node's entries. */
 export interface Sight {
   readonly count: number;
-  /** The longest time to live of them, in milliseconds from the end of the scan. */
+  /** The longest time to live of them, in milliseconds from when the scan came to them. */
   readonly longestMs: number;
-  /** When the count was last another one, in monotonic milliseconds. */
-  readonly changedAt: number;
+  /** How long the scan took, in milliseconds. */
+  readonly tookMs: number;
+  /** For how long the count had been the same at its end, in milliseconds; 0 for one that is new. */
+  readonly stillMs: number;
 }
 
 /**
  * How long to leave a table alone from the end of a scan, in milliseconds.
  *
  * An entry's own `exp` tells when a scan pays: before the last of ours has run out none can find zero, unless entries
- * are cleared. So one is made just then, beside those that keep the number up to date.
+ * are cleared. So one is made that comes to it just then, beside those that keep the number up to date. What confirms
+ * zero behind the fence is asked for by the lifecycle and waits for none of this.
  * @param sight null before the first scan
- * @param now monotonic milliseconds
  * @param leftMs until the deadline of the operation that waits for the count; undefined where none does
  */
-export function scanPauseMs(
-  cadence: Cadence,
-  sight: Sight | null,
-  now: number,
-  leftMs: number | undefined,
-): number {
+export function scanPauseMs(cadence: Cadence, sight: Sight | null, leftMs: number | undefined): number {
   if (leftMs === undefined || sight === null) return cadence.pauseMs();
-  const { count, longestMs, changedAt } = sight;
+  const { count, longestMs, tookMs } = sight;
   const isFew = count <= FEW;
-  const regular = cadence.pauseMs(isFew ? shareOfFew(count, now - changedAt) : WAITING);
-  const atEnd =
-    count === 0 ? regular : Math.max(longestMs + AFTER_END_MS, cadence.pauseMs(isFew ? NEAR : PATIENT));
+  const regular = isFew ? pauseOfFew(cadence, sight) : cadence.pauseMs(WAITING);
   const nearDeadline = Math.max(leftMs / OF_DEADLINE, cadence.pauseMs(NEAR));
-  return Math.min(regular, atEnd, nearDeadline);
+  if (count === 0) return Math.min(regular, nearDeadline);
+  const endMs = longestMs - tookMs + AFTER_END_MS;
+  const atEnd = Math.max(endMs, cadence.pauseMs(isFew ? LAST : PATIENT));
+  // One just before the end would only be in the way of that at the end.
+  const isInTheWay = regular + tookMs + SOON_MS > atEnd;
+  return Math.min(isInTheWay ? atEnd : regular, nearDeadline);
 }
 
-/** @param stillMs for how long the count has been the same, in milliseconds */
-function shareOfFew(count: number, stillMs: number): number {
-  if (count === 0 && stillMs <= PATIENCE_AT_ZERO_MS) return AT_ZERO;
-  return stillMs <= PATIENCE_MS ? NEAR : PATIENT;
+function pauseOfFew(cadence: Cadence, { count, stillMs }: Sight): number {
+  const within = (share: number, ms: number, dearest: number): number =>
+    Math.min(cadence.pauseMs(share), Math.max(ms, cadence.pauseMs(dearest)));
+  if (count === 0) return cadence.pauseMs(stillMs === 0 ? LAST : NEAR);
+  return stillMs <= PATIENCE_MS ? within(NEAR, SOON_MS, LAST) : within(PATIENT, SOON_ENOUGH_MS, NEAR);
 }

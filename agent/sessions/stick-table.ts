@@ -45,11 +45,12 @@ export function createStickTableSource(
     cadence: createCadence(),
     hasKeyless: false,
     sight: null,
+    changedAt: clock.now(),
   }));
   return {
     name,
     minPauseMs: (leftMs) =>
-      Math.max(...desks.map(({ cadence, sight }) => scanPauseMs(cadence, sight, clock.now(), leftMs))),
+      Math.max(...desks.map(({ cadence, sight }) => scanPauseMs(cadence, sight, leftMs))),
     atMostMs: () =>
       desks.reduce<number | null>(
         (most, { sight }) => (most === null || sight === null ? null : Math.max(most, sight.longestMs)),
@@ -84,6 +85,8 @@ interface Desk {
   hasKeyless: boolean;
   /** This node's entries at the last scan; null before it. */
   sight: Sight | null;
+  /** When their number was last another one, in monotonic milliseconds. */
+  changedAt: number;
 }
 
 /** One count at one HAProxy. */
@@ -117,7 +120,9 @@ function requireServer(found: readonly FoundCall[]): void {
 
 async function countAt(call: FoundCall, table: string): Promise<number> {
   const { desk, ask, ours, infos } = call;
+  const began = desk.clock.now();
   const entries = await scan(call, table);
+  const tookMs = desk.clock.now() - began;
   await requireBinding(ask, table, entries);
   const settled = await settle(call, entries);
   const { info } = entries;
@@ -129,11 +134,16 @@ async function countAt(call: FoundCall, table: string): Promise<number> {
   const taught = async (): Promise<boolean> => wasTaught(await ask(showPeers()), table, info);
   const since = await desk.custody.since(info, place, desk.clock.now(), taught);
   const count = entries.count + settled.count;
-  const changedAt = desk.sight?.count === count ? desk.sight.changedAt : desk.clock.now();
-  desk.sight = { count, longestMs: Math.max(entries.longestMs, settled.longestMs), changedAt };
+  see(desk, { count, longestMs: Math.max(entries.longestMs, settled.longestMs), tookMs });
   const doubt = desk.memory.doubt({ ...entries, count }, desk.clock.now() - since);
   if (doubt !== null) throw failed(call, doubt.why, doubt.next);
   return count;
+}
+
+function see(desk: Desk, seen: Omit<Sight, 'stillMs'>): void {
+  const now = desk.clock.now();
+  if (desk.sight?.count !== seen.count) desk.changedAt = now;
+  desk.sight = { ...seen, stillMs: now - desk.changedAt };
 }
 
 async function scan({ desk, pour, ours, cheapMs }: FoundCall, table: string): Promise<Entries> {

@@ -16,6 +16,8 @@ const TEMPLATES = new RegExp(
     'show cli level;show info',
     'show info',
     ROW,
+    // Of a server that the worker did not have at the poll before.
+    'show info;get weight NAME/NAME',
     // On a connection that a write follows on, one command a line.
     'show stat \\d+ [24] (\\d+|-1)',
     `${ROW};show stat \\d+ 2 -1;show servers state NAME`,
@@ -43,6 +45,10 @@ defaults
   timeout server 30s
 backend users
   stick-table type ip size 1k store http_req_cnt
+backend shop
+  stick-table type ip size 1k expire 1m
+  stick on src
+  server shop1 127.0.0.1:1
 backend app
   server app1 127.0.0.1:1
   server app2 127.0.0.1:1
@@ -126,6 +132,7 @@ describe('on the wire', () => {
     );
     expect(running.lines.some((sent) => sent.startsWith('set server'))).toBe(true);
     expect(running.lines.some((sent) => sent.startsWith('show table users'))).toBe(true);
+    expect(running.lines).toContain('show info;show table shop');
     expect(running.received.join('')).not.toContain('app3');
   });
 
@@ -327,7 +334,7 @@ describe('an answer that is not certain', () => {
       line.includes('data.server_id') ? 'Filter entry #1: what?\n\n' : answer,
     );
     expect((await driver(fake.path).survey(never)).facts).toMatchObject([
-      { sticky: 'whether the stick table users binds them cannot be told' },
+      { sticky: 'whether the stick table shop, users binds them cannot be told' },
     ]);
   });
 

@@ -11,11 +11,21 @@ import { startTime } from './start-time.ts';
 import { stickTable } from './stick-table.ts';
 
 /*
- * npm run bench [-- --json FILE]: speed and size of the built lastcall beside a real HAProxy, each against its limit.
- * Exit code 1 when a limit is broken. On a busy machine the figures say little.
+ * npm run bench [-- --json FILE --only PART]: speed and size of the built lastcall beside a real HAProxy, each against
+ * its limit. Exit code 1 when a limit is broken. On a busy machine the figures say little.
  */
 
-const { values } = parseArgs({ options: { json: { type: 'string' } } });
+const { values } = parseArgs({ options: { json: { type: 'string' }, only: { type: 'string' } } });
+const parts: Readonly<Record<string, (where: Site) => Figure[] | Promise<Figure[]>>> = {
+  eta,
+  resting,
+  poll,
+  stickTable,
+  stopping,
+};
+const chosen = values.only === undefined ? Object.keys(parts) : [values.only];
+if (!chosen.every((name) => name in parts))
+  throw new Error(`--only: one of ${Object.keys(parts).join(', ')}`);
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(name, () => stop.abort(new Error(`interrupted by ${name}`)));
@@ -23,9 +33,9 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const figures: Figure[] = [];
 const site = await openSite({}, stop.signal);
 try {
-  for (const measure of [eta, () => resting(site), poll, stickTable, () => stopping(site)]) {
+  for (const name of chosen) {
     stop.signal.throwIfAborted();
-    const more = await measure();
+    const more = (await parts[name]?.(site)) ?? [];
     process.stdout.write(`${renderFigures(more).join('\n')}\n`);
     figures.push(...more);
   }

@@ -70,3 +70,23 @@ test('a longer pause than the least one stays, and a kick after the least one as
   expect(asked).toEqual([0, 1_000, 6_000]);
   poller.stop();
 });
+
+test('what confirms is asked at once, within the least pause too, and once more after a question under way', async () => {
+  const { clock, asked, poller } = rig(100, () => 1_000);
+  poller.kick();
+  await clock.armed();
+  clock.advance(400);
+  poller.confirm();
+  poller.kick();
+  poller.confirm();
+  await clock.armed();
+  expect(asked).toEqual([0, 400, 400]);
+  clock.advance(999);
+  expect(asked).toEqual([0, 400, 400]);
+  clock.advance(1);
+  await clock.armed();
+  expect(asked).toEqual([0, 400, 400, 1_400]);
+  poller.stop();
+  poller.confirm();
+  expect(clock.pending).toBe(0);
+});

@@ -349,3 +349,57 @@ describe('an answer that is read line by line', () => {
     expect((await refusal).message).toContain('4 bytes so far');
   });
 });
+
+describe('an answer that is poured', () => {
+  let fake: FakeHaproxy | undefined;
+  afterEach(() => fake?.stop());
+  const pour = (take: (chunk: Buffer) => boolean, clock: Clock = realClock, signal = never): Promise<void> =>
+    clientOf(fake?.path ?? '', clock).pour(showInfo(), take, 5_000, signal);
+
+  test('comes whole, byte for byte, however large and whatever its lines', async () => {
+    const block = Buffer.alloc(1_000_000, 'x\xff\n\0', 'latin1');
+    fake = await startFake((_line, socket) => {
+      for (let count = 0; count < 5; count += 1) socket.write(block);
+      socket.end();
+    });
+    let [bytes, wrong] = [0, 0];
+    await pour((chunk) => {
+      const at = bytes % 4;
+      const wanted = block.subarray(at, at + chunk.length);
+      if (!chunk.equals(wanted)) wrong += 1;
+      bytes += chunk.length;
+      return false;
+    });
+    expect({ bytes, wrong }).toEqual({ bytes: 5_000_000, wrong: 0 });
+  });
+
+  test('is hung up on once its taker has seen enough, which is no error', async () => {
+    fake = await startFake((_line, socket) => pourOn(socket));
+    let chunks = 0;
+    const clock = new ManualClock();
+    await pour(() => (chunks += 1) === 3, clock);
+    expect(chunks).toBe(3);
+    expect(clock.pending).toBe(0);
+    await fake.closed(1);
+  });
+
+  test('ends with what its taker throws, and hangs up', async () => {
+    fake = await startFake((_line, socket) => pourOn(socket));
+    const taker = (): boolean => {
+      throw new Error('no entry');
+    };
+    await expect(pour(taker)).rejects.toThrow('no entry');
+    await fake.closed(1);
+  });
+
+  test('ends at its deadline, and with its signal', async () => {
+    fake = await startFake((_line, socket) => socket.write('one'));
+    const clock = new ManualClock();
+    const late = await refusalOf(() => pour(() => (clock.advance(5_000), false), clock));
+    expect(late).toMatchObject({ code: 'balancer-unreachable', elapsedMs: 5_000 });
+    const stop = new AbortController();
+    const aborted = pour(() => (stop.abort(new Error('no longer wanted')), false), realClock, stop.signal);
+    await expect(aborted).rejects.toThrow('no longer wanted');
+    await fake.closed(2);
+  });
+});

@@ -4,11 +4,17 @@ import { scanPauseMs } from '../../agent/sessions/scan-pause.ts';
 
 const LEFT_MS = 1_000_000;
 
-/** The pause after a scan of 100 ms that saw this, `stillMs` after the count had changed. */
-function pause(count: number, longestMs: number, stillMs = 0, leftMs: number | null = LEFT_MS): number {
+/** The pause after a scan of `costMs` that saw this, `stillMs` after the count had changed. */
+function pause(
+  count: number,
+  longestMs: number,
+  stillMs = 0,
+  leftMs: number | null = LEFT_MS,
+  costMs = 100,
+): number {
   const cadence = createCadence();
-  cadence.done(100);
-  return scanPauseMs(cadence, { count, longestMs, changedAt: 5_000 }, 5_000 + stillMs, leftMs ?? undefined);
+  cadence.done(costMs);
+  return scanPauseMs(cadence, { count, longestMs, tookMs: costMs, stillMs }, leftMs ?? undefined);
 }
 
 test.each([
@@ -18,14 +24,20 @@ test.each([
     99_900,
   ],
   ['of many, a hundredth', pause(500, 60_000), 9_900],
-  ['of many, just when the last of them runs out', pause(500, 3_000), 3_020],
+  ['of many, so that the scan comes to the last of them just when it has run out', pause(500, 3_000), 2_920],
   ['of many, not before a twentieth allows it', pause(500, 10), 1_900],
-  ['of few, at most 1 s', pause(3, 60_000), 400],
-  ['of few for more than a minute, a twentieth', pause(3, 60_000, 60_001), 1_900],
-  ['of few for more than a minute, just when the last of them runs out', pause(3, 700, 60_001), 720],
-  ['of few, not before a fifth allows it', pause(3, 10, 60_001), 400],
+  ['of few, a quarter of a second', pause(3, 60_000), 250],
+  ['of few at a small cost, a fifth', pause(3, 60_000, 0, LEFT_MS, 10), 40],
+  ['of few at a great cost, as long as a scan', pause(3, 60_000, 0, LEFT_MS, 300), 300],
+  ['of few for more than a minute, half a second', pause(3, 60_000, 60_001), 500],
+  ['of few for more than a minute at a small cost, a twentieth', pause(3, 60_000, 60_001, LEFT_MS, 10), 190],
+  ['of few for more than a minute at a great cost, a fifth', pause(3, 60_000, 60_001, LEFT_MS, 300), 1_200],
+  ['of few, so that the scan comes to the last of them just when it has run out', pause(3, 300, 60_001), 220],
+  ['of few, with no other scan just before that', pause(3, 670, 0), 590],
+  ['of few, with another scan before that', pause(3, 680, 0), 250],
+  ['of few, not before a half allows it', pause(3, 10, 60_001), 100],
   ['at zero, as long as a scan', pause(0, 0), 100],
-  ['at zero for a while', pause(0, 0, 10_001), 400],
+  ['at zero seen twice, a fifth', pause(0, 0, 1), 400],
   ['of many near the deadline, a quarter of what is left', pause(500, 60_000, 0, 8_000), 2_000],
   ['of many at the deadline, not more than a fifth', pause(500, 60_000, 0, 1), 400],
 ])('a table is left alone: %s', (_what, ms, expected) => {
@@ -34,7 +46,7 @@ test.each([
 
 test('before the first scan that went well it waits as after any failure', () => {
   const cadence = createCadence();
-  expect(scanPauseMs(cadence, null, 0, LEFT_MS)).toBe(0);
+  expect(scanPauseMs(cadence, null, LEFT_MS)).toBe(0);
   cadence.failed(5_000);
-  expect(scanPauseMs(cadence, null, 0, LEFT_MS)).toBe(1_000);
+  expect(scanPauseMs(cadence, null, LEFT_MS)).toBe(1_000);
 });

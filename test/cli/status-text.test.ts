@@ -1,0 +1,23 @@
+import { expect, test } from '@jest/globals';
+import { statusText } from '../../agent/cli/status.ts';
+import { createScriptedService } from '../support/scripted-service.ts';
+
+const NOW = new Date('2026-01-01T00:00:05Z');
+
+/** The line of the source `http`, asked so often. */
+function sourceLine(every: number): string | undefined {
+  const status = createScriptedService().status();
+  const sources = status.sessions.sources.map((source) => ({ ...source, every }));
+  const text = statusText(
+    { ...status, sessions: { ...status.sessions, sources } },
+    null,
+    NOW,
+    (_as, it) => it,
+  );
+  return text.split('\n').find((line) => line.startsWith('http '));
+}
+
+test('a source that is asked seldom is shown with how often, since its number may be old', () => {
+  expect(sourceLine(70)).toContain('5s ago, every 1m 10s');
+  expect(sourceLine(10)).not.toContain('every');
+});

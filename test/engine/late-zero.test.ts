@@ -1,0 +1,156 @@
+import { expect, test } from '@jest/globals';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Balancer } from '../../agent/balancers/balancer.ts';
+import { createEngine, type Engine } from '../../agent/engine/engine.ts';
+import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
+import type { Admin, Look, ServerView } from '../../agent/lifecycle/view.ts';
+import { createCadence } from '../../agent/sessions/cadence.ts';
+import { scanPauseMs, type Sight } from '../../agent/sessions/scan-pause.ts';
+import type { Source } from '../../agent/sessions/source.ts';
+import { sleep } from '../../agent/system/clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { memoryLog } from '../support/memory-log.ts';
+import { POLICY } from '../support/world/scene.ts';
+
+const MINUTE = 60_000;
+const policy = { ...POLICY, sources: ['stickTable'], userSources: ['stickTable'], appSources: [] };
+
+/** Three entries that end at the same moment, among so many that a scan of them takes its time. */
+interface Table {
+  readonly scanMs: number;
+  /** When the entries end, in milliseconds from the start of the drain. */
+  readonly endMs: number;
+  /** They end of themselves, as their `exp` tells; else they are cleared. */
+  readonly isTold: boolean;
+}
+
+function balancerOf(): Balancer {
+  let admin: Admin = 'ready';
+  const view = (): ServerView => ({
+    name: 'app/app1',
+    admin,
+    origin: admin === 'ready' ? 'none' : 'forced',
+    operational: 'up',
+    connections: 0,
+    queued: 0,
+    total: 0,
+    weight: 1,
+    counters: null,
+  });
+  const look = (): Look => ({
+    worker: { pid: 1, bornAt: 0 },
+    workers: 1,
+    unseen: null,
+    uncounted: [],
+    servers: [view()],
+  });
+  const fact = {
+    name: 'app/app1',
+    role: 'active',
+    usableOthers: 1,
+    standbys: [],
+    missing: [],
+    usable: true,
+    sticky: 'stick table app',
+    hashed: null,
+  } as const;
+  const more = { facts: [fact], relatives: [], foreignTables: [], blind: null, uncompared: [] };
+  return {
+    name: 'lb1',
+    servers: ['app/app1'],
+    counts: true,
+    seesOldWorkers: true,
+    look: () => Promise.resolve(look()),
+    survey: () => Promise.resolve({ ...look(), ...more }),
+    set: (_server, wanted) => ((admin = wanted), Promise.resolve(view())),
+    holders: () => Promise.reject(new Error('not asked here')),
+    closeSessions: () => Promise.reject(new Error('not asked here')),
+  };
+}
+
+/** Counts as the source of a stick table does: each scan takes its time, and the next one waits its pause. */
+function sourceOf(clock: ManualClock, { scanMs, isTold }: Table, endAt: () => number) {
+  const cadence = createCadence();
+  const scans: { readonly from: number; readonly to: number }[] = [];
+  let sight: Sight | null = null;
+  let changedAt = 0;
+  const source: Source = {
+    name: 'stickTable',
+    minPauseMs: (leftMs) => scanPauseMs(cadence, sight, leftMs),
+    async count(signal) {
+      const from = clock.now();
+      const left = Math.max(0, endAt() - from);
+      const count = left > 0 ? 3 : 0;
+      await sleep(clock, scanMs, signal);
+      const to = clock.now();
+      cadence.done(scanMs);
+      scans.push({ from, to });
+      const longestMs = count === 0 ? 0 : isTold ? left : 30 * MINUTE;
+      if (sight?.count !== count) changedAt = to;
+      sight = { count, longestMs, tookMs: scanMs, stillMs: to - changedAt };
+      return count;
+    },
+  };
+  return { source, scans };
+}
+
+/** What a drain of this table came to. */
+async function drain(table: Table): Promise<{ beyondQuietMs: number; after: number; busiestShare: number }> {
+  const clock = new ManualClock();
+  let endAt = Infinity;
+  const { source, scans } = sourceOf(clock, table, () => endAt);
+  const engine: Engine = createEngine(policy, {
+    clock,
+    random: () => 0.5,
+    log: memoryLog(),
+    balancers: [balancerOf()],
+    sources: [source],
+    stopper: null,
+    starter: null,
+    identify: () => null,
+    probing: null,
+    gate: null,
+    warners: [],
+    journal: { load: () => Promise.resolve({ kind: 'none' }), save: () => Promise.resolve() },
+    bootId: 'boot',
+  });
+  const move = async (until: () => boolean): Promise<void> => {
+    for (let turns = 0; !until() && turns < 20_000; turns += 1) {
+      clock.advance(10);
+      await turn();
+    }
+    if (!until()) throw new Error(`still ${engine.status().phase}: ${JSON.stringify(engine.status())}`);
+  };
+  await engine.start();
+  await move(() => scans.length > 0);
+  const began = clock.now();
+  endAt = began + table.endMs;
+  void engine.submit({ ...OWN_TERMS, id: 'd', kind: 'drain', reason: null, by: 'test' });
+  await move(() => !['running', undefined].includes(engine.result('d') as string | undefined));
+  const now = clock.now();
+  await engine.close();
+  // Up to the end of the entries: what comes after it is bounded by its number.
+  const before = scans.filter(({ from }) => from >= began && from < endAt);
+  return {
+    beyondQuietMs: now - endAt - policy.quietMs,
+    after: scans.filter(({ to }) => to > endAt).length,
+    busiestShare: (before.length * table.scanMs) / table.endMs,
+  };
+}
+
+test.each([
+  ['told by exp', { scanMs: 70, endMs: 20_000, isTold: true }],
+  ['told by exp, after a long wait', { scanMs: 70, endMs: 2 * MINUTE, isTold: true }],
+  ['cleared', { scanMs: 70, endMs: 20_000, isTold: false }],
+  ['cleared after a long wait', { scanMs: 70, endMs: 2 * MINUTE + 123, isTold: false }],
+  ['cleared, at a slow HAProxy', { scanMs: 120, endMs: 20_000, isTold: false }],
+])(
+  'the last of few entries ends, and the drain at most 1 s after it and the quiet: %s',
+  async (_what, table) => {
+    const { beyondQuietMs, after, busiestShare } = await drain(table);
+    expect(beyondQuietMs).toBeLessThanOrEqual(1_000);
+    // One that misses the end, one that finds it, the second; a fifth of the quiet; one under way at the fence, its own.
+    expect(after).toBeLessThanOrEqual(5 + policy.quietMs / (5 * table.scanMs));
+    expect(busiestShare).toBeLessThan(table.endMs > MINUTE ? 0.18 : 0.34);
+  },
+);

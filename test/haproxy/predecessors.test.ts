@@ -70,6 +70,13 @@ describe('the workers of before a reload', () => {
     expect(oldOf(machine(master, current), 103, 3)).toEqual([]);
   });
 
+  test('are older children of the same master also where no command line names them', () => {
+    const master = process(100, 1, 900, 'haproxy -W -f a.cfg');
+    const old = process(101, 100, 890, 'haproxy -W -f a.cfg');
+    const current = process(102, 100, 3, 'haproxy -W -f a.cfg');
+    expect(oldOf(machine(master, old, current), 102, 3)).toEqual([101]);
+  });
+
   test('are the workers of a master that was replaced by -sf, and not that master', () => {
     const before = process(100, 1, 900, 'haproxy -W -D -f a.cfg');
     const worker = process(101, 100, 900, 'haproxy -W -D -f a.cfg');
@@ -121,6 +128,19 @@ describe('old processes', () => {
     expect(here.of(worker)).toEqual([]);
     expect(here.of(worker)).toEqual([]);
     expect(table.searches).toBe(1);
+  });
+
+  test('may live as long as /proc has only begun to hide them', () => {
+    const clock = new ManualClock();
+    const table = machine(
+      process(10, 1, 900, 'haproxy -f a.cfg'),
+      process(11, 1, 5, 'haproxy -f a.cfg -sf 10'),
+    );
+    const here = createOldProcesses(table, clock);
+    const worker = createWorkers(clock).identify({ pid: 11, version: '', uptimeSeconds: 5 });
+    expect(here.of(worker)).toEqual([10]);
+    table.at = (pid) => (pid === 10 ? 'hidden' : (table.processes.get(pid) ?? 'gone'));
+    expect([here.of(worker), here.lives(10)]).toEqual([[10], true]);
   });
 
   // `-sf` twice in a row: the worker in between had no users and is gone, with the only line that named the first one.
@@ -175,6 +195,10 @@ describe('a worker', () => {
     clock.advance(1_000);
     expect(workers.identify(of(7, 5))).toBe(second);
     expect(workers.identify(of(8, 5))).not.toBe(second);
+    // Restarted right after it was seen: its birth alone would fit, its age does not.
+    const old = workers.identify(of(6, 100));
+    clock.advance(1_000);
+    expect(workers.identify(of(6, 1))).not.toBe(old);
     // Seen young, and then not for long: its successor is older than it was.
     const young = workers.identify(of(9, 1));
     clock.advance(60_000);

@@ -34,7 +34,7 @@ export interface Entries {
   readonly total: number;
   /** Ours, by key or by number. */
   readonly count: number;
-  /** Without a key, whoever's they are. */
+  /** Without a key, of any server. */
   readonly keyless: number;
   /** The longest time to live of ours among the first ten thousand of them, in milliseconds; 0 where there is none. */
   readonly longestMs: number;

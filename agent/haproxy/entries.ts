@@ -22,7 +22,8 @@ export interface Ours {
   readonly numbers: ReadonlySet<number>;
   /**
    * Of these, the numbers that count where an entry has no key. In a table that backends share, which of them wrote it
-   * is not told, so another server's may be counted: too many, until it ends or its user's next request writes the key.
+   * is not told, so another server's may be counted: too many, until it ends or HAProxy stores it again, which writes
+   * the key. Only `set table` and peers make such entries (tried on 2.6.12).
    */
   readonly keyless: ReadonlySet<number>;
   /** One of them shows no IP address, so any key that is no server's may be its address (`srvkey addr`). */

@@ -7,7 +7,6 @@ import { createBrowser, type Browser } from './fixtures/browser.ts';
 import { HEALTH_SAMPLE, openHealthSite, type HealthSite, type NodeName } from './support/health-site.ts';
 import { told } from './support/rig.ts';
 import { RELOAD, searchPath } from './support/sample.ts';
-import { skipped } from './support/skip.ts';
 import { until } from './support/until.ts';
 
 const execute = promisify(execFile);
@@ -37,6 +36,27 @@ const newcomersOf = async (site: HealthSite): Promise<string[]> => {
 
 const untilShown = (site: HealthSite, name: NodeName, figure: string, value: string): Promise<true> =>
   until(`${figure} of ${name} is ${value}`, async () => (await site.stat(name, figure)) === value);
+
+/** CHECK_INTER of the sample, in seconds. */
+const SHIPPED_INTER = Number(/presetenv CHECK_INTER +(\d+)s/.exec(SAMPLE)?.[1]);
+
+/**
+ * Ends the sidecar of app1, waits for the worst moment, that one check has failed so the next one must not, and starts it.
+ * @returns how many seconds after that check it was there again, at the most
+ */
+async function restartAtWorst(site: HealthSite): Promise<number> {
+  await untilShown(site, 'app1', 'check_status', 'L7OK');
+  await site.agents.app1.kill();
+  let before = performance.now();
+  await until('a check has failed', async () => {
+    const asked = performance.now();
+    if ((await site.stat('app1', 'check_status')) === 'L4CON') return true;
+    before = asked;
+    return false;
+  });
+  await site.sidecar('app1');
+  return (performance.now() - before) / 1_000;
+}
 
 describe('haproxy/health-port.cfg', () => {
   test('signs a draining node out, keeps its user, and leaves it once he is gone, over a reload too', async () => {
@@ -72,20 +92,23 @@ describe('haproxy/health-port.cfg', () => {
   });
 
   test('keeps a node UP while its sidecar is restarted, at the pace that it is shipped with', async () => {
-    const site = await siteOf();
-    await untilShown(site, 'app1', 'check_status', 'L7OK');
-    await site.agents.app1.kill();
-    // The worst moment: one check has failed, so the next one must not.
-    await untilShown(site, 'app1', 'check_status', 'L4CON');
-    const began = performance.now();
-    await site.sidecar('app1');
-    const seconds = (performance.now() - began) / 1000;
-    await untilShown(site, 'app1', 'check_status', 'L7OK');
-    // The next check came within the 5 seconds of CHECK_INTER, and the sample promises nothing to a slower sidecar.
-    if (seconds > 4) return skipped(`on this machine a sidecar takes ${seconds.toFixed(1)} s to start`);
-    expect(await site.stat('app1', 'chkdown')).toBe('0');
-    expect(await site.stat('app1', 'status')).toBe('UP');
-  });
+    // The sample promises that to a sidecar which is there again before the next check: on a machine where it takes
+    // longer than the shipped pace allows, the next round has a slower one.
+    const tries: string[] = [];
+    for (const inter of [SHIPPED_INTER, 15, 40]) {
+      const site = await siteOf(inter === SHIPPED_INTER ? undefined : `${inter}s`);
+      const seconds = await restartAtWorst(site);
+      await untilShown(site, 'app1', 'check_status', 'L7OK');
+      if (seconds < inter) {
+        expect(await site.stat('app1', 'chkdown')).toBe('0');
+        expect(await site.stat('app1', 'status')).toBe('UP');
+        return;
+      }
+      tries.push(`${seconds.toFixed(1)} s`);
+      await site.close();
+    }
+    throw new Error(`a sidecar was not there again before the next check: ${tries.join(', ')}`);
+  }, 240_000);
 
   test('is valid as it is shipped, and so is what it says to write at each node', async () => {
     const env = { ...process.env, PATH: searchPath() };

@@ -108,6 +108,7 @@ function view(
     name,
     admin: known.admin,
     origin: known.origin,
+    ...(known.over && { over: known.over }),
     operational,
     connections: certain(row, 'scur', reply),
     queued: certain(row, 'qcur', reply),

@@ -58,6 +58,9 @@ export const showTable = (table: string): Command => {
   return make(`show table ${table}`);
 };
 
+/** The weight of a server, one short line; by its name, so it tells as well that there is none of that name. */
+export const getWeight = (name: ServerName): Command => make(`get weight ${serverName(name)}`);
+
 /** The `peers` sections, with the tables that they share. */
 export const showPeers = (): Command => make('show peers');
 

@@ -11,6 +11,11 @@ export interface ProcessId {
 export interface Lineage {
   readonly self: ProcessId;
   readonly old: readonly ProcessId[];
+  /**
+   * Older ones of the same configuration file that no living process names, where one that the worker names has ended:
+   * that one may have named them (`-sf` twice in a row), or they are another HAProxy.
+   */
+  readonly unclear: readonly ProcessId[];
 }
 
 /**
@@ -48,7 +53,16 @@ export function lineageOf(
       // A master serves nobody; it is its workers who are meant.
       !haproxies.some(({ parent }) => parent === other.pid),
   );
-  return { self: idOf(self), old: old.map(idOf) };
+  const hasGap = !hasMaster && [...named].some((pid) => !haproxies.some((other) => other.pid === pid));
+  const unclear = haproxies.filter(
+    (other) =>
+      hasGap &&
+      isOlder(other, self) &&
+      !old.includes(other) &&
+      sharesFile(other, self) &&
+      !haproxies.some(({ pid, parent }) => parent === other.pid || pid === other.parent),
+  );
+  return { self: idOf(self), old: old.map(idOf), unclear: unclear.map(idOf) };
 }
 
 /** Is it still the same process, and alive? One that /proc has begun to hide is not known to have ended. */
@@ -86,6 +100,16 @@ function namedBy(self: ProcessEntry, haproxies: readonly ProcessEntry[]): Readon
     }
   }
   return named;
+}
+
+function sharesFile(one: ProcessEntry, other: ProcessEntry): boolean {
+  const files = filesOf(other.command);
+  return filesOf(one.command).some((file) => files.includes(file));
+}
+
+/** The configuration files on a command line. */
+function filesOf(command: readonly string[]): string[] {
+  return command.filter((_, index) => command[index - 1] === '-f');
 }
 
 /** `-sf` takes all numbers up to the next option (haproxy(1)). */

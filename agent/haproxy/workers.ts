@@ -69,12 +69,15 @@ export function createOldProcesses(table: ProcessTable, clock: Clock): OldProces
       ({ pid, startTime }) =>
         !known.has(pid) && pid !== self.pid && Number(startTime) <= Number(self.startTime),
     );
-    lineage = { self, old: [...old, ...more] };
+    lineage = { ...lineage, old: [...old, ...more] };
   };
+  /** One that was seen before it lost its name is known to be old; another one leaves it open, for as long as it lives. */
+  const isUnclear = ({ old, unclear }: Lineage): boolean =>
+    unclear.some((process) => !old.some(({ pid }) => pid === process.pid) && mayLive(table, process));
   return {
     of(worker) {
       if (worker !== current) take(worker);
-      if (lineage === null) return null;
+      if (lineage === null || isUnclear(lineage)) return null;
       const old = lineage.old.filter((process) => mayLive(table, process));
       lineage = { ...lineage, old };
       return old.map(({ pid }) => pid);

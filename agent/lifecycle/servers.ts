@@ -3,7 +3,6 @@ import { doubtLine, doubtsOf } from './doubt.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
 import type { BalancerState, ServerState, State } from './state.ts';
-import { surveyAfterReload } from './surroundings.ts';
 import {
   alarm,
   emit,
@@ -38,7 +37,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
     emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
     patch(turn, { quiet: null });
     widen(turn, name);
-    surveyAfterReload(turn, name);
+    patchBalancer(turn, name, { isReloaded: true });
     if (turn.state.op !== null) tellDoubt(turn, name);
   }
   tellAbsent(turn, name, look);

@@ -112,6 +112,8 @@ export interface BalancerState {
   readonly worker: Worker | null;
   /** What the last survey of an operation told of its surroundings; null = none yet. */
   readonly around: Around | null;
+  /** A reload may have brought servers of this application that are not listed: not asked yet. */
+  readonly isReloaded: boolean;
   readonly servers: Readonly<Record<string, ServerState>>;
 }
 
@@ -243,6 +245,7 @@ export function initial(policy: Policy, at: number): State {
       error: null,
       worker: null,
       around: null,
+      isReloaded: false,
       servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
     };
   }

@@ -34,6 +34,7 @@ import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { ask, onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
 import type { SourceState, State } from './state.ts';
+import { surveyReloaded } from './surroundings.ts';
 import { alarm, emit, isDurable, isHolding, patch, type Turn, warn } from './turn.ts';
 
 /**
@@ -159,6 +160,7 @@ function advance(turn: Turn): void {
   climb(turn);
   turnGate(turn);
   assertWanted(turn);
+  surveyReloaded(turn);
 }
 
 /** The count at the beginning is the first one that was asked for the operation. */

@@ -1,4 +1,5 @@
 import { ON_THE_WAY_OUT } from './operation.ts';
+import type { BalancerState } from './state.ts';
 import { emit, patchBalancer, type Turn } from './turn.ts';
 import type { Survey } from './view.ts';
 
@@ -9,10 +10,22 @@ export function remember(turn: Turn, balancer: string, { facts, relatives }: Sur
   if (relatives !== null) patchBalancer(turn, balancer, { around: { at: turn.at, facts, relatives } });
 }
 
-/** A reload may have brought servers that nobody knew: asked once, for the operation on its way out. */
-export function surveyAfterReload(turn: Turn, balancer: string): void {
-  const { op, phase } = turn.state;
-  const counts = turn.policy.balancers.some(({ name, counts: does }) => name === balancer && does);
-  if (op === null || !counts || !ON_THE_WAY_OUT.includes(phase)) return;
-  emit(turn, { type: 'survey', id: op.id, balancer, scope: 'reload' });
+/**
+ * A reload may have brought servers of this application that are not listed: asked once, for the operation on its way
+ * out, and only when what we want stands there again. DRAIN after a reload waits for no question.
+ */
+export function surveyReloaded(turn: Turn): void {
+  const { op, phase, balancers } = turn.state;
+  for (const { name, counts } of turn.policy.balancers) {
+    const balancer = balancers[name];
+    if (!balancer?.isReloaded) continue;
+    const isAsked = op !== null && counts && ON_THE_WAY_OUT.includes(phase);
+    if (isAsked && !isSettled(balancer)) continue;
+    patchBalancer(turn, name, { isReloaded: false });
+    if (isAsked) emit(turn, { type: 'survey', id: op.id, balancer: name, scope: 'reload' });
+  }
+}
+
+function isSettled({ servers }: BalancerState): boolean {
+  return Object.values(servers).every(({ want, held, confirmed }) => want === null || held || confirmed);
 }

@@ -48,6 +48,7 @@ describe('A balancer that only polls', () => {
       worker: null,
       workers: null,
       unseen: null,
+      uncounted: [],
       servers: [
         {
           name: 'agent-check/lb4',

@@ -344,6 +344,61 @@ describe('closing by number', () => {
   });
 });
 
+describe('a server that a reload removed', () => {
+  const remove = async (): Promise<number> => {
+    await look();
+    await haproxy.rewrite(config.replace(/^ *server app1 .*\n/m, ''));
+    const old = await haproxy.workerPid();
+    await reload();
+    return old;
+  };
+
+  test('has those whom the old worker serves: they are told, and closed, and nobody else is', async () => {
+    const [file, socket] = [await download(port, COOKIE), await openWebsocket(port, COOKIE)];
+    const old = await remove();
+    const stranger = await openWebsocket(port, 'SRV=c2');
+    const seen = await look();
+    expect(seen.servers[0]).toMatchObject({ absent: expect.stringContaining('was removed'), connections: 2 });
+    const held = await balancer.holders(SERVER, never);
+    expect(held).toMatchObject({ requests: 1, tunnels: 1, queued: 0, idle: 0 });
+    expect(held.oldest.map(({ worker }) => worker)).toEqual([old, old]);
+    expect(await balancer.closeSessions(SERVER, 1, never)).toEqual({ tunnels: 1, requests: 0, left: 1 });
+    await socket.ended;
+    expect(await balancer.closeSessions(SERVER, Infinity, never)).toEqual({
+      tunnels: 0,
+      requests: 1,
+      left: 0,
+    });
+    expect(await file.ended).toBe('half');
+    await lookUntil('nobody is left', (now) => connections(now)[0] === 0);
+    expect(await balancer.holders(SERVER, never)).toMatchObject({ requests: 0, tunnels: 0, oldest: [] });
+    expect(await balancer.closeSessions(SERVER, Infinity, never)).toEqual({
+      tunnels: 0,
+      requests: 0,
+      left: 0,
+    });
+    expect(await driver(haproxy.masterSocket, ['app/app2']).holders('app/app2', never)).toMatchObject({
+      tunnels: 1,
+    });
+    stranger.leave();
+  });
+
+  test('binds nobody when it is asked again in an operation, and keeps a new one from beginning', async () => {
+    const user = await openWebsocket(port, COOKIE);
+    await remove();
+    for (const scope of ['reload', 'stickiness'] as const) {
+      const survey = await balancer.survey(never, scope);
+      expect(survey.facts.map(({ name }) => name)).toEqual(['wire/w1']);
+      expect(survey.servers).toMatchObject([
+        { name: SERVER, absent: expect.stringContaining('was removed'), connections: 1 },
+        { name: 'wire/w1' },
+      ]);
+    }
+    expect(await refusalOf(() => balancer.survey(never))).toMatchObject({ code: 'no-such-server' });
+    user.leave();
+  });
+});
+
 function siteConfig(http: number, tcp: number, appPort: number): string {
   return `
 defaults

@@ -120,6 +120,23 @@ describe('what a look tells', () => {
     expect(after).toMatchObject({ admin: 'drain', origin: 'inherited' });
   });
 
+  test('is told with what lies over it, and is ours to set under a MAINT of a tracked server', async () => {
+    const running = await site(
+      'backend checked\n  server c1 127.0.0.1:1 check inter 1h\nbackend app\n  server app1 127.0.0.1:1 track checked/c1\n',
+    );
+    const balancer = driver(running, 'app/app1');
+    await balancer.set('app/app1', 'drain', ['ready'], never);
+    await running.command('set server checked/c1 state maint');
+    const covered = (forced: string): object => ({ admin: 'maint', over: { by: 'tracked', forced } });
+    // The second look goes by what the first one knew.
+    for (let looks = 0; looks < 2; looks += 1) expect(await viewOf(balancer)).toMatchObject(covered('drain'));
+    expect(await balancer.set('app/app1', 'ready', ['drain'], never)).toMatchObject(covered('ready'));
+    expect(await balancer.set('app/app1', 'drain', ['ready'], never)).toMatchObject(covered('drain'));
+    expect(await balancer.set('app/app1', 'maint', ['drain'], never)).not.toHaveProperty('over');
+    await running.command('set server checked/c1 state ready');
+    expect(await viewOf(balancer)).toMatchObject({ admin: 'maint', origin: 'forced' });
+  });
+
   test('is drain by force, where an operator took the weight away, and no word of ours gives it back', async () => {
     const running = await site('backend app\n  server app1 127.0.0.1:1 weight 10\n');
     const balancer = driver(running, 'app/app1');
@@ -279,7 +296,11 @@ describe('what a look tells', () => {
       });
       const before = relay.lines.length;
       for (let polls = 0; polls < 20; polls += 1) await balancer.look(never);
-      expect(new Set(relay.lines.slice(before))).toEqual(new Set(['show info']));
+      expect(new Set(relay.lines.slice(before))).toEqual(new Set(['show info;get weight app/app1']));
+      // An operator may enable it at once and let users in, so the first poll sees it.
+      expect(await running.command('add server app/app1 127.0.0.1:1')).toContain('New server registered');
+      expect(await viewOf(balancer)).toMatchObject({ admin: 'maint', total: 0 });
+      expect(await viewOf(balancer)).not.toHaveProperty('absent');
     } finally {
       await relay.stop();
     }
@@ -290,7 +311,12 @@ describe('what a look tells', () => {
     let isRenamed = false;
     const relay = await startFake((line, socket) => {
       void ask(running.socket, line).then((answer) =>
-        answerOn(socket, isRenamed ? answer.replaceAll('app1', 'fresh') : answer),
+        answerOn(
+          socket,
+          isRenamed
+            ? answer.replaceAll('app1', 'fresh').replace(/^1 \(initial 1\)$/m, 'No such server.')
+            : answer,
+        ),
       );
     });
     try {
@@ -302,8 +328,8 @@ describe('what a look tells', () => {
           'renamed or replaced in HAProxy at run time: app/fresh has its number',
         ),
       });
+      expect(await viewOf(balancer)).toHaveProperty('absent');
       isRenamed = false;
-      for (let polls = 0; polls < 33; polls += 1) await balancer.look(never);
       expect(await viewOf(balancer)).not.toHaveProperty('absent');
     } finally {
       await relay.stop();

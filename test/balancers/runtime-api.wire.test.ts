@@ -16,6 +16,8 @@ const TEMPLATES = new RegExp(
     'show cli level;show info',
     'show info',
     ROW,
+    // Of a server that the worker did not have at the poll before.
+    'show info;get weight NAME/NAME',
     // On a connection that a write follows on, one command a line.
     'show stat \\d+ [24] (\\d+|-1)',
     `${ROW};show stat \\d+ 2 -1;show servers state NAME`,

@@ -76,7 +76,13 @@ test('a drain that never expires may be written down', async () => {
 
 describe('a probe', () => {
   const cadence = { everyMs: 2_000, timeoutMs: 1_000, rise: 2, fall: 3 };
-  const http = { kind: 'http', url: 'http://a/', healthy: [200], signOut: { status: [], body: null } };
+  const http = {
+    kind: 'http',
+    url: 'http://a/',
+    healthy: [200],
+    signOut: { status: [], body: null },
+    headers: {},
+  };
   test.each([
     ['http: { url: "http://a/" }', { how: http, ...cadence }],
     ['tcp: 10.0.0.1:80', { how: { kind: 'tcp', host: '10.0.0.1', port: 80 }, ...cadence }],
@@ -111,7 +117,7 @@ describe('a start or stop', () => {
 });
 
 describe('a session source', () => {
-  const http = { kind: 'http', url: 'http://a/', timeoutMs: 5_000 };
+  const http = { kind: 'http', url: 'http://a/', headers: {}, timeoutMs: 5_000 };
   const tomcat = {
     kind: 'tomcat',
     url: 'http://a/manager',

@@ -51,7 +51,7 @@ describe('a key of the contract without a feature behind it is refused', () => {
     ],
     [
       'sessions: [{ http: { url: "http://a", xpath: x } }]',
-      '4:39: sessions[0].http.xpath: unknown key, known here: url, json, regex, prometheus',
+      '4:39: sessions[0].http.xpath: unknown key, known here: url, json, regex, prometheus, headers',
     ],
   ]);
   test('at a balancer', async () => {

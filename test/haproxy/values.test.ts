@@ -83,6 +83,7 @@ describe('`show servers state`', () => {
       operational: 2,
       adminBits: 0,
       initialWeight: 1,
+      endpoint: { host: '127.0.0.1', port: 1 },
     });
     expect(app2).toEqual({
       backendId: 2,
@@ -91,6 +92,7 @@ describe('`show servers state`', () => {
       operational: 0,
       adminBits: 5,
       initialWeight: 1,
+      endpoint: { host: '127.0.0.1', port: 1 },
     });
   });
 

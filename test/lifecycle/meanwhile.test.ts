@@ -278,3 +278,48 @@ describe('Another program that undoes what we set', () => {
     expect(it.sidecar.state.alarms).toEqual({});
   });
 });
+
+describe('A server that comes out of MAINT as DOWN (`init-state`, 3.1 and later)', () => {
+  /** Somebody slips in before the second look, so MAINT becomes DRAIN once more. */
+  const slipIn = (up: boolean): readonly string[] => {
+    const it = scene();
+    const id = it.ask('drain');
+    it.reach('fencing');
+    while (it.admin() !== 'maint') it.time.advance(1);
+    server(it).up = up;
+    server(it).total += 1;
+    it.reach('draining');
+    const { code, warnings } = it.ended(id);
+    expect([code, said(it)]).toEqual(['done', ['drain', 'maint', 'drain', 'maint']]);
+    return warnings.filter((text) => text.includes('init-state'));
+  };
+
+  test('is told, with what it does to its users and how to end it', () => {
+    expect(slipIn(false)).toEqual([
+      expect.stringMatching(
+        /^lb1: app\/app1 went from MAINT to DRAIN and is DOWN first: .*`init-state down`/,
+      ),
+    ]);
+  });
+
+  test('is not said of one that is up at once', () => {
+    expect(slipIn(true)).toEqual([]);
+  });
+});
+
+describe('A MAINT by DNS over our fence that hides a reload', () => {
+  test('is no fence after a crash in the middle of a stop: DRAIN comes before MAINT', () => {
+    const it = scene();
+    it.ask('stop');
+    it.reach('stopping');
+    it.sidecar.crash();
+    it.lb.reload(false);
+    server(it).over = DNS;
+    it.site.visit();
+    it.time.advance(200);
+    it.sidecar.boot();
+    const before = said(it).length;
+    it.time.advance(3_000);
+    expect(said(it)[before]).toBe('drain');
+  });
+});

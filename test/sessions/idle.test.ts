@@ -23,6 +23,8 @@ afterEach(async () => {
 
 interface Site {
   readonly haproxy: Haproxy;
+  /** What HAProxy was started with. */
+  readonly config: string;
   readonly visit: () => Promise<Response>;
 }
 
@@ -39,13 +41,16 @@ async function openSite(
     return new Promise((resolve) => app.close(resolve));
   });
   const port = await freePort();
-  const haproxy = await startHaproxy(
+  const config =
     'defaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n' +
-      `listen app\n  bind 127.0.0.1:${port}\n  server app1 127.0.0.1:${(app.address() as AddressInfo).port}\n`,
-    options,
-  );
+    `listen app\n  bind 127.0.0.1:${port}\n  server app1 127.0.0.1:${(app.address() as AddressInfo).port}\n`;
+  const haproxy = await startHaproxy(config, options);
   cleanups.push(() => haproxy.stop());
-  return { haproxy, visit: () => fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } }) };
+  return {
+    haproxy,
+    config,
+    visit: () => fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } }),
+  };
 }
 
 const sourceAt = (paths: readonly string[], periodMs: number, clock: Clock = realClock): Source =>
@@ -122,9 +127,32 @@ describe('idle', () => {
     const source = sourceAt([haproxy.socket], 1_000);
     await until('it is idle', async () => (await source.count(never)) === 0);
     await haproxy.reload();
-    expect((await refusalOf(() => source.count(never))).message).toContain('cannot tell');
+    expect((await refusalOf(() => source.count(never))).message).toContain('cannot be told');
     await untilOld(haproxy.socket, 2);
     expect(await source.count(never)).toBe(0);
+  });
+
+  test('comes to a server that a reload removed, once it is gone for the period, each time anew', async () => {
+    const { haproxy, config, visit } = await openSite(undefined, { master: true });
+    const clock = createShiftedClock();
+    const source = sourceAt([haproxy.socket], 60_000, clock);
+    await (await visit()).text();
+    expect(await source.count(never)).toBe(1);
+    for (let round = 0; round < 2; round += 1) {
+      await haproxy.rewrite(config.replace(' app1 ', ' app2 '));
+      await haproxy.reload();
+      // Somebody may have come right before that.
+      expect(await refusalOf(() => source.count(never))).toMatchObject({
+        code: 'failed',
+        message: expect.stringMatching(/app\/app1 was removed from HAProxy by a reload.* in the last 60 s/),
+      });
+      clock.forward(60_000);
+      expect(await source.count(never)).toBe(0);
+      await haproxy.rewrite(config);
+      await haproxy.reload();
+      await (await visit()).text();
+      expect(await source.count(never)).toBe(1);
+    }
   });
 
   test('is not made by somebody who clears the counters', async () => {

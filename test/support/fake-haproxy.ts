@@ -27,6 +27,15 @@ export function answerOn(socket: Socket, text: string): void {
   for (const part of text.split(/(?<=\n\n)/)) socket.write(`${part}> `);
 }
 
+/**
+ * The same as HAProxy 3.2 and later do it: one prompt for a line, however many commands it holds.
+ * @param text as it comes on a connection of its own
+ */
+export function answerLineOn(socket: Socket, text: string): void {
+  if (interactive.has(socket)) socket.write(`${text}> `);
+  else socket.end(text);
+}
+
 /** An answer without an end, and without a line's end, for as long as somebody reads it. */
 export function pourOn(socket: Socket): void {
   if (!socket.destroyed) socket.write('x'.repeat(65_536), () => pourOn(socket));

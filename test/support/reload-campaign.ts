@@ -153,6 +153,9 @@ async function inPhase(
   }
 }
 
+/** What a read asks after its `show info` where a write follows it on the same connection: one command a line. */
+const GOES_ON = /^show (?:stat \d+ [24] (?:\d+|-1)|servers state \S+)$/;
+
 /**
  * How many exchanges of the sidecar it took each time: a look that shows the new worker, then read, write, read back.
  * The polls are one exchange each, so this is "within one poll" without a clock.
@@ -168,7 +171,7 @@ function untilSaid(exchanges: readonly Exchange[]): number[] {
     if (pid !== null && now !== pid && isReady) since = index;
     pid = now;
     if (since === null || !line.startsWith(`set server ${SERVER} state `)) continue;
-    found.push(index - since);
+    found.push(exchanges.slice(since, index).filter(({ line: one }) => !GOES_ON.test(one)).length);
     since = null;
   }
   return found;

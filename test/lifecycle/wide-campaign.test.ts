@@ -1,0 +1,21 @@
+import { describe, expect, test } from '@jest/globals';
+import { drawCampaign, play } from '../support/wide/campaign.ts';
+import { HOLDING } from '../support/wide/findings.ts';
+import { runs } from '../support/long.ts';
+
+/** Fixed seeds; chance has its place in `npm run test:long`. CAMPAIGN.md tells the dimensions. */
+const FIRST = 1;
+
+describe('Whatever happens, in the wide world', () => {
+  test.each([
+    ['base', [], 60],
+    ...HOLDING.map((dim) => [dim, [dim], 12] as const),
+    ['all that hold', HOLDING, 40],
+  ] as const)('%s: no promise is broken', (_name, dims, usual) => {
+    const broken: string[] = [];
+    for (let seed = FIRST; seed < FIRST + runs(usual); seed += 1)
+      for (const { rule, invariant, what, trace } of play(drawCampaign(seed, dims)))
+        broken.push(`seed ${seed}: ${rule} (${invariant}): ${what}\n${trace.join('\n')}`);
+    expect(broken).toEqual([]);
+  });
+});

@@ -1,0 +1,236 @@
+import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import { type Asked, type Deed, PLAIN, type Plain } from './deeds.ts';
+import type { LbServer, SimLb } from './balancer.ts';
+import { peek } from './peek.ts';
+import { serverName } from './policies.ts';
+import type { SimNode, Stage } from './world.ts';
+
+/** The last request of every campaign. */
+export const lastStop: Asked = {
+  kind: 'stop',
+  reason: 'the last one',
+  by: 'test',
+  timeoutMs: 45_000,
+  onTimeout: 'restore',
+  expiresMs: null,
+  force: true,
+  fence: true,
+  dryRun: false,
+  insist: false,
+};
+
+interface At {
+  readonly stage: Stage;
+  readonly node: SimNode;
+  readonly lb: SimLb;
+  readonly server: LbServer;
+  readonly index: number;
+  readonly which: number;
+}
+
+/** Does it to the world. `index` makes its ids. */
+export function act(stage: Stage, deed: Deed, index: number): void {
+  const { nodes, lbs, verdicts } = stage;
+  const node = nodes[deed.which % nodes.length];
+  const lb = lbs[deed.which % lbs.length];
+  const own = lb?.servers.filter((server) => server.node === node?.index && server.listed) ?? [];
+  const server = own[deed.which % Math.max(1, own.length)];
+  if (!node || !lb || !server) return;
+  if (deed.do !== 'submit') verdicts.note(`-- ${JSON.stringify({ ...deed, after: undefined })}`);
+  const at: At = { stage, node, lb, server, index, which: deed.which };
+  return isPlain(deed) ? plainly(at, deed.do) : shaped(at, deed);
+}
+
+type Shaped = Exclude<Deed, { do: Plain }>;
+
+function shaped(at: At, deed: Shaped): void {
+  const { stage, node, lb, server, index } = at;
+  const { nodes, lbs, time } = stage;
+  switch (deed.do) {
+    case 'submit': {
+      const whose = deed.everywhere === true ? nodes : [node];
+      for (const one of whose) one.submit({ ...deed.request, id: `r${index}-${one.index}` });
+      return;
+    }
+    case 'operator':
+      if (lb.line.mode === 'answers' && !lb.polls) lb.set(server.name, deed.admin, 'operator');
+      return;
+    case 'reload':
+      return reload(at, deed.keepsState);
+    case 'restart':
+      return lb.restart(true, deed.keepsState);
+    case 'crash':
+      node.crash();
+      if (deed.leak) leak(at);
+      time.advance(deed.awayMs);
+      return boot(at);
+    case 'mode':
+      return lb.line.setMode(deed.mode);
+    case 'others':
+      for (const one of lbs) Object.assign(one, { others: deed.others, othersSince: time.now });
+      return;
+    case 'start-mode':
+      node.app.start = deed.start;
+      return;
+    case 'stop-mode':
+      node.app.stop = deed.stop;
+      return;
+    case 'linger':
+      return stage.people.click(deed.which, deed.lastsMs);
+    default:
+      return deed satisfies never;
+  }
+}
+
+function isPlain(deed: Deed): deed is Extract<Deed, { do: Plain }> {
+  return PLAIN.some((name) => name === deed.do);
+}
+
+function plainly(at: At, what: Plain): void {
+  const { stage, node, lb, which } = at;
+  const { people, time, failing } = stage;
+  const { app } = node;
+  switch (what) {
+    case 'cancel':
+      return node.cancel(peek(node.state).op?.id ?? 'none');
+    case 'cancel-any': {
+      const { op, waiting } = peek(node.state);
+      const ids = [...(op?.tickets ?? []), ...waiting];
+      return node.cancel(ids[which % Math.max(1, ids.length)] ?? 'none');
+    }
+    case 'signal':
+      return signal(at);
+    case 'visit':
+      return people.visit();
+    case 'click':
+      return people.click(which);
+    case 'leave':
+      return people.leave(which);
+    case 'enqueue':
+      return people.enqueue(which);
+    case 'die':
+      // Under `run -- COMMAND` the sidecar ends with its child.
+      return node.policy.supervises ? undefined : app.end();
+    case 'revive':
+      return app.spawn(app.start);
+    case 'swap':
+    case 'swap-unnoticed':
+      if (!app.main) return;
+      app.end();
+      return app.spawn(app.start === 'fails' ? 'works' : app.start, what === 'swap');
+    case 'reexec':
+      return app.reexec();
+    case 'source':
+      return toggle(failing, node.policy.sources[which % Math.max(1, node.policy.sources.length)]);
+    case 'telling':
+      lb.telling = !lb.telling;
+      return;
+    case 'deny':
+      lb.denies = !lb.denies;
+      return;
+    case 'master':
+      lb.masterAnswers = !lb.masterAnswers;
+      return;
+    case 'disk':
+      node.disk.failing = !node.disk.failing;
+      return;
+    case 'leak':
+      return leak(at);
+    case 'snapshot':
+      return lb.snapshot();
+    case 'clock':
+      app.clockStepped = app.main !== null;
+      return;
+    case 'sign-out':
+      if (app.main) app.signedOutAt = app.signedOutAt === null ? time.now : null;
+      return;
+    case 'reconfigure':
+      return reconfigure(at);
+    case 'container':
+      node.crash();
+      app.end();
+      time.advance(50);
+      return boot(at);
+    case 'newer':
+      return newer(at);
+    default:
+      return what satisfies never;
+  }
+}
+
+function toggle(all: Set<string>, one: string | undefined): void {
+  if (one !== undefined && !all.delete(one)) all.add(one);
+}
+
+function boot({ stage, node }: At): void {
+  const policy = stage.layout.policies[node.index]?.[stage.version[node.index] ?? 0];
+  if (policy) node.boot(policy);
+}
+
+/** A poller's balancer hears the word again with its next poll: a level, not an edge. */
+function reload({ stage, lb }: At, keepsState: boolean): void {
+  lb.reload(keepsState);
+  if (!lb.polls) return;
+  stage.time.after(stage.time.between(0, 1_000), () => {
+    for (const { name } of lb.servers) lb.set(name, lb.told.get(name) ?? 'ready', 'us');
+  });
+}
+
+/** A reload that forgets everything, and a user who comes right after it. */
+function leak(at: At): void {
+  reload(at, false);
+  at.stage.people.visit(at);
+}
+
+/** SIGTERM, and every further one, under `run -- COMMAND`. */
+function signal({ node, index }: At): void {
+  if (!node.policy.supervises || !node.running) return;
+  const asked = [...(peek(node.state).op?.tickets ?? []), ...peek(node.state).waiting];
+  if (asked.some((id) => id.startsWith('signal'))) return node.hurry();
+  node.submit({
+    ...lastStop,
+    id: `signal${index}`,
+    by: 'signal',
+    reason: 'SIGTERM',
+    timeoutMs: null,
+    onTimeout: 'force',
+    force: false,
+    insist: true,
+  });
+}
+
+/** The other configuration is there at the next boot, and HAProxy has the servers that it names. */
+function reconfigure(at: At): void {
+  const { stage, node } = at;
+  const { layout, version, lbs } = stage;
+  node.crash();
+  const next = 1;
+  for (const plan of layout.lbs) {
+    const lb = lbs.find(({ name }) => name === plan.name);
+    for (const backend of new Set(plan.servers.flat())) {
+      const server = lb?.server(serverName(plan, backend, node.index));
+      if (server) server.listed = plan.servers[next].includes(backend);
+    }
+    const isRenamed =
+      version[node.index] === 0 &&
+      plan.servers[0][0] !== plan.servers[1][0] &&
+      plan.servers[0].length === plan.servers[1].length;
+    if (isRenamed) lb?.reload(false);
+  }
+  version[node.index] = next;
+  stage.time.advance(100);
+  boot(at);
+}
+
+/** A later version has written the record, in a phase that it alone has. */
+function newer(at: At): void {
+  const { node, stage } = at;
+  node.crash();
+  if (node.disk.content !== null) {
+    const record = JSON.parse(node.disk.content) as StateRecord;
+    if (['draining', 'drained', 'stopped'].includes(record.phase))
+      node.disk.content = JSON.stringify({ ...record, phase: 'ramping' });
+  }
+  stage.time.advance(100);
+  boot(at);
+}

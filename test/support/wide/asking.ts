@@ -1,0 +1,135 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isProofMissed } from '../../../agent/lifecycle/app.ts';
+import { pace } from '../../../agent/lifecycle/pace.ts';
+import type { State } from '../../../agent/lifecycle/state.ts';
+import { provenByPidFile } from './pid-file.ts';
+import type { Happening, SimNode, World } from './world.ts';
+
+/** What is asked over and over, as the engine does it: one question at a time, at the lifecycle's pace. */
+export interface Asking {
+  begin(): void;
+  look(balancer: string): void;
+  count(source: string): void;
+  adjust(): void;
+  stop(): void;
+}
+
+interface Poller {
+  kick(): void;
+}
+
+const PROCESS_EVERY_MS = 500;
+const SOURCE_DEADLINE_MS = 1_000;
+
+export function createAsking(
+  world: World,
+  node: SimNode,
+  stateNow: () => State,
+  post: (happening: Happening) => void,
+): Asking {
+  const { time } = world;
+  const { policy } = node;
+  let stopped = false;
+  const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), time.now);
+  let last = paceNow();
+
+  const poller = (ask: (done: () => void) => void, pauseMs: () => number): Poller => {
+    let isAsking = false;
+    let again = false;
+    let cancel = (): void => undefined;
+    const round = (): void => {
+      if (stopped) return;
+      isAsking = true;
+      again = false;
+      ask(() => {
+        if (again) return round();
+        isAsking = false;
+        cancel = time.after(pauseMs(), round);
+      });
+    };
+    return {
+      kick() {
+        if (isAsking) again = true;
+        else {
+          cancel();
+          round();
+        }
+      },
+    };
+  };
+
+  const look = (name: string, servers: readonly string[]) => (done: () => void) => {
+    const lb = world.lb(name);
+    const begun = time.now;
+    const tell = (happening: Happening): void => {
+      post(happening);
+      done();
+    };
+    lb.line.exchange(
+      node.index,
+      () => lb.look(servers),
+      (found) => tell({ type: 'looked', balancer: name, look: found, begun }),
+      (error) => tell({ type: 'lost', balancer: name, error }),
+    );
+  };
+  const count = (source: string) => (done: () => void) => {
+    const begun = time.now;
+    time.after(time.between(0.5, 20), () => {
+      const works = node.app.main !== null && !world.failing.has(source);
+      const counted = source === policy.kernelSource ? sockets(world, node) : users(world, node);
+      time.after(works ? time.between(0.5, 20) : SOURCE_DEADLINE_MS, () => {
+        if (works) post({ type: 'counted', source, count: counted, begun });
+        else post({ type: 'uncounted', source, error: 'no answer', begun });
+        done();
+      });
+    });
+  };
+  const watchProcess = (done: () => void): void => {
+    const state = stateNow();
+    const { proof, phase } = state;
+    const found = policy.stopRepeatable ? provenByPidFile(node) : null;
+    if (phase === 'stopping') return done();
+    if (isProofMissed(state)) {
+      if (found) post({ type: 'app-back', proof: found });
+    } else if (proof && !node.app.lives(proof)) post({ type: 'app-gone' });
+    done();
+  };
+
+  const looks = new Map(
+    policy.balancers.map(({ name, servers }) => [
+      name,
+      poller(look(name, servers), () => paceNow().balancers),
+    ]),
+  );
+  const counts = new Map(policy.sources.map((name) => [name, poller(count(name), () => paceNow().sources)]));
+  const app = poller(watchProcess, () => PROCESS_EVERY_MS);
+
+  return {
+    begin() {
+      for (const one of [...looks.values(), ...counts.values(), app]) one.kick();
+    },
+    look: (name) => looks.get(name)?.kick(),
+    count: (name) => counts.get(name)?.kick(),
+    adjust() {
+      const now = paceNow();
+      if (isDeepStrictEqual(now, last)) return;
+      if (now.balancers < last.balancers) for (const one of looks.values()) one.kick();
+      if (now.sources < last.sources) for (const one of counts.values()) one.kick();
+      last = now;
+    },
+    stop() {
+      stopped = true;
+    },
+  };
+}
+
+function users({ people }: World, { index }: SimNode): number {
+  return people.of(index).length;
+}
+
+/** Established connections to the application, whichever worker holds them. */
+function sockets({ lbs }: World, { index }: SimNode): number {
+  return lbs
+    .flatMap(({ connections }) => [...connections])
+    .filter(({ server, queued }) => server.node === index && !queued).length;
+}

@@ -1,0 +1,200 @@
+import type { Admin, Look, Origin, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Timeline } from '../world/timeline.ts';
+import { createLine, type Line, type Mode } from './line.ts';
+
+/** A server of one HAProxy. `by`: who said its state, which the real one does not record. */
+export interface LbServer {
+  readonly name: string;
+  /** Which node of the pool it is. */
+  readonly node: number;
+  admin: Admin;
+  origin: Origin;
+  by: 'us' | 'operator' | 'nobody';
+  since: number;
+  /** As HAProxy's own check sees the application. */
+  up: boolean;
+  total: number;
+  /** When the last connection to it began. */
+  lastAt: number;
+  errors: number;
+  /** HAProxy's configuration has it: users are sent there. */
+  listed: boolean;
+}
+
+/** A connection, with the worker that has accepted it: an old one serves its own to their end. */
+export interface Connection {
+  readonly lb: SimLb;
+  readonly server: LbServer;
+  readonly since: number;
+  readonly worker: number;
+  queued: boolean;
+}
+
+/** A simulated HAProxy with all the nodes of the pool, and its workers. */
+export interface SimLb {
+  /** The way to it. */
+  readonly line: Line;
+  readonly name: string;
+  readonly servers: LbServer[];
+  readonly connections: Set<Connection>;
+  /** It only polls: it shows and counts nothing. */
+  readonly polls: boolean;
+  /** What a poller is told, by server, as long as its sidecar lives. */
+  readonly told: Map<string, Admin>;
+  pid: number;
+  bornAt: number;
+  /** How many workers there have been: the identity that a pid alone is not. */
+  generation: number;
+  /** Usable servers of the backend that are no nodes of this world; null = cannot be told. */
+  others: number | null;
+  /** Since when `others` is what it is. */
+  othersSince: number;
+  /** False: its answer has no numbers. */
+  telling: boolean;
+  /** It refuses what changes anything. */
+  denies: boolean;
+  /** It has a master socket: connections of old workers are in its numbers. */
+  hasMaster: boolean;
+  /** False: its master does not answer for the moment. */
+  masterAnswers: boolean;
+  reload(keepsState: boolean): void;
+  /** All workers end. `samePid`, as in a container; the states are those of `snapshot`, or forgotten. */
+  restart(samePid: boolean, keepsState: boolean): void;
+  /** Writes the server-state file. */
+  snapshot(): void;
+  set(server: string, admin: Admin, by: LbServer['by']): void;
+  server(name: string): LbServer;
+  /** Servers that could take new users now, in that backend, besides those of `node`. */
+  usableOthers(server: string): number | null;
+  look(servers: readonly string[]): Look;
+  survey(servers: readonly string[]): Survey;
+}
+
+/** A worker that was replaced ends its last connections after so long (`hard-stop-after`). */
+export const HARD_STOP_MS = 15_000;
+
+export function createLb(
+  time: Timeline,
+  name: string,
+  { polls, hasMaster }: { readonly polls: boolean; readonly hasMaster: boolean },
+  modes: { readonly start: Mode; readonly tellsElapsed: boolean },
+): SimLb {
+  const servers: LbServer[] = [];
+  const connections = new Set<Connection>();
+  let written: { name: string; admin: Admin; origin: Origin; by: LbServer['by'] }[] = [];
+
+  const at = (server: LbServer): Connection[] =>
+    [...connections].filter(
+      (one) => one.server === server && (self.hasMaster || one.worker === self.generation),
+    );
+  const viewOf = (server: LbServer): ServerView => {
+    const here = at(server);
+    const serving = here.filter(({ queued }) => !queued).length;
+    const knows = self.telling && !polls;
+    return {
+      name: server.name,
+      admin: server.admin,
+      origin: server.origin,
+      operational: server.admin !== 'maint' && server.up ? 'up' : 'down',
+      connections: knows && (!self.hasMaster || self.masterAnswers) ? serving : null,
+      queued: knows ? here.length - serving : null,
+      total: knows ? server.total : null,
+      weight: 1,
+      counters: null,
+    };
+  };
+  const forget = (server: LbServer): void =>
+    void Object.assign(server, { admin: 'ready', origin: 'none', by: 'nobody', since: time.now });
+  const replaced = (): void => {
+    self.generation += 1;
+    self.bornAt = time.now;
+    for (const server of servers) Object.assign(server, { total: 0, errors: 0 });
+  };
+
+  const self: SimLb = {
+    line: createLine(time, modes),
+    name,
+    servers,
+    connections,
+    polls,
+    told: new Map(),
+    pid: 100,
+    bornAt: time.now - 3_600_000,
+    generation: 1,
+    others: 2,
+    othersSince: time.now - 3_600_000,
+    telling: true,
+    denies: false,
+    hasMaster,
+    masterAnswers: true,
+    snapshot() {
+      written = servers.map(({ name: server, admin, origin, by }) => ({ name: server, admin, origin, by }));
+    },
+    reload(keepsState) {
+      self.pid += 1;
+      const old = self.generation;
+      replaced();
+      if (!keepsState) servers.forEach(forget);
+      time.after(HARD_STOP_MS, () => {
+        for (const one of connections) if (one.worker <= old) connections.delete(one);
+      });
+    },
+    restart(samePid, keepsState) {
+      if (!samePid) self.pid += 1;
+      replaced();
+      connections.clear();
+      servers.forEach(forget);
+      if (!keepsState) return;
+      for (const { name: server, ...state } of written)
+        Object.assign(self.server(server), { ...state, since: time.now });
+    },
+    set(server, admin, by) {
+      const found = self.server(server);
+      if (found.admin === admin) return;
+      if (by === 'us') self.told.set(server, admin);
+      Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : 'forced', by, since: time.now });
+    },
+    server(wanted) {
+      const found = servers.find((server) => server.name === wanted);
+      if (!found) throw new Error(`${name} has no server ${wanted}`);
+      return found;
+    },
+    usableOthers(server) {
+      if (self.others === null) return null;
+      const backend = server.split('/')[0];
+      const { node } = self.server(server);
+      const siblings = servers.filter(
+        (other) =>
+          other.node !== node &&
+          other.listed &&
+          other.name.split('/')[0] === backend &&
+          other.up &&
+          other.admin === 'ready',
+      );
+      return self.others + siblings.length;
+    },
+    // Fields that other branches add to a look are here already: a variable may have more than its type.
+    look(names) {
+      const uncounted = self.hasMaster ? [] : null;
+      const look = {
+        worker: polls ? null : { pid: self.pid, bornAt: self.bornAt },
+        workers: null,
+        unseen: null,
+        uncounted,
+        servers: names.map((server) => viewOf(self.server(server))),
+      };
+      return look;
+    },
+    survey(names) {
+      const facts = names.map((server) => {
+        const { admin, up } = self.server(server);
+        const usableOthers = polls ? null : self.usableOthers(server);
+        const more = { role: 'active' as const, standbys: [], missing: [], hashed: null };
+        return { name: server, usableOthers, usable: admin === 'ready' && up, sticky: null, ...more };
+      });
+      const survey = { relatives: null, foreignTables: [], blind: null, uncompared: [], facts };
+      return { ...self.look(names), ...survey };
+    },
+  };
+  return self;
+}

@@ -1,0 +1,182 @@
+import type { Request } from '../../../agent/lifecycle/operation.ts';
+import { createTimeline } from '../world/timeline.ts';
+import { act, lastStop } from './acts.ts';
+import { createApp, type SimApp } from './app.ts';
+import { createLb } from './balancer.ts';
+import { drawDeeds } from './deed-weights.ts';
+import type { Deed } from './deeds.ts';
+import type { Dimension } from './dimensions.ts';
+import { createDraw } from './draw.ts';
+import { createNode } from './node.ts';
+import { createOracle } from './oracle.ts';
+import { createPeople } from './people.ts';
+import { drawLayout, type Layout, serverName } from './policies.ts';
+import { createVerdicts, type Violation } from './violation.ts';
+import type { Oracle, SimNode, Stage, World } from './world.ts';
+
+/** All of it comes from a seed and the names of its dimensions. */
+export interface Campaign {
+  readonly seed: number;
+  readonly dims: readonly Dimension[];
+  readonly layout: Layout;
+  readonly deeds: readonly Deed[];
+  /** Whether the world answers once the deeds are done; operations end either way (I14). */
+  readonly answersAtLast: boolean;
+  /** How long it goes on before the first boot: HAProxy and users were there before us. */
+  readonly before: readonly Deed[];
+}
+
+/** Long enough for every deadline, patience, grace and retry that the campaign's policies have. */
+const REST_MS = 75_000;
+
+export function drawCampaign(seed: number, dims: readonly Dimension[]): Campaign {
+  const draw = createDraw(seed);
+  const set = new Set(dims);
+  const layout = drawLayout(draw, set);
+  const deeds = drawDeeds(draw, set);
+  const isOlder = (set.has('no-master') || set.has('kernel')) && draw.chance(0.5);
+  const before: Deed[] = isOlder
+    ? [
+        { do: 'visit', after: 0, which: 0 },
+        { do: 'linger', lastsMs: 8_000 + draw.below(5_000), after: 100, which: 0 },
+        { do: 'leave', after: 0, which: 0 },
+        { do: 'reload', keepsState: true, after: 100, which: 0 },
+      ]
+    : [];
+  return { seed, dims, layout, deeds, before, answersAtLast: draw.chance(0.75) };
+}
+
+/** Plays it through, and answers with every promise that was broken. */
+export function play(campaign: Campaign): readonly Violation[] {
+  const { seed, layout, deeds, before, answersAtLast } = campaign;
+  const stage = createStage(seed, layout);
+  const { time, verdicts, nodes } = stage;
+  try {
+    for (const deed of before) {
+      time.advance(deed.after);
+      act(stage, deed, 0);
+    }
+    for (const node of nodes) node.boot((layout.policies[node.index] ?? NONE)[0]);
+    time.advance(200);
+    deeds.forEach((deed, index) => {
+      time.advance(deed.after);
+      act(stage, deed, index);
+    });
+    calm(stage, answersAtLast);
+    time.advance(REST_MS);
+    stage.oracle.rested(answersAtLast);
+    if (answersAtLast) for (const node of nodes) takeOut(stage, node);
+  } catch (error) {
+    verdicts.broken('broke', error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+  return verdicts.violations;
+}
+
+const NONE = [] as unknown as Layout['policies'][number];
+
+function createStage(seed: number, layout: Layout): Stage & { readonly oracle: Oracle } {
+  const time = createTimeline(seed);
+  const verdicts = createVerdicts(() => time.now);
+  const lbs = layout.lbs.map(({ name, polls }) =>
+    createLb(
+      time,
+      name,
+      { polls, hasMaster: layout.hasMaster },
+      { start: 'answers', tellsElapsed: layout.tellsElapsed },
+    ),
+  );
+  const apps: SimApp[] = [];
+  const people = createPeople(time, lbs, apps);
+  const nodes: SimNode[] = [];
+  const world: World = {
+    time,
+    lbs,
+    people,
+    nodes,
+    verdicts,
+    failing: new Set(),
+    lb(name) {
+      const found = lbs.find((lb) => lb.name === name);
+      if (!found) throw new Error(`the world has no balancer ${name}`);
+      return found;
+    },
+  };
+  const oracle = createOracle(world);
+  for (let node = 0; node < layout.nodes; node += 1) {
+    const app = createApp(time, (what) => {
+      if (what === 'ended') people.lose(node);
+      check(world, node, app);
+    });
+    apps.push(app);
+    nodes.push(createNode(world, node, app, () => oracle));
+  }
+  layout.lbs.forEach((plan, index) => {
+    for (let node = 0; node < layout.nodes; node += 1)
+      for (const backend of new Set(plan.servers.flat()))
+        lbs[index]?.servers.push({
+          name: serverName(plan, backend, node),
+          node,
+          admin: 'ready',
+          origin: 'none',
+          by: 'nobody',
+          since: time.now - 3_600_000,
+          up: true,
+          total: 0,
+          lastAt: -Infinity,
+          errors: 0,
+          listed: plan.servers[0].includes(backend),
+        });
+  });
+  return { ...world, oracle, layout, version: layout.policies.map(() => 0 as const) };
+}
+
+/** HAProxy's own check sees it some time later. */
+function check({ lbs, time }: World, node: number, app: SimApp): void {
+  for (const lb of lbs)
+    for (const server of lb.servers)
+      if (server.node === node)
+        time.after(time.between(50, 1_000), () => {
+          server.up = app.main !== null && app.healthy;
+        });
+}
+
+function calm({ nodes, lbs, time }: Stage, answers: boolean): void {
+  for (const { disk } of nodes) disk.failing = false;
+  for (const lb of lbs) {
+    lb.line.setMode(answers ? 'answers' : 'refuses');
+    Object.assign(lb, {
+      others: 2,
+      othersSince: time.now,
+      telling: true,
+      denies: false,
+      masterAnswers: true,
+    });
+  }
+}
+
+/** However the node came to be where it is: where everything answers, it can be taken out again. */
+function takeOut(
+  { time, people, failing, oracle, verdicts, lbs }: Stage & { oracle: Oracle },
+  node: SimNode,
+): void {
+  failing.clear();
+  people.clear();
+  for (const lb of lbs) {
+    lb.connections.clear();
+    // Operators let go: what they hold in DRAIN is open, and force does not change that.
+    for (const { name, by } of lb.servers) if (by === 'operator') lb.set(name, 'ready', 'operator');
+  }
+  const { app } = node;
+  Object.assign(app, { stop: 'works', start: 'works', clockStepped: false });
+  app.spawn('works');
+  Object.assign(app, { healthy: true, signedOutAt: null, pidFile: app.main?.pid });
+  time.advance(5_000);
+  const request: Request = { ...lastStop, id: `last${node.index}` };
+  node.submit(request);
+  time.advance(REST_MS);
+  oracle.rested(true);
+  const result = oracle.result(node, request.id);
+  // `uncounted` under force is judged by its own rule.
+  if (result && result.code !== 'done' && result.code !== 'uncounted')
+    verdicts.broken('cannot be taken out', `${result.code}: ${result.message ?? ''}`);
+}

@@ -1,0 +1,119 @@
+import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Requests } from './judge-requests.ts';
+import { peek, type Peek } from './peek.ts';
+import type { SimNode, Taken, World, Written } from './world.ts';
+
+/** Whose state may stand at a server, told from what was said and read back: I2 is judged by it. */
+export interface Claims {
+  watch(taken: Taken): void;
+  written(word: Written, p: Peek): void;
+  crashed(node: SimNode): void;
+  booted(node: SimNode): void;
+  foundAt(node: SimNode, lb: string, server: string): Admin | null;
+}
+
+interface Claim {
+  /** States that may stand there because lastcall said them. */
+  maybe: Set<Admin>;
+  /** All that was said in this outing: a state file, or a process that was stopped, may bring any of them back. */
+  readonly said: Set<Admin>;
+  generation: number;
+  unsureUntil: number;
+  found: Admin | null;
+}
+
+/** A write that failed may still be carried out for so long. */
+const UNSURE_MS = 1_000;
+
+export function createClaims(world: World, requests: Requests): Claims {
+  const { time, verdicts } = world;
+  const claims = new Map<string, Claim>();
+
+  function claimOf(node: SimNode, lb: string, server: string): Claim {
+    const key = `${node.index} ${lb} ${server}`;
+    const { generation } = world.lb(lb);
+    const claim = claims.get(key) ?? fresh(generation);
+    claims.set(key, claim);
+    if (claim.generation !== generation) widen(claim);
+    claim.generation = generation;
+    return claim;
+  }
+
+  const all = (node: SimNode, change: (claim: Claim, lb: string, server: string) => void): void => {
+    for (const { name, servers } of node.policy.balancers)
+      for (const server of servers) change(claimOf(node, name, server), name, server);
+  };
+
+  function watch({ node, before, event, after, effects }: Taken): void {
+    if (event.type === 'said') {
+      const claim = claimOf(node, event.balancer, event.server);
+      const isSure = event.begun >= claim.unsureUntil;
+      if (isSure) claim.maybe = new Set(event.view.admin === event.admin ? [event.admin] : []);
+    }
+    // What is there as it is wanted cannot be told from our own.
+    if (event.type === 'looked')
+      for (const { name, admin } of event.look.servers)
+        if (admin === peek(before).wants(event.balancer, name))
+          take(claimOf(node, event.balancer, name), admin);
+    if (event.type === 'say-failed')
+      claimOf(node, event.balancer, event.server).unsureUntil = time.now + UNSURE_MS;
+    const [was, is] = [peek(before), peek(after)];
+    if (is.op && is.op.id !== was.op?.id) {
+      if (was.op === null && ['serving', 'unhealthy', 'returning'].includes(was.phase)) begin(node);
+      // Forced, everything may be taken over.
+      if (requests.isForcedBy(node)) all(node, (claim) => take(claim, 'drain', 'maint'));
+    }
+    if (is.op === null && ['serving', 'unhealthy'].includes(is.phase) && is.phase !== was.phase) end(node);
+    for (const effect of effects) {
+      if (effect.type === 'say') take(claimOf(node, effect.balancer, effect.server), effect.admin);
+    }
+  }
+
+  function begin(node: SimNode): void {
+    all(node, (claim, lb, server) => {
+      claim.found = world.lb(lb).server(server).admin;
+    });
+  }
+
+  function end(node: SimNode): void {
+    all(node, (claim) => {
+      claim.said.clear();
+      claim.maybe.clear();
+    });
+  }
+
+  /** I2: what stands there, was seen, and can be nobody's but an operator's. */
+  function written({ node, lb, server, admin, there, issued }: Written, { phase }: Peek): void {
+    if (lb.polls || server.by !== 'operator' || there === 'ready' || there === admin) return;
+    if ((issued.known.looks.get(lb.name)?.begun ?? -Infinity) <= server.since) return;
+    if (claimOf(node, lb.name, server.name).maybe.has(there) || requests.isForcedBy(node)) return;
+    verdicts.broken('operator overridden', [phase, lb.name, server.name, `${there} -> ${admin}`]);
+  }
+
+  return {
+    watch,
+    written,
+    crashed: (node) => all(node, widen),
+    booted(node) {
+      const isAdopted = node.policy.adopt && node.disk.content === null;
+      // Whatever stands there at the first look is ours then.
+      if (isAdopted) all(node, (claim) => take(claim, 'drain', 'maint'));
+    },
+    foundAt: (node, lb, server) => claimOf(node, lb, server).found,
+  };
+}
+
+function fresh(generation: number): Claim {
+  return { maybe: new Set(), said: new Set(), generation, unsureUntil: -Infinity, found: null };
+}
+
+function take(claim: Claim, ...words: readonly Admin[]): void {
+  for (const word of words) {
+    claim.maybe.add(word);
+    claim.said.add(word);
+  }
+}
+
+function widen(claim: Claim): void {
+  for (const word of claim.said) claim.maybe.add(word);
+}

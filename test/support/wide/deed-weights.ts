@@ -1,0 +1,235 @@
+import type { OnTimeout, OperationKind } from '../../../agent/lifecycle/operation.ts';
+import type { StartMode, StopMode } from './app.ts';
+import type { Asked, Deed, Plain } from './deeds.ts';
+import type { Dimension } from './dimensions.ts';
+import type { Draw } from './draw.ts';
+import type { Mode } from './line.ts';
+
+type What = Deed extends infer D ? (D extends Deed ? Omit<D, 'after' | 'which'> : never) : never;
+type Maker = (draw: Draw) => What;
+
+const TERMS: Omit<Asked, 'kind'> = {
+  reason: null,
+  by: 'test',
+  timeoutMs: null,
+  onTimeout: null,
+  expiresMs: null,
+  force: false,
+  fence: true,
+  dryRun: false,
+  insist: false,
+};
+const KINDS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart'];
+const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'hold', 'force'];
+
+const plain =
+  (what: Plain): Maker =>
+  () => ({ do: what });
+const submit =
+  (terms: (draw: Draw) => Partial<Asked> & Pick<Asked, 'kind'>, everywhere = false): Maker =>
+  (draw) => ({ do: 'submit', request: { ...TERMS, ...terms(draw) }, everywhere });
+const anyKind = (draw: Draw): OperationKind => draw.pick(...KINDS);
+
+/** Each maker as often as its weight. */
+type Weighted = readonly (readonly [number, Maker])[];
+
+const BASE: Weighted = [
+  [
+    6,
+    submit((draw) => ({
+      kind: anyKind(draw),
+      timeoutMs: draw.pick(null, null, 2_000, 8_000),
+    })),
+  ],
+  [2, () => ({ do: 'reload', keepsState: true })],
+  [2, (draw) => ({ do: 'crash', leak: false, awayMs: draw.below(300) })],
+  [1, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('answers', 'answers', 'slow', 'refuses', 'silent') })],
+  [5, plain('visit')],
+  [3, plain('click')],
+  [3, plain('leave')],
+  [1, plain('enqueue')],
+  [1, plain('cancel')],
+  [1, plain('source')],
+  [1, plain('telling')],
+  [1, plain('master')],
+];
+
+/** What each dimension adds. */
+const MORE: Record<Dimension, Weighted> = {
+  forgets: [
+    [4, plain('leak')],
+    [3, () => ({ do: 'reload', keepsState: false })],
+    [2, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(300) })],
+  ],
+  disk: [[4, plain('disk')]],
+  probe: [[3, submit((draw) => ({ kind: draw.pick('ready', 'restart') }))]],
+  operators: [
+    [4, (draw) => ({ do: 'operator', admin: draw.pick('ready', 'drain', 'maint') })],
+    [3, submit((draw) => ({ kind: anyKind(draw), force: true }))],
+  ],
+  'on-timeout': [[3, plain('click')]],
+  'no-fence': [
+    [6, submit(() => ({ kind: 'drain', fence: false }))],
+    [4, submit((draw) => ({ kind: draw.pick('stop', 'drain') }))],
+    [4, plain('click')],
+    [3, plain('source')],
+    [3, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('answers', 'refuses') })],
+  ],
+  failures: [
+    [3, plain('die')],
+    [3, plain('leak')],
+    [4, (draw) => ({ do: 'stop-mode', stop: draw.pick<StopMode>('works', 'fails') })],
+    [4, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'fails', 'unhealthy') })],
+    [4, submit((draw) => ({ kind: draw.pick('stop', 'ready', 'restart') }))],
+  ],
+  hold: [
+    [1, plain('leak')],
+    [5, submit((draw) => ({ kind: 'hold', reason: 'why', holdIn: draw.pick('drain', 'maint') }))],
+    [4, submit(() => ({ kind: 'release' }))],
+    [3, submit((draw) => ({ kind: anyKind(draw), force: true }))],
+    [2, plain('cancel')],
+  ],
+  'dry-run': [
+    [5, submit((draw) => ({ kind: anyKind(draw), dryRun: true, force: draw.chance(0.3) }))],
+    [2, submit(() => ({ kind: 'hold', reason: 'why' }))],
+  ],
+  'refused-force': [
+    [3, submit(() => ({ kind: 'hold', reason: 'why' }))],
+    [5, submit((draw) => ({ kind: anyKind(draw), force: true }))],
+    [2, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('refuses', 'answers') })],
+  ],
+  joins: [
+    [
+      8,
+      submit((draw) => ({
+        kind: draw.pick('drain', 'drain', 'stop', 'restart'),
+        fence: draw.chance(0.5),
+        timeoutMs: draw.pick(null, null, 2_000),
+        onTimeout: draw.pick(null, ...ON_TIMEOUT),
+        expiresMs: null,
+      })),
+    ],
+    [2, plain('visit')],
+  ],
+  'cancel-ids': [
+    [6, plain('cancel-any')],
+    [5, submit((draw) => ({ kind: draw.pick('drain', 'stop', 'restart') }))],
+  ],
+  expires: [
+    [4, plain('leave')],
+    [
+      5,
+      submit((draw) => ({
+        kind: 'drain',
+        expiresMs: draw.pick(1_500, 3_000),
+        onTimeout: draw.pick(null, ...ON_TIMEOUT),
+      })),
+    ],
+    [3, (draw) => ({ do: 'operator', admin: draw.pick('ready', 'drain') })],
+  ],
+  ignore: [
+    [4, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('silent', 'refuses', 'answers') })],
+    [4, (draw) => ({ do: 'linger', lastsMs: 2_000 + draw.below(8_000) })],
+  ],
+  'no-master': [
+    [5, (draw) => ({ do: 'linger', lastsMs: 5_000 + draw.below(9_000) })],
+    [4, (draw) => ({ do: 'reload', keepsState: draw.chance(0.5) })],
+    [3, (draw) => ({ do: 'crash', leak: false, awayMs: 500 + draw.below(2_000) })],
+    [3, plain('leave')],
+  ],
+  kernel: [
+    [5, (draw) => ({ do: 'linger', lastsMs: 5_000 + draw.below(9_000) })],
+    [4, (draw) => ({ do: 'reload', keepsState: draw.chance(0.5) })],
+    [2, (draw) => ({ do: 'crash', leak: false, awayMs: 500 + draw.below(2_000) })],
+    [3, plain('leave')],
+  ],
+  pollers: [
+    [3, plain('click')],
+    [2, () => ({ do: 'reload', keepsState: false })],
+  ],
+  gains: [
+    [5, plain('reconfigure')],
+    [3, submit(() => ({ kind: 'stop' }))],
+  ],
+  losses: [
+    [5, plain('reconfigure')],
+    [3, submit((draw) => ({ kind: draw.pick('drain', 'ready') }))],
+  ],
+  renames: [
+    [5, plain('reconfigure')],
+    [3, submit(() => ({ kind: 'stop' }))],
+  ],
+  'sign-out': [
+    [4, plain('sign-out')],
+    [3, (draw) => ({ do: 'others', others: draw.pick(0, 2, 2) })],
+  ],
+  schedule: [
+    [6, submit((draw) => ({ kind: draw.pick('restart', 'stop'), by: 'schedule', reason: 'weekly' }))],
+  ],
+  signals: [[6, plain('signal')]],
+  'signal-disk': [
+    [5, plain('signal')],
+    [4, plain('disk')],
+  ],
+  neighbours: [
+    [5, (draw) => ({ do: 'others', others: draw.pick(0, 0, 1, 2, null) })],
+    [4, submit(() => ({ kind: 'stop' }))],
+    [3, plain('visit')],
+    [5, (draw) => ({ do: 'linger', lastsMs: 7_000 + draw.below(6_000) })],
+    [3, plain('leave')],
+  ],
+  pool: [
+    [9, submit((draw) => ({ kind: draw.pick('stop', 'restart') }), true)],
+    [5, (draw) => ({ do: 'others', others: draw.pick(0, 0, 0, 1) })],
+    [4, plain('leave')],
+  ],
+  'same-pid': [
+    [4, plain('snapshot')],
+    [4, (draw) => ({ do: 'restart', keepsState: draw.chance(0.8) })],
+  ],
+  'clock-steps': [
+    [5, plain('clock')],
+    [3, submit(() => ({ kind: 'stop' }))],
+  ],
+  'stale-pid': [
+    [5, plain('swap-unnoticed')],
+    [3, submit(() => ({ kind: 'stop' }))],
+  ],
+  'other-hand': [
+    [4, plain('swap')],
+    [4, plain('revive')],
+    [3, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'slow', 'slow') })],
+    [3, submit((draw) => ({ kind: draw.pick('ready', 'drain', 'stop') }))],
+  ],
+  'early-stop': [
+    [3, (draw) => ({ do: 'stop-mode', stop: draw.pick<StopMode>('early', 'early', 'works') })],
+    [4, submit((draw) => ({ kind: draw.pick('stop', 'restart') }))],
+  ],
+  container: [[5, plain('container')]],
+  elapsed: [
+    [4, plain('deny')],
+    [3, submit((draw) => ({ kind: draw.pick('drain', 'stop') }))],
+  ],
+  'newer-record': [[4, plain('newer')]],
+  gate: [
+    [4, plain('disk')],
+    [3, plain('die')],
+  ],
+  reexec: [
+    [4, plain('reexec')],
+    [3, plain('click')],
+  ],
+};
+
+const PAUSES = [0, 1, 5, 20, 60, 200, 700, 2_500, 6_000];
+
+export function drawDeeds(draw: Draw, dims: ReadonlySet<Dimension>): Deed[] {
+  const makers = [BASE, ...[...dims].map((dim) => MORE[dim])].flat();
+  const total = makers.reduce((sum, [weight]) => sum + weight, 0);
+  const one = (): Deed => {
+    let left = draw.below(total);
+    const [, make] = makers.find(([weight]) => (left -= weight) < 0) ?? (BASE[0] as Weighted[number]);
+    return { after: draw.pick(...PAUSES), which: draw.below(8), ...make(draw) } as Deed;
+  };
+  return Array.from({ length: 3 + draw.below(25) }, one);
+}

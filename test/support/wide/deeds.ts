@@ -1,0 +1,50 @@
+import type { Request } from '../../../agent/lifecycle/operation.ts';
+import type { StartMode, StopMode } from './app.ts';
+import type { Mode } from './line.ts';
+
+export type Asked = Omit<Request, 'id'>;
+
+/** One thing that happens, after a pause; `which` picks among nodes, balancers, servers, users and ids. */
+export type Deed = { readonly after: number; readonly which: number } & (
+  | { readonly do: 'submit'; readonly request: Asked; readonly everywhere?: boolean }
+  | { readonly do: 'operator'; readonly admin: 'ready' | 'drain' | 'maint' }
+  | { readonly do: 'reload'; readonly keepsState: boolean }
+  | { readonly do: 'restart'; readonly keepsState: boolean }
+  /** `leak`: a reload that forgets, and a user who comes right after it, while the sidecar is away. */
+  | { readonly do: 'crash'; readonly leak: boolean; readonly awayMs: number }
+  | { readonly do: 'mode'; readonly mode: Mode }
+  | { readonly do: 'others'; readonly others: number | null }
+  | { readonly do: 'start-mode'; readonly start: StartMode }
+  | { readonly do: 'stop-mode'; readonly stop: StopMode }
+  | { readonly do: 'linger'; readonly lastsMs: number }
+  | { readonly do: Plain }
+);
+
+/** Deeds that need no more than their name. */
+export const PLAIN = [
+  'cancel',
+  'cancel-any',
+  'signal',
+  'visit',
+  'click',
+  'leave',
+  'enqueue',
+  'die',
+  'revive',
+  'swap',
+  'swap-unnoticed',
+  'reexec',
+  'source',
+  'telling',
+  'deny',
+  'master',
+  'disk',
+  'leak',
+  'snapshot',
+  'clock',
+  'sign-out',
+  'reconfigure',
+  'container',
+  'newer',
+] as const;
+export type Plain = (typeof PLAIN)[number];

@@ -1,0 +1,174 @@
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { Closed } from '../../../agent/lifecycle/view.ts';
+import { goneByPidFile, provenByPidFile } from './pid-file.ts';
+import type { Happening, Issued, Oracle, SimNode, World } from './world.ts';
+
+type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
+type Tell = (happening: Happening) => void;
+
+/** The effects that are carried out here; the others are the node's own. */
+export type Deferred = Exclude<Effect, { type: 'look' | 'count' | 'reply' | 'finish' | 'log' }>;
+
+const OWN: readonly Effect['type'][] = ['look', 'count', 'reply', 'finish', 'log'];
+
+export function isDeferred(effect: Effect): effect is Deferred {
+  return !OWN.includes(effect.type);
+}
+
+/** Carries effects out as the engine does it, late and in any order; each ends in one event. */
+export function createEffects(
+  world: World,
+  node: SimNode,
+  oracle: () => Oracle,
+): (effect: Deferred, tell: Tell, issued: Issued) => void {
+  const { time, verdicts } = world;
+  const { app, disk } = node;
+  const later = (least: number, most: number, run: () => void): void =>
+    void time.after(time.between(least, most), run);
+
+  function survey({ id, balancer }: Doing<'survey'>, tell: Tell): void {
+    const begun = time.now;
+    const lb = world.lb(balancer);
+    const names = node.policy.balancers.find(({ name }) => name === balancer)?.servers ?? [];
+    lb.line.exchange(
+      node.index,
+      () => lb.survey(names),
+      (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
+      (error) =>
+        tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),
+    );
+  }
+
+  function check({ id, need }: Doing<'check'>, tell: Tell): void {
+    later(0.1, 10, () => {
+      if (need === 'start' || !node.policy.stopRepeatable)
+        return tell({ type: 'checked', id, need, proof: null });
+      const proof = provenByPidFile(node);
+      if (proof) return tell({ type: 'checked', id, need, proof });
+      const error = 'the process is not running';
+      if (!goneByPidFile(node)) return tell({ type: 'refused', id, need, code: 'app-stop', error });
+      const asked = node.policy.sources.filter((source) => !world.failing.has(source));
+      tell({ type: 'app-absent', id, error, counted: app.main !== null && asked.length > 0 });
+    });
+  }
+
+  function say(
+    { balancer, server, admin, mayReplace, epoch }: Doing<'say'>,
+    tell: Tell,
+    issued: Issued,
+  ): void {
+    const begun = time.now;
+    const lb = world.lb(balancer);
+    const write = (): void => {
+      const found = lb.server(server);
+      const there = found.admin;
+      if (there !== admin && !mayReplace.includes(there)) return;
+      verdicts.note(`${node.policy.node}: ${balancer} ${server} ${there} -> ${admin}`);
+      oracle().written({ node, lb, server: found, admin, there, issued });
+      lb.set(server, admin, 'us');
+    };
+    const failed = (error: string): void => tell({ type: 'say-failed', balancer, server, epoch, error });
+    // Read back by a command of its own: an operator may come in between.
+    const denied = (): void => failed(`permission denied (after ${Math.round(time.between(1, 1e6))} ms)`);
+    const readBack = (): void =>
+      lb.line.exchange(
+        node.index,
+        () => lb.look([server]).servers[0],
+        (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
+        failed,
+      );
+    if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
+    else lb.line.exchange(node.index, write, readBack, failed);
+  }
+
+  function close({ balancer, server }: Doing<'close'>, tell: Tell): void {
+    const lb = world.lb(balancer);
+    const end = (): Closed => {
+      const here = [...lb.connections].filter((one) => one.server === lb.server(server) && !one.queued);
+      for (const one of here) lb.connections.delete(one);
+      return { tunnels: 0, requests: here.length, left: 0 };
+    };
+    lb.line.exchange(
+      node.index,
+      end,
+      (closed) => tell({ type: 'closed', balancer, server, closed, error: null }),
+      (error) => tell({ type: 'closed', balancer, server, closed: null, error }),
+    );
+  }
+
+  function stop({ epoch, proof }: Doing<'stop'>, tell: Tell): void {
+    later(0.1, 5, () => {
+      if (proof && !app.lives(proof)) return tell({ type: 'stopped', epoch, how: 'gone', warnings: [] });
+      if (app.stop === 'fails')
+        return later(10, 500, () => tell({ type: 'stop-failed', epoch, error: 'it does not end' }));
+      later(1, 500, () => {
+        // A command returns once the listener is closed; a signal's stopper waits for the process.
+        const early = app.stop === 'early' && !node.policy.stopRepeatable;
+        app.end(early ? time.between(500, 6_000) : 0);
+        // The engine asks the probe once: one bad answer counts as gone, and takes the warning away.
+        const warnings =
+          early && !node.policy.hasProbe ? ['nothing proves that the application is gone'] : [];
+        later(0.1, 100, () => tell({ type: 'stopped', epoch, how: 'TERM', warnings }));
+      });
+    });
+  }
+
+  function start({ epoch }: Doing<'start'>, tell: Tell): void {
+    later(1, 800, () => {
+      if (app.start === 'fails') return tell({ type: 'start-failed', epoch, error: 'exit 1' });
+      const before = app.startedTwice;
+      app.spawn(app.start);
+      if (app.startedTwice > before)
+        verdicts.broken('started twice', 'an application was started while the old one still lived');
+      const proof = node.policy.supervises ? app.proof() : null;
+      later(0.1, 10, () => tell({ type: 'started', epoch, proof }));
+    });
+  }
+
+  function gate({ to }: Doing<'gate'>, tell: Tell): void {
+    later(0.5, 50, () => {
+      const error = app.main === null || time.chance(0.1) ? 'exit 1' : null;
+      if (error === null) app.gated = to === 'on';
+      later(0.1, 5, () => tell({ type: 'gated', to, error }));
+    });
+  }
+
+  return (effect, tell, issued) => {
+    switch (effect.type) {
+      case 'persist':
+        return disk.save(JSON.stringify(effect.record), (error) =>
+          tell(
+            error === null
+              ? { type: 'persisted', save: effect.save }
+              : { type: 'persist-failed', save: effect.save, error },
+          ),
+        );
+      case 'survey':
+        return survey(effect, tell);
+      case 'check':
+        return check(effect, tell);
+      case 'say':
+        return say(effect, tell, issued);
+      case 'close':
+        return close(effect, tell);
+      case 'stop':
+        return stop(effect, tell);
+      case 'outcome':
+        return later(0.1, 60, () => {
+          const { epoch, proof } = effect;
+          const outcome = proof === null ? 'unknown' : app.lives(proof) ? 'alive' : 'gone';
+          tell({ type: 'outcome', epoch, outcome });
+        });
+      case 'start':
+        return start(effect, tell);
+      case 'gate':
+        return gate(effect, tell);
+      case 'warn-hook':
+        return later(1, 50, () => tell({ type: 'hooked', rung: effect.rung, error: null }));
+      case 'reset-probe':
+        return node.policy.hasProbe ? node.prober.reset() : undefined;
+      default:
+        return effect satisfies never;
+    }
+  };
+}

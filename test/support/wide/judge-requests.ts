@@ -1,0 +1,181 @@
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
+import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import { createTermJudge } from './judge-terms.ts';
+import { peek } from './peek.ts';
+import type { SimNode, Taken, World } from './world.ts';
+
+/** Every request is answered once, and what was accepted is on disk; terms, silence and refusals are judged too. */
+export interface Requests {
+  watch(taken: Taken): void;
+  submitted(node: SimNode, request: Request): void;
+  cancelled(node: SimNode, id: string): void;
+  crashed(node: SimNode): void;
+  rested(): void;
+  find(id: string): Request | undefined;
+  result(id: string): Result | undefined;
+  /** The running operation may do what is refused to others. */
+  isForcedBy(node: SimNode): boolean;
+}
+
+interface Followed {
+  readonly node: SimNode;
+  readonly request: Request;
+  readonly touched: boolean;
+  state: 'waiting' | 'replied' | 'over';
+  ticket: string;
+}
+
+/** The stop at the end of each campaign, which is judged by whether it is done. */
+function isLast({ id }: Request): boolean {
+  return id.startsWith('last');
+}
+
+/** So long after it an operator's hand may still be seen. */
+const NEWS_MS = 5_000;
+const FORCE_ANSWERS = ['guard', 'held', 'uncounted', 'unkeepable', 'unlisted'];
+
+type Finish = Extract<Effect, { type: 'finish' }>;
+
+export function createRequests(world: World): Requests {
+  const { verdicts } = world;
+  const all = new Map<string, Followed>();
+  const results = new Map<string, Result>();
+  const touchedAt = new Map<number, number>();
+  const find = (id: string): Request | undefined => all.get(id)?.request;
+  const followersOf = (ticket: string): Request[] =>
+    [...all.values()]
+      .filter((one) => one.ticket === ticket && one.state !== 'over')
+      .map(({ request }) => request);
+  const terms = createTermJudge(world, find, followersOf);
+
+  function watch(taken: Taken): void {
+    const { node, after, effects } = taken;
+    isTouched(node);
+    for (const request of own(taken)) if (!all.has(request.id)) submitted(node, request);
+    terms.watch(taken);
+    for (const effect of effects) {
+      if (effect.type === 'reply') replied(taken, effect);
+      if (effect.type === 'finish') finished(taken, effect);
+    }
+    bounded(after);
+  }
+
+  /** What the lifecycle asks of itself is followed from when it is first heard of. */
+  function own({ after }: Taken): Request[] {
+    return [...after.queue, after.candidate?.request, after.pending?.request].filter((one) => one != null);
+  }
+
+  function submitted(node: SimNode, request: Request): void {
+    all.set(request.id, {
+      node,
+      request,
+      touched: isTouched(node),
+      state: 'waiting',
+      ticket: request.id,
+    });
+  }
+
+  function replied({ node, after }: Taken, { id, ticket, joined }: Extract<Effect, { type: 'reply' }>): void {
+    const one = all.get(id);
+    if (!one) return;
+    if (one.state !== 'waiting') verdicts.broken('answered twice', [id, one.state]);
+    Object.assign(one, { state: 'replied', ticket });
+    if (joined) terms.joined(node, one.request, ticket);
+    if (!onDisk(node).has(ticket) && after.op !== null && after.alarms['disk'] === undefined)
+      verdicts.broken('accepted and not on disk', [id, ticket]);
+  }
+
+  function finished(taken: Taken, { result, refused }: Finish): void {
+    const { node, effects } = taken;
+    if (results.has(result.id)) verdicts.broken('answered twice', result.id);
+    results.set(result.id, result);
+    const one = all.get(result.id);
+    if (!one) return;
+    terms.finished(taken, result);
+    for (const other of all.values()) if (other.ticket === result.id) other.state = 'over';
+    one.state = 'over';
+    if (refused) refusal(node, one, result, effects);
+    if (result.ok && !result.plan && isReturn(result) && result.phase !== 'serving')
+      verdicts.broken('done and not so', [result.id, result.operation, result.phase]);
+  }
+
+  function isReturn({ operation }: Result): boolean {
+    return operation === 'ready' || operation === 'restart';
+  }
+
+  function refusal(
+    node: SimNode,
+    { request, touched }: Followed,
+    result: Result,
+    effects: Taken['effects'],
+  ): void {
+    const { code, message = '' } = result;
+    if (request.insist) verdicts.broken('shutdown refused', `${code}: ${message}`);
+    if (request.force && !isLast(request) && FORCE_ANSWERS.includes(code))
+      verdicts.broken('force not heard', `${code}: ${message}`);
+    const byHold = message.includes('lastcall release');
+    if (code === 'held' && !touched && !isTouched(node) && !byHold)
+      verdicts.broken('held by nobody', message);
+    const isUnheard = ['schedule', 'app', 'lastcall'].includes(request.by);
+    const isLogged = effects.some((effect) => effect.type === 'log' && effect.level !== 'info');
+    if (isUnheard && !isLogged)
+      verdicts.broken('refused in silence', `${request.by} ${request.kind}: ${code}`);
+  }
+
+  /** Somebody else has a hand at a server of this node, or has had it a moment ago. */
+  function isTouched({ policy, index }: SimNode): boolean {
+    const isNow = policy.balancers.some(({ name, servers }) =>
+      servers.some((server) => world.lb(name).server(server).by === 'operator'),
+    );
+    if (isNow) touchedAt.set(index, world.time.now);
+    return world.time.now - (touchedAt.get(index) ?? -Infinity) < NEWS_MS;
+  }
+
+  /** Two warnings that differ in their numbers only are one. */
+  function bounded(after: Taken['after']): void {
+    const { op } = peek(after);
+    if (!op || op.warnings.length < 8) return;
+    const shapes = new Map<string, number>();
+    for (const text of op.warnings) {
+      const shape = text.replaceAll(/\d+/g, '#');
+      shapes.set(shape, (shapes.get(shape) ?? 0) + 1);
+      if ((shapes.get(shape) ?? 0) > 6) verdicts.broken('warnings without end', [op.warnings.length, text]);
+    }
+  }
+
+  function onDisk({ disk }: SimNode): Set<string> {
+    const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
+    return new Set(record?.op ? [record.op.id, ...record.op.tickets.map(({ id }) => id)] : []);
+  }
+
+  return {
+    watch,
+    submitted,
+    cancelled: (node, id) => terms.cancelled(node, id),
+    crashed(node) {
+      const known = onDisk(node);
+      const running = new Set(peek(node.state).op?.tickets ?? []);
+      const isTold = node.state.alarms['disk'] !== undefined;
+      for (const [id, one] of all) {
+        if (one.node !== node || one.state === 'over') continue;
+        if (one.state === 'replied' && running.has(one.ticket) && !known.has(one.ticket) && !isTold)
+          verdicts.broken('forgotten by a crash', id);
+        // It may be told once more by the next life, or never: nobody waits any more.
+        one.state = 'over';
+      }
+      for (const id of results.keys()) if ((all.get(id)?.node ?? node) === node) results.delete(id);
+      terms.crashed(node);
+    },
+    rested() {
+      for (const [id, { state }] of all) if (state === 'waiting') verdicts.broken('not answered', id);
+    },
+    find,
+    result: (id) => results.get(id),
+    isForcedBy(node) {
+      const { op } = peek(node.state);
+      const asked = op && [op.id, ...op.tickets].map(find);
+      return asked?.some((request) => request?.force === true || request?.insist === true) ?? false;
+    },
+  };
+}

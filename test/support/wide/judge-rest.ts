@@ -1,0 +1,110 @@
+import { peek } from './peek.ts';
+import type { Requests } from './judge-requests.ts';
+import type { WishJudge } from './judge-wishes.ts';
+import type { WordJudge } from './judge-words.ts';
+import { isListed } from './known-users.ts';
+import type { LbServer, SimLb } from './balancer.ts';
+import type { SimNode, Taken, World } from './world.ts';
+
+/** After everything has come to rest: I3, I4, I14, I17, `expires`, `onSignOut`. */
+export interface RestJudge {
+  watch(taken: Taken): void;
+  rested(answers: boolean): void;
+}
+
+interface Place {
+  readonly lb: SimLb;
+  readonly server: LbServer;
+}
+
+const ROTATION = ['serving', 'unhealthy'];
+/** What fell due so long ago should have happened. */
+const DUE_MS = 20_000;
+
+export function createRestJudge(
+  world: World,
+  { requests, wishes, words }: { requests: Requests; wishes: WishJudge; words: WordJudge },
+): RestJudge {
+  const { time, verdicts } = world;
+  const returned = new Map<number, number>();
+
+  const placesOf = (node: SimNode): Place[] =>
+    world.lbs.flatMap((lb) =>
+      lb.servers.filter((server) => server.node === node.index).map((server) => ({ lb, server })),
+    );
+  const listedOf = (node: SimNode): Place[] =>
+    placesOf(node).filter(
+      ({ lb, server }) => isListed(node.policy, lb, server.name) && !lb.polls && lb.line.mode === 'answers',
+    );
+
+  function ended(node: SimNode): void {
+    const { op, waiting, phase } = peek(node.state);
+    if (op) verdicts.broken('never ends', [phase, op.kind, op.id]);
+    if (waiting.length > 0) verdicts.broken('not answered', waiting);
+  }
+
+  function levels(node: SimNode): void {
+    const { phase, op } = peek(node.state);
+    if (op) return;
+    const isOut = ['draining', 'settling', 'fencing', 'drained', 'stopped'].includes(phase);
+    const isFenced = phase === 'failed' && words.isFenced(node);
+    for (const { lb, server } of listedOf(node)) {
+      const { admin, by, since } = server;
+      if ((isOut || isFenced) && admin === 'ready' && time.now - since > DUE_MS)
+        verdicts.broken('word lost', [phase, lb.name, server.name]);
+      const found = words.foundAt(node, lb.name, server.name);
+      if (ROTATION.includes(phase) && by === 'us' && admin !== 'ready' && admin !== found)
+        verdicts.broken('not put back', [phase, lb.name, server.name, admin]);
+    }
+  }
+
+  function lost(node: SimNode): void {
+    const { phase, alarms } = peek(node.state);
+    for (const { lb, server } of placesOf(node)) {
+      if (isListed(node.policy, lb, server.name) || server.by !== 'us' || server.admin === 'ready') continue;
+      const where = [phase, lb.name, server.name, server.admin];
+      if (ROTATION.includes(phase)) verdicts.broken('lost server left out', where);
+      else if (alarms.length === 0) verdicts.broken('lost server in silence', where);
+    }
+  }
+
+  function expired(node: SimNode): void {
+    const { phase, op, hold, healthIsUp } = peek(node.state);
+    const expiry = wishes.expiryOf(node);
+    if (!expiry || phase !== 'drained' || op || hold || !healthIsUp || !node.policy.hasProbe) return;
+    if (listedOf(node).some(({ server }) => server.by === 'operator')) return;
+    const ms = time.now - expiry.drainedAt;
+    if (ms > expiry.ms + DUE_MS) verdicts.broken('never expires', `${expiry.ms} ms, drained for ${ms} ms`);
+  }
+
+  function signOut(node: SimNode): void {
+    const { phase, op, hold } = peek(node.state);
+    const { app, policy } = node;
+    const { signedOutAt } = app;
+    if (signedOutAt === null || policy.onSignOut === 'ignore' || !policy.hasProbe || op || hold) return;
+    if (!ROTATION.includes(phase) || time.now - signedOutAt < DUE_MS) return;
+    if ((returned.get(node.index) ?? -Infinity) > signedOutAt) return;
+    const listed = listedOf(node);
+    if (listed.length === 0 || listed.some(({ server }) => server.admin !== 'ready')) return;
+    if (listed.some(({ lb, server }) => (lb.usableOthers(server.name) ?? 0) < policy.keep)) return;
+    verdicts.broken('sign-out lost', `for ${Math.round((time.now - signedOutAt) / 1000)} s, in ${phase}`);
+  }
+
+  return {
+    watch({ node, before, after }) {
+      if (after.phase === 'returning' && before.phase !== 'returning') returned.set(node.index, time.now);
+    },
+    rested(answers) {
+      requests.rested();
+      for (const node of world.nodes) {
+        if (!node.running) continue;
+        ended(node);
+        if (!answers) continue;
+        levels(node);
+        lost(node);
+        expired(node);
+        signOut(node);
+      }
+    },
+  };
+}

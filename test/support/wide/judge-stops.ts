@@ -1,0 +1,117 @@
+import type { Result } from '../../../agent/lifecycle/operation.ts';
+import { knownOf } from './known-users.ts';
+import type { Requests } from './judge-requests.ts';
+import { peek } from './peek.ts';
+import type { SimNode, Taken, World } from './world.ts';
+
+/** The stop, and the belief that the application is gone: I1, I6, I7, I11, I12, `unreachable`, `gone`. */
+export interface StopJudge {
+  watch(taken: Taken): void;
+}
+
+/** `unreachable: ignore` has this much patience. */
+const PATIENCE_MS = 10_000;
+/** Looks take time: so much is not counted against anybody. */
+const SLACK_MS = 2_500;
+/** An application that was started so long ago must not be believed gone. */
+const REVIVED_MS = 3_000;
+const SHORT_MS = 5_000;
+
+export function createStopJudge(world: World, requests: Requests): StopJudge {
+  const { time, verdicts } = world;
+  const stops = new Map<string, number>();
+  const shortSince = new Map<string, number>();
+
+  function watch(taken: Taken): void {
+    const { node, effects } = taken;
+    noteShortage(node);
+    for (const effect of effects) {
+      if (effect.type === 'stop') stopped(taken);
+      if (effect.type === 'finish' && !effect.result.plan) finished(node, effect.result, effect.refused);
+    }
+  }
+
+  function stopped({ node, after }: Taken): void {
+    const p = peek(after);
+    const id = p.op?.id ?? 'none';
+    stops.set(id, (stops.get(id) ?? 0) + 1);
+    if ((stops.get(id) ?? 0) > 1 && !node.policy.stopRepeatable) verdicts.broken('stopped twice', id);
+    if (p.isForced || !node.app.isAlive) return;
+    users(node);
+    fence(node);
+    patience(node);
+    guard(node);
+  }
+
+  function users(node: SimNode): void {
+    const { users: people, seen, hidden } = knownOf(world, node, node.known);
+    if (people.length + seen.length > 0)
+      verdicts.broken('stopped with users', `${people.length} users, ${seen.length} connections`);
+    if (hidden.length > 0) verdicts.broken('stopped with hidden users', `${hidden.length} on old workers`);
+  }
+
+  function fence(node: SimNode): void {
+    for (const { name, servers, counts } of node.policy.balancers) {
+      const looked = node.known.looks.get(name);
+      if (!counts || !looked || looked.lostAt !== null) continue;
+      for (const server of servers) {
+        const seen = looked.seen.get(server);
+        const { since } = world.lb(name).server(server);
+        if (seen !== 'maint' && since < looked.begun)
+          verdicts.broken('stopped outside the fence', [name, server, seen]);
+      }
+    }
+  }
+
+  function patience(node: SimNode): void {
+    for (const { name, counts } of node.policy.balancers) {
+      const looked = node.known.looks.get(name);
+      if (!counts || !looked || looked.lostAt === null) continue;
+      const ms = time.now - looked.at;
+      if (ms < PATIENCE_MS - SLACK_MS)
+        verdicts.broken('ignored without patience', `${name}, ${Math.round(ms)} ms`);
+    }
+  }
+
+  function guard(node: SimNode): void {
+    if (requests.isForcedBy(node)) return;
+    for (const key of shortSince.keys()) {
+      const since = shortSince.get(key) ?? time.now;
+      if (key.startsWith(`${node.index} `) && time.now - since >= SHORT_MS)
+        verdicts.broken('last usable server', `${key}, for ${Math.round(time.now - since)} ms`);
+    }
+  }
+
+  /** Since when there have been too few others, at balancers that could be asked all the time. */
+  function noteShortage({ policy, index }: SimNode): void {
+    for (const { name, servers, counts } of policy.balancers) {
+      const lb = world.lb(name);
+      for (const server of servers) {
+        const key = `${index} ${name} ${server}`;
+        const others = lb.usableOthers(server);
+        const isShort = counts && lb.line.mode === 'answers' && others !== null && others < policy.keep;
+        if (!isShort) shortSince.delete(key);
+        else if (!shortSince.has(key)) shortSince.set(key, time.now);
+      }
+    }
+  }
+
+  function finished({ app, policy }: SimNode, result: Result, refused: boolean): void {
+    // Without a probe and without a process to look at, nobody can know that another hand has started it.
+    const canTell = policy.hasProbe || policy.stopRepeatable;
+    if (
+      canTell &&
+      result.ok &&
+      result.operation === 'stop' &&
+      app.isAlive &&
+      time.now - app.bornAt > REVIVED_MS
+    ) {
+      const isSaid = app.main === null && result.warnings.some((text) => text.includes('proves'));
+      if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
+    }
+    if (refused && result.code === 'app-stop' && app.main && app.clockStepped)
+      verdicts.broken('stop refused by a clock', result.message ?? '');
+  }
+
+  return { watch };
+}

@@ -1,0 +1,111 @@
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { Requests } from './judge-requests.ts';
+import { peek } from './peek.ts';
+import type { SimNode, Taken, World, Written } from './world.ts';
+
+/** What an operator wants for good: a hold (I18), a node that is out until `ready` (I19), a drain that expires. */
+export interface WishJudge {
+  watch(taken: Taken): void;
+  written(word: Written): void;
+  /** When the drain that stands expires: milliseconds from `drained` on; null = never. */
+  expiryOf(node: SimNode): { readonly ms: number; readonly drainedAt: number } | null;
+}
+
+interface Wishes {
+  isHeld: boolean;
+  /** The operation that took the node out, if nothing has ended that wish. */
+  out: string | null;
+  expiresMs: number | null;
+  drainedAt: number | null;
+}
+
+type Finish = Extract<Effect, { type: 'finish' }>;
+
+export function createWishJudge(world: World, requests: Requests): WishJudge {
+  const { time, verdicts } = world;
+  const wishes = new Map<number, Wishes>();
+  const of = ({ index }: SimNode): Wishes => {
+    const found = wishes.get(index) ?? { isHeld: false, out: null, expiresMs: null, drainedAt: null };
+    wishes.set(index, found);
+    return found;
+  };
+
+  function watch(taken: Taken): void {
+    const { node, after, effects } = taken;
+    const own = of(node);
+    for (const effect of effects) {
+      if (effect.type === 'reply') accepted(own, effect.id, peek(after).op?.kind);
+      if (effect.type === 'finish') finished(taken, own, effect);
+    }
+    const is = peek(after);
+    if (is.op?.isGivenUp && is.op.kind !== 'hold') Object.assign(own, { out: null, expiresMs: null });
+    if (is.phase === 'drained') own.drainedAt ??= time.now;
+    else own.drainedAt = null;
+    // Also one whose reply a crash has swallowed.
+    const isReturn = is.op && is.op.by !== 'lastcall' && ['ready', 'restart', 'release'].includes(is.op.kind);
+    if (isReturn && !is.waiting.includes(is.op?.id ?? '')) Object.assign(own, { out: null, expiresMs: null });
+    held(node, own, taken);
+  }
+
+  function accepted(own: Wishes, id: string, running: string | undefined): void {
+    const request = requests.find(id);
+    if (!request || request.dryRun) return;
+    const { kind, insist, force } = request;
+    if (force && kind !== 'hold') own.isHeld = false;
+    if (kind === 'release') own.isHeld = false;
+    if (kind === 'ready' || kind === 'restart' || kind === 'release')
+      Object.assign(own, { out: null, expiresMs: null });
+    else if (!insist && running !== 'ready' && running !== 'restart') own.out = id;
+  }
+
+  function finished({ node, after }: Taken, own: Wishes, { result, refused }: Finish): void {
+    const request = requests.find(result.id);
+    if (!request || refused || result.plan) return;
+    const { kind } = request;
+    if (kind === 'release' && result.ok) own.isHeld = false;
+    if (request.force && kind !== 'hold') own.isHeld = false;
+    if (kind === 'hold') {
+      if (result.ok || result.code === 'deadline') own.isHeld = true;
+      else if (result.code === 'cancelled' && !own.isHeld && peek(after).hold !== null)
+        verdicts.broken('hold left over', [result.id, peek(after).phase]);
+    }
+    if (kind === 'drain' && (result.ok || result.code === 'deadline') && peek(after).op === null)
+      own.expiresMs = request.expiresMs ?? node.policy.expiresMs;
+    else if (kind !== 'hold' && kind !== 'drain') own.expiresMs = null;
+    if (!result.ok && result.code === 'cancelled') own.out = null;
+  }
+
+  /** I18: nothing but `release`, or a forced operation that was installed, ends it. */
+  function held(node: SimNode, own: Wishes, { after, event }: Taken): void {
+    const p = peek(after);
+    if (!own.isHeld || p.hold !== null || event.type === 'booted') return;
+    const ids = [...p.waiting, ...(p.op ? [p.op.id, ...p.op.tickets] : [])];
+    const isUnderWay = ids.some((id) => {
+      const request = requests.find(id);
+      return (request?.force === true && !request.dryRun) || request?.kind === 'release';
+    });
+    if (isUnderWay) return;
+    verdicts.broken('hold lost', [node.policy.node, p.phase, event.type]);
+    own.isHeld = false;
+  }
+
+  function written({ node, admin, there, lb, issued }: Written): void {
+    const own = of(node);
+    if (admin !== 'ready' || there === 'ready') return;
+    const p = peek(issued.state);
+    if (p.hold !== null && own.isHeld) verdicts.broken('READY over a hold', [p.phase, lb.name, p.op?.id]);
+    const isExpired = p.op?.by === 'lastcall' && p.op.id.startsWith('lastcall-');
+    if (own.out !== null && !isExpired && !p.restoring)
+      verdicts.broken('READY over a wish', [own.out, p.phase, p.op?.id ?? 'no operation', lb.name]);
+    if (isExpired) own.out = null;
+  }
+
+  return {
+    watch,
+    written,
+    expiryOf(node) {
+      const { expiresMs, drainedAt } = of(node);
+      return expiresMs === null || drainedAt === null ? null : { ms: expiresMs, drainedAt };
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import { createClaims } from './claims.ts';
+import { knownOf } from './known-users.ts';
+import { peek, type Peek } from './peek.ts';
+import { RISE } from './prober.ts';
+import type { Requests } from './judge-requests.ts';
+import type { LbServer, SimLb } from './balancer.ts';
+import type { Issued, SimNode, Taken, World, Written } from './world.ts';
+
+/** Every word that reaches a server: I2, I11, I15, I16. No phase is excused. */
+export interface WordJudge {
+  watch(taken: Taken): void;
+  written(word: Written): void;
+  crashed(node: SimNode): void;
+  booted(node: SimNode): void;
+  /** We have said MAINT in this outing. */
+  isFenced(node: SimNode): boolean;
+  /** What stood there before our first word of the last outing. */
+  foundAt(node: SimNode, lb: string, server: string): string | null;
+}
+
+/** The neighbours must have been what they are for so long before anybody has to know. */
+const NEWS_MS = 5_000;
+const QUIET_SLACK_MS = 100;
+const LOOKED_MS = 600;
+
+export function createWordJudge(world: World, requests: Requests): WordJudge {
+  const { time, verdicts } = world;
+  const claims = createClaims(world, requests);
+  const fenced = new Set<number>();
+
+  function written(word: Written): void {
+    const { node, lb, admin, there, issued } = word;
+    const p = peek(issued.state);
+    claims.written(word, p);
+    if (admin === 'maint' && there !== 'maint') {
+      if (!lb.polls) overUsers(word, p);
+      twoFenced(word, p);
+      fenced.add(node.index);
+    }
+    if (admin === 'ready' && there !== 'ready') ready(word, p);
+  }
+
+  function overUsers({ node, lb, server, there, issued }: Written, p: Peek): void {
+    if (!node.app.isAlive || p.isForced || p.hold === 'maint') return;
+    if (claims.foundAt(node, lb.name, server.name) === 'maint') return;
+    const detail = [p.phase, lb.name, server.name];
+    const { users, seen } = knownOf(world, node, issued.known);
+    const here = users.filter((user) => user.server === server).length;
+    const open = seen.filter((one) => one.server === server && one.worker === lb.generation).length;
+    if (here + open > 0)
+      verdicts.broken('user thrown out', [...detail, `over ${there}`, `${here} users, ${open} connections`]);
+    if (there === 'drain') beforeZero(node, lb, server, issued);
+    if (there !== 'ready' || !issued.known.appLives) return;
+    const isStopped = p.phase === 'stopping' || node.state.phase === 'stopping';
+    verdicts.broken(isStopped ? 'MAINT over READY while it is stopped' : 'MAINT over READY', detail);
+  }
+
+  /** Zero is known, and has held for `quiet`, before the fence is raised. */
+  function beforeZero(node: SimNode, lb: SimLb, server: LbServer, { known, state }: Issued): void {
+    const { policy } = node;
+    if (state.phase !== 'fencing' || peek(state).appGone) return;
+    const raisedAt = state.since;
+    const lost = policy.balancers.find(({ name, counts }) => {
+      const lostAt = known.looks.get(name)?.lostAt ?? null;
+      return counts && policy.unreachable === 'wait' && lostAt !== null && lostAt < raisedAt;
+    });
+    if (lost) verdicts.broken('fenced while unknown', [lost.name, 'cannot be asked']);
+    const { lastAt } = server;
+    // What came a moment before may be missed by a look; the second look finds it.
+    const isSeen = lb.line.mode === 'answers' && raisedAt - lastAt > LOOKED_MS;
+    if (policy.sources.length === 0 && isSeen && raisedAt - lastAt < policy.quietMs - QUIET_SLACK_MS)
+      verdicts.broken('fenced without quiet', `${Math.round(raisedAt - lastAt)} ms after somebody came`);
+  }
+
+  /** Of two that are asked at once, both may stand in DRAIN for a moment, and never both in MAINT. */
+  function twoFenced({ node, lb, server, there }: Written, p: Peek): void {
+    const { keep } = node.policy;
+    if (there !== 'drain' || lb.polls || keep === 0 || !node.app.isAlive || isExempt(node, p)) return;
+    if (time.now - lb.othersSince < NEWS_MS) return;
+    const left = lb.usableOthers(server.name);
+    const backend = server.name.split('/')[0];
+    const sibling = lb.servers.find(
+      (other) =>
+        other.node !== node.index &&
+        other.admin === 'maint' &&
+        other.by === 'us' &&
+        other.name.split('/')[0] === backend,
+    );
+    if (!sibling || left === null || left >= keep) return;
+    const other = world.nodes[sibling.node];
+    if (!other || !other.app.isAlive || isExempt(other, peek(other.state))) return;
+    verdicts.broken('two fenced', [p.phase, lb.name, server.name, sibling.name, `${left} left`]);
+  }
+
+  function isExempt(node: SimNode, p: Peek): boolean {
+    return p.hold !== null || requests.isForcedBy(node) || p.isForced;
+  }
+
+  /** I15: over our fence only after good probes that were begun after the way back began. */
+  function ready({ node, lb, server }: Written, p: Peek): void {
+    const { hasProbe } = node.policy;
+    if (!hasProbe || !fenced.has(node.index) || p.phase !== 'returning') return;
+    const { warmingSince } = node;
+    const detail = [p.phase, lb.name, server.name, `healthy: ${node.app.healthy}`];
+    if (warmingSince === null) verdicts.broken('given back without a probe', detail);
+    else if (node.prober.goodSince(warmingSince) < RISE) verdicts.broken('READY without a probe', detail);
+  }
+
+  return {
+    watch(taken) {
+      claims.watch(taken);
+      const { node, before, after } = taken;
+      const rotation = ['serving', 'unhealthy'];
+      if (rotation.includes(before.phase) && !rotation.includes(after.phase)) fenced.delete(node.index);
+    },
+    written,
+    crashed: (node) => claims.crashed(node),
+    booted: (node) => claims.booted(node),
+    isFenced: ({ index }) => fenced.has(index),
+    foundAt: (node, lb, server) => claims.foundAt(node, lb, server),
+  };
+}

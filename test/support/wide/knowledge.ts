@@ -1,0 +1,86 @@
+import type { Event } from '../../../agent/lifecycle/event.ts';
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { Admin } from '../../../agent/lifecycle/view.ts';
+
+interface Looked {
+  readonly begun: number;
+  readonly at: number;
+  readonly seen: ReadonlyMap<string, Admin>;
+  /** When the first of the failed looks since came back; null = the last one was good. */
+  readonly lostAt: number | null;
+}
+
+/**
+ * What one sidecar can know: what it was told, kept apart from the lifecycle's own memory. What is older than this is
+ * known, what is younger may be missed by anybody.
+ */
+export interface Knowledge {
+  readonly looks: ReadonlyMap<string, Looked>;
+  /** When the last good answer of a source that counts users was asked for; of the kernel. */
+  /** Sources whose last answer was an error. */
+  readonly failing: ReadonlySet<string>;
+  readonly usersCountedAt: number;
+  readonly kernelCountedAt: number;
+  /** It was told that the application lives, and not since then that it has ended. */
+  readonly appLives: boolean;
+}
+
+/** Nothing yet: a sidecar that was just started. */
+export const NOTHING: Knowledge = {
+  looks: new Map(),
+  failing: new Set(),
+  usersCountedAt: -Infinity,
+  kernelCountedAt: -Infinity,
+  appLives: true,
+};
+
+/** The knowledge after one more event. Pure. */
+export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge {
+  const appLives = livesBy(event, policy) ?? known.appLives;
+  const next = appLives === known.appLives ? known : { ...known, appLives };
+  if (event.type === 'looked') return looked(next, event.balancer, event, event.look.servers);
+  if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
+  if (event.type === 'lost') return lost(next, event.balancer, event.at);
+  if (event.type === 'counted') return counted(next, event.source, event.begun, policy);
+  if (event.type === 'uncounted') return { ...next, failing: new Set(known.failing).add(event.source) };
+  return next;
+}
+
+/** What it says of the application; undefined = nothing. */
+function livesBy(event: Event, { appSources }: Policy): boolean | undefined {
+  const { type } = event;
+  if (type === 'stopped' || type === 'app-gone' || (type === 'outcome' && event.outcome === 'gone'))
+    return false;
+  const isUp = type === 'probed' && event.health === 'up';
+  const isCounted = type === 'counted' && appSources.includes(event.source);
+  return isUp || isCounted || type === 'started' || type === 'app-back' ? true : undefined;
+}
+
+function lost(known: Knowledge, balancer: string, at: number): Knowledge {
+  const old = known.looks.get(balancer);
+  if (!old || old.lostAt !== null) return known;
+  return { ...known, looks: new Map(known.looks).set(balancer, { ...old, lostAt: at }) };
+}
+
+function counted(known: Knowledge, source: string, begun: number, policy: Policy): Knowledge {
+  const usersCountedAt = policy.userSources.includes(source) ? begun : known.usersCountedAt;
+  const kernelCountedAt = policy.kernelSource === source ? begun : known.kernelCountedAt;
+  return {
+    ...known,
+    failing: new Set([...known.failing].filter((name) => name !== source)),
+    usersCountedAt: Math.max(known.usersCountedAt, usersCountedAt),
+    kernelCountedAt: Math.max(known.kernelCountedAt, kernelCountedAt),
+  };
+}
+
+function looked(
+  known: Knowledge,
+  balancer: string,
+  { begun, at }: { readonly begun: number; readonly at: number },
+  servers: readonly { readonly name: string; readonly admin: Admin }[],
+): Knowledge {
+  const old = known.looks.get(balancer);
+  if (old && begun < old.begun) return known;
+  const seen = new Map(servers.map(({ name, admin }) => [name, admin]));
+  return { ...known, looks: new Map(known.looks).set(balancer, { begun, at, seen, lostAt: null }) };
+}

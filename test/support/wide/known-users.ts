@@ -1,0 +1,45 @@
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { Connection, SimLb } from './balancer.ts';
+import type { Knowledge } from './knowledge.ts';
+import type { User } from './people.ts';
+import type { SimNode, World } from './world.ts';
+
+/** Who is there and can be known: older than the last question whose answer has come, or hidden where that is known. */
+export interface Known {
+  readonly users: readonly User[];
+  /** In sight: of the present worker, or of any where a master shows them, or by the kernel. */
+  readonly seen: readonly Connection[];
+  /** On old workers that nothing shows: "cannot be seen" is no "are not there". */
+  readonly hidden: readonly Connection[];
+}
+
+export function knownOf(world: World, node: SimNode, known: Knowledge): Known {
+  const { policy, index } = node;
+  const users = countsUsers(policy)
+    ? world.people.of(index).filter(({ since }) => since < known.usersCountedAt)
+    : [];
+  const connections = world.lbs
+    .flatMap((lb) => [...lb.connections])
+    .filter(({ server, lb }) => server.node === index && isListed(policy, lb, server.name))
+    .filter((one) => isOld(one, known));
+  const inSight = (one: Connection): boolean =>
+    one.lb.hasMaster || one.worker === one.lb.generation || one.since < known.kernelCountedAt;
+  return {
+    users,
+    seen: connections.filter(inSight),
+    hidden: connections.filter((one) => !inSight(one)),
+  };
+}
+
+function isOld(one: Connection, known: Knowledge): boolean {
+  if (one.since < known.kernelCountedAt && !one.queued) return true;
+  return !one.lb.polls && one.since < (known.looks.get(one.lb.name)?.begun ?? -Infinity);
+}
+
+function countsUsers({ sources, userSources }: Policy): boolean {
+  return sources.some((name) => userSources.includes(name));
+}
+
+export function isListed(policy: Policy, { name }: SimLb, server: string): boolean {
+  return policy.balancers.some((one) => one.name === name && one.servers.includes(server));
+}

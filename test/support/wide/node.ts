@@ -1,0 +1,186 @@
+import type { Event } from '../../../agent/lifecycle/event.ts';
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import { nextWake } from '../../../agent/lifecycle/pace.ts';
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import { initial } from '../../../agent/lifecycle/state.ts';
+import { step } from '../../../agent/lifecycle/step.ts';
+import { createDisk } from '../world/disk.ts';
+import { frozen } from '../world/frozen.ts';
+import type { SimApp } from './app.ts';
+import { type Asking, createAsking } from './asking.ts';
+import { createEffects, type Deferred, isDeferred } from './effects.ts';
+import { learn, NOTHING } from './knowledge.ts';
+import { peek } from './peek.ts';
+import { createProber } from './prober.ts';
+import type { Happening, Oracle, SimNode, World } from './world.ts';
+
+/** The sidecar of one node, life after life: `step`, and effects that are carried out late and in any order. */
+export function createNode(world: World, index: number, app: SimApp, oracle: () => Oracle): SimNode {
+  const { time, verdicts } = world;
+  const disk = createDisk(time);
+  const prober = createProber(time, app);
+  let policy: Policy;
+  let state = initial(EMPTY, time.now);
+  let known = NOTHING;
+  let life = 0;
+  let running = false;
+  let mailbox: Event[] = [];
+  let stepping = false;
+  let warmingSince: number | null = null;
+  let cancelWake = (): void => undefined;
+  let asking: Asking | null = null;
+
+  /** What this life is told; a dead sidecar hears nothing. */
+  const heard = (): ((happening: Happening) => void) => {
+    const mine = life;
+    return (happening) => {
+      if (life === mine) post(happening);
+    };
+  };
+
+  function post(happening: Happening): void {
+    if (!running) return;
+    mailbox.push({ ...happening, at: time.now } as Event);
+    if (stepping) return;
+    stepping = true;
+    for (let event = mailbox.shift(); event; event = mailbox.shift()) take(event);
+    stepping = false;
+    asking?.adjust();
+    arm();
+  }
+
+  function take(event: Event): void {
+    const before = state;
+    known = learn(known, event, policy);
+    const [after, effects] = step(policy, before, frozen(event));
+    state = frozen(after);
+    noteWarming(before.phase);
+    if (before.phase !== after.phase)
+      verdicts.note(`${policy.node}: ${before.phase} -> ${after.phase} on ${event.type}`);
+    oracle().watch({ node: self, before, event, after, effects: frozen(effects) });
+    for (const effect of effects) carryOut(effect);
+  }
+
+  function noteWarming(before: string): void {
+    const { phase } = state;
+    if (phase === 'warming') warmingSince = before === 'warming' ? warmingSince : time.now;
+    else if (phase !== 'returning') warmingSince = null;
+  }
+
+  function carryOut(effect: Effect): void {
+    if (isDeferred(effect)) act(effect, heard(), { known, state });
+    else own(effect);
+  }
+
+  function own(effect: Exclude<Effect, Deferred>): void {
+    switch (effect.type) {
+      case 'look':
+        return asking?.look(effect.balancer);
+      case 'count':
+        return asking?.count(effect.source);
+      case 'reply':
+        return verdicts.note(`${policy.node}: reply ${effect.id} under ${effect.ticket}`);
+      case 'finish': {
+        const { id, code, phase, forced } = effect.result;
+        return verdicts.note(`${policy.node}: finish ${id} ${code} in ${phase}, forced ${forced}`);
+      }
+      case 'log':
+        return;
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  function arm(): void {
+    cancelWake();
+    const at = nextWake(policy, state, time.now);
+    if (at === null) return;
+    if (at <= time.now) verdicts.broken('broke', `hot loop: woken at ${at}, and it is ${time.now}`);
+    else cancelWake = time.after(at - time.now, () => post({ type: 'tick' }));
+  }
+
+  const self: SimNode = {
+    index,
+    app,
+    disk,
+    prober,
+    get policy() {
+      return policy;
+    },
+    set policy(next) {
+      policy = next;
+    },
+    get state() {
+      return state;
+    },
+    get running() {
+      return running;
+    },
+    get known() {
+      return known;
+    },
+    get warmingSince() {
+      return warmingSince;
+    },
+    boot(next) {
+      policy = next;
+      running = true;
+      known = NOTHING;
+      state = frozen(initial(policy, time.now));
+      asking = createAsking(world, self, () => state, heard());
+      const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
+      const fresh = policy.supervises && app.main === null;
+      if (fresh) app.spawn(app.start === 'slow' ? 'slow' : 'works');
+      const proof = policy.supervises ? app.proof() : null;
+      verdicts.note(`${policy.node}: boots${fresh ? ' with a fresh application' : ''}`);
+      oracle().booted(self);
+      post({ type: 'booted', record, sameBoot: true, fresh, proof, alarm: null });
+      asking.begin();
+      if (policy.hasProbe) {
+        const tell = heard();
+        prober.begin(({ health, signedOut }) => {
+          tell({ type: 'probed', health });
+          if (signedOut) tell({ type: 'signed-out' });
+        });
+      }
+    },
+    crash() {
+      verdicts.note(`${policy.node}: kill -9 of the sidecar`);
+      for (const lb of world.lbs) lb.line.settle(index);
+      oracle().crashed(self);
+      running = false;
+      life += 1;
+      mailbox = [];
+      cancelWake();
+      asking?.stop();
+      prober.stop();
+      disk.cut();
+    },
+    submit(request) {
+      verdicts.note(`${policy.node}: submit ${JSON.stringify(request)}`);
+      if (!running) return;
+      oracle().submitted(self, request);
+      post({ type: 'submit', request });
+    },
+    // As the engine does it: any id that is running cancels.
+    cancel(id) {
+      const { op, waiting, phase } = peek(state);
+      const isRunning = op?.id === id || op?.tickets.includes(id) || waiting.includes(id);
+      const tooLate = op === null || ['stopping', 'stopped', 'returning'].includes(phase);
+      if (!running || !isRunning || tooLate) return;
+      verdicts.note(`${policy.node}: cancel ${id}`);
+      oracle().cancelled(self, id);
+      post({ type: 'cancel', by: 'test' });
+    },
+    hurry() {
+      verdicts.note(`${policy.node}: a second signal`);
+      post({ type: 'hurry' });
+    },
+    post,
+  };
+  const act = createEffects(world, self, oracle);
+  return self;
+}
+
+const EMPTY = { balancers: [], sources: [] } as unknown as Policy;

@@ -1,0 +1,30 @@
+import { type Campaign, play } from './campaign.ts';
+import type { Violation } from './violation.ts';
+
+/** The violation of that rule in the campaign, or undefined. */
+export function violationOf(campaign: Campaign, rule: string): Violation | undefined {
+  return play(campaign).find((one) => one.rule === rule);
+}
+
+/** The same campaign without the deeds that the violation does not need. */
+export function shrink(campaign: Campaign, rule: string): Campaign {
+  let smallest = campaign;
+  for (let index = campaign.deeds.length - 1; index >= 0; index -= 1) {
+    const fewer = { ...smallest, deeds: smallest.deeds.filter((_, at) => at !== index) };
+    if (violationOf(fewer, rule)) smallest = fewer;
+  }
+  return smallest;
+}
+
+/** What a person needs to see of it: the seed, the promise, and the last things that happened. */
+export function reportOf(campaign: Campaign, violation: Violation): string {
+  const { seed, dims } = campaign;
+  const small = shrink(campaign, violation.rule);
+  const { trace, what, invariant, rule } = violationOf(small, violation.rule) ?? violation;
+  const head = `seed ${seed}, ${dims.join('+') || 'base'}: ${rule} (${invariant}): ${what}`;
+  return [
+    head,
+    `  ${small.deeds.length} of ${campaign.deeds.length} deeds needed`,
+    ...trace.map((line) => `  ${line}`),
+  ].join('\n');
+}

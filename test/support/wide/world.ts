@@ -1,0 +1,98 @@
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { Event } from '../../../agent/lifecycle/event.ts';
+import type { OperationKind, Request, Result } from '../../../agent/lifecycle/operation.ts';
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { State } from '../../../agent/lifecycle/state.ts';
+import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { SimDisk } from '../world/disk.ts';
+import type { Timeline } from '../world/timeline.ts';
+import type { SimApp } from './app.ts';
+import type { LbServer, SimLb } from './balancer.ts';
+import type { Knowledge } from './knowledge.ts';
+import type { People } from './people.ts';
+import type { Layout } from './policies.ts';
+import type { Prober } from './prober.ts';
+import type { Verdicts } from './violation.ts';
+
+/** Everything there is: time, balancers, nodes, users, and the one who judges. */
+export interface World {
+  readonly time: Timeline;
+  readonly lbs: readonly SimLb[];
+  readonly people: People;
+  readonly nodes: readonly SimNode[];
+  readonly verdicts: Verdicts;
+  /** Sources that fail at present. */
+  readonly failing: Set<string>;
+  lb(name: string): SimLb;
+}
+
+/** The world with what stands still in it. */
+export interface Stage extends World {
+  readonly layout: Layout;
+  /** Which of the two configurations each node has at its next boot. */
+  readonly version: (0 | 1)[];
+}
+
+/** One node: its application, its disk, and the sidecar of the present life. */
+export interface SimNode {
+  readonly index: number;
+  readonly app: SimApp;
+  readonly disk: SimDisk;
+  readonly prober: Prober;
+  /** Of the present life; the next boot may have another. */
+  policy: Policy;
+  readonly state: State;
+  readonly running: boolean;
+  readonly known: Knowledge;
+  /** Since when it is on the way back; null = it is not. */
+  readonly warmingSince: number | null;
+  boot(policy: Policy): void;
+  /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
+  crash(): void;
+  submit(request: Request): void;
+  cancel(id: string): void;
+  hurry(): void;
+  post(happening: Happening): void;
+}
+
+export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
+
+/** One step of one sidecar. */
+export interface Taken {
+  readonly node: SimNode;
+  readonly before: State;
+  readonly event: Event;
+  readonly after: State;
+  readonly effects: readonly Effect[];
+}
+
+/** A word that reaches a server: what stood there, and what its sidecar knew when it said it. */
+export interface Written {
+  readonly node: SimNode;
+  readonly lb: SimLb;
+  readonly server: LbServer;
+  readonly admin: Admin;
+  readonly there: Admin;
+  readonly issued: Issued;
+}
+
+/** The moment in which a sidecar said something. */
+export interface Issued {
+  readonly known: Knowledge;
+  readonly state: State;
+}
+
+/** Judges from outside. */
+export interface Oracle {
+  watch(taken: Taken): void;
+  written(word: Written): void;
+  submitted(node: SimNode, request: Request): void;
+  cancelled(node: SimNode, id: string): void;
+  crashed(node: SimNode): void;
+  booted(node: SimNode): void;
+  /** Everything has come to rest, in a world that answers, or does not. */
+  rested(answers: boolean): void;
+  result(node: SimNode, id: string): Result | undefined;
+}
+
+export const KINDS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart'];

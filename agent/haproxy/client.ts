@@ -42,7 +42,8 @@ export interface Client {
   /**
    * The same in the pieces in which it comes, for an answer of very many lines. Whether it is whole is the taker's to
    * see.
-   * @param onChunk returns true once it has seen enough: the connection is then closed
+   * @param onChunk gets a piece that is valid during the call only; returns true once it has seen enough: the
+   *   connection is then closed
    * @throws LastcallError as `exchange`, the signal's reason, or what `onChunk` throws
    */
   pour(
@@ -113,7 +114,8 @@ export function createClient(target: string, address: Address, ports: ClientPort
       const onChunk = (chunk: Buffer): void => {
         if (take(chunk)) begun?.hangUp();
       };
-      await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk, onBegun });
+      const isReused = true;
+      await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk, onBegun, isReused });
     },
     session: (work, timeoutMs, signal) =>
       converseAtLength({ target, address, tls, timeoutMs, signal, clock }, work),

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { connect, type OnReadOpts, type Socket } from 'node:net';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf, type Code } from '../system/error.ts';
 import type { Address } from './address.ts';
@@ -17,6 +17,11 @@ export interface Call {
   readonly clock: Clock;
   /** Each piece as it comes; what it throws ends the call. */
   readonly onChunk: (chunk: Buffer) => void;
+  /**
+   * A piece is valid during `onChunk` only: one buffer serves for all. Otherwise each has its own, and of a long answer
+   * Node frees them only after 40 MB (measured on Node 22 with an answer of 110 MB).
+   */
+  readonly isReused?: boolean;
   /** Called once the first line is on its way. */
   readonly onBegun?: (open: OpenLine) => void;
 }
@@ -41,7 +46,7 @@ export async function converse(call: Call): Promise<number> {
   signal.throwIfAborted();
   if (timeoutMs <= 0) throw fail(silent(timeoutMs, 0));
   const material = call.tls && (await readTls(call.tls));
-  await talk(call, open(call.address, material), fail);
+  await talk(call, material, fail);
   return clock.now() - start;
 }
 
@@ -55,10 +60,19 @@ export interface Trouble {
 
 type Fail = (trouble: Trouble) => LastcallError;
 
-function talk(call: Call, socket: Socket, fail: Fail): Promise<void> {
-  const { line, timeoutMs, signal, clock, onChunk } = call;
+function talk(call: Call, material: TlsMaterial | null, fail: Fail): Promise<void> {
+  const { address, line, timeoutMs, signal, clock, onChunk, isReused = false } = call;
   return new Promise((resolve, reject) => {
     let bytes = 0;
+    const take = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      try {
+        onChunk(chunk);
+      } catch (error) {
+        settle(() => reject(error as Error));
+      }
+    };
+    const socket = open(address, material, isReused ? { onread: intoOneBuffer(take) } : {});
     const settle = (act: () => void): void => {
       cancel();
       signal.removeEventListener('abort', aborted);
@@ -68,14 +82,8 @@ function talk(call: Call, socket: Socket, fail: Fail): Promise<void> {
     const aborted = (): void => settle(() => reject(signal.reason as Error));
     const cancel = clock.after(timeoutMs, () => settle(() => reject(fail(silent(timeoutMs, bytes)))));
     signal.addEventListener('abort', aborted, { once: true });
-    socket.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      try {
-        onChunk(chunk);
-      } catch (error) {
-        settle(() => reject(error as Error));
-      }
-    });
+    if (isReused) socket.resume();
+    else socket.on('data', take);
     socket.once('end', () => settle(resolve));
     socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes, call.tls !== null)))));
     // Never half-closed: HAProxy takes the end of what we say for the end of the session (haproxy-facts G).
@@ -85,10 +93,22 @@ function talk(call: Call, socket: Socket, fail: Fail): Promise<void> {
   });
 }
 
-function open(address: Address, material: TlsMaterial | null): Socket {
-  if (address.kind === 'unix') return connect({ path: address.path });
+const ONE_BUFFER_BYTES = 64 * 1024;
+
+function intoOneBuffer(take: (chunk: Buffer) => void): OnReadOpts {
+  const buffer = Buffer.allocUnsafe(ONE_BUFFER_BYTES);
+  return { buffer, callback: (bytes) => (take(buffer.subarray(0, bytes)), true) };
+}
+
+/** How a socket reads. */
+export interface Reads {
+  readonly onread?: OnReadOpts;
+}
+
+function open(address: Address, material: TlsMaterial | null, reads: Reads): Socket {
+  if (address.kind === 'unix') return connect({ path: address.path, ...reads });
   const { host, port } = address;
-  return material === null ? connect({ host, port }) : openTls(host, port, material);
+  return material === null ? connect({ host, port, ...reads }) : openTls(host, port, material, reads);
 }
 
 function silent(timeoutMs: number, bytes: number): Trouble {

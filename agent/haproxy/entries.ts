@@ -20,7 +20,11 @@ export interface Ours {
   readonly keys: readonly string[];
   /** Their numbers in their backends, found a moment ago: a reload may give them to others. */
   readonly numbers: ReadonlySet<number>;
-  /** Of these, the numbers that count where an entry has no key. */
+  /**
+   * Of these, the numbers that count where an entry has no key. In a table that backends share, which of them wrote it
+   * is not told, so another server's may be counted: too many, until it ends or HAProxy stores it again, which writes
+   * the key. Only `set table` and peers make such entries (tried on 2.6.12).
+   */
   readonly keyless: ReadonlySet<number>;
   /** One of them shows no IP address, so any key that is no server's may be its address (`srvkey addr`). */
   readonly hidden: boolean;
@@ -34,7 +38,7 @@ export interface Entries {
   readonly total: number;
   /** Ours, by key or by number. */
   readonly count: number;
-  /** Without a key, whoever's they are. */
+  /** Without a key, of all servers. */
   readonly keyless: number;
   /** The longest time to live of ours among the first ten thousand of them, in milliseconds; 0 where there is none. */
   readonly longestMs: number;
@@ -88,7 +92,7 @@ const NO_KEY = Buffer.from('-');
 
 /**
  * Counts the entries that bind users to our servers. HAProxy finds the server of an entry by its `server_key`; where
- * there is none, or the backend that looks has no such server, by `server_id` (tried on 2.6.12 and 3.2.26).
+ * there is none, or the backend that looks has no such server, by `server_id` (tried on 2.6.12, 3.0.11 and 3.2.26).
  *
  * The keys of the users, which are secrets (session ids), are in memory only as long as their piece and in no message.
  * @throws LastcallError as `holdsEntryOf`; `failed` for a table that knows no servers

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
-import type { Trouble } from './connection.ts';
+import type { Reads, Trouble } from './connection.ts';
 
 /** Files in PEM: who may answer, and who we are. */
 export interface TlsFiles {
@@ -33,11 +33,16 @@ export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
  * does (haproxy/runtime-api-tls.cfg).
  * @throws LastcallError `config` for a file that is none; what is in it is never told
  */
-export function openTls(host: string, port: number, { files, ca, cert, key }: TlsMaterial): Socket {
+export function openTls(
+  host: string,
+  port: number,
+  { files, ca, cert, key }: TlsMaterial,
+  reads: Reads = {},
+): Socket {
   // SNI knows names only (RFC 6066, 3); an address is checked against the certificate all the same.
   const name = isIP(host) === 0 ? { servername: host } : {};
   try {
-    return connect({ host, port, ca, cert, key, rejectUnauthorized: true, ...name });
+    return connect({ host, port, ca, cert, key, rejectUnauthorized: true, ...name, ...reads });
   } catch (cause) {
     const target = `${files.cert}, ${files.key}`;
     throw new LastcallError('config', `${target}: cannot be used for TLS: ${messageOf(cause)}`, {

@@ -10,7 +10,7 @@ export interface Source {
   count(signal: AbortSignal): Promise<number>;
   /**
    * The least time from the end of one count to the next, in milliseconds, as it is now: counting costs others
-   * something. Missing: none.
+   * something. Missing: none. The count behind a fence does not wait for it.
    * @param leftMs milliseconds to the deadline of the operation that waits for the count; missing: none does
    */
   readonly minPauseMs?: (this: void, leftMs?: number) => number;

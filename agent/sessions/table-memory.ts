@@ -42,7 +42,7 @@ export function createTableMemory({ table, expireMs }: StickTableSourceConfig): 
   };
 }
 
-/** Its entries end only when newer ones push them out (`exp=0`: seen on 2.6.12 and 3.2.26). */
+/** Its entries end only when newer ones push them out (`exp=0`: seen on 2.6.12, 3.0.11 and 3.2.26). */
 function endless(table: string, count: number): { readonly why: string; readonly next: string } {
   const what =
     count > 0

@@ -23,8 +23,8 @@ const SHARES = [
   { name: 'app3', count: 1_000 },
   { name: 'app4', count: 0 },
 ] as const;
-const ROUNDS = 3;
-const TIMES = 3;
+const ROUNDS = 7;
+const TIMES = 1;
 const POLLS = 2_000;
 const PROGRAM = join(packageRoot(), 'dist', 'test', 'fixtures', 'counts-table.js');
 

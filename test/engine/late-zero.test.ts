@@ -143,7 +143,8 @@ test.each([
   ['told by exp, after a long wait', { scanMs: 70, endMs: 2 * MINUTE, isTold: true }],
   ['cleared', { scanMs: 70, endMs: 20_000, isTold: false }],
   ['cleared after a long wait', { scanMs: 70, endMs: 2 * MINUTE + 123, isTold: false }],
-  ['cleared, at a slow HAProxy', { scanMs: 120, endMs: 20_000, isTold: false }],
+  ['told by exp, at a slow HAProxy', { scanMs: 150, endMs: 20_000, isTold: true }],
+  ['cleared, at a slow HAProxy', { scanMs: 150, endMs: 20_000, isTold: false }],
 ])(
   'the last of few entries ends, and the drain at most 1 s after it and the quiet: %s',
   async (_what, table) => {

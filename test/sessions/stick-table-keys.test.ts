@@ -34,7 +34,7 @@ const backend = (name: string, servers: readonly string[], head = ''): string =>
   `backend ${name}\n${head}  stick on hdr(x-user) table web\n` +
   servers.map((server) => `  server ${server.includes(' ') ? server : `${server} 127.0.0.1:1`}\n`).join('');
 
-async function openSite(backends: string, master = false): Promise<Site> {
+async function openSite(backends: string, master = false, taughtTable = 'web'): Promise<Site> {
   const [port, fake] = [await freePort(), await freePort()];
   const config = (text: string): string =>
     'global\n  localpeer me\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n' +
@@ -45,7 +45,7 @@ async function openSite(backends: string, master = false): Promise<Site> {
     port,
     pupil: 'me',
     teacher: 'fake',
-    table: 'web',
+    table: taughtTable,
     keyLength: KEY_LENGTH,
     expireMs: EXPIRE_MS,
   };
@@ -61,10 +61,11 @@ interface Place {
 async function agedSource(
   places: readonly Place[],
   server: string | null = null,
+  counted = 'web',
 ): Promise<Source & { readonly clock: ShiftedClock }> {
   const clock = createShiftedClock();
   const source = createStickTableSource(
-    { kind: 'stickTable', table: 'web', server, expireMs: EXPIRE_MS, timeoutMs: 5_000 },
+    { kind: 'stickTable', table: counted, server, expireMs: EXPIRE_MS, timeoutMs: 5_000 },
     'stickTable',
     { clock, fronts: places.map(({ path, servers }) => frontAt(path, clock, servers)) },
   );
@@ -155,6 +156,30 @@ describe('whose entries are counted, without a server at the source', () => {
     expect(await (await agedSource([at(site, 'web/app1')])).count(never)).toBe(2);
     expect(await (await agedSource([at(site, 'web/app2')])).count(never)).toBe(3);
   });
+});
+
+test('without keys, by any number of ours: of a table that backends share too many, never too few', async () => {
+  const site = await openSite(
+    backend('web', ['app1', 'app2'], table()) + backend('api', ['batch', 'app1', 'app2']),
+  );
+  const keyless = (key: string, serverId: number): PeerEntry => ({ key, serverId });
+  await site.taught(keyless('a', 1), keyless('b', 2), keyless('c', 3));
+  // Whether `web` wrote `b` (then it is app2's) or `api` (then it is ours), it does not tell; it ends, or gets its key.
+  expect(await (await agedSource([at(site, 'web/app1', 'api/app1')])).count(never)).toBe(2);
+  expect(await (await agedSource([at(site, 'web/app2', 'api/app2')])).count(never)).toBe(2);
+});
+
+test('names as long as HAProxy takes them are counted', async () => {
+  const [LONG, other] = ['a'.repeat(600), `${'a'.repeat(599)}b`];
+  const name = `long-${'b'.repeat(500)}`;
+  const site = await openSite(
+    `backend ${name}\n${table()}  stick on hdr(x-user)\n  server ${LONG} 127.0.0.1:1\n  server ${other} 127.0.0.1:1\n`,
+    false,
+    name,
+  );
+  await site.taught(entry('a', 1, LONG), entry('b', 1, LONG), entry('c', 2, other));
+  const place = at(site, `${name}/${LONG}`);
+  expect(await (await agedSource([place], null, name)).count(never)).toBe(2);
 });
 
 /** An application that says its name. */

@@ -346,3 +346,34 @@ test('an entry comes with the first answer, not with the request: until then onl
   await (await visit).text();
   expect(await source.count(never)).toBe(1);
 });
+
+test('each click of a user whose entry `stick match` finds begins its life anew', async () => {
+  const app = createServer(({ url }, response) => {
+    if (url === '/login') response.setHeader('set-cookie', 'S=abc');
+    response.end('hello');
+  });
+  app.listen(0, '127.0.0.1');
+  await once(app, 'listening');
+  cleanups.push(() => new Promise((resolve) => app.close(resolve)));
+  const port = await freePort();
+  const haproxy = await start(
+    `${DEFAULTS}listen app\n  bind 127.0.0.1:${port}\n  stick-table type string len 32 size 1k expire 30m\n` +
+      '  stick store-response res.cook(S)\n  stick match req.cook(S)\n' +
+      `  server app1 127.0.0.1:${(app.address() as AddressInfo).port}\n`,
+  );
+  const { source } = await agedSource([haproxy.socket]);
+  const leftMs = async (): Promise<number> => {
+    await source.count(never);
+    return source.atMostMs?.() ?? 0;
+  };
+  const visit = async (path: string): Promise<void> => {
+    const headers = { connection: 'close', cookie: 'S=abc' };
+    await (await fetch(`http://127.0.0.1:${port}${path}`, { headers })).text();
+  };
+  await visit('/login');
+  expect(await leftMs()).toBeGreaterThan(0);
+  await until('half a second of its life has gone', async () => (await leftMs()) < EXPIRE_MS - 500);
+  const before = await leftMs();
+  await visit('/page');
+  expect(await leftMs()).toBeGreaterThan(before);
+});

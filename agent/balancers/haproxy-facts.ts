@@ -34,7 +34,7 @@ interface Asked {
 /** Balance algorithms that bind users by a hash of something that they bring (configuration.txt, `balance`). */
 export const HASHED = new Set(['source', 'uri', 'url_param', 'hdr', 'hash']);
 /**
- * Those that bind nobody. In mode http and tcp `unknown` is `random`, which no version names; it is what a backend
+ * Those that bind no user. In mode http and tcp `unknown` is `random`, which no version names; it is what a backend
  * without a `balance` line has from 3.3 on (backend_lb_algo_str; seen on 2.6.12 and 3.2.26).
  */
 const FREE = new Set(['roundrobin', 'static-rr', 'leastconn', 'first', 'random', 'unknown', 'none']);
@@ -53,7 +53,7 @@ export async function stickinessOf({ row, backend, level, tables }: Asked): Prom
   const { named, holding, unknown } = await tables();
   const [table] = holding.length > 0 ? holding : named;
   const bound = table === undefined ? null : `stick table ${table}`;
-  // Entries outlive a new hash; a table that holds none of ours keeps nobody here.
+  // Entries outlive a new hash; a table that holds none of ours keeps no user here.
   if (HASHED.has(algorithm) && holding.length === 0) return { sticky: bound, hashed: `balance ${algorithm}` };
   if (bound !== null) return sticky(bound);
   if (unknown.length > 0)

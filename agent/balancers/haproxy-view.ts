@@ -55,7 +55,7 @@ export function viewOf(name: string, reading: Reading, known: AdminState): Serve
   return view(name, reading, known, operationalIn(reading.row.text('status') ?? '', undefined));
 }
 
-/** One that this worker does not have: nobody is there, and nobody can come. */
+/** One that this worker does not have: no user is there, and none can come. */
 export function absentView(name: string, absent: string): ServerView {
   return {
     name,

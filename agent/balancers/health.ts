@@ -91,7 +91,7 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
 
 const WORDS = { ready: 'up', drain: 'drain', maint: 'down' } as const satisfies Record<Admin, Standing>;
 
-/** Names of HAProxy's are shorter; the header that they come from is anybody's text. */
+/** Names of HAProxy's are shorter; the header that they come from is text of any sender. */
 const NAME_CHARS = 600;
 
 /** Several HAProxy servers of one address are several monitors. */

@@ -50,7 +50,7 @@ export function lineageOf(
     (other) =>
       isOlder(other, self) &&
       (named.has(other.pid) || named.has(other.parent) || (hasMaster && other.parent === self.parent)) &&
-      // A master serves nobody; it is its workers who are meant.
+      // A master serves no user; its workers do.
       !haproxies.some(({ parent }) => parent === other.pid),
   );
   const hasGap = !hasMaster && [...named].some((pid) => !haproxies.some((other) => other.pid === pid));

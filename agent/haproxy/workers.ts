@@ -64,7 +64,7 @@ export function createOldProcesses(table: ProcessTable, clock: Clock): OldProces
     if (lineage === null || before === null) return;
     const { self, old } = lineage;
     const known = new Set(old.map(({ pid }) => pid));
-    // One whose successor has ended already is named by nobody any more.
+    // One whose successor has ended already is named by no process any more.
     const more = [before.self, ...before.old].filter(
       ({ pid, startTime }) =>
         !known.has(pid) && pid !== self.pid && Number(startTime) <= Number(self.startTime),

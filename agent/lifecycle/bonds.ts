@@ -18,7 +18,7 @@ export function uncounted(turn: Turn, candidate: Candidate, servers: readonly Su
 export const UNCOUNTED_WAYS =
   'configure a session source (sessions:, --sessions), say `sticky: false` (--not-sticky), or set how long silence means gone (drain.quiet, --quiet-for)';
 
-/** A source counts users, somebody has said that silence is enough, or there is no application that has users. */
+/** A source counts users, the operator has said that silence is enough, or there is no application that has users. */
 function isAnswered({ policy, state }: Turn, { gone }: Candidate): boolean {
   return !isUncounted(policy) || state.appGone || gone;
 }
@@ -32,7 +32,7 @@ function countsUsers({ sources, userSources }: Policy): boolean {
   return sources.some((name) => userSources.includes(name));
 }
 
-/** Those whom a hash binds do not come back after a DRAIN: a source would count them for ever (`unkeepable`). */
+/** Users bound by a hash do not come back after a DRAIN: a source would count them for ever (`unkeepable`). */
 function whySticky({ policy, state }: Turn, servers: readonly Surveyed[]): string | null {
   const facts = servers.flatMap(({ fact }) => (fact === undefined || fact.hashed !== null ? [] : [fact]));
   if (servers.length > 0 && facts.length === 0) return null;

@@ -56,7 +56,7 @@ const WAYS =
 /**
  * The objection to a stop whose deadline comes before the end of a doubt: it could only fail. A shorter doubt is waited
  * for, and so are old workers that live, for as long as the deadline allows.
- * @param gone there is no application to stop, so nobody can be with it
+ * @param gone there is no application to stop, so no user can be with it
  */
 export function outlasted(
   policy: Policy,
@@ -69,7 +69,7 @@ export function outlasted(
   const told = doubts.map((one) => doubtLine(one, state.now)).join('; ');
   const leftMs = request.timeoutMs ?? policy.timeoutMs;
   const late = doubts.some(({ doubt }) => doubt.kind === 'young' && doubt.until - state.now > leftMs);
-  // The kernel may say at any moment that nobody is connected.
+  // The kernel may say at any moment that no connection is left.
   if (!late || policy.kernelSource !== null)
     return { code: 'uncounted', message: `${told}; it is waited for`, soft: true };
   const message = `${told}, longer than the deadline of ${leftMs / 1_000} s`;

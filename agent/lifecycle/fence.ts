@@ -59,7 +59,7 @@ export function unfenced(policy: Policy, state: State): string | null {
 }
 
 /**
- * A server that somebody else holds in DRAIN, or null: it stays open for its bound users, so nobody is `drained` and
+ * A server that another hand holds in DRAIN, or null: it stays open for its bound users, so no node is `drained` and
  * nothing is stopped behind it.
  */
 export function heldOpen(policy: Policy, state: State): string | null {

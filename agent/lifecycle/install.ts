@@ -132,7 +132,7 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
 
 function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
   if (!view) return { found: { admin: 'ready', weight: null } };
-  // What lies over it (DNS, a tracked server) is nobody's word and takes none: the word under it is ours to set.
+  // What lies over it (DNS, a tracked server) is set by no command: the state under it is ours to set.
   const forced = forcedOf(view);
   if (forced !== 'ready' && !takeOver) {
     // Should its owner let go in the middle, it is ours like the others, and goes back to ready.

@@ -47,7 +47,7 @@ function isLost({ confirmed, told }: ServerState, view: ServerView): boolean {
 }
 
 /**
- * This worker does not have the server: there is nothing to say and nobody can come. Should a later one have it again,
+ * This worker does not have the server: there is nothing to set and no user can come. Should a later one have it again,
  * it has forgotten our word like after any reload.
  */
 function pass(turn: Turn, at: string, name: string, own: ServerState): void {

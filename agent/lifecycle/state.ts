@@ -151,7 +151,7 @@ export interface ServerState {
   /** All states we said in this outing: after a reload a state file may bring any of them back. */
   readonly said: readonly Admin[];
   readonly held: boolean;
-  /** What somebody else had set there when it was last seen so; null = not held, or from a record that did not tell. */
+  /** What another hand had set there when it was last seen so; null = not held, or from a record that did not tell. */
   readonly heldIn: Admin | null;
   /** How often our word was undone there by the same worker, without a reload, and when last. */
   readonly undone: { readonly times: number; readonly at: number };
@@ -186,7 +186,7 @@ export interface SourceState {
 export interface Fence {
   /** All servers were seen in MAINT then; the second look must have begun later. */
   readonly confirmedAt: number | null;
-  /** `total` (stot) and the worker before the fence, by balancer and server: a change means somebody came. */
+  /** `total` (stot) and the worker before the fence, by balancer and server: a change means that a request came. */
   readonly totals: Totals;
   readonly workers: Readonly<Record<string, Worker | null>>;
 }

@@ -43,7 +43,7 @@ export interface ServerView {
   readonly origin: Origin;
   /** Present where `admin` is not what a command has set. */
   readonly over?: Over;
-  /** Present where this worker has no such server, or no such backend: the sentence that says so. Nobody is sent there. */
+  /** Present where this worker has no such server, or no such backend: the sentence that says so. No user is sent there. */
   readonly absent?: string;
   /** Present where an agent-check answers for the server: its state and its last text, in printable characters. */
   readonly agent?: string;
@@ -51,7 +51,7 @@ export interface ServerView {
   /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
   readonly connections: number | null;
   readonly queued: number | null;
-  /** Requests and connections ever given to this server (stot); a change means somebody came. */
+  /** Requests and connections ever given to this server (stot); a change means that a request came. */
   readonly total: number | null;
   /** Runtime weight, where the balancer tells it. */
   readonly weight: number | null;

@@ -76,7 +76,7 @@ interface Rest {
   readonly watchedMs: number;
 }
 
-/** A server that HAProxy does not have gets nobody; until it was seen to be gone, a request may have come. */
+/** A server that HAProxy does not have gets no request; until it was seen to be gone, a request may have come. */
 function absenceOf(desk: Desk, now: number): Rest {
   desk.absentSince ??= now;
   return { quietMs: Infinity, watchedMs: now - desk.absentSince };

@@ -75,7 +75,7 @@ export function createOwnServers(listed: readonly string[], written: string | nu
   };
 }
 
-/** Whose are the entries in doubt: by name another server's of this HAProxy, or nobody's, and then led by number. */
+/** Whose are the entries in doubt: by name another server's of this HAProxy, or no server's, and then led by number. */
 export interface Settled {
   readonly info: Info;
   readonly count: number;

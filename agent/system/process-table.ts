@@ -15,7 +15,7 @@ export interface ProcessEntry {
 
 /** The processes of this machine, as far as /proc shows them to this user. */
 export interface ProcessTable {
-  /** All that live; null where /proc hides other users' processes (`hidepid`), so that nobody's absence is proven. */
+  /** All that live; null where /proc hides other users' processes (`hidepid`), so that no absence is proven. */
   all(): readonly ProcessEntry[] | null;
   /** One of them; `gone` for a zombie too, `hidden` when it lives and /proc does not show it. */
   at(pid: number): ProcessEntry | 'gone' | 'hidden';

@@ -137,6 +137,14 @@ const PROC_3_4 = `#<PID>          <type>          <reloads>       <uptime>      
 100             worker          2               0d00h00m43s     3.4.0
 `;
 
+test('a master is asked once where the worker is alone, until another one answers', async () => {
+  const alone = PROC_2_4.replace(/^100 .*\n/m, '');
+  const { balancer, master } = await between('2.4.36', () => alone);
+  for (let polls = 0; polls < 3; polls += 1)
+    expect(await balancer.look(never)).toMatchObject({ workers: 1, unseen: null });
+  expect(master.lines).toEqual(['show proc;quit']);
+});
+
 describe('a master of 2.8 and later that has no such worker', () => {
   test('is done with at its word: it leaves the connection open, and that costs no time-out', async () => {
     let asked = 0;

@@ -127,6 +127,17 @@ describe('A word is told', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('is forgotten of one that came back after a pause, so it is told as often as a new one', () => {
+    tally.restart(3);
+    polls('lb1', 2, 2_000);
+    clock.advance(60_000);
+    polls('lb1', 2, 2_000);
+    expect([tally.enough('lb1'), tally.complete()]).toEqual([false, false]);
+    clock.advance(2_000);
+    poll('lb1');
+    expect(tally.complete()).toBe(true);
+  });
+
   test('is not undone by a caller who comes once', () => {
     polls('lb1', 2, 2_000);
     poll('visitor', false);

@@ -23,7 +23,7 @@ async function hasInitState(): Promise<boolean> {
 
 test('a server that leaves MAINT as DOWN, since somebody came before the fence was up, is told', async () => {
   if (!(await hasInitState())) return skipped('only HAProxy 3.1 and later have `init-state`');
-  rig = await openRig({ server: 'check inter 1s rise 2 init-state fully-down' });
+  rig = await openRig({ server: 'check inter 10s rise 2 init-state fully-down' });
   const { haproxy, node, dir } = rig;
   const recorder = await startRecorder(haproxy.socket, join(dir, 'rec.sock'));
   try {
@@ -44,10 +44,14 @@ test('a server that leaves MAINT as DOWN, since somebody came before the fence w
       '--sessions',
       `${node.url}/sessions`,
     ];
-    const drain = lastcall(['drain', ...where, '--json', '--timeout', '40s']);
-    const ended = told(drain);
+    const ended = told(lastcall(['drain', ...where, '--json', '--timeout', '40s']));
     await slippedIn;
-    await drain.said('is DOWN first');
+    await meet(
+      recorder,
+      'after',
+      (line) => line.includes('state drain'),
+      () => Promise.resolve(),
+    );
     await visitor?.leave();
     const { code, json } = await ended;
     expect([code, json.phase]).toEqual([0, 'drained']);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { doubtAt } from '../../agent/lifecycle/count.ts';
 import { sameWorker } from '../../agent/lifecycle/view.ts';
 import { scene, type Scene } from '../support/world/scene.ts';
 
@@ -72,6 +73,15 @@ describe('A reload before the sidecar began, whose old workers cannot be seen', 
   test('refuses nothing where the kernel is asked: it may say at any moment that nobody is there', () => {
     const it = young(10 * MINUTE, { sources: ['tcp 8080'], kernelSource: 'tcp 8080' });
     expect(it.ended(it.ask('stop', { timeoutMs: MINUTE }))).toMatchObject({ code: 'done', phase: 'stopped' });
+  });
+
+  test('is told as long as the kernel does not say that nobody is there', () => {
+    const it = young(10 * MINUTE, { sources: ['tcp 8080'], kernelSource: 'tcp 8080' });
+    const doubt = (): unknown => doubtAt(it.policy, it.sidecar.state, 'lb1');
+    expect(doubt()).toBeNull();
+    it.site.failing.add('tcp 8080');
+    it.time.advance(MINUTE);
+    expect(doubt()).toMatchObject({ kind: 'young', worker: { pid: 100 } });
   });
 
   test('is no doubt where the worker is older than reloadGrace, or seen to be alone', () => {
@@ -148,6 +158,10 @@ describe('Another worker of the same pid', () => {
     it.sidecar.boot();
     it.time.advance(3_000);
     expect(it.sidecar.state).toMatchObject({ phase: 'drained', reasserts: { count: 0 } });
+    // The pid is all that it knows, so the worker is the one of before.
+    expect(it.effects.filter((effect) => effect.type === 'log' && effect.text.includes('replaced'))).toEqual(
+      [],
+    );
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
   });
 });

@@ -124,6 +124,20 @@ describe.each([
   });
 });
 
+test('a word under a MAINT by DNS is read back by what is set, and is no failure', () => {
+  const it = scene();
+  it.site.visit();
+  it.ask('drain');
+  it.reach('draining');
+  it.time.advance(3_000);
+  server(it).over = DNS;
+  it.lb.reload(false);
+  it.time.advance(MINUTE);
+  const own = it.sidecar.state.balancers['lb1']?.servers['app/app1'];
+  expect(own).toMatchObject({ confirmed: true, error: null, failures: 0, ours: ['drain'] });
+  expect(it.effects.filter(({ type }) => type === 'say')).toHaveLength(2);
+});
+
 test('DRAIN of a tracked server that comes over ours ends in a fence all the same', () => {
   const it = scene();
   const id = it.ask('drain');
@@ -150,6 +164,24 @@ describe('A server that somebody holds in DRAIN', () => {
       expect(it.admin()).toBe('drain');
     },
   );
+
+  test.each([
+    ['', null],
+    [' under a MAINT by DNS', DNS],
+  ])('between MAINT and the second look is no fence%s', (_where, over) => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain', { timeoutMs: 5 * MINUTE });
+    it.reach('draining');
+    it.time.advance(3_000);
+    it.site.leave();
+    it.reach('fencing');
+    while (it.admin() !== 'maint') it.time.advance(1);
+    it.lb.set('app/app1', 'drain', 'operator');
+    server(it).over = over;
+    expect(it.ended(id)).toMatchObject({ code: 'held' });
+    expect(it.admin()).toBe('drain');
+  });
 
   test('is fenced as soon as its owner has ended it', () => {
     const it = scene();
@@ -212,6 +244,23 @@ describe('A server whose line a reload removes', () => {
     const id = it.ask('ready');
     expect(it.ended(id)).toMatchObject({ code: 'no-such-server', phase: 'serving' });
     expect(it.result(id)?.message).toContain('was removed from HAProxy');
+  });
+
+  test('holds nothing back: an operator’s mark goes with it, the drain is done, and ready does not say `held`', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('drain', { timeoutMs: 5 * MINUTE });
+    it.reach('draining');
+    it.time.advance(3_000);
+    it.lb.set('app/app1', 'maint', 'operator');
+    it.time.advance(3_000);
+    expect(shown(it)).toMatchObject({ owner: 'operator' });
+    remove(it);
+    it.time.advance(3_000);
+    expect(shown(it)).toMatchObject({ owner: 'none' });
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+    expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'no-such-server' });
   });
 
   test('does not keep a drain from being given up', () => {

@@ -8,6 +8,8 @@ export interface Job {
   readonly file: string;
   /** Matches their full names; default all tests of the file. */
   readonly test?: RegExp;
+  /** The first HAProxy, major and minor, that has what it is about; an older one shows `-` in the table. */
+  readonly from?: readonly [number, number];
 }
 
 const MAIN = 'test/versions/main-job.versions.ts';
@@ -33,6 +35,7 @@ export const JOBS: readonly Job[] = [
   { job: 'shipped samples', file: SAMPLE, test: /^haproxy\/haproxy\.cfg / },
   { job: 'shipped samples', file: HEALTH, test: / is valid as it is shipped/ },
   { job: 'shipped samples', file: 'test/haproxy/tls.test.ts' },
+  { job: 'init-state is told', file: 'test/e2e/init-state.test.ts', from: [3, 1] },
   { job: 'reload.sh', file: SAMPLE, test: /^haproxy\/reload\.sh / },
 ];
 

@@ -22,7 +22,7 @@ const JEST = `${NODE_WORDS} ${JEST_WORDS}`.split(' ');
 const IN_CI = process.env['LASTCALL_CI'] === '1';
 /** A run that hangs is a failed one. */
 const PATIENCE_MS = 10 * 60 * 1000;
-const OLDEST_MINOR = 4;
+const OLDEST = [2, 4] as const;
 
 const { values } = parseArgs({ options: { outputFile: { type: 'string' } } });
 const work = mkdtempSync(join(tmpdir(), 'lastcall-versions-'));
@@ -74,7 +74,9 @@ function tryOn({ name, bring }: Subject, run: (found: Found) => Ran): Tried[] {
 }
 
 function runOnHaproxy({ dir, version }: Found): Ran {
-  const jobs = isTooOld(version) ? REFUSED : JOBS;
+  const jobs = isOlder(version, OLDEST)
+    ? REFUSED
+    : JOBS.filter(({ from }) => from === undefined || !isOlder(version, from));
   return runJest(
     process.execPath,
     jobs,
@@ -125,10 +127,9 @@ function tell(onHaproxies: readonly Tried[], onNodes: readonly Tried[]): void {
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-/** lastcall works with 2.4 and newer. */
-function isTooOld(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major < 2 || (major === 2 && minor < OLDEST_MINOR);
+function isOlder(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [own = 0, ownMinor = 0] = version.split('.').map(Number);
+  return own < major || (own === major && ownMinor < minor);
 }
 
 function read(file: string): Report | null {

@@ -93,7 +93,7 @@ function talk(call: Call, material: TlsMaterial | null, fail: Fail): Promise<voi
   });
 }
 
-const ONE_BUFFER_BYTES = 64 * 1024;
+const ONE_BUFFER_BYTES = 256 * 1024;
 
 function intoOneBuffer(take: (chunk: Buffer) => void): OnReadOpts {
   const buffer = Buffer.allocUnsafe(ONE_BUFFER_BYTES);

@@ -259,8 +259,9 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
       }
       const looks = (await connections()) - before;
       expect(looks).toBeGreaterThan(0);
-      // One more for the last look and one for `show info`; a look is one connection.
-      expect(looks).toBeLessThanOrEqual((realClock.now() - began) / LOOK_EVERY_MS + 2);
+      // A look is one connection; one more for the last look and one for `show info`. Node's timers end up to a
+      // millisecond early, so a tenth more: the bound itself is tested on a clock of our own (shared-look.test.ts).
+      expect(looks).toBeLessThanOrEqual((1.1 * (realClock.now() - began)) / LOOK_EVERY_MS + 2);
     });
   });
 

@@ -20,12 +20,16 @@ export function surveyReloaded(turn: Turn): void {
     const balancer = balancers[name];
     if (!balancer?.isReloaded) continue;
     const isAsked = op !== null && counts && ON_THE_WAY_OUT.includes(phase);
-    if (isAsked && !isSettled(balancer)) continue;
+    if (isAsked && !isSettled(balancer, turn.state.epochAt)) continue;
     patchBalancer(turn, name, { isReloaded: false });
     if (isAsked) emit(turn, { type: 'survey', id: op.id, balancer: name, scope: 'reload' });
   }
 }
 
-function isSettled({ servers }: BalancerState): boolean {
-  return Object.values(servers).every(({ want, held, confirmed }) => want === null || held || confirmed);
+/** As of a poll that tells: one that began before our last write was answered says nothing of what stands there now. */
+function isSettled({ servers, begun }: BalancerState, epochAt: number): boolean {
+  return Object.values(servers).every(
+    ({ want, held, confirmed, saidAt }) =>
+      want === null || held || (confirmed && begun >= epochAt && begun >= saidAt),
+  );
 }

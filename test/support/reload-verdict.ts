@@ -1,11 +1,10 @@
 import type { ReloadedIn, ReloadReport } from './reload-campaign.ts';
 
 /**
- * The poll that sees it, then read and write: 2 or 3 are usual. A new intent (DRAIN in place of MAINT) is on disk first,
- * and polls that come every 50 ms go on meanwhile. While both workers listen, the read may reach the old one, which is
- * stopping: it is asked again after 100 ms, with some polls in between (7 were seen).
+ * The poll that sees it, then read and write. A new intent (DRAIN in place of MAINT) is on disk first, and polls that
+ * come every 50 ms go on meanwhile; 2 or 3 are usual.
  */
-const MOST_EXCHANGES = 9;
+const MOST_EXCHANGES = 6;
 
 /**
  * Which promises a reload has broken, in words.

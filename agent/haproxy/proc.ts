@@ -13,7 +13,7 @@ export function parseWorkers(answer: string, reply: Reply): readonly number[] {
 /**
  * The pids of the workers of before `current` in the answer to `show proc`; null when `current` is not among them. One
  * that has seen fewer reloads is younger: a worker that still reads its configuration stands there from 3.1 on, serves
- * no user, and cannot be addressed (seen on 3.4.0).
+ * no user, and cannot be addressed (3.4.0; from the review of versions, not tried here).
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */
 export function parseOldWorkers(answer: string, reply: Reply, current: number): readonly number[] | null {

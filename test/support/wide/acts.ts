@@ -36,6 +36,7 @@ export function act(stage: Stage, deed: Deed, index: number): void {
   const own = lb?.servers.filter((server) => server.node === node?.index && server.listed) ?? [];
   const server = own[deed.which % Math.max(1, own.length)];
   if (!node || !lb || !server) return;
+  stage.coverage.meet(`deed ${deed.do === 'submit' ? deed.request.kind : deed.do}`);
   if (deed.do !== 'submit') verdicts.note(`-- ${JSON.stringify({ ...deed, after: undefined })}`);
   const at: At = { stage, node, lb, server, index, which: deed.which };
   return isPlain(deed) ? plainly(at, deed.do) : shaped(at, deed);

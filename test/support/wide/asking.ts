@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { isProofMissed } from '../../../agent/lifecycle/app.ts';
 import { pace } from '../../../agent/lifecycle/pace.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
@@ -112,7 +111,7 @@ export function createAsking(
     count: (name) => counts.get(name)?.kick(),
     adjust() {
       const now = paceNow();
-      if (isDeepStrictEqual(now, last)) return;
+      if (now.balancers === last.balancers && now.sources === last.sources) return;
       if (now.balancers < last.balancers) for (const one of looks.values()) one.kick();
       if (now.sources < last.sources) for (const one of counts.values()) one.kick();
       last = now;

@@ -5,6 +5,8 @@ import { createLine, type Line, type Mode } from './line.ts';
 /** A server of one HAProxy. `by`: who said its state, which the real one does not record. */
 export interface LbServer {
   readonly name: string;
+  /** The part of the name before the slash: servers of one backend stand in for each other. */
+  readonly backend: string;
   /** Which node of the pool it is. */
   readonly node: number;
   admin: Admin;
@@ -70,6 +72,10 @@ export interface SimLb {
   survey(servers: readonly string[]): Survey;
 }
 
+function isUsable({ listed, up, admin }: LbServer): boolean {
+  return listed && up && admin === 'ready';
+}
+
 /** A worker that was replaced ends its last connections after so long (`hard-stop-after`). */
 export const HARD_STOP_MS = 15_000;
 
@@ -83,13 +89,15 @@ export function createLb(
   const connections = new Set<Connection>();
   let written: { name: string; admin: Admin; origin: Origin; by: LbServer['by'] }[] = [];
 
-  const at = (server: LbServer): Connection[] =>
-    [...connections].filter(
-      (one) => one.server === server && (self.hasMaster || one.worker === self.generation),
-    );
+  const at = (server: LbServer): { serving: number; queued: number } => {
+    const here = { serving: 0, queued: 0 };
+    for (const one of connections)
+      if (one.server === server && (self.hasMaster || one.worker === self.generation))
+        here[one.queued ? 'queued' : 'serving'] += 1;
+    return here;
+  };
   const viewOf = (server: LbServer): ServerView => {
-    const here = at(server);
-    const serving = here.filter(({ queued }) => !queued).length;
+    const { serving, queued } = at(server);
     const knows = self.telling && !polls;
     return {
       name: server.name,
@@ -97,7 +105,7 @@ export function createLb(
       origin: server.origin,
       operational: server.admin !== 'maint' && server.up ? 'up' : 'down',
       connections: knows && (!self.hasMaster || self.masterAnswers) ? serving : null,
-      queued: knows ? here.length - serving : null,
+      queued: knows ? queued : null,
       total: knows ? server.total : null,
       weight: 1,
       counters: null,
@@ -161,17 +169,11 @@ export function createLb(
     },
     usableOthers(server) {
       if (self.others === null) return null;
-      const backend = server.split('/')[0];
-      const { node } = self.server(server);
-      const siblings = servers.filter(
-        (other) =>
-          other.node !== node &&
-          other.listed &&
-          other.name.split('/')[0] === backend &&
-          other.up &&
-          other.admin === 'ready',
-      );
-      return self.others + siblings.length;
+      const { node, backend } = self.server(server);
+      let usable = self.others;
+      for (const other of servers)
+        if (other.node !== node && other.backend === backend && isUsable(other)) usable += 1;
+      return usable;
     },
     // Fields that other branches add to a look are here already: a variable may have more than its type.
     look(names) {

@@ -6,6 +6,7 @@ import { createLb } from './balancer.ts';
 import { drawDeeds } from './deed-weights.ts';
 import type { Deed } from './deeds.ts';
 import type { Dimension } from './dimensions.ts';
+import { type Coverage, createCoverage } from './coverage.ts';
 import { createDraw } from './draw.ts';
 import { createNode } from './node.ts';
 import { createOracle } from './oracle.ts';
@@ -46,11 +47,20 @@ export function drawCampaign(seed: number, dims: readonly Dimension[]): Campaign
   return { seed, dims, layout, deeds, before, answersAtLast: draw.chance(0.75) };
 }
 
-/** Plays it through, and answers with every promise that was broken. */
-export function play(campaign: Campaign): readonly Violation[] {
+/** What came of a campaign: each promise that was broken, and what was met on the way. */
+export interface Outcome {
+  readonly violations: readonly Violation[];
+  readonly coverage: Coverage;
+}
+
+/**
+ * Plays it through.
+ * @param how `isStrict`: judges also that `step` is a pure function, at three times the cost
+ */
+export function play(campaign: Campaign, { isStrict = false } = {}): Outcome {
   const { seed, layout, deeds, before, answersAtLast } = campaign;
-  const stage = createStage(seed, layout);
-  const { time, verdicts, nodes } = stage;
+  const stage = createStage(seed, layout, isStrict);
+  const { time, verdicts, nodes, coverage } = stage;
   try {
     for (const deed of before) {
       time.advance(deed.after);
@@ -69,12 +79,12 @@ export function play(campaign: Campaign): readonly Violation[] {
   } catch (error) {
     verdicts.broken('broke', error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
-  return verdicts.violations;
+  return { violations: verdicts.violations, coverage };
 }
 
 const NONE = [] as unknown as Layout['policies'][number];
 
-function createStage(seed: number, layout: Layout): Stage & { readonly oracle: Oracle } {
+function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & { readonly oracle: Oracle } {
   const time = createTimeline(seed);
   const verdicts = createVerdicts(() => time.now);
   const lbs = layout.lbs.map(({ name, polls }) =>
@@ -86,7 +96,8 @@ function createStage(seed: number, layout: Layout): Stage & { readonly oracle: O
     ),
   );
   const apps: SimApp[] = [];
-  const people = createPeople(time, lbs, apps);
+  const coverage = createCoverage();
+  const people = createPeople(time, lbs, apps, coverage);
   const nodes: SimNode[] = [];
   const world: World = {
     time,
@@ -94,6 +105,8 @@ function createStage(seed: number, layout: Layout): Stage & { readonly oracle: O
     people,
     nodes,
     verdicts,
+    coverage,
+    isStrict,
     failing: new Set(),
     lb(name) {
       const found = lbs.find((lb) => lb.name === name);
@@ -115,6 +128,7 @@ function createStage(seed: number, layout: Layout): Stage & { readonly oracle: O
       for (const backend of new Set(plan.servers.flat()))
         lbs[index]?.servers.push({
           name: serverName(plan, backend, node),
+          backend: plan.polls ? serverName(plan, backend, node) : backend,
           node,
           admin: 'ready',
           origin: 'none',

@@ -64,6 +64,7 @@ export function createEffects(
       const there = found.admin;
       if (there !== admin && !mayReplace.includes(there)) return;
       verdicts.note(`${node.policy.node}: ${balancer} ${server} ${there} -> ${admin}`);
+      world.coverage.meet(`word ${there} to ${admin}`);
       oracle().written({ node, lb, server: found, admin, there, issued });
       lb.set(server, admin, 'us');
     };

@@ -62,7 +62,10 @@ export function createRequests(world: World): Requests {
   }
 
   /** What the lifecycle asks of itself is followed from when it is first heard of. */
-  function own({ after }: Taken): Request[] {
+  function own({ before, after }: Taken): Request[] {
+    const isAsBefore =
+      before.queue === after.queue && before.candidate === after.candidate && before.pending === after.pending;
+    if (isAsBefore) return [];
     return [...after.queue, after.candidate?.request, after.pending?.request].filter((one) => one != null);
   }
 

@@ -84,6 +84,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
 
   /** Since when there have been too few others, at balancers that could be asked all the time. */
   function noteShortage({ policy, index }: SimNode): void {
+    if (policy.keep === 0) return;
     for (const { name, servers, counts } of policy.balancers) {
       const lb = world.lb(name);
       for (const server of servers) {

@@ -78,13 +78,12 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     if (there !== 'drain' || lb.polls || keep === 0 || !node.app.isAlive || isExempt(node, p)) return;
     if (time.now - lb.othersSince < NEWS_MS) return;
     const left = lb.usableOthers(server.name);
-    const backend = server.name.split('/')[0];
     const sibling = lb.servers.find(
       (other) =>
         other.node !== node.index &&
         other.admin === 'maint' &&
         other.by === 'us' &&
-        other.name.split('/')[0] === backend,
+        other.backend === server.backend,
     );
     if (!sibling || left === null || left >= keep) return;
     const other = world.nodes[sibling.node];

@@ -16,9 +16,9 @@ interface Looked {
  */
 export interface Knowledge {
   readonly looks: ReadonlyMap<string, Looked>;
-  /** When the last good answer of a source that counts users was asked for; of the kernel. */
   /** Sources whose last answer was an error. */
   readonly failing: ReadonlySet<string>;
+  /** When the last good answer of a source that counts users was asked for; of the kernel. */
   readonly usersCountedAt: number;
   readonly kernelCountedAt: number;
   /** It was told that the application lives, and not since then that it has ended. */
@@ -42,7 +42,8 @@ export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge
   if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
   if (event.type === 'lost') return lost(next, event.balancer, event.at);
   if (event.type === 'counted') return counted(next, event.source, event.begun, policy);
-  if (event.type === 'uncounted') return { ...next, failing: new Set(known.failing).add(event.source) };
+  if (event.type === 'uncounted' && !known.failing.has(event.source))
+    return { ...next, failing: new Set(known.failing).add(event.source) };
   return next;
 }
 
@@ -67,7 +68,9 @@ function counted(known: Knowledge, source: string, begun: number, policy: Policy
   const kernelCountedAt = policy.kernelSource === source ? begun : known.kernelCountedAt;
   return {
     ...known,
-    failing: new Set([...known.failing].filter((name) => name !== source)),
+    failing: known.failing.has(source)
+      ? new Set([...known.failing].filter((name) => name !== source))
+      : known.failing,
     usersCountedAt: Math.max(known.usersCountedAt, usersCountedAt),
     kernelCountedAt: Math.max(known.kernelCountedAt, kernelCountedAt),
   };
@@ -81,6 +84,8 @@ function looked(
 ): Knowledge {
   const old = known.looks.get(balancer);
   if (old && begun < old.begun) return known;
-  const seen = new Map(servers.map(({ name, admin }) => [name, admin]));
+  const isAsBefore =
+    old?.seen.size === servers.length && servers.every(({ name, admin }) => old.seen.get(name) === admin);
+  const seen = isAsBefore ? old.seen : new Map(servers.map(({ name, admin }) => [name, admin]));
   return { ...known, looks: new Map(known.looks).set(balancer, { begun, at, seen, lostAt: null }) };
 }

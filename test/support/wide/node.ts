@@ -4,15 +4,14 @@ import { nextWake } from '../../../agent/lifecycle/pace.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import { initial } from '../../../agent/lifecycle/state.ts';
-import { step } from '../../../agent/lifecycle/step.ts';
 import { createDisk } from '../world/disk.ts';
-import { frozen } from '../world/frozen.ts';
 import type { SimApp } from './app.ts';
 import { type Asking, createAsking } from './asking.ts';
 import { createEffects, type Deferred, isDeferred } from './effects.ts';
 import { learn, NOTHING } from './knowledge.ts';
 import { peek } from './peek.ts';
 import { createProber } from './prober.ts';
+import { createStepper } from './stepper.ts';
 import type { Happening, Oracle, SimNode, World } from './world.ts';
 
 /** The sidecar of one node, life after life: `step`, and effects that are carried out late and in any order. */
@@ -20,6 +19,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   const { time, verdicts } = world;
   const disk = createDisk(time);
   const prober = createProber(time, app);
+  const stepper = createStepper(world);
   let policy: Policy;
   let state = initial(EMPTY, time.now);
   let known = NOTHING;
@@ -53,12 +53,12 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   function take(event: Event): void {
     const before = state;
     known = learn(known, event, policy);
-    const [after, effects] = step(policy, before, frozen(event));
-    state = frozen(after);
+    const [after, effects] = stepper(policy, before, event);
+    state = after;
     noteWarming(before.phase);
     if (before.phase !== after.phase)
       verdicts.note(`${policy.node}: ${before.phase} -> ${after.phase} on ${event.type}`);
-    oracle().watch({ node: self, before, event, after, effects: frozen(effects) });
+    oracle().watch({ node: self, before, event, after, effects });
     for (const effect of effects) carryOut(effect);
   }
 
@@ -83,6 +83,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
         return verdicts.note(`${policy.node}: reply ${effect.id} under ${effect.ticket}`);
       case 'finish': {
         const { id, code, phase, forced } = effect.result;
+        world.coverage.meet(`code ${code}`);
         return verdicts.note(`${policy.node}: finish ${id} ${code} in ${phase}, forced ${forced}`);
       }
       case 'log':
@@ -127,7 +128,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       policy = next;
       running = true;
       known = NOTHING;
-      state = frozen(initial(policy, time.now));
+      state = initial(policy, time.now);
       asking = createAsking(world, self, () => state, heard());
       const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
       const fresh = policy.supervises && app.main === null;

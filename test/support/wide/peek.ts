@@ -24,9 +24,7 @@ export interface Peek {
   readonly hold: 'drain' | 'maint' | null;
   /** Users are forced out of this outing, or are being so. */
   readonly isForced: boolean;
-  readonly isDraining: boolean;
   readonly restoring: boolean;
-  readonly gateAsked: boolean;
   readonly alarms: readonly string[];
   readonly healthIsUp: boolean;
   readonly appGone: boolean;
@@ -34,23 +32,75 @@ export interface Peek {
   wants(balancer: string, server: string): Admin | null;
 }
 
-const OUTWARD: readonly State['phase'][] = ['draining', 'settling', 'fencing', 'drained'];
+/** The states read last: the one before a step, the one after it, and those in which words on their way were said. */
+const KEPT = 4;
+let kept: { readonly state: State; readonly peek: Peek }[] = [];
 
-const seen = new WeakMap<State, Peek>();
-
-/** States are never changed in place, so each is read once. */
+/** States are never changed in place, so each is read once as long as it is talked of. */
 export function peek(state: State): Peek {
-  const known = seen.get(state) ?? read(state);
-  seen.set(state, known);
-  return known;
+  const known = kept.find((one) => one.state === state);
+  if (known) return known.peek;
+  const fresh = { state, peek: new Peeked(state) };
+  kept = [fresh, ...kept.slice(0, KEPT - 1)];
+  return fresh.peek;
 }
 
-function read(state: State): Peek {
-  const { phase, op, queue, candidate, pending, hold, forcedOut, force, gate, alarms } = state;
-  const waiting = [...queue, candidate?.request, pending?.request].flatMap((one) => (one ? [one.id] : []));
-  return {
-    phase,
-    op: op && {
+/** Reads what is asked for, and not before it is asked for: most steps change next to nothing. */
+class Peeked implements Peek {
+  readonly #state: State;
+  #op: Peek['op'] | undefined;
+
+  constructor(state: State) {
+    this.#state = state;
+  }
+
+  get phase(): State['phase'] {
+    return this.#state.phase;
+  }
+
+  get op(): Peek['op'] {
+    if (this.#op === undefined) this.#op = readOp(this.#state);
+    return this.#op;
+  }
+
+  get waiting(): readonly string[] {
+    const { queue, candidate, pending } = this.#state;
+    if (queue.length === 0 && !candidate && !pending) return [];
+    return [...queue, candidate?.request, pending?.request].flatMap((one) => (one ? [one.id] : []));
+  }
+
+  get hold(): Peek['hold'] {
+    return this.#state.hold?.admin ?? null;
+  }
+
+  get isForced(): boolean {
+    return this.#state.forcedOut || this.#state.force !== null;
+  }
+
+  get restoring(): boolean {
+    return this.#state.restoring;
+  }
+
+  get alarms(): readonly string[] {
+    return Object.values(this.#state.alarms);
+  }
+
+  get healthIsUp(): boolean {
+    return this.#state.health === 'up';
+  }
+
+  get appGone(): boolean {
+    return this.#state.appGone;
+  }
+
+  wants(balancer: string, server: string): Admin | null {
+    return this.#state.balancers[balancer]?.servers[server]?.want ?? null;
+  }
+}
+
+function readOp({ op }: State): Peek['op'] {
+  return (
+    op && {
       id: op.id,
       kind: op.kind,
       by: op.by,
@@ -58,16 +108,6 @@ function read(state: State): Peek {
       isGivenUp: op.outcome !== null,
       tickets: op.tickets.map(({ id }) => id),
       warnings: op.warnings,
-    },
-    waiting,
-    hold: hold?.admin ?? null,
-    isForced: forcedOut || force !== null,
-    isDraining: OUTWARD.includes(phase),
-    restoring: state.restoring,
-    gateAsked: gate.asked !== null,
-    alarms: Object.values(alarms),
-    healthIsUp: state.health === 'up',
-    appGone: state.appGone,
-    wants: (balancer, server) => state.balancers[balancer]?.servers[server]?.want ?? null,
-  };
+    }
+  );
 }

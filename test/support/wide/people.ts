@@ -1,6 +1,7 @@
 import type { Timeline } from '../world/timeline.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import type { SimApp } from './app.ts';
+import type { Coverage } from './coverage.ts';
 
 /** A user with a session in the application of one node, bound to one server by a cookie. */
 export interface User {
@@ -26,7 +27,12 @@ export interface People {
   clear(): void;
 }
 
-export function createPeople(time: Timeline, lbs: readonly SimLb[], apps: readonly SimApp[]): People {
+export function createPeople(
+  time: Timeline,
+  lbs: readonly SimLb[],
+  apps: readonly SimApp[],
+  coverage: Coverage,
+): People {
   let users: User[] = [];
 
   const takes = ({ server }: { readonly server: LbServer }): boolean =>
@@ -34,6 +40,7 @@ export function createPeople(time: Timeline, lbs: readonly SimLb[], apps: readon
   const serve = ({ lb, server }: Pick<User, 'lb' | 'server'>, lastsMs: number): void => {
     const one = { lb, server, since: time.now, worker: lb.generation, queued: false };
     lb.connections.add(one);
+    coverage.meet('served');
     server.total += 1;
     server.lastAt = time.now;
     time.after(lastsMs, () => lb.connections.delete(one));

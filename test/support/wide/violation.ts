@@ -64,6 +64,7 @@ export const RULES = {
   'cannot be taken out': 'I14',
   'done and not so': 'results',
   'warnings without end': 'results',
+  'not pure': 'a pure function',
   broke: 'the lifecycle threw',
 } as const;
 

@@ -8,6 +8,7 @@ import type { SimDisk } from '../world/disk.ts';
 import type { Timeline } from '../world/timeline.ts';
 import type { SimApp } from './app.ts';
 import type { LbServer, SimLb } from './balancer.ts';
+import type { Coverage } from './coverage.ts';
 import type { Knowledge } from './knowledge.ts';
 import type { People } from './people.ts';
 import type { Layout } from './policies.ts';
@@ -21,6 +22,9 @@ export interface World {
   readonly people: People;
   readonly nodes: readonly SimNode[];
   readonly verdicts: Verdicts;
+  readonly coverage: Coverage;
+  /** Each step is taken twice, on frozen values: whether `step` is a pure function. */
+  readonly isStrict: boolean;
   /** Sources that fail at present. */
   readonly failing: Set<string>;
   lb(name: string): SimLb;

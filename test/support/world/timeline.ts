@@ -13,17 +13,12 @@ export interface Timeline {
   advance(ms: number): void;
 }
 
-interface Due {
-  readonly at: number;
-  readonly run: () => void;
-}
-
 const TICK_MS = 0.001;
 
 export function createTimeline(seed: number, start = 1_000_000): Timeline {
   const random = mulberry32(seed);
   let now = start;
-  let due: Due[] = [];
+  const due = createQueue();
   const between = (least: number, most: number): number => least + random() * (most - least);
 
   return {
@@ -35,21 +30,79 @@ export function createTimeline(seed: number, start = 1_000_000): Timeline {
     chance: (probability) => random() < probability,
     pick: (all) => all[Math.floor(random() * all.length)],
     after(ms, run) {
-      const entry = { at: now + Math.max(0, ms), run };
-      const place = due.findIndex(({ at }) => at > entry.at);
-      due.splice(place < 0 ? due.length : place, 0, entry);
-      return () => {
-        due = due.filter((other) => other !== entry);
-      };
+      const entry = due.add(now + Math.max(0, ms), run);
+      return () => void (entry.run = null);
     },
     advance(ms) {
       const end = now + ms;
-      for (let next = due[0]; next && next.at <= end; next = due[0]) {
+      for (let next = due.first(); next && next.at <= end; next = due.first()) {
         due.shift();
+        if (next.run === null) continue;
         now = Math.max(next.at, now + TICK_MS);
         next.run();
       }
       now = Math.max(now, end);
+    },
+  };
+}
+
+interface Due {
+  readonly at: number;
+  /** Of two at the same moment, the one that was asked for first comes first. */
+  readonly order: number;
+  /** null = it was taken back. */
+  run: (() => void) | null;
+}
+
+interface Queue {
+  add(at: number, run: () => void): Due;
+  first(): Due | undefined;
+  shift(): void;
+}
+
+/** What is due, as a binary heap; what was taken back stays until it would have come. */
+function createQueue(): Queue {
+  const heap: Due[] = [];
+  let order = 0;
+  const at = (index: number): Due => heap[index] as Due;
+  const isBefore = (one: Due, other: Due): boolean =>
+    one.at < other.at || (one.at === other.at && one.order < other.order);
+
+  function rise(entry: Due): void {
+    let index = heap.length;
+    heap.push(entry);
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (!isBefore(entry, at(parent))) break;
+      heap[index] = at(parent);
+      index = parent;
+    }
+    heap[index] = entry;
+  }
+
+  function sink(entry: Due): void {
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(at(child + 1), at(child))) child += 1;
+      if (!isBefore(at(child), entry)) break;
+      heap[index] = at(child);
+      index = child;
+    }
+    heap[index] = entry;
+  }
+
+  return {
+    add(when, run) {
+      const entry = { at: when, order: (order += 1), run };
+      rise(entry);
+      return entry;
+    },
+    first: () => heap[0],
+    shift() {
+      const last = heap.pop();
+      if (last !== undefined && heap.length > 0) sink(last);
     },
   };
 }

@@ -8,6 +8,7 @@ import type { Deed } from './deeds.ts';
 import type { Dimension } from './dimensions.ts';
 import { type Coverage, createCoverage } from './coverage.ts';
 import { createDraw } from './draw.ts';
+import { DUE_MS } from './judge-rest.ts';
 import { createNode } from './node.ts';
 import { createOracle } from './oracle.ts';
 import { createPeople } from './people.ts';
@@ -29,6 +30,8 @@ export interface Campaign {
 
 /** Long enough for every deadline, patience, grace and retry that the campaign's policies have. */
 const REST_MS = 75_000;
+/** Once the last stop is done nothing falls due any more; longer than the oracle lets a lost word stand. */
+const SETTLED_MS = DUE_MS + 5_000;
 
 export function drawCampaign(seed: number, dims: readonly Dimension[]): Campaign {
   const draw = createDraw(seed);
@@ -187,7 +190,9 @@ function takeOut(
   time.advance(5_000);
   const request: Request = { ...lastStop, id: `last${node.index}` };
   node.submit(request);
-  time.advance(REST_MS);
+  const latest = time.now + REST_MS;
+  while (time.now < latest && !oracle.result(node, request.id)) time.advance(1_000);
+  time.advance(Math.min(latest - time.now, SETTLED_MS));
   oracle.rested(true);
   const result = oracle.result(node, request.id);
   // `uncounted` under force is judged by its own rule.

@@ -19,7 +19,7 @@ interface Place {
 
 const ROTATION = ['serving', 'unhealthy'];
 /** What fell due so long ago should have happened. */
-const DUE_MS = 20_000;
+export const DUE_MS = 20_000;
 
 export function createRestJudge(
   world: World,

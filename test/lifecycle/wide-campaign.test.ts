@@ -14,7 +14,8 @@ describe('Whatever happens, in the wide world', () => {
   ] as const)('%s: no promise is broken', (_name, dims, usual) => {
     const broken: string[] = [];
     for (let seed = FIRST; seed < FIRST + runs(usual); seed += 1)
-      for (const { rule, invariant, what, trace } of play(drawCampaign(seed, dims), { isStrict: true }).violations)
+      for (const { rule, invariant, what, trace } of play(drawCampaign(seed, dims), { isStrict: true })
+        .violations)
         broken.push(`seed ${seed}: ${rule} (${invariant}): ${what}\n${trace.join('\n')}`);
     expect(broken).toEqual([]);
   });

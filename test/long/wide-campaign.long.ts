@@ -1,57 +1,82 @@
 import { expect, test } from '@jest/globals';
-import { drawCampaign, play } from '../support/wide/campaign.ts';
+import { join } from 'node:path';
+import { drawCampaign } from '../support/wide/campaign.ts';
 import { ALL, type Dimension } from '../support/wide/dimensions.ts';
-import { findingsOf, HOLDING, mayBreak } from '../support/wide/findings.ts';
-import { reportOf, violationOf } from '../support/wide/shrink.ts';
+import { playOn } from '../support/wide/farm.ts';
+import { findingsOf, mayBreak } from '../support/wide/findings.ts';
+import type { Broken, Played } from '../support/wide/range.ts';
+import { violationOf } from '../support/wide/shrink.ts';
 import { runs } from '../support/long.ts';
+import { packageRoot } from '../support/sample.ts';
 
 /**
- * `LASTCALL_SEED=42 LASTCALL_DIMS=hold,joins npm run test:long -- wide-campaign` plays that one and prints what it breaks.
- * Without them the seeds are new each time, and printed. `LASTCALL_LONG=10`: ten times as many.
+ * `LASTCALL_SEED=42 npm run test:long -- wide-campaign` plays that one and prints what it breaks; `LASTCALL_DIMS=hold,joins`
+ * takes these dimensions instead of those that the seed draws. Without them the seeds are new each time, and printed.
+ * `LASTCALL_LONG=0.1`: a tenth as many.
  */
 const SEED = process.env['LASTCALL_SEED'];
 const DIMS = process.env['LASTCALL_DIMS'];
 const FIRST = SEED === undefined ? Date.now() % 2 ** 30 : Number(SEED);
-const EACH = runs(SEED === undefined ? 200 : 1);
+const CAMPAIGNS = SEED === undefined ? runs(100_000) : 1;
+/** Processes: as many as the machine has cores that the project counts on. */
+const WORKERS = 2;
 /** How many seeds a known defect may need to show again. */
 const SEARCH = 1_500;
 
-const chosen = DIMS === undefined ? ALL : (DIMS.split(',').filter(Boolean) as Dimension[]);
-const sets: (readonly Dimension[])[] =
-  DIMS === undefined ? [[], ...ALL.map((one) => [one]), HOLDING, ALL] : [chosen];
+const chosen = DIMS === undefined ? null : (DIMS.split(',').filter(Boolean) as Dimension[]);
+
+test(`${CAMPAIGNS} random campaigns: nothing is broken but what the table of known defects names`, async () => {
+  const begun = performance.now();
+  const { played, broken } = await playOn(WORKERS, join(packageRoot(), 'dist'), {
+    first: FIRST,
+    last: FIRST + CAMPAIGNS - 1,
+    dims: chosen,
+    reports: SEED === undefined ? 1 : 99,
+    untilBroken: false,
+  });
+  tell(played, broken, (performance.now() - begun) / 1000);
+  const news = broken.filter(({ dims, rule }) => SEED !== undefined || !isKnown(dims, rule));
+  for (const { report } of news) if (report !== null) process.stdout.write(`${report}\n`);
+  expect(news.map(({ seed, rule, dims }) => `seed ${seed}: ${rule} (${dims.join('+')})`)).toEqual([]);
+});
 
 /** Of several dimensions, all that any of them finds. */
 function isKnown(dims: readonly Dimension[], rule: string): boolean {
   return dims.some((one) => mayBreak(one, rule));
 }
 
-test.each(
-  sets.map(
-    (dims) => [dims.length > 3 ? `${dims.length} dimensions` : dims.join('+') || 'base', dims] as const,
-  ),
-)('%s: nothing is broken but what the table of known defects names', (name, dims) => {
-  const news: string[] = [];
-  const seen = new Map<string, number>();
-  for (let seed = FIRST; seed < FIRST + EACH; seed += 1) {
-    const campaign = drawCampaign(seed, dims);
-    for (const violation of play(campaign).violations) {
-      seen.set(violation.rule, (seen.get(violation.rule) ?? 0) + 1);
-      const isNew = news.length < 3 && (SEED !== undefined || !isKnown(dims, violation.rule));
-      if (isNew) news.push(reportOf(campaign, violation));
-    }
-  }
-  const told = [...seen].map(([rule, count]) => `${rule} ${count}`).join(', ');
-  process.stdout.write(`${name}: seeds ${FIRST} to ${FIRST + EACH - 1}: ${told || 'clean'}\n`);
-  for (const report of news) process.stdout.write(`${report}\n`);
-  expect(news).toEqual([]);
-});
+function tell({ campaigns, steps, met }: Played, broken: readonly Broken[], seconds: number): void {
+  const rules = new Map<string, number>();
+  for (const { rule } of broken) rules.set(rule, (rules.get(rule) ?? 0) + 1);
+  const list = (all: Iterable<readonly [string, number]>): string =>
+    [...all].map(([what, times]) => `${what} ${times}`).join(', ') || 'none';
+  const of = (kind: string): string =>
+    list(
+      Object.entries(met)
+        .filter(([what]) => what.startsWith(`${kind} `))
+        .map(([what, times]): [string, number] => [what.slice(kind.length + 1), times])
+        .toSorted(([, one], [, other]) => other - one),
+    );
+  process.stdout.write(`wide campaign: ${campaigns} campaigns, seeds ${FIRST} to ${FIRST + CAMPAIGNS - 1}, \
+${seconds.toFixed(0)} s, ${(campaigns / seconds).toFixed(1)} a second, ${steps} steps, ${met['served'] ?? 0} requests served
+  steps in phases: ${of('phase')}
+  deeds: ${of('deed')}
+  words: ${of('word')}
+  results: ${of('code')}
+  violations: ${list(rules)}
+`);
+}
 
 const findings = ALL.flatMap((dim) => findingsOf(dim).map((finding) => ({ dim, ...finding }))).filter(
-  ({ seldom }) => seldom !== true,
+  ({ seldom }) => seldom !== true && SEED === undefined,
 );
 
-test.each(findings)('$dim still finds $defects ($rule); else it leaves the table', ({ dim, rule, seed }) => {
-  for (let next = seed; next < seed + SEARCH; next += 1)
-    if (violationOf(drawCampaign(next, [dim]), rule)) return;
-  expect(`${rule} by ${dim}, from seed ${seed} on`).toBe('found');
-});
+if (findings.length > 0)
+  test.each(findings)(
+    '$dim still finds $defects ($rule); else it leaves the table',
+    ({ dim, rule, seed }) => {
+      for (let next = seed; next < seed + SEARCH; next += 1)
+        if (violationOf(drawCampaign(next, [dim]), rule)) return;
+      expect(`${rule} by ${dim}, from seed ${seed} on`).toBe('found');
+    },
+  );

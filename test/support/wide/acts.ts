@@ -116,11 +116,11 @@ function plainly(at: At, what: Plain): void {
       return app.spawn(app.start);
     case 'swap':
     case 'swap-unnoticed':
-      if (!app.main) return;
+      if (!app.main || node.policy.supervises) return;
       app.end();
       return app.spawn(app.start === 'fails' ? 'works' : app.start, what === 'swap');
     case 'reexec':
-      return app.reexec();
+      return node.policy.supervises ? undefined : app.reexec();
     case 'source':
       return toggle(failing, node.policy.sources[which % Math.max(1, node.policy.sources.length)]);
     case 'telling':

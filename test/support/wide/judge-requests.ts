@@ -64,7 +64,9 @@ export function createRequests(world: World): Requests {
   /** What the lifecycle asks of itself is followed from when it is first heard of. */
   function own({ before, after }: Taken): Request[] {
     const isAsBefore =
-      before.queue === after.queue && before.candidate === after.candidate && before.pending === after.pending;
+      before.queue === after.queue &&
+      before.candidate === after.candidate &&
+      before.pending === after.pending;
     if (isAsBefore) return [];
     return [...after.queue, after.candidate?.request, after.pending?.request].filter((one) => one != null);
   }

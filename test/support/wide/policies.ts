@@ -111,7 +111,8 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     hasProbe: needsProbe || (has('early-stop', 'clock-steps', 'stale-pid', 'hold') && draw.chance(0.5)),
     canStop: true,
     canStart: supervises || draw.chance(0.7),
-    stopRepeatable: !has('early-stop', 'failures') || (has('failures') && draw.chance(0.5)),
+    // Under `run -- COMMAND` start and stop are the child's.
+    stopRepeatable: supervises || !has('early-stop', 'failures') || (has('failures') && draw.chance(0.5)),
     onSignOut: has('sign-out') ? draw.pick<Policy['onSignOut']>('drain', 'stop') : ('ignore' as const),
     adopt: draw.chance(0.3),
     operatorReady: false,

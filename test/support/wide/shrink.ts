@@ -17,14 +17,14 @@ export function shrink(campaign: Campaign, rule: string): Campaign {
 }
 
 /** What a person needs to see of it: the seed, the promise, and the last things that happened. */
-export function reportOf(campaign: Campaign, violation: Violation): string {
+export function reportOf(campaign: Campaign, rule: string): string {
   const { seed, dims } = campaign;
-  const small = shrink(campaign, violation.rule);
-  const { trace, what, invariant, rule } = violationOf(small, violation.rule) ?? violation;
-  const head = `seed ${seed}, ${dims.join('+') || 'base'}: ${rule} (${invariant}): ${what}`;
+  const small = shrink(campaign, rule);
+  const violation = violationOf(small, rule);
+  if (!violation) return `seed ${seed}: ${rule} does not show again: the campaign is not the same each time`;
   return [
-    head,
+    `seed ${seed}, ${dims.join('+') || 'base'}: ${rule} (${violation.invariant}): ${violation.what}`,
     `  ${small.deeds.length} of ${campaign.deeds.length} deeds needed`,
-    ...trace.map((line) => `  ${line}`),
+    ...violation.trace.map((line) => `  ${line}`),
   ].join('\n');
 }

@@ -30,7 +30,7 @@ export interface Campaign {
 
 /** Long enough for every deadline, patience, grace and retry that the campaign's policies have. */
 const REST_MS = 75_000;
-/** Once the last stop is done nothing falls due any more; longer than the oracle lets a lost word stand. */
+/** Longer than the oracle lets a lost word stand, and than any old connection or slow start lasts. */
 const SETTLED_MS = DUE_MS + 5_000;
 
 export function drawCampaign(seed: number, dims: readonly Dimension[]): Campaign {
@@ -76,7 +76,7 @@ export function play(campaign: Campaign, { isStrict = false } = {}): Outcome {
       act(stage, deed, index);
     });
     calm(stage, answersAtLast);
-    time.advance(REST_MS);
+    rest(stage);
     stage.oracle.rested(answersAtLast);
     if (answersAtLast) for (const node of nodes) takeOut(stage, node);
   } catch (error) {
@@ -155,6 +155,14 @@ function check({ lbs, time }: World, node: number, app: SimApp): void {
         time.after(time.between(50, 1_000), () => {
           server.up = app.main !== null && app.healthy;
         });
+}
+
+/** Until nothing has happened, and nothing will fall due, for longer than anything in the world takes. */
+function rest({ time, nodes }: Stage): void {
+  const latest = time.now + REST_MS;
+  const earliest = time.now + SETTLED_MS;
+  const isBusy = (): boolean => nodes.some(({ busyAt }) => time.now - busyAt < SETTLED_MS);
+  while (time.now < latest && (time.now < earliest || isBusy())) time.advance(1_000);
 }
 
 function calm({ nodes, lbs, time }: Stage, answers: boolean): void {

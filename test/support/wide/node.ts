@@ -28,6 +28,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   let mailbox: Event[] = [];
   let stepping = false;
   let warmingSince: number | null = null;
+  let busyAt = time.now;
   let cancelWake = (): void => undefined;
   let asking: Asking | null = null;
 
@@ -56,6 +57,8 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     const [after, effects] = stepper(policy, before, event);
     state = after;
     noteWarming(before.phase);
+    if (before.phase !== after.phase || effects.some(({ type }) => type !== 'look' && type !== 'count'))
+      busyAt = time.now;
     if (before.phase !== after.phase)
       verdicts.note(`${policy.node}: ${before.phase} -> ${after.phase} on ${event.type}`);
     oracle().watch({ node: self, before, event, after, effects });
@@ -120,6 +123,9 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     },
     get known() {
       return known;
+    },
+    get busyAt() {
+      return running && nextWake(policy, state, time.now) !== null ? Infinity : busyAt;
     },
     get warmingSince() {
       return warmingSince;

@@ -50,6 +50,8 @@ export interface SimNode {
   readonly known: Knowledge;
   /** Since when it is on the way back; null = it is not. */
   readonly warmingSince: number | null;
+  /** When it last did more than ask; Infinity while something is to fall due. */
+  readonly busyAt: number;
   boot(policy: Policy): void;
   /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
   crash(): void;

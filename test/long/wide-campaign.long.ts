@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { drawCampaign } from '../support/wide/campaign.ts';
 import { ALL, type Dimension } from '../support/wide/dimensions.ts';
 import { playOn } from '../support/wide/farm.ts';
-import { findingsOf, mayBreak } from '../support/wide/findings.ts';
+import { findingsOf, isKnown } from '../support/wide/findings.ts';
 import type { Broken, Played } from '../support/wide/range.ts';
 import { violationOf } from '../support/wide/shrink.ts';
 import { runs } from '../support/long.ts';
@@ -39,11 +39,6 @@ test(`${CAMPAIGNS} random campaigns: nothing is broken but what the table of kno
   for (const { report } of news) if (report !== null) process.stdout.write(`${report}\n`);
   expect(news.map(({ seed, rule, dims }) => `seed ${seed}: ${rule} (${dims.join('+')})`)).toEqual([]);
 });
-
-/** Of several dimensions, all that any of them finds. */
-function isKnown(dims: readonly Dimension[], rule: string): boolean {
-  return dims.some((one) => mayBreak(one, rule));
-}
 
 function tell({ campaigns, steps, met }: Played, broken: readonly Broken[], seconds: number): void {
   const rules = new Map<string, number>();

@@ -139,8 +139,13 @@ export function findingsOf(dim: Dimension): readonly Finding[] {
 }
 
 /** What it may find: its own, and what it meets of others. */
-export function mayBreak(dim: Dimension, rule: string): boolean {
+function mayBreak(dim: Dimension, rule: string): boolean {
   return [dim, ...(MEETS[dim] ?? [])].some((one) => findingsOf(one).some((finding) => finding.rule === rule));
+}
+
+/** Of several dimensions, all that any of them finds. */
+export function isKnown(dims: readonly Dimension[], rule: string): boolean {
+  return dims.some((one) => mayBreak(one, rule));
 }
 
 /** The dimensions in which every promise holds today. */

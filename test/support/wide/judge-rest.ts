@@ -90,6 +90,13 @@ export function createRestJudge(
     verdicts.broken('sign-out lost', `for ${Math.round((time.now - signedOutAt) / 1000)} s, in ${phase}`);
   }
 
+  /** It is opened again on every way back. */
+  function gate({ policy, app, state }: SimNode): void {
+    const { phase, op } = peek(state);
+    if (policy.hasGate && app.gated && ROTATION.includes(phase) && !op)
+      verdicts.broken('gate left shut', phase);
+  }
+
   return {
     watch({ node, before, after }) {
       if (after.phase === 'returning' && before.phase !== 'returning') returned.set(node.index, time.now);
@@ -104,6 +111,7 @@ export function createRestJudge(
         lost(node);
         expired(node);
         signOut(node);
+        gate(node);
       }
     },
   };

@@ -39,6 +39,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
     if (p.isForced || !node.app.isAlive) return;
     users(node);
     fence(node);
+    gate(node);
     patience(node);
     guard(node);
   }
@@ -61,6 +62,12 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
           verdicts.broken('stopped outside the fence', [name, server, seen]);
       }
     }
+  }
+
+  /** The application refuses new sessions before the last look, unless another hand has just started it afresh. */
+  function gate({ policy, app }: SimNode): void {
+    if (policy.hasGate && app.main && !app.gated && time.now - app.bornAt > REVIVED_MS)
+      verdicts.broken('stopped with an open gate', policy.node);
   }
 
   function patience(node: SimNode): void {

@@ -1,6 +1,7 @@
 import type { Campaign } from './campaign.ts';
 import { drawCampaign, play } from './campaign.ts';
 import type { Dimension } from './dimensions.ts';
+import { isKnown } from './findings.ts';
 import { drawMix } from './mix.ts';
 import { reportOf } from './shrink.ts';
 
@@ -13,7 +14,7 @@ export interface Range {
   readonly dims: readonly Dimension[] | null;
   /** So many violations of one rule are shrunk and told with their trace. */
   readonly reports: number;
-  /** It ends with the first violation. */
+  /** It ends with the first violation that the table of known defects does not name, and tells only such. */
   readonly untilBroken: boolean;
 }
 
@@ -49,11 +50,12 @@ export function playRange(range: Range, tell: (broken: Broken) => void): Played 
     campaign: Campaign,
     { rule, invariant, what }: Omit<Broken, 'seed' | 'dims' | 'report'>,
   ): void {
+    if (range.untilBroken && isKnown(campaign.dims, rule)) return;
     const before = told.get(rule) ?? 0;
     told.set(rule, before + 1);
     const report = before < range.reports ? reportOf(campaign, rule) : null;
     tell({ seed: campaign.seed, dims: campaign.dims, rule, invariant, what, report });
-    isBroken = true;
+    isBroken ||= !isKnown(campaign.dims, rule);
   }
 
   for (let { first: seed } = range; seed <= range.last; seed += range.stride) {

@@ -31,6 +31,8 @@ export const RULES = {
   'stopped with hidden users': 'I1, I7',
   'stopped outside the fence': 'I12',
   'ignored without patience': 'unreachable',
+  'stopped with an open gate': 'gate',
+  'gate left shut': 'gate',
   'last usable server': 'I11',
   'two fenced': 'I11, keep',
   'gone and alive': 'gone',

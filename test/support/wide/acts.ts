@@ -67,6 +67,9 @@ function shaped(at: At, deed: Shaped): void {
       return boot(at);
     case 'mode':
       return lb.line.setMode(deed.mode);
+    case 'cover':
+      server.over = server.over === null && !lb.polls ? deed.over : null;
+      return;
     case 'others':
       for (const one of lbs) Object.assign(one, { others: deed.others, othersSince: time.now });
       return;
@@ -154,6 +157,11 @@ function plainly(at: At, what: Plain): void {
       return boot(at);
     case 'newer':
       return newer(at);
+    case 'line':
+      if (lb.polls) return;
+      lb.reload(false);
+      at.server.absent = !at.server.absent;
+      return;
     default:
       return what satisfies never;
   }

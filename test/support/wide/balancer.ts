@@ -1,4 +1,4 @@
-import type { Admin, Look, Origin, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Admin, Look, Origin, Over, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from '../world/timeline.ts';
 import { createLine, type Line, type Mode } from './line.ts';
 
@@ -11,6 +11,10 @@ export interface LbServer {
   readonly node: number;
   admin: Admin;
   origin: Origin;
+  /** What lies over its state, which no command ends: DNS, or a server that it tracks. */
+  over: { readonly admin: Admin; readonly by: Over['by'] } | null;
+  /** A reload has removed its line. */
+  absent: boolean;
   by: 'us' | 'operator' | 'nobody';
   since: number;
   /** As HAProxy's own check sees the application. */
@@ -72,8 +76,22 @@ export interface SimLb {
   survey(servers: readonly string[]): Survey;
 }
 
-function isUsable({ listed, up, admin }: LbServer): boolean {
-  return listed && up && admin === 'ready';
+function isUsable(server: LbServer): boolean {
+  return server.listed && server.up && shown(server).admin === 'ready' && !server.absent;
+}
+
+/** MAINT hides DRAIN, DRAIN hides READY, as at the real one; a server that is not there shows as MAINT. */
+export function shown({
+  admin,
+  origin,
+  over,
+  absent,
+}: LbServer): Pick<ServerView, 'admin' | 'origin' | 'over'> {
+  if (absent) return { admin: 'maint', origin: 'none' };
+  const rank = { ready: 0, drain: 1, maint: 2 };
+  if (!over || rank[over.admin] <= rank[admin]) return { admin, origin };
+  const from = over.by === 'resolution' ? 'config' : 'inherited';
+  return { admin: over.admin, origin: from, over: { by: over.by, forced: admin } };
 }
 
 /** A worker that was replaced ends its last connections after so long (`hard-stop-after`). */
@@ -99,16 +117,17 @@ export function createLb(
   const viewOf = (server: LbServer): ServerView => {
     const { serving, queued } = at(server);
     const knows = self.telling && !polls;
+    const state = shown(server);
     return {
       name: server.name,
-      admin: server.admin,
-      origin: server.origin,
-      operational: server.admin !== 'maint' && server.up ? 'up' : 'down',
+      ...state,
+      operational: state.admin !== 'maint' && server.up ? 'up' : 'down',
       connections: knows && (!self.hasMaster || self.masterAnswers) ? serving : null,
       queued: knows ? queued : null,
-      total: knows ? server.total : null,
+      total: knows && !server.absent ? server.total : null,
       weight: 1,
       counters: null,
+      ...(server.absent && { absent: `${server.name} was removed from HAProxy by a reload` }),
     };
   };
   const forget = (server: LbServer): void =>
@@ -158,7 +177,7 @@ export function createLb(
     },
     set(server, admin, by) {
       const found = self.server(server);
-      if (found.admin === admin) return;
+      if (found.admin === admin || found.absent) return;
       if (by === 'us') self.told.set(server, admin);
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : 'forced', by, since: time.now });
     },
@@ -189,10 +208,10 @@ export function createLb(
     },
     survey(names) {
       const facts = names.map((server) => {
-        const { admin, up } = self.server(server);
+        const usable = isUsable(self.server(server));
         const usableOthers = polls ? null : self.usableOthers(server);
         const more = { role: 'active' as const, standbys: [], missing: [], hashed: null };
-        return { name: server, usableOthers, usable: admin === 'ready' && up, sticky: null, ...more };
+        return { name: server, usableOthers, usable, sticky: null, ...more };
       });
       const survey = { relatives: null, foreignTables: [], blind: null, uncompared: [], facts };
       return { ...self.look(names), ...survey };

@@ -135,6 +135,8 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
           node,
           admin: 'ready',
           origin: 'none',
+          over: null,
+          absent: false,
           by: 'nobody',
           since: time.now - 3_600_000,
           up: true,

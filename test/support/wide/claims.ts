@@ -1,5 +1,6 @@
 import type { Admin } from '../../../agent/lifecycle/view.ts';
 import type { Requests } from './judge-requests.ts';
+import { forcedOf } from './knowledge.ts';
 import { peek, type Peek } from './peek.ts';
 import type { SimNode, Taken, World, Written } from './world.ts';
 
@@ -48,13 +49,15 @@ export function createClaims(world: World, requests: Requests): Claims {
     if (event.type === 'said') {
       const claim = claimOf(node, event.balancer, event.server);
       const isSure = event.begun >= claim.unsureUntil;
-      if (isSure) claim.maybe = new Set(event.view.admin === event.admin ? [event.admin] : []);
+      if (isSure) claim.maybe = new Set(forcedOf(event.view) === event.admin ? [event.admin] : []);
     }
     // What is there as it is wanted cannot be told from our own.
     if (event.type === 'looked')
-      for (const { name, admin } of event.look.servers)
-        if (admin === peek(before).wants(event.balancer, name))
-          take(claimOf(node, event.balancer, name), admin);
+      for (const view of event.look.servers) {
+        const admin = forcedOf(view);
+        if (admin === peek(before).wants(event.balancer, view.name))
+          take(claimOf(node, event.balancer, view.name), admin);
+      }
     if (event.type === 'say-failed')
       claimOf(node, event.balancer, event.server).unsureUntil = time.now + UNSURE_MS;
     const [was, is] = [peek(before), peek(after)];

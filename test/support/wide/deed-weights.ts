@@ -1,5 +1,6 @@
 import type { OnTimeout, OperationKind } from '../../../agent/lifecycle/operation.ts';
 import type { StartMode, StopMode } from './app.ts';
+import type { LbServer } from './balancer.ts';
 import type { Asked, Deed, Plain } from './deeds.ts';
 import type { Dimension } from './dimensions.ts';
 import type { Draw } from './draw.ts';
@@ -214,6 +215,24 @@ const MORE: Record<Dimension, Weighted> = {
   gate: [
     [4, plain('disk')],
     [3, plain('die')],
+  ],
+  covers: [
+    [
+      4,
+      (draw) => ({
+        do: 'cover',
+        over: draw.pick<NonNullable<LbServer['over']>>(
+          { admin: 'maint', by: 'resolution' },
+          { admin: 'maint', by: 'tracked' },
+          { admin: 'drain', by: 'tracked' },
+        ),
+      }),
+    ],
+    [3, plain('click')],
+  ],
+  lines: [
+    [4, plain('line')],
+    [3, plain('visit')],
   ],
   reexec: [
     [4, plain('reexec')],

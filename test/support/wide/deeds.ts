@@ -1,4 +1,5 @@
 import type { Request } from '../../../agent/lifecycle/operation.ts';
+import type { LbServer } from './balancer.ts';
 import type { StartMode, StopMode } from './app.ts';
 import type { Mode } from './line.ts';
 
@@ -13,6 +14,8 @@ export type Deed = { readonly after: number; readonly which: number } & (
   /** `leak`: a reload that forgets, and a user who comes right after it, while the sidecar is away. */
   | { readonly do: 'crash'; readonly leak: boolean; readonly awayMs: number }
   | { readonly do: 'mode'; readonly mode: Mode }
+  /** DNS or a tracked server puts its state over the server's own, and takes it away the next time. */
+  | { readonly do: 'cover'; readonly over: NonNullable<LbServer['over']> }
   | { readonly do: 'others'; readonly others: number | null }
   | { readonly do: 'start-mode'; readonly start: StartMode }
   | { readonly do: 'stop-mode'; readonly stop: StopMode }
@@ -46,5 +49,7 @@ export const PLAIN = [
   'reconfigure',
   'container',
   'newer',
+  /** A reload removes the server's line, and the next time brings it back. */
+  'line',
 ] as const;
 export type Plain = (typeof PLAIN)[number];

@@ -78,7 +78,9 @@ export function createEffects(
         (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
         failed,
       );
-    if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
+    const absent = (): void => failed('no such server');
+    if (lb.server(server).absent) lb.line.exchange(node.index, () => undefined, absent, failed);
+    else if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
     else lb.line.exchange(node.index, write, readBack, failed);
   }
 

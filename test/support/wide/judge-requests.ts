@@ -1,6 +1,6 @@
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
-import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import { recordOn } from './judge-disk.ts';
 import { createTermJudge } from './judge-terms.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World } from './world.ts';
@@ -16,6 +16,8 @@ export interface Requests {
   result(id: string): Result | undefined;
   /** The running operation may do what is refused to others. */
   isForcedBy(node: SimNode): boolean;
+  /** What is refused to others is not refused to it: it was forced, or cannot be refused. */
+  isExcused(id: string): boolean;
 }
 
 interface Followed {
@@ -87,7 +89,7 @@ export function createRequests(world: World): Requests {
     if (one.state !== 'waiting') verdicts.broken('answered twice', [id, one.state]);
     Object.assign(one, { state: 'replied', ticket });
     if (joined) terms.joined(node, one.request, ticket);
-    if (!onDisk(node).has(ticket) && after.op !== null && after.alarms['disk'] === undefined)
+    if (!onDisk(node).has(ticket) && after.op !== null && !peek(after).hasDiskAlarm)
       verdicts.broken('accepted and not on disk', [id, ticket]);
   }
 
@@ -98,8 +100,10 @@ export function createRequests(world: World): Requests {
     const one = all.get(result.id);
     if (!one) return;
     terms.finished(taken, result);
+    if (refused && one.state === 'replied') verdicts.broken('refused after it was accepted', result.id);
     for (const other of all.values()) if (other.ticket === result.id) other.state = 'over';
     one.state = 'over';
+    if (result.ok !== (result.code === 'done')) verdicts.broken('done and not so', [result.ok, result.code]);
     if (refused) refusal(node, one, result, effects);
     if (result.ok && !result.plan && isReturn(result) && result.phase !== 'serving')
       verdicts.broken('done and not so', [result.id, result.operation, result.phase]);
@@ -149,8 +153,8 @@ export function createRequests(world: World): Requests {
     }
   }
 
-  function onDisk({ disk }: SimNode): Set<string> {
-    const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
+  function onDisk(node: SimNode): Set<string> {
+    const record = recordOn(node);
     return new Set(record?.op ? [record.op.id, ...record.op.tickets.map(({ id }) => id)] : []);
   }
 
@@ -161,7 +165,7 @@ export function createRequests(world: World): Requests {
     crashed(node) {
       const known = onDisk(node);
       const running = new Set(peek(node.state).op?.tickets ?? []);
-      const isTold = node.state.alarms['disk'] !== undefined;
+      const isTold = peek(node.state).hasDiskAlarm;
       for (const [id, one] of all) {
         if (one.node !== node || one.state === 'over') continue;
         if (one.state === 'replied' && running.has(one.ticket) && !known.has(one.ticket) && !isTold)
@@ -177,6 +181,7 @@ export function createRequests(world: World): Requests {
     },
     find,
     result: (id) => results.get(id),
+    isExcused: (id) => find(id)?.force === true || find(id)?.insist === true,
     isForcedBy(node) {
       const { op } = peek(node.state);
       const asked = op && [op.id, ...op.tickets].map(find);

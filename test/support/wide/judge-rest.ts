@@ -3,7 +3,7 @@ import type { Requests } from './judge-requests.ts';
 import type { WishJudge } from './judge-wishes.ts';
 import type { WordJudge } from './judge-words.ts';
 import { isListed } from './known-users.ts';
-import type { LbServer, SimLb } from './balancer.ts';
+import { type LbServer, shown, type SimLb } from './balancer.ts';
 import type { SimNode, Taken, World } from './world.ts';
 
 /** After everything has come to rest: I3, I4, I14, I17, `expires`, `onSignOut`. */
@@ -49,7 +49,11 @@ export function createRestJudge(
     const isOut = ['draining', 'settling', 'fencing', 'drained', 'stopped'].includes(phase);
     const isFenced = phase === 'failed' && words.isFenced(node);
     for (const { lb, server } of listedOf(node)) {
-      const { admin, by, since } = server;
+      const { admin, by, since, absent } = server;
+      if (absent) continue;
+      const wanted = peek(node.state).wants(lb.name, server.name);
+      if (wanted !== null && by !== 'operator' && admin !== wanted && time.now - since > DUE_MS)
+        verdicts.broken('word lost', [phase, lb.name, server.name, admin, wanted]);
       if ((isOut || isFenced) && admin === 'ready' && time.now - since > DUE_MS)
         verdicts.broken('word lost', [phase, lb.name, server.name]);
       const found = words.foundAt(node, lb.name, server.name);
@@ -85,7 +89,7 @@ export function createRestJudge(
     if (!ROTATION.includes(phase) || time.now - signedOutAt < DUE_MS) return;
     if ((returned.get(node.index) ?? -Infinity) > signedOutAt) return;
     const listed = listedOf(node);
-    if (listed.length === 0 || listed.some(({ server }) => server.admin !== 'ready')) return;
+    if (listed.length === 0 || listed.some(({ server }) => shown(server).admin !== 'ready')) return;
     if (listed.some(({ lb, server }) => (lb.usableOthers(server.name) ?? 0) < policy.keep)) return;
     verdicts.broken('sign-out lost', `for ${Math.round((time.now - signedOutAt) / 1000)} s, in ${phase}`);
   }

@@ -1,4 +1,5 @@
 import type { Result } from '../../../agent/lifecycle/operation.ts';
+import { forcedOf, viewOf } from './knowledge.ts';
 import { knownOf } from './known-users.ts';
 import type { Requests } from './judge-requests.ts';
 import { peek } from './peek.ts';
@@ -16,15 +17,20 @@ const SLACK_MS = 2_500;
 /** An application that was started so long ago must not be believed gone. */
 const REVIVED_MS = 3_000;
 const SHORT_MS = 5_000;
+const ROTATION = ['serving', 'unhealthy'];
 
 export function createStopJudge(world: World, requests: Requests): StopJudge {
   const { time, verdicts } = world;
   const stops = new Map<string, number>();
   const shortSince = new Map<string, number>();
+  /** When the outing of each node began. */
+  const outSince = new Map<number, number>();
 
   function watch(taken: Taken): void {
-    const { node, effects } = taken;
+    const { node, before, after, effects } = taken;
     noteShortage(node);
+    if (ROTATION.includes(before.phase) && !ROTATION.includes(after.phase))
+      outSince.set(node.index, time.now);
     for (const effect of effects) {
       if (effect.type === 'stop') stopped(taken);
       if (effect.type === 'finish' && !effect.result.plan) finished(node, effect.result, effect.refused);
@@ -56,17 +62,19 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       const looked = node.known.looks.get(name);
       if (!counts || !looked || looked.lostAt !== null) continue;
       for (const server of servers) {
-        const seen = looked.seen.get(server);
+        const view = viewOf(node.known, name, server);
         const { since } = world.lb(name).server(server);
-        if (seen !== 'maint' && since < looked.begun)
-          verdicts.broken('stopped outside the fence', [name, server, seen]);
+        if (view?.absent !== undefined || since >= looked.begun) continue;
+        if (!view || forcedOf(view) !== 'maint')
+          verdicts.broken('stopped outside the fence', [name, server, view?.admin]);
       }
     }
   }
 
-  /** The application refuses new sessions before the last look, unless another hand has just started it afresh. */
-  function gate({ policy, app }: SimNode): void {
-    if (policy.hasGate && app.main && !app.gated && time.now - app.bornAt > REVIVED_MS)
+  /** The application refuses new sessions before the last look. One that another hand has started afresh is excused. */
+  function gate({ policy, app, index }: SimNode): void {
+    const isAsBefore = app.bornAt < (outSince.get(index) ?? Infinity);
+    if (policy.hasGate && app.main && !app.gated && isAsBefore)
       verdicts.broken('stopped with an open gate', policy.node);
   }
 

@@ -38,10 +38,14 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
       fenced.add(node.index);
     }
     if (admin === 'ready' && there !== 'ready') ready(word, p);
+    if (admin === 'ready' && p.phase !== 'returning')
+      verdicts.broken('READY out of turn', [p.phase, lb.name]);
   }
 
   function overUsers({ node, lb, server, there, issued }: Written, p: Peek): void {
     if (!node.app.isAlive || p.isForced || p.hold === 'maint') return;
+    // It is out already, and its users with it.
+    if (server.over?.admin === 'maint') return;
     if (claims.foundAt(node, lb.name, server.name) === 'maint') return;
     const detail = [p.phase, lb.name, server.name];
     const { users, seen } = knownOf(world, node, issued.known);

@@ -1,11 +1,11 @@
 import type { Event } from '../../../agent/lifecycle/event.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { ServerView } from '../../../agent/lifecycle/view.ts';
 
 interface Looked {
   readonly begun: number;
   readonly at: number;
-  readonly seen: ReadonlyMap<string, Admin>;
+  readonly servers: readonly ServerView[];
   /** When the first of the failed looks since came back; null = the last one was good. */
   readonly lostAt: number | null;
 }
@@ -16,8 +16,8 @@ interface Looked {
  */
 export interface Knowledge {
   readonly looks: ReadonlyMap<string, Looked>;
-  /** Sources whose last answer was an error. */
-  readonly failing: ReadonlySet<string>;
+  /** The last answer of each source; null = an error. */
+  readonly counts: ReadonlyMap<string, number | null>;
   /** When the last good answer of a source that counts users was asked for; of the kernel. */
   readonly usersCountedAt: number;
   readonly kernelCountedAt: number;
@@ -28,7 +28,7 @@ export interface Knowledge {
 /** Nothing yet: a sidecar that was just started. */
 export const NOTHING: Knowledge = {
   looks: new Map(),
-  failing: new Set(),
+  counts: new Map(),
   usersCountedAt: -Infinity,
   kernelCountedAt: -Infinity,
   appLives: true,
@@ -41,9 +41,8 @@ export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge
   if (event.type === 'looked') return looked(next, event.balancer, event, event.look.servers);
   if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
   if (event.type === 'lost') return lost(next, event.balancer, event.at);
-  if (event.type === 'counted') return counted(next, event.source, event.begun, policy);
-  if (event.type === 'uncounted' && !known.failing.has(event.source))
-    return { ...next, failing: new Set(known.failing).add(event.source) };
+  if (event.type === 'counted') return counted(next, event, policy);
+  if (event.type === 'uncounted') return { ...next, counts: answered(known, event.source, null) };
   return next;
 }
 
@@ -63,14 +62,20 @@ function lost(known: Knowledge, balancer: string, at: number): Knowledge {
   return { ...known, looks: new Map(known.looks).set(balancer, { ...old, lostAt: at }) };
 }
 
-function counted(known: Knowledge, source: string, begun: number, policy: Policy): Knowledge {
+function answered(known: Knowledge, source: string, count: number | null): Knowledge['counts'] {
+  return known.counts.get(source) === count ? known.counts : new Map(known.counts).set(source, count);
+}
+
+function counted(
+  known: Knowledge,
+  { source, begun, count }: Extract<Event, { type: 'counted' }>,
+  policy: Policy,
+): Knowledge {
   const usersCountedAt = policy.userSources.includes(source) ? begun : known.usersCountedAt;
   const kernelCountedAt = policy.kernelSource === source ? begun : known.kernelCountedAt;
   return {
     ...known,
-    failing: known.failing.has(source)
-      ? new Set([...known.failing].filter((name) => name !== source))
-      : known.failing,
+    counts: answered(known, source, count),
     usersCountedAt: Math.max(known.usersCountedAt, usersCountedAt),
     kernelCountedAt: Math.max(known.kernelCountedAt, kernelCountedAt),
   };
@@ -80,12 +85,19 @@ function looked(
   known: Knowledge,
   balancer: string,
   { begun, at }: { readonly begun: number; readonly at: number },
-  servers: readonly { readonly name: string; readonly admin: Admin }[],
+  servers: readonly ServerView[],
 ): Knowledge {
   const old = known.looks.get(balancer);
   if (old && begun < old.begun) return known;
-  const isAsBefore =
-    old?.seen.size === servers.length && servers.every(({ name, admin }) => old.seen.get(name) === admin);
-  const seen = isAsBefore ? old.seen : new Map(servers.map(({ name, admin }) => [name, admin]));
-  return { ...known, looks: new Map(known.looks).set(balancer, { begun, at, seen, lostAt: null }) };
+  return { ...known, looks: new Map(known.looks).set(balancer, { begun, at, servers, lostAt: null }) };
+}
+
+/** The server as that balancer last showed it. */
+export function viewOf(known: Knowledge, balancer: string, server: string): ServerView | undefined {
+  return known.looks.get(balancer)?.servers.find(({ name }) => name === server);
+}
+
+/** What a command has set there, whatever lies over it. */
+export function forcedOf({ admin, over }: ServerView): ServerView['admin'] {
+  return over?.forced ?? admin;
 }

@@ -1,9 +1,16 @@
+import { createBeginJudge } from './judge-begin.ts';
+import { createDiskJudge } from './judge-disk.ts';
 import { createRequests } from './judge-requests.ts';
 import { createRestJudge } from './judge-rest.ts';
 import { createStopJudge } from './judge-stops.ts';
 import { createWishJudge } from './judge-wishes.ts';
 import { createWordJudge } from './judge-words.ts';
-import type { Oracle, World } from './world.ts';
+import { createZeroJudge } from './judge-zero.ts';
+import { peek } from './peek.ts';
+import type { Oracle, Taken, World } from './world.ts';
+
+/** More at once is a loop. */
+const MOST_EFFECTS = 40;
 
 /** Knows the whole world, and judges each step of each sidecar by what it could know. No phase is excused (I16). */
 export function createOracle(world: World): Oracle {
@@ -12,14 +19,23 @@ export function createOracle(world: World): Oracle {
   const wishes = createWishJudge(world, requests);
   const stops = createStopJudge(world, requests);
   const rest = createRestJudge(world, { requests, wishes, words });
+  const begin = createBeginJudge(world, requests);
+  const judges = [
+    requests,
+    words,
+    begin,
+    stops,
+    wishes,
+    rest,
+    createDiskJudge(world),
+    createZeroJudge(world),
+  ];
 
   return {
-    watch(taken) {
-      requests.watch(taken);
-      words.watch(taken);
-      stops.watch(taken);
-      wishes.watch(taken);
-      rest.watch(taken);
+    watch(taken: Taken) {
+      for (const judge of judges) judge.watch(taken);
+      const { effects } = taken;
+      if (effects.length > MOST_EFFECTS) world.verdicts.broken('broke', `${effects.length} effects at once`);
     },
     written(word) {
       words.written(word);
@@ -30,8 +46,9 @@ export function createOracle(world: World): Oracle {
     crashed(node) {
       words.crashed(node);
       requests.crashed(node);
+      begin.crashed(node);
       // With an alarm the disk has forgotten what is ours: it is to be treated as somebody else's.
-      if (node.state.alarms['disk'] === undefined) return;
+      if (!peek(node.state).hasDiskAlarm) return;
       for (const lb of world.lbs)
         for (const server of lb.servers)
           if (server.node === node.index && server.by === 'us') server.by = 'operator';

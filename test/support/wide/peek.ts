@@ -24,8 +24,14 @@ export interface Peek {
   readonly hold: 'drain' | 'maint' | null;
   /** Users are forced out of this outing, or are being so. */
   readonly isForced: boolean;
+  /** Its patience is over: a second signal. */
+  readonly isHurried: boolean;
+  /** Zero is not enough: MAINT has to follow. */
+  readonly wantsFence: boolean;
   readonly restoring: boolean;
   readonly alarms: readonly string[];
+  /** That the disk does not hold what is under way. */
+  readonly hasDiskAlarm: boolean;
   readonly healthIsUp: boolean;
   readonly appGone: boolean;
   /** What is wanted of the server; null = nothing is said. */
@@ -77,12 +83,24 @@ class Peeked implements Peek {
     return this.#state.forcedOut || this.#state.force !== null;
   }
 
+  get isHurried(): boolean {
+    return this.#state.hurried || this.#state.force?.now === true;
+  }
+
+  get wantsFence(): boolean {
+    return !this.#state.noFence;
+  }
+
   get restoring(): boolean {
     return this.#state.restoring;
   }
 
   get alarms(): readonly string[] {
     return Object.values(this.#state.alarms);
+  }
+
+  get hasDiskAlarm(): boolean {
+    return this.#state.alarms['disk'] !== undefined;
   }
 
   get healthIsUp(): boolean {

@@ -1,5 +1,5 @@
 import type { Timeline } from '../world/timeline.ts';
-import type { LbServer, SimLb } from './balancer.ts';
+import { type LbServer, shown, type SimLb } from './balancer.ts';
 import type { SimApp } from './app.ts';
 import type { Coverage } from './coverage.ts';
 
@@ -36,7 +36,8 @@ export function createPeople(
   let users: User[] = [];
 
   const takes = ({ server }: { readonly server: LbServer }): boolean =>
-    server.listed && server.up && apps[server.node]?.main != null;
+    server.listed && server.up && !server.absent && apps[server.node]?.main != null;
+  const isOut = ({ server }: Pick<User, 'server'>): boolean => shown(server).admin === 'maint';
   const serve = ({ lb, server }: Pick<User, 'lb' | 'server'>, lastsMs: number): void => {
     const one = { lb, server, since: time.now, worker: lb.generation, queued: false };
     lb.connections.add(one);
@@ -55,20 +56,19 @@ export function createPeople(
     visit(at) {
       const places = lbs.flatMap((lb) => lb.servers.map((server) => ({ lb, server })));
       const place = at ?? time.pick(places);
-      if (!place || place.server.admin !== 'ready' || !takes(place)) return;
+      if (!place || shown(place.server).admin !== 'ready' || !takes(place)) return;
       if (apps[place.server.node]?.gated) return;
       users.push({ ...place, since: time.now });
       serve(place, time.between(5, 1_500));
     },
     click(which, lastsMs) {
       const user = bound(which);
-      if (user && user.server.admin !== 'maint' && takes(user))
-        serve(user, lastsMs ?? time.between(5, 1_500));
+      if (user && !isOut(user) && takes(user)) serve(user, lastsMs ?? time.between(5, 1_500));
     },
     leave: (which) => void (users = users.filter((user) => user !== bound(which))),
     enqueue(which) {
       const user = bound(which);
-      if (!user || user.server.admin === 'maint' || !takes(user)) return;
+      if (!user || isOut(user) || !takes(user)) return;
       const { lb, server } = user;
       const one = { lb, server, since: time.now, worker: lb.generation, queued: true };
       lb.connections.add(one);

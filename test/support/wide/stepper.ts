@@ -1,4 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import { recordOf, restore, type StateRecord } from '../../../agent/lifecycle/record.ts';
+import { initial } from '../../../agent/lifecycle/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import { frozen } from '../world/frozen.ts';
 import type { World } from './world.ts';
@@ -8,11 +11,21 @@ import type { World } from './world.ts';
  * frozen, and the same twice gives the same.
  */
 export function createStepper({ isStrict, verdicts, coverage }: World): typeof step {
+  /** What a record holds, a start has again, and would write again. */
+  function kept(policy: Policy, record: StateRecord, at: number): void {
+    const read = JSON.parse(JSON.stringify(record)) as StateRecord;
+    const again = recordOf(restore(initial(policy, at), read, true, at), at);
+    if (!isDeepStrictEqual(read, record) || !isDeepStrictEqual(again, record))
+      verdicts.broken('record forgets', [record, again]);
+  }
+
   return (policy, state, event) => {
     const taken = isStrict ? step(policy, frozen(state), frozen(event)) : step(policy, state, event);
     coverage.step(taken[0].phase);
-    if (isStrict && !isDeepStrictEqual(step(policy, state, event), taken))
+    if (!isStrict) return taken;
+    if (!isDeepStrictEqual(step(policy, state, event), taken))
       verdicts.broken('not pure', [event.type, state.phase]);
+    for (const effect of taken[1]) if (effect.type === 'persist') kept(policy, effect.record, event.at);
     return taken;
   };
 }

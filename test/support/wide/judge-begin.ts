@@ -1,0 +1,64 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Proof, Survey } from '../../../agent/lifecycle/view.ts';
+import { peek } from './peek.ts';
+import type { Requests } from './judge-requests.ts';
+import type { SimNode, Taken, World } from './world.ts';
+
+/** What an operation begins with: the survey that allows it (I11), and the process that it may stop (I13). */
+export interface BeginJudge {
+  watch(taken: Taken): void;
+  crashed(node: SimNode): void;
+}
+
+const ROTATION = ['serving', 'unhealthy', 'returning'];
+
+export function createBeginJudge({ verdicts }: World, requests: Requests): BeginJudge {
+  const surveys = new Map<string, Survey[]>();
+  /** By the request that it was proven for. */
+  const checked = new Map<string, Proof | null>();
+  /** The process that each node was told of last, in this life of its sidecar. */
+  const own = new Map<number, Proof | null>();
+
+  function learn({ node, event }: Taken): void {
+    if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
+    if (event.type === 'checked' && event.need === 'stop') checked.set(event.id, event.proof);
+    if (event.type === 'booted') own.set(node.index, event.proof ?? event.record?.proof ?? null);
+    if (event.type === 'started' || event.type === 'app-back') own.set(node.index, event.proof);
+  }
+
+  /** I11: the first word outward is meant, by an operation that was checked. */
+  function guarded({ node, before, after }: Taken): void {
+    const { op } = peek(after);
+    const { keep, keepBackups, balancers } = node.policy;
+    if (!op || peek(before).op || op.kind === 'ready' || after.phase !== 'draining') return;
+    if (!ROTATION.includes(before.phase) || keep === 0 || requests.isExcused(op.id)) return;
+    const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
+    const servers = balancers.flatMap((balancer) => balancer.servers);
+    if (facts.length < servers.length)
+      verdicts.broken('begun over the guard', 'not every server was surveyed');
+    const short = facts.find(({ usable, usableOthers, standbys }) => {
+      const others = (usableOthers ?? -1) + (keepBackups ? standbys.length : 0);
+      return usable && others < keep;
+    });
+    if (short) verdicts.broken('begun over the guard', short);
+  }
+
+  function stopping({ node, after, effects }: Taken): void {
+    for (const effect of effects) {
+      if (effect.type !== 'stop' || effect.proof === null) continue;
+      const { op } = peek(after);
+      const known = [op?.id ?? 'none', ...(op?.tickets ?? [])].map((id) => checked.get(id));
+      const isProven = [...known, own.get(node.index)].some((one) => isDeepStrictEqual(one, effect.proof));
+      if (!isProven) verdicts.broken('stopped without a proof', effect.proof);
+    }
+  }
+
+  return {
+    watch(taken) {
+      learn(taken);
+      guarded(taken);
+      stopping(taken);
+    },
+    crashed: ({ index }) => void own.delete(index),
+  };
+}

@@ -1,0 +1,38 @@
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import { peek } from './peek.ts';
+import type { SimNode, Taken, World } from './world.ts';
+
+/** I8: nothing is done before the disk holds why, unless its failing was told by an alarm. */
+export interface DiskJudge {
+  watch(taken: Taken): void;
+}
+
+export function createDiskJudge({ verdicts }: World): DiskJudge {
+  return {
+    watch({ node, after, effects }) {
+      for (const effect of effects) {
+        const missing = missingFor(node, effect);
+        if (missing !== null && !peek(after).hasDiskAlarm)
+          verdicts.broken('done before it is on disk', [after.phase, effect.type, missing]);
+      }
+    },
+  };
+}
+
+/** What the record on disk does not say although that is being done; null = it says it, or need not. */
+function missingFor(node: SimNode, effect: Effect): string | null {
+  if (effect.type !== 'say' && effect.type !== 'stop' && effect.type !== 'start') return null;
+  const record = recordOn(node);
+  if (!record) return 'there is no record';
+  if (effect.type === 'stop') return record.stopIssued ? null : 'the stop';
+  if (effect.type === 'start') return record.start === 'none' ? 'the start' : null;
+  const { balancer, server, admin } = effect;
+  const wanted = record.balancers[balancer]?.servers[server]?.want ?? null;
+  return wanted === admin ? null : `${balancer} ${server} ${admin}, but ${wanted}`;
+}
+
+/** What a start would find now. */
+export function recordOn({ disk }: SimNode): StateRecord | null {
+  return disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
+}

@@ -1,0 +1,59 @@
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import { forcedOf } from './knowledge.ts';
+import { peek } from './peek.ts';
+import type { Taken, World } from './world.ts';
+
+/** *drained*: every source and every balancer says 0, and every server is behind the fence (I7, I12). */
+export interface ZeroJudge {
+  watch(taken: Taken): void;
+}
+
+type Counting = Policy['balancers'][number];
+
+export function createZeroJudge({ verdicts }: World): ZeroJudge {
+  const broken = (what: readonly unknown[]): void => verdicts.broken('drained and not so', what);
+
+  function balancer(taken: Taken, { name, servers, counts }: Counting): void {
+    const { node, before } = taken;
+    const { isForced, wantsFence } = peek(before);
+    const looked = node.known.looks.get(name);
+    if (!looked || looked.lostAt !== null) {
+      if (node.policy.unreachable === 'wait' && !isForced) broken([name, 'is unknown']);
+      return;
+    }
+    if (!counts) return;
+    for (const server of servers) {
+      const view = looked.servers.find((one) => one.name === server);
+      if (!view) return broken([name, server, 'is not in the look']);
+      const { connections, queued, absent } = view;
+      const isTold = isForced && isPatienceOver(taken);
+      if ((connections !== 0 || queued !== 0) && !isTold) broken([name, server, connections, queued]);
+      if (wantsFence && !isForced && absent === undefined && forcedOf(view) !== 'maint')
+        broken([name, server, 'is not in MAINT']);
+    }
+  }
+
+  return {
+    watch(taken) {
+      const { node, before, after, event } = taken;
+      const isReached =
+        after.phase === 'drained' && (before.phase === 'fencing' || before.phase === 'settling');
+      if (!isReached || event.type === 'persist-failed') return;
+      for (const one of node.policy.balancers) balancer(taken, one);
+      if (peek(after).appGone || peek(before).isForced) return;
+      for (const source of node.policy.sources) {
+        const count = node.known.counts.get(source) ?? null;
+        if (count !== 0) broken([source, count]);
+      }
+    },
+  };
+}
+
+/** Users who were forced are gone, unless the patience with them was over, which the result says. */
+function isPatienceOver({ before, after, effects }: Taken): boolean {
+  const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
+  const warnings = [...results, ...(peek(after).op?.warnings ?? [])];
+  return (
+    peek(before).isHurried || warnings.some((text) => /could not be closed|not every balancer/.test(text))
+  );
+}

@@ -66,7 +66,8 @@ export function createClaims(world: World, requests: Requests): Claims {
       // Forced, everything may be taken over.
       if (requests.isForcedBy(node)) all(node, (claim) => take(claim, 'drain', 'maint'));
     }
-    if (is.op === null && ['serving', 'unhealthy'].includes(is.phase) && is.phase !== was.phase) end(node);
+    if (is.op === null && ['serving', 'unhealthy'].includes(is.phase) && is.phase !== was.phase)
+      end(node, is);
     for (const effect of effects) {
       if (effect.type === 'say') take(claimOf(node, effect.balancer, effect.server), effect.admin);
     }
@@ -78,8 +79,10 @@ export function createClaims(world: World, requests: Requests): Claims {
     });
   }
 
-  function end(node: SimNode): void {
-    all(node, (claim) => {
+  /** A balancer that was left out still hears of the return once it answers. */
+  function end(node: SimNode, { wants }: Peek): void {
+    all(node, (claim, lb, server) => {
+      if (wants(lb, server) !== null) return;
       claim.said.clear();
       claim.maybe.clear();
     });

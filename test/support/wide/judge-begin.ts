@@ -20,11 +20,15 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
   const own = new Map<number, Proof | null>();
 
   function learn({ node, event }: Taken): void {
-    if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
+    if (event.type === 'surveyed' && counts(node, event.balancer))
+      surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
     if (event.type === 'checked' && event.need === 'stop') checked.set(event.id, event.proof);
     if (event.type === 'booted') own.set(node.index, event.proof ?? event.record?.proof ?? null);
     if (event.type === 'started' || event.type === 'app-back') own.set(node.index, event.proof);
   }
+
+  const counts = ({ policy }: SimNode, balancer: string): boolean =>
+    policy.balancers.some((one) => one.name === balancer && one.counts);
 
   /** I11: the first word outward is meant, by an operation that was checked. */
   function guarded({ node, before, after }: Taken): void {
@@ -33,8 +37,8 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
     if (!op || peek(before).op || op.kind === 'ready' || after.phase !== 'draining') return;
     if (!ROTATION.includes(before.phase) || keep === 0 || requests.isExcused(op.id)) return;
     const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
-    const servers = balancers.flatMap((balancer) => balancer.servers);
-    if (facts.length < servers.length)
+    const servers = balancers.filter(({ counts }) => counts).flatMap((balancer) => balancer.servers);
+    if (facts.length < servers.length && node.policy.unreachable === 'wait')
       verdicts.broken('begun over the guard', 'not every server was surveyed');
     const short = facts.find(({ usable, usableOthers, standbys }) => {
       const others = (usableOthers ?? -1) + (keepBackups ? standbys.length : 0);

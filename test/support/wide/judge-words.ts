@@ -22,6 +22,7 @@ export interface WordJudge {
 const NEWS_MS = 5_000;
 const QUIET_SLACK_MS = 100;
 const LOOKED_MS = 600;
+const ROTATION: readonly string[] = ['serving', 'unhealthy'];
 
 export function createWordJudge(world: World, requests: Requests): WordJudge {
   const { time, verdicts } = world;
@@ -38,8 +39,12 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
       fenced.add(node.index);
     }
     if (admin === 'ready' && there !== 'ready') ready(word, p);
-    if (admin === 'ready' && p.phase !== 'returning')
-      verdicts.broken('READY out of turn', [p.phase, lb.name]);
+    if (admin === 'ready' && !isTurn(word, p)) verdicts.broken('READY out of turn', [p.phase, lb.name]);
+  }
+
+  /** I9: only on the way back; a balancer that was left out of it hears it once it answers again. */
+  function isTurn({ node }: Written, { phase }: Peek): boolean {
+    return phase === 'returning' || (node.policy.unreachable === 'ignore' && ROTATION.includes(phase));
   }
 
   function overUsers({ node, lb, server, there, issued }: Written, p: Peek): void {
@@ -113,8 +118,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     watch(taken) {
       claims.watch(taken);
       const { node, before, after } = taken;
-      const rotation = ['serving', 'unhealthy'];
-      if (rotation.includes(before.phase) && !rotation.includes(after.phase)) fenced.delete(node.index);
+      if (ROTATION.includes(before.phase) && !ROTATION.includes(after.phase)) fenced.delete(node.index);
     },
     written,
     crashed: (node) => claims.crashed(node),

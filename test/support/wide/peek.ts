@@ -111,9 +111,8 @@ class Peeked implements Peek {
     return this.#state.appGone;
   }
 
-  wants(balancer: string, server: string): Admin | null {
-    return this.#state.balancers[balancer]?.servers[server]?.want ?? null;
-  }
+  readonly wants = (balancer: string, server: string): Admin | null =>
+    this.#state.balancers[balancer]?.servers[server]?.want ?? null;
 }
 
 function readOp({ op }: State): Peek['op'] {

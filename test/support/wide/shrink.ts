@@ -1,9 +1,12 @@
 import { type Campaign, play } from './campaign.ts';
 import type { Violation } from './violation.ts';
 
+/** Rules that strict campaigns alone can break. */
+const STRICT = ['not pure', 'record forgets'];
+
 /** The violation of that rule in the campaign, or undefined. */
 export function violationOf(campaign: Campaign, rule: string): Violation | undefined {
-  return play(campaign, { isStrict: rule === 'not pure' }).violations.find((one) => one.rule === rule);
+  return play(campaign, { isStrict: STRICT.includes(rule) }).violations.find((one) => one.rule === rule);
 }
 
 /** The same campaign without the deeds that the violation does not need. */

@@ -222,28 +222,6 @@ export function notOurs({ write: { underWay, answeredAt } }: ServerState): Serve
 
 /** The state before anything is known. */
 export function initial(policy: Policy, at: number): State {
-  const balancers: Record<string, BalancerState> = {};
-  for (const { name, servers } of policy.balancers) {
-    balancers[name] = {
-      look: null,
-      begun: -1,
-      at: -1,
-      error: null,
-      worker: null,
-      around: null,
-      isReloaded: false,
-      servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
-    };
-  }
-  const unknown: SourceState = {
-    count: null,
-    begun: -1,
-    at: null,
-    changedAt: at,
-    sideSince: at,
-    sideSamples: 0,
-    error: null,
-  };
   return {
     now: at,
     phase: 'starting',
@@ -254,8 +232,8 @@ export function initial(policy: Policy, at: number): State {
     intentSave: 0,
     saved: 0,
     saveAgainAt: null,
-    balancers,
-    sources: Object.fromEntries(policy.sources.map((name) => [name, unknown])),
+    balancers: Object.fromEntries(policy.balancers.map(({ name, servers }) => [name, notAsked(servers)])),
+    sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
     signedOut: 'no',
     app: { proof: null, gone: false, goneAt: at, stopIssued: false, start: 'none' },
@@ -272,5 +250,30 @@ export function initial(policy: Policy, at: number): State {
     wishes: { expiry: NO_WISH, 'sign-out': NO_WISH },
     alarms: {},
     reasserts: NO_REASSERTS,
+  };
+}
+
+function notAsked(servers: readonly string[]): BalancerState {
+  return {
+    look: null,
+    begun: -1,
+    at: -1,
+    error: null,
+    worker: null,
+    around: null,
+    isReloaded: false,
+    servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
+  };
+}
+
+function notCounted(at: number): SourceState {
+  return {
+    count: null,
+    begun: -1,
+    at: null,
+    changedAt: at,
+    sideSince: at,
+    sideSamples: 0,
+    error: null,
   };
 }

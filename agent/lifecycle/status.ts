@@ -5,7 +5,7 @@ import type { Neighbours, Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
 import { reassertsTold, stateShown } from './result.ts';
-import type { BalancerState, ServerState, State } from './state.ts';
+import type { BalancerState, ServerState, SourceState, State } from './state.ts';
 import type { Admin, ServerView } from './view.ts';
 
 /**
@@ -42,21 +42,27 @@ export function statusOf(
     ),
     sessions: {
       total: sessionsOf(policy, state),
-      sources: policy.sources.map((name) => {
-        const source = state.sources[name];
-        const at = source?.at ?? null;
-        return {
-          name,
-          count: source?.count ?? null,
-          at: at === null ? null : iso(at),
-          every: Math.round(everyMs[name] ?? 0) / 1_000,
-          error: source?.error ?? null,
-        };
-      }),
+      sources: policy.sources.map((name) => statusOfSource(name, state.sources[name], everyMs[name], iso)),
     },
     ...outlook,
     reasserts: reassertsTold(state.reasserts),
     alarms: Object.values(state.alarms),
+  };
+}
+
+function statusOfSource(
+  name: string,
+  source: SourceState | undefined,
+  everyMs: number | undefined,
+  iso: (at: number) => string,
+): Status['sessions']['sources'][number] {
+  const { count = null, at = null, error = null } = source ?? {};
+  return {
+    name,
+    count,
+    at: at === null ? null : iso(at),
+    every: Math.round(everyMs ?? 0) / 1_000,
+    error,
   };
 }
 

@@ -58,82 +58,46 @@ export function step(policy: Policy, state: State, event: Event): readonly [Stat
   return [turn.state, turn.effects];
 }
 
-/** What the event says. */
-function take(turn: Turn, event: Event): void {
-  switch (event.type) {
-    case 'booted':
-      return onBooted(turn, event);
-    case 'tick':
-      return;
-    case 'submit':
-      return onSubmit(turn, event.request);
-    case 'cancel':
-      return onCancel(turn, event);
-    case 'hurry':
-      return onHurry(turn);
-    case 'looked':
-      return onLooked(turn, event);
-    case 'lost':
-      return onLost(turn, event);
-    case 'counted':
-      return onCounted(turn, event.source, {
-        count: event.count,
-        error: null,
-        begun: event.begun,
-        at: event.at,
-      });
-    case 'uncounted':
-      return onCounted(turn, event.source, {
-        count: null,
-        error: event.error,
-        begun: event.begun,
-        at: event.at,
-      });
-    case 'probed':
-      return onProbed(turn, event.health);
-    case 'signed-out':
-      return onSignOut(turn, true);
-    case 'persisted':
-      return onPersisted(turn, event.save);
-    case 'persist-failed':
-      return onPersistFailed(turn, event);
-    case 'surveyed':
-      return onSurveyed(turn, event);
-    case 'checked':
-      return onChecked(turn, event);
-    case 'app-absent':
-      return onAbsent(turn, event);
-    case 'refused':
-      return onRefused(turn, event);
-    case 'said':
-      return onSaid(turn, event);
-    case 'say-failed':
-      return onSayFailed(turn, event);
-    case 'closed':
-      return onClosed(turn, event);
-    case 'stopped':
-      return isStopping(turn) ? onStopped(turn, event.warnings) : undefined;
-    case 'stop-failed':
-      return isStopping(turn) ? failStop(turn, 'app-stop', event.error) : undefined;
-    case 'outcome':
-      return onOutcome(turn, event);
-    case 'started':
-      return onStarted(turn, event.proof);
-    case 'start-failed':
-      return onStartFailed(turn, event.error);
-    case 'gated':
-      return onGated(turn, event);
-    case 'hooked':
-      return event.error === null
-        ? undefined
-        : warn(turn, `warn hook ${event.rung + 1} failed: ${event.error}`);
-    case 'app-gone':
-      return onAppGone(turn);
-    case 'app-back':
-      return onAppBack(turn, event.proof);
-    default:
-      return event satisfies never;
-  }
+/** What each event says. */
+const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => void } = {
+  booted: onBooted,
+  tick: () => undefined,
+  submit: (turn, { request }) => onSubmit(turn, request),
+  cancel: onCancel,
+  hurry: onHurry,
+  looked: onLooked,
+  lost: onLost,
+  counted: (turn, { source, count, begun, at }) => onCounted(turn, source, { count, error: null, begun, at }),
+  uncounted: (turn, { source, error, begun, at }) =>
+    onCounted(turn, source, { count: null, error, begun, at }),
+  probed: (turn, { health }) => onProbed(turn, health),
+  'signed-out': (turn) => onSignOut(turn, true),
+  persisted: (turn, { save }) => onPersisted(turn, save),
+  'persist-failed': onPersistFailed,
+  surveyed: onSurveyed,
+  checked: onChecked,
+  'app-absent': onAbsent,
+  refused: onRefused,
+  said: onSaid,
+  'say-failed': onSayFailed,
+  closed: onClosed,
+  stopped: (turn, { warnings }) => (isStopping(turn) ? onStopped(turn, warnings) : undefined),
+  'stop-failed': (turn, { error }) => (isStopping(turn) ? failStop(turn, 'app-stop', error) : undefined),
+  outcome: onOutcome,
+  started: (turn, { proof }) => onStarted(turn, proof),
+  'start-failed': (turn, { error }) => onStartFailed(turn, error),
+  gated: onGated,
+  hooked: onHooked,
+  'app-gone': onAppGone,
+  'app-back': (turn, { proof }) => onAppBack(turn, proof),
+};
+
+function take<T extends Event['type']>(turn: Turn, event: EventOf<T>): void {
+  TAKE[event.type as T](turn, event);
+}
+
+function onHooked(turn: Turn, { rung, error }: EventOf<'hooked'>): void {
+  if (error !== null) warn(turn, `warn hook ${rung + 1} failed: ${error}`);
 }
 
 const RUN: Readonly<Record<Phase, (turn: Turn, outing: Outing) => void>> = {

@@ -150,8 +150,10 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     at.exchange(
       () => at.survey(scope),
       (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
-      (error) =>
-        tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),
+      (error) => {
+        const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
+        tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
+      },
     );
   }
 

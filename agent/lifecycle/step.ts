@@ -18,6 +18,7 @@ import {
   warming,
 } from './back.ts';
 import { onAppBack, onAppGone, onProbed, seeAlive } from './app.ts';
+import { noteCapacity, tellYielding } from './capacity.ts';
 import { sessionsOf } from './count.ts';
 import { isHolding } from './desired.ts';
 import { sideAfter, tellDisagreement } from './disagree.ts';
@@ -72,7 +73,8 @@ function take(turn: Turn, event: Event): void {
     case 'hurry':
       return onHurry(turn);
     case 'looked':
-      return onLooked(turn, event);
+      onLooked(turn, event);
+      return noteCapacity(turn, event);
     case 'lost':
       return onLost(turn, event);
     case 'counted':
@@ -171,6 +173,7 @@ function advance(turn: Turn): void {
   } while (turn.state.phase !== before.phase || turn.state.queue.length < before.queue.length);
   climb(turn);
   turnGate(turn);
+  tellYielding(turn);
   assertWanted(turn);
   surveyReloaded(turn);
 }

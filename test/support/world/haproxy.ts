@@ -54,6 +54,8 @@ export interface SimHaproxy {
   relatives: readonly Relative[];
   /** Who stands beside each server; null: `others` that are usable. */
   siblings: readonly Sibling[] | null;
+  /** False: it fails to list them. */
+  listsSiblings: boolean;
   /** False: it does not tell how many connections there are. */
   telling: boolean;
   /** False: its master does not answer, so nobody knows how many an old worker still has. */
@@ -136,6 +138,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     standbys: [],
     relatives: [],
     siblings: null,
+    listsSiblings: true,
     telling: true,
     seesOldWorkers: true,
     uncounted: [],

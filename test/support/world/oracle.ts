@@ -1,3 +1,4 @@
+import { isYielding } from '../../../agent/lifecycle/capacity.ts';
 import { forcedOf } from '../../../agent/lifecycle/count.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
@@ -83,7 +84,8 @@ export function createOracle(world: World): Oracle {
     if (type === 'reply') replied(taken, effect);
     if (type === 'finish') ended(effect.result, effect.refused, taken.after);
     if (type === 'stop') stopping(taken.after, effect.proof);
-    if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning')
+    const isGuard = policy.keep > 0 && isYielding(taken.after);
+    if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning' && !isGuard)
       fail('I9', [taken.after.phase, effect]);
   }
 

@@ -89,8 +89,8 @@ export function onStartFailed(turn: Turn, error: string): void {
 
 /** The start failed, was cancelled, or never became healthy: the node stays in MAINT, and `ready` tries again. */
 export function failWarming(turn: Turn, why: string, code: 'app-health' | 'cancelled' = 'app-health'): void {
-  const { level = 'found' } = turn.state.outing ?? {};
-  const stays = level === 'found' ? 'as it was found' : `in ${level.toUpperCase()}`;
+  const { level = 'none' } = turn.state.outing ?? {};
+  const stays = level === 'none' ? 'as it was found' : `in ${level.toUpperCase()}`;
   const message = `${turn.policy.node}: ${why}; the node stays ${stays}, \`lastcall ready\` tries again`;
   conclude(turn, { code, message }, 'failed', noStart(turn));
 }

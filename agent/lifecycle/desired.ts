@@ -12,20 +12,22 @@ export function isHolding({ hold, op }: Pick<State, 'hold' | 'op'>): boolean {
 /** @returns null where nothing is wanted: the server is not ours, or goes back to an owner who holds it */
 export function desired(
   state: Pick<State, 'hold' | 'op' | 'outing'>,
-  { found, held }: ServerState,
+  { found, held, said }: ServerState,
 ): Admin | null {
   const { outing, hold } = state;
   if (found === null || outing === null) return null;
   const level = hold !== null && isHolding(state) ? outer(outing.level, hold.admin) : outing.level;
   switch (level) {
     case 'drain':
-      // DRAIN lets bound users finish. A server that was taken over in MAINT has none: it stays there.
-      return found.admin === 'maint' ? 'maint' : 'drain';
+      // DRAIN lets bound users finish. A server that was taken over in MAINT has none, as long as no reload has opened it.
+      return found.admin === 'maint' && !said.includes('drain') ? 'maint' : 'drain';
     case 'maint':
       // Only MAINT makes zero final: in DRAIN an old cookie still gets in (haproxy-facts M).
       return 'maint';
     case 'ready':
       return 'ready';
+    case 'none':
+      return null;
     case 'found':
       return held === null ? found.admin : null;
     default:

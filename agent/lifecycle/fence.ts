@@ -48,7 +48,7 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
  * A server of ours stands READY: a reload has forgotten our word, and whoever has come in since is bound to it. MAINT
  * would throw him out again, so the way leads over DRAIN once more.
  */
-function isOpen(policy: Policy, state: State): boolean {
+export function isOpen(policy: Policy, state: State): boolean {
   return shownOf(policy, state).some(({ admin }) => admin === 'ready');
 }
 

@@ -123,7 +123,7 @@ function installReady(turn: Turn, candidate: Candidate, op: Operation): string |
   }
   takeServers(turn, candidate, release);
   // Until it is READY it stays as it is.
-  patch(turn, { op, outing: turn.state.outing ?? { ...NEW_OUTING, level: 'found' } });
+  patch(turn, { op, outing: turn.state.outing ?? { ...NEW_OUTING, level: 'none' } });
   if (request.force) patch(turn, endHold(turn, `ready by ${request.by} goes over it`));
   if (phase === 'returning') intend(turn, phase);
   else warm(turn);

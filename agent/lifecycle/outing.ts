@@ -3,8 +3,8 @@ import type { Worker } from './view.ts';
 
 /** The outing: the node is out, on its way out, or on its way back. */
 
-/** What is wanted of the servers of an outing; `found`: what each was before it. */
-export type Level = 'drain' | 'maint' | 'ready' | 'found';
+/** What is wanted of the servers of an outing. `found`: what each was before it; `none`: nothing yet, they stay as they are. */
+export type Level = 'drain' | 'maint' | 'ready' | 'found' | 'none';
 
 /** From the first DRAIN to READY read back. All that belongs to it ends with it. */
 export interface Outing {

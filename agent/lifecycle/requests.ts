@@ -2,13 +2,14 @@ import { beginChecks } from './admission.ts';
 import { giveUp, noStart } from './back.ts';
 import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
+import { isHolding } from './desired.ts';
+import { isOpen, unfenced } from './fence.ts';
 import type { OperationKind, Request } from './operation.ts';
 import { PHASES } from './phases.ts';
 import { acknowledge } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
-import { allConfirmed } from './servers.ts';
-import { isDurable, patchOuting, patch, resave, type Turn } from './turn.ts';
+import { patch, resave, patchOuting, type Turn } from './turn.ts';
 import type { Operation } from './running.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
@@ -111,13 +112,15 @@ function join(turn: Turn, request: Request, op: Operation): void {
   acknowledge(turn);
 }
 
-/** Idempotent: what is asked for is so already, is seen to be so, and is on disk. */
+/** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
 function isAlready({ state, policy }: Turn, request: Request): boolean {
   const { phase, app, outing } = state;
-  if (request.dryRun || !isDurable(state) || !allConfirmed(policy, state)) return false;
-  const isFenced = outing?.level !== 'drain';
-  if (request.kind === 'drain')
-    return (phase === 'stopped' && isFenced) || (phase === 'drained' && (isFenced || !request.fence));
+  if (request.dryRun || isHolding(state)) return false;
+  if (request.kind === 'drain') {
+    const isFenced = outing?.level === 'maint' && unfenced(policy, state) === null;
+    const isDrained = outing?.fenced === false && !isOpen(policy, state) && !request.fence;
+    return (phase === 'stopped' && isFenced) || (phase === 'drained' && (isFenced || isDrained));
+  }
   if (request.kind === 'stop')
     return app.gone && (phase === 'stopped' || (phase === 'drained' && !policy.canStop));
   return false;

@@ -157,18 +157,26 @@ export function assertWanted(turn: Turn): void {
   for (const placed of serversOf(turn.state)) {
     const { at, name, server, want } = placed;
     if (want === null || !isToWrite(turn, placed, want)) continue;
-    const ours = union(server.ours, [want]);
-    patchServer(turn, at, name, { ours, said: union(server.said, [want]) });
+    const admin = isReopened(turn.state, placed) ? 'drain' : want;
+    const ours = union(server.ours, [admin]);
+    patchServer(turn, at, name, { ours, said: union(server.said, [admin]) });
     patchWrite(turn, at, name, { underWay: epoch });
     emit(turn, {
       type: 'say',
       balancer: at,
       server: name,
-      admin: want,
-      mayReplace: want !== 'maint' || mayThrowOut(turn.state) ? union(ours, ['ready']) : ours,
+      admin,
+      mayReplace: admin !== 'maint' || mayThrowOut(turn.state) ? union(ours, ['ready']) : ours,
       epoch,
     });
   }
+}
+
+/** A server that was taken over in MAINT and that a reload has put into READY: users may have come, so DRAIN is next. */
+function isReopened(state: State, { balancer, name, want }: Placed): boolean {
+  const view = viewOf(balancer, name);
+  const isDraining = state.outing?.level === 'drain' && want === 'maint';
+  return isDraining && view !== undefined && forcedOf(view) === 'ready' && !mayThrowOut(state);
 }
 
 /** It is not seen as it should be, no write is under way, and another one may help. */

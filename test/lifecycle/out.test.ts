@@ -22,9 +22,10 @@ describe('A drain', () => {
   test('is accepted only when its intent is on disk', () => {
     const it = scene();
     it.ask('drain');
-    it.reach('draining');
+    while (!it.effects.some(({ type }) => type === 'persist')) it.time.advance(0.1);
     expect(it.sidecar.replies).toEqual([]);
     expect(said(it)).toEqual([]);
+    expect(it.sidecar.state).toMatchObject({ phase: 'serving', op: null, outing: null });
     it.time.advance(50);
     expect(it.sidecar.replies).toMatchObject([{ id: 'drain1', ticket: 'drain1' }]);
     expect(it.disk.content).toContain('drain1');
@@ -115,7 +116,7 @@ describe('A drain', () => {
     it.sidecar.post({ type: 'probed', health: 'down' });
     it.time.advance(2 * MINUTE);
     expect(it.sidecar.state.phase).toBe('drained');
-    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expires']);
+    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expiry']);
     it.sidecar.post({ type: 'probed', health: 'up' });
     it.reach('serving');
     expect(it.sidecar.state.alarms).toEqual({});
@@ -126,7 +127,7 @@ describe('A drain', () => {
     it.ended(it.ask('drain', { expiresMs: MINUTE }));
     it.sidecar.post({ type: 'probed', health: 'down' });
     it.time.advance(2 * MINUTE);
-    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expires']);
+    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expiry']);
     const id = it.ask(kind);
     if (kind === 'ready') it.sidecar.post({ type: 'probed', health: 'up' });
     expect(it.ended(id).code).toBe('done');

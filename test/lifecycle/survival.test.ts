@@ -171,7 +171,7 @@ describe('After kill -9', () => {
 
   test('an application that a new sidecar started afresh comes into rotation', () => {
     const it = scene({ supervises: true });
-    it.ended(it.ask('drain'));
+    it.ended(it.ask('drain', { by: 'app' }));
     it.time.advance(100);
     it.sidecar.crash();
     it.site.die();
@@ -180,9 +180,41 @@ describe('After kill -9', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test.each(['drain', 'stop'] as const)(
+    'one that an operator took out by a %s stays out, its container started again or not, until `ready` (I19)',
+    (kind) => {
+      const it = scene({ supervises: true });
+      it.ended(it.ask(kind, { by: 'cli alice' }));
+      it.time.advance(100);
+      for (let round = 0; round < 2; round++) {
+        it.sidecar.crash();
+        it.site.die();
+        it.sidecar.boot();
+        it.time.advance(MINUTE);
+        expect(it.sidecar.state).toMatchObject({ phase: 'drained', op: null });
+        expect(it.admin()).toBe('maint');
+      }
+      expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
+      expect(it.admin()).toBe('ready');
+    },
+  );
+
+  test('a drain of an operator whose container starts again goes on, and is done', () => {
+    const it = scene({ supervises: true });
+    it.site.visit();
+    const id = it.ask('drain', { by: 'cli alice' });
+    it.reach('draining');
+    it.time.advance(500);
+    it.sidecar.crash();
+    it.site.die();
+    it.sidecar.boot();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+    expect(it.admin()).toBe('maint');
+  });
+
   test('one that was started by a sidecar which was killed before it could say so comes into rotation too', () => {
     const it = scene({ supervises: true });
-    it.ended(it.ask('stop'));
+    it.ended(it.ask('stop', { by: 'signal', insist: true }));
     it.time.advance(100);
     it.sidecar.crash();
     it.site.revive();

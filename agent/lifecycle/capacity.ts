@@ -2,15 +2,18 @@ import { giveUp } from './back.ts';
 import { isIgnored } from './count.ts';
 import { isHolding } from './desired.ts';
 import { noStop } from './fence.ts';
-import { listed } from './objection.ts';
 import type { Request } from './operation.ts';
 import {
   countOthers,
   countOthersAt,
   idleOf,
-  othersAmong,
   type OthersCount,
+  shortOf,
+  shortWords,
   type SiblingsSeen,
+  type Verdict,
+  verdictOf,
+  wouldDo,
 } from './others.ts';
 import { NEW_CAPACITY, type CapacityLevel, type Outing } from './outing.ts';
 import { isOutward, PHASES } from './phases.ts';
@@ -65,7 +68,7 @@ export function noteCapacity(turn: Turn, { balancer: at, look }: EventOf<'looked
   if (!outing || look.capacity === undefined || state.balancers[at]?.look !== look) return;
   const { capacity } = outing;
   patchCapacity(turn, { idle: { ...capacity.idle, ...idleOf(at, look) } });
-  const verdict = verdictOf(policy, countOthersAt(policy, state, at, capacity, -1));
+  const verdict = verdictOf(policy, countOthersAt(policy, turn.state, at, -1));
   if (verdict === 'unknown') return;
   const looks = verdict === 'short' ? (capacity.shortLooks[at] ?? 0) + 1 : 0;
   patchCapacity(turn, { shortLooks: { ...capacity.shortLooks, [at]: looks } });
@@ -88,11 +91,12 @@ export function askInDrain(turn: Turn): Answer {
   if (!isAsked(policy, state)) return 'go';
   const short = shortOf(policy, state, state.epochAt);
   if (outing.capacity.isOver) return goOver(turn, short);
-  const verdict = verdictOf(policy, countsSince(policy, state, state.epochAt));
+  const verdict = verdictOf(policy, countOthers(policy, state, state.epochAt));
   if (outing.capacity.read !== 'enough') return readBack(turn, outing, verdict);
   if (verdict === 'short' && isBelieved(outing.capacity, short))
-    return giveBack(turn, outing, wordsOf(policy, short));
-  return verdict === 'enough' ? 'go' : 'wait';
+    return giveBack(turn, outing, shortWords(policy, state, short));
+  // After a reload our word was said once more, and only a look after that one counts.
+  return verdict === 'enough' && isReadBack(policy, state) ? 'go' : 'wait';
 }
 
 /** Asked behind the fence, before it counts and before the stop: one in MAINT yields to none that is in DRAIN. */
@@ -104,19 +108,19 @@ export function askBehindFence(turn: Turn): Answer {
   if (since === null) return 'wait';
   const short = shortOf(policy, state, since);
   if (outing.capacity.isOver) return goOver(turn, short);
-  const verdict = verdictOf(policy, countsSince(policy, state, since));
+  const verdict = verdictOf(policy, countOthers(policy, state, since));
   if (verdict !== 'short') return verdict === 'enough' ? 'go' : 'wait';
-  const stands = short.map((one) => couldBe(policy, state, one, since, () => true));
+  const stands = short.map((one) => wouldDo(policy, state, one, since, () => true));
   if (stands.every((enough) => enough === true)) return 'go';
   if (stands.includes(null) || !isBelieved(outing.capacity, short)) return askSiblings(turn, short);
-  return leaveFence(turn, outing, wordsOf(policy, short));
+  return leaveFence(turn, outing, shortWords(policy, state, short));
 }
 
 /** At the deadline force does not go over it: too few others, as far as it is known. */
 export function shortAtDeadline({ policy, state }: Turn): string | null {
   if (!isAsked(policy, state) || state.outing?.capacity.isOver === true) return null;
   const short = shortOf(policy, state, state.epochAt);
-  return short.length === 0 ? null : wordsOf(policy, short);
+  return short.length === 0 ? null : shortWords(policy, state, short);
 }
 
 /** At the end of each step: the alarm lasts as long as what was found stands there. */
@@ -135,20 +139,8 @@ export function nextCapacity({ outing }: State): number[] {
 
 /** Nothing is asked of a node whose application is gone, nor of one that was drained before: it costs nothing more. */
 function isAsked({ keep }: Policy, { app, op, outing }: State): boolean {
-  return keep > 0 && !app.gone && !(op === null && outing?.capacity.wasDrained === true);
-}
-
-function countsSince(policy: Policy, state: State, since: number): OthersCount[] {
-  return countOthers(policy, state, state.outing?.capacity ?? NEW_CAPACITY, since);
-}
-
-function shortOf(policy: Policy, state: State, since: number): OthersCount[] {
-  return countsSince(policy, state, since).filter(({ others }) => others !== null && others < policy.keep);
-}
-
-function verdictOf({ keep }: Policy, counts: readonly OthersCount[]): 'enough' | 'short' | 'unknown' {
-  if (counts.some(({ others }) => others !== null && others < keep)) return 'short';
-  return counts.some(({ others }) => others === null) ? 'unknown' : 'enough';
+  const { drainedIn = null } = outing?.capacity ?? {};
+  return keep > 0 && !app.gone && (op !== null || drainedIn === null);
 }
 
 function isBelieved({ shortLooks }: CapacityLevel, short: readonly OthersCount[]): boolean {
@@ -159,7 +151,7 @@ function isBelieved({ shortLooks }: CapacityLevel, short: readonly OthersCount[]
  * DRAIN was said, and whether enough others are left is read back with it: another node may have said it in the same
  * moment. The one of the higher `backend/server` gives back at once, the lower waits for that and then gives back too.
  */
-function readBack(turn: Turn, outing: Outing, verdict: ReturnType<typeof verdictOf>): Answer {
+function readBack(turn: Turn, outing: Outing, verdict: Verdict): Answer {
   const { policy, state } = turn;
   if (verdict !== 'short') {
     if (!isReadBack(policy, state)) return lookOnce(turn, outing);
@@ -169,11 +161,11 @@ function readBack(turn: Turn, outing: Outing, verdict: ReturnType<typeof verdict
   }
   const short = shortOf(policy, state, state.epochAt);
   const { waitsSince } = outing.capacity;
-  const higher = short.map((one) => couldBe(policy, state, one, state.epochAt, (name) => name > one.name));
+  const higher = short.map((one) => wouldDo(policy, state, one, state.epochAt, (name) => name > one.name));
   if (higher.includes(null)) return askSiblings(turn, short);
   const since = waitsSince ?? turn.at;
   if (higher.includes(false) || turn.at - since >= LOWER_WAITS_MS)
-    return giveBack(turn, outing, wordsOf(policy, short));
+    return giveBack(turn, outing, shortWords(policy, state, short));
   if (waitsSince === null) patchCapacity(turn, { waitsSince: since });
   return askSiblings(turn, short);
 }
@@ -204,24 +196,6 @@ function lookOnce(turn: Turn, { capacity }: Outing): Answer {
   return 'wait';
 }
 
-/**
- * Would there be enough if those siblings in DRAIN that `gives` picks were put back?
- * @returns null while the siblings are not known
- */
-function couldBe(
-  policy: Policy,
-  state: State,
-  { at, name, others }: OthersCount,
-  since: number,
-  gives: (sibling: string) => boolean,
-): boolean | null {
-  const balancer = state.balancers[at];
-  const seen = state.outing?.capacity.siblings[at];
-  if (!balancer || !seen || seen.begun < since) return null;
-  const { inDrain } = othersAmong(policy, state, { balancer, view: { name } }, seen.siblings ?? []);
-  return (others ?? 0) + inDrain.filter(gives).length >= policy.keep;
-}
-
 /** One question at a time to each balancer, and none that would only hear again what the last one heard. */
 function askSiblings(turn: Turn, short: readonly OthersCount[]): Answer {
   const { op, balancers, outing } = turn.state;
@@ -237,6 +211,7 @@ function askSiblings(turn: Turn, short: readonly OthersCount[]): Answer {
 
 /** Too few others: read back for the first time it ends the operation; later it goes on, and waits in service. */
 function giveBack(turn: Turn, { capacity }: Outing, why: string): Answer {
+  if (capacity.drainedIn !== null) return stayOut(turn, capacity.drainedIn, why);
   if (turn.state.op !== null && capacity.read === 'never') {
     giveUp(turn, 'guard', `${why}, now that it is in DRAIN; what was found is restored; ${WAYS}`);
     return 'moved';
@@ -258,8 +233,7 @@ const WAYS = 'bring another back first, or use --force --reason';
 function yielding(turn: Turn, { capacity }: Outing): Answer {
   const { policy, state } = turn;
   const { op, epochAt } = state;
-  const counts = countsSince(policy, state, epochAt);
-  const isEnough = verdictOf(policy, counts) === 'enough';
+  const isEnough = verdictOf(policy, countOthers(policy, state, epochAt)) === 'enough';
   const since = isEnough ? (capacity.enoughSince ?? turn.at) : null;
   const isFree = capacity.isOver || !isAsked(policy, state);
   if (isFree || (since !== null && turn.at - since >= ENOUGH_FOR_MS)) {
@@ -268,44 +242,39 @@ function yielding(turn: Turn, { capacity }: Outing): Answer {
     const short = shortOf(policy, state, epochAt);
     const why =
       short.length > 0
-        ? wordsOf(policy, short)
+        ? shortWords(policy, state, short)
         : 'other usable servers were too few, or unknown, for too long';
     giveUp(turn, 'guard', `${why}, still at the deadline; what was found is restored; ${WAYS}`);
   } else if (since !== capacity.enoughSince) patchCapacity(turn, { enoughSince: since });
   return 'moved';
 }
 
-/** DRAIN comes first, and there it is asked again. A node that was drained before stays so: nothing was changed. */
-function leaveFence(turn: Turn, { capacity, level }: Outing, why: string): Answer {
-  const changes = noStop(turn);
-  if (capacity.wasDrained) {
-    const message = `${why}; the node stays drained; ${WAYS}`;
-    conclude(turn, { code: 'guard', message }, 'drained', {
-      ...changes,
-      outing: { fence: null, fenced: level === 'maint' },
-    });
-  } else {
-    warn(turn, `${why}, behind the fence; back to DRAIN`);
-    intend(turn, 'draining', { ...changes, outing: { level: 'drain', fence: null } });
-  }
+/** DRAIN comes first, and there it is asked again. */
+function leaveFence(turn: Turn, { capacity }: Outing, why: string): Answer {
+  if (capacity.drainedIn !== null) return stayOut(turn, capacity.drainedIn, why);
+  warn(turn, `${why}, behind the fence; back to DRAIN`);
+  intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
+  return 'moved';
+}
+
+/** A node that was drained before the operation stays as it was: nothing was changed. */
+function stayOut(turn: Turn, level: 'drain' | 'maint', why: string): Answer {
+  const message = `${why}; the node stays drained; ${WAYS}`;
+  // Where somebody has slipped in, it is drained once more.
+  const isThere = turn.state.outing?.level === level;
+  const outing = { level: isThere ? level : 'drain', fence: null, fenced: level === 'maint' } as const;
+  conclude(turn, { code: 'guard', message }, isThere ? 'drained' : 'draining', { ...noStop(turn), outing });
   return 'moved';
 }
 
 /** It goes on where an operator, or a shutdown, has said so. */
 function goOver(turn: Turn, short: readonly OthersCount[]): Answer {
-  if (short.length > 0) warn(turn, `${wordsOf(turn.policy, short)}; forced`);
+  if (short.length > 0) warn(turn, `${shortWords(turn.policy, turn.state, short)}; forced`);
   return 'go';
 }
 
-function wordsOf({ keep }: Policy, short: readonly OthersCount[]): string {
-  const each = short.map(
-    ({ at, name, others }) => `${at}: ${name} leaves ${others ?? 'an unknown number of'}`,
-  );
-  return `${listed(each)} other usable servers, and drain.keep is ${keep}`;
-}
-
-function again({ idle, isOver, wasDrained }: CapacityLevel): CapacityLevel {
-  return { ...NEW_CAPACITY, idle, isOver, wasDrained, read: 'again' };
+function again({ idle, isOver, drainedIn }: CapacityLevel): CapacityLevel {
+  return { ...NEW_CAPACITY, idle, isOver, drainedIn, read: 'again' };
 }
 
 function patchCapacity(turn: Turn, changes: Partial<CapacityLevel>): void {

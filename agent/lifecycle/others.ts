@@ -1,5 +1,6 @@
 import { isIgnored, isKnown, viewOf } from './count.ts';
-import type { CapacityLevel } from './outing.ts';
+import { listed } from './objection.ts';
+import { NEW_CAPACITY, type CapacityLevel } from './outing.ts';
 import type { Policy } from './policy.ts';
 import type { BalancerState, ServerState, State } from './state.ts';
 import type { Capacity, Look, Role, ServerView, Sibling } from './view.ts';
@@ -22,34 +23,27 @@ export interface SiblingsSeen {
   readonly siblings: readonly Sibling[] | null;
 }
 
-/** What the guard has seen before. */
-type Known = Pick<CapacityLevel, 'siblings' | 'idle'>;
-
 /**
  * The balancers that count others are those that count at all: the contract promises no guard where a balancer only polls.
  * @param since looks that were begun earlier say nothing
  */
-export function countOthers(policy: Policy, state: State, known: Known, since: number): OthersCount[] {
+export function countOthers(policy: Policy, state: State, since: number): OthersCount[] {
   return policy.balancers
     .filter(({ name, counts }) => counts && !isIgnored(policy, state.balancers[name]))
-    .flatMap(({ name }) => countOthersAt(policy, state, name, known, since));
+    .flatMap(({ name }) => countOthersAt(policy, state, name, since));
 }
 
 /** The same of one balancer. */
-export function countOthersAt(
-  policy: Policy,
-  state: State,
-  at: string,
-  { siblings: seen, idle }: Known,
-  since: number,
-): OthersCount[] {
+export function countOthersAt(policy: Policy, state: State, at: string, since: number): OthersCount[] {
   const balancer = state.balancers[at];
   if (!balancer) return [];
+  const { siblings: seen, idle } = state.outing?.capacity ?? NEW_CAPACITY;
   const ours = Object.entries(balancer.servers).filter(([, server]) => isOurs(server));
   if (!isKnown(balancer, since)) return ours.map(([name]) => ({ at, name, others: null }));
   return ours.flatMap(([name]) => {
     const view = viewOf(balancer, name);
-    if (!view || !(costsCapacity(view) ?? idle[keyOf(at, name)] !== true)) return [];
+    if (!view) return [{ at, name, others: null }];
+    if (!(costsCapacity(view) ?? idle[keyOf(at, name)] !== true)) return [];
     const last = seen[at];
     const siblings = last && last.begun >= balancer.begun ? last.siblings : null;
     const others =
@@ -58,6 +52,18 @@ export function countOthersAt(
         : othersAmong(policy, state, { balancer, view }, siblings).usable;
     return [{ at, name, others }];
   });
+}
+
+export type Verdict = 'enough' | 'short' | 'unknown';
+
+export function verdictOf({ keep }: Policy, counts: readonly OthersCount[]): Verdict {
+  if (counts.some(({ others }) => others !== null && others < keep)) return 'short';
+  return counts.some(({ others }) => others === null) ? 'unknown' : 'enough';
+}
+
+/** Where they are too few. */
+export function shortOf(policy: Policy, state: State, since: number): OthersCount[] {
+  return countOthers(policy, state, since).filter(({ others }) => others !== null && others < policy.keep);
 }
 
 /** It was in service when it became ours, and no other hand keeps it out. */
@@ -101,8 +107,46 @@ function othersInRow(policy: Policy, state: State, balancer: BalancerState, view
   return Math.max(0, row.usableOthers + backups - relatives.length);
 }
 
+/**
+ * Would there be enough if those siblings in DRAIN that `gives` picks were put back?
+ * @returns null while the siblings have not been seen since
+ */
+export function wouldDo(
+  policy: Policy,
+  state: State,
+  { at, name, others }: OthersCount,
+  since: number,
+  gives: (sibling: string) => boolean,
+): boolean | null {
+  const seen = state.outing?.capacity.siblings[at];
+  if (!seen || seen.begun < since) return null;
+  const { inDrain } = siblingsOf(policy, state, at, name);
+  return (others ?? 0) + inDrain.filter(gives).length >= policy.keep;
+}
+
+/** In words: how many are left, and who is on its way out too, as far as that was asked for. */
+export function shortWords(policy: Policy, state: State, short: readonly OthersCount[]): string {
+  const each = short.map(({ at, name, others }) => {
+    const { inDrain, inMaint } = siblingsOf(policy, state, at, name);
+    const out = [
+      ...inDrain.map((one) => `${one} is in DRAIN`),
+      ...inMaint.map((one) => `${one} is in MAINT`),
+    ];
+    return `${at}: ${name} leaves ${others ?? 'an unknown number of'} other usable servers${out.length === 0 ? '' : ` (${listed(out, 3)})`}`;
+  });
+  return `${listed(each)}, and drain.keep is ${policy.keep}`;
+}
+
+function siblingsOf(policy: Policy, state: State, at: string, name: string): Beside {
+  const balancer = state.balancers[at];
+  const siblings = state.outing?.capacity.siblings[at]?.siblings ?? [];
+  return balancer
+    ? othersAmong(policy, state, { balancer, view: { name } }, siblings)
+    : { usable: 0, inDrain: [], inMaint: [] };
+}
+
 /** Which of its siblings serve the users of one of our servers. */
-export interface Beside {
+interface Beside {
   readonly usable: number;
   /** Names of those in DRAIN that would take users if they were READY. */
   readonly inDrain: readonly string[];
@@ -111,7 +155,7 @@ export interface Beside {
 }
 
 /** @param own our server, as it was seen */
-export function othersAmong(
+function othersAmong(
   policy: Policy,
   state: State,
   { balancer, view }: { readonly balancer: BalancerState; readonly view: Pick<ServerView, 'name'> },

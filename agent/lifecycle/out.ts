@@ -101,7 +101,7 @@ function arrive(turn: Turn): void {
       // In mere DRAIN the forced ones come back, and are waited for again.
       forcedOut: forcedOut && fenced,
       expiresAt: expiresMs === null ? null : (expiresAt ?? turn.at + expiresMs),
-      capacity: { ...(outing?.capacity ?? NEW_OUTING.capacity), wasDrained: true },
+      capacity: { ...(outing?.capacity ?? NEW_OUTING.capacity), drainedIn: fenced ? 'maint' : 'drain' },
     },
   });
 }

@@ -50,8 +50,8 @@ export interface CapacityLevel {
   readonly lookedFor: number | null;
   /** Force, or a shutdown, goes over it. */
   readonly isOver: boolean;
-  /** An operation ended in `drained`: the node is out, whatever becomes of the others. */
-  readonly wasDrained: boolean;
+  /** An operation has drained it and left it in this state: it is out, whatever becomes of the others; null = none has. */
+  readonly drainedIn: 'drain' | 'maint' | null;
 }
 
 export const NEW_CAPACITY: CapacityLevel = {
@@ -64,7 +64,7 @@ export const NEW_CAPACITY: CapacityLevel = {
   asked: [],
   lookedFor: null,
   isOver: false,
-  wasDrained: false,
+  drainedIn: null,
 };
 
 /** `total` (stot) by balancer and server. */

@@ -39,7 +39,7 @@ export interface StateRecord {
   readonly level?: Outing['level'] | null;
   readonly lasting?: boolean;
   readonly expiresMs?: number | null;
-  readonly capacity?: Pick<CapacityLevel, 'isOver' | 'wasDrained'>;
+  readonly capacity?: Pick<CapacityLevel, 'isOver' | 'drainedIn'>;
   readonly signedOut?: State['signedOut'];
   readonly hold: SavedHold | null;
 }
@@ -112,7 +112,7 @@ function savedOuting(
   | 'capacity'
 > {
   const { forcedOut, fenced, expiresAt, expiresMs, sticky, level, lasting, capacity } = outing ?? NEW_OUTING;
-  const { isOver, wasDrained } = capacity;
+  const { isOver, drainedIn } = capacity;
   return {
     forcedOut,
     noFence: !fenced,
@@ -122,7 +122,7 @@ function savedOuting(
     sticky,
     level: outing === null ? null : level,
     lasting,
-    capacity: { isOver, wasDrained },
+    capacity: { isOver, drainedIn },
   };
 }
 
@@ -276,7 +276,7 @@ function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) =>
     expiresAt: expiresAt === null ? null : moved(expiresAt),
     capacity: {
       ...NEW_CAPACITY,
-      wasDrained: to === 'drained' && record.op === null,
+      drainedIn: to !== 'drained' || record.op !== null ? null : record.noFence ? 'drain' : 'maint',
       ...record.capacity,
       read: 'again',
     },

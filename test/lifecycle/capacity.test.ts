@@ -83,6 +83,7 @@ describe('Once DRAIN is read back', () => {
     onceSaid(it, 'drain', inDrain('app0'));
     const result = it.ended(it.ask('drain'));
     expect(result).toMatchObject({ code: 'guard', phase: 'serving' });
+    expect(result.message).toContain('0 other usable servers (app/app0 is in DRAIN), and drain.keep is 1');
     expect(result.seconds).toBeLessThan(1);
   });
 
@@ -331,6 +332,56 @@ describe('Before the fence and the stop', () => {
     expect(it.admin()).toBe('maint');
     expect(it.ended(it.ask('stop', { force: true, reason: 'last one out' }))).toMatchObject({ code: 'done' });
     expect(it.site.app.alive).toBe(false);
+  });
+});
+
+describe('A node that was left in DRAIN', () => {
+  test('is not fenced for a stop either, and stays as it was', () => {
+    const it = scene();
+    expect(it.ended(it.ask('drain', { fence: false }))).toMatchObject({ code: 'done', phase: 'drained' });
+    stand(it, down('app2'));
+    it.time.advance(60_000);
+    const result = it.ended(it.ask('stop'));
+    expect(result).toMatchObject({ code: 'guard', phase: 'drained' });
+    it.time.advance(10_000);
+    expect(said(it)).toEqual(['drain']);
+    expect(it.sidecar.state.phase).toBe('drained');
+    stand(it, sibling('app2'));
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done' });
+  });
+});
+
+describe('More than one balancer', () => {
+  const two = [
+    { name: 'lb1', servers: ['app/app1'], counts: true, seesOldWorkers: true },
+    { name: 'lb2', servers: ['app/app1'], counts: true, seesOldWorkers: true },
+  ];
+  const second = (it: Scene): Scene => ({ ...it, lb: it.site.balancer('lb2') });
+
+  test('too few at one of them: what was found is put back at both', () => {
+    const it = scene({ balancers: two });
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(3_000);
+    stand(second(it), down('app2'));
+    it.time.advance(1_500);
+    expect(it.site.balancers.map((lb) => lb.server('app/app1').admin)).toEqual(['ready', 'ready']);
+    expect(it.result(id)).toBeUndefined();
+  });
+
+  test('one that cannot be asked pauses the fence', () => {
+    const it = scene({ balancers: two, timeoutMs: 60_000 });
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(3_000);
+    it.site.balancer('lb2').setMode('refuses');
+    it.site.users.length = 0;
+    it.time.advance(15_000);
+    expect(said(it)).toEqual(['drain']);
+    it.site.balancer('lb2').setMode('answers');
+    expect(it.ended(id)).toMatchObject({ code: 'done' });
   });
 });
 

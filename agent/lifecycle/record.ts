@@ -57,8 +57,9 @@ type SavedServer = Pick<ServerState, 'found' | 'ours' | 'said'> & {
   /** What was wanted: the level of an outing follows from it in an older record. */
   readonly want: Admin | null;
   readonly held: boolean;
-  readonly heldIn: Admin | null;
-  readonly told: SavedTold | null;
+  /** Absent in an older record. */
+  readonly heldIn?: Admin | null;
+  readonly told?: SavedTold | null;
 };
 type SavedOperation = Omit<Operation, 'baseline'> & {
   readonly baseline: Readonly<Record<string, SavedWorker & { readonly counters: Counters | null }>>;

@@ -20,7 +20,7 @@ import { isOutward, PHASES } from './phases.ts';
 import type { Policy } from './policy.ts';
 import { conclude } from './result.ts';
 import type { State } from './state.ts';
-import { alarm, emit, type EventOf, intend, patchOuting, serversOf, type Turn, warn } from './turn.ts';
+import { alarm, emit, type EventOf, intend, patch, patchOuting, serversOf, type Turn, warn } from './turn.ts';
 import type { LookScope } from './view.ts';
 
 /**
@@ -222,6 +222,11 @@ function giveBack(turn: Turn, { capacity }: Outing, why: string): Answer {
     'guard',
     `${why}; what was found is put back until enough are usable for ${ENOUGH_FOR_MS / 1_000} s`,
   );
+  // Over a fence of ours READY takes probes that were begun after this (I15).
+  if (serversOf(turn.state).some(({ server }) => server.said.includes('maint'))) {
+    emit(turn, { type: 'reset-probe' });
+    patch(turn, { health: 'unknown' });
+  }
   const outing = { level: 'found', fence: null, capacity: again(capacity) } as const;
   intend(turn, 'draining', { ...noStop(turn), outing });
   return 'moved';

@@ -1,5 +1,5 @@
 import { giveUp } from './back.ts';
-import { isIgnored } from './count.ts';
+import { askSiblings, isReadBack, lookOnce, patchCapacity } from './capacity-asks.ts';
 import { isHolding } from './desired.ts';
 import { noStop } from './fence.ts';
 import type { Request } from './operation.ts';
@@ -20,7 +20,7 @@ import { isOutward, PHASES } from './phases.ts';
 import type { Policy } from './policy.ts';
 import { conclude } from './result.ts';
 import type { State } from './state.ts';
-import { alarm, emit, type EventOf, intend, patch, patchOuting, serversOf, type Turn, warn } from './turn.ts';
+import { alarm, emit, type EventOf, intend, patch, serversOf, type Turn, warn } from './turn.ts';
 import type { LookScope } from './view.ts';
 
 /**
@@ -170,45 +170,6 @@ function readBack(turn: Turn, outing: Outing, verdict: Verdict): Answer {
   return askSiblings(turn, short);
 }
 
-/** Every server of ours was seen as we want it, by a look that was begun after our word was answered. */
-function isReadBack(policy: Policy, state: State): boolean {
-  const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
-  return serversOf(state).every(
-    ({ at, balancer, server, want }) =>
-      want === null ||
-      server.held !== null ||
-      !counting.includes(at) ||
-      isIgnored(policy, balancer) ||
-      (server.confirmed && balancer.begun >= server.write.answeredAt),
-  );
-}
-
-/** Both may stand in DRAIN until this look, so it is not left to the pace. */
-function lookOnce(turn: Turn, { capacity }: Outing): Answer {
-  const { policy, state } = turn;
-  const isSaid = serversOf(state).every(
-    ({ server, want, balancer }) =>
-      want === null || server.held !== null || server.confirmed || balancer.error !== null,
-  );
-  if (!isSaid || capacity.lookedFor === state.epoch) return 'wait';
-  patchCapacity(turn, { lookedFor: state.epoch });
-  for (const { name, counts } of policy.balancers) if (counts) emit(turn, { type: 'look', balancer: name });
-  return 'wait';
-}
-
-/** One question at a time to each balancer, and none that would only hear again what the last one heard. */
-function askSiblings(turn: Turn, short: readonly OthersCount[]): Answer {
-  const { op, balancers, outing } = turn.state;
-  for (const at of new Set(short.map((one) => one.at))) {
-    const { asked, siblings } = outing?.capacity ?? NEW_CAPACITY;
-    const isNews = (siblings[at]?.begun ?? -1) < (balancers[at]?.begun ?? 0);
-    if (asked.includes(at) || !isNews) continue;
-    patchCapacity(turn, { asked: [...(turn.state.outing?.capacity.asked ?? []), at] });
-    emit(turn, { type: 'survey', id: op?.id ?? 'capacity', balancer: at, scope: 'capacity' });
-  }
-  return 'wait';
-}
-
 /** Too few others: read back for the first time it ends the operation; later it goes on, and waits in service. */
 function giveBack(turn: Turn, { capacity }: Outing, why: string): Answer {
   if (capacity.drainedIn !== null) return stayOut(turn, capacity.drainedIn, why);
@@ -280,9 +241,4 @@ function goOver(turn: Turn, short: readonly OthersCount[]): Answer {
 
 function again({ idle, isOver, drainedIn }: CapacityLevel): CapacityLevel {
   return { ...NEW_CAPACITY, idle, isOver, drainedIn, read: 'again' };
-}
-
-function patchCapacity(turn: Turn, changes: Partial<CapacityLevel>): void {
-  const { outing } = turn.state;
-  if (outing) patchOuting(turn, { capacity: { ...outing.capacity, ...changes } });
 }

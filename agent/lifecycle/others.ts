@@ -54,8 +54,10 @@ export function countOthersAt(policy: Policy, state: State, at: string, since: n
   });
 }
 
+/** `short` where one of ours has too few others, whatever is unknown of the rest. */
 export type Verdict = 'enough' | 'short' | 'unknown';
 
+/** What all counts come to; nothing that costs capacity is `enough`. */
 export function verdictOf({ keep }: Policy, counts: readonly OthersCount[]): Verdict {
   if (counts.some(({ others }) => others !== null && others < keep)) return 'short';
   return counts.some(({ others }) => others === null) ? 'unknown' : 'enough';

@@ -18,6 +18,7 @@ import { forcedOf } from './haproxy-view.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
 import { inspect, look, lookBack, type Desk, type Glimpse, type Lines } from './runtime-look.ts';
+import { surveySiblings } from './siblings.ts';
 import { surveyAround, surveyOwn } from './survey.ts';
 import { createTalk } from './talk.ts';
 import { createTurns } from './turns.ts';
@@ -92,8 +93,15 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     servers,
     counts: true,
     seesOldWorkers: master !== null,
-    look: (signal, past = 'count') => inTurn(signal, (lines) => look(desk, lines, past, signal)),
+    look: (signal, past = 'count', scope = 'own') =>
+      inTurn(signal, (lines) => look(desk, lines, { past, scope }, signal)),
     async survey(signal, scope = 'all') {
+      if (scope === 'capacity') {
+        const own = await inTurn(signal, (lines) =>
+          look(desk, lines, { past: 'count', scope: 'capacity' }, signal),
+        );
+        return surveySiblings(desk, linesOfLists(signal), own);
+      }
       const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, scope, options.readOnly ?? false));
       return surveyAround(desk, linesOfLists(signal), own, scope);
     },

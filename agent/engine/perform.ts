@@ -96,7 +96,8 @@ async function survey(
     const found = await named(ports, balancer).survey(signal, scope);
     return { type: 'surveyed', id, balancer, survey: found, begun };
   } catch (error) {
-    return { type: 'refused', id, need: `survey ${balancer}`, code: codeOf(error), error: sentence(error) };
+    const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
+    return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
   }
 }
 

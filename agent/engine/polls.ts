@@ -1,5 +1,6 @@
-import type { Balancer, Past } from '../balancers/balancer.ts';
+import type { Balancer } from '../balancers/balancer.ts';
 import { isProofMissed } from '../lifecycle/app.ts';
+import { lookScope } from '../lifecycle/capacity.ts';
 import { isOutward, PHASES } from '../lifecycle/phases.ts';
 import { countsPast, pace } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
@@ -42,7 +43,7 @@ export function createPolls(
   const looks = byName(ports.balancers, (balancer) => {
     const backoff = createBackoff(ports.random);
     const ask = async (): Promise<void> => {
-      const happening = await look(ports, balancer, countsPast(stateNow()) ? 'count' : 'leave', signal);
+      const happening = await look(ports, balancer, termsOf(policy, stateNow()), signal);
       if (happening.type === 'lost') backoff.failed();
       else backoff.answered();
       post(happening);
@@ -102,15 +103,22 @@ function byName<T extends { readonly name: string }>(
   return new Map(all.map((one) => [one.name, make(one)]));
 }
 
+/** What a look of the present state is to tell: see `Balancer.look`. */
+function termsOf(policy: Policy, state: State): LookTerms {
+  return [countsPast(state) ? 'count' : 'leave', lookScope(policy, state)];
+}
+
+type LookTerms = Parameters<Balancer['look']> extends [unknown, ...infer Terms] ? Required<Terms> : never;
+
 async function look(
   { clock }: Ports,
   balancer: Balancer,
-  past: Past,
+  terms: LookTerms,
   signal: AbortSignal,
 ): Promise<Happening> {
   const begun = clock.now();
   try {
-    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, past), begun };
+    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, ...terms), begun };
   } catch (error) {
     return { type: 'lost', balancer: balancer.name, error: sentence(error) };
   }

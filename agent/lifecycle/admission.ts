@@ -1,4 +1,5 @@
 import { onRefusedAgain, onSurveyedAgain } from './again.ts';
+import { onSiblings } from './capacity.ts';
 import { objections } from './guard.ts';
 import { operationOf } from './install.ts';
 import type { Request } from './operation.ts';
@@ -57,6 +58,8 @@ function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Request): st
 export function onSurveyed(turn: Turn, event: EventOf<'surveyed'>): void {
   const { balancer, survey, begun, at } = event;
   onLooked(turn, { type: 'looked', balancer, look: survey, begun, at });
+  const { siblings } = survey;
+  if (siblings !== undefined) return onSiblings(turn, balancer, { begun, siblings });
   remember(turn, balancer, survey);
   onSurveyedAgain(turn, event);
   withCandidate(turn, event.id, (candidate) => ({
@@ -85,9 +88,13 @@ export function onAbsent(turn: Turn, { id, error, counted, at }: EventOf<'app-ab
   withCandidate(turn, id, (candidate) => ({ ...met(candidate, 'stop'), proof: null, gone: true }));
 }
 
+const CAPACITY = 'capacity ';
+
 /** A check failed: the request ends here, unless it insists and a balancer is only out of reach. */
 export function onRefused(turn: Turn, { id, need, code, error }: EventOf<'refused'>): void {
   const { candidate } = turn.state;
+  if (need.startsWith(CAPACITY))
+    return onSiblings(turn, need.slice(CAPACITY.length), { begun: turn.at, siblings: null });
   onRefusedAgain(turn, { id, need, error });
   if (!candidate || candidate.request.id !== id) return;
   const does =

@@ -1,5 +1,6 @@
 import { warm } from './back.ts';
 import { bondsOf } from './bonds.ts';
+import { overGuard } from './capacity.ts';
 import { forcedOf, sessionsOf } from './count.ts';
 import { raiseFence } from './fence.ts';
 import { startForce } from './force.ts';
@@ -72,6 +73,7 @@ function change(turn: Turn, candidate: Candidate, op: Operation, asked: Operatio
     op: changed,
     app: { ...app, ...(stronger ? { proof } : {}), ...(gone ? { gone } : {}) },
   });
+  patchOuting(turn, overGuard(turn.state.outing, candidate.request));
   if (stronger) patchOuting(turn, { fenced: true, lasting: isLasting(turn, candidate.request) });
   resave(turn);
   return changed.id;
@@ -87,6 +89,7 @@ function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
     lasting: isLasting(turn, request),
     expiresMs: op.expiresMs,
     expiresAt: null,
+    ...overGuard(isInRotation(phase) ? null : outing, request),
   };
   const endsHold = request.force ? endHold(turn, `${request.kind} by ${request.by} goes over it`) : {};
   if (isInRotation(phase)) {

@@ -1,10 +1,11 @@
 import { isRechecked } from './again.ts';
 import { giveUp, warm } from './back.ts';
+import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
 import { connectionsOf, sameTotals, tally, totalsOf } from './count.ts';
 import { isHolding } from './desired.ts';
 import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced } from './fence.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
-import type { Outing } from './outing.ts';
+import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
 import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
@@ -13,7 +14,7 @@ import { alarm, emit, enter, intend, isDurable, patch, patchOuting, type Turn, w
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
 export function draining(turn: Turn): void {
-  if (!isDurable(turn.state) || isOverdue(turn)) return;
+  if (!isDurable(turn.state) || askInDrain(turn) === 'moved' || isOverdue(turn)) return;
   if (!isZero(turn)) return;
   enter(turn, 'settling');
   patchOuting(turn, { quiet: { since: turn.at, totals: totalsOf(turn.state) } });
@@ -25,7 +26,9 @@ function isZero({ policy, state }: Turn): boolean {
 }
 
 export function settling(turn: Turn, { quiet, fenced }: Outing): void {
-  if (!isDurable(turn.state) || isOverdue(turn)) return;
+  if (!isDurable(turn.state)) return;
+  const capacity = askInDrain(turn);
+  if (capacity === 'moved' || isOverdue(turn)) return;
   const { policy, state } = turn;
   if (!quiet || !isZero(turn)) {
     enter(turn, 'draining');
@@ -37,6 +40,7 @@ export function settling(turn: Turn, { quiet, fenced }: Outing): void {
   if (turn.at - quiet.since < policy.quietMs) return;
   // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
   if (policy.quietMs > 0 && tally(policy, state, quiet.since) !== 'zero') return;
+  if (capacity === 'wait') return;
   if (!fenced) return arrive(turn);
   const open = heldOpen(policy, state);
   if (open !== null) {
@@ -56,9 +60,12 @@ export function fencing(turn: Turn, { force }: Outing): void {
     return open === null ? arrive(turn) : giveUp(turn, 'held', stillHeld(open));
   }
   if (isOverdue(turn)) return;
+  const capacity = askBehindFence(turn);
+  if (capacity === 'moved') return;
   const clear = lookAgain(turn);
-  if (clear === 'clear') arrive(turn);
-  else if (clear === 'somebody')
+  if (clear === 'clear') {
+    if (capacity === 'go') arrive(turn);
+  } else if (clear === 'somebody')
     backToDraining(
       turn,
       'somebody came in, or HAProxy was reloaded, before the fence was up; draining goes on',
@@ -94,6 +101,7 @@ function arrive(turn: Turn): void {
       // In mere DRAIN the forced ones come back, and are waited for again.
       forcedOut: forcedOut && fenced,
       expiresAt: expiresMs === null ? null : (expiresAt ?? turn.at + expiresMs),
+      capacity: { ...(outing?.capacity ?? NEW_OUTING.capacity), drainedIn: fenced ? 'maint' : 'drain' },
     },
   });
 }
@@ -138,8 +146,10 @@ const RESIDUAL_WINDOW =
 function lastLook(turn: Turn, forcedOut: boolean): void {
   if (!forcedOut) {
     if (isOverdue(turn)) return;
+    const capacity = askBehindFence(turn);
+    if (capacity === 'moved') return;
     const clear = lookAgain(turn);
-    if (clear === 'wait') return;
+    if (clear === 'wait' || (clear === 'clear' && capacity === 'wait')) return;
     if (clear === 'somebody')
       return backToDraining(
         turn,
@@ -195,6 +205,11 @@ function isOverdue(turn: Turn): boolean {
   const open = insurmountable(turn);
   if (open !== null && op.onTimeout !== 'hold') {
     giveUp(turn, 'held', stillHeld(open));
+    return true;
+  }
+  const short = op.onTimeout === 'force' ? shortAtDeadline(turn) : null;
+  if (short !== null) {
+    giveUp(turn, 'guard', `${short}, at the deadline; what was found is restored`);
     return true;
   }
   const left = `with ${whoIsLeft(turn)} left`;

@@ -1,3 +1,4 @@
+import type { SiblingsSeen } from './others.ts';
 import type { Worker } from './view.ts';
 
 /** The outing: the node is out, on its way out, or on its way back. */
@@ -24,7 +25,47 @@ export interface Outing {
   /** Why users are bound to this node, as its survey said; null = they are not. */
   readonly sticky: string | null;
   readonly recheck: Recheck | null;
+  readonly capacity: CapacityLevel;
 }
+
+/** What the capacity guard knows of this outing. */
+export interface CapacityLevel {
+  /**
+   * Were enough others usable once DRAIN was read back? `never`: not yet, and too few end the operation; `again`: asked
+   * anew, after what was found had been put back or after a crash.
+   */
+  readonly read: 'never' | 'again' | 'enough';
+  /** By balancer: in how many looks in a row there were too few. */
+  readonly shortLooks: Readonly<Record<string, number>>;
+  /** By balancer and server: it took no new users when it was last seen outside MAINT, which hides that. */
+  readonly idle: Readonly<Record<string, boolean>>;
+  /** Since when it waits for another node to give back. */
+  readonly waitsSince: number | null;
+  /** What was found stands there: since when enough have been usable. */
+  readonly enoughSince: number | null;
+  /** By balancer: its siblings as they were seen last, and which balancers are being asked. */
+  readonly siblings: Readonly<Record<string, SiblingsSeen>>;
+  readonly asked: readonly string[];
+  /** The epoch for which a look was asked for at once. */
+  readonly lookedFor: number | null;
+  /** Force, or a shutdown, goes over it. */
+  readonly isOver: boolean;
+  /** An operation has drained it and left it in this state: it is out, whatever becomes of the others; null = none has. */
+  readonly drainedIn: 'drain' | 'maint' | null;
+}
+
+export const NEW_CAPACITY: CapacityLevel = {
+  read: 'never',
+  shortLooks: {},
+  idle: {},
+  waitsSince: null,
+  enoughSince: null,
+  siblings: {},
+  asked: [],
+  lookedFor: null,
+  isOver: false,
+  drainedIn: null,
+};
 
 /** `total` (stot) by balancer and server. */
 export type Totals = Readonly<Record<string, number | null>>;
@@ -81,4 +122,5 @@ export const NEW_OUTING: Outing = {
   expiresAt: null,
   sticky: null,
   recheck: null,
+  capacity: NEW_CAPACITY,
 };

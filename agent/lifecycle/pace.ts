@@ -1,4 +1,5 @@
 import { sessionsOf } from './count.ts';
+import { nextCapacity } from './capacity.ts';
 import { doubtOf } from './doubt.ts';
 import { isHolding } from './desired.ts';
 import { isOutward, PHASES } from './phases.ts';
@@ -113,6 +114,7 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
       times.push(force.closedAt + rhythm(policy).everyMs, force.progressAt + FORCE_CLOSE_PATIENCE_MS);
     }
   }
+  times.push(...nextCapacity(state));
   times.push(
     ...nextRungs(policy.warnBeforeMs, state),
     state.gate.retryAt,

@@ -1,6 +1,6 @@
 import type { OperationKind, Phase } from './operation.ts';
 import { desired } from './desired.ts';
-import { NEW_OUTING, type Outing } from './outing.ts';
+import { type CapacityLevel, NEW_CAPACITY, NEW_OUTING, type Outing } from './outing.ts';
 import { PHASES } from './phases.ts';
 import { NO_BONDS, type Operation } from './running.ts';
 import type { Hold, ServerState, StartStep, State, Told } from './state.ts';
@@ -39,6 +39,7 @@ export interface StateRecord {
   readonly level?: Outing['level'] | null;
   readonly lasting?: boolean;
   readonly expiresMs?: number | null;
+  readonly capacity?: Pick<CapacityLevel, 'isOver' | 'drainedIn'>;
   readonly signedOut?: State['signedOut'];
   readonly hold: SavedHold | null;
 }
@@ -101,9 +102,18 @@ function savedOuting(
   outing: Outing | null,
 ): Pick<
   Required<StateRecord>,
-  'forcedOut' | 'noFence' | 'restoring' | 'expiresAt' | 'expiresMs' | 'sticky' | 'level' | 'lasting'
+  | 'forcedOut'
+  | 'noFence'
+  | 'restoring'
+  | 'expiresAt'
+  | 'expiresMs'
+  | 'sticky'
+  | 'level'
+  | 'lasting'
+  | 'capacity'
 > {
-  const { forcedOut, fenced, expiresAt, expiresMs, sticky, level, lasting } = outing ?? NEW_OUTING;
+  const { forcedOut, fenced, expiresAt, expiresMs, sticky, level, lasting, capacity } = outing ?? NEW_OUTING;
+  const { isOver, drainedIn } = capacity;
   return {
     forcedOut,
     noFence: !fenced,
@@ -113,6 +123,7 @@ function savedOuting(
     sticky,
     level: outing === null ? null : level,
     lasting,
+    capacity: { isOver, drainedIn },
   };
 }
 
@@ -264,6 +275,12 @@ function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) =>
     sticky,
     expiresMs,
     expiresAt: expiresAt === null ? null : moved(expiresAt),
+    capacity: {
+      ...NEW_CAPACITY,
+      drainedIn: to !== 'drained' || record.op !== null ? null : record.noFence ? 'drain' : 'maint',
+      ...record.capacity,
+      read: 'again',
+    },
   };
 }
 

@@ -122,12 +122,13 @@ export function recovering(turn: Turn): void {
 
 /** Each phase goes on with what it was about. */
 function resume(turn: Turn, to: Phase): void {
-  const { app, op } = turn.state;
+  const { app, op, outing } = turn.state;
   switch (to) {
     case 'draining':
     case 'settling':
     case 'fencing':
-      return intend(turn, 'draining', { outing: { level: 'drain' } });
+      // What was put back for lack of others stays so until there are enough.
+      return intend(turn, 'draining', { outing: { level: outing?.level === 'found' ? 'found' : 'drain' } });
     case 'drained':
       return app.stopIssued ? askOutcome(turn) : op ? raiseFence(turn) : intend(turn, to);
     case 'stopping':

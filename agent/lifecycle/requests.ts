@@ -1,5 +1,6 @@
 import { beginChecks } from './admission.ts';
 import { giveUp, noStart } from './back.ts';
+import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
 import { isHolding } from './desired.ts';
 import { isOpen, unfenced } from './fence.ts';
@@ -8,7 +9,7 @@ import { PHASES } from './phases.ts';
 import { acknowledge } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
-import { patch, resave, type Turn } from './turn.ts';
+import { patch, resave, patchOuting, type Turn } from './turn.ts';
 import type { Operation } from './running.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
@@ -85,6 +86,7 @@ function giveWay(turn: Turn, request: Request, op: Operation): void {
 function endWith(turn: Turn, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
   finish(turn, ({ kind }) => kind === 'restart' || kind === 'ready', 'cancelled', message);
+  patchOuting(turn, overGuard(turn.state.outing, request));
   follow(turn, request, { ...(turn.state.op ?? op), onTimeout: 'force' }, 'stop');
 }
 

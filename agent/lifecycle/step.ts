@@ -18,6 +18,7 @@ import {
   warming,
 } from './back.ts';
 import { onAppBack, onAppGone, onProbed, seeAlive } from './app.ts';
+import { noteCapacity, tellYielding } from './capacity.ts';
 import { sessionsOf } from './count.ts';
 import { isHolding } from './desired.ts';
 import { sideAfter, tellDisagreement } from './disagree.ts';
@@ -65,7 +66,10 @@ const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => 
   submit: (turn, { request }) => onSubmit(turn, request),
   cancel: onCancel,
   hurry: onHurry,
-  looked: onLooked,
+  looked: (turn, event) => {
+    onLooked(turn, event);
+    noteCapacity(turn, event);
+  },
   lost: onLost,
   counted: (turn, { source, count, begun, at }) => onCounted(turn, source, { count, error: null, begun, at }),
   uncounted: (turn, { source, error, begun, at }) =>
@@ -135,6 +139,7 @@ function advance(turn: Turn): void {
   } while (turn.state.phase !== before.phase || turn.state.queue.length < before.queue.length);
   climb(turn);
   turnGate(turn);
+  tellYielding(turn);
   assertWanted(turn);
   surveyReloaded(turn);
 }

@@ -43,6 +43,7 @@ function balancerOf(): Balancer {
     unseen: null,
     uncounted: [],
     servers: [view()],
+    capacity: [{ name: 'app/app1', role: 'active', usableOthers: 1, usableBackups: 0 }],
   });
   const fact = {
     name: 'app/app1',

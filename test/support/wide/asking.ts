@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isProofMissed } from '../../../agent/lifecycle/app.ts';
+import { lookScope } from '../../../agent/lifecycle/capacity.ts';
 import { pace } from '../../../agent/lifecycle/pace.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 import { provenByPidFile } from './pid-file.ts';
@@ -65,9 +66,10 @@ export function createAsking(
       post(happening);
       done();
     };
+    const scope = lookScope(policy, stateNow());
     lb.line.exchange(
       node.index,
-      () => lb.look(servers),
+      () => lb.look(servers, scope),
       (found) => tell({ type: 'looked', balancer: name, look: found, begun }),
       (error) => tell({ type: 'lost', balancer: name, error }),
     );

@@ -71,11 +71,6 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   schedule: [{ rule: 'refused in silence', defects: 'D31', seed: 1 }],
   signals: [{ rule: 'READY over a wish', defects: 'D8', seed: 44 }],
   'signal-disk': [{ rule: 'shutdown refused', defects: 'D2', seed: 2 }],
-  neighbours: [{ rule: 'last usable server', defects: 'D12', seed: 175 }],
-  pool: [
-    { rule: 'two fenced', defects: 'D26', seed: 21 },
-    { rule: 'last usable server', defects: 'D12 D26', seed: 280 },
-  ],
   'same-pid': [
     { rule: 'held by nobody', defects: 'D16', seed: 10 },
     { rule: 'not put back', defects: 'D16', seed: 69 },
@@ -122,7 +117,7 @@ const MEETS: Partial<Record<Dimension, readonly Dimension[]>> = {
   gains: ['forgets'],
   losses: ['forgets'],
   renames: ['forgets'],
-  'sign-out': ['probe', 'neighbours'],
+  'sign-out': ['probe'],
   'signal-disk': ['signals'],
   pool: ['forgets'],
   'same-pid': ['forgets', 'operators'],

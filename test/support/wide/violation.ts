@@ -33,6 +33,7 @@ export const RULES = {
   'ignored without patience': 'unreachable',
   'last usable server': 'I11',
   'two fenced': 'I11, keep',
+  'kept out while short': 'keep',
   'gone and alive': 'gone',
   'started twice': 'gone',
   'stopped twice': 'I6',

@@ -1,3 +1,4 @@
+import { isYielding } from '../../../agent/lifecycle/capacity.ts';
 import { forcedOf } from '../../../agent/lifecycle/count.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
@@ -83,7 +84,8 @@ export function createOracle(world: World): Oracle {
     if (type === 'reply') replied(taken, effect);
     if (type === 'finish') ended(effect.result, effect.refused, taken.after);
     if (type === 'stop') stopping(taken.after, effect.proof);
-    if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning')
+    const isGuard = policy.keep > 0 && isYielding(taken.after);
+    if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning' && !isGuard)
       fail('I9', [taken.after.phase, effect]);
   }
 
@@ -160,13 +162,16 @@ export function createOracle(world: World): Oracle {
   function agreed(taken: Taken): void {
     const { before, after: state } = taken;
     if (before.outing?.forcedOut) return forced(taken);
+    // A stop that was turned away by the guard leaves what `--no-fence` had left as it was.
+    const isLeft = before.outing?.capacity.drainedIn === 'drain' && state.outing?.fenced === false;
     for (const { counts, name } of policy.balancers) {
       const balancer = state.balancers[name];
       if (!balancer?.look || balancer.error !== null) fail('I12', `${name} is unknown`);
       if (!counts) continue;
       for (const { connections, queued } of balancer.look.servers)
         if (connections !== 0 || queued !== 0) fail('I12', [name, connections, queued]);
-      if (before.outing?.fenced !== false) for (const view of balancer.look.servers) fenced(name, view);
+      if (before.outing?.fenced !== false && !isLeft)
+        for (const view of balancer.look.servers) fenced(name, view);
     }
     if (state.app.gone) return;
     for (const [name, { count, error }] of Object.entries(state.sources))

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isProofMissed } from '../../../agent/lifecycle/app.ts';
+import { lookScope } from '../../../agent/lifecycle/capacity.ts';
 import { pace } from '../../../agent/lifecycle/pace.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 import type { Happening, World } from './sidecar.ts';
@@ -61,8 +62,9 @@ export function createPolls(
       post(happening);
       done();
     };
+    const scope = lookScope(policy, stateNow());
     at.exchange(
-      () => at.look(),
+      () => at.look(scope),
       (found) => tell({ type: 'looked', balancer: name, look: found, begun }),
       (error) => tell({ type: 'lost', balancer: name, error }),
     );

@@ -147,11 +147,17 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   function survey({ id, balancer, scope }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
     const at = site.balancer(balancer);
+    const fail = (error: string): void => {
+      const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
+      tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
+    };
     at.exchange(
       () => at.survey(scope),
-      (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
-      (error) =>
-        tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),
+      (found) =>
+        scope === 'capacity' && !at.listsSiblings
+          ? fail('it did not answer')
+          : tell({ type: 'surveyed', id, balancer, survey: found, begun }),
+      fail,
     );
   }
 

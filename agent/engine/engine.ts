@@ -14,11 +14,13 @@ import type { Verdict } from '../probes/verdict.ts';
 import { createDesk } from './desk.ts';
 import { createHolders } from './holders.ts';
 import { createLookout } from './outlook.ts';
-import { type Happening, type Kept, perform } from './perform.ts';
+import { type Happening, perform } from './perform.ts';
 import { createOutings } from './outings.ts';
 import { createPolls } from './polls.ts';
 import type { Ports } from './ports.ts';
+import { logResult } from './result-log.ts';
 import type { Service } from './service.ts';
+import { createStateFile } from './state-file.ts';
 
 /** Takes up or starts the application: which process it is, and whether it was started just now. */
 export type Supervise = (
@@ -85,6 +87,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const lookout = createLookout(policy, ports.sources);
   const desk = createDesk(status);
   const outings = createOutings(ports.sources, log, closing.signal);
+  const file = createStateFile({ ...ports, found: outings.found });
   const polls = createPolls(policy, ports, () => state, post, closing.signal);
 
   function post(happening: Happening): void {
@@ -129,7 +132,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'reply':
         return desk.reply(effect);
       case 'finish':
-        return desk.finish(effect);
+        return finish(effect);
       case 'persist':
       case 'survey':
       case 'check':
@@ -140,14 +143,26 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'start':
       case 'gate':
       case 'warn-hook': {
-        const deed = perform({ ...ports, found: outings.found }, effect, closing.signal).then(post);
-        running.add(deed);
-        void deed.finally(() => running.delete(deed));
-        return;
+        return track(perform({ ...ports, file }, effect, closing.signal).then(post));
       }
       default:
         return effect satisfies never;
     }
+  }
+
+  /** Until it has ended we have not. */
+  function track(deed: Promise<void>): void {
+    running.add(deed);
+    void deed.finally(() => running.delete(deed));
+  }
+
+  /** What has changed anything is on disk before a caller is told of it: a crash must not leave him in doubt. */
+  function finish(effect: Extract<Effect, { type: 'finish' }>): void {
+    const { result, refused } = effect;
+    logResult(log, result, refused);
+    const kept = refused || result.plan !== undefined ? null : file.keep(result);
+    if (kept !== null) track(kept);
+    desk.finish(effect, kept);
   }
 
   /** One timer, always for the next thing that is due. */
@@ -166,19 +181,15 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
 
   return {
     async start(supervise) {
-      const loaded = await ports.journal.load();
-      const kept = loaded.kind === 'record' ? (loaded.record as Kept) : null;
-      const alarm =
-        loaded.kind === 'quarantined'
-          ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
-          : null;
-      outings.resume(kept?.found ?? {});
-      const sameBoot = kept?.boot === ports.bootId;
-      const recorded = sameBoot ? (kept?.record.proof ?? null) : null;
+      const { file: before, alarm } = await file.load(closing.signal);
+      outings.resume(before?.found ?? {});
+      desk.resume(before?.results ?? []);
+      const sameBoot = before?.boot === ports.bootId;
+      const recorded = sameBoot ? (before?.record.proof ?? null) : null;
       const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
       post({
         type: 'booted',
-        record: kept?.record ?? null,
+        record: before?.record ?? null,
         sameBoot,
         ...app,
         alarm,

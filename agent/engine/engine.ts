@@ -39,7 +39,7 @@ export interface Engine extends Service {
   /** Resolves once it is known again what was under way: nothing can be said of an operation before that. */
   readonly begun: Promise<void>;
   /** The prober's news. */
-  probed(verdict: Verdict): void;
+  probed(verdict: Pick<Verdict, 'health' | 'signedOut'>): void;
   /** The supervised application has ended. */
   appGone(): void;
   /** A second signal: no more patience. */
@@ -49,6 +49,8 @@ export interface Engine extends Service {
    * does not: without the MAINT that is on its way users would be sent to an application that has ended.
    */
   readonly settled: () => Promise<void>;
+  /** Resolves once no stop and no start of the application is under way: at once, where none is. */
+  readonly commandsEnded: () => Promise<void>;
   /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
   close(): Promise<void>;
 }
@@ -64,6 +66,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const { clock, log } = ports;
   const closing = new AbortController();
   const running = new Set<Promise<void>>();
+  /** Those of them that stop or start the application. */
+  const commands = new Set<Promise<void>>();
   const mailbox: Event[] = [];
   let state: State = initial(policy, clock.now());
   let stepping = false;
@@ -143,17 +147,18 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'start':
       case 'gate':
       case 'warn-hook': {
-        return track(perform({ ...ports, file }, effect, closing.signal).then(post));
+        const deed = perform({ ...ports, file }, effect, closing.signal).then(post);
+        if (effect.type === 'stop' || effect.type === 'start') track(deed, commands);
+        return track(deed, running);
       }
       default:
         return effect satisfies never;
     }
   }
 
-  /** Until it has ended we have not. */
-  function track(deed: Promise<void>): void {
-    running.add(deed);
-    void deed.finally(() => running.delete(deed));
+  function track(deed: Promise<void>, among: Set<Promise<void>>): void {
+    among.add(deed);
+    void deed.finally(() => among.delete(deed));
   }
 
   /** What has changed anything is on disk before a caller is told of it: a crash must not leave him in doubt. */
@@ -161,7 +166,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     const { result, refused } = effect;
     logResult(log, result, refused);
     const kept = refused || result.plan !== undefined ? null : file.keep(result);
-    if (kept !== null) track(kept);
+    if (kept !== null) track(kept, running);
     desk.finish(effect, kept);
   }
 
@@ -224,6 +229,10 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
           node: policy.node,
         });
       }
+    },
+    async commandsEnded() {
+      // A stop may be followed by a start.
+      while (commands.size > 0) await Promise.all(commands);
     },
     async close() {
       cancelWake();

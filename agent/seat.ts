@@ -83,8 +83,9 @@ async function open(address: ListenConfig, { sockets }: AssemblyParts): Promise<
   try {
     await sockets.open(address);
   } catch (cause) {
-    throw new LastcallError('config', `cannot listen: ${messageOf(cause)}`, {
-      target: `${address.host}:${address.port}`,
+    const target = `${address.host}:${address.port}`;
+    throw new LastcallError('config', `cannot listen on ${target}: ${messageOf(cause)}`, {
+      target,
       next: 'free the port; an address that overlaps the one of before needs a restart',
       cause,
     });

@@ -97,7 +97,6 @@ export function createAgentCheckServer(
     },
     async close() {
       giveUp();
-      for (const socket of open) socket.destroy();
       if (!ports.sockets) await sockets.close('all');
     },
   };

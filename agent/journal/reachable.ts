@@ -7,7 +7,7 @@ import { unanswered } from './unanswered.ts';
 /** A start that cannot succeed ends within two seconds (contract), and this is its first step. */
 const PATIENCE_MS = 1_500;
 
-const LOOK = `try { require('node:fs').lstatSync(process.argv[1]) } catch {}`;
+const LOOK = `try { require('node:fs').lstatSync(process['argv'][1]) } catch {}`;
 
 /**
  * Sees that the file system of `path` answers at all, by another process. One of our own threads that waits for a hung

@@ -97,7 +97,6 @@ export function createHttpListener(
     },
     async close() {
       giveUp();
-      for (const socket of open) socket.destroy();
       if (!shared) await sockets.close('all');
     },
   };

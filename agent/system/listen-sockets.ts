@@ -7,9 +7,12 @@ export interface ListenSockets {
    * @returns the port; @throws the system's error when the address cannot be listened on
    */
   open(address: ListenAddress): Promise<number>;
-  /** Gives every connection of an open address to `serve`, in place of who had it; the answer gives the address up. */
+  /**
+   * Gives every new connection of an open address to `serve`, in place of who had it; the answer gives the address up.
+   * A connection that has been given stays with the one who got it.
+   */
   take(address: ListenAddress, serve: (socket: Socket) => void): () => void;
-  /** Closes every address that nobody has taken, or all of them. */
+  /** Closes every address that nobody has taken, or all of them, with their connections. */
   close(which: 'untaken' | 'all'): Promise<void>;
 }
 
@@ -23,6 +26,7 @@ const WAITING = 256;
 
 interface Door {
   readonly server: Server;
+  readonly open: Set<Socket>;
   readonly waiting: Set<Socket>;
   serve: ((socket: Socket) => void) | null;
 }
@@ -63,16 +67,22 @@ export function createListenSockets(): ListenSockets {
 }
 
 function createDoor(): Door {
+  const open = new Set<Socket>();
   const waiting = new Set<Socket>();
   const door: Door = {
     // A caller that closes its own direction first still wants the answer; small answers leave at once.
     server: createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      open.add(socket);
+      socket.once('close', () => {
+        open.delete(socket);
+        waiting.delete(socket);
+      });
       if (door.serve) return door.serve(socket);
       socket.on('error', () => undefined);
-      socket.once('close', () => waiting.delete(socket));
       waiting.add(socket);
       if (waiting.size > WAITING) [...waiting][0]?.destroy();
     }),
+    open,
     waiting,
     serve: null,
   };
@@ -89,10 +99,10 @@ function listening(server: Server, { host, port }: ListenAddress): Promise<void>
   });
 }
 
-function shut({ server, waiting }: Door): Promise<void> {
+function shut({ server, open }: Door): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    for (const socket of waiting) socket.destroy();
+    for (const socket of open) socket.destroy();
   });
 }
 

@@ -25,7 +25,7 @@ export interface Journal {
    * before it may be from before the stop was issued: taking it would stop the application twice (I6). PATH gone
    * with a `.prev` beside it is therefore quarantined too, and not `none`.
    * @throws LastcallError `state-write` when the directory cannot be read, the file not be moved, or the file system has
-   *   not answered for 1.5 s; the signal's reason
+   *   not answered for 1.2 s; the signal's reason
    */
   load(signal: AbortSignal): Promise<Loaded>;
 
@@ -38,7 +38,7 @@ export interface Journal {
 }
 
 /** A disk that works answers in milliseconds; a start that cannot succeed ends within two seconds (contract). */
-const LOAD_MS = 1_500;
+const LOAD_MS = 1_200;
 
 /** The journal of `node` at `path`; a missing parent directory is made, mode 0700, by the first save. */
 export function createJournal(

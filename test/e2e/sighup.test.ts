@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -18,8 +18,11 @@ let rig: Rig;
 afterEach(() => rig.close());
 
 const file = (): string => join(rig.dir, 'app1.yaml');
-const write = (options: SidecarOptions): Promise<void> =>
-  writeFile(file(), JSON.stringify(sidecarConfig(rig, rig.node, { quiet: '0s', ...options })));
+/** In one step, as editors and package managers do it: a reader never sees half a file. */
+async function write(options: SidecarOptions): Promise<void> {
+  await writeFile(`${file()}.new`, JSON.stringify(sidecarConfig(rig, rig.node, { quiet: '0s', ...options })));
+  await rename(`${file()}.new`, file());
+}
 
 /** How often the log says it. */
 const times = (agent: Agent, words: string): number => agent.log().split(words).length - 1;
@@ -37,7 +40,7 @@ describe('SIGHUP to a plain sidecar reads the configuration again', () => {
     rig = await openRig();
     const agent = await rig.sidecar();
     await agent.reaches('serving');
-    await writeFile(file(), 'node: app1\ndrian: {}\n');
+    await writeFile(file(), 'balancers: [{ haproxy: /a, servers: [b/s] }]\ndrian: {}\n');
     await hangUp(agent, 'the configuration of before goes on');
     expect(agent.log()).toContain(`${file()}:2:1: drian: unknown key`);
     expect((await agent.client.status(patience())).phase).toBe('serving');
@@ -76,6 +79,7 @@ describe('SIGHUP to a plain sidecar reads the configuration again', () => {
     rig = await openRig();
     const agent = await rig.sidecar();
     await agent.reaches('serving');
+    await until('healthy', async () => (await agentLine(rig.node.agentPort)) === 'up\n');
     await write({ sections: { node: 'app9' } });
     await hangUp(agent, 'the configuration of before goes on');
     expect(agent.log()).toContain('`node` cannot change while lastcall runs');

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
-import { createEngine, type Engine } from '../../agent/engine/engine.ts';
+import { createEngine } from '../../agent/engine/engine.ts';
 import type { PersistedFile } from '../../agent/engine/state-file.ts';
 import type { Journal } from '../../agent/journal/journal.ts';
 import type { Request, Result } from '../../agent/lifecycle/operation.ts';
@@ -21,42 +21,47 @@ const policy = {
   hasProbe: false,
 };
 
-/** A disk that writes when it is let. */
+interface Write {
+  done(): void;
+  fail(): void;
+}
+
+/** A disk that writes at once, but for files with the result of one operation, which wait for the test. */
 function createDisk() {
   let file: PersistedFile | null = null;
-  const held: { readonly file: PersistedFile; done(): void; fail(): void }[] = [];
-  let isHolding = false;
+  let heldId: string | null = null;
+  const held: Write[] = [];
+  const isHeld = ({ results = [] }: PersistedFile): boolean => results.some(({ id }) => id === heldId);
   const journal: Journal = {
     load: () => Promise.resolve(file ? { kind: 'record', record: file } : { kind: 'none' }),
     save: (record) =>
       new Promise((resolve, reject) => {
-        const write = {
-          file: record as PersistedFile,
-          done: () => {
-            file = record as PersistedFile;
-            resolve();
-          },
-          fail: () => reject(new Error('the disk is full')),
+        const written = record as PersistedFile;
+        const done = (): void => {
+          file = written;
+          resolve();
         };
-        if (isHolding) held.push(write);
-        else write.done();
+        if (isHeld(written)) held.push({ done, fail: () => reject(new Error('the disk is full')) });
+        else done();
       }),
   };
   return {
     journal,
-    held,
     file: () => file,
-    hold: () => void (isHolding = true),
-    /** A process that was killed writes nothing more. */
-    crash: () => {
-      held.length = 0;
-      isHolding = false;
+    held,
+    holdEndOf: (id: string) => void (heldId = id),
+    /** What waits gets there, or does not; so does all that comes after it. */
+    goOn(how: keyof Write) {
+      heldId = null;
+      for (const write of held.splice(0)) write[how]();
     },
   };
 }
 
-let engine: Engine | undefined;
-afterEach(() => engine?.close());
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
 
 async function start(disk: ReturnType<typeof createDisk>) {
   const clock = new ManualClock();
@@ -76,7 +81,10 @@ async function start(disk: ReturnType<typeof createDisk>) {
     journal: disk.journal,
     bootId: 'boot',
   });
-  engine = own;
+  cleanups.push(async () => {
+    disk.goOn('fail');
+    await own.close();
+  });
   const told: Result[] = [];
   own.watch({ status: () => undefined, result: (result) => told.push(result) });
   await own.start();
@@ -100,77 +108,63 @@ const request = (id: string, terms: Partial<Request> = {}): Request => ({
 });
 
 describe('A result is on disk before a caller is told of it', () => {
-  test('until it is there the operation is running; a crash before that tells nobody a thing that is forgotten', async () => {
+  test('until it is there the operation is running; a crash before that makes a caller hear of it once, from the next', async () => {
     const disk = createDisk();
     const first = await start(disk);
+    disk.holdEndOf('d1');
     await first.engine.submit(request('d1'));
     await first.settle();
-    expect(first.told).toMatchObject([{ id: 'd1', code: 'done' }]);
-    await first.engine.submit(request('r1', { kind: 'ready' }));
-    await first.settle();
-
-    // The end of the next one does not get to the disk.
-    disk.hold();
-    void first.engine.submit(request('d2'));
-    await first.settle();
-    disk.held.shift()?.done();
-    await first.settle();
-    expect(first.engine.status().phase).toBe('drained');
+    expect(first.engine.status()).toMatchObject({ phase: 'drained', operation: null });
     expect(disk.held).not.toEqual([]);
-    expect(first.engine.result('d2')).toBe('running');
-    expect(first.told.map(({ id }) => id)).not.toContain('d2');
-    disk.crash();
+    expect(first.engine.result('d1')).toBe('running');
+    expect(first.told).toEqual([]);
 
+    // Killed: what is on disk is the operation, still under way. It goes on, and ends under its own id.
+    const unsaved = disk.held.splice(0);
+    disk.goOn('done');
     const second = await start(disk);
     await second.settle();
+    expect(second.told).toMatchObject([{ id: 'd1', code: 'done', phase: 'drained' }]);
     expect(second.engine.result('d1')).toMatchObject({ id: 'd1', code: 'done' });
-    expect(second.engine.result('r1')).toMatchObject({ id: 'r1', code: 'done' });
-    // It goes on, and ends under its own id.
-    expect(second.engine.result('d2')).toMatchObject({ id: 'd2', code: 'done' });
+    for (const write of unsaved) write.fail();
   });
 
   test('once it is there it is told, and a sidecar after a crash answers with it', async () => {
     const disk = createDisk();
     const first = await start(disk);
-    disk.hold();
-    void first.engine.submit(request('d1'));
+    disk.holdEndOf('d1');
+    await first.engine.submit(request('d1'));
     await first.settle();
-    disk.held.shift()?.done();
-    await first.settle();
-    expect(first.told).toEqual([]);
-    for (const write of disk.held) write.done();
     // Killed in the moment in which it is durable.
-    disk.crash();
+    disk.goOn('done');
     const second = await start(disk);
     expect(second.engine.result('d1')).toMatchObject({ id: 'd1', ok: true, phase: 'drained' });
     await first.settle();
     expect(first.told).toMatchObject([{ id: 'd1' }]);
+    expect(first.engine.result('d1')).toMatchObject({ id: 'd1', ok: true });
   });
 
-  test('a disk that fails delays nothing, and one that hangs ten seconds', async () => {
+  test('a disk that fails delays it by nothing, and one that hangs by ten seconds', async () => {
     const disk = createDisk();
     const { engine: own, clock, told, settle } = await start(disk);
-    disk.hold();
-    void own.submit(request('d1'));
+    disk.holdEndOf('d1');
+    await own.submit(request('d1'));
     await settle();
-    disk.held.shift()?.done();
-    await settle();
-    clock.advance(9_999);
-    await settle();
+    clock.advance(8_000);
+    await turn();
     expect(told).toEqual([]);
-    clock.advance(1);
+    clock.advance(2_000);
     await settle();
     expect(told).toMatchObject([{ id: 'd1', code: 'done' }]);
+    disk.goOn('done');
 
-    disk.held.length = 0;
-    void own.submit(request('r1', { kind: 'ready' }));
+    disk.holdEndOf('r1');
+    await own.submit(request('r1', { kind: 'ready' }));
     await settle();
-    for (const write of disk.held.splice(0)) write.done();
-    await settle();
-    for (const write of disk.held.splice(0)) write.fail();
-    await settle();
+    expect(told).toHaveLength(1);
+    disk.goOn('fail');
+    await turn();
     expect(told).toMatchObject([{ id: 'd1' }, { id: 'r1' }]);
-    disk.crash();
   });
 
   test('the last sixteen are kept', async () => {

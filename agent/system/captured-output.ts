@@ -11,6 +11,8 @@ export interface CapturedOutput {
   attach(child: ChildProcess): void;
   /** What was kept; what comes after this is thrown away, and does not keep our process alive. */
   take(): { readonly stdout: string; readonly stderr: string; readonly truncated: boolean };
+  /** Called now and then while the command runs: what will not be kept takes no space. */
+  trim(): void;
   /** Our end is closed: what a daemon that was left behind writes to a pipe breaks from here on. */
   close(): void;
 }
@@ -21,6 +23,7 @@ export function inheritedOutput(): CapturedOutput {
     stdio: ['ignore', 2, 2],
     attach: () => undefined,
     take: () => ({ stdout: '', stderr: '', truncated: false }),
+    trim: () => undefined,
     close: () => undefined,
   };
 }
@@ -39,6 +42,7 @@ export function pipedOutput(maxBytes: number): CapturedOutput {
       const [stdout = '', stderr = ''] = kept.map((stream) => stream.take());
       return { stdout, stderr, truncated: kept.some((stream) => stream.truncated()) };
     },
+    trim: () => undefined, // A pipe holds no more than the kernel gives it.
     close() {
       for (const stream of streams) stream?.destroy();
     },
@@ -60,6 +64,10 @@ export function spooledOutput(maxBytes: number): CapturedOutput {
         stderr: stderr.text,
         truncated: stdout.truncated || stderr.truncated,
       };
+    },
+    trim() {
+      out.trim(maxBytes);
+      err.trim(maxBytes);
     },
     close() {
       out.close();

@@ -44,6 +44,8 @@ export interface CommandResult {
 const GRACE_MS = 1_000;
 /** For the last of a pipeline, which may end a moment after the program itself. */
 const STRAGGLERS_MS = 100;
+/** How often the files of a command that says much are made smaller again. */
+const TRIM_EVERY_MS = 1_000;
 /** Turns of the event loop that empty the pipes of a command that has ended. */
 const LAST_TURNS = 3;
 
@@ -71,14 +73,32 @@ export async function runCommand(
   try {
     const { child, leader } = await launch(argv, options, output);
     const command: Command = { child, leader, output, ended: endOf(child), began };
-    const noted = options.onLaunched?.(leader);
-    try {
-      return await untilEnd(command, options, ports);
-    } finally {
-      await noted;
-    }
+    return options.onLaunched
+      ? await untilEndOrOurs(command, { ...options, onLaunched: options.onLaunched }, ports)
+      : await untilEnd(command, options, ports);
   } finally {
     if (options.onLaunched) output.close();
+  }
+}
+
+/** What outlives us is written down, and its files do not grow while we are there. */
+async function untilEndOrOurs(
+  command: Command,
+  options: CommandOptions & Required<Pick<CommandOptions, 'onLaunched'>>,
+  ports: { clock: Clock; signal: AbortSignal },
+): Promise<CommandResult> {
+  const noted = options.onLaunched(command.leader);
+  let cancel = (): void => undefined;
+  const trim = (): void => {
+    command.output.trim();
+    cancel = ports.clock.after(TRIM_EVERY_MS, trim);
+  };
+  trim();
+  try {
+    return await untilEnd(command, options, ports);
+  } finally {
+    cancel();
+    await noted;
   }
 }
 

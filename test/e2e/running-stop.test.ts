@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openRig, type Rig, told } from '../support/rig.ts';
+import { openRig, patience, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
 let rig: Rig;
@@ -67,5 +67,26 @@ describe('A stop command that is under way when the sidecar ends goes on, and th
     expect(await second.ends(json.id)).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
     expect(await rig.terms()).toBe(1);
     await second.stop();
+  });
+
+  test('SIGHUP in the middle of it: the new configuration waits for its end, and its end is seen', async () => {
+    const { start, isRunning, letGo, marks } = await stage();
+    const agent = await start();
+    await agent.reaches('serving');
+    const { json } = await told(agent.cli('stop', '--no-wait'));
+    await isRunning();
+    const file = join(rig.dir, 'app1.yaml');
+    const config = JSON.parse(await readFile(file, 'utf8')) as object;
+    await writeFile(file, JSON.stringify({ ...config, reloadGrace: '2s' }));
+    process.kill(agent.pid, 'SIGHUP');
+    await until('it is read', () => agent.log().includes('the configuration is read again'));
+    expect((await agent.client.status(patience())).phase).toBe('stopping');
+    await letGo();
+    expect(await agent.ends(json.id)).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
+    await until('it has taken effect', () => agent.log().includes('has taken effect'));
+    expect(await marks()).toBe('begun\nended\n');
+    await agent.reaches('stopped');
+    expect(await rig.admin()).toBe('MAINT');
+    await agent.stop();
   });
 });

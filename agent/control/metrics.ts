@@ -10,7 +10,7 @@ const BUCKETS = [1, 5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
 
 export interface MetricsPorts {
   readonly clock: Clock;
-  /** Answers given to pollers so far, by answer; null where nobody can poll. */
+  /** Answers given to pollers so far, by answer, read at each question; null where nobody can poll. */
   readonly agentChecks: ReadonlyMap<string, number> | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
 }
@@ -67,16 +67,11 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
   gauge('lastcall_reassert_slowest_seconds', slowest, [], ({ reasserts }) =>
     reasserts.count === 0 ? [] : [[{}, reasserts.slowestSeconds]],
   );
-  const answersOf = (answers: ReadonlyMap<string, number> | null) => (): Samples =>
+  const answersOf = (who: 'agentChecks' | 'healthChecks') => (): Samples =>
     // An empty label is none to Prometheus.
-    [...(answers ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);
-  counter('lastcall_agent_checks_total', 'Agent-checks answered.', ['answer'], answersOf(ports.agentChecks));
-  counter(
-    'lastcall_health_checks_total',
-    'Health polls answered.',
-    ['answer'],
-    answersOf(ports.healthChecks),
-  );
+    [...(ports[who] ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);
+  counter('lastcall_agent_checks_total', 'Agent-checks answered.', ['answer'], answersOf('agentChecks'));
+  counter('lastcall_health_checks_total', 'Health polls answered.', ['answer'], answersOf('healthChecks'));
   const operations = new Counter({
     name: 'lastcall_operations_total',
     help: 'Operations ended or refused.',

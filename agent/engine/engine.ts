@@ -15,11 +15,13 @@ import type { Verdict } from '../probes/verdict.ts';
 import { createDesk } from './desk.ts';
 import { createHolders } from './holders.ts';
 import { createLookout } from './outlook.ts';
-import { type Happening, type Kept, perform } from './perform.ts';
+import { type Happening, perform } from './perform.ts';
 import { createOutings } from './outings.ts';
 import { createPolls } from './polls.ts';
 import type { Ports } from './ports.ts';
+import { logResult } from './result-log.ts';
 import type { Service } from './service.ts';
+import { createStateFile } from './state-file.ts';
 
 /** Takes up or starts the application: which process it is, and whether it was started just now. */
 export type Supervise = (
@@ -38,7 +40,7 @@ export interface Engine extends Service {
   /** Resolves once it is known again what was under way: nothing can be said of an operation before that. */
   readonly begun: Promise<void>;
   /** The prober's news. */
-  probed(verdict: Verdict): void;
+  probed(verdict: Pick<Verdict, 'health' | 'signedOut'>): void;
   /** The supervised application has ended. */
   appGone(): void;
   /** A second signal: no more patience. */
@@ -48,6 +50,8 @@ export interface Engine extends Service {
    * does not: without the MAINT that is on its way users would be sent to an application that has ended.
    */
   readonly settled: () => Promise<void>;
+  /** Resolves once no stop and no start of the application is under way: at once, where none is. */
+  readonly commandsEnded: () => Promise<void>;
   /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
   close(): Promise<void>;
 }
@@ -63,6 +67,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const { clock, log } = ports;
   const closing = new AbortController();
   const running = new Set<Promise<void>>();
+  /** Those of them that stop or start the application. */
+  const commands = new Set<Promise<void>>();
   const mailbox: Event[] = [];
   let state: State = initial(policy, clock.now());
   let stepping = false;
@@ -86,6 +92,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const lookout = createLookout(policy, ports.sources);
   const desk = createDesk(status);
   const outings = createOutings(ports.sources, log, closing.signal);
+  const file = createStateFile({ ...ports, found: outings.found });
   const polls = createPolls(policy, ports, () => state, post, closing.signal);
 
   function post(happening: Happening): void {
@@ -130,7 +137,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'reply':
         return desk.reply(effect);
       case 'finish':
-        return desk.finish(effect);
+        return finish(effect);
       case 'persist':
       case 'survey':
       case 'check':
@@ -141,14 +148,27 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'start':
       case 'gate':
       case 'warn-hook': {
-        const deed = perform({ ...ports, found: outings.found }, effect, closing.signal).then(post);
-        running.add(deed);
-        void deed.finally(() => running.delete(deed));
-        return;
+        const deed = perform({ ...ports, file }, effect, closing.signal).then(post);
+        if (effect.type === 'stop' || effect.type === 'start') track(deed, commands);
+        return track(deed, running);
       }
       default:
         return effect satisfies never;
     }
+  }
+
+  function track(deed: Promise<void>, among: Set<Promise<void>>): void {
+    among.add(deed);
+    void deed.finally(() => among.delete(deed));
+  }
+
+  /** What has changed anything is on disk before a caller is told of it: a crash must not leave him in doubt. */
+  function finish(effect: Extract<Effect, { type: 'finish' }>): void {
+    const { result, refused } = effect;
+    logResult(log, result, refused);
+    const kept = refused || result.plan !== undefined ? null : file.keep(result);
+    if (kept !== null) track(kept, running);
+    desk.finish(effect, kept);
   }
 
   /** One timer, always for the next thing that is due. */
@@ -167,19 +187,15 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
 
   return {
     async start(supervise) {
-      const loaded = await ports.journal.load();
-      const kept = loaded.kind === 'record' ? (loaded.record as Kept) : null;
-      const alarm =
-        loaded.kind === 'quarantined'
-          ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
-          : null;
-      outings.resume(kept?.found ?? {});
-      const sameBoot = kept?.boot === ports.bootId;
-      const recorded = sameBoot ? (kept?.record.proof ?? null) : null;
+      const { file: before, alarm } = await file.load(closing.signal);
+      outings.resume(before?.found ?? {});
+      desk.resume(before?.results ?? []);
+      const sameBoot = before?.boot === ports.bootId;
+      const recorded = sameBoot ? (before?.record.proof ?? null) : null;
       const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
       post({
         type: 'booted',
-        record: kept?.record ?? null,
+        record: before?.record ?? null,
         sameBoot,
         ...app,
         alarm,
@@ -214,6 +230,10 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
           node: policy.node,
         });
       }
+    },
+    async commandsEnded() {
+      // A stop may be followed by a start.
+      while (commands.size > 0) await Promise.all(commands);
     },
     async close() {
       cancelWake();

@@ -164,11 +164,12 @@ function policyOf(
   const { timeoutMs, onTimeout, quietMs, quietByHand, keep, keepBackups, expiresMs } = config.drain;
   return {
     node: config.node,
-    balancers: balancers.map(({ name, servers, counts, seesOldWorkers }) => ({
+    balancers: balancers.map(({ name, servers, counts, seesOldWorkers, setsListedOnly = false }) => ({
       name,
       servers,
       counts,
       seesOldWorkers,
+      setsListedOnly,
     })),
     sources,
     userSources: sources.filter((name) => !/^(?:tcp|idle)\b/.test(name)),

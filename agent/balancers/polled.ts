@@ -84,6 +84,7 @@ export function createPolled<M>(options: PolledOptions<M>): Polled {
     servers: [name],
     counts: false,
     seesOldWorkers: false,
+    setsListedOnly: true,
     async look(signal) {
       signal.throwIfAborted();
       if (silent()) throw lateness(options, clock.now())();

@@ -17,7 +17,15 @@ import { closeSessions } from './closing.ts';
 import { forcedOf } from './haproxy-view.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
-import { inspect, look, lookBack, type Desk, type Glimpse, type Lines } from './runtime-look.ts';
+import {
+  inspect,
+  inspectIfThere,
+  look,
+  lookBack,
+  type Desk,
+  type Glimpse,
+  type Lines,
+} from './runtime-look.ts';
 import { surveyAround, surveyOwn } from './survey.ts';
 import { createTalk } from './talk.ts';
 import { createTurns } from './turns.ts';
@@ -145,14 +153,18 @@ async function set(
   { admin, mayReplace }: Wish,
   signal: AbortSignal,
 ): Promise<ServerView> {
-  const name = nameOf(desk, server);
+  // One that the configuration lost is named by our own record, and HAProxy may have lost it too.
+  const listed = desk.names.get(server);
+  const name = listed ?? parseServerName(server, 'config');
+  const read = listed ? inspect : inspectIfThere;
   const { own } = lines;
   const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
     (await lookBack(desk, lines, worker, { past: 'count', signal })).add(view);
   // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {
-    const found = await inspect(desk, ask, server, name);
+    const found = await read(desk, ask, server, name);
+    if (found.view.absent !== undefined) return found;
     const forced = forcedOf(found.view);
     if (forced === admin || !mayReplace.includes(forced)) return found;
     expectDone(await ask(setState(name, admin)));

@@ -2,6 +2,7 @@ import type { Effect } from '../lifecycle/effect.ts';
 import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
 import { PHASES } from '../lifecycle/phases.ts';
+import { proofIn } from '../lifecycle/read-record.ts';
 import { nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import { allConfirmed, unconfirmed } from '../lifecycle/servers.ts';
@@ -168,18 +169,18 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   return {
     async start(supervise) {
       const loaded = await ports.journal.load();
-      const kept = loaded.kind === 'record' ? (loaded.record as Kept) : null;
+      const kept = loaded.kind === 'record' ? (loaded.record as Partial<Kept> | null) : null;
       const alarm =
         loaded.kind === 'quarantined'
           ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
           : null;
       outings.resume(kept?.found ?? {});
       const sameBoot = kept?.boot === ports.bootId;
-      const recorded = sameBoot ? (kept?.record.proof ?? null) : null;
+      const recorded = sameBoot ? proofIn(kept?.record) : null;
       const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
       post({
         type: 'booted',
-        record: kept?.record ?? null,
+        record: loaded.kind === 'record' ? (kept?.record ?? {}) : null,
         sameBoot,
         ...app,
         alarm,

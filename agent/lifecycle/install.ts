@@ -155,8 +155,12 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
   });
 }
 
-function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
-  if (!view) return { found: { admin: 'ready', weight: null } };
+/**
+ * What a server is as the outing's, by the look that found it; `takeOver`: an operator's state, too.
+ * One that HAProxy does not have is taken for ready, like one that could not be asked.
+ */
+export function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
+  if (!view || view.absent !== undefined) return { found: { admin: 'ready', weight: null } };
   // What lies over it (DNS, a tracked server) is set by no command: the state under it is ours to set.
   const forced = forcedOf(view);
   if (forced !== 'ready' && !takeOver) {

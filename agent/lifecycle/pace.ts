@@ -1,4 +1,4 @@
-import { sessionsOf } from './count.ts';
+import { ignoredFrom, sessionsOf } from './count.ts';
 import { doubtOf } from './doubt.ts';
 import { isHolding } from './desired.ts';
 import { isOutward, PHASES } from './phases.ts';
@@ -7,7 +7,7 @@ import { nextAskers } from './hold.ts';
 import { nextWishes } from './wish.ts';
 import { nextRungs } from './ladder.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
-import { serversOf } from './turn.ts';
+import { allServersOf } from './turn.ts';
 import type { State } from './state.ts';
 
 /** How often to ask, and when to wake: quick where a moment counts, slow where nothing happens. */
@@ -92,7 +92,7 @@ export function countsPast({ phase }: State): boolean {
 }
 
 function isOutside(state: State): boolean {
-  return serversOf(state).some(({ want }) => want !== null);
+  return allServersOf(state).some(({ want }) => want !== null);
 }
 
 /**
@@ -122,9 +122,12 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
   for (const balancer of Object.values(state.balancers)) {
     const doubt = doubtOf(policy, balancer, now);
     if (doubt?.kind === 'young') times.push(doubt.until);
+    const ignored = ignoredFrom(policy, balancer);
+    if (ignored !== null) times.push(ignored);
   }
   if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
-  for (const { server } of serversOf(state)) if (server.write.failures > 0) times.push(server.write.retryAt);
+  for (const { server } of allServersOf(state))
+    if (server.write.failures > 0) times.push(server.write.retryAt);
   const later = times.filter((time) => time > now);
   return later.length > 0 ? Math.min(...later) : null;
 }

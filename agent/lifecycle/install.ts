@@ -72,7 +72,8 @@ function change(turn: Turn, candidate: Candidate, op: Operation, asked: Operatio
     op: changed,
     app: { ...app, ...(stronger ? { proof } : {}), ...(gone ? { gone } : {}) },
   });
-  if (stronger) patchOuting(turn, { fenced: true, lasting: isLasting(turn, candidate.request) });
+  if (stronger) patchOuting(turn, { fenced: true });
+  if (changed.kind !== 'restart') patchOuting(turn, { lasting: isLasting(turn, candidate.request) });
   resave(turn);
   return changed.id;
 }
@@ -105,7 +106,7 @@ function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
 }
 
 /** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
-function isLasting({ state }: Turn, { kind, by }: Request): boolean {
+export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
   const byOperator = !['signal', 'app', 'lastcall'].includes(by);
   return (state.outing?.lasting ?? false) || (kind !== 'restart' && byOperator);
 }

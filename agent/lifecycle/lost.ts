@@ -1,5 +1,5 @@
 import { notOurs, type ServerState, type State } from './state.ts';
-import { alarm, allServersOf, mapServers, patch, patchBalancer, type Turn } from './turn.ts';
+import { alarm, allServersOf, mapServers, patch, patchBalancer, save, type Turn, warn } from './turn.ts';
 
 /**
  * Servers that the configuration lost while they were ours (I17). Users may still be sent there by HAProxy, so they stay
@@ -28,15 +28,16 @@ export function endLost(turn: Turn): void {
     for (const [name] of over) alarm(turn, subject(at, name), null);
     const left = Object.entries(servers).filter(([, server]) => !isOver(server));
     patchBalancer(turn, at, { servers: Object.fromEntries(left) });
+    save(turn);
   }
   forUnreached(turn.state, (at, name, server) => {
-    alarm(
-      turn,
-      subject(at, name),
-      `${at}: ${name} was left as it is when the node returned: set it to ${foundIn(server)} by hand`,
-    );
+    const text = `${at}: ${name} is no longer in the configuration and was left as it is: set it to ${foundIn(server)} by hand`;
+    alarm(turn, subject(at, name), text);
+    if (turn.state.op) warn(turn, text);
   });
+  if (Object.keys(turn.state.lost).length === 0) return;
   patch(turn, { lost: {} });
+  save(turn);
 }
 
 function isOver({ isLost, confirmed, held }: ServerState): boolean {

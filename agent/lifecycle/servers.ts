@@ -218,8 +218,6 @@ export function unconfirmed(policy: Policy, state: State): Placed[] {
     ({ balancer, server, want }) =>
       want !== null &&
       server.held === null &&
-      // No deploy fails because of a server that is not listed: it is tried once, and then beside everything else.
-      !(server.isLost && server.write.failures > 0) &&
       !isIgnored(policy, state, balancer) &&
       !(server.confirmed && balancer.error === null),
   );

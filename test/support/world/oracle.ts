@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
+import type { BalancerState, State } from '../../../agent/lifecycle/state.ts';
 import { serversOf } from '../../../agent/lifecycle/turn.ts';
 import type { Proof, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
 import type { Taken, World } from './sidecar.ts';
@@ -25,7 +25,6 @@ function fail(invariant: string, what: unknown): never {
 }
 
 export function createOracle(world: World): Oracle {
-  const { policy } = world;
   const answered = new Map<string, 'waiting' | 'replied' | 'over'>();
   const finished = new Set<string>();
   const requests = new Map<string, Request>();
@@ -132,7 +131,7 @@ export function createOracle(world: World): Oracle {
     if (!op) fail('a stop without an operation', state.phase);
     const count = (stops.get(op.id) ?? 0) + 1;
     stops.set(op.id, count);
-    if (count > 1 && !policy.stopRepeatable) fail('I6', `${op.id} stops a second time`);
+    if (count > 1 && !world.policy.stopRepeatable) fail('I6', `${op.id} stops a second time`);
     const known = op.tickets.map(({ id }) => proofs.get(id)).concat(proofs.get(op.id) ?? null, ownProof);
     if (proof && !known.some((one) => isDeepStrictEqual(one, proof))) fail('I13', proof);
     const forced = op.forced > 0 || op.warnings.some((text) => text.includes('forced'));
@@ -146,12 +145,13 @@ export function createOracle(world: World): Oracle {
     if (!['serving', 'unhealthy', 'returning'].includes(before.phase)) return;
     const request = requests.get(op.id);
     if (!request) fail('an operation that nobody asked for', op);
-    if (request.force || request.insist || policy.keep === 0) return;
+    if (request.force || request.insist || world.policy.keep === 0) return;
     const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
-    if (facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');
+    const isWaited = world.policy.unreachable === 'wait';
+    if (isWaited && facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');
     const short = facts.find(({ usable, usableOthers, standbys }) => {
-      const others = (usableOthers ?? -1) + (policy.keepBackups ? standbys.length : 0);
-      return usable && others < policy.keep;
+      const others = (usableOthers ?? -1) + (world.policy.keepBackups ? standbys.length : 0);
+      return usable && others < world.policy.keep;
     });
     if (short) fail('I11', short);
   }
@@ -160,8 +160,9 @@ export function createOracle(world: World): Oracle {
   function agreed(taken: Taken): void {
     const { before, after: state } = taken;
     if (before.outing?.forcedOut) return forced(taken);
-    for (const { counts, name } of policy.balancers) {
+    for (const { counts, name } of world.policy.balancers) {
       const balancer = state.balancers[name];
+      if (balancer && isPatienceOver(balancer, state.now)) continue;
       if (!balancer?.look || balancer.error !== null) fail('I12', `${name} is unknown`);
       if (!counts) continue;
       for (const { connections, queued } of balancer.look.servers)
@@ -171,6 +172,12 @@ export function createOracle(world: World): Oracle {
     if (state.app.gone) return;
     for (const [name, { count, error }] of Object.entries(state.sources))
       if (count !== 0 || error !== null) fail('I7', [name, count, error]);
+  }
+
+  /** `unreachable: ignore`: three looks and ten seconds without an answer. */
+  function isPatienceOver({ outage }: BalancerState, now: number): boolean {
+    if (world.policy.unreachable !== 'ignore' || outage === null) return false;
+    return outage.looks >= 3 && now - outage.since >= 10_000;
   }
 
   /** *drained*: whatever lies over it, what is left when that has gone is MAINT. */
@@ -185,7 +192,7 @@ export function createOracle(world: World): Oracle {
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
     const warnings = [...results, ...(after.op?.warnings ?? [])];
     if (warnings.some((text) => /could not be closed|not every balancer/.test(text))) return;
-    for (const { counts, name } of policy.balancers) {
+    for (const { counts, name } of world.policy.balancers) {
       const { look = null, error = null } = after.balancers[name] ?? {};
       if (!counts || look === null || error !== null) continue;
       for (const { connections, queued } of look.servers)

@@ -59,7 +59,6 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     servers: reader.servers,
     counts: reader.counts,
     seesOldWorkers: reader.seesOldWorkers,
-    setsListedOnly: true,
     look,
     async survey(signal, scope) {
       await origin.resolve();

@@ -15,8 +15,6 @@ export interface Balancer {
   readonly counts: boolean;
   /** True when its counts include workers of before a reload (a master CLI is configured). */
   readonly seesOldWorkers: boolean;
-  /** True where `set` takes the servers of `servers` only: pollers cannot be told of others. */
-  readonly setsListedOnly?: boolean;
 
   /**
    * One cheap look, the same cost whatever the size of HAProxy's configuration.
@@ -39,11 +37,21 @@ export interface Balancer {
    * reads back. Answers the state after it; a server found in another state is answered as it is, unwritten, and the
    * caller sees by `admin` that it is not what was asked. So is one that is not what it was set to: an operator came
    * after us, or it is a tracked server's state, the configuration's, or a weight of 0.
-   * A server that is not in `servers` (the configuration lost it) is set all the same, unless `setsListedOnly`; where
-   * HAProxy does not have it, `absent` in the answer says so.
    * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted` | `failed` (told, not obeyed)
    */
   set(server: string, admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<ServerView>;
+
+  /**
+   * As `set`, for a server that the configuration named once and names no more: what an outing left there is put back.
+   * Where HAProxy does not have it either, `absent` in the answer says so. Missing where a server is told by polling us.
+   * @throws LastcallError as `set`; `config` for a name that is none
+   */
+  putBack?(
+    server: string,
+    admin: Admin,
+    mayReplace: readonly Admin[],
+    signal: AbortSignal,
+  ): Promise<ServerView>;
 
   /**
    * Who is at the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.

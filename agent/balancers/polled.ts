@@ -84,7 +84,6 @@ export function createPolled<M>(options: PolledOptions<M>): Polled {
     servers: [name],
     counts: false,
     seesOldWorkers: false,
-    setsListedOnly: true,
     async look(signal) {
       signal.throwIfAborted();
       if (silent()) throw lateness(options, clock.now())();

@@ -105,8 +105,14 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
       const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, scope, options.readOnly ?? false));
       return surveyAround(desk, linesOfLists(signal), own, scope);
     },
-    set: (server, admin, mayReplace, signal) =>
-      inTurn(signal, (lines) => set(desk, lines, server, { admin, mayReplace }, signal)),
+    async set(server, admin, mayReplace, signal) {
+      const name = nameOf(desk, server);
+      return inTurn(signal, (lines) => set(desk, lines, server, { name, admin, mayReplace }, signal));
+    },
+    async putBack(server, admin, mayReplace, signal) {
+      const name = parseServerName(server, 'config');
+      return inTurn(signal, (lines) => set(desk, lines, server, { name, admin, mayReplace }, signal));
+    },
     holders: async (server, signal) => holders(lists, linesOfLists(signal), nameOf(desk, server)),
     closeSessions: async (server, limit, signal) =>
       closeSessions(lists, linesOfLists(signal), nameOf(desk, server), limit),
@@ -142,6 +148,7 @@ const LIST_MS = 10_000;
 const MASTER_LIST_MS = 2_000;
 
 interface Wish {
+  readonly name: ServerName;
   readonly admin: Admin;
   readonly mayReplace: readonly Admin[];
 }
@@ -150,19 +157,17 @@ async function set(
   desk: Desk,
   lines: Lines,
   server: string,
-  { admin, mayReplace }: Wish,
+  { name, admin, mayReplace }: Wish,
   signal: AbortSignal,
 ): Promise<ServerView> {
-  // One that the configuration lost is named by our own record, and HAProxy may have lost it too.
-  const listed = desk.names.get(server);
-  const name = listed ?? parseServerName(server, 'config');
-  const read = listed ? inspect : inspectIfThere;
   const { own } = lines;
   const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
     (await lookBack(desk, lines, worker, { past: 'count', signal })).add(view);
   // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {
+    // One that the configuration lost HAProxy may have lost too.
+    const read = desk.names.has(server) ? inspect : inspectIfThere;
     const found = await read(desk, ask, server, name);
     if (found.view.absent !== undefined) return found;
     const forced = forcedOf(found.view);

@@ -54,6 +54,8 @@ export interface StateRecord {
   readonly lasting?: boolean;
   readonly expiresMs?: number | null;
   readonly signedOut?: State['signedOut'];
+  /** The application was started afresh, and the start that found that was interrupted before it went on. */
+  readonly fresh?: boolean;
   readonly hold: SavedHold | null;
 }
 
@@ -110,6 +112,7 @@ export function recordOf(state: State, at: number): StateRecord {
     start: app.start,
     ...savedOuting(state.outing),
     signedOut,
+    fresh: state.boot?.fresh ?? false,
     hold,
   };
 }
@@ -191,7 +194,7 @@ export function restore(
       // No answer will come any more.
       start: record.start === 'sent' ? 'intended' : record.start,
     },
-    boot: { to, fresh: false },
+    boot: { to, fresh: record.fresh ?? false },
     signedOut: record.signedOut ?? 'no',
     hold: record.hold && {
       ...record.hold,

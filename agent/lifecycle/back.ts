@@ -32,7 +32,7 @@ export function giveUp(turn: Turn, code: string, message: string): void {
   const { op } = turn.state;
   intend(turn, 'returning', {
     ...noStop(turn),
-    outing: { level: 'found', fence: null, force: null },
+    outing: { level: 'found', lasting: false, fence: null, force: null },
     op: op && { ...op, outcome: op.outcome ?? { code, message }, restoreBy: turn.at + RESTORE_PATIENCE_MS },
   });
 }
@@ -41,7 +41,7 @@ export function giveUp(turn: Turn, code: string, message: string): void {
 export function warm(turn: Turn): void {
   const { app } = turn.state;
   const start = app.gone && turn.policy.canStart ? 'intended' : 'none';
-  const outing = { fence: null, force: null, expiresMs: null, expiresAt: null };
+  const outing = { lasting: false, fence: null, force: null, expiresMs: null, expiresAt: null };
   intend(turn, 'warming', { app: { ...app, start }, outing });
 }
 

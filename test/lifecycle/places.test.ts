@@ -1,6 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Policy } from '../../agent/lifecycle/policy.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
+import { NO_SERVER, type State } from '../../agent/lifecycle/state.ts';
+import { step } from '../../agent/lifecycle/step.ts';
+import type { Look } from '../../agent/lifecycle/view.ts';
 import { type Scene, scene } from '../support/world/scene.ts';
 
 const MINUTE = 60_000;
@@ -175,6 +178,23 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true });
     expect(it.site.balancer('lb2').server('app/app1')).toMatchObject({ admin: 'maint', by: 'operator' });
   });
+});
+
+test('a server that no outing has taken in is never fenced, however it came to be so', () => {
+  const it = scene({ balancers: BACKENDS });
+  it.ask('drain');
+  it.reach('fencing');
+  const { balancers } = it.sidecar.state;
+  const lb1 = balancers['lb1'] as (typeof balancers)[string];
+  const servers = { ...lb1.servers, 'api/app1': NO_SERVER };
+  let state: State = { ...it.sidecar.state, balancers: { lb1: { ...lb1, servers } } };
+  for (let at = it.time.now; at < it.time.now + 5_000; at += 50) {
+    const views = (lb1.look?.servers ?? []).map((view) => ({ ...view, admin: 'maint' }) as const);
+    const look = { ...lb1.look, servers: views } as Look;
+    state = step(it.policy, state, { type: 'looked', balancer: 'lb1', look, begun: at, at: at + 1 })[0];
+    state = step(it.policy, state, { type: 'counted', source: 'http', count: 0, begun: at, at: at + 1 })[0];
+  }
+  expect(state.phase).toBe('fencing');
 });
 
 describe('A server that the configuration lost while the node is out (I17)', () => {

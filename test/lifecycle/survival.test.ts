@@ -241,6 +241,29 @@ describe('After kill -9', () => {
     },
   );
 
+  test.each([
+    ['given up for a `ready`', 'draining'],
+    ['done, and then asked back', 'drained'],
+  ] as const)(
+    'a drain of an operator that was %s is not taken up again by a restart of the container',
+    (_how, phase) => {
+      const it = scene({ supervises: true });
+      it.ask('drain', { by: 'cli alice' });
+      it.reach(phase);
+      it.time.advance(500);
+      it.ask('ready', { by: 'cli alice' });
+      while (it.sidecar.state.outing?.lasting === true) it.time.advance(0.1);
+      while (it.sidecar.state.saved < it.sidecar.state.save) it.time.advance(0.1);
+      expect(['returning', 'warming']).toContain(it.sidecar.state.phase);
+      it.sidecar.crash();
+      it.site.die();
+      it.sidecar.boot();
+      it.reach('serving');
+      it.time.advance(MINUTE);
+      expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
+    },
+  );
+
   test('a drain of an operator whose container starts again goes on, and is done', () => {
     const it = scene({ supervises: true });
     it.site.visit();

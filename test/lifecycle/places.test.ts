@@ -146,6 +146,26 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['ready', 'ready']);
   });
 
+  test('under a hold on a drained node, not to be asked at that start: its users are waited for after the release', () => {
+    const it = between(ONE, TWO);
+    it.ended(it.ask('drain'));
+    it.ended(it.ask('hold', { reason: 'disk' }));
+    it.time.advance(100);
+    it.site.balancer('lb2').setMode('refuses');
+    it.crash({ balancers: TWO });
+    it.time.advance(2_000);
+    it.ended(it.ask('release'));
+    it.time.advance(2_000);
+    const user = busy(it);
+    it.site.balancer('lb2').setMode('answers');
+    it.time.advance(MINUTE);
+    expect([at(it, 'lb2'), it.sidecar.state.phase]).toEqual(['drain', 'draining']);
+    user.leave();
+    it.reach('drained');
+    it.time.advance(1_000);
+    expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['maint', 'maint']);
+  });
+
   test('returns with the others', () => {
     const it = between(ONE, TWO);
     it.ask('restart');
@@ -188,6 +208,8 @@ test('a server that no outing has taken in is never fenced, however it came to b
   const lb1 = balancers['lb1'] as (typeof balancers)[string];
   const servers = { ...lb1.servers, 'api/app1': NO_SERVER };
   let state: State = { ...it.sidecar.state, balancers: { lb1: { ...lb1, servers } } };
+  const persisted = { type: 'persisted', save: state.save, at: it.time.now } as const;
+  state = step(it.policy, state, persisted)[0];
   for (let at = it.time.now; at < it.time.now + 5_000; at += 50) {
     const views = (lb1.look?.servers ?? []).map((view) => ({ ...view, admin: 'maint' }) as const);
     const look = { ...lb1.look, servers: views } as Look;
@@ -226,6 +248,19 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     expect(it.ended(id)).toMatchObject({ code: 'cancelled', phase: 'serving' });
     it.time.advance(1_000);
     expect([at(it, 'lb1', 'api/app1'), alarms(it)]).toEqual(['ready', '']);
+  });
+
+  test('it is never fenced: nobody looks at its users, and MAINT would throw them out', () => {
+    const it = between(BACKENDS, ONE);
+    it.site.visit();
+    const id = it.ask('drain');
+    inPhase(it, 'draining');
+    it.time.advance(500);
+    it.crash({ balancers: ONE });
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ ok: true, phase: 'drained' });
+    it.time.advance(2_000);
+    expect([at(it, 'lb1'), at(it, 'lb1', 'api/app1')]).toEqual(['maint', 'drain']);
   });
 
   test('configured again it is ours with what was found, and nobody holds it', () => {

@@ -62,6 +62,8 @@ export interface Scene {
   ended(id: string): Result;
   /** Lets time pass until the node is in that phase. */
   reach(phase: Phase): void;
+  /** Lets time pass in tenths of a millisecond until it is so; a minute at most. */
+  until(what: string, isSo: () => boolean): void;
   /** kill -9, and a new sidecar some milliseconds later; `changes`: the configuration was changed meanwhile. */
   crash(changes?: Partial<Policy>): void;
 }
@@ -132,6 +134,13 @@ export function scene(
       return sidecar.results.findLast((result) => result.id === id) as Result;
     },
     reach: (phase) => wait(phase, () => sidecar.state.phase === phase, 1),
+    until(what, isSo) {
+      const end = time.now + 60_000;
+      while (!isSo()) {
+        if (time.now > end) throw new Error(`waited a minute for ${what}; it is ${sidecar.state.phase}`);
+        time.advance(0.1);
+      }
+    },
     crash(newer = {}) {
       oracle.crashed(sidecar.state);
       sidecar.crash();

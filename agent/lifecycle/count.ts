@@ -12,18 +12,13 @@ const IGNORED_AFTER_MS = 10_000;
 
 /** A balancer that has not answered for a while, where the policy says to do without. */
 export function isIgnored(
-  policy: Policy,
-  state: Pick<State, 'now'>,
-  balancer: BalancerState | undefined,
+  { unreachable }: Policy,
+  { now }: Pick<State, 'now'>,
+  balancer?: BalancerState,
 ): boolean {
-  const at = balancer && ignoredFrom(policy, balancer);
-  return at != null && state.now >= at;
-}
-
-/** When patience with it ends, in monotonic milliseconds; null = it is answering, or is waited for. */
-export function ignoredFrom({ unreachable }: Policy, { outage }: BalancerState): number | null {
-  if (unreachable !== 'ignore' || outage === null || outage.looks < IGNORED_AFTER_LOOKS) return null;
-  return outage.since + IGNORED_AFTER_MS;
+  const outage = balancer?.outage ?? null;
+  if (unreachable !== 'ignore' || outage === null) return false;
+  return outage.looks >= IGNORED_AFTER_LOOKS && now - outage.since >= IGNORED_AFTER_MS;
 }
 
 /** Connections of ours that its last good look showed, as far as that told. */

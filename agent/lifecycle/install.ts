@@ -156,12 +156,9 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
   });
 }
 
-/**
- * What a server is as the outing's, by the look that found it; `takeOver`: an operator's state, too.
- * One that HAProxy does not have is taken for ready, like one that could not be asked.
- */
+/** What a server is as the outing's, by the look that found it; `takeOver`: an operator's state, too. */
 export function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
-  if (!view || view.absent !== undefined) return { found: { admin: 'ready', weight: null } };
+  if (!view) return { found: { admin: 'ready', weight: null } };
   // What lies over it (DNS, a tracked server) is set by no command: the state under it is ours to set.
   const forced = forcedOf(view);
   if (forced !== 'ready' && !takeOver) {

@@ -1,4 +1,4 @@
-import { ignoredFrom, sessionsOf } from './count.ts';
+import { sessionsOf } from './count.ts';
 import { doubtOf } from './doubt.ts';
 import { isHolding } from './desired.ts';
 import { isOutward, PHASES } from './phases.ts';
@@ -122,8 +122,6 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
   for (const balancer of Object.values(state.balancers)) {
     const doubt = doubtOf(policy, balancer, now);
     if (doubt?.kind === 'young') times.push(doubt.until);
-    const ignored = ignoredFrom(policy, balancer);
-    if (ignored !== null) times.push(ignored);
   }
   if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
   for (const { server } of allServersOf(state))

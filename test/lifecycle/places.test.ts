@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { isIgnored } from '../../agent/lifecycle/count.ts';
+import type { Effect } from '../../agent/lifecycle/effect.ts';
 import type { Policy } from '../../agent/lifecycle/policy.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import { NO_SERVER, type State } from '../../agent/lifecycle/state.ts';
@@ -36,7 +38,7 @@ const alarms = (it: Scene): string => Object.values(it.sidecar.state.alarms).joi
 /** Lets time pass until the intent of that phase is on disk. */
 function inPhase(it: Scene, phase: Phase): void {
   it.reach(phase);
-  while (it.sidecar.state.saved < it.sidecar.state.intentSave) it.time.advance(1);
+  it.until('its intent on disk', () => it.sidecar.state.saved >= it.sidecar.state.intentSave);
 }
 
 /** A user at the second balancer, whom nobody but it counts. */
@@ -72,7 +74,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     const user = busy(it);
     it.crash({ balancers: TWO });
     it.time.advance(MINUTE);
-    expect([it.sidecar.state.phase, at(it, 'lb2')]).toEqual(['draining', 'drain']);
+    expect([it.sidecar.state.phase, at(it, 'lb2'), alarms(it)]).toEqual(['draining', 'drain', '']);
     user.leave();
     it.reach('drained');
     it.time.advance(1_000);
@@ -124,7 +126,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
   test('while the stop is under way: its outcome is read first, and a living application is not stopped over users', () => {
     const it = between(ONE, TWO);
     const id = it.ask('stop');
-    while (JSON.parse(it.disk.content ?? '{}').stopIssued !== true) it.time.advance(0.1);
+    it.until('the stop on disk', () => JSON.parse(it.disk.content ?? '{}').stopIssued === true);
     it.sidecar.crash();
     const user = busy(it);
     it.crash({ balancers: TWO });
@@ -175,6 +177,21 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['ready', 'ready']);
   });
 
+  test('of which users were forced out: whoever is at the new one has not been, and is waited for', () => {
+    const it = between(ONE, TWO, { onTimeout: 'force' });
+    it.site.visit();
+    expect(it.ended(it.ask('drain', { timeoutMs: 2_000 }))).toMatchObject({ phase: 'drained', forced: 1 });
+    it.site.leave();
+    it.time.advance(100);
+    const user = busy(it);
+    it.crash({ balancers: TWO });
+    const id = it.ask('stop', { timeoutMs: 10 * MINUTE });
+    it.time.advance(MINUTE);
+    expect([it.sidecar.state.phase, it.site.app.alive]).toEqual(['draining', true]);
+    user.leave();
+    expect(it.ended(id)).toMatchObject({ ok: true, phase: 'stopped', forced: 0 });
+  });
+
   test('that cannot be asked at that start keeps the node from being drained until it has answered', () => {
     const it = between(ONE, TWO);
     it.ended(it.ask('drain'));
@@ -186,6 +203,18 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     it.reach('drained');
     it.time.advance(1_000);
     expect(at(it, 'lb2')).toBe('maint');
+  });
+
+  test('the same for a drain without a fence', () => {
+    const it = between(ONE, TWO);
+    it.ended(it.ask('drain', { fence: false }));
+    it.site.balancer('lb2').setMode('refuses');
+    it.crash({ balancers: TWO });
+    it.time.advance(MINUTE);
+    expect(it.sidecar.state.phase).toBe('draining');
+    it.site.balancer('lb2').setMode('answers');
+    it.reach('drained');
+    expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['drain', 'drain']);
   });
 
   test('and that an operator holds is left to him', () => {
@@ -329,10 +358,9 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     it.time.advance(1_000);
     const id = it.ask('ready');
     it.reach('returning');
-    while (
-      !it.effects.some((one) => one.type === 'say' && one.server === 'api/app1' && one.admin === 'ready')
-    )
-      it.time.advance(0.1);
+    const isBack = (one: Effect): boolean =>
+      one.type === 'say' && one.server === 'api/app1' && one.admin === 'ready';
+    it.until('READY being said', () => it.effects.some(isBack));
     const { epoch } = it.sidecar.state;
     it.sidecar.post({ type: 'say-failed', balancer: 'lb1', server: 'api/app1', epoch, error: 'cut' });
     expect(it.ended(id)).toMatchObject({ ok: true, phase: 'serving' });
@@ -355,12 +383,16 @@ describe('`unreachable: ignore`', () => {
     expect(it.ended(id)).toMatchObject({ ok: true, phase: 'stopped' });
   });
 
-  test('asks three times before it gives a balancer up, however long that takes', () => {
-    const it = ignoring();
-    it.site.balancer('lb2').setMode('refuses');
-    it.ask('drain');
-    it.reach('drained');
-    expect(it.sidecar.state.balancers['lb2']?.outage?.looks).toBeGreaterThanOrEqual(3);
+  test.each([
+    [2, 60_000, false],
+    [3, 9_999, false],
+    [3, 10_000, true],
+  ])('%i looks that failed over %i ms: left out %s', (looks, ms, isLeftOut) => {
+    const { state, policy } = { ...ignoring(), state: ignoring().sidecar.state };
+    const lb2 = state.balancers['lb2'] as (typeof state.balancers)[string];
+    const lost = { ...lb2, error: 'refused', outage: { since: 1_000, looks } };
+    expect(isIgnored(policy, { now: 1_000 + ms }, lost)).toBe(isLeftOut);
+    expect(isIgnored({ ...policy, unreachable: 'wait' }, { now: 1_000 + ms }, lost)).toBe(false);
   });
 
   test.each([
@@ -384,12 +416,15 @@ describe('`unreachable: ignore`', () => {
 
   test('and not after a crash either: what the last look showed is on disk', () => {
     const it = ignoring();
-    busy(it);
+    it.site.visit();
     const id = it.ask('stop', { timeoutMs: MINUTE });
     it.reach('draining');
+    it.time.advance(3_000);
+    busy(it);
     it.time.advance(1_000);
     it.site.balancer('lb2').setMode('refuses');
     it.time.advance(3_000);
+    it.site.leave();
     it.crash();
     it.time.advance(30_000);
     expect([it.result(id), it.site.app.alive]).toEqual([undefined, true]);

@@ -416,7 +416,7 @@ describe('`unreachable: ignore`', () => {
 
   test('and not after a crash either: what the last look showed is on disk', () => {
     const it = ignoring();
-    it.site.visit();
+    it.site.visit({ balancer: it.lb, server: it.lb.server('app/app1') });
     const id = it.ask('stop', { timeoutMs: MINUTE });
     it.reach('draining');
     it.time.advance(3_000);

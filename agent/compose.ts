@@ -174,11 +174,12 @@ function policyOf(
   const { timeoutMs, onTimeout, quietMs, quietByHand, keep, keepBackups, expiresMs } = config.drain;
   return {
     node: config.node,
-    balancers: balancers.map(({ name, servers, counts, seesOldWorkers }) => ({
-      name,
-      servers,
-      counts,
-      seesOldWorkers,
+    balancers: balancers.map((balancer) => ({
+      name: balancer.name,
+      servers: balancer.servers,
+      counts: balancer.counts,
+      seesOldWorkers: balancer.seesOldWorkers,
+      setsListedOnly: balancer.putBack === undefined,
     })),
     sources,
     userSources: sources.filter((name) => !/^(?:tcp|idle)\b/.test(name)),

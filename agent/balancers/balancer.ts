@@ -54,6 +54,18 @@ export interface Balancer {
   set(server: string, admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<ServerView>;
 
   /**
+   * As `set`, for a server that the configuration named once and names no more: what an outing left there is put back.
+   * Where HAProxy does not have it either, `absent` in the answer says so. Missing where a server is told by polling us.
+   * @throws LastcallError as `set`; `config` for a name that is none
+   */
+  putBack?(
+    server: string,
+    admin: Admin,
+    mayReplace: readonly Admin[],
+    signal: AbortSignal,
+  ): Promise<ServerView>;
+
+  /**
    * Who is at the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.
    * @throws LastcallError as `look`, also when only an old worker cannot be asked; `not-permitted` below level operator
    */

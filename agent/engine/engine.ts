@@ -2,6 +2,7 @@ import type { Effect } from '../lifecycle/effect.ts';
 import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
 import { PHASES } from '../lifecycle/phases.ts';
+import { proofIn } from '../lifecycle/read-record.ts';
 import { nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import { allConfirmed, unconfirmed } from '../lifecycle/servers.ts';
@@ -191,11 +192,11 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       outings.resume(before?.found ?? {});
       desk.resume(before?.results ?? []);
       const sameBoot = before?.boot === ports.bootId;
-      const recorded = sameBoot ? (before?.record.proof ?? null) : null;
+      const recorded = sameBoot ? proofIn(before?.record) : null;
       const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
       post({
         type: 'booted',
-        record: before?.record ?? null,
+        record: before && (before.record ?? {}),
         sameBoot,
         ...app,
         alarm,

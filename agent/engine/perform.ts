@@ -100,7 +100,12 @@ async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Pro
   const { balancer, server, admin, mayReplace, epoch } = effect;
   const begun = ports.clock.now();
   try {
-    const view = await named(ports, balancer).set(server, admin, mayReplace, signal);
+    const driver = named(ports, balancer);
+    const isListed = driver.servers.includes(server);
+    const view =
+      !isListed && driver.putBack
+        ? await driver.putBack(server, admin, mayReplace, signal)
+        : await driver.set(server, admin, mayReplace, signal);
     return { type: 'said', balancer, server, admin, view, epoch, begun };
   } catch (error) {
     return { type: 'say-failed', balancer, server, epoch, error: sentence(error) };

@@ -22,7 +22,7 @@ export function isRechecked(turn: Turn, since: number): boolean {
   if (op === null || op.recheck === 'none' || state.app.gone) return true;
   if (recheck?.since !== since) {
     const asked = policy.balancers.filter(
-      ({ name, counts }) => counts && !isIgnored(policy, state.balancers[name]),
+      ({ name, counts }) => counts && !isIgnored(policy, state, state.balancers[name]),
     );
     askAgain(
       turn,

@@ -3,6 +3,7 @@ import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
 import { noStop } from './fence.ts';
 import { isGate } from './gate.ts';
+import { endLost, releaseListed } from './lost.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Ticket } from './running.ts';
@@ -11,11 +12,11 @@ import { notOurs, type BalancerState, type ServerState, type State } from './sta
 import type { Proof } from './view.ts';
 import {
   alarm,
+  allServersOf,
   emit,
   enter,
   intend,
   isDurable,
-  mapServers,
   patchServer,
   patch,
   resave,
@@ -31,7 +32,7 @@ export function giveUp(turn: Turn, code: string, message: string): void {
   const { op } = turn.state;
   intend(turn, 'returning', {
     ...noStop(turn),
-    outing: { level: 'found', fence: null, force: null },
+    outing: { level: 'found', lasting: false, fence: null, force: null },
     op: op && { ...op, outcome: op.outcome ?? { code, message }, restoreBy: turn.at + RESTORE_PATIENCE_MS },
   });
 }
@@ -40,7 +41,7 @@ export function giveUp(turn: Turn, code: string, message: string): void {
 export function warm(turn: Turn): void {
   const { app } = turn.state;
   const start = app.gone && turn.policy.canStart ? 'intended' : 'none';
-  const outing = { fence: null, force: null, expiresMs: null, expiresAt: null };
+  const outing = { lasting: false, fence: null, force: null, expiresMs: null, expiresAt: null };
   intend(turn, 'warming', { app: { ...app, start }, outing });
 }
 
@@ -139,7 +140,7 @@ function leave(turn: Turn, code: string, message: string): void {
 }
 
 function unconfirmed(turn: Turn): string {
-  return serversOf(turn.state)
+  return allServersOf(turn.state)
     .filter(({ server, want }) => want !== null && server.held === null && !server.confirmed)
     .map(({ at, name, server }) => `${at}: ${name} (${server.write.error ?? 'not read back'})`)
     .join(', ');
@@ -187,11 +188,12 @@ function serve(turn: Turn): void {
     if (one) warn(turn, `${at}: ${one.text}`);
     return one;
   });
-  const { op, health, balancers } = turn.state;
+  const { op, health } = turn.state;
   warnLeftOut(turn);
   alarm(turn, 'drained', null);
   // Where a balancer was left out, its servers stay ours until it has been told.
-  mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? notOurs(own) : own));
+  releaseListed(turn);
+  endLost(turn);
   enter(turn, health === 'down' ? 'unhealthy' : 'serving');
   endReady(turn, kept);
   const { app } = turn.state;
@@ -203,7 +205,7 @@ function serve(turn: Turn): void {
 
 /** Nothing at any balancer is ours any more. */
 function isOver({ state }: Turn): boolean {
-  return serversOf(state).every(({ server }) => server.found === null);
+  return allServersOf(state).every(({ server }) => server.found === null);
 }
 
 /** What a balancer that was left out had still to be told has been said now. */
@@ -212,6 +214,7 @@ function tidy(turn: Turn): void {
     ({ server }) => server.found !== null && (server.confirmed || server.held !== null),
   );
   for (const { at, name, server } of told) patchServer(turn, at, name, notOurs(server));
+  if (turn.state.outing !== null) endLost(turn);
   if (turn.state.outing !== null && isOver(turn)) patch(turn, { outing: null });
   if (told.length > 0) resave(turn);
 }

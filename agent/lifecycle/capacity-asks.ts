@@ -15,7 +15,7 @@ export function isReadBack(policy: Policy, state: State): boolean {
       want === null ||
       server.held !== null ||
       !counting.includes(at) ||
-      isIgnored(policy, balancer) ||
+      isIgnored(policy, state, balancer) ||
       (server.confirmed && balancer.begun >= server.write.answeredAt),
   );
 }

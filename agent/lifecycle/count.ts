@@ -6,9 +6,36 @@ import type { Admin, ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
 
-/** A balancer that cannot be asked, where the policy says to do without. */
-export function isIgnored(policy: Policy, balancer: BalancerState | undefined): boolean {
-  return policy.unreachable === 'ignore' && balancer !== undefined && balancer.error !== null;
+/** `unreachable: ignore` does without a balancer after so many failed looks, and so long. */
+const IGNORED_AFTER_LOOKS = 3;
+const IGNORED_AFTER_MS = 10_000;
+
+/** A balancer that has not answered for a while, where the policy says to do without. */
+export function isIgnored(
+  { unreachable }: Policy,
+  { now }: Pick<State, 'now'>,
+  balancer?: BalancerState,
+): boolean {
+  const outage = balancer?.outage ?? null;
+  if (unreachable !== 'ignore' || outage === null) return false;
+  return outage.looks >= IGNORED_AFTER_LOOKS && now - outage.since >= IGNORED_AFTER_MS;
+}
+
+/** Connections of ours that its last good look showed, as far as that told. */
+export function lastSeen({ look, seenBefore }: BalancerState): number {
+  if (look === null) return seenBefore;
+  return look.servers.reduce(
+    (total, { connections, queued }) => total + (connections ?? 0) + (queued ?? 0),
+    0,
+  );
+}
+
+/** The same at all balancers that count, whether they answer now or not. */
+export function lastSeenAll(policy: Policy, { balancers }: State): number {
+  return policy.balancers.reduce((total, { name, counts }) => {
+    const balancer = balancers[name];
+    return counts && balancer ? total + lastSeen(balancer) : total;
+  }, 0);
 }
 
 /** True when the balancer's last look can be relied on: it answered, and was asked at or after `since`. */
@@ -83,8 +110,12 @@ export function workersOf(state: State): Fence['workers'] {
   return Object.fromEntries(Object.entries(state.balancers).map(([name, { worker }]) => [name, worker]));
 }
 
+/** One that showed users when it answered last is not done without: the deadline decides over them. */
 function countingBalancers(policy: Policy, state: State): Policy['balancers'] {
-  return policy.balancers.filter(({ name, counts }) => counts && !isIgnored(policy, state.balancers[name]));
+  return policy.balancers.filter(({ name, counts }) => {
+    const balancer = state.balancers[name];
+    return counts && !(balancer && isIgnored(policy, state, balancer) && lastSeen(balancer) === 0);
+  });
 }
 
 function connectionsAt(

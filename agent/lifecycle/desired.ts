@@ -12,11 +12,13 @@ export function isHolding({ hold, op }: Pick<State, 'hold' | 'op'>): boolean {
 /** @returns null where nothing is wanted: the server is not ours, or goes back to an owner who holds it */
 export function desired(
   state: Pick<State, 'hold' | 'op' | 'outing'>,
-  { found, held, said }: ServerState,
+  { found, held, said, isLost }: ServerState,
 ): Admin | null {
   const { outing, hold } = state;
   if (found === null || outing === null) return null;
   const level = hold !== null && isHolding(state) ? outer(outing.level, hold.admin) : outing.level;
+  // Until the node returns it stays as it is: nothing is known of its users.
+  if (isLost && level !== 'ready' && level !== 'found') return null;
   switch (level) {
     case 'drain':
       // DRAIN lets bound users finish. A server that was taken over in MAINT has none, as long as no reload has opened it.
@@ -25,7 +27,7 @@ export function desired(
       // Only MAINT makes zero final: in DRAIN an old cookie still gets in (haproxy-facts M).
       return 'maint';
     case 'ready':
-      return 'ready';
+      return isLost ? found.admin : 'ready';
     case 'none':
       return null;
     case 'found':

@@ -1,5 +1,4 @@
 import type { Request } from './operation.ts';
-import type { StateRecord } from './record.ts';
 import type { Health } from './state.ts';
 import type { Admin, Closed, Look, Proof, ServerView, Survey } from './view.ts';
 
@@ -10,7 +9,8 @@ type Happening =
   /** First event. `proof`: which process is the supervised application; `fresh`: it was started just now. */
   | {
       readonly type: 'booted';
-      readonly record: StateRecord | null;
+      /** As the disk has it, whichever version wrote it; null = there is none. */
+      readonly record: unknown;
       readonly sameBoot: boolean;
       readonly fresh: boolean;
       readonly proof: Proof | null;

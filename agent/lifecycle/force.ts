@@ -1,4 +1,4 @@
-import { connectionsOf, isKnown, sessionsOf, usersOf, viewOf } from './count.ts';
+import { connectionsOf, isKnown, lastSeenAll, sessionsOf, usersOf, viewOf } from './count.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
 import { raiseFence } from './fence.ts';
 import {
@@ -21,8 +21,9 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
   const connections = connectionsOf(policy, state);
   if (sessions === null || connections === null)
     warn(turn, 'forced while the number of sessions was unknown');
-  // Who is connected without a session, at a websocket perhaps, is closed as well.
-  const forced = (sessions || connections) ?? 0;
+  // Who is connected without a session, at a websocket perhaps, is closed as well; who was there when a balancer
+  // answered last is so still, for all that is known.
+  const forced = (sessions || connections) ?? lastSeenAll(policy, state);
   if (state.op) patch(turn, { op: { ...state.op, forced } });
   warn(turn, `${why}: forced with ${whoIsLeft(turn)} left`);
   const force: Force = {

@@ -74,7 +74,8 @@ function change(turn: Turn, candidate: Candidate, op: Operation, asked: Operatio
     app: { ...app, ...(stronger ? { proof } : {}), ...(gone ? { gone } : {}) },
   });
   patchOuting(turn, overGuard(turn.state.outing, candidate.request));
-  if (stronger) patchOuting(turn, { fenced: true, lasting: isLasting(turn, candidate.request) });
+  if (stronger) patchOuting(turn, { fenced: true });
+  if (changed.kind !== 'restart') patchOuting(turn, { lasting: isLasting(turn, candidate.request) });
   resave(turn);
   return changed.id;
 }
@@ -108,7 +109,7 @@ function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
 }
 
 /** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
-function isLasting({ state }: Turn, { kind, by }: Request): boolean {
+export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
   const byOperator = !['signal', 'app', 'lastcall'].includes(by);
   return (state.outing?.lasting ?? false) || (kind !== 'restart' && byOperator);
 }
@@ -158,7 +159,8 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
   });
 }
 
-function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
+/** What a server is as the outing's, by the look that found it; `takeOver`: an operator's state, too. */
+export function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
   if (!view) return { found: { admin: 'ready', weight: null } };
   // What lies over it (DNS, a tracked server) is set by no command: the state under it is ours to set.
   const forced = forcedOf(view);

@@ -29,7 +29,7 @@ export interface SiblingsSeen {
  */
 export function countOthers(policy: Policy, state: State, since: number): OthersCount[] {
   return policy.balancers
-    .filter(({ name, counts }) => counts && !isIgnored(policy, state.balancers[name]))
+    .filter(({ name, counts }) => counts && !isIgnored(policy, state, state.balancers[name]))
     .flatMap(({ name }) => countOthersAt(policy, state, name, since));
 }
 
@@ -68,9 +68,9 @@ export function shortOf(policy: Policy, state: State, since: number): OthersCoun
   return countOthers(policy, state, since).filter(({ others }) => others !== null && others < policy.keep);
 }
 
-/** It was in service when it became ours, and no other hand keeps it out. */
-function isOurs({ found, held }: ServerState): boolean {
-  return found !== null && found.admin === 'ready' && found.weight !== 0 && held === null;
+/** It was in service when it became ours, no other hand keeps it out, and the configuration still has it. */
+function isOurs({ found, held, isLost }: ServerState): boolean {
+  return !isLost && found !== null && found.admin === 'ready' && found.weight !== 0 && held === null;
 }
 
 /** It would take new users if it were READY; null where MAINT hides it. */

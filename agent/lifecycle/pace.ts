@@ -8,7 +8,7 @@ import { nextAskers } from './hold.ts';
 import { nextWishes } from './wish.ts';
 import { nextRungs } from './ladder.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
-import { serversOf } from './turn.ts';
+import { allServersOf } from './turn.ts';
 import type { State } from './state.ts';
 
 /** How often to ask, and when to wake: quick where a moment counts, slow where nothing happens. */
@@ -93,7 +93,7 @@ export function countsPast({ phase }: State): boolean {
 }
 
 function isOutside(state: State): boolean {
-  return serversOf(state).some(({ want }) => want !== null);
+  return allServersOf(state).some(({ want }) => want !== null);
 }
 
 /**
@@ -126,7 +126,8 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
     if (doubt?.kind === 'young') times.push(doubt.until);
   }
   if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
-  for (const { server } of serversOf(state)) if (server.write.failures > 0) times.push(server.write.retryAt);
+  for (const { server } of allServersOf(state))
+    if (server.write.failures > 0) times.push(server.write.retryAt);
   const later = times.filter((time) => time > now);
   return later.length > 0 ? Math.min(...later) : null;
 }

@@ -1,9 +1,21 @@
-import type { OperationKind, Phase } from './operation.ts';
+import type { Phase } from './operation.ts';
+import { lastSeen } from './count.ts';
 import { desired } from './desired.ts';
 import { type CapacityLevel, NEW_CAPACITY, NEW_OUTING, type Outing } from './outing.ts';
 import { PHASES } from './phases.ts';
+import type { Policy } from './policy.ts';
+import type { ReadRecord } from './read-record.ts';
 import { NO_BONDS, type Operation } from './running.ts';
-import type { Hold, ServerState, StartStep, State, Told } from './state.ts';
+import {
+  type BalancerState,
+  type Hold,
+  type LostServers,
+  NO_SERVER,
+  type ServerState,
+  type StartStep,
+  type State,
+  type Told,
+} from './state.ts';
 import type { Admin, Counters, Proof, Relative, Worker } from './view.ts';
 
 /**
@@ -22,6 +34,8 @@ export interface StateRecord {
       SavedWorker & {
         /** Absent in an older record. */
         readonly relatives?: readonly Relative[];
+        /** How many connections its last look had shown. */
+        readonly seen?: number;
         readonly servers: Readonly<Record<string, SavedServer>>;
       }
     >
@@ -41,6 +55,8 @@ export interface StateRecord {
   readonly expiresMs?: number | null;
   readonly capacity?: Pick<CapacityLevel, 'isOver' | 'drainedIn'>;
   readonly signedOut?: State['signedOut'];
+  /** The application was started afresh, and the start that found that was interrupted before it went on. */
+  readonly fresh?: boolean;
   readonly hold: SavedHold | null;
 }
 
@@ -53,7 +69,7 @@ interface SavedWorker {
 }
 
 type SavedTold = Omit<Told, 'worker'> & SavedWorker;
-type SavedServer = Pick<ServerState, 'found' | 'ours' | 'said'> & {
+export type SavedServer = Pick<ServerState, 'found' | 'ours' | 'said'> & {
   /** What was wanted: the level of an outing follows from it in an older record. */
   readonly want: Admin | null;
   readonly held: boolean;
@@ -67,16 +83,19 @@ type SavedOperation = Omit<Operation, 'baseline'> & {
 
 /** The record of a state, as of `at`. */
 export function recordOf(state: State, at: number): StateRecord {
-  const balancers = Object.entries(state.balancers).map(([name, { worker, around, servers }]) => [
-    name,
-    {
-      ...savedWorker(worker),
-      ...(around === null ? {} : { relatives: around.relatives }),
-      servers: Object.fromEntries(
-        Object.entries(servers).map(([server, own]) => [server, saved(own, desired(state, own))]),
-      ),
-    },
-  ]);
+  const savedServers = (servers: BalancerState['servers']): Readonly<Record<string, SavedServer>> =>
+    mapValues(servers, (own) => saved(own, desired(state, own)));
+  const balancers = mapValues(state.balancers, (balancer) => ({
+    ...savedWorker(balancer.worker),
+    ...(balancer.around === null ? {} : { relatives: balancer.around.relatives }),
+    seen: lastSeen(balancer),
+    servers: savedServers(balancer.servers),
+  }));
+  // What the configuration lost stands where it was: configured again it is understood as before.
+  const lost = mapValues(state.lost, (servers) => ({
+    ...savedWorker(null),
+    servers: savedServers(servers),
+  }));
   const { app, epoch, hold, op, signedOut } = state;
   return {
     savedAt: at,
@@ -87,13 +106,14 @@ export function recordOf(state: State, at: number): StateRecord {
       ...op,
       baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),
     },
-    balancers: Object.fromEntries(balancers) as StateRecord['balancers'],
+    balancers: { ...lost, ...balancers },
     proof: app.proof,
     appGone: app.gone,
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
     signedOut,
+    fresh: state.boot?.fresh ?? false,
     hold,
   };
 }
@@ -156,37 +176,23 @@ function saved({ found, ours, said, held, told: stood }: ServerState, want: Admi
 /** What an older record does not have. */
 const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers'> = { ...NO_BONDS, ignoreServers: [] };
 
-/** Why a record cannot be gone on with as it says, such as one of a newer version; null = it can. */
-export function contradiction({ phase, op }: StateRecord): string | null {
-  if (!Object.hasOwn(PHASES, phase))
-    return `the record is in a phase that this version does not know (${phase})`;
-  if (op !== null && !Object.hasOwn(KINDS, op.kind))
-    return `the record has an operation that this version does not know (${op.kind})`;
-  if (op !== null && PHASES[phase].place === 'rotation')
-    return `the record has an operation (${op.kind}) in the phase ${phase}`;
-  return null;
-}
-
-const KINDS: Readonly<Record<OperationKind, true>> = {
-  drain: true,
-  stop: true,
-  ready: true,
-  restart: true,
-  hold: true,
-  release: true,
-};
-
 /**
  * The state after a crash: what the record knows, and nothing of what was seen. In another boot of the machine the
  * monotonic clock began anew, so the time left at the last save is what remains.
  */
-export function restore(blank: State, record: StateRecord, sameBoot: boolean, at: number): State {
+export function restore(
+  blank: State,
+  policy: Policy,
+  { record, doubt }: ReadRecord,
+  sameBoot: boolean,
+  at: number,
+): State {
   const shift = sameBoot ? 0 : at - record.savedAt;
   const moved = (time: number): number => time + shift;
   // No process outlives its boot, and in the next one its number may be another's.
   const ended = !sameBoot && record.proof !== null;
-  const isSound = contradiction(record) === null;
-  const to = isSound ? record.phase : 'failed';
+  const to = doubt === null ? record.phase : 'failed';
+  const listed = restoredBalancers(blank, record, at, moved);
   return {
     ...blank,
     epoch: record.epoch,
@@ -199,7 +205,7 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
       // No answer will come any more.
       start: record.start === 'sent' ? 'intended' : record.start,
     },
-    boot: { to, fresh: false },
+    boot: { to, fresh: record.fresh ?? false },
     signedOut: record.signedOut ?? 'no',
     hold: record.hold && {
       ...record.hold,
@@ -209,9 +215,9 @@ export function restore(blank: State, record: StateRecord, sameBoot: boolean, at
         deadline: moved(asker.deadline),
       })),
     },
-    balancers: restoredBalancers(blank, record, at, moved),
+    ...withLost(policy, listed, record, moved),
     outing: restoredOuting(record, to, moved),
-    op: isSound ? restoredOperation(record.op, moved) : null,
+    op: doubt === null ? restoredOperation(record.op, moved) : null,
   };
 }
 
@@ -232,12 +238,35 @@ function restoredBalancers(
       {
         ...balancer,
         worker: workerOf(old, moved),
+        seenBefore: old?.seen ?? 0,
         around: old?.relatives ? { at, facts: [], relatives: old.relatives } : null,
         servers: Object.fromEntries(servers) as typeof balancer.servers,
       },
     ];
   });
   return Object.fromEntries(known) as State['balancers'];
+}
+
+/** Beside what the configuration lists: what it lost while it was ours, where that can be set, and where it cannot. */
+function withLost(
+  policy: Policy,
+  listed: State['balancers'],
+  { balancers }: StateRecord,
+  moved: (time: number) => number,
+): Pick<State, 'balancers' | 'lost'> {
+  const all = { ...listed };
+  const lost: Record<string, LostServers> = {};
+  for (const [at, { servers }] of Object.entries(balancers)) {
+    const known = all[at];
+    const gone = Object.entries(servers)
+      .filter(([name, { found, held }]) => known?.servers[name] === undefined && found !== null && !held)
+      .map(([name, old]) => [name, { ...restoredServer(NO_SERVER, old, moved), isLost: true }] as const);
+    if (gone.length === 0) continue;
+    const canBeSet = policy.balancers.find(({ name }) => name === at)?.setsListedOnly !== true;
+    if (known && canBeSet) all[at] = { ...known, servers: { ...known.servers, ...Object.fromEntries(gone) } };
+    else lost[at] = Object.fromEntries(gone);
+  }
+  return { balancers: all, lost };
 }
 
 function restoredServer(

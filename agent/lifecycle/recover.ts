@@ -2,13 +2,16 @@ import { giveUp, warm } from './back.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { isHolding } from './desired.ts';
 import { isFenced, noStop, raiseFence } from './fence.ts';
+import { takeGained } from './gained.ts';
 import { operationOf } from './install.ts';
+import { tellLost } from './lost.ts';
 import type { Phase, Request } from './operation.ts';
 import { failStop, onStopped } from './out.ts';
 import { NEW_OUTING } from './outing.ts';
 import { PHASES } from './phases.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from './policy.ts';
-import { contradiction, restore } from './record.ts';
+import { readRecord } from './read-record.ts';
+import { restore } from './record.ts';
 import { conclude } from './result.ts';
 import { NO_SERVER, type State } from './state.ts';
 import {
@@ -30,12 +33,13 @@ import type { Proof, ServerView } from './view.ts';
 
 export function onBooted(
   turn: Turn,
-  { record, sameBoot, fresh, proof, alarm: text }: EventOf<'booted'>,
+  { record: raw, sameBoot, fresh, proof, alarm: text }: EventOf<'booted'>,
 ): void {
   if (text !== null) alarm(turn, 'disk', text);
-  if (record) {
-    const doubt = contradiction(record);
-    patch(turn, restore(turn.state, record, sameBoot, turn.at));
+  const read = raw === null ? null : readRecord(raw);
+  if (read) {
+    const { doubt } = read;
+    patch(turn, restore(turn.state, turn.policy, read, sameBoot, turn.at));
     if (doubt !== null)
       alarm(
         turn,
@@ -43,7 +47,8 @@ export function onBooted(
         `${doubt}: the node is taken for failed; \`lastcall ready\` or \`lastcall stop\``,
       );
   }
-  if (proof === null || isSame(proof, record?.proof ?? null)) return;
+  tellLost(turn);
+  if (proof === null || isSame(proof, read?.record.proof ?? null)) return;
   const { app, boot } = turn.state;
   // What was started and is not in the record is what a start on its way wanted; else it is one afresh.
   const isFresh = fresh || app.start === 'none';
@@ -114,10 +119,11 @@ export function recovering(turn: Turn): void {
   patch(turn, { boot: null });
   emit(turn, { type: 'log', level: 'warn', text: `resuming after a restart: the record says ${to}` });
   if (state.outing === null) return enter(turn, 'serving');
+  const next = takeGained(turn, to);
   if (fresh) return resumeFresh(turn);
-  if (isHolding(state)) return intend(turn, to);
+  if (isHolding(state)) return intend(turn, next);
   if (state.op?.outcome) return giveUp(turn, state.op.outcome.code, state.op.outcome.message);
-  resume(turn, to);
+  resume(turn, next);
 }
 
 /** Each phase goes on with what it was about. */

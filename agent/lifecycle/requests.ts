@@ -4,12 +4,13 @@ import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
 import { isHolding } from './desired.ts';
 import { isOpen, unfenced } from './fence.ts';
+import { isLasting } from './install.ts';
 import type { OperationKind, Request } from './operation.ts';
 import { PHASES } from './phases.ts';
 import { acknowledge } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
-import { patch, resave, patchOuting, type Turn } from './turn.ts';
+import { patch, patchOuting, resave, type Turn } from './turn.ts';
 import type { Operation } from './running.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
@@ -90,6 +91,18 @@ function endWith(turn: Turn, request: Request, op: Operation): void {
   follow(turn, request, { ...(turn.state.op ?? op), onTimeout: 'force' }, 'stop');
 }
 
+/**
+ * What an operator asks for outlives the restart of its container also where lastcall itself, or a shutdown, had asked
+ * before (I19); what comes back by itself does not.
+ */
+function lastWith(turn: Turn, request: Request, { kind }: Operation): void {
+  const { outing } = turn.state;
+  if (outing === null || outing.lasting || kind === 'restart' || kind === 'ready') return;
+  if (!isLasting(turn, request)) return;
+  patchOuting(turn, { lasting: true });
+  resave(turn);
+}
+
 /** It becomes part of what is under way, and is told so once that is on disk. */
 function follow(
   turn: Turn,
@@ -99,6 +112,7 @@ function follow(
   write: (turn: Turn) => void = resave,
 ): void {
   const { id } = request;
+  if (request.kind === 'drain' || request.kind === 'stop') lastWith(turn, request, { ...op, kind });
   patch(turn, { op: { ...op, kind, tickets: [...op.tickets, { id, kind: request.kind }] } });
   write(turn);
   patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket: id, save: turn.state.save } });
@@ -107,6 +121,7 @@ function follow(
 /** Another deadline is a new intent; whatever the intent, it is on disk before it is promised. */
 function join(turn: Turn, request: Request, op: Operation): void {
   if (request.timeoutMs !== null && request.timeoutMs !== op.timeoutMs) return beginChecks(turn, request);
+  lastWith(turn, request, op);
   const { intentSave: save } = turn.state;
   patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket: op.id, save } });
   acknowledge(turn);

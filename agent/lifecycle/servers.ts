@@ -6,6 +6,7 @@ import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './poli
 import type { BalancerState, ServerState, State, Write } from './state.ts';
 import {
   alarm,
+  allServersOf,
   emit,
   type EventOf,
   isDurable,
@@ -14,6 +15,7 @@ import {
   patchServer,
   patchWrite,
   type Placed,
+  save,
   serversOf,
   type Turn,
   warn,
@@ -33,7 +35,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   const worker = look.worker ?? known;
   const changed = known !== null && worker !== null && !sameWorker(known, worker);
   const before = balancer.begun < 0 ? begun : balancer.begun;
-  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, worker });
+  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, outage: null, worker });
   if (changed) {
     const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
     emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
@@ -71,7 +73,11 @@ export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
   const before = turn.state.balancers[balancer];
   if (!before) return;
   if (before.error === null) emit(turn, { type: 'log', level: 'warn', text: `${balancer}: ${error}` });
-  patchBalancer(turn, balancer, { error, at: turn.at });
+  const { since, looks } = before.outage ?? { since: turn.at, looks: 0 };
+  patchBalancer(turn, balancer, { error, at: turn.at, outage: { since, looks: looks + 1 } });
+  // Whom its last look showed outlives a crash: only the deadline decides over them.
+  if (before.outage === null && turn.state.outing !== null && turn.policy.unreachable === 'ignore')
+    save(turn);
 }
 
 /** A write was answered: by what stands there now, which may be somebody else's. */
@@ -154,7 +160,7 @@ export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: Even
 export function assertWanted(turn: Turn): void {
   if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;
   const { epoch } = turn.state;
-  for (const placed of serversOf(turn.state)) {
+  for (const placed of allServersOf(turn.state)) {
     const { at, name, server, want } = placed;
     if (want === null || !isToWrite(turn, placed, want)) continue;
     const admin = isReopened(turn.state, placed) ? 'drain' : want;
@@ -208,11 +214,11 @@ export function allConfirmed(policy: Policy, state: State): boolean {
 
 /** The servers that are ours to set and were not seen as we want them, on a balancer that answers. */
 export function unconfirmed(policy: Policy, state: State): Placed[] {
-  return serversOf(state).filter(
+  return allServersOf(state).filter(
     ({ balancer, server, want }) =>
       want !== null &&
       server.held === null &&
-      !isIgnored(policy, balancer) &&
+      !isIgnored(policy, state, balancer) &&
       !(server.confirmed && balancer.error === null),
   );
 }
@@ -220,7 +226,7 @@ export function unconfirmed(policy: Policy, state: State): Placed[] {
 /** Every balancer answered a look that was begun at or after `since`. */
 export function allKnown(policy: Policy, state: State, since: number): boolean {
   return Object.values(state.balancers).every(
-    (balancer) => isIgnored(policy, balancer) || isKnown(balancer, since),
+    (balancer) => isIgnored(policy, state, balancer) || isKnown(balancer, since),
   );
 }
 
@@ -250,7 +256,7 @@ export function notUp(policy: Policy, state: State): string[] {
       ({ balancer, name, server, want }) =>
         want !== null &&
         server.held === null &&
-        !isIgnored(policy, balancer) &&
+        !isIgnored(policy, state, balancer) &&
         !isOutOfHand(viewOf(balancer, name)) &&
         viewOf(balancer, name)?.operational !== 'up',
     )

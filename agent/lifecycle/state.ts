@@ -20,6 +20,8 @@ export interface State {
   /** When the disk is tried again; null = it holds all that was meant for it. */
   readonly saveAgainAt: number | null;
   readonly balancers: Readonly<Record<string, BalancerState>>;
+  /** Servers that lastcall took out at balancers that it cannot set them at any more (lost.ts), by balancer. */
+  readonly lost: Readonly<Record<string, LostServers>>;
   readonly sources: Readonly<Record<string, SourceState>>;
   readonly health: Health;
   /** Whether the application says that it is out, and whether an operation has followed that. */
@@ -46,6 +48,8 @@ export interface State {
   readonly alarms: Readonly<Record<string, string>>;
   readonly reasserts: Reasserts;
 }
+
+export type LostServers = Readonly<Record<string, ServerState>>;
 
 export type Health = 'up' | 'down' | 'unknown';
 
@@ -124,6 +128,10 @@ export interface BalancerState {
   readonly at: number;
   /** Why it cannot be asked at present; the look is then history, not knowledge. */
   readonly error: string | null;
+  /** Since when looks have failed, and how many; null = the last one was good. */
+  readonly outage: Outage | null;
+  /** How many connections the last good look of a sidecar before this one had shown. */
+  readonly seenBefore: number;
   /** The one that answered last; null = none has, or it tells nothing of its workers. */
   readonly worker: Worker | null;
   /** What the last survey of an operation told of its surroundings; null = none yet. */
@@ -131,6 +139,11 @@ export interface BalancerState {
   /** A reload may have brought servers of this application that are not listed: not asked yet. */
   readonly isReloaded: boolean;
   readonly servers: Readonly<Record<string, ServerState>>;
+}
+
+export interface Outage {
+  readonly since: number;
+  readonly looks: number;
 }
 
 /** See `Survey`: the neighbours, and other servers of this application, as of `at`. */
@@ -164,6 +177,8 @@ export interface ServerState {
   readonly confirmed: boolean;
   /** It is lost, and was there at this time at the latest; null = it is there, or was never. */
   readonly missedAt: number | null;
+  /** The configuration names it no more: what was found is put back when the node returns, and nothing else is done (I17). */
+  readonly isLost: boolean;
   readonly write: Write;
 }
 
@@ -212,6 +227,7 @@ export const NO_SERVER: ServerState = {
   told: null,
   confirmed: false,
   missedAt: null,
+  isLost: false,
   write: NO_WRITE,
 };
 
@@ -232,6 +248,7 @@ export function initial(policy: Policy, at: number): State {
     intentSave: 0,
     saved: 0,
     saveAgainAt: null,
+    lost: {},
     balancers: Object.fromEntries(policy.balancers.map(({ name, servers }) => [name, notAsked(servers)])),
     sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
@@ -259,6 +276,8 @@ function notAsked(servers: readonly string[]): BalancerState {
     begun: -1,
     at: -1,
     error: null,
+    outage: null,
+    seenBefore: 0,
     worker: null,
     around: null,
     isReloaded: false,

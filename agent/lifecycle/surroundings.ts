@@ -29,7 +29,10 @@ export function surveyReloaded(turn: Turn): void {
 /** As of a poll that tells: one that began before our last write was answered says nothing of what stands there now. */
 function isSettled({ servers, begun }: BalancerState, epochAt: number): boolean {
   return Object.values(servers).every(
-    ({ found, held, confirmed, write }) =>
-      found === null || held !== null || (confirmed && begun >= epochAt && begun >= write.answeredAt),
+    ({ found, held, isLost, confirmed, write }) =>
+      found === null ||
+      isLost ||
+      held !== null ||
+      (confirmed && begun >= epochAt && begun >= write.answeredAt),
   );
 }

@@ -141,7 +141,13 @@ export interface Placed {
   readonly want: Admin | null;
 }
 
+/** The servers that the configuration lists. */
 export function serversOf(state: State): Placed[] {
+  return allServersOf(state).filter(({ server }) => !server.isLost);
+}
+
+/** Those that it lost while they were ours as well: they are set, and neither looked at nor counted. */
+export function allServersOf(state: State): Placed[] {
   return Object.entries(state.balancers).flatMap(([at, balancer]) =>
     Object.entries(balancer.servers).map(([name, server]) => ({
       balancer,

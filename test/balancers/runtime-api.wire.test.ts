@@ -26,6 +26,8 @@ const TEMPLATES = new RegExp(
     'show stat \\d+ [24] (\\d+|-1)',
     `${ROW};show stat \\d+ 2 -1;show servers state NAME`,
     'show servers state NAME',
+    // The same of one that the configuration lost: HAProxy may not have it either.
+    'get weight NAME/NAME',
     // The one full look before an operation.
     'show info;show stat -1 6 -1',
     'show table',
@@ -118,6 +120,11 @@ describe('on the wire', () => {
         ([name, want, may]) =>
           () =>
             balancer.set(name, want, may, never),
+      ),
+      fc.tuple(fc.constantFrom('app/app2', 'app/app4', 'app/app1;show info'), admin).map(
+        ([name, want]) =>
+          async () =>
+            balancer.putBack?.(name, want, ['maint'], never),
       ),
       fc.tuple(server, fc.constantFrom(1, Infinity)).map(
         ([name, limit]) =>

@@ -2,7 +2,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isDeepStrictEqual } from 'node:util';
 import { tally } from '../../agent/lifecycle/count.ts';
-import { recordOf, restore, type StateRecord } from '../../agent/lifecycle/record.ts';
+import { readRecord } from '../../agent/lifecycle/read-record.ts';
+import { recordOf, restore } from '../../agent/lifecycle/record.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import { step } from '../../agent/lifecycle/step.ts';
 import { runs, SEED } from '../support/long.ts';
@@ -31,9 +32,12 @@ describe('The lifecycle', () => {
       fc.property(campaigns, (campaign) => {
         play(campaign, ({ after, event: { at } }) => {
           const record = recordOf(after, at);
-          const read = JSON.parse(JSON.stringify(record)) as StateRecord;
+          const read = JSON.parse(JSON.stringify(record)) as unknown;
           if (!isDeepStrictEqual(read, record)) expect(read).toEqual(record);
-          const back = restore(initial(campaign.policy, at), read, true, at);
+          const understood = readRecord(read);
+          if (!isDeepStrictEqual(understood, { record, doubt: null }))
+            expect(understood).toEqual({ record, doubt: null });
+          const back = restore(initial(campaign.policy, at), campaign.policy, understood, true, at);
           // When it was seen to be gone says nothing after a crash.
           const { start } = after.app;
           const { goneAt } = back.app;

@@ -106,6 +106,8 @@ export function createClaims(
     for (const { key, server, balancer } of places) {
       const own = before.balancers[balancer.name]?.servers[server.name];
       if (!own?.found || own.held !== null || server.absent) continue;
+      // Told when it is back (`unreachable: ignore`).
+      if (before.balancers[balancer.name]?.error !== null && policy.unreachable === 'ignore') continue;
       const due = before.outing?.level === 'found' ? own.found.admin : 'ready';
       claimOf(key).restored = due;
       if (server.by === 'us' && server.admin !== due) fail('I4', [key, server.admin, due]);

@@ -62,8 +62,10 @@ export interface Scene {
   ended(id: string): Result;
   /** Lets time pass until the node is in that phase. */
   reach(phase: Phase): void;
-  /** kill -9, and a new sidecar some milliseconds later. */
-  crash(): void;
+  /** Lets time pass in tenths of a millisecond until it is so; a minute at most. */
+  until(what: string, isSo: () => boolean): void;
+  /** kill -9, and a new sidecar some milliseconds later; `changes`: the configuration was changed meanwhile. */
+  crash(changes?: Partial<Policy>): void;
 }
 
 const TERMS: Omit<Request, 'id' | 'kind'> = {
@@ -79,10 +81,20 @@ const TERMS: Omit<Request, 'id' | 'kind'> = {
 };
 const PATIENCE_MS = 2 * 60 * 60_000;
 
-export function scene(changes: Partial<Policy> = {}, before: (site: Site) => void = () => undefined): Scene {
+/** @param balancers what HAProxy has, where that is more than the configuration names at first */
+export function scene(
+  changes: Partial<Policy> = {},
+  before: (site: Site) => void = () => undefined,
+  balancers?: Policy['balancers'],
+): Scene {
   const policy = { ...POLICY, ...changes };
   const time = createTimeline(1);
-  const world = { time, policy, site: createSite(time, policy), disk: createDisk(time) };
+  const world = {
+    time,
+    policy,
+    site: createSite(time, { ...policy, balancers: balancers ?? policy.balancers }),
+    disk: createDisk(time),
+  };
   const oracle = createOracle(world);
   const effects: Effect[] = [];
   const sidecar = createSidecar(world, (taken) => {
@@ -104,6 +116,7 @@ export function scene(changes: Partial<Policy> = {}, before: (site: Site) => voi
 
   return {
     ...world,
+    policy,
     sidecar,
     lb,
     effects,
@@ -121,9 +134,17 @@ export function scene(changes: Partial<Policy> = {}, before: (site: Site) => voi
       return sidecar.results.findLast((result) => result.id === id) as Result;
     },
     reach: (phase) => wait(phase, () => sidecar.state.phase === phase, 1),
-    crash() {
+    until(what, isSo) {
+      const end = time.now + 60_000;
+      while (!isSo()) {
+        if (time.now > end) throw new Error(`waited a minute for ${what}; it is ${sidecar.state.phase}`);
+        time.advance(0.1);
+      }
+    },
+    crash(newer = {}) {
       oracle.crashed(sidecar.state);
       sidecar.crash();
+      world.policy = { ...world.policy, ...newer };
       time.advance(200);
       sidecar.boot();
       time.advance(100);

@@ -1,7 +1,7 @@
 import type { Effect } from '../lifecycle/effect.ts';
 import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
-import { nextWake } from '../lifecycle/pace.ts';
+import { isAskedOften, nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import { allConfirmed, unconfirmed } from '../lifecycle/servers.ts';
 import { initial, type State } from '../lifecycle/state.ts';
@@ -96,6 +96,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     stepping = false;
     polls.adjust();
     outings.adjust(state);
+    ports.probing?.prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
     arm();
     happened();
   }
@@ -198,10 +199,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     status,
     watch: desk.watch,
     holders: createHolders(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
-    probed({ health, signedOut }) {
-      post({ type: 'probed', health });
-      if (signedOut) post({ type: 'signed-out' });
-    },
+    probed: ({ health, signedOut, begun }) => post({ type: 'probed', health, signedOut, begun }),
     appGone: () => post({ type: 'app-gone' }),
     hurry: () => post({ type: 'hurry' }),
     async settled() {

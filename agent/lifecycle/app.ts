@@ -1,19 +1,20 @@
 import { failWarming } from './back.ts';
 import { ON_THE_WAY_OUT } from './operation.ts';
 import { ask } from './requests.ts';
-import type { Health, State } from './state.ts';
-import { emit, patch, type Turn } from './turn.ts';
+import type { State } from './state.ts';
+import { emit, type EventOf, patch, type Turn } from './turn.ts';
 import type { Proof } from './view.ts';
 
 /** What is heard of the application: how it is, that it is gone, that it is back. */
 
 /** What answers is there, whoever started it; which process it is has to be proven anew. */
-export function onProbed(turn: Turn, health: Health): void {
+export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
   patch(turn, { health });
   if (health === 'up' && turn.state.appGone && turn.state.start !== 'sent') patch(turn, { appGone: false });
+  if (signedOut) onSignedOut(turn);
 }
 
-export function onSignedOut(turn: Turn): void {
+function onSignedOut(turn: Turn): void {
   const { phase, op, candidate } = turn.state;
   const { onSignOut } = turn.policy;
   if (onSignOut === 'ignore' || op || candidate || (phase !== 'serving' && phase !== 'unhealthy')) return;

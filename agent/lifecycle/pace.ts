@@ -91,6 +91,11 @@ export function countsPast({ phase }: State): boolean {
   return phase === 'stopping' || ON_THE_WAY_OUT.includes(phase);
 }
 
+/** A caller waits for probes of the application: it is asked four times a second (I15). Else as configured. */
+export function isAskedOften({ phase }: State): boolean {
+  return phase === 'warming';
+}
+
 function isOutside(state: State): boolean {
   return serversOf(state).some(({ server }) => server.want !== null);
 }

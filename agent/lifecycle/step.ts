@@ -18,7 +18,7 @@ import {
   unhealthy,
   warming,
 } from './back.ts';
-import { onAppBack, onAppGone, onProbed, onSignedOut, seeAlive } from './app.ts';
+import { onAppBack, onAppGone, onProbed, seeAlive } from './app.ts';
 import { sessionsOf } from './count.ts';
 import { sideAfter, tellDisagreement } from './disagree.ts';
 import type { Effect } from './effect.ts';
@@ -81,9 +81,7 @@ function take(turn: Turn, event: Event): void {
         at: event.at,
       });
     case 'probed':
-      return onProbed(turn, event.health);
-    case 'signed-out':
-      return onSignedOut(turn);
+      return onProbed(turn, event);
     case 'persisted':
       return onPersisted(turn, event.save);
     case 'persist-failed':

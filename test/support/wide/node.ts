@@ -1,6 +1,6 @@
 import type { Event } from '../../../agent/lifecycle/event.ts';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import { nextWake } from '../../../agent/lifecycle/pace.ts';
+import { isAskedOften, nextWake } from '../../../agent/lifecycle/pace.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import { initial } from '../../../agent/lifecycle/state.ts';
@@ -47,6 +47,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     for (let event = mailbox.shift(); event; event = mailbox.shift()) take(event);
     stepping = false;
     asking?.adjust();
+    if (policy.hasProbe) prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
     arm();
   }
 
@@ -139,10 +140,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       asking.begin();
       if (policy.hasProbe) {
         const tell = heard();
-        prober.begin(({ health, signedOut }) => {
-          tell({ type: 'probed', health });
-          if (signedOut) tell({ type: 'signed-out' });
-        });
+        prober.begin(({ health, signedOut, begun }) => tell({ type: 'probed', health, signedOut, begun }));
       }
     },
     crash() {

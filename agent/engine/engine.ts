@@ -1,6 +1,7 @@
 import type { Effect } from '../lifecycle/effect.ts';
 import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
+import { PHASES } from '../lifecycle/phases.ts';
 import { isAskedOften, nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import { allConfirmed, unconfirmed } from '../lifecycle/servers.ts';
@@ -192,8 +193,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     result: (id) => desk.result(id) ?? (isRunning(state, id) ? 'running' : undefined),
     cancel(id, by) {
       if (!isRunning(state, id)) return 'unknown';
-      if (!isCancellable(state)) return 'too-late';
-      post({ type: 'cancel', by });
+      if (!isCancellable(state, id)) return 'too-late';
+      post({ type: 'cancel', id, by });
       return 'cancelling';
     },
     status,
@@ -205,8 +206,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     async settled() {
       const patience = sleep(clock, LAST_WORD_MS, closing.signal).catch(() => undefined);
       await Promise.race([untilConfirmed(), patience]);
-      for (const { at, name, server } of unconfirmed(policy, state)) {
-        const missing = `${at}: ${name} was not seen in ${server.want?.toUpperCase()} within ${LAST_WORD_MS} ms`;
+      for (const { at, name, want } of unconfirmed(policy, state)) {
+        const missing = `${at}: ${name} was not seen in ${want?.toUpperCase()} within ${LAST_WORD_MS} ms`;
         log.warn(`${missing}; it is said at the next start, until then it may be sent users`, {
           node: policy.node,
         });
@@ -222,11 +223,14 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   };
 }
 
-function isRunning({ op, pending, candidate, queue }: State, id: string): boolean {
-  const waiting = [candidate?.request.id, pending?.request.id, ...queue.map((request) => request.id)];
+function isRunning({ op, pending, candidate, queue, hold }: State, id: string): boolean {
+  const waiting = [candidate?.request, pending?.request, ...queue, ...(hold?.askers ?? [])].map(
+    (one) => one?.id,
+  );
   return op?.id === id || op?.tickets.some((ticket) => ticket.id === id) || waiting.includes(id);
 }
 
-function isCancellable({ op, phase }: State): boolean {
-  return op !== null && !['stopping', 'stopped', 'returning'].includes(phase);
+function isCancellable({ op, hold, phase }: State, id: string): boolean {
+  if (hold?.askers.some((asker) => asker.id === id)) return true;
+  return op !== null && PHASES[phase].cancel !== 'too-late';
 }

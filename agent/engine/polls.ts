@@ -1,6 +1,6 @@
 import type { Balancer, Past } from '../balancers/balancer.ts';
 import { isProofMissed } from '../lifecycle/app.ts';
-import { ON_THE_WAY_OUT } from '../lifecycle/operation.ts';
+import { isOutward, PHASES } from '../lifecycle/phases.ts';
 import { countsPast, pace } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
@@ -92,7 +92,7 @@ export function createPolls(
 
 /** Of the operation that waits for zero, in monotonic milliseconds; Infinity where none does. */
 function deadlineOf({ op, phase }: State): number {
-  return op !== null && ON_THE_WAY_OUT.includes(phase) ? op.deadline : Infinity;
+  return op !== null && isOutward(phase) ? op.deadline : Infinity;
 }
 
 function byName<T extends { readonly name: string }>(
@@ -132,10 +132,10 @@ async function watchProcess(
   post: (happening: Happening) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!stopper || state.phase === 'stopping') return;
+  if (!stopper || PHASES[state.phase].ending) return;
   if (isProofMissed(state)) {
     // A refusal says that it is not there, or not for certain.
     const found = await stopper.check(signal).catch(() => null);
     if (found) post({ type: 'app-back', proof: found });
-  } else if (state.proof && stopper.gone(state.proof) === 'gone') post({ type: 'app-gone' });
+  } else if (state.app.proof && stopper.gone(state.app.proof) === 'gone') post({ type: 'app-gone' });
 }

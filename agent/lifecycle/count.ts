@@ -1,6 +1,7 @@
 import type { Policy } from './policy.ts';
 import { doubtOf, type Doubt } from './doubt.ts';
-import type { BalancerState, Fence, State, Totals } from './state.ts';
+import type { Fence, Totals } from './outing.ts';
+import type { BalancerState, State } from './state.ts';
 import type { Admin, ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
@@ -34,7 +35,7 @@ export function connectionsOf(policy: Policy, state: State, since = -1): number 
 
 /** User sessions: the largest of what the sources say, since a smaller one has missed somebody; null when unknown. */
 export function usersOf(policy: Policy, state: State, since = -1): number | null {
-  if (state.appGone) return 0;
+  if (state.app.gone) return 0;
   const counts = policy.sources.map((name) => sourceCount(state, name, since));
   return counts.some((count) => count === null) ? null : Math.max(0, ...(counts as number[]));
 }
@@ -59,10 +60,10 @@ export function tally(policy: Policy, state: State, since: number): 'zero' | 'so
   const connections = countingBalancers(policy, state).map((balancer) =>
     connectionsAt(policy, state, balancer, since),
   );
-  const users = state.appGone ? [] : policy.sources.map((name) => sourceCount(state, name, since));
+  const users = state.app.gone ? [] : policy.sources.map((name) => sourceCount(state, name, since));
   const counts = [...connections, ...users];
   if (counts.some((count) => count !== null && count > 0)) return 'some';
-  if (counts.length === 0) return state.appGone ? 'zero' : 'unknown';
+  if (counts.length === 0) return state.app.gone ? 'zero' : 'unknown';
   return counts.every((count) => count === 0) ? 'zero' : 'unknown';
 }
 
@@ -105,7 +106,7 @@ function connectionsAt(
 
 /** The kernel sees every connection to the application, also those of old workers. */
 function mayHideUsers(policy: Policy, state: State, balancer: BalancerState, since: number): boolean {
-  if (state.appGone || doubtOf(policy, balancer, state.now) === null) return false;
+  if (state.app.gone || doubtOf(policy, balancer, state.now) === null) return false;
   return policy.kernelSource === null || sourceCount(state, policy.kernelSource, since) !== 0;
 }
 

@@ -18,7 +18,7 @@ type Happening =
     }
   | { readonly type: 'tick' }
   | { readonly type: 'submit'; readonly request: Request }
-  | { readonly type: 'cancel'; readonly by: string }
+  | { readonly type: 'cancel'; readonly id: string; readonly by: string }
   /** A second signal: no patience left. */
   | { readonly type: 'hurry' }
   | { readonly type: 'looked'; readonly balancer: string; readonly look: Look; readonly begun: number }

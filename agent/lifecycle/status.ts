@@ -1,11 +1,12 @@
 import { doubtAt, sessionsOf, viewOf } from './count.ts';
+import { desired } from './desired.ts';
 import { doubtText, type Doubt } from './doubt.ts';
 import type { Neighbours, Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
 import { reassertsTold, stateShown } from './result.ts';
 import type { BalancerState, ServerState, State } from './state.ts';
-import type { ServerView } from './view.ts';
+import type { Admin, ServerView } from './view.ts';
 
 /**
  * What `status` shows.
@@ -62,7 +63,7 @@ export function statusOf(
 function statusOfBalancer(
   name: string,
   servers: readonly string[],
-  { balancers, hold }: State,
+  { balancers, hold, op, outing }: State,
   { doubt, iso }: { readonly doubt: Doubt | null; readonly iso: (at: number) => string },
 ): StatusBalancer {
   const balancer = balancers[name];
@@ -88,7 +89,7 @@ function statusOfBalancer(
       return {
         name: server,
         ...stateShown(view),
-        owner: ownerOf(own, view, hold),
+        owner: ownerOf(own, own ? desired({ hold, op, outing }, own) : null, view, hold),
         found: own?.found?.admin ?? null,
         told: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
         neighbours: neighboursOf(balancer, server, iso),
@@ -115,9 +116,14 @@ function neighboursOf(
 }
 
 /** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */
-function ownerOf(own: ServerState | undefined, view: ServerView | undefined, hold: State['hold']): Owner {
+function ownerOf(
+  own: ServerState | undefined,
+  want: Admin | null,
+  view: ServerView | undefined,
+  hold: State['hold'],
+): Owner {
   if (!view || view.admin === 'ready' || view.absent !== undefined) return 'none';
-  if (view.over && view.admin !== own?.want) return 'config';
-  if (own?.want && !own.held) return hold ? 'operator' : 'lastcall';
+  if (view.over && view.admin !== want) return 'config';
+  if (want !== null && own?.held === null) return hold ? 'operator' : 'lastcall';
   return view.origin === 'forced' ? 'operator' : 'config';
 }

@@ -271,7 +271,7 @@ describe('A stop', () => {
     it.site.visit();
     const id = it.ask('stop');
     it.reach('draining');
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    it.cancel();
     expect(it.ended(id)).toMatchObject({ code: 'cancelled', phase: 'serving' });
     expect(it.admin()).toBe('ready');
   });
@@ -316,8 +316,8 @@ describe('The way back', () => {
     it.ended(it.ask('stop'));
     const ready = it.ask('ready');
     it.reach('warming');
-    while (it.sidecar.state.start !== 'sent') it.time.advance(1);
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    while (it.sidecar.state.app.start !== 'sent') it.time.advance(1);
+    it.cancel();
     const stop = it.ask('stop');
     expect(it.ended(ready)).toMatchObject({ code: 'cancelled', phase: 'failed' });
     expect(it.ended(stop)).toMatchObject({ code: 'done', phase: 'stopped' });

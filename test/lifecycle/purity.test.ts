@@ -9,17 +9,7 @@ import { runs, SEED } from '../support/long.ts';
 import { campaigns, play } from '../support/world/campaign.ts';
 import { POLICY } from '../support/world/scene.ts';
 
-const KEPT = [
-  'op',
-  'epoch',
-  'noFence',
-  'forcedOut',
-  'restoring',
-  'expiresAt',
-  'appGone',
-  'stopIssued',
-  'proof',
-] as const;
+const KEPT = ['op', 'epoch', 'app', 'signedOut', 'hold'] as const;
 const count = fc.constantFrom(null, 0, 0, 0, 1, 7);
 
 describe('The lifecycle', () => {

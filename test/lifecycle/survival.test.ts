@@ -164,7 +164,7 @@ describe('After kill -9', () => {
     it.time.advance(2_000);
     expect(it.admin()).toBe('drain');
     it.crash();
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    it.cancel();
     expect(it.ended(stop)).toMatchObject({ code: 'cancelled', phase: 'serving' });
     expect(it.admin()).toBe('ready');
   });
@@ -189,7 +189,7 @@ describe('After kill -9', () => {
     it.sidecar.boot();
     it.reach('serving');
     expect(it.admin()).toBe('ready');
-    expect(it.sidecar.state.proof).toEqual(it.site.proof());
+    expect(it.sidecar.state.app.proof).toEqual(it.site.proof());
   });
 
   test('one that was started afresh during a return is seen healthy before it is told READY', () => {
@@ -223,12 +223,12 @@ describe('After kill -9', () => {
     const it = scene({ supervises: true, canStart: true });
     const restart = it.ask('restart');
     it.reach('warming');
-    while (it.sidecar.state.start !== 'sent') it.time.advance(1);
+    while (it.sidecar.state.app.start !== 'sent') it.time.advance(1);
     it.sidecar.crash();
     it.site.revive();
     it.sidecar.boot();
     expect(it.ended(restart)).toMatchObject({ ok: true, phase: 'serving' });
-    expect(it.sidecar.state.proof).toEqual(it.site.proof());
+    expect(it.sidecar.state.app.proof).toEqual(it.site.proof());
   });
 });
 

@@ -86,7 +86,8 @@ export function createAsking(
   };
   const watchProcess = (done: () => void): void => {
     const state = stateNow();
-    const { proof, phase } = state;
+    const { phase, app } = state;
+    const { proof } = app;
     const found = policy.stopRepeatable ? provenByPidFile(node) : null;
     if (phase === 'stopping') return done();
     if (isProofMissed(state)) {

@@ -1,3 +1,4 @@
+import { PHASES } from '../../../agent/lifecycle/phases.ts';
 import type { Event } from '../../../agent/lifecycle/event.ts';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import { isAskedOften, nextWake } from '../../../agent/lifecycle/pace.ts';
@@ -165,11 +166,11 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     cancel(id) {
       const { op, waiting, phase } = peek(state);
       const isRunning = op?.id === id || op?.tickets.includes(id) || waiting.includes(id);
-      const tooLate = op === null || ['stopping', 'stopped', 'returning'].includes(phase);
+      const tooLate = op === null || PHASES[phase].cancel === 'too-late';
       if (!running || !isRunning || tooLate) return;
       verdicts.note(`${policy.node}: cancel ${id}`);
       oracle().cancelled(self, id);
-      post({ type: 'cancel', by: 'test' });
+      post({ type: 'cancel', id, by: 'test' });
     },
     hurry() {
       verdicts.note(`${policy.node}: a second signal`);

@@ -1,5 +1,6 @@
 import type { OperationKind, OnTimeout } from '../../../agent/lifecycle/operation.ts';
 import type { Admin } from '../../../agent/lifecycle/view.ts';
+import { desired } from '../../../agent/lifecycle/desired.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 
 /**
@@ -46,7 +47,7 @@ export function peek(state: State): Peek {
 }
 
 function read(state: State): Peek {
-  const { phase, op, queue, candidate, pending, hold, forcedOut, force, gate, alarms } = state;
+  const { phase, op, queue, candidate, pending, hold, outing, gate, alarms } = state;
   const waiting = [...queue, candidate?.request, pending?.request].flatMap((one) => (one ? [one.id] : []));
   return {
     phase,
@@ -61,13 +62,16 @@ function read(state: State): Peek {
     },
     waiting,
     hold: hold?.admin ?? null,
-    isForced: forcedOut || force !== null,
+    isForced: outing !== null && (outing.forcedOut || outing.force !== null),
     isDraining: OUTWARD.includes(phase),
-    restoring: state.restoring,
+    restoring: outing?.level === 'found',
     gateAsked: gate.asked !== null,
     alarms: Object.values(alarms),
     healthIsUp: state.health === 'up',
-    appGone: state.appGone,
-    wants: (balancer, server) => state.balancers[balancer]?.servers[server]?.want ?? null,
+    appGone: state.app.gone,
+    wants: (balancer, server) => {
+      const own = state.balancers[balancer]?.servers[server];
+      return own ? desired(state, own) : null;
+    },
   };
 }

@@ -287,7 +287,7 @@ function act(world: World, sidecar: SimSidecar, one: Deed): void {
       site.app.stop = one.stop;
       return;
     case 'cancel':
-      return sidecar.post({ type: 'cancel', by: 'test' });
+      return sidecar.post({ type: 'cancel', id: sidecar.state.op?.id ?? '', by: 'test' });
     case 'hurry':
       return sidecar.post({ type: 'hurry' });
     case 'sign-out':

@@ -42,7 +42,7 @@ export function createOracle(world: World): Oracle {
     if (effects.length > MOST_EFFECTS) fail('no hot loop', effects);
     if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
     if (event.type === 'checked' && event.need === 'stop') proofs.set(event.id, event.proof);
-    if (event.type === 'booted') ownProof = after.proof;
+    if (event.type === 'booted') ownProof = after.app.proof;
     if (event.type === 'started' || event.type === 'app-back') ownProof = event.proof;
     claims.watch(taken);
     thrownOut(taken.after);
@@ -56,7 +56,7 @@ export function createOracle(world: World): Oracle {
 
   /** I1: whoever came in while the fence was lost keeps his session, unless somebody wanted force or a hold in MAINT. */
   function thrownOut(state: State): void {
-    const wanted = state.forcedOut || state.hold !== null;
+    const wanted = state.outing?.forcedOut === true || state.hold !== null;
     for (const { phase, ...who } of world.site.thrownOut.splice(0)) {
       const isFence = phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && !stopSent);
       if (isFence && !wanted) fail('I1', ['thrown out', phase, who]);
@@ -123,7 +123,7 @@ export function createOracle(world: World): Oracle {
   function isSo({ id, operation, phase }: Result, state: State): void {
     if (operation === 'ready' && phase !== 'serving' && phase !== 'unhealthy')
       fail('ready is ready', [id, phase]);
-    if (operation === 'stop' && !state.appGone && world.site.app.alive)
+    if (operation === 'stop' && !state.app.gone && world.site.app.alive)
       fail('stopped is stopped', [id, phase]);
   }
 
@@ -158,19 +158,17 @@ export function createOracle(world: World): Oracle {
 
   /** I12 and I7: known from everybody, and nobody there. */
   function agreed(taken: Taken): void {
-    const { before, event, after: state } = taken;
-    // A new operation is taken back.
-    if (event.type === 'persist-failed') return;
-    if (before.forcedOut) return forced(taken);
+    const { before, after: state } = taken;
+    if (before.outing?.forcedOut) return forced(taken);
     for (const { counts, name } of policy.balancers) {
       const balancer = state.balancers[name];
       if (!balancer?.look || balancer.error !== null) fail('I12', `${name} is unknown`);
       if (!counts) continue;
       for (const { connections, queued } of balancer.look.servers)
         if (connections !== 0 || queued !== 0) fail('I12', [name, connections, queued]);
-      if (!before.noFence) for (const view of balancer.look.servers) fenced(name, view);
+      if (before.outing?.fenced !== false) for (const view of balancer.look.servers) fenced(name, view);
     }
-    if (state.appGone) return;
+    if (state.app.gone) return;
     for (const [name, { count, error }] of Object.entries(state.sources))
       if (count !== 0 || error !== null) fail('I7', [name, count, error]);
   }
@@ -182,7 +180,8 @@ export function createOracle(world: World): Oracle {
 
   /** Who was forced is gone, unless patience was over, and that is said. */
   function forced({ before, after, effects }: Taken): void {
-    if (before.force === null || before.force.now || before.hurried) return;
+    const force = before.outing?.force ?? null;
+    if (force === null || force.now || before.hurried) return;
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
     const warnings = [...results, ...(after.op?.warnings ?? [])];
     if (warnings.some((text) => /could not be closed|not every balancer/.test(text))) return;

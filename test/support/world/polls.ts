@@ -81,8 +81,9 @@ export function createPolls(
     time.after(time.between(0.5, 20), answer);
   };
   const watchProcess = (done: () => void): void => {
-    const { proof, appGone, phase } = stateNow();
-    if (proof && !appGone && phase !== 'stopping') {
+    const { app, phase } = stateNow();
+    const { proof, gone } = app;
+    if (proof && !gone && phase !== 'stopping') {
       if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone' });
     }
     // A signal has a pid file to look into, a command has not.

@@ -55,6 +55,8 @@ export interface Scene {
   admin(server?: string): Admin;
   /** Submits and answers with the id; nothing has happened yet. */
   ask(kind: OperationKind, terms?: Partial<Request>): string;
+  /** Cancels the operation that runs. */
+  cancel(): void;
   result(id: string): Result | undefined;
   /** Lets time pass until the result is there. */
   ended(id: string): Result;
@@ -112,6 +114,7 @@ export function scene(changes: Partial<Policy> = {}, before: (site: Site) => voi
       sidecar.post({ type: 'submit', request });
       return request.id;
     },
+    cancel: () => sidecar.post({ type: 'cancel', id: sidecar.state.op?.id ?? '', by: 'alice' }),
     result: (id) => sidecar.results.findLast((result) => result.id === id),
     ended(id) {
       wait(`the end of ${id}`, () => sidecar.results.some((result) => result.id === id), 1);

@@ -1,4 +1,5 @@
 import { failWarming } from './back.ts';
+import { askAnew } from './health.ts';
 import { isOutward, PHASES } from './phases.ts';
 import { onSignOut } from './sign-out.ts';
 import type { State } from './state.ts';
@@ -27,8 +28,9 @@ export function seeAlive(turn: Turn, begun: number): void {
 export function onAppGone(turn: Turn): void {
   const { app, phase } = turn.state;
   if (PHASES[phase].ending) return;
-  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' }, { type: 'reset-probe' });
-  patch(turn, { app: { ...app, gone: true, goneAt: turn.at, proof: null }, health: 'unknown' });
+  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' });
+  askAnew(turn);
+  patch(turn, { app: { ...app, gone: true, goneAt: turn.at, proof: null } });
   if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
 }
 

@@ -2,6 +2,7 @@ import { giveUp, warm } from './back.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { isHolding } from './desired.ts';
 import { isFenced, noStop, raiseFence } from './fence.ts';
+import { askAnew } from './health.ts';
 import { operationOf } from './install.ts';
 import type { Phase, Request } from './operation.ts';
 import { failStop, onStopped } from './out.ts';
@@ -137,6 +138,7 @@ function resume(turn: Turn, to: Phase): void {
     case 'warming': {
       // Whether the start ran is not known: the probe tells, and what is down is started.
       const start = turn.policy.hasProbe ? 'none' : app.start;
+      askAnew(turn);
       return intend(turn, to, { app: { ...app, start, gone: false }, outing: { level: stillLevel(turn) } });
     }
     case 'returning':
@@ -204,6 +206,7 @@ export function onOutcome(turn: Turn, { outcome }: EventOf<'outcome'>): void {
 
 function resumeReturn(turn: Turn): void {
   const { op } = turn.state;
+  askAnew(turn);
   const patience = op && op.restoreBy !== null ? { ...op, restoreBy: turn.at + RESTORE_PATIENCE_MS } : op;
   intend(turn, 'returning', { op: patience });
 }

@@ -48,6 +48,8 @@ afterEach(() => engine.close());
 const submit = (kind: OperationKind): void =>
   void engine.submit({ ...OWN_TERMS, id: kind, kind, reason: null, by: 'test' });
 
+const admin = (): string | null | undefined => engine.status().balancers[0]?.servers[0]?.admin;
+
 /** Lets time pass, in steps in which the answers come in. */
 async function pass(ms: number): Promise<void> {
   for (const end = clock.now() + ms; clock.now() < end;) {
@@ -86,5 +88,27 @@ describe('The application is asked', () => {
     answer = HEALTHY;
     await reach('serving');
     expect(await askedIn(10)).toBe(5);
+  });
+});
+
+describe('READY over our fence', () => {
+  test('is not said on what the probes knew before the way back began', async () => {
+    await pass(5_000);
+    submit('drain');
+    await reach('drained');
+    expect(engine.status().health).toBe('up');
+    // Restarted by another hand a moment ago: no probe has met the new process yet.
+    answer = BAD;
+    submit('ready');
+    const warmingAt = clock.now();
+    await pass(20_000);
+    expect(engine.status().phase).toBe('warming');
+    expect(admin()).toBe('maint');
+    answer = HEALTHY;
+    await pass(250);
+    expect(admin()).toBe('maint');
+    await reach('serving');
+    expect(admin()).toBe('ready');
+    expect(asked.filter((at) => at >= warmingAt).length).toBeGreaterThan(70);
   });
 });

@@ -28,6 +28,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   let running = false;
   let mailbox: Event[] = [];
   let stepping = false;
+  let backSince: number | null = null;
   let warmingSince: number | null = null;
   let cancelWake = (): void => undefined;
   let asking: Asking | null = null;
@@ -68,6 +69,8 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     const { phase } = state;
     if (phase === 'warming') warmingSince = before === 'warming' ? warmingSince : time.now;
     else if (phase !== 'returning') warmingSince = null;
+    if (phase !== 'warming' && phase !== 'returning') backSince = null;
+    else backSince = warmingSince ?? backSince ?? time.now;
   }
 
   function carryOut(effect: Effect): void {
@@ -121,6 +124,9 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     },
     get known() {
       return known;
+    },
+    get backSince() {
+      return backSince;
     },
     get warmingSince() {
       return warmingSince;

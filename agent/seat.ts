@@ -41,7 +41,7 @@ export function createSeat(first: Assembly, parts: SeatParts, world: World): Sea
     // Nothing has happened to the application: until the new prober has a verdict the old one is the best there is.
     const isSame = isDeepStrictEqual(old.config.app.probe, config.app.probe);
     const isIdle = operation === null && (phase === 'serving' || phase === 'unhealthy');
-    if (isSame && isIdle && health !== 'unknown') fresh.engine.probed({ health, signedOut: false });
+    if (isSame && isIdle && health !== 'unknown') fresh.engine.probed({ health, signedOut: null, begun: -1 });
     fresh.begin(asked);
     await parts.sockets.close('untaken');
   };

@@ -3,7 +3,7 @@ import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
 import { PHASES } from '../lifecycle/phases.ts';
 import { proofIn } from '../lifecycle/read-record.ts';
-import { nextWake } from '../lifecycle/pace.ts';
+import { isAskedOften, nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import { allConfirmed, unconfirmed } from '../lifecycle/servers.ts';
 import { initial, type State } from '../lifecycle/state.ts';
@@ -40,8 +40,8 @@ export interface Engine extends Service {
   start(supervise?: Supervise): Promise<void>;
   /** Resolves once it is known again what was under way: nothing can be said of an operation before that. */
   readonly begun: Promise<void>;
-  /** The prober's news. */
-  probed(verdict: Pick<Verdict, 'health' | 'signedOut'>): void;
+  /** The prober's news; `signedOut` null = nothing new of that. */
+  probed(verdict: Pick<Verdict, 'health' | 'begun'> & { readonly signedOut: boolean | null }): void;
   /** The supervised application has ended. */
   appGone(): void;
   /** A second signal: no more patience. */
@@ -105,6 +105,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     stepping = false;
     polls.adjust();
     outings.adjust(state);
+    ports.probing?.prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
     arm();
     happened();
   }
@@ -216,10 +217,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     status,
     watch: desk.watch,
     holders: createHolders(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
-    probed({ health, signedOut }) {
-      post({ type: 'probed', health });
-      if (signedOut) post({ type: 'signed-out' });
-    },
+    probed: ({ health, signedOut, begun }) => post({ type: 'probed', health, signedOut, begun }),
     appGone: () => post({ type: 'app-gone' }),
     hurry: () => post({ type: 'hurry' }),
     async settled() {

@@ -1,16 +1,19 @@
 import { failWarming } from './back.ts';
+import { askAnew } from './health.ts';
 import { isOutward, PHASES } from './phases.ts';
-import type { Health, State } from './state.ts';
-import { emit, patch, type Turn } from './turn.ts';
+import { onSignOut } from './sign-out.ts';
+import type { State } from './state.ts';
+import { emit, type EventOf, patch, type Turn } from './turn.ts';
 import type { Proof } from './view.ts';
 
 /** What is heard of the application: how it is, that it is gone, that it is back. */
 
 /** What answers is there, whoever started it; which process it is has to be proven anew. */
-export function onProbed(turn: Turn, health: Health): void {
+export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
   const { app } = turn.state;
   patch(turn, { health });
   if (health === 'up' && app.gone && app.start !== 'sent') patch(turn, { app: { ...app, gone: false } });
+  if (signedOut !== null) onSignOut(turn, signedOut);
 }
 
 /** It was started again by another hand: the users who have come to it since are counted again. */
@@ -25,8 +28,9 @@ export function seeAlive(turn: Turn, begun: number): void {
 export function onAppGone(turn: Turn): void {
   const { app, phase } = turn.state;
   if (PHASES[phase].ending) return;
-  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' }, { type: 'reset-probe' });
-  patch(turn, { app: { ...app, gone: true, goneAt: turn.at, proof: null }, health: 'unknown' });
+  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' });
+  askAnew(turn);
+  patch(turn, { app: { ...app, gone: true, goneAt: turn.at, proof: null } });
   if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
 }
 

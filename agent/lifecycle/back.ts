@@ -3,16 +3,18 @@ import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
 import { noStop } from './fence.ts';
 import { isGate } from './gate.ts';
+import { askAnew, isHealthy, mayTakeUsers, notHealthy } from './health.ts';
 import { endLost, releaseListed } from './lost.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
-import type { Ticket } from './running.ts';
+import type { Operation, Ticket } from './running.ts';
 import type { Outing } from './outing.ts';
 import { notOurs, type BalancerState, type ServerState, type State } from './state.ts';
 import type { Proof } from './view.ts';
 import {
   alarm,
   allServersOf,
+  type Changes,
   emit,
   enter,
   intend,
@@ -30,11 +32,17 @@ import {
 /** Gives the operation up: the first cause is kept, and told once what was found is back. */
 export function giveUp(turn: Turn, code: string, message: string): void {
   const { op } = turn.state;
-  intend(turn, 'returning', {
+  giveBack(turn, {
     ...noStop(turn),
-    outing: { level: 'found', lasting: false, fence: null, force: null },
+    outing: { lasting: false, fence: null, force: null },
     op: op && { ...op, outcome: op.outcome ?? { code, message }, restoreBy: turn.at + RESTORE_PATIENCE_MS },
   });
+}
+
+/** What was found is put back. A node that was never fenced waits for no probe (I15). */
+export function giveBack(turn: Turn, { outing, ...changes }: Changes): void {
+  if (serversOf(turn.state).some(({ server }) => server.said.includes('maint'))) askAnew(turn);
+  intend(turn, 'returning', { ...changes, outing: { ...outing, level: 'found' } });
 }
 
 /** Begins the way back: the start, where the application is gone and we can start it, goes to disk first. */
@@ -42,6 +50,7 @@ export function warm(turn: Turn): void {
   const { app } = turn.state;
   const start = app.gone && turn.policy.canStart ? 'intended' : 'none';
   const outing = { lasting: false, fence: null, force: null, expiresMs: null, expiresAt: null };
+  askAnew(turn);
   intend(turn, 'warming', { app: { ...app, start }, outing });
 }
 
@@ -52,12 +61,13 @@ export function warming(turn: Turn): void {
     return failWarming(turn, 'it did not become healthy before the deadline');
   const { app } = state;
   if (app.start === 'intended') {
-    emit(turn, { type: 'reset-probe' }, { type: 'start', epoch: state.epoch });
-    patch(turn, { app: { ...app, start: 'sent' }, health: 'unknown' });
+    askAnew(turn);
+    emit(turn, { type: 'start', epoch: state.epoch });
+    patch(turn, { app: { ...app, start: 'sent' } });
     return;
   }
   if (app.start === 'sent') return;
-  if (policy.hasProbe ? state.health === 'up' : true) return isGate(turn, 'off') ? sayReady(turn) : undefined;
+  if (isHealthy(turn)) return isGate(turn, 'off') ? sayReady(turn) : undefined;
   // No operation stopped it, yet it is not there: `ready` starts what is down.
   if (state.health === 'down' && app.start === 'none' && policy.canStart)
     intend(turn, 'warming', { app: { ...app, start: 'intended' } });
@@ -103,30 +113,40 @@ export function noStart({ state: { app } }: Turn): Pick<State, 'app'> {
 
 export function returning(turn: Turn, { level }: Outing): void {
   if (!isDurable(turn.state)) return;
-  const { op } = turn.state;
-  if (
-    allConfirmed(turn.policy, turn.state) &&
-    (level === 'found' || notUp(turn.policy, turn.state).length === 0)
-  )
-    return serve(turn);
-  if (!op) return;
-  if (op.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) {
-    const left = `not yet restored: ${unconfirmed(turn)}; it goes on being tried`;
-    warn(turn, left);
-    finish(turn, isReady, 'balancer-unreachable', left);
-    return leave(turn, op.outcome.code, op.outcome.message);
+  const { policy, state } = turn;
+  const { op, health } = state;
+  const isBack = allConfirmed(policy, state) && (level === 'found' || notUp(policy, state).length === 0);
+  // `ready` and `restart` are done in `serving` only; what gives back waits for no more than what it gives back.
+  const isAwaited = op !== null && op.outcome === null && op.kind !== 'release';
+  if (isBack && (!isAwaited || isHealthy(turn))) return serve(turn);
+  // `ready` starts what is down.
+  if (isAwaited && level === 'found' && health === 'down') return warm(turn);
+  if (op?.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) leaveGiven(turn, op.outcome);
+  else if (op && !op.outcome && turn.at >= op.deadline) leaveLate(turn);
+}
+
+/** What was found is not back in time: the operation ends with its own cause, and the level goes on. */
+function leaveGiven(turn: Turn, { code, message }: NonNullable<Operation['outcome']>): void {
+  const left = `not yet restored: ${unconfirmed(turn)}; it goes on being tried`;
+  warn(turn, left);
+  finish(turn, isReady, isHealthy(turn) ? 'balancer-unreachable' : 'app-health', left);
+  leave(turn, code, message);
+}
+
+/** The deadline of `ready`, `restart` or `release`. */
+function leaveLate(turn: Turn): void {
+  const { policy, state } = turn;
+  const lost = Object.entries(state.balancers).find(([, { error }]) => error !== null);
+  if (lost) {
+    const why = `${lost[0]}: ${lost[1].error}; the return goes on being tried`;
+    return leave(turn, 'balancer-unreachable', why);
   }
-  if (!op.outcome && turn.at >= op.deadline) {
-    const lost = Object.entries(turn.state.balancers).find(([, { error }]) => error !== null);
-    if (lost)
-      return leave(
-        turn,
-        'balancer-unreachable',
-        `${lost[0]}: ${lost[1].error}; the return goes on being tried`,
-      );
-    const where = unconfirmed(turn) || notUp(turn.policy, turn.state).join(', ');
-    leave(turn, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
+  if (!isHealthy(turn)) {
+    const why = `${policy.node}: ${notHealthy(turn)} at the deadline; see app.probe; the return goes on being tried`;
+    return leave(turn, 'app-health', why);
   }
+  const where = unconfirmed(turn) || notUp(policy, state).join(', ');
+  leave(turn, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
 }
 
 /** A `ready` that undoes a drain has what it asked for when everything is back, and only then. */
@@ -142,7 +162,10 @@ function leave(turn: Turn, code: string, message: string): void {
 function unconfirmed(turn: Turn): string {
   return allServersOf(turn.state)
     .filter(({ server, want }) => want !== null && server.held === null && !server.confirmed)
-    .map(({ at, name, server }) => `${at}: ${name} (${server.write.error ?? 'not read back'})`)
+    .map(({ at, name, server, want }) => {
+      const waits = want === 'ready' && !mayTakeUsers(turn.policy, turn.state, server);
+      return `${at}: ${name} (${waits ? `READY waits: ${notHealthy(turn)}` : (server.write.error ?? 'not read back')})`;
+    })
     .join(', ');
 }
 
@@ -172,6 +195,13 @@ function keptOut(balancer: BalancerState, name: string, { held }: ServerState): 
 
 /** What `ready` has come to when nothing of ours is left: one server in rotation is enough. */
 function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
+  if (turn.state.phase === 'unhealthy')
+    return finish(
+      turn,
+      isReady,
+      'app-health',
+      `what was found is back, but ${notHealthy(turn)}; see app.probe`,
+    );
   const out = kept.filter((one) => one !== null);
   if (out.length < kept.length) return finish(turn, isReady, 'done');
   const texts = out.map(({ text }) => text).join(', ');

@@ -25,8 +25,17 @@ type Happening =
   | { readonly type: 'lost'; readonly balancer: string; readonly error: string }
   | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly begun: number }
   | { readonly type: 'uncounted'; readonly source: string; readonly error: string; readonly begun: number }
-  | { readonly type: 'probed'; readonly health: Health }
-  | { readonly type: 'signed-out' }
+  /**
+   * What the probes say now, as a level: told at each change, and anew after `reset-probe`. `begun`: when the first of the
+   * probes that made `health` what it is was begun; -1 while it is unknown.
+   */
+  | {
+      readonly type: 'probed';
+      readonly health: Health;
+      /** null = nothing new of that. */
+      readonly signedOut: boolean | null;
+      readonly begun: number;
+    }
   | { readonly type: 'persisted'; readonly save: number }
   | { readonly type: 'persist-failed'; readonly save: number; readonly error: string }
   | {

@@ -1,3 +1,4 @@
+import { giveBack } from './back.ts';
 import { isHolding } from './desired.ts';
 import type { Request } from './operation.ts';
 import { NEW_OUTING } from './outing.ts';
@@ -51,7 +52,7 @@ export function cancelHold(turn: Turn, id: string, by: string): boolean {
   if (!hold?.askers.some((asker) => asker.id === id)) return false;
   const ended = endHold(turn, `cancelled by ${by}; what was found is restored`);
   if (hold.over === 'out' || !isOutward(phase)) intend(turn, phase, ended);
-  else intend(turn, 'returning', { ...ended, outing: { level: 'found' } });
+  else giveBack(turn, ended);
   return true;
 }
 

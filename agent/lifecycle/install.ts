@@ -1,10 +1,11 @@
-import { warm } from './back.ts';
+import { giveBack, warm } from './back.ts';
 import { bondsOf } from './bonds.ts';
 import { overGuard } from './capacity.ts';
 import { forcedOf, sessionsOf } from './count.ts';
 import { raiseFence } from './fence.ts';
 import { startForce } from './force.ts';
 import { surveyed } from './guard.ts';
+import { isHealthy } from './health.ts';
 import { endHold, installHold } from './hold.ts';
 import type { Request } from './operation.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
@@ -115,18 +116,18 @@ export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
 }
 
 function installReady(turn: Turn, candidate: Candidate, op: Operation): string | null {
-  const { phase, health, app } = turn.state;
+  const { phase, app, health } = turn.state;
   const { request } = candidate;
   const release = request.force || turn.policy.operatorReady;
-  if (PHASES[phase].place === 'rotation') {
-    const held = viewsOf(candidate).some((view) => view.admin !== 'ready');
-    if (!(held && release) && health !== 'down' && !app.gone) return null;
-  }
+  const takesOver = release && viewsOf(candidate).some((view) => view.admin !== 'ready');
+  const isBack = PHASES[phase].place === 'rotation' && !takesOver && !app.gone && health !== 'down';
+  if (isBack && isHealthy(turn)) return null;
   takeServers(turn, candidate, release);
   // Until it is READY it stays as it is.
   patch(turn, { op, outing: turn.state.outing ?? { ...NEW_OUTING, level: 'none' } });
   if (request.force) patch(turn, endHold(turn, `ready by ${request.by} goes over it`));
-  if (phase === 'returning') intend(turn, phase);
+  // It takes users already, and only what the probes say is missing.
+  if (phase === 'returning' || isBack) intend(turn, 'returning');
   else warm(turn);
   return request.id;
 }
@@ -137,7 +138,7 @@ function installRelease(turn: Turn, op: Operation): string | null {
   if (hold === null) return null;
   const ended = endHold(turn, `released by ${op.by}`);
   if (hold.over === 'rotation' && isOutward(phase)) {
-    intend(turn, 'returning', { ...ended, op, outing: { level: 'found' } });
+    giveBack(turn, { ...ended, op });
     return op.id;
   }
   intend(turn, phase, ended);

@@ -8,8 +8,9 @@ import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
+import { askAnew } from './health.ts';
 import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
-import { alarm, emit, enter, intend, isDurable, patch, patchOuting, type Turn, warn } from './turn.ts';
+import { alarm, emit, enter, intend, isDurable, patchOuting, type Turn, warn } from './turn.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
@@ -169,8 +170,7 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
   for (const text of warnings) warn(turn, text);
   const { op } = turn.state;
   const app = { proof: null, gone: true, goneAt: turn.at, stopIssued: false, start: 'none' } as const;
-  emit(turn, { type: 'reset-probe' });
-  patch(turn, { health: 'unknown' });
+  askAnew(turn);
   const outing = { level: 'maint', fence: null } as const;
   if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', { app, outing });
   // The way back has the whole time again: a long drain must not leave the start without any.

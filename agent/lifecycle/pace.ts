@@ -92,6 +92,11 @@ export function countsPast({ phase }: State): boolean {
   return PHASES[phase].ending || isOutward(phase);
 }
 
+/** An operation waits for probes of the application: it is asked four times a second (I15). Else as configured. */
+export function isAskedOften({ phase, op }: State): boolean {
+  return op !== null && PHASES[phase].probes === 'often';
+}
+
 function isOutside(state: State): boolean {
   return allServersOf(state).some(({ want }) => want !== null);
 }

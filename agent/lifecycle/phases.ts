@@ -22,6 +22,8 @@ export interface PhaseTraits {
   readonly gate: 'on' | 'off' | 'fenced' | 'keep' | 'off-once-alive';
   /** How often balancers and sources are asked (pace.ts). */
   readonly pace: 'rest' | 'near' | 'draining' | 'settling' | 'drained' | 'stopping' | 'out' | 'returning';
+  /** How often the application is asked while an operation waits for it: as configured, or four times a second (I15). */
+  readonly probes: 'every' | 'often';
   /** What monitors hear that no operation of ours speaks through (health-standing.ts). */
   readonly monitors: 'nothing' | 'up' | 'down' | 'by-fence' | 'by-health';
 }
@@ -34,6 +36,7 @@ const SERVING: PhaseTraits = {
   cancel: 'too-late',
   gate: 'off',
   pace: 'rest',
+  probes: 'every',
   monitors: 'by-health',
 };
 const BOOTING: PhaseTraits = {
@@ -52,6 +55,7 @@ const DRAINING: PhaseTraits = {
   cancel: 'restore',
   gate: 'off',
   pace: 'draining',
+  probes: 'every',
   monitors: 'up',
 };
 const STOPPED: PhaseTraits = {
@@ -62,6 +66,7 @@ const STOPPED: PhaseTraits = {
   cancel: 'too-late',
   gate: 'keep',
   pace: 'out',
+  probes: 'every',
   monitors: 'down',
 };
 
@@ -83,8 +88,8 @@ export const PHASES: Readonly<Record<Phase, PhaseTraits>> = {
   },
   stopping: { ...STOPPED, ending: true, pace: 'stopping' },
   stopped: STOPPED,
-  warming: { ...STOPPED, over: false, cancel: 'stay', gate: 'off-once-alive' },
-  returning: { ...SERVING, place: 'back', pace: 'returning' },
+  warming: { ...STOPPED, over: false, cancel: 'stay', gate: 'off-once-alive', probes: 'often' },
+  returning: { ...SERVING, place: 'back', pace: 'returning', probes: 'often' },
   failed: { ...STOPPED, over: false, pace: 'rest', monitors: 'by-health' },
 };
 

@@ -3,6 +3,7 @@ import { forcedOf, viewOf } from './count.ts';
 import { isHolding } from './desired.ts';
 import { isFenced, noStop, raiseFence } from './fence.ts';
 import { takeGained } from './gained.ts';
+import { askAnew } from './health.ts';
 import { operationOf } from './install.ts';
 import { tellLost } from './lost.ts';
 import type { Phase, Request } from './operation.ts';
@@ -144,6 +145,7 @@ function resume(turn: Turn, to: Phase): void {
     case 'warming': {
       // Whether the start ran is not known: the probe tells, and what is down is started.
       const start = turn.policy.hasProbe ? 'none' : app.start;
+      askAnew(turn);
       return intend(turn, to, { app: { ...app, start, gone: false }, outing: { level: stillLevel(turn) } });
     }
     case 'returning':
@@ -211,6 +213,7 @@ export function onOutcome(turn: Turn, { outcome }: EventOf<'outcome'>): void {
 
 function resumeReturn(turn: Turn): void {
   const { op } = turn.state;
+  askAnew(turn);
   const patience = op && op.restoreBy !== null ? { ...op, restoreBy: turn.at + RESTORE_PATIENCE_MS } : op;
   intend(turn, 'returning', { op: patience });
 }

@@ -1,6 +1,7 @@
 import { forcedOf, isIgnored, isKnown, viewOf } from './count.ts';
 import { desired, isHolding } from './desired.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
+import { mayTakeUsers } from './health.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
 import type { BalancerState, ServerState, State, Write } from './state.ts';
@@ -186,9 +187,10 @@ function isReopened(state: State, { balancer, name, want }: Placed): boolean {
 }
 
 /** It is not seen as it should be, no write is under way, and another one may help. */
-function isToWrite({ at }: Turn, { balancer, name, server }: Placed, want: Admin): boolean {
+function isToWrite({ policy, state, at }: Turn, { balancer, name, server }: Placed, want: Admin): boolean {
   const { held, confirmed, write } = server;
   if (held !== null || confirmed || write.underWay !== null) return false;
+  if (want === 'ready' && !mayTakeUsers(policy, state, server)) return false;
   if (balancer.error !== null || write.retryAt > at) return false;
   const view = viewOf(balancer, name);
   if (view?.absent !== undefined) return false;

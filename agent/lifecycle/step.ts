@@ -38,7 +38,7 @@ import { acknowledge, recordNow } from './proposal.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
-import { onSignOut, turnSignOut } from './sign-out.ts';
+import { turnSignOut } from './sign-out.ts';
 import { finish } from './result.ts';
 import type { Operation } from './running.ts';
 import type { SourceState, State } from './state.ts';
@@ -74,8 +74,7 @@ const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => 
   counted: (turn, { source, count, begun, at }) => onCounted(turn, source, { count, error: null, begun, at }),
   uncounted: (turn, { source, error, begun, at }) =>
     onCounted(turn, source, { count: null, error, begun, at }),
-  probed: (turn, { health }) => onProbed(turn, health),
-  'signed-out': (turn) => onSignOut(turn, true),
+  probed: onProbed,
   persisted: (turn, { save }) => onPersisted(turn, save),
   'persist-failed': onPersistFailed,
   surveyed: onSurveyed,

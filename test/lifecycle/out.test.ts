@@ -113,11 +113,11 @@ describe('A drain', () => {
   test('that expires holds and alarms as long as the application is not healthy', () => {
     const it = scene();
     it.ended(it.ask('drain', { expiresMs: MINUTE }));
-    it.sidecar.post({ type: 'probed', health: 'down' });
+    it.sidecar.probed('down');
     it.time.advance(2 * MINUTE);
     expect(it.sidecar.state.phase).toBe('drained');
     expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expiry']);
-    it.sidecar.post({ type: 'probed', health: 'up' });
+    it.sidecar.probed('up');
     it.reach('serving');
     expect(it.sidecar.state.alarms).toEqual({});
   });
@@ -125,11 +125,11 @@ describe('A drain', () => {
   test.each(['ready', 'stop'] as const)('whose expiry was held is over, alarm and all, with a %s', (kind) => {
     const it = scene();
     it.ended(it.ask('drain', { expiresMs: MINUTE }));
-    it.sidecar.post({ type: 'probed', health: 'down' });
+    it.sidecar.probed('down');
     it.time.advance(2 * MINUTE);
     expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expiry']);
     const id = it.ask(kind);
-    if (kind === 'ready') it.sidecar.post({ type: 'probed', health: 'up' });
+    if (kind === 'ready') it.sidecar.probed('up');
     expect(it.ended(id).code).toBe('done');
     expect(it.sidecar.state.alarms).toEqual({});
   });
@@ -144,7 +144,7 @@ describe('A drain', () => {
 
   test('is begun by the application that signs itself out', () => {
     const it = scene();
-    it.sidecar.post({ type: 'signed-out' });
+    it.sidecar.probed('up', true);
     it.reach('drained');
     expect(it.sidecar.results.at(-1)).toMatchObject({ operation: 'drain', code: 'done' });
   });

@@ -136,7 +136,7 @@ describe('What is so already', () => {
     const it = scene();
     it.ended(it.ask('stop'));
     it.site.revive();
-    it.sidecar.post({ type: 'probed', health: 'up' });
+    it.sidecar.probed('up');
     it.ended(it.ask('stop'));
     expect(it.site.app.alive).toBe(false);
   });

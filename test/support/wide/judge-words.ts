@@ -100,10 +100,10 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   function ready({ node, lb, server }: Written, p: Peek): void {
     const { hasProbe } = node.policy;
     if (!hasProbe || !fenced.has(node.index) || p.phase !== 'returning') return;
-    const { warmingSince } = node;
+    const { warmingSince, backSince } = node;
     const detail = [p.phase, lb.name, server.name, `healthy: ${node.app.healthy}`];
-    if (warmingSince === null) verdicts.broken('given back without a probe', detail);
-    else if (node.prober.goodSince(warmingSince) < RISE) verdicts.broken('READY without a probe', detail);
+    if (node.prober.goodSince(backSince ?? time.now) >= RISE) return;
+    verdicts.broken(warmingSince === null ? 'given back without a probe' : 'READY without a probe', detail);
   }
 
   return {

@@ -1,7 +1,7 @@
 import { PHASES } from '../../../agent/lifecycle/phases.ts';
 import type { Event } from '../../../agent/lifecycle/event.ts';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import { nextWake } from '../../../agent/lifecycle/pace.ts';
+import { isAskedOften, nextWake } from '../../../agent/lifecycle/pace.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import { initial } from '../../../agent/lifecycle/state.ts';
@@ -28,6 +28,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   let running = false;
   let mailbox: Event[] = [];
   let stepping = false;
+  let backSince: number | null = null;
   let warmingSince: number | null = null;
   let cancelWake = (): void => undefined;
   let asking: Asking | null = null;
@@ -48,6 +49,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     for (let event = mailbox.shift(); event; event = mailbox.shift()) take(event);
     stepping = false;
     asking?.adjust();
+    if (policy.hasProbe) prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
     arm();
   }
 
@@ -67,6 +69,8 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     const { phase } = state;
     if (phase === 'warming') warmingSince = before === 'warming' ? warmingSince : time.now;
     else if (phase !== 'returning') warmingSince = null;
+    if (phase !== 'warming' && phase !== 'returning') backSince = null;
+    else backSince = warmingSince ?? backSince ?? time.now;
   }
 
   function carryOut(effect: Effect): void {
@@ -121,6 +125,9 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     get known() {
       return known;
     },
+    get backSince() {
+      return backSince;
+    },
     get warmingSince() {
       return warmingSince;
     },
@@ -140,10 +147,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       asking.begin();
       if (policy.hasProbe) {
         const tell = heard();
-        prober.begin(({ health, signedOut }) => {
-          tell({ type: 'probed', health });
-          if (signedOut) tell({ type: 'signed-out' });
-        });
+        prober.begin(({ health, signedOut, begun }) => tell({ type: 'probed', health, signedOut, begun }));
       }
     },
     crash() {

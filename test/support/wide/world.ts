@@ -45,6 +45,8 @@ export interface SimNode {
   readonly running: boolean;
   readonly known: Knowledge;
   /** Since when it is on the way back; null = it is not. */
+  readonly backSince: number | null;
+  /** The same, where the way back leads over `warming`. */
   readonly warmingSince: number | null;
   boot(policy: Policy): void;
   /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */

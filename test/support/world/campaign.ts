@@ -291,7 +291,7 @@ function act(world: World, sidecar: SimSidecar, one: Deed): void {
     case 'hurry':
       return sidecar.post({ type: 'hurry' });
     case 'sign-out':
-      return sidecar.post({ type: 'signed-out' });
+      return sidecar.probed('up', true);
     case 'visit':
       return site.visit();
     case 'click':
@@ -302,10 +302,10 @@ function act(world: World, sidecar: SimSidecar, one: Deed): void {
       return site.enqueue();
     case 'die':
       site.die();
-      return decided.hasProbe ? sidecar.post({ type: 'probed', health: 'down' }) : undefined;
+      return decided.hasProbe ? sidecar.probed('down') : undefined;
     case 'revive':
       site.revive();
-      return decided.hasProbe ? sidecar.post({ type: 'probed', health: 'up' }) : undefined;
+      return decided.hasProbe ? sidecar.probed('up') : undefined;
     case 'source':
       return toggle(site.failing, decided.sources[one.which % Math.max(1, decided.sources.length)]);
     case 'telling':

@@ -5,7 +5,7 @@ import type { Result } from '../../../agent/lifecycle/operation.ts';
 import { nextWake } from '../../../agent/lifecycle/pace.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import { initial, type State } from '../../../agent/lifecycle/state.ts';
+import { type Health, initial, type State } from '../../../agent/lifecycle/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import type { Closed } from '../../../agent/lifecycle/view.ts';
 import { frozen } from './frozen.ts';
@@ -36,6 +36,8 @@ export interface SimSidecar {
   /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
   crash(): void;
   post(happening: Happening): void;
+  /** The prober's verdict as of now. */
+  probed(health: Health, signedOut?: boolean): void;
 }
 
 export interface World {
@@ -261,12 +263,14 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     });
   }
 
+  function verdict(health: Health, signedOut = false): Happening {
+    return { type: 'probed', health, signedOut, begun: time.now };
+  }
+
   /** The prober's verdict, some time later, on what is there then. */
   function probe(tell: Tell): void {
     if (!world.policy.hasProbe) return;
-    time.after(time.between(20, 600), () =>
-      tell({ type: 'probed', health: site.app.healthy ? 'up' : 'down' }),
-    );
+    time.after(time.between(20, 600), () => tell(verdict(site.app.healthy ? 'up' : 'down')));
   }
 
   return {
@@ -301,5 +305,6 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       for (const balancer of site.balancers) balancer.settle();
     },
     post,
+    probed: (health, signedOut) => post(verdict(health, signedOut)),
   };
 }

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { membersOf } from '../../agent/system/process.ts';
 import { endingOf, runCommand, type CommandResult } from '../../agent/system/run-command.ts';
+import { groupMembers } from '../support/group-members.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { fixture, openRollCall, type RollCall } from '../support/roll-call.ts';
@@ -114,7 +114,7 @@ describe('a command', () => {
     const [master, worker] = one.note === 'master' ? [one, other] : [other, one];
     clock.advance(options.timeoutMs);
     await master.gone;
-    await until('only the worker is left', () => membersOf(master.pid).join() === String(worker.pid));
+    await until('only the worker is left', () => groupMembers(master.pid).join() === String(worker.pid));
     // The grace is over, SIGKILL follows.
     await clock.armed();
     clock.advance(1_000);

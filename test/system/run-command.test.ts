@@ -178,7 +178,7 @@ describe('a command that is to go on when we end', () => {
     abort.abort(reason);
     await expect(hanging).rejects.toBe(reason);
     expect(noted).toEqual([present.pid]);
-    expect(membersOf(present.pid)).toEqual([present.pid]);
+    expect(groupMembers(present.pid)).toEqual([present.pid]);
     process.kill(present.pid, 'SIGKILL');
     await present.gone;
   });

@@ -20,10 +20,12 @@ import { createSources } from './sessions/create.ts';
 import type { Front } from './sessions/front.ts';
 import type { Child } from './shutdown/child.ts';
 import { createStopper } from './shutdown/create.ts';
+import type { RunningStops } from './shutdown/running-stop.ts';
 import { createStarter } from './shutdown/start.ts';
 import type { Starter, Stopper } from './shutdown/stopper.ts';
 import type { Clock } from './system/clock.ts';
 import { LastcallError } from './system/error.ts';
+import type { ListenSockets } from './system/listen-sockets.ts';
 import type { Log } from './system/log-port.ts';
 import { bootId } from './system/process.ts';
 
@@ -43,6 +45,8 @@ export interface Parts {
   readonly balancers: readonly Balancer[];
   /** The application as our child; it then starts and stops itself. */
   readonly child: Child | null;
+  /** Where a stop command is written down, so that it may outlive us; absent in direct mode. */
+  readonly stops?: RunningStops;
   /** Direct mode: `ready` is the operator's own word. */
   readonly direct: boolean;
 }
@@ -57,7 +61,9 @@ const EXCHANGE_MS = 2_000;
 export function composeEngine(config: Config, parts: Parts, world: World): Engine {
   const { clock, log, searchPath } = world;
   const { start, stop } = config.app;
-  const stopper = parts.child?.stopper ?? (stop && createStopper(stop, { clock, searchPath }));
+  const { stops } = parts;
+  const commands = { clock, searchPath, ...(stops ? { stops } : {}) };
+  const stopper = parts.child?.stopper ?? (stop && createStopper(stop, commands));
   const starter = parts.child?.starter ?? (start && createStarter(start, { clock, searchPath }));
   const sources = createSources(config.sessions, {
     clock,
@@ -112,14 +118,18 @@ function probingOf(config: Config, { clock, log }: World, onVerdict: Engine['pro
  * The balancers that the configuration names, one driver each, and the responders for those that poll.
  * @param status of the engine that will drive them
  */
-export function createBalancers(config: Config, world: World, status: () => NodeState): Balancers {
-  const { clock, log } = world;
+export function createBalancers(
+  config: Config,
+  { clock, log, sockets }: World & { readonly sockets?: ListenSockets },
+  status: () => NodeState,
+): Balancers {
+  const polls = { clock, log, ...(sockets ? { sockets } : {}) };
   const { agentCheck, health } = config.listen;
   const healthy = (): boolean => status().health === 'up';
   // Without a probe nothing could ever be held against the application.
   const node = (): NodeState => (config.app.probe ? status() : { ...status(), health: 'up' });
-  const healthServer = health && createHealthServer(health, { clock, log, node });
-  const server = agentCheck && createAgentCheckServer(agentCheck, { clock, log, healthy });
+  const healthServer = health && createHealthServer(health, { ...polls, node });
+  const server = agentCheck && createAgentCheckServer(agentCheck, { ...polls, healthy });
   const balancers = config.balancers.map((balancer) => {
     const polled = (): AgentCheckServer => server ?? neverPolled('agentCheck');
     if (balancer.kind === 'health')
@@ -164,11 +174,12 @@ function policyOf(
   const { timeoutMs, onTimeout, quietMs, quietByHand, keep, keepBackups, expiresMs } = config.drain;
   return {
     node: config.node,
-    balancers: balancers.map(({ name, servers, counts, seesOldWorkers }) => ({
-      name,
-      servers,
-      counts,
-      seesOldWorkers,
+    balancers: balancers.map((balancer) => ({
+      name: balancer.name,
+      servers: balancer.servers,
+      counts: balancer.counts,
+      seesOldWorkers: balancer.seesOldWorkers,
+      setsListedOnly: balancer.putBack === undefined,
     })),
     sources,
     userSources: sources.filter((name) => !/^(?:tcp|idle)\b/.test(name)),

@@ -18,6 +18,9 @@ function onBrokenPipe(error: Error): void {
 }
 process.stdout.on('error', onBrokenPipe);
 
+/** An event loop that has nothing to do ends at once; one that is not over after so many milliseconds never will be. */
+const LAST_MS = 2_000;
+
 /** Stands here, since all below the next statement is there only after it has ended. */
 const SILENT: Log = {
   error: () => undefined,
@@ -52,6 +55,12 @@ process.exitCode = await runCli({
     return createDirect(options, world(SILENT));
   },
 });
+
+/**
+ * All is said and done. A thread of ours that waits for a disk that hangs keeps the process, and Node joins it at exit:
+ * what still lives then is ended without its exit code.
+ */
+setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref();
 
 /** The name as the system knows it, or the number: a container's user often has no name. */
 function userName(): string {

@@ -1,19 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
+import { assemble, operate } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
-import { composeEngine, createBalancers, type World } from './compose.ts';
+import type { World } from './compose.ts';
 import { KILL_AFTER_MS, STOP_SIGNAL } from './config/defaults.ts';
 import { openReports } from './control/reports.ts';
 import { openControl } from './control/server.ts';
 import type { Engine, Supervise } from './engine/engine.ts';
-import { createSchedule } from './engine/schedule.ts';
 import type { Service } from './engine/service.ts';
+import { createHandover } from './journal/handover.ts';
 import { createJournal, type Journal } from './journal/journal.ts';
+import { checkReachable } from './journal/reachable.ts';
 import type { Request, Result } from './lifecycle/operation.ts';
 import { OWN_TERMS } from './lifecycle/policy.ts';
+import { createReloader, type Reloader } from './reload.ts';
+import { createSeat, type SeatParts } from './seat.ts';
 import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
-import { createLaunches, type Launches } from './shutdown/launches.ts';
+import { createLaunches, type LaunchPorts, type Launches, type Notebook } from './shutdown/launches.ts';
+import { createRunningStops } from './shutdown/running-stop.ts';
 import { type Code, EXIT_CODES } from './system/error.ts';
+import { createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
 import { bootId } from './system/process.ts';
 
@@ -32,48 +38,62 @@ export interface SidecarWorld extends World {
  * @returns the exit code: the application's own under `run -- COMMAND`, else 0
  * @throws LastcallError `busy` for a second sidecar, `config`, `app-health`, `state-write` when it cannot start
  */
-export async function runSidecar({ config, command }: RunOptions, world: SidecarWorld): Promise<number> {
-  const { log } = world;
+export async function runSidecar(options: RunOptions, world: SidecarWorld): Promise<number> {
+  const { config, command, reload } = options;
+  const { clock, log } = world;
+  // Before anything of ours touches that disk.
+  await checkReachable(config.state, clock);
   const lock = await lockNode(config.node, config.state);
   const ending = createEnding();
-  const launches = launchesAt(`${config.state}.child`, config, world);
+  const launches = createLaunches(...notesAt(`${config.state}.child`, config, world));
   const child = command && createOurs(command, launches, world, ending);
-  const { balancers, server, healthServer } = createBalancers(config, world, () => engine.status());
-  const parts = { journal: createJournal(config.state, config), balancers, child, direct: false };
-  const engine: Engine = composeEngine(config, parts, world);
-  ending.onExit = () => engine.appGone();
-  const polls = { agentChecks: server?.answers ?? null, healthChecks: healthServer?.answers ?? null };
-  const reports = await openReports(config, engine, { ...world, ...polls });
+  const parts: SeatParts = {
+    journal: createHandover(createJournal(config.state, config)),
+    stops: createRunningStops(...notesAt(`${config.state}.stop`, config, world)),
+    child,
+    sockets: createListenSockets(),
+  };
+  const seat = createSeat(assemble(config, parts, world), parts, world);
+  ending.onExit = () => seat.now().engine.appGone();
+  const reports = await openReports(config, seat.relay, {
+    clock,
+    log,
+    get agentChecks() {
+      return seat.now().agentChecks;
+    },
+    get healthChecks() {
+      return seat.now().healthChecks;
+    },
+  });
   const { service } = reports;
   const control = await openControl(config.listen.control, {
     service,
-    clock: world.clock,
-    begun: engine.begun,
-  });
-  const schedule = createSchedule(config.schedule, {
-    log,
-    submit: async (kind, reason) => {
-      await operate(service, { ...OWN_TERMS, id: randomUUID(), kind, reason, by: 'schedule' });
+    clock,
+    get begun() {
+      return seat.relay.begun();
     },
   });
+  const reloader = createReloader({ clock, log, read: reload.read, ...seat, onLost: ending.fail });
+  const { engine } = seat.now();
   const deafen = child
     ? hearAsParent(world.signals, { service, hurry: engine.hurry, settled: engine.settled }, child, ending)
-    : hear(world.signals, ['SIGTERM', 'SIGINT', 'SIGHUP'], () => ending.end(0));
+    : hearAlone(world.signals, reloader, ending);
   try {
-    await server?.listen();
-    await healthServer?.listen();
+    await seat.now().listen();
     await reports.listen();
-    await engine.start(child ? supervise(child, launches) : undefined);
-    schedule.start();
+    const started = engine.start(child ? supervise(child, launches) : undefined);
+    const early = await Promise.race([started, ending.code]);
+    if (early !== undefined) return early;
+    seat.begin(service);
     log.info('running', { node: config.node, control: control.path, pid: process.pid });
+    if (!child) reloader.begin(reload.isAsked);
     return await ending.code;
   } finally {
     deafen();
-    schedule.close();
+    await reloader.close();
     await control.close();
-    await engine.close();
-    await server?.close();
-    await healthServer?.close();
+    await seat.now().close();
+    await parts.sockets.close('all');
     await reports.close();
     child?.release();
     await lock.release();
@@ -81,20 +101,35 @@ export async function runSidecar({ config, command }: RunOptions, world: Sidecar
   }
 }
 
+/** SIGTERM leaves everything as it is; SIGHUP reads the configuration again. */
+function hearAlone(signals: Signals, reloader: Reloader, ending: Ending): () => void {
+  const deafenEnd = hear(signals, ['SIGTERM', 'SIGINT'], () => ending.end(0));
+  const deafenReload = hear(signals, ['SIGHUP'], () => reloader.reload());
+  return () => {
+    deafenEnd();
+    deafenReload();
+  };
+}
+
 /** How the sidecar comes to its end, and how its child came to its own. */
 interface Ending {
   readonly code: Promise<number>;
   end(code: number): void;
+  /** Nothing looks after the node any more, and this is why. */
+  readonly fail: (error: unknown) => void;
   lastExit: ChildExit | null;
   onExit: () => void;
 }
 
 function createEnding(): Ending {
   let end = (_code: number): void => undefined;
-  const code = new Promise<number>((resolve) => {
+  let fail = (_error: unknown): void => undefined;
+  const code = new Promise<number>((resolve, reject) => {
     end = resolve;
+    fail = reject;
   });
-  return { code, end, lastExit: null, onExit: () => undefined };
+  code.catch(() => undefined); // Whoever waits for it hears of it.
+  return { code, end, fail, lastExit: null, onExit: () => undefined };
 }
 
 /** The child whose end nobody asked for takes the sidecar with it: whoever started us decides what comes next. */
@@ -121,23 +156,29 @@ function createOurs(
   );
 }
 
-/** Which process the child is, in a file beside the record. */
-function launchesAt(path: string, { node }: { readonly node: string }, { clock, log }: World): Launches {
-  const journal: Journal = createJournal(path, { node });
+/** A note in a file beside the record: which process the child is, or the stop. */
+function notesAt(
+  path: string,
+  { node }: { readonly node: string },
+  { clock, log }: World,
+): [Notebook, LaunchPorts] {
+  const journal: Journal = createJournal(path, { node }, clock);
   const notebook = {
     async load() {
-      const loaded = await journal.load();
+      const loaded = await journal.load(NEVER);
       if (loaded.kind === 'quarantined') log.warn(`${loaded.reason}; it was moved to ${loaded.movedTo}`);
       return loaded.kind === 'record' ? loaded.record : null;
     },
     save: (note: object) => journal.save(note),
   };
-  return createLaunches(notebook, {
-    clock,
-    bootId: bootId(),
-    onWarning: (text) => log.warn(text, { node, file: path }),
-  });
+  return [
+    notebook,
+    { clock, bootId: bootId(), onWarning: (text: string) => log.warn(text, { node, file: path }) },
+  ];
 }
+
+/** Its deadline is the journal's own. */
+const NEVER = new AbortController().signal;
 
 /** Takes up the child that a killed sidecar has left behind, or starts one. */
 function supervise(child: Child, launches: Launches): Supervise {
@@ -149,29 +190,7 @@ function supervise(child: Child, launches: Launches): Supervise {
   };
 }
 
-/** Submits a request and waits for its end. */
-async function operate(service: Service, request: Request): Promise<Result> {
-  let found = (_result: Result): void => undefined;
-  const result = new Promise<Result>((resolve) => {
-    found = resolve;
-  });
-  const early: Result[] = [];
-  let ticket: string | null = null;
-  const unwatch = service.watch({
-    status: () => undefined,
-    result: (ended) => (ended.id === ticket ? found(ended) : early.push(ended)),
-  });
-  try {
-    const submitted = await service.submit(request);
-    if (!submitted.accepted) return submitted.result;
-    ticket = submitted.id;
-    return early.find(({ id }) => id === ticket) ?? (await result);
-  } finally {
-    unwatch();
-  }
-}
-
-/** SIGTERM means: let the users finish, then stop the child; a second one means now. Others are the child's. */
+/** SIGTERM means: let the users finish, then stop the child; a second one means now. Others, SIGHUP too, are the child's. */
 function hearAsParent(
   signals: Signals,
   { service, hurry, settled }: Pick<Engine, 'hurry' | 'settled'> & { readonly service: Service },

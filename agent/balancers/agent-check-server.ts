@@ -1,10 +1,11 @@
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { AgentCheckListenConfig } from '../config/config.ts';
 import { agentLine } from '../haproxy/agent-check.ts';
 import type { Admin } from '../lifecycle/view.ts';
 import { addressList, plainAddress } from '../system/address-list.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
+import { createListenSockets, type ListenSockets } from '../system/listen-sockets.ts';
 import type { Log } from '../system/log-port.ts';
 
 /** No HAProxy needs more; the oldest connection gives way, so that a flood cannot shut the pollers out. */
@@ -48,6 +49,8 @@ export interface AgentCheckPorts {
   /** Is our own probe of the application good? */
   healthy(): boolean;
   readonly log: Log;
+  /** Addresses that outlive this responder; default: its own, which end with it. */
+  readonly sockets?: ListenSockets;
 }
 
 /** @throws LastcallError `config` for an entry of `allow` that is no address */
@@ -59,6 +62,8 @@ export function createAgentCheckServer(
   const channels: Channel[] = [];
   const open = new Set<Socket>();
   const answers = new Map<string, number>();
+  const sockets = ports.sockets ?? createListenSockets();
+  let giveUp = (): void => undefined;
 
   const accept = (socket: Socket): void => {
     // The poller hung up: its next poll tells whatever there is to tell.
@@ -78,21 +83,22 @@ export function createAgentCheckServer(
     });
   };
 
-  // A caller that closes its own direction first still wants the answer.
-  const server = createServer({ allowHalfOpen: true }, accept);
   return {
     add: (channel) => void channels.push(channel),
     answers,
-    listen: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', (error) => reject(cannotListen(config, error)));
-        server.listen(config.port, config.host, () => resolve((server.address() as AddressInfo).port));
-      }),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of open) socket.destroy();
-      }),
+    async listen() {
+      try {
+        const port = await sockets.open(config);
+        giveUp = sockets.take(config, accept);
+        return port;
+      } catch (error) {
+        throw cannotListen(config, error);
+      }
+    },
+    async close() {
+      giveUp();
+      if (!ports.sockets) await sockets.close('all');
+    },
   };
 }
 

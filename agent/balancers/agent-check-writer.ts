@@ -1,5 +1,5 @@
 import type { HaproxyConfig } from '../config/config.ts';
-import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
+import type { Admin, Look, LookScope, ServerView } from '../lifecycle/view.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { AgentCheckServer } from './agent-check-server.ts';
@@ -31,8 +31,8 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const { reader, server, clock } = ports;
   const origin = createOrigin(config.address);
   const desks = new Map<string, Desk>();
-  const look = async (signal: AbortSignal, past?: Past): Promise<Look> => {
-    const seen = await reader.look(signal, past);
+  const look = async (signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look> => {
+    const seen = await reader.look(signal, past, scope);
     for (const view of seen.servers) {
       if (view.absent === undefined) desks.get(view.name)?.saw({ view, worker: seen.worker });
     }
@@ -61,6 +61,8 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     seesOldWorkers: reader.seesOldWorkers,
     look,
     async survey(signal, scope) {
+      // In the middle of an operation, and about others: no poll has to be waited for.
+      if (scope === 'capacity') return reader.survey(signal, scope);
       await origin.resolve();
       // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
       const { servers } = await look(signal);

@@ -1,4 +1,13 @@
-import type { Admin, Closed, Holders, Look, ServerView, Survey, SurveyScope } from '../lifecycle/view.ts';
+import type {
+  Admin,
+  Closed,
+  Holders,
+  Look,
+  LookScope,
+  ServerView,
+  Survey,
+  SurveyScope,
+} from '../lifecycle/view.ts';
 
 /** What is to become of the workers of before a reload in a look. */
 export type Past = 'count' | 'leave';
@@ -21,13 +30,16 @@ export interface Balancer {
    * @param past `count` (the default) asks the master for the connections of old workers, where there may be some;
    *   `leave` asks it nothing: on some versions each connection to it is a risk (review of versions, D2), and while
    *   nothing is drained its answer is not needed. Old workers that live are then `uncounted`
+   * @param scope `own` (the default), or `capacity`: one row more for each of our servers tells how many others are
+   *   usable, whatever their number
    * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted`
    */
-  look(signal: AbortSignal, past?: Past): Promise<Look>;
+  look(signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look>;
 
   /**
    * A look plus what an operation needs to know before it begins; also proves that we may write.
-   * @param scope `all` by default, with the one full look at all servers; `stickiness` without it
+   * @param scope `all` by default, with the one full look at all servers; `stickiness` without it; `capacity`: a look and
+   *   the siblings of our servers, nothing else (it asks for no level, and grows with the servers of our backends)
    * @throws LastcallError as `look`
    */
   survey(signal: AbortSignal, scope?: SurveyScope): Promise<Survey>;
@@ -40,6 +52,18 @@ export interface Balancer {
    * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted` | `failed` (told, not obeyed)
    */
   set(server: string, admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<ServerView>;
+
+  /**
+   * As `set`, for a server that the configuration named once and names no more: what an outing left there is put back.
+   * Where HAProxy does not have it either, `absent` in the answer says so. Missing where a server is told by polling us.
+   * @throws LastcallError as `set`; `config` for a name that is none
+   */
+  putBack?(
+    server: string,
+    admin: Admin,
+    mayReplace: readonly Admin[],
+    signal: AbortSignal,
+  ): Promise<ServerView>;
 
   /**
    * Who is at the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.

@@ -2,6 +2,7 @@ import type { HealthListenConfig } from '../config/config.ts';
 import { parseSendState, type SendState } from '../haproxy/send-state.ts';
 import { sleep, type Clock } from '../system/clock.ts';
 import { createHttpListener, type HttpAsked, type HttpListener } from '../system/http-listener.ts';
+import type { ListenSockets } from '../system/listen-sockets.ts';
 import type { Log } from '../system/log-port.ts';
 import { ownStanding, type NodeState, type Standing } from './health-standing.ts';
 
@@ -36,6 +37,8 @@ export interface HealthServerPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly node: () => NodeState;
+  /** As for any `HttpListener`. */
+  readonly sockets?: ListenSockets;
 }
 
 /** @throws LastcallError `config` for an entry of `allow` that is no address */
@@ -62,7 +65,12 @@ export function createHealthServer(config: HealthListenConfig, ports: HealthServ
 
   const { host, port, allow } = config;
   const failed = (error: unknown): void => log.error('a health poll could not be answered', { error });
-  const listener = createHttpListener({ host, port, allow, key: 'listen.health' }, { clock, failed }, answer);
+  const { sockets } = ports;
+  const listener = createHttpListener(
+    { host, port, allow, key: 'listen.health' },
+    { clock, failed, ...(sockets ? { sockets } : {}) },
+    answer,
+  );
   return { ...listener, add: (channel) => void channels.push(channel), answers };
 }
 

@@ -1,4 +1,5 @@
-import type { Phase, Status } from '../lifecycle/operation.ts';
+import type { Status } from '../lifecycle/operation.ts';
+import { isOut as isOutPhase, PHASES } from '../lifecycle/phases.ts';
 
 /** What a monitor is told: take it, send it nobody new, leave it. */
 export type Standing = 'up' | 'drain' | 'down';
@@ -12,27 +13,19 @@ export type NodeState = Pick<Status, 'phase' | 'health' | 'balancers'>;
  * @returns null while it is not known: right after a start, before the first looks and the first verdict
  */
 export function ownStanding(node: NodeState): Standing | null {
-  switch (node.phase) {
-    case 'starting':
-    case 'recovering':
+  const { monitors } = PHASES[node.phase];
+  switch (monitors) {
+    case 'nothing':
       return null;
-    case 'draining':
-    case 'settling':
-    case 'fencing':
-      return 'up';
-    case 'drained':
+    case 'up':
+    case 'down':
+      return monitors;
+    case 'by-fence':
       return isFenced(node) ? 'down' : 'up';
-    case 'stopping':
-    case 'stopped':
-    case 'warming':
-      return 'down';
-    case 'serving':
-    case 'unhealthy':
-    case 'returning':
-    case 'failed':
+    case 'by-health':
       return node.health === 'unknown' ? null : node.health;
     default:
-      return node.phase satisfies never;
+      return monitors satisfies never;
   }
 }
 
@@ -41,17 +34,7 @@ function isFenced({ balancers }: NodeState): boolean {
   return balancers.every(({ servers }) => servers.every(({ admin }) => admin === null || admin === 'maint'));
 }
 
-/** Phases in which something is wanted of every balancer, so that one to whom nothing was said yet is told nothing. */
-const OUT: readonly Phase[] = [
-  'draining',
-  'settling',
-  'fencing',
-  'drained',
-  'stopping',
-  'stopped',
-  'warming',
-];
-
+/** Something is wanted of every balancer, so that one to whom nothing was said yet is told nothing. */
 export function isOut({ phase }: NodeState): boolean {
-  return OUT.includes(phase);
+  return isOutPhase(phase);
 }

@@ -17,7 +17,16 @@ import { closeSessions } from './closing.ts';
 import { forcedOf } from './haproxy-view.ts';
 import { holders } from './holders.ts';
 import { createOldWorkers } from './old-workers.ts';
-import { inspect, look, lookBack, type Desk, type Glimpse, type Lines } from './runtime-look.ts';
+import {
+  inspect,
+  inspectIfThere,
+  look,
+  lookBack,
+  type Desk,
+  type Glimpse,
+  type Lines,
+} from './runtime-look.ts';
+import { surveySiblings } from './siblings.ts';
 import { surveyAround, surveyOwn } from './survey.ts';
 import { createTalk } from './talk.ts';
 import { createTurns } from './turns.ts';
@@ -92,13 +101,26 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     servers,
     counts: true,
     seesOldWorkers: master !== null,
-    look: (signal, past = 'count') => inTurn(signal, (lines) => look(desk, lines, past, signal)),
+    look: (signal, past = 'count', scope = 'own') =>
+      inTurn(signal, (lines) => look(desk, lines, { past, scope }, signal)),
     async survey(signal, scope = 'all') {
+      if (scope === 'capacity') {
+        const own = await inTurn(signal, (lines) =>
+          look(desk, lines, { past: 'count', scope: 'capacity' }, signal),
+        );
+        return surveySiblings(desk, linesOfLists(signal), own);
+      }
       const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, scope, options.readOnly ?? false));
       return surveyAround(desk, linesOfLists(signal), own, scope);
     },
-    set: (server, admin, mayReplace, signal) =>
-      inTurn(signal, (lines) => set(desk, lines, server, { admin, mayReplace }, signal)),
+    async set(server, admin, mayReplace, signal) {
+      const name = nameOf(desk, server);
+      return inTurn(signal, (lines) => set(desk, lines, server, { name, admin, mayReplace }, signal));
+    },
+    async putBack(server, admin, mayReplace, signal) {
+      const name = parseServerName(server, 'config');
+      return inTurn(signal, (lines) => set(desk, lines, server, { name, admin, mayReplace }, signal));
+    },
     holders: async (server, signal) => holders(lists, linesOfLists(signal), nameOf(desk, server)),
     closeSessions: async (server, limit, signal) =>
       closeSessions(lists, linesOfLists(signal), nameOf(desk, server), limit),
@@ -134,6 +156,7 @@ const LIST_MS = 10_000;
 const MASTER_LIST_MS = 2_000;
 
 interface Wish {
+  readonly name: ServerName;
   readonly admin: Admin;
   readonly mayReplace: readonly Admin[];
 }
@@ -142,17 +165,19 @@ async function set(
   desk: Desk,
   lines: Lines,
   server: string,
-  { admin, mayReplace }: Wish,
+  { name, admin, mayReplace }: Wish,
   signal: AbortSignal,
 ): Promise<ServerView> {
-  const name = nameOf(desk, server);
   const { own } = lines;
   const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
     (await lookBack(desk, lines, worker, { past: 'count', signal })).add(view);
   // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {
-    const found = await inspect(desk, ask, server, name);
+    // One that the configuration lost HAProxy may have lost too.
+    const read = desk.names.has(server) ? inspect : inspectIfThere;
+    const found = await read(desk, ask, server, name);
+    if (found.view.absent !== undefined) return found;
     const forced = forcedOf(found.view);
     if (forced === admin || !mayReplace.includes(forced)) return found;
     expectDone(await ask(setState(name, admin)));

@@ -3,9 +3,11 @@ import type { Client } from '../haproxy/client.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import type { Ask, FullReading, Reader } from '../haproxy/reader.ts';
 import type { OldProcesses, Workers } from '../haproxy/workers.ts';
-import type { Look, ServerView, Worker } from '../lifecycle/view.ts';
+import type { StatRow } from '../haproxy/stats.ts';
+import type { Look, LookScope, ServerView, Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import type { Past } from './balancer.ts';
+import { capacityOf, type OwnRow } from './capacity.ts';
 import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from './haproxy-view.ts';
 import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
 import type { Talk } from './talk.ts';
@@ -41,23 +43,45 @@ export interface Lines {
 export interface Glimpse {
   readonly view: ServerView;
   readonly worker: Worker;
+  /** Of a server that HAProxy has. */
+  readonly rows?: { readonly row: StatRow; readonly backend: StatRow | null };
 }
 
-export async function look(desk: Desk, lines: Lines, past: Past, signal: AbortSignal): Promise<Look> {
+/** What a look is to tell besides the servers. */
+export interface LookTerms {
+  readonly past: Past;
+  readonly scope: LookScope;
+}
+
+export async function look(
+  desk: Desk,
+  lines: Lines,
+  { past, scope }: LookTerms,
+  signal: AbortSignal,
+): Promise<Look> {
   const servers: ServerView[] = [];
+  const rows: OwnRow[] = [];
   let worker: Worker | null = null;
   for (const [server, name] of desk.names) {
-    const glimpse = await glance(desk, lines.own.ask, server, name);
+    const glimpse = await glance(desk, lines.own.ask, server, name, scope);
     worker = sameWorker(desk, worker, glimpse.worker);
     servers.push(glimpse.view);
+    if (glimpse.rows) rows.push({ name, ...glimpse.rows });
   }
   const { add, ...known } = await lookBack(desk, lines, worker, { past, signal });
-  return { worker, ...known, servers: servers.map(add) };
+  const capacity = scope === 'capacity' ? { capacity: capacityOf(rows) } : {};
+  return { worker, ...known, servers: servers.map(add), ...capacity };
 }
 
 /** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
-async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): Promise<Glimpse> {
-  const reading = await desk.absences.read(ask, name);
+async function glance(
+  desk: Desk,
+  ask: Ask,
+  server: string,
+  name: ServerName,
+  scope: LookScope,
+): Promise<Glimpse> {
+  const reading = await desk.absences.read(ask, name, scope);
   const worker = desk.workers.identify(reading.info);
   if ('absent' in reading) {
     desk.seen.delete(server);
@@ -67,11 +91,13 @@ async function glance(desk: Desk, ask: Ask, server: string, name: ServerName): P
   const seen = desk.seen.get(server);
   if (shown === 'ready') {
     desk.seen.delete(server);
-    return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker };
+    return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker, rows: reading };
   }
-  if (shown === null || seen?.shown !== shown || seen.worker !== worker)
-    return inspect(desk, ask, server, name);
-  return { view: viewOf(server, reading, seen), worker };
+  if (shown === null || seen?.shown !== shown || seen.worker !== worker) {
+    const glimpse = await inspect(desk, ask, server, name);
+    return { ...glimpse, rows: glimpse.reading };
+  }
+  return { view: viewOf(server, reading, seen), worker, rows: reading };
 }
 
 /** One server with its admin bits, on one connection. */

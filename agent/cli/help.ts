@@ -11,6 +11,7 @@ export const EXAMPLES = {
     'lastcall run                             the sidecar of a node that is started by somebody else',
     'lastcall run -c app1.yaml -- java -jar app.jar',
     '                                         the sidecar also starts and supervises the app',
+    'kill -HUP PID                            reads the configuration again (after --: the app gets the signal)',
   ],
   drain: [
     'lastcall drain --reason "kernel update"  no new users, wait for zero, fence; the app keeps running',

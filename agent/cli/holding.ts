@@ -1,6 +1,7 @@
 import type { ControlClient } from '../control/client.ts';
-import type { Phase, Status } from '../lifecycle/operation.ts';
+import type { Status } from '../lifecycle/operation.ts';
 import type { HoldersReport } from '../lifecycle/outlook.ts';
+import { PHASES } from '../lifecycle/phases.ts';
 import { messageOf } from '../system/error.ts';
 import { alignTable } from './table.ts';
 import { type Paint, countText, secondsText } from './text.ts';
@@ -10,10 +11,8 @@ import { type Paint, countText, secondsText } from './text.ts';
 /** What came of the asking. */
 export type Holding = HoldersReport | { readonly error: string };
 
-const GOING_OUT: readonly Phase[] = ['draining', 'settling', 'fencing'];
-
 export function isGoingOut({ phase }: Status): boolean {
-  return GOING_OUT.includes(phase);
+  return PHASES[phase].waits;
 }
 
 /** Asks the sidecar. That it cannot tell is told, and is no failure of the status; an abort is. */

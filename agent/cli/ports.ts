@@ -45,6 +45,15 @@ export interface RunOptions {
   readonly config: Config;
   /** What stands after `--`: the application to start and supervise; null = a plain sidecar. */
   readonly command: readonly string[] | null;
+  readonly reload: Reload;
+}
+
+/** The configuration file, to be read once more. */
+export interface Reload {
+  /** @throws LastcallError `config`, with file:line:column */
+  readonly read: () => Promise<{ readonly config: Config; readonly warnings: readonly string[] }>;
+  /** A SIGHUP has come since the file was first read: what the sidecar was given may be old. */
+  readonly isAsked: boolean;
 }
 
 /** The flags of direct mode, checked; durations in milliseconds. Every balancer has all the servers. */

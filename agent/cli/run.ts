@@ -1,7 +1,8 @@
+import type { Config } from '../config/config.ts';
 import { readConfig } from '../config/load.ts';
 import { configError } from '../config/report.ts';
 import { LastcallError } from '../system/error.ts';
-import type { Context } from './ports.ts';
+import type { Context, Reload } from './ports.ts';
 import { configFile } from './target.ts';
 
 /**
@@ -11,10 +12,31 @@ import { configFile } from './target.ts';
  * @throws LastcallError `config` | `usage`, or whatever keeps the sidecar from starting
  */
 export async function runSidecar(context: Context, command: readonly string[] | null): Promise<number> {
-  const { ports, globals } = context;
+  const { ports } = context;
   if (command?.length === 0 || command?.[0] === '') {
     throw new LastcallError('usage', 'no command stands after --', { next: 'see `lastcall run --help`' });
   }
+  // From here on a SIGHUP means the file, and must not end us while it is read.
+  let isAsked = false;
+  ports.signals.on('SIGHUP', () => (isAsked = true));
+  const read = (): ReturnType<Reload['read']> => readFor(context, command);
+  const { config, warnings } = await read();
+  for (const warning of warnings) ports.stderr.write(`lastcall: warning: ${warning}\n`);
+  const reload: Reload = {
+    read,
+    get isAsked() {
+      return isAsked;
+    },
+  };
+  return ports.run({ config, command, reload });
+}
+
+/** @throws LastcallError `config` */
+async function readFor(
+  context: Context,
+  command: readonly string[] | null,
+): Promise<{ readonly config: Config; readonly warnings: readonly string[] }> {
+  const { ports, globals } = context;
   const { file } = configFile(context);
   const loaded = await readConfig(file, {
     env: ports.env,
@@ -23,9 +45,8 @@ export async function runSidecar(context: Context, command: readonly string[] | 
     supervised: command !== null,
   });
   if (!loaded.ok) throw configError(file, loaded.problems);
-  for (const warning of loaded.warnings) ports.stderr.write(`lastcall: warning: ${warning}\n`);
-  const { config } = loaded;
+  const { config, warnings } = loaded;
   const control =
     globals.socket === undefined ? config.listen.control : { ...config.listen.control, path: globals.socket };
-  return ports.run({ config: { ...config, listen: { ...config.listen, control } }, command });
+  return { config: { ...config, listen: { ...config.listen, control } }, warnings };
 }

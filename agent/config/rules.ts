@@ -8,6 +8,7 @@ import type {
   SourceConfig,
 } from './config.ts';
 import type { Finding } from './problem.ts';
+import { checkTimes } from './time-rules.ts';
 import { wrongSocketPath } from './written.ts';
 
 /**
@@ -18,6 +19,7 @@ import { wrongSocketPath } from './written.ts';
 export async function checkRules(config: Config, supervised: boolean): Promise<Finding[]> {
   return [
     ...checkSocket(config),
+    ...checkTimes(config),
     ...checkSignOut(config),
     ...checkBalancers(config),
     ...checkIgnored(config),

@@ -1,38 +1,16 @@
 import type { Registry } from 'prom-client';
 import type { Service } from '../engine/service.ts';
-import type { Phase, Status } from '../lifecycle/operation.ts';
+import type { Status } from '../lifecycle/operation.ts';
+import { isOut, PHASES } from '../lifecycle/phases.ts';
 import type { Clock } from '../system/clock.ts';
 import { observed } from './observe.ts';
-
-/** Every phase, so that each has its sample: 1 for the one that is, 0 for the others. */
-const PHASES = {
-  starting: true,
-  recovering: true,
-  serving: true,
-  unhealthy: true,
-  draining: true,
-  settling: true,
-  fencing: true,
-  drained: true,
-  stopping: true,
-  stopped: true,
-  warming: true,
-  returning: true,
-  failed: true,
-} as const satisfies Record<Phase, true>;
-
-const DRAINING: readonly Phase[] = ['draining', 'settling', 'fencing'];
-const DRAINED: readonly Phase[] = ['drained', 'stopping', 'stopped'];
-
-/** From here on it is not out any more; in `warming` and `failed` it is, if it was. */
-const BACK: readonly Phase[] = ['starting', 'recovering', 'serving', 'unhealthy', 'returning'];
 
 /** Seconds: from a node without users to a working day of them. */
 const BUCKETS = [1, 5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
 
 export interface MetricsPorts {
   readonly clock: Clock;
-  /** Answers given to pollers so far, by answer; null where nobody can poll. */
+  /** Answers given to pollers so far, by answer, read at each question; null where nobody can poll. */
   readonly agentChecks: ReadonlyMap<string, number> | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
 }
@@ -89,16 +67,11 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
   gauge('lastcall_reassert_slowest_seconds', slowest, [], ({ reasserts }) =>
     reasserts.count === 0 ? [] : [[{}, reasserts.slowestSeconds]],
   );
-  const answersOf = (answers: ReadonlyMap<string, number> | null) => (): Samples =>
+  const answersOf = (who: 'agentChecks' | 'healthChecks') => (): Samples =>
     // An empty label is none to Prometheus.
-    [...(answers ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);
-  counter('lastcall_agent_checks_total', 'Agent-checks answered.', ['answer'], answersOf(ports.agentChecks));
-  counter(
-    'lastcall_health_checks_total',
-    'Health polls answered.',
-    ['answer'],
-    answersOf(ports.healthChecks),
-  );
+    [...(ports[who] ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);
+  counter('lastcall_agent_checks_total', 'Agent-checks answered.', ['answer'], answersOf('agentChecks'));
+  counter('lastcall_health_checks_total', 'Health polls answered.', ['answer'], answersOf('healthChecks'));
   const operations = new Counter({
     name: 'lastcall_operations_total',
     help: 'Operations ended or refused.',
@@ -175,15 +148,16 @@ function createOuting(clock: Clock): Outing {
   let arrived = false;
   return {
     see({ phase, operation, since: at }) {
-      if (BACK.includes(phase)) {
+      const { waits, over } = PHASES[phase];
+      if (!isOut(phase)) {
         since = null;
         arrived = false;
       }
-      if (!DRAINING.includes(phase) && !DRAINED.includes(phase)) return null;
+      if (!waits && !over) return null;
       const fresh = since === null;
       since ??=
         clock.now() - Math.max(0, (operation?.seconds ?? 0) * 1_000, clock.wall().getTime() - Date.parse(at));
-      if (arrived || !DRAINED.includes(phase)) return null;
+      if (arrived || !over) return null;
       arrived = true;
       // Found at its end by a sidecar that has just begun: how long it took is not known.
       return fresh ? null : (clock.now() - since) / 1_000;

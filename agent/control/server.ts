@@ -15,7 +15,7 @@ export interface ControlServer {
 export interface ControlPorts {
   readonly service: Service;
   readonly clock: Clock;
-  /** Resolves once the service knows which operations there are. */
+  /** Resolves once the service knows which operations there are; read at each question. */
   readonly begun: Promise<void>;
 }
 
@@ -28,10 +28,8 @@ const CLOSING_MS = 1_000;
  * Serves the control API on its unix socket.
  * @throws LastcallError `busy` when another sidecar answers there, `config` when the socket cannot be made
  */
-export async function openControl(
-  config: ControlConfig,
-  { service, clock, begun }: ControlPorts,
-): Promise<ControlServer> {
+export async function openControl(config: ControlConfig, ports: ControlPorts): Promise<ControlServer> {
+  const { service, clock } = ports;
   const streams = new Set<() => void>();
   const server = createServer(
     { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_MS / 2 },
@@ -41,7 +39,7 @@ export async function openControl(
         streams.add(end);
         response.once('close', () => streams.delete(end));
       };
-      void route({ service, begun, stream }, request, response);
+      void route({ service, begun: ports.begun, stream }, request, response);
     },
   );
   const unbind = await bindSocket(server, config, clock);

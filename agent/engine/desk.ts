@@ -6,8 +6,15 @@ import type { Listener, Service, Submitted } from './service.ts';
 export interface Desk extends Pick<Service, 'watch'> {
   submit(request: Request, send: () => void): Promise<Submitted>;
   reply(effect: Extract<Effect, { type: 'reply' }>): void;
-  finish(effect: Extract<Effect, { type: 'finish' }>): void;
-  result(id: string): Result | undefined;
+  /**
+   * Tells a result to those who wait for it and to the watchers.
+   * @param kept resolves once it may be told: it is on disk, or cannot be
+   */
+  finish(effect: Extract<Effect, { type: 'finish' }>, kept: Promise<void> | null): void;
+  /** `running`: it has ended, and may not be told yet. */
+  result(id: string): Result | 'running' | undefined;
+  /** What a sidecar before us had told, or was about to tell. */
+  resume(results: readonly Result[]): void;
   /** The state is another one; the watchers hear of it if it shows. */
   changed(): void;
 }
@@ -18,12 +25,21 @@ const KEPT_RESULTS = 200;
 export function createDesk(status: () => Status): Desk {
   const waiting = new Map<string, (answer: Submitted) => void>();
   const results = new Map<string, Result>();
+  const untold = new Set<string>();
   const listeners = new Set<Listener>();
   let shown = '';
 
   const answer = (id: string, submitted: Submitted): void => {
     waiting.get(id)?.(submitted);
     waiting.delete(id);
+  };
+
+  const tell = (result: Result): void => {
+    results.set(result.id, result);
+    for (const id of [...results.keys()].slice(0, Math.max(0, results.size - KEPT_RESULTS)))
+      results.delete(id);
+    answer(result.id, { accepted: true, id: result.id, joined: false });
+    for (const listener of listeners) listener.result(result);
   };
 
   return {
@@ -33,15 +49,19 @@ export function createDesk(status: () => Status): Desk {
         send();
       }),
     reply: ({ id, ticket, joined }) => answer(id, { accepted: true, id: ticket, joined }),
-    finish({ result, refused }) {
+    finish({ result, refused }, kept) {
       if (refused && waiting.has(result.id)) return answer(result.id, { accepted: false, result });
-      results.set(result.id, result);
-      for (const id of [...results.keys()].slice(0, Math.max(0, results.size - KEPT_RESULTS)))
-        results.delete(id);
-      answer(result.id, { accepted: true, id: result.id, joined: false });
-      for (const listener of listeners) listener.result(result);
+      if (kept === null) return tell(result);
+      untold.add(result.id);
+      void kept.then(() => {
+        untold.delete(result.id);
+        tell(result);
+      });
     },
-    result: (id) => results.get(id),
+    result: (id) => (untold.has(id) ? 'running' : results.get(id)),
+    resume(before) {
+      for (const result of before) results.set(result.id, result);
+    },
     changed() {
       if (listeners.size === 0) return;
       const now = status();

@@ -1,7 +1,9 @@
 import type { Effect } from '../lifecycle/effect.ts';
 import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
-import { nextWake } from '../lifecycle/pace.ts';
+import { PHASES } from '../lifecycle/phases.ts';
+import { proofIn } from '../lifecycle/read-record.ts';
+import { isAskedOften, nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import { allConfirmed, unconfirmed } from '../lifecycle/servers.ts';
 import { initial, type State } from '../lifecycle/state.ts';
@@ -14,11 +16,13 @@ import type { Verdict } from '../probes/verdict.ts';
 import { createDesk } from './desk.ts';
 import { createHolders } from './holders.ts';
 import { createLookout } from './outlook.ts';
-import { type Happening, type Kept, perform } from './perform.ts';
+import { type Happening, perform } from './perform.ts';
 import { createOutings } from './outings.ts';
 import { createPolls } from './polls.ts';
 import type { Ports } from './ports.ts';
+import { logResult } from './result-log.ts';
 import type { Service } from './service.ts';
+import { createStateFile } from './state-file.ts';
 
 /** Takes up or starts the application: which process it is, and whether it was started just now. */
 export type Supervise = (
@@ -36,8 +40,8 @@ export interface Engine extends Service {
   start(supervise?: Supervise): Promise<void>;
   /** Resolves once it is known again what was under way: nothing can be said of an operation before that. */
   readonly begun: Promise<void>;
-  /** The prober's news. */
-  probed(verdict: Verdict): void;
+  /** The prober's news; `signedOut` null = nothing new of that. */
+  probed(verdict: Pick<Verdict, 'health' | 'begun'> & { readonly signedOut: boolean | null }): void;
   /** The supervised application has ended. */
   appGone(): void;
   /** A second signal: no more patience. */
@@ -47,6 +51,8 @@ export interface Engine extends Service {
    * does not: without the MAINT that is on its way users would be sent to an application that has ended.
    */
   readonly settled: () => Promise<void>;
+  /** Resolves once no stop and no start of the application is under way: at once, where none is. */
+  readonly commandsEnded: () => Promise<void>;
   /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
   close(): Promise<void>;
 }
@@ -62,6 +68,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const { clock, log } = ports;
   const closing = new AbortController();
   const running = new Set<Promise<void>>();
+  /** Those of them that stop or start the application. */
+  const commands = new Set<Promise<void>>();
   const mailbox: Event[] = [];
   let state: State = initial(policy, clock.now());
   let stepping = false;
@@ -85,6 +93,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const lookout = createLookout(policy, ports.sources);
   const desk = createDesk(status);
   const outings = createOutings(ports.sources, log, closing.signal);
+  const file = createStateFile({ ...ports, found: outings.found });
   const polls = createPolls(policy, ports, () => state, post, closing.signal);
 
   function post(happening: Happening): void {
@@ -96,6 +105,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     stepping = false;
     polls.adjust();
     outings.adjust(state);
+    ports.probing?.prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
     arm();
     happened();
   }
@@ -129,7 +139,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'reply':
         return desk.reply(effect);
       case 'finish':
-        return desk.finish(effect);
+        return finish(effect);
       case 'persist':
       case 'survey':
       case 'check':
@@ -140,14 +150,27 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'start':
       case 'gate':
       case 'warn-hook': {
-        const deed = perform({ ...ports, found: outings.found }, effect, closing.signal).then(post);
-        running.add(deed);
-        void deed.finally(() => running.delete(deed));
-        return;
+        const deed = perform({ ...ports, file }, effect, closing.signal).then(post);
+        if (effect.type === 'stop' || effect.type === 'start') track(deed, commands);
+        return track(deed, running);
       }
       default:
         return effect satisfies never;
     }
+  }
+
+  function track(deed: Promise<void>, among: Set<Promise<void>>): void {
+    among.add(deed);
+    void deed.finally(() => among.delete(deed));
+  }
+
+  /** What has changed anything is on disk before a caller is told of it: a crash must not leave him in doubt. */
+  function finish(effect: Extract<Effect, { type: 'finish' }>): void {
+    const { result, refused } = effect;
+    logResult(log, result, refused);
+    const kept = refused || result.plan !== undefined ? null : file.keep(result);
+    if (kept !== null) track(kept, running);
+    desk.finish(effect, kept);
   }
 
   /** One timer, always for the next thing that is due. */
@@ -166,19 +189,15 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
 
   return {
     async start(supervise) {
-      const loaded = await ports.journal.load();
-      const kept = loaded.kind === 'record' ? (loaded.record as Kept) : null;
-      const alarm =
-        loaded.kind === 'quarantined'
-          ? `the state file could not be believed (${loaded.reason}); it was moved to ${loaded.movedTo}`
-          : null;
-      outings.resume(kept?.found ?? {});
-      const sameBoot = kept?.boot === ports.bootId;
-      const recorded = sameBoot ? (kept?.record.proof ?? null) : null;
+      const { file: before, alarm } = await file.load(closing.signal);
+      outings.resume(before?.found ?? {});
+      desk.resume(before?.results ?? []);
+      const sameBoot = before?.boot === ports.bootId;
+      const recorded = sameBoot ? proofIn(before?.record) : null;
       const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
       post({
         type: 'booted',
-        record: kept?.record ?? null,
+        record: before && (before.record ?? {}),
         sameBoot,
         ...app,
         alarm,
@@ -191,28 +210,29 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     result: (id) => desk.result(id) ?? (isRunning(state, id) ? 'running' : undefined),
     cancel(id, by) {
       if (!isRunning(state, id)) return 'unknown';
-      if (!isCancellable(state)) return 'too-late';
-      post({ type: 'cancel', by });
+      if (!isCancellable(state, id)) return 'too-late';
+      post({ type: 'cancel', id, by });
       return 'cancelling';
     },
     status,
     watch: desk.watch,
     holders: createHolders(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
-    probed({ health, signedOut }) {
-      post({ type: 'probed', health });
-      if (signedOut) post({ type: 'signed-out' });
-    },
+    probed: ({ health, signedOut, begun }) => post({ type: 'probed', health, signedOut, begun }),
     appGone: () => post({ type: 'app-gone' }),
     hurry: () => post({ type: 'hurry' }),
     async settled() {
       const patience = sleep(clock, LAST_WORD_MS, closing.signal).catch(() => undefined);
       await Promise.race([untilConfirmed(), patience]);
-      for (const { at, name, server } of unconfirmed(policy, state)) {
-        const missing = `${at}: ${name} was not seen in ${server.want?.toUpperCase()} within ${LAST_WORD_MS} ms`;
+      for (const { at, name, want } of unconfirmed(policy, state)) {
+        const missing = `${at}: ${name} was not seen in ${want?.toUpperCase()} within ${LAST_WORD_MS} ms`;
         log.warn(`${missing}; it is said at the next start, until then it may be sent users`, {
           node: policy.node,
         });
       }
+    },
+    async commandsEnded() {
+      // A stop may be followed by a start.
+      while (commands.size > 0) await Promise.all(commands);
     },
     async close() {
       cancelWake();
@@ -224,11 +244,14 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   };
 }
 
-function isRunning({ op, pending, candidate, queue }: State, id: string): boolean {
-  const waiting = [candidate?.request.id, pending?.request.id, ...queue.map((request) => request.id)];
+function isRunning({ op, pending, candidate, queue, hold }: State, id: string): boolean {
+  const waiting = [candidate?.request, pending?.request, ...queue, ...(hold?.askers ?? [])].map(
+    (one) => one?.id,
+  );
   return op?.id === id || op?.tickets.some((ticket) => ticket.id === id) || waiting.includes(id);
 }
 
-function isCancellable({ op, phase }: State): boolean {
-  return op !== null && !['stopping', 'stopped', 'returning'].includes(phase);
+function isCancellable({ op, hold, phase }: State, id: string): boolean {
+  if (hold?.askers.some((asker) => asker.id === id)) return true;
+  return op !== null && PHASES[phase].cancel !== 'too-late';
 }

@@ -1,4 +1,4 @@
-import { ON_THE_WAY_OUT, type Phase } from '../lifecycle/operation.ts';
+import { isInRotation, isOutward } from '../lifecycle/phases.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Log } from '../system/log-port.ts';
 import type { Source } from '../sessions/source.ts';
@@ -16,8 +16,6 @@ export interface Outings {
   /** The phase may be another one. */
   adjust(state: State): void;
 }
-
-const BACK: readonly Phase[] = ['serving', 'unhealthy', 'returning'];
 
 export function createOutings(sources: readonly Source[], log: Log, signal: AbortSignal): Outings {
   const found = new Map<string, string>();
@@ -54,10 +52,10 @@ export function createOutings(sources: readonly Source[], log: Log, signal: Abor
         asked.add(name);
       }
     },
-    adjust({ phase, appGone }) {
+    adjust({ phase, app }) {
       for (const source of sources.filter(({ outing, name }) => outing && !busy.has(name))) {
-        if (ON_THE_WAY_OUT.includes(phase) && !asked.has(source.name) && !appGone) void run(source, begin);
-        else if (BACK.includes(phase) && asked.has(source.name)) void run(source, end);
+        if (isOutward(phase) && !asked.has(source.name) && !app.gone) void run(source, begin);
+        else if (isInRotation(phase) && asked.has(source.name)) void run(source, end);
       }
     },
   };

@@ -1,5 +1,5 @@
 import { leftOf } from '../lifecycle/count.ts';
-import type { Phase } from '../lifecycle/operation.ts';
+import { PHASES } from '../lifecycle/phases.ts';
 import { NO_OUTLOOK, type Outlook } from '../lifecycle/outlook.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
@@ -15,7 +15,6 @@ export interface Lookout {
   outlook(state: State, now: number): Outlook;
 }
 
-const GOING_OUT: readonly Phase[] = ['draining', 'settling', 'fencing'];
 /** As many as fit beside other words on one line. */
 const COURSE_POINTS = 40;
 
@@ -24,13 +23,13 @@ export function createLookout(policy: Policy, sources: readonly Source[]): Looko
   let out = false;
   return {
     see(state) {
-      const goesOut = GOING_OUT.includes(state.phase);
+      const goesOut = PHASES[state.phase].waits;
       if (goesOut && !out) curve.clear();
       out = goesOut;
       if (goesOut) curve.add({ at: state.now, count: leftOf(policy, state) });
     },
     outlook(state, now) {
-      if (!GOING_OUT.includes(state.phase)) return NO_OUTLOOK;
+      if (!PHASES[state.phase].waits) return NO_OUTLOOK;
       const { samples } = curve;
       const { eta, reason } = estimate(samples, now, atMostMs(sources, state, now));
       return { eta, etaReason: reason, course: courseOf(samples, now, COURSE_POINTS) };

@@ -1,13 +1,12 @@
 import type { Balancer } from '../balancers/balancer.ts';
 import type { Effect } from '../lifecycle/effect.ts';
 import type { Event } from '../lifecycle/event.ts';
-import type { StateRecord } from '../lifecycle/record.ts';
 import type { StopOutcome } from '../shutdown/stopper.ts';
 import { sleep, withDeadline } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
-import type { Outings } from './outings.ts';
 import type { Ports } from './ports.ts';
 import { sentence } from './sentence.ts';
+import type { StateFile } from './state-file.ts';
 
 /** What happened, before it is stamped with the time. */
 export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
@@ -15,21 +14,8 @@ export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'>
 /** The effects that touch the world; each of them ends in exactly one event. */
 export type Deed = Exclude<Effect, { type: 'look' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' }>;
 
-/** What is written to disk: the record, and the boot whose clock its times are of. */
-export interface Kept {
-  readonly boot: string;
-  readonly record: StateRecord;
-  /** Settings of the application that were changed for the outing, as they were found. */
-  readonly found: Readonly<Record<string, string>>;
-}
-
-/** The ports, and what the engine itself adds to a record. */
-export type Tools = Ports & Pick<Outings, 'found'>;
-
-/** Far above the slowest fsync of a disk that works. */
-const DISK_PATIENCE_MS = 10_000;
-/** What is on its way to the disk gets there even while we are ending. */
-const NEVER = new AbortController().signal;
+/** The ports, and where the engine keeps its records. */
+export type Tools = Ports & { readonly file: Pick<StateFile, 'save'> };
 
 /** How long a stop command that succeeded may leave its application answering the probe. */
 const GONE_PATIENCE_MS = 10_000;
@@ -51,11 +37,7 @@ export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promis
     case 'stop':
       return stop(ports, effect, signal);
     case 'outcome':
-      return Promise.resolve({
-        type: 'outcome',
-        epoch: effect.epoch,
-        outcome: ports.stopper?.gone(effect.proof) ?? 'unknown',
-      });
+      return outcome(ports, effect, signal);
     case 'start':
       return start(ports, effect, signal);
     case 'gate':
@@ -69,17 +51,9 @@ export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promis
 
 type Doing<T extends Deed['type']> = Extract<Deed, { type: T }>;
 
-async function persist(
-  { clock, journal, bootId, found }: Tools,
-  { save, record }: Doing<'persist'>,
-): Promise<Happening> {
-  const late = (): LastcallError =>
-    new LastcallError('state-write', 'the disk does not answer', { elapsedMs: DISK_PATIENCE_MS });
+async function persist({ file }: Tools, { save, record }: Doing<'persist'>): Promise<Happening> {
   try {
-    // A disk that hangs is a disk that fails: an operation must end all the same.
-    await withDeadline(clock, DISK_PATIENCE_MS, NEVER, late, () =>
-      journal.save({ boot: bootId, record, found: found() } satisfies Kept),
-    );
+    await file.save(record);
     return { type: 'persisted', save };
   } catch (error) {
     return { type: 'persist-failed', save, error: sentence(error) };
@@ -96,7 +70,8 @@ async function survey(
     const found = await named(ports, balancer).survey(signal, scope);
     return { type: 'surveyed', id, balancer, survey: found, begun };
   } catch (error) {
-    return { type: 'refused', id, need: `survey ${balancer}`, code: codeOf(error), error: sentence(error) };
+    const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
+    return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
   }
 }
 
@@ -125,7 +100,12 @@ async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Pro
   const { balancer, server, admin, mayReplace, epoch } = effect;
   const begun = ports.clock.now();
   try {
-    const view = await named(ports, balancer).set(server, admin, mayReplace, signal);
+    const driver = named(ports, balancer);
+    const isListed = driver.servers.includes(server);
+    const view =
+      !isListed && driver.putBack
+        ? await driver.putBack(server, admin, mayReplace, signal)
+        : await driver.set(server, admin, mayReplace, signal);
     return { type: 'said', balancer, server, admin, view, epoch, begun };
   } catch (error) {
     return { type: 'say-failed', balancer, server, epoch, error: sentence(error) };
@@ -155,6 +135,24 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
     return { type: 'stopped', epoch, how, warnings: [] } satisfies StopOutcome & Happening;
   } catch (error) {
     return { type: 'stop-failed', epoch, error: sentence(error) };
+  }
+}
+
+/** What became of a stop whose end was not seen; one that still runs is waited for first. */
+async function outcome(
+  { stopper, ...ports }: Ports,
+  { epoch, proof }: Doing<'outcome'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  try {
+    await stopper?.rejoin?.(signal);
+    const found = stopper?.gone(proof) ?? 'unknown';
+    if (found !== 'unknown' || !stopper || !ports.probing) return { type: 'outcome', epoch, outcome: found };
+    // As after a stop whose end was seen.
+    await seeGone({ stopper, ...ports }, signal);
+    return { type: 'outcome', epoch, outcome: 'gone' };
+  } catch {
+    return { type: 'outcome', epoch, outcome: 'unknown' };
   }
 }
 

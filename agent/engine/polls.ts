@@ -1,6 +1,7 @@
-import type { Balancer, Past } from '../balancers/balancer.ts';
+import type { Balancer } from '../balancers/balancer.ts';
 import { isProofMissed } from '../lifecycle/app.ts';
-import { ON_THE_WAY_OUT } from '../lifecycle/operation.ts';
+import { lookScope } from '../lifecycle/capacity.ts';
+import { isOutward, PHASES } from '../lifecycle/phases.ts';
 import { countsPast, pace } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
@@ -42,7 +43,7 @@ export function createPolls(
   const looks = byName(ports.balancers, (balancer) => {
     const backoff = createBackoff(ports.random);
     const ask = async (): Promise<void> => {
-      const happening = await look(ports, balancer, countsPast(stateNow()) ? 'count' : 'leave', signal);
+      const happening = await look(ports, balancer, termsOf(policy, stateNow()), signal);
       if (happening.type === 'lost') backoff.failed();
       else backoff.answered();
       post(happening);
@@ -92,7 +93,7 @@ export function createPolls(
 
 /** Of the operation that waits for zero, in monotonic milliseconds; Infinity where none does. */
 function deadlineOf({ op, phase }: State): number {
-  return op !== null && ON_THE_WAY_OUT.includes(phase) ? op.deadline : Infinity;
+  return op !== null && isOutward(phase) ? op.deadline : Infinity;
 }
 
 function byName<T extends { readonly name: string }>(
@@ -102,15 +103,22 @@ function byName<T extends { readonly name: string }>(
   return new Map(all.map((one) => [one.name, make(one)]));
 }
 
+/** What a look of the present state is to tell: see `Balancer.look`. */
+function termsOf(policy: Policy, state: State): LookTerms {
+  return [countsPast(state) ? 'count' : 'leave', lookScope(policy, state)];
+}
+
+type LookTerms = Parameters<Balancer['look']> extends [unknown, ...infer Terms] ? Required<Terms> : never;
+
 async function look(
   { clock }: Ports,
   balancer: Balancer,
-  past: Past,
+  terms: LookTerms,
   signal: AbortSignal,
 ): Promise<Happening> {
   const begun = clock.now();
   try {
-    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, past), begun };
+    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, ...terms), begun };
   } catch (error) {
     return { type: 'lost', balancer: balancer.name, error: sentence(error) };
   }
@@ -132,10 +140,10 @@ async function watchProcess(
   post: (happening: Happening) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!stopper || state.phase === 'stopping') return;
+  if (!stopper || PHASES[state.phase].ending) return;
   if (isProofMissed(state)) {
     // A refusal says that it is not there, or not for certain.
     const found = await stopper.check(signal).catch(() => null);
     if (found) post({ type: 'app-back', proof: found });
-  } else if (state.proof && stopper.gone(state.proof) === 'gone') post({ type: 'app-gone' });
+  } else if (state.app.proof && stopper.gone(state.app.proof) === 'gone') post({ type: 'app-gone' });
 }

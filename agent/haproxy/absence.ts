@@ -1,6 +1,7 @@
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { getWeight, showInfo, showServer, together } from './command.ts';
 import { parseInfo, sameProcess, type Info } from './info.ts';
+import type { LookScope } from '../lifecycle/view.ts';
 import type { ServerName } from './names.ts';
 import type { Ask, Place, Reader, Reading } from './reader.ts';
 import { answersOf } from './reply.ts';
@@ -16,9 +17,10 @@ export interface Absence {
 export interface Absences {
   /**
    * A reading of the server, or that this worker has none of that name.
+   * @param scope as of `Reader.read`
    * @throws LastcallError as the exchange
    */
-  read(ask: Ask, name: ServerName): Promise<Reading | Absence>;
+  read(ask: Ask, name: ServerName, scope?: LookScope): Promise<Reading | Absence>;
   /** Takes note that this worker has it. */
   present(name: ServerName, info: Info): void;
 }
@@ -36,9 +38,9 @@ export function createAbsences(reader: Reader): Absences {
   const present = (name: ServerName, info: Info): void => {
     known.set(keyOf(name), { info, absent: null });
   };
-  const find = async (ask: Ask, name: ServerName): Promise<Reading | string> => {
+  const find = async (ask: Ask, name: ServerName, scope?: LookScope): Promise<Reading | string> => {
     try {
-      const reading = await reader.read(ask, name);
+      const reading = await reader.read(ask, name, scope);
       present(name, reading.info);
       return reading;
     } catch (error) {
@@ -46,13 +48,13 @@ export function createAbsences(reader: Reader): Absences {
       return error.message;
     }
   };
-  const search = async (ask: Ask, name: ServerName): Promise<Reading | Absence> => {
+  const search = async (ask: Ask, name: ServerName, scope?: LookScope): Promise<Reading | Absence> => {
     const before = known.get(keyOf(name));
-    const first = await find(ask, name);
+    const first = await find(ask, name, scope);
     if (typeof first !== 'string') return first;
     // The list and the pid are two connections: that it is this worker's answer is certain with the pid on both sides.
     const info = await infoOf(ask);
-    const why = await find(ask, name);
+    const why = await find(ask, name, scope);
     if (typeof why !== 'string') return why;
     if (!sameProcess(info, await infoOf(ask))) throw reloaded(name);
     // Already known to be gone: how it went is known as well, and a later worker adds nothing to it.
@@ -63,11 +65,11 @@ export function createAbsences(reader: Reader): Absences {
   };
   return {
     present,
-    async read(ask, name) {
+    async read(ask, name, scope) {
       const last = known.get(keyOf(name));
-      if (!last || last.absent === null) return search(ask, name);
+      if (!last || last.absent === null) return search(ask, name, scope);
       const info = await stillWithout(ask, name);
-      if (info === null || !sameProcess(last.info, info)) return search(ask, name);
+      if (info === null || !sameProcess(last.info, info)) return search(ask, name, scope);
       return { info, absent: last.absent };
     },
   };

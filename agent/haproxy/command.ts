@@ -29,6 +29,19 @@ export const showLevel = (): Command => make('show cli level');
 export const showServer = (place: { readonly backendId: number; readonly serverId: number }): Command =>
   make(`show stat ${whole(place.backendId)} 4 ${whole(place.serverId)}`);
 
+/**
+ * The same row and the BACKEND row after it, with one header (2 + 4: the number of a server picks servers alone; tried
+ * on 2.2.9, 2.6.12, 3.0.11 and 3.2.26, at every level of a socket).
+ */
+export const showServerAndBackend = (place: {
+  readonly backendId: number;
+  readonly serverId: number;
+}): Command => make(`show stat ${whole(place.backendId)} 6 ${whole(place.serverId)}`);
+
+/** The rows of all servers of a backend, and the BACKEND row; grows with the backend. */
+export const showSiblings = (place: { readonly backendId: number }): Command =>
+  make(`show stat ${whole(place.backendId)} 6 -1`);
+
 /** The BACKEND row of a proxy. */
 export const showBackend = (place: { readonly backendId: number }): Command =>
   make(`show stat ${whole(place.backendId)} 2 -1`);

@@ -1,5 +1,14 @@
 import { LastcallError } from '../system/error.ts';
-import { showBackend, showInfo, showServer, showServersState, together, type Command } from './command.ts';
+import type { LookScope } from '../lifecycle/view.ts';
+import {
+  showBackend,
+  showInfo,
+  showServer,
+  showServerAndBackend,
+  showServersState,
+  together,
+  type Command,
+} from './command.ts';
 import { parseInfo, type Info } from './info.ts';
 import type { ServerName } from './names.ts';
 import { answersOf, contextOf, type Reply } from './reply.ts';
@@ -13,22 +22,24 @@ export type Ask = (command: Command) => Promise<Reply>;
 export interface Reading {
   readonly info: Info;
   readonly row: StatRow;
+  /** The BACKEND row; null where it was not asked for, or is not what it should be. */
+  readonly backend: StatRow | null;
   readonly reply: Reply;
 }
 
 export interface FullReading extends Reading {
   /** With the admin bits. */
   readonly state: ServerState;
-  /** The BACKEND row. */
   readonly backend: StatRow;
 }
 
 export interface Reader {
   /**
    * One connection and one row, whatever the size of HAProxy's configuration.
+   * @param scope `own` by default; `capacity`: the BACKEND row as well
    * @throws LastcallError as the exchange, and `no-such-server`
    */
-  read(ask: Ask, name: ServerName): Promise<Reading>;
+  read(ask: Ask, name: ServerName, scope?: LookScope): Promise<Reading>;
   /** The row, the admin bits and the BACKEND row; the answer grows with the backend. */
   readFull(ask: Ask, name: ServerName): Promise<FullReading>;
   /** Where the server was found last, if it was. */
@@ -62,17 +73,20 @@ export function createReader(): Reader {
     return (await readAt(place)) ?? (await vanished(ask, name));
   };
   return {
-    read: (ask, name) => found(ask, name, (place) => rowAt(ask, name, place)),
+    read: (ask, name, scope = 'own') => found(ask, name, (place) => rowAt(ask, name, place, scope)),
     readFull: (ask, name) => found(ask, name, (place) => allAt(ask, name, place)),
     placeOf: (name) => places.get(keyOf(name)),
   };
 }
 
-async function rowAt(ask: Ask, name: ServerName, place: Place): Promise<Reading | null> {
-  const reply = await ask(together(showInfo(), showServer(place)));
+async function rowAt(ask: Ask, name: ServerName, place: Place, scope: LookScope): Promise<Reading | null> {
+  const show = scope === 'own' ? showServer : showServerAndBackend;
+  const reply = await ask(together(showInfo(), show(place)));
   const [info = '', stats = ''] = answersOf(reply);
-  const row = only(parseStats(stats, reply), name.backend, name.server);
-  return row === null ? null : { info: parseInfo(info, reply), row, reply };
+  const [first, ...more] = parseStats(stats, reply);
+  const row = only(first === undefined ? [] : [first], name.backend, name.server);
+  if (row === null || (scope === 'own' && more.length > 0)) return null;
+  return { info: parseInfo(info, reply), row, backend: only(more, name.backend, 'BACKEND'), reply };
 }
 
 async function allAt(ask: Ask, name: ServerName, place: Place): Promise<FullReading | null> {

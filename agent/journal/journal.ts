@@ -1,8 +1,9 @@
 import { dirname } from 'node:path';
-import { realClock } from '../system/clock.ts';
+import { type Clock, realClock, withDeadline } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import { seal, unseal } from './envelope.ts';
 import { kindOf, moveAside, previousOf, readRegular, removeLeftovers, replaceFile } from './files.ts';
+import { unanswered } from './unanswered.ts';
 
 /** What was on disk at the start. */
 export type Loaded =
@@ -23,9 +24,10 @@ export interface Journal {
    * old or the new record at PATH at every instant, so PATH broken or gone means damage or a hand, and the record
    * before it may be from before the stop was issued: taking it would stop the application twice (I6). PATH gone
    * with a `.prev` beside it is therefore quarantined too, and not `none`.
-   * @throws LastcallError `state-write` when the directory cannot be read or the file not be moved
+   * @throws LastcallError `state-write` when the directory cannot be read, the file not be moved, or the file system has
+   *   not answered for 1.2 s; the signal's reason
    */
-  load(): Promise<Loaded>;
+  load(signal: AbortSignal): Promise<Loaded>;
 
   /**
    * Keeps `record` (plain JSON values) in place of the one before. Resolves when it or a newer one is durable: of
@@ -35,8 +37,15 @@ export interface Journal {
   save(record: object): Promise<void>;
 }
 
+/** A disk that works answers in milliseconds; a start that cannot succeed ends within two seconds (contract). */
+const LOAD_MS = 1_200;
+
 /** The journal of `node` at `path`; a missing parent directory is made, mode 0700, by the first save. */
-export function createJournal(path: string, { node }: { readonly node: string }): Journal {
+export function createJournal(
+  path: string,
+  { node }: { readonly node: string },
+  clock: Clock = realClock,
+): Journal {
   let last: Promise<void> = Promise.resolve();
   let waiting: Waiting | null = null;
 
@@ -52,7 +61,14 @@ export function createJournal(path: string, { node }: { readonly node: string })
   };
 
   return {
-    load: () => told(path, 'read', () => load(path, node)),
+    load: (signal) =>
+      withDeadline(
+        clock,
+        LOAD_MS,
+        signal,
+        () => unanswered(path, LOAD_MS),
+        () => told(path, 'read', () => load(path, node)),
+      ),
     async save(record) {
       const text = seal(node, record);
       waiting ??= enqueue(text);

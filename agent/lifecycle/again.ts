@@ -2,7 +2,7 @@ import { giveUp } from './back.ts';
 import { UNCOUNTED_WAYS } from './bonds.ts';
 import { isIgnored } from './count.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
-import { emit, type EventOf, patch, type Turn, warn } from './turn.ts';
+import { emit, type EventOf, patch, patchOuting, type Turn, warn } from './turn.ts';
 import { unlistedAfterReload } from './unlisted.ts';
 
 /**
@@ -17,11 +17,12 @@ import { unlistedAfterReload } from './unlisted.ts';
  */
 export function isRechecked(turn: Turn, since: number): boolean {
   const { policy, state } = turn;
-  const { op, recheck } = state;
-  if (op === null || op.recheck === 'none' || state.appGone) return true;
+  const { op } = state;
+  const recheck = state.outing?.recheck ?? null;
+  if (op === null || op.recheck === 'none' || state.app.gone) return true;
   if (recheck?.since !== since) {
     const asked = policy.balancers.filter(
-      ({ name, counts }) => counts && !isIgnored(policy, state.balancers[name]),
+      ({ name, counts }) => counts && !isIgnored(policy, state, state.balancers[name]),
     );
     askAgain(
       turn,
@@ -37,17 +38,18 @@ export function isRechecked(turn: Turn, since: number): boolean {
 }
 
 function askAgain(turn: Turn, id: string, since: number, left: readonly string[]): void {
-  patch(turn, { recheck: { since, left, retryAt: null } });
+  patchOuting(turn, { recheck: { since, left, retryAt: null } });
   for (const balancer of left) emit(turn, { type: 'survey', id, balancer, scope: 'stickiness' });
 }
 
 /** An answer to either question of a running operation. */
 export function onSurveyedAgain(turn: Turn, { id, balancer, survey }: EventOf<'surveyed'>): void {
-  const { op, recheck } = turn.state;
+  const { op } = turn.state;
+  const recheck = turn.state.outing?.recheck ?? null;
   if (op?.id !== id) return;
   for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey)) warn(turn, text);
   if (survey.relatives !== null || recheck === null) return;
-  patch(turn, { recheck: { ...recheck, left: recheck.left.filter((name) => name !== balancer) } });
+  patchOuting(turn, { recheck: { ...recheck, left: recheck.left.filter((name) => name !== balancer) } });
   const bound = survey.facts.find(({ sticky }) => sticky !== null);
   if (bound)
     onBound(turn, `${balancer}: ${bound.name}: users are sticky here by now (${bound.sticky ?? ''})`);
@@ -73,11 +75,12 @@ export function onRefusedAgain(
   turn: Turn,
   { id, need, error }: Pick<EventOf<'refused'>, 'id' | 'need' | 'error'>,
 ): void {
-  const { op, recheck } = turn.state;
+  const { op } = turn.state;
+  const recheck = turn.state.outing?.recheck ?? null;
   const balancer = need.slice('survey '.length);
   if (op?.id !== id || !need.startsWith('survey ')) return;
   if (recheck?.left.includes(balancer)) {
-    patch(turn, { recheck: { ...recheck, retryAt: turn.at + RETRY_LONGEST_MS } });
+    patchOuting(turn, { recheck: { ...recheck, retryAt: turn.at + RETRY_LONGEST_MS } });
     return;
   }
   warn(

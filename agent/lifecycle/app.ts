@@ -1,52 +1,49 @@
 import { failWarming } from './back.ts';
-import { ON_THE_WAY_OUT } from './operation.ts';
-import { ask } from './requests.ts';
-import type { Health, State } from './state.ts';
-import { emit, patch, type Turn } from './turn.ts';
+import { askAnew } from './health.ts';
+import { isOutward, PHASES } from './phases.ts';
+import { onSignOut } from './sign-out.ts';
+import type { State } from './state.ts';
+import { emit, type EventOf, patch, type Turn } from './turn.ts';
 import type { Proof } from './view.ts';
 
 /** What is heard of the application: how it is, that it is gone, that it is back. */
 
 /** What answers is there, whoever started it; which process it is has to be proven anew. */
-export function onProbed(turn: Turn, health: Health): void {
+export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
+  const { app } = turn.state;
   patch(turn, { health });
-  if (health === 'up' && turn.state.appGone && turn.state.start !== 'sent') patch(turn, { appGone: false });
+  if (health === 'up' && app.gone && app.start !== 'sent') patch(turn, { app: { ...app, gone: false } });
+  if (signedOut !== null) onSignOut(turn, signedOut);
 }
 
-export function onSignedOut(turn: Turn): void {
-  const { phase, op, candidate } = turn.state;
-  const { onSignOut } = turn.policy;
-  if (onSignOut === 'ignore' || op || candidate || (phase !== 'serving' && phase !== 'unhealthy')) return;
-  ask(turn, onSignOut, 'app', 'the application signed itself out');
-}
-
-/** Somebody has started it again: whoever has come to it since is counted again. */
+/** It was started again by another hand: the users who have come to it since are counted again. */
 export function seeAlive(turn: Turn, begun: number): void {
-  const { appGone, goneAt, phase, start } = turn.state;
-  if (!appGone || begun <= goneAt || phase === 'stopping' || start === 'sent') return;
-  patch(turn, { appGone: false });
+  const { app, phase } = turn.state;
+  if (!app.gone || begun <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
+  patch(turn, { app: { ...app, gone: false } });
   emit(turn, { type: 'log', level: 'warn', text: 'the application answers again' });
 }
 
 /** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
 export function onAppGone(turn: Turn): void {
-  if (turn.state.phase === 'stopping') return;
-  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' }, { type: 'reset-probe' });
-  patch(turn, { appGone: true, goneAt: turn.at, proof: null, health: 'unknown' });
-  if (turn.state.phase === 'warming' && turn.state.start === 'done')
-    failWarming(turn, 'it ended right after its start');
+  const { app, phase } = turn.state;
+  if (PHASES[phase].ending) return;
+  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' });
+  askAnew(turn);
+  patch(turn, { app: { ...app, gone: true, goneAt: turn.at, proof: null } });
+  if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
 }
 
 /** Whoever has come to it since is counted, and a stop is for this process now. */
 export function onAppBack(turn: Turn, proof: Proof): void {
   if (!isProofMissed(turn.state)) return;
   emit(turn, { type: 'log', level: 'warn', text: `the application runs again, as process ${proof.pid}` });
-  patch(turn, { appGone: false, proof });
+  patch(turn, { app: { ...turn.state.app, gone: false, proof } });
 }
 
 /** It has ended, and nobody knows yet which process it is now, if any; whoever is about to stop it has to know. */
-export function isProofMissed({ appGone, proof, op, phase, start }: State): boolean {
-  if (phase === 'stopping' || start === 'sent') return false;
-  const isToStop = (op?.kind === 'stop' || op?.kind === 'restart') && ON_THE_WAY_OUT.includes(phase);
-  return appGone || (proof === null && isToStop);
+export function isProofMissed({ app, op, phase }: State): boolean {
+  if (PHASES[phase].ending || app.start === 'sent') return false;
+  const isToStop = (op?.kind === 'stop' || op?.kind === 'restart') && isOutward(phase);
+  return app.gone || (app.proof === null && isToStop);
 }

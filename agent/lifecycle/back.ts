@@ -1,19 +1,24 @@
 import { forcedOf, viewOf } from './count.ts';
 import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
+import { noStop } from './fence.ts';
 import { isGate } from './gate.ts';
+import { askAnew, isHealthy, mayTakeUsers, notHealthy } from './health.ts';
+import { endLost, releaseListed } from './lost.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
-import { notOurs, type BalancerState, type ServerState, type StartStep } from './state.ts';
+import type { Outing } from './outing.ts';
+import { notOurs, type BalancerState, type ServerState, type State } from './state.ts';
 import type { Proof } from './view.ts';
 import {
   alarm,
+  allServersOf,
+  type Changes,
   emit,
   enter,
   intend,
   isDurable,
-  mapServers,
   patchServer,
   patch,
   resave,
@@ -24,43 +29,29 @@ import {
 
 /** The way back: warming, returning, serving; and giving up, which puts back what was found. */
 
-/** What was found goes back as it was; a server that somebody holds stays with him. */
-function wantFound(server: ServerState): ServerState['want'] {
-  return server.held ? null : (server.found?.admin ?? null);
-}
-
-export function wantReady(server: ServerState): ServerState['want'] {
-  return server.found ? 'ready' : null;
-}
-
 /** Gives the operation up: the first cause is kept, and told once what was found is back. */
 export function giveUp(turn: Turn, code: string, message: string): void {
   const { op } = turn.state;
-  intend(turn, 'returning', wantFound, {
-    restoring: true,
-    stopIssued: false,
-    fence: null,
-    force: null,
-    noFence: false,
+  giveBack(turn, {
+    ...noStop(turn),
+    outing: { lasting: false, fence: null, force: null },
     op: op && { ...op, outcome: op.outcome ?? { code, message }, restoreBy: turn.at + RESTORE_PATIENCE_MS },
   });
 }
 
-/** The operator's wish is over: what he had found is put back. */
-export function release(turn: Turn, op: Operation): void {
-  intend(turn, 'returning', wantFound, { op, hold: null, restoring: true, noFence: false });
+/** What was found is put back. A node that was never fenced waits for no probe (I15). */
+export function giveBack(turn: Turn, { outing, ...changes }: Changes): void {
+  if (serversOf(turn.state).some(({ server }) => server.said.includes('maint'))) askAnew(turn);
+  intend(turn, 'returning', { ...changes, outing: { ...outing, level: 'found' } });
 }
 
 /** Begins the way back: the start, where the application is gone and we can start it, goes to disk first. */
 export function warm(turn: Turn): void {
-  const start = turn.state.appGone && turn.policy.canStart ? 'intended' : 'none';
-  intend(turn, 'warming', ({ want }) => want, {
-    start,
-    restoring: false,
-    fence: null,
-    force: null,
-    expiresAt: null,
-  });
+  const { app } = turn.state;
+  const start = app.gone && turn.policy.canStart ? 'intended' : 'none';
+  const outing = { lasting: false, fence: null, force: null, expiresMs: null, expiresAt: null };
+  askAnew(turn);
+  intend(turn, 'warming', { app: { ...app, start }, outing });
 }
 
 export function warming(turn: Turn): void {
@@ -68,23 +59,25 @@ export function warming(turn: Turn): void {
   if (!isDurable(state)) return;
   if (state.op && turn.at >= state.op.deadline)
     return failWarming(turn, 'it did not become healthy before the deadline');
-  if (state.start === 'intended') {
-    emit(turn, { type: 'reset-probe' }, { type: 'start', epoch: state.epoch });
-    patch(turn, { start: 'sent', health: 'unknown' });
+  const { app } = state;
+  if (app.start === 'intended') {
+    askAnew(turn);
+    emit(turn, { type: 'start', epoch: state.epoch });
+    patch(turn, { app: { ...app, start: 'sent' } });
     return;
   }
-  if (state.start === 'sent') return;
-  if (policy.hasProbe ? state.health === 'up' : true) return isGate(turn, 'off') ? sayReady(turn) : undefined;
-  // Nobody stopped it, yet it is not there: `ready` starts what is down.
-  if (state.health === 'down' && state.start === 'none' && policy.canStart) {
-    intend(turn, 'warming', ({ want }) => want, { start: 'intended' });
-  }
+  if (app.start === 'sent') return;
+  if (isHealthy(turn)) return isGate(turn, 'off') ? sayReady(turn) : undefined;
+  // No operation stopped it, yet it is not there: `ready` starts what is down.
+  if (state.health === 'down' && app.start === 'none' && policy.canStart)
+    intend(turn, 'warming', { app: { ...app, start: 'intended' } });
 }
 
 function sayReady(turn: Turn): void {
   if (!turn.policy.hasProbe)
     warn(turn, 'no probe is configured: nothing but the balancer says that the application is healthy');
-  intend(turn, 'returning', wantReady, { appGone: false, noFence: false });
+  const { app } = turn.state;
+  intend(turn, 'returning', { app: { ...app, gone: false }, outing: { level: 'ready' } });
 }
 
 /**
@@ -92,51 +85,68 @@ function sayReady(turn: Turn): void {
  * @param proof which process it is, where the starter knows
  */
 export function onStarted(turn: Turn, proof: Proof | null): void {
-  if (turn.state.start !== 'sent') return;
-  patch(turn, { start: 'done', appGone: false, proof });
+  const { app } = turn.state;
+  if (app.start !== 'sent') return;
+  patch(turn, { app: { ...app, start: 'done', gone: false, proof } });
   if (proof) resave(turn);
 }
 
 export function onStartFailed(turn: Turn, error: string): void {
-  if (turn.state.start !== 'sent') return;
-  patch(turn, { start: 'none' });
+  const { app } = turn.state;
+  if (app.start !== 'sent') return;
+  patch(turn, { app: { ...app, start: 'none' } });
   if (turn.state.phase === 'warming') failWarming(turn, error);
 }
 
 /** The start failed, was cancelled, or never became healthy: the node stays in MAINT, and `ready` tries again. */
 export function failWarming(turn: Turn, why: string, code: 'app-health' | 'cancelled' = 'app-health'): void {
-  const message = `${turn.policy.node}: ${why}; the node stays in MAINT, \`lastcall ready\` tries again`;
-  conclude(turn, { code, message }, 'failed', ({ want }) => want, { start: givenUp(turn) });
+  const { level = 'none' } = turn.state.outing ?? {};
+  const stays = level === 'none' ? 'as it was found' : `in ${level.toUpperCase()}`;
+  const message = `${turn.policy.node}: ${why}; the node stays ${stays}, \`lastcall ready\` tries again`;
+  conclude(turn, { code, message }, 'failed', noStart(turn));
 }
 
 /** A start that is under way cannot be called back: its answer is waited for before anything is begun on top of it. */
-export function givenUp({ state }: Turn): StartStep {
-  return state.start === 'sent' ? 'sent' : 'none';
+export function noStart({ state: { app } }: Turn): Pick<State, 'app'> {
+  return { app: { ...app, start: app.start === 'sent' ? 'sent' : 'none' } };
 }
 
-export function returning(turn: Turn): void {
+export function returning(turn: Turn, { level }: Outing): void {
   if (!isDurable(turn.state)) return;
-  const { restoring, op } = turn.state;
-  if (allConfirmed(turn.policy, turn.state) && (restoring || notUp(turn.policy, turn.state).length === 0))
-    return serve(turn);
-  if (!op) return;
-  if (op.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) {
-    const left = `not yet restored: ${unconfirmed(turn)}; it goes on being tried`;
-    warn(turn, left);
-    finish(turn, isReady, 'balancer-unreachable', left);
-    return leave(turn, op.outcome.code, op.outcome.message);
+  const { policy, state } = turn;
+  const { op, health } = state;
+  const isBack = allConfirmed(policy, state) && (level === 'found' || notUp(policy, state).length === 0);
+  // `ready` and `restart` are done in `serving` only; what gives back waits for no more than what it gives back.
+  const isAwaited = op !== null && op.outcome === null && op.kind !== 'release';
+  if (isBack && (!isAwaited || isHealthy(turn))) return serve(turn);
+  // `ready` starts what is down.
+  if (isAwaited && level === 'found' && health === 'down') return warm(turn);
+  if (op?.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) leaveGiven(turn, op.outcome);
+  else if (op && !op.outcome && turn.at >= op.deadline) leaveLate(turn);
+}
+
+/** What was found is not back in time: the operation ends with its own cause, and the level goes on. */
+function leaveGiven(turn: Turn, { code, message }: NonNullable<Operation['outcome']>): void {
+  const left = `not yet restored: ${unconfirmed(turn)}; it goes on being tried`;
+  warn(turn, left);
+  finish(turn, isReady, isHealthy(turn) ? 'balancer-unreachable' : 'app-health', left);
+  leave(turn, code, message);
+}
+
+/** The deadline of `ready`, `restart` or `release`. */
+function leaveLate(turn: Turn): void {
+  const { policy, state } = turn;
+  const lost = Object.entries(state.balancers).find(([, { error }]) => error !== null);
+  if (lost) {
+    const why = `${lost[0]}: ${lost[1].error}; the return goes on being tried`;
+    return leave(turn, 'balancer-unreachable', why);
   }
-  if (!op.outcome && turn.at >= op.deadline) {
-    const lost = Object.entries(turn.state.balancers).find(([, { error }]) => error !== null);
-    if (lost)
-      return leave(
-        turn,
-        'balancer-unreachable',
-        `${lost[0]}: ${lost[1].error}; the return goes on being tried`,
-      );
-    const where = unconfirmed(turn) || notUp(turn.policy, turn.state).join(', ');
-    leave(turn, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
+  if (!isHealthy(turn)) {
+    const why = `${policy.node}: ${notHealthy(turn)} at the deadline; see app.probe; the return goes on being tried`;
+    return leave(turn, 'app-health', why);
   }
+  const where = unconfirmed(turn) || notUp(policy, state).join(', ');
+  leave(turn, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
 }
 
 /** A `ready` that undoes a drain has what it asked for when everything is back, and only then. */
@@ -146,13 +156,16 @@ function isReady({ kind }: Ticket): boolean {
 
 /** Ends the operation but not the return, which is a level and goes on. */
 function leave(turn: Turn, code: string, message: string): void {
-  conclude(turn, { code, message }, 'returning', ({ want }) => want);
+  conclude(turn, { code, message }, 'returning');
 }
 
 function unconfirmed(turn: Turn): string {
-  return serversOf(turn.state)
-    .filter(({ server }) => server.want !== null && !server.held && !server.confirmed)
-    .map(({ at, name, server }) => `${at}: ${name} (${server.error ?? 'not read back'})`)
+  return allServersOf(turn.state)
+    .filter(({ server, want }) => want !== null && server.held === null && !server.confirmed)
+    .map(({ at, name, server, want }) => {
+      const waits = want === 'ready' && !mayTakeUsers(turn.policy, turn.state, server);
+      return `${at}: ${name} (${waits ? `READY waits: ${notHealthy(turn)}` : (server.write.error ?? 'not read back')})`;
+    })
     .join(', ');
 }
 
@@ -172,7 +185,7 @@ interface KeptOut {
 function keptOut(balancer: BalancerState, name: string, { held }: ServerState): KeptOut | null {
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
-  if (held) {
+  if (held !== null) {
     const how = view && forcedOf(view) !== 'ready' ? heldWords(view) : 'is held';
     return { why: 'held', text: `${name} ${how}; it stays as it is` };
   }
@@ -182,6 +195,13 @@ function keptOut(balancer: BalancerState, name: string, { held }: ServerState): 
 
 /** What `ready` has come to when nothing of ours is left: one server in rotation is enough. */
 function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
+  if (turn.state.phase === 'unhealthy')
+    return finish(
+      turn,
+      isReady,
+      'app-health',
+      `what was found is back, but ${notHealthy(turn)}; see app.probe`,
+    );
   const out = kept.filter((one) => one !== null);
   if (out.length < kept.length) return finish(turn, isReady, 'done');
   const texts = out.map(({ text }) => text).join(', ');
@@ -198,27 +218,34 @@ function serve(turn: Turn): void {
     if (one) warn(turn, `${at}: ${one.text}`);
     return one;
   });
-  const { op, health, balancers } = turn.state;
+  const { op, health } = turn.state;
   warnLeftOut(turn);
   alarm(turn, 'drained', null);
   // Where a balancer was left out, its servers stay ours until it has been told.
-  mapServers(turn, (own, _name, at) => (balancers[at]?.error === null ? notOurs(own) : own));
+  releaseListed(turn);
+  endLost(turn);
   enter(turn, health === 'down' ? 'unhealthy' : 'serving');
   endReady(turn, kept);
-  conclude(turn, op?.outcome ?? { code: 'done' }, turn.state.phase, ({ want }) => want, {
-    restoring: false,
-    forcedOut: false,
-    start: 'none',
-    expiresAt: null,
+  const { app } = turn.state;
+  conclude(turn, op?.outcome ?? { code: 'done' }, turn.state.phase, {
+    app: { ...app, start: 'none' },
+    outing: isOver(turn) ? null : {},
   });
+}
+
+/** Nothing at any balancer is ours any more. */
+function isOver({ state }: Turn): boolean {
+  return allServersOf(state).every(({ server }) => server.found === null);
 }
 
 /** What a balancer that was left out had still to be told has been said now. */
 function tidy(turn: Turn): void {
   const told = serversOf(turn.state).filter(
-    ({ server }) => server.want !== null && (server.confirmed || server.held),
+    ({ server }) => server.found !== null && (server.confirmed || server.held !== null),
   );
   for (const { at, name, server } of told) patchServer(turn, at, name, notOurs(server));
+  if (turn.state.outing !== null) endLost(turn);
+  if (turn.state.outing !== null && isOver(turn)) patch(turn, { outing: null });
   if (told.length > 0) resave(turn);
 }
 

@@ -20,7 +20,7 @@ export const UNCOUNTED_WAYS =
 
 /** A source counts users, the operator has said that silence is enough, or there is no application that has users. */
 function isAnswered({ policy, state }: Turn, { gone }: Candidate): boolean {
-  return !isUncounted(policy) || state.appGone || gone;
+  return !isUncounted(policy) || state.app.gone || gone;
 }
 
 function isUncounted(policy: Policy): boolean {
@@ -37,7 +37,7 @@ function whySticky({ policy, state }: Turn, servers: readonly Surveyed[]): strin
   const facts = servers.flatMap(({ fact }) => (fact === undefined || fact.hashed !== null ? [] : [fact]));
   if (servers.length > 0 && facts.length === 0) return null;
   if (policy.sticky === true) return 'sticky: true';
-  return facts.find(({ sticky }) => sticky !== null)?.sticky ?? state.sticky;
+  return facts.find(({ sticky }) => sticky !== null)?.sticky ?? state.outing?.sticky ?? null;
 }
 
 /** The stick tables that are not counted as stickiness, where that decides. */
@@ -66,7 +66,7 @@ const UNKEEPABLE_WAYS =
 
 /** Where a hash binds users who would be moved: a server that takes none is out of the hash already. */
 function hashedIn(turn: Turn, { gone }: Candidate, servers: readonly Surveyed[]): string[] {
-  if (turn.policy.sticky === false || turn.state.appGone || gone) return [];
+  if (turn.policy.sticky === false || turn.state.app.gone || gone) return [];
   return servers.flatMap(({ balancer, view, fact }) =>
     fact?.hashed != null && fact.usable ? [`${balancer}: ${view.name} (${fact.hashed})`] : [],
   );

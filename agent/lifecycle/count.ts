@@ -1,13 +1,41 @@
 import type { Policy } from './policy.ts';
 import { doubtOf, type Doubt } from './doubt.ts';
-import type { BalancerState, Fence, State, Totals } from './state.ts';
+import type { Fence, Totals } from './outing.ts';
+import type { BalancerState, State } from './state.ts';
 import type { Admin, ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
 
-/** A balancer that cannot be asked, where the policy says to do without. */
-export function isIgnored(policy: Policy, balancer: BalancerState | undefined): boolean {
-  return policy.unreachable === 'ignore' && balancer !== undefined && balancer.error !== null;
+/** `unreachable: ignore` does without a balancer after so many failed looks, and so long. */
+const IGNORED_AFTER_LOOKS = 3;
+const IGNORED_AFTER_MS = 10_000;
+
+/** A balancer that has not answered for a while, where the policy says to do without. */
+export function isIgnored(
+  { unreachable }: Policy,
+  { now }: Pick<State, 'now'>,
+  balancer?: BalancerState,
+): boolean {
+  const outage = balancer?.outage ?? null;
+  if (unreachable !== 'ignore' || outage === null) return false;
+  return outage.looks >= IGNORED_AFTER_LOOKS && now - outage.since >= IGNORED_AFTER_MS;
+}
+
+/** Connections of ours that its last good look showed, as far as that told. */
+export function lastSeen({ look, seenBefore }: BalancerState): number {
+  if (look === null) return seenBefore;
+  return look.servers.reduce(
+    (total, { connections, queued }) => total + (connections ?? 0) + (queued ?? 0),
+    0,
+  );
+}
+
+/** The same at all balancers that count, whether they answer now or not. */
+export function lastSeenAll(policy: Policy, { balancers }: State): number {
+  return policy.balancers.reduce((total, { name, counts }) => {
+    const balancer = balancers[name];
+    return counts && balancer ? total + lastSeen(balancer) : total;
+  }, 0);
 }
 
 /** True when the balancer's last look can be relied on: it answered, and was asked at or after `since`. */
@@ -34,7 +62,7 @@ export function connectionsOf(policy: Policy, state: State, since = -1): number 
 
 /** User sessions: the largest of what the sources say, since a smaller one has missed somebody; null when unknown. */
 export function usersOf(policy: Policy, state: State, since = -1): number | null {
-  if (state.appGone) return 0;
+  if (state.app.gone) return 0;
   const counts = policy.sources.map((name) => sourceCount(state, name, since));
   return counts.some((count) => count === null) ? null : Math.max(0, ...(counts as number[]));
 }
@@ -59,10 +87,10 @@ export function tally(policy: Policy, state: State, since: number): 'zero' | 'so
   const connections = countingBalancers(policy, state).map((balancer) =>
     connectionsAt(policy, state, balancer, since),
   );
-  const users = state.appGone ? [] : policy.sources.map((name) => sourceCount(state, name, since));
+  const users = state.app.gone ? [] : policy.sources.map((name) => sourceCount(state, name, since));
   const counts = [...connections, ...users];
   if (counts.some((count) => count !== null && count > 0)) return 'some';
-  if (counts.length === 0) return state.appGone ? 'zero' : 'unknown';
+  if (counts.length === 0) return state.app.gone ? 'zero' : 'unknown';
   return counts.every((count) => count === 0) ? 'zero' : 'unknown';
 }
 
@@ -82,8 +110,12 @@ export function workersOf(state: State): Fence['workers'] {
   return Object.fromEntries(Object.entries(state.balancers).map(([name, { worker }]) => [name, worker]));
 }
 
+/** One that showed users when it answered last is not done without: the deadline decides over them. */
 function countingBalancers(policy: Policy, state: State): Policy['balancers'] {
-  return policy.balancers.filter(({ name, counts }) => counts && !isIgnored(policy, state.balancers[name]));
+  return policy.balancers.filter(({ name, counts }) => {
+    const balancer = state.balancers[name];
+    return counts && !(balancer && isIgnored(policy, state, balancer) && lastSeen(balancer) === 0);
+  });
 }
 
 function connectionsAt(
@@ -105,7 +137,7 @@ function connectionsAt(
 
 /** The kernel sees every connection to the application, also those of old workers. */
 function mayHideUsers(policy: Policy, state: State, balancer: BalancerState, since: number): boolean {
-  if (state.appGone || doubtOf(policy, balancer, state.now) === null) return false;
+  if (state.app.gone || doubtOf(policy, balancer, state.now) === null) return false;
   return policy.kernelSource === null || sourceCount(state, policy.kernelSource, since) !== 0;
 }
 

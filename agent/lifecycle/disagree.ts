@@ -1,4 +1,4 @@
-import { ON_THE_WAY_OUT } from './operation.ts';
+import { isOutward } from './phases.ts';
 import type { SourceState } from './state.ts';
 import { type Turn, warn } from './turn.ts';
 
@@ -20,7 +20,7 @@ export function sideAfter(known: SourceState, count: number | null, at: number):
 /** Warns, once per operation, when one says that nobody is there and another one counts users, and both stay with it. */
 export function tellDisagreement(turn: Turn): void {
   const { op, phase, sources } = turn.state;
-  if (!op || !ON_THE_WAY_OUT.includes(phase) || op.warnings.some((text) => text.endsWith(ADVICE))) return;
+  if (!op || !isOutward(phase) || op.warnings.some((text) => text.endsWith(ADVICE))) return;
   const settled = turn.policy.sources.flatMap((name) => {
     const source = sources[name];
     if (!source || source.begun < op.startedAt || source.sideSamples < FEW_SAMPLES) return [];

@@ -37,7 +37,7 @@ export function doubtText(doubt: Doubt, until: (at: number) => string): string {
 
 /** The balancers that may have more users than they show, and why. */
 export function doubtsOf(policy: Policy, state: State): { readonly at: string; readonly doubt: Doubt }[] {
-  if (state.appGone) return [];
+  if (state.app.gone) return [];
   return policy.balancers.flatMap(({ name, counts }) => {
     const balancer = state.balancers[name];
     const doubt = counts && balancer ? doubtOf(policy, balancer, state.now) : null;

@@ -44,7 +44,7 @@ export type Effect =
   | { readonly type: 'gate'; readonly to: 'on' | 'off' }
   /** Tell somebody that the deadline comes near and users are still there. */
   | { readonly type: 'warn-hook'; readonly rung: number; readonly about: Nearing }
-  /** Forget the verdict: the application is another one from here on. */
+  /** Forget what the probes said: those begun before this never count again, and `probed` tells anew. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */
   | { readonly type: 'reply'; readonly id: string; readonly ticket: string; readonly joined: boolean }

@@ -1,5 +1,4 @@
 import type { Request } from './operation.ts';
-import type { StateRecord } from './record.ts';
 import type { Health } from './state.ts';
 import type { Admin, Closed, Look, Proof, ServerView, Survey } from './view.ts';
 
@@ -10,7 +9,8 @@ type Happening =
   /** First event. `proof`: which process is the supervised application; `fresh`: it was started just now. */
   | {
       readonly type: 'booted';
-      readonly record: StateRecord | null;
+      /** As the disk has it, whichever version wrote it; null = there is none. */
+      readonly record: unknown;
       readonly sameBoot: boolean;
       readonly fresh: boolean;
       readonly proof: Proof | null;
@@ -18,15 +18,24 @@ type Happening =
     }
   | { readonly type: 'tick' }
   | { readonly type: 'submit'; readonly request: Request }
-  | { readonly type: 'cancel'; readonly by: string }
+  | { readonly type: 'cancel'; readonly id: string; readonly by: string }
   /** A second signal: no patience left. */
   | { readonly type: 'hurry' }
   | { readonly type: 'looked'; readonly balancer: string; readonly look: Look; readonly begun: number }
   | { readonly type: 'lost'; readonly balancer: string; readonly error: string }
   | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly begun: number }
   | { readonly type: 'uncounted'; readonly source: string; readonly error: string; readonly begun: number }
-  | { readonly type: 'probed'; readonly health: Health }
-  | { readonly type: 'signed-out' }
+  /**
+   * What the probes say now, as a level: told at each change, and anew after `reset-probe`. `begun`: when the first of the
+   * probes that made `health` what it is was begun; -1 while it is unknown.
+   */
+  | {
+      readonly type: 'probed';
+      readonly health: Health;
+      /** null = nothing new of that. */
+      readonly signedOut: boolean | null;
+      readonly begun: number;
+    }
   | { readonly type: 'persisted'; readonly save: number }
   | { readonly type: 'persist-failed'; readonly save: number; readonly error: string }
   | {

@@ -2,26 +2,26 @@ import { forcedOf, sameTotals, tally, totalsOf, viewOf, workersOf } from './coun
 import { isGate } from './gate.ts';
 import type { Policy } from './policy.ts';
 import { allConfirmed, allKnown, askAll } from './servers.ts';
-import type { Fence, ServerState, State } from './state.ts';
-import { intend, patch, serversOf, type Turn } from './turn.ts';
+import type { Fence, Outing } from './outing.ts';
+import type { State } from './state.ts';
+import { intend, patchOuting, serversOf, type Turn } from './turn.ts';
 import { sameWorker, type Admin, type ServerView } from './view.ts';
 
-/** What is wanted of the servers on the way out, and the fence: MAINT everywhere, and then a look that proves it. */
+/** The fence: MAINT everywhere, and then a look that proves it. */
 
-/** DRAIN lets bound users finish. A server that was taken over in MAINT has none: it stays there. */
-export function wantDrain(server: ServerState): ServerState['want'] {
-  if (!server.found) return null;
-  return server.found.admin === 'maint' ? 'maint' : 'drain';
+export function raiseFence(turn: Turn, outing: Partial<Outing> = {}): void {
+  const level = 'maint';
+  intend(turn, 'fencing', { ...noStop(turn), outing: { level, fence: newFence(turn), ...outing } });
 }
 
-/** Only MAINT makes zero final: in DRAIN an old cookie still gets in (haproxy-facts M). */
-export function wantMaint(server: ServerState): ServerState['want'] {
-  return server.found ? 'maint' : null;
+/** The fence as of now: what has to be the same once it is up. */
+export function newFence({ state }: Turn): Fence {
+  return { confirmedAt: null, totals: totalsOf(state), workers: workersOf(state) };
 }
 
-export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
-  const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), workers: workersOf(turn.state) };
-  intend(turn, 'fencing', wantMaint, { fence, ...changes });
+/** No stop is meant any more. */
+export function noStop({ state: { app } }: Turn): Pick<State, 'app'> {
+  return { app: { ...app, stopIssued: false } };
 }
 
 /**
@@ -30,11 +30,13 @@ export function raiseFence(turn: Turn, changes: Partial<State> = {}): void {
  */
 export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
-  const fence = state.fence as Fence;
-  if (!sameWorkers(fence, state) || (!state.appGone && isOpen(policy, state))) return 'somebody';
+  const fence = state.outing?.fence ?? newFence(turn);
+  if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'somebody';
   if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
+  // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
+  if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';
   if (fence.confirmedAt === null) {
-    patch(turn, { fence: { ...fence, confirmedAt: turn.at } });
+    patchOuting(turn, { fence: { ...fence, confirmedAt: turn.at } });
     askAll(turn);
     return 'wait';
   }
@@ -48,7 +50,7 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
  * A server of ours stands READY: a reload has forgotten our word, and whoever has come in since is bound to it. MAINT
  * would throw him out again, so the way leads over DRAIN once more.
  */
-function isOpen(policy: Policy, state: State): boolean {
+export function isOpen(policy: Policy, state: State): boolean {
   return shownOf(policy, state).some(({ admin }) => admin === 'ready');
 }
 
@@ -66,7 +68,10 @@ export function heldOpen(policy: Policy, state: State): string | null {
   const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   const found = serversOf(state).find(
     ({ balancer, at, name, server }) =>
-      server.held && showing.includes(at) && balancer.error === null && isOpenToSome(viewOf(balancer, name)),
+      server.held !== null &&
+      showing.includes(at) &&
+      balancer.error === null &&
+      isOpenToSome(viewOf(balancer, name)),
   );
   return found === undefined ? null : `${found.at}: ${found.name}`;
 }
@@ -92,7 +97,7 @@ interface Shown {
 function shownOf(policy: Policy, state: State): Shown[] {
   const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state)
-    .filter(({ at, server }) => showing.includes(at) && server.want !== null && !server.held)
+    .filter(({ at, server, want }) => showing.includes(at) && want !== null && server.held === null)
     .map(({ balancer, at, name }) => {
       const view = balancer.error === null ? viewOf(balancer, name) : undefined;
       return { at, name, admin: view ? forcedOf(view) : null };

@@ -1,4 +1,4 @@
-import { connectionsOf, isKnown, sessionsOf, usersOf, viewOf } from './count.ts';
+import { connectionsOf, isKnown, lastSeenAll, sessionsOf, usersOf, viewOf } from './count.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
 import { raiseFence } from './fence.ts';
 import {
@@ -8,8 +8,9 @@ import {
   type Policy,
 } from './policy.ts';
 import { allConfirmed, allKnown } from './servers.ts';
-import type { Closing, Force, State } from './state.ts';
-import { emit, type EventOf, patch, serversOf, type Turn, warn } from './turn.ts';
+import type { Closing, Force } from './outing.ts';
+import type { State } from './state.ts';
+import { emit, type EventOf, patch, patchOuting, serversOf, type Turn, warn } from './turn.ts';
 
 /** Force: the deadline has passed and the policy says that whoever is left is closed, paced, behind the fence. */
 
@@ -20,8 +21,9 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
   const connections = connectionsOf(policy, state);
   if (sessions === null || connections === null)
     warn(turn, 'forced while the number of sessions was unknown');
-  // Who is connected without a session, at a websocket perhaps, is closed as well.
-  const forced = (sessions || connections) ?? 0;
+  // Who is connected without a session, at a websocket perhaps, is closed as well; who was there when a balancer
+  // answered last is so still, for all that is known.
+  const forced = (sessions || connections) ?? lastSeenAll(policy, state);
   if (state.op) patch(turn, { op: { ...state.op, forced } });
   warn(turn, `${why}: forced with ${whoIsLeft(turn)} left`);
   const force: Force = {
@@ -32,7 +34,7 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
     closing: [],
     now,
   };
-  raiseFence(turn, { force, forcedOut: true, stopIssued: false });
+  raiseFence(turn, { force, forcedOut: true });
 }
 
 /** In words: the sessions, and the connections where it is only they that are left. */
@@ -74,7 +76,7 @@ function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over
   const left = open.reduce((sum, server) => sum + (server.left ?? Infinity), 0);
   const progressAt = force.progressAt === null || left < force.left ? turn.at : force.progressAt;
   const going: Force = { ...force, left: Math.min(left, force.left), progressAt };
-  patch(turn, { force: going });
+  patchOuting(turn, { force: going });
   if (turn.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
     warn(turn, `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`);
     return 'over';
@@ -86,7 +88,7 @@ function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over
     ({ name }) => !force.closing.some(({ balancer }) => balancer === name),
   );
   const begun = idle.flatMap(({ name: at }) => closeAt(turn, at, open, limit));
-  patch(turn, { force: { ...going, closedAt: turn.at, closing: [...force.closing, ...begun] } });
+  patchOuting(turn, { force: { ...going, closedAt: turn.at, closing: [...force.closing, ...begun] } });
   return 'wait';
 }
 
@@ -117,10 +119,10 @@ function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budg
 
 /** What was told to end, by kind. */
 export function onClosed(turn: Turn, { balancer, server, closed, error }: EventOf<'closed'>): void {
-  const { force } = turn.state;
+  const force = turn.state.outing?.force;
   if (force) {
     const closing = force.closing.filter((of) => of.balancer !== balancer || of.server !== server);
-    patch(turn, { force: { ...force, closing } });
+    patchOuting(turn, { force: { ...force, closing } });
   }
   if (error !== null) warn(turn, `${balancer}: ${error}`);
   const { op } = turn.state;

@@ -1,3 +1,4 @@
+import { PHASES } from './phases.ts';
 import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from './policy.ts';
 import { type Gate, GATE_OFF, type State } from './state.ts';
 import { alarm, emit, type EventOf, isDurable, patch, type Turn, warn } from './turn.ts';
@@ -20,29 +21,21 @@ export function turnGate(turn: Turn): void {
 }
 
 /** What the phase wants of the gate; null = it stays as it is. */
-function wantedGate({ phase, noFence, health, start }: State): Gate['asked'] {
-  switch (phase) {
-    case 'fencing':
-      return 'on';
-    case 'drained':
-      return noFence ? 'off' : 'on';
-    case 'starting':
-    case 'recovering':
-    case 'stopping':
-    case 'stopped':
-    case 'failed':
-      return null;
-    case 'warming':
+function wantedGate({ phase, outing, health, app }: State): Gate['asked'] {
+  const { gate } = PHASES[phase];
+  switch (gate) {
+    case 'on':
+    case 'off':
+      return gate;
+    case 'fenced':
+      return outing?.fenced === false ? 'off' : 'on';
+    case 'off-once-alive':
       // The command may need the application that is just being started.
-      return health === 'up' || start === 'none' ? 'off' : null;
-    case 'draining':
-    case 'settling':
-    case 'returning':
-    case 'serving':
-    case 'unhealthy':
-      return 'off';
+      return health === 'up' || app.start === 'none' ? 'off' : null;
+    case 'keep':
+      return null;
     default:
-      return phase satisfies never;
+      return gate satisfies never;
   }
 }
 

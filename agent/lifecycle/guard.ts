@@ -60,7 +60,7 @@ export function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {
   return Object.entries(surveys).flatMap(([balancer, { servers, facts }]) =>
     servers.map((view) => {
       const own = state.balancers[balancer]?.servers[view.name];
-      const held = own?.found ? own.held : view.admin !== 'ready';
+      const held = own?.found ? own.held !== null : view.admin !== 'ready';
       return { balancer, view, held, fact: facts.find(({ name }) => name === view.name) };
     }),
   );
@@ -70,7 +70,7 @@ export function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {
 function lastSeen({ state }: Turn): Surveyed[] {
   return serversOf(state).flatMap(({ balancer, at, name, server }) => {
     const view = viewOf(balancer, name);
-    return view && server.found ? [{ balancer: at, view, held: server.held, fact: undefined }] : [];
+    return view && server.found ? [{ balancer: at, view, held: server.held !== null, fact: undefined }] : [];
   });
 }
 
@@ -196,6 +196,6 @@ function aroundIt(fact: ServerSurvey | undefined, keepBackups: boolean): string 
 /** A node that is out already was surveyed when it went; a stop asks only once more who counts. */
 function needsCounting({ state }: Turn, { request }: Candidate): boolean {
   return (
-    (request.kind === 'stop' || request.kind === 'restart') && !state.appGone && state.phase !== 'stopping'
+    (request.kind === 'stop' || request.kind === 'restart') && !state.app.gone && state.phase !== 'stopping'
   );
 }

@@ -1,65 +1,102 @@
+import { giveBack } from './back.ts';
+import { isHolding } from './desired.ts';
 import type { Request } from './operation.ts';
+import { NEW_OUTING } from './outing.ts';
+import { isInRotation, isOutward } from './phases.ts';
+import { answer, answerAtOnce, refuse } from './result.ts';
 import { allConfirmed } from './servers.ts';
-import { answerAtOnce, conclude, refuse } from './result.ts';
-import type { Operation } from './running.ts';
-import type { Hold, ServerState } from './state.ts';
-import { intend, isDurable, patch, resave, type Turn } from './turn.ts';
+import type { Hold, HoldAsker, State } from './state.ts';
+import { emit, intend, isDurable, patch, save, type Turn } from './turn.ts';
 
 /**
- * Hold: an operator's own wish, kept like one. Nothing but `release` ends it; no deadline, no expiry, no calendar and
- * no sign-out of the application. It outlives crashes and reloads like every other intent.
+ * Hold: an operator's own wish, a level that outranks every operation. It has no deadline and no expiry, and neither the
+ * schedule nor the application's sign-out ends it: only `release` does, and a `--force` that is installed. It outlives
+ * crashes and reloads like every other intent.
  */
 
-/** A held node is in DRAIN or MAINT, whatever the number of its users. */
-export function wantHeld(hold: Hold): (server: ServerState) => ServerState['want'] {
-  return ({ found }) => (found ? hold.admin : null);
-}
-
-/** The wish goes to disk; what is out already stays as it is, and is only marked. */
-export function installHold(turn: Turn, request: Request, op: Operation): void {
-  const { phase } = turn.state;
-  const inRotation = phase === 'serving' || phase === 'unhealthy' || phase === 'returning';
-  const over = turn.state.hold?.over ?? (inRotation ? 'rotation' : 'out');
-  const hold: Hold = { admin: request.holdIn ?? 'drain', by: request.by, reason: request.reason, over };
-  if (over === 'rotation')
-    intend(turn, 'draining', wantHeld(hold), { op, hold, restoring: false, noFence: true });
-  else intend(turn, phase, ({ want }) => want, { op, hold });
-}
-
-/** It is held as soon as every balancer has it so. */
-export function holding(turn: Turn): void {
-  const { policy, state } = turn;
-  if (!state.op || !isDurable(state)) return;
-  if (allConfirmed(policy, state)) conclude(turn, { code: 'done' }, state.phase, ({ want }) => want);
-  else if (turn.at >= state.op.deadline) {
-    const message = 'not every balancer could be told; it goes on being tried';
-    conclude(turn, { code: 'deadline', message }, state.phase, ({ want }) => want);
+/** The wish goes to disk; a node that is out already goes no nearer to its users. */
+export function installHold(turn: Turn, request: Request, warnings: readonly string[]): void {
+  const { phase, hold: before } = turn.state;
+  const { id, by, reason, holdIn } = request;
+  const deadline = turn.at + (request.timeoutMs ?? turn.policy.timeoutMs);
+  const asker: HoldAsker = { id, reason, startedAt: turn.at, deadline, warnings };
+  const over = before?.over ?? (isInRotation(phase) ? 'rotation' : 'out');
+  const hold: Hold = {
+    admin: holdIn ?? 'drain',
+    by,
+    reason,
+    over,
+    askers: [...(before?.askers ?? []), asker],
+  };
+  if (!isInRotation(phase)) intend(turn, phase, { hold });
+  else {
+    patch(turn, { outing: { ...NEW_OUTING, fenced: false, lasting: true } });
+    intend(turn, 'draining', { hold });
   }
 }
 
-/** Everybody else's requests are refused while it holds; those that are forced go over it, and end it. */
+/** It is held as soon as every balancer shows it so; the requests that wait for that are answered then. */
+export function turnHold(turn: Turn): void {
+  const { policy, state } = turn;
+  if (state.hold === null || state.hold.askers.length === 0 || !isDurable(state)) return;
+  if (!isHolding(state))
+    return endAskers(turn, () => true, 'cancelled', `${policy.node}: a shutdown goes over it`);
+  if (allConfirmed(policy, state)) return endAskers(turn, () => true, 'done');
+  const late = ({ deadline }: HoldAsker): boolean => turn.at >= deadline;
+  endAskers(turn, late, 'deadline', 'not every balancer could be told; it goes on being tried');
+}
+
+/** Cancelling the request that made it ends the hold; what was found is put back. @returns false when it is no hold's */
+export function cancelHold(turn: Turn, id: string, by: string): boolean {
+  const { hold, phase } = turn.state;
+  if (!hold?.askers.some((asker) => asker.id === id)) return false;
+  const ended = endHold(turn, `cancelled by ${by}; what was found is restored`);
+  if (hold.over === 'out' || !isOutward(phase)) intend(turn, phase, ended);
+  else giveBack(turn, ended);
+  return true;
+}
+
+/** The end of a hold: what goes beside an intent that ends it. */
+export function endHold(turn: Turn, why: string): Pick<State, 'hold'> {
+  endAskers(turn, () => true, 'cancelled', why);
+  return { hold: null };
+}
+
+function endAskers(turn: Turn, whose: (asker: HoldAsker) => boolean, code: string, message?: string): void {
+  const { hold } = turn.state;
+  const ended = hold?.askers.filter(whose) ?? [];
+  if (hold === null || ended.length === 0) return;
+  for (const { id, reason, startedAt, warnings } of ended) {
+    const result = answer(turn, { id, reason, kind: 'hold' }, startedAt, code, warnings);
+    emit(turn, {
+      type: 'finish',
+      refused: false,
+      result: message === undefined ? result : { ...result, message },
+    });
+  }
+  patch(turn, { hold: { ...hold, askers: hold.askers.filter((asker) => !ended.includes(asker)) } });
+  save(turn);
+}
+
+/** When a request that waits for a hold gives up, in monotonic milliseconds. */
+export function nextAskers({ hold }: State): number[] {
+  return (hold?.askers ?? []).map(({ deadline }) => deadline);
+}
+
+/** Other requests are refused while it holds; those that are forced are checked, and end it once they are installed. */
 export function refusedByHold(turn: Turn, request: Request): boolean {
   const { hold } = turn.state;
-  if (!hold || request.kind === 'hold' || request.kind === 'release' || request.insist) return false;
-  if (request.force) {
-    patch(turn, { hold: null });
-    resave(turn);
-    return false;
-  }
+  const { kind, insist, force } = request;
+  if (!hold || kind === 'hold' || kind === 'release' || insist || force) return false;
   const why = hold.reason === null ? '' : ` (${hold.reason})`;
   const text = `${turn.policy.node}: held in ${hold.admin.toUpperCase()} by ${hold.by}${why}; \`lastcall release\`, or use --force --reason`;
   refuse(turn, request, turn.at, 'held', text);
   return true;
 }
 
-/** Nothing to release, or only the mark on a node that is out anyway: done at once. */
+/** There is nothing to release: done at once. */
 export function releaseAtOnce(turn: Turn, request: Request): boolean {
-  const { hold } = turn.state;
-  if (request.kind !== 'release' || hold?.over === 'rotation') return false;
-  if (hold) {
-    patch(turn, { hold: null });
-    resave(turn);
-  }
+  if (request.kind !== 'release' || turn.state.hold !== null) return false;
   answerAtOnce(turn, request, turn.at, []);
   return true;
 }

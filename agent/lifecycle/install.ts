@@ -1,54 +1,62 @@
-import { release, warm } from './back.ts';
+import { giveBack, warm } from './back.ts';
+import { bondsOf } from './bonds.ts';
+import { overGuard } from './capacity.ts';
 import { forcedOf, sessionsOf } from './count.ts';
-import type { Request } from './operation.ts';
-import { raiseFence, wantDrain } from './fence.ts';
+import { raiseFence } from './fence.ts';
 import { startForce } from './force.ts';
 import { surveyed } from './guard.ts';
-import { installHold } from './hold.ts';
-import { bondsOf } from './bonds.ts';
+import { isHealthy } from './health.ts';
+import { endHold, installHold } from './hold.ts';
+import type { Request } from './operation.ts';
+import { NEW_OUTING, type Outing } from './outing.ts';
+import { isInRotation, isOutward, PHASES } from './phases.ts';
 import { baselineOf } from './result.ts';
 import { type Candidate, NO_BONDS, type Operation } from './running.ts';
 import { NO_REASSERTS, notOurs, type ServerState } from './state.ts';
-import { intend, mapServers, patch, resave, type Turn } from './turn.ts';
+import { intend, mapServers, patch, patchOuting, resave, type Turn } from './turn.ts';
 import type { ServerView } from './view.ts';
 
+/** A request that was admitted, and the operation that it becomes. */
+export interface Admitted {
+  readonly candidate: Candidate;
+  readonly op: Operation;
+}
+
 /**
- * Makes an admitted request the operation of the node. Answers under which id its result will be found, or null when
- * there is nothing to do.
+ * Makes an admitted request the operation of the node, or a part of the one that runs. Called twice with the same: for
+ * the record that goes to disk first, and once that is there.
+ * @returns under which id its result will be found; null when there is nothing to wait for
  */
-export function install(turn: Turn, candidate: Candidate, warnings: readonly string[]): string | null {
+export function install(turn: Turn, { candidate, op }: Admitted): string | null {
   const { request } = candidate;
-  const { op } = turn.state;
-  if (op) return change(turn, candidate, op, warnings);
-  if (candidate.gone) patch(turn, { appGone: true });
-  patch(turn, { proof: candidate.proof, sticky: stickyOf(candidate) ?? turn.state.sticky });
-  if (request.kind === 'hold') {
-    if (
-      turn.state.phase === 'serving' ||
-      turn.state.phase === 'unhealthy' ||
-      turn.state.phase === 'returning'
-    )
-      takeServers(turn, candidate);
-    installHold(turn, request, operationOf(turn, request, warnings));
-    return request.id;
+  if (turn.state.op) return change(turn, candidate, turn.state.op, op);
+  if (candidate.gone) patch(turn, { app: { ...turn.state.app, gone: true } });
+  switch (request.kind) {
+    case 'hold':
+      if (isInRotation(turn.state.phase)) takeServers(turn, candidate);
+      installHold(turn, request, op.warnings);
+      patchOuting(turn, { sticky: stickyOf(candidate) ?? turn.state.outing?.sticky ?? null });
+      return request.id;
+    case 'release':
+      return installRelease(turn, op);
+    case 'ready':
+      return installReady(turn, candidate, op);
+    case 'drain':
+    case 'stop':
+    case 'restart':
+      patch(turn, { app: { ...turn.state.app, proof: candidate.proof } });
+      installOut(turn, candidate, op);
+      return request.id;
+    default:
+      return request.kind satisfies never;
   }
-  if (request.kind === 'release') {
-    release(turn, operationOf(turn, request, warnings));
-    return request.id;
-  }
-  if (request.kind === 'ready') return installReady(turn, candidate, warnings);
-  installOut(turn, candidate, warnings);
-  return request.id;
 }
 
 /** The running operation gets another deadline, or becomes part of a stronger one. */
-function change(turn: Turn, candidate: Candidate, op: Operation, warnings: readonly string[]): string {
-  const { request, proof, gone } = candidate;
-  const stronger = request.kind !== op.kind;
-  const next = {
-    ...operationOf(turn, request, warnings),
-    ...bondsOf(turn, candidate, surveyed(turn, candidate)),
-  };
+function change(turn: Turn, candidate: Candidate, op: Operation, asked: Operation): string {
+  const { proof, gone } = candidate;
+  const stronger = asked.kind !== op.kind;
+  const next = { ...asked, ...bondsOf(turn, candidate, surveyed(turn, candidate)) };
   const changed = stronger
     ? {
         ...next,
@@ -61,57 +69,80 @@ function change(turn: Turn, candidate: Candidate, op: Operation, warnings: reado
         hashed: op.hashed,
       }
     : { ...op, timeoutMs: next.timeoutMs, deadline: next.deadline };
+  const { app } = turn.state;
   patch(turn, {
     op: changed,
-    ...(stronger ? { proof, noFence: false } : {}),
-    ...(gone ? { appGone: true } : {}),
+    app: { ...app, ...(stronger ? { proof } : {}), ...(gone ? { gone } : {}) },
   });
+  patchOuting(turn, overGuard(turn.state.outing, candidate.request));
+  if (stronger) patchOuting(turn, { fenced: true });
+  if (changed.kind !== 'restart') patchOuting(turn, { lasting: isLasting(turn, candidate.request) });
   resave(turn);
   return changed.id;
 }
 
-function installOut(turn: Turn, candidate: Candidate, warnings: readonly string[]): void {
+/** What takes a node out, and where from: rotation, the way out, or where it stands already. */
+function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
   const { request } = candidate;
-  const { phase, appGone, forcedOut } = turn.state;
-  const op = {
-    ...operationOf(turn, request, warnings),
-    ...bondsOf(turn, candidate, surveyed(turn, candidate)),
+  const { phase, app, outing } = turn.state;
+  const op = { ...asked, ...bondsOf(turn, candidate, surveyed(turn, candidate)) };
+  const terms: Partial<Outing> = {
+    fenced: request.kind !== 'drain' || request.fence,
+    lasting: isLasting(turn, request),
+    expiresMs: op.expiresMs,
+    expiresAt: null,
+    ...overGuard(isInRotation(phase) ? null : outing, request),
   };
-  const noFence = request.kind === 'drain' && !request.fence;
-  if (phase === 'serving' || phase === 'unhealthy' || phase === 'returning') {
+  const endsHold = request.force ? endHold(turn, `${request.kind} by ${request.by} goes over it`) : {};
+  if (isInRotation(phase)) {
     takeServers(turn, candidate);
-    intend(turn, 'draining', wantDrain, { op, noFence, restoring: false, forcedOut: false });
-  } else if (phase === 'draining' || phase === 'settling' || phase === 'fencing') {
-    intend(turn, 'draining', wantDrain, { op, noFence, fence: null });
-  } else if (appGone && request.kind === 'restart') {
-    patch(turn, { op });
-    warm(turn);
-  } else {
-    patch(turn, { op, noFence: false, expiresAt: null });
-    // Who was forced out is not waited for again, but his session may still be there, and the result says so.
-    if (forcedOut) startForce(turn, 'the drain before it was forced', false);
-    else raiseFence(turn);
+    patch(turn, { outing: { ...NEW_OUTING, sticky: stickyOf(candidate) } });
+    return intend(turn, 'draining', { op, ...endsHold, outing: terms });
   }
+  patch(turn, { op, ...endsHold });
+  patchOuting(turn, terms);
+  if (app.gone && request.kind === 'restart') return warm(turn);
+  // Its users were forced out and are not waited for again, but may still be there, and the result says so.
+  if (outing?.forcedOut) return startForce(turn, 'the drain before it was forced', false);
+  // What is in mere DRAIN may have users, whatever was so when it was drained: zero and quiet come before the fence.
+  if (outing?.level === 'maint' && !PHASES[phase].waits) return raiseFence(turn);
+  intend(turn, 'draining', { outing: { level: 'drain', fence: null } });
 }
 
-function installReady(turn: Turn, candidate: Candidate, warnings: readonly string[]): string | null {
-  const { phase, health, appGone } = turn.state;
+/** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
+export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
+  const byOperator = !['signal', 'app', 'lastcall'].includes(by);
+  return (state.outing?.lasting ?? false) || (kind !== 'restart' && byOperator);
+}
+
+function installReady(turn: Turn, candidate: Candidate, op: Operation): string | null {
+  const { phase, app, health } = turn.state;
   const { request } = candidate;
-  const op = operationOf(turn, request, warnings);
   const release = request.force || turn.policy.operatorReady;
-  if (phase === 'returning') {
-    takeServers(turn, candidate, release);
-    intend(turn, 'returning', ({ want }) => want, { op });
-    return request.id;
-  }
-  if (phase === 'serving' || phase === 'unhealthy') {
-    const held = viewsOf(candidate).some((view) => view.admin !== 'ready');
-    if (!(held && release) && health !== 'down' && !appGone) return null;
-  }
+  const takesOver = release && viewsOf(candidate).some((view) => view.admin !== 'ready');
+  const isBack = PHASES[phase].place === 'rotation' && !takesOver && !app.gone && health !== 'down';
+  if (isBack && isHealthy(turn)) return null;
   takeServers(turn, candidate, release);
-  patch(turn, { op });
-  warm(turn);
+  // Until it is READY it stays as it is.
+  patch(turn, { op, outing: turn.state.outing ?? { ...NEW_OUTING, level: 'none' } });
+  if (request.force) patch(turn, endHold(turn, `ready by ${request.by} goes over it`));
+  // It takes users already, and only what the probes say is missing.
+  if (phase === 'returning' || isBack) intend(turn, 'returning');
+  else warm(turn);
   return request.id;
+}
+
+/** What the hold had found is put back; a node that was out before it stays as it was then. */
+function installRelease(turn: Turn, op: Operation): string | null {
+  const { hold, phase } = turn.state;
+  if (hold === null) return null;
+  const ended = endHold(turn, `released by ${op.by}`);
+  if (hold.over === 'rotation' && isOutward(phase)) {
+    giveBack(turn, { ...ended, op });
+    return op.id;
+  }
+  intend(turn, phase, ended);
+  return null;
 }
 
 /**
@@ -124,19 +155,19 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
     // `ready` gives no weight back, so there is nothing to take over.
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
     // Taken over, whatever stands there may be replaced.
-    if (own.found)
-      return own.held && over ? { ...own, held: false, heldIn: null, ours: ['drain', 'maint'] } : own;
+    if (own.found) return own.held !== null && over ? { ...own, held: null, ours: ['drain', 'maint'] } : own;
     return { ...notOurs(own), ...take(view, over) };
   });
 }
 
-function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
+/** What a server is as the outing's, by the look that found it; `takeOver`: an operator's state, too. */
+export function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
   if (!view) return { found: { admin: 'ready', weight: null } };
   // What lies over it (DNS, a tracked server) is set by no command: the state under it is ours to set.
   const forced = forcedOf(view);
   if (forced !== 'ready' && !takeOver) {
     // Should its owner let go in the middle, it is ours like the others, and goes back to ready.
-    return { found: { admin: 'ready', weight: view.weight }, held: true, heldIn: forced };
+    return { found: { admin: 'ready', weight: view.weight }, held: forced };
   }
   const ours = forced === 'ready' ? [] : [forced];
   return { found: { admin: forced, weight: view.weight }, ours, said: ours };

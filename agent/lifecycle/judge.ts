@@ -1,7 +1,8 @@
 import { forcedOf } from './count.ts';
+import { desired } from './desired.ts';
 import type { Reasserts, ServerState } from './state.ts';
 import { noteUndone, onLoss } from './undone.ts';
-import { patch, patchServer, resave, save, type Turn, warn } from './turn.ts';
+import { patch, patchOuting, patchServer, resave, save, type Turn, warn } from './turn.ts';
 import { sameWorker, type Admin, type Over, type ServerView } from './view.ts';
 
 /** Whose state stands at a server: ours, lost, or somebody else's, who then holds it (I2). */
@@ -9,8 +10,8 @@ import { sameWorker, type Admin, type Over, type ServerView } from './view.ts';
 /** A new worker may have read any of our words from a state file. */
 export function widen(turn: Turn, at: string): void {
   for (const [name, own] of Object.entries(turn.state.balancers[at]?.servers ?? {})) {
-    if (own.want === null) continue;
-    patchServer(turn, at, name, { ours: union(own.ours, own.said, own.found ? [own.found.admin] : []) });
+    if (own.found === null) continue;
+    patchServer(turn, at, name, { ours: union(own.ours, own.said, [own.found.admin]) });
   }
 }
 
@@ -24,20 +25,22 @@ export interface Looked {
 export function judge(turn: Turn, at: string, view: ServerView, looked: Looked): void {
   const own = turn.state.balancers[at]?.servers[view.name];
   if (!own) return;
+  const want = desired(turn.state, own);
   noteUndone(turn, at, view, own);
-  if (own.want === null) return;
+  if (want === null) return;
   if (view.absent !== undefined) return pass(turn, at, view.name, own);
-  if (isForeign(view, own)) return hold(turn, at, view, own);
-  if (own.held) {
-    if (isLetGo(view, own)) markHeld(turn, at, view.name, null);
+  if (isForeign(view, own, want)) return hold(turn, at, view, own);
+  if (own.held !== null) {
+    if (isLetGo(view, own.held, want)) markHeld(turn, at, view.name, null);
     return;
   }
-  tellOver(turn, at, view, own);
-  const there = forcedOf(view) === own.want;
-  if (!there && isLost(own, view)) lose(turn, at, view, own, looked.before);
+  tellOver(turn, at, view, want);
+  const there = forcedOf(view) === want;
+  if (!there && isLost(own, view)) lose(turn, at, view, { ...own, want }, looked.before);
   // A write of an older intent, still under way, would change it after this look.
-  const settled = own.saying === null || own.saying === turn.state.epoch;
-  if (there && settled && looked.begun >= own.unsureUntil) confirm(turn, at, view.name, own.want);
+  const { underWay, unsureUntil } = own.write;
+  const settled = underWay === null || underWay === turn.state.epoch;
+  if (there && settled && looked.begun >= unsureUntil) confirm(turn, at, view.name, want);
   else patchServer(turn, at, view.name, { confirmed: false });
 }
 
@@ -51,12 +54,12 @@ function isLost({ confirmed, told }: ServerState, view: ServerView): boolean {
  * it has forgotten our word like after any reload.
  */
 function pass(turn: Turn, at: string, name: string, own: ServerState): void {
-  patchServer(turn, at, name, { confirmed: true, held: false, heldIn: null });
-  if (own.held) resave(turn);
+  patchServer(turn, at, name, { confirmed: true, held: null });
+  if (own.held !== null) resave(turn);
 }
 
 /** What lies over our word is told and left alone: it is no operator's, and our word stays right under it. */
-function tellOver(turn: Turn, at: string, { name, admin, over }: ServerView, { want }: ServerState): void {
+function tellOver(turn: Turn, at: string, { name, admin, over }: ServerView, want: Admin): void {
   if (!over || admin === want || turn.state.op === null) return;
   warn(
     turn,
@@ -72,21 +75,21 @@ export function overWords(admin: Admin, { by }: Over): string {
 }
 
 /** A forced MAINT or DRAIN that we neither want nor said: an operator's, or the configuration's (`disabled`). */
-function isForeign(view: ServerView, { want, ours }: ServerState): boolean {
+function isForeign(view: ServerView, { ours }: ServerState, want: Admin): boolean {
   const forced = forcedOf(view);
   return forced !== 'ready' && forced !== want && !ours.includes(forced);
 }
 
 /** READY, or what we want there now, is seen again. A MAINT of his that we have come to want as well remains his (I2). */
-function isLetGo(view: ServerView, { want, heldIn }: ServerState): boolean {
+function isLetGo(view: ServerView, held: Admin | 'unknown', want: Admin): boolean {
   const forced = forcedOf(view);
-  return forced === 'ready' || (forced === want && heldIn !== null && forced !== heldIn);
+  return forced === 'ready' || (forced === want && held !== 'unknown' && forced !== held);
 }
 
 function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
   const forced = forcedOf(view);
-  if (own.held && own.heldIn === forced) return;
-  if (!own.held) warn(turn, `${at}: ${view.name} ${heldWords(view)}; it is left as it is`);
+  if (own.held === forced) return;
+  if (own.held === null) warn(turn, `${at}: ${view.name} ${heldWords(view)}; it is left as it is`);
   markHeld(turn, at, view.name, forced);
 }
 
@@ -98,20 +101,26 @@ export function heldWords(view: ServerView): string {
 }
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
-function markHeld(turn: Turn, at: string, name: string, heldIn: Admin | null): void {
-  patchServer(turn, at, name, { held: heldIn !== null, heldIn, confirmed: false, told: null });
+function markHeld(turn: Turn, at: string, name: string, held: Admin | null): void {
+  patchServer(turn, at, name, { held, confirmed: false, told: null });
   resave(turn);
 }
 
 /** @param before when the last look was begun that may have shown it */
-function lose(turn: Turn, at: string, view: ServerView, own: ServerState, before: number): void {
+function lose(
+  turn: Turn,
+  at: string,
+  view: ServerView,
+  own: ServerState & { readonly want: Admin },
+  before: number,
+): void {
   const { told, want, missedAt } = own;
   const { name } = view;
   const admin = forcedOf(view);
-  const lost = (told?.admin ?? want ?? admin).toUpperCase();
+  const lost = (told?.admin ?? want).toUpperCase();
   patchServer(turn, at, name, { told: null, missedAt: missedAt ?? Math.max(before, told?.at ?? before) });
   countReassert(turn, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
-  patch(turn, { quiet: null });
+  patchOuting(turn, { quiet: null });
   warn(turn, `${at}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`);
   onLoss(turn, at, view, own);
 }

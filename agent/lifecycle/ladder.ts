@@ -1,4 +1,5 @@
 import { leftOf } from './count.ts';
+import { PHASES } from './phases.ts';
 import type { State } from './state.ts';
 import { emit, isDurable, patch, type Turn } from './turn.ts';
 
@@ -33,7 +34,7 @@ function isDue({ policy, state, at }: Turn, rung: number): boolean {
 }
 
 function isWaiting({ phase }: State): boolean {
-  return phase === 'draining' || phase === 'settling' || phase === 'fencing';
+  return PHASES[phase].waits;
 }
 
 /** When the next hook falls due, in monotonic milliseconds. */

@@ -95,9 +95,6 @@ export type Phase =
   | 'returning'
   | 'failed';
 
-/** From the first word outward until the node is out; in all of them it can still be given up. */
-export const ON_THE_WAY_OUT: readonly Phase[] = ['draining', 'settling', 'fencing', 'drained'];
-
 export type Owner = 'lastcall' | 'operator' | 'config' | 'none';
 
 /** `lastcall status --json` (contract). */

@@ -1,42 +1,48 @@
 import { isRechecked } from './again.ts';
 import { giveUp, warm } from './back.ts';
-import { connectionsOf, sameTotals, tally, totalsOf, workersOf } from './count.ts';
-import { heldOpen, unfenced, lookAgain, raiseFence, wantDrain, wantMaint } from './fence.ts';
-import { holding } from './hold.ts';
+import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
+import { connectionsOf, sameTotals, tally, totalsOf } from './count.ts';
+import { isHolding } from './desired.ts';
+import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced } from './fence.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
+import { NEW_OUTING, type Outing } from './outing.ts';
+import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
-import { allConfirmed, warnLeftOut } from './servers.ts';
-import type { Fence } from './state.ts';
-import { alarm, emit, enter, intend, isDurable, isHolding, patch, type Turn, warn } from './turn.ts';
+import { askAnew } from './health.ts';
+import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
+import { alarm, emit, enter, intend, isDurable, patchOuting, type Turn, warn } from './turn.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
 export function draining(turn: Turn): void {
-  if (isHolding(turn.state)) return holding(turn);
-  if (!isDurable(turn.state) || isOverdue(turn)) return;
-  const { policy, state } = turn;
-  if (!allConfirmed(policy, state) || tally(policy, state, state.epochAt) !== 'zero') return;
-  enter(turn, 'settling', { quiet: { since: turn.at, totals: totalsOf(state) } });
+  if (!isDurable(turn.state) || askInDrain(turn) === 'moved' || isOverdue(turn)) return;
+  if (!isZero(turn)) return;
+  enter(turn, 'settling');
+  patchOuting(turn, { quiet: { since: turn.at, totals: totalsOf(turn.state) } });
 }
 
-export function settling(turn: Turn): void {
-  if (isHolding(turn.state)) return holding(turn);
-  if (!isDurable(turn.state) || isOverdue(turn)) return;
+/** Every server is seen as it should be, and every count says 0, asked since. */
+function isZero({ policy, state }: Turn): boolean {
+  return allConfirmed(policy, state) && tally(policy, state, state.epochAt) === 'zero';
+}
+
+export function settling(turn: Turn, { quiet, fenced }: Outing): void {
+  if (!isDurable(turn.state)) return;
+  const capacity = askInDrain(turn);
+  if (capacity === 'moved' || isOverdue(turn)) return;
   const { policy, state } = turn;
-  const { quiet } = state;
-  if (!quiet || !allConfirmed(policy, state) || tally(policy, state, state.epochAt) !== 'zero') {
-    enter(turn, 'draining', { quiet: null });
-    return;
+  if (!quiet || !isZero(turn)) {
+    enter(turn, 'draining');
+    return patchOuting(turn, { quiet: null });
   }
   // Where nobody counts users, a request between two looks is the only sign of them: silence begins anew.
-  if (policy.sources.length === 0 && !sameTotals(quiet.totals, totalsOf(state))) {
-    patch(turn, { quiet: { since: turn.at, totals: totalsOf(state) } });
-    return;
-  }
+  if (policy.sources.length === 0 && !sameTotals(quiet.totals, totalsOf(state)))
+    return patchOuting(turn, { quiet: { since: turn.at, totals: totalsOf(state) } });
   if (turn.at - quiet.since < policy.quietMs) return;
-  // Silence counts only if somebody listened at its end: each answer is newer than its beginning.
+  // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
   if (policy.quietMs > 0 && tally(policy, state, quiet.since) !== 'zero') return;
-  if (state.noFence) return arrive(turn);
+  if (capacity === 'wait') return;
+  if (!fenced) return arrive(turn);
   const open = heldOpen(policy, state);
   if (open !== null) {
     if (state.op) warn(turn, `${open} ${OPEN}: the node is not drained before its owner ends it`);
@@ -47,18 +53,20 @@ export function settling(turn: Turn): void {
 
 const OPEN = 'is held in DRAIN and not by lastcall';
 
-export function fencing(turn: Turn): void {
+export function fencing(turn: Turn, { force }: Outing): void {
   if (!isDurable(turn.state)) return;
-  const { force } = turn.state;
   if (force) {
     if (forcing(turn, force) === 'wait') return;
     const open = force.now ? null : insurmountable(turn);
     return open === null ? arrive(turn) : giveUp(turn, 'held', stillHeld(open));
   }
   if (isOverdue(turn)) return;
+  const capacity = askBehindFence(turn);
+  if (capacity === 'moved') return;
   const clear = lookAgain(turn);
-  if (clear === 'clear') arrive(turn);
-  else if (clear === 'somebody')
+  if (clear === 'clear') {
+    if (capacity === 'go') arrive(turn);
+  } else if (clear === 'somebody')
     backToDraining(
       turn,
       'somebody came in, or HAProxy was reloaded, before the fence was up; draining goes on',
@@ -68,93 +76,114 @@ export function fencing(turn: Turn): void {
 /** A sticky user who slipped in must not be thrown out by MAINT: DRAIN again, and wait for him too. */
 function backToDraining(turn: Turn, why: string): void {
   warn(turn, why);
-  intend(turn, 'draining', wantDrain, { fence: null, stopIssued: false });
+  intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
 }
 
 /** Zero, fenced and looked at again. A drain ends here; for a stop the intent to stop goes to disk next. */
 function arrive(turn: Turn): void {
   warnLeftOut(turn);
   alarm(turn, 'drained', null);
-  const { op } = turn.state;
+  const { op, app, outing } = turn.state;
   if (op?.kind === 'stop' || op?.kind === 'restart') {
-    const fence: Fence = { confirmedAt: null, totals: totalsOf(turn.state), workers: workersOf(turn.state) };
-    intend(turn, 'drained', wantMaint, { stopIssued: true, fence, force: null });
+    const fence = newFence(turn);
+    intend(turn, 'drained', {
+      app: { ...app, stopIssued: true },
+      outing: { level: 'maint', fence, force: null },
+    });
     finish(turn, ({ kind }) => kind === 'drain', 'done');
     return;
   }
-  const expiresMs = op?.expiresMs ?? null;
-  conclude(turn, { code: 'done' }, 'drained', turn.state.noFence ? wantDrain : wantMaint, {
-    fence: null,
-    force: null,
-    // In mere DRAIN the forced ones come back, and are waited for again.
-    forcedOut: turn.state.forcedOut && !turn.state.noFence,
-    expiresAt: expiresMs === null ? turn.state.expiresAt : turn.at + expiresMs,
+  const { fenced = true, forcedOut = false, expiresMs = null, expiresAt = null } = outing ?? {};
+  conclude(turn, { code: 'done' }, 'drained', {
+    outing: {
+      level: fenced ? 'maint' : 'drain',
+      fence: null,
+      force: null,
+      // In mere DRAIN the forced ones come back, and are waited for again.
+      forcedOut: forcedOut && fenced,
+      expiresAt: expiresMs === null ? null : (expiresAt ?? turn.at + expiresMs),
+      capacity: { ...(outing?.capacity ?? NEW_OUTING.capacity), drainedIn: fenced ? 'maint' : 'drain' },
+    },
   });
 }
 
-export function drained(turn: Turn): void {
-  if (isHolding(turn.state)) return holding(turn);
+export function drained(turn: Turn, { fenced, forcedOut }: Outing): void {
   const { policy, state } = turn;
   if (!isDurable(state)) return;
-  if (state.stopIssued) return lastLook(turn);
-  if (state.forcedOut) return;
+  if (state.app.stopIssued) return lastLook(turn, forcedOut);
+  if (forcedOut) return;
   if (tally(policy, state, state.epochAt) === 'some') {
-    if (!state.noFence) alarm(turn, 'drained', 'somebody is on the drained node; draining again');
-    return intend(turn, 'draining', wantDrain);
+    if (fenced) alarm(turn, 'drained', 'somebody is on the drained node; draining again');
+    return intend(turn, 'draining', { outing: { level: 'drain' } });
   }
-  const open = state.noFence || state.appGone ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
+  const open = !fenced || state.app.gone ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
   if (open === null) return;
   alarm(turn, 'drained', `${open} was found outside the fence of the drained node; draining again`);
-  intend(turn, 'draining', wantDrain);
+  intend(turn, 'draining', { outing: { level: 'drain' } });
+}
+
+/**
+ * The fence of a node that is out was lost (a reload that forgets), and its application may live: users may have come in
+ * since, and MAINT would throw them out (I16). DRAIN, in the same phase; the way back and a stop begin from there.
+ */
+export function reopen(turn: Turn): void {
+  const { policy, state } = turn;
+  const isElsewhere = PHASES[state.phase].place === 'out' || (isHolding(state) && isOut(state.phase));
+  const isFenceUp = isElsewhere && state.outing?.level === 'maint';
+  if (!isFenceUp || !isDurable(state) || mayThrowOut(state)) return;
+  const open = unfenced(policy, state);
+  if (open === null) return;
+  warn(
+    turn,
+    `${open} was found outside the fence, and the application may have users: DRAIN comes before MAINT`,
+  );
+  intend(turn, state.phase, { outing: { level: 'drain' } });
 }
 
 const RESIDUAL_WINDOW =
   'a reload of HAProxy in the milliseconds between the last look and the stop would let new users in: configure drain.gate, or a reload that keeps state (balancers.stateFile)';
 
 /** The window between the last look and the stop is kept to milliseconds: the record is on disk, now look and stop. */
-function lastLook(turn: Turn): void {
-  if (!turn.state.forcedOut) {
+function lastLook(turn: Turn, forcedOut: boolean): void {
+  if (!forcedOut) {
     if (isOverdue(turn)) return;
+    const capacity = askBehindFence(turn);
+    if (capacity === 'moved') return;
     const clear = lookAgain(turn);
-    if (clear === 'wait') return;
+    if (clear === 'wait' || (clear === 'clear' && capacity === 'wait')) return;
     if (clear === 'somebody')
       return backToDraining(
         turn,
         'somebody came in, or HAProxy was reloaded, before the stop; draining goes on',
       );
   }
-  if (turn.state.appGone)
-    return onStopped(turn, ['the application had ended by itself before it was stopped']);
+  const { app, epoch } = turn.state;
+  if (app.gone) return onStopped(turn, ['the application had ended by itself before it was stopped']);
   if (!turn.policy.hasGate && !turn.policy.reloadsKeepState) warn(turn, RESIDUAL_WINDOW);
-  enter(turn, 'stopping', { force: null });
-  emit(turn, { type: 'stop', epoch: turn.state.epoch, proof: turn.state.proof });
+  enter(turn, 'stopping');
+  patchOuting(turn, { force: null });
+  emit(turn, { type: 'stop', epoch, proof: app.proof });
 }
 
 /** The application is gone. */
 export function onStopped(turn: Turn, warnings: readonly string[]): void {
   for (const text of warnings) warn(turn, text);
   const { op } = turn.state;
-  const changes = {
-    stopIssued: false,
-    fence: null,
-    appGone: true,
-    goneAt: turn.at,
-    proof: null,
-    health: 'unknown',
-    start: 'none',
-  } as const;
-  emit(turn, { type: 'reset-probe' });
-  if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', wantMaint, changes);
+  const app = { proof: null, gone: true, goneAt: turn.at, stopIssued: false, start: 'none' } as const;
+  askAnew(turn);
+  const outing = { level: 'maint', fence: null } as const;
+  if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', { app, outing });
   // The way back has the whole time again: a long drain must not leave the start without any.
   const sessionsLast = connectionsOf(turn.policy, turn.state);
-  enter(turn, 'stopped', { ...changes, op: { ...op, sessionsLast, deadline: turn.at + op.timeoutMs } });
+  enter(turn, 'stopped', { app, op: { ...op, sessionsLast, deadline: turn.at + op.timeoutMs } });
+  patchOuting(turn, outing);
   finish(turn, ({ kind }) => kind === 'drain' || kind === 'stop', 'done');
   warm(turn);
 }
 
-/** The stop did not work, or nobody can say whether it did: the node stays fenced. */
+/** The stop did not work, or it is not known whether it did: the node stays out. */
 export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
-  conclude(turn, { code, message }, 'failed', wantMaint, { stopIssued: false, fence: null });
+  conclude(turn, { code, message }, 'failed', { ...noStop(turn), outing: { fence: null } });
 }
 
 /**
@@ -162,7 +191,7 @@ export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-writ
  * (SIGTERM to `run --`).
  */
 function insurmountable({ policy, state }: Turn): string | null {
-  return state.noFence || policy.supervises ? null : heldOpen(policy, state);
+  return state.outing?.fenced === false || policy.supervises ? null : heldOpen(policy, state);
 }
 
 function stillHeld(open: string): string {
@@ -178,22 +207,18 @@ function isOverdue(turn: Turn): boolean {
     giveUp(turn, 'held', stillHeld(open));
     return true;
   }
+  const short = op.onTimeout === 'force' ? shortAtDeadline(turn) : null;
+  if (short !== null) {
+    giveUp(turn, 'guard', `${short}, at the deadline; what was found is restored`);
+    return true;
+  }
   const left = `with ${whoIsLeft(turn)} left`;
   switch (op.onTimeout) {
     case 'restore':
       giveUp(turn, 'deadline', `the deadline passed ${left}; what was found is restored`);
       return true;
     case 'hold':
-      conclude(
-        turn,
-        {
-          code: 'deadline',
-          message: `the deadline passed ${left}; still draining, \`lastcall ready\` undoes it`,
-        },
-        'draining',
-        wantDrain,
-        { stopIssued: false, fence: null },
-      );
+      stayDraining(turn, `the deadline passed ${left}; still draining, \`lastcall ready\` undoes it`);
       return true;
     case 'force':
       startForce(turn, 'the deadline passed', false);
@@ -201,4 +226,9 @@ function isOverdue(turn: Turn): boolean {
     default:
       return op.onTimeout satisfies never;
   }
+}
+
+function stayDraining(turn: Turn, message: string): void {
+  const outing = { level: 'drain', fence: null } as const;
+  conclude(turn, { code: 'deadline', message }, 'draining', { ...noStop(turn), outing });
 }

@@ -1,10 +1,14 @@
 import { sessionsOf } from './count.ts';
+import { nextCapacity } from './capacity.ts';
 import { doubtOf } from './doubt.ts';
-import { ON_THE_WAY_OUT } from './operation.ts';
+import { isHolding } from './desired.ts';
+import { isOutward, PHASES } from './phases.ts';
 import { rhythm } from './force.ts';
+import { nextAskers } from './hold.ts';
+import { nextWishes } from './wish.ts';
 import { nextRungs } from './ladder.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
-import { isHolding, serversOf } from './turn.ts';
+import { allServersOf } from './turn.ts';
 import type { State } from './state.ts';
 
 /** How often to ask, and when to wake: quick where a moment counts, slow where nothing happens. */
@@ -33,10 +37,9 @@ export function pace(
   now: number,
 ): { readonly balancers: number; readonly sources: number } {
   if (isHolding(state)) return { balancers: OUT_MS, sources: SOURCES_AT_REST_MS };
-  switch (state.phase) {
-    case 'serving':
-    case 'unhealthy':
-    case 'failed':
+  const { pace: name } = PHASES[state.phase];
+  switch (name) {
+    case 'rest':
       return { balancers: isOutside(state) ? OUT_MS : AT_REST_MS, sources: SOURCES_AT_REST_MS };
     case 'drained':
       return {
@@ -44,14 +47,11 @@ export function pace(
         sources: state.op ? NEAR_ZERO_MS : SOURCES_DRAINING_MS,
       };
     case 'stopping':
-      // Whom a reload lets in now has his session in an application that is ending.
+      // A user whom a reload lets in now has his session in an application that is ending.
       return { balancers: STOPPING_MS, sources: SOURCES_AT_REST_MS };
-    case 'stopped':
-    case 'warming':
+    case 'out':
       return { balancers: OUT_MS, sources: SOURCES_AT_REST_MS };
-    case 'starting':
-    case 'recovering':
-    case 'fencing':
+    case 'near':
       return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
     case 'returning':
       // A server that does not come up is not asked twenty times a second until the deadline.
@@ -63,12 +63,13 @@ export function pace(
     case 'draining':
       return paceOfDraining(policy, state, now);
     default:
-      return state.phase satisfies never;
+      return name satisfies never;
   }
 }
 
 /** A long silence needs no hurry until it is nearly over. */
-function paceOfSettling(policy: Policy, { quiet }: State, now: number): ReturnType<typeof pace> {
+function paceOfSettling(policy: Policy, { outing }: State, now: number): ReturnType<typeof pace> {
+  const quiet = outing?.quiet ?? null;
   const left = quiet === null ? 0 : quiet.since + policy.quietMs - now;
   if (left <= SOURCES_DRAINING_MS) return { balancers: NEAR_ZERO_MS, sources: NEAR_ZERO_MS };
   return { balancers: DRAINING_MS, sources: Math.min(SOURCES_DRAINING_MS, left) };
@@ -88,11 +89,16 @@ function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<t
  * its answer is not needed, and on HAProxy 3.4.0 to 3.5-dev5 each connection to it may be HAProxy's end (D2).
  */
 export function countsPast({ phase }: State): boolean {
-  return phase === 'stopping' || ON_THE_WAY_OUT.includes(phase);
+  return PHASES[phase].ending || isOutward(phase);
+}
+
+/** An operation waits for probes of the application: it is asked four times a second (I15). Else as configured. */
+export function isAskedOften({ phase, op }: State): boolean {
+  return op !== null && PHASES[phase].probes === 'often';
 }
 
 function isOutside(state: State): boolean {
-  return serversOf(state).some(({ server }) => server.want !== null);
+  return allServersOf(state).some(({ want }) => want !== null);
 }
 
 /**
@@ -100,10 +106,11 @@ function isOutside(state: State): boolean {
  * already and was not done waits for an answer, and that answer will wake us.
  */
 export function nextWake(policy: Policy, state: State, now: number): number | null {
-  const { op, quiet, force, expiresAt, saveAgainAt } = state;
+  const { op, outing, saveAgainAt } = state;
+  const { quiet = null, force = null, expiresAt = null } = outing ?? {};
   const times: number[] = [];
   if (op?.outcome) times.push(op.restoreBy ?? op.deadline);
-  else if (op && state.phase !== 'stopping') times.push(op.deadline);
+  else if (op && !PHASES[state.phase].ending) times.push(op.deadline);
   if (saveAgainAt !== null) times.push(saveAgainAt);
   if (quiet) times.push(quiet.since + policy.quietMs);
   if (force) {
@@ -112,13 +119,20 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
       times.push(force.closedAt + rhythm(policy).everyMs, force.progressAt + FORCE_CLOSE_PATIENCE_MS);
     }
   }
-  times.push(...nextRungs(policy.warnBeforeMs, state), state.gate.retryAt);
+  times.push(...nextCapacity(state));
+  times.push(
+    ...nextRungs(policy.warnBeforeMs, state),
+    state.gate.retryAt,
+    ...nextWishes(state),
+    ...nextAskers(state),
+  );
   for (const balancer of Object.values(state.balancers)) {
     const doubt = doubtOf(policy, balancer, now);
     if (doubt?.kind === 'young') times.push(doubt.until);
   }
   if (expiresAt !== null && state.phase === 'drained') times.push(expiresAt);
-  for (const { server } of serversOf(state)) if (server.failures > 0) times.push(server.retryAt);
+  for (const { server } of allServersOf(state))
+    if (server.write.failures > 0) times.push(server.write.retryAt);
   const later = times.filter((time) => time > now);
   return later.length > 0 ? Math.min(...later) : null;
 }

@@ -10,6 +10,8 @@ export interface Policy {
     readonly counts: boolean;
     /** Connections on old workers are counted after a reload (it has a master socket). */
     readonly seesOldWorkers: boolean;
+    /** True where a server that the configuration lost cannot be set any more (its state is told to pollers). */
+    readonly setsListedOnly?: boolean;
   }[];
   /** Names of the session sources, besides the connections that balancers count. */
   readonly sources: readonly string[];

@@ -1,11 +1,27 @@
 import type { Phase } from './operation.ts';
+import { lastSeen } from './count.ts';
+import { desired } from './desired.ts';
+import { type CapacityLevel, NEW_CAPACITY, NEW_OUTING, type Outing } from './outing.ts';
+import { PHASES } from './phases.ts';
+import type { Policy } from './policy.ts';
+import type { ReadRecord } from './read-record.ts';
 import { NO_BONDS, type Operation } from './running.ts';
-import type { Hold, ServerState, StartStep, State, Told } from './state.ts';
-import type { Counters, Proof, Relative, Worker } from './view.ts';
+import {
+  type BalancerState,
+  type Hold,
+  type LostServers,
+  NO_SERVER,
+  type ServerState,
+  type StartStep,
+  type State,
+  type Told,
+} from './state.ts';
+import type { Admin, Counters, Proof, Relative, Worker } from './view.ts';
 
 /**
  * What survives a crash: the intent and all that is needed to carry it on or to undo it. Written before it is
- * acknowledged or acted upon. Times are monotonic milliseconds of the boot that wrote them.
+ * acknowledged or acted upon. Times are monotonic milliseconds of the boot that wrote them. It is flat, and is read by
+ * the version before and the version after: fields are added, and what an older record lacks has a meaning.
  */
 export interface StateRecord {
   readonly savedAt: number;
@@ -18,6 +34,8 @@ export interface StateRecord {
       SavedWorker & {
         /** Absent in an older record. */
         readonly relatives?: readonly Relative[];
+        /** How many connections its last look had shown. */
+        readonly seen?: number;
         readonly servers: Readonly<Record<string, SavedServer>>;
       }
     >
@@ -31,8 +49,18 @@ export interface StateRecord {
   readonly restoring: boolean;
   readonly expiresAt: number | null;
   readonly sticky: string | null;
-  readonly hold: Hold | null;
+  /** Absent in an older record. */
+  readonly level?: Outing['level'] | null;
+  readonly lasting?: boolean;
+  readonly expiresMs?: number | null;
+  readonly capacity?: Pick<CapacityLevel, 'isOver' | 'drainedIn'>;
+  readonly signedOut?: State['signedOut'];
+  /** The application was started afresh, and the start that found that was interrupted before it went on. */
+  readonly fresh?: boolean;
+  readonly hold: SavedHold | null;
 }
+
+type SavedHold = Omit<Hold, 'askers'> & Partial<Pick<Hold, 'askers'>>;
 
 /** A worker, or none; `bornAt` is not in the records of versions that knew a worker by its pid alone. */
 interface SavedWorker {
@@ -41,8 +69,13 @@ interface SavedWorker {
 }
 
 type SavedTold = Omit<Told, 'worker'> & SavedWorker;
-type SavedServer = Pick<ServerState, 'found' | 'want' | 'ours' | 'said' | 'held' | 'heldIn'> & {
-  readonly told: SavedTold | null;
+export type SavedServer = Pick<ServerState, 'found' | 'ours' | 'said'> & {
+  /** What was wanted: the level of an outing follows from it in an older record. */
+  readonly want: Admin | null;
+  readonly held: boolean;
+  /** Absent in an older record. */
+  readonly heldIn?: Admin | null;
+  readonly told?: SavedTold | null;
 };
 type SavedOperation = Omit<Operation, 'baseline'> & {
   readonly baseline: Readonly<Record<string, SavedWorker & { readonly counters: Counters | null }>>;
@@ -50,50 +83,67 @@ type SavedOperation = Omit<Operation, 'baseline'> & {
 
 /** The record of a state, as of `at`. */
 export function recordOf(state: State, at: number): StateRecord {
-  const balancers = Object.entries(state.balancers).map(([name, { worker, around, servers }]) => [
-    name,
-    {
-      ...savedWorker(worker),
-      ...(around === null ? {} : { relatives: around.relatives }),
-      servers: Object.fromEntries(Object.entries(servers).map(([server, own]) => [server, saved(own)])),
-    },
-  ]);
-  const {
-    phase,
-    resumeTo,
-    epoch,
-    op,
-    proof,
-    appGone,
-    stopIssued,
-    start,
-    forcedOut,
-    noFence,
-    restoring,
-    expiresAt,
-    sticky,
-    hold,
-  } = state;
+  const savedServers = (servers: BalancerState['servers']): Readonly<Record<string, SavedServer>> =>
+    mapValues(servers, (own) => saved(own, desired(state, own)));
+  const balancers = mapValues(state.balancers, (balancer) => ({
+    ...savedWorker(balancer.worker),
+    ...(balancer.around === null ? {} : { relatives: balancer.around.relatives }),
+    seen: lastSeen(balancer),
+    servers: savedServers(balancer.servers),
+  }));
+  // What the configuration lost stands where it was: configured again it is understood as before.
+  const lost = mapValues(state.lost, (servers) => ({
+    ...savedWorker(null),
+    servers: savedServers(servers),
+  }));
+  const { app, epoch, hold, op, signedOut } = state;
   return {
     savedAt: at,
     // A crash while a crash is being made good: where it was interrupted first is what goes on.
-    phase: resumeTo ?? phase,
+    phase: state.boot?.to ?? state.phase,
     epoch,
     op: op && {
       ...op,
       baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),
     },
-    balancers: Object.fromEntries(balancers) as StateRecord['balancers'],
-    proof,
-    appGone,
-    stopIssued,
-    start,
-    forcedOut,
-    noFence,
-    restoring,
-    expiresAt,
-    sticky,
+    balancers: { ...lost, ...balancers },
+    proof: app.proof,
+    appGone: app.gone,
+    stopIssued: app.stopIssued,
+    start: app.start,
+    ...savedOuting(state.outing),
+    signedOut,
+    fresh: state.boot?.fresh ?? false,
     hold,
+  };
+}
+
+function savedOuting(
+  outing: Outing | null,
+): Pick<
+  Required<StateRecord>,
+  | 'forcedOut'
+  | 'noFence'
+  | 'restoring'
+  | 'expiresAt'
+  | 'expiresMs'
+  | 'sticky'
+  | 'level'
+  | 'lasting'
+  | 'capacity'
+> {
+  const { forcedOut, fenced, expiresAt, expiresMs, sticky, level, lasting, capacity } = outing ?? NEW_OUTING;
+  const { isOver, drainedIn } = capacity;
+  return {
+    forcedOut,
+    noFence: !fenced,
+    restoring: level === 'found',
+    expiresAt,
+    expiresMs,
+    sticky,
+    level: outing === null ? null : level,
+    lasting,
+    capacity: { isOver, drainedIn },
   };
 }
 
@@ -115,18 +165,12 @@ function mapValues<T, U>(
 }
 
 /** The wanted state counts as possibly there: it is written before it is said, and the crash may come after. */
-function saved({ found, want, ours, said, held, heldIn, told: stood }: ServerState): SavedServer {
+function saved({ found, ours, said, held, told: stood }: ServerState, want: Admin | null): SavedServer {
   const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };
-  if (want === null || held) return { found, want, ours, said, held, heldIn, told };
-  return {
-    found,
-    want,
-    ours: [...new Set([...ours, want])],
-    said: [...new Set([...said, want])],
-    held,
-    heldIn,
-    told,
-  };
+  const heldIn = held === 'unknown' ? null : held;
+  const whose = { held: held !== null, heldIn, told };
+  if (want === null || held !== null) return { found, want, ours, said, ...whose };
+  return { found, want, ours: [...new Set([...ours, want])], said: [...new Set([...said, want])], ...whose };
 }
 
 /** What an older record does not have. */
@@ -136,57 +180,153 @@ const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers'> = { ...NO_B
  * The state after a crash: what the record knows, and nothing of what was seen. In another boot of the machine the
  * monotonic clock began anew, so the time left at the last save is what remains.
  */
-export function restore(blank: State, record: StateRecord, sameBoot: boolean, at: number): State {
+export function restore(
+  blank: State,
+  policy: Policy,
+  { record, doubt }: ReadRecord,
+  sameBoot: boolean,
+  at: number,
+): State {
   const shift = sameBoot ? 0 : at - record.savedAt;
   const moved = (time: number): number => time + shift;
-  const { savedAt: _savedAt, balancers, op, expiresAt, ...same } = record;
+  // No process outlives its boot, and in the next one its number may be another's.
+  const ended = !sameBoot && record.proof !== null;
+  const to = doubt === null ? record.phase : 'failed';
+  const listed = restoredBalancers(blank, record, at, moved);
+  return {
+    ...blank,
+    epoch: record.epoch,
+    phase: 'recovering',
+    app: {
+      ...blank.app,
+      proof: ended ? null : record.proof,
+      gone: ended || record.appGone,
+      stopIssued: record.stopIssued,
+      // No answer will come any more.
+      start: record.start === 'sent' ? 'intended' : record.start,
+    },
+    boot: { to, fresh: record.fresh ?? false },
+    signedOut: record.signedOut ?? 'no',
+    hold: record.hold && {
+      ...record.hold,
+      askers: (record.hold.askers ?? []).map((asker) => ({
+        ...asker,
+        startedAt: moved(asker.startedAt),
+        deadline: moved(asker.deadline),
+      })),
+    },
+    ...withLost(policy, listed, record, moved),
+    outing: restoredOuting(record, to, moved),
+    op: doubt === null ? restoredOperation(record.op, moved) : null,
+  };
+}
+
+function restoredBalancers(
+  blank: State,
+  { balancers }: StateRecord,
+  at: number,
+  moved: (time: number) => number,
+): State['balancers'] {
   const known = Object.entries(blank.balancers).map(([name, balancer]) => {
     const old = balancers[name];
-    const servers = Object.entries(balancer.servers).map(([server, own]) => {
-      const { told = null, heldIn = null, ...kept } = old?.servers[server] ?? {};
-      return [
-        server,
-        {
-          ...own,
-          ...kept,
-          heldIn,
-          told: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
-        },
-      ];
-    });
+    const servers = Object.entries(balancer.servers).map(([server, own]) => [
+      server,
+      restoredServer(own, old?.servers[server], moved),
+    ]);
     return [
       name,
       {
         ...balancer,
         worker: workerOf(old, moved),
+        seenBefore: old?.seen ?? 0,
         around: old?.relatives ? { at, facts: [], relatives: old.relatives } : null,
         servers: Object.fromEntries(servers) as typeof balancer.servers,
       },
     ];
   });
-  // No process outlives its boot, and in the next one its number may be anybody's.
-  const ended = !sameBoot && record.proof !== null;
+  return Object.fromEntries(known) as State['balancers'];
+}
+
+/** Beside what the configuration lists: what it lost while it was ours, where that can be set, and where it cannot. */
+function withLost(
+  policy: Policy,
+  listed: State['balancers'],
+  { balancers }: StateRecord,
+  moved: (time: number) => number,
+): Pick<State, 'balancers' | 'lost'> {
+  const all = { ...listed };
+  const lost: Record<string, LostServers> = {};
+  for (const [at, { servers }] of Object.entries(balancers)) {
+    const known = all[at];
+    const gone = Object.entries(servers)
+      .filter(([name, { found, held }]) => known?.servers[name] === undefined && found !== null && !held)
+      .map(([name, old]) => [name, { ...restoredServer(NO_SERVER, old, moved), isLost: true }] as const);
+    if (gone.length === 0) continue;
+    const canBeSet = policy.balancers.find(({ name }) => name === at)?.setsListedOnly !== true;
+    if (known && canBeSet) all[at] = { ...known, servers: { ...known.servers, ...Object.fromEntries(gone) } };
+    else lost[at] = Object.fromEntries(gone);
+  }
+  return { balancers: all, lost };
+}
+
+function restoredServer(
+  blank: ServerState,
+  old: SavedServer | undefined,
+  moved: (time: number) => number,
+): ServerState {
+  if (!old) return blank;
+  const { found, ours, said, held, heldIn = null, told = null } = old;
   return {
     ...blank,
-    ...same,
-    proof: ended ? null : record.proof,
-    appGone: ended || record.appGone,
-    phase: 'recovering',
-    resumeTo: record.phase,
-    // Nobody will hear any more what became of it.
-    start: record.start === 'sent' ? 'intended' : record.start,
-    balancers: Object.fromEntries(known) as State['balancers'],
+    found,
+    ours,
+    said,
+    held: held ? (heldIn ?? 'unknown') : null,
+    told: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
+  };
+}
+
+/** The outing, where something at a balancer is ours or the node is out. */
+function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) => number): Outing | null {
+  const servers = Object.values(record.balancers).flatMap((balancer) => Object.values(balancer.servers));
+  const isOurs = servers.some(({ found }) => found !== null);
+  const { place } = PHASES[to];
+  if (!isOurs && (place === 'rotation' || place === 'unknown')) return null;
+  const wants = servers.map(({ want }) => want);
+  const older = record.restoring ? 'found' : (LEVELS.find((level) => wants.includes(level)) ?? 'none');
+  const { expiresAt, expiresMs = null, forcedOut, noFence, sticky, lasting = false } = record;
+  return {
+    ...NEW_OUTING,
+    level: record.level ?? older,
+    fenced: !noFence,
+    lasting,
+    forcedOut,
+    sticky,
+    expiresMs,
     expiresAt: expiresAt === null ? null : moved(expiresAt),
-    op: op && {
-      ...OLDER,
-      ...op,
-      baseline: mapValues(op.baseline, ({ counters, ...worker }) => ({
-        worker: workerOf(worker, moved),
-        counters,
-      })),
-      startedAt: moved(op.startedAt),
-      deadline: moved(op.deadline),
-      restoreBy: op.restoreBy === null ? null : moved(op.restoreBy),
+    capacity: {
+      ...NEW_CAPACITY,
+      drainedIn: to !== 'drained' || record.op !== null ? null : record.noFence ? 'drain' : 'maint',
+      ...record.capacity,
+      read: 'again',
     },
+  };
+}
+
+const LEVELS = ['ready', 'maint', 'drain'] as const;
+
+/** In an older record a hold is an operation; it is none any more. */
+function restoredOperation(op: SavedOperation | null, moved: (time: number) => number): Operation | null {
+  if (op === null || op.kind === 'hold') return null;
+  return {
+    ...OLDER,
+    ...op,
+    baseline: mapValues(op.baseline, ({ counters, ...worker }) => ({
+      worker: workerOf(worker, moved),
+      counters,
+    })),
+    startedAt: moved(op.startedAt),
+    deadline: moved(op.deadline),
+    restoreBy: op.restoreBy === null ? null : moved(op.restoreBy),
   };
 }

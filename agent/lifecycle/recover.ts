@@ -1,41 +1,62 @@
-import { giveUp, warm, wantReady } from './back.ts';
-import { wantHeld } from './hold.ts';
+import { giveUp, warm } from './back.ts';
+import { forcedOf, viewOf } from './count.ts';
+import { isHolding } from './desired.ts';
+import { isFenced, noStop, raiseFence } from './fence.ts';
+import { takeGained } from './gained.ts';
+import { askAnew } from './health.ts';
 import { operationOf } from './install.ts';
-import type { Request } from './operation.ts';
-import { isFenced, raiseFence, wantDrain, wantMaint } from './fence.ts';
+import { tellLost } from './lost.ts';
+import type { Phase, Request } from './operation.ts';
+import { failStop, onStopped } from './out.ts';
+import { NEW_OUTING } from './outing.ts';
+import { PHASES } from './phases.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from './policy.ts';
+import { readRecord } from './read-record.ts';
 import { restore } from './record.ts';
 import { conclude } from './result.ts';
-import { type Hold, NO_SERVER, type ServerState, type State } from './state.ts';
+import { NO_SERVER, type State } from './state.ts';
 import {
   alarm,
   emit,
   enter,
   type EventOf,
   intend,
-  isHolding,
   mapServers,
   patch,
+  patchOuting,
   resave,
   type Turn,
   warn,
 } from './turn.ts';
-import { forcedOf, viewOf } from './count.ts';
 import type { Proof, ServerView } from './view.ts';
-import { failStop, onStopped } from './out.ts';
 
 /** After a start: what the record says goes on, with the time that is left. Nothing is said before the first looks. */
 
 export function onBooted(
   turn: Turn,
-  { record, sameBoot, fresh, proof, alarm: text }: EventOf<'booted'>,
+  { record: raw, sameBoot, fresh, proof, alarm: text }: EventOf<'booted'>,
 ): void {
   if (text !== null) alarm(turn, 'disk', text);
-  if (record) patch(turn, restore(turn.state, record, sameBoot, turn.at));
-  if (proof === null || isSame(proof, record?.proof ?? null)) return;
-  // What was started and not told to the record is what a start on its way wanted; else it is one afresh.
-  patch(turn, { fresh: fresh || turn.state.start === 'none', appGone: false, proof });
-  if (turn.state.fresh) patch(turn, { stopIssued: false });
+  const read = raw === null ? null : readRecord(raw);
+  if (read) {
+    const { doubt } = read;
+    patch(turn, restore(turn.state, turn.policy, read, sameBoot, turn.at));
+    if (doubt !== null)
+      alarm(
+        turn,
+        'record',
+        `${doubt}: the node is taken for failed; \`lastcall ready\` or \`lastcall stop\``,
+      );
+  }
+  tellLost(turn);
+  if (proof === null || isSame(proof, read?.record.proof ?? null)) return;
+  const { app, boot } = turn.state;
+  // What was started and is not in the record is what a start on its way wanted; else it is one afresh.
+  const isFresh = fresh || app.start === 'none';
+  patch(turn, {
+    app: { ...app, gone: false, proof, stopIssued: app.stopIssued && !isFresh },
+    boot: boot && { ...boot, fresh: isFresh },
+  });
   resave(turn);
 }
 
@@ -68,16 +89,13 @@ function adopt(turn: Turn): void {
   mapServers(turn, (_own, name, balancer) => {
     const view = turn.state.balancers[balancer] && viewOf(turn.state.balancers[balancer], name);
     const forced = view ? forcedOf(view) : 'ready';
+    const weight = view?.weight ?? null;
     if (!view || (forced !== 'ready' && !isSet(view)))
-      return {
-        ...NO_SERVER,
-        found: { admin: 'ready', weight: null },
-        held: view !== undefined,
-        heldIn: view ? forced : null,
-      };
+      return { ...NO_SERVER, found: { admin: 'ready', weight: null }, held: view ? forced : null };
     const ours = forced === 'ready' ? [] : [forced];
-    return { ...NO_SERVER, found: { admin: 'ready', weight: view.weight }, ours, said: ours };
+    return { ...NO_SERVER, found: { admin: 'ready', weight }, ours, said: ours };
   });
+  patch(turn, { outing: { ...NEW_OUTING, level: stillLevel(turn) } });
   bringBack(turn, 'adopted at start');
 }
 
@@ -98,95 +116,94 @@ function bringBack(turn: Turn, reason: string): void {
 export function recovering(turn: Turn): void {
   const { state } = turn;
   if (!everybodyAsked(state)) return;
-  const to = state.resumeTo;
-  patch(turn, { resumeTo: null });
+  const { to, fresh } = state.boot ?? { to: 'serving', fresh: false };
+  patch(turn, { boot: null });
   emit(turn, { type: 'log', level: 'warn', text: `resuming after a restart: the record says ${to}` });
-  if (state.hold?.over === 'rotation' && (state.fresh || isHolding(state)))
-    return resumeHold(turn, state.hold);
-  if (state.fresh && isOut(state)) return resumeFresh(turn);
+  if (state.outing === null) return enter(turn, 'serving');
+  const next = takeGained(turn, to);
+  if (fresh) return resumeFresh(turn);
+  if (isHolding(state)) return intend(turn, next);
   if (state.op?.outcome) return giveUp(turn, state.op.outcome.code, state.op.outcome.message);
+  resume(turn, next);
+}
+
+/** Each phase goes on with what it was about. */
+function resume(turn: Turn, to: Phase): void {
+  const { app, op, outing } = turn.state;
   switch (to) {
     case 'draining':
     case 'settling':
     case 'fencing':
-      return intend(turn, 'draining', wantDrain);
+      // What was put back for lack of others stays so until there are enough.
+      return intend(turn, 'draining', { outing: { level: outing?.level === 'found' ? 'found' : 'drain' } });
     case 'drained':
+      return app.stopIssued ? askOutcome(turn) : op ? raiseFence(turn) : intend(turn, to);
     case 'stopping':
-      return state.stopIssued || to === 'stopping' ? askOutcome(turn) : resumeDrained(turn);
+      return askOutcome(turn);
     case 'stopped':
-      return state.op?.kind === 'restart' ? warm(turn) : intend(turn, 'stopped', wantMaint);
-    case 'warming':
+      return op?.kind === 'restart' ? warm(turn) : intend(turn, to);
+    case 'warming': {
       // Whether the start ran is not known: the probe tells, and what is down is started.
-      return intend(turn, 'warming', wantStillFenced(turn), {
-        start: turn.policy.hasProbe ? 'none' : state.start,
-        appGone: false,
-      });
+      const start = turn.policy.hasProbe ? 'none' : app.start;
+      askAnew(turn);
+      return intend(turn, to, { app: { ...app, start, gone: false }, outing: { level: stillLevel(turn) } });
+    }
     case 'returning':
       return resumeReturn(turn);
     case 'failed':
-      return intend(turn, 'failed', ({ want }) => want);
+      return intend(turn, to);
     case 'starting':
     case 'recovering':
     case 'serving':
     case 'unhealthy':
-    case null:
       return enter(turn, 'serving');
     default:
       return to satisfies never;
   }
 }
 
-function isOut(state: State): boolean {
-  return Object.values(state.balancers).some(({ servers }) =>
-    Object.values(servers).some(({ found }) => found !== null),
-  );
-}
-
-/** An operator's wish outlives whatever was done over it. */
-function resumeHold(turn: Turn, hold: Hold): void {
-  const { op } = turn.state;
-  if (op && op.kind !== 'hold') {
-    const message = `the application ended with the sidecar during ${op.kind}; the node is held as before`;
-    conclude(turn, { code: 'failed', message }, 'recovering', ({ want }) => want);
-  }
-  intend(turn, 'draining', wantHeld(hold), { noFence: true, stopIssued: false });
-}
-
-/** The application died with the old sidecar and was started anew: nobody has a session there, so it comes back. */
+/**
+ * The application ended with the old sidecar and was started anew, so no user has a session there. What an operator took
+ * out stays out (I19): an operation that waited for its users goes on. Everything else comes back.
+ */
 function resumeFresh(turn: Turn): void {
-  const { op } = turn.state;
-  if (op) {
-    const message = `the application ended with the sidecar during ${op.kind} and was started afresh`;
-    conclude(turn, { code: 'failed', message }, 'recovering', ({ want }) => want);
+  const { op, hold, outing } = turn.state;
+  const staysOut = hold !== null || outing?.lasting === true;
+  const level = stillLevel(turn);
+  if (op && !(staysOut && op.kind === 'drain')) {
+    const message = `the application ended with the sidecar during ${op.kind} and was started afresh${staysOut ? '; the node stays out, `lastcall ready` brings it back' : ''}`;
+    conclude(turn, { code: 'failed', message }, 'draining');
   }
-  // A return that was under way wants READY, and this application has not been seen healthy yet.
-  const still = wantStillFenced(turn);
-  mapServers(turn, (own) => (own.want === 'ready' ? { ...own, want: still(own) } : own));
+  if (staysOut)
+    return intend(turn, 'draining', { ...noStop(turn), outing: { level, fence: null, force: null } });
+  patchOuting(turn, { level });
   bringBack(turn, 'the application was started afresh');
 }
 
 /**
- * MAINT goes on where it stands. Where a reload has undone it while nobody watched, users have come since, and they
- * are bound to this node: DRAIN.
+ * MAINT goes on where it stands. Where a reload has undone it meanwhile, users have come since, and they are bound to
+ * this node: DRAIN.
  */
-function wantStillFenced({ policy, state }: Turn): (server: ServerState) => ServerState['want'] {
-  return state.forcedOut || isFenced(policy, state) ? wantMaint : wantDrain;
+function stillLevel({ policy, state }: Turn): 'maint' | 'drain' {
+  return state.outing?.forcedOut === true || isFenced(policy, state) ? 'maint' : 'drain';
 }
 
-/** A stop was issued and nobody saw its end: the outcome is read before anything else is done (I6). */
+/** A stop was issued and its end was not seen: the outcome is read before anything else is done (I6). */
 function askOutcome(turn: Turn): void {
-  intend(turn, 'stopping', wantStillFenced(turn), { stopIssued: true });
-  emit(turn, { type: 'outcome', epoch: turn.state.epoch, proof: turn.state.proof });
+  const { app } = turn.state;
+  const outing = { level: stillLevel(turn), fence: null };
+  intend(turn, 'stopping', { app: { ...app, stopIssued: true }, outing });
+  emit(turn, { type: 'outcome', epoch: turn.state.epoch, proof: app.proof });
 }
 
-export function onOutcome(turn: Turn, { epoch, outcome }: EventOf<'outcome'>): void {
-  if (epoch !== turn.state.epoch || turn.state.phase !== 'stopping') return;
+export function onOutcome(turn: Turn, { outcome }: EventOf<'outcome'>): void {
+  if (!PHASES[turn.state.phase].ending) return;
   if (outcome === 'gone') return onStopped(turn, []);
   if (turn.policy.stopRepeatable) {
     warn(turn, 'the sidecar was interrupted at the stop; the application still runs and is stopped again');
     return isFenced(turn.policy, turn.state)
-      ? raiseFence(turn, { stopIssued: false })
-      : intend(turn, 'draining', wantDrain, { stopIssued: false, fence: null });
+      ? raiseFence(turn)
+      : intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
   }
   const what =
     outcome === 'alive' ? 'the application still runs' : 'nothing proves that the application is gone';
@@ -194,14 +211,9 @@ export function onOutcome(turn: Turn, { epoch, outcome }: EventOf<'outcome'>): v
   failStop(turn, 'in-doubt', message);
 }
 
-function resumeDrained(turn: Turn): void {
-  const { op, noFence } = turn.state;
-  if (op) raiseFence(turn);
-  else intend(turn, 'drained', noFence ? wantDrain : wantMaint);
-}
-
 function resumeReturn(turn: Turn): void {
-  const { op, restoring } = turn.state;
+  const { op } = turn.state;
+  askAnew(turn);
   const patience = op && op.restoreBy !== null ? { ...op, restoreBy: turn.at + RESTORE_PATIENCE_MS } : op;
-  intend(turn, 'returning', restoring ? ({ want }) => want : wantReady, { op: patience });
+  intend(turn, 'returning', { op: patience });
 }

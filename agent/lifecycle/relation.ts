@@ -1,5 +1,7 @@
-import { ON_THE_WAY_OUT, type OperationKind, type Phase } from './operation.ts';
-import type { Operation } from './running.ts';
+import type { OperationKind, Phase } from './operation.ts';
+import { isInRotation, isOutward } from './phases.ts';
+import type { Candidate, Operation } from './running.ts';
+import type { State } from './state.ts';
 
 const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3, hold: 4, release: 4 };
 
@@ -8,7 +10,7 @@ export type Relation = 'same' | 'part' | 'passed' | 'stronger' | 'undo' | 'then-
 
 export function relate(op: Operation, phase: Phase, kind: OperationKind): Relation {
   if (op.outcome) return kind === 'ready' ? 'undo' : 'busy';
-  const goingOut = ON_THE_WAY_OUT.includes(phase);
+  const goingOut = isOutward(phase);
   if (kind === op.kind) return 'same';
   if ([kind, op.kind].some((one) => one === 'hold' || one === 'release')) return 'busy';
   if (kind === 'ready')
@@ -17,4 +19,14 @@ export function relate(op: Operation, phase: Phase, kind: OperationKind): Relati
   if (RANK[kind] > RANK[op.kind]) return goingOut || phase === 'stopping' ? 'stronger' : 'busy';
   if (goingOut || (phase === 'stopping' && kind === 'stop')) return 'part';
   return phase === 'stopping' ? 'passed' : 'busy';
+}
+
+/** What a checked request may still be to a running operation: another deadline, or more than it. */
+const CHANGES: readonly Relation[] = ['same', 'stronger'];
+
+/** The node is no more where the request was checked for, so it has to be judged anew. */
+export function isOutdated(state: State, { surveys, unasked, request }: Candidate): boolean {
+  if (state.op) return !CHANGES.includes(relate(state.op, state.phase, request.kind));
+  const surveyed = Object.keys({ ...surveys, ...unasked }).length > 0;
+  return isInRotation(state.phase) !== surveyed && !request.insist;
 }

@@ -1,12 +1,16 @@
-import { acknowledge, beginChecks } from './admission.ts';
-import { giveUp, givenUp } from './back.ts';
+import { beginChecks } from './admission.ts';
+import { giveUp, noStart } from './back.ts';
+import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
+import { isHolding } from './desired.ts';
+import { isOpen, unfenced } from './fence.ts';
+import { isLasting } from './install.ts';
 import type { OperationKind, Request } from './operation.ts';
-import { wantDrain } from './fence.ts';
-import { OWN_TERMS } from './policy.ts';
+import { PHASES } from './phases.ts';
+import { acknowledge } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
-import { patch, resave, type Turn } from './turn.ts';
+import { patch, patchOuting, resave, type Turn } from './turn.ts';
 import type { Operation } from './running.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
@@ -14,12 +18,6 @@ import type { Operation } from './running.ts';
 /** A request came in: it is taken up at once, or after the one that is being checked. */
 export function onSubmit(turn: Turn, request: Request): void {
   patch(turn, { queue: [...turn.state.queue, request] });
-}
-
-/** A request of our own: the calendar's, the application's sign-out, a drain that expired. */
-export function ask(turn: Turn, kind: OperationKind, by: string, reason: string): void {
-  const id = `${by}-${Math.round(turn.at)}`;
-  onSubmit(turn, { ...OWN_TERMS, id, kind, reason, by });
 }
 
 /** Takes up what waits, one after the other, as long as nothing is being checked or written. */
@@ -33,17 +31,12 @@ export function takeUp(turn: Turn): void {
 }
 
 function isFree({ state }: Turn): boolean {
-  return (
-    state.candidate === null &&
-    state.pending === null &&
-    state.phase !== 'starting' &&
-    state.phase !== 'recovering'
-  );
+  return state.candidate === null && state.pending === null && PHASES[state.phase].place !== 'unknown';
 }
 
 /** A start that was given up is still under way; a shutdown must stop what it brings. */
 function waitsForStart({ state }: Turn, { insist }: Request): boolean {
-  return state.start === 'sent' && (state.op === null || insist);
+  return state.app.start === 'sent' && (state.op === null || insist);
 }
 
 export function decide(turn: Turn, request: Request): void {
@@ -83,8 +76,10 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
 /** A shutdown does not wait for a return to end: users may be there already, so it begins with DRAIN. */
 function giveWay(turn: Turn, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for ${request.kind} by ${request.by}`;
-  const start = givenUp(turn);
-  conclude(turn, { code: 'cancelled', message }, 'draining', wantDrain, { restoring: false, start });
+  conclude(turn, { code: 'cancelled', message }, 'draining', {
+    ...noStart(turn),
+    outing: { level: 'drain' },
+  });
   beginChecks(turn, request);
 }
 
@@ -92,7 +87,20 @@ function giveWay(turn: Turn, request: Request, op: Operation): void {
 function endWith(turn: Turn, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
   finish(turn, ({ kind }) => kind === 'restart' || kind === 'ready', 'cancelled', message);
+  patchOuting(turn, overGuard(turn.state.outing, request));
   follow(turn, request, { ...(turn.state.op ?? op), onTimeout: 'force' }, 'stop');
+}
+
+/**
+ * What an operator asks for outlives the restart of its container also where lastcall itself, or a shutdown, had asked
+ * before (I19); what comes back by itself does not.
+ */
+function lastWith(turn: Turn, request: Request, { kind }: Operation): void {
+  const { outing } = turn.state;
+  if (outing === null || outing.lasting || kind === 'restart' || kind === 'ready') return;
+  if (!isLasting(turn, request)) return;
+  patchOuting(turn, { lasting: true });
+  resave(turn);
 }
 
 /** It becomes part of what is under way, and is told so once that is on disk. */
@@ -104,27 +112,32 @@ function follow(
   write: (turn: Turn) => void = resave,
 ): void {
   const { id } = request;
+  if (request.kind === 'drain' || request.kind === 'stop') lastWith(turn, request, { ...op, kind });
   patch(turn, { op: { ...op, kind, tickets: [...op.tickets, { id, kind: request.kind }] } });
   write(turn);
-  patch(turn, { pending: { request, at: turn.at, ticket: id, save: turn.state.save, before: null } });
+  patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket: id, save: turn.state.save } });
 }
 
 /** Another deadline is a new intent; whatever the intent, it is on disk before it is promised. */
 function join(turn: Turn, request: Request, op: Operation): void {
   if (request.timeoutMs !== null && request.timeoutMs !== op.timeoutMs) return beginChecks(turn, request);
+  lastWith(turn, request, op);
   const { intentSave: save } = turn.state;
-  patch(turn, { pending: { request, at: turn.at, ticket: op.id, save, before: null } });
+  patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket: op.id, save } });
   acknowledge(turn);
 }
 
-/** Idempotent: what is asked for is so already. */
+/** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
 function isAlready({ state, policy }: Turn, request: Request): boolean {
-  if (request.dryRun) return false;
+  const { phase, app, outing } = state;
+  if (request.dryRun || isHolding(state)) return false;
   if (request.kind === 'drain') {
-    return state.phase === 'stopped' || (state.phase === 'drained' && !(state.noFence && request.fence));
+    const isFenced = outing?.level === 'maint' && unfenced(policy, state) === null;
+    const isDrained = outing?.fenced === false && !isOpen(policy, state) && !request.fence;
+    return (phase === 'stopped' && isFenced) || (phase === 'drained' && (isFenced || isDrained));
   }
   if (request.kind === 'stop')
-    return state.appGone && (state.phase === 'stopped' || (state.phase === 'drained' && !policy.canStop));
+    return app.gone && (phase === 'stopped' || (phase === 'drained' && !policy.canStop));
   return false;
 }
 

@@ -3,8 +3,9 @@ import { connectionsOf, doubtAt, sessionsOf, viewOf } from './count.ts';
 import type { Phase, ReassertsTold, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
 import type { Operation, Pending, Ticket } from './running.ts';
-import { NO_REASSERTS, type Reasserts, type ServerState, type State } from './state.ts';
-import { emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
+import { NO_REASSERTS, type Reasserts, type State } from './state.ts';
+import { type Changes, emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
+import { onWishAnswered } from './wish.ts';
 import { sameWorker, type Admin, type Counters, type Operational, type ServerView } from './view.ts';
 
 /** What the one who asked is told at the end (contract: the JSON object). */
@@ -18,19 +19,23 @@ export function finish(turn: Turn, whose: (ticket: Ticket) => boolean, code: str
   const left = op.tickets.filter((ticket) => !whose(ticket));
   patch(turn, { op: { ...op, tickets: left } });
   const { pending } = turn.state;
-  if (pending && !left.some(({ id }) => id === pending.ticket)) dropPending(turn, pending);
+  if (pending?.kind === 'join' && !left.some(({ id }) => id === pending.ticket)) dropPending(turn, pending);
 }
 
 /** The request is accepted, and its result will come under its ticket. */
-export function replyTo(turn: Turn, { request, ticket }: Pending): void {
+export function replyTo(
+  turn: Turn,
+  { request, ticket }: { readonly request: Request; readonly ticket: string },
+): void {
   emit(turn, { type: 'reply', id: request.id, ticket, joined: ticket !== request.id });
+  onWishAnswered(turn, request.id, null);
 }
 
 /**
  * The disk can promise nothing for it any more. Who waits for a ticket of his own is answered by its result, who
  * joined another's must be told whose.
  */
-export function dropPending(turn: Turn, pending: Pending): void {
+export function dropPending(turn: Turn, pending: Extract<Pending, { kind: 'join' }>): void {
   patch(turn, { pending: null });
   if (pending.ticket !== pending.request.id) replyTo(turn, pending);
 }
@@ -40,12 +45,11 @@ export function conclude(
   turn: Turn,
   ending: { readonly code: string; readonly message?: string | undefined },
   phase: Phase,
-  want: (server: ServerState) => ServerState['want'],
-  changes: Partial<State> = {},
+  { outing, ...changes }: Changes = {},
 ): void {
   enter(turn, phase, changes);
   finish(turn, () => true, ending.code, ending.message);
-  intend(turn, phase, want, { op: null });
+  intend(turn, phase, outing === undefined ? { op: null } : { op: null, outing });
 }
 
 /** Turns a request away: nothing was changed for it. */
@@ -62,6 +66,7 @@ export function refuse(
     refused: true,
     result: { ...answer(turn, request, at, code, warnings), message },
   });
+  onWishAnswered(turn, request.id, message);
 }
 
 /** Answers a request for which there is nothing to do, or which only asked what would be done. */
@@ -74,9 +79,17 @@ export function answerAtOnce(
 ): void {
   const result = answer(turn, request, at, 'done', warnings);
   emit(turn, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
+  onWishAnswered(turn, request.id, null);
 }
 
-function answer(turn: Turn, request: Request, at: number, code: string, warnings: readonly string[]): Result {
+/** The result of a request that has no operation, or none any more. @param at when it was asked */
+export function answer(
+  turn: Turn,
+  request: Pick<Request, 'id' | 'kind' | 'reason'>,
+  at: number,
+  code: string,
+  warnings: readonly string[],
+): Result {
   const { policy, state } = turn;
   const sessions = sessionsOf(policy, state);
   return {
@@ -128,7 +141,7 @@ export function reassertsTold({ count, slowestMs }: Reasserts): ReassertsTold {
 }
 
 function lastSessions(policy: Policy, state: State): number | null {
-  return state.appGone ? connectionsOf(policy, state) : sessionsOf(policy, state);
+  return state.app.gone ? connectionsOf(policy, state) : sessionsOf(policy, state);
 }
 
 function balancersOf(policy: Policy, state: State): Result['balancers'] {

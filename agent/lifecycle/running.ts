@@ -1,5 +1,6 @@
 import type { OnTimeout, OperationKind, Request } from './operation.ts';
-import type { Reasserts, State } from './state.ts';
+import type { StateRecord } from './record.ts';
+import type { Reasserts } from './state.ts';
 import type { Counters, Proof, Survey, Worker } from './view.ts';
 
 /** What somebody asked for and what became of it so far: parts of the state. */
@@ -67,13 +68,25 @@ export interface Candidate {
 /** What a candidate still waits for. */
 export type Need = `survey ${string}` | 'stop' | 'start';
 
-export interface Pending {
-  readonly request: Request;
-  readonly at: number;
-  /** Under which id its result will be found. */
-  readonly ticket: string;
-  /** The save that carries it. */
-  readonly save: number;
-  /** What it was before; null = what was begun for it cannot be taken back (it undoes or joins something). */
-  readonly before: State | null;
-}
+/** A request whose record is on its way to the disk. */
+export type Pending =
+  /** It becomes an operation, or a part of one, when the disk holds the record that it will have then. */
+  | {
+      readonly kind: 'install';
+      readonly request: Request;
+      readonly at: number;
+      readonly candidate: Candidate;
+      readonly op: Operation;
+      /** The record that was sent to the disk last; null = none yet. */
+      readonly record: StateRecord | null;
+    }
+  /** It joins, or undoes, what is under way; accepted when that is on disk. */
+  | {
+      readonly kind: 'join';
+      readonly request: Request;
+      readonly at: number;
+      /** Under which id its result will be found. */
+      readonly ticket: string;
+      /** The save that carries it. */
+      readonly save: number;
+    };

@@ -1,17 +1,22 @@
 import { forcedOf, isIgnored, isKnown, viewOf } from './count.ts';
+import { desired, isHolding } from './desired.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
+import { mayTakeUsers } from './health.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
-import type { BalancerState, ServerState, State } from './state.ts';
+import type { BalancerState, ServerState, State, Write } from './state.ts';
 import {
   alarm,
+  allServersOf,
   emit,
   type EventOf,
   isDurable,
-  isHolding,
-  patch,
   patchBalancer,
+  patchOuting,
   patchServer,
+  patchWrite,
+  type Placed,
+  save,
   serversOf,
   type Turn,
   warn,
@@ -31,11 +36,11 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   const worker = look.worker ?? known;
   const changed = known !== null && worker !== null && !sameWorker(known, worker);
   const before = balancer.begun < 0 ? begun : balancer.begun;
-  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, worker });
+  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, outage: null, worker });
   if (changed) {
     const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
     emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
-    patch(turn, { quiet: null });
+    patchOuting(turn, { quiet: null });
     widen(turn, name);
     patchBalancer(turn, name, { isReloaded: true });
     if (turn.state.op !== null) tellDoubt(turn, name);
@@ -46,7 +51,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   if (begun < turn.state.epochAt || !shows) return;
   const { servers } = balancer;
   for (const view of look.servers)
-    if (begun >= (servers[view.name]?.saidAt ?? 0)) judge(turn, name, view, { begun, before });
+    if (begun >= (servers[view.name]?.write.answeredAt ?? 0)) judge(turn, name, view, { begun, before });
 }
 
 /** A reload in the middle of an operation: its result names the workers that may still serve users. */
@@ -69,7 +74,11 @@ export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
   const before = turn.state.balancers[balancer];
   if (!before) return;
   if (before.error === null) emit(turn, { type: 'log', level: 'warn', text: `${balancer}: ${error}` });
-  patchBalancer(turn, balancer, { error, at: turn.at });
+  const { since, looks } = before.outage ?? { since: turn.at, looks: 0 };
+  patchBalancer(turn, balancer, { error, at: turn.at, outage: { since, looks: looks + 1 } });
+  // Whom its last look showed outlives a crash: only the deadline decides over them.
+  if (before.outage === null && turn.state.outing !== null && turn.policy.unreachable === 'ignore')
+    save(turn);
 }
 
 /** A write was answered: by what stands there now, which may be somebody else's. */
@@ -79,10 +88,11 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
   if (!balancer) return;
   // Unless an older word may still be carried out, what stands there now is this one or somebody else's. That is so of
   // the answer to an older intent too: an operator who came between our word and its read-back must not be forgotten.
-  const unsure = begun < (balancer.servers[server]?.unsureUntil ?? 0);
+  const unsure = begun < (balancer.servers[server]?.write.unsureUntil ?? 0);
   const forced = forcedOf(view);
   const ours = unsure ? {} : { ours: forced === admin ? [admin] : [] };
-  patchServer(turn, name, server, { saying: null, saidAt: turn.at, failures: 0, error: null, ...ours });
+  patchServer(turn, name, server, ours);
+  patchWrite(turn, name, server, { underWay: null, answeredAt: turn.at, failures: 0, error: null });
   warnOfInitState(turn, name, balancer, event);
   // A look that was begun later knows better, and counts what this answer has not seen.
   if (epoch !== turn.state.epoch || begun < balancer.begun) return;
@@ -90,15 +100,24 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
     const servers = balancer.look.servers.map((old) => (old.name === server ? view : old));
     patchBalancer(turn, name, { look: { ...balancer.look, servers } });
   }
-  const own = balancer.servers[server];
-  if (own?.want && forced !== own.want) {
-    const error = `it was set to ${own.want} and is ${forced}; see who else writes its state`;
-    if (forced === 'ready') warn(turn, `${name}: ${server}: ${error}`);
-    // At once the first time: a reload that came in between must not wait for a poll.
-    const soon = own.failures === 0 ? { retryAt: turn.at } : {};
-    patchServer(turn, name, server, { ...again(turn, own, error), ...soon });
-  }
+  tellUndone(turn, event, balancer.servers[server]);
   judge(turn, name, view, { begun, before: balancer.begun });
+}
+
+/** Our write was answered, and another state than the desired one stands there: written again, and told. */
+function tellUndone(
+  turn: Turn,
+  { balancer, server, view }: EventOf<'said'>,
+  own: ServerState | undefined,
+): void {
+  const want = own ? desired(turn.state, own) : null;
+  const forced = forcedOf(view);
+  if (!own || want === null || forced === want) return;
+  const error = `it was set to ${want} and is ${forced}; see who else writes its state`;
+  if (forced === 'ready') warn(turn, `${balancer}: ${server}: ${error}`);
+  // At once the first time: a reload that came in between must not wait for a poll.
+  const soon = own.write.failures === 0 ? { retryAt: turn.at } : {};
+  patchWrite(turn, balancer, server, { ...again(turn, own.write, error), ...soon });
 }
 
 /**
@@ -123,7 +142,7 @@ function warnOfInitState(
 }
 
 /** A word that did not do it is said again after a pause, a longer one each time. */
-function again({ at }: Turn, { failures }: ServerState, error: string): Partial<ServerState> {
+function again({ at }: Turn, { failures }: Write, error: string): Partial<Write> {
   const pause = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LONGEST_MS);
   return { failures: failures + 1, retryAt: at + pause, error };
 }
@@ -132,51 +151,62 @@ function again({ at }: Turn, { failures }: ServerState, error: string): Partial<
 export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: EventOf<'say-failed'>): void {
   const own = turn.state.balancers[balancer]?.servers[server];
   if (!own) return;
-  if (epoch !== turn.state.epoch)
-    return patchServer(turn, balancer, server, { saying: null, unsureUntil: turn.at + UNSURE_MS });
-  patchServer(turn, balancer, server, {
-    ...again(turn, own, error),
-    saying: null,
-    unsureUntil: turn.at + UNSURE_MS,
-  });
-  warn(turn, `${balancer}: ${server} could not be set to ${own.want}: ${error}`);
+  const unsure = { underWay: null, unsureUntil: turn.at + UNSURE_MS };
+  if (epoch !== turn.state.epoch) return patchWrite(turn, balancer, server, unsure);
+  patchWrite(turn, balancer, server, { ...again(turn, own.write, error), ...unsure });
+  warn(turn, `${balancer}: ${server} could not be set to ${desired(turn.state, own)}: ${error}`);
 }
 
 /** Says what is wanted wherever it is not seen. */
 export function assertWanted(turn: Turn): void {
   if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;
   const { epoch } = turn.state;
-  for (const { balancer, at, name, server } of serversOf(turn.state)) {
-    const { want } = server;
-    if (want === null || server.held || server.confirmed || server.saying !== null) continue;
-    if (balancer.error !== null || server.retryAt > turn.at) continue;
-    // It stands there; only whether it stays is not certain yet, and no further word makes it so.
-    const view = viewOf(balancer, name);
-    if (view?.absent !== undefined) continue;
-    if (server.unsureUntil > turn.at && view && forcedOf(view) === want) continue;
-    const ours = union(server.ours, [want]);
-    patchServer(turn, at, name, { saying: epoch, ours, said: union(server.said, [want]) });
+  for (const placed of allServersOf(turn.state)) {
+    const { at, name, server, want } = placed;
+    if (want === null || !isToWrite(turn, placed, want)) continue;
+    const admin = isReopened(turn.state, placed) ? 'drain' : want;
+    const ours = union(server.ours, [admin]);
+    patchServer(turn, at, name, { ours, said: union(server.said, [admin]) });
+    patchWrite(turn, at, name, { underWay: epoch });
     emit(turn, {
       type: 'say',
       balancer: at,
       server: name,
-      admin: want,
-      mayReplace: mayThrowOut(turn.state, want) ? union(ours, ['ready']) : ours,
+      admin,
+      mayReplace: admin !== 'maint' || mayThrowOut(turn.state) ? union(ours, ['ready']) : ours,
       epoch,
     });
   }
 }
 
+/** A server that was taken over in MAINT and that a reload has put into READY: users may have come, so DRAIN is next. */
+function isReopened(state: State, { balancer, name, want }: Placed): boolean {
+  const view = viewOf(balancer, name);
+  const isDraining = state.outing?.level === 'drain' && want === 'maint';
+  return isDraining && view !== undefined && forcedOf(view) === 'ready' && !mayThrowOut(state);
+}
+
+/** It is not seen as it should be, no write is under way, and another one may help. */
+function isToWrite({ policy, state, at }: Turn, { balancer, name, server }: Placed, want: Admin): boolean {
+  const { held, confirmed, write } = server;
+  if (held !== null || confirmed || write.underWay !== null) return false;
+  if (want === 'ready' && !mayTakeUsers(policy, state, server)) return false;
+  if (balancer.error !== null || write.retryAt > at) return false;
+  const view = viewOf(balancer, name);
+  if (view?.absent !== undefined) return false;
+  // It stands there; only whether it stays is not certain yet, and no further write makes it so.
+  return !(write.unsureUntil > at && view && forcedOf(view) === want);
+}
+
 /**
- * A server that stands READY has users, if only since a reload a moment ago, and MAINT moves them to other nodes. It is
- * said over READY only where nobody can have a session any more, or where that is what somebody wants. A stop that this
- * sidecar did not issue itself, and so without a fence of its own, may not have reached the application.
+ * May MAINT be said over READY (I16)? A server that stands READY has users, if only since a reload a moment ago, and
+ * MAINT moves them to other nodes: only where no user can have a session any more, where users are forced out, or where
+ * an operator holds it in MAINT.
  */
-function mayThrowOut(state: State, want: Admin): boolean {
-  const { phase, appGone, force, forcedOut, fence } = state;
-  const isAlive = phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && fence === null);
-  if (want !== 'maint' || !isAlive) return true;
-  return appGone || force !== null || forcedOut || isHolding(state);
+export function mayThrowOut(state: State): boolean {
+  const { app, outing, hold } = state;
+  if (app.gone || outing?.force != null || outing?.forcedOut === true) return true;
+  return isHolding(state) && hold?.admin === 'maint';
 }
 
 /** Every server that is ours to set was seen as we want it, on a balancer that answers. */
@@ -185,12 +215,12 @@ export function allConfirmed(policy: Policy, state: State): boolean {
 }
 
 /** The servers that are ours to set and were not seen as we want them, on a balancer that answers. */
-export function unconfirmed(policy: Policy, state: State): ReturnType<typeof serversOf> {
-  return serversOf(state).filter(
-    ({ balancer, server }) =>
-      server.want !== null &&
-      !server.held &&
-      !isIgnored(policy, balancer) &&
+export function unconfirmed(policy: Policy, state: State): Placed[] {
+  return allServersOf(state).filter(
+    ({ balancer, server, want }) =>
+      want !== null &&
+      server.held === null &&
+      !isIgnored(policy, state, balancer) &&
       !(server.confirmed && balancer.error === null),
   );
 }
@@ -198,7 +228,7 @@ export function unconfirmed(policy: Policy, state: State): ReturnType<typeof ser
 /** Every balancer answered a look that was begun at or after `since`. */
 export function allKnown(policy: Policy, state: State, since: number): boolean {
   return Object.values(state.balancers).every(
-    (balancer) => isIgnored(policy, balancer) || isKnown(balancer, since),
+    (balancer) => isIgnored(policy, state, balancer) || isKnown(balancer, since),
   );
 }
 
@@ -225,10 +255,10 @@ export function isOutOfHand(view: ServerView | undefined): boolean {
 export function notUp(policy: Policy, state: State): string[] {
   return serversOf(state)
     .filter(
-      ({ balancer, name, server }) =>
-        server.want !== null &&
-        !server.held &&
-        !isIgnored(policy, balancer) &&
+      ({ balancer, name, server, want }) =>
+        want !== null &&
+        server.held === null &&
+        !isIgnored(policy, state, balancer) &&
         !isOutOfHand(viewOf(balancer, name)) &&
         viewOf(balancer, name)?.operational !== 'up',
     )

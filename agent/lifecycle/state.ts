@@ -1,4 +1,5 @@
 import type { Phase, Request } from './operation.ts';
+import type { Outing } from './outing.ts';
 import type { Candidate, Operation, Pending } from './running.ts';
 import type { Policy } from './policy.ts';
 import type { Admin, Look, Proof, Relative, ServerSurvey, Worker } from './view.ts';
@@ -19,49 +20,36 @@ export interface State {
   /** When the disk is tried again; null = it holds all that was meant for it. */
   readonly saveAgainAt: number | null;
   readonly balancers: Readonly<Record<string, BalancerState>>;
+  /** Servers that lastcall took out at balancers that it cannot set them at any more (lost.ts), by balancer. */
+  readonly lost: Readonly<Record<string, LostServers>>;
   readonly sources: Readonly<Record<string, SourceState>>;
   readonly health: Health;
+  /** Whether the application says that it is out, and whether an operation has followed that. */
+  readonly signedOut: 'no' | 'unheard' | 'heard';
+  readonly app: App;
   readonly op: Operation | null;
   /** A request that is being checked; nothing has been changed for it yet. */
   readonly candidate: Candidate | null;
-  /** A request whose intent is on its way to the disk, and the state to go back to if it does not get there. */
+  /** A request whose record is on its way to the disk: it is installed, or accepted, once it is there. */
   readonly pending: Pending | null;
   readonly queue: readonly Request[];
-  /** The process that a stop would signal, as last proven. */
-  readonly proof: Proof | null;
-  readonly appGone: boolean;
-  /** Since when: an answer that was asked for before says nothing against it. */
-  readonly goneAt: number;
-  /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
-  readonly stopIssued: boolean;
-  readonly start: StartStep;
-  /** Where a crash interrupted; null once resumed. */
-  readonly resumeTo: Phase | null;
-  /** The supervised application was started by this process: whatever the record says, its sessions are new. */
-  readonly fresh: boolean;
-  /** Zero has held since then, with these totals (stot); null = it does not hold. */
-  readonly quiet: Quiet | null;
-  readonly gate: Gate;
-  /** An operator's own wish (`lastcall hold`); only `release` ends it. */
-  readonly hold: Hold | null;
-  readonly fence: Fence | null;
-  readonly force: Force | null;
-  /** Users were forced out of this outing: their sessions are not waited for any more. */
-  readonly forcedOut: boolean;
   /** A second signal came: no patience with the operation that is under way or being checked. */
   readonly hurried: boolean;
-  /** Leave it in DRAIN at zero. */
-  readonly noFence: boolean;
-  /** A return that puts back what was found instead of saying `ready`. */
-  readonly restoring: boolean;
-  readonly expiresAt: number | null;
-  /** Why users are bound to this node, as the last survey said; null = they are not. */
-  readonly sticky: string | null;
-  readonly recheck: Recheck | null;
+  /** What a start has to go on with; null once it goes on. */
+  readonly boot: Boot | null;
+  /** The node is out, on its way out, or on its way back; null = nothing at any balancer is ours. */
+  readonly outing: Outing | null;
+  /** An operator's own wish (`lastcall hold`): it outranks every operation; `release` or an installed `--force` ends it. */
+  readonly hold: Hold | null;
+  readonly gate: Gate;
+  /** What lastcall asks of itself, by its reason: asked again until it is done or needed no more. */
+  readonly wishes: Readonly<Record<WishKind, Wish>>;
   /** By subject, so that an alarm that is over can be taken off. */
   readonly alarms: Readonly<Record<string, string>>;
   readonly reasserts: Reasserts;
 }
+
+export type LostServers = Readonly<Record<string, ServerState>>;
 
 export type Health = 'up' | 'down' | 'unknown';
 
@@ -70,6 +58,36 @@ export interface Reasserts {
   readonly count: number;
   readonly slowestMs: number;
 }
+
+/** The application's process, and what was done to it. */
+export interface App {
+  /** The process that a stop would signal, as last proven. */
+  readonly proof: Proof | null;
+  readonly gone: boolean;
+  /** Since when: an answer that was asked for before says nothing against it. */
+  readonly goneAt: number;
+  /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
+  readonly stopIssued: boolean;
+  readonly start: StartStep;
+}
+
+/** Where a crash interrupted, and whether the supervised application was started by this process, its sessions new. */
+export interface Boot {
+  readonly to: Phase;
+  readonly fresh: boolean;
+}
+
+export type WishKind = 'expiry' | 'sign-out';
+
+/** A request of lastcall's own that follows from a state: refused, it is asked again as long as that state lasts. */
+export interface Wish {
+  /** The request that was made for it and is not answered for; null = none. */
+  readonly asked: string | null;
+  readonly failures: number;
+  readonly retryAt: number;
+}
+
+export const NO_WISH: Wish = { asked: null, failures: 0, retryAt: 0 };
 
 /** Whether the application refuses new sessions, as far as our commands tell. */
 export interface Gate {
@@ -88,18 +106,20 @@ export interface Hold {
   readonly reason: string | null;
   /** `rotation`: it took the node out, and the release brings it back. `out`: the node was out before. */
   readonly over: 'rotation' | 'out';
+  /** The requests that wait until it is read back everywhere. */
+  readonly askers: readonly HoldAsker[];
+}
+
+export interface HoldAsker {
+  readonly id: string;
+  readonly reason: string | null;
+  readonly startedAt: number;
+  readonly deadline: number;
+  readonly warnings: readonly string[];
 }
 
 /** How far a start has come: `intended` goes to disk before it is `sent`. */
 export type StartStep = 'none' | 'intended' | 'sent' | 'done';
-
-/** `total` (stot) by balancer and server. */
-export type Totals = Readonly<Record<string, number | null>>;
-
-export interface Quiet {
-  readonly since: number;
-  readonly totals: Totals;
-}
 
 export interface BalancerState {
   /** The last good look, and when it was begun: one begun before a change says nothing about it. */
@@ -108,6 +128,10 @@ export interface BalancerState {
   readonly at: number;
   /** Why it cannot be asked at present; the look is then history, not knowledge. */
   readonly error: string | null;
+  /** Since when looks have failed, and how many; null = the last one was good. */
+  readonly outage: Outage | null;
+  /** How many connections the last good look of a sidecar before this one had shown. */
+  readonly seenBefore: number;
   /** The one that answered last; null = none has, or it tells nothing of its workers. */
   readonly worker: Worker | null;
   /** What the last survey of an operation told of its surroundings; null = none yet. */
@@ -117,21 +141,16 @@ export interface BalancerState {
   readonly servers: Readonly<Record<string, ServerState>>;
 }
 
+export interface Outage {
+  readonly since: number;
+  readonly looks: number;
+}
+
 /** See `Survey`: the neighbours, and other servers of this application, as of `at`. */
 export interface Around {
   readonly at: number;
   readonly facts: readonly ServerSurvey[];
   readonly relatives: readonly Relative[];
-}
-
-/** What binds users is asked once more before the fence of a stop. */
-export interface Recheck {
-  /** Which silence it belongs to: `Quiet.since`. */
-  readonly since: number;
-  /** Balancers that have not answered. */
-  readonly left: readonly string[];
-  /** When those that failed are asked again; null = an answer is on its way. */
-  readonly retryAt: number | null;
 }
 
 /** A word of ours that stood at a server: when it was first read back, and which worker showed it last. */
@@ -144,15 +163,12 @@ export interface Told {
 export interface ServerState {
   /** What it was before our operation; null = not ours. */
   readonly found: { readonly admin: Admin; readonly weight: number | null } | null;
-  /** What we want it to be; null = we say nothing. */
-  readonly want: Admin | null;
   /** States that may be there because of us right now; another MAINT or DRAIN is somebody else's (I2). */
   readonly ours: readonly Admin[];
   /** All states we said in this outing: after a reload a state file may bring any of them back. */
   readonly said: readonly Admin[];
-  readonly held: boolean;
-  /** What another hand had set there when it was last seen so; null = not held, or from a record that did not tell. */
-  readonly heldIn: Admin | null;
+  /** Another hand keeps it in this state (`unknown`: it has not been seen); null = no other hand does. */
+  readonly held: Admin | 'unknown' | null;
   /** How often our word was undone there by the same worker, without a reload, and when last. */
   readonly undone: { readonly times: number; readonly at: number };
   /** Our word that was last read back there; null = none of this outing, or it was lost since. */
@@ -161,15 +177,32 @@ export interface ServerState {
   readonly confirmed: boolean;
   /** It is lost, and was there at this time at the latest; null = it is there, or was never. */
   readonly missedAt: number | null;
-  /** The epoch of the write that is under way: never a second one beside it, their order would be chance. */
-  readonly saying: number | null;
-  /** When the last write was answered: a look begun before may still show what stood there before it. */
-  readonly saidAt: number;
+  /** The configuration names it no more: what was found is put back when the node returns, and nothing else is done (I17). */
+  readonly isLost: boolean;
+  readonly write: Write;
+}
+
+/** The writes to one server. */
+export interface Write {
+  /** The epoch of the one that is under way: never a second one beside it, their order would be chance. */
+  readonly underWay: number | null;
+  /** When the last one was answered: a look begun before may still show what stood there before it. */
+  readonly answeredAt: number;
   readonly failures: number;
   readonly retryAt: number;
+  /** One that failed may still be carried out until then. */
   readonly unsureUntil: number;
   readonly error: string | null;
 }
+
+const NO_WRITE: Write = {
+  underWay: null,
+  answeredAt: 0,
+  failures: 0,
+  retryAt: 0,
+  unsureUntil: 0,
+  error: null,
+};
 
 export interface SourceState {
   readonly count: number | null;
@@ -183,81 +216,28 @@ export interface SourceState {
   readonly error: string | null;
 }
 
-export interface Fence {
-  /** All servers were seen in MAINT then; the second look must have begun later. */
-  readonly confirmedAt: number | null;
-  /** `total` (stot) and the worker before the fence, by balancer and server: a change means that a request came. */
-  readonly totals: Totals;
-  readonly workers: Readonly<Record<string, Worker | null>>;
-}
-
-export interface Closing {
-  readonly balancer: string;
-  readonly server: string;
-}
-
-export interface Force {
-  readonly since: number;
-  /** When fewer were left than before, since the closing began; null before that. */
-  readonly progressAt: number | null;
-  readonly left: number;
-  readonly closedAt: number;
-  /** The closings that have not come back. */
-  readonly closing: readonly Closing[];
-  /** No patience left: a second signal. */
-  readonly now: boolean;
-}
-
 export const NO_REASSERTS: Reasserts = { count: 0, slowestMs: 0 };
 
 export const NO_SERVER: ServerState = {
   found: null,
-  want: null,
   ours: [],
   said: [],
-  held: false,
-  heldIn: null,
+  held: null,
   undone: { times: 0, at: 0 },
   told: null,
   confirmed: false,
   missedAt: null,
-  saying: null,
-  saidAt: 0,
-  failures: 0,
-  retryAt: 0,
-  unsureUntil: 0,
-  error: null,
+  isLost: false,
+  write: NO_WRITE,
 };
 
 /** Nothing is wanted of it any more; what is on its way to it still is. */
-export function notOurs({ saying, saidAt }: ServerState): ServerState {
-  return { ...NO_SERVER, saying, saidAt };
+export function notOurs({ write: { underWay, answeredAt } }: ServerState): ServerState {
+  return { ...NO_SERVER, write: { ...NO_WRITE, underWay, answeredAt } };
 }
 
 /** The state before anything is known. */
 export function initial(policy: Policy, at: number): State {
-  const balancers: Record<string, BalancerState> = {};
-  for (const { name, servers } of policy.balancers) {
-    balancers[name] = {
-      look: null,
-      begun: -1,
-      at: -1,
-      error: null,
-      worker: null,
-      around: null,
-      isReloaded: false,
-      servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
-    };
-  }
-  const unknown: SourceState = {
-    count: null,
-    begun: -1,
-    at: null,
-    changedAt: at,
-    sideSince: at,
-    sideSamples: 0,
-    error: null,
-  };
   return {
     now: at,
     phase: 'starting',
@@ -268,34 +248,51 @@ export function initial(policy: Policy, at: number): State {
     intentSave: 0,
     saved: 0,
     saveAgainAt: null,
-    balancers,
-    sources: Object.fromEntries(policy.sources.map((name) => [name, unknown])),
+    lost: {},
+    balancers: Object.fromEntries(policy.balancers.map(({ name, servers }) => [name, notAsked(servers)])),
+    sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
+    signedOut: 'no',
+    app: { proof: null, gone: false, goneAt: at, stopIssued: false, start: 'none' },
     op: null,
     candidate: null,
     pending: null,
     queue: [],
-    proof: null,
-    appGone: false,
-    goneAt: at,
-    stopIssued: false,
-    start: 'none',
-    resumeTo: null,
-    fresh: false,
-    quiet: null,
-    // Whoever was here before may have left it shut.
-    gate: { ...GATE_OFF, is: 'unknown' },
-    hold: null,
-    fence: null,
-    force: null,
-    forcedOut: false,
     hurried: false,
-    noFence: false,
-    restoring: false,
-    expiresAt: null,
-    sticky: null,
-    recheck: null,
+    boot: null,
+    outing: null,
+    hold: null,
+    // An earlier sidecar may have left it shut.
+    gate: { ...GATE_OFF, is: 'unknown' },
+    wishes: { expiry: NO_WISH, 'sign-out': NO_WISH },
     alarms: {},
     reasserts: NO_REASSERTS,
+  };
+}
+
+function notAsked(servers: readonly string[]): BalancerState {
+  return {
+    look: null,
+    begun: -1,
+    at: -1,
+    error: null,
+    outage: null,
+    seenBefore: 0,
+    worker: null,
+    around: null,
+    isReloaded: false,
+    servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
+  };
+}
+
+function notCounted(at: number): SourceState {
+  return {
+    count: null,
+    begun: -1,
+    at: null,
+    changedAt: at,
+    sideSince: at,
+    sideSamples: 0,
+    error: null,
   };
 }

@@ -1,11 +1,12 @@
 import { doubtAt, sessionsOf, viewOf } from './count.ts';
+import { desired } from './desired.ts';
 import { doubtText, type Doubt } from './doubt.ts';
 import type { Neighbours, Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
 import { reassertsTold, stateShown } from './result.ts';
-import type { BalancerState, ServerState, State } from './state.ts';
-import type { ServerView } from './view.ts';
+import type { BalancerState, ServerState, SourceState, State } from './state.ts';
+import type { Admin, ServerView } from './view.ts';
 
 /**
  * What `status` shows.
@@ -41,17 +42,7 @@ export function statusOf(
     ),
     sessions: {
       total: sessionsOf(policy, state),
-      sources: policy.sources.map((name) => {
-        const source = state.sources[name];
-        const at = source?.at ?? null;
-        return {
-          name,
-          count: source?.count ?? null,
-          at: at === null ? null : iso(at),
-          every: Math.round(everyMs[name] ?? 0) / 1_000,
-          error: source?.error ?? null,
-        };
-      }),
+      sources: policy.sources.map((name) => statusOfSource(name, state.sources[name], everyMs[name], iso)),
     },
     ...outlook,
     reasserts: reassertsTold(state.reasserts),
@@ -59,10 +50,26 @@ export function statusOf(
   };
 }
 
+function statusOfSource(
+  name: string,
+  source: SourceState | undefined,
+  everyMs: number | undefined,
+  iso: (at: number) => string,
+): Status['sessions']['sources'][number] {
+  const { count = null, at = null, error = null } = source ?? {};
+  return {
+    name,
+    count,
+    at: at === null ? null : iso(at),
+    every: Math.round(everyMs ?? 0) / 1_000,
+    error,
+  };
+}
+
 function statusOfBalancer(
   name: string,
   servers: readonly string[],
-  { balancers, hold }: State,
+  { balancers, hold, op, outing }: State,
   { doubt, iso }: { readonly doubt: Doubt | null; readonly iso: (at: number) => string },
 ): StatusBalancer {
   const balancer = balancers[name];
@@ -88,7 +95,7 @@ function statusOfBalancer(
       return {
         name: server,
         ...stateShown(view),
-        owner: ownerOf(own, view, hold),
+        owner: ownerOf(own, own ? desired({ hold, op, outing }, own) : null, view, hold),
         found: own?.found?.admin ?? null,
         told: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
         neighbours: neighboursOf(balancer, server, iso),
@@ -115,9 +122,14 @@ function neighboursOf(
 }
 
 /** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */
-function ownerOf(own: ServerState | undefined, view: ServerView | undefined, hold: State['hold']): Owner {
+function ownerOf(
+  own: ServerState | undefined,
+  want: Admin | null,
+  view: ServerView | undefined,
+  hold: State['hold'],
+): Owner {
   if (!view || view.admin === 'ready' || view.absent !== undefined) return 'none';
-  if (view.over && view.admin !== own?.want) return 'config';
-  if (own?.want && !own.held) return hold ? 'operator' : 'lastcall';
+  if (view.over && view.admin !== want) return 'config';
+  if (want !== null && own?.held === null) return hold ? 'operator' : 'lastcall';
   return view.origin === 'forced' ? 'operator' : 'config';
 }

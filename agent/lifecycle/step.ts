@@ -1,5 +1,4 @@
 import {
-  acknowledge,
   admit,
   onAbsent,
   onChecked,
@@ -18,24 +17,33 @@ import {
   unhealthy,
   warming,
 } from './back.ts';
-import { onAppBack, onAppGone, onProbed, onSignedOut, seeAlive } from './app.ts';
+import { onAppBack, onAppGone, onProbed, seeAlive } from './app.ts';
+import { noteCapacity, tellYielding } from './capacity.ts';
 import { sessionsOf } from './count.ts';
+import { isHolding } from './desired.ts';
 import { sideAfter, tellDisagreement } from './disagree.ts';
 import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
+import { turnExpiry } from './expiry.ts';
 import { onGated, turnGate } from './gate.ts';
-import { holding } from './hold.ts';
+import { cancelHold, turnHold } from './hold.ts';
 import { climb } from './ladder.ts';
-import { ON_THE_WAY_OUT, type Phase } from './operation.ts';
-import { drained, draining, failStop, fencing, onStopped, settling } from './out.ts';
+import type { Phase } from './operation.ts';
+import { drained, draining, failStop, fencing, onStopped, reopen, settling } from './out.ts';
+import { NEW_OUTING, type Outing } from './outing.ts';
+import { isOut, PHASES } from './phases.ts';
 import { onClosed, startForce } from './force.ts';
 import type { Policy } from './policy.ts';
+import { acknowledge, recordNow } from './proposal.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
-import { ask, onSubmit, takeUp } from './requests.ts';
+import { onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
+import { turnSignOut } from './sign-out.ts';
+import { finish } from './result.ts';
+import type { Operation } from './running.ts';
 import type { SourceState, State } from './state.ts';
 import { surveyReloaded } from './surroundings.ts';
-import { alarm, emit, isDurable, isHolding, patch, type Turn, warn } from './turn.ts';
+import { alarm, emit, type EventOf, isDurable, patch, patchOuting, resave, type Turn, warn } from './turn.ts';
 
 /**
  * The lifecycle: what was decided, what is known, what happened -> what is known now, and what is to be done.
@@ -46,88 +54,56 @@ export function step(policy: Policy, state: State, event: Event): readonly [Stat
   const turn: Turn = { policy, at: event.at, state: { ...state, now: event.at }, effects: [] };
   take(turn, event);
   advance(turn);
+  if (turn.state.save > state.save)
+    emit(turn, { type: 'persist', save: turn.state.save, record: recordNow(turn) });
   return [turn.state, turn.effects];
 }
 
-/** What the event says. */
-function take(turn: Turn, event: Event): void {
-  switch (event.type) {
-    case 'booted':
-      return onBooted(turn, event);
-    case 'tick':
-      return;
-    case 'submit':
-      return onSubmit(turn, event.request);
-    case 'cancel':
-      return onCancel(turn, event.by);
-    case 'hurry':
-      return onHurry(turn);
-    case 'looked':
-      return onLooked(turn, event);
-    case 'lost':
-      return onLost(turn, event);
-    case 'counted':
-      return onCounted(turn, event.source, {
-        count: event.count,
-        error: null,
-        begun: event.begun,
-        at: event.at,
-      });
-    case 'uncounted':
-      return onCounted(turn, event.source, {
-        count: null,
-        error: event.error,
-        begun: event.begun,
-        at: event.at,
-      });
-    case 'probed':
-      return onProbed(turn, event.health);
-    case 'signed-out':
-      return onSignedOut(turn);
-    case 'persisted':
-      return onPersisted(turn, event.save);
-    case 'persist-failed':
-      return onPersistFailed(turn, event);
-    case 'surveyed':
-      return onSurveyed(turn, event);
-    case 'checked':
-      return onChecked(turn, event);
-    case 'app-absent':
-      return onAbsent(turn, event);
-    case 'refused':
-      return onRefused(turn, event);
-    case 'said':
-      return onSaid(turn, event);
-    case 'say-failed':
-      return onSayFailed(turn, event);
-    case 'closed':
-      return onClosed(turn, event);
-    case 'stopped':
-      return isStopping(turn, event.epoch) ? onStopped(turn, event.warnings) : undefined;
-    case 'stop-failed':
-      return isStopping(turn, event.epoch) ? failStop(turn, 'app-stop', event.error) : undefined;
-    case 'outcome':
-      return onOutcome(turn, event);
-    case 'started':
-      return onStarted(turn, event.proof);
-    case 'start-failed':
-      return onStartFailed(turn, event.error);
-    case 'gated':
-      return onGated(turn, event);
-    case 'hooked':
-      return event.error === null
-        ? undefined
-        : warn(turn, `warn hook ${event.rung + 1} failed: ${event.error}`);
-    case 'app-gone':
-      return onAppGone(turn);
-    case 'app-back':
-      return onAppBack(turn, event.proof);
-    default:
-      return event satisfies never;
-  }
+/** What each event says. */
+const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => void } = {
+  booted: onBooted,
+  tick: () => undefined,
+  submit: (turn, { request }) => onSubmit(turn, request),
+  cancel: onCancel,
+  hurry: onHurry,
+  looked: (turn, event) => {
+    onLooked(turn, event);
+    noteCapacity(turn, event);
+  },
+  lost: onLost,
+  counted: (turn, { source, count, begun, at }) => onCounted(turn, source, { count, error: null, begun, at }),
+  uncounted: (turn, { source, error, begun, at }) =>
+    onCounted(turn, source, { count: null, error, begun, at }),
+  probed: onProbed,
+  persisted: (turn, { save }) => onPersisted(turn, save),
+  'persist-failed': onPersistFailed,
+  surveyed: onSurveyed,
+  checked: onChecked,
+  'app-absent': onAbsent,
+  refused: onRefused,
+  said: onSaid,
+  'say-failed': onSayFailed,
+  closed: onClosed,
+  stopped: (turn, { warnings }) => (isStopping(turn) ? onStopped(turn, warnings) : undefined),
+  'stop-failed': (turn, { error }) => (isStopping(turn) ? failStop(turn, 'app-stop', error) : undefined),
+  outcome: onOutcome,
+  started: (turn, { proof }) => onStarted(turn, proof),
+  'start-failed': (turn, { error }) => onStartFailed(turn, error),
+  gated: onGated,
+  hooked: onHooked,
+  'app-gone': onAppGone,
+  'app-back': (turn, { proof }) => onAppBack(turn, proof),
+};
+
+function take<T extends Event['type']>(turn: Turn, event: EventOf<T>): void {
+  TAKE[event.type as T](turn, event);
 }
 
-const PHASES: Record<Phase, (turn: Turn) => void> = {
+function onHooked(turn: Turn, { rung, error }: EventOf<'hooked'>): void {
+  if (error !== null) warn(turn, `warn hook ${rung + 1} failed: ${error}`);
+}
+
+const RUN: Readonly<Record<Phase, (turn: Turn, outing: Outing) => void>> = {
   starting,
   recovering,
   serving,
@@ -137,13 +113,13 @@ const PHASES: Record<Phase, (turn: Turn) => void> = {
   fencing,
   drained,
   stopping: () => undefined,
-  stopped: (turn) => (isHolding(turn.state) ? holding(turn) : undefined),
+  stopped: () => undefined,
   warming,
   returning,
-  failed: (turn) => (isHolding(turn.state) ? holding(turn) : undefined),
+  failed: () => undefined,
 };
 
-/** What follows from it: phases until nothing moves, then whoever waits, then the words to the balancers. */
+/** What follows from it: phases until nothing moves, then the requests that wait, then what the levels ask for. */
 function advance(turn: Turn): void {
   rememberSessions(turn);
   acknowledge(turn);
@@ -152,15 +128,26 @@ function advance(turn: Turn): void {
   do {
     before = turn.state;
     hurry(turn);
-    PHASES[turn.state.phase](turn);
-    expire(turn);
+    reopen(turn);
+    runPhase(turn);
+    turnHold(turn);
+    turnExpiry(turn);
+    turnSignOut(turn);
     admit(turn);
     takeUp(turn);
   } while (turn.state.phase !== before.phase || turn.state.queue.length < before.queue.length);
   climb(turn);
   turnGate(turn);
+  tellYielding(turn);
   assertWanted(turn);
   surveyReloaded(turn);
+}
+
+/** A hold outranks every operation: while it keeps the node out no phase moves on. */
+function runPhase(turn: Turn): void {
+  const { phase, outing } = turn.state;
+  if (isHolding(turn.state) && isOut(phase)) return;
+  RUN[phase](turn, outing ?? NEW_OUTING);
 }
 
 /** The count at the beginning is the first one that was asked for the operation. */
@@ -169,23 +156,6 @@ function rememberSessions(turn: Turn): void {
   if (!op || op.sessionsStart !== null) return;
   const sessions = sessionsOf(turn.policy, turn.state, op.startedAt);
   if (sessions !== null) patch(turn, { op: { ...op, sessionsStart: sessions } });
-}
-
-/** A forgotten drain undoes itself: what is ours, from `drained`, and only towards an application that a probe found well. */
-function expire(turn: Turn): void {
-  const { phase, op, expiresAt, health } = turn.state;
-  if (expiresAt === null) return alarm(turn, 'expires', null);
-  if (turn.at < expiresAt) return;
-  if (phase !== 'drained' || op || turn.state.candidate || turn.state.hold) return;
-  if (health !== 'up') {
-    return alarm(
-      turn,
-      'expires',
-      'the drain has expired, but no probe says that the app is healthy: it stays out',
-    );
-  }
-  patch(turn, { expiresAt: null });
-  ask(turn, 'ready', 'lastcall', 'the drain expired');
 }
 
 type Count = Pick<SourceState, 'count' | 'error' | 'begun' | 'at'>;
@@ -212,12 +182,24 @@ function onPersisted(turn: Turn, save: number): void {
 }
 
 /** Puts back what was found. A stop that was issued can no longer be taken back. */
-function onCancel(turn: Turn, by: string): void {
+function onCancel(turn: Turn, { id, by }: EventOf<'cancel'>): void {
   const { op, phase } = turn.state;
-  if (!op || op.outcome) return;
-  if (ON_THE_WAY_OUT.includes(phase))
-    return giveUp(turn, 'cancelled', `cancelled by ${by}; what was found is restored`);
-  if (phase === 'warming') failWarming(turn, `cancelled by ${by}`, 'cancelled');
+  if (cancelHold(turn, id, by) || !op || op.outcome) return;
+  if (op.id !== id) return withdraw(turn, id, by, op);
+  const { cancel } = PHASES[phase];
+  if (cancel === 'restore') giveUp(turn, 'cancelled', `cancelled by ${by}; what was found is restored`);
+  else if (cancel === 'stay') failWarming(turn, `cancelled by ${by}`, 'cancelled');
+}
+
+/** A request that had joined the operation is withdrawn; the operation goes on. */
+function withdraw(turn: Turn, id: string, by: string, { kind, id: running }: Operation): void {
+  finish(
+    turn,
+    (ticket) => ticket.id === id,
+    'cancelled',
+    `withdrawn by ${by}; the ${kind} ${running} goes on`,
+  );
+  resave(turn);
 }
 
 /** A second signal: no more patience. One that comes before there is an operation on disk is remembered for it. */
@@ -227,16 +209,18 @@ function onHurry(turn: Turn): void {
 }
 
 function hurry(turn: Turn): void {
-  const { hurried, op, phase, force, candidate, queue } = turn.state;
+  const { hurried, op, phase, candidate, pending, queue } = turn.state;
   if (!hurried || !isDurable(turn.state)) return;
-  if (!op) return patch(turn, { hurried: candidate !== null || queue.length > 0 });
+  if (!op) return patch(turn, { hurried: candidate !== null || pending !== null || queue.length > 0 });
   patch(turn, { hurried: false });
   if (op.outcome) return;
-  if (force) return patch(turn, { force: { ...force, now: true } });
-  if (ON_THE_WAY_OUT.includes(phase) && (op.kind === 'stop' || op.kind === 'drain'))
-    startForce(turn, 'hurried', true);
+  const force = turn.state.outing?.force;
+  if (force) return patchOuting(turn, { force: { ...force, now: true } });
+  const isOnTheWay = PHASES[phase].place === 'outward';
+  if (isOnTheWay && (op.kind === 'stop' || op.kind === 'drain')) startForce(turn, 'hurried', true);
 }
 
-function isStopping({ state }: Turn, epoch: number): boolean {
-  return state.phase === 'stopping' && state.epoch === epoch;
+/** One stop at a time: an answer is about the one that is under way. */
+function isStopping({ state }: Turn): boolean {
+  return PHASES[state.phase].ending;
 }

@@ -1,4 +1,4 @@
-import { ON_THE_WAY_OUT } from './operation.ts';
+import { isOutward } from './phases.ts';
 import type { BalancerState } from './state.ts';
 import { emit, patchBalancer, type Turn } from './turn.ts';
 import type { Survey } from './view.ts';
@@ -19,7 +19,7 @@ export function surveyReloaded(turn: Turn): void {
   for (const { name, counts } of turn.policy.balancers) {
     const balancer = balancers[name];
     if (!balancer?.isReloaded) continue;
-    const isAsked = op !== null && counts && ON_THE_WAY_OUT.includes(phase);
+    const isAsked = op !== null && counts && isOutward(phase);
     if (isAsked && !isSettled(balancer, turn.state.epochAt)) continue;
     patchBalancer(turn, name, { isReloaded: false });
     if (isAsked) emit(turn, { type: 'survey', id: op.id, balancer: name, scope: 'reload' });
@@ -29,7 +29,10 @@ export function surveyReloaded(turn: Turn): void {
 /** As of a poll that tells: one that began before our last write was answered says nothing of what stands there now. */
 function isSettled({ servers, begun }: BalancerState, epochAt: number): boolean {
   return Object.values(servers).every(
-    ({ want, held, confirmed, saidAt }) =>
-      want === null || held || (confirmed && begun >= epochAt && begun >= saidAt),
+    ({ found, held, isLost, confirmed, write }) =>
+      found === null ||
+      isLost ||
+      held !== null ||
+      (confirmed && begun >= epochAt && begun >= write.answeredAt),
   );
 }

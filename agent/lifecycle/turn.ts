@@ -1,9 +1,12 @@
+import { desired } from './desired.ts';
 import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
 import type { Phase } from './operation.ts';
+import type { Outing } from './outing.ts';
+import { PHASES } from './phases.ts';
 import type { Policy } from './policy.ts';
-import { recordOf } from './record.ts';
-import type { BalancerState, ServerState, State } from './state.ts';
+import type { BalancerState, ServerState, State, Write } from './state.ts';
+import type { Admin } from './view.ts';
 
 /**
  * One step in the making. States are never changed in place: the turn points at the newest one, so the rooms below
@@ -26,31 +29,36 @@ export function emit(turn: Turn, ...effects: Effect[]): void {
   turn.effects.push(...effects);
 }
 
-/** Another phase of the same intent. */
+/** Another phase of the same intent. Where a crash interrupted is of no use once the node goes on from there. */
 export function enter(turn: Turn, phase: Phase, changes: Partial<State> = {}): void {
-  patch(turn, { ...changes, phase, since: turn.state.phase === phase ? turn.state.since : turn.at });
+  const boot = PHASES[phase].place === 'unknown' ? turn.state.boot : null;
+  patch(turn, { boot, ...changes, phase, since: turn.state.phase === phase ? turn.state.since : turn.at });
 }
 
+/** What changes with an intent: of the outing, and of the state. */
+export type Changes = Partial<Omit<State, 'outing'>> & { readonly outing?: Partial<Outing> | null };
+
 /**
- * A new intent: a new epoch, on disk before anything is done for it. `want` tells what each server is to be;
- * a held server keeps its mark and is not spoken to.
+ * A new intent: a new epoch, on disk before anything is done for it.
+ * @param changes of the outing (its level says what each server is to be; null = it is over) and of the state
  */
-export function intend(
-  turn: Turn,
-  phase: Phase,
-  want: (server: ServerState) => ServerState['want'],
-  changes: Partial<State> = {},
-): void {
-  enter(turn, phase, { quiet: null, ...changes });
+export function intend(turn: Turn, phase: Phase, { outing, ...changes }: Changes = {}): void {
+  enter(turn, phase, changes);
+  if (outing === null) patch(turn, { outing });
+  else patchOuting(turn, { quiet: null, ...outing });
   patch(turn, { epoch: turn.state.epoch + 1, epochAt: turn.at });
   mapServers(turn, (server) => ({
     ...server,
-    want: want(server),
     confirmed: false,
-    failures: 0,
-    retryAt: 0,
+    write: { ...server.write, failures: 0, retryAt: 0 },
   }));
   resave(turn);
+}
+
+/** Changes what belongs to the outing; without one there is nothing to change. */
+export function patchOuting(turn: Turn, changes: Partial<Outing>): void {
+  const { outing } = turn.state;
+  if (outing) patch(turn, { outing: { ...outing, ...changes } });
 }
 
 /** The same intent with other terms (a deadline, another owner): it counts once it is on disk. */
@@ -59,20 +67,14 @@ export function resave(turn: Turn): void {
   patch(turn, { intentSave: turn.state.save });
 }
 
-/** Writes the record as it is now. */
+/** The record as it is at the end of this step goes to disk. */
 export function save(turn: Turn): void {
   patch(turn, { save: turn.state.save + 1 });
-  emit(turn, { type: 'persist', save: turn.state.save, record: recordOf(turn.state, turn.at) });
 }
 
 /** True when the present intent is on disk: only then anything is done for it (I8). */
 export function isDurable(state: State): boolean {
   return state.saved >= state.intentSave;
-}
-
-/** True while an operator's hold itself is what keeps the servers out, and no operation that went over it. */
-export function isHolding({ hold, op }: State): boolean {
-  return hold !== null && (op === null || op.kind === 'hold');
 }
 
 export function mapServers(
@@ -107,6 +109,11 @@ export function patchServer(
   if (own) patchBalancer(turn, balancer, { servers: { ...servers, [server]: { ...own, ...changes } } });
 }
 
+export function patchWrite(turn: Turn, balancer: string, server: string, changes: Partial<Write>): void {
+  const own = turn.state.balancers[balancer]?.servers[server];
+  if (own) patchServer(turn, balancer, server, { write: { ...own.write, ...changes } });
+}
+
 /** Tells the log, and the result of the running operation, once. */
 export function warn(turn: Turn, text: string): void {
   const { op } = turn.state;
@@ -127,11 +134,29 @@ export function alarm(turn: Turn, subject: string, text: string | null): void {
   patch(turn, { alarms: { ...others, [subject]: text } });
 }
 
-/** All servers with the balancer they stand behind. */
-export function serversOf(
-  state: State,
-): { balancer: BalancerState; at: string; name: string; server: ServerState }[] {
+/** One server, where it stands, and what is wanted of it. */
+export interface Placed {
+  readonly balancer: BalancerState;
+  readonly at: string;
+  readonly name: string;
+  readonly server: ServerState;
+  readonly want: Admin | null;
+}
+
+/** The servers that the configuration lists. */
+export function serversOf(state: State): Placed[] {
+  return allServersOf(state).filter(({ server }) => !server.isLost);
+}
+
+/** Those that it lost while they were ours as well: they are set, and neither looked at nor counted. */
+export function allServersOf(state: State): Placed[] {
   return Object.entries(state.balancers).flatMap(([at, balancer]) =>
-    Object.entries(balancer.servers).map(([name, server]) => ({ balancer, at, name, server })),
+    Object.entries(balancer.servers).map(([name, server]) => ({
+      balancer,
+      at,
+      name,
+      server,
+      want: desired(state, server),
+    })),
   );
 }

@@ -34,10 +34,10 @@ export function noteUndone(
   turn: Turn,
   at: string,
   { name }: ServerView,
-  { want, undone }: ServerState,
+  { found, undone }: ServerState,
 ): void {
   if (undone.times > 0 && turn.at - undone.at > OVER_MS)
     patchServer(turn, at, name, { undone: { times: 0, at: 0 } });
-  else if (want !== null) return;
+  else if (found !== null) return;
   alarm(turn, subject(at, name), null);
 }

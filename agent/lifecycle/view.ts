@@ -100,6 +100,45 @@ export interface Look {
   readonly servers: readonly ServerView[];
   /** Of a balancer that only polls: which pollers our word is waiting for. */
   readonly waitsFor?: readonly AwaitedPoller[];
+  /**
+   * Who else takes new users, for each of the servers that HAProxy has. Absent where it was not asked for, or cannot be
+   * told (a balancer that only polls): unknown.
+   */
+  readonly capacity?: readonly Capacity[];
+}
+
+/** What a look is to tell: this node's servers, or also how many other servers of their backends are usable. */
+export type LookScope = 'own' | 'capacity';
+
+/** How many others could take new users when one of our servers was looked at: one row more than a look has. */
+export interface Capacity {
+  /** `backend/server` */
+  readonly name: string;
+  /** null = this balancer does not tell. */
+  readonly role: Role | null;
+  /**
+   * Usable servers of its backend that are not listed as this node's: the active ones, for a backup the backups too;
+   * null = unknown. Servers that track ours, or have its address, are among them: no row tells them apart.
+   */
+  readonly usableOthers: number | null;
+  /** Usable backups of its backend that are not this node's; 0 for a backup, which counts them above; null = unknown. */
+  readonly usableBackups: number | null;
+}
+
+/** Another server in the backend of one of ours, as a survey of scope `capacity` lists them. */
+export interface Sibling {
+  /** `backend/server` */
+  readonly name: string;
+  readonly role: Role | null;
+  readonly admin: Admin;
+  /** What a command or an agent-check word has set there, whatever lies over it. */
+  readonly forced: Admin;
+  /** It takes new users right now. */
+  readonly usable: boolean;
+  /** In DRAIN, and READY alone is missing: it is not DOWN, nor of weight 0. Of one in MAINT that cannot be told: false. */
+  readonly couldServe: boolean;
+  /** It is this application too: it goes where ours goes (`track`), or ends with it (`address`); null = another one. */
+  readonly by: 'track' | 'address' | null;
 }
 
 /** A poller that has not been told our word often enough to be believed to do it. */
@@ -110,8 +149,11 @@ export interface AwaitedPoller {
   readonly silentSince: number;
 }
 
-/** What a survey is about: everything (`reload`: of the servers that HAProxy still has), or only what binds users. */
-export type SurveyScope = 'all' | 'reload' | 'stickiness';
+/**
+ * What a survey is about: everything (`reload`: of the servers that HAProxy still has), only what binds users, or only
+ * the siblings of this node's servers (`capacity`).
+ */
+export type SurveyScope = 'all' | 'reload' | 'stickiness' | 'capacity';
 
 /** HAProxy sends users to a backup only where no active server of the backend is usable. */
 export type Role = 'active' | 'backup';
@@ -162,6 +204,8 @@ export interface Survey extends Look {
   readonly blind: string | null;
   /** Which servers could be compared with nothing, for `--dry-run`. */
   readonly uncompared: readonly string[];
+  /** Scope `capacity` only: the other servers in the backends of ours. */
+  readonly siblings?: readonly Sibling[];
 }
 
 /** Who is at a server, over all workers. Nothing in it tells who a client is. */

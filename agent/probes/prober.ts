@@ -4,21 +4,30 @@ import { LastcallError, messageOf } from '../system/error.ts';
 import type { Probe, ProbeAnswer } from './probe.ts';
 import { judge, UNKNOWN, type Verdict } from './verdict.ts';
 
+/** `normal`: as configured. `warming`: four times a second, for a caller who waits for the application. */
+export type ProbePace = 'normal' | 'warming';
+
 /** Asks the application over and over, one probe at a time, and says what the answers amount to. */
 export interface Prober {
   readonly verdict: Verdict;
-  /** Back to unknown, because the application is another one now; an answer on its way is dropped. Asks at once. */
+  /** Back to unknown: a probe that was begun before this never counts, one on its way is dropped. Asks at once. */
   reset(): void;
+  /** How often to ask from now on; the pause that has begun is measured anew. */
+  setPace(pace: ProbePace): void;
   /** Asks now instead of later and resolves with the verdict after it; joins a probe that is on its way. */
   askNow(): Promise<Verdict>;
   /** Asks no more; resolves when the probe on its way has ended. */
   close(): Promise<void>;
 }
 
+/** Between two probes while warming, in milliseconds; a shorter `every` stays as it is. */
+const WARMING_EVERY_MS = 250;
+
 /**
  * Begins to ask at once, and again `everyMs` after the previous probe ended, so a slow application never has two
  * probes to answer. Each probe is bounded by its own timeout.
- * @param onVerdict told each time `health` or `signedOut` has changed, not of `reset`
+ * @param onVerdict told each time `health` or `signedOut` has changed, not of `reset`: after it `health` is unknown, so
+ *   that the first verdict of the new row is told whatever was known before
  */
 export function createProber(
   config: Pick<ProbeConfig, 'everyMs' | 'rise' | 'fall'>,
@@ -27,25 +36,77 @@ export function createProber(
   onVerdict: (verdict: Verdict) => void,
 ): Prober {
   let verdict = UNKNOWN;
+  let pace: ProbePace = 'normal';
+  const pauseMs = (): number =>
+    pace === 'warming' ? Math.min(config.everyMs, WARMING_EVERY_MS) : config.everyMs;
+  const asker = createAsker(probe, clock, pauseMs, (answer, begun) => {
+    const before = verdict;
+    verdict = judge(verdict, answer, begun, config);
+    if (verdict.health !== before.health || verdict.signedOut !== before.signedOut) onVerdict(verdict);
+  });
+
+  void asker.ask();
+  return {
+    get verdict() {
+      return verdict;
+    },
+    reset() {
+      if (asker.isClosed) return;
+      verdict = UNKNOWN;
+      asker.restart();
+    },
+    setPace(next) {
+      if (next === pace) return;
+      pace = next;
+      asker.pauseAnew();
+    },
+    async askNow() {
+      if (!asker.isClosed) await asker.ask();
+      return verdict;
+    },
+    close: () => asker.close(),
+  };
+}
+
+/** One probe after the other, each with the time at which it was begun. */
+interface Asker {
+  readonly isClosed: boolean;
+  /** Asks now; joins a probe that is on its way. */
+  ask(): Promise<void>;
+  /** Drops the probe on its way, and asks as soon as it has ended. */
+  restart(): void;
+  /** The pause has changed: what is left of the present one is reckoned from the end of the last probe. */
+  pauseAnew(): void;
+  close(): Promise<void>;
+}
+
+function createAsker(
+  probe: Probe,
+  clock: Clock,
+  pauseMs: () => number,
+  onAnswer: (answer: ProbeAnswer, begun: number) => void,
+): Asker {
   let current = new AbortController();
   let flight: Promise<void> | null = null;
-  let closed = false;
+  let endedAt = -Infinity;
+  let isClosed = false;
   let cancelTimer = (): void => undefined;
 
-  const take = (answer: ProbeAnswer): void => {
-    const before = verdict;
-    verdict = judge(verdict, answer, config);
-    if (verdict.health !== before.health || verdict.signedOut !== before.signedOut) onVerdict(verdict);
+  const pause = (): void => {
+    cancelTimer();
+    cancelTimer = clock.after(Math.max(0, endedAt + pauseMs() - clock.now()), () => void ask());
   };
   const fly = async (): Promise<void> => {
     const { signal } = current;
+    const begun = clock.now();
     const answer = await answerOf(probe, signal);
     flight = null;
-    if (closed) return;
-    // Dropped by `reset`: the application that it was about is no more.
+    endedAt = clock.now();
+    if (isClosed) return;
+    // Dropped by `restart`: what it was asked about may be no more.
     if (signal.aborted) return ask();
-    cancelTimer = clock.after(config.everyMs, () => void ask());
-    take(answer);
+    pause();
+    onAnswer(answer, begun);
   };
   const ask = (): Promise<void> => {
     cancelTimer();
@@ -58,23 +119,20 @@ export function createProber(
     current = new AbortController();
   };
 
-  void ask();
   return {
-    get verdict() {
-      return verdict;
+    get isClosed() {
+      return isClosed;
     },
-    reset() {
-      if (closed) return;
-      verdict = UNKNOWN;
-      drop('the probe is about an application that is no more');
+    ask,
+    restart() {
+      drop('the probe was begun before the application was asked anew');
       void ask();
     },
-    async askNow() {
-      if (!closed) await ask();
-      return verdict;
+    pauseAnew() {
+      if (!isClosed && flight === null) pause();
     },
     async close() {
-      closed = true;
+      isClosed = true;
       drop('the prober is closed');
       await flight;
     },

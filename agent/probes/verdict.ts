@@ -5,6 +5,8 @@ export interface Verdict {
   readonly health: 'unknown' | 'up' | 'down';
   /** The application says for certain that it wants out. */
   readonly signedOut: boolean;
+  /** When the first of the probes that made `health` what it is was begun, in monotonic ms; -1 while it is unknown. */
+  readonly begun: number;
   /** Why the latest answer was bad; null when it was not. */
   readonly reason: string | null;
   /** How many answers in a row, up to the latest, were of each sort. */
@@ -13,6 +15,8 @@ export interface Verdict {
     readonly bad: number;
     readonly out: number;
     readonly back: number;
+    /** When the first probe of the present row of living or of bad answers was begun. */
+    readonly begun: number;
   };
 }
 
@@ -20,8 +24,9 @@ export interface Verdict {
 export const UNKNOWN: Verdict = {
   health: 'unknown',
   signedOut: false,
+  begun: -1,
   reason: null,
-  streak: { living: 0, bad: 0, out: 0, back: 0 },
+  streak: { living: 0, bad: 0, out: 0, back: 0, begun: -1 },
 };
 
 /**
@@ -31,24 +36,30 @@ export const UNKNOWN: Verdict = {
  * nothing. One that signs out lives. A sign-out counts once it was said `fall` times in a row, because like a fall
  * it takes the node out; it is dropped after `rise` healthy answers in a row, or when the application is down: one
  * that does not answer says nothing any more.
+ * @param begun when this probe was begun, in monotonic milliseconds
  */
 export function judge(
   verdict: Verdict,
   answer: ProbeAnswer,
+  begun: number,
   { rise, fall }: { readonly rise: number; readonly fall: number },
 ): Verdict {
   const is = (count: number, yes: boolean): number => (yes ? count + 1 : 0);
+  const living = is(verdict.streak.living, answer.kind !== 'unhealthy');
+  const bad = is(verdict.streak.bad, answer.kind === 'unhealthy');
   const streak = {
-    living: is(verdict.streak.living, answer.kind !== 'unhealthy'),
-    bad: is(verdict.streak.bad, answer.kind === 'unhealthy'),
+    living,
+    bad,
     out: is(verdict.streak.out, answer.kind === 'signed-out'),
     back: is(verdict.streak.back, answer.kind === 'healthy'),
+    begun: living === 1 || bad === 1 ? begun : verdict.streak.begun,
   };
-  const health = streak.living >= rise ? 'up' : streak.bad >= fall ? 'down' : verdict.health;
-  const dropped = streak.back >= rise || streak.bad >= fall;
+  const health = living >= rise ? 'up' : bad >= fall ? 'down' : verdict.health;
+  const dropped = streak.back >= rise || bad >= fall;
   return {
     health,
     signedOut: streak.out >= fall || (verdict.signedOut && !dropped),
+    begun: health === verdict.health ? verdict.begun : streak.begun,
     reason: answer.kind === 'unhealthy' ? answer.reason : null,
     streak,
   };

@@ -2,7 +2,8 @@ import type { CommandConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { checkExecutable } from '../system/process.ts';
-import { endingOf, runCommand } from '../system/run-command.ts';
+import { type CommandOptions, endingOf, runCommand } from '../system/run-command.ts';
+import type { RunningStops } from './running-stop.ts';
 
 const MAX_OUTPUT_BYTES = 16 * 1024;
 
@@ -10,6 +11,8 @@ export interface CommandPorts {
   readonly clock: Clock;
   /** PATH of the environment, in which programs are looked up. */
   readonly searchPath: string | undefined;
+  /** Where a stop that is under way is written down, so that it may outlive us; absent in direct mode. */
+  readonly stops?: RunningStops;
 }
 
 /** A command of the configuration, and the code and the words with which its failures are told. */
@@ -23,16 +26,22 @@ export function checkAppCommand(command: AppCommand, searchPath: string | undefi
   if (why !== null) throw failure(command, `cannot run: ${why}`, 0);
 }
 
-/** @throws LastcallError `app-stop` or `app-health` when it does not end with 0 in time; the signal's reason */
+/**
+ * Runs it to its end.
+ * @param onLaunched given, an abort leaves the command alone, and this is told which process it is
+ * @throws LastcallError `app-stop` or `app-health` when it does not end with 0 in time; the signal's reason
+ */
 export async function runAppCommand(
   command: AppCommand,
   ports: { clock: Clock; signal: AbortSignal },
+  onLaunched?: CommandOptions['onLaunched'],
 ): Promise<void> {
   // A daemon that the start command leaves behind inherits its output. A pipe to us would break when the sidecar
   // is killed, and the application with it; so that output goes where ours goes.
   const maxOutputBytes = command.role === 'start' ? null : MAX_OUTPUT_BYTES;
   try {
-    const result = await runCommand(command.command, { timeoutMs: command.timeoutMs, maxOutputBytes }, ports);
+    const options = { timeoutMs: command.timeoutMs, maxOutputBytes, ...(onLaunched ? { onLaunched } : {}) };
+    const result = await runCommand(command.command, options, ports);
     if (result.exitCode === 0 && !result.timedOut) return;
     throw failure(command, `failed: ${endingOf(result)}`, result.elapsedMs);
   } catch (error) {

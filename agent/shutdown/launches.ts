@@ -20,6 +20,7 @@ export interface Launches {
 
 /** One note on disk; `journal/` has the real one. */
 export interface Notebook {
+  /** @throws LastcallError `state-write` when it cannot be read, or not in time */
   load(): Promise<unknown>;
   save(note: object): Promise<void>;
 }

@@ -32,6 +32,13 @@ export interface Stopper {
    */
   gone(proof: Proof | null): 'gone' | 'alive' | 'unknown';
 
+  /**
+   * Waits for a stop that a sidecar before us began and left running when it ended; at the stop's own deadline it is
+   * ended. Resolves at once where there is none. Absent where nothing runs on without us.
+   * @throws the signal's reason
+   */
+  rejoin?(signal: AbortSignal): Promise<void>;
+
   /** May a stop whose outcome is not known be sent once more after a crash (I6)? A signal may, a command may not. */
   readonly repeatable: boolean;
 }

@@ -1,6 +1,6 @@
 import { sleep, type Clock } from './clock.ts';
 import { errnoOf } from './error.ts';
-import { lookAt, membersOf } from './process.ts';
+import { groupLives, lookAt } from './process.ts';
 
 /** The first process of a group of its own (setsid): its pid is the group's number. */
 export interface Leader {
@@ -40,7 +40,7 @@ export async function groupEmpty(
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<boolean> {
   const end = clock.now() + ms;
-  while (!isAnothers(leader) && isInhabited(leader.pid)) {
+  while (!isAnothers(leader) && groupLives(leader.pid)) {
     if (clock.now() >= end) return false;
     await sleep(clock, Math.min(POLL_MS, end - clock.now()), signal);
   }
@@ -58,11 +58,6 @@ export async function endGroup(leader: Leader, graceMs: number, clock: Clock): P
   if (await groupEmpty(leader, graceMs, ports)) return true;
   signalGroup(leader, 'SIGKILL');
   return groupEmpty(leader, KILL_WAIT_MS, ports);
-}
-
-/** A leader that /proc hides (a setuid program under hidepid) is there all the same. */
-function isInhabited(group: number): boolean {
-  return membersOf(group).length > 0 || lookAt(group) === 'hidden';
 }
 
 function isAnothers(leader: Leader): boolean {

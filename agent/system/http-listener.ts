@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { addressList, plainAddress } from './address-list.ts';
 import type { Clock } from './clock.ts';
 import { LastcallError, messageOf } from './error.ts';
+import { createListenSockets, type ListenSockets } from './listen-sockets.ts';
 
 /** The oldest connection gives way, so that a flood cannot shut the others out. */
 const CONNECTIONS = 256;
@@ -43,17 +44,26 @@ export interface HttpListener {
   close(): Promise<void>;
 }
 
+export interface HttpListenerPorts {
+  readonly clock: Clock;
+  readonly failed: (error: unknown) => void;
+  /** Addresses that outlive this listener; default: its own, which end with it. */
+  readonly sockets?: ListenSockets;
+}
+
 /**
  * @param answer what a GET, HEAD or OPTIONS (HAProxy's own default) is told; null hangs up without a word
  * @throws LastcallError `config` for an entry of `allow` that is no address
  */
 export function createHttpListener(
   options: HttpListenOptions,
-  { clock, failed }: { readonly clock: Clock; readonly failed: (error: unknown) => void },
+  { clock, failed, sockets: shared }: HttpListenerPorts,
   answer: (asked: HttpAsked) => Promise<HttpReply | null>,
 ): HttpListener {
   const allowed = addressList(options.allow);
   const open = new Set<Socket>();
+  const sockets = shared ?? createListenSockets();
+  let giveUp = (): void => undefined;
   const server = createServer(
     // Monitors of HTTP/1.0 times send no Host.
     { maxHeaderSize: HEADER_BYTES, requireHostHeader: false, keepAlive: false },
@@ -76,16 +86,19 @@ export function createHttpListener(
     if (open.size > CONNECTIONS) [...open][0]?.destroy();
   });
   return {
-    listen: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', (error) => reject(cannotListen(options, error)));
-        server.listen(options.port, options.host, () => resolve((server.address() as AddressInfo).port));
-      }),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of open) socket.destroy();
-      }),
+    async listen() {
+      try {
+        const port = await sockets.open(options);
+        giveUp = sockets.take(options, (socket) => server.emit('connection', socket));
+        return port;
+      } catch (error) {
+        throw cannotListen(options, error);
+      }
+    },
+    async close() {
+      giveUp();
+      if (!shared) await sockets.close('all');
+    },
   };
 }
 

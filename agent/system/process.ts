@@ -98,26 +98,29 @@ function originOfUptime(): number {
 /** USER_HZ is 100 on every architecture that Node runs on. */
 const MS_PER_TICK = 10;
 
-/** Each look after the first is at those alone who were started during the last one: nobody escapes so many. */
+/** Each look after the first is at those processes alone that were started during the last one. */
 const LOOKS = 10;
 
 /**
- * The living processes of a process group that /proc shows; a zombie is none. One that ends while it is looked at may have
- * left a child that is not in the list: only once no pid is new has nobody been missed.
+ * Does a living process belong to this process group? No is said only where it is proven: kill(2) answers ESRCH, or
+ * /proc explains by zombies alone that it does not. A process that ends while it is looked at may have left a child
+ * that is not in the list, so the list is read anew until each new process in it was read, and is not of the group.
+ * Everything else is a yes: members that /proc hides, and looks that never came to an end.
  */
-export function membersOf(group: number): number[] {
-  if (!exists(-group)) return [];
+export function groupLives(group: number): boolean {
   const seen = new Set<number>();
+  let zombies = 0;
   for (let looks = 0; looks < LOOKS; looks++) {
+    if (!exists(-group)) return false;
     const fresh = pidsOf().filter((pid) => !seen.has(pid));
-    const members = fresh.filter((pid) => {
-      const stat = readStat(pid);
-      return stat !== null && stat.group === group && isLiving(stat);
-    });
-    if (members.length > 0 || fresh.length === 0) return members;
+    const stats = fresh.map(readStat);
+    const members = stats.filter((stat) => stat?.group === group);
+    if (members.some((stat) => stat !== null && isLiving(stat))) return true;
+    zombies += members.length;
+    if (members.length === 0 && !stats.includes(null)) return zombies === 0;
     for (const pid of fresh) seen.add(pid);
   }
-  return [];
+  return true;
 }
 
 /** The pids that /proc lists. */

@@ -1,8 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
+import { type CapturedOutput, inheritedOutput, pipedOutput, spooledOutput } from './captured-output.ts';
 import { withDeadline, type Clock } from './clock.ts';
 import { errnoOf, LastcallError, messageOf } from './error.ts';
 import { endGroup, groupEmpty, type Leader } from './group.ts';
@@ -20,6 +19,11 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Is nobody of its group to live on when it has ended? Then whoever is left is ended. Default: they live on. */
   readonly endsGroup?: boolean;
+  /**
+   * For a command that must go on when we end: an abort leaves it alone, and what it says breaks no pipe. Told which
+   * process it is, once it has begun. Default: an abort ends it.
+   */
+  readonly onLaunched?: (leader: Leader) => Promise<void>;
 }
 
 export interface CommandResult {
@@ -40,6 +44,8 @@ export interface CommandResult {
 const GRACE_MS = 1_000;
 /** For the last of a pipeline, which may end a moment after the program itself. */
 const STRAGGLERS_MS = 100;
+/** How often the files of a command that says much are made smaller again. */
+const TRIM_EVERY_MS = 1_000;
 /** Turns of the event loop that empty the pipes of a command that has ended. */
 const LAST_TURNS = 3;
 
@@ -63,34 +69,88 @@ export async function runCommand(
   const { clock, signal } = ports;
   signal.throwIfAborted();
   const began = clock.now();
-  const { child, leader } = await launch(argv, options);
-  const ended = endOf(child);
-  const stdout = keepFirst(child.stdout, options.maxOutputBytes ?? 0);
-  const stderr = keepFirst(child.stderr, options.maxOutputBytes ?? 0);
+  const output = outputFor(options);
+  try {
+    const { child, leader } = await launch(argv, options, output);
+    const command: Command = { child, leader, output, ended: endOf(child), began };
+    return options.onLaunched
+      ? await untilEndOrOurs(command, { ...options, onLaunched: options.onLaunched }, ports)
+      : await untilEnd(command, options, ports);
+  } finally {
+    if (options.onLaunched) output.close();
+  }
+}
+
+/** What outlives us is written down, and its files do not grow while we are there. */
+async function untilEndOrOurs(
+  command: Command,
+  options: CommandOptions & Required<Pick<CommandOptions, 'onLaunched'>>,
+  ports: { clock: Clock; signal: AbortSignal },
+): Promise<CommandResult> {
+  const noted = options.onLaunched(command.leader);
+  let cancel = (): void => undefined;
+  const trim = (): void => {
+    command.output.trim();
+    cancel = ports.clock.after(TRIM_EVERY_MS, trim);
+  };
+  trim();
+  try {
+    return await untilEnd(command, options, ports);
+  } finally {
+    cancel();
+    await noted;
+  }
+}
+
+/** A command that has begun. */
+interface Command {
+  readonly child: ChildProcess;
+  readonly leader: Leader;
+  readonly output: CapturedOutput;
+  readonly ended: Promise<Ended>;
+  /** Monotonic milliseconds. */
+  readonly began: number;
+}
+
+/** @throws the signal's reason */
+async function untilEnd(
+  { child, leader, output, ended, began }: Command,
+  { timeoutMs, endsGroup = false, onLaunched }: CommandOptions,
+  ports: { clock: Clock; signal: AbortSignal },
+): Promise<CommandResult> {
+  const { clock, signal } = ports;
   const result = (end: Ended, timedOut: boolean, left: boolean): CommandResult => ({
     ...end,
-    stdout: stdout.take(),
-    stderr: stderr.take(),
-    truncated: stdout.truncated() || stderr.truncated(),
+    ...output.take(),
     elapsedMs: clock.now() - began,
     timedOut,
     left,
   });
-
-  const late = (): LastcallError => new LastcallError('deadline', `over its ${options.timeoutMs} ms`);
+  const late = (): LastcallError => new LastcallError('deadline', `over its ${timeoutMs} ms`);
   try {
-    const end = await withDeadline(clock, options.timeoutMs, signal, late, () => ended);
+    const end = await withDeadline(clock, timeoutMs, signal, late, () => ended);
     await lastWords();
-    const left = options.endsGroup === true && (await endLeft(leader, ports));
+    const left = endsGroup && (await endLeft(leader, ports));
     const answer = result(end, false, left);
-    if (options.endsGroup === true) hangUp(child);
+    if (endsGroup) output.close();
     return answer;
   } catch {
     // Late or aborted, nothing else: `ended` does not reject.
+    if (signal.aborted && onLaunched) {
+      child.unref();
+      throw signal.reason as Error;
+    }
     const end = await cutShort(child, leader, ended, clock);
+    if (!onLaunched) output.close();
     signal.throwIfAborted();
     return result(end, true, false);
   }
+}
+
+/** A pipe would break with us, and with it a command that is to go on. */
+function outputFor({ maxOutputBytes, onLaunched }: CommandOptions): CapturedOutput {
+  if (maxOutputBytes === null) return inheritedOutput();
+  return onLaunched ? spooledOutput(maxOutputBytes) : pipedOutput(maxOutputBytes);
 }
 
 /** The end of what a command said, for an error message: one line, at most 200 characters. */
@@ -109,18 +169,20 @@ export function endingOf(result: CommandResult): string {
 
 async function launch(
   argv: readonly string[],
-  { env, maxOutputBytes }: CommandOptions,
+  { env }: CommandOptions,
+  output: CapturedOutput,
 ): Promise<{ child: ChildProcess; leader: Leader }> {
   const [program = '', ...args] = argv;
   try {
     const child: ChildProcess = spawn(program, args, {
       detached: true,
-      stdio: maxOutputBytes === null ? ['ignore', 2, 2] : ['ignore', 'pipe', 'pipe'],
+      stdio: output.stdio,
       ...(env === undefined ? {} : { env }),
     });
     const { pid } = child;
     // Asked at once: until Node has seen its exit the pid cannot be another's.
     const leader = pid === undefined ? null : { pid, startTime: startTimeOf(pid) };
+    output.attach(child);
     await once(child, 'spawn');
     if (leader === null) throw new Error('it was given no pid');
     return { child, leader };
@@ -165,44 +227,7 @@ async function cutShort(
   ended: Promise<Ended>,
   clock: Clock,
 ): Promise<Ended> {
-  const gone = await endGroup(leader, GRACE_MS, clock);
-  hangUp(child);
-  if (gone) return ended;
+  if (await endGroup(leader, GRACE_MS, clock)) return ended;
   child.unref();
   return { exitCode: null, signal: null };
-}
-
-/** Whoever still writes, in whatever group, writes to nobody. */
-function hangUp({ stdout, stderr }: ChildProcess): void {
-  stdout?.destroy();
-  stderr?.destroy();
-}
-
-interface Kept {
-  truncated(): boolean;
-  /** What was kept; what comes after this is thrown away, and does not keep our process alive. */
-  take(): string;
-}
-
-function keepFirst(stream: Readable | null, maxBytes: number): Kept {
-  if (stream === null) return { truncated: () => false, take: () => '' };
-  const chunks: Buffer[] = [];
-  let room = maxBytes;
-  let truncated = false;
-  const keep = (chunk: Buffer): void => {
-    truncated ||= chunk.length > room;
-    if (room > 0) chunks.push(chunk.subarray(0, room));
-    room = Math.max(0, room - chunk.length);
-  };
-  stream.on('data', keep);
-  stream.on('error', () => (truncated = true));
-  return {
-    truncated: () => truncated,
-    take() {
-      stream.off('data', keep);
-      stream.resume();
-      (stream as Socket).unref();
-      return Buffer.concat(chunks).toString('utf8');
-    },
-  };
 }

@@ -346,6 +346,42 @@ describe('what a look tells', () => {
   });
 });
 
+describe('a server that is not listed any more', () => {
+  test('is put back only over what may be replaced, by its validated name, and no look tells of it', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1\n  server app2 127.0.0.1:1\n');
+    await running.command('set server app/app2 state maint');
+    const balancer = driver(running, 'app/app1');
+    expect(await balancer.putBack?.('app/app2', 'ready', ['drain'], never)).toMatchObject({ admin: 'maint' });
+    const back = await balancer.putBack?.('app/app2', 'ready', ['maint'], never);
+    expect(back).toMatchObject({ name: 'app/app2', admin: 'ready', origin: 'none' });
+    expect((await balancer.look(never)).servers.map(({ name }) => name)).toEqual(['app/app1']);
+  });
+
+  test('is answered as absent where HAProxy has lost it too, or its backend', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1\n');
+    for (const name of ['app/app2', 'web/app1'])
+      expect(await driver(running, 'app/app1').putBack?.(name, 'ready', ['maint'], never)).toMatchObject({
+        name,
+        absent: expect.any(String),
+      });
+  });
+
+  test('is never part of a command when its name is none', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1\n');
+    const set = (): unknown =>
+      driver(running, 'app/app1').putBack?.('app/x; shutdown sessions server app/app1', 'ready', [], never);
+    expect(await refusalOf(set)).toMatchObject({ code: 'config' });
+  });
+
+  test('is nobody to count or to close', async () => {
+    const running = await site('backend app\n  server app1 127.0.0.1:1\n  server app2 127.0.0.1:1\n');
+    const balancer = driver(running, 'app/app1');
+    expect(await refusalOf(() => balancer.closeSessions('app/app2', 1, never))).toMatchObject({
+      code: 'no-such-server',
+    });
+  });
+});
+
 describe('the survey', () => {
   const factOf = async (balancer: Balancer) => {
     const [fact] = (await balancer.survey(never)).facts;

@@ -16,12 +16,18 @@ const TEMPLATES = new RegExp(
     'show cli level;show info',
     'show info',
     ROW,
+    // The same with the BACKEND row: how many others are usable.
+    'show info;show stat \\d+ 6 \\d+',
+    // Who they are, only where they are too few.
+    'show info;show stat \\d+ 6 -1;show servers state NAME',
     // Of a server that the worker did not have at the poll before.
     'show info;get weight NAME/NAME',
     // On a connection that a write follows on, one command a line.
     'show stat \\d+ [24] (\\d+|-1)',
     `${ROW};show stat \\d+ 2 -1;show servers state NAME`,
     'show servers state NAME',
+    // The same of one that the configuration lost: HAProxy may not have it either.
+    'get weight NAME/NAME',
     // The one full look before an operation.
     'show info;show stat -1 6 -1',
     'show table',
@@ -107,11 +113,18 @@ describe('on the wire', () => {
     const server = fc.constantFrom(APP1, 'app/app2', 'app/app3', 'app/app1;show info');
     const call = fc.oneof(
       fc.constant(() => balancer.look(never)),
+      fc.constant(() => balancer.look(never, 'count', 'capacity')),
       fc.constant(() => balancer.survey(never)),
+      fc.constant(() => balancer.survey(never, 'capacity')),
       fc.tuple(server, admin, fc.subarray(['ready', 'drain', 'maint'] as const)).map(
         ([name, want, may]) =>
           () =>
             balancer.set(name, want, may, never),
+      ),
+      fc.tuple(fc.constantFrom('app/app2', 'app/app4', 'app/app1;show info'), admin).map(
+        ([name, want]) =>
+          async () =>
+            balancer.putBack?.(name, want, ['maint'], never),
       ),
       fc.tuple(server, fc.constantFrom(1, Infinity)).map(
         ([name, limit]) =>
@@ -122,6 +135,7 @@ describe('on the wire', () => {
     );
     // One of each that writes or asks for much, whatever the dice say.
     await balancer.survey(never);
+    await balancer.survey(never, 'capacity');
     await balancer.set(APP1, 'drain', ['ready'], never);
     await fc.assert(
       fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 6 }), async (calls) => {
@@ -205,6 +219,7 @@ describe('the one full look', () => {
     await balancer.look(never);
     await balancer.set(APP1, 'drain', ['ready'], never);
     await balancer.survey(never, 'stickiness');
+    await balancer.survey(never, 'capacity');
     expect(full()).toBe(0);
     await balancer.survey(never);
     expect(full()).toBe(1);
@@ -306,7 +321,11 @@ describe('an answer that is not certain', () => {
     let pid = 100;
     fake = await between((answer) => answer.replace(/^Pid: .*$/m, () => `Pid: ${(pid += 1)}`));
     const balancer = driver(fake.path, 5_000, realClock, [APP1, 'app/app2']);
-    for (const work of [() => balancer.look(never), () => balancer.survey(never)]) {
+    for (const work of [
+      () => balancer.look(never),
+      () => balancer.survey(never),
+      () => balancer.survey(never, 'capacity'),
+    ]) {
       const refusal = await refusalOf(work);
       expect(refusal).toMatchObject({
         code: 'balancer-unreachable',

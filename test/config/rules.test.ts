@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { load, MINIMAL, problemsOf } from './support.ts';
+import { load, MINIMAL, problemsOf, refuses } from './support.ts';
 
 const LISTEN = 'listen: { agentCheck: { address: 0.0.0.0:7001 } }\n';
 const SESSIONS = 'sessions: [{ http: { url: "http://a/" } }]\n';
@@ -22,6 +22,35 @@ test('a server is not listed and left out on purpose at once', async () => {
     '4:22: ignoreServers[1]: app/app1 is listed in servers',
   ]);
   expect(await problemsOf(`${MINIMAL}ignoreServers: [b/s, b]\n`)).toHaveLength(1);
+});
+
+describe('durations with which nothing could go well', () => {
+  const probe = (times: string): string => `app: { probe: { tcp: 1, ${times} } }`;
+  refuses([
+    [
+      'drain: { timeout: 1s, quiet: 5s }',
+      '4:30: drain.quiet: must be shorter than drain.timeout (1s): every drain would end 124',
+    ],
+    [
+      'drain: { timeout: 5s, quiet: 5s }',
+      '4:30: drain.quiet: must be shorter than drain.timeout (5s): every drain would end 124',
+    ],
+    [
+      'drain: { timeout: 1s }',
+      '4:19: drain.timeout: must be longer than drain.quiet (1s): every drain would end 124',
+    ],
+    [
+      probe('every: 1ms, timeout: 500h'),
+      '4:32: app.probe.every: must be 100ms or more: the probe would be load of its own',
+      '4:46: app.probe.timeout: must be 1m or less: a hung app would pass for healthy so long',
+    ],
+    [probe('every: 500h'), '4:32: app.probe.every: must be 10m or less: its health would be history'],
+  ]);
+
+  test.each(['drain: { timeout: 1s, quiet: 0s }', 'drain: { timeout: 2s, quiet: 1999ms }'])(
+    'are none of these: %s',
+    async (added) => expect(await problemsOf(`${MINIMAL}${added}\n`)).toEqual([]),
+  );
 });
 
 describe('a stop for which no source counts users', () => {

@@ -157,6 +157,24 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       });
     });
 
+    test('tells how many others are usable, in a look that asks for it, and who they are', async () => {
+      const others = async (): Promise<number | null | undefined> =>
+        (await balancer.look(never, 'count', 'capacity')).capacity?.[0]?.usableOthers;
+      expect(await balancer.look(never)).not.toHaveProperty('capacity');
+      expect((await balancer.look(never, 'leave', 'capacity')).capacity).toEqual([
+        { name: SERVER, role: 'active', usableOthers: 1, usableBackups: 0 },
+      ]);
+      await balancer.set(SERVER, 'drain', ['ready'], never);
+      expect(await others()).toBe(1);
+      await haproxy.command('set server app/app2 state drain');
+      expect(await others()).toBe(0);
+      const { siblings, servers } = await balancer.survey(never, 'capacity');
+      expect(servers).toMatchObject([{ name: SERVER, admin: 'drain' }]);
+      // It has our address: it is this application too.
+      const sibling = { forced: 'drain', usable: false, couldServe: true, by: 'address' };
+      expect(siblings).toMatchObject([{ name: 'app/app2', role: 'active', admin: 'drain', ...sibling }]);
+    });
+
     test('tells who is there by kind, and ends no more of them than it is told to', async () => {
       const users = [visit(port, 'SRV=c1'), visit(port, 'SRV=c1')];
       await app.holding(2);

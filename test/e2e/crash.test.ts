@@ -73,11 +73,11 @@ describe('kill -9 of the sidecar in the middle of a restart, then start', () => 
     await met;
     await first.kill();
     const second = await rig.sidecar({ sections: { app } });
+    // The command outlived the sidecar, and is waited for; now it may end.
+    await writeFile(door, '\n');
     const result = await second.ends(json.id);
     expect(result).toMatchObject({ ok: false, code: 'in-doubt', phase: 'failed' });
     expect(await rig.admin()).toBe('MAINT');
     expect(await readFile(marks, 'utf8')).toBe('stop\n');
-    // The command outlived the sidecar; now it may end.
-    await writeFile(door, '\n');
   });
 });

@@ -1,13 +1,12 @@
 import { expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Balancer } from '../../agent/balancers/balancer.ts';
 import { createEngine, type Engine } from '../../agent/engine/engine.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
-import type { Admin, Look, ServerView } from '../../agent/lifecycle/view.ts';
 import { createCadence } from '../../agent/sessions/cadence.ts';
 import { scanPauseMs, type Sight } from '../../agent/sessions/scan-pause.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { sleep } from '../../agent/system/clock.ts';
+import { emptyBalancer } from '../support/empty-balancer.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
 import { POLICY } from '../support/world/scene.ts';
@@ -22,50 +21,6 @@ interface Table {
   readonly endMs: number;
   /** They end of themselves, as their `exp` tells; else they are cleared. */
   readonly isTold: boolean;
-}
-
-function balancerOf(): Balancer {
-  let admin: Admin = 'ready';
-  const view = (): ServerView => ({
-    name: 'app/app1',
-    admin,
-    origin: admin === 'ready' ? 'none' : 'forced',
-    operational: 'up',
-    connections: 0,
-    queued: 0,
-    total: 0,
-    weight: 1,
-    counters: null,
-  });
-  const look = (): Look => ({
-    worker: { pid: 1, bornAt: 0 },
-    workers: 1,
-    unseen: null,
-    uncounted: [],
-    servers: [view()],
-  });
-  const fact = {
-    name: 'app/app1',
-    role: 'active',
-    usableOthers: 1,
-    standbys: [],
-    missing: [],
-    usable: true,
-    sticky: 'stick table app',
-    hashed: null,
-  } as const;
-  const more = { facts: [fact], relatives: [], foreignTables: [], blind: null, uncompared: [] };
-  return {
-    name: 'lb1',
-    servers: ['app/app1'],
-    counts: true,
-    seesOldWorkers: true,
-    look: () => Promise.resolve(look()),
-    survey: () => Promise.resolve({ ...look(), ...more }),
-    set: (_server, wanted) => ((admin = wanted), Promise.resolve(view())),
-    holders: () => Promise.reject(new Error('not asked here')),
-    closeSessions: () => Promise.reject(new Error('not asked here')),
-  };
 }
 
 /** Counts as the source of a stick table does: each scan takes its time, and the next one waits its pause. */
@@ -103,7 +58,7 @@ async function drain(table: Table): Promise<{ beyondQuietMs: number; after: numb
     clock,
     random: () => 0.5,
     log: memoryLog(),
-    balancers: [balancerOf()],
+    balancers: [emptyBalancer()],
     sources: [source],
     stopper: null,
     starter: null,

@@ -24,8 +24,8 @@ function lowered(fails = false): { source: Source; setting: () => string; ended:
   return { source, setting: () => setting, ended: () => last.catch(() => undefined) };
 }
 
-function at(phase: Phase, appGone = false): State {
-  return { phase, appGone } as State;
+function at(phase: Phase, gone = false): State {
+  return { phase, app: { gone } } as State;
 }
 
 const never = new AbortController().signal;

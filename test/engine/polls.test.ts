@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Balancer } from '../../agent/balancers/balancer.ts';
 import { createPolls, type Polls } from '../../agent/engine/polls.ts';
+import { lookScope } from '../../agent/lifecycle/capacity.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import { statusOf } from '../../agent/lifecycle/status.ts';
 import type { Source } from '../../agent/sessions/source.ts';
@@ -10,6 +12,8 @@ import { POLICY, scene } from '../support/world/scene.ts';
 
 const policy = { ...POLICY, sources: ['stickTable'], userSources: ['stickTable'] };
 const AT_REST_MS = 70_000;
+type LookTerms = Parameters<Balancer['look']> extends [unknown, ...infer Terms] ? Terms : never;
+const unasked = (): Promise<never> => Promise.reject(new Error('not asked here'));
 
 /** A draining operation, as a scene comes to it. */
 function operationOf(): NonNullable<State['op']> {
@@ -28,6 +32,7 @@ let state: State;
 let polls: Polls;
 let began: number;
 let asked: number[];
+let looked: LookTerms[];
 const draining = (leftMs: number): void => {
   state = { ...state, phase: 'draining', op: { ...operationOf(), deadline: clock.now() + leftMs } };
 };
@@ -40,17 +45,32 @@ beforeEach(async () => {
   clock = new ManualClock();
   began = clock.now();
   asked = [];
+  looked = [];
   const source: Source = {
     name: 'stickTable',
     minPauseMs: (leftMs) => (leftMs === undefined ? AT_REST_MS : leftMs / 10),
     count: () => (asked.push(clock.now() - began), Promise.resolve(20)),
   };
   state = { ...initial(policy, began), phase: 'serving' };
+  const balancer: Balancer = {
+    name: 'lb1',
+    servers: ['app/app1'],
+    counts: true,
+    seesOldWorkers: true,
+    look(_signal, ...terms) {
+      looked.push(terms);
+      return unasked();
+    },
+    survey: unasked,
+    set: unasked,
+    holders: unasked,
+    closeSessions: unasked,
+  };
   const ports = {
     clock,
     random: () => 0.5,
     log: memoryLog(),
-    balancers: [],
+    balancers: [balancer],
     sources: [source],
     stopper: null,
     starter: null,
@@ -114,5 +134,31 @@ describe('a source that costs others time', () => {
     expect(asked).toEqual([0, 1_000]);
     await forward(2_000);
     expect(asked).toEqual([0, 1_000, 30_900]);
+  });
+});
+
+describe('what a look is asked for', () => {
+  test.each([
+    ['serving', 'leave', 'own'],
+    ['draining', 'count', 'capacity'],
+    ['settling', 'count', 'capacity'],
+    ['fencing', 'count', 'capacity'],
+    ['drained', 'count', 'own'],
+    ['stopping', 'count', 'own'],
+    ['returning', 'leave', 'own'],
+  ] as const)('%s: old workers %s, and %s', async (phase, ...terms) => {
+    state = { ...state, phase };
+    looked = [];
+    polls.look('lb1');
+    // It has failed before, so it waits.
+    await forward(10_000);
+    expect(looked.at(-1)).toEqual(terms);
+  });
+
+  test('a stop that is about to be issued asks for the others too, and where none are needed nothing does', async () => {
+    state = { ...state, phase: 'drained', app: { ...state.app, stopIssued: true } };
+    await forward(10_000);
+    expect(looked.at(-1)).toEqual(['count', 'capacity']);
+    expect(lookScope({ ...policy, keep: 0 }, state)).toBe('own');
   });
 });

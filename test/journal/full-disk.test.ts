@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { createJournal } from '../../agent/journal/journal.ts';
 import { messageOf } from '../../agent/system/error.ts';
 import { skipped } from '../support/skip.ts';
+import { never } from '../support/outcome.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 const run = promisify(execFile);
@@ -51,14 +52,14 @@ test('A full disk is an error that names the file and asks for space; the old re
     next: expect.stringContaining('free space'),
   });
   expect((await readdir(disk)).toSorted()).toEqual(['app1.json', 'ballast']);
-  expect(await createJournal(path, { node: 'app1' }).load()).toEqual({
+  expect(await createJournal(path, { node: 'app1' }).load(never)).toEqual({
     kind: 'record',
     record: { count: 1 },
   });
 
   await rm(join(disk, 'ballast'));
   await journal.save({ count: 3 });
-  expect(await journal.load()).toEqual({ kind: 'record', record: { count: 3 } });
+  expect(await journal.load(never)).toEqual({ kind: 'record', record: { count: 3 } });
 });
 
 test('A read-only file system is an error that asks for a place to write; the record can still be read', async () => {
@@ -71,7 +72,7 @@ test('A read-only file system is an error that asks for a place to write; the re
     code: 'state-write',
     next: expect.stringContaining('write to'),
   });
-  expect(await journal.load()).toEqual({ kind: 'record', record: { count: 1 } });
+  expect(await journal.load(never)).toEqual({ kind: 'record', record: { count: 1 } });
 });
 
 test('A place where no directory can be made is an error before anything else', async () => {
@@ -82,7 +83,7 @@ test('A place where no directory can be made is an error before anything else', 
     code: 'state-write',
     next: expect.stringContaining('is a directory'),
   });
-  await expect(journal.load()).rejects.toMatchObject({
+  await expect(journal.load(never)).rejects.toMatchObject({
     code: 'state-write',
     target: join(file, 'app1.json'),
   });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createJournal } from '../../agent/journal/journal.ts';
+import { never } from '../support/outcome.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 let temp: TempDir;
@@ -20,7 +21,7 @@ const open = (node = 'app1') => createJournal(path, { node });
 
 describe('A journal', () => {
   test('that was never written has no record, and makes nothing by being read', async () => {
-    expect(await open().load()).toEqual({ kind: 'none' });
+    expect(await open().load(never)).toEqual({ kind: 'none' });
     expect(await readdir(temp.path)).toEqual([]);
   });
 
@@ -33,7 +34,7 @@ describe('A journal', () => {
     };
     await open().save({ old: true });
     await open().save(record);
-    expect(await open().load()).toEqual({ kind: 'record', record });
+    expect(await open().load(never)).toEqual({ kind: 'record', record });
   });
 
   test('is a file of mode 0600 in a directory of mode 0700 that it makes itself', async () => {
@@ -69,14 +70,14 @@ describe('A journal', () => {
     const saved = open().save(record);
     record.count = 2;
     await saved;
-    expect(await open().load()).toEqual({ kind: 'record', record: { count: 1 } });
+    expect(await open().load(never)).toEqual({ kind: 'record', record: { count: 1 } });
   });
 
   test('removes what a crash in the middle of a save has left, and keeps the record', async () => {
     await open().save({ count: 1 });
     await writeFile(`${path}.tmp`, '{"half');
     await writeFile(`${path}.prev.tmp`, 'x');
-    expect(await open().load()).toEqual({ kind: 'record', record: { count: 1 } });
+    expect(await open().load(never)).toEqual({ kind: 'record', record: { count: 1 } });
     expect(await readdir(temp.path)).toEqual(['app1.json']);
   });
 
@@ -86,7 +87,7 @@ describe('A journal', () => {
     await symlink(victim, `${path}.tmp`);
     await open().save({ count: 1 });
     expect(await readFile(victim, 'utf8')).toBe('untouched');
-    expect(await open().load()).toEqual({ kind: 'record', record: { count: 1 } });
+    expect(await open().load(never)).toEqual({ kind: 'record', record: { count: 1 } });
   });
 
   test('is whole and no older than the last acknowledged save after kill -9 at any moment', async () => {
@@ -101,7 +102,7 @@ describe('A journal', () => {
         if (acknowledged === saves) writer.kill('SIGKILL');
       }
       await exit;
-      const loaded = await open().load();
+      const loaded = await open().load(never);
       expect(loaded).toMatchObject({ kind: 'record' });
       const { count } = (loaded as { record: { count: number } }).record;
       expect(count).toBeGreaterThanOrEqual(acknowledged);
@@ -130,17 +131,17 @@ describe('Nothing is taken from a state file', () => {
     const bad = spoiled(await readFile(path, 'utf8'));
     await writeFile(path, bad);
 
-    const loaded = await open().load();
+    const loaded = await open().load(never);
     expect(loaded).toMatchObject({ kind: 'quarantined', movedTo: `${path}.bad-1` });
     expect(loaded).toHaveProperty('reason', expect.stringContaining(reason));
     expect(await readFile(`${path}.bad-1`, 'utf8')).toBe(bad);
     await open().save({ kind: 'new' });
-    expect(await open().load()).toEqual({ kind: 'record', record: { kind: 'new' } });
+    expect(await open().load(never)).toEqual({ kind: 'record', record: { kind: 'new' } });
   });
 
   test('of another node: a sidecar that was renamed reads nothing of its predecessor', async () => {
     await open('app2').save({ kind: 'drain' });
-    expect(await open('app1').load()).toHaveProperty(
+    expect(await open('app1').load(never)).toHaveProperty(
       'reason',
       expect.stringContaining('"app2", not to app1'),
     );
@@ -148,11 +149,11 @@ describe('Nothing is taken from a state file', () => {
 
   test('that is a directory or a link, even to a whole record', async () => {
     await mkdir(path);
-    expect(await open().load()).toMatchObject({ kind: 'quarantined', movedTo: `${path}.bad-1` });
+    expect(await open().load(never)).toMatchObject({ kind: 'quarantined', movedTo: `${path}.bad-1` });
     await open().save({ kind: 'drain' });
     await rename(path, join(temp.path, 'elsewhere'));
     await symlink(join(temp.path, 'elsewhere'), path);
-    expect(await open().load()).toMatchObject({ kind: 'quarantined', movedTo: `${path}.bad-2` });
+    expect(await open().load(never)).toMatchObject({ kind: 'quarantined', movedTo: `${path}.bad-2` });
     expect((await stat(join(temp.path, 'elsewhere'))).isFile()).toBe(true);
   });
 
@@ -161,7 +162,7 @@ describe('Nothing is taken from a state file', () => {
     await journal.save({ count: 1 });
     await journal.save({ count: 2 });
     await rm(path);
-    const loaded = await open().load();
+    const loaded = await open().load(never);
     expect(loaded).toMatchObject({ kind: 'quarantined', movedTo: `${path}.bad-1` });
     expect(await readdir(temp.path)).toEqual(['app1.json.bad-1']);
   });

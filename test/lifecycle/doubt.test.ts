@@ -130,7 +130,7 @@ describe('Another worker of the same pid', () => {
     it.lb.pid -= 1;
     it.lb.set('app/app1', 'drain', 'us');
     it.time.advance(3_000);
-    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBe(false);
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBeNull();
     const ready = it.ended(it.ask('ready'));
     expect(ready).toMatchObject({ code: 'done', phase: 'serving' });
     expect(it.admin()).toBe('ready');

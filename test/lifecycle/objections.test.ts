@@ -299,7 +299,7 @@ describe('A server that somebody else holds', () => {
     it.lb.set('app/app1', 'ready', 'operator');
     it.time.advance(MINUTE);
     expect(it.admin()).toBe('drain');
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    it.cancel();
     expect(it.ended(id).code).toBe('cancelled');
     expect(it.admin()).toBe('ready');
   });
@@ -310,7 +310,7 @@ describe('A server that somebody else holds', () => {
     it.site.users.push({ balancer: it.lb, server: it.lb.server('app/app1') });
     it.reach('draining');
     it.time.advance(MINUTE);
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    it.cancel();
     expect(it.ended(id)).toMatchObject({ code: 'cancelled', phase: 'serving' });
     expect(it.admin()).toBe('drain');
   });

@@ -7,9 +7,9 @@ describe('An operator who comes between our word and its read-back', () => {
     const id = it.ask('drain');
     it.reach('fencing');
     while (it.admin() !== 'maint') it.time.advance(0.1);
-    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.saying).not.toBeNull();
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.write.underWay).not.toBeNull();
     it.lb.set('app/app1', 'drain', 'operator');
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    it.cancel();
     expect(it.ended(id)).toMatchObject({ code: 'cancelled' });
     it.time.advance(60_000);
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });

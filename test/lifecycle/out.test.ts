@@ -22,9 +22,10 @@ describe('A drain', () => {
   test('is accepted only when its intent is on disk', () => {
     const it = scene();
     it.ask('drain');
-    it.reach('draining');
+    while (!it.effects.some(({ type }) => type === 'persist')) it.time.advance(0.1);
     expect(it.sidecar.replies).toEqual([]);
     expect(said(it)).toEqual([]);
+    expect(it.sidecar.state).toMatchObject({ phase: 'serving', op: null, outing: null });
     it.time.advance(50);
     expect(it.sidecar.replies).toMatchObject([{ id: 'drain1', ticket: 'drain1' }]);
     expect(it.disk.content).toContain('drain1');
@@ -112,11 +113,11 @@ describe('A drain', () => {
   test('that expires holds and alarms as long as the application is not healthy', () => {
     const it = scene();
     it.ended(it.ask('drain', { expiresMs: MINUTE }));
-    it.sidecar.post({ type: 'probed', health: 'down' });
+    it.sidecar.probed('down');
     it.time.advance(2 * MINUTE);
     expect(it.sidecar.state.phase).toBe('drained');
-    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expires']);
-    it.sidecar.post({ type: 'probed', health: 'up' });
+    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expiry']);
+    it.sidecar.probed('up');
     it.reach('serving');
     expect(it.sidecar.state.alarms).toEqual({});
   });
@@ -124,11 +125,11 @@ describe('A drain', () => {
   test.each(['ready', 'stop'] as const)('whose expiry was held is over, alarm and all, with a %s', (kind) => {
     const it = scene();
     it.ended(it.ask('drain', { expiresMs: MINUTE }));
-    it.sidecar.post({ type: 'probed', health: 'down' });
+    it.sidecar.probed('down');
     it.time.advance(2 * MINUTE);
-    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expires']);
+    expect(Object.keys(it.sidecar.state.alarms)).toEqual(['expiry']);
     const id = it.ask(kind);
-    if (kind === 'ready') it.sidecar.post({ type: 'probed', health: 'up' });
+    if (kind === 'ready') it.sidecar.probed('up');
     expect(it.ended(id).code).toBe('done');
     expect(it.sidecar.state.alarms).toEqual({});
   });
@@ -143,7 +144,7 @@ describe('A drain', () => {
 
   test('is begun by the application that signs itself out', () => {
     const it = scene();
-    it.sidecar.post({ type: 'signed-out' });
+    it.sidecar.probed('up', true);
     it.reach('drained');
     expect(it.sidecar.results.at(-1)).toMatchObject({ operation: 'drain', code: 'done' });
   });
@@ -271,7 +272,7 @@ describe('A stop', () => {
     it.site.visit();
     const id = it.ask('stop');
     it.reach('draining');
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    it.cancel();
     expect(it.ended(id)).toMatchObject({ code: 'cancelled', phase: 'serving' });
     expect(it.admin()).toBe('ready');
   });
@@ -316,8 +317,8 @@ describe('The way back', () => {
     it.ended(it.ask('stop'));
     const ready = it.ask('ready');
     it.reach('warming');
-    while (it.sidecar.state.start !== 'sent') it.time.advance(1);
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    while (it.sidecar.state.app.start !== 'sent') it.time.advance(1);
+    it.cancel();
     const stop = it.ask('stop');
     expect(it.ended(ready)).toMatchObject({ code: 'cancelled', phase: 'failed' });
     expect(it.ended(stop)).toMatchObject({ code: 'done', phase: 'stopped' });

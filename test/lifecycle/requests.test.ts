@@ -112,7 +112,7 @@ describe('Two requests at once', () => {
   test('judge a stop anew when the drain it was to take over was cancelled meanwhile', () => {
     const it = during('drain');
     const stop = it.ask('stop');
-    it.sidecar.post({ type: 'cancel', by: 'alice' });
+    it.cancel();
     expect(it.ended(stop)).toMatchObject({ ok: false, code: 'busy' });
     expect(it.ended(it.running).code).toBe('cancelled');
     expect(it.site.app.alive).toBe(true);
@@ -136,7 +136,7 @@ describe('What is so already', () => {
     const it = scene();
     it.ended(it.ask('stop'));
     it.site.revive();
-    it.sidecar.post({ type: 'probed', health: 'up' });
+    it.sidecar.probed('up');
     it.ended(it.ask('stop'));
     expect(it.site.app.alive).toBe(false);
   });

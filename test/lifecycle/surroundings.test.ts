@@ -10,7 +10,14 @@ function surveysAfter(begun: number): readonly string[] {
   const blank = initial(POLICY, 0);
   const lb1 = blank.balancers['lb1'];
   if (!lb1) throw new Error('the policy has no balancer lb1');
-  const servers = { 'app/app1': { ...NO_SERVER, want: 'drain' as const, confirmed: true, saidAt: 10 } };
+  const servers = {
+    'app/app1': {
+      ...NO_SERVER,
+      found: { admin: 'ready' as const, weight: 100 },
+      confirmed: true,
+      write: { ...NO_SERVER.write, answeredAt: 10 },
+    },
+  };
   const state: State = {
     ...blank,
     phase: 'draining',

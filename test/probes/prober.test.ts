@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { setImmediate as turn } from 'node:timers/promises';
 import { createProbe } from '../../agent/probes/create.ts';
+import type { Probe } from '../../agent/probes/probe.ts';
 import { createProber, type Prober } from '../../agent/probes/prober.ts';
 import { UNKNOWN, type Verdict } from '../../agent/probes/verdict.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -39,7 +41,7 @@ afterEach(async () => {
   await roll.close();
 });
 
-const begin = (url: string): void => {
+const begin = (url: string, everyMs = config.everyMs): void => {
   const how = {
     kind: 'http',
     url,
@@ -48,7 +50,7 @@ const begin = (url: string): void => {
     headers: {},
   } as const;
   const probe = createProbe({ ...config, how }, { clock, onWarning: () => undefined });
-  prober = createProber(config, probe, { clock }, (verdict) => told.push(verdict));
+  prober = createProber({ ...config, everyMs }, probe, { clock }, (verdict) => told.push(verdict));
 };
 const ask = async (...answers: number[]): Promise<void> => {
   for (const answer of answers) {
@@ -130,9 +132,89 @@ describe('the prober', () => {
     status = 500;
     await prober.askNow();
     // Had the answer on its way counted, there would be one more.
-    expect(prober.verdict.streak).toEqual({ living: 0, bad: 1, out: 0, back: 0 });
+    expect(prober.verdict.streak).toMatchObject({ living: 0, bad: 1, out: 0, back: 0 });
     expect(server.requests).toHaveLength(4);
     expect(told).toHaveLength(1);
+  });
+
+  test('tells the same verdict anew after a reset, and that it rests on probes that were begun after it', async () => {
+    begin(server.url);
+    const start = clock.now();
+    await ask(200);
+    clock.advance(100);
+    await ask(200);
+    clock.advance(100);
+    await ask(200);
+    prober.reset();
+    const resetAt = clock.now();
+    await ask(200);
+    clock.advance(100);
+    await ask(200);
+    expect(told.map(({ health, begun }) => [health, begun])).toEqual([
+      ['up', start],
+      ['up', resetAt],
+    ]);
+  });
+
+  test('asks four times a second while warming, from the pause that has begun on, and as configured afterwards', async () => {
+    begin(server.url);
+    await prober.askNow();
+    clock.advance(100);
+    prober.setPace('warming');
+    clock.advance(149);
+    expect(clock.pending).toBe(1);
+    for (const asked of [2, 3, 4]) {
+      clock.advance(1);
+      await prober.askNow();
+      expect(server.requests).toHaveLength(asked);
+      clock.advance(249);
+    }
+    prober.setPace('normal');
+    clock.advance(config.everyMs - 250);
+    expect(server.requests).toHaveLength(4);
+    clock.advance(1);
+    await prober.askNow();
+    expect(server.requests).toHaveLength(5);
+  });
+
+  test('does not ask less often while warming than it is configured to', async () => {
+    begin(server.url, 50);
+    prober.setPace('warming');
+    await prober.askNow();
+    clock.advance(50);
+    await prober.askNow();
+    expect(server.requests).toHaveLength(2);
+  });
+
+  test('has one probe on its way to a slow application while warming, also after a reset', async () => {
+    let flying = 0;
+    let most = 0;
+    const ends: (() => void)[] = [];
+    // A probe that was told to end takes its time, as a command does.
+    const slow: Probe = {
+      async ask() {
+        most = Math.max(most, (flying += 1));
+        await new Promise<void>((resolve) => ends.push(resolve));
+        flying -= 1;
+        return { kind: 'healthy' };
+      },
+    };
+    prober = createProber(config, slow, { clock }, (verdict) => told.push(verdict));
+    prober.setPace('warming');
+    clock.advance(2_000);
+    prober.reset();
+    prober.reset();
+    clock.advance(2_000);
+    const resetAt = clock.now();
+    for (const asked of [1, 2, 3]) {
+      expect(ends).toHaveLength(asked);
+      ends.at(-1)?.();
+      await turn();
+      clock.advance(250);
+    }
+    expect(told.map(({ begun }) => begun)).toEqual([resetAt]);
+    expect(most).toBe(1);
+    for (const end of ends) end();
   });
 
   test('asks no more once it is closed, not even when it is told to', async () => {
@@ -144,6 +226,8 @@ describe('the prober', () => {
     await closed;
     expect(clock.pending).toBe(0);
     prober.reset();
+    prober.setPace('warming');
+    expect(clock.pending).toBe(0);
     expect(await prober.askNow()).toBe(UNKNOWN);
     expect(server.requests).toHaveLength(1);
     expect(told).toEqual([]);

@@ -8,9 +8,11 @@ const ANSWERS: Record<string, ProbeAnswer> = {
   s: { kind: 'signed-out' },
   u: { kind: 'unhealthy', reason: 'status 500' },
 };
-/** The verdict after a row of answers, a letter each. */
+/** The verdict after a row of answers, a letter each; each was begun at its place in the row. */
 const after = (row: string, policy = { rise: 2, fall: 3 }): Verdict =>
-  row.split('').reduce((verdict, letter) => judge(verdict, ANSWERS[letter] as ProbeAnswer, policy), UNKNOWN);
+  row
+    .split('')
+    .reduce((verdict, letter, at) => judge(verdict, ANSWERS[letter] as ProbeAnswer, at, policy), UNKNOWN);
 
 describe('the verdict', () => {
   test.each([
@@ -47,6 +49,23 @@ describe('the verdict', () => {
     ['sssuhuh', true],
   ])('after %j holds the application for signed out: %s', (row, signedOut) => {
     expect(after(row).signedOut).toBe(signedOut);
+  });
+
+  test.each([
+    ['', -1],
+    ['h', -1],
+    ['hh', 0],
+    ['uhh', 1],
+    ['ush', 1],
+    ['huhh', 2],
+    ['hhhhh', 0],
+    ['hhuhh', 0],
+    ['hhuuu', 2],
+    ['uuu', 0],
+    ['uuuuhh', 4],
+    ['uuuhuhh', 5],
+  ])('after %j rests on probes of which the first was begun at %s', (row, begun) => {
+    expect(after(row).begun).toBe(begun);
   });
 
   test('carries the reason of the latest answer, and none once it was good', () => {

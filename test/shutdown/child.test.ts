@@ -6,9 +6,10 @@ import type { Proof } from '../../agent/lifecycle/view.ts';
 import { createChild, type Child, type ChildExit } from '../../agent/shutdown/child.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { aliveness, membersOf, startTimeOf } from '../../agent/system/process.ts';
+import { aliveness, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
+import { groupMembers } from '../support/group-members.ts';
 import { launchesIn } from '../support/launches-in.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
@@ -90,7 +91,7 @@ describe('the child', () => {
   test('runs in a process group of its own, and its proof is its pid and start time', async () => {
     const { child, app, proof } = await started('hangs');
     expect(child.proof).toEqual(proof);
-    expect(membersOf(app.pid)).toEqual([app.pid]);
+    expect(groupMembers(app.pid)).toEqual([app.pid]);
   });
 
   test.each([0, 1, 7, 143])('that ends by itself with code %i tells it', async (code) => {
@@ -171,7 +172,7 @@ describe('the child', () => {
     const clock = new ManualClock();
     const { child, master, worker } = await startedWithWorker(clock);
     process.kill(master.pid, 'SIGKILL');
-    await until('only the worker is left', () => membersOf(master.pid).join() === String(worker.pid));
+    await until('only the worker is left', () => groupMembers(master.pid).join() === String(worker.pid));
     await driven(clock, child.starter.start(never));
     await worker.gone;
     expect(exits).toHaveLength(1);

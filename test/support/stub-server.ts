@@ -16,7 +16,8 @@ export interface StubServer {
   stop(): Promise<void>;
 }
 
-export async function startStub(answer: RequestListener): Promise<StubServer> {
+/** @param at the port to listen on; 0: any that is free */
+export async function startStub(answer: RequestListener, at = 0): Promise<StubServer> {
   const requests: IncomingMessage[] = [];
   const watchers = new Set<() => void>();
   let open = 0;
@@ -34,7 +35,7 @@ export async function startStub(answer: RequestListener): Promise<StubServer> {
       watchers.clear();
     });
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(at, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {

@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { lookAt } from '../../agent/system/process.ts';
 import { until } from './until.ts';
 
-/** A process that has ended and that its parent does not wait for. */
+/** A process that has ended and that its parent does not wait for, in a process group of its own. */
 export interface Zombie {
   readonly pid: number;
   /** Ends the parent, and so the zombie. */
@@ -15,7 +15,7 @@ export interface Zombie {
 
 /** A shell's child ends only after `sleep`, which waits for nobody, has taken the place of the shell. */
 export async function makeZombie(): Promise<Zombie> {
-  const script = '(read line <&3) & echo $!; exec sleep 1000 3<&-';
+  const script = 'setsid sh -c "read line <&3" & echo $!; exec sleep 1000 3<&-';
   const parent = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   const bury = async (): Promise<void> => {
     const ended = once(parent, 'exit');

@@ -7,13 +7,14 @@ import { promisify } from 'node:util';
 import {
   aliveness,
   checkExecutable,
+  groupLives,
   isLiving,
   lookAt,
-  membersOf,
   parseStat,
   startedAt,
   startTimeOf,
 } from '../../agent/system/process.ts';
+import { groupMembers } from '../support/group-members.ts';
 import { fixture } from '../support/roll-call.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
@@ -93,9 +94,11 @@ describe('a process', () => {
     expect(aliveness(1, startTimeOf(1) ?? '')).toBe('alive');
   });
 
-  test('is gone as a zombie', async () => {
+  test('is gone as a zombie, and a group is gone of which nothing else is left', async () => {
     const zombie = await makeZombie();
     try {
+      expect(groupMembers(zombie.pid)).toEqual([]);
+      expect(groupLives(zombie.pid)).toBe(false);
       const startTime = startTimeOf(zombie.pid) ?? '';
       expect(startTime).toMatch(/^\d+$/);
       expect(aliveness(zombie.pid, startTime)).toBe('gone');
@@ -114,11 +117,12 @@ describe('a process', () => {
   test('belongs to its group until it has ended', async () => {
     const child = spawn('sh', ['-c', 'sleep 1000 & exec sleep 1000'], { detached: true });
     const group = child.pid ?? 0;
-    await until('two in the group', () => membersOf(group).length === 2);
-    expect(membersOf(group)).toContain(group);
+    await until('two in the group', () => groupMembers(group).length === 2);
+    expect(groupMembers(group)).toContain(group);
+    expect(groupLives(group)).toBe(true);
     process.kill(-group, 'SIGKILL');
     await once(child, 'exit');
-    await until('nobody in the group', () => membersOf(group).length === 0);
+    await until('nobody in the group', () => !groupLives(group));
   });
 
   test('belongs to it also where each ends as soon as it has started the next one', async () => {
@@ -129,11 +133,11 @@ describe('a process', () => {
     const group = child.pid ?? 0;
     try {
       await once(child, 'exit');
-      const looks = Array.from({ length: 30 }, () => membersOf(group).length);
-      expect(looks).not.toContain(0);
+      const looks = Array.from({ length: 30 }, () => groupLives(group));
+      expect(looks).not.toContain(false);
     } finally {
       process.kill(-group, 'SIGKILL');
-      await until('nobody in the group', () => membersOf(group).length === 0);
+      await until('nobody in the group', () => !groupLives(group));
       await dir.remove();
     }
   });

@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { membersOf } from '../../agent/system/process.ts';
 import { endingOf, runCommand, type CommandResult } from '../../agent/system/run-command.ts';
+import { groupMembers } from '../support/group-members.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { fixture, openRollCall, type RollCall } from '../support/roll-call.ts';
@@ -114,7 +114,7 @@ describe('a command', () => {
     const [master, worker] = one.note === 'master' ? [one, other] : [other, one];
     clock.advance(options.timeoutMs);
     await master.gone;
-    await until('only the worker is left', () => membersOf(master.pid).join() === String(worker.pid));
+    await until('only the worker is left', () => groupMembers(master.pid).join() === String(worker.pid));
     // The grace is over, SIGKILL follows.
     await clock.armed();
     clock.advance(1_000);
@@ -145,5 +145,60 @@ describe('a command', () => {
     const ports = { clock: realClock, signal: never };
     const result = await runCommand(fixture('exits', 4), { timeoutMs: 30_000, maxOutputBytes: null }, ports);
     expect(result).toMatchObject({ exitCode: 4, stdout: '', stderr: '', truncated: false });
+  });
+});
+
+describe('a command that is to go on when we end', () => {
+  const launched = (onLaunched = async (): Promise<void> => undefined) => ({ ...options, onLaunched });
+
+  test('is answered with its exit code and with what it said, as any other', async () => {
+    const ports = { clock: realClock, signal: never };
+    const argv = ['sh', '-c', 'echo out; echo err >&2; exit 3'];
+    const result = await runCommand(argv, launched(), ports);
+    expect(result).toMatchObject({ exitCode: 3, stdout: 'out\n', stderr: 'err\n', truncated: false });
+  });
+
+  test('is left alone when it is aborted, once it is written down which process it is, and may say on', async () => {
+    const abort = new AbortController();
+    const reason = new LastcallError('interrupted', 'lastcall is ending');
+    const noted: number[] = [];
+    const note = async ({ pid }: { readonly pid: number }): Promise<void> => {
+      await turn();
+      noted.push(pid);
+    };
+    const ports = { clock: realClock, signal: abort.signal };
+    const running = runCommand(fixture('forks-away', roll.port, 'talk'), launched(), ports);
+    const daemon = await roll.next();
+    await running;
+    process.kill(daemon.pid, 'SIGUSR2');
+    expect(await roll.next()).toMatchObject({ pid: daemon.pid, note: 'wrote' });
+
+    const hanging = runCommand(fixture('hangs', roll.port), { ...options, onLaunched: note }, ports);
+    const present = await roll.next();
+    abort.abort(reason);
+    await expect(hanging).rejects.toBe(reason);
+    expect(noted).toEqual([present.pid]);
+    expect(groupMembers(present.pid)).toEqual([present.pid]);
+    process.kill(present.pid, 'SIGKILL');
+    await present.gone;
+  });
+
+  test('that prints for ever takes no more space than is kept, and a second’s worth', async () => {
+    const clock = new ManualClock();
+    const ports = { clock, signal: never };
+    const running = runCommand(fixture('prints', 'Infinity', roll.port), launched(), ports);
+    await roll.next();
+    clock.advance(options.timeoutMs);
+    const result = await driven(clock, running);
+    expect(result).toMatchObject({ timedOut: true, truncated: true, stdout: 'x'.repeat(4096) });
+  });
+
+  test('is ended at its deadline while we are there', async () => {
+    const clock = new ManualClock();
+    const running = runCommand(fixture('hangs', roll.port), launched(), { clock, signal: never });
+    const present = await roll.next();
+    clock.advance(options.timeoutMs);
+    await present.gone;
+    expect(await driven(clock, running)).toMatchObject({ timedOut: true });
   });
 });

@@ -29,6 +29,8 @@ export const JOBS: readonly Job[] = [
   { job: 're-assert after a reload', file: 'test/e2e/reload.test.ts' },
   { job: 'old workers by the master', file: 'test/e2e/old-workers.test.ts' },
   { job: 'forced closing', file: 'test/e2e/force.test.ts' },
+  { job: 'the last usable server', file: 'test/balancers/capacity.test.ts' },
+  { job: 'the last usable server', file: 'test/e2e/capacity.test.ts' },
   { job: 'stick table', file: 'test/sessions/stick-table.test.ts' },
   { job: 'health port', file: HEALTH, test: / signs a draining node out, | keeps a node UP / },
   { job: 'agent-check as writer', file: 'test/balancers/agent-check-writer.test.ts' },

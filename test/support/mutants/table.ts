@@ -12,8 +12,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'MAINT is said over READY as if nobody could be there',
     breaks: 'I16',
     file: 'servers.ts',
-    find: "  if (want !== 'maint' || !isAlive) return true;",
-    replace: "  if (want !== 'maint' || !isAlive || true) return true;",
+    find: "  return isHolding(state) && hold?.admin === 'maint';",
+    replace: '  return true;',
   },
   {
     name: 'a word is said before the intent is on disk',

@@ -1,4 +1,5 @@
 import { isProofMissed } from '../../../agent/lifecycle/app.ts';
+import { lookScope } from '../../../agent/lifecycle/capacity.ts';
 import { pace } from '../../../agent/lifecycle/pace.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 import { provenByPidFile } from './pid-file.ts';
@@ -64,9 +65,10 @@ export function createAsking(
       post(happening);
       done();
     };
+    const scope = lookScope(policy, stateNow());
     lb.line.exchange(
       node.index,
-      () => lb.look(servers),
+      () => lb.look(servers, scope),
       (found) => tell({ type: 'looked', balancer: name, look: found, begun }),
       (error) => tell({ type: 'lost', balancer: name, error }),
     );
@@ -85,7 +87,8 @@ export function createAsking(
   };
   const watchProcess = (done: () => void): void => {
     const state = stateNow();
-    const { proof, phase } = state;
+    const { phase, app } = state;
+    const { proof } = app;
     const found = policy.stopRepeatable ? provenByPidFile(node) : null;
     if (phase === 'stopping') return done();
     if (isProofMissed(state)) {

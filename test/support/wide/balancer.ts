@@ -1,4 +1,15 @@
-import type { Admin, Look, Origin, Over, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type {
+  Admin,
+  Capacity,
+  Look,
+  LookScope,
+  Origin,
+  Over,
+  ServerView,
+  Sibling,
+  Survey,
+  SurveyScope,
+} from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from '../world/timeline.ts';
 import { createLine, type Line, type Mode } from './line.ts';
 
@@ -72,8 +83,14 @@ export interface SimLb {
   server(name: string): LbServer;
   /** Servers that could take new users now, in that backend, besides those of `node`. */
   usableOthers(server: string): number | null;
-  look(servers: readonly string[]): Look;
-  survey(servers: readonly string[]): Survey;
+  look(servers: readonly string[], scope?: LookScope): Look;
+  survey(servers: readonly string[], scope?: SurveyScope): Survey;
+}
+
+function siblingOf({ name, admin, up }: LbServer): Sibling {
+  const usable = up && admin === 'ready';
+  const couldServe = up && admin === 'drain';
+  return { name, role: 'active', admin, forced: admin, usable, couldServe, by: null };
 }
 
 function isUsable(server: LbServer): boolean {
@@ -130,6 +147,30 @@ export function createLb(
       ...(server.absent && { absent: `${server.name} was removed from HAProxy by a reload` }),
     };
   };
+  /** The servers of other nodes in its backend. */
+  const besides = (server: string): LbServer[] => {
+    const backend = server.split('/')[0];
+    const { node } = self.server(server);
+    return servers.filter(
+      (other) => other.node !== node && other.listed && other.name.split('/')[0] === backend,
+    );
+  };
+  const capacityOf = (server: string): Capacity => ({
+    name: server,
+    role: 'active',
+    usableOthers: self.usableOthers(server),
+    usableBackups: 0,
+  });
+  const strangers = (server: string): Sibling[] =>
+    Array.from({ length: self.others ?? 0 }, (_none, index) => ({
+      name: `${server.split('/')[0] ?? ''}/other${index + 1}`,
+      role: 'active',
+      admin: 'ready',
+      forced: 'ready',
+      usable: true,
+      couldServe: false,
+      by: null,
+    }));
   const forget = (server: LbServer): void =>
     void Object.assign(server, { admin: 'ready', origin: 'none', by: 'nobody', since: time.now });
   const replaced = (): void => {
@@ -195,9 +236,11 @@ export function createLb(
       return usable;
     },
     // Fields that other branches add to a look are here already: a variable may have more than its type.
-    look(names) {
+    look(names, scope = 'own') {
       const uncounted = self.hasMaster ? [] : null;
+      const tells = scope === 'capacity' && !polls;
       const look = {
+        ...(tells && { capacity: names.filter((server) => self.server(server).listed).map(capacityOf) }),
         worker: polls ? null : { pid: self.pid, bornAt: self.bornAt },
         workers: null,
         unseen: null,
@@ -206,7 +249,7 @@ export function createLb(
       };
       return look;
     },
-    survey(names) {
+    survey(names, scope = 'all') {
       const facts = names.map((server) => {
         const usable = isUsable(self.server(server));
         const usableOthers = polls ? null : self.usableOthers(server);
@@ -214,7 +257,9 @@ export function createLb(
         return { name: server, usableOthers, usable, sticky: null, ...more };
       });
       const survey = { relatives: null, foreignTables: [], blind: null, uncompared: [], facts };
-      return { ...self.look(names), ...survey };
+      if (scope !== 'capacity') return { ...self.look(names), ...survey };
+      const siblings = names.flatMap((server) => [...besides(server).map(siblingOf), ...strangers(server)]);
+      return { ...self.look(names, scope), ...survey, facts: [], siblings };
     },
   };
   return self;

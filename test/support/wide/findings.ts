@@ -49,33 +49,12 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
   joins: [{ rule: 'terms dropped', defects: 'D35', seed: 10 }],
   'cancel-ids': [{ rule: 'cancelled by a joiner', defects: 'D34', seed: 62 }],
   expires: [{ rule: 'never expires', defects: 'D7 D36', seed: 100 }],
-  ignore: [{ rule: 'ignored without patience', defects: 'D11', seed: 1 }],
-  gains: [
-    { rule: 'word lost', defects: 'D10', seed: 9 },
-    { rule: 'stopped outside the fence', defects: 'D10', seed: 9 },
-    { rule: 'drained in DRAIN', defects: 'D10', seed: 33 },
-  ],
-  losses: [
-    { rule: 'lost server left out', defects: 'D21', seed: 5 },
-    { rule: 'lost server in silence', defects: 'D21', seed: 5 },
-  ],
-  renames: [
-    { rule: 'word lost', defects: 'D10', seed: 13 },
-    { rule: 'stopped outside the fence', defects: 'D10', seed: 6 },
-    { rule: 'drained in DRAIN', defects: 'D10', seed: 1070 },
-  ],
   'sign-out': [
     { rule: 'sign-out lost', defects: 'D13', seed: 69 },
     { rule: 'refused in silence', defects: 'D13', seed: 8 },
   ],
   schedule: [{ rule: 'refused in silence', defects: 'D31', seed: 1 }],
-  signals: [{ rule: 'READY over a wish', defects: 'D8', seed: 44 }],
   'signal-disk': [{ rule: 'shutdown refused', defects: 'D2', seed: 2 }],
-  neighbours: [{ rule: 'last usable server', defects: 'D12', seed: 175 }],
-  pool: [
-    { rule: 'two fenced', defects: 'D26', seed: 21 },
-    { rule: 'last usable server', defects: 'D12 D26', seed: 280 },
-  ],
   'same-pid': [
     { rule: 'held by nobody', defects: 'D16', seed: 10 },
     { rule: 'not put back', defects: 'D16', seed: 69 },
@@ -90,18 +69,7 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     { rule: 'started twice', defects: 'D32', seed: 6 },
     { rule: 'gone and alive', defects: 'D32', seed: 74 },
   ],
-  container: [
-    { rule: 'READY over a wish', defects: 'D8', seed: 1 },
-    { rule: 'not put back', defects: 'N2', seed: 1, seldom: true },
-  ],
   elapsed: [{ rule: 'warnings without end', defects: 'D15', seed: 16 }],
-  'newer-record': [
-    { rule: 'never ends', defects: 'D29', seed: 1 },
-    { rule: 'not put back', defects: 'D29', seed: 3 },
-    { rule: 'cannot be taken out', defects: 'D29', seed: 1 },
-    { rule: 'held by nobody', defects: 'D29', seed: 46 },
-    { rule: 'not answered', defects: 'D29', seed: 1, seldom: true },
-  ],
   reexec: [{ rule: 'user thrown out', defects: 'suspected: re-exec', seed: 5073 }],
 };
 
@@ -115,22 +83,16 @@ const MEETS: Partial<Record<Dimension, readonly Dimension[]>> = {
   'refused-force': ['operators', 'hold'],
   joins: ['no-fence'],
   expires: ['operators', 'forgets', 'probe', 'joins'],
-  ignore: ['operators'],
   'no-master': ['forgets'],
   kernel: ['forgets'],
   pollers: ['forgets'],
-  gains: ['forgets'],
-  losses: ['forgets'],
-  renames: ['forgets'],
-  'sign-out': ['probe', 'neighbours'],
-  'signal-disk': ['signals'],
+  'sign-out': ['probe'],
   pool: ['forgets'],
   'same-pid': ['forgets', 'operators'],
   'clock-steps': ['probe'],
   'stale-pid': ['probe'],
-  'other-hand': ['probe', 'forgets', 'signals'],
+  'other-hand': ['probe', 'forgets'],
   'early-stop': ['probe'],
-  container: ['signals'],
 };
 
 /** What a dimension breaks; it must find what is not seldom. */

@@ -1,3 +1,4 @@
+import { proofIn } from '../../../agent/lifecycle/read-record.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { Proof, Survey } from '../../../agent/lifecycle/view.ts';
 import { peek } from './peek.ts';
@@ -23,7 +24,7 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
     if (event.type === 'surveyed' && counts(node, event.balancer))
       surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
     if (event.type === 'checked' && event.need === 'stop') checked.set(event.id, event.proof);
-    if (event.type === 'booted') own.set(node.index, event.proof ?? event.record?.proof ?? null);
+    if (event.type === 'booted') own.set(node.index, event.proof ?? proofIn(event.record));
     if (event.type === 'started' || event.type === 'app-back') own.set(node.index, event.proof);
   }
 

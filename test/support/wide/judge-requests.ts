@@ -113,6 +113,13 @@ export function createRequests(world: World): Requests {
     return operation === 'ready' || operation === 'restart';
   }
 
+  /** HAProxy answers a survey of a server that it does not have with `no such server`; here it is shown in MAINT. */
+  function isMissing({ policy }: SimNode): boolean {
+    return policy.balancers.some(({ name, servers }) =>
+      servers.some((server) => world.lb(name).server(server).absent),
+    );
+  }
+
   function refusal(
     node: SimNode,
     { request, touched }: Followed,
@@ -124,7 +131,7 @@ export function createRequests(world: World): Requests {
     if (request.force && !isLast(request) && FORCE_ANSWERS.includes(code))
       verdicts.broken('force not heard', `${code}: ${message}`);
     const byHold = message.includes('lastcall release');
-    if (code === 'held' && !touched && !isTouched(node) && !byHold)
+    if (code === 'held' && !touched && !isTouched(node) && !byHold && !isMissing(node))
       verdicts.broken('held by nobody', message);
     const isUnheard = ['schedule', 'app', 'lastcall'].includes(request.by);
     const isLogged = effects.some((effect) => effect.type === 'log' && effect.level !== 'info');

@@ -1,3 +1,4 @@
+import type { State } from '../../../agent/lifecycle/state.ts';
 import { peek } from './peek.ts';
 import type { Requests } from './judge-requests.ts';
 import type { WishJudge } from './judge-wishes.ts';
@@ -27,6 +28,9 @@ export function createRestJudge(
 ): RestJudge {
   const { time, verdicts } = world;
   const returned = new Map<number, number>();
+  /** Lost servers that an alarm has named, in this life of the sidecar or an earlier one. */
+  const told = new Set<string>();
+  let alarmsSeen: State['alarms'] | null = null;
 
   const placesOf = (node: SimNode): Place[] =>
     world.lbs.flatMap((lb) =>
@@ -62,14 +66,32 @@ export function createRestJudge(
     }
   }
 
+  /** Put back when the node has returned, where its balancer is still configured; until then an alarm names it. */
   function lost(node: SimNode): void {
-    const { phase, alarms } = peek(node.state);
+    const { phase } = peek(node.state);
     for (const { lb, server } of placesOf(node)) {
       if (isListed(node.policy, lb, server.name) || server.by !== 'us' || server.admin === 'ready') continue;
       const where = [phase, lb.name, server.name, server.admin];
-      if (ROTATION.includes(phase)) verdicts.broken('lost server left out', where);
-      else if (alarms.length === 0) verdicts.broken('lost server in silence', where);
+      const isReachable = node.policy.balancers.some(({ name }) => name === lb.name);
+      if (isReachable && ROTATION.includes(phase)) verdicts.broken('lost server left out', where);
+      const isTold = isReachable ? namesIt(node.state, lb, server) : told.has(keyOf(node, lb, server));
+      if (!isTold) verdicts.broken('lost server in silence', where);
     }
+  }
+
+  function noteTold(node: SimNode, state: State): void {
+    if (state.alarms === alarmsSeen) return;
+    alarmsSeen = state.alarms;
+    for (const { lb, server } of placesOf(node))
+      if (namesIt(state, lb, server)) told.add(keyOf(node, lb, server));
+  }
+
+  function namesIt(state: State, lb: SimLb, server: LbServer): boolean {
+    return peek(state).alarms.some((text) => text.includes(lb.name) && text.includes(server.name));
+  }
+
+  function keyOf({ index }: SimNode, lb: SimLb, server: LbServer): string {
+    return `${index} ${lb.name} ${server.name}`;
   }
 
   function expired(node: SimNode): void {
@@ -103,6 +125,7 @@ export function createRestJudge(
 
   return {
     watch({ node, before, after }) {
+      noteTold(node, after);
       if (after.phase === 'returning' && before.phase !== 'returning') returned.set(node.index, time.now);
     },
     rested(answers) {

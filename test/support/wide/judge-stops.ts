@@ -2,6 +2,7 @@ import type { Result } from '../../../agent/lifecycle/operation.ts';
 import { forcedOf, viewOf } from './knowledge.ts';
 import { knownOf } from './known-users.ts';
 import type { Requests } from './judge-requests.ts';
+import type { SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World } from './world.ts';
 
@@ -18,6 +19,8 @@ const SLACK_MS = 2_500;
 const REVIVED_MS = 3_000;
 const SHORT_MS = 5_000;
 const ROTATION = ['serving', 'unhealthy'];
+/** The lower of two waits two seconds for the other; the rest is for looks, the disk and the word itself. */
+const KEPT_MS = 6_000;
 
 export function createStopJudge(world: World, requests: Requests): StopJudge {
   const { time, verdicts } = world;
@@ -25,6 +28,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   const shortSince = new Map<string, number>();
   /** When the outing of each node began. */
   const outSince = new Map<number, number>();
+  const keptSince = new Map<string, number>();
 
   function watch(taken: Taken): void {
     const { node, before, after, effects } = taken;
@@ -98,7 +102,8 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   }
 
   /** Since when there have been too few others, at balancers that could be asked all the time. */
-  function noteShortage({ policy, index }: SimNode): void {
+  function noteShortage(node: SimNode): void {
+    const { policy, index } = node;
     if (policy.keep === 0) return;
     for (const { name, servers, counts } of policy.balancers) {
       const lb = world.lb(name);
@@ -108,8 +113,26 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
         const isShort = counts && lb.line.mode === 'answers' && others !== null && others < policy.keep;
         if (!isShort) shortSince.delete(key);
         else if (!shortSince.has(key)) shortSince.set(key, time.now);
+        if (isShort && isKept(node, lb, server)) keptOut(key);
+        else keptSince.delete(key);
       }
     }
+  }
+
+  /** It waits in a DRAIN of ours, and nothing stands in the way of putting back what was found. */
+  function isKept(node: SimNode, lb: SimLb, name: string): boolean {
+    const { phase, op, hold, isForced } = peek(node.state);
+    const { admin, by, up } = lb.server(name);
+    const isWaiting = (phase === 'draining' || phase === 'settling') && op !== null && !op.isGivenUp;
+    const isExempt = hold !== null || isForced || requests.isForcedBy(node) || !node.app.isAlive;
+    const isFree = node.running && !node.disk.failing && !lb.denies && up;
+    return isWaiting && !isExempt && isFree && admin === 'drain' && by === 'us';
+  }
+
+  function keptOut(key: string): void {
+    const since = keptSince.get(key) ?? time.now;
+    keptSince.set(key, since);
+    if (time.now - since >= KEPT_MS) verdicts.broken('kept out while short', key);
   }
 
   function finished({ app, policy }: SimNode, result: Result, refused: boolean): void {

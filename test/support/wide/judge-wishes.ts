@@ -15,6 +15,8 @@ interface Wishes {
   isHeld: boolean;
   /** The operation that took the node out, if nothing has ended that wish. */
   out: string | null;
+  /** Since when; a word that was sent before may still come after it. */
+  outAt: number;
   expiresMs: number | null;
   drainedAt: number | null;
 }
@@ -25,7 +27,13 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
   const { time, verdicts } = world;
   const wishes = new Map<number, Wishes>();
   const of = ({ index }: SimNode): Wishes => {
-    const found = wishes.get(index) ?? { isHeld: false, out: null, expiresMs: null, drainedAt: null };
+    const found = wishes.get(index) ?? {
+      isHeld: false,
+      out: null,
+      outAt: 0,
+      expiresMs: null,
+      drainedAt: null,
+    };
     wishes.set(index, found);
     return found;
   };
@@ -55,7 +63,8 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (kind === 'release') own.isHeld = false;
     if (kind === 'ready' || kind === 'restart' || kind === 'release')
       Object.assign(own, { out: null, expiresMs: null });
-    else if (!insist && running !== 'ready' && running !== 'restart') own.out = id;
+    else if (!insist && running !== 'ready' && running !== 'restart')
+      Object.assign(own, { out: id, outAt: time.now });
   }
 
   function finished({ node, after }: Taken, own: Wishes, { result, refused }: Finish): void {
@@ -95,7 +104,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     const p = peek(issued.state);
     if (p.hold !== null && own.isHeld) verdicts.broken('READY over a hold', [p.phase, lb.name, p.op?.id]);
     const isExpired = p.op?.by === 'lastcall' && p.op.id.startsWith('lastcall-');
-    if (own.out !== null && !isExpired && !p.restoring)
+    if (own.out !== null && issued.state.now >= own.outAt && !isExpired && !p.restoring)
       verdicts.broken('READY over a wish', [own.out, p.phase, p.op?.id ?? 'no operation', lb.name]);
     if (isExpired) own.out = null;
   }

@@ -1,3 +1,4 @@
+import { isYielding } from '../../../agent/lifecycle/capacity.ts';
 import { createClaims } from './claims.ts';
 import { knownOf } from './known-users.ts';
 import { peek, type Peek } from './peek.ts';
@@ -43,7 +44,9 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   }
 
   /** I9: only on the way back; a balancer that was left out of it hears it once it answers again. */
-  function isTurn({ node }: Written, { phase }: Peek): boolean {
+  function isTurn({ node, issued }: Written, { phase }: Peek): boolean {
+    // What was found stands again while too few others are usable.
+    if (node.policy.keep > 0 && isYielding(issued.state)) return true;
     return phase === 'returning' || (node.policy.unreachable === 'ignore' && ROTATION.includes(phase));
   }
 
@@ -108,10 +111,10 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   function ready({ node, lb, server }: Written, p: Peek): void {
     const { hasProbe } = node.policy;
     if (!hasProbe || !fenced.has(node.index) || p.phase !== 'returning') return;
-    const { warmingSince } = node;
+    const { warmingSince, backSince } = node;
     const detail = [p.phase, lb.name, server.name, `healthy: ${node.app.healthy}`];
-    if (warmingSince === null) verdicts.broken('given back without a probe', detail);
-    else if (node.prober.goodSince(warmingSince) < RISE) verdicts.broken('READY without a probe', detail);
+    if (node.prober.goodSince(backSince ?? time.now) >= RISE) return;
+    verdicts.broken(warmingSince === null ? 'given back without a probe' : 'READY without a probe', detail);
   }
 
   return {

@@ -1,6 +1,7 @@
+import { PHASES } from '../../../agent/lifecycle/phases.ts';
 import type { Event } from '../../../agent/lifecycle/event.ts';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import { nextWake } from '../../../agent/lifecycle/pace.ts';
+import { isAskedOften, nextWake } from '../../../agent/lifecycle/pace.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import { initial } from '../../../agent/lifecycle/state.ts';
@@ -27,6 +28,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   let running = false;
   let mailbox: Event[] = [];
   let stepping = false;
+  let backSince: number | null = null;
   let warmingSince: number | null = null;
   let busyAt = time.now;
   let cancelWake = (): void => undefined;
@@ -48,6 +50,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     for (let event = mailbox.shift(); event; event = mailbox.shift()) take(event);
     stepping = false;
     asking?.adjust();
+    if (policy.hasProbe) prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
     arm();
   }
 
@@ -69,6 +72,8 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     const { phase } = state;
     if (phase === 'warming') warmingSince = before === 'warming' ? warmingSince : time.now;
     else if (phase !== 'returning') warmingSince = null;
+    if (phase !== 'warming' && phase !== 'returning') backSince = null;
+    else backSince = warmingSince ?? backSince ?? time.now;
   }
 
   function carryOut(effect: Effect): void {
@@ -127,6 +132,9 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     get busyAt() {
       return running && nextWake(policy, state, time.now) !== null ? Infinity : busyAt;
     },
+    get backSince() {
+      return backSince;
+    },
     get warmingSince() {
       return warmingSince;
     },
@@ -146,10 +154,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       asking.begin();
       if (policy.hasProbe) {
         const tell = heard();
-        prober.begin(({ health, signedOut }) => {
-          tell({ type: 'probed', health });
-          if (signedOut) tell({ type: 'signed-out' });
-        });
+        prober.begin(({ health, signedOut, begun }) => tell({ type: 'probed', health, signedOut, begun }));
       }
     },
     crash() {
@@ -174,11 +179,11 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     cancel(id) {
       const { op, waiting, phase } = peek(state);
       const isRunning = op?.id === id || op?.tickets.includes(id) || waiting.includes(id);
-      const tooLate = op === null || ['stopping', 'stopped', 'returning'].includes(phase);
+      const tooLate = op === null || PHASES[phase].cancel === 'too-late';
       if (!running || !isRunning || tooLate) return;
       verdicts.note(`${policy.node}: cancel ${id}`);
       oracle().cancelled(self, id);
-      post({ type: 'cancel', by: 'test' });
+      post({ type: 'cancel', id, by: 'test' });
     },
     hurry() {
       verdicts.note(`${policy.node}: a second signal`);

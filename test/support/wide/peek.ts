@@ -1,5 +1,6 @@
 import type { OperationKind, OnTimeout } from '../../../agent/lifecycle/operation.ts';
 import type { Admin } from '../../../agent/lifecycle/view.ts';
+import { desired } from '../../../agent/lifecycle/desired.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 
 /**
@@ -80,19 +81,20 @@ class Peeked implements Peek {
   }
 
   get isForced(): boolean {
-    return this.#state.forcedOut || this.#state.force !== null;
+    const { outing } = this.#state;
+    return outing !== null && (outing.forcedOut || outing.force !== null);
   }
 
   get isHurried(): boolean {
-    return this.#state.hurried || this.#state.force?.now === true;
+    return this.#state.hurried || this.#state.outing?.force?.now === true;
   }
 
   get wantsFence(): boolean {
-    return !this.#state.noFence;
+    return this.#state.outing?.fenced !== false;
   }
 
   get restoring(): boolean {
-    return this.#state.restoring;
+    return this.#state.outing?.level === 'found';
   }
 
   get alarms(): readonly string[] {
@@ -108,11 +110,13 @@ class Peeked implements Peek {
   }
 
   get appGone(): boolean {
-    return this.#state.appGone;
+    return this.#state.app.gone;
   }
 
-  readonly wants = (balancer: string, server: string): Admin | null =>
-    this.#state.balancers[balancer]?.servers[server]?.want ?? null;
+  readonly wants = (balancer: string, server: string): Admin | null => {
+    const own = this.#state.balancers[balancer]?.servers[server];
+    return own ? desired(this.#state, own) : null;
+  };
 }
 
 function readOp({ op }: State): Peek['op'] {

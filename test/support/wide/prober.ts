@@ -1,8 +1,10 @@
 import { judge, UNKNOWN, type Verdict } from '../../../agent/probes/verdict.ts';
+import type { ProbePace } from '../../../agent/probes/prober.ts';
 import type { Timeline } from '../world/timeline.ts';
 import type { SimApp } from './app.ts';
 
 const EVERY_MS = 2_000;
+const WARMING_EVERY_MS = 250;
 export const RISE = 2;
 const FALL = 3;
 
@@ -10,6 +12,7 @@ const FALL = 3;
 export interface Prober {
   begin(tell: (verdict: Verdict) => void): void;
   reset(): void;
+  setPace(pace: ProbePace): void;
   stop(): void;
   /** How many good probes in a row, up to the latest, were begun at or after `since`. */
   goodSince(since: number): number;
@@ -19,11 +22,18 @@ export function createProber(time: Timeline, app: SimApp): Prober {
   let verdict = UNKNOWN;
   let tell: (verdict: Verdict) => void = () => undefined;
   let good: number[] = [];
+  let everyMs = EVERY_MS;
+  let endedAt: number | null = null;
   let cancel = (): void => undefined;
 
+  const pause = (since: number): void => {
+    cancel();
+    cancel = time.after(Math.max(0, since + everyMs - time.now), ask);
+  };
   const ask = (): void => {
     cancel();
     const begun = time.now;
+    endedAt = null;
     cancel = time.after(time.between(0.5, 30), () => {
       const answer =
         app.main === null || !app.healthy
@@ -33,8 +43,9 @@ export function createProber(time: Timeline, app: SimApp): Prober {
             : ({ kind: 'healthy' } as const);
       good = answer.kind === 'unhealthy' ? [] : [...good.slice(-8), begun];
       const before = verdict;
-      verdict = judge(verdict, answer, { rise: RISE, fall: FALL });
-      cancel = time.after(EVERY_MS, ask);
+      verdict = judge(verdict, answer, begun, { rise: RISE, fall: FALL });
+      endedAt = time.now;
+      pause(endedAt);
       if (before.health !== verdict.health || before.signedOut !== verdict.signedOut) tell(verdict);
     });
   };
@@ -44,14 +55,22 @@ export function createProber(time: Timeline, app: SimApp): Prober {
       tell = to;
       verdict = UNKNOWN;
       good = [];
+      everyMs = EVERY_MS;
       ask();
     },
     reset() {
       verdict = UNKNOWN;
       ask();
     },
+    setPace(pace) {
+      const next = pace === 'warming' ? WARMING_EVERY_MS : EVERY_MS;
+      if (next === everyMs) return;
+      everyMs = next;
+      if (endedAt !== null) pause(endedAt);
+    },
     stop() {
       cancel();
+      endedAt = null;
       tell = () => undefined;
     },
     goodSince: (since) => good.filter((begun) => begun >= since).length,

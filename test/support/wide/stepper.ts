@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import { recordOf, restore, type StateRecord } from '../../../agent/lifecycle/record.ts';
+import { readRecord } from '../../../agent/lifecycle/read-record.ts';
 import { initial } from '../../../agent/lifecycle/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import { frozen } from '../world/frozen.ts';
@@ -13,14 +14,16 @@ import type { World } from './world.ts';
 export function createStepper({ isStrict, verdicts, coverage }: World): typeof step {
   /** What a record holds, a start has again, and would write again. */
   function kept(policy: Policy, record: StateRecord, at: number): void {
-    const read = JSON.parse(JSON.stringify(record)) as StateRecord;
-    const again: StateRecord = recordOf(restore(initial(policy, at), read, true, at), at);
+    const read = JSON.parse(JSON.stringify(record)) as unknown;
+    const understood = readRecord(read);
+    const again: StateRecord = recordOf(restore(initial(policy, at), policy, understood, true, at), at);
     // No answer to a start comes after a crash: it is to be sent once more.
     const due = { ...record, start: record.start === 'sent' ? 'intended' : record.start };
     const lost = Object.entries(due).filter(
       ([key, value]) => !isDeepStrictEqual(again[key as keyof StateRecord], value),
     );
     if (!isDeepStrictEqual(read, record)) verdicts.broken('record forgets', 'it is not plain JSON');
+    if (understood.doubt !== null) verdicts.broken('record forgets', understood.doubt);
     if (lost.length > 0) verdicts.broken('record forgets', lost);
   }
 

@@ -35,6 +35,7 @@ export const RULES = {
   'gate left shut': 'gate',
   'last usable server': 'I11',
   'two fenced': 'I11, keep',
+  'kept out while short': 'keep',
   'gone and alive': 'gone',
   'started twice': 'gone',
   'stopped twice': 'I6',

@@ -49,6 +49,8 @@ export interface SimNode {
   readonly running: boolean;
   readonly known: Knowledge;
   /** Since when it is on the way back; null = it is not. */
+  readonly backSince: number | null;
+  /** The same, where the way back leads over `warming`. */
   readonly warmingSince: number | null;
   /** When it last did more than ask; Infinity while something is to fall due. */
   readonly busyAt: number;

@@ -287,11 +287,11 @@ function act(world: World, sidecar: SimSidecar, one: Deed): void {
       site.app.stop = one.stop;
       return;
     case 'cancel':
-      return sidecar.post({ type: 'cancel', by: 'test' });
+      return sidecar.post({ type: 'cancel', id: sidecar.state.op?.id ?? '', by: 'test' });
     case 'hurry':
       return sidecar.post({ type: 'hurry' });
     case 'sign-out':
-      return sidecar.post({ type: 'signed-out' });
+      return sidecar.probed('up', true);
     case 'visit':
       return site.visit();
     case 'click':
@@ -302,10 +302,10 @@ function act(world: World, sidecar: SimSidecar, one: Deed): void {
       return site.enqueue();
     case 'die':
       site.die();
-      return decided.hasProbe ? sidecar.post({ type: 'probed', health: 'down' }) : undefined;
+      return decided.hasProbe ? sidecar.probed('down') : undefined;
     case 'revive':
       site.revive();
-      return decided.hasProbe ? sidecar.post({ type: 'probed', health: 'up' }) : undefined;
+      return decided.hasProbe ? sidecar.probed('up') : undefined;
     case 'source':
       return toggle(site.failing, decided.sources[one.which % Math.max(1, decided.sources.length)]);
     case 'telling':

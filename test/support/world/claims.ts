@@ -1,3 +1,4 @@
+import { desired } from '../../../agent/lifecycle/desired.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 import { serversOf } from '../../../agent/lifecycle/turn.ts';
 import type { Admin } from '../../../agent/lifecycle/view.ts';
@@ -55,10 +56,11 @@ export function createClaims(
       const claim = claimOf(`${at} ${name}`);
       const old = before.balancers[at];
       if (server.found && !old?.servers[name]?.found) begin(claim, server.ours);
-      if (old?.servers[name]?.held && !server.held && after.op && isForced(after.op.id))
+      if (old?.servers[name]?.held != null && server.held === null && after.op && isForced(after.op.id))
         begin(claim, server.ours);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
-      if (server.confirmed && server.want) claim.maybe = new Set([server.want]);
+      const want = desired(after, server);
+      if (server.confirmed && want) claim.maybe = new Set([want]);
       if (old && balancer.worker?.pid !== old.worker?.pid)
         for (const admin of claim.said) claim.maybe.add(admin);
     }
@@ -103,8 +105,10 @@ export function createClaims(
     if (after.phase !== 'serving' && after.phase !== 'unhealthy') return;
     for (const { key, server, balancer } of places) {
       const own = before.balancers[balancer.name]?.servers[server.name];
-      if (!own?.found || own.held || server.absent) continue;
-      const due = before.restoring ? own.found.admin : 'ready';
+      if (!own?.found || own.held !== null || server.absent) continue;
+      // Told when it is back (`unreachable: ignore`).
+      if (before.balancers[balancer.name]?.error !== null && policy.unreachable === 'ignore') continue;
+      const due = before.outing?.level === 'found' ? own.found.admin : 'ready';
       claimOf(key).restored = due;
       if (server.by === 'us' && server.admin !== due) fail('I4', [key, server.admin, due]);
     }
@@ -112,7 +116,7 @@ export function createClaims(
 
   /** I1, where no operator's hand and no new worker has undone the fence since the last look. */
   function stopped(state: State): void {
-    if (state.appGone || !isFenced()) return;
+    if (state.app.gone || !isFenced()) return;
     if (policy.sources.length > 0 && site.users.length > 0) fail('I1', `${site.users.length} users`);
     for (const { key, server } of places)
       if (server.serving + server.queued > 0) fail('I1', [key, server.serving, server.queued]);
@@ -142,7 +146,8 @@ export function createClaims(
         const seen = state.balancers[balancer.name];
         const own = seen?.servers[server.name];
         if (!own || balancer.mode !== 'answers' || seen.error !== null || server.absent) continue;
-        if (own.want && !own.held && server.admin !== own.want) fail('I3', [key, server.admin, own.want]);
+        const want = desired(state, own);
+        if (want && own.held === null && server.admin !== want) fail('I3', [key, server.admin, want]);
         const ours = server.by === 'us' && server.admin !== 'ready';
         if (!own.found && ours && claimOf(key).restored !== server.admin)
           fail('I4', `${key} was left in ${server.admin}`);

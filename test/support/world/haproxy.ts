@@ -1,10 +1,13 @@
 import type {
   Admin,
+  Capacity,
   Look,
+  LookScope,
   Origin,
   Over,
   Relative,
   ServerView,
+  Sibling,
   Survey,
   SurveyScope,
 } from '../../../agent/lifecycle/view.ts';
@@ -49,6 +52,10 @@ export interface SimHaproxy {
   hashed: string | null;
   standbys: readonly string[];
   relatives: readonly Relative[];
+  /** Who stands beside each server; null: `others` that are usable. */
+  siblings: readonly Sibling[] | null;
+  /** False: it fails to list them. */
+  listsSiblings: boolean;
   /** False: it does not tell how many connections there are. */
   telling: boolean;
   /** False: its master does not answer, so nobody knows how many an old worker still has. */
@@ -65,7 +72,7 @@ export interface SimHaproxy {
   /** A new worker; `stateFile`: it reads the states that the old one has written. Old connections are out of sight. */
   reload(stateFile: boolean): void;
   set(server: string, admin: Admin, by: 'us' | 'operator', origin?: Origin): void;
-  look(): Look;
+  look(scope?: LookScope): Look;
   survey(scope: SurveyScope): Survey;
   server(name: string): SimServer;
 }
@@ -102,6 +109,22 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     }),
   });
   const pause = (): number => (self.mode === 'slow' ? time.between(100, 900) : time.between(0.2, 8));
+  const capacityOf = ({ name: server }: SimServer): Capacity => ({
+    name: server,
+    role: 'active',
+    usableOthers: self.others,
+    usableBackups: self.standbys.length,
+  });
+  const beside = ({ name: server }: SimServer): Sibling[] =>
+    Array.from({ length: self.others ?? 0 }, (_none, index) => ({
+      name: `${server.split('/')[0] ?? ''}/other${index + 1}`,
+      role: 'active',
+      admin: 'ready',
+      forced: 'ready',
+      usable: true,
+      couldServe: false,
+      by: null,
+    }));
 
   const self: SimHaproxy = {
     name,
@@ -114,6 +137,8 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     hashed: null,
     standbys: [],
     relatives: [],
+    siblings: null,
+    listsSiblings: true,
     telling: true,
     seesOldWorkers: true,
     uncounted: [],
@@ -168,15 +193,17 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       if (found.admin === admin) return;
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : origin, by, since: time.now });
     },
-    look: () => ({
+    look: (scope = 'own') => ({
       worker: { pid: self.pid, bornAt: self.bornAt },
       workers: null,
       unseen: null,
       uncounted: self.uncounted,
       servers: servers.map(viewOf),
+      ...(scope === 'capacity' && { capacity: servers.filter(({ absent }) => !absent).map(capacityOf) }),
     }),
     survey: (scope) => ({
-      ...self.look(),
+      ...self.look(scope === 'capacity' ? scope : 'own'),
+      ...(scope === 'capacity' && { siblings: self.siblings ?? servers.flatMap(beside) }),
       facts: servers.map(({ name: server, admin, over, absent, up }) => ({
         name: server,
         role: 'active' as const,
@@ -187,7 +214,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
         sticky: self.hashed === null ? self.sticky : null,
         hashed: self.hashed,
       })),
-      relatives: scope === 'stickiness' ? null : self.relatives,
+      relatives: scope === 'stickiness' || scope === 'capacity' ? null : self.relatives,
       foreignTables: [],
       blind: null,
       uncompared: [],

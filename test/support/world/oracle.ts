@@ -1,9 +1,10 @@
+import { isYielding } from '../../../agent/lifecycle/capacity.ts';
 import { forcedOf } from '../../../agent/lifecycle/count.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
+import type { BalancerState, State } from '../../../agent/lifecycle/state.ts';
 import { serversOf } from '../../../agent/lifecycle/turn.ts';
 import type { Proof, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
 import type { Taken, World } from './sidecar.ts';
@@ -25,7 +26,6 @@ function fail(invariant: string, what: unknown): never {
 }
 
 export function createOracle(world: World): Oracle {
-  const { policy } = world;
   const answered = new Map<string, 'waiting' | 'replied' | 'over'>();
   const finished = new Set<string>();
   const requests = new Map<string, Request>();
@@ -42,7 +42,7 @@ export function createOracle(world: World): Oracle {
     if (effects.length > MOST_EFFECTS) fail('no hot loop', effects);
     if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
     if (event.type === 'checked' && event.need === 'stop') proofs.set(event.id, event.proof);
-    if (event.type === 'booted') ownProof = after.proof;
+    if (event.type === 'booted') ownProof = after.app.proof;
     if (event.type === 'started' || event.type === 'app-back') ownProof = event.proof;
     claims.watch(taken);
     thrownOut(taken.after);
@@ -56,7 +56,7 @@ export function createOracle(world: World): Oracle {
 
   /** I1: whoever came in while the fence was lost keeps his session, unless somebody wanted force or a hold in MAINT. */
   function thrownOut(state: State): void {
-    const wanted = state.forcedOut || state.hold !== null;
+    const wanted = state.outing?.forcedOut === true || state.hold !== null;
     for (const { phase, ...who } of world.site.thrownOut.splice(0)) {
       const isFence = phase === 'fencing' || phase === 'drained' || (phase === 'stopping' && !stopSent);
       if (isFence && !wanted) fail('I1', ['thrown out', phase, who]);
@@ -83,7 +83,8 @@ export function createOracle(world: World): Oracle {
     if (type === 'reply') replied(taken, effect);
     if (type === 'finish') ended(effect.result, effect.refused, taken.after);
     if (type === 'stop') stopping(taken.after, effect.proof);
-    if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning')
+    const isGuard = world.policy.keep > 0 && isYielding(taken.after);
+    if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning' && !isGuard)
       fail('I9', [taken.after.phase, effect]);
   }
 
@@ -123,7 +124,7 @@ export function createOracle(world: World): Oracle {
   function isSo({ id, operation, phase }: Result, state: State): void {
     if (operation === 'ready' && phase !== 'serving' && phase !== 'unhealthy')
       fail('ready is ready', [id, phase]);
-    if (operation === 'stop' && !state.appGone && world.site.app.alive)
+    if (operation === 'stop' && !state.app.gone && world.site.app.alive)
       fail('stopped is stopped', [id, phase]);
   }
 
@@ -132,7 +133,7 @@ export function createOracle(world: World): Oracle {
     if (!op) fail('a stop without an operation', state.phase);
     const count = (stops.get(op.id) ?? 0) + 1;
     stops.set(op.id, count);
-    if (count > 1 && !policy.stopRepeatable) fail('I6', `${op.id} stops a second time`);
+    if (count > 1 && !world.policy.stopRepeatable) fail('I6', `${op.id} stops a second time`);
     const known = op.tickets.map(({ id }) => proofs.get(id)).concat(proofs.get(op.id) ?? null, ownProof);
     if (proof && !known.some((one) => isDeepStrictEqual(one, proof))) fail('I13', proof);
     const forced = op.forced > 0 || op.warnings.some((text) => text.includes('forced'));
@@ -146,33 +147,42 @@ export function createOracle(world: World): Oracle {
     if (!['serving', 'unhealthy', 'returning'].includes(before.phase)) return;
     const request = requests.get(op.id);
     if (!request) fail('an operation that nobody asked for', op);
-    if (request.force || request.insist || policy.keep === 0) return;
+    if (request.force || request.insist || world.policy.keep === 0) return;
     const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
-    if (facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');
+    const isWaited = world.policy.unreachable === 'wait';
+    if (isWaited && facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');
     const short = facts.find(({ usable, usableOthers, standbys }) => {
-      const others = (usableOthers ?? -1) + (policy.keepBackups ? standbys.length : 0);
-      return usable && others < policy.keep;
+      const others = (usableOthers ?? -1) + (world.policy.keepBackups ? standbys.length : 0);
+      return usable && others < world.policy.keep;
     });
     if (short) fail('I11', short);
   }
 
   /** I12 and I7: known from everybody, and nobody there. */
   function agreed(taken: Taken): void {
-    const { before, event, after: state } = taken;
-    // A new operation is taken back.
-    if (event.type === 'persist-failed') return;
-    if (before.forcedOut) return forced(taken);
-    for (const { counts, name } of policy.balancers) {
+    const { before, after: state } = taken;
+    if (before.outing?.forcedOut) return forced(taken);
+    // A stop that was turned away by the guard leaves what `--no-fence` had left as it was.
+    const isLeft = before.outing?.capacity.drainedIn === 'drain' && state.outing?.fenced === false;
+    for (const { counts, name } of world.policy.balancers) {
       const balancer = state.balancers[name];
+      if (balancer && isPatienceOver(balancer, state.now)) continue;
       if (!balancer?.look || balancer.error !== null) fail('I12', `${name} is unknown`);
       if (!counts) continue;
       for (const { connections, queued } of balancer.look.servers)
         if (connections !== 0 || queued !== 0) fail('I12', [name, connections, queued]);
-      if (!before.noFence) for (const view of balancer.look.servers) fenced(name, view);
+      if (before.outing?.fenced !== false && !isLeft)
+        for (const view of balancer.look.servers) fenced(name, view);
     }
-    if (state.appGone) return;
+    if (state.app.gone) return;
     for (const [name, { count, error }] of Object.entries(state.sources))
       if (count !== 0 || error !== null) fail('I7', [name, count, error]);
+  }
+
+  /** `unreachable: ignore`: three looks and ten seconds without an answer. */
+  function isPatienceOver({ outage }: BalancerState, now: number): boolean {
+    if (world.policy.unreachable !== 'ignore' || outage === null) return false;
+    return outage.looks >= 3 && now - outage.since >= 10_000;
   }
 
   /** *drained*: whatever lies over it, what is left when that has gone is MAINT. */
@@ -182,11 +192,12 @@ export function createOracle(world: World): Oracle {
 
   /** Who was forced is gone, unless patience was over, and that is said. */
   function forced({ before, after, effects }: Taken): void {
-    if (before.force === null || before.force.now || before.hurried) return;
+    const force = before.outing?.force ?? null;
+    if (force === null || force.now || before.hurried) return;
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
     const warnings = [...results, ...(after.op?.warnings ?? [])];
     if (warnings.some((text) => /could not be closed|not every balancer/.test(text))) return;
-    for (const { counts, name } of policy.balancers) {
+    for (const { counts, name } of world.policy.balancers) {
       const { look = null, error = null } = after.balancers[name] ?? {};
       if (!counts || look === null || error !== null) continue;
       for (const { connections, queued } of look.servers)

@@ -1,7 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isProofMissed } from '../../../agent/lifecycle/app.ts';
+import { lookScope } from '../../../agent/lifecycle/capacity.ts';
 import { pace } from '../../../agent/lifecycle/pace.ts';
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
+import type { Look } from '../../../agent/lifecycle/view.ts';
 import type { Happening, World } from './sidecar.ts';
 
 /** Who asks over and over, as the engine does it: one question at a time, at the lifecycle's pace. */
@@ -19,6 +22,12 @@ interface Poller {
 
 const PROCESS_EVERY_MS = 500;
 const SOURCE_DEADLINE_MS = 1_000;
+
+/** A driver shows the servers that its configuration lists. */
+export function listedIn<T extends Look>({ balancers }: Policy, at: string, look: T): T {
+  const { servers = [] } = balancers.find(({ name }) => name === at) ?? {};
+  return { ...look, servers: look.servers.filter(({ name }) => servers.includes(name)) };
+}
 
 export function createPolls(
   { time, policy, site }: World,
@@ -61,8 +70,9 @@ export function createPolls(
       post(happening);
       done();
     };
+    const scope = lookScope(policy, stateNow());
     at.exchange(
-      () => at.look(),
+      () => listedIn(policy, name, at.look(scope)),
       (found) => tell({ type: 'looked', balancer: name, look: found, begun }),
       (error) => tell({ type: 'lost', balancer: name, error }),
     );
@@ -81,8 +91,9 @@ export function createPolls(
     time.after(time.between(0.5, 20), answer);
   };
   const watchProcess = (done: () => void): void => {
-    const { proof, appGone, phase } = stateNow();
-    if (proof && !appGone && phase !== 'stopping') {
+    const { app, phase } = stateNow();
+    const { proof, gone } = app;
+    if (proof && !gone && phase !== 'stopping') {
       if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone' });
     }
     // A signal has a pid file to look into, a command has not.

@@ -55,13 +55,17 @@ export interface Scene {
   admin(server?: string): Admin;
   /** Submits and answers with the id; nothing has happened yet. */
   ask(kind: OperationKind, terms?: Partial<Request>): string;
+  /** Cancels the operation that runs. */
+  cancel(): void;
   result(id: string): Result | undefined;
   /** Lets time pass until the result is there. */
   ended(id: string): Result;
   /** Lets time pass until the node is in that phase. */
   reach(phase: Phase): void;
-  /** kill -9, and a new sidecar some milliseconds later. */
-  crash(): void;
+  /** Lets time pass in tenths of a millisecond until it is so; a minute at most. */
+  until(what: string, isSo: () => boolean): void;
+  /** kill -9, and a new sidecar some milliseconds later; `changes`: the configuration was changed meanwhile. */
+  crash(changes?: Partial<Policy>): void;
 }
 
 const TERMS: Omit<Request, 'id' | 'kind'> = {
@@ -77,10 +81,20 @@ const TERMS: Omit<Request, 'id' | 'kind'> = {
 };
 const PATIENCE_MS = 2 * 60 * 60_000;
 
-export function scene(changes: Partial<Policy> = {}, before: (site: Site) => void = () => undefined): Scene {
+/** @param balancers what HAProxy has, where that is more than the configuration names at first */
+export function scene(
+  changes: Partial<Policy> = {},
+  before: (site: Site) => void = () => undefined,
+  balancers?: Policy['balancers'],
+): Scene {
   const policy = { ...POLICY, ...changes };
   const time = createTimeline(1);
-  const world = { time, policy, site: createSite(time, policy), disk: createDisk(time) };
+  const world = {
+    time,
+    policy,
+    site: createSite(time, { ...policy, balancers: balancers ?? policy.balancers }),
+    disk: createDisk(time),
+  };
   const oracle = createOracle(world);
   const effects: Effect[] = [];
   const sidecar = createSidecar(world, (taken) => {
@@ -102,6 +116,7 @@ export function scene(changes: Partial<Policy> = {}, before: (site: Site) => voi
 
   return {
     ...world,
+    policy,
     sidecar,
     lb,
     effects,
@@ -112,15 +127,24 @@ export function scene(changes: Partial<Policy> = {}, before: (site: Site) => voi
       sidecar.post({ type: 'submit', request });
       return request.id;
     },
+    cancel: () => sidecar.post({ type: 'cancel', id: sidecar.state.op?.id ?? '', by: 'alice' }),
     result: (id) => sidecar.results.findLast((result) => result.id === id),
     ended(id) {
       wait(`the end of ${id}`, () => sidecar.results.some((result) => result.id === id), 1);
       return sidecar.results.findLast((result) => result.id === id) as Result;
     },
     reach: (phase) => wait(phase, () => sidecar.state.phase === phase, 1),
-    crash() {
+    until(what, isSo) {
+      const end = time.now + 60_000;
+      while (!isSo()) {
+        if (time.now > end) throw new Error(`waited a minute for ${what}; it is ${sidecar.state.phase}`);
+        time.advance(0.1);
+      }
+    },
+    crash(newer = {}) {
       oracle.crashed(sidecar.state);
       sidecar.crash();
+      world.policy = { ...world.policy, ...newer };
       time.advance(200);
       sidecar.boot();
       time.advance(100);

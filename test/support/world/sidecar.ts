@@ -5,11 +5,11 @@ import type { Result } from '../../../agent/lifecycle/operation.ts';
 import { nextWake } from '../../../agent/lifecycle/pace.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import { initial, type State } from '../../../agent/lifecycle/state.ts';
+import { type Health, initial, type State } from '../../../agent/lifecycle/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import type { Closed } from '../../../agent/lifecycle/view.ts';
 import { frozen } from './frozen.ts';
-import { createPolls } from './polls.ts';
+import { createPolls, listedIn } from './polls.ts';
 import type { SimDisk } from './disk.ts';
 import type { Site } from './site.ts';
 import type { Timeline } from './timeline.ts';
@@ -36,21 +36,24 @@ export interface SimSidecar {
   /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
   crash(): void;
   post(happening: Happening): void;
+  /** The prober's verdict as of now. */
+  probed(health: Health, signedOut?: boolean): void;
 }
 
 export interface World {
   readonly time: Timeline;
-  readonly policy: Policy;
+  /** Of the next boot: a configuration may have changed meanwhile. */
+  policy: Policy;
   readonly site: Site;
   readonly disk: SimDisk;
 }
 
 /** @param watch sees every step; throws when it was a wrong one */
 export function createSidecar(world: World, watch: (taken: Taken) => void): SimSidecar {
-  const { time, policy, site, disk } = world;
+  const { time, site, disk } = world;
   const replies: { id: string; ticket: string }[] = [];
   const results: Result[] = [];
-  let state = initial(policy, time.now);
+  let state = initial(world.policy, time.now);
   let life = 0;
   let running = false;
   let mailbox: Event[] = [];
@@ -71,7 +74,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 
   function take(event: Event): void {
     const before = state;
-    const [after, effects] = step(policy, before, frozen(event));
+    const [after, effects] = step(world.policy, before, frozen(event));
     state = frozen(after);
     watch({ before, event, after, effects: frozen(effects) });
     for (const effect of effects) act(effect);
@@ -79,7 +82,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 
   function arm(): void {
     cancelWake();
-    const at = nextWake(policy, state, time.now);
+    const at = nextWake(world.policy, state, time.now);
     if (at === null) return;
     if (at <= time.now) throw new Error(`hot loop: woken at ${at}, and it is ${time.now}`);
     cancelWake = time.after(at - time.now, () => post({ type: 'tick' }));
@@ -147,18 +150,24 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   function survey({ id, balancer, scope }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
     const at = site.balancer(balancer);
+    const fail = (error: string): void => {
+      const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
+      tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
+    };
     at.exchange(
-      () => at.survey(scope),
-      (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
-      (error) =>
-        tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),
+      () => listedIn(world.policy, balancer, at.survey(scope)),
+      (found) =>
+        scope === 'capacity' && !at.listsSiblings
+          ? fail('it did not answer')
+          : tell({ type: 'surveyed', id, balancer, survey: found, begun }),
+      fail,
     );
   }
 
   function check({ id, need }: Doing<'check'>, tell: Tell): void {
     time.after(time.between(0.1, 10), () => {
       if (need === 'start') return tell({ type: 'checked', id, need, proof: null });
-      if (!policy.stopRepeatable) return tell({ type: 'checked', id, need, proof: null });
+      if (!world.policy.stopRepeatable) return tell({ type: 'checked', id, need, proof: null });
       if (site.app.alive) return tell({ type: 'checked', id, need, proof: site.proof() });
       tell({ type: 'refused', id, need, code: 'app-stop', error: 'the process is not running' });
     });
@@ -184,7 +193,11 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
         (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
         failed,
       );
-    if (at.server(server).absent)
+    const isListed = world.policy.balancers.some(
+      ({ name, servers }) => name === balancer && servers.includes(server),
+    );
+    // A driver answers of one that the configuration lost that HAProxy does not have it either.
+    if (at.server(server).absent && isListed)
       return at.exchange(
         () => undefined,
         () => failed('no such server'),
@@ -213,7 +226,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     time.after(time.between(0.1, 5), () => {
       if (proof && !isDeepStrictEqual(proof, site.proof()))
         return tell({ type: 'stopped', epoch, how: 'gone', warnings: [] });
-      if (policy.stopRepeatable && !proof)
+      if (world.policy.stopRepeatable && !proof)
         return tell({ type: 'stop-failed', epoch, error: 'no process was proven to be the application' });
       if (site.app.stop === 'fails')
         return void time.after(time.between(10, 500), () =>
@@ -236,7 +249,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     time.after(time.between(1, 800), () => {
       if (site.app.start === 'fails') return tell({ type: 'start-failed', epoch, error: 'exit 1' });
       site.revive(site.app.start === 'works');
-      const proof = policy.supervises ? site.proof() : null;
+      const proof = world.policy.supervises ? site.proof() : null;
       time.after(time.between(0.1, 10), () => tell({ type: 'started', epoch, proof }));
       probe(tell);
     });
@@ -250,12 +263,14 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     });
   }
 
+  function verdict(health: Health, signedOut = false): Happening {
+    return { type: 'probed', health, signedOut, begun: time.now };
+  }
+
   /** The prober's verdict, some time later, on what is there then. */
   function probe(tell: Tell): void {
-    if (!policy.hasProbe) return;
-    time.after(time.between(20, 600), () =>
-      tell({ type: 'probed', health: site.app.healthy ? 'up' : 'down' }),
-    );
+    if (!world.policy.hasProbe) return;
+    time.after(time.between(20, 600), () => tell(verdict(site.app.healthy ? 'up' : 'down')));
   }
 
   return {
@@ -269,14 +284,14 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     results,
     boot(found) {
       running = true;
-      state = frozen(initial(policy, time.now));
+      state = frozen(initial(world.policy, time.now));
       polls = createPolls(world, () => state, heard());
       const onDisk = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
       const { record, fresh, sameBoot } = found ?? { record: onDisk, fresh: !site.app.alive, sameBoot: true };
       // A child that an earlier sidecar left is taken up, whether its record knew it or not; else it is started.
-      if (policy.supervises && !site.app.alive) site.revive(site.app.start === 'works');
-      const proof = policy.supervises ? site.proof() : null;
-      post({ type: 'booted', record, sameBoot, fresh: policy.supervises && fresh, proof, alarm: null });
+      if (world.policy.supervises && !site.app.alive) site.revive(site.app.start === 'works');
+      const proof = world.policy.supervises ? site.proof() : null;
+      post({ type: 'booted', record, sameBoot, fresh: world.policy.supervises && fresh, proof, alarm: null });
       polls.begin();
       probe(heard());
     },
@@ -290,5 +305,6 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       for (const balancer of site.balancers) balancer.settle();
     },
     post,
+    probed: (health, signedOut) => post(verdict(health, signedOut)),
   };
 }

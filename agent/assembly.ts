@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import type { AgentCheckServer } from './balancers/agent-check-server.ts';
+import { composeEngine, createBalancers, type World } from './compose.ts';
+import type { Config, ListenConfig } from './config/config.ts';
+import type { Engine } from './engine/engine.ts';
+import { createSchedule } from './engine/schedule.ts';
+import type { Service } from './engine/service.ts';
+import type { Journal } from './journal/journal.ts';
+import type { Request, Result } from './lifecycle/operation.ts';
+import { OWN_TERMS } from './lifecycle/policy.ts';
+import type { Child } from './shutdown/child.ts';
+import type { RunningStops } from './shutdown/running-stop.ts';
+import type { ListenSockets } from './system/listen-sockets.ts';
+
+/** All that a configuration makes: the engine, the servers that balancers poll, the calendar. */
+export interface Assembly {
+  readonly config: Config;
+  readonly engine: Engine;
+  /** Answers so far, for the metrics; null where nobody polls. */
+  readonly agentChecks: AgentCheckServer['answers'] | null;
+  readonly healthChecks: ReadonlyMap<string, number> | null;
+  /** Takes the addresses that its servers answer at. @throws LastcallError `config` when one cannot be listened on */
+  listen(): Promise<void>;
+  /** Begins to keep the calendar. */
+  begin(service: Service): void;
+  /** Leaves everything as it is: no word is said, nothing is stopped. */
+  close(): Promise<void>;
+}
+
+export interface AssemblyParts {
+  readonly journal: Journal;
+  readonly child: Child | null;
+  readonly stops: RunningStops;
+  readonly sockets: ListenSockets;
+}
+
+/**
+ * @returns what has not begun yet, but for the probe
+ * @throws LastcallError `config` for what only the drivers can tell (a URL that is none, a time zone)
+ */
+export function assemble(config: Config, parts: AssemblyParts, world: World): Assembly {
+  let service: Service | null = null;
+  const schedule = createSchedule(config.schedule, {
+    log: world.log,
+    submit: async (kind, reason) => {
+      const request = { ...OWN_TERMS, id: randomUUID(), kind, reason, by: 'schedule' };
+      if (service) await operate(service, request);
+    },
+  });
+  const { sockets } = parts;
+  const { balancers, server, healthServer } = createBalancers(config, { ...world, sockets }, () =>
+    engine.status(),
+  );
+  const engine: Engine = composeEngine(config, { ...parts, balancers, direct: false }, world);
+  return {
+    config,
+    engine,
+    agentChecks: server?.answers ?? null,
+    healthChecks: healthServer?.answers ?? null,
+    async listen() {
+      await server?.listen();
+      await healthServer?.listen();
+    },
+    begin(asked) {
+      service = asked;
+      schedule.start();
+    },
+    async close() {
+      schedule.close();
+      await engine.close();
+      await server?.close();
+      await healthServer?.close();
+    },
+  };
+}
+
+/** Where balancers poll us by this configuration. */
+export function polledAddresses({ listen }: Config): ListenConfig[] {
+  return [listen.agentCheck, listen.health].filter((address) => address !== null);
+}
+
+/** Submits a request and waits for its end. */
+export async function operate(service: Service, request: Request): Promise<Result> {
+  let found = (_result: Result): void => undefined;
+  const result = new Promise<Result>((resolve) => {
+    found = resolve;
+  });
+  const early: Result[] = [];
+  let ticket: string | null = null;
+  const unwatch = service.watch({
+    status: () => undefined,
+    result: (ended) => (ended.id === ticket ? found(ended) : early.push(ended)),
+  });
+  try {
+    const submitted = await service.submit(request);
+    if (!submitted.accepted) return submitted.result;
+    ticket = submitted.id;
+    return early.find(({ id }) => id === ticket) ?? (await result);
+  } finally {
+    unwatch();
+  }
+}

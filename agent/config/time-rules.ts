@@ -1,0 +1,49 @@
+import type { Config, DrainConfig, ProbeConfig } from './config.ts';
+import { formatDuration } from './duration.ts';
+import type { Finding } from './problem.ts';
+
+/** Durations that are legal by themselves, and with which the node could never do what it is for. */
+
+/** An application is asked at most so often: below that the probe itself is load. */
+const PROBE_EVERY_LEAST_MS = 100;
+/** Health that is asked less often than this is history: `ready` waits for `rise` answers. */
+const PROBE_EVERY_MOST_MS = 10 * 60_000;
+/** An application that has not answered for a minute is not well, whatever it answers then. */
+const PROBE_TIMEOUT_MOST_MS = 60_000;
+
+/**
+ * Checks durations against each other and against what they are for.
+ * @returns every contradiction, with the path of the value that has to change
+ */
+export function checkTimes({ drain, app }: Pick<Config, 'drain' | 'app'>): Finding[] {
+  return [...checkQuiet(drain), ...(app.probe ? checkProbe(app.probe) : [])];
+}
+
+/** Zero has to hold for `quiet` before the deadline. */
+function checkQuiet({ quietMs, quietByHand, timeoutMs }: DrainConfig): Finding[] {
+  if (quietMs < timeoutMs) return [];
+  const [quiet, timeout] = [formatDuration(quietMs), formatDuration(timeoutMs)];
+  return quietByHand
+    ? [at(['drain', 'quiet'], `must be shorter than drain.timeout (${timeout}): every drain would end 124`)]
+    : [at(['drain', 'timeout'], `must be longer than drain.quiet (${quiet}): every drain would end 124`)];
+}
+
+function checkProbe({ everyMs, timeoutMs }: ProbeConfig): Finding[] {
+  const found: Finding[] = [];
+  const [least, most] = [formatDuration(PROBE_EVERY_LEAST_MS), formatDuration(PROBE_EVERY_MOST_MS)];
+  if (everyMs < PROBE_EVERY_LEAST_MS)
+    found.push(at(['app', 'probe', 'every'], `must be ${least} or more: the probe would be load of its own`));
+  if (everyMs > PROBE_EVERY_MOST_MS)
+    found.push(at(['app', 'probe', 'every'], `must be ${most} or less: its health would be history`));
+  if (timeoutMs > PROBE_TIMEOUT_MOST_MS) {
+    const limit = formatDuration(PROBE_TIMEOUT_MOST_MS);
+    found.push(
+      at(['app', 'probe', 'timeout'], `must be ${limit} or less: a hung app would pass for healthy so long`),
+    );
+  }
+  return found;
+}
+
+function at(path: Finding['path'], message: string): Finding {
+  return { path, message, at: 'value' };
+}

@@ -1,0 +1,91 @@
+import type { HoldersReport } from '../lifecycle/outlook.ts';
+import type { Request, Result, Status } from '../lifecycle/operation.ts';
+import type { Listener, Service, Submitted } from './service.ts';
+
+/** One service over several engines, one after the other: callers and watchers stay while the engine changes. */
+export interface Relay extends Service {
+  /** Resolves once the present engine knows what is under way; not while it is being replaced. */
+  begun(): Promise<void>;
+  /** The present engine is about to close: who waits for its answer waits for the next engine's. */
+  detach(): void;
+  /** From now on this engine answers. */
+  attach(engine: Relayed): void;
+}
+
+/** An engine as far as the relay needs it. */
+export type Relayed = Service & { readonly begun: Promise<void> };
+
+/** The engine that answers, and when it will not any more. */
+interface Term {
+  readonly engine: Relayed;
+  readonly over: Promise<typeof OVER>;
+  end(): void;
+}
+
+const OVER = Symbol('over');
+
+/** @param first may be attached before it has begun */
+export function createRelay(first: Relayed): Relay {
+  const listeners = new Set<Listener>();
+  const fan: Listener = {
+    status: (status: Status) => each((listener) => listener.status(status)),
+    result: (result: Result) => each((listener) => listener.result(result)),
+  };
+  const each = (tell: (listener: Listener) => void): void => {
+    for (const listener of listeners) tell(listener);
+  };
+  let unwatch = first.watch(fan);
+  let term = createTerm(first);
+  /** Resolves with the next term while there is none. */
+  let next: { readonly found: Promise<Term>; readonly give: (term: Term) => void } | null = null;
+  const present = (): Promise<Term> => next?.found ?? Promise.resolve(term);
+
+  return {
+    async begun() {
+      await (
+        await present()
+      ).engine.begun;
+    },
+    detach() {
+      if (next !== null) return;
+      let give = (_term: Term): void => undefined;
+      const found = new Promise<Term>((resolve) => (give = resolve));
+      next = { found, give };
+    },
+    attach(engine) {
+      unwatch();
+      unwatch = engine.watch(fan);
+      const before = term;
+      term = createTerm(engine);
+      next?.give(term);
+      next = null;
+      before.end();
+    },
+    submit: (request) => submit(request, present),
+    result: (id) => term.engine.result(id),
+    cancel: (id, by) => term.engine.cancel(id, by),
+    status: () => term.engine.status(),
+    holders: (): Promise<HoldersReport> => term.engine.holders(),
+    watch(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+function createTerm(engine: Relayed): Term {
+  let end = (): void => undefined;
+  const over = new Promise<typeof OVER>((resolve) => (end = () => resolve(OVER)));
+  return { engine, over, end };
+}
+
+/** A request that an engine took with it when it closed is handed to the next one, unless that one knows it already. */
+async function submit(request: Request, present: () => Promise<Term>): Promise<Submitted> {
+  for (;;) {
+    const { engine, over } = await present();
+    await engine.begun;
+    if (engine.result(request.id) !== undefined) return { accepted: true, id: request.id, joined: false };
+    const answer = await Promise.race([engine.submit(request), over]);
+    if (answer !== OVER) return answer;
+  }
+}

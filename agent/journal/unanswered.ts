@@ -1,0 +1,10 @@
+import { LastcallError } from '../system/error.ts';
+
+/** The file system of the state file is silent: it neither reads nor refuses. */
+export function unanswered(path: string, elapsedMs: number): LastcallError {
+  return new LastcallError('state-write', 'the state file cannot be read: its file system does not answer', {
+    target: path,
+    elapsedMs,
+    next: 'see whether its disk or NFS server hangs, or set `state` to a place on a local disk',
+  });
+}

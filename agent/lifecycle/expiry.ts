@@ -1,0 +1,21 @@
+import { isHolding } from './desired.ts';
+import { alarm, type Turn } from './turn.ts';
+import { noWish, wish } from './wish.ts';
+
+/**
+ * A forgotten drain undoes itself: from `drained`, and only towards an application that a probe found well. Refused
+ * (an operator holds a server), it is tried again.
+ */
+export function turnExpiry(turn: Turn): void {
+  const { phase, op, outing, health } = turn.state;
+  const at = outing?.expiresAt ?? null;
+  if (at === null) return noWish(turn, 'expiry');
+  if (turn.at < at || phase !== 'drained' || op !== null || isHolding(turn.state)) return;
+  if (health !== 'up')
+    return alarm(
+      turn,
+      'expiry',
+      'the drain has expired, but no probe says that the app is healthy: it stays out',
+    );
+  wish(turn, 'expiry', 'ready', 'lastcall', 'the drain expired');
+}

@@ -1,0 +1,31 @@
+import type { Policy } from './policy.ts';
+import type { ServerState, State } from './state.ts';
+import { emit, patch, type Turn } from './turn.ts';
+
+/** How the application is, by its probes, and what waits for that (I15). */
+
+/**
+ * Nothing is known of its health any more: probes that were begun before this never count. Every way back begins with
+ * it, so what `health` says there is newer than the way back.
+ */
+export function askAnew(turn: Turn): void {
+  emit(turn, { type: 'reset-probe' });
+  patch(turn, { health: 'unknown' });
+}
+
+/** By its probes; where there is no probe nothing is held against it. */
+export function isHealthy({ policy, state }: Pick<Turn, 'policy' | 'state'>): boolean {
+  return !policy.hasProbe || state.health === 'up';
+}
+
+export function notHealthy({ state: { health } }: Turn): string {
+  return `the application is not healthy by its probe (${health})`;
+}
+
+/**
+ * May READY be said? Over our fence only to an application that probes have found healthy since the way back began. A
+ * server that was never fenced waits for no probe.
+ */
+export function mayTakeUsers(policy: Policy, state: State, { said }: ServerState): boolean {
+  return isHealthy({ policy, state }) || !said.includes('maint');
+}

@@ -1,0 +1,23 @@
+import { isHolding } from './desired.ts';
+import { PHASES } from './phases.ts';
+import { patch, type Turn } from './turn.ts';
+import { noWish, wish } from './wish.ts';
+
+/**
+ * The application has signed itself out: a level, answered once. As long as it says so and no operation has followed
+ * it, the node is taken out as soon as that can begin.
+ */
+export function turnSignOut(turn: Turn): void {
+  const { phase, op, signedOut } = turn.state;
+  const { onSignOut } = turn.policy;
+  if (signedOut !== 'unheard' || onSignOut === 'ignore') return noWish(turn, 'sign-out');
+  if (PHASES[phase].place !== 'rotation' || op !== null || isHolding(turn.state)) return;
+  wish(turn, 'sign-out', onSignOut, 'app', 'the application signed itself out');
+}
+
+/** @param signsOut what the last probe says */
+export function onSignOut(turn: Turn, signsOut: boolean): void {
+  const { signedOut } = turn.state;
+  if (!signsOut) patch(turn, { signedOut: 'no' });
+  else if (signedOut === 'no') patch(turn, { signedOut: 'unheard' });
+}

@@ -1,0 +1,141 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from './config/config.ts';
+import { sentence } from './engine/sentence.ts';
+import { type Clock, withDeadline } from './system/clock.ts';
+import { LastcallError } from './system/error.ts';
+import type { Log } from './system/log-port.ts';
+
+/** SIGHUP: the configuration is read again, and takes effect without the end of the process. */
+
+/** A file that is right, and what ought to be known of it. */
+export interface Reread {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+}
+
+export interface ReloadPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** @throws LastcallError `config`, with file:line:column */
+  readonly read: () => Promise<Reread>;
+  /** The configuration of now. */
+  readonly current: () => Config;
+  /**
+   * Makes all that the new one needs, beside what there is.
+   * @returns what puts it in the place of the old one
+   * @throws LastcallError why it cannot take effect, and everything is as before; the signal's reason
+   */
+  readonly prepare: (config: Config, signal: AbortSignal) => Promise<() => Promise<void>>;
+  /** The old one has ended and the new one has not begun: nothing looks after the node. */
+  readonly onLost: (error: unknown) => void;
+}
+
+export interface Reloader {
+  /** Asked for from now on, or before: the first configuration is in effect. */
+  begin(isAsked: boolean): void;
+  /** Reads and takes over; one that comes while another is under way is done once more after it. */
+  reload(): void;
+  /** Ends what can be ended of one that is under way, and resolves when none is. */
+  close(): Promise<void>;
+}
+
+/** A file on a disk that hangs: the old configuration goes on. */
+const READ_MS = 10_000;
+
+export function createReloader(ports: ReloadPorts): Reloader {
+  const closing = new AbortController();
+  let running: Promise<void> | null = null;
+  let isBegun = false;
+  let again = false;
+
+  const run = async (): Promise<void> => {
+    do {
+      again = false;
+      await once(ports, closing.signal);
+    } while (again && !closing.signal.aborted);
+    running = null;
+  };
+  const reload = (): void => {
+    if (closing.signal.aborted) return;
+    again = true;
+    if (isBegun) running ??= run();
+  };
+  return {
+    begin(isAsked) {
+      isBegun = true;
+      if (again || isAsked) reload();
+    },
+    reload,
+    async close() {
+      closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
+      await running;
+    },
+  };
+}
+
+async function once(ports: ReloadPorts, signal: AbortSignal): Promise<void> {
+  const { log, onLost } = ports;
+  const change = await prepared(ports, signal);
+  if (change === null) return;
+  try {
+    await change();
+    log.info('the new configuration has taken effect');
+  } catch (error) {
+    onLost(error);
+  }
+}
+
+/** @returns what makes the change; null where there is none to make */
+async function prepared(
+  { clock, log, read, current, prepare }: ReloadPorts,
+  signal: AbortSignal,
+): Promise<(() => Promise<void>) | null> {
+  const late = (): LastcallError =>
+    new LastcallError('config', 'the configuration file cannot be read in time');
+  try {
+    log.info('SIGHUP: the configuration is read again');
+    const { config: written, warnings } = await withDeadline(clock, READ_MS, signal, late, read);
+    for (const warning of warnings) log.warn(`the configuration: ${warning}`);
+    const { config, kept } = merge(current(), written);
+    if (kept.length > 0)
+      log.warn(`${kept.join(', ')}: changed in the file, and kept as before until lastcall is restarted`);
+    if (!isDeepStrictEqual(config, current())) return await prepare(config, signal);
+    log.info('the configuration is the same as before');
+  } catch (error) {
+    if (!signal.aborted) log.error(`${sentence(error)}; the configuration of before goes on`);
+  }
+  return null;
+}
+
+/**
+ * What of the new file can take effect while we run. Callers follow the control socket by its path, and counters and the
+ * audit log belong to the process.
+ * @returns the configuration, and the keys that keep their old value though the file has another one
+ * @throws LastcallError `config` for another node, or another state file: that is another sidecar
+ */
+export function merge(
+  before: Config,
+  written: Config,
+): { readonly config: Config; readonly kept: readonly string[] } {
+  for (const key of ['node', 'state'] as const)
+    if (before[key] !== written[key])
+      throw new LastcallError('config', `\`${key}\` cannot change while lastcall runs`, {
+        target: `${key}: ${written[key]}`,
+        next: 'restart lastcall, or put the old value back',
+      });
+  const { control, metrics } = before.listen;
+  const pairs: readonly (readonly [string, unknown, unknown])[] = [
+    ['listen.control', control, written.listen.control],
+    ['listen.metrics', metrics, written.listen.metrics],
+    ['audit', before.audit, written.audit],
+    ['log', before.log, written.log],
+  ];
+  const kept = pairs.flatMap(([key, old, now]) => (isDeepStrictEqual(old, now) ? [] : [key]));
+  const config = {
+    ...written,
+    listen: { ...written.listen, control, metrics },
+    audit: before.audit,
+    log: before.log,
+  };
+  return { config, kept };
+}

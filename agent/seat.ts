@@ -1,0 +1,101 @@
+import { isDeepStrictEqual } from 'node:util';
+import { assemble, type Assembly, type AssemblyParts, polledAddresses } from './assembly.ts';
+import type { World } from './compose.ts';
+import type { Config, ListenConfig } from './config/config.ts';
+import { createRelay, type Relay } from './engine/relay.ts';
+import type { Service } from './engine/service.ts';
+import type { Handover } from './journal/handover.ts';
+import { LastcallError, messageOf } from './system/error.ts';
+
+/** Where one assembly after the other looks after the node, and callers see one service. */
+export interface Seat {
+  readonly relay: Relay;
+  readonly now: () => Assembly;
+  readonly current: () => Config;
+  /** The calendar is kept from now on, with this service: the relay, and who listens to it. */
+  begin(service: Service): void;
+  /** See `ReloadPorts.prepare`. */
+  readonly prepare: (config: Config, signal: AbortSignal) => Promise<() => Promise<void>>;
+}
+
+export interface SeatParts extends AssemblyParts {
+  readonly journal: Handover;
+}
+
+export function createSeat(first: Assembly, parts: SeatParts, world: World): Seat {
+  const relay = createRelay(first.engine);
+  let now = first;
+  let current = first.config;
+  let asked: Service = relay;
+
+  /** The record goes on in the new engine, and with it whatever is under way. */
+  const change = async (config: Config, fresh: Assembly): Promise<void> => {
+    const old = now;
+    const { health, phase, operation } = old.engine.status();
+    relay.detach();
+    await old.close();
+    await fresh.listen();
+    [now, current] = [fresh, config];
+    relay.attach(fresh.engine);
+    await fresh.engine.start();
+    // Nothing has happened to the application: until the new prober has a verdict the old one is the best there is.
+    const isSame = isDeepStrictEqual(old.config.app.probe, config.app.probe);
+    const isIdle = operation === null && (phase === 'serving' || phase === 'unhealthy');
+    if (isSame && isIdle && health !== 'unknown') fresh.engine.probed({ health, signedOut: null, begun: -1 });
+    fresh.begin(asked);
+    await parts.sockets.close('untaken');
+  };
+
+  return {
+    relay,
+    now: () => now,
+    current: () => current,
+    begin(service) {
+      asked = service;
+      now.begin(service);
+    },
+    async prepare(config, signal) {
+      if (parts.journal.isBehind) throw behind(config.state);
+      await untilAborted(now.engine.commandsEnded(), signal);
+      // What is found in MAINT now was not found at the start.
+      const fresh = assemble({ ...config, adopt: false }, parts, world);
+      try {
+        for (const address of polledAddresses(config)) await open(address, parts);
+        await untilAborted(now.engine.commandsEnded(), signal);
+      } catch (error) {
+        await fresh.close();
+        await parts.sockets.close('untaken');
+        throw error;
+      }
+      return () => change(config, fresh);
+    },
+  };
+}
+
+function behind(state: string): LastcallError {
+  return new LastcallError('state-write', 'the state file could not be written last', {
+    target: state,
+    next: 'free its disk or mend its permissions, then send SIGHUP once more',
+  });
+}
+
+async function open(address: ListenConfig, { sockets }: AssemblyParts): Promise<void> {
+  try {
+    await sockets.open(address);
+  } catch (cause) {
+    const target = `${address.host}:${address.port}`;
+    throw new LastcallError('config', `cannot listen on ${target}: ${messageOf(cause)}`, {
+      target,
+      next: 'free the port; an address that overlaps the one of before needs a restart',
+      cause,
+    });
+  }
+}
+
+function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.reject(signal.reason as Error);
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    work.then(resolve, reject);
+  });
+}

@@ -3,6 +3,7 @@ import { UNCOUNTED_WAYS } from './bonds.ts';
 import { isIgnored } from './count.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
 import { emit, type EventOf, patch, patchOuting, type Turn, warn } from './turn.ts';
+import { onReloadTold } from './surroundings.ts';
 import { unlistedAfterReload } from './unlisted.ts';
 
 /**
@@ -48,6 +49,7 @@ export function onSurveyedAgain(turn: Turn, { id, balancer, survey }: EventOf<'s
   const recheck = turn.state.outing?.recheck ?? null;
   if (op?.id !== id) return;
   for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey)) warn(turn, text);
+  if (survey.relatives !== null || recheck?.left.includes(balancer) !== true) onReloadTold(turn, balancer);
   if (survey.relatives !== null || recheck === null) return;
   patchOuting(turn, { recheck: { ...recheck, left: recheck.left.filter((name) => name !== balancer) } });
   const bound = survey.facts.find(({ sticky }) => sticky !== null);
@@ -83,6 +85,7 @@ export function onRefusedAgain(
     patchOuting(turn, { recheck: { ...recheck, retryAt: turn.at + RETRY_LONGEST_MS } });
     return;
   }
+  onReloadTold(turn, balancer);
   warn(
     turn,
     `${balancer}: whether a reload brought servers of this application that are not listed: ${error}`,

@@ -9,6 +9,7 @@ import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
 import { askAnew } from './health.ts';
+import { isReloadOpen } from './surroundings.ts';
 import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
 import { alarm, emit, enter, intend, isDurable, patchOuting, type Turn, warn } from './turn.ts';
 
@@ -41,7 +42,7 @@ export function settling(turn: Turn, { quiet, fenced }: Outing): void {
   if (turn.at - quiet.since < policy.quietMs) return;
   // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
   if (policy.quietMs > 0 && tally(policy, state, quiet.since) !== 'zero') return;
-  if (capacity === 'wait') return;
+  if (capacity === 'wait' || isReloadOpen(state)) return;
   if (!fenced) return arrive(turn);
   const open = heldOpen(policy, state);
   if (open !== null) {

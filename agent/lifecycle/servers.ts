@@ -42,7 +42,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
     emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
     patchOuting(turn, { quiet: null });
     widen(turn, name);
-    patchBalancer(turn, name, { isReloaded: true });
+    patchBalancer(turn, name, { reloaded: { asked: null } });
     if (turn.state.op !== null) tellDoubt(turn, name);
   }
   tellAbsent(turn, name, look);

@@ -136,8 +136,11 @@ export interface BalancerState {
   readonly worker: Worker | null;
   /** What the last survey of an operation told of its surroundings; null = none yet. */
   readonly around: Around | null;
-  /** A reload may have brought servers of this application that are not listed: not asked yet. */
-  readonly isReloaded: boolean;
+  /**
+   * A reload may have brought servers of this application that are not listed: `asked` is the operation for which that
+   * is asked, null = it has not been yet. null altogether = no reload, or it is answered.
+   */
+  readonly reloaded: { readonly asked: string | null } | null;
   readonly servers: Readonly<Record<string, ServerState>>;
 }
 
@@ -280,7 +283,7 @@ function notAsked(servers: readonly string[]): BalancerState {
     seenBefore: 0,
     worker: null,
     around: null,
-    isReloaded: false,
+    reloaded: null,
     servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
   };
 }

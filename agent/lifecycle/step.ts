@@ -154,7 +154,7 @@ function runPhase(turn: Turn): void {
 function rememberSessions(turn: Turn): void {
   const { op } = turn.state;
   if (!op || op.sessionsStart !== null) return;
-  const sessions = sessionsOf(turn.policy, turn.state, op.startedAt);
+  const sessions = sessionsOf(turn.policy, turn.state, Math.max(op.startedAt, turn.state.epochAt));
   if (sessions !== null) patch(turn, { op: { ...op, sessionsStart: sessions } });
 }
 

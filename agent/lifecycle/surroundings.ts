@@ -1,5 +1,5 @@
 import { isOutward } from './phases.ts';
-import type { BalancerState } from './state.ts';
+import type { BalancerState, State } from './state.ts';
 import { emit, patchBalancer, type Turn } from './turn.ts';
 import type { Survey } from './view.ts';
 
@@ -12,18 +12,29 @@ export function remember(turn: Turn, balancer: string, { facts, relatives }: Sur
 
 /**
  * A reload may have brought servers of this application that are not listed: asked once, for the operation on its way
- * out, and only when what we want stands there again. DRAIN after a reload waits for no question.
+ * out, and only when what we want stands there again. DRAIN after a reload waits for no question; the fence does.
  */
 export function surveyReloaded(turn: Turn): void {
   const { op, phase, balancers } = turn.state;
   for (const { name, counts } of turn.policy.balancers) {
     const balancer = balancers[name];
-    if (!balancer?.isReloaded) continue;
-    const isAsked = op !== null && counts && isOutward(phase);
-    if (isAsked && !isSettled(balancer, turn.state.epochAt)) continue;
-    patchBalancer(turn, name, { isReloaded: false });
-    if (isAsked) emit(turn, { type: 'survey', id: op.id, balancer: name, scope: 'reload' });
+    if (!balancer?.reloaded) continue;
+    if (op === null || !counts || !isOutward(phase)) patchBalancer(turn, name, { reloaded: null });
+    else if (balancer.reloaded.asked !== op.id && isSettled(balancer, turn.state.epochAt)) {
+      patchBalancer(turn, name, { reloaded: { asked: op.id } });
+      emit(turn, { type: 'survey', id: op.id, balancer: name, scope: 'reload' });
+    }
   }
+}
+
+/** A balancer that answers has still to tell what a reload brought. */
+export function isReloadOpen({ balancers }: State): boolean {
+  return Object.values(balancers).some(({ reloaded, error }) => reloaded !== null && error === null);
+}
+
+/** The question was answered, or could not be: either way it is told. */
+export function onReloadTold(turn: Turn, balancer: string): void {
+  patchBalancer(turn, balancer, { reloaded: null });
 }
 
 /** As of a poll that tells: one that began before our last write was answered says nothing of what stands there now. */

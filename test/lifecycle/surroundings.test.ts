@@ -22,7 +22,7 @@ function surveysAfter(begun: number): readonly string[] {
     ...blank,
     phase: 'draining',
     op: { id: 'drain-1' } as Operation,
-    balancers: { lb1: { ...lb1, isReloaded: true, begun, servers } },
+    balancers: { lb1: { ...lb1, reloaded: { asked: null }, begun, servers } },
   };
   const turn: Turn = { policy: POLICY, at: 20, state, effects: [] };
   surveyReloaded(turn);

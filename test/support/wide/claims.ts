@@ -80,9 +80,9 @@ export function createClaims(world: World, requests: Requests): Claims {
   }
 
   /** A balancer that was left out still hears of the return once it answers. */
-  function end(node: SimNode, { wants }: Peek): void {
+  function end(node: SimNode, p: Peek): void {
     all(node, (claim, lb, server) => {
-      if (wants(lb, server) !== null) return;
+      if (p.wants(lb, server) !== null) return;
       claim.said.clear();
       claim.maybe.clear();
     });

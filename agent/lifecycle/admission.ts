@@ -127,7 +127,9 @@ export function admit(turn: Turn): void {
   const { refusal, warnings } = objections(turn, candidate);
   if (refusal) return refuse(turn, request, candidate.at, refusal.code, refusal.message, warnings);
   if (request.dryRun) return answerAtOnce(turn, request, candidate.at, warnings, planOf(turn, request));
-  propose(turn, candidate, operationOf(turn, request, warnings));
+  // In rotation users come and go: the survey has counted them for this request.
+  const since = isInRotation(turn.state.phase) ? candidate.at : -1;
+  propose(turn, candidate, operationOf(turn, request, warnings, since));
 }
 
 const FORGOTTEN =

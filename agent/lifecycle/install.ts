@@ -185,8 +185,16 @@ function stickyOf({ surveys }: Candidate): string | null {
   );
 }
 
-/** The operation that a request asks for, as of now. */
-export function operationOf(turn: Turn, request: Request, warnings: readonly string[]): Operation {
+/**
+ * The operation that a request asks for, as of now.
+ * @param since counts that were asked for earlier are not those of its beginning; -1 = all are
+ */
+export function operationOf(
+  turn: Turn,
+  request: Request,
+  warnings: readonly string[],
+  since = -1,
+): Operation {
   const { policy, state, at } = turn;
   const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
   return {
@@ -200,7 +208,7 @@ export function operationOf(turn: Turn, request: Request, warnings: readonly str
     expiresMs: request.expiresMs ?? policy.expiresMs,
     startedAt: at,
     deadline: at + timeoutMs,
-    sessionsStart: state.phase === 'serving' ? null : sessionsOf(policy, state),
+    sessionsStart: sessionsOf(policy, state, since),
     sessionsLast: null,
     forced: 0,
     closed: { tunnels: 0, requests: 0 },

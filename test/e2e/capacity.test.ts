@@ -59,6 +59,17 @@ describe('Two nodes that are asked in the same moment', () => {
   });
 });
 
+/** Until the sidecar has asked HAProxy so often since: the first of these answers reads DRAIN back. */
+async function looks({ haproxy }: Rig, times: number): Promise<void> {
+  let own = 0;
+  const connections = async (): Promise<number> => {
+    own += 1;
+    return Number(/^CumConns: (\d+)/m.exec(await haproxy.command('show info'))?.[1]) - own;
+  };
+  const first = await connections();
+  await until('the sidecar has looked', async () => (await connections()) >= first + times);
+}
+
 describe('A neighbour that dies while users are waited for', () => {
   test('what was found is put back; it comes back: DRAIN again, and done', async () => {
     const port = await freePort();
@@ -72,6 +83,7 @@ describe('A neighbour that dies while users are waited for', () => {
     const visitor = await site.signIn();
     const stopping = agent.plain('stop');
     await until('app1 is in DRAIN', async () => (await site.admin()) === 'DRAIN');
+    await looks(site, 3);
     await neighbour.stop();
     await until('app1 is back', async () => (await site.admin()) === 'no check');
     expect((await status2()).startsWith('DOWN')).toBe(true);

@@ -14,7 +14,7 @@ export interface Lineage {
   /**
    * Older ones that no living process names, where one that the worker names has ended: that one may have named them
    * (`-sf` twice in a row), or they are another HAProxy. So may be one of the same configuration file, and one of any
-   * file (a template may write a new one each time) that listens nowhere: it is stopping.
+   * file (a template may write a new one each time) unless it listens: one that is stopping does not.
    */
   readonly unclear: readonly ProcessId[];
 }
@@ -61,7 +61,7 @@ export function lineageOf(
       isOlder(other, self) &&
       !old.includes(other) &&
       !haproxies.some(({ pid, parent }) => parent === other.pid || pid === other.parent) &&
-      (sharesFile(other, self) || table.listens(other.pid) === false),
+      (sharesFile(other, self) || table.listens(other.pid) !== true),
   );
   return { self: idOf(self), old: old.map(idOf), unclear: unclear.map(idOf) };
 }

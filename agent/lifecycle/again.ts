@@ -71,6 +71,7 @@ export function onSurveyedAgain(turn: Turn, { id, balancer, survey }: EventOf<'s
 function onReplaced(turn: Turn, balancer: string, [first]: readonly Relative[]): void {
   const { op, outing } = turn.state;
   if (first === undefined || op === null || op.outcome !== null || outing?.capacity.isOver === true) return;
+  if (op.kind === 'hold') return;
   const what = `${balancer}: ${first.name} has the address of ${first.of}, which HAProxy has no more: users are sent there`;
   giveUp(
     turn,

@@ -149,6 +149,17 @@ describe('Another server of this application', () => {
     expect(warnings.join()).toContain('after a reload: lb1: app/node1 has the address of app/app1');
   });
 
+  test('that a reload puts in the place of ours ends no hold', () => {
+    const it = scene();
+    const id = it.ask('hold', { reason: 'disk swap' });
+    it.lb.relatives = [TWIN];
+    it.lb.server('app/app1').absent = true;
+    it.lb.reload(false);
+    expect(it.ended(id).code).toBe('done');
+    it.time.advance(5_000);
+    expect(it.sidecar.state.hold).not.toBeNull();
+  });
+
   test('that a reload brings while the node is out stands against a stop', () => {
     const it = scene();
     it.ended(it.ask('drain'));

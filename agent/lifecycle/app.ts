@@ -34,10 +34,14 @@ export function onAppGone(turn: Turn): void {
   if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
 }
 
-/** Whoever has come to it since is counted, and a stop is for this process now. */
+/** Users who have come to it since are counted, and a stop is for this process now. */
 export function onAppBack(turn: Turn, proof: Proof): void {
-  if (!isProofMissed(turn.state)) return;
-  emit(turn, { type: 'log', level: 'warn', text: `the application runs again, as process ${proof.pid}` });
+  const { app, phase } = turn.state;
+  const isMissed = isProofMissed(turn.state);
+  const isReplaced = app.proof !== null && !PHASES[phase].ending && app.start !== 'sent';
+  if (!isMissed && !isReplaced) return;
+  const how = isMissed ? 'runs again' : 'has replaced itself and runs on';
+  emit(turn, { type: 'log', level: 'warn', text: `the application ${how}, as process ${proof.pid}` });
   patch(turn, { app: { ...turn.state.app, gone: false, proof } });
 }
 

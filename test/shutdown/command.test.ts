@@ -20,7 +20,10 @@ afterEach(() => roll.close());
 
 const searchPath = '/usr/bin:/bin';
 const stopperOf = (command: readonly string[], clock: Clock = realClock): Stopper =>
-  createStopper({ kind: 'command', command, timeoutMs: 30_000 }, { clock, searchPath });
+  createStopper(
+    { kind: 'command', command, timeoutMs: 30_000, gone: null, idempotent: false },
+    { clock, searchPath },
+  );
 const starterOf = (command: readonly string[], clock: Clock = realClock): Starter =>
   createStarter({ command, timeoutMs: 30_000 }, { clock, searchPath });
 

@@ -13,6 +13,7 @@ import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { skipped } from '../support/skip.ts';
 import { never, refusalOf } from '../support/outcome.ts';
+import { provenBy } from '../support/proven.ts';
 import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
@@ -119,7 +120,7 @@ describe('only the proven process is signalled', () => {
   test('another process that has come into the file since the proof is not touched', async () => {
     const stopper = stopperOf({ pidFile });
     const proven = await appWithFile('hangs');
-    const proof = await stopper.check(never);
+    const proof = await provenBy(stopper);
     const other = await appWithFile('hangs');
     expect(await stopper.stop(proof, never)).toEqual({ how: 'TERM', warnings: [] });
     await proven.gone;
@@ -168,7 +169,7 @@ describe('only the proven process is signalled', () => {
     const [one, other] = [await roll.next(), await roll.next()];
     const [master, worker] = one.note === 'master' ? [one, other] : [other, one];
     const stopper = stopperOf({ pid: master.pid });
-    await stopper.stop(await stopper.check(never), never);
+    await stopper.stop(await provenBy(stopper), never);
     await master.gone;
     expect(aliveness(worker.pid, startTimeOf(worker.pid) ?? '')).toBe('alive');
   });
@@ -188,7 +189,7 @@ describe('a process', () => {
     const clock = new ManualClock();
     const present = await app('ignores-term');
     const stopper = stopperOf({ killAfterMs: 30_000, pid: present.pid }, clock);
-    const proof = await stopper.check(never);
+    const proof = await provenBy(stopper);
     const stopping = stopper.stop(proof, never);
     await clock.armed();
     clock.advance(29_999);
@@ -208,7 +209,7 @@ describe('a process', () => {
     const present = await app('hangs');
     process.kill(present.pid, 'SIGSTOP');
     const stopper = stopperOf({ pid: present.pid }, clock);
-    const stopping = stopper.stop(await stopper.check(never), never);
+    const stopping = stopper.stop(await provenBy(stopper), never);
     await clock.armed();
     clock.advance(30_000);
     await present.gone;
@@ -218,7 +219,7 @@ describe('a process', () => {
   test('is given the signal of the configuration', async () => {
     const present = await app('ignores-term');
     const stopper = stopperOf({ pid: present.pid, name: 'SIGQUIT' });
-    expect(await stopper.stop(await stopper.check(never), never)).toEqual({ how: 'QUIT', warnings: [] });
+    expect(await stopper.stop(await provenBy(stopper), never)).toEqual({ how: 'QUIT', warnings: [] });
     await present.gone;
   });
 
@@ -226,7 +227,7 @@ describe('a process', () => {
     const clock = new ManualClock();
     const present = await app('ignores-term');
     const stopper = stopperOf({ pid: present.pid }, clock);
-    const proof = await stopper.check(never);
+    const proof = await provenBy(stopper);
     const abort = new AbortController();
     const stopping = stopper.stop(proof, abort.signal);
     await clock.armed();

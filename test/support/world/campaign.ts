@@ -158,6 +158,7 @@ const anyPolicy: fc.Arbitrary<Policy> = fc.record({
   canStop: fc.constant(true),
   canStart: fc.boolean(),
   stopRepeatable: fc.boolean(),
+  stopProves: fc.constant(true),
   onSignOut: fc.constantFrom('drain' as const, 'stop' as const, 'ignore' as const),
   adopt: fc.boolean(),
   operatorReady: fc.constant(false),
@@ -166,7 +167,7 @@ const anyPolicy: fc.Arbitrary<Policy> = fc.record({
 
 /** Who is the parent of the application can always start it and stop it again. */
 const policy = anyPolicy.map((drawn) =>
-  drawn.supervises ? { ...drawn, canStart: true, stopRepeatable: true } : drawn,
+  drawn.supervises ? { ...drawn, canStart: true, stopRepeatable: true, stopProves: true } : drawn,
 );
 
 export const campaigns: fc.Arbitrary<Campaign> = fc.record({

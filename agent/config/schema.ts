@@ -67,11 +67,8 @@ const signal = mapping({
 const gone = oneOf({
   pidFile: mapping({ pidFile: field.path }),
   port: mapping({ port: field.port }),
-}).transform(
-  (written): GoneConfig =>
-    'port' in written
-      ? { kind: 'port', port: written.port }
-      : { kind: 'pidFile', path: written.pidFile },
+}).transform((written): GoneConfig =>
+  'port' in written ? { kind: 'port', port: written.port } : { kind: 'pidFile', path: written.pidFile },
 );
 
 const stop = oneOf({

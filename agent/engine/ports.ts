@@ -24,7 +24,10 @@ export interface Ports {
   readonly identify: () => Proof | null;
   /** The application's probe with its pace, and what asks it over and over; null without a probe. */
   readonly probing:
-    | ({ readonly probe: Probe; readonly prober: Prober } & Pick<ProbeConfig, 'everyMs' | 'timeoutMs' | 'fall'>)
+    | ({ readonly probe: Probe; readonly prober: Prober } & Pick<
+        ProbeConfig,
+        'everyMs' | 'timeoutMs' | 'fall'
+      >)
     | null;
   /** Makes the application refuse new sessions; null where no gate is configured. */
   readonly gate: GateKeeper | null;

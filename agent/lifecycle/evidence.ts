@@ -14,7 +14,9 @@ export function evidenceOfLife(
 ): string[] {
   const checked = servers.flatMap(({ balancer, view: { name, admin, check } }) =>
     // In MAINT HAProxy checks nothing, and shows what it found before.
-    check === undefined || admin === 'maint' ? [] : [`${balancer}: ${name} is up by HAProxy's check (${check})`],
+    check === undefined || admin === 'maint'
+      ? []
+      : [`${balancer}: ${name} is up by HAProxy's check (${check})`],
   );
   const counted = Object.entries(counts)
     // Others answer without an application: what they count are its users, or what is left of them.

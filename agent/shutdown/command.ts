@@ -35,7 +35,11 @@ export function createCommandStopper(config: CommandStopConfig, ports: CommandPo
       // Once more, for a drain may last hours, and workers come and go.
       const found = await end.capture(signal).catch(whyNot);
       const watched = together(proof, found);
-      await runAppCommand(command, { clock, signal }, stops && ((leader) => stops.note(leader, { until, watched })));
+      await runAppCommand(
+        command,
+        { clock, signal },
+        stops && ((leader) => stops.note(leader, { until, watched })),
+      );
       if (watched.length === 0) return { how: 'command', warnings: [warningOf(found)] };
       if (await untilGone(watched, until, { clock, signal })) return { how: 'command', warnings: [] };
       throw outlived(

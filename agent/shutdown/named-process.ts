@@ -33,7 +33,8 @@ export function createNamedProcess(
   clock: Clock,
 ): NamedProcess {
   let seen: { readonly version: string; readonly writtenAt: number } | null = null;
-  const read = (): { readonly pid: number; readonly writtenAt: number | null } | { readonly problem: string } => {
+  const read = ():
+    { readonly pid: number; readonly writtenAt: number | null } | { readonly problem: string } => {
     if (pidFile === null) return { pid: pid ?? 0, writtenAt: null };
     const file = readPidFile(pidFile);
     if ('problem' in file) return file;

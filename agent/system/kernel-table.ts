@@ -47,7 +47,8 @@ export async function readPort(port: number, tables: Tables, signal: AbortSignal
   const take = (line: string): void => {
     // Most sockets are none of ours, and a regular expression takes longer than this.
     if (!line.includes(end)) return;
-    const [, local = '', localPort, remote = '', remotePort, state, uid, inode = ''] = SOCKET.exec(line) ?? [];
+    const [, local = '', localPort, remote = '', remotePort, state, uid, inode = ''] =
+      SOCKET.exec(line) ?? [];
     if (localPort === hex && state === LISTEN) view.listeners.set(inode, Number(uid));
     if (state !== ESTABLISHED) return;
     if (localPort === hex) {

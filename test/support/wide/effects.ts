@@ -47,7 +47,8 @@ export function createEffects(
       if (proof) return tell({ type: 'checked', id, need, proof });
       const error = 'the process is not running';
       if (!goneByPidFile(node)) return tell({ type: 'refused', id, need, code: 'app-stop', error });
-      const asked = app.main === null ? [] : node.policy.sources.filter((source) => !world.failing.has(source));
+      const asked =
+        app.main === null ? [] : node.policy.sources.filter((source) => !world.failing.has(source));
       const counts = Object.fromEntries(asked.map((source) => [source, 1]));
       tell({ type: 'app-absent', id, error, signs: { counts, servers: [], open: [] } });
     });

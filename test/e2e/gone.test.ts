@@ -131,7 +131,10 @@ describe('A pid file', () => {
     await writeFile(step, String(ms));
     const pid = await pidOf();
     const startTime = startTimeOf(pid) ?? '';
-    expect(await told(agent.cli('stop'))).toMatchObject({ code: 0, json: { code: 'done', phase: 'stopped' } });
+    expect(await told(agent.cli('stop'))).toMatchObject({
+      code: 0,
+      json: { code: 'done', phase: 'stopped' },
+    });
     expect(aliveness(pid, startTime)).toBe('gone');
     expect(await rig.terms()).toBe(1);
   });

@@ -151,7 +151,10 @@ describe('a stop command that returns before the application has ended', () => {
     const second = withGone(['true'], gone, { stops: createRunningStops(notebook, ports) });
     let isOver = false;
     const rejoined = second.rejoin?.(never).then(() => (isOver = true));
-    await until('the command has ended', () => aliveness((note as Proof).pid, (note as Proof).startTime) === 'gone');
+    await until(
+      'the command has ended',
+      () => aliveness((note as Proof).pid, (note as Proof).startTime) === 'gone',
+    );
     expect(isOver).toBe(false);
     process.kill(present.pid, 'SIGKILL');
     await rejoined;
@@ -161,7 +164,12 @@ describe('a stop command that returns before the application has ended', () => {
 describe('what cannot prove the end of the application', () => {
   test.each([
     ['a port on which nothing listens', { kind: 'port', port: 1 }, 'app-stop', 'nothing listens on port 1'],
-    ['a pid file that is missing', { kind: 'pidFile', path: '/nowhere/at/all.pid' }, 'app-stop', 'cannot be read'],
+    [
+      'a pid file that is missing',
+      { kind: 'pidFile', path: '/nowhere/at/all.pid' },
+      'app-stop',
+      'cannot be read',
+    ],
   ] as const)('%s: says why, and the stop goes on with a warning', async (_what, gone, code, why) => {
     const stopper = withGone(['true'], gone);
     expect(await stopper.check(never)).toEqual({ code, unproven: expect.stringContaining(why) });
@@ -173,7 +181,10 @@ describe('what cannot prove the end of the application', () => {
     if (process.getuid?.() !== 0) return skipped('only root has a second user to ask as');
     const { port } = await listening();
     const [program = '', ...args] = fixture('finds-listeners-as-nobody', port);
-    expect(JSON.parse(execFileSync(program, args, { encoding: 'utf8' }))).toEqual({ kind: 'hidden', user: 0 });
+    expect(JSON.parse(execFileSync(program, args, { encoding: 'utf8' }))).toEqual({
+      kind: 'hidden',
+      user: 0,
+    });
   });
 
   test('a pid file of a process that has ended is no proof of life: it is told as gone', async () => {

@@ -128,20 +128,23 @@ describe('only the proven process is signalled', () => {
   test.each([
     ['forwards', 3_600_000],
     ['back', -3_600_000],
-  ])('the calendar is set an hour %s: a pid file that was seen before is as old as it was', async (_way, ms) => {
-    const clock = createShiftedClock();
-    const other = await appWithFile('hangs');
-    const fresh = stopperOf({ pidFile }, clock);
-    const oldFile = join(dir.path, 'old.pid');
-    await writeFile(oldFile, `${other.pid}\n`);
-    const halfAnHourAgo = Date.now() / 1000 - 1800;
-    await utimes(oldFile, halfAnHourAgo, halfAnHourAgo);
-    const old = stopperOf({ pidFile: oldFile }, clock);
-    clock.stepCalendar(ms);
-    expect(await provenBy(fresh)).toMatchObject({ pid: other.pid });
-    expect((await refusalOf(() => old.check(never))).message).toContain(`older than process ${other.pid}`);
-    expect([fresh.gone(null), old.gone(null)]).toEqual(['unknown', 'unknown']);
-  });
+  ])(
+    'the calendar is set an hour %s: a pid file that was seen before is as old as it was',
+    async (_way, ms) => {
+      const clock = createShiftedClock();
+      const other = await appWithFile('hangs');
+      const fresh = stopperOf({ pidFile }, clock);
+      const oldFile = join(dir.path, 'old.pid');
+      await writeFile(oldFile, `${other.pid}\n`);
+      const halfAnHourAgo = Date.now() / 1000 - 1800;
+      await utimes(oldFile, halfAnHourAgo, halfAnHourAgo);
+      const old = stopperOf({ pidFile: oldFile }, clock);
+      clock.stepCalendar(ms);
+      expect(await provenBy(fresh)).toMatchObject({ pid: other.pid });
+      expect((await refusalOf(() => old.check(never))).message).toContain(`older than process ${other.pid}`);
+      expect([fresh.gone(null), old.gone(null)]).toEqual(['unknown', 'unknown']);
+    },
+  );
 
   test('a pid file that is written after the calendar was set is as old as it is', async () => {
     const clock = createShiftedClock();

@@ -20,7 +20,8 @@ const LEAVES_MS = 3_000;
 async function stage(gone: object | null) {
   rig = await openRig({ termMs: LEAVES_MS, closesFirst: true });
   const twice = join(rig.dir, 'twice');
-  const script = `kill -0 $(cat ${rig.node.pidFile}) 2>/dev/null && echo twice >>${twice}; exec "$@"`;
+  // A zombie has ended.
+  const script = `grep -q '^State:.[^ZX]' /proc/$(cat ${rig.node.pidFile})/status 2>/dev/null && echo twice >>${twice}; exec "$@"`;
   const proof = gone && 'port' in gone ? { port: rig.node.port } : { pidFile: rig.node.pidFile };
   const app = {
     probe: { http: { url: `${rig.node.url}/health` }, every: '100ms', fall: 2 },

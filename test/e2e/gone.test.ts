@@ -84,13 +84,17 @@ describe('A stop command that returns before the application has ended', () => {
     const [marks, door] = [join(rig.dir, 'stops'), join(rig.dir, 'door')];
     execFileSync('mkfifo', [door]);
     const script = `echo $$ >>${marks}; read -r line <${door}; kill $(cat ${rig.node.pidFile})`;
-    const stop = { command: ['sh', '-c', script], gone: { pidFile: rig.node.pidFile }, idempotent: true };
+    // The application has so long to end, also after a command of which nobody saw how it ended.
+    const timeout = '10s';
+    const gone = { pidFile: rig.node.pidFile };
+    const stop = { command: ['sh', '-c', script], timeout, gone, idempotent: true };
     const app = { probe: { http: { url: `${rig.node.url}/health` }, every: '100ms', fall: 1 }, stop };
     const start = () => rig.sidecar({ sections: { app } });
     const first = await start();
     await first.reaches('serving');
     const { json } = await told(first.cli('stop', '--no-wait'));
     await until('the stop has begun', async () => (await read(marks)) !== '');
+    await until('it is written down', async () => (await read(join(rig.dir, 'app1.json.stop'))) !== '');
     await first.kill();
     process.kill(Number(await read(marks)), 'SIGKILL');
     const second = await start();

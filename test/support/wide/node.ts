@@ -142,6 +142,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       policy = next;
       running = true;
       known = NOTHING;
+      if (app.stepSeen) Object.assign(app, { clockStepped: true, stepSeen: false });
       state = initial(policy, time.now);
       asking = createAsking(world, self, () => state, heard());
       const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);

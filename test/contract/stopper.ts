@@ -54,6 +54,8 @@ export function stopperContract(name: string, world: StopperWorld): void {
       // Who cannot prove it has to say so.
       const warnings = world.proves ? [] : [expect.stringContaining('nothing proves')];
       expect(outcome).toEqual({ how: expect.stringMatching(/\S/), warnings });
+      // Not a moment before it has ended.
+      if (world.proves) expect(running.stopper.gone(proof)).toBe('gone');
       await running.app.gone;
       expect(running.stopper.gone(proof)).toBe(world.proves ? 'gone' : 'unknown');
     });

@@ -8,6 +8,7 @@ import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
+import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
 import { isReloadOpen } from './surroundings.ts';
 import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
@@ -129,9 +130,12 @@ export function drained(turn: Turn, { fenced, forcedOut }: Outing): void {
  */
 export function reopen(turn: Turn): void {
   const { policy, state } = turn;
-  const isElsewhere = PHASES[state.phase].place === 'out' || (isHolding(state) && isOut(state.phase));
-  const isFenceUp = isElsewhere && state.outing?.level === 'maint';
-  if (!isFenceUp || !isDurable(state) || mayThrowOut(state)) return;
+  const { phase, outing } = state;
+  if (outing?.level !== 'maint' || !isDurable(state) || mayThrowOut(state)) return;
+  const { place, waits } = PHASES[phase];
+  // Draining again behind a fence that stood (a fresh application) expects it to stand; `fencing` is raising one.
+  const isBehindFence = place === 'out' || (waits && outing.fence === null);
+  if (!isBehindFence && !(isHolding(state) && isOut(phase))) return;
   const open = unfenced(policy, state);
   if (open === null) return;
   warn(
@@ -172,6 +176,7 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
   const { op } = turn.state;
   const app = { proof: null, gone: true, goneAt: turn.at, stopIssued: false, start: 'none' } as const;
   askAnew(turn);
+  forgetGate(turn);
   const outing = { level: 'maint', fence: null } as const;
   if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', { app, outing });
   // The way back has the whole time again: a long drain must not leave the start without any.

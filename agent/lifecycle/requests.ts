@@ -1,4 +1,4 @@
-import { beginChecks } from './admission.ts';
+import { beginChecks, endIsSeen } from './admission.ts';
 import { giveUp, noStart } from './back.ts';
 import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
@@ -67,6 +67,7 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
         op.outcome ? resave(turn) : giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`),
       );
     case 'then-start':
+      if (!endIsSeen(turn)) return busy(turn, request, op);
       return follow(turn, request, op, 'restart');
     default:
       return relation satisfies never;

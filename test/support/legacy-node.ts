@@ -51,6 +51,8 @@ export interface LegacyNodeOptions {
   readonly idleMs?: number;
   /** Handles SIGTERM: writes each one down in `${name}.terms` beside the pid file, and ends so many milliseconds later. */
   readonly termMs?: number;
+  /** At SIGTERM it closes its listener at once. */
+  readonly closesFirst?: boolean;
 }
 
 /** Describes a node; nothing runs before `start`. */
@@ -64,7 +66,9 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
   const termLog = join(options.dir, `${options.name}.terms`);
   const terms =
     options.termMs === undefined ? [] : ['--term-log', termLog, '--term-ms', String(options.termMs)];
-  const startCommand = [process.execPath, program, ...words.split(' '), ...terms, '--pid-file', pidFile];
+  const closing = options.closesFirst === true ? ['--closes-first'] : [];
+  const args = [...words.split(' '), ...terms, ...closing];
+  const startCommand = [process.execPath, program, ...args, '--pid-file', pidFile];
   return {
     name: options.name,
     port: options.port,

@@ -194,7 +194,7 @@ function takeOut(
     for (const { name, by } of lb.servers) if (by === 'operator') lb.set(name, 'ready', 'operator');
   }
   const { app } = node;
-  Object.assign(app, { stop: 'works', start: 'works', clockStepped: false });
+  Object.assign(app, { stop: 'works', start: 'works', clockStepped: false, stepSeen: false });
   app.spawn('works');
   Object.assign(app, { healthy: true, signedOutAt: null, pidFile: app.main?.pid });
   time.advance(5_000);

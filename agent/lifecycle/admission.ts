@@ -33,7 +33,16 @@ export function beginChecks(turn: Turn, request: Request): void {
   if (stops && !state.app.gone && !PHASES[state.phase].ending) needs.push('stop');
   if (request.kind === 'restart') needs.push('start');
   patch(turn, {
-    candidate: { request, at: turn.at, surveys: {}, unasked: {}, needs, proof: state.app.proof, gone: false },
+    candidate: {
+      request,
+      at: turn.at,
+      surveys: {},
+      unasked: {},
+      needs,
+      proof: state.app.proof,
+      gone: false,
+      joins: null,
+    },
   });
   for (const need of needs) {
     if (need === 'stop' || need === 'start') emit(turn, { type: 'check', id: request.id, need });
@@ -44,7 +53,8 @@ export function beginChecks(turn: Turn, request: Request): void {
   }
 }
 
-function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Request): string | null {
+/** What the configuration lacks for this request; null = nothing. */
+export function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Request): string | null {
   if (expiresMs !== null && !policy.hasProbe)
     return `${policy.node}: a drain that expires needs app.probe: nothing else tells whether the application is well`;
   if (kind === 'restart' && !policy.canStart)
@@ -62,10 +72,15 @@ export function onSurveyed(turn: Turn, event: EventOf<'surveyed'>): void {
   if (siblings !== undefined) return onSiblings(turn, balancer, { begun, siblings });
   remember(turn, balancer, survey);
   onSurveyedAgain(turn, event);
-  withCandidate(turn, event.id, (candidate) => ({
-    ...met(candidate, `survey ${balancer}`),
-    surveys: { ...candidate.surveys, [balancer]: survey },
-  }));
+  withCandidate(turn, event.id, (candidate) =>
+    // One that was asked for before a shutdown came in between is history.
+    begun < candidate.at
+      ? candidate
+      : {
+          ...met(candidate, `survey ${balancer}`),
+          surveys: { ...candidate.surveys, [balancer]: survey },
+        },
+  );
 }
 
 export function onChecked(turn: Turn, { id, need, proof }: EventOf<'checked'>): void {

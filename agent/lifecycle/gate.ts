@@ -55,6 +55,6 @@ export function onGated(turn: Turn, { to, error }: EventOf<'gated'>): void {
     gate: { is: 'unknown', asked: null, failures: gate.failures + 1, retryAt: turn.at + pause },
   });
   const text = `the gate command \`${to}\` failed: ${error}; it is tried again`;
-  warn(turn, text);
+  warn(turn, `gate ${to}`, text);
   alarm(turn, 'gate', text);
 }

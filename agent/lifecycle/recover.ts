@@ -200,7 +200,8 @@ export function onOutcome(turn: Turn, { outcome }: EventOf<'outcome'>): void {
   if (!PHASES[turn.state.phase].ending) return;
   if (outcome === 'gone') return onStopped(turn, []);
   if (turn.policy.stopRepeatable) {
-    warn(turn, 'the sidecar was interrupted at the stop; the application still runs and is stopped again');
+    const text = 'the sidecar was interrupted at the stop; the application still runs and is stopped again';
+    warn(turn, 'stopped again', text);
     return isFenced(turn.policy, turn.state)
       ? raiseFence(turn)
       : intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });

@@ -206,7 +206,7 @@ function resultOf(request: Request, status: Status, code: string): Result {
     balancers: [
       { name: 'unix:/run/haproxy/admin.sock', servers: [{ ...SERVER, admin: 'maint', connections: 0 }] },
     ],
-    sessions: { start: 37, last: status.sessions.total },
+    sessions: { start: 37, last: status.sessions.total, sources: [{ name: 'http', count: 0, error: null }] },
     reasserts: { count: 0, slowestSeconds: 0 },
     closed: { tunnels: 0, requests: 0 },
     receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, clientAborts: 0, http5xx: 0 },

@@ -136,7 +136,7 @@ export function createOracle(world: World): Oracle {
     if (count > 1 && !world.policy.stopRepeatable) fail('I6', `${op.id} stops a second time`);
     const known = op.tickets.map(({ id }) => proofs.get(id)).concat(proofs.get(op.id) ?? null, ownProof);
     if (proof && !known.some((one) => isDeepStrictEqual(one, proof))) fail('I13', proof);
-    const forced = op.forced > 0 || op.warnings.some((text) => text.includes('forced'));
+    const forced = op.forced > 0 || op.warnings.some(({ text }) => text.includes('forced'));
     if (!forced) claims.stopped(state);
   }
 
@@ -195,7 +195,7 @@ export function createOracle(world: World): Oracle {
     const force = before.outing?.force ?? null;
     if (force === null || force.now || before.hurried) return;
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
-    const warnings = [...results, ...(after.op?.warnings ?? [])];
+    const warnings = [...results, ...(after.op?.warnings ?? []).map(({ text }) => text)];
     if (warnings.some((text) => /could not be closed|not every balancer/.test(text))) return;
     for (const { counts, name } of world.policy.balancers) {
       const { look = null, error = null } = after.balancers[name] ?? {};

@@ -1,5 +1,4 @@
 import type { Service, Submitted } from '../engine/service.ts';
-import { hasJoined } from '../lifecycle/join.ts';
 import type { Request, Result, StatusOperation } from '../lifecycle/operation.ts';
 
 /** Who is told of every operation, whoever asked for it. Nothing here may throw. */
@@ -35,7 +34,7 @@ export function observed(service: Service, observer: Observer): Service {
     },
     result(result) {
       // What needs nothing done ends before its answer is out.
-      const joined = hasJoined(result);
+      const joined = result.joined?.some(({ id }) => id === result.id) ?? false;
       answer(result.id, { accepted: true, id: result.id, joined });
       begun.delete(result.id);
       if (!joined) observer.ended?.(result);

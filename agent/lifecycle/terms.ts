@@ -57,8 +57,10 @@ function takeOver(turn: Turn): void {
     const isWeightless = !isOut && balancer !== undefined && viewOf(balancer, name)?.weightless === true;
     if (own.found === null || own.held === null || isWeightless) return own;
     taken += 1;
-    const admin = own.held === 'unknown' ? own.found.admin : own.held;
-    return { ...own, found: { ...own.found, admin }, held: null, ours: ['drain', 'maint'] };
+    const { admin } = own.held === 'unknown' ? own.found : { admin: own.held };
+    // As if it had been found so: one in MAINT has no users, and stays in it.
+    const said = own.held === 'unknown' ? own.said : [admin];
+    return { ...own, found: { ...own.found, admin }, held: null, ours: ['drain', 'maint'], said };
   });
   if (taken === 0 || !isOut || outing?.level !== 'maint' || outing.force !== null || app.gone) return;
   intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });

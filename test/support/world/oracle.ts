@@ -32,7 +32,7 @@ export function createOracle(world: World): Oracle {
   const surveys = new Map<string, Survey[]>();
   const proofs = new Map<string, Proof | null>();
   const stops = new Map<string, number>();
-  const claims = createClaims(world, fail, (id) => requests.get(id)?.force === true);
+  const claims = createClaims(world, fail, () => askers.some((id) => requests.get(id)?.force === true));
   let ownProof: Proof | null = null;
   /** Who has a part in the operation, or had: what was proven for one who has withdrawn is proven. */
   let askers: readonly string[] = [];

@@ -26,16 +26,18 @@ export function createEffects(
   const later = (least: number, most: number, run: () => void): void =>
     void time.after(time.between(least, most), run);
 
-  function survey({ id, balancer }: Doing<'survey'>, tell: Tell): void {
+  function survey({ id, balancer, scope }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
     const lb = world.lb(balancer);
     const names = node.policy.balancers.find(({ name }) => name === balancer)?.servers ?? [];
     lb.line.exchange(
       node.index,
-      () => lb.survey(names),
+      () => lb.survey(names, scope),
       (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
-      (error) =>
-        tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),
+      (error) => {
+        const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
+        tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
+      },
     );
   }
 

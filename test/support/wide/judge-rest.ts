@@ -48,7 +48,7 @@ export function createRestJudge(
   }
 
   function levels(node: SimNode): void {
-    const { phase, op } = peek(node.state);
+    const { phase, op, healthIsUp } = peek(node.state);
     if (op) return;
     const isOut = ['draining', 'settling', 'fencing', 'drained', 'stopped'].includes(phase);
     const isFenced = phase === 'failed' && words.isFenced(node);
@@ -56,6 +56,9 @@ export function createRestJudge(
       const { admin, by, since, absent } = server;
       if (absent) continue;
       const wanted = peek(node.state).wants(lb.name, server.name);
+      // Over our fence READY waits for an application that is well (I15), if it takes for ever.
+      const isAwaited = wanted === 'ready' && node.policy.hasProbe && !healthIsUp && words.isFenced(node);
+      if (isAwaited) continue;
       if (wanted !== null && by !== 'operator' && admin !== wanted && time.now - since > DUE_MS)
         verdicts.broken('word lost', [phase, lb.name, server.name, admin, wanted]);
       if ((isOut || isFenced) && admin === 'ready' && time.now - since > DUE_MS)

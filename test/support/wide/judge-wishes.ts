@@ -21,6 +21,9 @@ interface Wishes {
   drainedAt: number | null;
 }
 
+/** What these ask for is no operator's wish: it does not outlive the container (I19). */
+const OWN = ['app', 'lastcall'];
+
 type Finish = Extract<Effect, { type: 'finish' }>;
 
 export function createWishJudge(world: World, requests: Requests): WishJudge {
@@ -63,7 +66,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (kind === 'release') own.isHeld = false;
     if (kind === 'ready' || kind === 'restart' || kind === 'release')
       Object.assign(own, { out: null, expiresMs: null });
-    else if (!insist && running !== 'ready' && running !== 'restart')
+    else if (!insist && !OWN.includes(request.by) && running !== 'ready' && running !== 'restart')
       Object.assign(own, { out: id, outAt: time.now });
   }
 

@@ -72,15 +72,10 @@ export function onSurveyed(turn: Turn, event: EventOf<'surveyed'>): void {
   if (siblings !== undefined) return onSiblings(turn, balancer, { begun, siblings });
   remember(turn, balancer, survey);
   onSurveyedAgain(turn, event);
-  withCandidate(turn, event.id, (candidate) =>
-    // One that was asked for before a shutdown came in between is history.
-    begun < candidate.at
-      ? candidate
-      : {
-          ...met(candidate, `survey ${balancer}`),
-          surveys: { ...candidate.surveys, [balancer]: survey },
-        },
-  );
+  withCandidate(turn, event.id, (candidate) => ({
+    ...met(candidate, `survey ${balancer}`),
+    surveys: { ...candidate.surveys, [balancer]: survey },
+  }));
 }
 
 export function onChecked(turn: Turn, { id, need, proof }: EventOf<'checked'>): void {

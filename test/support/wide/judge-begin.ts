@@ -58,7 +58,7 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
     if (short) verdicts.broken('begun over the guard', short);
   }
 
-  function stopping({ node, after, effects }: Taken): void {
+  function stopping({ node, effects }: Taken): void {
     for (const effect of effects) {
       if (effect.type !== 'stop' || effect.proof === null) continue;
       const known = [...(askers.get(node.index) ?? [])].map((id) => checked.get(id));

@@ -1,6 +1,5 @@
 import { beginChecks, unconfigured } from './admission.ts';
 import { giveUp, noStart } from './back.ts';
-import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
 import { isHolding } from './desired.ts';
 import { isOpen, unfenced } from './fence.ts';
@@ -11,6 +10,7 @@ import { PHASES } from './phases.ts';
 import { propose } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
+import { onlyWarn } from './terms.ts';
 import { patch, patchOuting, resave, type Turn } from './turn.ts';
 import type { Candidate, Operation } from './running.ts';
 
@@ -92,7 +92,9 @@ function giveWay(turn: Turn, request: Request, op: Operation): void {
 function endWith(turn: Turn, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
   finish(turn, ({ kind }) => kind === 'restart' || kind === 'ready', 'cancelled', message);
-  patchOuting(turn, overGuard(turn.state.outing, request));
+  onlyWarn(turn, request);
+  // What was asked for the stop is answered under its id, so it is asked anew.
+  patchOuting(turn, { recheck: null });
   lastWith(turn, request, 'stop');
   const ending = ownedBy(request, turn.state.op ?? op);
   patch(turn, { op: { ...ending, kind: 'stop', onTimeout: 'force' } });

@@ -36,11 +36,16 @@ export function applyTerms(turn: Turn, op: Operation, request: Request, terms: T
 
 /** Force has the meaning that it has at the start: it answers the guard, the hold, and what others hold. */
 function goOver(turn: Turn, request: Request): void {
-  patchOuting(turn, overGuard(turn.state.outing, request));
+  onlyWarn(turn, request);
   if (turn.state.hold) patch(turn, endHold(turn, `${request.kind} by ${request.by} goes over it`));
+  takeOver(turn);
+}
+
+/** Of what would give the operation up on its way, the guard and users who are bound by now, there are warnings only. */
+export function onlyWarn(turn: Turn, request: Request): void {
+  patchOuting(turn, overGuard(turn.state.outing, request));
   const { op } = turn.state;
   if (op?.recheck === 'refuse') patch(turn, { op: { ...op, recheck: 'warn' } });
-  takeOver(turn);
 }
 
 /**

@@ -1,16 +1,16 @@
 import { forcedOf, viewOf } from './count.ts';
 import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
-import { noStop } from './fence.ts';
+import { noStop, stillLevel } from './fence.ts';
 import { isGate } from './gate.ts';
-import { askAnew, isHealthy, mayTakeUsers, notHealthy } from './health.ts';
+import { askAnew, isHealthy, mayTakeUsers, notHealthy, wasFenced } from './health.ts';
 import { endLost, releaseListed } from './lost.ts';
 import { RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
-import type { Outing } from './outing.ts';
+import type { Level, Outing } from './outing.ts';
 import { notOurs, type BalancerState, type ServerState, type State } from './state.ts';
-import type { Proof } from './view.ts';
+import type { Admin, Proof } from './view.ts';
 import {
   alarm,
   allServersOf,
@@ -41,7 +41,7 @@ export function giveUp(turn: Turn, code: string, message: string): void {
 
 /** What was found is put back. A node that was never fenced waits for no probe (I15). */
 export function giveBack(turn: Turn, { outing, ...changes }: Changes): void {
-  if (serversOf(turn.state).some(({ server }) => server.said.includes('maint'))) askAnew(turn);
+  if (wasFenced(turn.state)) askAnew(turn);
   intend(turn, 'returning', { ...changes, outing: { ...outing, level: 'found' } });
 }
 
@@ -49,9 +49,19 @@ export function giveBack(turn: Turn, { outing, ...changes }: Changes): void {
 export function warm(turn: Turn): void {
   const { app } = turn.state;
   const start = app.gone && turn.policy.canStart ? 'intended' : 'none';
-  const outing = { lasting: false, fence: null, force: null, expiresMs: null, expiresAt: null };
+  const level = levelOfWarming(turn);
   askAnew(turn);
-  intend(turn, 'warming', { app: { ...app, start }, outing });
+  intend(turn, 'warming', {
+    app: { ...app, start },
+    outing: { level, lasting: false, fence: null, force: null, expiresMs: null, expiresAt: null },
+  });
+}
+
+/** A return that is begun anew keeps out what it has not put back yet; what was never fenced stays as it is. */
+function levelOfWarming({ policy, state }: Turn): Level {
+  const { level = 'none' } = state.outing ?? {};
+  if (level !== 'found' && level !== 'ready') return level;
+  return wasFenced(state) ? stillLevel(policy, state) : 'none';
 }
 
 export function warming(turn: Turn): void {
@@ -167,7 +177,7 @@ function unconfirmed(turn: Turn): string {
   return allServersOf(turn.state)
     .filter(({ server, want }) => want !== null && server.held === null && !server.confirmed)
     .map(({ at, name, server, want }) => {
-      const waits = want === 'ready' && !mayTakeUsers(turn.policy, turn.state, server);
+      const waits = want === 'ready' && !mayTakeUsers(turn.policy, turn.state);
       return `${at}: ${name} (${waits ? `READY waits: ${notHealthy(turn)}` : (server.write.error ?? 'not read back')})`;
     })
     .join(', ');
@@ -186,13 +196,20 @@ interface KeptOut {
   readonly text: string;
 }
 
-function keptOut(balancer: BalancerState, name: string, { held }: ServerState): KeptOut | null {
+function keptOut(
+  balancer: BalancerState,
+  name: string,
+  { held, found }: ServerState,
+  want: Admin | null,
+): KeptOut | null {
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
   if (held !== null) {
     const how = view && forcedOf(view) !== 'ready' ? heldWords(view) : 'is held';
     return { why: 'held', text: `${name} ${how}; it stays as it is` };
   }
+  if (found !== null && want === found.admin && want !== 'ready')
+    return { why: 'held', text: `${name} is in ${want.toUpperCase()} again, as it was found` };
   if (view?.over) return { why: 'covered', text: `${name} ${overWords(view.admin, view.over)}` };
   return null;
 }
@@ -217,8 +234,8 @@ function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
 
 /** Everything is back: nothing of ours is left at any balancer. */
 function serve(turn: Turn): void {
-  const kept = serversOf(turn.state).map(({ balancer, at, name, server }) => {
-    const one = keptOut(balancer, name, server);
+  const kept = serversOf(turn.state).map(({ balancer, at, name, server, want }) => {
+    const one = keptOut(balancer, name, server, want);
     if (one) warn(turn, `kept out ${at} ${name}`, `${at}: ${one.text}`);
     return one;
   });

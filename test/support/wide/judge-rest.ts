@@ -100,6 +100,7 @@ export function createRestJudge(
   function expired(node: SimNode): void {
     const { phase, op, hold, healthIsUp } = peek(node.state);
     const expiry = wishes.expiryOf(node);
+    if (node.app.signedOutAt !== null) return;
     if (!expiry || phase !== 'drained' || op || hold || !healthIsUp || !node.policy.hasProbe) return;
     if (listedOf(node).some(({ server }) => server.by === 'operator')) return;
     const ms = time.now - expiry.drainedAt;
@@ -107,8 +108,10 @@ export function createRestJudge(
   }
 
   function signOut(node: SimNode): void {
-    const { phase, op, hold } = peek(node.state);
+    const { phase, op, hold, alarms } = peek(node.state);
     const { app, policy } = node;
+    // It is asked again and again, and why it cannot be done is told.
+    if (alarms.some((text) => text.includes('signed itself out'))) return;
     const { signedOutAt } = app;
     if (signedOutAt === null || policy.onSignOut === 'ignore' || !policy.hasProbe || op || hold) return;
     if (!ROTATION.includes(phase) || time.now - signedOutAt < DUE_MS) return;

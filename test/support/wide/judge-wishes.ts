@@ -7,6 +7,8 @@ import type { SimNode, Taken, World, Written } from './world.ts';
 export interface WishJudge {
   watch(taken: Taken): void;
   written(word: Written): void;
+  /** What the disk refused to hold, which an alarm has told, is forgotten. */
+  crashed(node: SimNode): void;
   /** When the drain that stands expires: milliseconds from `drained` on; null = never. */
   expiryOf(node: SimNode): { readonly ms: number; readonly drainedAt: number } | null;
 }
@@ -77,7 +79,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (kind === 'release' && result.ok) own.isHeld = false;
     if (request.force && kind !== 'hold') own.isHeld = false;
     if (kind === 'hold') {
-      if (result.ok || result.code === 'deadline') own.isHeld = true;
+      if (result.ok || result.code === 'deadline' || result.code === 'failed') own.isHeld = true;
       else if (result.code === 'cancelled' && !own.isHeld && peek(after).hold !== null)
         verdicts.broken('hold left over', [result.id, peek(after).phase]);
     }
@@ -115,6 +117,9 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
   return {
     watch,
     written,
+    crashed(node) {
+      if (peek(node.state).hasDiskAlarm) wishes.delete(node.index);
+    },
     expiryOf(node) {
       const { expiresMs, drainedAt } = of(node);
       return expiresMs === null || drainedAt === null ? null : { ms: expiresMs, drainedAt };

@@ -1,6 +1,7 @@
 import { foreignTables, uncounted, unkeepable } from './bonds.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { outlasted } from './doubt.ts';
+import { agentToo } from './judge.ts';
 import { answerable, listed, type Objection, type Surveyed } from './objection.ts';
 import type { Candidate } from './running.ts';
 import { serversOf, type Turn } from './turn.ts';
@@ -81,7 +82,9 @@ function heldInDrain(candidate: Candidate, servers: readonly Surveyed[]): Object
     ({ view, held: isHeld }) => isHeld && (view.admin === 'drain' || forcedOf(view) === 'drain'),
   );
   if (!held) return maintAround(request.force, servers);
-  const how = isWeightless(held) ? WEIGHTLESS : 'is already in DRAIN and not by lastcall';
+  const how = isWeightless(held)
+    ? WEIGHTLESS
+    : `is already in DRAIN and not by lastcall${agentToo(held.view)}`;
   const who = `${held.balancer}: ${held.view.name} ${how}`;
   if (request.force) return { code: 'held', message: `${who}; taken over`, soft: true };
   return { code: 'held', message: `${who}; let its owner end it, or use --force --reason` };
@@ -116,7 +119,7 @@ function heldAgainstReady(
   if (weightless.length > 0) return withoutWeight(weightless, taken < others.length);
   if (held.length === 0) return null;
   const names = held
-    .map(({ balancer, view }) => `${balancer}: ${view.name} (${view.admin.toUpperCase()})`)
+    .map(({ balancer, view }) => `${balancer}: ${view.name} (${view.admin.toUpperCase()}${agentToo(view)})`)
     .join(', ');
   if (request.force) return { code: 'held', message: `${names} taken over`, soft: true };
   const message = `${names} is held and not by lastcall; let its owner end it, or use --force --reason`;

@@ -64,9 +64,10 @@ async function handIn(context: Context, words: Words, desk: Desk): Promise<numbe
   try {
     const submitted = await desk.submit(words, interrupts.signal);
     if (!submitted.accepted) return reportResult(context, submitted.result, false);
-    const { id, joined } = submitted;
+    const { id, joined, joins } = submitted;
     if (globals.json === true) {
-      const answer = { ok: true, code: 'accepted', ...unfinished(words, id, null), joined };
+      const into = joins === undefined ? { joined } : { joined, joins };
+      const answer = { ok: true, code: 'accepted', ...unfinished(words, id, null), ...into };
       ports.stdout.write(`${JSON.stringify(answer)}\n`);
     } else if (globals.quiet !== true) {
       ports.stdout.write(`${words.operation} ${joined ? 'joined' : 'accepted'} (id ${id})\n`);

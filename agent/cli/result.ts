@@ -1,4 +1,4 @@
-import type { Receipt, Result, Status } from '../lifecycle/operation.ts';
+import type { Receipt, Result, Status, Terms } from '../lifecycle/operation.ts';
 import { EXIT_CODES } from '../system/error.ts';
 import type { Context, Interrupt } from './ports.ts';
 import { secondsText } from './text.ts';
@@ -17,11 +17,34 @@ export function reportResult(context: Context, result: Result, begun: boolean): 
   else if (globals.quiet !== true) {
     for (const step of result.plan ?? []) ports.stdout.write(`would ${step}\n`);
     for (const warning of result.warnings) ports.stderr.write(`lastcall: warning: ${oneLine(warning)}\n`);
+    for (const line of joinLines(result)) ports.stdout.write(`${line}\n`);
     if (begun) writeReceipt(context, result);
     if (result.ok) ports.stdout.write(`${doneLine(result)}\n`);
   }
   if (!result.ok) ports.stderr.write(`lastcall: ${failedLine(result)}\n`);
   return exitCodeOf(result);
+}
+
+/** Whose terms held from some moment on: of those who joined, or of this caller where he joined. */
+function joinLines({ id, joined = [] }: Result): string[] {
+  return joined.flatMap((one) => {
+    const terms = termWords(one.terms);
+    if (one.id === id) return [`joined what was under way${terms === '' ? '' : `; from then on: ${terms}`}`];
+    const why = one.reason === null ? '' : ` (${one.reason})`;
+    return terms === '' ? [] : [`joined by ${one.by}${why}; from then on: ${terms}`];
+  });
+}
+
+function termWords({ fence, timeout, onTimeout, expires, force }: Terms): string {
+  return [
+    fence === true ? ['fenced'] : [],
+    timeout === undefined ? [] : [`timeout ${secondsText(timeout)}`],
+    onTimeout === undefined ? [] : [`on timeout ${onTimeout}`],
+    expires === undefined ? [] : [`expires ${secondsText(expires)} after it is drained`],
+    force === true ? ['force'] : [],
+  ]
+    .flat()
+    .join(', ');
 }
 
 /** What the users' requests met meanwhile, where somebody wants to read it. A dry run has no receipt. */
@@ -105,7 +128,11 @@ export function unfinished(
         ({ owner: _owner, found: _found, told: _told, neighbours: _neighbours, ...server }) => server,
       ),
     })),
-    sessions: { start: null, last: status?.sessions.total ?? null },
+    sessions: {
+      start: null,
+      last: status?.sessions.total ?? null,
+      sources: (status?.sessions.sources ?? []).map(({ name, count, error }) => ({ name, count, error })),
+    },
     receipt: unknown,
     closed: { tunnels: 0, requests: 0 },
     reasserts: { count: 0, slowestSeconds: 0 },

@@ -47,8 +47,9 @@ export function withAudit(service: Service, audit: Audit): Service {
     asked(request, submitted) {
       const { kind, ...asked } = described(request);
       if (!submitted.accepted) return audit.write('refused', { id: request.id, operation: kind, ...asked });
-      const { id, joined } = submitted;
-      audit.write(joined ? 'join' : 'begin', { id, operation: kind, ...asked });
+      const { id, joined, joins } = submitted;
+      const which = joins === undefined ? { id } : { id, joins };
+      audit.write(joined ? 'join' : 'begin', { ...which, operation: kind, ...asked });
     },
     found({ id, operation, by, reason }, resumed) {
       audit.write(resumed ? 'resume' : 'begin', { id, operation, by, reason });

@@ -67,7 +67,7 @@ export function createClient(path: string, clock: Clock): ControlClient {
       const asked: Call = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };
       const { status, body } = expect(await ask(asked, signal), [200, 202, 409], path);
       if (status !== 202) return { accepted: false, result: body as Result };
-      return { accepted: true, ...(body as { id: string; joined: boolean }) };
+      return { accepted: true, ...(body as { id: string; joined: boolean; joins?: string }) };
     },
     async operation(id, signal) {
       const reply = await ask({ method: 'GET', path: operationPath(id), deadlineMs: ANSWER_MS }, signal);

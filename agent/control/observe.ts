@@ -7,7 +7,7 @@ export interface Observer {
   asked?(request: Request, submitted: Submitted): void;
   /** An operation runs that nobody asked for here: the application's own sign-out, or one from before a restart. */
   found?(operation: StatusOperation, resumed: boolean): void;
-  /** It has ended, or was refused; always after its beginning. */
+  /** It has ended, or was refused; always after its beginning. The end of one that joined is that of the operation. */
   ended?(result: Result): void;
   cancelled?(id: string, by: string, answer: ReturnType<Service['cancel']>): void;
 }
@@ -34,9 +34,10 @@ export function observed(service: Service, observer: Observer): Service {
     },
     result(result) {
       // What needs nothing done ends before its answer is out.
-      answer(result.id, { accepted: true, id: result.id, joined: false });
+      const joined = result.joined?.some(({ id }) => id === result.id) ?? false;
+      answer(result.id, { accepted: true, id: result.id, joined });
       begun.delete(result.id);
-      observer.ended?.(result);
+      if (!joined) observer.ended?.(result);
     },
   });
   return {

@@ -102,7 +102,10 @@ async function submit({ service }: RoutePorts, { request, response }: Exchange):
     return { status: 400, body: { code: 'usage', message: messageOf(error) } satisfies Problem };
   }
   const submitted = await service.submit(words);
-  if (submitted.accepted) return { status: 202, body: { id: submitted.id, joined: submitted.joined } };
+  if (submitted.accepted) {
+    const { accepted: _accepted, ...told } = submitted;
+    return { status: 202, body: told };
+  }
   return { status: submitted.result.ok ? 200 : 409, body: submitted.result };
 }
 

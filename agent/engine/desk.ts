@@ -1,4 +1,5 @@
 import type { Effect } from '../lifecycle/effect.ts';
+import { hasJoined } from '../lifecycle/join.ts';
 import type { Request, Result, Status } from '../lifecycle/operation.ts';
 import type { Listener, Service, Submitted } from './service.ts';
 
@@ -38,7 +39,7 @@ export function createDesk(status: () => Status): Desk {
     results.set(result.id, result);
     for (const id of [...results.keys()].slice(0, Math.max(0, results.size - KEPT_RESULTS)))
       results.delete(id);
-    answer(result.id, { accepted: true, id: result.id, joined: false });
+    answer(result.id, { accepted: true, id: result.id, joined: hasJoined(result) });
     for (const listener of listeners) listener.result(result);
   };
 
@@ -48,7 +49,8 @@ export function createDesk(status: () => Status): Desk {
         waiting.set(request.id, resolve);
         send();
       }),
-    reply: ({ id, ticket, joined }) => answer(id, { accepted: true, id: ticket, joined }),
+    reply: ({ id, ticket, joins }) =>
+      answer(id, { accepted: true, id: ticket, joined: joins !== null, ...(joins !== null && { joins }) }),
     finish({ result, refused }, kept) {
       if (refused && waiting.has(result.id)) return answer(result.id, { accepted: false, result });
       if (kept === null) return tell(result);

@@ -1,7 +1,7 @@
+import { cancelOf, isUnderWay } from '../lifecycle/cancel.ts';
 import type { Effect } from '../lifecycle/effect.ts';
 import type { Event } from '../lifecycle/event.ts';
 import type { Request, Status } from '../lifecycle/operation.ts';
-import { PHASES } from '../lifecycle/phases.ts';
 import { proofIn } from '../lifecycle/read-record.ts';
 import { isAskedOften, nextWake } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
@@ -207,12 +207,11 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     },
     begun,
     submit: (request: Request) => desk.submit(request, () => post({ type: 'submit', request })),
-    result: (id) => desk.result(id) ?? (isRunning(state, id) ? 'running' : undefined),
+    result: (id) => desk.result(id) ?? (isUnderWay(state, id) ? 'running' : undefined),
     cancel(id, by) {
-      if (!isRunning(state, id)) return 'unknown';
-      if (!isCancellable(state, id)) return 'too-late';
-      post({ type: 'cancel', id, by });
-      return 'cancelling';
+      const answer = cancelOf(state, id);
+      if (answer === 'cancelling') post({ type: 'cancel', id, by });
+      return answer;
     },
     status,
     watch: desk.watch,
@@ -242,16 +241,4 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       await ports.probing?.prober.close();
     },
   };
-}
-
-function isRunning({ op, pending, candidate, queue, hold }: State, id: string): boolean {
-  const waiting = [candidate?.request, pending?.request, ...queue, ...(hold?.askers ?? [])].map(
-    (one) => one?.id,
-  );
-  return op?.id === id || op?.tickets.some((ticket) => ticket.id === id) || waiting.includes(id);
-}
-
-function isCancellable({ op, hold, phase }: State, id: string): boolean {
-  if (hold?.askers.some((asker) => asker.id === id)) return true;
-  return op !== null && PHASES[phase].cancel !== 'too-late';
 }

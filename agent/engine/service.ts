@@ -3,7 +3,14 @@ import type { HoldersReport } from '../lifecycle/outlook.ts';
 
 /** The answer to a request: accepted (its intent is on disk, I8), or refused with nothing changed. */
 export type Submitted =
-  | { readonly accepted: true; readonly id: string; readonly joined: boolean }
+  | {
+      readonly accepted: true;
+      /** Its own, also where it joined another one: it cancels, and is answered, alone. */
+      readonly id: string;
+      readonly joined: boolean;
+      /** The id of the operation that it joined. */
+      readonly joins?: string;
+    }
   | { readonly accepted: false; readonly result: Result };
 
 /**
@@ -16,7 +23,8 @@ export interface Service {
   /** The result of an ended operation, `running`, or undefined for an id never seen (or too long ago). */
   result(id: string): Result | 'running' | undefined;
   /**
-   * Gives the operation up and puts back what was found. `too-late`: the stop has been issued.
+   * Gives the operation up and puts back what was found; by the id of a caller who joined, withdraws him alone.
+   * `too-late`: the stop has been issued.
    */
   cancel(id: string, by: string): 'cancelling' | 'unknown' | 'too-late';
   status(): Status;

@@ -45,6 +45,7 @@ export function beginChecks(turn: Turn, request: Request): void {
       proof: state.app.proof,
       unproven: null,
       gone: false,
+      joins: null,
     },
   });
   for (const need of needs) {
@@ -66,7 +67,8 @@ function unseen(node: string): string {
   return `${node}: nothing proves that the application has ended when its stop command returns, and restart would start it beside itself: configure app.stop.gone, { pidFile: FILE } or { port: PORT }, or use stop and ready`;
 }
 
-function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Request): string | null {
+/** What the configuration lacks for this request; null = nothing. */
+export function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Request): string | null {
   if (expiresMs !== null && !policy.hasProbe)
     return `${policy.node}: a drain that expires needs app.probe: nothing else tells whether the application is well`;
   if (kind === 'restart' && !policy.canStart)

@@ -54,7 +54,8 @@ export function onSurveyedAgain(turn: Turn, { id, balancer, survey }: EventOf<'s
     return onReloadTold(turn, balancer);
   }
   if (op?.id !== id) return;
-  for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey)) warn(turn, text);
+  for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey))
+    warn(turn, `unlisted ${balancer}`, text);
   onReplaced(turn, balancer, replacedIn(op.ignoreServers, survey));
   if (survey.relatives !== null || recheck?.left.includes(balancer) !== true) onReloadTold(turn, balancer);
   if (survey.relatives !== null || recheck === null) return;
@@ -91,7 +92,7 @@ function onBound(turn: Turn, what: string): void {
       'uncounted',
       `${text}; what was found is restored; ${UNCOUNTED_WAYS}, or use --force --reason`,
     );
-  warn(turn, `${text}; forced`);
+  warn(turn, 'bound by now', `${text}; forced`);
   if (turn.state.op) patch(turn, { op: { ...turn.state.op, recheck: 'none' } });
 }
 
@@ -111,6 +112,7 @@ export function onRefusedAgain(
   onReloadTold(turn, balancer);
   warn(
     turn,
+    `not asked after a reload: ${balancer}`,
     `${balancer}: whether a reload brought servers of this application that are not listed: ${error}`,
   );
 }

@@ -85,7 +85,11 @@ export function warming(turn: Turn): void {
 
 function sayReady(turn: Turn): void {
   if (!turn.policy.hasProbe)
-    warn(turn, 'no probe is configured: nothing but the balancer says that the application is healthy');
+    warn(
+      turn,
+      'no probe',
+      'no probe is configured: nothing but the balancer says that the application is healthy',
+    );
   const { app } = turn.state;
   intend(turn, 'returning', { app: { ...app, gone: false }, outing: { level: 'ready' } });
 }
@@ -139,7 +143,7 @@ export function returning(turn: Turn, { level }: Outing): void {
 /** What was found is not back in time: the operation ends with its own cause, and the level goes on. */
 function leaveGiven(turn: Turn, { code, message }: NonNullable<Operation['outcome']>): void {
   const left = `not yet restored: ${unconfirmed(turn)}; it goes on being tried`;
-  warn(turn, left);
+  warn(turn, 'not restored', left);
   finish(turn, isReady, isHealthy(turn) ? 'balancer-unreachable' : 'app-health', left);
   leave(turn, code, message);
 }
@@ -233,7 +237,7 @@ function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
 function serve(turn: Turn): void {
   const kept = serversOf(turn.state).map(({ balancer, at, name, server, want }) => {
     const one = keptOut(balancer, name, server, want);
-    if (one) warn(turn, `${at}: ${one.text}`);
+    if (one) warn(turn, `kept out ${at} ${name}`, `${at}: ${one.text}`);
     return one;
   });
   const { op, health } = turn.state;

@@ -178,7 +178,7 @@ function giveBack(turn: Turn, { capacity }: Outing, why: string): Answer {
     giveUp(turn, 'guard', `${why}, now that it is in DRAIN; what was found is restored; ${WAYS}`);
     return 'moved';
   }
-  warn(turn, `${why}; what was found was put back for the time being`);
+  warn(turn, 'too few: given back', `${why}; what was found was put back for the time being`);
   alarm(
     turn,
     'guard',
@@ -216,7 +216,7 @@ function yielding(turn: Turn, { capacity }: Outing): Answer {
 /** DRAIN comes first, and there it is asked again. */
 function leaveFence(turn: Turn, { capacity }: Outing, why: string): Answer {
   if (capacity.drainedIn !== null) return stayOut(turn, capacity.drainedIn, why);
-  warn(turn, `${why}, behind the fence; back to DRAIN`);
+  warn(turn, 'too few: behind the fence', `${why}, behind the fence; back to DRAIN`);
   intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
   return 'moved';
 }
@@ -233,7 +233,8 @@ function stayOut(turn: Turn, level: 'drain' | 'maint', why: string): Answer {
 
 /** It goes on where an operator, or a shutdown, has said so. */
 function goOver(turn: Turn, short: readonly OthersCount[]): Answer {
-  if (short.length > 0) warn(turn, `${shortWords(turn.policy, turn.state, short)}; forced`);
+  if (short.length > 0)
+    warn(turn, 'too few: forced', `${shortWords(turn.policy, turn.state, short)}; forced`);
   return 'go';
 }
 

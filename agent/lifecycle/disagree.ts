@@ -7,6 +7,7 @@ import { type Turn, warn } from './turn.ts';
 /** One of them lags a little: a count is cached, a logout is seen by one before the other. */
 const FEW_SAMPLES = 5;
 const LAG_MS = 5_000;
+const SUBJECT = 'sources that do not agree';
 const ADVICE = 'the larger number is waited for; see which of them is wrong';
 
 type Side = Pick<SourceState, 'sideSince' | 'sideSamples'>;
@@ -20,7 +21,7 @@ export function sideAfter(known: SourceState, count: number | null, at: number):
 /** Warns, once per operation, when one says that nobody is there and another one counts users, and both stay with it. */
 export function tellDisagreement(turn: Turn): void {
   const { op, phase, sources } = turn.state;
-  if (!op || !isOutward(phase) || op.warnings.some((text) => text.endsWith(ADVICE))) return;
+  if (!op || !isOutward(phase) || op.warnings.some(({ subject }) => subject === SUBJECT)) return;
   const settled = turn.policy.sources.flatMap((name) => {
     const source = sources[name];
     if (!source || source.begun < op.startedAt || source.sideSamples < FEW_SAMPLES) return [];
@@ -34,7 +35,11 @@ export function tellDisagreement(turn: Turn): void {
   );
   const somebody = settled.find(({ side }) => side === 'somebody');
   if (nobody && somebody)
-    warn(turn, `${nobody.name} says that nobody is there, but ${somebody.name} counts users: ${ADVICE}`);
+    warn(
+      turn,
+      SUBJECT,
+      `${nobody.name} says that nobody is there, but ${somebody.name} counts users: ${ADVICE}`,
+    );
 }
 
 function sideOf(count: number | null): 'nobody' | 'somebody' | 'unknown' {

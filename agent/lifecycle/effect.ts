@@ -47,7 +47,13 @@ export type Effect =
   /** Forget what the probes said: those begun before this never count again, and `probed` tells anew. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */
-  | { readonly type: 'reply'; readonly id: string; readonly ticket: string; readonly joined: boolean }
+  | {
+      readonly type: 'reply';
+      readonly id: string;
+      readonly ticket: string;
+      /** The operation that it joined; null = it is one of its own. */
+      readonly joins: string | null;
+    }
   /** The end of an operation, or of a request that was refused (`ok` false and nothing changed). */
   | { readonly type: 'finish'; readonly result: Result; readonly refused: boolean }
   | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly text: string };

@@ -20,12 +20,12 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
   const sessions = sessionsOf(policy, state);
   const connections = connectionsOf(policy, state);
   if (sessions === null || connections === null)
-    warn(turn, 'forced while the number of sessions was unknown');
+    warn(turn, 'forced: unknown', 'forced while the number of sessions was unknown');
   // Who is connected without a session, at a websocket perhaps, is closed as well; who was there when a balancer
   // answered last is so still, for all that is known.
   const forced = (sessions || connections) ?? lastSeenAll(policy, state);
   if (state.op) patch(turn, { op: { ...state.op, forced } });
-  warn(turn, `${why}: forced with ${whoIsLeft(turn)} left`);
+  warn(turn, 'forced', `${why}: forced with ${whoIsLeft(turn)} left`);
   const force: Force = {
     since: turn.at,
     progressAt: null,
@@ -62,7 +62,7 @@ export function forcing(turn: Turn, force: Force): 'over' | 'wait' {
   const unknown = !allKnown(policy, state, state.epochAt) || open.some(({ left }) => left === null);
   if (unknown && !late) return 'wait';
   if (open.length === 0 || force.now) {
-    if (unknown) warn(turn, 'forced although not every balancer could be asked');
+    if (unknown) warn(turn, 'forced: not asked', 'forced although not every balancer could be asked');
     return 'over';
   }
   const queued = open.some((server) => server.queued !== 0);
@@ -78,7 +78,11 @@ function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over
   const going: Force = { ...force, left: Math.min(left, force.left), progressAt };
   patchOuting(turn, { force: going });
   if (turn.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
-    warn(turn, `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`);
+    warn(
+      turn,
+      'forced: not closed',
+      `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`,
+    );
     return 'over';
   }
   const { everyMs, limit } = rhythm(turn.policy);
@@ -124,7 +128,7 @@ export function onClosed(turn: Turn, { balancer, server, closed, error }: EventO
     const closing = force.closing.filter((of) => of.balancer !== balancer || of.server !== server);
     patchOuting(turn, { force: { ...force, closing } });
   }
-  if (error !== null) warn(turn, `${balancer}: ${error}`);
+  if (error !== null) warn(turn, `close ${balancer}`, `${balancer}: ${error}`);
   const { op } = turn.state;
   if (!op || !closed) return;
   const tunnels = op.closed.tunnels + closed.tunnels;

@@ -37,6 +37,6 @@ function takeIn(turn: Turn): boolean {
     return { ...notOurs(own), ...take(view, false) };
   });
   for (const name of names)
-    warn(turn, `${name} is new in the configuration: it is taken in while the node is out`);
+    warn(turn, `gained ${name}`, `${name} is new in the configuration: it is taken in while the node is out`);
   return names.length > 0;
 }

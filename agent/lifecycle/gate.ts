@@ -63,6 +63,6 @@ export function onGated(turn: Turn, { to, error }: EventOf<'gated'>): void {
     gate: { ...GATE_OFF, is: 'unknown', failures: gate.failures + 1, retryAt: turn.at + pause },
   });
   const text = `the gate command \`${to}\` failed: ${error}; it is tried again`;
-  warn(turn, text);
+  warn(turn, `gate ${to}`, text);
   alarm(turn, 'gate', text);
 }

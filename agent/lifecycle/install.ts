@@ -7,6 +7,7 @@ import { startForce } from './force.ts';
 import { surveyed } from './guard.ts';
 import { isHealthy } from './health.ts';
 import { endHold, installHold } from './hold.ts';
+import { isLasting, joinIn } from './join.ts';
 import type { Request } from './operation.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isInRotation, isOutward, PHASES } from './phases.ts';
@@ -15,6 +16,7 @@ import { type Candidate, NO_BONDS, type Operation } from './running.ts';
 import { NO_REASSERTS, notOurs, type ServerState } from './state.ts';
 import { intend, mapServers, patch, patchOuting, resave, type Turn } from './turn.ts';
 import type { ServerView } from './view.ts';
+import { asWarnings, textsOf, withWarning } from './warnings.ts';
 
 /** A request that was admitted, and the operation that it becomes. */
 export interface Admitted {
@@ -29,12 +31,14 @@ export interface Admitted {
  */
 export function install(turn: Turn, { candidate, op }: Admitted): string | null {
   const { request } = candidate;
-  if (turn.state.op) return change(turn, candidate, turn.state.op, op);
+  const { op: running } = turn.state;
+  if (running && candidate.joins !== null) return joinIn(turn, request, running);
+  if (running) return takeOver(turn, candidate, running, op);
   if (candidate.gone) patch(turn, { app: { ...turn.state.app, gone: true } });
   switch (request.kind) {
     case 'hold':
       if (isInRotation(turn.state.phase)) takeServers(turn, candidate);
-      installHold(turn, request, op.warnings);
+      installHold(turn, request, textsOf(op.warnings));
       patchOuting(turn, { sticky: stickyOf(candidate) ?? turn.state.outing?.sticky ?? null });
       return request.id;
     case 'release':
@@ -52,33 +56,28 @@ export function install(turn: Turn, { candidate, op }: Admitted): string | null 
   }
 }
 
-/** The running operation gets another deadline, or becomes part of a stronger one. */
-function change(turn: Turn, candidate: Candidate, op: Operation, asked: Operation): string {
+/** The running operation becomes part of a stronger one. */
+function takeOver(turn: Turn, candidate: Candidate, op: Operation, asked: Operation): string {
   const { proof, gone } = candidate;
-  const stronger = asked.kind !== op.kind;
-  const next = { ...asked, ...bondsOf(turn, candidate, surveyed(turn, candidate)) };
-  const changed = stronger
-    ? {
-        ...next,
-        tickets: [...op.tickets, ...next.tickets],
-        startedAt: op.startedAt,
-        sessionsStart: op.sessionsStart,
-        forced: op.forced,
-        warnings: [...op.warnings, ...next.warnings],
-        baseline: op.baseline,
-        hashed: op.hashed,
-      }
-    : { ...op, timeoutMs: next.timeoutMs, deadline: next.deadline };
-  const { app } = turn.state;
-  patch(turn, {
-    op: changed,
-    app: { ...app, ...(stronger ? { proof } : {}), ...(gone ? { gone } : {}) },
-  });
-  patchOuting(turn, overGuard(turn.state.outing, candidate.request));
-  if (stronger) patchOuting(turn, { fenced: true });
-  if (changed.kind !== 'restart') patchOuting(turn, { lasting: isLasting(turn, candidate.request) });
+  const stronger: Operation = {
+    ...asked,
+    ...bondsOf(turn, candidate, surveyed(turn, candidate)),
+    tickets: [...op.tickets, ...asked.tickets],
+    joined: op.joined,
+    startedAt: op.startedAt,
+    sessionsStart: op.sessionsStart,
+    forced: op.forced,
+    warnings: asked.warnings.reduce(withWarning, op.warnings),
+    baseline: op.baseline,
+    hashed: op.hashed,
+  };
+  const { app, outing } = turn.state;
+  patch(turn, { op: stronger, app: { ...app, proof, gone: app.gone || gone } });
+  // What was asked for the weaker one is answered under its id, so it is asked anew.
+  patchOuting(turn, { ...overGuard(outing, candidate.request), fenced: true, recheck: null });
+  if (stronger.kind !== 'restart') patchOuting(turn, { lasting: isLasting(turn, candidate.request) });
   resave(turn);
-  return changed.id;
+  return stronger.id;
 }
 
 /** What takes a node out, and where from: rotation, the way out, or where it stands already. */
@@ -107,12 +106,6 @@ function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
   // What is in mere DRAIN may have users, whatever was so when it was drained: zero and quiet come before the fence.
   if (outing?.level === 'maint' && !PHASES[phase].waits) return raiseFence(turn);
   intend(turn, 'draining', { outing: { level: 'drain', fence: null } });
-}
-
-/** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
-export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
-  const byOperator = !['signal', 'app', 'lastcall'].includes(by);
-  return (state.outing?.lasting ?? false) || (kind !== 'restart' && byOperator);
 }
 
 function installReady(turn: Turn, candidate: Candidate, op: Operation): string | null {
@@ -201,6 +194,7 @@ export function operationOf(
     id: request.id,
     kind: request.kind,
     tickets: [{ id: request.id, kind: request.kind }],
+    joined: [],
     by: request.by,
     reason: request.reason,
     onTimeout: request.onTimeout ?? policy.onTimeout,
@@ -212,7 +206,7 @@ export function operationOf(
     sessionsLast: null,
     forced: 0,
     closed: { tunnels: 0, requests: 0 },
-    warnings,
+    warnings: asWarnings(warnings),
     warned: [],
     reasserts: NO_REASSERTS,
     baseline: baselineOf(state),

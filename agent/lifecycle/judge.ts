@@ -63,6 +63,7 @@ function tellOver(turn: Turn, at: string, { name, admin, over }: ServerView, wan
   if (!over || admin === want || turn.state.op === null) return;
   warn(
     turn,
+    `over ${at} ${name}`,
     `${at}: ${name} ${overWords(admin, over)}; it is left as it is, and what lastcall sets is set under it`,
   );
 }
@@ -89,7 +90,8 @@ function isLetGo(view: ServerView, held: Admin | 'unknown', want: Admin): boolea
 function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
   const forced = forcedOf(view);
   if (own.held === forced) return;
-  if (own.held === null) warn(turn, `${at}: ${view.name} ${heldWords(view)}; it is left as it is`);
+  if (own.held === null)
+    warn(turn, `held ${at} ${view.name}`, `${at}: ${view.name} ${heldWords(view)}; it is left as it is`);
   markHeld(turn, at, view.name, forced);
 }
 
@@ -127,7 +129,11 @@ function lose(
   patchServer(turn, at, name, { told: null, missedAt: missedAt ?? Math.max(before, told?.at ?? before) });
   countReassert(turn, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
   patchOuting(turn, { quiet: null });
-  warn(turn, `${at}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`);
+  warn(
+    turn,
+    `lost ${at} ${name}`,
+    `${at}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`,
+  );
   onLoss(turn, at, view, own);
 }
 

@@ -33,7 +33,7 @@ export function endLost(turn: Turn): void {
   forUnreached(turn.state, (at, name, server) => {
     const text = `${at}: ${name} is no longer in the configuration and was left as it is: set it to ${foundIn(server)} by hand`;
     alarm(turn, subject(at, name), text);
-    if (turn.state.op) warn(turn, text);
+    if (turn.state.op) warn(turn, subject(at, name), text);
   });
   if (Object.keys(turn.state.lost).length === 0) return;
   patch(turn, { lost: {} });

@@ -47,6 +47,26 @@ export interface Receipt {
   readonly http5xx: number | null;
 }
 
+/** What a caller who joined asked for beyond the operation, and what holds from then on; times are seconds. */
+export interface Terms {
+  /** What was to be left in DRAIN is fenced. */
+  readonly fence?: true;
+  /** From the moment at which it joined. */
+  readonly timeout?: number;
+  readonly onTimeout?: OnTimeout;
+  readonly expires?: number;
+  readonly force?: true;
+}
+
+/** A caller who joined a running operation; `id` cancels it alone. */
+export interface Joined {
+  readonly id: string;
+  readonly operation: OperationKind;
+  readonly by: string;
+  readonly reason: string | null;
+  readonly terms: Terms;
+}
+
 /**
  * How often a balancer had lost our word (a reload), and how long that lasted at most: from the last look that still
  * showed it until it was read back.
@@ -70,7 +90,16 @@ export interface Result {
   /** Connections that force closed, by kind; a user's session may be several, or none. */
   readonly closed: { readonly tunnels: number; readonly requests: number };
   readonly balancers: readonly { readonly name: string; readonly servers: readonly ResultServer[] }[];
-  readonly sessions: { readonly start: number | null; readonly last: number | null };
+  readonly sessions: {
+    readonly start: number | null;
+    readonly last: number | null;
+    /** Each source as it counted last; `error` = why it does not know. */
+    readonly sources: readonly {
+      readonly name: string;
+      readonly count: number | null;
+      readonly error: string | null;
+    }[];
+  };
   readonly receipt: Receipt;
   readonly reasserts: ReassertsTold;
   readonly warnings: readonly string[];
@@ -78,6 +107,8 @@ export interface Result {
   readonly message?: string;
   /** `--dry-run` only: what would happen, a line each. */
   readonly plan?: readonly string[];
+  /** Who joined the operation, and with which terms; for a caller who joined it himself: he alone. Absent = none did. */
+  readonly joined?: readonly Joined[];
 }
 
 export type Phase =

@@ -47,7 +47,8 @@ export function settling(turn: Turn, { quiet, fenced }: Outing): void {
   if (!fenced) return arrive(turn);
   const open = heldOpen(policy, state);
   if (open !== null) {
-    if (state.op) warn(turn, `${open} ${OPEN}: the node is not drained before its owner ends it`);
+    if (state.op)
+      warn(turn, `open ${open}`, `${open} ${OPEN}: the node is not drained before its owner ends it`);
     return;
   }
   if (isRechecked(turn, quiet.since)) raiseFence(turn);
@@ -77,7 +78,7 @@ export function fencing(turn: Turn, { force }: Outing): void {
 
 /** A sticky user who slipped in must not be thrown out by MAINT: DRAIN again, and wait for him too. */
 function backToDraining(turn: Turn, why: string): void {
-  warn(turn, why);
+  warn(turn, 'slipped in', why);
   intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
 }
 
@@ -140,6 +141,7 @@ export function reopen(turn: Turn): void {
   if (open === null) return;
   warn(
     turn,
+    `unfenced ${open}`,
     `${open} was found outside the fence, and the application may have users: DRAIN comes before MAINT`,
   );
   intend(turn, state.phase, { outing: { level: 'drain' } });
@@ -164,7 +166,8 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   }
   const { app, epoch } = turn.state;
   if (app.gone) return onStopped(turn, ['the application had ended by itself before it was stopped']);
-  if (!turn.policy.hasGate && !turn.policy.reloadsKeepState) warn(turn, RESIDUAL_WINDOW);
+  if (!turn.policy.hasGate && !turn.policy.reloadsKeepState)
+    warn(turn, 'reload before the stop', RESIDUAL_WINDOW);
   enter(turn, 'stopping');
   patchOuting(turn, { force: null });
   emit(turn, { type: 'stop', epoch, proof: app.proof });
@@ -172,7 +175,7 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
 
 /** The application is gone. */
 export function onStopped(turn: Turn, warnings: readonly string[]): void {
-  for (const text of warnings) warn(turn, text);
+  for (const [place, text] of warnings.entries()) warn(turn, `stop ${place}`, text);
   const { op } = turn.state;
   const app = { proof: null, gone: true, goneAt: turn.at, stopIssued: false, start: 'none' } as const;
   askAnew(turn);

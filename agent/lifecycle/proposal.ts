@@ -7,6 +7,7 @@ import { answerAtOnce, replyTo } from './result.ts';
 import type { Candidate, Operation, Pending } from './running.ts';
 import type { State } from './state.ts';
 import { isDurable, mapServers, patch, save, type Turn } from './turn.ts';
+import { textsOf } from './warnings.ts';
 
 /**
  * A request that was admitted is a proposal until the disk holds the record that the node will have with it; only then
@@ -21,7 +22,7 @@ export function propose(turn: Turn, candidate: Candidate, op: Operation): void {
   const proposal: Proposal = { kind: 'install', request, at: turn.at, candidate, op, record: null };
   const after = withIt(turn, proposal);
   if (after.intentSave === turn.state.intentSave)
-    return answerAtOnce(turn, request, candidate.at, op.warnings);
+    return answerAtOnce(turn, request, candidate.at, textsOf(op.warnings));
   patch(turn, { pending: proposal });
   save(turn);
 }
@@ -33,10 +34,14 @@ function withIt({ policy, state }: Turn, proposal: Proposal): State {
   return trial.state;
 }
 
-/** What goes to disk now. While a request is proposed it is always the record with it: a newer one must not lose it. */
+/**
+ * What goes to disk now. While a request is proposed it is always the record with it: a newer one must not lose it,
+ * unless it is to be judged anew.
+ */
 export function recordNow(turn: Turn): StateRecord {
   const { pending } = turn.state;
-  if (pending?.kind !== 'install') return recordOf(turn.state, turn.at);
+  if (pending?.kind !== 'install' || isOutdated(turn.state, pending.candidate))
+    return recordOf(turn.state, turn.at);
   const record = recordOf(withIt({ ...turn, state: withWanted(turn) }, pending), turn.at);
   patch(turn, { pending: { ...pending, record } });
   return record;
@@ -77,10 +82,11 @@ export function carryOut(turn: Turn, proposal: Proposal): void {
   const ticket = install(then, proposal);
   // What was asked before this moment says nothing of it.
   const since = then.state.phase === turn.state.phase ? then.state.since : turn.at;
-  turn.state = { ...then.state, now: turn.at, epochAt: turn.at, since };
+  const epochAt = then.state.epoch === turn.state.epoch ? turn.state.epochAt : turn.at;
+  turn.state = { ...then.state, now: turn.at, epochAt, since };
   if (record !== null && isSame(recordOf(turn.state, record.savedAt), record))
     patch(turn, { save: last, intentSave: Math.min(turn.state.intentSave, saved) });
-  if (ticket === null) answerAtOnce(turn, request, candidate.at, op.warnings);
+  if (ticket === null) answerAtOnce(turn, request, candidate.at, textsOf(op.warnings));
   else replyTo(turn, { request, ticket });
 }
 

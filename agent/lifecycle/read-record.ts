@@ -236,6 +236,13 @@ const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['askers']>[n
   warnings: arrayOf(isString),
 });
 type SavedOperation = NonNullable<StateRecord['op']>;
+const isJoined = shaped<NonNullable<SavedOperation['joined']>[number]>({
+  id: isString,
+  operation: isKind,
+  by: isString,
+  reason: orNull(isString),
+  terms: isObject,
+});
 const isCounter: Is<SavedOperation['baseline'][string]> = (
   value,
 ): value is SavedOperation['baseline'][string] =>
@@ -248,6 +255,8 @@ const isOperation = shaped<SavedOperation>({
   id: isString,
   kind: isKind,
   tickets: arrayOf(shaped<SavedOperation['tickets'][number]>({ id: isString, kind: isKind })),
+  // Absent in an older record.
+  joined: orAbsent(arrayOf(isJoined)) as Is<NonNullable<SavedOperation['joined']>>,
   by: isString,
   reason: orNull(isString),
   onTimeout: oneOf('restore', 'force', 'hold'),
@@ -260,6 +269,7 @@ const isOperation = shaped<SavedOperation>({
   forced: isNumber,
   closed: shaped<SavedOperation['closed']>({ tunnels: isNumber, requests: isNumber }),
   warnings: arrayOf(isString),
+  subjects: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   warned: arrayOf(isNumber),
   reasserts: shaped<SavedOperation['reasserts']>({ count: isNumber, slowestMs: isNumber }),
   baseline: isBaseline,

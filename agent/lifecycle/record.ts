@@ -17,6 +17,7 @@ import {
   type Told,
 } from './state.ts';
 import type { Admin, Counters, Proof, Relative, Worker } from './view.ts';
+import { MOST_WARNINGS, type Warning, withWarning } from './warnings.ts';
 
 /**
  * What survives a crash: the intent and all that is needed to carry it on or to undo it. Written before it is
@@ -77,7 +78,12 @@ export type SavedServer = Pick<ServerState, 'found' | 'ours' | 'said'> & {
   readonly heldIn?: Admin | null;
   readonly told?: SavedTold | null;
 };
-type SavedOperation = Omit<Operation, 'baseline'> & {
+type SavedOperation = Omit<Operation, 'baseline' | 'warnings' | 'joined'> & {
+  /** Their texts, and what each is about: by its place, absent in an older record. */
+  readonly warnings: readonly string[];
+  readonly subjects?: readonly string[];
+  /** Absent in an older record. */
+  readonly joined?: Operation['joined'];
   readonly baseline: Readonly<Record<string, SavedWorker & { readonly counters: Counters | null }>>;
 };
 
@@ -104,6 +110,8 @@ export function recordOf(state: State, at: number): StateRecord {
     epoch,
     op: op && {
       ...op,
+      warnings: op.warnings.slice(0, MOST_WARNINGS).map(({ text }) => text),
+      subjects: op.warnings.map(({ subject }) => subject),
       baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),
     },
     balancers: { ...lost, ...balancers },
@@ -174,7 +182,11 @@ function saved({ found, ours, said, held, told: stood }: ServerState, want: Admi
 }
 
 /** What an older record does not have. */
-const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers'> = { ...NO_BONDS, ignoreServers: [] };
+const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined'> = {
+  ...NO_BONDS,
+  ignoreServers: [],
+  joined: [],
+};
 
 /**
  * The state after a crash: what the record knows, and nothing of what was seen. In another boot of the machine the
@@ -318,9 +330,11 @@ const LEVELS = ['ready', 'maint', 'drain'] as const;
 /** In an older record a hold is an operation; it is none any more. */
 function restoredOperation(op: SavedOperation | null, moved: (time: number) => number): Operation | null {
   if (op === null || op.kind === 'hold') return null;
+  const { subjects: _subjects, ...saved } = op;
   return {
     ...OLDER,
-    ...op,
+    ...saved,
+    warnings: restoredWarnings(op),
     baseline: mapValues(op.baseline, ({ counters, ...worker }) => ({
       worker: workerOf(worker, moved),
       counters,
@@ -329,4 +343,11 @@ function restoredOperation(op: SavedOperation | null, moved: (time: number) => n
     deadline: moved(op.deadline),
     restoreBy: op.restoreBy === null ? null : moved(op.restoreBy),
   };
+}
+
+/** In an older record a warning is about what its text says. */
+function restoredWarnings({ warnings, subjects = [] }: SavedOperation): readonly Warning[] {
+  const texts = warnings.map((text, place) => ({ subject: subjects[place] ?? text, text }));
+  const more = subjects.slice(warnings.length).map((subject) => ({ subject, text: '' }));
+  return [...texts, ...more].reduce<readonly Warning[]>(withWarning, []);
 }

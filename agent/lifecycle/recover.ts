@@ -196,7 +196,8 @@ export function onOutcome(turn: Turn, { outcome, warnings = [] }: EventOf<'outco
   if (!PHASES[turn.state.phase].ending) return;
   if (outcome === 'gone') return onStopped(turn, warnings);
   if (turn.policy.stopRepeatable) {
-    warn(turn, 'the sidecar was interrupted at the stop; the application still runs and is stopped again');
+    const text = 'the sidecar was interrupted at the stop; the application still runs and is stopped again';
+    warn(turn, 'stopped again', text);
     return isFenced(turn.policy, turn.state)
       ? raiseFence(turn)
       : intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });

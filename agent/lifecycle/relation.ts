@@ -21,12 +21,15 @@ export function relate(op: Operation, phase: Phase, kind: OperationKind): Relati
   return phase === 'stopping' ? 'passed' : 'busy';
 }
 
-/** What a checked request may still be to a running operation: another deadline, or more than it. */
-const CHANGES: readonly Relation[] = ['same', 'stronger'];
+/** What joins a running operation, and does nothing else to it. */
+const JOINING: readonly Relation[] = ['same', 'part', 'then-start'];
 
-/** The node is no more where the request was checked for, so it has to be judged anew. */
-export function isOutdated(state: State, { surveys, unasked, request }: Candidate): boolean {
-  if (state.op) return !CHANGES.includes(relate(state.op, state.phase, request.kind));
+/** The node is no more where the request was judged for, so it has to be judged anew. */
+export function isOutdated(state: State, { surveys, unasked, request, joins }: Candidate): boolean {
+  const { op, phase } = state;
+  const relation = op && relate(op, phase, request.kind);
+  if (joins !== null) return op?.id !== joins || relation === null || !JOINING.includes(relation);
+  if (relation !== null) return relation !== 'stronger';
   const surveyed = Object.keys({ ...surveys, ...unasked }).length > 0;
   return isInRotation(state.phase) !== surveyed && !request.insist;
 }

@@ -1,23 +1,32 @@
-import { beginChecks, endIsSeen } from './admission.ts';
+import { beginChecks, endIsSeen, unconfigured } from './admission.ts';
 import { giveUp, noStart } from './back.ts';
-import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
 import { isHolding } from './desired.ts';
 import { isOpen, unfenced } from './fence.ts';
-import { isLasting } from './install.ts';
-import type { OperationKind, Request } from './operation.ts';
+import { operationOf } from './install.ts';
+import { lastWith, ownedBy, ticketFor, withTicket } from './join.ts';
+import type { Request } from './operation.ts';
 import { PHASES } from './phases.ts';
-import { acknowledge } from './proposal.ts';
+import { propose } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
+import { onlyWarn } from './terms.ts';
 import { patch, patchOuting, resave, type Turn } from './turn.ts';
-import type { Operation } from './running.ts';
+import type { Candidate, Operation } from './running.ts';
 
 /** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
 
-/** A request came in: it is taken up at once, or after the one that is being checked. */
+/**
+ * A request came in: it is taken up at once, or after the one that is being checked. A shutdown waits for none that can
+ * be refused: what was being checked is judged again after it.
+ */
 export function onSubmit(turn: Turn, request: Request): void {
-  patch(turn, { queue: [...turn.state.queue, request] });
+  const { queue, candidate } = turn.state;
+  if (!request.insist) return patch(turn, { queue: [...queue, request] });
+  const first = queue.filter(({ insist }) => insist);
+  const others = queue.filter(({ insist }) => !insist);
+  if (!candidate || candidate.request.insist) return patch(turn, { queue: [...first, request, ...others] });
+  patch(turn, { candidate: null, queue: [...first, request, candidate.request, ...others] });
 }
 
 /** Takes up what waits, one after the other, as long as nothing is being checked or written. */
@@ -55,20 +64,16 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
   if (request.insist && (relation === 'same' || relation === 'part')) return endWith(turn, request, op);
   switch (relation) {
     case 'same':
-      return join(turn, request, op);
     case 'part':
-      return follow(turn, request, op, op.kind);
+      return join(turn, request, op);
+    case 'then-start':
+      return endIsSeen(turn) ? join(turn, request, op) : busy(turn, request, op);
     case 'passed':
       return answerAtOnce(turn, request, turn.at, []);
     case 'stronger':
       return beginChecks(turn, request);
     case 'undo':
-      return follow(turn, request, op, op.kind, () =>
-        op.outcome ? resave(turn) : giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`),
-      );
-    case 'then-start':
-      if (!endIsSeen(turn)) return busy(turn, request, op);
-      return follow(turn, request, op, 'restart');
+      return undo(turn, request, op);
     default:
       return relation satisfies never;
   }
@@ -84,48 +89,42 @@ function giveWay(turn: Turn, request: Request, op: Operation): void {
   beginChecks(turn, request);
 }
 
-/** A shutdown joins a stop, but nothing is brought back after it, and its own deadline forces. */
+/** A shutdown takes a stop over: nothing is brought back after it, its own deadline forces, and no other id cancels it. */
 function endWith(turn: Turn, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
   finish(turn, ({ kind }) => kind === 'restart' || kind === 'ready', 'cancelled', message);
-  patchOuting(turn, overGuard(turn.state.outing, request));
-  follow(turn, request, { ...(turn.state.op ?? op), onTimeout: 'force' }, 'stop');
-}
-
-/**
- * What an operator asks for outlives the restart of its container also where lastcall itself, or a shutdown, had asked
- * before (I19); what comes back by itself does not.
- */
-function lastWith(turn: Turn, request: Request, { kind }: Operation): void {
-  const { outing } = turn.state;
-  if (outing === null || outing.lasting || kind === 'restart' || kind === 'ready') return;
-  if (!isLasting(turn, request)) return;
-  patchOuting(turn, { lasting: true });
+  onlyWarn(turn, request);
+  // What was asked for the stop is answered under its id, so it is asked anew.
+  patchOuting(turn, { recheck: null });
+  lastWith(turn, request, 'stop');
+  const ending = ownedBy(request, turn.state.op ?? op);
+  patch(turn, { op: { ...ending, kind: 'stop', onTimeout: 'force' } });
   resave(turn);
+  awaitDisk(turn, request, request.id);
 }
 
-/** It becomes part of what is under way, and is told so once that is on disk. */
-function follow(
-  turn: Turn,
-  request: Request,
-  op: Operation,
-  kind: OperationKind,
-  write: (turn: Turn) => void = resave,
-): void {
-  const { id } = request;
-  if (request.kind === 'drain' || request.kind === 'stop') lastWith(turn, request, { ...op, kind });
-  patch(turn, { op: { ...op, kind, tickets: [...op.tickets, { id, kind: request.kind }] } });
-  write(turn);
-  patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket: id, save: turn.state.save } });
+/** `ready` gives up what is on its way out, and is done when what was found is back. */
+function undo(turn: Turn, request: Request, op: Operation): void {
+  const ticket = ticketFor(op, request);
+  patch(turn, { op: { ...op, tickets: withTicket(op, ticket) } });
+  if (op.outcome) resave(turn);
+  else giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`);
+  awaitDisk(turn, request, ticket.id);
 }
 
-/** Another deadline is a new intent; whatever the intent, it is on disk before it is promised. */
+/** It is under way, whether the disk can be written or not; it is told so once that is on disk. */
+function awaitDisk(turn: Turn, request: Request, ticket: string): void {
+  patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket, save: turn.state.save } });
+}
+
+/** A caller joins: his ticket, and what he asks for beyond the operation, are on disk before they are promised. */
 function join(turn: Turn, request: Request, op: Operation): void {
-  if (request.timeoutMs !== null && request.timeoutMs !== op.timeoutMs) return beginChecks(turn, request);
-  lastWith(turn, request, op);
-  const { intentSave: save } = turn.state;
-  patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket: op.id, save } });
-  acknowledge(turn);
+  const missing = unconfigured(turn, request);
+  if (missing) return refuse(turn, request, turn.at, 'config', missing);
+  const nothing = { surveys: {}, unasked: {}, needs: [], unproven: null, gone: false };
+  const { proof } = turn.state.app;
+  const candidate: Candidate = { ...nothing, request, at: turn.at, proof, joins: op.id };
+  propose(turn, candidate, operationOf(turn, request, []));
 }
 
 /** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */

@@ -1,11 +1,12 @@
 import { costOf } from './bonds.ts';
 import { connectionsOf, doubtAt, sessionsOf, viewOf } from './count.ts';
-import type { Phase, ReassertsTold, Receipt, Request, Result } from './operation.ts';
+import type { Joined, Phase, ReassertsTold, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
 import type { Operation, Pending, Ticket } from './running.ts';
 import { NO_REASSERTS, type Reasserts, type State } from './state.ts';
 import { type Changes, emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
 import { onWishAnswered } from './wish.ts';
+import { textsOf } from './warnings.ts';
 import { sameWorker, type Admin, type Counters, type Operational, type ServerView } from './view.ts';
 
 /** What the one who asked is told at the end (contract: the JSON object). */
@@ -14,7 +15,10 @@ import { sameWorker, type Admin, type Counters, type Operational, type ServerVie
 export function finish(turn: Turn, whose: (ticket: Ticket) => boolean, code: string, message?: string): void {
   const { op } = turn.state;
   if (!op) return;
-  for (const ticket of op.tickets.filter(whose))
+  const ended = op.tickets.filter(whose);
+  // Its own result comes last: of many at once only the last ones are kept over a crash.
+  const own = ended.filter(({ id }) => id === op.id);
+  for (const ticket of [...ended.filter(({ id }) => id !== op.id), ...own])
     emit(turn, { type: 'finish', refused: false, result: resultOf(turn, ticket, code, message) });
   const left = op.tickets.filter((ticket) => !whose(ticket));
   patch(turn, { op: { ...op, tickets: left } });
@@ -27,7 +31,9 @@ export function replyTo(
   turn: Turn,
   { request, ticket }: { readonly request: Request; readonly ticket: string },
 ): void {
-  emit(turn, { type: 'reply', id: request.id, ticket, joined: ticket !== request.id });
+  const { op } = turn.state;
+  const joins = op?.joined.some(({ id }) => id === ticket) === true ? op.id : null;
+  emit(turn, { type: 'reply', id: request.id, ticket, joins });
   onWishAnswered(turn, request.id, null);
 }
 
@@ -104,7 +110,7 @@ export function answer(
     forced: 0,
     closed: { tunnels: 0, requests: 0 },
     balancers: balancersOf(policy, state),
-    sessions: { start: sessions, last: sessions },
+    sessions: { start: sessions, last: sessions, sources: sourcesOf(policy, state) },
     reasserts: reassertsTold(NO_REASSERTS),
     receipt: NO_COUNTERS,
     warnings,
@@ -128,12 +134,31 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     closed: op.closed,
     balancers: balancersOf(policy, state),
     // A restart is told by whom it ended, and not by who has come since.
-    sessions: { start: op.sessionsStart, last: op.sessionsLast ?? lastSessions(policy, state) },
+    sessions: {
+      start: op.sessionsStart,
+      last: op.sessionsLast ?? lastSessions(policy, state),
+      sources: sourcesOf(policy, state),
+    },
     receipt,
     reasserts: reassertsTold(op.reasserts),
-    warnings: [...op.warnings, ...costOf(policy, op), ...warnings],
+    warnings: [...textsOf(op.warnings), ...costOf(policy, op), ...warnings],
     ...(message === undefined ? {} : { message }),
+    ...joinedOf(op, ticket),
   };
+}
+
+/** Who joined: all of them, or for one of them his own line. */
+function joinedOf({ joined }: Operation, { id }: Ticket): { readonly joined?: readonly Joined[] } {
+  const own = joined.filter((one) => one.id === id);
+  const told = own.length > 0 ? own : joined;
+  return told.length === 0 ? {} : { joined: told };
+}
+
+function sourcesOf({ sources }: Policy, state: State): Result['sessions']['sources'] {
+  return sources.map((name) => {
+    const { count = null, error = null } = state.sources[name] ?? {};
+    return { name, count, error };
+  });
 }
 
 export function reassertsTold({ count, slowestMs }: Reasserts): ReassertsTold {

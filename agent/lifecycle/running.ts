@@ -1,7 +1,8 @@
-import type { OnTimeout, OperationKind, Request } from './operation.ts';
+import type { Joined, OnTimeout, OperationKind, Request } from './operation.ts';
 import type { StateRecord } from './record.ts';
 import type { Reasserts } from './state.ts';
 import type { Counters, Proof, Survey, Worker } from './view.ts';
+import type { Warning } from './warnings.ts';
 
 /** What somebody asked for and what became of it so far: parts of the state. */
 
@@ -14,7 +15,10 @@ export interface Ticket {
 export interface Operation {
   readonly id: string;
   readonly kind: OperationKind;
+  /** Its own (whose id cancels it), and one for each caller who joined (whose id withdraws him alone). */
   readonly tickets: readonly Ticket[];
+  /** Those of the callers who joined, the withdrawn ones among them. */
+  readonly joined: readonly Joined[];
   readonly by: string;
   readonly reason: string | null;
   readonly onTimeout: OnTimeout;
@@ -28,7 +32,7 @@ export interface Operation {
   readonly forced: number;
   /** Connections that force told to end, by kind. */
   readonly closed: { readonly tunnels: number; readonly requests: number };
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Warning[];
   /** Which warn hooks have run, by their place in the policy. */
   readonly warned: readonly number[];
   readonly reasserts: Reasserts;
@@ -65,6 +69,8 @@ export interface Candidate {
   readonly unproven: string | null;
   /** There is no application to stop any more. */
   readonly gone: boolean;
+  /** The operation that it joins: it brings nothing but its terms, and nothing is checked; null = it is one of its own. */
+  readonly joins: string | null;
 }
 
 /** What a candidate still waits for. */

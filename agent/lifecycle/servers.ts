@@ -58,15 +58,16 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
 /** A reload in the middle of an operation: its result names the workers that may still serve users. */
 function tellDoubt(turn: Turn, name: string): void {
   const found = doubtsOf(turn.policy, turn.state).find(({ at }) => at === name);
-  if (found) warn(turn, doubtLine(found, turn.at));
+  if (found) warn(turn, `doubt ${name}`, doubtLine(found, turn.at));
 }
 
 /** A server that HAProxy does not have is told once: by an alarm while it is so, and by the running operation. */
 function tellAbsent(turn: Turn, at: string, { servers }: Look): void {
   for (const { name, absent } of servers) {
     const text = absent === undefined ? null : `${at}: ${absent}; nobody is sent there`;
-    alarm(turn, `absent ${at} ${name}`, text);
-    if (text !== null && turn.state.op) warn(turn, text);
+    const subject = `absent ${at} ${name}`;
+    alarm(turn, subject, text);
+    if (text !== null && turn.state.op) warn(turn, subject, text);
   }
 }
 
@@ -115,7 +116,7 @@ function tellUndone(
   const forced = forcedOf(view);
   if (!own || want === null || forced === want) return;
   const error = `it was set to ${want} and is ${forced}; see who else writes its state`;
-  if (forced === 'ready') warn(turn, `${balancer}: ${server}: ${error}`);
+  if (forced === 'ready') warn(turn, `overwritten ${balancer} ${server}`, `${balancer}: ${server}: ${error}`);
   // At once the first time: a reload that came in between must not wait for a poll.
   const soon = own.write.failures === 0 ? { retryAt: turn.at } : {};
   patchWrite(turn, balancer, server, { ...again(turn, own.write, error), ...soon });
@@ -137,6 +138,7 @@ function warnOfInitState(
     return;
   warn(
     turn,
+    `init-state ${at} ${server}`,
     `${at}: ${server} went from MAINT to DRAIN and is DOWN first: its bound users are sent to other nodes until its ` +
       'check is good; take `init-state down` or `fully-down` off this server',
   );
@@ -155,7 +157,11 @@ export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: Even
   const unsure = { underWay: null, unsureUntil: turn.at + UNSURE_MS };
   if (epoch !== turn.state.epoch) return patchWrite(turn, balancer, server, unsure);
   patchWrite(turn, balancer, server, { ...again(turn, own.write, error), ...unsure });
-  warn(turn, `${balancer}: ${server} could not be set to ${desired(turn.state, own)}: ${error}`);
+  warn(
+    turn,
+    `unset ${balancer} ${server}`,
+    `${balancer}: ${server} could not be set to ${desired(turn.state, own)}: ${error}`,
+  );
 }
 
 /** Says what is wanted wherever it is not seen. */
@@ -247,7 +253,11 @@ export function askAll(turn: Turn): void {
 export function warnLeftOut(turn: Turn): void {
   for (const [at, { error }] of Object.entries(turn.state.balancers)) {
     if (error !== null)
-      warn(turn, `${at} could not be asked and was left out: ${error}; it is told when it is back`);
+      warn(
+        turn,
+        `left out ${at}`,
+        `${at} could not be asked and was left out: ${error}; it is told when it is back`,
+      );
   }
 }
 

@@ -7,17 +7,9 @@ import {
   onSurveyed,
   saveAgain,
 } from './admission.ts';
-import {
-  failWarming,
-  giveUp,
-  onStarted,
-  onStartFailed,
-  returning,
-  serving,
-  unhealthy,
-  warming,
-} from './back.ts';
+import { onStarted, onStartFailed, returning, serving, unhealthy, warming } from './back.ts';
 import { onAppBack, onAppGone, onProbed, seeAlive } from './app.ts';
+import { onCancel } from './cancel.ts';
 import { noteCapacity, tellYielding } from './capacity.ts';
 import { sessionsOf } from './count.ts';
 import { isHolding } from './desired.ts';
@@ -26,7 +18,7 @@ import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
 import { turnExpiry } from './expiry.ts';
 import { onGated, turnGate } from './gate.ts';
-import { cancelHold, turnHold } from './hold.ts';
+import { turnHold } from './hold.ts';
 import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
 import { drained, draining, failStop, fencing, onStopped, reopen, settling } from './out.ts';
@@ -39,11 +31,9 @@ import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
 import { turnSignOut } from './sign-out.ts';
-import { finish } from './result.ts';
-import type { Operation } from './running.ts';
 import type { SourceState, State } from './state.ts';
 import { surveyReloaded } from './surroundings.ts';
-import { alarm, emit, type EventOf, isDurable, patch, patchOuting, resave, type Turn, warn } from './turn.ts';
+import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Turn, warn } from './turn.ts';
 
 /**
  * The lifecycle: what was decided, what is known, what happened -> what is known now, and what is to be done.
@@ -100,7 +90,7 @@ function take<T extends Event['type']>(turn: Turn, event: EventOf<T>): void {
 }
 
 function onHooked(turn: Turn, { rung, error }: EventOf<'hooked'>): void {
-  if (error !== null) warn(turn, `warn hook ${rung + 1} failed: ${error}`);
+  if (error !== null) warn(turn, `warn hook ${rung + 1}`, `warn hook ${rung + 1} failed: ${error}`);
 }
 
 const RUN: Readonly<Record<Phase, (turn: Turn, outing: Outing) => void>> = {
@@ -179,27 +169,6 @@ function onPersisted(turn: Turn, save: number): void {
   if (save < turn.state.save) return;
   patch(turn, { saveAgainAt: null });
   alarm(turn, 'disk', null);
-}
-
-/** Puts back what was found. A stop that was issued can no longer be taken back. */
-function onCancel(turn: Turn, { id, by }: EventOf<'cancel'>): void {
-  const { op, phase } = turn.state;
-  if (cancelHold(turn, id, by) || !op || op.outcome) return;
-  if (op.id !== id) return withdraw(turn, id, by, op);
-  const { cancel } = PHASES[phase];
-  if (cancel === 'restore') giveUp(turn, 'cancelled', `cancelled by ${by}; what was found is restored`);
-  else if (cancel === 'stay') failWarming(turn, `cancelled by ${by}`, 'cancelled');
-}
-
-/** A request that had joined the operation is withdrawn; the operation goes on. */
-function withdraw(turn: Turn, id: string, by: string, { kind, id: running }: Operation): void {
-  finish(
-    turn,
-    (ticket) => ticket.id === id,
-    'cancelled',
-    `withdrawn by ${by}; the ${kind} ${running} goes on`,
-  );
-  resave(turn);
 }
 
 /** A second signal: no more patience. One that comes before there is an operation on disk is remembered for it. */

@@ -7,6 +7,7 @@ import { PHASES } from './phases.ts';
 import type { Policy } from './policy.ts';
 import type { BalancerState, ServerState, State, Write } from './state.ts';
 import type { Admin } from './view.ts';
+import { isNews, withWarning } from './warnings.ts';
 
 /**
  * One step in the making. States are never changed in place: the turn points at the newest one, so the rooms below
@@ -114,12 +115,17 @@ export function patchWrite(turn: Turn, balancer: string, server: string, changes
   if (own) patchServer(turn, balancer, server, { write: { ...own.write, ...changes } });
 }
 
-/** Tells the log, and the result of the running operation, once. */
-export function warn(turn: Turn, text: string): void {
+/**
+ * Tells the log, and the result of the running operation.
+ * @param subject what it is about, of a finite set (no elapsed time, no error): a later text takes the place of an
+ *   earlier one, and the log is told again where more than its numbers have changed
+ */
+export function warn(turn: Turn, subject: string, text: string): void {
   const { op } = turn.state;
-  if (op?.warnings.includes(text)) return;
-  emit(turn, { type: 'log', level: 'warn', text });
-  if (op) patch(turn, { op: { ...op, warnings: [...op.warnings, text] } });
+  const told = op?.warnings ?? [];
+  if (isNews(told, { subject, text })) emit(turn, { type: 'log', level: 'warn', text });
+  const warnings = withWarning(told, { subject, text });
+  if (op && warnings !== told) patch(turn, { op: { ...op, warnings } });
 }
 
 /** Raises an alarm (shown by `status` until it is over) or takes it off. */

@@ -25,7 +25,7 @@ export function onLoss(turn: Turn, at: string, { name, agent }: ServerView, own:
     `${at}: ${name}: ${told.admin.toUpperCase()} is undone again and again without a reload, and an agent-check answers ` +
     `for this server (${agent}): \`ready\` in its answer ends DRAIN and MAINT at every poll; take \`ready\` out of its ` +
     `answers, or \`disable agent ${name}\` at HAProxy until the node is back`;
-  if (turn.state.op) warn(turn, text);
+  if (turn.state.op) warn(turn, subject(at, name), text);
   alarm(turn, subject(at, name), text);
 }
 

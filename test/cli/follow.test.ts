@@ -88,12 +88,13 @@ describe('Waiting for the end of an operation', () => {
     expect(await wait()).toMatchObject({ code: 'held' });
   });
 
-  test('gives everybody who joined the same result', async () => {
+  test('gives each caller who joined his own result of the same end', async () => {
     const all = Promise.all([wait(), wait(), wait()]);
     await service.submitted(3);
     service.finish('done');
-    const ids = (await all).map(({ id }) => id);
-    expect(new Set(ids).size).toBe(1);
+    const results = await all;
+    expect(new Set(results.map(({ id }) => id)).size).toBe(3);
+    expect(results.map(({ code }) => code)).toEqual(['done', 'done', 'done']);
     expect(seen.filter((what) => what === 'joined')).toHaveLength(2);
   });
 

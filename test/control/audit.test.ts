@@ -65,7 +65,7 @@ describe('The audit log', () => {
         seconds: 12.3,
         phase: 'stopped',
         forced: 2,
-        sessions: { start: 37, last: 0 },
+        sessions: { start: 37, last: 0, sources: [{ name: 'http', count: 0, error: null }] },
         warnings: ['two were forced out'],
       },
     ]);
@@ -79,11 +79,25 @@ describe('The audit log', () => {
     inner.finish('cancelled', { message: 'cancelled by cli carol@host' });
     expect(await lines()).toMatchObject([
       { event: 'begin', id: 'op1', by: 'cli alice@host' },
-      { event: 'join', id: 'op1', by: 'cli bob@host' },
+      { event: 'join', id: 'op2', joins: 'op1', operation: 'drain', by: 'cli bob@host' },
       { event: 'refused', id: 'op3', by: 'schedule', dryRun: true },
       { event: 'end', id: 'op3', code: 'busy', message: expect.stringContaining('is running') },
       { event: 'cancel', id: 'op1', by: 'cli carol@host', answer: 'cancelling' },
       { event: 'end', id: 'op1', code: 'cancelled' },
+    ]);
+  });
+
+  test('has one line for a caller who joined, and one end for all of them', async () => {
+    await service.submit(request('op1', 'drain'));
+    await service.submit(request('op2', 'drain', { fence: false }));
+    await service.submit(request('op3', 'drain', { timeoutMs: 60_000 }));
+    inner.finish('done');
+    const told = (await lines()).map(({ event, id, joins }) => [event, id, joins]);
+    expect(told).toEqual([
+      ['begin', 'op1', undefined],
+      ['join', 'op2', 'op1'],
+      ['join', 'op3', 'op1'],
+      ['end', 'op1', undefined],
     ]);
   });
 

@@ -87,23 +87,60 @@ describe('The verbs through a sidecar', () => {
     await agent.ends(id);
   });
 
-  test('fifty drains at once are one operation with one result', async () => {
+  test('fifty drains at once are one operation, and each caller has his own result of it', async () => {
     visitor = await rig.signIn();
     const words = { operation: 'drain', by: 'test' } as const;
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => agent.client.submit(words, patience())),
     );
-    const ids = new Set(answers.map((answer) => (answer.accepted ? answer.id : answer.result.code)));
-    expect(ids.size).toBe(1);
-    expect(answers.filter((answer) => answer.accepted && !answer.joined)).toHaveLength(1);
+    const ids = answers.map((answer) => (answer.accepted ? answer.id : answer.result.code));
+    expect(new Set(ids).size).toBe(50);
+    const [first, ...more] = answers.flatMap((answer) =>
+      answer.accepted && !answer.joined ? answer.id : [],
+    );
+    expect(more).toEqual([]);
+    const joined = answers.flatMap((answer) => (answer.accepted ? (answer.joins ?? []) : []));
+    expect(joined).toEqual(Array.from({ length: 49 }, () => first));
     const waiting = agent.plain('drain');
     await waiting.said('drain joined');
     await visitor.leave();
-    const [id = ''] = ids;
-    expect(await agent.ends(id)).toMatchObject({ ok: true, code: 'done', phase: 'drained' });
+    for (const id of ids)
+      expect(await agent.ends(id)).toMatchObject({ id, ok: true, code: 'done', phase: 'drained' });
     const { code, stdout } = await waiting.outcome;
     expect(code).toBe(0);
-    expect(stdout).toContain(`drain joined (id ${id})`);
+    expect(stdout).toContain('joined what was under way\n');
+  });
+
+  test('a fenced drain that joins one without a fence fences it, and its terms are told', async () => {
+    const drain = await beginDrain('--no-fence', '--timeout', '30s');
+    const waiting = agent.plain('drain', '--on-timeout', 'force', '--reason', 'preStop');
+    await waiting.said('drain joined');
+    await visitor.leave();
+    const { code, stdout } = await waiting.outcome;
+    expect(code).toBe(0);
+    expect(stdout).toContain('joined what was under way; from then on: fenced, on timeout force');
+    expect(await rig.admin()).toBe('MAINT');
+    expect(await agent.ends(drain.id)).toMatchObject({
+      phase: 'drained',
+      joined: [{ operation: 'drain', reason: 'preStop', terms: { fence: true, onTimeout: 'force' } }],
+    });
+  });
+
+  test('the id of a caller who joined withdraws him alone, over a kill -9 too', async () => {
+    const drain = await beginDrain();
+    const waiting = agent.plain('drain');
+    await waiting.said('drain joined');
+    const joined = await told(agent.cli('drain', '--no-wait'));
+    expect(joined.json).toMatchObject({ joined: true, joins: drain.id });
+    await agent.kill();
+    agent = await rig.sidecar();
+    await agent.reaches('draining');
+    expect(await agent.client.cancel(joined.json.id, patience())).toBe('cancelling');
+    expect(await agent.ends(joined.json.id)).toMatchObject({ code: 'cancelled', phase: 'draining' });
+    expect(await rig.admin()).toBe('DRAIN');
+    await visitor.leave();
+    expect((await waiting.outcome).code).toBe(0);
+    expect(await agent.ends(drain.id)).toMatchObject({ code: 'done', phase: 'drained' });
   });
 
   test('a stop takes a running drain over, and both hear of their own end', async () => {
@@ -122,7 +159,8 @@ describe('The verbs through a sidecar', () => {
   test('another deadline for the running drain is a new deadline, not a second drain', async () => {
     const drain = await beginDrain('--timeout', '30s');
     const { code, json } = await told(agent.cli('drain', '--timeout', '300ms'));
-    expect(json).toMatchObject({ id: drain.id, code: 'deadline' });
+    expect(json).toMatchObject({ code: 'deadline', joined: [{ id: json.id, terms: { timeout: 0.3 } }] });
+    expect(await agent.ends(drain.id)).toMatchObject({ code: 'deadline' });
     expect(code).toBe(124);
     expect(await rig.admin()).toBe('no check');
   });

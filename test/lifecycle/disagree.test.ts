@@ -33,7 +33,7 @@ function draining() {
       }
     },
     state: () => state,
-    warnings: () => state.op?.warnings ?? [],
+    warnings: () => (state.op?.warnings ?? []).map(({ text }) => text),
   };
 }
 

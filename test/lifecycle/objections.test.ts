@@ -234,6 +234,24 @@ describe('What binds users by the time of the fence', () => {
     expect(result.warnings.join()).toContain('sticky here by now (stick table app)');
   });
 
+  test.each([
+    ['a --force that joins', { force: true, reason: 'we know' }],
+    ['a shutdown that takes the stop over', { insist: true, by: 'signal' }],
+  ])('is a warning for %s while it is asked', (_who, terms) => {
+    const it = scene({ sources: [] });
+    it.site.visit();
+    it.ask('stop');
+    it.reach('draining');
+    it.time.advance(1_000);
+    it.lb.sticky = 'stick table app';
+    it.site.leave();
+    it.until('it is asked', () => it.sidecar.state.outing?.recheck != null);
+    const id = it.ask('stop', terms);
+    const result = it.ended(id);
+    expect(result.code).toBe('done');
+    expect(result.warnings.join()).toContain('sticky here by now (stick table app)');
+  });
+
   test('is asked until it is answered, and an operation still ends at its deadline', () => {
     const it = scene({ sources: [] });
     const id = it.ask('stop', { timeoutMs: MINUTE });

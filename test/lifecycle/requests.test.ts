@@ -23,12 +23,13 @@ describe('Two requests at once', () => {
   test('of the same kind are one operation, for fifty callers too', () => {
     const it = during('stop');
     const ids = Array.from({ length: 50 }, () => it.ask('stop'));
-    it.time.advance(100);
+    it.time.advance(2_000);
     const replies = it.sidecar.replies.filter(({ id }) => ids.includes(id));
-    expect(replies).toHaveLength(50);
-    expect(new Set(replies.map(({ ticket }) => ticket))).toEqual(new Set([it.running]));
+    expect(replies.map(({ ticket }) => ticket)).toEqual(ids);
+    expect(it.sidecar.state.op?.id).toBe(it.running);
     it.site.leave();
     expect(it.ended(it.running).code).toBe('done');
+    for (const id of ids) expect(it.result(id)).toMatchObject({ code: 'done', phase: 'stopped' });
     expect(it.effects.filter(({ type }) => type === 'stop')).toHaveLength(1);
   });
 
@@ -116,6 +117,25 @@ describe('Two requests at once', () => {
     expect(it.ended(stop)).toMatchObject({ ok: false, code: 'busy' });
     expect(it.ended(it.running).code).toBe('cancelled');
     expect(it.site.app.alive).toBe(true);
+  });
+});
+
+describe('A shutdown', () => {
+  test('does not wait for the checks of another request, which is judged again after it', () => {
+    const it = scene();
+    it.lb.setMode('silent');
+    const drain = it.ask('drain');
+    it.time.advance(100);
+    expect(it.sidecar.state.candidate?.request.id).toBe(drain);
+    const waiting = it.ask('stop', { by: 'bob' });
+    const stop = it.ask('stop', { insist: true, by: 'signal' });
+    expect(it.sidecar.state.candidate?.request.id).toBe(stop);
+    expect(it.sidecar.state.queue.map(({ id }) => id)).toEqual([drain, waiting]);
+    it.lb.setMode('answers');
+    expect(it.ended(stop)).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(it.ended(drain)).toMatchObject({ code: 'done', operation: 'drain' });
+    expect(it.ended(waiting)).toMatchObject({ code: 'done', operation: 'stop' });
+    expect(it.effects.filter(({ type }) => type === 'stop')).toHaveLength(1);
   });
 });
 

@@ -1,12 +1,19 @@
 import type { DirectService } from '../../agent/cli/ports.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
 import { type HoldersReport, NO_OUTLOOK, type Outlook } from '../../agent/lifecycle/outlook.ts';
-import type { Phase, Request, Result, Status, StatusServer } from '../../agent/lifecycle/operation.ts';
+import type {
+  Joined,
+  Phase,
+  Request,
+  Result,
+  Status,
+  StatusServer,
+} from '../../agent/lifecycle/operation.ts';
 
 /**
  * A service that does what the test says, and nothing by itself: it stands where the engine stands, so that control
  * and the command line are tried alone. It keeps the promises of the contract that they lean on: one operation at a
- * time, the same one is joined, a listener hears of every change.
+ * time, the same one is joined under an id of one's own, a listener hears of every change.
  */
 export interface ScriptedService extends DirectService {
   /** What was handed in, in order. */
@@ -42,6 +49,7 @@ export function createScriptedService(node = 'app1'): ScriptedService {
   let refusal: { code: string; message: string } | null = null;
   let failure: Error | null = null;
   let running: Request | null = null;
+  let joiners: readonly Request[] = [];
   let late = false;
   let closed = false;
   let holdersAsked = 0;
@@ -53,11 +61,18 @@ export function createScriptedService(node = 'app1'): ScriptedService {
   };
   const finish = (code: string, more: Partial<Result> = {}): void => {
     if (running === null) throw new Error('nothing runs');
-    const result = { ...resultOf(running, status, code), ...more };
-    results.set(running.id, result);
+    const joined = joiners.map(lineOf);
+    const ended = [
+      ...joiners.map((one) => ({ ...resultOf(one, status, code), joined: [lineOf(one)], ...more })),
+      { ...resultOf(running, status, code), ...(joined.length > 0 && { joined }), ...more },
+    ];
     running = null;
+    joiners = [];
     show(more.phase ?? status.phase, status.sessions.total);
-    for (const listener of listeners) listener.result(result);
+    for (const result of ended) {
+      results.set(result.id, result);
+      for (const listener of listeners) listener.result(result);
+    }
   };
   const accept = (request: Request): Submitted => {
     if (refusal !== null) {
@@ -70,7 +85,10 @@ export function createScriptedService(node = 'app1'): ScriptedService {
       show('draining', status.sessions.total);
       return { accepted: true, id: request.id, joined: false };
     }
-    if (running.kind === request.kind) return { accepted: true, id: running.id, joined: true };
+    if (running.kind === request.kind) {
+      joiners = [...joiners, request];
+      return { accepted: true, id: request.id, joined: true, joins: running.id };
+    }
     const message = `${running.kind} by ${running.by} is running`;
     return { accepted: false, result: { ...resultOf(request, status, 'busy'), message } };
   };
@@ -103,7 +121,8 @@ export function createScriptedService(node = 'app1'): ScriptedService {
       }
       return accept(request);
     },
-    result: (id) => results.get(id) ?? (running?.id === id ? 'running' : undefined),
+    result: (id) =>
+      results.get(id) ?? (running?.id === id || joiners.some((one) => one.id === id) ? 'running' : undefined),
     cancel(id, by) {
       if (running?.id !== id) return 'unknown';
       if (late) return 'too-late';
@@ -192,6 +211,10 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
   };
 }
 
+function lineOf({ id, kind, by, reason }: Request): Joined {
+  return { id, operation: kind, by, reason, terms: {} };
+}
+
 function resultOf(request: Request, status: Status, code: string): Result {
   return {
     ok: code === 'done',
@@ -206,7 +229,7 @@ function resultOf(request: Request, status: Status, code: string): Result {
     balancers: [
       { name: 'unix:/run/haproxy/admin.sock', servers: [{ ...SERVER, admin: 'maint', connections: 0 }] },
     ],
-    sessions: { start: 37, last: status.sessions.total },
+    sessions: { start: 37, last: status.sessions.total, sources: [{ name: 'http', count: 0, error: null }] },
     reasserts: { count: 0, slowestSeconds: 0 },
     closed: { tunnels: 0, requests: 0 },
     receipt: { connectionErrors: 0, responseErrors: 0, redispatches: 0, clientAborts: 0, http5xx: 0 },

@@ -17,6 +17,8 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
   const surveys = new Map<string, Survey[]>();
   /** By the request that it was proven for. */
   const checked = new Map<string, Proof | null>();
+  /** By node: who has a part in its operation, or had. What was proven for one who has withdrawn is proven. */
+  const askers = new Map<number, ReadonlySet<string>>();
   /** The process that each node was told of last, in this life of its sidecar. */
   const own = new Map<number, Proof | null>();
 
@@ -26,6 +28,14 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
     if (event.type === 'checked' && event.need === 'stop') checked.set(event.id, event.proof);
     if (event.type === 'booted') own.set(node.index, event.proof ?? proofIn(event.record));
     if (event.type === 'started' || event.type === 'app-back') own.set(node.index, event.proof);
+  }
+
+  function remember({ node, after }: Taken): void {
+    const { op } = peek(after);
+    if (!op) return void askers.delete(node.index);
+    const known = askers.get(node.index) ?? new Set();
+    const ids = [op.id, ...op.tickets];
+    if (ids.some((id) => !known.has(id))) askers.set(node.index, new Set([...known, ...ids]));
   }
 
   const counts = ({ policy }: SimNode, balancer: string): boolean =>
@@ -48,11 +58,10 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
     if (short) verdicts.broken('begun over the guard', short);
   }
 
-  function stopping({ node, after, effects }: Taken): void {
+  function stopping({ node, effects }: Taken): void {
     for (const effect of effects) {
       if (effect.type !== 'stop' || effect.proof === null) continue;
-      const { op } = peek(after);
-      const known = [op?.id ?? 'none', ...(op?.tickets ?? [])].map((id) => checked.get(id));
+      const known = [...(askers.get(node.index) ?? [])].map((id) => checked.get(id));
       const isProven = [...known, own.get(node.index)].some((one) => isDeepStrictEqual(one, effect.proof));
       if (!isProven) verdicts.broken('stopped without a proof', effect.proof);
     }
@@ -61,6 +70,7 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
   return {
     watch(taken) {
       learn(taken);
+      remember(taken);
       guarded(taken);
       stopping(taken);
     },

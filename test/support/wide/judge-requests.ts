@@ -93,12 +93,12 @@ export function createRequests(world: World): Requests {
     });
   }
 
-  function replied({ node, after }: Taken, { id, ticket, joined }: Extract<Effect, { type: 'reply' }>): void {
+  function replied({ node, after }: Taken, { id, ticket, joins }: Extract<Effect, { type: 'reply' }>): void {
     const one = all.get(id);
     if (!one) return;
     if (one.state !== 'waiting') verdicts.broken('answered twice', [id, one.state]);
     Object.assign(one, { state: 'replied', ticket });
-    if (joined) terms.joined(node, one.request, ticket);
+    if (joins !== null) terms.joined(node, one.request, ticket);
     if (!onDisk(node).has(ticket) && after.op !== null && !peek(after).hasDiskAlarm)
       verdicts.broken('accepted and not on disk', [id, ticket]);
   }

@@ -65,7 +65,6 @@ export function createTermJudge(
       const { op } = peek(node.state);
       const terms = running.get(node.index);
       if (!op || !terms || (op.id !== ticket && !op.tickets.includes(ticket))) return;
-      if (request.kind !== op.kind || request.insist) return;
       if (request.onTimeout !== null) terms.onTimeout = request.onTimeout;
     },
     cancelled: (node, id) => void running.get(node.index)?.cancelledBy.add(id),

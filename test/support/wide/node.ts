@@ -1,4 +1,4 @@
-import { PHASES } from '../../../agent/lifecycle/phases.ts';
+import { cancelOf } from '../../../agent/lifecycle/cancel.ts';
 import type { Event } from '../../../agent/lifecycle/event.ts';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import { isAskedOften, nextWake } from '../../../agent/lifecycle/pace.ts';
@@ -10,7 +10,6 @@ import type { SimApp } from './app.ts';
 import { type Asking, createAsking } from './asking.ts';
 import { createEffects, type Deferred, isDeferred } from './effects.ts';
 import { learn, NOTHING } from './knowledge.ts';
-import { peek } from './peek.ts';
 import { createProber } from './prober.ts';
 import { createStepper } from './stepper.ts';
 import type { Happening, Oracle, SimNode, World } from './world.ts';
@@ -176,12 +175,8 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       oracle().submitted(self, request);
       post({ type: 'submit', request });
     },
-    // As the engine does it: any id that is running cancels.
     cancel(id) {
-      const { op, waiting, phase } = peek(state);
-      const isRunning = op?.id === id || op?.tickets.includes(id) || waiting.includes(id);
-      const tooLate = op === null || PHASES[phase].cancel === 'too-late';
-      if (!running || !isRunning || tooLate) return;
+      if (!running || cancelOf(state, id) !== 'cancelling') return;
       verdicts.note(`${policy.node}: cancel ${id}`);
       oracle().cancelled(self, id);
       post({ type: 'cancel', id, by: 'test' });

@@ -2,6 +2,7 @@ import type { OperationKind, OnTimeout } from '../../../agent/lifecycle/operatio
 import type { Admin } from '../../../agent/lifecycle/view.ts';
 import { desired } from '../../../agent/lifecycle/desired.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
+import { textsOf } from '../../../agent/lifecycle/warnings.ts';
 
 /**
  * All that the oracle reads of the lifecycle's own state. Everything else it judges from outside: events, effects,
@@ -134,7 +135,7 @@ function readOp({ op }: State): Peek['op'] {
       onTimeout: op.onTimeout,
       isGivenUp: op.outcome !== null,
       tickets: op.tickets.map(({ id }) => id),
-      warnings: op.warnings,
+      warnings: textsOf(op.warnings),
     }
   );
 }

@@ -26,11 +26,11 @@ interface Claim {
   restored: Admin | null;
 }
 
-/** @param isForced whether the operation may take over what others hold */
+/** @param isForced whether the running operation may take over what others hold: by its own request, or by one that joined */
 export function createClaims(
   world: World,
   fail: (invariant: string, what: unknown) => never,
-  isForced: (operation: string) => boolean,
+  isForced: () => boolean,
 ): Claims {
   const { policy, site } = world;
   const claims = new Map<string, Claim>();
@@ -56,7 +56,7 @@ export function createClaims(
       const claim = claimOf(`${at} ${name}`);
       const old = before.balancers[at];
       if (server.found && !old?.servers[name]?.found) begin(claim, server.ours);
-      if (old?.servers[name]?.held != null && server.held === null && after.op && isForced(after.op.id))
+      if (old?.servers[name]?.held != null && server.held === null && after.op && isForced())
         begin(claim, server.ours);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
       const want = desired(after, server);

@@ -32,14 +32,18 @@ export function createOracle(world: World): Oracle {
   const surveys = new Map<string, Survey[]>();
   const proofs = new Map<string, Proof | null>();
   const stops = new Map<string, number>();
-  const claims = createClaims(world, fail, (id) => requests.get(id)?.force === true);
+  const claims = createClaims(world, fail, () => askers.some((id) => requests.get(id)?.force === true));
   let ownProof: Proof | null = null;
+  /** Who has a part in the operation, or had: what was proven for one who has withdrawn is proven. */
+  let askers: readonly string[] = [];
   /** The stop that goes on was issued in this life of the sidecar. */
   let stopSent = false;
 
   function watch(taken: Taken): void {
     const { after, event, effects } = taken;
-    if (effects.length > MOST_EFFECTS) fail('no hot loop', effects);
+    const own = effects.filter(({ type }) => type !== 'finish');
+    if (own.length > MOST_EFFECTS) fail('no hot loop', effects);
+    askers = after.op ? [...new Set([...askers, after.op.id, ...after.op.tickets.map(({ id }) => id)])] : [];
     if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
     if (event.type === 'checked' && event.need === 'stop') proofs.set(event.id, event.proof);
     if (event.type === 'booted') ownProof = after.app.proof;
@@ -134,9 +138,9 @@ export function createOracle(world: World): Oracle {
     const count = (stops.get(op.id) ?? 0) + 1;
     stops.set(op.id, count);
     if (count > 1 && !world.policy.stopRepeatable) fail('I6', `${op.id} stops a second time`);
-    const known = op.tickets.map(({ id }) => proofs.get(id)).concat(proofs.get(op.id) ?? null, ownProof);
+    const known = askers.map((id) => proofs.get(id)).concat(ownProof);
     if (proof && !known.some((one) => isDeepStrictEqual(one, proof))) fail('I13', proof);
-    const forced = op.forced > 0 || op.warnings.some((text) => text.includes('forced'));
+    const forced = op.forced > 0 || op.warnings.some(({ text }) => text.includes('forced'));
     if (!forced) claims.stopped(state);
   }
 
@@ -195,7 +199,7 @@ export function createOracle(world: World): Oracle {
     const force = before.outing?.force ?? null;
     if (force === null || force.now || before.hurried) return;
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
-    const warnings = [...results, ...(after.op?.warnings ?? [])];
+    const warnings = [...results, ...(after.op?.warnings ?? []).map(({ text }) => text)];
     if (warnings.some((text) => /could not be closed|not every balancer/.test(text))) return;
     for (const { counts, name } of world.policy.balancers) {
       const { look = null, error = null } = after.balancers[name] ?? {};

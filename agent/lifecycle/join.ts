@@ -1,0 +1,88 @@
+import type { Joined, OperationKind, Request, Result } from './operation.ts';
+import { relate } from './relation.ts';
+import type { Operation, Ticket } from './running.ts';
+import { applyTerms, termsOf } from './terms.ts';
+import { patchOuting, resave, type Turn } from './turn.ts';
+
+/**
+ * Callers who join a running operation. Each has a ticket of his own, under which he is answered and withdrawn; what he
+ * asks for beyond the operation holds from then on.
+ */
+
+/** So many callers have tickets of their own; each further one shares that of the last one of his kind. */
+export const MOST_TICKETS = 64;
+
+/** Whether this is the result of a caller who joined: the operation has one of its own. */
+export function hasJoined({ id, joined }: Result): boolean {
+  return joined?.some((one) => one.id === id) ?? false;
+}
+
+/**
+ * The request becomes part of the running operation; that counts once it is on disk.
+ * @returns its ticket
+ */
+export function joinIn(turn: Turn, request: Request, op: Operation): string {
+  if (relate(op, turn.state.phase, request.kind) === 'then-start') return goOnWith(turn, request, op);
+  const terms = termsOf(turn, op, request);
+  const ticket = ticketFor(op, request);
+  const joined = withJoined(op, { ...describe(request), id: ticket.id, terms });
+  const tickets = withTicket(op, ticket);
+  lastWith(turn, request, op.kind);
+  applyTerms(turn, { ...op, tickets, joined }, request, terms);
+  resave(turn);
+  return ticket.id;
+}
+
+/** The stop that was issued is followed by a start: from then on it is the operation of the one who asked for that. */
+function goOnWith(turn: Turn, request: Request, op: Operation): string {
+  const restart: Operation = { ...ownedBy(request, op), kind: 'restart' };
+  applyTerms(turn, restart, request, termsOf(turn, op, request));
+  resave(turn);
+  return request.id;
+}
+
+/** The operation as one of this caller's: his id is the one that cancels it. */
+export function ownedBy({ id, kind, by, reason }: Request, op: Operation): Operation {
+  return { ...op, id, by, reason, tickets: [...op.tickets, { id, kind }] };
+}
+
+/** A ticket of his own; where there are too many, that of the last one who joined for the same. */
+export function ticketFor({ id: own, tickets }: Operation, { id, kind }: Request): Ticket {
+  const isFull = tickets.length >= MOST_TICKETS;
+  const shared = isFull ? tickets.findLast((one) => one.kind === kind && one.id !== own) : undefined;
+  return shared ?? { id, kind };
+}
+
+export function withTicket({ tickets }: Operation, ticket: Ticket): readonly Ticket[] {
+  return tickets.includes(ticket) ? tickets : [...tickets, ticket];
+}
+
+function describe({ kind, by, reason }: Request): Omit<Joined, 'id' | 'terms'> {
+  return { operation: kind, by, reason };
+}
+
+/** Callers who share a ticket share its line; of those who wait no more the oldest is dropped first. */
+function withJoined({ joined, tickets }: Operation, one: Joined): readonly Joined[] {
+  const shared = joined.find(({ id }) => id === one.id);
+  const others = joined.filter((other) => other !== shared);
+  const gone = others.findIndex(({ id }) => !tickets.some((ticket) => ticket.id === id));
+  const kept = others.length < MOST_TICKETS || gone < 0 ? others : others.toSpliced(gone, 1);
+  return [...kept, { ...one, terms: { ...shared?.terms, ...one.terms } }];
+}
+
+/** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
+export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
+  const byOperator = !['signal', 'app', 'lastcall'].includes(by);
+  return (state.outing?.lasting ?? false) || (kind !== 'restart' && byOperator);
+}
+
+/**
+ * What an operator asks for outlives the restart of its container also where lastcall itself, or a shutdown, had asked
+ * before (I19); what comes back by itself does not.
+ * @param kind of the operation that he joins
+ */
+export function lastWith(turn: Turn, request: Request, kind: OperationKind): void {
+  if (request.kind !== 'drain' && request.kind !== 'stop') return;
+  if (kind === 'restart' || kind === 'ready') return;
+  patchOuting(turn, { lasting: isLasting(turn, request) });
+}

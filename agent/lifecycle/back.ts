@@ -5,7 +5,7 @@ import { noStop } from './fence.ts';
 import { isGate } from './gate.ts';
 import { askAnew, isHealthy, mayTakeUsers, notHealthy } from './health.ts';
 import { endLost, releaseListed } from './lost.ts';
-import { RESTORE_PATIENCE_MS } from './policy.ts';
+import { type Policy, RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
 import type { Outing } from './outing.ts';
@@ -178,22 +178,29 @@ const ALL_ABSENT =
 
 /** Why a server takes no new users although nothing of ours keeps it out; null = it takes them. */
 interface KeptOut {
-  readonly why: 'held' | 'covered' | 'absent';
+  readonly why: 'held' | 'followed' | 'covered' | 'absent';
   readonly text: string;
 }
 
-function keptOut(balancer: BalancerState, name: string, { held }: ServerState): KeptOut | null {
+function keptOut(
+  { foreignDrain }: Policy,
+  balancer: BalancerState,
+  name: string,
+  { held }: ServerState,
+): KeptOut | null {
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
   if (held !== null) {
     const how = view && forcedOf(view) !== 'ready' ? heldWords(view) : 'is held';
+    if (foreignDrain === 'follow' && held === 'drain')
+      return { why: 'followed', text: `${name} ${how}; it takes new users once its owner ends that` };
     return { why: 'held', text: `${name} ${how}; it stays as it is` };
   }
   if (view?.over) return { why: 'covered', text: `${name} ${overWords(view.admin, view.over)}` };
   return null;
 }
 
-/** What `ready` has come to when nothing of ours is left: one server in rotation is enough. */
+/** What `ready` has come to when nothing of ours is left: one server in rotation, or one that is followed, is enough. */
 function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
   if (turn.state.phase === 'unhealthy')
     return finish(
@@ -203,7 +210,8 @@ function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
       `what was found is back, but ${notHealthy(turn)}; see app.probe`,
     );
   const out = kept.filter((one) => one !== null);
-  if (out.length < kept.length) return finish(turn, isReady, 'done');
+  if (out.length < kept.length || out.some(({ why }) => why === 'followed'))
+    return finish(turn, isReady, 'done');
   const texts = out.map(({ text }) => text).join(', ');
   if (out.some(({ why }) => why === 'held')) return finish(turn, isReady, 'held', ALL_HELD);
   if (out.some(({ why }) => why === 'covered'))
@@ -214,7 +222,7 @@ function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
 /** Everything is back: nothing of ours is left at any balancer. */
 function serve(turn: Turn): void {
   const kept = serversOf(turn.state).map(({ balancer, at, name, server }) => {
-    const one = keptOut(balancer, name, server);
+    const one = keptOut(turn.policy, balancer, name, server);
     if (one) warn(turn, `${at}: ${one.text}`);
     return one;
   });

@@ -1,7 +1,7 @@
 import { giveUp, warm } from './back.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { isHolding } from './desired.ts';
-import { isFenced, noStop, raiseFence } from './fence.ts';
+import { followed, isFenced, noStop, raiseFence } from './fence.ts';
 import { takeGained } from './gained.ts';
 import { askAnew } from './health.ts';
 import { operationOf } from './install.ts';
@@ -201,7 +201,8 @@ export function onOutcome(turn: Turn, { outcome }: EventOf<'outcome'>): void {
   if (outcome === 'gone') return onStopped(turn, []);
   if (turn.policy.stopRepeatable) {
     warn(turn, 'the sidecar was interrupted at the stop; the application still runs and is stopped again');
-    return isFenced(turn.policy, turn.state)
+    const isClosed = isFenced(turn.policy, turn.state) && followed(turn.policy, turn.state).length === 0;
+    return isClosed
       ? raiseFence(turn)
       : intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
   }

@@ -3,7 +3,7 @@ import { giveUp, noStart } from './back.ts';
 import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
 import { isHolding } from './desired.ts';
-import { isOpen, unfenced } from './fence.ts';
+import { isOpen, unfenced, unfencedLines } from './fence.ts';
 import { isLasting } from './install.ts';
 import type { OperationKind, Request } from './operation.ts';
 import { PHASES } from './phases.ts';
@@ -43,7 +43,7 @@ export function decide(turn: Turn, request: Request): void {
   const { op } = turn.state;
   if (refusedByHold(turn, request)) return;
   if (op) decideBeside(turn, request, op);
-  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, []);
+  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, unfencedNow(turn));
   else if (!releaseAtOnce(turn, request)) beginChecks(turn, request);
 }
 
@@ -125,6 +125,11 @@ function join(turn: Turn, request: Request, op: Operation): void {
   const { intentSave: save } = turn.state;
   patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket: op.id, save } });
   acknowledge(turn);
+}
+
+/** A drain that is there already says the same of it as the one that came to it. */
+function unfencedNow({ policy, state }: Turn): string[] {
+  return state.app.gone || state.outing?.fenced === false ? [] : unfencedLines({ policy, state });
 }
 
 /** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */

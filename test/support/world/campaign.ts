@@ -140,6 +140,7 @@ const anyPolicy: fc.Arbitrary<Policy> = fc.record({
   appSources: fc.constant(['http', 'http 2']),
   kernelSource: fc.constant(null),
   unreachable: fc.constant('wait' as const),
+  foreignDrain: fc.constant('refuse' as const),
   reloadGraceMs: fc.constant(600_000),
   hasGate: seldom,
   reloadsKeepState: fc.constant(false),

@@ -5,6 +5,7 @@ import { noStop } from './fence.ts';
 import { isGate } from './gate.ts';
 import { askAnew, isHealthy, mayTakeUsers, notHealthy } from './health.ts';
 import { endLost, releaseListed } from './lost.ts';
+import type { Request } from './operation.ts';
 import { type Policy, RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
@@ -39,6 +40,22 @@ export function giveUp(turn: Turn, code: string, message: string): void {
   });
 }
 
+/**
+ * `ready` while the node is on its way out: the operation is given up, and what was found is put back as soon as probes
+ * that were begun now say that the application is well. It may have been restarted meanwhile, and takes its time.
+ * @param request is among the tickets of the operation already
+ */
+export function undoFor(turn: Turn, { by, timeoutMs: asked }: Request): void {
+  const { op, outing } = turn.state;
+  const timeoutMs = asked ?? turn.policy.timeoutMs;
+  const outcome = { code: 'cancelled', message: `cancelled by ${by}: ready` };
+  // For lack of others it stands there already.
+  if (outing?.level === 'found') return giveUp(turn, outcome.code, outcome.message);
+  const terms = { outcome, timeoutMs, deadline: turn.at + timeoutMs };
+  patch(turn, { ...noStop(turn), op: op && { ...op, ...terms } });
+  warm(turn);
+}
+
 /** What was found is put back. A node that was never fenced waits for no probe (I15). */
 export function giveBack(turn: Turn, { outing, ...changes }: Changes): void {
   if (serversOf(turn.state).some(({ server }) => server.said.includes('maint'))) askAnew(turn);
@@ -67,16 +84,23 @@ export function warming(turn: Turn): void {
     return;
   }
   if (app.start === 'sent') return;
-  if (isHealthy(turn)) return isGate(turn, 'off') ? sayReady(turn) : undefined;
+  if (isHealthy(turn)) return isGate(turn, 'off') ? beginReturn(turn) : undefined;
   // No operation stopped it, yet it is not there: `ready` starts what is down.
   if (state.health === 'down' && app.start === 'none' && policy.canStart)
     intend(turn, 'warming', { app: { ...app, start: 'intended' } });
 }
 
-function sayReady(turn: Turn): void {
+/** READY; or what was found, where `ready` has undone what was under way. */
+function beginReturn(turn: Turn): void {
+  const { app, op } = turn.state;
+  if (op?.outcome)
+    return intend(turn, 'returning', {
+      app: { ...app, gone: false },
+      outing: { level: 'found' },
+      op: { ...op, restoreBy: turn.at + RESTORE_PATIENCE_MS },
+    });
   if (!turn.policy.hasProbe)
     warn(turn, 'no probe is configured: nothing but the balancer says that the application is healthy');
-  const { app } = turn.state;
   intend(turn, 'returning', { app: { ...app, gone: false }, outing: { level: 'ready' } });
 }
 
@@ -103,7 +127,12 @@ export function failWarming(turn: Turn, why: string, code: 'app-health' | 'cance
   const { level = 'none' } = turn.state.outing ?? {};
   const stays = level === 'none' ? 'as it was found' : `in ${level.toUpperCase()}`;
   const message = `${turn.policy.node}: ${why}; the node stays ${stays}, \`lastcall ready\` tries again`;
-  conclude(turn, { code, message }, 'failed', noStart(turn));
+  const undone = turn.state.op?.outcome ?? null;
+  if (undone !== null) {
+    warn(turn, message);
+    finish(turn, isReady, code, message);
+  }
+  conclude(turn, undone ?? { code, message }, 'failed', noStart(turn));
 }
 
 /** A start that is under way cannot be called back: its answer is waited for before anything is begun on top of it. */

@@ -1,5 +1,5 @@
 import { beginChecks } from './admission.ts';
-import { giveUp, noStart } from './back.ts';
+import { noStart, undoFor } from './back.ts';
 import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
 import { isHolding } from './desired.ts';
@@ -64,7 +64,7 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
       return beginChecks(turn, request);
     case 'undo':
       return follow(turn, request, op, op.kind, () =>
-        op.outcome ? resave(turn) : giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`),
+        op.outcome ? resave(turn) : undoFor(turn, request),
       );
     case 'then-start':
       return follow(turn, request, op, 'restart');

@@ -123,7 +123,8 @@ export function recovering(turn: Turn): void {
   const next = takeGained(turn, to);
   if (fresh) return resumeFresh(turn);
   if (isHolding(state)) return intend(turn, next);
-  if (state.op?.outcome && to !== 'warming') return giveUp(turn, state.op.outcome.code, state.op.outcome.message);
+  if (state.op?.outcome && to !== 'warming')
+    return giveUp(turn, state.op.outcome.code, state.op.outcome.message);
   resume(turn, next);
 }
 

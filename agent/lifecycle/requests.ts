@@ -63,9 +63,7 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
     case 'stronger':
       return beginChecks(turn, request);
     case 'undo':
-      return follow(turn, request, op, op.kind, () =>
-        op.outcome ? resave(turn) : undoFor(turn, request),
-      );
+      return follow(turn, request, op, op.kind, () => (op.outcome ? resave(turn) : undoFor(turn, request)));
     case 'then-start':
       return follow(turn, request, op, 'restart');
     default:

@@ -31,6 +31,8 @@ export interface LegacyNode {
   terms(): Promise<readonly Term[]>;
   /** When it gave each good answer to /health, in milliseconds since 1970, over all its processes; with `logsHealth` only. */
   goodHealth(): Promise<readonly number[]>;
+  /** How many processes of it have begun so far; with `logsHealth` only. */
+  started(): Promise<number>;
   /** Kills it, also one that is just being started by somebody. Safe to call at any time. */
   kill(): Promise<void>;
 }
@@ -51,7 +53,7 @@ export interface LegacyNodeOptions {
   readonly warmMs?: number;
   /** Its port is open from the start, and everything is answered 503 until then. */
   readonly warmOpen?: boolean;
-  /** Writes down each good answer to /health in `${name}.health` beside the pid file. */
+  /** Writes down each start and each good answer to /health in `${name}.health` beside the pid file. */
   readonly logsHealth?: boolean;
   /** After so many milliseconds without a request a session is gone; default never. */
   readonly idleMs?: number;
@@ -114,7 +116,8 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
     made: async () =>
       ((await (await fetch(`${url}/sessions.json`)).json()) as { readonly made: number }).made,
     terms: () => termsIn(termLog),
-    goodHealth: async () => (await linesOf(healthLog)).map(Number),
+    goodHealth: async () => (await linesOf(healthLog)).filter((line) => line !== 'started').map(Number),
+    started: async () => (await linesOf(healthLog)).filter((line) => line === 'started').length,
   };
 }
 

@@ -95,6 +95,7 @@ export async function openSlowSite({ check, meanwhile, canStart }: SlowSiteOptio
 
   async function play({ from, order }: SlowRestart): Promise<string[]> {
     const before = users.report();
+    const starts = await app1.started();
     await begin(from);
     const back = sidecar.reaches('warming', 'returning');
     const restart = async (): Promise<void> => {
@@ -111,6 +112,7 @@ export async function openSlowSite({ check, meanwhile, canStart }: SlowSiteOptio
     return [
       ...(result.code === 'done' && result.phase === 'serving' ? [] : [`ready: ${JSON.stringify(result)}`]),
       ...(readyAt !== null && good.length < RISE ? [`READY after ${good.length} good probes`] : []),
+      ...((await app1.started()) === starts + 1 ? [] : ['it was started by two hands']),
       ...brokenIn(before, users.report()),
     ].map((text) => `${from}, ${order}: ${text}`);
   }

@@ -7,7 +7,7 @@ import { startHaproxy } from './haproxy.ts';
 import { createLegacyNode, type LegacyNodeOptions } from './legacy-node.ts';
 import { freePort } from './ports.ts';
 import { startRecorder } from './recorder.ts';
-import { agentOf, patience, type Agent } from './rig.ts';
+import { agentOf, patience, statusAt, type Agent } from './rig.ts';
 import { startSidecar } from './sidecar.ts';
 import { until } from './until.ts';
 
@@ -24,7 +24,30 @@ export const ROUNDS: readonly SlowRestart[] = (['draining', 'drained'] as const)
   (['restart first', 'at once', 'ready first'] as const).map((order) => ({ from, order })),
 );
 
-export interface SlowSite {
+/** Its sites: HAProxy checks the application itself, or not; its port is closed until it is warm, or says 503. */
+export const SITES: readonly SlowSiteOptions[] = [
+  { check: '', meanwhile: 'closed', canStart: false },
+  { check: '', meanwhile: '503', canStart: true },
+  { check: 'check inter 2s', meanwhile: 'closed', canStart: true },
+  { check: 'check inter 2s', meanwhile: '503', canStart: false },
+];
+
+/** Plays the rounds at one site. @returns which promises were broken, a line each */
+export async function playRounds(
+  options: SlowSiteOptions,
+  rounds: readonly SlowRestart[],
+): Promise<string[]> {
+  const site = await openSlowSite(options);
+  const broken: string[] = [];
+  try {
+    for (const round of rounds) broken.push(...(await site.play(round)));
+  } finally {
+    await site.close();
+  }
+  return broken;
+}
+
+interface SlowSite {
   /** @returns which promises were broken, a line each */
   play(round: SlowRestart): Promise<string[]>;
   close(): Promise<void>;
@@ -44,7 +67,7 @@ const RISE = 4;
 const WARM_MS = 2_000;
 
 /** Two nodes behind a HAProxy, one of them with a sidecar; users come all the time, and none stays for long. */
-export async function openSlowSite({ check, meanwhile, canStart }: SlowSiteOptions): Promise<SlowSite> {
+async function openSlowSite({ check, meanwhile, canStart }: SlowSiteOptions): Promise<SlowSite> {
   const [port, appPort, otherPort] = [await freePort(), await freePort(), await freePort()];
   const haproxy = await startHaproxy(
     'defaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n' +
@@ -72,6 +95,8 @@ export async function openSlowSite({ check, meanwhile, canStart }: SlowSiteOptio
   const app = {
     probe: { http: { url: `${app1.url}/health` }, every: '500ms', timeout: '1s', rise: RISE, fall: 3 },
     ...(canStart ? { start: { command: app1.startCommand } } : {}),
+    // By its pid file it is known whether a process of it runs.
+    stop: { signal: { name: 'SIGTERM', pidFile: app1.pidFile, killAfter: '5s' } },
   };
   try {
     for (const one of [app1, app2]) await one.start();
@@ -112,7 +137,10 @@ export async function openSlowSite({ check, meanwhile, canStart }: SlowSiteOptio
     return [
       ...(result.code === 'done' && result.phase === 'serving' ? [] : [`ready: ${JSON.stringify(result)}`]),
       ...(readyAt !== null && good.length < RISE ? [`READY after ${good.length} good probes`] : []),
-      ...((await app1.started()) === starts + 1 ? [] : ['it was started by two hands']),
+      // Where `ready` finds no process, its start and the other hand's may come together.
+      ...(order !== 'restart first' || (await app1.started()) === starts + 1
+        ? []
+        : ['it was started beside itself']),
       ...brokenIn(before, users.report()),
     ].map((text) => `${from}, ${order}: ${text}`);
   }
@@ -123,8 +151,8 @@ export async function openSlowSite({ check, meanwhile, canStart }: SlowSiteOptio
     const cookie = first.headers.get('set-cookie')?.split(';')[0] ?? '';
     await first.text();
     await sidecar.client.submit({ operation: 'drain' }, patience());
-    await until('DRAIN', async () => (await haproxy.command('show servers state app')).includes(' app1 '));
     await sidecar.reaches('draining');
+    await until('DRAIN', async () => (await statusAt(haproxy)).startsWith('DRAIN'));
     await until('app1 without users', () => (users.report().nodes['app1']?.users ?? 0) === 0);
     if (from === 'draining') return;
     await (await fetch(`${app1.url}/logout`, { headers: { cookie } })).text();

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
-import { createClient } from '../../agent/control/client.ts';
 import type { Result } from '../../agent/lifecycle/operation.ts';
-import { realClock } from '../../agent/system/clock.ts';
 import { createUsers, type Report } from '../fixtures/users.ts';
 import { startHaproxy } from './haproxy.ts';
 import { createLegacyNode, type LegacyNodeOptions } from './legacy-node.ts';

@@ -130,6 +130,7 @@ export function failWarming(turn: Turn, why: string, code: 'app-health' | 'cance
   const undone = turn.state.op?.outcome ?? null;
   if (undone !== null) {
     warn(turn, message);
+    enter(turn, 'failed');
     finish(turn, isReady, code, message);
   }
   conclude(turn, undone ?? { code, message }, 'failed', noStart(turn));

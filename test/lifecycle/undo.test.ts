@@ -18,7 +18,8 @@ function restarted(changes: Parameters<typeof scene>[0] = {}): Scene & { readonl
 }
 
 /** It has started, and its probe says so. */
-function warm({ site, sidecar, time }: Scene): void {
+function warm({ site, sidecar, time, lb }: Scene): void {
+  lb.server('app/app1').up = true;
   site.app.healthy = true;
   sidecar.post({ type: 'probed', health: 'up', signedOut: null, begun: time.now });
 }

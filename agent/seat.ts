@@ -5,6 +5,7 @@ import type { Config, ListenConfig } from './config/config.ts';
 import { createRelay, type Relay } from './engine/relay.ts';
 import type { Service } from './engine/service.ts';
 import type { Handover } from './journal/handover.ts';
+import { PHASES } from './lifecycle/phases.ts';
 import { LastcallError, messageOf } from './system/error.ts';
 
 /** Where one assembly after the other looks after the node, and callers see one service. */
@@ -40,7 +41,7 @@ export function createSeat(first: Assembly, parts: SeatParts, world: World): Sea
     await fresh.engine.start();
     // Nothing has happened to the application: until the new prober has a verdict the old one is the best there is.
     const isSame = isDeepStrictEqual(old.config.app.probe, config.app.probe);
-    const isIdle = operation === null && (phase === 'serving' || phase === 'unhealthy');
+    const isIdle = operation === null && PHASES[phase].place === 'rotation';
     if (isSame && isIdle && health !== 'unknown') fresh.engine.probed({ health, signedOut: null, begun: -1 });
     fresh.begin(asked);
     await parts.sockets.close('untaken');

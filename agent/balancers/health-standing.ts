@@ -23,10 +23,17 @@ export function ownStanding(node: NodeState): Standing | null {
     case 'by-fence':
       return isFenced(node) ? 'down' : 'up';
     case 'by-health':
-      return node.health === 'unknown' ? null : node.health;
+      return byHealth(node);
+    // A stop or a start that did not work leaves the node behind its fence, if it had one.
+    case 'by-both':
+      return isFenced(node) ? 'down' : byHealth(node);
     default:
       return monitors satisfies never;
   }
+}
+
+function byHealth({ health }: NodeState): Standing | null {
+  return health === 'unknown' ? null : health;
 }
 
 /** `--no-fence` leaves it in DRAIN: users still get in by an old cookie. */

@@ -1,16 +1,16 @@
 import { forcedOf, viewOf } from './count.ts';
 import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
-import { noStop } from './fence.ts';
+import { noStop, stillLevel } from './fence.ts';
 import { isGate } from './gate.ts';
-import { askAnew, isHealthy, mayTakeUsers, notHealthy } from './health.ts';
+import { askAnew, isHealthy, mayTakeUsers, notHealthy, wasFenced } from './health.ts';
 import { endLost, releaseListed } from './lost.ts';
 import type { Request } from './operation.ts';
 import { type Policy, RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
-import type { Outing } from './outing.ts';
-import { notOurs, type BalancerState, type ServerState, type State } from './state.ts';
+import type { Level, Outing } from './outing.ts';
+import { notOurs, type State } from './state.ts';
 import type { Proof } from './view.ts';
 import {
   alarm,
@@ -23,6 +23,7 @@ import {
   patchServer,
   patch,
   resave,
+  type Placed,
   serversOf,
   type Turn,
   warn,
@@ -58,7 +59,7 @@ export function undoFor(turn: Turn, { by, timeoutMs: asked }: Request): void {
 
 /** What was found is put back. A node that was never fenced waits for no probe (I15). */
 export function giveBack(turn: Turn, { outing, ...changes }: Changes): void {
-  if (serversOf(turn.state).some(({ server }) => server.said.includes('maint'))) askAnew(turn);
+  if (wasFenced(turn.state)) askAnew(turn);
   intend(turn, 'returning', { ...changes, outing: { ...outing, level: 'found' } });
 }
 
@@ -66,9 +67,19 @@ export function giveBack(turn: Turn, { outing, ...changes }: Changes): void {
 export function warm(turn: Turn): void {
   const { app } = turn.state;
   const start = app.gone && turn.policy.canStart ? 'intended' : 'none';
-  const outing = { lasting: false, fence: null, force: null, expiresMs: null, expiresAt: null };
+  const level = levelOfWarming(turn);
   askAnew(turn);
-  intend(turn, 'warming', { app: { ...app, start }, outing });
+  intend(turn, 'warming', {
+    app: { ...app, start },
+    outing: { level, lasting: false, fence: null, force: null, expiresMs: null, expiresAt: null },
+  });
+}
+
+/** A return that is begun anew keeps out what it has not put back yet; what was never fenced stays as it is. */
+function levelOfWarming({ policy, state }: Turn): Level {
+  const { level = 'none' } = state.outing ?? {};
+  if (level !== 'found' && level !== 'ready') return level;
+  return wasFenced(state) ? stillLevel(policy, state) : 'none';
 }
 
 export function warming(turn: Turn): void {
@@ -193,7 +204,7 @@ function unconfirmed(turn: Turn): string {
   return allServersOf(turn.state)
     .filter(({ server, want }) => want !== null && server.held === null && !server.confirmed)
     .map(({ at, name, server, want }) => {
-      const waits = want === 'ready' && !mayTakeUsers(turn.policy, turn.state, server);
+      const waits = want === 'ready' && !mayTakeUsers(turn.policy, turn.state);
       return `${at}: ${name} (${waits ? `READY waits: ${notHealthy(turn)}` : (server.write.error ?? 'not read back')})`;
     })
     .join(', ');
@@ -214,9 +225,7 @@ interface KeptOut {
 
 function keptOut(
   { foreignDrain }: Policy,
-  balancer: BalancerState,
-  name: string,
-  { held }: ServerState,
+  { balancer, name, server: { held, found }, want }: Placed,
 ): KeptOut | null {
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
@@ -226,6 +235,8 @@ function keptOut(
       return { why: 'followed', text: `${name} ${how}; it takes new users once its owner ends that` };
     return { why: 'held', text: `${name} ${how}; it stays as it is` };
   }
+  if (found !== null && want === found.admin && want !== 'ready')
+    return { why: 'held', text: `${name} is in ${want.toUpperCase()} again, as it was found` };
   if (view?.over) return { why: 'covered', text: `${name} ${overWords(view.admin, view.over)}` };
   return null;
 }
@@ -251,9 +262,9 @@ function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
 
 /** Everything is back: nothing of ours is left at any balancer. */
 function serve(turn: Turn): void {
-  const kept = serversOf(turn.state).map(({ balancer, at, name, server }) => {
-    const one = keptOut(turn.policy, balancer, name, server);
-    if (one) warn(turn, `${at}: ${one.text}`);
+  const kept = serversOf(turn.state).map((placed) => {
+    const one = keptOut(turn.policy, placed);
+    if (one) warn(turn, `${placed.at}: ${one.text}`);
     return one;
   });
   const { op, health } = turn.state;

@@ -2,7 +2,7 @@ import { giveUp } from './back.ts';
 import { askSiblings, isReadBack, lookOnce, patchCapacity } from './capacity-asks.ts';
 import { isHolding } from './desired.ts';
 import { noStop } from './fence.ts';
-import { askAnew } from './health.ts';
+import { askAnew, wasFenced } from './health.ts';
 import type { Request } from './operation.ts';
 import {
   countOthers,
@@ -21,7 +21,7 @@ import { isOutward, PHASES } from './phases.ts';
 import type { Policy } from './policy.ts';
 import { conclude } from './result.ts';
 import type { State } from './state.ts';
-import { alarm, type EventOf, intend, serversOf, type Turn, warn } from './turn.ts';
+import { alarm, type EventOf, intend, type Turn, warn } from './turn.ts';
 import type { LookScope } from './view.ts';
 
 /**
@@ -185,7 +185,7 @@ function giveBack(turn: Turn, { capacity }: Outing, why: string): Answer {
     `${why}; what was found is put back until enough are usable for ${ENOUGH_FOR_MS / 1_000} s`,
   );
   // Over a fence of ours READY takes probes that were begun after this (I15).
-  if (serversOf(turn.state).some(({ server }) => server.said.includes('maint'))) askAnew(turn);
+  if (wasFenced(turn.state)) askAnew(turn);
   const outing = { level: 'found', fence: null, capacity: again(capacity) } as const;
   intend(turn, 'draining', { ...noStop(turn), outing });
   return 'moved';

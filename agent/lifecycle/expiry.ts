@@ -7,15 +7,13 @@ import { noWish, wish } from './wish.ts';
  * (an operator holds a server), it is tried again.
  */
 export function turnExpiry(turn: Turn): void {
-  const { phase, op, outing, health } = turn.state;
+  const { phase, op, outing, health, signedOut } = turn.state;
   const at = outing?.expiresAt ?? null;
   if (at === null) return noWish(turn, 'expiry');
   if (turn.at < at || phase !== 'drained' || op !== null || isHolding(turn.state)) return;
-  if (health !== 'up')
-    return alarm(
-      turn,
-      'expiry',
-      'the drain has expired, but no probe says that the app is healthy: it stays out',
-    );
+  if (health !== 'up' || signedOut !== 'no') {
+    const why = health === 'up' ? 'the app has signed itself out' : 'no probe says that the app is healthy';
+    return alarm(turn, 'expiry', `the drain has expired, but ${why}: it stays out`);
+  }
   wish(turn, 'expiry', 'ready', 'lastcall', 'the drain expired');
 }

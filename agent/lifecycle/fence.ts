@@ -108,6 +108,14 @@ export function isFenced(policy: Policy, state: State): boolean {
   return shownOf(policy, state).every(({ admin }) => admin === 'maint');
 }
 
+/**
+ * MAINT goes on where it stands. Where a reload has undone it meanwhile, users have come since, and they are bound to
+ * this node: DRAIN.
+ */
+export function stillLevel(policy: Policy, state: State): 'maint' | 'drain' {
+  return state.outing?.forcedOut === true || isFenced(policy, state) ? 'maint' : 'drain';
+}
+
 interface Shown {
   readonly at: string;
   readonly name: string;

@@ -1,6 +1,6 @@
 import type { Policy } from './policy.ts';
-import type { ServerState, State } from './state.ts';
-import { emit, patch, type Turn } from './turn.ts';
+import type { State } from './state.ts';
+import { emit, patch, serversOf, type Turn } from './turn.ts';
 
 /** How the application is, by its probes, and what waits for that (I15). */
 
@@ -22,10 +22,15 @@ export function notHealthy({ state: { health } }: Turn): string {
   return `the application is not healthy by its probe (${health})`;
 }
 
+/** MAINT was said in this outing, at one server at least: the health of the application behind it is not known. */
+export function wasFenced(state: State): boolean {
+  return serversOf(state).some(({ server }) => server.said.includes('maint'));
+}
+
 /**
  * May READY be said? Over our fence only to an application that probes have found healthy since the way back began. A
- * server that was never fenced waits for no probe.
+ * node that was never fenced waits for no probe.
  */
-export function mayTakeUsers(policy: Policy, state: State, { said }: ServerState): boolean {
-  return isHealthy({ policy, state }) || !said.includes('maint');
+export function mayTakeUsers(policy: Policy, state: State): boolean {
+  return isHealthy({ policy, state }) || !wasFenced(state);
 }

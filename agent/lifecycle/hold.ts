@@ -35,12 +35,14 @@ export function installHold(turn: Turn, request: Request, warnings: readonly str
   }
 }
 
+const BY_SHUTDOWN =
+  'a shutdown came before every balancer was told; the hold stands, and keeps the node out when it is back: `lastcall release` ends it';
+
 /** It is held as soon as every balancer shows it so; the requests that wait for that are answered then. */
 export function turnHold(turn: Turn): void {
   const { policy, state } = turn;
   if (state.hold === null || state.hold.askers.length === 0 || !isDurable(state)) return;
-  if (!isHolding(state))
-    return endAskers(turn, () => true, 'cancelled', `${policy.node}: a shutdown goes over it`);
+  if (!isHolding(state)) return endAskers(turn, () => true, 'failed', `${policy.node}: ${BY_SHUTDOWN}`);
   if (allConfirmed(policy, state)) return endAskers(turn, () => true, 'done');
   const late = ({ deadline }: HoldAsker): boolean => turn.at >= deadline;
   endAskers(turn, late, 'deadline', 'not every balancer could be told; it goes on being tried');

@@ -134,9 +134,12 @@ export function drained(turn: Turn, { fenced, forcedOut }: Outing): void {
  */
 export function reopen(turn: Turn): void {
   const { policy, state } = turn;
-  const isElsewhere = PHASES[state.phase].place === 'out' || (isHolding(state) && isOut(state.phase));
-  const isFenceUp = isElsewhere && state.outing?.level === 'maint';
-  if (!isFenceUp || !isDurable(state) || mayThrowOut(state)) return;
+  const { phase, outing } = state;
+  if (outing?.level !== 'maint' || !isDurable(state) || mayThrowOut(state)) return;
+  const { place, waits } = PHASES[phase];
+  // Draining again behind a fence that stood (a fresh application) expects it to stand; `fencing` is raising one.
+  const isBehindFence = place === 'out' || (waits && outing.fence === null);
+  if (!isBehindFence && !(isHolding(state) && isOut(phase))) return;
   const open = unfenced(policy, state);
   if (open === null) return;
   warn(

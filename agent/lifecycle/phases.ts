@@ -25,7 +25,7 @@ export interface PhaseTraits {
   /** How often the application is asked while an operation waits for it: as configured, or four times a second (I15). */
   readonly probes: 'every' | 'often';
   /** What monitors hear that no operation of ours speaks through (health-standing.ts). */
-  readonly monitors: 'nothing' | 'up' | 'down' | 'by-fence' | 'by-health';
+  readonly monitors: 'nothing' | 'up' | 'down' | 'by-fence' | 'by-health' | 'by-both';
 }
 
 const SERVING: PhaseTraits = {
@@ -90,7 +90,7 @@ export const PHASES: Readonly<Record<Phase, PhaseTraits>> = {
   stopped: STOPPED,
   warming: { ...STOPPED, over: false, cancel: 'stay', gate: 'off-once-alive', probes: 'often' },
   returning: { ...SERVING, place: 'back', pace: 'returning', probes: 'often' },
-  failed: { ...STOPPED, over: false, pace: 'rest', monitors: 'by-health' },
+  failed: { ...STOPPED, over: false, pace: 'rest', monitors: 'by-both' },
 };
 
 /** On the way out: it can still be given up, and what was found put back. */

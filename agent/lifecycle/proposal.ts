@@ -1,10 +1,12 @@
+import { desired } from './desired.ts';
 import { install } from './install.ts';
+import { union } from './judge.ts';
 import { recordOf, type StateRecord } from './record.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, replyTo } from './result.ts';
 import type { Candidate, Operation, Pending } from './running.ts';
 import type { State } from './state.ts';
-import { isDurable, patch, save, type Turn } from './turn.ts';
+import { isDurable, mapServers, patch, save, type Turn } from './turn.ts';
 
 /**
  * A request that was admitted is a proposal until the disk holds the record that the node will have with it; only then
@@ -35,9 +37,20 @@ function withIt({ policy, state }: Turn, proposal: Proposal): State {
 export function recordNow(turn: Turn): StateRecord {
   const { pending } = turn.state;
   if (pending?.kind !== 'install') return recordOf(turn.state, turn.at);
-  const record = recordOf(withIt(turn, pending), turn.at);
+  const record = recordOf(withIt({ ...turn, state: withWanted(turn) }, pending), turn.at);
   patch(turn, { pending: { ...pending, record } });
   return record;
+}
+
+/** What is wanted before the proposal is installed may be said until then: a crash must not take it for another's. */
+function withWanted(turn: Turn): State {
+  const trial: Turn = { ...turn };
+  mapServers(trial, (server) => {
+    const want = desired(turn.state, server);
+    if (want === null || server.held !== null) return server;
+    return { ...server, ours: union(server.ours, [want]), said: union(server.said, [want]) };
+  });
+  return trial.state;
 }
 
 /** The disk holds what was meant for it: the request that waits for that is carried out, or accepted. */

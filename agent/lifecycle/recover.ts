@@ -1,7 +1,7 @@
 import { giveUp, warm } from './back.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { isHolding } from './desired.ts';
-import { followed, isFenced, noStop, raiseFence } from './fence.ts';
+import { followed, isFenced, noStop, raiseFence, stillLevel } from './fence.ts';
 import { takeGained } from './gained.ts';
 import { askAnew } from './health.ts';
 import { operationOf } from './install.ts';
@@ -95,7 +95,7 @@ function adopt(turn: Turn): void {
     const ours = forced === 'ready' ? [] : [forced];
     return { ...NO_SERVER, found: { admin: 'ready', weight }, ours, said: ours };
   });
-  patch(turn, { outing: { ...NEW_OUTING, level: stillLevel(turn) } });
+  patch(turn, { outing: { ...NEW_OUTING, level: stillLevel(turn.policy, turn.state) } });
   bringBack(turn, 'adopted at start');
 }
 
@@ -147,12 +147,16 @@ function resume(turn: Turn, to: Phase): void {
       // Whether the start ran is not known: the probe tells, and what is down is started.
       const start = turn.policy.hasProbe ? 'none' : app.start;
       askAnew(turn);
-      return intend(turn, to, { app: { ...app, start, gone: false }, outing: { level: stillLevel(turn) } });
+      return intend(turn, to, {
+        app: { ...app, start, gone: false },
+        outing: { level: stillLevel(turn.policy, turn.state) },
+      });
     }
     case 'returning':
       return resumeReturn(turn);
     case 'failed':
-      return intend(turn, to);
+      // Another version was giving back what was found.
+      return outing?.level === 'found' || outing?.level === 'ready' ? resumeReturn(turn) : intend(turn, to);
     case 'starting':
     case 'recovering':
     case 'serving':
@@ -170,7 +174,7 @@ function resume(turn: Turn, to: Phase): void {
 function resumeFresh(turn: Turn): void {
   const { op, hold, outing } = turn.state;
   const staysOut = hold !== null || outing?.lasting === true;
-  const level = stillLevel(turn);
+  const level = stillLevel(turn.policy, turn.state);
   if (op && !(staysOut && op.kind === 'drain')) {
     const message = `the application ended with the sidecar during ${op.kind} and was started afresh${staysOut ? '; the node stays out, `lastcall ready` brings it back' : ''}`;
     conclude(turn, { code: 'failed', message }, 'draining');
@@ -181,18 +185,10 @@ function resumeFresh(turn: Turn): void {
   bringBack(turn, 'the application was started afresh');
 }
 
-/**
- * MAINT goes on where it stands. Where a reload has undone it meanwhile, users have come since, and they are bound to
- * this node: DRAIN.
- */
-function stillLevel({ policy, state }: Turn): 'maint' | 'drain' {
-  return state.outing?.forcedOut === true || isFenced(policy, state) ? 'maint' : 'drain';
-}
-
 /** A stop was issued and its end was not seen: the outcome is read before anything else is done (I6). */
 function askOutcome(turn: Turn): void {
   const { app } = turn.state;
-  const outing = { level: stillLevel(turn), fence: null };
+  const outing = { level: stillLevel(turn.policy, turn.state), fence: null };
   intend(turn, 'stopping', { app: { ...app, stopIssued: true }, outing });
   emit(turn, { type: 'outcome', epoch: turn.state.epoch, proof: app.proof });
 }

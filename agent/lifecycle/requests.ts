@@ -137,7 +137,9 @@ function isAlready({ state, policy }: Turn, request: Request): boolean {
   if (request.kind === 'drain') {
     const isFenced = outing?.level === 'maint' && unfenced(policy, state) === null;
     const isDrained = outing?.fenced === false && !isOpen(policy, state) && !request.fence;
-    return (phase === 'stopped' && isFenced) || (phase === 'drained' && (isFenced || isDrained));
+    // An expiry that is asked for holds from now on.
+    const isAsAsked = request.expiresMs === null && (isFenced || isDrained);
+    return (phase === 'stopped' && isFenced) || (phase === 'drained' && isAsAsked);
   }
   if (request.kind === 'stop')
     return app.gone && (phase === 'stopped' || (phase === 'drained' && !policy.canStop));

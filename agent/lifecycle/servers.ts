@@ -16,6 +16,7 @@ import {
   patchServer,
   patchWrite,
   type Placed,
+  resave,
   save,
   serversOf,
   type Turn,
@@ -160,26 +161,30 @@ export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: Even
 /** Says what is wanted wherever it is not seen. */
 export function assertWanted(turn: Turn): void {
   if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;
+  reopenTaken(turn);
+  if (!isDurable(turn.state)) return;
   const { epoch } = turn.state;
   for (const placed of allServersOf(turn.state)) {
-    const { at, name, server, want } = placed;
-    if (want === null || !isToWrite(turn, placed, want)) continue;
-    const admin = isReopened(turn.state, placed) ? 'drain' : want;
+    const { at, name, server, want: admin } = placed;
+    if (admin === null || !isToWrite(turn, placed, admin)) continue;
     const ours = union(server.ours, [admin]);
     patchServer(turn, at, name, { ours, said: union(server.said, [admin]) });
     patchWrite(turn, at, name, { underWay: epoch });
-    emit(turn, {
-      type: 'say',
-      balancer: at,
-      server: name,
-      admin,
-      mayReplace: admin !== 'maint' || mayThrowOut(turn.state) ? union(ours, ['ready']) : ours,
-      epoch,
-    });
+    const mayReplaceReady = admin !== 'maint' || mayThrowOut(turn.state);
+    const mayReplace = mayReplaceReady ? union(ours, ['ready']) : ours.filter((word) => word !== 'ready');
+    emit(turn, { type: 'say', balancer: at, server: name, admin, mayReplace, epoch });
   }
 }
 
-/** A server that was taken over in MAINT and that a reload has put into READY: users may have come, so DRAIN is next. */
+/** A server that was taken over in MAINT is DRAIN from now on where users may have come; the disk hears it first. */
+function reopenTaken(turn: Turn): void {
+  const opened = allServersOf(turn.state).filter((placed) => isReopened(turn.state, placed));
+  for (const { at, name, server } of opened)
+    patchServer(turn, at, name, { said: union(server.said, ['drain']) });
+  if (opened.length > 0) resave(turn);
+}
+
+/** A server that was taken over in MAINT and that a reload has put into READY. */
 function isReopened(state: State, { balancer, name, want }: Placed): boolean {
   const view = viewOf(balancer, name);
   const isDraining = state.outing?.level === 'drain' && want === 'maint';
@@ -190,7 +195,7 @@ function isReopened(state: State, { balancer, name, want }: Placed): boolean {
 function isToWrite({ policy, state, at }: Turn, { balancer, name, server }: Placed, want: Admin): boolean {
   const { held, confirmed, write } = server;
   if (held !== null || confirmed || write.underWay !== null) return false;
-  if (want === 'ready' && !mayTakeUsers(policy, state, server)) return false;
+  if (want === 'ready' && !mayTakeUsers(policy, state)) return false;
   if (balancer.error !== null || write.retryAt > at) return false;
   const view = viewOf(balancer, name);
   if (view?.absent !== undefined) return false;

@@ -59,7 +59,8 @@ function shaped(at: At, deed: Shaped): void {
     case 'reload':
       return reload(at, deed.keepsState);
     case 'restart':
-      return lb.restart(true, deed.keepsState);
+      lb.restart(true, deed.keepsState);
+      return hearAgain(at);
     case 'crash':
       node.crash();
       if (deed.leak) leak(at);
@@ -176,9 +177,13 @@ function boot({ stage, node }: At): void {
   if (policy) node.boot(policy);
 }
 
+function reload(at: At, keepsState: boolean): void {
+  at.lb.reload(keepsState);
+  hearAgain(at);
+}
+
 /** A poller's balancer hears the word again with its next poll: a level, not an edge. */
-function reload({ stage, lb }: At, keepsState: boolean): void {
-  lb.reload(keepsState);
+function hearAgain({ stage, lb }: At): void {
   if (!lb.polls) return;
   stage.time.after(stage.time.between(0, 1_000), () => {
     for (const { name } of lb.servers) lb.set(name, lb.told.get(name) ?? 'ready', 'us');

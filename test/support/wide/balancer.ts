@@ -211,15 +211,21 @@ export function createLb(
       if (!samePid) self.pid += 1;
       replaced();
       connections.clear();
+      // What an older file brings back of an outing that is over, or under an operator's hand, is told from his by nothing.
+      const back = servers
+        .filter(({ by, admin }) => by === 'operator' || (by === 'us' && admin === 'ready'))
+        .map((one) => one.name);
       servers.forEach(forget);
       if (!keepsState) return;
-      for (const { name: server, ...state } of written)
-        Object.assign(self.server(server), { ...state, since: time.now });
+      for (const { name: server, ...state } of written) {
+        const by = back.includes(server) && state.admin !== 'ready' ? 'operator' : state.by;
+        Object.assign(self.server(server), { ...state, by, since: time.now });
+      }
     },
     set(server, admin, by) {
       const found = self.server(server);
-      if (found.admin === admin || found.absent) return;
       if (by === 'us') self.told.set(server, admin);
+      if (found.admin === admin || found.absent) return;
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : 'forced', by, since: time.now });
     },
     server(wanted) {

@@ -1,5 +1,6 @@
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Closed } from '../../../agent/lifecycle/view.ts';
+import { peek } from './peek.ts';
 import { goneByPidFile, provenByPidFile } from './pid-file.ts';
 import type { Happening, Issued, Oracle, SimNode, World } from './world.ts';
 
@@ -26,16 +27,18 @@ export function createEffects(
   const later = (least: number, most: number, run: () => void): void =>
     void time.after(time.between(least, most), run);
 
-  function survey({ id, balancer }: Doing<'survey'>, tell: Tell): void {
+  function survey({ id, balancer, scope }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
     const lb = world.lb(balancer);
     const names = node.policy.balancers.find(({ name }) => name === balancer)?.servers ?? [];
     lb.line.exchange(
       node.index,
-      () => lb.survey(names),
+      () => lb.survey(names, scope),
       (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
-      (error) =>
-        tell({ type: 'refused', id, need: `survey ${balancer}`, code: 'balancer-unreachable', error }),
+      (error) => {
+        const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
+        tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
+      },
     );
   }
 
@@ -62,11 +65,15 @@ export function createEffects(
     const write = (): void => {
       const found = lb.server(server);
       const there = found.admin;
-      if (there !== admin && !mayReplace.includes(there)) return;
+      // A poller is answered with the level that is wanted, whatever it was answered before.
+      if (!lb.polls && there !== admin && !mayReplace.includes(there)) return;
       verdicts.note(`${node.policy.node}: ${balancer} ${server} ${there} -> ${admin}`);
       world.coverage.meet(`word ${there} to ${admin}`);
       oracle().written({ node, lb, server: found, admin, there, issued });
+      // What is put back as it was found is its owner's again.
+      const isPutBack = peek(issued.state).restoring && admin !== 'ready';
       lb.set(server, admin, 'us');
+      if (isPutBack) found.by = 'operator';
     };
     const failed = (error: string): void => tell({ type: 'say-failed', balancer, server, epoch, error });
     // Read back by a command of its own: an operator may come in between.

@@ -12,7 +12,7 @@ export function createDiskJudge({ verdicts }: World): DiskJudge {
   return {
     watch({ node, after, effects }) {
       for (const effect of effects) {
-        const missing = missingFor(node, effect);
+        const missing = missingFor(node, effect, peek(after).hasProposal);
         if (missing !== null && !peek(after).hasDiskAlarm)
           verdicts.broken('done before it is on disk', [after.phase, effect.type, missing]);
       }
@@ -21,15 +21,17 @@ export function createDiskJudge({ verdicts }: World): DiskJudge {
 }
 
 /** What the record on disk does not say although that is being done; null = it says it, or need not. */
-function missingFor(node: SimNode, effect: Effect): string | null {
+function missingFor(node: SimNode, effect: Effect, hasProposal: boolean): string | null {
   if (effect.type !== 'say' && effect.type !== 'stop' && effect.type !== 'start') return null;
   const record = recordOn(node);
   if (!record) return 'there is no record';
   if (effect.type === 'stop') return record.stopIssued ? null : 'the stop';
   if (effect.type === 'start') return record.start === 'none' ? 'the start' : null;
   const { balancer, server, admin } = effect;
-  const wanted = record.balancers[balancer]?.servers[server]?.want ?? null;
-  return wanted === admin ? null : `${balancer} ${server} ${admin}, but ${wanted}`;
+  const { want: wanted = null, said = [] } = record.balancers[balancer]?.servers[server] ?? {};
+  // The record may be that of a request that is not installed yet; what is said until then is ours in it.
+  const isOurs = wanted === admin || (hasProposal && said.includes(admin));
+  return isOurs ? null : `${balancer} ${server} ${admin}, but ${wanted}`;
 }
 
 /** What a start would find now. */

@@ -1,5 +1,7 @@
+import { logResult } from '../../../agent/engine/result-log.ts';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
+import type { Log } from '../../../agent/system/log-port.ts';
 import { recordOn } from './judge-disk.ts';
 import { createTermJudge } from './judge-terms.ts';
 import { peek } from './peek.ts';
@@ -38,6 +40,14 @@ const NEWS_MS = 5_000;
 const FORCE_ANSWERS = ['guard', 'held', 'uncounted', 'unkeepable', 'unlisted'];
 
 type Finish = Extract<Effect, { type: 'finish' }>;
+
+/** The engine writes each end to the log; one that no caller hears has to stand out there. */
+function isLogged(result: Result): boolean {
+  let isWarned = false;
+  const log = { warn: () => (isWarned = true), info: () => undefined } as unknown as Log;
+  logResult(log, result, true);
+  return isWarned;
+}
 
 export function createRequests(world: World): Requests {
   const { verdicts } = world;
@@ -94,7 +104,7 @@ export function createRequests(world: World): Requests {
   }
 
   function finished(taken: Taken, { result, refused }: Finish): void {
-    const { node, effects } = taken;
+    const { node } = taken;
     if (results.has(result.id)) verdicts.broken('answered twice', result.id);
     results.set(result.id, result);
     const one = all.get(result.id);
@@ -108,7 +118,7 @@ export function createRequests(world: World): Requests {
     if (result.code === 'held' && isGoingOut && !byHold && node.policy.foreignDrain === 'follow')
       verdicts.broken('follow not heard', result.message ?? '');
     if (result.ok !== (result.code === 'done')) verdicts.broken('done and not so', [result.ok, result.code]);
-    if (refused) refusal(node, one, result, effects);
+    if (refused) refusal(node, one, result);
     if (result.ok && !result.plan && isReturn(result) && result.phase !== 'serving')
       verdicts.broken('done and not so', [result.id, result.operation, result.phase]);
   }
@@ -124,12 +134,7 @@ export function createRequests(world: World): Requests {
     );
   }
 
-  function refusal(
-    node: SimNode,
-    { request, touched }: Followed,
-    result: Result,
-    effects: Taken['effects'],
-  ): void {
+  function refusal(node: SimNode, { request, touched }: Followed, result: Result): void {
     const { code, message = '' } = result;
     if (request.insist) verdicts.broken('shutdown refused', `${code}: ${message}`);
     if (request.force && !isLast(request) && FORCE_ANSWERS.includes(code))
@@ -138,15 +143,17 @@ export function createRequests(world: World): Requests {
     if (code === 'held' && !touched && !isTouched(node) && !byHold && !isMissing(node))
       verdicts.broken('held by nobody', message);
     const isUnheard = ['schedule', 'app', 'lastcall'].includes(request.by);
-    const isLogged = effects.some((effect) => effect.type === 'log' && effect.level !== 'info');
-    if (isUnheard && !isLogged)
+    if (isUnheard && !isLogged(result))
       verdicts.broken('refused in silence', `${request.by} ${request.kind}: ${code}`);
   }
 
   /** Somebody else has a hand at a server of this node, or has had it a moment ago. */
   function isTouched({ policy, index }: SimNode): boolean {
     const isNow = policy.balancers.some(({ name, servers }) =>
-      servers.some((server) => world.lb(name).server(server).by === 'operator'),
+      servers.some((server) => {
+        const { by, over } = world.lb(name).server(server);
+        return by === 'operator' || over !== null;
+      }),
     );
     if (isNow) touchedAt.set(index, world.time.now);
     return world.time.now - (touchedAt.get(index) ?? -Infinity) < NEWS_MS;

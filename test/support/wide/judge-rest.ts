@@ -48,7 +48,7 @@ export function createRestJudge(
   }
 
   function levels(node: SimNode): void {
-    const { phase, op } = peek(node.state);
+    const { phase, op, healthIsUp } = peek(node.state);
     if (op) return;
     const isOut = ['draining', 'settling', 'fencing', 'drained', 'stopped'].includes(phase);
     const isFenced = phase === 'failed' && words.isFenced(node);
@@ -56,6 +56,9 @@ export function createRestJudge(
       const { admin, by, since, absent } = server;
       if (absent) continue;
       const wanted = peek(node.state).wants(lb.name, server.name);
+      // Over our fence READY waits for an application that is well (I15), if it takes for ever.
+      const isAwaited = wanted === 'ready' && node.policy.hasProbe && !healthIsUp && words.isFenced(node);
+      if (isAwaited) continue;
       if (wanted !== null && by !== 'operator' && admin !== wanted && time.now - since > DUE_MS)
         verdicts.broken('word lost', [phase, lb.name, server.name, admin, wanted]);
       if ((isOut || isFenced) && admin === 'ready' && time.now - since > DUE_MS)
@@ -97,6 +100,7 @@ export function createRestJudge(
   function expired(node: SimNode): void {
     const { phase, op, hold, healthIsUp } = peek(node.state);
     const expiry = wishes.expiryOf(node);
+    if (node.app.signedOutAt !== null) return;
     if (!expiry || phase !== 'drained' || op || hold || !healthIsUp || !node.policy.hasProbe) return;
     if (listedOf(node).some(({ server }) => server.by === 'operator')) return;
     const ms = time.now - expiry.drainedAt;
@@ -104,8 +108,10 @@ export function createRestJudge(
   }
 
   function signOut(node: SimNode): void {
-    const { phase, op, hold } = peek(node.state);
+    const { phase, op, hold, alarms } = peek(node.state);
     const { app, policy } = node;
+    // It is asked again and again, and why it cannot be done is told.
+    if (alarms.some((text) => text.includes('signed itself out'))) return;
     const { signedOutAt } = app;
     if (signedOutAt === null || policy.onSignOut === 'ignore' || !policy.hasProbe || op || hold) return;
     if (!ROTATION.includes(phase) || time.now - signedOutAt < DUE_MS) return;

@@ -33,13 +33,17 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   /** When the outing of each node began. */
   const outSince = new Map<number, number>();
   const keptSince = new Map<string, number>();
+  /** Nodes whose outing goes over the guard: a request that was forced, or a shutdown, was accepted in it. */
+  const overGuard = new Set<number>();
 
   function watch(taken: Taken): void {
     const { node, before, after, effects } = taken;
     noteShortage(node);
     if (ROTATION.includes(before.phase) && !ROTATION.includes(after.phase))
       outSince.set(node.index, time.now);
+    if (ROTATION.includes(after.phase)) overGuard.delete(node.index);
     for (const effect of effects) {
+      if (effect.type === 'reply' && requests.isExcused(effect.id)) overGuard.add(node.index);
       if (effect.type === 'stop') stopped(taken);
       if (effect.type === 'finish' && !effect.result.plan) finished(node, effect.result, effect.refused);
     }
@@ -141,7 +145,8 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
     const { phase, op, hold, isForced } = peek(node.state);
     const { admin, by, up } = lb.server(name);
     const isWaiting = (phase === 'draining' || phase === 'settling') && op !== null && !op.isGivenUp;
-    const isExempt = hold !== null || isForced || requests.isForcedBy(node) || !node.app.isAlive;
+    const isOver = overGuard.has(node.index) || requests.isForcedBy(node);
+    const isExempt = hold !== null || isForced || isOver || !node.app.isAlive;
     const isFree = node.running && !node.disk.failing && !lb.denies && up;
     return isWaiting && !isExempt && isFree && admin === 'drain' && by === 'us';
   }

@@ -42,8 +42,8 @@ export function createTermJudge(
       const looked = node.known.looks.get(name);
       if (!counts || !looked || looked.lostAt !== null) continue;
       for (const server of servers) {
-        const { admin, by, since } = world.lb(name).server(server);
-        if (admin !== 'maint' && by !== 'operator' && since < looked.begun)
+        const { admin, by, since, absent } = world.lb(name).server(server);
+        if (!absent && admin !== 'maint' && by !== 'operator' && since < looked.begun)
           verdicts.broken('drained in DRAIN', [fenced.id, id, name, server, admin]);
       }
     }

@@ -7,6 +7,8 @@ import type { SimNode, Taken, World, Written } from './world.ts';
 export interface WishJudge {
   watch(taken: Taken): void;
   written(word: Written): void;
+  /** What the disk refused to hold, which an alarm has told, is forgotten. */
+  crashed(node: SimNode): void;
   /** When the drain that stands expires: milliseconds from `drained` on; null = never. */
   expiryOf(node: SimNode): { readonly ms: number; readonly drainedAt: number } | null;
 }
@@ -20,6 +22,9 @@ interface Wishes {
   expiresMs: number | null;
   drainedAt: number | null;
 }
+
+/** What these ask for is no operator's wish: it does not outlive the container (I19). */
+const OWN = ['app', 'lastcall'];
 
 type Finish = Extract<Effect, { type: 'finish' }>;
 
@@ -63,7 +68,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (kind === 'release') own.isHeld = false;
     if (kind === 'ready' || kind === 'restart' || kind === 'release')
       Object.assign(own, { out: null, expiresMs: null });
-    else if (!insist && running !== 'ready' && running !== 'restart')
+    else if (!insist && !OWN.includes(request.by) && running !== 'ready' && running !== 'restart')
       Object.assign(own, { out: id, outAt: time.now });
   }
 
@@ -74,7 +79,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (kind === 'release' && result.ok) own.isHeld = false;
     if (request.force && kind !== 'hold') own.isHeld = false;
     if (kind === 'hold') {
-      if (result.ok || result.code === 'deadline') own.isHeld = true;
+      if (result.ok || result.code === 'deadline' || result.code === 'failed') own.isHeld = true;
       else if (result.code === 'cancelled' && !own.isHeld && peek(after).hold !== null)
         verdicts.broken('hold left over', [result.id, peek(after).phase]);
     }
@@ -112,6 +117,9 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
   return {
     watch,
     written,
+    crashed(node) {
+      if (peek(node.state).hasDiskAlarm) wishes.delete(node.index);
+    },
     expiryOf(node) {
       const { expiresMs, drainedAt } = of(node);
       return expiresMs === null || drainedAt === null ? null : { ms: expiresMs, drainedAt };

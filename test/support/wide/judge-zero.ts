@@ -49,7 +49,7 @@ export function createZeroJudge({ verdicts, lb }: World): ZeroJudge {
       const { node, before, after, event } = taken;
       const isReached =
         after.phase === 'drained' && (before.phase === 'fencing' || before.phase === 'settling');
-      if (!isReached || event.type === 'persist-failed') return;
+      if (!isReached || event.type === 'persist-failed' || staysAsItWas(taken)) return;
       for (const one of node.policy.balancers) balancer(taken, one);
       if (peek(after).appGone || peek(before).isForced) return;
       for (const source of node.policy.sources) {
@@ -58,6 +58,11 @@ export function createZeroJudge({ verdicts, lb }: World): ZeroJudge {
       }
     },
   };
+}
+
+/** A node that was drained before is left so by the guard: its fence has stood since. */
+function staysAsItWas({ effects }: Taken): boolean {
+  return effects.some((effect) => effect.type === 'finish' && effect.result.code === 'guard');
 }
 
 /** Users who were forced are gone, unless the patience with them was over, which the result says. */

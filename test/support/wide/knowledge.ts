@@ -40,6 +40,7 @@ export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge
   const next = appLives === known.appLives ? known : { ...known, appLives };
   if (event.type === 'looked') return looked(next, event.balancer, event, event.look.servers);
   if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
+  if (event.type === 'said') return readBack(next, event);
   if (event.type === 'lost') return lost(next, event.balancer, event.at);
   if (event.type === 'counted') return counted(next, event, policy);
   if (event.type === 'uncounted') return { ...next, counts: answered(known, event.source, null) };
@@ -60,6 +61,14 @@ function lost(known: Knowledge, balancer: string, at: number): Knowledge {
   const old = known.looks.get(balancer);
   if (!old || old.lostAt !== null) return known;
   return { ...known, looks: new Map(known.looks).set(balancer, { ...old, lostAt: at }) };
+}
+
+/** A write is answered by what stands there now. */
+function readBack(known: Knowledge, { balancer, view, begun }: Extract<Event, { type: 'said' }>): Knowledge {
+  const old = known.looks.get(balancer);
+  if (!old || begun < old.begun) return known;
+  const servers = old.servers.map((one) => (one.name === view.name ? view : one));
+  return { ...known, looks: new Map(known.looks).set(balancer, { ...old, servers }) };
 }
 
 function answered(known: Knowledge, source: string, count: number | null): Knowledge['counts'] {

@@ -141,12 +141,12 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     boot(next) {
       policy = next;
       running = true;
-      known = NOTHING;
       state = initial(policy, time.now);
       asking = createAsking(world, self, () => state, heard());
       const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
       const fresh = policy.supervises && app.main === null;
       if (fresh) app.spawn(app.start === 'slow' ? 'slow' : 'works');
+      known = { ...NOTHING, appLives: fresh || record?.appGone !== true };
       const proof = policy.supervises ? app.proof() : null;
       verdicts.note(`${policy.node}: boots${fresh ? ' with a fresh application' : ''}`);
       oracle().booted(self);

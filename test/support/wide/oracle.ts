@@ -47,6 +47,7 @@ export function createOracle(world: World): Oracle {
       words.crashed(node);
       requests.crashed(node);
       begin.crashed(node);
+      wishes.crashed(node);
       // With an alarm the disk has forgotten what is ours: it is to be treated as somebody else's.
       if (!peek(node.state).hasDiskAlarm) return;
       for (const lb of world.lbs)

@@ -22,6 +22,8 @@ export interface Peek {
   } | null;
   /** Ids of requests that wait, or are being checked. */
   readonly waiting: readonly string[];
+  /** The disk gets the record of a request that is not installed yet. */
+  readonly hasProposal: boolean;
   readonly hold: 'drain' | 'maint' | null;
   /** Users are forced out of this outing, or are being so. */
   readonly isForced: boolean;
@@ -74,6 +76,10 @@ class Peeked implements Peek {
     const { queue, candidate, pending } = this.#state;
     if (queue.length === 0 && !candidate && !pending) return [];
     return [...queue, candidate?.request, pending?.request].flatMap((one) => (one ? [one.id] : []));
+  }
+
+  get hasProposal(): boolean {
+    return this.#state.pending?.kind === 'install';
   }
 
   get hold(): Peek['hold'] {

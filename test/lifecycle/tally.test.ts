@@ -1,59 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { isDeepStrictEqual } from 'node:util';
 import { tally } from '../../agent/lifecycle/count.ts';
-import { readRecord } from '../../agent/lifecycle/read-record.ts';
-import { recordOf, restore } from '../../agent/lifecycle/record.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import { step } from '../../agent/lifecycle/step.ts';
-import { runs, SEED } from '../support/long.ts';
-import { campaigns, play } from '../support/world/campaign.ts';
+import { runs } from '../support/long.ts';
 import { POLICY } from '../support/world/scene.ts';
 
-const KEPT = ['op', 'epoch', 'app', 'signedOut', 'hold'] as const;
 const count = fc.constantFrom(null, 0, 0, 0, 1, 7);
-
-describe('The lifecycle', () => {
-  test('is a pure function: the same state and event give the same, and neither is changed', () => {
-    fc.assert(
-      fc.property(campaigns, (campaign) => {
-        // The world freezes what it gives to `step`: a change in place would have thrown.
-        play(campaign, ({ before, event, after, effects }) => {
-          const again = step(campaign.policy, before, event);
-          if (!isDeepStrictEqual(again, [after, effects])) expect(again).toEqual([after, effects]);
-        });
-      }),
-      { numRuns: runs(60), seed: SEED },
-    );
-  });
-
-  test('keeps in its record all that it needs, through JSON and back', () => {
-    fc.assert(
-      fc.property(campaigns, (campaign) => {
-        play(campaign, ({ after, event: { at } }) => {
-          const record = recordOf(after, at);
-          const read = JSON.parse(JSON.stringify(record)) as unknown;
-          if (!isDeepStrictEqual(read, record)) expect(read).toEqual(record);
-          const understood = readRecord(read);
-          if (!isDeepStrictEqual(understood, { record, doubt: null }))
-            expect(understood).toEqual({ record, doubt: null });
-          const back = restore(initial(campaign.policy, at), campaign.policy, understood, true, at);
-          // When it was seen to be gone says nothing after a crash.
-          const { start } = after.app;
-          const { goneAt } = back.app;
-          // The answer to a start that was sent will not come any more.
-          const kept = {
-            ...after,
-            app: { ...after.app, goneAt, start: start === 'sent' ? 'intended' : start },
-          };
-          for (const key of KEPT)
-            if (!isDeepStrictEqual(back[key], kept[key])) expect([key, back[key]]).toEqual([key, kept[key]]);
-        });
-      }),
-      { numRuns: runs(60), seed: SEED },
-    );
-  });
-});
 
 describe('A count', () => {
   test('is zero only where everybody says zero: unknown is never zero', () => {

@@ -32,7 +32,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const origin = createOrigin(config.address);
   const desks = new Map<string, Desk>();
   const look = async (signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look> => {
-    const seen = await reader.look(signal, past, scope);
+    const seen = withoutAgents(await reader.look(signal, past, scope));
     for (const view of seen.servers) {
       if (view.absent === undefined) desks.get(view.name)?.saw({ view, worker: seen.worker });
     }
@@ -62,13 +62,13 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     look,
     async survey(signal, scope) {
       // In the middle of an operation, and about others: no poll has to be waited for.
-      if (scope === 'capacity') return reader.survey(signal, scope);
+      if (scope === 'capacity') return withoutAgents(await reader.survey(signal, scope));
       await origin.resolve();
       // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
       const { servers } = await look(signal);
-      if (servers.some(({ absent }) => absent !== undefined)) return reader.survey(signal);
-      await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
-      return reader.survey(signal, scope);
+      if (servers.every(({ absent }) => absent === undefined))
+        await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
+      return withoutAgents(await reader.survey(signal, scope));
     },
     async set(name, admin, mayReplace, signal) {
       const writing = writingOf(name);
@@ -78,6 +78,11 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     holders: (name, signal) => reader.holders(name, signal),
     closeSessions: (name, limit, signal) => reader.closeSessions(name, limit, signal),
   };
+}
+
+/** The agent-check of these servers is ours: no other program's, which could undo what we set. */
+function withoutAgents<L extends Look>(seen: L): L {
+  return { ...seen, servers: seen.servers.map(({ agent: _own, ...view }) => view) };
 }
 
 interface Writing {

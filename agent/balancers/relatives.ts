@@ -19,22 +19,26 @@ export interface Kinship {
  * @param rows of `show stat`, the BACKEND rows too
  * @param listed the servers of this node, by `backend/server`
  * @param level of the socket: below operator it shows no addresses (tried on 2.6.12 and 3.2.26)
+ * @param before addresses of ours as they were seen last: a reload that gives a server of ours another name takes the
+ *   row away, and the application stays
  */
 export function kinshipOf(
   rows: readonly ListedServer[],
   listed: ReadonlyMap<string, ServerName>,
   level: Level,
+  before: ReadonlyMap<string, string>,
 ): Kinship {
   const servers = rows.filter(isServer);
   const trackers = trackersOf(servers, listed);
   const known = new Set([...listed.keys(), ...trackers.map(({ name }) => name)]);
-  const own = servers.filter((row) => listed.has(nameOf(row)));
-  if (level === 'user' || own.every(({ address }) => address === undefined))
+  if (level === 'user' || servers.every(({ address }) => address === undefined))
     return { relatives: trackers, blind: HIDDEN, uncompared: [] };
+  const own = new Map(servers.map((row) => [nameOf(row), row]));
   const homes = new Map(
-    own.flatMap((row) => {
-      const address = comparable(row.address);
-      return address === null ? [] : [[address, nameOf(row)] as const];
+    [...listed.keys()].flatMap((name) => {
+      const row = own.get(name);
+      const address = comparable(row === undefined ? before.get(name) : row.address);
+      return address === null ? [] : [[address, name] as const];
     }),
   );
   const twins = servers.flatMap((row): Relative[] => {

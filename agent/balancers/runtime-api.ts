@@ -78,6 +78,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     absences: createAbsences(reader),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
     seen: new Map(),
+    addresses: new Map(),
     ...eyes(),
   };
   const turns = createTurns();

@@ -24,6 +24,8 @@ export interface Desk {
   readonly names: ReadonlyMap<string, ServerName>;
   /** Each server's state when its bits were last read, from whom, and what its row showed then. */
   readonly seen: Map<string, Seen>;
+  /** Each server's address in its row, as it was seen last. */
+  readonly addresses: Map<string, string>;
   /** Null without a master CLI. */
   readonly old: OldWorkers | null;
 }
@@ -88,6 +90,7 @@ async function glance(
     return { view: absentView(server, reading.absent), worker };
   }
   const shown = adminInRow(reading.row);
+  noteAddress(desk, server, reading.row);
   const seen = desk.seen.get(server);
   if (shown === 'ready') {
     desk.seen.delete(server);
@@ -98,6 +101,12 @@ async function glance(
     return { ...glimpse, rows: glimpse.reading };
   }
   return { view: viewOf(server, reading, seen), worker, rows: reading };
+}
+
+/** A name that does not resolve just now shows none, and is where it was. */
+function noteAddress({ addresses }: Desk, server: string, row: StatRow): void {
+  const address = row.text('addr') ?? '';
+  if (address !== '') addresses.set(server, address);
 }
 
 /** One server with its admin bits, on one connection. */
@@ -111,6 +120,7 @@ export async function inspect(
   const view = fullViewOf(server, reading);
   const worker = desk.workers.identify(reading.info);
   desk.absences.present(name, reading.info);
+  noteAddress(desk, server, reading.row);
   const shown = adminInRow(reading.row);
   const { admin, origin, over } = view;
   const { initialWeight } = reading.state;

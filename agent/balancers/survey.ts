@@ -110,7 +110,7 @@ async function lookAround(
 ): Promise<{ readonly kinship: Kinship; readonly neighbours: ReadonlyMap<string, Neighbours> }> {
   const { info, rows } = await listAllServers(talk, (command, onLine) => talk.stream(command, onLine));
   sameWorker(desk, worker, desk.workers.identify(info));
-  const kinship = kinshipOf(rows, desk.names, level);
+  const kinship = kinshipOf(rows, desk.names, level, desk.addresses);
   const trackers = kinship.relatives.filter(({ by }) => by === 'track').map(({ name }) => name);
   const ours = new Set([...desk.names.keys(), ...trackers]);
   const entries = [...desk.names].map(([server, name]) => [server, neighboursOf(rows, name, ours)] as const);

@@ -8,7 +8,7 @@ import type {
   SourceConfig,
 } from './config.ts';
 import type { Finding } from './problem.ts';
-import { checkTimes } from './time-rules.ts';
+import { checkTimes, warnOfGrace } from './time-rules.ts';
 import { wrongSocketPath } from './written.ts';
 
 /**
@@ -41,7 +41,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
     warnings.push('listen.health tells UP and DOWN, and no DRAIN: no balancer is listed as `health`');
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
-  if (supervised || config.app.stop !== null) warnings.push(...uncounted(config));
+  if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
   if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');

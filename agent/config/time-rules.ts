@@ -1,4 +1,5 @@
 import type { Config, DrainConfig, ProbeConfig } from './config.ts';
+import { isThisMachine, parseAddress } from '../haproxy/address.ts';
 import { formatDuration } from './duration.ts';
 import type { Finding } from './problem.ts';
 
@@ -26,6 +27,24 @@ function checkQuiet({ quietMs, quietByHand, timeoutMs }: DrainConfig): Finding[]
   return quietByHand
     ? [at(['drain', 'quiet'], `must be shorter than drain.timeout (${timeout}): every drain would end 124`)]
     : [at(['drain', 'timeout'], `must be longer than drain.quiet (${quiet}): every drain would end 124`)];
+}
+
+/**
+ * What stop and restart refuse later (75 `uncounted`) where no worker of before a reload can be seen: HAProxy on another
+ * machine, without a master CLI, and no kernel that counts. On this machine /proc shows them, as a rule.
+ */
+export function warnOfGrace({ balancers, sessions, drain, reloadGraceMs }: Config): string[] {
+  if (reloadGraceMs <= drain.timeoutMs || sessions.some(({ kind }) => kind === 'tcp')) return [];
+  const [grace, timeout] = [formatDuration(reloadGraceMs), formatDuration(drain.timeoutMs)];
+  return balancers.flatMap((balancer, index) =>
+    balancer.kind !== 'haproxy' ||
+    balancer.master !== null ||
+    isThisMachine(parseAddress(balancer.address, 'config'))
+      ? []
+      : [
+          `balancers[${index}]: reloadGrace (${grace}) is longer than drain.timeout (${timeout}), and workers of before a reload cannot be seen: right after one stop and restart refuse (75 uncounted); let \`master\` or a \`tcp\` source count them`,
+        ],
+  );
 }
 
 function checkProbe({ everyMs, timeoutMs }: ProbeConfig): Finding[] {

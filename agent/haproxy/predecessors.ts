@@ -12,8 +12,9 @@ export interface Lineage {
   readonly self: ProcessId;
   readonly old: readonly ProcessId[];
   /**
-   * Older ones of the same configuration file that no living process names, where one that the worker names has ended:
-   * that one may have named them (`-sf` twice in a row), or they are another HAProxy.
+   * Older ones that no living process names, where one that the worker names has ended: that one may have named them
+   * (`-sf` twice in a row), or they are another HAProxy. So may be one of the same configuration file, and one of any
+   * file (a template may write a new one each time) unless it listens: one that is stopping does not.
    */
   readonly unclear: readonly ProcessId[];
 }
@@ -59,8 +60,8 @@ export function lineageOf(
       hasGap &&
       isOlder(other, self) &&
       !old.includes(other) &&
-      sharesFile(other, self) &&
-      !haproxies.some(({ pid, parent }) => parent === other.pid || pid === other.parent),
+      !haproxies.some(({ pid, parent }) => parent === other.pid || pid === other.parent) &&
+      (sharesFile(other, self) || table.listens(other.pid) !== true),
   );
   return { self: idOf(self), old: old.map(idOf), unclear: unclear.map(idOf) };
 }
@@ -107,9 +108,10 @@ function sharesFile(one: ProcessEntry, other: ProcessEntry): boolean {
   return filesOf(one.command).some((file) => files.includes(file));
 }
 
-/** The configuration files on a command line. */
+/** The configuration files on a command line: each after its `-f`, and all after `--` (haproxy(1)). */
 function filesOf(command: readonly string[]): string[] {
-  return command.filter((_, index) => command[index - 1] === '-f');
+  const end = command.indexOf('--');
+  return command.filter((_, index) => command[index - 1] === '-f' || (end >= 0 && index > end));
 }
 
 /** `-sf` takes all numbers up to the next option (haproxy(1)). */

@@ -3,8 +3,9 @@ import { UNCOUNTED_WAYS } from './bonds.ts';
 import { isIgnored } from './count.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
 import { emit, type EventOf, patch, patchOuting, type Turn, warn } from './turn.ts';
-import { onReloadTold } from './surroundings.ts';
-import { unlistedAfterReload } from './unlisted.ts';
+import { isForNone, onReloadTold } from './surroundings.ts';
+import { replacedIn, unlistedAfterReload } from './unlisted.ts';
+import type { Relative } from './view.ts';
 
 /**
  * What is asked before an operation is asked again in it: after a reload, who else is this application; before the
@@ -47,14 +48,36 @@ function askAgain(turn: Turn, id: string, since: number, left: readonly string[]
 export function onSurveyedAgain(turn: Turn, { id, balancer, survey }: EventOf<'surveyed'>): void {
   const { op } = turn.state;
   const recheck = turn.state.outing?.recheck ?? null;
+  if (isForNone(turn, id)) {
+    for (const text of unlistedAfterReload(turn.policy.ignoreServers, balancer, survey))
+      emit(turn, { type: 'log', level: 'warn', text });
+    return onReloadTold(turn, balancer);
+  }
   if (op?.id !== id) return;
   for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey)) warn(turn, text);
+  onReplaced(turn, balancer, replacedIn(op.ignoreServers, survey));
   if (survey.relatives !== null || recheck?.left.includes(balancer) !== true) onReloadTold(turn, balancer);
   if (survey.relatives !== null || recheck === null) return;
   patchOuting(turn, { recheck: { ...recheck, left: recheck.left.filter((name) => name !== balancer) } });
   const bound = survey.facts.find(({ sticky }) => sticky !== null);
   if (bound)
     onBound(turn, `${balancer}: ${bound.name}: users are sticky here by now (${bound.sticky ?? ''})`);
+}
+
+/**
+ * A reload that gives our server another name takes DRAIN and MAINT away from the application: users are sent to it, and
+ * no word of ours keeps them away.
+ */
+function onReplaced(turn: Turn, balancer: string, [first]: readonly Relative[]): void {
+  const { op, outing } = turn.state;
+  if (first === undefined || op === null || op.outcome !== null || outing?.capacity.isOver === true) return;
+  if (op.kind === 'hold') return;
+  const what = `${balancer}: ${first.name} has the address of ${first.of}, which HAProxy has no more: users are sent there`;
+  giveUp(
+    turn,
+    'unlisted',
+    `${what}; what was found is restored; write the name that it has now to \`servers\``,
+  );
 }
 
 /** The stop had been admitted because nothing bound users; no connection now proves nothing any more. */

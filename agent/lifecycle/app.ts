@@ -1,8 +1,9 @@
 import { failWarming } from './back.ts';
+import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
 import { isOutward, PHASES } from './phases.ts';
 import { onSignOut } from './sign-out.ts';
-import type { State } from './state.ts';
+import type { App, State } from './state.ts';
 import { emit, type EventOf, patch, type Turn } from './turn.ts';
 import type { Proof } from './view.ts';
 
@@ -12,7 +13,7 @@ import type { Proof } from './view.ts';
 export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
   const { app } = turn.state;
   patch(turn, { health });
-  if (health === 'up' && app.gone && app.start !== 'sent') patch(turn, { app: { ...app, gone: false } });
+  if (health === 'up' && app.gone && app.start !== 'sent') isThere(turn, { ...app, gone: false });
   if (signedOut !== null) onSignOut(turn, signedOut);
 }
 
@@ -20,8 +21,14 @@ export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): 
 export function seeAlive(turn: Turn, begun: number): void {
   const { app, phase } = turn.state;
   if (!app.gone || begun <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
-  patch(turn, { app: { ...app, gone: false } });
+  isThere(turn, { ...app, gone: false });
   emit(turn, { type: 'log', level: 'warn', text: 'the application answers again' });
+}
+
+/** Another process than the one that is gone. */
+function isThere(turn: Turn, app: App): void {
+  patch(turn, { app });
+  forgetGate(turn);
 }
 
 /** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
@@ -31,6 +38,7 @@ export function onAppGone(turn: Turn): void {
   emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' });
   askAnew(turn);
   patch(turn, { app: { ...app, gone: true, goneAt: turn.at, proof: null } });
+  forgetGate(turn);
   if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
 }
 
@@ -38,7 +46,7 @@ export function onAppGone(turn: Turn): void {
 export function onAppBack(turn: Turn, proof: Proof): void {
   if (!isProofMissed(turn.state)) return;
   emit(turn, { type: 'log', level: 'warn', text: `the application runs again, as process ${proof.pid}` });
-  patch(turn, { app: { ...turn.state.app, gone: false, proof } });
+  isThere(turn, { ...turn.state.app, gone: false, proof });
 }
 
 /** It has ended, and nobody knows yet which process it is now, if any; whoever is about to stop it has to know. */

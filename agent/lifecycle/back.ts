@@ -2,7 +2,7 @@ import { forcedOf, viewOf } from './count.ts';
 import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
 import { noStop, stillLevel } from './fence.ts';
-import { isGate } from './gate.ts';
+import { forgetGate, isGate } from './gate.ts';
 import { askAnew, isHealthy, mayTakeUsers, notHealthy, wasFenced } from './health.ts';
 import { endLost, releaseListed } from './lost.ts';
 import type { Request } from './operation.ts';
@@ -123,6 +123,7 @@ export function onStarted(turn: Turn, proof: Proof | null): void {
   const { app } = turn.state;
   if (app.start !== 'sent') return;
   patch(turn, { app: { ...app, start: 'done', gone: false, proof } });
+  forgetGate(turn);
   if (proof) resave(turn);
 }
 

@@ -20,8 +20,9 @@ export function turnGate(turn: Turn): void {
   emit(turn, { type: 'gate', to: want });
 }
 
-/** What the phase wants of the gate; null = it stays as it is. */
+/** What the phase wants of the gate; null = it stays as it is. An application that is gone takes no sessions. */
 function wantedGate({ phase, outing, health, app }: State): Gate['asked'] {
+  if (app.gone) return null;
   const { gate } = PHASES[phase];
   switch (gate) {
     case 'on':
@@ -39,20 +40,27 @@ function wantedGate({ phase, outing, health, app }: State): Gate['asked'] {
   }
 }
 
-export function isGate(turn: Turn, is: 'on' | 'off'): boolean {
-  return !turn.policy.hasGate || turn.state.gate.is === is;
+export function isGate({ policy, state: { gate, app } }: Turn, is: 'on' | 'off'): boolean {
+  return !policy.hasGate || app.gone || gate.is === is;
+}
+
+/** Another process, or none, is the application now: how its gate is has died with the one before. */
+export function forgetGate(turn: Turn): void {
+  const { asked } = turn.state.gate;
+  patch(turn, { gate: { ...GATE_OFF, is: 'unknown', asked, isStale: asked !== null } });
 }
 
 /** The command has ended. One that failed is tried again: a gate that may still be open is no gate. */
 export function onGated(turn: Turn, { to, error }: EventOf<'gated'>): void {
   const { gate } = turn.state;
+  if (gate.isStale) return patch(turn, { gate: { ...GATE_OFF, is: 'unknown' } });
   if (error === null) {
     patch(turn, { gate: { ...GATE_OFF, is: to } });
     return alarm(turn, 'gate', null);
   }
   const pause = Math.min(RETRY_FIRST_MS * 2 ** gate.failures, RETRY_LONGEST_MS);
   patch(turn, {
-    gate: { is: 'unknown', asked: null, failures: gate.failures + 1, retryAt: turn.at + pause },
+    gate: { ...GATE_OFF, is: 'unknown', failures: gate.failures + 1, retryAt: turn.at + pause },
   });
   const text = `the gate command \`${to}\` failed: ${error}; it is tried again`;
   warn(turn, text);

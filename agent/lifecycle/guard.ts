@@ -1,6 +1,7 @@
 import { foreignTables, uncounted, unkeepable } from './bonds.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { outlasted } from './doubt.ts';
+import { agentToo } from './judge.ts';
 import { answerable, listed, type Objection, type Surveyed } from './objection.ts';
 import type { Candidate } from './running.ts';
 import { serversOf, type Turn } from './turn.ts';
@@ -84,7 +85,9 @@ function heldInDrain(
   const [first] = held;
   if (!first) return null;
   const who = held.map((one) => {
-    const how = isWeightless(one) ? WEIGHTLESS : 'is already in DRAIN and not by lastcall';
+    const how = isWeightless(one)
+      ? WEIGHTLESS
+      : `is already in DRAIN and not by lastcall${agentToo(one.view)}`;
     return `${one.balancer}: ${one.view.name} ${how}`;
   });
   if (request.force) return { code: 'held', message: `${listed(who)}; taken over`, soft: true };
@@ -131,7 +134,7 @@ function heldAgainstReady(
   if (weightless.length > 0) return withoutWeight(weightless, isFollowed || taken < others.length);
   if (held.length === 0) return null;
   const names = held
-    .map(({ balancer, view }) => `${balancer}: ${view.name} (${view.admin.toUpperCase()})`)
+    .map(({ balancer, view }) => `${balancer}: ${view.name} (${view.admin.toUpperCase()}${agentToo(view)})`)
     .join(', ');
   if (request.force) return { code: 'held', message: `${names} taken over`, soft: true };
   const message = `${names} is held and not by lastcall; let its owner end it, or use --force --reason`;

@@ -96,8 +96,14 @@ function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void 
 /** How a server is kept from users that is not so by us. */
 export function heldWords(view: ServerView): string {
   if (view.weightless === true && view.admin === 'drain') return "has weight 0, which is an operator's drain";
-  const by = view.origin === 'config' && !view.over ? 'the configuration' : 'an operator';
+  const by = view.origin === 'config' && !view.over ? 'the configuration' : `an operator${agentToo(view)}`;
   return `is held in ${forcedOf(view).toUpperCase()} by ${by}`;
+}
+
+/** Who else may have set it: `drain` and `maint` in an agent-check's answer do what a command does (haproxy-facts B). */
+export function agentToo({ agent }: ServerView): string {
+  if (agent === undefined) return '';
+  return `; an agent-check answers for it (${agent}), and its \`drain\` or \`maint\` does the same`;
 }
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */

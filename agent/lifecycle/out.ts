@@ -8,6 +8,7 @@ import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
+import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
 import { isReloadOpen } from './surroundings.ts';
 import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
@@ -181,6 +182,7 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
   const { op } = turn.state;
   const app = { proof: null, gone: true, goneAt: turn.at, stopIssued: false, start: 'none' } as const;
   askAnew(turn);
+  forgetGate(turn);
   const outing = { level: 'maint', fence: null } as const;
   if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', { app, outing });
   // The way back has the whole time again: a long drain must not leave the start without any.

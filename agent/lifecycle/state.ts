@@ -94,11 +94,13 @@ export interface Gate {
   /** `unknown`: a crash came in between. */
   readonly is: 'off' | 'on' | 'unknown';
   readonly asked: 'off' | 'on' | null;
+  /** The application was replaced while the command ran: its answer is about another process. */
+  readonly isStale: boolean;
   readonly failures: number;
   readonly retryAt: number;
 }
 
-export const GATE_OFF: Gate = { is: 'off', asked: null, failures: 0, retryAt: 0 };
+export const GATE_OFF: Gate = { is: 'off', asked: null, isStale: false, failures: 0, retryAt: 0 };
 
 export interface Hold {
   readonly admin: 'drain' | 'maint';

@@ -57,6 +57,14 @@ export function unlistedAfterReload(
   return found.length === 0 ? [] : [`after a reload: ${wordsOf(found)}; ${waysOf(found)}`];
 }
 
+/** Servers that take users where ours stood, and ours has gone: the same application by another name. */
+export function replacedIn(ignored: readonly string[], { relatives, servers }: Survey): readonly Relative[] {
+  const absent = new Set(servers.flatMap((view) => (view.absent === undefined ? [] : [view.name])));
+  return (relatives ?? []).filter(
+    ({ name, of, usable }) => usable && absent.has(of) && !ignored.includes(name),
+  );
+}
+
 function wordsOf(found: readonly Found[]): string {
   const each = found.map(({ balancer, name, of, by }) =>
     by === 'track' ? `${balancer}: ${name} tracks ${of}` : `${balancer}: ${name} has the address of ${of}`,

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { errnoOf } from './error.ts';
 import { isLiving, lookAt, parseStat, pidsOf, runningFor } from './process.ts';
 
 /** A living process as /proc shows it. */
@@ -21,6 +22,8 @@ export interface ProcessTable {
   at(pid: number): ProcessEntry | 'gone' | 'hidden';
   /** For how long a process with this start time has run, in milliseconds. */
   ageMs(startTime: string): number;
+  /** Whether it waits for connections, TCP or unix; null where /proc does not show its sockets to this user. */
+  listens(pid: number): boolean | null;
 }
 
 /** The real one. It is read anew with each call. */
@@ -32,7 +35,40 @@ export const processTable: ProcessTable = {
     return isLiving(seen) ? (shown(pid) ?? 'gone') : 'gone';
   },
   ageMs: runningFor,
+  listens,
 };
+
+/** By the inodes of its descriptors and the tables of its network namespace (proc(5)). */
+function listens(pid: number): boolean | null {
+  try {
+    const own = new Set(readdirSync(`/proc/${pid}/fd`).flatMap((fd) => inodeOf(`/proc/${pid}/fd/${fd}`)));
+    return TABLES.some(({ name, stateAt, listening, inodeAt }) =>
+      readFileSync(`/proc/${pid}/net/${name}`, 'latin1')
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .some((fields) => fields[stateAt] === listening && own.has(fields[inodeAt] ?? '')),
+    );
+  } catch {
+    return null;
+  }
+}
+
+/** Where a line tells that a socket listens: TCP_LISTEN, and of a unix socket the flag __SO_ACCEPTCON. */
+const TABLES = [
+  { name: 'tcp', stateAt: 3, listening: '0A', inodeAt: 9 },
+  { name: 'tcp6', stateAt: 3, listening: '0A', inodeAt: 9 },
+  { name: 'unix', stateAt: 3, listening: '00010000', inodeAt: 6 },
+] as const;
+
+function inodeOf(link: string): string[] {
+  try {
+    const [, inode] = /^socket:\[(\d+)\]$/.exec(readlinkSync(link)) ?? [];
+    return inode === undefined ? [] : [inode];
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []; // Closed meanwhile.
+    throw error;
+  }
+}
 
 function shown(pid: number): ProcessEntry | null {
   try {

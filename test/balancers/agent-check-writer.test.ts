@@ -188,6 +188,26 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     expect(await on.admin()).toBe('ready');
   });
 
+  test('is not told to have another program’s agent-check', async () => {
+    const on = await stage();
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    const seen = [await on.balancer.look(never), await on.balancer.survey(never)];
+    for (const { servers } of seen) expect(servers[0]).not.toHaveProperty('agent');
+  });
+
+  test('that a reload took away is no error of a survey in the middle of an operation', async () => {
+    const on = await stage({ master: true });
+    await on.balancer.survey(never);
+    await on.haproxy.rewrite('defaults\n  mode http\nbackend app\n  server other 127.0.0.1:9\n');
+    await on.haproxy.reload();
+    const { servers, relatives } = await on.balancer.survey(never, 'reload');
+    expect(servers[0]?.absent).toContain('was removed from HAProxy by a reload');
+    expect(relatives).toEqual([
+      expect.objectContaining({ name: 'app/other', of: 'app/app1', by: 'address' }),
+    ]);
+    await expect(on.balancer.survey(never)).rejects.toMatchObject({ code: 'no-such-server' });
+  });
+
   test('is drained again after a reload also where the first answers are lost', async () => {
     const on = await stage({ master: true });
     await on.balancer.set('app/app1', 'drain', ['ready'], never);

@@ -92,6 +92,31 @@ describe('a DRAIN of another hand that is followed', () => {
   });
 });
 
+describe('a stop that a reload right before it makes refuse', () => {
+  const warningsOf = async (address: string, added: string): Promise<string> => {
+    const text = `balancers:\n  - haproxy: ${address}\n    servers: [b/s]\n${added}`;
+    const loaded = await load(`${text}sticky: false\napp: { stop: { command: [stop] } }\n`);
+    return loaded.ok ? loaded.warnings.join() : 'no configuration';
+  };
+  const LONG = 'reloadGrace: 1h\n';
+
+  test('is announced: old workers elsewhere are in doubt for longer than a drain may take', async () => {
+    expect(await warningsOf('tcp://10.0.0.9:99', LONG)).toContain(
+      'balancers[0]: reloadGrace (1h) is longer than drain.timeout (30m)',
+    );
+  });
+
+  test.each([
+    ['/a', LONG],
+    ['tcp://127.0.0.1:99', LONG],
+    ['tcp://10.0.0.9:99', `${LONG}drain: { timeout: 1h }\n`],
+    ['tcp://10.0.0.9:99', `${LONG}sessions: [{ tcp: 80 }]\n`],
+    ['tcp://10.0.0.9:99', ''],
+  ])('is none with %s and %j', async (address, added) => {
+    expect(await warningsOf(address, added)).toBe('');
+  });
+});
+
 describe('agent-check', () => {
   test('as a writer needs a place where it is answered', async () => {
     const text = 'balancers:\n  - haproxy: /a\n    writer: agent-check\n    servers: [b/s]\n';

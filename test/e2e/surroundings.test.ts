@@ -90,6 +90,48 @@ describe('A server that tracks ours', () => {
   });
 });
 
+describe('A reload that gives our server another name', () => {
+  /** The application has the name `node1` then. */
+  const rename = async (): Promise<void> => {
+    const config = await readFile(join(rig.dir, 'haproxy.cfg'), 'utf8');
+    const rest = config.slice(config.indexOf('defaults'));
+    await rig.haproxy.rewrite(rest.replace('server app1 ', 'server node1 '));
+    await rig.haproxy.reload();
+  };
+
+  test('ends a stop that waits: nobody keeps users away from it now', async () => {
+    await open({ master: true, others: OTHER });
+    const agent = await rig.sidecar();
+    const visitor = await rig.signIn();
+    const stop = agent.cli('stop');
+    await until('it is drained', async () => (await rig.admin()) === 'DRAIN' || undefined);
+    await rename();
+    const { code, json } = await told(stop);
+    expect({ code, said: json.code, phase: json.phase }).toEqual({
+      code: 75,
+      said: 'unlisted',
+      phase: 'serving',
+    });
+    expect(json.message).toContain('app/node1 has the address of app/app1, which HAProxy has no more');
+    expect(await rig.terms()).toBe(0);
+    await visitor.leave();
+  });
+
+  test('while it is out stands against a stop of it', async () => {
+    await open({ master: true, others: OTHER });
+    const agent = await rig.sidecar();
+    expect(await told(agent.cli('drain'))).toMatchObject({ code: 0 });
+    await rename();
+    await until('status tells it', async () => {
+      const { alarms } = await agent.client.status(patience());
+      return alarms.join().includes('was removed from HAProxy by a reload') || undefined;
+    });
+    const stop = await told(agent.cli('stop'));
+    expect(stop).toMatchObject({ code: 75, json: { code: 'unlisted' } });
+    expect(await rig.terms()).toBe(0);
+  });
+});
+
 describe('A server with the address of ours', () => {
   const SAME = { others: `${OTHER}backend api\n  server node7 127.0.0.1:2\n` };
   const move = (): Promise<string> =>

@@ -12,6 +12,8 @@ interface FakeTable extends ProcessTable {
   readonly processes: Map<number, ProcessEntry>;
   restricted: boolean;
   searches: number;
+  /** Those that wait for no connection, or whose sockets are not shown (null). */
+  readonly silent: Map<number, false | null>;
 }
 
 function machine(...processes: readonly ProcessEntry[]): FakeTable {
@@ -19,6 +21,11 @@ function machine(...processes: readonly ProcessEntry[]): FakeTable {
     processes: new Map(processes.map((one) => [one.pid, one])),
     restricted: false,
     searches: 0,
+    silent: new Map(),
+    listens(pid) {
+      const told = table.silent.get(pid);
+      return told === undefined ? true : told;
+    },
     all() {
       table.searches += 1;
       return table.restricted ? null : [...table.processes.values()];
@@ -154,6 +161,17 @@ describe('old processes', () => {
     expect(here.of(worker)).toBeNull();
     table.processes.delete(10);
     expect(here.of(worker)).toEqual([]);
+  });
+
+  test.each([
+    ['of a file after --', 'haproxy -D -- a.cfg', 'haproxy -D -sf 11 -- a.cfg', true],
+    ['of another file, if it listens nowhere', 'haproxy -f a-1.cfg', 'haproxy -f a-3.cfg -sf 11', false],
+    ['of another file, if its sockets are hidden', 'haproxy -f a-1.cfg', 'haproxy -f a-3.cfg -sf 11', null],
+  ])('are unclear too while one lives %s', (_which, old, young, listens) => {
+    const table = machine(process(10, 1, 900, old), process(12, 1, 5, young));
+    if (listens !== true) table.silent.set(10, listens);
+    const worker = createWorkers(new ManualClock()).identify({ pid: 12, version: '', uptimeSeconds: 5 });
+    expect(createOldProcesses(table, new ManualClock()).of(worker)).toBeNull();
   });
 
   test('stay known where their successor has ended before them', () => {

@@ -48,6 +48,39 @@ describe('The gate', () => {
     ]);
   });
 
+  test('of a process is not that of the next one: it is shut again where another hand has started one', () => {
+    const it = scene({ hasGate: true });
+    it.ask('drain');
+    it.reach('drained');
+    expect(it.sidecar.state.gate.is).toBe('on');
+    const before = it.effects.length;
+    it.site.app.gated = false;
+    it.sidecar.post({ type: 'app-gone' });
+    it.sidecar.post({ type: 'app-back', proof: { pid: 77, startTime: '7700' } });
+    expect(it.sidecar.state.gate.is).toBe('unknown');
+    it.until('the gate is shut', () => it.sidecar.state.gate.is === 'on');
+    expect(it.effects.slice(before).filter(({ type }) => type === 'gate')).not.toEqual([]);
+  });
+
+  test('an answer that is about the process before says nothing', () => {
+    const it = scene({ hasGate: true });
+    it.ask('drain');
+    it.until('the gate is asked', () => it.sidecar.state.gate.asked === 'on');
+    it.sidecar.post({ type: 'app-gone' });
+    it.sidecar.post({ type: 'app-back', proof: { pid: 77, startTime: '7700' } });
+    it.sidecar.post({ type: 'gated', to: 'on', error: null });
+    expect(it.sidecar.state.gate.is).toBe('unknown');
+  });
+
+  test('an application that is gone needs none: its stop does not wait for a command that cannot work', () => {
+    const it = scene({ hasGate: true });
+    it.site.die();
+    it.sidecar.post({ type: 'app-gone' });
+    const before = it.effects.length;
+    expect(it.ended(it.ask('drain'))).toMatchObject({ code: 'done', phase: 'drained' });
+    expect(it.effects.slice(before).filter(({ type }) => type === 'gate')).toEqual([]);
+  });
+
   test('without it the result of a stop tells of the window that remains', () => {
     expect(stopped().warnings.join()).toMatch(/reload of HAProxy in the milliseconds/);
     expect(stopped({ reloadsKeepState: true }).warnings).toEqual([]);

@@ -312,6 +312,18 @@ describe('Another program that undoes what we set', () => {
     expect(it.ended(id).warnings.join()).toContain('`disable agent app/app1`');
   });
 
+  test('is an agent-check too, where it may be what holds the server', () => {
+    const it = scene();
+    server(it).agent = 'CHECKED';
+    it.lb.set('app/app1', 'drain', 'operator');
+    it.time.advance(5_000);
+    for (const kind of ['drain', 'ready'] as const) {
+      const { code, message } = it.ended(it.ask(kind));
+      expect(code).toBe('held');
+      expect(message).toContain('an agent-check answers for it (CHECKED)');
+    }
+  });
+
   test('is not blamed for a reload, nor named where no agent-check answers', () => {
     const it = scene();
     it.site.visit();

@@ -116,6 +116,59 @@ describe('Another server of this application', () => {
     expect(code).toBe('done');
     expect(warnings.filter((text) => text.includes('after a reload'))).toHaveLength(1);
   });
+
+  const TWIN = { name: 'app/node1', of: 'app/app1', by: 'address', role: 'active', usable: true } as const;
+
+  test.each(['drain', 'stop'] as const)('that a reload puts in the place of ours ends a %s', (kind) => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask(kind);
+    it.reach('draining');
+    it.time.advance(1_000);
+    it.lb.relatives = [TWIN];
+    it.lb.server('app/app1').absent = true;
+    it.lb.reload(false);
+    const { code, phase, message } = it.ended(id);
+    expect({ code, phase }).toEqual({ code: 'unlisted', phase: 'serving' });
+    expect(message).toContain('app/node1 has the address of app/app1, which HAProxy has no more');
+    expect(it.effects.some(({ type }) => type === 'stop')).toBe(false);
+  });
+
+  test('that a reload puts in the place of ours is a warning where force goes over it', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('stop', { force: true, reason: 'we know' });
+    it.reach('draining');
+    it.lb.relatives = [TWIN];
+    it.lb.server('app/app1').absent = true;
+    it.lb.reload(false);
+    it.time.advance(5_000);
+    it.site.leave();
+    const { code, warnings } = it.ended(id);
+    expect(code).toBe('done');
+    expect(warnings.join()).toContain('after a reload: lb1: app/node1 has the address of app/app1');
+  });
+
+  test('that a reload puts in the place of ours ends no hold', () => {
+    const it = scene();
+    const id = it.ask('hold', { reason: 'disk swap' });
+    it.lb.relatives = [TWIN];
+    it.lb.server('app/app1').absent = true;
+    it.lb.reload(false);
+    expect(it.ended(id).code).toBe('done');
+    it.time.advance(5_000);
+    expect(it.sidecar.state.hold).not.toBeNull();
+  });
+
+  test('that a reload brings while the node is out stands against a stop', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.lb.relatives = [{ ...TWIN, name: 'ws/app1' }];
+    it.lb.reload(true);
+    it.time.advance(5_000);
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'unlisted', phase: 'drained' });
+    expect(it.ended(it.ask('stop', { ignoreServers: ['ws/app1'] })).code).toBe('done');
+  });
 });
 
 describe('Users whom a hash alone binds', () => {

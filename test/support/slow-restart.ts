@@ -172,9 +172,9 @@ async function inOrder(
   return asked;
 }
 
-async function ask({ client, ends }: Agent, operation: 'ready'): Promise<Result> {
-  const submitted = await client.submit({ operation, timeout: '40s' }, patience());
-  return submitted.accepted ? ends(submitted.id) : submitted.result;
+async function ask(agent: Agent, operation: 'ready'): Promise<Result> {
+  const submitted = await agent.client.submit({ operation, timeout: '40s' }, patience());
+  return submitted.accepted ? agent.ends(submitted.id) : submitted.result;
 }
 
 function brokenIn(before: Report, after: Report): string[] {

@@ -11,7 +11,8 @@ export interface ZeroJudge {
 
 type Counting = Policy['balancers'][number];
 
-export function createZeroJudge({ verdicts, lb }: World): ZeroJudge {
+export function createZeroJudge(world: World): ZeroJudge {
+  const { verdicts } = world;
   const broken = (what: readonly unknown[]): void => verdicts.broken('drained and not so', what);
 
   function balancer(taken: Taken, { name, servers, counts }: Counting): void {
@@ -30,7 +31,7 @@ export function createZeroJudge({ verdicts, lb }: World): ZeroJudge {
       const isTold = isForced && isPatienceOver(taken);
       if ((connections !== 0 || queued !== 0) && !isTold) broken([name, server, connections, queued]);
       if (!wantsFence || isForced || absent !== undefined || forcedOf(view) === 'maint') continue;
-      if (isFollowed(node, lb(name).server(server), view)) named(taken, server);
+      if (isFollowed(node, world.lb(name).server(server), view)) named(taken, server);
       else broken([name, server, 'is not in MAINT']);
     }
   }

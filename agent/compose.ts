@@ -111,7 +111,8 @@ function probingOf(config: Config, { clock, log }: World, onVerdict: Engine['pro
   const { probe: how } = config.app;
   if (!how) return null;
   const probe = createProbe(how, { clock, onWarning: (text) => log.warn(text) });
-  return { probe, prober: createProber(how, probe, { clock }, onVerdict) };
+  const { everyMs, timeoutMs, fall } = how;
+  return { probe, prober: createProber(how, probe, { clock }, onVerdict), everyMs, timeoutMs, fall };
 }
 
 /**
@@ -207,6 +208,7 @@ function policyOf(
     canStop: stopper !== null,
     canStart: starter !== null,
     stopRepeatable: stopper?.repeatable ?? false,
+    stopProves: stopper?.proves ?? false,
     onSignOut: config.app.onSignOut,
     adopt: config.adopt ?? child !== null,
     operatorReady: direct,

@@ -17,6 +17,7 @@ import {
   PROBE_RISE,
   PROBE_TIMEOUT_MS,
   SOURCE_TIMEOUT_MS,
+  STOP_IDEMPOTENT,
   STOP_SIGNAL,
   COMMAND_TIMEOUT_MS,
 } from './config/defaults.ts';
@@ -110,7 +111,13 @@ function probeOf({ health }: DirectOptions): ProbeConfig | null {
 function stopOf({ stop }: DirectOptions): StopConfig | null {
   if (stop === null) return null;
   if (stop.kind === 'command')
-    return { kind: 'command', command: stop.command, timeoutMs: COMMAND_TIMEOUT_MS };
+    return {
+      kind: 'command',
+      command: stop.command,
+      timeoutMs: COMMAND_TIMEOUT_MS,
+      gone: null,
+      idempotent: STOP_IDEMPOTENT,
+    };
   const signal = { kind: 'signal', name: STOP_SIGNAL, killAfterMs: KILL_AFTER_MS } as const;
   if (stop.kind === 'pid') return { ...signal, pid: stop.pid, pidFile: null };
   return { ...signal, pid: null, pidFile: stop.path };

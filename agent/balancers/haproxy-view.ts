@@ -1,4 +1,5 @@
 import type { FullReading, Reading } from '../haproxy/reader.ts';
+import { endpointOf } from '../haproxy/server-keys.ts';
 import { readAdmin, readOver } from '../haproxy/state.ts';
 import { unexpected, type Reply } from '../haproxy/reply.ts';
 import type { StatRow } from '../haproxy/stats.ts';
@@ -117,6 +118,8 @@ function view(
     ...(isWeightless(row, known) ? { weightless: true } : {}),
     counters: countersOf(row),
     ...agentIn(row),
+    ...checkIn(row),
+    ...addressIn(row),
   };
 }
 
@@ -129,6 +132,17 @@ function agentIn(row: StatRow): Pick<ServerView, 'agent'> {
   const last = printable(row.text('last_agt'));
   if (status === '') return {};
   return { agent: last === '' ? status : `${status}, “${last}”` };
+}
+
+/** The last health check, where it succeeded; `* ` before it says that another one is under way. */
+function checkIn(row: StatRow): Pick<ServerView, 'check'> {
+  const [, check] = /^(?:\* )?(L4OK|L6OK|L7OKC?|PROCOK)$/.exec(row.text('check_status') ?? '') ?? [];
+  return check === undefined ? {} : { check };
+}
+
+function addressIn(row: StatRow): Pick<ServerView, 'address'> {
+  const address = endpointOf(row.text('addr'));
+  return address === null ? {} : { address };
 }
 
 function printable(text = ''): string {

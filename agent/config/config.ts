@@ -69,7 +69,19 @@ export interface CommandProbeConfig {
   readonly command: readonly string[];
 }
 
-export type StopConfig = SignalStopConfig | ({ readonly kind: 'command' } & CommandConfig);
+export type StopConfig = SignalStopConfig | CommandStopConfig;
+export interface CommandStopConfig extends CommandConfig {
+  readonly kind: 'command';
+  /** By which processes the end of the application is seen; null = nothing proves it. */
+  readonly gone: GoneConfig | null;
+  /** May it be run again after a crash in the middle of it? */
+  readonly idempotent: boolean;
+}
+export type GoneConfig =
+  /** The process that this file names. */
+  | { readonly kind: 'pidFile'; readonly path: string }
+  /** All processes that listen on this port of this machine. */
+  | { readonly kind: 'port'; readonly port: number };
 export interface SignalStopConfig {
   readonly kind: 'signal';
   readonly name: NodeJS.Signals;

@@ -47,6 +47,10 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
     warnings.push('app.start is not used: the command line names the app');
   if (supervised && config.app.stop !== null)
     warnings.push('app.stop is not used: the command line names the app');
+  if (!supervised && isUnproven(config.app))
+    warnings.push(
+      'app.stop.gone is missing: nothing proves that the application has ended when its stop command returns, so stop warns and restart refuses (78 config)',
+    );
   config.balancers.forEach((balancer, index) => {
     if (balancer.kind === 'haproxy' && balancer.master !== null)
       warnings.push(`balancers[${index}].master: ${FRAGILE_MASTER}`);
@@ -222,15 +226,22 @@ function checkNeeds(config: Config, supervised: boolean): Finding[] {
 }
 
 function checkRestarts({ schedule, app }: Config, supervised: boolean): Finding[] {
-  const missing = [app.start === null ? 'app.start' : '', app.stop === null ? 'app.stop' : ''].filter(
-    (key) => key !== '',
-  );
+  const missing = [
+    app.start === null ? 'app.start' : '',
+    app.stop === null ? 'app.stop' : '',
+    isUnproven(app) ? 'app.stop.gone' : '',
+  ].filter((key) => key !== '');
   if (supervised || missing.length === 0) return [];
   return schedule.flatMap((appointment, index) =>
     appointment.do === 'restart'
       ? [at(['schedule', index, 'do'], `restart needs ${missing.join(' and ')}`)]
       : [],
   );
+}
+
+/** A stop command may return before the application has ended, and nothing shows when it has. */
+function isUnproven({ stop }: Config['app']): boolean {
+  return stop?.kind === 'command' && stop.gone === null;
 }
 
 /** node-cron is loaded only for those who have a calendar. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BalancerConfig, ProbeConfig, StopConfig, WarnConfig } from './config.ts';
+import type { BalancerConfig, GoneConfig, ProbeConfig, StopConfig, WarnConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
@@ -64,14 +64,28 @@ const signal = mapping({
   killAfter: field.duration.default(defaults.KILL_AFTER_MS),
 });
 
-const stop = oneOf({ command: mapping(commandKeys), signal: mapping({ signal }) }).transform(
-  (written): StopConfig => {
-    if ('command' in written)
-      return { kind: 'command', command: written.command, timeoutMs: written.timeout };
-    const { name, pidFile, killAfter } = written.signal;
-    return { kind: 'signal', name, pidFile, pid: null, killAfterMs: killAfter };
-  },
+const gone = oneOf({
+  pidFile: mapping({ pidFile: field.path }),
+  port: mapping({ port: field.port }),
+}).transform((written): GoneConfig =>
+  'port' in written ? { kind: 'port', port: written.port } : { kind: 'pidFile', path: written.pidFile },
 );
+
+const stop = oneOf({
+  command: mapping({
+    ...commandKeys,
+    gone: orNull(gone),
+    idempotent: z.boolean().default(defaults.STOP_IDEMPOTENT),
+  }),
+  signal: mapping({ signal }),
+}).transform((written): StopConfig => {
+  if ('command' in written) {
+    const { timeout, ...others } = written;
+    return { kind: 'command', ...others, timeoutMs: timeout };
+  }
+  const { name, pidFile, killAfter } = written.signal;
+  return { kind: 'signal', name, pidFile, pid: null, killAfterMs: killAfter };
+});
 
 const app = mapping({
   probe: orNull(probe),

@@ -2,8 +2,9 @@ import type { Balancer } from '../balancers/balancer.ts';
 import type { Effect } from '../lifecycle/effect.ts';
 import type { Event } from '../lifecycle/event.ts';
 import type { StopOutcome } from '../shutdown/stopper.ts';
-import { sleep, withDeadline } from '../system/clock.ts';
+import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
+import { lookForLife } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import { sentence } from './sentence.ts';
 import type { StateFile } from './state-file.ts';
@@ -19,7 +20,6 @@ export type Tools = Ports & { readonly file: Pick<StateFile, 'save'> };
 
 /** How long a stop command that succeeded may leave its application answering the probe. */
 const GONE_PATIENCE_MS = 10_000;
-const GONE_EVERY_MS = 100;
 
 /** Does one effect and answers with its event. Never throws and never decides: a failure is an event too. */
 export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promise<Happening> {
@@ -81,19 +81,15 @@ async function check(ports: Ports, { id, need }: Doing<'check'>, signal: AbortSi
       await ports.starter?.check(signal);
       return { type: 'checked', id, need, proof: null };
     }
-    return { type: 'checked', id, need, proof: (await ports.stopper?.check(signal)) ?? null };
+    const found = await ports.stopper?.check(signal);
+    if (found && !('pid' in found)) return { type: 'checked', id, need, proof: null, unproven: found };
+    return { type: 'checked', id, need, proof: found ?? null };
   } catch (error) {
     const gone = need === 'stop' && ports.stopper?.gone(null) === 'gone';
     if (gone)
-      return { type: 'app-absent', id, error: sentence(error), counted: await isCounted(ports, signal) };
+      return { type: 'app-absent', id, error: sentence(error), signs: await lookForLife(ports, signal) };
     return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
   }
-}
-
-/** Asked now: what was counted before says nothing, and a first answer may still be on its way. */
-async function isCounted({ sources }: Ports, signal: AbortSignal): Promise<boolean> {
-  const answers = await Promise.allSettled(sources.map((source) => source.count(signal)));
-  return answers.some(({ status }) => status === 'fulfilled');
 }
 
 async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Promise<Happening> {
@@ -131,8 +127,9 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
   try {
     const { how, warnings } = await stopper.stop(proof, signal);
     if (stopper.gone(proof) !== 'unknown' || !ports.probing) return { type: 'stopped', epoch, how, warnings };
-    await seeGone(ports, signal);
-    return { type: 'stopped', epoch, how, warnings: [] } satisfies StopOutcome & Happening;
+    await seeGone(ports.clock, ports.probing, signal);
+    // No answer is no proof: the warnings stand.
+    return { type: 'stopped', epoch, how, warnings } satisfies StopOutcome & Happening;
   } catch (error) {
     return { type: 'stop-failed', epoch, error: sentence(error) };
   }
@@ -140,31 +137,38 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
 
 /** What became of a stop whose end was not seen; one that still runs is waited for first. */
 async function outcome(
-  { stopper, ...ports }: Ports,
+  { clock, probing, stopper }: Ports,
   { epoch, proof }: Doing<'outcome'>,
   signal: AbortSignal,
 ): Promise<Happening> {
   try {
     await stopper?.rejoin?.(signal);
     const found = stopper?.gone(proof) ?? 'unknown';
-    if (found !== 'unknown' || !stopper || !ports.probing) return { type: 'outcome', epoch, outcome: found };
+    if (found !== 'unknown' || !stopper || !probing) return { type: 'outcome', epoch, outcome: found };
     // As after a stop whose end was seen.
-    await seeGone({ stopper, ...ports }, signal);
-    return { type: 'outcome', epoch, outcome: 'gone' };
+    await seeGone(clock, probing, signal);
+    return { type: 'outcome', epoch, outcome: 'gone', warnings: [BY_PROBE] };
   } catch {
     return { type: 'outcome', epoch, outcome: 'unknown' };
   }
 }
 
-/** Where no process proves it, the application is gone when its probe says so. */
-function seeGone({ clock, probing }: Ports, signal: AbortSignal): Promise<void> {
+const BY_PROBE = 'nothing but its probe tells that the application is gone';
+
+/** Where no process proves it, as many bad answers in a row as make it unhealthy must do, asked at the probe's own pace. */
+function seeGone(clock: Clock, probing: NonNullable<Ports['probing']>, signal: AbortSignal): Promise<void> {
+  const { probe, everyMs, timeoutMs, fall } = probing;
+  const patienceMs = GONE_PATIENCE_MS + fall * (everyMs + timeoutMs);
   const late = (): LastcallError =>
     new LastcallError('app-stop', 'the stop succeeded, but the application still answers its probe', {
-      elapsedMs: GONE_PATIENCE_MS,
+      elapsedMs: patienceMs,
       next: 'see which process answers there',
     });
-  return withDeadline(clock, GONE_PATIENCE_MS, signal, late, async (own) => {
-    while ((await probing?.probe.ask(own))?.kind !== 'unhealthy') await sleep(clock, GONE_EVERY_MS, own);
+  return withDeadline(clock, patienceMs, signal, late, async (own) => {
+    for (let bad = 0; ; await sleep(clock, everyMs, own)) {
+      bad = (await probe.ask(own)).kind === 'unhealthy' ? bad + 1 : 0;
+      if (bad >= fall) return;
+    }
   });
 }
 

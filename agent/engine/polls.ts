@@ -1,7 +1,6 @@
 import type { Balancer } from '../balancers/balancer.ts';
-import { isProofMissed } from '../lifecycle/app.ts';
 import { lookScope } from '../lifecycle/capacity.ts';
-import { isOutward, PHASES } from '../lifecycle/phases.ts';
+import { isOutward } from '../lifecycle/phases.ts';
 import { countsPast, pace } from '../lifecycle/pace.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
@@ -11,6 +10,7 @@ import type { Happening } from './perform.ts';
 import { sentence } from './sentence.ts';
 import { createPoller, type Poller } from './poller.ts';
 import type { Ports } from './ports.ts';
+import { createProcessWatch } from './process-watch.ts';
 
 /** Everybody who is asked over and over: balancers, session sources, and whether the proven process is still there. */
 export interface Polls {
@@ -58,11 +58,7 @@ export function createPolls(
       () => source.minPauseMs?.(leftMs()) ?? 0,
     ),
   );
-  const app = createPoller(
-    clock,
-    () => watchProcess(ports, stateNow(), post, signal),
-    () => PROCESS_EVERY_MS,
-  );
+  const app = createPoller(clock, createProcessWatch(ports, stateNow, post, signal), () => PROCESS_EVERY_MS);
   let last = { ...paceNow(), deadline: deadlineOf(stateNow()) };
 
   return {
@@ -131,19 +127,4 @@ async function count({ clock }: Ports, source: Source, signal: AbortSignal): Pro
   } catch (error) {
     return { type: 'uncounted', source: source.name, error: sentence(error), begun };
   }
-}
-
-/** Only a proven process can be missed, and only one that can be proven is back. */
-async function watchProcess(
-  { stopper }: Ports,
-  state: State,
-  post: (happening: Happening) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  if (!stopper || PHASES[state.phase].ending) return;
-  if (isProofMissed(state)) {
-    // A refusal says that it is not there, or not for certain.
-    const found = await stopper.check(signal).catch(() => null);
-    if (found) post({ type: 'app-back', proof: found });
-  } else if (state.app.proof && stopper.gone(state.app.proof) === 'gone') post({ type: 'app-gone' });
 }

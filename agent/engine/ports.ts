@@ -1,4 +1,5 @@
 import type { Balancer } from '../balancers/balancer.ts';
+import type { ProbeConfig } from '../config/config.ts';
 import type { GateKeeper, Warner } from '../hooks/hooks.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import type { Probe } from '../probes/probe.ts';
@@ -21,8 +22,13 @@ export interface Ports {
   readonly starter: Starter | null;
   /** Which process the application is right now, where the starter knows it (a child of ours); else null. */
   readonly identify: () => Proof | null;
-  /** The application's probe, and the one who asks it over and over; both or neither. */
-  readonly probing: { readonly probe: Probe; readonly prober: Prober } | null;
+  /** The application's probe with its pace, and what asks it over and over; null without a probe. */
+  readonly probing:
+    | ({ readonly probe: Probe; readonly prober: Prober } & Pick<
+        ProbeConfig,
+        'everyMs' | 'timeoutMs' | 'fall'
+      >)
+    | null;
   /** Makes the application refuse new sessions; null where no gate is configured. */
   readonly gate: GateKeeper | null;
   /** The deadline ladder's hooks, in the policy's order. */

@@ -4,7 +4,7 @@ import type { Address } from './address.ts';
 import type { Command } from './command.ts';
 import { converse, type OpenLine } from './connection.ts';
 import type { Ask } from './reader.ts';
-import { createLines } from './lines.ts';
+import { createLines } from '../system/lines.ts';
 import { cutAfter, endless, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
 import { converseAtLength } from './session.ts';
 import type { TlsFiles } from './tls.ts';

@@ -1,5 +1,6 @@
 import { onRefusedAgain, onSurveyedAgain } from './again.ts';
 import { onSiblings } from './capacity.ts';
+import { evidenceOfLife } from './evidence.ts';
 import { objections } from './guard.ts';
 import { operationOf } from './install.ts';
 import type { Request } from './operation.ts';
@@ -30,10 +31,21 @@ export function beginChecks(turn: Turn, request: Request): void {
     for (const { name } of policy.balancers) needs.push(`survey ${name}`);
   }
   const stops = request.kind === 'stop' || request.kind === 'restart';
+  if (request.kind === 'restart' && !endIsSeen(turn))
+    return refuse(turn, request, turn.at, 'config', unseen(turn.policy.node));
   if (stops && !state.app.gone && !PHASES[state.phase].ending) needs.push('stop');
   if (request.kind === 'restart') needs.push('start');
   patch(turn, {
-    candidate: { request, at: turn.at, surveys: {}, unasked: {}, needs, proof: state.app.proof, gone: false },
+    candidate: {
+      request,
+      at: turn.at,
+      surveys: {},
+      unasked: {},
+      needs,
+      proof: state.app.proof,
+      unproven: null,
+      gone: false,
+    },
   });
   for (const need of needs) {
     if (need === 'stop' || need === 'start') emit(turn, { type: 'check', id: request.id, need });
@@ -42,6 +54,16 @@ export function beginChecks(turn: Turn, request: Request): void {
       emit(turn, { type: 'survey', id: request.id, balancer, scope: 'all' });
     }
   }
+}
+
+/** Will it be seen that the application has ended before another one is started? */
+export function endIsSeen({ policy, state: { app, phase } }: Turn): boolean {
+  if (app.gone) return true;
+  return policy.stopProves && (!PHASES[phase].ending || app.proof !== null);
+}
+
+function unseen(node: string): string {
+  return `${node}: nothing proves that the application has ended when its stop command returns, and restart would start it beside itself: configure app.stop.gone, { pidFile: FILE } or { port: PORT }, or use stop and ready`;
 }
 
 function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Request): string | null {
@@ -68,21 +90,25 @@ export function onSurveyed(turn: Turn, event: EventOf<'surveyed'>): void {
   }));
 }
 
-export function onChecked(turn: Turn, { id, need, proof }: EventOf<'checked'>): void {
+export function onChecked(turn: Turn, { id, need, proof, unproven, at }: EventOf<'checked'>): void {
+  // What it starts would stand beside what may not have ended.
+  const isRestart = turn.state.candidate?.request.kind === 'restart';
+  if (unproven && isRestart) {
+    const error = `${turn.policy.node}: ${unproven.unproven}`;
+    return onRefused(turn, { type: 'refused', id, need, code: unproven.code, error, at });
+  }
   withCandidate(turn, id, (candidate) => ({
     ...met(candidate, need),
     proof: need === 'stop' ? proof : candidate.proof,
+    unproven: need === 'stop' ? (unproven?.unproven ?? null) : candidate.unproven,
   }));
 }
 
-/**
- * What would be stopped has ended already. Believed only if nobody answers in its name: a stale pid file must not make
- * living users look like none.
- */
-export function onAbsent(turn: Turn, { id, error, counted, at }: EventOf<'app-absent'>): void {
-  const { policy, health } = { ...turn, ...turn.state };
-  if (counted || (policy.hasProbe && health !== 'down')) {
-    const why = `${error}; yet the application may be running (probe: ${health}${counted ? ', and it counts sessions' : ''})`;
+/** What would be stopped has ended already. Believed only where nothing answers in its name. */
+export function onAbsent(turn: Turn, { id, error, signs, at }: EventOf<'app-absent'>): void {
+  const evidence = evidenceOfLife(turn.policy, turn.state.health, signs);
+  if (evidence.length > 0) {
+    const why = `${error}; yet the application may be running (${evidence.join(', ')})`;
     return onRefused(turn, { type: 'refused', id, need: 'stop', code: 'app-stop', error: why, at });
   }
   withCandidate(turn, id, (candidate) => ({ ...met(candidate, 'stop'), proof: null, gone: true }));
@@ -126,7 +152,10 @@ export function admit(turn: Turn): void {
   if (isOutdated(turn.state, candidate)) return patch(turn, { queue: [request, ...turn.state.queue] });
   const { refusal, warnings } = objections(turn, candidate);
   if (refusal) return refuse(turn, request, candidate.at, refusal.code, refusal.message, warnings);
-  if (request.dryRun) return answerAtOnce(turn, request, candidate.at, warnings, planOf(turn, request));
+  if (request.dryRun) {
+    const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
+    return answerAtOnce(turn, request, candidate.at, told, planOf(turn, request));
+  }
   // In rotation users come and go: the survey has counted them for this request.
   const since = isInRotation(turn.state.phase) ? candidate.at : -1;
   propose(turn, candidate, operationOf(turn, request, warnings, since));

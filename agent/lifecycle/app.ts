@@ -42,11 +42,15 @@ export function onAppGone(turn: Turn): void {
   if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
 }
 
-/** Whoever has come to it since is counted, and a stop is for this process now. */
+/** Users who have come to it since are counted, and a stop is for this process now. */
 export function onAppBack(turn: Turn, proof: Proof): void {
-  if (!isProofMissed(turn.state)) return;
-  emit(turn, { type: 'log', level: 'warn', text: `the application runs again, as process ${proof.pid}` });
-  isThere(turn, { ...turn.state.app, gone: false, proof });
+  const { app, phase } = turn.state;
+  const isMissed = isProofMissed(turn.state);
+  const isReplaced = app.proof !== null && !PHASES[phase].ending && app.start !== 'sent';
+  if (!isMissed && !isReplaced) return;
+  const how = isMissed ? 'runs again' : 'has replaced itself and runs on';
+  emit(turn, { type: 'log', level: 'warn', text: `the application ${how}, as process ${proof.pid}` });
+  isThere(turn, { ...app, gone: false, proof });
 }
 
 /** It has ended, and nobody knows yet which process it is now, if any; whoever is about to stop it has to know. */

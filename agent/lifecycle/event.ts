@@ -1,6 +1,6 @@
 import type { Request } from './operation.ts';
 import type { Health } from './state.ts';
-import type { Admin, Closed, Look, Proof, ServerView, Survey } from './view.ts';
+import type { Admin, Closed, LifeSigns, Look, Proof, ServerView, Survey, Unproven } from './view.ts';
 
 /** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
 export type Event = { readonly at: number } & Happening;
@@ -50,14 +50,16 @@ type Happening =
       readonly id: string;
       readonly need: 'stop' | 'start';
       readonly proof: Proof | null;
+      /** Present where a stop can run, and nothing will show that the application has ended. */
+      readonly unproven?: Unproven;
     }
   /** The stop cannot be proven because the process that is named has ended already. */
   | {
       readonly type: 'app-absent';
       readonly id: string;
       readonly error: string;
-      /** Somebody counts its sessions all the same. */
-      readonly counted: boolean;
+      /** What answers in its place all the same. */
+      readonly signs: LifeSigns;
     }
   /** A survey or a check failed; `code` is the stable code of the refusal. */
   | {
@@ -104,8 +106,14 @@ type Happening =
   | { readonly type: 'gated'; readonly to: 'on' | 'off'; readonly error: string | null }
   | { readonly type: 'hooked'; readonly rung: number; readonly error: string | null }
   /** What became of a stop that was issued before a crash. */
-  | { readonly type: 'outcome'; readonly epoch: number; readonly outcome: 'gone' | 'alive' | 'unknown' }
-  /** The proven process is gone without our doing. */
+  | {
+      readonly type: 'outcome';
+      readonly epoch: number;
+      readonly outcome: 'gone' | 'alive' | 'unknown';
+      /** Present where the end was not proven. */
+      readonly warnings?: readonly string[];
+    }
+  /** The proven process is gone without our doing, and no other one is named in its place. */
   | { readonly type: 'app-gone' }
-  /** Somebody else has started it again: this process is proven to be it. */
+  /** Another process is proven to be the application: it was started again, or has replaced itself. */
   | { readonly type: 'app-back'; readonly proof: Proof };

@@ -51,6 +51,8 @@ export interface Policy {
   readonly canStart: boolean;
   /** A stop of unknown outcome may be sent again after a crash (I6). */
   readonly stopRepeatable: boolean;
+  /** The end of the application can be seen: false for a stop command without `gone`. */
+  readonly stopProves: boolean;
   readonly onSignOut: 'drain' | 'stop' | 'ignore';
   /** MAINT/DRAIN found at start without a record is ours. */
   readonly adopt: boolean;

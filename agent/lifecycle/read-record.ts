@@ -1,7 +1,7 @@
 import type { OperationKind } from './operation.ts';
 import { PHASES } from './phases.ts';
 import type { SavedServer, StateRecord } from './record.ts';
-import type { Admin, Proof } from './view.ts';
+import type { Admin, ProcessIdentity, Proof } from './view.ts';
 
 /**
  * A record as it was read from the disk. Its checksum says that lastcall wrote it, and not which version: a newer one may
@@ -211,7 +211,9 @@ const isPhase: Is<StateRecord['phase']> = (value): value is StateRecord['phase']
   isString(value) && Object.hasOwn(PHASES, value);
 const isKind: Is<OperationKind> = (value): value is OperationKind =>
   isString(value) && Object.hasOwn(KINDS, value);
-const isProof = shaped<Proof>({ pid: isNumber, startTime: isString });
+const isProcess = shaped<ProcessIdentity>({ pid: isNumber, startTime: isString });
+const isProof = (value: unknown): value is Proof =>
+  isProcess(value) && (!('others' in value) || arrayOf(isProcess)(value.others));
 const isFound = shaped<NonNullable<SavedServer['found']>>({ admin: isAdmin, weight: orNull(isNumber) });
 const isTold = shaped<NonNullable<SavedServer['told']>>({
   admin: isAdmin,

@@ -193,9 +193,9 @@ function askOutcome(turn: Turn): void {
   emit(turn, { type: 'outcome', epoch: turn.state.epoch, proof: app.proof });
 }
 
-export function onOutcome(turn: Turn, { outcome }: EventOf<'outcome'>): void {
+export function onOutcome(turn: Turn, { outcome, warnings = [] }: EventOf<'outcome'>): void {
   if (!PHASES[turn.state.phase].ending) return;
-  if (outcome === 'gone') return onStopped(turn, []);
+  if (outcome === 'gone') return onStopped(turn, warnings);
   if (turn.policy.stopRepeatable) {
     warn(turn, 'the sidecar was interrupted at the stop; the application still runs and is stopped again');
     const isClosed = isFenced(turn.policy, turn.state) && followed(turn.policy, turn.state).length === 0;

@@ -1,4 +1,4 @@
-import { beginChecks } from './admission.ts';
+import { beginChecks, endIsSeen } from './admission.ts';
 import { noStart, undoFor } from './back.ts';
 import { overGuard } from './capacity.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
@@ -65,6 +65,7 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
     case 'undo':
       return follow(turn, request, op, op.kind, () => (op.outcome ? resave(turn) : undoFor(turn, request)));
     case 'then-start':
+      if (!endIsSeen(turn)) return busy(turn, request, op);
       return follow(turn, request, op, 'restart');
     default:
       return relation satisfies never;

@@ -61,6 +61,8 @@ export interface Candidate {
   readonly unasked: Readonly<Record<string, string>>;
   readonly needs: readonly Need[];
   readonly proof: Proof | null;
+  /** Why nothing will show that the application has ended; null = it will be seen. */
+  readonly unproven: string | null;
   /** There is no application to stop any more. */
   readonly gone: boolean;
 }

@@ -47,6 +47,10 @@ export interface ServerView {
   readonly absent?: string;
   /** Present where an agent-check answers for the server: its state and its last text, in printable characters. */
   readonly agent?: string;
+  /** Present where HAProxy's own health check succeeded last, with its code (`L7OK`); in MAINT it is not checked. */
+  readonly check?: string;
+  /** Where HAProxy reaches it; absent where that is not shown, or is no IP address. */
+  readonly address?: { readonly host: string; readonly port: number };
   readonly operational: Operational;
   /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
   readonly connections: number | null;
@@ -236,9 +240,31 @@ export interface Closed {
   readonly left: number | null;
 }
 
-/** The application process as it was proven before the drain: a pid alone may be anybody's (I13). */
-export interface Proof {
+/** A process: a pid alone may become another's. */
+export interface ProcessIdentity {
   readonly pid: number;
   /** Start time in clock ticks since boot, field 22 of /proc/PID/stat. */
   readonly startTime: string;
+}
+
+/** The application as it was proven before the drain (I13): it is gone when this process has ended, and the others. */
+export interface Proof extends ProcessIdentity {
+  /** Present where the application was found by its port, and several processes listen there. */
+  readonly others?: readonly ProcessIdentity[];
+}
+
+/** Why nothing will show that the application has ended: a stop warns of it, a restart refuses with this code. */
+export interface Unproven {
+  readonly code: 'config' | 'app-stop';
+  readonly unproven: string;
+}
+
+/** What answered when an application was looked for whose process has ended. */
+export interface LifeSigns {
+  /** What each source counted; one that gave no answer is not there. */
+  readonly counts: Readonly<Record<string, number>>;
+  /** The node's servers as they were looked at for this, by the names of their balancers. */
+  readonly servers: readonly { readonly balancer: string; readonly view: ServerView }[];
+  /** Addresses of those servers that take connections. */
+  readonly open: readonly string[];
 }

@@ -1,7 +1,7 @@
-import { connect, type Socket } from 'node:net';
 import type { TcpProbeConfig } from '../config/config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
+import { reach } from '../system/tcp.ts';
 import type { Probe } from './probe.ts';
 
 /** Healthy when the application accepts a connection, which is closed again at once. */
@@ -28,26 +28,4 @@ export function createTcpProbe(
       }
     },
   };
-}
-
-function reach(host: string, port: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
-    signal.addEventListener('abort', () => socket.destroy(), { once: true });
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      const itself = isItself(socket);
-      socket.destroy();
-      if (itself) reject(new Error('nobody listens; the connection met itself'));
-      else resolve();
-    });
-  });
-}
-
-/**
- * A port of the ephemeral range on which nobody listens may be given to our own end of the connection, and TCP then
- * connects it to itself (simultaneous open, RFC 9293 3.5).
- */
-export function isItself(socket: Socket): boolean {
-  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
 }

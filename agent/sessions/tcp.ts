@@ -4,8 +4,8 @@ import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createReader, type Ask, type Reader } from '../haproxy/reader.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
+import { ownSockets, readPort, TABLES, type PortView, type Tables } from '../system/kernel-table.ts';
 import type { Front } from './front.ts';
-import { ownSockets, readPort, TABLES, type PortView, type Tables } from './kernel-table.ts';
 import { certain, type Problem } from './number.ts';
 import type { Source } from './source.ts';
 
@@ -42,7 +42,7 @@ export function createTcpSource(
     const before = await idleConnections(pools, port, { clock, signal });
     const ours = await ownSockets();
     const view = await readPort(port, tables, signal);
-    if (!view.listens) return { problem: 'nobody is seen listening there' };
+    if (view.listeners.size === 0) return { problem: 'nobody is seen listening there' };
     const users = view.established - callsOf(view, new Set([...ours, ...(await ownSockets())]));
     if (users === 0 || before === 0) return users;
     return Math.max(0, users - Math.min(before, await idleConnections(pools, port, { clock, signal })));

@@ -83,6 +83,7 @@ export function createChild(options: ChildOptions, ports: ChildPorts): Child {
   return {
     stopper: {
       repeatable: true,
+      proves: true,
       gone: (proof) => goneOf(proof, current),
       async check(signal) {
         signal.throwIfAborted();

@@ -1,32 +1,67 @@
-import type { CommandConfig } from '../config/config.ts';
+import type { CommandStopConfig } from '../config/config.ts';
+import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/view.ts';
+import { isLastcallError } from '../system/error.ts';
 import { checkAppCommand, runAppCommand, type CommandPorts } from './app-command.ts';
+import { createEndProof } from './end-proof.ts';
+import { alivenessOf, isProof, left, processesOf, untilGone } from './identity.ts';
+import { outlived } from './refusal.ts';
 import type { Stopper } from './stopper.ts';
 
 const UNPROVEN = 'the stop command succeeded, but nothing proves that the application is gone';
 
 /**
- * Stops the application by a command, such as `systemctl stop tomcat10`. Exit code 0 is its success. That the
- * application is gone it cannot prove: `gone` is always `unknown`, and the warning stands until the probe says so.
+ * Stops the application by a command, such as `catalina.sh stop`, whose exit code 0 is its success. Many return before
+ * the application has ended; where `gone` names its processes, they are found before the command runs and watched until
+ * they have ended, within the command's own timeout. Where it does not, the result warns.
  */
-export function createCommandStopper(
-  config: CommandConfig,
-  { clock, searchPath, stops }: CommandPorts,
-): Stopper {
-  const command = { ...config, role: 'stop' } as const;
+export function createCommandStopper(config: CommandStopConfig, ports: CommandPorts): Stopper {
+  const { clock, searchPath, stops } = ports;
+  const command = { command: config.command, timeoutMs: config.timeoutMs, role: 'stop' } as const;
+  const end = createEndProof(config.gone, clock);
   return {
-    // What a command does when it is run again nobody knows (I6).
-    repeatable: false,
-    gone: () => 'unknown',
+    // What a command does when it is run again only the operator knows (I6).
+    repeatable: config.idempotent,
+    proves: config.gone !== null,
+    sight: () => end.sight(),
+    gone: (proof) => (proof === null ? end.gone() : alivenessOf(processesOf(proof))),
     async check(signal) {
       signal.throwIfAborted();
       checkAppCommand(command, searchPath);
-      return null;
+      return end.capture(signal);
     },
-    async stop(_proof, signal) {
-      const until = clock.now() + config.timeoutMs;
-      await runAppCommand(command, { clock, signal }, stops && ((leader) => stops.note(leader, until)));
-      return { how: 'command', warnings: [UNPROVEN] };
+    async stop(proof, signal) {
+      const began = clock.now();
+      const until = began + config.timeoutMs;
+      // Once more, for a drain may last hours, and workers come and go.
+      const found = await end.capture(signal).catch(whyNot);
+      const watched = together(proof, found);
+      await runAppCommand(
+        command,
+        { clock, signal },
+        stops && ((leader) => stops.note(leader, { until, watched })),
+      );
+      if (watched.length === 0) return { how: 'command', warnings: [warningOf(found)] };
+      if (await untilGone(watched, until, { clock, signal })) return { how: 'command', warnings: [] };
+      throw outlived(
+        left(watched).map(({ pid }) => pid),
+        clock.now() - began,
+      );
     },
     rejoin: async (signal) => stops?.ended(signal),
   };
+}
+
+function whyNot(error: unknown): Unproven {
+  if (!isLastcallError(error) || error.code !== 'app-stop') throw error;
+  return { code: 'app-stop', unproven: error.message };
+}
+
+/** What was the application when the stop was admitted, and what is now. */
+function together(proof: Proof | null, found: Proof | Unproven): readonly ProcessIdentity[] {
+  const all = [...processesOf(proof), ...processesOf(found)];
+  return [...new Map(all.map((one) => [`${one.pid} ${one.startTime}`, one])).values()];
+}
+
+function warningOf(found: Proof | Unproven): string {
+  return isProof(found) ? UNPROVEN : `${UNPROVEN}: ${found.unproven}`;
 }

@@ -7,11 +7,18 @@ const MAX_PID = 4_194_304;
 const MAX_BYTES = 64;
 
 /** What a pid file says, or why it says nothing. */
-export type PidFile = { readonly pid: number; readonly writtenAt: number } | { readonly problem: string };
+export type PidFile =
+  | {
+      readonly pid: number;
+      /** Another one as soon as the file is another, was written again, or names another process. */
+      readonly version: string;
+      /** Calendar time in milliseconds at which it was last written. */
+      readonly writtenAt: number;
+    }
+  | { readonly problem: string };
 
 /**
  * Reads a pid file: one whole number greater than 1, and nothing else.
- * @returns the pid and the calendar time in milliseconds at which the file was last written, or the problem
  */
 export function readPidFile(path: string): PidFile {
   try {
@@ -28,7 +35,7 @@ export function readPidFile(path: string): PidFile {
 }
 
 function readOpen(file: number): PidFile {
-  const stat = fstatSync(file);
+  const stat = fstatSync(file, { bigint: true });
   if (!stat.isFile()) return { problem: 'is not a regular file' };
   const buffer = Buffer.alloc(MAX_BYTES + 1);
   const length = readSync(file, buffer);
@@ -37,8 +44,11 @@ function readOpen(file: number): PidFile {
   if (text.trim() === '') return { problem: 'is empty' };
   if (!/^\s*\d+\s*$/.test(text))
     return { problem: `says ${JSON.stringify(text.trim())}, which is no process number` };
-  const problem = whyNoPid(Number(text));
-  return problem === null ? { pid: Number(text), writtenAt: stat.mtimeMs } : { problem: `says ${problem}` };
+  const pid = Number(text);
+  const problem = whyNoPid(pid);
+  if (problem !== null) return { problem: `says ${problem}` };
+  const { dev, ino, mtimeNs, mtimeMs } = stat;
+  return { pid, version: `${dev}:${ino}:${mtimeNs}:${pid}`, writtenAt: Number(mtimeMs) };
 }
 
 /** Why no application can have this process number; null when it can. */

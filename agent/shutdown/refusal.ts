@@ -2,11 +2,21 @@ import type { Proof } from '../lifecycle/view.ts';
 import { errnoOf, LastcallError } from '../system/error.ts';
 
 /** Nobody is proven to be the application, so nobody is signalled (I13). */
-export function unproven(target: string, message: string): LastcallError {
-  return new LastcallError('app-stop', message, {
+export function unproven(
+  target: string,
+  message: string,
+  next = 'name the running application: its pid file, or its process number',
+): LastcallError {
+  return new LastcallError('app-stop', message, { target, elapsedMs: 0, next });
+}
+
+/** A stop command has succeeded, and the processes that were the application before it are still there. */
+export function outlived(pids: readonly number[], elapsedMs: number): LastcallError {
+  const target = `process ${pids.join(', ')}`;
+  return new LastcallError('app-stop', `the stop command succeeded, but ${target} has not ended`, {
     target,
-    elapsedMs: 0,
-    next: 'name the running application: its pid file, or its process number',
+    elapsedMs,
+    next: 'give app.stop a longer timeout, or end it by hand',
   });
 }
 

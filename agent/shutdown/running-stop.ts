@@ -1,28 +1,35 @@
-import type { Proof } from '../lifecycle/view.ts';
+import type { ProcessIdentity } from '../lifecycle/view.ts';
 import { sleep, type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
 import { endGroup, type Leader } from '../system/group.ts';
-import { aliveness } from '../system/process.ts';
+import { alivenessOf, left, untilGone } from './identity.ts';
 import type { LaunchPorts, Notebook } from './launches.ts';
+import { outlived } from './refusal.ts';
 
 /**
- * Which process a stop command is, on disk. The command outlives a sidecar that ends in the middle of it (SIGTERM, a
- * crash); the next one must not read the outcome before it has ended.
+ * Which process a stop command is, on disk, and which processes it is to end. The command outlives a sidecar that ends in
+ * the middle of it (SIGTERM, a crash); the next one must not read the outcome before it has ended.
  */
 export interface RunningStops {
+  /** Writes down that this process stops the application. */
+  note(leader: Leader, stop: RunningStop): Promise<void>;
   /**
-   * Writes down that this process stops the application.
-   * @param until its deadline, in monotonic milliseconds of this boot
-   */
-  note(leader: Leader, until: number): Promise<void>;
-  /**
-   * Resolves once the stop that was written down last has ended; at its deadline it is ended. At once where none runs.
+   * Resolves once the stop that was written down last has ended, and what it was to end; at its deadline the command is
+   * ended. At once where none runs.
+   * @throws LastcallError `app-stop` when something that it was to end is still there at the deadline
    * @throws the signal's reason
    */
   ended(signal: AbortSignal): Promise<void>;
 }
 
-interface Note extends Proof {
+export interface RunningStop {
+  /** Its deadline, in monotonic milliseconds of this boot. */
+  readonly until: number;
+  /** The processes whose ends are its end; empty where none is known. */
+  readonly watched: readonly ProcessIdentity[];
+}
+
+interface Note extends ProcessIdentity, Partial<RunningStop> {
   /** No process outlives its boot, and the clock of `until` is the boot's. */
   readonly boot: string;
   readonly until: number;
@@ -43,9 +50,9 @@ export function createRunningStops(
   const warn = (error: unknown): void =>
     onWarning(`a sidecar that takes up this stop would not know that it still runs: ${messageOf(error)}`);
   return {
-    async note({ pid, startTime }, until) {
+    async note({ pid, startTime }, stop) {
       if (startTime === null) return warn(new Error(`/proc does not show process ${pid}`));
-      const note: Note = { boot: bootId, pid, startTime, until };
+      const note: Note = { boot: bootId, pid, startTime, ...stop };
       const late = (): LastcallError =>
         new LastcallError('state-write', `the disk has not answered for ${PATIENCE_MS} ms`);
       await withDeadline(clock, PATIENCE_MS, NEVER, late, () => notebook.save(note)).catch(warn);
@@ -58,8 +65,16 @@ export function createRunningStops(
 }
 
 async function endOf(note: Note, clock: Clock, signal: AbortSignal): Promise<void> {
-  while (aliveness(note.pid, note.startTime) !== 'gone') {
-    if (clock.now() >= note.until) return void (await endGroup(note, GRACE_MS, clock));
+  while (alivenessOf([note]) !== 'gone') {
+    if (clock.now() >= note.until) {
+      await endGroup(note, GRACE_MS, clock);
+      break;
+    }
     await sleep(clock, POLL_MS, signal);
   }
+  // A version before this one knew of none.
+  const { until, watched = [] } = note;
+  if (await untilGone(watched, until, { clock, signal })) return;
+  const pids = left(watched).map(({ pid }) => pid);
+  throw outlived(pids, 0);
 }

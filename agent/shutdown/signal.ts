@@ -1,16 +1,17 @@
 import type { SignalStopConfig } from '../config/config.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import { sleep, type Clock } from '../system/clock.ts';
-import { errnoOf } from '../system/error.ts';
+import { errnoOf, isLastcallError } from '../system/error.ts';
 import { KILL_WAIT_MS } from '../system/group.ts';
-import { aliveness, lookAt, startedAt, startTimeOf } from '../system/process.ts';
-import { readPidFile, whyNoPid } from './pid-file.ts';
+import { aliveness } from '../system/process.ts';
+import { untilGone } from './identity.ts';
+import { createNamedProcess, type NamedProcess } from './named-process.ts';
 import { checkPermission, hidden, killedWarning, notAllowed, survived, unproven } from './refusal.ts';
 import type { StopOutcome, Stopper } from './stopper.ts';
 
 const POLL_MS = 20;
-/** A process writes its pid file after it began; so far the two clocks may be apart. */
-const CLOCK_SLACK_MS = 2_000;
+/** An application that replaces itself may have ended before its successor has written the pid file. */
+const SUCCESSION_MS = 1_000;
 
 /**
  * Stops a process by a signal: the configured one, `killAfterMs` to end, then SIGKILL. Only the process itself is
@@ -19,6 +20,7 @@ const CLOCK_SLACK_MS = 2_000;
  */
 export function createSignalStopper(config: SignalStopConfig, { clock }: { clock: Clock }): Stopper {
   const signalName = config.name.replace(/^SIG/, '');
+  const named = createNamedProcess(config, clock);
 
   /** Sends only to the proven process. */
   const send = (proof: Proof, name: NodeJS.Signals): void => {
@@ -29,73 +31,66 @@ export function createSignalStopper(config: SignalStopConfig, { clock }: { clock
       if (errnoOf(error) !== 'ESRCH') throw notAllowed(proof.pid, error);
     }
   };
-  const waitUntilGone = async (proof: Proof, ms: number, signal: AbortSignal): Promise<boolean> => {
-    const end = clock.now() + ms;
-    while (aliveness(proof.pid, proof.startTime) !== 'gone') {
-      if (clock.now() >= end) return false;
-      await sleep(clock, Math.min(POLL_MS, end - clock.now()), signal);
-    }
-    return true;
-  };
+  const isGoneWithin = (proof: Proof, ms: number, signal: AbortSignal): Promise<boolean> =>
+    untilGone([proof], clock.now() + ms, { clock, signal });
   const signalAndWait = async (proof: Proof, signal: AbortSignal): Promise<StopOutcome> => {
     const began = clock.now();
     send(proof, config.name);
-    if (await waitUntilGone(proof, config.killAfterMs, signal)) return { how: signalName, warnings: [] };
+    if (await isGoneWithin(proof, config.killAfterMs, signal)) return { how: signalName, warnings: [] };
     send(proof, 'SIGKILL');
-    if (await waitUntilGone(proof, KILL_WAIT_MS, signal))
+    if (await isGoneWithin(proof, KILL_WAIT_MS, signal))
       return { how: 'KILL', warnings: [killedWarning(config.name, config.killAfterMs)] };
     throw survived(proof, clock.now() - began);
+  };
+  /** The proven process, or the one that has taken its place; null = neither lives. */
+  const present = async (proof: Proof, signal: AbortSignal): Promise<Proof | null> => {
+    if (aliveness(proof.pid, proof.startTime) !== 'gone') return proof;
+    if (config.pidFile === null) return null;
+    return successorOf(named, clock, signal);
   };
 
   return {
     repeatable: true,
-    gone: (proof) => (proof === null ? goneByName(config) : aliveness(proof.pid, proof.startTime)),
+    proves: true,
+    sight: () => named.sight(),
+    gone: (proof) => (proof === null ? named.gone() : aliveness(proof.pid, proof.startTime)),
     async check(signal) {
       signal.throwIfAborted();
-      return prove(config);
+      return signallable(named.prove());
     },
     async stop(proof, signal) {
       signal.throwIfAborted();
       if (proof === null) throw unproven('the application', 'no process was proven to be the application');
-      const found = aliveness(proof.pid, proof.startTime);
-      if (found === 'gone') return { how: 'gone', warnings: [] };
-      if (found === 'unknown') throw hidden(proof.pid);
-      return signalAndWait(proof, signal);
+      const found = await present(proof, signal);
+      if (found === null) return { how: 'gone', warnings: [] };
+      if (aliveness(found.pid, found.startTime) === 'unknown') throw hidden(found.pid);
+      return signalAndWait(found, signal);
     },
   };
 }
 
-function prove({ pid, pidFile }: SignalStopConfig): Proof {
-  if (pidFile === null) return proveProcess(pid ?? 0, null, 'the given process number');
-  const file = readPidFile(pidFile);
-  if ('problem' in file) throw unproven(pidFile, `${pidFile} ${file.problem}`);
-  return proveProcess(file.pid, file.writtenAt, pidFile);
+function signallable(proof: Proof): Proof {
+  checkPermission(proof);
+  return proof;
 }
 
-/** A pid file that is missing or odd says nothing; one that names a dead process says that it has ended. */
-function goneByName({ pid, pidFile }: SignalStopConfig): 'gone' | 'unknown' {
-  const file = pidFile === null ? null : readPidFile(pidFile);
-  if (file !== null && 'problem' in file) return 'unknown';
-  const named = file?.pid ?? pid ?? 0;
-  if (whyNoPid(named) !== null) return 'unknown';
-  const startTime = startTimeOf(named);
-  if (startTime === null) return lookAt(named) === 'gone' ? 'gone' : 'unknown';
-  const younger = file !== null && startedAt(startTime) > file.writtenAt + CLOCK_SLACK_MS;
-  return younger || aliveness(named, startTime) === 'gone' ? 'gone' : 'unknown';
+/** Waits for another living process in the pid file; null when none has come. */
+async function successorOf(named: NamedProcess, clock: Clock, signal: AbortSignal): Promise<Proof | null> {
+  const until = clock.now() + SUCCESSION_MS;
+  for (;;) {
+    const found = provenBy(named);
+    if (found) return signallable(found);
+    const rest = until - clock.now();
+    if (rest <= 0) return null;
+    await sleep(clock, Math.min(POLL_MS, rest), signal);
+  }
 }
 
-function proveProcess(pid: number, writtenAt: number | null, target: string): Proof {
-  const problem = whyNoPid(pid);
-  if (problem !== null) throw unproven(target, `${target} is ${problem}`);
-  if (lookAt(pid) === 'hidden') throw hidden(pid);
-  const startTime = startTimeOf(pid);
-  if (startTime === null || aliveness(pid, startTime) !== 'alive') {
-    throw unproven(target, `process ${pid} (${target}) is not running`);
+function provenBy(named: NamedProcess): Proof | null {
+  try {
+    return named.prove();
+  } catch (error) {
+    if (isLastcallError(error)) return null;
+    throw error;
   }
-  // Also when its age cannot be told (NaN).
-  if (writtenAt !== null && !(startedAt(startTime) <= writtenAt + CLOCK_SLACK_MS)) {
-    throw unproven(target, `${target} is older than process ${pid}, which so cannot be the one it means`);
-  }
-  checkPermission({ pid, startTime });
-  return { pid, startTime };
 }

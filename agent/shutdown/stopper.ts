@@ -1,4 +1,4 @@
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof, Unproven } from '../lifecycle/view.ts';
 
 /** How the application ended. */
 export interface StopOutcome {
@@ -13,14 +13,14 @@ export interface Stopper {
   /**
    * Proves, before anything is changed, that the stop can run: the process is there and is ours to signal, the
    * program exists and is executable.
-   * @returns the proven process, or null where the driver has none (a command)
+   * @returns the proven process, or why the stop will not show that the application has ended
    * @throws LastcallError `app-stop`
    */
-  check(signal: AbortSignal): Promise<Proof | null>;
+  check(signal: AbortSignal): Promise<Proof | Unproven>;
 
   /**
    * Stops the application and sees that it is gone. A process that is gone already is a success.
-   * @param proof what `check` answered for this operation; another process under the same pid is never touched (I13)
+   * @param proof what `check` proved for this operation; another process under the same pid is never touched (I13)
    * @throws LastcallError `app-stop` when it is still there
    */
   stop(proof: Proof | null, signal: AbortSignal): Promise<StopOutcome>;
@@ -35,12 +35,21 @@ export interface Stopper {
   /**
    * Waits for a stop that a sidecar before us began and left running when it ended; at the stop's own deadline it is
    * ended. Resolves at once where there is none. Absent where nothing runs on without us.
+   * @throws LastcallError `app-stop` when what it was to end is still there at that deadline
    * @throws the signal's reason
    */
   rejoin?(signal: AbortSignal): Promise<void>;
 
-  /** May a stop whose outcome is not known be sent once more after a crash (I6)? A signal may, a command may not. */
+  /** Looks at what names the process, several times a second. Absent where nothing is gained by an early look. */
+  sight?(): void;
+
+  /**
+   * May a stop whose outcome is not known be sent once more after a crash (I6)? A signal may; a command only where the
+   * operator says so.
+   */
   readonly repeatable: boolean;
+  /** Can the end of the application be seen? False for a command without `gone`. */
+  readonly proves: boolean;
 }
 
 /** One way to start the application. */

@@ -72,11 +72,18 @@ export function isLiving(stat: ProcessStat): boolean {
 }
 
 /**
- * Calendar time in milliseconds at which the process with this start time began; NaN when /proc does not tell. Measured
- * against our own start, and not against /proc/uptime, which container runtimes replace.
+ * Milliseconds since boot, on the clock of start times: it goes on while the machine sleeps, and no step of the calendar
+ * moves it. NaN when /proc does not tell. Measured from our own start, whose clock stands still while the machine sleeps;
+ * /proc/uptime does not, but container runtimes replace it by a shorter time: the longer of the two is right.
  */
+export function sinceBoot(): number {
+  const [uptime = ''] = readFileSync('/proc/uptime', 'latin1').split(' ');
+  return Math.max(originOfUptime() * MS_PER_TICK + process.uptime() * 1000, Number(uptime) * 1000);
+}
+
+/** When the process with this start time began, in milliseconds since boot. */
 export function startedAt(startTime: string): number {
-  return Date.now() - runningFor(startTime);
+  return Number(startTime) * MS_PER_TICK;
 }
 
 /** For how long the process with this start time has run, in milliseconds; NaN when /proc does not tell. */

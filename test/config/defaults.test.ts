@@ -100,10 +100,26 @@ describe('a probe', () => {
 });
 
 describe('a start or stop', () => {
+  const unproven = { gone: null, idempotent: false };
+  const stop = { kind: 'command', command: ['a'], timeoutMs: 120_000 };
   test.each([
     ['start: { command: [a, b] }', { start: { command: ['a', 'b'], timeoutMs: 120_000 } }],
-    ['stop: { command: [a] }', { stop: { kind: 'command', command: ['a'], timeoutMs: 120_000 } }],
-    ['stop: { command: [a], timeout: 3s }', { stop: { kind: 'command', command: ['a'], timeoutMs: 3_000 } }],
+    [
+      'stop: { command: [a] }',
+      { stop: { kind: 'command', command: ['a'], timeoutMs: 120_000, ...unproven } },
+    ],
+    [
+      'stop: { command: [a], timeout: 3s }',
+      { stop: { kind: 'command', command: ['a'], timeoutMs: 3_000, ...unproven } },
+    ],
+    [
+      'stop: { command: [a], gone: { pidFile: /run/a.pid }, idempotent: true }',
+      { stop: { ...stop, gone: { kind: 'pidFile', path: '/run/a.pid' }, idempotent: true } },
+    ],
+    [
+      'stop: { command: [a], gone: { port: 8080 } }',
+      { stop: { ...stop, gone: { kind: 'port', port: 8080 }, idempotent: false } },
+    ],
     [
       'stop: { signal: { pidFile: /run/a.pid } }',
       { stop: { kind: 'signal', name: 'SIGTERM', pidFile: '/run/a.pid', pid: null, killAfterMs: 30_000 } },
@@ -172,7 +188,7 @@ describe('a session source', () => {
 });
 
 test('a calendar entry has a reason and the time zone of the machine', async () => {
-  const app = 'app: { start: { command: [a] }, stop: { command: [b] } }\n';
+  const app = 'app: { start: { command: [a] }, stop: { command: [b], gone: { port: 80 } } }\n';
   const config = await configOf(`${MINIMAL}${app}schedule:\n  - { cron: "0 4 * * 0", do: restart }\n`);
   expect(config.schedule).toEqual([{ cron: '0 4 * * 0', timezone: null, do: 'restart', reason: 'schedule' }]);
 });
@@ -202,8 +218,15 @@ describe('a legal file may hold what its owner ought to know', () => {
     });
   });
 
+  test('a stop command whose end nothing proves', async () => {
+    expect(await load(`${MINIMAL}app: { stop: { command: [b] } }\n`)).toMatchObject({
+      ok: true,
+      warnings: [expect.stringContaining('app.stop.gone is missing')],
+    });
+  });
+
   test('a start and a stop that the command line replaces', async () => {
-    const text = `${MINIMAL}app: { start: { command: [a] }, stop: { command: [b] } }\n`;
+    const text = `${MINIMAL}app: { start: { command: [a] }, stop: { command: [b], gone: { port: 80 } } }\n`;
     expect(await load(text)).toMatchObject({ ok: true, warnings: [] });
     expect(await load(text, { supervised: true })).toMatchObject({
       ok: true,

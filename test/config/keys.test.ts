@@ -38,7 +38,7 @@ describe('a key of the contract without a feature behind it is refused', () => {
     [
       'app: { stop: { systemd: tomcat10 } }',
       '4:14: app.stop: needs command or signal',
-      '4:16: app.stop.systemd: unknown key, known here: command, timeout, signal',
+      '4:16: app.stop.systemd: unknown key, known here: command, timeout, gone, idempotent, signal',
     ],
     [
       'listen: { hooks: {} }',
@@ -136,6 +136,14 @@ describe('only one kind may be written', () => {
   refuses([
     ['app: { probe: { tcp: 1, command: [a] } }', '4:15: app.probe: takes only one of http, tcp or command'],
     ['app: { stop: { command: [a], signal: {} } }', '4:14: app.stop: takes only one of command or signal'],
+    [
+      'app: { stop: { command: [a], gone: { pidFile: /a, port: 1 } } }',
+      '4:36: app.stop.gone: takes only one of pidFile or port',
+    ],
+    [
+      'app: { stop: { signal: { pidFile: /a }, gone: { port: 1 } } }',
+      '4:41: app.stop.gone: unknown key, known here: signal',
+    ],
     [
       'sessions: [{ command: [a], http: { url: "http://a" } }]',
       '4:12: sessions[0]: takes only one of http, tomcat, files, command, stickTable, tcp or idle',

@@ -54,7 +54,7 @@ describe('durations with which nothing could go well', () => {
 });
 
 describe('a stop for which no source counts users', () => {
-  const STOP = 'app: { stop: { command: [stop] } }\n';
+  const STOP = 'app: { stop: { command: [stop], gone: { port: 80 } } }\n';
   const warningsOf = async (added: string): Promise<string> => {
     const loaded = await load(MINIMAL + STOP + added);
     return loaded.ok ? loaded.warnings.join() : 'no configuration';
@@ -173,12 +173,22 @@ describe('what an operation needs must be there before its hour comes', () => {
     expect(await problemsOf(MINIMAL + restart)).toEqual([
       '4:37: schedule[0].do: restart needs app.start and app.stop',
     ]);
-    expect(await problemsOf(`${MINIMAL}app: { stop: { command: [a] } }\n${restart}`)).toEqual([
+    const stop = 'stop: { command: [a], gone: { pidFile: /run/a.pid } }';
+    expect(await problemsOf(`${MINIMAL}app: { ${stop} }\n${restart}`)).toEqual([
       '5:37: schedule[0].do: restart needs app.start',
     ]);
     expect(await problemsOf(`${MINIMAL}app: { start: { command: [a] } }\n${restart}`)).toEqual([
       '5:37: schedule[0].do: restart needs app.stop',
     ]);
+  });
+
+  test('and a proof that the application has ended, since a stop command may return before', async () => {
+    const app = (stop: string): string => `${MINIMAL}app: { start: { command: [a] }, stop: { ${stop} } }\n`;
+    expect(await problemsOf(app('command: [b]') + restart)).toEqual([
+      '5:37: schedule[0].do: restart needs app.stop.gone',
+    ]);
+    expect(await problemsOf(app('command: [b], gone: { port: 80 }') + restart)).toEqual([]);
+    expect(await problemsOf(app('signal: { pidFile: /run/a.pid }') + restart)).toEqual([]);
   });
 
   test('which the command line gives where it names the app', async () => {

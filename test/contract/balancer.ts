@@ -65,6 +65,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
           total: 0,
           weight: 7,
           counters: { connectionErrors: 0, responseErrors: 0, redispatches: 0, clientAborts: 0, http5xx: 0 },
+          address: { host: '127.0.0.1', port: expect.any(Number) },
         },
       ]);
     });

@@ -4,6 +4,7 @@ import type { Stopper } from '../../agent/shutdown/stopper.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { aliveness, startTimeOf } from '../../agent/system/process.ts';
 import { never, refusalOf } from '../support/outcome.ts';
+import { provenBy } from '../support/proven.ts';
 import type { Present } from '../support/roll-call.ts';
 
 /** A running application and the driver under test that can stop it. */
@@ -30,7 +31,11 @@ export function stopperContract(name: string, world: StopperWorld): void {
       const running = await world.running();
       const proof = proofOf(running);
       for (let times = 0; times < 2; times += 1) {
-        expect(await running.stopper.check(never)).toEqual(world.proves ? proof : null);
+        const found = await running.stopper.check(never);
+        // Who cannot prove it has to say why, and what to do.
+        const why = { code: 'config', unproven: expect.stringContaining('app.stop.gone') };
+        expect(found).toEqual(world.proves ? proof : why);
+        expect(running.stopper.proves).toBe(world.proves);
       }
       expect(aliveness(proof.pid, proof.startTime)).toBe('alive');
     });
@@ -43,19 +48,21 @@ export function stopperContract(name: string, world: StopperWorld): void {
 
     test('stops the application and says how', async () => {
       const running = await world.running();
-      const proof = await running.stopper.check(never);
+      const proof = await provenBy(running.stopper);
       expect(running.stopper.gone(proof)).toBe(world.proves ? 'alive' : 'unknown');
       const outcome = await running.stopper.stop(proof, never);
       // Who cannot prove it has to say so.
       const warnings = world.proves ? [] : [expect.stringContaining('nothing proves')];
       expect(outcome).toEqual({ how: expect.stringMatching(/\S/), warnings });
+      // Not a moment before it has ended.
+      if (world.proves) expect(running.stopper.gone(proof)).toBe('gone');
       await running.app.gone;
       expect(running.stopper.gone(proof)).toBe(world.proves ? 'gone' : 'unknown');
     });
 
     test('takes an application that has gone meanwhile for stopped', async () => {
       const running = await world.running();
-      const proof = await running.stopper.check(never);
+      const proof = await provenBy(running.stopper);
       process.kill(running.app.pid, 'SIGKILL');
       await running.app.gone;
       expect(await running.stopper.stop(proof, never)).toMatchObject({ how: expect.stringMatching(/\S/) });

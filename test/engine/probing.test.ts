@@ -35,7 +35,12 @@ beforeEach(async () => {
     stopper: null,
     starter: null,
     identify: () => null,
-    probing: { probe, prober: createProber(config, probe, { clock }, (verdict) => engine.probed(verdict)) },
+    probing: {
+      ...config,
+      timeoutMs: 1_000,
+      probe,
+      prober: createProber(config, probe, { clock }, (verdict) => engine.probed(verdict)),
+    },
     gate: null,
     warners: [],
     journal: { load: () => Promise.resolve({ kind: 'none' }), save: () => Promise.resolve() },

@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { HttpProbeConfig, ProbeConfig } from '../../agent/config/config.ts';
 import { createProbe } from '../../agent/probes/create.ts';
 import type { Probe } from '../../agent/probes/probe.ts';
-import { isItself } from '../../agent/probes/tcp.ts';
+import { isItself } from '../../agent/system/tcp.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { probeContract } from '../contract/probe.ts';
 import { ManualClock } from '../support/manual-clock.ts';

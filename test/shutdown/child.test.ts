@@ -13,6 +13,7 @@ import { groupMembers } from '../support/group-members.ts';
 import { launchesIn } from '../support/launches-in.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
+import { provenBy } from '../support/proven.ts';
 import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
@@ -131,7 +132,7 @@ describe('the child', () => {
   test('takes its whole group with it when it is stopped', async () => {
     const clock = new ManualClock();
     const { child, master, worker } = await startedWithWorker(clock);
-    const proof = await child.stopper.check(never);
+    const proof = await provenBy(child.stopper);
     const stopping = child.stopper.stop(proof, never);
     await master.gone;
     // Its worker may serve on, so the application is not gone yet.

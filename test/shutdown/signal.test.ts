@@ -13,7 +13,9 @@ import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { skipped } from '../support/skip.ts';
 import { never, refusalOf } from '../support/outcome.ts';
+import { provenBy } from '../support/proven.ts';
 import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
+import { createShiftedClock } from '../support/shifted-clock.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
@@ -116,10 +118,67 @@ describe('only the proven process is signalled', () => {
     expect(error.message).toContain(`older than process ${other.pid}`);
   });
 
+  test('and that file does not say that the application is gone, as long as a process lives under its number', async () => {
+    await appWithFile('hangs');
+    const anHourAgo = Date.now() / 1000 - 3600;
+    await utimes(pidFile, anHourAgo, anHourAgo);
+    expect(stopperOf({ pidFile }).gone(null)).toBe('unknown');
+  });
+
+  test.each([
+    ['forwards', 3_600_000],
+    ['back', -3_600_000],
+  ])(
+    'the calendar is set an hour %s: a pid file that was seen before is as old as it was',
+    async (_way, ms) => {
+      const clock = createShiftedClock();
+      const other = await appWithFile('hangs');
+      const fresh = stopperOf({ pidFile }, clock);
+      const oldFile = join(dir.path, 'old.pid');
+      await writeFile(oldFile, `${other.pid}\n`);
+      const halfAnHourAgo = Date.now() / 1000 - 1800;
+      await utimes(oldFile, halfAnHourAgo, halfAnHourAgo);
+      const old = stopperOf({ pidFile: oldFile }, clock);
+      clock.stepCalendar(ms);
+      expect(await provenBy(fresh)).toMatchObject({ pid: other.pid });
+      expect((await refusalOf(() => old.check(never))).message).toContain(`older than process ${other.pid}`);
+      expect([fresh.gone(null), old.gone(null)]).toEqual(['unknown', 'unknown']);
+    },
+  );
+
+  test('a pid file that is written after the calendar was set is as old as it is', async () => {
+    const clock = createShiftedClock();
+    const stopper = stopperOf({ pidFile }, clock);
+    const first = await appWithFile('hangs');
+    stopper.sight?.();
+    clock.stepCalendar(3_600_000);
+    const second = await appWithFile('hangs');
+    const later = (Date.now() + 3_600_000) / 1000;
+    await utimes(pidFile, later, later);
+    expect(await provenBy(stopper)).toMatchObject({ pid: second.pid });
+    expect(aliveness(first.pid, startTimeOf(first.pid) ?? '')).toBe('alive');
+  });
+
+  test('one that has replaced itself since the proof is stopped as the process that its pid file names now', async () => {
+    const clock = new ManualClock();
+    const stopper = stopperOf({ pidFile }, clock);
+    const first = await appWithFile('hangs');
+    const proof = await provenBy(stopper);
+    const second = await app('hangs');
+    process.kill(first.pid, 'SIGKILL');
+    await first.gone;
+    // For an instant its file still names the one that has ended.
+    const stopping = stopper.stop(proof, never);
+    await clock.armed();
+    await writeFile(pidFile, `${second.pid}\n`);
+    expect(await driven(clock, stopping)).toEqual({ how: 'TERM', warnings: [] });
+    await second.gone;
+  });
+
   test('another process that has come into the file since the proof is not touched', async () => {
     const stopper = stopperOf({ pidFile });
     const proven = await appWithFile('hangs');
-    const proof = await stopper.check(never);
+    const proof = await provenBy(stopper);
     const other = await appWithFile('hangs');
     expect(await stopper.stop(proof, never)).toEqual({ how: 'TERM', warnings: [] });
     await proven.gone;
@@ -168,7 +227,7 @@ describe('only the proven process is signalled', () => {
     const [one, other] = [await roll.next(), await roll.next()];
     const [master, worker] = one.note === 'master' ? [one, other] : [other, one];
     const stopper = stopperOf({ pid: master.pid });
-    await stopper.stop(await stopper.check(never), never);
+    await stopper.stop(await provenBy(stopper), never);
     await master.gone;
     expect(aliveness(worker.pid, startTimeOf(worker.pid) ?? '')).toBe('alive');
   });
@@ -188,7 +247,7 @@ describe('a process', () => {
     const clock = new ManualClock();
     const present = await app('ignores-term');
     const stopper = stopperOf({ killAfterMs: 30_000, pid: present.pid }, clock);
-    const proof = await stopper.check(never);
+    const proof = await provenBy(stopper);
     const stopping = stopper.stop(proof, never);
     await clock.armed();
     clock.advance(29_999);
@@ -208,7 +267,7 @@ describe('a process', () => {
     const present = await app('hangs');
     process.kill(present.pid, 'SIGSTOP');
     const stopper = stopperOf({ pid: present.pid }, clock);
-    const stopping = stopper.stop(await stopper.check(never), never);
+    const stopping = stopper.stop(await provenBy(stopper), never);
     await clock.armed();
     clock.advance(30_000);
     await present.gone;
@@ -218,7 +277,7 @@ describe('a process', () => {
   test('is given the signal of the configuration', async () => {
     const present = await app('ignores-term');
     const stopper = stopperOf({ pid: present.pid, name: 'SIGQUIT' });
-    expect(await stopper.stop(await stopper.check(never), never)).toEqual({ how: 'QUIT', warnings: [] });
+    expect(await stopper.stop(await provenBy(stopper), never)).toEqual({ how: 'QUIT', warnings: [] });
     await present.gone;
   });
 
@@ -226,7 +285,7 @@ describe('a process', () => {
     const clock = new ManualClock();
     const present = await app('ignores-term');
     const stopper = stopperOf({ pid: present.pid }, clock);
-    const proof = await stopper.check(never);
+    const proof = await provenBy(stopper);
     const abort = new AbortController();
     const stopping = stopper.stop(proof, abort.signal);
     await clock.armed();

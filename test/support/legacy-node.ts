@@ -59,6 +59,8 @@ export interface LegacyNodeOptions {
   readonly idleMs?: number;
   /** Handles SIGTERM: writes each one down in `${name}.terms` beside the pid file, and ends so many milliseconds later. */
   readonly termMs?: number;
+  /** At SIGTERM it closes its listener at once. */
+  readonly closesFirst?: boolean;
 }
 
 /** Describes a node; nothing runs before `start`. */
@@ -72,20 +74,12 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
   const termLog = join(options.dir, `${options.name}.terms`);
   const terms =
     options.termMs === undefined ? [] : ['--term-log', termLog, '--term-ms', String(options.termMs)];
+  const closing = options.closesFirst === true ? ['--closes-first'] : [];
   const healthLog = join(options.dir, `${options.name}.health`);
-  const more = [
-    ...(options.warmOpen === true ? ['--warm-open'] : []),
-    ...(options.logsHealth === true ? ['--health-log', healthLog] : []),
-  ];
-  const startCommand = [
-    process.execPath,
-    program,
-    ...words.split(' '),
-    ...terms,
-    ...more,
-    '--pid-file',
-    pidFile,
-  ];
+  const health = options.logsHealth === true ? ['--health-log', healthLog] : [];
+  const warming = options.warmOpen === true ? ['--warm-open'] : [];
+  const args = [...words.split(' '), ...terms, ...closing, ...warming, ...health];
+  const startCommand = [process.execPath, program, ...args, '--pid-file', pidFile];
   return {
     name: options.name,
     port: options.port,

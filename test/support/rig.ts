@@ -79,6 +79,7 @@ export interface RigOptions {
   readonly host?: string;
   readonly warmMs?: number;
   readonly termMs?: number;
+  readonly closesFirst?: boolean;
 }
 
 /** Long enough for a busy machine; a test that hangs ends here. */
@@ -98,6 +99,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
       dir,
       warmMs: options.warmMs ?? 0,
       termMs: options.termMs ?? 0,
+      closesFirst: options.closesFirst ?? false,
     }),
     agentPort: await freePort(),
   };

@@ -47,6 +47,8 @@ export interface SidecarOptions {
   readonly start?: boolean;
   /** Whole sections of the file, in place of those made here. */
   readonly sections?: Readonly<Record<string, unknown>>;
+  /** Besides the environment of the test. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The configuration of one node's sidecar. JSON is YAML too. */
@@ -88,7 +90,10 @@ export async function startSidecar(
   await writeFile(file, JSON.stringify(sidecarConfig(site, node, options)));
   // setpriv: it dies with the process that started it, even when that one is killed.
   const command = ['--pdeathsig', 'KILL', process.execPath, MAIN, 'run', '-c', file];
-  const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('setpriv', command, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => (log += chunk));

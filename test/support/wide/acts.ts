@@ -144,7 +144,8 @@ function plainly(at: At, what: Plain): void {
     case 'snapshot':
       return lb.snapshot();
     case 'clock':
-      app.clockStepped = app.main !== null;
+      if (node.running) app.stepSeen = app.main !== null;
+      else app.clockStepped = app.main !== null;
       return;
     case 'sign-out':
       if (app.main) app.signedOutAt = app.signedOutAt === null ? time.now : null;

@@ -19,6 +19,8 @@ interface Poller {
 }
 
 const PROCESS_EVERY_MS = 500;
+/** It is told as gone when it was seen so twice, so far apart. */
+const GONE_FOR_MS = 1_000;
 const SOURCE_DEADLINE_MS = 1_000;
 
 export function createAsking(
@@ -85,6 +87,7 @@ export function createAsking(
       });
     });
   };
+  let missedSince: number | null = null;
   const watchProcess = (done: () => void): void => {
     const state = stateNow();
     const { phase, app } = state;
@@ -93,7 +96,13 @@ export function createAsking(
     if (phase === 'stopping') return done();
     if (isProofMissed(state)) {
       if (found) post({ type: 'app-back', proof: found });
-    } else if (proof && !node.app.lives(proof)) post({ type: 'app-gone' });
+    } else if (proof && !node.app.lives(proof)) {
+      missedSince ??= time.now;
+      if (found) post({ type: 'app-back', proof: found });
+      else if (time.now - missedSince >= GONE_FOR_MS) post({ type: 'app-gone' });
+      else return done();
+    }
+    missedSince = null;
     done();
   };
 

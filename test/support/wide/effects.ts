@@ -50,8 +50,11 @@ export function createEffects(
       if (proof) return tell({ type: 'checked', id, need, proof });
       const error = 'the process is not running';
       if (!goneByPidFile(node)) return tell({ type: 'refused', id, need, code: 'app-stop', error });
-      const asked = node.policy.sources.filter((source) => !world.failing.has(source));
-      tell({ type: 'app-absent', id, error, counted: app.main !== null && asked.length > 0 });
+      const asked =
+        app.main === null ? [] : node.policy.sources.filter((source) => !world.failing.has(source));
+      const counts = Object.fromEntries(asked.map((source) => [source, 1]));
+      const open = app.main === null ? [] : ['127.0.0.1:80'];
+      tell({ type: 'app-absent', id, error, signs: { counts, servers: [], open } });
     });
   }
 
@@ -108,16 +111,16 @@ export function createEffects(
 
   function stop({ epoch, proof }: Doing<'stop'>, tell: Tell): void {
     later(0.1, 5, () => {
-      if (proof && !app.lives(proof)) return tell({ type: 'stopped', epoch, how: 'gone', warnings: [] });
+      // What has replaced itself is stopped as what its pid file names now.
+      const isGone = proof !== null && !app.lives(proof) && provenByPidFile(node) === null;
+      if (isGone) return tell({ type: 'stopped', epoch, how: 'gone', warnings: [] });
       if (app.stop === 'fails')
         return later(10, 500, () => tell({ type: 'stop-failed', epoch, error: 'it does not end' }));
       later(1, 500, () => {
         // A command returns once the listener is closed; a signal's stopper waits for the process.
         const early = app.stop === 'early' && !node.policy.stopRepeatable;
         app.end(early ? time.between(500, 6_000) : 0);
-        // The engine asks the probe once: one bad answer counts as gone, and takes the warning away.
-        const warnings =
-          early && !node.policy.hasProbe ? ['nothing proves that the application is gone'] : [];
+        const warnings = early ? ['nothing proves that the application is gone'] : [];
         later(0.1, 100, () => tell({ type: 'stopped', epoch, how: 'TERM', warnings }));
       });
     });

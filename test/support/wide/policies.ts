@@ -122,5 +122,6 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     keepBackups: false,
     ignoreServers: [],
   };
-  return terms;
+  // A command that tells nothing of its end is the one that may not be repeated here.
+  return { ...terms, stopProves: terms.stopRepeatable };
 }

@@ -37,6 +37,7 @@ export const POLICY: Policy = {
   canStop: true,
   canStart: true,
   stopRepeatable: true,
+  stopProves: true,
   onSignOut: 'drain',
   adopt: false,
   operatorReady: false,

@@ -1,6 +1,6 @@
 import { open, readdir, readlink, type FileHandle } from 'node:fs/promises';
-import { createLines } from '../haproxy/lines.ts';
-import { errnoOf, LastcallError } from '../system/error.ts';
+import { errnoOf, LastcallError } from './error.ts';
+import { createLines } from './lines.ts';
 
 /** The kernel's tables of TCP sockets, as far as this network namespace goes. Anybody may read them. */
 export const TABLES = { v4: '/proc/self/net/tcp', v6: '/proc/self/net/tcp6' } as const;
@@ -8,8 +8,8 @@ export type Tables = Readonly<Record<keyof typeof TABLES, string>>;
 
 /** What the tables say of one port. */
 export interface PortView {
-  /** Somebody listens there. */
-  readonly listens: boolean;
+  /** The sockets that listen there: the user id of each, by its inode. */
+  readonly listeners: ReadonlyMap<string, number>;
   /** Established connections to it: the side that accepted. */
   readonly established: number;
   /** Who is at the other end of them, in the kernel's own writing; of more than `SAMPLE` none. */
@@ -29,7 +29,7 @@ const LISTEN = '0A';
 
 /** sl: local:port remote:port st tx:rx tr:when retrnsmt uid timeout inode (Documentation/networking/proc_net_tcp). */
 const SOCKET =
-  /^\s*\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) ([0-9A-F]{8,32}):([0-9A-F]{4}) ([0-9A-F]{2}) \S+ \S+ \S+\s+\d+\s+\d+\s+(\d+)/;
+  /^\s*\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) ([0-9A-F]{8,32}):([0-9A-F]{4}) ([0-9A-F]{2}) \S+ \S+ \S+\s+(\d+)\s+\d+\s+(\d+)/;
 
 /**
  * Reads both tables in constant memory, whatever their size.
@@ -39,7 +39,7 @@ export async function readPort(port: number, tables: Tables, signal: AbortSignal
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const end = `:${hex} `;
   const view = {
-    listens: false,
+    listeners: new Map<string, number>(),
     established: 0,
     callers: new Set<string>(),
     calls: new Map<string, string>(),
@@ -47,8 +47,9 @@ export async function readPort(port: number, tables: Tables, signal: AbortSignal
   const take = (line: string): void => {
     // Most sockets are none of ours, and a regular expression takes longer than this.
     if (!line.includes(end)) return;
-    const [, local = '', localPort, remote = '', remotePort, state, inode = ''] = SOCKET.exec(line) ?? [];
-    if (localPort === hex && state === LISTEN) view.listens = true;
+    const [, local = '', localPort, remote = '', remotePort, state, uid, inode = ''] =
+      SOCKET.exec(line) ?? [];
+    if (localPort === hex && state === LISTEN) view.listeners.set(inode, Number(uid));
     if (state !== ESTABLISHED) return;
     if (localPort === hex) {
       view.established += 1;
@@ -116,11 +117,20 @@ async function readAll(file: FileHandle, take: (chunk: Buffer) => void, signal: 
 }
 
 /** The inodes of this process's own sockets, of whatever kind. */
-export async function ownSockets(): Promise<Set<string>> {
-  const names = await readdir('/proc/self/fd');
+export function ownSockets(): Promise<Set<string>> {
+  return socketsOf('self');
+}
+
+/**
+ * The inodes of the sockets that a process has open.
+ * @throws the system's error: ENOENT or ESRCH when it has ended, EACCES when it is another user's
+ */
+export async function socketsOf(pid: number | 'self'): Promise<Set<string>> {
+  const folder = `/proc/${pid}/fd`;
+  const names = await readdir(folder);
   const links = await Promise.all(
     names.map((name) =>
-      readlink(`/proc/self/fd/${name}`).catch((error: unknown) => {
+      readlink(`${folder}/${name}`).catch((error: unknown) => {
         // Closed since the list was made, as the list itself.
         if (errnoOf(error) === 'ENOENT') return '';
         throw error;

@@ -1,0 +1,64 @@
+import type { LifeSigns } from '../lifecycle/view.ts';
+import { withDeadline } from '../system/clock.ts';
+import { LastcallError } from '../system/error.ts';
+import { reach } from '../system/tcp.ts';
+import type { Ports } from './ports.ts';
+
+/** How long a port may take to answer; one that does not is not known to be open. */
+const CONNECT_MS = 1_000;
+
+/**
+ * Looks for an application whose process has ended: all is asked now, for what was seen before says nothing, and a first
+ * answer may still be on its way. Who does not answer gives no sign.
+ */
+export async function lookForLife(ports: Ports, signal: AbortSignal): Promise<LifeSigns> {
+  const [counts, servers] = await Promise.all([countAll(ports, signal), lookAtAll(ports, signal)]);
+  const addresses = new Map(
+    servers.flatMap(({ view: { address } }) =>
+      address === undefined ? [] : [[`${address.host}:${address.port}`, address] as const],
+    ),
+  );
+  const open = await Promise.all(
+    [...addresses].map(async ([name, address]) => ((await isOpen(ports, address, signal)) ? [name] : [])),
+  );
+  return { counts, servers, open: open.flat() };
+}
+
+async function countAll({ sources }: Ports, signal: AbortSignal): Promise<LifeSigns['counts']> {
+  const counted = await Promise.all(
+    sources.map((source) =>
+      source.count(signal).then(
+        (count) => [[source.name, count] as const],
+        () => [],
+      ),
+    ),
+  );
+  return Object.fromEntries(counted.flat());
+}
+
+async function lookAtAll({ balancers }: Ports, signal: AbortSignal): Promise<LifeSigns['servers']> {
+  const looks = await Promise.all(
+    balancers.map((balancer) =>
+      balancer.look(signal).then(
+        ({ servers }) => servers.map((view) => ({ balancer: balancer.name, view })),
+        () => [],
+      ),
+    ),
+  );
+  return looks.flat();
+}
+
+async function isOpen(
+  { clock }: Ports,
+  { host, port }: { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const late = (): LastcallError => new LastcallError('failed', `no connection within ${CONNECT_MS} ms`);
+  try {
+    await withDeadline(clock, CONNECT_MS, signal, late, (own) => reach(host, port, own));
+    return true;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
+}

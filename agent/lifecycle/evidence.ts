@@ -1,0 +1,32 @@
+import type { Policy } from './policy.ts';
+import type { Health } from './state.ts';
+import type { LifeSigns } from './view.ts';
+
+/**
+ * A pid file names a process that has ended: that alone is no proof that its application has. The file may be an old one,
+ * and the application another process by now.
+ * @returns what says that the application lives, each as a few words; empty = nothing does
+ */
+export function evidenceOfLife(
+  policy: Pick<Policy, 'hasProbe' | 'appSources'>,
+  health: Health,
+  { counts, open, servers }: LifeSigns,
+): string[] {
+  const checked = servers.flatMap(({ balancer, view: { name, admin, check } }) =>
+    // In MAINT HAProxy checks nothing, and shows what it found before.
+    check === undefined || admin === 'maint'
+      ? []
+      : [`${balancer}: ${name} is up by HAProxy's check (${check})`],
+  );
+  const counted = Object.entries(counts)
+    // Others answer without an application: what they count are its users, or what is left of them.
+    .filter(([source, count]) => count > 0 || policy.appSources.includes(source))
+    .map(([source, count]) => `${source} counts ${count} sessions`);
+  return [
+    // An answer that has not come yet is none.
+    ...(policy.hasProbe && health !== 'down' ? [`probe: ${health}`] : []),
+    ...checked,
+    ...open.map((address) => `${address} takes connections`),
+    ...counted,
+  ];
+}

@@ -1,0 +1,49 @@
+import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/view.ts';
+import { sleep, type Clock } from '../system/clock.ts';
+import { aliveness } from '../system/process.ts';
+
+/** Is this the process that is the application, or why there will be none? */
+export function isProof(found: Proof | Unproven): found is Proof {
+  return 'pid' in found;
+}
+
+/** All processes of a proof; none of what is not proven. */
+export function processesOf(found: Proof | Unproven | null): readonly ProcessIdentity[] {
+  if (found === null || !isProof(found)) return [];
+  const { pid, startTime, others = [] } = found;
+  return [{ pid, startTime }, ...others];
+}
+
+/** Gone is an application only when each of its processes is; `unknown` where /proc does not tell of one. */
+export function alivenessOf(processes: readonly ProcessIdentity[]): 'gone' | 'alive' | 'unknown' {
+  const seen = processes.map(({ pid, startTime }) => aliveness(pid, startTime));
+  if (seen.includes('alive')) return 'alive';
+  return seen.includes('unknown') ? 'unknown' : 'gone';
+}
+
+/** Those that have not ended as far as is known. */
+export function left(processes: readonly ProcessIdentity[]): ProcessIdentity[] {
+  return processes.filter((one) => alivenessOf([one]) !== 'gone');
+}
+
+/** How often processes that are not our children are looked at. */
+const POLL_MS = 20;
+
+/**
+ * Waits until all of them have ended.
+ * @param until in monotonic milliseconds
+ * @returns false when one has not ended by then
+ * @throws the signal's reason
+ */
+export async function untilGone(
+  processes: readonly ProcessIdentity[],
+  until: number,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<boolean> {
+  while (alivenessOf(processes) !== 'gone') {
+    const rest = until - clock.now();
+    if (rest <= 0) return false;
+    await sleep(clock, Math.min(POLL_MS, rest), signal);
+  }
+  return true;
+}

@@ -1,0 +1,27 @@
+import { connect, type Socket } from 'node:net';
+
+/**
+ * Resolves when somebody accepts a connection, which is closed again at once.
+ * @throws the system's error; an abort only ends the waiting for it
+ */
+export function reach(host: string, port: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port });
+    signal.addEventListener('abort', () => socket.destroy(), { once: true });
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      const itself = isItself(socket);
+      socket.destroy();
+      if (itself) reject(new Error('nobody listens; the connection met itself'));
+      else resolve();
+    });
+  });
+}
+
+/**
+ * A port of the ephemeral range on which nobody listens may be given to our own end of the connection, and TCP then
+ * connects it to itself (simultaneous open, RFC 9293 3.5).
+ */
+export function isItself(socket: Socket): boolean {
+  return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;
+}

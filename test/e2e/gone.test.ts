@@ -1,0 +1,146 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { packageRoot } from '../support/sample.ts';
+import { openRig, type Rig, told } from '../support/rig.ts';
+import { until } from '../support/until.ts';
+
+let rig: Rig;
+afterEach(() => rig.close());
+
+const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+const pidOf = async (): Promise<number> => Number(await readFile(rig.node.pidFile, 'utf8'));
+
+/** From SIGTERM, at which its listener closes, to its end. */
+const LEAVES_MS = 3_000;
+
+/** A stop command that returns at once, and a start command that tells when it begins beside the first application. */
+async function stage(gone: object | null) {
+  rig = await openRig({ termMs: LEAVES_MS, closesFirst: true });
+  const twice = join(rig.dir, 'twice');
+  // A zombie has ended.
+  const script = `grep -q '^State:.[^ZX]' /proc/$(cat ${rig.node.pidFile})/status 2>/dev/null && echo twice >>${twice}; exec "$@"`;
+  const proof = gone && 'port' in gone ? { port: rig.node.port } : { pidFile: rig.node.pidFile };
+  const app = {
+    probe: { http: { url: `${rig.node.url}/health` }, every: '100ms', fall: 2 },
+    start: { command: ['sh', '-c', script, 'sh', ...rig.node.startCommand] },
+    stop: { command: ['sh', '-c', `kill $(cat ${rig.node.pidFile})`], ...(gone && { gone: proof }) },
+  };
+  return { start: () => rig.sidecar({ sections: { app } }), twice: () => read(twice) };
+}
+
+describe('A stop command that returns before the application has ended', () => {
+  test.each([['pidFile'], ['port']])('and gone: { %s }: restart starts the second after it', async (key) => {
+    const { start, twice } = await stage({ [key]: true });
+    const agent = await start();
+    await agent.reaches('serving');
+    const pid = await pidOf();
+    const startTime = startTimeOf(pid) ?? '';
+    const { code, json } = await told(agent.cli('restart'));
+    expect({ code, json }).toMatchObject({ code: 0, json: { code: 'done', phase: 'serving' } });
+    expect(json.warnings.join()).not.toContain('proves');
+    expect(json.seconds * 1000).toBeGreaterThanOrEqual(LEAVES_MS);
+    expect(await twice()).toBe('');
+    expect(aliveness(pid, startTime)).toBe('gone');
+    expect(await rig.terms()).toBe(1);
+  });
+
+  test('is waited for by the next sidecar, when this one is killed after the command and before the end', async () => {
+    const { start, twice } = await stage({ port: true });
+    const first = await start();
+    await first.reaches('serving');
+    const pid = await pidOf();
+    const { json } = await told(first.cli('restart', '--no-wait'));
+    await until('the application has been told to end', async () => (await rig.terms()) === 1);
+    await first.kill();
+    expect(aliveness(pid, startTimeOf(pid) ?? '')).toBe('alive');
+    const second = await start();
+    expect(await second.reaches('stopping')).toMatchObject({ operation: { id: json.id } });
+    expect(await second.ends(json.id)).toMatchObject({ ok: true, code: 'done', phase: 'serving' });
+    expect(await twice()).toBe('');
+    expect(await rig.terms()).toBe(1);
+  });
+
+  test('and no proof: restart is refused before anything is changed, stop warns', async () => {
+    const { start } = await stage(null);
+    const agent = await start();
+    await agent.reaches('serving');
+    const before = await rig.states();
+    const refused = await told(agent.cli('restart'));
+    expect(refused).toMatchObject({ code: 78, json: { ok: false, code: 'config', phase: 'serving' } });
+    expect(refused.stderr).toContain('app.stop.gone');
+    expect(await rig.states()).toBe(before);
+    expect(await rig.terms()).toBe(0);
+
+    const stopped = await told(agent.cli('stop'));
+    expect(stopped).toMatchObject({ code: 0, json: { code: 'done', phase: 'stopped' } });
+    expect(stopped.json.warnings.join()).toContain('nothing proves that the application is gone');
+  });
+
+  test('idempotent: it is run again after a crash in which it ended, too', async () => {
+    rig = await openRig({ termMs: 0 });
+    const [marks, door] = [join(rig.dir, 'stops'), join(rig.dir, 'door')];
+    execFileSync('mkfifo', [door]);
+    const script = `echo $$ >>${marks}; read -r line <${door}; kill $(cat ${rig.node.pidFile})`;
+    // The application has so long to end, also after a command of which nobody saw how it ended.
+    const timeout = '10s';
+    const gone = { pidFile: rig.node.pidFile };
+    const stop = { command: ['sh', '-c', script], timeout, gone, idempotent: true };
+    const app = { probe: { http: { url: `${rig.node.url}/health` }, every: '100ms', fall: 1 }, stop };
+    const start = () => rig.sidecar({ sections: { app } });
+    const first = await start();
+    await first.reaches('serving');
+    const { json } = await told(first.cli('stop', '--no-wait'));
+    await until('the stop has begun', async () => (await read(marks)) !== '');
+    await until('it is written down', async () => (await read(join(rig.dir, 'app1.json.stop'))) !== '');
+    await first.kill();
+    process.kill(Number(await read(marks)), 'SIGKILL');
+    const second = await start();
+    await until('it is run again', async () => (await read(marks)).trim().split('\n').length === 2);
+    await writeFile(door, '\n');
+    expect(await second.ends(json.id)).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
+    expect(await rig.terms()).toBe(1);
+  });
+});
+
+describe('A pid file', () => {
+  test('that names a process which has ended, while HAProxy finds the server up: direct mode refuses with 70', async () => {
+    rig = await openRig({ termMs: 50, server: 'check inter 100ms rise 1 fall 2' });
+    await until('HAProxy has checked it', async () => (await rig.admin()).startsWith('UP'));
+    const pid = await pidOf();
+    const stale = join(rig.dir, 'stale.pid');
+    // The pid of one that has ended by now.
+    await writeFile(stale, String(execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' })));
+    const before = await rig.states();
+    const refused = await told(rig.direct('stop', '--stop-pid', stale, '--not-sticky'));
+    expect(refused).toMatchObject({ code: 70, json: { ok: false, code: 'app-stop' } });
+    expect(refused.stderr).toContain("app/app1 is up by HAProxy's check (L4OK)");
+    expect(refused.stderr).toContain(`127.0.0.1:${rig.node.port} takes connections`);
+    expect(await rig.states()).toBe(before);
+    expect(aliveness(pid, startTimeOf(pid) ?? '')).toBe('alive');
+    expect(await rig.terms()).toBe(0);
+  });
+
+  test.each([
+    ['forwards', 3_600_000],
+    ['back', -3_600_000],
+  ])('of a sidecar whose calendar is set an hour %s: the application is stopped', async (_way, ms) => {
+    rig = await openRig({ termMs: 50 });
+    const step = join(rig.dir, 'step');
+    await writeFile(step, '0');
+    const clock = join(packageRoot(), 'dist', 'test', 'fixtures', 'steps-clock.js');
+    const agent = await rig.sidecar({ env: { NODE_OPTIONS: `--import ${clock}`, STEPS_CLOCK: step } });
+    await agent.reaches('serving');
+    await writeFile(step, String(ms));
+    const pid = await pidOf();
+    const startTime = startTimeOf(pid) ?? '';
+    expect(await told(agent.cli('stop'))).toMatchObject({
+      code: 0,
+      json: { code: 'done', phase: 'stopped' },
+    });
+    expect(aliveness(pid, startTime)).toBe('gone');
+    expect(await rig.terms()).toBe(1);
+  });
+});

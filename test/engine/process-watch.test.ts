@@ -1,0 +1,88 @@
+import { beforeEach, expect, test } from '@jest/globals';
+import { createProcessWatch } from '../../agent/engine/process-watch.ts';
+import { initial, type State } from '../../agent/lifecycle/state.ts';
+import type { Proof } from '../../agent/lifecycle/view.ts';
+import type { Stopper } from '../../agent/shutdown/stopper.ts';
+import { LastcallError } from '../../agent/system/error.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { POLICY } from '../support/world/scene.ts';
+
+/** A process that a pid file names: which one lives, and which one the file names. */
+let clock: ManualClock;
+let state: State;
+let told: object[];
+let living: Proof | null;
+let named: Proof;
+let look: () => Promise<void>;
+
+const OLD: Proof = { pid: 100, startTime: '1' };
+const NEW: Proof = { pid: 200, startTime: '2' };
+const unasked = (): never => {
+  throw new Error('not asked here');
+};
+
+beforeEach(() => {
+  clock = new ManualClock();
+  told = [];
+  living = OLD;
+  named = OLD;
+  const blank = initial(POLICY, clock.now());
+  state = { ...blank, phase: 'serving', app: { ...blank.app, proof: OLD } };
+  const stopper: Stopper = {
+    repeatable: true,
+    proves: true,
+    stop: unasked,
+    gone: (proof) => (proof?.pid === living?.pid ? 'alive' : 'gone'),
+    async check() {
+      if (living?.pid === named.pid) return named;
+      throw new LastcallError('app-stop', 'it is not running');
+    },
+  };
+  const ports = { stopper, clock };
+  const { signal } = new AbortController();
+  look = createProcessWatch(
+    ports,
+    () => state,
+    (happening) => void told.push(happening),
+    signal,
+  );
+});
+
+test('a process that has ended is told as gone when it was seen so twice, a second apart', async () => {
+  await look();
+  living = null;
+  await look();
+  clock.advance(999);
+  await look();
+  expect(told).toEqual([]);
+  clock.advance(1);
+  await look();
+  expect(told).toEqual([{ type: 'app-gone' }]);
+});
+
+test('one that has replaced itself is never gone, also while its pid file still names the old process', async () => {
+  living = NEW;
+  await look();
+  clock.advance(999);
+  named = NEW;
+  await look();
+  expect(told).toEqual([{ type: 'app-back', proof: NEW }]);
+  state = { ...state, app: { ...state.app, proof: NEW } };
+  clock.advance(2_000);
+  await look();
+  expect(told).toHaveLength(1);
+});
+
+test('the second begins anew with another process', async () => {
+  living = null;
+  await look();
+  clock.advance(600);
+  state = { ...state, app: { ...state.app, proof: NEW } };
+  await look();
+  clock.advance(600);
+  await look();
+  expect(told).toEqual([]);
+  clock.advance(400);
+  await look();
+  expect(told).toEqual([{ type: 'app-gone' }]);
+});

@@ -182,8 +182,8 @@ async function start(
     return { type: 'start-failed', epoch, error: 'no way to start the application is configured' };
   try {
     // A refusal says that it is not there, or not for certain.
-    const running = (await stopper?.check(signal).catch(() => null)) ?? null;
-    if (running) {
+    const running = await stopper?.check(signal).catch(() => null);
+    if (running && 'pid' in running) {
       log.warn(`the application is not started: it runs already, as process ${running.pid}`);
       return { type: 'started', epoch, proof: running };
     }

@@ -95,7 +95,9 @@ describe('a DRAIN of another hand that is followed', () => {
 describe('a stop that a reload right before it makes refuse', () => {
   const warningsOf = async (address: string, added: string): Promise<string> => {
     const text = `balancers:\n  - haproxy: ${address}\n    servers: [b/s]\n${added}`;
-    const loaded = await load(`${text}sticky: false\napp: { stop: { command: [stop] } }\n`);
+    const loaded = await load(
+      `${text}sticky: false\napp: { stop: { command: [stop], gone: { port: 80 } } }\n`,
+    );
     return loaded.ok ? loaded.warnings.join() : 'no configuration';
   };
   const LONG = 'reloadGrace: 1h\n';

@@ -44,7 +44,9 @@ describe('A DRAIN by another hand that is followed', () => {
     it.site.leave();
     const result = it.ended(id);
     expect(result).toMatchObject({ code: 'done', phase: 'stopped', forced: 0 });
-    expect(result.warnings.join()).toContain('lb1: app/app1 is already in DRAIN and not by lastcall; followed');
+    expect(result.warnings.join()).toContain(
+      'lb1: app/app1 is already in DRAIN and not by lastcall; followed',
+    );
     expect(result.warnings.join()).toContain(`lb1: app/app1 ${UNFENCED}`);
     expect(it.site.app.alive).toBe(false);
     untouched(it);

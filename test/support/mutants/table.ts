@@ -33,7 +33,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the fence is raised although the gate has not answered',
     breaks: 'gate',
     file: 'gate.ts',
-    find: '  return !turn.policy.hasGate || turn.state.gate.is === is;',
+    find: '  return !policy.hasGate || app.gone || gate.is === is;',
     replace: '  return true;',
   },
   {

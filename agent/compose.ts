@@ -187,6 +187,7 @@ function policyOf(
     appSources: sources.filter((name) => /^(?:http|tomcat|tcp)\b/.test(name)),
     kernelSource: sources.find((name) => name.startsWith('tcp')) ?? null,
     unreachable: config.unreachable,
+    foreignDrain: config.foreignDrain,
     reloadGraceMs: config.reloadGraceMs,
     hasGate: config.drain.gate !== null,
     reloadsKeepState: config.balancers.every(

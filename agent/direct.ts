@@ -4,6 +4,7 @@ import type { DirectOptions, DirectService } from './cli/ports.ts';
 import type { Config, ProbeConfig, SourceConfig, StopConfig } from './config/config.ts';
 import {
   CLOSE_PER_SECOND,
+  FOREIGN_DRAIN,
   RELOAD_GRACE_MS,
   UNREACHABLE,
   DRAIN_KEEP,
@@ -57,6 +58,7 @@ function configOf(options: DirectOptions): Config {
     })),
     ignoreServers: [],
     unreachable: options.unreachable ?? UNREACHABLE,
+    foreignDrain: FOREIGN_DRAIN,
     reloadGraceMs: options.reloadGraceMs ?? RELOAD_GRACE_MS,
     sticky: options.sticky,
     sessions: options.sessions ? [sourceOf(options.sessions)] : [],

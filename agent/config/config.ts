@@ -9,6 +9,8 @@ export interface Config {
   /** Servers of this application that are left out on purpose: `backend/server`, validated. */
   readonly ignoreServers: readonly string[];
   readonly unreachable: 'wait' | 'ignore';
+  /** What becomes of an operation where another hand holds a server in DRAIN, or at weight 0. */
+  readonly foreignDrain: 'refuse' | 'follow';
   readonly reloadGraceMs: number;
   readonly sticky: boolean | 'auto';
   readonly sessions: readonly SourceConfig[];

@@ -27,6 +27,8 @@ export const TOMCAT_VIA = 'list';
 
 /** A balancer that cannot be asked is waited for: unknown is never zero. */
 export const UNREACHABLE = 'wait';
+/** Behind a DRAIN of another hand nothing is stopped: an old cookie still gets in. */
+export const FOREIGN_DRAIN = 'refuse';
 /** How long connections are unknown after a reload, where old workers cannot be seen. */
 export const RELOAD_GRACE_MS = 10 * 60_000;
 /** Gate and warn commands. */

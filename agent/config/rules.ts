@@ -42,6 +42,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
+  if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');
   if (supervised && config.app.stop !== null)
@@ -69,6 +70,16 @@ function uncounted({ sessions, sticky, drain }: Config): string[] {
 function countsUsers({ kind }: SourceConfig): boolean {
   return kind !== 'tcp' && kind !== 'idle';
 }
+/** Which DRAIN of another hand is not followed although `foreignDrain` says so. */
+function notFollowed({ balancers, adopt }: Config, supervised: boolean): string[] {
+  if (balancers.every(({ kind }) => kind !== 'haproxy'))
+    return ['foreignDrain: follow has nothing to follow: no balancer here shows the state of its servers'];
+  if (!(adopt ?? supervised)) return [];
+  return [
+    `foreignDrain: a DRAIN that is found at a start without a record is taken for lastcall's own and ended (adopt${adopt === null ? ', the default under `run -- COMMAND`' : ''}); with \`adopt: false\` it is followed`,
+  ];
+}
+
 /** The file does not tell which version runs there (review of versions, D2). */
 const FRAGILE_MASTER =
   'HAProxy 3.4.0 to 3.5-dev5 ends at any connection to its master CLI once a reload has failed by a broken file; with such a version try each file with `haproxy -c` before a reload, or leave `master` out';

@@ -176,6 +176,7 @@ export const file = mapping({
   balancers: z.array(balancer).min(1),
   ignoreServers: z.array(field.serverName).default([]),
   unreachable: z.enum(['wait', 'ignore']).default(defaults.UNREACHABLE),
+  foreignDrain: z.enum(['refuse', 'follow']).default(defaults.FOREIGN_DRAIN),
   reloadGrace: field.durationOrZero.default(defaults.RELOAD_GRACE_MS),
   sticky: z.literal([true, false, 'auto']).default('auto'),
   sessions: z.array(source).default([]),

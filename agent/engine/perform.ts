@@ -172,14 +172,21 @@ function seeGone(clock: Clock, probing: NonNullable<Ports['probing']>, signal: A
   });
 }
 
+/** A process that is proven to run, and may only take its time to answer, gets no second one beside it. */
 async function start(
-  { starter, identify }: Ports,
+  { starter, stopper, identify, log }: Ports,
   { epoch }: Doing<'start'>,
   signal: AbortSignal,
 ): Promise<Happening> {
   if (!starter)
     return { type: 'start-failed', epoch, error: 'no way to start the application is configured' };
   try {
+    // A refusal says that it is not there, or not for certain.
+    const running = await stopper?.check(signal).catch(() => null);
+    if (running && 'pid' in running) {
+      log.warn(`the application is not started: it runs already, as process ${running.pid}`);
+      return { type: 'started', epoch, proof: running };
+    }
     await starter.start(signal);
     return { type: 'started', epoch, proof: identify() };
   } catch (error) {

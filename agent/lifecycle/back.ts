@@ -5,12 +5,13 @@ import { noStop, stillLevel } from './fence.ts';
 import { forgetGate, isGate } from './gate.ts';
 import { askAnew, isHealthy, mayTakeUsers, notHealthy, wasFenced } from './health.ts';
 import { endLost, releaseListed } from './lost.ts';
-import { RESTORE_PATIENCE_MS } from './policy.ts';
+import type { Request } from './operation.ts';
+import { type Policy, RESTORE_PATIENCE_MS } from './policy.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
 import type { Level, Outing } from './outing.ts';
-import { notOurs, type BalancerState, type ServerState, type State } from './state.ts';
-import type { Admin, Proof } from './view.ts';
+import { notOurs, type State } from './state.ts';
+import type { Proof } from './view.ts';
 import {
   alarm,
   allServersOf,
@@ -22,6 +23,7 @@ import {
   patchServer,
   patch,
   resave,
+  type Placed,
   serversOf,
   type Turn,
   warn,
@@ -37,6 +39,22 @@ export function giveUp(turn: Turn, code: string, message: string): void {
     outing: { lasting: false, fence: null, force: null },
     op: op && { ...op, outcome: op.outcome ?? { code, message }, restoreBy: turn.at + RESTORE_PATIENCE_MS },
   });
+}
+
+/**
+ * `ready` while the node is on its way out: the operation is given up, and what was found is put back as soon as probes
+ * that were begun now say that the application is well. It may have been restarted meanwhile, and takes its time.
+ * @param request is among the tickets of the operation already
+ */
+export function undoFor(turn: Turn, { by, timeoutMs: asked }: Request): void {
+  const { op, outing } = turn.state;
+  const timeoutMs = asked ?? turn.policy.timeoutMs;
+  const outcome = { code: 'cancelled', message: `cancelled by ${by}: ready` };
+  // For lack of others it stands there already.
+  if (outing?.level === 'found') return giveUp(turn, outcome.code, outcome.message);
+  const terms = { outcome, timeoutMs, deadline: turn.at + timeoutMs };
+  patch(turn, { ...noStop(turn), op: op && { ...op, ...terms } });
+  warm(turn);
 }
 
 /** What was found is put back. A node that was never fenced waits for no probe (I15). */
@@ -77,20 +95,27 @@ export function warming(turn: Turn): void {
     return;
   }
   if (app.start === 'sent') return;
-  if (isHealthy(turn)) return isGate(turn, 'off') ? sayReady(turn) : undefined;
+  if (isHealthy(turn)) return isGate(turn, 'off') ? beginReturn(turn) : undefined;
   // No operation stopped it, yet it is not there: `ready` starts what is down.
   if (state.health === 'down' && app.start === 'none' && policy.canStart)
     intend(turn, 'warming', { app: { ...app, start: 'intended' } });
 }
 
-function sayReady(turn: Turn): void {
+/** READY; or what was found, where `ready` has undone what was under way. */
+function beginReturn(turn: Turn): void {
+  const { app, op } = turn.state;
+  if (op?.outcome)
+    return intend(turn, 'returning', {
+      app: { ...app, gone: false },
+      outing: { level: 'found' },
+      op: { ...op, restoreBy: turn.at + RESTORE_PATIENCE_MS },
+    });
   if (!turn.policy.hasProbe)
     warn(
       turn,
       'no probe',
       'no probe is configured: nothing but the balancer says that the application is healthy',
     );
-  const { app } = turn.state;
   intend(turn, 'returning', { app: { ...app, gone: false }, outing: { level: 'ready' } });
 }
 
@@ -118,7 +143,13 @@ export function failWarming(turn: Turn, why: string, code: 'app-health' | 'cance
   const { level = 'none' } = turn.state.outing ?? {};
   const stays = level === 'none' ? 'as it was found' : `in ${level.toUpperCase()}`;
   const message = `${turn.policy.node}: ${why}; the node stays ${stays}, \`lastcall ready\` tries again`;
-  conclude(turn, { code, message }, 'failed', noStart(turn));
+  const undone = turn.state.op?.outcome ?? null;
+  if (undone !== null) {
+    warn(turn, 'not back', message);
+    enter(turn, 'failed');
+    finish(turn, isReady, code, message);
+  }
+  conclude(turn, undone ?? { code, message }, 'failed', noStart(turn));
 }
 
 /** A start that is under way cannot be called back: its answer is waited for before anything is begun on top of it. */
@@ -193,20 +224,20 @@ const ALL_ABSENT =
 
 /** Why a server takes no new users although nothing of ours keeps it out; null = it takes them. */
 interface KeptOut {
-  readonly why: 'held' | 'covered' | 'absent';
+  readonly why: 'held' | 'followed' | 'covered' | 'absent';
   readonly text: string;
 }
 
 function keptOut(
-  balancer: BalancerState,
-  name: string,
-  { held, found }: ServerState,
-  want: Admin | null,
+  { foreignDrain }: Policy,
+  { balancer, name, server: { held, found }, want }: Placed,
 ): KeptOut | null {
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
   if (held !== null) {
     const how = view && forcedOf(view) !== 'ready' ? heldWords(view) : 'is held';
+    if (foreignDrain === 'follow' && held === 'drain')
+      return { why: 'followed', text: `${name} ${how}; it takes new users once its owner ends that` };
     return { why: 'held', text: `${name} ${how}; it stays as it is` };
   }
   if (found !== null && want === found.admin && want !== 'ready')
@@ -215,7 +246,7 @@ function keptOut(
   return null;
 }
 
-/** What `ready` has come to when nothing of ours is left: one server in rotation is enough. */
+/** What `ready` has come to when nothing of ours is left: one server in rotation, or one that is followed, is enough. */
 function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
   if (turn.state.phase === 'unhealthy')
     return finish(
@@ -225,7 +256,8 @@ function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
       `what was found is back, but ${notHealthy(turn)}; see app.probe`,
     );
   const out = kept.filter((one) => one !== null);
-  if (out.length < kept.length) return finish(turn, isReady, 'done');
+  if (out.length < kept.length || out.some(({ why }) => why === 'followed'))
+    return finish(turn, isReady, 'done');
   const texts = out.map(({ text }) => text).join(', ');
   if (out.some(({ why }) => why === 'held')) return finish(turn, isReady, 'held', ALL_HELD);
   if (out.some(({ why }) => why === 'covered'))
@@ -235,9 +267,9 @@ function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
 
 /** Everything is back: nothing of ours is left at any balancer. */
 function serve(turn: Turn): void {
-  const kept = serversOf(turn.state).map(({ balancer, at, name, server, want }) => {
-    const one = keptOut(balancer, name, server, want);
-    if (one) warn(turn, `kept out ${at} ${name}`, `${at}: ${one.text}`);
+  const kept = serversOf(turn.state).map((placed) => {
+    const one = keptOut(turn.policy, placed);
+    if (one) warn(turn, `kept out ${placed.at} ${placed.name}`, `${placed.at}: ${one.text}`);
     return one;
   });
   const { op, health } = turn.state;

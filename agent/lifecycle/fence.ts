@@ -62,18 +62,40 @@ export function unfenced(policy: Policy, state: State): string | null {
 
 /**
  * A server that another hand holds in DRAIN, or null: it stays open for its bound users, so no node is `drained` and
- * nothing is stopped behind it.
+ * nothing is stopped behind it, unless the policy is to follow.
  */
 export function heldOpen(policy: Policy, state: State): string | null {
-  const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
-  const found = serversOf(state).find(
-    ({ balancer, at, name, server }) =>
-      server.held !== null &&
-      showing.includes(at) &&
-      balancer.error === null &&
-      isOpenToSome(viewOf(balancer, name)),
+  const [found = null] = policy.foreignDrain === 'follow' ? [] : foreignDrains(policy, state);
+  return found;
+}
+
+/**
+ * The servers in a DRAIN that is followed (`foreignDrain: follow`): zero and quiet have to do for them, and no fence
+ * follows.
+ */
+export function followed(policy: Policy, state: State): string[] {
+  return policy.foreignDrain === 'follow' ? foreignDrains(policy, state) : [];
+}
+
+/** Where *drained* means less than elsewhere: a line for the result for each server that is followed. */
+export function unfencedLines({ policy, state }: Pick<Turn, 'policy' | 'state'>): string[] {
+  return followed(policy, state).map(
+    (name) =>
+      `${name} was drained behind a DRAIN that is not lastcall's and is not fenced: a user who is bound to it could still come`,
   );
-  return found === undefined ? null : `${found.at}: ${found.name}`;
+}
+
+function foreignDrains(policy: Policy, state: State): string[] {
+  const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
+  return serversOf(state)
+    .filter(
+      ({ balancer, at, name, server }) =>
+        server.held !== null &&
+        showing.includes(at) &&
+        balancer.error === null &&
+        isOpenToSome(viewOf(balancer, name)),
+    )
+    .map(({ at, name }) => `${at}: ${name}`);
 }
 
 /** DRAIN, if only under a MAINT that ends by itself. */

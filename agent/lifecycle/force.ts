@@ -1,6 +1,6 @@
 import { connectionsOf, isKnown, lastSeenAll, sessionsOf, usersOf, viewOf } from './count.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
-import { raiseFence } from './fence.ts';
+import { followed, raiseFence } from './fence.ts';
 import {
   FORCE_CLOSE_EVERY_MS,
   FORCE_CLOSE_PATIENCE_MS,
@@ -65,6 +65,10 @@ export function forcing(turn: Turn, force: Force): 'over' | 'wait' {
     if (unknown) warn(turn, 'forced: not asked', 'forced although not every balancer could be asked');
     return 'over';
   }
+  // In DRAIN a closed connection comes back by its cookie, so nothing is closed there, and nothing waited for.
+  const drains = followed(policy, state);
+  if (!unknown && open.every(({ at, name }) => drains.includes(`${at}: ${name}`)))
+    return leaveOpen(turn, open);
   const queued = open.some((server) => server.queued !== 0);
   if (force.progressAt === null && queued && !late) return 'wait';
   return closeSome(turn, force, open);
@@ -78,12 +82,7 @@ function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over
   const going: Force = { ...force, left: Math.min(left, force.left), progressAt };
   patchOuting(turn, { force: going });
   if (turn.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
-    warn(
-      turn,
-      'forced: not closed',
-      `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`,
-    );
-    return 'over';
+    return leaveOpen(turn, open);
   }
   const { everyMs, limit } = rhythm(turn.policy);
   if (turn.at - force.closedAt < everyMs) return 'wait';
@@ -94,6 +93,15 @@ function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over
   const begun = idle.flatMap(({ name: at }) => closeAt(turn, at, open, limit));
   patchOuting(turn, { force: { ...going, closedAt: turn.at, closing: [...force.closing, ...begun] } });
   return 'wait';
+}
+
+function leaveOpen(turn: Turn, open: readonly OpenServer[]): 'over' {
+  warn(
+    turn,
+    'forced: not closed',
+    `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`,
+  );
+  return 'over';
 }
 
 /** The pace as a rhythm: at most twice a second, and never less than one at a time. */

@@ -38,7 +38,8 @@ function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Survey
   if (kind === 'ready')
     return [heldAgainstReady(turn, candidate, servers.length > 0 ? servers : lastSeen(turn))];
   const goingOut = [
-    heldInDrain(candidate, servers),
+    heldInDrain(turn, candidate, servers),
+    maintAround(candidate, servers),
     ...unlisted(turn, candidate),
     capacity(turn, candidate, servers),
   ];
@@ -75,19 +76,31 @@ function lastSeen({ state }: Turn): Surveyed[] {
   });
 }
 
-function heldInDrain(candidate: Candidate, servers: readonly Surveyed[]): Objection | null {
-  const { request } = candidate;
-  // Also under a MAINT that lies over it and ends by itself.
-  const held = servers.find(
-    ({ view, held: isHeld }) => isHeld && (view.admin === 'drain' || forcedOf(view) === 'drain'),
-  );
-  if (!held) return maintAround(request.force, servers);
-  const how = isWeightless(held)
-    ? WEIGHTLESS
-    : `is already in DRAIN and not by lastcall${agentToo(held.view)}`;
-  const who = `${held.balancer}: ${held.view.name} ${how}`;
-  if (request.force) return { code: 'held', message: `${who}; taken over`, soft: true };
-  return { code: 'held', message: `${who}; let its owner end it, or use --force --reason` };
+function heldInDrain(
+  { policy }: Turn,
+  { request }: Candidate,
+  servers: readonly Surveyed[],
+): Objection | null {
+  const held = servers.filter(isHeldInDrain);
+  const [first] = held;
+  if (!first) return null;
+  const who = held.map((one) => {
+    const how = isWeightless(one)
+      ? WEIGHTLESS
+      : `is already in DRAIN and not by lastcall${agentToo(one.view)}`;
+    return `${one.balancer}: ${one.view.name} ${how}`;
+  });
+  if (request.force) return { code: 'held', message: `${listed(who)}; taken over`, soft: true };
+  if (policy.foreignDrain === 'follow')
+    return { code: 'held', message: `${listed(who)}; ${FOLLOWED}`, soft: true };
+  return { code: 'held', message: `${who[0]}; let its owner end it, or use --force --reason` };
+}
+
+const FOLLOWED = 'followed: it is left as it is, counted, and not fenced';
+
+/** Also under a MAINT that lies over it and ends by itself. */
+function isHeldInDrain({ view, held }: Surveyed): boolean {
+  return held && (view.admin === 'drain' || forcedOf(view) === 'drain');
 }
 
 /** HAProxy's pages call it a drain, its status says UP. */
@@ -98,12 +111,12 @@ function isWeightless({ view }: Surveyed): boolean {
 }
 
 /** Held in MAINT nobody new comes, and those who are there are counted: go on around it. */
-function maintAround(force: boolean, servers: readonly Surveyed[]): Objection | null {
+function maintAround({ request }: Candidate, servers: readonly Surveyed[]): Objection | null {
   const held = servers
-    .filter(({ view, held: isHeld }) => isHeld && view.admin === 'maint')
+    .filter((one) => one.held && one.view.admin === 'maint' && !isHeldInDrain(one))
     .map(({ balancer, view }) => `${balancer}: ${view.name}`);
   if (held.length === 0) return null;
-  const what = force ? 'taken over' : 'left as it is and counted';
+  const what = request.force ? 'taken over' : 'left as it is and counted';
   return { code: 'held', message: `${held.join(', ')} is in MAINT and not by lastcall; ${what}`, soft: true };
 }
 
@@ -112,18 +125,20 @@ function heldAgainstReady(
   { request }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
+  // What is followed comes back by its owner: the application is started, and what is ours is put back.
+  const isFollowed = policy.foreignDrain === 'follow' && servers.some(isHeldInDrain);
   const weightless = servers.filter(isWeightless);
   const others = servers.filter((one) => !isWeightless(one));
   const held = others.filter(({ held: isHeld }) => isHeld && !policy.operatorReady);
   const taken = request.force ? 0 : held.length;
-  if (weightless.length > 0) return withoutWeight(weightless, taken < others.length);
+  if (weightless.length > 0) return withoutWeight(weightless, isFollowed || taken < others.length);
   if (held.length === 0) return null;
   const names = held
     .map(({ balancer, view }) => `${balancer}: ${view.name} (${view.admin.toUpperCase()}${agentToo(view)})`)
     .join(', ');
   if (request.force) return { code: 'held', message: `${names} taken over`, soft: true };
   const message = `${names} is held and not by lastcall; let its owner end it, or use --force --reason`;
-  return { code: 'held', message, soft: held.length < servers.length };
+  return { code: 'held', message, soft: isFollowed || held.length < servers.length };
 }
 
 /**

@@ -2,7 +2,7 @@ import { giveBack, warm } from './back.ts';
 import { bondsOf } from './bonds.ts';
 import { overGuard } from './capacity.ts';
 import { forcedOf, sessionsOf } from './count.ts';
-import { raiseFence } from './fence.ts';
+import { followed, raiseFence } from './fence.ts';
 import { startForce } from './force.ts';
 import { surveyed } from './guard.ts';
 import { isHealthy } from './health.ts';
@@ -104,7 +104,8 @@ function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
   // Its users were forced out and are not waited for again, but may still be there, and the result says so.
   if (outing?.forcedOut) return startForce(turn, 'the drain before it was forced', false);
   // What is in mere DRAIN may have users, whatever was so when it was drained: zero and quiet come before the fence.
-  if (outing?.level === 'maint' && !PHASES[phase].waits) return raiseFence(turn);
+  const isOpen = !app.gone && followed(turn.policy, turn.state).length > 0;
+  if (outing?.level === 'maint' && !isOpen && !PHASES[phase].waits) return raiseFence(turn);
   intend(turn, 'draining', { outing: { level: 'drain', fence: null } });
 }
 

@@ -3,7 +3,7 @@ import { giveUp, warm } from './back.ts';
 import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
 import { connectionsOf, sameTotals, tally, totalsOf } from './count.ts';
 import { isHolding } from './desired.ts';
-import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced } from './fence.ts';
+import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
@@ -82,9 +82,14 @@ function backToDraining(turn: Turn, why: string): void {
   intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
 }
 
+function warnUnfenced(turn: Turn): void {
+  for (const line of unfencedLines(turn)) warn(turn, line, line);
+}
+
 /** Zero, fenced and looked at again. A drain ends here; for a stop the intent to stop goes to disk next. */
 function arrive(turn: Turn): void {
   warnLeftOut(turn);
+  if (turn.state.outing?.fenced !== false) warnUnfenced(turn);
   alarm(turn, 'drained', null);
   const { op, app, outing } = turn.state;
   if (op?.kind === 'stop' || op?.kind === 'restart') {
@@ -166,6 +171,7 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   }
   const { app, epoch } = turn.state;
   if (app.gone) return onStopped(turn, ['the application had ended by itself before it was stopped']);
+  warnUnfenced(turn);
   if (!turn.policy.hasGate && !turn.policy.reloadsKeepState)
     warn(turn, 'reload before the stop', RESIDUAL_WINDOW);
   enter(turn, 'stopping');

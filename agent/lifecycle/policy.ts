@@ -23,6 +23,8 @@ export interface Policy {
   readonly kernelSource: string | null;
   /** A balancer that cannot be asked: waited for (unknown is never zero), or left out of the count and the words. */
   readonly unreachable: 'wait' | 'ignore';
+  /** A server that another hand holds in DRAIN, or at weight 0: nothing is drained behind it, or it is left so and gone on. */
+  readonly foreignDrain: 'refuse' | 'follow';
   /** Where old workers cannot be seen, connections are unknown for so long after a reload. */
   readonly reloadGraceMs: number;
   readonly sticky: boolean | 'auto';

@@ -1,7 +1,7 @@
 import { giveUp, warm } from './back.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { isHolding } from './desired.ts';
-import { isFenced, noStop, raiseFence, stillLevel } from './fence.ts';
+import { followed, isFenced, noStop, raiseFence, stillLevel } from './fence.ts';
 import { takeGained } from './gained.ts';
 import { askAnew } from './health.ts';
 import { operationOf } from './install.ts';
@@ -123,7 +123,8 @@ export function recovering(turn: Turn): void {
   const next = takeGained(turn, to);
   if (fresh) return resumeFresh(turn);
   if (isHolding(state)) return intend(turn, next);
-  if (state.op?.outcome) return giveUp(turn, state.op.outcome.code, state.op.outcome.message);
+  if (state.op?.outcome && to !== 'warming')
+    return giveUp(turn, state.op.outcome.code, state.op.outcome.message);
   resume(turn, next);
 }
 
@@ -198,7 +199,8 @@ export function onOutcome(turn: Turn, { outcome, warnings = [] }: EventOf<'outco
   if (turn.policy.stopRepeatable) {
     const text = 'the sidecar was interrupted at the stop; the application still runs and is stopped again';
     warn(turn, 'stopped again', text);
-    return isFenced(turn.policy, turn.state)
+    const isClosed = isFenced(turn.policy, turn.state) && followed(turn.policy, turn.state).length === 0;
+    return isClosed
       ? raiseFence(turn)
       : intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
   }

@@ -1,8 +1,8 @@
 import { beginChecks, endIsSeen, unconfigured } from './admission.ts';
-import { giveUp, noStart } from './back.ts';
+import { noStart, undoFor } from './back.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
 import { isHolding } from './desired.ts';
-import { isOpen, unfenced } from './fence.ts';
+import { isOpen, unfenced, unfencedLines } from './fence.ts';
 import { operationOf } from './install.ts';
 import { lastWith, ownedBy, ticketFor, withTicket } from './join.ts';
 import type { Request } from './operation.ts';
@@ -52,7 +52,7 @@ export function decide(turn: Turn, request: Request): void {
   const { op } = turn.state;
   if (refusedByHold(turn, request)) return;
   if (op) decideBeside(turn, request, op);
-  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, []);
+  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, unfencedNow(turn));
   else if (!releaseAtOnce(turn, request)) beginChecks(turn, request);
 }
 
@@ -108,7 +108,7 @@ function undo(turn: Turn, request: Request, op: Operation): void {
   const ticket = ticketFor(op, request);
   patch(turn, { op: { ...op, tickets: withTicket(op, ticket) } });
   if (op.outcome) resave(turn);
-  else giveUp(turn, 'cancelled', `cancelled by ${request.by}: ready`);
+  else undoFor(turn, request);
   awaitDisk(turn, request, ticket.id);
 }
 
@@ -125,6 +125,11 @@ function join(turn: Turn, request: Request, op: Operation): void {
   const { proof } = turn.state.app;
   const candidate: Candidate = { ...nothing, request, at: turn.at, proof, joins: op.id };
   propose(turn, candidate, operationOf(turn, request, []));
+}
+
+/** A drain that is there already says the same of it as the one that came to it. */
+function unfencedNow({ policy, state }: Turn): string[] {
+  return state.app.gone || state.outing?.fenced === false ? [] : unfencedLines({ policy, state });
 }
 
 /** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */

@@ -17,6 +17,7 @@ test('a file that names a balancer and a server gets every default', async () =>
       },
     ],
     unreachable: 'wait',
+    foreignDrain: 'refuse',
     reloadGraceMs: 600_000,
     ignoreServers: [],
     sticky: 'auto',

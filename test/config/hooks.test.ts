@@ -7,6 +7,7 @@ describe('the gate, the warnings and what a balancer may be', () => {
       [
         MINIMAL.trimEnd(),
         'unreachable: ignore',
+        'foreignDrain: follow',
         'reloadGrace: 5m',
         'drain:',
         '  pace: 5',
@@ -18,6 +19,7 @@ describe('the gate, the warnings and what a balancer may be', () => {
     );
     expect(config).toMatchObject({
       unreachable: 'ignore',
+      foreignDrain: 'follow',
       reloadGraceMs: 300_000,
       drain: {
         closePerSecond: 5,
@@ -32,6 +34,7 @@ describe('the gate, the warnings and what a balancer may be', () => {
 
   refuses([
     ['unreachable: skip', '4:14: unreachable: expected wait or ignore'],
+    ['foreignDrain: ignore', '4:15: foreignDrain: expected refuse or follow'],
     ['drain: { gate: { on: [a] } }', '4:16: drain.gate.off: is required'],
     ['drain: { pace: 0 }', '4:16: drain.pace: must be 1 or more'],
     ['drain: { warn: [{ before: 5m }] }', '4:17: drain.warn[0]: needs command or webhook'],

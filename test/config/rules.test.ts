@@ -72,10 +72,32 @@ describe('a stop for which no source counts users', () => {
   });
 });
 
+describe('a DRAIN of another hand that is followed', () => {
+  const warningsOf = async (text: string, supervised = false): Promise<string> => {
+    const loaded = await load(text, { supervised });
+    return loaded.ok ? loaded.warnings.join() : 'no configuration';
+  };
+  const FOLLOW = 'foreignDrain: follow\n';
+
+  test('is told where `adopt` would end it at a start', async () => {
+    expect(await warningsOf(`${MINIMAL}${FOLLOW}`)).toBe('');
+    expect(await warningsOf(`${MINIMAL}${FOLLOW}adopt: true\n`)).toContain('`adopt: false`');
+    expect(await warningsOf(`${MINIMAL}${FOLLOW}`, true)).toContain('the default under `run -- COMMAND`');
+    expect(await warningsOf(`${MINIMAL}${FOLLOW}adopt: false\n`, true)).not.toContain('foreignDrain');
+  });
+
+  test('is told where no balancer shows one', async () => {
+    const polled = 'balancers: [{ agentCheck: { from: [10.0.0.1] } }]\n';
+    expect(await warningsOf(`${polled}${SESSIONS}${LISTEN}${FOLLOW}`)).toContain('nothing to follow');
+  });
+});
+
 describe('a stop that a reload right before it makes refuse', () => {
   const warningsOf = async (address: string, added: string): Promise<string> => {
     const text = `balancers:\n  - haproxy: ${address}\n    servers: [b/s]\n${added}`;
-    const loaded = await load(`${text}sticky: false\napp: { stop: { command: [stop] } }\n`);
+    const loaded = await load(
+      `${text}sticky: false\napp: { stop: { command: [stop], gone: { port: 80 } } }\n`,
+    );
     return loaded.ok ? loaded.warnings.join() : 'no configuration';
   };
   const LONG = 'reloadGrace: 1h\n';

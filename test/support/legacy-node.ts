@@ -29,6 +29,10 @@ export interface LegacyNode {
   made(): Promise<number>;
   /** What it wrote down at each SIGTERM, over all its processes; with `termMs` only. */
   terms(): Promise<readonly Term[]>;
+  /** When it gave each good answer to /health, in milliseconds since 1970, over all its processes; with `logsHealth` only. */
+  goodHealth(): Promise<readonly number[]>;
+  /** How many processes of it have begun so far; with `logsHealth` only. */
+  started(): Promise<number>;
   /** Kills it, also one that is just being started by somebody. Safe to call at any time. */
   kill(): Promise<void>;
 }
@@ -47,6 +51,10 @@ export interface LegacyNodeOptions {
   readonly dir: string;
   /** From the start of the process to the first answer, in milliseconds. */
   readonly warmMs?: number;
+  /** Its port is open from the start, and everything is answered 503 until then. */
+  readonly warmOpen?: boolean;
+  /** Writes down each start and each good answer to /health in `${name}.health` beside the pid file. */
+  readonly logsHealth?: boolean;
   /** After so many milliseconds without a request a session is gone; default never. */
   readonly idleMs?: number;
   /** Handles SIGTERM: writes each one down in `${name}.terms` beside the pid file, and ends so many milliseconds later. */
@@ -67,7 +75,10 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
   const terms =
     options.termMs === undefined ? [] : ['--term-log', termLog, '--term-ms', String(options.termMs)];
   const closing = options.closesFirst === true ? ['--closes-first'] : [];
-  const args = [...words.split(' '), ...terms, ...closing];
+  const healthLog = join(options.dir, `${options.name}.health`);
+  const health = options.logsHealth === true ? ['--health-log', healthLog] : [];
+  const warming = options.warmOpen === true ? ['--warm-open'] : [];
+  const args = [...words.split(' '), ...terms, ...closing, ...warming, ...health];
   const startCommand = [process.execPath, program, ...args, '--pid-file', pidFile];
   return {
     name: options.name,
@@ -99,16 +110,22 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
     made: async () =>
       ((await (await fetch(`${url}/sessions.json`)).json()) as { readonly made: number }).made,
     terms: () => termsIn(termLog),
+    goodHealth: async () => (await linesOf(healthLog)).filter((line) => line !== 'started').map(Number),
+    started: async () => (await linesOf(healthLog)).filter((line) => line === 'started').length,
   };
 }
 
 async function termsIn(file: string): Promise<Term[]> {
+  return (await linesOf(file)).map((line) => {
+    const [, active = Number.NaN, made = Number.NaN, pid = Number.NaN] = line.split(' ').map(Number);
+    return { active, made, pid };
+  });
+}
+
+/** Whole lines; none where there is no such file. */
+async function linesOf(file: string): Promise<string[]> {
   try {
-    const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
-    return lines.map((line) => {
-      const [, active = Number.NaN, made = Number.NaN, pid = Number.NaN] = line.split(' ').map(Number);
-      return { active, made, pid };
-    });
+    return (await readFile(file, 'utf8')).split('\n').slice(0, -1);
   } catch (error) {
     if (isGone(error)) return [];
     throw error;

@@ -188,15 +188,15 @@ function takeOut(
 ): void {
   failing.clear();
   people.clear();
-  for (const lb of lbs) {
-    lb.connections.clear();
-    // Operators let go: what they hold in DRAIN is open, and force does not change that.
-    for (const { name, by } of lb.servers) if (by === 'operator') lb.set(name, 'ready', 'operator');
-  }
+  for (const lb of lbs) lb.connections.clear();
   const { app } = node;
   Object.assign(app, { stop: 'works', start: 'works', clockStepped: false, stepSeen: false });
   app.spawn('works');
   Object.assign(app, { healthy: true, signedOutAt: null, pidFile: app.main?.pid });
+  time.advance(5_000);
+  // Operators let go: what they hold in DRAIN is open, and force does not change that. The application is seen by then.
+  for (const lb of lbs)
+    for (const { name, by } of lb.servers) if (by === 'operator') lb.set(name, 'ready', 'operator');
   time.advance(5_000);
   const request: Request = { ...lastStop, id: `last${node.index}` };
   node.submit(request);

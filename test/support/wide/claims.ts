@@ -21,6 +21,8 @@ interface Claim {
   generation: number;
   unsureUntil: number;
   found: Admin | null;
+  /** Since when another hand has it in the DRAIN that it was found in, where that is followed: then no word of ours comes. */
+  followedSince: number | null;
 }
 
 /** A write that failed may still be carried out for so long. */
@@ -64,7 +66,7 @@ export function createClaims(world: World, requests: Requests): Claims {
     if (is.op && is.op.id !== was.op?.id) {
       if (was.op === null && ['serving', 'unhealthy', 'returning'].includes(was.phase)) begin(node);
       // Forced, everything may be taken over.
-      if (requests.isForcedBy(node)) all(node, (claim) => take(claim, 'drain', 'maint'));
+      if (requests.isForcedBy(node)) all(node, takeOver);
     }
     if (is.op === null && ['serving', 'unhealthy'].includes(is.phase) && is.phase !== was.phase)
       end(node, is);
@@ -75,7 +77,11 @@ export function createClaims(world: World, requests: Requests): Claims {
 
   function begin(node: SimNode): void {
     all(node, (claim, lb, server) => {
-      claim.found = world.lb(lb).server(server).admin;
+      const { admin, by, since } = world.lb(lb).server(server);
+      claim.found = admin;
+      const isSeen = (node.known.looks.get(lb)?.begun ?? -Infinity) > since;
+      const isFollowed = node.policy.foreignDrain === 'follow' && admin === 'drain' && by === 'operator';
+      claim.followedSince = isFollowed && isSeen ? since : null;
     });
   }
 
@@ -85,6 +91,7 @@ export function createClaims(world: World, requests: Requests): Claims {
       if (p.wants(lb, server) !== null) return;
       claim.said.clear();
       claim.maybe.clear();
+      claim.followedSince = null;
     });
   }
 
@@ -92,7 +99,9 @@ export function createClaims(world: World, requests: Requests): Claims {
   function written({ node, lb, server, admin, there, issued }: Written, { phase }: Peek): void {
     if (lb.polls || server.by !== 'operator' || there === 'ready' || there === admin) return;
     if ((issued.known.looks.get(lb.name)?.begun ?? -Infinity) <= server.since) return;
-    if (claimOf(node, lb.name, server.name).maybe.has(there) || requests.isForcedBy(node)) return;
+    const claim = claimOf(node, lb.name, server.name);
+    const isFollowed = claim.followedSince === server.since;
+    if ((!isFollowed && claim.maybe.has(there)) || requests.isForcedBy(node)) return;
     verdicts.broken('operator overridden', [phase, lb.name, server.name, `${there} -> ${admin}`]);
   }
 
@@ -103,14 +112,27 @@ export function createClaims(world: World, requests: Requests): Claims {
     booted(node) {
       const isAdopted = node.policy.adopt && node.disk.content === null;
       // Whatever stands there at the first look is ours then.
-      if (isAdopted) all(node, (claim) => take(claim, 'drain', 'maint'));
+      if (isAdopted) all(node, takeOver);
     },
     foundAt: (node, lb, server) => claimOf(node, lb, server).found,
   };
 }
 
 function fresh(generation: number): Claim {
-  return { maybe: new Set(), said: new Set(), generation, unsureUntil: -Infinity, found: null };
+  return {
+    maybe: new Set(),
+    said: new Set(),
+    generation,
+    unsureUntil: -Infinity,
+    found: null,
+    followedSince: null,
+  };
+}
+
+/** Whatever stands there may be replaced. */
+function takeOver(claim: Claim): void {
+  take(claim, 'drain', 'maint');
+  claim.followedSince = null;
 }
 
 function take(claim: Claim, ...words: readonly Admin[]): void {

@@ -68,6 +68,12 @@ const MORE: Record<Dimension, Weighted> = {
     [4, (draw) => ({ do: 'operator', admin: draw.pick('ready', 'drain', 'maint') })],
     [3, submit((draw) => ({ kind: anyKind(draw), force: true }))],
   ],
+  follow: [
+    [6, (draw) => ({ do: 'operator', admin: draw.pick('ready', 'drain', 'drain') })],
+    [4, submit((draw) => ({ kind: draw.pick('drain', 'stop', 'stop', 'restart') }))],
+    [3, plain('click')],
+    [3, plain('leave')],
+  ],
   'on-timeout': [[3, plain('click')]],
   'no-fence': [
     [6, submit(() => ({ kind: 'drain', fence: false }))],

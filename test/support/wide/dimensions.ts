@@ -4,6 +4,7 @@ export const DIMENSIONS = {
   disk: 'a disk that cannot be written',
   probe: 'a probe: `warming` and `returning` wait for it',
   operators: 'MAINT, DRAIN and READY by other hands, and `--force` over them',
+  follow: '`foreignDrain: follow`: DRAIN by other hands is left as it is, and gone on behind',
   'on-timeout': '`drain.onTimeout` hold and force',
   'no-fence': 'drains that stay in DRAIN (`--no-fence`), and what is asked on top of them',
   failures: 'stops that do not end, starts that fail or bring an unhealthy application',

@@ -113,6 +113,10 @@ export function createRequests(world: World): Requests {
     if (refused && one.state === 'replied') verdicts.broken('refused after it was accepted', result.id);
     for (const other of all.values()) if (other.ticket === result.id) other.state = 'over';
     one.state = 'over';
+    const isGoingOut = ['drain', 'stop', 'restart'].includes(result.operation);
+    const byHold = result.message?.includes('lastcall release') === true;
+    if (result.code === 'held' && isGoingOut && !byHold && node.policy.foreignDrain === 'follow')
+      verdicts.broken('follow not heard', result.message ?? '');
     if (result.ok !== (result.code === 'done')) verdicts.broken('done and not so', [result.ok, result.code]);
     if (refused) refusal(node, one, result);
     if (result.ok && !result.plan && isReturn(result) && result.phase !== 'serving')

@@ -1,8 +1,9 @@
 import type { Result } from '../../../agent/lifecycle/operation.ts';
+import { isFollowed } from './followed.ts';
 import { forcedOf, viewOf } from './knowledge.ts';
 import { knownOf } from './known-users.ts';
 import type { Requests } from './judge-requests.ts';
-import type { SimLb } from './balancer.ts';
+import type { LbServer, SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World } from './world.ts';
 
@@ -18,6 +19,9 @@ const SLACK_MS = 2_500;
 /** An application that was started so long ago must not be believed gone. */
 const REVIVED_MS = 3_000;
 const SHORT_MS = 5_000;
+/** A look may miss what came so short a time before it; so much is not counted against quiet. */
+const LOOKED_MS = 600;
+const QUIET_SLACK_MS = 100;
 const ROTATION = ['serving', 'unhealthy'];
 /** The lower of two waits two seconds for the other; the rest is for looks, the disk and the word itself. */
 const KEPT_MS = 6_000;
@@ -71,12 +75,25 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       if (!counts || !looked || looked.lostAt !== null) continue;
       for (const server of servers) {
         const view = viewOf(node.known, name, server);
-        const { since } = world.lb(name).server(server);
+        const there = world.lb(name).server(server);
+        const { since } = there;
+        if (view && isFollowed(node, there, view)) {
+          followed(node, world.lb(name), there);
+          continue;
+        }
         if (view?.absent !== undefined || since >= looked.begun) continue;
         if (!view || forcedOf(view) !== 'maint')
           verdicts.broken('stopped outside the fence', [name, server, view?.admin]);
       }
     }
+  }
+
+  /** Unfenced, quiet alone has to do, where only requests tell of users. */
+  function followed({ policy }: SimNode, lb: SimLb, { name, lastAt }: LbServer): void {
+    const ago = time.now - lastAt;
+    const isSeen = lb.line.mode === 'answers' && ago > LOOKED_MS;
+    if (policy.sources.length === 0 && isSeen && ago < policy.quietMs - QUIET_SLACK_MS)
+      verdicts.broken('followed without quiet', [lb.name, name, Math.round(ago)]);
   }
 
   /** The application refuses new sessions before the last look. One that another hand has started afresh is excused. */

@@ -1,4 +1,5 @@
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import { isFollowed } from './followed.ts';
 import { forcedOf } from './knowledge.ts';
 import { peek } from './peek.ts';
 import type { Taken, World } from './world.ts';
@@ -10,7 +11,8 @@ export interface ZeroJudge {
 
 type Counting = Policy['balancers'][number];
 
-export function createZeroJudge({ verdicts }: World): ZeroJudge {
+export function createZeroJudge(world: World): ZeroJudge {
+  const { verdicts } = world;
   const broken = (what: readonly unknown[]): void => verdicts.broken('drained and not so', what);
 
   function balancer(taken: Taken, { name, servers, counts }: Counting): void {
@@ -28,9 +30,19 @@ export function createZeroJudge({ verdicts }: World): ZeroJudge {
       const { connections, queued, absent } = view;
       const isTold = isForced && isPatienceOver(taken);
       if ((connections !== 0 || queued !== 0) && !isTold) broken([name, server, connections, queued]);
-      if (wantsFence && !isForced && absent === undefined && forcedOf(view) !== 'maint')
-        broken([name, server, 'is not in MAINT']);
+      if (!wantsFence || isForced || absent !== undefined || forcedOf(view) === 'maint') continue;
+      if (isFollowed(node, world.lb(name).server(server), view)) named(taken, server);
+      else broken([name, server, 'is not in MAINT']);
     }
+  }
+
+  /** The result says that it is not fenced; a node that drains without an operation has none. */
+  function named({ before, after, effects }: Taken, server: string): void {
+    if (peek(before).op === null) return;
+    const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
+    const warnings = [...results, ...(peek(after).op?.warnings ?? [])];
+    if (!warnings.some((text) => text.includes(server) && text.includes('is not fenced')))
+      verdicts.broken('followed in silence', server);
   }
 
   return {

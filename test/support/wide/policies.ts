@@ -94,6 +94,7 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     appSources: ['http', 'http 2', 'tcp'],
     kernelSource: has('kernel') ? 'tcp' : null,
     unreachable: has('ignore') ? ('ignore' as const) : ('wait' as const),
+    foreignDrain: has('follow') ? ('follow' as const) : ('refuse' as const),
     reloadGraceMs: GRACE_MS,
     hasGate: has('gate') || draw.chance(0.1),
     reloadsKeepState: false,

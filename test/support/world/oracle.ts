@@ -191,7 +191,14 @@ export function createOracle(world: World): Oracle {
 
   /** *drained*: whatever lies over it, what is left when that has gone is MAINT. */
   function fenced(at: string, view: ServerView): void {
-    if (view.absent === undefined && forcedOf(view) !== 'maint') fail('drained without a fence', [at, view]);
+    if (view.absent !== undefined || forcedOf(view) === 'maint' || isFollowed(at, view)) return;
+    fail('drained without a fence', [at, view]);
+  }
+
+  /** `foreignDrain: follow`: a DRAIN that another hand has set there, and nothing else. */
+  function isFollowed(at: string, view: ServerView): boolean {
+    const { by } = world.site.balancer(at).server(view.name);
+    return world.policy.foreignDrain === 'follow' && forcedOf(view) === 'drain' && by === 'operator';
   }
 
   /** Who was forced is gone, unless patience was over, and that is said. */

@@ -18,6 +18,7 @@ export const POLICY: Policy = {
   appSources: ['http', 'http 2'],
   kernelSource: null,
   unreachable: 'wait',
+  foreignDrain: 'refuse',
   reloadGraceMs: 600_000,
   hasGate: false,
   reloadsKeepState: false,

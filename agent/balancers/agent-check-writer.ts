@@ -60,7 +60,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     counts: reader.counts,
     seesOldWorkers: reader.seesOldWorkers,
     look,
-    async survey(signal, scope) {
+    async survey(signal, scope, before) {
       // In the middle of an operation, and about others: no poll has to be waited for.
       if (scope === 'capacity') return withoutAgents(await reader.survey(signal, scope));
       await origin.resolve();
@@ -68,7 +68,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
       const { servers } = await look(signal);
       if (servers.every(({ absent }) => absent === undefined))
         await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
-      return withoutAgents(await reader.survey(signal, scope));
+      return withoutAgents(await reader.survey(signal, scope, before));
     },
     async set(name, admin, mayReplace, signal) {
       const writing = writingOf(name);

@@ -1,4 +1,5 @@
 import type {
+  Addresses,
   Admin,
   Closed,
   Holders,
@@ -40,9 +41,11 @@ export interface Balancer {
    * A look plus what an operation needs to know before it begins; also proves that we may write.
    * @param scope `all` by default, with the one full look at all servers; `stickiness` without it; `capacity`: a look and
    *   the siblings of our servers, nothing else (it asks for no level, and grows with the servers of our backends)
+   * @param before where our servers were seen last: another server with the address of one that HAProxy has no more is
+   *   this application by another name; none by default
    * @throws LastcallError as `look`
    */
-  survey(signal: AbortSignal, scope?: SurveyScope): Promise<Survey>;
+  survey(signal: AbortSignal, scope?: SurveyScope, before?: Addresses): Promise<Survey>;
 
   /**
    * Reads the server's state, writes `admin` only if the state found is `admin` itself or in `mayReplace`, and

@@ -1,6 +1,6 @@
 import type { ListedServer } from '../haproxy/all-servers.ts';
 import type { ServerName } from '../haproxy/names.ts';
-import type { Relative, Role } from '../lifecycle/view.ts';
+import type { Addresses, Relative, Role } from '../lifecycle/view.ts';
 import type { Level } from './haproxy-facts.ts';
 
 /** Who else is this application, and who else serves its users: read from the list of all servers. Pure. */
@@ -26,7 +26,7 @@ export function kinshipOf(
   rows: readonly ListedServer[],
   listed: ReadonlyMap<string, ServerName>,
   level: Level,
-  before: ReadonlyMap<string, string>,
+  before: Addresses,
 ): Kinship {
   const servers = rows.filter(isServer);
   const trackers = trackersOf(servers, listed);
@@ -37,7 +37,7 @@ export function kinshipOf(
   const homes = new Map(
     [...listed.keys()].flatMap((name) => {
       const row = own.get(name);
-      const address = comparable(row === undefined ? before.get(name) : row.address);
+      const address = comparable(row === undefined ? before[name] : row.address);
       return address === null ? [] : [[address, name] as const];
     }),
   );

@@ -78,7 +78,6 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     absences: createAbsences(reader),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
     seen: new Map(),
-    addresses: new Map(),
     ...eyes(),
   };
   const turns = createTurns();
@@ -104,7 +103,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     seesOldWorkers: master !== null,
     look: (signal, past = 'count', scope = 'own') =>
       inTurn(signal, (lines) => look(desk, lines, { past, scope }, signal)),
-    async survey(signal, scope = 'all') {
+    async survey(signal, scope = 'all', before = {}) {
       if (scope === 'capacity') {
         const own = await inTurn(signal, (lines) =>
           look(desk, lines, { past: 'count', scope: 'capacity' }, signal),
@@ -112,7 +111,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
         return surveySiblings(desk, linesOfLists(signal), own);
       }
       const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, scope, options.readOnly ?? false));
-      return surveyAround(desk, linesOfLists(signal), own, scope);
+      return surveyAround(desk, linesOfLists(signal), own, { scope, before });
     },
     async set(server, admin, mayReplace, signal) {
       const name = nameOf(desk, server);

@@ -4,7 +4,7 @@ import type { ServerName } from '../haproxy/names.ts';
 import type { Ask, FullReading, Reader } from '../haproxy/reader.ts';
 import type { OldProcesses, Workers } from '../haproxy/workers.ts';
 import type { StatRow } from '../haproxy/stats.ts';
-import type { Look, LookScope, ServerView, Worker } from '../lifecycle/view.ts';
+import type { Addresses, Look, LookScope, ServerView, Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import type { Past } from './balancer.ts';
 import { capacityOf, type OwnRow } from './capacity.ts';
@@ -24,8 +24,6 @@ export interface Desk {
   readonly names: ReadonlyMap<string, ServerName>;
   /** Each server's state when its bits were last read, from whom, and what its row showed then. */
   readonly seen: Map<string, Seen>;
-  /** Each server's address in its row, as it was seen last. */
-  readonly addresses: Map<string, string>;
   /** Null without a master CLI. */
   readonly old: OldWorkers | null;
 }
@@ -62,17 +60,17 @@ export async function look(
   signal: AbortSignal,
 ): Promise<Look> {
   const servers: ServerView[] = [];
-  const rows: OwnRow[] = [];
+  const rows: (OwnRow & { readonly server: string })[] = [];
   let worker: Worker | null = null;
   for (const [server, name] of desk.names) {
     const glimpse = await glance(desk, lines.own.ask, server, name, scope);
     worker = sameWorker(desk, worker, glimpse.worker);
     servers.push(glimpse.view);
-    if (glimpse.rows) rows.push({ name, ...glimpse.rows });
+    if (glimpse.rows) rows.push({ name, server, ...glimpse.rows });
   }
   const { add, ...known } = await lookBack(desk, lines, worker, { past, signal });
   const capacity = scope === 'capacity' ? { capacity: capacityOf(rows) } : {};
-  return { worker, ...known, servers: servers.map(add), ...capacity };
+  return { worker, ...known, servers: servers.map(add), addresses: addressesOf(rows), ...capacity };
 }
 
 /** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
@@ -90,7 +88,6 @@ async function glance(
     return { view: absentView(server, reading.absent), worker };
   }
   const shown = adminInRow(reading.row);
-  noteAddress(desk, server, reading.row);
   const seen = desk.seen.get(server);
   if (shown === 'ready') {
     desk.seen.delete(server);
@@ -103,10 +100,10 @@ async function glance(
   return { view: viewOf(server, reading, seen), worker, rows: reading };
 }
 
-/** A name that does not resolve just now shows none, and is where it was. */
-function noteAddress({ addresses }: Desk, server: string, row: StatRow): void {
-  const address = row.text('addr') ?? '';
-  if (address !== '') addresses.set(server, address);
+/** A name that does not resolve just now shows none: where it was is what is known. */
+export function addressesOf(rows: readonly { readonly server: string; readonly row: StatRow }[]): Addresses {
+  const shown = rows.map(({ server, row }) => [server, row.text('addr') ?? ''] as const);
+  return Object.fromEntries(shown.filter(([, address]) => address !== ''));
 }
 
 /** One server with its admin bits, on one connection. */
@@ -120,7 +117,6 @@ export async function inspect(
   const view = fullViewOf(server, reading);
   const worker = desk.workers.identify(reading.info);
   desk.absences.present(name, reading.info);
-  noteAddress(desk, server, reading.row);
   const shown = adminInRow(reading.row);
   const { admin, origin, over } = view;
   const { initialWeight } = reading.state;

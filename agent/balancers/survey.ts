@@ -5,11 +5,12 @@ import { parseInfo, requireSupported } from '../haproxy/info.ts';
 import type { Ask, FullReading } from '../haproxy/reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../haproxy/reply.ts';
 import { endpointOf, serverKeys } from '../haproxy/server-keys.ts';
-import type { ServerSurvey, ServerView, Survey, SurveyScope, Worker } from '../lifecycle/view.ts';
+import type { Addresses, ServerSurvey, ServerView, Survey, SurveyScope, Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { HASHED, sortTables, stickinessOf, type Level, type Tables } from './haproxy-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type Neighbours } from './relatives.ts';
 import {
+  addressesOf,
   inspect,
   inspectIfThere,
   lookBackOrFail,
@@ -61,15 +62,16 @@ export async function surveyOwn(
 
 /**
  * The second part, which no look has to wait for: the stick tables, and one list of all servers.
+ * @param before where our servers were seen last
  * @throws LastcallError as `look`
  */
 export async function surveyAround(
   desk: Desk,
   lines: Lines,
   own: OwnServers,
-  scope: SurveyScope,
+  { scope, before }: { readonly scope: SurveyScope; readonly before: Addresses },
 ): Promise<Survey> {
-  const around = scope === 'stickiness' ? null : await lookAround(desk, lines, own);
+  const around = scope === 'stickiness' ? null : await lookAround(desk, lines, own, before);
   const tables = once(() => sortedTables(desk, lines, own));
   const facts: ServerSurvey[] = [];
   for (const { view, reading } of thereOf(own)) {
@@ -86,6 +88,9 @@ export async function surveyAround(
     worker: own.worker,
     ...known,
     servers: own.servers.map(({ view }) => add(view)),
+    addresses: addressesOf(
+      thereOf(own).map(({ view, reading }) => ({ server: view.name, row: reading.row })),
+    ),
     facts,
     relatives: around?.kinship.relatives ?? null,
     foreignTables: asked?.foreign ?? [],
@@ -107,10 +112,11 @@ async function lookAround(
   desk: Desk,
   { own: talk }: Lines,
   { level, worker }: OwnServers,
+  before: Addresses,
 ): Promise<{ readonly kinship: Kinship; readonly neighbours: ReadonlyMap<string, Neighbours> }> {
   const { info, rows } = await listAllServers(talk, (command, onLine) => talk.stream(command, onLine));
   sameWorker(desk, worker, desk.workers.identify(info));
-  const kinship = kinshipOf(rows, desk.names, level, desk.addresses);
+  const kinship = kinshipOf(rows, desk.names, level, before);
   const trackers = kinship.relatives.filter(({ by }) => by === 'track').map(({ name }) => name);
   const ours = new Set([...desk.names.keys(), ...trackers]);
   const entries = [...desk.names].map(([server, name]) => [server, neighboursOf(rows, name, ours)] as const);

@@ -62,12 +62,12 @@ async function persist({ file }: Tools, { save, record }: Doing<'persist'>): Pro
 
 async function survey(
   ports: Ports,
-  { id, balancer, scope }: Doing<'survey'>,
+  { id, balancer, scope, addresses }: Doing<'survey'>,
   signal: AbortSignal,
 ): Promise<Happening> {
   const begun = ports.clock.now();
   try {
-    const found = await named(ports, balancer).survey(signal, scope);
+    const found = await named(ports, balancer).survey(signal, scope, addresses);
     return { type: 'surveyed', id, balancer, survey: found, begun };
   } catch (error) {
     const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;

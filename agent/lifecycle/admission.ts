@@ -5,7 +5,7 @@ import { objections } from './guard.ts';
 import { operationOf } from './install.ts';
 import type { Request } from './operation.ts';
 import { failStop } from './out.ts';
-import { isInRotation, PHASES } from './phases.ts';
+import { isInRotation, isOutward, PHASES } from './phases.ts';
 import { planOf } from './plan.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
 import { carryOut, propose } from './proposal.ts';
@@ -13,7 +13,8 @@ import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from './result.ts';
 import type { Candidate, Need } from './running.ts';
 import { onLooked } from './servers.ts';
-import { remember } from './surroundings.ts';
+import type { State } from './state.ts';
+import { askSurvey, remember } from './surroundings.ts';
 import { emit, type EventOf, isDurable, patch, save, type Turn } from './turn.ts';
 
 /**
@@ -27,10 +28,9 @@ export function beginChecks(turn: Turn, request: Request): void {
   const missing = unconfigured(turn, request);
   if (missing) return refuse(turn, request, turn.at, 'config', missing);
   const needs: Need[] = [];
-  if (isInRotation(state.phase) && !state.op) {
-    for (const { name } of policy.balancers) needs.push(`survey ${name}`);
-  }
   const stops = request.kind === 'stop' || request.kind === 'restart';
+  if (!state.op)
+    for (const { name } of policy.balancers) if (asks(state, name, stops)) needs.push(`survey ${name}`);
   if (request.kind === 'restart' && !endIsSeen(turn))
     return refuse(turn, request, turn.at, 'config', unseen(turn.policy.node));
   if (stops && !state.app.gone && !PHASES[state.phase].ending) needs.push('stop');
@@ -52,9 +52,16 @@ export function beginChecks(turn: Turn, request: Request): void {
     if (need === 'stop' || need === 'start') emit(turn, { type: 'check', id: request.id, need });
     else {
       const balancer = need.slice('survey '.length);
-      emit(turn, { type: 'survey', id: request.id, balancer, scope: 'all' });
+      askSurvey(turn, request.id, balancer, isInRotation(state.phase) ? 'all' : 'reload');
     }
   }
+}
+
+/** A node that is out was surveyed when it went; a stop asks again where a reload may have changed that. */
+function asks({ phase, balancers }: State, name: string, stops: boolean): boolean {
+  if (isInRotation(phase)) return true;
+  const { reloaded = null, error = null } = balancers[name] ?? {};
+  return stops && isOutward(phase) && reloaded !== null && error === null;
 }
 
 /** Will it be seen that the application has ended before another one is started? */
@@ -81,14 +88,16 @@ export function unconfigured({ policy, state }: Turn, { kind, expiresMs }: Reque
 
 export function onSurveyed(turn: Turn, event: EventOf<'surveyed'>): void {
   const { balancer, survey, begun, at } = event;
-  onLooked(turn, { type: 'looked', balancer, look: survey, begun, at });
   const { siblings } = survey;
+  const known = turn.state.balancers[balancer]?.around?.relatives ?? [];
+  if (siblings === undefined) remember(turn, balancer, survey);
+  onLooked(turn, { type: 'looked', balancer, look: survey, begun, at });
   if (siblings !== undefined) return onSiblings(turn, balancer, { begun, siblings });
-  remember(turn, balancer, survey);
-  onSurveyedAgain(turn, event);
+  onSurveyedAgain(turn, event, known);
   withCandidate(turn, event.id, (candidate) => ({
     ...met(candidate, `survey ${balancer}`),
-    surveys: { ...candidate.surveys, [balancer]: survey },
+    // Of a node that is out only what a reload brought is asked, and that is remembered.
+    surveys: isOutward(turn.state.phase) ? candidate.surveys : { ...candidate.surveys, [balancer]: survey },
   }));
 }
 

@@ -3,7 +3,7 @@ import { UNCOUNTED_WAYS } from './bonds.ts';
 import { isIgnored } from './count.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
 import { emit, type EventOf, patch, patchOuting, type Turn, warn } from './turn.ts';
-import { isForNone, onReloadTold } from './surroundings.ts';
+import { askSurvey, isForNone, onReloadTold } from './surroundings.ts';
 import { replacedIn, unlistedAfterReload } from './unlisted.ts';
 import type { Relative } from './view.ts';
 
@@ -41,11 +41,18 @@ export function isRechecked(turn: Turn, since: number): boolean {
 
 function askAgain(turn: Turn, id: string, since: number, left: readonly string[]): void {
   patchOuting(turn, { recheck: { since, left, retryAt: null } });
-  for (const balancer of left) emit(turn, { type: 'survey', id, balancer, scope: 'stickiness' });
+  for (const balancer of left) askSurvey(turn, id, balancer, 'stickiness');
 }
 
-/** An answer to either question of a running operation. */
-export function onSurveyedAgain(turn: Turn, { id, balancer, survey }: EventOf<'surveyed'>): void {
+/**
+ * An answer to either question of a running operation.
+ * @param known other servers of this application that were known at this balancer before it
+ */
+export function onSurveyedAgain(
+  turn: Turn,
+  { id, balancer, survey }: EventOf<'surveyed'>,
+  known: readonly Relative[],
+): void {
   const { op } = turn.state;
   const recheck = turn.state.outing?.recheck ?? null;
   if (isForNone(turn, id)) {
@@ -56,7 +63,10 @@ export function onSurveyedAgain(turn: Turn, { id, balancer, survey }: EventOf<'s
   if (op?.id !== id) return;
   for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey))
     warn(turn, `unlisted ${balancer}`, text);
-  onReplaced(turn, balancer, replacedIn(op.ignoreServers, survey));
+  const replaced = replacedIn(op.ignoreServers, survey);
+  // Of a server that had the address of ours before a drain was warned, and it only warns.
+  const isNews = ({ name }: Relative): boolean => known.every((one) => one.name !== name);
+  onReplaced(turn, balancer, op.kind === 'drain' ? replaced.filter(isNews) : replaced);
   if (survey.relatives !== null || recheck?.left.includes(balancer) !== true) onReloadTold(turn, balancer);
   if (survey.relatives !== null || recheck === null) return;
   patchOuting(turn, { recheck: { ...recheck, left: recheck.left.filter((name) => name !== balancer) } });

@@ -3,6 +3,7 @@ import type { OthersCount } from './others.ts';
 import { type CapacityLevel, NEW_CAPACITY, type Outing } from './outing.ts';
 import type { Policy } from './policy.ts';
 import type { State } from './state.ts';
+import { askSurvey } from './surroundings.ts';
 import { emit, patchOuting, serversOf, type Turn } from './turn.ts';
 
 /** What the capacity guard asks: a look once DRAIN was said, and who the siblings are where too few are usable. */
@@ -41,7 +42,7 @@ export function askSiblings(turn: Turn, short: readonly OthersCount[]): 'wait' {
     const isNews = (siblings[at]?.begun ?? -1) < (balancers[at]?.begun ?? 0);
     if (asked.includes(at) || !isNews) continue;
     patchCapacity(turn, { asked: [...(turn.state.outing?.capacity.asked ?? []), at] });
-    emit(turn, { type: 'survey', id: op?.id ?? 'capacity', balancer: at, scope: 'capacity' });
+    askSurvey(turn, op?.id ?? 'capacity', at, 'capacity');
   }
   return 'wait';
 }

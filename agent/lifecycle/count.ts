@@ -79,6 +79,21 @@ export function leftOf(policy: Policy, state: State): number | null {
   return sessions === null || connections === null ? null : Math.max(sessions, connections);
 }
 
+/** The sources and balancers that do not tell how many there are, each with its error. */
+export function unknownTo(policy: Policy, state: State): string[] {
+  const sources = state.app.gone
+    ? []
+    : policy.sources.filter((name) => sourceCount(state, name, -1) === null);
+  return [
+    ...sources.map((name) => `${name}: ${state.sources[name]?.error ?? 'it has not answered'}`),
+    ...countingBalancers(policy, state).flatMap(({ name }) => {
+      const balancer = state.balancers[name];
+      const error = balancer?.error ?? balancer?.look?.unseen ?? null;
+      return error === null ? [] : [`${name}: ${error}`];
+    }),
+  ];
+}
+
 /**
  * `zero`: everybody who counts says 0, asked at or after `since`. `some`: somebody says more. `unknown`: nobody says
  * more, but not everybody has answered. An application that is gone has no users, connections count all the same.

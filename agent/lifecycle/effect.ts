@@ -1,6 +1,6 @@
 import type { OnTimeout, OperationKind, Result } from './operation.ts';
 import type { StateRecord } from './record.ts';
-import type { Admin, Proof, SurveyScope } from './view.ts';
+import type { Addresses, Admin, Proof, SurveyScope } from './view.ts';
 
 /** What a warn hook is told. */
 export interface Nearing {
@@ -21,6 +21,8 @@ export type Effect =
       readonly id: string;
       readonly balancer: string;
       readonly scope: SurveyScope;
+      /** Where ours were seen last: a server that has the address of one that is gone is this application too. */
+      readonly addresses: Addresses;
     }
   | { readonly type: 'check'; readonly id: string; readonly need: 'stop' | 'start' }
   /** Read, write `admin` unless another state than `mayReplace` is there, read back. */

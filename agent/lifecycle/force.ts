@@ -1,6 +1,7 @@
-import { connectionsOf, isKnown, lastSeenAll, sessionsOf, usersOf, viewOf } from './count.ts';
+import { connectionsOf, isKnown, unknownTo, lastSeenAll, sessionsOf, usersOf, viewOf } from './count.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
 import { followed, raiseFence } from './fence.ts';
+import { listed } from './objection.ts';
 import {
   FORCE_CLOSE_EVERY_MS,
   FORCE_CLOSE_PATIENCE_MS,
@@ -37,16 +38,18 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
   raiseFence(turn, { force, forcedOut: true });
 }
 
-/** In words: the sessions, and the connections where it is only they that are left. */
+/**
+ * In words: the sessions, and the connections where it is only they that are left. Where their number is unknown, which
+ * sources and balancers do not tell, and why.
+ */
 export function whoIsLeft({ policy, state }: Turn): string {
   const sessions = howMany(sessionsOf(policy, state), 'session');
   const connections = connectionsOf(policy, state);
   const alone = policy.sources.length > 0 && usersOf(policy, state) === 0 && connections !== 0;
   const left = alone ? `${sessions} and ${howMany(connections, 'connection')}` : sessions;
   const doubts = connections === null ? doubtsOf(policy, state) : [];
-  return doubts.length === 0
-    ? left
-    : `${left} (${doubts.map((one) => doubtLine(one, state.now)).join('; ')})`;
+  const why = [...unknownTo(policy, state), ...doubts.map((one) => doubtLine(one, state.now))];
+  return why.length === 0 ? left : `${left} (${listed(why)})`;
 }
 
 function howMany(count: number | null, what: string): string {

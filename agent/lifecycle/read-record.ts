@@ -1,7 +1,7 @@
 import type { OperationKind } from './operation.ts';
 import { PHASES } from './phases.ts';
 import type { SavedServer, StateRecord } from './record.ts';
-import type { Admin, ProcessIdentity, Proof } from './view.ts';
+import type { Addresses, Admin, ProcessIdentity, Proof } from './view.ts';
 
 /**
  * A record as it was read from the disk. Its checksum says that lastcall wrote it, and not which version: a newer one may
@@ -112,7 +112,7 @@ function balancersIn(raw: unknown, doubts: string[]): StateRecord['balancers'] {
     const servers = Object.entries(fieldsOf(balancer['servers'], `${path}.servers`, doubts)).map(
       ([server, own]) => [server, serverIn(own, `${path}.${server}`, doubts)] as const,
     );
-    const { bornAt, relatives, seen } = balancer;
+    const { bornAt, relatives, seen, addresses, reloaded } = balancer;
     return [
       name,
       {
@@ -120,6 +120,8 @@ function balancersIn(raw: unknown, doubts: string[]): StateRecord['balancers'] {
         ...(bornAt !== undefined && { bornAt: get('bornAt', orNull(isNumber), null) }),
         ...(relatives !== undefined && { relatives: get('relatives', arrayOf(isRelative), []) }),
         ...(seen !== undefined && { seen: get('seen', isNumber, 0) }),
+        ...(addresses !== undefined && { addresses: get('addresses', isAddresses, {}) }),
+        ...(reloaded !== undefined && { reloaded: get('reloaded', isBoolean, true) }),
         servers: Object.fromEntries(servers),
       },
     ];
@@ -228,6 +230,8 @@ const isRelative = shaped<NonNullable<StateRecord['balancers'][string]['relative
   role: orNull(oneOf('active', 'backup')),
   usable: isBoolean,
 });
+const isAddresses: Is<Addresses> = (value): value is Addresses =>
+  isObject(value) && Object.values(value).every(isString);
 const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['askers']>[number]>({
   id: isString,
   reason: orNull(isString),

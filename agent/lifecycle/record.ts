@@ -16,7 +16,7 @@ import {
   type State,
   type Told,
 } from './state.ts';
-import type { Admin, Counters, Proof, Relative, Worker } from './view.ts';
+import type { Addresses, Admin, Counters, Proof, Relative, Worker } from './view.ts';
 import { MOST_WARNINGS, type Warning, withWarning } from './warnings.ts';
 
 /**
@@ -37,6 +37,10 @@ export interface StateRecord {
         readonly relatives?: readonly Relative[];
         /** How many connections its last look had shown. */
         readonly seen?: number;
+        /** Where its servers were seen last. */
+        readonly addresses?: Addresses;
+        /** A reload may have brought servers of this application, and no survey has told yet; absent = none has. */
+        readonly reloaded?: boolean;
         readonly servers: Readonly<Record<string, SavedServer>>;
       }
     >
@@ -95,6 +99,8 @@ export function recordOf(state: State, at: number): StateRecord {
     ...savedWorker(balancer.worker),
     ...(balancer.around === null ? {} : { relatives: balancer.around.relatives }),
     seen: lastSeen(balancer),
+    addresses: balancer.addresses,
+    reloaded: balancer.reloaded !== null,
     servers: savedServers(balancer.servers),
   }));
   // What the configuration lost stands where it was: configured again it is understood as before.
@@ -251,6 +257,8 @@ function restoredBalancers(
         ...balancer,
         worker: workerOf(old, moved),
         seenBefore: old?.seen ?? 0,
+        addresses: old?.addresses ?? {},
+        reloaded: old?.reloaded === true ? { asked: null } : null,
         around: old?.relatives ? { at, facts: [], relatives: old.relatives } : null,
         servers: Object.fromEntries(servers) as typeof balancer.servers,
       },

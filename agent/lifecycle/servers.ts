@@ -5,8 +5,8 @@ import { mayTakeUsers } from './health.ts';
 import { judge, union, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
 import type { BalancerState, ServerState, State, Write } from './state.ts';
+import { tellAbsent } from './surroundings.ts';
 import {
-  alarm,
   allServersOf,
   emit,
   type EventOf,
@@ -22,7 +22,7 @@ import {
   type Turn,
   warn,
 } from './turn.ts';
-import { sameWorker, type Admin, type Look, type ServerView } from './view.ts';
+import { sameWorker, type Admin, type ServerView } from './view.ts';
 
 /**
  * Towards a balancer the intent is a level, not an edge: what is wanted is compared with what is seen after every
@@ -37,7 +37,8 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   const worker = look.worker ?? known;
   const changed = known !== null && worker !== null && !sameWorker(known, worker);
   const before = balancer.begun < 0 ? begun : balancer.begun;
-  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, outage: null, worker });
+  const addresses = { ...balancer.addresses, ...look.addresses };
+  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, outage: null, worker, addresses });
   if (changed) {
     const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
     emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
@@ -59,16 +60,6 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
 function tellDoubt(turn: Turn, name: string): void {
   const found = doubtsOf(turn.policy, turn.state).find(({ at }) => at === name);
   if (found) warn(turn, `doubt ${name}`, doubtLine(found, turn.at));
-}
-
-/** A server that HAProxy does not have is told once: by an alarm while it is so, and by the running operation. */
-function tellAbsent(turn: Turn, at: string, { servers }: Look): void {
-  for (const { name, absent } of servers) {
-    const text = absent === undefined ? null : `${at}: ${absent}; nobody is sent there`;
-    const subject = `absent ${at} ${name}`;
-    alarm(turn, subject, text);
-    if (text !== null && turn.state.op) warn(turn, subject, text);
-  }
 }
 
 /** It cannot be asked: whatever was seen is history, and quiet no longer holds. */

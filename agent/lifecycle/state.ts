@@ -2,7 +2,7 @@ import type { Phase, Request } from './operation.ts';
 import type { Outing } from './outing.ts';
 import type { Candidate, Operation, Pending } from './running.ts';
 import type { Policy } from './policy.ts';
-import type { Admin, Look, Proof, Relative, ServerSurvey, Worker } from './view.ts';
+import type { Addresses, Admin, Look, Proof, Relative, ServerSurvey, Worker } from './view.ts';
 
 /** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
 export interface State {
@@ -143,6 +143,8 @@ export interface BalancerState {
    * is asked, null = it has not been yet. null altogether = no reload, or it is answered.
    */
   readonly reloaded: { readonly asked: string | null } | null;
+  /** Where each server was seen last, also one that a reload has taken away since. */
+  readonly addresses: Addresses;
   readonly servers: Readonly<Record<string, ServerState>>;
 }
 
@@ -286,6 +288,7 @@ function notAsked(servers: readonly string[]): BalancerState {
     worker: null,
     around: null,
     reloaded: null,
+    addresses: {},
     servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
   };
 }

@@ -1,7 +1,8 @@
-import { isOutward } from './phases.ts';
+import { listed } from './objection.ts';
+import { isOutward, PHASES } from './phases.ts';
 import type { BalancerState, State } from './state.ts';
-import { emit, patchBalancer, type Turn } from './turn.ts';
-import type { Survey } from './view.ts';
+import { alarm, emit, patchBalancer, type Turn, warn } from './turn.ts';
+import type { Look, Survey, SurveyScope } from './view.ts';
 
 /** What is known of the servers around ours, by surveys: no poll asks for it. */
 
@@ -12,6 +13,12 @@ export function remember(turn: Turn, balancer: string, { facts, relatives }: Sur
 
 /** The id of a survey that no operation asks for. */
 const NO_OPERATION = 'reload';
+
+/** Asks one balancer, with what it cannot know itself: where our servers were seen last, by an earlier sidecar maybe. */
+export function askSurvey(turn: Turn, id: string, balancer: string, scope: SurveyScope): void {
+  const addresses = turn.state.balancers[balancer]?.addresses ?? {};
+  emit(turn, { type: 'survey', id, balancer, scope, addresses });
+}
 
 /**
  * A reload may have brought servers of this application that are not listed: asked once, for the operation on its way
@@ -24,10 +31,12 @@ export function surveyReloaded(turn: Turn): void {
     const balancer = balancers[name];
     if (!balancer?.reloaded) continue;
     const id = op?.id ?? NO_OPERATION;
+    // After a restart of the sidecar the phase is known once every balancer has answered.
+    if (PHASES[phase].place === 'unknown') continue;
     if (!counts || !isOutward(phase)) patchBalancer(turn, name, { reloaded: null });
     else if (balancer.reloaded.asked !== id && isSettled(balancer, turn.state.epochAt)) {
       patchBalancer(turn, name, { reloaded: { asked: id } });
-      emit(turn, { type: 'survey', id, balancer: name, scope: 'reload' });
+      askSurvey(turn, id, name, 'reload');
     }
   }
 }
@@ -45,6 +54,25 @@ export function isForNone(turn: Turn, id: string): boolean {
 /** The question was answered, or could not be: either way it is told. */
 export function onReloadTold(turn: Turn, balancer: string): void {
   patchBalancer(turn, balancer, { reloaded: null });
+}
+
+/** A server that HAProxy does not have is told once: by an alarm while it is so, and by the running operation. */
+export function tellAbsent(turn: Turn, at: string, { servers }: Look): void {
+  const { relatives = [] } = turn.state.balancers[at]?.around ?? {};
+  for (const { name, absent } of servers) {
+    const others = relatives.filter(({ of, usable }) => usable && of === name).map((one) => one.name);
+    const text = absent === undefined ? null : `${at}: ${absent}; ${whereUsersGo(others)}`;
+    const subject = `absent ${at} ${name}`;
+    alarm(turn, subject, text);
+    if (text !== null && turn.state.op) warn(turn, subject, text);
+  }
+}
+
+/** @param others servers that are the same application by another name, and take users */
+function whereUsersGo(others: readonly string[]): string {
+  if (others.length === 0) return 'no users are sent to it by this name';
+  const are = others.length === 1 ? 'is' : 'are';
+  return `users are sent to it as ${listed(others)}, which ${are} not in \`servers\``;
 }
 
 /** As of a poll that tells: one that began before our last write was answered says nothing of what stands there now. */

@@ -109,7 +109,15 @@ export interface Look {
    * told (a balancer that only polls): unknown.
    */
   readonly capacity?: readonly Capacity[];
+  /** Absent where the balancer does not tell (one that only polls). */
+  readonly addresses?: Addresses;
 }
+
+/**
+ * Where servers of ours are, by `backend/server`, as HAProxy writes it (`10.0.0.7:8080`). One whose row shows no address
+ * (HAProxy has it no more, its name does not resolve just now, the socket shows none) is not in it.
+ */
+export type Addresses = Readonly<Record<string, string>>;
 
 /** What a look is to tell: this node's servers, or also how many other servers of their backends are usable. */
 export type LookScope = 'own' | 'capacity';

@@ -197,10 +197,10 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
 
   test('that a reload took away is no error of a survey in the middle of an operation', async () => {
     const on = await stage({ master: true });
-    await on.balancer.survey(never);
+    const { addresses } = await on.balancer.survey(never);
     await on.haproxy.rewrite('defaults\n  mode http\nbackend app\n  server other 127.0.0.1:9\n');
     await on.haproxy.reload();
-    const { servers, relatives } = await on.balancer.survey(never, 'reload');
+    const { servers, relatives } = await on.balancer.survey(never, 'reload', addresses);
     expect(servers[0]?.absent).toContain('was removed from HAProxy by a reload');
     expect(relatives).toEqual([
       expect.objectContaining({ name: 'app/other', of: 'app/app1', by: 'address' }),

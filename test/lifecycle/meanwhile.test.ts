@@ -228,7 +228,7 @@ describe('A server whose line a reload removes', () => {
     remove(it);
     it.time.advance(MINUTE);
     expect(it.sidecar.state.phase).toBe('drained');
-    expect(Object.values(it.sidecar.state.alarms).join()).toContain('nobody is sent there');
+    expect(Object.values(it.sidecar.state.alarms).join()).toContain('no users are sent to it by this name');
     bringBack(it);
     it.time.advance(MINUTE);
     expect(it.sidecar.state.phase).toBe('drained');

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { scene } from '../support/world/scene.ts';
+import { readRecord } from '../../agent/lifecycle/read-record.ts';
+import { recordOf } from '../../agent/lifecycle/record.ts';
+import { type Scene, scene } from '../support/world/scene.ts';
 
 const MINUTE = 60_000;
 
@@ -132,6 +134,80 @@ describe('Another server of this application', () => {
     expect({ code, phase }).toEqual({ code: 'unlisted', phase: 'serving' });
     expect(message).toContain('app/node1 has the address of app/app1, which HAProxy has no more');
     expect(it.effects.some(({ type }) => type === 'stop')).toBe(false);
+  });
+
+  test('with which a drain began is a warning only, also when a reload leaves it alone', () => {
+    const it = scene({}, ({ balancers }) => Object.assign(balancers[0] ?? {}, { relatives: [TWIN] }));
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.time.advance(1_000);
+    it.lb.server('app/app1').absent = true;
+    it.lb.reload(false);
+    it.time.advance(5_000);
+    it.site.leave();
+    const { code, phase, warnings } = it.ended(id);
+    expect({ code, phase }).toEqual({ code: 'done', phase: 'drained' });
+    expect(warnings.join()).toContain('app/node1 has the address of app/app1');
+  });
+
+  const rename = (it: Scene): void => {
+    it.lb.relatives = [TWIN];
+    it.lb.server('app/app1').absent = true;
+    it.lb.reload(false);
+  };
+
+  test('that has the name of ours since a reload is named by the alarm', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    rename(it);
+    it.time.advance(5_000);
+    expect(Object.values(it.sidecar.state.alarms)).toEqual([
+      'lb1: app/app1 was removed from HAProxy by a reload; users are sent to it as app/node1, which is not in `servers`',
+    ]);
+  });
+
+  test.each([
+    ['at once', 0],
+    ['later', 5_000],
+  ])(
+    'that a reload puts in the place of ours while the sidecar is away stands against a stop %s',
+    (_when, ms) => {
+      const it = scene();
+      it.ended(it.ask('drain'));
+      it.time.advance(1_000);
+      it.crash({}, () => rename(it));
+      it.time.advance(ms);
+      expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'unlisted', phase: 'drained' });
+      expect(it.ended(it.ask('stop', { force: true, reason: 'we know' })).code).toBe('done');
+    },
+  );
+
+  test('that a reload puts in the place of ours while the sidecar is away ends a stop that waits', () => {
+    const it = scene();
+    it.site.visit();
+    const id = it.ask('stop');
+    it.reach('draining');
+    it.time.advance(1_000);
+    it.crash({}, () => rename(it));
+    expect(it.ended(id)).toMatchObject({ code: 'unlisted', phase: 'serving' });
+    expect(it.effects.some(({ type }) => type === 'stop')).toBe(false);
+  });
+
+  test('is asked for by the next sidecar where this one is killed between the look that shows a reload and the answer', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    // So long as the list is not answered, the reload is no news to the worker in the record.
+    rename(it);
+    it.until('the reload is seen', () => it.sidecar.state.balancers['lb1']?.reloaded !== null);
+    const record = recordOf(it.sidecar.state, it.time.now);
+    expect(readRecord(JSON.parse(JSON.stringify(record))).record.balancers['lb1']).toMatchObject({
+      reloaded: true,
+      addresses: { 'app/app1': '10.0.0.1:8080' },
+    });
+    it.disk.save(JSON.stringify(record), () => undefined);
+    it.crash();
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'unlisted', phase: 'drained' });
   });
 
   test('that a reload puts in the place of ours is a warning where force goes over it', () => {

@@ -1,4 +1,5 @@
 import type {
+  Addresses,
   Admin,
   Capacity,
   Look,
@@ -73,7 +74,8 @@ export interface SimHaproxy {
   reload(stateFile: boolean): void;
   set(server: string, admin: Admin, by: 'us' | 'operator', origin?: Origin): void;
   look(scope?: LookScope): Look;
-  survey(scope: SurveyScope): Survey;
+  /** @param before of a server that a reload has taken away only who asks can say where it was */
+  survey(scope: SurveyScope, before?: Addresses): Survey;
   server(name: string): SimServer;
 }
 
@@ -125,6 +127,14 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       couldServe: false,
       by: null,
     }));
+
+  const addressOf = (server: string): string => `10.0.0.${servers.indexOf(self.server(server)) + 1}:8080`;
+  const isSeen =
+    (before: Addresses) =>
+    ({ of, by }: Relative): boolean => {
+      const home = servers.find(({ name: server }) => server === of);
+      return by === 'track' || home?.absent !== true || before[of] === addressOf(of);
+    };
 
   const self: SimHaproxy = {
     name,
@@ -199,9 +209,12 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       unseen: null,
       uncounted: self.uncounted,
       servers: servers.map(viewOf),
+      addresses: Object.fromEntries(
+        servers.flatMap(({ name: server, absent }) => (absent ? [] : [[server, addressOf(server)]])),
+      ),
       ...(scope === 'capacity' && { capacity: servers.filter(({ absent }) => !absent).map(capacityOf) }),
     }),
-    survey: (scope) => ({
+    survey: (scope, before = {}) => ({
       ...self.look(scope === 'capacity' ? scope : 'own'),
       ...(scope === 'capacity' && { siblings: self.siblings ?? servers.flatMap(beside) }),
       facts: servers.map(({ name: server, admin, over, absent, up }) => ({
@@ -214,7 +227,8 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
         sticky: self.hashed === null ? self.sticky : null,
         hashed: self.hashed,
       })),
-      relatives: scope === 'stickiness' || scope === 'capacity' ? null : self.relatives,
+      relatives:
+        scope === 'stickiness' || scope === 'capacity' ? null : self.relatives.filter(isSeen(before)),
       foreignTables: [],
       blind: null,
       uncompared: [],

@@ -66,8 +66,12 @@ export interface Scene {
   reach(phase: Phase): void;
   /** Lets time pass in tenths of a millisecond until it is so; a minute at most. */
   until(what: string, isSo: () => boolean): void;
-  /** kill -9, and a new sidecar some milliseconds later; `changes`: the configuration was changed meanwhile. */
-  crash(changes?: Partial<Policy>): void;
+  /**
+   * kill -9, and a new sidecar some milliseconds later.
+   * @param changes the configuration was changed meanwhile
+   * @param meanwhile what happens while no sidecar is there
+   */
+  crash(changes?: Partial<Policy>, meanwhile?: () => void): void;
 }
 
 const TERMS: Omit<Request, 'id' | 'kind'> = {
@@ -143,10 +147,11 @@ export function scene(
         time.advance(0.1);
       }
     },
-    crash(newer = {}) {
+    crash(newer = {}, meanwhile = () => undefined) {
       oracle.crashed(sidecar.state);
       sidecar.crash();
       world.policy = { ...world.policy, ...newer };
+      meanwhile();
       time.advance(200);
       sidecar.boot();
       time.advance(100);

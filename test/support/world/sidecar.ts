@@ -147,7 +147,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
   type Tell = (happening: Happening) => void;
 
-  function survey({ id, balancer, scope }: Doing<'survey'>, tell: Tell): void {
+  function survey({ id, balancer, scope, addresses }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
     const at = site.balancer(balancer);
     const fail = (error: string): void => {
@@ -155,7 +155,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
     };
     at.exchange(
-      () => listedIn(world.policy, balancer, at.survey(scope)),
+      () => listedIn(world.policy, balancer, at.survey(scope, addresses)),
       (found) =>
         scope === 'capacity' && !at.listsSiblings
           ? fail('it did not answer')

@@ -67,8 +67,6 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     // By a `ready` after a stop that warned.
     { rule: 'started twice', defects: 'D32', seed: 31, seldom: true },
   ],
-  // Seed 11 of all dimensions that hold: a stop of a server that was renamed; without `elapsed` it does not show.
-  elapsed: [{ rule: 'last usable server', defects: 'N4', seed: 11, seldom: true }],
 };
 
 /** Dimensions that have the deeds of others too, and so may meet what those find; they need not. */

@@ -114,7 +114,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   }
 
   function guard(node: SimNode): void {
-    if (requests.isForcedBy(node)) return;
+    if (requests.isForcedBy(node) || overGuard.has(node.index)) return;
     for (const key of shortSince.keys()) {
       const since = shortSince.get(key) ?? time.now;
       if (key.startsWith(`${node.index} `) && time.now - since >= SHORT_MS)
@@ -126,12 +126,21 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   function noteShortage(node: SimNode): void {
     const { policy, index } = node;
     if (policy.keep === 0) return;
+    const listed = policy.balancers.flatMap(({ name, servers }) =>
+      servers.map((server) => `${index} ${name} ${server}`),
+    );
+    // The configuration has another name for it since: how long the old one was short tells nothing.
+    for (const since of [shortSince, keptSince])
+      for (const key of since.keys())
+        if (key.startsWith(`${index} `) && !listed.includes(key)) since.delete(key);
     for (const { name, servers, counts } of policy.balancers) {
       const lb = world.lb(name);
       for (const server of servers) {
         const key = `${index} ${name} ${server}`;
         const others = lb.usableOthers(server);
-        const isShort = counts && lb.line.mode === 'answers' && others !== null && others < policy.keep;
+        // Where a reload has removed its line no users are sent to it, and taking it out costs nothing.
+        const isAsked = counts && lb.line.mode === 'answers' && !lb.server(server).absent;
+        const isShort = isAsked && others !== null && others < policy.keep;
         if (!isShort) shortSince.delete(key);
         else if (!shortSince.has(key)) shortSince.set(key, time.now);
         if (isShort && isKept(node, lb, server)) keptOut(key);

@@ -33,7 +33,10 @@ export function createCommandStopper(config: CommandStopConfig, ports: CommandPo
       const began = clock.now();
       const until = began + config.timeoutMs;
       // Once more, for a drain may last hours, and workers come and go.
-      const found = await end.capture(signal).catch(whyNot);
+      const [found] = await Promise.all([
+        end.capture(signal).catch(whyNot),
+        stops?.announce({ until, watched: processesOf(proof) }),
+      ]);
       const watched = together(proof, found);
       await runAppCommand(
         command,

@@ -11,6 +11,11 @@ import { outlived } from './refusal.ts';
  * the middle of it (SIGTERM, a crash); the next one must not read the outcome before it has ended.
  */
 export interface RunningStops {
+  /**
+   * Writes down that a command is about to be launched: the application may have its SIGTERM before the process that
+   * sent it is on disk, and a sidecar killed in between would leave nothing to wait for.
+   */
+  announce(stop: RunningStop): Promise<void>;
   /** Writes down that this process stops the application. */
   note(leader: Leader, stop: RunningStop): Promise<void>;
   /**
@@ -29,7 +34,8 @@ export interface RunningStop {
   readonly watched: readonly ProcessIdentity[];
 }
 
-interface Note extends ProcessIdentity, Partial<RunningStop> {
+/** Which process it is is missing from before the launch until it is known. */
+interface Note extends Partial<ProcessIdentity>, Partial<RunningStop> {
   /** No process outlives its boot, and the clock of `until` is the boot's. */
   readonly boot: string;
   readonly until: number;
@@ -49,13 +55,18 @@ export function createRunningStops(
 ): RunningStops {
   const warn = (error: unknown): void =>
     onWarning(`a sidecar that takes up this stop would not know that it still runs: ${messageOf(error)}`);
+  const write = async (note: Omit<Note, 'boot'>): Promise<void> => {
+    const late = (): LastcallError =>
+      new LastcallError('state-write', `the disk has not answered for ${PATIENCE_MS} ms`);
+    await withDeadline(clock, PATIENCE_MS, NEVER, late, () => notebook.save({ boot: bootId, ...note })).catch(
+      warn,
+    );
+  };
   return {
+    announce: write,
     async note({ pid, startTime }, stop) {
       if (startTime === null) return warn(new Error(`/proc does not show process ${pid}`));
-      const note: Note = { boot: bootId, pid, startTime, ...stop };
-      const late = (): LastcallError =>
-        new LastcallError('state-write', `the disk has not answered for ${PATIENCE_MS} ms`);
-      await withDeadline(clock, PATIENCE_MS, NEVER, late, () => notebook.save(note)).catch(warn);
+      await write({ pid, startTime, ...stop });
     },
     async ended(signal) {
       const note = (await notebook.load().catch(warn)) as Note | null | undefined;
@@ -64,17 +75,27 @@ export function createRunningStops(
   };
 }
 
-async function endOf(note: Note, clock: Clock, signal: AbortSignal): Promise<void> {
-  while (alivenessOf([note]) !== 'gone') {
-    if (clock.now() >= note.until) {
-      await endGroup(note, GRACE_MS, clock);
-      break;
-    }
-    await sleep(clock, POLL_MS, signal);
-  }
+async function endOf(
+  { pid, startTime, until, watched = [] }: Note,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  if (pid !== undefined && startTime !== undefined)
+    await endOfCommand({ pid, startTime }, until, { clock, signal });
   // A version before this one knew of none.
-  const { until, watched = [] } = note;
   if (await untilGone(watched, until, { clock, signal })) return;
   const pids = left(watched).map(({ pid }) => pid);
   throw outlived(pids, 0);
+}
+
+/** At its deadline it is ended. */
+async function endOfCommand(
+  leader: ProcessIdentity,
+  until: number,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<void> {
+  while (alivenessOf([leader]) !== 'gone') {
+    if (clock.now() >= until) return void (await endGroup(leader, GRACE_MS, clock));
+    await sleep(clock, POLL_MS, signal);
+  }
 }

@@ -54,10 +54,13 @@ describe('A stop command that returns before the application has ended', () => {
     const pid = await pidOf();
     const { json } = await told(first.cli('restart', '--no-wait'));
     await until('the application has been told to end', async () => (await rig.terms()) === 1);
+    // However long the next sidecar takes to come: the application does not end before it is there.
+    process.kill(pid, 'SIGSTOP');
     await first.kill();
     expect(aliveness(pid, startTimeOf(pid) ?? '')).toBe('alive');
     const second = await start();
     expect(await second.reaches('stopping')).toMatchObject({ operation: { id: json.id } });
+    process.kill(pid, 'SIGCONT');
     expect(await second.ends(json.id)).toMatchObject({ ok: true, code: 'done', phase: 'serving' });
     expect(await twice()).toBe('');
     expect(await rig.terms()).toBe(1);

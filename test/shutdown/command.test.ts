@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GoneConfig } from '../../agent/config/config.ts';
@@ -131,7 +132,7 @@ describe('a stop command that returns before the application has ended', () => {
     const abort = new AbortController();
     const stopping = first.stop(await provenBy(first), abort.signal);
     stopping.catch(() => undefined);
-    await until('the stop is written down', () => note !== null);
+    await until('the command is written down', () => note !== null && 'pid' in (note as object));
     abort.abort(new LastcallError('cancelled', 'the sidecar ends'));
     const second = withGone(['true'], gone, { stops: createRunningStops(notebook, ports) });
     let isOver = false;
@@ -143,6 +144,38 @@ describe('a stop command that returns before the application has ended', () => {
     expect(isOver).toBe(false);
     process.kill(present.pid, 'SIGKILL');
     await rejoined;
+  });
+});
+
+describe('a stop command of a sidecar that is killed before the disk holds which process it is', () => {
+  test('is what the next sidecar waits for all the same: the application has its SIGTERM by then', async () => {
+    const present = await appWithFile('ignores-term');
+    const marker = join(dir.path, 'ran');
+    let note: object | null = null;
+    // As of a kill -9: what came to the disk after the launch is lost.
+    const notebook = {
+      load: async () => note,
+      save: async (next: object) => ('pid' in next ? new Promise<void>(() => undefined) : void (note = next)),
+    };
+    const gone = { kind: 'pidFile', path: pidFile } as const;
+    const portsOf = (clock: Clock) => ({ clock, bootId: 'boot', onWarning: () => undefined });
+    const first = withGone(['touch', marker], gone, {
+      stops: createRunningStops(notebook, portsOf(realClock)),
+    });
+    const abort = new AbortController();
+    const stopping = first.stop(await provenBy(first), abort.signal);
+    stopping.catch(() => undefined);
+    await until('the command has run', () => existsSync(marker));
+    const clock = new ManualClock();
+    const second = withGone(['true'], gone, {
+      clock,
+      stops: createRunningStops(notebook, portsOf(clock)),
+    });
+    const rejoined = second.rejoin?.(never).then(() => 'over');
+    expect(await Promise.race([rejoined, clock.armed().then(() => 'waits')])).toBe('waits');
+    process.kill(present.pid, 'SIGKILL');
+    expect(await driven(clock, rejoined ?? Promise.reject(new Error('no rejoin')))).toBe('over');
+    abort.abort(new LastcallError('cancelled', 'the sidecar ends'));
   });
 });
 

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { openWebsocket } from '../support/lasting-app.ts';
 import { openRig, patience, type Rig, type RigOptions, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
@@ -129,6 +131,29 @@ describe('A reload that gives our server another name', () => {
     const stop = await told(agent.cli('stop'));
     expect(stop).toMatchObject({ code: 75, json: { code: 'unlisted' } });
     expect(await rig.terms()).toBe(0);
+  });
+
+  test('while no sidecar is there stands against a stop, and the websocket by its new name stays', async () => {
+    // Alone in its backend, so that the websocket is at no other server; nothing but HAProxy counts it.
+    await open({ master: true, others: '' });
+    const sections = { sessions: [], drain: { timeout: '30s', quiet: '0s', keep: 0 } };
+    const first = await rig.sidecar({ sections });
+    expect(await told(first.cli('drain'))).toMatchObject({ code: 0, json: { phase: 'drained' } });
+    const pid = Number(await readFile(rig.node.pidFile, 'utf8'));
+    await first.kill();
+    await rename();
+    const guest = await openWebsocket(Number(new URL(rig.url).port), '');
+    const second = await rig.sidecar({ sections });
+    const stop = await told(second.cli('stop'));
+    expect(stop).toMatchObject({ code: 75, json: { code: 'unlisted', phase: 'drained' } });
+    expect(stop.json.message).toContain('app/node1 has the address of app/app1');
+    expect(await rig.terms()).toBe(0);
+    expect(aliveness(pid, startTimeOf(pid) ?? '')).toBe('alive');
+    await until('the alarm names where users go', async () => {
+      const { alarms } = await second.client.status(patience());
+      return alarms.join().includes('users are sent to it as app/node1') || undefined;
+    });
+    guest.leave();
   });
 });
 

@@ -176,6 +176,21 @@ describe('A deadline of thirty minutes', () => {
     expect(it.site.app.alive).toBe(true);
   });
 
+  test.each(['restore', 'hold'] as const)('%s: names who does not tell how many are left', (onTimeout) => {
+    const it = scene({ unreachable: 'wait' });
+    it.site.failing.add('http');
+    const blind = it.ended(it.ask('drain', { onTimeout, timeoutMs: MINUTE }));
+    expect(blind.message).toContain('with an unknown number of sessions (http: no answer) left');
+    const other = scene({ sources: [] });
+    other.site.visit();
+    const id = other.ask('drain', { onTimeout, timeoutMs: MINUTE });
+    other.reach('draining');
+    other.lb.setMode('refuses');
+    other.time.advance(2 * MINUTE);
+    other.lb.setMode('answers');
+    expect(other.ended(id).message).toContain('an unknown number of sessions (lb1: connection refused) left');
+  });
+
   test('forces: fenced, closed, stopped, and the result says how many were cut', () => {
     const it = scene();
     it.site.visit();

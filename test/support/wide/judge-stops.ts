@@ -143,11 +143,12 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   /** It waits in a DRAIN of ours, and nothing stands in the way of putting back what was found. */
   function isKept(node: SimNode, lb: SimLb, name: string): boolean {
     const { phase, op, hold, isForced } = peek(node.state);
-    const { admin, by, up } = lb.server(name);
+    const { admin, by, up, over } = lb.server(name);
     const isWaiting = (phase === 'draining' || phase === 'settling') && op !== null && !op.isGivenUp;
     const isOver = overGuard.has(node.index) || requests.isForcedBy(node);
     const isExempt = hold !== null || isForced || isOver || !node.app.isAlive;
-    const isFree = node.running && !node.disk.failing && !lb.denies && up;
+    // What lies over it (DNS, a tracked server) keeps it out whatever is put back.
+    const isFree = node.running && !node.disk.failing && !lb.denies && up && over === null;
     return isWaiting && !isExempt && isFree && admin === 'drain' && by === 'us';
   }
 

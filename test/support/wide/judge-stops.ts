@@ -39,9 +39,10 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   function watch(taken: Taken): void {
     const { node, before, after, effects } = taken;
     noteShortage(node);
-    if (ROTATION.includes(before.phase) && !ROTATION.includes(after.phase))
-      outSince.set(node.index, time.now);
-    if (ROTATION.includes(after.phase)) overGuard.delete(node.index);
+    if (ROTATION.includes(after.phase)) {
+      outSince.delete(node.index);
+      overGuard.delete(node.index);
+    } else if (!outSince.has(node.index)) outSince.set(node.index, time.now);
     for (const effect of effects) {
       if (effect.type === 'reply' && requests.isExcused(effect.id)) overGuard.add(node.index);
       if (effect.type === 'stop') stopped(taken);

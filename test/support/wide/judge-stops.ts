@@ -37,7 +37,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   const overGuard = new Set<number>();
 
   function watch(taken: Taken): void {
-    const { node, before, after, effects } = taken;
+    const { node, after, effects } = taken;
     noteShortage(node);
     if (ROTATION.includes(after.phase)) {
       outSince.delete(node.index);

@@ -158,7 +158,8 @@ const RESIDUAL_WINDOW =
 /** The window between the last look and the stop is kept to milliseconds: the record is on disk, now look and stop. */
 function lastLook(turn: Turn, forcedOut: boolean): void {
   if (!forcedOut) {
-    if (isOverdue(turn)) return;
+    // A reload that came while a stop of a node that is out was checked: who else is this application is asked first.
+    if (isOverdue(turn) || isReloadOpen(turn.state)) return;
     const capacity = askBehindFence(turn);
     if (capacity === 'moved') return;
     const clear = lookAgain(turn);

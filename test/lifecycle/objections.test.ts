@@ -194,6 +194,18 @@ describe('Another server of this application', () => {
     expect(it.effects.some(({ type }) => type === 'stop')).toBe(false);
   });
 
+  test('that a reload puts in the place of ours while a stop of a node that is out is checked ends that stop', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.time.advance(1_000);
+    it.lb.listMs = 1_000;
+    const id = it.ask('stop');
+    rename(it);
+    it.sidecar.post({ type: 'looked', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    expect(it.ended(id)).toMatchObject({ code: 'unlisted' });
+    expect(it.effects.some(({ type }) => type === 'stop')).toBe(false);
+  });
+
   test('is asked for by the next sidecar where this one is killed between the look that shows a reload and the answer', () => {
     const it = scene();
     it.ended(it.ask('drain'));

@@ -63,7 +63,7 @@ export interface SimHaproxy {
   seesOldWorkers: boolean;
   /** Old workers that live and are not counted; null: they can neither be seen nor be counted. */
   uncounted: readonly number[] | null;
-  /** How long the list of its streams takes, in milliseconds. */
+  /** How long the lists of its streams and of all its servers take, in milliseconds. */
   listMs: number;
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
   exchange<T>(work: () => T, answer: (value: T) => void, fail: (error: string) => void): void;

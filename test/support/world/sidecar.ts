@@ -150,6 +150,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   function survey({ id, balancer, scope, addresses }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
     const at = site.balancer(balancer);
+    const later = (ms: number, tellIt: () => void): void => (ms > 0 ? void time.after(ms, tellIt) : tellIt());
     const fail = (error: string): void => {
       const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
       tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
@@ -159,7 +160,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       (found) =>
         scope === 'capacity' && !at.listsSiblings
           ? fail('it did not answer')
-          : tell({ type: 'surveyed', id, balancer, survey: found, begun }),
+          : later(at.listMs, () => tell({ type: 'surveyed', id, balancer, survey: found, begun })),
       fail,
     );
   }

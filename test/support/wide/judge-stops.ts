@@ -139,8 +139,10 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       for (const server of servers) {
         const key = `${index} ${name} ${server}`;
         const others = lb.usableOthers(server);
-        // Where a reload has removed its line no users are sent to it, and taking it out costs nothing.
-        const isAsked = counts && lb.line.mode === 'answers' && !lb.server(server).absent;
+        // Where a reload has removed its line, or an operator keeps it out, no users are sent to it: its end costs nothing.
+        const { absent, by, admin } = lb.server(server);
+        const isIn = !absent && (by !== 'operator' || admin === 'ready');
+        const isAsked = counts && lb.line.mode === 'answers' && isIn;
         const isShort = isAsked && others !== null && others < policy.keep;
         if (!isShort) shortSince.delete(key);
         else if (!shortSince.has(key)) shortSince.set(key, time.now);

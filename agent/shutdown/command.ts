@@ -4,6 +4,7 @@ import { isLastcallError } from '../system/error.ts';
 import { checkAppCommand, runAppCommand, type CommandPorts } from './app-command.ts';
 import { createEndProof } from './end-proof.ts';
 import { alivenessOf, isProof, left, processesOf, untilGone } from './identity.ts';
+import type { NamingPorts } from './named-process.ts';
 import { outlived } from './refusal.ts';
 import type { Stopper } from './stopper.ts';
 
@@ -14,10 +15,10 @@ const UNPROVEN = 'the stop command succeeded, but nothing proves that the applic
  * the application has ended; where `gone` names its processes, they are found before the command runs and watched until
  * they have ended, within the command's own timeout. Where it does not, the result warns.
  */
-export function createCommandStopper(config: CommandStopConfig, ports: CommandPorts): Stopper {
+export function createCommandStopper(config: CommandStopConfig, ports: CommandPorts & NamingPorts): Stopper {
   const { clock, searchPath, stops } = ports;
   const command = { command: config.command, timeoutMs: config.timeoutMs, role: 'stop' } as const;
-  const end = createEndProof(config.gone, clock);
+  const end = createEndProof(config.gone, ports);
   return {
     // What a command does when it is run again only the operator knows (I6).
     repeatable: config.idempotent,

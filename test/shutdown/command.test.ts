@@ -14,6 +14,7 @@ import { aliveness, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { naming } from '../support/naming.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
 import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
@@ -39,7 +40,7 @@ const searchPath = '/usr/bin:/bin';
 const stopperOf = (command: readonly string[], clock: Clock = realClock): Stopper =>
   createStopper(
     { kind: 'command', command, timeoutMs: 30_000, gone: null, idempotent: false },
-    { clock, searchPath },
+    { ...naming(clock), searchPath },
   );
 const starterOf = (command: readonly string[], clock: Clock = realClock): Starter =>
   createStarter({ command, timeoutMs: 30_000 }, { clock, searchPath });
@@ -61,7 +62,7 @@ const withGone = (
   changes: { readonly clock?: Clock; readonly idempotent?: boolean; readonly stops?: RunningStops } = {},
 ): Stopper => {
   const { clock = realClock, idempotent = false, stops } = changes;
-  const ports = { clock, searchPath, ...(stops ? { stops } : {}) };
+  const ports = { ...naming(clock), searchPath, ...(stops ? { stops } : {}) };
   return createStopper({ kind: 'command', command, timeoutMs: 30_000, gone, idempotent }, ports);
 };
 const appWithFile = async (name: string, ...args: readonly (string | number)[]): Promise<Present> => {

@@ -8,6 +8,7 @@ import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
+import { type App, UNKNOWN_REMAINS } from './state.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
 import { isReloadOpen } from './surroundings.ts';
@@ -179,11 +180,18 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   emit(turn, { type: 'stop', epoch, proof: app.proof });
 }
 
-/** The application is gone. */
-export function onStopped(turn: Turn, warnings: readonly string[]): void {
+/** @param unproven no process proves that the application is gone */
+export function onStopped(turn: Turn, warnings: readonly string[], unproven = false): void {
   for (const [place, text] of warnings.entries()) warn(turn, `stop ${place}`, text);
   const { op } = turn.state;
-  const app = { proof: null, gone: true, goneAt: turn.at, stopIssued: false, start: 'none' } as const;
+  const app: App = {
+    proof: null,
+    gone: true,
+    goneAt: turn.at,
+    remains: unproven ? UNKNOWN_REMAINS : null,
+    stopIssued: false,
+    start: 'none',
+  };
   askAnew(turn);
   forgetGate(turn);
   const outing = { level: 'maint', fence: null } as const;

@@ -13,6 +13,7 @@ import {
   NO_SERVER,
   type ServerState,
   type StartStep,
+  UNKNOWN_REMAINS,
   type State,
   type Told,
 } from './state.ts';
@@ -43,6 +44,8 @@ export interface StateRecord {
   >;
   readonly proof: Proof | null;
   readonly appGone: boolean;
+  /** Its end is not proven. Absent in an older record. */
+  readonly appUnproven?: boolean;
   readonly stopIssued: boolean;
   readonly start: StartStep;
   readonly forcedOut: boolean;
@@ -117,6 +120,7 @@ export function recordOf(state: State, at: number): StateRecord {
     balancers: { ...lost, ...balancers },
     proof: app.proof,
     appGone: app.gone,
+    ...(app.remains !== null && { appUnproven: true }),
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
@@ -213,6 +217,8 @@ export function restore(
       ...blank.app,
       proof: ended ? null : record.proof,
       gone: ended || record.appGone,
+      // Nothing outlives its boot.
+      remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
       stopIssued: record.stopIssued,
       // No answer will come any more.
       start: record.start === 'sent' ? 'intended' : record.start,

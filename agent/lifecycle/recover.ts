@@ -195,7 +195,7 @@ function askOutcome(turn: Turn): void {
 
 export function onOutcome(turn: Turn, { outcome, warnings = [] }: EventOf<'outcome'>): void {
   if (!PHASES[turn.state.phase].ending) return;
-  if (outcome === 'gone') return onStopped(turn, warnings);
+  if (outcome === 'gone') return onStopped(turn, warnings, warnings.length > 0);
   if (turn.policy.stopRepeatable) {
     const text = 'the sidecar was interrupted at the stop; the application still runs and is stopped again';
     warn(turn, 'stopped again', text);

@@ -2,6 +2,7 @@ import {
   admit,
   onAbsent,
   onChecked,
+  onLifeOfAbsent,
   onPersistFailed,
   onRefused,
   onSurveyed,
@@ -28,6 +29,7 @@ import { onClosed, startForce } from './force.ts';
 import type { Policy } from './policy.ts';
 import { acknowledge, recordNow } from './proposal.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
+import { onRemainsSeen } from './remains.ts';
 import { onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
 import { turnSignOut } from './sign-out.ts';
@@ -74,7 +76,8 @@ const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => 
   said: onSaid,
   'say-failed': onSayFailed,
   closed: onClosed,
-  stopped: (turn, { warnings }) => (isStopping(turn) ? onStopped(turn, warnings) : undefined),
+  stopped: (turn, { warnings, unproven = false }) =>
+    isStopping(turn) ? onStopped(turn, warnings, unproven) : undefined,
   'stop-failed': (turn, { error }) => (isStopping(turn) ? failStop(turn, 'app-stop', error) : undefined),
   outcome: onOutcome,
   started: (turn, { proof }) => onStarted(turn, proof),
@@ -82,6 +85,10 @@ const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => 
   gated: onGated,
   hooked: onHooked,
   'app-gone': onAppGone,
+  life: (turn, event) => {
+    onLifeOfAbsent(turn, event);
+    onRemainsSeen(turn, event);
+  },
   'app-back': (turn, { proof }) => onAppBack(turn, proof),
 };
 

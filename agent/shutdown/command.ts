@@ -6,7 +6,9 @@ import { createEndProof } from './end-proof.ts';
 import { alivenessOf, isProof, left, processesOf, untilGone } from './identity.ts';
 import type { NamingPorts } from './named-process.ts';
 import { outlived } from './refusal.ts';
+import { whyNoPid } from './pid-file.ts';
 import type { Stopper } from './stopper.ts';
+import { listenersOn } from '../system/socket-owners.ts';
 
 const UNPROVEN = 'the stop command succeeded, but nothing proves that the application is gone';
 
@@ -19,6 +21,7 @@ export function createCommandStopper(config: CommandStopConfig, ports: CommandPo
   const { clock, searchPath, stops } = ports;
   const command = { command: config.command, timeoutMs: config.timeoutMs, role: 'stop' } as const;
   const end = createEndProof(config.gone, ports);
+  let suspects: readonly ProcessIdentity[] = [];
   return {
     // What a command does when it is run again only the operator knows (I6).
     repeatable: config.idempotent,
@@ -36,10 +39,11 @@ export function createCommandStopper(config: CommandStopConfig, ports: CommandPo
       // Once more, for a drain may last hours, and workers come and go.
       const found = await end.capture(signal).catch(whyNot);
       const watched = together(proof, found);
+      suspects = watched.length > 0 ? [] : await listening(ports, signal);
       await runAppCommand(
         command,
         { clock, signal },
-        stops && ((leader) => stops.note(leader, { until, watched })),
+        stops && ((leader) => stops.note(leader, { until, watched, suspects })),
       );
       if (watched.length === 0) return { how: 'command', warnings: [warningOf(found)] };
       if (await untilGone(watched, until, { clock, signal })) return { how: 'command', warnings: [] };
@@ -49,7 +53,22 @@ export function createCommandStopper(config: CommandStopConfig, ports: CommandPo
       );
     },
     rejoin: async (signal) => stops?.ended(signal),
+    async remains() {
+      if (suspects.length === 0) suspects = (await stops?.suspects()) ?? [];
+      return left(suspects).map(({ pid }) => pid);
+    },
   };
+}
+
+/** Who waits for connections at the application's ports: no proof, since that may be a proxy before it. */
+async function listening(
+  { appPorts }: NamingPorts,
+  signal: AbortSignal,
+): Promise<readonly ProcessIdentity[]> {
+  const found = await Promise.all((await appPorts(signal)).map((port) => listenersOn(port, signal)));
+  return found
+    .flatMap((one) => (one.kind === 'owned' ? one.owners : []))
+    .filter(({ pid }) => whyNoPid(pid) === null);
 }
 
 function whyNot(error: unknown): Unproven {

@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from '@jest/globals';
+import { NO_SIGNS } from '../../agent/engine/life-signs.ts';
 import { createProcessWatch } from '../../agent/engine/process-watch.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import type { Proof } from '../../agent/lifecycle/view.ts';
@@ -38,9 +39,10 @@ beforeEach(() => {
       throw new LastcallError('app-stop', 'it is not running');
     },
   };
-  const ports = { stopper, clock };
+  const ports = { stopper, clock, sources: [], balancers: [] };
   const { signal } = new AbortController();
   look = createProcessWatch(
+    POLICY,
     ports,
     () => state,
     (happening) => void told.push(happening),
@@ -57,7 +59,7 @@ test('a process that has ended is told as gone when it was seen so twice, a seco
   expect(told).toEqual([]);
   clock.advance(1);
   await look();
-  expect(told).toEqual([{ type: 'app-gone' }]);
+  expect(told).toEqual([{ type: 'app-gone', signs: NO_SIGNS }]);
 });
 
 test('one that has replaced itself is never gone, also while its pid file still names the old process', async () => {
@@ -84,5 +86,5 @@ test('the second begins anew with another process', async () => {
   expect(told).toEqual([]);
   clock.advance(400);
   await look();
-  expect(told).toEqual([{ type: 'app-gone' }]);
+  expect(told).toEqual([{ type: 'app-gone', signs: NO_SIGNS }]);
 });

@@ -112,7 +112,7 @@ describe('a stop command that returns before the application has ended', () => {
   });
 
   test('and lives on at the end of its time is told by its number', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const present = await appWithFile('ignores-term');
     const stopper = withGone(['true'], { kind: 'pidFile', path: pidFile }, { clock });
     const stopping = refusalOf(async () => stopper.stop(await provenBy(stopper), never));
@@ -194,7 +194,7 @@ describe('a stop command', () => {
   });
 
   test('that hangs is ended at its deadline', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const stopping = refusalOf(() => stopperOf(fixture('hangs', roll.port), clock).stop(null, never));
     const command = await roll.next();
     clock.advance(30_000);
@@ -250,7 +250,7 @@ describe('a start command', () => {
   });
 
   test('that stays in the foreground is ended at its deadline', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const starting = refusalOf(() => starterOf(fixture('hangs', roll.port), clock).start(never));
     const command = await roll.next();
     clock.advance(30_000);

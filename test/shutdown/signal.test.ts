@@ -242,7 +242,7 @@ describe('only the proven process is signalled', () => {
   });
 
   test('one that has replaced itself since the proof is stopped as the process that its pid file names now', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const stopper = stopperOf({ pidFile }, clock);
     const first = await appWithFile('hangs');
     const proof = await provenBy(stopper);
@@ -326,7 +326,7 @@ describe('a process', () => {
   });
 
   test('that ignores the signal is killed when its time is up, and the result says so', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const present = await app('ignores-term');
     const stopper = stopperOf({ killAfterMs: 30_000, pid: present.pid }, clock);
     const proof = await provenBy(stopper);
@@ -345,7 +345,7 @@ describe('a process', () => {
   });
 
   test('that is frozen is killed when its time is up', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const present = await app('hangs');
     process.kill(present.pid, 'SIGSTOP');
     const stopper = stopperOf({ pid: present.pid }, clock);
@@ -364,7 +364,7 @@ describe('a process', () => {
   });
 
   test('is waited for no longer once the stop is aborted, and is not killed', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const present = await app('ignores-term');
     const stopper = stopperOf({ pid: present.pid }, clock);
     const proof = await provenBy(stopper);

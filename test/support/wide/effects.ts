@@ -1,7 +1,7 @@
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Closed } from '../../../agent/lifecycle/view.ts';
 import { peek } from './peek.ts';
-import { goneByPidFile, provenByPidFile } from './pid-file.ts';
+import { goneByPidFile, provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, Issued, Oracle, SimNode, World } from './world.ts';
 
 type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
@@ -50,11 +50,7 @@ export function createEffects(
       if (proof) return tell({ type: 'checked', id, need, proof });
       const error = 'the process is not running';
       if (!goneByPidFile(node)) return tell({ type: 'refused', id, need, code: 'app-stop', error });
-      const asked =
-        app.main === null ? [] : node.policy.sources.filter((source) => !world.failing.has(source));
-      const counts = Object.fromEntries(asked.map((source) => [source, 1]));
-      const open = app.main === null ? [] : ['127.0.0.1:80'];
-      tell({ type: 'app-absent', id, error, signs: { counts, servers: [], open } });
+      tell({ type: 'app-absent', id, error, signs: signsOfLife(world, node, node.policy.sources) });
     });
   }
 
@@ -121,7 +117,8 @@ export function createEffects(
         const early = app.stop === 'early' && !node.policy.stopRepeatable;
         app.end(early ? time.between(500, 6_000) : 0);
         const warnings = early ? ['nothing proves that the application is gone'] : [];
-        later(0.1, 100, () => tell({ type: 'stopped', epoch, how: 'TERM', warnings }));
+        const unproven = proof === null ? ({ unproven: true } as const) : {};
+        later(0.1, 100, () => tell({ type: 'stopped', epoch, how: 'TERM', warnings, ...unproven }));
       });
     });
   }
@@ -172,6 +169,10 @@ export function createEffects(
           const outcome = proof === null ? 'unknown' : app.lives(proof) ? 'alive' : 'gone';
           tell({ type: 'outcome', epoch, outcome });
         });
+      case 'look-for-life': {
+        const { id, sources } = effect;
+        return later(0.1, 60, () => tell({ type: 'life', id, signs: signsOfLife(world, node, sources) }));
+      }
       case 'start':
         return start(effect, tell);
       case 'gate':

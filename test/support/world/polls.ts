@@ -1,3 +1,4 @@
+import { NO_SIGNS } from '../../../agent/engine/life-signs.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { isProofMissed } from '../../../agent/lifecycle/app.ts';
 import { lookScope } from '../../../agent/lifecycle/capacity.ts';
@@ -94,7 +95,7 @@ export function createPolls(
     const { app, phase } = stateNow();
     const { proof, gone } = app;
     if (proof && !gone && phase !== 'stopping') {
-      if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone' });
+      if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone', signs: NO_SIGNS });
     }
     // A signal has a pid file to look into, a command has not.
     if (isProofMissed(stateNow()) && site.app.alive && policy.stopRepeatable)

@@ -34,7 +34,10 @@ export async function lookForLife(
   return { counts, servers, open: open.flat(), processes };
 }
 
-async function countAll({ sources }: Pick<Ports, 'sources'>, signal: AbortSignal): Promise<LifeSigns['counts']> {
+async function countAll(
+  { sources }: Pick<Ports, 'sources'>,
+  signal: AbortSignal,
+): Promise<LifeSigns['counts']> {
   const counted = await Promise.all(
     sources.map((source) =>
       source.count(signal).then(
@@ -46,7 +49,10 @@ async function countAll({ sources }: Pick<Ports, 'sources'>, signal: AbortSignal
   return Object.fromEntries(counted.flat());
 }
 
-async function lookAtAll({ balancers }: Pick<Ports, 'balancers'>, signal: AbortSignal): Promise<LifeSigns['servers']> {
+async function lookAtAll(
+  { balancers }: Pick<Ports, 'balancers'>,
+  signal: AbortSignal,
+): Promise<LifeSigns['servers']> {
   const looks = await Promise.all(
     balancers.map((balancer) =>
       balancer.look(signal).then(

@@ -129,10 +129,12 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
   try {
     const { how, warnings } = await stopper.stop(proof, signal);
     const isSeen = stopper.gone(proof) !== 'unknown';
-    if (!isSeen && ports.probing) await seeGone(ports.clock, ports.probing, signal);
+    const isMissed = how === 'gone';
+    if ((!isSeen || isMissed) && ports.probing) await seeGone(ports.clock, ports.probing, signal);
     // No answer is no proof, nor is a pid file that names an ended process: the warnings stand.
     const unproven = isSeen && proof !== null ? {} : ({ unproven: true } as const);
-    return { type: 'stopped', epoch, how, warnings, ...unproven } satisfies StopOutcome & Happening;
+    const signs = isMissed ? { signs: await lookForLife(ports, signal) } : {};
+    return { type: 'stopped', epoch, how, warnings, ...unproven, ...signs } satisfies StopOutcome & Happening;
   } catch (error) {
     return { type: 'stop-failed', epoch, error: sentence(error) };
   }

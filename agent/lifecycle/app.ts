@@ -5,7 +5,7 @@ import { askAnew } from './health.ts';
 import { isOutward, PHASES } from './phases.ts';
 import { onSignOut } from './sign-out.ts';
 import type { App, State } from './state.ts';
-import { emit, type EventOf, patch, type Turn } from './turn.ts';
+import { emit, type EventOf, patch, resave, type Turn } from './turn.ts';
 import type { LifeSigns, Proof } from './view.ts';
 
 /** What is heard of the application: how it is, that it is gone, that it is back. */
@@ -14,7 +14,8 @@ import type { LifeSigns, Proof } from './view.ts';
 export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
   const { app } = turn.state;
   patch(turn, { health });
-  if (health === 'up' && app.gone && app.start !== 'sent') isThere(turn, { ...app, gone: false, start: 'none' });
+  if (health === 'up' && app.gone && app.start !== 'sent')
+    isThere(turn, { ...app, gone: false, start: 'none' });
   if (signedOut !== null) onSignOut(turn, signedOut);
 }
 
@@ -28,7 +29,10 @@ export function seeAlive(turn: Turn, begun: number): void {
 
 /** Another process than the one that is gone. */
 function isThere(turn: Turn, app: App): void {
+  const wasGone = turn.state.app.gone;
   patch(turn, { app: { ...app, remains: null } });
+  // After a crash it must not be taken for gone.
+  if (wasGone) resave(turn);
   forgetGate(turn);
 }
 

@@ -144,7 +144,11 @@ export function onStartFailed(turn: Turn, error: string): void {
 }
 
 /** The start failed, was cancelled, or never became healthy: the node stays in MAINT, and `ready` tries again. */
-export function failWarming(turn: Turn, why: string, code: 'app-health' | 'app-stop' | 'cancelled' = 'app-health'): void {
+export function failWarming(
+  turn: Turn,
+  why: string,
+  code: 'app-health' | 'app-stop' | 'cancelled' = 'app-health',
+): void {
   const { level = 'none' } = turn.state.outing ?? {};
   const stays = level === 'none' ? 'as it was found' : `in ${level.toUpperCase()}`;
   const message = `${turn.policy.node}: ${why}; the node stays ${stays}, \`lastcall ready\` tries again`;

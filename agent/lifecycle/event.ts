@@ -101,6 +101,8 @@ type Happening =
       readonly warnings: readonly string[];
       /** Present where no process proves that the application has ended. */
       readonly unproven?: true;
+      /** Present where its process had ended by itself: what answers in its place all the same. */
+      readonly signs?: LifeSigns;
     }
   | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }

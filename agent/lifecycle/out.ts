@@ -3,6 +3,7 @@ import { giveUp, warm } from './back.ts';
 import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
 import { connectionsOf, sameTotals, tally, totalsOf } from './count.ts';
 import { isHolding } from './desired.ts';
+import { evidenceOfLife } from './evidence.ts';
 import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
@@ -13,7 +14,18 @@ import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
 import { isReloadOpen } from './surroundings.ts';
 import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
-import { alarm, emit, enter, intend, isDurable, patchOuting, type Turn, warn } from './turn.ts';
+import {
+  alarm,
+  emit,
+  enter,
+  type EventOf,
+  intend,
+  isDurable,
+  patch,
+  patchOuting,
+  type Turn,
+  warn,
+} from './turn.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
@@ -178,6 +190,16 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   enter(turn, 'stopping');
   patchOuting(turn, { force: null });
   emit(turn, { type: 'stop', epoch, proof: app.proof });
+}
+
+/** What had ended by itself may have been replaced by another hand, as long as something answers in its name. */
+export function onStopAnswered(turn: Turn, { warnings, signs, unproven = false }: EventOf<'stopped'>): void {
+  // Probes were bad since, or there are none.
+  const evidence = signs === undefined ? [] : evidenceOfLife(turn.policy, 'down', signs);
+  if (evidence.length === 0) return onStopped(turn, warnings, unproven);
+  patch(turn, { app: { ...turn.state.app, proof: null } });
+  const why = `its process had ended; yet the application may be running (${evidence.join(', ')})`;
+  failStop(turn, 'app-stop', `${why}; nothing was signalled; renew its pid file, then \`lastcall stop\``);
 }
 
 /** @param unproven no process proves that the application is gone */

@@ -13,6 +13,7 @@ import {
   NO_SERVER,
   type ServerState,
   type StartStep,
+  type App,
   UNKNOWN_REMAINS,
   type State,
   type Told,
@@ -205,24 +206,13 @@ export function restore(
 ): State {
   const shift = sameBoot ? 0 : at - record.savedAt;
   const moved = (time: number): number => time + shift;
-  // No process outlives its boot, and in the next one its number may be another's.
-  const ended = !sameBoot && record.proof !== null;
   const to = doubt === null ? record.phase : 'failed';
   const listed = restoredBalancers(blank, record, at, moved);
   return {
     ...blank,
     epoch: record.epoch,
     phase: 'recovering',
-    app: {
-      ...blank.app,
-      proof: ended ? null : record.proof,
-      gone: ended || record.appGone,
-      // Nothing outlives its boot.
-      remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
-      stopIssued: record.stopIssued,
-      // No answer will come any more.
-      start: record.start === 'sent' ? 'intended' : record.start,
-    },
+    app: restoredApp(blank.app, record, sameBoot),
     boot: { to, fresh: record.fresh ?? false },
     signedOut: record.signedOut ?? 'no',
     hold: record.hold && {
@@ -236,6 +226,20 @@ export function restore(
     ...withLost(policy, listed, record, moved),
     outing: restoredOuting(record, to, moved),
     op: doubt === null ? restoredOperation(record.op, moved) : null,
+  };
+}
+
+/** No process outlives its boot, and in the next one its number may be another's. */
+function restoredApp(blank: App, record: StateRecord, sameBoot: boolean): App {
+  const ended = !sameBoot && record.proof !== null;
+  return {
+    ...blank,
+    proof: ended ? null : record.proof,
+    gone: ended || record.appGone,
+    remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
+    stopIssued: record.stopIssued,
+    // No answer will come any more.
+    start: record.start === 'sent' ? 'intended' : record.start,
   };
 }
 

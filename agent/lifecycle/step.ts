@@ -22,7 +22,7 @@ import { onGated, turnGate } from './gate.ts';
 import { turnHold } from './hold.ts';
 import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
-import { drained, draining, failStop, fencing, onStopped, reopen, settling } from './out.ts';
+import { drained, draining, failStop, fencing, onStopAnswered, reopen, settling } from './out.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { onClosed, startForce } from './force.ts';
@@ -76,8 +76,7 @@ const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => 
   said: onSaid,
   'say-failed': onSayFailed,
   closed: onClosed,
-  stopped: (turn, { warnings, unproven = false }) =>
-    isStopping(turn) ? onStopped(turn, warnings, unproven) : undefined,
+  stopped: (turn, event) => (isStopping(turn) ? onStopAnswered(turn, event) : undefined),
   'stop-failed': (turn, { error }) => (isStopping(turn) ? failStop(turn, 'app-stop', error) : undefined),
   outcome: onOutcome,
   started: (turn, { proof }) => onStarted(turn, proof),

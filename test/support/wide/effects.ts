@@ -109,7 +109,15 @@ export function createEffects(
     later(0.1, 5, () => {
       // What has replaced itself is stopped as what its pid file names now.
       const isGone = proof !== null && !app.lives(proof) && provenByPidFile(node) === null;
-      if (isGone) return tell({ type: 'stopped', epoch, how: 'gone', warnings: [] });
+      // Where something answers that probe it is no end.
+      if (isGone && app.main !== null && app.healthy && node.policy.hasProbe)
+        return later(10_000, 20_000, () =>
+          tell({ type: 'stop-failed', epoch, error: 'it answers its probe' }),
+        );
+      if (isGone) {
+        const signs = signsOfLife(world, node, node.policy.sources);
+        return tell({ type: 'stopped', epoch, how: 'gone', warnings: [], signs });
+      }
       if (app.stop === 'fails')
         return later(10, 500, () => tell({ type: 'stop-failed', epoch, error: 'it does not end' }));
       later(1, 500, () => {

@@ -21,7 +21,11 @@ export function goneByPidFile({ app, policy }: SimNode): boolean {
  * What answers in the application's name: its port, the sources in it, and after a stop whose end is not proven the
  * process that listened before it.
  */
-export function signsOfLife({ failing }: World, { app, policy }: SimNode, sources: readonly string[]): LifeSigns {
+export function signsOfLife(
+  { failing }: World,
+  { app, policy }: SimNode,
+  sources: readonly string[],
+): LifeSigns {
   const asked = app.main === null ? [] : sources.filter((source) => !failing.has(source));
   return {
     counts: Object.fromEntries(asked.map((source) => [source, 1])),

@@ -91,12 +91,14 @@ export function createPolls(
     };
     time.after(time.between(0.5, 20), answer);
   };
+  let isMissed = false;
   const watchProcess = (done: () => void): void => {
     const { app, phase } = stateNow();
     const { proof, gone } = app;
-    if (proof && !gone && phase !== 'stopping') {
-      if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone', signs: NO_SIGNS });
-    }
+    if (proof) isMissed = !site.app.alive || !isDeepStrictEqual(proof, site.proof());
+    if (gone || phase === 'stopping') isMissed = false;
+    // It is told as long as it is not believed: a probe that was good a moment ago speaks against it.
+    if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });
     // A signal has a pid file to look into, a command has not.
     if (isProofMissed(stateNow()) && site.app.alive && policy.stopRepeatable)
       post({ type: 'app-back', proof: site.proof() });

@@ -142,13 +142,16 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
 
 /** What became of a stop whose end was not seen; one that still runs is waited for first. */
 async function outcome(
-  { clock, probing, stopper }: Ports,
+  ports: Ports,
   { epoch, proof }: Doing<'outcome'>,
   signal: AbortSignal,
 ): Promise<Happening> {
   try {
+    const { clock, probing, stopper } = ports;
     await stopper?.rejoin?.(signal);
     const found = stopper?.gone(proof) ?? 'unknown';
+    if (found === 'gone')
+      return { type: 'outcome', epoch, outcome: found, signs: await lookForLife(ports, signal) };
     if (found !== 'unknown' || !stopper || !probing) return { type: 'outcome', epoch, outcome: found };
     // As after a stop whose end was seen.
     await seeGone(clock, probing, signal);

@@ -116,6 +116,8 @@ type Happening =
       readonly outcome: 'gone' | 'alive' | 'unknown';
       /** Present where the end was not proven. */
       readonly warnings?: readonly string[];
+      /** Present where a process proves the end: what answers in its place all the same. */
+      readonly signs?: LifeSigns;
     }
   /**
    * The proven process is gone without our doing, and no other one is named in its place: told again and again until it

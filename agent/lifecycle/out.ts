@@ -9,6 +9,7 @@ import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
+import type { LifeSigns } from './view.ts';
 import { type App, UNKNOWN_REMAINS } from './state.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
@@ -193,13 +194,18 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
 }
 
 /** What had ended by itself may have been replaced by another hand, as long as something answers in its name. */
-export function onStopAnswered(turn: Turn, { warnings, signs, unproven = false }: EventOf<'stopped'>): void {
+export function onStopAnswered(turn: Turn, { warnings, signs, unproven }: EventOf<'stopped'>): void {
   // Probes were bad since, or there are none.
-  const evidence = signs === undefined ? [] : evidenceOfLife(turn.policy, 'down', signs);
-  if (evidence.length === 0) return onStopped(turn, warnings, unproven);
+  const evidence = signsAgainst(turn, signs);
+  if (evidence.length === 0) return onStopped(turn, warnings, unproven === true);
   patch(turn, { app: { ...turn.state.app, proof: null } });
   const why = `its process had ended; yet the application may be running (${evidence.join(', ')})`;
   failStop(turn, 'app-stop', `${why}; nothing was signalled; renew its pid file, then \`lastcall stop\``);
+}
+
+/** @param signs what was found where its process had ended; a child's end is seen by its parent, whatever answers */
+export function signsAgainst({ policy }: Turn, signs: LifeSigns | undefined): string[] {
+  return signs === undefined || policy.supervises ? [] : evidenceOfLife(policy, 'down', signs);
 }
 
 /** @param unproven no process proves that the application is gone */

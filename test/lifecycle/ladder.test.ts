@@ -76,7 +76,8 @@ describe('The gate', () => {
   test('an application that is gone needs none: its stop does not wait for a command that cannot work', () => {
     const it = scene({ hasGate: true });
     it.site.die();
-    it.until('it is missed', () => it.sidecar.state.app.gone);
+    it.sidecar.probed('down');
+    it.sidecar.post({ type: 'app-gone', signs: NO_SIGNS });
     const before = it.effects.length;
     expect(it.ended(it.ask('drain'))).toMatchObject({ code: 'done', phase: 'drained' });
     expect(it.effects.slice(before).filter(({ type }) => type === 'gate')).toEqual([]);

@@ -175,7 +175,8 @@ export function createEffects(
         return later(0.1, 60, () => {
           const { epoch, proof } = effect;
           const outcome = proof === null ? 'unknown' : app.lives(proof) ? 'alive' : 'gone';
-          tell({ type: 'outcome', epoch, outcome });
+          const signs = outcome === 'gone' ? { signs: signsOfLife(world, node, node.policy.sources) } : {};
+          tell({ type: 'outcome', epoch, outcome, ...signs });
         });
       case 'look-for-life': {
         const { id, sources } = effect;

@@ -98,6 +98,8 @@ export function createPolls(
     if (proof) isMissed = !site.app.alive || !isDeepStrictEqual(proof, site.proof());
     if (gone || phase === 'stopping') isMissed = false;
     // It is told as long as it is not believed: a probe that was good a moment ago speaks against it.
+    if (isMissed && !site.app.alive && policy.hasProbe && stateNow().health === 'up')
+      post({ type: 'probed', health: 'down', signedOut: null, begun: time.now });
     if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });
     // A signal has a pid file to look into, a command has not.
     if (isProofMissed(stateNow()) && site.app.alive && policy.stopRepeatable)

@@ -10,7 +10,7 @@ import { createStarter } from '../../agent/shutdown/start.ts';
 import type { Starter, Stopper } from '../../agent/shutdown/stopper.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { aliveness, lookAt, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -180,6 +180,36 @@ describe('what cannot prove the end of the application', () => {
     const stopper = withGone(['true'], { kind: 'pidFile', path: pidFile });
     expect((await refusalOf(() => stopper.check(never))).message).toContain('is not running');
     expect(stopper.gone(null)).toBe('gone');
+  });
+});
+
+describe('what an unproven stop may leave', () => {
+  test('is who listened at a port of the application before it, as long as it lives, also for the next sidecar', async () => {
+    const { app: served, port } = await listening();
+    let note: unknown = null;
+    const notebook = { load: async () => note, save: async (next: object) => void (note = next) };
+    const ports = { clock: realClock, bootId: 'boot', onWarning: () => undefined };
+    const stopper = (): Stopper =>
+      createStopper(
+        { kind: 'command', command: ['true'], timeoutMs: 30_000, gone: null, idempotent: false },
+        {
+          ...naming(realClock),
+          searchPath,
+          stops: createRunningStops(notebook, ports),
+          appPorts: async () => [port],
+        },
+      );
+    const first = stopper();
+    expect(await first.remains?.()).toEqual([]);
+    const { warnings } = await first.stop(null, never);
+    expect(warnings.join()).toContain('nothing proves');
+    expect(await first.remains?.()).toEqual([served.pid]);
+    const next = stopper();
+    expect(await next.remains?.()).toEqual([served.pid]);
+    process.kill(served.pid, 'SIGKILL');
+    await served.gone;
+    await until('it has ended', () => lookAt(served.pid) === 'gone');
+    expect([await first.remains?.(), await next.remains?.()]).toEqual([[], []]);
   });
 });
 

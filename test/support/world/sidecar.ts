@@ -241,7 +241,9 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       time.after(time.between(1, 500), () => {
         site.die();
         probe(tell);
-        time.after(time.between(0.1, 20), () => tell({ type: 'stopped', epoch, how: 'TERM', warnings: [] }));
+        time.after(time.between(0.1, 20), () =>
+          tell({ type: 'stopped', epoch, how: 'TERM', warnings: [], ...(!proof && { unproven: true }) }),
+        );
       });
     });
   }
@@ -316,6 +318,6 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 }
 
 /** The port of an application that lives is open. */
-function signsOf({ app }: { readonly app: { readonly alive: boolean } }): LifeSigns {
-  return { ...NO_SIGNS, open: app.alive ? ['127.0.0.1:80'] : [] };
+function signsOf({ app }: Site): LifeSigns {
+  return { ...NO_SIGNS, open: app.alive ? ['127.0.0.1:80'] : [], processes: app.left };
 }

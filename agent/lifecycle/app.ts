@@ -14,7 +14,8 @@ import type { LifeSigns, Proof } from './view.ts';
 export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
   const { app } = turn.state;
   patch(turn, { health });
-  if (health === 'up' && app.gone && app.start !== 'sent')
+  const isMissing = app.gone || app.remains !== null;
+  if (health === 'up' && isMissing && app.start !== 'sent')
     isThere(turn, { ...app, gone: false, start: 'none' });
   if (signedOut !== null) onSignOut(turn, signedOut);
 }

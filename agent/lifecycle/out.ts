@@ -234,7 +234,8 @@ export function onStopped(turn: Turn, warnings: readonly string[], unproven = fa
 
 /** The stop did not work, or it is not known whether it did: the node stays out. */
 export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
-  conclude(turn, { code, message }, 'failed', { ...noStop(turn), outing: { fence: null } });
+  const app = { ...noStop(turn).app, remains: UNKNOWN_REMAINS };
+  conclude(turn, { code, message }, 'failed', { app, outing: { fence: null } });
 }
 
 /**

@@ -8,6 +8,8 @@ import { emit, type EventOf, patch, type Turn, warn } from './turn.ts';
  * where it never ends the deadline says why.
  */
 
+export const UNPROVEN_END = 'nothing proves that the application is gone';
+
 /** From one look to the next, in milliseconds. */
 const ASK_EVERY_MS = 1_000;
 

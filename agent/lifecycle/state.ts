@@ -66,7 +66,7 @@ export interface App {
   readonly gone: boolean;
   /** Since when: an answer that was asked for before says nothing against it. */
   readonly goneAt: number;
-  /** Its end was not proven when it was stopped, and what else says that it lives is asked before another is started. */
+  /** Its end was not proven when it was to be stopped, and what else says that it lives is asked before another is started. */
   readonly remains: Remains | null;
   /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
   readonly stopIssued: boolean;

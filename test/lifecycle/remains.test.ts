@@ -9,6 +9,7 @@ describe('What a stop that proves nothing has left', () => {
   const stopped = (): Scene => {
     const it = scene({ stopRepeatable: false, stopProves: false });
     it.ended(it.ask('stop'));
+    it.time.advance(1_000);
     it.site.app.left = [4_711];
     return it;
   };
@@ -41,6 +42,13 @@ describe('What a stop that proves nothing has left', () => {
     expect(result.message).toContain('process 4711');
     expect(result.message).toContain('app.stop.gone');
     expect(starts(it)).toBe(0);
+  });
+
+  test('is told by the next stop, which finds it stopped already', () => {
+    const it = stopped();
+    const result = it.ended(it.ask('stop'));
+    expect(result).toMatchObject({ ok: true, code: 'done', phase: 'stopped' });
+    expect(result.warnings.join()).toContain('nothing proves that the application is gone');
   });
 
   test('costs nothing where the end was proven', () => {

@@ -34,7 +34,12 @@ import {
 
 /** Gives the operation up: the first cause is kept, and told once what was found is back. */
 export function giveUp(turn: Turn, code: string, message: string): void {
-  const { op } = turn.state;
+  const { op, hold } = turn.state;
+  // A shutdown that had gone over a hold is given up: the node stays as the operator holds it (I18).
+  if (hold !== null) {
+    const outing = { level: 'drain', fence: null, force: null } as const;
+    return conclude(turn, { code, message }, 'draining', { ...noStop(turn), outing });
+  }
   giveBack(turn, {
     ...noStop(turn),
     outing: { lasting: false, fence: null, force: null },

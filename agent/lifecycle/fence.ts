@@ -32,6 +32,8 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.outing?.fence ?? newFence(turn);
   if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'somebody';
+  // Seen since zero was: before MAINT is said, or while it is on its way.
+  if (fence.confirmedAt === null && tally(policy, state, -1) === 'some') return 'somebody';
   if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
   // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
   if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';

@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Result } from '../../agent/lifecycle/operation.ts';
+import type { Result, Status } from '../../agent/lifecycle/operation.ts';
 import { type Agent, openRig, patience, type Rig, type Visitor, told } from '../support/rig.ts';
+import { until } from '../support/until.ts';
 
 let rig: Rig;
 let agent: Agent;
@@ -16,7 +17,11 @@ afterEach(() => rig.close());
 async function beginDrain(...words: readonly string[]): Promise<Result> {
   visitor = await rig.signIn();
   const { json } = await told(agent.cli('drain', '--no-wait', ...words));
-  await agent.reaches('draining');
+  await until('DRAIN is read back', async () => {
+    const { stdout } = await agent.cli('status').outcome;
+    const { balancers } = JSON.parse(stdout) as Status;
+    return balancers[0]?.servers[0]?.admin === 'drain';
+  });
   return json;
 }
 

@@ -73,6 +73,19 @@ describe('A hold', () => {
     expect(it.ended(it.ask('ready')).code).toBe('done');
   });
 
+  test('holds the node again when a shutdown that went over it is cancelled', () => {
+    const it = scene();
+    it.ended(it.ask('hold', { reason: 'memory test' }));
+    it.site.visit();
+    it.ask('stop', { insist: true, by: 'signal', onTimeout: 'force' });
+    it.until('it is the operation', () => it.sidecar.state.op !== null);
+    it.cancel();
+    it.time.advance(HOUR);
+    expect(it.admin()).toBe('drain');
+    expect(it.sidecar.state).toMatchObject({ op: null, hold: { admin: 'drain' } });
+    expect(it.ended(it.ask('release'))).toMatchObject({ code: 'done', phase: 'serving' });
+  });
+
   test('release without a hold is done at once', () => {
     const it = scene();
     expect(it.ended(it.ask('release'))).toMatchObject({ code: 'done', phase: 'serving' });

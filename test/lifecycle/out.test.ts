@@ -44,6 +44,21 @@ describe('A drain', () => {
     expect(it.ended(id)).toMatchObject({ code: 'done', sessions: { start: 1, last: 0 } });
   });
 
+  test('says no MAINT where a look has seen somebody since zero, while the intent went to disk', () => {
+    const it = scene();
+    const id = it.ask('drain');
+    it.until('the intent to fence is on its way', () => it.sidecar.state.phase === 'fencing');
+    const { look, worker } = it.sidecar.state.balancers['lb1'] ?? {};
+    const servers = look?.servers.map((view) => ({ ...view, connections: 1 })) ?? [];
+    // Begun before the intent, answered after it: an older look than MAINT needs, and a newer one than zero had.
+    const begun = (it.sidecar.state.balancers['lb1']?.begun ?? 0) + 0.05;
+    const seen = { servers, worker: worker ?? null, workers: null, unseen: null, uncounted: [] };
+    it.sidecar.post({ type: 'looked', balancer: 'lb1', look: seen, begun });
+    it.until('it drains again', () => it.sidecar.state.phase === 'draining');
+    expect(said(it)).toEqual(['drain']);
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+  });
+
   test('does not take a source that fails for zero', () => {
     const it = scene();
     it.site.failing.add('http');

@@ -81,7 +81,8 @@ export function createClaims(world: World, requests: Requests): Claims {
       claim.found = admin;
       const isSeen = (node.known.looks.get(lb)?.begun ?? -Infinity) > since;
       const isFollowed = node.policy.foreignDrain === 'follow' && admin === 'drain' && by === 'operator';
-      claim.followedSince = isFollowed && isSeen ? since : null;
+      // One that lastcall has set too is ours as far as anybody can tell.
+      claim.followedSince = isFollowed && isSeen && !claim.maybe.has(admin) ? since : null;
     });
   }
 

@@ -120,10 +120,11 @@ export function createEffects(
       }
       if (app.stop === 'fails')
         return later(10, 500, () => tell({ type: 'stop-failed', epoch, error: 'it does not end' }));
+      const stopped = app.main;
       later(1, 500, () => {
         // A command returns once the listener is closed; a signal's stopper waits for the process.
         const early = app.stop === 'early' && !node.policy.stopRepeatable;
-        app.end(early ? time.between(500, 6_000) : 0);
+        if (app.main === stopped) app.end(early ? time.between(500, 6_000) : 0);
         const warnings = early ? ['nothing proves that the application is gone'] : [];
         const unproven = proof === null ? ({ unproven: true } as const) : {};
         later(0.1, 100, () => tell({ type: 'stopped', epoch, how: 'TERM', warnings, ...unproven }));

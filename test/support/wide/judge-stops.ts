@@ -37,11 +37,12 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   const overGuard = new Set<number>();
 
   function watch(taken: Taken): void {
-    const { node, before, after, effects } = taken;
+    const { node, after, effects } = taken;
     noteShortage(node);
-    if (ROTATION.includes(before.phase) && !ROTATION.includes(after.phase))
-      outSince.set(node.index, time.now);
-    if (ROTATION.includes(after.phase)) overGuard.delete(node.index);
+    if (ROTATION.includes(after.phase)) {
+      outSince.delete(node.index);
+      overGuard.delete(node.index);
+    } else if (!outSince.has(node.index)) outSince.set(node.index, time.now);
     for (const effect of effects) {
       if (effect.type === 'reply' && requests.isExcused(effect.id)) overGuard.add(node.index);
       if (effect.type === 'stop') stopped(taken);
@@ -143,11 +144,12 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   /** It waits in a DRAIN of ours, and nothing stands in the way of putting back what was found. */
   function isKept(node: SimNode, lb: SimLb, name: string): boolean {
     const { phase, op, hold, isForced } = peek(node.state);
-    const { admin, by, up } = lb.server(name);
+    const { admin, by, up, over } = lb.server(name);
     const isWaiting = (phase === 'draining' || phase === 'settling') && op !== null && !op.isGivenUp;
     const isOver = overGuard.has(node.index) || requests.isForcedBy(node);
     const isExempt = hold !== null || isForced || isOver || !node.app.isAlive;
-    const isFree = node.running && !node.disk.failing && !lb.denies && up;
+    // What lies over it (DNS, a tracked server) keeps it out whatever is put back.
+    const isFree = node.running && !node.disk.failing && !lb.denies && up && over === null;
     return isWaiting && !isExempt && isFree && admin === 'drain' && by === 'us';
   }
 

@@ -94,13 +94,14 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     const p = peek(after);
     if (!own.isHeld || p.hold !== null || event.type === 'booted') return;
     const ids = [...p.waiting, ...(p.op ? [p.op.id, ...p.op.tickets] : [])];
-    const isUnderWay = ids.some((id) => {
-      const request = requests.find(id);
-      return (request?.force === true && !request.dryRun) || request?.kind === 'release';
-    });
-    if (isUnderWay) return;
+    if (ids.some(mayEndHold)) return;
     verdicts.broken('hold lost', [node.policy.node, p.phase, event.type]);
     own.isHeld = false;
+  }
+
+  function mayEndHold(id: string): boolean {
+    const request = requests.find(id);
+    return (request?.force === true && !request.dryRun) || request?.kind === 'release';
   }
 
   function written({ node, admin, there, lb, issued }: Written): void {
@@ -118,7 +119,10 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     watch,
     written,
     crashed(node) {
-      if (peek(node.state).hasDiskAlarm) wishes.delete(node.index);
+      const p = peek(node.state);
+      if (p.hasDiskAlarm) wishes.delete(node.index);
+      // A request that would end it may have reached the disk, and its answer nobody.
+      if (p.waiting.some(mayEndHold)) of(node).isHeld = false;
     },
     expiryOf(node) {
       const { expiresMs, drainedAt } = of(node);

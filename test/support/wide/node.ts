@@ -76,7 +76,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   }
 
   function carryOut(effect: Effect): void {
-    if (isDeferred(effect)) act(effect, heard(), { known, state });
+    if (isDeferred(effect)) act(effect, heard(), { known, state, backSince });
     else own(effect);
   }
 

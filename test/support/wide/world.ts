@@ -88,6 +88,8 @@ export interface Written {
 export interface Issued {
   readonly known: Knowledge;
   readonly state: State;
+  /** When the way back began on which it was said; null = it was said on none. */
+  readonly backSince: number | null;
 }
 
 /** Judges from outside. */

@@ -10,6 +10,7 @@ import type { Request, Result } from './lifecycle/operation.ts';
 import { OWN_TERMS } from './lifecycle/policy.ts';
 import type { Child } from './shutdown/child.ts';
 import type { RunningStops } from './shutdown/running-stop.ts';
+import type { Sightings } from './shutdown/sightings.ts';
 import type { ListenSockets } from './system/listen-sockets.ts';
 
 /** All that a configuration makes: the engine, the servers that balancers poll, the calendar. */
@@ -31,6 +32,7 @@ export interface AssemblyParts {
   readonly journal: Journal;
   readonly child: Child | null;
   readonly stops: RunningStops;
+  readonly sightings: Sightings;
   readonly sockets: ListenSockets;
 }
 

@@ -6,7 +6,7 @@ import { createHealthServer, type HealthServer } from './balancers/health-server
 import type { NodeState } from './balancers/health-standing.ts';
 import { createHealthBalancer } from './balancers/health.ts';
 import { createRuntimeBalancer } from './balancers/runtime-api.ts';
-import type { Config } from './config/config.ts';
+import type { Config, ProbeConfig } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import type { Ports } from './engine/ports.ts';
 import { createGateKeeper, createWarner } from './hooks/hooks.ts';
@@ -21,6 +21,7 @@ import type { Front } from './sessions/front.ts';
 import type { Child } from './shutdown/child.ts';
 import { createStopper } from './shutdown/create.ts';
 import type { RunningStops } from './shutdown/running-stop.ts';
+import { createSightings, type Sightings } from './shutdown/sightings.ts';
 import { createStarter } from './shutdown/start.ts';
 import type { Starter, Stopper } from './shutdown/stopper.ts';
 import type { Clock } from './system/clock.ts';
@@ -47,6 +48,8 @@ export interface Parts {
   readonly child: Child | null;
   /** Where a stop command is written down, so that it may outlive us; absent in direct mode. */
   readonly stops?: RunningStops;
+  /** When the pid file was seen first, by any sidecar; absent in direct mode. */
+  readonly sightings?: Sightings;
   /** Direct mode: `ready` is the operator's own word. */
   readonly direct: boolean;
 }
@@ -61,8 +64,9 @@ const EXCHANGE_MS = 2_000;
 export function composeEngine(config: Config, parts: Parts, world: World): Engine {
   const { clock, log, searchPath } = world;
   const { start, stop } = config.app;
-  const { stops } = parts;
-  const commands = { clock, searchPath, ...(stops ? { stops } : {}) };
+  const { stops, sightings = createSightings(bootId()) } = parts;
+  const appPorts = (signal: AbortSignal): Promise<number[]> => portsOf(config, parts.balancers, signal);
+  const commands = { clock, searchPath, sightings, appPorts, ...(stops ? { stops } : {}) };
   const stopper = parts.child?.stopper ?? (stop && createStopper(stop, commands));
   const starter = parts.child?.starter ?? (start && createStarter(start, { clock, searchPath }));
   const sources = createSources(config.sessions, {
@@ -87,6 +91,25 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     bootId: bootId(),
   });
   return engine;
+}
+
+/** The ports of the probe and of the node's servers, as far as their balancers answer. */
+async function portsOf(
+  { app }: Config,
+  balancers: readonly Balancer[],
+  signal: AbortSignal,
+): Promise<number[]> {
+  const looks = await Promise.all(balancers.map((balancer) => balancer.look(signal).catch(() => null)));
+  signal.throwIfAborted();
+  const servers = looks.flatMap((look) => look?.servers ?? []);
+  return [...servers.flatMap(({ address }) => address?.port ?? []), ...probedPort(app.probe?.how)];
+}
+
+function probedPort(how: ProbeConfig['how'] | undefined): number[] {
+  if (how?.kind === 'tcp') return [how.port];
+  if (how?.kind !== 'http') return [];
+  const { port, protocol } = new URL(how.url);
+  return [port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)];
 }
 
 function hooksOf(config: Config, { clock, env }: World): Pick<Ports, 'gate' | 'warners'> {

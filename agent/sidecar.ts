@@ -18,6 +18,7 @@ import { createSeat, type SeatParts } from './seat.ts';
 import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
 import { createLaunches, type LaunchPorts, type Launches, type Notebook } from './shutdown/launches.ts';
 import { createRunningStops } from './shutdown/running-stop.ts';
+import { openSightings } from './shutdown/sightings.ts';
 import { type Code, EXIT_CODES } from './system/error.ts';
 import { createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
@@ -50,6 +51,7 @@ export async function runSidecar(options: RunOptions, world: SidecarWorld): Prom
   const parts: SeatParts = {
     journal: createHandover(createJournal(config.state, config)),
     stops: createRunningStops(...notesAt(`${config.state}.stop`, config, world)),
+    sightings: await openSightings(...notesAt(`${config.state}.pid`, config, world)),
     child,
     sockets: createListenSockets(),
   };

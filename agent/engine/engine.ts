@@ -15,6 +15,7 @@ import { LastcallError } from '../system/error.ts';
 import type { Verdict } from '../probes/verdict.ts';
 import { createDesk } from './desk.ts';
 import { createHolders } from './holders.ts';
+import { NO_SIGNS } from './life-signs.ts';
 import { createLookout } from './outlook.ts';
 import { type Happening, perform } from './perform.ts';
 import { createOutings } from './outings.ts';
@@ -147,6 +148,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'close':
       case 'stop':
       case 'outcome':
+      case 'look-for-life':
       case 'start':
       case 'gate':
       case 'warn-hook': {
@@ -217,7 +219,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     watch: desk.watch,
     holders: createHolders(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
     probed: ({ health, signedOut, begun }) => post({ type: 'probed', health, signedOut, begun }),
-    appGone: () => post({ type: 'app-gone' }),
+    appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
     hurry: () => post({ type: 'hurry' }),
     async settled() {
       const patience = sleep(clock, LAST_WORD_MS, closing.signal).catch(() => undefined);

@@ -7,12 +7,22 @@ import type { Ports } from './ports.ts';
 /** How long a port may take to answer; one that does not is not known to be open. */
 const CONNECT_MS = 1_000;
 
+/** Nothing answers, or nothing has to be asked. */
+export const NO_SIGNS: LifeSigns = { counts: {}, servers: [], open: [], processes: [] };
+
 /**
  * Looks for an application whose process has ended: all is asked now, for what was seen before says nothing, and a first
  * answer may still be on its way. Who does not answer gives no sign.
  */
-export async function lookForLife(ports: Ports, signal: AbortSignal): Promise<LifeSigns> {
-  const [counts, servers] = await Promise.all([countAll(ports, signal), lookAtAll(ports, signal)]);
+export async function lookForLife(
+  ports: Pick<Ports, 'sources' | 'balancers' | 'clock' | 'stopper'>,
+  signal: AbortSignal,
+): Promise<LifeSigns> {
+  const [counts, servers, processes] = await Promise.all([
+    countAll(ports, signal),
+    lookAtAll(ports, signal),
+    ports.stopper?.remains?.() ?? [],
+  ]);
   const addresses = new Map(
     servers.flatMap(({ view: { address } }) =>
       address === undefined ? [] : [[`${address.host}:${address.port}`, address] as const],
@@ -21,10 +31,13 @@ export async function lookForLife(ports: Ports, signal: AbortSignal): Promise<Li
   const open = await Promise.all(
     [...addresses].map(async ([name, address]) => ((await isOpen(ports, address, signal)) ? [name] : [])),
   );
-  return { counts, servers, open: open.flat() };
+  return { counts, servers, open: open.flat(), processes };
 }
 
-async function countAll({ sources }: Ports, signal: AbortSignal): Promise<LifeSigns['counts']> {
+async function countAll(
+  { sources }: Pick<Ports, 'sources'>,
+  signal: AbortSignal,
+): Promise<LifeSigns['counts']> {
   const counted = await Promise.all(
     sources.map((source) =>
       source.count(signal).then(
@@ -36,7 +49,10 @@ async function countAll({ sources }: Ports, signal: AbortSignal): Promise<LifeSi
   return Object.fromEntries(counted.flat());
 }
 
-async function lookAtAll({ balancers }: Ports, signal: AbortSignal): Promise<LifeSigns['servers']> {
+async function lookAtAll(
+  { balancers }: Pick<Ports, 'balancers'>,
+  signal: AbortSignal,
+): Promise<LifeSigns['servers']> {
   const looks = await Promise.all(
     balancers.map((balancer) =>
       balancer.look(signal).then(
@@ -49,7 +65,7 @@ async function lookAtAll({ balancers }: Ports, signal: AbortSignal): Promise<Lif
 }
 
 async function isOpen(
-  { clock }: Ports,
+  { clock }: Pick<Ports, 'clock'>,
   { host, port }: { readonly host: string; readonly port: number },
   signal: AbortSignal,
 ): Promise<boolean> {

@@ -4,7 +4,7 @@ import type { Event } from '../lifecycle/event.ts';
 import type { StopOutcome } from '../shutdown/stopper.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
-import { lookForLife } from './life-signs.ts';
+import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import { sentence } from './sentence.ts';
 import type { StateFile } from './state-file.ts';
@@ -38,6 +38,8 @@ export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promis
       return stop(ports, effect, signal);
     case 'outcome':
       return outcome(ports, effect, signal);
+    case 'look-for-life':
+      return look(ports, effect, signal);
     case 'start':
       return start(ports, effect, signal);
     case 'gate':
@@ -126,10 +128,13 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
   if (!stopper) return { type: 'stop-failed', epoch, error: 'no way to stop the application is configured' };
   try {
     const { how, warnings } = await stopper.stop(proof, signal);
-    if (stopper.gone(proof) !== 'unknown' || !ports.probing) return { type: 'stopped', epoch, how, warnings };
-    await seeGone(ports.clock, ports.probing, signal);
-    // No answer is no proof: the warnings stand.
-    return { type: 'stopped', epoch, how, warnings } satisfies StopOutcome & Happening;
+    const isSeen = stopper.gone(proof) !== 'unknown';
+    const isMissed = how === 'gone';
+    if ((!isSeen || isMissed) && ports.probing) await seeGone(ports.clock, ports.probing, signal);
+    // No answer is no proof, nor is a pid file that names an ended process: the warnings stand.
+    const unproven = isSeen && proof !== null ? {} : ({ unproven: true } as const);
+    const signs = isMissed ? { signs: await lookForLife(ports, signal) } : {};
+    return { type: 'stopped', epoch, how, warnings, ...unproven, ...signs } satisfies StopOutcome & Happening;
   } catch (error) {
     return { type: 'stop-failed', epoch, error: sentence(error) };
   }
@@ -137,13 +142,16 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
 
 /** What became of a stop whose end was not seen; one that still runs is waited for first. */
 async function outcome(
-  { clock, probing, stopper }: Ports,
+  ports: Ports,
   { epoch, proof }: Doing<'outcome'>,
   signal: AbortSignal,
 ): Promise<Happening> {
   try {
+    const { clock, probing, stopper } = ports;
     await stopper?.rejoin?.(signal);
     const found = stopper?.gone(proof) ?? 'unknown';
+    if (found === 'gone')
+      return { type: 'outcome', epoch, outcome: found, signs: await lookForLife(ports, signal) };
     if (found !== 'unknown' || !stopper || !probing) return { type: 'outcome', epoch, outcome: found };
     // As after a stop whose end was seen.
     await seeGone(clock, probing, signal);
@@ -170,6 +178,20 @@ function seeGone(clock: Clock, probing: NonNullable<Ports['probing']>, signal: A
       if (bad >= fall) return;
     }
   });
+}
+
+async function look(
+  ports: Ports,
+  { id, sources }: Doing<'look-for-life'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  const asked = ports.sources.filter(({ name }) => sources.includes(name));
+  try {
+    return { type: 'life', id, signs: await lookForLife({ ...ports, sources: asked }, signal) };
+  } catch {
+    // Only at our own end.
+    return { type: 'life', id, signs: NO_SIGNS };
+  }
 }
 
 /** A process that is proven to run, and may only take its time to answer, gets no second one beside it. */

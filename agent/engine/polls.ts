@@ -58,7 +58,11 @@ export function createPolls(
       () => source.minPauseMs?.(leftMs()) ?? 0,
     ),
   );
-  const app = createPoller(clock, createProcessWatch(ports, stateNow, post, signal), () => PROCESS_EVERY_MS);
+  const app = createPoller(
+    clock,
+    createProcessWatch(policy, ports, stateNow, post, signal),
+    () => PROCESS_EVERY_MS,
+  );
   let last = { ...paceNow(), deadline: deadlineOf(stateNow()) };
 
   return {

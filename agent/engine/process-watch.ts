@@ -1,48 +1,73 @@
 import { isProofMissed } from '../lifecycle/app.ts';
 import { PHASES } from '../lifecycle/phases.ts';
+import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import type { Stopper } from '../shutdown/stopper.ts';
+import { lookForLife } from './life-signs.ts';
 import type { Happening } from './perform.ts';
 import type { Ports } from './ports.ts';
 
 /**
  * An application that replaces itself is gone for an instant: its pid file still names the old process. So it is told to
- * be gone only when it was seen so twice, so far apart, and nothing else was named in its place meanwhile.
+ * be gone only when it was seen so twice, so far apart, and nothing else was named in its place meanwhile. As long as it
+ * is not believed, and while a gone one is to be stopped, it is told again, each time as far apart as that.
  */
 const GONE_FOR_MS = 1_000;
 
 /**
  * Looks whether the proven process is still there, and whether one that was missed is back. Only a proven process can be
- * missed, and only one that can be proven is back.
+ * missed, and only one that can be proven is back. What answers in the place of a missed one is asked with it.
  * @returns one look; to be repeated
  */
 export function createProcessWatch(
-  { stopper, clock }: Pick<Ports, 'stopper' | 'clock'>,
+  { appSources }: Pick<Policy, 'appSources'>,
+  ports: Pick<Ports, 'stopper' | 'clock' | 'sources' | 'balancers'>,
   stateNow: () => State,
   post: (happening: Happening) => void,
   signal: AbortSignal,
 ): () => Promise<void> {
-  let missed: { readonly proof: Proof; readonly since: number } | null = null;
+  const { stopper, clock } = ports;
+  const sources = ports.sources.filter(({ name }) => appSources.includes(name));
+  let missed: { readonly proof: Proof | null; readonly since: number } | null = null;
+
+  /** Goes on with the one that is missed, also where the lifecycle has no proof any more. */
+  const isMissing = (known: Stopper, { app, phase }: State): boolean => {
+    const { proof, gone } = app;
+    if (proof !== null) {
+      if (known.gone(proof) !== 'gone') return false;
+      if (!isSame(proof, missed?.proof)) missed = { proof, since: clock.now() };
+    } else if (gone) {
+      // What is out was stopped, or nobody is sent to it.
+      if (PHASES[phase].place === 'out') return false;
+      missed ??= { proof, since: clock.now() };
+    }
+    return missed !== null;
+  };
+
   return async () => {
     stopper?.sight?.();
     const state = stateNow();
-    const { proof } = state.app;
-    const isGone = proof !== null && stopper?.gone(proof) === 'gone';
-    if (!stopper || PHASES[state.phase].ending || !(isGone || isProofMissed(state))) {
-      missed = null;
-      return;
-    }
+    const isEnding = PHASES[state.phase].ending || state.app.start === 'sent';
+    const isGone = stopper !== null && !isEnding && isMissing(stopper, state);
+    if (!isGone) missed = null;
+    if (!stopper || isEnding || !(isGone || isProofMissed(state))) return;
     const found = await provenBy(stopper, signal);
     if (found) {
       missed = null;
       return post({ type: 'app-back', proof: found });
     }
-    if (!isGone || isProofMissed(state)) return;
-    if (missed?.proof.pid !== proof.pid || missed.proof.startTime !== proof.startTime)
-      missed = { proof, since: clock.now() };
-    if (clock.now() - missed.since >= GONE_FOR_MS) post({ type: 'app-gone' });
+    if (missed === null || clock.now() - missed.since < GONE_FOR_MS) return;
+    if (state.app.gone && state.op?.kind !== 'stop' && state.op?.kind !== 'restart') return;
+    const signs = await lookForLife({ ...ports, sources }, signal).catch(() => null);
+    if (missed === null || signs === null) return;
+    missed = { ...missed, since: clock.now() };
+    post({ type: 'app-gone', signs });
   };
+}
+
+function isSame(one: Proof, other: Proof | null | undefined): boolean {
+  return one.pid === other?.pid && one.startTime === other.startTime;
 }
 
 /** A refusal says that it is not there, or not for certain. */

@@ -1,5 +1,7 @@
 import { onRefusedAgain, onSurveyedAgain } from './again.ts';
+import { doubtEnd, evidenceAgainstEnd } from './app.ts';
 import { onSiblings } from './capacity.ts';
+import type { Effect } from './effect.ts';
 import { evidenceOfLife } from './evidence.ts';
 import { objections } from './guard.ts';
 import { operationOf } from './install.ts';
@@ -34,6 +36,7 @@ export function beginChecks(turn: Turn, request: Request): void {
   if (request.kind === 'restart' && !endIsSeen(turn))
     return refuse(turn, request, turn.at, 'config', unseen(turn.policy.node));
   if (stops && !state.app.gone && !PHASES[state.phase].ending) needs.push('stop');
+  if (stops && mayBeBack(turn)) needs.push('life');
   if (request.kind === 'restart') needs.push('start');
   patch(turn, {
     candidate: {
@@ -50,6 +53,7 @@ export function beginChecks(turn: Turn, request: Request): void {
   });
   for (const need of needs) {
     if (need === 'stop' || need === 'start') emit(turn, { type: 'check', id: request.id, need });
+    else if (need === 'life') emit(turn, lookForLife(turn, request));
     else {
       const balancer = need.slice('survey '.length);
       askSurvey(turn, request.id, balancer, isInRotation(state.phase) ? 'all' : 'reload');
@@ -62,6 +66,28 @@ function asks({ phase, balancers }: State, name: string, stops: boolean): boolea
   if (isInRotation(phase)) return true;
   const { reloaded = null, error = null } = balancers[name] ?? {};
   return stops && isOutward(phase) && reloaded !== null && error === null;
+}
+
+/** It ended while users might come to it, so another hand may have started it, and nothing has told. */
+function mayBeBack({ policy, state: { app, phase } }: Turn): boolean {
+  const { place } = PHASES[phase];
+  return app.gone && policy.canStop && !policy.supervises && place !== 'out';
+}
+
+function lookForLife({ policy }: Turn, { id }: Request): Effect {
+  return { type: 'look-for-life', id, sources: policy.appSources };
+}
+
+/** What was taken for gone and answers all the same is checked like one that was never gone. */
+export function onLifeOfAbsent(turn: Turn, { id, signs }: EventOf<'life'>): void {
+  const { candidate } = turn.state;
+  if (candidate?.request.id !== id || !candidate.needs.includes('life')) return;
+  const evidence = turn.state.app.gone ? evidenceAgainstEnd(turn, signs) : [];
+  withCandidate(turn, id, (one) => met(one, 'life'));
+  if (turn.state.app.gone && evidence.length === 0) return;
+  doubtEnd(turn, evidence);
+  withCandidate(turn, id, (one) => ({ ...one, needs: [...one.needs, 'stop'] }));
+  emit(turn, { type: 'check', id, need: 'stop' });
 }
 
 /** Will it be seen that the application has ended before another one is started? */

@@ -1,11 +1,12 @@
 import { failWarming } from './back.ts';
+import { evidenceOfLife } from './evidence.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
 import { isOutward, PHASES } from './phases.ts';
 import { onSignOut } from './sign-out.ts';
 import type { App, State } from './state.ts';
-import { emit, type EventOf, patch, type Turn } from './turn.ts';
-import type { Proof } from './view.ts';
+import { emit, type EventOf, patch, resave, type Turn } from './turn.ts';
+import type { LifeSigns, Proof } from './view.ts';
 
 /** What is heard of the application: how it is, that it is gone, that it is back. */
 
@@ -13,7 +14,9 @@ import type { Proof } from './view.ts';
 export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
   const { app } = turn.state;
   patch(turn, { health });
-  if (health === 'up' && app.gone && app.start !== 'sent') isThere(turn, { ...app, gone: false });
+  const isMissing = app.gone || app.remains !== null;
+  if (health === 'up' && isMissing && app.start !== 'sent')
+    isThere(turn, { ...app, gone: false, start: 'none' });
   if (signedOut !== null) onSignOut(turn, signedOut);
 }
 
@@ -27,14 +30,21 @@ export function seeAlive(turn: Turn, begun: number): void {
 
 /** Another process than the one that is gone. */
 function isThere(turn: Turn, app: App): void {
-  patch(turn, { app });
+  const wasGone = turn.state.app.gone;
+  patch(turn, { app: { ...app, remains: null } });
+  // After a crash it must not be taken for gone.
+  if (wasGone) resave(turn);
   forgetGate(turn);
 }
 
 /** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
-export function onAppGone(turn: Turn): void {
+export function onAppGone(turn: Turn, { signs }: EventOf<'app-gone'>): void {
   const { app, phase } = turn.state;
-  if (PHASES[phase].ending) return;
+  if (PHASES[phase].ending || app.start === 'sent') return;
+  // The end of a child is seen by its parent.
+  const evidence = turn.policy.supervises ? [] : evidenceAgainstEnd(turn, signs);
+  if (evidence.length > 0) return doubtEnd(turn, evidence);
+  if (app.gone) return;
   emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' });
   askAnew(turn);
   patch(turn, { app: { ...app, gone: true, goneAt: turn.at, proof: null } });
@@ -42,13 +52,25 @@ export function onAppGone(turn: Turn): void {
   if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
 }
 
+/** Once it is taken for gone, probes that were begun since have not answered yet; a good one is heard by itself. */
+export function evidenceAgainstEnd({ policy, state: { app, health } }: Turn, signs: LifeSigns): string[] {
+  return evidenceOfLife(policy, app.gone ? 'down' : health, signs);
+}
+
+/** Its process has ended, and it answers: another one, which no proof names, may be the application by now. */
+export function doubtEnd(turn: Turn, evidence: readonly string[]): void {
+  const { app } = turn.state;
+  if (!app.gone && app.proof === null) return;
+  const text = `the process of the application has ended; yet the application may be running (${evidence.join(', ')})`;
+  emit(turn, { type: 'log', level: 'warn', text });
+  isThere(turn, { ...app, gone: false, proof: null });
+}
+
 /** Users who have come to it since are counted, and a stop is for this process now. */
 export function onAppBack(turn: Turn, proof: Proof): void {
   const { app, phase } = turn.state;
-  const isMissed = isProofMissed(turn.state);
-  const isReplaced = app.proof !== null && !PHASES[phase].ending && app.start !== 'sent';
-  if (!isMissed && !isReplaced) return;
-  const how = isMissed ? 'runs again' : 'has replaced itself and runs on';
+  if (PHASES[phase].ending || app.start === 'sent') return;
+  const how = app.gone || app.proof === null ? 'runs again' : 'has replaced itself and runs on';
   emit(turn, { type: 'log', level: 'warn', text: `the application ${how}, as process ${proof.pid}` });
   isThere(turn, { ...app, gone: false, proof });
 }

@@ -7,6 +7,7 @@ import { askAnew, isHealthy, mayTakeUsers, notHealthy, wasFenced } from './healt
 import { endLost, releaseListed } from './lost.ts';
 import type { Request } from './operation.ts';
 import { type Policy, RESTORE_PATIENCE_MS } from './policy.ts';
+import { askRemains, whatRemains } from './remains.ts';
 import { conclude, finish } from './result.ts';
 import type { Operation, Ticket } from './running.ts';
 import type { Level, Outing } from './outing.ts';
@@ -90,10 +91,14 @@ function levelOfWarming({ policy, state }: Turn): Level {
 export function warming(turn: Turn): void {
   const { policy, state } = turn;
   if (!isDurable(state)) return;
-  if (state.op && turn.at >= state.op.deadline)
-    return failWarming(turn, 'it did not become healthy before the deadline');
   const { app } = state;
+  if (state.op && turn.at >= state.op.deadline) {
+    const left = app.start === 'intended' ? whatRemains(app) : null;
+    if (left !== null) return failWarming(turn, left, 'app-stop');
+    return failWarming(turn, 'it did not become healthy before the deadline');
+  }
   if (app.start === 'intended') {
+    if (askRemains(turn) === 'wait') return;
     askAnew(turn);
     emit(turn, { type: 'start', epoch: state.epoch });
     patch(turn, { app: { ...app, start: 'sent' } });
@@ -131,7 +136,7 @@ function beginReturn(turn: Turn): void {
 export function onStarted(turn: Turn, proof: Proof | null): void {
   const { app } = turn.state;
   if (app.start !== 'sent') return;
-  patch(turn, { app: { ...app, start: 'done', gone: false, proof } });
+  patch(turn, { app: { ...app, start: 'done', gone: false, remains: null, proof } });
   forgetGate(turn);
   if (proof) resave(turn);
 }
@@ -144,7 +149,11 @@ export function onStartFailed(turn: Turn, error: string): void {
 }
 
 /** The start failed, was cancelled, or never became healthy: the node stays in MAINT, and `ready` tries again. */
-export function failWarming(turn: Turn, why: string, code: 'app-health' | 'cancelled' = 'app-health'): void {
+export function failWarming(
+  turn: Turn,
+  why: string,
+  code: 'app-health' | 'app-stop' | 'cancelled' = 'app-health',
+): void {
   const { level = 'none' } = turn.state.outing ?? {};
   const stays = level === 'none' ? 'as it was found' : `in ${level.toUpperCase()}`;
   const message = `${turn.policy.node}: ${why}; the node stays ${stays}, \`lastcall ready\` tries again`;

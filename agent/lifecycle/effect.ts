@@ -41,6 +41,8 @@ export type Effect =
   | { readonly type: 'close'; readonly balancer: string; readonly server: string; readonly limit: number }
   | { readonly type: 'stop'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'outcome'; readonly epoch: number; readonly proof: Proof | null }
+  /** Does anything answer in the name of an application that is taken for gone? Only these sources are asked. */
+  | { readonly type: 'look-for-life'; readonly id: string; readonly sources: readonly string[] }
   | { readonly type: 'start'; readonly epoch: number }
   /** Make the application refuse new sessions, or take them again. */
   | { readonly type: 'gate'; readonly to: 'on' | 'off' }

@@ -99,6 +99,10 @@ type Happening =
       readonly epoch: number;
       readonly how: string;
       readonly warnings: readonly string[];
+      /** Present where no process proves that the application has ended. */
+      readonly unproven?: true;
+      /** Present where its process had ended by itself: what answers in its place all the same. */
+      readonly signs?: LifeSigns;
     }
   | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
@@ -112,8 +116,15 @@ type Happening =
       readonly outcome: 'gone' | 'alive' | 'unknown';
       /** Present where the end was not proven. */
       readonly warnings?: readonly string[];
+      /** Present where a process proves the end: what answers in its place all the same. */
+      readonly signs?: LifeSigns;
     }
-  /** The proven process is gone without our doing, and no other one is named in its place. */
-  | { readonly type: 'app-gone' }
+  /**
+   * The proven process is gone without our doing, and no other one is named in its place: told again and again until it
+   * is believed. `signs`: what answers in its place all the same.
+   */
+  | { readonly type: 'app-gone'; readonly signs: LifeSigns }
+  /** The answer to `look-for-life`. */
+  | { readonly type: 'life'; readonly id: string; readonly signs: LifeSigns }
   /** Another process is proven to be the application: it was started again, or has replaced itself. */
   | { readonly type: 'app-back'; readonly proof: Proof };

@@ -3,14 +3,14 @@ import type { Health } from './state.ts';
 import type { LifeSigns } from './view.ts';
 
 /**
- * A pid file names a process that has ended: that alone is no proof that its application has. The file may be an old one,
- * and the application another process by now.
+ * A process has ended, or a stop command: that alone is no proof that the application has. It may be another process by
+ * now, which another hand has started, or one that no pid file names.
  * @returns what says that the application lives, each as a few words; empty = nothing does
  */
 export function evidenceOfLife(
   policy: Pick<Policy, 'hasProbe' | 'appSources'>,
   health: Health,
-  { counts, open, servers }: LifeSigns,
+  { counts, open, processes, servers }: LifeSigns,
 ): string[] {
   const checked = servers.flatMap(({ balancer, view: { name, admin, check } }) =>
     // In MAINT HAProxy checks nothing, and shows what it found before.
@@ -27,6 +27,7 @@ export function evidenceOfLife(
     ...(policy.hasProbe && health !== 'down' ? [`probe: ${health}`] : []),
     ...checked,
     ...open.map((address) => `${address} takes connections`),
+    ...processes.map((pid) => `process ${pid}, which listened at its port, lives`),
     ...counted,
   ];
 }

@@ -3,16 +3,30 @@ import { giveUp, warm } from './back.ts';
 import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
 import { connectionsOf, sameTotals, tally, totalsOf } from './count.ts';
 import { isHolding } from './desired.ts';
+import { evidenceOfLife } from './evidence.ts';
 import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { conclude, finish } from './result.ts';
+import type { LifeSigns } from './view.ts';
+import { type App, UNKNOWN_REMAINS } from './state.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
 import { isReloadOpen } from './surroundings.ts';
 import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
-import { alarm, emit, enter, intend, isDurable, patchOuting, type Turn, warn } from './turn.ts';
+import {
+  alarm,
+  emit,
+  enter,
+  type EventOf,
+  intend,
+  isDurable,
+  patch,
+  patchOuting,
+  type Turn,
+  warn,
+} from './turn.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
@@ -180,11 +194,33 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   emit(turn, { type: 'stop', epoch, proof: app.proof });
 }
 
-/** The application is gone. */
-export function onStopped(turn: Turn, warnings: readonly string[]): void {
+/** What had ended by itself may have been replaced by another hand, as long as something answers in its name. */
+export function onStopAnswered(turn: Turn, { warnings, signs, unproven }: EventOf<'stopped'>): void {
+  // Probes were bad since, or there are none.
+  const evidence = signsAgainst(turn, signs);
+  if (evidence.length === 0) return onStopped(turn, warnings, unproven === true);
+  patch(turn, { app: { ...turn.state.app, proof: null } });
+  const why = `its process had ended; yet the application may be running (${evidence.join(', ')})`;
+  failStop(turn, 'app-stop', `${why}; nothing was signalled; renew its pid file, then \`lastcall stop\``);
+}
+
+/** @param signs what was found where its process had ended; a child's end is seen by its parent, whatever answers */
+export function signsAgainst({ policy }: Turn, signs: LifeSigns | undefined): string[] {
+  return signs === undefined || policy.supervises ? [] : evidenceOfLife(policy, 'down', signs);
+}
+
+/** @param unproven no process proves that the application is gone */
+export function onStopped(turn: Turn, warnings: readonly string[], unproven = false): void {
   for (const [place, text] of warnings.entries()) warn(turn, `stop ${place}`, text);
   const { op } = turn.state;
-  const app = { proof: null, gone: true, goneAt: turn.at, stopIssued: false, start: 'none' } as const;
+  const app: App = {
+    proof: null,
+    gone: true,
+    goneAt: turn.at,
+    remains: unproven ? UNKNOWN_REMAINS : null,
+    stopIssued: false,
+    start: 'none',
+  };
   askAnew(turn);
   forgetGate(turn);
   const outing = { level: 'maint', fence: null } as const;
@@ -199,7 +235,8 @@ export function onStopped(turn: Turn, warnings: readonly string[]): void {
 
 /** The stop did not work, or it is not known whether it did: the node stays out. */
 export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
-  conclude(turn, { code, message }, 'failed', { ...noStop(turn), outing: { fence: null } });
+  const app = { ...noStop(turn).app, remains: UNKNOWN_REMAINS };
+  conclude(turn, { code, message }, 'failed', { app, outing: { fence: null } });
 }
 
 /**

@@ -75,7 +75,7 @@ function contradictionIn({ phase, op, balancers }: StateRecord): string | null {
 function optional(
   whole: Fields,
   doubts: string[],
-): Pick<StateRecord, 'level' | 'lasting' | 'expiresMs' | 'signedOut' | 'fresh' | 'capacity'> {
+): Pick<StateRecord, 'level' | 'lasting' | 'expiresMs' | 'signedOut' | 'fresh' | 'capacity' | 'appUnproven'> {
   const get = reading(whole, '', doubts);
   const has = (key: string): boolean => whole[key] !== undefined;
   return {
@@ -85,6 +85,7 @@ function optional(
     ...(has('lasting') && { lasting: get('lasting', isBoolean, true) }),
     ...(has('expiresMs') && { expiresMs: get('expiresMs', orNull(isNumber), null) }),
     ...(has('capacity') && { capacity: get('capacity', isCapacity, { isOver: false, drainedIn: null }) }),
+    ...(has('appUnproven') && { appUnproven: get('appUnproven', isBoolean, true) }),
     ...(has('fresh') && { fresh: get('fresh', isBoolean, false) }),
     ...(has('signedOut') && { signedOut: get('signedOut', oneOf('no', 'unheard', 'heard'), 'no') }),
   };

@@ -13,6 +13,8 @@ import {
   NO_SERVER,
   type ServerState,
   type StartStep,
+  type App,
+  UNKNOWN_REMAINS,
   type State,
   type Told,
 } from './state.ts';
@@ -47,6 +49,8 @@ export interface StateRecord {
   >;
   readonly proof: Proof | null;
   readonly appGone: boolean;
+  /** Its end is not proven. Absent in an older record. */
+  readonly appUnproven?: boolean;
   readonly stopIssued: boolean;
   readonly start: StartStep;
   readonly forcedOut: boolean;
@@ -123,6 +127,7 @@ export function recordOf(state: State, at: number): StateRecord {
     balancers: { ...lost, ...balancers },
     proof: app.proof,
     appGone: app.gone,
+    ...(app.remains !== null && { appUnproven: true }),
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
@@ -207,22 +212,13 @@ export function restore(
 ): State {
   const shift = sameBoot ? 0 : at - record.savedAt;
   const moved = (time: number): number => time + shift;
-  // No process outlives its boot, and in the next one its number may be another's.
-  const ended = !sameBoot && record.proof !== null;
   const to = doubt === null ? record.phase : 'failed';
   const listed = restoredBalancers(blank, record, at, moved);
   return {
     ...blank,
     epoch: record.epoch,
     phase: 'recovering',
-    app: {
-      ...blank.app,
-      proof: ended ? null : record.proof,
-      gone: ended || record.appGone,
-      stopIssued: record.stopIssued,
-      // No answer will come any more.
-      start: record.start === 'sent' ? 'intended' : record.start,
-    },
+    app: restoredApp(blank.app, record, sameBoot),
     boot: { to, fresh: record.fresh ?? false },
     signedOut: record.signedOut ?? 'no',
     hold: record.hold && {
@@ -236,6 +232,20 @@ export function restore(
     ...withLost(policy, listed, record, moved),
     outing: restoredOuting(record, to, moved),
     op: doubt === null ? restoredOperation(record.op, moved) : null,
+  };
+}
+
+/** No process outlives its boot, and in the next one its number may be another's. */
+function restoredApp(blank: App, record: StateRecord, sameBoot: boolean): App {
+  const ended = !sameBoot && record.proof !== null;
+  return {
+    ...blank,
+    proof: ended ? null : record.proof,
+    gone: ended || record.appGone,
+    remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
+    stopIssued: record.stopIssued,
+    // No answer will come any more.
+    start: record.start === 'sent' ? 'intended' : record.start,
   };
 }
 

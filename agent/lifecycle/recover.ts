@@ -7,7 +7,7 @@ import { askAnew } from './health.ts';
 import { operationOf } from './install.ts';
 import { tellLost } from './lost.ts';
 import type { Phase, Request } from './operation.ts';
-import { failStop, onStopped } from './out.ts';
+import { failStop, onStopped, signsAgainst } from './out.ts';
 import { NEW_OUTING } from './outing.ts';
 import { PHASES } from './phases.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from './policy.ts';
@@ -193,9 +193,18 @@ function askOutcome(turn: Turn): void {
   emit(turn, { type: 'outcome', epoch: turn.state.epoch, proof: app.proof });
 }
 
-export function onOutcome(turn: Turn, { outcome, warnings = [] }: EventOf<'outcome'>): void {
+export function onOutcome(turn: Turn, { outcome, signs, warnings = [] }: EventOf<'outcome'>): void {
   if (!PHASES[turn.state.phase].ending) return;
-  if (outcome === 'gone') return onStopped(turn, warnings);
+  const evidence = outcome === 'gone' ? signsAgainst(turn, signs) : [];
+  if (evidence.length > 0) {
+    const ended = `the stop was issued before the sidecar was interrupted, and its process has ended; yet the application may be running (${evidence.join(', ')})`;
+    return failStop(
+      turn,
+      'in-doubt',
+      `${ended}; see for yourself, then \`lastcall stop\` or \`lastcall ready\``,
+    );
+  }
+  if (outcome === 'gone') return onStopped(turn, warnings, warnings.length > 0);
   if (turn.policy.stopRepeatable) {
     const text = 'the sidecar was interrupted at the stop; the application still runs and is stopped again';
     warn(turn, 'stopped again', text);

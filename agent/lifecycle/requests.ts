@@ -8,6 +8,7 @@ import { lastWith, ownedBy, ticketFor, withTicket } from './join.ts';
 import type { Request } from './operation.ts';
 import { PHASES } from './phases.ts';
 import { propose } from './proposal.ts';
+import { UNPROVEN_END } from './remains.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
 import { onlyWarn } from './terms.ts';
@@ -52,7 +53,7 @@ export function decide(turn: Turn, request: Request): void {
   const { op } = turn.state;
   if (refusedByHold(turn, request)) return;
   if (op) decideBeside(turn, request, op);
-  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, unfencedNow(turn));
+  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, warningsNow(turn));
   else if (!releaseAtOnce(turn, request)) beginChecks(turn, request);
 }
 
@@ -127,8 +128,9 @@ function join(turn: Turn, request: Request, op: Operation): void {
   propose(turn, candidate, operationOf(turn, request, []));
 }
 
-/** A drain that is there already says the same of it as the one that came to it. */
-function unfencedNow({ policy, state }: Turn): string[] {
+/** What is so already is answered with the same warnings as what came to it. */
+function warningsNow({ policy, state }: Turn): string[] {
+  if (state.app.remains !== null) return [UNPROVEN_END];
   return state.app.gone || state.outing?.fenced === false ? [] : unfencedLines({ policy, state });
 }
 

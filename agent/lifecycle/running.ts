@@ -74,7 +74,7 @@ export interface Candidate {
 }
 
 /** What a candidate still waits for. */
-export type Need = `survey ${string}` | 'stop' | 'start';
+export type Need = `survey ${string}` | 'stop' | 'start' | 'life';
 
 /** A request whose record is on its way to the disk. */
 export type Pending =

@@ -66,10 +66,22 @@ export interface App {
   readonly gone: boolean;
   /** Since when: an answer that was asked for before says nothing against it. */
   readonly goneAt: number;
+  /** Its end was not proven when it was to be stopped, and what else says that it lives is asked before another is started. */
+  readonly remains: Remains | null;
   /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
   readonly stopIssued: boolean;
   readonly start: StartStep;
 }
+
+/** What may be left of an application whose end nothing proves. */
+export interface Remains {
+  readonly isAsked: boolean;
+  readonly askAt: number;
+  /** What the last look found, in words; null before the first. */
+  readonly evidence: string | null;
+}
+
+export const UNKNOWN_REMAINS: Remains = { isAsked: false, askAt: 0, evidence: null };
 
 /** Where a crash interrupted, and whether the supervised application was started by this process, its sessions new. */
 export interface Boot {
@@ -260,7 +272,7 @@ export function initial(policy: Policy, at: number): State {
     sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
     signedOut: 'no',
-    app: { proof: null, gone: false, goneAt: at, stopIssued: false, start: 'none' },
+    app: { proof: null, gone: false, goneAt: at, remains: null, stopIssued: false, start: 'none' },
     op: null,
     candidate: null,
     pending: null,

@@ -2,6 +2,7 @@ import {
   admit,
   onAbsent,
   onChecked,
+  onLifeOfAbsent,
   onPersistFailed,
   onRefused,
   onSurveyed,
@@ -21,13 +22,14 @@ import { onGated, turnGate } from './gate.ts';
 import { turnHold } from './hold.ts';
 import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
-import { drained, draining, failStop, fencing, onStopped, reopen, settling } from './out.ts';
+import { drained, draining, failStop, fencing, onStopAnswered, reopen, settling } from './out.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { onClosed, startForce } from './force.ts';
 import type { Policy } from './policy.ts';
 import { acknowledge, recordNow } from './proposal.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
+import { onRemainsSeen } from './remains.ts';
 import { onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
 import { turnSignOut } from './sign-out.ts';
@@ -74,7 +76,7 @@ const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => 
   said: onSaid,
   'say-failed': onSayFailed,
   closed: onClosed,
-  stopped: (turn, { warnings }) => (isStopping(turn) ? onStopped(turn, warnings) : undefined),
+  stopped: (turn, event) => (isStopping(turn) ? onStopAnswered(turn, event) : undefined),
   'stop-failed': (turn, { error }) => (isStopping(turn) ? failStop(turn, 'app-stop', error) : undefined),
   outcome: onOutcome,
   started: (turn, { proof }) => onStarted(turn, proof),
@@ -82,6 +84,10 @@ const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => 
   gated: onGated,
   hooked: onHooked,
   'app-gone': onAppGone,
+  life: (turn, event) => {
+    onLifeOfAbsent(turn, event);
+    onRemainsSeen(turn, event);
+  },
   'app-back': (turn, { proof }) => onAppBack(turn, proof),
 };
 

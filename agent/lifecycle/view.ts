@@ -275,4 +275,6 @@ export interface LifeSigns {
   readonly servers: readonly { readonly balancer: string; readonly view: ServerView }[];
   /** Addresses of those servers that take connections. */
   readonly open: readonly string[];
+  /** Processes that waited for connections at its ports when its stop was begun, and live. */
+  readonly processes: readonly number[];
 }

@@ -1,11 +1,12 @@
 import type { StopConfig } from '../config/config.ts';
 import type { CommandPorts } from './app-command.ts';
 import { createCommandStopper } from './command.ts';
+import type { NamingPorts } from './named-process.ts';
 import { createSignalStopper } from './signal.ts';
 import type { Stopper } from './stopper.ts';
 
 /** The way to stop the application that the configuration names. */
-export function createStopper(config: StopConfig, ports: CommandPorts): Stopper {
+export function createStopper(config: StopConfig, ports: CommandPorts & NamingPorts): Stopper {
   switch (config.kind) {
     case 'signal':
       return createSignalStopper(config, ports);

@@ -1,9 +1,8 @@
 import type { GoneConfig } from '../config/config.ts';
 import type { Proof, Unproven } from '../lifecycle/view.ts';
-import type { Clock } from '../system/clock.ts';
 import { isLastcallError } from '../system/error.ts';
 import { whyNoPid } from './pid-file.ts';
-import { createNamedProcess } from './named-process.ts';
+import { createNamedProcess, type NamingPorts } from './named-process.ts';
 import { listenersOn } from '../system/socket-owners.ts';
 
 /** By which processes it is seen that a stop command has ended the application. */
@@ -21,9 +20,9 @@ export interface EndProof {
 }
 
 /** @param gone null = the configuration names no proof */
-export function createEndProof(gone: GoneConfig | null, clock: Clock): EndProof {
+export function createEndProof(gone: GoneConfig | null, ports: NamingPorts): EndProof {
   if (gone === null) return NO_PROOF;
-  return gone.kind === 'port' ? byPort(gone.port) : byPidFile(gone.path, clock);
+  return gone.kind === 'port' ? byPort(gone.port) : byPidFile(gone.path, ports);
 }
 
 const NO_PROOF: EndProof = {
@@ -36,14 +35,14 @@ const NO_PROOF: EndProof = {
   gone: () => 'unknown',
 };
 
-function byPidFile(pidFile: string, clock: Clock): EndProof {
-  const named = createNamedProcess({ pid: null, pidFile }, clock);
+function byPidFile(pidFile: string, ports: NamingPorts): EndProof {
+  const named = createNamedProcess({ pid: null, pidFile }, ports);
   return {
     sight: () => named.sight(),
     async capture(signal) {
       signal.throwIfAborted();
       try {
-        return named.prove();
+        return await named.prove(signal);
       } catch (error) {
         if (!isLastcallError(error) || named.gone() === 'gone') throw error;
         return { code: 'app-stop', unproven: error.message };

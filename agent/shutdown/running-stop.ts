@@ -25,6 +25,8 @@ export interface RunningStops {
    * @throws the signal's reason
    */
   ended(signal: AbortSignal): Promise<void>;
+  /** See `RunningStop.suspects`, of the stop that was written down last. */
+  suspects(): Promise<readonly ProcessIdentity[]>;
 }
 
 export interface RunningStop {
@@ -32,6 +34,8 @@ export interface RunningStop {
   readonly until: number;
   /** The processes whose ends are its end; empty where none is known. */
   readonly watched: readonly ProcessIdentity[];
+  /** Where none is known: those that may be what it is to end. */
+  readonly suspects: readonly ProcessIdentity[];
 }
 
 /** Which process it is is missing from before the launch until it is known. */
@@ -71,6 +75,10 @@ export function createRunningStops(
     async ended(signal) {
       const note = (await notebook.load().catch(warn)) as Note | null | undefined;
       if (note?.boot === bootId) await endOf(note, clock, signal);
+    },
+    async suspects() {
+      const note = (await notebook.load().catch(warn)) as Note | null | undefined;
+      return note?.boot === bootId ? (note.suspects ?? []) : [];
     },
   };
 }

@@ -5,7 +5,7 @@ import { errnoOf, isLastcallError } from '../system/error.ts';
 import { KILL_WAIT_MS } from '../system/group.ts';
 import { aliveness } from '../system/process.ts';
 import { untilGone } from './identity.ts';
-import { createNamedProcess, type NamedProcess } from './named-process.ts';
+import { createNamedProcess, type NamedProcess, type NamingPorts } from './named-process.ts';
 import { checkPermission, hidden, killedWarning, notAllowed, survived, unproven } from './refusal.ts';
 import type { StopOutcome, Stopper } from './stopper.ts';
 
@@ -18,9 +18,10 @@ const SUCCESSION_MS = 1_000;
  * signalled, not its group. Before each signal the proof (pid and start time) is verified again; between that look
  * and the signal remain some microseconds, which only a pidfd would close and Node has none.
  */
-export function createSignalStopper(config: SignalStopConfig, { clock }: { clock: Clock }): Stopper {
+export function createSignalStopper(config: SignalStopConfig, ports: NamingPorts): Stopper {
+  const { clock } = ports;
   const signalName = config.name.replace(/^SIG/, '');
-  const named = createNamedProcess(config, clock);
+  const named = createNamedProcess(config, ports);
 
   /** Sends only to the proven process. */
   const send = (proof: Proof, name: NodeJS.Signals): void => {
@@ -56,7 +57,7 @@ export function createSignalStopper(config: SignalStopConfig, { clock }: { clock
     gone: (proof) => (proof === null ? named.gone() : aliveness(proof.pid, proof.startTime)),
     async check(signal) {
       signal.throwIfAborted();
-      return signallable(named.prove());
+      return signallable(await named.prove(signal));
     },
     async stop(proof, signal) {
       signal.throwIfAborted();
@@ -78,7 +79,7 @@ function signallable(proof: Proof): Proof {
 async function successorOf(named: NamedProcess, clock: Clock, signal: AbortSignal): Promise<Proof | null> {
   const until = clock.now() + SUCCESSION_MS;
   for (;;) {
-    const found = provenBy(named);
+    const found = await provenBy(named, signal);
     if (found) return signallable(found);
     const rest = until - clock.now();
     if (rest <= 0) return null;
@@ -86,9 +87,9 @@ async function successorOf(named: NamedProcess, clock: Clock, signal: AbortSigna
   }
 }
 
-function provenBy(named: NamedProcess): Proof | null {
+async function provenBy(named: NamedProcess, signal: AbortSignal): Promise<Proof | null> {
   try {
-    return named.prove();
+    return await named.prove(signal);
   } catch (error) {
     if (isLastcallError(error)) return null;
     throw error;

@@ -40,6 +40,12 @@ export interface Stopper {
    */
   rejoin?(signal: AbortSignal): Promise<void>;
 
+  /**
+   * The processes that waited for connections at the application's ports when a stop of unproven end was begun, and live
+   * yet: they may be what is left of it. Absent where a stop proves its end.
+   */
+  remains?(): Promise<readonly number[]>;
+
   /** Looks at what names the process, several times a second. Absent where nothing is gained by an early look. */
   sight?(): void;
 

@@ -38,26 +38,51 @@ export const processTable: ProcessTable = {
   listens,
 };
 
-/** By the inodes of its descriptors and the tables of its network namespace (proc(5)). */
 function listens(pid: number): boolean | null {
   try {
-    const own = new Set(readdirSync(`/proc/${pid}/fd`).flatMap((fd) => inodeOf(`/proc/${pid}/fd/${fd}`)));
-    return TABLES.some(({ name, stateAt, listening, inodeAt }) =>
-      readFileSync(`/proc/${pid}/net/${name}`, 'latin1')
-        .split('\n')
-        .map((line) => line.trim().split(/\s+/))
-        .some((fields) => fields[stateAt] === listening && own.has(fields[inodeAt] ?? '')),
-    );
+    return listeningPlaces(pid).length > 0;
   } catch {
     return null;
   }
 }
 
+/**
+ * Does this process wait for connections at one of these TCP ports? False also where /proc does not show its sockets to
+ * this user.
+ */
+export function listensOn(pid: number, ports: readonly number[]): boolean {
+  try {
+    return listeningPlaces(pid).some(({ port }) => port !== null && ports.includes(port));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Its listening sockets, by the inodes of its descriptors and the tables of its network namespace (proc(5)).
+ * @throws the system's error where /proc does not show them
+ */
+function listeningPlaces(pid: number): { readonly port: number | null }[] {
+  const own = new Set(readdirSync(`/proc/${pid}/fd`).flatMap((fd) => inodeOf(`/proc/${pid}/fd/${fd}`)));
+  return TABLES.flatMap(({ name, stateAt, listening, inodeAt, localAt }) =>
+    readFileSync(`/proc/${pid}/net/${name}`, 'latin1')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[stateAt] === listening && own.has(fields[inodeAt] ?? ''))
+      .map((fields) => ({ port: localAt === null ? null : portIn(fields[localAt]) })),
+  );
+}
+
+/** `0100007F:1F90`: address and port, in hexadecimal digits. */
+function portIn(local = ''): number {
+  return Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
+}
+
 /** Where a line tells that a socket listens: TCP_LISTEN, and of a unix socket the flag __SO_ACCEPTCON. */
 const TABLES = [
-  { name: 'tcp', stateAt: 3, listening: '0A', inodeAt: 9 },
-  { name: 'tcp6', stateAt: 3, listening: '0A', inodeAt: 9 },
-  { name: 'unix', stateAt: 3, listening: '00010000', inodeAt: 6 },
+  { name: 'tcp', stateAt: 3, listening: '0A', inodeAt: 9, localAt: 1 },
+  { name: 'tcp6', stateAt: 3, listening: '0A', inodeAt: 9, localAt: 1 },
+  { name: 'unix', stateAt: 3, listening: '00010000', inodeAt: 6, localAt: null },
 ] as const;
 
 function inodeOf(link: string): string[] {

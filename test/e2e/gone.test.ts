@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { aliveness, startTimeOf } from '../../agent/system/process.ts';
 import { packageRoot } from '../support/sample.ts';
-import { openRig, type Rig, told } from '../support/rig.ts';
+import { openRig, patience, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
 let rig: Rig;
@@ -82,6 +82,21 @@ describe('A stop command that returns before the application has ended', () => {
     expect(stopped.json.warnings.join()).toContain('nothing proves that the application is gone');
   });
 
+  test('and no proof: ready waits for the process that listened before the stop, and starts the second after it', async () => {
+    const { start, twice } = await stage(null);
+    const agent = await start();
+    await agent.reaches('serving');
+    const pid = await pidOf();
+    const startTime = startTimeOf(pid) ?? '';
+    await told(agent.cli('stop'));
+    expect(aliveness(pid, startTime)).toBe('alive');
+    const { code, json } = await told(agent.cli('ready'));
+    expect({ code, json }).toMatchObject({ code: 0, json: { code: 'done', phase: 'serving' } });
+    expect(json.warnings.join()).toContain(`process ${pid}, which listened at its port, lives`);
+    expect(aliveness(pid, startTime)).toBe('gone');
+    expect(await twice()).toBe('');
+  });
+
   test('idempotent: it is run again after a crash in which it ended, too', async () => {
     rig = await openRig({ termMs: 0 });
     const [marks, door] = [join(rig.dir, 'stops'), join(rig.dir, 'door')];
@@ -124,6 +139,49 @@ describe('A pid file', () => {
     expect(await rig.states()).toBe(before);
     expect(aliveness(pid, startTimeOf(pid) ?? '')).toBe('alive');
     expect(await rig.terms()).toBe(0);
+  });
+
+  test.each([
+    ['forwards', '3600000'],
+    ['back', '-3600000'],
+  ])(
+    'that a sidecar sees first when the calendar was set an hour %s: the application is stopped',
+    async (_way, ms) => {
+      rig = await openRig({ termMs: 50 });
+      const step = join(rig.dir, 'step');
+      await writeFile(step, ms);
+      const clock = join(packageRoot(), 'dist', 'test', 'fixtures', 'steps-clock.js');
+      const agent = await rig.sidecar({ env: { NODE_OPTIONS: `--import ${clock}`, STEPS_CLOCK: step } });
+      await agent.reaches('serving');
+      const pid = await pidOf();
+      const startTime = startTimeOf(pid) ?? '';
+      expect(await told(agent.cli('stop'))).toMatchObject({ code: 0, json: { phase: 'stopped' } });
+      expect(aliveness(pid, startTime)).toBe('gone');
+      expect(await rig.terms()).toBe(1);
+    },
+  );
+
+  test('whose process has ended while another hand has started the next: a stop is refused with 70', async () => {
+    rig = await openRig({ termMs: 50 });
+    const agent = await rig.sidecar({
+      sections: { app: { stop: { signal: { name: 'SIGTERM', pidFile: rig.node.pidFile } } }, sessions: [] },
+    });
+    await agent.reaches('serving');
+    const old = await readFile(rig.node.pidFile, 'utf8');
+    await rig.node.kill();
+    await rig.node.start();
+    await rig.node.untilServing(patience());
+    const pid = await pidOf();
+    const startTime = startTimeOf(pid) ?? '';
+    // The file names the one before.
+    await writeFile(rig.node.pidFile, old);
+    const before = await rig.states();
+    const refused = await told(agent.cli('stop', '--force', '--reason', 'test'));
+    expect(refused).toMatchObject({ code: 70, json: { ok: false, code: 'app-stop' } });
+    expect(refused.stderr).toContain(`127.0.0.1:${rig.node.port} takes connections`);
+    expect(await rig.states()).toBe(before);
+    expect(aliveness(pid, startTime)).toBe('alive');
+    process.kill(pid, 'SIGKILL');
   });
 
   test.each([

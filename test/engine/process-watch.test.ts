@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from '@jest/globals';
+import { NO_SIGNS } from '../../agent/engine/life-signs.ts';
 import { createProcessWatch } from '../../agent/engine/process-watch.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import type { Proof } from '../../agent/lifecycle/view.ts';
@@ -13,6 +14,7 @@ let state: State;
 let told: object[];
 let living: Proof | null;
 let named: Proof;
+let answers: boolean;
 let look: () => Promise<void>;
 
 const OLD: Proof = { pid: 100, startTime: '1' };
@@ -21,9 +23,14 @@ const unasked = (): never => {
   throw new Error('not asked here');
 };
 
+const silence = (): never => {
+  throw new LastcallError('failed', 'no answer');
+};
+
 beforeEach(() => {
   clock = new ManualClock();
   told = [];
+  answers = false;
   living = OLD;
   named = OLD;
   const blank = initial(POLICY, clock.now());
@@ -38,9 +45,13 @@ beforeEach(() => {
       throw new LastcallError('app-stop', 'it is not running');
     },
   };
-  const ports = { stopper, clock };
+  const http = { name: 'http', count: async () => (answers ? 3 : silence()) };
+  // What it counts is left of users, whether an application lives or not.
+  const files = { name: 'files', count: async () => 5 };
+  const ports = { stopper, clock, sources: [http, files], balancers: [] };
   const { signal } = new AbortController();
   look = createProcessWatch(
+    POLICY,
     ports,
     () => state,
     (happening) => void told.push(happening),
@@ -57,7 +68,30 @@ test('a process that has ended is told as gone when it was seen so twice, a seco
   expect(told).toEqual([]);
   clock.advance(1);
   await look();
-  expect(told).toEqual([{ type: 'app-gone' }]);
+  expect(told).toEqual([{ type: 'app-gone', signs: NO_SIGNS }]);
+});
+
+test('what answers in its place is told with it, again and again, until the lifecycle believes it', async () => {
+  answers = true;
+  living = null;
+  await look();
+  clock.advance(1_000);
+  await look();
+  const told1 = { type: 'app-gone', signs: { ...NO_SIGNS, counts: { http: 3 } } };
+  expect(told).toEqual([told1]);
+  // No proof any more, and not gone: it is asked on.
+  state = { ...state, app: { ...state.app, proof: null } };
+  await look();
+  expect(told).toHaveLength(1);
+  clock.advance(1_000);
+  answers = false;
+  await look();
+  expect(told).toEqual([told1, { type: 'app-gone', signs: NO_SIGNS }]);
+  // Believed, it is asked for only where it is to be stopped.
+  state = { ...state, app: { ...state.app, gone: true } };
+  clock.advance(5_000);
+  await look();
+  expect(told).toHaveLength(2);
 });
 
 test('one that has replaced itself is never gone, also while its pid file still names the old process', async () => {
@@ -84,5 +118,5 @@ test('the second begins anew with another process', async () => {
   expect(told).toEqual([]);
   clock.advance(400);
   await look();
-  expect(told).toEqual([{ type: 'app-gone' }]);
+  expect(told).toEqual([{ type: 'app-gone', signs: NO_SIGNS }]);
 });

@@ -4,7 +4,7 @@ import type { LifeSigns, ServerView } from '../../agent/lifecycle/view.ts';
 import { scene } from '../support/world/scene.ts';
 
 const POLICY = { hasProbe: false, appSources: ['http'] };
-const NONE: LifeSigns = { counts: {}, servers: [], open: [] };
+const NONE: LifeSigns = { counts: {}, servers: [], open: [], processes: [] };
 const server = (changes: Partial<ServerView>): LifeSigns['servers'] => [
   { balancer: 'lb1', view: { name: 'app/app1', admin: 'ready', ...changes } as ServerView },
 ];

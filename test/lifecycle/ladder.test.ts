@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Effect } from '../../agent/lifecycle/effect.ts';
+import { NO_SIGNS } from '../../agent/engine/life-signs.ts';
 import { scene } from '../support/world/scene.ts';
 
 const MINUTE = 60_000;
@@ -55,7 +56,7 @@ describe('The gate', () => {
     expect(it.sidecar.state.gate.is).toBe('on');
     const before = it.effects.length;
     it.site.app.gated = false;
-    it.sidecar.post({ type: 'app-gone' });
+    it.sidecar.post({ type: 'app-gone', signs: NO_SIGNS });
     it.sidecar.post({ type: 'app-back', proof: { pid: 77, startTime: '7700' } });
     expect(it.sidecar.state.gate.is).toBe('unknown');
     it.until('the gate is shut', () => it.sidecar.state.gate.is === 'on');
@@ -66,7 +67,7 @@ describe('The gate', () => {
     const it = scene({ hasGate: true });
     it.ask('drain');
     it.until('the gate is asked', () => it.sidecar.state.gate.asked === 'on');
-    it.sidecar.post({ type: 'app-gone' });
+    it.sidecar.post({ type: 'app-gone', signs: NO_SIGNS });
     it.sidecar.post({ type: 'app-back', proof: { pid: 77, startTime: '7700' } });
     it.sidecar.post({ type: 'gated', to: 'on', error: null });
     expect(it.sidecar.state.gate.is).toBe('unknown');
@@ -75,7 +76,8 @@ describe('The gate', () => {
   test('an application that is gone needs none: its stop does not wait for a command that cannot work', () => {
     const it = scene({ hasGate: true });
     it.site.die();
-    it.sidecar.post({ type: 'app-gone' });
+    it.sidecar.probed('down');
+    it.sidecar.post({ type: 'app-gone', signs: NO_SIGNS });
     const before = it.effects.length;
     expect(it.ended(it.ask('drain'))).toMatchObject({ code: 'done', phase: 'drained' });
     expect(it.effects.slice(before).filter(({ type }) => type === 'gate')).toEqual([]);

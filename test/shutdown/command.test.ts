@@ -11,10 +11,11 @@ import { createStarter } from '../../agent/shutdown/start.ts';
 import type { Starter, Stopper } from '../../agent/shutdown/stopper.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { aliveness, lookAt, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { naming } from '../support/naming.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
 import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
@@ -40,7 +41,7 @@ const searchPath = '/usr/bin:/bin';
 const stopperOf = (command: readonly string[], clock: Clock = realClock): Stopper =>
   createStopper(
     { kind: 'command', command, timeoutMs: 30_000, gone: null, idempotent: false },
-    { clock, searchPath },
+    { ...naming(clock), searchPath },
   );
 const starterOf = (command: readonly string[], clock: Clock = realClock): Starter =>
   createStarter({ command, timeoutMs: 30_000 }, { clock, searchPath });
@@ -62,7 +63,7 @@ const withGone = (
   changes: { readonly clock?: Clock; readonly idempotent?: boolean; readonly stops?: RunningStops } = {},
 ): Stopper => {
   const { clock = realClock, idempotent = false, stops } = changes;
-  const ports = { clock, searchPath, ...(stops ? { stops } : {}) };
+  const ports = { ...naming(clock), searchPath, ...(stops ? { stops } : {}) };
   return createStopper({ kind: 'command', command, timeoutMs: 30_000, gone, idempotent }, ports);
 };
 const appWithFile = async (name: string, ...args: readonly (string | number)[]): Promise<Present> => {
@@ -112,7 +113,7 @@ describe('a stop command that returns before the application has ended', () => {
   });
 
   test('and lives on at the end of its time is told by its number', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const present = await appWithFile('ignores-term');
     const stopper = withGone(['true'], { kind: 'pidFile', path: pidFile }, { clock });
     const stopping = refusalOf(async () => stopper.stop(await provenBy(stopper), never));
@@ -215,6 +216,36 @@ describe('what cannot prove the end of the application', () => {
   });
 });
 
+describe('what an unproven stop may leave', () => {
+  test('is who listened at a port of the application before it, as long as it lives, also for the next sidecar', async () => {
+    const { app: served, port } = await listening();
+    let note: unknown = null;
+    const notebook = { load: async () => note, save: async (next: object) => void (note = next) };
+    const ports = { clock: realClock, bootId: 'boot', onWarning: () => undefined };
+    const stopper = (): Stopper =>
+      createStopper(
+        { kind: 'command', command: ['true'], timeoutMs: 30_000, gone: null, idempotent: false },
+        {
+          ...naming(realClock),
+          searchPath,
+          stops: createRunningStops(notebook, ports),
+          appPorts: async () => [port],
+        },
+      );
+    const first = stopper();
+    expect(await first.remains?.()).toEqual([]);
+    const { warnings } = await first.stop(null, never);
+    expect(warnings.join()).toContain('nothing proves');
+    expect(await first.remains?.()).toEqual([served.pid]);
+    const next = stopper();
+    expect(await next.remains?.()).toEqual([served.pid]);
+    process.kill(served.pid, 'SIGKILL');
+    await served.gone;
+    await until('it has ended', () => lookAt(served.pid) === 'gone');
+    expect([await first.remains?.(), await next.remains?.()]).toEqual([[], []]);
+  });
+});
+
 describe('a stop command', () => {
   test('that fails says its code and its words', async () => {
     const error = await refusalOf(() =>
@@ -226,7 +257,7 @@ describe('a stop command', () => {
   });
 
   test('that hangs is ended at its deadline', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const stopping = refusalOf(() => stopperOf(fixture('hangs', roll.port), clock).stop(null, never));
     const command = await roll.next();
     clock.advance(30_000);
@@ -282,7 +313,7 @@ describe('a start command', () => {
   });
 
   test('that stays in the foreground is ended at its deadline', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const starting = refusalOf(() => starterOf(fixture('hangs', roll.port), clock).start(never));
     const command = await roll.next();
     clock.advance(30_000);

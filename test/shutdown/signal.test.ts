@@ -1,17 +1,22 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SignalStopConfig } from '../../agent/config/config.ts';
+import { createJournal } from '../../agent/journal/journal.ts';
 import { createStopper } from '../../agent/shutdown/create.ts';
+import type { NamingPorts } from '../../agent/shutdown/named-process.ts';
+import { createSightings, openSightings, type Sightings } from '../../agent/shutdown/sightings.ts';
 import type { Stopper } from '../../agent/shutdown/stopper.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { aliveness, lookAt, startTimeOf } from '../../agent/system/process.ts';
+import { aliveness, bootId, lookAt, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { skipped } from '../support/skip.ts';
+import { naming } from '../support/naming.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
 import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
@@ -34,10 +39,14 @@ afterEach(async () => {
   await dir.remove();
 });
 
-const stopperOf = (config: Partial<SignalStopConfig>, clock: Clock = realClock): Stopper =>
+const stopperOf = (
+  config: Partial<SignalStopConfig>,
+  clock: Clock = realClock,
+  known: Partial<NamingPorts> = {},
+): Stopper =>
   createStopper(
     { kind: 'signal', name: 'SIGTERM', pidFile: null, pid: null, killAfterMs: 30_000, ...config },
-    { clock, searchPath: undefined },
+    { ...naming(clock), ...known, searchPath: undefined },
   );
 const app = async (name: string, ...args: readonly (string | number)[]): Promise<Present> => {
   spawnQuiet(fixture(name, roll.port, ...args));
@@ -146,6 +155,79 @@ describe('only the proven process is signalled', () => {
     },
   );
 
+  /** What one sidecar after the other has seen, over the same file. */
+  const sightings = async (boot = bootId()): Promise<Sightings> => {
+    const notebook = createJournal(join(dir.path, 'app1.json.pid'), { node: 'app1' }, realClock);
+    const load = async (): Promise<unknown> => {
+      const found = await notebook.load(never);
+      return found.kind === 'record' ? found.record : null;
+    };
+    const onWarning = (text: string): never => {
+      throw new Error(text);
+    };
+    const book = { load, save: (note: object) => notebook.save(note) };
+    return openSightings(book, { clock: realClock, bootId: boot, onWarning });
+  };
+  const onDisk = async (): Promise<void> => {
+    await until('it is on disk', () => existsSync(join(dir.path, 'app1.json.pid')));
+  };
+
+  test.each([
+    ['forwards', 3_600_000],
+    ['back', -3_600_000],
+  ])(
+    'the calendar is set an hour %s, and another sidecar begins: a file is as old as it was',
+    async (_way, ms) => {
+      const other = await appWithFile('hangs');
+      stopperOf({ pidFile }, realClock, { sightings: await sightings() });
+      await onDisk();
+      const clock = createShiftedClock();
+      clock.stepCalendar(ms);
+      const next = stopperOf({ pidFile }, clock, { sightings: await sightings() });
+      expect(await provenBy(next)).toMatchObject({ pid: other.pid });
+    },
+  );
+
+  test('the calendar is set back, and another sidecar begins: an old file stays an old one', async () => {
+    const other = await appWithFile('hangs');
+    const halfAnHourAgo = Date.now() / 1000 - 1800;
+    await utimes(pidFile, halfAnHourAgo, halfAnHourAgo);
+    stopperOf({ pidFile }, realClock, { sightings: await sightings() });
+    await onDisk();
+    const clock = createShiftedClock();
+    clock.stepCalendar(-1_700_000);
+    const next = stopperOf({ pidFile }, clock, { sightings: await sightings() });
+    expect((await refusalOf(() => next.check(never))).message).toContain(`older than process ${other.pid}`);
+  });
+
+  test('a file that was seen in another boot means no process of this one', async () => {
+    const other = await appWithFile('hangs');
+    stopperOf({ pidFile }, realClock, { sightings: await sightings('another boot') });
+    await onDisk();
+    const next = stopperOf({ pidFile }, realClock, { sightings: await sightings() });
+    const { message } = await refusalOf(() => next.check(never));
+    expect(message).toContain(`before the machine was booted, and process ${other.pid} after that`);
+  });
+
+  test.each([
+    ['older than its process', -3_600],
+    ['of the future', 3_600],
+  ])(
+    'a file that seems to be %s, of a process that listens on a port of the application, names it, whoever set the clock',
+    async (_what, seconds) => {
+      const served = await appWithFile('serves');
+      const then = Date.now() / 1000 + seconds;
+      await utimes(pidFile, then, then);
+      const known = { sightings: createSightings(bootId()) };
+      const refusal = await refusalOf(() => stopperOf({ pidFile }, realClock, known).check(never));
+      expect(refusal.message).toContain('does not listen on a port of the application');
+      const ports = { ...known, appPorts: async () => [1, Number(served.note)] };
+      expect(await provenBy(stopperOf({ pidFile }, realClock, ports))).toMatchObject({ pid: served.pid });
+      // It stays proven when it closes its listener first.
+      expect(await provenBy(stopperOf({ pidFile }, realClock, known))).toMatchObject({ pid: served.pid });
+    },
+  );
+
   test('a pid file that is written after the calendar was set is as old as it is', async () => {
     const clock = createShiftedClock();
     const stopper = stopperOf({ pidFile }, clock);
@@ -160,7 +242,7 @@ describe('only the proven process is signalled', () => {
   });
 
   test('one that has replaced itself since the proof is stopped as the process that its pid file names now', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const stopper = stopperOf({ pidFile }, clock);
     const first = await appWithFile('hangs');
     const proof = await provenBy(stopper);
@@ -244,7 +326,7 @@ describe('a process', () => {
   });
 
   test('that ignores the signal is killed when its time is up, and the result says so', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const present = await app('ignores-term');
     const stopper = stopperOf({ killAfterMs: 30_000, pid: present.pid }, clock);
     const proof = await provenBy(stopper);
@@ -263,7 +345,7 @@ describe('a process', () => {
   });
 
   test('that is frozen is killed when its time is up', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const present = await app('hangs');
     process.kill(present.pid, 'SIGSTOP');
     const stopper = stopperOf({ pid: present.pid }, clock);
@@ -282,7 +364,7 @@ describe('a process', () => {
   });
 
   test('is waited for no longer once the stop is aborted, and is not killed', async () => {
-    const clock = new ManualClock();
+    const clock = new ManualClock(undefined, new Date());
     const present = await app('ignores-term');
     const stopper = stopperOf({ pid: present.pid }, clock);
     const proof = await provenBy(stopper);

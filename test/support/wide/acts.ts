@@ -144,8 +144,7 @@ function plainly(at: At, what: Plain): void {
     case 'snapshot':
       return lb.snapshot();
     case 'clock':
-      if (node.running) app.stepSeen = app.main !== null;
-      else app.clockStepped = app.main !== null;
+      app.clockStepped = app.main !== null;
       return;
     case 'sign-out':
       if (app.main) app.signedOutAt = app.signedOutAt === null ? time.now : null;

@@ -23,10 +23,8 @@ export interface SimApp {
   start: StartMode;
   /** The pid in its pid file. */
   pidFile: number;
-  /** The wall clock was set since the process began, and a sidecar has looked at its pid file only afterwards. */
+  /** The wall clock was set since the process began. */
   clockStepped: boolean;
-  /** It was set, and the sidecar that runs had looked before. */
-  stepSeen: boolean;
   /** How often an application was started while another one of this node lived. */
   startedTwice: number;
   readonly isAlive: boolean;
@@ -57,7 +55,6 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
     start: 'works',
     pidFile: pid,
     clockStepped: false,
-    stepSeen: false,
     startedTwice: 0,
     get isAlive() {
       return self.main !== null || self.leaving !== null;
@@ -72,7 +69,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
       if (self.leaving) self.startedTwice += 1;
       const began = next();
       Object.assign(self, { main: began, healthy: how === 'works', gated: false, signedOutAt: null });
-      Object.assign(self, { clockStepped: false, stepSeen: false });
+      self.clockStepped = false;
       if (renewsPidFile) self.pidFile = began.pid;
       if (how === 'slow') {
         time.after(time.between(2_000, 9_000), () => {
@@ -98,7 +95,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
       if (!self.main) return;
       self.main = next();
       self.pidFile = self.main.pid;
-      Object.assign(self, { clockStepped: false, stepSeen: false });
+      self.clockStepped = false;
     },
   };
   return self;

@@ -1,8 +1,9 @@
 import { isProofMissed } from '../../../agent/lifecycle/app.ts';
 import { lookScope } from '../../../agent/lifecycle/capacity.ts';
 import { pace } from '../../../agent/lifecycle/pace.ts';
+import { PHASES } from '../../../agent/lifecycle/phases.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
-import { provenByPidFile } from './pid-file.ts';
+import { provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, SimNode, World } from './world.ts';
 
 /** What is asked over and over, as the engine does it: one question at a time, at the lifecycle's pace. */
@@ -93,16 +94,23 @@ export function createAsking(
     const { phase, app } = state;
     const { proof } = app;
     const found = policy.stopRepeatable ? provenByPidFile(node) : null;
-    if (phase === 'stopping') return done();
-    if (isProofMissed(state)) {
-      if (found) post({ type: 'app-back', proof: found });
-    } else if (proof && !node.app.lives(proof)) {
-      missedSince ??= time.now;
-      if (found) post({ type: 'app-back', proof: found });
-      else if (time.now - missedSince >= GONE_FOR_MS) post({ type: 'app-gone' });
-      else return done();
+    if (proof !== null && node.app.lives(proof)) missedSince = null;
+    else if (proof !== null) missedSince ??= time.now;
+    else if (app.gone) missedSince = PHASES[phase].place === 'out' ? null : (missedSince ?? time.now);
+    if (PHASES[phase].ending || app.start === 'sent') missedSince = null;
+    else if (found && (missedSince !== null || isProofMissed(state))) {
+      missedSince = null;
+      post({ type: 'app-back', proof: found });
+    } else if (missedSince !== null && time.now - missedSince >= GONE_FOR_MS && isAsked(state)) {
+      missedSince = time.now;
+      const { appSources } = policy;
+      // It is asked for some milliseconds, in which all may change.
+      time.after(time.between(0.1, 20), () => {
+        post({ type: 'app-gone', signs: signsOfLife(world, node, appSources) });
+        done();
+      });
+      return;
     }
-    missedSince = null;
     done();
   };
 
@@ -132,6 +140,11 @@ export function createAsking(
       stopped = true;
     },
   };
+}
+
+/** What is gone is asked for only where it is to be stopped. */
+function isAsked({ app, op }: State): boolean {
+  return !app.gone || op?.kind === 'stop' || op?.kind === 'restart';
 }
 
 function users({ people }: World, { index }: SimNode): number {

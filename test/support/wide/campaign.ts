@@ -190,7 +190,7 @@ function takeOut(
   people.clear();
   for (const lb of lbs) lb.connections.clear();
   const { app } = node;
-  Object.assign(app, { stop: 'works', start: 'works', clockStepped: false, stepSeen: false });
+  Object.assign(app, { stop: 'works', start: 'works', clockStepped: false });
   app.spawn('works');
   Object.assign(app, { healthy: true, signedOutAt: null, pidFile: app.main?.pid });
   time.advance(5_000);

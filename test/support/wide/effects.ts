@@ -1,7 +1,7 @@
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Closed } from '../../../agent/lifecycle/view.ts';
 import { peek } from './peek.ts';
-import { goneByPidFile, provenByPidFile } from './pid-file.ts';
+import { goneByPidFile, provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, Issued, Oracle, SimNode, World } from './world.ts';
 
 type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
@@ -50,11 +50,7 @@ export function createEffects(
       if (proof) return tell({ type: 'checked', id, need, proof });
       const error = 'the process is not running';
       if (!goneByPidFile(node)) return tell({ type: 'refused', id, need, code: 'app-stop', error });
-      const asked =
-        app.main === null ? [] : node.policy.sources.filter((source) => !world.failing.has(source));
-      const counts = Object.fromEntries(asked.map((source) => [source, 1]));
-      const open = app.main === null ? [] : ['127.0.0.1:80'];
-      tell({ type: 'app-absent', id, error, signs: { counts, servers: [], open } });
+      tell({ type: 'app-absent', id, error, signs: signsOfLife(world, node, node.policy.sources) });
     });
   }
 
@@ -113,7 +109,15 @@ export function createEffects(
     later(0.1, 5, () => {
       // What has replaced itself is stopped as what its pid file names now.
       const isGone = proof !== null && !app.lives(proof) && provenByPidFile(node) === null;
-      if (isGone) return tell({ type: 'stopped', epoch, how: 'gone', warnings: [] });
+      // Where something answers that probe it is no end.
+      if (isGone && app.main !== null && app.healthy && node.policy.hasProbe)
+        return later(10_000, 20_000, () =>
+          tell({ type: 'stop-failed', epoch, error: 'it answers its probe' }),
+        );
+      if (isGone) {
+        const signs = signsOfLife(world, node, node.policy.sources);
+        return tell({ type: 'stopped', epoch, how: 'gone', warnings: [], signs });
+      }
       if (app.stop === 'fails')
         return later(10, 500, () => tell({ type: 'stop-failed', epoch, error: 'it does not end' }));
       const stopped = app.main;
@@ -122,7 +126,8 @@ export function createEffects(
         const early = app.stop === 'early' && !node.policy.stopRepeatable;
         if (app.main === stopped) app.end(early ? time.between(500, 6_000) : 0);
         const warnings = early ? ['nothing proves that the application is gone'] : [];
-        later(0.1, 100, () => tell({ type: 'stopped', epoch, how: 'TERM', warnings }));
+        const unproven = proof === null ? ({ unproven: true } as const) : {};
+        later(0.1, 100, () => tell({ type: 'stopped', epoch, how: 'TERM', warnings, ...unproven }));
       });
     });
   }
@@ -171,8 +176,13 @@ export function createEffects(
         return later(0.1, 60, () => {
           const { epoch, proof } = effect;
           const outcome = proof === null ? 'unknown' : app.lives(proof) ? 'alive' : 'gone';
-          tell({ type: 'outcome', epoch, outcome });
+          const signs = outcome === 'gone' ? { signs: signsOfLife(world, node, node.policy.sources) } : {};
+          tell({ type: 'outcome', epoch, outcome, ...signs });
         });
+      case 'look-for-life': {
+        const { id, sources } = effect;
+        return later(0.1, 60, () => tell({ type: 'life', id, signs: signsOfLife(world, node, sources) }));
+      }
       case 'start':
         return start(effect, tell);
       case 'gate':

@@ -56,17 +56,7 @@ const FINDINGS: Partial<Record<Dimension, readonly Finding[]>> = {
     { rule: 'held by nobody', defects: 'D16', seed: 10 },
     { rule: 'not put back', defects: 'D16', seed: 69 },
   ],
-  'clock-steps': [
-    // Only where the sidecar was started after the step: the age of a file is taken when it is seen first.
-    { rule: 'stop refused by a clock', defects: 'D17', seed: 11 },
-  ],
-  // Only after the process that was proven has ended: nothing then tells of the one that another hand started.
-  'stale-pid': [{ rule: 'gone and alive', defects: 'D25', seed: 32 }],
   'other-hand': [{ rule: 'READY without a probe', defects: 'I15', seed: 3 }],
-  'early-stop': [
-    // By a `ready` after a stop that warned.
-    { rule: 'started twice', defects: 'D32', seed: 31, seldom: true },
-  ],
 };
 
 /** Dimensions that have the deeds of others too, and so may meet what those find; they need not. */

@@ -183,7 +183,9 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       const isSaid = app.main === null && result.warnings.some((text) => text.includes('proves'));
       if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
     }
-    if (refused && result.code === 'app-stop' && app.main && app.clockStepped)
+    // A file that names another process than the one that runs is refused whatever the calendar says.
+    const isNamed = app.main !== null && app.pidFile === app.main.pid;
+    if (refused && result.code === 'app-stop' && isNamed && app.clockStepped)
       verdicts.broken('stop refused by a clock', result.message ?? '');
   }
 

@@ -140,7 +140,6 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     boot(next) {
       policy = next;
       running = true;
-      if (app.stepSeen) Object.assign(app, { clockStepped: true, stepSeen: false });
       state = initial(policy, time.now);
       asking = createAsking(world, self, () => state, heard());
       const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);

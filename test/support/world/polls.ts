@@ -1,3 +1,4 @@
+import { NO_SIGNS } from '../../../agent/engine/life-signs.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { isProofMissed } from '../../../agent/lifecycle/app.ts';
 import { lookScope } from '../../../agent/lifecycle/capacity.ts';
@@ -90,12 +91,16 @@ export function createPolls(
     };
     time.after(time.between(0.5, 20), answer);
   };
+  let isMissed = false;
   const watchProcess = (done: () => void): void => {
     const { app, phase } = stateNow();
     const { proof, gone } = app;
-    if (proof && !gone && phase !== 'stopping') {
-      if (!site.app.alive || !isDeepStrictEqual(proof, site.proof())) post({ type: 'app-gone' });
-    }
+    if (proof) isMissed = !site.app.alive || !isDeepStrictEqual(proof, site.proof());
+    if (gone || phase === 'stopping') isMissed = false;
+    // It is told as long as it is not believed: a probe that was good a moment ago speaks against it.
+    if (isMissed && !site.app.alive && policy.hasProbe && stateNow().health === 'up')
+      post({ type: 'probed', health: 'down', signedOut: null, begun: time.now });
+    if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });
     // A signal has a pid file to look into, a command has not.
     if (isProofMissed(stateNow()) && site.app.alive && policy.stopRepeatable)
       post({ type: 'app-back', proof: site.proof() });

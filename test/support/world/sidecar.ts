@@ -1,3 +1,5 @@
+import { NO_SIGNS } from '../../../agent/engine/life-signs.ts';
+import type { LifeSigns } from '../../../agent/lifecycle/view.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Event } from '../../../agent/lifecycle/event.ts';
@@ -127,6 +129,10 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
         return start(effect, tell);
       case 'gate':
         return gate(effect, tell);
+      case 'look-for-life':
+        return void time.after(time.between(0.1, 60), () =>
+          tell({ type: 'life', id: effect.id, signs: signsOf(site) }),
+        );
       case 'warn-hook': {
         const { rung } = effect;
         return void time.after(time.between(1, 50), () => tell({ type: 'hooked', rung, error: null }));
@@ -236,7 +242,9 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
       time.after(time.between(1, 500), () => {
         site.die();
         probe(tell);
-        time.after(time.between(0.1, 20), () => tell({ type: 'stopped', epoch, how: 'TERM', warnings: [] }));
+        time.after(time.between(0.1, 20), () =>
+          tell({ type: 'stopped', epoch, how: 'TERM', warnings: [], ...(!proof && { unproven: true }) }),
+        );
       });
     });
   }
@@ -308,4 +316,9 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     post,
     probed: (health, signedOut) => post(verdict(health, signedOut)),
   };
+}
+
+/** The port of an application that lives is open. */
+function signsOf({ app }: Site): LifeSigns {
+  return { ...NO_SIGNS, open: app.alive ? ['127.0.0.1:80'] : [], processes: app.left };
 }

@@ -29,6 +29,8 @@ export interface Site {
     stop: 'works' | 'fails';
     start: 'works' | 'fails' | 'unhealthy';
     healthy: boolean;
+    /** Processes that a stop has left, and that have not ended. */
+    left: number[];
     /** It refuses new sessions. */
     gated: boolean;
   };
@@ -61,6 +63,7 @@ export function createSite(time: Timeline, policy: Policy): Site {
     stop: 'works',
     start: 'works',
     healthy: true,
+    left: [],
     gated: false,
   };
 

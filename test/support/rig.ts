@@ -124,7 +124,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     haproxy,
     node,
     admin: () => statusAt(haproxy),
-    states: async () => withoutTimes(await haproxy.command('show servers state app')),
+    states: async () => lasting(await haproxy.command('show servers state app')),
     direct: (verb, ...words) =>
       lastcall([verb, '--haproxy', haproxy.socket, '--server', 'app/app1', '--json', ...words]),
     async sidecar(changes = {}) {
@@ -175,11 +175,14 @@ export async function column(
   return cellOf(await haproxy.command(`show stat ${backend} 4 ${serverId}`), name);
 }
 
-function withoutTimes(states: string): string {
-  const lines = states.split('\n').map((line) => line.split(' '));
-  const at = lines[1]?.indexOf('srv_time_since_last_change') ?? -1;
-  // The heading begins with "# ", so its columns stand one further to the right.
-  return lines.map((fields, line) => fields.toSpliced(line === 1 ? at : at - 1, 1).join(' ')).join('\n');
+/** Columns that change by themselves: when the state changed last, and how far a health check is. */
+const PASSING = ['srv_time_since_last_change', 'srv_check_result', 'srv_check_health', 'srv_check_state'];
+
+/** `show servers state` as far as a command changes it. */
+function lasting(states: string): string {
+  const lines = states.split('\n').map((line) => line.replace(/^# /, '').split(' '));
+  const passing = PASSING.map((name) => lines[1]?.indexOf(name) ?? -1);
+  return lines.map((fields) => fields.filter((_field, at) => !passing.includes(at)).join(' ')).join('\n');
 }
 
 /** A sidecar with the two ways to talk to it, and the waits that its event stream makes possible. */

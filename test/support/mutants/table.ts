@@ -254,7 +254,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'an application that answers again stays gone',
     breaks: 'gone',
     file: 'app.ts',
-    find: "  if (health === 'up' && app.gone && app.start !== 'sent')",
-    replace: "  if (health === 'up' && app.gone && app.start === 'sent')",
+    find: "  if (health === 'up' && isMissing && app.start !== 'sent')",
+    replace: "  if (health === 'up' && isMissing && app.start === 'sent')",
   },
 ];

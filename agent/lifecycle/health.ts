@@ -1,6 +1,6 @@
 import type { Policy } from './policy.ts';
 import type { State } from './state.ts';
-import { emit, patch, serversOf, type Turn } from './turn.ts';
+import { allServersOf, emit, patch, type Turn } from './turn.ts';
 
 /** How the application is, by its probes, and what waits for that (I15). */
 
@@ -24,7 +24,8 @@ export function notHealthy({ state: { health } }: Turn): string {
 
 /** MAINT was said in this outing, at one server at least: the health of the application behind it is not known. */
 export function wasFenced(state: State): boolean {
-  return serversOf(state).some(({ server }) => server.said.includes('maint'));
+  // By a name that the configuration has lost since, too.
+  return allServersOf(state).some(({ server }) => server.said.includes('maint'));
 }
 
 /**

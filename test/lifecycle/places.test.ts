@@ -3,6 +3,8 @@ import { isIgnored } from '../../agent/lifecycle/count.ts';
 import type { Effect } from '../../agent/lifecycle/effect.ts';
 import type { Policy } from '../../agent/lifecycle/policy.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
+import { wasFenced } from '../../agent/lifecycle/health.ts';
+import { take } from '../../agent/lifecycle/install.ts';
 import { NO_SERVER, type State } from '../../agent/lifecycle/state.ts';
 import { step } from '../../agent/lifecycle/step.ts';
 import type { Look } from '../../agent/lifecycle/view.ts';
@@ -229,6 +231,14 @@ describe('A balancer that the configuration gained while the node is out (I17)',
   });
 });
 
+test('a server that HAProxy does not have was in nobody’s MAINT: what is put back of it is READY', () => {
+  const absent = { name: 'app/app1', absent: 'it was removed', admin: 'maint', origin: 'none' } as const;
+  const counts = { connections: 0, queued: 0, total: null, weight: null, counters: null };
+  expect(take({ ...absent, ...counts, operational: 'down' }, true)).toEqual({
+    found: { admin: 'ready', weight: null },
+  });
+});
+
 test('a server that no outing has taken in is never fenced, however it came to be so', () => {
   const it = scene({ balancers: BACKENDS });
   it.ask('drain');
@@ -333,6 +343,18 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     expect(it.sidecar.state).toMatchObject({ phase: 'drained', alarms: {} });
     expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true });
     expect(at(it, 'lb2')).toBe('ready');
+  });
+
+  test('one that was renamed was fenced by its old name: READY by the new one waits for probes (I15)', () => {
+    const after = [lb('lb1', 'web/app1')];
+    const it = between([lb('lb1', 'app/app1')], after);
+    it.ended(it.ask('drain'));
+    it.time.advance(100);
+    it.lb.server('app/app1').absent = true;
+    it.lb.server('web/app1').serving = 1;
+    it.crash({ balancers: after });
+    it.time.advance(MINUTE);
+    expect([at(it, 'lb1', 'web/app1'), wasFenced(it.sidecar.state)]).toEqual(['drain', true]);
   });
 
   test('one that was renamed is lost under the old name and gained under the new one', () => {

@@ -25,6 +25,8 @@ interface Claim {
   followedSince: number | null;
 }
 
+/** So long after the birth of a worker its state file cannot be told from an operator's hand. */
+const WORKER_NEWS_MS = 1_000;
 /** A write that failed may still be carried out for so long. */
 const UNSURE_MS = 1_000;
 
@@ -101,6 +103,8 @@ export function createClaims(world: World, requests: Requests): Claims {
     if (lb.polls || server.by !== 'operator' || there === 'ready' || there === admin) return;
     if ((issued.known.looks.get(lb.name)?.begun ?? -Infinity) <= server.since) return;
     const claim = claimOf(node, lb.name, server.name);
+    // A word of ours may come back from its state file, and how old a worker is HAProxy tells in whole seconds.
+    if (server.since - lb.bornAt < WORKER_NEWS_MS && claim.said.has(there)) return;
     const isFollowed = claim.followedSince === server.since;
     if ((!isFollowed && claim.maybe.has(there)) || requests.isForcedBy(node)) return;
     verdicts.broken('operator overridden', [phase, lb.name, server.name, `${there} -> ${admin}`]);

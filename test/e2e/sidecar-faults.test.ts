@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { lastcall } from '../support/cli.ts';
 import { file, openRig, patience, type Rig, told } from '../support/rig.ts';
 import { startStub, type StubServer } from '../support/stub-server.ts';
+import { until } from '../support/until.ts';
 
 let rig: Rig;
 let stub: StubServer | undefined;
@@ -154,7 +156,10 @@ describe('The record on disk', () => {
     const directory = join(rig.dir, 'state');
     const agent = await rig.sidecar({ sections: { state: join(directory, 'app1.json') } });
     await agent.reaches('serving');
+    // The age of the pid file is written there first.
+    await until('the directory is there', () => existsSync(directory));
     // A file where the directory is to be: not even root can write there.
+    await rename(directory, `${directory}.before`);
     await writeFile(directory, '');
     const before = await rig.states();
     const refused = await told(agent.cli('drain'));

@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import { openRig, patience, type Rig, type RigOptions, told } from '../support/rig.ts';
+import { until } from '../support/until.ts';
 
 let rig: Rig;
 afterEach(() => rig.close());
@@ -68,9 +70,8 @@ describe('kill -9 of the sidecar in the middle of a restart, then start', () => 
     execFileSync('mkfifo', [door]);
     const app = { stop: { command: ['sh', '-c', `echo stop >>${marks}; read -r line <${door}`] } };
     const first = await rig.sidecar({ sections: { app } });
-    const met = first.reaches('stopping');
     const { json } = await told(first.cli('stop', '--no-wait'));
-    await met;
+    await until('the command runs', () => existsSync(marks));
     await first.kill();
     const second = await rig.sidecar({ sections: { app } });
     // The command outlived the sidecar, and is waited for; now it may end.

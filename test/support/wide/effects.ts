@@ -70,7 +70,7 @@ export function createEffects(
       world.coverage.meet(`word ${there} to ${admin}`);
       oracle().written({ node, lb, server: found, admin, there, issued });
       // What is put back as it was found is its owner's again.
-      const isPutBack = peek(issued.state).restoring && admin !== 'ready';
+      const isPutBack = peek(issued.state).isGivingBack && admin !== 'ready';
       lb.set(server, admin, 'us');
       if (isPutBack) found.by = 'operator';
     };

@@ -139,9 +139,9 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       for (const server of servers) {
         const key = `${index} ${name} ${server}`;
         const others = lb.usableOthers(server);
-        // Where a reload has removed its line, or an operator keeps it out, no users are sent to it: its end costs nothing.
-        const { absent, by, admin } = lb.server(server);
-        const isIn = !absent && (by !== 'operator' || admin === 'ready');
+        // Where a reload has removed its line, or something else keeps it out, no users are sent to it: its end costs nothing.
+        const { absent, by, admin, over } = lb.server(server);
+        const isIn = !absent && over === null && (by !== 'operator' || admin === 'ready');
         const isAsked = counts && lb.line.mode === 'answers' && isIn;
         const isShort = isAsked && others !== null && others < policy.keep;
         if (!isShort) shortSince.delete(key);

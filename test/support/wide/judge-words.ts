@@ -121,7 +121,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     watch(taken) {
       claims.watch(taken);
       const { node, before, after } = taken;
-      if (ROTATION.includes(before.phase) && !ROTATION.includes(after.phase)) fenced.delete(node.index);
+      // A crash may hide that it leaves rotation, and not that it had come back.
+      if (ROTATION.includes(before.phase) !== ROTATION.includes(after.phase)) fenced.delete(node.index);
     },
     written,
     crashed: (node) => claims.crashed(node),

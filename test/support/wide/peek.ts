@@ -33,6 +33,8 @@ export interface Peek {
   /** Zero is not enough: MAINT has to follow. */
   readonly wantsFence: boolean;
   readonly restoring: boolean;
+  /** The node returns: every server gets what was found, or READY. */
+  readonly isGivingBack: boolean;
   readonly alarms: readonly string[];
   /** That the disk does not hold what is under way. */
   readonly hasDiskAlarm: boolean;
@@ -102,6 +104,10 @@ class Peeked implements Peek {
 
   get restoring(): boolean {
     return this.#state.outing?.level === 'found';
+  }
+
+  get isGivingBack(): boolean {
+    return this.restoring || this.#state.outing?.level === 'ready';
   }
 
   get alarms(): readonly string[] {

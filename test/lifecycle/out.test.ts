@@ -149,6 +149,26 @@ describe('A drain', () => {
     expect(it.sidecar.state.alarms).toEqual({});
   });
 
+  test('of a drained node takes the expiry that it asks for', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    expect(it.ended(it.ask('drain', { expiresMs: MINUTE }))).toMatchObject({
+      code: 'done',
+      phase: 'drained',
+    });
+    it.reach('serving');
+    expect(it.admin()).toBe('ready');
+  });
+
+  test('that has expired stays while the application says that it is out', () => {
+    const it = scene();
+    it.ended(it.ask('drain', { expiresMs: MINUTE }));
+    it.sidecar.probed('up', true);
+    it.time.advance(5 * MINUTE);
+    expect(it.sidecar.state.phase).toBe('drained');
+    expect(it.sidecar.state.alarms['expiry']).toContain('signed itself out');
+  });
+
   test('that would expire is refused where no probe could say that the application is well', () => {
     const it = scene({ hasProbe: false });
     const refused = it.ended(it.ask('drain', { expiresMs: MINUTE }));

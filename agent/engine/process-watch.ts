@@ -38,7 +38,7 @@ export function createProcessWatch(
       if (known.gone(proof) !== 'gone') return false;
       if (!isSame(proof, missed?.proof)) missed = { proof, since: clock.now() };
     } else if (gone) {
-      // What is out was stopped, or nobody is sent to it.
+      // What is out was stopped, or HAProxy sends no user to it.
       if (PHASES[phase].place === 'out') return false;
       missed ??= { proof, since: clock.now() };
     }

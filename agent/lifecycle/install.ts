@@ -156,7 +156,7 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
 
 /** What a server is as the outing's, by the look that found it; `takeOver`: an operator's state, too. */
 export function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
-  // What HAProxy does not have shows as MAINT, and is nobody's: a reload may bring it, in service.
+  // What HAProxy does not have shows as MAINT that no operator has set: a reload may bring it, in service.
   if (view === undefined || view.absent !== undefined) return { found: { admin: 'ready', weight: null } };
   // What lies over it (DNS, a tracked server) is set by no command: the state under it is ours to set.
   const forced = forcedOf(view);

@@ -15,7 +15,7 @@ export interface EndProof {
    * @throws the signal's reason
    */
   capture(signal: AbortSignal): Promise<Proof | Unproven>;
-  /** Has the process that the configuration names ended? A port names none once nobody listens there. */
+  /** Has the process that the configuration names ended? A port names none once no process listens there. */
   gone(): 'gone' | 'unknown';
 }
 

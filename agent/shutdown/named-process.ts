@@ -88,7 +88,7 @@ function firstSight(
 ): Sighting {
   const now = sinceBoot();
   const writtenAt = now - (clock.wall().getTime() - written);
-  // A file of the future: the calendar was set back since, by nobody knows how much. NaN: /proc does not tell.
+  // A file of the future: the calendar was set back since, by an unknown amount. NaN: /proc does not tell.
   const isTold = writtenAt <= now + SLACK_MS;
   return { version, boot, writtenAt: isTold ? Math.min(writtenAt, now) : null };
 }

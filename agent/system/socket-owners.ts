@@ -12,7 +12,7 @@ export interface SocketOwner {
 /** Who listens on a port, as far as /proc shows it to this user. */
 export type Listeners =
   | { readonly kind: 'owned'; readonly owners: readonly SocketOwner[] }
-  /** Nobody listens there. */
+  /** No process listens there. */
   | { readonly kind: 'closed' }
   /** The owner of a socket there is not shown: another user's, another container's, or the kernel's own. */
   | { readonly kind: 'hidden'; readonly user: number };

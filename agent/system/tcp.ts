@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 
 /**
- * Resolves when somebody accepts a connection, which is closed again at once.
+ * Resolves when a process accepts a connection, which is closed again at once.
  * @throws the system's error; an abort only ends the waiting for it
  */
 export function reach(host: string, port: number, signal: AbortSignal): Promise<void> {

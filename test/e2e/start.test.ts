@@ -1,14 +1,17 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { lastcall, type Running } from '../support/cli.ts';
 import { freePort } from '../support/ports.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
-/** A start that cannot succeed ends within two seconds with its code, and gives back all that it has taken. */
+/**
+ * A start that cannot succeed ends with its code, and gives back all that it has taken. Within two seconds, which
+ * `npm run bench` measures: here other tests have the machine too.
+ */
 
 let dir: TempDir;
 let running: Running[];
@@ -62,7 +65,6 @@ async function occupied(place: number | string): Promise<() => Promise<unknown>>
 
 /** A file where a directory is to be: not even root can make anything in there. */
 async function fileInPlace(path: string): Promise<() => Promise<void>> {
-  await rm(path, { recursive: true, force: true });
   await writeFile(path, '');
   return () => rm(path);
 }
@@ -126,38 +128,22 @@ function run(config: string, command: readonly string[]): Running {
   return one;
 }
 
-async function timed<T>(work: () => Promise<T>): Promise<{ readonly value: T; readonly ms: number }> {
-  const began = performance.now();
-  return { value: await work(), ms: performance.now() - began };
-}
-
-const WITHIN_MS = 2_000;
-const TRIES = 3;
-
 /**
  * A start that fails, and one after nothing stands in the way any more.
- * @returns how the first one ended, whether late in comparison with the second one, and whether it had
- *   started the application
+ * @returns how each ended, and whether the first had started the application of `run --`
  */
 async function failsThenStarts(one: Case, { sections, befall }: Obstacle): Promise<object> {
   const config = await configured(one, sections(one));
-  for (let left = TRIES; ; left -= 1) {
-    const clear = await befall(one);
-    const failed = await timed(() => run(config, one.command).outcome);
-    const wasStarted = existsSync(one.at('started'));
-    await clear();
-    const again = run(config, one.command);
-    const started = await timed(() => again.said('running'));
-    // The application of `run --` ends by itself, and the sidecar with it.
-    if (one.command.length === 0) again.child.kill('SIGTERM');
-    const { code } = await again.outcome;
-    const { code: failedWith, stderr } = failed.value;
-    const late = failed.ms - started.ms;
-    // Another load may have come in between.
-    if (late < WITHIN_MS || left === 1)
-      return { failedWith, stderr, isLate: late >= WITHIN_MS, wasStarted, code };
-    await rm(one.at('started'), { force: true });
-  }
+  const clear = await befall(one);
+  const { code: failedWith, stderr } = await run(config, one.command).outcome;
+  const wasStarted = existsSync(one.at('started'));
+  await clear();
+  const again = run(config, one.command);
+  await again.said('running');
+  // With the application of `run --` the sidecar ends.
+  if (one.command.length === 0) again.child.kill('SIGTERM');
+  else process.kill(Number(await readFile(one.at('pid'), 'utf8')), 'SIGTERM');
+  return { failedWith, stderr, wasStarted, code: (await again.outcome).code };
 }
 
 test.each(OBSTACLES)('$what: $code, and it starts once that is over', async (obstacle) => {
@@ -168,7 +154,9 @@ test.each(OBSTACLES)('$what: $code, and it starts once that is over', async (obs
     const own = join(dir.path, `${hasProbe ? 'probe' : 'none'}-${isParent ? 'parent' : 'alone'}`);
     await mkdir(own, { mode: 0o700 });
     const at = (name: string): string => join(own, name);
-    const command = isParent ? ['sh', '-c', `touch ${at('started')}; exec sleep 0.2`] : [];
+    const command = isParent
+      ? ['sh', '-c', `touch ${at('started')}; echo $$ > ${at('pid')}; exec sleep 1000`]
+      : [];
     const end = await failsThenStarts({ at, port: await freePort(), hasProbe, command }, obstacle);
     return { hasProbe, isParent, ...end, isStarted: existsSync(at('started')) };
   });
@@ -178,9 +166,8 @@ test.each(OBSTACLES)('$what: $code, and it starts once that is over', async (obs
       isParent: end.isParent,
       failedWith: obstacle.code,
       stderr: expect.stringContaining(obstacle.names),
-      isLate: false,
       wasStarted: false,
-      code: 0,
+      code: end.isParent ? 143 : 0,
       isStarted: end.isParent,
     });
 });

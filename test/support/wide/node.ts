@@ -125,6 +125,9 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     get running() {
       return running;
     },
+    get life() {
+      return life;
+    },
     get known() {
       return known;
     },

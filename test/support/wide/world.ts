@@ -47,6 +47,8 @@ export interface SimNode {
   policy: Policy;
   readonly state: State;
   readonly running: boolean;
+  /** How many lives it has had before this one. */
+  readonly life: number;
   readonly known: Knowledge;
   /** Since when it is on the way back; null = it is not. */
   readonly backSince: number | null;

@@ -41,7 +41,7 @@ export async function operate(
 }
 
 function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Words {
-  const { reason, timeout, onTimeout, expires, force, fence, dryRun, ignoreServer, maint } = options;
+  const { reason, timeout, onTimeout, expires, force, fence, dryRun, refuse, ignoreServer, maint } = options;
   return {
     operation,
     by,
@@ -52,6 +52,7 @@ function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Wo
     ...(force === undefined ? {} : { force }),
     ...(fence === undefined ? {} : { fence }),
     ...(dryRun === undefined ? {} : { dryRun }),
+    ...(refuse === false ? { noRefuse: true } : {}),
     ...(ignoreServer === undefined ? {} : { ignoreServers: ignoreServer }),
     ...(maint === true ? { holdIn: 'maint' as const } : {}),
   };

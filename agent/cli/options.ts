@@ -13,6 +13,8 @@ export interface VerbOptions {
   /** False with `--no-fence`; only drain has it. */
   readonly fence?: boolean;
   readonly dryRun?: boolean;
+  /** False with `--no-refuse`; only drain and stop have it. */
+  readonly refuse?: boolean;
   readonly ignoreServer?: readonly string[];
   /** Only hold has it. */
   readonly maint?: boolean;
@@ -53,6 +55,11 @@ export function addVerbOptions(command: Command, operation: OperationKind): Comm
     .addOption(ignoreServer())
     .option('--no-wait', 'return as soon as the sidecar has accepted');
   if (operation === 'drain') command.option('--no-fence', 'leave it in DRAIN at zero');
+  if (operation === 'drain' || operation === 'stop')
+    command.option(
+      '--no-refuse',
+      'for a hook after which the app is ended in any case: what would refuse it is a warning',
+    );
   return command.option('--dry-run', 'say what would happen, change nothing');
 }
 

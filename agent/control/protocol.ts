@@ -13,6 +13,8 @@ export interface Words {
   readonly force?: boolean;
   readonly fence?: boolean;
   readonly dryRun?: boolean;
+  /** drain and stop: the caller ends the application whatever is answered. */
+  readonly noRefuse?: boolean;
   /** `backend/server`, left out of `unlisted`. */
   readonly ignoreServers?: readonly string[];
   /** `hold` only. */

@@ -17,6 +17,7 @@ const KEYS = [
   'force',
   'fence',
   'dryRun',
+  'noRefuse',
   'by',
   'holdIn',
   'ignoreServers',
@@ -55,12 +56,15 @@ export function toRequest(body: unknown, id: string): Request {
     fence: flag(words, 'fence', true),
     dryRun: flag(words, 'dryRun', false),
     insist: false,
+    ...(flag(words, 'noRefuse', false) ? { noRefuse: true } : {}),
     ...(ignoreServers.length === 0 ? {} : { ignoreServers }),
     ...(holdIn === null ? {} : { holdIn }),
   };
   if (request.force && request.reason === null) throw problem('`force` needs a `reason`');
   if (request.kind === 'hold' && request.reason === null) throw problem('`hold` needs a `reason`');
   if (holdIn !== null && request.kind !== 'hold') throw problem('only `hold` has `holdIn`');
+  if (request.noRefuse && request.kind !== 'drain' && request.kind !== 'stop')
+    throw problem('only `drain` and `stop` can go without being refused');
   if (!request.fence && request.kind !== 'drain') throw problem('only `drain` can go without the fence');
   return request;
 }

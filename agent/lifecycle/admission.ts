@@ -5,6 +5,7 @@ import type { Effect } from './effect.ts';
 import { evidenceOfLife } from './evidence.ts';
 import { objections } from './guard.ts';
 import { operationOf } from './install.ts';
+import { goesOver } from './objection.ts';
 import type { Request } from './operation.ts';
 import { failStop } from './out.ts';
 import { isInRotation, isOutward, PHASES } from './phases.ts';
@@ -153,7 +154,7 @@ export function onAbsent(turn: Turn, { id, error, signs, at }: EventOf<'app-abse
 
 const CAPACITY = 'capacity ';
 
-/** A check failed: the request ends here, unless it insists and a balancer is only out of reach. */
+/** A check failed: the request ends here, unless it cannot be refused and a balancer is only out of reach. */
 export function onRefused(turn: Turn, { id, need, code, error }: EventOf<'refused'>): void {
   const { candidate } = turn.state;
   if (need.startsWith(CAPACITY))
@@ -161,7 +162,8 @@ export function onRefused(turn: Turn, { id, need, code, error }: EventOf<'refuse
   onRefusedAgain(turn, { id, need, error });
   if (!candidate || candidate.request.id !== id) return;
   const does =
-    candidate.request.insist || (turn.policy.unreachable === 'ignore' && code === 'balancer-unreachable');
+    goesOver(candidate.request, code) ||
+    (turn.policy.unreachable === 'ignore' && code === 'balancer-unreachable');
   if (does && need.startsWith('survey ')) {
     const unasked = { ...candidate.unasked, [need.slice('survey '.length)]: error };
     return patch(turn, { candidate: { ...met(candidate, need), unasked } });

@@ -1,4 +1,4 @@
-import { answerable, type Objection, type Surveyed } from './objection.ts';
+import { answerable, goesOver, type Objection, type Surveyed } from './objection.ts';
 import type { Policy } from './policy.ts';
 import { type Candidate, NO_BONDS, type Operation } from './running.ts';
 import type { Turn } from './turn.ts';
@@ -78,14 +78,14 @@ export function bondsOf(
   candidate: Candidate,
   servers: readonly Surveyed[],
 ): Pick<Operation, 'hashed' | 'recheck'> {
-  const { kind, force, insist } = candidate.request;
+  const { kind, force } = candidate.request;
   if (kind !== 'stop' && kind !== 'restart' && kind !== 'drain') return NO_BONDS;
   const hashed = hashedIn(turn, candidate, servers);
   const stops = kind !== 'drain' && turn.policy.sticky === 'auto' && !isAnswered(turn, candidate);
   const asks = stops && whySticky(turn, servers) === null;
   return {
     hashed: hashed.length === 0 ? null : hashed.join(', '),
-    recheck: asks ? (force || insist ? 'warn' : 'refuse') : 'none',
+    recheck: asks ? (force || goesOver(candidate.request, 'uncounted') ? 'warn' : 'refuse') : 'none',
   };
 }
 

@@ -3,6 +3,7 @@ import { askSiblings, isReadBack, lookOnce, patchCapacity } from './capacity-ask
 import { isHolding } from './desired.ts';
 import { noStop } from './fence.ts';
 import { askAnew, wasFenced } from './health.ts';
+import { goesOver } from './objection.ts';
 import type { Request } from './operation.ts';
 import {
   countOthers,
@@ -56,10 +57,11 @@ export function isYielding({ phase, outing }: Pick<State, 'phase' | 'outing'>): 
   return outing?.level === 'found' && isOutward(phase);
 }
 
-/** Force, and a shutdown, go over the guard: from then on, in this outing, it only warns. */
-export function overGuard(outing: Outing | null, { force, insist }: Request): Pick<Outing, 'capacity'> {
+/** Force, and who cannot be refused, go over the guard: from then on, in this outing, it only warns. */
+export function overGuard(outing: Outing | null, request: Request): Pick<Outing, 'capacity'> {
   const { capacity = NEW_CAPACITY } = outing ?? {};
-  return { capacity: { ...capacity, isOver: capacity.isOver || force || insist } };
+  const isOver = capacity.isOver || request.force || goesOver(request, 'guard');
+  return { capacity: { ...capacity, isOver } };
 }
 
 /** A look came in: how often in a row has it shown too few? */

@@ -2,7 +2,8 @@ import { foreignTables, uncounted, unkeepable } from './bonds.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { outlasted } from './doubt.ts';
 import { agentToo } from './judge.ts';
-import { answerable, listed, type Objection, type Surveyed } from './objection.ts';
+import { answerable, goesOver, listed, type Objection, type Surveyed } from './objection.ts';
+import type { Request } from './operation.ts';
 import type { Candidate } from './running.ts';
 import { serversOf, type Turn } from './turn.ts';
 import { blindness, twinsOf, uncompared, unlisted } from './unlisted.ts';
@@ -16,7 +17,7 @@ export interface Verdict {
   readonly warnings: readonly string[];
 }
 
-/** First refusal wins; a request that insists (a shutdown) is only warned. */
+/** First refusal wins; a request that cannot be refused is only warned. */
 export function objections(turn: Turn, candidate: Candidate): Verdict {
   const { request } = candidate;
   const servers = surveyed(turn, candidate);
@@ -26,10 +27,15 @@ export function objections(turn: Turn, candidate: Candidate): Verdict {
   if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(turn, candidate))
     return { refusal: null, warnings };
   const found = objectionsTo(turn, candidate, servers).filter((objection) => objection !== null);
-  const refusal = found.find(({ soft }) => soft !== true && !request.insist) ?? null;
-  warnings.push(...found.filter((objection) => objection !== refusal).map(({ message }) => message));
+  const refusal = found.find(({ soft, code }) => soft !== true && !goesOver(request, code)) ?? null;
+  warnings.push(...found.filter((objection) => objection !== refusal).map((one) => warningOf(request, one)));
   if (refusal === null) warnings.push(...remarks(turn, candidate));
   return { refusal, warnings };
+}
+
+function warningOf(request: Request, { soft, code, message }: Objection): string {
+  if (soft === true || !goesOver(request, code)) return message;
+  return `${message}; this ${request.kind} cannot be refused and goes on`;
 }
 
 function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Surveyed[]): (Objection | null)[] {

@@ -1,3 +1,4 @@
+import type { Request } from './operation.ts';
 import type { Candidate } from './running.ts';
 import type { ServerSurvey, ServerView } from './view.ts';
 
@@ -17,6 +18,29 @@ export interface Surveyed {
   /** MAINT or DRAIN that is not ours. */
   readonly held: boolean;
   readonly fact: ServerSurvey | undefined;
+}
+
+/** What would refuse a request, and only warns where the caller cannot be refused. */
+const UNREFUSED: readonly string[] = [
+  'guard',
+  'uncounted',
+  'unkeepable',
+  'unlisted',
+  'locked',
+  'braked',
+  // Behind another hand's DRAIN users are counted and waited for; refused at once, they would be lost at once.
+  'held',
+  // The others are drained, and this one is waited for.
+  'balancer-unreachable',
+];
+
+/**
+ * Whether an objection only warns because the application is ended next, whatever is answered: SIGTERM under
+ * `run -- COMMAND` (`insist`), a preStop hook, `systemctl stop` (`--no-refuse`).
+ * @param code of the objection
+ */
+export function goesOver({ insist, noRefuse = false }: Request, code: string): boolean {
+  return (insist || noRefuse) && UNREFUSED.includes(code);
 }
 
 /** An objection that `--force --reason` answers: a warning then, and else a refusal with its ways out. */

@@ -21,6 +21,8 @@ export interface Request {
   readonly dryRun: boolean;
   /** A shutdown that cannot be refused (SIGTERM under `run -- COMMAND`): what would refuse it becomes a warning. */
   readonly insist: boolean;
+  /** The caller ends the application whatever is answered (a preStop hook, ExecStop): see `goesOver`. Absent = false. */
+  readonly noRefuse?: boolean;
   /** Servers of this application that are left out on purpose, besides the configuration's. */
   readonly ignoreServers?: readonly string[];
   /** `hold` only: in which state; default DRAIN, which throws nobody out. */
@@ -56,6 +58,8 @@ export interface Terms {
   readonly onTimeout?: OnTimeout;
   readonly expires?: number;
   readonly force?: true;
+  /** What would give the operation up on its way only warns. */
+  readonly noRefuse?: true;
 }
 
 /** A caller who joined a running operation; `id` cancels it alone. */

@@ -59,7 +59,7 @@ export function decide(turn: Turn, request: Request): void {
 
 function decideBeside(turn: Turn, request: Request, op: Operation): void {
   const relation = relate(op, turn.state.phase, request.kind);
-  if (relation === 'busy') return request.insist ? giveWay(turn, request, op) : busy(turn, request, op);
+  if (relation === 'busy') return endsNext(request) ? giveWay(turn, request, op) : busy(turn, request, op);
   if (request.dryRun)
     return answerAtOnce(turn, request, turn.at, [], [`the running ${op.kind} would answer it (${relation})`]);
   if (request.insist && (relation === 'same' || relation === 'part')) return endWith(turn, request, op);
@@ -78,6 +78,11 @@ function decideBeside(turn: Turn, request: Request, op: Operation): void {
     default:
       return relation satisfies never;
   }
+}
+
+/** The application is ended next, whatever is answered. */
+function endsNext({ insist, noRefuse = false, dryRun }: Request): boolean {
+  return insist || (noRefuse && !dryRun);
 }
 
 /** A shutdown does not wait for a return to end: users may be there already, so it begins with DRAIN. */

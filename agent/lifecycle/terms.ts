@@ -11,7 +11,7 @@ import { intend, mapServers, patch, patchOuting, type Turn } from './turn.ts';
 
 /** The terms that the request changes; given by hand, that is not null in it. */
 export function termsOf({ state }: Turn, op: Operation, request: Request): Terms {
-  const { kind, timeoutMs, onTimeout, expiresMs, force, fence } = request;
+  const { kind, timeoutMs, onTimeout, expiresMs, force, fence, noRefuse = false } = request;
   const { fenced = true, expiresMs: expires = null } = state.outing ?? {};
   return {
     ...(kind === 'drain' && fence && !fenced && { fence: true }),
@@ -19,6 +19,7 @@ export function termsOf({ state }: Turn, op: Operation, request: Request): Terms
     ...(onTimeout !== null && onTimeout !== op.onTimeout && { onTimeout }),
     ...(expiresMs !== null && expiresMs !== expires && { expires: expiresMs / 1_000 }),
     ...(force && { force }),
+    ...(noRefuse && { noRefuse }),
   };
 }
 
@@ -32,6 +33,7 @@ export function applyTerms(turn: Turn, op: Operation, request: Request, terms: T
   if (terms.fence) patchOuting(turn, { fenced: true });
   if (expiresMs !== null) patchOuting(turn, { expiresMs });
   if (terms.force) goOver(turn, request);
+  else if (terms.noRefuse) onlyWarn(turn, request);
 }
 
 /** Force has the meaning that it has at the start: it answers the guard, the hold, and what others hold. */

@@ -73,6 +73,8 @@ describe('A mistake on the command line', () => {
     ['run with nothing after --', ['run', '--'], /no command stands after --/],
     ['a command after -- where none belongs', ['drain', '--', 'java'], /takes no command/],
     ['--no-fence on stop', ['stop', '--no-fence'], /--no-fence/],
+    ['--no-refuse on ready', ['ready', '--no-refuse'], /--no-refuse/],
+    ['--no-refuse on restart', ['restart', '--no-refuse'], /--no-refuse/],
     ['a bare number as a duration', ['drain', '--timeout', '30'], /30.*unit/],
     ['a negative duration', ['drain', '--timeout', '-5s'], /negative/],
     ['a timeout of nothing', ['drain', '--timeout', '0s'], /longer than nothing/],

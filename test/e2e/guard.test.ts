@@ -40,6 +40,13 @@ describe('The last usable server', () => {
     expect(await rig.admin()).toBe('MAINT');
   });
 
+  test('is taken with a warning where the application is ended next, whatever is answered: --no-refuse', async () => {
+    await open(LAST);
+    const drained = await told(rig.direct('drain', ...sessions(), '--no-refuse'));
+    expect(drained).toMatchObject({ code: 0, json: { phase: 'drained' } });
+    expect(drained.json.warnings.join()).toContain('cannot be refused');
+  });
+
   test('is not taken by a sidecar either, and a backup does not count for an active server', async () => {
     await open({ others: '  server app2 127.0.0.1:1 backup\n' });
     const agent = await rig.sidecar();

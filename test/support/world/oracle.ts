@@ -151,7 +151,7 @@ export function createOracle(world: World): Oracle {
     if (!['serving', 'unhealthy', 'returning'].includes(before.phase)) return;
     const request = requests.get(op.id);
     if (!request) fail('an operation that nobody asked for', op);
-    if (request.force || request.insist || world.policy.keep === 0) return;
+    if (request.force || request.insist || request.noRefuse === true || world.policy.keep === 0) return;
     const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
     const isWaited = world.policy.unreachable === 'wait';
     if (isWaited && facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');

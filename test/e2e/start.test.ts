@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { lastcall, type Running } from '../support/cli.ts';
 import { freePort } from '../support/ports.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
+import { until } from '../support/until.ts';
 
 /**
  * A start that cannot succeed ends with its code, and gives back all that it has taken. Within two seconds, which
@@ -21,7 +22,9 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const { child } of running) child.kill('SIGKILL');
-  await Promise.all(running.map(({ outcome }) => outcome));
+  // The application of a test that failed holds our pipes.
+  for (const { child } of running)
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   await dir.remove();
 });
 
@@ -107,6 +110,12 @@ const OBSTACLES: readonly Obstacle[] = [
   },
 ];
 
+/** The number in a file that is written by another process; undefined as long as it is not there. */
+async function pidIn(path: string): Promise<number | undefined> {
+  const text = existsSync(path) ? await readFile(path, 'utf8') : '';
+  return text.endsWith('\n') ? Number(text) : undefined;
+}
+
 async function configured({ at, hasProbe }: Case, sections: object): Promise<string> {
   const probe = { http: { url: 'http://127.0.0.1:9/' }, every: '250ms', timeout: '1s' };
   const config = {
@@ -142,7 +151,7 @@ async function failsThenStarts(one: Case, { sections, befall }: Obstacle): Promi
   await again.said('running');
   // With the application of `run --` the sidecar ends.
   if (one.command.length === 0) again.child.kill('SIGTERM');
-  else process.kill(Number(await readFile(one.at('pid'), 'utf8')), 'SIGTERM');
+  else process.kill(await until('the application runs', () => pidIn(one.at('pid'))), 'SIGTERM');
   return { failedWith, stderr, wasStarted, code: (await again.outcome).code };
 }
 
@@ -155,7 +164,7 @@ test.each(OBSTACLES)('$what: $code, and it starts once that is over', async (obs
     await mkdir(own, { mode: 0o700 });
     const at = (name: string): string => join(own, name);
     const command = isParent
-      ? ['sh', '-c', `touch ${at('started')}; echo $$ > ${at('pid')}; exec sleep 1000`]
+      ? ['sh', '-c', `touch ${at('started')}; echo $$ > ${at('pid')}; exec sleep 50`]
       : [];
     const end = await failsThenStarts({ at, port: await freePort(), hasProbe, command }, obstacle);
     return { hasProbe, isParent, ...end, isStarted: existsSync(at('started')) };

@@ -1,7 +1,7 @@
 // Makes a fresh clone ready to run: npm's packages, HAProxy, the build. Needs nothing but Node and npm, so it is plain
 // JavaScript without packages. What is there already is left alone.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -15,6 +15,16 @@ const PROGRAMS = ['haproxy', 'socat', 'setpriv'];
 const TEST_PROGRAMS = ['systemd-analyze', 'shellcheck', 'ip', 'openssl', 'script'];
 /** What other versions of HAProxy need besides (`prepare.mjs --versions`): their packages are Debian's. */
 const VERSIONS_PROGRAMS = ['patchelf'];
+/** What the Debian system of test/host shows inside (`prepare.mjs --host`); a file stands for a package without a program. */
+const HOST_PROGRAMS = [
+  '/sbin/init',
+  'dbus-daemon',
+  '/usr/lib/polkit-1/polkitd',
+  '/usr/libexec/tomcat10/tomcat-start.sh',
+  '/usr/share/tomcat10-admin/manager/WEB-INF/web.xml',
+  'php',
+  'ip',
+];
 /** How each distribution calls them; the first manager found is used. */
 const MANAGERS = [
   {
@@ -33,6 +43,12 @@ const MANAGERS = [
       openssl: 'openssl',
       script: 'bsdutils',
       patchelf: 'patchelf',
+      '/sbin/init': 'systemd-sysv',
+      'dbus-daemon': 'dbus',
+      '/usr/lib/polkit-1/polkitd': 'polkitd',
+      '/usr/libexec/tomcat10/tomcat-start.sh': 'tomcat10',
+      '/usr/share/tomcat10-admin/manager/WEB-INF/web.xml': 'tomcat10-admin',
+      php: 'php-cli',
     },
   },
   {
@@ -73,6 +89,7 @@ try {
   installPrograms(PROGRAMS);
   if (process.argv.includes('--tests')) installWherePossible(TEST_PROGRAMS);
   if (process.argv.includes('--versions')) installWherePossible(VERSIONS_PROGRAMS);
+  if (process.argv.includes('--host')) installWherePossible(HOST_PROGRAMS);
   checkHaproxy();
   build();
 } catch (error) {
@@ -92,8 +109,10 @@ function installPackages() {
   const installed = modifiedAt(join(ROOT, 'node_modules', '.package-lock.json'));
   if (installed !== null && installed >= (modifiedAt(join(ROOT, 'package-lock.json')) ?? 0)) return;
   say('installing npm packages (npm ci)');
-  // Whatever NODE_ENV says: compiler and test runner are development packages.
-  if (!run(['npm', 'ci', '--include=dev'])) throw new Unready('`npm ci` failed, see above');
+  // Whatever NODE_ENV says: compiler and test runner are development packages. No package's install script runs; in
+  // .npmrc `ignore-scripts` would keep our own `prepack` from running, too, and `npm pack` would pack no program.
+  if (!run(['npm', 'ci', '--include=dev', '--ignore-scripts']))
+    throw new Unready('`npm ci` failed, see above');
 }
 
 /** One at a time, so that a package that this distribution has not does not keep the others away. */
@@ -159,6 +178,7 @@ function run([program, ...args]) {
 }
 
 function isFound(program) {
+  if (program.startsWith('/')) return existsSync(program);
   return PATH.split(':').some((folder) => isExecutable(join(folder, program)));
 }
 

@@ -1,0 +1,207 @@
+import { expect } from '@jest/globals';
+import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import type { Status } from '../../agent/lifecycle/operation.ts';
+import type { Report } from '../fixtures/tally.ts';
+import { packageRoot } from '../support/sample.ts';
+import { until } from '../support/until.ts';
+import { type Box, openBox, type Ran } from './box.ts';
+
+// A stock Debian machine with the shipped files of lastcall: what an operator has after following the pages.
+
+/** Which application is app1: Debian's tomcat10.service, or a small one that starts at once (`app1.service`). */
+export type App = 'tomcat10' | 'app1';
+
+/** The machine, with lastcall as the user `lastcall` beside the stock HAProxy and two servers of the application. */
+export interface Stock {
+  readonly box: Box;
+  readonly app: App;
+  /** `lastcall WORDS` as root. */
+  lastcall(...words: readonly string[]): Promise<Ran>;
+  status(): Promise<Status>;
+  /** Resolves once app1 serves and HAProxy sends users to both. */
+  untilServing(): Promise<void>;
+  /** Resolves with the status once `is` holds of it. */
+  untilStatus(what: string, is: (status: Status) => boolean): Promise<Status>;
+  /** Lets users in: forty at once, ten new ones each second. */
+  crowd(): Promise<Crowd>;
+  /** Lines of the unit's journal, each with its time in milliseconds since 1970. */
+  journal(unit: string): Promise<readonly Entry[]>;
+}
+
+export interface Crowd {
+  /** Everybody logs out. */
+  leave(): Promise<Report>;
+}
+
+export interface Entry {
+  readonly at: number;
+  readonly text: string;
+}
+
+const FIXTURES = '/run/in/checkout/dist/test/fixtures';
+
+/**
+ * Boots a machine and installs everything.
+ * @param more what stands in lastcall.yaml besides
+ */
+export async function openStock(app: App, more = ''): Promise<Stock> {
+  const prefix = process.env['LASTCALL_PACKAGE'];
+  if (prefix === undefined)
+    throw new Error('run these tests by `npm run test:host`, which installs the package');
+  const box = await openBox([`${prefix}:/run/in/prefix`, `${packageRoot()}:/run/in/checkout`]);
+  try {
+    await installLastcall(box);
+    await installHaproxy(box);
+    await (app === 'tomcat10' ? installTomcat(box) : installApp(box, 'app1', 8080));
+    await installApp(box, 'app2', 8081);
+    await installSidecar(box, app, more);
+    await box.sh(`systemctl daemon-reload
+      systemctl enable --quiet haproxy ${app} app2 lastcall
+      systemctl start haproxy ${app} app2 lastcall`);
+    return describeStock(box, app);
+  } catch (error) {
+    await box.close();
+    throw error;
+  }
+}
+
+function describeStock(box: Box, app: App): Stock {
+  const lastcall = (...words: readonly string[]): Promise<Ran> => box.run(['lastcall', ...words]);
+  const status = async (): Promise<Status> => {
+    const { stdout } = await lastcall('status', '--json');
+    return JSON.parse(stdout) as Status;
+  };
+  const untilStatus = (what: string, is: (status: Status) => boolean): Promise<Status> =>
+    until(what, async () => {
+      const { code, stdout } = await lastcall('status', '--json');
+      if (code !== 0) return false;
+      const now = JSON.parse(stdout) as Status;
+      return is(now) && now;
+    });
+  return {
+    box,
+    app,
+    lastcall,
+    status,
+    untilStatus,
+    async untilServing() {
+      await untilStatus('app1 serves', ({ phase, balancers }) => {
+        const servers = balancers.flatMap((balancer) => balancer.servers);
+        return (
+          phase === 'serving' && servers.every((one) => one.admin === 'ready' && one.operational === 'up')
+        );
+      });
+      await until('both servers are up', async () => {
+        const text = await box.sh(
+          `echo 'show stat app 4 -1' | socat - /run/haproxy/admin.sock | grep -c ',UP,' || true`,
+        );
+        return text === '2';
+      });
+    },
+    async crowd() {
+      const script = join(packageRoot(), 'dist', 'test', 'host', 'crowd.js');
+      const users = box.startOutside([process.execPath, script]);
+      await users.begun;
+      return {
+        async leave() {
+          users.close();
+          const { code, stdout, stderr } = await users.ended;
+          expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+          return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Report;
+        },
+      };
+    },
+    async journal(unit) {
+      const { stdout } = await box.run(['journalctl', '-u', unit, '-o', 'short-unix', '--no-pager', '-q']);
+      return stdout
+        .split('\n')
+        .map((line) => /^(\d+\.\d+) \S+ (.*)$/.exec(line))
+        .flatMap((found) => (found === null ? [] : [{ at: Number(found[1]) * 1_000, text: found[2] ?? '' }]));
+    },
+  };
+}
+
+/** What `npm install --global` does on a machine whose Node is in /usr. */
+async function installLastcall(box: Box): Promise<void> {
+  await box.sh(`cp -a /run/in/prefix/. /usr/
+    test -e /usr/bin/node || ln -s ${process.execPath} /usr/bin/node
+    useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin lastcall`);
+}
+
+/** Debian's own configuration, with the site below it, and its master socket for the group haproxy. */
+async function installHaproxy(box: Box): Promise<void> {
+  await box.sh(`cat >>/etc/haproxy/haproxy.cfg <<'END'
+frontend www
+	bind 127.0.0.1:80
+	default_backend app
+backend app
+	balance roundrobin
+	cookie SRV insert indirect nocache
+	option httpchk GET /health
+	server app1 127.0.0.1:8080 check cookie app1
+	server app2 127.0.0.1:8081 check cookie app2
+END
+    echo 'EXTRAOPTS="-S /run/haproxy/master.sock,mode,660,group,haproxy"' >>/etc/default/haproxy`);
+}
+
+/** Stock tomcat10.service with the application as its ROOT, and the manager for the count. */
+async function installTomcat(box: Box): Promise<void> {
+  await box.sh(`rm -rf /var/lib/tomcat10/webapps/ROOT
+    cp -r /run/in/checkout/test/fixtures/webapp /var/lib/tomcat10/webapps/ROOT
+    ln -sf ../../java/eclipse-jdt-core.jar /usr/share/tomcat10/lib/ecj.jar`);
+  await box.write(
+    '/etc/tomcat10/tomcat-users.xml',
+    `<?xml version="1.0" encoding="UTF-8"?>
+<tomcat-users xmlns="http://tomcat.apache.org/xml" version="1.0">
+  <user username="lastcall" password="counts" roles="manager-script" />
+</tomcat-users>
+`,
+  );
+  await box.write('/etc/lastcall/tomcat.password', 'counts\n', '0640');
+  await box.sh('chgrp lastcall /etc/lastcall/tomcat.password');
+}
+
+/** A small application as a service of a user of its own. */
+async function installApp(box: Box, name: string, port: number): Promise<void> {
+  await box.write(
+    `/etc/systemd/system/${name}.service`,
+    `[Service]
+ExecStart=/usr/bin/node ${FIXTURES}/legacy-app.js --node ${name} --port ${port}
+User=www-data
+[Install]
+WantedBy=multi-user.target
+`,
+  );
+}
+
+/** The shipped unit and drop-in, and the least configuration. */
+async function installSidecar(box: Box, app: App, more: string): Promise<void> {
+  const shipped = join(packageRoot(), 'deploy', 'systemd');
+  await box.write(
+    '/etc/systemd/system/lastcall.service',
+    await readFile(join(shipped, 'lastcall.service'), 'utf8'),
+  );
+  await box.write(
+    `/etc/systemd/system/${app}.service.d/10-lastcall.conf`,
+    await readFile(join(shipped, 'app.service.d', '10-lastcall.conf'), 'utf8'),
+  );
+  const source =
+    app === 'tomcat10'
+      ? 'tomcat: { url: "http://127.0.0.1:8080/manager", user: lastcall, passwordFile: /etc/lastcall/tomcat.password, context: / }'
+      : 'http: { url: "http://127.0.0.1:8080/sessions" }';
+  await box.write(
+    '/etc/lastcall/lastcall.yaml',
+    `node: app1
+app:
+  probe:
+    http: { url: "http://127.0.0.1:8080/health" }
+balancers:
+  - haproxy: unix:/run/haproxy/admin.sock
+    master: unix:/run/haproxy/master.sock
+    servers: [app/app1]
+sessions:
+  - ${source}
+${more}`,
+  );
+}

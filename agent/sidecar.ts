@@ -45,7 +45,7 @@ export async function runSidecar(options: RunOptions, world: SidecarWorld): Prom
   // Before anything of ours touches that disk.
   await checkReachable(config.state, world.clock);
   return withClosing(async (atTheEnd) => {
-    const lock = await lockNode(config.node, config.state);
+    const lock = await lockNode(config.node, config.state, world.clock);
     atTheEnd(() => world.log.info('ended', { node: config.node }));
     atTheEnd(() => lock.release());
     return runLocked(options, world, atTheEnd);

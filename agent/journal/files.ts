@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { link, lstat, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, lstat, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeDirectory, syncDirectory } from '../system/directory.ts';
 import { errnoOf } from '../system/error.ts';
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 /** The names beside a state file: the copy of before the last save, and the two that live only during a save. */
 export const previousOf = (path: string): string => `${path}.prev`;
@@ -99,20 +100,4 @@ async function keepPrevious(path: string): Promise<void> {
     throw error;
   }
   await rename(linkOf(path), previousOf(path));
-}
-
-/** Makes a missing directory, for its owner only, and each new name durable in its parent. */
-async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, O_RDONLY | O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

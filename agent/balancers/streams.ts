@@ -6,7 +6,7 @@ import type { Talk } from './talk.ts';
 
 /**
  * Each stream of one server in an answer that holds `show sess`, as it comes and in constant memory.
- * @param onOther each other line, such as another command's of the same line
+ * @param onBefore each line of the answer before it, where another command of the same line was asked first
  * @throws LastcallError as the exchange, `not-permitted` below level operator, and `balancer-unreachable` for a line
  *   that cannot be read
  */
@@ -15,18 +15,21 @@ export function eachStream(
   command: Command,
   name: ServerName,
   onStream: (stream: StreamLine) => void,
-  onOther?: (line: string) => void,
+  onBefore?: (line: string) => void,
 ): Promise<void> {
   const asked = { command, target: talk.target, elapsedMs: 0 };
+  // A line holds its client's address, which is nobody's business.
+  const unreadable = (text: string): Error => unexpected(asked, text.replace(/ src=\S+/, ''));
+  let isBefore = onBefore !== undefined;
   return talk.stream(command, (line) => {
-    if (line.startsWith('0x')) {
-      // A line holds its client's address, which is nobody's business.
-      const stream = parseStream(line, name, (text) => unexpected(asked, text.replace(/ src=\S+/, '')));
-      if (stream !== null) onStream(stream);
-      return;
-    }
     throwRefusal(line, asked);
-    onOther?.(line);
+    if (isBefore) {
+      isBefore = line !== '';
+      onBefore?.(line);
+    } else if (line !== '') {
+      const stream = parseStream(line, name, unreadable);
+      if (stream !== null) onStream(stream);
+    }
   });
 }
 

@@ -100,7 +100,7 @@ async function stillWithout(ask: Ask, name: ServerName): Promise<Info | null> {
     return null;
   } catch (error) {
     if (!isLastcallError(error) || error.code !== 'no-such-server') throw error;
-    return parseInfo(reply.text, reply);
+    return parseInfo(reply.text.split('\n\n')[0] ?? '', reply);
   }
 }
 

@@ -1,9 +1,9 @@
-import { parse } from 'csv-parse/sync';
 import type { Client } from './client.ts';
+import type { Columns } from './columns.ts';
 import { showAllRows, showInfo, together, type Command } from './command.ts';
 import { parseInfo, type Info } from './info.ts';
 import { throwRefusal, unexpected, type Reply } from './reply.ts';
-import { wholeNumber } from './stats.ts';
+import { fieldsOf, statColumns, statRow } from './stats.ts';
 
 /** One server or BACKEND row of `show stat`, reduced to what tells servers apart and who is usable. */
 export interface ListedServer {
@@ -47,12 +47,13 @@ export async function listAllServers(
   const about: string[] = [];
   const rows: ListedServer[] = [];
   let part: Part = 'info' as Part;
-  let names: readonly string[] = [];
+  let columns: Columns | null = null;
   await stream(command, (line) => {
-    if (part === 'rows' && line !== '') {
-      rows.push(serverIn(names, line, replyOf('')));
+    if (columns !== null && part === 'rows' && line !== '') {
+      rows.push(serverIn(columns, line, replyOf('')));
     } else if (part === 'header') {
-      names = headerIn(line, replyOf(line));
+      throwRefusal(line, replyOf(line));
+      columns = statColumns(line.split(','), replyOf(line));
       part = 'rows';
     } else if (line === '') {
       part = part === 'info' ? 'header' : 'end';
@@ -66,36 +67,20 @@ export async function listAllServers(
   return { info: parseInfo(about.join('\n'), replyOf('')), rows };
 }
 
-function headerIn(line: string, reply: Reply): readonly string[] {
-  if (line.startsWith('# pxname,')) return line.slice('# '.length).split(',');
-  throwRefusal(line, reply);
-  throw unexpected(reply, line);
-}
-
-function serverIn(names: readonly string[], line: string, reply: Reply): ListedServer {
-  const fields = fieldsOf(line, reply);
-  const text = (name: string): string | undefined => fields[names.indexOf(name)];
-  const backend = text('pxname');
-  const server = text('svname');
-  if (backend === undefined || server === undefined) throw unexpected(reply, line);
+function serverIn(columns: Columns, line: string, reply: Reply): ListedServer {
+  const [fields = [], ...more] = fieldsOf(line, reply);
+  const row = statRow(columns, fields, reply);
+  const backend = row.text('pxname');
+  const server = row.text('svname');
+  if (backend === undefined || server === undefined || more.length > 0) throw unexpected(reply, line);
   return {
     backend,
     server,
-    status: text('status') ?? '',
-    weight: wholeNumber(text('uweight')),
-    active: wholeNumber(text('act')),
-    backup: wholeNumber(text('bck')),
-    tracked: text('tracked'),
-    address: text('addr'),
+    status: row.text('status') ?? '',
+    weight: row.count('uweight'),
+    active: row.count('act'),
+    backup: row.count('bck'),
+    tracked: row.text('tracked'),
+    address: row.text('addr'),
   };
-}
-
-/** A field in quotes may hold commas (haproxy-facts A); no other line needs the slow way. */
-function fieldsOf(line: string, reply: Reply): readonly string[] {
-  if (!line.includes('"')) return line.split(',');
-  try {
-    return (parse(line) as string[][])[0] ?? [];
-  } catch {
-    throw unexpected(reply, line);
-  }
 }

@@ -1,6 +1,6 @@
 import type { ServerName } from './names.ts';
+import { columnsOf, wholeNumber } from './columns.ts';
 import { unexpected, type Reply } from './reply.ts';
-import { wholeNumber } from './stats.ts';
 
 /** One line of `show servers conn`. */
 export interface ServerConnections {
@@ -21,13 +21,23 @@ export function parseServerConnections(
   reply: Reply,
 ): ServerConnections | null {
   const [header = '', ...lines] = answer.split('\n');
-  if (!header.startsWith('# bkname/svname')) throw unexpected(reply, answer);
-  const names = header.slice('# '.length).trim().split(/\s+/);
-  const line = lines.find((text) => text.startsWith(`${backend}/${server} `));
-  if (line === undefined) return null;
-  const fields = line.trim().split(/\s+/);
-  const used = wholeNumber(fields[names.indexOf('used_cur')]);
-  const idle = wholeNumber(fields[names.indexOf('idle_cur')]);
-  if (used === null || idle === null) throw unexpected(reply, line);
+  const [, names = '', threads = ''] = HEADER.exec(header) ?? [];
+  const columns = columnsOf(names.split(' '));
+  if (columns === null) throw unexpected(reply, answer);
+  const rows = lines
+    .filter((line) => line !== '')
+    .map((line) => {
+      const row = line.split(' ');
+      // The last column has a field for each thread.
+      if (row.length !== columns.count + Number(threads)) throw unexpected(reply, line);
+      return row;
+    });
+  const row = rows.find(([name]) => name === `${backend}/${server}`);
+  if (row === undefined) return null;
+  const used = wholeNumber(columns.field(row, 'used_cur'));
+  const idle = wholeNumber(columns.field(row, 'idle_cur'));
+  if (used === null || idle === null) throw unexpected(reply, row.join(' '));
   return { used, idle };
 }
+
+const HEADER = /^# (bkname\/svname .*) idle_per_thr\[(\d{1,4})\]$/;

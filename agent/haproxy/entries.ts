@@ -1,8 +1,9 @@
 import { LastcallError } from '../system/error.ts';
 import { showInfo, showTable, together, type Command } from './command.ts';
-import { endOf, isValue, serverIdIn, serverKeyAt, timeToLiveIn } from './entry.ts';
+import { endOf, isValue, type Entry } from './entry.ts';
 import { parseInfo, type Info } from './info.ts';
 import { contextOf, throwRefusal, unexpected, withoutSeverity, type Asked } from './reply.ts';
+import { tableIn } from './table.ts';
 import { createTableDump, type DumpTakers, type TableDump } from './table-dump.ts';
 
 /** An answer in pieces, within the caller's deadline; `onChunk` returns true once it has seen enough. */
@@ -71,8 +72,7 @@ export async function holdsEntryOf(
   const ours = keys.map((key) => Buffer.from(key, 'latin1'));
   let found = false;
   const command = dumpOf(table);
-  const { dump } = tableDump(talk.target, command, table, (bytes, from, to) => {
-    const at = serverKeyAt(bytes, from, to);
+  const { dump } = tableDump(talk.target, command, table, ({ serverKeyAt: at }, bytes, to) => {
     if (at >= 0 && !found) found = ours.some((key) => isValue(bytes, at, to, key));
   });
   await talk.pour(command, (chunk) => {
@@ -120,34 +120,31 @@ function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => 
   const wanted = keys.map((key) => Buffer.from(key, 'latin1'));
   const doubts = new Map<string, Doubt>();
   const sum = { total: 0, count: 0, keyless: 0, longestMs: 0, longestOfAllMs: 0 };
-  const addOurs = (bytes: Buffer, from: number, to: number): void => {
+  const addOurs = ({ timeToLiveMs }: Entry): void => {
     sum.count += 1;
-    if (sum.count <= MEASURED) sum.longestMs = Math.max(sum.longestMs, timeToLiveIn(bytes, from, to));
+    if (sum.count <= MEASURED) sum.longestMs = Math.max(sum.longestMs, timeToLiveMs);
   };
-  const addKeyless = (bytes: Buffer, from: number, to: number): void => {
-    const id = serverIdIn(bytes, from, to);
-    if (id < 0) throw noServers();
+  const addKeyless = (entry: Entry): void => {
+    if (entry.serverId < 0) throw noServers();
     sum.keyless += 1;
-    if (keyless.has(id)) addOurs(bytes, from, to);
+    if (keyless.has(entry.serverId)) addOurs(entry);
   };
-  const addOther = (bytes: Buffer, from: number, to: number, at: number): void => {
-    if (!hidden && !numbers.has(serverIdIn(bytes, from, at))) return;
-    const name = bytes.toString('latin1', at, endOf(bytes, at, to));
-    const { count, longestMs } = doubts.get(name) ?? { count: 0, longestMs: 0 };
-    if (count === 0 && doubts.size >= MOST_DOUBTS) return addOurs(bytes, from, to);
-    const left = timeToLiveIn(bytes, from, to);
-    doubts.set(name, { count: count + 1, longestMs: Math.max(longestMs, left) });
+  const addOther = (entry: Entry, name: () => string): void => {
+    if (!hidden && !numbers.has(entry.serverId)) return;
+    const key = name();
+    const { count, longestMs } = doubts.get(key) ?? { count: 0, longestMs: 0 };
+    if (count === 0 && doubts.size >= MOST_DOUBTS) return addOurs(entry);
+    doubts.set(key, { count: count + 1, longestMs: Math.max(longestMs, entry.timeToLiveMs) });
   };
   return {
-    add(bytes, from, to) {
+    add(entry, bytes, to) {
+      const { serverKeyAt: at, timeToLiveMs } = entry;
       sum.total += 1;
-      if (sum.total <= MEASURED)
-        sum.longestOfAllMs = Math.max(sum.longestOfAllMs, timeToLiveIn(bytes, from, to));
-      const at = serverKeyAt(bytes, from, to);
-      if (at < 0) return addKeyless(bytes, from, to);
-      for (const key of wanted) if (isValue(bytes, at, to, key)) return addOurs(bytes, from, to);
-      if (isValue(bytes, at, to, NO_KEY)) return addKeyless(bytes, from, to);
-      addOther(bytes, from, to, at);
+      if (sum.total <= MEASURED) sum.longestOfAllMs = Math.max(sum.longestOfAllMs, timeToLiveMs);
+      if (at < 0) return addKeyless(entry);
+      for (const key of wanted) if (isValue(bytes, at, to, key)) return addOurs(entry);
+      if (isValue(bytes, at, to, NO_KEY)) return addKeyless(entry);
+      addOther(entry, () => bytes.toString('latin1', at, endOf(bytes, at, to)));
     },
     result: () => ({ ...sum, doubts }),
   };
@@ -179,7 +176,7 @@ function tableDump(
 
 /** @throws LastcallError unless the table that was asked for begins here */
 function requireHeader(line: string, table: string, asked: Asked): void {
-  if (line.startsWith(`# table: ${table}, `)) return;
+  if (tableIn(line) === table) return;
   if (withoutSeverity(line).startsWith('No such table')) {
     const message = `${asked.target}: has no stick table ${table}`;
     const next = 'write the name of one that `show table` lists';

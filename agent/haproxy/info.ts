@@ -1,6 +1,6 @@
 import { LastcallError } from '../system/error.ts';
+import { wholeNumber } from './columns.ts';
 import { contextOf, unexpected, type Reply } from './reply.ts';
-import { wholeNumber } from './stats.ts';
 
 /** Who answered (`show info`). */
 export interface Info {
@@ -14,11 +14,13 @@ const OLDEST = [2, 4] as const;
 
 /**
  * Reads `show info`.
- * @throws LastcallError `balancer-unreachable` when it is no such answer, or when a worker answered that is stopping
+ * @throws LastcallError `balancer-unreachable` when it is no such answer (or has one field twice), or when a worker answered that is stopping
  *   after a reload: what it knows is the past
  */
 export function parseInfo(answer: string, reply: Reply): Info {
-  const fields = new Map(answer.split('\n').map(pairOf));
+  const lines = answer.split('\n').filter((line) => line !== '');
+  const fields = new Map(lines.map(pairOf));
+  if (fields.size < lines.length) throw unexpected(reply, answer);
   const pid = wholeNumber(fields.get('Pid'));
   const uptimeSeconds = wholeNumber(fields.get('Uptime_sec'));
   const version = fields.get('Version');
@@ -49,7 +51,7 @@ export function hasFragileMaster({ version }: Info): boolean {
 
 function pairOf(line: string): [string, string] {
   const colon = line.indexOf(':');
-  return [line.slice(0, colon), line.slice(colon + 1).trim()];
+  return colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1).trim()];
 }
 
 /**

@@ -1,5 +1,5 @@
+import { wholeNumber } from './columns.ts';
 import { unexpected, type Reply } from './reply.ts';
-import { wholeNumber } from './stats.ts';
 
 /**
  * The pids of all workers in the answer to `show proc`, whatever their section: after a failed reload the worker that
@@ -31,26 +31,30 @@ interface Row {
   readonly reloads: number | null;
 }
 
-/** The column before the uptime (`0d00h02m07s`); the ones before it may hold blanks. */
-const RELOADS = /\s(\d+)\s+\d+d\d+h\d+m\d+s(\s|$)/;
+/** `#<PID> <type> <relative PID> <reloads> <uptime> <version>`: the third is there up to 2.4. */
+const HEADER = /^#<PID>\s+<type>\s+(<relative PID>\s+)?<reloads>\s+<uptime>\s+<version>\s*$/;
+const ROW =
+  /^(\d+)\s+(master|worker)\s+(?:(?:\d+|\[was: \d+\])\s+)??(\d+)\s+(?:\[failed: \d+\]\s+)?\d+d\d+h\d+m\d+s\s+\S+\s*$/;
+const SECTIONS = ['workers', 'old workers', 'programs', 'old programs'];
 
+/** The rows of all workers; a line that is no row of a known section is refused, for it may be one of them. */
 function rowsOf(answer: string, reply: Reply): readonly Row[] {
   const [header = '', ...lines] = answer.split('\n');
-  // `#<PID> <type> <relative PID> <reloads>`: the names may hold blanks, and come and go between versions.
-  const names = [...header.matchAll(/<([^>]+)>/g)].map(([, name]) => name);
-  const pidAt = names.indexOf('PID');
-  const typeAt = names.indexOf('type');
-  if (!header.startsWith('#') || pidAt === -1 || typeAt === -1) throw unexpected(reply, answer);
+  if (!HEADER.test(header)) throw unexpected(reply, answer);
   const rows: Row[] = [];
-  let section = '';
+  let section: string | undefined;
   for (const line of lines) {
-    if (line.startsWith('#')) section = line.slice(1).trim();
-    const fields = line.trim().split(/\s+/);
-    // A program may be called worker.
-    if (line.startsWith('#') || section === 'programs' || fields[typeAt] !== 'worker') continue;
-    const pid = wholeNumber(fields[pidAt]);
-    if (pid === null) throw unexpected(reply, line);
-    rows.push({ pid, reloads: wholeNumber(RELOADS.exec(line)?.[1]) });
+    if (line === '') continue;
+    if (line.startsWith('#')) {
+      section = SECTIONS.find((name) => line.trimEnd() === `# ${name}`);
+      if (section === undefined) throw unexpected(reply, line);
+      // Programs are nobody's workers, whatever their names.
+    } else if (section?.endsWith('programs') !== true) {
+      const [, pid, type, reloads] = ROW.exec(line) ?? [];
+      const number = wholeNumber(pid);
+      if (number === null) throw unexpected(reply, line);
+      if (type === 'worker') rows.push({ pid: number, reloads: wholeNumber(reloads) });
+    }
   }
   return rows;
 }

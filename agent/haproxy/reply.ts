@@ -1,4 +1,5 @@
 import { LastcallError, type Code } from '../system/error.ts';
+import { quoted } from '../system/visible.ts';
 import type { Command } from './command.ts';
 
 /** A row has 2 kB, a server in `show servers state` 100 bytes: room for a backend of 40,000. */
@@ -124,10 +125,10 @@ function split(text: string): readonly string[] {
   return (text.endsWith('\n\n') ? text.slice(0, -2) : text).split('\n\n');
 }
 
-/** One line without control characters, short enough for a message. */
+/** One line without a character that a terminal obeys, short enough for a message. */
 function firstLine(text: string): string {
   const line = text.trimStart().split('\n', 1)[0] ?? '';
-  return JSON.stringify(line.slice(0, 120)).slice(1, -1);
+  return quoted(line.slice(0, 120)).slice(1, -1);
 }
 
 /** A master's word that it has no such worker; from 2.8 on it leaves the connection open after it (review of versions, X3). */

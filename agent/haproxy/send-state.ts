@@ -1,3 +1,5 @@
+import { wholeNumber } from './columns.ts';
+
 /** The longest header that is read: HAProxy's own has about 120 characters and three names. */
 const MAX_CHARS = 2_048;
 
@@ -19,12 +21,13 @@ export interface SendState {
 /**
  * Reads the header, such as `UP 1/3; address=10.0.0.1; port=80; name=app/app1; node=lb1; weight=1/2; scur=0/0; qcur=0`
  * (measured on 2.6; `scur` is own/backend). Of one worker only: the old ones of a reload do not check.
- * @returns null for a text that is not this header
+ * @returns null for a text that is not this header, or has one field twice
  */
 export function parseSendState(header: string): SendState | null {
   if (header.length > MAX_CHARS) return null;
   const [text = '', ...pairs] = header.split(';').map((part) => part.trim());
   const fields = new Map(pairs.map((pair) => splitOnce(pair)));
+  if (fields.size < pairs.length) return null;
   const name = fields.get('name') ?? '';
   if (!/^[A-Z]+( \d+\/\d+)?$/.test(text) || !name.includes('/')) return null;
   return {
@@ -32,8 +35,8 @@ export function parseSendState(header: string): SendState | null {
     text,
     name,
     node: fields.get('node') ?? '',
-    connections: count(fields.get('scur')?.split('/')[0]),
-    queued: count(fields.get('qcur')),
+    connections: ownOf(fields.get('scur') ?? ''),
+    queued: wholeNumber(fields.get('qcur')),
   };
 }
 
@@ -42,6 +45,8 @@ function splitOnce(pair: string): [string, string] {
   return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
 }
 
-function count(text: string | undefined): number | null {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null;
+/** The server's part of `own/backend`, which is no more than the whole. */
+function ownOf(scur: string): number | null {
+  const [own = null, all = null, ...more] = scur.split('/').map(wholeNumber);
+  return own !== null && all !== null && own <= all && more.length === 0 ? own : null;
 }

@@ -14,21 +14,26 @@ export interface StreamLine {
   readonly stage: Stage;
 }
 
+/** What every line has once, but for the streams of HAProxy's own (peers), which come from nowhere. */
+const WHOSE = /^0x[0-9a-f]+: proto=\S+(?: src=.* fe=\S+ be=(\S+) srv=(\S+))? ts=/;
 /** `src=` may be a path; names have neither blanks nor `=`. */
 const LINE =
   /^(0x[0-9a-f]+): .*? be=(\S+) srv=(\S+) .*? age=(\S+) .*?\brq\[f=[^\]]*?\ban=([0-9a-f]+)h[^\]]*\].*? (?:scb|s1|sib)=\[(\d+),/;
 
 /**
  * The stream of this server in a line of `show sess`.
- * @returns null for another server's, and for a line that is none of a stream's
- * @throws `unreadable(line)` for a stream of this server that cannot be read: it must not go uncounted
+ * @returns null for another server's
+ * @throws `unreadable(line)` for a line that does not tell whose it is, and for a stream of this server that cannot be
+ *   read: it must not go uncounted
  */
 export function parseStream(
   line: string,
   { backend, server }: ServerName,
   unreadable: (line: string) => Error,
 ): StreamLine | null {
-  if (!line.startsWith('0x') || !line.includes(` be=${backend} srv=${server} `)) return null;
+  const whose = WHOSE.exec(line);
+  if (whose === null || line.split(' be=').length > 2) throw unreadable(line);
+  if (whose[1] !== backend || whose[2] !== server) return null;
   const [, pointer, , , age = '', analysers = '', state = ''] = LINE.exec(line) ?? [];
   const ageSeconds = secondsOf(age);
   if (pointer === undefined || ageSeconds === null) throw unreadable(line);

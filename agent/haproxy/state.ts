@@ -1,7 +1,7 @@
 import type { Admin, Origin, Over } from '../lifecycle/view.ts';
+import { columnsOf, wholeNumber, type Columns } from './columns.ts';
 import { unexpected, type Reply } from './reply.ts';
 import type { Endpoint } from './server-keys.ts';
-import { wholeNumber } from './stats.ts';
 
 /** One line of `show servers state`. */
 export interface ServerState {
@@ -19,19 +19,23 @@ export interface ServerState {
 }
 
 /**
- * Reads `show servers state BACKEND`: the version of the format, a header, a line per server, fields by name.
+ * Reads `show servers state BACKEND`: the version of the format, a header, a line per server, fields by name, as many
+ * as the header has.
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */
 export function parseServersState(answer: string, reply: Reply): readonly ServerState[] {
   const [version, header, ...lines] = answer.split('\n');
-  if (version !== '1' || header === undefined || !header.startsWith('# ')) throw unexpected(reply, answer);
-  const names = header.slice('# '.length).trim().split(' ');
-  return lines.map((line) => stateOf(names, line, reply));
+  if (version !== '1' || header === undefined || !header.startsWith('# be_id '))
+    throw unexpected(reply, answer);
+  const columns = columnsOf(header.slice('# '.length).trim().split(' '));
+  if (columns === null) throw unexpected(reply, header);
+  return lines.map((line) => stateOf(columns, line, reply));
 }
 
-function stateOf(names: readonly string[], line: string, reply: Reply): ServerState {
+function stateOf(columns: Columns, line: string, reply: Reply): ServerState {
   const fields = line.trim().split(' ');
-  const field = (name: string): string | undefined => fields[names.indexOf(name)];
+  if (fields.length !== columns.count) throw unexpected(reply, line);
+  const field = (name: string): string | undefined => columns.field(fields, name);
   const server = field('srv_name');
   const backendId = wholeNumber(field('be_id'));
   const serverId = wholeNumber(field('srv_id'));

@@ -1,4 +1,5 @@
 import { parse } from 'csv-parse/sync';
+import { columnsOf, wholeNumber, type Columns } from './columns.ts';
 import { unexpected, type Reply } from './reply.ts';
 
 /** One row of `show stat`, by the names of its columns: their places move between versions (haproxy-versions 2). */
@@ -9,37 +10,59 @@ export interface StatRow {
   count(column: string): number | null;
 }
 
+/** How a header begins. */
+const HEADER = '# pxname,svname,';
+
 /**
  * Reads the CSV of `show stat`. Fields may be quoted: agent-check texts carry commas (haproxy-facts A).
- * @returns its rows, none for a header alone
+ * @returns its rows, each with as many fields as the header has; none for a header alone
  * @throws LastcallError `balancer-unreachable` when it is no such CSV
  */
 export function parseStats(answer: string, reply: Reply): readonly StatRow[] {
-  if (!answer.startsWith('# pxname,')) throw unexpected(reply, answer);
-  return records(answer.slice('# '.length), reply).map(rowOf);
+  const [header = [], ...rows] = fieldsOf(answer, reply);
+  const columns = statColumns(header, reply);
+  return rows.map((row) => statRow(columns, row, reply));
 }
 
-type Record_ = Readonly<Record<string, string>>;
-
-function records(csv: string, reply: Reply): readonly Record_[] {
-  try {
-    // The line ends with a comma, so the last column has no name: it is left out.
-    return parse(csv, { columns: (header: string[]) => header.map((name) => (name === '' ? false : name)) });
-  } catch {
-    throw unexpected(reply, csv);
-  }
+/**
+ * The columns of a header, by its fields.
+ * @throws LastcallError `balancer-unreachable` when it is none
+ */
+export function statColumns(header: readonly string[], reply: Reply): Columns {
+  const line = header.join(',');
+  // The line ends with a comma.
+  const names = line.startsWith(HEADER) && line.endsWith(',') ? line.slice('# '.length, -1).split(',') : [];
+  const columns = columnsOf(names);
+  if (columns === null || columns.count === 0) throw unexpected(reply, line);
+  return columns;
 }
 
-function rowOf(record: Record_): StatRow {
-  const columns = new Map(Object.entries(record));
+/**
+ * A row by its fields.
+ * @throws LastcallError `balancer-unreachable` when it has not as many as its header
+ */
+export function statRow(columns: Columns, row: readonly string[], reply: Reply): StatRow {
+  if (row.length !== columns.count + 1 || row.at(-1) !== '') throw unexpected(reply, row.join(','));
   return {
-    text: (column) => columns.get(column),
-    count: (column) => wholeNumber(columns.get(column)),
+    text: (column) => columns.field(row, column),
+    count: (column) => wholeNumber(columns.field(row, column)),
   };
 }
 
-/** A whole number of 0 or more, or null. */
-export function wholeNumber(text: string | undefined): number | null {
-  if (text === undefined || !/^\d{1,15}$/.test(text)) return null;
-  return Number(text);
+/**
+ * Any lines of CSV.
+ * @throws LastcallError `balancer-unreachable` for a quote that is not closed, and other damage
+ */
+export function fieldsOf(csv: string, reply: Reply): readonly (readonly string[])[] {
+  // No line without a quote needs the slow way.
+  if (!csv.includes('"'))
+    return csv
+      .replace(/\n$/, '')
+      .split('\n')
+      .map((line) => line.split(','));
+  try {
+    return parse(csv, { record_delimiter: '\n', relax_column_count: true });
+  } catch {
+    throw unexpected(reply, csv);
+  }
 }

@@ -1,3 +1,4 @@
+import { blankEntry, readEntry, type Entry } from './entry.ts';
 import { unexpected, type Asked } from './reply.ts';
 
 /**
@@ -19,8 +20,8 @@ export interface DumpTakers {
   readonly onInfo: (text: string) => void;
   /** The line that begins the table; throws for one that does not. */
   readonly onHeader: (line: string) => void;
-  /** One entry: `bytes` from `from` to before `to`, without the newline. Valid during the call only. */
-  readonly onEntry: (bytes: Buffer, from: number, to: number) => void;
+  /** One entry, which ends before `to` in `bytes`. All of it is valid during the call only. */
+  readonly onEntry: (entry: Entry, bytes: Buffer, to: number) => void;
   /** The error for a line among the entries that is none; it may hold a key, so it is shown to no user. */
   readonly notEntry: (line: string) => Error;
 }
@@ -36,10 +37,12 @@ export function createTableDump(asked: Asked, takers: DumpTakers): TableDump {
   const info: string[] = [];
   let part: Part = 'info';
   let rest: Buffer = NOTHING;
+  const entry = blankEntry();
 
   const takeLine = (bytes: Buffer, from: number, to: number): void => {
     if (part === 'entries' && bytes[from] === 0x30 && bytes[from + 1] === 0x78) {
-      return takers.onEntry(bytes, from, to);
+      if (!readEntry(bytes, from, to, entry)) throw takers.notEntry('');
+      return takers.onEntry(entry, bytes, to);
     }
     part = takeOther(part, bytes.toString('latin1', from, to));
   };

@@ -1,5 +1,12 @@
 import { unexpected, withoutSeverity, type Reply } from './reply.ts';
 
+const HEADER = /^# table: ([^,\s]+), type: [a-z0-9]+, size:\d+, used:\d+$/;
+
+/** The name in the line that begins a table; null when it is no such line, to its end. */
+export function tableIn(line: string): string | null {
+  return HEADER.exec(line)?.[1] ?? null;
+}
+
 /**
  * The names of the stick tables in the answer to `show table`; none is answered by a newline alone.
  * @throws LastcallError `balancer-unreachable` when it is no such answer
@@ -11,8 +18,8 @@ export function parseTables(reply: Reply): readonly string[] {
     .trimEnd()
     .split('\n')
     .map((line) => {
-      const name = /^# table: ([^,]+), /.exec(line)?.[1];
-      if (name === undefined) throw unexpected(reply, line);
+      const name = tableIn(line);
+      if (name === null) throw unexpected(reply, line);
       return name;
     });
 }
@@ -23,7 +30,7 @@ export function parseTables(reply: Reply): readonly string[] {
  */
 export function storesServers(reply: Reply): boolean | null {
   const text = withoutSeverity(reply.text);
-  if (text.startsWith('# table: ') && text.endsWith('\n\n'))
-    return !text.includes('insufficient privileges') || null;
+  const [header = ''] = text.split('\n', 1);
+  if (tableIn(header) !== null) return text === `${header}\n\n` || null;
   return /Data type not stored in this table|^No such table/.test(text) ? false : null;
 }

@@ -22,6 +22,7 @@ import {
   type EventOf,
   intend,
   mapServers,
+  ownId,
   patch,
   patchOuting,
   resave,
@@ -103,7 +104,7 @@ function adopt(turn: Turn): void {
 function bringBack(turn: Turn, reason: string): void {
   const request: Request = {
     ...OWN_TERMS,
-    id: `start-${Math.round(turn.at)}`,
+    id: ownId(turn, 'start'),
     kind: 'ready',
     reason,
     by: 'lastcall',

@@ -1,3 +1,4 @@
+import { forcedOf, viewOf } from './count.ts';
 import type { OperationKind, Phase } from './operation.ts';
 import { isInRotation, isOutward } from './phases.ts';
 import type { Candidate, Operation } from './running.ts';
@@ -24,12 +25,24 @@ export function relate(op: Operation, phase: Phase, kind: OperationKind): Relati
 /** What joins a running operation, and does nothing else to it. */
 const JOINING: readonly Relation[] = ['same', 'part', 'then-start'];
 
-/** The node is no more where the request was judged for, so it has to be judged anew. */
-export function isOutdated(state: State, { surveys, unasked, request, joins }: Candidate): boolean {
+/** The node, or a server, is no more where the request was judged for, so it has to be judged anew. */
+export function isOutdated(state: State, candidate: Candidate): boolean {
+  const { surveys, unasked, request, joins } = candidate;
   const { op, phase } = state;
   const relation = op && relate(op, phase, request.kind);
   if (joins !== null) return op?.id !== joins || relation === null || !JOINING.includes(relation);
   if (relation !== null) return relation !== 'stronger';
   const surveyed = Object.keys({ ...surveys, ...unasked }).length > 0;
-  return isInRotation(state.phase) !== surveyed && !request.insist;
+  return (isInRotation(state.phase) !== surveyed && !request.insist) || isMovedSince(state, candidate);
+}
+
+/** An operator's command (or ours, on the way back) has changed a server since the survey: its found state is another. */
+function isMovedSince({ balancers }: State, { surveys }: Candidate): boolean {
+  return Object.entries(surveys).some(([name, { servers }]) =>
+    servers.some((surveyed) => {
+      const balancer = balancers[name];
+      const view = balancer && viewOf(balancer, surveyed.name);
+      return view !== undefined && forcedOf(view) !== forcedOf(surveyed);
+    }),
+  );
 }

@@ -30,6 +30,11 @@ export function emit(turn: Turn, ...effects: Effect[]): void {
   turn.effects.push(...effects);
 }
 
+/** The id of a request that the lifecycle makes by itself: another one in each node, and at each time. */
+export function ownId({ policy, at }: Turn, by: string): string {
+  return `${by}-${policy.node}-${Math.round(at)}`;
+}
+
 /** Another phase of the same intent. Where a crash interrupted is of no use once the node goes on from there. */
 export function enter(turn: Turn, phase: Phase, changes: Partial<State> = {}): void {
   const boot = PHASES[phase].place === 'unknown' ? turn.state.boot : null;

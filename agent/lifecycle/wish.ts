@@ -1,7 +1,7 @@
 import type { OperationKind } from './operation.ts';
 import { OWN_TERMS } from './policy.ts';
 import { NO_WISH, type WishKind } from './state.ts';
-import { alarm, patch, type Turn } from './turn.ts';
+import { alarm, ownId, patch, type Turn } from './turn.ts';
 
 /**
  * What lastcall asks of itself because of a state that lasts: a drain that has expired, an application that has signed
@@ -15,7 +15,7 @@ const RETRY_LONGEST_MS = 60_000;
 export function wish(turn: Turn, kind: WishKind, does: OperationKind, by: string, reason: string): void {
   const { asked, retryAt } = turn.state.wishes[kind];
   if (asked !== null || turn.at < retryAt) return;
-  const id = `${by}-${Math.round(turn.at)}`;
+  const id = ownId(turn, by);
   setWish(turn, kind, { asked: id });
   patch(turn, { queue: [...turn.state.queue, { ...OWN_TERMS, id, kind: does, reason, by }] });
 }

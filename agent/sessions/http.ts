@@ -1,8 +1,15 @@
 import type { HttpSourceConfig, ReadingConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
-import { messageOf } from '../system/error.ts';
-import { httpGet, MAX_BODY_BYTES, parseHttpUrl, shownUrl, type HttpOptions } from '../system/http.ts';
-import { certain, readPlain, whole, type Problem } from './number.ts';
+import {
+  flawOf,
+  httpGet,
+  parseHttpUrl,
+  shownUrl,
+  type HttpAnswer,
+  type HttpOptions,
+} from '../system/http.ts';
+import { readJson, WrittenNumber, type WrittenJson } from './json-text.ts';
+import { certain, noCount, readPlain, type Problem } from './number.ts';
 import { createPattern } from './pattern.ts';
 import { follow, parsePointer } from './pointer.ts';
 import { parseSeries, readMetric } from './prometheus.ts';
@@ -23,9 +30,9 @@ export function createHttpSource(
   { clock }: { clock: Clock },
 ): Source {
   const url = parseHttpUrl(config.url);
-  const { read, expected, options } = readerOf(config.reading);
-  const maxBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
-  const readSafely = withoutValues(read, Object.values(config.headers));
+  const reader = readerOf(config.reading);
+  const { expected, options } = reader;
+  const readSafely = withoutValues(reader.read, Object.values(config.headers));
 
   return {
     name,
@@ -37,17 +44,23 @@ export function createHttpSource(
         { clock, signal },
         { ...options, headers: config.headers },
       );
-      const count = (): number | Problem => {
-        if (answer.status !== 200) return { problem: `status ${answer.status} is no count of sessions` };
-        if (answer.truncated) return { problem: `the body is longer than ${maxBytes} bytes` };
-        return readSafely(answer.body);
-      };
-      return certain(count(), {
+      return certain(refusalOf(answer, reader) ?? readSafely(answer.body), {
         target: shownUrl(url),
         elapsedMs: clock.now() - began,
         next: `let it answer 200 and ${expected}`,
       });
     },
+  };
+}
+
+/** Why the body of an answer is no count; null where it may be one. */
+function refusalOf(answer: HttpAnswer, { options, endsItself }: Reader): Problem | null {
+  if (answer.status !== 200) return { problem: `status ${answer.status} is no count of sessions` };
+  const flaw = flawOf(answer, options.maxBodyBytes);
+  if (flaw !== null) return { problem: flaw };
+  if (endsItself || answer.delimited) return null;
+  return {
+    problem: 'the answer has neither a Content-Length nor chunks, so whether it is whole is not told',
   };
 }
 
@@ -77,25 +90,32 @@ interface Reader {
   readonly read: (body: string) => number | Problem;
   /** What the body must be. */
   readonly expected: string;
+  /** A part of a body is never read as a smaller number than the whole. */
+  readonly endsItself: boolean;
   readonly options: HttpOptions;
 }
 
 function readerOf(reading: ReadingConfig): Reader {
   switch (reading.kind) {
     case 'number':
-      return { read: readPlain, expected: 'nothing but the number of sessions', options: {} };
+      return {
+        read: readPlain,
+        expected: 'nothing but the number of sessions',
+        endsItself: true,
+        options: {},
+      };
     case 'json':
       return jsonReader(reading.pointer);
     case 'regex': {
       const expected = `a text that ${reading.pattern} matches once, with the number of sessions in its group`;
-      return { read: createPattern(reading.pattern), expected, options: {} };
+      return { read: createPattern(reading.pattern), expected, endsItself: false, options: {} };
     }
     case 'prometheus': {
       const series = parseSeries(reading.series);
       const expected = `Prometheus' text format with whole numbers of ${reading.series}`;
       // Some applications answer JSON to whom they may.
       const options = { accept: 'text/plain', maxBodyBytes: MAX_METRICS_BYTES };
-      return { read: (body) => readMetric(body, series), expected, options };
+      return { read: (body) => readMetric(body, series), expected, endsItself: false, options };
     }
     default:
       return reading satisfies never;
@@ -105,15 +125,20 @@ function readerOf(reading: ReadingConfig): Reader {
 function jsonReader(pointer: string): Reader {
   const keys = parsePointer(pointer);
   const read = (body: string): number | Problem => {
-    let document: unknown;
-    try {
-      document = JSON.parse(body);
-    } catch (error) {
-      return { problem: `the body is no JSON: ${messageOf(error)}` };
-    }
-    const value = follow(document, keys);
+    const json = readJson(body);
+    if ('problem' in json) return json;
+    const value = follow(json.document, keys);
     if (value === undefined) return { problem: `the JSON has no value at "${pointer}"` };
-    return whole(value, JSON.stringify(value));
+    return countOf(value);
   };
-  return { read, expected: `JSON with the number of sessions at "${pointer}"`, options: {} };
+  const expected = `JSON with the number of sessions at "${pointer}", in digits alone`;
+  return { read, expected, endsItself: true, options: {} };
+}
+
+/** In quotes it is no count: who writes "0" may also write "" or "n/a" for it. */
+function countOf(value: WrittenJson): number | Problem {
+  if (value === null || typeof value === 'boolean') return noCount(String(value));
+  if (typeof value === 'string') return noCount(JSON.stringify(value));
+  if (Array.isArray(value)) return noCount('[...]');
+  return value instanceof WrittenNumber ? readPlain(value.text) : noCount('{...}');
 }

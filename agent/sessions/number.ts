@@ -1,4 +1,5 @@
 import { LastcallError } from '../system/error.ts';
+import { quoted } from '../system/visible.ts';
 
 /** What is a count of sessions, and how a driver says that it has none. Pure. */
 
@@ -36,9 +37,9 @@ export function noCount(text: string): Problem {
   return { problem: `${shown(text)} is no count of sessions` };
 }
 
-/** The beginning of a text from outside, in quotes and without control characters. */
+/** The beginning of a text from outside, in quotes and without a character that a terminal obeys. */
 export function shown(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}...` : text);
+  return quoted(text.length > 40 ? `${text.slice(0, 40)}...` : text);
 }
 
 /** The answer to a count: the number, or the error that says why it is unknown. */

@@ -1,4 +1,5 @@
 import { LastcallError } from '../system/error.ts';
+import { WrittenNumber, type WrittenJson } from './json-text.ts';
 
 /**
  * A JSON pointer (RFC 6901) as its list of keys.
@@ -19,13 +20,13 @@ export function parsePointer(text: string): readonly string[] {
 }
 
 /** The value that the pointer leads to, or undefined (no JSON value is) when it leads nowhere. */
-export function follow(document: unknown, keys: readonly string[]): unknown {
+export function follow(document: WrittenJson, keys: readonly string[]): WrittenJson | undefined {
   let value = document;
   for (const key of keys) {
-    if (typeof value !== 'object' || value === null) return undefined;
+    if (typeof value !== 'object' || value === null || value instanceof WrittenNumber) return undefined;
     if (Array.isArray(value) && !/^(0|[1-9]\d*)$/.test(key)) return undefined;
     if (!Object.hasOwn(value, key)) return undefined;
-    value = (value as Record<string, unknown>)[key];
+    value = (value as Record<string, WrittenJson>)[key] as WrittenJson;
   }
   return value;
 }

@@ -1,7 +1,7 @@
 import type { TomcatSourceConfig } from '../config/config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
-import { httpGet, parseHttpUrl, shownUrl, type HttpAnswer } from '../system/http.ts';
+import { flawOf, httpGet, parseHttpUrl, shownUrl, type HttpAnswer } from '../system/http.ts';
 import { certain, shown, type Problem } from './number.ts';
 import { readPassword } from './password-file.ts';
 import type { Outing, Source } from './source.ts';
@@ -99,13 +99,19 @@ function credentials(user: string, password: string): string {
 }
 
 /** Why an answer is none, and what to do; null for a good one. */
-function refusal(
-  { status, truncated }: HttpAnswer,
-  user: string,
-): readonly [why: string, next: string] | null {
+function refusal(answer: HttpAnswer, user: string): readonly [why: string, next: string] | null {
+  const { status, delimited } = answer;
   switch (status) {
-    case 200:
-      return truncated ? [`the answer is longer than ${MAX_BODY_BYTES} bytes`, 'use via: list'] : null;
+    case 200: {
+      const flaw = flawOf(answer, MAX_BODY_BYTES);
+      if (flaw !== null)
+        return [flaw, answer.truncated ? 'use via: list' : 'let no proxy in between pack it'];
+      if (delimited) return null;
+      return [
+        'the answer has neither a Content-Length nor chunks, so whether it is whole is not told',
+        'see what stands between this node and Tomcat, which tells one of them',
+      ];
+    }
     case 401:
       // LockOutRealm, part of Tomcat's own server.xml: five failures lock the user out for 300 s.
       return [

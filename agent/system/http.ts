@@ -4,6 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { withDeadline, type Clock } from './clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from './error.ts';
+import { quoted } from './visible.ts';
 
 /** More than any health page or counter needs; what a server sends beyond it is not read. */
 export const MAX_BODY_BYTES = 64 * 1024;
@@ -22,12 +23,22 @@ export interface HttpOptions {
 
 export interface HttpAnswer {
   readonly status: number;
-  /** The beginning of the body, at most `maxBodyBytes` after unpacking, read as UTF-8. */
+  /** The beginning of the body as it came, at most `maxBodyBytes`, read as UTF-8. */
   readonly body: string;
   /** True when the body goes on after that. */
   readonly truncated: boolean;
+  /** How the body is packed (`Content-Encoding`); null = it is not. It is never unpacked: a part of it may look whole. */
+  readonly packed: string | null;
+  /** True when the answer itself tells where it ends. Else the end of the connection does, also in its middle. */
+  readonly delimited: boolean;
   /** True when the answer carries Set-Cookie: this request may have made a session. */
   readonly setsCookie: boolean;
+}
+
+/** Why the body of an answer cannot be read whole, as the end of a sentence; null where it can. */
+export function flawOf({ truncated, packed }: HttpAnswer, maxBytes = MAX_BODY_BYTES): string | null {
+  if (packed !== null) return `the body is packed (${quoted(packed)}), although it was asked for as it is`;
+  return truncated ? `the body is longer than ${maxBytes} bytes` : null;
 }
 
 // A connection per request: one that is kept alive counts as a user at the application's port, and hides that the
@@ -121,17 +132,28 @@ async function exchange(
     maxRedirects: 0,
     validateStatus: () => true,
     responseType: 'stream',
+    decompress: false,
     httpAgent,
     httpsAgent,
     headers: headersOf(options),
   });
   const { body, truncated } = await readBody(response.data, maxBodyBytes);
+  const { headers } = response;
   return {
     status: response.status,
     body,
     truncated,
-    setsCookie: response.headers['set-cookie'] !== undefined,
+    packed: packingIn(String(headers['content-encoding'] ?? '')),
+    delimited: headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined,
+    setsCookie: headers['set-cookie'] !== undefined,
   };
+}
+
+/** The codings of a Content-Encoding, but for the one that changes nothing. */
+function packingIn(header: string): string | null {
+  const codings = header.split(',').map((coding) => coding.trim().toLowerCase());
+  const packings = codings.filter((coding) => coding !== '' && coding !== 'identity');
+  return packings.length === 0 ? null : packings.join(', ');
 }
 
 /** By names in lower case, in which the user's `user-agent` and ours are the same one. */
@@ -146,7 +168,7 @@ function headersOf({ authorization, accept, headers = {} }: HttpOptions): Record
   };
 }
 
-/** Leaving the loop destroys the stream and its socket, so neither an endless body nor a gzip bomb is read on. */
+/** Leaving the loop destroys the stream and its socket, so an endless body is not read on. */
 async function readBody(stream: Readable, maxBytes: number): Promise<{ body: string; truncated: boolean }> {
   const chunks: Buffer[] = [];
   let room = maxBytes;

@@ -29,7 +29,10 @@ const LISTEN = '0A';
 
 /** sl: local:port remote:port st tx:rx tr:when retrnsmt uid timeout inode (Documentation/networking/proc_net_tcp). */
 const SOCKET =
-  /^\s*\d+: ([0-9A-F]{8,32}):([0-9A-F]{4}) ([0-9A-F]{8,32}):([0-9A-F]{4}) ([0-9A-F]{2}) \S+ \S+ \S+\s+(\d+)\s+\d+\s+(\d+)/;
+  /^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) (0[1-9A-F]) [0-9A-F]{8}:[0-9A-F]{8} [0-9A-F]{2}:[0-9A-F]{8,16} [0-9A-F]{8} +(\d+) +\d+ (\d+) /;
+/** As much of it as tells whose socket it is; of other ports no more is looked at. */
+const PORTS =
+  /^ *\d+: (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} 0[1-9A-F] /;
 
 /**
  * Reads both tables in constant memory, whatever their size.
@@ -44,18 +47,20 @@ export async function readPort(port: number, tables: Tables, signal: AbortSignal
     callers: new Set<string>(),
     calls: new Map<string, string>(),
   };
-  const take = (line: string): void => {
-    // Most sockets are none of ours, and a regular expression takes longer than this.
-    if (!line.includes(end)) return;
-    const [, local = '', localPort, remote = '', remotePort, state, uid, inode = ''] =
-      SOCKET.exec(line) ?? [];
+  const take = (line: string): boolean => {
+    // Most sockets are none of ours, and all of a line takes longer to read.
+    if (!line.includes(end)) return PORTS.test(line);
+    const socket = SOCKET.exec(line);
+    if (socket === null) return false;
+    const [, local = '', localPort, remote = '', remotePort, state, uid, inode = ''] = socket;
     if (localPort === hex && state === LISTEN) view.listeners.set(inode, Number(uid));
-    if (state !== ESTABLISHED) return;
+    if (state !== ESTABLISHED) return true;
     if (localPort === hex) {
       view.established += 1;
       if (view.callers.size <= SAMPLE) view.callers.add(wayOf(remote, remotePort, local));
     } else if (remotePort === hex && view.calls.size < SAMPLE)
       view.calls.set(inode, wayOf(local, localPort, remote));
+    return true;
   };
   await readTable(tables.v4, take, signal);
   // Without IPv6 in the kernel there is no such file.
@@ -79,7 +84,8 @@ function plain(address: string): string {
   return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }
 
-async function readTable(path: string, take: (line: string) => void, signal: AbortSignal): Promise<void> {
+/** @param take returns false for a line that is none of such a table */
+async function readTable(path: string, take: (line: string) => boolean, signal: AbortSignal): Promise<void> {
   const unlike = (): LastcallError =>
     new LastcallError('failed', `${path} is not the kernel's table of sockets`, {
       target: path,
@@ -89,9 +95,9 @@ async function readTable(path: string, take: (line: string) => void, signal: Abo
   let lines = 0;
   const reader = createLines(
     (line) => {
-      if (lines === 0 && !/^\s*sl\s+local_address\s/.test(line)) throw unlike();
+      const isGood = lines === 0 ? /^\s*sl\s+local_address\s/.test(line) : take(line);
+      if (!isGood) throw unlike();
       lines += 1;
-      take(line);
     },
     LINE_BYTES,
     unlike,

@@ -3,6 +3,7 @@ import winston from 'winston';
 import type { Clock } from './clock.ts';
 import type { Log, LogFields } from './log-port.ts';
 import { redact, redactText } from './redact.ts';
+import { visible } from './visible.ts';
 
 export interface LogOptions {
   readonly level: 'error' | 'warn' | 'info' | 'debug';
@@ -71,15 +72,6 @@ function textLine(time: string, level: Level, message: string, fields: Record<st
 function textValue(value: unknown): string {
   const bare = typeof value === 'string' && /^[\w./:@+-]+$/.test(value);
   return visible(bare ? value : JSON.stringify(value));
-}
-
-/** Control characters as escapes: a message must not end its line, nor move the cursor of a terminal. */
-function visible(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (char) => (char === '\n' ? '\\n' : escaped(char)));
-}
-
-function escaped(char: string): string {
-  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 interface CountedStream {

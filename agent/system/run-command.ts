@@ -6,6 +6,7 @@ import { withDeadline, type Clock } from './clock.ts';
 import { errnoOf, LastcallError, messageOf } from './error.ts';
 import { endGroup, groupEmpty, type Leader } from './group.ts';
 import { startTimeOf } from './process.ts';
+import { visible } from './visible.ts';
 
 export interface CommandOptions {
   /** Deadline for the command itself, in milliseconds. */
@@ -153,10 +154,10 @@ function outputFor({ maxOutputBytes, onLaunched }: CommandOptions): CapturedOutp
   return onLaunched ? spooledOutput(maxOutputBytes) : pipedOutput(maxOutputBytes);
 }
 
-/** The end of what a command said, for an error message: one line, at most 200 characters. */
+/** The end of what a command said, for an error message: one line of 200 characters, as a terminal may see it. */
 export function excerpt(result: CommandResult): string {
   const text = (result.stderr.trim() === '' ? result.stdout : result.stderr).trim().replace(/\s+/g, ' ');
-  return text.length > 200 ? `...${text.slice(-200)}` : text;
+  return visible(text.length > 200 ? `...${text.slice(-200)}` : text);
 }
 
 /** How a command ended, for an error message. */

@@ -119,15 +119,37 @@ describe('the entries of a server', () => {
       ],
       ['beside other data', line('server_id=2 gpc0=0 server_key=app1 gpt0=3'), 1],
       ['not by what the user wrote', line('server_id=2 server_key=app2', 'x\\ server_key=app1\\ '), 0],
-      [
-        'not even unescaped',
-        line('server_id=2 server_key=app2', 'x server_key=app1 use=0 server_key=app1 '),
-        0,
-      ],
-      ['not where nothing else is', line('server_id=2', 'x server_key=app1'), 0],
-      ['and not hidden by it', line('server_id=2 server_key=app1', 'x server_key=app2'), 1],
+      ['not where nothing else is', line('server_id=2', 'x\\ server_key\\=app1'), 0],
+      ['and not hidden by it', line('server_id=2 server_key=app1', 'x\\ server_key\\=app2\\\\'), 1],
     ])('%s', async (_what, lines, count) => {
       expect(await counted(lines)).toBe(count);
+    });
+
+    const whole = line('server_id=1 server_key=app1').trimEnd();
+    test.each([
+      ['a key that is not escaped', line('server_id=2 server_key=app2', 'x server_key=app1')],
+      ['a line end that is lost', `${whole}${line('server_id=2 server_key=app2')}`],
+      ['a datum that stands twice', line('server_id=1 server_key=app1 server_id=2')],
+      ['a server twice', line('server_id=1 server_key=app1 server_key=app2')],
+      ['a datum without a value', line('server_id=1 server_key=')],
+      ['a number that is none', line('server_id=x server_key=-')],
+      ['no time to live', whole.replace('exp=9', 'exp=') + '\n'],
+      ['no key', whole.replace(' key=k', '') + '\n'],
+      ['no end of the key', whole.replace(' use=0', '') + '\n'],
+      ['a pointer that is none', `0x: ${line('server_id=1').slice(6)}`],
+    ])('by nothing after %s', async (_what, lines) => {
+      expect(await refusalTo(`${INFO}${HEADER}${lines}\n`)).toMatchObject({ code: 'balancer-unreachable' });
+    });
+
+    test('by nothing where the header is torn', async () => {
+      for (const header of [
+        '# table: app, \n',
+        '# table: app, type: string, size:1024, used:3',
+        HEADER.replace('used:3', 'used:'),
+      ])
+        expect(await refusalTo(`${INFO}${header}${whole}\n\n`)).toMatchObject({
+          code: 'balancer-unreachable',
+        });
     });
 
     test('later, where the number is ours and the key is not: no server may have that key', async () => {

@@ -29,9 +29,15 @@ test.each([
 test.each([
   ['without scur', SENT.replace(/ scur=[^;]*;/, ''), null, 2],
   ['with a scur that is no number', SENT.replace('scur=3/12', 'scur=-1/12'), null, 2],
+  ['with no number of the backend', SENT.replace('scur=3/12', 'scur=3'), null, 2],
+  ['with more than the backend has', SENT.replace('scur=3/12', 'scur=3/1'), null, 2],
   ['with a qcur cut short', SENT.replace('qcur=2', 'qcur='), 3, null],
 ])('what is not said is unknown, not zero: %s', (_how, header, connections, queued) => {
   expect(parseSendState(header)).toMatchObject({ connections, queued });
+});
+
+test('what says something twice is nothing', () => {
+  expect(parseSendState(`${SENT}; scur=0/0`)).toBeNull();
 });
 
 test.each(['', 'UP', 'hello', 'up; name=a/b', `UP; name=${'x/'.repeat(2000)}`, 'UP; name=app', '; name=a/b'])(

@@ -53,7 +53,25 @@ describe('show proc', () => {
     },
   );
 
-  test.each(['', 'Unknown command\n', '#<PID> <type>\nabc worker\n'])('is not %j', async (answer) => {
+  test('of a program is no worker, whatever its name', () => {
+    const answer = PROCS['2.4'] ?? '';
+    const renamed = answer.replace('1244            worker ', '1244            my prog');
+    expect(parseWorkers(renamed, replied(renamed))).toHaveLength(2);
+  });
+
+  const rows = PROCS['2.6'] ?? '';
+  test.each([
+    '',
+    'Unknown command\n',
+    '#<PID> <type>\nabc worker\n',
+    rows.replace('1233            worker', '1233            worke'),
+    rows.replace('1233 ', 'l233 '),
+    rows.replace('# old workers', '# old worker'),
+    rows.replace('\n# old workers', '# old workers'),
+    rows.replace('# old workers\n', '# old workers'),
+    rows.replace('0d00h00m43s ', ''),
+    rows.replace('#<PID> ', '<PID> '),
+  ])('is not %j', async (answer) => {
     expect(await refusalOf(() => parseWorkers(answer, replied(answer)))).toMatchObject({
       code: 'balancer-unreachable',
     });
@@ -74,6 +92,21 @@ describe('show servers conn', () => {
     const name = { backend: 'app', server: 'app1' };
     expect(parseServerConnections(answer, name, replied(answer))).toEqual({ used: 6, idle: 2 });
     expect(parseServerConnections(answer, { ...name, server: 'app' }, replied(answer))).toBeNull();
+  });
+
+  const row = 'app/app1 2/1 10.0.0.1 80 - 5000 6 7 8 1 0 -1 2 1 1';
+  test.each([
+    ['a row that lost a field', `${CONN_2_4}${row.replace(' 6', '')}\n`],
+    ['one that lost its end', `${CONN_2_4}${row.slice(0, -2)}\n`],
+    ['two rows in one', `${CONN_2_4}${row.replaceAll('app1', 'app2')}${row}\n`],
+    ['a column twice', `${CONN_2_4.replace('used_max', 'used_cur')}${row}\n`],
+    ['a column without a name', `${CONN_2_4.replace('used_max', '')}${row}\n`],
+    ['a header without its end', `${CONN_2_4.replace(' idle_per_thr[2]', '')}${row}\n`],
+  ])('is refused with %s', async (_what, answer) => {
+    const name = { backend: 'app', server: 'app1' };
+    expect(await refusalOf(() => parseServerConnections(answer, name, replied(answer)))).toMatchObject({
+      code: 'balancer-unreachable',
+    });
   });
 
   test('without a count is no zero', async () => {
@@ -185,6 +218,24 @@ describe('show sess', () => {
       line.slice(0, 90),
     ])
       expect(() => parseStream(broken, NAME, unreadable)).toThrow();
+  });
+
+  test('does not lose one whose line does not tell whose it is', () => {
+    const [line = '', other = ''] = STREAMS['2.6'] ?? [];
+    for (const broken of [
+      line.replace(' be=', ' e='),
+      line.replace(' srv=', ' srv'),
+      line.slice(1),
+      line.slice(0, 40),
+      other.replace('srv=app1', 'srv=app2') + line,
+    ])
+      expect(() => parseStream(broken, NAME, unreadable)).toThrow();
+  });
+
+  test('knows those of HAProxy itself, which are of no backend', () => {
+    const line =
+      '0x55d0e: proto=? ts=00 epoch=0 age=2s calls=1 rate=0 cpu=0 lat=0 rq[f=0h,i=0,an=00h] exp= rc=0';
+    expect(parseStream(line, NAME, unreadable)).toBeNull();
   });
 
   test('of one stream names its backend and its server', () => {

@@ -67,8 +67,22 @@ describe('statistics', () => {
     '# pxname,svname,scur,\napp,app1',
     '# pxname,svname,\napp,"app1',
     '{"a":1}',
+    '# pxname,svname,scur,scur,\napp,app1,3,0,',
+    '# pxname,svname,scur,qcur,scur,\napp,app1,3,0,0,',
+    '# pxname,svname,,scur,\napp,app1,3,0,',
+    '# pxname,svname,scur\napp,app1,0',
+    '# pxname,svname,qcur,scur,\napp,app1,0,',
+    '# pxname,svname,scur,\napp,app1,0,3,',
+    '# pxname,svname,scur,\napp,app1,0',
+    '# pxname,svname,scur,\napp,app1,0,app,app2,3,',
+    '# pxname,svname,scur,last,\napp,app1,0,"x"y,',
+    '# pxname,svname,scur,\r\napp,app1,0,\r',
   ])('%j are none', async (text) => {
     expect(await refusalOf(() => parseStats(text, any))).toMatchObject({ code: 'balancer-unreachable' });
+  });
+
+  test('are no number where it has zeros before it: one of them may have been another digit', () => {
+    expect(only('# pxname,svname,scur,\napp,app1,00,').count('scur')).toBeNull();
   });
 });
 
@@ -108,6 +122,8 @@ describe('`show servers state`', () => {
     '2\n# be_id be_name\n',
     '1\nbe_id be_name',
     '1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state\n2 app 1 app1 2',
+    '1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state\n2 app 1 app1 2 0 0',
+    '1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state srv_admin_state\n2 app 1 app1 2 8 0',
     '1\n# be_id be_name srv_id srv_name srv_op_state srv_admin_state\n2 app 1 app1 2 0x08',
   ])('%j is refused', async (text) => {
     expect(await refusalOf(() => parseServersState(text, any))).toMatchObject({
@@ -186,6 +202,7 @@ describe('`show info`', () => {
     'Pid: 7',
     'Version: 2.6\nPid: x\nUptime_sec: 1\nStopping: 0',
     'Version: 2.6\nPid: 7\nUptime_sec: 1',
+    'Version: 2.6\nPid: 7\nUptime_sec: 1\nStopping: 1\nStopping: 0',
   ])('%j is refused', async (text) => {
     expect(await refusalOf(() => parseInfo(text, any))).toMatchObject({ code: 'balancer-unreachable' });
   });
@@ -219,14 +236,17 @@ describe('stick tables', () => {
     ]);
   });
 
-  test.each(['', 'oops\n\n', '# table: t1, type: ip, size:1, used:0\n'])(
-    '%j is no list of them',
-    async (text) => {
-      expect(await refusalOf(() => parseTables(replied(text)))).toMatchObject({
-        code: 'balancer-unreachable',
-      });
-    },
-  );
+  test.each([
+    '',
+    'oops\n\n',
+    '# table: t1, type: ip, size:1, used:0\n',
+    '# table: t1, type: ip, size:1, used:\n\n',
+    '# table: t1, type: ip, size:1, used:0# table: t2, type: ip, size:1, used:0\n\n',
+  ])('%j is no list of them', async (text) => {
+    expect(await refusalOf(() => parseTables(replied(text)))).toMatchObject({
+      code: 'balancer-unreachable',
+    });
+  });
 
   test.each([
     ['# table: t1, type: ip, size:1024, used:0\n\n', true],
@@ -238,6 +258,8 @@ describe('stick tables', () => {
       null,
     ],
     ['Permission denied\n\n', null],
+    ['# table: t1, type: ip, size:1024, used:0\n', null],
+    ['# table: t1, \n\n', null],
     ['', null],
   ])('%j says whether one stores server ids: %s', (text, stores) => {
     expect(storesServers(replied(text))).toBe(stores);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { gzipSync } from 'node:zlib';
 import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
@@ -124,6 +125,18 @@ describe('a probe by http', () => {
     });
     expect(login.requests).toEqual([]);
     expect(await probe(http(server.url, { healthy: [302] })).ask(never)).toEqual({ kind: 'healthy' });
+  });
+
+  test('looks for no sign-out in a packed page, and does not call it healthy', async () => {
+    const server = await stub((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('SIGNOUT'));
+    });
+    expect(await probe(http(server.url)).ask(never)).toEqual({
+      kind: 'unhealthy',
+      reason: 'the body is packed ("gzip"), although it was asked for as it is',
+    });
+    const how = http(server.url, { signOut: { status: [404], body: null } });
+    expect(await probe(how).ask(never)).toEqual({ kind: 'healthy' });
   });
 
   test('reads no sign-out where none is configured', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { RequestListener, ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import type { ReadingConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import type { Source } from '../../agent/sessions/source.ts';
@@ -133,9 +134,9 @@ describe('a number in JSON', () => {
 
   test.each([
     ['/missing', 'no value'],
-    ['/a', '{\\"a\\":7}'],
+    ['/a', '"{...}" is no count'],
     ['/a/a/a', 'no value'],
-    ['/list', '[5,6]'],
+    ['/list', '"[...]" is no count'],
     ['/list/2', 'no value'],
     ['/list/-', 'no value'],
     ['/list/01', 'no value'],
@@ -160,6 +161,33 @@ describe('a number in JSON', () => {
       expect((await refusal(body, '/active')).message).toContain('no JSON');
     },
   );
+
+  test.each([
+    ['{"active": 5, "active": 0}', '/active'],
+    ['{"active": 5, "\\u0061ctive": 0}', '/active'],
+    ['{"a": {"b": 1, "c": [{"n": 2, "n": 0}]}}', '/a/c/0/n'],
+    ['{"active": 0, "other": {"x": 1, "x": 1}}', '/active'],
+  ])('is not in %s: which of two values of one key is meant?', async (body, pointer) => {
+    expect((await refusal(body, pointer)).message).toMatch(/has the key "\w+" twice/);
+  });
+
+  test('is not to be confused with what the reader makes of it', async () => {
+    const body = '{"n": {"text": 0}, "__proto__": 3, "constructor": {"name": 4}, "s": ["\\\\", "]\\"}", 5]}';
+    expect(await count(body, '/__proto__')).toBe(3);
+    expect(await count(body, '/constructor/name')).toBe(4);
+    expect(await count(body, '/s/2')).toBe(5);
+    for (const [pointer, text] of [
+      ['/n/text', '0'],
+      ['/toString', '0'],
+    ] as const)
+      expect((await refusal(`{"n": ${text}}`, pointer)).message).toContain('no value');
+  });
+
+  test('is not found below thousands of brackets, and neither is the end of the stack', async () => {
+    const [open, close] = ['['.repeat(30_000), ']'.repeat(30_000)];
+    expect((await refusal(open + close, '')).message).toContain('"[...]" is no count');
+    expect(await count(`${open}7${close}`, '/0'.repeat(30_000))).toBe(7);
+  });
 
   test.each(['active', '/a~', '/a~2b', '#/active'])(
     'refuses %j for a pointer before it asks',
@@ -194,6 +222,65 @@ describe('the number of users is unknown', () => {
       more();
     });
     expect((await refusalOf(() => sourceOf(url, null).count(never))).message).toContain('longer than');
+  });
+
+  test.each<readonly [string, ReadingConfig, string]>([
+    ['gzip', { kind: 'number' }, '3'],
+    ['x-gzip', { kind: 'json', pointer: '/a' }, '{"a": 3}'],
+    ['GZIP, identity', { kind: 'regex', pattern: '(\\d+)' }, '3'],
+    ['br', { kind: 'prometheus', series: 'n' }, 'n 3\n'],
+    ['\u009b\u202e', { kind: 'number' }, '3'],
+  ])('with a body that is packed by %j, whole or cut', async (coding, reading, body) => {
+    const packed = gzipSync(body);
+    for (const bytes of [packed, packed.subarray(0, -9), Buffer.from(body)]) {
+      const url = await stub((_request, response) => {
+        response.setHeader('content-encoding', Buffer.from(coding).toString('latin1')).end(bytes);
+      });
+      const { message } = await refusalOf(() => sourceBy(url, reading).count(never));
+      expect(message).toContain('the body is packed');
+      expect(message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    }
+  });
+
+  test('but not with a body that is as it is, and says so', async () => {
+    const url = await stub((_request, response) => {
+      response.setHeader('content-encoding', 'Identity').end('3');
+    });
+    expect(await sourceOf(url, null).count(never)).toBe(3);
+  });
+
+  const undelimited = async (body: string): Promise<string> =>
+    stub(({ socket }) => void socket.end(`HTTP/1.0 200 OK\r\n\r\n${body}`));
+  test.each<readonly [ReadingConfig, string]>([
+    [{ kind: 'regex', pattern: '^users (\\d+)$' }, 'users 0\n'],
+    [{ kind: 'prometheus', series: 'n' }, 'n{a="1"} 0\n'],
+  ])('where a part of the body may look whole, and nothing tells its end (%#)', async (reading, body) => {
+    const url = await undelimited(body);
+    const { message } = await refusalOf(() => sourceBy(url, reading).count(never));
+    expect(message).toContain('neither a Content-Length nor chunks');
+    const whole = await stub((_request, response) => response.end(body));
+    expect(await sourceBy(whole, reading).count(never)).toBe(0);
+    const chunked = await stub((_request, response) => {
+      response.write(body);
+      response.end();
+    });
+    expect(await sourceBy(chunked, reading).count(never)).toBe(0);
+  });
+
+  test('but not where a part of it is no count at all', async () => {
+    expect(await sourceOf(await undelimited('3'), null).count(never)).toBe(3);
+    expect(await sourceOf(await undelimited('{"a": 3}'), '/a').count(never)).toBe(3);
+  });
+
+  test('and what is said of it is for any terminal', async () => {
+    const hostile = '\u001b]0;x\u0007\u009b\u202e\u{e0041}\u2028';
+    for (const [body, pointer] of [
+      [hostile, null],
+      [hostile, '/a'],
+      [`{"a": "${hostile.slice(5)}"}`, '/a'],
+      [`{"${hostile.slice(6)}": 1, "${hostile.slice(6)}": 1}`, '/a'],
+    ] as const)
+      expect((await refusal(body, pointer)).message).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
   });
 
   test('with an answer that is cut', async () => {

@@ -19,8 +19,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a word is said before the intent is on disk',
     breaks: 'I8',
     file: 'servers.ts',
-    find: "  if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;",
-    replace: "  if (turn.state.phase === 'recovering') return;",
+    find: "  if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;\n  reopenTaken(turn);\n  if (!isDurable(turn.state)) return;",
+    replace: "  if (turn.state.phase === 'recovering') return;\n  reopenTaken(turn);",
   },
   {
     name: "an operator's DRAIN or MAINT is nobody's",

@@ -60,6 +60,7 @@ export function createEffects(
     issued: Issued,
   ): void {
     const begun = time.now;
+    const { life } = node;
     const lb = world.lb(balancer);
     const write = (): void => {
       const found = lb.server(server);
@@ -71,8 +72,10 @@ export function createEffects(
       oracle().written({ node, lb, server: found, admin, there, issued });
       // What is put back as it was found is its owner's again.
       const isPutBack = peek(issued.state).isGivingBack && admin !== 'ready';
+      // A late command of a dead life whose disk failed (an alarm says so) is in no record: to the next life it is foreign.
+      const isForgotten = node.life !== life && peek(issued.state).hasDiskAlarm;
       lb.set(server, admin, 'us');
-      if (isPutBack) found.by = 'operator';
+      if (isPutBack || isForgotten) found.by = 'operator';
     };
     const failed = (error: string): void => tell({ type: 'say-failed', balancer, server, epoch, error });
     // Read back by a command of its own: an operator may come in between.

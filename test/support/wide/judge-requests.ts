@@ -32,7 +32,7 @@ interface Followed {
 
 /** The stop at the end of each campaign, which is judged by whether it is done. */
 function isLast({ id }: Request): boolean {
-  return id.startsWith('last');
+  return /^last\d/.test(id);
 }
 
 /** So long after it an operator's hand may still be seen. */

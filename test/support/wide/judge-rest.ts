@@ -19,6 +19,7 @@ interface Place {
 }
 
 const ROTATION = ['serving', 'unhealthy'];
+const OWN: readonly string[] = ['app', 'lastcall'];
 /** What fell due so long ago should have happened. */
 export const DUE_MS = 20_000;
 
@@ -43,7 +44,9 @@ export function createRestJudge(
 
   function ended(node: SimNode): void {
     const { op, waiting, phase } = peek(node.state);
-    if (op) verdicts.broken('never ends', [phase, op.kind, op.id]);
+    // What the lifecycle asks of itself is asked again after each refusal and each deadline, as long as its cause lasts.
+    const isAskedAgain = op !== null && OWN.includes(op.by) && time.now < op.deadline;
+    if (op && !isAskedAgain) verdicts.broken('never ends', [phase, op.kind, op.id]);
     if (waiting.length > 0) verdicts.broken('not answered', waiting);
   }
 

@@ -33,6 +33,8 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   /** When the outing of each node began. */
   const outSince = new Map<number, number>();
   const keptSince = new Map<string, number>();
+  /** Was the server up when MAINT last hid that? */
+  const wasUp = new Map<string, boolean>();
   /** Nodes whose outing goes over the guard: a request that was forced, or a shutdown, was accepted in it. */
   const overGuard = new Set<number>();
 
@@ -139,9 +141,11 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       for (const server of servers) {
         const key = `${index} ${name} ${server}`;
         const others = lb.usableOthers(server);
-        // Where a reload has removed its line, or something else keeps it out, no users are sent to it: its end costs nothing.
-        const { absent, by, admin, over } = lb.server(server);
-        const isIn = !absent && over === null && (by !== 'operator' || admin === 'ready');
+        // Where it is down, a reload has removed its line, or something else keeps it out, no users are sent to it: its end costs nothing.
+        const { absent, by, admin, over, up } = lb.server(server);
+        if (admin !== 'maint') wasUp.set(key, up);
+        const isServing = wasUp.get(key) ?? true;
+        const isIn = isServing && !absent && over === null && (by !== 'operator' || admin === 'ready');
         const isAsked = counts && lb.line.mode === 'answers' && isIn;
         const isShort = isAsked && others !== null && others < policy.keep;
         if (!isShort) shortSince.delete(key);

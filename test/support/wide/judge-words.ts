@@ -108,12 +108,12 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   }
 
   /** I15: over our fence only after good probes that were begun after the way back began. */
-  function ready({ node, lb, server, issued: { backSince } }: Written, p: Peek): void {
+  function ready({ node, lb, server, issued: { goodProbes } }: Written, p: Peek): void {
     const { hasProbe } = node.policy;
     if (!hasProbe || !fenced.has(node.index) || p.phase !== 'returning') return;
     const { warmingSince } = node;
     const detail = [p.phase, lb.name, server.name, `healthy: ${node.app.healthy}`];
-    if (node.prober.goodSince(backSince ?? time.now) >= RISE) return;
+    if (goodProbes >= RISE) return;
     verdicts.broken(warmingSince === null ? 'given back without a probe' : 'READY without a probe', detail);
   }
 

@@ -76,7 +76,8 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   }
 
   function carryOut(effect: Effect): void {
-    if (isDeferred(effect)) act(effect, heard(), { known, state, backSince });
+    const goodProbes = prober.goodSince(backSince ?? time.now);
+    if (isDeferred(effect)) act(effect, heard(), { known, state, goodProbes });
     else own(effect);
   }
 
@@ -125,14 +126,14 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     get running() {
       return running;
     },
+    get life() {
+      return life;
+    },
     get known() {
       return known;
     },
     get busyAt() {
       return running && nextWake(policy, state, time.now) !== null ? Infinity : busyAt;
-    },
-    get backSince() {
-      return backSince;
     },
     get warmingSince() {
       return warmingSince;

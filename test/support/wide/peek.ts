@@ -15,6 +15,8 @@ export interface Peek {
     readonly id: string;
     readonly kind: OperationKind;
     readonly by: string;
+    /** When it ends at the latest, unless what was found is still being put back. */
+    readonly deadline: number;
     readonly onTimeout: OnTimeout;
     /** It is given up, and what was found is being put back. */
     readonly isGivenUp: boolean;
@@ -138,6 +140,7 @@ function readOp({ op }: State): Peek['op'] {
       id: op.id,
       kind: op.kind,
       by: op.by,
+      deadline: op.deadline,
       onTimeout: op.onTimeout,
       isGivenUp: op.outcome !== null,
       tickets: op.tickets.map(({ id }) => id),

@@ -47,10 +47,10 @@ export interface SimNode {
   policy: Policy;
   readonly state: State;
   readonly running: boolean;
+  /** How many lives it has had before this one. */
+  readonly life: number;
   readonly known: Knowledge;
-  /** Since when it is on the way back; null = it is not. */
-  readonly backSince: number | null;
-  /** The same, where the way back leads over `warming`. */
+  /** Since when it is on the way back, where that leads over `warming`; null = it is not. */
   readonly warmingSince: number | null;
   /** When it last did more than ask; Infinity while something is to fall due. */
   readonly busyAt: number;
@@ -88,8 +88,8 @@ export interface Written {
 export interface Issued {
   readonly known: Knowledge;
   readonly state: State;
-  /** When the way back began on which it was said; null = it was said on none. */
-  readonly backSince: number | null;
+  /** Good probes in a row that were begun since its way back began; 0 where it was said on none. */
+  readonly goodProbes: number;
 }
 
 /** Judges from outside. */

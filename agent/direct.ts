@@ -21,6 +21,7 @@ import {
   STOP_SIGNAL,
   COMMAND_TIMEOUT_MS,
 } from './config/defaults.ts';
+import { unitOfCommand } from './config/written-app.ts';
 import type { Journal } from './journal/journal.ts';
 
 /**
@@ -110,6 +111,8 @@ function probeOf({ health }: DirectOptions): ProbeConfig | null {
 
 function stopOf({ stop }: DirectOptions): StopConfig | null {
   if (stop === null) return null;
+  const unit = stop.kind === 'command' ? unitOfCommand(stop.command, 'stop') : null;
+  if (unit !== null) return { kind: 'systemd', unit, timeoutMs: COMMAND_TIMEOUT_MS };
   if (stop.kind === 'command')
     return {
       kind: 'command',

@@ -34,13 +34,22 @@ export interface Config {
 export interface AppConfig {
   readonly probe: ProbeConfig | null;
   readonly onSignOut: 'drain' | 'stop' | 'ignore';
-  readonly start: CommandConfig | null;
+  readonly start: StartConfig | null;
   readonly stop: StopConfig | null;
 }
 
 export interface CommandConfig {
   /** Program and arguments; no shell ever sees them. */
   readonly command: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** By a command, or as a unit of systemd. */
+export type StartConfig = CommandConfig | UnitConfig;
+
+export interface UnitConfig {
+  /** `tomcat10.service`, validated. */
+  readonly unit: string;
   readonly timeoutMs: number;
 }
 
@@ -69,7 +78,30 @@ export interface CommandProbeConfig {
   readonly command: readonly string[];
 }
 
-export type StopConfig = SignalStopConfig | CommandStopConfig;
+export type StopConfig =
+  SignalStopConfig | CommandStopConfig | SystemdStopConfig | HttpStopConfig | DockerStopConfig;
+export interface SystemdStopConfig extends UnitConfig {
+  readonly kind: 'systemd';
+}
+/** A POST, whose good answer is its success. */
+export interface HttpStopConfig {
+  readonly kind: 'http';
+  readonly url: string;
+  /** Header fields of the request; their values are secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  /** By which processes the end of the application is seen; null = nothing proves it. */
+  readonly gone: GoneConfig | null;
+}
+/** A container of an engine that answers at a unix socket. */
+export interface DockerStopConfig {
+  readonly kind: 'docker';
+  /** Its name or its id. */
+  readonly container: string;
+  readonly socket: string;
+  /** How long the engine gives it to end, until it kills it. */
+  readonly timeoutMs: number;
+}
 export interface CommandStopConfig extends CommandConfig {
   readonly kind: 'command';
   /** By which processes the end of the application is seen; null = nothing proves it. */

@@ -15,6 +15,7 @@ export const COMMAND_TIMEOUT_MS = 120_000;
 export const STOP_SIGNAL: NodeJS.Signals = 'SIGTERM';
 /** From the stop signal to SIGKILL. */
 export const KILL_AFTER_MS = 30_000;
+export const DOCKER_SOCKET = '/var/run/docker.sock';
 /** What a stop command does when it is run a second time, only its operator knows. */
 export const STOP_IDEMPOTENT = false;
 export const ON_SIGN_OUT = 'drain';

@@ -18,6 +18,7 @@ import {
   wrongSocketPath,
   wrongUrl,
 } from './written.ts';
+import { readUnitName, wrongContainerName } from './written-app.ts';
 import {
   wrongContext,
   wrongGlob,
@@ -89,6 +90,12 @@ export const managerUrl = text(wrongManagerUrl);
 export const userName = text(wrongUserName);
 export const tomcatContext = text(wrongContext);
 export const glob = text(wrongGlob);
+export const containerName = text(wrongContainerName);
+/** The full name of a service of systemd. */
+export const unitName = reading(
+  readUnitName,
+  'is not the name of a service of systemd, write for example tomcat10.service',
+);
 export const nodeName = text(wrongNodeName);
 export const pollerId = text(wrongPollerId);
 export const group = text(wrongGroup);

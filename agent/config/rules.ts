@@ -241,7 +241,7 @@ function checkRestarts({ schedule, app }: Config, supervised: boolean): Finding[
 
 /** A stop command may return before the application has ended, and nothing shows when it has. */
 function isUnproven({ stop }: Config['app']): boolean {
-  return stop?.kind === 'command' && stop.gone === null;
+  return (stop?.kind === 'command' || stop?.kind === 'http') && stop.gone === null;
 }
 
 /** node-cron is loaded only for those who have a calendar. */

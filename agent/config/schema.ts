@@ -1,11 +1,19 @@
 import { z } from 'zod';
-import type { BalancerConfig, GoneConfig, ProbeConfig, StopConfig, WarnConfig } from './config.ts';
+import type {
+  BalancerConfig,
+  GoneConfig,
+  ProbeConfig,
+  StartConfig,
+  StopConfig,
+  WarnConfig,
+} from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
 import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
 import { source } from './source-schema.ts';
+import { unitOfCommand } from './written-app.ts';
 
 /**
  * The YAML keys of the contract that have a feature behind them; every other one is refused. Each part answers in the
@@ -56,12 +64,25 @@ const commandKeys = {
   timeout: field.duration.default(defaults.COMMAND_TIMEOUT_MS),
 };
 
-const start = mapping(commandKeys).transform(({ command, timeout }) => ({ command, timeoutMs: timeout }));
+const systemd = mapping({ systemd: field.unitName, timeout: commandKeys.timeout });
+
+const start = oneOf({ command: mapping(commandKeys), systemd }).transform((written): StartConfig => {
+  const timeoutMs = written.timeout;
+  const unit = 'systemd' in written ? written.systemd : unitOfCommand(written.command, 'start');
+  if (unit !== null) return { unit, timeoutMs };
+  return { command: 'command' in written ? written.command : [], timeoutMs };
+});
 
 const signal = mapping({
   name: field.signalName.default(defaults.STOP_SIGNAL),
   pidFile: field.path,
   killAfter: field.duration.default(defaults.KILL_AFTER_MS),
+});
+
+const docker = mapping({
+  container: field.containerName,
+  socket: field.socketPath.default(defaults.DOCKER_SOCKET),
+  timeout: field.duration.default(defaults.KILL_AFTER_MS),
 });
 
 const gone = oneOf({
@@ -77,11 +98,29 @@ const stop = oneOf({
     gone: orNull(gone),
     idempotent: z.boolean().default(defaults.STOP_IDEMPOTENT),
   }),
+  systemd,
   signal: mapping({ signal }),
+  http: mapping({
+    http: mapping({ url: field.httpUrl, headers }).superRefine(oneUser),
+    timeout: commandKeys.timeout,
+    gone: orNull(gone),
+  }),
+  docker: mapping({ docker }),
 }).transform((written): StopConfig => {
   if ('command' in written) {
     const { timeout, ...others } = written;
+    const unit = unitOfCommand(written.command, 'stop');
+    if (unit !== null) return { kind: 'systemd', unit, timeoutMs: timeout };
     return { kind: 'command', ...others, timeoutMs: timeout };
+  }
+  if ('systemd' in written) return { kind: 'systemd', unit: written.systemd, timeoutMs: written.timeout };
+  if ('http' in written) {
+    const { http, timeout, gone: end } = written;
+    return { kind: 'http', ...http, gone: end, timeoutMs: timeout };
+  }
+  if ('docker' in written) {
+    const { timeout, ...others } = written.docker;
+    return { kind: 'docker', ...others, timeoutMs: timeout };
   }
   const { name, pidFile, killAfter } = written.signal;
   return { kind: 'signal', name, pidFile, pid: null, killAfterMs: killAfter };

@@ -72,6 +72,7 @@ function isSame(one: Proof, other: Proof | null | undefined): boolean {
 
 /** A refusal says that it is not there, or not for certain. */
 async function provenBy(stopper: Stopper, signal: AbortSignal): Promise<Proof | null> {
-  const found = await stopper.check(signal).catch(() => null);
+  const asked = stopper.find ? stopper.find(signal) : stopper.check(signal);
+  const found = await asked.catch(() => null);
   return found && 'pid' in found ? found : null;
 }

@@ -1,9 +1,12 @@
 import type { StopConfig } from '../config/config.ts';
 import type { CommandPorts } from './app-command.ts';
 import { createCommandStopper } from './command.ts';
+import { createDockerStopper } from './docker.ts';
+import { createHttpStopper } from './http.ts';
 import type { NamingPorts } from './named-process.ts';
 import { createSignalStopper } from './signal.ts';
 import type { Stopper } from './stopper.ts';
+import { createSystemdStopper } from './systemd.ts';
 
 /** The way to stop the application that the configuration names. */
 export function createStopper(config: StopConfig, ports: CommandPorts & NamingPorts): Stopper {
@@ -12,6 +15,12 @@ export function createStopper(config: StopConfig, ports: CommandPorts & NamingPo
       return createSignalStopper(config, ports);
     case 'command':
       return createCommandStopper(config, ports);
+    case 'systemd':
+      return createSystemdStopper(config, ports);
+    case 'http':
+      return createHttpStopper(config, ports);
+    case 'docker':
+      return createDockerStopper(config, ports);
     default:
       return config satisfies never;
   }

@@ -10,10 +10,13 @@ export function unproven(
   return new LastcallError('app-stop', message, { target, elapsedMs: 0, next });
 }
 
-/** A stop command has succeeded, and the processes that were the application before it are still there. */
-export function outlived(pids: readonly number[], elapsedMs: number): LastcallError {
+/**
+ * A stop has succeeded, and the processes that were the application before it are still there.
+ * @param what succeeded: `the stop command`
+ */
+export function outlived(what: string, pids: readonly number[], elapsedMs: number): LastcallError {
   const target = `process ${pids.join(', ')}`;
-  return new LastcallError('app-stop', `the stop command succeeded, but ${target} has not ended`, {
+  return new LastcallError('app-stop', `${what} succeeded, but ${target} has not ended`, {
     target,
     elapsedMs,
     next: 'give app.stop a longer timeout, or end it by hand',

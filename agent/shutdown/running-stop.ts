@@ -93,7 +93,7 @@ async function endOf(
   // A version before this one knew of none.
   if (await untilGone(watched, until, { clock, signal })) return;
   const pids = left(watched).map(({ pid }) => pid);
-  throw outlived(pids, 0);
+  throw outlived('the stop', pids, 0);
 }
 
 /** At its deadline it is ended. */

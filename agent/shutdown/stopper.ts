@@ -19,6 +19,12 @@ export interface Stopper {
   check(signal: AbortSignal): Promise<Proof | Unproven>;
 
   /**
+   * As `check`, for one who only asks again and again which process it is: without asking for the right to stop it.
+   * Absent where `check` costs little.
+   */
+  find?(signal: AbortSignal): Promise<Proof | Unproven>;
+
+  /**
    * Stops the application and sees that it is gone. A process that is gone already is a success.
    * @param proof what `check` proved for this operation; another process under the same pid is never touched (I13)
    * @throws LastcallError `app-stop` when it is still there

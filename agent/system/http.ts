@@ -9,8 +9,11 @@ import { quoted } from './visible.ts';
 /** More than any health page or counter needs; what a server sends beyond it is not read. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
-/** How a GET may differ from the usual one. */
+/** How a request may differ from the usual one, a GET. */
 export interface HttpOptions {
+  readonly method?: 'GET' | 'POST';
+  /** A unix socket, to which it goes in place of the URL's host. */
+  readonly socketPath?: string;
   /** The value of the header, and a secret: it is in no error. */
   readonly authorization?: string;
   /** Header fields of the user's own: they come over ours, and their values are secrets as well. */
@@ -94,6 +97,20 @@ export function httpGet(
   return ask(url, timeoutMs, ports, options);
 }
 
+/**
+ * One request of another method, or to another place, than `httpGet`, and as careful. A network that fails may have
+ * delivered it all the same.
+ * @throws LastcallError as `httpGet`
+ */
+export function httpSend(
+  url: URL,
+  timeoutMs: number,
+  ports: { clock: Clock; signal: AbortSignal },
+  options: HttpOptions,
+): Promise<HttpAnswer> {
+  return ask(url, timeoutMs, ports, options);
+}
+
 async function ask(
   url: URL,
   timeoutMs: number,
@@ -122,10 +139,12 @@ async function exchange(
   signal: AbortSignal,
   options: HttpOptions & { readonly json?: object },
 ): Promise<HttpAnswer> {
-  const { json, maxBodyBytes = MAX_BODY_BYTES } = options;
+  const { json, method, socketPath, maxBodyBytes = MAX_BODY_BYTES } = options;
   const response: AxiosResponse<Readable> = await axios.request({
     url: url.href,
     ...(json === undefined ? {} : { method: 'POST', data: json }),
+    ...(method === undefined ? {} : { method }),
+    ...(socketPath === undefined ? {} : { socketPath }),
     adapter: 'http',
     signal,
     proxy: false,

@@ -155,6 +155,16 @@ export function leaderWith(
   return first ? { pid: first.pid, startTime: first.startTime } : null;
 }
 
+/** The control groups of a process, each as its path (cgroups(7)); none when it is gone or /proc hides it. */
+export function cgroupOf(pid: number): string[] {
+  try {
+    const lines = readFileSync(`/proc/${pid}/cgroup`, 'latin1').trim().split('\n');
+    return lines.map((line) => line.split(':').slice(2).join(':'));
+  } catch {
+    return []; // Gone meanwhile, or another user's.
+  }
+}
+
 function environOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1');

@@ -120,6 +120,39 @@ describe('a start or stop', () => {
       'stop: { command: [a], gone: { port: 8080 } }',
       { stop: { ...stop, gone: { kind: 'port', port: 8080 }, idempotent: false } },
     ],
+    ['start: { systemd: tomcat10 }', { start: { unit: 'tomcat10.service', timeoutMs: 120_000 } }],
+    [
+      'start: { command: [systemctl, start, app@1.service], timeout: 3s }',
+      { start: { unit: 'app@1.service', timeoutMs: 3_000 } },
+    ],
+    [
+      'stop: { systemd: tomcat-9.0, timeout: 3s }',
+      { stop: { kind: 'systemd', unit: 'tomcat-9.0.service', timeoutMs: 3_000 } },
+    ],
+    [
+      'stop: { command: [/bin/systemctl, stop, tomcat10] }',
+      { stop: { kind: 'systemd', unit: 'tomcat10.service', timeoutMs: 120_000 } },
+    ],
+    [
+      'stop: { command: [systemctl, --no-block, stop, a] }',
+      { stop: { ...stop, command: ['systemctl', '--no-block', 'stop', 'a'], ...unproven } },
+    ],
+    [
+      'stop: { http: { url: "http://a/s", headers: { X-Token: t } }, gone: { port: 80 } }',
+      {
+        stop: {
+          kind: 'http',
+          url: 'http://a/s',
+          headers: { 'X-Token': 't' },
+          timeoutMs: 120_000,
+          gone: { kind: 'port', port: 80 },
+        },
+      },
+    ],
+    [
+      'stop: { docker: { container: app1 } }',
+      { stop: { kind: 'docker', container: 'app1', socket: '/var/run/docker.sock', timeoutMs: 30_000 } },
+    ],
     [
       'stop: { signal: { pidFile: /run/a.pid } }',
       { stop: { kind: 'signal', name: 'SIGTERM', pidFile: '/run/a.pid', pid: null, killAfterMs: 30_000 } },

@@ -36,9 +36,9 @@ describe('a key of the contract without a feature behind it is refused', () => {
       '4:8: app.onUnhealthy: unknown key, known here: probe, onSignOut, start, stop',
     ],
     [
-      'app: { stop: { systemd: tomcat10 } }',
-      '4:14: app.stop: needs command or signal',
-      '4:16: app.stop.systemd: unknown key, known here: command, timeout, gone, idempotent, signal',
+      'app: { stop: { kubernetes: tomcat10 } }',
+      '4:14: app.stop: needs command, systemd, signal, http or docker',
+      '4:16: app.stop.kubernetes: unknown key, known here: command, timeout, gone, idempotent, systemd, signal, http, docker',
     ],
     [
       'listen: { hooks: {} }',
@@ -117,7 +117,7 @@ describe('what is missing is told where it is missing', () => {
     ['schedule: [{ do: drain }]', '4:12: schedule[0].cron: is required'],
     ['listen: { agentCheck: { allow: [] } }', '4:23: listen.agentCheck.address: is required'],
     ['app: { probe: { every: 2s } }', '4:15: app.probe: needs http, tcp or command'],
-    ['app: { stop: {} }', '4:14: app.stop: needs command or signal'],
+    ['app: { stop: {} }', '4:14: app.stop: needs command, systemd, signal, http or docker'],
   ]);
   test('a balancer, its servers, and its kind', async () => {
     expect(await problemsOf('node: a\n')).toEqual(['1:1: balancers: is required']);
@@ -135,7 +135,10 @@ describe('what is missing is told where it is missing', () => {
 describe('only one kind may be written', () => {
   refuses([
     ['app: { probe: { tcp: 1, command: [a] } }', '4:15: app.probe: takes only one of http, tcp or command'],
-    ['app: { stop: { command: [a], signal: {} } }', '4:14: app.stop: takes only one of command or signal'],
+    [
+      'app: { stop: { command: [a], signal: {} } }',
+      '4:14: app.stop: takes only one of command, systemd, signal, http or docker',
+    ],
     [
       'app: { stop: { command: [a], gone: { pidFile: /a, port: 1 } } }',
       '4:36: app.stop.gone: takes only one of pidFile or port',

@@ -49,6 +49,24 @@ describe('a program is a list, and no shell sees it', () => {
   ]);
 });
 
+describe('a unit of systemd is a service, and a container has a name', () => {
+  const unit = (written: string): string => `app: { stop: { systemd: "${written}" } }`;
+  const wrong =
+    '4:25: app.stop.systemd: is not the name of a service of systemd, write for example tomcat10.service';
+  refuses([
+    [unit('graphical.target'), wrong],
+    [unit('-x'), wrong],
+    [unit('a b'), wrong],
+    [unit('../a'), wrong],
+    [unit('app@'), wrong],
+    [unit(''), wrong],
+    [
+      'app: { stop: { docker: { container: a/b } } }',
+      '4:37: app.stop.docker.container: is not the name of a container: letters, digits, underscores, dots and dashes',
+    ],
+  ]);
+});
+
 describe('a URL is http or https', () => {
   const url = (written: string): string => `sessions: [{ http: { url: "${written}" } }]`;
   const at = '4:27: sessions[0].http.url:';

@@ -11,6 +11,8 @@ import type { Present } from '../support/roll-call.ts';
 export interface StoppableApp {
   readonly stopper: Stopper;
   readonly app: Present;
+  /** What proves it, where that is not its start time by /proc. */
+  readonly proof?: Proof;
 }
 
 export interface StopperWorld {
@@ -20,6 +22,8 @@ export interface StopperWorld {
   impossible(): Promise<Stopper>;
   /** Does the driver know the process that it stops? */
   readonly proves: boolean;
+  /** Default true. False: whether it has gone is told by nothing, so the stop fails. */
+  readonly takesGone?: boolean;
 }
 
 /** What every driver of a stop promises (agent/shutdown/stopper.ts). */
@@ -32,9 +36,10 @@ export function stopperContract(name: string, world: StopperWorld): void {
       const proof = proofOf(running);
       for (let times = 0; times < 2; times += 1) {
         const found = await running.stopper.check(never);
+        const expected = running.proof ?? proof;
         // Who cannot prove it has to say why, and what to do.
         const why = { code: 'config', unproven: expect.stringContaining('app.stop.gone') };
-        expect(found).toEqual(world.proves ? proof : why);
+        expect(found).toEqual(world.proves ? expected : why);
         expect(running.stopper.proves).toBe(world.proves);
       }
       expect(aliveness(proof.pid, proof.startTime)).toBe('alive');
@@ -65,7 +70,9 @@ export function stopperContract(name: string, world: StopperWorld): void {
       const proof = await provenBy(running.stopper);
       process.kill(running.app.pid, 'SIGKILL');
       await running.app.gone;
-      expect(await running.stopper.stop(proof, never)).toMatchObject({ how: expect.stringMatching(/\S/) });
+      const stopping = running.stopper.stop(proof, never);
+      if (world.takesGone === false) await expect(stopping).rejects.toMatchObject({ code: 'app-stop' });
+      else expect(await stopping).toMatchObject({ how: expect.stringMatching(/\S/) });
     });
 
     test('proves nothing without a proof', async () => {

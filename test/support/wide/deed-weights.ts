@@ -105,6 +105,12 @@ const MORE: Record<Dimension, Weighted> = {
     [5, submit((draw) => ({ kind: anyKind(draw), force: true }))],
     [2, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('refuses', 'answers') })],
   ],
+  'no-refuse': [
+    [8, submit((draw) => ({ kind: draw.pick('drain', 'drain', 'stop'), noRefuse: true }))],
+    [4, (draw) => ({ do: 'others', others: draw.pick(0, 0, 1, 2, null) })],
+    [3, (draw) => ({ do: 'operator', admin: draw.pick('ready', 'drain', 'maint') })],
+    [3, plain('click')],
+  ],
   joins: [
     [
       8,

@@ -11,6 +11,7 @@ export const DIMENSIONS = {
   hold: 'hold in DRAIN and MAINT, release, and `--force` over a hold',
   'dry-run': '`--dry-run` of every kind',
   'refused-force': '`--force` on requests that are refused for another reason',
+  'no-refuse': '`--no-refuse`: drains and stops of callers that end the application whatever is answered',
   joins: 'requests that join a running operation of their kind with other terms',
   'cancel-ids': 'cancel by any id: the operation’s, a joiner’s, one that is over',
   expires: 'drains that expire',

@@ -20,6 +20,8 @@ export interface Requests {
   isForcedBy(node: SimNode): boolean;
   /** What is refused to others is not refused to it: it was forced, or cannot be refused. */
   isExcused(id: string): boolean;
+  /** The outing of this node goes over the guard: a request that is excused was accepted in it. */
+  isOverGuard(node: SimNode): boolean;
 }
 
 interface Followed {
@@ -38,6 +40,8 @@ function isLast({ id }: Request): boolean {
 /** So long after it an operator's hand may still be seen. */
 const NEWS_MS = 5_000;
 const FORCE_ANSWERS = ['guard', 'held', 'uncounted', 'unkeepable', 'unlisted'];
+const ROTATION: readonly string[] = ['serving', 'unhealthy'];
+const UNREFUSED = ['guard', 'uncounted', 'unkeepable', 'unlisted'];
 
 type Finish = Extract<Effect, { type: 'finish' }>;
 
@@ -59,15 +63,20 @@ export function createRequests(world: World): Requests {
     [...all.values()]
       .filter((one) => one.ticket === ticket && one.state !== 'over')
       .map(({ request }) => request);
+  const overGuard = new Set<number>();
+  const isExcused = (id: string): boolean =>
+    [find(id)?.force, find(id)?.insist, find(id)?.noRefuse].includes(true);
   const terms = createTermJudge(world, find, followersOf);
 
   function watch(taken: Taken): void {
     const { node, after, effects } = taken;
     isTouched(node);
+    if (ROTATION.includes(after.phase)) overGuard.delete(node.index);
     for (const request of own(taken)) if (!all.has(request.id)) submitted(node, request);
     terms.watch(taken);
     for (const effect of effects) {
       if (effect.type === 'reply') replied(taken, effect);
+      if (effect.type === 'reply' && isExcused(effect.id)) overGuard.add(node.index);
       if (effect.type === 'finish') finished(taken, effect);
     }
     bounded(after);
@@ -137,6 +146,8 @@ export function createRequests(world: World): Requests {
   function refusal(node: SimNode, { request, touched }: Followed, result: Result): void {
     const { code, message = '' } = result;
     if (request.insist) verdicts.broken('shutdown refused', `${code}: ${message}`);
+    if (request.noRefuse === true && UNREFUSED.includes(code))
+      verdicts.broken('shutdown refused', `${code}: ${message}`);
     if (request.force && !isLast(request) && FORCE_ANSWERS.includes(code))
       verdicts.broken('force not heard', `${code}: ${message}`);
     const byHold = message.includes('lastcall release');
@@ -171,6 +182,11 @@ export function createRequests(world: World): Requests {
     }
   }
 
+  function askedOf(node: SimNode): (Request | undefined)[] {
+    const { op } = peek(node.state);
+    return op === null ? [] : [op.id, ...op.tickets].map(find);
+  }
+
   function onDisk(node: SimNode): Set<string> {
     const record = recordOn(node);
     return new Set(record?.op ? [record.op.id, ...record.op.tickets.map(({ id }) => id)] : []);
@@ -199,11 +215,9 @@ export function createRequests(world: World): Requests {
     },
     find,
     result: (id) => results.get(id),
-    isExcused: (id) => find(id)?.force === true || find(id)?.insist === true,
-    isForcedBy(node) {
-      const { op } = peek(node.state);
-      const asked = op && [op.id, ...op.tickets].map(find);
-      return asked?.some((request) => request?.force === true || request?.insist === true) ?? false;
-    },
+    isExcused,
+    isOverGuard: ({ index }) => overGuard.has(index),
+    isForcedBy: (node) =>
+      askedOf(node).some((request) => request?.force === true || request?.insist === true),
   };
 }

@@ -35,18 +35,13 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   const keptSince = new Map<string, number>();
   /** Was the server up when MAINT last hid that? */
   const wasUp = new Map<string, boolean>();
-  /** Nodes whose outing goes over the guard: a request that was forced, or a shutdown, was accepted in it. */
-  const overGuard = new Set<number>();
 
   function watch(taken: Taken): void {
     const { node, after, effects } = taken;
     noteShortage(node);
-    if (ROTATION.includes(after.phase)) {
-      outSince.delete(node.index);
-      overGuard.delete(node.index);
-    } else if (!outSince.has(node.index)) outSince.set(node.index, time.now);
+    if (ROTATION.includes(after.phase)) outSince.delete(node.index);
+    else if (!outSince.has(node.index)) outSince.set(node.index, time.now);
     for (const effect of effects) {
-      if (effect.type === 'reply' && requests.isExcused(effect.id)) overGuard.add(node.index);
       if (effect.type === 'stop') stopped(taken);
       if (effect.type === 'finish' && !effect.result.plan) finished(node, effect.result, effect.refused);
     }
@@ -117,7 +112,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   }
 
   function guard(node: SimNode): void {
-    if (requests.isForcedBy(node) || overGuard.has(node.index)) return;
+    if (requests.isForcedBy(node) || requests.isOverGuard(node)) return;
     for (const key of shortSince.keys()) {
       const since = shortSince.get(key) ?? time.now;
       if (key.startsWith(`${node.index} `) && time.now - since >= SHORT_MS)
@@ -161,7 +156,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
     const { phase, op, hold, isForced } = peek(node.state);
     const { admin, by, up, over } = lb.server(name);
     const isWaiting = (phase === 'draining' || phase === 'settling') && op !== null && !op.isGivenUp;
-    const isOver = overGuard.has(node.index) || requests.isForcedBy(node);
+    const isOver = requests.isOverGuard(node) || requests.isForcedBy(node);
     const isExempt = hold !== null || isForced || isOver || !node.app.isAlive;
     // What lies over it (DNS, a tracked server) keeps it out whatever is put back.
     const isFree = node.running && !node.disk.failing && !lb.denies && up && over === null;

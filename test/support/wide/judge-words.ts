@@ -104,7 +104,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   }
 
   function isExempt(node: SimNode, p: Peek): boolean {
-    return p.hold !== null || requests.isForcedBy(node) || p.isForced;
+    return p.hold !== null || requests.isForcedBy(node) || requests.isOverGuard(node) || p.isForced;
   }
 
   /** I15: over our fence only after good probes that were begun after the way back began. */

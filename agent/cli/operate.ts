@@ -3,6 +3,7 @@ import { toRequest } from '../control/words.ts';
 import type { OperationKind, Result, Status } from '../lifecycle/operation.ts';
 import { createDirectDesk } from './desk.ts';
 import { readDirect } from './direct.ts';
+import { deskForPeople, line } from './foreign.ts';
 import { type Desk, type Watcher, follow } from './follow.ts';
 import { type Interruption, listenForInterrupts } from './interrupt.ts';
 import type { VerbOptions } from './options.ts';
@@ -29,7 +30,7 @@ export async function operate(
   if (direct !== null) {
     const service = await context.ports.direct(direct);
     try {
-      return await wait(context, words, createDirectDesk(service), (id) =>
+      return await wait(context, words, deskForPeople(createDirectDesk(service), context.globals), (id) =>
         service.cancel(id, words.by ?? 'cli'),
       );
     } finally {
@@ -143,7 +144,7 @@ function interrupted(
   const signal = first ?? 'SIGINT';
   if (known.result !== null) writeReceipt(context, known.result);
   const message = `interrupted by ${signal}: ${whatNow(context, words, known, direct)}`;
-  ports.stderr.write(`lastcall: ${message}\n`);
+  ports.stderr.write(`lastcall: ${line(message)}\n`);
   if (globals.json === true) {
     const base = known.result ?? unfinished(words, known.id, known.status);
     ports.stdout.write(`${JSON.stringify({ ...base, ok: false, code: 'interrupted', message })}\n`);

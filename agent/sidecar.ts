@@ -52,6 +52,7 @@ export async function runSidecar(options: RunOptions, world: SidecarWorld): Prom
     const lock = await lockNode(config.node, config.state, world.clock);
     atTheEnd(() => world.log.info('ended', { node: config.node }));
     atTheEnd(() => lock.release());
+    if (lock.warning !== null) world.log.warn(lock.warning);
     return runLocked(options, world, atTheEnd);
   });
 }

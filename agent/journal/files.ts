@@ -88,7 +88,8 @@ export async function moveAside(from: string, path: string): Promise<string> {
 }
 
 async function writeWhole(path: string, bytes: Buffer): Promise<void> {
-  if (bytes.length > MAX_STATE_BYTES) throw new Error(`${bytes.length} bytes are more than a state file may have`);
+  if (bytes.length > MAX_STATE_BYTES)
+    throw new Error(`${bytes.length} bytes are more than a state file may have`);
   const handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     await writeAll(handle, bytes);

@@ -11,8 +11,13 @@ import { answersAt } from './unix-probe.ts';
 
 /** The right to be the one sidecar of a node; held until it is released or the process ends, however it ends. */
 export interface NodeLock {
+  /** Why nothing but the control socket keeps a second sidecar away; null = the lock is whole. */
+  readonly warning: string | null;
   release(): Promise<void>;
 }
+
+/** The file system is ill: nobody can take a lock there now, and an operation under way must be ended all the same. */
+const ILL: ReadonlySet<string | undefined> = new Set(['EROFS', 'ENOSPC', 'EDQUOT', 'EIO']);
 
 /** Each round that is not the last one is another process's progress. */
 const ROUNDS = 100;
@@ -25,6 +30,7 @@ const ROUNDS = 100;
  * The sockets have numbers, and the one with the highest number holds the lock while somebody listens at it. A dead one
  * never lives again, and its successor gets the next number by link(2), which only one of several can: nothing that may
  * be alive is ever removed or replaced. So the last socket stays behind when its process ends.
+ * On a file system that is full or read-only it is given without a socket, with a warning, where nobody holds it.
  * @param stateFile path of the state file; it need not exist yet
  * @throws LastcallError `busy` when another process holds it, `state-write` when the directory will not do
  */
@@ -44,10 +50,32 @@ export async function lockNode(node: string, stateFile: string, clock: Clock): P
     }
   } catch (error) {
     await closed(server);
-    throw isLastcallError(error) ? error : unusable(path, messageOf(error), error);
+    if (isLastcallError(error)) throw error;
+    if (!ILL.has(errnoOf(error))) throw unusable(path, messageOf(error), error);
+    if (await isHeld(path, clock)) throw busy(node, stateFile);
+    const warning = `${path}: ${messageOf(error)}: only the control socket keeps a second sidecar away`;
+    return { warning, release: () => Promise.resolve() };
   }
   server.unref();
-  return { release: () => closed(server) };
+  return { warning: null, release: () => closed(server) };
+}
+
+async function isHeld(path: string, clock: Clock): Promise<boolean> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch(
+    unlessMissing,
+  );
+  if (!handle) return false;
+  try {
+    return (await deadIn(`/proc/self/fd/${handle.fd}`, clock)) === 'held';
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The highest number, where nobody listens at it; 0 where there is none. */
+async function deadIn(directory: string, clock: Clock): Promise<number | 'held'> {
+  const [last = 0] = await numbersIn(directory);
+  return last > 0 && (await answersAt(join(directory, String(last)), clock)) ? 'held' : last;
 }
 
 /** @returns false when another process holds it */
@@ -56,8 +84,8 @@ async function holds(server: Server, directory: string, clock: Clock): Promise<b
   await listening(server, join(directory, own));
   try {
     for (let round = 0; round < ROUNDS; round += 1) {
-      const [last = 0] = await numbersIn(directory);
-      if (last > 0 && (await answersAt(join(directory, String(last)), clock))) return false;
+      const last = await deadIn(directory, clock);
+      if (last === 'held') return false;
       const mine = last + 1;
       if (!(await linked(join(directory, own), join(directory, String(mine))))) continue;
       // The holder of a higher number may have removed ours, which we have then made anew.
@@ -101,7 +129,7 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
-function unlessMissing(error: unknown): void {
+function unlessMissing(error: unknown): undefined {
   if (errnoOf(error) !== 'ENOENT') throw error;
 }
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
-import { chmod, chown, link, mkdir, readdir, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, chown, link, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { realClock } from '../../agent/system/clock.ts';
@@ -122,6 +122,32 @@ describe('The lock of a node', () => {
     if (/unshare.*(?:failed|not permitted)/.test(stderr))
       return skipped(`no unshare here (${stderr.trim()})`);
     expect({ stdout, stderr }).toEqual({ stdout: 'busy', stderr: '' });
+  });
+
+  test('on a disk that is full or read-only is given with a warning, unless somebody holds it', async () => {
+    const mount = await start('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=8,mode=0700', 'none', dir.path])
+      .outcome;
+    if (mount.code !== 0) return skipped(`no mount here (${mount.stderr.trim()})`);
+    const state = join(dir.path, 'app1.json');
+    try {
+      const lock = await lockNode('app1', state, realClock);
+      expect(lock.warning).toBeNull();
+      const fillers = Array.from({ length: 8 }, (_, n) => join(dir.path, `filler-${n}`));
+      const filled = fillers.map((path) => writeFile(path, ''));
+      expect((await Promise.allSettled(filled)).some(({ status }) => status === 'rejected')).toBe(true);
+      await expect(lockNode('app1', state, realClock)).rejects.toMatchObject({ code: 'busy' });
+      await lock.release();
+      expect((await lockNode('app1', state, realClock)).warning).toContain('ENOSPC');
+      for (const path of fillers) await rm(path, { force: true });
+      const whole = await lockNode('app1', state, realClock);
+      expect(whole.warning).toBeNull();
+      await start('mount', ['-o', 'remount,ro', dir.path]).outcome;
+      await expect(lockNode('app1', state, realClock)).rejects.toMatchObject({ code: 'busy' });
+      await whole.release();
+      expect((await lockNode('app1', state, realClock)).warning).toContain('EROFS');
+    } finally {
+      await start('umount', ['--lazy', dir.path]).outcome;
+    }
   });
 
   test('cannot be taken by another user, neither free nor left behind, and what one has made is refused', async () => {

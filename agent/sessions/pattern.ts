@@ -3,10 +3,10 @@ import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { readPlain, type Problem } from './number.ts';
 
 /**
- * Far above what a sane pattern takes on a whole body, and of the wall clock: on a busy machine a process may get no
- * processor for tens of milliseconds. A pattern that goes astray holds us up for so long once per count, no longer.
+ * Far above what a sane pattern takes on a whole body, and of the wall clock. A pattern that goes astray holds all of us
+ * up for so long, the answers to agent-checks too: its source then pauses (`http.ts`).
  */
-const LIMIT_MS = 250;
+const LIMIT_MS = 50;
 
 // Only texts go in and out. The context is there for its time limit, not to keep anybody out.
 const COMPILE = new Script("pattern = new RegExp(source, 'gmu')");

@@ -51,8 +51,8 @@ export async function readPort(port: number, tables: Tables, signal: AbortSignal
 /** What the lines of the tables say of one port. */
 export interface Tally {
   /** @returns false for a line that is none of such a table */
-  take(line: string): boolean;
-  view(): PortView;
+  readonly take: (line: string) => boolean;
+  readonly view: () => PortView;
 }
 
 /** A tally of nothing yet. */

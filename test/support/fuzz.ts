@@ -28,9 +28,7 @@ export interface Figures {
 }
 
 /** Bytes that mean something somewhere. */
-const TELLING = [...'0123456789 \n\r\t,;:"\'=#/.-+\\[]{}()xaA\0']
-  .map((char) => char.charCodeAt(0))
-  .concat(0x7f, 0xff);
+const TELLING = Array.from(Buffer.from('0123456789 \n\r\t,;:"\'=#/.-+\\[]{}()xaA\0\x7f\xff', 'latin1'));
 const ALL = Array.from({ length: 256 }, (_none, byte) => byte);
 
 /** Every text that a single injury makes: cut there, a byte lost, doubled, swapped with the next, or changed. */

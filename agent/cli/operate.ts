@@ -7,6 +7,7 @@ import { deskForPeople, line } from './foreign.ts';
 import { type Desk, type Watcher, follow } from './follow.ts';
 import { type Interruption, listenForInterrupts } from './interrupt.ts';
 import type { VerbOptions } from './options.ts';
+import { persist } from './persist.ts';
 import type { Context } from './ports.ts';
 import { createProgress } from './progress.ts';
 import { INTERRUPTED, reportResult, unfinished, writeReceipt } from './result.ts';
@@ -117,7 +118,8 @@ async function wait(
     },
   };
   try {
-    const result = await follow(desk, words, watcher, ports.clock, interrupts.signal);
+    const ask = words.noRefuse === true && words.dryRun !== true ? persist : follow;
+    const result = await ask(desk, words, watcher, ports.clock, interrupts.signal);
     progress.end();
     if (interrupts.first === null) return reportResult(context, result, known.id !== null);
     return interrupted(context, words, interrupts, { ...known, result });

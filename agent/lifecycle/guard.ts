@@ -5,6 +5,7 @@ import { agentToo } from './judge.ts';
 import { answerable, goesOver, listed, type Objection, type Surveyed } from './objection.ts';
 import type { Request } from './operation.ts';
 import type { Candidate } from './running.ts';
+import { unread } from './readable.ts';
 import { serversOf, type Turn } from './turn.ts';
 import { blindness, twinsOf, uncompared, unlisted } from './unlisted.ts';
 import type { ServerSurvey } from './view.ts';
@@ -52,7 +53,13 @@ function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Survey
   if (kind === 'hold') return goingOut;
   const { policy, state } = turn;
   const doubted = outlasted(policy, state, candidate.request, candidate.gone);
-  return [...goingOut, doubted, unkeepable(turn, candidate, servers), uncounted(turn, candidate, servers)];
+  return [
+    ...goingOut,
+    doubted,
+    unkeepable(turn, candidate, servers),
+    uncounted(turn, candidate, servers),
+    unread(turn, candidate, servers),
+  ];
 }
 
 /** What stands against nothing, and ought to be known of a node that goes out. */

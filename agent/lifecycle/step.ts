@@ -29,6 +29,7 @@ import { onClosed, startForce } from './force.ts';
 import type { Policy } from './policy.ts';
 import { acknowledge, recordNow } from './proposal.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
+import { onRead, turnReading } from './readable.ts';
 import { onRemainsSeen } from './remains.ts';
 import { onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
@@ -129,6 +130,7 @@ function advance(turn: Turn): void {
     turnHold(turn);
     turnExpiry(turn);
     turnSignOut(turn);
+    turnReading(turn);
     admit(turn);
     takeUp(turn);
   } while (turn.state.phase !== before.phase || turn.state.queue.length < before.queue.length);
@@ -167,6 +169,7 @@ function onCounted(turn: Turn, name: string, sample: Count): void {
   patch(turn, { sources: { ...turn.state.sources, [name]: source } });
   tellDisagreement(turn);
   if (count !== null && turn.policy.appSources.includes(name)) seeAlive(turn, begun);
+  onRead(turn, name, sample);
 }
 
 function onPersisted(turn: Turn, save: number): void {

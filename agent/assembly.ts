@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AgentCheckServer } from './balancers/agent-check-server.ts';
 import { composeEngine, createBalancers, type World } from './compose.ts';
-import type { Config, ListenConfig } from './config/config.ts';
+import type { Config } from './config/config.ts';
 import type { Engine } from './engine/engine.ts';
 import { createSchedule } from './engine/schedule.ts';
 import type { Service } from './engine/service.ts';
@@ -11,6 +11,7 @@ import { OWN_TERMS } from './lifecycle/policy.ts';
 import type { Child } from './shutdown/child.ts';
 import type { RunningStops } from './shutdown/running-stop.ts';
 import type { Sightings } from './shutdown/sightings.ts';
+import type { ListenPlace } from './system/listen-error.ts';
 import type { ListenSockets } from './system/listen-sockets.ts';
 
 /** All that a configuration makes: the engine, the servers that balancers poll, the calendar. */
@@ -20,7 +21,7 @@ export interface Assembly {
   /** Answers so far, for the metrics; null where nobody polls. */
   readonly agentChecks: AgentCheckServer['answers'] | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
-  /** Takes the addresses that its servers answer at. @throws LastcallError `config` when one cannot be listened on */
+  /** Takes the addresses that its servers answer at. @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<void>;
   /** Begins to keep the calendar. */
   begin(service: Service): void;
@@ -77,8 +78,11 @@ export function assemble(config: Config, parts: AssemblyParts, world: World): As
 }
 
 /** Where balancers poll us by this configuration. */
-export function polledAddresses({ listen }: Config): ListenConfig[] {
-  return [listen.agentCheck, listen.health].filter((address) => address !== null);
+export function polledAddresses({ listen }: Config): ListenPlace[] {
+  return (['agentCheck', 'health'] as const).flatMap((name) => {
+    const address = listen[name];
+    return address === null ? [] : [{ host: address.host, port: address.port, key: `listen.${name}` }];
+  });
 }
 
 /** Submits a request and waits for its end. */

@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { assemble, type Assembly, type AssemblyParts, polledAddresses } from './assembly.ts';
 import type { World } from './compose.ts';
-import type { Config, ListenConfig } from './config/config.ts';
+import type { Config } from './config/config.ts';
 import { createRelay, type Relay } from './engine/relay.ts';
 import type { Service } from './engine/service.ts';
 import type { Handover } from './journal/handover.ts';
 import { PHASES } from './lifecycle/phases.ts';
-import { LastcallError, messageOf } from './system/error.ts';
+import { LastcallError } from './system/error.ts';
 
 /** Where one assembly after the other looks after the node, and callers see one service. */
 export interface Seat {
@@ -61,7 +61,7 @@ export function createSeat(first: Assembly, parts: SeatParts, world: World): Sea
       // What is found in MAINT now was not found at the start.
       const fresh = assemble({ ...config, adopt: false }, parts, world);
       try {
-        for (const address of polledAddresses(config)) await open(address, parts);
+        await Promise.all(polledAddresses(config).map((place) => parts.sockets.open(place)));
         await untilAborted(now.engine.commandsEnded(), signal);
       } catch (error) {
         await fresh.close();
@@ -78,19 +78,6 @@ function behind(state: string): LastcallError {
     target: state,
     next: 'free its disk or mend its permissions, then send SIGHUP once more',
   });
-}
-
-async function open(address: ListenConfig, { sockets }: AssemblyParts): Promise<void> {
-  try {
-    await sockets.open(address);
-  } catch (cause) {
-    const target = `${address.host}:${address.port}`;
-    throw new LastcallError('config', `cannot listen on ${target}: ${messageOf(cause)}`, {
-      target,
-      next: 'free the port; an address that overlaps the one of before needs a restart',
-      cause,
-    });
-  }
 }
 
 function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {

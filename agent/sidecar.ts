@@ -1,28 +1,29 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:os';
-import { assemble, operate } from './assembly.ts';
+import { codeAfter, createEnding, createOurs, type Ending, notesAt, supervise } from './application.ts';
+import { assemble, operate, polledAddresses } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
 import type { World } from './compose.ts';
-import { KILL_AFTER_MS, STOP_SIGNAL } from './config/defaults.ts';
+import type { Config } from './config/config.ts';
+import { type Audit, openAudit, withAudit } from './control/audit.ts';
 import { openReports } from './control/reports.ts';
-import { openControl } from './control/server.ts';
-import type { Engine, Supervise } from './engine/engine.ts';
+import { type ControlServer, openControl } from './control/server.ts';
+import type { Engine } from './engine/engine.ts';
 import type { Service } from './engine/service.ts';
 import { createHandover } from './journal/handover.ts';
-import { createJournal, type Journal } from './journal/journal.ts';
+import { createJournal } from './journal/journal.ts';
 import { checkReachable } from './journal/reachable.ts';
-import type { Request, Result } from './lifecycle/operation.ts';
+import type { Request } from './lifecycle/operation.ts';
 import { OWN_TERMS } from './lifecycle/policy.ts';
 import { createReloader, type Reloader } from './reload.ts';
-import { createSeat, type SeatParts } from './seat.ts';
-import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
-import { createLaunches, type LaunchPorts, type Launches, type Notebook } from './shutdown/launches.ts';
+import { createSeat, type Seat, type SeatParts } from './seat.ts';
+import type { Child } from './shutdown/child.ts';
+import { createLaunches } from './shutdown/launches.ts';
 import { createRunningStops } from './shutdown/running-stop.ts';
 import { openSightings } from './shutdown/sightings.ts';
-import { type Code, EXIT_CODES } from './system/error.ts';
-import { createListenSockets } from './system/listen-sockets.ts';
+import { type AtTheEnd, withClosing } from './system/closing.ts';
+import type { ListenPlace } from './system/listen-error.ts';
+import { createListenSockets, type ListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
-import { bootId } from './system/process.ts';
 
 /** The signals of the process, as the sidecar hears them. */
 export interface Signals {
@@ -40,26 +41,82 @@ export interface SidecarWorld extends World {
  * @throws LastcallError `busy` for a second sidecar, `config`, `app-health`, `state-write` when it cannot start
  */
 export async function runSidecar(options: RunOptions, world: SidecarWorld): Promise<number> {
-  const { config, command, reload } = options;
-  const { clock, log } = world;
+  const { config } = options;
   // Before anything of ours touches that disk.
-  await checkReachable(config.state, clock);
-  const lock = await lockNode(config.node, config.state);
+  await checkReachable(config.state, world.clock);
+  return withClosing(async (atTheEnd) => {
+    const lock = await lockNode(config.node, config.state);
+    atTheEnd(() => world.log.info('ended', { node: config.node }));
+    atTheEnd(() => lock.release());
+    return runLocked(options, world, atTheEnd);
+  });
+}
+
+/** All that can be refused is taken before anything is started; all that is taken is given back, the last one first. */
+async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtTheEnd): Promise<number> {
+  const { config, command, reload } = options;
+  const { clock, log, signals } = world;
+  const audit = config.audit === null ? null : openAudit(config.audit, world);
+  atTheEnd(() => audit?.flush());
+  const sockets = createListenSockets(clock);
+  atTheEnd(() => sockets.close('all'));
+  await Promise.all(placesOf(config).map((place) => sockets.open(place)));
   const ending = createEnding();
   const launches = createLaunches(...notesAt(`${config.state}.child`, config, world));
   const child = command && createOurs(command, launches, world, ending);
+  atTheEnd(() => child?.release());
   const parts: SeatParts = {
     journal: createHandover(createJournal(config.state, config)),
     stops: createRunningStops(...notesAt(`${config.state}.stop`, config, world)),
     sightings: await openSightings(...notesAt(`${config.state}.pid`, config, world)),
     child,
-    sockets: createListenSockets(),
+    sockets,
   };
   const seat = createSeat(assemble(config, parts, world), parts, world);
+  atTheEnd(() => seat.now().close());
   ending.onExit = () => seat.now().engine.appGone();
-  const reports = await openReports(config, seat.relay, {
+  const { service, control } = await openDoors(options, world, { seat, audit, sockets }, atTheEnd);
+  const reloader = createReloader({ clock, log, read: reload.read, ...seat, onLost: ending.fail });
+  atTheEnd(() => reloader.close());
+  const { engine } = seat.now();
+  atTheEnd(
+    child
+      ? hearAsParent(signals, { service, hurry: engine.hurry, settled: engine.settled }, child, ending)
+      : hearAlone(signals, reloader, ending),
+  );
+  await seat.now().listen();
+  const started = engine.start(child ? supervise(child, launches) : undefined);
+  const early = await Promise.race([started, ending.code]);
+  if (early !== undefined) return early;
+  seat.begin(service);
+  log.info('running', { node: config.node, control: control.path, pid: process.pid });
+  if (!child) reloader.begin(reload.isAsked);
+  return ending.code;
+}
+
+/** Where callers and monitors of all kinds come to us by TCP. */
+function placesOf(config: Config): ListenPlace[] {
+  const { metrics } = config.listen;
+  return [...polledAddresses(config), ...(metrics ? [{ ...metrics, key: 'listen.metrics' }] : [])];
+}
+
+interface Inside {
+  readonly seat: Seat;
+  readonly audit: Audit | null;
+  readonly sockets: ListenSockets;
+}
+
+/** Opens the metrics and the control socket over the seat's service, and the audit log's eye on it. */
+async function openDoors(
+  { config }: RunOptions,
+  { clock, log }: World,
+  { seat, audit, sockets }: Inside,
+  atTheEnd: AtTheEnd,
+): Promise<{ readonly service: Service; readonly control: ControlServer }> {
+  const reports = await openReports(config.listen, audit ? withAudit(seat.relay, audit) : seat.relay, {
     clock,
     log,
+    sockets,
     get agentChecks() {
       return seat.now().agentChecks;
     },
@@ -67,6 +124,7 @@ export async function runSidecar(options: RunOptions, world: SidecarWorld): Prom
       return seat.now().healthChecks;
     },
   });
+  atTheEnd(() => reports.close());
   const { service } = reports;
   const control = await openControl(config.listen.control, {
     service,
@@ -75,32 +133,8 @@ export async function runSidecar(options: RunOptions, world: SidecarWorld): Prom
       return seat.relay.begun();
     },
   });
-  const reloader = createReloader({ clock, log, read: reload.read, ...seat, onLost: ending.fail });
-  const { engine } = seat.now();
-  const deafen = child
-    ? hearAsParent(world.signals, { service, hurry: engine.hurry, settled: engine.settled }, child, ending)
-    : hearAlone(world.signals, reloader, ending);
-  try {
-    await seat.now().listen();
-    await reports.listen();
-    const started = engine.start(child ? supervise(child, launches) : undefined);
-    const early = await Promise.race([started, ending.code]);
-    if (early !== undefined) return early;
-    seat.begin(service);
-    log.info('running', { node: config.node, control: control.path, pid: process.pid });
-    if (!child) reloader.begin(reload.isAsked);
-    return await ending.code;
-  } finally {
-    deafen();
-    await reloader.close();
-    await control.close();
-    await seat.now().close();
-    await parts.sockets.close('all');
-    await reports.close();
-    child?.release();
-    await lock.release();
-    log.info('ended', { node: config.node });
-  }
+  atTheEnd(() => control.close());
+  return { service, control };
 }
 
 /** SIGTERM leaves everything as it is; SIGHUP reads the configuration again. */
@@ -110,85 +144,6 @@ function hearAlone(signals: Signals, reloader: Reloader, ending: Ending): () => 
   return () => {
     deafenEnd();
     deafenReload();
-  };
-}
-
-/** How the sidecar comes to its end, and how its child came to its own. */
-interface Ending {
-  readonly code: Promise<number>;
-  end(code: number): void;
-  /** Nothing looks after the node any more, and this is why. */
-  readonly fail: (error: unknown) => void;
-  lastExit: ChildExit | null;
-  onExit: () => void;
-}
-
-function createEnding(): Ending {
-  let end = (_code: number): void => undefined;
-  let fail = (_error: unknown): void => undefined;
-  const code = new Promise<number>((resolve, reject) => {
-    end = resolve;
-    fail = reject;
-  });
-  code.catch(() => undefined); // Whoever waits for it hears of it.
-  return { code, end, fail, lastExit: null, onExit: () => undefined };
-}
-
-/** The child whose end nobody asked for takes the sidecar with it: whoever started us decides what comes next. */
-function createOurs(
-  command: readonly string[],
-  launches: Launches,
-  { clock, log, searchPath, env }: World,
-  ending: Ending,
-): Child {
-  return createChild(
-    { command, signalName: STOP_SIGNAL, killAfterMs: KILL_AFTER_MS },
-    {
-      clock,
-      searchPath,
-      env,
-      launches,
-      onExit(exit) {
-        log.info('the application has ended', { ...exit });
-        ending.lastExit = exit;
-        ending.onExit();
-        if (!exit.asked) ending.end(exitCodeOf(exit));
-      },
-    },
-  );
-}
-
-/** A note in a file beside the record: which process the child is, or the stop. */
-function notesAt(
-  path: string,
-  { node }: { readonly node: string },
-  { clock, log }: World,
-): [Notebook, LaunchPorts] {
-  const journal: Journal = createJournal(path, { node }, clock);
-  const notebook = {
-    async load() {
-      const loaded = await journal.load(NEVER);
-      if (loaded.kind === 'quarantined') log.warn(`${loaded.reason}; it was moved to ${loaded.movedTo}`);
-      return loaded.kind === 'record' ? loaded.record : null;
-    },
-    save: (note: object) => journal.save(note),
-  };
-  return [
-    notebook,
-    { clock, bootId: bootId(), onWarning: (text: string) => log.warn(text, { node, file: path }) },
-  ];
-}
-
-/** Its deadline is the journal's own. */
-const NEVER = new AbortController().signal;
-
-/** Takes up the child that a killed sidecar has left behind, or starts one. */
-function supervise(child: Child, launches: Launches): Supervise {
-  return async (recorded) => {
-    for (const proof of [recorded, await launches.find()])
-      if (proof && child.attach(proof)) return { fresh: false, proof };
-    await child.starter.start(new AbortController().signal);
-    return { fresh: true, proof: child.proof };
   };
 }
 
@@ -223,17 +178,6 @@ function hearAsParent(
     deafenStop();
     deafenRest();
   };
-}
-
-function codeAfter(result: Result, { lastExit }: Ending): number {
-  if (!result.ok) return EXIT_CODES[result.code as Code];
-  return lastExit ? exitCodeOf(lastExit) : 0;
-}
-
-/** As a shell tells it: the code, or 128 and the signal; unknown when an earlier sidecar was the parent. */
-function exitCodeOf({ code, signal }: ChildExit): number {
-  if (code !== null) return code;
-  return signal === null ? EXIT_CODES.failed : 128 + constants.signals[signal];
 }
 
 function hear(

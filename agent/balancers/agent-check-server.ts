@@ -4,7 +4,6 @@ import { agentLine } from '../haproxy/agent-check.ts';
 import type { Admin } from '../lifecycle/view.ts';
 import { addressList, plainAddress } from '../system/address-list.ts';
 import type { Clock } from '../system/clock.ts';
-import { LastcallError, messageOf } from '../system/error.ts';
 import { createListenSockets, type ListenSockets } from '../system/listen-sockets.ts';
 import type { Log } from '../system/log-port.ts';
 
@@ -39,7 +38,7 @@ export interface AgentCheckServer {
   add(channel: Channel): void;
   /** Lines said so far, without their LF; the neutral answer is the empty one. */
   readonly answers: ReadonlyMap<string, number>;
-  /** @returns the port; @throws LastcallError `config` when the address cannot be listened on */
+  /** @returns the port; @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<number>;
   close(): Promise<void>;
 }
@@ -62,7 +61,7 @@ export function createAgentCheckServer(
   const channels: Channel[] = [];
   const open = new Set<Socket>();
   const answers = new Map<string, number>();
-  const sockets = ports.sockets ?? createListenSockets();
+  const sockets = ports.sockets ?? createListenSockets(ports.clock);
   let giveUp = (): void => undefined;
 
   const accept = (socket: Socket): void => {
@@ -87,13 +86,9 @@ export function createAgentCheckServer(
     add: (channel) => void channels.push(channel),
     answers,
     async listen() {
-      try {
-        const port = await sockets.open(config);
-        giveUp = sockets.take(config, accept);
-        return port;
-      } catch (error) {
-        throw cannotListen(config, error);
-      }
+      const port = await sockets.open({ ...config, key: 'listen.agentCheck' });
+      giveUp = sockets.take(config, accept);
+      return port;
     },
     async close() {
       giveUp();
@@ -158,12 +153,4 @@ function drop(socket: Socket): void {
     if (seen > ID_CHARS) socket.destroy();
   });
   socket.resume();
-}
-
-function cannotListen({ host, port }: AgentCheckListenConfig, cause: unknown): LastcallError {
-  return new LastcallError('config', `cannot listen for agent-checks: ${messageOf(cause)}`, {
-    target: `${host}:${port}`,
-    next: 'free the port, or set `listen: agentCheck` to an address of this machine',
-    cause,
-  });
 }

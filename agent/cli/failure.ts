@@ -1,4 +1,5 @@
 import { EXIT_CODES, LastcallError, isLastcallError, messageOf } from '../system/error.ts';
+import { line } from './foreign.ts';
 import type { Context } from './ports.ts';
 
 /**
@@ -38,5 +39,5 @@ function oneLine(error: LastcallError): string {
     ...(elapsedMs === undefined ? [] : [`after ${(elapsedMs / 1000).toFixed(1)} s`]),
   ];
   const detail = about.length === 0 ? '' : ` (${about.join(', ')})`;
-  return `${message}${detail}${next === undefined ? '' : `; ${next}`}`.replaceAll(/\s*\n\s*/g, ' ');
+  return line(`${message}${detail}${next === undefined ? '' : `; ${next}`}`);
 }

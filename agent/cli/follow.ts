@@ -19,6 +19,8 @@ export interface Watcher {
   /** The sidecar is gone; it is waited for. */
   lost(error: LastcallError): void;
   found(): void;
+  /** It was not done, for this reason, and is asked for again (`--no-refuse`). */
+  again(why: string): void;
 }
 
 /**

@@ -3,9 +3,11 @@ import { toRequest } from '../control/words.ts';
 import type { OperationKind, Result, Status } from '../lifecycle/operation.ts';
 import { createDirectDesk } from './desk.ts';
 import { readDirect } from './direct.ts';
+import { deskForPeople, line } from './foreign.ts';
 import { type Desk, type Watcher, follow } from './follow.ts';
 import { type Interruption, listenForInterrupts } from './interrupt.ts';
 import type { VerbOptions } from './options.ts';
+import { persist } from './persist.ts';
 import type { Context } from './ports.ts';
 import { createProgress } from './progress.ts';
 import { INTERRUPTED, reportResult, unfinished, writeReceipt } from './result.ts';
@@ -28,7 +30,7 @@ export async function operate(
   if (direct !== null) {
     const service = await context.ports.direct(direct);
     try {
-      return await wait(context, words, createDirectDesk(service), (id) =>
+      return await wait(context, words, deskForPeople(createDirectDesk(service), context.globals), (id) =>
         service.cancel(id, words.by ?? 'cli'),
       );
     } finally {
@@ -116,7 +118,8 @@ async function wait(
     },
   };
   try {
-    const result = await follow(desk, words, watcher, ports.clock, interrupts.signal);
+    const ask = words.noRefuse === true && words.dryRun !== true ? persist : follow;
+    const result = await ask(desk, words, watcher, ports.clock, interrupts.signal);
     progress.end();
     if (interrupts.first === null) return reportResult(context, result, known.id !== null);
     return interrupted(context, words, interrupts, { ...known, result });
@@ -141,7 +144,7 @@ function interrupted(
   const signal = first ?? 'SIGINT';
   if (known.result !== null) writeReceipt(context, known.result);
   const message = `interrupted by ${signal}: ${whatNow(context, words, known, direct)}`;
-  ports.stderr.write(`lastcall: ${message}\n`);
+  ports.stderr.write(`lastcall: ${line(message)}\n`);
   if (globals.json === true) {
     const base = known.result ?? unfinished(words, known.id, known.status);
     ports.stdout.write(`${JSON.stringify({ ...base, ok: false, code: 'interrupted', message })}\n`);

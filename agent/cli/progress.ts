@@ -27,7 +27,7 @@ export function createProgress(context: Context, operation: OperationKind): Prog
 
 function createSilence(): Progress {
   const nothing = (): void => undefined;
-  return { accepted: nothing, status: nothing, lost: nothing, found: nothing, end: nothing };
+  return { accepted: nothing, status: nothing, lost: nothing, found: nothing, again: nothing, end: nothing };
 }
 
 function createLines({ ports }: Context, operation: OperationKind): Progress {
@@ -51,6 +51,7 @@ function createLines({ ports }: Context, operation: OperationKind): Progress {
     },
     lost: (error) => say(`${error.message}; waiting for it to come back`),
     found: () => say('the sidecar is back'),
+    again: (why) => say(`${why}; asking again`),
     end: () => undefined,
   };
 }
@@ -93,6 +94,10 @@ function createLiving(context: Context, operation: OperationKind): Progress {
     },
     found() {
       note = '';
+      draw();
+    },
+    again(why) {
+      stdout.write(`${CLEAR}${why}; asking again\n`);
       draw();
     },
     end() {

@@ -1,5 +1,6 @@
 import type { Receipt, Result, Status, Terms } from '../lifecycle/operation.ts';
 import { EXIT_CODES } from '../system/error.ts';
+import { line } from './foreign.ts';
 import type { Context, Interrupt } from './ports.ts';
 import { secondsText } from './text.ts';
 
@@ -16,10 +17,10 @@ export function reportResult(context: Context, result: Result, begun: boolean): 
   if (globals.json === true) ports.stdout.write(`${JSON.stringify(result)}\n`);
   else if (globals.quiet !== true) {
     for (const step of result.plan ?? []) ports.stdout.write(`would ${step}\n`);
-    for (const warning of result.warnings) ports.stderr.write(`lastcall: warning: ${oneLine(warning)}\n`);
-    for (const line of joinLines(result)) ports.stdout.write(`${line}\n`);
+    for (const warning of result.warnings) ports.stderr.write(`lastcall: warning: ${line(warning)}\n`);
+    for (const joined of joinLines(result)) ports.stdout.write(`${joined}\n`);
     if (begun) writeReceipt(context, result);
-    if (result.ok) ports.stdout.write(`${doneLine(result)}\n`);
+    if (result.ok) ports.stdout.write(`${dline(result)}\n`);
   }
   if (!result.ok) ports.stderr.write(`lastcall: ${failedLine(result)}\n`);
   return exitCodeOf(result);
@@ -70,7 +71,7 @@ export function exitCodeOf({ code, ok }: Result): number {
   return Object.hasOwn(EXIT_CODES, code) ? EXIT_CODES[code as keyof typeof EXIT_CODES] : ok ? 0 : 1;
 }
 
-function doneLine(result: Result): string {
+function dline(result: Result): string {
   const { operation, node, seconds, sessions, forced, phase } = result;
   if (result.plan !== undefined) return `${operation} of ${node}: nothing was changed`;
   const counts =
@@ -84,15 +85,11 @@ function doneLine(result: Result): string {
 function failedLine(result: Result): string {
   const { operation, node, seconds, code, phase, message } = result;
   const why = message ?? `the node is ${phase}; ask \`lastcall status\``;
-  return oneLine(`${operation} of ${node} ended after ${secondsText(seconds)} (${code}): ${why}`);
+  return line(`${operation} of ${node} ended after ${secondsText(seconds)} (${code}): ${why}`);
 }
 
 function shown(count: number | null): string {
   return count === null ? 'unknown' : String(count);
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, ' ');
 }
 
 interface Unfinished extends Omit<Result, 'ok' | 'code' | 'id' | 'node' | 'phase'> {

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import { readConfig } from '../config/load.ts';
 import { configError } from '../config/report.ts';
 import { LastcallError } from '../system/error.ts';
+import { line } from './foreign.ts';
 import type { Context, Reload } from './ports.ts';
 import { configFile } from './target.ts';
 
@@ -21,7 +22,7 @@ export async function runSidecar(context: Context, command: readonly string[] | 
   ports.signals.on('SIGHUP', () => (isAsked = true));
   const read = (): ReturnType<Reload['read']> => readFor(context, command);
   const { config, warnings } = await read();
-  for (const warning of warnings) ports.stderr.write(`lastcall: warning: ${warning}\n`);
+  for (const warning of warnings) ports.stderr.write(`lastcall: warning: ${line(warning)}\n`);
   const reload: Reload = {
     read,
     get isAsked() {

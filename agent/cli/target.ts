@@ -1,4 +1,5 @@
 import { type ControlClient, createClient } from '../control/client.ts';
+import { forPeople } from './foreign.ts';
 import type { Context } from './ports.ts';
 
 const DEFAULT_FILE = '/etc/lastcall/lastcall.yaml';
@@ -22,5 +23,5 @@ export async function sidecar(context: Context): Promise<ControlClient> {
     env: ports.env,
     hostname: ports.hostname(),
   });
-  return createClient(path, ports.clock);
+  return forPeople(createClient(path, ports.clock), globals);
 }

@@ -39,11 +39,12 @@ export async function watchStatus(context: Context, client: ControlClient): Prom
     see(status);
     if (isGoingOut(status)) holding = await askHolding(client, signal);
   };
-  if (globals.json !== true) void refresh(renew, ports.clock, signal);
+  if (globals.json !== true)
+    void refresh(renew, ports.clock, signal).catch((error: unknown) => over.abort(error));
   try {
-    for await (const { event, data } of client.events(interrupts.signal)) if (event === 'status') see(data);
+    for await (const { event, data } of client.events(signal)) if (event === 'status') see(data);
     // The sidecar ended the stream: the next question tells how things stand with it.
-    await client.status(interrupts.signal);
+    await client.status(signal);
     return 0;
   } catch (error) {
     if (interrupts.first === null) throw error;

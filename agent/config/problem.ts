@@ -1,3 +1,5 @@
+import { quoted } from '../system/visible.ts';
+
 /** One thing that is wrong in a configuration file, and where. */
 export interface Problem {
   readonly file: string;
@@ -33,7 +35,7 @@ export function pathText(path: readonly PropertyKey[]): string {
 
 /** A text from the file, in quotes, escaped and cut so that it cannot break or flood a line. */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+  return quoted(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 }
 
 /** `file:line:column: path: message`, the form that editors and compilers share. */

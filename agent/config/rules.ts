@@ -7,6 +7,7 @@ import type {
   HealthPollerConfig,
   SourceConfig,
 } from './config.ts';
+import { checkListen } from './listen-rules.ts';
 import type { Finding } from './problem.ts';
 import { checkTimes, warnOfGrace } from './time-rules.ts';
 import { wrongSocketPath } from './written.ts';
@@ -19,6 +20,7 @@ import { wrongSocketPath } from './written.ts';
 export async function checkRules(config: Config, supervised: boolean): Promise<Finding[]> {
   return [
     ...checkSocket(config),
+    ...checkListen(config),
     ...checkTimes(config),
     ...checkSignOut(config),
     ...checkBalancers(config),

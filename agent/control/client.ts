@@ -1,6 +1,7 @@
 import type { Submitted } from '../engine/service.ts';
 import type { Result, Status } from '../lifecycle/operation.ts';
 import type { HoldersReport } from '../lifecycle/outlook.ts';
+import { PHASES } from '../lifecycle/phases.ts';
 import type { Clock } from '../system/clock.ts';
 import {
   type Code,
@@ -57,7 +58,7 @@ export function createClient(path: string, clock: Clock): ControlClient {
     path,
     async status(signal) {
       const reply = await ask({ method: 'GET', path: '/v1/status', deadlineMs: ANSWER_MS }, signal);
-      return expect(reply, [200], path).body as Status;
+      return statusOf(expect(reply, [200], path).body, path);
     },
     async holders(signal) {
       const reply = await ask({ method: 'GET', path: '/v1/holders', deadlineMs: HOLDERS_MS }, signal);
@@ -130,6 +131,17 @@ async function read({ body }: Answer): Promise<unknown> {
 function expect(reply: Reply, statuses: readonly number[], path: string): Reply {
   if (statuses.includes(reply.status)) return reply;
   throw refused(reply, path);
+}
+
+/** Looked at as far as it takes to tell a sidecar from another program. */
+function statusOf(body: unknown, path: string): Status {
+  const { phase, balancers, alarms } = (body ?? {}) as Partial<Record<keyof Status, unknown>>;
+  const isOne = typeof phase === 'string' && Object.hasOwn(PHASES, phase);
+  if (isOne && Array.isArray(balancers) && Array.isArray(alarms)) return body as Status;
+  throw new LastcallError('agent-unreachable', `what answers at ${path} is no sidecar of this version`, {
+    target: path,
+    next: 'see who listens at this socket, and name the one of `listen.control` with --socket',
+  });
 }
 
 /** The sidecar's own word about a call that it turned down. */

@@ -1,42 +1,30 @@
-import type { Config } from '../config/config.ts';
+import type { ListenConfig } from '../config/config.ts';
 import type { Service } from '../engine/service.ts';
-import { type Audit, openAudit, withAudit } from './audit.ts';
+import type { ListenSockets } from '../system/listen-sockets.ts';
+import type { Log } from '../system/log-port.ts';
 import { createMetricsServer } from './metrics-server.ts';
 import { createMetrics, type MetricsPorts } from './metrics.ts';
-import type { HttpListener } from '../system/http-listener.ts';
-import type { Log } from '../system/log-port.ts';
 
 /** What is told of the node's operations to those who do not ask by the control socket. */
 export interface Reports {
   /** The service to be used from now on, so that nothing is missed. */
   readonly service: Service;
-  /** @throws LastcallError `config` when `listen.metrics` cannot be listened on */
-  listen(): Promise<void>;
-  /** Resolves when every record of the audit log is on the disk, or has failed. */
   close(): Promise<void>;
 }
 
-/** The metrics and the audit log, where the configuration asks for them. */
+/**
+ * Answers scrapers, where the configuration asks for it.
+ * @returns the service that counts what is done with it
+ * @throws LastcallError as `ListenSockets.open`
+ */
 export async function openReports(
-  { listen, audit: path }: Pick<Config, 'listen' | 'audit'>,
+  { metrics: address }: { readonly metrics: ListenConfig | null },
   service: Service,
-  ports: MetricsPorts & { readonly log: Log },
+  ports: MetricsPorts & { readonly log: Log; readonly sockets: ListenSockets },
 ): Promise<Reports> {
-  const audit: Audit | null = path === null ? null : openAudit(path, ports);
-  const audited = audit === null ? service : withAudit(service, audit);
-  if (listen.metrics === null) {
-    return { service: audited, listen: () => Promise.resolve(), close: async () => audit?.flush() };
-  }
-  const metrics = await createMetrics(audited, ports);
-  const server: HttpListener = createMetricsServer(listen.metrics, metrics, ports);
-  return {
-    service: metrics.service,
-    async listen() {
-      await server.listen();
-    },
-    async close() {
-      await server.close();
-      await audit?.flush();
-    },
-  };
+  if (address === null) return { service, close: () => Promise.resolve() };
+  const metrics = await createMetrics(service, ports);
+  const server = createMetricsServer(address, metrics, ports);
+  await server.listen();
+  return { service: metrics.service, close: () => server.close() };
 }

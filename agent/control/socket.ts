@@ -3,6 +3,7 @@ import { connect, type Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import type { ControlConfig } from '../config/config.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
+import { listenCode } from '../system/listen-error.ts';
 import type { Clock } from '../system/clock.ts';
 import { checkSocketPath } from './protocol.ts';
 
@@ -15,7 +16,8 @@ export type Unbind = () => Promise<void>;
 /**
  * Lets `server` listen at the configured path with the configured mode and group. Nobody can connect before mode and
  * group are right: the socket is made in a private directory (0700) and moved to its place.
- * @throws LastcallError `busy` when another sidecar answers there, `config` when the path, group or directory won't do
+ * @throws LastcallError `busy` when another sidecar answers there, `config` when the path, group or directory won't do,
+ *   `failed` for what may be mended by the next try (`listenCode`)
  */
 export async function bindSocket(server: Server, config: ControlConfig, clock: Clock): Promise<Unbind> {
   checkSocketPath(config.path);
@@ -127,7 +129,8 @@ async function groupId(group: string): Promise<number> {
 }
 
 function unusable(path: string, problem: string, cause?: unknown): LastcallError {
-  return new LastcallError('config', `the control socket ${path} ${problem}`, {
+  const code = cause === undefined ? 'config' : listenCode(cause);
+  return new LastcallError(code, `the control socket ${path} ${problem}`, {
     target: path,
     next: 'set `listen.control` to a path in a directory that the sidecar may write to',
     cause,

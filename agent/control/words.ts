@@ -2,6 +2,7 @@ import { parseDuration } from '../config/duration.ts';
 import { wrongServerName } from '../config/written.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
+import { hasUnseen, visible } from '../system/visible.ts';
 
 /** From the words of a caller (the control socket's, the command line's) to a request of the lifecycle. */
 
@@ -24,9 +25,6 @@ const KEYS = [
 ];
 /** A reason is one line of a log, not a document. */
 const MAX_TEXT = 500;
-/** Control characters would forge lines in a log or move a terminal's cursor. */
-const CONTROL = /\p{Cc}/u;
-
 type Body = Readonly<Record<string, unknown>>;
 
 /**
@@ -75,7 +73,8 @@ function text(words: Body, key: string): string | null {
   if (typeof value !== 'string' || value.trim() === '')
     throw problem(`\`${key}\` must be a text that is not empty`);
   if (value.length > MAX_TEXT) throw problem(`\`${key}\` is longer than ${MAX_TEXT} characters`);
-  if (CONTROL.test(value)) throw problem(`\`${key}\` must be one line without control characters`);
+  // They would forge lines in a log, move a terminal's cursor, or turn what stands behind them.
+  if (hasUnseen(value)) throw problem(`\`${key}\` must be one line without control or format characters`);
   return value;
 }
 
@@ -121,7 +120,7 @@ function missing(key: string, allowed: readonly string[]): never {
 
 /** What the caller sent, short enough for one line. */
 function quoted(value: unknown): string {
-  const shown = JSON.stringify(value) ?? 'nothing';
+  const shown = visible(JSON.stringify(value) ?? 'nothing');
   return shown.length > 60 ? `${shown.slice(0, 60)}...` : shown;
 }
 

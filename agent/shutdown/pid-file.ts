@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { messageOf } from '../system/error.ts';
+import { quoted } from '../system/visible.ts';
 
 /** A process number has at most 7 digits on Linux (PID_MAX_LIMIT, 4194304). */
 const MAX_PID = 4_194_304;
@@ -43,7 +44,7 @@ function readOpen(file: number): PidFile {
   const text = buffer.toString('latin1', 0, length);
   if (text.trim() === '') return { problem: 'is empty' };
   if (!/^\s*\d+\s*$/.test(text))
-    return { problem: `says ${JSON.stringify(text.trim())}, which is no process number` };
+    return { problem: `says ${quoted(text.trim())}, which is no process number` };
   const pid = Number(text);
   const problem = whyNoPid(pid);
   if (problem !== null) return { problem: `says ${problem}` };

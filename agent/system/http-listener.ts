@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import { addressList, plainAddress } from './address-list.ts';
 import type { Clock } from './clock.ts';
-import { LastcallError, messageOf } from './error.ts';
+import { LastcallError } from './error.ts';
+import type { ListenPlace } from './listen-error.ts';
 import { createListenSockets, type ListenSockets } from './listen-sockets.ts';
 
 /** The oldest connection gives way, so that a flood cannot shut the others out. */
@@ -12,13 +13,9 @@ const CONNECTION_MS = 5_000;
 const HEADER_BYTES = 8_192;
 const METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
-export interface HttpListenOptions {
-  readonly host: string;
-  readonly port: number;
+export interface HttpListenOptions extends ListenPlace {
   /** Addresses or CIDR blocks that may ask; empty = anybody who reaches the port. */
   readonly allow: readonly string[];
-  /** Its key in the configuration, for messages. */
-  readonly key: string;
 }
 
 export interface HttpReply {
@@ -39,7 +36,7 @@ export interface HttpAsked {
 
 /** A small HTTP port for monitors: one question and one answer a connection, no body read, nothing kept. */
 export interface HttpListener {
-  /** @returns the port; @throws LastcallError `config` when the address cannot be listened on */
+  /** @returns the port; @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<number>;
   close(): Promise<void>;
 }
@@ -62,7 +59,7 @@ export function createHttpListener(
 ): HttpListener {
   const allowed = addressList(options.allow);
   const open = new Set<Socket>();
-  const sockets = shared ?? createListenSockets();
+  const sockets = shared ?? createListenSockets(clock);
   let giveUp = (): void => undefined;
   const server = createServer(
     // Monitors of HTTP/1.0 times send no Host.
@@ -87,13 +84,9 @@ export function createHttpListener(
   });
   return {
     async listen() {
-      try {
-        const port = await sockets.open(options);
-        giveUp = sockets.take(options, (socket) => server.emit('connection', socket));
-        return port;
-      } catch (error) {
-        throw cannotListen(options, error);
-      }
+      const port = await sockets.open(options);
+      giveUp = sockets.take(options, (socket) => server.emit('connection', socket));
+      return port;
     },
     async close() {
       giveUp();
@@ -123,12 +116,4 @@ async function serve(
   if (reply.sent) response.once('finish', reply.sent);
   response.statusCode = reply.status;
   response.setHeader('Content-Type', reply.type).setHeader('Cache-Control', 'no-store').end(reply.body);
-}
-
-function cannotListen({ host, port, key }: HttpListenOptions, cause: unknown): LastcallError {
-  return new LastcallError('config', `cannot listen for ${key}: ${messageOf(cause)}`, {
-    target: `${host}:${port}`,
-    next: `free the port, or set \`${key}\` to an address of this machine`,
-    cause,
-  });
 }

@@ -1,28 +1,32 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { type Clock, sleep } from './clock.ts';
+import { LastcallError } from './error.ts';
+import { cannotListen, listenCode, type ListenPlace } from './listen-error.ts';
 
 /** TCP addresses that are listened on, whoever serves them at the moment: they stay open while the server changes. */
 export interface ListenSockets {
   /**
-   * Listens on the address, where nobody does yet. Who connects before `take` waits.
-   * @returns the port; @throws the system's error when the address cannot be listened on
+   * Listens on the address, where nobody does yet. Who connects before `take` waits. An address that another process
+   * has is tried for 1.5 s: the process before us may be ending.
+   * @returns the port
+   * @throws LastcallError `busy` | `config` | `failed` (`listenCode`) when it cannot be listened on; `interrupted` when
+   *   all addresses are closed meanwhile
    */
-  open(address: ListenAddress): Promise<number>;
+  open(place: ListenPlace): Promise<number>;
   /**
    * Gives every new connection of an open address to `serve`, in place of who had it; the answer gives the address up.
    * A connection that has been given stays with the one who got it.
    */
-  take(address: ListenAddress, serve: (socket: Socket) => void): () => void;
+  take(address: Pick<ListenPlace, 'host' | 'port'>, serve: (socket: Socket) => void): () => void;
   /** Closes every address that nobody has taken, or all of them, with their connections. */
   close(which: 'untaken' | 'all'): Promise<void>;
 }
 
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** So many connections wait for the next server of their address; the oldest gives way. */
 const WAITING = 256;
+/** A start that cannot succeed ends within two seconds (contract). */
+const BUSY_MS = 1_500;
+const TRY_EVERY_MS = 50;
 
 interface Door {
   readonly server: Server;
@@ -31,17 +35,20 @@ interface Door {
   serve: ((socket: Socket) => void) | null;
 }
 
-export function createListenSockets(): ListenSockets {
+/** @returns none of them open yet */
+export function createListenSockets(clock: Clock): ListenSockets {
   const doors = new Map<string, Door>();
+  let closing = new AbortController();
 
   return {
-    async open({ host, port }) {
-      const key = keyOf({ host, port });
-      const known = doors.get(key);
+    async open(place) {
+      const { signal } = closing;
+      const known = doors.get(keyOf(place));
       if (known) return portOf(known.server);
-      const door = createDoor();
-      await listening(door.server, { host, port });
-      doors.set(key, door);
+      const door = await openDoor(place, clock, signal);
+      if (signal.aborted) await shut(door);
+      signal.throwIfAborted();
+      doors.set(keyOf(place), door);
       return portOf(door.server);
     },
     take(address, serve) {
@@ -55,6 +62,10 @@ export function createListenSockets(): ListenSockets {
       };
     },
     async close(which) {
+      if (which === 'all') {
+        closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
+        closing = new AbortController();
+      }
       const leaving = [...doors].filter(([, { serve }]) => which === 'all' || serve === null);
       await Promise.all(
         leaving.map(([key, door]) => {
@@ -64,6 +75,22 @@ export function createListenSockets(): ListenSockets {
       );
     },
   };
+}
+
+/** @throws LastcallError as `ListenSockets.open` */
+async function openDoor(place: ListenPlace, clock: Clock, signal: AbortSignal): Promise<Door> {
+  const began = clock.now();
+  for (;;) {
+    const door = createDoor();
+    try {
+      await listening(door.server, place);
+      return door;
+    } catch (error) {
+      const elapsed = clock.now() - began;
+      if (listenCode(error) !== 'busy' || elapsed >= BUSY_MS) throw cannotListen(place, error, elapsed);
+    }
+    await sleep(clock, TRY_EVERY_MS, signal);
+  }
 }
 
 function createDoor(): Door {
@@ -89,7 +116,7 @@ function createDoor(): Door {
   return door;
 }
 
-function listening(server: Server, { host, port }: ListenAddress): Promise<void> {
+function listening(server: Server, { host, port }: ListenPlace): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
@@ -110,6 +137,6 @@ function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-function keyOf({ host, port }: ListenAddress): string {
+function keyOf({ host, port }: Pick<ListenPlace, 'host' | 'port'>): string {
   return `${host}:${port}`;
 }

@@ -51,6 +51,7 @@ describe('Waiting for the end of an operation', () => {
         note('found');
         on.found?.();
       },
+      again: () => note('again'),
     };
   }
 

@@ -36,6 +36,12 @@ describe('the health port', () => {
 
   refuses([
     [
+      'listen: { agentCheck: { address: 127.0.0.1:7001 }, health: 0.0.0.0:7001, metrics: 127.0.0.1:7001 }',
+      '4:60: listen.health: wants the port of listen.agentCheck',
+      '4:83: listen.metrics: wants the port of listen.agentCheck',
+      '4:83: listen.metrics: wants the port of listen.health',
+    ],
+    [
       'listen: { health: 7002 }',
       '4:19: listen.health: expected host:port, or a mapping of address, allow, up, drain and down',
     ],

@@ -3,6 +3,8 @@ import { createMetricsServer } from '../../agent/control/metrics-server.ts';
 import { createMetrics, type Metrics } from '../../agent/control/metrics.ts';
 import type { Service } from '../../agent/engine/service.ts';
 import type { Phase, Request, Result, Status } from '../../agent/lifecycle/operation.ts';
+import { realClock } from '../../agent/system/clock.ts';
+import { createListenSockets } from '../../agent/system/listen-sockets.ts';
 import { askHttp } from '../support/ask-http.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
@@ -161,12 +163,15 @@ describe('The metrics', () => {
 });
 
 describe('The port of the metrics', () => {
-  let close: () => Promise<void>;
-  afterEach(() => close());
+  const sockets = createListenSockets(realClock);
+  afterEach(() => sockets.close('all'));
 
   test('has them at /metrics and nothing elsewhere', async () => {
-    const server = createMetricsServer({ host: '127.0.0.1', port: 0 }, metrics, { clock, log: memoryLog() });
-    close = () => server.close();
+    const server = createMetricsServer({ host: '127.0.0.1', port: 0 }, metrics, {
+      clock,
+      log: memoryLog(),
+      sockets,
+    });
     const port = await server.listen();
     const answer = await askHttp(port, { path: '/metrics?name=x' });
     expect(answer).toMatchObject({

@@ -259,6 +259,9 @@ describe('The control API', () => {
     ['a stop without the fence', { operation: 'stop', fence: false }],
     ['an empty reason', { operation: 'drain', reason: ' ' }],
     ['a reason of two lines', { operation: 'drain', reason: 'a\nb' }],
+    ...['\u202e', '\u200b', '\u2028', '\u{e0041}', '\u009b'].map(
+      (odd) => ['a reason that turns a line', { operation: 'drain', reason: `a${odd}b` }] as const,
+    ),
     ['a reason that is a novel', { operation: 'drain', reason: 'x'.repeat(501) }],
   ])('refuses %s with 400, says why, and tells the engine nothing', async (_what, words) => {
     await open();

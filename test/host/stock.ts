@@ -1,6 +1,5 @@
 import { expect } from '@jest/globals';
 import { join } from 'node:path';
-import { readFile } from 'node:fs/promises';
 import type { Status } from '../../agent/lifecycle/operation.ts';
 import type { Report } from '../fixtures/tally.ts';
 import { packageRoot } from '../support/sample.ts';
@@ -8,6 +7,11 @@ import { until } from '../support/until.ts';
 import { type Box, openBox, type Ran } from './box.ts';
 
 // A stock Debian machine with the shipped files of lastcall: what an operator has after following the pages.
+
+/** `started`, and the milliseconds since 1970 of each good answer to a probe. */
+export const HEALTH_LOG = '/var/lib/app1/health.log';
+/** A line for each SIGTERM: the sessions that lived then, those that were ever made, and the pid. */
+export const TERM_LOG = '/var/lib/app1/term.log';
 
 /** Which application is app1: Debian's tomcat10.service, or a small one that starts at once (`app1.service`). */
 export type App = 'tomcat10' | 'app1';
@@ -23,8 +27,10 @@ export interface Stock {
   untilServing(): Promise<void>;
   /** Resolves with the status once `is` holds of it. */
   untilStatus(what: string, is: (status: Status) => boolean): Promise<Status>;
-  /** Lets users in: forty at once, ten new ones each second. */
-  crowd(): Promise<Crowd>;
+  /** Lets users in: by default forty at once who stay for four seconds, ten new ones each second. */
+  crowd(population?: number, stayMs?: number): Promise<Crowd>;
+  /** Writes lastcall.yaml anew, with `more` in it; a running sidecar keeps the old one. */
+  configure(more: string): Promise<void>;
   /** Lines of the unit's journal, each with its time in milliseconds since 1970. */
   journal(unit: string): Promise<readonly Entry[]>;
 }
@@ -39,6 +45,8 @@ export interface Entry {
   readonly text: string;
 }
 
+/** It is slow to start, and writes down each probe and what it has lost at its end. */
+const APP1 = `--warm-ms 1500 --health-log ${HEALTH_LOG} --term-log ${TERM_LOG}`;
 const FIXTURES = '/run/in/checkout/dist/test/fixtures';
 
 /**
@@ -52,8 +60,8 @@ export async function openStock(app: App, more = ''): Promise<Stock> {
   const box = await openBox([`${prefix}:/run/in/prefix`, `${packageRoot()}:/run/in/checkout`]);
   try {
     await installLastcall(box);
-    await installHaproxy(box);
-    await (app === 'tomcat10' ? installTomcat(box) : installApp(box, 'app1', 8080));
+    await installHaproxy(box, app);
+    await (app === 'tomcat10' ? installTomcat(box) : installApp(box, 'app1', 8080, APP1));
     await installApp(box, 'app2', 8081);
     await installSidecar(box, app, more);
     await box.sh(`systemctl daemon-reload
@@ -99,9 +107,14 @@ function describeStock(box: Box, app: App): Stock {
         return text === '2';
       });
     },
-    async crowd() {
+    async crowd(population = 40, stayMs = 4_000) {
       const script = join(packageRoot(), 'dist', 'test', 'host', 'crowd.js');
-      const users = box.startOutside([process.execPath, script]);
+      const users = box.startOutside([
+        process.execPath,
+        script,
+        `--population=${population}`,
+        `--stay-ms=${stayMs}`,
+      ]);
       await users.begun;
       return {
         async leave() {
@@ -112,6 +125,7 @@ function describeStock(box: Box, app: App): Stock {
         },
       };
     },
+    configure: (more) => box.write('/etc/lastcall/lastcall.yaml', configuration(app, more)),
     async journal(unit) {
       const { stdout } = await box.run(['journalctl', '-u', unit, '-o', 'short-unix', '--no-pager', '-q']);
       return stdout
@@ -126,11 +140,12 @@ function describeStock(box: Box, app: App): Stock {
 async function installLastcall(box: Box): Promise<void> {
   await box.sh(`cp -a /run/in/prefix/. /usr/
     test -e /usr/bin/node || ln -s ${process.execPath} /usr/bin/node
-    useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin lastcall`);
+    useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin lastcall
+    usermod --append --groups haproxy lastcall`);
 }
 
 /** Debian's own configuration, with the site below it, and its master socket for the group haproxy. */
-async function installHaproxy(box: Box): Promise<void> {
+async function installHaproxy(box: Box, app: App): Promise<void> {
   await box.sh(`cat >>/etc/haproxy/haproxy.cfg <<'END'
 frontend www
 	bind 127.0.0.1:80
@@ -138,7 +153,7 @@ frontend www
 backend app
 	balance roundrobin
 	cookie SRV insert indirect nocache
-	option httpchk GET /health
+${app === 'tomcat10' ? '	option httpchk GET /health' : ''}
 	server app1 127.0.0.1:8080 check cookie app1
 	server app2 127.0.0.1:8081 check cookie app2
 END
@@ -163,45 +178,44 @@ async function installTomcat(box: Box): Promise<void> {
 }
 
 /** A small application as a service of a user of its own. */
-async function installApp(box: Box, name: string, port: number): Promise<void> {
+async function installApp(box: Box, name: string, port: number, options = ''): Promise<void> {
   await box.write(
     `/etc/systemd/system/${name}.service`,
     `[Service]
-ExecStart=/usr/bin/node ${FIXTURES}/legacy-app.js --node ${name} --port ${port}
+ExecStart=/usr/bin/node ${FIXTURES}/legacy-app.js --node ${name} --port ${port} ${options}
 User=www-data
+StateDirectory=${name}
 [Install]
 WantedBy=multi-user.target
 `,
   );
 }
 
-/** The shipped unit and drop-in, and the least configuration. */
+/** The shipped unit, drop-in and polkit rule, and the least configuration. */
 async function installSidecar(box: Box, app: App, more: string): Promise<void> {
-  const shipped = join(packageRoot(), 'deploy', 'systemd');
-  await box.write(
-    '/etc/systemd/system/lastcall.service',
-    await readFile(join(shipped, 'lastcall.service'), 'utf8'),
-  );
-  await box.write(
-    `/etc/systemd/system/${app}.service.d/10-lastcall.conf`,
-    await readFile(join(shipped, 'app.service.d', '10-lastcall.conf'), 'utf8'),
-  );
+  await box.sh(`cd /usr/lib/node_modules/lastcall/deploy
+    cp systemd/lastcall.service systemd/lastcall.target /etc/systemd/system/
+    mkdir /etc/systemd/system/${app}.service.d
+    cp systemd/app.service.d/10-lastcall.conf /etc/systemd/system/${app}.service.d/
+    sed 's/tomcat10.service/${app}.service/' polkit/50-lastcall.rules >/etc/polkit-1/rules.d/50-lastcall.rules`);
+  await box.write('/etc/lastcall/lastcall.yaml', configuration(app, more));
+}
+
+function configuration(app: App, more: string): string {
   const source =
     app === 'tomcat10'
       ? 'tomcat: { url: "http://127.0.0.1:8080/manager", user: lastcall, passwordFile: /etc/lastcall/tomcat.password, context: / }'
       : 'http: { url: "http://127.0.0.1:8080/sessions" }';
-  await box.write(
-    '/etc/lastcall/lastcall.yaml',
-    `node: app1
+  return `node: app1
 app:
   probe:
-    http: { url: "http://127.0.0.1:8080/health" }
+    http: { url: "http://127.0.0.1:8080/health?by=lastcall" }
+  start: { command: [systemctl, start, ${app}] }
 balancers:
   - haproxy: unix:/run/haproxy/admin.sock
     master: unix:/run/haproxy/master.sock
     servers: [app/app1]
 sessions:
   - ${source}
-${more}`,
-  );
+${more}`;
 }

@@ -84,3 +84,10 @@ describe('a command that counts', () => {
     expect(inspect(error, { depth: 9 })).not.toContain('arg-1');
   });
 });
+
+test('what a command says is for any terminal', async () => {
+  const said = '\\033]0;x\\007\\302\\233\\342\\200\\256';
+  const reason = await reasonOf(['sh', '-c', `printf '${said}' >&2; exit 3`]);
+  expect(reason).toContain('\\u001b]0;x\\u0007\\u009b\\u202e');
+  expect(reason).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+});

@@ -132,13 +132,17 @@ describe('A port for monitors', () => {
 
   test('says who it is and what to do when its port is taken', async () => {
     const port = await listening();
+    const own = new ManualClock();
     const second = createHttpListener(
       { host: '127.0.0.1', port, allow: [], key: 'listen.metrics' },
-      { clock, failed: () => undefined },
+      { clock: own, failed: () => undefined },
       async () => UP,
     );
-    await expect(second.listen()).rejects.toMatchObject({
-      code: 'config',
+    const refused = second.listen();
+    await own.armed();
+    own.advance(1_500);
+    await expect(refused).rejects.toMatchObject({
+      code: 'busy',
       target: `127.0.0.1:${port}`,
       next: expect.stringContaining('listen.metrics'),
     });

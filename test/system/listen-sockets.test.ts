@@ -3,6 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { createListenSockets, type ListenSockets } from '../../agent/system/listen-sockets.ts';
+import { realClock } from '../../agent/system/clock.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { freePort } from '../support/ports.ts';
 
 const HOST = '127.0.0.1';
@@ -14,8 +16,8 @@ const asked = (port: number): Promise<string> => text(connect(port, HOST));
 
 describe('An address that is listened on', () => {
   test('stays open while its server changes: who comes in between waits', async () => {
-    sockets = createListenSockets();
-    const address = { host: HOST, port: await freePort() };
+    sockets = createListenSockets(realClock);
+    const address = { host: HOST, port: await freePort(), key: 'listen.health' };
     expect(await sockets.open(address)).toBe(address.port);
     const giveUp = sockets.take(address, says('first'));
     expect(await asked(address.port)).toBe('first');
@@ -32,10 +34,10 @@ describe('An address that is listened on', () => {
   });
 
   test('is closed when nobody has taken it, with who waited there; the others stay', async () => {
-    sockets = createListenSockets();
+    sockets = createListenSockets(realClock);
     const [left, kept] = [
-      { host: HOST, port: await freePort() },
-      { host: HOST, port: await freePort() },
+      { host: HOST, port: await freePort(), key: 'listen.health' },
+      { host: HOST, port: await freePort(), key: 'listen.health' },
     ];
     await sockets.open(left);
     await sockets.open(kept);
@@ -51,12 +53,47 @@ describe('An address that is listened on', () => {
   });
 
   test('that is another’s is an error, and may be tried again', async () => {
-    sockets = createListenSockets();
-    const other = createListenSockets();
-    const address = { host: HOST, port: await freePort() };
+    sockets = createListenSockets(realClock);
+    const other = createListenSockets(realClock);
+    const address = { host: HOST, port: await freePort(), key: 'listen.health' };
     await other.open(address);
-    await expect(sockets.open(address)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(sockets.open(address)).rejects.toMatchObject({
+      code: 'busy',
+      message: expect.stringContaining(`${HOST}:${address.port} for listen.health`),
+    });
     await other.close('all');
     expect(await sockets.open(address)).toBe(address.port);
+  });
+
+  test('that its owner is about to give up is waited for', async () => {
+    const clock = new ManualClock();
+    sockets = createListenSockets(clock);
+    const other = createListenSockets(realClock);
+    const address = { host: HOST, port: await freePort(), key: 'listen.health' };
+    await other.open(address);
+    const opened = sockets.open(address);
+    await clock.armed();
+    await other.close('all');
+    clock.advance(50);
+    expect(await opened).toBe(address.port);
+  });
+
+  test('of no interface of this machine is refused for good, and at once', async () => {
+    sockets = createListenSockets(new ManualClock());
+    const place = { host: '192.0.2.1', port: 1, key: 'listen.health' };
+    await expect(sockets.open(place)).rejects.toMatchObject({ code: 'config' });
+  });
+
+  test('is given up by whoever waits for it when all are closed', async () => {
+    const clock = new ManualClock();
+    sockets = createListenSockets(clock);
+    const other = createListenSockets(realClock);
+    const address = { host: HOST, port: await freePort(), key: 'listen.health' };
+    await other.open(address);
+    const opened = sockets.open(address);
+    await clock.armed();
+    await sockets.close('all');
+    await expect(opened).rejects.toMatchObject({ code: 'interrupted' });
+    await other.close('all');
   });
 });

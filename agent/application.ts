@@ -1,0 +1,104 @@
+import { constants } from 'node:os';
+import type { World } from './compose.ts';
+import { KILL_AFTER_MS, STOP_SIGNAL } from './config/defaults.ts';
+import type { Supervise } from './engine/engine.ts';
+import { createJournal, type Journal } from './journal/journal.ts';
+import type { Result } from './lifecycle/operation.ts';
+import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
+import type { LaunchPorts, Launches, Notebook } from './shutdown/launches.ts';
+import { type Code, EXIT_CODES } from './system/error.ts';
+import { bootId } from './system/process.ts';
+
+/** The application of `run -- COMMAND`, what is noted of it on disk, and the exit code that it leaves to the sidecar. */
+
+/** How the sidecar comes to its end, and how its child came to its own. */
+export interface Ending {
+  readonly code: Promise<number>;
+  end(code: number): void;
+  /** Nothing looks after the node any more, and this is why. */
+  readonly fail: (error: unknown) => void;
+  lastExit: ChildExit | null;
+  onExit: () => void;
+}
+
+/** @returns one that has not come yet */
+export function createEnding(): Ending {
+  let end = (_code: number): void => undefined;
+  let fail = (_error: unknown): void => undefined;
+  const code = new Promise<number>((resolve, reject) => {
+    end = resolve;
+    fail = reject;
+  });
+  code.catch(() => undefined); // Whoever waits for it hears of it.
+  return { code, end, fail, lastExit: null, onExit: () => undefined };
+}
+
+/** The child whose end nobody asked for takes the sidecar with it: whoever started us decides what comes next. */
+export function createOurs(
+  command: readonly string[],
+  launches: Launches,
+  { clock, log, searchPath, env }: World,
+  ending: Ending,
+): Child {
+  return createChild(
+    { command, signalName: STOP_SIGNAL, killAfterMs: KILL_AFTER_MS },
+    {
+      clock,
+      searchPath,
+      env,
+      launches,
+      onExit(exit) {
+        log.info('the application has ended', { ...exit });
+        ending.lastExit = exit;
+        ending.onExit();
+        if (!exit.asked) ending.end(exitCodeOf(exit));
+      },
+    },
+  );
+}
+
+/** A note in a file beside the record: which process the child is, or the stop. */
+export function notesAt(
+  path: string,
+  { node }: { readonly node: string },
+  { clock, log }: World,
+): [Notebook, LaunchPorts] {
+  const journal: Journal = createJournal(path, { node }, clock);
+  const notebook = {
+    async load() {
+      const loaded = await journal.load(NEVER);
+      if (loaded.kind === 'quarantined') log.warn(`${loaded.reason}; it was moved to ${loaded.movedTo}`);
+      return loaded.kind === 'record' ? loaded.record : null;
+    },
+    save: (note: object) => journal.save(note),
+  };
+  return [
+    notebook,
+    { clock, bootId: bootId(), onWarning: (text: string) => log.warn(text, { node, file: path }) },
+  ];
+}
+
+/** Its deadline is the journal's own. */
+const NEVER = new AbortController().signal;
+
+/** Takes up the child that a killed sidecar has left behind, or starts one. */
+export function supervise(child: Child, launches: Launches): Supervise {
+  return async (recorded) => {
+    for (const proof of [recorded, await launches.find()])
+      if (proof && child.attach(proof)) return { fresh: false, proof };
+    await child.starter.start(new AbortController().signal);
+    return { fresh: true, proof: child.proof };
+  };
+}
+
+/** The code of the sidecar that a signal has asked to stop the application. */
+export function codeAfter(result: Result, { lastExit }: Ending): number {
+  if (!result.ok) return EXIT_CODES[result.code as Code];
+  return lastExit ? exitCodeOf(lastExit) : 0;
+}
+
+/** As a shell tells it: the code, or 128 and the signal; unknown when an earlier sidecar was the parent. */
+function exitCodeOf({ code, signal }: ChildExit): number {
+  if (code !== null) return code;
+  return signal === null ? EXIT_CODES.failed : 128 + constants.signals[signal];
+}

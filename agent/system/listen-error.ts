@@ -1,0 +1,55 @@
+import { type Code, LastcallError, errnoOf, messageOf } from './error.ts';
+
+/** What no further try mends: the address or the right is not there. */
+const FINAL: ReadonlySet<string | undefined> = new Set([
+  'EACCES',
+  'EADDRNOTAVAIL',
+  'EAFNOSUPPORT',
+  'EEXIST',
+  'EINVAL',
+  'EISDIR',
+  'ELOOP',
+  'ENOENT',
+  'ENAMETOOLONG',
+  'ENOTDIR',
+  'EPERM',
+  'EROFS',
+]);
+
+/**
+ * With which code a start ends that could not have a port or a socket. systemd does not start again after 78.
+ * @returns `busy` when somebody else has it, `config` when it can never be had, else `failed`
+ */
+export function listenCode(error: unknown): Extract<Code, 'busy' | 'config' | 'failed'> {
+  const errno = errnoOf(error);
+  if (errno === 'EADDRINUSE') return 'busy';
+  return FINAL.has(errno) ? 'config' : 'failed';
+}
+
+/** Where it was to be listened, and for what. */
+export interface ListenPlace {
+  readonly host: string;
+  readonly port: number;
+  /** Its key in the configuration. */
+  readonly key: string;
+}
+
+/** The error of an address that cannot be listened on, with its code (`listenCode`), after so many milliseconds. */
+export function cannotListen(
+  { host, port, key }: ListenPlace,
+  cause: unknown,
+  elapsedMs: number,
+): LastcallError {
+  const code = listenCode(cause);
+  const target = `${host}:${port}`;
+  const next =
+    code === 'busy'
+      ? `see who listens there (\`ss -ltnp\`), or set \`${key}\` to another port`
+      : `set \`${key}\` to an address of this machine that lastcall's user may listen on`;
+  return new LastcallError(code, `cannot listen on ${target} for ${key}: ${messageOf(cause)}`, {
+    target,
+    elapsedMs,
+    next,
+    cause,
+  });
+}

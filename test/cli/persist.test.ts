@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import type { Watcher } from '../../agent/cli/follow.ts';
+import { persist } from '../../agent/cli/persist.ts';
+import { createClient } from '../../agent/control/client.ts';
+import type { Words } from '../../agent/control/protocol.ts';
+import { type ControlServer, openControl } from '../../agent/control/server.ts';
+import { type Clock, realClock } from '../../agent/system/clock.ts';
+import { LastcallError } from '../../agent/system/error.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { begun, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { type TempDir, makeTempDir } from '../support/tempdir.ts';
+
+const never = new AbortController().signal;
+
+describe('A caller who ends the application whatever is answered', () => {
+  let dir: TempDir;
+  let path: string;
+  let service: ScriptedService;
+  let control: ControlServer | undefined;
+  let seen: string[];
+
+  const open = async (): Promise<void> => {
+    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+  };
+  beforeEach(async () => {
+    dir = await makeTempDir();
+    path = join(dir.path, 'app1.sock');
+    service = createScriptedService();
+    seen = [];
+  });
+  afterEach(async () => {
+    await control?.close();
+    control = undefined;
+    await dir.remove();
+  });
+
+  /** Writes down why it is asked again; `onAccepted` and `onAgain` run then. */
+  function watcher(onAccepted: () => void, onAgain: () => void = () => undefined): Watcher {
+    return {
+      accepted: onAccepted,
+      status: () => undefined,
+      lost: () => undefined,
+      found: () => undefined,
+      again: (why) => {
+        seen.push(why);
+        onAgain();
+      },
+    };
+  }
+  const ask = (words: Partial<Words>, on: Watcher, clock: Clock = realClock, signal = never) =>
+    persist(
+      createClient(path, clock),
+      { operation: 'drain', noRefuse: true, timeout: '60s', ...words },
+      on,
+      clock,
+      signal,
+    );
+
+  test('waits for a sidecar that is away', async () => {
+    const end = ask(
+      {},
+      watcher(
+        () => service.finish('done'),
+        () => void open(),
+      ),
+    );
+    expect(await end).toMatchObject({ code: 'done' });
+    expect(seen).toEqual([expect.stringContaining('there is no such socket')]);
+  });
+
+  test('asks again after a refusal, and once another hand has given the operation up', async () => {
+    await open();
+    service.refuseNext('held', 'app/app1 is held by an operator');
+    let times = 0;
+    const end = ask(
+      {},
+      watcher(() => service.finish(times++ === 0 ? 'cancelled' : 'done', { ok: times === 2 })),
+    );
+    expect(await end).toMatchObject({ code: 'done' });
+    expect(seen).toEqual(['app/app1 is held by an operator', 'cancelled']);
+    // One time for all attempts.
+    const [first, , third] = service.requests;
+    expect(first?.timeoutMs).toBe(60_000);
+    expect(third?.timeoutMs).toBeLessThanOrEqual(60_000);
+  });
+
+  test('takes the decision of the operation’s own deadline, and asks for no second stop of unknown outcome', async () => {
+    await open();
+    const deadline = ask(
+      {},
+      watcher(() => service.finish('deadline', { ok: false })),
+    );
+    expect(await deadline).toMatchObject({ code: 'deadline' });
+    const stop = ask(
+      { operation: 'stop' },
+      watcher(() => service.finish('app-stop', { ok: false })),
+    );
+    expect(await stop).toMatchObject({ code: 'app-stop' });
+    expect(seen).toEqual([]);
+  });
+
+  test('gives up with the last reason once the time of the request is over, and not before', async () => {
+    const clock = new ManualClock();
+    let error: unknown;
+    void ask(
+      {},
+      watcher(() => undefined),
+      clock,
+    ).catch((thrown: unknown) => (error = thrown));
+    const began = clock.now();
+    while (error === undefined) {
+      clock.advance(1_000);
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    }
+    expect(error).toMatchObject({ code: 'agent-unreachable' });
+    expect(clock.now() - began).toBeGreaterThanOrEqual(60_000);
+    expect(clock.now() - began).toBeLessThan(70_000);
+  });
+
+  test('ends at once with the reason of its signal', async () => {
+    const aborter = new AbortController();
+    const reason = new LastcallError('interrupted', 'enough');
+    const on = watcher(
+      () => undefined,
+      () => aborter.abort(reason),
+    );
+    await expect(ask({}, on, realClock, aborter.signal)).rejects.toBe(reason);
+  });
+});

@@ -225,9 +225,9 @@ export function onStopped(turn: Turn, warnings: readonly string[], unproven = fa
   forgetGate(turn);
   const outing = { level: 'maint', fence: null } as const;
   if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', { app, outing });
-  // The way back has the whole time again: a long drain must not leave the start without any.
+  // The way back has a time of its own: a long drain must not leave the start without any.
   const sessionsLast = connectionsOf(turn.policy, turn.state);
-  enter(turn, 'stopped', { app, op: { ...op, sessionsLast, deadline: turn.at + op.timeoutMs } });
+  enter(turn, 'stopped', { app, op: { ...op, sessionsLast, deadline: turn.at + op.returnMs } });
   patchOuting(turn, outing);
   finish(turn, ({ kind }) => kind === 'drain' || kind === 'stop', 'done');
   warm(turn);

@@ -23,6 +23,8 @@ export interface Operation {
   readonly reason: string | null;
   readonly onTimeout: OnTimeout;
   readonly timeoutMs: number;
+  /** The time of its way back, which begins when it begins. */
+  readonly returnMs: number;
   readonly expiresMs: number | null;
   readonly startedAt: number;
   readonly deadline: number;

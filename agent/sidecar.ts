@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { codeAfter, createEnding, createOurs, type Ending, notesAt, supervise } from './application.ts';
 import { assemble, operate, polledAddresses } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
@@ -24,6 +26,8 @@ import { type AtTheEnd, withClosing } from './system/closing.ts';
 import type { ListenPlace } from './system/listen-error.ts';
 import { createListenSockets, type ListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
+import type { Log } from './system/log-port.ts';
+import { whyNotTrusted } from './system/trust.ts';
 
 /** The signals of the process, as the sidecar hears them. */
 export interface Signals {
@@ -45,9 +49,10 @@ export async function runSidecar(options: RunOptions, world: SidecarWorld): Prom
   // Before anything of ours touches that disk.
   await checkReachable(config.state, world.clock);
   return withClosing(async (atTheEnd) => {
-    const lock = await lockNode(config.node, config.state);
+    const lock = await lockNode(config.node, config.state, world.clock);
     atTheEnd(() => world.log.info('ended', { node: config.node }));
     atTheEnd(() => lock.release());
+    if (lock.warning !== null) world.log.warn(lock.warning);
     return runLocked(options, world, atTheEnd);
   });
 }
@@ -56,8 +61,10 @@ export async function runSidecar(options: RunOptions, world: SidecarWorld): Prom
 async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtTheEnd): Promise<number> {
   const { config, command, reload } = options;
   const { clock, log, signals } = world;
-  const audit = config.audit === null ? null : openAudit(config.audit, world);
+  const audit = config.audit === null ? null : await openAudit(config.audit, world);
   atTheEnd(() => audit?.flush());
+  for (const path of [config.state, ...(config.audit === null ? [] : [config.audit])])
+    await warnOfDirectory(path, log);
   const sockets = createListenSockets(clock);
   atTheEnd(() => sockets.close('all'));
   await Promise.all(placesOf(config).map((place) => sockets.open(place)));
@@ -92,6 +99,13 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   log.info('running', { node: config.node, control: control.path, pid: process.pid });
   if (!child) reloader.begin(reload.isAsked);
   return ending.code;
+}
+
+/** Files of ours are looked at before they are believed; who may write to their directory can take them away. */
+async function warnOfDirectory(path: string, log: Log): Promise<void> {
+  const directory = dirname(path);
+  const why = whyNotTrusted(await stat(directory));
+  if (why !== null) log.warn(`${directory}: ${why}, and so may take away or replace ${path}`);
 }
 
 /** Where callers and monitors of all kinds come to us by TCP. */

@@ -1,8 +1,9 @@
 import type { Service } from '../engine/service.ts';
 import type { Request } from '../lifecycle/operation.ts';
-import type { Clock } from '../system/clock.ts';
-import { messageOf } from '../system/error.ts';
-import { createLineFile } from '../system/line-file.ts';
+import { type Clock, withDeadline } from '../system/clock.ts';
+import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
+import { createLineFile, type LineFile } from '../system/line-file.ts';
+import { listenCode } from '../system/listen-error.ts';
 import type { Log } from '../system/log-port.ts';
 import { observed } from './observe.ts';
 
@@ -10,6 +11,10 @@ import { observed } from './observe.ts';
 const MAX_BYTES = 10 * 1024 * 1024;
 const KEEP = 5;
 const MODE = 0o600;
+/** A start that cannot succeed ends within two seconds (contract). */
+const CHECK_MS = 1_200;
+/** A check has no other end than its deadline. */
+const NEVER = new AbortController().signal;
 
 /** Who did what to this node, why, and how it ended. */
 export interface Audit {
@@ -19,12 +24,23 @@ export interface Audit {
   flush(): Promise<void>;
 }
 
-/** The audit log at `path`: one JSON line a record, appended, moved to `PATH.1` to `PATH.5` by size. */
-export function openAudit(
+/**
+ * The audit log at `path`: one JSON line a record, appended, moved to `PATH.1` to `PATH.5` by size.
+ * @throws LastcallError `config` when it can never be written there, or another user could write it too; `failed` when its
+ *   file system does not answer
+ */
+export async function openAudit(
   path: string,
-  { clock, log }: { readonly clock: Pick<Clock, 'wall'>; readonly log: Log },
-): Audit {
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<Audit> {
   const file = createLineFile({ path, maxBytes: MAX_BYTES, keep: KEEP, mode: MODE });
+  await withDeadline(
+    clock,
+    CHECK_MS,
+    NEVER,
+    () => unusable(path, UNANSWERED),
+    () => check(path, file),
+  );
   let last: Promise<void> = Promise.resolve();
   return {
     write(event, fields) {
@@ -39,6 +55,30 @@ export function openAudit(
     },
     flush: () => last,
   };
+}
+
+/** A disk that is full is an alarm at each record; what no time mends is refused at once. */
+async function check(path: string, file: LineFile): Promise<void> {
+  try {
+    await file.check();
+  } catch (error) {
+    if (errnoOf(error) === undefined || listenCode(error) === 'config')
+      throw unusable(path, messageOf(error), error);
+  }
+}
+
+const UNANSWERED = 'its file system does not answer';
+
+function unusable(path: string, why: string, cause?: unknown): LastcallError {
+  return new LastcallError(
+    cause === undefined ? 'failed' : 'config',
+    `the audit log cannot be written: ${why}`,
+    {
+      target: path,
+      next: "set `audit` to a file that lastcall's user may write, and nobody else",
+      cause,
+    },
+  );
 }
 
 /** The same service, each of whose operations leaves its lines in the audit log. */

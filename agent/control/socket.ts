@@ -1,14 +1,12 @@
 import { chmod, chown, lstat, mkdir, mkdtemp, open, readFile, rename, rmdir, unlink } from 'node:fs/promises';
-import { connect, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import type { ControlConfig } from '../config/config.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import { listenCode } from '../system/listen-error.ts';
 import type { Clock } from '../system/clock.ts';
+import { answersAt } from '../system/unix-probe.ts';
 import { checkSocketPath } from './protocol.ts';
-
-/** How long a socket found at our path has to answer before it counts as somebody's, in milliseconds. */
-const PROBE_MS = 1_000;
 
 /** Takes the socket's file away, unless a successor's stands there by now. */
 export type Unbind = () => Promise<void>;
@@ -79,34 +77,13 @@ async function clearStale(path: string, clock: Clock): Promise<void> {
   const found = await lstat(path).catch(unlessMissing);
   if (found === undefined) return;
   if (!found.isSocket()) throw unusable(path, 'exists and is not a socket');
-  if (await answers(path, clock)) {
+  if (await answersAt(path, clock)) {
     throw new LastcallError('busy', `another sidecar answers at the control socket ${path}`, {
       target: path,
       next: 'stop it first, or set another `listen.control`',
     });
   }
   await unlink(path).catch(unlessMissing);
-}
-
-/** True when somebody listens. Only a refusal proves that nobody does: silence is somebody who is busy. */
-function answers(path: string, clock: Clock): Promise<boolean> {
-  return new Promise((done, fail) => {
-    const socket = connect(path);
-    const cancel = clock.after(PROBE_MS, () => end(true));
-    const end = (answer: boolean): void => {
-      cancel();
-      socket.destroy();
-      done(answer);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('error', (error) => {
-      const errno = errnoOf(error);
-      if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return end(false);
-      if (errno === 'EAGAIN') return end(true);
-      cancel();
-      fail(error);
-    });
-  });
 }
 
 /**

@@ -1,9 +1,11 @@
 import { constants } from 'node:fs';
-import { link, lstat, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { link, lstat, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { makeDirectory, syncDirectory } from '../system/directory.ts';
 import { errnoOf } from '../system/error.ts';
+import { whyNotTrusted } from '../system/trust.ts';
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
 /** The names beside a state file: the copy of before the last save, and the two that live only during a save. */
 export const previousOf = (path: string): string => `${path}.prev`;
@@ -46,11 +48,27 @@ export async function kindOf(path: string): Promise<'missing' | 'file' | 'odd'> 
   }
 }
 
-/** The text of a regular file; a link that took its place in the meantime is not followed. */
-export async function readRegular(path: string): Promise<string> {
+/** Far above any record; what is longer was not written by us. */
+export const MAX_STATE_BYTES = 1024 * 1024;
+
+/**
+ * The text of a regular file that only root or we can have written, or why it cannot be believed. A link is not followed.
+ * @throws the system's error when it cannot be read
+ */
+export async function readTrusted(
+  path: string,
+): Promise<{ readonly text: string } | { readonly distrusted: string }> {
   const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
-    return await handle.readFile('utf8');
+    const stat = await handle.stat();
+    const why = stat.isFile() ? whyNotTrusted(stat) : 'it is not a regular file';
+    if (why !== null) return { distrusted: why };
+    const buffer = Buffer.alloc(MAX_STATE_BYTES + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < buffer.length; length += read)
+      read = (await handle.read(buffer, length, buffer.length - length)).bytesRead;
+    if (length > MAX_STATE_BYTES) return { distrusted: `it is longer than ${MAX_STATE_BYTES} bytes` };
+    return { text: buffer.toString('utf8', 0, length) };
   } finally {
     await handle.close();
   }
@@ -70,6 +88,8 @@ export async function moveAside(from: string, path: string): Promise<string> {
 }
 
 async function writeWhole(path: string, bytes: Buffer): Promise<void> {
+  if (bytes.length > MAX_STATE_BYTES)
+    throw new Error(`${bytes.length} bytes are more than a state file may have`);
   const handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     await writeAll(handle, bytes);
@@ -99,20 +119,4 @@ async function keepPrevious(path: string): Promise<void> {
     throw error;
   }
   await rename(linkOf(path), previousOf(path));
-}
-
-/** Makes a missing directory, for its owner only, and each new name durable in its parent. */
-async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, O_RDONLY | O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { type Clock, realClock, withDeadline } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import { seal, unseal } from './envelope.ts';
-import { kindOf, moveAside, previousOf, readRegular, removeLeftovers, replaceFile } from './files.ts';
+import { kindOf, moveAside, previousOf, readTrusted, removeLeftovers, replaceFile } from './files.ts';
 import { unanswered } from './unanswered.ts';
 
 /** What was on disk at the start. */
@@ -17,7 +17,8 @@ export type Loaded =
 export interface Journal {
   /**
    * Reads the record, once, at the start and under the node's lock (it removes what a save cut short by a crash has
-   * left). A file that is empty, cut, overwritten, another node's, of another schema, or no regular file is renamed
+   * left). A file that is empty, cut, overwritten, another node's, of another schema, no regular file, longer
+   * than 1 MiB, or that another user than root and us may have written, is renamed
    * to `PATH.bad-N`, never deleted. The caller must then save a record of its own before it relies on anything.
    *
    * `PATH.prev`, the record before the last save, is for people: it is never read as the truth. A save leaves the
@@ -89,7 +90,9 @@ async function load(path: string, node: string): Promise<Loaded> {
   const kind = await kindOf(path);
   if (kind === 'missing') return loadMissing(path);
   if (kind === 'odd') return quarantine(path, path, 'it is not a regular file');
-  const opened = unseal(node, await readRegular(path));
+  const read = await readTrusted(path);
+  if ('distrusted' in read) return quarantine(path, path, read.distrusted);
+  const opened = unseal(node, read.text);
   return opened.whole ? { kind: 'record', record: opened.record } : quarantine(path, path, opened.reason);
 }
 

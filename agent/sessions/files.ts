@@ -4,6 +4,7 @@ import type { FilesSourceConfig } from '../config/config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { matches, parseGlob, type Part } from './glob.ts';
+import { type Hidden, readHidden } from './hidden.ts';
 import { certain } from './number.ts';
 import type { Source } from './source.ts';
 
@@ -21,7 +22,8 @@ const MAX_PAUSE_MS = 10_000;
  * Counts the regular files that a path with `*`, `?` and `[...]` leads to and that were changed recently: PHP writes
  * or touches a session's file at each request, and removes old ones only now and then.
  * Directories are read as streams, so that a million files take no memory. One that is not there or may not be read
- * makes the count unknown; of those that a pattern has found, one may have gone meanwhile.
+ * makes the count unknown, and so does one that our own sandbox covers; of those that a pattern has found, one may have
+ * gone meanwhile.
  * @throws LastcallError `config` for a path that is none
  */
 export function createFilesSource(
@@ -50,14 +52,22 @@ export function createFilesSource(
       const counted = await withDeadline(clock, timeoutMs, signal, late, async (own) => {
         try {
           return (
-            (await countIn('', parts, { since, signal: own })) ?? { problem: 'there is no such directory' }
+            (await countIn('', parts, { since, signal: own, hidden: await readHidden() })) ?? {
+              problem: 'there is no such directory',
+            }
           );
         } catch (error) {
           own.throwIfAborted();
+          if (error instanceof Covered) return { problem: error.message };
           return { problem: `cannot be read: ${messageOf(error)}` };
         }
       }).finally(() => (costMs = clock.now() - began));
-      return certain(counted, detail('let this user read the directory, or set path right'));
+      return certain(
+        counted,
+        detail(
+          'let this user read the directory (deploy/systemd/lastcall.service says how), or set path right',
+        ),
+      );
     },
   };
 }
@@ -66,7 +76,11 @@ interface Look {
   /** Files changed before this do not count, in milliseconds of calendar time. */
   readonly since: number;
   readonly signal: AbortSignal;
+  readonly hidden: Hidden;
 }
+
+/** What lies in the directory is not the application's. */
+class Covered extends Error {}
 
 /** @returns null when there is no such directory */
 async function countIn(
@@ -76,7 +90,7 @@ async function countIn(
 ): Promise<number | null> {
   if (part === undefined) return null;
   if (typeof part === 'string' && below.length > 0) return countIn(`${directory}/${part}`, below, look);
-  const entries = await openDirectory(directory);
+  const entries = await openDirectory(directory, look.hidden);
   if (entries === null) return null;
   let total = below.length > 0 ? null : 0;
   for await (const names of batches(entries, part)) {
@@ -97,7 +111,10 @@ async function inTurn<T>(names: readonly string[], work: (name: string) => Promi
   return results;
 }
 
-async function openDirectory(directory: string): Promise<AsyncIterable<Dirent> | null> {
+/** @throws Covered */
+async function openDirectory(directory: string, hidden: Hidden): Promise<AsyncIterable<Dirent> | null> {
+  const why = await hidden(bytes(`${directory}/`));
+  if (why !== null) throw new Covered(why);
   try {
     return await opendir(bytes(`${directory}/`), { encoding: 'latin1', bufferSize: BATCH });
   } catch (error) {

@@ -1,10 +1,15 @@
-import { mkdir, open, rename, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from './error.ts';
+import { whyNotTrusted } from './trust.ts';
 
 /** A file to which whole lines are added, and that gives way to a fresh one before it grows too big. */
 export interface LineFile {
-  /** Adds a line, after those before it; it is on the disk once this resolves. Rejects with the system's error. */
+  /** Rejects as `append` would, as far as that can be known before. */
+  check(): Promise<void>;
+  /** Adds a line, after those before it; it is on the disk once this resolves. Rejects with the system's
+   * error, or with why the file is not one that only root or we can have written; nothing is added to such a file. */
   append(line: string): Promise<void>;
 }
 
@@ -28,7 +33,7 @@ export function createLineFile(options: LineFileOptions): LineFile {
   let torn = false;
   const write = async (line: string): Promise<void> => {
     await makeRoom(options, line);
-    const file = await open(options.path, 'a', options.mode);
+    const file = await openTrusted(options);
     try {
       const before = torn ? '\n' : '';
       torn = true;
@@ -40,6 +45,10 @@ export function createLineFile(options: LineFileOptions): LineFile {
     }
   };
   return {
+    async check() {
+      await mkdir(dirname(options.path), { recursive: true, mode: 0o755 });
+      await (await openTrusted(options)).close();
+    },
     append(line) {
       const mine = last.then(() => write(line));
       // Whoever comes next waits for the end of this one, whatever it is; the error is the caller's.
@@ -59,10 +68,30 @@ async function makeRoom({ path, maxBytes, keep }: LineFileOptions, line: string)
   }
 }
 
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+
+/** No link is followed: one of another user would have us write to a file of his choice. */
+async function openTrusted({ path, mode }: LineFileOptions): Promise<FileHandle> {
+  const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode).catch(
+    (error: unknown) => {
+      throw errnoOf(error) === 'ELOOP' ? new Error(`${path} is a symbolic link`, { cause: error }) : error;
+    },
+  );
+  try {
+    const stat = await file.stat();
+    const why = stat.isFile() ? whyNotTrusted(stat) : 'it is not a regular file';
+    if (why !== null) throw new Error(`${path} is not used: ${why}`);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
 /** Of a regular file; whatever else stands there has none that could be too big. */
 async function sizeOf(path: string): Promise<number | null> {
   try {
-    const found = await stat(path);
+    const found = await lstat(path);
     return found.isFile() ? found.size : 0;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return null;

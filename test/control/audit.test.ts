@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openAudit, withAudit, type Audit } from '../../agent/control/audit.ts';
 import type { Service } from '../../agent/engine/service.ts';
@@ -8,6 +8,7 @@ import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog, type MemoryLog } from '../support/memory-log.ts';
 import { createScriptedService, type ScriptedService } from '../support/scripted-service.ts';
+import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 let dir: TempDir;
@@ -20,7 +21,7 @@ beforeEach(async () => {
   dir = await makeTempDir();
   path = join(dir.path, 'app1.log');
   log = memoryLog();
-  audit = openAudit(path, { clock: new ManualClock(), log });
+  audit = await openAudit(path, { clock: new ManualClock(), log });
   inner = createScriptedService();
   service = withAudit(inner, audit);
 });
@@ -30,6 +31,16 @@ function request(id: string, kind: OperationKind, more: Partial<Request> = {}): 
   const terms = { timeoutMs: null, onTimeout: null, expiresMs: null };
   const plain = { force: false, fence: true, dryRun: false, insist: false };
   return { id, kind, reason: 'deploy 41', by: 'cli alice@host', ...terms, ...plain, ...more };
+}
+
+async function chownFile(name: string): Promise<void> {
+  await writeFile(name, '');
+  await chown(name, 65_534, 65_534);
+}
+
+async function chmodFile(name: string): Promise<void> {
+  await writeFile(name, '');
+  await chmod(name, 0o666);
 }
 
 async function lines(): Promise<Record<string, unknown>[]> {
@@ -111,7 +122,7 @@ describe('The audit log', () => {
     await inner.submit(request('op2', 'stop'));
     // Whoever resumes comes when the one before is dead.
     await audit.flush();
-    const later = openAudit(path, { clock: new ManualClock(), log });
+    const later = await openAudit(path, { clock: new ManualClock(), log });
     withAudit(inner, later);
     inner.show('recovering', 3);
     await later.flush();
@@ -127,6 +138,7 @@ describe('The audit log', () => {
   });
 
   test('that cannot be written is an alarm with the record in it, and stops nothing', async () => {
+    await rm(path);
     await mkdir(path);
     expect(await service.submit(request('op1', 'drain'))).toMatchObject({ accepted: true });
     await audit.flush();
@@ -140,6 +152,29 @@ describe('The audit log', () => {
     await rm(path, { recursive: true });
     inner.finish('done');
     expect(await lines()).toMatchObject([{ event: 'end', id: 'op1' }]);
+  });
+
+  test.each<[string, (outside: string) => Promise<unknown>, string]>([
+    ['a link to a file of root', (outside) => symlink(outside, path), 'is a symbolic link'],
+    ['a file of another user', async () => chownFile(path), 'it belongs to uid 65534'],
+    ['a file that everybody may write to', async () => chmodFile(path), 'everybody may write to it'],
+    ['a directory', () => mkdir(path), 'EISDIR'],
+    ['a device', () => symlink('/dev/full', path), 'is a symbolic link'],
+  ])('is refused where %s stands in its place, at the start and later', async (_what, make, why) => {
+    if (process.getuid?.() !== 0) return skipped('only root may give a file away');
+    const outside = join(dir.path, 'outside');
+    await writeFile(outside, 'root', { mode: 0o600 });
+    await rm(path);
+    await make(outside);
+    await expect(openAudit(path, { clock: new ManualClock(), log })).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining(why),
+      target: path,
+    });
+    audit.write('begin', { id: 'op1' });
+    await audit.flush();
+    expect(log.records).toMatchObject([{ level: 'error', message: expect.stringContaining(why) }]);
+    expect(await readFile(outside, 'utf8')).toBe('root');
   });
 
   test('has nothing of a request that was not even answered', async () => {

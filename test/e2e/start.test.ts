@@ -4,6 +4,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { realClock } from '../../agent/system/clock.ts';
+import { lockNode } from '../../agent/system/lock.ts';
 import { lastcall, type Running } from '../support/cli.ts';
 import { freePort } from '../support/ports.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
@@ -100,6 +102,23 @@ const OBSTACLES: readonly Obstacle[] = [
     names: 'no/app1.sock',
     sections: ({ at }) => ({ listen: { control: at('no/app1.sock') } }),
     befall: ({ at }) => fileInPlace(at('no')),
+  },
+  {
+    what: 'the directory of the audit log cannot be made',
+    code: 78,
+    names: 'no/app1.log',
+    sections: ({ at }) => ({ audit: at('no/app1.log') }),
+    befall: ({ at }) => fileInPlace(at('no')),
+  },
+  {
+    what: 'another sidecar of the same state file runs',
+    code: 75,
+    names: 'another sidecar already runs',
+    sections: () => ({}),
+    async befall({ at }) {
+      const lock = await lockNode('app1', at('app1.json'), realClock);
+      return () => lock.release();
+    },
   },
   {
     what: 'the directory of the state file cannot be made',

@@ -181,7 +181,10 @@ async function installTomcat(box: Box): Promise<void> {
 async function installApp(box: Box, name: string, port: number, options = ''): Promise<void> {
   await box.write(
     `/etc/systemd/system/${name}.service`,
-    `[Service]
+    // app2 stands for another machine: a poweroff of this one does not end it.
+    `[Unit]
+DefaultDependencies=${name === 'app2' ? 'no' : 'yes'}
+[Service]
 ExecStart=/usr/bin/node ${FIXTURES}/legacy-app.js --node ${name} --port ${port} ${options}
 User=www-data
 StateDirectory=${name}

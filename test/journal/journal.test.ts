@@ -1,11 +1,24 @@
 import { expect, test, describe, beforeEach, afterEach } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  chown,
+  mkdir,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createJournal } from '../../agent/journal/journal.ts';
+import { skipped } from '../support/skip.ts';
 import { never } from '../support/outcome.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
@@ -20,6 +33,34 @@ afterEach(() => temp.remove());
 const open = (node = 'app1') => createJournal(path, { node });
 
 describe('A journal', () => {
+  test.each<[string, () => Promise<unknown>, string]>([
+    ['belongs to another user', () => chown(path, 65_534, 65_534), 'it belongs to uid 65534'],
+    ['everybody may write to', () => chmod(path, 0o606), 'everybody may write to it'],
+    ['its group may write to', () => chmod(path, 0o620), 'its group may write to it'],
+    [
+      'is longer than any record',
+      () => appendFile(path, ' '.repeat(1024 * 1024)),
+      'longer than 1048576 bytes',
+    ],
+  ])('is put aside where the file %s, whatever it says', async (_what, harm, why) => {
+    if (process.getuid?.() !== 0) return skipped('only root may give a file away');
+    await open().save({ phase: 'drained' });
+    await harm();
+    expect(await open().load(never)).toMatchObject({
+      kind: 'quarantined',
+      reason: expect.stringContaining(why),
+      movedTo: `${path}.bad-1`,
+    });
+  });
+
+  test('writes no record that it would not read again', async () => {
+    await open().save({ kept: true });
+    await expect(open().save({ long: 'x'.repeat(1024 * 1024) })).rejects.toMatchObject({
+      code: 'state-write',
+    });
+    expect(await open().load(never)).toEqual({ kind: 'record', record: { kept: true } });
+  });
+
   test('that was never written has no record, and makes nothing by being read', async () => {
     expect(await open().load(never)).toEqual({ kind: 'none' });
     expect(await readdir(temp.path)).toEqual([]);

@@ -1,6 +1,7 @@
 import type { Words } from '../control/protocol.ts';
 import { toRequest } from '../control/words.ts';
 import type { OperationKind } from '../lifecycle/operation.ts';
+import { isLastcallError, LastcallError } from '../system/error.ts';
 import { createDirectDesk } from './desk.ts';
 import { readDirect } from './direct.ts';
 import { deskForPeople } from './foreign.ts';
@@ -27,7 +28,7 @@ export async function operate(
   const direct = readDirect(operation, options, context.globals);
   const words = wordsOf(operation, options, context.ports.by());
   // A mistake is told as one (64) whether or not a sidecar is there to tell it.
-  toRequest(words, 'unsent');
+  checkWords(words);
   if (direct !== null) {
     const service = await context.ports.direct(direct);
     try {
@@ -39,6 +40,18 @@ export async function operate(
   const client = await sidecar(context);
   if (options.wait) return wait(context, words, client, null);
   return handIn(context, words, client);
+}
+
+/** @throws LastcallError `usage`, by the names of the flags */
+function checkWords(words: Words): void {
+  try {
+    toRequest(words, 'unsent');
+  } catch (error) {
+    if (!isLastcallError(error)) throw error;
+    const message = error.message.replaceAll(/`(timeout|expires|reason|force)`/g, '--$1');
+    const next = `see \`lastcall ${words.operation} --help\``;
+    throw new LastcallError(error.code, message.replaceAll('`ignoreServers`', '--ignore-server'), { next });
+  }
 }
 
 function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Words {

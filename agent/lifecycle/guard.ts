@@ -67,8 +67,14 @@ function remarks(turn: Turn, candidate: Candidate): string[] {
   const { kind, dryRun } = candidate.request;
   if (kind === 'ready' || kind === 'release') return [];
   const compared = [...blindness(candidate), ...(dryRun ? uncompared(candidate) : [])];
+  // Without a file to write an answer to, it is told where it is asked for.
+  const { operatorReady, reloadsKeepState } = turn.policy;
+  if (dryRun && kind === 'stop' && operatorReady && !reloadsKeepState) compared.push(RELOAD_WINDOW);
   return kind === 'hold' ? compared : [...compared, ...foreignTables(turn, candidate)];
 }
+
+const RELOAD_WINDOW =
+  'a reload of HAProxy in the milliseconds between the last look and the stop would let new users in, unless its reloads keep the state of servers (--state-file)';
 
 /** The servers that were surveyed for a request, with what is known of each. */
 export function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {

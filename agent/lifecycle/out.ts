@@ -187,7 +187,7 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   const { app, epoch } = turn.state;
   if (app.gone) return onStopped(turn, ['the application had ended by itself before it was stopped']);
   warnUnfenced(turn);
-  if (!turn.policy.hasGate && !turn.policy.reloadsKeepState)
+  if (!turn.policy.hasGate && !turn.policy.reloadsKeepState && !turn.policy.operatorReady)
     warn(turn, 'reload before the stop', RESIDUAL_WINDOW);
   enter(turn, 'stopping');
   patchOuting(turn, { force: null });

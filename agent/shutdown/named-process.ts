@@ -1,7 +1,7 @@
 import type { Proof } from '../lifecycle/view.ts';
 import type { Clock } from '../system/clock.ts';
 import { listensOn } from '../system/process-table.ts';
-import { aliveness, lookAt, sinceBoot, startedAt, startTimeOf } from '../system/process.ts';
+import { aliveness, lookAt, ownerOf, sinceBoot, startedAt, startTimeOf } from '../system/process.ts';
 import { readPidFile, whyNoPid, type PidFile } from './pid-file.ts';
 import { hidden, unproven } from './refusal.ts';
 import type { Sighting, Sightings } from './sightings.ts';
@@ -45,16 +45,17 @@ export function createNamedProcess(
   ports: NamingPorts,
 ): NamedProcess {
   const { sightings } = ports;
-  const read = ():
-    { readonly pid: number; readonly seen: Sighting | null } | { readonly problem: string } => {
-    if (pidFile === null) return { pid: pid ?? 0, seen: null };
+  /** The version of the file that named a process which its writer owns. */
+  let believed: string | null = null;
+  const read = (): Named | { readonly problem: string } => {
+    if (pidFile === null) return { pid: pid ?? 0, seen: null, file: null };
     const file = readPidFile(pidFile);
     if ('problem' in file) return file;
     const last = sightings.last();
-    if (last?.version === file.version) return { pid: file.pid, seen: last };
+    if (last?.version === file.version) return { pid: file.pid, seen: last, file };
     const seen = firstSight(file, ports);
     sightings.keep(seen);
-    return { pid: file.pid, seen };
+    return { pid: file.pid, seen, file };
   };
   const sight = (): void => void read();
   sight();
@@ -64,7 +65,8 @@ export function createNamedProcess(
       const target = pidFile ?? 'the given process number';
       const named = read();
       if ('problem' in named) throw unproven(target, `${target} ${named.problem}`);
-      const proof = livingProcess(named.pid, target);
+      const proof = livingProcess(named, target);
+      believed = named.file?.version ?? null;
       const doubt = named.seen && doubtOf(proof, named.seen, sightings.boot);
       if (named.seen === null || doubt === null) return proof;
       if (!(await isEvident(proof, ports, signal))) throw doubted(proof, target, doubt);
@@ -75,6 +77,9 @@ export function createNamedProcess(
     gone() {
       const named = read();
       if ('problem' in named || whyNoPid(named.pid) !== null) return 'unknown';
+      // Whose the process was cannot be seen any more.
+      const { file } = named;
+      if (file !== null && !file.isAtHome && file.version !== believed) return 'unknown';
       const found = lookAt(named.pid);
       if (typeof found === 'string') return found === 'gone' ? 'gone' : 'unknown';
       return aliveness(named.pid, found.startTime) === 'gone' ? 'gone' : 'unknown';
@@ -93,7 +98,14 @@ function firstSight(
   return { version, boot, writtenAt: isTold ? Math.min(writtenAt, now) : null };
 }
 
-function livingProcess(pid: number, target: string): Proof {
+/** What the pid file says, or the number alone. */
+interface Named {
+  readonly pid: number;
+  readonly seen: Sighting | null;
+  readonly file: Extract<PidFile, { pid: number }> | null;
+}
+
+function livingProcess({ pid, file }: Named, target: string): Proof {
   const problem = whyNoPid(pid);
   if (problem !== null) throw unproven(target, `${target} is ${problem}`);
   if (lookAt(pid) === 'hidden') throw hidden(pid);
@@ -101,7 +113,24 @@ function livingProcess(pid: number, target: string): Proof {
   if (startTime === null || aliveness(pid, startTime) !== 'alive') {
     throw unproven(target, `process ${pid} (${target}) is not running`);
   }
+  checkOwner(pid, target, file?.writers ?? []);
   return { pid, startTime };
+}
+
+/** A file is believed of a process only where its writer may signal that himself: else he would have us do it for him. */
+function checkOwner(pid: number, target: string, writers: readonly number[]): void {
+  const owner = ownerOf(pid);
+  if (owner === null) throw hidden(pid);
+  const { leader, uids } = owner;
+  if (leader !== pid)
+    throw unproven(target, `${target} names ${pid}, which is a thread of process ${leader}, and no process`);
+  const stranger = writers.find((uid) => !uids.includes(uid));
+  if (stranger === undefined) return;
+  throw unproven(
+    target,
+    `${target} was written by uid ${stranger}, and process ${pid} belongs to uid ${uids[0]}`,
+    'let root or the user of the application write the pid file, in a directory of its own',
+  );
 }
 
 /** What speaks against a process, by the age of the file that names it; null = nothing. */

@@ -49,6 +49,27 @@ export function lookAt(pid: number): ProcessStat | 'gone' | 'hidden' {
   return exists(pid) ? 'hidden' : 'gone';
 }
 
+/** Whose a process is, by /proc/PID/status (proc(5)). */
+export interface ProcessOwner {
+  /** Another number than the asked one: that is a thread of this process. */
+  readonly leader: number;
+  /** The users who may signal it, besides root: kill(2) asks for its real and its saved uid. */
+  readonly uids: readonly number[];
+}
+
+/** @returns null when it is gone or /proc does not show it */
+export function ownerOf(pid: number): ProcessOwner | null {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const [, leader] = /^Tgid:\s*(\d+)$/m.exec(status) ?? [];
+    const [, real, saved] = /^Uid:\s*(\d+)\s+\d+\s+(\d+)\s/m.exec(status) ?? [];
+    if (leader === undefined || real === undefined || saved === undefined) return null;
+    return { leader: Number(leader), uids: [Number(real), Number(saved)] };
+  } catch {
+    return null; // Gone meanwhile, or hidden: who asks has looked at it, and says which.
+  }
+}
+
 /** The start time of a process, in clock ticks since boot; null when it is gone or /proc hides it. */
 export function startTimeOf(pid: number): string | null {
   const seen = lookAt(pid);

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { hostname, userInfo } from 'node:os';
+import { extname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
@@ -46,11 +48,11 @@ process.exitCode = await runCli({
   run: async (options) => {
     // A sidecar makes little garbage for months: without this V8 lets the young generation grow by 16 MB (npm run bench).
     setFlagsFromString('--semi-space-growth-factor=1');
-    const { runSidecar } = await import('./sidecar.ts');
+    const { runSidecar } = load('sidecar') as typeof import('./sidecar.ts');
     return withLog(options.config.log, (log) => runSidecar(options, { ...world(log), signals: process }));
   },
   direct: async (options) => {
-    const { createDirect } = await import('./direct.ts');
+    const { createDirect } = load('direct') as typeof import('./direct.ts');
     // What an operator must know stands in the result; the engine's own story is not for the terminal.
     return createDirect(options, world(SILENT));
   },
@@ -61,6 +63,14 @@ process.exitCode = await runCli({
  * what still lives then is ended without its exit code.
  */
 setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref();
+
+/**
+ * A composer with all that it imports, by `require`, which reads one file after the other: by `import` Node opens a
+ * hundred at once, and a process of `LimitNOFILE=64` could not start.
+ */
+function load(composer: 'sidecar' | 'direct'): unknown {
+  return createRequire(import.meta.url)(`./${composer}${extname(import.meta.url)}`);
+}
 
 /** The name as the system knows it, or the number: a container's user often has no name. */
 function userName(): string {

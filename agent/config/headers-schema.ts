@@ -1,5 +1,6 @@
-import { z } from 'zod';
+import type { z as zod } from 'zod';
 import { MAX_HEADERS, wrongHeaderName, wrongHeaderValue } from './written-headers.ts';
+import { z } from './zod.ts';
 
 /** `headers` of a request over HTTP: names to values. */
 export const headers = z
@@ -39,7 +40,7 @@ function wrongValue(name: string, value: unknown): string | undefined {
 /** The user of a URL would come over the field `Authorization`, unseen. */
 export function oneUser(
   { url, headers: fields }: { readonly url: string; readonly headers: Readonly<Record<string, string>> },
-  context: z.core.$RefinementCtx,
+  context: zod.core.$RefinementCtx,
 ): void {
   if (!URL.canParse(url)) return;
   const { username, password } = new URL(url);

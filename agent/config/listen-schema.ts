@@ -1,7 +1,7 @@
-import { z } from 'zod';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, orNull } from './fields.ts';
+import { z } from './zod.ts';
 
 /** `listen`: where we are asked. The control socket's path stays null until load.ts knows the node's name. */
 

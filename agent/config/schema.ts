@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z as zod } from 'zod';
 import type {
   BalancerConfig,
   GoneConfig,
@@ -14,6 +14,7 @@ import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
 import { source } from './source-schema.ts';
 import { unitOfCommand } from './written-app.ts';
+import { z } from './zod.ts';
 
 /**
  * The YAML keys of the contract that have a feature behind them; every other one is refused. Each part answers in the
@@ -49,7 +50,7 @@ const probe = oneOf({
 });
 
 type WrittenHow =
-  | { http: z.output<typeof httpProbe> }
+  | { http: zod.output<typeof httpProbe> }
   | { tcp: { readonly host: string; readonly port: number } }
   | { command: string[] };
 
@@ -231,4 +232,4 @@ export const file = mapping({
   }).prefault({}),
 });
 
-export type File = z.output<typeof file>;
+export type File = zod.output<typeof file>;

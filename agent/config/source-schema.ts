@@ -1,9 +1,9 @@
-import { z } from 'zod';
 import type { HttpSourceConfig, ReadingConfig, SourceConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
 import { headers, oneUser } from './headers-schema.ts';
+import { z } from './zod.ts';
 
 /** The keys of `sessions`: who counts the users on this node besides the connections. */
 

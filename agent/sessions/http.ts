@@ -15,6 +15,13 @@ import { follow, parsePointer } from './pointer.ts';
 import { parseSeries, readMetric } from './prometheus.ts';
 import type { Source } from './source.ts';
 
+/**
+ * Reading is done in one go, in which nothing else is answered: a page or a pattern that takes longer than this is read
+ * a twentieth of the time at most. But nobody waits for more than ten seconds.
+ */
+const CHEAP_MS = 10;
+const PAUSE_PER_MS = 20;
+const MAX_PAUSE_MS = 10_000;
 /** A page of metrics is larger than any other that tells a number. */
 const MAX_METRICS_BYTES = 1024 * 1024;
 
@@ -33,9 +40,17 @@ export function createHttpSource(
   const reader = readerOf(config.reading);
   const { expected, options } = reader;
   const readSafely = withoutValues(reader.read, Object.values(config.headers));
+  let costMs = 0;
+  const readTimed = (body: string): number | Problem => {
+    const began = clock.now();
+    const counted = readSafely(body);
+    costMs = clock.now() - began;
+    return counted;
+  };
 
   return {
     name,
+    minPauseMs: () => (costMs > CHEAP_MS ? Math.min(costMs * PAUSE_PER_MS, MAX_PAUSE_MS) : 0),
     async count(signal) {
       const began = clock.now();
       const answer = await httpGet(
@@ -44,7 +59,7 @@ export function createHttpSource(
         { clock, signal },
         { ...options, headers: config.headers },
       );
-      return certain(refusalOf(answer, reader) ?? readSafely(answer.body), {
+      return certain(refusalOf(answer, reader) ?? readTimed(answer.body), {
         target: shownUrl(url),
         elapsedMs: clock.now() - began,
         next: `let it answer 200 and ${expected}`,

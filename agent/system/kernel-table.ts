@@ -29,7 +29,7 @@ const LISTEN = '0A';
 
 /** sl: local:port remote:port st tx:rx tr:when retrnsmt uid timeout inode (Documentation/networking/proc_net_tcp). */
 const SOCKET =
-  /^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) (0[1-9A-F]) [0-9A-F]{8}:[0-9A-F]{8} [0-9A-F]{2}:[0-9A-F]{8,16} [0-9A-F]{8} +(\d+) +\d+ (\d+) /;
+  /^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) (0[1-9A-F]) [0-9A-F]{8}:[0-9A-F]{8} [0-9A-F]{2}:[0-9A-F]{8,16} [0-9A-F]{8} +(\d+) +\d+ (\d+)(?: -?[0-9a-f]+)* *$/;
 /** As much of it as tells whose socket it is; of other ports no more is looked at. */
 const PORTS =
   /^ *\d+: (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} 0[1-9A-F] /;
@@ -39,37 +39,51 @@ const PORTS =
  * @throws LastcallError `failed` for what is no such table, the system's error, or the signal's reason
  */
 export async function readPort(port: number, tables: Tables, signal: AbortSignal): Promise<PortView> {
-  const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  const end = `:${hex} `;
-  const view = {
-    listeners: new Map<string, number>(),
-    established: 0,
-    callers: new Set<string>(),
-    calls: new Map<string, string>(),
-  };
-  const take = (line: string): boolean => {
-    // Most sockets are none of ours, and all of a line takes longer to read.
-    if (!line.includes(end)) return PORTS.test(line);
-    const socket = SOCKET.exec(line);
-    if (socket === null) return false;
-    const [, local = '', localPort, remote = '', remotePort, state, uid, inode = ''] = socket;
-    if (localPort === hex && state === LISTEN) view.listeners.set(inode, Number(uid));
-    if (state !== ESTABLISHED) return true;
-    if (localPort === hex) {
-      view.established += 1;
-      if (view.callers.size <= SAMPLE) view.callers.add(wayOf(remote, remotePort, local));
-    } else if (remotePort === hex && view.calls.size < SAMPLE)
-      view.calls.set(inode, wayOf(local, localPort, remote));
-    return true;
-  };
-  await readTable(tables.v4, take, signal);
+  const tally = tallyOf(port);
+  await readTable(tables.v4, tally.take, signal);
   // Without IPv6 in the kernel there is no such file.
-  await readTable(tables.v6, take, signal).catch((error: unknown) => {
+  await readTable(tables.v6, tally.take, signal).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
   });
-  // Where connections come and go the kernel shows one twice now and then; those that are told apart are counted once.
-  if (view.callers.size <= SAMPLE) return { ...view, established: view.callers.size };
-  return { ...view, callers: new Set() };
+  return tally.view();
+}
+
+/** What the lines of the tables say of one port. */
+export interface Tally {
+  /** @returns false for a line that is none of such a table */
+  readonly take: (line: string) => boolean;
+  readonly view: () => PortView;
+}
+
+/** A tally of nothing yet. */
+export function tallyOf(port: number): Tally {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const end = `:${hex} `;
+  const listeners = new Map<string, number>();
+  const callers = new Set<string>();
+  const calls = new Map<string, string>();
+  let established = 0;
+  return {
+    take(line) {
+      // Most sockets are none of ours, and all of a line takes longer to read.
+      if (!line.includes(end)) return PORTS.test(line);
+      const socket = SOCKET.exec(line);
+      if (socket === null) return false;
+      const [, local = '', localPort, remote = '', remotePort, state, uid, inode = ''] = socket;
+      if (localPort === hex && state === LISTEN) listeners.set(inode, Number(uid));
+      if (state !== ESTABLISHED) return true;
+      if (localPort === hex) {
+        established += 1;
+        if (callers.size <= SAMPLE) callers.add(wayOf(remote, remotePort, local));
+      } else if (remotePort === hex && calls.size < SAMPLE) calls.set(inode, wayOf(local, localPort, remote));
+      return true;
+    },
+    // Where connections come and go the kernel shows one twice now and then; those that are told apart are counted once.
+    view: () =>
+      callers.size <= SAMPLE
+        ? { listeners, callers, calls, established: callers.size }
+        : { listeners, callers: new Set(), calls, established },
+  };
 }
 
 /** One connection's two sockets give the same: the caller's address and port, and the address that was called. */
@@ -84,24 +98,43 @@ function plain(address: string): string {
   return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address;
 }
 
-/** @param take returns false for a line that is none of such a table */
-async function readTable(path: string, take: (line: string) => boolean, signal: AbortSignal): Promise<void> {
+/** One table as it comes, in pieces. */
+export interface TableReader {
+  /** @throws LastcallError `failed` for what is no such table, as `finish` */
+  push(chunk: Buffer): void;
+  finish(): void;
+}
+
+/** @param take gets each line but the header, and returns false for one that is none of such a table */
+export function createTableReader(path: string, take: (line: string) => boolean): TableReader {
   const unlike = (): LastcallError =>
     new LastcallError('failed', `${path} is not the kernel's table of sockets`, {
       target: path,
       elapsedMs: 0,
       next: 'see that /proc is mounted',
     });
-  let lines = 0;
-  const reader = createLines(
+  let count = 0;
+  const lines = createLines(
     (line) => {
-      const isGood = lines === 0 ? /^\s*sl\s+local_address\s/.test(line) : take(line);
+      const isGood = count === 0 ? HEADER.test(line) : take(line);
       if (!isGood) throw unlike();
-      lines += 1;
+      count += 1;
     },
     LINE_BYTES,
     unlike,
   );
+  return {
+    push: (chunk) => lines.push(chunk),
+    finish() {
+      if (count === 0 || lines.rest() !== '') throw unlike();
+    },
+  };
+}
+
+const HEADER = /^\s*sl\s+local_address\s/;
+
+async function readTable(path: string, take: (line: string) => boolean, signal: AbortSignal): Promise<void> {
+  const reader = createTableReader(path, take);
   signal.throwIfAborted();
   const file = await open(path, 'r');
   try {
@@ -109,7 +142,7 @@ async function readTable(path: string, take: (line: string) => boolean, signal: 
   } finally {
     await file.close();
   }
-  if (lines === 0 || reader.rest() !== '') throw unlike();
+  reader.finish();
 }
 
 async function readAll(file: FileHandle, take: (chunk: Buffer) => void, signal: AbortSignal): Promise<void> {

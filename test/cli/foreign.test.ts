@@ -60,7 +60,8 @@ async function written(
 }
 
 /** Without what this program itself writes to a terminal: colours, the cursor, the ends of its lines. */
-const foreignIn = (text: string): string => text.replaceAll(/\u001b\[(?:[0-9;]*m|H|J|K|2K)|\r|\n/g, '');
+const OURS = new RegExp(`${String.fromCharCode(27)}\\[(?:[0-9;]*m|H|J|K|2K)|[\\r\\n]`, 'g');
+const foreignIn = (text: string): string => text.replaceAll(OURS, '');
 
 const STATUS = createScriptedService().status();
 const SAID = {

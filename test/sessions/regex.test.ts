@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import type { ReadingConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import { createPattern } from '../../agent/sessions/pattern.ts';
 import type { Source } from '../../agent/sessions/source.ts';
-import type { Clock } from '../../agent/system/clock.ts';
+import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
-import { refusalOf } from '../support/outcome.ts';
+import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
 import { startStub, type StubServer } from '../support/stub-server.ts';
 
@@ -105,4 +106,25 @@ describe('a number by a regular expression', () => {
       }),
     );
   });
+});
+
+test('one that goes astray is stopped soon, and its source then leaves the others alone for a while', async () => {
+  const stub = await startStub((_request, response) => response.end('a'.repeat(60_000)));
+  try {
+    const reading = { kind: 'regex', pattern: '(?:a+)+b(\\d+)' } as const;
+    const sourceOf = (how: ReadingConfig): Source | undefined =>
+      createSources([{ kind: 'http', url: stub.url, reading: how, headers: {}, timeoutMs: 20_000 }], {
+        clock: realClock,
+        onWarning: () => undefined,
+      })[0];
+    const astray = sourceOf(reading);
+    expect(astray?.minPauseMs?.()).toBe(0);
+    expect(await refusalOf(async () => astray?.count(never))).toMatchObject({
+      message: expect.stringMatching(/takes longer than 50 ms|cannot read/),
+    });
+    expect(astray?.minPauseMs?.()).toBeGreaterThanOrEqual(20 * 49);
+    expect(astray?.minPauseMs?.()).toBeLessThanOrEqual(10_000);
+  } finally {
+    await stub.stop();
+  }
 });

@@ -226,6 +226,7 @@ function policyOf(
     ignoreServers: config.ignoreServers,
     timeoutMs,
     onTimeout,
+    returnMs: config.return.timeoutMs,
     expiresMs,
     hasProbe: config.app.probe !== null,
     canStop: stopper !== null,

@@ -9,6 +9,7 @@ import type { Config } from './config/config.ts';
 import { runCli } from './cli/program.ts';
 import { realClock } from './system/clock.ts';
 import { errnoOf } from './system/error.ts';
+import { scrub } from './system/environment.ts';
 import type { Log } from './system/log-port.ts';
 
 /** The one place that knows the process: its words, its environment, its streams, its signals. */
@@ -31,9 +32,12 @@ const SILENT: Log = {
   debug: () => undefined,
 };
 
+/** As it was given to us: `run` takes away from the process's own what commands are not to have. */
+const env = { ...process.env };
+
 process.exitCode = await runCli({
   argv: process.argv.slice(2),
-  env: process.env,
+  env,
   stdout: process.stdout,
   stderr: process.stderr,
   signals: process,
@@ -49,7 +53,9 @@ process.exitCode = await runCli({
     // A sidecar makes little garbage for months: without this V8 lets the young generation grow by 16 MB (npm run bench).
     setFlagsFromString('--semi-space-growth-factor=1');
     const { runSidecar } = load('sidecar') as typeof import('./sidecar.ts');
-    return withLog(options.config.log, (log) => runSidecar(options, { ...world(log), signals: process }));
+    scrub(process.env);
+    const more = { signals: process, applicationEnv: env };
+    return withLog(options.config.log, (log) => runSidecar(options, { ...world(log), ...more }));
   },
   direct: async (options) => {
     const { createDirect } = load('direct') as typeof import('./direct.ts');
@@ -88,7 +94,7 @@ function world(log: Log): World {
 /** Gives `work` the log on stderr, and sees its last line out. */
 async function withLog(options: Config['log'], work: (log: Log) => Promise<number>): Promise<number> {
   const { createLog } = await import('./system/log.ts');
-  const journal = process.env['JOURNAL_STREAM'] !== undefined;
+  const journal = env['JOURNAL_STREAM'] !== undefined;
   const log = createLog({ ...options, journal }, { clock: realClock, destination: process.stderr });
   try {
     return await work(log);

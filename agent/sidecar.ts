@@ -36,6 +36,8 @@ export interface Signals {
 }
 
 export interface SidecarWorld extends World {
+  /** The environment of the application under `run -- COMMAND`: all of ours. */
+  readonly applicationEnv: Readonly<Record<string, string | undefined>>;
   readonly signals: Signals;
 }
 
@@ -70,7 +72,7 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   await Promise.all(placesOf(config).map((place) => sockets.open(place)));
   const ending = createEnding();
   const launches = createLaunches(...notesAt(`${config.state}.child`, config, world));
-  const child = command && createOurs(command, launches, world, ending);
+  const child = command && createOurs(command, launches, { ...world, env: world.applicationEnv }, ending);
   atTheEnd(() => child?.release());
   const parts: SeatParts = {
     journal: createHandover(createJournal(config.state, config)),

@@ -4,11 +4,10 @@ import { agentLine } from '../haproxy/agent-check.ts';
 import type { Admin } from '../lifecycle/view.ts';
 import { addressList, plainAddress } from '../system/address-list.ts';
 import type { Clock } from '../system/clock.ts';
+import { createCrowd } from '../system/crowd.ts';
 import { createListenSockets, type ListenSockets } from '../system/listen-sockets.ts';
 import type { Log } from '../system/log-port.ts';
 
-/** No HAProxy needs more; the oldest connection gives way, so that a flood cannot shut the pollers out. */
-const CONNECTIONS = 256;
 const CONNECTION_MS = 2_000;
 /** As much of an `agent-send` as is read, and how long it is waited for: it comes right after the connect. */
 const ID_CHARS = 256;
@@ -59,7 +58,7 @@ export function createAgentCheckServer(
 ): AgentCheckServer {
   const allowed = addressList(config.allow);
   const channels: Channel[] = [];
-  const open = new Set<Socket>();
+  const open = createCrowd<Socket>('agentCheck', (oldest) => oldest.destroy());
   const answers = new Map<string, number>();
   const sockets = ports.sockets ?? createListenSockets(ports.clock);
   let giveUp = (): void => undefined;
@@ -72,10 +71,9 @@ export function createAgentCheckServer(
     const cancel = ports.clock.after(CONNECTION_MS, () => socket.destroy());
     socket.once('close', () => {
       cancel();
-      open.delete(socket);
+      open.leave(socket);
     });
-    open.add(socket);
-    if (open.size > CONNECTIONS) [...open][0]?.destroy();
+    open.enter(socket);
     answer(socket, caller, channels, { ...ports, answers }).catch((error: unknown) => {
       ports.log.error('an agent-check poll could not be answered', { from: caller.address, error });
       socket.destroy();

@@ -134,10 +134,15 @@ function agentIn(row: StatRow): Pick<ServerView, 'agent'> {
   return { agent: last === '' ? status : `${status}, “${last}”` };
 }
 
-/** The last health check, where it succeeded; `* ` before it says that another one is under way. */
-function checkIn(row: StatRow): Pick<ServerView, 'check'> {
+/** The last health check; `* ` before it says that another one is under way. The application may write `last_chk`. */
+function checkIn(row: StatRow): Pick<ServerView, 'check' | 'checkFailed'> {
   const [, check] = /^(?:\* )?(L4OK|L6OK|L7OKC?|PROCOK)$/.exec(row.text('check_status') ?? '') ?? [];
-  return check === undefined ? {} : { check };
+  if (check !== undefined) return { check };
+  const status = printable(row.text('check_status')).replace(/^\* /, '');
+  // These are answers of a check that has not ended yet, or is not made.
+  if (status === '' || ['INI', 'UNK'].includes(status)) return {};
+  const told = printable(row.text('last_chk')) || printable(row.text('check_desc'));
+  return { checkFailed: told === '' ? status : `${status}, ${told}` };
 }
 
 function addressIn(row: StatRow): Pick<ServerView, 'address'> {

@@ -170,7 +170,7 @@ function stateFilesOf({ stateFile: files = [] }: VerbOptions, haproxy: readonly 
 
 function must(flag: string, value: string, wrong: string | undefined): string {
   if (wrong === undefined) return value;
-  throw usage(`${flag} ${JSON.stringify(value)} ${wrong}`, 'see `lastcall stop --help`');
+  throw usage(`${flag} ${JSON.stringify(value)} ${wrong}`, 'see `lastcall VERB --help`');
 }
 
 function usage(message: string, next: string): LastcallError {

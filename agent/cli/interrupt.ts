@@ -1,5 +1,5 @@
 import { LastcallError } from '../system/error.ts';
-import type { Interrupt, Signals } from './ports.ts';
+import type { CliPorts, Interrupt } from './ports.ts';
 
 /** Ctrl-C and its like while a command waits. */
 export interface Interruption {
@@ -13,17 +13,28 @@ export interface Interruption {
 
 const SIGNALS: readonly Interrupt[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
+/** How long the first signal may take to undo what was done, in milliseconds: it is answered within two seconds. */
+const PATIENCE_MS = 1_200;
+/** Where nothing can be undone: so long may a word take that is on its way, before it is told what stands at HAProxy. */
+const LAST_LOOK_MS = 400;
+
 /**
- * @param gently what the first signal does instead of ending the wait, null where it ends it; the second always does
+ * @param gently what the first signal does instead of ending the wait, for a moment: false = it can do nothing; null
+ *   where the signal ends the wait. The second one always does.
  */
-export function listenForInterrupts(signals: Signals, gently: (() => unknown) | null): Interruption {
+export function listenForInterrupts(
+  { signals, clock }: Pick<CliPorts, 'signals' | 'clock'>,
+  gently: (() => boolean) | null,
+): Interruption {
   const controller = new AbortController();
   let first: Interrupt | null = null;
+  let cancel = (): void => undefined;
   const listener = (signal: Interrupt): void => {
     const again = first !== null;
     first ??= signal;
-    if (gently !== null && !again) gently();
-    else controller.abort(new LastcallError('interrupted', `interrupted by ${signal}`));
+    const end = (): void => controller.abort(new LastcallError('interrupted', `interrupted by ${signal}`));
+    if (gently === null || again) return end();
+    cancel = clock.after(gently() ? PATIENCE_MS : LAST_LOOK_MS, end);
   };
   for (const signal of SIGNALS) signals.on(signal, listener);
   return {
@@ -32,6 +43,7 @@ export function listenForInterrupts(signals: Signals, gently: (() => unknown) | 
       return first;
     },
     end() {
+      cancel();
       for (const signal of SIGNALS) signals.off(signal, listener);
     },
   };

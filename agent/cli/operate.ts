@@ -1,16 +1,18 @@
 import type { Words } from '../control/protocol.ts';
 import { toRequest } from '../control/words.ts';
-import type { OperationKind, Result, Status } from '../lifecycle/operation.ts';
+import type { OperationKind } from '../lifecycle/operation.ts';
+import { isLastcallError, LastcallError } from '../system/error.ts';
 import { createDirectDesk } from './desk.ts';
 import { readDirect } from './direct.ts';
-import { deskForPeople, line } from './foreign.ts';
+import { deskForPeople } from './foreign.ts';
 import { type Desk, type Watcher, follow } from './follow.ts';
-import { type Interruption, listenForInterrupts } from './interrupt.ts';
+import { listenForInterrupts } from './interrupt.ts';
+import { interrupted, type Known } from './interrupted.ts';
 import type { VerbOptions } from './options.ts';
 import { persist } from './persist.ts';
-import type { Context } from './ports.ts';
+import type { Context, DirectService } from './ports.ts';
 import { createProgress } from './progress.ts';
-import { INTERRUPTED, reportResult, unfinished, writeReceipt } from './result.ts';
+import { reportResult, unfinished } from './result.ts';
 import { sidecar } from './target.ts';
 
 /**
@@ -26,13 +28,11 @@ export async function operate(
   const direct = readDirect(operation, options, context.globals);
   const words = wordsOf(operation, options, context.ports.by());
   // A mistake is told as one (64) whether or not a sidecar is there to tell it.
-  toRequest(words, 'unsent');
+  checkWords(words);
   if (direct !== null) {
     const service = await context.ports.direct(direct);
     try {
-      return await wait(context, words, deskForPeople(createDirectDesk(service), context.globals), (id) =>
-        service.cancel(id, words.by ?? 'cli'),
-      );
+      return await wait(context, words, deskForPeople(createDirectDesk(service), context.globals), service);
     } finally {
       await service.close();
     }
@@ -40,6 +40,18 @@ export async function operate(
   const client = await sidecar(context);
   if (options.wait) return wait(context, words, client, null);
   return handIn(context, words, client);
+}
+
+/** @throws LastcallError `usage`, by the names of the flags */
+function checkWords(words: Words): void {
+  try {
+    toRequest(words, 'unsent');
+  } catch (error) {
+    if (!isLastcallError(error)) throw error;
+    const message = error.message.replaceAll(/`(timeout|expires|reason|force)`/g, '--$1');
+    const next = `see \`lastcall ${words.operation} --help\``;
+    throw new LastcallError(error.code, message.replaceAll('`ignoreServers`', '--ignore-server'), { next });
+  }
 }
 
 function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Words {
@@ -63,7 +75,7 @@ function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Wo
 /** `--no-wait`: the sidecar's word that it will be done. */
 async function handIn(context: Context, words: Words, desk: Desk): Promise<number> {
   const { ports, globals } = context;
-  const interrupts = listenForInterrupts(ports.signals, null);
+  const interrupts = listenForInterrupts(ports, null);
   try {
     const submitted = await desk.submit(words, interrupts.signal);
     if (!submitted.accepted) return reportResult(context, submitted.result, false);
@@ -78,38 +90,31 @@ async function handIn(context: Context, words: Words, desk: Desk): Promise<numbe
     return 0;
   } catch (error) {
     if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, words, interrupts, { id: null, status: null, result: null });
+    return interrupted(context, words, interrupts, { id: null, status: null, result: null }, null);
   } finally {
     interrupts.end();
   }
 }
 
-/** What was known when the user lost patience. */
-interface Known {
-  readonly id: string | null;
-  readonly status: Status | null;
-  readonly result: Result | null;
-}
-
+/** @param direct the engine in this process, whose operation ends with it; null = the sidecar's goes on */
 async function wait(
   context: Context,
   words: Words,
   desk: Desk,
-  cancel: ((id: string) => unknown) | null,
+  direct: DirectService | null,
 ): Promise<number> {
   const { ports } = context;
   const progress = createProgress(context, words.operation);
   let known: Known = { id: null, status: null, result: null };
-  const interrupts = listenForInterrupts(
-    ports.signals,
-    cancel === null ? null : () => known.id !== null && cancel(known.id),
-  );
+  const giveUp = (id: string | null): boolean =>
+    id === null || direct?.cancel(id, words.by ?? 'cli') === 'cancelling';
+  const interrupts = listenForInterrupts(ports, direct === null ? null : () => giveUp(known.id));
   const watcher: Watcher = {
     ...progress,
     accepted(id, joined) {
       known = { ...known, id };
       // Interrupted before there was anything to cancel.
-      if (cancel !== null && interrupts.first !== null) cancel(id);
+      if (direct !== null && interrupts.first !== null) giveUp(id);
       progress.accepted(id, joined);
     },
     status(status) {
@@ -122,50 +127,12 @@ async function wait(
     const result = await ask(desk, words, watcher, ports.clock, interrupts.signal);
     progress.end();
     if (interrupts.first === null) return reportResult(context, result, known.id !== null);
-    return interrupted(context, words, interrupts, { ...known, result });
+    return interrupted(context, words, interrupts, { ...known, result }, direct);
   } catch (error) {
     progress.end();
     if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, words, interrupts, known, cancel !== null);
+    return interrupted(context, words, interrupts, known, direct);
   } finally {
     interrupts.end();
   }
-}
-
-/** 130 or 143, and what became of the operation. */
-function interrupted(
-  context: Context,
-  words: Words,
-  { first }: Interruption,
-  known: Known,
-  direct = false,
-): number {
-  const { ports, globals } = context;
-  const signal = first ?? 'SIGINT';
-  if (known.result !== null) writeReceipt(context, known.result);
-  const message = `interrupted by ${signal}: ${whatNow(context, words, known, direct)}`;
-  ports.stderr.write(`lastcall: ${line(message)}\n`);
-  if (globals.json === true) {
-    const base = known.result ?? unfinished(words, known.id, known.status);
-    ports.stdout.write(`${JSON.stringify({ ...base, ok: false, code: 'interrupted', message })}\n`);
-  }
-  return INTERRUPTED[signal];
-}
-
-function whatNow({ globals }: Context, { operation }: Words, { id, result }: Known, direct: boolean): string {
-  if (result !== null) {
-    if (result.code === 'cancelled') return `${operation} was given up, and what was found is restored`;
-    return `${operation} had ended by then (${result.code}), the node is ${result.phase}`;
-  }
-  if (direct) return `ended at once; nothing was restored, look at the servers in HAProxy`;
-  if (id === null)
-    return `it is not known whether the sidecar took the ${operation}; ask \`lastcall status\``;
-  const undo = operation === 'ready' ? 'drain' : 'ready';
-  const where =
-    globals.socket === undefined
-      ? globals.config === undefined
-        ? ''
-        : ` -c ${globals.config}`
-      : ` --socket ${globals.socket}`;
-  return `the ${operation} goes on in the sidecar (id ${id}); undo it with \`lastcall ${undo}${where}\``;
 }

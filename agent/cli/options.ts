@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { OnTimeout, OperationKind } from '../lifecycle/operation.ts';
+import type { OnTimeout } from '../lifecycle/operation.ts';
 
 /** The options of drain, stop, ready and restart, as commander hands them over. */
 export interface VerbOptions {
@@ -37,25 +37,45 @@ export interface VerbOptions {
   readonly stateFile?: readonly string[];
 }
 
-export function addVerbOptions(command: Command, operation: OperationKind): Command {
+type Verb = 'drain' | 'stop' | 'ready' | 'restart';
+
+const OUT: readonly Verb[] = ['drain', 'stop', 'restart'];
+
+/**
+ * The options of one verb. Its help shows those that it has a use for; the others are accepted, as scripts may give the
+ * same ones to each.
+ */
+export function addVerbOptions(command: Command, verb: Verb): Command {
+  const shown = (flags: string, text: string, by: readonly Verb[]): Option =>
+    new Option(flags, text).hideHelp(!by.includes(verb));
   command
     .option('--reason <text>', 'why, for the log and for whoever finds the node drained')
-    .option('--timeout <duration>', 'how long to wait for the last user: 90s, 30m, 1h30m')
+    .option(
+      '--timeout <duration>',
+      verb === 'ready'
+        ? 'how long to wait until it is healthy and UP: 90s, 5m'
+        : 'how long to wait for the last user: 90s, 30m, 1h30m',
+    )
     .addOption(
-      new Option(
+      shown(
         '--on-timeout <what>',
         'then: give back what was found, end their sessions, or go on draining',
+        OUT,
       ).choices(['restore', 'force', 'hold']),
     )
-    .option('--expires <duration>', 'a forgotten drain undoes itself after so long')
+    .addOption(
+      shown('--expires <duration>', 'a forgotten drain undoes itself after so long', ['drain', 'stop']),
+    )
     .option(
       '--force',
-      'go over guard, held, uncounted, unkeepable and unlisted, with a warning; needs --reason',
+      verb === 'ready'
+        ? 'take over servers that are held, with a warning; needs --reason'
+        : 'go over guard, held, uncounted, unkeepable and unlisted, with a warning; needs --reason',
     )
-    .addOption(ignoreServer())
+    .addOption(ignoreServer().hideHelp(verb === 'ready'))
     .option('--no-wait', 'return as soon as the sidecar has accepted');
-  if (operation === 'drain') command.option('--no-fence', 'leave it in DRAIN at zero');
-  if (operation === 'drain' || operation === 'stop')
+  if (verb === 'drain') command.option('--no-fence', 'leave it in DRAIN at zero');
+  if (verb === 'drain' || verb === 'stop')
     command.option(
       '--no-refuse',
       'for a hook after which the app is ended in any case: what would refuse it is a warning',
@@ -77,10 +97,11 @@ export function addHoldOptions(command: Command, operation: 'hold' | 'release'):
     .option('--dry-run', 'say what would happen, change nothing');
 }
 
-/** Direct mode: no sidecar and no file. */
-export function addDirectOptions(command: Command): Command {
+/** Direct mode: no sidecar and no file; restart has none. */
+export function addDirectOptions(command: Command, verb: Verb): Command {
   const group = 'Without a sidecar:';
-  const direct = (flags: string, text: string): Option => new Option(flags, text).helpGroup(group);
+  const direct = (flags: string, text: string, by: readonly Verb[] = ['drain', 'stop', 'ready']): Option =>
+    new Option(flags, text).helpGroup(group).hideHelp(!by.includes(verb));
   return command
     .addOption(
       direct('--haproxy <addr>', 'unix:/path, /path, tcp:// or tls://host:port; repeatable').argParser(
@@ -88,25 +109,42 @@ export function addDirectOptions(command: Command): Command {
       ),
     )
     .addOption(
-      direct('--master <addr>', 'its master CLI: counts users on old workers; once per --haproxy').argParser(
-        collect,
-      ),
+      direct('--master <addr>', 'its master CLI: counts users on old workers; once per --haproxy', [
+        'drain',
+        'stop',
+      ]).argParser(collect),
     )
     .addOption(direct('--tls-ca <file>', 'for tls://: whose certificates HAProxy may show'))
     .addOption(direct('--tls-cert <file>', 'for tls://: our certificate'))
     .addOption(direct('--tls-key <file>', 'for tls://: the file of its key'))
     .addOption(direct('--server <backend/server>', "the node's name there; repeatable").argParser(collect))
-    .addOption(direct('--sessions <url>', 'answers how many user sessions live here: a number, or JSON'))
-    .addOption(direct('--sessions-json <pointer>', 'where in that JSON the number is: /active'))
     .addOption(
-      direct('--stop-pid <pid>', 'stop by SIGTERM to this process: a number, or a file that holds it'),
+      direct('--sessions <url>', 'answers how many user sessions live here: a number, or JSON', [
+        'drain',
+        'stop',
+      ]),
     )
-    .addOption(direct('--stop-command <command>', 'stop by this command, split into words without a shell'))
-    .addOption(direct('--health <url>', 'answers 200 when the app is healthy'))
-    .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal'))
-    .addOption(direct('--not-sticky', 'users are not bound to this node: connections say all'))
     .addOption(
-      direct('--keep <n>', 'so many other usable servers must remain at each HAProxy: 1; 0 is legal'),
+      direct('--sessions-json <pointer>', 'where in that JSON the number is: /active', ['drain', 'stop']),
+    )
+    .addOption(
+      direct('--stop-pid <pid>', 'stop by SIGTERM to this process: a number, or a file that holds it', [
+        'stop',
+      ]),
+    )
+    .addOption(
+      direct('--stop-command <command>', 'stop by this command, split into words without a shell', ['stop']),
+    )
+    .addOption(direct('--health <url>', 'answers 200 when the app is healthy', ['ready']))
+    .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal', ['drain', 'stop']))
+    .addOption(
+      direct('--not-sticky', 'users are not bound to this node: connections say all', ['drain', 'stop']),
+    )
+    .addOption(
+      direct('--keep <n>', 'so many other usable servers must remain at each HAProxy: 1; 0 is legal', [
+        'drain',
+        'stop',
+      ]),
     )
     .addOption(
       direct(
@@ -118,12 +156,14 @@ export function addDirectOptions(command: Command): Command {
       direct(
         '--reload-grace <duration>',
         'so long after a reload unseen old workers are doubted: 10m; 0s is legal',
+        ['drain', 'stop'],
       ),
     )
     .addOption(
       direct(
         '--state-file <file>',
         'the server-state file that its reloads dump first (haproxy/reload.sh); once per --haproxy',
+        ['stop'],
       ).argParser(collect),
     );
 }

@@ -1,5 +1,5 @@
 import type { CommanderError } from 'commander';
-import { LastcallError, messageOf } from '../system/error.ts';
+import { EXIT_CODES, LastcallError, messageOf } from '../system/error.ts';
 import { reportFailure } from './failure.ts';
 import type { CliPorts, Globals } from './ports.ts';
 import { type Chosen, createProgram } from './verbs.ts';
@@ -12,6 +12,10 @@ export async function runCli(ports: CliPorts): Promise<number> {
   const { words, command } = split(ports.argv);
   // Known before the words are parsed: a script that asked for JSON gets it for its own mistakes too.
   let globals: Globals = { json: words.includes('--json') };
+  if (words.length === 0 && command === null) {
+    createProgram(ports, null, () => undefined).outputHelp();
+    return EXIT_CODES.usage;
+  }
   let name: string | undefined;
   try {
     const chosen = await parse(ports, words, command);

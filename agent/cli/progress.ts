@@ -32,7 +32,7 @@ function createSilence(): Progress {
 
 function createLines({ ports }: Context, operation: OperationKind): Progress {
   const say = (text: string): unknown => ports.stdout.write(`${text}\n`);
-  let last: { phase: string; total: number | null; at: number } | null = null;
+  let last: { phase: string; total: number | null; waits: string; at: number } | null = null;
   let ours = false;
   return {
     accepted(id, joined) {
@@ -43,10 +43,18 @@ function createLines({ ports }: Context, operation: OperationKind): Progress {
       const { phase, sessions, operation: running } = status;
       const at = ports.clock.now();
       if (!ours || running === null) return;
-      if (last?.phase === phase && (last.total === sessions.total || at - last.at < LINE_MS)) return;
-      last = { phase, total: sessions.total, at };
+      const waits = waitsText(status);
+      const isSame = last?.total === sessions.total && last.waits === waits;
+      if (last?.phase === phase && (isSame || at - last.at < LINE_MS)) return;
+      last = { phase, total: sessions.total, waits, at };
+      const time = times(running.seconds, running.remaining);
       say(
-        `${status.node}: ${phase}, ${sessionsText(sessions.total)}, ${times(running.seconds, running.remaining)}`,
+        [
+          `${status.node}: ${phase}`,
+          sessionsText(sessions.total),
+          time,
+          ...(waits === '' ? [] : [waits]),
+        ].join(', '),
       );
     },
     lost: (error) => say(`${error.message}; waiting for it to come back`),
@@ -113,16 +121,19 @@ function push(counts: (number | null)[], count: number | null): void {
 }
 
 /** @param age seconds since the status was true */
-function livingLine(
-  { node, phase, sessions, operation }: Status,
-  age: number,
-  counts: readonly (number | null)[],
-  note: string,
-): string {
+function livingLine(status: Status, age: number, counts: readonly (number | null)[], note: string): string {
+  const { node, phase, sessions, operation } = status;
   const parts = [`${node} ${phase}`, sessionsText(sessions.total), sparkline(counts)];
   if (operation !== null) parts.push(times(operation.seconds + age, operation.remaining - age));
+  const waits = waitsText(status);
+  if (waits !== '') parts.push(waits);
   if (note !== '') parts.push(note);
   return parts.join('  ');
+}
+
+/** Whom it waits for besides its users; a sidecar of a version before this one does not tell. */
+function waitsText({ waits = [] }: Partial<Pick<Status, 'waits'>>): string {
+  return waits.length === 0 ? '' : `waits for ${waits.join('; ')}`;
 }
 
 function times(elapsed: number, remaining: number): string {

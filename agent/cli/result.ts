@@ -49,11 +49,11 @@ function termWords({ fence, timeout, onTimeout, expires, force }: Terms): string
 }
 
 /** What the users' requests met meanwhile, where somebody wants to read it. A dry run has no receipt. */
-export function writeReceipt({ ports, globals }: Context, { receipt, plan }: Result): void {
+export function writeReceipt({ ports, globals }: Context, { operation, receipt, plan }: Result): void {
   if (globals.json === true || globals.quiet === true || plan !== undefined) return;
+  if (!WITH_RECEIPT.includes(operation)) return;
   const counts = RECEIPT_WORDS.map(([key, word]) => `${word} ${shown(receipt[key])}`).join(', ');
-  const separator = ports.stdout.isTTY === true ? '\n         ' : '; ';
-  ports.stdout.write(`receipt: ${counts}${separator}${WHAT_IT_PROVES}\n`);
+  ports.stdout.write(`receipt: ${counts}\n`);
 }
 
 const RECEIPT_WORDS = [
@@ -63,8 +63,8 @@ const RECEIPT_WORDS = [
   ['clientAborts', 'client aborts'],
   ['http5xx', 'HTTP 5xx'],
 ] as const satisfies readonly (readonly [keyof Receipt, string])[];
-const WHAT_IT_PROVES =
-  'it proves requests, never sessions: a sticky user moved by MAINT leaves every counter at 0';
+/** What sends users away: the others cost none. */
+const WITH_RECEIPT: readonly Result['operation'][] = ['drain', 'stop', 'restart'];
 
 /** A code that is not in the table is a failure of whoever made it up. */
 export function exitCodeOf({ code, ok }: Result): number {

@@ -48,6 +48,7 @@ export function statusText(status: Status, holding: Holding | null, now: Date, p
   return [
     head,
     ...doing,
+    ...(status.waits ?? []).map((what) => paint('yellow', `waits for ${what}`)),
     ...status.alarms.map((alarm) => paint('red', `ALARM ${alarm}`)),
     '',
     ...balancerLines(status, now, paint),
@@ -79,9 +80,17 @@ function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[]
   return [
     paint('dim', header),
     ...lines,
+    ...errorLines(balancers, paint),
     ...missingLines(balancers, now, paint),
     ...waitLines(balancers, now),
   ];
+}
+
+/** Why a balancer that answers does not tell everything: old workers that cannot be asked, a server that it has no more. */
+function errorLines(balancers: Status['balancers'], paint: Paint): string[] {
+  return balancers.flatMap(({ name, reachable, error }) =>
+    reachable && error !== null ? [paint('yellow', `${name}: ${error}`)] : [],
+  );
 }
 
 /** The neighbours that are down: why a drain was refused, or would be. */

@@ -85,7 +85,7 @@ function addRun(program: Command, command: readonly string[] | null, choose: Cho
 
 function addOperation(program: Command, name: keyof typeof OPERATIONS, choose: Choose): void {
   const verb = addVerb(program, name, OPERATIONS[name]);
-  addDirectOptions(addVerbOptions(verb, name)).action((options: VerbOptions) => {
+  addDirectOptions(addVerbOptions(verb, name), name).action((options: VerbOptions) => {
     choose({ name, work: async (context) => (await import('./operate.ts')).operate(name, options, context) });
   });
 }

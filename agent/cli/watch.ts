@@ -25,7 +25,7 @@ type Show = (status: Status, holding: Holding | null) => void;
  */
 export async function watchStatus(context: Context, client: ControlClient): Promise<number> {
   const { ports, globals } = context;
-  const interrupts = listenForInterrupts(ports.signals, null);
+  const interrupts = listenForInterrupts(ports, null);
   const over = new AbortController();
   const signal = AbortSignal.any([interrupts.signal, over.signal]);
   const show = chooseShow(context);

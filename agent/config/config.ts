@@ -15,6 +15,8 @@ export interface Config {
   readonly sticky: boolean | 'auto';
   readonly sessions: readonly SourceConfig[];
   readonly drain: DrainConfig;
+  /** The way back: until the application is healthy and every server UP. */
+  readonly return: { readonly timeoutMs: number };
   readonly schedule: readonly ScheduleConfig[];
   readonly listen: {
     readonly agentCheck: AgentCheckListenConfig | null;

@@ -46,6 +46,9 @@ export const DRAIN_KEEP = 1;
 /** Whether a backup counts as such a server for an active one. */
 export const DRAIN_KEEP_BACKUPS = false;
 
+/** A way back is watched: nobody waits for it as long as for the last user. */
+export const RETURN_TIMEOUT_MS = 5 * 60_000;
+
 export const SCHEDULE_REASON = 'schedule';
 
 /** Bad answers in a row after which a monitor leaves the node, and good ones after which it takes it. */

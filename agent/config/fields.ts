@@ -129,9 +129,15 @@ export const fileMode = z.unknown().transform((written, context) => {
   return z.NEVER;
 });
 
+/** A word of a command; a number is the text of it, as YAML reads it (a port, a count). */
+const argument = z.preprocess(
+  (written) => (typeof written === 'number' && Number.isSafeInteger(written) ? String(written) : written),
+  z.string(),
+);
+
 /** Program and arguments; no shell ever sees them, so a single text is refused. */
 export const command = z
-  .array(z.string(), {
+  .array(argument, {
     error: ({ code, input }) =>
       code === 'invalid_type' && typeof input === 'string'
         ? 'expected a list of program and arguments, such as [systemctl, stop, app]; no shell is used'

@@ -221,6 +221,9 @@ export const file = mapping({
   sticky: z.literal([true, false, 'auto']).default('auto'),
   sessions: z.array(source).default([]),
   drain: drain.prefault({}),
+  return: mapping({ timeout: field.duration.default(defaults.RETURN_TIMEOUT_MS) })
+    .prefault({})
+    .transform(({ timeout }) => ({ timeoutMs: timeout })),
   schedule: z.array(appointment).default([]),
   listen: listen.prefault({}),
   state: orNull(field.path),

@@ -36,12 +36,17 @@ export function sendEvents(response: ServerResponse, service: Service, clock: Cl
     cancel = clock.after(KEEP_ALIVE_MS, keepAlive);
   };
   cancel = clock.after(KEEP_ALIVE_MS, keepAlive);
-  response.once('close', () => {
+  // From the end on nothing may be written any more, and the close may come much later.
+  const leave = (): void => {
     unwatch();
     cancel();
-  });
+  };
+  response.once('close', leave);
   event({ event: 'status', data: service.status() });
-  return () => response.end();
+  return () => {
+    leave();
+    response.end();
+  };
 }
 
 /**

@@ -1,7 +1,9 @@
 import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ControlConfig } from '../config/config.ts';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
+import { createCrowd } from '../system/crowd.ts';
 import { sendEvents } from './events.ts';
 import { route } from './routes.ts';
 import { bindSocket } from './socket.ts';
@@ -30,24 +32,29 @@ const CLOSING_MS = 1_000;
  */
 export async function openControl(config: ControlConfig, ports: ControlPorts): Promise<ControlServer> {
   const { service, clock } = ports;
-  const streams = new Set<() => void>();
+  const streams = createCrowd<() => void>('events', (oldest) => oldest());
   const server = createServer(
     { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_MS / 2 },
     (request, response) => {
       const stream = (): void => {
         const end = sendEvents(response, service, clock);
-        streams.add(end);
-        response.once('close', () => streams.delete(end));
+        response.once('close', () => streams.leave(end));
+        streams.enter(end);
       };
       void route({ service, begun: ports.begun, stream }, request, response);
     },
   );
+  const open = createCrowd<Socket>('control', (oldest) => oldest.destroy());
+  server.on('connection', (socket: Socket) => {
+    socket.once('close', () => open.leave(socket));
+    open.enter(socket);
+  });
   const unbind = await bindSocket(server, config, clock);
   return {
     path: config.path,
     async close() {
       await unbind();
-      for (const end of streams) end();
+      for (const end of streams.all) end();
       await closed(server, clock);
     },
   };

@@ -12,6 +12,7 @@ import { isInRotation, isOutward, PHASES } from './phases.ts';
 import { planOf } from './plan.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
 import { carryOut, propose } from './proposal.ts';
+import { beginReading, isRead } from './readable.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from './result.ts';
 import type { Candidate, Need } from './running.ts';
@@ -46,6 +47,7 @@ export function beginChecks(turn: Turn, request: Request): void {
       surveys: {},
       unasked: {},
       needs,
+      ...beginReading(turn, request),
       proof: state.app.proof,
       unproven: null,
       gone: false,
@@ -184,7 +186,7 @@ function met(candidate: Candidate, need: string): Candidate {
 /** All checks are in: refuse, answer, or send the record of the operation that it becomes to disk. */
 export function admit(turn: Turn): void {
   const { candidate } = turn.state;
-  if (!candidate || candidate.needs.length > 0 || turn.state.pending) return;
+  if (!candidate || candidate.needs.length > 0 || !isRead(candidate) || turn.state.pending) return;
   const { request } = candidate;
   patch(turn, { candidate: null });
   // The world may have moved while we asked: what was needed then must still be all that is needed.

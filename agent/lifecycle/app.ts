@@ -12,8 +12,11 @@ import type { LifeSigns, Proof } from './view.ts';
 
 /** What answers is there, whoever started it; which process it is has to be proven anew. */
 export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
-  const { app } = turn.state;
+  const { app, health: before, sources } = turn.state;
   patch(turn, { health });
+  if (health === 'up' && before !== 'up')
+    for (const [name, { error }] of Object.entries(sources))
+      if (error !== null) emit(turn, { type: 'log', level: 'warn', text: `${name}: ${error}` });
   const isMissing = app.gone || app.remains !== null;
   if (health === 'up' && isMissing && app.start !== 'sent')
     isThere(turn, { ...app, gone: false, start: 'none' });

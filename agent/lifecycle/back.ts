@@ -54,7 +54,7 @@ export function giveUp(turn: Turn, code: string, message: string): void {
  */
 export function undoFor(turn: Turn, { by, timeoutMs: asked }: Request): void {
   const { op, outing } = turn.state;
-  const timeoutMs = asked ?? turn.policy.timeoutMs;
+  const timeoutMs = asked ?? turn.policy.returnMs;
   const outcome = { code: 'cancelled', message: `cancelled by ${by}: ready` };
   // For lack of others it stands there already.
   if (outing?.level === 'found') return giveUp(turn, outcome.code, outcome.message);

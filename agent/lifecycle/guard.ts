@@ -5,6 +5,7 @@ import { agentToo } from './judge.ts';
 import { answerable, goesOver, listed, type Objection, type Surveyed } from './objection.ts';
 import type { Request } from './operation.ts';
 import type { Candidate } from './running.ts';
+import { unread } from './readable.ts';
 import { serversOf, type Turn } from './turn.ts';
 import { blindness, twinsOf, uncompared, unlisted } from './unlisted.ts';
 import type { ServerSurvey } from './view.ts';
@@ -52,7 +53,13 @@ function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Survey
   if (kind === 'hold') return goingOut;
   const { policy, state } = turn;
   const doubted = outlasted(policy, state, candidate.request, candidate.gone);
-  return [...goingOut, doubted, unkeepable(turn, candidate, servers), uncounted(turn, candidate, servers)];
+  return [
+    ...goingOut,
+    doubted,
+    unkeepable(turn, candidate, servers),
+    uncounted(turn, candidate, servers),
+    unread(turn, candidate, servers),
+  ];
 }
 
 /** What stands against nothing, and ought to be known of a node that goes out. */
@@ -60,8 +67,14 @@ function remarks(turn: Turn, candidate: Candidate): string[] {
   const { kind, dryRun } = candidate.request;
   if (kind === 'ready' || kind === 'release') return [];
   const compared = [...blindness(candidate), ...(dryRun ? uncompared(candidate) : [])];
+  // Without a file to write an answer to, it is told where it is asked for.
+  const { operatorReady, reloadsKeepState } = turn.policy;
+  if (dryRun && kind === 'stop' && operatorReady && !reloadsKeepState) compared.push(RELOAD_WINDOW);
   return kind === 'hold' ? compared : [...compared, ...foreignTables(turn, candidate)];
 }
+
+const RELOAD_WINDOW =
+  'a reload of HAProxy in the milliseconds between the last look and the stop would let new users in, unless its reloads keep the state of servers (--state-file)';
 
 /** The servers that were surveyed for a request, with what is known of each. */
 export function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {

@@ -18,7 +18,7 @@ export function isHealthy({ policy, state }: Pick<Turn, 'policy' | 'state'>): bo
   return !policy.hasProbe || state.health === 'up';
 }
 
-export function notHealthy({ state: { health } }: Turn): string {
+export function notHealthy({ state: { health } }: Pick<Turn, 'state'>): string {
   return `the application is not healthy by its probe (${health})`;
 }
 

@@ -100,7 +100,10 @@ function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
   }
   patch(turn, { op, ...endsHold });
   patchOuting(turn, terms);
-  if (app.gone && request.kind === 'restart') return warm(turn);
+  if (app.gone && request.kind === 'restart') {
+    patch(turn, { op: { ...op, deadline: turn.at + op.returnMs } });
+    return warm(turn);
+  }
   // Its users were forced out and are not waited for again, but may still be there, and the result says so.
   if (outing?.forcedOut) return startForce(turn, 'the drain before it was forced', false);
   // What is in mere DRAIN may have users, whatever was so when it was drained: zero and quiet come before the fence.
@@ -191,7 +194,8 @@ export function operationOf(
   since = -1,
 ): Operation {
   const { policy, state, at } = turn;
-  const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
+  const returnMs = request.kind === 'ready' ? (request.timeoutMs ?? policy.returnMs) : policy.returnMs;
+  const timeoutMs = request.kind === 'ready' ? returnMs : (request.timeoutMs ?? policy.timeoutMs);
   return {
     id: request.id,
     kind: request.kind,
@@ -201,6 +205,7 @@ export function operationOf(
     reason: request.reason,
     onTimeout: request.onTimeout ?? policy.onTimeout,
     timeoutMs,
+    returnMs,
     expiresMs: request.expiresMs ?? policy.expiresMs,
     startedAt: at,
     deadline: at + timeoutMs,

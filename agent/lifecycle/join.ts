@@ -35,7 +35,8 @@ export function joinIn(turn: Turn, request: Request, op: Operation): string {
 
 /** The stop that was issued is followed by a start: from then on it is the operation of the one who asked for that. */
 function goOnWith(turn: Turn, request: Request, op: Operation): string {
-  const restart: Operation = { ...ownedBy(request, op), kind: 'restart' };
+  const returnMs = request.timeoutMs ?? turn.policy.returnMs;
+  const restart: Operation = { ...ownedBy(request, op), kind: 'restart', returnMs };
   applyTerms(turn, restart, request, termsOf(turn, op, request));
   resave(turn);
   return request.id;

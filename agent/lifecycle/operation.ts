@@ -154,6 +154,8 @@ export interface Status extends Outlook {
       readonly error: string | null;
     }[];
   };
+  /** What the operation waits for besides its users: who does not tell how many they are, health, a server that is not UP. */
+  readonly waits: readonly string[];
   /** Since the sidecar began. */
   readonly reasserts: ReassertsTold;
   /** What an operator must know now: a full disk, a server that could not be restored. */

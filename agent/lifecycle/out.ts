@@ -187,7 +187,7 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   const { app, epoch } = turn.state;
   if (app.gone) return onStopped(turn, ['the application had ended by itself before it was stopped']);
   warnUnfenced(turn);
-  if (!turn.policy.hasGate && !turn.policy.reloadsKeepState)
+  if (!turn.policy.hasGate && !turn.policy.reloadsKeepState && !turn.policy.operatorReady)
     warn(turn, 'reload before the stop', RESIDUAL_WINDOW);
   enter(turn, 'stopping');
   patchOuting(turn, { force: null });
@@ -225,9 +225,9 @@ export function onStopped(turn: Turn, warnings: readonly string[], unproven = fa
   forgetGate(turn);
   const outing = { level: 'maint', fence: null } as const;
   if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', { app, outing });
-  // The way back has the whole time again: a long drain must not leave the start without any.
+  // The way back has a time of its own: a long drain must not leave the start without any.
   const sessionsLast = connectionsOf(turn.policy, turn.state);
-  enter(turn, 'stopped', { app, op: { ...op, sessionsLast, deadline: turn.at + op.timeoutMs } });
+  enter(turn, 'stopped', { app, op: { ...op, sessionsLast, deadline: turn.at + op.returnMs } });
   patchOuting(turn, outing);
   finish(turn, ({ kind }) => kind === 'drain' || kind === 'stop', 'done');
   warm(turn);

@@ -8,6 +8,7 @@ import { nextAskers } from './hold.ts';
 import { nextWishes } from './wish.ts';
 import { nextRungs } from './ladder.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './policy.ts';
+import { nextReading } from './readable.ts';
 import { nextRemains } from './remains.ts';
 import { allServersOf } from './turn.ts';
 import type { State } from './state.ts';
@@ -127,6 +128,7 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
     ...nextWishes(state),
     ...nextAskers(state),
     ...nextRemains(state.app),
+    ...nextReading(state),
   );
   for (const balancer of Object.values(state.balancers)) {
     const doubt = doubtOf(policy, balancer, now);

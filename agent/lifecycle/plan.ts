@@ -1,12 +1,26 @@
+import { connectionsOf } from './count.ts';
 import type { Request } from './operation.ts';
 import { serversOf, type Turn } from './turn.ts';
+
+function countNow(name: string, count: number | null, error: string | null): string {
+  return `${name} (now ${count ?? `unknown${error === null ? '' : `: ${error}`}`})`;
+}
+
+function sourcesNow({ policy, state }: Turn): string[] {
+  return policy.sources.map((name) => {
+    const { count = null, error = null } = state.sources[name] ?? {};
+    return countNow(name, count, error);
+  });
+}
 
 /** What `--dry-run` says: the steps that this request would take from here, a line each. */
 export function planOf(turn: Turn, request: Request): string[] {
   const { policy, state } = turn;
   const names = serversOf(state).map(({ at, name }) => `${name} at ${at}`);
   const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
-  const counted = ['connections', ...policy.sources].join(', ');
+  const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(turn)].join(
+    ', ',
+  );
   const out = [
     `set ${names.join(', ')} to DRAIN`,
     `wait up to ${timeoutMs / 1000} s until ${counted} are 0 for ${policy.quietMs / 1000} s; then ${request.onTimeout ?? policy.onTimeout}`,

@@ -45,6 +45,8 @@ export interface Policy {
   readonly closePerSecond: number;
   readonly timeoutMs: number;
   readonly onTimeout: OnTimeout;
+  /** The time of a way back: until the application is healthy and every server UP. */
+  readonly returnMs: number;
   readonly expiresMs: number | null;
   readonly hasProbe: boolean;
   readonly canStop: boolean;

@@ -266,6 +266,8 @@ const isOperation = shaped<SavedOperation>({
   reason: orNull(isString),
   onTimeout: oneOf('restore', 'force', 'hold'),
   timeoutMs: isNumber,
+  // Absent in an older record.
+  returnMs: orAbsent(isNumber) as Is<number>,
   expiresMs: orNull(isNumber),
   startedAt: isNumber,
   deadline: isNumber,

@@ -193,7 +193,9 @@ function saved({ found, ours, said, held, told: stood }: ServerState, want: Admi
 }
 
 /** What an older record does not have. */
-const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined'> = {
+const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined' | 'returnMs'> = {
+  // The default of the configuration.
+  returnMs: 5 * 60_000,
   ...NO_BONDS,
   ignoreServers: [],
   joined: [],

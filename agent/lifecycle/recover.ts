@@ -119,7 +119,8 @@ export function recovering(turn: Turn): void {
   if (!everybodyAsked(state)) return;
   const { to, fresh } = state.boot ?? { to: 'serving', fresh: false };
   patch(turn, { boot: null });
-  emit(turn, { type: 'log', level: 'warn', text: `resuming after a restart: the record says ${to}` });
+  const level = to === 'serving' ? 'info' : 'warn';
+  emit(turn, { type: 'log', level, text: `resuming after a restart: the record says ${to}` });
   if (state.outing === null) return enter(turn, 'serving');
   const next = takeGained(turn, to);
   if (fresh) return resumeFresh(turn);

@@ -127,7 +127,15 @@ function awaitDisk(turn: Turn, request: Request, ticket: string): void {
 function join(turn: Turn, request: Request, op: Operation): void {
   const missing = unconfigured(turn, request);
   if (missing) return refuse(turn, request, turn.at, 'config', missing);
-  const nothing = { surveys: {}, unasked: {}, needs: [], unproven: null, gone: false };
+  const nothing = {
+    surveys: {},
+    unasked: {},
+    needs: [],
+    reading: {},
+    unread: {},
+    unproven: null,
+    gone: false,
+  };
   const { proof } = turn.state.app;
   const candidate: Candidate = { ...nothing, request, at: turn.at, proof, joins: op.id };
   propose(turn, candidate, operationOf(turn, request, []));

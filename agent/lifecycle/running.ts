@@ -23,6 +23,8 @@ export interface Operation {
   readonly reason: string | null;
   readonly onTimeout: OnTimeout;
   readonly timeoutMs: number;
+  /** The time of its way back, which begins when it begins. */
+  readonly returnMs: number;
   readonly expiresMs: number | null;
   readonly startedAt: number;
   readonly deadline: number;
@@ -64,6 +66,10 @@ export interface Candidate {
   /** Balancers that could not be asked, where the request insists. */
   readonly unasked: Readonly<Record<string, string>>;
   readonly needs: readonly Need[];
+  /** The sources that have not answered yet. */
+  readonly reading: Readonly<Record<string, Reading>>;
+  /** Those that cannot be read, with their errors. */
+  readonly unread: Readonly<Record<string, string>>;
   readonly proof: Proof | null;
   /** Why nothing will show that the application has ended; null = it will be seen. */
   readonly unproven: string | null;
@@ -71,6 +77,13 @@ export interface Candidate {
   readonly gone: boolean;
   /** The operation that it joins: it brings nothing but its terms, and nothing is checked; null = it is one of its own. */
   readonly joins: string | null;
+}
+
+/** A source that is asked before an operation begins. */
+export interface Reading {
+  readonly tries: number;
+  /** When it is asked again, in monotonic milliseconds; null = it is being asked. */
+  readonly retryAt: number | null;
 }
 
 /** What a candidate still waits for. */

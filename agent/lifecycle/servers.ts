@@ -268,5 +268,9 @@ export function notUp(policy: Policy, state: State): string[] {
         !isOutOfHand(viewOf(balancer, name)) &&
         viewOf(balancer, name)?.operational !== 'up',
     )
-    .map(({ at, name }) => `${at}: ${name}`);
+    .map(({ at, name, balancer }) => {
+      const { operational = null, checkFailed } = viewOf(balancer, name) ?? {};
+      const why = checkFailed === undefined ? '' : ` (${checkFailed})`;
+      return `${at}: ${name}${operational === null ? '' : ` is ${operational.toUpperCase()}${why}`}`;
+    });
 }

@@ -1,3 +1,4 @@
+import { awaited } from './awaited.ts';
 import { doubtAt, sessionsOf, viewOf } from './count.ts';
 import { desired } from './desired.ts';
 import { doubtText, type Doubt } from './doubt.ts';
@@ -44,6 +45,7 @@ export function statusOf(
       total: sessionsOf(policy, state),
       sources: policy.sources.map((name) => statusOfSource(name, state.sources[name], everyMs[name], iso)),
     },
+    waits: awaited({ policy, state }),
     ...outlook,
     reasserts: reassertsTold(state.reasserts),
     alarms: Object.values(state.alarms),

@@ -19,6 +19,7 @@ import type { Effect } from './effect.ts';
 import type { Event } from './event.ts';
 import { turnExpiry } from './expiry.ts';
 import { onGated, turnGate } from './gate.ts';
+import { isHealthy } from './health.ts';
 import { turnHold } from './hold.ts';
 import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
@@ -29,6 +30,7 @@ import { onClosed, startForce } from './force.ts';
 import type { Policy } from './policy.ts';
 import { acknowledge, recordNow } from './proposal.ts';
 import { onBooted, onOutcome, recovering, starting } from './recover.ts';
+import { onRead, turnReading } from './readable.ts';
 import { onRemainsSeen } from './remains.ts';
 import { onSubmit, takeUp } from './requests.ts';
 import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
@@ -129,6 +131,7 @@ function advance(turn: Turn): void {
     turnHold(turn);
     turnExpiry(turn);
     turnSignOut(turn);
+    turnReading(turn);
     admit(turn);
     takeUp(turn);
   } while (turn.state.phase !== before.phase || turn.state.queue.length < before.queue.length);
@@ -160,13 +163,17 @@ function onCounted(turn: Turn, name: string, sample: Count): void {
   const known = turn.state.sources[name];
   if (!known || sample.begun < known.begun) return;
   const { count, error, begun, at } = sample;
-  if (error !== null && known.error === null)
-    emit(turn, { type: 'log', level: 'warn', text: `${name}: ${error}` });
+  if (error !== null && known.error === null) {
+    // An application that is not up, or not yet, has nothing to tell: once it is, that is told (`onProbed`).
+    const level = isHealthy(turn) ? 'warn' : 'info';
+    emit(turn, { type: 'log', level, text: `${name}: ${error}` });
+  }
   const changedAt = count === known.count ? known.changedAt : turn.at;
   const source = { count, error, begun, at, changedAt, ...sideAfter(known, count, turn.at) };
   patch(turn, { sources: { ...turn.state.sources, [name]: source } });
   tellDisagreement(turn);
   if (count !== null && turn.policy.appSources.includes(name)) seeAlive(turn, begun);
+  onRead(turn, name, sample);
 }
 
 function onPersisted(turn: Turn, save: number): void {

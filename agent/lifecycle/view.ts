@@ -49,6 +49,8 @@ export interface ServerView {
   readonly agent?: string;
   /** Present where HAProxy's own health check succeeded last, with its code (`L7OK`); in MAINT it is not checked. */
   readonly check?: string;
+  /** Present where HAProxy's own health check failed last: its code and its words, in printable characters. */
+  readonly checkFailed?: string;
   /** Where HAProxy reaches it; absent where that is not shown, or is no IP address. */
   readonly address?: { readonly host: string; readonly port: number };
   readonly operational: Operational;

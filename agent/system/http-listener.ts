@@ -2,12 +2,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import { addressList, plainAddress } from './address-list.ts';
 import type { Clock } from './clock.ts';
+import { createCrowd } from './crowd.ts';
 import { LastcallError } from './error.ts';
 import type { ListenPlace } from './listen-error.ts';
+import { firstRequest } from './first-request.ts';
 import { createListenSockets, type ListenSockets } from './listen-sockets.ts';
 
-/** The oldest connection gives way, so that a flood cannot shut the others out. */
-const CONNECTIONS = 256;
 /** From the connect to the end of the answer: a caller who dribbles his request is not waited for. */
 const CONNECTION_MS = 5_000;
 const HEADER_BYTES = 8_192;
@@ -58,7 +58,7 @@ export function createHttpListener(
   answer: (asked: HttpAsked) => Promise<HttpReply | null>,
 ): HttpListener {
   const allowed = addressList(options.allow);
-  const open = new Set<Socket>();
+  const open = createCrowd<Socket>('http', (oldest) => oldest.destroy());
   const sockets = shared ?? createListenSockets(clock);
   let giveUp = (): void => undefined;
   const server = createServer(
@@ -72,20 +72,20 @@ export function createHttpListener(
     },
   );
   server.on('clientError', (_error, socket) => socket.destroy());
-  server.on('connection', (socket: Socket) => {
+  const accept = (socket: Socket): void => {
     if (options.allow.length > 0 && !allowed(socket.remoteAddress ?? '')) return void socket.destroy();
     const cancel = clock.after(CONNECTION_MS, () => socket.destroy());
     socket.once('close', () => {
       cancel();
-      open.delete(socket);
+      open.leave(socket);
     });
-    open.add(socket);
-    if (open.size > CONNECTIONS) [...open][0]?.destroy();
-  });
+    open.enter(socket);
+    firstRequest(socket, (stream) => server.emit('connection', stream));
+  };
   return {
     async listen() {
       const port = await sockets.open(options);
-      giveUp = sockets.take(options, (socket) => server.emit('connection', socket));
+      giveUp = sockets.take(options, accept);
       return port;
     },
     async close() {

@@ -1,5 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { type Clock, sleep } from './clock.ts';
+import { createCrowd, type Crowd } from './crowd.ts';
 import { LastcallError } from './error.ts';
 import { cannotListen, listenCode, type ListenPlace } from './listen-error.ts';
 
@@ -22,8 +23,6 @@ export interface ListenSockets {
   close(which: 'untaken' | 'all'): Promise<void>;
 }
 
-/** So many connections wait for the next server of their address; the oldest gives way. */
-const WAITING = 256;
 /** A start that cannot succeed ends within two seconds (contract). */
 const BUSY_MS = 1_500;
 const TRY_EVERY_MS = 50;
@@ -31,7 +30,8 @@ const TRY_EVERY_MS = 50;
 interface Door {
   readonly server: Server;
   readonly open: Set<Socket>;
-  readonly waiting: Set<Socket>;
+  /** For the next server of the address. */
+  readonly waiting: Crowd<Socket>;
   serve: ((socket: Socket) => void) | null;
 }
 
@@ -55,8 +55,10 @@ export function createListenSockets(clock: Clock): ListenSockets {
       const door = doors.get(keyOf(address));
       if (!door) throw new Error(`${keyOf(address)} is not listened on`);
       door.serve = serve;
-      for (const socket of door.waiting) serve(socket);
-      door.waiting.clear();
+      for (const socket of door.waiting.all) {
+        door.waiting.leave(socket);
+        serve(socket);
+      }
       return () => {
         if (door.serve === serve) door.serve = null;
       };
@@ -95,19 +97,18 @@ async function openDoor(place: ListenPlace, clock: Clock, signal: AbortSignal): 
 
 function createDoor(): Door {
   const open = new Set<Socket>();
-  const waiting = new Set<Socket>();
+  const waiting = createCrowd<Socket>('waiting', (oldest) => oldest.destroy());
   const door: Door = {
     // A caller that closes its own direction first still wants the answer; small answers leave at once.
     server: createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       open.add(socket);
       socket.once('close', () => {
         open.delete(socket);
-        waiting.delete(socket);
+        waiting.leave(socket);
       });
       if (door.serve) return door.serve(socket);
       socket.on('error', () => undefined);
-      waiting.add(socket);
-      if (waiting.size > WAITING) [...waiting][0]?.destroy();
+      waiting.enter(socket);
     }),
     open,
     waiting,

@@ -59,7 +59,9 @@ function plain(fields: LogFields): Record<string, unknown> {
 }
 
 function jsonLine(time: string, level: Level, message: string, fields: Record<string, unknown>): string {
-  return JSON.stringify({ ...fields, time, level, message });
+  // What is read first stands first, and no field of a record takes its place.
+  const head = { message, level, time };
+  return JSON.stringify({ ...head, ...fields, ...head });
 }
 
 function textLine(time: string, level: Level, message: string, fields: Record<string, unknown>): string {

@@ -182,14 +182,18 @@ describe('The agent-check responder', () => {
 
   test('says who it is and what to do when its port is taken', async () => {
     const port = await listening();
+    const own = new ManualClock();
     const second = createAgentCheckServer(
       { host: '127.0.0.1', port, allow: [] },
-      { clock, healthy: () => true, log: memoryLog() },
+      { clock: own, healthy: () => true, log: memoryLog() },
     );
-    await expect(second.listen()).rejects.toMatchObject({
-      code: 'config',
+    const refused = second.listen();
+    await own.armed();
+    own.advance(1_500);
+    await expect(refused).rejects.toMatchObject({
+      code: 'busy',
       target: `127.0.0.1:${port}`,
-      next: expect.stringContaining('free the port'),
+      next: expect.stringContaining('listen.agentCheck'),
     });
   });
 });

@@ -61,9 +61,15 @@ describe('Help', () => {
   });
 });
 
+test('No word at all is answered by the help', async () => {
+  const { code, stdout, stderr } = await cli();
+  expect({ code, stderr }).toEqual({ code: 64, stderr: '' });
+  expect(stdout).toContain('Usage: lastcall');
+});
+
 describe('A mistake on the command line', () => {
   const mistakes: readonly (readonly [string, readonly string[], RegExp])[] = [
-    ['no command', [], /no command/],
+    ['options and no command', ['--quiet'], /no command/],
     ['a misspelt command', ['drian'], /drian.*Did you mean drain/],
     ['a command of the contract that does not exist yet', ['doctor'], /unknown command 'doctor'/],
     ['a misspelt option', ['stop', '--forse'], /--forse.*Did you mean --force/],

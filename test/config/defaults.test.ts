@@ -34,6 +34,7 @@ test('a file that names a balancer and a server gets every default', async () =>
       warn: [],
       closePerSecond: 20,
     },
+    return: { timeoutMs: 300_000 },
     schedule: [],
     listen: {
       agentCheck: null,
@@ -104,6 +105,7 @@ describe('a start or stop', () => {
   const stop = { kind: 'command', command: ['a'], timeoutMs: 120_000 };
   test.each([
     ['start: { command: [a, b] }', { start: { command: ['a', 'b'], timeoutMs: 120_000 } }],
+    ['start: { command: [a, 18081] }', { start: { command: ['a', '18081'], timeoutMs: 120_000 } }],
     [
       'stop: { command: [a] }',
       { stop: { kind: 'command', command: ['a'], timeoutMs: 120_000, ...unproven } },

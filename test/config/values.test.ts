@@ -39,8 +39,8 @@ describe('a program is a list, and no shell sees it', () => {
     ['app: { start: { command: [] } }', '4:26: app.start.command: names no program'],
     ['app: { stop: { command: [""] } }', '4:25: app.stop.command: names no program'],
     [
-      'app: { stop: { command: [sleep, 5] } }',
-      '4:33: app.stop.command[1]: expected a text, got a whole number, put it in quotes',
+      'app: { stop: { command: [sleep, 0.5] } }',
+      '4:33: app.stop.command[1]: expected a text, got a number, put it in quotes',
     ],
     [
       'app: { probe: { command: ["a\\0b"] } }',

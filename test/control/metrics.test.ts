@@ -7,6 +7,7 @@ import { realClock } from '../../agent/system/clock.ts';
 import { createListenSockets } from '../../agent/system/listen-sockets.ts';
 import { askHttp } from '../support/ask-http.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { freePort } from '../support/ports.ts';
 import { memoryLog } from '../support/memory-log.ts';
 import { findPromtool, type Promtool } from '../support/promtool.ts';
 import { createScriptedService, type ScriptedService } from '../support/scripted-service.ts';
@@ -165,6 +166,30 @@ describe('The metrics', () => {
 describe('The port of the metrics', () => {
   const sockets = createListenSockets(realClock);
   afterEach(() => sockets.close('all'));
+
+  test('renders them once a second, however many ask, and tells of no failure twice', async () => {
+    let rendered = 0;
+    let fails = true;
+    const counted: Metrics = {
+      ...metrics,
+      async text() {
+        rendered += 1;
+        if (fails) throw new Error('bug');
+        return metrics.text();
+      },
+    };
+    const place = { host: '127.0.0.1', port: await freePort() };
+    const server = createMetricsServer(place, counted, { clock, log: memoryLog(), sockets });
+    const port = await server.listen();
+    const asked = (): Promise<unknown> => askHttp(port, { path: '/metrics' });
+    await expect(asked()).rejects.toThrow();
+    fails = false;
+    await Promise.all(Array.from({ length: 20 }, asked));
+    expect(rendered).toBe(2);
+    clock.advance(1_000);
+    await asked();
+    expect(rendered).toBe(3);
+  });
 
   test('has them at /metrics and nothing elsewhere', async () => {
     const server = createMetricsServer({ host: '127.0.0.1', port: 0 }, metrics, {

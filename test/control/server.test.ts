@@ -172,6 +172,21 @@ describe('The control socket', () => {
   });
 });
 
+test('The control socket has 256 connections at most: the oldest gives way, and the newest is answered', async () => {
+  await open();
+  const sockets: Socket[] = [];
+  for (let count = 0; count < 256; count += 1) {
+    const socket = connect(path);
+    await once(socket, 'connect');
+    sockets.push(socket);
+  }
+  const closed = once(sockets[0] as Socket, 'close');
+  expect((await ask('GET', '/v1/status')).status).toBe(200);
+  await closed;
+  expect(sockets[255]?.destroyed).toBe(false);
+  for (const socket of sockets) socket.destroy();
+});
+
 describe('The control API', () => {
   test('gives the status', async () => {
     await open();
@@ -424,6 +439,23 @@ describe('The stream of events', () => {
     expect(grown).toBeLessThan(100 * 1024 * 1024);
     slow.destroy();
     expect((await ask('GET', '/v1/status')).status).toBe(200);
+  });
+
+  test('is read by 64 at most: the one who has read for longest is sent away, and may come again', async () => {
+    await open();
+    const first = await listener();
+    const sent: string[] = [];
+    first.on('data', (chunk: Buffer) => void sent.push(chunk.toString()));
+    const ended = once(first, 'end');
+    const others: Socket[] = [];
+    for (let count = 0; count < 64; count += 1) others.push(await listener());
+    // Between the end of a stream and its close nothing is written to it.
+    service.show('draining', 1);
+    await ended;
+    expect(sent.join('')).not.toContain('draining');
+    expect(service.listeners).toBe(64);
+    for (const socket of [first, ...others]) socket.destroy();
+    await serverSees('close');
   });
 
   test('ends when the sidecar closes', async () => {

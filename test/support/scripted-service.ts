@@ -207,6 +207,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
     },
     ...(phase === 'draining' ? OUTLOOK : NO_OUTLOOK),
     reasserts: { count: 0, slowestSeconds: 0 },
+    waits: [],
     alarms: [],
   };
 }

@@ -76,6 +76,7 @@ describe('A port for monitors', () => {
     'OPTIONS / HTTP/1.0\r\n\r\n',
     'GET / HTTP/1.1\r\n\r\n',
     'GET /\r\n\r\n',
+    '\r\n\r\nGET / HTTP/1.1\r\n\r\n',
   ])('answers what old monitors send: %j', async (bytes) => {
     expect(await raw(await listening(), bytes)).toMatch(/^HTTP\/1\.[01] 200 OK\r\n[^]*\r\n\r\nUP$/);
   });
@@ -86,6 +87,38 @@ describe('A port for monitors', () => {
     expect(await raw(port, `GET / HTTP/1.1\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`)).not.toContain('UP');
     expect(await askHttp(port)).toMatchObject({ status: 200 });
   });
+
+  test('handles one request of a connection, however many come in one segment', async () => {
+    let handled = 0;
+    const port = await listening({
+      answer: async () => {
+        handled += 1;
+        return UP;
+      },
+    });
+    // What a segment holds, and less than a connection may send.
+    const answer = await raw(port, 'GET / HTTP/1.1\r\n\r\n'.repeat(800));
+    expect(answer.match(/UP/g)).toEqual(['UP']);
+    expect(handled).toBe(1);
+  });
+
+  test.each(['before a request ends', 'after it'])(
+    'hangs up on who sends more than 16 KiB %s',
+    async (when) => {
+      let handled = 0;
+      const port = await listening({
+        answer: async () => {
+          handled += 1;
+          return UP;
+        },
+      });
+      const socket = await caller(port);
+      const closed = closing(socket);
+      socket.write(when === 'after it' ? 'GET / HTTP/1.1\r\n\r\n'.repeat(30_000) : 'x'.repeat(20_000));
+      await closed;
+      expect(handled).toBeLessThanOrEqual(1);
+    },
+  );
 
   test('reads no body', async () => {
     const port = await listening();

@@ -32,6 +32,7 @@ export const POLICY: Policy = {
   ignoreServers: [],
   timeoutMs: 30 * 60_000,
   onTimeout: 'restore',
+  returnMs: 30 * 60_000,
   expiresMs: null,
   hasProbe: true,
   canStop: true,

@@ -1,0 +1,32 @@
+import { unknownTo } from './count.ts';
+import { isHealthy, notHealthy } from './health.ts';
+import { isOut, isOutward, PHASES } from './phases.ts';
+import { notUp, unconfirmed } from './servers.ts';
+import { whatRemains } from './remains.ts';
+import type { Turn } from './turn.ts';
+
+/**
+ * What an operation waits for that is not told by a number: sources and balancers that do not tell, on the way back the
+ * application's health, and the servers that HAProxy does not call UP, with its reasons.
+ * @returns one short text each; empty where no operation runs
+ */
+export function awaited(now: Pick<Turn, 'policy' | 'state'>): string[] {
+  const { policy, state } = now;
+  const { app, op, phase } = state;
+  if (op === null) return [];
+  if (isOutward(phase)) return PHASES[phase].over ? [] : unknownTo(policy, state);
+  if (phase === 'warming') {
+    if (app.start === 'sent') return ['the start of the application'];
+    const left = whatRemains(app);
+    if (app.start === 'intended' && left !== null) return [left];
+  }
+  if (phase !== 'warming' && PHASES[phase].place !== 'back') return [];
+  const unseen = unconfirmed(policy, state).map(
+    ({ at, name, want, balancer }) =>
+      `${at}: ${name} is not seen in ${(want ?? '').toUpperCase()} yet${balancer.error === null ? '' : `: ${balancer.error}`}`,
+  );
+  return [
+    ...(isHealthy(now) ? [] : [notHealthy(now)]),
+    ...(isOut(phase) && phase === 'warming' ? [] : unseen.length > 0 ? unseen : notUp(policy, state)),
+  ];
+}

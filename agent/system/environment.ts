@@ -1,0 +1,13 @@
+/** The environment of the operator's commands: what they need to run, and what was written for them. */
+
+/** SSL_CERT_*: where the certificates of this machine are; our own TLS reads it late, too. */
+const KEPT = /^(?:PATH|HOME|USER|LANG|TZ|LC_\w+|SSL_CERT_(?:FILE|DIR)|LASTCALL_\w+)$/;
+
+/**
+ * Takes everything out of an environment that commands are not to have: the secrets of the sidecar's configuration may
+ * stand there.
+ * @param env is changed
+ */
+export function scrub(env: Record<string, string | undefined>): void {
+  for (const name of Object.keys(env)) if (!KEPT.test(name)) delete env[name];
+}

@@ -1,0 +1,144 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { lastcall, type Running } from '../support/cli.ts';
+import { openRig, patience, type Rig, type RigOptions } from '../support/rig.ts';
+import { until } from '../support/until.ts';
+
+/** Ctrl-C in each phase of each verb (contract): answered within two seconds, and the answer is true. */
+
+let rig: Rig;
+afterEach(() => rig.close());
+
+interface Case {
+  readonly verb: 'drain' | 'stop' | 'ready';
+  readonly phase: string;
+  readonly options?: RigOptions;
+  /** Makes it so that the operation stays in this phase. */
+  readonly before?: () => Promise<unknown>;
+  readonly words?: () => readonly string[];
+  /** In direct mode. */
+  readonly says: string | RegExp;
+  /** Status of app1 in HAProxy afterwards, in direct mode. */
+  readonly leaves: string | RegExp;
+}
+
+const sessions = (): string[] => ['--sessions', `${rig.node.url}/sessions`];
+const stopBy = (): string[] => ['--stop-pid', rig.node.pidFile, '--not-sticky'];
+const killed = (): Promise<void> => rig.node.kill();
+const inMaint = async (): Promise<void> => {
+  await rig.haproxy.command('set server app/app1 state maint');
+};
+/** Out of MAINT HAProxy calls it UP until its next check. */
+const downInDrain = async (): Promise<void> => {
+  await until('HAProxy has it down', async () => (await rig.admin()).startsWith('DOWN'));
+  await rig.haproxy.command('set server app/app1 state drain');
+};
+const CASES: readonly Case[] = [
+  {
+    verb: 'drain',
+    phase: 'draining',
+    before: () => rig.signIn(),
+    words: sessions,
+    says: 'what was found is restored',
+    leaves: 'no check',
+  },
+  {
+    verb: 'drain',
+    phase: 'settling',
+    words: () => ['--quiet-for', '40s'],
+    says: 'what was found is restored',
+    leaves: 'no check',
+  },
+  {
+    verb: 'stop',
+    phase: 'draining',
+    before: () => rig.signIn(),
+    words: () => [...sessions(), ...stopBy()],
+    says: 'what was found is restored',
+    leaves: 'no check',
+  },
+  {
+    verb: 'stop',
+    phase: 'stopping',
+    options: { termMs: 20_000 },
+    words: stopBy,
+    says: /given up in stopping; not restored: .*app\/app1 is MAINT and was READY/,
+    leaves: 'MAINT',
+  },
+  {
+    verb: 'ready',
+    phase: 'warming',
+    before: async () => {
+      await killed();
+      await inMaint();
+    },
+    words: () => ['--health', `${rig.node.url}/health`],
+    says: 'what was found is restored',
+    leaves: 'MAINT',
+  },
+  {
+    verb: 'ready',
+    phase: 'returning',
+    options: { server: 'check inter 100ms fall 1' },
+    before: async () => {
+      await killed();
+      await downInDrain();
+    },
+    says: /given up in returning; not restored: .*app\/app1 is READY and was DRAIN/,
+    leaves: /^DOWN/,
+  },
+];
+
+async function interruptedIn(running: Running, phase: string): Promise<string> {
+  await running.said(phase);
+  const began = performance.now();
+  running.child.kill('SIGINT');
+  await running.said('interrupted by SIGINT');
+  expect(performance.now() - began).toBeLessThan(2_000);
+  const { code, stderr } = await running.outcome;
+  expect(code).toBe(130);
+  return stderr;
+}
+
+describe('Ctrl-C in direct mode', () => {
+  test.each(CASES)('on $verb in $phase', async ({ verb, phase, options, before, words, says, leaves }) => {
+    rig = await openRig(options);
+    await before?.();
+    const where = ['--haproxy', rig.haproxy.socket, '--server', 'app/app1'];
+    const stderr = await interruptedIn(lastcall([verb, ...where, ...(words?.() ?? [])]), phase);
+    expect(stderr).toMatch(says);
+    expect(await rig.admin()).toMatch(leaves);
+  });
+});
+
+describe('Ctrl-C on a client of the sidecar', () => {
+  test.each(CASES)(
+    'on $verb in $phase leaves it running',
+    async ({ verb, phase, options, before, words }) => {
+      rig = await openRig(options);
+      const quiet = words?.().includes('--quiet-for') === true ? { quiet: '20s' } : {};
+      const agent = await rig.sidecar({ start: false, ...quiet });
+      if (verb === 'ready') {
+        await agent.cli('drain', '--force', '--reason', 'test').outcome;
+        await killed();
+      } else await before?.();
+      if (phase === 'returning') return;
+      const stderr = await interruptedIn(agent.plain(verb), phase);
+      const { operation } = await agent.client.status(patience());
+      expect(operation?.operation).toBe(verb);
+      expect(stderr).toContain(operation?.id ?? 'an id');
+      expect(stderr).toContain(verb === 'ready' ? 'lastcall drain' : 'lastcall ready');
+    },
+  );
+});
+
+test('`ready` says for which server it waits, and what HAProxy has against it', async () => {
+  rig = await openRig({ server: 'check inter 100ms fall 1' });
+  await killed();
+  await downInDrain();
+  const where = ['--haproxy', rig.haproxy.socket, '--server', 'app/app1'];
+  const running = lastcall(['ready', ...where, '--timeout', '4s']);
+  await running.said('app/app1 is DOWN (L4CON, ');
+  const { code, stderr } = await running.outcome;
+  expect(code).toBe(70);
+  expect(stderr).toMatch(/not UP at the deadline: .*app\/app1 is DOWN \(L4CON, /);
+});

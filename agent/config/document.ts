@@ -24,12 +24,20 @@ export interface SyntaxProblem extends Place {
  * builder recurses, and near the end of its stack V8 can die in a regular expression where nothing can be caught.
  */
 const MAX_DEPTH = 64;
+/**
+ * Scalars, keys among them, and anchors: the builder compares each key of a mapping with all before it, and looks for an
+ * anchor among all of them, so that many of them take a time that grows with their square.
+ */
+const MAX_SCALARS = 10_000;
+const MAX_ANCHORS = 100;
+/** What the lexer says before the text of a scalar. */
+const SCALAR = '\u001f';
 /** What follows the first few errors of syntax is mostly their echo. */
 const MAX_SYNTAX_PROBLEMS = 20;
 
 /** Reads a text as one YAML 1.2 document. Answers the errors of syntax instead where there are any; never throws. */
 export function parseYaml(text: string): Parsed | readonly SyntaxProblem[] {
-  const unreadable = findForbidden(text) ?? findDepth(text);
+  const unreadable = findForbidden(text) ?? findTooMuch(text);
   if (unreadable !== undefined) return [unreadable];
   const placeOf = placesIn(text);
   // Not `silent`: that would also drop the error about a second document (yaml 2.9, parseDocument).
@@ -59,13 +67,20 @@ function findForbidden(text: string): SyntaxProblem | undefined {
   return nul < 0 ? undefined : { ...placesIn(text)(nul), message: 'a NUL character, this is no text file' };
 }
 
-function findDepth(text: string): SyntaxProblem | undefined {
+function findTooMuch(text: string): SyntaxProblem | undefined {
   const parser = new Parser();
+  const tooMuch = (message: string): SyntaxProblem => ({ ...placesIn(text)(parser.offset), message });
+  let scalars = 0;
+  let anchors = 0;
   for (const lexeme of new Lexer().lex(text)) {
+    if (lexeme === SCALAR || lexeme.startsWith('"') || lexeme.startsWith("'")) scalars += 1;
+    if (lexeme.startsWith('&')) anchors += 1;
+    if (scalars > MAX_SCALARS) return tooMuch(`more than ${MAX_SCALARS} values`);
+    if (anchors > MAX_ANCHORS) return tooMuch(`more than ${MAX_ANCHORS} anchors`);
     // The parser works while its tokens are taken; it is their nesting that counts here, not they.
     for (const token of parser.next(lexeme)) void token;
     if (parser.stack.length > MAX_DEPTH) {
-      return { ...placesIn(text)(parser.offset), message: 'nested too deeply for a configuration' };
+      return tooMuch('nested too deeply for a configuration');
     }
   }
   return undefined;

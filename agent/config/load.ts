@@ -2,7 +2,9 @@ import type { Config } from './config.ts';
 import { controlPathOf, statePathOf } from './defaults.ts';
 import { parseYaml } from './document.ts';
 import { findingsOf, messageFor } from './messages.ts';
-import { placed, syntaxProblems } from './places.ts';
+import { exposedFiles } from './exposure.ts';
+import { warnOfOpen } from './open-rules.ts';
+import { placed, syntaxProblems, withoutValues } from './places.ts';
 import { pathText, quote } from './problem.ts';
 import type { Finding, Problem } from './problem.ts';
 import { checkRules, warningsOf } from './rules.ts';
@@ -31,12 +33,14 @@ export type Loaded =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /**
- * Reads and checks a configuration file.
+ * Reads and checks a configuration file, and looks who else may change it and what it names.
  * @returns as `loadConfig`
  * @throws LastcallError `config` when there is no such file, or it cannot be read, is too big or is no text
  */
 export async function readConfig(path: string, context: Omit<LoadContext, 'file'>): Promise<Loaded> {
-  return loadConfig(await readText(path), { ...context, file: path });
+  const loaded = await loadConfig(await readText(path), { ...context, file: path });
+  if (!loaded.ok) return loaded;
+  return { ...loaded, warnings: [...loaded.warnings, ...(await exposedFiles(path, loaded.config))] };
 }
 
 /**
@@ -66,7 +70,12 @@ export async function loadConfig(text: string, context: LoadContext): Promise<Lo
   }
   const found = await checkRules(config, context.supervised);
   if (found.length > 0) return problems(found);
-  return { ok: true, config: freeze(config), warnings: warningsOf(config, context.supervised) };
+  const warnings = [...warningsOf(config, context.supervised), ...warnOfOpen(config)];
+  return {
+    ok: true,
+    config: freeze(config),
+    warnings: warnings.map((warning) => withoutValues(tree, warning)),
+  };
 }
 
 /** Fills in what depends on the node's name and on where we run. */

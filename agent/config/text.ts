@@ -1,8 +1,13 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 
 const MAX_BYTES = 1_000_000;
+/** Of a pipe (`-c <(...)`): for how long its writer is waited for, and how often it is looked, in milliseconds. */
+const WRITER_MS = 2_000;
+const LOOK_MS = 20;
 
 const REASONS: Readonly<Record<string, readonly [why: string, next: string]>> = {
   ENOENT: ['does not exist', 'name the file with --config'],
@@ -11,7 +16,7 @@ const REASONS: Readonly<Record<string, readonly [why: string, next: string]>> = 
 };
 
 /**
- * Reads a configuration file. Bounded, so that a wrong name such as /dev/zero ends too.
+ * Reads a configuration file, or a pipe. Bounded in size and time, so that a wrong name (/dev/zero, a FIFO) ends too.
  * @throws LastcallError `config`: missing, unreadable, over 1 MB, not UTF-8; `cause` is the system's own error
  */
 export async function readText(path: string): Promise<string> {
@@ -28,7 +33,8 @@ export async function readText(path: string): Promise<string> {
 
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
-    const handle = await open(path, 'r');
+    // A pipe without a writer would hold the opening up for ever.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       return await readUpTo(handle, MAX_BYTES + 1);
     } finally {
@@ -46,12 +52,29 @@ async function readBytes(path: string): Promise<Uint8Array> {
 async function readUpTo(handle: FileHandle, most: number): Promise<Uint8Array> {
   const buffer = new Uint8Array(most);
   let size = 0;
+  const until = performance.now() + WRITER_MS;
+  const isPipe = (await handle.stat()).isFIFO();
   while (size < most) {
-    const { bytesRead } = await handle.read(buffer, size, most - size);
-    if (bytesRead === 0) break;
-    size += bytesRead;
+    const bytesRead = await readSome(handle, buffer.subarray(size));
+    // At the beginning nobody may have opened the other end yet; later that is the end.
+    const isEnd = bytesRead === 0 && !(isPipe && size === 0);
+    if (isEnd) break;
+    size += bytesRead ?? 0;
+    if ((bytesRead ?? 0) > 0) continue;
+    if (performance.now() >= until) throw new Error('a pipe into which nobody writes');
+    await setTimeout(LOOK_MS);
   }
   return buffer.subarray(0, size);
+}
+
+/** @returns null where there is nothing to be read yet */
+async function readSome(handle: FileHandle, into: Uint8Array): Promise<number | null> {
+  try {
+    return (await handle.read(into, 0, into.length)).bytesRead;
+  } catch (error) {
+    if (errnoOf(error) === 'EAGAIN') return null;
+    throw error;
+  }
 }
 
 function failed(path: string, why: string, next: string, cause?: unknown): LastcallError {

@@ -14,6 +14,8 @@ export interface Tree {
   readonly findings: readonly Finding[];
   /** False where the document was too much to be read to its end: then only the findings count. */
   readonly complete: boolean;
+  /** What the environment gave, by the text that each value became. */
+  readonly substituted: ReadonlyMap<string, readonly string[]>;
   /** Where a path stands, or else the nearest that it is under. */
   find(path: Path, at: Finding['at']): Found;
 }
@@ -38,6 +40,7 @@ interface Walk {
   readonly env: Environment;
   readonly findings: Finding[];
   readonly spots: Map<string, Spot>;
+  readonly substituted: Map<string, readonly string[]>;
   aliases: number;
   values: number;
   complete: boolean;
@@ -54,10 +57,19 @@ const START: Place = { line: 1, column: 1 };
  * type it, so `${PORT}` can be a number; a quoted one stays a text.
  */
 export function buildTree(parsed: Parsed, env: Environment): Tree {
-  const walk: Walk = { parsed, env, findings: [], spots: new Map(), aliases: 0, values: 0, complete: true };
+  const walk: Walk = {
+    parsed,
+    env,
+    findings: [],
+    spots: new Map(),
+    substituted: new Map(),
+    aliases: 0,
+    values: 0,
+    complete: true,
+  };
   const value = parsed.root === null ? null : visit(walk, parsed.root, [], START);
-  const { findings, complete } = walk;
-  return { value, findings, complete, find: (path, at) => find(walk.spots, path, at) };
+  const { findings, complete, substituted } = walk;
+  return { value, findings, complete, substituted, find: (path, at) => find(walk.spots, path, at) };
 }
 
 function keyOf(path: Path): string {
@@ -142,6 +154,8 @@ function visitScalar(walk: Walk, node: Scalar, path: Path, spot: Omit<Spot, 'var
   if (done.text.includes('\0')) report(walk, path, 'a NUL character is legal nowhere');
   if (done.names.length === 0) return node.value;
   walk.spots.set(keyOf(path), { ...spot, variables: done.names });
+  walk.substituted.set(done.text, done.names);
+  for (const name of done.names) walk.substituted.set(walk.env[name] ?? '', [name]);
   return node.type === 'PLAIN' ? typed(walk, done.text) : done.text;
 }
 

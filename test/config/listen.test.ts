@@ -28,7 +28,7 @@ describe('the health port', () => {
   });
 
   test('tells UP and DOWN only where nobody is listed who asks it, and that is said', async () => {
-    expect(await load(`${MINIMAL}listen: { health: 0.0.0.0:7002 }\n`)).toMatchObject({
+    expect(await load(`${MINIMAL}listen: { health: 127.0.0.1:7002 }\n`)).toMatchObject({
       ok: true,
       warnings: ['listen.health tells UP and DOWN, and no DRAIN: no balancer is listed as `health`'],
     });
@@ -87,7 +87,7 @@ describe('a balancer that asks the health port', () => {
   });
 
   test('may find the word that it looks for in another one, and that is said', async () => {
-    const listen = 'listen: { health: { address: 0.0.0.0:7002, drain: { body: updating } } }\n';
+    const listen = 'listen: { health: { address: 127.0.0.1:7002, drain: { body: updating } } }\n';
     expect(await load(`${text}${SESSIONS}${listen}`)).toMatchObject({
       ok: true,
       warnings: ['listen.health.drain: a monitor that looks for "UP" finds it in "updating" too'],

@@ -1,0 +1,43 @@
+import { isIPv6 } from 'node:net';
+import type { Config } from './config.ts';
+
+/** What a configuration leaves open to other hosts: legal, and worth a sentence. */
+
+const EVERYWHERE = ['0.0.0.0', '::', '[::]'];
+/** Eight addresses: as many as one balancer may have. */
+const WIDEST = { v4: 29, v6: 125 } as const;
+
+/** A port that every host may ask, and a block of addresses from which every host is taken for a balancer. */
+export function warnOfOpen({ balancers, listen }: Config): string[] {
+  const asked = { agentCheck: listen.agentCheck, health: listen.health };
+  const open = Object.entries(asked).flatMap(([key, port]) =>
+    port !== null && EVERYWHERE.includes(port.host) && port.allow.length === 0
+      ? [`listen.${key} answers every host that reaches it: name those that may ask in \`allow\``]
+      : [],
+  );
+  const metrics =
+    listen.metrics !== null && EVERYWHERE.includes(listen.metrics.host)
+      ? ['listen.metrics answers every host that reaches it: let it listen at an address that few can reach']
+      : [];
+  const wide = balancers.flatMap((balancer, index) => {
+    if (balancer.kind === 'haproxy' || (balancer.kind === 'agentCheck' && balancer.id !== null)) return [];
+    const cure =
+      balancer.kind === 'agentCheck'
+        ? 'give it an `id` (its agent-send), or list its addresses'
+        : 'list its addresses';
+    return balancer.from
+      .filter(isWide)
+      .map(
+        (network) =>
+          `balancers[${index}].${balancer.kind}.from: every host of ${network} is taken for this balancer, and ` +
+          `what it was told for what the balancer was told: ${cure}`,
+      );
+  });
+  return [...open, ...metrics, ...wide];
+}
+
+function isWide(network: string): boolean {
+  const [address = '', length] = network.split('/');
+  if (length === undefined) return false;
+  return Number(length) < (isIPv6(address) ? WIDEST.v6 : WIDEST.v4);
+}

@@ -24,7 +24,7 @@ import { createRunningStops } from './shutdown/running-stop.ts';
 import { openSightings } from './shutdown/sightings.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import type { ListenPlace } from './system/listen-error.ts';
-import { createListenSockets, type ListenSockets } from './system/listen-sockets.ts';
+import { busyPatience, createListenSockets, type ListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
 import type { Log } from './system/log-port.ts';
 import { whyNotTrusted } from './system/trust.ts';
@@ -67,7 +67,7 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   atTheEnd(() => audit?.flush());
   for (const path of [config.state, ...(config.audit === null ? [] : [config.audit])])
     await warnOfDirectory(path, log);
-  const sockets = createListenSockets(clock);
+  const sockets = createListenSockets(clock, busyPatience(process.uptime() * 1_000));
   atTheEnd(() => sockets.close('all'));
   await Promise.all(placesOf(config).map((place) => sockets.open(place)));
   const ending = createEnding();

@@ -1,6 +1,6 @@
 import { createAbsences } from '../haproxy/absence.ts';
 import { isThisMachine, parseAddress } from '../haproxy/address.ts';
-import { createClient, type Client } from '../haproxy/client.ts';
+import { createClient } from '../haproxy/client.ts';
 import { setState } from '../haproxy/command.ts';
 import { hasFragileMaster, type Info } from '../haproxy/info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
@@ -16,6 +16,7 @@ import type { Balancer } from './balancer.ts';
 import { closeSessions } from './closing.ts';
 import { forcedOf } from './haproxy-view.ts';
 import { holders } from './holders.ts';
+import { createMasterClient } from './master.ts';
 import { createOldWorkers } from './old-workers.ts';
 import {
   inspect,
@@ -63,7 +64,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
   const tls = options.tls ?? null;
   const parsed = parseAddress(address, 'config');
   const client = createClient(address, parsed, { clock, tls });
-  const master = options.master ? masterOf(options.master, clock) : null;
+  const master = options.master ? createMasterClient(options.master, clock) : null;
   const reader = createReader();
   const workers = warned(createWorkers(clock), (info) => {
     if (master !== null && hasFragileMaster(info)) ports.onWarning?.(fragile(address, info));
@@ -125,11 +126,6 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     closeSessions: async (server, limit, signal) =>
       closeSessions(lists, linesOfLists(signal), nameOf(desk, server), limit),
   };
-}
-
-/** The master CLI has no `listen` section in front of it that could speak TLS for it. */
-function masterOf(address: string, clock: Clock): Client {
-  return createClient(address, parseAddress(address, 'config'), { clock });
 }
 
 /** Looks once at the version that answers first. */

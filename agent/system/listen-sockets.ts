@@ -8,7 +8,7 @@ import { cannotListen, listenCode, type ListenPlace } from './listen-error.ts';
 export interface ListenSockets {
   /**
    * Listens on the address, where nobody does yet. Who connects before `take` waits. An address that another process
-   * has is tried for 1.5 s: the process before us may be ending.
+   * has is tried for a while: the process before us may be ending.
    * @returns the port
    * @throws LastcallError `busy` | `config` | `failed` (`listenCode`) when it cannot be listened on; `interrupted` when
    *   all addresses are closed meanwhile
@@ -23,8 +23,16 @@ export interface ListenSockets {
   close(which: 'untaken' | 'all'): Promise<void>;
 }
 
-/** A start that cannot succeed ends within two seconds (contract). */
+/** How long a busy address is tried. A start that cannot succeed ends within two seconds (contract). */
 const BUSY_MS = 1_500;
+/** However slowly the process has begun, in milliseconds. */
+const BUSY_LEAST_MS = 500;
+
+/** What is left of the time for a busy address in a process that has lived for so many milliseconds. */
+export function busyPatience(livedMs: number): number {
+  return Math.max(BUSY_LEAST_MS, BUSY_MS - livedMs);
+}
+
 const TRY_EVERY_MS = 50;
 
 interface Door {
@@ -35,8 +43,11 @@ interface Door {
   serve: ((socket: Socket) => void) | null;
 }
 
-/** @returns none of them open yet */
-export function createListenSockets(clock: Clock): ListenSockets {
+/**
+ * @param busyMs how long an address that another process has is tried
+ * @returns none of them open yet
+ */
+export function createListenSockets(clock: Clock, busyMs = BUSY_MS): ListenSockets {
   const doors = new Map<string, Door>();
   let closing = new AbortController();
 
@@ -45,7 +56,7 @@ export function createListenSockets(clock: Clock): ListenSockets {
       const { signal } = closing;
       const known = doors.get(keyOf(place));
       if (known) return portOf(known.server);
-      const door = await openDoor(place, clock, signal);
+      const door = await openDoor(place, busyMs, clock, signal);
       if (signal.aborted) await shut(door);
       signal.throwIfAborted();
       doors.set(keyOf(place), door);
@@ -80,7 +91,12 @@ export function createListenSockets(clock: Clock): ListenSockets {
 }
 
 /** @throws LastcallError as `ListenSockets.open` */
-async function openDoor(place: ListenPlace, clock: Clock, signal: AbortSignal): Promise<Door> {
+async function openDoor(
+  place: ListenPlace,
+  busyMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Door> {
   const began = clock.now();
   for (;;) {
     const door = createDoor();
@@ -89,7 +105,7 @@ async function openDoor(place: ListenPlace, clock: Clock, signal: AbortSignal): 
       return door;
     } catch (error) {
       const elapsed = clock.now() - began;
-      if (listenCode(error) !== 'busy' || elapsed >= BUSY_MS) throw cannotListen(place, error, elapsed);
+      if (listenCode(error) !== 'busy' || elapsed >= busyMs) throw cannotListen(place, error, elapsed);
     }
     await sleep(clock, TRY_EVERY_MS, signal);
   }

@@ -5,6 +5,7 @@ import { openSite, type Site } from '../support/site.ts';
 import { atRest } from './at-rest.ts';
 import { passes, renderFigures, type Figure } from './figures.ts';
 import { eta } from './eta.ts';
+import { flood, refusedStart } from './flood.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
 import { startTime } from './start-time.ts';
@@ -22,6 +23,8 @@ const parts: Readonly<Record<string, (where: Site) => Figure[] | Promise<Figure[
   poll,
   stickTable,
   stopping,
+  flood,
+  refusedStart,
 };
 const chosen = values.only === undefined ? Object.keys(parts) : [values.only];
 if (!chosen.every((name) => name in parts))

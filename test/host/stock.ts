@@ -213,7 +213,8 @@ function configuration(app: App, more: string): string {
 app:
   probe:
     http: { url: "http://127.0.0.1:8080/health?by=lastcall" }
-  start: { command: [systemctl, start, ${app}] }
+  start: { systemd: ${app}.service }
+  stop: { systemd: ${app}.service }
 balancers:
   - haproxy: unix:/run/haproxy/admin.sock
     master: unix:/run/haproxy/master.sock

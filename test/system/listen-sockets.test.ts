@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { createListenSockets, type ListenSockets } from '../../agent/system/listen-sockets.ts';
+import { busyPatience, createListenSockets, type ListenSockets } from '../../agent/system/listen-sockets.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { freePort } from '../support/ports.ts';
@@ -76,6 +76,10 @@ describe('An address that is listened on', () => {
     await other.close('all');
     clock.advance(50);
     expect(await opened).toBe(address.port);
+  });
+
+  test('is tried for less where the process was slow to begin, and for half a second at least', () => {
+    expect([0, 400, 5_000].map(busyPatience)).toEqual([1_500, 1_100, 500]);
   });
 
   test('of no interface of this machine is refused for good, and at once', async () => {

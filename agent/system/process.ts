@@ -98,8 +98,15 @@ export function isLiving(stat: ProcessStat): boolean {
  * /proc/uptime does not, but container runtimes replace it by a shorter time: the longer of the two is right.
  */
 export function sinceBoot(): number {
-  const [uptime = ''] = readFileSync('/proc/uptime', 'latin1').split(' ');
-  return Math.max(originOfUptime() * MS_PER_TICK + process.uptime() * 1000, Number(uptime) * 1000);
+  return Math.max(originOfUptime() * MS_PER_TICK + process.uptime() * 1000, uptimeSeconds() * 1000);
+}
+
+function uptimeSeconds(): number {
+  try {
+    return Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]);
+  } catch {
+    return Number.NaN; // `ProcSubset=pid` hides it.
+  }
 }
 
 /** When the process with this start time began, in milliseconds since boot. */

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { errnoOf } from './error.ts';
 import { readPort, socketsOf, TABLES } from './kernel-table.ts';
-import { startTimeOf } from './process.ts';
+import { lookAt, startTimeOf } from './process.ts';
 
 /** A process that has a socket open; several share one after a fork. */
 export interface SocketOwner {
@@ -36,13 +36,14 @@ export async function listenersOn(port: number, signal: AbortSignal): Promise<Li
 
 interface Search {
   readonly byInode: ReadonlyMap<string, readonly SocketOwner[]>;
-  /** Every process that /proc lists could be read. */
+  /** Every process of this machine is listed, and could be read. */
   readonly isWhole: boolean;
 }
 
 async function ownersOf(inodes: ReadonlySet<string>, signal: AbortSignal): Promise<Search> {
   const byInode = new Map<string, SocketOwner[]>();
-  let isWhole = true;
+  // Where /proc hides other users' processes (hidepid, ProtectProc), it does not list them.
+  let isWhole = lookAt(1) !== 'hidden';
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     signal.throwIfAborted();

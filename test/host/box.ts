@@ -69,6 +69,7 @@ export async function openBox(binds: readonly string[]): Promise<Box> {
   let pid = 0;
   let life = Promise.resolve();
   let endLife = (): void => undefined;
+  const outside: Live[] = [];
   createInterface(holder.stdout).on('line', (line) => {
     const found = /^pid (\d+)$/.exec(line)?.[1];
     if (found !== undefined) pid = Number(found);
@@ -108,6 +109,7 @@ export async function openBox(binds: readonly string[]): Promise<Box> {
     });
   };
   const close = async (): Promise<void> => {
+    for (const one of outside) one.kill();
     holder.stdin.end();
     await holderEnded;
     await temp.remove();
@@ -116,7 +118,11 @@ export async function openBox(binds: readonly string[]): Promise<Box> {
     run,
     sh: (text) => must(text, ['sh', '-euc', text]),
     start,
-    startOutside: (command) => enter('-n', command),
+    startOutside(command) {
+      const started = enter('-n', command);
+      outside.push(started);
+      return started;
+    },
     async write(path, text, mode = '0644') {
       const script = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"';
       await must(`write ${path}`, ['sh', '-c', script, '_', path, mode], text);
@@ -136,6 +142,7 @@ export async function openBox(binds: readonly string[]): Promise<Box> {
 
 interface Live extends Running {
   close(input?: string): void;
+  kill(): void;
 }
 
 function live([program = '', ...args]: readonly string[]): Live {
@@ -152,7 +159,7 @@ function live([program = '', ...args]: readonly string[]): Live {
   ]);
   // Of interest only to a caller that waits for it.
   begun.catch(() => undefined);
-  return { ended, begun, close: (input = '') => child.stdin.end(input) };
+  return { ended, begun, close: (input = '') => child.stdin.end(input), kill: () => child.kill('SIGKILL') };
 }
 
 async function consoleOf(dir: string): Promise<string> {

@@ -52,12 +52,13 @@ const FIXTURES = '/run/in/checkout/dist/test/fixtures';
 /**
  * Boots a machine and installs everything.
  * @param more what stands in lastcall.yaml besides
+ * @param binds what is seen inside besides, HOSTDIR:MOUNTPOINT each
  */
-export async function openStock(app: App, more = ''): Promise<Stock> {
+export async function openStock(app: App, more = '', binds: readonly string[] = []): Promise<Stock> {
   const prefix = process.env['LASTCALL_PACKAGE'];
   if (prefix === undefined)
     throw new Error('run these tests by `npm run test:host`, which installs the package');
-  const box = await openBox([`${prefix}:/run/in/prefix`, `${packageRoot()}:/run/in/checkout`]);
+  const box = await openBox([`${prefix}:/run/in/prefix`, `${packageRoot()}:/run/in/checkout`, ...binds]);
   try {
     await installLastcall(box);
     await installHaproxy(box, app);

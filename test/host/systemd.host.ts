@@ -7,8 +7,7 @@ const RULES = '/etc/polkit-1/rules.d/50-lastcall.rules';
 let stock: Stock;
 beforeAll(async () => {
   stock = await openStock('app1');
-  await stock.box
-    .sh(`sed -i 's/^  start: .*/  start: { systemd: app1 }\\n  stop: { systemd: app1, timeout: 60s }/' \
+  await stock.box.sh(`sed -i 's/^  stop: .*/  stop: { systemd: app1, timeout: 60s }/' \
     /etc/lastcall/lastcall.yaml && lastcall check && systemctl restart lastcall`);
 }, 120_000);
 afterAll(() => stock?.box.close());

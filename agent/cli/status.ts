@@ -89,7 +89,9 @@ function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[]
 /** Why a balancer that answers does not tell everything: old workers that cannot be asked, a server that it has no more. */
 function errorLines(balancers: Status['balancers'], paint: Paint): string[] {
   return balancers.flatMap(({ name, reachable, error }) =>
-    reachable && error !== null ? [paint('yellow', `${name}: ${error}`)] : [],
+    reachable && error !== null
+      ? [paint('yellow', error.startsWith(`${name}: `) ? error : `${name}: ${error}`)]
+      : [],
   );
 }
 

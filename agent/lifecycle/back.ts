@@ -1,3 +1,4 @@
+import { byName } from './by-name.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { heldWords, overWords } from './judge.ts';
 import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
@@ -198,7 +199,7 @@ function leaveLate(turn: Turn): void {
   const { policy, state } = turn;
   const lost = Object.entries(state.balancers).find(([, { error }]) => error !== null);
   if (lost) {
-    const why = `${lost[0]}: ${lost[1].error}; the return goes on being tried`;
+    const why = `${byName(lost[0], lost[1].error ?? '')}; the return goes on being tried`;
     return leave(turn, 'balancer-unreachable', why);
   }
   if (!isHealthy(turn)) {

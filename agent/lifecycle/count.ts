@@ -1,3 +1,4 @@
+import { byName } from './by-name.ts';
 import type { Policy } from './policy.ts';
 import { doubtOf, type Doubt } from './doubt.ts';
 import type { Fence, Totals } from './outing.ts';
@@ -89,7 +90,7 @@ export function unknownTo(policy: Policy, state: State): string[] {
     ...countingBalancers(policy, state).flatMap(({ name }) => {
       const balancer = state.balancers[name];
       const error = balancer?.error ?? balancer?.look?.unseen ?? null;
-      return error === null ? [] : [`${name}: ${error}`];
+      return error === null ? [] : [byName(name, error)];
     }),
   ];
 }

@@ -1,3 +1,4 @@
+import { byName } from './by-name.ts';
 import { connectionsOf, isKnown, unknownTo, lastSeenAll, sessionsOf, usersOf, viewOf } from './count.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
 import { followed, raiseFence } from './fence.ts';
@@ -139,7 +140,7 @@ export function onClosed(turn: Turn, { balancer, server, closed, error }: EventO
     const closing = force.closing.filter((of) => of.balancer !== balancer || of.server !== server);
     patchOuting(turn, { force: { ...force, closing } });
   }
-  if (error !== null) warn(turn, `close ${balancer}`, `${balancer}: ${error}`);
+  if (error !== null) warn(turn, `close ${balancer}`, byName(balancer, error));
   const { op } = turn.state;
   if (!op || !closed) return;
   const tunnels = op.closed.tunnels + closed.tunnels;

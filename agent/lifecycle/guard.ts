@@ -1,4 +1,5 @@
 import { foreignTables, uncounted, unkeepable } from './bonds.ts';
+import { byName } from './by-name.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { outlasted } from './doubt.ts';
 import { agentToo } from './judge.ts';
@@ -23,7 +24,7 @@ export function objections(turn: Turn, candidate: Candidate): Verdict {
   const { request } = candidate;
   const servers = surveyed(turn, candidate);
   const warnings = Object.entries(candidate.unasked).map(
-    ([name, error]) => `${name}: ${error}; it is waited for`,
+    ([name, error]) => `${byName(name, error)}; it is waited for`,
   );
   if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(turn, candidate))
     return { refusal: null, warnings };

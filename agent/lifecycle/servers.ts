@@ -1,3 +1,4 @@
+import { byName } from './by-name.ts';
 import { forcedOf, isIgnored, isKnown, viewOf } from './count.ts';
 import { desired, isHolding } from './desired.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
@@ -66,7 +67,7 @@ function tellDoubt(turn: Turn, name: string): void {
 export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
   const before = turn.state.balancers[balancer];
   if (!before) return;
-  if (before.error === null) emit(turn, { type: 'log', level: 'warn', text: `${balancer}: ${error}` });
+  if (before.error === null) emit(turn, { type: 'log', level: 'warn', text: byName(balancer, error) });
   const { since, looks } = before.outage ?? { since: turn.at, looks: 0 };
   patchBalancer(turn, balancer, { error, at: turn.at, outage: { since, looks: looks + 1 } });
   // Whom its last look showed outlives a crash: only the deadline decides over them.

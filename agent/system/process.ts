@@ -1,6 +1,6 @@
 import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { errnoOf } from './error.ts';
+import { errnoOf, LastcallError, messageOf } from './error.ts';
 
 /** What /proc/PID/stat says of a process (proc(5)). */
 export interface ProcessStat {
@@ -13,9 +13,26 @@ export interface ProcessStat {
   readonly startTime: string;
 }
 
-/** Which boot of the machine this is: pids and start times mean nothing in another one. */
+const BOOT = '/proc/sys/kernel/random/boot_id';
+
+/**
+ * Which boot of the machine this is: pids and start times mean nothing in another one.
+ * @throws LastcallError `config` where /proc does not tell
+ */
 export function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  try {
+    return readFileSync(BOOT, 'utf8').trim();
+  } catch (cause) {
+    throw new LastcallError(
+      'config',
+      `${BOOT} cannot be read (${messageOf(cause)}): no process can be told`,
+      {
+        target: BOOT,
+        next: 'let this process see all of /proc (in a unit: no `ProcSubset=pid`)',
+        cause,
+      },
+    );
+  }
 }
 
 /**

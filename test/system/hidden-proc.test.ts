@@ -54,6 +54,7 @@ describe('where /proc hides the processes of others, what is looked for there is
       listeners: { kind: 'hidden', user: 0 },
       lineage: null,
       boot: !options.includes('subset'),
+      whichBoot: options.includes('subset') ? 'config' : 'told',
     });
   });
 });

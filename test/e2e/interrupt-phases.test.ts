@@ -32,6 +32,11 @@ const downInDrain = async (): Promise<void> => {
   await until('HAProxy has it down', async () => (await rig.admin()).startsWith('DOWN'));
   await rig.haproxy.command('set server app/app1 state drain');
 };
+/** HAProxy takes it for down for good, and its probe is well. */
+const downByCommand = async (): Promise<void> => {
+  await rig.haproxy.command('disable health app/app1');
+  await rig.haproxy.command('set server app/app1 health down');
+};
 const CASES: readonly Case[] = [
   {
     verb: 'drain',
@@ -117,11 +122,13 @@ describe('Ctrl-C on a client of the sidecar', () => {
       rig = await openRig(options);
       const quiet = words?.().includes('--quiet-for') === true ? { quiet: '20s' } : {};
       const agent = await rig.sidecar({ start: false, ...quiet });
-      if (verb === 'ready') {
+      if (phase === 'returning') {
+        await agent.cli('drain', '--no-fence', '--force', '--reason', 'test').outcome;
+        await downByCommand();
+      } else if (verb === 'ready') {
         await agent.cli('drain', '--force', '--reason', 'test').outcome;
         await killed();
       } else await before?.();
-      if (phase === 'returning') return;
       const stderr = await interruptedIn(agent.plain(verb), phase);
       const { operation } = await agent.client.status(patience());
       expect(operation?.operation).toBe(verb);

@@ -105,7 +105,7 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     quietByHand: draw.chance(0.5),
     keep: has('pool', 'neighbours') ? 1 : draw.pick(0, 1),
     timeoutMs: has('no-master', 'kernel', 'elapsed', 'neighbours') ? 28_000 : draw.pick(2_000, 6_000),
-    returnMs: 90_000,
+    returnMs: 8_000,
     onTimeout: has('on-timeout', 'joins')
       ? draw.pick<Policy['onTimeout']>('restore', 'hold', 'force')
       : ('restore' as const),

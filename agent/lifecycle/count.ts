@@ -126,11 +126,15 @@ export function workersOf(state: State): Fence['workers'] {
   return Object.fromEntries(Object.entries(state.balancers).map(([name, { worker }]) => [name, worker]));
 }
 
-/** One that showed users when it answered last is not done without: the deadline decides over them. */
+/**
+ * One that showed users when it answered last, or could not show all of them, is not done without: the deadline decides
+ * over them.
+ */
 function countingBalancers(policy: Policy, state: State): Policy['balancers'] {
   return policy.balancers.filter(({ name, counts }) => {
     const balancer = state.balancers[name];
-    return counts && !(balancer && isIgnored(policy, state, balancer) && lastSeen(balancer) === 0);
+    if (!counts || !balancer || !isIgnored(policy, state, balancer)) return counts;
+    return lastSeen(balancer) > 0 || mayHideUsers(policy, state, balancer, -1);
   });
 }
 

@@ -31,7 +31,7 @@ function withLeaf(value: unknown, [key, ...below]: Leaf, leaf: unknown): unknown
 
 describe('a value of the environment', () => {
   const LONG = `CANARY-${'s3cr3t '.repeat(40)}CANARY`;
-  test.each(['CANARY-s3cr3t', LONG, 'CANARY"\\\u0007/é', '-CANARY', 'CANARY/CANARY'])(
+  test.each(['CANARY-s3cr3t', LONG, 'CANARY"\\\u0007/é'])(
     'stands in no message, wherever in the sample it came: %j',
     async (secret) => {
       const sample: unknown = parse(await readFile(join(packageRoot(), 'deploy/lastcall.yaml'), 'utf8'));

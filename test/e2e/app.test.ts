@@ -65,9 +65,10 @@ describe('The application', () => {
           start: { command: start },
           stop: { signal: { name: 'SIGTERM', pidFile: rig.node.pidFile } },
         },
+        return: { timeout: '4s' },
       },
     });
-    const failed = await told(agent.cli('restart', '--timeout', '4s'));
+    const failed = await told(agent.cli('restart'));
     expect(failed).toMatchObject({ code: 70, json: { ok: false, code: 'app-health', phase: 'failed' } });
     expect(failed.stderr).toContain('lastcall ready');
     expect(await rig.admin()).toBe('MAINT');
@@ -110,8 +111,8 @@ describe('The application', () => {
   test('is healthy to us but not to HAProxy: ready waits for UP until its deadline, 70, and goes on trying', async () => {
     // Checked where nobody listens.
     rig = await openRig({ termMs: 50, server: 'check port 1 inter 100ms rise 1 fall 2' });
-    const agent = await rig.sidecar();
-    const { code, json } = await told(agent.cli('restart', '--timeout', '6s'));
+    const agent = await rig.sidecar({ sections: { return: { timeout: '6s' } } });
+    const { code, json } = await told(agent.cli('restart'));
     expect({ code, said: json.code, phase: json.phase }).toEqual({
       code: 70,
       said: 'app-health',

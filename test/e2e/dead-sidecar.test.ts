@@ -171,7 +171,8 @@ describe('A dead sidecar whose word was agent-check', () => {
     await until('it says up', async () => (await lines()).includes('up'));
     const visitor = await rig.signIn();
     const id = await drain(rig, first);
-    expect(await lines()).toContain('up drain');
+    // The page of figures is made once a second.
+    await until('it says drain', async () => (await lines()).includes('up drain'));
     await die(first, death);
     await whileDead(rig, async () => {
       expect(await statusOf(rig)).toMatch(/^DRAIN/);

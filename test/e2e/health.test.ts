@@ -101,9 +101,10 @@ describe('A HAProxy that only asks the health port', () => {
 
       await visitor.leave();
       expect(await draining).toMatchObject({ code: 0, json: { phase: 'drained', sessions: { last: 0 } } });
-      expect(await answered(metricsPort, 'down')).toBeGreaterThan(0);
       // Drained is true: where HAProxy tells, it has been waited for.
       if (check !== '') expect(await status()).toBe('DOWN');
+      // The page of figures is made once a second.
+      await until('it has answered down', async () => (await answered(metricsPort, 'down')) > 0);
       await until('DOWN at HAProxy', async () => (await status()) === 'DOWN');
 
       expect(await told(sidecar.cli('ready'))).toMatchObject({ code: 0, json: { phase: 'serving' } });

@@ -147,8 +147,7 @@ function plainly(at: At, what: Plain): void {
       app.clockStepped = app.main !== null;
       return;
     case 'sign-out':
-      if (app.main) app.signedOutAt = app.signedOutAt === null ? time.now : null;
-      return;
+      return signOut(at);
     case 'reconfigure':
       return reconfigure(at);
     case 'container':
@@ -170,6 +169,21 @@ function plainly(at: At, what: Plain): void {
 
 function toggle(all: Set<string>, one: string | undefined): void {
   if (one !== undefined && !all.delete(one)) all.add(one);
+}
+
+/** Two intervals of the prober, and its answer. */
+const SEEN_MS = 5_000;
+
+/** The level changes; one that was let go for less than the probe takes to see it has stood all the time. */
+function signOut({ stage: { time }, node: { app } }: At): void {
+  if (!app.main) return;
+  if (app.signedOutAt !== null) {
+    app.lastSignOut = { since: app.signedOutAt, until: time.now };
+    app.signedOutAt = null;
+    return;
+  }
+  const { since = time.now, until = -Infinity } = app.lastSignOut ?? {};
+  app.signedOutAt = time.now - until < SEEN_MS ? since : time.now;
 }
 
 function boot({ stage, node }: At): void {

@@ -19,6 +19,8 @@ export interface SimApp {
   gated: boolean;
   /** It asks to be taken out; null = it does not. */
   signedOutAt: number | null;
+  /** The one that was let go last. */
+  lastSignOut: { readonly since: number; readonly until: number } | null;
   stop: StopMode;
   start: StartMode;
   /** The pid in its pid file. */
@@ -51,6 +53,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
     healthy: true,
     gated: false,
     signedOutAt: null,
+    lastSignOut: null,
     stop: 'works',
     start: 'works',
     pidFile: pid,
@@ -68,7 +71,13 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
       if (self.main || how === 'fails') return;
       if (self.leaving) self.startedTwice += 1;
       const began = next();
-      Object.assign(self, { main: began, healthy: how === 'works', gated: false, signedOutAt: null });
+      Object.assign(self, {
+        main: began,
+        healthy: how === 'works',
+        gated: false,
+        signedOutAt: null,
+        lastSignOut: null,
+      });
       self.clockStepped = false;
       if (renewsPidFile) self.pidFile = began.pid;
       if (how === 'slow') {
@@ -82,7 +91,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
     end(leavesMs = 0) {
       const { main } = self;
       if (!main) return;
-      Object.assign(self, { main: null, healthy: false, gated: false, signedOutAt: null });
+      Object.assign(self, { main: null, healthy: false, gated: false, signedOutAt: null, lastSignOut: null });
       if (leavesMs > 0) {
         self.leaving = main;
         time.after(leavesMs, () => {

@@ -6,6 +6,7 @@ import { freePort } from '../support/ports.ts';
 import { findPromtool } from '../support/promtool.ts';
 import { openRig, told, type Rig } from '../support/rig.ts';
 import { skipped } from '../support/skip.ts';
+import { until } from '../support/until.ts';
 
 let rig: Rig | undefined;
 afterEach(async () => {
@@ -27,7 +28,11 @@ test('a stop is in the metrics and in the audit log of the sidecar that did it, 
   const { json } = await told(sidecar.cli('stop', '--reason', 'deploy 41'));
   expect(json).toMatchObject({ ok: true, phase: 'stopped' });
 
-  const after = await metrics();
+  // The page of figures is made once a second.
+  const after = await until('the page after the stop', async () => {
+    const page = await metrics();
+    return page.includes('lastcall_phase{phase="stopped"} 1\n') ? page : undefined;
+  });
   for (const sample of [
     'lastcall_phase{phase="stopped"} 1',
     `lastcall_balancer_up{balancer="unix:${rig.haproxy.socket}"} 1`,

@@ -14,7 +14,7 @@ import { type App, UNKNOWN_REMAINS } from './state.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from './health.ts';
 import { isReloadOpen } from './surroundings.ts';
-import { allConfirmed, mayThrowOut, warnLeftOut } from './servers.ts';
+import { allConfirmed, warnLeftOut } from './servers.ts';
 import {
   alarm,
   emit,
@@ -27,6 +27,7 @@ import {
   type Turn,
   warn,
 } from './turn.ts';
+import { mayThrowOut } from './write.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 

@@ -1,9 +1,8 @@
 import { byName } from './by-name.ts';
 import { forcedOf, isIgnored, isKnown, viewOf } from './count.ts';
-import { desired, isHolding } from './desired.ts';
+import { desired } from './desired.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
-import { mayTakeUsers } from './health.ts';
-import { judge, union, widen } from './judge.ts';
+import { judge, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
 import type { BalancerState, ServerState, State, Write } from './state.ts';
 import { tellAbsent } from './surroundings.ts';
@@ -11,19 +10,17 @@ import {
   allServersOf,
   emit,
   type EventOf,
-  isDurable,
   patchBalancer,
   patchOuting,
   patchServer,
   patchWrite,
   type Placed,
-  resave,
   save,
   serversOf,
   type Turn,
   warn,
 } from './turn.ts';
-import { sameWorker, type Admin, type ServerView } from './view.ts';
+import { sameWorker, type ServerView } from './view.ts';
 
 /**
  * Towards a balancer the intent is a level, not an edge: what is wanted is compared with what is seen after every
@@ -101,13 +98,13 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
 /** Our write was answered, and another state than the desired one stands there: written again, and told. */
 function tellUndone(
   turn: Turn,
-  { balancer, server, view }: EventOf<'said'>,
+  { balancer, server, admin, view }: EventOf<'said'>,
   own: ServerState | undefined,
 ): void {
   const want = own ? desired(turn.state, own) : null;
   const forced = forcedOf(view);
-  if (!own || want === null || forced === want) return;
-  const error = `it was set to ${want} and is ${forced}; see who else writes its state`;
+  if (!own || want === null || forced === admin) return;
+  const error = `it was set to ${admin} and is ${forced}; see who else writes its state`;
   if (forced === 'ready') warn(turn, `overwritten ${balancer} ${server}`, `${balancer}: ${server}: ${error}`);
   // At once the first time: a reload that came in between must not wait for a poll.
   const soon = own.write.failures === 0 ? { retryAt: turn.at } : {};
@@ -154,62 +151,6 @@ export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: Even
     `unset ${balancer} ${server}`,
     `${balancer}: ${server} could not be set to ${desired(turn.state, own)}: ${error}`,
   );
-}
-
-/** Says what is wanted wherever it is not seen. */
-export function assertWanted(turn: Turn): void {
-  if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;
-  reopenTaken(turn);
-  if (!isDurable(turn.state)) return;
-  const { epoch } = turn.state;
-  for (const placed of allServersOf(turn.state)) {
-    const { at, name, server, want: admin } = placed;
-    if (admin === null || !isToWrite(turn, placed, admin)) continue;
-    const ours = union(server.ours, [admin]);
-    patchServer(turn, at, name, { ours, said: union(server.said, [admin]) });
-    patchWrite(turn, at, name, { underWay: epoch });
-    const mayReplaceReady = admin !== 'maint' || mayThrowOut(turn.state);
-    const mayReplace = mayReplaceReady ? union(ours, ['ready']) : ours.filter((word) => word !== 'ready');
-    emit(turn, { type: 'say', balancer: at, server: name, admin, mayReplace, epoch });
-  }
-}
-
-/** A server that was taken over in MAINT is DRAIN from now on where users may have come; the disk hears it first. */
-function reopenTaken(turn: Turn): void {
-  const opened = allServersOf(turn.state).filter((placed) => isReopened(turn.state, placed));
-  for (const { at, name, server } of opened)
-    patchServer(turn, at, name, { said: union(server.said, ['drain']) });
-  if (opened.length > 0) resave(turn);
-}
-
-/** A server that was taken over in MAINT and that a reload has put into READY. */
-function isReopened(state: State, { balancer, name, want }: Placed): boolean {
-  const view = viewOf(balancer, name);
-  const isDraining = state.outing?.level === 'drain' && want === 'maint';
-  return isDraining && view !== undefined && forcedOf(view) === 'ready' && !mayThrowOut(state);
-}
-
-/** It is not seen as it should be, no write is under way, and another one may help. */
-function isToWrite({ policy, state, at }: Turn, { balancer, name, server }: Placed, want: Admin): boolean {
-  const { held, confirmed, write } = server;
-  if (held !== null || confirmed || write.underWay !== null) return false;
-  if (want === 'ready' && !mayTakeUsers(policy, state)) return false;
-  if (balancer.error !== null || write.retryAt > at) return false;
-  const view = viewOf(balancer, name);
-  if (view?.absent !== undefined) return false;
-  // It stands there; only whether it stays is not certain yet, and no further write makes it so.
-  return !(write.unsureUntil > at && view && forcedOf(view) === want);
-}
-
-/**
- * May MAINT be said over READY (I16)? A server that stands READY has users, if only since a reload a moment ago, and
- * MAINT moves them to other nodes: only where no user can have a session any more, where users are forced out, or where
- * an operator holds it in MAINT.
- */
-export function mayThrowOut(state: State): boolean {
-  const { app, outing, hold } = state;
-  if (app.gone || outing?.force != null || outing?.forcedOut === true) return true;
-  return isHolding(state) && hold?.admin === 'maint';
 }
 
 /** Every server that is ours to set was seen as we want it, on a balancer that answers. */

@@ -33,11 +33,12 @@ import { onBooted, onOutcome, recovering, starting } from './recover.ts';
 import { onRead, turnReading } from './readable.ts';
 import { onRemainsSeen } from './remains.ts';
 import { onSubmit, takeUp } from './requests.ts';
-import { assertWanted, onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
+import { onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
 import { turnSignOut } from './sign-out.ts';
 import type { SourceState, State } from './state.ts';
 import { surveyReloaded } from './surroundings.ts';
 import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Turn, warn } from './turn.ts';
+import { assertWanted } from './write.ts';
 
 /**
  * The lifecycle: what was decided, what is known, what happened -> what is known now, and what is to be done.

@@ -38,6 +38,29 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.sidecar.state.alarms).toEqual({});
   });
 
+  test('while stopped, of an application that another hand has started: DRAIN until its users have left', () => {
+    const it = scene({
+      hasProbe: false,
+      sources: [],
+      userSources: [],
+      appSources: [],
+      sticky: false,
+      stopRepeatable: false,
+    });
+    it.ended(it.ask('stop'));
+    it.time.advance(3_000);
+    it.site.revive();
+    it.lb.reload(false);
+    const server = it.lb.server('app/app1');
+    server.serving = 1;
+    it.time.advance(10_000);
+    expect(it.admin()).toBe('drain');
+    server.serving = 0;
+    it.time.advance(10_000);
+    expect(it.admin()).toBe('maint');
+    expect(it.sidecar.state.phase).toBe('stopped');
+  });
+
   test('is said in the result, with counters that began anew', () => {
     const it = scene();
     it.site.visit();

@@ -11,14 +11,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'MAINT is said over READY as if nobody could be there',
     breaks: 'I16',
-    file: 'servers.ts',
+    file: 'write.ts',
     find: "  return isHolding(state) && hold?.admin === 'maint';",
     replace: '  return true;',
   },
   {
     name: 'a word is said before the intent is on disk',
     breaks: 'I8',
-    file: 'servers.ts',
+    file: 'write.ts',
     find: "  if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;\n  reopenTaken(turn);\n  if (!isDurable(turn.state)) return;",
     replace: "  if (turn.state.phase === 'recovering') return;\n  reopenTaken(turn);",
   },
@@ -60,7 +60,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a word that a reload has forgotten is not said again',
     breaks: 'I3',
-    file: 'servers.ts',
+    file: 'write.ts',
     find: '  if (held !== null || confirmed || write.underWay !== null) return false;',
     replace:
       '  if (held !== null || confirmed || write.answeredAt > 0 || write.underWay !== null) return false;',

@@ -1,5 +1,6 @@
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import type { Admin } from '../../../agent/lifecycle/view.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World } from './world.ts';
 
@@ -30,8 +31,13 @@ function missingFor(node: SimNode, effect: Effect, hasProposal: boolean): string
   const { balancer, server, admin } = effect;
   const { want: wanted = null, said = [] } = record.balancers[balancer]?.servers[server] ?? {};
   // The record may be that of a request that is not installed yet; what is said until then is ours in it.
-  const isOurs = wanted === admin || (hasProposal && said.includes(admin));
+  const isOurs = wanted === admin || (hasProposal && said.includes(admin)) || isOnTheWay(wanted, said, admin);
   return isOurs ? null : `${balancer} ${server} ${admin}, but ${wanted}`;
+}
+
+/** DRAIN on the way to MAINT is ours to the next life, too. */
+function isOnTheWay(wanted: Admin | null, said: readonly Admin[], admin: Admin): boolean {
+  return wanted === 'maint' && admin === 'drain' && said.includes('drain');
 }
 
 /** What a start would find now. */

@@ -14,7 +14,8 @@ export interface BeginJudge {
 const ROTATION = ['serving', 'unhealthy', 'returning'];
 
 export function createBeginJudge({ verdicts }: World, requests: Requests): BeginJudge {
-  const surveys = new Map<string, Survey[]>();
+  /** By request and balancer: the last one counts, since a server that moved meanwhile is surveyed anew. */
+  const surveys = new Map<string, ReadonlyMap<string, Survey>>();
   /** By the request that it was proven for. */
   const checked = new Map<string, Proof | null>();
   /** By node: who has a part in its operation, or had. What was proven for one who has withdrawn is proven. */
@@ -24,7 +25,7 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
 
   function learn({ node, event }: Taken): void {
     if (event.type === 'surveyed' && counts(node, event.balancer))
-      surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
+      surveys.set(event.id, new Map(surveys.get(event.id)).set(event.balancer, event.survey));
     if (event.type === 'checked' && event.need === 'stop') checked.set(event.id, event.proof);
     if (event.type === 'booted') own.set(node.index, event.proof ?? proofIn(event.record));
     if (event.type === 'started' || event.type === 'app-back') own.set(node.index, event.proof);
@@ -47,7 +48,7 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
     const { keep, keepBackups, balancers } = node.policy;
     if (!op || peek(before).op || op.kind === 'ready' || after.phase !== 'draining') return;
     if (!ROTATION.includes(before.phase) || keep === 0 || requests.isExcused(op.id)) return;
-    const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
+    const facts = [...(surveys.get(op.id)?.values() ?? [])].flatMap((survey) => survey.facts);
     const servers = balancers.filter(({ counts }) => counts).flatMap((balancer) => balancer.servers);
     if (facts.length < servers.length && node.policy.unreachable === 'wait')
       verdicts.broken('begun over the guard', 'not every server was surveyed');

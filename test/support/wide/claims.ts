@@ -92,6 +92,9 @@ export function createClaims(world: World, requests: Requests): Claims {
   function end(node: SimNode, p: Peek): void {
     all(node, (claim, lb, server) => {
       if (p.wants(lb, server) !== null) return;
+      const there = world.lb(lb).server(server);
+      // What stands as it was found, if by a command of ours after a reload, is its owner's again.
+      if (there.by === 'us' && there.admin !== 'ready' && there.admin === claim.found) there.by = 'operator';
       claim.said.clear();
       claim.maybe.clear();
       claim.followedSince = null;

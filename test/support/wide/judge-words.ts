@@ -125,7 +125,11 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
       if (ROTATION.includes(before.phase) !== ROTATION.includes(after.phase)) fenced.delete(node.index);
     },
     written,
-    crashed: (node) => claims.crashed(node),
+    crashed(node) {
+      claims.crashed(node);
+      // An alarm has said that the disk does not hold the fence: the next life cannot know of it.
+      if (peek(node.state).hasDiskAlarm) fenced.delete(node.index);
+    },
     booted: (node) => claims.booted(node),
     isFenced: ({ index }) => fenced.has(index),
     foundAt: (node, lb, server) => claims.foundAt(node, lb, server),

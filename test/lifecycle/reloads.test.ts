@@ -61,6 +61,18 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.sidecar.state.phase).toBe('stopped');
   });
 
+  test('that is seen while the intent to stop goes to disk does not keep the node open: DRAIN again, and the stop', () => {
+    const it = scene();
+    const id = it.ask('stop');
+    it.until('the intent', () => it.sidecar.state.app.stopIssued);
+    it.lb.reload(false);
+    it.sidecar.post({ type: 'looked', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    it.time.advance(1_000);
+    expect(it.admin()).not.toBe('ready');
+    it.time.advance(10_000);
+    expect(it.result(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+  });
+
   test('is said in the result, with counters that began anew', () => {
     const it = scene();
     it.site.visit();

@@ -29,11 +29,11 @@ export function createEnding(): Ending {
     end = resolve;
     fail = reject;
   });
-  code.catch(() => undefined); // Whoever waits for it hears of it.
+  code.catch(() => undefined); // The sidecar awaits `code` later, and handles its failure there.
   return { code, end, fail, lastExit: null, onExit: () => undefined };
 }
 
-/** The child whose end nobody asked for takes the sidecar with it: whoever started us decides what comes next. */
+/** A child that ends without a stop of ours ends the sidecar too: the container's manager decides what comes next. */
 export function createOurs(
   command: readonly string[],
   launches: Launches,

@@ -18,7 +18,7 @@ export function eachStream(
   onBefore?: (line: string) => void,
 ): Promise<void> {
   const asked = { command, target: talk.target, elapsedMs: 0 };
-  // A line holds its client's address, which is nobody's business.
+  // A line holds its client's address, which is private.
   const unreadable = (text: string): Error => unexpected(asked, text.replace(/ src=\S+/, ''));
   let isBefore = onBefore !== undefined;
   return talk.stream(command, (line) => {

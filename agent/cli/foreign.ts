@@ -22,7 +22,7 @@ function plain(value: unknown, depth: number): unknown {
   return Object.fromEntries(pairs);
 }
 
-/** A line of text for people, whoever wrote parts of it. */
+/** A line of text for people, which may hold bytes of other programs. */
 export function line(text: string): string {
   return visible(text.replaceAll(/\s*\n\s*/g, ' '));
 }

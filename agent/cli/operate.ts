@@ -7,7 +7,7 @@ import { readDirect } from './direct.ts';
 import { deskForPeople } from './foreign.ts';
 import { type Desk, type Watcher, follow } from './follow.ts';
 import { listenForInterrupts } from './interrupt.ts';
-import { interrupted, type Known } from './interrupted.ts';
+import { interrupted, type Known } from './interrupt-answer.ts';
 import type { VerbOptions } from './options.ts';
 import { persist } from './persist.ts';
 import type { Context, DirectService } from './ports.ts';

@@ -5,7 +5,7 @@ import { type Clock, sleep } from '../system/clock.ts';
 import { type LastcallError, isLastcallError } from '../system/error.ts';
 import { type Desk, type Watcher, follow } from './follow.ts';
 
-/** The default of `drain.timeout`, which only the sidecar knows; nobody waits longer for a sidecar than for users. */
+/** The default of `drain.timeout`, which only the sidecar knows; the CLI waits for a sidecar as long as a drain waits for users. */
 const PATIENCE_MS = 30 * 60_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 5_000;

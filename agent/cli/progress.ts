@@ -131,7 +131,7 @@ function livingLine(status: Status, age: number, counts: readonly (number | null
   return parts.join('  ');
 }
 
-/** Whom it waits for besides its users; a sidecar of a version before this one does not tell. */
+/** The servers and sources that the operation waits for; a sidecar of an earlier version sends none. */
 function waitsText({ waits = [] }: Partial<Pick<Status, 'waits'>>): string {
   return waits.length === 0 ? '' : `waits for ${waits.join('; ')}`;
 }

@@ -46,7 +46,7 @@ export const DRAIN_KEEP = 1;
 /** Whether a backup counts as such a server for an active one. */
 export const DRAIN_KEEP_BACKUPS = false;
 
-/** A way back is watched: nobody waits for it as long as for the last user. */
+/** An operator or a script waits for a way back: its time-out is shorter than a drain's. */
 export const RETURN_TIMEOUT_MS = 5 * 60_000;
 
 export const SCHEDULE_REASON = 'schedule';

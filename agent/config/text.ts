@@ -56,7 +56,7 @@ async function readUpTo(handle: FileHandle, most: number): Promise<Uint8Array> {
   const isPipe = (await handle.stat()).isFIFO();
   while (size < most) {
     const bytesRead = await readSome(handle, buffer.subarray(size));
-    // At the beginning nobody may have opened the other end yet; later that is the end.
+    // Before the first byte the writer may not have opened its end yet; after it this is the end.
     const isEnd = bytesRead === 0 && !(isPipe && size === 0);
     if (isEnd) break;
     size += bytesRead ?? 0;

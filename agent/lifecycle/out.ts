@@ -170,21 +170,24 @@ export function reopen(turn: Turn): void {
 const RESIDUAL_WINDOW =
   'a reload of HAProxy in the milliseconds between the last look and the stop would let new users in: configure drain.gate, or a reload that keeps state (balancers.stateFile)';
 
-const CAME_IN = 'somebody came in, or HAProxy was reloaded, before the stop; draining goes on';
-
 /** The window between the last look and the stop is kept to milliseconds: the record is on disk, now look and stop. */
 function lastLook(turn: Turn, forcedOut: boolean): void {
   if (!forcedOut) {
     // Nothing waits for a question about a reload that has let users in: it is answered behind a fence alone.
-    if (!turn.state.app.gone && unfenced(turn.policy, turn.state) !== null)
-      return backToDraining(turn, CAME_IN);
+    const open = turn.state.app.gone ? null : unfenced(turn.policy, turn.state);
+    if (open !== null)
+      return backToDraining(turn, `${open} was found outside the fence before the stop; draining goes on`);
     // A reload that came while a stop of a node that is out was checked: who else is this application is asked first.
     if (isOverdue(turn) || isReloadOpen(turn.state)) return;
     const capacity = askBehindFence(turn);
     if (capacity === 'moved') return;
     const clear = lookAgain(turn);
     if (clear === 'wait' || (clear === 'clear' && capacity === 'wait')) return;
-    if (clear === 'somebody') return backToDraining(turn, CAME_IN);
+    if (clear === 'somebody')
+      return backToDraining(
+        turn,
+        'somebody came in, or HAProxy was reloaded, before the stop; draining goes on',
+      );
   }
   const { app, epoch } = turn.state;
   if (app.gone) return onStopped(turn, ['the application had ended by itself before it was stopped']);

@@ -23,6 +23,17 @@ describe('An operator who comes between the survey and the record', () => {
     expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
   });
 
+  test('with weight 0, which is a drain too: stop is refused', () => {
+    const it = scene();
+    const id = it.ask('stop');
+    it.until('the proposal', isProposed(it));
+    // The driver shows it as DRAIN.
+    it.lb.server('app/app1').weightless = true;
+    sets(it, 'drain');
+    expect(it.ended(id)).toMatchObject({ code: 'held', phase: 'serving' });
+    expect(it.result(id)?.message).toContain('weight 0');
+  });
+
   test('with MAINT: the drain goes on around it, and what is put back is his MAINT', () => {
     const it = scene();
     const id = it.ask('drain');

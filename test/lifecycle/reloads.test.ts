@@ -71,6 +71,9 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.admin()).not.toBe('ready');
     it.time.advance(10_000);
     expect(it.result(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(it.result(id)?.warnings).toContain(
+      'lb1: app/app1 was found outside the fence before the stop; draining goes on',
+    );
   });
 
   test('is said in the result, with counters that began anew', () => {

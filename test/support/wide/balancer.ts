@@ -179,6 +179,10 @@ export function createLb(
     for (const server of servers) Object.assign(server, { total: 0, errors: 0 });
   };
 
+  /** READY as lastcall has written it last, also where it stood there already. */
+  const isGivenBack = (by: LbServer['by'], server: string): boolean =>
+    by === 'us' || self.told.get(server) === 'ready';
+
   const self: SimLb = {
     line: createLine(time, modes),
     name,
@@ -213,7 +217,10 @@ export function createLb(
       connections.clear();
       // What an older file brings back of an outing that is over, or under an operator's hand, is told from his by nothing.
       const back = servers
-        .filter(({ by, admin }) => by === 'operator' || (by === 'us' && admin === 'ready'))
+        .filter(
+          ({ by, admin, name: server }) =>
+            by === 'operator' || (admin === 'ready' && isGivenBack(by, server)),
+        )
         .map((one) => one.name);
       servers.forEach(forget);
       if (!keepsState) return;

@@ -53,7 +53,7 @@ export function decide(turn: Turn, request: Request): void {
   const { op } = turn.state;
   if (refusedByHold(turn, request)) return;
   if (op) decideBeside(turn, request, op);
-  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, warningsNow(turn));
+  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, warningsNow(turn, request));
   else if (!releaseAtOnce(turn, request)) beginChecks(turn, request);
 }
 
@@ -142,10 +142,15 @@ function join(turn: Turn, request: Request, op: Operation): void {
 }
 
 /** What is so already is answered with the same warnings as what came to it. */
-function warningsNow({ policy, state }: Turn): string[] {
-  if (state.app.remains !== null) return [UNPROVEN_END];
-  return state.app.gone || state.outing?.fenced === false ? [] : unfencedLines({ policy, state });
+function warningsNow({ policy, state }: Turn, { expiresMs }: Request): string[] {
+  const never = expiresMs !== null && state.phase === 'stopped' ? [NEVER_EXPIRES] : [];
+  if (state.app.remains !== null) return [...never, UNPROVEN_END];
+  const isFenced = state.app.gone || state.outing?.fenced === false;
+  return isFenced ? never : [...never, ...unfencedLines({ policy, state })];
 }
+
+const NEVER_EXPIRES =
+  'the node is stopped, so the drain does not expire: `lastcall ready` starts the application and brings the node back';
 
 /** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
 function isAlready({ state, policy }: Turn, request: Request): boolean {

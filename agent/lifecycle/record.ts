@@ -173,7 +173,7 @@ function savedWorker(worker: Worker | null): Required<SavedWorker> {
 function workerOf(saved: SavedWorker | undefined, moved: (time: number) => number): Worker | null {
   if (typeof saved?.pid !== 'number') return null;
   const { pid, bornAt } = saved;
-  return { pid, bornAt: typeof bornAt === 'number' ? moved(bornAt) : null };
+  return { pid, bornAt: typeof bornAt === 'number' ? moved(bornAt) : null, isRecorded: true };
 }
 
 function mapValues<T, U>(

@@ -74,10 +74,13 @@ export interface Worker {
   readonly pid: number;
   /** Monotonic milliseconds, from its uptime; null = it was not kept (a record of a version before this one). */
   readonly bornAt: number | null;
+  /** It is from a record: an earlier sidecar estimated the birth, and this one does so anew. */
+  readonly isRecorded?: true;
 }
 
 /**
- * So far two estimates of one birth may be apart: HAProxy tells its uptime in whole seconds, and its answer may take two.
+ * So far the estimates of one birth by two sidecars may be apart: HAProxy tells its uptime in whole seconds, and its
+ * answer may take two. One sidecar estimates it once (`haproxy/workers.ts`), so to it any later birth is another worker.
  */
 const SAME_BIRTH_MS = 3_000;
 
@@ -88,7 +91,8 @@ const SAME_BIRTH_MS = 3_000;
 export function sameWorker(before: Worker | null, now: Worker | null): boolean {
   if (before === null || now === null) return before === now;
   if (before.pid !== now.pid) return false;
-  return before.bornAt === null || now.bornAt === null || now.bornAt - before.bornAt <= SAME_BIRTH_MS;
+  const tolerance = before.isRecorded || now.isRecorded ? SAME_BIRTH_MS : 0;
+  return before.bornAt === null || now.bornAt === null || now.bornAt - before.bornAt <= tolerance;
 }
 
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */

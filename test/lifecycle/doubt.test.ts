@@ -136,10 +136,27 @@ describe('Another worker of the same pid', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test('twice within three seconds, the second time with a state file: the MAINT that it brings is ours', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.lb.reload(false);
+    it.lb.pid -= 1;
+    it.time.advance(700);
+    expect(it.admin()).toBe('drain');
+    it.lb.reload(true);
+    it.lb.pid -= 1;
+    it.lb.set('app/app1', 'maint', 'us');
+    it.time.advance(5_000);
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBeNull();
+    expect(it.sidecar.state.phase).toBe('drained');
+  });
+
   test('is told by its birth; a record without one knows the pid alone', () => {
     const worker = { pid: 7, bornAt: 100_000 };
-    expect(sameWorker(worker, { pid: 7, bornAt: 102_500 })).toBe(true);
-    expect(sameWorker(worker, { pid: 7, bornAt: 110_000 })).toBe(false);
+    const recorded = { ...worker, isRecorded: true } as const;
+    expect(sameWorker(recorded, { pid: 7, bornAt: 102_500 })).toBe(true);
+    expect(sameWorker(recorded, { pid: 7, bornAt: 110_000 })).toBe(false);
+    expect(sameWorker(worker, { pid: 7, bornAt: 102_500 })).toBe(false);
     expect(sameWorker(worker, { pid: 8, bornAt: 100_000 })).toBe(false);
     expect(sameWorker(worker, { pid: 7, bornAt: -500_000 })).toBe(true);
     expect(sameWorker({ pid: 7, bornAt: null }, worker)).toBe(true);

@@ -60,6 +60,8 @@ export interface SimLb {
   readonly told: Map<string, Admin>;
   pid: number;
   bornAt: number;
+  /** It has the pid of the worker before it, and was born so soon after it that its uptime alone does not tell them apart. */
+  isTwin: boolean;
   /** How many workers there have been: the identity that a pid alone is not. */
   generation: number;
   /** Usable servers of the backend that are no nodes of this world; null = cannot be told. */
@@ -113,6 +115,9 @@ export function shown({
 
 /** A worker that was replaced ends its last connections after so long (`hard-stop-after`). */
 export const HARD_STOP_MS = 15_000;
+
+/** As in `sameWorker` (agent/lifecycle/view.ts): HAProxy tells its uptime in whole seconds. */
+const TWINS_MS = 3_000;
 
 export function createLb(
   time: Timeline,
@@ -192,6 +197,7 @@ export function createLb(
     told: new Map(),
     pid: 100,
     bornAt: time.now - 3_600_000,
+    isTwin: false,
     generation: 1,
     others: 2,
     othersSince: time.now - 3_600_000,
@@ -204,6 +210,7 @@ export function createLb(
     },
     reload(keepsState) {
       self.pid += 1;
+      self.isTwin = false;
       const old = self.generation;
       replaced();
       if (!keepsState) servers.forEach(forget);
@@ -213,6 +220,7 @@ export function createLb(
     },
     restart(samePid, keepsState) {
       if (!samePid) self.pid += 1;
+      self.isTwin = samePid && time.now - self.bornAt <= TWINS_MS;
       replaced();
       connections.clear();
       // What an older file brings back of an outing that is over, or under an operator's hand, is told from his by nothing.

@@ -57,6 +57,8 @@ export interface ServerView {
   /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
   readonly connections: number | null;
   readonly queued: number | null;
+  /** Where `connections` is unknown: so many there are in any case, those of the current worker. */
+  readonly atLeast?: number | null;
   /** Requests and connections ever given to this server (stot); a change means that a request came. */
   readonly total: number | null;
   /** Runtime weight, where the balancer tells it. */

@@ -136,15 +136,20 @@ export function createLb(
         here[one.queued ? 'queued' : 'serving'] += 1;
     return here;
   };
+  const ofCurrent = (server: LbServer): number =>
+    [...connections].filter((one) => one.server === server && one.worker === self.generation && !one.queued)
+      .length;
   const viewOf = (server: LbServer): ServerView => {
     const { serving, queued } = at(server);
     const knows = self.telling && !polls;
     const state = shown(server);
+    const isCounted = knows && (!self.hasMaster || self.masterAnswers);
     return {
       name: server.name,
       ...state,
       operational: state.admin !== 'maint' && server.up ? 'up' : 'down',
-      connections: knows && (!self.hasMaster || self.masterAnswers) ? serving : null,
+      connections: isCounted ? serving : null,
+      ...(knows && !isCounted && { atLeast: ofCurrent(server) }),
       queued: knows ? queued : null,
       total: knows && !server.absent ? server.total : null,
       weight: 1,

@@ -45,6 +45,8 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const count = tally(policy, state, fence.confirmedAt);
   if (count === 'some') return 'somebody';
   if (count === 'unknown' || !allKnown(policy, state, fence.confirmedAt)) return 'wait';
+  // A look that crossed the answer of a write is not judged; what it shows outside MAINT is no proof of a fence either.
+  if (unfenced(policy, state) !== null) return 'wait';
   return sameTotals(fence.totals, totalsOf(state)) ? 'clear' : 'somebody';
 }
 

@@ -1,6 +1,7 @@
 import type { Phase } from './operation.ts';
 import { lastSeen } from './count.ts';
 import { desired } from './desired.ts';
+import { wasFenced } from './health.ts';
 import { type CapacityLevel, NEW_CAPACITY, NEW_OUTING, type Outing } from './outing.ts';
 import { PHASES } from './phases.ts';
 import type { Policy } from './policy.ts';
@@ -66,6 +67,8 @@ export interface StateRecord {
   readonly signedOut?: State['signedOut'];
   /** The application was started afresh, and the start that found that was interrupted before it went on. */
   readonly fresh?: boolean;
+  /** MAINT was said in this outing; absent in an older record, where the servers' states alone tell. */
+  readonly fencedBefore?: boolean;
   readonly hold: SavedHold | null;
 }
 
@@ -131,6 +134,7 @@ export function recordOf(state: State, at: number): StateRecord {
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
+    fencedBefore: wasFenced(state),
     signedOut,
     fresh: state.boot?.fresh ?? false,
     hold,
@@ -221,7 +225,7 @@ export function restore(
     epoch: record.epoch,
     phase: 'recovering',
     app: restoredApp(blank.app, record, sameBoot),
-    boot: { to, fresh: record.fresh ?? false },
+    boot: { to, fresh: record.fresh ?? false, cancel: null },
     signedOut: record.signedOut ?? 'no',
     hold: record.hold && {
       ...record.hold,
@@ -322,6 +326,7 @@ function restoredServer(
 function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) => number): Outing | null {
   const servers = Object.values(record.balancers).flatMap((balancer) => Object.values(balancer.servers));
   const isOurs = servers.some(({ found }) => found !== null);
+  const fencedBefore = record.fencedBefore ?? servers.some(({ said }) => said.includes('maint'));
   const { place } = PHASES[to];
   if (!isOurs && (place === 'rotation' || place === 'unknown')) return null;
   const wants = servers.map(({ want }) => want);
@@ -333,6 +338,7 @@ function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) =>
     fenced: !noFence,
     lasting,
     forcedOut,
+    fencedBefore,
     sticky,
     expiresMs,
     expiresAt: expiresAt === null ? null : moved(expiresAt),

@@ -121,12 +121,7 @@ export function recordOf(state: State, at: number): StateRecord {
     // A crash while a crash is being made good: where it was interrupted first is what goes on.
     phase: state.boot?.to ?? state.phase,
     epoch,
-    op: op && {
-      ...op,
-      warnings: op.warnings.slice(0, MOST_WARNINGS).map(({ text }) => text),
-      subjects: op.warnings.map(({ subject }) => subject),
-      baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),
-    },
+    op: op && savedOperation(op),
     balancers: { ...lost, ...balancers },
     proof: app.proof,
     appGone: app.gone,
@@ -138,6 +133,15 @@ export function recordOf(state: State, at: number): StateRecord {
     signedOut,
     fresh: state.boot?.fresh ?? false,
     hold,
+  };
+}
+
+function savedOperation(op: Operation): SavedOperation {
+  return {
+    ...op,
+    warnings: op.warnings.slice(0, MOST_WARNINGS).map(({ text }) => text),
+    subjects: op.warnings.map(({ subject }) => subject),
+    baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),
   };
 }
 

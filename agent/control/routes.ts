@@ -99,13 +99,9 @@ async function dispatch(
   return problem(404, `no such path; there are ${ROUTES.map(({ path: known }) => known).join(', ')}`);
 }
 
-async function submit({ service }: RoutePorts, { request, response }: Exchange): Promise<Answer> {
+async function submit({ service }: RoutePorts, { request }: Exchange): Promise<Answer> {
   const body = await read(request);
-  if (body === null) {
-    // The rest is not read: with the answer the connection ends.
-    response.setHeader('connection', 'close');
-    return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
-  }
+  if (body === null) return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
   let words: ReturnType<typeof toRequest>;
   try {
     words = toRequest(JSON.parse(body), randomUUID());

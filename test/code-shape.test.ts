@@ -43,10 +43,7 @@ describe('Imports', () => {
       ['e', ['f', 'a']],
       ['f', ['e']],
     ]);
-    expect(circlesOf(graph).sort()).toEqual([
-      ['a', 'b', 'c'],
-      ['e', 'f'],
-    ]);
+    expect(new Set(circlesOf(graph).map(String))).toEqual(new Set(['a,b,c', 'e,f']));
   });
 });
 

@@ -6,7 +6,7 @@ import { type Holding, askHolding, holdingWords, isGoingOut } from './holding.ts
 import { listenForInterrupts } from './interrupt.ts';
 import type { Context } from './ports.ts';
 import { INTERRUPTED } from './result.ts';
-import { endWords, writeStatus } from './status.ts';
+import { endWords, writeStatus } from './view/status.ts';
 import { sessionsText } from './text.ts';
 
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';

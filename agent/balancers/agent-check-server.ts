@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { AgentCheckListenConfig } from '../config/config.ts';
-import { agentLine } from '../haproxy/agent-check.ts';
+import { agentLine } from '../haproxy/agent-line.ts';
 import type { Admin } from '../lifecycle/view.ts';
 import { addressList, plainAddress } from '../system/address-list.ts';
 import type { Clock } from '../system/clock.ts';

@@ -1,5 +1,5 @@
 import type { ServerName } from '../haproxy/names.ts';
-import type { StatRow } from '../haproxy/stats.ts';
+import type { StatRow } from '../haproxy/replies/show-stat.ts';
 import type { Capacity, Role } from '../lifecycle/view.ts';
 import { isUsable } from './relatives.ts';
 

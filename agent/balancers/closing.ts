@@ -8,7 +8,7 @@ import {
 } from '../haproxy/command.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import { expectDone, type Reply } from '../haproxy/reply.ts';
-import { streamServer, type StreamLine } from '../haproxy/sess.ts';
+import { streamServer, type StreamLine } from '../haproxy/replies/show-sess.ts';
 import type { Closed, Worker } from '../lifecycle/view.ts';
 import { isLastcallError } from '../system/error.ts';
 import { eachCurrent, eachOld } from './holders.ts';

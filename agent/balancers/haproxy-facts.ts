@@ -1,8 +1,8 @@
 import { probeTable, showTables } from '../haproxy/command.ts';
 import { isTableName, type ServerName } from '../haproxy/names.ts';
-import type { Ask } from '../haproxy/reader.ts';
-import type { StatRow } from '../haproxy/stats.ts';
-import { parseTables, storesServers } from '../haproxy/table.ts';
+import type { Ask } from '../haproxy/server-reader.ts';
+import type { StatRow } from '../haproxy/replies/show-stat.ts';
+import { parseTables, storesServers } from '../haproxy/replies/show-table.ts';
 import type { ServerSurvey } from '../lifecycle/view.ts';
 
 /** How much a socket shows: `cookie` and `algo` are empty below level operator, tables too (tried on 2.6.12). */

@@ -1,8 +1,8 @@
-import type { FullReading, Reading } from '../haproxy/reader.ts';
+import type { FullReading, Reading } from '../haproxy/server-reader.ts';
 import { endpointOf } from '../haproxy/server-keys.ts';
-import { readAdmin, readOver } from '../haproxy/state.ts';
+import { readAdmin, readOver } from '../haproxy/replies/show-servers-state.ts';
 import { unexpected, type Reply } from '../haproxy/reply.ts';
-import type { StatRow } from '../haproxy/stats.ts';
+import type { StatRow } from '../haproxy/replies/show-stat.ts';
 import type { Admin, Counters, Operational, Origin, Over, ServerView } from '../lifecycle/view.ts';
 
 export interface AdminState {

@@ -1,7 +1,7 @@
 import { showInfo, showStreams, together, toWorker } from '../haproxy/command.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import { LastcallError } from '../system/error.ts';
-import type { StreamLine } from '../haproxy/sess.ts';
+import type { StreamLine } from '../haproxy/replies/show-sess.ts';
 import type { Holder, Holders, Worker } from '../lifecycle/view.ts';
 import type { Desk, Lines } from './runtime-look.ts';
 import { createFirst, eachStream } from './streams.ts';

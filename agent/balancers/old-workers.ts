@@ -7,13 +7,13 @@ import {
   together,
   toWorker,
 } from '../haproxy/command.ts';
-import { parseServerConnections } from '../haproxy/conn.ts';
+import { parseServerConnections } from '../haproxy/replies/show-servers-conn.ts';
 import type { ServerName } from '../haproxy/names.ts';
-import { parseOldWorkers, parseWorkers } from '../haproxy/proc.ts';
-import type { Ask } from '../haproxy/reader.ts';
+import { parseOldWorkers, parseWorkers } from '../haproxy/replies/show-proc.ts';
+import type { Ask } from '../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, type Reply } from '../haproxy/reply.ts';
-import { parseServersState } from '../haproxy/state.ts';
-import { parseStats } from '../haproxy/stats.ts';
+import { parseServersState } from '../haproxy/replies/show-servers-state.ts';
+import { parseStats } from '../haproxy/replies/show-stat.ts';
 import type { OldProcesses } from '../haproxy/workers.ts';
 import type { Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';

@@ -1,4 +1,4 @@
-import type { ListedServer } from '../haproxy/all-servers.ts';
+import type { ListedServer } from '../haproxy/replies/show-all-servers.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import type { Addresses, Relative, Role } from '../lifecycle/view.ts';
 import type { Level } from './haproxy-facts.ts';

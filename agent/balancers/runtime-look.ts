@@ -1,9 +1,9 @@
 import type { Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import type { ServerName } from '../haproxy/names.ts';
-import type { Ask, FullReading, Reader } from '../haproxy/reader.ts';
+import type { Ask, FullReading, Reader } from '../haproxy/server-reader.ts';
 import type { OldProcesses, Workers } from '../haproxy/workers.ts';
-import type { StatRow } from '../haproxy/stats.ts';
+import type { StatRow } from '../haproxy/replies/show-stat.ts';
 import type { Addresses, Look, LookScope, ServerView, Worker } from '../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import type { Past } from './balancer.ts';

@@ -1,9 +1,14 @@
 import { showInfo, showServersState, showSiblings, together } from '../haproxy/command.ts';
-import { parseInfo } from '../haproxy/info.ts';
-import type { Ask } from '../haproxy/reader.ts';
+import { parseInfo } from '../haproxy/replies/show-info.ts';
+import type { Ask } from '../haproxy/server-reader.ts';
 import { answersOf, type Reply } from '../haproxy/reply.ts';
-import { parseServersState, readAdmin, readOver, type ServerState } from '../haproxy/state.ts';
-import { parseStats, type StatRow } from '../haproxy/stats.ts';
+import {
+  parseServersState,
+  readAdmin,
+  readOver,
+  type ServerState,
+} from '../haproxy/replies/show-servers-state.ts';
+import { parseStats, type StatRow } from '../haproxy/replies/show-stat.ts';
 import type { Look, Role, Sibling, Survey } from '../lifecycle/view.ts';
 import { comparable, isUsable } from './relatives.ts';
 import { sameWorker, type Desk, type Lines } from './runtime-look.ts';

@@ -1,7 +1,7 @@
 import type { Command } from '../haproxy/command.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import { throwRefusal, unexpected } from '../haproxy/reply.ts';
-import { parseStream, type StreamLine } from '../haproxy/sess.ts';
+import { parseStream, type StreamLine } from '../haproxy/replies/show-sess.ts';
 import type { Talk } from './talk.ts';
 
 /**

@@ -1,8 +1,8 @@
-import { listAllServers } from '../haproxy/all-servers.ts';
+import { listAllServers } from '../haproxy/replies/show-all-servers.ts';
 import { showInfo, showLevel, together } from '../haproxy/command.ts';
-import { holdsEntryOf, type TableTalk } from '../haproxy/entries.ts';
-import { parseInfo, requireSupported } from '../haproxy/info.ts';
-import type { Ask, FullReading } from '../haproxy/reader.ts';
+import { holdsEntryOf, type TableTalk } from '../haproxy/replies/table-entries.ts';
+import { parseInfo, requireSupported } from '../haproxy/replies/show-info.ts';
+import type { Ask, FullReading } from '../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../haproxy/reply.ts';
 import { endpointOf, serverKeys } from '../haproxy/server-keys.ts';
 import type { Addresses, ServerSurvey, ServerView, Survey, SurveyScope, Worker } from '../lifecycle/view.ts';

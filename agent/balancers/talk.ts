@@ -1,6 +1,6 @@
 import type { Client } from '../haproxy/client.ts';
 import type { Command } from '../haproxy/command.ts';
-import type { Ask } from '../haproxy/reader.ts';
+import type { Ask } from '../haproxy/server-reader.ts';
 import type { Clock } from '../system/clock.ts';
 
 /** One socket of a HAProxy, for the time of one call. */

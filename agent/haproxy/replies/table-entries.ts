@@ -1,9 +1,9 @@
-import { LastcallError } from '../system/error.ts';
-import { showInfo, showTable, together, type Command } from './command.ts';
-import { endOf, isValue, type Entry } from './entry.ts';
-import { parseInfo, type Info } from './info.ts';
-import { contextOf, throwRefusal, unexpected, withoutSeverity, type Asked } from './reply.ts';
-import { tableIn } from './table.ts';
+import { LastcallError } from '../../system/error.ts';
+import { showInfo, showTable, together, type Command } from '../command.ts';
+import { endOf, isValue, type Entry } from './table-entry.ts';
+import { parseInfo, type Info } from './show-info.ts';
+import { contextOf, throwRefusal, unexpected, withoutSeverity, type Asked } from '../reply.ts';
+import { tableIn } from './show-table.ts';
 import { createTableDump, type DumpTakers, type TableDump } from './table-dump.ts';
 
 /** An answer in pieces, within the caller's deadline; `onChunk` returns true once it has seen enough. */

@@ -1,9 +1,9 @@
-import type { Client } from './client.ts';
+import type { Client } from '../client.ts';
 import type { Columns } from './columns.ts';
-import { showAllRows, showInfo, together, type Command } from './command.ts';
-import { parseInfo, type Info } from './info.ts';
-import { throwRefusal, unexpected, type Reply } from './reply.ts';
-import { fieldsOf, statColumns, statRow } from './stats.ts';
+import { showAllRows, showInfo, together, type Command } from '../command.ts';
+import { parseInfo, type Info } from './show-info.ts';
+import { throwRefusal, unexpected, type Reply } from '../reply.ts';
+import { fieldsOf, statColumns, statRow } from './show-stat.ts';
 
 /** One server or BACKEND row of `show stat`, reduced to what tells servers apart and who is usable. */
 export interface ListedServer {

@@ -1,5 +1,5 @@
-import { blankEntry, readEntry, type Entry } from './entry.ts';
-import { unexpected, type Asked } from './reply.ts';
+import { blankEntry, readEntry, type Entry } from './table-entry.ts';
+import { unexpected, type Asked } from '../reply.ts';
 
 /**
  * The answer to `show info;show table NAME` as it comes, piece by piece. A table may hold millions of entries, so an

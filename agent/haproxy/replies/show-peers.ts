@@ -1,5 +1,5 @@
-import type { Info } from './info.ts';
-import { throwRefusal, unexpected, type Reply } from './reply.ts';
+import type { Info } from './show-info.ts';
+import { throwRefusal, unexpected, type Reply } from '../reply.ts';
 
 /** `PEERS_F_RESYNC_LOCALFINISHED`: "a local node teach us and was fully up to date" (HAProxy's peers.c, peers-t.h). */
 const TAUGHT_BEFORE_3_0 = 0x100;

@@ -1,6 +1,6 @@
-import type { ServerName } from './names.ts';
+import type { ServerName } from '../names.ts';
 import { columnsOf, wholeNumber } from './columns.ts';
-import { unexpected, type Reply } from './reply.ts';
+import { unexpected, type Reply } from '../reply.ts';
 
 /** One line of `show servers conn`. */
 export interface ServerConnections {

@@ -5,13 +5,13 @@ import {
   type Entries,
   type Ours,
   type TableTalk,
-} from '../../agent/haproxy/entries.ts';
-import { wasTaught } from '../../agent/haproxy/peers.ts';
-import { showPeers } from '../../agent/haproxy/command.ts';
-import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
-import { frontAt } from '../support/front.ts';
-import { realClock } from '../../agent/system/clock.ts';
-import { never, refusalOf } from '../support/outcome.ts';
+} from '../../../agent/haproxy/replies/table-entries.ts';
+import { wasTaught } from '../../../agent/haproxy/replies/show-peers.ts';
+import { showPeers } from '../../../agent/haproxy/command.ts';
+import { startHaproxy, type Haproxy } from '../../support/haproxy.ts';
+import { frontAt } from '../../support/front.ts';
+import { realClock } from '../../../agent/system/clock.ts';
+import { never, refusalOf } from '../../support/outcome.ts';
 
 const INFO = 'Name: HAProxy\nVersion: 2.6.12\nPid: 7\nUptime_sec: 61\nStopping: 0\n\n';
 const HEADER = '# table: app, type: string, size:1024, used:3\n';

@@ -1,7 +1,7 @@
-import type { Admin, Origin, Over } from '../lifecycle/view.ts';
+import type { Admin, Origin, Over } from '../../lifecycle/view.ts';
 import { columnsOf, wholeNumber, type Columns } from './columns.ts';
-import { unexpected, type Reply } from './reply.ts';
-import type { Endpoint } from './server-keys.ts';
+import { unexpected, type Reply } from '../reply.ts';
+import type { Endpoint } from '../server-keys.ts';
 
 /** One line of `show servers state`. */
 export interface ServerState {

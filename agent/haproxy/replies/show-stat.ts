@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import { columnsOf, wholeNumber, type Columns } from './columns.ts';
-import { unexpected, type Reply } from './reply.ts';
+import { unexpected, type Reply } from '../reply.ts';
 
 /** One row of `show stat`, by the names of its columns: their places move between versions (haproxy-versions 2). */
 export interface StatRow {

@@ -1,4 +1,4 @@
-import type { ServerName } from './names.ts';
+import type { ServerName } from '../names.ts';
 
 /**
  * What a stream does at its server: `queued` waits for it, `request` is served (or connects), `tunnel` is a websocket,

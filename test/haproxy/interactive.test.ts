@@ -4,7 +4,7 @@ import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient, type Client } from '../../agent/haproxy/client.ts';
 import { setState, showInfo, showLevel, showServersState, together } from '../../agent/haproxy/command.ts';
 import { parseServerName } from '../../agent/haproxy/names.ts';
-import type { Ask } from '../../agent/haproxy/reader.ts';
+import type { Ask } from '../../agent/haproxy/server-reader.ts';
 import { answersOf, expectDone } from '../../agent/haproxy/reply.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { answerOn, pourOn, startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';

@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { showInfo, showServer, showServersState, showTables } from '../../agent/haproxy/command.ts';
-import { parseInfo, requireSupported } from '../../agent/haproxy/info.ts';
-import { answersOf } from '../../agent/haproxy/reply.ts';
-import { parseServersState, readAdmin, readOver } from '../../agent/haproxy/state.ts';
-import { parseStats, type StatRow } from '../../agent/haproxy/stats.ts';
-import { parseTables, storesServers } from '../../agent/haproxy/table.ts';
-import { refusalOf } from '../support/outcome.ts';
-import { recorded, replied } from './transcripts.ts';
+import { showInfo, showServer, showServersState, showTables } from '../../../agent/haproxy/command.ts';
+import { parseInfo, requireSupported } from '../../../agent/haproxy/replies/show-info.ts';
+import { answersOf } from '../../../agent/haproxy/reply.ts';
+import { parseServersState, readAdmin, readOver } from '../../../agent/haproxy/replies/show-servers-state.ts';
+import { parseStats, type StatRow } from '../../../agent/haproxy/replies/show-stat.ts';
+import { parseTables, storesServers } from '../../../agent/haproxy/replies/show-table.ts';
+import { refusalOf } from '../../support/outcome.ts';
+import { recorded, replied } from '../transcripts.ts';
 
 const CONFIG = 'backend app\n  server app1 127.0.0.1:1\n  server app2 127.0.0.1:1 disabled\n';
 const any = replied('');

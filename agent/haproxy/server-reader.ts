@@ -9,11 +9,11 @@ import {
   together,
   type Command,
 } from './command.ts';
-import { parseInfo, type Info } from './info.ts';
+import { parseInfo, type Info } from './replies/show-info.ts';
 import type { ServerName } from './names.ts';
 import { answersOf, contextOf, type Reply } from './reply.ts';
-import { parseServersState, type ServerState } from './state.ts';
-import { parseStats, type StatRow } from './stats.ts';
+import { parseServersState, type ServerState } from './replies/show-servers-state.ts';
+import { parseStats, type StatRow } from './replies/show-stat.ts';
 
 /** One exchange within the caller's deadline. */
 export type Ask = (command: Command) => Promise<Reply>;

@@ -1,5 +1,5 @@
 import { wholeNumber } from './columns.ts';
-import { unexpected, type Reply } from './reply.ts';
+import { unexpected, type Reply } from '../reply.ts';
 
 /**
  * The pids of all workers in the answer to `show proc`, whatever their section: after a failed reload the worker that

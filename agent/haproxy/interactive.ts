@@ -2,7 +2,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { LastcallError } from '../system/error.ts';
 import { commandsOf, PROMPT, type Command } from './command.ts';
 import { converse, type Call, type OpenLine } from './connection.ts';
-import type { Ask } from './reader.ts';
+import type { Ask } from './server-reader.ts';
 import { endless, MOST_BYTES } from './reply.ts';
 
 /**

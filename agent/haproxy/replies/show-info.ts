@@ -1,6 +1,6 @@
-import { LastcallError } from '../system/error.ts';
+import { LastcallError } from '../../system/error.ts';
 import { wholeNumber } from './columns.ts';
-import { contextOf, unexpected, type Reply } from './reply.ts';
+import { contextOf, unexpected, type Reply } from '../reply.ts';
 
 /** Who answered (`show info`). */
 export interface Info {

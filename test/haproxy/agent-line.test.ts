@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { agentLine } from '../../agent/haproxy/agent-check.ts';
+import { agentLine } from '../../agent/haproxy/agent-line.ts';
 
 test.each([
   [null, true, 'up\n'],

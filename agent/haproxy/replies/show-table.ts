@@ -1,4 +1,4 @@
-import { unexpected, withoutSeverity, type Reply } from './reply.ts';
+import { unexpected, withoutSeverity, type Reply } from '../reply.ts';
 
 const HEADER = /^# table: ([^,\s]+), type: [a-z0-9]+, size:\d+, used:\d+$/;
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseServerConnections } from '../../agent/haproxy/conn.ts';
-import { hasFragileMaster, parseInfo, requireSupported } from '../../agent/haproxy/info.ts';
-import { parseOldWorkers, parseWorkers } from '../../agent/haproxy/proc.ts';
-import { parseStream, streamServer } from '../../agent/haproxy/sess.ts';
-import { parseServersState } from '../../agent/haproxy/state.ts';
-import { parseStats } from '../../agent/haproxy/stats.ts';
-import { refusalOf } from '../support/outcome.ts';
-import { replied } from './transcripts.ts';
+import { parseServerConnections } from '../../../agent/haproxy/replies/show-servers-conn.ts';
+import { hasFragileMaster, parseInfo, requireSupported } from '../../../agent/haproxy/replies/show-info.ts';
+import { parseOldWorkers, parseWorkers } from '../../../agent/haproxy/replies/show-proc.ts';
+import { parseStream, streamServer } from '../../../agent/haproxy/replies/show-sess.ts';
+import { parseServersState } from '../../../agent/haproxy/replies/show-servers-state.ts';
+import { parseStats } from '../../../agent/haproxy/replies/show-stat.ts';
+import { refusalOf } from '../../support/outcome.ts';
+import { replied } from '../transcripts.ts';
 
 /** What HAProxy 2.4 to 3.4 answer, in the formats of each; the real one of the tests is Debian's 2.6. */
 

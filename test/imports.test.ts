@@ -129,6 +129,24 @@ describe('the architecture', () => {
     expect(wrong).toEqual([]);
   });
 
+  test('no folder of a room of drivers imports another, and the room imports none of them', () => {
+    const folderOf = (path: string): string => dirname(path);
+    const folders = new Set(
+      files(AGENT)
+        .map((file) => folderOf(relative(AGENT, file)))
+        .filter((folder) => folder.includes('/') && DRIVERS.includes(roomOf(folder))),
+    );
+    expect([...folders].sort()).toEqual([
+      'balancers/agent-check',
+      'balancers/health-port',
+      'balancers/runtime-api',
+    ]);
+    const wrong = ALL.filter(({ from, to }) => roomOf(from) === roomOf(to) && folders.has(folderOf(to)))
+      .filter(({ from, to }) => folderOf(from) !== folderOf(to))
+      .map(({ from, to }) => `${from} -> ${to}`);
+    expect(wrong).toEqual([]);
+  });
+
   test('the way to `lastcall status` loads commander and nothing heavier', () => {
     const seen = new Set<string>();
     const visit = (file: string): void => {

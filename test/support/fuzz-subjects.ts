@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eachStream } from '../../agent/balancers/streams.ts';
-import type { Talk } from '../../agent/balancers/talk.ts';
+import { eachStream } from '../../agent/balancers/runtime-api/streams.ts';
+import type { Talk } from '../../agent/balancers/runtime-api/deadline-client.ts';
 import { listAllServers } from '../../agent/haproxy/replies/show-all-servers.ts';
 import {
   showInfo,

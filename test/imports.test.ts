@@ -22,8 +22,12 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     run: ['lifecycle', 'system', 'node-cron'],
     types: ['config', 'balancers', 'probes', 'sessions', 'shutdown', 'journal', 'hooks'],
   },
+  telemetry: {
+    run: ['node:', 'system', 'prom-client', 'lifecycle/phases.ts'],
+    types: ['config', 'engine', 'lifecycle'],
+  },
   control: {
-    run: ['node:', 'system', 'config', 'prom-client', 'lifecycle/phases.ts'],
+    run: ['node:', 'system', 'config', 'lifecycle/phases.ts'],
     types: ['engine', 'lifecycle'],
   },
   cli: {

@@ -1,5 +1,5 @@
 import type { ControlEvent } from '../control/protocol.ts';
-import { toRequest } from '../control/words.ts';
+import { toRequest } from '../control/parse-request.ts';
 import type { Service } from '../engine/service.ts';
 import type { Desk } from './follow.ts';
 

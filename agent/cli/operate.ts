@@ -1,5 +1,5 @@
 import type { Words } from '../control/protocol.ts';
-import { toRequest } from '../control/words.ts';
+import { toRequest } from '../control/parse-request.ts';
 import type { OperationKind } from '../lifecycle/operation.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { createDirectDesk } from './desk.ts';

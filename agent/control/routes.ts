@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Service } from '../engine/service.ts';
 import { isLastcallError, messageOf } from '../system/error.ts';
 import type { Problem } from './protocol.ts';
-import { toRequest } from './words.ts';
+import { toRequest } from './parse-request.ts';
 
 /** What the control socket answers (contract: control). */
 

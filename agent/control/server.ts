@@ -6,7 +6,7 @@ import type { Clock } from '../system/clock.ts';
 import { createCrowd } from '../system/crowd.ts';
 import { sendEvents } from './events.ts';
 import { route } from './routes.ts';
-import { bindSocket } from './socket.ts';
+import { bindSocket } from './bind-socket.ts';
 
 export interface ControlServer {
   readonly path: string;

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createMetricsServer } from '../../agent/control/metrics-server.ts';
-import { createMetrics, type Metrics } from '../../agent/control/metrics.ts';
+import { createMetricsServer } from '../../agent/telemetry/metrics-server.ts';
+import { createMetrics, type Metrics } from '../../agent/telemetry/metrics.ts';
 import type { Service } from '../../agent/engine/service.ts';
 import type { Phase, Request, Result, Status } from '../../agent/lifecycle/operation.ts';
 import { realClock } from '../../agent/system/clock.ts';

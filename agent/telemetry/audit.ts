@@ -5,7 +5,7 @@ import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { createLineFile, type LineFile } from '../system/line-file.ts';
 import { listenCode } from '../system/listen-error.ts';
 import type { Log } from '../system/log-port.ts';
-import { observed } from './observe.ts';
+import { observed } from './service-observer.ts';
 
 /** A few thousand operations a file; what is older than six files is gone. */
 const MAX_BYTES = 10 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { chmod, chown, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openAudit, withAudit, type Audit } from '../../agent/control/audit.ts';
+import { openAudit, withAudit, type Audit } from '../../agent/telemetry/audit.ts';
 import type { Service } from '../../agent/engine/service.ts';
 import type { OperationKind, Request } from '../../agent/lifecycle/operation.ts';
 import { LastcallError } from '../../agent/system/error.ts';

@@ -1,9 +1,9 @@
 import type { Status } from '../lifecycle/operation.ts';
-import { type Holding, askHolding, holdingLines, isGoingOut } from './holding.ts';
+import { type Holding, askHolding, holdingLines, isGoingOut } from './view/connections.ts';
 import type { Context } from './ports.ts';
-import { alignTable } from './table.ts';
-import { sidecar } from './target.ts';
-import { type Paint, countText, painter, secondsText, sparkline } from './text.ts';
+import { alignTable } from './view/table.ts';
+import { sidecar } from './find-sidecar.ts';
+import { type Paint, countText, painter, secondsText, sparkline } from './view/format.ts';
 
 /**
  * `lastcall status`: once, or at every change until interrupted.

@@ -11,7 +11,7 @@ import type { OperationKind } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
 import type { VerbOptions } from './options.ts';
 import type { DirectOptions, DirectStop, Globals } from './ports.ts';
-import { splitWords } from './split.ts';
+import { splitWords } from './shell-words.ts';
 
 const DIRECT_FLAGS = {
   server: '--server',

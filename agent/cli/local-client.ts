@@ -1,7 +1,7 @@
 import type { ControlEvent } from '../control/protocol.ts';
 import { toRequest } from '../control/parse-request.ts';
 import type { Service } from '../engine/service.ts';
-import type { Desk } from './follow.ts';
+import type { Desk } from './wait-for-result.ts';
 
 /** The engine of this process in the place of a sidecar. */
 export function createDirectDesk(service: Service): Desk {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { statusText } from '../../agent/cli/status.ts';
-import { createScriptedService } from '../support/scripted-service.ts';
+import { statusText } from '../../../agent/cli/status.ts';
+import { createScriptedService } from '../../support/scripted-service.ts';
 
 const NOW = new Date('2026-01-01T00:00:05Z');
 

@@ -1,8 +1,8 @@
-import type { Receipt, Result, Status, Terms } from '../lifecycle/operation.ts';
-import { EXIT_CODES } from '../system/error.ts';
-import { line } from './foreign.ts';
-import type { Context, Interrupt } from './ports.ts';
-import { secondsText } from './text.ts';
+import type { Receipt, Result, Status, Terms } from '../../lifecycle/operation.ts';
+import { EXIT_CODES } from '../../system/error.ts';
+import { line } from './printable.ts';
+import type { Context, Interrupt } from '../ports.ts';
+import { secondsText } from './format.ts';
 
 /** Exit codes of an interrupted command, as a shell gives them: 128 and the signal's number; a hang-up is a Ctrl-C. */
 export const INTERRUPTED: Readonly<Record<Interrupt, number>> = { SIGINT: 130, SIGHUP: 130, SIGTERM: 143 };

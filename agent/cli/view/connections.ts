@@ -1,10 +1,10 @@
-import type { ControlClient } from '../control/client.ts';
-import type { Status } from '../lifecycle/operation.ts';
-import type { HoldersReport } from '../lifecycle/outlook.ts';
-import { PHASES } from '../lifecycle/phases.ts';
-import { messageOf } from '../system/error.ts';
+import type { ControlClient } from '../../control/client.ts';
+import type { Status } from '../../lifecycle/operation.ts';
+import type { HoldersReport } from '../../lifecycle/outlook.ts';
+import { PHASES } from '../../lifecycle/phases.ts';
+import { messageOf } from '../../system/error.ts';
 import { alignTable } from './table.ts';
-import { type Paint, countText, secondsText } from './text.ts';
+import { type Paint, countText, secondsText } from './format.ts';
 
 /** Who still holds the node: asked only while it is going out, since HAProxy has to walk over its streams for it. */
 

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
-import { runCli } from '../../agent/cli/program.ts';
-import { realClock } from '../../agent/system/clock.ts';
-import { createScriptedService } from '../support/scripted-service.ts';
-import { makeTempDir, type TempDir } from '../support/tempdir.ts';
+import { runCli } from '../../../agent/cli/program.ts';
+import { realClock } from '../../../agent/system/clock.ts';
+import { createScriptedService } from '../../support/scripted-service.ts';
+import { makeTempDir, type TempDir } from '../../support/tempdir.ts';
 
 /** A terminal's title, its cursor, C1, a direction, a line end of Unicode, a tag, a soft hyphen, and a line of its own. */
 const HOSTILE = '\u001b]0;x\u0007\u001b[2J\u009b31m\u202e\u2028\u{e0041}\u00ad\u007f\nlastcall: ok';

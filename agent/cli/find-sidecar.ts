@@ -1,5 +1,5 @@
 import { type ControlClient, createClient } from '../control/client.ts';
-import { forPeople } from './foreign.ts';
+import { forPeople } from './view/printable.ts';
 import type { Context } from './ports.ts';
 
 const DEFAULT_FILE = '/etc/lastcall/lastcall.yaml';

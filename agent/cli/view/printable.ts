@@ -1,7 +1,7 @@
-import type { ControlClient } from '../control/client.ts';
-import { visible } from '../system/visible.ts';
-import type { Desk } from './follow.ts';
-import type { Globals } from './ports.ts';
+import type { ControlClient } from '../../control/client.ts';
+import { visible } from '../../system/visible.ts';
+import type { Desk } from '../wait-for-result.ts';
+import type { Globals } from '../ports.ts';
 
 /** What other programs say, on its way to a terminal: HAProxy, an application, or whatever answers at a socket. */
 

@@ -1,7 +1,7 @@
-import type { OperationKind, Status } from '../lifecycle/operation.ts';
-import type { Watcher } from './follow.ts';
-import type { Context } from './ports.ts';
-import { painter, secondsText, sessionsText, sparkline } from './text.ts';
+import type { OperationKind, Status } from '../../lifecycle/operation.ts';
+import type { Watcher } from '../wait-for-result.ts';
+import type { Context } from '../ports.ts';
+import { painter, secondsText, sessionsText, sparkline } from './format.ts';
 
 /** What is shown while a command waits: one living line on a terminal, a line per change elsewhere, or nothing. */
 export interface Progress extends Watcher {

@@ -1,8 +1,8 @@
-import type { Words } from '../control/protocol.ts';
-import type { OperationKind, Result, Status } from '../lifecycle/operation.ts';
-import { line } from './foreign.ts';
-import type { Interruption } from './interrupt.ts';
-import type { Context, DirectService } from './ports.ts';
+import type { Words } from '../../control/protocol.ts';
+import type { OperationKind, Result, Status } from '../../lifecycle/operation.ts';
+import { line } from './printable.ts';
+import type { Interruption } from '../interrupt.ts';
+import type { Context, DirectService } from '../ports.ts';
 import { INTERRUPTED, unfinished, writeReceipt } from './result.ts';
 
 /** The answer to Ctrl-C and its like: what became of the operation, and how it is undone. */

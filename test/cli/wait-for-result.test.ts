@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import { MARGIN_MS, type Watcher, follow } from '../../agent/cli/follow.ts';
+import { MARGIN_MS, type Watcher, follow } from '../../agent/cli/wait-for-result.ts';
 import { createClient } from '../../agent/control/client.ts';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import { type Clock, realClock } from '../../agent/system/clock.ts';

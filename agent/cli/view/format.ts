@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
-import { formatDuration } from '../config/duration.ts';
-import type { Context, Output } from './ports.ts';
+import { formatDuration } from '../../config/duration.ts';
+import type { Context, Output } from '../ports.ts';
 
 /** Small words that several renderers share. */
 

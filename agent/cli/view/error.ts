@@ -1,6 +1,6 @@
-import { EXIT_CODES, LastcallError, isLastcallError, messageOf } from '../system/error.ts';
-import { line } from './foreign.ts';
-import type { Context } from './ports.ts';
+import { EXIT_CODES, LastcallError, isLastcallError, messageOf } from '../../system/error.ts';
+import { line } from './printable.ts';
+import type { Context } from '../ports.ts';
 
 /**
  * Reports what ended a command before there was a result: one line on stderr, with `--json` one object on stdout.

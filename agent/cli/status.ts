@@ -36,8 +36,8 @@ export function writeStatus({ ports, globals }: Context, status: Status, holding
 
 /** The whole picture for people: the node, its servers at every balancer, who counts whom and holds it, what is wrong. */
 export function statusText(status: Status, holding: Holding | null, now: Date, paint: Paint): string {
-  const { node, phase, since, health, operation } = status;
-  const head = `${paint('bold', node)}  ${paint('bold', phase)} since ${since} (${age(since, now)})  health ${health}`;
+  const { node, phase, since, operation } = status;
+  const head = `${paint('bold', node)}  ${paint('bold', phase)} since ${since} (${age(since, now)})  health ${healthText(status)}`;
   const doing =
     operation === null
       ? []
@@ -58,6 +58,12 @@ export function statusText(status: Status, holding: Holding | null, now: Date, p
   ].join('\n');
 }
 
+/** An application that is up although its latest probe was bad is one that flaps. */
+function healthText({ health, healthReason }: Status): string {
+  if ((healthReason ?? null) === null) return health;
+  return health === 'up' ? `up, but its latest probe: ${healthReason}` : `${health}: ${healthReason}`;
+}
+
 function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[] {
   const rows = balancers.flatMap(({ name, reachable, error, servers }) =>
     reachable
@@ -67,7 +73,7 @@ function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[]
           server.admin ?? '?',
           server.operational ?? '?',
           server.owner,
-          server.told === null ? '' : age(server.told.at, now),
+          server.applied === null ? '' : age(server.applied.at, now),
           countText(server.connections),
           countText(server.queued),
         ])
@@ -121,7 +127,7 @@ function waitLines(balancers: Status['balancers'], now: Date): string[] {
 const SELDOM = 10;
 
 function sessionLines(status: Status, now: Date, paint: Paint): string[] {
-  const { sessions, course } = status;
+  const { sessions, curve: counts } = status;
   const rows = sessions.sources.map(({ name, count: counted, at, every, error }) => [
     name,
     countText(counted),
@@ -130,7 +136,7 @@ function sessionLines(status: Status, now: Date, paint: Paint): string[] {
   ]);
   const end = endWords(status);
   const total = `sessions: ${countText(sessions.total)} in all${end === '' ? '' : `, ${end}`}`;
-  const curve = course.length === 0 ? [] : [`so far: ${sparkline(course)}`];
+  const curve = counts.length === 0 ? [] : [`so far: ${sparkline(counts)}`];
   if (rows.length === 0) return [total, ...curve];
   const [header = '', ...lines] = alignTable([['SOURCE', 'SESSIONS', 'ASKED', 'ERROR'], ...rows]);
   return [paint('dim', header.trimEnd()), ...lines.map((line) => line.trimEnd()), total, ...curve];

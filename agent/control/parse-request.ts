@@ -9,7 +9,8 @@ import { hasUnseen, visible } from '../system/visible.ts';
 const OPERATIONS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart', 'hold', 'release'];
 const HOLD_IN: readonly ('drain' | 'maint')[] = ['drain', 'maint'];
 const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'force', 'hold'];
-const KEYS = [
+/** The keys of `POST /v1/operations`. */
+export const REQUEST_KEYS: readonly string[] = [
   'operation',
   'reason',
   'timeout',
@@ -37,9 +38,9 @@ export function toRequest(body: unknown, id: string): Request {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw problem('a JSON object is expected');
   const words = body as Body;
-  const unknown = Object.keys(words).find((key) => !KEYS.includes(key));
+  const unknown = Object.keys(words).find((key) => !REQUEST_KEYS.includes(key));
   if (unknown !== undefined)
-    throw problem(`${quoted(unknown)} is unknown, the words are: ${KEYS.join(', ')}`);
+    throw problem(`${quoted(unknown)} is unknown, the words are: ${REQUEST_KEYS.join(', ')}`);
   const holdIn = oneOf(words, 'holdIn', HOLD_IN);
   const ignoreServers = servers(words, 'ignoreServers');
   const request: Request = {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { chmod, chown, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, chown, link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openAudit, withAudit, type Audit } from '../../agent/telemetry/audit.ts';
 import type { Service } from '../../agent/engine/service.ts';
@@ -159,6 +160,8 @@ describe('The audit log', () => {
     ['a file of another user', async () => chownFile(path), 'it belongs to uid 65534'],
     ['a file that everybody may write to', async () => chmodFile(path), 'everybody may write to it'],
     ['a directory', () => mkdir(path), 'EISDIR'],
+    ['another name of a file of root', (outside) => link(outside, path), 'it has 2 names (hard links)'],
+    ['a pipe', async () => void execFileSync('mkfifo', [path]), 'is not a regular file'],
     ['a device', () => symlink('/dev/full', path), 'is a symbolic link'],
   ])('is refused where %s stands in its place, at the start and later', async (_what, make, why) => {
     if (process.getuid?.() !== 0) return skipped('only root may give a file away');

@@ -122,7 +122,7 @@ export function unfinished(
     balancers: (status?.balancers ?? []).map(({ name, servers }) => ({
       name,
       servers: servers.map(
-        ({ owner: _owner, found: _found, told: _told, neighbours: _neighbours, ...server }) => server,
+        ({ owner: _owner, found: _found, applied: _applied, neighbours: _neighbours, ...server }) => server,
       ),
     })),
     sessions: {

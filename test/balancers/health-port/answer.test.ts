@@ -5,7 +5,9 @@ import type { Admin } from '../../../agent/lifecycle/view.ts';
 function node(phase: NodeState['phase'], health: NodeState['health'], admin: Admin | null): NodeState {
   const server = { name: 'app/app1', admin, operational: null, connections: 0, queued: 0 } as const;
   const balancer = { name: 'lb1', reachable: true, error: null, pid: 1, workers: null, waitsFor: [] };
-  const servers = [{ ...server, owner: 'lastcall', found: 'ready', told: null, neighbours: null } as const];
+  const servers = [
+    { ...server, owner: 'lastcall', found: 'ready', applied: null, neighbours: null } as const,
+  ];
   return { phase, health, balancers: [{ ...balancer, servers }] };
 }
 

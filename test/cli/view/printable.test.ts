@@ -67,6 +67,7 @@ const STATUS = createScriptedService().status();
 const SAID = {
   ...STATUS,
   phase: 'draining',
+  healthReason: 'why',
   alarms: ['alarm'],
   operation: {
     id: 'x',
@@ -97,7 +98,7 @@ const SAID = {
           admin: 'ready',
           operational: 'up',
           owner: 'none',
-          told: null,
+          applied: null,
           found: null,
           connections: 1,
           queued: 0,

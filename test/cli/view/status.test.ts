@@ -21,3 +21,13 @@ test('a source that is asked seldom is shown with how often, since its number ma
   expect(sourceLine(70)).toContain('5s ago, every 1m 10s');
   expect(sourceLine(10)).not.toContain('every');
 });
+
+test.each([
+  ['up', null, 'health up'],
+  ['down', 'status 503', 'health down: status 503'],
+  ['unknown', 'no answer within 1000 ms', 'health unknown: no answer within 1000 ms'],
+  ['up', 'status 503', 'health up, but its latest probe: status 503'],
+] as const)('health %s with the reason %s is shown as "%s"', (health, healthReason, shown) => {
+  const status = { ...createScriptedService().status(), health, healthReason };
+  expect(statusText(status, null, NOW, (_as, it) => it).split('\n')[0]).toMatch(new RegExp(`  ${shown}$`));
+});

@@ -6,7 +6,7 @@ import { type Holding, askHolding, holdingWords, isGoingOut } from './view/conne
 import { listenForInterrupts } from './interrupt.ts';
 import type { Context } from './ports.ts';
 import { INTERRUPTED } from './view/result.ts';
-import { endWords, writeStatus } from './status.ts';
+import { endWords, writeStatus } from './view/status.ts';
 import { sessionsText } from './view/format.ts';
 
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { statusText } from '../../../agent/cli/status.ts';
+import { statusText } from '../../../agent/cli/view/status.ts';
 import { createScriptedService } from '../../support/scripted-service.ts';
 
 const NOW = new Date('2026-01-01T00:00:05Z');

@@ -174,23 +174,26 @@ function knownKeys(keys: readonly string[]): string {
 
 /**
  * A mapping of one kind out of several, told apart by the one key that only this kind has. Not a union of zod: that
- * answers with the complaints of every kind at once.
+ * answers with the complaints of every kind at once. Its kinds stand in its `meta`, for who lists the keys.
  */
 export function oneOf<S extends Readonly<Record<string, zod.ZodObject>>>(kinds: S) {
   const names = Object.keys(kinds);
   const known = [...new Set(names.flatMap((name) => Object.keys(kinds[name]?.shape ?? {})))];
-  return z.looseObject({}).transform((written, context): zod.output<S[keyof S]> => {
-    const present = names.filter((name) => Object.hasOwn(written, name));
-    const kind = present.length === 1 ? kinds[String(present[0])] : undefined;
-    const read = kind?.safeParse(written, { error: messageFor });
-    if (read?.success === true) return read.data as zod.output<S[keyof S]>;
-    const issues = read?.error.issues ?? wrongKind(names, present.length, known, written);
-    // Not handed on as they are: zod lets a transform run after an unknown key, and here nothing was read.
-    for (const { path, message, at } of issues.flatMap(findingsOf)) {
-      context.addIssue({ code: 'custom', path: [...path], message, params: { at } });
-    }
-    return z.NEVER;
-  });
+  return z
+    .looseObject({})
+    .meta({ kinds })
+    .transform((written, context): zod.output<S[keyof S]> => {
+      const present = names.filter((name) => Object.hasOwn(written, name));
+      const kind = present.length === 1 ? kinds[String(present[0])] : undefined;
+      const read = kind?.safeParse(written, { error: messageFor });
+      if (read?.success === true) return read.data as zod.output<S[keyof S]>;
+      const issues = read?.error.issues ?? wrongKind(names, present.length, known, written);
+      // Not handed on as they are: zod lets a transform run after an unknown key, and here nothing was read.
+      for (const { path, message, at } of issues.flatMap(findingsOf)) {
+        context.addIssue({ code: 'custom', path: [...path], message, params: { at } });
+      }
+      return z.NEVER;
+    });
 }
 
 type Issue = Parameters<typeof findingsOf>[0];

@@ -3,10 +3,10 @@ import { LastcallError } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { Command } from './command.ts';
 import { converse, type OpenLine } from './connection.ts';
-import type { Ask } from './reader.ts';
-import { createLines } from '../system/lines.ts';
+import type { Ask } from './server-reader.ts';
+import { createLines } from '../system/line-splitter.ts';
 import { cutAfter, endless, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
-import { converseAtLength } from './session.ts';
+import { converseAtLength } from './interactive.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */

@@ -1,4 +1,4 @@
-import type { Info } from '../haproxy/info.ts';
+import type { Info } from '../haproxy/replies/show-info.ts';
 
 /** A worker this old has learned whatever it will be taught, and can teach (haproxy-facts H: 0.5 s could not, 5 s could). */
 const GROWN_UP_MS = 10_000;

@@ -1,9 +1,9 @@
 import { problemLine } from '../config/problem.ts';
 import { checkReport } from '../config/report.ts';
 import { EXIT_CODES } from '../system/error.ts';
-import { line } from './foreign.ts';
+import { line } from './view/printable.ts';
 import type { Context } from './ports.ts';
-import { configFile } from './target.ts';
+import { configFile } from './find-sidecar.ts';
 
 /**
  * `lastcall check`: every problem of the configuration file with its place.

@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.ts';
 import { configError } from '../config/report.ts';
 import { LastcallError } from '../system/error.ts';
-import { line } from './foreign.ts';
+import { line } from './view/printable.ts';
 import type { Context, Reload } from './ports.ts';
-import { configFile } from './target.ts';
+import { configFile } from './find-sidecar.ts';
 
 /**
  * `lastcall run [-- COMMAND ARG...]`: reads the configuration and becomes the sidecar.

@@ -1,6 +1,6 @@
-import { askHolding, isGoingOut } from './holding.ts';
+import { askHolding, isGoingOut } from './view/connections.ts';
 import type { Context } from './ports.ts';
-import { sidecar } from './target.ts';
+import { sidecar } from './find-sidecar.ts';
 import { writeStatus } from './view/status.ts';
 import { watchStatus } from './watch.ts';
 

@@ -1,8 +1,8 @@
 import type { Status } from '../../lifecycle/operation.ts';
-import { type Holding, holdingLines } from '../holding.ts';
+import { type Holding, holdingLines } from './connections.ts';
 import type { Context } from '../ports.ts';
-import { alignTable } from '../table.ts';
-import { type Paint, countText, painter, secondsText, sparkline } from '../text.ts';
+import { alignTable } from './table.ts';
+import { type Paint, countText, painter, secondsText, sparkline } from './format.ts';
 
 /**
  * Writes a status to stdout, as people or as programs want it.

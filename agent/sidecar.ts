@@ -6,8 +6,8 @@ import { assemble, operate, polledAddresses } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
-import { type Audit, openAudit, withAudit } from './control/audit.ts';
-import { openReports } from './control/reports.ts';
+import { type Audit, openAudit, withAudit } from './telemetry/audit.ts';
+import { openReports } from './telemetry/telemetry.ts';
 import { type ControlServer, openControl } from './control/server.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Service } from './engine/service.ts';
@@ -65,8 +65,7 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   const { clock, log, signals } = world;
   const audit = config.audit === null ? null : await openAudit(config.audit, world);
   atTheEnd(() => audit?.flush());
-  for (const path of [config.state, ...(config.audit === null ? [] : [config.audit])])
-    await warnOfDirectory(path, log);
+  for (const path of [config.state, config.audit]) if (path !== null) await warnOfDirectory(path, log);
   const sockets = createListenSockets(clock, busyPatience(process.uptime() * 1_000));
   atTheEnd(() => sockets.close('all'));
   await Promise.all(placesOf(config).map((place) => sockets.open(place)));
@@ -85,6 +84,7 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   atTheEnd(() => seat.now().close());
   ending.onExit = () => seat.now().engine.appGone();
   const { service, control } = await openDoors(options, world, { seat, audit, sockets }, atTheEnd);
+  await warnOfDirectory(control.path, log);
   const reloader = createReloader({ clock, log, read: reload.read, ...seat, onLost: ending.fail });
   atTheEnd(() => reloader.close());
   const { engine } = seat.now();
@@ -103,7 +103,10 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   return ending.code;
 }
 
-/** Files of ours are looked at before they are believed; who may write to their directory can take them away. */
+/**
+ * Files of ours are looked at before they are believed; who may write to their directory can take them away. One that may
+ * write to that of the control socket can answer callers in our place.
+ */
 async function warnOfDirectory(path: string, log: Log): Promise<void> {
   const directory = dirname(path);
   const why = whyNotTrusted(await stat(directory));

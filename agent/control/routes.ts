@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Service } from '../engine/service.ts';
 import { isLastcallError, messageOf } from '../system/error.ts';
 import type { Problem } from './protocol.ts';
-import { toRequest } from './words.ts';
+import { toRequest } from './parse-request.ts';
 
 /** What the control socket answers (contract: control). */
 
@@ -34,20 +34,21 @@ interface Exchange {
 type Handler = (ports: RoutePorts, exchange: Exchange) => Promise<Answer> | Answer | null;
 
 interface Route {
-  readonly path: RegExp;
+  /** `ID` stands for the id of an operation. */
+  readonly path: string;
   readonly methods: Readonly<Record<string, Handler>>;
 }
 
 const ROUTES: readonly Route[] = [
-  { path: /^\/v1\/status$/, methods: { GET: ({ service }) => ({ status: 200, body: service.status() }) } },
+  { path: '/v1/status', methods: { GET: ({ service }) => ({ status: 200, body: service.status() }) } },
   {
-    path: /^\/v1\/holders$/,
+    path: '/v1/holders',
     methods: { GET: async ({ service }) => ({ status: 200, body: await service.holders() }) },
   },
-  { path: /^\/v1\/operations$/, methods: { POST: submit } },
-  { path: /^\/v1\/operations\/(?<id>[\w.:-]{1,128})$/, methods: { GET: operation, DELETE: cancel } },
+  { path: '/v1/operations', methods: { POST: submit } },
+  { path: '/v1/operations/ID', methods: { GET: operation, DELETE: cancel } },
   {
-    path: /^\/v1\/events$/,
+    path: '/v1/events',
     methods: {
       GET: ({ stream }, { response }) => {
         stream(response);
@@ -56,6 +57,16 @@ const ROUTES: readonly Route[] = [
     },
   },
 ];
+
+/** Every method and path that is answered, such as `GET /v1/status`. */
+export const ENDPOINTS: readonly string[] = ROUTES.flatMap(({ path, methods }) =>
+  Object.keys(methods).map((method) => `${method} ${path}`),
+);
+
+const PATTERNS = ROUTES.map(({ path, methods }) => ({
+  pattern: new RegExp(`^${path.replace('/ID', '/(?<id>[\\w.:-]{1,128})')}$`),
+  methods,
+}));
 
 /** Answers one request; never throws, an error of the service is a 500 that names it. */
 export async function route(
@@ -77,7 +88,7 @@ async function dispatch(
   response: ServerResponse,
 ): Promise<Answer | null> {
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
-  for (const { path: pattern, methods } of ROUTES) {
+  for (const { pattern, methods } of PATTERNS) {
     const match = pattern.exec(path);
     if (match === null) continue;
     const handler = Object.hasOwn(methods, request.method ?? '') ? methods[request.method ?? ''] : undefined;
@@ -85,16 +96,12 @@ async function dispatch(
     response.setHeader('allow', Object.keys(methods).join(', '));
     return problem(405, `${request.method} is not possible here`);
   }
-  return problem(404, 'no such path; there are /v1/status, /v1/holders, /v1/operations and /v1/events');
+  return problem(404, `no such path; there are ${ROUTES.map(({ path: known }) => known).join(', ')}`);
 }
 
-async function submit({ service }: RoutePorts, { request, response }: Exchange): Promise<Answer> {
+async function submit({ service }: RoutePorts, { request }: Exchange): Promise<Answer> {
   const body = await read(request);
-  if (body === null) {
-    // The rest is not read: with the answer the connection ends.
-    response.setHeader('connection', 'close');
-    return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
-  }
+  if (body === null) return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
   let words: ReturnType<typeof toRequest>;
   try {
     words = toRequest(JSON.parse(body), randomUUID());

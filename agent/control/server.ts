@@ -1,12 +1,13 @@
-import { createServer, type Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { createServer } from 'node:http';
+import { createServer as createSocketServer, type Server, type Socket } from 'node:net';
 import type { ControlConfig } from '../config/config.ts';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 import { createCrowd } from '../system/crowd.ts';
+import { firstRequest, type RequestStream } from '../system/first-request.ts';
 import { sendEvents } from './events.ts';
-import { route } from './routes.ts';
-import { bindSocket } from './socket.ts';
+import { MAX_BODY_BYTES, route } from './routes.ts';
+import { bindSocket } from './bind-socket.ts';
 
 export interface ControlServer {
   readonly path: string;
@@ -23,31 +24,48 @@ export interface ControlPorts {
 
 /** A local caller sends his few words at once; who has not after this long, in milliseconds, holds a connection. */
 const REQUEST_MS = 10_000;
+const HEADER_BYTES = 8_192;
 /** How long answers under way may take once we are closing, in milliseconds. */
 const CLOSING_MS = 1_000;
 
 /**
- * Serves the control API on its unix socket.
+ * Serves the control API on its unix socket: one request a connection.
  * @throws LastcallError `busy` when another sidecar answers there, `config` when the socket cannot be made
  */
 export async function openControl(config: ControlConfig, ports: ControlPorts): Promise<ControlServer> {
   const { service, clock } = ports;
   const streams = createCrowd<() => void>('events', (oldest) => oldest());
-  const server = createServer(
-    { requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_MS / 2 },
-    (request, response) => {
-      const stream = (): void => {
-        const end = sendEvents(response, service, clock);
-        response.once('close', () => streams.leave(end));
-        streams.enter(end);
-      };
-      void route({ service, begun: ports.begun, stream }, request, response);
-    },
-  );
+  const http = createServer({ maxHeaderSize: HEADER_BYTES }, (request, response) => {
+    response.setHeader('connection', 'close');
+    const stream = (): void => {
+      const end = sendEvents(response, service, clock);
+      response.once('close', () => streams.leave(end));
+      streams.enter(end);
+    };
+    void route({ service, begun: ports.begun, stream }, request, response);
+  });
   const open = createCrowd<Socket>('control', (oldest) => oldest.destroy());
-  server.on('connection', (socket: Socket) => {
-    socket.once('close', () => open.leave(socket));
+  const asking = new Set<Socket>();
+  const server = createSocketServer({ allowHalfOpen: true }, (socket) => {
     open.enter(socket);
+    asking.add(socket);
+    const cancel = clock.after(REQUEST_MS, () => socket.destroy());
+    const whole = (): void => {
+      asking.delete(socket);
+      cancel();
+    };
+    socket.once('close', () => {
+      whole();
+      open.leave(socket);
+    });
+    const accept = (stream: RequestStream): void => {
+      // As for any HTTP server: a caller that ends its direction has left.
+      socket.once('end', () => stream.push(null));
+      // What was written is the caller's by then: a unix socket loses nothing of it.
+      stream.once('finish', () => socket.destroy());
+      http.emit('connection', stream);
+    };
+    firstRequest(socket, accept, { bodyBytes: 2 * MAX_BODY_BYTES, whole });
   });
   const unbind = await bindSocket(server, config, clock);
   return {
@@ -55,14 +73,17 @@ export async function openControl(config: ControlConfig, ports: ControlPorts): P
     async close() {
       await unbind();
       for (const end of streams.all) end();
-      await closed(server, clock);
+      for (const socket of asking) socket.destroy();
+      await closed(server, open.all, clock);
     },
   };
 }
 
-function closed(server: Server, clock: Clock): Promise<void> {
+function closed(server: Server, open: Iterable<Socket>, clock: Clock): Promise<void> {
   return new Promise((done) => {
-    const cancel = clock.after(CLOSING_MS, () => server.closeAllConnections());
+    const cancel = clock.after(CLOSING_MS, () => {
+      for (const socket of open) socket.destroy();
+    });
     server.close(() => {
       cancel();
       done();

@@ -86,7 +86,11 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     return statusOf(
       policy,
       state,
-      { ...lookout.outlook(state, now), everyMs: polls.countEveryMs() },
+      {
+        ...lookout.outlook(state, now),
+        everyMs: polls.countEveryMs(),
+        healthReason: ports.probing?.prober.verdict.reason ?? null,
+      },
       now,
       iso,
     );

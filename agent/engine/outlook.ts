@@ -16,7 +16,7 @@ export interface Lookout {
 }
 
 /** As many as fit beside other words on one line. */
-const COURSE_POINTS = 40;
+const CURVE_POINTS = 40;
 
 export function createLookout(policy: Policy, sources: readonly Source[]): Lookout {
   const curve = createCurve();
@@ -32,7 +32,7 @@ export function createLookout(policy: Policy, sources: readonly Source[]): Looko
       if (!PHASES[state.phase].waits) return NO_OUTLOOK;
       const { samples } = curve;
       const { eta, reason } = estimate(samples, now, atMostMs(sources, state, now));
-      return { eta, etaReason: reason, course: courseOf(samples, now, COURSE_POINTS) };
+      return { eta, etaReason: reason, curve: courseOf(samples, now, CURVE_POINTS) };
     },
   };
 }

@@ -139,6 +139,8 @@ export interface Status extends Outlook {
   /** ISO time of the last change of phase. */
   readonly since: string;
   readonly health: 'up' | 'down' | 'unknown';
+  /** Why the latest probe of the application was bad; null = it was not, or there is no probe. */
+  readonly healthReason: string | null;
   readonly operation: StatusOperation | null;
   /** An operator's wish that keeps the node out until it is released. */
   readonly hold: { readonly admin: Admin; readonly by: string; readonly reason: string | null } | null;
@@ -174,8 +176,8 @@ export interface StatusServer extends ResultServer {
   readonly owner: Owner;
   /** What it was before our operation, and what a cancel puts back; null = it is not ours. */
   readonly found: Admin | null;
-  /** Our word that stands there: when it was first read back (ISO time), and the pid of the worker that shows it. */
-  readonly told: { readonly admin: Admin; readonly at: string; readonly pid: number | null } | null;
+  /** The admin state that lastcall set and read back: since when (ISO time), and the pid of the worker that shows it. */
+  readonly applied: { readonly admin: Admin; readonly at: string; readonly pid: number | null } | null;
   /** null = no operation has asked for them yet. */
   readonly neighbours: Neighbours | null;
 }

@@ -16,10 +16,10 @@ export interface Outlook {
   /** Why `eta.seconds` is not told, such as `no sign of falling`. */
   readonly etaReason: string | null;
   /** The users left at moments evenly spaced from the beginning of the outing to now; empty while in service. */
-  readonly course: readonly (number | null)[];
+  readonly curve: readonly (number | null)[];
 }
 
-export const NO_OUTLOOK: Outlook = { eta: null, etaReason: null, course: [] };
+export const NO_OUTLOOK: Outlook = { eta: null, etaReason: null, curve: [] };
 
 /** Who holds the node by connections, asked of all balancers on demand and never polled. */
 export interface HoldersReport {

@@ -64,7 +64,7 @@ export interface App {
   /** The process that a stop would signal, as last proven. */
   readonly proof: Proof | null;
   readonly gone: boolean;
-  /** Since when: an answer that was asked for before says nothing against it. */
+  /** Since when: an answer that was asked for before says nothing against it. -1 = since before this sidecar's start. */
   readonly goneAt: number;
   /** Its end was not proven when it was to be stopped, and what else says that it lives is asked before another is started. */
   readonly remains: Remains | null;
@@ -274,7 +274,7 @@ export function initial(policy: Policy, at: number): State {
     sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
     signedOut: 'no',
-    app: { proof: null, gone: false, goneAt: at, remains: null, stopIssued: false, start: 'none' },
+    app: { proof: null, gone: false, goneAt: -1, remains: null, stopIssued: false, start: 'none' },
     op: null,
     candidate: null,
     pending: null,

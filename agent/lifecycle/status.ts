@@ -9,16 +9,23 @@ import { reassertsTold, stateShown } from './result.ts';
 import type { BalancerState, ServerState, SourceState, State } from './state.ts';
 import type { Admin, ServerView } from './view.ts';
 
+/** What the engine measures besides the state. */
+export interface Measured {
+  /** How long after a count of each source the next one comes, in milliseconds. */
+  readonly everyMs?: Readonly<Record<string, number>>;
+  /** Why the latest probe was bad; null = it was not, or there is none. */
+  readonly healthReason?: string | null;
+}
+
 /**
  * What `status` shows.
- * @param everyMs of the outlook: how long after a count of each source the next one comes, in milliseconds
  * @param now monotonic milliseconds
  * @param iso the calendar time of a monotonic one, as people read it
  */
 export function statusOf(
   policy: Policy,
   state: State,
-  { everyMs = {}, ...outlook }: Outlook & { readonly everyMs?: Readonly<Record<string, number>> },
+  { everyMs = {}, healthReason = null, ...outlook }: Outlook & Measured,
   now: number,
   iso: (at: number) => string,
 ): Status {
@@ -28,6 +35,7 @@ export function statusOf(
     phase: state.phase,
     since: iso(state.since),
     health: state.health,
+    healthReason,
     operation: op && {
       id: op.id,
       operation: op.kind,
@@ -99,7 +107,7 @@ function statusOfBalancer(
         ...stateShown(view),
         owner: ownerOf(own, own ? desired({ hold, op, outing }, own) : null, view, hold),
         found: own?.found?.admin ?? null,
-        told: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
+        applied: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
         neighbours: neighboursOf(balancer, server, iso),
         connections: doubt ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,

@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { messageOf } from '../system/error.ts';
-import { isTrustedOwner, whyNotTrusted } from '../system/trust.ts';
+import { isTrustedOwner, whyNotAlone, whyNotTrusted } from '../system/trust.ts';
 import { quoted } from '../system/visible.ts';
 
 /** A process number has at most 7 digits on Linux (PID_MAX_LIMIT, 4194304). */
@@ -80,7 +80,7 @@ function readOpen(file: number, linkOwners: readonly number[], directoryOwner: n
   const stat = fstatSync(file, { bigint: true });
   if (!stat.isFile()) return { problem: 'is not a regular file' };
   const owner = Number(stat.uid);
-  const open = whyNotTrusted(stat, [owner]);
+  const open = whyNotTrusted(stat, [owner]) ?? whyNotAlone(stat);
   if (open !== null) return { problem: `is not believed: ${open}` };
   const buffer = Buffer.alloc(MAX_BYTES + 1);
   const length = readSync(file, buffer);

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { type BodyEnd, bodyEnd } from './body-end.ts';
 
-/** All that is read of a connection; a request of a monitor has some hundred bytes. */
+/** A head is no longer, and no more is dropped that follows the request; one of a monitor has some hundred bytes. */
 const READ_BYTES = 16_384;
 
 /** A connection that holds one request, for an HTTP server. */
@@ -9,31 +10,84 @@ export interface RequestStream extends Duplex {
   readonly remoteAddress: string | undefined;
 }
 
+export interface RequestBounds {
+  /** So much of a body is read at most; the sender of a longer one has to wait for the answer. Default: none is read. */
+  readonly bodyBytes?: number;
+  /** All of the request that is ever read has come. */
+  readonly whole?: () => void;
+}
+
 /**
- * Reads the head of the first request of a connection and hands it on with nothing after it: a server that is given the
- * connection itself begins every request that a segment holds, thousands of them, before it could close after the first.
- * What comes after the head is read and dropped; who sends more than 16 KiB is hung up on.
+ * Reads the first request of a connection and hands it on with nothing after it: a server that is given the connection
+ * itself begins every request that a segment holds, thousands of them, before it could close after the first. What
+ * follows the request is read and dropped; who sends more than 16 KiB of that is hung up on. A head that is longer is
+ * handed on as far as it is read, for the server to refuse.
  * @param onRequest given the one request, and the way back
  */
-export function firstRequest(socket: Socket, onRequest: (stream: RequestStream) => void): void {
-  let head: string | null = '';
-  let seen = 0;
-  socket.on('error', () => undefined); // The caller hung up: `close` tells.
-  socket.on('data', (chunk: Buffer) => {
-    seen += chunk.length;
-    if (seen > READ_BYTES) return void socket.destroy();
-    if (head === null) return;
+export function firstRequest(
+  socket: Socket,
+  onRequest: (stream: RequestStream) => void,
+  { bodyBytes = 0, whole = () => undefined }: RequestBounds = {},
+): void {
+  let head = '';
+  let isWhole = false;
+  const done = (): void => {
+    isWhole = true;
+    whole();
+  };
+  let feed = (bytes: string): void => {
     // Blank lines before a request are no request.
-    head = `${head}${chunk.toString('latin1')}`.replace(/^[\r\n]+/, '');
+    head = `${head}${bytes}`.replace(/^[\r\n]+/, '');
     const end = /\n\r?\n/.exec(head);
-    if (end === null) return;
-    const request = Buffer.from(head.slice(0, end.index + end[0].length), 'latin1');
-    head = null;
-    onRequest(streamOf(socket, request));
+    if (end === null && head.length <= READ_BYTES) return;
+    const length = Math.min(end === null ? Infinity : end.index + end[0].length, READ_BYTES + 1);
+    const stream = streamOf(socket, head.slice(0, length));
+    feed = afterHead(socket, stream, {
+      body: bodyEnd(bodyBytes === 0 ? '' : head.slice(0, length)),
+      bodyBytes,
+      done,
+    });
+    onRequest(stream);
+    feed(head.slice(length));
+  };
+  socket.on('error', () => undefined); // The caller hung up: `close` tells.
+  socket.on('data', (chunk: Buffer) => feed(chunk.toString('latin1')));
+  socket.once('end', () => {
+    if (!isWhole) socket.destroy();
   });
 }
 
-function streamOf(socket: Socket, request: Buffer): RequestStream {
+interface AfterHead {
+  readonly body: BodyEnd;
+  readonly bodyBytes: number;
+  readonly done: () => void;
+}
+
+/** Passes the body on, and drops what follows it. */
+function afterHead(
+  socket: Socket,
+  stream: RequestStream,
+  { body, bodyBytes, done }: AfterHead,
+): (bytes: string) => void {
+  let [room, dropped] = [bodyBytes, 0];
+  if (body.over) done();
+  return (bytes) => {
+    let taken = 0;
+    if (!body.over) {
+      const piece = bytes.slice(0, room);
+      taken = body.take(piece);
+      room -= taken;
+      if (taken > 0) stream.push(Buffer.from(piece.slice(0, taken), 'latin1'));
+      if (body.over || room === 0) done();
+    }
+    // The rest of a body that is too long stays with its sender.
+    if (!body.over) return room === 0 ? void socket.pause() : undefined;
+    dropped += bytes.length - taken;
+    if (dropped > READ_BYTES) socket.destroy();
+  };
+}
+
+function streamOf(socket: Socket, request: string): RequestStream {
   const stream = new Duplex({
     read: () => undefined,
     write: (chunk, encoding, done) => void socket.write(chunk as Buffer, encoding, done),
@@ -46,6 +100,6 @@ function streamOf(socket: Socket, request: Buffer): RequestStream {
     autoDestroy: false,
   });
   socket.once('close', () => stream.destroy());
-  stream.push(request);
+  stream.push(Buffer.from(request, 'latin1'));
   return Object.assign(stream, { remoteAddress: socket.remoteAddress });
 }

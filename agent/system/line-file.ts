@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from './error.ts';
-import { whyNotTrusted } from './trust.ts';
+import { whyNotAlone, whyNotTrusted } from './trust.ts';
 
 /** A file to which whole lines are added, and that gives way to a fresh one before it grows too big. */
 export interface LineFile {
@@ -70,16 +70,20 @@ async function makeRoom({ path, maxBytes, keep }: LineFileOptions, line: string)
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
 
-/** No link is followed: one of another user would have us write to a file of his choice. */
+/** What stands there by the error of opening it; ENXIO: a pipe that nothing reads, or a socket. */
+const ODD: Readonly<Record<string, string>> = { ELOOP: 'a symbolic link', ENXIO: 'not a regular file' };
+
+/** No link is followed, and a file of two names is not used: one of another user would have us write to a file of his choice. */
 async function openTrusted({ path, mode }: LineFileOptions): Promise<FileHandle> {
   const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode).catch(
     (error: unknown) => {
-      throw errnoOf(error) === 'ELOOP' ? new Error(`${path} is a symbolic link`, { cause: error }) : error;
+      const why = ODD[errnoOf(error) ?? ''];
+      throw why === undefined ? error : new Error(`${path} is ${why}`, { cause: error });
     },
   );
   try {
     const stat = await file.stat();
-    const why = stat.isFile() ? whyNotTrusted(stat) : 'it is not a regular file';
+    const why = stat.isFile() ? (whyNotTrusted(stat) ?? whyNotAlone(stat)) : 'it is not a regular file';
     if (why !== null) throw new Error(`${path} is not used: ${why}`);
     return file;
   } catch (error) {

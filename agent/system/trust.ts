@@ -19,6 +19,11 @@ export function whyNotTrusted(
   return `${(written & 0o002) === 0 ? 'its group' : 'everybody'} may write to it`;
 }
 
+/** Why a file may stand at a place that its owner never gave it: any user who may make hard links chose another name for it. */
+export function whyNotAlone({ nlink }: Pick<Stats | BigIntStats, 'nlink'>): string | null {
+  return Number(nlink) > 1 ? `it has ${nlink} names (hard links)` : null;
+}
+
 /** Root, ourselves, or one of `owners`. */
 export function isTrustedOwner(uid: number, owners: readonly number[] = []): boolean {
   return uid === 0 || uid === process.geteuid?.() || owners.includes(uid);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import type { Watcher } from '../../agent/cli/follow.ts';
+import type { Watcher } from '../../agent/cli/wait-for-result.ts';
 import { persist } from '../../agent/cli/persist.ts';
 import { createClient } from '../../agent/control/client.ts';
 import type { Words } from '../../agent/control/protocol.ts';

@@ -45,16 +45,24 @@ const LB = ['--haproxy', '/run/haproxy/admin.sock'] as const;
 const DIRECT = [...LB, '--server', 'app/app1'] as const;
 
 describe('Help', () => {
-  test.each([[], ['run'], ['drain'], ['stop'], ['ready'], ['restart'], ['status'], ['check']])(
-    'of lastcall %s begins with examples and goes to stdout',
-    async (...verb: string[]) => {
-      const { code, stdout, stderr } = await cli(...verb, '--help');
-      expect(code).toBe(0);
-      expect(stderr).toBe('');
-      expect(stdout).toMatch(/^Examples:\n {2}lastcall /);
-      expect(stdout).toMatchSnapshot();
-    },
-  );
+  test.each([
+    [],
+    ['run'],
+    ['drain'],
+    ['stop'],
+    ['ready'],
+    ['restart'],
+    ['hold'],
+    ['release'],
+    ['status'],
+    ['check'],
+  ])('of lastcall %s begins with examples and goes to stdout', async (...verb: string[]) => {
+    const { code, stdout, stderr } = await cli(...verb, '--help');
+    expect(code).toBe(0);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^Examples:\n {2}lastcall /);
+    expect(stdout).toMatchSnapshot();
+  });
 
   test('the version is printed alone', async () => {
     expect(await cli('--version')).toMatchObject({ code: 0, stdout: '1.2.3\n', stderr: '' });

@@ -187,6 +187,32 @@ test('The control socket has 256 connections at most: the oldest gives way, and 
   for (const socket of sockets) socket.destroy();
 });
 
+test('One request a connection: those that come behind it are not begun, whatever length it has', async () => {
+  await open();
+  let asked = 0;
+  const status = service.status.bind(service);
+  service.status = () => {
+    asked += 1;
+    return status();
+  };
+  const get = 'GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n';
+  const once200 = /^HTTP\/1\.1 200 [^]*connection: close[^]*\}\n$/i;
+  // More than 16 KiB of them are hung up on: with or without an answer, or with a reset.
+  await Promise.allSettled([raw(get.repeat(4_000))]);
+  expect(asked).toBeLessThanOrEqual(1);
+  asked = 0;
+  expect(await raw(get.repeat(20))).toMatch(once200);
+  expect(asked).toBe(1);
+  const words = JSON.stringify({ operation: 'drain' });
+  const chunked = `Transfer-Encoding: chunked\r\n\r\n5;x=y\r\n${words.slice(0, 5)}\r\n${(words.length - 5).toString(16)}\r\n${words.slice(5)}\r\n0\r\nT: x\r\n\r\n`;
+  for (const body of [`Content-Length: ${words.length}\r\n\r\n${words}`, chunked]) {
+    const answers = await raw(`POST /v1/operations HTTP/1.1\r\nHost: x\r\n${body}${get.repeat(20)}`);
+    expect(answers.match(/^HTTP\/1\.1 \d+/gm)).toEqual(['HTTP/1.1 202']);
+  }
+  expect(service.requests).toHaveLength(2);
+  expect(asked).toBe(1);
+});
+
 describe('The control API', () => {
   test('gives the status', async () => {
     await open();
@@ -402,7 +428,8 @@ describe('The stream of events', () => {
   });
 
   test('stops listening to the engine when the reader leaves', async () => {
-    await open();
+    // With this clock no sign of life is written to him, by which he would be missed.
+    await open({}, new ManualClock());
     const events = createClient(path, realClock).events(never);
     await events.next();
     expect(service.listeners).toBe(1);

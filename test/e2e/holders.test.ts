@@ -51,10 +51,10 @@ describe('A drain that somebody holds up', () => {
     ]);
     expect((await agent.plain('status').outcome).stdout).toMatch(/request +\S+ +unix:\S+ +app\/app1 +\d+\n/);
     expect(status.etaReason).toMatch(/too early to say|no sign of falling/);
-    expect(status.course.at(-1)).toBe(1);
+    expect(status.curve.at(-1)).toBe(1);
     outgoing.destroy();
     await agent.client.cancel(json.id, patience());
     await agent.reaches('serving');
-    expect(JSON.parse((await agent.cli('status').outcome).stdout)).toMatchObject({ eta: null, course: [] });
+    expect(JSON.parse((await agent.cli('status').outcome).stdout)).toMatchObject({ eta: null, curve: [] });
   });
 });

@@ -77,7 +77,7 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     // Only what was read back can be lost, and be set again.
     await until('it was read back', async () => {
       const { balancers } = await agent.client.status(patience());
-      return balancers[0]?.servers[0]?.told?.admin.toUpperCase() === status;
+      return balancers[0]?.servers[0]?.applied?.admin.toUpperCase() === status;
     });
     await rig.haproxy.restart();
     await admin(status);

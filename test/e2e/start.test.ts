@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { realClock } from '../../agent/system/clock.ts';
@@ -212,4 +212,22 @@ test.each(PORTS)('listen.%s of no interface of this machine: 78', async (key) =>
   const config = await configured(one, listening(one, key, '192.0.2.1:7'));
   const { code, stderr } = await run(config, []).outcome;
   expect({ code, stderr }).toEqual({ code: 78, stderr: expect.stringContaining(`listen.${key}`) });
+});
+
+test('A directory of its files that others may write to is named in the log', async () => {
+  const one = await alone();
+  const sections: Record<string, unknown> = {};
+  for (const key of ['state', 'audit', 'listen']) {
+    await mkdir(one.at(key));
+    await chmod(one.at(key), 0o777);
+    sections[key] = one.at(`${key}/file`);
+  }
+  sections['listen'] = { control: sections['listen'] };
+  const sidecar = run(await configured(one, sections), []);
+  await sidecar.said('running');
+  sidecar.child.kill('SIGTERM');
+  const { code, stderr } = await sidecar.outcome;
+  expect(code).toBe(0);
+  for (const key of ['state', 'audit', 'listen'])
+    expect(stderr).toContain(`${one.at(key)}: everybody may write to it, and so may take away or replace`);
 });

@@ -65,7 +65,7 @@ describe('The outlook', () => {
     for (const phase of ['serving', 'drained', 'stopped', 'returning'] as const) {
       const state = at(1, phase, users(9));
       lookout.see(state);
-      expect(lookout.outlook(state, state.now)).toEqual({ eta: null, etaReason: null, course: [] });
+      expect(lookout.outlook(state, state.now)).toEqual({ eta: null, etaReason: null, curve: [] });
     }
   });
 
@@ -76,8 +76,8 @@ describe('The outlook', () => {
       state = at(second, 'draining', { ...users(40 - second), connections: second === 5 ? 60 : 0 });
       lookout.see(state);
     }
-    const { eta, etaReason, course } = lookout.outlook(state, state.now);
-    expect(course.slice(0, 7)).toEqual([40, 39, 38, 37, 36, 60, 34]);
+    const { eta, etaReason, curve } = lookout.outlook(state, state.now);
+    expect(curve.slice(0, 7)).toEqual([40, 39, 38, 37, 36, 60, 34]);
     expect(eta?.seconds).toBeGreaterThan(0);
     expect(etaReason).toBeNull();
   });
@@ -89,7 +89,7 @@ describe('The outlook', () => {
     }
     const now = at(5, 'draining', users(7));
     lookout.see(now);
-    expect(lookout.outlook(now, now.now).course).toEqual([4, 7]);
+    expect(lookout.outlook(now, now.now).curve).toEqual([4, 7]);
   });
 
   test('has the longest bound of the sources that still count somebody, less the time since they were asked', () => {
@@ -113,7 +113,7 @@ describe('The outlook', () => {
     expect(lookout.outlook(state, state.now)).toMatchObject({
       eta: null,
       etaReason: 'how many are left is not known',
-      course: [null],
+      curve: [null],
     });
   });
 });

@@ -100,7 +100,7 @@ describe('a source that costs others time', () => {
     await forward(1);
     expect(asked).toEqual([0, AT_REST_MS]);
     const iso = (at: number): string => new Date(at).toISOString();
-    const outlook = { eta: null, etaReason: null, course: [], everyMs: polls.countEveryMs() };
+    const outlook = { eta: null, etaReason: null, curve: [], everyMs: polls.countEveryMs() };
     const { sessions } = statusOf(policy, state, outlook as never, clock.now(), iso);
     expect(sessions.sources).toMatchObject([{ name: 'stickTable', every: AT_REST_MS / 1_000 }]);
   });

@@ -117,3 +117,18 @@ describe('READY over our fence', () => {
     expect(asked.filter((at) => at >= warmingAt).length).toBeGreaterThan(70);
   });
 });
+
+test('The status says why the latest probe was bad, before the application counts as down and after', async () => {
+  await pass(5_000);
+  expect(engine.status()).toMatchObject({ health: 'up', healthReason: null });
+  answer = BAD;
+  await pass(2_000);
+  expect(engine.status()).toMatchObject({ health: 'up', healthReason: 'connection refused' });
+  await pass(4_000);
+  answer = { kind: 'unhealthy', reason: 'status 503' };
+  await pass(2_000);
+  expect(engine.status()).toMatchObject({ health: 'down', healthReason: 'status 503' });
+  answer = HEALTHY;
+  await pass(4_000);
+  expect(engine.status()).toMatchObject({ health: 'up', healthReason: null });
+});

@@ -35,7 +35,7 @@ describe('Without the right to stop the unit', () => {
       expect(ended.stderr).toContain('polkit');
       expect(await show('MainPID')).toBe(pid);
       const { balancers } = await stock.status();
-      expect(balancers[0]?.servers[0]).toMatchObject({ admin: 'ready', told: null });
+      expect(balancers[0]?.servers[0]).toMatchObject({ admin: 'ready', applied: null });
     } finally {
       await stock.box.sh(`mv /root/50-lastcall.rules ${RULES} && systemctl restart polkit`);
     }

@@ -13,7 +13,7 @@ const said = (it: Scene): string[] =>
     .flatMap((effect) => (effect.type === 'say' ? [effect.admin] : []))
     .filter((admin, index, all) => admin !== all[index - 1]);
 const shown = (it: Scene) => {
-  const outlook = { eta: null, etaReason: null, course: [] };
+  const outlook = { eta: null, etaReason: null, curve: [] };
   const status = statusOf(it.policy, it.sidecar.state, outlook, it.time.now, () => '');
   return status.balancers[0]?.servers[0];
 };

@@ -61,6 +61,27 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.sidecar.state.phase).toBe('stopped');
   });
 
+  test('while stopped and without a sidecar, of an application that another hand has started: the first count is heard', () => {
+    const it = scene({ hasProbe: false, stopRepeatable: false });
+    it.ended(it.ask('stop'));
+    it.time.advance(3_000);
+    it.site.revive();
+    const server = it.lb.server('app/app1');
+    it.crash({}, () => {
+      it.lb.reload(false);
+      it.site.visit();
+      server.serving = 1;
+    });
+    server.serving = 0;
+    it.site.failing.add('http');
+    it.time.advance(10_000);
+    expect(it.admin()).toBe('drain');
+    it.site.failing.clear();
+    it.site.leave();
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(it.admin()).toBe('maint');
+  });
+
   test('that is seen while the intent to stop goes to disk does not keep the node open: DRAIN again, and the stop', () => {
     const it = scene();
     const id = it.ask('stop');

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
-import { chmod, chown, lchown, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, lchown, link, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createStopper } from '../../agent/shutdown/create.ts';
 import type { Stopper } from '../../agent/shutdown/stopper.ts';
@@ -85,6 +85,15 @@ describe('A pid file of another user', () => {
     await symlink('root.pid', roots);
     expect(await refusal(his)).toContain(`was written by uid ${NOBODY}`);
     expect(await provenBy(stopperOf(roots))).toMatchObject({ pid: mine.pid });
+  });
+
+  test('which is another name, a hard link of his, of a file of root', async () => {
+    if (!isRoot) return skipped('only root may give files away');
+    const mine = await ours();
+    const file = await written(join(dir.path, 'root.pid'), mine.pid, 0, 0o600);
+    await link(file, join(theirs, 'his.pid'));
+    expect(await refusal(join(theirs, 'his.pid'))).toContain('is not believed: it has 2 names (hard links)');
+    expect(stopperOf(join(theirs, 'his.pid')).gone(null)).toBe('unknown');
   });
 
   test('by a link of his that leads to the directory of another application', async () => {

@@ -149,7 +149,7 @@ export function createScriptedService(node = 'app1'): ScriptedService {
   };
 }
 
-const OUTLOOK: Outlook = { eta: { seconds: 42, atMost: 1800 }, etaReason: null, course: [8, 4, 2] };
+const OUTLOOK: Outlook = { eta: { seconds: 42, atMost: 1800 }, etaReason: null, curve: [8, 4, 2] };
 const AT = { balancer: 'unix:/run/haproxy/admin.sock', server: 'app/app1' } as const;
 export const HOLDERS: HoldersReport = {
   at: '2026-01-01T00:00:00.000Z',
@@ -164,12 +164,12 @@ export const HOLDERS: HoldersReport = {
 };
 const SERVER = { name: 'app/app1', operational: 'up', queued: 0, neighbours: null } as const;
 
-function ownershipOf(running: Request | null): Pick<StatusServer, 'owner' | 'found' | 'told'> {
-  if (running === null) return { owner: 'none', found: null, told: null };
+function ownershipOf(running: Request | null): Pick<StatusServer, 'owner' | 'found' | 'applied'> {
+  if (running === null) return { owner: 'none', found: null, applied: null };
   return {
     owner: 'lastcall',
     found: 'ready',
-    told: { admin: 'drain', at: '2026-01-01T00:00:00.000Z', pid: 4711 },
+    applied: { admin: 'drain', at: '2026-01-01T00:00:00.000Z', pid: 4711 },
   };
 }
 
@@ -180,6 +180,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
     phase,
     since: '2026-01-01T00:00:00.000Z',
     health: 'up',
+    healthReason: null,
     hold: null,
     operation: running && {
       id: running.id,

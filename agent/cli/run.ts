@@ -1,5 +1,4 @@
 import type { Config } from '../config/config.ts';
-import { readConfig } from '../config/load.ts';
 import { configError } from '../config/report.ts';
 import { LastcallError } from '../system/error.ts';
 import { line } from './view/printable.ts';
@@ -39,6 +38,7 @@ async function readFor(
 ): Promise<{ readonly config: Config; readonly warnings: readonly string[] }> {
   const { ports, globals } = context;
   const { file } = configFile(context);
+  const { readConfig } = await import('../config/load.ts');
   const loaded = await readConfig(file, {
     env: ports.env,
     hostname: ports.hostname(),

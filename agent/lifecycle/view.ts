@@ -86,6 +86,12 @@ export interface Worker {
  */
 const SAME_BIRTH_MS = 3_000;
 
+/** Was `now` born after `before`, as far as that is known? An answer of the older one may come later. */
+export function isSuccessor(before: Worker, now: Worker): boolean {
+  if (sameWorker(before, now)) return false;
+  return before.bornAt === null || now.bornAt === null || now.bornAt > before.bornAt;
+}
+
 /**
  * Is `now` still the worker that was `before`? Of the same pid only a younger one is another: one that seems older is the
  * same, since a clock that stood still, or a machine that was switched off, cannot make a process younger than it is.
@@ -95,6 +101,11 @@ export function sameWorker(before: Worker | null, now: Worker | null): boolean {
   if (before.pid !== now.pid) return false;
   const tolerance = before.isRecorded || now.isRecorded ? SAME_BIRTH_MS : 0;
   return before.bornAt === null || now.bornAt === null || now.bornAt - before.bornAt <= tolerance;
+}
+
+/** A server as it was read back after a write, and the worker that answered; none where the driver only polls. */
+export interface ReadBackView extends ServerView {
+  readonly worker?: Worker;
 }
 
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */

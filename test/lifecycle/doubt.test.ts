@@ -136,6 +136,24 @@ describe('Another worker of the same pid', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test('that answers a write with an older word of ours from a state file, before any look, is a reload', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.time.advance(5_000);
+    const hold = it.ask('hold', { holdIn: 'maint' });
+    it.until('the write', () => it.effects.at(-1)?.type === 'say');
+    it.lb.reload(true);
+    it.lb.pid -= 1;
+    it.lb.set('app/app1', 'drain', 'us');
+    it.until(
+      'its answer',
+      () => it.sidecar.state.balancers['lb1']?.servers['app/app1']?.write.underWay === null,
+    );
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBeNull();
+    it.ended(hold);
+    it.until('MAINT', () => it.admin() === 'maint');
+  });
+
   test('twice within three seconds, the second time with a state file: the MAINT that it brings is ours', () => {
     const it = scene();
     it.ended(it.ask('drain'));

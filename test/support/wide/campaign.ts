@@ -8,9 +8,10 @@ import type { Deed } from './deeds.ts';
 import type { Dimension } from './dimensions.ts';
 import { type Coverage, createCoverage } from './coverage.ts';
 import { createDraw } from './draw.ts';
-import { DUE_MS } from './judge-rest.ts';
+import { DUE_MS, OWN } from './judge-rest.ts';
 import { createNode } from './node.ts';
 import { createOracle } from './oracle.ts';
+import { peek } from './peek.ts';
 import { createPeople } from './people.ts';
 import { drawLayout, type Layout, serverName } from './policies.ts';
 import { createVerdicts, type Violation } from './violation.ts';
@@ -198,6 +199,12 @@ function takeOut(
   for (const lb of lbs)
     for (const { name, by } of lb.servers) if (by === 'operator') lb.set(name, 'ready', 'operator');
   time.advance(5_000);
+  // What lastcall asks of itself (a drain that expires in this moment) ends first: it says `busy`, and says for how long.
+  const ownEnd = (): number => {
+    const { op } = peek(node.state);
+    return op !== null && OWN.includes(op.by) ? op.deadline : -Infinity;
+  };
+  while (time.now < ownEnd()) time.advance(1_000);
   const request: Request = { ...lastStop, id: `last${node.index}` };
   node.submit(request);
   const latest = time.now + REST_MS;

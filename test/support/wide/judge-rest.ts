@@ -19,7 +19,7 @@ interface Place {
 }
 
 const ROTATION = ['serving', 'unhealthy'];
-const OWN: readonly string[] = ['app', 'lastcall'];
+export const OWN: readonly string[] = ['app', 'lastcall'];
 /** What fell due so long ago should have happened. */
 export const DUE_MS = 20_000;
 

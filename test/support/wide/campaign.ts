@@ -1,5 +1,5 @@
 import type { Request } from '../../../agent/lifecycle/operation.ts';
-import { createTimeline } from '../world/timeline.ts';
+import { createTimeline, type Timeline } from '../world/timeline.ts';
 import { act, lastStop } from './acts.ts';
 import { createApp, type SimApp } from './app.ts';
 import { createLb } from './balancer.ts';
@@ -122,6 +122,7 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
   for (let node = 0; node < layout.nodes; node += 1) {
     const app = createApp(time, (what) => {
       if (what === 'ended') people.lose(node);
+      if (what === 'ended') endWithChild(time, nodes[node]);
       check(world, node, app);
     });
     apps.push(app);
@@ -148,6 +149,19 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
         });
   });
   return { ...world, oracle, layout, version: layout.policies.map(() => 0 as const) };
+}
+
+/**
+ * Under `run -- COMMAND` the sidecar ends with a child that it has not stopped itself (the one before it may have), and its
+ * container is started again.
+ */
+function endWithChild(time: Timeline, node: SimNode | undefined): void {
+  if (!node?.running || !node.policy.supervises || node.state.phase === 'stopping') return;
+  const { policy } = node;
+  node.crash();
+  time.after(100, () => {
+    if (!node.running) node.boot(policy);
+  });
 }
 
 /** HAProxy's own check sees it some time later. */

@@ -62,6 +62,13 @@ process.exitCode = await runCli({
     // What an operator must know stands in the result; the engine's own story is not for the terminal.
     return createDirect(options, world(SILENT));
   },
+  standIn: async (config) => {
+    const { createStandIn } = load('stand-in') as typeof import('./stand-in.ts');
+    const { createLog } = await import('./system/log.ts');
+    scrub(process.env);
+    const format = { level: 'warn', format: 'text', journal: false } as const;
+    return createStandIn(config, world(createLog(format, { clock: realClock, destination: process.stderr })));
+  },
 });
 
 /**
@@ -74,7 +81,7 @@ setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref();
  * A composer with all that it imports, by `require`, which reads one file after the other: by `import` Node opens a
  * hundred at once, and a process of `LimitNOFILE=64` could not start.
  */
-function load(composer: 'sidecar' | 'direct'): unknown {
+function load(composer: 'sidecar' | 'direct' | 'stand-in'): unknown {
   return createRequire(import.meta.url)(`./${composer}${extname(import.meta.url)}`);
 }
 

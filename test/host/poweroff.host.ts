@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { until } from '../support/until.ts';
 import { openStock, type Stock, TERM_LOG } from './stock.ts';
 
 const DRAIN_S = 15;
@@ -52,4 +53,27 @@ test('A poweroff with a session source that is down drains all the same, until i
   expect(performance.now() - began).toBeGreaterThan(DRAIN_S * 1_000);
   await stock.box.boot();
   expect((await stock.box.sh(`cat ${TERM_LOG}`)).split('\n')).toEqual([expect.stringMatching(/^TERM 0 /)]);
+});
+
+test('A poweroff while the sidecar is down and cannot be started: it is drained without it', async () => {
+  await stock.configure('');
+  await stock.box
+    .sh(`sed -i 's/--timeout ${DRAIN_S}s/--timeout 5m/' /etc/systemd/system/app1.service.d/10-lastcall.conf
+    : >${TERM_LOG}
+    systemctl daemon-reload
+    systemctl restart lastcall`);
+  await stock.untilServing();
+  const crowd = await stock.crowd(6, 600_000);
+  await stock.box.sh(`systemctl mask --quiet --runtime lastcall
+    systemctl kill --kill-whom=main -s KILL lastcall
+    systemctl poweroff`);
+  const isDrained = `echo 'show stat app 4 -1' | socat - /run/haproxy/admin.sock | grep -c '^app,app1,.*,DRAIN,' || true`;
+  await until('app1 drains', async () => (await stock.box.sh(isDrained)) === '1');
+  const { failed, lost, failures } = await crowd.leave();
+  expect({ failed, lost, failures }).toEqual({ failed: 0, lost: 0, failures: [] });
+  await stock.box.untilOff();
+  await stock.box.boot();
+  expect((await stock.box.sh(`cat ${TERM_LOG}`)).split('\n')).toEqual([expect.stringMatching(/^TERM 0 /)]);
+  // The record was left to the sidecar's user.
+  await stock.untilServing();
 });

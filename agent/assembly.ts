@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { AgentCheckServer } from './balancers/agent-check-server.ts';
+import type { AgentCheckServer } from './balancers/agent-check/server.ts';
 import { composeEngine, createBalancers, type World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import type { Engine } from './engine/engine.ts';

@@ -1,11 +1,11 @@
-import { createAgentCheckServer, type AgentCheckServer } from './balancers/agent-check-server.ts';
-import { createAgentCheckWriter } from './balancers/agent-check-writer.ts';
-import { createPollerBalancer } from './balancers/agent-check.ts';
+import { createAgentCheckServer, type AgentCheckServer } from './balancers/agent-check/server.ts';
+import { createAgentCheckWriter } from './balancers/agent-check/runtime-writer.ts';
+import { createPollerBalancer } from './balancers/agent-check/poll-only.ts';
 import type { Balancer } from './balancers/balancer.ts';
-import { createHealthServer, type HealthServer } from './balancers/health-server.ts';
-import type { NodeState } from './balancers/health-standing.ts';
-import { createHealthBalancer } from './balancers/health.ts';
-import { createRuntimeBalancer } from './balancers/runtime-api.ts';
+import { createHealthServer, type HealthServer } from './balancers/health-port/server.ts';
+import type { NodeState } from './balancers/health-port/answer.ts';
+import { createHealthBalancer } from './balancers/health-port/poll-only.ts';
+import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
 import type { Config, ProbeConfig } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import type { Ports } from './engine/ports.ts';

@@ -4,7 +4,7 @@ import { assemble, polledAddresses } from './assembly.ts';
 import type { DirectService } from './cli/ports.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
-import { openAudit, withAudit } from './control/audit.ts';
+import { openAudit, withAudit } from './telemetry/audit.ts';
 import type { Service } from './engine/service.ts';
 import { createJournal } from './journal/journal.ts';
 import { checkReachable } from './journal/reachable.ts';

@@ -22,8 +22,12 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     run: ['lifecycle', 'system', 'node-cron'],
     types: ['config', 'balancers', 'probes', 'sessions', 'shutdown', 'journal', 'hooks'],
   },
+  telemetry: {
+    run: ['node:', 'system', 'prom-client', 'lifecycle/phases.ts'],
+    types: ['config', 'engine', 'lifecycle'],
+  },
   control: {
-    run: ['node:', 'system', 'config', 'prom-client', 'lifecycle/phases.ts'],
+    run: ['node:', 'system', 'config', 'lifecycle/phases.ts'],
     types: ['engine', 'lifecycle'],
   },
   cli: {
@@ -126,6 +130,24 @@ describe('the architecture', () => {
     const wrong = ALL.filter(
       ({ from, to, typeOnly }) => drivers.includes(from) && drivers.includes(to) && from !== to && !typeOnly,
     );
+    expect(wrong).toEqual([]);
+  });
+
+  test('no folder of a room of drivers imports another, and the room imports none of them', () => {
+    const folderOf = (path: string): string => dirname(path);
+    const folders = new Set(
+      files(AGENT)
+        .map((file) => folderOf(relative(AGENT, file)))
+        .filter((folder) => folder.includes('/') && DRIVERS.includes(roomOf(folder))),
+    );
+    expect([...folders].sort()).toEqual([
+      'balancers/agent-check',
+      'balancers/health-port',
+      'balancers/runtime-api',
+    ]);
+    const wrong = ALL.filter(({ from, to }) => roomOf(from) === roomOf(to) && folders.has(folderOf(to)))
+      .filter(({ from, to }) => folderOf(from) !== folderOf(to))
+      .map(({ from, to }) => `${from} -> ${to}`);
     expect(wrong).toEqual([]);
   });
 

@@ -1,10 +1,9 @@
-import { readConfig } from '../config/load.ts';
 import { problemLine } from '../config/problem.ts';
 import { checkReport } from '../config/report.ts';
 import { EXIT_CODES } from '../system/error.ts';
-import { line } from './foreign.ts';
+import { line } from './view/printable.ts';
 import type { Context } from './ports.ts';
-import { configFile } from './target.ts';
+import { configFile } from './find-sidecar.ts';
 
 /**
  * `lastcall check`: every problem of the configuration file with its place.
@@ -14,6 +13,7 @@ import { configFile } from './target.ts';
 export async function check(context: Context): Promise<number> {
   const { ports, globals } = context;
   const { file } = configFile(context);
+  const { readConfig } = await import('../config/load.ts');
   const loaded = await readConfig(file, {
     env: ports.env,
     hostname: ports.hostname(),

@@ -1,20 +1,20 @@
 import type { Words } from '../control/protocol.ts';
-import { toRequest } from '../control/words.ts';
+import { toRequest } from '../control/parse-request.ts';
 import type { OperationKind } from '../lifecycle/operation.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
-import { createDirectDesk } from './desk.ts';
-import { readDirect } from './direct.ts';
-import { deskForPeople } from './foreign.ts';
-import { type Desk, type Watcher, follow } from './follow.ts';
+import { createDirectDesk } from './local-client.ts';
+import { readDirect } from './direct-options.ts';
+import { deskForPeople } from './view/printable.ts';
+import { type Desk, type Watcher, follow } from './wait-for-result.ts';
 import { listenForInterrupts } from './interrupt.ts';
-import { interrupted, type Known } from './interrupt-answer.ts';
+import { interrupted, type Known } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
 import { persist } from './persist.ts';
 import type { Context, DirectService } from './ports.ts';
-import { createProgress } from './progress.ts';
-import { reportResult, unfinished } from './result.ts';
 import { createStandIn, type StandIn } from './stand-in.ts';
-import { sidecar } from './target.ts';
+import { createProgress } from './view/progress.ts';
+import { reportResult, unfinished } from './view/result.ts';
+import { sidecar } from './find-sidecar.ts';
 
 /**
  * drain, stop, ready, restart: by the sidecar, or in this process where `--haproxy` says so.

@@ -3,8 +3,8 @@ import type { Words } from '../control/protocol.ts';
 import type { Result } from '../lifecycle/operation.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { type Code, type LastcallError, isLastcallError } from '../system/error.ts';
-import { type Desk, type Watcher, follow } from './follow.ts';
 import type { StandIn } from './stand-in.ts';
+import { type Desk, type Watcher, follow } from './wait-for-result.ts';
 
 /** The default of `drain.timeout`, which only the sidecar knows; the CLI waits for a sidecar as long as a drain waits for users. */
 const PATIENCE_MS = 30 * 60_000;

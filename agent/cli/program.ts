@@ -1,8 +1,8 @@
 import type { CommanderError } from 'commander';
 import { EXIT_CODES, LastcallError, messageOf } from '../system/error.ts';
-import { reportFailure } from './failure.ts';
+import { reportFailure } from './view/error.ts';
 import type { CliPorts, Globals } from './ports.ts';
-import { type Chosen, createProgram } from './verbs.ts';
+import { type Chosen, createProgram } from './commands.ts';
 
 /**
  * The command line: parses, runs one verb, reports its failure.

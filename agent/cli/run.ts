@@ -1,10 +1,9 @@
 import type { Config } from '../config/config.ts';
-import { readConfig } from '../config/load.ts';
 import { configError } from '../config/report.ts';
 import { LastcallError } from '../system/error.ts';
-import { line } from './foreign.ts';
+import { line } from './view/printable.ts';
 import type { Context, Reload } from './ports.ts';
-import { configFile } from './target.ts';
+import { configFile } from './find-sidecar.ts';
 
 /**
  * `lastcall run [-- COMMAND ARG...]`: reads the configuration and becomes the sidecar.
@@ -42,6 +41,7 @@ export async function readSidecarConfig(
 ): Promise<{ readonly config: Config; readonly warnings: readonly string[] }> {
   const { ports, globals } = context;
   const { file } = configFile(context);
+  const { readConfig } = await import('../config/load.ts');
   const loaded = await readConfig(file, {
     env: ports.env,
     hostname: ports.hostname(),

@@ -1,6 +1,6 @@
-import { createDirectDesk } from './desk.ts';
-import { deskForPeople } from './foreign.ts';
-import type { Desk } from './follow.ts';
+import { createDirectDesk } from './local-client.ts';
+import { deskForPeople } from './view/printable.ts';
+import type { Desk } from './wait-for-result.ts';
 import type { Context, DirectService } from './ports.ts';
 
 /** This process in the place of a sidecar that does not come back. */

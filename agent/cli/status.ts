@@ -1,9 +1,8 @@
-import type { Status } from '../lifecycle/operation.ts';
-import { type Holding, askHolding, holdingLines, isGoingOut } from './holding.ts';
+import { askHolding, isGoingOut } from './view/connections.ts';
 import type { Context } from './ports.ts';
-import { alignTable } from './table.ts';
-import { sidecar } from './target.ts';
-import { type Paint, countText, painter, secondsText, sparkline } from './text.ts';
+import { sidecar } from './find-sidecar.ts';
+import { writeStatus } from './view/status.ts';
+import { watchStatus } from './watch.ts';
 
 /**
  * `lastcall status`: once, or at every change until interrupted.
@@ -12,144 +11,10 @@ import { type Paint, countText, painter, secondsText, sparkline } from './text.t
  */
 export async function showStatus(context: Context, watch: boolean): Promise<number> {
   const client = await sidecar(context);
-  if (watch) return (await import('./watch.ts')).watchStatus(context, client);
+  if (watch) return watchStatus(context, client);
   const { signal } = new AbortController();
   const status = await client.status(signal);
   const holding = isGoingOut(status) ? await askHolding(client, signal) : null;
   if (context.globals.quiet !== true) writeStatus(context, status, holding);
   return 0;
-}
-
-/**
- * Writes a status to stdout, as people or as programs want it.
- * @param holding null where nobody asked who holds the node
- */
-export function writeStatus({ ports, globals }: Context, status: Status, holding: Holding | null): void {
-  if (globals.json === true) {
-    const holders = holding === null ? {} : { holders: 'error' in holding ? null : holding };
-    ports.stdout.write(`${JSON.stringify({ ...status, ...holders })}\n`);
-  } else {
-    const paint = painter({ ports, globals }, ports.stdout);
-    ports.stdout.write(`${statusText(status, holding, ports.clock.wall(), paint)}\n`);
-  }
-}
-
-/** The whole picture for people: the node, its servers at every balancer, who counts whom and holds it, what is wrong. */
-export function statusText(status: Status, holding: Holding | null, now: Date, paint: Paint): string {
-  const { node, phase, since, operation } = status;
-  const head = `${paint('bold', node)}  ${paint('bold', phase)} since ${since} (${age(since, now)})  health ${healthText(status)}`;
-  const doing =
-    operation === null
-      ? []
-      : [
-          `${operation.operation} by ${operation.by}${operation.reason === null ? '' : ` (${operation.reason})`}: ` +
-            `${secondsText(operation.seconds)} elapsed, ${secondsText(operation.remaining)} left, then ${operation.onTimeout}; id ${operation.id}`,
-        ];
-  return [
-    head,
-    ...doing,
-    ...(status.waits ?? []).map((what) => paint('yellow', `waits for ${what}`)),
-    ...status.alarms.map((alarm) => paint('red', `ALARM ${alarm}`)),
-    '',
-    ...balancerLines(status, now, paint),
-    '',
-    ...sessionLines(status, now, paint),
-    ...(holding === null ? [] : ['', ...holdingLines(holding, status, paint)]),
-  ].join('\n');
-}
-
-/** An application that is up although its latest probe was bad is one that flaps. */
-function healthText({ health, healthReason }: Status): string {
-  if ((healthReason ?? null) === null) return health;
-  return health === 'up' ? `up, but its latest probe: ${healthReason}` : `${health}: ${healthReason}`;
-}
-
-function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[] {
-  const rows = balancers.flatMap(({ name, reachable, error, servers }) =>
-    reachable
-      ? servers.map((server) => [
-          name,
-          server.name,
-          server.admin ?? '?',
-          server.operational ?? '?',
-          server.owner,
-          server.applied === null ? '' : age(server.applied.at, now),
-          countText(server.connections),
-          countText(server.queued),
-        ])
-      : [[name, `unreachable${error === null ? '' : `: ${error}`}`]],
-  );
-  const [header = '', ...lines] = alignTable([
-    ['BALANCER', 'SERVER', 'ADMIN', 'STATE', 'OWNER', 'FOR', 'CONN', 'QUEUE'],
-    ...rows,
-  ]);
-  return [
-    paint('dim', header),
-    ...lines,
-    ...errorLines(balancers, paint),
-    ...missingLines(balancers, now, paint),
-    ...waitLines(balancers, now),
-  ];
-}
-
-/** Why a balancer that answers does not tell everything: old workers that cannot be asked, a server that it has no more. */
-function errorLines(balancers: Status['balancers'], paint: Paint): string[] {
-  return balancers.flatMap(({ name, reachable, error }) =>
-    reachable && error !== null
-      ? [paint('yellow', error.startsWith(`${name}: `) ? error : `${name}: ${error}`)]
-      : [],
-  );
-}
-
-/** The neighbours that are down: why a drain was refused, or would be. */
-function missingLines(balancers: Status['balancers'], now: Date, paint: Paint): string[] {
-  return balancers.flatMap(({ name, servers }) =>
-    servers.flatMap(({ name: server, neighbours }) =>
-      !neighbours || neighbours.missing.length === 0
-        ? []
-        : [
-            paint('yellow', `${name}: beside ${server}, ${age(neighbours.at, now)} ago: `) +
-              `${neighbours.missing.join(', ')}; ${countText(neighbours.usable)} other usable`,
-          ],
-    ),
-  );
-}
-
-function waitLines(balancers: Status['balancers'], now: Date): string[] {
-  return balancers.flatMap(({ name, waitsFor }) =>
-    waitsFor.map(
-      ({ poller, silentSince }) => `${name} waits for ${poller}, silent for ${age(silentSince, now)}`,
-    ),
-  );
-}
-
-/** Seconds between two counts, above which a number may be old: at rest each source is asked every 10 s. */
-const SELDOM = 10;
-
-function sessionLines(status: Status, now: Date, paint: Paint): string[] {
-  const { sessions, curve: counts } = status;
-  const rows = sessions.sources.map(({ name, count: counted, at, every, error }) => [
-    name,
-    countText(counted),
-    `${at === null ? 'never' : `${age(at, now)} ago`}${every > SELDOM ? `, every ${secondsText(every)}` : ''}`,
-    error ?? '',
-  ]);
-  const end = endWords(status);
-  const total = `sessions: ${countText(sessions.total)} in all${end === '' ? '' : `, ${end}`}`;
-  const curve = counts.length === 0 ? [] : [`so far: ${sparkline(counts)}`];
-  if (rows.length === 0) return [total, ...curve];
-  const [header = '', ...lines] = alignTable([['SOURCE', 'SESSIONS', 'ASKED', 'ERROR'], ...rows]);
-  return [paint('dim', header.trimEnd()), ...lines.map((line) => line.trimEnd()), total, ...curve];
-}
-
-/** When the last one will be gone, or why that cannot be told; nothing while nobody is to go. */
-export function endWords({ eta, etaReason }: Status): string {
-  const most = eta?.atMost ?? null;
-  const about = eta?.seconds ?? null;
-  const words = about === null ? (etaReason ?? '') : `gone in about ${secondsText(about)}`;
-  return most === null ? words : `${words} (at most ${secondsText(most)} if nobody clicks any more)`;
-}
-
-function age(iso: string, now: Date): string {
-  return secondsText((now.getTime() - Date.parse(iso)) / 1_000);
 }

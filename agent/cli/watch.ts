@@ -2,12 +2,12 @@ import type { ControlClient } from '../control/client.ts';
 import type { Status } from '../lifecycle/operation.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { isLastcallError } from '../system/error.ts';
-import { type Holding, askHolding, holdingWords, isGoingOut } from './holding.ts';
+import { type Holding, askHolding, holdingWords, isGoingOut } from './view/connections.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import type { Context } from './ports.ts';
-import { INTERRUPTED } from './result.ts';
-import { endWords, writeStatus } from './status.ts';
-import { sessionsText } from './text.ts';
+import { INTERRUPTED } from './view/result.ts';
+import { endWords, writeStatus } from './view/status.ts';
+import { sessionsText } from './view/format.ts';
 
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 const REFRESH_MS = 1_000;

@@ -13,7 +13,7 @@ import {
 } from '../system/error.ts';
 import { readEvents } from './events.ts';
 import { type ControlEvent, type OperationState, type Words, checkSocketPath } from './protocol.ts';
-import { type Answer, type Call, call } from './wire.ts';
+import { type Answer, type Call, call } from './http-client.ts';
 
 /**
  * The sidecar as seen from its control socket. Every method throws LastcallError: `agent-unreachable` when nobody

@@ -3,7 +3,7 @@ import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { type ControlEvent, KEEP_ALIVE_MS } from './protocol.ts';
-import type { Answer } from './wire.ts';
+import type { Answer } from './http-client.ts';
 
 /** Server-sent events (WHATWG HTML, 9.2), both ends: `event:`, `data:` and comment lines are all we say. */
 

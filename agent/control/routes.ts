@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Service } from '../engine/service.ts';
 import { isLastcallError, messageOf } from '../system/error.ts';
 import type { Problem } from './protocol.ts';
-import { toRequest } from './words.ts';
+import { toRequest } from './parse-request.ts';
 
 /** What the control socket answers (contract: control). */
 
@@ -58,7 +58,7 @@ const ROUTES: readonly Route[] = [
   },
 ];
 
-/** Every method and path that is answered, such as `GET /v1/status`: the list that API.md describes. */
+/** Every method and path that is answered, such as `GET /v1/status`. */
 export const ENDPOINTS: readonly string[] = ROUTES.flatMap(({ path, methods }) =>
   Object.keys(methods).map((method) => `${method} ${path}`),
 );

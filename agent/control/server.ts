@@ -7,7 +7,7 @@ import { createCrowd } from '../system/crowd.ts';
 import { firstRequest, type RequestStream } from '../system/first-request.ts';
 import { sendEvents } from './events.ts';
 import { MAX_BODY_BYTES, route } from './routes.ts';
-import { bindSocket } from './socket.ts';
+import { bindSocket } from './bind-socket.ts';
 
 export interface ControlServer {
   readonly path: string;

@@ -1,11 +1,11 @@
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { getWeight, showInfo, showServer, together } from './command.ts';
-import { parseInfo, sameProcess, type Info } from './info.ts';
+import { parseInfo, sameProcess, type Info } from './replies/show-info.ts';
 import type { LookScope } from '../lifecycle/view.ts';
 import type { ServerName } from './names.ts';
-import type { Ask, Place, Reader, Reading } from './reader.ts';
+import type { Ask, Place, Reader, Reading } from './server-reader.ts';
 import { answersOf } from './reply.ts';
-import { parseStats } from './stats.ts';
+import { parseStats } from './replies/show-stat.ts';
 
 /** A worker that does not have the server. */
 export interface Absence {

@@ -3,10 +3,10 @@ import { LastcallError } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { Command } from './command.ts';
 import { converse, type OpenLine } from './connection.ts';
-import type { Ask } from './reader.ts';
-import { createLines } from '../system/lines.ts';
+import type { Ask } from './server-reader.ts';
+import { createLines } from '../system/line-splitter.ts';
 import { cutAfter, endless, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
-import { converseAtLength } from './session.ts';
+import { converseAtLength } from './interactive.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
@@ -21,7 +21,7 @@ export interface Client {
   readonly target: string;
   /**
    * One line on a connection of its own, read to the end: HAProxy closes after it, and no other end is certain. A
-   * standing connection would pin the worker of before a reload and take one of ten slots (haproxy-facts G, rule 10).
+   * standing connection would pin the worker of before a reload and take one of ten slots (BEHAVIOUR.md#runtime-api).
    * @param timeoutMs from now to the last byte, in milliseconds
    * @throws LastcallError `balancer-unreachable` | `not-permitted` (the socket's file mode), or the signal's reason
    */

@@ -1,8 +1,9 @@
 import { connect, type OnReadOpts, type Socket } from 'node:net';
 import type { Clock } from '../system/clock.ts';
-import { LastcallError, errnoOf, messageOf, type Code } from '../system/error.ts';
+import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { Address } from './address.ts';
-import { openTls, readTls, tlsTrouble, type TlsFiles, type TlsMaterial } from './tls.ts';
+import type { ConnectError } from './connect-error.ts';
+import { openTls, readTls, tlsTrouble, type Reads, type TlsFiles, type TlsMaterial } from './tls.ts';
 
 /** One line to a HAProxy, and whatever comes back until HAProxy closes. */
 export interface Call {
@@ -50,15 +51,7 @@ export async function converse(call: Call): Promise<number> {
   return clock.now() - start;
 }
 
-/** A failure in words. */
-export interface Trouble {
-  readonly text: string;
-  readonly next: string;
-  readonly code?: Code;
-  readonly cause?: unknown;
-}
-
-type Fail = (trouble: Trouble) => LastcallError;
+type Fail = (trouble: ConnectError) => LastcallError;
 
 function talk(call: Call, material: TlsMaterial | null, fail: Fail): Promise<void> {
   const { address, line, timeoutMs, signal, clock, onChunk, isReused = false } = call;
@@ -86,7 +79,7 @@ function talk(call: Call, material: TlsMaterial | null, fail: Fail): Promise<voi
     else socket.on('data', take);
     socket.once('end', () => settle(resolve));
     socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes, call.tls !== null)))));
-    // Never half-closed: HAProxy takes the end of what we say for the end of the session (haproxy-facts G).
+    // Never half-closed: HAProxy takes the end of what we say for the end of the session (BEHAVIOUR.md#runtime-api).
     const say = (next: string): void => void (socket.destroyed || socket.write(`${next}\n`));
     say(line);
     call.onBegun?.({ say, hangUp: () => settle(resolve) });
@@ -100,18 +93,13 @@ function intoOneBuffer(take: (chunk: Buffer) => void): OnReadOpts {
   return { buffer, callback: (bytes) => (take(buffer.subarray(0, bytes)), true) };
 }
 
-/** How a socket reads. */
-export interface Reads {
-  readonly onread?: OnReadOpts;
-}
-
 function open(address: Address, material: TlsMaterial | null, reads: Reads): Socket {
   if (address.kind === 'unix') return connect({ path: address.path, ...reads });
   const { host, port } = address;
   return material === null ? connect({ host, port, ...reads }) : openTls(host, port, material, reads);
 }
 
-function silent(timeoutMs: number, bytes: number): Trouble {
+function silent(timeoutMs: number, bytes: number): ConnectError {
   const heard = bytes === 0 ? 'no answer' : `no end of the answer (${bytes} bytes so far)`;
   return {
     text: `${heard} within ${Math.max(0, Math.round(timeoutMs))} ms`,
@@ -122,7 +110,7 @@ function silent(timeoutMs: number, bytes: number): Trouble {
 const BUSY =
   'see whether HAProxy is frozen, or whether others hold all connections of its sockets (`stats maxconn`, 10 by default)';
 
-const BROKEN: Readonly<Record<string, Omit<Trouble, 'cause'>>> = {
+const BROKEN: Readonly<Record<string, Omit<ConnectError, 'cause'>>> = {
   ENOENT: {
     text: 'the socket does not exist',
     next: 'see that HAProxy runs and that its `stats socket` has this path',
@@ -140,7 +128,7 @@ const BROKEN: Readonly<Record<string, Omit<Trouble, 'cause'>>> = {
   },
 };
 
-function broken(cause: Error, bytes: number, encrypted: boolean): Trouble {
+function broken(cause: Error, bytes: number, encrypted: boolean): ConnectError {
   const errno = errnoOf(cause) ?? '';
   const known = BROKEN[errno] ?? (encrypted ? tlsTrouble(errno) : undefined);
   if (known !== undefined) return { ...known, cause };

@@ -1,4 +1,4 @@
-import { wholeNumber } from './columns.ts';
+import { wholeNumber } from './replies/columns.ts';
 
 /** The longest header that is read: HAProxy's own has about 120 characters and three names. */
 const MAX_CHARS = 2_048;

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { isIP, type Socket } from 'node:net';
+import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
-import type { Reads, Trouble } from './connection.ts';
+import type { ConnectError } from './connect-error.ts';
 
 /** Files in PEM: who may answer, and who we are. */
 export interface TlsFiles {
@@ -26,6 +26,11 @@ export interface TlsMaterial {
 export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
   const [ca, cert, key] = await Promise.all([read(files.ca), read(files.cert), read(files.key)]);
   return { files, ca, cert, key };
+}
+
+/** How a socket reads. */
+export interface Reads {
+  readonly onread?: OnReadOpts;
 }
 
 /**
@@ -64,17 +69,17 @@ async function read(path: string): Promise<Buffer> {
   }
 }
 
-const OURS: Omit<Trouble, 'text'> = {
+const OURS: Omit<ConnectError, 'text'> = {
   code: 'not-permitted',
   next: 'see that `cert` is valid and issued by the `ca-file` of that `bind` line',
 };
-const THEIRS: Omit<Trouble, 'text'> = {
+const THEIRS: Omit<ConnectError, 'text'> = {
   code: 'not-permitted',
   next: 'see that its `crt` is issued by our `ca`, for this very host, and valid now',
 };
 
 /** What a TLS failure says, by Node's and OpenSSL's codes; undefined for another one. */
-export function tlsTrouble(code: string): Trouble | undefined {
+export function tlsTrouble(code: string): ConnectError | undefined {
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
     return { ...THEIRS, text: `its certificate is not valid now (${code})` };
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')

@@ -1,7 +1,7 @@
 import type { Worker } from '../lifecycle/view.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ProcessTable } from '../system/process-table.ts';
-import type { Info } from './info.ts';
+import type { Info } from './replies/show-info.ts';
 import { lineageOf, mayLive, type Lineage } from './predecessors.ts';
 
 /**

@@ -24,7 +24,7 @@ export interface PhaseTraits {
   readonly pace: 'rest' | 'near' | 'draining' | 'settling' | 'drained' | 'stopping' | 'out' | 'returning';
   /** How often the application is asked while an operation waits for it: as configured, or four times a second (I15). */
   readonly probes: 'every' | 'often';
-  /** What monitors hear that no operation of ours speaks through (health-standing.ts). */
+  /** What monitors hear that no operation of ours speaks through (balancers/health-port/answer.ts). */
   readonly monitors: 'nothing' | 'up' | 'down' | 'by-fence' | 'by-health' | 'by-both';
 }
 

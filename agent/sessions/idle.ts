@@ -2,7 +2,7 @@ import type { IdleSourceConfig } from '../config/config.ts';
 import { createAbsences, type Absence, type Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reading } from '../haproxy/reader.ts';
+import { createReader, type Ask, type Reading } from '../haproxy/server-reader.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { askAll, requireFronts, type Front } from './front.ts';

@@ -1,11 +1,11 @@
 import { showAllServers, showInfo, together } from '../haproxy/command.ts';
-import type { Doubt, Ours } from '../haproxy/entries.ts';
-import { parseInfo, type Info } from '../haproxy/info.ts';
+import type { Doubt, Ours } from '../haproxy/replies/table-entries.ts';
+import { parseInfo, type Info } from '../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reading } from '../haproxy/reader.ts';
+import { createReader, type Ask, type Reading } from '../haproxy/server-reader.ts';
 import { answersOf, unexpected } from '../haproxy/reply.ts';
 import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
-import { parseServersState } from '../haproxy/state.ts';
+import { parseServersState } from '../haproxy/replies/show-servers-state.ts';
 import { isLastcallError, type LastcallError } from '../system/error.ts';
 
 /** How one HAProxy tells this node's servers in a stick table. */

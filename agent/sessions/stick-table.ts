@@ -1,10 +1,10 @@
 import type { StickTableSourceConfig } from '../config/config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { probeTable, showPeers } from '../haproxy/command.ts';
-import { countEntries, storesNoServers, type Entries, type Pour } from '../haproxy/entries.ts';
-import { wasTaught } from '../haproxy/peers.ts';
-import type { Ask } from '../haproxy/reader.ts';
-import { storesServers } from '../haproxy/table.ts';
+import { countEntries, storesNoServers, type Entries, type Pour } from '../haproxy/replies/table-entries.ts';
+import { wasTaught } from '../haproxy/replies/show-peers.ts';
+import type { Ask } from '../haproxy/server-reader.ts';
+import { storesServers } from '../haproxy/replies/show-table.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { createCadence, type Cadence } from './cadence.ts';

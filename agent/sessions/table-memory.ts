@@ -1,5 +1,5 @@
 import type { StickTableSourceConfig } from '../config/config.ts';
-import type { Entries } from '../haproxy/entries.ts';
+import type { Entries } from '../haproxy/replies/table-entries.ts';
 
 /** Of a table whose `expire` is not written down: no entry seen within half its life can live longer than this. */
 const LIVES_SEEN = 2;

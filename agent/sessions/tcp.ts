@@ -1,7 +1,7 @@
 import type { TcpSourceConfig } from '../config/config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reader } from '../haproxy/reader.ts';
+import { createReader, type Ask, type Reader } from '../haproxy/server-reader.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { ownSockets, readPort, TABLES, type PortView, type Tables } from '../system/kernel-table.ts';

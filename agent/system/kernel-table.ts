@@ -1,6 +1,6 @@
 import { open, readdir, readlink, type FileHandle } from 'node:fs/promises';
 import { errnoOf, LastcallError } from './error.ts';
-import { createLines } from './lines.ts';
+import { createLines } from './line-splitter.ts';
 
 /** The kernel's tables of TCP sockets, as far as this network namespace goes. Anybody may read them. */
 export const TABLES = { v4: '/proc/self/net/tcp', v6: '/proc/self/net/tcp6' } as const;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
+import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { median, round, type Figure } from './figures.ts';

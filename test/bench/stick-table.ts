@@ -5,7 +5,7 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
+import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { packageRoot } from '../support/sample.ts';

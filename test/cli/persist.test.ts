@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import type { Watcher } from '../../agent/cli/follow.ts';
+import { createDirectDesk } from '../../agent/cli/local-client.ts';
 import { persist, SIDECAR_MS } from '../../agent/cli/persist.ts';
-import { createDirectDesk } from '../../agent/cli/desk.ts';
 import type { StandIn } from '../../agent/cli/stand-in.ts';
+import type { Watcher } from '../../agent/cli/wait-for-result.ts';
 import { createClient } from '../../agent/control/client.ts';
 import type { Words } from '../../agent/control/protocol.ts';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';

@@ -1,8 +1,8 @@
 import type { Option } from 'commander';
-import { INTERRUPTED } from '../../agent/cli/result.ts';
-import { createProgram } from '../../agent/cli/verbs.ts';
+import { INTERRUPTED } from '../../agent/cli/view/result.ts';
+import { createProgram } from '../../agent/cli/commands.ts';
 import { ENDPOINTS } from '../../agent/control/routes.ts';
-import { REQUEST_KEYS } from '../../agent/control/words.ts';
+import { REQUEST_KEYS } from '../../agent/control/parse-request.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { EXIT_CODES } from '../../agent/system/error.ts';
 import { configKeys } from '../support/config-keys.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
+import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
 import { createBackoff } from '../../agent/engine/backoff.ts';
 import { createPolls } from '../../agent/engine/polls.ts';
 import type { Happening } from '../../agent/engine/perform.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
+import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
 import {
   probeTable,
   setState,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { chmod, writeFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createRuntimeBalancer } from '../../agent/balancers/runtime-api.ts';
+import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
 import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient, type Client } from '../../agent/haproxy/client.ts';
 import { showInfo, showServersState, together } from '../../agent/haproxy/command.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eachStream } from '../../agent/balancers/streams.ts';
-import type { Talk } from '../../agent/balancers/talk.ts';
-import { listAllServers } from '../../agent/haproxy/all-servers.ts';
+import { eachStream } from '../../agent/balancers/runtime-api/streams.ts';
+import type { Talk } from '../../agent/balancers/runtime-api/deadline-client.ts';
+import { listAllServers } from '../../agent/haproxy/replies/show-all-servers.ts';
 import {
   showInfo,
   showProc,
@@ -14,16 +14,16 @@ import {
   together,
   type Command,
 } from '../../agent/haproxy/command.ts';
-import { parseServerConnections } from '../../agent/haproxy/conn.ts';
-import { countEntries } from '../../agent/haproxy/entries.ts';
-import { parseInfo } from '../../agent/haproxy/info.ts';
-import { parseOldWorkers } from '../../agent/haproxy/proc.ts';
+import { parseServerConnections } from '../../agent/haproxy/replies/show-servers-conn.ts';
+import { countEntries } from '../../agent/haproxy/replies/table-entries.ts';
+import { parseInfo } from '../../agent/haproxy/replies/show-info.ts';
+import { parseOldWorkers } from '../../agent/haproxy/replies/show-proc.ts';
 import { answersOf, type Reply } from '../../agent/haproxy/reply.ts';
 import { parseSendState } from '../../agent/haproxy/send-state.ts';
-import { parseServersState } from '../../agent/haproxy/state.ts';
-import { parseStats } from '../../agent/haproxy/stats.ts';
-import { parseTables } from '../../agent/haproxy/table.ts';
-import { createLines } from '../../agent/system/lines.ts';
+import { parseServersState } from '../../agent/haproxy/replies/show-servers-state.ts';
+import { parseStats } from '../../agent/haproxy/replies/show-stat.ts';
+import { parseTables } from '../../agent/haproxy/replies/show-table.ts';
+import { createLines } from '../../agent/system/line-splitter.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { packageRoot } from './sample.ts';
 import type { Subject } from './fuzz.ts';

@@ -1,4 +1,4 @@
-import { createMetrics } from '../../agent/control/metrics.ts';
+import { createMetrics } from '../../agent/telemetry/metrics.ts';
 import type { Result } from '../../agent/lifecycle/operation.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';

@@ -2,7 +2,7 @@ import { desired } from '../../../agent/lifecycle/desired.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 import { serversOf } from '../../../agent/lifecycle/turn.ts';
 import type { Admin } from '../../../agent/lifecycle/view.ts';
-import type { Taken, World } from './sidecar.ts';
+import type { Taken, World } from './world.ts';
 
 /**
  * Whose state stands at a server, told from the world: the invariants that compare lastcall's words with the truth

@@ -7,7 +7,7 @@ import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import type { BalancerState, State } from '../../../agent/lifecycle/state.ts';
 import { serversOf } from '../../../agent/lifecycle/turn.ts';
 import type { Proof, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
-import type { Taken, World } from './sidecar.ts';
+import type { Taken, World } from './world.ts';
 import { createClaims } from './claims.ts';
 
 /** Watches every step and knows the whole world: what the contract promises (I1 to I14) is judged from outside. */

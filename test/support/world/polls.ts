@@ -6,7 +6,7 @@ import { pace } from '../../../agent/lifecycle/pace.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { State } from '../../../agent/lifecycle/state.ts';
 import type { Look } from '../../../agent/lifecycle/view.ts';
-import type { Happening, World } from './sidecar.ts';
+import type { Happening, World } from './world.ts';
 
 /** Who asks over and over, as the engine does it: one question at a time, at the lifecycle's pace. */
 export interface SimPolls {

@@ -5,26 +5,14 @@ import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Event } from '../../../agent/lifecycle/event.ts';
 import type { Result } from '../../../agent/lifecycle/operation.ts';
 import { nextWake } from '../../../agent/lifecycle/pace.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
 import { type Health, initial, type State } from '../../../agent/lifecycle/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import type { Closed } from '../../../agent/lifecycle/view.ts';
 import { frozen } from './frozen.ts';
 import { createPolls, listedIn } from './polls.ts';
-import type { SimDisk } from './disk.ts';
 import type { Site } from './site.ts';
-import type { Timeline } from './timeline.ts';
-
-export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
-
-/** What happened in one step, for whoever watches. */
-export interface Taken {
-  readonly before: State;
-  readonly event: Event;
-  readonly after: State;
-  readonly effects: readonly Effect[];
-}
+import type { Happening, Taken, World } from './world.ts';
 
 /** The sidecar in the simulated world: `step`, and effects that are carried out late and in any order. */
 export interface SimSidecar {
@@ -40,14 +28,6 @@ export interface SimSidecar {
   post(happening: Happening): void;
   /** The prober's verdict as of now. */
   probed(health: Health, signedOut?: boolean): void;
-}
-
-export interface World {
-  readonly time: Timeline;
-  /** Of the next boot: a configuration may have changed meanwhile. */
-  policy: Policy;
-  readonly site: Site;
-  readonly disk: SimDisk;
 }
 
 /** @param watch sees every step; throws when it was a wrong one */

@@ -1,0 +1,51 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { parseAddress } from '../../haproxy/address.ts';
+import { addressList } from '../../system/address-list.ts';
+import { LastcallError, messageOf } from '../../system/error.ts';
+import type { Caller } from './server.ts';
+
+/** Where the polls of one HAProxy come from, told by the address of its Runtime API. */
+export interface Origin {
+  covers(caller: Caller): boolean;
+  /**
+   * Looks the host's addresses up, where it is a name.
+   * @throws LastcallError `balancer-unreachable` while it has none and never had
+   */
+  resolve(): Promise<void>;
+}
+
+/**
+ * @param address `unix:/path`, `/path` or `tcp://host:port`; a socket file and a loopback address are this machine
+ * @throws LastcallError `config` for an address that is none
+ */
+export function createOrigin(address: string): Origin {
+  const at = parseAddress(address, 'config');
+  const host = at.kind === 'tcp' ? at.host : 'localhost';
+  let addresses: readonly string[] = isIP(host) === 0 ? [] : [host];
+  let matches = addressList(addresses);
+  const own = (): boolean => host === 'localhost' || addresses.some(isLoopback);
+  return {
+    covers: (caller) => matches(caller.address) || (own() && (caller.local || isLoopback(caller.address))),
+    async resolve() {
+      if (host === 'localhost' || isIP(host) !== 0) return;
+      try {
+        addresses = (await lookup(host, { all: true })).map((entry) => entry.address);
+        matches = addressList(addresses);
+      } catch (cause) {
+        if (addresses.length > 0) return; // A name server that is away: what it said before still holds.
+        throw new LastcallError(
+          'balancer-unreachable',
+          `${address}: no address for ${host}: ${messageOf(cause)}`,
+          {
+            target: address,
+            next: `see that ${host} resolves on this machine, or write its address`,
+            cause,
+          },
+        );
+      }
+    },
+  };
+}
+
+const isLoopback = addressList(['127.0.0.0/8', '::1']);

@@ -1,0 +1,194 @@
+import type { HaproxyConfig } from '../../config/config.ts';
+import type { Admin, Look, LookScope, ServerView } from '../../lifecycle/view.ts';
+import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
+import { LastcallError } from '../../system/error.ts';
+import type { AgentCheckServer } from './server.ts';
+import type { Balancer, Past } from '../balancer.ts';
+import { createDesk, type Desk, type Seen } from './announcer.ts';
+import { forcedOf } from '../../haproxy/server-view.ts';
+import { createOrigin } from './caller-match.ts';
+import { createSharedLook } from './shared-poll.ts';
+import { TELL_MS } from '../poller-acks.ts';
+
+/** HAProxy obeys a line within milliseconds of reading it. */
+const READ_BACK_MS = 25;
+
+export interface WriterPorts {
+  /** The same HAProxy by its Runtime API, to read; level operator is enough, except for `closeSessions`. */
+  readonly reader: Balancer;
+  readonly server: AgentCheckServer;
+  readonly clock: Clock;
+}
+
+/**
+ * A HAProxy that is counted by its Runtime API and told by agent-check: the word is said to its pollers until the
+ * Runtime API shows it, and after that as long as the state is ours, which heals a reload.
+ *
+ * The pollers are known by the address of the Runtime API (this machine, for a socket file or a loopback address);
+ * with more than one server also by `agent-send "BACKEND/SERVER\n"`, since each has a state of its own.
+ */
+export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts): Balancer {
+  const { reader, server, clock } = ports;
+  const origin = createOrigin(config.address);
+  const desks = new Map<string, Desk>();
+  const look = async (signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look> => {
+    const seen = withoutAgents(await reader.look(signal, past, scope));
+    for (const view of seen.servers) {
+      if (view.absent === undefined) desks.get(view.name)?.saw({ view, worker: seen.worker });
+    }
+    return seen;
+  };
+  // A poll is answered by the server's state alone, many times a minute, also while nothing is drained.
+  const sharedLook = createSharedLook(clock, (signal) => look(signal, 'leave'));
+  for (const name of config.servers) {
+    const id = config.servers.length > 1 ? name : null;
+    const observe = async (): Promise<Seen> => pick(await sharedLook(), name, reader.name);
+    const desk = createDesk({ id, covers: (caller) => origin.covers(caller), observe, clock });
+    desks.set(name, desk);
+    server.add(desk.channel);
+  }
+  const writingOf = (name: string): Writing => ({
+    target: `${name} at ${reader.name}`,
+    desk: deskOf(desks, name, reader.name),
+    clock,
+    observe: async (signal) => pick(await look(signal), name, reader.name),
+  });
+
+  return {
+    name: reader.name,
+    servers: reader.servers,
+    counts: reader.counts,
+    seesOldWorkers: reader.seesOldWorkers,
+    look,
+    async survey(signal, scope, before) {
+      // In the middle of an operation, and about others: no poll has to be waited for.
+      if (scope === 'capacity') return withoutAgents(await reader.survey(signal, scope));
+      await origin.resolve();
+      // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
+      const { servers } = await look(signal);
+      if (servers.every(({ absent }) => absent === undefined))
+        await Promise.all(config.servers.map((name) => polled(writingOf(name), signal)));
+      return withoutAgents(await reader.survey(signal, scope, before));
+    },
+    async set(name, admin, mayReplace, signal) {
+      const writing = writingOf(name);
+      await origin.resolve();
+      return write(writing, admin, mayReplace, signal);
+    },
+    holders: (name, signal) => reader.holders(name, signal),
+    closeSessions: (name, limit, signal) => reader.closeSessions(name, limit, signal),
+  };
+}
+
+/** The agent-check of these servers is ours: no other program's, which could undo what we set. */
+function withoutAgents<L extends Look>(seen: L): L {
+  return { ...seen, servers: seen.servers.map(({ agent: _own, ...view }) => view) };
+}
+
+interface Writing {
+  readonly target: string;
+  readonly desk: Desk;
+  readonly clock: Clock;
+  observe(signal: AbortSignal): Promise<Seen>;
+}
+
+async function write(
+  writing: Writing,
+  admin: Admin,
+  mayReplace: readonly Admin[],
+  signal: AbortSignal,
+): Promise<ServerView> {
+  const { desk, clock } = writing;
+  const found = await writing.observe(signal);
+  const forced = forcedOf(found.view);
+  const there = forced === admin;
+  if (!there && !mayReplace.includes(forced)) {
+    desk.silence();
+    return found.view;
+  }
+  const takeBack = desk.say(admin, mayReplace);
+  desk.saw(found);
+  if (there) return found.view;
+  const late = silence(writing, `say ${admin}`);
+  try {
+    return await withDeadline(clock, TELL_MS, signal, late, (own) =>
+      readBack(writing, admin, mayReplace, own),
+    );
+  } catch (error) {
+    takeBack();
+    throw error;
+  }
+}
+
+/** Waits until the word has been said, then looks until it shows, or until something else does. */
+async function readBack(
+  writing: Writing,
+  admin: Admin,
+  mayReplace: readonly Admin[],
+  signal: AbortSignal,
+): Promise<ServerView> {
+  const { desk, clock } = writing;
+  await desk.tally.until(() => desk.tally.begun(), signal);
+  for (;;) {
+    const { view } = await writing.observe(signal);
+    const forced = forcedOf(view);
+    if (forced === admin) return view;
+    if (!mayReplace.includes(forced)) {
+      desk.silence();
+      return view;
+    }
+    await sleep(clock, READ_BACK_MS, signal);
+  }
+}
+
+/** Resolves once HAProxy has polled: without that no word could ever be said. */
+function polled(writing: Writing, signal: AbortSignal): Promise<void> {
+  const { desk, clock } = writing;
+  const late = silence(writing, 'begin');
+  return withDeadline(clock, TELL_MS, signal, late, (own) =>
+    desk.tally.until(() => desk.tally.polled(), own),
+  );
+}
+
+function silence({ target, desk, clock }: Writing, what: string): () => LastcallError {
+  const start = clock.now();
+  return () => {
+    const detail = { target, elapsedMs: clock.now() - start };
+    if (desk.tally.begun()) {
+      return new LastcallError(
+        'failed',
+        `${target}: a poll from its address was told by agent-check (${what}), but HAProxy does not show it`,
+        {
+          ...detail,
+          next: 'look at agent_status and last_agt of this server in `show stat`: another process may have polled in its place, or writes its state',
+        },
+      );
+    }
+    const polls = desk.tally.polled()
+      ? 'its polls could not be answered with a word'
+      : 'no agent-check poll came from it';
+    return new LastcallError('balancer-unreachable', `${target}: cannot ${what}: ${polls}`, {
+      ...detail,
+      next: 'see that the server has `agent-check agent-port PORT`, and `agent-send "BACKEND/SERVER\\n"` where several poll',
+    });
+  };
+}
+
+function pick(look: Look, name: string, balancer: string): Seen {
+  const view = look.servers.find((server) => server.name === name);
+  if (view === undefined) throw noSuchServer(name, balancer);
+  return { view, worker: look.worker };
+}
+
+function deskOf(desks: ReadonlyMap<string, Desk>, name: string, balancer: string): Desk {
+  const desk = desks.get(name);
+  if (desk === undefined) throw noSuchServer(name, balancer);
+  return desk;
+}
+
+function noSuchServer(name: string, balancer: string): LastcallError {
+  return new LastcallError('no-such-server', `${balancer} has no server ${name} of this node`, {
+    target: name,
+    next: 'compare `servers` in the configuration with `show servers state` of this HAProxy',
+  });
+}

@@ -1,0 +1,154 @@
+import type { Socket } from 'node:net';
+import type { AgentCheckListenConfig } from '../../config/config.ts';
+import { agentLine } from '../../haproxy/agent-line.ts';
+import type { Admin } from '../../lifecycle/view.ts';
+import { addressList, plainAddress } from '../../system/address-list.ts';
+import type { Clock } from '../../system/clock.ts';
+import { createCrowd } from '../../system/crowd.ts';
+import { createListenSockets, type ListenSockets } from '../../system/listen-sockets.ts';
+import type { Log } from '../../system/log-port.ts';
+
+const CONNECTION_MS = 2_000;
+/** As much of an `agent-send` as is read, and how long it is waited for: it comes right after the connect. */
+const ID_CHARS = 256;
+const ID_MS = 100;
+
+/** Where a poll comes from. */
+export interface Caller {
+  readonly address: string;
+  /** From this very machine. */
+  readonly local: boolean;
+}
+
+/** Those pollers for whom agent-check is the writer of one server's state. */
+export interface Channel {
+  /** Their `agent-send`; null = their address is enough. */
+  readonly id: string | null;
+  /** Could this caller be one of them? */
+  covers(caller: Caller): boolean;
+  /** The admin word for this caller now, or null. Soon, and without ever rejecting. */
+  word(address: string): Promise<Admin | null>;
+  /** The answer, with this word or with none, is on its way to the caller. */
+  answered(address: string, said: Admin | null): void;
+}
+
+/** The TCP responder of `listen.agentCheck`; who is in no channel is told `up` or nothing. */
+export interface AgentCheckServer {
+  add(channel: Channel): void;
+  /** Lines said so far, without their LF; the neutral answer is the empty one. */
+  readonly answers: ReadonlyMap<string, number>;
+  /** @returns the port; @throws LastcallError as `ListenSockets.open` */
+  listen(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface AgentCheckPorts {
+  readonly clock: Clock;
+  /** Is our own probe of the application good? */
+  healthy(): boolean;
+  readonly log: Log;
+  /** Addresses that outlive this responder; default: its own, which end with it. */
+  readonly sockets?: ListenSockets;
+}
+
+/** @throws LastcallError `config` for an entry of `allow` that is no address */
+export function createAgentCheckServer(
+  config: AgentCheckListenConfig,
+  ports: AgentCheckPorts,
+): AgentCheckServer {
+  const allowed = addressList(config.allow);
+  const channels: Channel[] = [];
+  const open = createCrowd<Socket>('agentCheck', (oldest) => oldest.destroy());
+  const answers = new Map<string, number>();
+  const sockets = ports.sockets ?? createListenSockets(ports.clock);
+  let giveUp = (): void => undefined;
+
+  const accept = (socket: Socket): void => {
+    // The poller hung up: its next poll tells whatever there is to tell.
+    socket.on('error', () => undefined);
+    const caller = callerOf(socket);
+    if (config.allow.length > 0 && !allowed(caller.address)) return void socket.destroy();
+    const cancel = ports.clock.after(CONNECTION_MS, () => socket.destroy());
+    socket.once('close', () => {
+      cancel();
+      open.leave(socket);
+    });
+    open.enter(socket);
+    answer(socket, caller, channels, { ...ports, answers }).catch((error: unknown) => {
+      ports.log.error('an agent-check poll could not be answered', { from: caller.address, error });
+      socket.destroy();
+    });
+  };
+
+  return {
+    add: (channel) => void channels.push(channel),
+    answers,
+    async listen() {
+      const port = await sockets.open({ ...config, key: 'listen.agentCheck' });
+      giveUp = sockets.take(config, accept);
+      return port;
+    },
+    async close() {
+      giveUp();
+      if (!ports.sockets) await sockets.close('all');
+    },
+  };
+}
+
+function callerOf(socket: Socket): Caller {
+  const address = plainAddress(socket.remoteAddress ?? '');
+  return { address, local: address !== '' && address === plainAddress(socket.localAddress ?? '') };
+}
+
+/** One line, ended by LF, at once; what the caller sends is waited for only where it decides the answer. */
+async function answer(
+  socket: Socket,
+  caller: Caller,
+  all: readonly Channel[],
+  ports: AgentCheckPorts & { readonly answers: Map<string, number> },
+): Promise<void> {
+  const near = all.filter((channel) => channel.covers(caller));
+  const id = near.some((channel) => channel.id !== null) ? await readId(socket, ports.clock) : null;
+  const named = near.filter((channel) => channel.id !== null && channel.id === id);
+  const meant = named.length > 0 ? named : near.filter((channel) => channel.id === null);
+  const words = new Set(await Promise.all(meant.map((channel) => channel.word(caller.address))));
+  // Two channels that this caller may belong to and that want different words: nobody can tell, so nothing is said.
+  const word = words.size === 1 ? ([...words][0] ?? null) : null;
+  if (socket.destroyed) return;
+  const line = agentLine({ word, healthy: ports.healthy() });
+  socket.write(line, (error) => {
+    if (error) return;
+    ports.answers.set(line.trim(), (ports.answers.get(line.trim()) ?? 0) + 1);
+    for (const channel of meant) channel.answered(caller.address, word);
+  });
+  socket.end();
+  drop(socket);
+}
+
+/** The first line that the caller sends, or null. */
+function readId(socket: Socket, clock: Clock): Promise<string | null> {
+  return new Promise((resolve) => {
+    let text = '';
+    const done = (): void => {
+      cancel();
+      socket.off('data', take).off('end', done).off('close', done).pause();
+      resolve(/^[^\r\n]*/.exec(text)?.[0].trim() || null);
+    };
+    const take = (chunk: string): void => {
+      text = (text + chunk).slice(0, ID_CHARS);
+      if (text.length === ID_CHARS || text.includes('\n')) done();
+    };
+    const cancel = clock.after(ID_MS, done);
+    socket.setEncoding('utf8').on('data', take).once('end', done).once('close', done);
+  });
+}
+
+/** Reads and forgets a little, since closing over unread bytes resets the connection and may cost the answer. */
+function drop(socket: Socket): void {
+  let seen = 0;
+  socket.on('data', (chunk: Buffer | string) => {
+    seen += chunk.length;
+    if (seen > ID_CHARS) socket.destroy();
+  });
+  socket.resume();
+}

@@ -1,0 +1,150 @@
+import type { HealthPollerConfig } from '../../config/config.ts';
+import type { SendState } from '../../haproxy/send-state.ts';
+import type { Admin, ServerView } from '../../lifecycle/view.ts';
+import { addressList } from '../../system/address-list.ts';
+import type { Clock } from '../../system/clock.ts';
+import type { Balancer } from '../balancer.ts';
+import type { HealthChannel, HealthPoll, HealthServer } from './server.ts';
+import { isOut, ownStanding, type NodeState, type Standing } from './answer.ts';
+import { createPolled } from '../poll-only.ts';
+import { TOLD_TWICE, createTally, type MarkedPoller } from '../poller-acks.ts';
+
+/** What HAProxy told of a server is what it was then; connections are shown only while that was just now. */
+const FRESH_MS = 10_000;
+/** Where HAProxy says DOWN in spite of so many UPs, something else keeps it there: the sign-out is said all the same. */
+const UPS = 10;
+
+export interface HealthPorts {
+  readonly server: HealthServer;
+  readonly clock: Clock;
+  readonly node: () => NodeState;
+}
+
+/** What is kept of one monitor, told by its address, and by the server's name where HAProxy gives it. */
+interface Monitor {
+  readonly address: string;
+  /** UPs it was told since it last was told DOWN; DRAIN is said to those who have had one, so it counts too. */
+  readonly ups: number;
+  readonly state: SendState | null;
+}
+
+/**
+ * A balancer that asks our health port: HAProxy's `option httpchk`, F5, NGINX Plus, a cloud's.
+ *
+ * It is told DRAIN only after an UP, because a HAProxy that has the server DOWN keeps it there on a 404, and its sticky
+ * users go elsewhere (BEHAVIOUR.md#health-checks, haproxy#934); one that asks for the first time during a drain is told UP once.
+ * After a restart of the sidecar in the middle of a drain that UP was our predecessor's. Measured on 2.6: a HAProxy
+ * that starts, or is reloaded, and hears 404 first goes to NOLB too, and with send-state says that it may.
+ * @throws LastcallError `config` for an address in `from` that is none
+ */
+export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPorts): Balancer {
+  const { clock, node } = ports;
+  const tally = createTally<Monitor>(clock, isVisitor);
+  let surveyed = false;
+  let inherited = false;
+  let begun = false;
+  const { balancer, word } = createPolled({
+    name: `health/${config.from.join(',')}`,
+    asked: 'our health port',
+    next: 'look whether its monitor asks listen.health of this node, from an address in `from`',
+    tally,
+    clock,
+    healthy: () => node().health === 'up',
+    times: (admin) =>
+      Math.max(TOLD_TWICE, { drain: TOLD_TWICE, maint: config.fall, ready: config.rise }[admin]),
+    told: () => connectionsOf(tally.marked(), clock.now()),
+  });
+
+  const standing = (poll: HealthPoll): Standing | null => {
+    const admin = word();
+    if (admin === 'maint') return 'down';
+    if (admin === 'drain') return isUp(tally.markOf(nameOf(poll)), poll, inherited) ? 'drain' : 'up';
+    // Something is wanted of this balancer and is about to be said, after it is on disk.
+    return isOut(node()) && !begun ? null : ownStanding(node());
+  };
+  const covers = addressList(config.from);
+  const channel: HealthChannel = {
+    covers,
+    standing,
+    answered(poll, said) {
+      const name = nameOf(poll);
+      const mark = monitorAfter(tally.markOf(name), poll, said);
+      const wanted = word() ?? 'ready';
+      tally.answered(name, { told: said === WORDS[wanted], obeys: obeys(mark, wanted), mark });
+    },
+  };
+  ports.server.add(channel);
+  return {
+    ...balancer,
+    survey(signal) {
+      surveyed = true;
+      return balancer.survey(signal);
+    },
+    set(server, admin, mayReplace, signal) {
+      // Before an operation everybody is surveyed: who was not is told what an earlier sidecar had told already.
+      inherited = admin !== 'ready' && (inherited || !surveyed);
+      begun = true;
+      return balancer.set(server, admin, mayReplace, signal);
+    },
+  };
+}
+
+const WORDS = { ready: 'up', drain: 'drain', maint: 'down' } as const satisfies Record<Admin, Standing>;
+
+/** Names of HAProxy's are shorter; the header that they come from is text of any sender. */
+const NAME_CHARS = 600;
+
+/** Several HAProxy servers of one address are several monitors. */
+function nameOf({ address, state }: HealthPoll): string {
+  if (state === null) return address;
+  return `${address} ${state.node} ${state.name}`.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, NAME_CHARS);
+}
+
+function monitorAfter(before: Monitor | undefined, { address, state }: HealthPoll, said: Standing): Monitor {
+  const ups = before?.ups ?? 0;
+  return { address, ups: { up: ups + 1, drain: Math.max(ups, 1), down: 0 }[said], state };
+}
+
+/**
+ * Where HAProxy sends its state, a request without one from the same address is not HAProxy's: a person's curl, another
+ * process. It is answered, and it is no poller.
+ */
+function isVisitor({ address, state }: Monitor, steady: readonly Monitor[]): boolean {
+  return state === null && steady.some((other) => other.state !== null && other.address === address);
+}
+
+/**
+ * Has this monitor the server up, so that a sign-out works?
+ * @param before what one that is not known was told before our time
+ */
+function isUp(monitor: Monitor | undefined, { state }: HealthPoll, before: boolean): boolean {
+  if (monitor === undefined && before) return true;
+  const ups = monitor?.ups ?? 0;
+  return state === null ? ups > 0 : state.usable || ups >= UPS;
+}
+
+/** Does it do what it was told, as far as it tells? HAProxy does, by send-state; DRAIN by a 404 it does at once. */
+function obeys({ ups, state }: Monitor, wanted: Admin): boolean {
+  if (state === null || wanted === 'drain') return true;
+  return wanted === 'maint' ? !state.usable : state.usable || ups >= UPS;
+}
+
+/** All together, or null: one that does not tell is unknown, never zero. One that came once and has gone tells nothing. */
+function connectionsOf(
+  monitors: readonly MarkedPoller<Monitor>[],
+  now: number,
+): Pick<ServerView, 'connections' | 'queued'> {
+  const isFresh = ({ at }: MarkedPoller<Monitor>): boolean => now - at <= FRESH_MS;
+  const states = monitors
+    .filter((monitor) => monitor.steady || isFresh(monitor))
+    .map((monitor) => (isFresh(monitor) ? monitor.mark.state : null));
+  const sum = (count: (state: SendState) => number | null): number | null =>
+    states.reduce<number | null>(
+      (total, state) => {
+        const more = state === null ? null : count(state);
+        return total === null || more === null ? null : total + more;
+      },
+      states.length === 0 ? null : 0,
+    );
+  return { connections: sum(({ connections }) => connections), queued: sum(({ queued }) => queued) };
+}

@@ -1,0 +1,98 @@
+import type { HealthListenConfig } from '../../config/config.ts';
+import { parseSendState, type SendState } from '../../haproxy/send-state.ts';
+import { sleep, type Clock } from '../../system/clock.ts';
+import { createHttpListener, type HttpAsked, type HttpListener } from '../../system/http-listener.ts';
+import type { ListenSockets } from '../../system/listen-sockets.ts';
+import type { Log } from '../../system/log-port.ts';
+import { ownStanding, type NodeState, type Standing } from './answer.ts';
+
+/** HAProxy's default interval and timeout of a check: right after our start the answer may come late, but comes. */
+const HOLD_MS = 2_000;
+const HOLD_EVERY_MS = 25;
+
+/** One question of a monitor. */
+export interface HealthPoll {
+  readonly address: string;
+  /** What HAProxy says of itself, where it does (`http-check send-state`). */
+  readonly state: SendState | null;
+}
+
+/** Those monitors for whom the health port is the writer of one server's state. */
+export interface HealthChannel {
+  readonly covers: (address: string) => boolean;
+  /** What this one is told now; null while that is not known. */
+  standing(poll: HealthPoll): Standing | null;
+  /** The answer is on its way. */
+  answered(poll: HealthPoll, said: Standing): void;
+}
+
+/** The HTTP responder of `listen.health`; who is in no channel is told UP or DOWN, and no sign-out. */
+export interface HealthServer extends HttpListener {
+  add(channel: HealthChannel): void;
+  /** Answers so far. */
+  readonly answers: ReadonlyMap<Standing, number>;
+}
+
+export interface HealthServerPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly node: () => NodeState;
+  /** As for any `HttpListener`. */
+  readonly sockets?: ListenSockets;
+}
+
+/** @throws LastcallError `config` for an entry of `allow` that is no address */
+export function createHealthServer(config: HealthListenConfig, ports: HealthServerPorts): HealthServer {
+  const { clock, log } = ports;
+  const channels: HealthChannel[] = [];
+  const answers = new Map<Standing, number>([
+    ['up', 0],
+    ['drain', 0],
+    ['down', 0],
+  ]);
+
+  const answer = async ({ address, headers, signal }: HttpAsked) => {
+    const poll: HealthPoll = { address, state: stateIn(headers['x-haproxy-server-state']) };
+    const near = channels.filter((channel) => channel.covers(address));
+    const said = await held(clock, signal, () => standingOf(poll, near, ports.node()));
+    if (said === null) return null;
+    const sent = (): void => {
+      answers.set(said, (answers.get(said) ?? 0) + 1);
+      for (const channel of near) channel.answered(poll, said);
+    };
+    return { ...config.answers[said], type: 'text/plain', sent };
+  };
+
+  const { host, port, allow } = config;
+  const failed = (error: unknown): void => log.error('a health poll could not be answered', { error });
+  const { sockets } = ports;
+  const listener = createHttpListener(
+    { host, port, allow, key: 'listen.health' },
+    { clock, failed, ...(sockets ? { sockets } : {}) },
+    answer,
+  );
+  return { ...listener, add: (channel) => void channels.push(channel), answers };
+}
+
+function stateIn(header: string | string[] | undefined): SendState | null {
+  return typeof header === 'string' ? parseSendState(header) : null;
+}
+
+const MILDEST: readonly Standing[] = ['up', 'drain', 'down'];
+
+/** Where the channels that this address may belong to differ, the mildest answer loses nobody. */
+function standingOf(poll: HealthPoll, near: readonly HealthChannel[], node: NodeState): Standing | null {
+  if (near.length === 0) return ownStanding(node);
+  const all = near.map((channel) => channel.standing(poll));
+  return all.includes(null) ? null : (MILDEST.find((standing) => all.includes(standing)) ?? null);
+}
+
+/** Asks until there is an answer. A monitor takes silence for one failed check, which is less than a wrong word. */
+async function held(clock: Clock, signal: AbortSignal, ask: () => Standing | null): Promise<Standing | null> {
+  const end = clock.now() + HOLD_MS;
+  for (;;) {
+    const standing = ask();
+    if (standing !== null || signal.aborted || clock.now() >= end) return standing;
+    await sleep(clock, HOLD_EVERY_MS, signal).catch(() => undefined); // Hung up: the next round sees it.
+  }
+}

@@ -1,0 +1,166 @@
+import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
+import { withDeadline, type Clock } from '../system/clock.ts';
+import { LastcallError } from '../system/error.ts';
+import type { Balancer } from './balancer.ts';
+import { TELL_MS, TOLD_TWICE, type Tally } from './poller-acks.ts';
+
+export interface PolledOptions<M> {
+  readonly name: string;
+  /** Who polls. */
+  readonly tally: Tally<M>;
+  /** What nobody has polled, as `our agent-check`. */
+  readonly asked: string;
+  /** What to look at when nobody polls. */
+  readonly next: string;
+  readonly clock: Clock;
+  /** Is our own probe of the application good? More of the server's state cannot be known. */
+  readonly healthy: () => boolean;
+  /** How often each poller is to be told a word before it is believed to do it; default twice. */
+  readonly times?: (admin: Admin) => number;
+  /** What the pollers themselves tell of the server, if they do. */
+  readonly told?: () => Partial<ServerView>;
+}
+
+/** A balancer that only polls, and what its pollers are to be told. */
+export interface Polled {
+  readonly balancer: Balancer;
+  /** The word that is being said now; `ready` only until each poller has been told (I9). */
+  readonly word: () => Admin | null;
+}
+
+/** What we want the pollers to do. */
+interface Wish {
+  readonly word: Admin | null;
+  /** Every poller has been told. */
+  readonly settled: boolean;
+  /** It is being said; `ready` only until each poller has been told (I9), the others as long as they are wanted. */
+  readonly speaking: boolean;
+}
+
+/**
+ * Whatever polls us and gives no answer. It shows nothing and counts nothing: `look` answers what it has been told
+ * (`ready` while this process has told it nothing), and `set` succeeds once every steady poller has been told. One that
+ * becomes steady later, or is back after a pause, is told with its first poll, since `drain` and `maint` are said as long
+ * as they are wanted. That it obeyed cannot be seen, but for what HAProxy sends with its checks, nor that an operator had
+ * another wish (the contract promises neither). Without a poll for five minutes it cannot be asked, like any other balancer.
+ */
+export function createPolled<M>(options: PolledOptions<M>): Polled {
+  const { name, clock, tally } = options;
+  let wish: Wish = { word: null, settled: true, speaking: false };
+  let shown: Admin = 'ready';
+
+  const born = clock.now();
+  const view = (): ServerView => viewOf(options, shown);
+  const silent = (): boolean => !tally.polled() && clock.now() - born >= TELL_MS;
+  const look = (): Look => ({
+    worker: null,
+    workers: null,
+    unseen: null,
+    uncounted: [],
+    servers: [view()],
+    waitsFor: wish.settled ? [] : tally.lacking(),
+  });
+  const set = async (admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<void> => {
+    const before = wish;
+    if (before.word === admin && before.settled) return;
+    if (before.word !== null && shown !== admin && !mayReplace.includes(shown)) return;
+    // The second attempt at the same word goes on where the first one ended: nobody is told `ready` once more.
+    if (before.word !== admin) tally.restart(options.times?.(admin) ?? TOLD_TWICE);
+    wish = { word: admin, settled: false, speaking: true };
+    try {
+      await told(options, signal, () => tally.complete());
+      wish = { word: admin, settled: true, speaking: admin !== 'ready' };
+      shown = admin;
+    } catch (error) {
+      if (!tally.begun()) wish = before;
+      else if (admin === 'ready') wish = { ...wish, speaking: false };
+      // Somebody may be doing it already: it counts as said until something else is said to everybody.
+      else shown = admin;
+      throw error;
+    }
+  };
+  const balancer: Balancer = {
+    name,
+    servers: [name],
+    counts: false,
+    seesOldWorkers: false,
+    async look(signal) {
+      signal.throwIfAborted();
+      if (silent()) throw lateness(options, clock.now())();
+      return Promise.resolve(look());
+    },
+    async survey(signal) {
+      await told(options, signal, () => tally.steady());
+      const usable = shown === 'ready' && options.healthy();
+      const neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
+      const facts = [{ name, usable, ...neighbours, sticky: 'unknown', hashed: null }];
+      return { ...look(), facts, relatives: null, foreignTables: [], blind: null, uncompared: [] };
+    },
+    async set(_server, admin, mayReplace, signal) {
+      await set(admin, mayReplace, signal);
+      return view();
+    },
+    holders: () => Promise.reject(cannot(name, 'shows nobody')),
+    closeSessions: () => Promise.reject(cannot(name, 'cannot be told to close connections')),
+  };
+  return { balancer, word: () => (wish.speaking ? wish.word : null) };
+}
+
+function viewOf<M>({ name, healthy, told: more }: PolledOptions<M>, admin: Admin): ServerView {
+  return {
+    name,
+    admin,
+    origin: admin === 'ready' ? 'none' : 'forced',
+    operational: healthy() && admin !== 'maint' ? 'up' : 'down',
+    connections: null,
+    queued: null,
+    total: null,
+    weight: null,
+    counters: null,
+    ...more?.(),
+  };
+}
+
+function told<M>(options: PolledOptions<M>, signal: AbortSignal, done: () => boolean): Promise<void> {
+  const { clock, tally } = options;
+  const late = lateness(options, clock.now());
+  return withDeadline(clock, TELL_MS, signal, late, (own) => tally.until(done, own));
+}
+
+function lateness<M>(options: PolledOptions<M>, start: number): () => LastcallError {
+  const { name, clock, next, tally } = options;
+  return () => {
+    const look = tally.disobeyed()
+      ? 'look what keeps the server as it is there: `fall` and `rise` of its check, or somebody else’s word'
+      : next;
+    const detail = { target: name, elapsedMs: clock.now() - start, next: look };
+    return new LastcallError('balancer-unreachable', `${name}: ${whyLate(options)}`, detail);
+  };
+}
+
+/** As many pollers as a message names. */
+const NAMED = 3;
+
+function whyLate<M>({ asked, clock, tally }: PolledOptions<M>): string {
+  const lacking = tally.lacking().slice(0, NAMED);
+  const names = lacking.map(({ poller }) => poller).join(', ');
+  if (tally.disobeyed()) return `${names} was told, and shows by send-state that it has not done it yet`;
+  const silence = lacking.map(
+    ({ poller, silentSince }) => `${poller}, silent for ${seconds(clock.now() - silentSince)}`,
+  );
+  if (silence.length > 0)
+    return `its pollers have not been back often enough for ${seconds(TELL_MS)}: ${silence.join('; ')}`;
+  if (tally.polled()) return `no poller has asked ${asked} twice, at a steady interval, and is still there`;
+  return `nobody has polled ${asked} for ${seconds(TELL_MS)}`;
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`;
+}
+
+function cannot(name: string, what: string): LastcallError {
+  return new LastcallError('not-permitted', `${name}: a balancer that only polls ${what}`, {
+    target: name,
+    next: 'look and close at that balancer, or give lastcall its Runtime API',
+  });
+}

@@ -1,0 +1,186 @@
+import {
+  showStream,
+  shutdownSessions,
+  shutdownStream,
+  together,
+  toWorker,
+  type Command,
+} from '../../haproxy/command.ts';
+import type { ServerName } from '../../haproxy/names.ts';
+import { expectDone, type Reply } from '../../haproxy/reply.ts';
+import { streamServer, type StreamLine } from '../../haproxy/replies/show-sess.ts';
+import type { Closed, Worker } from '../../lifecycle/view.ts';
+import { isLastcallError } from '../../system/error.ts';
+import { eachCurrent, eachOld } from './connections.ts';
+import type { Desk, Lines } from './poll.ts';
+import { createFirst } from './streams.ts';
+import type { Talk } from './deadline-client.ts';
+
+/** At most so many by pointer in one call; whoever wants more calls again. */
+const MOST = 1_000;
+/** Of them in one line: a line has room for 16 kB, an answer to `show sess 0x...` takes 2 kB. */
+const IN_ONE_LINE = 50;
+
+interface Target {
+  readonly pointer: string;
+  readonly ageSeconds: number;
+  readonly stage: 'request' | 'tunnel';
+  readonly worker: number;
+}
+
+interface Tally {
+  tunnels: number;
+  requests: number;
+}
+
+/** Ends sessions of one server: `Balancer.closeSessions`. */
+export async function closeSessions(
+  desk: Desk,
+  lines: Lines,
+  name: ServerName,
+  limit: number,
+): Promise<Closed> {
+  const found = await desk.absences.read(lines.own.ask, name);
+  const { info } = found;
+  const current = desk.workers.identify(info);
+  const endOwn = async (): Promise<void> => {
+    // A server that a reload took away has connections on old workers alone.
+    if (!('absent' in found)) expectDone(await lines.own.ask(shutdownSessions(name)));
+  };
+  const listed = { there: !('absent' in found), limit };
+  const survey = await list(desk, lines, name, current, listed).catch(async (error: unknown) => {
+    // That nobody could be counted keeps nobody from being ended.
+    if (limit === Infinity) await endOwn();
+    throw error;
+  });
+  const closed: Tally = { tunnels: 0, requests: 0 };
+  let gone = 0;
+  if (limit === Infinity) {
+    await endOwn();
+    closed.tunnels += survey.own.tunnels;
+    closed.requests += survey.own.requests;
+  }
+  for (const [worker, targets] of byWorker(survey.targets)) {
+    const ended = await endAll(desk, lines, name, worker === info.pid ? null : worker, targets);
+    for (const { stage } of ended) closed[stage === 'tunnel' ? 'tunnels' : 'requests'] += 1;
+    gone += targets.length - ended.length;
+  }
+  const left = survey.complete ? survey.seen - closed.tunnels - closed.requests - gone : null;
+  return { ...closed, left };
+}
+
+interface Listed {
+  /** Whom to end by pointer, in that order. */
+  readonly targets: readonly Target[];
+  readonly own: Tally;
+  /** All that were there, the queued included. */
+  readonly seen: number;
+  /** False when an old worker could not be asked. */
+  readonly complete: boolean;
+}
+
+/** Everybody at the server; with no limit, HAProxy itself ends those of the current worker. */
+async function list(
+  desk: Desk,
+  lines: Lines,
+  name: ServerName,
+  current: Worker,
+  { there, limit }: { readonly there: boolean; readonly limit: number },
+): Promise<Listed> {
+  const own: Tally = { tunnels: 0, requests: 0 };
+  const targets = createFirst<Target>(Math.min(limit, MOST), firstToEnd);
+  let seen = 0;
+  const see = (worker: number, { pointer, ageSeconds, stage }: StreamLine): void => {
+    if (stage === 'over') return;
+    seen += 1;
+    if (stage === 'queued') return;
+    if (worker === current.pid) own[stage === 'tunnel' ? 'tunnels' : 'requests'] += 1;
+    if (worker !== current.pid || limit !== Infinity) targets.add({ pointer, ageSeconds, stage, worker });
+  };
+  if (there) await eachCurrent(lines, name, current.pid, (stream) => see(current.pid, stream));
+  // A silent master must not keep the others from being ended.
+  const complete = await eachOld(desk, lines, name, current, see).then(() => true, incomplete);
+  return { targets: targets.all, own, seen, complete };
+}
+
+function incomplete(error: unknown): false {
+  if (isLastcallError(error) && error.code === 'balancer-unreachable') return false;
+  throw error;
+}
+
+/** Tunnels first, since requests end by themselves; of each kind the oldest. */
+function firstToEnd(one: Target, other: Target): number {
+  if (one.stage !== other.stage) return one.stage === 'tunnel' ? -1 : 1;
+  return other.ageSeconds - one.ageSeconds;
+}
+
+function byWorker(targets: readonly Target[]): ReadonlyMap<number, readonly Target[]> {
+  const found = new Map<number, Target[]>();
+  for (const target of targets) found.set(target.worker, [...(found.get(target.worker) ?? []), target]);
+  return found;
+}
+
+/** @param old the pid of an old worker, or null for the one that answers; @returns those that HAProxy was told to end */
+async function endAll(
+  desk: Desk,
+  { own, master }: Lines,
+  name: ServerName,
+  old: number | null,
+  targets: readonly Target[],
+): Promise<readonly Target[]> {
+  const ended: Target[] = [];
+  for (let from = 0; from < targets.length; from += IN_ONE_LINE) {
+    const some = targets.slice(from, from + IN_ONE_LINE);
+    if (old === null) ended.push(...(await endSome(own, name, some, (command) => command)));
+    else if (master !== null && desk.old !== null) {
+      const end = (): Promise<readonly Target[]> =>
+        endSome(master, name, some, (command) => toWorker(old, command));
+      ended.push(...((await desk.old.unlessGone(master.ask, old, end)) ?? []));
+    }
+  }
+  return ended;
+}
+
+/**
+ * A pointer is a place in memory: since the list was made, its stream may have ended and another server's may be
+ * there. So each is looked at once more, right before.
+ */
+async function endSome(
+  talk: Talk,
+  name: ServerName,
+  targets: readonly Target[],
+  by: (command: Command) => Command,
+): Promise<readonly Target[]> {
+  const shown = await talk.ask(by(all(targets, showStream)));
+  const ours = new Set(
+    shown.text
+      .split(/^(?=0x[0-9a-f]+: )/m)
+      .filter((block) => isOf(block, name))
+      .map((block) => block.slice(0, block.indexOf(':'))),
+  );
+  const still = targets.filter(({ pointer }) => ours.has(pointer));
+  if (still.length === 0) return [];
+  const reply = await talk.ask(by(all(still, shutdownStream)));
+  return wereThere(still, reply);
+}
+
+function all(targets: readonly Target[], command: (pointer: string) => Command): Command {
+  return together(...targets.map(({ pointer }) => command(pointer)));
+}
+
+function isOf(block: string, { backend, server }: ServerName): boolean {
+  const of = streamServer(block);
+  return of?.backend === backend && of.server === server;
+}
+
+/** All but those that had ended by themselves a moment before. Done is a newline, anything else a text. */
+function wereThere(targets: readonly Target[], reply: Reply): readonly Target[] {
+  let { text } = reply;
+  return targets.filter(() => {
+    const refused = LATE.exec(text);
+    if (refused === null) expectDone({ ...reply, text: text.startsWith('\n') ? '\n' : text });
+    text = text.slice(refused?.[0].length ?? 1);
+    return refused === null;
+  });
+}
+const LATE = /^(\[[^\]]+\]: )?No such session[^\n]*\n\n/;

@@ -1,0 +1,37 @@
+import type { Client } from '../../haproxy/client.ts';
+import type { Command } from '../../haproxy/command.ts';
+import type { Ask } from '../../haproxy/server-reader.ts';
+import type { Clock } from '../../system/clock.ts';
+
+/** One socket of a HAProxy, for the time of one call. */
+export interface Talk {
+  readonly target: string;
+  readonly ask: Ask;
+  /** The same for an answer of any size: `Client.stream`. */
+  stream(command: Command, onLine: (line: string) => void): Promise<void>;
+  /** The same in pieces: `Client.pour`. */
+  pour(command: Command, onChunk: (chunk: Buffer) => boolean): Promise<void>;
+  /** Several lines to one worker: `Client.session`. */
+  session<T>(work: (ask: Ask) => Promise<T>): Promise<T>;
+}
+
+/** Until when, and who may end it before. */
+export interface Limits {
+  readonly clock: Clock;
+  /** On the clock, in milliseconds. */
+  readonly until: number;
+  readonly signal: AbortSignal;
+  /** At most so long for each exchange, in milliseconds. */
+  readonly eachMs?: number;
+}
+
+export function createTalk(client: Client, { clock, until, signal, eachMs = Infinity }: Limits): Talk {
+  const left = (): number => Math.min(until - clock.now(), eachMs);
+  return {
+    target: client.target,
+    ask: (command) => client.exchange(command, left(), signal),
+    stream: (command, onLine) => client.stream(command, onLine, left(), signal),
+    pour: (command, onChunk) => client.pour(command, onChunk, left(), signal),
+    session: (work) => client.session(work, left(), signal),
+  };
+}

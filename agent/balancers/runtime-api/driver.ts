@@ -1,0 +1,188 @@
+import { createAbsences } from '../../haproxy/absence.ts';
+import { isThisMachine, parseAddress } from '../../haproxy/address.ts';
+import { createClient } from '../../haproxy/client.ts';
+import { setState } from '../../haproxy/command.ts';
+import { hasFragileMaster, type Info } from '../../haproxy/replies/show-info.ts';
+import { parseServerName, type ServerName } from '../../haproxy/names.ts';
+import { createReader } from '../../haproxy/server-reader.ts';
+import { expectDone } from '../../haproxy/reply.ts';
+import type { Admin, ServerView } from '../../lifecycle/view.ts';
+import type { TlsFiles } from '../../haproxy/tls.ts';
+import { createOldProcesses, createWorkers, type Workers } from '../../haproxy/workers.ts';
+import type { Clock } from '../../system/clock.ts';
+import { LastcallError } from '../../system/error.ts';
+import { processTable } from '../../system/process-table.ts';
+import type { Balancer } from '../balancer.ts';
+import { closeSessions } from './close-connections.ts';
+import { forcedOf } from '../../haproxy/server-view.ts';
+import { holders } from './connections.ts';
+import { createMasterClient } from './master.ts';
+import { createOldWorkers } from './old-workers.ts';
+import { inspect, inspectIfThere, look, lookBack, type Desk, type Glimpse, type Lines } from './poll.ts';
+import { surveySiblings } from './capacity-preflight.ts';
+import { surveyAround, surveyOwn } from './preflight.ts';
+import { createTalk } from './deadline-client.ts';
+import { createTurns } from '../../system/mutex.ts';
+
+export interface RuntimeOptions {
+  /** `unix:/path`, `/path` or `tcp://host:port`; also the balancer's name. */
+  readonly address: string;
+  /** `backend/server`, at least one. */
+  readonly servers: readonly string[];
+  /** For each look and each write as a whole, waiting for its turn included, in milliseconds. */
+  readonly timeoutMs: number;
+  /** The master CLI (`-S`) of the same HAProxy, written the same way: with it, workers of before a reload are counted. */
+  readonly master?: string | null;
+  /** For an address of `tls://`. */
+  readonly tls?: TlsFiles | null;
+  /** Somebody else writes (agent-check): `survey` then does not ask for level admin. */
+  readonly readOnly?: boolean;
+}
+
+export interface RuntimePorts {
+  readonly clock: Clock;
+  /** Told once of what makes this HAProxy a risk. */
+  readonly onWarning?: (text: string) => void;
+}
+
+/**
+ * A HAProxy told and asked by its Runtime API. Calls of one balancer run one after another, so no look falls between
+ * a write and its read-back.
+ * @throws LastcallError `config` for an address or a name that is none
+ */
+export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePorts): Balancer {
+  const { address, servers, timeoutMs } = options;
+  const { clock } = ports;
+  const tls = options.tls ?? null;
+  const parsed = parseAddress(address, 'config');
+  const client = createClient(address, parsed, { clock, tls });
+  const master = options.master ? createMasterClient(options.master, clock) : null;
+  const reader = createReader();
+  const workers = warned(createWorkers(clock), (info) => {
+    if (master !== null && hasFragileMaster(info)) ports.onWarning?.(fragile(address, info));
+  });
+  const eyes = (): Pick<Desk, 'workers' | 'here' | 'old'> => {
+    const here = isThisMachine(parsed) ? createOldProcesses(processTable, clock) : null;
+    return { workers, here, old: master && createOldWorkers(here) };
+  };
+  const desk: Desk = {
+    client,
+    reader,
+    absences: createAbsences(reader),
+    names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
+    seen: new Map(),
+    ...eyes(),
+  };
+  const turns = createTurns();
+  const linesFor = (ms: number, masterMs: number, signal: AbortSignal): Lines => {
+    const limits = { clock, until: clock.now() + ms, signal };
+    return {
+      own: createTalk(client, limits),
+      master: master && createTalk(master, { ...limits, eachMs: masterMs }),
+    };
+  };
+  const inTurn = <T>(signal: AbortSignal, work: (lines: Lines) => Promise<T>): Promise<T> => {
+    // Whoever is before us began earlier with the same time, so our own is not over before our turn.
+    const lines = linesFor(timeoutMs, MASTER_MS, signal);
+    return turns.take(signal, () => work(lines));
+  };
+  // A list of all streams may take its time, and no look waits for it.
+  const lists: Desk = { ...desk, ...eyes() };
+  const linesOfLists = (signal: AbortSignal): Lines => linesFor(LIST_MS, MASTER_LIST_MS, signal);
+  return {
+    name: address,
+    servers,
+    counts: true,
+    seesOldWorkers: master !== null,
+    look: (signal, past = 'count', scope = 'own') =>
+      inTurn(signal, (lines) => look(desk, lines, { past, scope }, signal)),
+    async survey(signal, scope = 'all', before = {}) {
+      if (scope === 'capacity') {
+        const own = await inTurn(signal, (lines) =>
+          look(desk, lines, { past: 'count', scope: 'capacity' }, signal),
+        );
+        return surveySiblings(desk, linesOfLists(signal), own);
+      }
+      const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, scope, options.readOnly ?? false));
+      return surveyAround(desk, linesOfLists(signal), own, { scope, before });
+    },
+    async set(server, admin, mayReplace, signal) {
+      const name = nameOf(desk, server);
+      return inTurn(signal, (lines) => set(desk, lines, server, { name, admin, mayReplace }, signal));
+    },
+    async putBack(server, admin, mayReplace, signal) {
+      const name = parseServerName(server, 'config');
+      return inTurn(signal, (lines) => set(desk, lines, server, { name, admin, mayReplace }, signal));
+    },
+    holders: async (server, signal) => holders(lists, linesOfLists(signal), nameOf(desk, server)),
+    closeSessions: async (server, limit, signal) =>
+      closeSessions(lists, linesOfLists(signal), nameOf(desk, server), limit),
+  };
+}
+
+/** Looks once at the version that answers first. */
+function warned(workers: Workers, onFirst: (info: Info) => void): Workers {
+  let met = false;
+  return {
+    identify(info) {
+      if (!met) onFirst(info);
+      met = true;
+      return workers.identify(info);
+    },
+  };
+}
+
+function fragile(address: string, { version }: Info): string {
+  return `${address}: in HAProxy ${version} a connection to the master CLI ends HAProxy once a reload has failed by a broken file (3.4.0 to 3.5-dev5); lastcall asks \`master\` only while an operation counts old workers: try each file with \`haproxy -c\` before a reload, or leave \`master\` out`;
+}
+
+/** A silent master must not hold up what the current worker has to tell for long. */
+const MASTER_MS = 500;
+/** For a list of a few hundred thousand streams, 300 bytes each. */
+const LIST_MS = 10_000;
+/** Old workers have fewer, and a silent master must leave time to end the others. */
+const MASTER_LIST_MS = 2_000;
+
+interface Wish {
+  readonly name: ServerName;
+  readonly admin: Admin;
+  readonly mayReplace: readonly Admin[];
+}
+
+async function set(
+  desk: Desk,
+  lines: Lines,
+  server: string,
+  { name, admin, mayReplace }: Wish,
+  signal: AbortSignal,
+): Promise<ServerView> {
+  const { own } = lines;
+  const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
+    (await lookBack(desk, lines, worker, { past: 'count', signal })).add(view);
+  // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
+  // throws out whoever it has let in.
+  const untouched = await own.session(async (ask) => {
+    // One that the configuration lost HAProxy may have lost too.
+    const read = desk.names.has(server) ? inspect : inspectIfThere;
+    const found = await read(desk, ask, server, name);
+    if (found.view.absent !== undefined) return found;
+    const forced = forcedOf(found.view);
+    if (forced === admin || !mayReplace.includes(forced)) return found;
+    expectDone(await ask(setState(name, admin)));
+    return null;
+  });
+  return whole(untouched ?? (await inspect(desk, own.ask, server, name)));
+}
+
+function nameOf(desk: Desk, server: string): ServerName {
+  const name = desk.names.get(server);
+  if (name !== undefined) return name;
+  throw new LastcallError(
+    'no-such-server',
+    `${desk.client.target}: ${server} is not one of this node's servers`,
+    {
+      target: server,
+      next: `name one of ${[...desk.names.keys()].join(', ')}`,
+    },
+  );
+}

@@ -1,0 +1,208 @@
+import type { Absences } from '../../haproxy/absence.ts';
+import type { Client } from '../../haproxy/client.ts';
+import type { ServerName } from '../../haproxy/names.ts';
+import type { Ask, FullReading, Reader } from '../../haproxy/server-reader.ts';
+import type { OldProcesses, Workers } from '../../haproxy/workers.ts';
+import type { StatRow } from '../../haproxy/replies/show-stat.ts';
+import type { Addresses, Look, LookScope, ServerView, Worker } from '../../lifecycle/view.ts';
+import { isLastcallError, LastcallError } from '../../system/error.ts';
+import type { Past } from '../balancer.ts';
+import { capacityOf, type OwnRow } from './capacity.ts';
+import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from '../../haproxy/server-view.ts';
+import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
+import type { Talk } from './deadline-client.ts';
+
+/** What a Runtime API's driver knows from call to call. */
+export interface Desk {
+  readonly client: Client;
+  readonly reader: Reader;
+  readonly absences: Absences;
+  /** Who answered: the same object for the same worker, so that workers are compared by it. */
+  readonly workers: Workers;
+  /** Null where HAProxy may run on another machine. */
+  readonly here: OldProcesses | null;
+  readonly names: ReadonlyMap<string, ServerName>;
+  /** Each server's state when its bits were last read, from whom, and what its row showed then. */
+  readonly seen: Map<string, Seen>;
+  /** Null without a master CLI. */
+  readonly old: OldWorkers | null;
+}
+
+interface Seen extends AdminState {
+  readonly worker: Worker;
+  readonly shown: ReturnType<typeof adminInRow>;
+}
+
+/** The sockets of one HAProxy, for one call. */
+export interface Lines {
+  readonly own: Talk;
+  /** The master CLI. */
+  readonly master: Talk | null;
+}
+
+export interface Glimpse {
+  readonly view: ServerView;
+  readonly worker: Worker;
+  /** Of a server that HAProxy has. */
+  readonly rows?: { readonly row: StatRow; readonly backend: StatRow | null };
+}
+
+/** What a look is to tell besides the servers. */
+export interface LookTerms {
+  readonly past: Past;
+  readonly scope: LookScope;
+}
+
+export async function look(
+  desk: Desk,
+  lines: Lines,
+  { past, scope }: LookTerms,
+  signal: AbortSignal,
+): Promise<Look> {
+  const servers: ServerView[] = [];
+  const rows: (OwnRow & { readonly server: string })[] = [];
+  let worker: Worker | null = null;
+  for (const [server, name] of desk.names) {
+    const glimpse = await glance(desk, lines.own.ask, server, name, scope);
+    worker = sameWorker(desk, worker, glimpse.worker);
+    servers.push(glimpse.view);
+    if (glimpse.rows) rows.push({ name, server, ...glimpse.rows });
+  }
+  const { add, ...known } = await lookBack(desk, lines, worker, { past, signal });
+  const capacity = scope === 'capacity' ? { capacity: capacityOf(rows) } : {};
+  return { worker, ...known, servers: servers.map(add), addresses: addressesOf(rows), ...capacity };
+}
+
+/** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
+async function glance(
+  desk: Desk,
+  ask: Ask,
+  server: string,
+  name: ServerName,
+  scope: LookScope,
+): Promise<Glimpse> {
+  const reading = await desk.absences.read(ask, name, scope);
+  const worker = desk.workers.identify(reading.info);
+  if ('absent' in reading) {
+    desk.seen.delete(server);
+    return { view: absentView(server, reading.absent), worker };
+  }
+  const shown = adminInRow(reading.row);
+  const seen = desk.seen.get(server);
+  if (shown === 'ready') {
+    desk.seen.delete(server);
+    return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker, rows: reading };
+  }
+  if (shown === null || seen?.shown !== shown || seen.worker !== worker) {
+    const glimpse = await inspect(desk, ask, server, name);
+    return { ...glimpse, rows: glimpse.reading };
+  }
+  return { view: viewOf(server, reading, seen), worker, rows: reading };
+}
+
+/** A name that does not resolve just now shows none: where it was is what is known. */
+export function addressesOf(rows: readonly { readonly server: string; readonly row: StatRow }[]): Addresses {
+  const shown = rows.map(({ server, row }) => [server, row.text('addr') ?? ''] as const);
+  return Object.fromEntries(shown.filter(([, address]) => address !== ''));
+}
+
+/** One server with its admin bits, on one connection. */
+export async function inspect(
+  desk: Desk,
+  ask: Ask,
+  server: string,
+  name: ServerName,
+): Promise<Glimpse & { readonly reading: FullReading }> {
+  const reading = await desk.reader.readFull(ask, name);
+  const view = fullViewOf(server, reading);
+  const worker = desk.workers.identify(reading.info);
+  desk.absences.present(name, reading.info);
+  const shown = adminInRow(reading.row);
+  const { admin, origin, over } = view;
+  const { initialWeight } = reading.state;
+  desk.seen.set(server, { admin, origin, ...(over && { over }), initialWeight, shown, worker });
+  return { view, worker, reading };
+}
+
+/**
+ * The same of one that a reload or a command may have removed: `reading` is null then, and the view says how it went.
+ * @throws LastcallError as `look`
+ */
+export async function inspectIfThere(
+  desk: Desk,
+  ask: Ask,
+  server: string,
+  name: ServerName,
+): Promise<Glimpse & { readonly reading: FullReading | null }> {
+  const found = await desk.absences.read(ask, name);
+  if (!('absent' in found)) return inspect(desk, ask, server, name);
+  return {
+    view: absentView(server, found.absent),
+    worker: desk.workers.identify(found.info),
+    reading: null,
+  };
+}
+
+/** What is known of the workers of before a reload. */
+export interface Back extends Pick<Look, 'workers' | 'unseen' | 'uncounted'> {
+  /** A server of the current worker, with what the others hold of it. */
+  readonly add: (view: ServerView) => ServerView;
+}
+
+/** Unknown is never zero: where an old worker cannot be asked, nobody's connections are known (I7). */
+export async function lookBack(
+  desk: Desk,
+  lines: Lines,
+  worker: Worker | null,
+  { past, signal }: { readonly past: Past; readonly signal: AbortSignal },
+): Promise<Back> {
+  try {
+    return await lookBackOrFail(desk, lines, worker, past);
+  } catch (error) {
+    if (signal.aborted || !isLastcallError(error)) throw error;
+    return {
+      workers: null,
+      unseen: `old workers cannot be counted: ${error.message}`,
+      uncounted: [],
+      add: (view) => ({ ...view, connections: null }),
+    };
+  }
+}
+
+/** The same, for who needs to know before he begins. */
+export async function lookBackOrFail(
+  desk: Desk,
+  { master }: Lines,
+  worker: Worker | null,
+  past: Past = 'count',
+): Promise<Back> {
+  const here = worker === null ? null : (desk.here?.of(worker) ?? null);
+  const alone = here?.length === 0;
+  if (worker === null || desk.old === null || master === null || past === 'leave' || alone) {
+    return { workers: here && 1 + here.length, unseen: null, uncounted: here, add: (view) => view };
+  }
+  const pids = await desk.old.pids(master.ask, worker);
+  const held = await desk.old.count(master, desk.names);
+  return {
+    workers: 1 + pids.length,
+    unseen: null,
+    uncounted: [],
+    add: (view) => withHeld(view, held.get(view.name) ?? NOBODY),
+  };
+}
+
+function withHeld(view: ServerView, { connections, queued }: Held): ServerView {
+  const sum = (one: number | null, other: number): number | null => (one === null ? null : one + other);
+  return { ...view, connections: sum(view.connections, connections), queued: sum(view.queued, queued) };
+}
+
+/** The servers of one look must come from one worker: halves of two workers are no state of anything. */
+export function sameWorker(desk: Desk, before: Worker | null, now: Worker): Worker {
+  if (before === null || before === now) return now;
+  const { target } = desk.client;
+  throw new LastcallError(
+    'balancer-unreachable',
+    `${target}: HAProxy was reloaded while it was asked (pid ${before.pid}, then ${now.pid})`,
+    { target, elapsedMs: 0, next: 'ask again' },
+  );
+}

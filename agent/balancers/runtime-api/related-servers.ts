@@ -1,0 +1,169 @@
+import type { ListedServer } from '../../haproxy/replies/show-all-servers.ts';
+import type { ServerName } from '../../haproxy/names.ts';
+import type { Addresses, Relative, Role } from '../../lifecycle/view.ts';
+import type { Level } from './preflight-facts.ts';
+
+/** Who else is this application, and who else serves its users: read from the list of all servers. Pure. */
+
+/** What one full look tells of the servers of this node. */
+export interface Kinship {
+  /** Other servers of this application. */
+  readonly relatives: readonly Relative[];
+  /** Why the search for equal addresses says nothing here; null = addresses are shown. */
+  readonly blind: string | null;
+  /** Which servers have no address that could be compared. */
+  readonly uncompared: readonly string[];
+}
+
+/**
+ * @param rows of `show stat`, the BACKEND rows too
+ * @param listed the servers of this node, by `backend/server`
+ * @param level of the socket: below operator it shows no addresses (tried on 2.6.12 and 3.2.26)
+ * @param before addresses of ours as they were seen last: a reload that gives a server of ours another name takes the
+ *   row away, and the application stays
+ */
+export function kinshipOf(
+  rows: readonly ListedServer[],
+  listed: ReadonlyMap<string, ServerName>,
+  level: Level,
+  before: Addresses,
+): Kinship {
+  const servers = rows.filter(isServer);
+  const trackers = trackersOf(servers, listed);
+  const known = new Set([...listed.keys(), ...trackers.map(({ name }) => name)]);
+  if (level === 'user' || servers.every(({ address }) => address === undefined))
+    return { relatives: trackers, blind: HIDDEN, uncompared: [] };
+  const own = new Map(servers.map((row) => [nameOf(row), row]));
+  const homes = new Map(
+    [...listed.keys()].flatMap((name) => {
+      const row = own.get(name);
+      const address = comparable(row === undefined ? before[name] : row.address);
+      return address === null ? [] : [[address, name] as const];
+    }),
+  );
+  const twins = servers.flatMap((row): Relative[] => {
+    const of = homes.get(comparable(row.address) ?? '');
+    return of === undefined || known.has(nameOf(row)) ? [] : [relative(row, of, 'address')];
+  });
+  const uncompared = servers.filter(({ address }) => comparable(address) === null).map(nameOf);
+  return { relatives: [...trackers, ...twins], blind: null, uncompared };
+}
+
+const HIDDEN =
+  'this socket shows no addresses (they need level operator): other servers with the address of this node are not looked for';
+
+/** Those that follow one of ours, directly or through each other. One that is listed is ours itself. */
+function trackersOf(servers: readonly ListedServer[], listed: ReadonlyMap<string, ServerName>): Relative[] {
+  const following = new Map<string, ListedServer[]>();
+  for (const row of servers) {
+    if (row.tracked === undefined || row.tracked === '') continue;
+    const others = following.get(row.tracked);
+    if (others === undefined) following.set(row.tracked, [row]);
+    else others.push(row);
+  }
+  const found = new Map<string, Relative>();
+  const follow = (leader: string, of: string): void => {
+    for (const row of following.get(leader) ?? []) {
+      const name = nameOf(row);
+      if (found.has(name) || listed.has(name)) continue;
+      found.set(name, relative(row, of, 'track'));
+      follow(name, of);
+    }
+  };
+  for (const name of listed.keys()) follow(name, name);
+  return [...found.values()];
+}
+
+function relative(row: ListedServer, of: string, by: Relative['by']): Relative {
+  return { name: nameOf(row), of, by, role: roleOf(row), usable: isUsable(row) };
+}
+
+/**
+ * An address and port that two servers can have in common, in one way of writing; null for none, port 0 (the client's
+ * own port), `0.0.0.0` (the client's own destination) and a unix socket.
+ */
+export function comparable(address: string | undefined): string | null {
+  const parts = /^\[?(.*?)\]?:(\d+)$/.exec(address ?? '');
+  if (parts === null) return null;
+  const [, host = '', port = ''] = parts;
+  const bare = host.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
+  return Number(port) === 0 || bare === '' || bare === '0.0.0.0' || bare === '::' ? null : `${bare} ${port}`;
+}
+
+/** How many others serve the users of one server, and who of them does not. */
+export interface Neighbours {
+  /** Its own role. */
+  readonly role: Role | null;
+  readonly usableOthers: number | null;
+  readonly standbys: readonly string[];
+  readonly missing: readonly string[];
+}
+
+/** So many neighbours are named. */
+const MOST_SHOWN = 10;
+
+/**
+ * The BACKEND row counts in `act` and `bck` those that take new users (not drained, NOLB, MAINT, DOWN or of weight 0;
+ * BEHAVIOUR.md#capacity), ours among them. What goes out with this node is no other: its servers, and those that track them.
+ * @param ours names of the servers that go out with this node
+ */
+export function neighboursOf(
+  rows: readonly ListedServer[],
+  { backend, server }: ServerName,
+  ours: ReadonlySet<string>,
+): Neighbours {
+  const inBackend = rows.filter((row) => row.backend === backend);
+  const total = inBackend.find((row) => !isServer(row));
+  const own = inBackend.find((row) => row.server === server);
+  const servers = inBackend.filter(isServer);
+  const others = servers.filter((row) => !ours.has(nameOf(row)));
+  const left = (role: Role): number | null => {
+    const all = (role === 'active' ? total?.active : total?.backup) ?? null;
+    const mine = servers.filter((row) => ours.has(nameOf(row)) && roleOf(row) === role && isUsable(row));
+    return all === null || all < mine.length ? null : all - mine.length;
+  };
+  const missing = others
+    .filter((row) => !isUsable(row))
+    .map((row) => `${nameOf(row)} (${row.weight === 0 ? `${row.status}, weight 0` : row.status})`);
+  const shown =
+    missing.length > MOST_SHOWN
+      ? [...missing.slice(0, MOST_SHOWN), `${missing.length - MOST_SHOWN} more`]
+      : missing;
+  const standbys = others.filter((row) => roleOf(row) === 'backup' && isUsable(row)).map(nameOf);
+  switch (own === undefined ? null : roleOf(own)) {
+    case 'active':
+      return { role: 'active', usableOthers: left('active'), standbys, missing: shown };
+    case 'backup':
+      return {
+        role: 'backup',
+        usableOthers: sum(left('active'), left('backup')),
+        standbys: [],
+        missing: shown,
+      };
+    case null:
+      return { role: null, usableOthers: null, standbys: [], missing: shown };
+  }
+}
+
+function sum(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : one + other;
+}
+
+/** A server's own row says its role (BEHAVIOUR.md#capacity). */
+function roleOf({ active, backup }: ListedServer): Role | null {
+  if (active === 1) return 'active';
+  return backup === 1 ? 'backup' : null;
+}
+
+/** As HAProxy counts it: also one that is UP by assumption (`UP 1/3`), to which users come at once. */
+export function isUsable({ status, weight }: Pick<ListedServer, 'status' | 'weight'>): boolean {
+  return /^(UP|no check)\b/.test(status) && weight !== 0;
+}
+
+function isServer({ server }: ListedServer): boolean {
+  return server !== 'BACKEND';
+}
+
+function nameOf({ backend, server }: ListedServer): string {
+  return `${backend}/${server}`;
+}

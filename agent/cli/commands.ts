@@ -1,0 +1,123 @@
+import { Command, CommanderError } from 'commander';
+import { check } from './check.ts';
+import { examples } from './help.ts';
+import { operate } from './operate.ts';
+import { type VerbOptions, addDirectOptions, addHoldOptions, addVerbOptions } from './options.ts';
+import type { CliPorts, Context } from './ports.ts';
+import { runSidecar } from './run.ts';
+import { showStatus } from './status.ts';
+
+/** What was asked for: its name, and the work. */
+export interface Chosen {
+  readonly name: string;
+  readonly work: (context: Context) => Promise<number>;
+}
+
+type Choose = (chosen: Chosen) => void;
+
+/** Help texts are as wide as this wherever they are read. */
+const HELP_COLUMNS = 110;
+
+const OPERATIONS = {
+  drain: 'no new users; wait until the last one is gone; fence the node. The app keeps running',
+  stop: 'drain, then stop the app and see that it is gone',
+  ready: 'start the app if it is down, wait until it is healthy, put it back into rotation',
+  restart: 'stop, start and ready as one operation',
+} as const;
+
+/**
+ * The program with all its verbs.
+ * @param command what stands after `--`, for `run`
+ * @param choose is told the verb that parsing found
+ */
+export function createProgram(ports: CliPorts, command: readonly string[] | null, choose: Choose): Command {
+  const program = createRoot(ports);
+  addRun(program, command, choose);
+  for (const name of ['drain', 'stop', 'ready', 'restart'] as const) addOperation(program, name, choose);
+  for (const name of ['hold', 'release'] as const) addHold(program, name, choose);
+  addStatus(program, choose);
+  addCheck(program, choose);
+  return program;
+}
+
+function createRoot(ports: CliPorts): Command {
+  return new Command('lastcall')
+    .description(
+      'Takes a stateful node out of service behind HAProxy without a failed request or a lost session.',
+    )
+    .option('-c, --config <file>', 'the configuration ($LASTCALL_CONFIG, else /etc/lastcall/lastcall.yaml)')
+    .option('--socket <path>', "the sidecar's control socket")
+    .option('--json', 'one JSON object on stdout, whatever the exit code')
+    .option('--quiet', 'nothing but errors')
+    .option('--version', 'the version')
+    .helpOption('-h, --help', 'this text')
+    .helpCommand(false)
+    .addHelpText('before', examples('root'))
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => ports.stdout.write(text),
+      writeErr: () => undefined,
+      getOutHelpWidth: () => HELP_COLUMNS,
+      getOutHasColors: () => false,
+    })
+    .on('option:version', () => {
+      ports.stdout.write(`${ports.version()}\n`);
+      throw new CommanderError(0, 'commander.version', 'version shown');
+    })
+    .exitOverride();
+}
+
+function addVerb(program: Command, name: Parameters<typeof examples>[0], text: string): Command {
+  return program
+    .command(name)
+    .description(text)
+    .helpOption('-h, --help', 'this text')
+    .addHelpText('before', examples(name));
+}
+
+function addRun(program: Command, command: readonly string[] | null, choose: Choose): void {
+  const text = 'the sidecar of one node; with -- COMMAND ARG... it also starts and supervises the app';
+  addVerb(program, 'run', text)
+    .usage('[options] [-- COMMAND ARG...]')
+    .action(() => {
+      choose({
+        name: 'run',
+        work: async (context) => runSidecar(context, command),
+      });
+    });
+}
+
+function addOperation(program: Command, name: keyof typeof OPERATIONS, choose: Choose): void {
+  const verb = addVerb(program, name, OPERATIONS[name]);
+  addDirectOptions(addVerbOptions(verb, name), name).action((options: VerbOptions) => {
+    choose({ name, work: async (context) => operate(name, options, context) });
+  });
+}
+
+const HOLDS = {
+  hold: 'keep the node out of rotation as your own wish, which nothing undoes until `lastcall release`',
+  release: 'end the hold and put back what was found',
+} as const;
+
+function addHold(program: Command, name: keyof typeof HOLDS, choose: Choose): void {
+  addHoldOptions(addVerb(program, name, HOLDS[name]), name).action((options: VerbOptions) => {
+    choose({ name, work: async (context) => operate(name, options, context) });
+  });
+}
+
+function addStatus(program: Command, choose: Choose): void {
+  addVerb(program, 'status', 'the node, its servers at every balancer, and who is still here')
+    .option('--watch', 'show it again at every change; with --json one object a line')
+    .action(({ watch }: { watch?: boolean }) => {
+      choose({
+        name: 'status',
+        work: async (context) => showStatus(context, watch === true),
+      });
+    });
+}
+
+function addCheck(program: Command, choose: Choose): void {
+  addVerb(program, 'check', 'is the configuration file right? touches nothing else').action(() => {
+    choose({ name: 'check', work: async (context) => check(context) });
+  });
+}

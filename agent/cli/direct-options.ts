@@ -1,0 +1,178 @@
+import { parseDuration } from '../config/duration.ts';
+import {
+  wrongBalancerAddress,
+  wrongMasterAddress,
+  wrongPath,
+  wrongPointer,
+  wrongServerName,
+  wrongUrl,
+} from '../config/written.ts';
+import type { OperationKind } from '../lifecycle/operation.ts';
+import { LastcallError } from '../system/error.ts';
+import type { VerbOptions } from './options.ts';
+import type { DirectOptions, DirectStop, Globals } from './ports.ts';
+import { splitWords } from './shell-words.ts';
+
+const DIRECT_FLAGS = {
+  server: '--server',
+  master: '--master',
+  tlsCa: '--tls-ca',
+  tlsCert: '--tls-cert',
+  tlsKey: '--tls-key',
+  sessions: '--sessions',
+  sessionsJson: '--sessions-json',
+  stopPid: '--stop-pid',
+  stopCommand: '--stop-command',
+  health: '--health',
+  quietFor: '--quiet-for',
+  notSticky: '--not-sticky',
+  keep: '--keep',
+  unreachable: '--unreachable',
+  reloadGrace: '--reload-grace',
+  stateFile: '--state-file',
+} as const satisfies Partial<Record<keyof VerbOptions, string>>;
+
+/** Pid 1 is the system; larger ones do not exist on Linux (PID_MAX_LIMIT). */
+const MAX_PID = 4_194_304;
+
+/**
+ * The flags of direct mode, checked before anything is touched.
+ * @returns null when none of them was given: there is a sidecar to be asked
+ * @throws LastcallError `usage`; `config` for a restart, which needs a start that only a file can name
+ */
+export function readDirect(
+  operation: OperationKind,
+  options: VerbOptions,
+  globals: Globals,
+): DirectOptions | null {
+  const { haproxy = [], server: servers = [] } = options;
+  if (haproxy.length === 0) {
+    const stray = Object.entries(DIRECT_FLAGS).find(
+      ([key]) => options[key as keyof VerbOptions] !== undefined,
+    );
+    if (stray !== undefined)
+      throw usage(`${stray[1]} needs --haproxy`, 'name the HAProxy socket, or leave both to the sidecar');
+    return null;
+  }
+  refuseSidecarOptions(options, globals);
+  if (servers.length === 0)
+    throw usage('--haproxy needs --server BACKEND/SERVER', 'say which server this node is');
+  for (const address of haproxy) must('--haproxy', address, wrongBalancerAddress(address));
+  for (const name of servers) must('--server', name, wrongServerName(name));
+  const stop = stopOf(options);
+  if (operation === 'stop' && stop === null) {
+    throw usage('stop has nothing to stop the app by', 'give --stop-pid or --stop-command, or use `drain`');
+  }
+  if (operation === 'restart') {
+    throw new LastcallError(
+      'config',
+      'restart needs a start command, which only a configuration file can give',
+      {
+        next: 'set `app.start` and run the sidecar, or use `stop`, start the app, and use `ready`',
+      },
+    );
+  }
+  return {
+    haproxy,
+    masters: mastersOf(options, haproxy),
+    tls: tlsOf(options, haproxy),
+    servers,
+    sessions: sessionsOf(options),
+    stop,
+    health: options.health === undefined ? null : must('--health', options.health, wrongUrl(options.health)),
+    quietMs: durationOf('--quiet-for', options.quietFor),
+    sticky: options.notSticky === true ? false : 'auto',
+    keep: keepOf(options),
+    unreachable: options.unreachable ?? null,
+    reloadGraceMs: durationOf('--reload-grace', options.reloadGrace),
+    stateFiles: stateFilesOf(options, haproxy),
+  };
+}
+
+function refuseSidecarOptions({ wait, expires }: VerbOptions, { socket, config }: Globals): void {
+  if (socket !== undefined || config !== undefined) {
+    throw usage(
+      `--haproxy goes without ${socket === undefined ? '--config' : '--socket'}`,
+      'leave one of the two out',
+    );
+  }
+  if (!wait) throw usage('--no-wait needs a sidecar', 'without one this command does the work itself');
+  if (expires !== undefined)
+    throw usage('--expires needs a sidecar', 'somebody must still be there to undo the drain');
+}
+
+/** A master belongs to one HAProxy, so which is whose must be told by their order. */
+function mastersOf({ master: masters = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
+  for (const address of masters) must('--master', address, wrongMasterAddress(address));
+  if (masters.length === 0 || masters.length === haproxy.length) return masters;
+  throw usage('--master goes once with each --haproxy, in the same order', 'name all of them, or none');
+}
+
+function tlsOf(
+  { tlsCa: ca, tlsCert: cert, tlsKey: key }: VerbOptions,
+  haproxy: readonly string[],
+): DirectOptions['tls'] {
+  const encrypted = haproxy.some((address) => address.startsWith('tls://'));
+  if (encrypted && ca !== undefined && cert !== undefined && key !== undefined) return { ca, cert, key };
+  if (!encrypted && ca === undefined && cert === undefined && key === undefined) return null;
+  throw usage(
+    '--tls-ca, --tls-cert and --tls-key go together, with --haproxy tls://',
+    'give all three, or another address',
+  );
+}
+
+function sessionsOf({ sessions, sessionsJson }: VerbOptions): DirectOptions['sessions'] {
+  if (sessions === undefined) {
+    if (sessionsJson !== undefined)
+      throw usage('--sessions-json needs --sessions URL', 'say where the JSON comes from');
+    return null;
+  }
+  must('--sessions', sessions, wrongUrl(sessions));
+  if (sessionsJson !== undefined) must('--sessions-json', sessionsJson, wrongPointer(sessionsJson));
+  return { url: sessions, json: sessionsJson ?? null };
+}
+
+function stopOf({ stopPid, stopCommand }: VerbOptions): DirectStop | null {
+  if (stopPid !== undefined && stopCommand !== undefined) {
+    throw usage('--stop-pid and --stop-command exclude each other', 'leave one of the two out');
+  }
+  if (stopCommand !== undefined) return { kind: 'command', command: splitWords(stopCommand) };
+  if (stopPid === undefined) return null;
+  if (!/^-?\d*$/.test(stopPid)) return { kind: 'pidFile', path: stopPid };
+  const pid = Number(stopPid);
+  must(
+    '--stop-pid',
+    stopPid,
+    stopPid !== '' && pid > 1 && pid <= MAX_PID ? undefined : 'is not the pid of an app',
+  );
+  return { kind: 'pid', pid };
+}
+
+/** In milliseconds, `0s` allowed; null where the flag was not given. */
+function durationOf(flag: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const read = parseDuration(text, 'zero');
+  if (!read.ok) throw usage(`${flag}: ${read.message}`, 'write for example 2s');
+  return read.ms;
+}
+
+function keepOf({ keep }: VerbOptions): number | null {
+  if (keep === undefined) return null;
+  return Number(must('--keep', keep, /^\d{1,6}$/.test(keep) ? undefined : 'is not a number of servers'));
+}
+
+/** As for masters: a file belongs to one HAProxy, told by their order. */
+function stateFilesOf({ stateFile: files = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
+  for (const file of files) must('--state-file', file, wrongPath(file));
+  if (files.length === 0 || files.length === haproxy.length) return files;
+  throw usage('--state-file goes once with each --haproxy, in the same order', 'name all of them, or none');
+}
+
+function must(flag: string, value: string, wrong: string | undefined): string {
+  if (wrong === undefined) return value;
+  throw usage(`${flag} ${JSON.stringify(value)} ${wrong}`, 'see `lastcall VERB --help`');
+}
+
+function usage(message: string, next: string): LastcallError {
+  return new LastcallError('usage', message, { next });
+}

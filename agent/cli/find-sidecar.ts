@@ -1,0 +1,27 @@
+import { controlSocketOf } from '../config/locate.ts';
+import { type ControlClient, createClient } from '../control/client.ts';
+import { forPeople } from './view/printable.ts';
+import type { Context } from './ports.ts';
+
+const DEFAULT_FILE = '/etc/lastcall/lastcall.yaml';
+
+/** Which configuration file: `--config`, `LASTCALL_CONFIG`, the default. Only the default may be missing. */
+export function configFile({ ports, globals }: Context): { readonly file: string; readonly named: boolean } {
+  const file = globals.config ?? ports.env['LASTCALL_CONFIG'];
+  return file === undefined || file === '' ? { file: DEFAULT_FILE, named: false } : { file, named: true };
+}
+
+/**
+ * The sidecar that this command is meant for.
+ * @throws LastcallError `config` | `usage` when its socket cannot be told
+ */
+export async function sidecar(context: Context): Promise<ControlClient> {
+  const { ports, globals } = context;
+  const path = await controlSocketOf({
+    ...configFile(context),
+    socket: globals.socket ?? null,
+    env: ports.env,
+    hostname: ports.hostname(),
+  });
+  return forPeople(createClient(path, ports.clock), globals);
+}

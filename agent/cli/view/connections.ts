@@ -1,0 +1,64 @@
+import type { ControlClient } from '../../control/client.ts';
+import type { Status } from '../../lifecycle/operation.ts';
+import type { HoldersReport } from '../../lifecycle/outlook.ts';
+import { PHASES } from '../../lifecycle/phases.ts';
+import { messageOf } from '../../system/error.ts';
+import { alignTable } from './table.ts';
+import { type Paint, countText, secondsText } from './format.ts';
+
+/** Who still holds the node: asked only while it is going out, since HAProxy has to walk over its streams for it. */
+
+/** What came of the asking. */
+export type Holding = HoldersReport | { readonly error: string };
+
+export function isGoingOut({ phase }: Status): boolean {
+  return PHASES[phase].waits;
+}
+
+/** Asks the sidecar. That it cannot tell is told, and is no failure of the status; an abort is. */
+export async function askHolding(client: ControlClient, signal: AbortSignal): Promise<Holding> {
+  try {
+    return await client.holders(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return { error: messageOf(error) };
+  }
+}
+
+/** By kind and server, and the longest-lived of them, for people. */
+export function holdingLines(holding: Holding, { balancers }: Status, paint: Paint): string[] {
+  if ('error' in holding) return [`who holds it: unknown (${holding.error})`];
+  const kinds = holding.servers.map(({ balancer, server, requests, tunnels, queued, idle, error }) =>
+    error === null
+      ? [balancer, server, ...[requests, tunnels, queued, idle].map(countText)]
+      : [balancer, server, `unknown: ${error}`],
+  );
+  const current = new Map(balancers.map(({ name, pid }) => [name, pid]));
+  const oldest = holding.oldest.map(({ kind, ageSeconds, worker, balancer, server }) => {
+    const old = worker === current.get(balancer) ? '' : ' (from before a reload)';
+    return [kind, secondsText(ageSeconds), balancer, server, `${worker}${old}`];
+  });
+  return [
+    ...table(['HELD AT', 'SERVER', 'IN FLIGHT', 'TUNNELS', 'QUEUED', 'IDLE'], kinds, paint),
+    ...table(['OLDEST', 'AGE', 'BALANCER', 'SERVER', 'WORKER'], oldest, paint),
+  ];
+}
+
+function table(head: string[], rows: string[][], paint: Paint): string[] {
+  if (rows.length === 0) return [];
+  const [header = '', ...lines] = alignTable([head, ...rows]);
+  return [paint('dim', header), ...lines];
+}
+
+/** The same in a few words for a line; over all servers, unknown where one of them is. */
+export function holdingWords(holding: Holding): string {
+  if ('error' in holding) return 'who holds it is unknown';
+  const sum = (key: 'requests' | 'tunnels' | 'queued'): string =>
+    countText(
+      holding.servers.reduce<number | null>((total, server) => {
+        const more = server[key];
+        return total === null || more === null ? null : total + more;
+      }, 0),
+    );
+  return `in flight ${sum('requests')}, tunnels ${sum('tunnels')}, queued ${sum('queued')}`;
+}

@@ -1,0 +1,9 @@
+import type { Code } from '../system/error.ts';
+
+/** Why a connection to HAProxy failed, in words. */
+export interface ConnectError {
+  readonly text: string;
+  readonly next: string;
+  readonly code?: Code;
+  readonly cause?: unknown;
+}

@@ -1,0 +1,86 @@
+import { StringDecoder } from 'node:string_decoder';
+import { LastcallError } from '../system/error.ts';
+import { commandsOf, PROMPT, type Command } from './command.ts';
+import { converse, type Call, type OpenLine } from './connection.ts';
+import type { Ask } from './server-reader.ts';
+import { endless, MOST_BYTES } from './reply.ts';
+
+/**
+ * What ends the answer to a line of an interactive connection; on another one it is the line feed alone. Up to 3.1
+ * each command of a line has its prompt, from 3.2 on the line has one (HAProxy 20ec1de21; seen on 2.6.12 and 3.2.26).
+ * So each line holds one command, and a prompt is its end on all of them.
+ */
+const PROMPTED = '\n> ';
+
+/**
+ * Several lines on one connection. After a reload it still leads to the worker it began with, so whoever is told on it
+ * is who was asked on it; one that is stopping refuses orders (BEHAVIOUR.md#runtime-api, BEHAVIOUR.md#reload). It lasts no longer than the work:
+ * left open it would keep an old worker alive, and one of ten slots.
+ * @param call how to reach HAProxy, and how long all of it may take
+ * @throws LastcallError as `converse`; `balancer-unreachable` when HAProxy ends it early; what `work` throws
+ */
+export async function converseAtLength<T>(
+  call: Omit<Call, 'line' | 'onChunk' | 'onBegun'>,
+  work: (ask: Ask) => Promise<T>,
+): Promise<T> {
+  const { target, clock } = call;
+  const decoder = new StringDecoder('utf8');
+  let line: OpenLine | null = null;
+  let text = '';
+  let heard = (): void => undefined;
+  const ended = converse({
+    ...call,
+    line: PROMPT,
+    onBegun: (open) => void (line = open),
+    onChunk(chunk) {
+      text += decoder.write(chunk);
+      if (text.length > MOST_BYTES) throw endless(target, `an answer of more than ${MOST_BYTES} bytes`);
+      heard();
+    },
+  }).then((elapsedMs): never => {
+    throw closed(target, elapsedMs);
+  });
+  // Whoever waits for an answer hears of it; after the last one it is of no account.
+  ended.catch(() => undefined);
+
+  /** The next answer, as it would stand on a connection of its own. */
+  const answer = async (): Promise<string> => {
+    const whole = new Promise<string>((resolve) => {
+      heard = () => {
+        if (text.endsWith(PROMPTED)) resolve(`${text.slice(0, -PROMPTED.length)}\n`);
+      };
+      heard();
+    });
+    const one = await Promise.race([whole, ended]);
+    text = '';
+    return one;
+  };
+  const ask = async (command: Command): ReturnType<Ask> => {
+    const began = clock.now();
+    let all = '';
+    for (const one of commandsOf(command)) {
+      line?.say(one);
+      all += await answer();
+    }
+    return { text: all, command, target, elapsedMs: clock.now() - began };
+  };
+
+  try {
+    await answer();
+    return await work(ask);
+  } finally {
+    (line as OpenLine | null)?.hangUp();
+  }
+}
+
+function closed(target: string, elapsedMs: number): LastcallError {
+  return new LastcallError(
+    'balancer-unreachable',
+    `${target}: HAProxy ended the connection before its answer`,
+    {
+      target,
+      elapsedMs,
+      next: 'ask again; if it stays so, see whether HAProxy crashes (its log)',
+    },
+  );
+}

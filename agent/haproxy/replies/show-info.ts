@@ -1,0 +1,76 @@
+import { LastcallError } from '../../system/error.ts';
+import { wholeNumber } from './columns.ts';
+import { contextOf, unexpected, type Reply } from '../reply.ts';
+
+/** Who answered (`show info`). */
+export interface Info {
+  readonly pid: number;
+  readonly version: string;
+  readonly uptimeSeconds: number;
+}
+
+/** Older ones cannot show a stopping worker's statistics and have agent-check bugs (BEHAVIOUR.md#versions). */
+const OLDEST = [2, 4] as const;
+
+/**
+ * Reads `show info`.
+ * @throws LastcallError `balancer-unreachable` when it is no such answer (or has one field twice), or when a worker answered that is stopping
+ *   after a reload: what it knows is the past
+ */
+export function parseInfo(answer: string, reply: Reply): Info {
+  const lines = answer.split('\n').filter((line) => line !== '');
+  const fields = new Map(lines.map(pairOf));
+  if (fields.size < lines.length) throw unexpected(reply, answer);
+  const pid = wholeNumber(fields.get('Pid'));
+  const uptimeSeconds = wholeNumber(fields.get('Uptime_sec'));
+  const version = fields.get('Version');
+  const stopping = fields.get('Stopping');
+  if (pid === null || uptimeSeconds === null || version === undefined || stopping === undefined) {
+    throw unexpected(reply, answer);
+  }
+  if (stopping !== '0') {
+    throw new LastcallError(
+      'balancer-unreachable',
+      `${reply.target}: an old worker (pid ${pid}) answered, which is stopping`,
+      {
+        ...contextOf(reply),
+        next: 'wait for the new worker; if none comes, see why the reload of HAProxy failed',
+      },
+    );
+  }
+  return { pid, version, uptimeSeconds };
+}
+
+/**
+ * In recovery mode (after a reload with a file that the master itself finds broken) every connection to the master CLI
+ * of 3.4.0 to 3.5-dev5 is HAProxy's end (BEHAVIOUR.md#the-master-socket).
+ */
+export function hasFragileMaster({ version }: Info): boolean {
+  return /^(3\.4\.|3\.4-dev([2-9]|\d\d)|3\.5-dev[0-5](\D|$))/.test(version);
+}
+
+function pairOf(line: string): [string, string] {
+  const colon = line.indexOf(':');
+  return colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1).trim()];
+}
+
+/**
+ * Refuses a HAProxy older than 2.4.
+ * @throws LastcallError `not-permitted` with the reason
+ */
+export function requireSupported(info: Info, reply: Reply): void {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(info.version) ?? [];
+  if (major === undefined || minor === undefined) throw unexpected(reply, `Version: ${info.version}`);
+  const [least, leastMinor] = OLDEST;
+  if (Number(major) > least || (Number(major) === least && Number(minor) >= leastMinor)) return;
+  const why = 'before 2.4 a worker that is stopping shows no statistics, so its sessions cannot be seen';
+  throw new LastcallError('not-permitted', `${reply.target}: HAProxy ${info.version} is too old: ${why}`, {
+    ...contextOf(reply),
+    next: 'upgrade HAProxy to 2.4 or newer',
+  });
+}
+
+/** Whether `now` is still the process that was `before`: in a container each has the same pid, but none begins old. */
+export function sameProcess(before: Info, now: Info): boolean {
+  return before.pid === now.pid && now.uptimeSeconds >= before.uptimeSeconds;
+}

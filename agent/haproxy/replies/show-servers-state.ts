@@ -1,0 +1,96 @@
+import type { Admin, Origin, Over } from '../../lifecycle/view.ts';
+import { columnsOf, wholeNumber, type Columns } from './columns.ts';
+import { unexpected, type Reply } from '../reply.ts';
+import type { Endpoint } from '../server-keys.ts';
+
+/** One line of `show servers state`. */
+export interface ServerState {
+  readonly backendId: number;
+  readonly serverId: number;
+  readonly server: string;
+  /** srv_op_state: 0 stopped, 1 starting, 2 running, 3 stopping (management.txt). */
+  readonly operational: number;
+  /** srv_admin_state, a set of bits. */
+  readonly adminBits: number;
+  /** srv_iweight: the weight of the configuration; null = not told. */
+  readonly initialWeight: number | null;
+  /** Null where no IP address is shown: `-` for a unix socket and for a name that does not resolve. */
+  readonly endpoint: Endpoint | null;
+}
+
+/**
+ * Reads `show servers state BACKEND`: the version of the format, a header, a line per server, fields by name, as many
+ * as the header has.
+ * @throws LastcallError `balancer-unreachable` when it is no such answer
+ */
+export function parseServersState(answer: string, reply: Reply): readonly ServerState[] {
+  const [version, header, ...lines] = answer.split('\n');
+  if (version !== '1' || header === undefined || !header.startsWith('# be_id '))
+    throw unexpected(reply, answer);
+  const columns = columnsOf(header.slice('# '.length).trim().split(' '));
+  if (columns === null) throw unexpected(reply, header);
+  return lines.map((line) => stateOf(columns, line, reply));
+}
+
+function stateOf(columns: Columns, line: string, reply: Reply): ServerState {
+  const fields = line.trim().split(' ');
+  if (fields.length !== columns.count) throw unexpected(reply, line);
+  const field = (name: string): string | undefined => columns.field(fields, name);
+  const server = field('srv_name');
+  const backendId = wholeNumber(field('be_id'));
+  const serverId = wholeNumber(field('srv_id'));
+  const operational = wholeNumber(field('srv_op_state'));
+  // Decimal, although the manual lists the bits in hexadecimal (seen on 2.6.12: 16 for 0x10).
+  const adminBits = wholeNumber(field('srv_admin_state'));
+  if (
+    server === undefined ||
+    backendId === null ||
+    serverId === null ||
+    operational === null ||
+    adminBits === null
+  ) {
+    throw unexpected(reply, line);
+  }
+  const initialWeight = wholeNumber(field('srv_iweight'));
+  const endpoint = endpointIn(field('srv_addr'), wholeNumber(field('srv_port')));
+  return { backendId, serverId, server, operational, adminBits, initialWeight, endpoint };
+}
+
+function endpointIn(host: string | undefined, port: number | null): Endpoint | null {
+  return host === undefined || host === '-' || port === null ? null : { host, port };
+}
+
+/** The bits of srv_admin_state (management.txt, `show servers state`; tried: BEHAVIOUR.md#admin-state). */
+const FORCED_MAINT = 0x01;
+const INHERITED_MAINT = 0x02;
+const CONFIGURED_MAINT = 0x04;
+const FORCED_DRAIN = 0x08;
+const INHERITED_DRAIN = 0x10;
+const RESOLUTION_MAINT = 0x20;
+
+/**
+ * What the bits say. 0x04 alone is only history: it stays after `state ready` of a server that the configuration
+ * disables, and tells where a MAINT comes from only while that is in force.
+ */
+export function readAdmin(bits: number): { readonly admin: Admin; readonly origin: Origin } {
+  const has = (bit: number): boolean => (bits & bit) !== 0;
+  if (has(FORCED_MAINT)) return { admin: 'maint', origin: has(CONFIGURED_MAINT) ? 'config' : 'forced' };
+  if (has(RESOLUTION_MAINT)) return { admin: 'maint', origin: 'config' };
+  if (has(INHERITED_MAINT)) return { admin: 'maint', origin: 'inherited' };
+  if (has(FORCED_DRAIN)) return { admin: 'drain', origin: 'forced' };
+  if (has(INHERITED_DRAIN)) return { admin: 'drain', origin: 'inherited' };
+  return { admin: 'ready', origin: 'none' };
+}
+
+/**
+ * What lies over the forced state and hides it: bits combine (0x28 is our DRAIN under a MAINT by resolution), and a
+ * command changes the forced ones alone. Measured on 2.6.12 and 3.2.26: under 0x20 `state maint` makes 0x21, `drain`
+ * 0x28, `ready` 0x20; with its address back the server shows what was forced last.
+ * @returns null where the forced state is what the server shows
+ */
+export function readOver(bits: number): Over | null {
+  const has = (bit: number): boolean => (bits & bit) !== 0;
+  const forced = has(FORCED_MAINT) ? 'maint' : has(FORCED_DRAIN) ? 'drain' : 'ready';
+  if (forced === readAdmin(bits).admin) return null;
+  return { by: has(RESOLUTION_MAINT) ? 'resolution' : 'tracked', forced };
+}

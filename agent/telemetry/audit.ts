@@ -1,0 +1,119 @@
+import type { Service } from '../engine/service.ts';
+import type { Request } from '../lifecycle/operation.ts';
+import { type Clock, withDeadline } from '../system/clock.ts';
+import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
+import { createLineFile, type LineFile } from '../system/line-file.ts';
+import { listenCode } from '../system/listen-error.ts';
+import type { Log } from '../system/log-port.ts';
+import { observed } from './service-observer.ts';
+
+/** A few thousand operations a file; what is older than six files is gone. */
+const MAX_BYTES = 10 * 1024 * 1024;
+const KEEP = 5;
+const MODE = 0o600;
+/** A start that cannot succeed ends within two seconds (contract). */
+const CHECK_MS = 1_200;
+/** A check has no other end than its deadline. */
+const NEVER = new AbortController().signal;
+
+/** Who did what to this node, why, and how it ended. */
+export interface Audit {
+  /** Adds one record; a failure is an alarm in the log and nothing else: it stops no operation. */
+  write(event: string, fields: Readonly<Record<string, unknown>>): void;
+  /** Resolves when every record so far is on the disk, or has failed. */
+  flush(): Promise<void>;
+}
+
+/**
+ * The audit log at `path`: one JSON line a record, appended, moved to `PATH.1` to `PATH.5` by size.
+ * @throws LastcallError `config` when it can never be written there, or another user could write it too; `failed` when its
+ *   file system does not answer
+ */
+export async function openAudit(
+  path: string,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<Audit> {
+  const file = createLineFile({ path, maxBytes: MAX_BYTES, keep: KEEP, mode: MODE });
+  await withDeadline(
+    clock,
+    CHECK_MS,
+    NEVER,
+    () => unusable(path, UNANSWERED),
+    () => check(path, file),
+  );
+  let last: Promise<void> = Promise.resolve();
+  return {
+    write(event, fields) {
+      const line = JSON.stringify({ time: clock.wall().toISOString(), event, ...fields });
+      last = file.append(line).catch((error: unknown) => {
+        log.error(`the audit log could not be written: ${messageOf(error)}`, {
+          path,
+          record: line,
+          next: 'free space there or mend its permissions; the record stands in this line',
+        });
+      });
+    },
+    flush: () => last,
+  };
+}
+
+/** A disk that is full is an alarm at each record; what no time mends is refused at once. */
+async function check(path: string, file: LineFile): Promise<void> {
+  try {
+    await file.check();
+  } catch (error) {
+    if (errnoOf(error) === undefined || listenCode(error) === 'config')
+      throw unusable(path, messageOf(error), error);
+  }
+}
+
+const UNANSWERED = 'its file system does not answer';
+
+function unusable(path: string, why: string, cause?: unknown): LastcallError {
+  return new LastcallError(
+    cause === undefined ? 'failed' : 'config',
+    `the audit log cannot be written: ${why}`,
+    {
+      target: path,
+      next: "set `audit` to a file that lastcall's user may write, and nobody else",
+      cause,
+    },
+  );
+}
+
+/** The same service, each of whose operations leaves its lines in the audit log. */
+export function withAudit(service: Service, audit: Audit): Service {
+  return observed(service, {
+    asked(request, submitted) {
+      const { kind, ...asked } = described(request);
+      if (!submitted.accepted) return audit.write('refused', { id: request.id, operation: kind, ...asked });
+      const { id, joined, joins } = submitted;
+      const which = joins === undefined ? { id } : { id, joins };
+      audit.write(joined ? 'join' : 'begin', { ...which, operation: kind, ...asked });
+    },
+    found({ id, operation, by, reason }, resumed) {
+      audit.write(resumed ? 'resume' : 'begin', { id, operation, by, reason });
+    },
+    ended({ id, operation, code, seconds, phase, forced, sessions, warnings, message }) {
+      const told = { phase, forced, sessions, warnings, ...(message === undefined ? {} : { message }) };
+      audit.write('end', { id, operation, code, seconds, ...told });
+    },
+    cancelled: (id, by, answer) => audit.write('cancel', { id, by, answer }),
+  });
+}
+
+/** The request in the words of the record; what was left to the configuration is left out. */
+function described(request: Request): Readonly<Record<string, unknown>> & { readonly kind: string } {
+  const { kind, by, reason, force, timeoutMs, onTimeout, expiresMs, fence, dryRun } = request;
+  return {
+    kind,
+    by,
+    reason,
+    force,
+    ...(timeoutMs === null ? {} : { timeoutMs }),
+    ...(onTimeout === null ? {} : { onTimeout }),
+    ...(expiresMs === null ? {} : { expiresMs }),
+    ...(fence ? {} : { fence }),
+    ...(dryRun ? { dryRun } : {}),
+  };
+}

@@ -1,0 +1,168 @@
+import type { Registry } from 'prom-client';
+import type { Service } from '../engine/service.ts';
+import type { Status } from '../lifecycle/operation.ts';
+import { isOut, PHASES } from '../lifecycle/phases.ts';
+import type { Clock } from '../system/clock.ts';
+import { observed } from './service-observer.ts';
+
+/** Seconds: from a node without users to a working day of them. */
+const BUCKETS = [1, 5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
+
+export interface MetricsPorts {
+  readonly clock: Clock;
+  /** Answers given to pollers so far, by answer, read at each question; null where nobody can poll. */
+  readonly agentChecks: ReadonlyMap<string, number> | null;
+  readonly healthChecks: ReadonlyMap<string, number> | null;
+}
+
+export interface Metrics {
+  /** The service to be used from now on: what is done with it is counted. */
+  readonly service: Service;
+  /** In Prometheus' text format. What is not known has no sample, and never a zero. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+/** prom-client costs 13 MB of memory, so it is loaded only for those who want to be asked. */
+export async function createMetrics(service: Service, ports: MetricsPorts): Promise<Metrics> {
+  // It is CommonJS: a bundle gives its exports no names.
+  const { Counter, Gauge, Histogram, Registry } = (await import('prom-client')).default;
+  const registry = new Registry();
+  const registers = [registry];
+  const gauge = (name: string, help: string, labelNames: string[], samples: (status: Status) => Samples) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        // A gauge without labels would be 0 from its reset on, which nobody has said.
+        if (labelNames.length === 0) this.remove();
+        for (const [labels, value] of samples(service.status())) this.set(labels, value);
+      },
+    });
+  const counter = (name: string, help: string, labelNames: string[], samples: () => Samples) =>
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const [labels, value] of samples()) this.inc(labels, value);
+      },
+    });
+
+  gauge('lastcall_phase', 'The phase of the node: 1 for the one it is in.', ['phase'], phaseSamples);
+  gauge('lastcall_sessions', 'Users on the node, by who counts them.', ['source'], sessionSamples);
+  gauge('lastcall_balancer_up', 'Whether the balancer answers.', ['balancer'], balancerSamples);
+  gauge('lastcall_alarms', 'What an operator must see to now.', [], ({ alarms }) => [[{}, alarms.length]]);
+  const outing = createOuting(ports.clock);
+  gauge('lastcall_drain_age_seconds', 'Since when the node is out, or on its way.', [], () => outing.age());
+  counter('lastcall_reasserts_total', 'States that a balancer had lost and was told again.', [], () => [
+    [{}, service.status().reasserts.count],
+  ]);
+  const slowest =
+    'The longest that a balancer was without our word, from the last look that showed it to the next.';
+  gauge('lastcall_reassert_slowest_seconds', slowest, [], ({ reasserts }) =>
+    reasserts.count === 0 ? [] : [[{}, reasserts.slowestSeconds]],
+  );
+  const answersOf = (who: 'agentChecks' | 'healthChecks') => (): Samples =>
+    // An empty label is none to Prometheus.
+    [...(ports[who] ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);
+  counter('lastcall_agent_checks_total', 'Agent-checks answered.', ['answer'], answersOf('agentChecks'));
+  counter('lastcall_health_checks_total', 'Health polls answered.', ['answer'], answersOf('healthChecks'));
+  const operations = new Counter({
+    name: 'lastcall_operations_total',
+    help: 'Operations ended or refused.',
+    labelNames: ['operation', 'code'],
+    registers,
+  });
+  const drains = new Histogram({
+    name: 'lastcall_drain_seconds',
+    help: 'From the beginning of a drain to the last look at nobody.',
+    buckets: BUCKETS,
+    registers,
+  });
+
+  const watched = observed(service, {
+    ended({ operation, code, plan }) {
+      if (plan === undefined) operations.inc({ operation, code });
+    },
+  });
+  const see = (status: Status): void => {
+    const seconds = outing.see(status);
+    if (seconds !== null) drains.observe(seconds);
+  };
+  see(service.status());
+  service.watch({ status: see, result: () => undefined });
+  return { service: watched, text: () => registry.metrics(), contentType: typeOf(registry) };
+}
+
+type Samples = readonly (readonly [Readonly<Record<string, string>>, number])[];
+
+function typeOf(registry: Registry): string {
+  return registry.contentType;
+}
+
+function phaseSamples({ phase }: Status): Samples {
+  return Object.keys(PHASES).map((name) => [{ phase: name }, name === phase ? 1 : 0]);
+}
+
+function sessionSamples({ sessions, balancers }: Status): Samples {
+  const counted: Samples = sessions.sources.flatMap(({ name, count }) =>
+    count === null ? [] : [[{ source: name }, count] as const],
+  );
+  const connections = connectionsOf(balancers);
+  return connections === null ? counted : [...counted, [{ source: 'connections' }, connections]];
+}
+
+/** Over all that count: a balancer that only polls has no worker and tells nobody's number. */
+function connectionsOf(balancers: Status['balancers']): number | null {
+  const counting = balancers.filter(({ pid, reachable }) => pid !== null || !reachable);
+  const servers = counting.flatMap((balancer) => balancer.servers);
+  if (servers.length === 0) return null;
+  return servers.reduce<number | null>(
+    (sum, { connections, queued }) =>
+      sum === null || connections === null || queued === null ? null : sum + connections + queued,
+    0,
+  );
+}
+
+/** Before the first look nothing is known of it. */
+function balancerSamples({ balancers }: Status): Samples {
+  return balancers.flatMap(({ name, reachable, error }): Samples =>
+    reachable || error !== null ? [[{ balancer: name }, reachable ? 1 : 0]] : [],
+  );
+}
+
+interface Outing {
+  /** Takes note of a status; answers how many seconds the drain took that has just come to its end, else null. */
+  see(status: Status): number | null;
+  age(): Samples;
+}
+
+/** From the first phase outward to the first one back. */
+function createOuting(clock: Clock): Outing {
+  let since: number | null = null;
+  let arrived = false;
+  return {
+    see({ phase, operation, since: at }) {
+      const { waits, over } = PHASES[phase];
+      if (!isOut(phase)) {
+        since = null;
+        arrived = false;
+      }
+      if (!waits && !over) return null;
+      const fresh = since === null;
+      since ??=
+        clock.now() - Math.max(0, (operation?.seconds ?? 0) * 1_000, clock.wall().getTime() - Date.parse(at));
+      if (arrived || !over) return null;
+      arrived = true;
+      // Found at its end by a sidecar that has just begun: how long it took is not known.
+      return fresh ? null : (clock.now() - since) / 1_000;
+    },
+    age: () => (since === null ? [] : [[{}, (clock.now() - since) / 1_000]]),
+  };
+}

@@ -1,0 +1,375 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { createAgentCheckServer } from '../../../agent/balancers/agent-check/server.ts';
+import { createAgentCheckWriter } from '../../../agent/balancers/agent-check/runtime-writer.ts';
+import { createPollerBalancer } from '../../../agent/balancers/agent-check/poll-only.ts';
+import type { Balancer } from '../../../agent/balancers/balancer.ts';
+import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
+import { LOOK_EVERY_MS } from '../../../agent/balancers/agent-check/shared-poll.ts';
+import { realClock, type Clock } from '../../../agent/system/clock.ts';
+import { betweenPolls } from '../../support/between-polls.ts';
+import { startHaproxy, type Haproxy, type HaproxyOptions } from '../../support/haproxy.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { memoryLog } from '../../support/memory-log.ts';
+import { poll } from '../../support/poll.ts';
+import { freePort } from '../../support/ports.ts';
+import { until } from '../../support/until.ts';
+
+const never = new AbortController().signal;
+const endings: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0).toReversed()) await end();
+});
+
+interface Stage {
+  readonly haproxy: Haproxy;
+  readonly balancer: Balancer;
+  /** Where it polls. */
+  readonly agentPort: number;
+  /** Resolves once HAProxy has polled so often from now on. */
+  polls(count: number): Promise<void>;
+  /** The forced bits of a server, by HAProxy itself. */
+  admin(server?: string): Promise<string>;
+}
+
+interface Given extends HaproxyOptions {
+  /** The rest of each server line, by name; `agent-check agent-inter 200ms` and the port are there. */
+  readonly servers?: Readonly<Record<string, string>>;
+  readonly clock?: Clock;
+  readonly agent?: string;
+  /** Its `agent-inter`; default 200ms. */
+  readonly interval?: string;
+}
+
+/** A real HAProxy that polls a real responder, and the driver that writes by it and reads with level operator. */
+async function stage({
+  servers = { app1: '' },
+  clock = realClock,
+  agent,
+  interval = '200ms',
+  ...options
+}: Given = {}): Promise<Stage> {
+  let polled = 0;
+  const port = await freePort();
+  const healthy = (): boolean => polled++ >= 0;
+  const server = createAgentCheckServer(
+    { host: '127.0.0.1', port, allow: [] },
+    { clock: realClock, healthy, log: memoryLog() },
+  );
+  await server.listen();
+  endings.push(() => server.close());
+  const check = agent ?? `agent-check agent-inter ${interval} agent-addr 127.0.0.1 agent-port ${port}`;
+  const lines = Object.entries(servers).map(
+    ([name, rest]) => `  server ${name} 127.0.0.1:9 ${check} ${rest}\n`,
+  );
+  const config = `defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n  timeout check 5s\nbackend app\n${lines.join('')}`;
+  const haproxy = await startHaproxy(config, options);
+  endings.push(() => haproxy.stop());
+  const address = `unix:${haproxy.operatorSocket}`;
+  const names = Object.keys(servers).map((name) => `app/${name}`);
+  const reader = createRuntimeBalancer(
+    { address, servers: names, timeoutMs: 2_000, readOnly: true },
+    { clock: realClock },
+  );
+  const balancer = createAgentCheckWriter(
+    {
+      kind: 'haproxy',
+      address,
+      writer: 'agent-check',
+      master: null,
+      tls: null,
+      stateFile: null,
+      servers: names,
+    },
+    { reader, server, clock },
+  );
+  return {
+    haproxy,
+    balancer,
+    agentPort: port,
+    async polls(count) {
+      const wanted = polled + count;
+      await until(`${count} more polls`, () => polled >= wanted);
+    },
+    async admin(name = 'app1') {
+      const rows = (await haproxy.command('show servers state app'))
+        .split('\n')
+        .map((line) => line.split(' '));
+      return (
+        { '0': 'ready', '1': 'maint', '8': 'drain' }[rows.find((row) => row[3] === name)?.[6] ?? ''] ??
+        'other'
+      );
+    },
+  };
+}
+
+const adminOf = async ({ balancer }: Stage): Promise<string | undefined> =>
+  (await balancer.look(never)).servers[0]?.admin;
+
+describe('A HAProxy told by agent-check and read with level operator', () => {
+  test('is drained, fenced and brought back, and each state is read back before it is answered', async () => {
+    const on = await stage();
+    expect(await on.balancer.survey(never)).toMatchObject({
+      servers: [{ admin: 'ready' }],
+      facts: [{ name: 'app/app1' }],
+    });
+    expect(await on.balancer.set('app/app1', 'drain', ['ready'], never)).toMatchObject({
+      admin: 'drain',
+      origin: 'forced',
+    });
+    expect(await on.admin()).toBe('drain');
+    expect(await on.balancer.set('app/app1', 'maint', ['drain'], never)).toMatchObject({
+      admin: 'maint',
+      origin: 'forced',
+    });
+    expect(await on.admin()).toBe('maint');
+    await on.polls(3);
+    expect(await on.admin()).toBe('maint');
+    expect(await on.balancer.set('app/app1', 'ready', ['maint'], never)).toMatchObject({
+      admin: 'ready',
+      connections: 0,
+    });
+    expect(await on.admin()).toBe('ready');
+  });
+
+  test('keeps an operator\u2019s MAINT that came over our drain, poll after poll', async () => {
+    const on = await stage();
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    for (let round = 0; round < 3; round++) {
+      await on.polls(1);
+      await betweenPolls(on.haproxy, 'maint', 'drain');
+      await on.polls(3);
+      expect(await on.admin()).toBe('maint');
+      expect(await adminOf(on)).toBe('maint');
+      // The operator gives it back to us.
+      await on.haproxy.command('set server app/app1 state drain');
+      await on.polls(1);
+      expect(await on.admin()).toBe('drain');
+    }
+    expect(await on.balancer.set('app/app1', 'maint', ['drain'], never)).toMatchObject({ admin: 'maint' });
+  });
+
+  test('keeps an operator\u2019s READY that came over our drain, until we are asked to drain again', async () => {
+    const on = await stage();
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    await betweenPolls(on.haproxy, 'ready', 'drain');
+    await on.polls(3);
+    expect(await on.admin()).toBe('ready');
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    expect(await on.admin()).toBe('drain');
+  });
+
+  test('is told ready as an edge: a MAINT after it stays', async () => {
+    const on = await stage();
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    await on.balancer.set('app/app1', 'ready', ['drain'], never);
+    await betweenPolls(on.haproxy, 'maint', 'ready');
+    await on.polls(4);
+    expect(await on.admin()).toBe('maint');
+  });
+
+  test('is not written where its state may not be replaced', async () => {
+    const on = await stage();
+    await on.haproxy.command('set server app/app1 state maint');
+    expect(await on.balancer.set('app/app1', 'drain', ['ready'], never)).toMatchObject({ admin: 'maint' });
+    expect(await on.balancer.set('app/app1', 'ready', ['drain'], never)).toMatchObject({ admin: 'maint' });
+    await on.polls(3);
+    expect(await on.admin()).toBe('maint');
+  });
+
+  test('is drained again by its first polls after a reload that forgot it', async () => {
+    const on = await stage({ master: true });
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    await on.haproxy.reload();
+    await until('the new worker is seen to drain', async () => (await adminOf(on)) === 'drain');
+    await betweenPolls(on.haproxy, 'ready', 'drain');
+    await on.polls(3);
+    expect(await on.admin()).toBe('ready');
+  });
+
+  test('is not told to have another program’s agent-check', async () => {
+    const on = await stage();
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    const seen = [await on.balancer.look(never), await on.balancer.survey(never)];
+    for (const { servers } of seen) expect(servers[0]).not.toHaveProperty('agent');
+  });
+
+  test('that a reload took away is no error of a survey in the middle of an operation', async () => {
+    const on = await stage({ master: true });
+    const { addresses } = await on.balancer.survey(never);
+    await on.haproxy.rewrite('defaults\n  mode http\nbackend app\n  server other 127.0.0.1:9\n');
+    await on.haproxy.reload();
+    const { servers, relatives } = await on.balancer.survey(never, 'reload', addresses);
+    expect(servers[0]?.absent).toContain('was removed from HAProxy by a reload');
+    expect(relatives).toEqual([
+      expect.objectContaining({ name: 'app/other', of: 'app/app1', by: 'address' }),
+    ]);
+    await expect(on.balancer.survey(never)).rejects.toMatchObject({ code: 'no-such-server' });
+  });
+
+  test('is drained again after a reload also where the first answers are lost', async () => {
+    const on = await stage({ master: true });
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    let isOver = false;
+    // Polls as HAProxy does, and throws the answers away.
+    const losing = (async () => {
+      while (!isOver) {
+        const poll = connect(on.agentPort, '127.0.0.1');
+        await once(poll, 'data');
+        poll.destroy();
+      }
+    })();
+    await on.haproxy.reload();
+    await until('the new worker is seen to drain', async () => (await adminOf(on)) === 'drain');
+    isOver = true;
+    await losing;
+  });
+
+  describe('while another process polls from its address every 25 ms', () => {
+    /** Polls until the test ends, and throws the answers away, as a monitor does. */
+    const monitor = (port: number): void => {
+      let over = false;
+      let last: Promise<unknown> = Promise.resolve();
+      const timer = setInterval(() => {
+        if (!over) last = poll(port).catch(() => undefined);
+      }, 25);
+      endings.push(async () => {
+        over = true;
+        clearInterval(timer);
+        await last;
+      });
+    };
+
+    test('is drained, fenced and brought back all the same', async () => {
+      const on = await stage({ interval: '1s' });
+      monitor(on.agentPort);
+      await on.balancer.survey(never);
+      for (const [admin, over] of [
+        ['drain', 'ready'],
+        ['maint', 'drain'],
+        ['ready', 'maint'],
+      ] as const) {
+        expect(await on.balancer.set('app/app1', admin, [over], never)).toMatchObject({ admin });
+        expect(await on.admin()).toBe(admin);
+      }
+    });
+
+    test('keeps what an operator says, over our drain and after our ready', async () => {
+      const on = await stage();
+      monitor(on.agentPort);
+      await on.balancer.set('app/app1', 'drain', ['ready'], never);
+      await betweenPolls(on.haproxy, 'maint', 'drain');
+      await on.polls(40);
+      expect(await on.admin()).toBe('maint');
+      await on.balancer.set('app/app1', 'ready', ['maint'], never);
+      await betweenPolls(on.haproxy, 'maint', 'ready');
+      await on.polls(40);
+      expect(await on.admin()).toBe('maint');
+    });
+
+    test('is asked no more often than the time between two looks allows', async () => {
+      const on = await stage();
+      await on.balancer.set('app/app1', 'drain', ['ready'], never);
+      const connections = async (): Promise<number> =>
+        Number(/^CumConns: (\d+)$/m.exec(await on.haproxy.command('show info'))?.[1]);
+      const [before, began] = [await connections(), realClock.now()];
+      for (let round = 0; round < 10; round++) {
+        await Promise.all(Array.from({ length: 100 }, () => poll(on.agentPort)));
+      }
+      const looks = (await connections()) - before;
+      expect(looks).toBeGreaterThan(0);
+      // A look is one connection; one more for the last look and one for `show info`. Node's timers end up to a
+      // millisecond early, so a tenth more: the bound itself is tested on a clock of our own (shared-poll.test.ts).
+      expect(looks).toBeLessThanOrEqual((1.1 * (realClock.now() - began)) / LOOK_EVERY_MS + 2);
+    });
+  });
+
+  test('has a state of its own for each server, told apart by agent-send', async () => {
+    const on = await stage({
+      servers: { app1: 'agent-send "app/app1\\n"', app2: 'agent-send "app/app2\\n"' },
+    });
+    await on.balancer.survey(never);
+    await on.balancer.set('app/app1', 'drain', ['ready'], never);
+    await on.haproxy.command('set server app/app2 state maint');
+    await on.polls(6);
+    expect([await on.admin('app1'), await on.admin('app2')]).toEqual(['drain', 'maint']);
+    const both = on.balancer.set('app/app1', 'maint', ['drain'], never);
+    await Promise.all([both, on.balancer.set('app/app2', 'ready', ['maint'], never)]);
+    expect([await on.admin('app1'), await on.admin('app2')]).toEqual(['maint', 'ready']);
+  });
+
+  test('that does not poll is an error that says what its server line lacks, and nothing is said later', async () => {
+    const clock = new ManualClock();
+    const on = await stage({ clock, agent: '' });
+    for (const wanted of [
+      on.balancer.survey(never),
+      on.balancer.set('app/app1', 'drain', ['ready'], never),
+    ]) {
+      const failed = expect(wanted).rejects.toMatchObject({
+        code: 'balancer-unreachable',
+        target: expect.stringMatching(/^app\/app1 at unix:/),
+        elapsedMs: 30_000,
+        next: expect.stringContaining('agent-check agent-port'),
+      });
+      await clock.armed(1);
+      clock.advance(30_000);
+      await failed;
+    }
+    expect(await on.admin()).toBe('ready');
+  });
+
+  test('takes the word back when the operation is given up before it was said', async () => {
+    const on = await stage();
+    const given = new AbortController();
+    await on.polls(1);
+    const done = on.balancer.set('app/app1', 'drain', ['ready'], given.signal);
+    given.abort(new Error('cancelled'));
+    await expect(done).rejects.toThrow('cancelled');
+    await on.polls(3);
+    expect(await on.admin()).toBe('ready');
+  });
+
+  test('cannot close connections with level operator', async () => {
+    const on = await stage();
+    await expect(on.balancer.closeSessions('app/app1', Infinity, never)).rejects.toMatchObject({
+      code: 'not-permitted',
+    });
+    await expect(on.balancer.set('app/other', 'drain', ['ready'], never)).rejects.toMatchObject({
+      code: 'no-such-server',
+    });
+  });
+});
+
+test('A real HAProxy that only polls does what it is told, and keeps an operator\u2019s MAINT after it is back', async () => {
+  let polled = 0;
+  const port = await freePort();
+  const server = createAgentCheckServer(
+    { host: '127.0.0.1', port, allow: ['127.0.0.1'] },
+    { clock: realClock, healthy: () => ++polled > 0, log: memoryLog() },
+  );
+  endings.push(() => server.close());
+  const balancer = createPollerBalancer(
+    { kind: 'agentCheck', from: ['127.0.0.1'], id: 'lb4' },
+    { server, clock: realClock, healthy: () => true },
+  );
+  await server.listen();
+  const check = `agent-check agent-inter 100ms agent-addr 127.0.0.1 agent-port ${port} agent-send "lb4\\n"`;
+  const haproxy = await startHaproxy(
+    `backend app\n  timeout server 1s\n  timeout connect 1s\n  timeout check 5s\n  server app1 127.0.0.1:9 ${check}\n`,
+  );
+  endings.push(() => haproxy.stop());
+  const bits = async (): Promise<string> =>
+    (await haproxy.command('show servers state app')).split('\n')[2]?.split(' ')[6] ?? '';
+  const only = balancer.servers[0] ?? '';
+  await balancer.set(only, 'drain', ['ready'], never);
+  expect(await bits()).toBe('8');
+  await balancer.set(only, 'maint', ['drain'], never);
+  expect(await bits()).toBe('1');
+  await balancer.set(only, 'ready', ['maint'], never);
+  await until('ready is obeyed', async () => (await bits()) === '0');
+  await haproxy.command('set server app/app1 state maint');
+  const then = polled;
+  await until('four more polls', () => polled >= then + 4);
+  expect(await bits()).toBe('1');
+});

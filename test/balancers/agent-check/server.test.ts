@@ -1,0 +1,199 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import {
+  createAgentCheckServer,
+  type AgentCheckServer,
+  type Channel,
+} from '../../../agent/balancers/agent-check/server.ts';
+import type { Admin } from '../../../agent/lifecycle/view.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { memoryLog } from '../../support/memory-log.ts';
+import { poll } from '../../support/poll.ts';
+
+const clock = new ManualClock();
+const servers: AgentCheckServer[] = [];
+const sockets: Socket[] = [];
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+});
+
+interface Given {
+  readonly allow?: readonly string[];
+  readonly host?: string;
+  readonly healthy?: boolean;
+  readonly channels?: readonly Channel[];
+}
+
+async function listening({
+  allow = [],
+  host = '127.0.0.1',
+  healthy = true,
+  channels = [],
+}: Given = {}): Promise<number> {
+  const server = createAgentCheckServer(
+    { host, port: 0, allow },
+    { clock, healthy: () => healthy, log: memoryLog() },
+  );
+  servers.push(server);
+  for (const channel of channels) server.add(channel);
+  return server.listen();
+}
+
+interface Told {
+  readonly address: string;
+  readonly said: Admin | null;
+}
+
+function channel(word: Admin | null, id: string | null = null): Channel & { readonly told: Told[] } {
+  const told: Told[] = [];
+  return {
+    id,
+    told,
+    covers: () => true,
+    word: () => Promise.resolve(word),
+    answered: (address, said) => void told.push({ address, said }),
+  };
+}
+
+/** A caller that says what it is given and waits. */
+async function caller(port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  sockets.push(socket);
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket;
+}
+
+describe('The agent-check responder', () => {
+  test('answers one line at once, without waiting for a word of the caller', async () => {
+    expect(await poll(await listening())).toBe('up\n');
+    expect(await poll(await listening({ healthy: false }))).toBe('\n');
+  });
+
+  test('gives no admin word to who is in no channel, and does not mind what he sends', async () => {
+    const port = await listening({ channels: [{ ...channel('drain'), covers: () => false }] });
+    expect(await poll(port, 'GET / HTTP/1.0\r\n\r\n')).toBe('up\n');
+  });
+
+  test('says the word of the channel, and tells the channel whom it was said to', async () => {
+    const drain = channel('drain');
+    expect(await poll(await listening({ channels: [drain] }), 'app/app1\n')).toBe('up drain\n');
+    expect(drain.told).toEqual([{ address: '127.0.0.1', said: 'drain' }]);
+  });
+
+  test('tells callers of one address apart by their agent-send, however it is cut or ended', async () => {
+    const channels = [channel('drain', 'lb4'), channel('maint', 'lb5')];
+    const port = await listening({ channels });
+    expect(await poll(port, 'lb4\n')).toBe('up drain\n');
+    expect(await poll(port, 'lb5\r\n')).toBe('up maint\n');
+    expect(await poll(port, 'lb6\n')).toBe('up\n');
+    expect(await poll(port, `${'x'.repeat(300)}lb4\n`).catch(() => 'reset')).not.toContain('drain');
+
+    const split = await caller(port);
+    split.write('lb');
+    split.setNoDelay(true).write('4\n');
+    expect(String((await once(split, 'data'))[0])).toBe('up drain\n');
+    const unended = await caller(port);
+    unended.end('lb5');
+    expect(String((await once(unended, 'data'))[0])).toBe('up maint\n');
+  });
+
+  test('waits only briefly for an agent-send that does not come, and then says no admin word', async () => {
+    const port = await listening({ channels: [channel('drain', 'lb4')] });
+    const silent = await caller(port);
+    const answer = once(silent, 'data');
+    await clock.armed(2);
+    clock.advance(100);
+    expect(String((await answer)[0])).toBe('up\n');
+  });
+
+  test('prefers the channel with the caller\u2019s id to the one that knows its address only', async () => {
+    const port = await listening({ channels: [channel('drain'), channel('maint', 'lb4')] });
+    expect(await poll(port, 'lb4\n')).toBe('up maint\n');
+    expect(await poll(port, 'lb9\n')).toBe('up drain\n');
+  });
+
+  test('says no admin word where two channels claim the same caller and differ', async () => {
+    const [one, two] = [channel('drain'), channel(null)];
+    expect(await poll(await listening({ channels: [one, two] }))).toBe('up\n');
+    expect(one.told).toEqual([{ address: '127.0.0.1', said: null }]);
+    expect(await poll(await listening({ channels: [one, channel('drain')] }))).toBe('up drain\n');
+  });
+
+  test('answers the addresses of its list and hangs up on the others', async () => {
+    expect(await poll(await listening({ allow: ['10.0.0.0/8', '127.0.0.0/8'] }))).toBe('up\n');
+    expect(await poll(await listening({ allow: ['10.0.0.0/8'] })).catch(() => '')).toBe('');
+    expect(await poll(await listening({ allow: ['127.0.0.1'], host: '::' }))).toBe('up\n');
+  });
+
+  test('ends a connection after two seconds, whatever the caller does', async () => {
+    const port = await listening({
+      channels: [{ ...channel('drain'), word: () => new Promise(() => undefined) }],
+    });
+    const slow = await caller(port);
+    const closed = once(slow, 'close');
+    await clock.armed(1);
+    clock.advance(2_000);
+    await closed;
+    expect(clock.pending).toBe(0);
+  });
+
+  test('drops the oldest of more than 256 connections and answers the newest', async () => {
+    const held: { readonly release: () => void }[] = [];
+    const waiting: Channel = {
+      ...channel(null),
+      word: () => new Promise((resolve) => held.push({ release: () => resolve(null) })),
+    };
+    const port = await listening({ channels: [waiting] });
+    const oldest = await caller(port);
+    const closed = once(oldest, 'close');
+    for (let n = 0; n < 255; n++) await caller(port);
+    const newest = connect({ port, host: '127.0.0.1' });
+    sockets.push(newest);
+    const answer = once(newest, 'data');
+    await closed;
+    for (const { release } of held) release();
+    expect(String((await answer)[0])).toBe('up\n');
+  });
+
+  test('lives through callers that reset, flood or vanish', async () => {
+    const port = await listening({ channels: [channel('drain', 'lb4')] });
+    for (let n = 0; n < 20; n++) {
+      const rude = await caller(port);
+      rude.write('x'.repeat(n * 50_000));
+      rude.resetAndDestroy();
+    }
+    const flood = await caller(port);
+    const closed = once(flood.resume(), 'close');
+    flood.write(Buffer.alloc(1_000_000, 'y'));
+    await closed;
+    expect(await poll(port, 'lb4\n')).toBe('up drain\n');
+  });
+
+  test('goes on after a channel that breaks its promise never to reject', async () => {
+    const port = await listening({
+      channels: [{ ...channel('drain'), word: () => Promise.reject(new Error('bug')) }],
+    });
+    expect(await poll(port).catch(() => '')).toBe('');
+    expect(await poll(port).catch(() => '')).toBe('');
+  });
+
+  test('says who it is and what to do when its port is taken', async () => {
+    const port = await listening();
+    const own = new ManualClock();
+    const second = createAgentCheckServer(
+      { host: '127.0.0.1', port, allow: [] },
+      { clock: own, healthy: () => true, log: memoryLog() },
+    );
+    const refused = second.listen();
+    await own.armed();
+    own.advance(1_500);
+    await expect(refused).rejects.toMatchObject({
+      code: 'busy',
+      target: `127.0.0.1:${port}`,
+      next: expect.stringContaining('listen.agentCheck'),
+    });
+  });
+});

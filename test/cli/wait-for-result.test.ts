@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { MARGIN_MS, type Watcher, follow } from '../../agent/cli/wait-for-result.ts';
+import { createClient } from '../../agent/control/client.ts';
+import { type ControlServer, openControl } from '../../agent/control/server.ts';
+import { type Clock, realClock } from '../../agent/system/clock.ts';
+import { LastcallError } from '../../agent/system/error.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { begun, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { type TempDir, makeTempDir } from '../support/tempdir.ts';
+
+const never = new AbortController().signal;
+
+describe('Waiting for the end of an operation', () => {
+  let dir: TempDir;
+  let path: string;
+  let service: ScriptedService;
+  let control: ControlServer;
+  let seen: string[];
+
+  const open = async (): Promise<void> => {
+    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+  };
+
+  beforeEach(async () => {
+    dir = await makeTempDir();
+    path = join(dir.path, 'app1.sock');
+    service = createScriptedService();
+    seen = [];
+    await open();
+  });
+  afterEach(async () => {
+    await control.close();
+    await dir.remove();
+  });
+
+  /** Writes down what it is told; `on` runs when it is told that. */
+  function watcher(on: Partial<Record<'accepted' | 'lost' | 'found', () => void>> = {}): Watcher {
+    const note = (what: string): void => void seen.push(what);
+    return {
+      accepted: (_id, joined) => {
+        note(joined ? 'joined' : 'accepted');
+        on.accepted?.();
+      },
+      status: ({ phase, sessions }) => note(`${phase} ${sessions.total}`),
+      lost: () => {
+        note('lost');
+        on.lost?.();
+      },
+      found: () => {
+        note('found');
+        on.found?.();
+      },
+      again: () => note('again'),
+    };
+  }
+
+  const wait = (more: { watcher?: Watcher; clock?: Clock; signal?: AbortSignal } = {}) => {
+    const clock = more.clock ?? realClock;
+    const desk = createClient(path, clock);
+    return follow(desk, { operation: 'stop' }, more.watcher ?? watcher(), clock, more.signal ?? never);
+  };
+
+  test('shows what happens and ends with the result', async () => {
+    const end = wait({ watcher: watcher({ accepted: () => service.finish('done', { phase: 'stopped' }) }) });
+    expect(await end).toMatchObject({ code: 'done', operation: 'stop' });
+    expect(seen).toEqual(['serving 0', 'accepted', 'draining 0', 'stopped 0']);
+  });
+
+  test('misses no result, however soon it comes', async () => {
+    const early: ScriptedService = {
+      ...service,
+      async submit(request) {
+        const submitted = await service.submit(request);
+        service.finish('done');
+        return submitted;
+      },
+    };
+    await control.close();
+    control = await openControl(
+      { path, mode: 0o600, group: null },
+      { service: early, clock: realClock, begun },
+    );
+    expect(await wait()).toMatchObject({ code: 'done' });
+  });
+
+  test('gives a refusal at once', async () => {
+    service.refuseNext('held', 'app/app1 is held by an operator');
+    expect(await wait()).toMatchObject({ code: 'held' });
+  });
+
+  test('gives each caller who joined his own result of the same end', async () => {
+    const all = Promise.all([wait(), wait(), wait()]);
+    await service.submitted(3);
+    service.finish('done');
+    const results = await all;
+    expect(new Set(results.map(({ id }) => id)).size).toBe(3);
+    expect(results.map(({ code }) => code)).toEqual(['done', 'done', 'done']);
+    expect(seen.filter((what) => what === 'joined')).toHaveLength(2);
+  });
+
+  test('survives a restart of the sidecar', async () => {
+    const end = wait({
+      watcher: watcher({
+        accepted: () => void control.close(),
+        lost: () => void open(),
+        found: () => service.finish('done', { phase: 'stopped' }),
+      }),
+    });
+    expect(await end).toMatchObject({ code: 'done' });
+    expect(seen.filter((what) => what === 'lost' || what === 'found')).toEqual(['lost', 'found']);
+  });
+
+  test('learns of a result that was given while the sidecar could not be heard', async () => {
+    const end = wait({
+      watcher: watcher({
+        accepted: () => void control.close(),
+        lost: () => {
+          service.finish('cancelled');
+          void open();
+        },
+      }),
+    });
+    expect(await end).toMatchObject({ code: 'cancelled' });
+    expect(seen).not.toContain('found');
+  });
+
+  test('is in doubt when the sidecar comes back and has forgotten the operation', async () => {
+    const end = wait({
+      watcher: watcher({
+        accepted: () => void control.close(),
+        lost: () => {
+          service = createScriptedService();
+          void open();
+        },
+      }),
+    });
+    await expect(end).rejects.toMatchObject({
+      code: 'in-doubt',
+      next: expect.stringContaining('lastcall status'),
+    });
+  });
+
+  test('ends 69 when the sidecar does not come back within the deadline and a margin, and not before', async () => {
+    const clock = new ManualClock();
+    let error: unknown;
+    const end = wait({ clock, watcher: watcher({ accepted: () => void control.close() }) }).catch(
+      (thrown: unknown) => {
+        error = thrown;
+      },
+    );
+    while (!seen.includes('lost')) await new Promise(setImmediate);
+    // The status said that 60 s remain.
+    const patienceMs = 60_000 + MARGIN_MS;
+    const began = clock.now();
+    while (clock.now() < began + patienceMs - 10_000) await step(clock);
+    expect(error).toBeUndefined();
+    while (error === undefined) await step(clock);
+    await end;
+    expect(error).toMatchObject({ code: 'agent-unreachable', next: expect.stringContaining('resumes') });
+    expect(clock.now() - began).toBeLessThanOrEqual(patienceMs + 10_000);
+  });
+
+  test('does not wait for ever for a sidecar that lives and gives no result', async () => {
+    const clock = new ManualClock();
+    const desk = createClient(path, realClock);
+    const end = follow(desk, { operation: 'stop' }, watcher(), clock, never);
+    while (!seen.includes('draining 0')) await new Promise(setImmediate);
+    clock.advance(60_000 + MARGIN_MS);
+    await expect(end).rejects.toMatchObject({
+      code: 'agent-unreachable',
+      message: expect.stringContaining('overdue'),
+    });
+  });
+
+  test('ends at once with the reason of its signal', async () => {
+    const aborter = new AbortController();
+    const reason = new LastcallError('interrupted', 'enough');
+    const end = wait({ signal: aborter.signal, watcher: watcher({ accepted: () => aborter.abort(reason) }) });
+    await expect(end).rejects.toBe(reason);
+  });
+
+  test('fails at once when there is no sidecar to begin with', async () => {
+    await control.close();
+    await expect(wait()).rejects.toMatchObject({ code: 'agent-unreachable' });
+    expect(seen).toEqual([]);
+  });
+
+  /** A second passes, and sockets get their turn. */
+  async function step(clock: ManualClock): Promise<void> {
+    clock.advance(1_000);
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  }
+});

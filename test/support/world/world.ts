@@ -1,0 +1,25 @@
+import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { Event } from '../../../agent/lifecycle/event.ts';
+import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { State } from '../../../agent/lifecycle/state.ts';
+import type { SimDisk } from './disk.ts';
+import type { Site } from './site.ts';
+import type { Timeline } from './timeline.ts';
+
+export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
+
+/** What happened in one step, for whoever watches. */
+export interface Taken {
+  readonly before: State;
+  readonly event: Event;
+  readonly after: State;
+  readonly effects: readonly Effect[];
+}
+
+export interface World {
+  readonly time: Timeline;
+  /** Of the next boot: a configuration may have changed meanwhile. */
+  policy: Policy;
+  readonly site: Site;
+  readonly disk: SimDisk;
+}

@@ -15,12 +15,12 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
   probes: { run: ['node:', 'system'], types: ['config'] },
   balancers: { run: ['node:', 'system', 'haproxy', 'lifecycle/phases.ts'], types: ['config', 'lifecycle'] },
   sessions: { run: ['node:', 'system', 'haproxy'], types: ['config'] },
-  shutdown: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
+  app: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
   hooks: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   engine: {
     run: ['lifecycle', 'system', 'node-cron'],
-    types: ['config', 'balancers', 'probes', 'sessions', 'shutdown', 'journal', 'hooks'],
+    types: ['config', 'balancers', 'probes', 'sessions', 'app', 'journal', 'hooks'],
   },
   telemetry: {
     run: ['node:', 'system', 'prom-client', 'lifecycle/phases.ts'],
@@ -37,7 +37,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
 };
 
 /** Rooms whose drivers stand side by side: none of them knows another but by its contract or the room's own maker. */
-const DRIVERS = ['probes', 'sessions', 'shutdown', 'balancers'];
+const DRIVERS = ['probes', 'sessions', 'app', 'balancers'];
 
 interface Import {
   readonly from: string;

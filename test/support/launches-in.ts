@@ -1,5 +1,5 @@
 import { createJournal } from '../../agent/journal/journal.ts';
-import { createLaunches, type Launches } from '../../agent/shutdown/launches.ts';
+import { createLaunches, type Launches } from '../../agent/app/launch-record.ts';
 import { bootId } from '../../agent/system/process.ts';
 import { ManualClock } from './manual-clock.ts';
 import { never } from './outcome.ts';

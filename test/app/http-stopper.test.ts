@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { GoneConfig } from '../../agent/config/config.ts';
-import { createStopper } from '../../agent/shutdown/create.ts';
-import { createRunningStops } from '../../agent/shutdown/running-stop.ts';
-import type { Stopper } from '../../agent/shutdown/stopper.ts';
+import { createStopper } from '../../agent/app/create.ts';
+import { createRunningStops } from '../../agent/app/running-stop-record.ts';
+import type { Stopper } from '../../agent/app/contracts.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { stopperContract } from '../contract/stopper.ts';

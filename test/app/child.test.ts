@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Proof } from '../../agent/lifecycle/view.ts';
-import { createChild, type Child, type ChildExit } from '../../agent/shutdown/child.ts';
+import { createChild, type Child, type ChildExit } from '../../agent/app/child.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { aliveness, startTimeOf } from '../../agent/system/process.ts';

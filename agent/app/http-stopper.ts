@@ -5,8 +5,8 @@ import { httpSend, parseHttpUrl, shownUrl } from '../system/http.ts';
 import { reach } from '../system/tcp.ts';
 import type { CommandPorts } from './app-command.ts';
 import type { NamingPorts } from './named-process.ts';
-import type { Stopper } from './stopper.ts';
-import { watchedStop } from './watched-stop.ts';
+import type { Stopper } from './contracts.ts';
+import { watchedStop } from './watched-stopper.ts';
 
 /** How long the port may take to answer beforehand. */
 const CONNECT_MS = 2_000;

@@ -3,8 +3,8 @@ import type { Clock } from '../system/clock.ts';
 import { listensOn } from '../system/process-table.ts';
 import { aliveness, lookAt, ownerOf, sinceBoot, startedAt, startTimeOf } from '../system/process.ts';
 import { readPidFile, whyNoPid, type PidFile } from './pid-file.ts';
-import { hidden, unproven } from './refusal.ts';
-import type { Sighting, Sightings } from './sightings.ts';
+import { hidden, unproven } from './errors.ts';
+import type { Sighting, Sightings } from './pid-file-record.ts';
 
 /** A process writes its pid file after it began; so far the two times may be apart. */
 const SLACK_MS = 2_000;
@@ -34,7 +34,7 @@ export interface NamingPorts {
  * A pid file that is older than the process it names is another one's by now. The times of files are the calendar's,
  * those of processes count from boot, and between the two lies every step of the calendar since the file was written. So
  * the time of each version of the file is taken over to the clock of boot once, when that version is seen first by any
- * sidecar (`sightings.ts`); a step after that changes nothing, and in the next boot the file is older than every process.
+ * sidecar (`pid-file-record.ts`); a step after that changes nothing, and in the next boot the file is older than every process.
  * A step between the writing and that look may make an age wrong, so age is used for refusals alone, and is overruled by
  * evidence: the named process waits for connections at a port of the application. What this leaves: a stale file that no
  * sidecar has seen before, whose number another process has by now, and a calendar that was set back meanwhile by less

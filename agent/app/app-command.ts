@@ -3,7 +3,7 @@ import type { Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { checkExecutable } from '../system/process.ts';
 import { type CommandOptions, endingOf, runCommand } from '../system/run-command.ts';
-import type { RunningStops } from './running-stop.ts';
+import type { RunningStops } from './running-stop-record.ts';
 
 const MAX_OUTPUT_BYTES = 16 * 1024;
 

@@ -3,7 +3,7 @@ import type { Proof } from '../lifecycle/view.ts';
 import { sleep, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { engineAt, type Container } from './docker-engine.ts';
-import type { Stopper } from './stopper.ts';
+import type { Stopper } from './contracts.ts';
 
 /** From the engine's own time-out, after which it kills, to its answer. */
 const MARGIN_MS = 10_000;

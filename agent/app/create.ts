@@ -1,11 +1,11 @@
 import type { StopConfig } from '../config/config.ts';
 import type { CommandPorts } from './app-command.ts';
-import { createCommandStopper } from './command.ts';
-import { createDockerStopper } from './docker.ts';
-import { createHttpStopper } from './http.ts';
+import { createCommandStopper } from './command-stopper.ts';
+import { createDockerStopper } from './docker-stopper.ts';
+import { createHttpStopper } from './http-stopper.ts';
 import type { NamingPorts } from './named-process.ts';
-import { createSignalStopper } from './signal.ts';
-import type { Stopper } from './stopper.ts';
+import { createSignalStopper } from './signal-stopper.ts';
+import type { Stopper } from './contracts.ts';
 import { createSystemdStopper } from './systemd.ts';
 
 /** The way to stop the application that the configuration names. */

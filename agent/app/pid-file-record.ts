@@ -1,6 +1,6 @@
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
-import type { LaunchPorts, Notebook } from './launches.ts';
+import type { LaunchPorts, Notebook } from './launch-record.ts';
 
 /** When a version of a pid file was written, as it was taken when a sidecar saw that version first. */
 export interface Sighting {

@@ -3,9 +3,9 @@ import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/view.ts';
 import { sleep } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { startTimeOf } from '../system/process.ts';
-import { alivenessOf, processesOf } from './identity.ts';
-import { hidden } from './refusal.ts';
-import type { Starter, Stopper, StopOutcome } from './stopper.ts';
+import { alivenessOf, processesOf } from './process-identity.ts';
+import { hidden } from './errors.ts';
+import type { Starter, Stopper, StopOutcome } from './contracts.ts';
 import {
   askRight,
   failure,
@@ -15,7 +15,7 @@ import {
   type UnitPorts,
   type UnitRole,
   type UnitState,
-} from './unit.ts';
+} from './systemd-unit.ts';
 
 /** Between two questions to systemd while a unit stops or starts. */
 const POLL_MS = 200;

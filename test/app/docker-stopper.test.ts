@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { createStopper } from '../../agent/shutdown/create.ts';
-import type { Stopper } from '../../agent/shutdown/stopper.ts';
+import { createStopper } from '../../agent/app/create.ts';
+import type { Stopper } from '../../agent/app/contracts.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { type DockerEngine, startDockerEngine } from '../support/docker-engine.ts';

@@ -4,10 +4,10 @@ import { errnoOf, LastcallError } from '../system/error.ts';
 import { endGroup, KILL_WAIT_MS, signalGroup } from '../system/group.ts';
 import { aliveness, checkExecutable } from '../system/process.ts';
 import type { CommandPorts } from './app-command.ts';
-import type { Launches } from './launches.ts';
-import { launch, watchForeign, type Exit, type Life } from './life.ts';
-import { checkPermission, hidden, killedWarning, survived, unproven } from './refusal.ts';
-import type { Starter, StopOutcome, Stopper } from './stopper.ts';
+import type { Launches } from './launch-record.ts';
+import { launch, watchForeign, type Exit, type Life } from './process-handle.ts';
+import { checkPermission, hidden, killedWarning, survived, unproven } from './errors.ts';
+import type { Starter, StopOutcome, Stopper } from './contracts.ts';
 
 export interface ChildOptions {
   /** `run -- COMMAND ARG...`; it has to stay in the foreground. */

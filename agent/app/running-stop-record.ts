@@ -2,9 +2,9 @@ import type { ProcessIdentity } from '../lifecycle/view.ts';
 import { sleep, type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
 import { endGroup, type Leader } from '../system/group.ts';
-import { alivenessOf, left, untilGone } from './identity.ts';
-import type { LaunchPorts, Notebook } from './launches.ts';
-import { outlived } from './refusal.ts';
+import { alivenessOf, left, untilGone } from './process-identity.ts';
+import type { LaunchPorts, Notebook } from './launch-record.ts';
+import { outlived } from './errors.ts';
 
 /**
  * Which process a stop command is, on disk, and which processes it is to end. The command outlives a sidecar that ends in

@@ -1,8 +1,8 @@
 import type { CommandStopConfig } from '../config/config.ts';
 import { checkAppCommand, runAppCommand, type CommandPorts } from './app-command.ts';
 import type { NamingPorts } from './named-process.ts';
-import type { Stopper } from './stopper.ts';
-import { watchedStop } from './watched-stop.ts';
+import type { Stopper } from './contracts.ts';
+import { watchedStop } from './watched-stopper.ts';
 
 /**
  * Stops the application by a command, such as `catalina.sh stop`, whose exit code 0 is its success. Many return before

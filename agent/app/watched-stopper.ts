@@ -4,12 +4,12 @@ import { isLastcallError, type LastcallError } from '../system/error.ts';
 import { listenersOn } from '../system/socket-owners.ts';
 import type { CommandPorts } from './app-command.ts';
 import { createEndProof } from './end-proof.ts';
-import { alivenessOf, isProof, left, processesOf, untilGone } from './identity.ts';
+import { alivenessOf, isProof, left, processesOf, untilGone } from './process-identity.ts';
 import type { NamingPorts } from './named-process.ts';
 import { whyNoPid } from './pid-file.ts';
-import { outlived } from './refusal.ts';
-import type { RunningStop } from './running-stop.ts';
-import type { Stopper } from './stopper.ts';
+import { outlived } from './errors.ts';
+import type { RunningStop } from './running-stop-record.ts';
+import type { Stopper } from './contracts.ts';
 
 /** A stop that somebody else carries out, and that may be answered before the application has ended. */
 export interface WatchedStop {

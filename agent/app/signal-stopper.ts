@@ -4,10 +4,10 @@ import { sleep, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError } from '../system/error.ts';
 import { KILL_WAIT_MS } from '../system/group.ts';
 import { aliveness } from '../system/process.ts';
-import { untilGone } from './identity.ts';
+import { untilGone } from './process-identity.ts';
 import { createNamedProcess, type NamedProcess, type NamingPorts } from './named-process.ts';
-import { checkPermission, hidden, killedWarning, notAllowed, survived, unproven } from './refusal.ts';
-import type { StopOutcome, Stopper } from './stopper.ts';
+import { checkPermission, hidden, killedWarning, notAllowed, survived, unproven } from './errors.ts';
+import type { StopOutcome, Stopper } from './contracts.ts';
 
 const POLL_MS = 20;
 /** An application that replaces itself may have ended before its successor has written the pid file. */

@@ -1,6 +1,6 @@
 import type { CommandConfig, StartConfig } from '../config/config.ts';
 import { checkAppCommand, runAppCommand, type CommandPorts } from './app-command.ts';
-import type { Starter } from './stopper.ts';
+import type { Starter } from './contracts.ts';
 import { createSystemdStarter } from './systemd.ts';
 
 /** The way to start the application that the configuration names. */

@@ -17,7 +17,7 @@ import type { Policy } from './lifecycle/policy.ts';
 import { createProbe } from './probes/create.ts';
 import { createProber } from './probes/prober.ts';
 import { createSources } from './sessions/create.ts';
-import type { Front } from './sessions/front.ts';
+import type { Front } from './sessions/haproxy-target.ts';
 import type { Child } from './app/child.ts';
 import { createStopper } from './app/create.ts';
 import type { RunningStops } from './app/running-stop-record.ts';

@@ -10,11 +10,12 @@ const AGENT = resolve(import.meta.dirname, '../agent');
 const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: readonly string[] }> = {
   system: { run: ['node:', 'winston', 'axios'], types: [] },
   lifecycle: { run: [], types: [] },
-  config: { run: ['node:', 'system', 'haproxy', 'yaml', 'zod', 'node-cron'], types: [] },
+  formats: { run: ['node:vm', 'system/error.ts', 'system/visible.ts'], types: [] },
+  config: { run: ['node:', 'system', 'haproxy', 'formats', 'yaml', 'zod', 'node-cron'], types: [] },
   haproxy: { run: ['node:', 'system', 'csv-parse'], types: ['lifecycle'] },
   probes: { run: ['node:', 'system'], types: ['config'] },
   balancers: { run: ['node:', 'system', 'haproxy', 'lifecycle/phases.ts'], types: ['config', 'lifecycle'] },
-  sessions: { run: ['node:', 'system', 'haproxy'], types: ['config'] },
+  sessions: { run: ['node:', 'system', 'haproxy', 'formats'], types: ['config'] },
   app: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
   hooks: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
@@ -27,11 +28,11 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     types: ['config', 'engine', 'lifecycle'],
   },
   control: {
-    run: ['node:', 'system', 'config', 'lifecycle/phases.ts'],
+    run: ['node:', 'system', 'config', 'formats', 'lifecycle/phases.ts'],
     types: ['engine', 'lifecycle'],
   },
   cli: {
-    run: ['node:', 'system', 'config', 'control', 'haproxy', 'commander', 'lifecycle/phases.ts'],
+    run: ['node:', 'system', 'config', 'control', 'formats', 'haproxy', 'commander', 'lifecycle/phases.ts'],
     types: ['engine', 'lifecycle'],
   },
 };

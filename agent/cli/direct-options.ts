@@ -1,4 +1,4 @@
-import { parseDuration } from '../config/duration.ts';
+import { parseDuration } from '../formats/duration.ts';
 import {
   wrongBalancerAddress,
   wrongMasterAddress,

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { z as zod } from 'zod';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from '../formats/duration.ts';
 import { PROBE_TCP_HOST } from './defaults.ts';
 import { findingsOf, listed, messageFor } from './messages.ts';
 import {

@@ -1,4 +1,4 @@
-import { parseDuration } from '../config/duration.ts';
+import { parseDuration } from '../formats/duration.ts';
 import { wrongServerName } from '../config/written.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { SourceConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
-import { matches, parseGlob, type Part } from '../../agent/sessions/glob.ts';
+import { matches, parseGlob, type Part } from '../../agent/formats/glob.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';

@@ -7,7 +7,7 @@ import { open, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Front } from '../../agent/sessions/front.ts';
+import type { Front } from '../../agent/sessions/haproxy-target.ts';
 import type { Tables } from '../../agent/system/kernel-table.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { createTcpSource } from '../../agent/sessions/tcp.ts';

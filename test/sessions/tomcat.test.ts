@@ -7,7 +7,7 @@ import { inspect, promisify } from 'node:util';
 import type { TomcatSourceConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import type { Source } from '../../agent/sessions/source.ts';
-import { readActive, readList, readManagers } from '../../agent/sessions/tomcat-text.ts';
+import { readActive, readList, readManagers } from '../../agent/sessions/tomcat-parse.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
 import { never, refusalOf } from '../support/outcome.ts';

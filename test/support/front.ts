@@ -1,6 +1,6 @@
 import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient } from '../../agent/haproxy/client.ts';
-import type { Front } from '../../agent/sessions/front.ts';
+import type { Front } from '../../agent/sessions/haproxy-target.ts';
 import type { Clock } from '../../agent/system/clock.ts';
 import { ask } from './haproxy.ts';
 import { until } from './until.ts';

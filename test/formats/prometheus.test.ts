@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createSources } from '../../agent/sessions/create.ts';
-import { parseSeries, readMetric } from '../../agent/sessions/prometheus.ts';
+import { parseSeries, readMetric } from '../../agent/formats/prometheus.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createCadence } from '../../agent/sessions/cadence.ts';
+import { createCadence } from '../../agent/sessions/scan-budget.ts';
 
 test('what costs 70 ms is done at most once in 70 seconds', () => {
   const cadence = createCadence();

@@ -1,10 +1,10 @@
 import { createContext, Script, type Context } from 'node:vm';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { readPlain, type Problem } from './number.ts';
+import { readPlain, type Problem } from './parse-count.ts';
 
 /**
  * Far above what a sane pattern takes on a whole body, and of the wall clock. A pattern that goes astray holds all of us
- * up for so long, the answers to agent-checks too: its source then pauses (`http.ts`).
+ * up for so long, the answers to agent-checks too: its source then pauses (`sessions/http.ts`).
  */
 const LIMIT_MS = 50;
 /** A process of a busy machine may get no processor for so long: then the time was not the pattern's. */

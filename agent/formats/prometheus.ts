@@ -1,5 +1,5 @@
 import { LastcallError } from '../system/error.ts';
-import { noCount, shown, sum, whole, type Problem } from './number.ts';
+import { noCount, shown, sum, whole, type Problem } from './parse-count.ts';
 
 /**
  * Reads one metric out of Prometheus' text format (exposition format 0.0.4, of which OpenMetrics' lines are a kind):

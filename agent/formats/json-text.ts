@@ -1,4 +1,4 @@
-import { shown, type Problem } from './number.ts';
+import { shown, type Problem } from './parse-count.ts';
 
 /** JSON as it was written: `JSON.parse` makes 0 of `1e-400`, and of two values of one key it takes the last. Pure. */
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createCustody, type Custody } from '../../agent/sessions/custody.ts';
+import { createCustody, type Custody } from '../../agent/sessions/table-completeness.ts';
 
 /** Asks at this second about the worker `pid`, which has run for `uptimeSeconds`; the answer in seconds too. */
 async function sinceAt(

@@ -1,4 +1,4 @@
-import { noCount, readPlain, shown, sum, type Problem } from './number.ts';
+import { noCount, readPlain, shown, sum, type Problem } from '../formats/parse-count.ts';
 
 /** What Tomcat's manager answers in text (Tomcat 10.1: ManagerServlet, JMXProxyServlet). Pure. */
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ReadingConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
-import { createPattern } from '../../agent/sessions/pattern.ts';
+import { createPattern } from '../../agent/formats/safe-regex.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';

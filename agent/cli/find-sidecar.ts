@@ -16,7 +16,7 @@ export function configFile({ ports, globals }: Context): { readonly file: string
  */
 export async function sidecar(context: Context): Promise<ControlClient> {
   const { ports, globals } = context;
-  const { controlSocketOf } = await import('../config/locate.ts');
+  const { controlSocketOf } = await import('../config/control-socket.ts');
   const path = await controlSocketOf({
     ...configFile(context),
     socket: globals.socket ?? null,

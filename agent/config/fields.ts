@@ -17,8 +17,8 @@ import {
   wrongServerName,
   wrongSocketPath,
   wrongUrl,
-} from './written.ts';
-import { readUnitName, wrongContainerName } from './written-app.ts';
+} from './validators.ts';
+import { readUnitName, wrongContainerName } from './app-validators.ts';
 import {
   wrongContext,
   wrongGlob,
@@ -27,7 +27,7 @@ import {
   wrongSeries,
   wrongTableName,
   wrongUserName,
-} from './written-sources.ts';
+} from './source-validators.ts';
 import { z } from './zod.ts';
 
 const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];

@@ -1,5 +1,5 @@
 import type { z as zod } from 'zod';
-import { MAX_HEADERS, wrongHeaderName, wrongHeaderValue } from './written-headers.ts';
+import { MAX_HEADERS, wrongHeaderName, wrongHeaderValue } from './header-validators.ts';
 import { z } from './zod.ts';
 
 /** `headers` of a request over HTTP: names to values. */

@@ -1,5 +1,5 @@
 import { parseDuration } from '../formats/duration.ts';
-import { wrongServerName } from '../config/written.ts';
+import { wrongServerName } from '../config/validators.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
 import { hasUnseen, visible } from '../system/visible.ts';

@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { readKeys } from '../../agent/config/keys.ts';
-import { controlSocketOf } from '../../agent/config/locate.ts';
-import type { Whereabouts } from '../../agent/config/locate.ts';
-import { scan } from '../../agent/config/scan.ts';
+import { controlSocketOf } from '../../agent/config/control-socket.ts';
+import type { Whereabouts } from '../../agent/config/control-socket.ts';
+import { scan } from '../../agent/config/quick-scan.ts';
 import { makeTempDir } from '../support/tempdir.ts';
 import type { TempDir } from '../support/tempdir.ts';
 

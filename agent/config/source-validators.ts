@@ -1,6 +1,6 @@
 import { isTableName } from '../haproxy/names.ts';
 import { messageOf } from '../system/error.ts';
-import { wrongPath, wrongUrl } from './written.ts';
+import { wrongPath, wrongUrl } from './validators.ts';
 
 /** Checks of texts, as in written.ts: those of which only session sources are made. Pure. */
 

@@ -2,10 +2,10 @@ import { LastcallError, errnoOf } from '../system/error.ts';
 import { controlPathOf } from './defaults.ts';
 import type { Keys } from './keys.ts';
 import { problemLine } from './problem.ts';
-import { scan } from './scan.ts';
+import { scan } from './quick-scan.ts';
 import type { Environment } from './substitute.ts';
-import { readText } from './text.ts';
-import { tooLongForSocket, wrongNodeName, wrongSocketPath } from './written.ts';
+import { readText } from './read-file.ts';
+import { tooLongForSocket, wrongNodeName, wrongSocketPath } from './validators.ts';
 
 /** What a command says about the sidecar that it wants to talk to. */
 export interface Whereabouts {

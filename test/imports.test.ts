@@ -10,7 +10,7 @@ const AGENT = resolve(import.meta.dirname, '../agent');
 const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: readonly string[] }> = {
   system: { run: ['node:', 'winston', 'axios'], types: [] },
   lifecycle: { run: [], types: [] },
-  formats: { run: ['node:vm', 'system/error.ts', 'system/visible.ts'], types: [] },
+  formats: { run: ['node:vm', 'system/error.ts', 'system/printable.ts'], types: [] },
   config: { run: ['node:', 'system', 'haproxy', 'formats', 'yaml', 'zod', 'node-cron'], types: [] },
   haproxy: { run: ['node:', 'system', 'csv-parse'], types: ['lifecycle'] },
   probes: { run: ['node:', 'system'], types: ['config'] },

@@ -1,7 +1,7 @@
 import type { Proof } from '../lifecycle/view.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError } from '../system/error.ts';
-import { endGroup, KILL_WAIT_MS, signalGroup } from '../system/group.ts';
+import { endGroup, KILL_WAIT_MS, signalGroup } from '../system/process-group.ts';
 import { aliveness, checkExecutable } from '../system/process.ts';
 import type { CommandPorts } from './app-command.ts';
 import type { Launches } from './launch-record.ts';

@@ -11,7 +11,7 @@ import {
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { messageOf } from '../system/error.ts';
 import { isTrustedOwner, whyNotAlone, whyNotTrusted } from '../system/trust.ts';
-import { quoted } from '../system/visible.ts';
+import { quoted } from '../system/printable.ts';
 
 /** A process number has at most 7 digits on Linux (PID_MAX_LIMIT, 4194304). */
 const MAX_PID = 4_194_304;

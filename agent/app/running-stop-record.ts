@@ -1,7 +1,7 @@
 import type { ProcessIdentity } from '../lifecycle/view.ts';
 import { sleep, type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
-import { endGroup, type Leader } from '../system/group.ts';
+import { endGroup, type Leader } from '../system/process-group.ts';
 import { alivenessOf, left, untilGone } from './process-identity.ts';
 import type { LaunchPorts, Notebook } from './launch-record.ts';
 import { outlived } from './errors.ts';

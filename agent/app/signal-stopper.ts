@@ -2,7 +2,7 @@ import type { SignalStopConfig } from '../config/config.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import { sleep, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError } from '../system/error.ts';
-import { KILL_WAIT_MS } from '../system/group.ts';
+import { KILL_WAIT_MS } from '../system/process-group.ts';
 import { aliveness } from '../system/process.ts';
 import { untilGone } from './process-identity.ts';
 import { createNamedProcess, type NamedProcess, type NamingPorts } from './named-process.ts';

@@ -2,7 +2,7 @@ import type { SyntaxProblem } from './document.ts';
 import { pathText } from './problem.ts';
 import type { Finding, Problem } from './problem.ts';
 import type { Tree } from './tree.ts';
-import { visible } from '../system/visible.ts';
+import { visible } from '../system/printable.ts';
 
 /** A shorter value is found everywhere, and is no secret. */
 const SECRET_CHARS = 3;

@@ -1,5 +1,5 @@
 import { LastcallError } from '../system/error.ts';
-import { quoted } from '../system/visible.ts';
+import { quoted } from '../system/printable.ts';
 
 /** What is a count of sessions, and how a driver says that it has none. Pure. */
 

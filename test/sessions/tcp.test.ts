@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Front } from '../../agent/sessions/haproxy-target.ts';
-import type { Tables } from '../../agent/system/kernel-table.ts';
+import type { Tables } from '../../agent/system/proc-net-tcp.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { createTcpSource } from '../../agent/sessions/tcp.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';

@@ -4,7 +4,7 @@ import { createPattern } from '../../agent/formats/safe-regex.ts';
 import { follow } from '../../agent/formats/json-pointer.ts';
 import { parseSeries, readMetric } from '../../agent/formats/prometheus.ts';
 import { readActive, readList, readManagers } from '../../agent/sessions/tomcat-parse.ts';
-import { createTableReader, tallyOf } from '../../agent/system/kernel-table.ts';
+import { createTableReader, tallyOf } from '../../agent/system/proc-net-tcp.ts';
 import type { Subject } from './fuzz.ts';
 
 /** What applications and the kernel say of their users, in two digits without a zero, and the readers. */

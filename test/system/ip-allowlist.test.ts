@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { addressList } from '../../agent/system/address-list.ts';
+import { addressList } from '../../agent/system/ip-allowlist.ts';
 
 test.each([
   ['10.0.0.14', '10.0.0.14', true],

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { chmod, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createLineFile, type LineFile } from '../../agent/system/line-file.ts';
+import { createLineFile, type LineFile } from '../../agent/system/rotating-file.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 let dir: TempDir;

@@ -5,7 +5,7 @@ import type { State } from '../lifecycle/state.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import type { Stopper } from '../app/contracts.ts';
 import { lookForLife } from './life-signs.ts';
-import type { Happening } from './perform.ts';
+import type { Happening } from './run-effect.ts';
 import type { Ports } from './ports.ts';
 
 /**

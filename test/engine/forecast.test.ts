@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createLookout } from '../../agent/engine/outlook.ts';
+import { createLookout } from '../../agent/engine/forecast.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import type { Source } from '../../agent/sessions/source.ts';

@@ -1,4 +1,4 @@
-import { isLastcallError, messageOf } from '../system/error.ts';
+import { isLastcallError, messageOf } from './error.ts';
 
 /** One line: what, whom, how long, and what to do next. */
 export function sentence(error: unknown): string {

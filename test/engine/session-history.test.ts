@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { courseOf, createCurve } from '../../agent/engine/curve.ts';
+import { courseOf, createCurve } from '../../agent/engine/session-history.ts';
 
 const MOST = 60;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createOutings } from '../../agent/engine/outings.ts';
+import { createOutings } from '../../agent/engine/source-tuning.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import type { State } from '../../agent/lifecycle/state.ts';
 import type { Source } from '../../agent/sessions/source.ts';

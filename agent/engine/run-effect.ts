@@ -6,7 +6,7 @@ import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
-import { sentence } from './sentence.ts';
+import { sentence } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
 
 /** What happened, before it is stamped with the time. */

@@ -4,7 +4,7 @@ import { NO_OUTLOOK, type Outlook } from '../lifecycle/outlook.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Source } from '../sessions/source.ts';
-import { courseOf, createCurve } from './curve.ts';
+import { courseOf, createCurve } from './session-history.ts';
 import { estimate } from './eta.ts';
 
 /** Remembers how the users leave, and tells how it will go on. */

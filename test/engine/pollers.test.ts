@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
-import { createPolls, type Polls } from '../../agent/engine/polls.ts';
+import { createPolls, type Polls } from '../../agent/engine/pollers.ts';
 import { lookScope } from '../../agent/lifecycle/capacity.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import { statusOf } from '../../agent/lifecycle/status.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
-import { createHolders } from '../../agent/engine/holders.ts';
+import { createHolders } from '../../agent/engine/connection-report.ts';
 import type { Holders } from '../../agent/lifecycle/view.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';

@@ -1,6 +1,6 @@
 import type { Balancer } from '../balancers/balancer.ts';
 import type { HoldersReport, ServerHolders } from '../lifecycle/outlook.ts';
-import { sentence } from './sentence.ts';
+import { sentence } from '../system/error-text.ts';
 import type { Ports } from './ports.ts';
 
 /** An answer is good for this long, in milliseconds: ten people who watch ask HAProxy no more often than one. */

@@ -2,7 +2,7 @@ import { isInRotation, isOutward } from '../lifecycle/phases.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Log } from '../system/log-port.ts';
 import type { Source } from '../sessions/source.ts';
-import { sentence } from './sentence.ts';
+import { sentence } from '../system/error-text.ts';
 
 /**
  * Settings of the application that make it count better while the node is out. They are a convenience: what fails is

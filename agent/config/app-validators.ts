@@ -1,4 +1,4 @@
-/** Checks of what names the application, as in written.ts. Pure. */
+/** Checks of what names the application, as in validators.ts. Pure. */
 
 /** Suffixes of units (systemd.unit(5)); `systemctl` adds `.service` where none of them stands. */
 const SUFFIX = /\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;

@@ -1,4 +1,4 @@
-/** Checks of header fields of HTTP, as in written.ts: the answer is what is wrong, without the value. Pure. */
+/** Checks of header fields of HTTP, as in validators.ts: the answer is what is wrong, without the value. Pure. */
 
 const MAX_NAME = 64;
 const MAX_VALUE = 4_096;

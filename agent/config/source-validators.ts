@@ -2,7 +2,7 @@ import { isTableName } from '../haproxy/names.ts';
 import { messageOf } from '../system/error.ts';
 import { wrongPath, wrongUrl } from './validators.ts';
 
-/** Checks of texts, as in written.ts: those of which only session sources are made. Pure. */
+/** Checks of texts, as in validators.ts: those of which only session sources are made. Pure. */
 
 /** A regular expression with one group, in which the number stands. */
 export function wrongPattern(text: string): string | undefined {

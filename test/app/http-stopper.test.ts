@@ -10,7 +10,7 @@ import { freePort } from '../support/ports.ts';
 import { naming } from '../support/naming.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
-import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
+import { fixture, openRollCall, type Present, type RollCall } from '../support/fixture-reports.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
 
 let roll: RollCall;

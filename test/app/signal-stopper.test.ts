@@ -19,7 +19,7 @@ import { skipped } from '../support/skip.ts';
 import { naming } from '../support/naming.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
-import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
+import { fixture, openRollCall, type Present, type RollCall } from '../support/fixture-reports.ts';
 import { createShiftedClock } from '../support/shifted-clock.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';

@@ -5,7 +5,7 @@ import { LastcallError } from '../../agent/system/error.ts';
 import { aliveness, startTimeOf } from '../../agent/system/process.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
-import type { Present } from '../support/roll-call.ts';
+import type { Present } from '../support/fixture-reports.ts';
 
 /** A running application and the driver under test that can stop it. */
 export interface StoppableApp {

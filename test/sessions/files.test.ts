@@ -12,7 +12,7 @@ import { sourceContract } from '../contract/source.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
-import { fixture } from '../support/roll-call.ts';
+import { fixture } from '../support/fixture-reports.ts';
 import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 

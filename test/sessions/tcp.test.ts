@@ -13,7 +13,7 @@ import type { Source } from '../../agent/sessions/source.ts';
 import { createTcpSource } from '../../agent/sessions/tcp.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
-import { frontAt } from '../support/front.ts';
+import { frontAt } from '../support/haproxy-target.ts';
 import { startHaproxy } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';

@@ -12,7 +12,7 @@ import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
-import { fixture } from '../support/roll-call.ts';
+import { fixture } from '../support/fixture-reports.ts';
 import { skipped } from '../support/skip.ts';
 import { startStub, type StubServer } from '../support/stub-server.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';

@@ -1,7 +1,7 @@
 import { giveBack, warm } from './back.ts';
 import { bondsOf } from './bonds.ts';
 import { overGuard } from './capacity.ts';
-import { forcedOf, sessionsOf } from './count.ts';
+import { forcedOf, sessionsOf, viewOf } from './count.ts';
 import { followed, raiseFence } from './fence.ts';
 import { startForce } from './force.ts';
 import { surveyed } from './guard.ts';
@@ -143,12 +143,16 @@ function installRelease(turn: Turn, op: Operation): string | null {
 }
 
 /**
- * The servers become ours, with what was found; one in MAINT stays with its owner unless it is taken over. What
- * could not be asked is taken for ready: should it turn out otherwise, it is held from that look on.
+ * The servers become ours, with what was found; one in MAINT stays with its owner unless it is taken over. What could
+ * not be asked is what its last look showed, and ready where there is none: should it turn out otherwise, it is held from
+ * the next look on.
  */
 function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.request.force): void {
   mapServers(turn, (own, name, balancer) => {
-    const view = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
+    const found = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
+    const known = turn.state.balancers[balancer];
+    // A DRAIN of an operator's, taken for READY, could not be told from ours once ours is said (I2).
+    const view = found ?? (known && viewOf(known, name));
     // `ready` gives no weight back, so there is nothing to take over.
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
     // Taken over, whatever stands there may be replaced.

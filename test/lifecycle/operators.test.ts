@@ -16,3 +16,16 @@ describe('An operator who comes between our word and its read-back', () => {
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'held' });
   });
 });
+
+test('An operator’s DRAIN that the last look showed is his, although its balancer does not answer when a drain begins', () => {
+  const it = scene({ unreachable: 'ignore' });
+  it.lb.set('app/app1', 'drain', 'operator');
+  it.time.advance(5_000);
+  it.lb.setMode('refuses');
+  it.ask('drain');
+  it.reach('draining');
+  it.lb.setMode('answers');
+  it.time.advance(5_000);
+  expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'held', phase: 'serving' });
+  expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
+});

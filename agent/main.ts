@@ -1,8 +1,5 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { hostname, userInfo } from 'node:os';
-import { extname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
@@ -11,6 +8,9 @@ import { realClock } from './system/clock.ts';
 import { errnoOf } from './system/error.ts';
 import { scrub } from './system/environment.ts';
 import type { Log } from './system/log-port.ts';
+
+/** `version` of package.json, which bundle.mjs puts in: this file runs from the bundle only. */
+declare const LASTCALL_VERSION: string;
 
 /** The one place that knows the process: its words, its environment, its streams, its signals. */
 
@@ -44,23 +44,27 @@ process.exitCode = await runCli({
   clock: realClock,
   by: () => `cli ${userName()}@${hostname()}`,
   hostname,
-  version: () => {
-    const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-    return (JSON.parse(text) as { version: string }).version;
-  },
+  version: () => LASTCALL_VERSION,
   // Loaded only when they are needed: `status` must start as fast as node itself.
   run: async (options) => {
     // A sidecar makes little garbage for months: without this V8 lets the young generation grow by 16 MB (npm run bench).
     setFlagsFromString('--semi-space-growth-factor=1');
-    const { runSidecar } = load('sidecar') as typeof import('./sidecar.ts');
+    const { runSidecar } = await import('./sidecar.ts');
     scrub(process.env);
     const more = { signals: process, applicationEnv: env };
     return withLog(options.config.log, (log) => runSidecar(options, { ...world(log), ...more }));
   },
   direct: async (options) => {
-    const { createDirect } = load('direct') as typeof import('./direct.ts');
+    const { createDirect } = await import('./direct.ts');
     // What an operator must know stands in the result; the engine's own story is not for the terminal.
     return createDirect(options, world(SILENT));
+  },
+  standIn: async (config) => {
+    const { createStandIn } = await import('./stand-in.ts');
+    const { createLog } = await import('./system/log.ts');
+    scrub(process.env);
+    const format = { level: 'warn', format: 'text', journal: false } as const;
+    return createStandIn(config, world(createLog(format, { clock: realClock, destination: process.stderr })));
   },
 });
 
@@ -69,14 +73,6 @@ process.exitCode = await runCli({
  * what still lives then is ended without its exit code.
  */
 setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref();
-
-/**
- * A composer with all that it imports, by `require`, which reads one file after the other: by `import` Node opens a
- * hundred at once, and a process of `LimitNOFILE=64` could not start.
- */
-function load(composer: 'sidecar' | 'direct'): unknown {
-  return createRequire(import.meta.url)(`./${composer}${extname(import.meta.url)}`);
-}
 
 /** The name as the system knows it, or the number: a container's user often has no name. */
 function userName(): string {

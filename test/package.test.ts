@@ -1,31 +1,92 @@
-import { expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { cp, readdir, readFile, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from './support/sample.ts';
+import { makeTempDir, type TempDir } from './support/tempdir.ts';
 
 const execute = promisify(execFile);
 
-test('The package has the program, the files to deploy and no source map, and runs nothing when it is installed', async () => {
-  // Without prepack: other tests run the program that it would build anew.
-  const { stdout } = await execute('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
-    cwd: packageRoot(),
-  });
-  const [packed] = JSON.parse(stdout) as [{ readonly files: readonly { readonly path: string }[] }];
-  const files = packed.files.map(({ path }) => path);
-  expect(files).toEqual(
-    expect.arrayContaining(['dist/agent/main.js', 'deploy/systemd/lastcall.service', 'haproxy/haproxy.cfg']),
-  );
-  expect(files.filter((file) => file.endsWith('.map') || /^(dist\/)?test\//.test(file))).toEqual([]);
+describe('The package that `npm pack` makes in a clone that was never built', () => {
+  let temp: TempDir;
+  let installed: string;
+  let files: readonly string[];
 
+  beforeAll(async () => {
+    temp = await makeTempDir();
+    const clone = join(temp.path, 'clone');
+    installed = join(temp.path, 'package');
+    const made = new Set(['.git', 'dist', 'node_modules'].map((name) => join(packageRoot(), name)));
+    await cp(packageRoot(), clone, { recursive: true, filter: (from) => !made.has(from) });
+    await symlink(join(packageRoot(), 'node_modules'), join(clone, 'node_modules'));
+    await execute('npm', ['pack', '--silent', '--pack-destination', temp.path], { cwd: clone });
+    const { version } = JSON.parse(await readFile(join(clone, 'package.json'), 'utf8')) as {
+      readonly version: string;
+    };
+    await execute('tar', ['-xf', join(temp.path, `lastcall-${version}.tgz`), '-C', temp.path]);
+    files = (await readdir(installed, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name).slice(installed.length + 1));
+  }, 120_000);
+  afterAll(() => temp.remove());
+
+  test('holds the program, the files to deploy and nothing of the tests', () => {
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'dist/bundle/lastcall.mjs',
+        'dist/bundle/THIRD-PARTY.txt',
+        'deploy/systemd/lastcall.service',
+        'haproxy/haproxy.cfg',
+      ]),
+    );
+    expect(files.filter((file) => file.endsWith('.map') || /^(dist\/)?(test|agent)\//.test(file))).toEqual(
+      [],
+    );
+  });
+
+  test('has at most 40 files and 2 MB', async () => {
+    expect(files.length).toBeLessThanOrEqual(40);
+    const sizes = await Promise.all(files.map(async (file) => (await stat(join(installed, file))).size));
+    expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(2_000_000);
+  });
+
+  test('runs without any other package', async () => {
+    const program = join(installed, 'dist', 'bundle', 'lastcall.mjs');
+    const { version } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8')) as {
+      readonly version: string;
+    };
+    expect((await execute(program, ['--version'])).stdout).toBe(`${version}\n`);
+    const checked = await execute(program, ['check', '-c', join(installed, 'deploy', 'lastcall.yaml')], {
+      env: { ...process.env, CONF_PASSWORD: 'x' },
+    });
+    expect(checked.stdout).toContain(': ok (node ');
+  });
+
+  test('shows the licence of each package of which it has a part', async () => {
+    const text = await readFile(join(installed, 'dist', 'bundle', 'THIRD-PARTY.txt'), 'utf8');
+    const { inputs } = JSON.parse(
+      await readFile(join(temp.path, 'clone', 'dist', 'bundle.json'), 'utf8'),
+    ) as { readonly inputs: Record<string, unknown> };
+    const names = Object.keys(inputs).flatMap(
+      (input) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? [],
+    );
+    expect(new Set(names).size).toBeGreaterThan(8);
+    for (const name of new Set(names)) {
+      const notice = text.split('='.repeat(80)).find((part) => part.startsWith(`\n${name} `)) ?? '';
+      expect(notice).toMatch(/permission (is hereby granted|to use)|apache license/i);
+      expect(notice).toMatch(/copyright/i);
+    }
+  });
+});
+
+test('Nothing of ours runs when the package is installed', async () => {
   const { scripts } = JSON.parse(await readFile(join(packageRoot(), 'package.json'), 'utf8')) as {
     readonly scripts: Readonly<Record<string, string>>;
   };
-  // A clone that was never built packs a program.
-  expect(scripts['prepack']).toContain('tsc');
   expect(Object.keys(scripts)).not.toEqual(
     expect.arrayContaining([expect.stringMatching(/^(pre|post)?install$/)]),
   );
+  // It would keep `prepack` from running, too.
   expect(await readFile(join(packageRoot(), '.npmrc'), 'utf8')).not.toContain('ignore-scripts');
 });

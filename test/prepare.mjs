@@ -1,7 +1,7 @@
 // Makes a fresh clone ready to run: npm's packages, HAProxy, the build. Needs nothing but Node and npm, so it is plain
 // JavaScript without packages. What is there already is left alone.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -86,12 +86,16 @@ class Unready extends Error {}
 try {
   checkNode();
   installPackages();
-  installPrograms(PROGRAMS);
-  if (process.argv.includes('--tests')) installWherePossible(TEST_PROGRAMS);
-  if (process.argv.includes('--versions')) installWherePossible(VERSIONS_PROGRAMS);
-  if (process.argv.includes('--host')) installWherePossible(HOST_PROGRAMS);
-  checkHaproxy();
-  build();
+  // `--package` (npm's prepack): the program alone, which needs no HAProxy to be made.
+  if (!process.argv.includes('--package')) {
+    installPrograms(PROGRAMS);
+    if (process.argv.includes('--tests')) installWherePossible(TEST_PROGRAMS);
+    if (process.argv.includes('--versions')) installWherePossible(VERSIONS_PROGRAMS);
+    if (process.argv.includes('--host')) installWherePossible(HOST_PROGRAMS);
+    checkHaproxy();
+    compile();
+  }
+  bundle();
 } catch (error) {
   if (!(error instanceof Unready)) throw error;
   process.stderr.write(`prepare: ${error.message}\n`);
@@ -104,15 +108,27 @@ function checkNode() {
   }
 }
 
-/** `npm ci` when the packages are missing or older than the lock file (npm writes node_modules/.package-lock.json). */
+/** `npm ci` unless the packages are those of the lock file; by their versions, since git gives files any time. */
 function installPackages() {
-  const installed = modifiedAt(join(ROOT, 'node_modules', '.package-lock.json'));
-  if (installed !== null && installed >= (modifiedAt(join(ROOT, 'package-lock.json')) ?? 0)) return;
+  if (isInstalled()) return;
   say('installing npm packages (npm ci)');
   // Whatever NODE_ENV says: compiler and test runner are development packages. No package's install script runs; in
   // .npmrc `ignore-scripts` would keep our own `prepack` from running, too, and `npm pack` would pack no program.
   if (!run(['npm', 'ci', '--include=dev', '--ignore-scripts']))
     throw new Unready('`npm ci` failed, see above');
+}
+
+/** Is what npm says that it has installed (node_modules/.package-lock.json) what the lock file wants? */
+function isInstalled() {
+  const lock = (file) => JSON.parse(readFileSync(join(ROOT, file), 'utf8')).packages;
+  const hidden = 'node_modules/.package-lock.json';
+  if (!existsSync(join(ROOT, hidden))) return false;
+  const [wanted, present] = [lock('package-lock.json'), lock(hidden)];
+  return Object.entries(wanted).every(
+    // An optional one is for another system, perhaps.
+    ([path, { version, optional }]) =>
+      path === '' || present[path]?.version === version || (optional === true && !(path in present)),
+  );
 }
 
 /** One at a time, so that a package that this distribution has not does not keep the others away. */
@@ -162,9 +178,13 @@ function checkHaproxy() {
   }
 }
 
-function build() {
+function compile() {
   const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   if (!run([process.execPath, compiler])) throw new Unready('the build failed, see above');
+}
+
+function bundle() {
+  if (!run([process.execPath, join(ROOT, 'bundle.mjs')])) throw new Unready('the bundle failed, see above');
 }
 
 /** Runs to the end with our own output; true for exit code 0. Standard output stays free for whom comes after us. */
@@ -189,10 +209,6 @@ function isExecutable(path) {
   } catch {
     return false;
   }
-}
-
-function modifiedAt(path) {
-  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? null;
 }
 
 /** @param {string} version dotted @param {number[]} oldest major and minor */

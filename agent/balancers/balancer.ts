@@ -29,7 +29,7 @@ export interface Balancer {
   /**
    * One cheap look, the same cost whatever the size of HAProxy's configuration.
    * @param past `count` (the default) asks the master for the connections of old workers, where there may be some;
-   *   `leave` asks it nothing: on some versions each connection to it is a risk (review of versions, D2), and while
+   *   `leave` asks it nothing: on some versions each connection to it is a risk (BEHAVIOUR.md#the-master-socket), and while
    *   nothing is drained its answer is not needed. Old workers that live are then `uncounted`
    * @param scope `own` (the default), or `capacity`: one row more for each of our servers tells how many others are
    *   usable, whatever their number
@@ -76,7 +76,7 @@ export interface Balancer {
 
   /**
    * Ends at most `limit` of the server's sessions at this balancer, on all workers: tunnels first, then the oldest.
-   * Only after MAINT and an empty queue: HAProxy gives queued requests to the server in their place (haproxy-facts F).
+   * Only after MAINT and an empty queue: HAProxy gives queued requests to the server in their place (BEHAVIOUR.md#closing).
    * It answers before they are gone: look again.
    * @param limit Infinity ends all that HAProxy has at this moment
    * @throws LastcallError as `set`

@@ -1,4 +1,3 @@
-import { readConfig } from '../config/load.ts';
 import { problemLine } from '../config/problem.ts';
 import { checkReport } from '../config/report.ts';
 import { EXIT_CODES } from '../system/error.ts';
@@ -14,6 +13,7 @@ import { configFile } from './find-sidecar.ts';
 export async function check(context: Context): Promise<number> {
   const { ports, globals } = context;
   const { file } = configFile(context);
+  const { readConfig } = await import('../config/load.ts');
   const loaded = await readConfig(file, {
     env: ports.env,
     hostname: ports.hostname(),

@@ -1,9 +1,13 @@
 import { Command, CommanderError } from 'commander';
+import { check } from './check.ts';
 import { examples } from './help.ts';
+import { operate } from './operate.ts';
 import { type VerbOptions, addDirectOptions, addHoldOptions, addVerbOptions } from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
+import { runSidecar } from './run.ts';
+import { showStatus } from './status.ts';
 
-/** What was asked for: its name, and the work, whose modules are loaded only now. */
+/** What was asked for: its name, and the work. */
 export interface Chosen {
   readonly name: string;
   readonly work: (context: Context) => Promise<number>;
@@ -78,7 +82,7 @@ function addRun(program: Command, command: readonly string[] | null, choose: Cho
     .action(() => {
       choose({
         name: 'run',
-        work: async (context) => (await import('./run.ts')).runSidecar(context, command),
+        work: async (context) => runSidecar(context, command),
       });
     });
 }
@@ -86,7 +90,7 @@ function addRun(program: Command, command: readonly string[] | null, choose: Cho
 function addOperation(program: Command, name: keyof typeof OPERATIONS, choose: Choose): void {
   const verb = addVerb(program, name, OPERATIONS[name]);
   addDirectOptions(addVerbOptions(verb, name), name).action((options: VerbOptions) => {
-    choose({ name, work: async (context) => (await import('./operate.ts')).operate(name, options, context) });
+    choose({ name, work: async (context) => operate(name, options, context) });
   });
 }
 
@@ -97,7 +101,7 @@ const HOLDS = {
 
 function addHold(program: Command, name: keyof typeof HOLDS, choose: Choose): void {
   addHoldOptions(addVerb(program, name, HOLDS[name]), name).action((options: VerbOptions) => {
-    choose({ name, work: async (context) => (await import('./operate.ts')).operate(name, options, context) });
+    choose({ name, work: async (context) => operate(name, options, context) });
   });
 }
 
@@ -107,13 +111,13 @@ function addStatus(program: Command, choose: Choose): void {
     .action(({ watch }: { watch?: boolean }) => {
       choose({
         name: 'status',
-        work: async (context) => (await import('./status.ts')).showStatus(context, watch === true),
+        work: async (context) => showStatus(context, watch === true),
       });
     });
 }
 
 function addCheck(program: Command, choose: Choose): void {
   addVerb(program, 'check', 'is the configuration file right? touches nothing else').action(() => {
-    choose({ name: 'check', work: async (context) => (await import('./check.ts')).check(context) });
+    choose({ name: 'check', work: async (context) => check(context) });
   });
 }

@@ -1,3 +1,4 @@
+import { controlSocketOf } from '../config/control-socket.ts';
 import { type ControlClient, createClient } from '../control/client.ts';
 import { forPeople } from './view/printable.ts';
 import type { Context } from './ports.ts';
@@ -16,7 +17,6 @@ export function configFile({ ports, globals }: Context): { readonly file: string
  */
 export async function sidecar(context: Context): Promise<ControlClient> {
   const { ports, globals } = context;
-  const { controlSocketOf } = await import('../config/control-socket.ts');
   const path = await controlSocketOf({
     ...configFile(context),
     socket: globals.socket ?? null,

@@ -2,6 +2,7 @@ import { askHolding, isGoingOut } from './view/connections.ts';
 import type { Context } from './ports.ts';
 import { sidecar } from './find-sidecar.ts';
 import { writeStatus } from './view/status.ts';
+import { watchStatus } from './watch.ts';
 
 /**
  * `lastcall status`: once, or at every change until interrupted.
@@ -10,7 +11,7 @@ import { writeStatus } from './view/status.ts';
  */
 export async function showStatus(context: Context, watch: boolean): Promise<number> {
   const client = await sidecar(context);
-  if (watch) return (await import('./watch.ts')).watchStatus(context, client);
+  if (watch) return watchStatus(context, client);
   const { signal } = new AbortController();
   const status = await client.status(signal);
   const holding = isGoingOut(status) ? await askHolding(client, signal) : null;

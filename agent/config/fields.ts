@@ -1,5 +1,4 @@
 import { constants } from 'node:os';
-import type { z as zod } from 'zod';
 import { parseDuration } from '../formats/duration.ts';
 import { PROBE_TCP_HOST } from './defaults.ts';
 import { findingsOf, listed, messageFor } from './messages.ts';
@@ -28,7 +27,7 @@ import {
   wrongTableName,
   wrongUserName,
 } from './source-validators.ts';
-import { z } from './zod.ts';
+import * as z from 'zod';
 
 const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
 
@@ -157,14 +156,14 @@ export const signalName = reading(
  * A mapping with these keys and no other; an unknown one is told together with the known.
  * @param expected what to say where no mapping stands
  */
-export function mapping<S extends zod.ZodRawShape>(shape: S, expected?: string) {
+export function mapping<S extends z.ZodRawShape>(shape: S, expected?: string) {
   return z.strictObject(shape, {
     error: ({ code }) => (code === 'unrecognized_keys' ? knownKeys(Object.keys(shape)) : expected),
   });
 }
 
 /** A key that may be left out: null then. Written without a value it is an error, not null. */
-export function orNull<T extends zod.ZodType>(schema: T) {
+export function orNull<T extends z.ZodType>(schema: T) {
   return schema.optional().transform((value) => value ?? null);
 }
 
@@ -176,17 +175,17 @@ function knownKeys(keys: readonly string[]): string {
  * A mapping of one kind out of several, told apart by the one key that only this kind has. Not a union of zod: that
  * answers with the complaints of every kind at once. Its kinds stand in its `meta`, for who lists the keys.
  */
-export function oneOf<S extends Readonly<Record<string, zod.ZodObject>>>(kinds: S) {
+export function oneOf<S extends Readonly<Record<string, z.ZodObject>>>(kinds: S) {
   const names = Object.keys(kinds);
   const known = [...new Set(names.flatMap((name) => Object.keys(kinds[name]?.shape ?? {})))];
   return z
     .looseObject({})
     .meta({ kinds })
-    .transform((written, context): zod.output<S[keyof S]> => {
+    .transform((written, context): z.output<S[keyof S]> => {
       const present = names.filter((name) => Object.hasOwn(written, name));
       const kind = present.length === 1 ? kinds[String(present[0])] : undefined;
       const read = kind?.safeParse(written, { error: messageFor });
-      if (read?.success === true) return read.data as zod.output<S[keyof S]>;
+      if (read?.success === true) return read.data as z.output<S[keyof S]>;
       const issues = read?.error.issues ?? wrongKind(names, present.length, known, written);
       // Not handed on as they are: zod lets a transform run after an unknown key, and here nothing was read.
       for (const { path, message, at } of issues.flatMap(findingsOf)) {

@@ -1,6 +1,5 @@
-import type { z as zod } from 'zod';
 import { MAX_HEADERS, wrongHeaderName, wrongHeaderValue } from './header-validators.ts';
-import { z } from './zod.ts';
+import * as z from 'zod';
 
 /** `headers` of a request over HTTP: names to values. */
 export const headers = z
@@ -40,7 +39,7 @@ function wrongValue(name: string, value: unknown): string | undefined {
 /** The user of a URL would come over the field `Authorization`, unseen. */
 export function oneUser(
   { url, headers: fields }: { readonly url: string; readonly headers: Readonly<Record<string, string>> },
-  context: zod.core.$RefinementCtx,
+  context: z.core.$RefinementCtx,
 ): void {
   if (!URL.canParse(url)) return;
   const { username, password } = new URL(url);

@@ -1,7 +1,7 @@
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, orNull } from './fields.ts';
-import { z } from './zod.ts';
+import * as z from 'zod';
 
 /** `listen`: where we are asked. The control socket's path stays null until load.ts knows the node's name. */
 

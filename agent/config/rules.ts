@@ -82,7 +82,7 @@ function notFollowed({ balancers, adopt }: Config, supervised: boolean): string[
   ];
 }
 
-/** The file does not tell which version runs there (review of versions, D2). */
+/** The file does not tell which version runs there (BEHAVIOUR.md#the-master-socket). */
 const FRAGILE_MASTER =
   'HAProxy 3.4.0 to 3.5-dev5 ends at any connection to its master CLI once a reload has failed by a broken file; with such a version try each file with `haproxy -c` before a reload, or leave `master` out';
 

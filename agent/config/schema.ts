@@ -1,4 +1,3 @@
-import type { z as zod } from 'zod';
 import type {
   BalancerConfig,
   GoneConfig,
@@ -14,7 +13,7 @@ import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
 import { source } from './source-schema.ts';
 import { unitOfCommand } from './app-validators.ts';
-import { z } from './zod.ts';
+import * as z from 'zod';
 
 /**
  * The YAML keys of the contract that have a feature behind them; every other one is refused. Each part answers in the
@@ -50,7 +49,7 @@ const probe = oneOf({
 });
 
 type WrittenHow =
-  | { http: zod.output<typeof httpProbe> }
+  | { http: z.output<typeof httpProbe> }
   | { tcp: { readonly host: string; readonly port: number } }
   | { command: string[] };
 
@@ -235,4 +234,4 @@ export const file = mapping({
   }).prefault({}),
 });
 
-export type File = zod.output<typeof file>;
+export type File = z.output<typeof file>;

@@ -3,7 +3,7 @@ import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
 import { headers, oneUser } from './headers-schema.ts';
-import { z } from './zod.ts';
+import * as z from 'zod';
 
 /** The keys of `sessions`: who counts the users on this node besides the connections. */
 

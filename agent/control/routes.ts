@@ -58,7 +58,7 @@ const ROUTES: readonly Route[] = [
   },
 ];
 
-/** Every method and path that is answered, such as `GET /v1/status`: the list that API.md describes. */
+/** Every method and path that is answered, such as `GET /v1/status`. */
 export const ENDPOINTS: readonly string[] = ROUTES.flatMap(({ path, methods }) =>
   Object.keys(methods).map((method) => `${method} ${path}`),
 );

@@ -21,7 +21,7 @@ export interface Client {
   readonly target: string;
   /**
    * One line on a connection of its own, read to the end: HAProxy closes after it, and no other end is certain. A
-   * standing connection would pin the worker of before a reload and take one of ten slots (haproxy-facts G, rule 10).
+   * standing connection would pin the worker of before a reload and take one of ten slots (BEHAVIOUR.md#runtime-api).
    * @param timeoutMs from now to the last byte, in milliseconds
    * @throws LastcallError `balancer-unreachable` | `not-permitted` (the socket's file mode), or the signal's reason
    */

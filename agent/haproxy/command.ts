@@ -83,10 +83,10 @@ export const setState = (name: ServerName, state: 'ready' | 'drain' | 'maint'): 
 export const shutdownSessions = (name: ServerName): Command =>
   make(`shutdown sessions server ${serverName(name)}`);
 
-/** Connections in use by server; a stopping worker of 2.4 shows nothing else (haproxy-versions 3). */
+/** Connections in use by server; a stopping worker of 2.4 shows nothing else (BEHAVIOUR.md#versions). */
 export const showServersConn = (backend: string): Command => make(`show servers conn ${proxyName(backend)}`);
 
-/** One line per stream. The filter came with 3.2; older ones ignore it and list all (haproxy-versions 3). */
+/** One line per stream. The filter came with 3.2; older ones ignore it and list all (BEHAVIOUR.md#versions). */
 export const showStreams = (name: ServerName): Command => make(`show sess server ${serverName(name)}`);
 
 /** One stream at length. */
@@ -97,13 +97,13 @@ export const shutdownStream = (pointer: string): Command => make(`shutdown sessi
 /** To a master CLI: its workers. It closes only when told to. */
 export const showProc = (): Command => make(`show proc;${QUIT}`);
 
-/** A line for the worker `pid`, by way of its master: each command needs the prefix (haproxy-facts H). */
+/** A line for the worker `pid`, by way of its master: each command needs the prefix (BEHAVIOUR.md#the-master-socket). */
 export function toWorker(pid: number, command: Command): Command {
   const commands = commandsOf(command).map((part) => `@!${whole(pid)} ${part}`);
   return make([...commands, QUIT].join(';'), command.parts);
 }
 
-/** Makes a connection interactive: HAProxy then leaves it open, and each answer ends with a prompt (haproxy-facts G). */
+/** Makes a connection interactive: HAProxy then leaves it open, and each answer ends with a prompt (BEHAVIOUR.md#runtime-api). */
 export const PROMPT = 'prompt';
 const QUIT = 'quit';
 

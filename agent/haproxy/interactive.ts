@@ -14,7 +14,7 @@ const PROMPTED = '\n> ';
 
 /**
  * Several lines on one connection. After a reload it still leads to the worker it began with, so whoever is told on it
- * is who was asked on it; one that is stopping refuses orders (haproxy-facts G, H). It lasts no longer than the work:
+ * is who was asked on it; one that is stopping refuses orders (BEHAVIOUR.md#runtime-api, BEHAVIOUR.md#reload). It lasts no longer than the work:
  * left open it would keep an old worker alive, and one of ten slots.
  * @param call how to reach HAProxy, and how long all of it may take
  * @throws LastcallError as `converse`; `balancer-unreachable` when HAProxy ends it early; what `work` throws

@@ -20,7 +20,7 @@ interface Refusal {
   readonly next: string;
 }
 
-/** HAProxy's words, the same from 1.8 to 3.5 (haproxy-versions 2; `Proxy is disabled.` haproxy-facts H). */
+/** HAProxy's words, the same from 1.8 to 3.5 (BEHAVIOUR.md#runtime-api; `Proxy is disabled.` BEHAVIOUR.md#reload). */
 const REFUSALS: readonly Refusal[] = [
   {
     pattern: /^(No such (server|backend|proxy)|Can't find backend|Require 'backend\/server')/,
@@ -131,7 +131,7 @@ function firstLine(text: string): string {
   return quoted(line.slice(0, 120)).slice(1, -1);
 }
 
-/** A master's word that it has no such worker; from 2.8 on it leaves the connection open after it (review of versions, X3). */
+/** A master's word that it has no such worker; from 2.8 on it leaves the connection open after it (BEHAVIOUR.md#the-master-socket). */
 const NO_WORKER = /(?:^|\n)Can't find the target PID matching the prefix [^\n]*\n\s*$/;
 
 /**

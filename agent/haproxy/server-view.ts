@@ -15,7 +15,7 @@ export interface AdminState {
 
 /**
  * The administrative state that the status text tells for certain; null where it hides it: DOWN and NOLB hide DRAIN
- * (haproxy-facts B), and MAINT with a remark comes from elsewhere.
+ * (BEHAVIOUR.md#admin-state), and MAINT with a remark comes from elsewhere.
  */
 function adminInText(status: string): Admin | null {
   if (/^(UP( \d+\/\d+)?|no check)$/.test(status)) return 'ready';
@@ -25,7 +25,7 @@ function adminInText(status: string): Admin | null {
 
 /**
  * What the row shows of the administrative state; null as above. `weightless`: of weight 0 it gets nobody new, which is
- * an operator's drain where the configuration gives it a weight, and never shows as DRAIN (haproxy-facts A, B).
+ * an operator's drain where the configuration gives it a weight, and never shows as DRAIN (BEHAVIOUR.md#weight-0).
  */
 export function adminInRow(row: StatRow): Admin | 'weightless' | null {
   const admin = adminInText(row.text('status') ?? '');
@@ -35,7 +35,7 @@ export function adminInRow(row: StatRow): Admin | 'weightless' | null {
 /**
  * What the server does with traffic, by its status text; the number of `show servers state` where it is a new one.
  * `UP 1/3` is UP by assumption: out of MAINT a server takes users before HAProxy has checked it even once
- * (haproxy-facts B; tried on 2.6.12). Only a good check makes it `UP`. Where `fall` is 1 the two look the same.
+ * (BEHAVIOUR.md#way-back-from-maint). Only a good check makes it `UP`. Where `fall` is 1 the two look the same.
  */
 function operationalIn(status: string, number: number | undefined): Operational | null {
   if (/^UP \d+\/\d+$/.test(status)) return 'starting';

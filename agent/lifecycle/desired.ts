@@ -24,7 +24,7 @@ export function desired(
       // DRAIN lets bound users finish. A server that was taken over in MAINT has none, as long as no reload has opened it.
       return found.admin === 'maint' && !said.includes('drain') ? 'maint' : 'drain';
     case 'maint':
-      // Only MAINT makes zero final: in DRAIN an old cookie still gets in (haproxy-facts M).
+      // Only MAINT makes zero final: in DRAIN an old cookie still gets in (BEHAVIOUR.md#zero).
       return 'maint';
     case 'ready':
       return isLost ? found.admin : 'ready';

@@ -4,7 +4,7 @@ import type { BalancerState, State } from './state.ts';
 import type { Worker } from './view.ts';
 
 /**
- * After a reload the old worker serves its users to their end, and the new one knows nothing of them (haproxy-facts H).
+ * After a reload the old worker serves its users to their end, and the new one knows nothing of them (BEHAVIOUR.md#reload).
  * What is not counted is unknown, never zero (I7).
  */
 export type Doubt =

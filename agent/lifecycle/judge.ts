@@ -102,7 +102,7 @@ export function heldWords(view: ServerView): string {
   return `is held in ${forcedOf(view).toUpperCase()} by ${by}`;
 }
 
-/** Who else may have set it: `drain` and `maint` in an agent-check's answer do what a command does (haproxy-facts B). */
+/** Who else may have set it: `drain` and `maint` in an agent-check's answer do what a command does (BEHAVIOUR.md#agent-check-and-operators). */
 export function agentToo({ agent }: ServerView): string {
   if (agent === undefined) return '';
   return `; an agent-check answers for it (${agent}), and its \`drain\` or \`maint\` does the same`;

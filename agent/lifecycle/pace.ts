@@ -17,7 +17,7 @@ import type { State } from './state.ts';
 
 const AT_REST_MS = 2_000;
 const SOURCES_AT_REST_MS = 10_000;
-/** While we are out: a reload is seen within this (haproxy-facts rule 11 asks for 250 ms to 1 s). */
+/** While we are out: a reload is seen within this (what a longer pause costs: BEHAVIOUR.md#reload). */
 const OUT_MS = 500;
 /** How long a return is watched closely. */
 const AT_ONCE_MS = 10_000;

@@ -79,7 +79,7 @@ export const OWN_TERMS: Omit<Request, 'id' | 'kind' | 'reason' | 'by'> = {
 export const RESTORE_PATIENCE_MS = 10_000;
 /** How long `force` waits for balancers to fence and for queues to empty before it goes on without them. */
 export const FORCE_FENCE_PATIENCE_MS = 5_000;
-/** How long `force` waits for closed connections to be gone: closing is asynchronous (haproxy-facts F). */
+/** How long `force` waits for closed connections to be gone: closing is asynchronous (BEHAVIOUR.md#closing). */
 export const FORCE_CLOSE_PATIENCE_MS = 10_000;
 /** Between two closings of the same server's connections. */
 export const FORCE_CLOSE_EVERY_MS = 500;

@@ -4,7 +4,7 @@ import { sameWorker, type ServerView } from './view.ts';
 
 /**
  * Another program that undoes what we set, again and again: most often an agent-check of the application's own, whose
- * `ready` ends every DRAIN and MAINT at each poll (haproxy-facts B).
+ * `ready` ends every DRAIN and MAINT at each poll (BEHAVIOUR.md#agent-check-and-operators).
  */
 
 /** Once may be a person. */

@@ -4,7 +4,7 @@
 export type Admin = 'ready' | 'drain' | 'maint';
 
 /**
- * Where the administrative state comes from, told by HAProxy's bits (haproxy-facts B): `forced` by a command or an
+ * Where the administrative state comes from, told by HAProxy's bits (BEHAVIOUR.md#admin-state): `forced` by a command or an
  * agent-check word, `config` (`disabled`, resolution), `inherited` from a tracked server; `none` when it is ready.
  */
 export type Origin = 'none' | 'forced' | 'config' | 'inherited';

@@ -24,7 +24,7 @@ export function createHttpProbe(
   const warnOfCookie = (answer: HttpAnswer): void => {
     if (warned || !answer.setsCookie) return;
     warned = true;
-    // Ten probes of a JSP without `session="false"` made ten sessions in Tomcat (recipes 0.7): never zero.
+    // Ten probes of a JSP without `session="false"` made ten sessions in Tomcat: never zero.
     onWarning(
       `${shownUrl(url)} answers the probe with Set-Cookie: each probe may make a session, and a drain then never ` +
         'ends; probe a page that makes no session',

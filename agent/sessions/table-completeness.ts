@@ -1,6 +1,6 @@
 import type { Info } from '../haproxy/replies/show-info.ts';
 
-/** A worker this old has learned whatever it will be taught, and can teach (haproxy-facts H: 0.5 s could not, 5 s could). */
+/** A worker this old has learned whatever it will be taught, and can teach (BEHAVIOUR.md#stick-tables: 0.5 s could not, 5 s could). */
 const GROWN_UP_MS = 10_000;
 /** The longest time between our last sight of a worker and the birth of the next for which nobody stood in between. */
 const GAP_MS = 30_000;

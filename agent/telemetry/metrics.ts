@@ -25,7 +25,8 @@ export interface Metrics {
 
 /** prom-client costs 13 MB of memory, so it is loaded only for those who want to be asked. */
 export async function createMetrics(service: Service, ports: MetricsPorts): Promise<Metrics> {
-  const { Counter, Gauge, Histogram, Registry } = await import('prom-client');
+  // It is CommonJS: a bundle gives its exports no names.
+  const { Counter, Gauge, Histogram, Registry } = (await import('prom-client')).default;
   const registry = new Registry();
   const registers = [registry];
   const gauge = (name: string, help: string, labelNames: string[], samples: (status: Status) => Samples) =>

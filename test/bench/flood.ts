@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { LASTCALL } from '../support/cli.ts';
 import { freePort } from '../support/ports.ts';
 import { packageRoot } from '../support/sample.ts';
 import { startSidecar, sidecarConfig } from '../support/sidecar.ts';
@@ -15,7 +16,6 @@ const POLL_EVERY_MS = 20;
 const PIPELINED = 5_000;
 const STARTS = 5;
 const FLOODS = join(packageRoot(), 'dist', 'test', 'fixtures', 'floods.js');
-const MAIN = join(packageRoot(), 'dist', 'agent', 'main.js');
 
 /** How late an agent-check is answered while others send whole segments of requests, and how long a refused start takes. */
 export async function flood(site: Site): Promise<Figure[]> {
@@ -68,7 +68,7 @@ async function refused(site: Site, node: SiteNode): Promise<number> {
   const file = join(site.dir, 'refused.yaml');
   await writeFile(file, JSON.stringify(sidecarConfig(site, node)));
   const began = performance.now();
-  const child = spawn(process.execPath, [MAIN, 'run', '-c', file], { stdio: 'ignore' });
+  const child = spawn(process.execPath, [LASTCALL, 'run', '-c', file], { stdio: 'ignore' });
   const [code] = (await once(child, 'exit')) as [number | null];
   if (code !== 75) throw new Error(`lastcall run ended with ${String(code)}`);
   return performance.now() - began;

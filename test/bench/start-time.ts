@@ -1,12 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { packageRoot } from '../support/sample.ts';
+import { LASTCALL } from '../support/cli.ts';
 import type { Sidecar } from '../support/sidecar.ts';
 import { median, round, type Figure } from './figures.ts';
 
 const RUNS = 31;
-const MAIN = join(packageRoot(), 'dist', 'agent', 'main.js');
 
 /** `lastcall status` against `node -e 0`, in turns, so that a busy moment of the machine meets both. */
 export async function startTime(sidecar: Sidecar): Promise<Figure[]> {
@@ -14,7 +12,7 @@ export async function startTime(sidecar: Sidecar): Promise<Figure[]> {
   const status: number[] = [];
   for (let run = 0; run < RUNS; run++) {
     bare.push(await timed(['-e', '0']));
-    status.push(await timed([MAIN, 'status', '--socket', sidecar.control]));
+    status.push(await timed([LASTCALL, 'status', '--socket', sidecar.control]));
   }
   const [bareMs, statusMs] = [median(bare), median(status)];
   return [

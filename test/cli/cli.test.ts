@@ -445,26 +445,6 @@ describe('lastcall status', () => {
     await control.close();
     expect((await running.outcome).code).toBe(69);
   });
-
-  test('loads neither the heavy modules nor the verbs that it does not need', async () => {
-    const hook = `import { writeSync } from 'node:fs';
-      export const load = (url, context, next) => { writeSync(2, url + '\\n'); return next(url, context); };`;
-    const preload = `import { register } from 'node:module'; register('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(hook))});`;
-    const { stderr, code } = await start(process.execPath, [
-      '--import',
-      `data:text/javascript,${encodeURIComponent(preload)}`,
-      LASTCALL,
-      '--socket',
-      path,
-      'status',
-    ]).outcome;
-    expect(code).toBe(0);
-    expect(stderr).toContain('agent/cli/status.js');
-    expect(stderr).toContain('commander');
-    expect(stderr).not.toMatch(/axios|winston|zod|yaml|node-cron|csv-parse|compose|operate\.js|load\.js/);
-    const packages = new Set([...stderr.matchAll(/node_modules\/([^/\n]+)/g)].map(([, name]) => name));
-    expect([...packages]).toEqual(['commander']);
-  });
 });
 
 describe('lastcall check', () => {

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { LASTCALL } from '../support/cli.ts';
 import { ask } from '../support/haproxy.ts';
-import { packageRoot } from '../support/sample.ts';
 import { startSidecar, type Sidecar } from '../support/sidecar.ts';
 import { openSite, type Site, type SiteNode } from '../support/site.ts';
 
@@ -18,8 +18,7 @@ beforeAll(async () => {
   site = await openSite({}, abort.signal);
   node = site.nodes[0] as SiteNode;
   sidecar = await startSidecar(site, node, abort.signal, { quiet: '100ms' });
-  const main = join(packageRoot(), 'dist', 'agent', 'main.js');
-  await program('lastcall', `exec '${process.execPath}' '${main}' "$@"`);
+  await program('lastcall', `exec '${process.execPath}' '${LASTCALL}' "$@"`);
   // What a deploy would do now, but only with the process gone; a zombie, where nobody reaps, is gone as well.
   const gone = `pid=$(cat '${node.pidFile}') && grep -qs '^State:.[^ZX]' "/proc/$pid/status" && exit 9`;
   await program('step', `${gone}\necho "$1" >'${site.dir}/release'`);

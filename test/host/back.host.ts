@@ -36,7 +36,7 @@ afterAll(async () => {
   await temp.remove();
 });
 
-/** Its program, with the packages of this one. */
+/** Its program, with the packages of this checkout: its own package needs them beside it. */
 async function build(into: string): Promise<void> {
   const root = packageRoot();
   await mkdir(into);
@@ -55,22 +55,26 @@ async function build(into: string): Promise<void> {
   await symlink(join(root, 'node_modules'), join(into, 'node_modules'));
   await execute(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', into]);
   await rm(join(into, 'node_modules'));
-  await symlink('../lastcall/node_modules', join(into, 'node_modules'));
+  await symlink('/run/in/checkout/node_modules', join(into, 'node_modules'));
 }
 
 test('Back to the version before in the middle of a drain, and forward again: the drain is known or an alarm is raised', async () => {
   if (stock === null) return skipped(`the version before cannot be built: ${missing}`);
   const { box } = stock;
-  const use = (which: string): Promise<string> =>
+  const programs = {
+    'lastcall-before': 'dist/agent/main.js',
+    lastcall: 'dist/bundle/lastcall.mjs',
+  };
+  const use = (which: keyof typeof programs): Promise<string> =>
     box.sh(
-      `ln -sfn ../lib/node_modules/${which}/dist/agent/main.js /usr/bin/lastcall && systemctl restart lastcall`,
+      `ln -sfn ../lib/node_modules/${which}/${programs[which]} /usr/bin/lastcall && systemctl restart lastcall`,
     );
   // The unit waits for `lastcall status`, which each version answers of itself.
   await stock.untilServing();
   const crowd = await stock.crowd(4, 600_000);
   const stop = box.run(['systemctl', 'stop', 'app1']);
   const before = await stock.untilStatus('app1 drains', ({ phase }) => phase === 'draining');
-  for (const version of ['lastcall-before', 'lastcall']) {
+  for (const version of ['lastcall-before', 'lastcall'] as const) {
     await use(version);
     const now = await stock.untilStatus(
       'it knows where the node is',

@@ -1,9 +1,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { packageRoot } from './sample.ts';
 
-/** The built command line, as a user runs it. */
-export const LASTCALL = fileURLToPath(new URL('../../dist/agent/main.js', import.meta.url));
+/** The program as the package ships it. */
+export const LASTCALL = join(packageRoot(), 'dist', 'bundle', 'lastcall.mjs');
 
 export interface Outcome {
   readonly code: number | null;

@@ -6,10 +6,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../../agent/system/error.ts';
-import { packageRoot } from './sample.ts';
+import { LASTCALL } from './cli.ts';
 import type { SiteNode } from './site.ts';
-
-const MAIN = join(packageRoot(), 'dist', 'agent', 'main.js');
 
 /** How a `lastcall` command ended. */
 export interface CliOutcome {
@@ -89,7 +87,7 @@ export async function startSidecar(
   const control = join(site.dir, `${node.name}.sock`);
   await writeFile(file, JSON.stringify(sidecarConfig(site, node, options)));
   // setpriv: it dies with the process that started it, even when that one is killed.
-  const command = ['--pdeathsig', 'KILL', process.execPath, MAIN, 'run', '-c', file];
+  const command = ['--pdeathsig', 'KILL', process.execPath, LASTCALL, 'run', '-c', file];
   const child = spawn('setpriv', command, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
@@ -127,9 +125,9 @@ export async function startSidecar(
   };
 }
 
-/** Runs the built command line to its end, as a deploy script does. */
+/** Runs the command line to its end, as a deploy script does. */
 export async function runLastcall(words: readonly string[], signal: AbortSignal): Promise<CliOutcome> {
-  const child = spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'pipe'], signal });
+  const child = spawn(process.execPath, [LASTCALL, ...words], { stdio: ['ignore', 'pipe', 'pipe'], signal });
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

@@ -50,7 +50,7 @@ const SILENT: Wish = { word: null, over: [], worker: null };
 
 /**
  * The state is looked at before each answer with a word, and not only now and then: a repeated `drain` turns an
- * operator's MAINT into DRAIN, a repeated `ready` ends it (haproxy-facts B), within one poll.
+ * operator's MAINT into DRAIN, a repeated `ready` ends it (BEHAVIOUR.md#agent-check-and-operators), within one poll.
  */
 export function createDesk(options: DeskOptions): Desk {
   const { id, clock } = options;

@@ -32,7 +32,7 @@ interface Monitor {
  * A balancer that asks our health port: HAProxy's `option httpchk`, F5, NGINX Plus, a cloud's.
  *
  * It is told DRAIN only after an UP, because a HAProxy that has the server DOWN keeps it there on a 404, and its sticky
- * users go elsewhere (haproxy-facts I, haproxy#934); one that asks for the first time during a drain is told UP once.
+ * users go elsewhere (BEHAVIOUR.md#health-checks, haproxy#934); one that asks for the first time during a drain is told UP once.
  * After a restart of the sidecar in the middle of a drain that UP was our predecessor's. Measured on 2.6: a HAProxy
  * that starts, or is reloaded, and hears 404 first goes to NOLB too, and with send-state says that it may.
  * @throws LastcallError `config` for an address in `from` that is none

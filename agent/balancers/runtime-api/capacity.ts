@@ -14,7 +14,7 @@ export interface OwnRow {
 
 /**
  * The BACKEND row counts in `act` and `bck` the servers that take new users, ours among them as long as they do: one in
- * DRAIN, in MAINT, DOWN or of weight 0 is not counted (haproxy-facts L; measured on 2.2.9, 2.6.12, 3.0.11 and 3.2.26).
+ * DRAIN, in MAINT, DOWN or of weight 0 is not counted (BEHAVIOUR.md#capacity; measured on 2.2.9, 2.6.12, 3.0.11 and 3.2.26).
  * @param rows all servers of this node that HAProxy has, of one worker
  */
 export function capacityOf(rows: readonly OwnRow[]): Capacity[] {

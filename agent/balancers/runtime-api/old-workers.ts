@@ -159,7 +159,7 @@ function heldIn(answer: string, { backend, server }: ServerName, reply: Reply): 
 
 /**
  * Where `show stat` is empty: connections in use; 0 of them is confirmed by the streams, since TCP and connections
- * private to a client are not among those in use (haproxy-facts D).
+ * private to a client are not among those in use (BEHAVIOUR.md#counting).
  */
 async function heldByStreams(talk: Talk, pid: number, name: ServerName): Promise<Held> {
   const reply = await talk.ask(toWorker(pid, showServersConn(name.backend)));

@@ -104,7 +104,7 @@ const MOST_SHOWN = 10;
 
 /**
  * The BACKEND row counts in `act` and `bck` those that take new users (not drained, NOLB, MAINT, DOWN or of weight 0;
- * haproxy-facts L), ours among them. What goes out with this node is no other: its servers, and those that track them.
+ * BEHAVIOUR.md#capacity), ours among them. What goes out with this node is no other: its servers, and those that track them.
  * @param ours names of the servers that go out with this node
  */
 export function neighboursOf(
@@ -149,7 +149,7 @@ function sum(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : one + other;
 }
 
-/** A server's own row says its role (haproxy-facts L). */
+/** A server's own row says its role (BEHAVIOUR.md#capacity). */
 function roleOf({ active, backup }: ListedServer): Role | null {
   if (active === 1) return 'active';
   return backup === 1 ? 'backup' : null;

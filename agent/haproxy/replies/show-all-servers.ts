@@ -13,7 +13,7 @@ export interface ListedServer {
   /** HAProxy's words: `UP`, `DOWN 1/2`, `MAINT (via pages/app1)`. */
   readonly status: string;
   readonly weight: number | null;
-  /** A server: 1 and 0 by its role. The BACKEND row: how many of its servers take new users (haproxy-facts L). */
+  /** A server: 1 and 0 by its role. The BACKEND row: how many of its servers take new users (BEHAVIOUR.md#capacity). */
   readonly active: number | null;
   readonly backup: number | null;
   /** `backend/server` whose checks and states it follows, or '' ; undefined where this HAProxy has no such column. */

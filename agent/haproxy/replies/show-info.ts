@@ -9,7 +9,7 @@ export interface Info {
   readonly uptimeSeconds: number;
 }
 
-/** Older ones cannot show a stopping worker's statistics and have agent-check bugs (haproxy-versions 9). */
+/** Older ones cannot show a stopping worker's statistics and have agent-check bugs (BEHAVIOUR.md#versions). */
 const OLDEST = [2, 4] as const;
 
 /**
@@ -43,7 +43,7 @@ export function parseInfo(answer: string, reply: Reply): Info {
 
 /**
  * In recovery mode (after a reload with a file that the master itself finds broken) every connection to the master CLI
- * of 3.4.0 to 3.5-dev5 is HAProxy's end (review of versions, D2; there from 3.4-dev2 on).
+ * of 3.4.0 to 3.5-dev5 is HAProxy's end (BEHAVIOUR.md#the-master-socket).
  */
 export function hasFragileMaster({ version }: Info): boolean {
   return /^(3\.4\.|3\.4-dev([2-9]|\d\d)|3\.5-dev[0-5](\D|$))/.test(version);

@@ -7,7 +7,7 @@ const TAUGHT = 0x0100_0000;
 
 /**
  * Whether the worker that answered got this table from the one before it, to the last entry. Without `peers` a table
- * does not outlive a reload (haproxy-facts H).
+ * does not outlive a reload (BEHAVIOUR.md#stick-tables).
  * @param reply to `show peers`: a line per section, and below it its peers with the tables that they share
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */

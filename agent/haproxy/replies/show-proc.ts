@@ -3,7 +3,7 @@ import { unexpected, type Reply } from '../reply.ts';
 
 /**
  * The pids of all workers in the answer to `show proc`, whatever their section: after a failed reload the worker that
- * serves stands under `# old workers` in 2.0-2.4 and from 3.1 on (haproxy-versions 3), so only `show info` tells it.
+ * serves stands under `# old workers` in 2.0-2.4 and from 3.1 on (BEHAVIOUR.md#the-master-socket), so only `show info` tells it.
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */
 export function parseWorkers(answer: string, reply: Reply): readonly number[] {
@@ -13,7 +13,7 @@ export function parseWorkers(answer: string, reply: Reply): readonly number[] {
 /**
  * The pids of the workers of before `current` in the answer to `show proc`; null when `current` is not among them. One
  * that has seen fewer reloads in a shorter life is younger: a worker that still reads its configuration stands there from 3.1 on, serves
- * no user, and cannot be addressed (3.4.0; from the review of versions, not tried here).
+ * no user, and cannot be addressed (BEHAVIOUR.md#the-master-socket).
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */
 export function parseOldWorkers(answer: string, reply: Reply, current: number): readonly number[] | null {

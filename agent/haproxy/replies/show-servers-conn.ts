@@ -4,7 +4,7 @@ import { unexpected, type Reply } from '../reply.ts';
 
 /** One line of `show servers conn`. */
 export interface ServerConnections {
-  /** `used_cur`: connections in use, those of mode tcp and those private to a client left out (haproxy-facts D). */
+  /** `used_cur`: connections in use, those of mode tcp and those private to a client left out (BEHAVIOUR.md#counting). */
   readonly used: number;
   /** `idle_cur`: kept for the next request. */
   readonly idle: number;

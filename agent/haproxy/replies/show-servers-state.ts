@@ -60,7 +60,7 @@ function endpointIn(host: string | undefined, port: number | null): Endpoint | n
   return host === undefined || host === '-' || port === null ? null : { host, port };
 }
 
-/** The bits of srv_admin_state (management.txt, `show servers state`; tried: haproxy-facts B). */
+/** The bits of srv_admin_state (management.txt, `show servers state`; tried: BEHAVIOUR.md#admin-state). */
 const FORCED_MAINT = 0x01;
 const INHERITED_MAINT = 0x02;
 const CONFIGURED_MAINT = 0x04;

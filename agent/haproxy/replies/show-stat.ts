@@ -2,7 +2,7 @@ import { parse } from 'csv-parse/sync';
 import { columnsOf, wholeNumber, type Columns } from './columns.ts';
 import { unexpected, type Reply } from '../reply.ts';
 
-/** One row of `show stat`, by the names of its columns: their places move between versions (haproxy-versions 2). */
+/** One row of `show stat`, by the names of its columns: their places move between versions (BEHAVIOUR.md#show-stat). */
 export interface StatRow {
   /** The text of a column; undefined where this HAProxy does not have it. */
   text(column: string): string | undefined;
@@ -14,7 +14,7 @@ export interface StatRow {
 const HEADER = '# pxname,svname,';
 
 /**
- * Reads the CSV of `show stat`. Fields may be quoted: agent-check texts carry commas (haproxy-facts A).
+ * Reads the CSV of `show stat`. Fields may be quoted: agent-check texts carry commas (BEHAVIOUR.md#show-stat).
  * @returns its rows, each with as many fields as the header has; none for a header alone
  * @throws LastcallError `balancer-unreachable` when it is no such CSV
  */

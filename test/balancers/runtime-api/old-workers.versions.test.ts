@@ -7,7 +7,7 @@ import { startFake, type FakeHaproxy } from '../../support/fake-haproxy.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { never, refusalOf } from '../../support/outcome.ts';
 
-/** Workers and masters of versions that this machine does not have, in their own words (haproxy-versions 3, 5). */
+/** Workers and masters of versions that this machine does not have, in their own words (BEHAVIOUR.md#reload, BEHAVIOUR.md#versions). */
 
 const fakes: FakeHaproxy[] = [];
 afterEach(async () => {

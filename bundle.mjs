@@ -1,0 +1,126 @@
+// Makes dist/bundle: the program with all of its packages in a few files that need nothing but Node. The npm package
+// ships it, and the tests start it. Why a few files and not one: agent/ARCHITECTURE.md.
+import { build } from 'esbuild';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(fileURLToPath(import.meta.url));
+const OUT = join(ROOT, 'dist', 'bundle');
+/** The module that every command loads. */
+const FIRST = join(ROOT, 'agent', 'cli', 'program.ts');
+
+/**
+ * Lets each part that is loaded later import what every command has loaded by then. Without it esbuild writes one more
+ * file for each set of parts that share a module: 33 files, not 16.
+ */
+const oneFirstPart = {
+  name: 'one-first-part',
+  setup({ onResolve, onLoad }) {
+    const later = new Set();
+    onResolve({ filter: /^\.\.?\// }, ({ kind, path, resolveDir }) => {
+      if (kind !== 'dynamic-import') return undefined;
+      const file = resolve(resolveDir, path);
+      later.add(file);
+      return { path: file };
+    });
+    onLoad({ filter: /\/agent\/.*\.ts$/ }, ({ path }) => {
+      if (!later.has(path)) return undefined;
+      return { contents: `${readFileSync(path, 'utf8')}\nimport ${JSON.stringify(FIRST)};\n`, loader: 'ts' };
+    });
+  },
+};
+
+/**
+ * axios imports a writer of forms, whose table of media types is a tenth of the program. It uses it for a request whose
+ * body is a form; lastcall sends none.
+ */
+const noForms = {
+  name: 'no-forms',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^form-data$/ }, ({ path }) => ({ path, namespace: 'no-forms' }));
+    onLoad({ filter: /.*/, namespace: 'no-forms' }, () => ({
+      contents: `export default class FormData { constructor() { throw new Error('lastcall sends no forms'); } }`,
+    }));
+  },
+};
+
+const { version } = readJson(join(ROOT, 'package.json'));
+const { outputFiles, metafile } = await build({
+  absWorkingDir: ROOT,
+  entryPoints: [{ in: 'agent/main.ts', out: 'lastcall' }],
+  outdir: OUT,
+  // Whatever package.json is above them.
+  outExtension: { '.js': '.mjs' },
+  chunkNames: '[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  // Spaces only: a stack trace names what the sources name.
+  minifyWhitespace: true,
+  keepNames: true,
+  // They stand in THIRD-PARTY.txt, whole.
+  legalComments: 'none',
+  define: { LASTCALL_VERSION: JSON.stringify(version) },
+  // For the packages that are CommonJS.
+  banner: {
+    js: `import { createRequire as $createRequire } from 'node:module';const require = $createRequire(import.meta.url);`,
+  },
+  plugins: [oneFirstPart, noForms],
+  logLevel: 'warning',
+  metafile: true,
+  write: false,
+});
+install([
+  ...outputFiles.map(({ path, contents }) => ({ name: path.slice(OUT.length + 1), contents })),
+  { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) },
+]);
+// What is loaded when, for test/package.test.ts; not shipped.
+writeFileSync(join(ROOT, 'dist', 'bundle.json'), JSON.stringify(metafile));
+
+/** Puts a whole directory in place, so that no file of an older build is left and a build that fails changes nothing. */
+function install(files) {
+  const [made, old] = [`${OUT}.new`, `${OUT}.old`];
+  for (const path of [made, old]) rmSync(path, { recursive: true, force: true });
+  mkdirSync(made, { recursive: true });
+  for (const { name, contents } of files) {
+    writeFileSync(join(made, name), contents, { mode: name === 'lastcall.mjs' ? 0o755 : 0o644 });
+  }
+  try {
+    renameSync(OUT, old);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+  }
+  renameSync(made, OUT);
+  rmSync(old, { recursive: true, force: true });
+}
+
+/**
+ * The licence of each package of which the bundle has a part.
+ * @throws Error for a package that shows none
+ */
+function notices(inputs) {
+  const packages = inputs.map((input) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0]);
+  const texts = [...new Set(packages)].filter((folder) => folder !== undefined).map(notice);
+  return `lastcall contains parts of these packages.\n\n${texts.toSorted().join('\n')}`;
+}
+
+function notice(folder) {
+  const { name, version: itsVersion } = readJson(join(ROOT, folder, 'package.json'));
+  const files = readdirSync(join(ROOT, folder)).filter((entry) => /^(licen[cs]e|notice)/i.test(entry));
+  const texts = files.map((file) => readFileSync(join(ROOT, folder, file), 'utf8').trim());
+  // Some have it at the end of their README only.
+  if (texts.length === 0) {
+    texts.push(
+      /^#* ?licen[cs]e\b.*/ims.exec(readFileSync(join(ROOT, folder, 'README.md'), 'utf8'))?.[0].trim(),
+    );
+  }
+  if (texts[0] === undefined) throw new Error(`${folder} shows no licence`);
+  return `${'='.repeat(80)}\n${name} ${itsVersion}\n\n${texts.join('\n\n')}\n`;
+}
+
+function readJson(file) {
+  return JSON.parse(readFileSync(file, 'utf8'));
+}

@@ -1,0 +1,69 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { LASTCALL, start } from '../support/cli.ts';
+import { packageRoot } from '../support/sample.ts';
+
+/** What esbuild says of the files that it made. */
+interface Made {
+  readonly outputs: Readonly<Record<string, { readonly bytes: number; readonly inputs: object }>>;
+}
+
+/** What a command loads of the program, until its end. */
+interface Loaded {
+  readonly bytes: number;
+  /** Modules of ours, without `agent/`. */
+  readonly modules: readonly string[];
+  readonly packages: readonly string[];
+}
+
+const HOOK = `import { writeSync } from 'node:fs';
+  export const load = (url, context, next) => { writeSync(2, url + '\\n'); return next(url, context); };`;
+const PRELOAD = `import { register } from 'node:module';
+  register('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(HOOK))});`;
+
+async function loadedBy(...words: readonly string[]): Promise<Loaded> {
+  const hooked = ['--import', `data:text/javascript,${encodeURIComponent(PRELOAD)}`, LASTCALL, ...words];
+  const { stderr } = await start(process.execPath, hooked).outcome;
+  const { outputs } = JSON.parse(await readFile(join(packageRoot(), 'dist', 'bundle.json'), 'utf8')) as Made;
+  const files = [...stderr.matchAll(/^file:\/\/(.*)$/gm)].flatMap(([, path = '']) => {
+    return outputs[relative(packageRoot(), path)] ?? [];
+  });
+  const inputs = files.flatMap((file) => Object.keys(file.inputs));
+  const packages = inputs.flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? []);
+  return {
+    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    modules: inputs.flatMap((input) => /^agent\/(.*)$/.exec(input)?.[1] ?? []),
+    packages: [...new Set(packages)],
+  };
+}
+
+// Each byte that is loaded is parsed at every call; the figures in seconds are those of `npm run bench`.
+describe('A command loads only what it needs', () => {
+  test('status: the command line alone', async () => {
+    const { bytes, modules, packages } = await loadedBy('status', '--socket', '/nonexistent/socket');
+    expect(modules).toContain('cli/status.ts');
+    expect(modules).not.toContain('compose.ts');
+    expect(packages).toEqual(['commander']);
+    expect(bytes).toBeLessThan(160_000);
+  });
+
+  test('direct mode: the engine, and neither the configuration nor the log nor the metrics', async () => {
+    const where = ['--haproxy', '/nonexistent/socket', '--server', 'a/b'];
+    const { modules, packages } = await loadedBy('drain', '--dry-run', ...where);
+    expect(modules).toContain('compose.ts');
+    expect(packages).toContain('axios');
+    for (const one of ['winston', 'zod', 'yaml', 'prom-client']) expect(packages).not.toContain(one);
+  });
+
+  test('check: the configuration, and neither the engine nor the log', async () => {
+    const { modules, packages } = await loadedBy(
+      'check',
+      '-c',
+      join(packageRoot(), 'deploy', 'lastcall.yaml'),
+    );
+    expect(packages).toEqual(expect.arrayContaining(['zod', 'yaml']));
+    expect(modules).not.toContain('compose.ts');
+    for (const one of ['winston', 'axios', 'prom-client']) expect(packages).not.toContain(one);
+  });
+});

@@ -6,7 +6,7 @@ import type { Context, DirectService } from './ports.ts';
 /** This process in the place of a sidecar that does not come back. */
 export interface StandIn {
   /** @throws LastcallError why it cannot be */
-  open(): Promise<Desk>;
+  readonly open: () => Promise<Desk>;
   readonly isOpen: boolean;
   /** Leaves everything as it is, for the next sidecar to go on with. */
   close(): Promise<void>;

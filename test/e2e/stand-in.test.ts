@@ -58,7 +58,8 @@ beforeAll(async () => {
     await chmod(rig.haproxy.socket, 0o666);
   };
   const lock = async (_rig: Rig, directory: string): Promise<void> => {
-    unlock = (await lockNode('app1', join(directory, 'app1.json'), realClock)).release;
+    const held = await lockNode('app1', join(directory, 'app1.json'), realClock);
+    unlock = () => held.release();
   };
   [plain, asUser, locked] = await Promise.all([
     begin(async () => undefined),

@@ -23,7 +23,7 @@ export interface ListenSockets {
   close(which: 'untaken' | 'all'): Promise<void>;
 }
 
-/** How long a busy address is tried. A start that cannot succeed ends within two seconds (contract). */
+/** How long a busy address is tried. A start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises). */
 const BUSY_MS = 1_500;
 /** However slowly the process has begun, in milliseconds. */
 const BUSY_LEAST_MS = 500;

@@ -1,7 +1,6 @@
 import type { Phase } from './operation.ts';
 import { lastSeen } from './count.ts';
 import { desired } from './desired.ts';
-import { wasFenced } from './health.ts';
 import { type CapacityLevel, NEW_CAPACITY, NEW_OUTING, type Outing } from './outing.ts';
 import { PHASES } from './phases.ts';
 import type { Policy } from './policy.ts';
@@ -129,11 +128,18 @@ export function recordOf(state: State, at: number): StateRecord {
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
-    fencedBefore: wasFenced(state),
+    fencedBefore: state.outing?.fencedBefore === true || saidMaint({ ...lost, ...balancers }),
     signedOut,
     fresh: state.boot?.fresh ?? false,
     hold,
   };
+}
+
+/** MAINT was said, or is about to be. */
+function saidMaint(balancers: StateRecord['balancers']): boolean {
+  return Object.values(balancers).some(({ servers }) =>
+    Object.values(servers).some(({ said }) => said.includes('maint')),
+  );
 }
 
 function savedOperation(op: Operation): SavedOperation {
@@ -330,7 +336,7 @@ function restoredServer(
 function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) => number): Outing | null {
   const servers = Object.values(record.balancers).flatMap((balancer) => Object.values(balancer.servers));
   const isOurs = servers.some(({ found }) => found !== null);
-  const fencedBefore = record.fencedBefore ?? servers.some(({ said }) => said.includes('maint'));
+  const fencedBefore = record.fencedBefore ?? saidMaint(record.balancers);
   const { place } = PHASES[to];
   if (!isOurs && (place === 'rotation' || place === 'unknown')) return null;
   const wants = servers.map(({ want }) => want);

@@ -7,11 +7,11 @@ import { readDirect } from './direct-options.ts';
 import { deskForPeople } from './view/printable.ts';
 import { type Desk, type Watcher, follow } from './wait-for-result.ts';
 import { listenForInterrupts } from './interrupt.ts';
-import { interrupted, type Known } from './view/interrupted.ts';
+import { interrupted, type Known, type OwnEngines } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
 import { persist } from './persist.ts';
-import type { Context, DirectService } from './ports.ts';
-import { createStandIn, type StandIn } from './stand-in.ts';
+import type { Context } from './ports.ts';
+import { createStandIn } from './stand-in.ts';
 import { createProgress } from './view/progress.ts';
 import { reportResult, unfinished } from './view/result.ts';
 import { sidecar } from './find-sidecar.ts';
@@ -104,14 +104,8 @@ async function handIn(context: Context, words: Words, desk: Desk): Promise<numbe
   }
 }
 
-/** What is beside the desk: in direct mode the engine in this process, else what may take the sidecar's place. */
-export interface Beside {
-  readonly direct?: DirectService;
-  readonly standIn?: StandIn;
-}
-
-async function wait(context: Context, words: Words, desk: Desk, beside: Beside): Promise<number> {
-  const { direct, standIn } = beside;
+async function wait(context: Context, words: Words, desk: Desk, engines: OwnEngines): Promise<number> {
+  const { direct, standIn } = engines;
   const { ports } = context;
   const progress = createProgress(context, words.operation);
   let known: Known = { id: null, status: null, result: null };
@@ -139,11 +133,11 @@ async function wait(context: Context, words: Words, desk: Desk, beside: Beside):
       : await follow(desk, words, watcher, clock, interrupts.signal);
     progress.end();
     if (interrupts.first === null) return reportResult(context, result, known.id !== null);
-    return interrupted(context, words, interrupts, { ...known, result }, beside);
+    return interrupted(context, words, interrupts, { ...known, result }, engines);
   } catch (error) {
     progress.end();
     if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, words, interrupts, known, beside);
+    return interrupted(context, words, interrupts, known, engines);
   } finally {
     interrupts.end();
   }

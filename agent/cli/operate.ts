@@ -7,11 +7,11 @@ import { readDirect } from './direct-options.ts';
 import { deskForPeople } from './view/printable.ts';
 import { type Desk, type Watcher, follow } from './wait-for-result.ts';
 import { listenForInterrupts } from './interrupt.ts';
-import { interrupted, type Known, type OwnEngines } from './view/interrupted.ts';
+import { interrupted, type Known } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
 import { persist } from './persist.ts';
 import type { Context } from './ports.ts';
-import { createStandIn } from './stand-in.ts';
+import { createStandIn, type LocalEngines } from './stand-in.ts';
 import { createProgress } from './view/progress.ts';
 import { reportResult, unfinished } from './view/result.ts';
 import { sidecar } from './find-sidecar.ts';
@@ -104,8 +104,8 @@ async function handIn(context: Context, words: Words, desk: Desk): Promise<numbe
   }
 }
 
-async function wait(context: Context, words: Words, desk: Desk, engines: OwnEngines): Promise<number> {
-  const { direct, standIn } = engines;
+async function wait(context: Context, words: Words, desk: Desk, beside: LocalEngines): Promise<number> {
+  const { direct, standIn } = beside;
   const { ports } = context;
   const progress = createProgress(context, words.operation);
   let known: Known = { id: null, status: null, result: null };
@@ -133,11 +133,11 @@ async function wait(context: Context, words: Words, desk: Desk, engines: OwnEngi
       : await follow(desk, words, watcher, clock, interrupts.signal);
     progress.end();
     if (interrupts.first === null) return reportResult(context, result, known.id !== null);
-    return interrupted(context, words, interrupts, { ...known, result }, engines);
+    return interrupted(context, words, interrupts, { ...known, result }, beside);
   } catch (error) {
     progress.end();
     if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, words, interrupts, known, engines);
+    return interrupted(context, words, interrupts, known, beside);
   } finally {
     interrupts.end();
   }

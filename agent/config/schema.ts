@@ -12,7 +12,7 @@ import { mapping, oneOf, orNull } from './fields.ts';
 import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
 import { source } from './source-schema.ts';
-import { unitOfCommand } from './written-app.ts';
+import { unitOfCommand } from './app-validators.ts';
 import * as z from 'zod';
 
 /**

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { type Clock, sleep } from './clock.ts';
-import { createCrowd, type Crowd } from './crowd.ts';
+import { createCrowd, type Crowd } from './connection-cap.ts';
 import { LastcallError } from './error.ts';
 import { cannotListen, listenCode, type ListenPlace } from './listen-error.ts';
 

@@ -2,7 +2,7 @@ import type { Service } from '../engine/service.ts';
 import type { Request } from '../lifecycle/operation.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { createLineFile, type LineFile } from '../system/line-file.ts';
+import { createLineFile, type LineFile } from '../system/rotating-file.ts';
 import { listenCode } from '../system/listen-error.ts';
 import type { Log } from '../system/log-port.ts';
 import { observed } from './service-observer.ts';

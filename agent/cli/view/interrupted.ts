@@ -2,8 +2,8 @@ import type { Words } from '../../control/protocol.ts';
 import type { OperationKind, Result, Status } from '../../lifecycle/operation.ts';
 import { line } from './printable.ts';
 import type { Interruption } from '../interrupt.ts';
-import type { Context, DirectService } from '../ports.ts';
-import type { StandIn } from '../stand-in.ts';
+import type { LocalEngines } from '../stand-in.ts';
+import type { Context } from '../ports.ts';
 import { INTERRUPTED, unfinished, writeReceipt } from './result.ts';
 
 /** The answer to Ctrl-C and its like: what became of the operation, and how it is undone. */
@@ -15,15 +15,9 @@ export interface Known {
   readonly result: Result | null;
 }
 
-/** The engines of this process: that of direct mode, or the one that may take the sidecar's place. */
-export interface OwnEngines {
-  readonly direct?: DirectService;
-  readonly standIn?: StandIn;
-}
-
 /**
  * Tells it, and with `--json` the one object.
- * @param engines without either of the two the operation goes on in the sidecar
+ * @param beside without either of the two the operation goes on in the sidecar
  * @returns the exit code: 130 or 143
  */
 export function interrupted(
@@ -31,7 +25,7 @@ export function interrupted(
   words: Words,
   { first }: Interruption,
   known: Known,
-  { direct, standIn }: OwnEngines,
+  { direct, standIn }: LocalEngines,
 ): number {
   const { ports, globals } = context;
   const signal = first ?? 'SIGINT';

@@ -53,7 +53,7 @@ const BY_SIDECAR: readonly SidecarCase[] = [
     verb: 'release',
     phase: 'returning',
     stuck: 'state ready',
-    before: ({ cli }) => cli('hold', '--reason', 'test').outcome,
+    before: (serving) => serving.cli('hold', '--reason', 'test').outcome,
     undo: 'hold',
   },
 ];

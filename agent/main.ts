@@ -59,6 +59,13 @@ process.exitCode = await runCli({
     // What an operator must know stands in the result; the engine's own story is not for the terminal.
     return createDirect(options, world(SILENT));
   },
+  standIn: async (config) => {
+    const { createStandIn } = await import('./stand-in.ts');
+    const { createLog } = await import('./system/log.ts');
+    scrub(process.env);
+    const format = { level: 'warn', format: 'text', journal: false } as const;
+    return createStandIn(config, world(createLog(format, { clock: realClock, destination: process.stderr })));
+  },
 });
 
 /**

@@ -10,7 +10,8 @@ import { listenForInterrupts } from './interrupt.ts';
 import { interrupted, type Known } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
 import { persist } from './persist.ts';
-import type { Context, DirectService } from './ports.ts';
+import type { Context } from './ports.ts';
+import { createStandIn, type LocalEngines } from './stand-in.ts';
 import { createProgress } from './view/progress.ts';
 import { reportResult, unfinished } from './view/result.ts';
 import { sidecar } from './find-sidecar.ts';
@@ -32,14 +33,21 @@ export async function operate(
   if (direct !== null) {
     const service = await context.ports.direct(direct);
     try {
-      return await wait(context, words, deskForPeople(createDirectDesk(service), context.globals), service);
+      return await wait(context, words, deskForPeople(createDirectDesk(service), context.globals), {
+        direct: service,
+      });
     } finally {
       await service.close();
     }
   }
   const client = await sidecar(context);
-  if (options.wait) return wait(context, words, client, null);
-  return handIn(context, words, client);
+  if (!options.wait) return handIn(context, words, client);
+  const standIn = createStandIn(context);
+  try {
+    return await wait(context, words, client, { standIn });
+  } finally {
+    await standIn.close();
+  }
 }
 
 /** @throws LastcallError `usage`, by the names of the flags */
@@ -90,31 +98,26 @@ async function handIn(context: Context, words: Words, desk: Desk): Promise<numbe
     return 0;
   } catch (error) {
     if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, words, interrupts, { id: null, status: null, result: null }, null);
+    return interrupted(context, words, interrupts, { id: null, status: null, result: null }, {});
   } finally {
     interrupts.end();
   }
 }
 
-/** @param direct the engine in this process, whose operation ends with it; null = the sidecar's goes on */
-async function wait(
-  context: Context,
-  words: Words,
-  desk: Desk,
-  direct: DirectService | null,
-): Promise<number> {
+async function wait(context: Context, words: Words, desk: Desk, beside: LocalEngines): Promise<number> {
+  const { direct, standIn } = beside;
   const { ports } = context;
   const progress = createProgress(context, words.operation);
   let known: Known = { id: null, status: null, result: null };
   const giveUp = (id: string | null): boolean =>
     id === null || direct?.cancel(id, words.by ?? 'cli') === 'cancelling';
-  const interrupts = listenForInterrupts(ports, direct === null ? null : () => giveUp(known.id));
+  const interrupts = listenForInterrupts(ports, direct ? () => giveUp(known.id) : null);
   const watcher: Watcher = {
     ...progress,
     accepted(id, joined) {
       known = { ...known, id };
       // Interrupted before there was anything to cancel.
-      if (direct !== null && interrupts.first !== null) giveUp(id);
+      if (direct && interrupts.first !== null) giveUp(id);
       progress.accepted(id, joined);
     },
     status(status) {
@@ -123,15 +126,18 @@ async function wait(
     },
   };
   try {
-    const ask = words.noRefuse === true && words.dryRun !== true ? persist : follow;
-    const result = await ask(desk, words, watcher, ports.clock, interrupts.signal);
+    const { clock } = ports;
+    const isStubborn = words.noRefuse === true && words.dryRun !== true;
+    const result = isStubborn
+      ? await persist(desk, words, watcher, { clock, standIn: standIn?.open ?? null }, interrupts.signal)
+      : await follow(desk, words, watcher, clock, interrupts.signal);
     progress.end();
     if (interrupts.first === null) return reportResult(context, result, known.id !== null);
-    return interrupted(context, words, interrupts, { ...known, result }, direct);
+    return interrupted(context, words, interrupts, { ...known, result }, beside);
   } catch (error) {
     progress.end();
     if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, words, interrupts, known, direct);
+    return interrupted(context, words, interrupts, known, beside);
   } finally {
     interrupts.end();
   }

@@ -1,59 +1,125 @@
-import { parseDuration } from '../config/duration.ts';
+import { parseDuration } from '../formats/duration.ts';
 import type { Words } from '../control/protocol.ts';
 import type { Result } from '../lifecycle/operation.ts';
 import { type Clock, sleep } from '../system/clock.ts';
-import { type LastcallError, isLastcallError } from '../system/error.ts';
+import { type Code, type LastcallError, isLastcallError } from '../system/error.ts';
+import type { StandIn } from './stand-in.ts';
 import { type Desk, type Watcher, follow } from './wait-for-result.ts';
 
 /** The default of `drain.timeout`, which only the sidecar knows; the CLI waits for a sidecar as long as a drain waits for users. */
 const PATIENCE_MS = 30 * 60_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 5_000;
-/** The operation's own deadline has decided, or nothing can come of asking again. */
-const FINAL: readonly string[] = ['deadline', 'usage', 'interrupted'];
-/** What a stop has done to the application is not known: it is not done twice. */
-const STOP_FINAL: readonly string[] = [...FINAL, 'in-doubt', 'app-stop', 'failed'];
+/** An upgrade of the sidecar, or its restart after a crash, takes less: so long it is waited for before its work is done here. */
+export const SIDECAR_MS = 30_000;
+
+/**
+ * Whether a request that ended so is asked for again. `again`: another hand, or time, may change it. `final`: nothing
+ * can come of asking again, or the operation's own deadline has decided. `once`: final for a stop, of which it is not
+ * known what it has done to the application.
+ */
+const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
+  done: 'final',
+  accepted: 'final',
+  failed: 'once',
+  cancelled: 'again',
+  'in-doubt': 'once',
+  usage: 'final',
+  'agent-unreachable': 'again',
+  'balancer-unreachable': 'again',
+  'app-stop': 'once',
+  'app-health': 'again',
+  'state-write': 'again',
+  guard: 'again',
+  locked: 'again',
+  busy: 'again',
+  held: 'again',
+  uncounted: 'again',
+  unkeepable: 'again',
+  unlisted: 'again',
+  config: 'final',
+  'no-such-server': 'final',
+  'not-permitted': 'final',
+  deadline: 'final',
+  interrupted: 'final',
+};
 
 /**
  * `--no-refuse`: hands a request in whose caller ends the application whatever is answered. What the sidecar cannot take
  * up now, because it is away or because another hand is at the node, is asked for again until it is done or until the
- * time of the request is over; that time is one for all attempts.
+ * time of the request is over; that time is one for all attempts. A sidecar that has not answered for 30 seconds is stood
+ * in for, where that can be: while the machine shuts down systemd starts none.
  * @returns the result of the last attempt
  * @throws LastcallError of the last attempt | the signal's reason
  */
 export async function persist(
-  desk: Desk,
+  sidecar: Desk,
   words: Words,
   watcher: Watcher,
-  clock: Clock,
+  { clock, standIn }: { readonly clock: Clock; readonly standIn: StandIn['open'] | null },
   signal: AbortSignal,
 ): Promise<Result> {
   const end = clock.now() + patienceOf(words);
-  const final = words.operation === 'stop' ? STOP_FINAL : FINAL;
+  let [desk, heard] = [sidecar, clock.now()];
+  const hearing = whenHeard(watcher, () => (heard = clock.now()));
   for (let pauseMs = RETRY_FIRST_MS, asked = words; ; pauseMs = Math.min(2 * pauseMs, RETRY_LONGEST_MS)) {
-    const outcome = await attempt(desk, asked, watcher, clock, signal);
+    const lostMs = desk === sidecar && standIn !== null ? SIDECAR_MS : null;
+    const outcome = await attempt(desk, asked, hearing, clock, signal, lostMs);
     signal.throwIfAborted();
     const leftMs = end - clock.now();
     if ('result' in outcome) {
       const { result } = outcome;
-      if (result.ok || final.includes(result.code) || leftMs <= 0) return result;
+      heard = clock.now();
+      if (result.ok || isFinal(result.code, words) || leftMs <= 0) return result;
       watcher.again(result.message ?? result.code);
     } else {
-      if (final.includes(outcome.error.code) || leftMs <= 0) throw outcome.error;
-      watcher.again(outcome.error.message);
+      const { error } = outcome;
+      if (isFinal(error.code, words) || leftMs <= 0) throw error;
+      watcher.again(error.message);
+      const isAway = error.code === 'agent-unreachable' && clock.now() - heard >= SIDECAR_MS;
+      if (isAway && desk === sidecar && standIn !== null) desk = (await opened(standIn, watcher)) ?? sidecar;
     }
     await sleep(clock, Math.min(pauseMs, leftMs), signal);
     asked = { ...words, timeout: `${Math.max(1, Math.ceil((end - clock.now()) / 1_000))}s` };
   }
 }
 
+function isFinal(code: string, { operation }: Words): boolean {
+  const after = AFTER[code as Code];
+  return after === 'final' || (after === 'once' && operation === 'stop');
+}
+
+function whenHeard(watcher: Watcher, heard: () => void): Watcher {
+  return {
+    ...watcher,
+    accepted(id, joined) {
+      heard();
+      watcher.accepted(id, joined);
+    },
+    status(status) {
+      heard();
+      watcher.status(status);
+    },
+  };
+}
+
+async function opened(standIn: StandIn['open'], watcher: Watcher): Promise<Desk | null> {
+  try {
+    return await standIn();
+  } catch (error) {
+    if (!isLastcallError(error)) throw error;
+    watcher.again(`its work cannot be done without it either: ${error.message}`);
+    return null;
+  }
+}
+
 type Outcome = { readonly result: Result } | { readonly error: LastcallError };
 
 async function attempt(
-  ...[desk, words, watcher, clock, signal]: Parameters<typeof follow>
+  ...[desk, words, watcher, clock, signal, lostMs]: Parameters<typeof follow>
 ): Promise<Outcome> {
   try {
-    return { result: await follow(desk, words, watcher, clock, signal) };
+    return { result: await follow(desk, words, watcher, clock, signal, lostMs) };
   } catch (error) {
     if (!isLastcallError(error)) throw error;
     return { error };

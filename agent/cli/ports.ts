@@ -25,6 +25,11 @@ export interface CliPorts {
    * @throws LastcallError when a balancer cannot be asked, the server does not exist, ...
    */
   readonly direct: (options: DirectOptions) => Promise<DirectService>;
+  /**
+   * The engine in this process in the place of the sidecar of this configuration, with its lock and its record.
+   * @throws LastcallError why it cannot be
+   */
+  readonly standIn: (config: Config) => Promise<DirectService>;
 }
 
 /** A stream to write to: process.stdout and process.stderr are such. */

@@ -19,7 +19,7 @@ export async function runSidecar(context: Context, command: readonly string[] | 
   // From here on a SIGHUP means the file, and must not end us while it is read.
   let isAsked = false;
   ports.signals.on('SIGHUP', () => (isAsked = true));
-  const read = (): ReturnType<Reload['read']> => readFor(context, command);
+  const read = (): ReturnType<Reload['read']> => readSidecarConfig(context, command);
   const { config, warnings } = await read();
   for (const warning of warnings) ports.stderr.write(`lastcall: warning: ${line(warning)}\n`);
   const reload: Reload = {
@@ -31,8 +31,11 @@ export async function runSidecar(context: Context, command: readonly string[] | 
   return ports.run({ config, command, reload });
 }
 
-/** @throws LastcallError `config` */
-async function readFor(
+/**
+ * The configuration by which the sidecar of this command runs.
+ * @throws LastcallError `config`
+ */
+export async function readSidecarConfig(
   context: Context,
   command: readonly string[] | null,
 ): Promise<{ readonly config: Config; readonly warnings: readonly string[] }> {

@@ -34,6 +34,7 @@ const RETRY_LONGEST_MS = 5_000;
 /**
  * Hands a request in and waits for its result; events are listened to first, so that no result is missed. A sidecar
  * that goes away is waited for, until the operation's deadline and a margin have passed.
+ * @param lostMs such a sidecar is waited for no longer than this; null = no shorter bound
  * @throws LastcallError `agent-unreachable` | `in-doubt` (came back without knowing of the operation) | the signal's reason
  */
 export async function follow(
@@ -42,8 +43,9 @@ export async function follow(
   watcher: Watcher,
   clock: Clock,
   signal: AbortSignal,
+  lostMs: number | null = null,
 ): Promise<Result> {
-  const patience = createPatience(clock, signal, words);
+  const patience = createPatience(clock, signal, words, lostMs);
   const streams: AsyncGenerator<ControlEvent, void>[] = [];
   const onStatus = (status: Status): void => {
     patience.status(status);
@@ -123,7 +125,7 @@ async function stateOf(desk: Desk, id: string, clock: Clock, signal: AbortSignal
 }
 
 /** Aborts when the operation is overdue: its own remaining time as last heard, and the margin. */
-function createPatience(clock: Clock, outer: AbortSignal, words: Words) {
+function createPatience(clock: Clock, outer: AbortSignal, words: Words, lostMs: number | null) {
   const own = new AbortController();
   const began = clock.now();
   let id: string | undefined;
@@ -142,6 +144,7 @@ function createPatience(clock: Clock, outer: AbortSignal, words: Words) {
     );
   };
   let cancel = clock.after(MARGIN_MS, overdue);
+  let found = (): void => undefined;
   return {
     signal: AbortSignal.any([outer, own.signal]),
     accepted(accepted: string): void {
@@ -154,10 +157,15 @@ function createPatience(clock: Clock, outer: AbortSignal, words: Words) {
     },
     lost(error: LastcallError): void {
       gone = error;
+      if (lostMs !== null) found = clock.after(lostMs, overdue);
     },
     found(): void {
       gone = null;
+      found();
     },
-    end: () => cancel(),
+    end() {
+      cancel();
+      found();
+    },
   };
 }

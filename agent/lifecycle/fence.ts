@@ -35,6 +35,8 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   // Seen since zero was: before MAINT is said, or while it is on its way.
   if (fence.confirmedAt === null && tally(policy, state, -1) === 'some') return 'somebody';
   if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
+  // A look that is too old to judge our last word by may show another hand's DRAIN all the same: the next one tells.
+  if (unfenced(policy, state) !== null) return 'wait';
   // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
   if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';
   if (fence.confirmedAt === null) {

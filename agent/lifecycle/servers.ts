@@ -3,7 +3,7 @@ import { forcedOf, isIgnored, isKnown, viewOf } from './count.ts';
 import { desired } from './desired.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
 import { judge, widen } from './judge.ts';
-import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSURE_MS } from './policy.ts';
+import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSEEN_CHECK_MS, UNSURE_MS } from './policy.ts';
 import type { BalancerState, ServerState, State, Write } from './state.ts';
 import { tellAbsent } from './surroundings.ts';
 import {
@@ -215,4 +215,25 @@ export function notUp(policy: Policy, state: State): string[] {
       const why = checkFailed === undefined ? '' : ` (${checkFailed})`;
       return `${at}: ${name}${operational === null ? '' : ` is ${operational.toUpperCase()}${why}`}`;
     });
+}
+
+/**
+ * The servers that HAProxy calls UP since our READY and need not have checked since: no probe of ours vouches for them.
+ * @param at now
+ */
+export function notChecked({ policy, state, at }: Pick<Turn, 'policy' | 'state' | 'at'>): string[] {
+  if (policy.hasProbe) return [];
+  return serversOf(state)
+    .filter(
+      ({ balancer, name, server: { held, told } }) =>
+        held === null &&
+        told?.admin === 'ready' &&
+        at - told.at < UNSEEN_CHECK_MS &&
+        !isIgnored(policy, state, balancer) &&
+        viewOf(balancer, name)?.assumedUp === true,
+    )
+    .map(
+      ({ at: where, name }) =>
+        `${where}: ${name} is UP, which HAProxy says before its first check, too (fall 1)`,
+    );
 }

@@ -54,6 +54,8 @@ export interface ServerView {
   /** Where HAProxy reaches it; absent where that is not shown, or is no IP address. */
   readonly address?: { readonly host: string; readonly port: number };
   readonly operational: Operational;
+  /** Present where `up` need not rest on a check: one with `fall 1` looks the same before the first one out of MAINT. */
+  readonly assumedUp?: true;
   /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
   readonly connections: number | null;
   readonly queued: number | null;

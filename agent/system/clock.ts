@@ -37,7 +37,7 @@ export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
 }
 
 /**
- * Runs `work` with a signal that aborts when `signal` does or after `ms` milliseconds, whichever is first.
+ * Runs `work` with a signal that aborts when `signal` does or after `ms` milliseconds, whichever is first (I10).
  * The race is against the signal too, so work that ignores it cannot hold its caller.
  * @throws whatever `work` throws, the outer signal's reason, or `late()` when time is up.
  */

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
+import { createDirectDesk } from '../../agent/cli/local-client.ts';
+import { persist, SIDECAR_MS } from '../../agent/cli/persist.ts';
+import type { StandIn } from '../../agent/cli/stand-in.ts';
 import type { Watcher } from '../../agent/cli/wait-for-result.ts';
-import { persist } from '../../agent/cli/persist.ts';
 import { createClient } from '../../agent/control/client.ts';
 import type { Words } from '../../agent/control/protocol.ts';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
@@ -28,6 +30,7 @@ describe('A caller who ends the application whatever is answered', () => {
     path = join(dir.path, 'app1.sock');
     service = createScriptedService();
     seen = [];
+    standIn = null;
   });
   afterEach(async () => {
     await control?.close();
@@ -48,12 +51,13 @@ describe('A caller who ends the application whatever is answered', () => {
       },
     };
   }
+  let standIn: StandIn['open'] | null = null;
   const ask = (words: Partial<Words>, on: Watcher, clock: Clock = realClock, signal = never) =>
     persist(
       createClient(path, clock),
       { operation: 'drain', noRefuse: true, timeout: '60s', ...words },
       on,
-      clock,
+      { clock, standIn },
       signal,
     );
 
@@ -100,6 +104,22 @@ describe('A caller who ends the application whatever is answered', () => {
     expect(seen).toEqual([]);
   });
 
+  test.each(['config', 'no-such-server', 'not-permitted', 'usage', 'interrupted'] as const)(
+    'takes %s for an answer: asking again changes nothing of it',
+    async (code) => {
+      await open();
+      service.refuseNext(code, 'because');
+      expect(
+        await ask(
+          {},
+          watcher(() => service.finish('done')),
+        ),
+      ).toMatchObject({ code });
+      expect(seen).toEqual([]);
+      expect(service.requests).toHaveLength(1);
+    },
+  );
+
   test('gives up with the last reason once the time of the request is over, and not before', async () => {
     const clock = new ManualClock();
     let error: unknown;
@@ -116,6 +136,60 @@ describe('A caller who ends the application whatever is answered', () => {
     expect(error).toMatchObject({ code: 'agent-unreachable' });
     expect(clock.now() - began).toBeGreaterThanOrEqual(60_000);
     expect(clock.now() - began).toBeLessThan(70_000);
+  });
+
+  /** Time goes on until the promise is settled. */
+  async function whileTimeGoes<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
+    let isOver = false;
+    const over = (): void => void (isOver = true);
+    work.then(over, over);
+    while (!isOver) {
+      clock.advance(500);
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    }
+    return work;
+  }
+
+  test('stands in for a sidecar that has not answered for 30 seconds, once it can', async () => {
+    const clock = new ManualClock();
+    const tried: number[] = [];
+    standIn = () => {
+      tried.push(clock.now());
+      if (tried.length === 1) throw new LastcallError('busy', 'another sidecar already runs');
+      return Promise.resolve(createDirectDesk(service));
+    };
+    const began = clock.now();
+    const result = await whileTimeGoes(
+      clock,
+      ask(
+        { timeout: '30m' },
+        watcher(() => service.finish('done')),
+        clock,
+      ),
+    );
+    expect(result).toMatchObject({ code: 'done' });
+    expect((tried[0] ?? 0) - began).toBeGreaterThanOrEqual(SIDECAR_MS);
+    expect((tried[1] ?? 0) - began).toBeLessThan(SIDECAR_MS + 15_000);
+    expect(seen).toContain('its work cannot be done without it either: another sidecar already runs');
+  });
+
+  test('stands in for a sidecar that was lost in the middle of the operation', async () => {
+    await open();
+    const clock = new ManualClock();
+    let lost = 0;
+    standIn = () => {
+      expect(clock.now() - lost).toBeGreaterThanOrEqual(SIDECAR_MS);
+      return Promise.resolve(createDirectDesk(service));
+    };
+    const first = watcher(() => {
+      if (control === undefined) return service.finish('done');
+      lost = clock.now();
+      void control.close();
+      control = undefined;
+    });
+    expect(await whileTimeGoes(clock, ask({ timeout: '30m' }, first, clock))).toMatchObject({ code: 'done' });
+    // This clock runs ahead of the sockets; the sidecar would have been waited for during half an hour.
+    expect(clock.now() - lost).toBeLessThan(10 * SIDECAR_MS);
   });
 
   test('ends at once with the reason of its signal', async () => {

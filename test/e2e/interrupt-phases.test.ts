@@ -3,7 +3,7 @@ import { lastcall, type Running } from '../support/cli.ts';
 import { openRig, patience, type Rig, type RigOptions } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
-/** Ctrl-C in each phase of each verb (contract): answered within two seconds, and the answer is true. */
+/** Ctrl-C in each phase of each verb (INVARIANTS.md#other-promises): answered within two seconds, and the answer is true. */
 
 let rig: Rig;
 afterEach(() => rig.close());

@@ -53,3 +53,30 @@ test('A poweroff with a session source that is down drains all the same, until i
   await stock.box.boot();
   expect((await stock.box.sh(`cat ${TERM_LOG}`)).split('\n')).toEqual([expect.stringMatching(/^TERM 0 /)]);
 });
+
+test('A poweroff while the sidecar is down and cannot be started: it is drained without it', async () => {
+  await stock.configure('');
+  await stock.box
+    .sh(`sed -i 's/--timeout ${DRAIN_S}s/--timeout 5m/' /etc/systemd/system/app1.service.d/10-lastcall.conf
+    : >${TERM_LOG}
+    systemctl daemon-reload
+    systemctl restart lastcall`);
+  await stock.untilServing();
+  const crowd = await stock.crowd(6, 600_000);
+  await stock.box.sh(`systemctl mask --quiet --runtime lastcall
+    systemctl kill --kill-whom=main -s KILL lastcall
+    systemctl poweroff`);
+  // The sidecar is waited for during half a minute.
+  await stock.box.sh(`for second in $(seq 90); do
+      echo 'show stat app 4 -1' | socat - /run/haproxy/admin.sock | grep -q '^app,app1,.*,DRAIN,' && exit 0
+      sleep 1
+    done
+    exit 1`);
+  const { failed, lost, failures } = await crowd.leave();
+  expect({ failed, lost, failures }).toEqual({ failed: 0, lost: 0, failures: [] });
+  await stock.box.untilOff();
+  await stock.box.boot();
+  expect((await stock.box.sh(`cat ${TERM_LOG}`)).split('\n')).toEqual([expect.stringMatching(/^TERM 0 /)]);
+  // The record was left to the sidecar's user.
+  await stock.untilServing();
+});

@@ -15,6 +15,23 @@ describe('An operator who comes between our word and its read-back', () => {
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'held' });
   });
+
+  test('is seen by the second look, although that was begun before the answer: nothing is drained behind his DRAIN', () => {
+    const it = scene();
+    const id = it.ask('drain');
+    it.until('the fence', () => typeof it.sidecar.state.outing?.fence?.confirmedAt === 'number');
+    const { epoch } = it.sidecar.state;
+    const [view] = it.lb.look().servers;
+    it.lb.set('app/app1', 'drain', 'operator');
+    const at = { balancer: 'lb1', begun: it.time.now };
+    const look = it.lb.look('capacity');
+    it.time.advance(0.01);
+    if (view) it.sidecar.post({ ...at, type: 'said', server: 'app/app1', admin: 'maint', view, epoch });
+    it.sidecar.post({ ...at, type: 'looked', look });
+    it.sidecar.post({ type: 'counted', source: 'http', count: 0, begun: it.time.now });
+    expect(it.ended(id)).toMatchObject({ code: 'held' });
+    expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
+  });
 });
 
 test('An operator’s DRAIN that the last look showed is his, although its balancer does not answer when a drain begins', () => {

@@ -2,7 +2,8 @@ import type { Words } from '../../control/protocol.ts';
 import type { OperationKind, Result, Status } from '../../lifecycle/operation.ts';
 import { line } from './printable.ts';
 import type { Interruption } from '../interrupt.ts';
-import type { Context, DirectService } from '../ports.ts';
+import type { LocalEngines } from '../stand-in.ts';
+import type { Context } from '../ports.ts';
 import { INTERRUPTED, unfinished, writeReceipt } from './result.ts';
 
 /** The answer to Ctrl-C and its like: what became of the operation, and how it is undone. */
@@ -16,7 +17,7 @@ export interface Known {
 
 /**
  * Tells it, and with `--json` the one object.
- * @param direct the engine in this process, whose operation ends with it; null = the sidecar's goes on
+ * @param beside without either of the two the operation goes on in the sidecar
  * @returns the exit code: 130 or 143
  */
 export function interrupted(
@@ -24,13 +25,15 @@ export function interrupted(
   words: Words,
   { first }: Interruption,
   known: Known,
-  direct: DirectService | null,
+  { direct, standIn }: LocalEngines,
 ): number {
   const { ports, globals } = context;
   const signal = first ?? 'SIGINT';
   if (known.result !== null) writeReceipt(context, known.result);
   const what =
-    direct === null ? goesOn(context, words, known) : endedHere(words.operation, known, direct.status());
+    direct === undefined
+      ? goesOn(context, words, known, standIn?.isOpen === true)
+      : endedHere(words.operation, known, direct.status());
   const message = `interrupted by ${signal}: ${what}`;
   ports.stderr.write(`lastcall: ${line(message)}\n`);
   if (globals.json === true) {
@@ -49,10 +52,11 @@ const UNDOES: Readonly<Record<OperationKind, OperationKind>> = {
   release: 'hold',
 };
 
-function goesOn({ globals }: Context, { operation }: Words, { id, result }: Known): string {
+function goesOn({ globals }: Context, { operation }: Words, { id, result }: Known, isHere: boolean): string {
   if (result !== null) return hadEnded(operation, result);
   if (id === null)
     return `it is not known whether the sidecar took the ${operation}; ask \`lastcall status\``;
+  if (isHere) return `the ${operation} stops here (id ${id}); the next sidecar goes on with it`;
   const { config, socket } = globals;
   const where = socket === undefined ? (config === undefined ? '' : ` -c ${config}`) : ` --socket ${socket}`;
   return `the ${operation} goes on in the sidecar (id ${id}); undo it with \`lastcall ${UNDOES[operation]}${where}\``;

@@ -37,6 +37,8 @@ export interface SimApp {
   spawn(how: StartMode, renewsPidFile?: boolean): void;
   /** It closes its listener at once, and ends after `leavesMs`. */
   end(leavesMs?: number): void;
+  /** It is well from now on, which HAProxy's own check sees too. */
+  heal(): void;
   /** Another process in its place, with the same users. */
   reexec(): void;
 }
@@ -99,6 +101,11 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
         });
       }
       changed('ended');
+    },
+    heal() {
+      if (!self.main || self.healthy) return;
+      self.healthy = true;
+      changed('began');
     },
     reexec() {
       if (!self.main) return;

@@ -27,6 +27,8 @@ export interface LbServer {
   /** A reload has removed its line. */
   absent: boolean;
   by: 'us' | 'operator' | 'nobody';
+  /** DRAIN and MAINT that our sidecar has said since it said READY last. */
+  readonly said: Set<Admin>;
   since: number;
   /** As HAProxy's own check sees the application. */
   up: boolean;
@@ -211,20 +213,25 @@ export function createLb(
       if (!samePid) self.pid += 1;
       replaced();
       connections.clear();
-      // What an older file brings back of an outing that is over, or under an operator's hand, is told from his by nothing.
-      const back = servers
-        .filter(({ by, admin }) => by === 'operator' || (by === 'us' && admin === 'ready'))
-        .map((one) => one.name);
+      // What an older file brings back under an operator's hand is told from his by nothing.
+      const back = servers.filter(({ by }) => by === 'operator').map((one) => one.name);
       servers.forEach(forget);
       if (!keepsState) return;
       for (const { name: server, ...state } of written) {
-        const by = back.includes(server) && state.admin !== 'ready' ? 'operator' : state.by;
+        // Nor is a word of an outing that is over, unless this one has said it too.
+        const isOlder = state.by === 'us' && !self.server(server).said.has(state.admin);
+        const isHis = (isOlder || back.includes(server)) && state.admin !== 'ready';
+        const by = isHis ? 'operator' : state.by;
         Object.assign(self.server(server), { ...state, by, since: time.now });
       }
     },
     set(server, admin, by) {
       const found = self.server(server);
-      if (by === 'us') self.told.set(server, admin);
+      if (by === 'us') {
+        self.told.set(server, admin);
+        if (admin === 'ready') found.said.clear();
+        else found.said.add(admin);
+      }
       if (found.admin === admin || found.absent) return;
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : 'forced', by, since: time.now });
     },

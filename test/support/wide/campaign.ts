@@ -138,6 +138,7 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
           over: null,
           absent: false,
           by: 'nobody',
+          said: new Set(),
           since: time.now - 3_600_000,
           up: true,
           total: 0,
@@ -192,7 +193,8 @@ function takeOut(
   const { app } = node;
   Object.assign(app, { stop: 'works', start: 'works', clockStepped: false });
   app.spawn('works');
-  Object.assign(app, { healthy: true, signedOutAt: null, pidFile: app.main?.pid });
+  app.heal();
+  Object.assign(app, { signedOutAt: null, pidFile: app.main?.pid });
   time.advance(5_000);
   // Operators let go: what they hold in DRAIN is open, and force does not change that. The application is seen by then.
   for (const lb of lbs)

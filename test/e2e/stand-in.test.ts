@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { chmod, chown, mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { realClock } from '../../agent/system/clock.ts';
+import { lockNode } from '../../agent/system/lock.ts';
+import { lastcall, type Running } from '../support/cli.ts';
+import { file, openRig, type Rig, told, type Visitor } from '../support/rig.ts';
+import { skipped } from '../support/skip.ts';
+import { until } from '../support/until.ts';
+
+/** `--no-refuse` where no sidecar answers and none will: the machine shuts down, or it cannot start. */
+
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+
+interface StandInCase {
+  readonly rig: Rig;
+  /** Where the state file stands. */
+  readonly directory: string;
+  readonly config: string;
+  readonly visitor: Visitor;
+  /** `drain --no-refuse`, with a user at the node. */
+  readonly drain: Running;
+  readonly began: number;
+}
+
+/** @param before is done with the directory of the state before the drain begins */
+async function begin(before: (rig: Rig, directory: string) => Promise<unknown>): Promise<StandInCase> {
+  const rig = await openRig();
+  const directory = join(rig.dir, 'state');
+  await mkdir(directory, { mode: 0o700 });
+  const config = await file(
+    rig,
+    'app1.yaml',
+    JSON.stringify({
+      node: 'app1',
+      app: { probe: { http: { url: `${rig.node.url}/health` }, every: '100ms', rise: 1 } },
+      balancers: [{ haproxy: `unix:${rig.haproxy.socket}`, servers: ['app/app1'] }],
+      sessions: [{ http: { url: `${rig.node.url}/sessions` } }],
+      listen: { control: join(rig.dir, 'app1.sock') },
+      state: join(directory, 'app1.json'),
+    }),
+  );
+  await before(rig, directory);
+  const visitor = await rig.signIn();
+  const words = ['drain', '--no-refuse', '-c', config, '--timeout', '5m', '--on-timeout', 'force'];
+  return { rig, directory, config, visitor, began: performance.now(), drain: lastcall(words) };
+}
+
+let [plain, asUser, locked]: StandInCase[] = [];
+let unlock = async (): Promise<void> => undefined;
+// Half a minute each, all at once.
+beforeAll(async () => {
+  const giveToNobody = async (rig: Rig, directory: string): Promise<void> => {
+    if (!isRoot) return;
+    await chown(directory, NOBODY, NOBODY);
+    await chmod(rig.dir, 0o755);
+    await chmod(rig.haproxy.socket, 0o666);
+  };
+  const lock = async (_rig: Rig, directory: string): Promise<void> => {
+    const held = await lockNode('app1', join(directory, 'app1.json'), realClock);
+    unlock = () => held.release();
+  };
+  [plain, asUser, locked] = await Promise.all([
+    begin(async () => undefined),
+    begin(giveToNobody),
+    begin(lock),
+  ]);
+});
+afterAll(async () => {
+  for (const one of [plain, asUser, locked]) {
+    one?.drain.child.kill('SIGKILL');
+    await one?.rig.close();
+  }
+  await unlock();
+});
+
+test('The drain is done without the sidecar after half a minute, and the next sidecar knows of it', async () => {
+  const { rig, drain, began, visitor, config } = plain as StandInCase;
+  await drain.said('there is no such socket');
+  await until('DRAIN', async () => (await rig.admin()) === 'DRAIN');
+  expect(performance.now() - began).toBeGreaterThan(30_000);
+  expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });
+  await drain.said('app1: draining, 1 session');
+  await visitor.leave();
+  expect(await drain.outcome).toMatchObject({ code: 0 });
+  expect(await rig.admin()).toBe('MAINT');
+  const next = lastcall(['run', '-c', config]);
+  await next.said('"running"');
+  const { json } = await told(lastcall(['ready', '-c', config, '--json']));
+  expect(json).toMatchObject({ ok: true, phase: 'serving', warnings: [] });
+  next.child.kill('SIGTERM');
+  await next.outcome;
+});
+
+test('Root stands in as the user of the sidecar: the state stays his', async () => {
+  if (!isRoot) return skipped('only root can become another user');
+  const { rig, drain, visitor, directory } = asUser as StandInCase;
+  await drain.said('app1: draining, 1 session');
+  await visitor.leave();
+  expect(await drain.outcome).toMatchObject({ code: 0 });
+  expect(await rig.admin()).toBe('MAINT');
+  const owners = await Promise.all(
+    (await readdir(directory)).map(async (name) => ({ name, uid: (await stat(join(directory, name))).uid })),
+  );
+  expect(owners).toContainEqual({ name: 'app1.json', uid: NOBODY });
+  expect(owners.filter(({ uid }) => uid !== NOBODY)).toEqual([]);
+});
+
+test('A sidecar that runs and does not answer is not worked against: it is said why, and it is waited for', async () => {
+  const { rig, drain } = locked as StandInCase;
+  await drain.said('its work cannot be done without it either: another sidecar already runs for node app1');
+  expect(await rig.admin()).toBe('no check');
+  drain.child.kill('SIGTERM');
+  expect((await drain.outcome).code).toBe(143);
+});

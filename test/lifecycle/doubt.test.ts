@@ -96,6 +96,26 @@ describe('A reload before the sidecar began, whose old workers cannot be seen', 
   });
 });
 
+test('`unreachable: ignore` does not do without a balancer whose last look could not show everybody', () => {
+  const balancers = ['lb1', 'lb2'].map((name) => ({
+    name,
+    servers: ['app/app1'],
+    counts: true,
+    seesOldWorkers: true,
+  }));
+  const it = young(2 * MINUTE, { balancers, unreachable: 'ignore' });
+  it.lb.uncounted = [];
+  const lb2 = it.site.balancer('lb2');
+  const id = it.ask('stop', { timeoutMs: 10 * MINUTE });
+  it.reach('draining');
+  it.time.advance(1_000);
+  lb2.setMode('refuses');
+  it.time.advance(MINUTE);
+  expect([it.result(id), it.sidecar.state.phase, it.site.app.alive]).toEqual([undefined, 'draining', true]);
+  expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped', forced: 0 });
+  expect(it.time.now - lb2.bornAt).toBeGreaterThan(2 * MINUTE);
+});
+
 describe('An old worker that is seen alive and not counted', () => {
   test('is waited for to its end, however long that takes, and is named', () => {
     const it = beside(99);

@@ -79,7 +79,7 @@ export interface Worker {
 /**
  * So far two estimates of one birth may be apart: HAProxy tells its uptime in whole seconds, and its answer may take two.
  */
-const SAME_BIRTH_MS = 3_000;
+export const SAME_BIRTH_MS = 3_000;
 
 /**
  * Is `now` still the worker that was `before`? Of the same pid only a younger one is another: one that seems older is the

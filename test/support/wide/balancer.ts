@@ -10,6 +10,7 @@ import type {
   Survey,
   SurveyScope,
 } from '../../../agent/lifecycle/view.ts';
+import { SAME_BIRTH_MS } from '../../../agent/lifecycle/view.ts';
 import type { Timeline } from '../world/timeline.ts';
 import { createLine, type Line, type Mode } from './line.ts';
 
@@ -210,7 +211,8 @@ export function createLb(
       });
     },
     restart(samePid, keepsState) {
-      if (!samePid) self.pid += 1;
+      // Two births of one pid so near each other look like one: HAProxy tells its age in whole seconds.
+      if (!samePid || time.now - self.bornAt <= SAME_BIRTH_MS) self.pid += 1;
       replaced();
       connections.clear();
       // What an older file brings back under an operator's hand is told from his by nothing.

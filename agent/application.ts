@@ -4,8 +4,8 @@ import { KILL_AFTER_MS, STOP_SIGNAL } from './config/defaults.ts';
 import type { Supervise } from './engine/engine.ts';
 import { createJournal, type Journal } from './journal/journal.ts';
 import type { Result } from './lifecycle/operation.ts';
-import { type Child, type ChildExit, createChild } from './shutdown/child.ts';
-import type { LaunchPorts, Launches, Notebook } from './shutdown/launches.ts';
+import { type Child, type ChildExit, createChild } from './app/child.ts';
+import type { LaunchPorts, Launches, Notebook } from './app/launch-record.ts';
 import { type Code, EXIT_CODES } from './system/error.ts';
 import { bootId } from './system/process.ts';
 

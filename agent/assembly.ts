@@ -8,9 +8,9 @@ import type { Service } from './engine/service.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Request, Result } from './lifecycle/operation.ts';
 import { OWN_TERMS } from './lifecycle/policy.ts';
-import type { Child } from './shutdown/child.ts';
-import type { RunningStops } from './shutdown/running-stop.ts';
-import type { Sightings } from './shutdown/sightings.ts';
+import type { Child } from './app/child.ts';
+import type { RunningStops } from './app/running-stop-record.ts';
+import type { Sightings } from './app/pid-file-record.ts';
 import type { ListenPlace } from './system/listen-error.ts';
 import type { ListenSockets } from './system/listen-sockets.ts';
 

@@ -22,7 +22,7 @@ import {
   STOP_SIGNAL,
   COMMAND_TIMEOUT_MS,
 } from './config/defaults.ts';
-import { unitOfCommand } from './config/written-app.ts';
+import { unitOfCommand } from './config/app-validators.ts';
 import type { Journal } from './journal/journal.ts';
 
 /**

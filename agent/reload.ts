@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './config/config.ts';
-import { sentence } from './engine/sentence.ts';
+import { sentence } from './system/error-text.ts';
 import { type Clock, withDeadline } from './system/clock.ts';
 import { LastcallError } from './system/error.ts';
 import type { Log } from './system/log-port.ts';

@@ -10,34 +10,35 @@ const AGENT = resolve(import.meta.dirname, '../agent');
 const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: readonly string[] }> = {
   system: { run: ['node:', 'winston', 'axios'], types: [] },
   lifecycle: { run: [], types: [] },
-  config: { run: ['node:', 'system', 'haproxy', 'yaml', 'zod', 'node-cron'], types: [] },
+  formats: { run: ['node:vm', 'system/error.ts', 'system/printable.ts'], types: [] },
+  config: { run: ['node:', 'system', 'haproxy', 'formats', 'yaml', 'zod', 'node-cron'], types: [] },
   haproxy: { run: ['node:', 'system', 'csv-parse'], types: ['lifecycle'] },
   probes: { run: ['node:', 'system'], types: ['config'] },
   balancers: { run: ['node:', 'system', 'haproxy', 'lifecycle/phases.ts'], types: ['config', 'lifecycle'] },
-  sessions: { run: ['node:', 'system', 'haproxy'], types: ['config'] },
-  shutdown: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
+  sessions: { run: ['node:', 'system', 'haproxy', 'formats'], types: ['config'] },
+  app: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
   hooks: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   engine: {
     run: ['lifecycle', 'system', 'node-cron'],
-    types: ['config', 'balancers', 'probes', 'sessions', 'shutdown', 'journal', 'hooks'],
+    types: ['config', 'balancers', 'probes', 'sessions', 'app', 'journal', 'hooks'],
   },
   telemetry: {
     run: ['node:', 'system', 'prom-client', 'lifecycle/phases.ts'],
     types: ['config', 'engine', 'lifecycle'],
   },
   control: {
-    run: ['node:', 'system', 'config', 'lifecycle/phases.ts'],
+    run: ['node:', 'system', 'config', 'formats', 'lifecycle/phases.ts'],
     types: ['engine', 'lifecycle'],
   },
   cli: {
-    run: ['node:', 'system', 'config', 'control', 'haproxy', 'commander', 'lifecycle/phases.ts'],
+    run: ['node:', 'system', 'config', 'control', 'formats', 'haproxy', 'commander', 'lifecycle/phases.ts'],
     types: ['engine', 'lifecycle'],
   },
 };
 
 /** Rooms whose drivers stand side by side: none of them knows another but by its contract or the room's own maker. */
-const DRIVERS = ['probes', 'sessions', 'shutdown', 'balancers'];
+const DRIVERS = ['probes', 'sessions', 'app', 'balancers'];
 
 interface Import {
   readonly from: string;

@@ -17,7 +17,7 @@ const PAGE = /(?<![\w/.-])(?:[\w.-]+\/)*([A-Za-z][\w-]*\.md)(?:#([\w-]+))?/g;
 const SOURCE = /(?<![\w/-])(?:[\w.-]+\/)*[\w-]+(?:\.[\w-]+)*\.ts(?!\w)/g;
 /** Documents that only their authors had, and their numbering. */
 const UNKNOWN =
-  /haproxy-facts(?! *\.ts|\.ts)|haproxy-versions|\bcontract\.md|\brecipes \d|\breview of versions|\.\.\/shared\//;
+  /haproxy-facts(?! *\.ts|\.ts)|haproxy-versions|\bcontract\.md|\(contract\b|\bthe contract(?:'s)? (?:promises|gives|has|that)|of the contract\b|\brecipes \d|\breview of versions|\.\.\/shared\//;
 
 function linesOf(file: string): { readonly at: string; readonly line: string }[] {
   return textOf(file)

@@ -42,7 +42,7 @@ interface Wish {
  * (`ready` while this process has told it nothing), and `set` succeeds once every steady poller has been told. One that
  * becomes steady later, or is back after a pause, is told with its first poll, since `drain` and `maint` are said as long
  * as they are wanted. That it obeyed cannot be seen, but for what HAProxy sends with its checks, nor that an operator had
- * another wish (the contract promises neither). Without a poll for five minutes it cannot be asked, like any other balancer.
+ * another wish (neither is promised there). Without a poll for five minutes it cannot be asked, like any other balancer.
  */
 export function createPolled<M>(options: PolledOptions<M>): Polled {
   const { name, clock, tally } = options;

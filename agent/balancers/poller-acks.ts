@@ -26,7 +26,7 @@ export interface MarkedPoller<M> {
 }
 
 /**
- * Who polls, and how often each has been told the present word. Only steady pollers are waited for (contract: *told*): a
+ * Who polls, and how often each has been told the present word. Only steady pollers are waited for (INVARIANTS.md#other-promises): a
  * caller that comes once or has gone is remembered, and holds nothing up.
  */
 export interface Tally<M = null> {

@@ -4,7 +4,7 @@ import type { Clock } from '../system/clock.ts';
 export const MAX_POLLERS = 64;
 /** A poller that has been silent for so long is forgotten; when it polls again, it is a new one. */
 export const FORGET_MS = 5 * 60_000;
-/** A steady poller has polled within so many of its own intervals (contract: *told*). */
+/** A steady poller has polled within so many of its own intervals (INVARIANTS.md#other-promises). */
 const PATIENCE = 3;
 /** A shorter interval counts as this long: a busy machine delays a poll by as much. */
 const MIN_INTERVAL_MS = 1_000;

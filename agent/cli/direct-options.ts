@@ -1,4 +1,4 @@
-import { parseDuration } from '../config/duration.ts';
+import { parseDuration } from '../formats/duration.ts';
 import {
   wrongBalancerAddress,
   wrongMasterAddress,
@@ -6,7 +6,7 @@ import {
   wrongPointer,
   wrongServerName,
   wrongUrl,
-} from '../config/written.ts';
+} from '../config/validators.ts';
 import type { OperationKind } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
 import type { VerbOptions } from './options.ts';

@@ -1,4 +1,4 @@
-import { controlSocketOf } from '../config/locate.ts';
+import { controlSocketOf } from '../config/control-socket.ts';
 import { type ControlClient, createClient } from '../control/client.ts';
 import { forPeople } from './view/printable.ts';
 import type { Context } from './ports.ts';

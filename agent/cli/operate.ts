@@ -10,8 +10,8 @@ import { listenForInterrupts } from './interrupt.ts';
 import { interrupted, type Known } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
 import { persist } from './persist.ts';
-import type { Context, DirectService } from './ports.ts';
-import { createStandIn, type StandIn } from './stand-in.ts';
+import type { Context } from './ports.ts';
+import { createStandIn, type LocalEngines } from './stand-in.ts';
 import { createProgress } from './view/progress.ts';
 import { reportResult, unfinished } from './view/result.ts';
 import { sidecar } from './find-sidecar.ts';
@@ -104,13 +104,7 @@ async function handIn(context: Context, words: Words, desk: Desk): Promise<numbe
   }
 }
 
-/** What is beside the desk: in direct mode the engine in this process, else what may take the sidecar's place. */
-export interface Beside {
-  readonly direct?: DirectService;
-  readonly standIn?: StandIn;
-}
-
-async function wait(context: Context, words: Words, desk: Desk, beside: Beside): Promise<number> {
+async function wait(context: Context, words: Words, desk: Desk, beside: LocalEngines): Promise<number> {
   const { direct, standIn } = beside;
   const { ports } = context;
   const progress = createProgress(context, words.operation);

@@ -1,4 +1,4 @@
-import { parseDuration } from '../config/duration.ts';
+import { parseDuration } from '../formats/duration.ts';
 import type { Words } from '../control/protocol.ts';
 import type { Result } from '../lifecycle/operation.ts';
 import { type Clock, sleep } from '../system/clock.ts';

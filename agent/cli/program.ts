@@ -6,7 +6,7 @@ import { type Chosen, createProgram } from './commands.ts';
 
 /**
  * The command line: parses, runs one verb, reports its failure.
- * @returns the exit code (contract: exit codes); it never throws
+ * @returns the exit code (API.md#codes); it never throws
  */
 export async function runCli(ports: CliPorts): Promise<number> {
   const { words, command } = split(ports.argv);

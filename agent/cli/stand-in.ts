@@ -12,6 +12,12 @@ export interface StandIn {
   close(): Promise<void>;
 }
 
+/** What is beside the client: in direct mode the engine in this process, else what may take the sidecar's place. */
+export interface LocalEngines {
+  readonly direct?: DirectService;
+  readonly standIn?: StandIn;
+}
+
 /** @returns none yet; its configuration is read when it is opened */
 export function createStandIn(context: Context): StandIn {
   let service: DirectService | null = null;

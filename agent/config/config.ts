@@ -1,6 +1,6 @@
 /**
  * The configuration as the rest of the program sees it: checked, complete, frozen. Durations are milliseconds.
- * The YAML keys are the contract's; a key that no feature uses yet is refused as unknown.
+ * The YAML keys are those of deploy/lastcall.yaml; a key that no feature uses yet is refused as unknown.
  */
 export interface Config {
   readonly node: string;

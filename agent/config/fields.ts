@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from '../formats/duration.ts';
 import { PROBE_TCP_HOST } from './defaults.ts';
 import { findingsOf, listed, messageFor } from './messages.ts';
 import {
@@ -16,8 +16,8 @@ import {
   wrongServerName,
   wrongSocketPath,
   wrongUrl,
-} from './written.ts';
-import { readUnitName, wrongContainerName } from './written-app.ts';
+} from './validators.ts';
+import { readUnitName, wrongContainerName } from './app-validators.ts';
 import {
   wrongContext,
   wrongGlob,
@@ -26,7 +26,7 @@ import {
   wrongSeries,
   wrongTableName,
   wrongUserName,
-} from './written-sources.ts';
+} from './source-validators.ts';
 import * as z from 'zod';
 
 const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];

@@ -1,4 +1,4 @@
-import { MAX_HEADERS, wrongHeaderName, wrongHeaderValue } from './written-headers.ts';
+import { MAX_HEADERS, wrongHeaderName, wrongHeaderValue } from './header-validators.ts';
 import * as z from 'zod';
 
 /** `headers` of a request over HTTP: names to values. */

@@ -1,5 +1,5 @@
 import { parseYaml } from './document.ts';
-import { placed, syntaxProblems } from './places.ts';
+import { placed, syntaxProblems } from './locate-problems.ts';
 import { pathText } from './problem.ts';
 import type { Problem } from './problem.ts';
 import type { Environment } from './substitute.ts';

@@ -4,16 +4,16 @@ import { parseYaml } from './document.ts';
 import { findingsOf, messageFor } from './messages.ts';
 import { exposedFiles } from './exposure.ts';
 import { warnOfOpen } from './open-rules.ts';
-import { placed, syntaxProblems, withoutValues } from './places.ts';
+import { placed, syntaxProblems, withoutValues } from './locate-problems.ts';
 import { pathText, quote } from './problem.ts';
 import type { Finding, Problem } from './problem.ts';
 import { checkRules, warningsOf } from './rules.ts';
 import { file as schema } from './schema.ts';
 import type { File } from './schema.ts';
 import type { Environment } from './substitute.ts';
-import { readText } from './text.ts';
+import { readText } from './read-file.ts';
 import { buildTree } from './tree.ts';
-import { wrongNodeName } from './written.ts';
+import { wrongNodeName } from './validators.ts';
 
 /** What a configuration depends on besides its text. */
 export interface LoadContext {

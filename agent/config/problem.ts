@@ -1,4 +1,4 @@
-import { quoted } from '../system/visible.ts';
+import { quoted } from '../system/printable.ts';
 
 /** One thing that is wrong in a configuration file, and where. */
 export interface Problem {

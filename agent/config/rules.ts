@@ -10,7 +10,7 @@ import type {
 import { checkListen } from './listen-rules.ts';
 import type { Finding } from './problem.ts';
 import { checkTimes, warnOfGrace } from './time-rules.ts';
-import { wrongSocketPath } from './written.ts';
+import { wrongSocketPath } from './validators.ts';
 
 /**
  * What the values of a configuration must be to each other.

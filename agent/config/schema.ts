@@ -12,11 +12,11 @@ import { mapping, oneOf, orNull } from './fields.ts';
 import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
 import { source } from './source-schema.ts';
-import { unitOfCommand } from './written-app.ts';
+import { unitOfCommand } from './app-validators.ts';
 import * as z from 'zod';
 
 /**
- * The YAML keys of the contract that have a feature behind them; every other one is refused. Each part answers in the
+ * The YAML keys; every other one is refused. Each part answers in the
  * shape of config.ts. What depends on the node's name or on the terminal stays null until load.ts fills it in.
  */
 

@@ -1,6 +1,6 @@
 import type { Config, DrainConfig, ProbeConfig } from './config.ts';
 import { isThisMachine, parseAddress } from '../haproxy/address.ts';
-import { formatDuration } from './duration.ts';
+import { formatDuration } from '../formats/duration.ts';
 import type { Finding } from './problem.ts';
 
 /** Durations that are legal by themselves, and with which the node could never do what it is for. */

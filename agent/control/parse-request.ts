@@ -1,8 +1,8 @@
-import { parseDuration } from '../config/duration.ts';
-import { wrongServerName } from '../config/written.ts';
+import { parseDuration } from '../formats/duration.ts';
+import { wrongServerName } from '../config/validators.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
-import { hasUnseen, visible } from '../system/visible.ts';
+import { hasUnseen, visible } from '../system/printable.ts';
 
 /** From the words of a caller (the control socket's, the command line's) to a request of the lifecycle. */
 

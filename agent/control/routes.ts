@@ -5,7 +5,7 @@ import { isLastcallError, messageOf } from '../system/error.ts';
 import type { Problem } from './protocol.ts';
 import { toRequest } from './parse-request.ts';
 
-/** What the control socket answers (contract: control). */
+/** What the control socket answers (API.md#control-socket). */
 
 /** A request is a dozen short words; nobody needs more. */
 export const MAX_BODY_BYTES = 64 * 1024;
@@ -58,7 +58,7 @@ const ROUTES: readonly Route[] = [
   },
 ];
 
-/** Every method and path that is answered, such as `GET /v1/status`. */
+/** Every method and path that is answered, such as `GET /v1/status`: the list that API.md describes. */
 export const ENDPOINTS: readonly string[] = ROUTES.flatMap(({ path, methods }) =>
   Object.keys(methods).map((method) => `${method} ${path}`),
 );

@@ -3,7 +3,7 @@ import { createServer as createSocketServer, type Server, type Socket } from 'no
 import type { ControlConfig } from '../config/config.ts';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
-import { createCrowd } from '../system/crowd.ts';
+import { createCrowd } from '../system/connection-cap.ts';
 import { firstRequest, type RequestStream } from '../system/first-request.ts';
 import { sendEvents } from './events.ts';
 import { MAX_BODY_BYTES, route } from './routes.ts';

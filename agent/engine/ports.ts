@@ -5,7 +5,7 @@ import type { Proof } from '../lifecycle/view.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { Prober } from '../probes/prober.ts';
 import type { Source } from '../sessions/source.ts';
-import type { Starter, Stopper } from '../shutdown/stopper.ts';
+import type { Starter, Stopper } from '../app/contracts.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/log-port.ts';
 import type { Journal } from '../journal/journal.ts';

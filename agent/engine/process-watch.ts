@@ -3,9 +3,9 @@ import { PHASES } from '../lifecycle/phases.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Proof } from '../lifecycle/view.ts';
-import type { Stopper } from '../shutdown/stopper.ts';
+import type { Stopper } from '../app/contracts.ts';
 import { lookForLife } from './life-signs.ts';
-import type { Happening } from './perform.ts';
+import type { Happening } from './run-effect.ts';
 import type { Ports } from './ports.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { LastcallError, type Code } from '../system/error.ts';
-import { quoted } from '../system/visible.ts';
+import { quoted } from '../system/printable.ts';
 import type { Command } from './command.ts';
 
 /** A row has 2 kB, a server in `show servers state` 100 bytes: room for a backend of 40,000. */

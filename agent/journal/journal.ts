@@ -38,7 +38,7 @@ export interface Journal {
   save(record: object): Promise<void>;
 }
 
-/** A disk that works answers in milliseconds; a start that cannot succeed ends within two seconds (contract). */
+/** A disk that works answers in milliseconds; a start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises). */
 const LOAD_MS = 1_200;
 
 /** The journal of `node` at `path`; a missing parent directory is made, mode 0700, by the first save. */

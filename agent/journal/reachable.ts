@@ -4,7 +4,7 @@ import { type Clock, withDeadline } from '../system/clock.ts';
 import type { LastcallError } from '../system/error.ts';
 import { unanswered } from './unanswered.ts';
 
-/** A start that cannot succeed ends within two seconds (contract), and this is its first step. */
+/** A start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises), and this is its first step. */
 const PATIENCE_MS = 1_200;
 /** A busy machine may take so long to start the other process; that says nothing of the file system. */
 const START_PATIENCE_MS = 10_000;

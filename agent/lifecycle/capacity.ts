@@ -26,7 +26,7 @@ import { alarm, type EventOf, intend, type Turn, warn } from './turn.ts';
 import type { LookScope } from './view.ts';
 
 /**
- * The capacity guard on the way out (contract, `keep`). Wanted: enough other usable servers, at every balancer, all the
+ * The capacity guard on the way out (INVARIANTS.md#other-promises). Wanted: enough other usable servers, at every balancer, all the
  * time. Asked: one row more with each look, and who the siblings are where they are too few. It is a guard and no lock:
  * two nodes at once may both stand in DRAIN for one read-back, and are never both fenced. Each fence needs a look, begun
  * after its own DRAIN was read back, that shows the other one in service.

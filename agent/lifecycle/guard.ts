@@ -174,7 +174,7 @@ function withoutWeight(weightless: readonly Surveyed[], soft: boolean): Objectio
 
 /**
  * The last usable server is never taken (I11); a count that nobody knows is no permission. A balancer that only polls
- * us tells nothing about other servers: the contract promises no guard there.
+ * us tells nothing about other servers: no guard is promised there.
  */
 function capacity(turn: Turn, candidate: Candidate, servers: readonly Surveyed[]): Objection | null {
   const { policy } = turn;

@@ -80,7 +80,7 @@ export interface ReassertsTold {
   readonly slowestSeconds: number;
 }
 
-/** The one JSON object of `--json` (contract). The lifecycle fills it; `code` is one of system/error.ts. */
+/** The one JSON object of `--json` (API.md#result). The lifecycle fills it; `code` is one of system/error.ts. */
 export interface Result {
   readonly ok: boolean;
   readonly code: string;
@@ -132,7 +132,7 @@ export type Phase =
 
 export type Owner = 'lastcall' | 'operator' | 'config' | 'none';
 
-/** `lastcall status --json` (contract). */
+/** `lastcall status --json` (API.md#status). */
 export interface Status extends Outlook {
   readonly node: string;
   readonly phase: Phase;

@@ -24,7 +24,7 @@ export interface SiblingsSeen {
 }
 
 /**
- * The balancers that count others are those that count at all: the contract promises no guard where a balancer only polls.
+ * The balancers that count others are those that count at all: no guard is promised where a balancer only polls.
  * @param since looks that were begun earlier say nothing
  */
 export function countOthers(policy: Policy, state: State, since: number): OthersCount[] {

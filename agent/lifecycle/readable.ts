@@ -7,7 +7,7 @@ import { emit, patch, type Turn } from './turn.ts';
 
 /**
  * Before the first DRAIN every source is asked once, for one that cannot be read would be waited for until the deadline
- * (contract, `uncounted`). A source has three tries within five seconds; one that only takes longer is believed by what
+ * (INVARIANTS.md#other-promises). A source has three tries within five seconds; one that only takes longer is believed by what
  * it counted last.
  */
 

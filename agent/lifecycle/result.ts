@@ -9,7 +9,7 @@ import { onWishAnswered } from './wish.ts';
 import { textsOf } from './warnings.ts';
 import { sameWorker, type Admin, type Counters, type Operational, type ServerView } from './view.ts';
 
-/** What the one who asked is told at the end (contract: the JSON object). */
+/** What the one who asked is told at the end (API.md#result). */
 
 /** Ends the tickets of the running operation that `whose` picks; each gets its own result. */
 export function finish(turn: Turn, whose: (ticket: Ticket) => boolean, code: string, message?: string): void {

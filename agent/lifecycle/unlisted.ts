@@ -5,7 +5,7 @@ import type { State } from './state.ts';
 import type { Turn } from './turn.ts';
 import type { Relative, ServerView, Survey } from './view.ts';
 
-/** Other servers of this application that are not in `servers`: no source counts their users (contract: `unlisted`). */
+/** Other servers of this application that are not in `servers`: no source counts their users (`unlisted`, API.md#codes). */
 
 /** Which operations a relative stands against. */
 const REFUSED: Record<Relative['by'], readonly OperationKind[]> = {

@@ -92,8 +92,8 @@ function isToWrite({ policy, state, at }: Turn, { balancer, name, server }: Plac
  */
 export function mayThrowOut(state: State): boolean {
   const { app, outing, hold } = state;
-  // A start under way may have brought it already, and users with it.
-  const isGone = app.gone && app.start !== 'intended' && app.start !== 'sent';
+  // A write that is sent now may arrive when a start has brought it already.
+  const isGone = app.gone && app.start === 'none';
   if (isGone || outing?.force != null || outing?.forcedOut === true) return true;
   return isHolding(state) && hold?.admin === 'maint';
 }

@@ -2,7 +2,7 @@ import type { HttpProbeConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
 import { messageOf } from '../system/error.ts';
 import { httpGet, MAX_BODY_BYTES, parseHttpUrl, shownUrl, type HttpAnswer } from '../system/http.ts';
-import { quoted } from '../system/visible.ts';
+import { quoted } from '../system/printable.ts';
 import type { Probe, ProbeAnswer } from './probe.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { CommandSourceConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
 import { endingOf, runCommand, type CommandResult } from '../system/run-command.ts';
-import { certain, readPlain, type Problem } from './number.ts';
+import { certain, readPlain, type Problem } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
 /** A number and some words on stderr; who says more than this does not only count. */

@@ -2,7 +2,7 @@ import type { SourceConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
 import { createCommandSource } from './command.ts';
 import { createFilesSource } from './files.ts';
-import type { Front } from './front.ts';
+import type { Front } from './haproxy-target.ts';
 import { createHttpSource } from './http.ts';
 import { createIdleSource } from './idle.ts';
 import type { Source } from './source.ts';

@@ -3,9 +3,9 @@ import { opendir, stat } from 'node:fs/promises';
 import type { FilesSourceConfig } from '../config/config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { matches, parseGlob, type Part } from './glob.ts';
+import { matches, parseGlob, type Part } from '../formats/glob.ts';
 import { type Hidden, readHidden } from './hidden.ts';
-import { certain } from './number.ts';
+import { certain } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
 /** So many names are looked at together: enough for the kernel, and all that is in memory at a time. */

@@ -8,11 +8,11 @@ import {
   type HttpAnswer,
   type HttpOptions,
 } from '../system/http.ts';
-import { readJson, WrittenNumber, type WrittenJson } from './json-text.ts';
-import { certain, noCount, readPlain, type Problem } from './number.ts';
-import { createPattern } from './pattern.ts';
-import { follow, parsePointer } from './pointer.ts';
-import { parseSeries, readMetric } from './prometheus.ts';
+import { readJson, WrittenNumber, type WrittenJson } from '../formats/json-text.ts';
+import { certain, noCount, readPlain, type Problem } from '../formats/parse-count.ts';
+import { createPattern } from '../formats/safe-regex.ts';
+import { follow, parsePointer } from '../formats/json-pointer.ts';
+import { parseSeries, readMetric } from '../formats/prometheus.ts';
 import type { Source } from './source.ts';
 
 /**

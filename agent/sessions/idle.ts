@@ -5,7 +5,7 @@ import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createReader, type Ask, type Reading } from '../haproxy/server-reader.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
-import { askAll, requireFronts, type Front } from './front.ts';
+import { askAll, requireFronts, type Front } from './haproxy-target.ts';
 import type { Source } from './source.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Cadence } from './cadence.ts';
+import type { Cadence } from './scan-budget.ts';
 
 /** One part in so many of the time may be spent on scans of a stick table: where an operation waits for the count, */
 const WAITING = 100;

@@ -4,9 +4,9 @@ import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createReader, type Ask, type Reader } from '../haproxy/server-reader.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
-import { ownSockets, readPort, TABLES, type PortView, type Tables } from '../system/kernel-table.ts';
-import type { Front } from './front.ts';
-import { certain, type Problem } from './number.ts';
+import { ownSockets, readPort, TABLES, type PortView, type Tables } from '../system/proc-net-tcp.ts';
+import type { Front } from './haproxy-target.ts';
+import { certain, type Problem } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
 /** HAProxy answers in a millisecond. One that does not only leaves its idle connections in the count. */

@@ -2,10 +2,10 @@ import type { TomcatSourceConfig } from '../config/config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { flawOf, httpGet, parseHttpUrl, shownUrl, type HttpAnswer } from '../system/http.ts';
-import { certain, shown, type Problem } from './number.ts';
+import { certain, shown, type Problem } from '../formats/parse-count.ts';
 import { readPassword } from './password-file.ts';
 import type { Outing, Source } from './source.ts';
-import { managersOf, readActive, readList, readManagers, type SessionManager } from './tomcat-text.ts';
+import { managersOf, readActive, readList, readManagers, type SessionManager } from './tomcat-parse.ts';
 
 /** A Tomcat with a thousand applications lists them in less. */
 const MAX_BODY_BYTES = 1024 * 1024;

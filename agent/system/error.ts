@@ -1,4 +1,4 @@
-/** Every way an operation or a command can end, with the exit code that scripts rely on (contract: Exit codes). */
+/** Every way an operation or a command can end, with the exit code that scripts rely on (API.md#codes). */
 export const EXIT_CODES = {
   done: 0,
   accepted: 0,
@@ -25,7 +25,7 @@ export const EXIT_CODES = {
   interrupted: 130,
 } as const;
 
-/** A stable code: the contract's table, word for word. */
+/** A stable code, of the table in API.md#codes. */
 export type Code = keyof typeof EXIT_CODES;
 
 /** What an error says besides its text. */

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { addressList, plainAddress } from './address-list.ts';
+import { addressList, plainAddress } from './ip-allowlist.ts';
 import type { Clock } from './clock.ts';
-import { createCrowd } from './crowd.ts';
+import { createCrowd } from './connection-cap.ts';
 import { LastcallError } from './error.ts';
 import type { ListenPlace } from './listen-error.ts';
 import { firstRequest } from './first-request.ts';

@@ -4,7 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { withDeadline, type Clock } from './clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from './error.ts';
-import { quoted } from './visible.ts';
+import { quoted } from './printable.ts';
 
 /** More than any health page or counter needs; what a server sends beyond it is not read. */
 export const MAX_BODY_BYTES = 64 * 1024;

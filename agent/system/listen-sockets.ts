@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { type Clock, sleep } from './clock.ts';
-import { createCrowd, type Crowd } from './crowd.ts';
+import { createCrowd, type Crowd } from './connection-cap.ts';
 import { LastcallError } from './error.ts';
 import { cannotListen, listenCode, type ListenPlace } from './listen-error.ts';
 
@@ -23,7 +23,7 @@ export interface ListenSockets {
   close(which: 'untaken' | 'all'): Promise<void>;
 }
 
-/** How long a busy address is tried. A start that cannot succeed ends within two seconds (contract). */
+/** How long a busy address is tried. A start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises). */
 const BUSY_MS = 1_500;
 /** However slowly the process has begun, in milliseconds. */
 const BUSY_LEAST_MS = 500;

@@ -3,7 +3,7 @@ import winston from 'winston';
 import type { Clock } from './clock.ts';
 import type { Log, LogFields } from './log-port.ts';
 import { redact, redactText } from './redact.ts';
-import { visible } from './visible.ts';
+import { visible } from './printable.ts';
 
 export interface LogOptions {
   readonly level: 'error' | 'warn' | 'info' | 'debug';

@@ -4,9 +4,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type CapturedOutput, inheritedOutput, pipedOutput, spooledOutput } from './captured-output.ts';
 import { withDeadline, type Clock } from './clock.ts';
 import { errnoOf, LastcallError, messageOf } from './error.ts';
-import { endGroup, groupEmpty, type Leader } from './group.ts';
+import { endGroup, groupEmpty, type Leader } from './process-group.ts';
 import { startTimeOf } from './process.ts';
-import { visible } from './visible.ts';
+import { visible } from './printable.ts';
 
 export interface CommandOptions {
   /** Deadline for the command itself, in milliseconds. */

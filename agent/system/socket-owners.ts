@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { errnoOf } from './error.ts';
-import { readPort, socketsOf, TABLES } from './kernel-table.ts';
+import { readPort, socketsOf, TABLES } from './proc-net-tcp.ts';
 import { lookAt, startTimeOf } from './process.ts';
 
 /** A process that has a socket open; several share one after a fork. */

@@ -2,7 +2,7 @@ import type { Service } from '../engine/service.ts';
 import type { Request } from '../lifecycle/operation.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { createLineFile, type LineFile } from '../system/line-file.ts';
+import { createLineFile, type LineFile } from '../system/rotating-file.ts';
 import { listenCode } from '../system/listen-error.ts';
 import type { Log } from '../system/log-port.ts';
 import { observed } from './service-observer.ts';
@@ -11,7 +11,7 @@ import { observed } from './service-observer.ts';
 const MAX_BYTES = 10 * 1024 * 1024;
 const KEEP = 5;
 const MODE = 0o600;
-/** A start that cannot succeed ends within two seconds (contract). */
+/** A start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises). */
 const CHECK_MS = 1_200;
 /** A check has no other end than its deadline. */
 const NEVER = new AbortController().signal;

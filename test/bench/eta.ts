@@ -1,5 +1,5 @@
 import { estimate, type Sample } from '../../agent/engine/eta.ts';
-import { createCurve } from '../../agent/engine/curve.ts';
+import { createCurve } from '../../agent/engine/session-history.ts';
 import { type Curve, readCurves } from './curve-files.ts';
 import { median, percentile, type Figure } from './figures.ts';
 

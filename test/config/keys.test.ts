@@ -26,7 +26,7 @@ describe('an unknown key is refused at the key, with those that are known', () =
   ]);
 });
 
-describe('a key of the contract without a feature behind it is refused', () => {
+describe('a key that has no feature behind it yet is refused', () => {
   refuses([
     ['return: { warmUp: 30s }', '4:11: return.warmUp: unknown key, known here: timeout'],
     ['pool: { name: app, slots: 1 }', `4:1: pool: unknown key, known here: ${TOP}`],

@@ -4,7 +4,7 @@ import type { Admin } from '../../agent/lifecycle/view.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { betweenPolls } from '../support/between-polls.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
-import { startHoldingApp, visit, type HoldingApp } from '../support/holding-app.ts';
+import { startHoldingApp, visit, type HoldingApp } from '../support/long-request-app.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
 

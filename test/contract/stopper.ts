@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Proof } from '../../agent/lifecycle/view.ts';
-import type { Stopper } from '../../agent/shutdown/stopper.ts';
+import type { Stopper } from '../../agent/app/contracts.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { aliveness, startTimeOf } from '../../agent/system/process.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
-import type { Present } from '../support/roll-call.ts';
+import type { Present } from '../support/fixture-reports.ts';
 
 /** A running application and the driver under test that can stop it. */
 export interface StoppableApp {
@@ -26,7 +26,7 @@ export interface StopperWorld {
   readonly takesGone?: boolean;
 }
 
-/** What every driver of a stop promises (agent/shutdown/stopper.ts). */
+/** What every driver of a stop promises (agent/app/contracts.ts). */
 export function stopperContract(name: string, world: StopperWorld): void {
   const proofOf = ({ app }: StoppableApp): Proof => ({ pid: app.pid, startTime: startTimeOf(app.pid) ?? '' });
 

@@ -8,7 +8,7 @@ import { type Agent, openRig, patience, type Rig, told } from '../support/rig.ts
 import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
-import { recordAt } from '../support/wishes.ts';
+import { recordAt } from '../support/state-file.ts';
 
 const run = promisify(execFile);
 const BLOCK = 4096;

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { type Guest, openWebsocket } from '../support/lasting-app.ts';
+import { type Guest, openWebsocket } from '../support/app-with-open-connections.ts';
 import type { SidecarOptions } from '../support/sidecar.ts';
 import { column, openRig, type Rig, told } from '../support/rig.ts';
 

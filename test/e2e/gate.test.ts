@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { errnoOf } from '../../agent/system/error.ts';
 import { type Agent, openRig, patience, type Rig, type RigOptions, told } from '../support/rig.ts';
-import { fixture } from '../support/roll-call.ts';
+import { fixture } from '../support/fixture-reports.ts';
 import { until } from '../support/until.ts';
 
 let rig: Rig;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Socket } from 'node:net';
 import { startFake, answerOn, type FakeHaproxy } from '../support/fake-haproxy.ts';
-import { openWebsocket } from '../support/lasting-app.ts';
+import { openWebsocket } from '../support/app-with-open-connections.ts';
 import { openRig, patience, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 

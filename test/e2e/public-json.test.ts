@@ -1,4 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lastcall } from '../support/cli.ts';
+import { textOf } from '../support/repository.ts';
 import { type Agent, openRig, patience, type Rig } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 import { keysOfType, readDeclarations } from '../support/type-keys.ts';
@@ -67,4 +71,35 @@ test('A status, a result and the list of who holds the node have the keys of the
   expect(distinct([...seen, ...ELSEWHERE])).toEqual(distinct(declared('Status')));
   expect(seen.filter((key) => ELSEWHERE.includes(key))).toEqual([]);
   expect(distinct(keysOf(holders))).toEqual(distinct(declared('HoldersReport')));
+});
+
+/** The keys that API.md lists for one of the objects that are no result. */
+function listed(name: string): string[] {
+  const item =
+    new RegExp(`^- \`${name}\`, of (?:.|\\n  )*`, 'm').exec(textOf('agent/control/API.md'))?.[0] ?? '';
+  return distinct([...item.slice(item.indexOf(': ')).matchAll(/`([\w[\].]+)`/g)].map(([, key = '']) => key));
+}
+
+test('What is no result has the keys that API.md lists for it', async () => {
+  const nowhere = ['drain', '--socket', join(rig.dir, 'nowhere.sock'), '--json'];
+  const error = keysOf(JSON.parse((await lastcall(nowhere).outcome).stdout));
+  expect(listed('error')).toEqual(distinct([...error, 'seconds']));
+
+  const file = join(rig.dir, 'wrong.yaml');
+  await writeFile(file, 'node: 1\n');
+  const checked = JSON.parse((await lastcall(['check', '-c', file, '--json']).outcome).stdout) as object;
+  expect(distinct(keysOf(checked))).toEqual(listed('check'));
+
+  await rig.signIn();
+  const [first, second] = [await json('drain', '--no-wait'), await json('drain', '--no-wait')];
+  const required = keysOfType(TYPES, 'Result').filter(
+    ([path, type]) => !type.startsWith('?') && !/[.[]/.test(path),
+  );
+  const keys = distinct([...required.map(([path]) => path), 'joined', 'joins']);
+  expect(Object.keys(second).sort()).toEqual(keys);
+  expect(Object.keys(first).sort()).toEqual(keys.filter((key) => key !== 'joins'));
+  expect([first, second]).toMatchObject([
+    { code: 'accepted', joined: false },
+    { joined: true, joins: expect.any(String) },
+  ]);
 });

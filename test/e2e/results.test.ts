@@ -5,7 +5,7 @@ import { askHttp } from '../support/ask-http.ts';
 import { freePort } from '../support/ports.ts';
 import { openRig, patience, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
-import { recordAt } from '../support/wishes.ts';
+import { recordAt } from '../support/state-file.ts';
 
 let rig: Rig;
 afterEach(() => rig.close());

@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 
-interface Case {
+interface StandInCase {
   readonly rig: Rig;
   /** Where the state file stands. */
   readonly directory: string;
@@ -25,7 +25,7 @@ interface Case {
 }
 
 /** @param before is done with the directory of the state before the drain begins */
-async function begin(before: (rig: Rig, directory: string) => Promise<unknown>): Promise<Case> {
+async function begin(before: (rig: Rig, directory: string) => Promise<unknown>): Promise<StandInCase> {
   const rig = await openRig();
   const directory = join(rig.dir, 'state');
   await mkdir(directory, { mode: 0o700 });
@@ -47,7 +47,7 @@ async function begin(before: (rig: Rig, directory: string) => Promise<unknown>):
   return { rig, directory, config, visitor, began: performance.now(), drain: lastcall(words) };
 }
 
-let [plain, asUser, locked]: Case[] = [];
+let [plain, asUser, locked]: StandInCase[] = [];
 let unlock = async (): Promise<void> => undefined;
 // Half a minute each, all at once.
 beforeAll(async () => {
@@ -76,7 +76,7 @@ afterAll(async () => {
 });
 
 test('The drain is done without the sidecar after half a minute, and the next sidecar knows of it', async () => {
-  const { rig, drain, began, visitor, config } = plain as Case;
+  const { rig, drain, began, visitor, config } = plain as StandInCase;
   await drain.said('there is no such socket');
   await until('DRAIN', async () => (await rig.admin()) === 'DRAIN');
   expect(performance.now() - began).toBeGreaterThan(30_000);
@@ -95,7 +95,7 @@ test('The drain is done without the sidecar after half a minute, and the next si
 
 test('Root stands in as the user of the sidecar: the state stays his', async () => {
   if (!isRoot) return skipped('only root can become another user');
-  const { rig, drain, visitor, directory } = asUser as Case;
+  const { rig, drain, visitor, directory } = asUser as StandInCase;
   await drain.said('app1: draining, 1 session');
   await visitor.leave();
   expect(await drain.outcome).toMatchObject({ code: 0 });
@@ -108,7 +108,7 @@ test('Root stands in as the user of the sidecar: the state stays his', async () 
 });
 
 test('A sidecar that runs and does not answer is not worked against: it is said why, and it is waited for', async () => {
-  const { rig, drain } = locked as Case;
+  const { rig, drain } = locked as StandInCase;
   await drain.said('its work cannot be done without it either: another sidecar already runs for node app1');
   expect(await rig.admin()).toBe('no check');
   drain.child.kill('SIGTERM');

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { aliveness, startTimeOf } from '../../agent/system/process.ts';
-import { openWebsocket } from '../support/lasting-app.ts';
+import { openWebsocket } from '../support/app-with-open-connections.ts';
 import { openRig, patience, type Rig, type RigOptions, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 

@@ -3,7 +3,7 @@ import { NO_SIGNS } from '../../agent/engine/life-signs.ts';
 import { createProcessWatch } from '../../agent/engine/process-watch.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import type { Proof } from '../../agent/lifecycle/view.ts';
-import type { Stopper } from '../../agent/shutdown/stopper.ts';
+import type { Stopper } from '../../agent/app/contracts.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { POLICY } from '../support/world/scene.ts';

@@ -4,7 +4,7 @@ import type { Effect } from '../../agent/lifecycle/effect.ts';
 import type { Relative, Sibling } from '../../agent/lifecycle/view.ts';
 import { scene, type Scene } from '../support/world/scene.ts';
 
-/** The capacity guard on the way out, sentence by sentence as the contract has it at `keep`. */
+/** The capacity guard on the way out, sentence by sentence (INVARIANTS.md#other-promises). */
 
 const sibling = (name: string, changes: Partial<Sibling> = {}): Sibling => ({
   name: `app/${name}`,

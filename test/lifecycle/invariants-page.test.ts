@@ -17,8 +17,8 @@ interface Invariant {
 }
 
 const INVARIANTS: readonly Invariant[] = textOf(PAGE)
-  .split(/^## /m)
-  .slice(1)
+  .split(/^## (?=I\d|Other)/m)
+  .slice(1, -1)
   .map((part) => ({ name: part.split('\n')[0] ?? '', text: part }));
 const KEPT = INVARIANTS.filter(({ name }) => !NOT_BUILT.includes(name));
 

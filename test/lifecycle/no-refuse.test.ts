@@ -5,7 +5,7 @@ import { recordOf } from '../../agent/lifecycle/record.ts';
 import { scene } from '../support/world/scene.ts';
 import type { Site } from '../support/world/site.ts';
 
-/** A preStop hook and `systemctl stop` end the application whatever they are told (contract, `--no-refuse`). */
+/** A preStop hook and `systemctl stop` end the application whatever they are told (INVARIANTS.md#other-promises). */
 
 const SECOND = 1_000;
 const NO_REFUSE = { noRefuse: true } as const;
@@ -180,5 +180,22 @@ describe('A request that cannot be refused', () => {
     const result = it.ended(it.ask('drain', { ...NO_REFUSE, dryRun: true }));
     expect(result.warnings.join()).toContain('cannot be refused');
     expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
+  });
+});
+
+describe('A stop that comes while an operator takes the node out of another hand’s MAINT', () => {
+  test('leaves a server open on which READY has just been set: MAINT would throw out who came in', () => {
+    const it = scene();
+    it.lb.set('app/app1', 'maint', 'operator');
+    it.time.advance(3_000);
+    it.ask('ready', { force: true, reason: 'back' });
+    it.until('READY is set there', () => it.admin() === 'ready');
+    it.site.visit();
+    const id = it.ask('stop', { insist: true });
+    it.time.advance(10_000);
+    expect(it.site.thrownOut).toEqual([]);
+    expect(it.admin()).toBe('drain');
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
   });
 });

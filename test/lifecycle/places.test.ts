@@ -374,6 +374,22 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     expect([at(it, 'lb1', 'web/app1'), wasFenced(it.sidecar.state)]).toEqual(['drain', true]);
   });
 
+  test('one that an operator has put in DRAIN under its old name since was fenced all the same', () => {
+    const after = [lb('lb1', 'web/app1')];
+    const it = between([lb('lb1', 'app/app1')], after);
+    it.ended(it.ask('drain'));
+    it.time.advance(100);
+    it.lb.set('app/app1', 'drain', 'operator');
+    it.time.advance(5_000);
+    // A user is there under the new name, so that one is not fenced.
+    it.lb.server('web/app1').serving = 1;
+    for (let life = 0; life < 2; life += 1) {
+      it.crash({ balancers: after });
+      it.time.advance(1_000);
+      expect([at(it, 'lb1', 'web/app1'), wasFenced(it.sidecar.state)]).toEqual(['drain', true]);
+    }
+  });
+
   test('one that was renamed is lost under the old name and gained under the new one', () => {
     const before = [lb('lb1', 'app/app1')];
     const after = [lb('lb1', 'web/app1')];

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { OperationKind, Request } from '../../agent/lifecycle/operation.ts';
 import { type Scene, scene } from '../support/world/scene.ts';
 
-/** A source that cannot be read before an operation begins (contract, `uncounted`). */
+/** A source that cannot be read before an operation begins (INVARIANTS.md#other-promises). */
 
 const broken = (changes: Parameters<typeof scene>[0] = {}): Scene => {
   const it = scene(changes);

@@ -31,7 +31,7 @@ test('two sidecars, two nodes, asked at once: never both fenced, and at least on
   }
 });
 
-/** Two looks of the draining pace, and the second that the contract gives after them. */
+/** Two looks of the draining pace, and the second that is promised after them (INVARIANTS.md#other-promises). */
 const BACK_WITHIN_MS = 1_500;
 
 test('a neighbour that dies while users are waited for: what was found is back in time, and never fenced', async () => {

@@ -12,7 +12,7 @@ import { probeContract } from '../contract/probe.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
-import { fixture, openRollCall, type Present, type RollCall } from '../support/roll-call.ts';
+import { fixture, openRollCall, type Present, type RollCall } from '../support/fixture-reports.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
 import { startStub, type StubServer } from '../support/stub-server.ts';
 import { driven } from '../support/driven.ts';

@@ -7,7 +7,7 @@ import type { Probe } from '../../agent/probes/probe.ts';
 import { createProber, type Prober } from '../../agent/probes/prober.ts';
 import { UNKNOWN, type Verdict } from '../../agent/probes/verdict.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { fixture, openRollCall, type RollCall } from '../support/roll-call.ts';
+import { fixture, openRollCall, type RollCall } from '../support/fixture-reports.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
 import { startStub, type StubServer } from '../support/stub-server.ts';
 import { driven } from '../support/driven.ts';

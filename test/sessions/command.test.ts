@@ -7,7 +7,7 @@ import { sourceContract } from '../contract/source.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
-import { fixture, openRollCall, type RollCall } from '../support/roll-call.ts';
+import { fixture, openRollCall, type RollCall } from '../support/fixture-reports.ts';
 
 let roll: RollCall;
 beforeEach(async () => {

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { SourceConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
-import { matches, parseGlob, type Part } from '../../agent/sessions/glob.ts';
+import { matches, parseGlob, type Part } from '../../agent/formats/glob.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
-import { fixture } from '../support/roll-call.ts';
+import { fixture } from '../support/fixture-reports.ts';
 import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mountOf, parseMountInfo, whyHidden } from '../../agent/sessions/hidden.ts';
-import { fixture } from '../support/roll-call.ts';
+import { fixture } from '../support/fixture-reports.ts';
 import { skipped } from '../support/skip.ts';
 import { makeTempDir } from '../support/tempdir.ts';
 

@@ -8,7 +8,7 @@ import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
 import { startFake } from '../support/fake-haproxy.ts';
-import { frontAt, untilOld } from '../support/front.ts';
+import { frontAt, untilOld } from '../support/haproxy-target.ts';
 import { startHaproxy, type Haproxy, type HaproxyOptions } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createCadence } from '../../agent/sessions/cadence.ts';
+import { createCadence } from '../../agent/sessions/scan-budget.ts';
 import { scanPauseMs } from '../../agent/sessions/scan-pause.ts';
 
 const LEFT_MS = 1_000_000;

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Source } from '../../agent/sessions/source.ts';
 import { createStickTableSource } from '../../agent/sessions/stick-table.ts';
 import { startFake } from '../support/fake-haproxy.ts';
-import { frontAt, untilOld } from '../support/front.ts';
+import { frontAt, untilOld } from '../support/haproxy-target.ts';
 import { ask, startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { teach, type PeerEntry } from '../support/peer.ts';

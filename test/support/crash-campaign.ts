@@ -4,7 +4,7 @@ import { meet } from './recorder.ts';
 import type { Agent } from './rig.ts';
 import type { Site, SiteNode } from './site.ts';
 import { until } from './until.ts';
-import { recordAt } from './wishes.ts';
+import { recordAt } from './state-file.ts';
 
 /**
  * kill -9 of the sidecar at named points of a restart, under users who come and go. The points are found from outside,

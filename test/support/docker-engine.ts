@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aliveness, startTimeOf } from '../../agent/system/process.ts';
-import type { Present } from './roll-call.ts';
+import type { Present } from './fixture-reports.ts';
 
 /**
  * An engine that follows the Engine API as far as a stop needs it (docs.docker.com/reference/api/engine: inspect, stop),

@@ -1,10 +1,10 @@
-import { readJson, WrittenNumber } from '../../agent/sessions/json-text.ts';
-import { readPlain, type Problem } from '../../agent/sessions/number.ts';
-import { createPattern } from '../../agent/sessions/pattern.ts';
-import { follow } from '../../agent/sessions/pointer.ts';
-import { parseSeries, readMetric } from '../../agent/sessions/prometheus.ts';
-import { readActive, readList, readManagers } from '../../agent/sessions/tomcat-text.ts';
-import { createTableReader, tallyOf } from '../../agent/system/kernel-table.ts';
+import { readJson, WrittenNumber } from '../../agent/formats/json-text.ts';
+import { readPlain, type Problem } from '../../agent/formats/parse-count.ts';
+import { createPattern } from '../../agent/formats/safe-regex.ts';
+import { follow } from '../../agent/formats/json-pointer.ts';
+import { parseSeries, readMetric } from '../../agent/formats/prometheus.ts';
+import { readActive, readList, readManagers } from '../../agent/sessions/tomcat-parse.ts';
+import { createTableReader, tallyOf } from '../../agent/system/proc-net-tcp.ts';
 import type { Subject } from './fuzz.ts';
 
 /** What applications and the kernel say of their users, in two digits without a zero, and the readers. */

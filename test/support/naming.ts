@@ -1,5 +1,5 @@
-import type { NamingPorts } from '../../agent/shutdown/named-process.ts';
-import { createSightings } from '../../agent/shutdown/sightings.ts';
+import type { NamingPorts } from '../../agent/app/named-process.ts';
+import { createSightings } from '../../agent/app/pid-file-record.ts';
 import type { Clock } from '../../agent/system/clock.ts';
 import { bootId } from '../../agent/system/process.ts';
 

@@ -8,7 +8,7 @@ import { startRecorder } from './recorder.ts';
 import { openRig, patience, type Agent, type Rig } from './rig.ts';
 import { makeMemoryDir } from './tempdir.ts';
 import { until } from './until.ts';
-import { wishOnDisk } from './wishes.ts';
+import { wishOnDisk } from './state-file.ts';
 
 /** What became of a sidecar among operators who type whatever they like. */
 export interface OperatorReport extends Verdict {

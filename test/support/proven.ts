@@ -1,5 +1,5 @@
 import type { Proof } from '../../agent/lifecycle/view.ts';
-import type { Stopper } from '../../agent/shutdown/stopper.ts';
+import type { Stopper } from '../../agent/app/contracts.ts';
 import { never } from './outcome.ts';
 
 /** The process that a stopper proves to be the application; null where nothing will show that it has ended. */

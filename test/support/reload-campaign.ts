@@ -3,7 +3,7 @@ import { type CrowdedSite, openCrowdedSite, SERVER, type Suffered } from './crow
 import { meet, type Exchange } from './recorder.ts';
 import { type Agent, told } from './rig.ts';
 import { until } from './until.ts';
-import { recordAt } from './wishes.ts';
+import { recordAt } from './state-file.ts';
 
 /**
  * Reloads HAProxy at each phase of a node's way out and back, under users who come and go. The recorder finds the

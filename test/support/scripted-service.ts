@@ -12,7 +12,7 @@ import type {
 
 /**
  * A service that does what the test says, and nothing by itself: it stands where the engine stands, so that control
- * and the command line are tried alone. It keeps the promises of the contract that they lean on: one operation at a
+ * and the command line are tried alone. It keeps the promises that they lean on: one operation at a
  * time, the same one is joined under an id of one's own, a listener hears of every change.
  */
 export interface ScriptedService extends DirectService {

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { EXIT_CODES, isLastcallError, LastcallError } from '../../agent/system/error.ts';
 import { packageRoot } from '../support/sample.ts';
 
-/** The table of the contract, word for word: scripts depend on it, and a retired code never comes back. */
+/** The codes, word for word: scripts depend on them, and a retired code never comes back. */
 const CONTRACT = {
   done: 0,
   accepted: 0,
@@ -51,7 +51,7 @@ function lifecycle(): string {
 }
 
 describe('The codes', () => {
-  test('are those of the contract', () => {
+  test('are those that scripts know', () => {
     expect(EXIT_CODES).toEqual(CONTRACT);
   });
 

@@ -3,7 +3,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { startTimeOf } from '../../agent/system/process.ts';
-import { fixture } from '../support/roll-call.ts';
+import { fixture } from '../support/fixture-reports.ts';
 import { skipped } from '../support/skip.ts';
 
 /** What systemd's `ProtectProc=` and `ProcSubset=` mount. */

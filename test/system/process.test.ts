@@ -15,7 +15,7 @@ import {
   startTimeOf,
 } from '../../agent/system/process.ts';
 import { groupMembers } from '../support/group-members.ts';
-import { fixture } from '../support/roll-call.ts';
+import { fixture } from '../support/fixture-reports.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 import { makeZombie } from '../support/zombie.ts';

@@ -7,7 +7,7 @@ import { endingOf, runCommand, type CommandResult } from '../../agent/system/run
 import { groupMembers } from '../support/group-members.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
-import { fixture, openRollCall, type RollCall } from '../support/roll-call.ts';
+import { fixture, openRollCall, type RollCall } from '../support/fixture-reports.ts';
 import { driven } from '../support/driven.ts';
 import { until } from '../support/until.ts';
 

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { parseAddress } from '../../haproxy/address.ts';
-import { addressList } from '../../system/address-list.ts';
+import { addressList } from '../../system/ip-allowlist.ts';
 import { LastcallError, messageOf } from '../../system/error.ts';
 import type { Caller } from './server.ts';
 

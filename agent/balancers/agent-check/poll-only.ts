@@ -1,6 +1,6 @@
 import type { PollerConfig } from '../../config/config.ts';
 import type { Admin } from '../../lifecycle/view.ts';
-import { addressList } from '../../system/address-list.ts';
+import { addressList } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { AgentCheckServer, Channel } from './server.ts';
 import type { Balancer } from '../balancer.ts';

@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 import type { AgentCheckListenConfig } from '../../config/config.ts';
 import { agentLine } from '../../haproxy/agent-line.ts';
 import type { Admin } from '../../lifecycle/view.ts';
-import { addressList, plainAddress } from '../../system/address-list.ts';
+import { addressList, plainAddress } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
-import { createCrowd } from '../../system/crowd.ts';
+import { createCrowd } from '../../system/connection-cap.ts';
 import { createListenSockets, type ListenSockets } from '../../system/listen-sockets.ts';
 import type { Log } from '../../system/log-port.ts';
 

@@ -1,7 +1,7 @@
 import type { HealthPollerConfig } from '../../config/config.ts';
 import type { SendState } from '../../haproxy/send-state.ts';
 import type { Admin, ServerView } from '../../lifecycle/view.ts';
-import { addressList } from '../../system/address-list.ts';
+import { addressList } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { Balancer } from '../balancer.ts';
 import type { HealthChannel, HealthPoll, HealthServer } from './server.ts';

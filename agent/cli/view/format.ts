@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { formatDuration } from '../../config/duration.ts';
+import { formatDuration } from '../../formats/duration.ts';
 import type { Context, Output } from '../ports.ts';
 
 /** Small words that several renderers share. */

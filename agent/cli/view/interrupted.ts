@@ -2,7 +2,7 @@ import type { Words } from '../../control/protocol.ts';
 import type { OperationKind, Result, Status } from '../../lifecycle/operation.ts';
 import { line } from './printable.ts';
 import type { Interruption } from '../interrupt.ts';
-import type { Beside } from '../operate.ts';
+import type { LocalEngines } from '../stand-in.ts';
 import type { Context } from '../ports.ts';
 import { INTERRUPTED, unfinished, writeReceipt } from './result.ts';
 
@@ -25,7 +25,7 @@ export function interrupted(
   words: Words,
   { first }: Interruption,
   known: Known,
-  { direct, standIn }: Beside,
+  { direct, standIn }: LocalEngines,
 ): number {
   const { ports, globals } = context;
   const signal = first ?? 'SIGINT';

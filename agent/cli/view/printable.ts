@@ -1,5 +1,5 @@
 import type { ControlClient } from '../../control/client.ts';
-import { visible } from '../../system/visible.ts';
+import { visible } from '../../system/printable.ts';
 import type { Desk } from '../wait-for-result.ts';
 import type { Globals } from '../ports.ts';
 

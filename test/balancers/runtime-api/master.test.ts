@@ -5,7 +5,7 @@ import { chmod } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { fixture } from '../../support/roll-call.ts';
+import { fixture } from '../../support/fixture-reports.ts';
 import { skipped } from '../../support/skip.ts';
 import { makeTempDir } from '../../support/tempdir.ts';
 

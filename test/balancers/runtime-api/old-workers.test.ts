@@ -11,7 +11,7 @@ import {
   openWebsocket,
   startLastingApp,
   type LastingApp,
-} from '../../support/lasting-app.ts';
+} from '../../support/app-with-open-connections.ts';
 import { never, refusalOf } from '../../support/outcome.ts';
 import { freePort } from '../../support/ports.ts';
 import { until } from '../../support/until.ts';

@@ -9,7 +9,7 @@ import {
 import { wasTaught } from '../../../agent/haproxy/replies/show-peers.ts';
 import { showPeers } from '../../../agent/haproxy/command.ts';
 import { startHaproxy, type Haproxy } from '../../support/haproxy.ts';
-import { frontAt } from '../../support/front.ts';
+import { frontAt } from '../../support/haproxy-target.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { never, refusalOf } from '../../support/outcome.ts';
 

@@ -144,13 +144,6 @@ export function createRequests(world: World): Requests {
     return operation === 'ready' || operation === 'restart';
   }
 
-  /** HAProxy answers a survey of a server that it does not have with `no such server`; here it is shown in MAINT. */
-  function isMissing({ policy }: SimNode): boolean {
-    return policy.balancers.some(({ name, servers }) =>
-      servers.some((server) => world.lb(name).server(server).absent),
-    );
-  }
-
   function refusal(node: SimNode, { request, touched }: Followed, result: Result): void {
     const { code, message = '' } = result;
     if (request.insist) verdicts.broken('shutdown refused', `${code}: ${message}`);
@@ -159,19 +152,22 @@ export function createRequests(world: World): Requests {
     if (request.force && !isLast(request) && FORCE_ANSWERS.includes(code))
       verdicts.broken('force not heard', `${code}: ${message}`);
     const byHold = message.includes('lastcall release');
-    if (code === 'held' && !touched && !isTouched(node) && !byHold && !isMissing(node))
+    if (code === 'held' && !touched && !isTouched(node) && !byHold)
       verdicts.broken('held by nobody', message);
     const isUnheard = ['schedule', 'app', 'lastcall'].includes(request.by);
     if (isUnheard && !isLogged(result))
       verdicts.broken('refused in silence', `${request.by} ${request.kind}: ${code}`);
   }
 
-  /** Somebody else has a hand at a server of this node, or has had it a moment ago. */
+  /**
+   * Another hand is at a server of this node, or was a moment ago; or HAProxy does not have it: it answers a survey of it
+   * with `no such server`, where this world shows MAINT.
+   */
   function isTouched({ policy, index }: SimNode): boolean {
     const isNow = policy.balancers.some(({ name, servers }) =>
       servers.some((server) => {
-        const { by, over } = world.lb(name).server(server);
-        return by === 'operator' || over !== null;
+        const { by, over, absent } = world.lb(name).server(server);
+        return by === 'operator' || over !== null || absent;
       }),
     );
     if (isNow) touchedAt.set(index, world.time.now);

@@ -5,7 +5,6 @@ import { knownOf } from './known-users.ts';
 import type { Requests } from './judge-requests.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
-import { RISEN_MS } from './prober.ts';
 import type { SimNode, Taken, World } from './world.ts';
 
 /** The stop, and the belief that the application is gone: I1, I6, I7, I11, I12, `unreachable`, `gone`. */
@@ -17,7 +16,7 @@ export interface StopJudge {
 const PATIENCE_MS = 10_000;
 /** Looks take time: so much is not counted against anybody. */
 const SLACK_MS = 2_500;
-/** An application that was started so long ago must not be believed gone, where its process is looked for. */
+/** An application that was started so long ago must not be believed gone. */
 const REVIVED_MS = 3_000;
 const SHORT_MS = 5_000;
 /** A look may miss what came so short a time before it; so much is not counted against quiet. */
@@ -178,7 +177,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       result.ok &&
       result.operation === 'stop' &&
       app.isAlive &&
-      time.now - app.bornAt > (policy.stopRepeatable ? REVIVED_MS : RISEN_MS)
+      time.now - app.bornAt > REVIVED_MS
     ) {
       const isSaid = app.main === null && result.warnings.some((text) => text.includes('proves'));
       if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);

@@ -105,7 +105,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   function twoFenced({ node, lb, server, there }: Written, p: Peek): void {
     const { keep } = node.policy;
     if (there !== 'drain' || lb.polls || keep === 0 || !node.app.isAlive || isExempt(node, p)) return;
-    if (time.now - lb.othersSince < NEWS_MS) return;
+    // What lies over it (DNS, a tracked server) keeps it out of service: to fence it costs no capacity.
+    if (time.now - lb.othersSince < NEWS_MS || server.over !== null) return;
     const left = lb.usableOthers(server.name);
     const sibling = lb.servers.find(
       (other) =>

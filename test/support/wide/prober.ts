@@ -7,8 +7,6 @@ const EVERY_MS = 2_000;
 const WARMING_EVERY_MS = 250;
 export const RISE = 2;
 const FALL = 3;
-/** So long after it has begun to answer it counts as well, at the latest: `rise` good probes, and their answers. */
-export const RISEN_MS = RISE * EVERY_MS + 500;
 
 /** The prober as the engine has it, with the product's own verdict: it tells changes, and nothing else. */
 export interface Prober {

@@ -2,7 +2,7 @@
 export interface Violation {
   /** Stable: the table of known defects names it. */
   readonly rule: string;
-  /** The invariant of the contract, as `I16`. */
+  /** The invariant of INVARIANTS.md, as `I16`. */
   readonly invariant: string;
   readonly what: string;
   readonly at: number;
@@ -19,7 +19,7 @@ export interface Verdicts {
 
 const TRACE = 40;
 
-/** Every rule of the oracle, with the invariant or the sentence of the contract that it stands for. */
+/** Every rule of the oracle, with the invariant, or the level, that it stands for. */
 export const RULES = {
   'user thrown out': 'I16',
   'fenced while unknown': 'I7',

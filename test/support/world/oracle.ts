@@ -10,7 +10,7 @@ import type { Proof, ServerView, Survey } from '../../../agent/lifecycle/view.ts
 import type { Taken, World } from './world.ts';
 import { createClaims } from './claims.ts';
 
-/** Watches every step and knows the whole world: what the contract promises (I1 to I14) is judged from outside. */
+/** Watches every step and knows the whole world: what INVARIANTS.md promises is judged from outside. */
 export interface Oracle {
   watch(taken: Taken): void;
   submitted(request: Request): void;

@@ -1,0 +1,208 @@
+import type { Proof } from '../lifecycle/view.ts';
+import { withDeadline, type Clock } from '../system/clock.ts';
+import { errnoOf, LastcallError } from '../system/error.ts';
+import { endGroup, KILL_WAIT_MS, signalGroup } from '../system/process-group.ts';
+import { aliveness, checkExecutable } from '../system/process.ts';
+import type { CommandPorts } from './app-command.ts';
+import type { Launches } from './launch-record.ts';
+import { launch, watchForeign, type Exit, type Life } from './process-handle.ts';
+import { checkPermission, hidden, killedWarning, survived, unproven } from './errors.ts';
+import type { Starter, StopOutcome, Stopper } from './contracts.ts';
+
+export interface ChildOptions {
+  /** `run -- COMMAND ARG...`; it has to stay in the foreground. */
+  readonly command: readonly string[];
+  /** The signal that asks it to stop. */
+  readonly signalName: NodeJS.Signals;
+  /** From that signal to SIGKILL, in milliseconds. */
+  readonly killAfterMs: number;
+}
+
+/** How the application ended: code and signal are null when an earlier sidecar had started it. */
+export interface ChildExit extends Exit {
+  /** True when our own stop had asked it to. */
+  readonly asked: boolean;
+}
+
+/** The application as the child of `lastcall run -- COMMAND`. */
+export interface Child {
+  readonly stopper: Stopper;
+  readonly starter: Starter;
+  /** The running application, or null. */
+  readonly proof: Proof | null;
+  /**
+   * Takes up the application that an earlier sidecar has left behind: the child survives a killed parent.
+   * @returns false when that process is gone
+   */
+  attach(proof: Proof): boolean;
+  /** Passes a signal (SIGHUP, SIGUSR1...) on to the application itself; false when it was not signalled. */
+  forward(name: NodeJS.Signals): boolean;
+  /** Lets the application run on, unsupervised: its end is not told any more. */
+  release(): void;
+}
+
+export interface ChildPorts extends CommandPorts {
+  /** The environment that the application gets. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly launches: Launches;
+  readonly onExit: (exit: ChildExit) => void;
+}
+
+/** A life under supervision. */
+interface Supervised extends Life {
+  asked: boolean;
+  /** Resolves when the process and its group have ended; false = somebody of the group could not be ended. */
+  readonly ended: Promise<boolean>;
+}
+
+/** What the application leaves in its group may take so long to end, or `killAfterMs` where that is shorter. */
+const REST_MS = 5_000;
+
+/**
+ * Supervises the application as a child in a process group of its own, with our stdio. When it ends, asked or not,
+ * the rest of its group is ended too, and then `onExit` is told.
+ */
+export function createChild(options: ChildOptions, ports: ChildPorts): Child {
+  const { clock, launches } = ports;
+  let current: Supervised | null = null;
+
+  const supervise = (life: Life): Supervised => {
+    const finish = async (exit: Exit): Promise<boolean> => {
+      const empty = await endGroup(life.proof, Math.min(options.killAfterMs, REST_MS), clock);
+      if (current === mine) current = null;
+      ports.onExit({ ...exit, asked: mine.asked });
+      return empty;
+    };
+    const mine: Supervised = { ...life, asked: false, ended: life.exit.then(finish) };
+    current = mine;
+    return mine;
+  };
+  const takeUp = (proof: Proof): Supervised =>
+    current !== null && isSame(current.proof, proof) ? current : supervise(watchForeign(proof, clock));
+
+  return {
+    stopper: {
+      repeatable: true,
+      proves: true,
+      gone: (proof) => goneOf(proof, current),
+      async check(signal) {
+        signal.throwIfAborted();
+        return prove(current);
+      },
+      async stop(proof, signal) {
+        signal.throwIfAborted();
+        if (proof === null) throw unproven('the child', 'no process was proven to be the application');
+        const found = goneOf(proof, current);
+        if (found === 'unknown') throw hidden(proof.pid);
+        if (found === 'gone') return { how: 'gone', warnings: [] };
+        return end(takeUp(proof), options, { clock, signal });
+      },
+    },
+    starter: {
+      async check(signal) {
+        signal.throwIfAborted();
+        checkStart(options.command, ports.searchPath);
+      },
+      async start(signal) {
+        signal.throwIfAborted();
+        if (current !== null && goneOf(current.proof, null) !== 'gone') return;
+        if (current !== null) await restEnded(current, { clock, signal });
+        const mark = await launches.announce();
+        const { proof } = supervise(await launch(options.command, { ...ports.env, ...mark }));
+        await launches.confirm(proof);
+      },
+    },
+    get proof() {
+      return current?.proof ?? null;
+    },
+    attach(proof) {
+      if (goneOf(proof, null) === 'gone') return false;
+      takeUp(proof);
+      return true;
+    },
+    forward: (name) => current !== null && forward(current.proof, name),
+    release() {
+      current?.release();
+      current = null;
+    },
+  };
+}
+
+function isSame(one: Proof, other: Proof): boolean {
+  return one.pid === other.pid && one.startTime === other.startTime;
+}
+
+/** An application whose group is still being ended is not gone: a worker of it may serve on. */
+function goneOf(proof: Proof | null, current: Supervised | null): 'gone' | 'alive' | 'unknown' {
+  if (proof === null) return current === null ? 'gone' : 'unknown';
+  const found = aliveness(proof.pid, proof.startTime);
+  return found === 'gone' && current !== null && isSame(current.proof, proof) ? 'alive' : found;
+}
+
+function prove(current: Supervised | null): Proof {
+  const proof = current?.proof ?? null;
+  if (proof === null) throw unproven('the child', 'the application is not running');
+  const found = goneOf(proof, null);
+  if (found === 'unknown') throw hidden(proof.pid);
+  if (found === 'gone') throw unproven('the child', `the application (process ${proof.pid}) has just ended`);
+  checkPermission(proof);
+  return proof;
+}
+
+/** Signals the group, waits `killAfterMs`, kills the group. */
+async function end(
+  life: Supervised,
+  { signalName, killAfterMs }: ChildOptions,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<StopOutcome> {
+  const began = clock.now();
+  const late = (): LastcallError => survived(life.proof, clock.now() - began);
+  let killed = false;
+  life.asked = true;
+  signalGroup(life.proof, signalName);
+  const cancelKill = clock.after(killAfterMs, () => {
+    killed = true;
+    signalGroup(life.proof, 'SIGKILL');
+  });
+  try {
+    // The process after SIGKILL, and then the rest of its group in the same way.
+    const ms = killAfterMs + KILL_WAIT_MS + REST_MS + KILL_WAIT_MS;
+    if (!(await withDeadline(clock, ms, signal, late, () => life.ended))) throw late();
+  } finally {
+    cancelKill();
+  }
+  if (killed) return { how: 'KILL', warnings: [killedWarning(signalName, killAfterMs)] };
+  return { how: signalName.replace(/^SIG/, ''), warnings: [] };
+}
+
+/** Waits for what the previous life left in its group: it may hold the port. */
+async function restEnded(life: Supervised, ports: { clock: Clock; signal: AbortSignal }): Promise<void> {
+  const late = (): LastcallError =>
+    new LastcallError('app-health', 'processes of the previous application could not be ended', {
+      target: `process group ${life.proof.pid}`,
+      elapsedMs: REST_MS + KILL_WAIT_MS,
+      next: 'end them by hand',
+    });
+  await withDeadline(ports.clock, REST_MS + KILL_WAIT_MS, ports.signal, late, () => life.ended);
+}
+
+function checkStart(command: readonly string[], searchPath: string | undefined): void {
+  const why = checkExecutable(command[0] ?? '', searchPath);
+  if (why === null) return;
+  throw new LastcallError('app-health', `the application cannot be started: ${why}`, {
+    target: command.join(' '),
+    elapsedMs: 0,
+    next: 'correct the command after --',
+  });
+}
+
+function forward({ pid, startTime }: Proof, name: NodeJS.Signals): boolean {
+  if (aliveness(pid, startTime) !== 'alive') return false;
+  try {
+    process.kill(pid, name);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ESRCH' || errnoOf(error) === 'EPERM') return false;
+    throw error;
+  }
+}

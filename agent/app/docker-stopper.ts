@@ -1,0 +1,126 @@
+import type { DockerStopConfig } from '../config/config.ts';
+import type { Proof } from '../lifecycle/view.ts';
+import { sleep, type Clock } from '../system/clock.ts';
+import { LastcallError } from '../system/error.ts';
+import { engineAt, type Container } from './docker-engine.ts';
+import type { Stopper } from './contracts.ts';
+
+/** From the engine's own time-out, after which it kills, to its answer. */
+const MARGIN_MS = 10_000;
+const POLL_MS = 200;
+/** How old the answer may be by which a life is told to have ended. */
+const FRESH_MS = 2_000;
+/** 128 + SIGKILL */
+const KILLED = 137;
+const NEVER = new AbortController().signal;
+
+/**
+ * Stops the application's container by the Engine API. One life of a container is its id and the time of its start: one
+ * that was started again is another, and is not stopped in its place.
+ */
+export function createDockerStopper(config: DockerStopConfig, { clock }: { readonly clock: Clock }): Stopper {
+  const engine = engineAt(config, clock);
+  const { container, timeoutMs } = config;
+  /** As it was seen last, for questions that cannot wait for the engine; null = it is not known now. */
+  let last: Container | 'missing' | null = null;
+  let askedAt = Number.NEGATIVE_INFINITY;
+  const look = async (signal: AbortSignal): Promise<Container | 'missing'> => {
+    askedAt = clock.now();
+    try {
+      last = await engine.inspect(signal);
+      return last;
+    } catch (error) {
+      last = null;
+      throw error;
+    }
+  };
+  const untilEnded = async (life: string, until: number, signal: AbortSignal): Promise<Container | null> => {
+    for (;;) {
+      const seen = await look(signal);
+      // Made with `--rm` it goes with its end.
+      if (seen === 'missing') return null;
+      if (!isLife(seen, life)) return seen;
+      if (clock.now() >= until) throw outlasted(config);
+      await sleep(clock, POLL_MS, signal);
+    }
+  };
+  return {
+    repeatable: true,
+    proves: true,
+    gone(proof) {
+      if (last === null || (last === 'missing' && proof === null)) return 'unknown';
+      if (last === 'missing') return 'gone';
+      if (proof === null) return last.running ? 'unknown' : 'gone';
+      return isLife(last, proof.startTime) ? 'alive' : 'gone';
+    },
+    /** Asks again in the background; one that does not answer tells of no end. */
+    sight() {
+      if (clock.now() - askedAt >= FRESH_MS) void look(NEVER).catch(() => undefined);
+    },
+    async check(signal) {
+      signal.throwIfAborted();
+      const seen = await look(signal);
+      if (seen === 'missing') throw refusal(container, 'the engine has no such container', NAME_IT);
+      if (!seen.running) throw refusal(container, 'the container is not running', NAME_IT);
+      return proofOf(seen);
+    },
+    async stop(proof, signal) {
+      signal.throwIfAborted();
+      if (proof === null) throw refusal(container, 'no container was proven to be the application', NAME_IT);
+      const until = clock.now() + timeoutMs + MARGIN_MS;
+      const before = await look(signal);
+      if (before === 'missing') return { how: 'gone', warnings: [] };
+      if (!isLife(before, proof.startTime)) {
+        if (before.running) throw restarted(container);
+        return { how: 'gone', warnings: [] };
+      }
+      await engine.stop(before.id, signal);
+      const after = await untilEnded(proof.startTime, until, signal);
+      if (after?.running === true) throw restarted(container);
+      return { how: 'docker', warnings: after?.exitCode === KILLED ? [killedWarning(config)] : [] };
+    },
+    /** The engine goes on with a stop when we end: what it has come to is asked anew. */
+    async rejoin(signal) {
+      await look(signal);
+    },
+  };
+}
+
+function lifeOf({ id, startedAt }: Container): string {
+  return `${id} ${startedAt}`;
+}
+
+function isLife(seen: Container, life: string): boolean {
+  return seen.running && lifeOf(seen) === life;
+}
+
+/** The pid is the engine's word, and of its machine. */
+function proofOf(seen: Container): Proof {
+  return { pid: seen.pid, startTime: lifeOf(seen) };
+}
+
+const NAME_IT = 'write the name of the running container to app.stop.docker.container';
+
+function refusal(container: string, what: string, next: string): LastcallError {
+  return new LastcallError('app-stop', `${container}: ${what}`, { target: container, elapsedMs: 0, next });
+}
+
+function restarted(container: string): LastcallError {
+  return refusal(
+    container,
+    'the container was started again meanwhile, and is not the one that was to be stopped',
+    'see who starts it (its restart policy), then `lastcall stop`',
+  );
+}
+
+function outlasted({ container, timeoutMs }: DockerStopConfig): LastcallError {
+  return new LastcallError('app-stop', `${container}: the container still runs after its stop`, {
+    target: container,
+    elapsedMs: timeoutMs + MARGIN_MS,
+    next: `see \`docker inspect ${container}\` and the log of the engine`,
+  });
+}
+
+function killedWarning({ timeoutMs }: DockerStopConfig): string {
+  return `the container did not end within ${timeoutMs / 1000} s, and the engine killed it`;
+}

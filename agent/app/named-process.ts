@@ -1,0 +1,162 @@
+import type { Proof } from '../lifecycle/view.ts';
+import type { Clock } from '../system/clock.ts';
+import { listensOn } from '../system/process-table.ts';
+import { aliveness, lookAt, ownerOf, sinceBoot, startedAt, startTimeOf } from '../system/process.ts';
+import { readPidFile, whyNoPid, type PidFile } from './pid-file.ts';
+import { hidden, unproven } from './errors.ts';
+import type { Sighting, Sightings } from './pid-file-record.ts';
+
+/** A process writes its pid file after it began; so far the two times may be apart. */
+const SLACK_MS = 2_000;
+
+/** The process that a pid file names, or a process number alone. */
+export interface NamedProcess {
+  /** Looks at the pid file, so that its age is known before the calendar is changed. */
+  sight(): void;
+  /**
+   * The process, if it lives and can be the one that is meant.
+   * @throws LastcallError `app-stop`, the signal's reason
+   */
+  prove(signal: AbortSignal): Promise<Proof>;
+  /** `gone` when the file names a process that has ended. One that is missing, or names a living one, tells nothing. */
+  gone(): 'gone' | 'unknown';
+}
+
+/** By what a process is told to be the application, besides the file that names it. */
+export interface NamingPorts {
+  readonly clock: Clock;
+  readonly sightings: Sightings;
+  /** The ports at which the application is asked, and its users come to it; empty where none is known. */
+  readonly appPorts: (signal: AbortSignal) => Promise<readonly number[]>;
+}
+
+/**
+ * A pid file that is older than the process it names is another one's by now. The times of files are the calendar's,
+ * those of processes count from boot, and between the two lies every step of the calendar since the file was written. So
+ * the time of each version of the file is taken over to the clock of boot once, when that version is seen first by any
+ * sidecar (`pid-file-record.ts`); a step after that changes nothing, and in the next boot the file is older than every process.
+ * A step between the writing and that look may make an age wrong, so age is used for refusals alone, and is overruled by
+ * evidence: the named process waits for connections at a port of the application. What this leaves: a stale file that no
+ * sidecar has seen before, whose number another process has by now, and a calendar that was set back meanwhile by less
+ * than the file is old. Never is an application taken for gone by an age.
+ */
+export function createNamedProcess(
+  { pid, pidFile }: { readonly pid: number | null; readonly pidFile: string | null },
+  ports: NamingPorts,
+): NamedProcess {
+  const { sightings } = ports;
+  /** The version of the file that named a process which its writer owns. */
+  let believed: string | null = null;
+  const read = (): Named | { readonly problem: string } => {
+    if (pidFile === null) return { pid: pid ?? 0, seen: null, file: null };
+    const file = readPidFile(pidFile);
+    if ('problem' in file) return file;
+    const last = sightings.last();
+    if (last?.version === file.version) return { pid: file.pid, seen: last, file };
+    const seen = firstSight(file, ports);
+    sightings.keep(seen);
+    return { pid: file.pid, seen, file };
+  };
+  const sight = (): void => void read();
+  sight();
+  return {
+    sight,
+    async prove(signal) {
+      const target = pidFile ?? 'the given process number';
+      const named = read();
+      if ('problem' in named) throw unproven(target, `${target} ${named.problem}`);
+      const proof = livingProcess(named, target);
+      believed = named.file?.version ?? null;
+      const doubt = named.seen && doubtOf(proof, named.seen, sightings.boot);
+      if (named.seen === null || doubt === null) return proof;
+      if (!(await isEvident(proof, ports, signal))) throw doubted(proof, target, doubt);
+      // It may close its listener before it ends.
+      sightings.keep({ ...named.seen, boot: sightings.boot, writtenAt: startedAt(proof.startTime) });
+      return proof;
+    },
+    gone() {
+      const named = read();
+      if ('problem' in named || whyNoPid(named.pid) !== null) return 'unknown';
+      // Whose the process was cannot be seen any more.
+      const { file } = named;
+      if (file !== null && !file.isAtHome && file.version !== believed) return 'unknown';
+      const found = lookAt(named.pid);
+      if (typeof found === 'string') return found === 'gone' ? 'gone' : 'unknown';
+      return aliveness(named.pid, found.startTime) === 'gone' ? 'gone' : 'unknown';
+    },
+  };
+}
+
+function firstSight(
+  { version, writtenAt: written }: Extract<PidFile, { pid: number }>,
+  { clock, sightings: { boot } }: NamingPorts,
+): Sighting {
+  const now = sinceBoot();
+  const writtenAt = now - (clock.wall().getTime() - written);
+  // A file of the future: the calendar was set back since, by an unknown amount. NaN: /proc does not tell.
+  const isTold = writtenAt <= now + SLACK_MS;
+  return { version, boot, writtenAt: isTold ? Math.min(writtenAt, now) : null };
+}
+
+/** What the pid file says, or the number alone. */
+interface Named {
+  readonly pid: number;
+  readonly seen: Sighting | null;
+  readonly file: Extract<PidFile, { pid: number }> | null;
+}
+
+function livingProcess({ pid, file }: Named, target: string): Proof {
+  const problem = whyNoPid(pid);
+  if (problem !== null) throw unproven(target, `${target} is ${problem}`);
+  if (lookAt(pid) === 'hidden') throw hidden(pid);
+  const startTime = startTimeOf(pid);
+  if (startTime === null || aliveness(pid, startTime) !== 'alive') {
+    throw unproven(target, `process ${pid} (${target}) is not running`);
+  }
+  checkOwner(pid, target, file?.writers ?? []);
+  return { pid, startTime };
+}
+
+/** A file is believed of a process only where its writer may signal that himself: else he would have us do it for him. */
+function checkOwner(pid: number, target: string, writers: readonly number[]): void {
+  const owner = ownerOf(pid);
+  if (owner === null) throw hidden(pid);
+  const { leader, uids } = owner;
+  if (leader !== pid)
+    throw unproven(target, `${target} names ${pid}, which is a thread of process ${leader}, and no process`);
+  const stranger = writers.find((uid) => !uids.includes(uid));
+  if (stranger === undefined) return;
+  throw unproven(
+    target,
+    `${target} was written by uid ${stranger}, and process ${pid} belongs to uid ${uids[0]}`,
+    'let root or the user of the application write the pid file, in a directory of its own',
+  );
+}
+
+/** What speaks against a process, by the age of the file that names it; null = nothing. */
+function doubtOf({ pid, startTime }: Proof, { boot, writtenAt }: Sighting, now: string): string | null {
+  if (boot !== now) return `was written before the machine was booted, and process ${pid} after that`;
+  if (writtenAt === null)
+    return 'has no age that can be told (it is of the future: the clock was set back since it was written)';
+  const isOlder = !(startedAt(startTime) <= writtenAt + SLACK_MS);
+  return isOlder ? `is older than process ${pid}, which so cannot be the one it means` : null;
+}
+
+/** It waits for connections where the application is asked, or its users come. */
+async function isEvident(
+  { pid, startTime }: Proof,
+  { appPorts }: NamingPorts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const listens = listensOn(pid, await appPorts(signal));
+  // It may have ended meanwhile, and its number be another's.
+  return listens && aliveness(pid, startTime) === 'alive';
+}
+
+function doubted({ pid }: Proof, target: string, doubt: string): Error {
+  return unproven(
+    target,
+    `${target} ${doubt}, and process ${pid} does not listen on a port of the application`,
+    `see what process ${pid} is; is it the application, and was the clock set since it wrote its file, \`touch ${target}\``,
+  );
+}

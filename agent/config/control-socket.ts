@@ -1,0 +1,68 @@
+import { LastcallError, errnoOf } from '../system/error.ts';
+import { controlPathOf } from './defaults.ts';
+import type { Keys } from './keys.ts';
+import { problemLine } from './problem.ts';
+import { scan } from './quick-scan.ts';
+import type { Environment } from './substitute.ts';
+import { readText } from './read-file.ts';
+import { tooLongForSocket, wrongNodeName, wrongSocketPath } from './validators.ts';
+
+/** What a command says about the sidecar that it wants to talk to. */
+export interface Whereabouts {
+  /** `--socket`, or null. */
+  readonly socket: string | null;
+  /** The configuration file. */
+  readonly file: string;
+  /** Did somebody name this file, or is it the default? Only the default may be missing. */
+  readonly named: boolean;
+  readonly env: Environment;
+  readonly hostname: string;
+}
+
+const NEXT = 'name the control socket with --socket';
+
+/**
+ * Finds the sidecar's control socket for a command, without checking the rest of the configuration: the sidecar may
+ * be running on it while somebody edits the file. The YAML parser is loaded only where a look at the lines does not do.
+ * @throws LastcallError `config`: the file is missing although named, unreadable, or does not tell the socket;
+ *   `usage`: `--socket` is no path that a unix socket can have
+ */
+export async function controlSocketOf(whereabouts: Whereabouts): Promise<string> {
+  const { socket, file, hostname } = whereabouts;
+  if (socket !== null) return usable(socket);
+  const { node, control } = await keysOf(whereabouts);
+  if (control === null) {
+    const wrong = wrongNodeName(node ?? hostname);
+    if (wrong !== undefined)
+      throw new LastcallError('config', `${file}: node: ${wrong}`, { target: file, next: NEXT });
+  }
+  const path = control ?? controlPathOf(node ?? hostname);
+  const wrong = wrongSocketPath(path);
+  if (wrong === undefined) return path;
+  throw new LastcallError('config', `${file}: listen.control: ${wrong}`, { target: file, next: NEXT });
+}
+
+/** On the command line a relative path is as good as any other. */
+function usable(socket: string): string {
+  const wrong = socket === '' ? 'names no socket' : tooLongForSocket(socket);
+  if (wrong === undefined) return socket;
+  throw new LastcallError('usage', `--socket ${wrong}`, {
+    target: socket,
+    next: 'name the socket of the sidecar',
+  });
+}
+
+async function keysOf({ file, named, env }: Whereabouts): Promise<Keys> {
+  const text = await readText(file).catch((error: unknown) => {
+    const missing = errnoOf((error as LastcallError).cause) === 'ENOENT';
+    if (missing && !named) return '';
+    throw error;
+  });
+  const scanned = scan(text);
+  if (scanned.sure) return scanned;
+  const { readKeys } = await import('./keys.ts');
+  const read = readKeys(text, file, env);
+  if (read.ok) return read.keys;
+  const told = read.problems.map(problemLine).join('; ');
+  throw new LastcallError('config', told, { target: file, next: NEXT });
+}

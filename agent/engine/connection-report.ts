@@ -1,0 +1,79 @@
+import type { Balancer } from '../balancers/balancer.ts';
+import type { HoldersReport, ServerHolders } from '../lifecycle/outlook.ts';
+import { sentence } from '../system/error-text.ts';
+import type { Ports } from './ports.ts';
+
+/** An answer is good for this long, in milliseconds: ten people who watch ask HAProxy no more often than one. */
+const GOOD_FOR_MS = 2_000;
+/** To answer, HAProxy walks over all of its streams: at most one part in so many of the time is spent on it. */
+const SHARE = 20;
+/** One that is frozen takes long to answer without working at it. */
+const LONGEST_GOOD_MS = 30_000;
+/** So many of the longest-lived are named. */
+const OLDEST = 10;
+
+/**
+ * Asks all balancers who is still at the node: on demand, one round at a time, and not again at once. Who comes in
+ * between gets the answer that is there or under way. One that cannot be asked is told in its row.
+ * @param whyNot why a balancer is known not to answer at present, or null: nobody is kept waiting for it
+ */
+export function createHolders(
+  { balancers, clock }: Pick<Ports, 'balancers' | 'clock'>,
+  whyNot: (balancer: string) => string | null,
+  signal: AbortSignal,
+): () => Promise<HoldersReport> {
+  let answer: Promise<HoldersReport> | null = null;
+  let goodUntil = 0;
+  const ask = async (): Promise<HoldersReport> => {
+    const began = clock.now();
+    const rounds = await Promise.all(
+      balancers
+        .filter(({ counts }) => counts)
+        .map(async (balancer) => {
+          const error = whyNot(balancer.name);
+          return error === null ? holdersAt(balancer, signal) : silent(balancer, error);
+        }),
+    );
+    const ended = clock.now();
+    goodUntil = ended + Math.min(LONGEST_GOOD_MS, Math.max(GOOD_FOR_MS, SHARE * (ended - began)));
+    const oldest = rounds.flatMap((round) => round.oldest);
+    return {
+      at: clock.wall().toISOString(),
+      servers: rounds.flatMap(({ servers }) => servers),
+      oldest: oldest.toSorted((one, other) => other.ageSeconds - one.ageSeconds).slice(0, OLDEST),
+    };
+  };
+  return () => {
+    if (answer === null || clock.now() >= goodUntil) {
+      goodUntil = Infinity;
+      answer = ask();
+    }
+    return answer;
+  };
+}
+
+const UNKNOWN = { requests: null, tunnels: null, queued: null, idle: null } as const;
+
+function silent({ name, servers }: Balancer, error: string): Round {
+  return { servers: servers.map((server) => ({ balancer: name, server, ...UNKNOWN, error })), oldest: [] };
+}
+
+type Round = Pick<HoldersReport, 'servers' | 'oldest'>;
+
+/** The servers of one balancer, one after the other: it has few slots for those who ask. */
+async function holdersAt(balancer: Balancer, signal: AbortSignal): Promise<Round> {
+  const servers: ServerHolders[] = [];
+  const oldest: Round['oldest'][number][] = [];
+  for (const server of balancer.servers) {
+    const at = { balancer: balancer.name, server };
+    try {
+      const found = await balancer.holders(server, signal);
+      const { requests, tunnels, queued, idle } = found;
+      servers.push({ ...at, requests, tunnels, queued, idle, error: null });
+      oldest.push(...found.oldest.map((holder) => ({ ...at, ...holder })));
+    } catch (error) {
+      servers.push({ ...at, ...UNKNOWN, error: sentence(error) });
+    }
+  }
+  return { servers, oldest };
+}

@@ -1,0 +1,51 @@
+import { leftOf } from '../lifecycle/count.ts';
+import { PHASES } from '../lifecycle/phases.ts';
+import { NO_OUTLOOK, type Outlook } from '../lifecycle/outlook.ts';
+import type { Policy } from '../lifecycle/policy.ts';
+import type { State } from '../lifecycle/state.ts';
+import type { Source } from '../sessions/source.ts';
+import { courseOf, createCurve } from './session-history.ts';
+import { estimate } from './eta.ts';
+
+/** Remembers how the users leave, and tells how it will go on. */
+export interface Lookout {
+  /** Takes note of the state as it is now. */
+  see(state: State): void;
+  /** @param now monotonic milliseconds */
+  outlook(state: State, now: number): Outlook;
+}
+
+/** As many as fit beside other words on one line. */
+const CURVE_POINTS = 40;
+
+export function createLookout(policy: Policy, sources: readonly Source[]): Lookout {
+  const curve = createCurve();
+  let out = false;
+  return {
+    see(state) {
+      const goesOut = PHASES[state.phase].waits;
+      if (goesOut && !out) curve.clear();
+      out = goesOut;
+      if (goesOut) curve.add({ at: state.now, count: leftOf(policy, state) });
+    },
+    outlook(state, now) {
+      if (!PHASES[state.phase].waits) return NO_OUTLOOK;
+      const { samples } = curve;
+      const { eta, reason } = estimate(samples, now, atMostMs(sources, state, now));
+      return { eta, etaReason: reason, curve: courseOf(samples, now, CURVE_POINTS) };
+    },
+  };
+}
+
+/** The longest of the bounds; null where one who still counts users knows none. */
+function atMostMs(sources: readonly Source[], state: State, now: number): number | null {
+  const bounds = sources
+    .filter(({ name }) => state.sources[name]?.count !== 0)
+    .map(({ name, atMostMs: bound }) => {
+      const { count = null, at = null } = state.sources[name] ?? {};
+      const ms = bound?.() ?? null;
+      return ms === null || at === null || count === null ? null : Math.max(0, at + ms - now);
+    });
+  if (bounds.length === 0) return null;
+  return bounds.reduce((most, bound) => (most === null || bound === null ? null : Math.max(most, bound)));
+}

@@ -1,0 +1,134 @@
+import type { Balancer } from '../balancers/balancer.ts';
+import { lookScope } from '../lifecycle/capacity.ts';
+import { isOutward } from '../lifecycle/phases.ts';
+import { countsPast, pace } from '../lifecycle/pace.ts';
+import type { Policy } from '../lifecycle/policy.ts';
+import type { State } from '../lifecycle/state.ts';
+import type { Source } from '../sessions/source.ts';
+import { createBackoff } from './backoff.ts';
+import type { Happening } from './run-effect.ts';
+import { sentence } from '../system/error-text.ts';
+import { createPoller, type Poller } from './poller.ts';
+import type { Ports } from './ports.ts';
+import { createProcessWatch } from './process-watch.ts';
+
+/** Everybody who is asked over and over: balancers, session sources, and whether the proven process is still there. */
+export interface Polls {
+  begin(): void;
+  look(balancer: string): void;
+  /** Asks at once, whatever it costs others: the fence is up, and only this answer is missing. */
+  count(source: string): void;
+  /** From the end of one count of each source to the next, as it is now, in milliseconds. */
+  countEveryMs(): Readonly<Record<string, number>>;
+  /** The pace may have quickened: nobody sleeps through it. */
+  adjust(): void;
+  stop(): void;
+}
+
+const PROCESS_EVERY_MS = 500;
+
+export function createPolls(
+  policy: Policy,
+  ports: Ports,
+  stateNow: () => State,
+  post: (happening: Happening) => void,
+  signal: AbortSignal,
+): Polls {
+  const { clock } = ports;
+  const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), clock.now());
+  const leftMs = (): number | undefined => {
+    const deadline = deadlineOf(stateNow());
+    return deadline === Infinity ? undefined : Math.max(0, deadline - clock.now());
+  };
+  const looks = byName(ports.balancers, (balancer) => {
+    const backoff = createBackoff(ports.random);
+    const ask = async (): Promise<void> => {
+      const happening = await look(ports, balancer, termsOf(policy, stateNow()), signal);
+      if (happening.type === 'lost') backoff.failed();
+      else backoff.answered();
+      post(happening);
+    };
+    return createPoller(clock, ask, () => paceNow().balancers, backoff.pauseMs);
+  });
+  const counts = byName(ports.sources, (source) =>
+    createPoller(
+      clock,
+      () => count(ports, source, signal).then(post),
+      () => paceNow().sources,
+      () => source.minPauseMs?.(leftMs()) ?? 0,
+    ),
+  );
+  const app = createPoller(
+    clock,
+    createProcessWatch(policy, ports, stateNow, post, signal),
+    () => PROCESS_EVERY_MS,
+  );
+  let last = { ...paceNow(), deadline: deadlineOf(stateNow()) };
+
+  return {
+    begin() {
+      for (const poller of [...looks.values(), ...counts.values(), app]) poller.kick();
+    },
+    look: (balancer) => looks.get(balancer)?.kick(),
+    count: (source) => counts.get(source)?.confirm(),
+    countEveryMs: () =>
+      Object.fromEntries(
+        ports.sources.map(({ name, minPauseMs }) => [
+          name,
+          Math.max(paceNow().sources, minPauseMs?.(leftMs()) ?? 0),
+        ]),
+      ),
+    adjust() {
+      const now = { ...paceNow(), deadline: deadlineOf(stateNow()) };
+      if (now.balancers < last.balancers) for (const poller of looks.values()) poller.kick();
+      if (now.sources < last.sources || now.deadline < last.deadline)
+        for (const poller of counts.values()) poller.kick();
+      last = now;
+    },
+    stop() {
+      for (const poller of [...looks.values(), ...counts.values(), app]) poller.stop();
+    },
+  };
+}
+
+/** Of the operation that waits for zero, in monotonic milliseconds; Infinity where none does. */
+function deadlineOf({ op, phase }: State): number {
+  return op !== null && isOutward(phase) ? op.deadline : Infinity;
+}
+
+function byName<T extends { readonly name: string }>(
+  all: readonly T[],
+  make: (one: T) => Poller,
+): Map<string, Poller> {
+  return new Map(all.map((one) => [one.name, make(one)]));
+}
+
+/** What a look of the present state is to tell: see `Balancer.look`. */
+function termsOf(policy: Policy, state: State): LookTerms {
+  return [countsPast(state) ? 'count' : 'leave', lookScope(policy, state)];
+}
+
+type LookTerms = Parameters<Balancer['look']> extends [unknown, ...infer Terms] ? Required<Terms> : never;
+
+async function look(
+  { clock }: Ports,
+  balancer: Balancer,
+  terms: LookTerms,
+  signal: AbortSignal,
+): Promise<Happening> {
+  const begun = clock.now();
+  try {
+    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, ...terms), begun };
+  } catch (error) {
+    return { type: 'lost', balancer: balancer.name, error: sentence(error) };
+  }
+}
+
+async function count({ clock }: Ports, source: Source, signal: AbortSignal): Promise<Happening> {
+  const begun = clock.now();
+  try {
+    return { type: 'counted', source: source.name, count: await source.count(signal), begun };
+  } catch (error) {
+    return { type: 'uncounted', source: source.name, error: sentence(error), begun };
+  }
+}

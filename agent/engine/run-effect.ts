@@ -1,0 +1,249 @@
+import type { Balancer } from '../balancers/balancer.ts';
+import type { Effect } from '../lifecycle/effect.ts';
+import type { Event } from '../lifecycle/event.ts';
+import type { StopOutcome } from '../app/contracts.ts';
+import { sleep, withDeadline, type Clock } from '../system/clock.ts';
+import { isLastcallError, LastcallError } from '../system/error.ts';
+import { lookForLife, NO_SIGNS } from './life-signs.ts';
+import type { Ports } from './ports.ts';
+import { sentence } from '../system/error-text.ts';
+import type { StateFile } from './state-file.ts';
+
+/** What happened, before it is stamped with the time. */
+export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
+
+/** The effects that touch the world; each of them ends in exactly one event. */
+export type Deed = Exclude<Effect, { type: 'look' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' }>;
+
+/** The ports, and where the engine keeps its records. */
+export type Tools = Ports & { readonly file: Pick<StateFile, 'save'> };
+
+/** How long a stop command that succeeded may leave its application answering the probe. */
+const GONE_PATIENCE_MS = 10_000;
+
+/** Does one effect and answers with its event. Never throws and never decides: a failure is an event too. */
+export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promise<Happening> {
+  switch (effect.type) {
+    case 'persist':
+      return persist(ports, effect);
+    case 'survey':
+      return survey(ports, effect, signal);
+    case 'check':
+      return check(ports, effect, signal);
+    case 'say':
+      return say(ports, effect, signal);
+    case 'close':
+      return close(ports, effect, signal);
+    case 'stop':
+      return stop(ports, effect, signal);
+    case 'outcome':
+      return outcome(ports, effect, signal);
+    case 'look-for-life':
+      return look(ports, effect, signal);
+    case 'start':
+      return start(ports, effect, signal);
+    case 'gate':
+      return turnGate(ports, effect, signal);
+    case 'warn-hook':
+      return warn(ports, effect, signal);
+    default:
+      return effect satisfies never;
+  }
+}
+
+type Doing<T extends Deed['type']> = Extract<Deed, { type: T }>;
+
+async function persist({ file }: Tools, { save, record }: Doing<'persist'>): Promise<Happening> {
+  try {
+    await file.save(record);
+    return { type: 'persisted', save };
+  } catch (error) {
+    return { type: 'persist-failed', save, error: sentence(error) };
+  }
+}
+
+async function survey(
+  ports: Ports,
+  { id, balancer, scope, addresses }: Doing<'survey'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  const begun = ports.clock.now();
+  try {
+    const found = await named(ports, balancer).survey(signal, scope, addresses);
+    return { type: 'surveyed', id, balancer, survey: found, begun };
+  } catch (error) {
+    const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
+    return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
+  }
+}
+
+async function check(ports: Ports, { id, need }: Doing<'check'>, signal: AbortSignal): Promise<Happening> {
+  try {
+    if (need === 'start') {
+      await ports.starter?.check(signal);
+      return { type: 'checked', id, need, proof: null };
+    }
+    const found = await ports.stopper?.check(signal);
+    if (found && !('pid' in found)) return { type: 'checked', id, need, proof: null, unproven: found };
+    return { type: 'checked', id, need, proof: found ?? null };
+  } catch (error) {
+    const gone = need === 'stop' && ports.stopper?.gone(null) === 'gone';
+    if (gone)
+      return { type: 'app-absent', id, error: sentence(error), signs: await lookForLife(ports, signal) };
+    return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
+  }
+}
+
+async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Promise<Happening> {
+  const { balancer, server, admin, mayReplace, epoch } = effect;
+  const begun = ports.clock.now();
+  try {
+    const driver = named(ports, balancer);
+    const isListed = driver.servers.includes(server);
+    const view =
+      !isListed && driver.putBack
+        ? await driver.putBack(server, admin, mayReplace, signal)
+        : await driver.set(server, admin, mayReplace, signal);
+    return { type: 'said', balancer, server, admin, view, epoch, begun };
+  } catch (error) {
+    return { type: 'say-failed', balancer, server, epoch, error: sentence(error) };
+  }
+}
+
+async function close(
+  ports: Ports,
+  { balancer, server, limit }: Doing<'close'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  try {
+    const closed = await named(ports, balancer).closeSessions(server, limit, signal);
+    return { type: 'closed', balancer, server, closed, error: null };
+  } catch (error) {
+    return { type: 'closed', balancer, server, closed: null, error: sentence(error) };
+  }
+}
+
+async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: AbortSignal): Promise<Happening> {
+  const { stopper } = ports;
+  if (!stopper) return { type: 'stop-failed', epoch, error: 'no way to stop the application is configured' };
+  try {
+    const { how, warnings } = await stopper.stop(proof, signal);
+    const isSeen = stopper.gone(proof) !== 'unknown';
+    const isMissed = how === 'gone';
+    if ((!isSeen || isMissed) && ports.probing) await seeGone(ports.clock, ports.probing, signal);
+    // No answer is no proof, nor is a pid file that names an ended process: the warnings stand.
+    const unproven = isSeen && proof !== null ? {} : ({ unproven: true } as const);
+    const signs = isMissed ? { signs: await lookForLife(ports, signal) } : {};
+    return { type: 'stopped', epoch, how, warnings, ...unproven, ...signs } satisfies StopOutcome & Happening;
+  } catch (error) {
+    return { type: 'stop-failed', epoch, error: sentence(error) };
+  }
+}
+
+/** What became of a stop whose end was not seen; one that still runs is waited for first. */
+async function outcome(
+  ports: Ports,
+  { epoch, proof }: Doing<'outcome'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  try {
+    const { clock, probing, stopper } = ports;
+    await stopper?.rejoin?.(signal);
+    const found = stopper?.gone(proof) ?? 'unknown';
+    if (found === 'gone')
+      return { type: 'outcome', epoch, outcome: found, signs: await lookForLife(ports, signal) };
+    if (found !== 'unknown' || !stopper || !probing) return { type: 'outcome', epoch, outcome: found };
+    // As after a stop whose end was seen.
+    await seeGone(clock, probing, signal);
+    return { type: 'outcome', epoch, outcome: 'gone', warnings: [BY_PROBE] };
+  } catch {
+    return { type: 'outcome', epoch, outcome: 'unknown' };
+  }
+}
+
+const BY_PROBE = 'nothing but its probe tells that the application is gone';
+
+/** Where no process proves it, as many bad answers in a row as make it unhealthy must do, asked at the probe's own pace. */
+function seeGone(clock: Clock, probing: NonNullable<Ports['probing']>, signal: AbortSignal): Promise<void> {
+  const { probe, everyMs, timeoutMs, fall } = probing;
+  const patienceMs = GONE_PATIENCE_MS + fall * (everyMs + timeoutMs);
+  const late = (): LastcallError =>
+    new LastcallError('app-stop', 'the stop succeeded, but the application still answers its probe', {
+      elapsedMs: patienceMs,
+      next: 'see which process answers there',
+    });
+  return withDeadline(clock, patienceMs, signal, late, async (own) => {
+    for (let bad = 0; ; await sleep(clock, everyMs, own)) {
+      bad = (await probe.ask(own)).kind === 'unhealthy' ? bad + 1 : 0;
+      if (bad >= fall) return;
+    }
+  });
+}
+
+async function look(
+  ports: Ports,
+  { id, sources }: Doing<'look-for-life'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  const asked = ports.sources.filter(({ name }) => sources.includes(name));
+  try {
+    return { type: 'life', id, signs: await lookForLife({ ...ports, sources: asked }, signal) };
+  } catch {
+    // Only at our own end.
+    return { type: 'life', id, signs: NO_SIGNS };
+  }
+}
+
+/** A process that is proven to run, and may only take its time to answer, gets no second one beside it. */
+async function start(
+  { starter, stopper, identify, log }: Ports,
+  { epoch }: Doing<'start'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  if (!starter)
+    return { type: 'start-failed', epoch, error: 'no way to start the application is configured' };
+  try {
+    // A refusal says that it is not there, or not for certain.
+    const running = await stopper?.check(signal).catch(() => null);
+    if (running && 'pid' in running) {
+      log.warn(`the application is not started: it runs already, as process ${running.pid}`);
+      return { type: 'started', epoch, proof: running };
+    }
+    await starter.start(signal);
+    return { type: 'started', epoch, proof: identify() };
+  } catch (error) {
+    return { type: 'start-failed', epoch, error: sentence(error) };
+  }
+}
+
+async function turnGate({ gate }: Ports, { to }: Doing<'gate'>, signal: AbortSignal): Promise<Happening> {
+  try {
+    await gate?.turn(to, signal);
+    return { type: 'gated', to, error: null };
+  } catch (error) {
+    return { type: 'gated', to, error: sentence(error) };
+  }
+}
+
+async function warn(
+  { warners }: Ports,
+  { rung, about }: Doing<'warn-hook'>,
+  signal: AbortSignal,
+): Promise<Happening> {
+  try {
+    await warners[rung]?.warn(about, signal);
+    return { type: 'hooked', rung, error: null };
+  } catch (error) {
+    return { type: 'hooked', rung, error: sentence(error) };
+  }
+}
+
+function named({ balancers }: Ports, name: string): Balancer {
+  const found = balancers.find((balancer) => balancer.name === name);
+  if (!found) throw new LastcallError('failed', `no balancer is called ${name}`);
+  return found;
+}
+
+function codeOf(error: unknown): string {
+  return isLastcallError(error) ? error.code : 'failed';
+}

@@ -1,0 +1,52 @@
+import { LastcallError } from '../system/error.ts';
+import { quoted } from '../system/printable.ts';
+
+/** What is a count of sessions, and how a driver says that it has none. Pure. */
+
+/** Why there is no number, as the end of a sentence. */
+export interface Problem {
+  readonly problem: string;
+}
+
+/** A text of nothing but digits, with blanks around them at most. */
+export function readPlain(text: string): number | Problem {
+  if (!/^\s*\d+\s*$/.test(text)) return noCount(text);
+  return whole(Number(text), text);
+}
+
+/**
+ * A value that is a count already. A number in quotes is refused: who writes "0" may also write "" or "n/a" for it.
+ * @param text the value as it was written, for the message
+ */
+export function whole(value: unknown, text: string): number | Problem {
+  const isCount = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  return isCount && !Object.is(value, -0) ? value : noCount(text);
+}
+
+/** Several counts together, or the first problem among them. */
+export function sum(counts: readonly (number | Problem)[]): number | Problem {
+  let total = 0;
+  for (const count of counts) {
+    if (typeof count !== 'number') return count;
+    total += count;
+  }
+  return whole(total, String(total));
+}
+
+export function noCount(text: string): Problem {
+  return { problem: `${shown(text)} is no count of sessions` };
+}
+
+/** The beginning of a text from outside, in quotes and without a character that a terminal obeys. */
+export function shown(text: string): string {
+  return quoted(text.length > 40 ? `${text.slice(0, 40)}...` : text);
+}
+
+/** The answer to a count: the number, or the error that says why it is unknown. */
+export function certain(
+  count: number | Problem,
+  detail: { readonly target: string; readonly elapsedMs: number; readonly next: string },
+): number {
+  if (typeof count === 'number') return count;
+  throw new LastcallError('failed', `${detail.target}: ${count.problem}`, detail);
+}

@@ -1,0 +1,310 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Proof } from '../../agent/lifecycle/view.ts';
+import { createChild, type Child, type ChildExit } from '../../agent/app/child.ts';
+import { realClock, type Clock } from '../../agent/system/clock.ts';
+import { LastcallError } from '../../agent/system/error.ts';
+import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { stopperContract } from '../contract/stopper.ts';
+import { driven } from '../support/driven.ts';
+import { groupMembers } from '../support/group-members.ts';
+import { launchesIn } from '../support/launch-record.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { never, refusalOf } from '../support/outcome.ts';
+import { provenBy } from '../support/proven.ts';
+import { fixture, openRollCall, type Present, type RollCall } from '../support/fixture-reports.ts';
+import { spawnQuiet } from '../support/spawn-quiet.ts';
+import { makeTempDir, type TempDir } from '../support/tempdir.ts';
+import { until } from '../support/until.ts';
+
+let roll: RollCall;
+let temp: TempDir;
+/** What the children write down of their launches. */
+let note: string;
+let children: Child[];
+/** What `onExit` was told, and a way to wait for the next telling. */
+let exits: ChildExit[];
+let exited: Promise<ChildExit>;
+beforeEach(async () => {
+  roll = await openRollCall();
+  temp = await makeTempDir();
+  note = join(temp.path, 'child.json');
+  children = [];
+  exits = [];
+});
+afterEach(async () => {
+  for (const child of children) child.release();
+  await roll.close();
+  await temp.remove();
+});
+
+const childOf = (command: readonly string[], clock: Clock = realClock): Child => {
+  let told: (exit: ChildExit) => void = () => undefined;
+  exited = new Promise((resolve) => (told = resolve));
+  const child = createChild(
+    { command, signalName: 'SIGTERM', killAfterMs: 30_000 },
+    {
+      clock,
+      searchPath: '/usr/bin:/bin',
+      env: process.env,
+      launches: launchesIn(note),
+      onExit: (exit) => {
+        exits.push(exit);
+        told(exit);
+      },
+    },
+  );
+  children.push(child);
+  return child;
+};
+const started = async (
+  name: string,
+  args: readonly (string | number)[] = [],
+  clock: Clock = realClock,
+): Promise<{ child: Child; app: Present; proof: Proof }> => {
+  const child = childOf(fixture(name, roll.port, ...args), clock);
+  await child.starter.start(never);
+  const app = await roll.next();
+  return { child, app, proof: { pid: app.pid, startTime: startTimeOf(app.pid) ?? '' } };
+};
+/** A master and its worker, which ignores SIGTERM, in whatever order they report. */
+const startedWithWorker = async (
+  clock: Clock,
+): Promise<{ child: Child; master: Present; worker: Present }> => {
+  const { child, app } = await started('keeps-a-worker', [], clock);
+  const other = await roll.next();
+  const [master, worker] = app.note === 'master' ? [app, other] : [other, app];
+  return { child, master, worker };
+};
+
+stopperContract('the parent of the process', {
+  proves: true,
+  running: async () => {
+    const { child, app } = await started('hangs');
+    return { app, stopper: child.stopper };
+  },
+  impossible: async () => childOf(fixture('hangs', roll.port)).stopper,
+});
+
+describe('the child', () => {
+  test('runs in a process group of its own, and its proof is its pid and start time', async () => {
+    const { child, app, proof } = await started('hangs');
+    expect(child.proof).toEqual(proof);
+    expect(groupMembers(app.pid)).toEqual([app.pid]);
+  });
+
+  test.each([0, 1, 7, 143])('that ends by itself with code %i tells it', async (code) => {
+    await childOf(fixture('exits', code)).starter.start(never);
+    expect(await exited).toEqual({ code, signal: null, asked: false });
+  });
+
+  test('that is killed tells the signal', async () => {
+    const { child, app } = await started('hangs');
+    process.kill(app.pid, 'SIGKILL');
+    expect(await exited).toEqual({ code: null, signal: 'SIGKILL', asked: false });
+    expect(child.proof).toBeNull();
+    expect(await refusalOf(() => child.stopper.check(never))).toMatchObject({ code: 'app-stop' });
+  });
+
+  test('that is stopped tells its code, and that it was asked to, before the stop is over', async () => {
+    const { child, proof } = await started('exits-slowly', [50, 5]);
+    expect(await child.stopper.stop(proof, never)).toEqual({ how: 'TERM', warnings: [] });
+    expect(exits).toEqual([{ code: 5, signal: null, asked: true }]);
+  });
+
+  test('that ignores the signal is killed when its time is up', async () => {
+    const clock = new ManualClock();
+    const { child, app, proof } = await started('ignores-term', [], clock);
+    const stopping = child.stopper.stop(proof, never);
+    clock.advance(29_999);
+    expect(child.stopper.gone(proof)).toBe('alive');
+    clock.advance(1);
+    await app.gone;
+    expect(await driven(clock, stopping)).toEqual({
+      how: 'KILL',
+      warnings: ['the application did not end within 30 s of SIGTERM and was killed'],
+    });
+    expect(exits).toEqual([{ code: null, signal: 'SIGKILL', asked: true }]);
+  });
+
+  test('takes its whole group with it when it is stopped', async () => {
+    const clock = new ManualClock();
+    const { child, master, worker } = await startedWithWorker(clock);
+    const proof = await provenBy(child.stopper);
+    const stopping = child.stopper.stop(proof, never);
+    await master.gone;
+    // Its worker may serve on, so the application is not gone yet.
+    expect(child.stopper.gone(proof)).toBe('alive');
+    expect(await driven(clock, stopping)).toMatchObject({ how: 'TERM' });
+    await worker.gone;
+    expect(child.stopper.gone(proof)).toBe('gone');
+  });
+
+  test('takes its whole group with it when it ends by itself, and only then its end is told', async () => {
+    const clock = new ManualClock();
+    const { master, worker } = await startedWithWorker(clock);
+    process.kill(master.pid, 'SIGKILL');
+    await master.gone;
+    expect(exits).toEqual([]);
+    expect(await driven(clock, exited)).toEqual({ code: null, signal: 'SIGKILL', asked: false });
+    await worker.gone;
+  });
+
+  test('is started again after its stop, as another process', async () => {
+    const { child, proof } = await started('hangs');
+    await child.stopper.stop(proof, never);
+    await child.starter.start(never);
+    const second = await roll.next();
+    expect(second.pid).not.toBe(proof.pid);
+    expect(child.proof?.pid).toBe(second.pid);
+    expect(await child.stopper.stop(proof, never)).toMatchObject({ how: 'gone' });
+    expect(aliveness(second.pid, startTimeOf(second.pid) ?? '')).toBe('alive');
+  });
+
+  test('is not started twice', async () => {
+    const { child, proof } = await started('hangs');
+    await child.starter.start(never);
+    expect(child.proof).toEqual(proof);
+  });
+
+  test('is not started again before the group of its predecessor has ended', async () => {
+    const clock = new ManualClock();
+    const { child, master, worker } = await startedWithWorker(clock);
+    process.kill(master.pid, 'SIGKILL');
+    await until('only the worker is left', () => groupMembers(master.pid).join() === String(worker.pid));
+    await driven(clock, child.starter.start(never));
+    await worker.gone;
+    expect(exits).toHaveLength(1);
+    expect(child.proof?.pid).not.toBe(master.pid);
+    // Both of them, so that none is left behind.
+    await roll.next();
+    await roll.next();
+  });
+
+  test('that cannot be started is refused, beforehand and in the act', async () => {
+    const child = childOf(['/nowhere/at/all']);
+    for (const step of ['check', 'start'] as const) {
+      const error = await refusalOf(() => child.starter[step](never));
+      expect(error).toMatchObject({ code: 'app-health', target: '/nowhere/at/all' });
+      expect(error.message).toContain('ENOENT');
+    }
+    expect(child.proof).toBeNull();
+  });
+
+  test('is passed signals, but only while it runs', async () => {
+    const { child, app } = await started('exits-slowly', [0, 0]);
+    expect(child.forward('SIGHUP')).toBe(true);
+    expect(await roll.next()).toMatchObject({ pid: app.pid, note: 'SIGHUP' });
+    process.kill(app.pid, 'SIGKILL');
+    await exited;
+    expect(child.forward('SIGHUP')).toBe(false);
+  });
+
+  test('runs on when its stop is aborted, and can be stopped later', async () => {
+    const { child, app, proof } = await started('ignores-term');
+    const abort = new AbortController();
+    const reason = new LastcallError('cancelled', 'not wanted any more');
+    const stopping = child.stopper.stop(proof, abort.signal);
+    abort.abort(reason);
+    await expect(stopping).rejects.toBe(reason);
+    expect(child.stopper.gone(proof)).toBe('alive');
+    process.kill(app.pid, 'SIGKILL');
+    expect(await exited).toMatchObject({ signal: 'SIGKILL' });
+  });
+
+  test('under the pid of which another process runs by now is gone, and that one is not touched', async () => {
+    const child = childOf(fixture('hangs', roll.port));
+    spawnQuiet(fixture('hangs', roll.port));
+    const other = await roll.next();
+    const startTime = startTimeOf(other.pid) ?? '';
+    const proof = { pid: other.pid, startTime: `${startTime}1` };
+    expect(child.attach(proof)).toBe(false);
+    expect(await child.stopper.stop(proof, never)).toMatchObject({ how: 'gone' });
+    expect(aliveness(other.pid, startTime)).toBe('alive');
+  });
+
+  test('that is let go runs on', async () => {
+    const { child, proof } = await started('hangs');
+    child.release();
+    expect(child.proof).toBeNull();
+    expect(aliveness(proof.pid, proof.startTime)).toBe('alive');
+  });
+});
+
+describe('a child that a killed sidecar has left', () => {
+  /** A sidecar is killed; what it had started lives on. */
+  async function orphan(...words: readonly string[]): Promise<{ app: Present; proof: Proof }> {
+    const [program = '', ...args] = fixture('supervises', roll.port, note, ...words);
+    const sidecar = spawn(program, args, { stdio: 'ignore' });
+    const app = await roll.next();
+    sidecar.kill('SIGKILL');
+    await once(sidecar, 'exit');
+    return { app, proof: { pid: app.pid, startTime: startTimeOf(app.pid) ?? '' } };
+  }
+
+  test('is taken up by its proof, and not started a second time', async () => {
+    const { proof } = await orphan();
+    const child = childOf(fixture('hangs', roll.port));
+    expect(child.attach(proof)).toBe(true);
+    expect(await child.stopper.check(never)).toEqual(proof);
+    await child.starter.start(never);
+    expect(child.proof).toEqual(proof);
+  });
+
+  test('is stopped like our own, and its exit code is unknown', async () => {
+    const { app, proof } = await orphan();
+    const child = childOf(fixture('hangs', roll.port));
+    child.attach(proof);
+    expect(await child.stopper.stop(proof, never)).toEqual({ how: 'TERM', warnings: [] });
+    await app.gone;
+    expect(exits).toEqual([{ code: null, signal: null, asked: true }]);
+  });
+
+  test('is stopped by its proof even when it was not taken up before', async () => {
+    const { app, proof } = await orphan();
+    expect(await childOf(fixture('hangs', roll.port)).stopper.stop(proof, never)).toMatchObject({
+      how: 'TERM',
+    });
+    await app.gone;
+  });
+
+  test('is found by what was written down of its launch, also when that was before its process was known', async () => {
+    for (const words of [[], ['unsaid']]) {
+      const { app, proof } = await orphan(...words);
+      expect(await launchesIn(note).find()).toEqual(proof);
+      process.kill(app.pid, 'SIGKILL');
+      await app.gone;
+    }
+  });
+
+  test('is not looked for once it is known and gone: a helper that it left is another', async () => {
+    const { child, master, worker } = await startedWithWorker(realClock);
+    child.release();
+    process.kill(master.pid, 'SIGKILL');
+    await master.gone;
+    expect(await launchesIn(note).find()).toMatchObject({ pid: master.pid });
+    expect(child.attach((await launchesIn(note).find()) as Proof)).toBe(false);
+    process.kill(worker.pid, 'SIGKILL');
+  });
+
+  test('is nobody in another boot of the machine', async () => {
+    await orphan();
+    expect(await launchesIn(note).find()).not.toBeNull();
+    expect(await launchesIn(note, 'another').find()).toBeNull();
+  });
+
+  test('is nobody where nothing was launched', async () => {
+    expect(await launchesIn(note).find()).toBeNull();
+  });
+
+  test('is seen to end', async () => {
+    const { app, proof } = await orphan();
+    const child = childOf(fixture('hangs', roll.port));
+    child.attach(proof);
+    process.kill(app.pid, 'SIGKILL');
+    expect(await exited).toEqual({ code: null, signal: null, asked: false });
+    expect(child.attach(proof)).toBe(false);
+  });
+});

@@ -1,0 +1,70 @@
+import { describe, expect, test } from '@jest/globals';
+import { createOutings } from '../../agent/engine/source-tuning.ts';
+import type { Phase } from '../../agent/lifecycle/operation.ts';
+import type { State } from '../../agent/lifecycle/state.ts';
+import type { Source } from '../../agent/sessions/source.ts';
+import { memoryLog } from '../support/memory-log.ts';
+
+/** A source whose application has one setting, 6 as it is found and 1 while the node is out. */
+function lowered(fails = false): { source: Source; setting: () => string; ended: () => Promise<void> } {
+  let setting = '6';
+  let last = Promise.resolve();
+  const outing = {
+    begin: () =>
+      (last = last.then(() => {
+        if (fails) throw new Error('401');
+        setting = '1';
+      })).then(() => '6'),
+    end: (found: string) =>
+      (last = last.then(() => {
+        setting = found;
+      })),
+  };
+  const source = { name: 'tomcat', count: async () => 0, outing };
+  return { source, setting: () => setting, ended: () => last.catch(() => undefined) };
+}
+
+function at(phase: Phase, gone = false): State {
+  return { phase, app: { gone } } as State;
+}
+
+const never = new AbortController().signal;
+
+describe('A setting for the outing', () => {
+  test('is lowered when the node goes out, and put back when it returns', async () => {
+    const { source, setting, ended } = lowered();
+    const outings = createOutings([source], memoryLog(), never);
+    outings.adjust(at('serving'));
+    outings.adjust(at('draining'));
+    await ended();
+    expect(setting()).toBe('1');
+    await Promise.resolve();
+    expect(outings.found()).toEqual({ tomcat: '6' });
+    outings.adjust(at('fencing'));
+    outings.adjust(at('returning'));
+    await ended();
+    expect(setting()).toBe('6');
+    expect(outings.found()).toEqual({});
+  });
+
+  test('is put back by a sidecar that only knows the record', async () => {
+    const { source, setting, ended } = lowered();
+    const outings = createOutings([source], memoryLog(), never);
+    outings.resume({ tomcat: '5' });
+    outings.adjust(at('draining'));
+    outings.adjust(at('serving'));
+    await ended();
+    expect(setting()).toBe('5');
+  });
+
+  test('that fails is told once and holds nobody up', async () => {
+    const { source, ended } = lowered(true);
+    const log = memoryLog();
+    const outings = createOutings([source], log, never);
+    outings.adjust(at('draining'));
+    await ended();
+    await new Promise(setImmediate);
+    outings.adjust(at('draining'));
+    expect(log.records.filter(({ message }) => message === 'tomcat: 401')).toHaveLength(1);
+  });
+});

@@ -5,7 +5,6 @@ import { knownOf } from './known-users.ts';
 import { peek, type Peek } from './peek.ts';
 import { RISE } from './prober.ts';
 import type { Requests } from './judge-requests.ts';
-import type { User } from './people.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import type { Issued, SimNode, Taken, World, Written } from './world.ts';
 
@@ -52,15 +51,14 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     return phase === 'returning' || (node.policy.unreachable === 'ignore' && ROTATION.includes(phase));
   }
 
-  function overUsers(word: Written, p: Peek): void {
-    const { node, lb, server, there, issued } = word;
+  function overUsers({ node, lb, server, there, issued }: Written, p: Peek): void {
     if (!node.app.isAlive || p.isForced || p.hold === 'maint') return;
     // It is out already, and its users with it.
     if (server.over?.admin === 'maint') return;
     if (claims.foundAt(node, lb.name, server.name) === 'maint') return;
     const detail = [p.phase, lb.name, server.name];
     const { users, seen } = knownOf(world, node, issued.known);
-    const here = [...users, ...unheard(word)].filter((user) => user.server === server).length;
+    const here = users.filter((user) => user.server === server).length;
     const open = seen.filter((one) => one.server === server && one.worker === lb.generation).length;
     if (here + open > 0)
       verdicts.broken('user thrown out', [...detail, `over ${there}`, `${here} users, ${open} connections`]);
@@ -68,20 +66,6 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     if (there !== 'ready' || !issued.known.appLives) return;
     const isStopped = p.phase === 'stopping' || node.state.phase === 'stopping';
     verdicts.broken(isStopped ? 'MAINT over READY while it is stopped' : 'MAINT over READY', detail);
-  }
-
-  /**
-   * Users of a server that was seen in READY, where no source has answered this sidecar yet: unknown is never zero, whatever
-   * a record says of the application.
-   */
-  function unheard({ node, there, lb, issued: { known } }: Written): User[] {
-    const { policy, index } = node;
-    const isUnheard = policy.sources.some(
-      (name) => policy.userSources.includes(name) && !known.counts.has(name),
-    );
-    if (there !== 'ready' || !isUnheard) return [];
-    const seenAt = known.looks.get(lb.name)?.begun ?? -Infinity;
-    return world.people.of(index).filter(({ since }) => since < seenAt);
   }
 
   /** Zero is known, and has held for `quiet`, before the fence is raised. */

@@ -38,13 +38,13 @@ const beganAt = async ({ box }: Stock): Promise<number> =>
 
 test(`READY is said later than the begin of ${RISE} good probes of the new process, in ${ROUNDS} restarts of tomcat10`, async () => {
   if (stock === null) return skipped(`no Debian system can be booted here: ${missing ?? ''}`);
-  const { box, journal, untilServing } = stock;
+  const { box } = stock;
   const margins: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     expect(await box.run(['systemctl', 'restart', 'tomcat10'])).toMatchObject({ code: 0 });
     const began = await beganAt(stock);
-    await untilServing();
-    const ready = (await journal('haproxy')).findLast(({ text }) =>
+    await stock.untilServing();
+    const ready = (await stock.journal('haproxy')).findLast(({ text }) =>
       text.includes('leaving forced maintenance'),
     );
     const second = await until('Tomcat has written its access log', async () => {

@@ -6,7 +6,7 @@ import { TELL_MS, TOLD_TWICE, type Tally } from './poller-acks.ts';
 
 export interface PolledOptions<M> {
   readonly name: string;
-  /** Who polls. */
+  /** The pollers. */
   readonly tally: Tally<M>;
   /** The subject of the errors, such as `our agent-check`. */
   readonly asked: string;

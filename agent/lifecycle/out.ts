@@ -178,7 +178,8 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
     const open = turn.state.app.gone ? null : unfenced(turn.policy, turn.state);
     if (open !== null)
       return backToDraining(turn, `${open} was found outside the fence before the stop; draining goes on`);
-    // A reload that came while a stop of a node that is out was checked: who else is this application is asked first.
+    // A reload that came while a stop of a node that is out was checked: the survey for other servers of this
+    // application comes first.
     if (isOverdue(turn) || isReloadOpen(turn.state)) return;
     const capacity = askBehindFence(turn);
     if (capacity === 'moved') return;

@@ -3,7 +3,7 @@ import type { ServerName } from '../../haproxy/names.ts';
 import type { Addresses, Relative, Role } from '../../lifecycle/view.ts';
 import type { Level } from './preflight-facts.ts';
 
-/** Who else is this application, and who else serves its users: read from the list of all servers. Pure. */
+/** The other servers of this application, and those that serve its users: read from the list of all servers. Pure. */
 
 /** One full listing, as far as it concerns the servers of this node. */
 export interface Kinship {

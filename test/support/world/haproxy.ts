@@ -6,12 +6,9 @@ import type {
   LookScope,
   Origin,
   Over,
-  Relative,
   ServerView,
-  Sibling,
-  Survey,
-  SurveyScope,
 } from '../../../agent/lifecycle/view.ts';
+import type { Relative, Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/survey.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */

@@ -129,7 +129,8 @@ function goOn(turn: Turn, to: Phase, fresh: boolean): void {
   const { state } = turn;
   const level = to === 'serving' ? 'info' : 'warn';
   emit(turn, { type: 'log', level, text: `resuming after a restart: the record says ${to}` });
-  if (state.outing === null) return enter(turn, 'serving');
+  // In rotation nothing is ours but at a balancer that was left out of the return, which is told once it answers.
+  if (state.outing === null || PHASES[to].place === 'rotation') return enter(turn, 'serving');
   const next = takeGained(turn, to);
   if (fresh) return resumeFresh(turn);
   if (isHolding(state)) return intend(turn, next);

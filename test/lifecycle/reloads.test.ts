@@ -97,6 +97,20 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.admin()).toBe('maint');
   });
 
+  test('while the application is being started: DRAIN, since it may have users already', () => {
+    const it = scene();
+    it.ended(it.ask('stop'));
+    const ready = it.ask('ready');
+    it.until('the start', () => it.sidecar.state.app.start === 'sent' && it.admin() === 'maint');
+    it.site.revive();
+    it.lb.reload(false);
+    const before = it.effects.length;
+    it.sidecar.post({ type: 'looked', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    expect(it.ended(ready)).toMatchObject({ code: 'done', phase: 'serving' });
+    const said = it.effects.slice(before).flatMap((one) => (one.type === 'say' ? [one.admin] : []));
+    expect(said).toEqual(['drain', 'ready']);
+  });
+
   test('that is seen while the intent to stop goes to disk does not keep the node open: DRAIN again, and the stop', () => {
     const it = scene();
     const id = it.ask('stop');

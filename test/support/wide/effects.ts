@@ -89,8 +89,13 @@ export function createEffects(
         failed,
       );
     const absent = (): void => failed('no such server');
-    if (lb.server(server).absent) lb.line.exchange(node.index, () => undefined, absent, failed);
-    else if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
+    if (lb.server(server).absent) {
+      // One that the configuration lost HAProxy may have lost too: the driver answers that it is not there (`putBack`).
+      const isListed = node.policy.balancers.some(
+        (one) => one.name === balancer && one.servers.includes(server),
+      );
+      lb.line.exchange(node.index, () => undefined, isListed ? absent : readBack, failed);
+    } else if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
     else lb.line.exchange(node.index, write, readBack, failed);
   }
 

@@ -15,6 +15,8 @@ export interface Requests {
   crashed(node: SimNode): void;
   rested(): void;
   find(id: string): Request | undefined;
+  /** One that the lifecycle asks of itself, begun so short a time ago that its checks may not have answered. */
+  isBeingChecked(id: string): boolean;
   result(id: string): Result | undefined;
   /** The running operation may do what is refused to others. */
   isForcedBy(node: SimNode): boolean;
@@ -28,6 +30,7 @@ interface Followed {
   readonly node: SimNode;
   readonly request: Request;
   readonly touched: boolean;
+  readonly since: number;
   state: 'waiting' | 'replied' | 'over';
   ticket: string;
 }
@@ -39,6 +42,10 @@ function isLast({ id }: Request): boolean {
 
 /** So long after it an operator's hand may still be seen. */
 const NEWS_MS = 5_000;
+/** A survey takes two seconds, three tries to read a source five; the rest is for the disk. */
+const CHECKS_MS = 10_000;
+/** In whose name the lifecycle asks something of itself. */
+export const OWN: readonly string[] = ['app', 'lastcall'];
 const FORCE_ANSWERS = ['guard', 'held', 'uncounted', 'unkeepable', 'unlisted'];
 const ROTATION: readonly string[] = ['serving', 'unhealthy'];
 const UNREFUSED = ['guard', 'uncounted', 'unkeepable', 'unlisted'];
@@ -97,6 +104,7 @@ export function createRequests(world: World): Requests {
       node,
       request,
       touched: isTouched(node),
+      since: world.time.now,
       state: 'waiting',
       ticket: request.id,
     });
@@ -188,6 +196,11 @@ export function createRequests(world: World): Requests {
     return new Set(record?.op ? [record.op.id, ...record.op.tickets.map(({ id }) => id)] : []);
   }
 
+  function isBeingChecked(id: string): boolean {
+    const one = all.get(id);
+    return one !== undefined && OWN.includes(one.request.by) && world.time.now - one.since < CHECKS_MS;
+  }
+
   return {
     watch,
     submitted,
@@ -207,9 +220,11 @@ export function createRequests(world: World): Requests {
       terms.crashed(node);
     },
     rested() {
-      for (const [id, { state }] of all) if (state === 'waiting') verdicts.broken('not answered', id);
+      for (const [id, { state }] of all)
+        if (state === 'waiting' && !isBeingChecked(id)) verdicts.broken('not answered', id);
     },
     find,
+    isBeingChecked,
     result: (id) => results.get(id),
     isExcused,
     isOverGuard: ({ index }) => overGuard.has(index),

@@ -12,7 +12,7 @@ export interface Series {
 }
 
 /**
- * `metric` or `metric{label="value",...}` as it stands in a configuration.
+ * `metric` or `metric{label="value",...}` as written in a configuration.
  * @throws LastcallError `config` when it is neither
  */
 export function parseSeries(text: string): Series {

@@ -14,7 +14,7 @@ import type { Proof } from './view.ts';
 
 /** The way back: warming, returning, serving; and giving up, which puts back what was found. */
 
-/** Gives the operation up: the first cause is kept, and told once what was found is back. */
+/** Aborts the operation: the first cause is kept, and is its result once the found state is restored. */
 export function giveUp(turn: Turn, code: string, message: string): void {
   const { op, hold } = turn.state;
   // A shutdown that had gone over a hold is given up: the node stays as the operator holds it (I18).
@@ -30,15 +30,15 @@ export function giveUp(turn: Turn, code: string, message: string): void {
 }
 
 /**
- * `ready` while the node is on its way out: the operation is given up, and what was found is put back as soon as probes
- * that were begun now say that the application is well. It may have been restarted meanwhile, and takes its time.
+ * `ready` during a drain: the operation is aborted, and the found state restored as soon as probes begun from now
+ * on are healthy. The application may have been restarted meanwhile and needs its time.
  * @param request is among the tickets of the operation already
  */
 export function undoFor(turn: Turn, { by, timeoutMs: asked }: Request): void {
   const { op, outing } = turn.state;
   const timeoutMs = asked ?? turn.policy.returnMs;
   const outcome = { code: 'cancelled', message: `cancelled by ${by}: ready` };
-  // For lack of others it stands there already.
+  // The capacity guard has restored the found state already.
   if (outing?.level === 'found') return giveUp(turn, outcome.code, outcome.message);
   const terms = { outcome, timeoutMs, deadline: turn.at + timeoutMs };
   patch(turn, { ...noStop(turn), op: op && { ...op, ...terms } });
@@ -112,8 +112,8 @@ function beginReturn(turn: Turn): void {
 }
 
 /**
- * The application is there now, even where the operation that started it was given up meanwhile.
- * @param proof which process it is, where the starter knows
+ * The application runs now, even where the operation that started it was aborted meanwhile.
+ * @param proof which process it is, where the starter can name it
  */
 export function onStarted(turn: Turn, proof: Proof | null): void {
   const { app } = turn.state;
@@ -153,7 +153,7 @@ export function noStart({ state: { app } }: Turn): Pick<State, 'app'> {
   return { app: { ...app, start: app.start === 'sent' ? 'sent' : 'none' } };
 }
 
-/** HAProxy has checked the servers since READY, as far as it shows that; at the deadline its word has to do. */
+/** HAProxy has checked the servers since READY, as far as that is visible; at the deadline its UP is enough. */
 export function isUp(turn: Turn): boolean {
   const { policy, state, at } = turn;
   if (notUp(policy, state).length > 0) return false;

@@ -75,6 +75,8 @@ export const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['aske
   warnings: arrayOf(isString),
 });
 
+type SavedOperation = NonNullable<StateRecord['op']>;
+
 const isJoined = shaped<NonNullable<SavedOperation['joined']>[number]>({
   id: isString,
   operation: isKind,
@@ -91,7 +93,7 @@ const isCounter: Is<SavedOperation['baseline'][string]> = (
 const isBaseline: Is<SavedOperation['baseline']> = (value): value is SavedOperation['baseline'] =>
   isObject(value) && Object.values(value).every(isCounter);
 
-/** Each field that the lifecycle reads: a new one does not compile before it stands here. */
+/** Each field that the lifecycle reads: a new one does not compile before it is listed here. */
 export const isOperation = shaped<SavedOperation>({
   id: isString,
   kind: isKind,
@@ -123,5 +125,3 @@ export const isOperation = shaped<SavedOperation>({
   outcome: orNull(shaped<NonNullable<SavedOperation['outcome']>>({ code: isString, message: isString })),
   restoreBy: orNull(isNumber),
 });
-
-export type SavedOperation = NonNullable<StateRecord['op']>;

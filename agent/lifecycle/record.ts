@@ -29,7 +29,10 @@ export interface StateRecord {
         readonly seen?: number;
         /** Where its servers were seen last. */
         readonly addresses?: Addresses;
-        /** A reload may have brought servers of this application, and no survey has told yet; absent = none has. */
+        /**
+         * A reload may have brought servers of this application, and no survey has answered yet; absent = no
+         * reload.
+         */
         readonly reloaded?: boolean;
         readonly servers: Readonly<Record<string, SavedServer>>;
       }
@@ -54,14 +57,14 @@ export interface StateRecord {
   readonly signedOut?: State['signedOut'];
   /** The application was started afresh, and the start that found that was interrupted before it went on. */
   readonly fresh?: boolean;
-  /** MAINT was said in this outing; absent in an older record, where the servers' states alone tell. */
+  /** MAINT was written in this outing; absent in an older record, which has only the servers' states. */
   readonly fencedBefore?: boolean;
   readonly hold: SavedHold | null;
 }
 
 type SavedHold = Omit<Hold, 'askers'> & Partial<Pick<Hold, 'askers'>>;
 
-/** A worker, or none; `bornAt` is not in the records of versions that knew a worker by its pid alone. */
+/** A worker, or none; `bornAt` is missing in records of versions that identified a worker by its pid alone. */
 export interface SavedWorker {
   readonly pid: number | null;
   readonly bornAt?: number | null;
@@ -97,7 +100,7 @@ export function recordOf(state: State, at: number): StateRecord {
     reloaded: balancer.reloaded !== null,
     servers: savedServers(balancer.servers),
   }));
-  // What the configuration lost stands where it was: configured again it is understood as before.
+  // Servers that the configuration lost are saved as they were: configured again they are understood as before.
   const lost = mapValues(state.lost, (servers) => ({
     ...savedWorker(null),
     servers: savedServers(servers),
@@ -123,7 +126,7 @@ export function recordOf(state: State, at: number): StateRecord {
   };
 }
 
-/** MAINT was said, or is about to be. */
+/** MAINT was written, or is about to be. */
 export function saidMaint(balancers: StateRecord['balancers']): boolean {
   return Object.values(balancers).some(({ servers }) =>
     Object.values(servers).some(({ said }) => said.includes('maint')),
@@ -179,7 +182,10 @@ export function mapValues<T, U>(
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 }
 
-/** The wanted state counts as possibly there: it is written before it is said, and the crash may come after. */
+/**
+ * The desired state counts as possibly set: it is saved before it is written to HAProxy, and a crash may come after
+ * that.
+ */
 export function saved(
   { found, ours, said, held, told: stood }: ServerState,
   want: Admin | null,

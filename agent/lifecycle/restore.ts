@@ -35,8 +35,8 @@ const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined' |
 };
 
 /**
- * The state after a crash: what the record knows, and nothing of what was seen. In another boot of the machine the
- * monotonic clock began anew, so the time left at the last save is what remains.
+ * The state after a crash: the record, without anything observed. After a boot of the machine the monotonic clock
+ * began anew, so the time left at the last save is what remains.
  */
 export function restore(
   blank: State,
@@ -200,7 +200,7 @@ function restoredOperation(op: SavedOperation | null, moved: (time: number) => n
   };
 }
 
-/** In an older record a warning is about what its text says. */
+/** In an older record the text of a warning is also its subject. */
 function restoredWarnings({ warnings, subjects = [] }: SavedOperation): readonly Warning[] {
   const texts = warnings.map((text, place) => ({ subject: subjects[place] ?? text, text }));
   const more = subjects.slice(warnings.length).map((subject) => ({ subject, text: '' }));

@@ -141,7 +141,7 @@ function serve(turn: Turn): void {
   const { op, health } = turn.state;
   warnLeftOut(turn);
   alarm(turn, 'drained', null);
-  // Where a balancer was left out, its servers stay ours until it has been told.
+  // A balancer was skipped: its servers stay ours until their state is set.
   releaseListed(turn);
   endLost(turn);
   enter(turn, health === 'down' ? 'unhealthy' : 'serving');
@@ -158,7 +158,7 @@ function isOver({ state }: Turn): boolean {
   return allServersOf(state).every(({ server }) => server.found === null);
 }
 
-/** What a balancer that was left out had still to be told has been said now. */
+/** Releases the servers of a skipped balancer once their last state was written. */
 function tidy(turn: Turn): void {
   const told = serversOf(turn.state).filter(
     ({ server }) => server.found !== null && (server.confirmed || server.held !== null),

@@ -6,7 +6,7 @@ import type { Relative, ServerSurvey } from './survey.ts';
 export type LostServers = Readonly<Record<string, ServerState>>;
 
 export interface BalancerState {
-  /** The last good look, and when it was begun: one begun before a change says nothing about it. */
+  /** The last good poll, and its start: one begun before a change does not show it. */
   readonly look: Look | null;
   readonly begun: number;
   readonly at: number;
@@ -16,9 +16,9 @@ export interface BalancerState {
   readonly outage: Outage | null;
   /** How many connections the last good look of a sidecar before this one had shown. */
   readonly seenBefore: number;
-  /** The one that answered last; null = none has, or it tells nothing of its workers. */
+  /** The worker that answered last; null = none has, or the balancer does not show its workers. */
   readonly worker: Worker | null;
-  /** What the last survey of an operation told of its surroundings; null = none yet. */
+  /** The surroundings in the last survey of an operation; null = no survey yet. */
   readonly around: Around | null;
   /**
    * A reload may have brought servers of this application that are not listed: `asked` is the operation for which that
@@ -42,7 +42,7 @@ export interface Around {
   readonly relatives: readonly Relative[];
 }
 
-/** A word of ours that stood at a server: when it was first read back, and which worker showed it last. */
+/** The admin state that we set and read back: since when, and which worker showed it last. */
 export interface Told {
   readonly admin: Admin;
   readonly at: number;
@@ -52,15 +52,15 @@ export interface Told {
 export interface ServerState {
   /** What it was before our operation; null = not ours. */
   readonly found: { readonly admin: Admin; readonly weight: number | null } | null;
-  /** States that may be there because of us right now; another MAINT or DRAIN is somebody else's (I2). */
+  /** States that may be set because of us right now; another MAINT or DRAIN is foreign (I2). */
   readonly ours: readonly Admin[];
-  /** All states we said in this outing: after a reload a state file may bring any of them back. */
+  /** All states we wrote in this outing: after a reload a state file may bring any of them back. */
   readonly said: readonly Admin[];
-  /** Another hand keeps it in this state (`unknown`: it has not been seen); null = no other hand does. */
+  /** The foreign state that an operator keeps it in (`unknown`: not seen yet); null = not held. */
   readonly held: Admin | 'unknown' | null;
-  /** How often our word was undone there by the same worker, without a reload, and when last. */
+  /** How often our state was undone there by the same worker, without a reload, and when last. */
   readonly undone: { readonly times: number; readonly at: number };
-  /** Our word that was last read back there; null = none of this outing, or it was lost since. */
+  /** Our state that was last read back there; null = none in this outing, or it was lost since. */
   readonly told: Told | null;
   /** The wanted state was seen in this epoch. */
   readonly confirmed: boolean;
@@ -75,7 +75,7 @@ export interface ServerState {
 export interface Write {
   /** The epoch of the one that is under way: never a second one beside it, their order would be chance. */
   readonly underWay: number | null;
-  /** When the last one was answered: a look begun before may still show what stood there before it. */
+  /** When the last write was answered: a poll begun before may still show the state before it. */
   readonly answeredAt: number;
   readonly failures: number;
   readonly retryAt: number;
@@ -99,7 +99,7 @@ export interface SourceState {
   readonly at: number | null;
   /** When the count last became another one. */
   readonly changedAt: number;
-  /** Since when, and over how many samples, it has said the same of the three: nobody, somebody, unknown. */
+  /** Since when, and over how many samples, its answer is the same of the three: zero, some, unknown. */
   readonly sideSince: number;
   readonly sideSamples: number;
   readonly error: string | null;

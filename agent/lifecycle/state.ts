@@ -11,7 +11,10 @@ import {
 } from './server-state.ts';
 import type { Proof } from './view.ts';
 
-/** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
+/**
+ * The whole state of the lifecycle. Plain data: it is compared, printed and replayed. Times are monotonic
+ * milliseconds.
+ */
 export interface State {
   /** The time of the last event. */
   readonly now: number;
@@ -31,7 +34,7 @@ export interface State {
   readonly lost: Readonly<Record<string, LostServers>>;
   readonly sources: Readonly<Record<string, SourceState>>;
   readonly health: Health;
-  /** Whether the application says that it is out, and whether an operation has followed that. */
+  /** Whether the application signs itself out, and whether an operation has followed that. */
   readonly signedOut: 'no' | 'unheard' | 'heard';
   readonly app: App;
   readonly op: Operation | null;
@@ -58,7 +61,9 @@ export interface State {
 
 export type Health = 'up' | 'down' | 'unknown';
 
-/** How often a balancer had lost what it was told, and the longest from the last look that showed it to the read-back. */
+/**
+ * How often a balancer had lost our state, and the longest time from the last poll that showed it to the read-back.
+ */
 export interface Reasserts {
   readonly count: number;
   readonly slowestMs: number;
@@ -69,9 +74,9 @@ export interface App {
   /** The process that a stop would signal, as last proven. */
   readonly proof: Proof | null;
   readonly gone: boolean;
-  /** Since when: an answer that was asked for before says nothing against it. -1 = since before this sidecar's start. */
+  /** Since when: an answer asked for before does not contradict it. -1 = since before this sidecar's start. */
   readonly goneAt: number;
-  /** Its end was not proven when it was to be stopped, and what else says that it lives is asked before another is started. */
+  /** The stop did not prove its end: signs of life are looked for before another application is started. */
   readonly remains: Remains | null;
   /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
   readonly stopIssued: boolean;
@@ -82,7 +87,7 @@ export interface App {
 export interface Remains {
   readonly isAsked: boolean;
   readonly askAt: number;
-  /** What the last look found, in words; null before the first. */
+  /** The signs of life found last, as text; null before the first poll. */
   readonly evidence: string | null;
 }
 
@@ -108,7 +113,7 @@ export interface Wish {
 
 export const NO_WISH: Wish = { asked: null, failures: 0, retryAt: 0 };
 
-/** Whether the application refuses new sessions, as far as our commands tell. */
+/** Whether the application refuses new sessions, by the last successful gate command. */
 export interface Gate {
   /** `unknown`: a crash came in between. */
   readonly is: 'off' | 'on' | 'unknown';

@@ -76,7 +76,10 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   emit(turn, { type: 'stop', epoch, proof: app.proof });
 }
 
-/** What had ended by itself may have been replaced by another hand, as long as something answers in its name. */
+/**
+ * A process that ended by itself may have been replaced by an operator, as long as anything answers for the
+ * application.
+ */
 export function onStopAnswered(turn: Turn, { warnings, signs, unproven }: EventOf<'stopped'>): void {
   // Probes were bad since, or there are none.
   const evidence = signsAgainst(turn, signs);

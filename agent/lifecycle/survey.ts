@@ -8,19 +8,22 @@ export interface Sibling {
   readonly name: string;
   readonly role: Role | null;
   readonly admin: Admin;
-  /** What a command or an agent-check word has set there, whatever lies over it. */
+  /** The state set by a command or by agent-check, without what overrides it. */
   readonly forced: Admin;
   /** It takes new users right now. */
   readonly usable: boolean;
-  /** In DRAIN, and READY alone is missing: it is not DOWN, nor of weight 0. Of one in MAINT that cannot be told: false. */
+  /**
+   * In DRAIN, and only READY is missing: it is not DOWN, nor of weight 0. False for one in MAINT, where that is
+   * unknown.
+   */
   readonly couldServe: boolean;
   /** It is this application too: it goes where ours goes (`track`), or ends with it (`address`); null = another one. */
   readonly by: 'track' | 'address' | null;
 }
 
-/** A poller that has not been told our word often enough to be believed to do it. */
+/** A poller that was not answered often enough with our state to have applied it. */
 export interface AwaitedPoller {
-  /** Its address, and what else tells it from others there. */
+  /** Its address, and what distinguishes it from others at that address. */
   readonly poller: string;
   /** When it polled last, in monotonic milliseconds. */
   readonly silentSince: number;
@@ -35,7 +38,7 @@ export type SurveyScope = 'all' | 'reload' | 'stickiness' | 'capacity';
 /** What is asked only once, before an operation begins, because it costs more than a poll. */
 export interface ServerSurvey {
   readonly name: string;
-  /** null = this balancer does not tell. */
+  /** null = unknown at this balancer. */
   readonly role: Role | null;
   /**
    * Servers of its backend that could take new users right now and are not this node's: the active ones, for a backup
@@ -44,12 +47,12 @@ export interface ServerSurvey {
   readonly usableOthers: number | null;
   /** Usable backups of its backend that are not this node's; empty for a backup, which counts them above. */
   readonly standbys: readonly string[];
-  /** Its neighbours that take no new users, with what HAProxy says of each: `app/app2 (DOWN)`. */
+  /** Its neighbours that take no new users, with HAProxy's status of each: `app/app2 (DOWN)`. */
   readonly missing: readonly string[];
   /** True when new users reach this server now: taking it out costs capacity. */
   readonly usable: boolean;
   /**
-   * Why users come back to this server between two connections (`cookie`, `stick table app`), why that cannot be told,
+   * Why users come back to this server between two connections (`cookie`, `stick table app`), why that is unknown,
    * or null. It counts only as long as no hash alone binds them.
    */
   readonly sticky: string | null;

@@ -44,7 +44,7 @@ function onSet(it: Scene, admin: 'drain' | 'maint', then: () => void): void {
   });
 }
 
-/** The words, one for each time that another one was said. */
+/** The states written, one for each change. */
 const said = (it: Scene): string[] =>
   it.effects
     .flatMap((effect: Effect) => (effect.type === 'say' ? [effect.admin] : []))

@@ -44,7 +44,7 @@ function inPhase(it: Scene, phase: Phase): void {
   it.until('its intent on disk', () => it.sidecar.state.saved >= it.sidecar.state.intentSave);
 }
 
-/** A user at the second balancer, whom nobody but it counts. */
+/** A user at the second balancer, counted only there. */
 function busy(it: Scene, balancer = 'lb2'): { leave(): void } {
   const server = it.site.balancer(balancer).server('app/app1');
   server.serving = 1;

@@ -7,7 +7,7 @@ import { recordAt } from './state-file.ts';
 
 /**
  * Reloads HAProxy at each phase of a node's way out and back, under users who come and go. The recorder finds the
- * moment, and proves what was said after it.
+ * moment, and proves what was written after it.
  */
 
 /**
@@ -65,12 +65,12 @@ export async function openReloadCampaign(): Promise<ReloadCampaign> {
   };
 }
 
-interface Place extends CrowdedSite {
+interface ReloadPlace extends CrowdedSite {
   readonly agent: Agent;
 }
 
 async function outAndBack(
-  place: Place,
+  place: ReloadPlace,
   phase: ReloadedIn,
   keepsState: boolean,
 ): Promise<Pick<ReloadReport, 'results' | 'stoppedWith' | 'stops' | 'leaked' | 'isLate'>> {
@@ -107,13 +107,13 @@ async function outAndBack(
   };
 }
 
-/** Out of rotation, and the application still takes whoever comes. */
+/** Out of rotation, and the application still takes users. */
 const OUT_AND_ALIVE: readonly ReloadedIn[] = ['draining', 'settling', 'before MAINT', 'fencing', 'drained'];
 const MOMENT_IN_STOP: readonly ReloadedIn[] = [...OUT_AND_ALIVE, 'stopping'];
 
 /** Resolves once `reload`, begun in that phase, is over. Phases of milliseconds are held open at their own exchange. */
 async function inPhase(
-  { node, agent, recorder, state }: Place,
+  { node, agent, recorder, state }: ReloadPlace,
   phase: ReloadedIn,
   reload: () => Promise<void>,
 ): Promise<void> {

@@ -9,13 +9,13 @@ import type { Admin } from '../../../agent/lifecycle/view.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { configOf, load } from '../../config/support.ts';
 import { memoryLog } from '../../support/memory-log.ts';
-import { f5Monitor, twoStateMonitor, type Monitor, type Verdict } from '../../support/monitors.ts';
+import { f5Monitor, twoStateMonitor, type Monitor, type MonitorVerdict } from '../../support/monitors.ts';
 import { never } from '../../support/outcome.ts';
 import { freePort } from '../../support/ports.ts';
 
 type Answers = HealthListenConfig['answers'];
 
-/** What operators copy: the monitors here are set up as the page says, and lastcall too. */
+/** The text that operators copy: the monitors here are set up as on the page, and lastcall too. */
 const PAGE = readFileSync(new URL('../../../deploy/monitors.md', import.meta.url), 'utf8');
 
 const examples = (language: string): string[] =>
@@ -56,12 +56,12 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.close();
 });
 
-/** A node with its health port; what it does is said by the test, what it tells is the product's. */
+/** A node with its health port; its state is set by the test, its answers are the product's. */
 interface Node {
   readonly port: number;
   is(phase: NodeState['phase'], health?: NodeState['health']): void;
   /** A word to the balancer, while its monitor checks as often as lastcall waits for. */
-  tells(admin: Admin, monitor: Monitor): Promise<Verdict[]>;
+  tells(admin: Admin, monitor: Monitor): Promise<MonitorVerdict[]>;
   close(): Promise<void>;
 }
 
@@ -90,11 +90,11 @@ async function startNode(answers: Answers, port = 0): Promise<Node> {
 }
 
 /** One whole round: what the monitor makes of the node in each part of it. */
-async function round(node: Node, monitor: Monitor): Promise<Record<string, Verdict[]>> {
+async function round(node: Node, monitor: Monitor): Promise<Record<string, MonitorVerdict[]>> {
   const serving = [await monitor(), await monitor()];
   node.is('draining');
   const draining = await node.tells('drain', monitor);
-  // However the application is: users may be on it, and a monitor that is told DOWN moves them.
+  // Whatever the application's health: it may have users, and a monitor that gets DOWN moves them.
   node.is('draining', 'down');
   const drainingUnhealthy = [await monitor(), await monitor(), await monitor()];
   node.is('fencing', 'up');

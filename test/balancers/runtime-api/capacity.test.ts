@@ -54,7 +54,7 @@ function driver(servers: readonly string[], address = haproxy.socket): Balancer 
 
 const capacityOf = async (balancer: Balancer) => (await balancer.look(never, 'count', 'capacity')).capacity;
 
-/** What the row says of app1 alone. */
+/** The count in app1's row alone. */
 async function others(): Promise<number | null | undefined> {
   return (await capacityOf(driver(['app/app1'])))?.[0]?.usableOthers;
 }

@@ -34,7 +34,7 @@ describe('Waiting for the end of an operation', () => {
     await dir.remove();
   });
 
-  /** Writes down what it is told; `on` runs when it is told that. */
+  /** Records its calls; `on` runs at that call. */
   function watcher(on: Partial<Record<'accepted' | 'lost' | 'found', () => void>> = {}): Watcher {
     const note = (what: string): void => void seen.push(what);
     return {
@@ -150,7 +150,7 @@ describe('Waiting for the end of an operation', () => {
       },
     );
     while (!seen.includes('lost')) await new Promise(setImmediate);
-    // The status said that 60 s remain.
+    // The status shows 60 s left.
     const patienceMs = 60_000 + MARGIN_MS;
     const began = clock.now();
     while (clock.now() < began + patienceMs - 10_000) await step(clock);

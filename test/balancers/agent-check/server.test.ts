@@ -57,7 +57,7 @@ function channel(word: Admin | null, id: string | null = null): Channel & { read
   };
 }
 
-/** A caller that says what it is given and waits. */
+/** A caller that sends this and waits. */
 async function caller(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1' });
   sockets.push(socket);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eachStream } from '../../agent/balancers/runtime-api/streams.ts';
-import type { Talk } from '../../agent/balancers/runtime-api/deadline-client.ts';
+import type { DeadlineClient } from '../../agent/balancers/runtime-api/deadline-client.ts';
 import { listAllServers } from '../../agent/haproxy/replies/show-all-servers.ts';
 import {
   showInfo,
@@ -85,8 +85,8 @@ const READERS: Readonly<Record<string, Subject['read']>> = {
   async sess(text) {
     let count = 0;
     const nobody = (): Promise<never> => Promise.reject(new Error('only the stream is asked for'));
-    const stream: Talk['stream'] = (_command, onLine) => poured(text, onLine);
-    const talk: Talk = { target: 'unix:/x', ask: nobody, session: nobody, pour: nobody, stream };
+    const stream: DeadlineClient['stream'] = (_command, onLine) => poured(text, onLine);
+    const talk: DeadlineClient = { target: 'unix:/x', ask: nobody, session: nobody, pour: nobody, stream };
     await eachStream(talk, showStreams(APP1), APP1, ({ stage }) => void (count += stage === 'over' ? 0 : 1));
     return [count];
   },

@@ -2,7 +2,7 @@ import type { Status } from '../../lifecycle/operation.ts';
 import { isOut as isOutPhase, PHASES } from '../../lifecycle/phases.ts';
 
 /** What a monitor is told: take it, send it nobody new, leave it. */
-export type Standing = 'up' | 'drain' | 'down';
+export type HealthAnswer = 'up' | 'drain' | 'down';
 
 /** As much of the node's status as the answer depends on; `health` is `up` where there is no probe to say. */
 export type NodeState = Pick<Status, 'phase' | 'health' | 'balancers'>;
@@ -12,7 +12,7 @@ export type NodeState = Pick<Status, 'phase' | 'health' | 'balancers'>;
  * They are never told DRAIN, for theirs may take any 404 for dead, and never DOWN while a user may be there.
  * @returns null while it is not known: right after a start, before the first looks and the first verdict
  */
-export function ownStanding(node: NodeState): Standing | null {
+export function defaultAnswer(node: NodeState): HealthAnswer | null {
   const { monitors } = PHASES[node.phase];
   switch (monitors) {
     case 'nothing':
@@ -32,7 +32,7 @@ export function ownStanding(node: NodeState): Standing | null {
   }
 }
 
-function byHealth({ health }: NodeState): Standing | null {
+function byHealth({ health }: NodeState): HealthAnswer | null {
   return health === 'unknown' ? null : health;
 }
 

@@ -11,7 +11,7 @@ import {
 import { parseStats, type StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Look, Role, Sibling, Survey } from '../../lifecycle/view.ts';
 import { comparable, isUsable } from './related-servers.ts';
-import { sameWorker, type Desk, type Lines } from './poll.ts';
+import { sameWorker, type DriverContext, type Connections } from './poll.ts';
 
 /** Who stands beside our servers, asked only where too few of them are usable: it grows with their backends. */
 
@@ -19,16 +19,20 @@ import { sameWorker, type Desk, type Lines } from './poll.ts';
  * @param own a look at our servers that was asked for just before
  * @throws LastcallError as `look`
  */
-export async function surveySiblings(desk: Desk, { own: talk }: Lines, own: Look): Promise<Survey> {
+export async function surveySiblings(
+  context: DriverContext,
+  { statsSocket: client }: Connections,
+  own: Look,
+): Promise<Survey> {
   const backends = new Map<string, number>();
   for (const { name: server, absent } of own.servers) {
-    const name = desk.names.get(server);
-    const place = name && desk.reader.placeOf(name);
+    const name = context.names.get(server);
+    const place = name && context.reader.placeOf(name);
     if (name && place && absent === undefined) backends.set(name.backend, place.backendId);
   }
   const siblings: Sibling[] = [];
   for (const [name, backendId] of backends)
-    siblings.push(...(await siblingsIn(desk, talk.ask, { name, backendId }, own)));
+    siblings.push(...(await siblingsIn(context, client.ask, { name, backendId }, own)));
   const asked = { facts: [], relatives: null, foreignTables: [], blind: null, uncompared: [] };
   return { ...own, ...asked, siblings };
 }
@@ -38,11 +42,16 @@ interface Backend {
   readonly backendId: number;
 }
 
-async function siblingsIn(desk: Desk, ask: Ask, { name, backendId }: Backend, own: Look): Promise<Sibling[]> {
+async function siblingsIn(
+  context: DriverContext,
+  ask: Ask,
+  { name, backendId }: Backend,
+  own: Look,
+): Promise<Sibling[]> {
   const reply = await ask(together(showInfo(), showSiblings({ backendId }), showServersState(name)));
   const [info = '', stats = '', states = ''] = answersOf(reply);
-  sameWorker(desk, own.worker, desk.workers.identify(parseInfo(info, reply)));
-  return readSiblings(name, { stats, states }, new Set(desk.names.keys()), reply);
+  sameWorker(context, own.worker, context.workers.identify(parseInfo(info, reply)));
+  return readSiblings(name, { stats, states }, new Set(context.names.keys()), reply);
 }
 
 /**

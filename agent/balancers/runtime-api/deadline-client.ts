@@ -4,7 +4,7 @@ import type { Ask } from '../../haproxy/server-reader.ts';
 import type { Clock } from '../../system/clock.ts';
 
 /** One socket of a HAProxy, for the time of one call. */
-export interface Talk {
+export interface DeadlineClient {
   readonly target: string;
   readonly ask: Ask;
   /** The same for an answer of any size: `Client.stream`. */
@@ -16,7 +16,7 @@ export interface Talk {
 }
 
 /** Until when, and who may end it before. */
-export interface Limits {
+export interface Deadline {
   readonly clock: Clock;
   /** On the clock, in milliseconds. */
   readonly until: number;
@@ -25,7 +25,10 @@ export interface Limits {
   readonly eachMs?: number;
 }
 
-export function createTalk(client: Client, { clock, until, signal, eachMs = Infinity }: Limits): Talk {
+export function createDeadlineClient(
+  client: Client,
+  { clock, until, signal, eachMs = Infinity }: Deadline,
+): DeadlineClient {
   const left = (): number => Math.min(until - clock.now(), eachMs);
   return {
     target: client.target,

@@ -2,7 +2,7 @@ import type { IdleSourceConfig } from '../config/config.ts';
 import { createAbsences, type Absence, type Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reading } from '../haproxy/server-reader.ts';
+import { createServerReader, type SendCommand, type Reading } from '../haproxy/server-reader.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { askAll, requireFronts, type Front } from './haproxy-target.ts';
@@ -24,7 +24,7 @@ export function createIdleSource(
 ): Source {
   requireFronts(fronts, name);
   const desks = fronts.flatMap(({ client, servers }) => {
-    const absences = createAbsences(createReader());
+    const absences = createAbsences(createServerReader());
     return servers.map((server): Desk => ({
       client,
       absences,
@@ -39,7 +39,8 @@ export function createIdleSource(
     async count(signal) {
       const began = clock.now();
       const all = await askAll(desks, signal, async (desk) => {
-        const ask: Ask = (command) => desk.client.exchange(command, began + timeoutMs - clock.now(), signal);
+        const ask: SendCommand = (command) =>
+          desk.client.exchange(command, began + timeoutMs - clock.now(), signal);
         const reading = await desk.absences.read(ask, desk.server);
         return { desk, reading, rest: restOf(desk, reading, clock.now()) };
       });

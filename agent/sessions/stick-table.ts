@@ -2,8 +2,8 @@ import type { StickTableSourceConfig } from '../config/config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { probeTable, showPeers } from '../haproxy/command.ts';
 import { countEntries, storesNoServers, type Entries, type Pour } from '../haproxy/replies/table-entries.ts';
-import { wasTaught } from '../haproxy/replies/show-peers.ts';
-import type { Ask } from '../haproxy/server-reader.ts';
+import { wasResynced } from '../haproxy/replies/show-peers.ts';
+import type { SendCommand } from '../haproxy/server-reader.ts';
 import { storesServers } from '../haproxy/replies/show-table.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
@@ -93,7 +93,7 @@ interface Desk {
 interface Call {
   readonly desk: Desk;
   readonly began: number;
-  readonly ask: Ask;
+  readonly ask: SendCommand;
   readonly pour: Pour;
 }
 
@@ -131,7 +131,7 @@ async function countAt(call: FoundCall, table: string): Promise<number> {
   }
   desk.hasKeyless ||= entries.keyless > 0;
   const place = desk.hasKeyless ? [...ours.numbers].join() : '';
-  const taught = async (): Promise<boolean> => wasTaught(await ask(showPeers()), table, info);
+  const taught = async (): Promise<boolean> => wasResynced(await ask(showPeers()), table, info);
   const since = await desk.custody.since(info, place, desk.clock.now(), taught);
   const count = entries.count + settled.count;
   see(desk, { count, longestMs: Math.max(entries.longestMs, settled.longestMs), tookMs });
@@ -160,7 +160,7 @@ async function scan({ desk, pour, ours, cheapMs }: FoundCall, table: string): Pr
 }
 
 /** An empty table does not show whether it knows servers; to ask costs nothing there. */
-async function requireBinding(ask: Ask, table: string, { total }: Entries): Promise<void> {
+async function requireBinding(ask: SendCommand, table: string, { total }: Entries): Promise<void> {
   if (total > 0) return;
   const reply = await ask(probeTable(table));
   if (storesServers(reply) === false) throw storesNoServers(table, reply);

@@ -1,7 +1,7 @@
 import type { TcpSourceConfig } from '../config/config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reader } from '../haproxy/server-reader.ts';
+import { createServerReader, type SendCommand, type ServerReader } from '../haproxy/server-reader.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { ownSockets, readPort, TABLES, type PortView, type Tables } from '../system/proc-net-tcp.ts';
@@ -34,7 +34,7 @@ export function createTcpSource(
   { clock, fronts, tables = TABLES }: TcpPorts,
 ): Source {
   const pools = fronts.flatMap(({ client, servers }) => {
-    const reader = createReader();
+    const reader = createServerReader();
     return servers.map((server): Pool => ({ client, reader, server: parseServerName(server, 'config') }));
   });
   const look = async (signal: AbortSignal): Promise<number | Problem> => {
@@ -86,7 +86,7 @@ function callsOf({ callers, calls }: PortView, ours: ReadonlySet<string>): numbe
 /** One server at one HAProxy. */
 interface Pool {
   readonly client: Client;
-  readonly reader: Reader;
+  readonly reader: ServerReader;
   readonly server: ServerName;
 }
 
@@ -107,7 +107,7 @@ async function idleAt(
   { clock, signal }: Bounds,
 ): Promise<number> {
   const until = clock.now() + IDLE_POOL_MS;
-  const ask: Ask = (command) => client.exchange(command, until - clock.now(), signal);
+  const ask: SendCommand = (command) => client.exchange(command, until - clock.now(), signal);
   try {
     const { row } = await reader.read(ask, server);
     // To another port they are not in our count: HAProxy may see the application behind an address of its own.

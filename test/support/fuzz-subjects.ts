@@ -11,7 +11,7 @@ import {
   showServersState,
   showStreams,
   showTables,
-  together,
+  batch,
   type Command,
 } from '../../agent/haproxy/command.ts';
 import { parseServerConnections } from '../../agent/haproxy/replies/show-servers-conn.ts';
@@ -52,7 +52,7 @@ async function poured(text: string, onLine: (line: string) => void): Promise<voi
 
 /** One row of ours, found by its place as `createReader` does it. */
 function statCounts(text: string): number[] | null {
-  const reply = replyOf(text, together(showInfo(), showServerAndBackend({ backendId: 3, serverId: 1 })));
+  const reply = replyOf(text, batch(showInfo(), showServerAndBackend({ backendId: 3, serverId: 1 })));
   const [info = '', stats = ''] = answersOf(reply);
   const [row] = parseStats(stats, reply);
   if (row?.text('pxname') !== 'app' || row.text('svname') !== 'app1') return null;

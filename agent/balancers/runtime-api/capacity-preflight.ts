@@ -1,12 +1,12 @@
-import { showInfo, showServersState, showSiblings, together } from '../../haproxy/command.ts';
+import { showInfo, showServersState, showSiblings, batch } from '../../haproxy/command.ts';
 import { parseInfo } from '../../haproxy/replies/show-info.ts';
-import type { Ask } from '../../haproxy/server-reader.ts';
+import type { SendCommand } from '../../haproxy/server-reader.ts';
 import { answersOf, type Reply } from '../../haproxy/reply.ts';
 import {
   parseServersState,
   readAdmin,
   readOver,
-  type ServerState,
+  type ServerStateRow,
 } from '../../haproxy/replies/show-servers-state.ts';
 import { parseStats, type StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Look, Role, Sibling, Survey } from '../../lifecycle/view.ts';
@@ -27,7 +27,7 @@ export async function surveySiblings(
   const backends = new Map<string, number>();
   for (const { name: server, absent } of own.servers) {
     const name = context.names.get(server);
-    const place = name && context.reader.placeOf(name);
+    const place = name && context.reader.idsOf(name);
     if (name && place && absent === undefined) backends.set(name.backend, place.backendId);
   }
   const siblings: Sibling[] = [];
@@ -44,11 +44,11 @@ interface Backend {
 
 async function siblingsIn(
   context: DriverContext,
-  ask: Ask,
+  ask: SendCommand,
   { name, backendId }: Backend,
   own: Look,
 ): Promise<Sibling[]> {
-  const reply = await ask(together(showInfo(), showSiblings({ backendId }), showServersState(name)));
+  const reply = await ask(batch(showInfo(), showSiblings({ backendId }), showServersState(name)));
   const [info = '', stats = '', states = ''] = answersOf(reply);
   sameWorker(context, own.worker, context.workers.identify(parseInfo(info, reply)));
   return readSiblings(name, { stats, states }, new Set(context.names.keys()), reply);
@@ -88,7 +88,7 @@ function trackersOf(servers: readonly StatRow[], ours: ReadonlySet<string>): Rea
   return following;
 }
 
-function siblingOf(row: StatRow, { adminBits }: ServerState, by: Sibling['by']): Sibling {
+function siblingOf(row: StatRow, { adminBits }: ServerStateRow, by: Sibling['by']): Sibling {
   const { admin } = readAdmin(adminBits);
   const status = row.text('status') ?? '';
   const weight = row.count('uweight');

@@ -2,7 +2,7 @@ import {
   showStream,
   shutdownSessions,
   shutdownStream,
-  together,
+  batch,
   toWorker,
   type Command,
 } from '../../haproxy/command.ts';
@@ -168,7 +168,7 @@ async function endSome(
 }
 
 function all(targets: readonly Target[], command: (pointer: string) => Command): Command {
-  return together(...targets.map(({ pointer }) => command(pointer)));
+  return batch(...targets.map(({ pointer }) => command(pointer)));
 }
 
 function isOf(block: string, { backend, server }: ServerName): boolean {

@@ -1,4 +1,4 @@
-import { showInfo, showStreams, together, toWorker } from '../../haproxy/command.ts';
+import { showInfo, showStreams, batch, toWorker } from '../../haproxy/command.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { StreamLine } from '../../haproxy/replies/show-sess.ts';
@@ -49,7 +49,7 @@ export async function eachOnCurrentWorker(
   pid: number,
   onStream: (stream: StreamLine) => void,
 ): Promise<void> {
-  const command = together(showInfo(), showStreams(name));
+  const command = batch(showInfo(), showStreams(name));
   await eachStream(statsSocket, command, name, onStream, (line) => {
     if (line.startsWith('Pid: ') && line !== `Pid: ${pid}`) throw reloaded(statsSocket.target);
   });

@@ -1,18 +1,18 @@
 import type { Client } from '../../haproxy/client.ts';
 import type { Command } from '../../haproxy/command.ts';
-import type { Ask } from '../../haproxy/server-reader.ts';
+import type { SendCommand } from '../../haproxy/server-reader.ts';
 import type { Clock } from '../../system/clock.ts';
 
 /** One socket of a HAProxy, for the time of one call. */
 export interface DeadlineClient {
   readonly target: string;
-  readonly ask: Ask;
+  readonly ask: SendCommand;
   /** The same for an answer of any size: `Client.stream`. */
   stream(command: Command, onLine: (line: string) => void): Promise<void>;
   /** The same in pieces: `Client.pour`. */
   pour(command: Command, onChunk: (chunk: Buffer) => boolean): Promise<void>;
   /** Several lines to one worker: `Client.session`. */
-  session<T>(work: (ask: Ask) => Promise<T>): Promise<T>;
+  session<T>(work: (ask: SendCommand) => Promise<T>): Promise<T>;
 }
 
 /** Until when, and who may end it before. */

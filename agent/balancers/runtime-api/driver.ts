@@ -4,7 +4,7 @@ import { createClient } from '../../haproxy/client.ts';
 import { setState } from '../../haproxy/command.ts';
 import { hasFragileMaster, type Info } from '../../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../../haproxy/names.ts';
-import { createReader } from '../../haproxy/server-reader.ts';
+import { createServerReader } from '../../haproxy/server-reader.ts';
 import { expectDone } from '../../haproxy/reply.ts';
 import type { Admin, ServerView } from '../../lifecycle/view.ts';
 import type { TlsFiles } from '../../haproxy/tls.ts';
@@ -65,7 +65,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
   const parsed = parseAddress(address, 'config');
   const client = createClient(address, parsed, { clock, tls });
   const master = options.master ? createMasterClient(options.master, clock) : null;
-  const reader = createReader();
+  const reader = createServerReader();
   const workers = warned(createWorkers(clock), (info) => {
     if (master !== null && hasFragileMaster(info)) ports.onWarning?.(fragile(address, info));
   });

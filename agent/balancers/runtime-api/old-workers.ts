@@ -4,13 +4,13 @@ import {
   showServersConn,
   showServersState,
   showStreams,
-  together,
+  batch,
   toWorker,
 } from '../../haproxy/command.ts';
 import { parseServerConnections } from '../../haproxy/replies/show-servers-conn.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import { parseOldWorkers, parseWorkers } from '../../haproxy/replies/show-proc.ts';
-import type { Ask } from '../../haproxy/server-reader.ts';
+import type { SendCommand } from '../../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, type Reply } from '../../haproxy/reply.ts';
 import { parseServersState } from '../../haproxy/replies/show-servers-state.ts';
 import { parseStats } from '../../haproxy/replies/show-stat.ts';
@@ -36,7 +36,7 @@ export interface OldWorkers {
    * @param worker the one that just answered `show info`
    * @throws LastcallError as the exchange; `balancer-unreachable` when it is not the master of that worker
    */
-  pids(ask: Ask, worker: Worker): Promise<readonly number[]>;
+  pids(ask: SendCommand, worker: Worker): Promise<readonly number[]>;
   /**
    * Connections of these servers on the workers of the last `pids`, summed.
    * @throws LastcallError when one cannot be asked: unknown is never zero (I7)
@@ -49,7 +49,7 @@ export interface OldWorkers {
    * The work's answer, or null when the worker has ended meanwhile: its connections ended with it.
    * @throws whatever `work` throws while the worker is there, or while nothing tells
    */
-  unlessWorkerEnded<T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null>;
+  unlessWorkerEnded<T>(ask: SendCommand, pid: number, work: () => Promise<T>): Promise<T | null>;
 }
 
 /** A server's numbers in one worker, which stay as long as it lives; null = that worker does not have the server. */
@@ -63,11 +63,15 @@ type ServerIdsByName = Map<string, ServerIds | null>;
 export function createOldWorkers(here: OldProcesses | null): OldWorkers {
   let current: Worker | null = null;
   let others = new Map<number, ServerIdsByName>();
-  const listed = async (ask: Ask, pid: number): Promise<readonly number[]> => {
+  const listed = async (ask: SendCommand, pid: number): Promise<readonly number[]> => {
     const reply = await ask(showProc());
     return parseOldWorkers(answersOf(reply)[0] ?? '', reply, pid) ?? unknownWorker(pid, reply);
   };
-  const unlessWorkerEnded = async <T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null> => {
+  const unlessWorkerEnded = async <T>(
+    ask: SendCommand,
+    pid: number,
+    work: () => Promise<T>,
+  ): Promise<T | null> => {
     try {
       return await work();
     } catch (error) {
@@ -106,7 +110,7 @@ export function createOldWorkers(here: OldProcesses | null): OldWorkers {
 
 export const NO_CONNECTIONS: WorkerCounts = { connections: 0, queued: 0, idle: 0 };
 
-async function isListed(ask: Ask, pid: number): Promise<boolean> {
+async function isListed(ask: SendCommand, pid: number): Promise<boolean> {
   const reply = await ask(showProc());
   return parseWorkers(answersOf(reply)[0] ?? '', reply).includes(pid);
 }
@@ -117,7 +121,7 @@ async function countAt(
   places: ServerIdsByName,
   servers: ReadonlyMap<string, ServerName>,
 ): Promise<ReadonlyMap<string, WorkerCounts>> {
-  const ask: Ask = (command) => client.ask(toWorker(pid, command));
+  const ask: SendCommand = (command) => client.ask(toWorker(pid, command));
   for (const [server, name] of servers) {
     if (!places.has(server)) places.set(server, await serverIdsOf(ask, name));
   }
@@ -127,7 +131,7 @@ async function countAt(
   });
   const [first, ...more] = there.map(({ place }) => showServer(place));
   if (first === undefined) return new Map();
-  const reply = await ask(together(first, ...more));
+  const reply = await ask(batch(first, ...more));
   const answers = answersOf(reply);
   const held = new Map<string, WorkerCounts>();
   for (const [index, { server, name }] of there.entries()) {
@@ -138,7 +142,7 @@ async function countAt(
 }
 
 /** Where the server stands in that worker; null when its configuration had no such server. */
-async function serverIdsOf(ask: Ask, name: ServerName): Promise<ServerIds | null> {
+async function serverIdsOf(ask: SendCommand, name: ServerName): Promise<ServerIds | null> {
   try {
     const reply = await ask(showServersState(name.backend));
     const states = parseServersState(answersOf(reply)[0] ?? '', reply);

@@ -1,7 +1,7 @@
 import type { Absences } from '../../haproxy/absence.ts';
 import type { Client } from '../../haproxy/client.ts';
 import type { ServerName } from '../../haproxy/names.ts';
-import type { Ask, FullReading, Reader } from '../../haproxy/server-reader.ts';
+import type { SendCommand, FullReading, ServerReader } from '../../haproxy/server-reader.ts';
 import type { OldProcesses, Workers } from '../../haproxy/workers.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Addresses, Look, LookScope, ServerView, Worker } from '../../lifecycle/view.ts';
@@ -15,7 +15,7 @@ import type { DeadlineClient } from './deadline-client.ts';
 /** What a Runtime API's driver knows from call to call. */
 export interface DriverContext {
   readonly client: Client;
-  readonly reader: Reader;
+  readonly reader: ServerReader;
   readonly absences: Absences;
   /** Who answered: the same object for the same worker, so that workers are compared by it. */
   readonly workers: Workers;
@@ -76,7 +76,7 @@ export async function pollServers(
 /** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
 async function readRow(
   context: DriverContext,
-  ask: Ask,
+  ask: SendCommand,
   server: string,
   name: ServerName,
   scope: LookScope,
@@ -109,7 +109,7 @@ export function addressesOf(rows: readonly { readonly server: string; readonly r
 /** One server with its admin bits, on one connection. */
 export async function readFull(
   context: DriverContext,
-  ask: Ask,
+  ask: SendCommand,
   server: string,
   name: ServerName,
 ): Promise<ServerReading & { readonly reading: FullReading }> {
@@ -130,7 +130,7 @@ export async function readFull(
  */
 export async function readFullIfPresent(
   context: DriverContext,
-  ask: Ask,
+  ask: SendCommand,
   server: string,
   name: ServerName,
 ): Promise<ServerReading & { readonly reading: FullReading | null }> {

@@ -1,6 +1,6 @@
 import { probeTable, showTables } from '../../haproxy/command.ts';
 import { isTableName, type ServerName } from '../../haproxy/names.ts';
-import type { Ask } from '../../haproxy/server-reader.ts';
+import type { SendCommand } from '../../haproxy/server-reader.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import { parseTables, storesServers } from '../../haproxy/replies/show-table.ts';
 import type { ServerSurvey } from '../../lifecycle/view.ts';
@@ -84,7 +84,7 @@ interface Bound {
  * @throws LastcallError as the exchanges
  */
 export async function findStickTables(
-  ask: Ask,
+  ask: SendCommand,
   holds: HoldsEntry,
   { names, hashed }: Bound,
 ): Promise<Tables> {

@@ -1,8 +1,8 @@
 import { listAllServers } from '../../haproxy/replies/show-all-servers.ts';
-import { showInfo, showLevel, together } from '../../haproxy/command.ts';
+import { showInfo, showLevel, batch } from '../../haproxy/command.ts';
 import { holdsEntryOf, type TableTalk } from '../../haproxy/replies/table-entries.ts';
 import { parseInfo, requireSupported } from '../../haproxy/replies/show-info.ts';
-import type { Ask, FullReading } from '../../haproxy/server-reader.ts';
+import type { SendCommand, FullReading } from '../../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../../haproxy/reply.ts';
 import { endpointOf, serverKeys } from '../../haproxy/server-keys.ts';
 import type {
@@ -171,8 +171,8 @@ function once<T>(work: () => Promise<T>): (() => Promise<T>) & { readonly done: 
  * What this socket allows, and whether this HAProxy is new enough.
  * @throws LastcallError `not-permitted`
  */
-async function probe(ask: Ask, readOnly: boolean): Promise<SocketLevel> {
-  const reply = await ask(together(showLevel(), showInfo()));
+async function probe(ask: SendCommand, readOnly: boolean): Promise<SocketLevel> {
+  const reply = await ask(batch(showLevel(), showInfo()));
   const [first = '', info = ''] = answersOf(reply);
   requireSupported(parseInfo(info, reply), reply);
   const level = withoutSeverity(first);

@@ -6,7 +6,7 @@ import {
   type Ours,
   type TableTalk,
 } from '../../../agent/haproxy/replies/table-entries.ts';
-import { wasTaught } from '../../../agent/haproxy/replies/show-peers.ts';
+import { wasResynced } from '../../../agent/haproxy/replies/show-peers.ts';
 import { showPeers } from '../../../agent/haproxy/command.ts';
 import { startHaproxy, type Haproxy } from '../../support/haproxy.ts';
 import { frontAt } from '../../support/haproxy-target.ts';
@@ -227,7 +227,7 @@ describe('a table handed on by peers', () => {
     '        flags=0x0\n        shared tables:\n' +
     tables.map((table) => `              table:0x55e1ceafd8b0 id=${table} update=3\n`).join('');
   const taught = (text: string, version = '2.6.12'): boolean =>
-    wasTaught({ text, command: showPeers(), target: '/x', elapsedMs: 0 }, 'app', {
+    wasResynced({ text, command: showPeers(), target: '/x', elapsedMs: 0 }, 'app', {
       pid: 1,
       version,
       uptimeSeconds: 1,

@@ -17,7 +17,7 @@ import type { Policy } from './lifecycle/policy.ts';
 import { createProbe } from './probes/create.ts';
 import { createProber } from './probes/prober.ts';
 import { createSources } from './sessions/create.ts';
-import type { Front } from './sessions/haproxy-target.ts';
+import type { HaproxyTarget } from './sessions/haproxy-target.ts';
 import type { Child } from './app/child.ts';
 import { createStopper } from './app/create.ts';
 import type { RunningStops } from './app/running-stop-record.ts';
@@ -71,7 +71,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
   const starter = parts.child?.starter ?? (start && createStarter(start, { clock, searchPath }));
   const sources = createSources(config.sessions, {
     clock,
-    fronts: frontsOf(config, clock),
+    targets: targetsOf(config, clock),
     onWarning: (text) => log.warn(text),
   });
   const policy = policyOf(config, parts, { stopper, starter, sources: sources.map(({ name }) => name) });
@@ -122,7 +122,7 @@ function hooksOf(config: Config, { clock, env }: World): Pick<Ports, 'gate' | 'w
 }
 
 /** Every HAProxy that the sources may ask; their questions do not wait for those of the balancers' drivers. */
-function frontsOf({ balancers }: Config, clock: Clock): Front[] {
+function targetsOf({ balancers }: Config, clock: Clock): HaproxyTarget[] {
   return balancers.flatMap((balancer) => {
     if (balancer.kind !== 'haproxy') return [];
     const { address, servers, tls } = balancer;

@@ -22,16 +22,16 @@ export function createOutings(sources: readonly Source[], log: Log, signal: Abor
   const busy = new Set<string>();
   const asked = new Set<string>();
 
-  const begin = async ({ name, outing }: Source): Promise<void> => {
+  const begin = async ({ name, tuning }: Source): Promise<void> => {
     asked.add(name);
-    const value = await outing?.begin(signal);
+    const value = await tuning?.apply(signal);
     if (value !== undefined) found.set(name, value);
   };
-  const end = async ({ name, outing }: Source): Promise<void> => {
+  const end = async ({ name, tuning }: Source): Promise<void> => {
     const value = found.get(name);
     found.delete(name);
     asked.delete(name);
-    if (value !== undefined) await outing?.end(value, signal);
+    if (value !== undefined) await tuning?.restore(value, signal);
   };
   const run = async (source: Source, work: (source: Source) => Promise<void>): Promise<void> => {
     busy.add(source.name);
@@ -53,7 +53,7 @@ export function createOutings(sources: readonly Source[], log: Log, signal: Abor
       }
     },
     adjust({ phase, app }) {
-      for (const source of sources.filter(({ outing, name }) => outing && !busy.has(name))) {
+      for (const source of sources.filter(({ tuning, name }) => tuning && !busy.has(name))) {
         if (isOutward(phase) && !asked.has(source.name) && !app.gone) void run(source, begin);
         else if (isInRotation(phase) && asked.has(source.name)) void run(source, end);
       }

@@ -5,8 +5,8 @@ import { createServerReader, type SendCommand, type ServerReader } from '../hapr
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { ownSockets, readPort, TABLES, type PortView, type Tables } from '../system/proc-net-tcp.ts';
-import type { Front } from './haproxy-target.ts';
-import { certain, type Problem } from '../formats/parse-count.ts';
+import type { HaproxyTarget } from './haproxy-target.ts';
+import { countOrThrow, type CountProblem } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
 /** HAProxy answers in a millisecond. One that does not only leaves its idle connections in the count. */
@@ -15,7 +15,7 @@ const IDLE_POOL_MS = 300;
 export interface TcpPorts {
   readonly clock: Clock;
   /** Whose idle connections are nobody's sessions; may be none. */
-  readonly fronts: readonly Front[];
+  readonly targets: readonly HaproxyTarget[];
   readonly tables?: Tables;
 }
 
@@ -31,13 +31,13 @@ export interface TcpPorts {
 export function createTcpSource(
   { port, timeoutMs }: TcpSourceConfig,
   name: string,
-  { clock, fronts, tables = TABLES }: TcpPorts,
+  { clock, targets, tables = TABLES }: TcpPorts,
 ): Source {
-  const pools = fronts.flatMap(({ client, servers }) => {
+  const pools = targets.flatMap(({ client, servers }) => {
     const reader = createServerReader();
     return servers.map((server): Pool => ({ client, reader, server: parseServerName(server, 'config') }));
   });
-  const look = async (signal: AbortSignal): Promise<number | Problem> => {
+  const look = async (signal: AbortSignal): Promise<number | CountProblem> => {
     // Only those that were idle before and after were so in between: one too many would hide a user.
     const before = await idleConnections(pools, port, { clock, signal });
     const ours = await ownSockets();
@@ -69,7 +69,7 @@ export function createTcpSource(
           return { problem: `the kernel's table cannot be read: ${messageOf(error)}` };
         }
       });
-      return certain(
+      return countOrThrow(
         counted,
         detail('run in the network namespace of the application, and see that it listens on this port'),
       );

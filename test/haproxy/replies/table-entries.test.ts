@@ -9,7 +9,7 @@ import {
 import { wasResynced } from '../../../agent/haproxy/replies/show-peers.ts';
 import { showPeers } from '../../../agent/haproxy/command.ts';
 import { startHaproxy, type Haproxy } from '../../support/haproxy.ts';
-import { frontAt } from '../../support/haproxy-target.ts';
+import { targetAt } from '../../support/haproxy-target.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { never, refusalOf } from '../../support/outcome.ts';
 
@@ -211,7 +211,7 @@ describe('the entries of a server', () => {
       for (const key of ['a\\ exp=99999999999', '0x55:', '#', 'é', '"', "'", 'server_id=9']) {
         expect(await haproxy.command(`set table app key ${key} data.server_id 1`)).toBe('\n');
       }
-      const { client } = frontAt(haproxy.socket, realClock);
+      const { client } = targetAt(haproxy.socket, realClock);
       const pour: TableTalk['pour'] = (command, onChunk) => client.pour(command, onChunk, 5_000, never);
       const entries = await countEntries({ target: client.target, pour }, 'app', OURS);
       expect(entries.count).toBe(7);

@@ -90,7 +90,12 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   const { engine } = seat.now();
   atTheEnd(
     child
-      ? hearAsParent(signals, { service, hurry: engine.hurry, settled: engine.settled }, child, ending)
+      ? hearAsParent(
+          signals,
+          { service, forceNow: engine.forceNow, untilInSync: engine.untilInSync },
+          child,
+          ending,
+        )
       : hearAlone(signals, reloader, ending),
   );
   await seat.now().listen();
@@ -148,8 +153,8 @@ async function openDoors(
   const control = await openControl(config.listen.control, {
     service,
     clock,
-    get begun() {
-      return seat.relay.begun();
+    get ready() {
+      return seat.relay.ready();
     },
   });
   atTheEnd(() => control.close());
@@ -169,13 +174,17 @@ function hearAlone(signals: Signals, reloader: Reloader, ending: Ending): () => 
 /** SIGTERM means: let the users finish, then stop the child; a second one means now. Others, SIGHUP too, are the child's. */
 function hearAsParent(
   signals: Signals,
-  { service, hurry, settled }: Pick<Engine, 'hurry' | 'settled'> & { readonly service: Service },
+  {
+    service,
+    forceNow,
+    untilInSync,
+  }: Pick<Engine, 'forceNow' | 'untilInSync'> & { readonly service: Service },
   child: Child,
   ending: Ending,
 ): () => void {
   let asked = false;
   const stop = (name: NodeJS.Signals): void => {
-    if (asked) return hurry();
+    if (asked) return forceNow();
     asked = true;
     const request: Request = {
       ...OWN_TERMS,
@@ -187,7 +196,7 @@ function hearAsParent(
       insist: true,
     };
     void operate(service, request).then(async (result) => {
-      await settled();
+      await untilInSync();
       ending.end(codeAfter(result, ending));
     });
   };

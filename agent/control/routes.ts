@@ -14,7 +14,7 @@ export const MAX_BODY_BYTES = 64 * 1024;
 export interface RoutePorts {
   readonly service: Service;
   /** Resolves once the service knows which operations there are: one that is being resumed is not unknown. */
-  readonly begun: Promise<void>;
+  readonly ready: Promise<void>;
   readonly stream: (response: ServerResponse) => void;
 }
 
@@ -116,15 +116,15 @@ async function submit({ service }: RoutePorts, { request }: Exchange): Promise<A
   return { status: submitted.result.ok ? 200 : 409, body: submitted.result };
 }
 
-async function operation({ service, begun }: RoutePorts, { id }: Exchange): Promise<Answer> {
-  await begun;
+async function operation({ service, ready }: RoutePorts, { id }: Exchange): Promise<Answer> {
+  await ready;
   const result = service.result(id);
   if (result === undefined) return problem(404, `operation ${id} is not known (or ended too long ago)`);
   return { status: 200, body: result === 'running' ? { state: 'running' } : { state: 'ended', result } };
 }
 
-async function cancel({ service, begun }: RoutePorts, { id }: Exchange): Promise<Answer> {
-  await begun;
+async function cancel({ service, ready }: RoutePorts, { id }: Exchange): Promise<Answer> {
+  await ready;
   const answer = service.cancel(id, 'control');
   switch (answer) {
     case 'cancelling':

@@ -19,7 +19,7 @@ export interface ControlPorts {
   readonly service: Service;
   readonly clock: Clock;
   /** Resolves once the service knows which operations there are; read at each question. */
-  readonly begun: Promise<void>;
+  readonly ready: Promise<void>;
 }
 
 /** A local caller sends his few words at once; who has not after this long, in milliseconds, holds a connection. */
@@ -42,7 +42,7 @@ export async function openControl(config: ControlConfig, ports: ControlPorts): P
       response.once('close', () => streams.leave(end));
       streams.enter(end);
     };
-    void route({ service, begun: ports.begun, stream }, request, response);
+    void route({ service, ready: ports.ready, stream }, request, response);
   });
   const open = createCrowd<Socket>('control', (oldest) => oldest.destroy());
   const asking = new Set<Socket>();

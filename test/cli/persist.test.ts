@@ -10,7 +10,7 @@ import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import { type Clock, realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { begun, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { ready, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 const never = new AbortController().signal;
@@ -23,7 +23,7 @@ describe('A caller who ends the application whatever is answered', () => {
   let seen: string[];
 
   const open = async (): Promise<void> => {
-    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, ready });
   };
   beforeEach(async () => {
     dir = await makeTempDir();

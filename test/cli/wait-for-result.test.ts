@@ -6,7 +6,7 @@ import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import { type Clock, realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { begun, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { ready, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 const never = new AbortController().signal;
@@ -19,7 +19,7 @@ describe('Waiting for the end of an operation', () => {
   let seen: string[];
 
   const open = async (): Promise<void> => {
-    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, ready });
   };
 
   beforeEach(async () => {
@@ -79,7 +79,7 @@ describe('Waiting for the end of an operation', () => {
     await control.close();
     control = await openControl(
       { path, mode: 0o600, group: null },
-      { service: early, clock: realClock, begun },
+      { service: early, clock: realClock, ready },
     );
     expect(await wait()).toMatchObject({ code: 'done' });
   });

@@ -7,7 +7,7 @@ import type { RunOptions } from './cli/ports.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { type Audit, openAudit, withAudit } from './telemetry/audit.ts';
-import { openReports } from './telemetry/telemetry.ts';
+import { openTelemetry } from './telemetry/telemetry.ts';
 import { type ControlServer, openControl } from './control/server.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Service } from './engine/service.ts';
@@ -137,7 +137,7 @@ async function openDoors(
   { seat, audit, sockets }: Inside,
   atTheEnd: AtTheEnd,
 ): Promise<{ readonly service: Service; readonly control: ControlServer }> {
-  const reports = await openReports(config.listen, audit ? withAudit(seat.relay, audit) : seat.relay, {
+  const reports = await openTelemetry(config.listen, audit ? withAudit(seat.relay, audit) : seat.relay, {
     clock,
     log,
     sockets,

@@ -34,7 +34,7 @@ type Body = Readonly<Record<string, unknown>>;
  * @param id the new operation's id
  * @throws LastcallError `usage`, naming the word
  */
-export function toRequest(body: unknown, id: string): Request {
+export function parseRequest(body: unknown, id: string): Request {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw problem('a JSON object is expected');
   const words = body as Body;

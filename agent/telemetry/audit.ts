@@ -5,7 +5,7 @@ import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { createLineFile, type LineFile } from '../system/rotating-file.ts';
 import { listenCode } from '../system/listen-error.ts';
 import type { Log } from '../system/log-port.ts';
-import { observed } from './service-observer.ts';
+import { withObserver } from './service-observer.ts';
 
 /** A few thousand operations a file; what is older than six files is gone. */
 const MAX_BYTES = 10 * 1024 * 1024;
@@ -83,7 +83,7 @@ function unusable(path: string, why: string, cause?: unknown): LastcallError {
 
 /** The same service, each of whose operations leaves its lines in the audit log. */
 export function withAudit(service: Service, audit: Audit): Service {
-  return observed(service, {
+  return withObserver(service, {
     asked(request, submitted) {
       const { kind, ...asked } = described(request);
       if (!submitted.accepted) return audit.write('refused', { id: request.id, operation: kind, ...asked });

@@ -2,7 +2,7 @@ import type { Service, Submitted } from '../engine/service.ts';
 import type { Request, Result, StatusOperation } from '../lifecycle/operation.ts';
 
 /** Who is told of every operation, whoever asked for it. Nothing here may throw. */
-export interface Observer {
+export interface ServiceObserver {
   /** Somebody's request was answered: it begins, joins another one, or is refused. */
   asked?(request: Request, submitted: Submitted): void;
   /** An operation runs that nobody asked for here: the application's own sign-out, or one from before a restart. */
@@ -13,7 +13,7 @@ export interface Observer {
 }
 
 /** The same service, and `observer` hears what is done with it. */
-export function observed(service: Service, observer: Observer): Service {
+export function withObserver(service: Service, observer: ServiceObserver): Service {
   /** Requests handed in and not yet answered. */
   const open = new Map<string, Request>();
   /** Operations whose beginning was told, and whose end was not. */

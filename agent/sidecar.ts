@@ -19,9 +19,9 @@ import { OWN_TERMS } from './lifecycle/policy.ts';
 import { createReloader, type Reloader } from './reload.ts';
 import { createSeat, type Seat, type SeatParts } from './seat.ts';
 import type { Child } from './app/child.ts';
-import { createLaunches } from './app/launch-record.ts';
-import { createRunningStops } from './app/running-stop-record.ts';
-import { openSightings } from './app/pid-file-record.ts';
+import { createLaunchRecord } from './app/launch-record.ts';
+import { createRunningStopRecord } from './app/running-stop-record.ts';
+import { openPidFileRecords } from './app/pid-file-record.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import type { ListenPlace } from './system/listen-error.ts';
 import { busyPatience, createListenSockets, type ListenSockets } from './system/listen-sockets.ts';
@@ -70,13 +70,13 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   atTheEnd(() => sockets.close('all'));
   await Promise.all(placesOf(config).map((place) => sockets.open(place)));
   const ending = createEnding();
-  const launches = createLaunches(...notesAt(`${config.state}.child`, config, world));
-  const child = command && createOurs(command, launches, { ...world, env: world.applicationEnv }, ending);
+  const launchRecord = createLaunchRecord(...notesAt(`${config.state}.child`, config, world));
+  const child = command && createOurs(command, launchRecord, { ...world, env: world.applicationEnv }, ending);
   atTheEnd(() => child?.release());
   const parts: SeatParts = {
     journal: createHandover(createJournal(config.state, config)),
-    stops: createRunningStops(...notesAt(`${config.state}.stop`, config, world)),
-    sightings: await openSightings(...notesAt(`${config.state}.pid`, config, world)),
+    stops: createRunningStopRecord(...notesAt(`${config.state}.stop`, config, world)),
+    pidFiles: await openPidFileRecords(...notesAt(`${config.state}.pid`, config, world)),
     child,
     sockets,
   };
@@ -99,7 +99,7 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
       : hearAlone(signals, reloader, ending),
   );
   await seat.now().listen();
-  const started = engine.start(child ? supervise(child, launches) : undefined);
+  const started = engine.start(child ? supervise(child, launchRecord) : undefined);
   const early = await Promise.race([started, ending.code]);
   if (early !== undefined) return early;
   seat.begin(service);

@@ -4,7 +4,7 @@ import type { Address } from './address.ts';
 import type { Command } from './command.ts';
 import { exchangeOn, type InteractiveConnection } from './connection.ts';
 import type { SendCommand } from './server-reader.ts';
-import { createLines } from '../system/line-splitter.ts';
+import { createLineSplitter } from '../system/line-splitter.ts';
 import { truncated, tooLong, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
 import { openInteractive } from './interactive.ts';
 import type { TlsFiles } from './tls.ts';
@@ -97,7 +97,7 @@ export function createClient(target: string, address: Address, ports: ClientPort
         last = line;
         onLine(line);
       };
-      const lines = createLines(take, MOST_LINE, () =>
+      const lines = createLineSplitter(take, MOST_LINE, () =>
         tooLong(target, `a line of more than ${MOST_LINE} bytes`),
       );
       const onChunk = (chunk: Buffer): void => {

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import { ipAllowlist, plainAddress } from './ip-allowlist.ts';
 import type { Clock } from './clock.ts';
-import { createCrowd } from './connection-cap.ts';
+import { createConnectionCap } from './connection-cap.ts';
 import { LastcallError } from './error.ts';
 import type { ListenPlace } from './listen-error.ts';
 import { firstRequest } from './first-request.ts';
@@ -58,7 +58,7 @@ export function createHttpListener(
   answer: (asked: HttpAsked) => Promise<HttpReply | null>,
 ): HttpListener {
   const allowed = ipAllowlist(options.allow);
-  const open = createCrowd<Socket>('http', (oldest) => oldest.destroy());
+  const open = createConnectionCap<Socket>('http', (oldest) => oldest.destroy());
   const sockets = shared ?? createListenSockets(clock);
   let giveUp = (): void => undefined;
   const server = createServer(

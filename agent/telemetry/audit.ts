@@ -2,7 +2,7 @@ import type { Service } from '../engine/service.ts';
 import type { Request } from '../lifecycle/operation.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { createLineFile, type LineFile } from '../system/rotating-file.ts';
+import { createRotatingFile, type RotatingFile } from '../system/rotating-file.ts';
 import { listenCode } from '../system/listen-error.ts';
 import type { Log } from '../system/log-port.ts';
 import { withObserver } from './service-observer.ts';
@@ -33,7 +33,7 @@ export async function openAudit(
   path: string,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<Audit> {
-  const file = createLineFile({ path, maxBytes: MAX_BYTES, keep: KEEP, mode: MODE });
+  const file = createRotatingFile({ path, maxBytes: MAX_BYTES, keep: KEEP, mode: MODE });
   await withDeadline(
     clock,
     CHECK_MS,
@@ -58,7 +58,7 @@ export async function openAudit(
 }
 
 /** A disk that is full is an alarm at each record; what no time mends is refused at once. */
-async function check(path: string, file: LineFile): Promise<void> {
+async function check(path: string, file: RotatingFile): Promise<void> {
   try {
     await file.check();
   } catch (error) {

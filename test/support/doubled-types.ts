@@ -8,7 +8,6 @@ export const DOUBLED: Readonly<Record<string, Readonly<Record<string, number>>>>
     Command: 2,
     Container: 2,
     Doubt: 2,
-    Engine: 2,
     Found: 3,
     HttpReply: 2,
     Known: 2,

@@ -23,7 +23,7 @@ import { parseSendState } from '../../agent/haproxy/send-state.ts';
 import { parseServersState } from '../../agent/haproxy/replies/show-servers-state.ts';
 import { parseStats } from '../../agent/haproxy/replies/show-stat.ts';
 import { parseTables } from '../../agent/haproxy/replies/show-table.ts';
-import { createLines } from '../../agent/system/line-splitter.ts';
+import { createLineSplitter } from '../../agent/system/line-splitter.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { packageRoot } from './sample.ts';
 import type { Subject } from './fuzz.ts';
@@ -45,7 +45,7 @@ function replyOf(text: string, command: Command): Reply {
 async function poured(text: string, onLine: (line: string) => void): Promise<void> {
   let last: string | null = null;
   const tooLong = (): Error => new LastcallError('balancer-unreachable', 'too long');
-  const lines = createLines((line) => onLine((last = line)), 64 * 1024, tooLong);
+  const lines = createLineSplitter((line) => onLine((last = line)), 64 * 1024, tooLong);
   lines.push(Buffer.from(text, 'latin1'));
   if (last !== '' || lines.rest() !== '') throw new LastcallError('balancer-unreachable', 'cut');
 }

@@ -4,7 +4,7 @@ import { agentLine } from '../../haproxy/agent-line.ts';
 import type { Admin } from '../../lifecycle/view.ts';
 import { ipAllowlist, plainAddress } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
-import { createCrowd } from '../../system/connection-cap.ts';
+import { createConnectionCap } from '../../system/connection-cap.ts';
 import { createListenSockets, type ListenSockets } from '../../system/listen-sockets.ts';
 import type { Log } from '../../system/log-port.ts';
 
@@ -58,7 +58,7 @@ export function createAgentCheckServer(
 ): AgentCheckServer {
   const allowed = ipAllowlist(config.allow);
   const subscriptions: Subscription[] = [];
-  const open = createCrowd<Socket>('agentCheck', (oldest) => oldest.destroy());
+  const open = createConnectionCap<Socket>('agentCheck', (oldest) => oldest.destroy());
   const answers = new Map<string, number>();
   const sockets = ports.sockets ?? createListenSockets(ports.clock);
   let giveUp = (): void => undefined;

@@ -1,5 +1,5 @@
 import type { ControlClient } from '../../control/client.ts';
-import { visible } from '../../system/printable.ts';
+import { printable } from '../../system/printable.ts';
 import type { OperationClient } from '../wait-for-result.ts';
 import type { Globals } from '../ports.ts';
 
@@ -14,17 +14,17 @@ export function printableIn<T>(value: T, depth = DEPTH): T {
 }
 
 function plain(value: unknown, depth: number): unknown {
-  if (typeof value === 'string') return visible(value);
+  if (typeof value === 'string') return printable(value);
   if (typeof value !== 'object' || value === null) return value;
   if (depth === 0) return null;
   if (Array.isArray(value)) return value.map((item) => plain(item, depth - 1));
-  const pairs = Object.entries(value).map(([key, item]) => [visible(key), plain(item, depth - 1)]);
+  const pairs = Object.entries(value).map(([key, item]) => [printable(key), plain(item, depth - 1)]);
   return Object.fromEntries(pairs);
 }
 
 /** A line of text for people, which may hold bytes of other programs. */
 export function printableLine(text: string): string {
-  return visible(text.replaceAll(/\s*\n\s*/g, ' '));
+  return printable(text.replaceAll(/\s*\n\s*/g, ' '));
 }
 
 /** The sidecar as people are shown it; with `--json` its words stay as they are, in JSON's own escapes. */

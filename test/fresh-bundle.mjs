@@ -17,5 +17,6 @@ export default function freshBundle() {
   const built = statSync(join(ROOT, 'dist', 'bundle'), { throwIfNoEntry: false })?.ctimeMs ?? 0;
   if (read.every((file) => statSync(file).mtimeMs < built)) return;
   const { status } = spawnSync(process.execPath, [join(ROOT, 'bundle.mjs')], { stdio: ['ignore', 2, 2] });
-  if (status !== 0) throw new Error('the program could not be bundled, see above');
+  if (status !== 0)
+    throw new Error('the program could not be bundled, see above (new packages? node test/prepare.mjs)');
 }

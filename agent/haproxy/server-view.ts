@@ -111,6 +111,7 @@ function view(
     origin: known.origin,
     ...(known.over && { over: known.over }),
     operational,
+    ...(row.text('status') === 'UP' && row.count('check_fall') === 1 ? { assumedUp: true } : {}),
     connections: certain(row, 'scur', reply),
     queued: certain(row, 'qcur', reply),
     total: row.count('stot'),

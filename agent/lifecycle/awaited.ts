@@ -1,7 +1,7 @@
 import { unknownTo } from './count.ts';
 import { isHealthy, notHealthy } from './health.ts';
-import { isOut, isOutward, PHASES } from './phases.ts';
-import { notUp, unconfirmed } from './servers.ts';
+import { isOutward, PHASES } from './phases.ts';
+import { notChecked, notUp, unconfirmed } from './servers.ts';
 import { whatRemains } from './remains.ts';
 import type { Turn } from './turn.ts';
 
@@ -10,7 +10,7 @@ import type { Turn } from './turn.ts';
  * application's health, and the servers that HAProxy does not call UP, with its reasons.
  * @returns one short text each; empty where no operation runs
  */
-export function awaited(now: Pick<Turn, 'policy' | 'state'>): string[] {
+export function awaited(now: Pick<Turn, 'policy' | 'state' | 'at'>): string[] {
   const { policy, state } = now;
   const { app, op, phase } = state;
   if (op === null) return [];
@@ -27,6 +27,10 @@ export function awaited(now: Pick<Turn, 'policy' | 'state'>): string[] {
   );
   return [
     ...(isHealthy(now) ? [] : [notHealthy(now)]),
-    ...(isOut(phase) && phase === 'warming' ? [] : unseen.length > 0 ? unseen : notUp(policy, state)),
+    ...(phase === 'warming'
+      ? []
+      : unseen.length > 0
+        ? unseen
+        : [...notUp(policy, state), ...notChecked(now)]),
   ];
 }

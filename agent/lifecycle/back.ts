@@ -1,7 +1,7 @@
 import { byName } from './by-name.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { heldWords, overWords } from './judge.ts';
-import { allConfirmed, notUp, warnLeftOut } from './servers.ts';
+import { allConfirmed, notChecked, notUp, warnLeftOut } from './servers.ts';
 import { noStop, stillLevel } from './fence.ts';
 import { forgetGate, isGate } from './gate.ts';
 import { askAnew, isHealthy, mayTakeUsers, notHealthy, wasFenced } from './health.ts';
@@ -176,7 +176,7 @@ export function returning(turn: Turn, { level }: Outing): void {
   if (!isDurable(turn.state)) return;
   const { policy, state } = turn;
   const { op, health } = state;
-  const isBack = allConfirmed(policy, state) && (level === 'found' || notUp(policy, state).length === 0);
+  const isBack = allConfirmed(policy, state) && (level === 'found' || isUp(turn));
   // `ready` and `restart` are done in `serving` only; what gives back waits for no more than what it gives back.
   const isAwaited = op !== null && op.outcome === null && op.kind !== 'release';
   if (isBack && (!isAwaited || isHealthy(turn))) return serve(turn);
@@ -184,6 +184,17 @@ export function returning(turn: Turn, { level }: Outing): void {
   if (isAwaited && level === 'found' && health === 'down') return warm(turn);
   if (op?.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) leaveGiven(turn, op.outcome);
   else if (op && !op.outcome && turn.at >= op.deadline) leaveLate(turn);
+}
+
+/** HAProxy has checked the servers since READY, as far as it shows that; at the deadline its word has to do. */
+function isUp(turn: Turn): boolean {
+  const { policy, state, at } = turn;
+  if (notUp(policy, state).length > 0) return false;
+  const [unchecked] = notChecked(turn);
+  if (unchecked === undefined) return true;
+  if (state.op !== null && at < state.op.deadline) return false;
+  warn(turn, 'unchecked', unchecked);
+  return true;
 }
 
 /** What was found is not back in time: the operation ends with its own cause, and the level goes on. */

@@ -86,5 +86,10 @@ export const FORCE_CLOSE_EVERY_MS = 500;
 /** First and longest pause after a write that failed. */
 export const RETRY_FIRST_MS = 100;
 export const RETRY_LONGEST_MS = 2_000;
+/**
+ * Where HAProxy does not show whether it has checked a server since READY, so long is waited for the check. It is five
+ * times HAProxy's own default of `inter`, which no socket tells.
+ */
+export const UNSEEN_CHECK_MS = 10_000;
 /** A write of unknown outcome may still be carried out by a process that was stopped; no look in this time is final. */
 export const UNSURE_MS = 1_000;

@@ -53,7 +53,7 @@ export function statusOf(
       total: sessionsOf(policy, state),
       sources: policy.sources.map((name) => statusOfSource(name, state.sources[name], everyMs[name], iso)),
     },
-    waits: awaited({ policy, state }),
+    waits: awaited({ policy, state, at: now }),
     ...outlook,
     reasserts: reassertsTold(state.reasserts),
     alarms: Object.values(state.alarms),

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import type { StateRecord } from '../../agent/lifecycle/record.ts';
 import { type Scene, scene } from '../support/world/scene.ts';
+import type { Site } from '../support/world/site.ts';
 
 const MINUTE = 60_000;
 
@@ -79,4 +80,31 @@ test('A record of before an upgrade, without what is new in it, goes on', () => 
   expect(it.admin()).toBe('drain');
   it.site.leave();
   expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+});
+
+describe('What two nodes of a pool ask of themselves in the same moment', () => {
+  const nodes = (before: (site: Site) => void): Scene[] =>
+    ['app1', 'app2'].map((node) => scene({ node, adopt: true }, before));
+
+  test('has ids of their own when both come back from a MAINT without a record', () => {
+    const [one = '', other = ''] = nodes(({ balancers }) =>
+      balancers[0]?.set('app/app1', 'maint', 'operator'),
+    ).map((it) => {
+      it.reach('serving');
+      return it.sidecar.results.at(-1)?.id ?? '';
+    });
+    expect(one).not.toBe('');
+    expect(one).not.toBe(other);
+  });
+
+  test('has ids of their own when both sign themselves out', () => {
+    const [one = '', other = ''] = nodes(() => undefined).map((it) => {
+      it.site.visit();
+      it.sidecar.probed('up', true);
+      it.reach('draining');
+      return it.sidecar.state.op?.id ?? '';
+    });
+    expect(one).not.toBe('');
+    expect(one).not.toBe(other);
+  });
 });

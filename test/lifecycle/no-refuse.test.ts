@@ -182,3 +182,20 @@ describe('A request that cannot be refused', () => {
     expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
   });
 });
+
+describe('A stop that comes while an operator takes the node out of another hand’s MAINT', () => {
+  test('leaves a server open on which READY has just been set: MAINT would throw out who came in', () => {
+    const it = scene();
+    it.lb.set('app/app1', 'maint', 'operator');
+    it.time.advance(3_000);
+    it.ask('ready', { force: true, reason: 'back' });
+    it.until('READY is set there', () => it.admin() === 'ready');
+    it.site.visit();
+    const id = it.ask('stop', { insist: true });
+    it.time.advance(10_000);
+    expect(it.site.thrownOut).toEqual([]);
+    expect(it.admin()).toBe('drain');
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+  });
+});

@@ -54,3 +54,47 @@ describe('An operator who comes between the survey and the record', () => {
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
   });
 });
+
+describe('A state that is said while the next request goes to disk', () => {
+  const TWO = {
+    unreachable: 'ignore' as const,
+    balancers: ['lb1', 'lb2'].map((name) => ({
+      name,
+      servers: ['app/app1'],
+      counts: true,
+      seesOldWorkers: true,
+    })),
+  };
+
+  /** The second balancer answers no more, and the next poll has shown it. */
+  function loses(it: Scene): void {
+    it.site.balancer('lb2').setMode('refuses');
+    it.sidecar.post({ type: 'lost', balancer: 'lb2', error: 'connection refused' });
+  }
+
+  function answers(it: Scene): void {
+    const lb2 = it.site.balancer('lb2');
+    lb2.setMode('answers');
+    it.sidecar.post({ type: 'looked', balancer: 'lb2', look: lb2.look(), begun: it.time.now });
+  }
+
+  test('is ours after a crash between the two: the MAINT of a hold that is being released is put back', () => {
+    const it = scene(TWO);
+    const lb2 = it.site.balancer('lb2').server('app/app1');
+    const id = it.ask('hold', { holdIn: 'maint' });
+    it.until('the hold is proposed', isProposed(it));
+    loses(it);
+    expect(it.ended(id).code).toBe('done');
+    expect(lb2.admin).toBe('ready');
+    it.ask('release');
+    it.until('the release is proposed', isProposed(it));
+    answers(it);
+    it.until('MAINT is set there', () => lb2.admin === 'maint');
+    const { pending } = it.sidecar.state;
+    if (pending?.kind !== 'install') throw new Error('the release is on disk already');
+    // The record with the release is the last thing that this life has written.
+    it.crash({}, () => (it.disk.content = JSON.stringify(pending.record)));
+    it.reach('serving');
+    expect(lb2).toMatchObject({ admin: 'ready', by: 'us' });
+  });
+});

@@ -87,3 +87,18 @@ test('A cancel puts back what was found at once, whatever the application says',
   expect(it.ended(it.drain)).toMatchObject({ code: 'cancelled' });
   expect(it.admin()).toBe('ready');
 });
+
+describe('`ready` during a drain that took over a DRAIN of another hand', () => {
+  test.each(['drain', 'maint'] as const)('puts %s back, and says that the node takes no users', (found) => {
+    const it = scene({}, ({ balancers }) => balancers[0]?.set('app/app1', found, 'operator'));
+    it.site.users.push({ balancer: it.lb, server: it.lb.server('app/app1') });
+    it.ask('drain', { force: true, reason: 'deploy' });
+    it.reach('draining');
+    it.time.advance(2_000);
+    const { ok, code, message, warnings } = it.ended(it.ask('ready'));
+    expect({ ok, code }).toEqual({ ok: false, code: 'held' });
+    expect(message).toContain('so the node gets no new users');
+    expect(warnings.join()).toContain(`app/app1 is in ${found.toUpperCase()} again, as it was found`);
+    expect(it.admin()).toBe(found);
+  });
+});

@@ -6,7 +6,7 @@ import { hasFragileMaster, type Info } from '../../haproxy/replies/show-info.ts'
 import { parseServerName, type ServerName } from '../../haproxy/names.ts';
 import { createServerReader } from '../../haproxy/server-reader.ts';
 import { expectDone } from '../../haproxy/reply.ts';
-import type { Admin, ServerView } from '../../lifecycle/view.ts';
+import type { Admin, ReadBackView } from '../../lifecycle/view.ts';
 import type { TlsFiles } from '../../haproxy/tls.ts';
 import { createOldProcesses, createWorkers, type Workers } from '../../haproxy/workers.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -171,10 +171,12 @@ async function set(
   server: string,
   { name, admin, mayReplace }: WriteRequest,
   signal: AbortSignal,
-): Promise<ServerView> {
+): Promise<ReadBackView> {
   const { statsSocket } = connections;
-  const whole = async ({ view, worker }: ServerReading): Promise<ServerView> =>
-    (await countOldWorkers(context, connections, worker, { past: 'count', signal })).add(view);
+  const whole = async ({ view, worker }: ServerReading): Promise<ReadBackView> => ({
+    ...(await countOldWorkers(context, connections, worker, { past: 'count', signal })).add(view),
+    worker,
+  });
   // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
   // throws out whoever it has let in.
   const untouched = await statsSocket.session(async (ask) => {

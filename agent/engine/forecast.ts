@@ -7,7 +7,7 @@ import type { Source } from '../sessions/source.ts';
 import { resample, createSessionHistory } from './session-history.ts';
 import { estimate } from './eta.ts';
 
-/** Remembers how the users leave, and tells how it will go on. */
+/** Records how the users leave, and forecasts their end. */
 export interface Forecaster {
   /** Takes note of the state as it is now. */
   record(state: State): void;
@@ -15,7 +15,7 @@ export interface Forecaster {
   forecast(state: State, now: number): Outlook;
 }
 
-/** As many as fit beside other words on one line. */
+/** As many as fit on one line with other text. */
 const CURVE_POINTS = 40;
 
 export function createForecaster(policy: Policy, sources: readonly Source[]): Forecaster {
@@ -37,7 +37,7 @@ export function createForecaster(policy: Policy, sources: readonly Source[]): Fo
   };
 }
 
-/** The longest of the bounds; null where one who still counts users knows none. */
+/** The longest of the bounds; null where a source that still counts users has none. */
 function atMostMs(sources: readonly Source[], state: State, now: number): number | null {
   const bounds = sources
     .filter(({ name }) => state.sources[name]?.count !== 0)

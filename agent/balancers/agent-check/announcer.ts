@@ -5,7 +5,7 @@ import type { Caller, Subscription } from './server.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
 import { createPollerAcks, type PollerAcks } from '../poller-acks.ts';
 
-/** HAProxy gives an answer up after its `agent-inter`; without a look in that time no word is said. */
+/** HAProxy drops an answer after its `agent-inter`; without a poll in that time no state is answered. */
 const POLL_MS = 100;
 
 /** A server as its Runtime API shows it, and the worker that did. */
@@ -15,16 +15,19 @@ export interface SeenServer {
 }
 
 /**
- * What the pollers of one server are told, and when: only while its state is ours, or on its way to be. A state is announced
- * until HAProxy itself shows it, and not so many times: another process that polls from HAProxy's address (a monitor, a
- * second HAProxy, NAT) would use the times up.
+ * What agent-check answers to the pollers of one server, and when: only while its state is ours, or about to be. A
+ * state is answered until HAProxy itself shows it, and not a number of times: another process that polls from
+ * HAProxy's address (a monitor, a second HAProxy, NAT) would use up such a number.
  */
 export interface Announcer {
   readonly subscription: Subscription;
   readonly acks: PollerAcks;
-  /** Announces `state` while the server is in one of `replaces`; the answer restores the announcement of before. */
+  /**
+   * Announces `state` while the server is in one of the states of `replaces`; returns a function that restores the
+   * previous announcement.
+   */
   announce(state: Admin, replaces: readonly Admin[]): () => void;
-  /** Announces nothing more: the server's state is not ours. */
+  /** Stops announcing: the server's state is foreign. */
   stop(): void;
   /** Takes note of every look at the server. */
   observe(seen: SeenServer): void;
@@ -40,7 +43,7 @@ export interface AnnouncerOptions {
 
 interface Announcement {
   readonly state: Admin | null;
-  /** States that the announced one may replace; none any more once it was seen itself. */
+  /** States that the announcement may replace; none any more once its own state was seen. */
   readonly replaces: readonly Admin[];
   /** The worker that showed the announced state: the same object as long as it is the same one. */
   readonly worker: Worker | null;
@@ -49,8 +52,9 @@ interface Announcement {
 const NO_ANNOUNCEMENT: Announcement = { state: null, replaces: [], worker: null };
 
 /**
- * The state is looked at before each answer with a word, and not only now and then: a repeated `drain` turns an
- * operator's MAINT into DRAIN, a repeated `ready` ends it (BEHAVIOUR.md#agent-check-and-operators), within one poll.
+ * The server's state is read before each answer that sets one, and not only now and then: a repeated `drain` turns
+ * an operator's MAINT into DRAIN, a repeated `ready` ends it (BEHAVIOUR.md#agent-check-and-operators), within one
+ * poll.
  */
 export function createAnnouncer(options: AnnouncerOptions): Announcer {
   const { id, clock } = options;
@@ -93,7 +97,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   };
 }
 
-/** The state that may be announced while the server is as seen, or null. */
+/** The state that may be answered while the server is as seen, or null. */
 function permitted(
   { state, replaces, worker: knew }: Announcement,
   { view, worker }: SeenServer,
@@ -102,7 +106,7 @@ function permitted(
   const forced = forcedOf(view);
   if (forced === state) return view.origin === 'forced' || view.over ? state : null;
   if (replaces.includes(forced)) return state;
-  // A new worker has forgotten it; READY in the worker that knew it is what an operator wants.
+  // A new worker has lost it; READY in the worker that had it was set by an operator.
   const forgotten = knew !== null && worker !== null && worker !== knew;
   return forgotten && forced === 'ready' ? state : null;
 }

@@ -13,20 +13,20 @@ const HOLD_EVERY_MS = 25;
 /** One question of a monitor. */
 export interface HealthPoll {
   readonly address: string;
-  /** What HAProxy says of itself, where it does (`http-check send-state`). */
+  /** HAProxy's report of the server, where it sends one (`http-check send-state`). */
   readonly state: SendState | null;
 }
 
-/** Those monitors for whom the health port is the writer of one server's state. */
+/** The monitors for which the health port is the writer of one server's state. */
 export interface HealthSubscription {
   readonly covers: (address: string) => boolean;
-  /** What this one is told now; null while that is not known. */
+  /** The present answer to this monitor; null while it is unknown. */
   answer(poll: HealthPoll): HealthAnswer | null;
   /** The answer is on its way. */
   answered(poll: HealthPoll, said: HealthAnswer): void;
 }
 
-/** The HTTP responder of `listen.health`; a monitor without a subscription is told UP or DOWN, and no sign-out. */
+/** The HTTP responder of `listen.health`; a monitor without a subscription gets UP or DOWN, and no sign-out. */
 export interface HealthServer extends HttpListener {
   add(subscription: HealthSubscription): void;
   /** Answers so far. */
@@ -80,7 +80,7 @@ function stateIn(header: string | string[] | undefined): SendState | null {
 
 const MILDEST: readonly HealthAnswer[] = ['up', 'drain', 'down'];
 
-/** Where the subscriptions that this address may belong to differ, the mildest answer loses nobody. */
+/** Where the subscriptions that this address may belong to differ, the mildest answer cuts no user. */
 function mildestAnswer(
   poll: HealthPoll,
   matching: readonly HealthSubscription[],
@@ -91,7 +91,10 @@ function mildestAnswer(
   return all.includes(null) ? null : (MILDEST.find((one) => all.includes(one)) ?? null);
 }
 
-/** Asks until there is an answer. A monitor takes silence for one failed check, which is less than a wrong word. */
+/**
+ * Retries until there is an answer. A monitor counts no answer as one failed check, which is less harm than a wrong
+ * answer.
+ */
 async function held(
   clock: Clock,
   signal: AbortSignal,

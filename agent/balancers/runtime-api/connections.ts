@@ -55,7 +55,7 @@ export async function eachOnCurrentWorker(
   });
 }
 
-/** Those of the workers of before a reload, as far as a master tells of them. */
+/** Those of the workers of before a reload, as far as a master lists them. */
 export async function eachOnOldWorkers(
   context: DriverContext,
   { master }: Connections,

@@ -13,7 +13,7 @@ const SPARKS = 20;
 const REDRAW_MS = 1_000;
 /** In a log, counts that change faster than this are one line, in milliseconds. */
 const LINE_MS = 1_000;
-/** A terminal's width where it tells none. */
+/** The width for a terminal that reports none. */
 const COLUMNS = 80;
 const CLEAR = '\r\u001b[2K';
 
@@ -81,7 +81,7 @@ function createLiveLine(context: Context, operation: OperationKind): Progress {
   const draw = (): void => {
     const line =
       seen === null ? note : livingLine(seen.status, (clock.now() - seen.at) / 1_000, counts, note);
-    // Some terminals do not know how wide they are, and say 0.
+    // Some terminals report a width of 0.
     const width = Math.max(20, (stdout.columns || COLUMNS) - 1);
     stdout.write(`${CLEAR}${paint('bold', line.slice(0, width))}`);
   };

@@ -32,7 +32,10 @@ export interface HttpAnswer {
   readonly truncated: boolean;
   /** How the body is packed (`Content-Encoding`, `Transfer-Encoding`); null = it is not. It is never unpacked: a part of it may look whole. */
   readonly packed: string | null;
-  /** True when the answer itself tells where it ends. Else the end of the connection does, also in its middle. */
+  /**
+   * True when the answer itself has a marked end. Otherwise the end of the connection is its end, also in its
+   * middle.
+   */
   readonly delimited: boolean;
   /** True when the answer carries Set-Cookie: this request may have made a session. */
   readonly setsCookie: boolean;
@@ -82,7 +85,7 @@ export function httpPost(
 }
 
 /**
- * One GET: no proxy whatever the environment says, no redirect followed, no cookie kept, no connection kept, the
+ * One GET: no proxy whatever the environment has, no redirect followed, no cookie kept, no connection kept, the
  * body capped, and one deadline over all of it (axios' own `timeout` starts anew with each byte). Any status is an
  * answer.
  * @param timeoutMs deadline in milliseconds, from the name look-up to the body's last byte

@@ -2,7 +2,7 @@ import type { OperationKind, Status } from '../../lifecycle/operation.ts';
 import type { ProgressListener } from '../wait-for-result.ts';
 import type { Context } from '../ports.ts';
 import { painter, secondsText, sessionsText, sparkline } from './format.ts';
-import { line } from './printable.ts';
+import { printableLine } from './printable.ts';
 
 /** What is shown while a command waits: one living line on a terminal, a line per change elsewhere, or nothing. */
 export interface Progress extends ProgressListener {
@@ -39,7 +39,7 @@ function createNoProgress(): Progress {
 }
 
 function createLines({ ports }: Context, operation: OperationKind): Progress {
-  const say = (text: string): unknown => ports.stdout.write(`${line(text)}\n`);
+  const say = (text: string): unknown => ports.stdout.write(`${printableLine(text)}\n`);
   let last: { phase: string; total: number | null; waits: string; at: number } | null = null;
   let ours = false;
   return {
@@ -113,7 +113,7 @@ function createLiveLine(context: Context, operation: OperationKind): Progress {
       draw();
     },
     again(why) {
-      stdout.write(`${CLEAR}${line(why)}; asking again\n`);
+      stdout.write(`${CLEAR}${printableLine(why)}; asking again\n`);
       draw();
     },
     end() {

@@ -24,7 +24,7 @@ let temp: TempDir;
 /** What the children write down of their launches. */
 let note: string;
 let children: Child[];
-/** What `onExit` was told, and a way to wait for the next telling. */
+/** The calls of `onExit`, and a way to wait for the next one. */
 let exits: ChildExit[];
 let exited: Promise<ChildExit>;
 beforeEach(async () => {

@@ -46,7 +46,7 @@ stopperContract('a POST', {
     return { app: running, stopper: stopperOf(running.port, null) };
   },
   impossible: async () => stopperOf(await freePort(), null),
-  // Nothing but its answer tells of it, and there is none where nobody is.
+  // Nothing but its answer reports it, and without a server there is none.
   takesGone: false,
 });
 stopperContract('a POST, and a port that proves the end', {

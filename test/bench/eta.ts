@@ -6,7 +6,7 @@ import { median, percentile, type Figure } from './figures.ts';
 const SHARES = [0.25, 0.5, 0.75];
 /** The last departure is one person's whim: of twenty who leave at random its moment alone varies by a third. */
 const MEDIAN_LIMIT = 1;
-/** Nobody foresees a cliff such as lunch: there, no answer is the right one. */
+/** A cliff such as lunch cannot be foreseen: there, no answer is the right one. */
 const P90_LIMIT = 4;
 /** Half of the promises are later than the truth, half of them earlier, or nearly so. */
 const BIAS_LIMIT = 1.5;

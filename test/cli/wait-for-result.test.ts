@@ -34,7 +34,7 @@ describe('Waiting for the end of an operation', () => {
     await dir.remove();
   });
 
-  /** Writes down what it is told; `on` runs when it is told that. */
+  /** Records its calls; `on` runs at that call. */
   function listener(
     on: Partial<Record<'accepted' | 'disconnected' | 'reconnected', () => void>> = {},
   ): ProgressListener {
@@ -163,7 +163,7 @@ describe('Waiting for the end of an operation', () => {
       },
     );
     while (!seen.includes('disconnected')) await new Promise(setImmediate);
-    // The status said that 60 s remain.
+    // The status shows 60 s left.
     const patienceMs = 60_000 + MARGIN_MS;
     const began = clock.now();
     while (clock.now() < began + patienceMs - 10_000) await step(clock);

@@ -22,7 +22,7 @@ export interface StopperWorld {
   impossible(): Promise<Stopper>;
   /** Does the driver know the process that it stops? */
   readonly proves: boolean;
-  /** Default true. False: whether it has gone is told by nothing, so the stop fails. */
+  /** Default true. False: nothing reports whether it has gone, so the stop fails. */
   readonly takesGone?: boolean;
 }
 

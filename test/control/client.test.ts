@@ -32,7 +32,7 @@ describe('The client of the control socket', () => {
     await dir.remove();
   });
 
-  /** Somebody at the path who answers every connection with these bytes, or not at all. */
+  /** A server at the path that answers every connection with these bytes, or not at all. */
   async function listen(answer: string | null): Promise<void> {
     peer = createServer((socket) => {
       sockets.push(socket);

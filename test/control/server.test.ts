@@ -428,7 +428,7 @@ describe('The stream of events', () => {
   });
 
   test('stops listening to the engine when the reader leaves', async () => {
-    // With this clock no sign of life is written to him, by which he would be missed.
+    // With this clock no keep-alive is written to the reader, by which its end would be noticed.
     await open({}, new ManualClock());
     const events = createClient(path, realClock).events(never);
     await events.next();

@@ -102,7 +102,7 @@ describe('A stop command that returns before the application has ended', () => {
     const [marks, door] = [join(rig.dir, 'stops'), join(rig.dir, 'door')];
     execFileSync('mkfifo', [door]);
     const script = `echo $$ >>${marks}; read -r line <${door}; kill $(cat ${rig.node.pidFile})`;
-    // The application has so long to end, also after a command of which nobody saw how it ended.
+    // The application has so long to end, also after a command whose end was not seen.
     const timeout = '10s';
     const gone = { pidFile: rig.node.pidFile };
     const stop = { command: ['sh', '-c', script], timeout, gone, idempotent: true };

@@ -221,7 +221,7 @@ describe('Users whom a hash alone binds', () => {
 
   test('are taken out by --force, and the result says how many were at risk', async () => {
     await open(HASH);
-    // At the application itself: without a cookie HAProxy leads him anywhere.
+    // At the application itself: without a cookie HAProxy sends the user anywhere.
     await (await fetch(rig.node.url)).text();
     const drain = rig.direct('drain', ...sessions(), '--timeout', '2s', '--force', '--reason', 'disk');
     const { code, json } = await told(drain);

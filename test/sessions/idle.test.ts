@@ -28,7 +28,7 @@ interface Site {
   readonly visit: () => Promise<Response>;
 }
 
-/** A HAProxy with one server, which answers as the test says. */
+/** A HAProxy with one server, which answers as the test sets. */
 async function openSite(
   answer: RequestListener = (_request, response) => response.end('hello'),
   options: HaproxyOptions = {},
@@ -141,7 +141,7 @@ describe('idle', () => {
     for (let round = 0; round < 2; round += 1) {
       await haproxy.rewrite(config.replace(' app1 ', ' app2 '));
       await haproxy.reload();
-      // Somebody may have come right before that.
+      // A user may have come right before that.
       expect(await refusalOf(() => source.count(never))).toMatchObject({
         code: 'failed',
         message: expect.stringMatching(/app\/app1 was removed from HAProxy by a reload.* in the last 60 s/),

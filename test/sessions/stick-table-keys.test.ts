@@ -182,7 +182,7 @@ test('names as long as HAProxy takes them are counted', async () => {
   expect(await (await agedSource([place], null, name)).count(never)).toBe(2);
 });
 
-/** An application that says its name. */
+/** An application that answers its name. */
 async function startApp(name: string): Promise<number> {
   const app: Server = createServer((_request, response) => response.setHeader('x-app', name).end());
   app.listen(0, '127.0.0.1');

@@ -235,7 +235,7 @@ describe('after a reload', () => {
   test('with peers the new worker knows what the old one knew, and says so', async () => {
     const haproxy = await start(peers(await freePort()), { master: true });
     await addUsers(haproxy.socket, { table: 'app', serverId: 1, count: 5 });
-    // A worker that has just begun teaches nobody.
+    // A worker that has just begun hands no entries on.
     await untilOld(haproxy.socket, 6);
     const { source } = await agedSource([haproxy.socket]);
     expect(await source.count(never)).toBe(5);

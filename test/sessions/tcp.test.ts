@@ -42,7 +42,7 @@ async function listen(host: string): Promise<{ port: number; server: Server }> {
     // A user who is killed resets it.
     socket.on('error', () => socket.destroy());
   });
-  // Thousands come at once: whom a full backlog turns away is tried again by the kernel for a minute.
+  // Thousands come at once: the kernel retries those that a full backlog turns away for a minute.
   server.listen({ port: 0, host, backlog: 4_096 });
   await once(server, 'listening');
   cleanups.push(() => {
@@ -103,7 +103,7 @@ sourceContract("the kernel's table", {
   silent: async (clock) => {
     const path = join(await temporary(), 'tcp');
     await execute('mkfifo', [path]);
-    // Somebody who could write keeps whoever reads waiting.
+    // An open writer keeps a reader waiting.
     const writer = await open(path, 'r+');
     writers.push(writer);
     return sourceOf(1, { clock, tables: { v4: path, v6: path } });
@@ -156,7 +156,7 @@ describe('connections to the port', () => {
     cleanups.push(() => Promise.resolve(mine.destroy()));
     await once(mine, 'connect');
     await accepted(server, 3_001);
-    // So many that ours is not told from them.
+    // So many that ours cannot be distinguished from them.
     expect(await sourceOf(port).count(never)).toBeGreaterThanOrEqual(3_001);
   });
 });

@@ -34,7 +34,7 @@ afterAll(async () => {
   await temp.remove();
 });
 
-/** A test that says loudly where it could not run. */
+/** A test that reports loudly where it could not run. */
 function withTomcat(title: string, body: () => Promise<void>): void {
   test(title, async () => (missing === null ? body() : skipped(`no Tomcat: ${missing}`)));
 }

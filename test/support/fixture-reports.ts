@@ -8,7 +8,7 @@ import { until } from './until.ts';
 /** A fixture program that has reported itself. */
 export interface Present {
   readonly pid: number;
-  /** What it said besides its pid. */
+  /** Its report besides its pid. */
   readonly note: string;
   /** Resolves when its process has ended, whatever ended it. */
   readonly gone: Promise<void>;

@@ -74,7 +74,7 @@ const table = (own: string, others: readonly string[]): string =>
   ].join('\n');
 const V6 = '0000000000000000FFFF00000100007F';
 
-/** The kernel's files end where the kernel says so. */
+/** The kernel's files end where the kernel ends them. */
 const isCutAtLine = (whole: string) => (text: string) => text.endsWith('\n') && whole.startsWith(text);
 
 function readSockets(text: string): number[] {

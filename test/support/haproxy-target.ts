@@ -14,7 +14,7 @@ export function targetAt(
   return { client: createClient(path, parseAddress(path, 'config'), { clock }), servers };
 }
 
-/** Resolves once HAProxy says that it has run for so many seconds. */
+/** Resolves once HAProxy reports that it has run for so many seconds. */
 export async function untilOld(socket: string, seconds: number): Promise<void> {
   await until(`an uptime of ${seconds} s`, async () => {
     const uptime = /^Uptime_sec: (\d+)$/m.exec(await ask(socket, 'show info'))?.[1];

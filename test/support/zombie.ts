@@ -13,7 +13,7 @@ export interface Zombie {
   bury(): Promise<void>;
 }
 
-/** A shell's child ends only after `sleep`, which waits for nobody, has taken the place of the shell. */
+/** A shell's child ends only after `sleep`, which reaps no child, has replaced the shell. */
 export async function makeZombie(): Promise<Zombie> {
   const script = 'setsid sh -c "read line <&3" & echo $!; exec sleep 1000 3<&-';
   const parent = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });

@@ -90,7 +90,7 @@ describe('a process', () => {
   });
 
   test('of another user is alive', () => {
-    // As root init is ours to signal, as anybody else it is not (EPERM): it lives either way.
+    // As root init is ours to signal, as any other user it is not (EPERM): it lives either way.
     expect(processStatus(1, startTimeOf(1) ?? '')).toBe('alive');
   });
 

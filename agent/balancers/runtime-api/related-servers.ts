@@ -1,6 +1,7 @@
 import type { ListedServer } from '../../haproxy/replies/show-all-servers.ts';
 import type { ServerName } from '../../haproxy/names.ts';
-import type { Addresses, Relative, Role } from '../../lifecycle/view.ts';
+import type { Addresses, Role } from '../../lifecycle/view.ts';
+import type { Relative } from '../../lifecycle/survey.ts';
 import type { SocketLevel } from './preflight-facts.ts';
 
 /** Who else is this application, and who else serves its users: read from the list of all servers. Pure. */

@@ -60,7 +60,7 @@ function subscription(
   };
 }
 
-/** A caller that says what it is given and waits. */
+/** A caller that sends this and waits. */
 async function caller(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1' });
   sockets.push(socket);

@@ -3,7 +3,7 @@ import { createSharedPoll, POLL_EVERY_MS } from '../../../agent/balancers/agent-
 import type { Look } from '../../../agent/lifecycle/view.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
-/** Looks that end when the test says so; each answers its number as the worker's pid. */
+/** Looks that end when the test lets them; each answers its number as the worker's pid. */
 function scene() {
   const clock = new ManualClock();
   const ends: ((error?: Error) => void)[] = [];

@@ -234,7 +234,7 @@ describe('a table handed on by peers', () => {
     });
 
   test.each([
-    // As 2.6.12 showed it after a reload: by the worker before it; by nobody; nobody yet.
+    // As 2.6.12 showed it after a reload: by the worker before it; by no worker; by none yet.
     [section('us', '0x1103', 'app'), '2.6.12', true],
     [section('us', '0x33', 'app'), '2.6.12', false],
     [section('us', '0x11', 'app'), '2.6.12', false],

@@ -6,10 +6,8 @@ import type {
   Origin,
   Over,
   ServerView,
-  Sibling,
-  Survey,
-  SurveyScope,
 } from '../../../agent/lifecycle/view.ts';
+import type { Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/survey.ts';
 import type { Timeline } from '../world/timeline.ts';
 import { createLine, type Line, type Mode } from './line.ts';
 

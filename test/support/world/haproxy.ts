@@ -6,12 +6,9 @@ import type {
   LookScope,
   Origin,
   Over,
-  Relative,
   ServerView,
-  Sibling,
-  Survey,
-  SurveyScope,
 } from '../../../agent/lifecycle/view.ts';
+import type { Relative, Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/survey.ts';
 import type { Timeline } from './timeline.ts';
 
 /** The state of one server in a simulated HAProxy. `by`: its writer, which the real one does not record. */

@@ -4,9 +4,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import type { BalancerState, State } from '../../../agent/lifecycle/state.ts';
+import type { State } from '../../../agent/lifecycle/state.ts';
+import type { BalancerState } from '../../../agent/lifecycle/server-state.ts';
 import { serversOf } from '../../../agent/lifecycle/turn.ts';
-import type { Proof, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Proof, ServerView } from '../../../agent/lifecycle/view.ts';
+import type { Survey } from '../../../agent/lifecycle/survey.ts';
 import type { Taken, World } from './world.ts';
 import { createClaims } from './claims.ts';
 

@@ -15,9 +15,70 @@ const PERSON =
 const FREE_WHO = /(?:^|[.:;] )who (?!is who\b)[^.:;?]*(?=[.:;]|$)/gi;
 
 /** Parts of names: refused wherever a name has them, as in `createDesk`. Add one with the renaming that ends it. */
-const OLD_PARTS = {};
+const OLD_PARTS = {
+  custody: 'table completeness',
+  desk: 'a request tracker, an announcer, a driver context, a local client, a target',
+  glance: 'readRow',
+  glimpse: 'a server reading',
+  lookout: 'a forecaster',
+  notebook: 'a launch store',
+  outings: 'source tuning (one outing of the node is an outing)',
+};
 /** Whole names of the code. */
-const OLD_NAMES = {};
+const OLD_NAMES = {
+  Ask: 'SendCommand or the narrower one',
+  Cadence: 'ScanBudget',
+  Channel: 'Subscription',
+  Chosen: 'ParsedCommand',
+  GROWN_UP_MS: 'MIN_RESYNC_AGE_MS',
+  Held: 'WorkerCounts',
+  Holding: 'ConnectionReport',
+  Kept: 'PersistedFile or CapturedOutput',
+  LESSON_SECONDS: 'RESYNC_TIMEOUT_S',
+  Launches: 'LaunchRecord',
+  Leader: 'GroupLeader',
+  Life: 'ProcessHandle',
+  Lines: 'Connections',
+  OpenLine: 'InteractiveConnection',
+  Polled: 'PollOnlyBalancer',
+  Rest: 'IdleTime',
+  Round: 'BalancerConnections',
+  TELL_MS: 'ACK_TIMEOUT_MS',
+  TOLD_TWICE: 'REQUIRED_ACKS',
+  Talk: 'DeadlineClient',
+  Tools: 'EffectPorts',
+  Trouble: 'ConnectError',
+  Turns: 'Mutex',
+  Watcher: 'ProgressListener',
+  Whereabouts: 'SocketLookup',
+  Words: 'RequestBody',
+  askHolding: 'fetchConnections',
+  converseAtLength: 'openInteractive',
+  createLiving: 'createLiveLine',
+  createPolled: 'createPollOnly',
+  createSilence: 'createNoProgress',
+  cutAfter: 'truncated',
+  disobeyed: 'anyIgnored',
+  endWords: 'forecastText',
+  factsOf: 'preflightFacts',
+  goneByName: 'namedProcessGone',
+  holdingLines: 'connectionTable',
+  holdingWords: 'connectionSummary',
+  isInhabited: 'hasMembers',
+  isLiving: 'isRunning',
+  lookBack: 'countOldWorkers',
+  lookBackOrFail: 'countOldWorkersOrThrow',
+  ownStanding: 'defaultAnswer',
+  requireFronts: 'requireTargets',
+  restOf: 'idleTime',
+  tablesStick: 'findStickTable',
+  toRequest: 'parseRequest',
+  unlessGone: 'unlessWorkerEnded',
+  wasTaught: 'wasResynced',
+  watchForeign: 'watchProcess',
+  wholeNumber: 'parseCount',
+  withHeld: 'addCounts',
+};
 /** Files, without their suffix. */
 const OLD_FILES = {
   'agent/shutdown/': 'agent/app/',
@@ -97,7 +158,9 @@ function split(text, file) {
       index,
       line.replace(/^(?:\/\*\*?|\*\/|\/\/|\*|#)\s*/, '').replace(/\s*\*\/$/, ''),
     ]);
-  const code = isScript ? text.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$|'(?:[^'\\\n]|\\.)*'/gm, '') : '';
+  const code = isScript
+    ? text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/gm, '')
+    : '';
   return { code, comments };
 }
 

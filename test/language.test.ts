@@ -64,6 +64,20 @@ describe('The language check', () => {
     expect((await check(file, text)).output).toContain(`${file}:2 nobody`);
   });
 
+  test.each([
+    ['const createDesk = 1;', 'agent/a.ts: createDesk: `desk` is '],
+    ['type Talk = 1;', 'agent/a.ts: Talk: `Talk` is DeadlineClient now'],
+  ])('refuses a name that was given up: %s', async (text, problem) => {
+    const { code, output } = await check('agent/a.ts', text);
+    expect(code).toBe(1);
+    expect(output).toContain(problem);
+  });
+
+  test('refuses no longer name, text or comment that has one', async () => {
+    const text = "const isTalking = 'desk'; // a desk\n/** A desk. */\n";
+    expect(await check('agent/a.ts', text)).toEqual({ code: 0, output: '' });
+  });
+
   test('refuses a file by a name that was given up', async () => {
     const { code, output } = await check('agent/engine/desk.ts', 'export const a = 1;\n');
     expect(code).toBe(1);

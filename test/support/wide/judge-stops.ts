@@ -179,7 +179,9 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       app.isAlive &&
       time.now - app.bornAt > REVIVED_MS
     ) {
-      const isSaid = app.main === null && result.warnings.some((text) => text.includes('proves'));
+      // Another one that is not well yet answers no probe either.
+      const isSeen = app.main !== null && app.healthy;
+      const isSaid = !isSeen && result.warnings.some((text) => text.includes('proves'));
       if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
     }
     // A file that names another process than the one that runs is refused whatever the calendar shows.

@@ -1,5 +1,5 @@
 import { estimate, type Sample } from '../../agent/engine/eta.ts';
-import { createCurve } from '../../agent/engine/session-history.ts';
+import { createSessionHistory } from '../../agent/engine/session-history.ts';
 import { type Curve, readCurves } from './curve-files.ts';
 import { median, percentile, type Figure } from './figures.ts';
 
@@ -56,7 +56,7 @@ function ratioAt(curve: Curve, share: number): number | null {
 /** In seconds, by what the engine would have kept until then. */
 function answerAt(curve: Curve, share: number): number | null {
   const now = lengthOf(curve) * share;
-  const kept = createCurve();
+  const kept = createSessionHistory();
   for (const sample of samplesOf(curve)) if (sample.at <= now) kept.add(sample);
   return estimate(kept.samples, now, null).eta?.seconds ?? null;
 }

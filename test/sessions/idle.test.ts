@@ -8,7 +8,7 @@ import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
 import { startFake } from '../support/fake-haproxy.ts';
-import { frontAt, untilOld } from '../support/haproxy-target.ts';
+import { targetAt, untilOld } from '../support/haproxy-target.ts';
 import { startHaproxy, type Haproxy, type HaproxyOptions } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
@@ -56,7 +56,7 @@ async function openSite(
 const sourceAt = (paths: readonly string[], periodMs: number, clock: Clock = realClock): Source =>
   createIdleSource({ kind: 'idle', periodMs, timeoutMs: 5_000 }, 'idle', {
     clock,
-    fronts: paths.map((path) => frontAt(path, clock)),
+    targets: paths.map((path) => targetAt(path, clock)),
   });
 
 sourceContract('how long nobody came', {

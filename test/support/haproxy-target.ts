@@ -1,12 +1,16 @@
 import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient } from '../../agent/haproxy/client.ts';
-import type { Front } from '../../agent/sessions/haproxy-target.ts';
+import type { HaproxyTarget } from '../../agent/sessions/haproxy-target.ts';
 import type { Clock } from '../../agent/system/clock.ts';
 import { ask } from './haproxy.ts';
 import { until } from './until.ts';
 
 /** The Runtime API at this socket, as the session sources get it. */
-export function frontAt(path: string, clock: Clock, servers: readonly string[] = ['app/app1']): Front {
+export function targetAt(
+  path: string,
+  clock: Clock,
+  servers: readonly string[] = ['app/app1'],
+): HaproxyTarget {
   return { client: createClient(path, parseAddress(path, 'config'), { clock }), servers };
 }
 

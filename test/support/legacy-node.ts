@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../agent/system/error.ts';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, startTimeOf } from '../../agent/system/process.ts';
 import { packageRoot } from './sample.ts';
 
 const execute = promisify(execFile);
@@ -95,7 +95,7 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
       if (pid === null || startTime === null) return;
       send(pid, 'SIGTERM');
       // It is not our child, and Linux reports its end to no other process.
-      while (aliveness(pid, startTime) === 'alive') await sleep(5, undefined, { signal });
+      while (processStatus(pid, startTime) === 'alive') await sleep(5, undefined, { signal });
     },
     async kill() {
       for (let pids = processesOf(pidFile); pids.length > 0; pids = processesOf(pidFile)) {

@@ -1,5 +1,5 @@
 import type { NamingPorts } from '../../agent/app/named-process.ts';
-import { createSightings } from '../../agent/app/pid-file-record.ts';
+import { createPidFileRecords } from '../../agent/app/pid-file-record.ts';
 import type { Clock } from '../../agent/system/clock.ts';
 import { bootId } from '../../agent/system/process.ts';
 
@@ -8,5 +8,5 @@ import { bootId } from '../../agent/system/process.ts';
  * known.
  */
 export function naming(clock: Clock): NamingPorts {
-  return { clock, sightings: createSightings(bootId()), appPorts: async () => [] };
+  return { clock, pidFiles: createPidFileRecords(bootId()), appPorts: async () => [] };
 }

@@ -38,7 +38,7 @@ export interface ScriptedService extends DirectService {
 }
 
 /** What `openControl` waits for: this service knows its operations from the beginning. */
-export const begun = Promise.resolve();
+export const ready = Promise.resolve();
 
 export function createScriptedService(node = 'app1'): ScriptedService {
   const requests: Request[] = [];

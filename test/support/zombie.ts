@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { lookAt } from '../../agent/system/process.ts';
+import { inspectProcess } from '../../agent/system/process.ts';
 import { until } from './until.ts';
 
 /** A process that has ended and that its parent does not wait for, in a process group of its own. */
@@ -27,6 +27,6 @@ export async function makeZombie(): Promise<Zombie> {
   const comm = `/proc/${String(parent.pid)}/comm`;
   await until('sleep has taken over', () => readFileSync(comm, 'utf8') === 'sleep\n');
   (parent.stdio[3] as Writable).end('\n');
-  await until('a zombie', () => (lookAt(Number(line)) as { state?: string }).state === 'Z');
+  await until('a zombie', () => (inspectProcess(Number(line)) as { state?: string }).state === 'Z');
   return { pid: Number(line), bury };
 }

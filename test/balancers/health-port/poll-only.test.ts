@@ -232,7 +232,7 @@ describe('a balancer that asks our health port', () => {
     expect(await back).toMatchObject({ admin: 'ready' });
   });
 
-  describe('and a request that is no poller’s (F2)', () => {
+  describe('and a request that is no poller’s', () => {
     test('from the host of a HAProxy that sends its state holds nothing up, and hides no connections', async () => {
       const haproxy = async (...states: string[]): Promise<string[]> => {
         const answers: string[] = [];

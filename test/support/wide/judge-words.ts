@@ -14,13 +14,13 @@ export interface WordJudge {
   written(word: Written): void;
   crashed(node: SimNode): void;
   booted(node: SimNode): void;
-  /** We have said MAINT in this outing. */
+  /** We have written MAINT in this outing. */
   isFenced(node: SimNode): boolean;
   /** What stood there before our first word of the last outing. */
   foundAt(node: SimNode, lb: string, server: string): string | null;
 }
 
-/** The neighbours must have been what they are for so long before anybody has to know. */
+/** The neighbours must have been in their state for so long before it must be known. */
 const NEWS_MS = 5_000;
 const QUIET_SLACK_MS = 100;
 const LOOKED_MS = 600;
@@ -29,7 +29,9 @@ const ROTATION: readonly string[] = ['serving', 'unhealthy'];
 export function createWordJudge(world: World, requests: Requests): WordJudge {
   const { time, verdicts } = world;
   const claims = createClaims(world, requests);
-  const fenced = new Set<number>();
+  /** Since when each node has had a fence in this outing. */
+  const fenced = new Map<number, number>();
+  const fence = ({ index }: SimNode): void => void (fenced.has(index) || fenced.set(index, time.now));
 
   function written(word: Written): void {
     const { node, lb, admin, there, issued } = word;
@@ -38,7 +40,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     if (admin === 'maint' && there !== 'maint') {
       if (!lb.polls) overUsers(word, p);
       twoFenced(word, p);
-      fenced.add(node.index);
+      fence(node);
     }
     if (admin === 'ready' && there !== 'ready') ready(word, p);
     if (admin === 'ready' && !isTurn(word, p)) verdicts.broken('READY out of turn', [p.phase, lb.name]);
@@ -110,9 +112,10 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   }
 
   /** I15: over our fence only after good probes that were begun after the way back began. */
-  function ready({ node, lb, server, issued: { goodProbes } }: Written, p: Peek): void {
+  function ready({ node, lb, server, issued: { goodProbes, state } }: Written, p: Peek): void {
     const { hasProbe } = node.policy;
-    if (!hasProbe || !fenced.has(node.index) || p.phase !== 'returning') return;
+    // A word that a silent balancer carries out late was said over no fence that came later.
+    if (!hasProbe || state.now < (fenced.get(node.index) ?? Infinity) || p.phase !== 'returning') return;
     const { warmingSince } = node;
     const detail = [p.phase, lb.name, server.name, `healthy: ${node.app.healthy}`];
     if (goodProbes >= RISE) return;
@@ -129,9 +132,9 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     written,
     crashed(node) {
       claims.crashed(node);
-      // An alarm has said that the disk fails: the next life knows of the fence what the disk holds.
+      // After an alarm that the disk fails, the next life has only the fence that the disk holds.
       if (!peek(node.state).hasDiskAlarm) return;
-      if (isFenceOnDisk(node)) fenced.add(node.index);
+      if (isFenceOnDisk(node)) fence(node);
       else fenced.delete(node.index);
     },
     booted: (node) => claims.booted(node),

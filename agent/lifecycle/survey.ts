@@ -21,14 +21,6 @@ export interface Sibling {
   readonly by: 'track' | 'address' | null;
 }
 
-/** A poller that was not answered often enough with our state to have applied it. */
-export interface AwaitedPoller {
-  /** Its address, and what distinguishes it from others at that address. */
-  readonly poller: string;
-  /** When it polled last, in monotonic milliseconds. */
-  readonly silentSince: number;
-}
-
 /**
  * What a survey is about: everything (`reload`: of the servers that HAProxy still has), only what binds users, or only
  * the siblings of this node's servers (`capacity`).

@@ -1,5 +1,3 @@
-import type { AwaitedPoller } from './survey.ts';
-
 /** What is known of the world outside, as plain values. Balancers and sources make them; the lifecycle reads them. */
 
 /** A server's administrative state at HAProxy, by whatever means it was set. */
@@ -112,6 +110,14 @@ export function sameWorker(before: Worker | null, now: Worker | null): boolean {
 /** A server as it was read back after a write, and the worker that answered; none where the driver only polls. */
 export interface ReadBackView extends ServerView {
   readonly worker?: Worker;
+}
+
+/** A poller that was not answered often enough with our state to have applied it. */
+export interface AwaitedPoller {
+  /** Its address, and what distinguishes it from others at that address. */
+  readonly poller: string;
+  /** When it polled last, in monotonic milliseconds. */
+  readonly silentSince: number;
 }
 
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */

@@ -153,7 +153,7 @@ function split(text, file) {
   const comments = text
     .split('\n')
     .map((line, index) => [index, line.trim()])
-    .filter(([index, line]) => (isScript ? /^(?:\/\/|\/?\*)/.test(line) : index > 0 && /^#/.test(line)))
+    .filter(([index, line]) => (isScript ? /^(?:\/\/|\/?\*)/.test(line) : index > 0 && line.startsWith('#')))
     .map(([index, line]) => [
       index,
       line.replace(/^(?:\/\*\*?|\*\/|\/\/|\*|#)\s*/, '').replace(/\s*\*\/$/, ''),

@@ -212,8 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: 'keep',
     file: 'capacity.ts',
     find: "  if (outing.capacity.read !== 'enough') return readBack(turn, outing, verdict);",
-    replace:
-      "  if (outing.capacity.read === 'never' && verdict === 'unknown') return readBack(turn, outing, verdict);",
+    replace: "  if (outing.capacity.read !== 'enough') return 'go';",
   },
   {
     name: '`unreachable: ignore` has no patience',

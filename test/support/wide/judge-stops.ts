@@ -14,7 +14,7 @@ export interface StopJudge {
 
 /** `unreachable: ignore` has this much patience. */
 const PATIENCE_MS = 10_000;
-/** Looks take time: so much is not counted against anybody. */
+/** Polls take time: so much is no violation. */
 const SLACK_MS = 2_500;
 /** An application that was started so long ago must not be believed gone. */
 const REVIVED_MS = 3_000;
@@ -170,7 +170,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   }
 
   function finished({ app, policy }: SimNode, result: Result, refused: boolean): void {
-    // Without a probe and without a process to look at, nobody can know that another hand has started it.
+    // Without a probe and without a process to look at, a start by an operator cannot be seen.
     const canTell = policy.hasProbe || policy.stopRepeatable;
     if (
       canTell &&
@@ -182,7 +182,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       const isSaid = app.main === null && result.warnings.some((text) => text.includes('proves'));
       if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
     }
-    // A file that names another process than the one that runs is refused whatever the calendar says.
+    // A file that names another process than the one that runs is refused whatever the calendar shows.
     const isNamed = app.main !== null && app.pidFile === app.main.pid;
     if (refused && result.code === 'app-stop' && isNamed && app.clockStepped)
       verdicts.broken('stop refused by a clock', result.message ?? '');

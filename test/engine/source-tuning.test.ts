@@ -2,25 +2,25 @@ import { describe, expect, test } from '@jest/globals';
 import { createTunedSources } from '../../agent/engine/source-tuning.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import type { State } from '../../agent/lifecycle/state.ts';
-import type { Source } from '../../agent/sessions/source.ts';
+import type { Source, SourceTuning } from '../../agent/sessions/source.ts';
 import { memoryLog } from '../support/memory-log.ts';
 
 /** A source whose application has one setting, 6 as it is found and 1 while the node is out. */
 function lowered(fails = false): { source: Source; setting: () => string; ended: () => Promise<void> } {
   let setting = '6';
   let last = Promise.resolve();
-  const outing = {
-    begin: () =>
+  const tuning: SourceTuning = {
+    apply: () =>
       (last = last.then(() => {
         if (fails) throw new Error('401');
         setting = '1';
       })).then(() => '6'),
-    end: (found: string) =>
+    restore: (found: string) =>
       (last = last.then(() => {
         setting = found;
       })),
   };
-  const source = { name: 'tomcat', count: async () => 0, outing };
+  const source = { name: 'tomcat', count: async () => 0, tuning };
   return { source, setting: () => setting, ended: () => last.catch(() => undefined) };
 }
 
@@ -30,7 +30,7 @@ function at(phase: Phase, gone = false): State {
 
 const never = new AbortController().signal;
 
-describe('A setting for the outing', () => {
+describe('A setting while the node is out', () => {
   test('is lowered when the node goes out, and put back when it returns', async () => {
     const { source, setting, ended } = lowered();
     const tuned = createTunedSources([source], memoryLog(), never);

@@ -32,16 +32,31 @@ const oneFirstPart = {
 };
 
 /**
- * axios imports a writer of forms, whose table of media types is a tenth of the program. It uses it for a request whose
- * body is a form; lastcall sends none.
+ * Parts of axios that it loads at once and uses for what lastcall never asks of it (agent/system/): a form as the body,
+ * whose table of media types is a tenth of the program, the adapters besides `http`, and HTTP/2.
  */
-const noForms = {
-  name: 'no-forms',
+const UNUSED = {
+  'form-data': `export default class FormData { constructor() { throw new Error('lastcall sends no forms'); } }`,
+  './fetch.js': 'export const getFetch = () => null;',
+  './xhr.js': 'export default null;',
+  http2: 'export default {};',
+};
+/** The mere look at this global makes Node load its whole fetch: 20 ms of processor time in each process. */
+const LOOKS_AT_FORMS = "typeof G.FormData !== 'undefined' ? G.FormData : undefined";
+
+const withoutUnused = {
+  name: 'without-unused',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^form-data$/ }, ({ path }) => ({ path, namespace: 'no-forms' }));
-    onLoad({ filter: /.*/, namespace: 'no-forms' }, () => ({
-      contents: `export default class FormData { constructor() { throw new Error('lastcall sends no forms'); } }`,
-    }));
+    onResolve({ filter: /^(form-data|http2|\.\/(fetch|xhr)\.js)$/ }, ({ path, importer }) =>
+      importer.includes('/node_modules/axios/') ? { path, namespace: 'unused' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({ contents: UNUSED[path] }));
+    onLoad({ filter: /\/node_modules\/axios\/lib\/utils\.js$/ }, ({ path }) => {
+      const parts = readFileSync(path, 'utf8').split(LOOKS_AT_FORMS);
+      if (parts.length !== 2)
+        throw new Error(`${path} looks at FormData in another way than bundle.mjs knows`);
+      return { contents: parts.join('undefined'), loader: 'js' };
+    });
   },
 };
 
@@ -68,7 +83,7 @@ const { outputFiles, metafile } = await build({
   banner: {
     js: `import { createRequire as $createRequire } from 'node:module';const require = $createRequire(import.meta.url);`,
   },
-  plugins: [oneFirstPart, noForms],
+  plugins: [oneFirstPart, withoutUnused],
   logLevel: 'warning',
   metafile: true,
   write: false,

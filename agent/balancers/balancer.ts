@@ -5,7 +5,7 @@ import type {
   Holders,
   Look,
   LookScope,
-  ServerView,
+  ReadBackView,
   Survey,
   SurveyScope,
 } from '../lifecycle/view.ts';
@@ -54,7 +54,7 @@ export interface Balancer {
    * after us, or it is a tracked server's state, the configuration's, or a weight of 0.
    * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted` | `failed` (told, not obeyed)
    */
-  set(server: string, admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<ServerView>;
+  set(server: string, admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<ReadBackView>;
 
   /**
    * As `set`, for a server that the configuration named once and names no more: what an outing left there is put back.
@@ -66,7 +66,7 @@ export interface Balancer {
     admin: Admin,
     mayReplace: readonly Admin[],
     signal: AbortSignal,
-  ): Promise<ServerView>;
+  ): Promise<ReadBackView>;
 
   /**
    * Who is at the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.

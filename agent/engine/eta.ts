@@ -55,8 +55,8 @@ function millisecondsLeft(samples: readonly Sample[], now: number): number | str
   const recent = windowOf(known, began, now);
   const { exposure, downs, ups } = flow(recent);
   const fall = downs - ups;
-  if (fall < FEWEST_LEFT || (ups > 0 && fall < DEVIATIONS * Math.sqrt(downs + ups)))
-    return 'no sign of falling';
+  if (fall <= 0 || (ups > 0 && fall < DEVIATIONS * Math.sqrt(downs + ups))) return 'no sign of falling';
+  if (fall < FEWEST_LEFT) return 'too few have left to tell';
   const span = now - (recent[0] as Known).at;
   const ms = lastOf(last.count, fall / exposure);
   return ms > FARTHEST * span ? 'no end in sight: it hardly falls' : ms;

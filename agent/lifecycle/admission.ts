@@ -1,3 +1,4 @@
+import { answerAlready, isAlready, mayRunAgain } from './already.ts';
 import { onRefusedAgain, onSurveyedAgain } from './again.ts';
 import { doubtEnd, evidenceAgainstEnd } from './app.ts';
 import { onSiblings } from './capacity.ts';
@@ -38,7 +39,7 @@ export function beginChecks(turn: Turn, request: Request): void {
   if (request.kind === 'restart' && !endIsSeen(turn))
     return refuse(turn, request, turn.at, 'config', unseen(turn.policy.node));
   if (stops && !state.app.gone && !PHASES[state.phase].ending) needs.push('stop');
-  if (stops && mayBeBack(turn)) needs.push('life');
+  if (mayRunAgain(turn, request)) needs.push('life');
   if (request.kind === 'restart') needs.push('start');
   patch(turn, {
     candidate: {
@@ -69,12 +70,6 @@ function asks({ phase, balancers }: State, name: string, stops: boolean): boolea
   if (isInRotation(phase)) return true;
   const { reloaded = null, error = null } = balancers[name] ?? {};
   return stops && isOutward(phase) && reloaded !== null && error === null;
-}
-
-/** It ended while users might come to it, so another hand may have started it, and nothing has told. */
-function mayBeBack({ policy, state: { app, phase } }: Turn): boolean {
-  const { place } = PHASES[phase];
-  return app.gone && policy.canStop && !policy.supervises && place !== 'out';
 }
 
 function lookForLife({ policy }: Turn, { id }: Request): Effect {
@@ -191,6 +186,7 @@ export function admit(turn: Turn): void {
   patch(turn, { candidate: null });
   // The world may have moved while we asked: what was needed then must still be all that is needed.
   if (isOutdated(turn.state, candidate)) return patch(turn, { queue: [request, ...turn.state.queue] });
+  if (turn.state.op === null && isAlready(turn, request)) return answerAlready(turn, request, candidate.at);
   const { refusal, warnings } = objections(turn, candidate);
   if (refusal) return refuse(turn, request, candidate.at, refusal.code, refusal.message, warnings);
   if (request.dryRun) {

@@ -3,7 +3,7 @@ import { cancelHold } from './hold.ts';
 import { PHASES } from './phases.ts';
 import { finish } from './result.ts';
 import type { State } from './state.ts';
-import { type EventOf, save, type Turn } from './turn.ts';
+import { type EventOf, patch, save, type Turn } from './turn.ts';
 
 /** Cancelling: only the id of the operation itself cancels it; that of a caller who joined withdraws him alone. */
 
@@ -18,7 +18,8 @@ export function isUnderWay({ op, pending, candidate, queue, hold }: State, id: s
 /** What a cancel by this id will do; `too-late`: the stop has been issued, or it is not known yet what to cancel. */
 export function cancelOf(state: State, id: string): 'cancelling' | 'unknown' | 'too-late' {
   if (!isUnderWay(state, id)) return 'unknown';
-  const { op, hold, phase } = state;
+  const { op, hold, boot } = state;
+  const phase = boot?.to ?? state.phase;
   const isAsker = hold?.askers.some((asker) => asker.id === id) === true;
   const isTicket = op?.tickets.some((ticket) => ticket.id === id) === true;
   if (isAsker || (isTicket && op.id !== id)) return 'cancelling';
@@ -26,11 +27,13 @@ export function cancelOf(state: State, id: string): 'cancelling' | 'unknown' | '
 }
 
 /** Puts back what was found. A stop that was issued can no longer be taken back. */
-export function onCancel(turn: Turn, { id, by }: EventOf<'cancel'>): void {
+export function onCancel(turn: Turn, { id, by }: Pick<EventOf<'cancel'>, 'id' | 'by'>): void {
   const { op, phase } = turn.state;
   if (cancelHold(turn, id, by) || !op) return;
   if (op.id !== id) return withdraw(turn, id, by);
   if (op.outcome) return;
+  const { boot } = turn.state;
+  if (boot) return patch(turn, { boot: { ...boot, cancel: { id, by } } });
   const { cancel } = PHASES[phase];
   if (cancel === 'restore') giveUp(turn, 'cancelled', `cancelled by ${by}; what was found is restored`);
   else if (cancel === 'stay') failWarming(turn, `cancelled by ${by}`, 'cancelled');

@@ -100,9 +100,9 @@ export function unknownTo(policy: Policy, state: State): string[] {
  * more, but not everybody has answered. An application that is gone has no users, connections count all the same.
  */
 export function tally(policy: Policy, state: State, since: number): 'zero' | 'some' | 'unknown' {
-  const connections = countingBalancers(policy, state).map((balancer) =>
-    connectionsAt(policy, state, balancer, since),
-  );
+  const balancers = countingBalancers(policy, state);
+  if (balancers.some((balancer) => isSeenAt(state, balancer, since))) return 'some';
+  const connections = balancers.map((balancer) => connectionsAt(policy, state, balancer, since));
   const users = state.app.gone ? [] : policy.sources.map((name) => sourceCount(state, name, since));
   const counts = [...connections, ...users];
   if (counts.some((count) => count !== null && count > 0)) return 'some';
@@ -153,6 +153,20 @@ function connectionsAt(
       return view ? sum([view.connections, view.queued]) : null;
     }),
   );
+}
+
+/** A connection or a queued request was seen there, whatever could not be counted beside it. */
+function isSeenAt(
+  { balancers }: State,
+  { name: at, servers }: Policy['balancers'][number],
+  since: number,
+): boolean {
+  const balancer = balancers[at];
+  if (!balancer || !isKnown(balancer, since)) return false;
+  return servers.some((name) => {
+    const { connections, atLeast, queued } = viewOf(balancer, name) ?? {};
+    return (connections ?? atLeast ?? 0) + (queued ?? 0) > 0;
+  });
 }
 
 /** The kernel sees every connection to the application, also those of old workers. */

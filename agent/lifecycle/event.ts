@@ -1,6 +1,6 @@
 import type { Request } from './operation.ts';
 import type { Health } from './state.ts';
-import type { Admin, Closed, LifeSigns, Look, Proof, ServerView, Survey, Unproven } from './view.ts';
+import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Survey, Unproven } from './view.ts';
 
 /** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
 export type Event = { readonly at: number } & Happening;
@@ -75,7 +75,7 @@ type Happening =
       readonly balancer: string;
       readonly server: string;
       readonly admin: Admin;
-      readonly view: ServerView;
+      readonly view: ReadBackView;
       readonly epoch: number;
       readonly begun: number;
     }

@@ -18,9 +18,11 @@ export function evidenceOfLife(
       ? []
       : [`${balancer}: ${name} is up by HAProxy's check (${check})`],
   );
+  // A stick table or session files outlive the application: what they count are its users, or what a crash has left of
+  // them. Where a probe says that it is down, they are the latter.
+  const isSeenDown = policy.hasProbe && health === 'down';
   const counted = Object.entries(counts)
-    // Others answer without an application: what they count are its users, or what is left of them.
-    .filter(([source, count]) => count > 0 || policy.appSources.includes(source))
+    .filter(([source, count]) => policy.appSources.includes(source) || (count > 0 && !isSeenDown))
     .map(([source, count]) => `${source} counts ${count} sessions`);
   return [
     // An answer that has not come yet is none.

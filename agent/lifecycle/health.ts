@@ -24,8 +24,11 @@ export function notHealthy({ state: { health } }: Pick<Turn, 'state'>): string {
 
 /** MAINT was said in this outing, at one server at least: the health of the application behind it is not known. */
 export function wasFenced(state: State): boolean {
-  // By a name that the configuration has lost since, too.
-  return allServersOf(state).some(({ server }) => server.said.includes('maint'));
+  // By a name that the configuration has lost since, also where an operator holds that server now.
+  return (
+    state.outing?.fencedBefore === true ||
+    allServersOf(state).some(({ server }) => server.said.includes('maint'))
+  );
 }
 
 /**

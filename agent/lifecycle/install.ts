@@ -16,6 +16,7 @@ import { type Candidate, NO_BONDS, type Operation } from './running.ts';
 import { NO_REASSERTS, notOurs, type ServerState } from './state.ts';
 import { intend, mapServers, patch, patchOuting, resave, type Turn } from './turn.ts';
 import type { ServerView } from './view.ts';
+import { goOver } from './terms.ts';
 import { asWarnings, textsOf, withWarning } from './warnings.ts';
 
 /** A request that was admitted, and the operation that it becomes. */
@@ -75,6 +76,7 @@ function takeOver(turn: Turn, candidate: Candidate, op: Operation, asked: Operat
   patch(turn, { op: stronger, app: { ...app, proof, gone: app.gone || gone } });
   // What was asked for the weaker one is answered under its id, so it is asked anew.
   patchOuting(turn, { ...overGuard(outing, candidate.request), fenced: true, recheck: null });
+  if (candidate.request.force) goOver(turn, candidate.request);
   if (stronger.kind !== 'restart') patchOuting(turn, { lasting: isLasting(turn, candidate.request) });
   resave(turn);
   return stronger.id;

@@ -2,7 +2,7 @@ import type { Joined, OperationKind, Request, Result } from './operation.ts';
 import { relate } from './relation.ts';
 import type { Operation, Ticket } from './running.ts';
 import { applyTerms, termsOf } from './terms.ts';
-import { patchOuting, resave, type Turn } from './turn.ts';
+import { patchOuting, resave, type Turn, warn } from './turn.ts';
 
 /**
  * Callers who join a running operation. Each has a ticket of his own, under which he is answered and withdrawn; what he
@@ -29,8 +29,13 @@ export function joinIn(turn: Turn, request: Request, op: Operation): string {
   const tickets = withTicket(op, ticket);
   lastWith(turn, request, op.kind);
   applyTerms(turn, { ...op, tickets, joined }, request, terms);
+  if (op.kind !== 'drain' && request.expiresMs !== null) warn(turn, 'no expiry', neverExpires(op));
   resave(turn);
   return ticket.id;
+}
+
+function neverExpires({ kind }: Operation): string {
+  return `a drain that joins a ${kind} does not expire once the application is stopped: \`lastcall ready\` brings the node back`;
 }
 
 /** The stop that was issued is followed by a start: from then on it is the operation of the one who asked for that. */

@@ -8,6 +8,7 @@ import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced, unfencedLi
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
+import { UNPROVEN_END } from './remains.ts';
 import { conclude, finish } from './result.ts';
 import type { LifeSigns } from './view.ts';
 import { type App, UNKNOWN_REMAINS } from './state.ts';
@@ -190,6 +191,8 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
       );
   }
   const { app, epoch } = turn.state;
+  // Stopped before without a proof of its end: nothing has proven it since.
+  if (app.gone && app.remains !== null) return onStopped(turn, [UNPROVEN_END], true);
   if (app.gone) return onStopped(turn, ['the application had ended by itself before it was stopped']);
   warnUnfenced(turn);
   if (!turn.policy.hasGate && !turn.policy.reloadsKeepState && !turn.policy.operatorReady)

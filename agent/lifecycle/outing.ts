@@ -19,6 +19,8 @@ export interface Outing {
   readonly force: Force | null;
   /** Users were forced out: their sessions are not waited for any more. */
   readonly forcedOut: boolean;
+  /** MAINT was said at a server that an earlier sidecar had, whether that server is ours now or not. */
+  readonly fencedBefore: boolean;
   /** So long after `drained` it undoes itself; null = never. */
   readonly expiresMs: number | null;
   readonly expiresAt: number | null;
@@ -118,6 +120,7 @@ export const NEW_OUTING: Outing = {
   fence: null,
   force: null,
   forcedOut: false,
+  fencedBefore: false,
   expiresMs: null,
   expiresAt: null,
   sticky: null,

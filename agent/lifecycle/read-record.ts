@@ -75,7 +75,10 @@ function contradictionIn({ phase, op, balancers }: StateRecord): string | null {
 function optional(
   whole: Fields,
   doubts: string[],
-): Pick<StateRecord, 'level' | 'lasting' | 'expiresMs' | 'signedOut' | 'fresh' | 'capacity' | 'appUnproven'> {
+): Pick<
+  StateRecord,
+  'level' | 'lasting' | 'expiresMs' | 'signedOut' | 'fresh' | 'fencedBefore' | 'capacity' | 'appUnproven'
+> {
   const get = reading(whole, '', doubts);
   const has = (key: string): boolean => whole[key] !== undefined;
   return {
@@ -86,6 +89,7 @@ function optional(
     ...(has('expiresMs') && { expiresMs: get('expiresMs', orNull(isNumber), null) }),
     ...(has('capacity') && { capacity: get('capacity', isCapacity, { isOver: false, drainedIn: null }) }),
     ...(has('appUnproven') && { appUnproven: get('appUnproven', isBoolean, true) }),
+    ...(has('fencedBefore') && { fencedBefore: get('fencedBefore', isBoolean, true) }),
     ...(has('fresh') && { fresh: get('fresh', isBoolean, false) }),
     ...(has('signedOut') && { signedOut: get('signedOut', oneOf('no', 'unheard', 'heard'), 'no') }),
   };

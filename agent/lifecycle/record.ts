@@ -66,6 +66,8 @@ export interface StateRecord {
   readonly signedOut?: State['signedOut'];
   /** The application was started afresh, and the start that found that was interrupted before it went on. */
   readonly fresh?: boolean;
+  /** MAINT was said in this outing; absent in an older record, where the servers' states alone tell. */
+  readonly fencedBefore?: boolean;
   readonly hold: SavedHold | null;
 }
 
@@ -118,12 +120,7 @@ export function recordOf(state: State, at: number): StateRecord {
     // A crash while a crash is being made good: where it was interrupted first is what goes on.
     phase: state.boot?.to ?? state.phase,
     epoch,
-    op: op && {
-      ...op,
-      warnings: op.warnings.slice(0, MOST_WARNINGS).map(({ text }) => text),
-      subjects: op.warnings.map(({ subject }) => subject),
-      baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),
-    },
+    op: op && savedOperation(op),
     balancers: { ...lost, ...balancers },
     proof: app.proof,
     appGone: app.gone,
@@ -131,9 +128,26 @@ export function recordOf(state: State, at: number): StateRecord {
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
+    fencedBefore: state.outing?.fencedBefore === true || saidMaint({ ...lost, ...balancers }),
     signedOut,
     fresh: state.boot?.fresh ?? false,
     hold,
+  };
+}
+
+/** MAINT was said, or is about to be. */
+function saidMaint(balancers: StateRecord['balancers']): boolean {
+  return Object.values(balancers).some(({ servers }) =>
+    Object.values(servers).some(({ said }) => said.includes('maint')),
+  );
+}
+
+function savedOperation(op: Operation): SavedOperation {
+  return {
+    ...op,
+    warnings: op.warnings.slice(0, MOST_WARNINGS).map(({ text }) => text),
+    subjects: op.warnings.map(({ subject }) => subject),
+    baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),
   };
 }
 
@@ -173,7 +187,7 @@ function savedWorker(worker: Worker | null): Required<SavedWorker> {
 function workerOf(saved: SavedWorker | undefined, moved: (time: number) => number): Worker | null {
   if (typeof saved?.pid !== 'number') return null;
   const { pid, bornAt } = saved;
-  return { pid, bornAt: typeof bornAt === 'number' ? moved(bornAt) : null };
+  return { pid, bornAt: typeof bornAt === 'number' ? moved(bornAt) : null, isRecorded: true };
 }
 
 function mapValues<T, U>(
@@ -221,7 +235,7 @@ export function restore(
     epoch: record.epoch,
     phase: 'recovering',
     app: restoredApp(blank.app, record, sameBoot),
-    boot: { to, fresh: record.fresh ?? false },
+    boot: { to, fresh: record.fresh ?? false, cancel: null },
     signedOut: record.signedOut ?? 'no',
     hold: record.hold && {
       ...record.hold,
@@ -322,6 +336,7 @@ function restoredServer(
 function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) => number): Outing | null {
   const servers = Object.values(record.balancers).flatMap((balancer) => Object.values(balancer.servers));
   const isOurs = servers.some(({ found }) => found !== null);
+  const fencedBefore = record.fencedBefore ?? saidMaint(record.balancers);
   const { place } = PHASES[to];
   if (!isOurs && (place === 'rotation' || place === 'unknown')) return null;
   const wants = servers.map(({ want }) => want);
@@ -333,6 +348,7 @@ function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) =>
     fenced: !noFence,
     lasting,
     forcedOut,
+    fencedBefore,
     sticky,
     expiresMs,
     expiresAt: expiresAt === null ? null : moved(expiresAt),

@@ -1,4 +1,5 @@
 import { giveUp, warm } from './back.ts';
+import { onCancel } from './cancel.ts';
 import { forcedOf, viewOf } from './count.ts';
 import { isHolding } from './desired.ts';
 import { followed, isFenced, noStop, raiseFence, stillLevel } from './fence.ts';
@@ -117,11 +118,18 @@ function bringBack(turn: Turn, reason: string): void {
 export function recovering(turn: Turn): void {
   const { state } = turn;
   if (!everybodyAsked(state)) return;
-  const { to, fresh } = state.boot ?? { to: 'serving', fresh: false };
+  const { to, fresh, cancel } = state.boot ?? { to: 'serving', fresh: false, cancel: null };
   patch(turn, { boot: null });
+  goOn(turn, to, fresh);
+  if (cancel !== null) onCancel(turn, cancel);
+}
+
+function goOn(turn: Turn, to: Phase, fresh: boolean): void {
+  const { state } = turn;
   const level = to === 'serving' ? 'info' : 'warn';
   emit(turn, { type: 'log', level, text: `resuming after a restart: the record says ${to}` });
-  if (state.outing === null) return enter(turn, 'serving');
+  // In rotation nothing is ours but at a balancer that was left out of the return, which is told once it answers.
+  if (state.outing === null || PHASES[to].place === 'rotation') return enter(turn, 'serving');
   const next = takeGained(turn, to);
   if (fresh) return resumeFresh(turn);
   if (isHolding(state)) return intend(turn, next);

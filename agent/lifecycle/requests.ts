@@ -1,14 +1,12 @@
 import { beginChecks, endIsSeen, unconfigured } from './admission.ts';
+import { answerAlready, isAlready, mayRunAgain } from './already.ts';
 import { noStart, undoFor } from './back.ts';
 import { refusedByHold, releaseAtOnce } from './hold.ts';
-import { isHolding } from './desired.ts';
-import { isOpen, unfenced, unfencedLines } from './fence.ts';
 import { operationOf } from './install.ts';
 import { lastWith, ownedBy, ticketFor, withTicket } from './join.ts';
 import type { Request } from './operation.ts';
 import { PHASES } from './phases.ts';
 import { propose } from './proposal.ts';
-import { UNPROVEN_END } from './remains.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, conclude, finish, refuse } from './result.ts';
 import { onlyWarn } from './terms.ts';
@@ -53,7 +51,7 @@ export function decide(turn: Turn, request: Request): void {
   const { op } = turn.state;
   if (refusedByHold(turn, request)) return;
   if (op) decideBeside(turn, request, op);
-  else if (isAlready(turn, request)) answerAtOnce(turn, request, turn.at, warningsNow(turn));
+  else if (isAlready(turn, request) && !mayRunAgain(turn, request)) answerAlready(turn, request, turn.at);
   else if (!releaseAtOnce(turn, request)) beginChecks(turn, request);
 }
 
@@ -139,28 +137,6 @@ function join(turn: Turn, request: Request, op: Operation): void {
   const { proof } = turn.state.app;
   const candidate: Candidate = { ...nothing, request, at: turn.at, proof, joins: op.id };
   propose(turn, candidate, operationOf(turn, request, []));
-}
-
-/** What is so already is answered with the same warnings as what came to it. */
-function warningsNow({ policy, state }: Turn): string[] {
-  if (state.app.remains !== null) return [UNPROVEN_END];
-  return state.app.gone || state.outing?.fenced === false ? [] : unfencedLines({ policy, state });
-}
-
-/** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
-function isAlready({ state, policy }: Turn, request: Request): boolean {
-  const { phase, app, outing } = state;
-  if (request.dryRun || isHolding(state)) return false;
-  if (request.kind === 'drain') {
-    const isFenced = outing?.level === 'maint' && unfenced(policy, state) === null;
-    const isDrained = outing?.fenced === false && !isOpen(policy, state) && !request.fence;
-    // An expiry that is asked for holds from now on.
-    const isAsAsked = request.expiresMs === null && (isFenced || isDrained);
-    return (phase === 'stopped' && isFenced) || (phase === 'drained' && isAsAsked);
-  }
-  if (request.kind === 'stop')
-    return app.gone && (phase === 'stopped' || (phase === 'drained' && !policy.canStop));
-  return false;
 }
 
 function busy(turn: Turn, request: Request, op: Operation): void {

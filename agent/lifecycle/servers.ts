@@ -20,7 +20,7 @@ import {
   type Turn,
   warn,
 } from './turn.ts';
-import { sameWorker, type ServerView } from './view.ts';
+import { isSuccessor, sameWorker, type ServerView, type Worker } from './view.ts';
 
 /**
  * Towards a balancer the intent is a level, not an edge: what is wanted is compared with what is seen after every
@@ -33,18 +33,10 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   if (!balancer || begun < balancer.begun) return;
   const { worker: known } = balancer;
   const worker = look.worker ?? known;
-  const changed = known !== null && worker !== null && !sameWorker(known, worker);
   const before = balancer.begun < 0 ? begun : balancer.begun;
   const addresses = { ...balancer.addresses, ...look.addresses };
   patchBalancer(turn, name, { look, begun, at: turn.at, error: null, outage: null, worker, addresses });
-  if (changed) {
-    const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
-    emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
-    patchOuting(turn, { quiet: null });
-    widen(turn, name);
-    patchBalancer(turn, name, { reloaded: { asked: null } });
-    if (turn.state.op !== null) tellDoubt(turn, name);
-  }
+  if (known !== null && worker !== null && !sameWorker(known, worker)) onReplaced(turn, name, known, worker);
   tellAbsent(turn, name, look);
   // One that only polls us shows what it was told by this very process: only a new word makes that certain.
   const shows = turn.policy.balancers.find((known) => known.name === name)?.counts ?? false;
@@ -52,6 +44,16 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   const { servers } = balancer;
   for (const view of look.servers)
     if (begun >= (servers[view.name]?.write.answeredAt ?? 0)) judge(turn, name, view, { begun, before });
+}
+
+/** Another worker: it has forgotten what was set, or has read it from a state file; its surroundings may be others. */
+function onReplaced(turn: Turn, name: string, known: Worker, worker: Worker): void {
+  const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
+  emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
+  patchOuting(turn, { quiet: null });
+  widen(turn, name);
+  patchBalancer(turn, name, { worker, reloaded: { asked: null } });
+  if (turn.state.op !== null) tellDoubt(turn, name);
 }
 
 /** A reload in the middle of an operation: its result names the workers that may still serve users. */
@@ -74,7 +76,11 @@ export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
 
 /** A write was answered: by what stands there now, which may be somebody else's. */
 export function onSaid(turn: Turn, event: EventOf<'said'>): void {
-  const { balancer: name, server, admin, view, epoch, begun } = event;
+  const { balancer: name, server, admin, epoch, begun } = event;
+  const { worker, ...view } = event.view;
+  const known = turn.state.balancers[name]?.worker;
+  // Whose state it shows is judged by who is known to have said it: first of all that is a new worker.
+  const isNew = worker !== undefined && known != null && isSuccessor(known, worker);
   const balancer = turn.state.balancers[name];
   if (!balancer) return;
   // Unless an older word may still be carried out, what stands there now is this one or somebody else's. That is so of
@@ -83,6 +89,7 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
   const forced = forcedOf(view);
   const ours = unsure ? {} : { ours: forced === admin ? [admin] : [] };
   patchServer(turn, name, server, ours);
+  if (isNew) onReplaced(turn, name, known, worker);
   patchWrite(turn, name, server, { underWay: null, answeredAt: turn.at, failures: 0, error: null });
   warnOfInitState(turn, name, balancer, event);
   // A look that was begun later knows better, and counts what this answer has not seen.

@@ -87,6 +87,8 @@ export const UNKNOWN_REMAINS: Remains = { isAsked: false, askAt: 0, evidence: nu
 export interface Boot {
   readonly to: Phase;
   readonly fresh: boolean;
+  /** A cancel that came before the balancers had answered: what it does depends on the phase that is gone on with. */
+  readonly cancel: { readonly id: string; readonly by: string } | null;
 }
 
 export type WishKind = 'expiry' | 'sign-out';

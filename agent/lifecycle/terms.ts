@@ -37,7 +37,7 @@ export function applyTerms(turn: Turn, op: Operation, request: Request, terms: T
 }
 
 /** Force has the meaning that it has at the start: it answers the guard, the hold, and what others hold. */
-function goOver(turn: Turn, request: Request): void {
+export function goOver(turn: Turn, request: Request): void {
   onlyWarn(turn, request);
   if (turn.state.hold) patch(turn, endHold(turn, `${request.kind} by ${request.by} goes over it`));
   takeOver(turn);

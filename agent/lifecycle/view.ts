@@ -59,6 +59,8 @@ export interface ServerView {
   /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
   readonly connections: number | null;
   readonly queued: number | null;
+  /** Where `connections` is unknown: so many there are in any case, those of the current worker. */
+  readonly atLeast?: number | null;
   /** Requests and connections ever given to this server (stot); a change means that a request came. */
   readonly total: number | null;
   /** Runtime weight, where the balancer tells it. */
@@ -76,12 +78,21 @@ export interface Worker {
   readonly pid: number;
   /** Monotonic milliseconds, from its uptime; null = it was not kept (a record of a version before this one). */
   readonly bornAt: number | null;
+  /** It is from a record: an earlier sidecar estimated the birth, and this one does so anew. */
+  readonly isRecorded?: true;
 }
 
 /**
- * So far two estimates of one birth may be apart: HAProxy tells its uptime in whole seconds, and its answer may take two.
+ * So far the estimates of one birth by two sidecars may be apart: HAProxy tells its uptime in whole seconds, and its
+ * answer may take two. One sidecar estimates it once (`haproxy/workers.ts`), so to it any later birth is another worker.
  */
 const SAME_BIRTH_MS = 3_000;
+
+/** Was `now` born after `before`, as far as that is known? An answer of the older one may come later. */
+export function isSuccessor(before: Worker, now: Worker): boolean {
+  if (sameWorker(before, now)) return false;
+  return before.bornAt === null || now.bornAt === null || now.bornAt > before.bornAt;
+}
 
 /**
  * Is `now` still the worker that was `before`? Of the same pid only a younger one is another: one that seems older is the
@@ -90,7 +101,13 @@ const SAME_BIRTH_MS = 3_000;
 export function sameWorker(before: Worker | null, now: Worker | null): boolean {
   if (before === null || now === null) return before === now;
   if (before.pid !== now.pid) return false;
-  return before.bornAt === null || now.bornAt === null || now.bornAt - before.bornAt <= SAME_BIRTH_MS;
+  const tolerance = before.isRecorded || now.isRecorded ? SAME_BIRTH_MS : 0;
+  return before.bornAt === null || now.bornAt === null || now.bornAt - before.bornAt <= tolerance;
+}
+
+/** A server as it was read back after a write, and the worker that answered; none where the driver only polls. */
+export interface ReadBackView extends ServerView {
+  readonly worker?: Worker;
 }
 
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */

@@ -92,6 +92,8 @@ function isToWrite({ policy, state, at }: Turn, { balancer, name, server }: Plac
  */
 export function mayThrowOut(state: State): boolean {
   const { app, outing, hold } = state;
-  if (app.gone || outing?.force != null || outing?.forcedOut === true) return true;
+  // A write that is sent now may arrive when a start has brought it already.
+  const isGone = app.gone && app.start === 'none';
+  if (isGone || outing?.force != null || outing?.forcedOut === true) return true;
   return isHolding(state) && hold?.admin === 'maint';
 }

@@ -123,6 +123,25 @@ describe('A stop command that returns before the application has ended', () => {
   });
 });
 
+describe('An application that has crashed and left session files', () => {
+  test('is out of the way of a stop at once: its probe is down, so the files are what is left of its users', async () => {
+    rig = await openRig({ termMs: 50 });
+    const stop = { signal: { name: 'SIGTERM', pidFile: rig.node.pidFile } };
+    const probe = { http: { url: `${rig.node.url}/health` }, every: '100ms', fall: 2 };
+    const sessions = [{ files: { path: join(rig.dir, 'sess_*'), youngerThan: '1h' } }];
+    await writeFile(join(rig.dir, 'sess_1'), '');
+    const agent = await rig.sidecar({ sections: { app: { stop, probe }, sessions } });
+    await agent.reaches('serving');
+    await rig.node.kill();
+    await agent.reaches('unhealthy');
+    expect(await told(agent.cli('stop'))).toMatchObject({
+      code: 0,
+      json: { code: 'done', phase: 'stopped', forced: 0 },
+    });
+    expect(await rig.terms()).toBe(0);
+  });
+});
+
 describe('A pid file', () => {
   test('that names a process which has ended, while HAProxy finds the server up: direct mode refuses with 70', async () => {
     rig = await openRig({ termMs: 50, server: 'check inter 100ms rise 1 fall 2' });

@@ -1,12 +1,17 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { lastcall, type Running } from '../support/cli.ts';
+import { lastcall } from '../support/cli.ts';
+import { interruptedIn, silentOnce } from '../support/stuck.ts';
 import { openRig, patience, type Rig, type RigOptions } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
 /** Ctrl-C in each phase of each verb (INVARIANTS.md#other-promises): answered within two seconds, and the answer is true. */
 
 let rig: Rig;
-afterEach(() => rig.close());
+const open: { close(): Promise<unknown> }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0).toReversed()) await one.close();
+  await rig.close();
+});
 
 interface Case {
   readonly verb: 'drain' | 'stop' | 'ready';
@@ -14,6 +19,8 @@ interface Case {
   readonly options?: RigOptions;
   /** Makes it so that the operation stays in this phase. */
   readonly before?: () => Promise<unknown>;
+  /** A source of the case's own, in the place of the application's. */
+  readonly source?: () => Promise<string>;
   readonly words?: () => readonly string[];
   /** In direct mode. */
   readonly says: string | RegExp;
@@ -27,6 +34,7 @@ const killed = (): Promise<void> => rig.node.kill();
 const inMaint = async (): Promise<void> => {
   await rig.haproxy.command('set server app/app1 state maint');
 };
+const silentInMaint = (): Promise<string> => silentOnce(open, async () => (await rig.admin()) === 'MAINT');
 /** Out of MAINT HAProxy calls it UP until its next check. */
 const downInDrain = async (): Promise<void> => {
   await until('HAProxy has it down', async () => (await rig.admin()).startsWith('DOWN'));
@@ -50,6 +58,21 @@ const CASES: readonly Case[] = [
     verb: 'drain',
     phase: 'settling',
     words: () => ['--quiet-for', '40s'],
+    says: 'what was found is restored',
+    leaves: 'no check',
+  },
+  {
+    verb: 'drain',
+    phase: 'fencing',
+    source: silentInMaint,
+    says: 'what was found is restored',
+    leaves: 'no check',
+  },
+  {
+    verb: 'stop',
+    phase: 'fencing',
+    source: silentInMaint,
+    words: stopBy,
     says: 'what was found is restored',
     leaves: 'no check',
   },
@@ -93,35 +116,29 @@ const CASES: readonly Case[] = [
   },
 ];
 
-async function interruptedIn(running: Running, phase: string): Promise<string> {
-  await running.said(phase);
-  const began = performance.now();
-  running.child.kill('SIGINT');
-  await running.said('interrupted by SIGINT');
-  expect(performance.now() - began).toBeLessThan(2_000);
-  const { code, stderr } = await running.outcome;
-  expect(code).toBe(130);
-  return stderr;
-}
-
 describe('Ctrl-C in direct mode', () => {
-  test.each(CASES)('on $verb in $phase', async ({ verb, phase, options, before, words, says, leaves }) => {
-    rig = await openRig(options);
-    await before?.();
-    const where = ['--haproxy', rig.haproxy.socket, '--server', 'app/app1'];
-    const stderr = await interruptedIn(lastcall([verb, ...where, ...(words?.() ?? [])]), phase);
-    expect(stderr).toMatch(says);
-    expect(await rig.admin()).toMatch(leaves);
-  });
+  test.each(CASES)(
+    'on $verb in $phase',
+    async ({ verb, phase, options, before, source, words, says, leaves }) => {
+      rig = await openRig(options);
+      await before?.();
+      const where = ['--haproxy', rig.haproxy.socket, '--server', 'app/app1'];
+      const counted = source ? ['--sessions', await source()] : [];
+      const stderr = await interruptedIn(lastcall([verb, ...where, ...counted, ...(words?.() ?? [])]), phase);
+      expect(stderr).toMatch(says);
+      expect(await rig.admin()).toMatch(leaves);
+    },
+  );
 });
 
 describe('Ctrl-C on a client of the sidecar', () => {
   test.each(CASES)(
     'on $verb in $phase leaves it running',
-    async ({ verb, phase, options, before, words }) => {
+    async ({ verb, phase, options, before, source, words }) => {
       rig = await openRig(options);
       const quiet = words?.().includes('--quiet-for') === true ? { quiet: '20s' } : {};
-      const agent = await rig.sidecar({ start: false, ...quiet });
+      const sections = source ? { sessions: [{ http: { url: await source() } }] } : {};
+      const agent = await rig.sidecar({ start: false, sections, ...quiet });
       if (phase === 'returning') {
         await agent.cli('drain', '--no-fence', '--force', '--reason', 'test').outcome;
         await downByCommand();

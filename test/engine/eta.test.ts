@@ -50,9 +50,18 @@ describe('The ETA', () => {
     ['a plateau', curve(600, () => 40)],
     ['growth', curve(60, (second) => 10 + second)],
     ['the coming and going of connections', curve(600, (second) => 20 + ((second * 7) % 5))],
-    ['two who left out of forty', curve(600, (second) => (second < 300 ? 40 : 38))],
   ])('has no sign of falling in %s', (_what, samples) => {
     expect(ask(samples)).toEqual({ eta: null, reason: 'no sign of falling' });
+  });
+
+  test.each([
+    ['forty, of whom two have left', curve(600, (second) => (second < 300 ? 40 : 38))],
+    [
+      'four, of whom two have left within five seconds',
+      curve(5, (second) => 4 - Math.min(2, Math.floor(second / 2))),
+    ],
+  ])('sees that they leave, and cannot tell how fast, of %s', (_what, samples) => {
+    expect(ask(samples)).toEqual({ eta: null, reason: 'too few have left to tell' });
   });
 
   test('promises no end when the fall would take far longer than was looked at', () => {

@@ -156,10 +156,45 @@ describe('Another worker of the same pid', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test('that answers a write with an older word of ours from a state file, before any look, is a reload', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.time.advance(5_000);
+    const hold = it.ask('hold', { holdIn: 'maint' });
+    it.until('the write', () => it.effects.at(-1)?.type === 'say');
+    it.lb.reload(true);
+    it.lb.pid -= 1;
+    it.lb.set('app/app1', 'drain', 'us');
+    it.until(
+      'its answer',
+      () => it.sidecar.state.balancers['lb1']?.servers['app/app1']?.write.underWay === null,
+    );
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBeNull();
+    it.ended(hold);
+    it.until('MAINT', () => it.admin() === 'maint');
+  });
+
+  test('twice within three seconds, the second time with a state file: the MAINT that it brings is ours', () => {
+    const it = scene();
+    it.ended(it.ask('drain'));
+    it.lb.reload(false);
+    it.lb.pid -= 1;
+    it.time.advance(700);
+    expect(it.admin()).toBe('drain');
+    it.lb.reload(true);
+    it.lb.pid -= 1;
+    it.lb.set('app/app1', 'maint', 'us');
+    it.time.advance(5_000);
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBeNull();
+    expect(it.sidecar.state.phase).toBe('drained');
+  });
+
   test('is told by its birth; a record without one knows the pid alone', () => {
     const worker = { pid: 7, bornAt: 100_000 };
-    expect(sameWorker(worker, { pid: 7, bornAt: 102_500 })).toBe(true);
-    expect(sameWorker(worker, { pid: 7, bornAt: 110_000 })).toBe(false);
+    const recorded = { ...worker, isRecorded: true } as const;
+    expect(sameWorker(recorded, { pid: 7, bornAt: 102_500 })).toBe(true);
+    expect(sameWorker(recorded, { pid: 7, bornAt: 110_000 })).toBe(false);
+    expect(sameWorker(worker, { pid: 7, bornAt: 102_500 })).toBe(false);
     expect(sameWorker(worker, { pid: 8, bornAt: 100_000 })).toBe(false);
     expect(sameWorker(worker, { pid: 7, bornAt: -500_000 })).toBe(true);
     expect(sameWorker({ pid: 7, bornAt: null }, worker)).toBe(true);

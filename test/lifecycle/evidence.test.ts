@@ -33,9 +33,19 @@ describe('An application whose pid file names an ended process', () => {
     ],
     ['its port is open', 'down', { open: ['10.0.0.1:80'] }, '10.0.0.1:80 takes connections'],
     ['a source in it answers, of nobody', 'down', { counts: { http: 0 } }, 'http counts 0 sessions'],
-    ['another source counts somebody', 'down', { counts: { files: 2 } }, 'files counts 2 sessions'],
   ] as const)('may be alive: %s', (_what, health, signs, said) => {
     expect(evidenceOfLife({ ...POLICY, hasProbe: true }, health, { ...NONE, ...signs })).toEqual([said]);
+  });
+
+  test('may be alive by a source outside it that counts users, where no probe tells what they are', () => {
+    const signs = { ...NONE, counts: { files: 2 } };
+    expect(evidenceOfLife(POLICY, 'unknown', signs)).toEqual(['files counts 2 sessions']);
+    expect(evidenceOfLife(POLICY, 'down', signs)).toEqual(['files counts 2 sessions']);
+  });
+
+  test('is not alive by the entries that a crash has left in a stick table, once its probe says that it is down', () => {
+    const signs = { ...NONE, counts: { table: 2 } };
+    expect(evidenceOfLife({ ...POLICY, hasProbe: true }, 'down', signs)).toEqual([]);
   });
 
   test('is not alive by what HAProxy had found before MAINT, nor by a source that counts nobody without it', () => {

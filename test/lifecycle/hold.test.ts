@@ -86,6 +86,19 @@ describe('A hold', () => {
     expect(it.ended(it.ask('release'))).toMatchObject({ code: 'done', phase: 'serving' });
   });
 
+  test('is over with a restart --force that takes over the shutdown that had gone over it', () => {
+    const it = scene();
+    it.ended(it.ask('hold', { reason: 'memory test' }));
+    it.site.visit();
+    it.ask('stop', { insist: true, by: 'signal', onTimeout: 'force' });
+    it.until('it is the operation', () => it.sidecar.state.op !== null);
+    const restart = it.ask('restart', { force: true, reason: 'urgent' });
+    it.time.advance(100);
+    it.site.leave();
+    expect(it.ended(restart)).toMatchObject({ code: 'done', phase: 'serving' });
+    expect([it.sidecar.state.hold, it.admin()]).toEqual([null, 'ready']);
+  });
+
   test('release without a hold is done at once', () => {
     const it = scene();
     expect(it.ended(it.ask('release'))).toMatchObject({ code: 'done', phase: 'serving' });

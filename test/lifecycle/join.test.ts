@@ -91,6 +91,16 @@ describe('What a caller asks for beyond the operation that he joins', () => {
     expect(it.sidecar.state.phase).toBe('serving');
   });
 
+  test('cannot be that a stop expires: its result says so', () => {
+    const it = during('stop');
+    const id = join(it, 'drain', { expiresMs: MINUTE });
+    it.site.leave();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: expect.stringMatching(/drained|stopped/) });
+    expect(it.result(id)?.warnings.join()).toContain('does not expire');
+    it.time.advance(5 * MINUTE);
+    expect(it.sidecar.state.phase).toBe('stopped');
+  });
+
   test('is refused where the configuration lacks what it needs, and changes nothing', () => {
     const it = scene({ hasProbe: false });
     it.site.visit();

@@ -34,6 +34,28 @@ describe('An operator who comes between our word and its read-back', () => {
   });
 });
 
+describe('A second look that crosses the answer of a write', () => {
+  test('and shows DRAIN proves no fence: the node is drained by the next one', () => {
+    const it = scene();
+    const id = it.ask('drain');
+    it.reach('fencing');
+    it.until('the second look is under way', () => it.sidecar.state.outing?.fence?.confirmedAt != null);
+    const balancer = 'lb1';
+    const begun = it.time.now;
+    it.time.advance(0.5);
+    const look = it.lb.look();
+    const [view] = look.servers;
+    if (!view) throw new Error('no server');
+    const { epoch } = it.sidecar.state;
+    it.sidecar.post({ type: 'said', balancer, server: view.name, admin: 'maint', view, epoch, begun });
+    const seen = { ...look, servers: [{ ...view, admin: 'drain' as const }] };
+    it.sidecar.post({ type: 'counted', source: 'http', count: 0, begun });
+    it.sidecar.post({ type: 'looked', balancer, look: seen, begun });
+    expect(it.sidecar.state.phase).toBe('fencing');
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+  });
+});
+
 test('An operator’s DRAIN that the last look showed is his, although its balancer does not answer when a drain begins', () => {
   const it = scene({ unreachable: 'ignore' });
   it.lb.set('app/app1', 'drain', 'operator');

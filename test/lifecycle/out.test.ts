@@ -160,6 +160,17 @@ describe('A drain', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test('of a stopped node says that it does not expire, and it does not', () => {
+    const it = scene();
+    it.ended(it.ask('stop'));
+    const answered = it.ended(it.ask('drain', { expiresMs: MINUTE }));
+    expect(answered).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(answered.warnings.join()).toContain('the drain does not expire');
+    it.time.advance(5 * MINUTE);
+    expect(it.sidecar.state.phase).toBe('stopped');
+    expect(it.ended(it.ask('drain')).warnings).toEqual([]);
+  });
+
   test('that has expired stays while the application says that it is out', () => {
     const it = scene();
     it.ended(it.ask('drain', { expiresMs: MINUTE }));

@@ -96,6 +96,23 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     expect(at(it, 'lb2')).toBe('maint');
   });
 
+  test('is taken in although the operation is cancelled before the first look: what comes next fences it too', () => {
+    const it = between(ONE, TWO);
+    it.site.visit();
+    it.ask('drain');
+    inPhase(it, 'draining');
+    it.crash({ balancers: TWO }, () => it.site.balancer('lb2').setMode('silent'));
+    expect(it.sidecar.state.phase).toBe('recovering');
+    it.cancel();
+    const stop = it.ask('stop', { insist: true });
+    it.time.advance(10_000);
+    it.site.balancer('lb2').setMode('answers');
+    it.site.leave();
+    expect(it.ended(stop)).toMatchObject({ ok: true, phase: 'stopped' });
+    it.time.advance(1_000);
+    expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['maint', 'maint']);
+  });
+
   test('goes to MAINT at once where the application has been stopped: nobody is behind it', () => {
     const it = between(ONE, TWO);
     it.ended(it.ask('stop'));
@@ -357,6 +374,22 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     expect([at(it, 'lb1', 'web/app1'), wasFenced(it.sidecar.state)]).toEqual(['drain', true]);
   });
 
+  test('one that an operator has put in DRAIN under its old name since was fenced all the same', () => {
+    const after = [lb('lb1', 'web/app1')];
+    const it = between([lb('lb1', 'app/app1')], after);
+    it.ended(it.ask('drain'));
+    it.time.advance(100);
+    it.lb.set('app/app1', 'drain', 'operator');
+    it.time.advance(5_000);
+    // A user is there under the new name, so that one is not fenced.
+    it.lb.server('web/app1').serving = 1;
+    for (let life = 0; life < 2; life += 1) {
+      it.crash({ balancers: after });
+      it.time.advance(1_000);
+      expect([at(it, 'lb1', 'web/app1'), wasFenced(it.sidecar.state)]).toEqual(['drain', true]);
+    }
+  });
+
   test('one that was renamed is lost under the old name and gained under the new one', () => {
     const before = [lb('lb1', 'app/app1')];
     const after = [lb('lb1', 'web/app1')];
@@ -468,5 +501,17 @@ describe('`unreachable: ignore`', () => {
     it.time.advance(1_000);
     it.site.balancer('lb2').setMode('refuses');
     expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true, phase: 'serving' });
+  });
+
+  test('a node that returned without one is in rotation after its container starts again: a stop takes out all of it', () => {
+    const it = ignoring({ supervises: true });
+    it.site.balancer('lb2').setMode('refuses');
+    it.time.advance(MINUTE);
+    it.ended(it.ask('drain'));
+    it.ended(it.ask('ready'));
+    it.crash({}, () => it.site.die());
+    const stop = it.ask('stop', { insist: true });
+    expect(it.ended(stop)).toMatchObject({ ok: true, phase: 'stopped' });
+    expect(at(it, 'lb1')).toBe('maint');
   });
 });

@@ -21,6 +21,21 @@ describe('A reload of HAProxy without a state file', () => {
     },
   );
 
+  test('while a start is under way: the application may be there already, so DRAIN and not MAINT takes users off', () => {
+    const it = scene();
+    it.ended(it.ask('stop'));
+    it.time.advance(1_000);
+    const ready = it.ask('ready');
+    it.until('the start', () => it.sidecar.state.app.start === 'sent');
+    it.lb.reload(false);
+    it.time.advance(0.5);
+    it.sidecar.post({ type: 'looked', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    expect(it.sidecar.state).toMatchObject({ phase: 'warming', app: { gone: true, start: 'sent' } });
+    it.until('DRAIN', () => it.admin() !== 'ready');
+    expect(it.admin()).toBe('drain');
+    expect(it.ended(ready)).toMatchObject({ code: 'done', phase: 'serving' });
+  });
+
   test('while drained: DRAIN comes before MAINT, so that whoever came in meanwhile is waited for', () => {
     const it = scene();
     it.ended(it.ask('drain'));
@@ -80,6 +95,20 @@ describe('A reload of HAProxy without a state file', () => {
     it.site.leave();
     expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });
     expect(it.admin()).toBe('maint');
+  });
+
+  test('while the application is being started: DRAIN, since it may have users already', () => {
+    const it = scene();
+    it.ended(it.ask('stop'));
+    const ready = it.ask('ready');
+    it.until('the start', () => it.sidecar.state.app.start === 'sent' && it.admin() === 'maint');
+    it.site.revive();
+    it.lb.reload(false);
+    const before = it.effects.length;
+    it.sidecar.post({ type: 'looked', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    expect(it.ended(ready)).toMatchObject({ code: 'done', phase: 'serving' });
+    const said = it.effects.slice(before).flatMap((one) => (one.type === 'say' ? [one.admin] : []));
+    expect(said).toEqual(['drain', 'ready']);
   });
 
   test('that is seen while the intent to stop goes to disk does not keep the node open: DRAIN again, and the stop', () => {

@@ -141,15 +141,24 @@ describe('A shutdown', () => {
 
 describe('What is so already', () => {
   test.each([
-    ['drain', 'drain'],
-    ['stop', 'drain'],
-    ['stop', 'stop'],
-  ] as const)('is answered at once: after %s, %s', (first, second) => {
+    ['drain', 'drain', ['finish']],
+    ['stop', 'drain', ['finish']],
+    // Another hand may have started what was stopped: it is looked for once.
+    ['stop', 'stop', ['look-for-life', 'finish']],
+  ] as const)('is answered without a word to a balancer or the disk: after %s, %s', (first, second, does) => {
     const it = scene();
     it.ended(it.ask(first));
     const before = it.effects.length;
     expect(it.ended(it.ask(second))).toMatchObject({ ok: true, code: 'done' });
-    expect(it.effects.slice(before).map(({ type }) => type)).toEqual(['finish']);
+    expect(it.effects.slice(before).map(({ type }) => type)).toEqual(does);
+  });
+
+  test('is not so any more when another hand has started a stopped application without a probe that tells', () => {
+    const it = scene({ hasProbe: false, onSignOut: 'ignore' });
+    it.ended(it.ask('stop'));
+    it.site.revive();
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(it.site.app.alive).toBe(false);
   });
 
   test('is not so any more when somebody else has started a stopped application', () => {

@@ -169,6 +169,21 @@ describe('After kill -9', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test('a cancel that comes before any balancer has answered waits for what is to be cancelled', () => {
+    const it = scene();
+    it.site.visit();
+    const drain = it.ask('drain');
+    it.reach('draining');
+    it.lb.setMode('silent');
+    it.crash();
+    expect(it.sidecar.state.phase).toBe('recovering');
+    it.cancel();
+    expect(it.sidecar.state).toMatchObject({ phase: 'recovering', boot: { cancel: { by: 'alice' } } });
+    it.lb.setMode('answers');
+    expect(it.ended(drain)).toMatchObject({ code: 'cancelled', phase: 'serving' });
+    expect(it.admin()).toBe('ready');
+  });
+
   test('an application that a new sidecar started afresh comes into rotation', () => {
     const it = scene({ supervises: true });
     it.ended(it.ask('drain', { by: 'app' }));

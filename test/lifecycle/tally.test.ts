@@ -15,10 +15,19 @@ describe('A count', () => {
         const said = tally(POLICY, stateWith({ serving, queued, users, lost, failed }), 0);
         const known = !lost && serving !== null && queued !== null && !failed && users !== null;
         if (said === 'zero') expect([known, serving, queued, users]).toEqual([true, 0, 0, 0]);
+        const isSeen = !lost && (serving ?? 0) + (queued ?? 0) > 0;
+        if (isSeen || (!failed && users)) expect(said).toBe('some');
         if (known) expect(said).toBe(serving + queued + users > 0 ? 'some' : 'zero');
       }),
       { numRuns: runs(500) },
     );
+  });
+
+  test('is some where the current worker shows a connection, though an old one cannot be asked', () => {
+    const seen = { serving: null, queued: 0, users: 0, lost: false, failed: false };
+    expect(tally(POLICY, stateWith(seen), 0)).toBe('unknown');
+    expect(tally(POLICY, stateWith({ ...seen, atLeast: 0 }), 0)).toBe('unknown');
+    expect(tally(POLICY, stateWith({ ...seen, atLeast: 1 }), 0)).toBe('some');
   });
 
   test('that was asked for before a change says nothing about after it', () => {
@@ -30,6 +39,7 @@ describe('A count', () => {
 
 interface Seen {
   readonly serving: number | null;
+  readonly atLeast?: number;
   readonly queued: number | null;
   readonly users: number | null;
   readonly lost: boolean;
@@ -37,9 +47,9 @@ interface Seen {
 }
 
 /** What a look and a count, both begun at 10, have made known. */
-function stateWith({ serving, queued, users, lost, failed }: Seen): State {
+function stateWith({ serving, atLeast = 0, queued, users, lost, failed }: Seen): State {
   const server = { name: 'app/app1', admin: 'ready', origin: 'none', operational: 'up' } as const;
-  const view = { ...server, connections: serving, queued, total: 0, weight: 1, counters: null };
+  const view = { ...server, connections: serving, atLeast, queued, total: 0, weight: 1, counters: null };
   const look = { worker: { pid: 1, bornAt: 0 }, workers: null, unseen: null, uncounted: [], servers: [view] };
   const looked = step(POLICY, initial(POLICY, 0), {
     type: 'looked',

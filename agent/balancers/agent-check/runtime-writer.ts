@@ -1,5 +1,5 @@
 import type { HaproxyConfig } from '../../config/config.ts';
-import type { Admin, Look, LookScope, ServerView } from '../../lifecycle/view.ts';
+import type { Admin, Look, LookScope, ReadBackView } from '../../lifecycle/view.ts';
 import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { AgentCheckServer } from './server.ts';
@@ -97,18 +97,18 @@ async function write(
   admin: Admin,
   mayReplace: readonly Admin[],
   signal: AbortSignal,
-): Promise<ServerView> {
+): Promise<ReadBackView> {
   const { desk, clock } = writing;
   const found = await writing.observe(signal);
   const forced = forcedOf(found.view);
   const there = forced === admin;
   if (!there && !mayReplace.includes(forced)) {
     desk.silence();
-    return found.view;
+    return answerOf(found);
   }
   const takeBack = desk.say(admin, mayReplace);
   desk.saw(found);
-  if (there) return found.view;
+  if (there) return answerOf(found);
   const late = silence(writing, `say ${admin}`);
   try {
     return await withDeadline(clock, TELL_MS, signal, late, (own) =>
@@ -126,19 +126,23 @@ async function readBack(
   admin: Admin,
   mayReplace: readonly Admin[],
   signal: AbortSignal,
-): Promise<ServerView> {
+): Promise<ReadBackView> {
   const { desk, clock } = writing;
   await desk.tally.until(() => desk.tally.begun(), signal);
   for (;;) {
-    const { view } = await writing.observe(signal);
-    const forced = forcedOf(view);
-    if (forced === admin) return view;
+    const seen = await writing.observe(signal);
+    const forced = forcedOf(seen.view);
+    if (forced === admin) return answerOf(seen);
     if (!mayReplace.includes(forced)) {
       desk.silence();
-      return view;
+      return answerOf(seen);
     }
     await sleep(clock, READ_BACK_MS, signal);
   }
+}
+
+function answerOf({ view, worker }: Seen): ReadBackView {
+  return worker === null ? view : { ...view, worker };
 }
 
 /** Resolves once HAProxy has polled: without that no word could ever be said. */

@@ -6,7 +6,7 @@ import { hasFragileMaster, type Info } from '../../haproxy/replies/show-info.ts'
 import { parseServerName, type ServerName } from '../../haproxy/names.ts';
 import { createReader } from '../../haproxy/server-reader.ts';
 import { expectDone } from '../../haproxy/reply.ts';
-import type { Admin, ServerView } from '../../lifecycle/view.ts';
+import type { Admin, ReadBackView } from '../../lifecycle/view.ts';
 import type { TlsFiles } from '../../haproxy/tls.ts';
 import { createOldProcesses, createWorkers, type Workers } from '../../haproxy/workers.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -155,10 +155,12 @@ async function set(
   server: string,
   { name, admin, mayReplace }: Wish,
   signal: AbortSignal,
-): Promise<ServerView> {
+): Promise<ReadBackView> {
   const { own } = lines;
-  const whole = async ({ view, worker }: Glimpse): Promise<ServerView> =>
-    (await lookBack(desk, lines, worker, { past: 'count', signal })).add(view);
+  const whole = async ({ view, worker }: Glimpse): Promise<ReadBackView> => ({
+    ...(await lookBack(desk, lines, worker, { past: 'count', signal })).add(view),
+    worker,
+  });
   // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
   // throws out whoever it has let in.
   const untouched = await own.session(async (ask) => {

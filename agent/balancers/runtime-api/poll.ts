@@ -164,7 +164,7 @@ export async function lookBack(
       workers: null,
       unseen: `old workers cannot be counted: ${error.message}`,
       uncounted: [],
-      add: (view) => ({ ...view, connections: null }),
+      add: (view) => ({ ...view, connections: null, atLeast: view.connections }),
     };
   }
 }

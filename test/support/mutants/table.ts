@@ -54,7 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a node that is out is taken for serving after a crash',
     breaks: 'I3',
     file: 'recover.ts',
-    find: "  if (state.outing === null) return enter(turn, 'serving');",
+    find: "  if (state.outing === null || PHASES[to].place === 'rotation') return enter(turn, 'serving');",
     replace: "  if (state.outing !== null) return enter(turn, 'serving');",
   },
   {

@@ -62,6 +62,8 @@ export interface SimLb {
   readonly told: Map<string, Admin>;
   pid: number;
   bornAt: number;
+  /** It has the pid of the worker before it, and was born so soon after it that its uptime alone does not tell them apart. */
+  isTwin: boolean;
   /** How many workers there have been: the identity that a pid alone is not. */
   generation: number;
   /** Usable servers of the backend that are no nodes of this world; null = cannot be told. */
@@ -116,6 +118,9 @@ export function shown({
 /** A worker that was replaced ends its last connections after so long (`hard-stop-after`). */
 export const HARD_STOP_MS = 15_000;
 
+/** As in `sameWorker` (agent/lifecycle/view.ts): HAProxy tells its uptime in whole seconds. */
+const TWINS_MS = 3_000;
+
 export function createLb(
   time: Timeline,
   name: string,
@@ -133,15 +138,20 @@ export function createLb(
         here[one.queued ? 'queued' : 'serving'] += 1;
     return here;
   };
+  const ofCurrent = (server: LbServer): number =>
+    [...connections].filter((one) => one.server === server && one.worker === self.generation && !one.queued)
+      .length;
   const viewOf = (server: LbServer): ServerView => {
     const { serving, queued } = at(server);
     const knows = self.telling && !polls;
     const state = shown(server);
+    const isCounted = knows && (!self.hasMaster || self.masterAnswers);
     return {
       name: server.name,
       ...state,
       operational: state.admin !== 'maint' && server.up ? 'up' : 'down',
-      connections: knows && (!self.hasMaster || self.masterAnswers) ? serving : null,
+      connections: isCounted ? serving : null,
+      ...(knows && !isCounted && { atLeast: ofCurrent(server) }),
       queued: knows ? queued : null,
       total: knows && !server.absent ? server.total : null,
       weight: 1,
@@ -190,6 +200,7 @@ export function createLb(
     told: new Map(),
     pid: 100,
     bornAt: time.now - 3_600_000,
+    isTwin: false,
     generation: 1,
     others: 2,
     othersSince: time.now - 3_600_000,
@@ -202,6 +213,7 @@ export function createLb(
     },
     reload(keepsState) {
       self.pid += 1;
+      self.isTwin = false;
       const old = self.generation;
       replaced();
       if (!keepsState) servers.forEach(forget);
@@ -211,6 +223,7 @@ export function createLb(
     },
     restart(samePid, keepsState) {
       if (!samePid) self.pid += 1;
+      self.isTwin = samePid && time.now - self.bornAt <= TWINS_MS;
       replaced();
       connections.clear();
       // What an older file brings back under an operator's hand is told from his by nothing.

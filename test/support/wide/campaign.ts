@@ -1,5 +1,5 @@
 import type { Request } from '../../../agent/lifecycle/operation.ts';
-import { createTimeline } from '../world/timeline.ts';
+import { createTimeline, type Timeline } from '../world/timeline.ts';
 import { act, lastStop } from './acts.ts';
 import { createApp, type SimApp } from './app.ts';
 import { createLb } from './balancer.ts';
@@ -8,9 +8,11 @@ import type { Deed } from './deeds.ts';
 import type { Dimension } from './dimensions.ts';
 import { type Coverage, createCoverage } from './coverage.ts';
 import { createDraw } from './draw.ts';
+import { OWN } from './judge-requests.ts';
 import { DUE_MS } from './judge-rest.ts';
 import { createNode } from './node.ts';
 import { createOracle } from './oracle.ts';
+import { peek } from './peek.ts';
 import { createPeople } from './people.ts';
 import { drawLayout, type Layout, serverName } from './policies.ts';
 import { createVerdicts, type Violation } from './violation.ts';
@@ -121,6 +123,7 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
   for (let node = 0; node < layout.nodes; node += 1) {
     const app = createApp(time, (what) => {
       if (what === 'ended') people.lose(node);
+      if (what === 'ended') endWithChild(time, nodes[node]);
       check(world, node, app);
     });
     apps.push(app);
@@ -148,6 +151,19 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
         });
   });
   return { ...world, oracle, layout, version: layout.policies.map(() => 0 as const) };
+}
+
+/**
+ * Under `run -- COMMAND` the sidecar ends with a child that it has not stopped itself (the one before it may have), and its
+ * container is started again.
+ */
+function endWithChild(time: Timeline, node: SimNode | undefined): void {
+  if (!node?.running || !node.policy.supervises || node.state.phase === 'stopping') return;
+  const { policy } = node;
+  node.crash();
+  time.after(100, () => {
+    if (!node.running) node.boot(policy);
+  });
 }
 
 /** HAProxy's own check sees it some time later. */
@@ -200,6 +216,12 @@ function takeOut(
   for (const lb of lbs)
     for (const { name, by } of lb.servers) if (by === 'operator') lb.set(name, 'ready', 'operator');
   time.advance(5_000);
+  // What lastcall asks of itself (a drain that expires in this moment) ends first: it says `busy`, and says for how long.
+  const ownEnd = (): number => {
+    const { op } = peek(node.state);
+    return op !== null && OWN.includes(op.by) ? op.deadline : -Infinity;
+  };
+  while (time.now < ownEnd()) time.advance(1_000);
   const request: Request = { ...lastStop, id: `last${node.index}` };
   node.submit(request);
   const latest = time.now + REST_MS;

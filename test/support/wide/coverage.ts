@@ -3,7 +3,7 @@ import type { State } from '../../../agent/lifecycle/state.ts';
 /** What came to pass in a campaign, or in many: whether the world is as wide as it is meant to be. */
 export interface Coverage {
   readonly steps: number;
-  /** How often each thing was met: `phase draining` in steps, `deed click`, `code done`, `served`. */
+  /** How often each thing was met: `phase draining` in steps, `draining -> settling`, `deed click`, `code done`, `served`. */
   readonly met: ReadonlyMap<string, number>;
   step(phase: State['phase']): void;
   /** @param what for instance `deed click` */

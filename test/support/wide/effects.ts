@@ -1,5 +1,6 @@
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { Closed } from '../../../agent/lifecycle/view.ts';
+import type { Closed, ReadBackView } from '../../../agent/lifecycle/view.ts';
+import type { SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
 import { goneByPidFile, provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, Issued, Oracle, SimNode, World } from './world.ts';
@@ -83,13 +84,18 @@ export function createEffects(
     const readBack = (): void =>
       lb.line.exchange(
         node.index,
-        () => lb.look([server]).servers[0],
+        () => readBackOf(lb, server),
         (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
         failed,
       );
     const absent = (): void => failed('no such server');
-    if (lb.server(server).absent) lb.line.exchange(node.index, () => undefined, absent, failed);
-    else if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
+    if (lb.server(server).absent) {
+      // One that the configuration lost HAProxy may have lost too: the driver answers that it is not there (`putBack`).
+      const isListed = node.policy.balancers.some(
+        (one) => one.name === balancer && one.servers.includes(server),
+      );
+      lb.line.exchange(node.index, () => undefined, isListed ? absent : readBack, failed);
+    } else if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
     else lb.line.exchange(node.index, write, readBack, failed);
   }
 
@@ -198,4 +204,11 @@ export function createEffects(
         return effect satisfies never;
     }
   };
+}
+
+/** One server, and the worker that shows it, as the driver of the Runtime API answers a write. */
+function readBackOf(lb: SimLb, server: string): ReadBackView | undefined {
+  const { servers, worker } = lb.look([server]);
+  const [view] = servers;
+  return view && worker ? { ...view, worker } : view;
 }

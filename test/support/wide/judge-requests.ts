@@ -15,6 +15,8 @@ export interface Requests {
   crashed(node: SimNode): void;
   rested(): void;
   find(id: string): Request | undefined;
+  /** One that the lifecycle asks of itself, begun so short a time ago that its checks may not have answered. */
+  isBeingChecked(id: string): boolean;
   result(id: string): Result | undefined;
   /** The running operation may do what is refused to others. */
   isForcedBy(node: SimNode): boolean;
@@ -28,6 +30,7 @@ interface Followed {
   readonly node: SimNode;
   readonly request: Request;
   readonly touched: boolean;
+  readonly since: number;
   state: 'waiting' | 'replied' | 'over';
   ticket: string;
 }
@@ -39,6 +42,10 @@ function isLast({ id }: Request): boolean {
 
 /** So long after it an operator's hand may still be seen. */
 const NEWS_MS = 5_000;
+/** A survey takes two seconds, three tries to read a source five; the rest is for the disk. */
+const CHECKS_MS = 10_000;
+/** In whose name the lifecycle asks something of itself. */
+export const OWN: readonly string[] = ['app', 'lastcall'];
 const FORCE_ANSWERS = ['guard', 'held', 'uncounted', 'unkeepable', 'unlisted'];
 const ROTATION: readonly string[] = ['serving', 'unhealthy'];
 const UNREFUSED = ['guard', 'uncounted', 'unkeepable', 'unlisted'];
@@ -97,6 +104,7 @@ export function createRequests(world: World): Requests {
       node,
       request,
       touched: isTouched(node),
+      since: world.time.now,
       state: 'waiting',
       ticket: request.id,
     });
@@ -136,13 +144,6 @@ export function createRequests(world: World): Requests {
     return operation === 'ready' || operation === 'restart';
   }
 
-  /** HAProxy answers a survey of a server that it does not have with `no such server`; here it is shown in MAINT. */
-  function isMissing({ policy }: SimNode): boolean {
-    return policy.balancers.some(({ name, servers }) =>
-      servers.some((server) => world.lb(name).server(server).absent),
-    );
-  }
-
   function refusal(node: SimNode, { request, touched }: Followed, result: Result): void {
     const { code, message = '' } = result;
     if (request.insist) verdicts.broken('shutdown refused', `${code}: ${message}`);
@@ -151,19 +152,22 @@ export function createRequests(world: World): Requests {
     if (request.force && !isLast(request) && FORCE_ANSWERS.includes(code))
       verdicts.broken('force not heard', `${code}: ${message}`);
     const byHold = message.includes('lastcall release');
-    if (code === 'held' && !touched && !isTouched(node) && !byHold && !isMissing(node))
+    if (code === 'held' && !touched && !isTouched(node) && !byHold)
       verdicts.broken('held by nobody', message);
     const isUnheard = ['schedule', 'app', 'lastcall'].includes(request.by);
     if (isUnheard && !isLogged(result))
       verdicts.broken('refused in silence', `${request.by} ${request.kind}: ${code}`);
   }
 
-  /** Somebody else has a hand at a server of this node, or has had it a moment ago. */
+  /**
+   * Another hand is at a server of this node, or was a moment ago; or HAProxy does not have it: it answers a survey of it
+   * with `no such server`, where this world shows MAINT.
+   */
   function isTouched({ policy, index }: SimNode): boolean {
     const isNow = policy.balancers.some(({ name, servers }) =>
       servers.some((server) => {
-        const { by, over } = world.lb(name).server(server);
-        return by === 'operator' || over !== null;
+        const { by, over, absent } = world.lb(name).server(server);
+        return by === 'operator' || over !== null || absent;
       }),
     );
     if (isNow) touchedAt.set(index, world.time.now);
@@ -192,6 +196,11 @@ export function createRequests(world: World): Requests {
     return new Set(record?.op ? [record.op.id, ...record.op.tickets.map(({ id }) => id)] : []);
   }
 
+  function isBeingChecked(id: string): boolean {
+    const one = all.get(id);
+    return one !== undefined && OWN.includes(one.request.by) && world.time.now - one.since < CHECKS_MS;
+  }
+
   return {
     watch,
     submitted,
@@ -211,9 +220,11 @@ export function createRequests(world: World): Requests {
       terms.crashed(node);
     },
     rested() {
-      for (const [id, { state }] of all) if (state === 'waiting') verdicts.broken('not answered', id);
+      for (const [id, { state }] of all)
+        if (state === 'waiting' && !isBeingChecked(id)) verdicts.broken('not answered', id);
     },
     find,
+    isBeingChecked,
     result: (id) => results.get(id),
     isExcused,
     isOverGuard: ({ index }) => overGuard.has(index),

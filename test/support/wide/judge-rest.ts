@@ -1,6 +1,6 @@
 import type { State } from '../../../agent/lifecycle/state.ts';
 import { peek } from './peek.ts';
-import type { Requests } from './judge-requests.ts';
+import { OWN, type Requests } from './judge-requests.ts';
 import type { WishJudge } from './judge-wishes.ts';
 import type { WordJudge } from './judge-words.ts';
 import { isListed } from './known-users.ts';
@@ -19,7 +19,6 @@ interface Place {
 }
 
 const ROTATION = ['serving', 'unhealthy'];
-const OWN: readonly string[] = ['app', 'lastcall'];
 /** What fell due so long ago should have happened. */
 export const DUE_MS = 20_000;
 
@@ -47,7 +46,8 @@ export function createRestJudge(
     // What the lifecycle asks of itself is asked again after each refusal and each deadline, as long as its cause lasts.
     const isAskedAgain = op !== null && OWN.includes(op.by) && time.now < op.deadline;
     if (op && !isAskedAgain) verdicts.broken('never ends', [phase, op.kind, op.id]);
-    if (waiting.length > 0) verdicts.broken('not answered', waiting);
+    const left = waiting.filter((id) => !requests.isBeingChecked(id));
+    if (left.length > 0) verdicts.broken('not answered', left);
   }
 
   function levels(node: SimNode): void {

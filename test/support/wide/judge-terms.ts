@@ -78,6 +78,10 @@ export function createTermJudge(
       if (isCancel && cancelledBy.size > 0 && !cancelledBy.has(op))
         verdicts.broken('cancelled by a joiner', [op, ...cancelledBy]);
     },
-    crashed: ({ index }) => void running.delete(index),
+    crashed({ index }) {
+      // The disk may not hold what a caller had joined with; that it was cancelled was answered, and is so.
+      const terms = running.get(index);
+      if (terms) terms.onTimeout = null;
+    },
   };
 }

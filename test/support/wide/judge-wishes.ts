@@ -83,10 +83,17 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
       else if (result.code === 'cancelled' && !own.isHeld && peek(after).hold !== null)
         verdicts.broken('hold left over', [result.id, peek(after).phase]);
     }
-    if (kind === 'drain' && (result.ok || result.code === 'deadline') && peek(after).op === null)
+    if (kind === 'drain' && result.phase === 'stopped') stoppedAlready(result, request.expiresMs);
+    else if (kind === 'drain' && (result.ok || result.code === 'deadline') && peek(after).op === null)
       own.expiresMs = request.expiresMs ?? node.policy.expiresMs;
     else if (kind !== 'hold' && kind !== 'drain') own.expiresMs = null;
     if (!result.ok && result.code === 'cancelled') own.out = null;
+  }
+
+  /** Nothing but `ready` ends a stop, and an expiry that was asked for in vain is answered so. */
+  function stoppedAlready({ id, warnings }: Finish['result'], expiresMs: number | null): void {
+    if (expiresMs !== null && !warnings.some((text) => text.includes('does not expire')))
+      verdicts.broken('never expires', `${id}: nothing says that the stopped node does not expire`);
   }
 
   /** I18: nothing but `release`, or a forced operation that was installed, ends it. */

@@ -1,5 +1,6 @@
 import { isYielding } from '../../../agent/lifecycle/capacity.ts';
 import { createClaims } from './claims.ts';
+import { recordOn } from './judge-disk.ts';
 import { knownOf } from './known-users.ts';
 import { peek, type Peek } from './peek.ts';
 import { RISE } from './prober.ts';
@@ -88,7 +89,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   function twoFenced({ node, lb, server, there }: Written, p: Peek): void {
     const { keep } = node.policy;
     if (there !== 'drain' || lb.polls || keep === 0 || !node.app.isAlive || isExempt(node, p)) return;
-    if (time.now - lb.othersSince < NEWS_MS) return;
+    // What lies over it (DNS, a tracked server) keeps it out of service: to fence it costs no capacity.
+    if (time.now - lb.othersSince < NEWS_MS || server.over !== null) return;
     const left = lb.usableOthers(server.name);
     const sibling = lb.servers.find(
       (other) =>
@@ -127,11 +129,18 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     written,
     crashed(node) {
       claims.crashed(node);
-      // An alarm has said that the disk does not hold the fence: the next life cannot know of it.
-      if (peek(node.state).hasDiskAlarm) fenced.delete(node.index);
+      // An alarm has said that the disk fails: the next life knows of the fence what the disk holds.
+      if (!peek(node.state).hasDiskAlarm) return;
+      if (isFenceOnDisk(node)) fenced.add(node.index);
+      else fenced.delete(node.index);
     },
     booted: (node) => claims.booted(node),
     isFenced: ({ index }) => fenced.has(index),
     foundAt: (node, lb, server) => claims.foundAt(node, lb, server),
   };
+}
+
+function isFenceOnDisk(node: SimNode): boolean {
+  const places = Object.values(recordOn(node)?.balancers ?? {});
+  return places.some(({ servers }) => Object.values(servers).some(({ said }) => said.includes('maint')));
 }

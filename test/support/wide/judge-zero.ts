@@ -66,11 +66,13 @@ function staysAsItWas({ effects }: Taken): boolean {
   return effects.some((effect) => effect.type === 'finish' && effect.result.code === 'guard');
 }
 
-/** Users who were forced are gone, unless the patience with them was over, which the result says. */
-function isPatienceOver({ before, after, effects }: Taken): boolean {
+/** Users who were forced are gone, unless a second signal, in this step or before it, or the time ended the patience with them; the result says so. */
+function isPatienceOver({ before, after, effects, event }: Taken): boolean {
   const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
   const warnings = [...results, ...(peek(after).op?.warnings ?? [])];
   return (
-    peek(before).isHurried || warnings.some((text) => /could not be closed|not every balancer/.test(text))
+    event.type === 'hurry' ||
+    peek(before).isHurried ||
+    warnings.some((text) => /could not be closed|not every balancer/.test(text))
   );
 }

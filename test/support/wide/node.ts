@@ -1,6 +1,7 @@
 import { cancelOf } from '../../../agent/lifecycle/cancel.ts';
 import type { Event } from '../../../agent/lifecycle/event.ts';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { SimLb } from './balancer.ts';
 import { isAskedOften, nextWake } from '../../../agent/lifecycle/pace.ts';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
@@ -145,6 +146,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       asking = createAsking(world, self, () => state, heard());
       const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
       const fresh = policy.supervises && app.main === null;
+      for (const lb of world.lbs) disownTwin(lb);
       if (fresh) app.spawn(app.start === 'slow' ? 'slow' : 'works');
       known = { ...NOTHING, appLives: fresh || record?.appGone !== true };
       const proof = policy.supervises ? app.proof() : null;
@@ -187,6 +189,14 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     },
     post,
   };
+
+  /** A worker that no life of this sidecar has seen yet, and that is not to be told from the one before it. */
+  function disownTwin({ name, isTwin, bornAt, servers }: SimLb): void {
+    if (!isTwin || (known.looks.get(name)?.begun ?? -Infinity) >= bornAt) return;
+    for (const server of servers)
+      if (server.node === index && server.by === 'us' && server.admin !== 'ready') server.by = 'operator';
+  }
+
   const act = createEffects(world, self, oracle);
   return self;
 }

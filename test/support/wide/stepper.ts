@@ -30,6 +30,7 @@ export function createStepper({ isStrict, verdicts, coverage }: World): typeof s
   return (policy, state, event) => {
     const taken = isStrict ? step(policy, frozen(state), frozen(event)) : step(policy, state, event);
     coverage.step(taken[0].phase);
+    if (taken[0].phase !== state.phase) coverage.meet(`${state.phase} -> ${taken[0].phase}`);
     if (!isStrict) return taken;
     if (!isDeepStrictEqual(step(policy, state, event), taken))
       verdicts.broken('not pure', [event.type, state.phase]);

@@ -176,7 +176,11 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     // Read back by a command of its own: an operator may come in between.
     const readBack = (): void =>
       at.exchange(
-        () => at.look().servers.find(({ name }) => name === server),
+        () => {
+          const { servers, worker } = at.look();
+          const view = servers.find(({ name }) => name === server);
+          return view && worker ? { ...view, worker } : view;
+        },
         (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
         failed,
       );

@@ -1,0 +1,50 @@
+import { isHolding } from './desired.ts';
+import { isOpen, unfenced, unfencedLines } from './fence.ts';
+import type { Request } from './operation.ts';
+import { PHASES } from './phases.ts';
+import { UNPROVEN_END } from './remains.ts';
+import { answerAtOnce } from './result.ts';
+import type { Turn } from './turn.ts';
+
+/** Requests for what is so already. */
+
+/** It is answered with the same warnings as the operation that brought it about. */
+export function answerAlready(turn: Turn, request: Request, since: number): void {
+  answerAtOnce(turn, request, since, warningsNow(turn, request));
+}
+
+function warningsNow({ policy, state }: Turn, { expiresMs }: Request): string[] {
+  const never = expiresMs !== null && state.phase === 'stopped' ? [NEVER_EXPIRES] : [];
+  if (state.app.remains !== null) return [...never, UNPROVEN_END];
+  const isFenced = state.app.gone || state.outing?.fenced === false;
+  return isFenced ? never : [...never, ...unfencedLines({ policy, state })];
+}
+
+const NEVER_EXPIRES =
+  'the node is stopped, so the drain does not expire: `lastcall ready` starts the application and brings the node back';
+
+/** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
+export function isAlready({ state, policy }: Turn, request: Request): boolean {
+  const { phase, app, outing } = state;
+  if (request.dryRun || isHolding(state)) return false;
+  if (request.kind === 'drain') {
+    const isFenced = outing?.level === 'maint' && unfenced(policy, state) === null;
+    const isDrained = outing?.fenced === false && !isOpen(policy, state) && !request.fence;
+    // An expiry that is asked for holds from now on.
+    const isAsAsked = request.expiresMs === null && (isFenced || isDrained);
+    return (phase === 'stopped' && isFenced) || (phase === 'drained' && isAsAsked);
+  }
+  if (request.kind === 'stop')
+    return app.gone && (phase === 'stopped' || (phase === 'drained' && !policy.canStop));
+  return false;
+}
+
+/**
+ * The application is taken for gone, and another hand may have started it since: before it is stopped, or started beside
+ * itself, it is looked for once.
+ */
+export function mayRunAgain({ policy, state: { app, phase } }: Turn, { kind }: Request): boolean {
+  const stops = kind === 'stop' || kind === 'restart';
+  const isProven = app.gone && app.remains === null;
+  return stops && isProven && policy.canStop && !policy.supervises && !PHASES[phase].ending;
+}

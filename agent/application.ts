@@ -97,7 +97,7 @@ export function codeAfter(result: Result, { lastExit }: Ending): number {
   return lastExit ? exitCodeOf(lastExit) : 0;
 }
 
-/** As a shell tells it: the code, or 128 and the signal; unknown when an earlier sidecar was the parent. */
+/** As a shell returns it: the code, or 128 and the signal; unknown when an earlier sidecar was the parent. */
 function exitCodeOf({ code, signal }: ChildExit): number {
   if (code !== null) return code;
   return signal === null ? EXIT_CODES.failed : 128 + constants.signals[signal];

@@ -18,14 +18,14 @@ import type { ListenSockets } from './system/listen-sockets.ts';
 export interface Assembly {
   readonly config: Config;
   readonly engine: Engine;
-  /** Answers so far, for the metrics; null where nobody polls. */
+  /** Answers so far, for the metrics; null without a port for pollers. */
   readonly agentChecks: AgentCheckServer['answers'] | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
   /** Takes the addresses that its servers answer at. @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<void>;
   /** Begins to keep the calendar. */
   begin(service: Service): void;
-  /** Leaves everything as it is: no word is said, nothing is stopped. */
+  /** Leaves everything as it is: nothing is written to HAProxy, nothing is stopped. */
   close(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export interface AssemblyParts {
 
 /**
  * @returns what has not begun yet, but for the probe
- * @throws LastcallError `config` for what only the drivers can tell (a URL that is none, a time zone)
+ * @throws LastcallError `config` for what only the drivers can check (an invalid URL, a time zone)
  */
 export function assemble(config: Config, parts: AssemblyParts, world: World): Assembly {
   let service: Service | null = null;

@@ -30,7 +30,7 @@ import type { ListenSockets } from './system/listen-sockets.ts';
 import type { Log } from './system/log-port.ts';
 import { bootId } from './system/process.ts';
 
-/** Puts real drivers into the engine's ports, as the configuration says. */
+/** Puts real drivers into the engine's ports, as configured. */
 
 export interface World {
   readonly clock: Clock;
@@ -50,16 +50,16 @@ export interface Parts {
   readonly stops?: RunningStops;
   /** When the pid file was seen first, by any sidecar; absent in direct mode. */
   readonly sightings?: Sightings;
-  /** Direct mode: `ready` is the operator's own word. */
+  /** Direct mode: `ready` is the operator's own command. */
   readonly direct: boolean;
 }
 
-/** How long one exchange with HAProxy may take: far above its usual millisecond, far below anybody's patience. */
+/** How long one exchange with HAProxy may take: far above its usual millisecond, far below an operator's patience. */
 const EXCHANGE_MS = 2_000;
 
 /**
  * The engine for a configuration.
- * @throws LastcallError `config` for what only the drivers can tell (a URL that is none)
+ * @throws LastcallError `config` for what only the drivers can check (an invalid URL)
  */
 export function composeEngine(config: Config, parts: Parts, world: World): Engine {
   const { clock, log, searchPath } = world;
@@ -172,7 +172,7 @@ export function createBalancers(
 
 export interface Balancers {
   readonly balancers: readonly Balancer[];
-  /** Where they poll us; null when nobody does. */
+  /** Where HAProxys poll us; null without such a port. */
   readonly server: AgentCheckServer | null;
   /** The same for the health port. */
   readonly healthServer: HealthServer | null;

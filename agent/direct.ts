@@ -91,7 +91,7 @@ function sourceOf({ url, json }: NonNullable<DirectOptions['sessions']>): Source
   return { kind: 'http', url, reading, headers: {}, timeoutMs: SOURCE_TIMEOUT_MS };
 }
 
-/** Somebody waits at the terminal: he is not kept for the sidecar's two seconds. */
+/** An operator waits at the terminal: not for the sidecar's two seconds. */
 const PROBE_EVERY_MS = 500;
 
 function probeOf({ health }: DirectOptions): ProbeConfig | null {

@@ -12,9 +12,12 @@ import type { Log } from './system/log-port.ts';
 /** `version` of package.json, which bundle.mjs puts in: this file runs from the bundle only. */
 declare const LASTCALL_VERSION: string;
 
-/** The one place that knows the process: its words, its environment, its streams, its signals. */
+/** The one place that uses the process itself: its arguments, environment, streams and signals. */
 
-/** Whoever read us has gone (`lastcall status --watch | head -1`): for a command that waits, that is a hang-up. */
+/**
+ * The reader of our output has gone (`lastcall status --watch | head -1`): for a command that waits, that is a
+ * hang-up.
+ */
 function onBrokenPipe(error: Error): void {
   if (errnoOf(error) !== 'EPIPE') throw error;
   process.emit('SIGHUP', 'SIGHUP');
@@ -24,7 +27,7 @@ process.stdout.on('error', onBrokenPipe);
 /** An event loop that has nothing to do ends at once; one that is not over after so many milliseconds never will be. */
 const LAST_MS = 2_000;
 
-/** Stands here, since all below the next statement is there only after it has ended. */
+/** Before the next statement, since everything below it is reached only after it has ended. */
 const SILENT: Log = {
   error: () => undefined,
   warn: () => undefined,
@@ -56,7 +59,7 @@ process.exitCode = await runCli({
   },
   direct: async (options) => {
     const { createDirect } = await import('./direct.ts');
-    // What an operator must know stands in the result; the engine's own story is not for the terminal.
+    // What an operator must know is in the result; the engine's own log is not for the terminal.
     return createDirect(options, world(SILENT));
   },
   standIn: async (config) => {
@@ -69,12 +72,12 @@ process.exitCode = await runCli({
 });
 
 /**
- * All is said and done. A thread of ours that waits for a disk that hangs keeps the process, and Node joins it at exit:
- * what still lives then is ended without its exit code.
+ * All is done. A thread of ours that waits for a disk that hangs keeps the process, and Node joins it at exit: a
+ * process that still lives then is ended without its exit code.
  */
 setTimeout(() => process.kill(process.pid, 'SIGKILL'), LAST_MS).unref();
 
-/** The name as the system knows it, or the number: a container's user often has no name. */
+/** The user's name in the system, or the number: a container's user often has no name. */
 function userName(): string {
   try {
     return userInfo().username;

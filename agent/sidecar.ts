@@ -29,7 +29,7 @@ import { lockNode } from './system/lock.ts';
 import type { Log } from './system/log-port.ts';
 import { whyNotTrusted } from './system/trust.ts';
 
-/** The signals of the process, as the sidecar hears them. */
+/** The signals of the process, for the sidecar. */
 export interface Signals {
   on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;
   off(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown;

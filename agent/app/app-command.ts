@@ -15,7 +15,7 @@ export interface CommandPorts {
   readonly stops?: RunningStops;
 }
 
-/** A command of the configuration, and the code and the words with which its failures are told. */
+/** A command of the configuration, and the code and the name for its failures. */
 export interface AppCommand extends CommandConfig {
   readonly role: 'start' | 'stop';
 }
@@ -28,7 +28,7 @@ export function checkAppCommand(command: AppCommand, searchPath: string | undefi
 
 /**
  * Runs it to its end.
- * @param onLaunched given, an abort leaves the command alone, and this is told which process it is
+ * @param onLaunched called with the identity of the process; if given, an abort does not end the command
  * @throws LastcallError `app-stop` or `app-health` when it does not end with 0 in time; the signal's reason
  */
 export async function runAppCommand(

@@ -37,7 +37,7 @@ export interface Child {
   attach(proof: Proof): boolean;
   /** Passes a signal (SIGHUP, SIGUSR1...) on to the application itself; false when it was not signalled. */
   forward(name: NodeJS.Signals): boolean;
-  /** Lets the application run on, unsupervised: its end is not told any more. */
+  /** Detaches: the application runs on, unsupervised, and its end is not reported any more. */
   release(): void;
 }
 
@@ -51,7 +51,7 @@ export interface ChildPorts extends CommandPorts {
 /** A life under supervision. */
 interface Supervised extends Life {
   asked: boolean;
-  /** Resolves when the process and its group have ended; false = somebody of the group could not be ended. */
+  /** Resolves when the process and its group have ended; false = a process of the group could not be ended. */
   readonly ended: Promise<boolean>;
 }
 
@@ -59,8 +59,8 @@ interface Supervised extends Life {
 const REST_MS = 5_000;
 
 /**
- * Supervises the application as a child in a process group of its own, with our stdio. When it ends, asked or not,
- * the rest of its group is ended too, and then `onExit` is told.
+ * Supervises the application as a child in a process group of its own, with our stdio. When it ends, requested or
+ * not, the rest of its group is ended too, and then `onExit` is called.
  */
 export function createChild(options: ChildOptions, ports: ChildPorts): Child {
   const { clock, launches } = ports;

@@ -4,7 +4,7 @@ import type { Proof, Unproven } from '../lifecycle/view.ts';
 export interface StopOutcome {
   /** `TERM`, `KILL`, `command`, `gone` (it was not there any more): for the log and the result. */
   readonly how: string;
-  /** What the operator ought to know (it had to be killed; nothing proves that it is gone). */
+  /** For the operator: the application had to be killed; nothing proves that it is gone. */
   readonly warnings: readonly string[];
 }
 
@@ -56,8 +56,8 @@ export interface Stopper {
   sight?(): void;
 
   /**
-   * May a stop whose outcome is not known be sent once more after a crash (I6)? A signal may; a command only where the
-   * operator says so.
+   * May a stop whose outcome is not known be sent once more after a crash (I6)? A signal may; a command only where
+   * the configuration allows it.
    */
   readonly repeatable: boolean;
   /** Can the end of the application be seen? False for a command without `gone`. */

@@ -3,7 +3,7 @@ import type { Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { httpSend, type HttpAnswer } from '../system/http.ts';
 
-/** A container as the Engine API tells of it (GET /containers/{id}/json), as far as it is needed here. */
+/** A container in the Engine API (GET /containers/{id}/json), with the fields used here. */
 export interface Container {
   readonly id: string;
   readonly running: boolean;

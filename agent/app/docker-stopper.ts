@@ -8,7 +8,7 @@ import type { Stopper } from './contracts.ts';
 /** From the engine's own time-out, after which it kills, to its answer. */
 const MARGIN_MS = 10_000;
 const POLL_MS = 200;
-/** How old the answer may be by which a life is told to have ended. */
+/** The maximal age of an answer that reports an end. */
 const FRESH_MS = 2_000;
 /** 128 + SIGKILL */
 const KILLED = 137;
@@ -53,7 +53,7 @@ export function createDockerStopper(config: DockerStopConfig, { clock }: { reado
       if (proof === null) return last.running ? 'unknown' : 'gone';
       return isLife(last, proof.startTime) ? 'alive' : 'gone';
     },
-    /** Asks again in the background; one that does not answer tells of no end. */
+    /** Asks again in the background; an engine that does not answer reports no end. */
     sight() {
       if (clock.now() - askedAt >= FRESH_MS) void look(NEVER).catch(() => undefined);
     },
@@ -94,7 +94,7 @@ function isLife(seen: Container, life: string): boolean {
   return seen.running && lifeOf(seen) === life;
 }
 
-/** The pid is the engine's word, and of its machine. */
+/** The pid comes from the engine, and is one of its machine. */
 function proofOf(seen: Container): Proof {
   return { pid: seen.pid, startTime: lifeOf(seen) };
 }

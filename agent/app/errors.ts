@@ -1,7 +1,7 @@
 import type { Proof } from '../lifecycle/view.ts';
 import { errnoOf, LastcallError } from '../system/error.ts';
 
-/** Nobody is proven to be the application, so nobody is signalled (I13). */
+/** No process is proven to be the application, so none is signalled (I13). */
 export function unproven(
   target: string,
   message: string,
@@ -23,7 +23,7 @@ export function outlived(what: string, pids: readonly number[], elapsedMs: numbe
   });
 }
 
-/** kill(2) says that the process lives, and /proc keeps silent about it. */
+/** kill(2) finds the process, but /proc does not show it. */
 export function hidden(pid: number): LastcallError {
   return new LastcallError(
     'app-stop',

@@ -28,7 +28,7 @@ export function createHttpStopper(config: HttpStopConfig, ports: CommandPorts & 
       what: 'the stop over HTTP',
       timeoutMs,
       gone,
-      // What a second POST does only the application knows (I6).
+      // Only the application defines what a second POST does (I6).
       repeatable: false,
       async check(signal) {
         const late = (): LastcallError =>

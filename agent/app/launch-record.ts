@@ -14,7 +14,10 @@ export interface Launches {
   announce(): Promise<Readonly<Record<string, string>>>;
   /** Writes down which process it is. */
   confirm(proof: Proof): Promise<void>;
-  /** The process that was launched last, which may be gone by now; null when none was, or nobody has its number. */
+  /**
+   * The process that was launched last, which may be gone by now; null when none was launched, or its number is not
+   * in use.
+   */
   find(): Promise<Proof | null>;
 }
 
@@ -40,7 +43,7 @@ const PATIENCE_MS = 2_000;
 export interface LaunchPorts {
   readonly clock: Clock;
   readonly bootId: string;
-  /** Told when a note cannot be written: the application is started all the same. */
+  /** Called when a note cannot be written: the application is started all the same. */
   readonly onWarning: (text: string) => void;
 }
 
@@ -69,7 +72,7 @@ export function createLaunches(notebook: Notebook, { clock, bootId, onWarning }:
     async find() {
       const note = (await notebook.load()) as Note | null;
       if (note?.boot !== bootId) return null;
-      // One that is known and gone has left nobody: a helper of it that lives on carries the number too.
+      // A known process is not searched for by its mark: a helper that outlives it carries the number too.
       return note.proof ?? leaderWith(MARK, note.id);
     },
   };

@@ -18,11 +18,14 @@ export interface NamedProcess {
    * @throws LastcallError `app-stop`, the signal's reason
    */
   prove(signal: AbortSignal): Promise<Proof>;
-  /** `gone` when the file names a process that has ended. One that is missing, or names a living one, tells nothing. */
+  /**
+   * `gone` when the file names a process that has ended. A missing file, or one that names a living process, proves
+   * nothing.
+   */
   gone(): 'gone' | 'unknown';
 }
 
-/** By what a process is told to be the application, besides the file that names it. */
+/** How a process is proven to be the application, besides the file that names it. */
 export interface NamingPorts {
   readonly clock: Clock;
   readonly sightings: Sightings;
@@ -93,12 +96,12 @@ function firstSight(
 ): Sighting {
   const now = sinceBoot();
   const writtenAt = now - (clock.wall().getTime() - written);
-  // A file of the future: the calendar was set back since, by an unknown amount. NaN: /proc does not tell.
+  // A file of the future: the calendar was set back since, by an unknown amount. NaN: not shown in /proc.
   const isTold = writtenAt <= now + SLACK_MS;
   return { version, boot, writtenAt: isTold ? Math.min(writtenAt, now) : null };
 }
 
-/** What the pid file says, or the number alone. */
+/** The process in a pid file, or its number alone. */
 interface Named {
   readonly pid: number;
   readonly seen: Sighting | null;
@@ -117,7 +120,10 @@ function livingProcess({ pid, file }: Named, target: string): Proof {
   return { pid, startTime };
 }
 
-/** A file is believed of a process only where its writer may signal that himself: else he would have us do it for him. */
+/**
+ * A pid file counts only where its writer could signal that process directly: otherwise the file would make us
+ * signal it with our rights.
+ */
 function checkOwner(pid: number, target: string, writers: readonly number[]): void {
   const owner = ownerOf(pid);
   if (owner === null) throw hidden(pid);

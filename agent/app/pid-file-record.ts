@@ -7,7 +7,7 @@ export interface Sighting {
   readonly version: string;
   /** The boot of the machine whose clock `writtenAt` is of; no process outlives it. */
   readonly boot: string;
-  /** Milliseconds since boot; null where the calendar was set back since, so that it cannot be told. */
+  /** Milliseconds since boot; null = unknown, because the calendar was set back since. */
   readonly writtenAt: number | null;
 }
 

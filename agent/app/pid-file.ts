@@ -18,7 +18,7 @@ const MAX_PID = 4_194_304;
 /** A pid file holds a number and blanks around it; a longer one is something else. */
 const MAX_BYTES = 64;
 
-/** What a pid file says, or why it says nothing. */
+/** The contents of a pid file, or why it is refused. */
 export type PidFile =
   | {
       readonly pid: number;
@@ -28,7 +28,7 @@ export type PidFile =
       readonly writtenAt: number;
       /** Users besides root and ourselves who chose it: owners of the file, and of each link on the way to it. */
       readonly writers: readonly number[];
-      /** Whether they own its directory as well, so that nobody but they could have put it there. */
+      /** Whether they own its directory as well, so that no other user could have put it there. */
       readonly isAtHome: boolean;
     }
   | { readonly problem: string };

@@ -5,7 +5,7 @@ import type { Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { aliveness, startTimeOf } from '../system/process.ts';
 
-/** How a process ended; both null when it is not our child, for then only its parent knows. */
+/** How a process ended; both null when it is not our child: only its parent learns it. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -50,7 +50,7 @@ export async function launch(
   }
 }
 
-/** Watches a process that somebody else started. */
+/** Watches a process that lastcall did not start. */
 export function watchForeign(proof: Proof, clock: Clock): Life {
   let cancel = (): void => undefined;
   const exit = new Promise<Exit>((resolve) => {

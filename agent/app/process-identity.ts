@@ -14,7 +14,7 @@ export function processesOf(found: Proof | Unproven | null): readonly ProcessIde
   return [{ pid, startTime }, ...others];
 }
 
-/** Gone is an application only when each of its processes is; `unknown` where /proc does not tell of one. */
+/** An application is gone only when each of its processes is; `unknown` where /proc does not show one of them. */
 export function alivenessOf(processes: readonly ProcessIdentity[]): 'gone' | 'alive' | 'unknown' {
   const seen = processes.map(({ pid, startTime }) => aliveness(pid, startTime));
   if (seen.includes('alive')) return 'alive';

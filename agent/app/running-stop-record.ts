@@ -90,7 +90,7 @@ async function endOf(
 ): Promise<void> {
   if (pid !== undefined && startTime !== undefined)
     await endOfCommand({ pid, startTime }, until, { clock, signal });
-  // A version before this one knew of none.
+  // An earlier version wrote none.
   if (await untilGone(watched, until, { clock, signal })) return;
   const pids = left(watched).map(({ pid }) => pid);
   throw outlived('the stop', pids, 0);

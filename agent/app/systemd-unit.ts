@@ -15,7 +15,7 @@ export interface UnitPorts {
   readonly searchPath: string | undefined;
 }
 
-/** What systemd says of a unit, in its own words (systemctl show). */
+/** The state of a unit, in systemd's terms (systemctl show). */
 export interface UnitState {
   /** `loaded`, `not-found`, `masked`, `bad-setting`, ... */
   readonly load: string;
@@ -24,7 +24,7 @@ export interface UnitState {
   readonly sub: string;
   /** How it ended last: `success`, `timeout`, `exit-code`, `signal`, ... */
   readonly result: string;
-  /** Its main process; null = it has none now, or none that systemd knows. */
+  /** Its main process; null = it has none now, or none that systemd can name. */
   readonly mainPid: number | null;
   /** Where its processes are: the group that systemd made, or the one that it would make. */
   readonly group: string;
@@ -40,8 +40,8 @@ const MAX_OUTPUT_BYTES = 16 * 1024;
 const SHOWN = 'LoadState,ActiveState,SubState,Result,MainPID,ControlGroup,Slice,Job';
 
 /**
- * What systemd says of the unit now.
- * @param role whose code an error has
+ * The unit's present state in systemd.
+ * @param role sets the code of an error
  * @throws LastcallError `app-stop` or `app-health` when it does not answer; the signal's reason
  */
 export async function unitState(
@@ -76,8 +76,9 @@ const NO_SYSTEMD =
   'run lastcall on the machine whose systemd has this unit, or stop and start by another way';
 
 /**
- * Asks for the right to stop or start the unit, and does neither: systemd authorises a call before it looks at the job
- * mode, and these modes go with the other verb alone (tried with 252; pkcheck cannot tell, since a rule sees no unit).
+ * Asks for the right to stop or start the unit, and does neither: systemd authorises a call before it checks the
+ * job mode, and these modes are valid with the other verb alone (tried with 252; pkcheck does not help, since a
+ * rule gets no unit from it).
  * @throws LastcallError `app-stop` or `app-health` without that right; the signal's reason
  */
 export async function askRight(
@@ -97,7 +98,8 @@ export async function askRight(
   const call = ['busctl', '--system', '--allow-interactive-authorization=no', 'call', ...manager];
   const result = await ask([...call, method, 'ss', unit, mode], { unit, role, ...ports }, signal);
   if (/(isolate|triggering) is only valid for (start|stop)/i.test(result.stderr)) return;
-  // systemd before 249 knows no such mode, and says so before it authorises: whether it may start is not known.
+  // systemd before 249 has no such mode, and answers so before it authorises: whether lastcall may start the unit
+  // is unknown.
   if (role === 'start' && /job mode triggering (is )?invalid/i.test(result.stderr)) return;
   const what = `not allowed to ${role} ${unit}: ${endingOf(result)}`;
   throw failure(unit, role, what, `let polkit allow it (deploy/polkit), or run lastcall as root`);
@@ -142,7 +144,7 @@ export function failure(unit: string, role: UnitRole, what: string, next: string
   });
 }
 
-/** `a-b.slice` stands below `a.slice` (systemd.slice(5)). */
+/** `a-b.slice` is below `a.slice` (systemd.slice(5)). */
 function pathOfSlice(slice: string): string {
   const parts = slice.replace(/\.slice$/, '').split('-');
   if (slice === '' || slice === '-.slice') return '';

@@ -23,9 +23,9 @@ const POLL_MS = 200;
 const ENDED: readonly string[] = ['inactive', 'failed'];
 
 /**
- * Stops the application as a unit of systemd. The right to do so is asked for before anything is changed; the job goes on
- * when we end, and may be asked for again. Its end is that of the unit's main process (where systemd knows none, of all
- * processes in its control group), and a unit that systemd calls inactive.
+ * Stops the application as a unit of systemd. The right to do so is asked for before anything is changed; the job
+ * goes on when lastcall ends, and may be asked for again. Its end is that of the unit's main process (where systemd
+ * names none, of all processes in its control group), and a unit that systemd reports as inactive.
  */
 export function createSystemdStopper({ unit, timeoutMs }: UnitConfig, ports: UnitPorts): Stopper {
   const { clock } = ports;
@@ -122,7 +122,7 @@ export function createSystemdStarter({ unit, timeoutMs }: UnitConfig, ports: Uni
   };
 }
 
-/** The unit's main process, or all of its processes where systemd knows no main one. */
+/** The unit's main process, or all of its processes where systemd names no main one. */
 function processesOfUnit({ mainPid, group }: UnitState): ProcessIdentity[] {
   if (mainPid === null) return processesIn(group);
   const startTime = startTimeOf(mainPid);

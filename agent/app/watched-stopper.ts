@@ -11,7 +11,7 @@ import { outlived } from './errors.ts';
 import type { RunningStop } from './running-stop-record.ts';
 import type { Stopper } from './contracts.ts';
 
-/** A stop that somebody else carries out, and that may be answered before the application has ended. */
+/** A stop that another program carries out, and that may be answered before the application has ended. */
 export interface WatchedStop {
   /** For the log and the result. */
   readonly how: string;
@@ -23,9 +23,9 @@ export interface WatchedStop {
   /** @throws LastcallError `app-stop` when it cannot run */
   check(signal: AbortSignal): Promise<void> | void;
   /**
-   * Stops the application, or has it stopped.
-   * @param stop what the next sidecar has to know of it
-   * @returns why it is not known whether it was carried out; null = it was
+   * Stops the application, or asks another program to.
+   * @param stop the record of it for the next sidecar
+   * @returns why it is unknown whether it was carried out; null = it was
    * @throws LastcallError `app-stop` when it was not; the signal's reason
    */
   act(stop: RunningStop, signal: AbortSignal): Promise<LastcallError | null>;
@@ -41,7 +41,7 @@ export function watchedStop(spec: WatchedStop, ports: CommandPorts & NamingPorts
   const end = createEndProof(spec.gone, ports);
   let suspects: readonly ProcessIdentity[] = [];
   return {
-    // What is done when it is carried out again only the operator knows (I6).
+    // Only the operator can decide whether it may be carried out again (I6).
     repeatable: spec.repeatable,
     proves: spec.gone !== null,
     sight: () => end.sight(),
@@ -51,7 +51,7 @@ export function watchedStop(spec: WatchedStop, ports: CommandPorts & NamingPorts
       try {
         await spec.check(signal);
       } catch (error) {
-        // What cannot be reached because it has ended is told as that.
+        // A process that ended cannot be reached: report the end, not the failure.
         if (end.gone() === 'gone') await end.capture(signal);
         throw error;
       }

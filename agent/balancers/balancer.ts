@@ -27,39 +27,41 @@ export interface Balancer {
   readonly seesOldWorkers: boolean;
 
   /**
-   * One cheap look, the same cost whatever the size of HAProxy's configuration.
+   * One cheap poll, the same cost whatever the size of HAProxy's configuration.
    * @param past `count` (the default) asks the master for the connections of old workers, where there may be some;
-   *   `leave` asks it nothing: on some versions each connection to it is a risk (BEHAVIOUR.md#the-master-socket), and while
-   *   nothing is drained its answer is not needed. Old workers that live are then `uncounted`
-   * @param scope `own` (the default), or `capacity`: one row more for each of our servers tells how many others are
+   *   `leave` does not connect to it: on some versions each connection is a risk (BEHAVIOUR.md#the-master-socket),
+   *   and while nothing is drained its answer is not needed. Old workers that live are then `uncounted`
+   * @param scope `own` (the default), or `capacity`: one row more for each of our servers shows how many others are
    *   usable, whatever their number
    * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted`
    */
   look(signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look>;
 
   /**
-   * A look plus what an operation needs to know before it begins; also proves that we may write.
-   * @param scope `all` by default, with the one full look at all servers; `stickiness` without it; `capacity`: a look and
-   *   the siblings of our servers, nothing else (it asks for no level, and grows with the servers of our backends)
-   * @param before where our servers were seen last: another server with the address of one that HAProxy has no more is
-   *   this application by another name; none by default
+   * A poll with all that an operation needs before it begins; also proves that we may write.
+   * @param scope `all` by default, with the one full listing of all servers; `stickiness` without it; `capacity`: a
+   *   poll and the siblings of our servers, nothing else (it asks for no level, and grows with the servers of our
+   *   backends)
+   * @param before where our servers were seen last: another server with the address of one that HAProxy has no more
+   *   is this application by another name; none by default
    * @throws LastcallError as `look`
    */
   survey(signal: AbortSignal, scope?: SurveyScope, before?: Addresses): Promise<Survey>;
 
   /**
    * Reads the server's state, writes `admin` only if the state found is `admin` itself or in `mayReplace`, and
-   * reads back. Answers the state after it; a server found in another state is answered as it is, unwritten, and the
-   * caller sees by `admin` that it is not what was asked. So is one that is not what it was set to: an operator came
-   * after us, or it is a tracked server's state, the configuration's, or a weight of 0.
-   * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted` | `failed` (told, not obeyed)
+   * reads back. Returns the state after it; a server found in another state is returned as it is, unwritten, and
+   * the caller sees by `admin` that it is not the requested one. The same holds for a write that does not show: an
+   * operator changed it after us, or it is a tracked server's state, the configuration's, or a weight of 0.
+   * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted` | `failed` (written, without
+   *   effect)
    */
   set(server: string, admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<ReadBackView>;
 
   /**
-   * As `set`, for a server that the configuration named once and names no more: what an outing left there is put back.
-   * Where HAProxy does not have it either, `absent` in the answer says so. Missing where a server is told by polling us.
-   * @throws LastcallError as `set`; `config` for a name that is none
+   * As `set`, for a server that was in the configuration once: restores the state found before the outing. Where
+   * HAProxy does not have it either, the result has `absent`. Missing where a server is set by answers to polls.
+   * @throws LastcallError as `set`; `config` for an invalid name
    */
   putBack?(
     server: string,

@@ -8,41 +8,42 @@ export interface PolledOptions<M> {
   readonly name: string;
   /** Who polls. */
   readonly tally: Tally<M>;
-  /** What nobody has polled, as `our agent-check`. */
+  /** The subject of the errors, such as `our agent-check`. */
   readonly asked: string;
-  /** What to look at when nobody polls. */
+  /** The next step for the operator when no poller comes. */
   readonly next: string;
   readonly clock: Clock;
   /** Is our own probe of the application good? More of the server's state cannot be known. */
   readonly healthy: () => boolean;
-  /** How often each poller is to be told a word before it is believed to do it; default twice. */
+  /** How often each poller must be answered with a state before it counts as applied; default twice. */
   readonly times?: (admin: Admin) => number;
-  /** What the pollers themselves tell of the server, if they do. */
+  /** What the pollers report about the server, if they do. */
   readonly told?: () => Partial<ServerView>;
 }
 
-/** A balancer that only polls, and what its pollers are to be told. */
+/** A balancer that only polls, and the answer for its pollers. */
 export interface Polled {
   readonly balancer: Balancer;
-  /** The word that is being said now; `ready` only until each poller has been told (I9). */
+  /** The state that is answered now; `ready` only until each poller has got it (I9). */
   readonly word: () => Admin | null;
 }
 
 /** What we want the pollers to do. */
 interface Wish {
   readonly word: Admin | null;
-  /** Every poller has been told. */
+  /** Every poller has got the state. */
   readonly settled: boolean;
-  /** It is being said; `ready` only until each poller has been told (I9), the others as long as they are wanted. */
+  /** It is being answered; `ready` only until each poller has got it (I9), the others as long as they are desired. */
   readonly speaking: boolean;
 }
 
 /**
- * Whatever polls us and gives no answer. It shows nothing and counts nothing: `look` answers what it has been told
- * (`ready` while this process has told it nothing), and `set` succeeds once every steady poller has been told. One that
- * becomes steady later, or is back after a pause, is told with its first poll, since `drain` and `maint` are said as long
- * as they are wanted. That it obeyed cannot be seen, but for what HAProxy sends with its checks, nor that an operator had
- * another wish (neither is promised there). Without a poll for five minutes it cannot be asked, like any other balancer.
+ * Anything that polls us and gives no answer. It shows nothing and counts nothing: `look` returns the answered
+ * state (`ready` while this process has answered none), and `set` succeeds once every steady poller has got the
+ * state. One that becomes steady later, or is back after a pause, gets it with its first poll, since `drain` and
+ * `maint` are answered as long as they are desired. Whether it obeyed is unknown, but for what HAProxy sends with
+ * its checks, and so is another intent of an operator (neither is promised there). Without a poll for five minutes
+ * it is unreachable, like any other balancer.
  */
 export function createPolled<M>(options: PolledOptions<M>): Polled {
   const { name, clock, tally } = options;
@@ -64,7 +65,7 @@ export function createPolled<M>(options: PolledOptions<M>): Polled {
     const before = wish;
     if (before.word === admin && before.settled) return;
     if (before.word !== null && shown !== admin && !mayReplace.includes(shown)) return;
-    // The second attempt at the same word goes on where the first one ended: nobody is told `ready` once more.
+    // A second attempt at the same state continues the first one: no poller gets `ready` once more.
     if (before.word !== admin) tally.restart(options.times?.(admin) ?? TOLD_TWICE);
     wish = { word: admin, settled: false, speaking: true };
     try {
@@ -74,7 +75,7 @@ export function createPolled<M>(options: PolledOptions<M>): Polled {
     } catch (error) {
       if (!tally.begun()) wish = before;
       else if (admin === 'ready') wish = { ...wish, speaking: false };
-      // Somebody may be doing it already: it counts as said until something else is said to everybody.
+      // Some pollers may have applied it already: it counts as written until another state has reached all pollers.
       else shown = admin;
       throw error;
     }

@@ -5,12 +5,12 @@ import { FORGET_MS, createPollers, steadyUntil, type Poller } from './pollers.ts
 /** The second poll proves that the answer to the first one arrived. */
 export const TOLD_TWICE = 2;
 
-/** How long a driver waits until its pollers have been told: several times the slowest usual `agent-inter`. */
+/** How long a driver waits until its pollers have been answered: several times the slowest usual `agent-inter`. */
 export const TELL_MS = 30_000;
 
 /** One answer to a poller. */
 export interface Answered<M> {
-  /** This answer carried the word. */
+  /** This answer carried the state. */
   readonly told: boolean;
   /** False where the poller itself shows that it has not done it yet; default true. */
   readonly obeys?: boolean;
@@ -26,26 +26,29 @@ export interface MarkedPoller<M> {
 }
 
 /**
- * Who polls, and how often each has been told the present word. Only steady pollers are waited for (INVARIANTS.md#other-promises): a
- * caller that comes once or has gone is remembered, and holds nothing up.
+ * The pollers, and how often each was answered with the present state. Only steady pollers are waited for
+ * (INVARIANTS.md#other-promises): a caller that comes once or has gone is remembered, and delays nothing.
  */
 export interface Tally<M = null> {
-  /** A new word: no poller has been told. @param times how often each is to be told */
+  /** A new state: no poller has got it. @param times how often each must get it */
   restart(times?: number): void;
   answered(poller: string, answered: Answered<M>): void;
-  /** Has this poller been told as often as it takes? */
+  /** Has this poller been answered often enough? */
   enough(poller: string): boolean;
-  /** Has any poller been told? */
+  /** Has any poller been answered? */
   begun(): boolean;
   /** Has there been a poll in the last five minutes? */
   polled(): boolean;
   /** Is there a steady poller? */
   steady(): boolean;
-  /** Has every steady poller been told as often as it takes, and does it? False while there is none. */
+  /**
+   * Has every steady poller been answered often enough, and does none show another state? False while there is
+   * none.
+   */
   complete(): boolean;
-  /** Steady pollers that have not been told as often as it takes, or show that they do not do it. */
+  /** Steady pollers that were not answered often enough, or report another state. */
   lacking(): readonly AwaitedPoller[];
-  /** Has a steady poller been told as often as it takes and shows that it does not do it? */
+  /** True if a steady poller was answered often enough and still reports another state. */
   disobeyed(): boolean;
   markOf(poller: string): M | undefined;
   /** All pollers that are remembered, at most 64. */
@@ -55,7 +58,7 @@ export interface Tally<M = null> {
 }
 
 interface Note<M> {
-  /** The word, by its number, that it was told so often. */
+  /** The number of the state that these answers carried. */
   readonly word: number;
   readonly told: number;
   readonly obeys: boolean;

@@ -2,7 +2,7 @@ import type { Clock } from '../system/clock.ts';
 
 /** More than one balancer has in practice. The work for one poll never grows beyond it. */
 export const MAX_POLLERS = 64;
-/** A poller that has been silent for so long is forgotten; when it polls again, it is a new one. */
+/** A poller that has not polled for so long is dropped; when it polls again, it is a new one. */
 export const FORGET_MS = 5 * 60_000;
 /** A steady poller has polled within so many of its own intervals (INVARIANTS.md#other-promises). */
 const PATIENCE = 3;
@@ -28,10 +28,10 @@ export interface Poller<N> {
 export interface Pollers<N> {
   get(name: string): Poller<N> | undefined;
   /**
-   * Takes note of a poll. Where there is no room, the one that is not steady and has been silent longest is forgotten; a
-   * steady one never is, so with 64 of them a newcomer is not remembered.
-   * @param note what to keep of it; `before` is null for a new poller, and `isBack` tells that it had been silent for
-   *   longer than a steady one is: it may be another process, which was told nothing
+   * Records a poll. Where there is no room, the poller that is not steady and has not polled longest is dropped; a
+   * steady one never is, so with 64 of them a newcomer is not recorded.
+   * @param note makes what to keep of it; `before` is null for a new poller, and `isBack` is true after a pause
+   *   longer than a steady one makes: it may be another process, which has had no answer
    */
   polled(name: string, note: (before: N | null, isBack: boolean) => N): void;
   /** All that are remembered, the one that has been silent longest first. */

@@ -27,8 +27,8 @@ const OPERATIONS = {
 
 /**
  * The program with all its verbs.
- * @param command what stands after `--`, for `run`
- * @param choose is told the verb that parsing found
+ * @param command the arguments after `--`, for `run`
+ * @param choose called with the verb that parsing found
  */
 export function createProgram(ports: CliPorts, command: readonly string[] | null, choose: Choose): Command {
   const program = createRoot(ports);

@@ -101,7 +101,7 @@ function refuseSidecarOptions({ wait, expires }: VerbOptions, { socket, config }
     throw usage('--expires needs a sidecar', 'somebody must still be there to undo the drain');
 }
 
-/** A master belongs to one HAProxy, so which is whose must be told by their order. */
+/** A master belongs to one HAProxy: they are matched by their order. */
 function mastersOf({ master: masters = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
   for (const address of masters) must('--master', address, wrongMasterAddress(address));
   if (masters.length === 0 || masters.length === haproxy.length) return masters;
@@ -161,7 +161,7 @@ function keepOf({ keep }: VerbOptions): number | null {
   return Number(must('--keep', keep, /^\d{1,6}$/.test(keep) ? undefined : 'is not a number of servers'));
 }
 
-/** As for masters: a file belongs to one HAProxy, told by their order. */
+/** As for masters: a file belongs to one HAProxy, matched by their order. */
 function stateFilesOf({ stateFile: files = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
   for (const file of files) must('--state-file', file, wrongPath(file));
   if (files.length === 0 || files.length === haproxy.length) return files;

@@ -13,7 +13,7 @@ export function configFile({ ports, globals }: Context): { readonly file: string
 
 /**
  * The sidecar that this command is meant for.
- * @throws LastcallError `config` | `usage` when its socket cannot be told
+ * @throws LastcallError `config` | `usage` when its socket is unknown
  */
 export async function sidecar(context: Context): Promise<ControlClient> {
   const { ports, globals } = context;

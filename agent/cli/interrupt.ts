@@ -15,7 +15,7 @@ const SIGNALS: readonly Interrupt[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** How long the first signal may take to undo what was done, in milliseconds: it is answered within two seconds. */
 const PATIENCE_MS = 1_200;
-/** Where nothing can be undone: so long may a word take that is on its way, before it is told what stands at HAProxy. */
+/** Where nothing can be undone: the time for a write that is under way, before the state at HAProxy is reported. */
 const LAST_LOOK_MS = 400;
 
 /**

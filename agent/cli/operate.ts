@@ -17,7 +17,7 @@ import { reportResult, unfinished } from './view/result.ts';
 import { sidecar } from './find-sidecar.ts';
 
 /**
- * drain, stop, ready, restart: by the sidecar, or in this process where `--haproxy` says so.
+ * drain, stop, ready, restart: by the sidecar, or in this process with `--haproxy`.
  * @returns the exit code
  * @throws LastcallError whatever ends it before there is a result
  */
@@ -28,7 +28,7 @@ export async function operate(
 ): Promise<number> {
   const direct = readDirect(operation, options, context.globals);
   const words = wordsOf(operation, options, context.ports.by());
-  // A mistake is told as one (64) whether or not a sidecar is there to tell it.
+  // A usage error is reported as one (64) whether or not a sidecar answers.
   checkWords(words);
   if (direct !== null) {
     const service = await context.ports.direct(direct);
@@ -80,7 +80,7 @@ function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Wo
   };
 }
 
-/** `--no-wait`: the sidecar's word that it will be done. */
+/** `--no-wait`: returns once the sidecar has accepted the request. */
 async function handIn(context: Context, words: Words, desk: Desk): Promise<number> {
   const { ports, globals } = context;
   const interrupts = listenForInterrupts(ports, null);

@@ -6,7 +6,10 @@ import { type Code, type LastcallError, isLastcallError } from '../system/error.
 import type { StandIn } from './stand-in.ts';
 import { type Desk, type Watcher, follow } from './wait-for-result.ts';
 
-/** The default of `drain.timeout`, which only the sidecar knows; the CLI waits for a sidecar as long as a drain waits for users. */
+/**
+ * The default of `drain.timeout`, since only the sidecar has the real value; the CLI waits for a sidecar as long as
+ * a drain waits for users.
+ */
 const PATIENCE_MS = 30 * 60_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 5_000;
@@ -14,9 +17,9 @@ const RETRY_LONGEST_MS = 5_000;
 export const SIDECAR_MS = 30_000;
 
 /**
- * Whether a request that ended so is asked for again. `again`: another hand, or time, may change it. `final`: nothing
- * can come of asking again, or the operation's own deadline has decided. `once`: final for a stop, of which it is not
- * known what it has done to the application.
+ * Whether a request that ended so is made again. `again`: an operator, or time, may change the outcome. `final`:
+ * another try cannot succeed, or the operation's own deadline has decided. `once`: final for a stop, whose effect
+ * on the application is unknown.
  */
 const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
   done: 'final',
@@ -45,10 +48,10 @@ const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
 };
 
 /**
- * `--no-refuse`: hands a request in whose caller ends the application whatever is answered. What the sidecar cannot take
- * up now, because it is away or because another hand is at the node, is asked for again until it is done or until the
- * time of the request is over; that time is one for all attempts. A sidecar that has not answered for 30 seconds is stood
- * in for, where that can be: while the machine shuts down systemd starts none.
+ * `--no-refuse`: for a caller that ends the application whatever the answer is. A request that the sidecar cannot
+ * take up now, because it is away or because an operator holds the node, is made again until it is done or until
+ * its time is over; that time is one for all attempts. After 30 seconds without an answer of the sidecar this
+ * process stands in for it, where possible: while the machine shuts down systemd starts none.
  * @returns the result of the last attempt
  * @throws LastcallError of the last attempt | the signal's reason
  */

@@ -4,14 +4,14 @@ import type { Clock } from '../system/clock.ts';
 
 /** What the command line needs from the world; main.ts gives the real things, a test gives its own. */
 export interface CliPorts {
-  /** The words after the program's name. */
+  /** The arguments after the program's name. */
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: Output;
   readonly stderr: Output;
   readonly signals: Signals;
   readonly clock: Clock;
-  /** Who asks, as told to the sidecar: `cli alice@host`. */
+  /** The caller, as sent to the sidecar: `cli alice@host`. */
   readonly by: () => string;
   readonly hostname: () => string;
   readonly version: () => string;
@@ -21,7 +21,7 @@ export interface CliPorts {
    */
   readonly run: (options: RunOptions) => Promise<number>;
   /**
-   * The engine in this process, for direct mode: it keeps no record, and its `ready` is the operator's own word.
+   * The engine in this process, for direct mode: it keeps no record, and its `ready` is the operator's own command.
    * @throws LastcallError when a balancer cannot be asked, the server does not exist, ...
    */
   readonly direct: (options: DirectOptions) => Promise<DirectService>;
@@ -48,7 +48,7 @@ export interface Signals {
 
 export interface RunOptions {
   readonly config: Config;
-  /** What stands after `--`: the application to start and supervise; null = a plain sidecar. */
+  /** The arguments after `--`: the application to start and supervise; null = a plain sidecar. */
   readonly command: readonly string[] | null;
   readonly reload: Reload;
 }
@@ -75,9 +75,9 @@ export interface DirectOptions {
   readonly stop: DirectStop | null;
   /** URL of the application's health, for `ready`. */
   readonly health: string | null;
-  /** null: not given by hand, the default holds. */
+  /** null: not given, the default holds. */
   readonly quietMs: number | null;
-  /** `--not-sticky` says false. */
+  /** False with `--not-sticky`. */
   readonly sticky: false | 'auto';
   /** So many other usable servers must remain; null as for `quietMs`, here and below. */
   readonly keep: number | null;

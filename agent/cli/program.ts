@@ -10,7 +10,7 @@ import { type Chosen, createProgram } from './commands.ts';
  */
 export async function runCli(ports: CliPorts): Promise<number> {
   const { words, command } = split(ports.argv);
-  // Known before the words are parsed: a script that asked for JSON gets it for its own mistakes too.
+  // Known before the arguments are parsed: a script that asked for JSON gets it for its own mistakes too.
   let globals: Globals = { json: words.includes('--json') };
   if (words.length === 0 && command === null) {
     createProgram(ports, null, () => undefined).outputHelp();
@@ -27,7 +27,7 @@ export async function runCli(ports: CliPorts): Promise<number> {
   }
 }
 
-/** What stands after `--` belongs to the application, whatever it looks like. */
+/** All arguments after `--` belong to the application, whatever they are. */
 function split(argv: readonly string[]): {
   words: readonly string[];
   command: readonly string[] | null;

@@ -7,7 +7,7 @@ import { configFile } from './find-sidecar.ts';
 
 /**
  * `lastcall run [-- COMMAND ARG...]`: reads the configuration and becomes the sidecar.
- * @param command what stands after `--`, null without it
+ * @param command the arguments after `--`, null without it
  * @returns the exit code, when the sidecar is over
  * @throws LastcallError `config` | `usage`, or whatever keeps the sidecar from starting
  */

@@ -1,9 +1,9 @@
 import { LastcallError } from '../system/error.ts';
 
 /**
- * Splits a command into words: blanks part them, '...' and "..." keep them together, a backslash outside of '...'
- * takes the next character as it is. There is no shell: `;`, `|`, `$` and `*` are characters like any other.
- * @throws LastcallError `usage` when a quote is left open or there is no word
+ * Splits a command into arguments: blanks part them, '...' and "..." keep them together, a backslash outside of
+ * '...' takes the next character as it is. There is no shell: `;`, `|`, `$` and `*` are characters like any other.
+ * @throws LastcallError `usage` when a quote is left open or there is no argument
  */
 export function splitWords(text: string): readonly string[] {
   const words: string[] = [];
@@ -19,7 +19,7 @@ export function splitWords(text: string): readonly string[] {
 
 const PIECES = /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^\s'"\\]+)/sy;
 
-/** The word at the beginning of `text`, which does not begin with a blank. */
+/** The argument at the beginning of `text`, which does not begin with a blank. */
 function readWord(text: string): { word: string; length: number } {
   let word = '';
   let at = 0;

@@ -4,7 +4,7 @@ import type { Result, Status } from '../lifecycle/operation.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { LastcallError, isLastcallError } from '../system/error.ts';
 
-/** Where a request is handed in and its end is heard of: the sidecar's client, or the engine in this process. */
+/** Where a request is submitted and its end awaited: the sidecar's client, or the engine in this process. */
 export interface Desk {
   submit(words: Words, signal: AbortSignal): Promise<Submitted>;
   operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
@@ -12,7 +12,7 @@ export interface Desk {
   events(signal: AbortSignal): AsyncGenerator<ControlEvent, void>;
 }
 
-/** Who is told of what happens meanwhile. */
+/** Called with what happens meanwhile. */
 export interface Watcher {
   accepted(id: string, joined: boolean): void;
   status(status: Status): void;
@@ -124,7 +124,7 @@ async function stateOf(desk: Desk, id: string, clock: Clock, signal: AbortSignal
   });
 }
 
-/** Aborts when the operation is overdue: its own remaining time as last heard, and the margin. */
+/** Aborts when the operation is overdue: its own remaining time as last reported, and the margin. */
 function createPatience(clock: Clock, outer: AbortSignal, words: Words, lostMs: number | null) {
   const own = new AbortController();
   const began = clock.now();

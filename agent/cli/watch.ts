@@ -19,7 +19,7 @@ type Show = (status: Status, holding: Holding | null) => void;
 
 /**
  * `lastcall status --watch`: the status again at every change, until interrupted. On a terminal the whole picture,
- * renewed every second; in a pipe a plain line for each change; with `--json` one object a line, as events tell it.
+ * renewed every second; in a pipe a plain line for each change; with `--json` one object a line, for each event.
  * @returns the exit code
  * @throws LastcallError `agent-unreachable` when the sidecar ends
  */
@@ -43,7 +43,7 @@ export async function watchStatus(context: Context, client: ControlClient): Prom
     void refresh(renew, ports.clock, signal).catch((error: unknown) => over.abort(error));
   try {
     for await (const { event, data } of client.events(signal)) if (event === 'status') see(data);
-    // The sidecar ended the stream: the next question tells how things stand with it.
+    // The sidecar ended the stream: the next request shows whether it still answers.
     await client.status(signal);
     return 0;
   } catch (error) {
@@ -55,7 +55,7 @@ export async function watchStatus(context: Context, client: ControlClient): Prom
   }
 }
 
-/** Over and over, until the watching ends, or the sidecar does: the stream of events tells of that. */
+/** Repeats until the watching ends, or the sidecar does: the stream of events shows that. */
 async function refresh(renew: () => Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
   try {
     for (;;) {

@@ -1,6 +1,6 @@
 /** Checks of what names the application, as in validators.ts. Pure. */
 
-/** Suffixes of units (systemd.unit(5)); `systemctl` adds `.service` where none of them stands. */
+/** Suffixes of units (systemd.unit(5)); `systemctl` adds `.service` where there is none. */
 const SUFFIX = /\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
 
 /**
@@ -14,7 +14,7 @@ export function readUnitName(text: string): string | undefined {
   return good ? name : undefined;
 }
 
-/** `systemctl stop UNIT`: systemd itself tells more of it than a command could. null = it is another command. */
+/** `systemctl stop UNIT`: systemd itself reports more of it than a command could. null = it is another command. */
 export function unitOfCommand(command: readonly string[], verb: 'start' | 'stop'): string | null {
   const [program, word, unit, ...more] = command;
   const isSystemctl = program === 'systemctl' || /^(\/usr)?\/bin\/systemctl$/.test(program ?? '');

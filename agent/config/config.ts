@@ -9,7 +9,7 @@ export interface Config {
   /** Servers of this application that are left out on purpose: `backend/server`, validated. */
   readonly ignoreServers: readonly string[];
   readonly unreachable: 'wait' | 'ignore';
-  /** What becomes of an operation where another hand holds a server in DRAIN, or at weight 0. */
+  /** What an operation does where an operator holds a server in DRAIN, or at weight 0. */
   readonly foreignDrain: 'refuse' | 'follow';
   readonly reloadGraceMs: number;
   readonly sticky: boolean | 'auto';
@@ -140,7 +140,7 @@ export interface HaproxyConfig {
   /** `backend/server`, validated. */
   readonly servers: readonly string[];
 }
-/** Files in PEM: whose word of who HAProxy is we take, and who we are. */
+/** Files in PEM: the CAs that we trust for HAProxy's certificate, and our own certificate. */
 export interface TlsConfig {
   readonly ca: string;
   readonly cert: string;
@@ -197,7 +197,7 @@ export interface TomcatSourceConfig {
   /** `/app`, or `/` for the root context. */
   readonly context: string;
   readonly via: 'list' | 'jmxproxy';
-  /** May Tomcat be told to look for expired sessions more often while the node is out? */
+  /** May lastcall make Tomcat check for expired sessions more often while the node is out? */
   readonly lowerExpiry: boolean;
   readonly timeoutMs: number;
 }
@@ -221,13 +221,13 @@ export interface StickTableSourceConfig {
   readonly expireMs: number | null;
   readonly timeoutMs: number;
 }
-/** Connections to a port of the application's, as the kernel knows them. */
+/** Connections to a port of the application's, in the kernel's socket table. */
 export interface TcpSourceConfig {
   readonly kind: 'tcp';
   readonly port: number;
   readonly timeoutMs: number;
 }
-/** Nobody is there once no request has come for this long. */
+/** The application counts as empty once no request has come for this long. */
 export interface IdleSourceConfig {
   readonly kind: 'idle';
   readonly periodMs: number;
@@ -238,7 +238,7 @@ export interface DrainConfig {
   readonly timeoutMs: number;
   readonly onTimeout: 'restore' | 'force' | 'hold';
   readonly quietMs: number;
-  /** True when somebody wrote `quiet` down: it is then the answer to users whom nobody counts. */
+  /** True when `quiet` is written in the file: it then answers for users that no source counts. */
   readonly quietByHand: boolean;
   readonly keep: number;
   /** Do backups count as others for an active server? */
@@ -250,7 +250,7 @@ export interface DrainConfig {
   readonly closePerSecond: number;
 }
 
-/** Somebody is told, so long before the deadline, that users are still there. */
+/** A warning, so long before the deadline, that users are still connected. */
 export type WarnConfig =
   | ({ readonly kind: 'command'; readonly beforeMs: number } & CommandConfig)
   | { readonly kind: 'webhook'; readonly beforeMs: number; readonly url: string; readonly timeoutMs: number };
@@ -267,11 +267,11 @@ export interface ListenConfig {
   readonly port: number;
 }
 export interface AgentCheckListenConfig extends ListenConfig {
-  /** Addresses or CIDR blocks that may ask; empty = anybody who reaches the port. */
+  /** Addresses or CIDR blocks that may connect; empty = any that reaches the port. */
   readonly allow: readonly string[];
 }
 export interface HealthListenConfig extends ListenConfig {
-  /** Addresses or CIDR blocks that may ask; empty = anybody who reaches the port. */
+  /** Addresses or CIDR blocks that may connect; empty = any that reaches the port. */
   readonly allow: readonly string[];
   readonly answers: Readonly<Record<'up' | 'drain' | 'down', HealthAnswerConfig>>;
 }

@@ -7,13 +7,13 @@ import type { Environment } from './substitute.ts';
 import { readText } from './read-file.ts';
 import { tooLongForSocket, wrongNodeName, wrongSocketPath } from './validators.ts';
 
-/** What a command says about the sidecar that it wants to talk to. */
+/** How a command names the sidecar that it wants to reach. */
 export interface Whereabouts {
   /** `--socket`, or null. */
   readonly socket: string | null;
   /** The configuration file. */
   readonly file: string;
-  /** Did somebody name this file, or is it the default? Only the default may be missing. */
+  /** Did the user name this file, or is it the default? Only the default may be missing. */
   readonly named: boolean;
   readonly env: Environment;
   readonly hostname: string;
@@ -23,9 +23,10 @@ const NEXT = 'name the control socket with --socket';
 
 /**
  * Finds the sidecar's control socket for a command, without checking the rest of the configuration: the sidecar may
- * be running on it while somebody edits the file. The YAML parser is loaded only where a look at the lines does not do.
- * @throws LastcallError `config`: the file is missing although named, unreadable, or does not tell the socket;
- *   `usage`: `--socket` is no path that a unix socket can have
+ * be running on it while the file is being edited. The YAML parser is loaded only where the quick scan of the lines
+ * fails.
+ * @throws LastcallError `config`: the file is missing although named, unreadable, or without the socket; `usage`:
+ *   `--socket` is no path that a unix socket can have
  */
 export async function controlSocketOf(whereabouts: Whereabouts): Promise<string> {
   const { socket, file, hostname } = whereabouts;

@@ -1,4 +1,4 @@
-/** What holds where nobody wrote anything. Light: the CLI reads the paths without loading the parser. */
+/** The defaults. Light: the CLI reads the paths without loading the parser. */
 
 export const PROBE_EVERY_MS = 2_000;
 export const PROBE_TIMEOUT_MS = 1_000;
@@ -16,7 +16,7 @@ export const STOP_SIGNAL: NodeJS.Signals = 'SIGTERM';
 /** From the stop signal to SIGKILL. */
 export const KILL_AFTER_MS = 30_000;
 export const DOCKER_SOCKET = '/var/run/docker.sock';
-/** What a stop command does when it is run a second time, only its operator knows. */
+/** What a stop command does when it is run a second time, only its operator can decide. */
 export const STOP_IDEMPOTENT = false;
 export const ON_SIGN_OUT = 'drain';
 
@@ -28,7 +28,7 @@ export const TOMCAT_VIA = 'list';
 
 /** A balancer that cannot be asked is waited for: unknown is never zero. */
 export const UNREACHABLE = 'wait';
-/** Behind a DRAIN of another hand nothing is stopped: an old cookie still gets in. */
+/** Behind an operator's DRAIN nothing is stopped: an old cookie still gets in. */
 export const FOREIGN_DRAIN = 'refuse';
 /** How long connections are unknown after a reload, where old workers cannot be seen. */
 export const RELOAD_GRACE_MS = 10 * 60_000;

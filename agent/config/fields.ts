@@ -41,7 +41,7 @@ function text(wrong: (written: string) => string | undefined) {
   });
 }
 
-/** A text that is turned into a value; undefined stands for `message`. */
+/** A text that is turned into a value; undefined gives `message`. */
 function reading<T>(read: (written: string) => T | undefined, message: string) {
   return z.string().transform((written, context): T => {
     const value = read(written);
@@ -128,7 +128,7 @@ export const fileMode = z.unknown().transform((written, context) => {
   return z.NEVER;
 });
 
-/** A word of a command; a number is the text of it, as YAML reads it (a port, a count). */
+/** An argument of a command; a number is its text, as YAML reads it (a port, a count). */
 const argument = z.preprocess(
   (written) => (typeof written === 'number' && Number.isSafeInteger(written) ? String(written) : written),
   z.string(),
@@ -153,8 +153,8 @@ export const signalName = reading(
 );
 
 /**
- * A mapping with these keys and no other; an unknown one is told together with the known.
- * @param expected what to say where no mapping stands
+ * A mapping with these keys and no other; the message for an unknown one lists the known.
+ * @param expected the message where there is no mapping
  */
 export function mapping<S extends z.ZodRawShape>(shape: S, expected?: string) {
   return z.strictObject(shape, {
@@ -172,8 +172,9 @@ function knownKeys(keys: readonly string[]): string {
 }
 
 /**
- * A mapping of one kind out of several, told apart by the one key that only this kind has. Not a union of zod: that
- * answers with the complaints of every kind at once. Its kinds stand in its `meta`, for who lists the keys.
+ * A mapping of one kind out of several, distinguished by the one key that only this kind has. Not a union of zod:
+ * that answers with the complaints of every kind at once. Its kinds are in its `meta`, for code that lists the
+ * keys.
  */
 export function oneOf<S extends Readonly<Record<string, z.ZodObject>>>(kinds: S) {
   const names = Object.keys(kinds);

@@ -15,8 +15,8 @@ export type ReadKeys =
 
 /**
  * Reads `node` and the control socket's path out of a configuration, whatever the rest of it is.
- * @returns null for what is not written; the problems when it is no YAML, or when one of these two has a variable that
- *   is not set or is no text. Where the socket is written nobody asks for the node.
+ * @returns null for what is not written; the problems when it is no YAML, or when one of these two has a variable
+ *   that is not set or is no text. Where the socket is written the node is not needed.
  */
 export function readKeys(text: string, file: string, env: Environment): ReadKeys {
   const parsed = parseYaml(text);

@@ -3,7 +3,7 @@ import * as field from './fields.ts';
 import { mapping, orNull } from './fields.ts';
 import * as z from 'zod';
 
-/** `listen`: where we are asked. The control socket's path stays null until load.ts knows the node's name. */
+/** `listen`: the ports and sockets. The control socket's path stays null until load.ts has the node's name. */
 
 const agentCheck = mapping({ address: field.endpoint, allow: z.array(field.network).default([]) }).transform(
   ({ address, allow }) => ({ ...address, allow }),

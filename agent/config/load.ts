@@ -22,7 +22,7 @@ export interface LoadContext {
   readonly env: Environment;
   /** The node's name where the file gives none. */
   readonly hostname: string;
-  /** Do log lines go to a terminal? Then they are text where the file does not say. */
+  /** Do log lines go to a terminal? Then they are text where the file sets no format. */
   readonly isTerminal: boolean;
   /** True under `run -- COMMAND`: start and stop are the child's, the file needs none. */
   readonly supervised: boolean;
@@ -44,8 +44,8 @@ export async function readConfig(path: string, context: Omit<LoadContext, 'file'
 }
 
 /**
- * Checks a configuration: syntax, then every value where it stands, then what values mean to each other. Of each of
- * these three all problems are told, in the order of the file; the next is looked at when there are none.
+ * Checks a configuration: syntax, then every value at its position, then the values against each other. Of each of
+ * these three all problems are reported, in the order of the file; the next is checked when there are none.
  * @returns the complete configuration, frozen, or the problems; it throws nothing, whatever the text
  */
 export async function loadConfig(text: string, context: LoadContext): Promise<Loaded> {
@@ -101,7 +101,7 @@ function freeze<T>(value: T): T {
   return value;
 }
 
-/** A value that could not even be read is not also told to be wrong. */
+/** A value that could not be read is not also reported as wrong. */
 function merged(unread: readonly Finding[], wrong: readonly Finding[]): Finding[] {
   const told = new Set(unread.map(({ path }) => pathText(path)));
   return [...unread, ...wrong.filter(({ path }) => !told.has(pathText(path)))];

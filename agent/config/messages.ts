@@ -11,8 +11,8 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * What zod's issues are called here: in YAML's words, and without the value itself, which may be a secret out of the
- * environment. A message that a field has written stands.
+ * The messages for zod's issues: in YAML's terms, and without the value itself, which may be a secret out of the
+ * environment. A message that a field has written is kept.
  */
 export function messageFor(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type') return wrongType(String(issue.expected), issue.input);
@@ -52,7 +52,7 @@ export function listed(values: readonly unknown[], joint: 'and' | 'or'): string 
   return words.length === 0 ? last : `${words.join(', ')} ${joint} ${last}`;
 }
 
-/** One finding for each key that zod does not know, one for any other issue. */
+/** One finding for each key that zod does not accept, one for any other issue. */
 export function findingsOf(issue: z.core.$ZodIssue): Finding[] {
   const { path, message } = issue;
   if (issue.code !== 'unrecognized_keys') {

@@ -12,7 +12,7 @@ export interface Problem {
   readonly message: string;
 }
 
-/** A problem before it is known where its path stands in the file. */
+/** A problem before the position of its path in the file is known. */
 export interface Finding {
   readonly path: readonly PropertyKey[];
   readonly message: string;
@@ -22,7 +22,7 @@ export interface Finding {
 
 const MAX_PATH_TEXT = 200;
 
-/** Writes a path as `drain.quiet` or `balancers[0].servers[1]`; a key that is no plain word is quoted. */
+/** Writes a path as `drain.quiet` or `balancers[0].servers[1]`; a key that is no plain name is quoted. */
 export function pathText(path: readonly PropertyKey[]): string {
   const text = path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`;

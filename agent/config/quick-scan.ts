@@ -1,6 +1,7 @@
 /**
- * Finds what the CLI needs in the common shapes of a configuration file without a YAML parser, whose loading costs as
- * much as the rest of `lastcall status`. Where the text is not plainly one of those shapes, it says so. Pure.
+ * Finds what the CLI needs in the common shapes of a configuration file without a YAML parser, whose loading costs
+ * as much as the rest of `lastcall status`. Returns that it cannot where the text is not plainly one of those
+ * shapes. Pure.
  */
 export type Scanned =
   | { readonly sure: true; readonly node: string | null; readonly control: string | null }
@@ -9,7 +10,7 @@ export type Scanned =
 const COMMENT = /^ *(?:#.*)?$/;
 /** Beginnings of a line that make the document something else than one plain block mapping. */
 const SPECIAL_START = /^(?:--|\.\.\.|[%&!*?{["'|>])/;
-/** Plain words that YAML reads as text: no number, no reference to the environment. */
+/** Plain scalars that YAML reads as text: no number, no reference to the environment. */
 const NODE = /^node: +([A-Za-z][A-Za-z0-9_.-]*)(?: +#.*| *)$/;
 const CONTROL = /^ +control: +(\/[A-Za-z0-9_./-]+)(?: +#.*| *)$/;
 const NOT_TEXT = /^(?:true|false|null)$/i;
@@ -34,7 +35,7 @@ function isPlain(line: string): boolean {
   return closed && count(/"/g) % 2 === 0 && count(/'/g) % 2 === 0;
 }
 
-/** What `read` makes of the only line with this word; null without one, undefined where it cannot be told. */
+/** What `read` makes of the only line with this key; null without one, undefined where that is ambiguous. */
 function only(
   lines: readonly string[],
   word: string,
@@ -48,7 +49,7 @@ function only(
   return holding.length > 1 || goesOn ? undefined : read(at);
 }
 
-/** Does the line stand among the first-level children of `listen:`? */
+/** Is the line among the first-level children of `listen:`? */
 function isUnderListen(lines: readonly string[], at: number): boolean {
   const head = lines.slice(0, at).findLastIndex((line) => !line.startsWith(' '));
   if (!/^listen:(?: +#.*| *)$/.test(lines[head] ?? '')) return false;

@@ -12,7 +12,7 @@ export interface CheckReport {
   readonly warnings: readonly string[];
 }
 
-/** What `lastcall check --json` says of a file that could be read. */
+/** The output of `lastcall check --json` for a file that could be read. */
 export function checkReport(file: string, loaded: Loaded): CheckReport {
   if (loaded.ok) return { ok: true, code: 'done', file, problems: [], warnings: loaded.warnings };
   const problems = loaded.problems.map(({ line, column, path, message }) => ({

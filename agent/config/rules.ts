@@ -60,7 +60,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   return warnings;
 }
 
-/** What stop and restart refuse later, as far as the file alone tells it: stickiness is seen at HAProxy only. */
+/** What stop and restart refuse later, as far as it follows from the file: stickiness is seen at HAProxy only. */
 function uncounted({ sessions, sticky, drain }: Config): string[] {
   if (sticky === false || drain.quietByHand || sessions.some(countsUsers)) return [];
   if (sticky === 'auto' && sessions.length === 0) return [];
@@ -68,11 +68,11 @@ function uncounted({ sessions, sticky, drain }: Config): string[] {
   return [`no source in sessions counts users: stop and restart refuse${where} (75 uncounted)`];
 }
 
-/** `tcp` and `idle` know connections and requests. */
+/** `tcp` and `idle` count connections and requests. */
 function countsUsers({ kind }: SourceConfig): boolean {
   return kind !== 'tcp' && kind !== 'idle';
 }
-/** Which DRAIN of another hand is not followed although `foreignDrain` says so. */
+/** Which foreign DRAIN is not followed in spite of `foreignDrain: follow`. */
 function notFollowed({ balancers, adopt }: Config, supervised: boolean): string[] {
   if (balancers.every(({ kind }) => kind !== 'haproxy'))
     return ['foreignDrain: follow has nothing to follow: no balancer here shows the state of its servers'];
@@ -82,11 +82,11 @@ function notFollowed({ balancers, adopt }: Config, supervised: boolean): string[
   ];
 }
 
-/** The file does not tell which version runs there (BEHAVIOUR.md#the-master-socket). */
+/** The file does not show which version runs there (BEHAVIOUR.md#the-master-socket). */
 const FRAGILE_MASTER =
   'HAProxy 3.4.0 to 3.5-dev5 ends at any connection to its master CLI once a reload has failed by a broken file; with such a version try each file with `haproxy -c` before a reload, or leave `master` out';
 
-/** A monitor that looks for one word finds it in another: F5 looks in the whole answer, and does not care for case. */
+/** A monitor that searches for one answer finds it within another: F5 searches the whole answer, and ignores case. */
 function lookalikes({ up, ...others }: HealthListenConfig['answers']): string[] {
   return Object.entries(others)
     .filter(([, { body }]) => body.toLowerCase().includes(up.body.toLowerCase()))
@@ -100,7 +100,7 @@ function at(path: Finding['path'], message: string): Finding {
   return { path, message, at: 'value' };
 }
 
-/** A written path is checked where it stands; this one may be made of the node's name. */
+/** A written path is checked at its position; this one may be made of the node's name. */
 function checkSocket({ listen }: Config): Finding[] {
   const message = wrongSocketPath(listen.control.path);
   return message === undefined ? [] : [at(['listen', 'control'], message)];
@@ -156,7 +156,7 @@ function checkServers({ servers }: HaproxyConfig, balancer: number): Finding[] {
   );
 }
 
-/** Two pollers that cannot be told apart: what one has heard would be taken for the other's. */
+/** Two pollers that cannot be distinguished: an answer to one would count for the other. */
 function checkPollers({ balancers }: Config): Finding[] {
   const seen = new Map<string, number>();
   return balancers.flatMap((balancer, index) => {
@@ -177,7 +177,7 @@ function idOf(poller: PollerConfig | HealthPollerConfig): unknown[] {
   return poller.kind === 'health' ? ['health'] : ['agentCheck', poller.id];
 }
 
-/** A monitor cannot tell what looks the same: UP is the one word that must be unlike the others. */
+/** A monitor cannot distinguish equal answers: UP is the one that must be unlike the others. */
 function checkAnswers({ listen }: Config): Finding[] {
   if (listen.health === null) return [];
   const { up, drain, down } = listen.health.answers;
@@ -188,7 +188,7 @@ function checkAnswers({ listen }: Config): Finding[] {
   );
 }
 
-/** What asks HAProxy knows nothing of the users that come by another balancer. */
+/** A source that asks HAProxy does not see the users that come by another balancer. */
 function isInApp({ kind }: SourceConfig): boolean {
   return kind !== 'stickTable' && kind !== 'idle';
 }
@@ -264,7 +264,7 @@ async function checkSchedule({ schedule }: Config): Promise<Finding[]> {
 
 function isTimezone(name: string): boolean {
   try {
-    // The one way to ask: a name that Intl does not know throws. It knows aliases that supportedValuesOf leaves out.
+    // The only way to ask: Intl throws for an unknown name. It accepts aliases that supportedValuesOf leaves out.
     return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
   } catch {
     return false;

@@ -4,14 +4,14 @@ import { wrongPath, wrongUrl } from './validators.ts';
 
 /** Checks of texts, as in validators.ts: those of which only session sources are made. Pure. */
 
-/** A regular expression with one group, in which the number stands. */
+/** A regular expression with one group, which contains the number. */
 export function wrongPattern(text: string): string | undefined {
   let groups: number;
   try {
     // The empty alternative comes first and matches at once; what is left out of the match is still counted.
     groups = (new RegExp(`|${text}`, 'mu').exec('')?.length ?? 0) - 1;
   } catch (error) {
-    // V8's message repeats the pattern, then says what is wrong with it.
+    // V8's message repeats the pattern before its reason.
     return `is not a regular expression: ${messageOf(error).replace(/^[^]*: /, '')}`;
   }
   return groups === 1

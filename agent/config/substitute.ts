@@ -14,8 +14,8 @@ const REFERENCE = /\$\{([^}]*)(\}?)/g;
 const INSIDE = /^([A-Za-z_]\w*)(?::-([^]*))?$/;
 
 /**
- * Puts the environment's values in place. As in a shell, the default of `${NAME:-default}` also stands in for an
- * empty value. A value is never looked through again.
+ * Puts the environment's values in place. As in a shell, the default of `${NAME:-default}` also replaces an empty
+ * value. A value is not substituted again.
  * @returns the new text, or the first reason why there is none: a variable that is not set, a malformed reference
  */
 export function substitute(text: string, env: Environment): Substituted {

@@ -8,7 +8,7 @@ import type { Environment } from './substitute.ts';
 
 type Path = readonly PropertyKey[];
 
-/** The values of a document with the environment put in, and where each of them stands. */
+/** The values of a document with the environment put in, and their positions. */
 export interface Tree {
   readonly value: unknown;
   readonly findings: readonly Finding[];
@@ -16,13 +16,13 @@ export interface Tree {
   readonly complete: boolean;
   /** What the environment gave, by the text that each value became. */
   readonly substituted: ReadonlyMap<string, readonly string[]>;
-  /** Where a path stands, or else the nearest that it is under. */
+  /** The position of a path, or else of the nearest path above it. */
   find(path: Path, at: Finding['at']): Found;
 }
 
 export interface Found {
   readonly place: Place;
-  /** The path itself; where a plain value stands for a mapping, the path of that value. */
+  /** The path itself; where a plain value is in place of a mapping, the path of that value. */
   readonly path: Path;
   /** The environment's variables that gave the value. */
   readonly variables: readonly string[];
@@ -89,7 +89,7 @@ function find(spots: ReadonlyMap<string, Spot>, path: Path, at: Finding['at']): 
 function visit(walk: Walk, node: Node, path: Path, key: Place): unknown {
   if (!walk.complete) return null;
   walk.values += 1;
-  // An empty value stands nowhere: its key does.
+  // An empty value has no position: its key does.
   const [from, to] = node.range ?? [0, 0];
   const value = to > from ? walk.parsed.placeOf(from) : key;
   walk.spots.set(keyOf(path), { key, value, scalar: isScalar(node), variables: [] });

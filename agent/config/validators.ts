@@ -108,7 +108,7 @@ export function wrongNodeName(text: string): string | undefined {
   return 'a node name has 1 to 64 letters, digits, underscores, dots and dashes, and begins with neither of the last two';
 }
 
-/** HAProxy sends `agent-send` as one line; a blank in it would be told from none by nobody. */
+/** HAProxy sends `agent-send` as one line; no reader would notice a blank in it. */
 export function wrongPollerId(text: string): string | undefined {
   return /^[\x21-\x7e]{1,128}$/.test(text)
     ? undefined

@@ -8,14 +8,14 @@ import type { Clock } from '../system/clock.ts';
 import { answersAt } from '../system/unix-probe.ts';
 import { checkSocketPath } from './protocol.ts';
 
-/** Takes the socket's file away, unless a successor's stands there by now. */
+/** Removes the socket's file, unless it is a successor's by now. */
 export type Unbind = () => Promise<void>;
 
 /**
- * Lets `server` listen at the configured path with the configured mode and group. Nobody can connect before mode and
- * group are right: the socket is made in a private directory (0700) and moved to its place.
- * @throws LastcallError `busy` when another sidecar answers there, `config` when the path, group or directory won't do,
- *   `failed` for what may be mended by the next try (`listenCode`)
+ * Lets `server` listen at the configured path with the configured mode and group. No caller can connect before mode
+ * and group are right: the socket is made in a private directory (0700) and moved to its place.
+ * @throws LastcallError `busy` when another sidecar answers there, `config` when the path, group or directory won't
+ *   do, `failed` for what may be mended by the next try (`listenCode`)
  */
 export async function bindSocket(server: Server, config: ControlConfig, clock: Clock): Promise<Unbind> {
   checkSocketPath(config.path);

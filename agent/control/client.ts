@@ -16,8 +16,8 @@ import { type ControlEvent, type OperationState, type Words, checkSocketPath } f
 import { type Answer, type Call, call } from './http-client.ts';
 
 /**
- * The sidecar as seen from its control socket. Every method throws LastcallError: `agent-unreachable` when nobody
- * answers in time, `usage` when the words won't do, else what the sidecar says.
+ * The sidecar as seen from its control socket. Every method throws LastcallError: `agent-unreachable` without an
+ * answer in time, `usage` for a malformed request, else the sidecar's own error.
  */
 export interface ControlClient {
   readonly path: string;
@@ -25,7 +25,7 @@ export interface ControlClient {
   /** Who is still there; the sidecar asks its balancers for it. */
   holders(signal: AbortSignal): Promise<HoldersReport>;
   submit(words: Words, signal: AbortSignal): Promise<Submitted>;
-  /** undefined: never heard of, or too long ago. */
+  /** undefined: unknown, or too long ago. */
   operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
   cancel(id: string, signal: AbortSignal): Promise<'cancelling' | 'unknown' | 'too-late'>;
   /** The status at once, then every change and result. Ends when the sidecar ends it. */
@@ -36,9 +36,9 @@ export interface ControlClient {
 const ANSWER_MS = 5_000;
 /** Before it accepts, the sidecar asks balancers and proves the stop, each within its own deadline. */
 const SUBMIT_MS = 60_000;
-/** Every balancer is asked, each within its own deadline; somebody looks on. */
+/** Every balancer is asked, each within its own deadline, while an operator waits. */
 const HOLDERS_MS = 15_000;
-/** An answer that is longer comes from somebody else. */
+/** An answer that is longer does not come from a sidecar. */
 const MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024;
 
 interface Reply {
@@ -133,7 +133,7 @@ function expect(reply: Reply, statuses: readonly number[], path: string): Reply 
   throw refused(reply, path);
 }
 
-/** Looked at as far as it takes to tell a sidecar from another program. */
+/** Checked as far as it takes to distinguish a sidecar from another program. */
 function statusOf(body: unknown, path: string): Status {
   const { phase, balancers, alarms } = (body ?? {}) as Partial<Record<keyof Status, unknown>>;
   const isOne = typeof phase === 'string' && Object.hasOwn(PHASES, phase);
@@ -144,7 +144,7 @@ function statusOf(body: unknown, path: string): Status {
   });
 }
 
-/** The sidecar's own word about a call that it turned down. */
+/** The sidecar's own message about a call that it refused. */
 function refused({ status, body }: Reply, path: string): LastcallError {
   const { code, message } = (body ?? {}) as { code?: unknown; message?: unknown };
   const known = typeof code === 'string' && Object.hasOwn(EXIT_CODES, code) ? (code as Code) : 'failed';
@@ -169,7 +169,7 @@ const WHY: Readonly<Record<string, { readonly why: string; readonly next: string
   },
 };
 
-/** Whatever went wrong on the way to the sidecar, said so that the reader knows which socket and what to do. */
+/** The error for any failure on the way to the sidecar, with the socket and the next step. */
 function unreachable(error: unknown, path: string, elapsedMs: number): LastcallError {
   if (isLastcallError(error) && error.code !== 'agent-unreachable') return error;
   const { why, next } = WHY[errnoOf(error) ?? ''] ?? {

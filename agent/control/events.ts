@@ -5,9 +5,9 @@ import { LastcallError } from '../system/error.ts';
 import { type ControlEvent, KEEP_ALIVE_MS } from './protocol.ts';
 import type { Answer } from './http-client.ts';
 
-/** Server-sent events (WHATWG HTML, 9.2), both ends: `event:`, `data:` and comment lines are all we say. */
+/** Server-sent events (WHATWG HTML, 9.2), both ends: only `event:`, `data:` and comment lines are used. */
 
-/** Somebody who reads so slowly that this much waits in memory is dropped; he may come back and ask again. */
+/** A reader so slow that this much waits in memory is disconnected; it may connect again. */
 const MAX_WAITING_BYTES = 256 * 1024;
 /** No event is longer; a peer that sends more is not a sidecar. */
 const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024;

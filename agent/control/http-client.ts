@@ -18,7 +18,7 @@ export interface Answer {
   readonly status: number;
   /** The pieces of the body; it can be read once. Throws when the answer ends before its announced length. */
   readonly body: AsyncGenerator<string, void>;
-  /** Ends the exchange; whoever reads the body gets this error. */
+  /** Ends the exchange; the reader of the body gets this error. */
   readonly end: (error: Error) => void;
 }
 
@@ -38,7 +38,7 @@ export async function call(
 ): Promise<Answer> {
   signal.throwIfAborted();
   const socket = connect(path);
-  // Whoever waits for the socket hears of its error there; this is for the time when nobody does.
+  // Code that waits for the socket gets its error there; this is for the time between.
   socket.on('error', () => undefined);
   const aborted = (): void => void socket.destroy(signal.reason as Error);
   signal.addEventListener('abort', aborted, { once: true });

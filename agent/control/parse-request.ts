@@ -4,7 +4,7 @@ import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.t
 import { LastcallError } from '../system/error.ts';
 import { hasUnseen, visible } from '../system/printable.ts';
 
-/** From the words of a caller (the control socket's, the command line's) to a request of the lifecycle. */
+/** From a request body (the control socket's, the command line's) to a request of the lifecycle. */
 
 const OPERATIONS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart', 'hold', 'release'];
 const HOLD_IN: readonly ('drain' | 'maint')[] = ['drain', 'maint'];
@@ -29,10 +29,10 @@ const MAX_TEXT = 500;
 type Body = Readonly<Record<string, unknown>>;
 
 /**
- * Checks words and makes the request they stand for. Durations become milliseconds.
- * @param body what was sent, of any shape
+ * Checks a request body and makes the request. Durations become milliseconds.
+ * @param body as it was sent, of any shape
  * @param id the new operation's id
- * @throws LastcallError `usage`, naming the word
+ * @throws LastcallError `usage`, naming the key
  */
 export function toRequest(body: unknown, id: string): Request {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
@@ -74,7 +74,7 @@ function text(words: Body, key: string): string | null {
   if (typeof value !== 'string' || value.trim() === '')
     throw problem(`\`${key}\` must be a text that is not empty`);
   if (value.length > MAX_TEXT) throw problem(`\`${key}\` is longer than ${MAX_TEXT} characters`);
-  // They would forge lines in a log, move a terminal's cursor, or turn what stands behind them.
+  // They would forge lines in a log, move a terminal's cursor, or reverse the text after them.
   if (hasUnseen(value)) throw problem(`\`${key}\` must be one line without control or format characters`);
   return value;
 }

@@ -3,7 +3,7 @@ import { LastcallError } from '../system/error.ts';
 
 /** What goes over the control socket, as both of its ends see it. */
 
-/** The body of `POST /v1/operations`: the command line's words. Durations are texts such as `5m`. */
+/** The body of `POST /v1/operations`: the command line's options. Durations are texts such as `5m`. */
 export interface Words {
   readonly operation: OperationKind;
   readonly reason?: string;
@@ -37,7 +37,10 @@ export interface Problem {
   readonly message: string;
 }
 
-/** A silent event stream says so this often, in milliseconds: a reader can tell a quiet sidecar from a dead one. */
+/**
+ * The interval of keep-alive comments in an event stream, in milliseconds: by them a reader distinguishes a quiet
+ * sidecar from a dead one.
+ */
 export const KEEP_ALIVE_MS = 15_000;
 
 /** Linux keeps 108 bytes for a socket's path, the last of which is the NUL (unix(7)). */

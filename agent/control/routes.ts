@@ -7,13 +7,13 @@ import { toRequest } from './parse-request.ts';
 
 /** What the control socket answers (API.md#control-socket). */
 
-/** A request is a dozen short words; nobody needs more. */
+/** A request has a dozen short values; more is never needed. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
 /** What a route needs. `stream` turns the answer into a stream of events. */
 export interface RoutePorts {
   readonly service: Service;
-  /** Resolves once the service knows which operations there are: one that is being resumed is not unknown. */
+  /** Resolves once the running operations are known: one that is being resumed is not unknown. */
   readonly begun: Promise<void>;
   readonly stream: (response: ServerResponse) => void;
 }
@@ -34,7 +34,7 @@ interface Exchange {
 type Handler = (ports: RoutePorts, exchange: Exchange) => Promise<Answer> | Answer | null;
 
 interface Route {
-  /** `ID` stands for the id of an operation. */
+  /** `ID` is replaced by the id of an operation. */
   readonly path: string;
   readonly methods: Readonly<Record<string, Handler>>;
 }

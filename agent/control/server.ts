@@ -18,11 +18,14 @@ export interface ControlServer {
 export interface ControlPorts {
   readonly service: Service;
   readonly clock: Clock;
-  /** Resolves once the service knows which operations there are; read at each question. */
+  /** Resolves once the running operations are known; read at each request. */
   readonly begun: Promise<void>;
 }
 
-/** A local caller sends his few words at once; who has not after this long, in milliseconds, holds a connection. */
+/**
+ * A local caller sends its short request at once; one that has not after this many milliseconds blocks a
+ * connection.
+ */
 const REQUEST_MS = 10_000;
 const HEADER_BYTES = 8_192;
 /** How long answers under way may take once we are closing, in milliseconds. */

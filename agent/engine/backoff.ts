@@ -1,4 +1,4 @@
-/** How long to leave somebody alone who did not answer. */
+/** How long to wait before a balancer or source that did not answer is asked again. */
 export interface Backoff {
   answered(): void;
   failed(): void;
@@ -7,7 +7,10 @@ export interface Backoff {
 }
 
 const FIRST_MS = 100;
-/** Well below the two seconds in which a drain has to react, and the one in which a lost drain is said again (I3). */
+/**
+ * Well below the two seconds in which a drain has to react, and the one in which a lost drain is written again
+ * (I3).
+ */
 const LONGEST_MS = 800;
 
 /**

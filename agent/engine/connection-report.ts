@@ -13,9 +13,10 @@ const LONGEST_GOOD_MS = 30_000;
 const OLDEST = 10;
 
 /**
- * Asks all balancers who is still at the node: on demand, one round at a time, and not again at once. Who comes in
- * between gets the answer that is there or under way. One that cannot be asked is told in its row.
- * @param whyNot why a balancer is known not to answer at present, or null: nobody is kept waiting for it
+ * Asks all balancers for the open connections of the node: on demand, one round at a time, and not again at once. A
+ * caller in between gets the answer that is there or under way. A balancer that cannot be asked has the error in
+ * its row.
+ * @param whyNot why a balancer is known not to answer at present, or null: no caller waits for it
  */
 export function createHolders(
   { balancers, clock }: Pick<Ports, 'balancers' | 'clock'>,

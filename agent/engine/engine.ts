@@ -33,13 +33,13 @@ export type Supervise = (
 /** The engine as its composer sees it. */
 export interface Engine extends Service {
   /**
-   * Reads the record, asks everybody once, and goes on with what was under way.
+   * Reads the record, polls every balancer and source once, and goes on with what was under way.
    * @param supervise under `run -- COMMAND`: takes up the application that the record proves, or starts it afresh
    * @throws LastcallError `app-health` when it cannot be started,
    * @throws LastcallError `state-write` when the record cannot be read
    */
   start(supervise?: Supervise): Promise<void>;
-  /** Resolves once it is known again what was under way: nothing can be said of an operation before that. */
+  /** Resolves once it is known again what was under way: no operation can be answered before that. */
   readonly begun: Promise<void>;
   /** The prober's news; `signedOut` null = nothing new of that. */
   probed(verdict: Pick<Verdict, 'health' | 'begun'> & { readonly signedOut: boolean | null }): void;
@@ -58,7 +58,7 @@ export interface Engine extends Service {
   close(): Promise<void>;
 }
 
-/** How long the last word may take, in milliseconds. */
+/** The time for the last write to HAProxy, in milliseconds. */
 const LAST_WORD_MS = 2_000;
 
 /**
@@ -170,7 +170,10 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     void deed.finally(() => among.delete(deed));
   }
 
-  /** What has changed anything is on disk before a caller is told of it: a crash must not leave him in doubt. */
+  /**
+   * What has changed anything is on disk before a caller gets the result: a crash must not leave the caller in
+   * doubt.
+   */
   function finish(effect: Extract<Effect, { type: 'finish' }>): void {
     const { result, refused } = effect;
     logResult(log, result, refused);

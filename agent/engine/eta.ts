@@ -16,7 +16,7 @@ const LEAST_SHARE = 1 / 3;
 const MOST_SHARE = 3 / 4;
 /** Fewer departures than this are chance. */
 const FEWEST_LEFT = 3;
-/** People who come and go hide how many leave: the fall must stand out of that noise by so many deviations. */
+/** Users who come and go hide how many leave: the fall must exceed that noise by so many deviations. */
 const DEVIATIONS = 2;
 /** Before that much has been seen, in milliseconds, there is nothing to be read from it. */
 const SHORTEST_MS = 3_000;
@@ -24,15 +24,16 @@ const SHORTEST_MS = 3_000;
 const FARTHEST = 20;
 
 /**
- * When the last one is expected to be gone.
+ * When the last user is expected to be gone.
  *
- * A survival fit of a recent window: users leave one by one at some rate, and the last of many is long in coming. A
- * straight line through the same window promises too much: on the recorded curves (`npm run bench`) a third of the true
- * time, and its geometric mean with the fit a half. The window is recent, since what was true before lunch is not.
+ * A survival fit of a recent window: users leave one by one at some rate, and the last of many takes long. A
+ * straight line through the same window promises too much: on the recorded curves (`npm run bench`) a third of the
+ * true time, and its geometric mean with the fit a half. The window is recent, since what was true before lunch is
+ * not.
  * @param samples in the order of time; may have gaps
  * @param now monotonic milliseconds
- * @param atMostMs until then all are gone if nobody clicks any more; null = nobody knows
- * @returns seconds, and where they cannot be told the reason in words
+ * @param atMostMs by then all users are gone if none sends another request; null = unknown
+ * @returns seconds, or the reason why they are unknown
  */
 export function estimate(
   samples: readonly Sample[],
@@ -62,7 +63,7 @@ function millisecondsLeft(samples: readonly Sample[], now: number): number | str
   return ms > FARTHEST * span ? 'no end in sight: it hardly falls' : ms;
 }
 
-/** The last stretch of the curve, long enough to tell something. */
+/** The last stretch of the curve, long enough for an estimate. */
 function windowOf(known: readonly Known[], began: number, now: number): readonly Known[] {
   const all = now - began;
   let downs = 0;
@@ -92,7 +93,7 @@ function flow(known: readonly Known[]): {
   return { exposure, downs, ups };
 }
 
-/** The median of when the last of `count` is gone, each of whom leaves at `rate`. */
+/** The median time until the last of `count` users is gone, each leaving at `rate`. */
 function lastOf(count: number, rate: number): number {
   return -Math.log(1 - 0.5 ** (1 / count)) / rate;
 }

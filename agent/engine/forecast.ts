@@ -7,7 +7,7 @@ import type { Source } from '../sessions/source.ts';
 import { courseOf, createCurve } from './session-history.ts';
 import { estimate } from './eta.ts';
 
-/** Remembers how the users leave, and tells how it will go on. */
+/** Records how the users leave, and forecasts their end. */
 export interface Lookout {
   /** Takes note of the state as it is now. */
   see(state: State): void;
@@ -15,7 +15,7 @@ export interface Lookout {
   outlook(state: State, now: number): Outlook;
 }
 
-/** As many as fit beside other words on one line. */
+/** As many as fit on one line with other text. */
 const CURVE_POINTS = 40;
 
 export function createLookout(policy: Policy, sources: readonly Source[]): Lookout {
@@ -37,7 +37,7 @@ export function createLookout(policy: Policy, sources: readonly Source[]): Looko
   };
 }
 
-/** The longest of the bounds; null where one who still counts users knows none. */
+/** The longest of the bounds; null where a source that still counts users has none. */
 function atMostMs(sources: readonly Source[], state: State, now: number): number | null {
   const bounds = sources
     .filter(({ name }) => state.sources[name]?.count !== 0)

@@ -11,8 +11,8 @@ const CONNECT_MS = 1_000;
 export const NO_SIGNS: LifeSigns = { counts: {}, servers: [], open: [], processes: [] };
 
 /**
- * Looks for an application whose process has ended: all is asked now, for what was seen before says nothing, and a first
- * answer may still be on its way. Who does not answer gives no sign.
+ * Looks for an application whose process has ended: everything is asked now, since earlier answers prove nothing
+ * and a first one may still be on its way. No answer is no sign.
  */
 export async function lookForLife(
   ports: Pick<Ports, 'sources' | 'balancers' | 'clock' | 'stopper'>,

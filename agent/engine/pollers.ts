@@ -12,7 +12,7 @@ import { createPoller, type Poller } from './poller.ts';
 import type { Ports } from './ports.ts';
 import { createProcessWatch } from './process-watch.ts';
 
-/** Everybody who is asked over and over: balancers, session sources, and whether the proven process is still there. */
+/** All that is polled: balancers, session sources, and whether the proven process still lives. */
 export interface Polls {
   begin(): void;
   look(balancer: string): void;
@@ -20,7 +20,7 @@ export interface Polls {
   count(source: string): void;
   /** From the end of one count of each source to the next, as it is now, in milliseconds. */
   countEveryMs(): Readonly<Record<string, number>>;
-  /** The pace may have quickened: nobody sleeps through it. */
+  /** The pace may have quickened: wakes every poller that sleeps. */
   adjust(): void;
   stop(): void;
 }
@@ -103,7 +103,7 @@ function byName<T extends { readonly name: string }>(
   return new Map(all.map((one) => [one.name, make(one)]));
 }
 
-/** What a look of the present state is to tell: see `Balancer.look`. */
+/** What a poll must return in the present state: see `Balancer.look`. */
 function termsOf(policy: Policy, state: State): LookTerms {
   return [countsPast(state) ? 'count' : 'leave', lookScope(policy, state)];
 }

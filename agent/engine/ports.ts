@@ -20,7 +20,7 @@ export interface Ports {
   readonly sources: readonly Source[];
   readonly stopper: Stopper | null;
   readonly starter: Starter | null;
-  /** Which process the application is right now, where the starter knows it (a child of ours); else null. */
+  /** The present process of the application, where the starter can name it (a child of ours); else null. */
   readonly identify: () => Proof | null;
   /** The application's probe with its pace, and what asks it over and over; null without a probe. */
   readonly probing:

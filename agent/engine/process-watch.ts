@@ -9,9 +9,10 @@ import type { Happening } from './run-effect.ts';
 import type { Ports } from './ports.ts';
 
 /**
- * An application that replaces itself is gone for an instant: its pid file still names the old process. So it is told to
- * be gone only when it was seen so twice, so far apart, and nothing else was named in its place meanwhile. As long as it
- * is not believed, and while a gone one is to be stopped, it is told again, each time as far apart as that.
+ * An application that replaces itself is gone for an instant: its pid file still names the old process. So its end
+ * is reported only when it was seen twice, so far apart, and no other process was named meanwhile. Until the
+ * lifecycle accepts it, and while a gone application is to be stopped, it is reported again, each time so far
+ * apart.
  */
 const GONE_FOR_MS = 1_000;
 
@@ -70,7 +71,7 @@ function isSame(one: Proof, other: Proof | null | undefined): boolean {
   return one.pid === other?.pid && one.startTime === other.startTime;
 }
 
-/** A refusal says that it is not there, or not for certain. */
+/** A refusal means that it is not there, or not for certain. */
 async function provenBy(stopper: Stopper, signal: AbortSignal): Promise<Proof | null> {
   const asked = stopper.find ? stopper.find(signal) : stopper.check(signal);
   const found = await asked.catch(() => null);

@@ -4,7 +4,7 @@ import type { Listener, Service, Submitted } from './service.ts';
 
 /** One service over several engines, one after the other: callers and watchers stay while the engine changes. */
 export interface Relay extends Service {
-  /** Resolves once the present engine knows what is under way; not while it is being replaced. */
+  /** Resolves once the present engine has read what is under way; not while it is being replaced. */
   begun(): Promise<void>;
   /** The present engine is about to close: who waits for its answer waits for the next engine's. */
   detach(): void;
@@ -79,7 +79,7 @@ function createTerm(engine: Relayed): Term {
   return { engine, over, end };
 }
 
-/** A request that an engine took with it when it closed is handed to the next one, unless that one knows it already. */
+/** A request that was lost with a closing engine goes to the next one, unless that one has it already. */
 async function submit(request: Request, present: () => Promise<Term>): Promise<Submitted> {
   for (;;) {
     const { engine, over } = await present();

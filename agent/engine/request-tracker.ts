@@ -8,15 +8,15 @@ export interface Desk extends Pick<Service, 'watch'> {
   submit(request: Request, send: () => void): Promise<Submitted>;
   reply(effect: Extract<Effect, { type: 'reply' }>): void;
   /**
-   * Tells a result to those who wait for it and to the watchers.
-   * @param kept resolves once it may be told: it is on disk, or cannot be
+   * Passes a result to the waiting callers and to the watchers.
+   * @param kept resolves once that is allowed: it is on disk, or cannot be
    */
   finish(effect: Extract<Effect, { type: 'finish' }>, kept: Promise<void> | null): void;
-  /** `running`: it has ended, and may not be told yet. */
+  /** `running`: it has ended, but is not published yet. */
   result(id: string): Result | 'running' | undefined;
-  /** What a sidecar before us had told, or was about to tell. */
+  /** The results that an earlier sidecar had published, or was about to. */
   resume(results: readonly Result[]): void;
-  /** The state is another one; the watchers hear of it if it shows. */
+  /** The state is another one; the watchers get it if the change is visible. */
   changed(): void;
 }
 

@@ -2,8 +2,8 @@ import type { Result } from '../lifecycle/operation.ts';
 import type { Log } from '../system/log-port.ts';
 
 /**
- * Writes the end of an operation, or its refusal, to the log: one line, whoever asked (a caller, the schedule, a signal,
- * the application, an expiry), since the last four read no answer.
+ * Writes the end of an operation, or its refusal, to the log: one line, whatever made the request (a caller, the
+ * schedule, a signal, the application, an expiry), since the last four read no answer.
  */
 export function logResult(log: Log, result: Result, refused: boolean): void {
   const { ok, operation, code, id, node, reason, message, plan } = result;

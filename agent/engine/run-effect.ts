@@ -131,7 +131,7 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
     const isSeen = stopper.gone(proof) !== 'unknown';
     const isMissed = how === 'gone';
     if ((!isSeen || isMissed) && ports.probing) await seeGone(ports.clock, ports.probing, signal);
-    // No answer is no proof, nor is a pid file that names an ended process: the warnings stand.
+    // No answer is no proof, nor is a pid file that names an ended process: the warnings are kept.
     const unproven = isSeen && proof !== null ? {} : ({ unproven: true } as const);
     const signs = isMissed ? { signs: await lookForLife(ports, signal) } : {};
     return { type: 'stopped', epoch, how, warnings, ...unproven, ...signs } satisfies StopOutcome & Happening;
@@ -203,7 +203,7 @@ async function start(
   if (!starter)
     return { type: 'start-failed', epoch, error: 'no way to start the application is configured' };
   try {
-    // A refusal says that it is not there, or not for certain.
+    // A refusal means that it is not there, or not for certain.
     const running = await stopper?.check(signal).catch(() => null);
     if (running && 'pid' in running) {
       log.warn(`the application is not started: it runs already, as process ${running.pid}`);

@@ -3,7 +3,7 @@ import type { ScheduleConfig } from '../config/config.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
 import type { Log } from '../system/log-port.ts';
 
-/** The calendar: operations that somebody wants at a time of day. Everything shorter runs on the engine's own clock. */
+/** The calendar: operations at a time of day. Everything shorter runs on the engine's own clock. */
 export interface Schedule {
   /** Begins to keep the calendar. */
   start(): void;
@@ -73,7 +73,7 @@ function makeTask(entry: ScheduleConfig, run: () => Promise<void>, log: Log): Sc
   }
 }
 
-/** node-cron writes to the console by itself; what matters of it we say above, the rest is for debugging. */
+/** node-cron writes to the console by itself; what matters of it is logged above, the rest is for debugging. */
 function quiet(log: Log): NonNullable<TaskOptions['logger']> {
   const say = (message: unknown): void => log.debug('node-cron', { says: messageOf(message) });
   return { info: say, warn: say, error: say, debug: say };

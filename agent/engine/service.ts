@@ -23,8 +23,8 @@ export interface Service {
   /** The result of an ended operation, `running`, or undefined for an id never seen (or too long ago). */
   result(id: string): Result | 'running' | undefined;
   /**
-   * Gives the operation up and puts back what was found; by the id of a caller who joined, withdraws him alone.
-   * `too-late`: the stop has been issued.
+   * Cancels the operation and restores what was found; by the id of a caller who joined, withdraws that request
+   * alone. `too-late`: the stop has been issued.
    */
   cancel(id: string, by: string): 'cancelling' | 'unknown' | 'too-late';
   status(): Status;

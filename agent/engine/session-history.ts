@@ -4,7 +4,7 @@ import type { Sample } from './eta.ts';
 export interface Curve {
   /** Takes note of a count; what comes too soon after the one before takes its place. */
   add(sample: Sample): void;
-  /** Forgets everything: another outing begins. */
+  /** Clears everything: another outing begins. */
   clear(): void;
   /** In the order of time; the last one is the newest. */
   readonly samples: readonly Sample[];

@@ -5,8 +5,8 @@ import type { Source } from '../sessions/source.ts';
 import { sentence } from '../system/error-text.ts';
 
 /**
- * Settings of the application that make it count better while the node is out. They are a convenience: what fails is
- * told and let go, and nothing waits for it.
+ * Settings of the application that make it count better while the node is out. They are a convenience: a failure is
+ * logged and ignored, and nothing waits for it.
  */
 export interface Outings {
   /** What was found, by source: kept with the next record. */

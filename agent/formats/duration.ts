@@ -18,8 +18,8 @@ export type Duration =
 
 /**
  * Reads `500ms`, `2s`, `5m`, `1h30m`: hours, minutes, seconds and milliseconds, each once and in this order.
- * @param zero whether a duration of nothing (`0s`) is legal here (only where a parameter says so)
- * @returns milliseconds, or why the text is none; it never throws
+ * @param zero whether a duration of nothing (`0s`) is legal here
+ * @returns milliseconds, or why the text is invalid; it never throws
  */
 export function parseDuration(text: string, zero: 'zero' | 'no-zero' = 'no-zero'): Duration {
   const parts = SHAPE.exec(text);

@@ -11,8 +11,8 @@ type Token =
   | { readonly kind: 'class'; readonly members: string; readonly not: boolean };
 
 /**
- * The parts of an absolute path with `*`, `?` and `[...]` (`[!...]`, `[a-z]`), as a shell reads them: nothing of it
- * stands for a `/`, nor for a dot at the beginning of a name. A bracket that is not closed is a bracket.
+ * The parts of an absolute path with `*`, `?` and `[...]` (`[!...]`, `[a-z]`), as a shell reads them: no part
+ * matches a `/`, nor a dot at the beginning of a name. A bracket that is not closed is a bracket.
  * @throws LastcallError `config` when the path is not absolute, or ends with `/`
  */
 export function parseGlob(path: string): readonly Part[] {

@@ -15,12 +15,13 @@ export class WrittenNumber {
 export type WrittenJson =
   string | boolean | null | WrittenNumber | readonly WrittenJson[] | { readonly [key: string]: WrittenJson };
 
-/** Of a text that is JSON: strings, numbers, words and marks; between them is nothing but blanks. */
+/** The tokens of a JSON text: strings, numbers, names and marks; between them is nothing but blanks. */
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
 /**
  * Reads a document.
- * @returns a problem for what is no JSON, and for an object that has a key twice: which of its values is meant is not told
+ * @returns a problem for what is no JSON, and for an object that has a key twice: which of its values is meant is
+ *   unknown
  */
 export function readJson(text: string): { readonly document: WrittenJson } | Problem {
   try {

@@ -1,7 +1,7 @@
 import { LastcallError } from '../system/error.ts';
 import { quoted } from '../system/printable.ts';
 
-/** What is a count of sessions, and how a driver says that it has none. Pure. */
+/** What a count of sessions is, and how a driver reports that it has none. Pure. */
 
 /** Why there is no number, as the end of a sentence. */
 export interface Problem {
@@ -42,7 +42,7 @@ export function shown(text: string): string {
   return quoted(text.length > 40 ? `${text.slice(0, 40)}...` : text);
 }
 
-/** The answer to a count: the number, or the error that says why it is unknown. */
+/** The count, or an error with the reason why it is unknown. */
 export function certain(
   count: number | Problem,
   detail: { readonly target: string; readonly elapsedMs: number; readonly next: string },

@@ -12,7 +12,7 @@ export interface Series {
 }
 
 /**
- * `metric` or `metric{label="value",...}` as it stands in a configuration.
+ * `metric` or `metric{label="value",...}` as written in a configuration.
  * @throws LastcallError `config` when it is neither
  */
 export function parseSeries(text: string): Series {
@@ -26,13 +26,17 @@ export function parseSeries(text: string): Series {
 
 /**
  * The sum of all series of this name that have these labels, whatever others they have.
- * @returns a problem when there is none, or when one of them is no whole number
+ * @returns a problem when there is none, when one of them is no whole number, or when any line is not whole: the line
+ *   of a series may have become a part of it
  */
 export function readMetric(body: string, wanted: Series): number | Problem {
   const counts: (number | Problem)[] = [];
   for (const line of linesOf(body)) {
     const text = line.trim();
-    if (!isAbout(text, wanted.name)) continue;
+    if (!isAbout(text, wanted.name)) {
+      if (!isWhole(text)) return { problem: `${shown(text)} is no line of Prometheus' text format` };
+      continue;
+    }
     const read = readSeries(text);
     // The last line ends with a line feed too; one that does not may have lost digits.
     if (read === null || !line.endsWith('\n')) {
@@ -54,6 +58,22 @@ function* linesOf(body: string): Generator<string> {
 
 function isAbout(line: string, name: string): boolean {
   return line.startsWith(name) && !/[\w:]/.test(line.charAt(name.length));
+}
+
+const FLOAT = /[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/.source;
+/** A time, and an exemplar. */
+const AFTER_VALUE = /(?:[ \t]+-?\d+(?:\.\d+)?)?(?:[ \t]+#.*)?$/.source;
+const LABELS = /\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\}/.source;
+const SAMPLE = new RegExp(
+  `^(?:[a-zA-Z_:][\\w:]*[ \\t]*(?:${LABELS})?|${LABELS})[ \\t]+(?:${FLOAT}|[+-]?(?:Inf|NaN))${AFTER_VALUE}`,
+);
+const TYPE =
+  /^#[ \t]+TYPE[ \t]+\S+[ \t]+(?:counter|gauge|histogram|gaugehistogram|summary|untyped|unknown|info|stateset)$/;
+
+/** Whether a line can be of another metric, and of no more than one: Prometheus, too, refuses a page with any other. */
+function isWhole(line: string): boolean {
+  if (/^#[ \t]+TYPE\b/.test(line)) return TYPE.test(line);
+  return line === '' || /^#(?:[ \t]|$)/.test(line) || SAMPLE.test(line);
 }
 
 /** A label that is not there is as good as an empty one, as in Prometheus' own queries. */
@@ -90,7 +110,7 @@ function unescaped(text: string): string {
   return text.replaceAll(/\\([\\"n])/g, (_all, character: string) => (character === 'n' ? '\n' : character));
 }
 
-const NUMBER = /^\s+([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?=\s|$)/;
+const NUMBER = new RegExp(`^[ \\t]+(${FLOAT})${AFTER_VALUE}`);
 
 /** Exporters write whole numbers as `3`, `3.0` or `3e0`; NaN and +Inf are legal, and no count. */
 function readValue(text: string): number | Problem {

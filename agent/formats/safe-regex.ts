@@ -10,9 +10,9 @@ const LIMIT_MS = 50;
 /** A process of a busy machine may get no processor for so long: then the time was not the pattern's. */
 const TRIES = 3;
 
-// Only texts go in and out. The context is there for its time limit, not to keep anybody out.
+// Only texts go in and out. The context is there for its time limit, not as a sandbox.
 const COMPILE = new Script("pattern = new RegExp(source, 'gmu')");
-// Two matches are enough to know that there is not one. An empty match would be found for ever.
+// Two matches are enough to refuse. An empty match would be found for ever.
 const SEARCH = new Script(`{
   const found = [];
   pattern.lastIndex = 0;
@@ -24,13 +24,13 @@ const SEARCH = new Script(`{
 }`);
 
 /**
- * A reader of the number that stands in the one group of a regular expression (flags m and u), which must match
- * exactly once: of two numbers one would be left out.
+ * A reader of the number in the one group of a regular expression (flags m and u), which must match exactly once:
+ * of two numbers one would be left out.
  *
  * V8's expressions backtrack, and there are bodies on which a careless pattern never ends. So it runs under a time
- * limit of V8's own (node:vm), which ends a match in the middle: 0.1 ms per count on a body of 64 KiB, where a worker
- * thread would take 30 ms to start or some megabytes to keep; rules for what a pattern may hold would refuse good
- * ones and pass bad ones.
+ * limit of V8's own (node:vm), which ends a match in the middle: 0.1 ms per count on a body of 64 KiB, where a
+ * worker thread would take 30 ms to start or some megabytes to keep; rules for what a pattern may hold would refuse
+ * good ones and pass bad ones.
  * @throws LastcallError `config` when it is no regular expression, or has no group or several
  */
 export function createPattern(source: string): (body: string) => number | Problem {

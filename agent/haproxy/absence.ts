@@ -10,7 +10,7 @@ import { parseStats } from './replies/show-stat.ts';
 /** A worker that does not have the server. */
 export interface Absence {
   readonly info: Info;
-  /** The sentence that says so, and how the server went, where that was seen. */
+  /** HAProxy's message, and how the server was removed, where that was seen. */
   readonly absent: string;
 }
 
@@ -31,7 +31,7 @@ interface Known {
   readonly absent: string | null;
 }
 
-/** Tells a server that is not there from a HAProxy that cannot be asked. */
+/** Distinguishes a server that is not there from a HAProxy that cannot be asked. */
 export function createAbsences(reader: Reader): Absences {
   const known = new Map<string, Known>();
   const keyOf = ({ backend, server }: ServerName): string => `${backend}/${server}`;
@@ -89,9 +89,10 @@ async function infoOf(ask: Ask): Promise<Info> {
 }
 
 /**
- * To look for a name costs the list of its backend; `get weight` says in one line that there is none, at every level of
- * a socket (seen on 2.2.9, 2.6.12, 3.0.11 and 3.2.26). By `add server` a worker has it again without a reload.
- * @returns who said so; null where there is one of that name
+ * Searching for a name costs the list of its backend; `get weight` answers in one line that there is none, at every
+ * level of a socket (seen on 2.2.9, 2.6.12, 3.0.11 and 3.2.26). After `add server` a worker has it again without a
+ * reload.
+ * @returns the worker that answered so; null where there is one of that name
  */
 async function stillWithout(ask: Ask, name: ServerName): Promise<Info | null> {
   const reply = await ask(together(showInfo(), getWeight(name)));

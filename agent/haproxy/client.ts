@@ -12,7 +12,7 @@ import type { TlsFiles } from './tls.ts';
 /** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
 const MOST_LINE = 64 * 1024;
 
-/** Enough for any one line that a master says of itself. */
+/** Enough for any one line of a master's own. */
 const TAIL_CHARS = 256;
 
 /** Sends lines to one Runtime API. */
@@ -28,10 +28,10 @@ export interface Client {
   exchange(command: Command, timeoutMs: number, signal: AbortSignal): Promise<Reply>;
   /**
    * The same for an answer of any size, in constant memory: each line as it comes, blank ones too. A refusal of
-   * HAProxy's comes as a line like any other (`throwRefusal` in reply.ts tells it).
+   * HAProxy's comes as a line like any other (`throwRefusal` in reply.ts recognises it).
    * @param onLine a line without its newline, one character per byte; what it throws ends the exchange
-   * @throws LastcallError as `exchange`, also `balancer-unreachable` when the answer did not end as HAProxy ends one
-   *   (whatever was seen of it then says nothing), the signal's reason, or what `onLine` throws
+   * @throws LastcallError as `exchange`, also `balancer-unreachable` when the answer did not end as HAProxy ends
+   *   one (the lines seen so far then prove nothing), the signal's reason, or what `onLine` throws
    */
   stream(
     command: Command,

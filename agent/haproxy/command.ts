@@ -59,7 +59,7 @@ export const showAllServers = (): Command => make('show servers state');
 /** Every stick table, one line each, without its entries. */
 export const showTables = (): Command => make('show table');
 
-/** Asks for entries that cannot exist (server ids begin at 1): an error tells that the table stores none. */
+/** Asks for entries that cannot exist (server ids begin at 1): an error means that the table stores none. */
 export const probeTable = (table: string): Command => {
   if (!isTableName(table)) throw unsendable(table);
   return make(`show table ${table} data.server_id lt 0`);
@@ -71,7 +71,7 @@ export const showTable = (table: string): Command => {
   return make(`show table ${table}`);
 };
 
-/** The weight of a server, one short line; by its name, so it tells as well that there is none of that name. */
+/** The weight of a server, one short line; by its name, so it shows as well whether there is one of that name. */
 export const getWeight = (name: ServerName): Command => make(`get weight ${serverName(name)}`);
 
 /** The `peers` sections, with the tables that they share. */
@@ -94,7 +94,7 @@ export const showStream = (pointer: string): Command => make(`show sess ${addres
 
 export const shutdownStream = (pointer: string): Command => make(`shutdown session ${address(pointer)}`);
 
-/** To a master CLI: its workers. It closes only when told to. */
+/** To a master CLI: its workers. It closes the connection only on request. */
 export const showProc = (): Command => make(`show proc;${QUIT}`);
 
 /** A line for the worker `pid`, by way of its master: each command needs the prefix (BEHAVIOUR.md#the-master-socket). */

@@ -1,6 +1,6 @@
 import type { Code } from '../system/error.ts';
 
-/** Why a connection to HAProxy failed, in words. */
+/** Why a connection to HAProxy failed, as text. */
 export interface ConnectError {
   readonly text: string;
   readonly next: string;

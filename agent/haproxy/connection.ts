@@ -79,7 +79,7 @@ function talk(call: Call, material: TlsMaterial | null, fail: Fail): Promise<voi
     else socket.on('data', take);
     socket.once('end', () => settle(resolve));
     socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes, call.tls !== null)))));
-    // Never half-closed: HAProxy takes the end of what we say for the end of the session (BEHAVIOUR.md#runtime-api).
+    // Never half-closed: HAProxy takes the end of our input for the end of the session (BEHAVIOUR.md#runtime-api).
     const say = (next: string): void => void (socket.destroyed || socket.write(`${next}\n`));
     say(line);
     call.onBegun?.({ say, hangUp: () => settle(resolve) });

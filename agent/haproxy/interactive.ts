@@ -13,9 +13,10 @@ import { endless, MOST_BYTES } from './reply.ts';
 const PROMPTED = '\n> ';
 
 /**
- * Several lines on one connection. After a reload it still leads to the worker it began with, so whoever is told on it
- * is who was asked on it; one that is stopping refuses orders (BEHAVIOUR.md#runtime-api, BEHAVIOUR.md#reload). It lasts no longer than the work:
- * left open it would keep an old worker alive, and one of ten slots.
+ * Several lines on one connection. After a reload it still leads to the worker it began with, so a state is written
+ * to the worker from which it was read; one that is stopping refuses commands (BEHAVIOUR.md#runtime-api,
+ * BEHAVIOUR.md#reload). It lasts no longer than the work: left open it would keep an old worker alive, and one of
+ * ten slots.
  * @param call how to reach HAProxy, and how long all of it may take
  * @throws LastcallError as `converse`; `balancer-unreachable` when HAProxy ends it early; what `work` throws
  */
@@ -40,10 +41,10 @@ export async function converseAtLength<T>(
   }).then((elapsedMs): never => {
     throw closed(target, elapsedMs);
   });
-  // Whoever waits for an answer hears of it; after the last one it is of no account.
+  // Code that waits for an answer gets the error; after the last answer it does not matter.
   ended.catch(() => undefined);
 
-  /** The next answer, as it would stand on a connection of its own. */
+  /** The next answer, as on a connection of its own. */
   const answer = async (): Promise<string> => {
     const whole = new Promise<string>((resolve) => {
       heard = () => {

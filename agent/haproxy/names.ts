@@ -19,7 +19,7 @@ const NAME = /^[A-Za-z0-9_.:-]+$/;
  */
 export const MOST_NAME_CHARACTERS = 15_000;
 
-/** The rule of `parseServerName` in words, for every message that refuses a name. */
+/** The rule of `parseServerName` as text, for every message that refuses a name. */
 export const SERVER_NAME_RULE = `letters, digits and _ . : -, at most ${MOST_NAME_CHARACTERS} characters together`;
 
 export function isName(text: string): boolean {

@@ -20,19 +20,19 @@ export interface Lineage {
 }
 
 /**
- * How far the age of a process may differ from `Uptime_sec`. It is less where a master read a large configuration before
- * it forked its worker (up to 3.0; seen on 2.6.12 and 3.0.11), and more where HAProxy stood still: its clock leaves out a
- * jump.
+ * How far the age of a process may differ from `Uptime_sec`. It is less where a master read a large configuration
+ * before it forked its worker (up to 3.0; seen on 2.6.12 and 3.0.11), and more where HAProxy was stopped: its clock
+ * leaves out a jump.
  */
 const FITS_MS = 10_000;
 
 /**
- * The workers of before a reload that still live, as /proc shows them. They are named after `-sf` or `-st` on the worker's
- * command line, also where a master wrote them there, and after that of those who live; and they are older children of
- * the worker's master (seen on 2.6.12, 3.0.11 and 3.2.26, with `-W`, `-D` and `-db`).
- * @param worker its pid as `show info` tells it, and its uptime in milliseconds
- * @returns null where nothing is proven: the pid is not that worker's here (another machine, another pid namespace), or
- *   /proc hides processes
+ * The workers of before a reload that still live, as /proc shows them. They are named after `-sf` or `-st` on the
+ * worker's command line, also where a master wrote them there, and after that of those that live; and they are
+ * older children of the worker's master (seen on 2.6.12, 3.0.11 and 3.2.26, with `-W`, `-D` and `-db`).
+ * @param worker its pid by `show info`, and its uptime in milliseconds
+ * @returns null where nothing is proven: the pid is not that worker's here (another machine, another pid
+ *   namespace), or /proc hides processes
  */
 export function lineageOf(
   table: ProcessTable,

@@ -20,7 +20,10 @@ interface Refusal {
   readonly next: string;
 }
 
-/** HAProxy's words, the same from 1.8 to 3.5 (BEHAVIOUR.md#runtime-api; `Proxy is disabled.` BEHAVIOUR.md#reload). */
+/**
+ * HAProxy's messages, the same from 1.8 to 3.5 (BEHAVIOUR.md#runtime-api; `Proxy is disabled.`
+ * BEHAVIOUR.md#reload).
+ */
 const REFUSALS: readonly Refusal[] = [
   {
     pattern: /^(No such (server|backend|proxy)|Can't find backend|Require 'backend\/server')/,
@@ -58,7 +61,7 @@ const REFUSALS: readonly Refusal[] = [
 /**
  * The answers of a line of `show` commands, one text for each, without the blank line that ends it.
  * @throws LastcallError for the first one that HAProxy refused; `balancer-unreachable` when an end is missing: an
- *   answer that was cut may not be read as one that says less
+ *   answer that was cut must not be read as a shorter one
  */
 export function answersOf(reply: Reply): readonly string[] {
   const answers = split(reply.text);
@@ -78,10 +81,10 @@ export function expectDone(reply: Reply): void {
   throw unexpected(reply, reply.text);
 }
 
-/** What an answer was to, and from whom. */
+/** The request and the process that answered it. */
 export type Asked = Omit<Reply, 'text'>;
 
-/** Fails if HAProxy's words are a refusal that we know. */
+/** Fails if HAProxy's answer is a known refusal. */
 export function throwRefusal(answer: string, reply: Asked): void {
   const bare = withoutSeverity(answer);
   const refusal = REFUSALS.find(({ pattern }) => pattern.test(bare) || pattern.test(answer));
@@ -95,7 +98,7 @@ export function withoutSeverity(text: string): string {
   return text.replace(/^\[(\d|[a-z]+)\]: /, '');
 }
 
-/** An answer that is neither what was asked nor a refusal that we know. */
+/** An answer that is neither the requested one nor a known refusal. */
 export function unexpected(reply: Asked, answer: string): LastcallError {
   const message = `${reply.target}: an answer that cannot be read to \`${reply.command.line}\`: ${firstLine(answer)}`;
   return new LastcallError('balancer-unreachable', message, {
@@ -131,13 +134,16 @@ function firstLine(text: string): string {
   return quoted(line.slice(0, 120)).slice(1, -1);
 }
 
-/** A master's word that it has no such worker; from 2.8 on it leaves the connection open after it (BEHAVIOUR.md#the-master-socket). */
+/**
+ * A master's message that it has no such worker; from 2.8 on it leaves the connection open after it
+ * (BEHAVIOUR.md#the-master-socket).
+ */
 const NO_WORKER = /(?:^|\n)Can't find the target PID matching the prefix [^\n]*\n\s*$/;
 
 /**
- * Ends an exchange with a worker that its master does not have: nothing comes after that word, not even the end.
+ * Ends an exchange with a worker that its master does not have: nothing comes after that message, not even the end.
  * @param tail the last hundred bytes of the answer so far, or more
- * @throws LastcallError `balancer-unreachable` when that word has come
+ * @throws LastcallError `balancer-unreachable` when that message has come
  */
 export function throwIfNoWorker(tail: string, asked: Asked): void {
   if (NO_WORKER.test(tail)) throwRefusal(tail.trim().split('\n').at(-1) ?? '', asked);

@@ -3,7 +3,7 @@ import { wholeNumber } from './replies/columns.ts';
 /** The longest header that is read: HAProxy's own has about 120 characters and three names. */
 const MAX_CHARS = 2_048;
 
-/** What HAProxy says of the server it checks, in `X-Haproxy-Server-State` (`http-check send-state`). */
+/** HAProxy's report of the server it checks, in `X-Haproxy-Server-State` (`http-check send-state`). */
 export interface SendState {
   /** HAProxy has it in rotation, or signed out by a 404 (NOLB): only from there does a 404 sign it out. */
   readonly usable: boolean;
@@ -13,7 +13,7 @@ export interface SendState {
   readonly name: string;
   /** HAProxy's own name (`node` in its global section, the host name by default). */
   readonly node: string;
-  /** Connections of this server being served (scur) and waiting for it (qcur); null = not said. */
+  /** Connections of this server being served (scur) and waiting for it (qcur); null = not reported. */
   readonly connections: number | null;
   readonly queued: number | null;
 }

@@ -18,7 +18,7 @@ import { parseStats, type StatRow } from './replies/show-stat.ts';
 /** One exchange within the caller's deadline. */
 export type Ask = (command: Command) => Promise<Reply>;
 
-/** What one line told of one server; all of it from one worker, since it came on one connection. */
+/** The values of one server in one line; all of one worker, since it came on one connection. */
 export interface Reading {
   readonly info: Info;
   readonly row: StatRow;

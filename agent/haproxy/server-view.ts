@@ -9,13 +9,13 @@ export interface AdminState {
   readonly admin: Admin;
   readonly origin: Origin;
   readonly over?: Over;
-  /** The weight that the configuration gives the server; null or absent = not told. */
+  /** The weight that the configuration gives the server; null or absent = unknown. */
   readonly initialWeight?: number | null;
 }
 
 /**
- * The administrative state that the status text tells for certain; null where it hides it: DOWN and NOLB hide DRAIN
- * (BEHAVIOUR.md#admin-state), and MAINT with a remark comes from elsewhere.
+ * The administrative state in the status text where it is certain; null where it is hidden: DOWN and NOLB hide
+ * DRAIN (BEHAVIOUR.md#admin-state), and MAINT with a remark comes from elsewhere.
  */
 function adminInText(status: string): Admin | null {
   if (/^(UP( \d+\/\d+)?|no check)$/.test(status)) return 'ready';
@@ -24,8 +24,8 @@ function adminInText(status: string): Admin | null {
 }
 
 /**
- * What the row shows of the administrative state; null as above. `weightless`: of weight 0 it gets nobody new, which is
- * an operator's drain where the configuration gives it a weight, and never shows as DRAIN (BEHAVIOUR.md#weight-0).
+ * The administrative state in the row; null as above. `weightless`: with weight 0 it gets no new users, which is an
+ * operator's drain where the configuration gives it a weight, and never shows as DRAIN (BEHAVIOUR.md#weight-0).
  */
 export function adminInRow(row: StatRow): Admin | 'weightless' | null {
   const admin = adminInText(row.text('status') ?? '');
@@ -48,9 +48,9 @@ function operationalIn(status: string, number: number | undefined): Operational 
 const BY_NUMBER: readonly Operational[] = ['down', 'up', 'up', 'stopping'];
 
 /**
- * One server as the lifecycle sees it.
- * @param known its administrative state, which the row alone does not tell whole
- * @throws LastcallError `balancer-unreachable` when the row does not count: unknown is never zero (I7)
+ * One server for the lifecycle.
+ * @param known its administrative state, which the row alone does not show whole
+ * @throws LastcallError `balancer-unreachable` when the row has no counts: unknown is never zero (I7)
  */
 export function viewOf(name: string, reading: Reading, known: AdminState): ServerView {
   return view(name, reading, known, operationalIn(reading.row.text('status') ?? '', undefined));
@@ -93,7 +93,7 @@ function isWeightless(row: StatRow, { initialWeight }: Pick<AdminState, 'initial
   return row.count('uweight') === 0 && (initialWeight ?? 0) > 0;
 }
 
-/** What a command or an agent-check word has set there, whatever lies over it. */
+/** The state set by a command or by agent-check, without what overrides it. */
 export function forcedOf({ admin, over }: ServerView): Admin {
   return over?.forced ?? admin;
 }
@@ -125,8 +125,9 @@ function view(
 }
 
 /**
- * The agent-check of a server, where it has one that is polled: without one `agent_status` is empty. `last_agt` holds
- * the words behind a `#` and errors only, not `ready` (measured on 2.6.12 and 3.2.26), and is written by another program.
+ * The agent-check of a server, where it has one that is polled: without one `agent_status` is empty. `last_agt`
+ * holds the text behind a `#` and errors only, not `ready` (measured on 2.6.12 and 3.2.26), and is written by
+ * another program.
  */
 function agentIn(row: StatRow): Pick<ServerView, 'agent'> {
   const status = printable(row.text('agent_status'));
@@ -135,7 +136,9 @@ function agentIn(row: StatRow): Pick<ServerView, 'agent'> {
   return { agent: last === '' ? status : `${status}, “${last}”` };
 }
 
-/** The last health check; `* ` before it says that another one is under way. The application may write `last_chk`. */
+/**
+ * The last health check; `* ` before it means that another one is under way. The application may write `last_chk`.
+ */
 function checkIn(row: StatRow): Pick<ServerView, 'check' | 'checkFailed'> {
   const [, check] = /^(?:\* )?(L4OK|L6OK|L7OKC?|PROCOK)$/.exec(row.text('check_status') ?? '') ?? [];
   if (check !== undefined) return { check };
@@ -169,7 +172,7 @@ function countersOf(row: StatRow): Counters | null {
   const responseErrors = row.count('eresp');
   const redispatches = row.count('wredis');
   const clientAborts = row.count('cli_abrt');
-  // Empty in mode tcp, where nobody answers by HTTP: there it is a true 0.
+  // Empty in mode tcp, which has no HTTP answers: there it is a true 0.
   const http5xx = row.text('mode') === 'tcp' ? 0 : row.count('hrsp_5xx');
   if (connectionErrors === null || responseErrors === null || redispatches === null) return null;
   if (clientAborts === null || http5xx === null) return null;

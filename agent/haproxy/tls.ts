@@ -11,7 +11,7 @@ export interface TlsFiles {
   readonly key: string;
 }
 
-/** What stands in them. */
+/** The contents of the files. */
 export interface TlsMaterial {
   readonly files: TlsFiles;
   readonly ca: Buffer;
@@ -34,9 +34,9 @@ export interface Reads {
 }
 
 /**
- * Begins a TLS connection with our certificate. HAProxy's `stats socket` itself speaks none: a `listen` section of it
- * does (haproxy/runtime-api-tls.cfg).
- * @throws LastcallError `config` for a file that is none; what is in it is never told
+ * Begins a TLS connection with our certificate. HAProxy's `stats socket` itself has no TLS: a `listen` section of
+ * it has (haproxy/runtime-api-tls.cfg).
+ * @throws LastcallError `config` for an invalid file; no message contains its contents
  */
 export function openTls(
   host: string,
@@ -44,7 +44,7 @@ export function openTls(
   { files, ca, cert, key }: TlsMaterial,
   reads: Reads = {},
 ): Socket {
-  // SNI knows names only (RFC 6066, 3); an address is checked against the certificate all the same.
+  // SNI has names only (RFC 6066, 3); an address is checked against the certificate all the same.
   const name = isIP(host) === 0 ? { servername: host } : {};
   try {
     return connect({ host, port, ca, cert, key, rejectUnauthorized: true, ...name, ...reads });
@@ -78,7 +78,7 @@ const THEIRS: Omit<ConnectError, 'text'> = {
   next: 'see that its `crt` is issued by our `ca`, for this very host, and valid now',
 };
 
-/** What a TLS failure says, by Node's and OpenSSL's codes; undefined for another one. */
+/** The text of a TLS failure, by Node's and OpenSSL's codes; undefined for another one. */
 export function tlsTrouble(code: string): ConnectError | undefined {
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
     return { ...THEIRS, text: `its certificate is not valid now (${code})` };

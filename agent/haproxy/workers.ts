@@ -9,15 +9,16 @@ import { lineageOf, mayLive, type Lineage } from './predecessors.ts';
  */
 const TOLERANCE_MS = 3_000;
 
-/** Tells the workers of one HAProxy apart. */
+/** Distinguishes the workers of one HAProxy. */
 export interface Workers {
   /** The worker that answered just now: the same object as long as it is the same worker. */
   identify(info: Info): Worker;
 }
 
 /**
- * A pid alone comes again, in a container with each start. Another worker of the same pid was born after the one before
- * it was last seen, and its uptime began anew. A birth that only seems later is a HAProxy that stood still for a while.
+ * A pid is used again, in a container with each start. Another worker of the same pid started after the one before
+ * it was last seen, and its uptime began anew. A start that only seems later is a HAProxy that was stopped for a
+ * while.
  */
 export function createWorkers(clock: Clock): Workers {
   let last: {
@@ -58,7 +59,7 @@ export function createOldProcesses(table: ProcessTable, clock: Clock): OldProces
   const take = (worker: Worker): void => {
     const before = lineage;
     current = worker;
-    // Its process is the proof: a HAProxy that stood still tells an age that fits no more.
+    // The process itself is the proof: a HAProxy that was stopped reports an age that does not fit any more.
     if (before?.self.pid === worker.pid && mayLive(table, before.self)) return;
     lineage = lineageOf(table, { pid: worker.pid, uptimeMs: clock.now() - (worker.bornAt ?? Infinity) });
     if (lineage === null || before === null) return;

@@ -11,7 +11,7 @@ const MAX_OUTPUT_BYTES = 16 * 1024;
 
 export interface HookPorts {
   readonly clock: Clock;
-  /** The environment that the commands get, besides what they are told. */
+  /** The environment that the commands get, besides their own variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly node: string;
 }

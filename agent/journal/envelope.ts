@@ -43,7 +43,7 @@ function parse(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** What a foreign file says, short enough for one line of a log. */
+/** The contents of a foreign file, short enough for one line of a log. */
 function shown(value: unknown): string {
   return (JSON.stringify(value) ?? 'missing').slice(0, 80);
 }

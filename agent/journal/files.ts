@@ -38,7 +38,7 @@ export async function removeLeftovers(path: string): Promise<void> {
   await rm(linkOf(path), { force: true });
 }
 
-/** What stands at `path`; `odd` is anything but a regular file (a link could point anywhere). */
+/** The kind of file at `path`; `odd` is anything but a regular file (a link could point anywhere). */
 export async function kindOf(path: string): Promise<'missing' | 'file' | 'odd'> {
   try {
     return (await lstat(path)).isFile() ? 'file' : 'odd';

@@ -13,7 +13,9 @@ export type Loaded =
   /** Something that cannot be believed; nothing was taken from it, it lies at `movedTo`. */
   | { readonly kind: 'quarantined'; readonly reason: string; readonly movedTo: string };
 
-/** One node's record on disk: whole or not believed, and durable before anybody is told that it is kept (I8). */
+/**
+ * One node's record on disk: whole or rejected, and durable before a caller gets a promise that depends on it (I8).
+ */
 export interface Journal {
   /**
    * Reads the record, once, at the start and under the node's lock (it removes what a save cut short by a crash has
@@ -107,7 +109,7 @@ async function quarantine(from: string, path: string, why: string): Promise<Load
   return { kind: 'quarantined', reason: `state file ${path} is not believed: ${why}`, movedTo };
 }
 
-/** Runs `work`; an error of the system becomes one that says what could not be done to which file, and what to do. */
+/** Runs `work`; an error of the system becomes one with the file, the failed action, and the next step. */
 async function told<T>(path: string, what: 'read' | 'written', work: () => Promise<T>): Promise<T> {
   const start = realClock.now();
   try {

@@ -6,10 +6,10 @@ import { unanswered } from './unanswered.ts';
 
 /** A start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises), and this is its first step. */
 const PATIENCE_MS = 1_200;
-/** A busy machine may take so long to start the other process; that says nothing of the file system. */
+/** A busy machine may take so long to start the other process; that is no sign of a hanging file system. */
 const START_PATIENCE_MS = 10_000;
 
-/** Says when it begins to look: only from then on the file system keeps it waiting. */
+/** Writes a byte before it begins: only from then on the file system keeps it waiting. */
 const LOOK = `const fs = require('node:fs'); fs.writeSync(1, '.'); try { fs.lstatSync(process['argv'][1]) } catch {}`;
 
 /**

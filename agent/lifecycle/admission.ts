@@ -126,7 +126,7 @@ export function onSurveyed(turn: Turn, event: EventOf<'surveyed'>): void {
 }
 
 export function onChecked(turn: Turn, { id, need, proof, unproven, at }: EventOf<'checked'>): void {
-  // What it starts would stand beside what may not have ended.
+  // It would start an application beside one that may not have ended.
   const isRestart = turn.state.candidate?.request.kind === 'restart';
   if (unproven && isRestart) {
     const error = `${turn.policy.node}: ${unproven.unproven}`;
@@ -219,13 +219,13 @@ export function onPersistFailed(turn: Turn, { save: failed, error }: EventOf<'pe
   // A shutdown cannot be refused: it goes on like every operation that runs.
   patch(turn, { saved: Math.max(turn.state.saved, failed), saveAgainAt: turn.at + RETRY_LONGEST_MS });
   if (isProposal) carryOut(turn, pending);
-  // Each try fails after another time, so the texts differ; the log is told once.
+  // The text differs at each try by its elapsed time; the log gets it once.
   if (isNews) emit(turn, { type: 'log', level: 'error', text });
   const isOut = turn.state.op !== null || turn.state.outing !== null;
   const meanwhile = isOut ? FORGOTTEN : 'no operation can begin';
   patch(turn, { alarms: { ...turn.state.alarms, disk: `${text}; until it can, ${meanwhile}` } });
   if (pending?.kind === 'join' && failed >= pending.save) dropPending(turn, pending);
-  // After a crash nothing would tell of it, and it would be sent a second time (I6).
+  // After a crash the journal would not show it, and the hook would be called a second time (I6).
   const { phase, app } = turn.state;
   if (phase === 'drained' && app.stopIssued && isDurable(turn.state) && !turn.policy.stopRepeatable)
     failStop(turn, 'state-write', `${error}; the stop was not sent; free the disk, then \`lastcall stop\``);

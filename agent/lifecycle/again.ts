@@ -76,8 +76,8 @@ export function onSurveyedAgain(
 }
 
 /**
- * A reload that gives our server another name takes DRAIN and MAINT away from the application: users are sent to it, and
- * no word of ours keeps them away.
+ * A reload renamed our server: HAProxy sends users to the application under the new name, and neither DRAIN nor
+ * MAINT applies to that server.
  */
 function onReplaced(turn: Turn, balancer: string, [first]: readonly Relative[]): void {
   const { op, outing } = turn.state;
@@ -106,7 +106,7 @@ function onBound(turn: Turn, what: string): void {
   if (turn.state.op) patch(turn, { op: { ...turn.state.op, recheck: 'none' } });
 }
 
-/** It could not be asked: told for a reload, asked again before a fence. */
+/** The balancer did not answer: a warning after a reload, asked again before a fence. */
 export function onRefusedAgain(
   turn: Turn,
   { id, need, error }: Pick<EventOf<'refused'>, 'id' | 'need' | 'error'>,

@@ -40,8 +40,8 @@ export function isAlready({ state, policy }: Turn, request: Request): boolean {
 }
 
 /**
- * The application is taken for gone, and another hand may have started it since: before it is stopped, or started beside
- * itself, it is looked for once.
+ * The application is believed gone, but an operator may have started it since: looks for it once before it is
+ * stopped, or started a second time.
  */
 export function mayRunAgain({ policy, state: { app, phase } }: Turn, { kind }: Request): boolean {
   const stops = kind === 'stop' || kind === 'restart';

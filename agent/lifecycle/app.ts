@@ -8,9 +8,9 @@ import type { App, State } from './state.ts';
 import { emit, type EventOf, patch, resave, type Turn } from './turn.ts';
 import type { LifeSigns, Proof } from './view.ts';
 
-/** What is heard of the application: how it is, that it is gone, that it is back. */
+/** Events about the application: its health, its end, its return. */
 
-/** What answers is there, whoever started it; which process it is has to be proven anew. */
+/** A process answers, whoever started it; which process it is has to be proven again. */
 export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
   const { app, health: before, sources } = turn.state;
   patch(turn, { health });
@@ -23,7 +23,7 @@ export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): 
   if (signedOut !== null) onSignOut(turn, signedOut);
 }
 
-/** It was started again by another hand: the users who have come to it since are counted again. */
+/** An operator or supervisor has started it again: sessions are counted anew. */
 export function seeAlive(turn: Turn, begun: number): void {
   const { app, phase } = turn.state;
   if (!app.gone || begun <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
@@ -55,7 +55,10 @@ export function onAppGone(turn: Turn, { signs }: EventOf<'app-gone'>): void {
   if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
 }
 
-/** Once it is taken for gone, probes that were begun since have not answered yet; a good one is heard by itself. */
+/**
+ * Once the application is believed gone, only an unhealthy probe begun since is missing; a healthy one is its own
+ * event.
+ */
 export function evidenceAgainstEnd({ policy, state: { app, health } }: Turn, signs: LifeSigns): string[] {
   return evidenceOfLife(policy, app.gone ? 'down' : health, signs);
 }
@@ -78,7 +81,7 @@ export function onAppBack(turn: Turn, proof: Proof): void {
   isThere(turn, { ...app, gone: false, proof });
 }
 
-/** It has ended, and nobody knows yet which process it is now, if any; whoever is about to stop it has to know. */
+/** The process has ended and it is unknown which one replaced it, if any; a stop has to look it up first. */
 export function isProofMissed({ app, op, phase }: State): boolean {
   if (PHASES[phase].ending || app.start === 'sent') return false;
   const isToStop = (op?.kind === 'stop' || op?.kind === 'restart') && isOutward(phase);

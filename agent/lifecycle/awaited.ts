@@ -6,8 +6,8 @@ import { whatRemains } from './remains.ts';
 import type { Turn } from './turn.ts';
 
 /**
- * What an operation waits for that is not told by a number: sources and balancers that do not tell, on the way back the
- * application's health, and the servers that HAProxy does not call UP, with its reasons.
+ * What an operation waits for besides a number: sources and balancers without a count, on the way back the
+ * application's health, and the servers that are not UP in HAProxy, with its reasons.
  * @returns one short text each; empty where no operation runs
  */
 export function awaited(now: Pick<Turn, 'policy' | 'state' | 'at'>): string[] {

@@ -33,7 +33,7 @@ import {
 
 /** The way back: warming, returning, serving; and giving up, which puts back what was found. */
 
-/** Gives the operation up: the first cause is kept, and told once what was found is back. */
+/** Aborts the operation: the first cause is kept, and is its result once the found state is restored. */
 export function giveUp(turn: Turn, code: string, message: string): void {
   const { op, hold } = turn.state;
   // A shutdown that had gone over a hold is given up: the node stays as the operator holds it (I18).
@@ -49,15 +49,15 @@ export function giveUp(turn: Turn, code: string, message: string): void {
 }
 
 /**
- * `ready` while the node is on its way out: the operation is given up, and what was found is put back as soon as probes
- * that were begun now say that the application is well. It may have been restarted meanwhile, and takes its time.
+ * `ready` during a drain: the operation is aborted, and the found state restored as soon as probes begun from now
+ * on are healthy. The application may have been restarted meanwhile and needs its time.
  * @param request is among the tickets of the operation already
  */
 export function undoFor(turn: Turn, { by, timeoutMs: asked }: Request): void {
   const { op, outing } = turn.state;
   const timeoutMs = asked ?? turn.policy.returnMs;
   const outcome = { code: 'cancelled', message: `cancelled by ${by}: ready` };
-  // For lack of others it stands there already.
+  // The capacity guard has restored the found state already.
   if (outing?.level === 'found') return giveUp(turn, outcome.code, outcome.message);
   const terms = { outcome, timeoutMs, deadline: turn.at + timeoutMs };
   patch(turn, { ...noStop(turn), op: op && { ...op, ...terms } });
@@ -131,8 +131,8 @@ function beginReturn(turn: Turn): void {
 }
 
 /**
- * The application is there now, even where the operation that started it was given up meanwhile.
- * @param proof which process it is, where the starter knows
+ * The application runs now, even where the operation that started it was aborted meanwhile.
+ * @param proof which process it is, where the starter can name it
  */
 export function onStarted(turn: Turn, proof: Proof | null): void {
   const { app } = turn.state;
@@ -186,7 +186,7 @@ export function returning(turn: Turn, { level }: Outing): void {
   else if (op && !op.outcome && turn.at >= op.deadline) leaveLate(turn);
 }
 
-/** HAProxy has checked the servers since READY, as far as it shows that; at the deadline its word has to do. */
+/** HAProxy has checked the servers since READY, as far as that is visible; at the deadline its UP is enough. */
 function isUp(turn: Turn): boolean {
   const { policy, state, at } = turn;
   if (notUp(policy, state).length > 0) return false;
@@ -301,7 +301,7 @@ function serve(turn: Turn): void {
   const { op, health } = turn.state;
   warnLeftOut(turn);
   alarm(turn, 'drained', null);
-  // Where a balancer was left out, its servers stay ours until it has been told.
+  // A balancer was skipped: its servers stay ours until their state is set.
   releaseListed(turn);
   endLost(turn);
   enter(turn, health === 'down' ? 'unhealthy' : 'serving');
@@ -318,7 +318,7 @@ function isOver({ state }: Turn): boolean {
   return allServersOf(state).every(({ server }) => server.found === null);
 }
 
-/** What a balancer that was left out had still to be told has been said now. */
+/** Releases the servers of a skipped balancer once their last state was written. */
 function tidy(turn: Turn): void {
   const told = serversOf(turn.state).filter(
     ({ server }) => server.found !== null && (server.confirmed || server.held !== null),

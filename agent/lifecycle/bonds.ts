@@ -18,7 +18,10 @@ export function uncounted(turn: Turn, candidate: Candidate, servers: readonly Su
 export const UNCOUNTED_WAYS =
   'configure a session source (sessions:, --sessions), say `sticky: false` (--not-sticky), or set how long silence means gone (drain.quiet, --quiet-for)';
 
-/** A source counts users, the operator has said that silence is enough, or there is no application that has users. */
+/**
+ * A source counts users, the operator has declared quiet to be enough, or no application runs that could have
+ * users.
+ */
 function isAnswered({ policy, state }: Turn, { gone }: Candidate): boolean {
   return !isUncounted(policy) || state.app.gone || gone;
 }
@@ -27,7 +30,7 @@ function isUncounted(policy: Policy): boolean {
   return !countsUsers(policy) && !policy.quietByHand && policy.sticky !== false;
 }
 
-/** `tcp` and `idle` know connections and requests, and no users. */
+/** `tcp` and `idle` count connections and requests, not users. */
 function countsUsers({ sources, userSources }: Policy): boolean {
   return sources.some((name) => userSources.includes(name));
 }
@@ -72,7 +75,7 @@ function hashedIn(turn: Turn, { gone }: Candidate, servers: readonly Surveyed[])
   );
 }
 
-/** What an operation that begins keeps of it: what its result has to tell, and whether it is asked again. */
+/** What an operation keeps of it from its start: a line for its result, and whether the check is repeated. */
 export function bondsOf(
   turn: Turn,
   candidate: Candidate,
@@ -89,7 +92,7 @@ export function bondsOf(
   };
 }
 
-/** What the result of an operation says that went over `unkeepable`. */
+/** The warning in the result of an operation that was forced past `unkeepable`. */
 export function costOf(policy: Policy, { hashed, sessionsStart }: Operation): string[] {
   if (hashed === null) return [];
   const known = countsUsers(policy) && sessionsStart !== null;

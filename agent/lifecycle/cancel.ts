@@ -5,7 +5,7 @@ import { finish } from './result.ts';
 import type { State } from './state.ts';
 import { type EventOf, patch, save, type Turn } from './turn.ts';
 
-/** Cancelling: only the id of the operation itself cancels it; that of a caller who joined withdraws him alone. */
+/** Cancelling: the operation's own id cancels it; the id of a caller who joined withdraws that request alone. */
 
 /** Whether a request is under way, or waits to be. */
 export function isUnderWay({ op, pending, candidate, queue, hold }: State, id: string): boolean {
@@ -39,7 +39,7 @@ export function onCancel(turn: Turn, { id, by }: Pick<EventOf<'cancel'>, 'id' | 
   else if (cancel === 'stay') failWarming(turn, `cancelled by ${by}`, 'cancelled');
 }
 
-/** A caller who had joined waits no more; the operation goes on, with the terms that he gave it. */
+/** Withdraws a caller who had joined; the operation goes on, with the terms which that request added. */
 function withdraw(turn: Turn, id: string, by: string): void {
   const { op } = turn.state;
   if (!op?.tickets.some((ticket) => ticket.id === id)) return;

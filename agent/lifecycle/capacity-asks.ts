@@ -6,9 +6,12 @@ import type { State } from './state.ts';
 import { askSurvey } from './surroundings.ts';
 import { emit, patchOuting, serversOf, type Turn } from './turn.ts';
 
-/** What the capacity guard asks: a look once DRAIN was said, and who the siblings are where too few are usable. */
+/**
+ * What the capacity guard needs: one poll after DRAIN was written, and the names of the siblings where too few are
+ * usable.
+ */
 
-/** Every server of ours was seen as we want it, by a look that was begun after our word was answered. */
+/** A poll begun after our write was answered showed every server of ours in its desired state. */
 export function isReadBack(policy: Policy, state: State): boolean {
   const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state).every(
@@ -21,7 +24,7 @@ export function isReadBack(policy: Policy, state: State): boolean {
   );
 }
 
-/** Both may stand in DRAIN until this look, so it is not left to the pace. */
+/** Two nodes may both be in DRAIN until this poll, so it is made at once. */
 export function lookOnce(turn: Turn, { capacity }: Outing): 'wait' {
   const { policy, state } = turn;
   const isSaid = serversOf(state).every(
@@ -34,7 +37,7 @@ export function lookOnce(turn: Turn, { capacity }: Outing): 'wait' {
   return 'wait';
 }
 
-/** One question at a time to each balancer, and none that would only hear again what the last one heard. */
+/** At most one survey at a time for each balancer, and none whose answer would be no newer than the last one. */
 export function askSiblings(turn: Turn, short: readonly OthersCount[]): 'wait' {
   const { op, balancers, outing } = turn.state;
   for (const at of new Set(short.map((one) => one.at))) {
@@ -47,7 +50,7 @@ export function askSiblings(turn: Turn, short: readonly OthersCount[]): 'wait' {
   return 'wait';
 }
 
-/** Changes what the guard knows of this outing. */
+/** Changes what the guard has recorded for this outing. */
 export function patchCapacity(turn: Turn, changes: Partial<CapacityLevel>): void {
   const { outing } = turn.state;
   if (outing) patchOuting(turn, { capacity: { ...outing.capacity, ...changes } });

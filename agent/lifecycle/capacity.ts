@@ -26,10 +26,10 @@ import { alarm, type EventOf, intend, type Turn, warn } from './turn.ts';
 import type { LookScope } from './view.ts';
 
 /**
- * The capacity guard on the way out (INVARIANTS.md#other-promises). Wanted: enough other usable servers, at every balancer, all the
- * time. Asked: one row more with each look, and who the siblings are where they are too few. It is a guard and no lock:
- * two nodes at once may both stand in DRAIN for one read-back, and are never both fenced. Each fence needs a look, begun
- * after its own DRAIN was read back, that shows the other one in service.
+ * The capacity guard during a drain (INVARIANTS.md#other-promises). Required: enough other usable servers, at every
+ * balancer, all the time. Cost: one row more with each poll, and a survey of the siblings where they are too few.
+ * It is a guard and no lock: two nodes at once may both be in DRAIN until the next poll, but are never both fenced,
+ * since each fence needs a poll, begun after its own DRAIN was read back, that shows the other one in service.
  */
 
 /** The lower of two waits so long for the higher to give back. */
@@ -40,8 +40,8 @@ export const ENOUGH_FOR_MS = 5_000;
 const SHORT_LOOKS = 2;
 
 /**
- * Does a look have to tell how many others are usable? From the first word outward until the node is `drained`, and
- * again before the stop. An operator's hold is his own wish.
+ * Must a poll count the other usable servers? From the first write of a drain until the node is `drained`, and
+ * again before the stop. An operator's hold is not guarded.
  */
 export function lookScope({ keep }: Policy, state: State): LookScope {
   const { phase, app } = state;
@@ -49,10 +49,10 @@ export function lookScope({ keep }: Policy, state: State): LookScope {
   return keep > 0 && isAsked && !isHolding(state) ? 'capacity' : 'own';
 }
 
-/** Whether nothing stands against going on (`go`), too little is known (`wait`), or it went elsewhere (`moved`). */
+/** `go`: no objection; `wait`: too little is known; `moved`: the phase has changed. */
 export type Answer = 'go' | 'wait' | 'moved';
 
-/** What was found stands in place of DRAIN until enough others are usable. */
+/** The found state is restored in place of DRAIN until enough others are usable. */
 export function isYielding({ phase, outing }: Pick<State, 'phase' | 'outing'>): boolean {
   return outing?.level === 'found' && isOutward(phase);
 }
@@ -98,7 +98,7 @@ export function askInDrain(turn: Turn): Answer {
   if (outing.capacity.read !== 'enough') return readBack(turn, outing, verdict);
   if (verdict === 'short' && isBelieved(outing.capacity, short))
     return giveBack(turn, outing, shortWords(policy, state, short));
-  // After a reload our word was said once more, and only a look after that one counts.
+  // After a reload DRAIN was written again, and only a poll begun after that write counts.
   return verdict === 'enough' && isReadBack(policy, state) ? 'go' : 'wait';
 }
 
@@ -126,7 +126,7 @@ export function shortAtDeadline({ policy, state }: Turn): string | null {
   return short.length === 0 ? null : shortWords(policy, state, short);
 }
 
-/** At the end of each step: the alarm lasts as long as what was found stands there. */
+/** At the end of each step: the alarm lasts as long as the found state is restored. */
 export function tellYielding(turn: Turn): void {
   if (!isYielding(turn.state)) alarm(turn, 'guard', null);
 }
@@ -151,8 +151,9 @@ function isBelieved({ shortLooks }: CapacityLevel, short: readonly OthersCount[]
 }
 
 /**
- * DRAIN was said, and whether enough others are left is read back with it: another node may have said it in the same
- * moment. The one of the higher `backend/server` gives back at once, the lower waits for that and then gives back too.
+ * Checks capacity with the poll that reads DRAIN back: another node may have begun its drain at the same moment.
+ * The node with the higher `backend/server` restores the found state at once, the other one waits for that and then
+ * restores too.
  */
 function readBack(turn: Turn, outing: Outing, verdict: Verdict): Answer {
   const { policy, state } = turn;
@@ -226,14 +227,14 @@ function leaveFence(turn: Turn, { capacity }: Outing, why: string): Answer {
 /** A node that was drained before the operation stays as it was: nothing was changed. */
 function stayOut(turn: Turn, level: 'drain' | 'maint', why: string): Answer {
   const message = `${why}; the node stays drained; ${WAYS}`;
-  // Where somebody has slipped in, it is drained once more.
+  // A user may have come in meanwhile: drain once more.
   const isThere = turn.state.outing?.level === level;
   const outing = { level: isThere ? level : 'drain', fence: null, fenced: level === 'maint' } as const;
   conclude(turn, { code: 'guard', message }, isThere ? 'drained' : 'draining', { ...noStop(turn), outing });
   return 'moved';
 }
 
-/** It goes on where an operator, or a shutdown, has said so. */
+/** Continues because an operator forced it, or because of a shutdown. */
 function goOver(turn: Turn, short: readonly OthersCount[]): Answer {
   if (short.length > 0)
     warn(turn, 'too few: forced', `${shortWords(turn.policy, turn.state, short)}; forced`);

@@ -11,7 +11,7 @@ import type { Admin, ServerView } from './view.ts';
 const IGNORED_AFTER_LOOKS = 3;
 const IGNORED_AFTER_MS = 10_000;
 
-/** A balancer that has not answered for a while, where the policy says to do without. */
+/** True if a balancer has not answered for a while and the policy allows skipping it. */
 export function isIgnored(
   { unreachable }: Policy,
   { now }: Pick<State, 'now'>,
@@ -22,7 +22,7 @@ export function isIgnored(
   return outage.looks >= IGNORED_AFTER_LOOKS && now - outage.since >= IGNORED_AFTER_MS;
 }
 
-/** Connections of ours that its last good look showed, as far as that told. */
+/** Our connections in its last good poll, as far as that counted them. */
 export function lastSeen({ look, seenBefore }: BalancerState): number {
   if (look === null) return seenBefore;
   return look.servers.reduce(
@@ -49,7 +49,7 @@ export function viewOf(balancer: BalancerState, server: string): ServerView | un
   return balancer.look?.servers.find((view) => view.name === server);
 }
 
-/** What a command or an agent-check word has set there, whatever lies over it. */
+/** The state set by a command or by agent-check, without what overrides it. */
 export function forcedOf({ admin, over }: ServerView): Admin {
   return over?.forced ?? admin;
 }
@@ -61,26 +61,26 @@ export function connectionsOf(policy: Policy, state: State, since = -1): number 
   );
 }
 
-/** User sessions: the largest of what the sources say, since a smaller one has missed somebody; null when unknown. */
+/** User sessions: the largest count of all sources, since a smaller one has missed users; null when unknown. */
 export function usersOf(policy: Policy, state: State, since = -1): number | null {
   if (state.app.gone) return 0;
   const counts = policy.sources.map((name) => sourceCount(state, name, since));
   return counts.some((count) => count === null) ? null : Math.max(0, ...(counts as number[]));
 }
 
-/** What people are shown: user sessions where somebody counts them, else connections. */
+/** The number for display: user sessions where a source counts them, else connections. */
 export function sessionsOf(policy: Policy, state: State, since = -1): number | null {
   return policy.sources.length > 0 ? usersOf(policy, state, since) : connectionsOf(policy, state, since);
 }
 
-/** Whoever keeps the node from being empty: users or connections, the larger of the two; null when unknown. */
+/** What keeps the node from being empty: users or connections, the larger of the two; null when unknown. */
 export function leftOf(policy: Policy, state: State): number | null {
   const sessions = sessionsOf(policy, state);
   const connections = connectionsOf(policy, state);
   return sessions === null || connections === null ? null : Math.max(sessions, connections);
 }
 
-/** The sources and balancers that do not tell how many there are, each with its error. */
+/** The sources and balancers whose count is unknown, each with its error. */
 export function unknownTo(policy: Policy, state: State): string[] {
   const sources = state.app.gone
     ? []
@@ -96,8 +96,9 @@ export function unknownTo(policy: Policy, state: State): string[] {
 }
 
 /**
- * `zero`: everybody who counts says 0, asked at or after `since`. `some`: somebody says more. `unknown`: nobody says
- * more, but not everybody has answered. An application that is gone has no users, connections count all the same.
+ * `zero`: every source and balancer counts 0, asked at or after `since`. `some`: one of them counts more.
+ * `unknown`: none counts more, but at least one has not answered. An application that is gone has no users;
+ * connections count all the same.
  */
 export function tally(policy: Policy, state: State, since: number): 'zero' | 'some' | 'unknown' {
   const balancers = countingBalancers(policy, state);
@@ -110,7 +111,7 @@ export function tally(policy: Policy, state: State, since: number): 'zero' | 'so
   return counts.every((count) => count === 0) ? 'zero' : 'unknown';
 }
 
-/** Requests ever given to each server, to see later whether somebody came. */
+/** Total requests of each server, to detect later whether new ones came. */
 export function totalsOf(state: State): Totals {
   const entries = Object.entries(state.balancers).flatMap(([at, balancer]) =>
     Object.keys(balancer.servers).map((name) => [`${at} ${name}`, viewOf(balancer, name)?.total ?? null]),

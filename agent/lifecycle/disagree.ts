@@ -2,7 +2,7 @@ import { isOutward } from './phases.ts';
 import type { SourceState } from './state.ts';
 import { type Turn, warn } from './turn.ts';
 
-/** Sources that count the same users and do not agree whether there are any. The larger number wins; people are told. */
+/** Sources that count the same users and disagree whether there are any. The larger number wins, with a warning. */
 
 /** One of them lags a little: a count is cached, a logout is seen by one before the other. */
 const FEW_SAMPLES = 5;
@@ -12,13 +12,13 @@ const ADVICE = 'the larger number is waited for; see which of them is wrong';
 
 type Side = Pick<SourceState, 'sideSince' | 'sideSamples'>;
 
-/** Since when, and over how many samples, it says the same: nobody, somebody, or nothing. */
+/** Since when, and over how many samples, the source gives the same answer: zero, some, or unknown. */
 export function sideAfter(known: SourceState, count: number | null, at: number): Side {
   if (sideOf(known.count) !== sideOf(count)) return { sideSince: at, sideSamples: 1 };
   return { sideSince: known.sideSince, sideSamples: known.sideSamples + 1 };
 }
 
-/** Warns, once per operation, when one says that nobody is there and another one counts users, and both stay with it. */
+/** Warns, once per operation, when one source counts zero and another one counts users, and both persist. */
 export function tellDisagreement(turn: Turn): void {
   const { op, phase, sources } = turn.state;
   if (!op || !isOutward(phase) || op.warnings.some(({ subject }) => subject === SUBJECT)) return;
@@ -29,7 +29,7 @@ export function tellDisagreement(turn: Turn): void {
       ? []
       : [{ name, side: sideOf(source.count) }];
   });
-  // That nobody is connected just now contradicts no number of users.
+  // Zero connections at this moment contradict no number of users.
   const nobody = settled.find(
     ({ name, side }) => side === 'nobody' && turn.policy.userSources.includes(name),
   );

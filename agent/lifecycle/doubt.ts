@@ -4,8 +4,8 @@ import type { BalancerState, State } from './state.ts';
 import type { Worker } from './view.ts';
 
 /**
- * After a reload the old worker serves its users to their end, and the new one knows nothing of them (BEHAVIOUR.md#reload).
- * What is not counted is unknown, never zero (I7).
+ * After a reload the old worker serves its users until they leave, and the new one has no record of them
+ * (BEHAVIOUR.md#reload). What is not counted is unknown, never zero (I7).
  */
 export type Doubt =
   /** Old workers that live, by pid: until they have ended. */
@@ -23,8 +23,8 @@ export function doubtOf(policy: Policy, { look, worker }: BalancerState, now: nu
 }
 
 /**
- * In words, for people.
- * @param until how the end of the doubt is told
+ * The text of a doubt.
+ * @param until formats the time at which the doubt ends
  */
 export function doubtText(doubt: Doubt, until: (at: number) => string): string {
   if (doubt.kind === 'alive') {
@@ -69,7 +69,7 @@ export function outlasted(
   const told = doubts.map((one) => doubtLine(one, state.now)).join('; ');
   const leftMs = request.timeoutMs ?? policy.timeoutMs;
   const late = doubts.some(({ doubt }) => doubt.kind === 'young' && doubt.until - state.now > leftMs);
-  // The kernel may say at any moment that no connection is left.
+  // The kernel's socket table may show at any moment that no connection is left.
   if (!late || policy.kernelSource !== null)
     return { code: 'uncounted', message: `${told}; it is waited for`, soft: true };
   const message = `${told}, longer than the deadline of ${leftMs / 1_000} s`;

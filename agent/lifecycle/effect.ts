@@ -2,7 +2,7 @@ import type { OnTimeout, OperationKind, Result } from './operation.ts';
 import type { StateRecord } from './record.ts';
 import type { Addresses, Admin, Proof, SurveyScope } from './view.ts';
 
-/** What a warn hook is told. */
+/** The input of a warn hook. */
 export interface Nearing {
   readonly id: string;
   readonly operation: OperationKind;
@@ -46,9 +46,9 @@ export type Effect =
   | { readonly type: 'start'; readonly epoch: number }
   /** Make the application refuse new sessions, or take them again. */
   | { readonly type: 'gate'; readonly to: 'on' | 'off' }
-  /** Tell somebody that the deadline comes near and users are still there. */
+  /** Calls a warn hook: the deadline is near and users are still connected. */
   | { readonly type: 'warn-hook'; readonly rung: number; readonly about: Nearing }
-  /** Forget what the probes said: those begun before this never count again, and `probed` tells anew. */
+  /** Discards the probe results: probes begun before this never count again, and `probed` is reported anew. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */
   | {

@@ -26,8 +26,8 @@ type Happening =
   | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly begun: number }
   | { readonly type: 'uncounted'; readonly source: string; readonly error: string; readonly begun: number }
   /**
-   * What the probes say now, as a level: told at each change, and anew after `reset-probe`. `begun`: when the first of the
-   * probes that made `health` what it is was begun; -1 while it is unknown.
+   * The probe's current verdict, as a level: reported at each change, and again after `reset-probe`. `begun`: the
+   * start of the first probe that led to `health`; -1 while it is unknown.
    */
   | {
       readonly type: 'probed';
@@ -69,7 +69,10 @@ type Happening =
       readonly code: string;
       readonly error: string;
     }
-  /** The answer to `say`: the server as it was after it (another state than `admin`, which was asked: somebody else's). */
+  /**
+   * The answer to `say`: the server as it was afterwards (a state other than the requested `admin` was set by an
+   * operator).
+   */
   | {
       readonly type: 'said';
       readonly balancer: string;
@@ -90,7 +93,7 @@ type Happening =
       readonly type: 'closed';
       readonly balancer: string;
       readonly server: string;
-      /** What was told to end; null with an error. */
+      /** What HAProxy closed; null with an error. */
       readonly closed: Closed | null;
       readonly error: string | null;
     }
@@ -120,8 +123,8 @@ type Happening =
       readonly signs?: LifeSigns;
     }
   /**
-   * The proven process is gone without our doing, and no other one is named in its place: told again and again until it
-   * is believed. `signs`: what answers in its place all the same.
+   * The proven process has ended without our stop, and no other one is named in its place: reported again and again
+   * until the lifecycle accepts it. `signs`: what still answers in its place.
    */
   | { readonly type: 'app-gone'; readonly signs: LifeSigns }
   /** The answer to `look-for-life`. */

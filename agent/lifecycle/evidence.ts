@@ -3,9 +3,9 @@ import type { Health } from './state.ts';
 import type { LifeSigns } from './view.ts';
 
 /**
- * A process has ended, or a stop command: that alone is no proof that the application has. It may be another process by
- * now, which another hand has started, or one that no pid file names.
- * @returns what says that the application lives, each as a few words; empty = nothing does
+ * The end of a process, or of a stop command, does not prove the end of the application: another process may have
+ * replaced it, started by an operator or not named by a pid file.
+ * @returns the signs that the application lives, each a short text; empty = none
  */
 export function evidenceOfLife(
   policy: Pick<Policy, 'hasProbe' | 'appSources'>,
@@ -18,8 +18,8 @@ export function evidenceOfLife(
       ? []
       : [`${balancer}: ${name} is up by HAProxy's check (${check})`],
   );
-  // A stick table or session files outlive the application: what they count are its users, or what a crash has left of
-  // them. Where a probe says that it is down, they are the latter.
+  // A stick table or session files outlive the application: their count is its users, or what a crash has left of
+  // them. Where a probe finds it down, it is the latter.
   const isSeenDown = policy.hasProbe && health === 'down';
   const counted = Object.entries(counts)
     .filter(([source, count]) => policy.appSources.includes(source) || (count > 0 && !isSeenDown))

@@ -3,8 +3,8 @@ import { alarm, type Turn } from './turn.ts';
 import { noWish, wish } from './wish.ts';
 
 /**
- * A forgotten drain undoes itself: from `drained`, and only towards an application that a probe found well. Refused
- * (an operator holds a server), it is tried again.
+ * A drain expires: from `drained`, and only towards an application that a probe found healthy. A refused return (an
+ * operator holds a server) is tried again.
  */
 export function turnExpiry(turn: Turn): void {
   const { phase, op, outing, health, signedOut } = turn.state;

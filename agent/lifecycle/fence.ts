@@ -25,17 +25,17 @@ export function noStop({ state: { app } }: Turn): Pick<State, 'app'> {
 }
 
 /**
- * The second look: begun after every server was seen in MAINT, it says that nobody is there (`clear`), that somebody
- * slipped in (`somebody`), or nothing yet.
+ * The recheck, begun after every server was seen in MAINT: `clear`: the node is empty; `somebody`: a user slipped
+ * in; `wait`: not known yet.
  */
 export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = turn;
   const fence = state.outing?.fence ?? newFence(turn);
   if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'somebody';
-  // Seen since zero was: before MAINT is said, or while it is on its way.
+  // Seen since zero: before MAINT was written, or while the write is under way.
   if (fence.confirmedAt === null && tally(policy, state, -1) === 'some') return 'somebody';
   if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
-  // A look that is too old to judge our last word by may show another hand's DRAIN all the same: the next one tells.
+  // A poll too old to judge our last write by may still show an operator's DRAIN: wait for the next one.
   if (unfenced(policy, state) !== null) return 'wait';
   // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
   if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';
@@ -51,22 +51,22 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
 }
 
 /**
- * A server of ours stands READY: a reload has forgotten our word, and whoever has come in since is bound to it. MAINT
- * would throw him out again, so the way leads over DRAIN once more.
+ * A server of ours is READY: a reload lost our state, and users who came in since are bound to it. MAINT would cut
+ * them, so the server goes back to DRAIN first.
  */
 export function isOpen(policy: Policy, state: State): boolean {
   return shownOf(policy, state).some(({ admin }) => admin === 'ready');
 }
 
-/** A server of ours that is seen outside the fence, at a balancer that was without it, or not told in time; or null. */
+/** A server of ours that is not fenced, at a balancer that was skipped or not written in time; or null. */
 export function unfenced(policy: Policy, state: State): string | null {
   const found = shownOf(policy, state).find(({ admin }) => admin === 'ready' || admin === 'drain');
   return found === undefined ? null : `${found.at}: ${found.name}`;
 }
 
 /**
- * A server that another hand holds in DRAIN, or null: it stays open for its bound users, so no node is `drained` and
- * nothing is stopped behind it, unless the policy is to follow.
+ * A server that an operator holds in DRAIN, or null: it stays open for its bound users, so the node is not
+ * `drained` and nothing is stopped, unless the policy is `follow`.
  */
 export function heldOpen(policy: Policy, state: State): string | null {
   const [found = null] = policy.foreignDrain === 'follow' ? [] : foreignDrains(policy, state);
@@ -107,14 +107,14 @@ function isOpenToSome(view: ServerView | undefined): boolean {
   return view !== undefined && (view.admin === 'drain' || forcedOf(view) === 'drain');
 }
 
-/** Every server of ours is seen behind the fence, so nobody can have come in. Unknown is not fenced. */
+/** Every server of ours is seen fenced, so no new user can have come in. Unknown is not fenced. */
 export function isFenced(policy: Policy, state: State): boolean {
   return shownOf(policy, state).every(({ admin }) => admin === 'maint');
 }
 
 /**
- * MAINT goes on where it stands. Where a reload has undone it meanwhile, users have come since, and they are bound to
- * this node: DRAIN.
+ * MAINT stays where it is in place. Where a reload has undone it meanwhile, users have come since, and they are
+ * bound to this node: DRAIN.
  */
 export function stillLevel(policy: Policy, state: State): 'maint' | 'drain' {
   return state.outing?.forcedOut === true || isFenced(policy, state) ? 'maint' : 'drain';

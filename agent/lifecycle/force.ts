@@ -14,7 +14,7 @@ import type { Closing, Force } from './outing.ts';
 import type { State } from './state.ts';
 import { emit, type EventOf, patch, patchOuting, serversOf, type Turn, warn } from './turn.ts';
 
-/** Force: the deadline has passed and the policy says that whoever is left is closed, paced, behind the fence. */
+/** Force: at the deadline the policy closes the remaining connections, paced, behind the fence. */
 
 /** MAINT first, then close: connections that end while the server takes new ones would be replaced. */
 export function startForce(turn: Turn, why: string, now: boolean): void {
@@ -40,8 +40,8 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
 }
 
 /**
- * In words: the sessions, and the connections where it is only they that are left. Where their number is unknown, which
- * sources and balancers do not tell, and why.
+ * The text of what is left: the sessions, or the connections where there are no sessions. Where the number is
+ * unknown: which sources and balancers do not count, and why.
  */
 export function whoIsLeft({ policy, state }: Turn): string {
   const sessions = howMany(sessionsOf(policy, state), 'session');
@@ -57,7 +57,7 @@ function howMany(count: number | null, what: string): string {
   return count === 1 ? `1 ${what}` : `${count ?? 'an unknown number of'} ${what}s`;
 }
 
-/** One step of it: `over` when nobody is left, or when patience is. */
+/** One step of forcing: `over` when no connection is left, or when the time for it is up. */
 export function forcing(turn: Turn, force: Force): 'over' | 'wait' {
   const { policy, state } = turn;
   const late = force.now || turn.at - force.since >= FORCE_FENCE_PATIENCE_MS;
@@ -78,9 +78,12 @@ export function forcing(turn: Turn, force: Force): 'over' | 'wait' {
   return closeSome(turn, force, open);
 }
 
-/** So many at a time, as long as it helps: closing is asynchronous, and only the next look tells what it did. */
+/**
+ * Closes as many at a time as the pace allows, as long as it helps: closing is asynchronous, and only the next poll
+ * shows its effect.
+ */
 function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over' | 'wait' {
-  // Where it is not known of somebody, nothing says that closing helps.
+  // With an unknown count, progress cannot be measured.
   const left = open.reduce((sum, server) => sum + (server.left ?? Infinity), 0);
   const progressAt = force.progressAt === null || left < force.left ? turn.at : force.progressAt;
   const going: Force = { ...force, left: Math.min(left, force.left), progressAt };
@@ -133,7 +136,7 @@ function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budg
   return begun;
 }
 
-/** What was told to end, by kind. */
+/** Adds what HAProxy closed, by kind. */
 export function onClosed(turn: Turn, { balancer, server, closed, error }: EventOf<'closed'>): void {
   const force = turn.state.outing?.force;
   if (force) {
@@ -152,12 +155,12 @@ interface OpenServer {
   readonly name: string;
   readonly connections: number | null;
   readonly queued: number | null;
-  /** The two together. Null: an old worker did not answer, and somebody may be there (I7). */
+  /** Both together. Null: an old worker did not answer, and may have users (I7). */
   readonly left: number | null;
   readonly admin: string;
 }
 
-/** The servers at which somebody is, or may be, of the balancers that count. */
+/** The servers with connections, or with an unknown number of them, of the balancers that count. */
 function openServers(policy: Policy, state: State): OpenServer[] {
   const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state).flatMap(({ balancer, at, name }) => {

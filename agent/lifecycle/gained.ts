@@ -19,7 +19,7 @@ export function takeGained(turn: Turn, to: Phase): Phase {
   const isGone = turn.state.app.gone;
   if (PHASES[to].place === 'rotation' || !takeIn(turn)) return to;
   patchOuting(turn, { forcedOut: false });
-  // Behind a dead application nobody is, and on the way back they return with the others.
+  // Behind a dead application there are no users, and on the way back these servers return with the others.
   if (isGone || PHASES[to].place === 'back') return to;
   if (turn.state.outing?.level === 'maint') patchOuting(turn, { level: 'drain' });
   // Whether the stop was carried out is asked first; a hold keeps the phase for its release.

@@ -63,12 +63,12 @@ function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Survey
   ];
 }
 
-/** What stands against nothing, and ought to be known of a node that goes out. */
+/** Warnings of an operation that takes the node out: not refused, but an operator should read them. */
 function remarks(turn: Turn, candidate: Candidate): string[] {
   const { kind, dryRun } = candidate.request;
   if (kind === 'ready' || kind === 'release') return [];
   const compared = [...blindness(candidate), ...(dryRun ? uncompared(candidate) : [])];
-  // Without a file to write an answer to, it is told where it is asked for.
+  // A report instead of a file: `check` has no state file to write an answer to.
   const { operatorReady, reloadsKeepState } = turn.policy;
   if (dryRun && kind === 'stop' && operatorReady && !reloadsKeepState) compared.push(RELOAD_WINDOW);
   return kind === 'hold' ? compared : [...compared, ...foreignTables(turn, candidate)];
@@ -123,14 +123,14 @@ function isHeldInDrain({ view, held }: Surveyed): boolean {
   return held && (view.admin === 'drain' || forcedOf(view) === 'drain');
 }
 
-/** HAProxy's pages call it a drain, its status says UP. */
+/** HAProxy's statistics page calls it a drain; its status is UP. */
 const WEIGHTLESS = "has weight 0, which is an operator's drain";
 
 function isWeightless({ view }: Surveyed): boolean {
   return view.weightless === true;
 }
 
-/** Held in MAINT nobody new comes, and those who are there are counted: go on around it. */
+/** A foreign MAINT admits no new users; existing connections are counted, so it does not block the drain. */
 function maintAround({ request }: Candidate, servers: readonly Surveyed[]): Objection | null {
   const held = servers
     .filter((one) => one.held && one.view.admin === 'maint' && !isHeldInDrain(one))
@@ -173,8 +173,8 @@ function withoutWeight(weightless: readonly Surveyed[], soft: boolean): Objectio
 }
 
 /**
- * The last usable server is never taken (I11); a count that nobody knows is no permission. A balancer that only polls
- * us tells nothing about other servers: no guard is promised there.
+ * The last usable server is never taken out (I11); an unknown count is a refusal. A balancer that only polls us
+ * does not show other servers: no guard is promised there.
  */
 function capacity(turn: Turn, candidate: Candidate, servers: readonly Surveyed[]): Objection | null {
   const { policy } = turn;
@@ -219,7 +219,7 @@ function short(
   );
 }
 
-/** Who is missing, and who stands by. */
+/** The servers that are missing, and the backups. */
 function aroundIt(fact: ServerSurvey | undefined, keepBackups: boolean): string {
   const { missing = [], standbys = [] } = fact ?? {};
   const away = missing.length === 0 ? '' : ` (without ${listed(missing)})`;

@@ -5,8 +5,8 @@ import { allServersOf, emit, patch, type Turn } from './turn.ts';
 /** How the application is, by its probes, and what waits for that (I15). */
 
 /**
- * Nothing is known of its health any more: probes that were begun before this never count. Every way back begins with
- * it, so what `health` says there is newer than the way back.
+ * Resets the known health: probes begun before this never count. Every return begins with it, so `health` is newer
+ * than the return.
  */
 export function askAnew(turn: Turn): void {
   emit(turn, { type: 'reset-probe' });
@@ -22,7 +22,7 @@ export function notHealthy({ state: { health } }: Pick<Turn, 'state'>): string {
   return `the application is not healthy by its probe (${health})`;
 }
 
-/** MAINT was said in this outing, at one server at least: the health of the application behind it is not known. */
+/** MAINT was written in this outing, at one server at least: the health of the application behind it is not known. */
 export function wasFenced(state: State): boolean {
   // By a name that the configuration has lost since, also where an operator holds that server now.
   return (
@@ -32,8 +32,8 @@ export function wasFenced(state: State): boolean {
 }
 
 /**
- * May READY be said? Over our fence only to an application that probes have found healthy since the way back began. A
- * node that was never fenced waits for no probe.
+ * May READY be written? Over our fence only to an application that probes have found healthy since the return
+ * began. A node that was never fenced waits for no probe.
  */
 export function mayTakeUsers(policy: Policy, state: State): boolean {
   return isHealthy({ policy, state }) || !wasFenced(state);

@@ -82,7 +82,7 @@ function takeOver(turn: Turn, candidate: Candidate, op: Operation, asked: Operat
   return stronger.id;
 }
 
-/** What takes a node out, and where from: rotation, the way out, or where it stands already. */
+/** Begins an operation that takes the node out: from rotation, during a drain, or from a node that is out already. */
 function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
   const { request } = candidate;
   const { phase, app, outing } = turn.state;
@@ -106,7 +106,8 @@ function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
     patch(turn, { op: { ...op, deadline: turn.at + op.returnMs } });
     return warm(turn);
   }
-  // Its users were forced out and are not waited for again, but may still be there, and the result says so.
+  // Its users were forced out: the stop does not wait for them, but they may still be connected, and the result has
+  // a warning.
   if (outing?.forcedOut) return startForce(turn, 'the drain before it was forced', false);
   // What is in mere DRAIN may have users, whatever was so when it was drained: zero and quiet come before the fence.
   const isOpen = !app.gone && followed(turn.policy, turn.state).length > 0;
@@ -125,7 +126,7 @@ function installReady(turn: Turn, candidate: Candidate, op: Operation): string |
   // Until it is READY it stays as it is.
   patch(turn, { op, outing: turn.state.outing ?? { ...NEW_OUTING, level: 'none' } });
   if (request.force) patch(turn, endHold(turn, `ready by ${request.by} goes over it`));
-  // It takes users already, and only what the probes say is missing.
+  // The node is in rotation already; only the probes are missing.
   if (phase === 'returning' || isBack) intend(turn, 'returning');
   else warm(turn);
   return request.id;
@@ -153,11 +154,11 @@ function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.requ
   mapServers(turn, (own, name, balancer) => {
     const found = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
     const known = turn.state.balancers[balancer];
-    // A DRAIN of an operator's, taken for READY, could not be told from ours once ours is said (I2).
+    // An operator's DRAIN mistaken for READY could not be told from ours once ours is written (I2).
     const view = found ?? (known && viewOf(known, name));
     // `ready` gives no weight back, so there is nothing to take over.
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
-    // Taken over, whatever stands there may be replaced.
+    // After a takeover any state may be replaced.
     if (own.found) return own.held !== null && over ? { ...own, held: null, ours: ['drain', 'maint'] } : own;
     return { ...notOurs(own), ...take(view, over) };
   });

@@ -5,11 +5,11 @@ import { applyTerms, termsOf } from './terms.ts';
 import { patchOuting, resave, type Turn, warn } from './turn.ts';
 
 /**
- * Callers who join a running operation. Each has a ticket of his own, under which he is answered and withdrawn; what he
- * asks for beyond the operation holds from then on.
+ * Callers who join a running operation. Each has its own ticket, which is answered and can be withdrawn; what a
+ * request adds to the operation holds from then on.
  */
 
-/** So many callers have tickets of their own; each further one shares that of the last one of his kind. */
+/** The most callers with their own ticket; each further one shares the ticket of the last one of its kind. */
 export const MOST_TICKETS = 64;
 
 /** Whether this is the result of a caller who joined: the operation has one of its own. */
@@ -47,12 +47,12 @@ function goOnWith(turn: Turn, request: Request, op: Operation): string {
   return request.id;
 }
 
-/** The operation as one of this caller's: his id is the one that cancels it. */
+/** The operation as this caller's own: the id of this request is the one that cancels it. */
 export function ownedBy({ id, kind, by, reason }: Request, op: Operation): Operation {
   return { ...op, id, by, reason, tickets: [...op.tickets, { id, kind }] };
 }
 
-/** A ticket of his own; where there are too many, that of the last one who joined for the same. */
+/** A ticket of its own; where there are too many, that of the last caller who joined for the same. */
 export function ticketFor({ id: own, tickets }: Operation, { id, kind }: Request): Ticket {
   const isFull = tickets.length >= MOST_TICKETS;
   const shared = isFull ? tickets.findLast((one) => one.kind === kind && one.id !== own) : undefined;
@@ -83,9 +83,9 @@ export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
 }
 
 /**
- * What an operator asks for outlives the restart of its container also where lastcall itself, or a shutdown, had asked
- * before (I19); what comes back by itself does not.
- * @param kind of the operation that he joins
+ * A request of an operator outlives the restart of its container also where lastcall itself, or a shutdown, had
+ * made it before (I19); a state that ends by itself does not.
+ * @param kind of the operation that is joined
  */
 export function lastWith(turn: Turn, request: Request, kind: OperationKind): void {
   if (request.kind !== 'drain' && request.kind !== 'stop') return;

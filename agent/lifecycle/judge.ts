@@ -5,9 +5,9 @@ import { noteUndone, onLoss } from './undone.ts';
 import { patch, patchOuting, patchServer, resave, save, type Turn, warn } from './turn.ts';
 import { sameWorker, type Admin, type Over, type ServerView } from './view.ts';
 
-/** Whose state stands at a server: ours, lost, or somebody else's, who then holds it (I2). */
+/** Ownership of a server's state: ours, lost, or foreign and so held (I2). */
 
-/** A new worker may have read any of our words from a state file. */
+/** After a reload the worker may have loaded any state we ever wrote, so all of them count as possibly ours. */
 export function widen(turn: Turn, at: string): void {
   for (const [name, own] of Object.entries(turn.state.balancers[at]?.servers ?? {})) {
     if (own.found === null) continue;
@@ -44,21 +44,23 @@ export function judge(turn: Turn, at: string, view: ServerView, looked: Looked):
   else patchServer(turn, at, view.name, { confirmed: false });
 }
 
-/** It was seen as it should be; or it is READY, which it is not by itself after a word of ours that was read back. */
+/** Lost: it was in sync, or it is READY although we had confirmed DRAIN or MAINT. */
 function isLost({ confirmed, told }: ServerState, view: ServerView): boolean {
   return confirmed || (forcedOf(view) === 'ready' && told !== null && told.admin !== 'ready');
 }
 
 /**
- * This worker does not have the server: there is nothing to set and no user can come. Should a later one have it again,
- * it has forgotten our word like after any reload.
+ * This worker has no such server: there is nothing to write and no user can come. A later worker that has it again
+ * starts without our state, as after any reload.
  */
 function pass(turn: Turn, at: string, name: string, own: ServerState): void {
   patchServer(turn, at, name, { confirmed: true, held: null });
   if (own.held !== null) resave(turn);
 }
 
-/** What lies over our word is told and left alone: it is no operator's, and our word stays right under it. */
+/**
+ * Reports what overrides our state and leaves it alone: it is no operator's, and our state stays correct under it.
+ */
 function tellOver(turn: Turn, at: string, { name, admin, over }: ServerView, want: Admin): void {
   if (!over || admin === want || turn.state.op === null) return;
   warn(
@@ -75,13 +77,16 @@ export function overWords(admin: Admin, { by }: Over): string {
     : `is held in ${admin.toUpperCase()} by a tracked server`;
 }
 
-/** A forced MAINT or DRAIN that we neither want nor said: an operator's, or the configuration's (`disabled`). */
+/** A forced MAINT or DRAIN that we neither want nor wrote: an operator's, or the configuration's (`disabled`). */
 function isForeign(view: ServerView, { ours }: ServerState, want: Admin): boolean {
   const forced = forcedOf(view);
   return forced !== 'ready' && forced !== want && !ours.includes(forced);
 }
 
-/** READY, or what we want there now, is seen again. A MAINT of his that we have come to want as well remains his (I2). */
+/**
+ * READY, or the state we want now, is seen again. An operator's MAINT that we have come to want as well remains the
+ * operator's (I2).
+ */
 function isLetGo(view: ServerView, held: Admin | 'unknown', want: Admin): boolean {
   const forced = forcedOf(view);
   return forced === 'ready' || (forced === want && held !== 'unknown' && forced !== held);
@@ -148,7 +153,7 @@ function confirm(turn: Turn, at: string, name: string, want: Admin): void {
     missedAt: null,
     told: isNews ? { admin: want, at: since, worker } : told,
   });
-  // What stands where, since when and by which worker outlives a crash; nothing waits for it to be on disk.
+  // The applied states with their times and workers outlive a crash; no step waits for this write to disk.
   if (isNews) save(turn);
   if (missedAt === null) return;
   const took = turn.at - missedAt;

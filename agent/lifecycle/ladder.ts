@@ -3,7 +3,7 @@ import { PHASES } from './phases.ts';
 import type { State } from './state.ts';
 import { emit, isDurable, patch, type Turn } from './turn.ts';
 
-/** The steps before the deadline: somebody is warned that users are still there while there is time to act. */
+/** The warnings before the deadline: a hook is called while there is time to act. */
 
 /** Runs the hooks that have fallen due on the way out, each once in an operation. */
 export function climb(turn: Turn): void {

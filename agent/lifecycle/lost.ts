@@ -7,7 +7,7 @@ import { alarm, allServersOf, mapServers, patch, patchBalancer, save, type Turn,
  * looks only at what is listed. Configured again at a later start they are ours like the others (record.ts).
  */
 
-/** Told at each start until it is over: nothing else shows a server that is not listed. */
+/** An alarm at each start until the cause is gone: no other output shows a server that is not listed. */
 export function tellLost(turn: Turn): void {
   for (const { at, name, server } of allServersOf(turn.state)) {
     if (!server.isLost) continue;

@@ -2,12 +2,12 @@ import type { Request } from './operation.ts';
 import type { Candidate } from './running.ts';
 import type { ServerSurvey, ServerView } from './view.ts';
 
-/** What a check before an operation may say against it. */
+/** The objections of a check before an operation. */
 
 export interface Objection {
   readonly code: string;
   readonly message: string;
-  /** Said as a warning only. */
+  /** A warning only. */
   readonly soft?: boolean;
 }
 
@@ -28,7 +28,7 @@ const UNREFUSED: readonly string[] = [
   'unlisted',
   'locked',
   'braked',
-  // Behind another hand's DRAIN users are counted and waited for; refused at once, they would be lost at once.
+  // Behind an operator's DRAIN users are counted and waited for; a refusal would cut them at once.
   'held',
   // The others are drained, and this one is waited for.
   'balancer-unreachable',

@@ -4,7 +4,7 @@ import type { Admin, Operational } from './view.ts';
 export type OperationKind = 'drain' | 'stop' | 'ready' | 'restart' | 'hold' | 'release';
 export type OnTimeout = 'restore' | 'force' | 'hold';
 
-/** What somebody asks for. Times are milliseconds; null or undefined = the configuration's value. */
+/** A request. Times are milliseconds; null or undefined = the configuration's value. */
 export interface Request {
   readonly id: string;
   readonly kind: OperationKind;
@@ -25,7 +25,7 @@ export interface Request {
   readonly noRefuse?: boolean;
   /** Servers of this application that are left out on purpose, besides the configuration's. */
   readonly ignoreServers?: readonly string[];
-  /** `hold` only: in which state; default DRAIN, which throws nobody out. */
+  /** `hold` only: the state; default DRAIN, which cuts no user. */
   readonly holdIn?: 'drain' | 'maint';
 }
 
@@ -38,8 +38,8 @@ export interface ResultServer {
 }
 
 /**
- * The receipt: counter deltas over the operation, all balancers together; null where they cannot be told. It proves
- * requests, never sessions: a sticky user whom MAINT moved to another node leaves every counter at 0.
+ * The receipt: counter deltas over the operation, all balancers together; null where unknown. It proves requests,
+ * never sessions: a sticky user that MAINT moved to another node leaves every counter at 0.
  */
 export interface Receipt {
   readonly connectionErrors: number | null;
@@ -72,7 +72,7 @@ export interface Joined {
 }
 
 /**
- * How often a balancer had lost our word (a reload), and how long that lasted at most: from the last look that still
+ * How often a balancer had lost our state (a reload), and the longest time of that: from the last poll that still
  * showed it until it was read back.
  */
 export interface ReassertsTold {
@@ -97,7 +97,7 @@ export interface Result {
   readonly sessions: {
     readonly start: number | null;
     readonly last: number | null;
-    /** Each source as it counted last; `error` = why it does not know. */
+    /** Each source with its last count; `error` = why that is unknown. */
     readonly sources: readonly {
       readonly name: string;
       readonly count: number | null;
@@ -111,7 +111,10 @@ export interface Result {
   readonly message?: string;
   /** `--dry-run` only: what would happen, a line each. */
   readonly plan?: readonly string[];
-  /** Who joined the operation, and with which terms; for a caller who joined it himself: he alone. Absent = none did. */
+  /**
+   * The callers who joined the operation, with their terms; a caller who joined gets its own entry alone. Absent =
+   * none did.
+   */
   readonly joined?: readonly Joined[];
 }
 
@@ -156,7 +159,7 @@ export interface Status extends Outlook {
       readonly error: string | null;
     }[];
   };
-  /** What the operation waits for besides its users: who does not tell how many they are, health, a server that is not UP. */
+  /** What the operation waits for besides its users: a missing count, health, a server that is not UP. */
   readonly waits: readonly string[];
   /** Since the sidecar began. */
   readonly reasserts: ReassertsTold;
@@ -181,11 +184,11 @@ export interface StatusServer extends ResultServer {
   /** null = no operation has asked for them yet. */
   readonly neighbours: Neighbours | null;
 }
-/** Who else serves the users of one of our servers, as the last operation's survey told it: no poll asks for it. */
+/** The other servers that serve the users of one of ours, by the last operation's survey: no poll asks for them. */
 export interface Neighbours {
   /** Others that could take new users; null = unknown. */
   readonly usable: number | null;
-  /** Those that take none, with what HAProxy says of each: `app/app2 (DOWN)`. */
+  /** Those that take no users, with HAProxy's status of each: `app/app2 (DOWN)`. */
   readonly missing: readonly string[];
   /** ISO time of that survey. */
   readonly at: string;
@@ -195,9 +198,12 @@ export interface StatusBalancer {
   readonly reachable: boolean;
   readonly error: string | null;
   readonly pid: number | null;
-  /** Of before a reload included; null = that cannot be told. */
+  /** Those of before a reload included; null = unknown. */
   readonly workers: number | null;
-  /** Where it only polls us: the pollers that our word is waiting for, and when each of them polled last (ISO time). */
+  /**
+   * Where the balancer only polls us: the pollers that have not acknowledged our state, and when each of them
+   * polled last (ISO time).
+   */
   readonly waitsFor: readonly { readonly poller: string; readonly silentSince: string }[];
   readonly servers: readonly StatusServer[];
 }

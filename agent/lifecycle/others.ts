@@ -24,8 +24,8 @@ export interface SiblingsSeen {
 }
 
 /**
- * The balancers that count others are those that count at all: no guard is promised where a balancer only polls.
- * @param since looks that were begun earlier say nothing
+ * Only balancers that count take part: no guard is promised where a balancer only polls.
+ * @param since polls begun earlier do not count
  */
 export function countOthers(policy: Policy, state: State, since: number): OthersCount[] {
   return policy.balancers
@@ -93,7 +93,7 @@ function keyOf(at: string, name: string): string {
   return `${at} ${name}`;
 }
 
-/** By the row alone, which does not tell this application's other servers from others: those known to be usable go off. */
+/** By the row alone, which contains this application's other servers too: those known to be usable are subtracted. */
 function othersInRow(policy: Policy, state: State, balancer: BalancerState, view: ServerView): number | null {
   const row = capacityOf(balancer, view.name);
   const backups = policy.keepBackups && row?.role === 'active' ? row.usableBackups : 0;
@@ -126,7 +126,7 @@ export function wouldDo(
   return (others ?? 0) + inDrain.filter(gives).length >= policy.keep;
 }
 
-/** In words: how many are left, and who is on its way out too, as far as that was asked for. */
+/** The text of a shortage: how many are left, and which siblings are going out too, as far as surveyed. */
 export function shortWords(policy: Policy, state: State, short: readonly OthersCount[]): string {
   const each = short.map(({ at, name, others }) => {
     const { inDrain, inMaint } = siblingsOf(policy, state, at, name);
@@ -183,7 +183,7 @@ function capacityOf({ look }: BalancerState, name: string): Capacity | undefined
   return look?.capacity?.find((one) => one.name === name);
 }
 
-/** For a backup the active ones count too; for an active one backups do where the policy says so. */
+/** For a backup the active servers count too; for an active server the backups do where the policy allows it. */
 function serves({ keepBackups }: Policy, own: Role | null, other: Role | null): boolean {
   return other === 'active' || (other === 'backup' && (own === 'backup' || keepBackups));
 }

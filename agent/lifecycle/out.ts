@@ -39,7 +39,7 @@ export function draining(turn: Turn): void {
   patchOuting(turn, { quiet: { since: turn.at, totals: totalsOf(turn.state) } });
 }
 
-/** Every server is seen as it should be, and every count says 0, asked since. */
+/** Every server is seen in its desired state, and every count asked since is 0. */
 function isZero({ policy, state }: Turn): boolean {
   return allConfirmed(policy, state) && tally(policy, state, state.epochAt) === 'zero';
 }
@@ -53,7 +53,7 @@ export function settling(turn: Turn, { quiet, fenced }: Outing): void {
     enter(turn, 'draining');
     return patchOuting(turn, { quiet: null });
   }
-  // Where nobody counts users, a request between two looks is the only sign of them: silence begins anew.
+  // Where no source counts users, a request between two polls is the only sign of them: quiet begins anew.
   if (policy.sources.length === 0 && !sameTotals(quiet.totals, totalsOf(state)))
     return patchOuting(turn, { quiet: { since: turn.at, totals: totalsOf(state) } });
   if (turn.at - quiet.since < policy.quietMs) return;
@@ -92,7 +92,7 @@ export function fencing(turn: Turn, { force }: Outing): void {
     );
 }
 
-/** A sticky user who slipped in must not be thrown out by MAINT: DRAIN again, and wait for him too. */
+/** MAINT would cut a sticky user who slipped in: DRAIN again, and wait for that user too. */
 function backToDraining(turn: Turn, why: string): void {
   warn(turn, 'slipped in', why);
   intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
@@ -147,15 +147,15 @@ export function drained(turn: Turn, { fenced, forcedOut }: Outing): void {
 }
 
 /**
- * The fence of a node that is out was lost (a reload that forgets), and its application may live: users may have come in
- * since, and MAINT would throw them out (I16). DRAIN, in the same phase; the way back and a stop begin from there.
+ * A reload undid the fence of a node that is out, and its application may live: users may have come in since, and
+ * MAINT would cut them (I16). Writes DRAIN, in the same phase; a return or a stop begins from there.
  */
 export function reopen(turn: Turn): void {
   const { policy, state } = turn;
   const { phase, outing } = state;
   if (outing?.level !== 'maint' || !isDurable(state) || mayThrowOut(state)) return;
   const { place, waits } = PHASES[phase];
-  // Draining again behind a fence that stood (a fresh application) expects it to stand; `fencing` is raising one.
+  // Draining again behind a fence (a fresh application) expects that fence; `fencing` is setting one.
   const isBehindFence = place === 'out' || (waits && outing.fence === null);
   if (!isBehindFence && !(isHolding(state) && isOut(phase))) return;
   const open = unfenced(policy, state);
@@ -202,7 +202,10 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
   emit(turn, { type: 'stop', epoch, proof: app.proof });
 }
 
-/** What had ended by itself may have been replaced by another hand, as long as something answers in its name. */
+/**
+ * A process that ended by itself may have been replaced by an operator, as long as anything answers for the
+ * application.
+ */
 export function onStopAnswered(turn: Turn, { warnings, signs, unproven }: EventOf<'stopped'>): void {
   // Probes were bad since, or there are none.
   const evidence = signsAgainst(turn, signs);
@@ -259,7 +262,7 @@ function stillHeld(open: string): string {
   return `${open} ${OPEN}, still at the deadline; what was found is restored; let its owner end it, or use --force --reason at the start`;
 }
 
-/** The deadline of the way out: give back, hold, or force (the policy says which). True when the phase has changed. */
+/** The deadline of a drain: give back, hold, or force, by the policy. True when the phase has changed. */
 function isOverdue(turn: Turn): boolean {
   const { op } = turn.state;
   if (!op || turn.at < op.deadline) return false;

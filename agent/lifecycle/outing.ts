@@ -19,18 +19,18 @@ export interface Outing {
   readonly force: Force | null;
   /** Users were forced out: their sessions are not waited for any more. */
   readonly forcedOut: boolean;
-  /** MAINT was said at a server that an earlier sidecar had, whether that server is ours now or not. */
+  /** MAINT was written at a server of an earlier sidecar, whether that server is ours now or not. */
   readonly fencedBefore: boolean;
   /** So long after `drained` it undoes itself; null = never. */
   readonly expiresMs: number | null;
   readonly expiresAt: number | null;
-  /** Why users are bound to this node, as its survey said; null = they are not. */
+  /** Why users are bound to this node, by its survey; null = they are not. */
   readonly sticky: string | null;
   readonly recheck: Recheck | null;
   readonly capacity: CapacityLevel;
 }
 
-/** What the capacity guard knows of this outing. */
+/** What the capacity guard records in this outing. */
 export interface CapacityLevel {
   /**
    * Were enough others usable once DRAIN was read back? `never`: not yet, and too few end the operation; `again`: asked
@@ -43,7 +43,7 @@ export interface CapacityLevel {
   readonly idle: Readonly<Record<string, boolean>>;
   /** Since when it waits for another node to give back. */
   readonly waitsSince: number | null;
-  /** What was found stands there: since when enough have been usable. */
+  /** The found state is restored: since when enough have been usable. */
   readonly enoughSince: number | null;
   /** By balancer: its siblings as they were seen last, and which balancers are being asked. */
   readonly siblings: Readonly<Record<string, SiblingsSeen>>;

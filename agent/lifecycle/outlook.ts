@@ -1,19 +1,19 @@
 import type { Holder, Holders } from './view.ts';
 
-/** What people are told besides what is: how it will go on, and who is still there. */
+/** The forecast and the open connections, as reported to people. */
 
 /** When the last user is expected to be gone; one of the two is always known. */
 export interface Eta {
-  /** By the course of the curve; null = it does not tell (`etaReason` says why), and only the bound is known. */
+  /** Extrapolated from the curve; null = not possible (`etaReason` says why), and only the bound is known. */
   readonly seconds: number | null;
-  /** Until then all are gone if nobody clicks any more: the longest life left in the stick tables. */
+  /** By then all users are gone if none sends another request: the longest remaining lifetime in the stick tables. */
   readonly atMost: number | null;
 }
 
-/** A part of `status`, told while the node is going out. */
+/** A part of `status` while the node is going out. */
 export interface Outlook {
   readonly eta: Eta | null;
-  /** Why `eta.seconds` is not told, such as `no sign of falling`. */
+  /** Why `eta.seconds` is null, such as `no sign of falling`. */
   readonly etaReason: string | null;
   /** The users left at moments evenly spaced from the beginning of the outing to now; empty while in service. */
   readonly curve: readonly (number | null)[];
@@ -30,7 +30,7 @@ export interface HoldersReport {
   readonly oldest: readonly (Holder & { readonly balancer: string; readonly server: string })[];
 }
 
-/** One server at one balancer, over all of its workers; null = unknown, and `error` says why. */
+/** One server at one balancer, over all of its workers; null = unknown, with the reason in `error`. */
 export interface ServerHolders {
   readonly balancer: string;
   readonly server: string;

@@ -49,7 +49,7 @@ export function pace(
         sources: state.op ? NEAR_ZERO_MS : SOURCES_DRAINING_MS,
       };
     case 'stopping':
-      // A user whom a reload lets in now has his session in an application that is ending.
+      // A user admitted by a reload now has a session in an application that is ending.
       return { balancers: STOPPING_MS, sources: SOURCES_AT_REST_MS };
     case 'out':
       return { balancers: OUT_MS, sources: SOURCES_AT_REST_MS };
@@ -87,8 +87,8 @@ function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<t
 }
 
 /**
- * Does a look have to count the connections of old workers, which only their master can tell? While nothing is drained
- * its answer is not needed, and on HAProxy 3.4.0 to 3.5-dev5 each connection to it may be HAProxy's end (D2).
+ * Must a poll count the connections of old workers, which only their master can list? While nothing is drained the
+ * count is not needed, and on HAProxy 3.4.0 to 3.5-dev5 each connection to the master may end HAProxy (D2).
  */
 export function countsPast({ phase }: State): boolean {
   return PHASES[phase].ending || isOutward(phase);

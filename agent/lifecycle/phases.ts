@@ -1,13 +1,13 @@
 import type { Phase } from './operation.ts';
 
 /**
- * What each phase is. All that depends on the phase alone stands here, and no other file lists phases: a phase that is
- * added does not compile before it has answered each of these questions.
+ * The traits of each phase. All that depends on the phase alone is in this table, and no other file lists phases: a
+ * new phase does not compile before each of these is given.
  */
 export interface PhaseTraits {
   /**
-   * `unknown`: not known yet; `rotation`: in service; `outward`: on the way out, or out with an application that nobody
-   * has stopped; `out`: what comes after that; `back`: READY, or what was found, is being read back.
+   * `unknown`: not known yet; `rotation`: in service; `outward`: during a drain, or out with an application that
+   * was not stopped; `out`: what comes after that; `back`: READY, or the found state, is being read back.
    */
   readonly place: 'unknown' | 'rotation' | 'outward' | 'out' | 'back';
   /** Sessions are waited for: the warnings before the deadline, the estimate and the list of holders are of use. */
@@ -24,7 +24,7 @@ export interface PhaseTraits {
   readonly pace: 'rest' | 'near' | 'draining' | 'settling' | 'drained' | 'stopping' | 'out' | 'returning';
   /** How often the application is asked while an operation waits for it: as configured, or four times a second (I15). */
   readonly probes: 'every' | 'often';
-  /** What monitors hear that no operation of ours speaks through (balancers/health-port/answer.ts). */
+  /** The answer to monitors whose state no operation sets (balancers/health-port/answer.ts). */
   readonly monitors: 'nothing' | 'up' | 'down' | 'by-fence' | 'by-health' | 'by-both';
 }
 

@@ -13,7 +13,7 @@ function sourcesNow({ policy, state }: Turn): string[] {
   });
 }
 
-/** What `--dry-run` says: the steps that this request would take from here, a line each. */
+/** The output of `--dry-run`: the steps that this request would take from here, a line each. */
 export function planOf(turn: Turn, request: Request): string[] {
   const { policy, state } = turn;
   const names = serversOf(state).map(({ at, name }) => `${name} at ${at}`);

@@ -10,20 +10,23 @@ export interface Policy {
     readonly counts: boolean;
     /** Connections on old workers are counted after a reload (it has a master socket). */
     readonly seesOldWorkers: boolean;
-    /** True where a server that the configuration lost cannot be set any more (its state is told to pollers). */
+    /** True where the state of a server that the configuration no longer lists cannot be set (pollers ask for it). */
     readonly setsListedOnly?: boolean;
   }[];
   /** Names of the session sources, besides the connections that balancers count. */
   readonly sources: readonly string[];
-  /** Those of them that count users, and not only whether somebody is connected or has come lately. */
+  /** Those of them that count users, and not only connections or recent requests. */
   readonly userSources: readonly string[];
   /** Those that only a living application can answer. */
   readonly appSources: readonly string[];
   /** The source that asks the kernel for the application's connections: it sees what old workers hold. */
   readonly kernelSource: string | null;
-  /** A balancer that cannot be asked: waited for (unknown is never zero), or left out of the count and the words. */
+  /** A balancer that does not answer: waited for (unknown is never zero), or left out of counts and writes. */
   readonly unreachable: 'wait' | 'ignore';
-  /** A server that another hand holds in DRAIN, or at weight 0: nothing is drained behind it, or it is left so and gone on. */
+  /**
+   * A server that an operator holds in DRAIN, or at weight 0: `refuse` drains nothing behind it, `follow` leaves it
+   * so and goes on.
+   */
   readonly foreignDrain: 'refuse' | 'follow';
   /** Where old workers cannot be seen, connections are unknown for so long after a reload. */
   readonly reloadGraceMs: number;
@@ -39,7 +42,7 @@ export interface Policy {
   readonly hasGate: boolean;
   /** Every balancer's reload keeps the state of its servers (a server-state file dumped just before). */
   readonly reloadsKeepState: boolean;
-  /** How long before the deadline somebody is warned, one entry per hook. */
+  /** The times of the warn hooks before the deadline, one entry per hook. */
   readonly warnBeforeMs: readonly number[];
   /** How many connections `force` closes in a second at each balancer. */
   readonly closePerSecond: number;
@@ -58,7 +61,7 @@ export interface Policy {
   readonly onSignOut: 'drain' | 'stop' | 'ignore';
   /** MAINT/DRAIN found at start without a record is ours. */
   readonly adopt: boolean;
-  /** Direct mode: `ready` is the operator's own word and releases what is held. */
+  /** Direct mode: `ready` is the operator's own command and releases what is held. */
   readonly operatorReady: boolean;
   /** `run -- COMMAND`: an application that was started afresh belongs into rotation. */
   readonly supervises: boolean;
@@ -87,8 +90,8 @@ export const FORCE_CLOSE_EVERY_MS = 500;
 export const RETRY_FIRST_MS = 100;
 export const RETRY_LONGEST_MS = 2_000;
 /**
- * Where HAProxy does not show whether it has checked a server since READY, so long is waited for the check. It is five
- * times HAProxy's own default of `inter`, which no socket tells.
+ * How long to wait for a check where HAProxy does not show whether it has checked a server since READY. It is five
+ * times HAProxy's own default of `inter`, which no socket reports.
  */
 export const UNSEEN_CHECK_MS = 10_000;
 /** A write of unknown outcome may still be carried out by a process that was stopped; no look in this time is final. */

@@ -47,7 +47,7 @@ export function recordNow(turn: Turn): StateRecord {
   return record;
 }
 
-/** What is wanted before the proposal is installed may be said until then: a crash must not take it for another's. */
+/** The desired state may be written before the proposal is installed: after a crash it must not count as foreign. */
 function withWanted(turn: Turn): State {
   const trial: Turn = { ...turn };
   mapServers(trial, (server) => {
@@ -80,7 +80,7 @@ export function carryOut(turn: Turn, proposal: Proposal): void {
   }
   const then: Turn = { ...turn, at: proposal.at, state: turn.state };
   const ticket = install(then, proposal);
-  // What was asked before this moment says nothing of it.
+  // Answers asked for before this moment do not count.
   const since = then.state.phase === turn.state.phase ? then.state.since : turn.at;
   const epochAt = then.state.epoch === turn.state.epoch ? turn.state.epochAt : turn.at;
   turn.state = { ...then.state, now: turn.at, epochAt, since };

@@ -4,13 +4,13 @@ import type { SavedServer, StateRecord } from './record.ts';
 import type { Addresses, Admin, ProcessIdentity, Proof } from './view.ts';
 
 /**
- * A record as it was read from the disk. Its checksum says that lastcall wrote it, and not which version: a newer one may
- * have phases, operations, states and shapes that this one does not know. What is not understood is named and replaced
- * by what is safe, and the node is then taken for failed; nothing here throws.
+ * A record as it was read from the disk. Its checksum proves that lastcall wrote it, but not which version: a newer
+ * one may have phases, operations, states and shapes that this one lacks. What is not understood is named and
+ * replaced by a safe value, and the node is then `failed`; nothing here throws.
  */
 export interface ReadRecord {
   readonly record: StateRecord;
-  /** Why it cannot be gone on with as it says; null = it can. */
+  /** Why the record cannot be continued as written; null = it can. */
   readonly doubt: string | null;
 }
 
@@ -58,7 +58,7 @@ function unknownIn(doubts: readonly string[]): string {
   return `the record has what this version does not know: ${names.slice(0, NAMED).join(', ')}${more}`;
 }
 
-/** What each part says is known, and together they make no sense. */
+/** Each part is valid, but together they contradict each other. */
 function contradictionIn({ phase, op, balancers }: StateRecord): string | null {
   const { place } = PHASES[phase];
   const isOurs = Object.values(balancers).some(({ servers }) =>
@@ -95,7 +95,7 @@ function optional(
   };
 }
 
-/** A hold that is not understood is still somebody's wish that the node stays out. */
+/** A hold that is not understood still means that an operator wants the node out. */
 function holdIn(raw: unknown, doubts: string[]): StateRecord['hold'] {
   if (raw === null) return null;
   const get = reading(fieldsOf(raw, 'hold', doubts), 'hold.', doubts);
@@ -259,7 +259,7 @@ const isCounter: Is<SavedOperation['baseline'][string]> = (
 const isBaseline: Is<SavedOperation['baseline']> = (value): value is SavedOperation['baseline'] =>
   isObject(value) && Object.values(value).every(isCounter);
 
-/** Each field that the lifecycle reads: a new one does not compile before it stands here. */
+/** Each field that the lifecycle reads: a new one does not compile before it is listed here. */
 const isOperation = shaped<SavedOperation>({
   id: isString,
   kind: isKind,

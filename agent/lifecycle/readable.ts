@@ -16,8 +16,8 @@ const PATIENCE_MS = 5_000;
 const RETRY_MS = 500;
 
 /**
- * Begins to ask, where the answer can refuse the request or is told by a dry run.
- * @returns the needs of the candidate, and what is known already of sources that are not asked
+ * Reads the sources where their answer can refuse the request, or for a dry run.
+ * @returns the needs of the candidate, and the known counts of sources that are not asked
  */
 export function beginReading(turn: Turn, request: Request): Pick<Candidate, 'reading' | 'unread'> {
   const { policy, state } = turn;
@@ -113,8 +113,8 @@ export function unread(
 }
 
 /**
- * By its probe, or by HAProxy's check. A hung application is the commonest reason for a restart, and its source is as
- * silent as it is. Where neither tells, it is taken for healthy as long as HAProxy sends it users.
+ * By its probe, or by HAProxy's check. A hung application is the commonest reason for a restart, and its source
+ * does not answer either. Without both, it counts as healthy as long as HAProxy sends it users.
  */
 function isHealthyAnyhow({ health }: State, servers: readonly Surveyed[]): boolean {
   if (health === 'up' || servers.some(({ view }) => view.check !== undefined)) return true;

@@ -41,7 +41,10 @@ export interface StateRecord {
         readonly seen?: number;
         /** Where its servers were seen last. */
         readonly addresses?: Addresses;
-        /** A reload may have brought servers of this application, and no survey has told yet; absent = none has. */
+        /**
+         * A reload may have brought servers of this application, and no survey has answered yet; absent = no
+         * reload.
+         */
         readonly reloaded?: boolean;
         readonly servers: Readonly<Record<string, SavedServer>>;
       }
@@ -66,14 +69,14 @@ export interface StateRecord {
   readonly signedOut?: State['signedOut'];
   /** The application was started afresh, and the start that found that was interrupted before it went on. */
   readonly fresh?: boolean;
-  /** MAINT was said in this outing; absent in an older record, where the servers' states alone tell. */
+  /** MAINT was written in this outing; absent in an older record, which has only the servers' states. */
   readonly fencedBefore?: boolean;
   readonly hold: SavedHold | null;
 }
 
 type SavedHold = Omit<Hold, 'askers'> & Partial<Pick<Hold, 'askers'>>;
 
-/** A worker, or none; `bornAt` is not in the records of versions that knew a worker by its pid alone. */
+/** A worker, or none; `bornAt` is missing in records of versions that identified a worker by its pid alone. */
 interface SavedWorker {
   readonly pid: number | null;
   readonly bornAt?: number | null;
@@ -109,7 +112,7 @@ export function recordOf(state: State, at: number): StateRecord {
     reloaded: balancer.reloaded !== null,
     servers: savedServers(balancer.servers),
   }));
-  // What the configuration lost stands where it was: configured again it is understood as before.
+  // Servers that the configuration lost are saved as they were: configured again they are understood as before.
   const lost = mapValues(state.lost, (servers) => ({
     ...savedWorker(null),
     servers: savedServers(servers),
@@ -135,7 +138,7 @@ export function recordOf(state: State, at: number): StateRecord {
   };
 }
 
-/** MAINT was said, or is about to be. */
+/** MAINT was written, or is about to be. */
 function saidMaint(balancers: StateRecord['balancers']): boolean {
   return Object.values(balancers).some(({ servers }) =>
     Object.values(servers).some(({ said }) => said.includes('maint')),
@@ -197,7 +200,10 @@ function mapValues<T, U>(
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 }
 
-/** The wanted state counts as possibly there: it is written before it is said, and the crash may come after. */
+/**
+ * The desired state counts as possibly set: it is saved before it is written to HAProxy, and a crash may come after
+ * that.
+ */
 function saved({ found, ours, said, held, told: stood }: ServerState, want: Admin | null): SavedServer {
   const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };
   const heldIn = held === 'unknown' ? null : held;
@@ -216,8 +222,8 @@ const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined' |
 };
 
 /**
- * The state after a crash: what the record knows, and nothing of what was seen. In another boot of the machine the
- * monotonic clock began anew, so the time left at the last save is what remains.
+ * The state after a crash: the record, without anything observed. After a boot of the machine the monotonic clock
+ * began anew, so the time left at the last save is what remains.
  */
 export function restore(
   blank: State,
@@ -381,7 +387,7 @@ function restoredOperation(op: SavedOperation | null, moved: (time: number) => n
   };
 }
 
-/** In an older record a warning is about what its text says. */
+/** In an older record the text of a warning is also its subject. */
 function restoredWarnings({ warnings, subjects = [] }: SavedOperation): readonly Warning[] {
   const texts = warnings.map((text, place) => ({ subject: subjects[place] ?? text, text }));
   const more = subjects.slice(warnings.length).map((subject) => ({ subject, text: '' }));

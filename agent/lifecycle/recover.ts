@@ -32,7 +32,10 @@ import {
 } from './turn.ts';
 import type { Proof, ServerView } from './view.ts';
 
-/** After a start: what the record says goes on, with the time that is left. Nothing is said before the first looks. */
+/**
+ * After a start: the recorded operation goes on, with the time that is left. Nothing is written before the first
+ * polls.
+ */
 
 export function onBooted(
   turn: Turn,
@@ -66,7 +69,7 @@ function isSame(one: Proof, other: Proof | null): boolean {
   return one.pid === other?.pid && one.startTime === other.startTime;
 }
 
-/** Everybody has answered once, or said why not. */
+/** Every balancer and source has answered or failed once. */
 function everybodyAsked(state: State): boolean {
   return Object.values(state.balancers).every(({ at }) => at >= 0);
 }
@@ -81,7 +84,7 @@ function isOutWithoutRecord(state: State): boolean {
   return Object.values(state.balancers).some(({ look }) => look?.servers.some(isSet));
 }
 
-/** By a command or an agent-check word, and not by the configuration (`disabled`). */
+/** By a command or by agent-check, and not by the configuration (`disabled`). */
 function isSet(view: ServerView): boolean {
   return forcedOf(view) !== 'ready' && (view.origin === 'forced' || view.over !== undefined);
 }
@@ -154,7 +157,7 @@ function resume(turn: Turn, to: Phase): void {
     case 'stopped':
       return op?.kind === 'restart' ? warm(turn) : intend(turn, to);
     case 'warming': {
-      // Whether the start ran is not known: the probe tells, and what is down is started.
+      // Whether the start ran is not known: the probe decides, and an application that is down is started.
       const start = turn.policy.hasProbe ? 'none' : app.start;
       askAnew(turn);
       return intend(turn, to, {

@@ -3,9 +3,9 @@ import type { App } from './state.ts';
 import { emit, type EventOf, patch, type Turn, warn } from './turn.ts';
 
 /**
- * An application that was stopped without a proof of its end is not started beside what may be left of it: as long as
- * anything answers in its name, the start waits. An operator who says `ready` right after `stop` gets what he means, and
- * where it never ends the deadline says why.
+ * An application that was stopped without a proof of its end is not started while it may still run: as long as
+ * anything answers for it, the start waits. An operator may send `ready` right after `stop`; where the application
+ * never ends, the message at the deadline names what still answers.
  */
 
 export const UNPROVEN_END = 'nothing proves that the application is gone';
@@ -13,7 +13,7 @@ export const UNPROVEN_END = 'nothing proves that the application is gone';
 /** From one look to the next, in milliseconds. */
 const ASK_EVERY_MS = 1_000;
 
-/** Before a start: has what was stopped ended, as far as anything tells? */
+/** Before a start: has the stopped application ended, as far as can be seen? */
 export function askRemains(turn: Turn): 'go' | 'wait' {
   const { app, op } = turn.state;
   const { remains } = app;

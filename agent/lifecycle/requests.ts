@@ -13,7 +13,7 @@ import { onlyWarn } from './terms.ts';
 import { patch, patchOuting, resave, type Turn } from './turn.ts';
 import type { Candidate, Operation } from './running.ts';
 
-/** Many hands, one operation: a request joins, takes over, undoes, waits its turn, or is told `busy`. */
+/** Several callers, one operation: a request joins, takes over, undoes, is queued, or is refused as `busy`. */
 
 /**
  * A request came in: it is taken up at once, or after the one that is being checked. A shutdown waits for none that can
@@ -116,12 +116,12 @@ function undo(turn: Turn, request: Request, op: Operation): void {
   awaitDisk(turn, request, ticket.id);
 }
 
-/** It is under way, whether the disk can be written or not; it is told so once that is on disk. */
+/** The operation runs whether or not the disk can be written; the caller is answered once the request is on disk. */
 function awaitDisk(turn: Turn, request: Request, ticket: string): void {
   patch(turn, { pending: { kind: 'join', request, at: turn.at, ticket, save: turn.state.save } });
 }
 
-/** A caller joins: his ticket, and what he asks for beyond the operation, are on disk before they are promised. */
+/** A caller joins: its ticket, and what it adds to the operation, are on disk before the answer. */
 function join(turn: Turn, request: Request, op: Operation): void {
   const missing = unconfigured(turn, request);
   if (missing) return refuse(turn, request, turn.at, 'config', missing);

@@ -9,7 +9,7 @@ import { onWishAnswered } from './wish.ts';
 import { textsOf } from './warnings.ts';
 import { sameWorker, type Admin, type Counters, type Operational, type ServerView } from './view.ts';
 
-/** What the one who asked is told at the end (API.md#result). */
+/** The result of an operation, for the caller (API.md#result). */
 
 /** Ends the tickets of the running operation that `whose` picks; each gets its own result. */
 export function finish(turn: Turn, whose: (ticket: Ticket) => boolean, code: string, message?: string): void {
@@ -38,15 +38,15 @@ export function replyTo(
 }
 
 /**
- * The disk can promise nothing for it any more. Who waits for a ticket of his own is answered by its result, who
- * joined another's must be told whose.
+ * The disk cannot hold it any more. A caller with its own ticket is answered by its result; one that shares
+ * another's ticket must learn whose.
  */
 export function dropPending(turn: Turn, pending: Extract<Pending, { kind: 'join' }>): void {
   patch(turn, { pending: null });
   if (pending.ticket !== pending.request.id) replyTo(turn, pending);
 }
 
-/** Ends the whole operation for everybody who waits, and goes where the node stays from here on. */
+/** Ends the whole operation for all waiting callers, and enters the phase in which the node stays. */
 export function conclude(
   turn: Turn,
   ending: { readonly code: string; readonly message?: string | undefined },
@@ -133,7 +133,7 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     forced: op.forced,
     closed: op.closed,
     balancers: balancersOf(policy, state),
-    // A restart is told by whom it ended, and not by who has come since.
+    // A restart reports the sessions left at the stop, not those that arrived afterwards.
     sessions: {
       start: op.sessionsStart,
       last: op.sessionsLast ?? lastSessions(policy, state),
@@ -147,7 +147,7 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
   };
 }
 
-/** Who joined: all of them, or for one of them his own line. */
+/** The callers who joined: all of them, or for a caller who joined its own entry. */
 function joinedOf({ joined }: Operation, { id }: Ticket): { readonly joined?: readonly Joined[] } {
   const own = joined.filter((one) => one.id === id);
   const told = own.length > 0 ? own : joined;
@@ -203,7 +203,10 @@ export function baselineOf(state: State): Operation['baseline'] {
   return Object.fromEntries(entries) as Operation['baseline'];
 }
 
-/** Deltas over the operation. A new worker counts from zero, and a reset goes backwards: told, never hidden. */
+/**
+ * Deltas over the operation. A new worker counts from zero, and a reset makes a counter fall: reported, never
+ * hidden.
+ */
 function receiptOf(op: Operation, state: State): { receipt: Receipt; warnings: string[] } {
   const warnings: string[] = [];
   const deltas = serversOf(state).map(({ balancer, at, name }): Counters | null => {

@@ -4,9 +4,9 @@ import type { Reasserts } from './state.ts';
 import type { Counters, Proof, Survey, Worker } from './view.ts';
 import type { Warning } from './warnings.ts';
 
-/** What somebody asked for and what became of it so far: parts of the state. */
+/** Parts of the state: the requests and how far each has got. */
 
-/** Somebody who waits for an operation to reach the end of its kind: a drain joined to a stop ends at `drained`. */
+/** A caller that waits for the end of its kind of operation: a drain that joined a stop ends at `drained`. */
 export interface Ticket {
   readonly id: string;
   readonly kind: OperationKind;
@@ -15,7 +15,7 @@ export interface Ticket {
 export interface Operation {
   readonly id: string;
   readonly kind: OperationKind;
-  /** Its own (whose id cancels it), and one for each caller who joined (whose id withdraws him alone). */
+  /** Its own (whose id cancels it), and one for each caller who joined (whose id withdraws that request alone). */
   readonly tickets: readonly Ticket[];
   /** Those of the callers who joined, the withdrawn ones among them. */
   readonly joined: readonly Joined[];
@@ -32,7 +32,7 @@ export interface Operation {
   /** How many were left when the application had ended; null = it has not, in this operation. */
   readonly sessionsLast: number | null;
   readonly forced: number;
-  /** Connections that force told to end, by kind. */
+  /** Connections closed by force, by kind. */
   readonly closed: { readonly tunnels: number; readonly requests: number };
   readonly warnings: readonly Warning[];
   /** Which warn hooks have run, by their place in the policy. */
@@ -47,8 +47,8 @@ export interface Operation {
   /** Where a hash alone bound users, `lb1: app/app1 (balance source)`: its DRAIN moved them at once; null = nowhere. */
   readonly hashed: string | null;
   /**
-   * Before the fence of a stop it is asked once more whether a stick table binds users: `refuse` gives the stop up then,
-   * `warn` only tells it, `none` does not ask (a source counts, or it was answered before).
+   * Before the fence of a stop the survey asks again whether a stick table binds users: `refuse` then aborts the
+   * stop, `warn` only warns, `none` does not ask (a source counts, or it was answered before).
    */
   readonly recheck: 'refuse' | 'warn' | 'none';
   /** The first cause of giving up; what was found is being put back. */

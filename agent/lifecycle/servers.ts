@@ -23,8 +23,8 @@ import {
 import { isSuccessor, sameWorker, type ServerView, type Worker } from './view.ts';
 
 /**
- * Towards a balancer the intent is a level, not an edge: what is wanted is compared with what is seen after every
- * look, and said again where HAProxy forgot it (a reload, a restart). What somebody else said is left alone.
+ * Towards a balancer the intent is a level, not an edge: the desired state is compared with the observed one after
+ * every poll, and written again where HAProxy lost it (a reload, a restart). A foreign state is left alone.
  */
 
 /** A look came in: keep it, and judge each server by it. */
@@ -38,7 +38,7 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
   patchBalancer(turn, name, { look, begun, at: turn.at, error: null, outage: null, worker, addresses });
   if (known !== null && worker !== null && !sameWorker(known, worker)) onReplaced(turn, name, known, worker);
   tellAbsent(turn, name, look);
-  // One that only polls us shows what it was told by this very process: only a new word makes that certain.
+  // A balancer that only polls shows what it got from this very process: only a new answer makes that certain.
   const shows = turn.policy.balancers.find((known) => known.name === name)?.counts ?? false;
   if (begun < turn.state.epochAt || !shows) return;
   const { servers } = balancer;
@@ -46,7 +46,9 @@ export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'l
     if (begun >= (servers[view.name]?.write.answeredAt ?? 0)) judge(turn, name, view, { begun, before });
 }
 
-/** Another worker: it has forgotten what was set, or has read it from a state file; its surroundings may be others. */
+/**
+ * Another worker: it has lost our states, or has loaded them from a state file; the servers around ours may differ.
+ */
 function onReplaced(turn: Turn, name: string, known: Worker, worker: Worker): void {
   const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
   emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
@@ -69,22 +71,22 @@ export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
   if (before.error === null) emit(turn, { type: 'log', level: 'warn', text: byName(balancer, error) });
   const { since, looks } = before.outage ?? { since: turn.at, looks: 0 };
   patchBalancer(turn, balancer, { error, at: turn.at, outage: { since, looks: looks + 1 } });
-  // Whom its last look showed outlives a crash: only the deadline decides over them.
+  // Users seen by its last poll are not forgotten in a crash: only the deadline ends the wait for them.
   if (before.outage === null && turn.state.outing !== null && turn.policy.unreachable === 'ignore')
     save(turn);
 }
 
-/** A write was answered: by what stands there now, which may be somebody else's. */
+/** A write was answered, with the state that is set now, which may be foreign. */
 export function onSaid(turn: Turn, event: EventOf<'said'>): void {
   const { balancer: name, server, admin, epoch, begun } = event;
   const { worker, ...view } = event.view;
   const known = turn.state.balancers[name]?.worker;
-  // Whose state it shows is judged by who is known to have said it: first of all that is a new worker.
+  // Ownership is decided with all that is known of the writer: first of all whether the worker is a new one.
   const isNew = worker !== undefined && known != null && isSuccessor(known, worker);
   const balancer = turn.state.balancers[name];
   if (!balancer) return;
-  // Unless an older word may still be carried out, what stands there now is this one or somebody else's. That is so of
-  // the answer to an older intent too: an operator who came between our word and its read-back must not be forgotten.
+  // Unless an older write may still take effect, the present state is this one or foreign. That holds for the
+  // answer to an older intent too: an operator's change between our write and its read-back must not be missed.
   const unsure = begun < (balancer.servers[server]?.write.unsureUntil ?? 0);
   const forced = forcedOf(view);
   const ours = unsure ? {} : { ours: forced === admin ? [admin] : [] };
@@ -92,7 +94,7 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
   if (isNew) onReplaced(turn, name, known, worker);
   patchWrite(turn, name, server, { underWay: null, answeredAt: turn.at, failures: 0, error: null });
   warnOfInitState(turn, name, balancer, event);
-  // A look that was begun later knows better, and counts what this answer has not seen.
+  // A poll begun later is newer, and counts users that this answer has not seen.
   if (epoch !== turn.state.epoch || begun < balancer.begun) return;
   if (balancer.look) {
     const servers = balancer.look.servers.map((old) => (old.name === server ? view : old));
@@ -102,7 +104,7 @@ export function onSaid(turn: Turn, event: EventOf<'said'>): void {
   judge(turn, name, view, { begun, before: balancer.begun });
 }
 
-/** Our write was answered, and another state than the desired one stands there: written again, and told. */
+/** Our write was answered, but another state than the desired one is set: warns and writes again. */
 function tellUndone(
   turn: Turn,
   { balancer, server, admin, view }: EventOf<'said'>,
@@ -140,7 +142,7 @@ function warnOfInitState(
   );
 }
 
-/** A word that did not do it is said again after a pause, a longer one each time. */
+/** Retries a write that did not take effect, with a growing pause. */
 function again({ at }: Turn, { failures }: Write, error: string): Partial<Write> {
   const pause = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LONGEST_MS);
   return { failures: failures + 1, retryAt: at + pause, error };
@@ -183,13 +185,13 @@ export function allKnown(policy: Policy, state: State, since: number): boolean {
   );
 }
 
-/** Ask everybody at once: the answers begin now. */
+/** Polls all balancers and sources at once, and begins a new epoch of answers. */
 export function askAll(turn: Turn): void {
   for (const { name } of turn.policy.balancers) emit(turn, { type: 'look', balancer: name });
   for (const source of turn.policy.sources) emit(turn, { type: 'count', source });
 }
 
-/** Says which balancers were done without. */
+/** Warns of the balancers that were skipped. */
 export function warnLeftOut(turn: Turn): void {
   for (const [at, { error }] of Object.entries(turn.state.balancers)) {
     if (error !== null)
@@ -201,7 +203,7 @@ export function warnLeftOut(turn: Turn): void {
   }
 }
 
-/** No word of ours can bring users there: it is not there, or DNS or a tracked server keeps it out. */
+/** No write of ours can bring users there: the server is missing, or DNS or a tracked server keeps it out. */
 export function isOutOfHand(view: ServerView | undefined): boolean {
   return view?.absent !== undefined || view?.over !== undefined;
 }

@@ -4,8 +4,8 @@ import { patch, type Turn } from './turn.ts';
 import { noWish, wish } from './wish.ts';
 
 /**
- * The application has signed itself out: a level, answered once. As long as it says so and no operation has followed
- * it, the node is taken out as soon as that can begin.
+ * The application has signed itself out: a level, followed once. While the probe shows it and no operation has
+ * followed it, the node is drained as soon as a drain can begin.
  */
 export function turnSignOut(turn: Turn): void {
   const { phase, op, signedOut } = turn.state;
@@ -15,7 +15,7 @@ export function turnSignOut(turn: Turn): void {
   wish(turn, 'sign-out', onSignOut, 'app', 'the application signed itself out');
 }
 
-/** @param signsOut what the last probe says */
+/** @param signsOut by the last probe */
 export function onSignOut(turn: Turn, signsOut: boolean): void {
   const { signedOut } = turn.state;
   if (!signsOut) patch(turn, { signedOut: 'no' });

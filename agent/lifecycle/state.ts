@@ -4,7 +4,10 @@ import type { Candidate, Operation, Pending } from './running.ts';
 import type { Policy } from './policy.ts';
 import type { Addresses, Admin, Look, Proof, Relative, ServerSurvey, Worker } from './view.ts';
 
-/** Everything the lifecycle knows. Plain data: it is compared, printed and replayed. Times are monotonic milliseconds. */
+/**
+ * The whole state of the lifecycle. Plain data: it is compared, printed and replayed. Times are monotonic
+ * milliseconds.
+ */
 export interface State {
   /** The time of the last event. */
   readonly now: number;
@@ -24,7 +27,7 @@ export interface State {
   readonly lost: Readonly<Record<string, LostServers>>;
   readonly sources: Readonly<Record<string, SourceState>>;
   readonly health: Health;
-  /** Whether the application says that it is out, and whether an operation has followed that. */
+  /** Whether the application signs itself out, and whether an operation has followed that. */
   readonly signedOut: 'no' | 'unheard' | 'heard';
   readonly app: App;
   readonly op: Operation | null;
@@ -53,7 +56,9 @@ export type LostServers = Readonly<Record<string, ServerState>>;
 
 export type Health = 'up' | 'down' | 'unknown';
 
-/** How often a balancer had lost what it was told, and the longest from the last look that showed it to the read-back. */
+/**
+ * How often a balancer had lost our state, and the longest time from the last poll that showed it to the read-back.
+ */
 export interface Reasserts {
   readonly count: number;
   readonly slowestMs: number;
@@ -64,9 +69,9 @@ export interface App {
   /** The process that a stop would signal, as last proven. */
   readonly proof: Proof | null;
   readonly gone: boolean;
-  /** Since when: an answer that was asked for before says nothing against it. -1 = since before this sidecar's start. */
+  /** Since when: an answer asked for before does not contradict it. -1 = since before this sidecar's start. */
   readonly goneAt: number;
-  /** Its end was not proven when it was to be stopped, and what else says that it lives is asked before another is started. */
+  /** The stop did not prove its end: signs of life are looked for before another application is started. */
   readonly remains: Remains | null;
   /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
   readonly stopIssued: boolean;
@@ -77,7 +82,7 @@ export interface App {
 export interface Remains {
   readonly isAsked: boolean;
   readonly askAt: number;
-  /** What the last look found, in words; null before the first. */
+  /** The signs of life found last, as text; null before the first poll. */
   readonly evidence: string | null;
 }
 
@@ -103,7 +108,7 @@ export interface Wish {
 
 export const NO_WISH: Wish = { asked: null, failures: 0, retryAt: 0 };
 
-/** Whether the application refuses new sessions, as far as our commands tell. */
+/** Whether the application refuses new sessions, by the last successful gate command. */
 export interface Gate {
   /** `unknown`: a crash came in between. */
   readonly is: 'off' | 'on' | 'unknown';
@@ -138,7 +143,7 @@ export interface HoldAsker {
 export type StartStep = 'none' | 'intended' | 'sent' | 'done';
 
 export interface BalancerState {
-  /** The last good look, and when it was begun: one begun before a change says nothing about it. */
+  /** The last good poll, and its start: one begun before a change does not show it. */
   readonly look: Look | null;
   readonly begun: number;
   readonly at: number;
@@ -148,9 +153,9 @@ export interface BalancerState {
   readonly outage: Outage | null;
   /** How many connections the last good look of a sidecar before this one had shown. */
   readonly seenBefore: number;
-  /** The one that answered last; null = none has, or it tells nothing of its workers. */
+  /** The worker that answered last; null = none has, or the balancer does not show its workers. */
   readonly worker: Worker | null;
-  /** What the last survey of an operation told of its surroundings; null = none yet. */
+  /** The surroundings in the last survey of an operation; null = no survey yet. */
   readonly around: Around | null;
   /**
    * A reload may have brought servers of this application that are not listed: `asked` is the operation for which that
@@ -174,7 +179,7 @@ export interface Around {
   readonly relatives: readonly Relative[];
 }
 
-/** A word of ours that stood at a server: when it was first read back, and which worker showed it last. */
+/** The admin state that we set and read back: since when, and which worker showed it last. */
 export interface Told {
   readonly admin: Admin;
   readonly at: number;
@@ -184,15 +189,15 @@ export interface Told {
 export interface ServerState {
   /** What it was before our operation; null = not ours. */
   readonly found: { readonly admin: Admin; readonly weight: number | null } | null;
-  /** States that may be there because of us right now; another MAINT or DRAIN is somebody else's (I2). */
+  /** States that may be set because of us right now; another MAINT or DRAIN is foreign (I2). */
   readonly ours: readonly Admin[];
-  /** All states we said in this outing: after a reload a state file may bring any of them back. */
+  /** All states we wrote in this outing: after a reload a state file may bring any of them back. */
   readonly said: readonly Admin[];
-  /** Another hand keeps it in this state (`unknown`: it has not been seen); null = no other hand does. */
+  /** The foreign state that an operator keeps it in (`unknown`: not seen yet); null = not held. */
   readonly held: Admin | 'unknown' | null;
-  /** How often our word was undone there by the same worker, without a reload, and when last. */
+  /** How often our state was undone there by the same worker, without a reload, and when last. */
   readonly undone: { readonly times: number; readonly at: number };
-  /** Our word that was last read back there; null = none of this outing, or it was lost since. */
+  /** Our state that was last read back there; null = none in this outing, or it was lost since. */
   readonly told: Told | null;
   /** The wanted state was seen in this epoch. */
   readonly confirmed: boolean;
@@ -207,7 +212,7 @@ export interface ServerState {
 export interface Write {
   /** The epoch of the one that is under way: never a second one beside it, their order would be chance. */
   readonly underWay: number | null;
-  /** When the last one was answered: a look begun before may still show what stood there before it. */
+  /** When the last write was answered: a poll begun before may still show the state before it. */
   readonly answeredAt: number;
   readonly failures: number;
   readonly retryAt: number;
@@ -231,7 +236,7 @@ export interface SourceState {
   readonly at: number | null;
   /** When the count last became another one. */
   readonly changedAt: number;
-  /** Since when, and over how many samples, it has said the same of the three: nobody, somebody, unknown. */
+  /** Since when, and over how many samples, its answer is the same of the three: zero, some, unknown. */
   readonly sideSince: number;
   readonly sideSamples: number;
   readonly error: string | null;

@@ -131,7 +131,7 @@ function neighboursOf(
   return { usable: fact.usableOthers, missing: fact.missing, at: iso(balancer.around.at) };
 }
 
-/** Who keeps the server out of rotation, as far as HAProxy's bits and our own record tell. */
+/** What keeps the server out of rotation, by HAProxy's bits and our own record. */
 function ownerOf(
   own: ServerState | undefined,
   want: Admin | null,

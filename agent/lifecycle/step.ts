@@ -54,7 +54,7 @@ export function step(policy: Policy, state: State, event: Event): readonly [Stat
   return [turn.state, turn.effects];
 }
 
-/** What each event says. */
+/** The handler of each event. */
 const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => void } = {
   booted: onBooted,
   tick: () => undefined,
@@ -165,7 +165,7 @@ function onCounted(turn: Turn, name: string, sample: Count): void {
   if (!known || sample.begun < known.begun) return;
   const { count, error, begun, at } = sample;
   if (error !== null && known.error === null) {
-    // An application that is not up, or not yet, has nothing to tell: once it is, that is told (`onProbed`).
+    // An application that is not up has no answer yet; once it is up, `onProbed` logs the failure.
     const level = isHealthy(turn) ? 'warn' : 'info';
     emit(turn, { type: 'log', level, text: `${name}: ${error}` });
   }

@@ -6,7 +6,7 @@ import type { Look, Survey, SurveyScope } from './view.ts';
 
 /** What is known of the servers around ours, by surveys: no poll asks for it. */
 
-/** Keeps what a survey told of the servers around ours: for `status`, and for a stop of a node that is out already. */
+/** Keeps the servers around ours from a survey: for `status`, and for a stop of a node that is out already. */
 export function remember(turn: Turn, balancer: string, { facts, relatives }: Survey): void {
   if (relatives !== null) patchBalancer(turn, balancer, { around: { at: turn.at, facts, relatives } });
 }
@@ -14,16 +14,17 @@ export function remember(turn: Turn, balancer: string, { facts, relatives }: Sur
 /** The id of a survey that no operation asks for. */
 const NO_OPERATION = 'reload';
 
-/** Asks one balancer, with what it cannot know itself: where our servers were seen last, by an earlier sidecar maybe. */
+/** Surveys one balancer; the request contains where our servers were seen last, maybe by an earlier sidecar. */
 export function askSurvey(turn: Turn, id: string, balancer: string, scope: SurveyScope): void {
   const addresses = turn.state.balancers[balancer]?.addresses ?? {};
   emit(turn, { type: 'survey', id, balancer, scope, addresses });
 }
 
 /**
- * A reload may have brought servers of this application that are not listed: asked once, for the operation on its way
- * out, and only when what we want stands there again. DRAIN after a reload waits for no question; the fence does. Of a
- * node that is out, with an application that may be stopped later, it is asked too: that stop is then refused.
+ * A reload may have brought servers of this application that are not listed: surveyed once, for the drain that is
+ * under way, and only when the desired state is set again. DRAIN after a reload does not wait for the survey; the
+ * fence does. A node that is out, with an application that may be stopped later, is surveyed too: that stop is then
+ * refused.
  */
 export function surveyReloaded(turn: Turn): void {
   const { op, phase, balancers } = turn.state;
@@ -41,7 +42,7 @@ export function surveyReloaded(turn: Turn): void {
   }
 }
 
-/** A balancer that answers has still to tell what a reload brought. */
+/** A balancer that answers has not been surveyed since its reload. */
 export function isReloadOpen({ balancers }: State): boolean {
   return Object.values(balancers).some(({ reloaded, error }) => reloaded !== null && error === null);
 }
@@ -51,12 +52,15 @@ export function isForNone(turn: Turn, id: string): boolean {
   return id === NO_OPERATION && turn.state.op === null;
 }
 
-/** The question was answered, or could not be: either way it is told. */
+/** The survey after a reload was answered or has failed: either is reported. */
 export function onReloadTold(turn: Turn, balancer: string): void {
   patchBalancer(turn, balancer, { reloaded: null });
 }
 
-/** A server that HAProxy does not have is told once: by an alarm while it is so, and by the running operation. */
+/**
+ * A server that HAProxy does not have is reported once: by an alarm as long as it is missing, and by the running
+ * operation.
+ */
 export function tellAbsent(turn: Turn, at: string, { servers }: Look): void {
   const { relatives = [] } = turn.state.balancers[at]?.around ?? {};
   for (const { name, absent } of servers) {
@@ -75,7 +79,7 @@ function whereUsersGo(others: readonly string[]): string {
   return `users are sent to it as ${listed(others)}, which ${are} not in \`servers\``;
 }
 
-/** As of a poll that tells: one that began before our last write was answered says nothing of what stands there now. */
+/** By a poll that shows it: one begun before our last write was answered does not show its effect. */
 function isSettled({ servers, begun }: BalancerState, epochAt: number): boolean {
   return Object.values(servers).every(
     ({ found, held, isLost, confirmed, write }) =>

@@ -9,7 +9,7 @@ import { intend, mapServers, patch, patchOuting, type Turn } from './turn.ts';
 
 /** What a caller who joins asks for beyond the running operation: it holds from then on. */
 
-/** The terms that the request changes; given by hand, that is not null in it. */
+/** The terms that the request changes: those it gives explicitly (not null). */
 export function termsOf({ state }: Turn, op: Operation, request: Request): Terms {
   const { kind, timeoutMs, onTimeout, expiresMs, force, fence, noRefuse = false } = request;
   const { fenced = true, expiresMs: expires = null } = state.outing ?? {};
@@ -51,8 +51,8 @@ export function onlyWarn(turn: Turn, request: Request): void {
 }
 
 /**
- * What another hand holds becomes ours, and its state is what is put back. Behind it users were not kept out by us, so
- * from a fence the way leads over DRAIN once more.
+ * A foreign state becomes ours, and is the one restored at the end. Behind it users were not kept out by us, so a
+ * fence goes back to DRAIN first.
  */
 function takeOver(turn: Turn): void {
   const { phase, outing, app, balancers } = turn.state;

@@ -46,7 +46,8 @@ export type Changes = Partial<Omit<State, 'outing'>> & { readonly outing?: Parti
 
 /**
  * A new intent: a new epoch, on disk before anything is done for it.
- * @param changes of the outing (its level says what each server is to be; null = it is over) and of the state
+ * @param changes of the outing (its level gives the desired state of each server; null = it is over) and of the
+ *   state
  */
 export function intend(turn: Turn, phase: Phase, { outing, ...changes }: Changes = {}): void {
   enter(turn, phase, changes);
@@ -121,9 +122,9 @@ export function patchWrite(turn: Turn, balancer: string, server: string, changes
 }
 
 /**
- * Tells the log, and the result of the running operation.
- * @param subject what it is about, of a finite set (no elapsed time, no error): a later text takes the place of an
- *   earlier one, and the log is told again where more than its numbers have changed
+ * Writes a warning to the log, and to the result of the running operation.
+ * @param subject what it is about, of a finite set (no elapsed time, no error): a later text replaces an earlier
+ *   one, and the log gets it again where more than its numbers have changed
  */
 export function warn(turn: Turn, subject: string, text: string): void {
   const { op } = turn.state;
@@ -145,7 +146,7 @@ export function alarm(turn: Turn, subject: string, text: string | null): void {
   patch(turn, { alarms: { ...others, [subject]: text } });
 }
 
-/** One server, where it stands, and what is wanted of it. */
+/** One server, its balancer, and its desired state. */
 export interface Placed {
   readonly balancer: BalancerState;
   readonly at: string;

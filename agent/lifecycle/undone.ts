@@ -14,7 +14,10 @@ const OVER_MS = 30_000;
 
 const subject = (at: string, name: string): string => `undone ${at} ${name}`;
 
-/** Our word was lost: counted where no reload explains it, and from the second time on the agent-check is named. */
+/**
+ * Our state was lost: counted where no reload explains it, and from the second time on the warning names the
+ * agent-check.
+ */
 export function onLoss(turn: Turn, at: string, { name, agent }: ServerView, own: ServerState): void {
   const { undone, told } = own;
   if (told === null || !sameWorker(told.worker, turn.state.balancers[at]?.worker ?? null)) return;

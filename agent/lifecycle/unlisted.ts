@@ -7,7 +7,7 @@ import type { Relative, ServerView, Survey } from './view.ts';
 
 /** Other servers of this application that are not in `servers`: no source counts their users (`unlisted`, API.md#codes). */
 
-/** Which operations a relative stands against. */
+/** The operations that a relative refuses. */
 const REFUSED: Record<Relative['by'], readonly OperationKind[]> = {
   // It takes the state of ours, so MAINT throws its users out.
   track: ['drain', 'stop', 'restart', 'hold'],
@@ -20,7 +20,7 @@ interface Found extends Relative {
   readonly balancer: string;
 }
 
-/** What stands against a request, one objection for each kind of relative. */
+/** The objections to a request, one for each kind of relative. */
 export function unlisted(turn: Turn, candidate: Candidate): Objection[] {
   const { kind } = candidate.request;
   const found = relativesFor(turn, candidate);
@@ -47,7 +47,7 @@ function notIgnored(ignored: readonly string[], balancer: string, relatives: rea
   return relatives.flatMap((one) => (ignored.includes(one.name) ? [] : [{ ...one, balancer }]));
 }
 
-/** What a reload brought: told in the result of the operation that is under way. */
+/** The servers that a reload brought, for the result of the running operation. */
 export function unlistedAfterReload(
   ignored: readonly string[],
   balancer: string,
@@ -57,7 +57,7 @@ export function unlistedAfterReload(
   return found.length === 0 ? [] : [`after a reload: ${wordsOf(found)}; ${waysOf(found)}`];
 }
 
-/** Servers that take users where ours stood, and ours has gone: the same application by another name. */
+/** Servers that take users at the address of ours, and ours has gone: the same application by another name. */
 export function replacedIn(ignored: readonly string[], { relatives, servers }: Survey): readonly Relative[] {
   const absent = new Set(servers.flatMap((view) => (view.absent === undefined ? [] : [view.name])));
   return (relatives ?? []).filter(
@@ -98,7 +98,7 @@ export function twinsOf(
   return known.filter((one) => one.by === 'address' && one.usable && one.name.startsWith(backend));
 }
 
-/** For `--dry-run`: where the search for equal addresses says nothing. */
+/** For `--dry-run`: where equal addresses could not be searched for. */
 export function uncompared({ surveys }: Candidate): string[] {
   return Object.entries(surveys).flatMap(([balancer, { uncompared: names }]) =>
     names.length === 0

@@ -1,11 +1,11 @@
 /** What is known of the world outside, as plain values. Balancers and sources make them; the lifecycle reads them. */
 
-/** A server's administrative state at HAProxy, whoever set it. */
+/** A server's administrative state at HAProxy, by whatever means it was set. */
 export type Admin = 'ready' | 'drain' | 'maint';
 
 /**
- * Where the administrative state comes from, told by HAProxy's bits (BEHAVIOUR.md#admin-state): `forced` by a command or an
- * agent-check word, `config` (`disabled`, resolution), `inherited` from a tracked server; `none` when it is ready.
+ * Where the administrative state comes from, by HAProxy's bits (BEHAVIOUR.md#admin-state): `forced` by a command or
+ * by agent-check, `config` (`disabled`, resolution), `inherited` from a tracked server; `none` when it is ready.
  */
 export type Origin = 'none' | 'forced' | 'config' | 'inherited';
 
@@ -16,7 +16,7 @@ export type Origin = 'none' | 'forced' | 'config' | 'inherited';
  */
 export interface Over {
   readonly by: 'resolution' | 'tracked';
-  /** What a command or an agent-check word has set (the forced bits). */
+  /** The state set by a command or by agent-check (the forced bits). */
   readonly forced: Admin;
 }
 
@@ -43,36 +43,36 @@ export interface ServerView {
   readonly origin: Origin;
   /** Present where `admin` is not what a command has set. */
   readonly over?: Over;
-  /** Present where this worker has no such server, or no such backend: the sentence that says so. No user is sent there. */
+  /** Present where this worker has no such server, or no such backend: HAProxy's message. No user is sent there. */
   readonly absent?: string;
   /** Present where an agent-check answers for the server: its state and its last text, in printable characters. */
   readonly agent?: string;
   /** Present where HAProxy's own health check succeeded last, with its code (`L7OK`); in MAINT it is not checked. */
   readonly check?: string;
-  /** Present where HAProxy's own health check failed last: its code and its words, in printable characters. */
+  /** Present where HAProxy's own health check failed last: its code and its text, in printable characters. */
   readonly checkFailed?: string;
   /** Where HAProxy reaches it; absent where that is not shown, or is no IP address. */
   readonly address?: { readonly host: string; readonly port: number };
   readonly operational: Operational;
   /** Present where `up` need not rest on a check: one with `fall 1` looks the same before the first one out of MAINT. */
   readonly assumedUp?: true;
-  /** Connections being served (scur) and waiting (qcur); null = this balancer cannot tell, never zero. */
+  /** Connections being served (scur) and waiting (qcur); null = unknown at this balancer, never zero. */
   readonly connections: number | null;
   readonly queued: number | null;
   /** Where `connections` is unknown: so many there are in any case, those of the current worker. */
   readonly atLeast?: number | null;
   /** Requests and connections ever given to this server (stot); a change means that a request came. */
   readonly total: number | null;
-  /** Runtime weight, where the balancer tells it. */
+  /** Runtime weight, where the balancer shows it. */
   readonly weight: number | null;
-  /** An operator took its weight away: a drain that no word of ours ends, whatever else stands there. */
+  /** An operator set its weight to 0: a drain that no write of ours ends, whatever else is set. */
   readonly weightless?: true;
   readonly counters: Counters | null;
 }
 
 /**
- * The balancer's process that answered. Another one means a reload or a restart: runtime state may be forgotten. A pid
- * alone comes again (in a container each HAProxy has the same), so its birth belongs to it.
+ * The balancer's process that answered. Another one means a reload or a restart: runtime state may be lost. A pid
+ * is used again (in a container each HAProxy has the same), so the time of its start is part of its identity.
  */
 export interface Worker {
   readonly pid: number;
@@ -83,8 +83,9 @@ export interface Worker {
 }
 
 /**
- * So far the estimates of one birth by two sidecars may be apart: HAProxy tells its uptime in whole seconds, and its
- * answer may take two. One sidecar estimates it once (`haproxy/workers.ts`), so to it any later birth is another worker.
+ * The largest distance of two sidecars' estimates of one start: HAProxy reports its uptime in whole seconds, and
+ * its answer may take two. One sidecar estimates it once (`haproxy/workers.ts`), so for it any later start is
+ * another worker.
  */
 const SAME_BIRTH_MS = 3_000;
 
@@ -95,8 +96,9 @@ export function isSuccessor(before: Worker, now: Worker): boolean {
 }
 
 /**
- * Is `now` still the worker that was `before`? Of the same pid only a younger one is another: one that seems older is the
- * same, since a clock that stood still, or a machine that was switched off, cannot make a process younger than it is.
+ * Is `now` still the worker that was `before`? With the same pid only a younger one is another: one that seems
+ * older is the same, since a clock that was stopped, or a machine that was switched off, cannot make a process
+ * younger than it is.
  */
 export function sameWorker(before: Worker | null, now: Worker | null): boolean {
   if (before === null || now === null) return before === now;
@@ -113,24 +115,27 @@ export interface ReadBackView extends ServerView {
 /** One look at one balancer: all of the node's servers there, in the order of the configuration. */
 export interface Look {
   readonly worker: Worker | null;
-  /** Processes that may hold connections, those of before a reload included; null = that cannot be told. */
+  /** Processes that may hold connections, those of before a reload included; null = unknown. */
   readonly workers: number | null;
-  /** Why old workers could not be asked (`connections` are then unknown); null = they were, or nobody can ask them. */
+  /**
+   * Why old workers could not be asked (`connections` are then unknown); null = they were asked, or there is no way
+   * to.
+   */
   readonly unseen: string | null;
   /**
-   * Pids of workers of before a reload that live and are not in `connections`; empty = there is none, or all are counted.
-   * Null = they can neither be seen nor be counted: whether there is one, only time tells.
+   * Pids of workers of before a reload that live and are not in `connections`; empty = there is none, or all are
+   * counted. Null = they can neither be seen nor be counted: only time shows whether there is one.
    */
   readonly uncounted: readonly number[] | null;
   readonly servers: readonly ServerView[];
-  /** Of a balancer that only polls: which pollers our word is waiting for. */
+  /** Of a balancer that only polls: the pollers that have not acknowledged our state. */
   readonly waitsFor?: readonly AwaitedPoller[];
   /**
-   * Who else takes new users, for each of the servers that HAProxy has. Absent where it was not asked for, or cannot be
-   * told (a balancer that only polls): unknown.
+   * The other servers that take new users, for each of ours that HAProxy has. Absent where it was not asked for, or
+   * is unknown (a balancer that only polls).
    */
   readonly capacity?: readonly Capacity[];
-  /** Absent where the balancer does not tell (one that only polls). */
+  /** Absent where the balancer does not show them (one that only polls). */
   readonly addresses?: Addresses;
 }
 
@@ -140,18 +145,18 @@ export interface Look {
  */
 export type Addresses = Readonly<Record<string, string>>;
 
-/** What a look is to tell: this node's servers, or also how many other servers of their backends are usable. */
+/** The scope of a poll: this node's servers, or also the number of usable other servers in their backends. */
 export type LookScope = 'own' | 'capacity';
 
 /** How many others could take new users when one of our servers was looked at: one row more than a look has. */
 export interface Capacity {
   /** `backend/server` */
   readonly name: string;
-  /** null = this balancer does not tell. */
+  /** null = unknown at this balancer. */
   readonly role: Role | null;
   /**
-   * Usable servers of its backend that are not listed as this node's: the active ones, for a backup the backups too;
-   * null = unknown. Servers that track ours, or have its address, are among them: no row tells them apart.
+   * Usable servers of its backend that are not listed as this node's: the active ones, for a backup the backups
+   * too; null = unknown. Servers that track ours, or have its address, are among them: no row distinguishes them.
    */
   readonly usableOthers: number | null;
   /** Usable backups of its backend that are not this node's; 0 for a backup, which counts them above; null = unknown. */
@@ -164,19 +169,22 @@ export interface Sibling {
   readonly name: string;
   readonly role: Role | null;
   readonly admin: Admin;
-  /** What a command or an agent-check word has set there, whatever lies over it. */
+  /** The state set by a command or by agent-check, without what overrides it. */
   readonly forced: Admin;
   /** It takes new users right now. */
   readonly usable: boolean;
-  /** In DRAIN, and READY alone is missing: it is not DOWN, nor of weight 0. Of one in MAINT that cannot be told: false. */
+  /**
+   * In DRAIN, and only READY is missing: it is not DOWN, nor of weight 0. False for one in MAINT, where that is
+   * unknown.
+   */
   readonly couldServe: boolean;
   /** It is this application too: it goes where ours goes (`track`), or ends with it (`address`); null = another one. */
   readonly by: 'track' | 'address' | null;
 }
 
-/** A poller that has not been told our word often enough to be believed to do it. */
+/** A poller that was not answered often enough with our state to have applied it. */
 export interface AwaitedPoller {
-  /** Its address, and what else tells it from others there. */
+  /** Its address, and what distinguishes it from others at that address. */
   readonly poller: string;
   /** When it polled last, in monotonic milliseconds. */
   readonly silentSince: number;
@@ -194,7 +202,7 @@ export type Role = 'active' | 'backup';
 /** What is asked only once, before an operation begins, because it costs more than a poll. */
 export interface ServerSurvey {
   readonly name: string;
-  /** null = this balancer does not tell. */
+  /** null = unknown at this balancer. */
   readonly role: Role | null;
   /**
    * Servers of its backend that could take new users right now and are not this node's: the active ones, for a backup
@@ -203,12 +211,12 @@ export interface ServerSurvey {
   readonly usableOthers: number | null;
   /** Usable backups of its backend that are not this node's; empty for a backup, which counts them above. */
   readonly standbys: readonly string[];
-  /** Its neighbours that take no new users, with what HAProxy says of each: `app/app2 (DOWN)`. */
+  /** Its neighbours that take no new users, with HAProxy's status of each: `app/app2 (DOWN)`. */
   readonly missing: readonly string[];
   /** True when new users reach this server now: taking it out costs capacity. */
   readonly usable: boolean;
   /**
-   * Why users come back to this server between two connections (`cookie`, `stick table app`), why that cannot be told,
+   * Why users come back to this server between two connections (`cookie`, `stick table app`), why that is unknown,
    * or null. It counts only as long as no hash alone binds them.
    */
   readonly sticky: string | null;
@@ -241,14 +249,14 @@ export interface Survey extends Look {
   readonly siblings?: readonly Sibling[];
 }
 
-/** Who is at a server, over all workers. Nothing in it tells who a client is. */
+/** The open connections of a server, over all workers. Nothing in it identifies a client. */
 export interface Holders {
   /** Requests in flight. */
   readonly requests: number;
   /** Websockets, CONNECT and TCP: they end when one of both sides wants. */
   readonly tunnels: number;
   readonly queued: number;
-  /** Connections to the server that are kept for the next request; null = not told. */
+  /** Connections to the server that are kept for the next request; null = unknown. */
   readonly idle: number | null;
   /** The oldest first. */
   readonly oldest: readonly Holder[];
@@ -261,7 +269,7 @@ export interface Holder {
   readonly worker: number;
 }
 
-/** What HAProxy was told to end. Closing is asynchronous: whether it is gone, a later look tells. */
+/** What HAProxy was asked to close. Closing is asynchronous: a later poll shows whether the connection is gone. */
 export interface Closed {
   readonly tunnels: number;
   readonly requests: number;

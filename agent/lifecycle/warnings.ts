@@ -1,13 +1,16 @@
-/** The warnings of an operation: what each is about makes it one, not its text, which may tell of a time or a count. */
+/**
+ * The warnings of an operation, identified by their subject and not by their text, which may contain a time or a
+ * count.
+ */
 
 export interface Warning {
   readonly subject: string;
   readonly text: string;
 }
 
-/** So many are told in a result; of those that come later the log has the texts, and the result how many they are. */
+/** The most warnings in a result; later ones are in the log, and the result has their number. */
 export const MOST_WARNINGS = 50;
-/** Of so many it is known that they were told. */
+/** The most subjects that are remembered as logged. */
 const MOST_SUBJECTS = 500;
 
 /** With one more, or with its newest text; the same list where that changes nothing. */
@@ -18,7 +21,7 @@ export function withWarning(all: readonly Warning[], { subject, text }: Warning)
   return all[place]?.text === kept ? all : all.with(place, { subject, text: kept });
 }
 
-/** Whether the log has to be told: nothing of it was, or what was differs in more than its numbers. */
+/** Must the log get it? If the subject is new, or more than the numbers of its text has changed. */
 export function isNews(all: readonly Warning[], { subject, text }: Warning): boolean {
   const told = all.find((one) => one.subject === subject);
   if (told === undefined) return all.length < MOST_SUBJECTS;
@@ -29,14 +32,14 @@ function shapeOf(text: string): string {
   return text.replaceAll(/\d+/g, '#');
 }
 
-/** As a result tells them: the oldest, and how many more there were. */
+/** The texts for a result: the oldest, and the number of the others. */
 export function textsOf(all: readonly Warning[]): string[] {
   const more = all.length - MOST_WARNINGS;
   const texts = all.slice(0, MOST_WARNINGS).map(({ text }) => text);
   return more > 0 ? [...texts, `${more} more warnings are in the log`] : texts;
 }
 
-/** Warnings that are given once, together: each is about what it says. */
+/** Warnings that are given once, together: the text is the subject. */
 export function asWarnings(texts: readonly string[]): readonly Warning[] {
   return texts.reduce<readonly Warning[]>((all, text) => withWarning(all, { subject: text, text }), []);
 }

@@ -4,8 +4,8 @@ import { NO_WISH, type WishKind } from './state.ts';
 import { alarm, ownId, patch, type Turn } from './turn.ts';
 
 /**
- * What lastcall asks of itself because of a state that lasts: a drain that has expired, an application that has signed
- * itself out. A request that is refused is told by an alarm and made again as long as that state lasts.
+ * Operations that lastcall starts itself because of a lasting state: a drain that has expired, an application that
+ * has signed itself out. A refused request raises an alarm and is made again as long as that state lasts.
  */
 
 const RETRY_FIRST_MS = 5_000;

@@ -17,7 +17,7 @@ import type { Admin } from './view.ts';
 
 /** Which command each server gets now: what is wanted of it, or a step towards that which keeps its users (I16). */
 
-/** Says what is wanted wherever it is not seen. */
+/** Writes the desired state wherever it is not observed. */
 export function assertWanted(turn: Turn): void {
   if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;
   reopenTaken(turn);
@@ -37,7 +37,9 @@ export function assertWanted(turn: Turn): void {
   }
 }
 
-/** A server that MAINT was to close is DRAIN for now where users may have come; the disk hears it first. */
+/**
+ * A server that was to go to MAINT gets DRAIN first where users may have come; this is saved before it is written.
+ */
 function reopenTaken(turn: Turn): void {
   const { state } = turn;
   const opened = allServersOf(state).filter((placed) => {
@@ -50,8 +52,8 @@ function reopenTaken(turn: Turn): void {
 }
 
 /**
- * Connections at a server that MAINT is to close, although the application is believed gone: another hand may have started
- * it, and a reload has let users in. DRAIN keeps them, and MAINT comes once they have left.
+ * Connections at a server that is to go to MAINT, although the application is believed gone: an operator may have
+ * started it, and a reload has let users in. DRAIN keeps them, and MAINT comes once they have left.
  */
 function isOccupied({ app, outing, hold }: State, { balancer, name, want }: Placed): boolean {
   if (want !== 'maint' || !app.gone || hold !== null) return false;
@@ -81,14 +83,14 @@ function isToWrite({ policy, state, at }: Turn, { balancer, name, server }: Plac
   if (balancer.error !== null || write.retryAt > at) return false;
   const view = viewOf(balancer, name);
   if (view?.absent !== undefined) return false;
-  // It stands there; only whether it stays is not certain yet, and no further write makes it so.
+  // The desired state is set, but an earlier write may still change it; writing again would not help.
   return !(write.unsureUntil > at && view && forcedOf(view) === want);
 }
 
 /**
- * May MAINT be said over READY (I16)? A server that stands READY has users, if only since a reload a moment ago, and
- * MAINT moves them to other nodes: only where no user can have a session any more, where users are forced out, or where
- * an operator holds it in MAINT.
+ * May MAINT be written over READY (I16)? A server in READY has users, if only since a reload a moment ago, and
+ * MAINT moves them to other nodes: only where no user can have a session any more, where users are forced out, or
+ * where an operator holds it in MAINT.
  */
 export function mayThrowOut(state: State): boolean {
   const { app, outing, hold } = state;

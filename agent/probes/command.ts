@@ -6,7 +6,7 @@ import type { Probe } from './probe.ts';
 
 const MAX_OUTPUT_BYTES = 16 * 1024;
 
-/** Healthy when the command ends with exit code 0 in time; what it said is the reason when it does not. */
+/** Healthy when the command ends with exit code 0 in time; otherwise its output is the reason. */
 export function createCommandProbe(
   { command }: CommandProbeConfig,
   timeoutMs: number,

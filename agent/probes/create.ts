@@ -6,9 +6,9 @@ import type { Probe } from './probe.ts';
 import { createTcpProbe } from './tcp.ts';
 
 /**
- * The probe that the configuration names.
- * @param ports `onWarning` is told what an operator ought to change, once
- * @throws LastcallError `config` for a URL that is none
+ * The probe of the configuration.
+ * @param ports `onWarning` is called with what an operator should change, once
+ * @throws LastcallError `config` for an invalid URL
  */
 export function createProbe(
   { how, timeoutMs }: ProbeConfig,

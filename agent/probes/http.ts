@@ -6,12 +6,12 @@ import { quoted } from '../system/printable.ts';
 import type { Probe, ProbeAnswer } from './probe.ts';
 
 /**
- * Asks the application over HTTP. Signed out: a status of `signOut.status`, or `signOut.body` within the first
- * 64 KiB of any answer but a redirect. Healthy: a status of `healthy`. All else is unhealthy, a redirect too: it is
- * not followed, for a login page says nothing about the application. So is a packed body in which `signOut.body` is to
- * be looked for: it is not unpacked.
- * @param onWarning told once when the answer sets a cookie
- * @throws LastcallError `config` for a URL that is none
+ * Asks the application over HTTP. Signed out: a status of `signOut.status`, or `signOut.body` within the first 64
+ * KiB of any answer but a redirect. Healthy: a status of `healthy`. All else is unhealthy, a redirect too: it is
+ * not followed, since a login page shows nothing about the application. So is a packed body in which `signOut.body`
+ * is to be looked for: it is not unpacked.
+ * @param onWarning called once when the answer sets a cookie
+ * @throws LastcallError `config` for an invalid URL
  */
 export function createHttpProbe(
   config: HttpProbeConfig,

@@ -1,4 +1,4 @@
-/** What one probe of the application says. `signed-out`: it lives, and says that it wants out. */
+/** The result of one probe of the application. `signed-out`: it lives, and asks to be taken out. */
 export type ProbeAnswer =
   | { readonly kind: 'healthy' }
   | { readonly kind: 'signed-out' }

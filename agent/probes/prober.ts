@@ -7,7 +7,7 @@ import { judge, UNKNOWN, type Verdict } from './verdict.ts';
 /** `normal`: as configured. `warming`: four times a second, for a caller who waits for the application. */
 export type ProbePace = 'normal' | 'warming';
 
-/** Asks the application over and over, one probe at a time, and says what the answers amount to. */
+/** Probes the application over and over, one probe at a time, and derives a verdict from the answers. */
 export interface Prober {
   readonly verdict: Verdict;
   /** Back to unknown: a probe that was begun before this never counts, one on its way is dropped. Asks at once. */
@@ -24,10 +24,10 @@ export interface Prober {
 const WARMING_EVERY_MS = 250;
 
 /**
- * Begins to ask at once, and again `everyMs` after the previous probe ended, so a slow application never has two
+ * Begins to probe at once, and again `everyMs` after the previous probe ended, so a slow application never has two
  * probes to answer. Each probe is bounded by its own timeout.
- * @param onVerdict told each time `health` or `signedOut` has changed, not of `reset`: after it `health` is unknown, so
- *   that the first verdict of the new row is told whatever was known before
+ * @param onVerdict called each time `health` or `signedOut` has changed, not for `reset`: after it `health` is
+ *   unknown, so that the first verdict of the new row is reported whatever came before
  */
 export function createProber(
   config: Pick<ProbeConfig, 'everyMs' | 'rise' | 'fall'>,

@@ -3,7 +3,7 @@ import type { ProbeAnswer } from './probe.ts';
 /** What a row of answers amounts to. */
 export interface Verdict {
   readonly health: 'unknown' | 'up' | 'down';
-  /** The application says for certain that it wants out. */
+  /** The application asks for certain to be taken out. */
   readonly signedOut: boolean;
   /** When the first of the probes that made `health` what it is was begun, in monotonic ms; -1 while it is unknown. */
   readonly begun: number;
@@ -33,9 +33,9 @@ export const UNKNOWN: Verdict = {
  * The verdict after one more answer. Pure.
  *
  * `up` takes `rise` living answers in a row and `down` takes `fall` bad ones, so an application that flaps changes
- * nothing. One that signs out lives. A sign-out counts once it was said `fall` times in a row, because like a fall
- * it takes the node out; it is dropped after `rise` healthy answers in a row, or when the application is down: one
- * that does not answer says nothing any more.
+ * nothing. One that signs out lives. A sign-out counts after `fall` such answers in a row, because like a fall it
+ * takes the node out; it is dropped after `rise` healthy answers in a row, or when the application is down: without
+ * an answer there is no sign-out any more.
  * @param begun when this probe was begun, in monotonic milliseconds
  */
 export function judge(

@@ -4,12 +4,12 @@ import { endingOf, runCommand, type CommandResult } from '../system/run-command.
 import { certain, readPlain, type Problem } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
-/** A number and some words on stderr; who says more than this does not only count. */
+/** A number and some text on stderr; a command that writes more does not only count. */
 const MAX_OUTPUT_BYTES = 4096;
 
 /**
  * Runs a command that prints the number of user sessions and nothing else. It has to end with exit code 0, in time,
- * and to leave nobody behind in its process group: it is run over and over.
+ * and to leave no process behind in its group: it is run over and over.
  */
 export function createCommandSource(
   { command, timeoutMs }: CommandSourceConfig,

@@ -14,7 +14,7 @@ export interface SourcePorts {
   readonly clock: Clock;
   /** Every HAProxy that can be asked; default: none. */
   readonly fronts?: readonly Front[];
-  /** Hears what ought to be known though it does not hinder counting, once each. */
+  /** Called with what an operator should know though it does not hinder counting, once each. */
   readonly onWarning: (text: string) => void;
 }
 

@@ -11,8 +11,8 @@ import type { Source } from './source.ts';
 /** So many names are looked at together: enough for the kernel, and all that is in memory at a time. */
 const BATCH = 64;
 /**
- * A directory that takes longer than this is looked through a tenth of the time at most: 100,000 files keep a
- * processor busy for a second (measured). But nobody waits for more than ten seconds.
+ * A directory that takes longer than this is scanned a tenth of the time at most: 100,000 files keep a processor
+ * busy for a second (measured). But no scan waits for more than ten seconds.
  */
 const CHEAP_MS = 20;
 const PAUSE_PER_MS = 9;

@@ -1,7 +1,7 @@
 import type { Client } from '../haproxy/client.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 
-/** A HAProxy in front of this node, to be asked and never told. */
+/** A HAProxy in front of this node that is only read, never written. */
 export interface Front {
   readonly client: Client;
   /** The node's servers there, `backend/server`. */
@@ -9,8 +9,8 @@ export interface Front {
 }
 
 /**
- * Asks all of them at once. Each must answer: whoever does not may have users that nobody else knows of.
- * @throws LastcallError `failed` with what the first of them that gave no answer said, or the signal's reason
+ * Asks all of them at once. Each must answer: one that does not may have users that no other has.
+ * @throws LastcallError `failed` with the error of the first one without an answer, or the signal's reason
  */
 export async function askAll<F, T>(
   fronts: readonly F[],
@@ -26,7 +26,7 @@ export async function askAll<F, T>(
   });
 }
 
-/** What a source may say of a HAProxy that it could not ask. */
+/** The error of a source for a HAProxy that it could not ask. */
 function unknown(reason: unknown): unknown {
   if (!isLastcallError(reason)) return reason;
   const { message, target = '', elapsedMs = 0, next = '' } = reason;

@@ -1,7 +1,7 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Says of a directory why what lies in it is not what the application has there; null: it is. */
+/** Returns why the files in a directory are not those that the application has there; null: they are. */
 export type Hidden = (directory: Buffer) => Promise<string | null>;
 
 interface Mount {

@@ -16,20 +16,20 @@ import { parseSeries, readMetric } from '../formats/prometheus.ts';
 import type { Source } from './source.ts';
 
 /**
- * Reading is done in one go, in which nothing else is answered: a page or a pattern that takes longer than this is read
- * a twentieth of the time at most. But nobody waits for more than ten seconds.
+ * Reading is done in one go, in which nothing else is answered: a page or a pattern that takes longer than this is
+ * read a twentieth of the time at most. But no reading waits for more than ten seconds.
  */
 const CHEAP_MS = 10;
 const PAUSE_PER_MS = 20;
 const MAX_PAUSE_MS = 10_000;
-/** A page of metrics is larger than any other that tells a number. */
+/** A page of metrics is larger than any other with a count. */
 const MAX_METRICS_BYTES = 1024 * 1024;
 
 /**
  * Asks the application for its number of user sessions over HTTP: a plain number, or one in JSON, in a text that a
- * regular expression knows, or among Prometheus' metrics. Only a whole answer of status 200 with such a number
+ * regular expression matches, or among Prometheus' metrics. Only a whole answer of status 200 with such a number
  * counts; all else is unknown, and unknown is never zero (I7).
- * @throws LastcallError `config` for a URL, a JSON pointer, a regular expression or a metric that is none
+ * @throws LastcallError `config` for an invalid URL, JSON pointer, regular expression or metric
  */
 export function createHttpSource(
   config: HttpSourceConfig,
@@ -80,12 +80,12 @@ function refusalOf(answer: HttpAnswer, { options, endsItself }: Reader): Problem
 }
 
 const HIDDEN = '[redacted]';
-/** A shorter word of a value is found everywhere, and is no secret. */
+/** A shorter part of a value is found everywhere, and is no secret. */
 const SECRET_CHARS = 6;
 
 /**
- * A problem quotes the answer, and an application may echo what it was sent: the problem is then that of a body in which
- * neither a header's value nor a word of one (the token of `Bearer TOKEN`) stands.
+ * A problem quotes the answer, and an application may echo the request: the problem is then that of a body which
+ * contains neither a header's value nor a part of one (the token of `Bearer TOKEN`).
  */
 function withoutValues(read: Reader['read'], values: readonly string[]): Reader['read'] {
   const secrets = values.flatMap((value) => [
@@ -128,7 +128,7 @@ function readerOf(reading: ReadingConfig): Reader {
     case 'prometheus': {
       const series = parseSeries(reading.series);
       const expected = `Prometheus' text format with whole numbers of ${reading.series}`;
-      // Some applications answer JSON to whom they may.
+      // Some applications answer JSON to clients that accept it.
       const options = { accept: 'text/plain', maxBodyBytes: MAX_METRICS_BYTES };
       return { read: (body) => readMetric(body, series), expected, endsItself: false, options };
     }

@@ -9,13 +9,13 @@ import { askAll, requireFronts, type Front } from './haproxy-target.ts';
 import type { Source } from './source.ts';
 
 /**
- * For applications of which nobody knows the users: 1 until no request has reached any of the node's servers for so
- * long, then 0. Told by `lastsess` (seconds since a request was last given to the server) and by what was seen in
- * flight, since a download that began long ago is somebody too. A worker younger than the period cannot tell.
+ * For applications whose users cannot be counted: 1 until no request has reached any of the node's servers for so
+ * long, then 0. By `lastsess` (seconds since a request was last given to the server) and by the requests seen in
+ * flight, since a download that began long ago is a user too. A worker younger than the period gives no count.
  *
- * `clear counters all` sets `lastsess` back. That is seen by `stot`, which went down, but only if it happened between
- * two of our questions to a server that was used before.
- * @throws LastcallError `config` for a server name that is none, or without a HAProxy
+ * `clear counters all` sets `lastsess` back. That is seen by `stot`, which went down, but only if it happened
+ * between two of our polls of a server that was used before.
+ * @throws LastcallError `config` for an invalid server name, or without a HAProxy
  */
 export function createIdleSource(
   { periodMs, timeoutMs }: IdleSourceConfig,
@@ -59,20 +59,20 @@ interface Desk {
   readonly client: Client;
   readonly absences: Absences;
   readonly server: ServerName;
-  /** When somebody was last seen there, in monotonic milliseconds. */
+  /** When a request was last seen there, in monotonic milliseconds. */
   busyAt: number;
   last: { readonly pid: number; readonly total: number } | null;
   /** Since when HAProxy is known not to have the server, in monotonic milliseconds; null = it has it. */
   absentSince: number | null;
 }
 
-/** HAProxy tells whole seconds, of which the last may not be over. */
+/** HAProxy reports whole seconds, of which the last may not be over. */
 const SECOND_MS = 1_000;
 
 interface Rest {
-  /** For how long nobody came; Infinity if nobody ever did. */
+  /** The time without a request; Infinity if there never was one. */
   readonly quietMs: number;
-  /** For how long HAProxy knows. */
+  /** The time that HAProxy has observed. */
   readonly watchedMs: number;
 }
 
@@ -82,7 +82,7 @@ function absenceOf(desk: Desk, now: number): Rest {
   return { quietMs: Infinity, watchedMs: now - desk.absentSince };
 }
 
-/** @returns null when HAProxy does not say */
+/** @returns null when HAProxy does not show it */
 function restOf(desk: Desk, reading: Reading | Absence, now: number): Rest | null {
   if ('absent' in reading) return absenceOf(desk, now);
   desk.absentSince = null;

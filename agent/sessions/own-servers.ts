@@ -8,7 +8,7 @@ import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts
 import { parseServersState } from '../haproxy/replies/show-servers-state.ts';
 import { isLastcallError, type LastcallError } from '../system/error.ts';
 
-/** How one HAProxy tells this node's servers in a stick table. */
+/** How one HAProxy names this node's servers in a stick table. */
 export interface OwnServers {
   /**
    * One small exchange for each server, whatever the size of HAProxy's configuration.
@@ -21,7 +21,7 @@ export interface Found {
   readonly ours: Ours;
   /** Who answered, for each server that is there. */
   readonly infos: readonly Info[];
-  /** HAProxy's words when the server written at the source is none of this HAProxy's; else null. */
+  /** HAProxy's message when the server written at the source is none of this HAProxy's; else null. */
   readonly missing: LastcallError | null;
 }
 

@@ -3,7 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 
 const MAX_BYTES = 4096;
-/** Nobody's group: whoever has an account on this machine may read or write it. */
+/** The rights of other users: any account on this machine may read or write it. */
 const OTHERS = 0o006;
 
 export interface Password {
@@ -18,7 +18,7 @@ export interface Password {
  */
 export async function readPassword(path: string): Promise<Password> {
   try {
-    // Not blocking: at a FIFO nobody may ever write.
+    // Not blocking: a FIFO may never get a writer.
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       return await readFrom(handle, path);

@@ -34,9 +34,9 @@ export interface Sight {
 /**
  * How long to leave a table alone from the end of a scan, in milliseconds.
  *
- * An entry's own `exp` tells when a scan pays: before the last of ours has run out none can find zero, unless entries
- * are cleared. So one is made that comes to it just then, beside those that keep the number up to date. What confirms
- * zero behind the fence is asked for by the lifecycle and waits for none of this.
+ * An entry's own `exp` shows when a scan pays: before the last of ours has run out none can find zero, unless
+ * entries are cleared. So one is made that comes to it just then, beside those that keep the number up to date. The
+ * lifecycle asks itself for what confirms zero behind the fence, and that waits for none of this.
  * @param sight null before the first scan
  * @param leftMs until the deadline of the operation that waits for the count; undefined where none does
  */

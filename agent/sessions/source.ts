@@ -1,4 +1,4 @@
-/** Somebody who knows how many user sessions live on this node. */
+/** A source of the number of user sessions on this node. */
 export interface Source {
   /** Shown in `status`: `http`, or `http 2` where there are several. */
   readonly name: string;
@@ -15,8 +15,8 @@ export interface Source {
    */
   readonly minPauseMs?: (this: void, leftMs?: number) => number;
   /**
-   * How long after the last count, in milliseconds, the last user will be gone if none of them clicks any more; null
-   * where it cannot be told. Missing: never.
+   * How long after the last count, in milliseconds, the last user will be gone if none sends another request; null
+   * = unknown. Missing: never.
    */
   readonly atMostMs?: (this: void) => number | null;
   /** What counts better when the application is set otherwise while the node is out; most have none. */

@@ -17,18 +17,19 @@ import { createTableMemory, type TableMemory } from './table-memory.ts';
 
 /**
  * Counts the entries that bind users to this node's servers in a stick table of every HAProxy, at each by the names
- * that the node has there. An entry appears with the first answer and not with the first request, so it takes the
- * connections too to know that no user is there; the lifecycle has them.
+ * that the node has there. An entry appears with the first answer and not with the first request, so the
+ * connections are needed too to prove that no user is there; the lifecycle has them.
  *
- * The table is read whole: HAProxy finds the server of an entry by its name (`server_key`), its filters take numbers
- * only, and which backends share a table (`stick on ... table`) no socket tells, so a number proves nothing.
+ * The table is read whole: HAProxy finds the server of an entry by its name (`server_key`), its filters take
+ * numbers only, and no socket shows which backends share a table (`stick on ... table`), so a number proves
+ * nothing.
  *
- * The largest count of all HAProxys is the answer: with `peers` each has every user, so a sum would count them twice,
- * and without them it is still zero only where each says zero, which is what the stop depends on.
+ * The largest count of all HAProxys is the answer: with `peers` each has every user, so a sum would count them
+ * twice, and without them it is still zero only where each counts zero, which is what the stop depends on.
  *
- * A reload or restart empties a table that has no peers. So a count is unknown until the worker is older than what the
- * table remembers, or was taught by one that was.
- * @throws LastcallError `config` for a server name that is none, or without a HAProxy
+ * A reload or restart empties a table that has no peers. So a count is unknown until the worker is older than the
+ * entries of the table can be, or has got them from a peer that was.
+ * @throws LastcallError `config` for an invalid server name, or without a HAProxy
  */
 export function createStickTableSource(
   config: StickTableSourceConfig,
@@ -159,7 +160,7 @@ async function scan({ desk, pour, ours, cheapMs }: FoundCall, table: string): Pr
   }
 }
 
-/** An empty table does not show whether it knows servers; to ask costs nothing there. */
+/** An empty table does not show whether it stores servers; to ask costs nothing there. */
 async function requireBinding(ask: Ask, table: string, { total }: Entries): Promise<void> {
   if (total > 0) return;
   const reply = await ask(probeTable(table));

@@ -2,7 +2,10 @@ import type { Info } from '../haproxy/replies/show-info.ts';
 
 /** A worker this old has learned whatever it will be taught, and can teach (BEHAVIOUR.md#stick-tables: 0.5 s could not, 5 s could). */
 const GROWN_UP_MS = 10_000;
-/** The longest time between our last sight of a worker and the birth of the next for which nobody stood in between. */
+/**
+ * The longest time between our last poll of a worker and the start of the next for which no other worker can have
+ * been in between.
+ */
 const GAP_MS = 30_000;
 /** A lesson that has not come by now will not come (HAProxy gives up after 5 s without it). */
 const LESSON_SECONDS = 60;
@@ -11,7 +14,7 @@ interface Worker {
   readonly pid: number;
   readonly place: number | string;
   readonly born: number;
-  /** Since when what it knows is complete. */
+  /** Since when its entries are complete. */
   readonly since: number;
   readonly seen: number;
   readonly uptimeSeconds: number;
@@ -20,8 +23,8 @@ interface Worker {
 }
 
 /**
- * Since when one HAProxy's memory is complete. It begins empty with each worker, unless peers hand it on, and what was
- * forgotten looks just like nobody: a table is to be believed once it is older than what it remembers.
+ * Since when one HAProxy's table is complete. It begins empty with each worker, unless peers hand it on, and a lost
+ * entry looks like no user: a table counts once it is older than its entries can be.
  */
 export interface Custody {
   /**

@@ -4,7 +4,7 @@ import type { Entries } from '../haproxy/replies/table-entries.ts';
 /** Of a table whose `expire` is not written down: no entry seen within half its life can live longer than this. */
 const LIVES_SEEN = 2;
 
-/** How long a stick table of one HAProxy remembers, by its entries and by what the configuration says. */
+/** The lifetime of entries in a stick table of one HAProxy, by its entries and by the configuration. */
 export interface TableMemory {
   /**
    * @param entries what it holds now; `count` is ours

@@ -14,7 +14,7 @@ const IDLE_POOL_MS = 300;
 
 export interface TcpPorts {
   readonly clock: Clock;
-  /** Whose idle connections are nobody's sessions; may be none. */
+  /** The HAProxys whose idle connections are no sessions; may be none. */
   readonly fronts: readonly Front[];
   readonly tables?: Tables;
 }
@@ -24,9 +24,10 @@ export interface TcpPorts {
  * they are there whatever worker of whatever balancer made them. Left out are those of this process (its probe) and
  * HAProxy's idle ones, which stay for half a minute in DRAIN.
  *
- * The table is this network namespace's. Where nobody listens on the port it is another one's port, and the count is
- * unknown. (A proxy of a container runtime that listens here in the application's place cannot be told from it.)
- * @throws LastcallError `config` for a server name that is none
+ * The table is this network namespace's. Where no process listens on the port it is another one's port, and the
+ * count is unknown. (A proxy of a container runtime that listens here in the application's place cannot be
+ * distinguished from it.)
+ * @throws LastcallError `config` for an invalid server name
  */
 export function createTcpSource(
   { port, timeoutMs }: TcpSourceConfig,
@@ -95,7 +96,7 @@ interface Bounds {
   readonly signal: AbortSignal;
 }
 
-/** HAProxy's idle connections to this port, as far as it tells. */
+/** HAProxy's idle connections to this port, as far as it shows them. */
 async function idleConnections(pools: readonly Pool[], port: number, bounds: Bounds): Promise<number> {
   const counts = await Promise.all(pools.map((pool) => idleAt(pool, port, bounds)));
   return counts.reduce((sum, count) => sum + count, 0);
@@ -114,7 +115,7 @@ async function idleAt(
     return row.text('addr')?.endsWith(`:${port}`) === true ? (row.count('idle_conn_cur') ?? 0) : 0;
   } catch (error) {
     signal.throwIfAborted();
-    // Unknown, so none is left out: the count can only be too large. The balancer's own driver says what is wrong.
+    // Unknown, so none is left out: the count can only be too large. The balancer's own driver reports the error.
     if (isLastcallError(error)) return 0;
     throw error;
   }

@@ -12,7 +12,7 @@ export function readList(body: string, context: string): number | Problem {
   const counts = lines.flatMap((line) => {
     const [path, state = '', sessions = ''] = line.split(':');
     if (path !== context) return [];
-    // Of a context that is stopped the list says 0, whatever happened to its users.
+    // A stopped context is listed with 0, whatever happened to its users.
     return state === 'running'
       ? readPlain(sessions)
       : { problem: `${context} is ${shown(state)}, not running` };
@@ -33,7 +33,7 @@ export function managersOf(context: string): string {
   return `*:type=Manager,host=*,context=${context}*`;
 }
 
-/** The session managers of a context in the answer to that query; of one host, or it cannot be told who is meant. */
+/** The session managers of a context in the answer to that query; of one host, or it is ambiguous. */
 export function readManagers(body: string, context: string): readonly SessionManager[] | Problem {
   const [first = '', ...blocks] = body.split(/\r?\n\r?\n/);
   if (!first.startsWith('OK - ')) return { problem: `the manager says ${shown(first.split('\n')[0] ?? '')}` };

@@ -15,7 +15,7 @@ const LOWERED = '1';
 
 interface Ports {
   readonly clock: Clock;
-  /** Hears once of a password file that others may read. */
+  /** Called once for a password file that others may read. */
   readonly onWarning: (text: string) => void;
 }
 
@@ -91,7 +91,10 @@ function createManager(config: TomcatSourceConfig, { clock, onWarning }: Ports):
   };
 }
 
-/** ISO 8859-1 is what Tomcat reads unless its valve says `charset="UTF-8"` (tried on 10.1.60); what has no place in it cannot be meant so. */
+/**
+ * Tomcat reads ISO 8859-1 unless its valve has `charset="UTF-8"` (tried on 10.1.60); a character outside of it
+ * cannot be meant so.
+ */
 function credentials(user: string, password: string): string {
   const text = `${user}:${password}`;
   const isLatin = Buffer.from(text, 'latin1').toString('latin1') === text;
@@ -160,7 +163,7 @@ function createOuting(context: string, target: string, ask: Ask): Outing {
     },
     async end(found, signal) {
       const before = JSON.parse(found) as Record<string, string>;
-      // What is not as we left it is somebody else's, or a fresh Tomcat's own.
+      // A value other than the one we set is an operator's, or a fresh Tomcat's own.
       for (const { name, attributes } of await managers(signal)) {
         const frequency = before[name];
         if (frequency !== undefined && attributes.get(FREQUENCY) === LOWERED)

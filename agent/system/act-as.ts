@@ -2,9 +2,9 @@ import { stat } from 'node:fs/promises';
 import { errnoOf } from './error.ts';
 
 /**
- * Root becomes the user to whom a directory belongs, with his groups, for the rest of this process: what is written there
- * must stay his, and what is started from here must not have more rights than he has. Any other user stays who he is.
- * @throws the system's error when the directory cannot be looked at
+ * Root becomes the user that owns a directory, with that user's groups, for the rest of this process: files written
+ * there must stay that user's, and commands started from here must not have more rights. Any other user is kept.
+ * @throws the system's error when the directory cannot be read
  */
 export async function actAsOwnerOf(directory: string): Promise<void> {
   const { uid, gid } = await stat(directory);

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { openSpool, type Spool } from './spool.ts';
 
-/** What a command has said, of which the first `maxBytes` of stdout and of stderr are kept. */
+/** The output of a command, of which the first `maxBytes` of stdout and of stderr are kept. */
 export interface CapturedOutput {
   /** For `spawn`. */
   readonly stdio: StdioOptions;

@@ -61,7 +61,7 @@ export async function withDeadline<T>(
   } finally {
     cancel();
     signal.removeEventListener('abort', outer);
-    // Whatever `work` still holds open ends with it; nobody listens to this reason any more.
+    // Whatever `work` still holds open ends with it; nothing reads this reason any more.
     own.abort(new LastcallError('cancelled', 'the work is over'));
     aborted.catch(() => undefined);
   }

@@ -1,4 +1,4 @@
-/** Says what is to be closed at the end, whatever the end is. */
+/** Registers what is to be closed at the end, whatever the end is. */
 export type AtTheEnd = (close: () => unknown) => void;
 
 /**

@@ -4,8 +4,8 @@
 const KEPT = /^(?:PATH|HOME|USER|LANG|TZ|LC_\w+|SSL_CERT_(?:FILE|DIR)|LASTCALL_\w+)$/;
 
 /**
- * Takes everything out of an environment that commands are not to have: the secrets of the sidecar's configuration may
- * stand there.
+ * Removes everything from an environment that commands must not have: it may contain the secrets of the sidecar's
+ * configuration.
  * @param env is changed
  */
 export function scrub(env: Record<string, string | undefined>): void {

@@ -1,6 +1,6 @@
 import { isLastcallError, messageOf } from './error.ts';
 
-/** One line: what, whom, how long, and what to do next. */
+/** One line: the error, its target, the elapsed time, and the next step. */
 export function sentence(error: unknown): string {
   if (!isLastcallError(error)) return messageOf(error);
   const target = error.target && !error.message.includes(error.target) ? `${error.target}: ` : '';

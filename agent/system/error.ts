@@ -28,9 +28,9 @@ export const EXIT_CODES = {
 /** A stable code, of the table in API.md#codes. */
 export type Code = keyof typeof EXIT_CODES;
 
-/** What an error says besides its text. */
+/** The details of an error besides its text. */
 export interface ErrorDetail {
-  /** Whom it is about: a balancer, `backend/server`, a file, a URL. */
+  /** The target: a balancer, `backend/server`, a file, a URL. */
   target?: string;
   /** How long it took, in milliseconds. */
   elapsedMs?: number;

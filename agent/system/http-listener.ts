@@ -8,13 +8,13 @@ import type { ListenPlace } from './listen-error.ts';
 import { firstRequest } from './first-request.ts';
 import { createListenSockets, type ListenSockets } from './listen-sockets.ts';
 
-/** From the connect to the end of the answer: a caller who dribbles his request is not waited for. */
+/** From the connect to the end of the answer: a caller that sends its request slowly is not waited for. */
 const CONNECTION_MS = 5_000;
 const HEADER_BYTES = 8_192;
 const METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
 export interface HttpListenOptions extends ListenPlace {
-  /** Addresses or CIDR blocks that may ask; empty = anybody who reaches the port. */
+  /** Addresses or CIDR blocks that may connect; empty = any that reaches the port. */
   readonly allow: readonly string[];
 }
 
@@ -49,7 +49,8 @@ export interface HttpListenerPorts {
 }
 
 /**
- * @param answer what a GET, HEAD or OPTIONS (HAProxy's own default) is told; null hangs up without a word
+ * @param answer the answer to a GET, HEAD or OPTIONS (HAProxy's own default); null closes the connection without
+ *   one
  * @throws LastcallError `config` for an entry of `allow` that is no address
  */
 export function createHttpListener(

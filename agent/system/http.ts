@@ -30,9 +30,12 @@ export interface HttpAnswer {
   readonly body: string;
   /** True when the body goes on after that. */
   readonly truncated: boolean;
-  /** How the body is packed (`Content-Encoding`); null = it is not. It is never unpacked: a part of it may look whole. */
+  /** How the body is packed (`Content-Encoding`, `Transfer-Encoding`); null = it is not. It is never unpacked: a part of it may look whole. */
   readonly packed: string | null;
-  /** True when the answer itself tells where it ends. Else the end of the connection does, also in its middle. */
+  /**
+   * True when the answer itself has a marked end. Otherwise the end of the connection is its end, also in its
+   * middle.
+   */
   readonly delimited: boolean;
   /** True when the answer carries Set-Cookie: this request may have made a session. */
   readonly setsCookie: boolean;
@@ -82,7 +85,7 @@ export function httpPost(
 }
 
 /**
- * One GET: no proxy whatever the environment says, no redirect followed, no cookie kept, no connection kept, the
+ * One GET: no proxy whatever the environment has, no redirect followed, no cookie kept, no connection kept, the
  * body capped, and one deadline over all of it (axios' own `timeout` starts anew with each byte). Any status is an
  * answer.
  * @param timeoutMs deadline in milliseconds, from the name look-up to the body's last byte
@@ -158,17 +161,19 @@ async function exchange(
   });
   const { body, truncated } = await readBody(response.data, maxBodyBytes);
   const { headers } = response;
+  const transfer = String(headers['transfer-encoding'] ?? '').trim();
   return {
     status: response.status,
     body,
     truncated,
-    packed: packingIn(String(headers['content-encoding'] ?? '')),
-    delimited: headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined,
+    packed: packingIn(`${String(headers['content-encoding'] ?? '')},${transfer.replace(/chunked$/i, '')}`),
+    // Of other codings the end is the connection's; none is asked for.
+    delimited: headers['content-length'] !== undefined || /(?:^|[,\s])chunked$/i.test(transfer),
     setsCookie: headers['set-cookie'] !== undefined,
   };
 }
 
-/** The codings of a Content-Encoding, but for the one that changes nothing. */
+/** The codings of an answer, but for the one that changes nothing. */
 function packingIn(header: string): string | null {
   const codings = header.split(',').map((coding) => coding.trim().toLowerCase());
   const packings = codings.filter((coding) => coding !== '' && coding !== 'identity');

@@ -17,8 +17,8 @@ const FINAL: ReadonlySet<string | undefined> = new Set([
 ]);
 
 /**
- * With which code a start ends that could not have a port or a socket. systemd does not start again after 78.
- * @returns `busy` when somebody else has it, `config` when it can never be had, else `failed`
+ * The code of a start that could not get a port or a socket. systemd does not start again after 78.
+ * @returns `busy` when another process has it, `config` when it can never be had, else `failed`
  */
 export function listenCode(error: unknown): Extract<Code, 'busy' | 'config' | 'failed'> {
   const errno = errnoOf(error);

@@ -4,14 +4,17 @@ import { createCrowd, type Crowd } from './connection-cap.ts';
 import { LastcallError } from './error.ts';
 import { cannotListen, listenCode, type ListenPlace } from './listen-error.ts';
 
-/** TCP addresses that are listened on, whoever serves them at the moment: they stay open while the server changes. */
+/**
+ * TCP addresses that are listened on, whatever server uses them at the moment: they stay open while the server
+ * changes.
+ */
 export interface ListenSockets {
   /**
-   * Listens on the address, where nobody does yet. Who connects before `take` waits. An address that another process
-   * has is tried for a while: the process before us may be ending.
+   * Listens on the address, unless we do already. A client that connects before `take` waits. An address that
+   * another process has is tried for a while: the process before us may be ending.
    * @returns the port
-   * @throws LastcallError `busy` | `config` | `failed` (`listenCode`) when it cannot be listened on; `interrupted` when
-   *   all addresses are closed meanwhile
+   * @throws LastcallError `busy` | `config` | `failed` (`listenCode`) when it cannot be listened on; `interrupted`
+   *   when all addresses are closed meanwhile
    */
   open(place: ListenPlace): Promise<number>;
   /**
@@ -19,7 +22,7 @@ export interface ListenSockets {
    * A connection that has been given stays with the one who got it.
    */
   take(address: Pick<ListenPlace, 'host' | 'port'>, serve: (socket: Socket) => void): () => void;
-  /** Closes every address that nobody has taken, or all of them, with their connections. */
+  /** Closes every address that no server has taken, or all of them, with their connections. */
   close(which: 'untaken' | 'all'): Promise<void>;
 }
 

@@ -16,21 +16,24 @@ export interface NodeLock {
   release(): Promise<void>;
 }
 
-/** The file system is ill: nobody can take a lock there now, and an operation under way must be ended all the same. */
+/**
+ * The file system is broken: no process can take a lock there now, and an operation under way must be ended all the
+ * same.
+ */
 const ILL: ReadonlySet<string | undefined> = new Set(['EROFS', 'ENOSPC', 'EDQUOT', 'EIO']);
 
 /** Each round that is not the last one is another process's progress. */
 const ROUNDS = 100;
 
 /**
- * Takes the right to be the one sidecar of a node: a listening unix socket in the directory `STATE.lock`, mode 0700, that
- * stands beside the state file. The kernel ends the socket with its process (kill -9 included), every network namespace
- * sees it, and only who may write to the directory can take it.
+ * Takes the right to be the one sidecar of a node: a listening unix socket in the directory `STATE.lock`, mode
+ * 0700, beside the state file. The kernel ends the socket with its process (kill -9 included), every network
+ * namespace sees it, and only a user that may write to the directory can take it.
  *
- * The sockets have numbers, and the one with the highest number holds the lock while somebody listens at it. A dead one
- * never lives again, and its successor gets the next number by link(2), which only one of several can: nothing that may
- * be alive is ever removed or replaced. So the last socket stays behind when its process ends.
- * On a file system that is full or read-only it is given without a socket, with a warning, where nobody holds it.
+ * The sockets have numbers, and the one with the highest number holds the lock while a process listens at it. A
+ * dead one never lives again, and its successor gets the next number by link(2), which only one of several can:
+ * nothing that may be alive is ever removed or replaced. So the last socket stays behind when its process ends. On
+ * a file system that is full or read-only it is given without a socket, with a warning, where no process holds it.
  * @param stateFile path of the state file; it need not exist yet
  * @throws LastcallError `busy` when another process holds it, `state-write` when the directory will not do
  */
@@ -72,7 +75,7 @@ async function isHeld(path: string, clock: Clock): Promise<boolean> {
   }
 }
 
-/** The highest number, where nobody listens at it; 0 where there is none. */
+/** The highest number, where no process listens at it; 0 where there is none. */
 async function deadIn(directory: string, clock: Clock): Promise<number | 'held'> {
   const [last = 0] = await numbersIn(directory);
   return last > 0 && (await answersAt(join(directory, String(last)), clock)) ? 'held' : last;

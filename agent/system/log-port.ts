@@ -1,7 +1,7 @@
-/** What a record says besides its message; keys that look like secrets are not shown. */
+/** The fields of a record besides its message; keys that look like secrets are not shown. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** Where the sidecar tells what it does. Never throws. */
+/** The sidecar's log. Never throws. */
 export interface Log {
   error(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;

@@ -17,7 +17,7 @@ export interface LogPorts {
   readonly destination: NodeJS.WritableStream;
 }
 
-/** A log with an end: what was said is out once `flush` resolves. */
+/** A log with an end: every line is written once `flush` resolves. */
 export interface WrittenLog extends Log {
   /** Resolves when every record so far has left this process; awaited last, since a pipe is written to later. */
   flush(): Promise<void>;
@@ -59,7 +59,7 @@ function plain(fields: LogFields): Record<string, unknown> {
 }
 
 function jsonLine(time: string, level: Level, message: string, fields: Record<string, unknown>): string {
-  // What is read first stands first, and no field of a record takes its place.
+  // The fields that are read first come first, and no field of a record replaces them.
   const head = { message, level, time };
   return JSON.stringify({ ...head, ...fields, ...head });
 }
@@ -83,7 +83,7 @@ interface CountedStream {
   flush(): Promise<void>;
 }
 
-/** Passes lines on and knows when the last one expected has been taken by the system. */
+/** Passes lines on and resolves when the last one expected has been taken by the system. */
 function countedStream(destination: NodeJS.WritableStream): CountedStream {
   let expected = 0;
   let waiting: (() => void)[] = [];
@@ -93,7 +93,8 @@ function countedStream(destination: NodeJS.WritableStream): CountedStream {
     for (const resolve of waiting) resolve();
     waiting = [];
   };
-  // The reader of our log has gone (EPIPE): there is nobody to tell, and the node must be looked after all the same.
+  // The reader of our log has gone (EPIPE): there is no place to report it, and the node must be served all the
+  // same.
   destination.on('error', () => undefined);
   const stream = new Writable({
     decodeStrings: false,

@@ -12,7 +12,7 @@ export function createTurns(): Turns {
         signal.throwIfAborted();
         return work();
       });
-      // Whoever comes next waits for the end of this one, whatever it is; the error is the caller's.
+      // The next caller waits for the end of this one, whatever it is; the error is the caller's.
       last = mine.catch(() => undefined);
       return unlessAborted(signal, mine);
     },

@@ -2,11 +2,11 @@ import { open, readdir, readlink, type FileHandle } from 'node:fs/promises';
 import { errnoOf, LastcallError } from './error.ts';
 import { createLines } from './line-splitter.ts';
 
-/** The kernel's tables of TCP sockets, as far as this network namespace goes. Anybody may read them. */
+/** The kernel's tables of TCP sockets, as far as this network namespace goes. Any user may read them. */
 export const TABLES = { v4: '/proc/self/net/tcp', v6: '/proc/self/net/tcp6' } as const;
 export type Tables = Readonly<Record<keyof typeof TABLES, string>>;
 
-/** What the tables say of one port. */
+/** One port in the tables. */
 export interface PortView {
   /** The sockets that listen there: the user id of each, by its inode. */
   readonly listeners: ReadonlyMap<string, number>;
@@ -18,7 +18,7 @@ export interface PortView {
   readonly calls: ReadonlyMap<string, string>;
 }
 
-/** So many are told apart. Where there are more, a few of our own do not matter. */
+/** So many are distinguished. Where there are more, a few of our own do not matter. */
 const SAMPLE = 1_024;
 const CHUNK_BYTES = 64 * 1_024;
 const LINE_BYTES = 1_024;
@@ -30,7 +30,7 @@ const LISTEN = '0A';
 /** sl: local:port remote:port st tx:rx tr:when retrnsmt uid timeout inode (Documentation/networking/proc_net_tcp). */
 const SOCKET =
   /^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) (0[1-9A-F]) [0-9A-F]{8}:[0-9A-F]{8} [0-9A-F]{2}:[0-9A-F]{8,16} [0-9A-F]{8} +(\d+) +\d+ (\d+)(?: -?[0-9a-f]+)* *$/;
-/** As much of it as tells whose socket it is; of other ports no more is looked at. */
+/** As much of it as identifies the owner of the socket; of other ports no more is read. */
 const PORTS =
   /^ *\d+: (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} (?:[0-9A-F]{8}|[0-9A-F]{32}):[0-9A-F]{4} 0[1-9A-F] /;
 
@@ -48,7 +48,7 @@ export async function readPort(port: number, tables: Tables, signal: AbortSignal
   return tally.view();
 }
 
-/** What the lines of the tables say of one port. */
+/** One port in the lines of the tables. */
 export interface Tally {
   /** @returns false for a line that is none of such a table */
   readonly take: (line: string) => boolean;
@@ -78,7 +78,8 @@ export function tallyOf(port: number): Tally {
       } else if (remotePort === hex && calls.size < SAMPLE) calls.set(inode, wayOf(local, localPort, remote));
       return true;
     },
-    // Where connections come and go the kernel shows one twice now and then; those that are told apart are counted once.
+    // Where connections come and go the kernel shows one twice now and then; those that are distinguished are
+    // counted once.
     view: () =>
       callers.size <= SAMPLE
         ? { listeners, callers, calls, established: callers.size }

@@ -14,9 +14,9 @@ const POLL_MS = 20;
 export const KILL_WAIT_MS = 5_000;
 
 /**
- * Signals every process of the group. The number stays reserved while anybody is in the group; once it is empty it
- * may come back as somebody else's, so nothing is sent when the pid belongs to a process of another start time.
- * @returns false when nobody was signalled: the group is empty, another's, or not ours to signal
+ * Signals every process of the group. The number stays reserved while the group has a process; once it is empty the
+ * number may be used again, so nothing is sent when the pid belongs to a process of another start time.
+ * @returns false when no process was signalled: the group is empty, another's, or not ours to signal
  */
 export function signalGroup(leader: Leader, name: NodeJS.Signals): boolean {
   if (isAnothers(leader)) return false;
@@ -50,7 +50,7 @@ export async function groupEmpty(
 /**
  * Ends what is left of the group: SIGTERM, `graceMs` to end, SIGKILL. It takes no AbortSignal because it is what
  * happens after one; it is bounded by `graceMs` and KILL_WAIT_MS.
- * @returns false when somebody is still there
+ * @returns false when a process is still there
  */
 export async function endGroup(leader: Leader, graceMs: number, clock: Clock): Promise<boolean> {
   const ports = { clock, signal: new AbortController().signal };

@@ -8,7 +8,7 @@ export interface ProcessEntry {
   readonly parent: number;
   /** Clock ticks since boot, field 22 of /proc/PID/stat. */
   readonly startTime: string;
-  /** The words that it was started with; empty for a kernel thread, or where they may not be read. */
+  /** Its command line; empty for a kernel thread, or where it may not be read. */
   readonly command: readonly string[];
   /** True in another pid namespace than ours: inside it the process has another number. */
   readonly nested: boolean;
@@ -78,7 +78,7 @@ function portIn(local = ''): number {
   return Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16);
 }
 
-/** Where a line tells that a socket listens: TCP_LISTEN, and of a unix socket the flag __SO_ACCEPTCON. */
+/** How a line shows that a socket listens: TCP_LISTEN, and of a unix socket the flag __SO_ACCEPTCON. */
 const TABLES = [
   { name: 'tcp', stateAt: 3, listening: '0A', inodeAt: 9, localAt: 1 },
   { name: 'tcp6', stateAt: 3, listening: '0A', inodeAt: 9, localAt: 1 },

@@ -2,7 +2,7 @@ import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node
 import { delimiter, join } from 'node:path';
 import { errnoOf, LastcallError, messageOf } from './error.ts';
 
-/** What /proc/PID/stat says of a process (proc(5)). */
+/** /proc/PID/stat of a process (proc(5)). */
 export interface ProcessStat {
   /** `R`, `S`, `T`..., `Z` for a zombie, `X` for dead. */
   readonly state: string;
@@ -17,7 +17,7 @@ const BOOT = '/proc/sys/kernel/random/boot_id';
 
 /**
  * Which boot of the machine this is: pids and start times mean nothing in another one.
- * @throws LastcallError `config` where /proc does not tell
+ * @throws LastcallError `config` where /proc does not show it
  */
 export function bootId(): string {
   try {
@@ -57,7 +57,7 @@ export function parseStat(line: string): ProcessStat | null {
   };
 }
 
-/** One look at a pid: its stat, `gone`, or `hidden` when it lives (says kill(2)) and /proc does not show it. */
+/** The stat of a pid, `gone`, or `hidden` when it lives (by kill(2)) and /proc does not show it. */
 export function lookAt(pid: number): ProcessStat | 'gone' | 'hidden' {
   if (!exists(pid)) return 'gone';
   const stat = readStat(pid);
@@ -110,9 +110,10 @@ export function isLiving(stat: ProcessStat): boolean {
 }
 
 /**
- * Milliseconds since boot, on the clock of start times: it goes on while the machine sleeps, and no step of the calendar
- * moves it. NaN when /proc does not tell. Measured from our own start, whose clock stands still while the machine sleeps;
- * /proc/uptime does not, but container runtimes replace it by a shorter time: the longer of the two is right.
+ * Milliseconds since boot, on the clock of start times: it goes on while the machine sleeps, and no step of the
+ * calendar moves it. NaN when /proc does not show it. Measured from our own start, whose clock stops while the
+ * machine sleeps; /proc/uptime does not, but container runtimes replace it by a shorter time: the longer of the two
+ * is right.
  */
 export function sinceBoot(): number {
   return Math.max(originOfUptime() * MS_PER_TICK + process.uptime() * 1000, uptimeSeconds() * 1000);
@@ -131,7 +132,7 @@ export function startedAt(startTime: string): number {
   return Number(startTime) * MS_PER_TICK;
 }
 
-/** For how long the process with this start time has run, in milliseconds; NaN when /proc does not tell. */
+/** For how long the process with this start time has run, in milliseconds; NaN when /proc does not show it. */
 export function runningFor(startTime: string): number {
   const ticks = Number(startTime) - originOfUptime();
   return process.uptime() * 1000 - ticks * MS_PER_TICK;
@@ -154,10 +155,10 @@ const MS_PER_TICK = 10;
 const LOOKS = 10;
 
 /**
- * Does a living process belong to this process group? No is said only where it is proven: kill(2) answers ESRCH, or
- * /proc explains by zombies alone that it does not. A process that ends while it is looked at may have left a child
- * that is not in the list, so the list is read anew until each new process in it was read, and is not of the group.
- * Everything else is a yes: members that /proc hides, and looks that never came to an end.
+ * Does a living process belong to this process group? False only where it is proven: kill(2) answers ESRCH, or
+ * /proc explains by zombies alone that it does not. A process that ends while it is read may have left a child that
+ * is not in the list, so the list is read anew until each new process in it was read, and is not of the group.
+ * Everything else is true: members that /proc hides, and lists that never came to an end.
  */
 export function groupLives(group: number): boolean {
   const seen = new Set<number>();
@@ -245,7 +246,7 @@ function whyNotRunnable(path: string): string | null {
   }
 }
 
-/** kill(2) with signal 0: ESRCH alone proves that nobody is there; EPERM means somebody else's process. */
+/** kill(2) with signal 0: ESRCH alone proves that there is no process; EPERM means a process of another user. */
 function exists(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -259,7 +260,7 @@ function readStat(pid: number | `self/task/${string}`): ProcessStat | null {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
   } catch {
-    // Gone meanwhile, or not ours to read: kill(2) tells which, see lookAt.
+    // Gone meanwhile, or not ours to read: kill(2) decides, see lookAt.
     return null;
   }
 }

@@ -13,7 +13,7 @@ export function redactText(text: string): string {
 
 /**
  * `value` as plain JSON values: nothing under a key that looks like a secret, no user in a URL, errors with their
- * own words. Takes anything and never throws.
+ * own text. Takes anything and never throws.
  */
 export function redact(value: unknown, depth = DEPTH): unknown {
   switch (typeof value) {

@@ -25,7 +25,8 @@ export interface LineFileOptions {
 
 /**
  * Opens the file anew for each line, so that it may be moved away under us, and a disk that was full is found free
- * again. (winston's own file transport swallows the error of a write, as its source says, and then writes no more.)
+ * again. (winston's own file transport swallows the error of a write, as its source shows, and then writes no
+ * more.)
  */
 export function createLineFile(options: LineFileOptions): LineFile {
   let last: Promise<unknown> = Promise.resolve();
@@ -51,7 +52,7 @@ export function createLineFile(options: LineFileOptions): LineFile {
     },
     append(line) {
       const mine = last.then(() => write(line));
-      // Whoever comes next waits for the end of this one, whatever it is; the error is the caller's.
+      // The next caller waits for the end of this one, whatever it is; the error is the caller's.
       last = mine.catch(() => undefined);
       return mine;
     },
@@ -70,10 +71,13 @@ async function makeRoom({ path, maxBytes, keep }: LineFileOptions, line: string)
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
 
-/** What stands there by the error of opening it; ENXIO: a pipe that nothing reads, or a socket. */
+/** The kind of file, by the error of opening it; ENXIO: a pipe that nothing reads, or a socket. */
 const ODD: Readonly<Record<string, string>> = { ELOOP: 'a symbolic link', ENXIO: 'not a regular file' };
 
-/** No link is followed, and a file of two names is not used: one of another user would have us write to a file of his choice. */
+/**
+ * No link is followed, and a file of two names is not used: another user could make us write to any file with
+ * either.
+ */
 async function openTrusted({ path, mode }: LineFileOptions): Promise<FileHandle> {
   const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode).catch(
     (error: unknown) => {
@@ -92,7 +96,7 @@ async function openTrusted({ path, mode }: LineFileOptions): Promise<FileHandle>
   }
 }
 
-/** Of a regular file; whatever else stands there has none that could be too big. */
+/** Of a regular file; any other kind has none that could be too big. */
 async function sizeOf(path: string): Promise<number | null> {
   try {
     const found = await lstat(path);

@@ -18,11 +18,11 @@ export interface CommandOptions {
   readonly maxOutputBytes: number | null;
   /** Default: our own environment. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Is nobody of its group to live on when it has ended? Then whoever is left is ended. Default: they live on. */
+  /** True: the rest of its group is ended when it has ended. Default: the rest lives on. */
   readonly endsGroup?: boolean;
   /**
-   * For a command that must go on when we end: an abort leaves it alone, and what it says breaks no pipe. Told which
-   * process it is, once it has begun. Default: an abort ends it.
+   * For a command that must go on when we end: an abort leaves it alone, and its output breaks no pipe. Called with
+   * the identity of the process, once it has begun. Default: an abort ends it.
    */
   readonly onLaunched?: (leader: Leader) => Promise<void>;
 }
@@ -37,7 +37,7 @@ export interface CommandResult {
   readonly truncated: boolean;
   readonly elapsedMs: number;
   readonly timedOut: boolean;
-  /** True when somebody of its group was left and had to be ended. */
+  /** True when a process of its group was left and had to be ended. */
   readonly left: boolean;
 }
 
@@ -45,7 +45,7 @@ export interface CommandResult {
 const GRACE_MS = 1_000;
 /** For the last of a pipeline, which may end a moment after the program itself. */
 const STRAGGLERS_MS = 100;
-/** How often the files of a command that says much are made smaller again. */
+/** How often the files of a command with much output are made smaller again. */
 const TRIM_EVERY_MS = 1_000;
 /** Turns of the event loop that empty the pipes of a command that has ended. */
 const LAST_TURNS = 3;
@@ -57,9 +57,9 @@ interface Ended {
 
 /**
  * Runs a program, without a shell, in a process group of its own. At the deadline or when aborted the whole group
- * is ended. When the program ends by itself what it leaves in its group lives on: a start command may leave the
- * application there. So the end is the program's exit and not that of its pipes, which such a daemon inherits; they
- * are read and thrown away from then on, for a closed one would kill the daemon at its next word.
+ * is ended. When the program ends by itself the processes it leaves in its group live on: a start command may leave
+ * the application there. So the end is the program's exit and not that of its pipes, which such a daemon inherits;
+ * they are read and dropped from then on, since a closed one would kill the daemon at its next output.
  * @throws LastcallError `failed` when it cannot be started; the signal's reason when aborted
  */
 export async function runCommand(
@@ -154,7 +154,7 @@ function outputFor({ maxOutputBytes, onLaunched }: CommandOptions): CapturedOutp
   return onLaunched ? spooledOutput(maxOutputBytes) : pipedOutput(maxOutputBytes);
 }
 
-/** The end of what a command said, for an error message: one line of 200 characters, as a terminal may see it. */
+/** The end of a command's output, for an error message: one line of 200 characters, safe for a terminal. */
 export function excerpt(result: CommandResult): string {
   const text = (result.stderr.trim() === '' ? result.stdout : result.stderr).trim().replace(/\s+/g, ' ');
   return visible(text.length > 200 ? `...${text.slice(-200)}` : text);
@@ -207,7 +207,7 @@ function cannotRun(program: string, cause: unknown): LastcallError {
   });
 }
 
-/** Ends whoever is left of a group without its leader. */
+/** Ends the rest of a group without its leader. */
 async function endLeft(
   leader: Leader,
   { clock, signal }: { clock: Clock; signal: AbortSignal },

@@ -3,7 +3,10 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, unl
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A file without a name. Whoever writes to it can go on when we have ended: it never breaks, as a pipe to us would. */
+/**
+ * A file without a name. A process that writes to it can go on when we have ended: it never breaks, as a pipe to us
+ * would.
+ */
 export interface Spool {
   /** To be given to a process as its stdout or stderr. */
   readonly fd: number;

@@ -19,8 +19,8 @@ export function reach(host: string, port: number, signal: AbortSignal): Promise<
 }
 
 /**
- * A port of the ephemeral range on which nobody listens may be given to our own end of the connection, and TCP then
- * connects it to itself (simultaneous open, RFC 9293 3.5).
+ * A port of the ephemeral range on which no process listens may be given to our own end of the connection, and TCP
+ * then connects it to itself (simultaneous open, RFC 9293 3.5).
  */
 export function isItself(socket: Socket): boolean {
   return socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress;

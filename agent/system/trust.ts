@@ -1,6 +1,6 @@
 import type { BigIntStats, Stats } from 'node:fs';
 
-/** Whether what stands on disk can only have been written by us, or by root. */
+/** Whether a file can only have been written by us, or by root. */
 
 const OTHERS_MAY_WRITE = 0o022;
 
@@ -19,7 +19,10 @@ export function whyNotTrusted(
   return `${(written & 0o002) === 0 ? 'its group' : 'everybody'} may write to it`;
 }
 
-/** Why a file may stand at a place that its owner never gave it: any user who may make hard links chose another name for it. */
+/**
+ * Why a file may be at a place that its owner never gave it: any user who may make hard links chose another name
+ * for it.
+ */
 export function whyNotAlone({ nlink }: Pick<Stats | BigIntStats, 'nlink'>): string | null {
   return Number(nlink) > 1 ? `it has ${nlink} names (hard links)` : null;
 }

@@ -2,11 +2,12 @@ import { connect } from 'node:net';
 import type { Clock } from './clock.ts';
 import { errnoOf } from './error.ts';
 
-/** How long a socket has to answer before it counts as somebody's, in milliseconds. */
+/** How long a socket has to answer before it counts as in use, in milliseconds. */
 const PROBE_MS = 1_000;
 
 /**
- * Does somebody listen at this unix socket? Only a refusal proves that nobody does: silence is somebody who is busy.
+ * Does a process listen at this unix socket? Only a refusal proves that none does: no answer is a process that is
+ * busy.
  * @throws the system's error where it cannot be asked (its directory, its rights)
  */
 export function answersAt(path: string, clock: Clock): Promise<boolean> {

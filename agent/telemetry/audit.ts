@@ -102,7 +102,7 @@ export function withAudit(service: Service, audit: Audit): Service {
   });
 }
 
-/** The request in the words of the record; what was left to the configuration is left out. */
+/** The request with the keys of the record; what was left to the configuration is left out. */
 function described(request: Request): Readonly<Record<string, unknown>> & { readonly kind: string } {
   const { kind, by, reason, force, timeoutMs, onTimeout, expiresMs, fence, dryRun } = request;
   return {

@@ -26,7 +26,9 @@ export function createMetricsServer(
 /** A rendering takes a few milliseconds of the one thread that pollers wait for, too. */
 const SHARED_MS = 1_000;
 
-/** One rendering at a time, and its text for all who ask within a second of its begin; one that fails is forgotten. */
+/**
+ * One rendering at a time, and its text for all requests within a second of its begin; one that fails is not kept.
+ */
 function shared(clock: Clock, render: () => Promise<string>): () => Promise<string> {
   let last: { readonly text: Promise<string>; readonly begun: number } | null = null;
   return () => {

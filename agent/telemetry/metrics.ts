@@ -10,7 +10,7 @@ const BUCKETS = [1, 5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
 
 export interface MetricsPorts {
   readonly clock: Clock;
-  /** Answers given to pollers so far, by answer, read at each question; null where nobody can poll. */
+  /** Answers given to pollers so far, by answer, read at each scrape; null without a port for pollers. */
   readonly agentChecks: ReadonlyMap<string, number> | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
 }
@@ -37,7 +37,7 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
       registers,
       collect() {
         this.reset();
-        // A gauge without labels would be 0 from its reset on, which nobody has said.
+        // A gauge without labels would be 0 from its reset on, which was never measured.
         if (labelNames.length === 0) this.remove();
         for (const [labels, value] of samples(service.status())) this.set(labels, value);
       },
@@ -118,7 +118,7 @@ function sessionSamples({ sessions, balancers }: Status): Samples {
   return connections === null ? counted : [...counted, [{ source: 'connections' }, connections]];
 }
 
-/** Over all that count: a balancer that only polls has no worker and tells nobody's number. */
+/** Over all that count: a balancer that only polls has no worker and no number. */
 function connectionsOf(balancers: Status['balancers']): number | null {
   const counting = balancers.filter(({ pid, reachable }) => pid !== null || !reachable);
   const servers = counting.flatMap((balancer) => balancer.servers);

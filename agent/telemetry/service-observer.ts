@@ -1,22 +1,25 @@
 import type { Service, Submitted } from '../engine/service.ts';
 import type { Request, Result, StatusOperation } from '../lifecycle/operation.ts';
 
-/** Who is told of every operation, whoever asked for it. Nothing here may throw. */
+/** Called for every operation, whatever made the request. Nothing here may throw. */
 export interface Observer {
-  /** Somebody's request was answered: it begins, joins another one, or is refused. */
+  /** A request was answered: it begins, joins another one, or is refused. */
   asked?(request: Request, submitted: Submitted): void;
-  /** An operation runs that nobody asked for here: the application's own sign-out, or one from before a restart. */
+  /**
+   * An operation runs without a request to this sidecar: the application's own sign-out, or one from before a
+   * restart.
+   */
   found?(operation: StatusOperation, resumed: boolean): void;
   /** It has ended, or was refused; always after its beginning. The end of one that joined is that of the operation. */
   ended?(result: Result): void;
   cancelled?(id: string, by: string, answer: ReturnType<Service['cancel']>): void;
 }
 
-/** The same service, and `observer` hears what is done with it. */
+/** The same service, with calls of `observer` for what is done with it. */
 export function observed(service: Service, observer: Observer): Service {
   /** Requests handed in and not yet answered. */
   const open = new Map<string, Request>();
-  /** Operations whose beginning was told, and whose end was not. */
+  /** Operations whose beginning was reported, and whose end was not. */
   const begun = new Set<string>();
 
   const answer = (id: string, submitted: Submitted): void => {

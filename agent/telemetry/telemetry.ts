@@ -5,7 +5,7 @@ import type { Log } from '../system/log-port.ts';
 import { createMetricsServer } from './metrics-server.ts';
 import { createMetrics, type MetricsPorts } from './metrics.ts';
 
-/** What is told of the node's operations to those who do not ask by the control socket. */
+/** The reports of the node's operations outside of the control socket. */
 export interface Reports {
   /** The service to be used from now on, so that nothing is missed. */
   readonly service: Service;

@@ -247,10 +247,10 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
   });
 }
 
-type View = Awaited<ReturnType<Balancer['look']>>['servers'][number];
+type ServerSeen = Awaited<ReturnType<Balancer['look']>>['servers'][number];
 
 /** HAProxy takes note of the end of a connection a moment after the user does. */
-async function lookUntil(balancer: Balancer, isThere: (view: View) => boolean): Promise<View> {
+async function lookUntil(balancer: Balancer, isThere: (view: ServerSeen) => boolean): Promise<ServerSeen> {
   for (;;) {
     const [view] = (await balancer.look(never)).servers;
     if (view !== undefined && isThere(view)) return view;

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../support/sample.ts';
+import { configKeys } from '../support/config-keys.ts';
 import { publicFace } from './public-face.ts';
 
 /**
@@ -15,4 +16,13 @@ test('The program has the commands, codes, keys, paths and metrics of public-fac
   const face = await publicFace();
   if (process.env['LASTCALL_PIN'] === '1') writeFileSync(PINNED, face);
   expect(face).toBe(readFileSync(PINNED, 'utf8'));
+});
+
+test('Every key of the configuration stands in deploy/lastcall.yaml', () => {
+  const sample = readFileSync(join(packageRoot(), 'deploy/lastcall.yaml'), 'utf8');
+  const absent = configKeys().filter(([path]) => {
+    const key = path.split('.').at(-1)?.replace('[]', '') ?? '';
+    return !new RegExp(`\\b${key}:`).test(sample);
+  });
+  expect(absent).toEqual([]);
 });

@@ -5,7 +5,7 @@ import {
   type Agent,
   column,
   openRig,
-  type Page,
+  type RigPage,
   patience,
   type Rig,
   type RigOptions,
@@ -26,14 +26,14 @@ const USERS = 10;
 const CLICK_MS = 500;
 
 interface Clicker {
-  readonly pages: readonly Page[];
+  readonly pages: readonly RigPage[];
   /** When he began to log out, by the calendar. */
   readonly leftAt: number;
 }
 
 /** Somebody who comes after a while, clicks twice a second, and logs out. */
 async function clicking(visitor: Visitor, afterMs: number, clicks: number): Promise<Clicker> {
-  const pages: Page[] = [];
+  const pages: RigPage[] = [];
   await sleep(afterMs);
   for (let click = 0; click < clicks; click++) {
     pages.push(await visitor.click());

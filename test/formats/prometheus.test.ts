@@ -83,7 +83,7 @@ describe('a metric', () => {
     ['m{a=""}', body, 'no such metric'],
     ['n', '', 'no such metric'],
     ['n', '# n 3\n', 'no such metric'],
-    ['n', '{"n":3}\n', 'no such metric'],
+    ['n', '{"n":3}\n', "is no line of Prometheus' text format"],
     ['n', 'n NaN\n', '"NaN" is no count'],
     ['n', 'n +Inf\n', '"+Inf" is no count'],
     ['n', 'n 0x10\n', 'is no count'],
@@ -104,6 +104,40 @@ describe('a metric', () => {
     ['n', 'n{a="1"} 9007199254740991\nn{a="2"} 1\n', 'is no count'],
   ])('%s is unknown in %j', (series, text, problem) => {
     expect(readMetric(text, parseSeries(series))).toEqual({ problem: expect.stringContaining(problem) });
+  });
+
+  // What stood between two lines is lost, or has become another character.
+  test.each(['', ' ', '\t', '\r', '\v', '\f', '\0', '\u2028', '\u00a0'])(
+    'is not read out of lines that have become one, with %j between them',
+    (between) => {
+      const before = [
+        'n{a="1"} 0',
+        'n{a="1"} 0 1700000000000',
+        'other 3',
+        'other{a="}"} NaN 17',
+        '# TYPE n gauge',
+        ...(between.trim() === '' && between !== '' ? [] : ['#']),
+      ];
+      for (const line of before)
+        expect(readMetric(`n 0\n${line}${between}n{a="2"} 5\nn 0\n`, parseSeries('n'))).toEqual({
+          problem: expect.stringMatching(/is no (?:line|whole line|count)/),
+        });
+    },
+  );
+
+  test('stands beside lines of any other kind that Prometheus knows', () => {
+    const others = [
+      '# HELP x is a text, with "quotes" and a # in it',
+      '# TYPE x gaugehistogram',
+      '#',
+      'x_bucket{le="+Inf",path="a}b\\"c"} 17 1700000000.123 # {trace_id="k"} 0.67 1700000000.1',
+      'x:y_total +Inf -17',
+      '{"a.name", b="c"} -1.5e-3',
+      'x{} .5',
+      'x\t{a="1",}\tNaN',
+      '# EOF',
+    ];
+    expect(readMetric(`${others.join('\n')}\r\n\nn 0\n`, parseSeries('n'))).toBe(0);
   });
 
   test.each(['', '1n', 'n m', 'n{', 'n{a}', 'n{a="b"', 'n{a="b"}}', 'n{a=~"b"}', '{a="b"}', 'n 3'])(

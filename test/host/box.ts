@@ -9,7 +9,7 @@ import { makeTempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 
 /** What a command inside left. */
-export interface Ran {
+export interface BoxOutcome {
   /** null when a signal ended it. */
   readonly code: number | null;
   readonly stdout: string;
@@ -17,8 +17,8 @@ export interface Ran {
 }
 
 /** A command inside that still runs. */
-export interface Running {
-  readonly ended: Promise<Ran>;
+export interface BoxProcess {
+  readonly ended: Promise<BoxOutcome>;
   /** Resolves with its first output. @throws Error when it ends before */
   readonly begun: Promise<void>;
   /** The end of its standard input. */
@@ -28,12 +28,12 @@ export interface Running {
 /** A real Debian system (test/host/box.sh): its own systemd, units, users, network and files. */
 export interface Box {
   /** Runs a command inside as root, with a clean environment, to its end. */
-  run(command: readonly string[], input?: string): Promise<Ran>;
+  run(command: readonly string[], input?: string): Promise<BoxOutcome>;
   /** The same for a script of the shell; what it prints, trimmed. @throws Error unless it ends with 0 */
   sh(script: string): Promise<string>;
-  start(command: readonly string[]): Running;
+  start(command: readonly string[]): BoxProcess;
   /** Starts a program of this machine that only uses the network of the box. */
-  startOutside(command: readonly string[]): Running;
+  startOutside(command: readonly string[]): BoxProcess;
   /** Writes a file inside; its directories are made. */
   write(path: string, text: string, mode?: string): Promise<void>;
   /** Resolves once the system has powered itself off. */
@@ -84,7 +84,7 @@ export async function openBox(binds: readonly string[]): Promise<Box> {
   };
   const start = (command: readonly string[]): Live =>
     enter('-m -p -n -u -i -C -r -w', [...CLEAN, ...command]);
-  const run = (command: readonly string[], input = ''): Promise<Ran> => {
+  const run = (command: readonly string[], input = ''): Promise<BoxOutcome> => {
     const child = start(command);
     child.close(input);
     return child.ended;
@@ -140,7 +140,7 @@ export async function openBox(binds: readonly string[]): Promise<Box> {
   }
 }
 
-interface Live extends Running {
+interface Live extends BoxProcess {
   close(input?: string): void;
   kill(): void;
 }

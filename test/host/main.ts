@@ -1,10 +1,11 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../support/sample.ts';
 import { missingForBox } from './needs.ts';
+import { installPackage } from './package.ts';
 
 // `npm run test:host`: packs and installs lastcall as a user would, then runs test/host/*.host.ts with it in a real Debian
 // system (box.sh). Where such a system cannot be had that is said loudly; with LASTCALL_CI=1 (.ci/run sets it) it is a
@@ -33,7 +34,7 @@ else {
 
 function runIn(work: string): void {
   try {
-    const { prefix, boots } = { prefix: install(work), boots: join(work, 'report.json') };
+    const { prefix, boots } = { prefix: installPackage(work), boots: join(work, 'report.json') };
     const { status } = spawnSync(
       process.execPath,
       [...JEST.split(' '), '--json', '--outputFile', boots, ...positionals],
@@ -52,20 +53,6 @@ function runIn(work: string): void {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** @returns the prefix into which `npm install --global` has put the package */
-function install(work: string): string {
-  const prefix = join(work, 'prefix');
-  npm('pack', '--silent', '--pack-destination', work);
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  npm('install', '--silent', '--global', '--prefix', prefix, join(work, `lastcall-${version}.tgz`));
-  return prefix;
-}
-
-function npm(...words: readonly string[]): void {
-  process.stderr.write(`host: npm ${words.join(' ')}\n`);
-  execFileSync('npm', words, { cwd: ROOT, stdio: ['ignore', process.stderr, process.stderr] });
 }
 
 function tell(passed: number, failed: number): void {

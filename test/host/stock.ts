@@ -4,7 +4,7 @@ import type { Status } from '../../agent/lifecycle/operation.ts';
 import type { Report } from '../fixtures/tally.ts';
 import { packageRoot } from '../support/sample.ts';
 import { until } from '../support/until.ts';
-import { type Box, openBox, type Ran } from './box.ts';
+import { type Box, openBox, type BoxOutcome } from './box.ts';
 
 // A stock Debian machine with the shipped files of lastcall: what an operator has after following the pages.
 
@@ -21,7 +21,7 @@ export interface Stock {
   readonly box: Box;
   readonly app: App;
   /** `lastcall WORDS` as root. */
-  lastcall(...words: readonly string[]): Promise<Ran>;
+  lastcall(...words: readonly string[]): Promise<BoxOutcome>;
   status(): Promise<Status>;
   /** Resolves once app1 serves and HAProxy sends users to both. */
   untilServing(): Promise<void>;
@@ -76,7 +76,7 @@ export async function openStock(app: App, more = '', binds: readonly string[] = 
 }
 
 function describeStock(box: Box, app: App): Stock {
-  const lastcall = (...words: readonly string[]): Promise<Ran> => box.run(['lastcall', ...words]);
+  const lastcall = (...words: readonly string[]): Promise<BoxOutcome> => box.run(['lastcall', ...words]);
   const status = async (): Promise<Status> => {
     const { stdout } = await lastcall('status', '--json');
     return JSON.parse(stdout) as Status;

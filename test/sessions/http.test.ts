@@ -249,8 +249,8 @@ describe('the number of users is unknown', () => {
     expect(await sourceOf(url, null).count(never)).toBe(3);
   });
 
-  const undelimited = async (body: string): Promise<string> =>
-    stub(({ socket }) => void socket.end(`HTTP/1.0 200 OK\r\n\r\n${body}`));
+  const undelimited = async (body: string, header = ''): Promise<string> =>
+    stub(({ socket }) => void socket.end(`HTTP/1.1 200 OK\r\n${header}\r\n${body}`));
   test.each<readonly [ReadingConfig, string]>([
     [{ kind: 'regex', pattern: '^users (\\d+)$' }, 'users 0\n'],
     [{ kind: 'prometheus', series: 'n' }, 'n{a="1"} 0\n'],
@@ -258,6 +258,13 @@ describe('the number of users is unknown', () => {
     const url = await undelimited(body);
     const { message } = await refusalOf(() => sourceBy(url, reading).count(never));
     expect(message).toContain('neither a Content-Length nor chunks');
+    // A coding that is not that of chunks ends with the connection, too.
+    const coded = [await undelimited(body, 'Transfer-Encoding: identity\r\n')];
+    coded.push(await undelimited(body, 'Transfer-Encoding: gzip\r\n'));
+    for (const one of coded)
+      expect((await refusalOf(() => sourceBy(one, reading).count(never))).message).toMatch(
+        /neither a Content-Length nor chunks|the body is packed \("gzip"\)/,
+      );
     const whole = await stub((_request, response) => response.end(body));
     expect(await sourceBy(whole, reading).count(never)).toBe(0);
     const chunked = await stub((_request, response) => {

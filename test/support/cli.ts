@@ -6,7 +6,7 @@ import { packageRoot } from './sample.ts';
 /** The program as the package ships it. */
 export const LASTCALL = join(packageRoot(), 'dist', 'bundle', 'lastcall.mjs');
 
-export interface Outcome {
+export interface CommandOutcome {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
@@ -15,7 +15,7 @@ export interface Outcome {
 
 export interface Running {
   readonly child: ChildProcessWithoutNullStreams;
-  readonly outcome: Promise<Outcome>;
+  readonly outcome: Promise<CommandOutcome>;
   /** Resolves as soon as stdout and stderr together hold the text. */
   said(text: string): Promise<void>;
 }
@@ -31,7 +31,7 @@ export function start(command: string, args: readonly string[], env: Record<stri
       for (const listener of listeners) listener();
     });
   }
-  const outcome = once(child, 'close').then(([code, signal]): Outcome => {
+  const outcome = once(child, 'close').then(([code, signal]): CommandOutcome => {
     for (const listener of listeners) listener();
     return { code: code as number | null, signal: signal as NodeJS.Signals | null, ...heard };
   });

@@ -208,7 +208,7 @@ const LOADED =
 const NOT_LOADED =
   /Loading failure|Master failed to parse new configuration|Failed to load worker|in waitpid mode/;
 
-interface Running {
+interface HaproxyProcess {
   readonly child: ChildProcess;
   readonly ended: Promise<void>;
   /** Aborts when the process ends. */
@@ -220,7 +220,7 @@ interface Running {
   logged(pattern: RegExp, from: number): Promise<RegExpExecArray>;
 }
 
-function run(args: readonly string[]): Running {
+function run(args: readonly string[]): HaproxyProcess {
   // setpriv: HAProxy dies with the test that started it, even when that one is killed.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'haproxy', ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -285,7 +285,7 @@ async function answerAt(path: string, line: string): Promise<string | null> {
   }
 }
 
-async function reload(running: Running, socket: string, masterSocket: string | null): Promise<number> {
+async function reload(running: HaproxyProcess, socket: string, masterSocket: string | null): Promise<number> {
   if (masterSocket === null) throw new Error('only a master can be reloaded: start it with `master: true`');
   const from = running.log().length;
   running.child.kill('SIGUSR2');

@@ -2,10 +2,10 @@ import { connect } from 'node:net';
 import { askHttp } from './ask-http.ts';
 
 /** What a load balancer makes of a node: it gets everybody, only those who are there, or nobody. */
-export type Verdict = 'up' | 'disabled' | 'down';
+export type MonitorVerdict = 'up' | 'disabled' | 'down';
 
 /** A load balancer's monitor: each call is one health check. */
-export type Monitor = () => Promise<Verdict>;
+export type Monitor = () => Promise<MonitorVerdict>;
 
 export interface F5Settings {
   /** The request as it goes out. */
@@ -28,7 +28,7 @@ const APPENDED = '\r\n\r\n';
 export function f5Monitor(port: number, settings: F5Settings): Monitor {
   const { send, interval, timeout } = settings;
   const [recv, recvDisable] = [new RegExp(settings.recv, 'i'), new RegExp(settings.recvDisable, 'i')];
-  let verdict: Verdict = 'down';
+  let verdict: MonitorVerdict = 'down';
   let silentFor = timeout;
   return async () => {
     const response = await exchange(port, send + APPENDED);
@@ -66,7 +66,7 @@ export interface TwoStateSettings {
 /** NGINX Plus' `health_check`, and what the clouds have: healthy or not, and who is not gets no request at all. */
 export function twoStateMonitor(port: number, settings: TwoStateSettings): Monitor {
   const { status, body = /(?:)/, fails, passes, from = '127.0.0.1' } = settings;
-  let verdict: Verdict = 'up';
+  let verdict: MonitorVerdict = 'up';
   let against = 0;
   return async () => {
     const answer = await askHttp(port, { from }).catch(() => null);

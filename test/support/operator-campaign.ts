@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Result } from '../../agent/lifecycle/operation.ts';
-import { findOverrides, type Verdict } from './overrides.ts';
+import { findOverrides, type OverrideVerdict } from './overrides.ts';
 import { freePort } from './ports.ts';
 import { startRecorder } from './recorder.ts';
 import { openRig, patience, type Agent, type Rig } from './rig.ts';
@@ -11,7 +11,7 @@ import { until } from './until.ts';
 import { wishOnDisk } from './state-file.ts';
 
 /** What became of a sidecar among operators who type whatever they like. */
-export interface OperatorReport extends Verdict {
+export interface OperatorReport extends OverrideVerdict {
   readonly seed: number;
   readonly commands: number;
   /** Operations that were accepted, and how each ended. */
@@ -33,22 +33,22 @@ const COMMANDS = [
   'clear counters all',
 ];
 
-type Deed =
+type OperatorDeed =
   | { readonly do: 'type'; readonly line: string }
   | { readonly do: 'submit'; readonly verb: 'drain' | 'ready' }
   | { readonly do: 'visit' };
 interface Step {
-  readonly deed: Deed;
+  readonly deed: OperatorDeed;
   readonly pauseMs: number;
 }
 
-const type = fc.constantFrom(...COMMANDS).map((line): Deed => ({ do: 'type', line }));
+const type = fc.constantFrom(...COMMANDS).map((line): OperatorDeed => ({ do: 'type', line }));
 // An operator who lets go is as common as one who takes hold: else everything is held nearly all the time.
 const letGo = fc
   .constantFrom(`set server ${SERVER} state ready`, `set weight ${SERVER} 100%`)
-  .map((line): Deed => ({ do: 'type', line }));
-const submit = fc.constantFrom('drain', 'ready').map((verb): Deed => ({ do: 'submit', verb }));
-const visit = fc.constant<Deed>({ do: 'visit' });
+  .map((line): OperatorDeed => ({ do: 'type', line }));
+const submit = fc.constantFrom('drain', 'ready').map((verb): OperatorDeed => ({ do: 'submit', verb }));
+const visit = fc.constant<OperatorDeed>({ do: 'visit' });
 const step: fc.Arbitrary<Step> = fc.record({
   deed: fc.oneof(
     { arbitrary: type, weight: 6 },
@@ -160,7 +160,7 @@ function createHands(rig: Rig, agent: Agent, operate: (line: string) => Promise<
           if (!listening.signal.aborted) reject(error as Error);
         });
       }),
-    async carryOut(deed: Deed): Promise<void> {
+    async carryOut(deed: OperatorDeed): Promise<void> {
       if (deed.do === 'type') {
         const answer = await operate(deed.line);
         if (answer.trim() !== '') throw new Error(`${deed.line}: ${answer}`);

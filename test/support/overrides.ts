@@ -1,7 +1,7 @@
 import type { Exchange } from './recorder.ts';
 
 /** What a log of all that passed says about whose word stood at HAProxy (I2). The product's code has no part in it. */
-export interface Verdict {
+export interface OverrideVerdict {
   /** Operators' MAINT and DRAIN that differed from what the sidecar wanted when it first saw them. */
   readonly foreign: number;
   /** Words of the sidecar. */
@@ -26,7 +26,7 @@ const WISH_LAG_MS = 100;
  * @param exchanges in the order of HAProxy; `note` is the state that the sidecar wants, by its record on disk
  * @param server `backend/server`
  */
-export function findOverrides(exchanges: readonly Exchange[], server: string): Verdict {
+export function findOverrides(exchanges: readonly Exchange[], server: string): OverrideVerdict {
   const overrides: string[] = [];
   let standing: Standing = { admin: 'ready', by: 'operator', foreign: null };
   let ours: string | null = null;

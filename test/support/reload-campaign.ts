@@ -65,12 +65,12 @@ export async function openReloadCampaign(): Promise<ReloadCampaign> {
   };
 }
 
-interface Place extends CrowdedSite {
+interface ReloadPlace extends CrowdedSite {
   readonly agent: Agent;
 }
 
 async function outAndBack(
-  place: Place,
+  place: ReloadPlace,
   phase: ReloadedIn,
   keepsState: boolean,
 ): Promise<Pick<ReloadReport, 'results' | 'stoppedWith' | 'stops' | 'leaked' | 'isLate'>> {
@@ -113,7 +113,7 @@ const MOMENT_IN_STOP: readonly ReloadedIn[] = [...OUT_AND_ALIVE, 'stopping'];
 
 /** Resolves once `reload`, begun in that phase, is over. Phases of milliseconds are held open at their own exchange. */
 async function inPhase(
-  { node, agent, recorder, state }: Place,
+  { node, agent, recorder, state }: ReloadPlace,
   phase: ReloadedIn,
   reload: () => Promise<void>,
 ): Promise<void> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createClient, type ControlClient } from '../../agent/control/client.ts';
 import type { Phase, Result, Status } from '../../agent/lifecycle/operation.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { lastcall, type Outcome, type Running } from './cli.ts';
+import { lastcall, type CommandOutcome, type Running } from './cli.ts';
 import { cellOf, startHaproxy, type Haproxy } from './haproxy.ts';
 import { createLegacyNode } from './legacy-node.ts';
 import { freePort } from './ports.ts';
@@ -41,12 +41,12 @@ export interface Front {
 
 export interface Visitor {
   /** The next click, through HAProxy. */
-  click(path?: string): Promise<Page>;
+  click(path?: string): Promise<RigPage>;
   /** Logs out at the application itself, so that no request of it passes HAProxy. */
   leave(): Promise<void>;
 }
 
-export interface Page {
+export interface RigPage {
   readonly status: number;
   readonly node: string;
   readonly lost: boolean;
@@ -225,7 +225,7 @@ async function signIn(url: string, node: SiteNode): Promise<Visitor> {
     async click(path = '/') {
       const answer = await fetch(`${url}${path}`, { headers: { cookie }, signal: patience() });
       const body = await answer.text();
-      const page = answer.ok ? (JSON.parse(body) as Page) : { node: '', lost: false };
+      const page = answer.ok ? (JSON.parse(body) as RigPage) : { node: '', lost: false };
       return { status: answer.status, node: page.node, lost: page.lost };
     },
     async leave() {
@@ -235,7 +235,7 @@ async function signIn(url: string, node: SiteNode): Promise<Visitor> {
 }
 
 /** How a command ended: its exit code, and the one JSON object that stood on its stdout. */
-export async function told(running: Running): Promise<Outcome & { readonly json: Result }> {
+export async function told(running: Running): Promise<CommandOutcome & { readonly json: Result }> {
   const outcome = await running.outcome;
   if (!/^\{[^\n]*\}\n$/.test(outcome.stdout)) {
     throw new Error(`not one JSON object: ${JSON.stringify(outcome)}`);

@@ -3,7 +3,7 @@ import { ask } from './haproxy.ts';
 /** HAProxy takes a line of up to its buffer's size (16 kB). */
 const BATCH = 150;
 
-export interface Users {
+export interface TableUsers {
   readonly table: string;
   readonly serverId: number;
   readonly count: number;
@@ -14,7 +14,7 @@ export interface Users {
 /** Puts users into a stick table by HAProxy's own command, many to a line: 100,000 in half a second. */
 export async function addUsers(
   socket: string,
-  { table, serverId, count, prefix = 'u' }: Users,
+  { table, serverId, count, prefix = 'u' }: TableUsers,
 ): Promise<void> {
   for (let from = 0; from < count; from += BATCH) {
     const line = Array.from({ length: Math.min(BATCH, count - from) }, (_none, index) => {

@@ -7,7 +7,7 @@ import { type Found, Missing, ROOT } from './cache.ts';
 import { bringHaproxy, installedHaproxy, SUITES } from './haproxies.ts';
 import { type Job, JOBS, MAIN_JOBS, REFUSED } from './jobs.ts';
 import { bringNode, LINES } from './nodes.ts';
-import { type Report, sums, table, type Verdict, verdicts } from './verdict.ts';
+import { type JestReport, sums, table, type Verdict, verdicts } from './verdict.ts';
 
 // `npm run test:versions`: the jobs of jobs.ts on other versions of HAProxy, and the main job on other versions of
 // Node. What cannot be had is reported loudly; with LASTCALL_CI=1 (.ci/run sets it) it is a failure, too.
@@ -56,12 +56,12 @@ interface Tried extends Ran {
   readonly missing: string | null;
 }
 
-interface Subject {
+interface Candidate {
   readonly name: string;
   readonly bring: () => Found;
 }
 
-function tryOn({ name, bring }: Subject, run: (found: Found) => Ran): Tried[] {
+function tryOn({ name, bring }: Candidate, run: (found: Found) => Ran): Tried[] {
   try {
     const found = bring();
     say(`${name}: found ${found.version} in ${found.dir}${found.note === null ? '' : `; ${found.note}`}`);
@@ -132,9 +132,9 @@ function isOlder(version: string, [major, minor]: readonly [number, number]): bo
   return own < major || (own === major && ownMinor < minor);
 }
 
-function read(file: string): Report | null {
+function read(file: string): JestReport | null {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Report;
+    return JSON.parse(readFileSync(file, 'utf8')) as JestReport;
   } catch {
     return null;
   }

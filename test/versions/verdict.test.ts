@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type Report, sums, table, type Verdict, verdicts } from './verdict.ts';
+import { type JestReport, sums, table, type Verdict, verdicts } from './verdict.ts';
 
 const ROOT = '/repo';
 const FILE = 'test/one.test.ts';
@@ -9,7 +9,7 @@ const JOBS = [
 ];
 
 /** What jest writes after these tests of one file: full name and status. */
-function reportOf(tests: Readonly<Record<string, string>>): Report {
+function reportOf(tests: Readonly<Record<string, string>>): JestReport {
   const assertionResults = Object.entries(tests).map(([fullName, status]) => ({ fullName, status }));
   const count = (wanted: string): number => assertionResults.filter(({ status }) => status === wanted).length;
   return {

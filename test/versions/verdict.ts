@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import type { Job } from './jobs.ts';
 
 /** What `jest --json` writes. */
-export interface Report {
+export interface JestReport {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numRuntimeErrorTestSuites: number;
@@ -20,7 +20,7 @@ export type Verdict = ReadonlyMap<string, 'ok' | 'FAILED'>;
  * @param report null where jest wrote none
  * @param root directory of the repository
  */
-export function verdicts(report: Report | null, jobs: readonly Job[], root: string): Verdict {
+export function verdicts(report: JestReport | null, jobs: readonly Job[], root: string): Verdict {
   const verdict = new Map<string, 'ok' | 'FAILED'>();
   for (const job of jobs) {
     // A job with several rows is green only when each row is.
@@ -30,7 +30,7 @@ export function verdicts(report: Report | null, jobs: readonly Job[], root: stri
   return verdict;
 }
 
-function isGreen(report: Report | null, { file, test }: Job, root: string): boolean {
+function isGreen(report: JestReport | null, { file, test }: Job, root: string): boolean {
   const suites = (report?.testResults ?? []).filter(({ name }) => relative(root, name) === file);
   const statuses = suites
     .flatMap(({ assertionResults }) => assertionResults)
@@ -45,7 +45,7 @@ function isGreen(report: Report | null, { file, test }: Job, root: string): bool
  * @param exitCode of jest; null when a signal ended it
  */
 export function sums(
-  report: Report | null,
+  report: JestReport | null,
   exitCode: number | null,
   verdict: Verdict,
 ): { readonly passed: number; readonly failed: number } {

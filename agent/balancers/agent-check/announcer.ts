@@ -5,7 +5,7 @@ import type { Caller, Channel } from './server.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
 import { createTally, type Tally } from '../poller-acks.ts';
 
-/** HAProxy gives an answer up after its `agent-inter`; without a look in that time no word is said. */
+/** HAProxy drops an answer after its `agent-inter`; without a poll in that time no state is answered. */
 const LOOK_MS = 100;
 
 /** A server as its Runtime API shows it, and the worker that did. */
@@ -15,16 +15,19 @@ export interface Seen {
 }
 
 /**
- * What is said to the pollers of one server, and when: only while its state is ours, or on its way to be. A word is said
- * until HAProxy itself shows it, and not so many times: another process that polls from HAProxy's address (a monitor, a
- * second HAProxy, NAT) would use the times up.
+ * What agent-check answers to the pollers of one server, and when: only while its state is ours, or about to be. A
+ * state is answered until HAProxy itself shows it, and not a number of times: another process that polls from
+ * HAProxy's address (a monitor, a second HAProxy, NAT) would use up such a number.
  */
 export interface Desk {
   readonly channel: Channel;
   readonly tally: Tally;
-  /** Wants the word said over a state in `over`; the answer takes the wish back to what it was. */
+  /**
+   * Announces `word` while the server is in one of the states in `over`; returns a function that restores the
+   * previous announcement.
+   */
   say(word: Admin, over: readonly Admin[]): () => void;
-  /** Says no more: the state is somebody else's. */
+  /** Stops announcing: the state is foreign. */
   silence(): void;
   /** Takes note of every look at the server. */
   saw(seen: Seen): void;
@@ -40,17 +43,18 @@ export interface DeskOptions {
 
 interface Wish {
   readonly word: Admin | null;
-  /** States that the word may replace; none any more once the word's own state was seen. */
+  /** States that the announcement may replace; none any more once its own state was seen. */
   readonly over: readonly Admin[];
-  /** The worker that showed the word's own state: the same object as long as it is the same one. */
+  /** The worker that showed the announced state: the same object as long as it is the same one. */
   readonly worker: Worker | null;
 }
 
 const SILENT: Wish = { word: null, over: [], worker: null };
 
 /**
- * The state is looked at before each answer with a word, and not only now and then: a repeated `drain` turns an
- * operator's MAINT into DRAIN, a repeated `ready` ends it (BEHAVIOUR.md#agent-check-and-operators), within one poll.
+ * The server's state is read before each answer that sets one, and not only now and then: a repeated `drain` turns
+ * an operator's MAINT into DRAIN, a repeated `ready` ends it (BEHAVIOUR.md#agent-check-and-operators), within one
+ * poll.
  */
 export function createDesk(options: DeskOptions): Desk {
   const { id, clock } = options;
@@ -92,13 +96,13 @@ export function createDesk(options: DeskOptions): Desk {
   };
 }
 
-/** The word that may be said while the server is as seen, or null. */
+/** The state that may be answered while the server is as seen, or null. */
 function permitted({ word, over, worker: knew }: Wish, { view, worker }: Seen): Admin | null {
   if (view.absent !== undefined) return null;
   const forced = forcedOf(view);
   if (forced === word) return view.origin === 'forced' || view.over ? word : null;
   if (over.includes(forced)) return word;
-  // A new worker has forgotten it; READY in the worker that knew it is somebody's wish.
+  // A new worker has lost it; READY in the worker that had it was set by an operator.
   const forgotten = knew !== null && worker !== null && worker !== knew;
   return forgotten && forced === 'ready' ? word : null;
 }

@@ -5,7 +5,7 @@ import { addressList } from '../../system/ip-allowlist.ts';
 import { LastcallError, messageOf } from '../../system/error.ts';
 import type { Caller } from './server.ts';
 
-/** Where the polls of one HAProxy come from, told by the address of its Runtime API. */
+/** Where the polls of one HAProxy come from, by the address of its Runtime API. */
 export interface Origin {
   covers(caller: Caller): boolean;
   /**

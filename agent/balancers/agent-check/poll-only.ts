@@ -10,7 +10,7 @@ import { createTally, type Tally } from '../poller-acks.ts';
 export interface PollerPorts {
   readonly server: AgentCheckServer;
   readonly clock: Clock;
-  /** Is our own probe of the application good? The line says `up` then, and more of its state cannot be known. */
+  /** Is our own probe of the application good? The answer is `up` then; more of its state cannot be known. */
   healthy(): boolean;
 }
 

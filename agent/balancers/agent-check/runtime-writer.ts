@@ -21,11 +21,12 @@ export interface WriterPorts {
 }
 
 /**
- * A HAProxy that is counted by its Runtime API and told by agent-check: the word is said to its pollers until the
- * Runtime API shows it, and after that as long as the state is ours, which heals a reload.
+ * A HAProxy that is counted by its Runtime API and set by agent-check: its pollers are answered with the desired
+ * state until the Runtime API shows it, and after that as long as the state is ours, which restores it after a
+ * reload.
  *
- * The pollers are known by the address of the Runtime API (this machine, for a socket file or a loopback address);
- * with more than one server also by `agent-send "BACKEND/SERVER\n"`, since each has a state of its own.
+ * The pollers are recognised by the address of the Runtime API (this machine, for a socket file or a loopback
+ * address); with more than one server also by `agent-send "BACKEND/SERVER\n"`, since each has a state of its own.
  */
 export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts): Balancer {
   const { reader, server, clock } = ports;
@@ -120,7 +121,7 @@ async function write(
   }
 }
 
-/** Waits until the word has been said, then looks until it shows, or until something else does. */
+/** Waits until the state has been answered, then polls until HAProxy shows it or another one. */
 async function readBack(
   writing: Writing,
   admin: Admin,
@@ -145,7 +146,7 @@ function answerOf({ view, worker }: Seen): ReadBackView {
   return worker === null ? view : { ...view, worker };
 }
 
-/** Resolves once HAProxy has polled: without that no word could ever be said. */
+/** Resolves once HAProxy has polled: without a poll no state can be answered. */
 function polled(writing: Writing, signal: AbortSignal): Promise<void> {
   const { desk, clock } = writing;
   const late = silence(writing, 'begin');

@@ -20,22 +20,22 @@ export interface Caller {
   readonly local: boolean;
 }
 
-/** Those pollers for whom agent-check is the writer of one server's state. */
+/** The pollers for which agent-check is the writer of one server's state. */
 export interface Channel {
   /** Their `agent-send`; null = their address is enough. */
   readonly id: string | null;
   /** Could this caller be one of them? */
   covers(caller: Caller): boolean;
-  /** The admin word for this caller now, or null. Soon, and without ever rejecting. */
+  /** The admin state to answer this caller now, or null. Takes little time and never rejects. */
   word(address: string): Promise<Admin | null>;
-  /** The answer, with this word or with none, is on its way to the caller. */
+  /** The answer, with this state or with none, is on its way to the caller. */
   answered(address: string, said: Admin | null): void;
 }
 
-/** The TCP responder of `listen.agentCheck`; who is in no channel is told `up` or nothing. */
+/** The TCP responder of `listen.agentCheck`; a caller in no channel gets `up` or an empty answer. */
 export interface AgentCheckServer {
   add(channel: Channel): void;
-  /** Lines said so far, without their LF; the neutral answer is the empty one. */
+  /** The count of each line answered so far, without its LF; the neutral answer is the empty one. */
   readonly answers: ReadonlyMap<string, number>;
   /** @returns the port; @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<number>;
@@ -64,7 +64,7 @@ export function createAgentCheckServer(
   let giveUp = (): void => undefined;
 
   const accept = (socket: Socket): void => {
-    // The poller hung up: its next poll tells whatever there is to tell.
+    // The poller closed the connection: its next poll gets the state again.
     socket.on('error', () => undefined);
     const caller = callerOf(socket);
     if (config.allow.length > 0 && !allowed(caller.address)) return void socket.destroy();
@@ -112,7 +112,8 @@ async function answer(
   const named = near.filter((channel) => channel.id !== null && channel.id === id);
   const meant = named.length > 0 ? named : near.filter((channel) => channel.id === null);
   const words = new Set(await Promise.all(meant.map((channel) => channel.word(caller.address))));
-  // Two channels that this caller may belong to and that want different words: nobody can tell, so nothing is said.
+  // Two channels that this caller may belong to want different states: it is unknown which applies, so none is
+  // answered.
   const word = words.size === 1 ? ([...words][0] ?? null) : null;
   if (socket.destroyed) return;
   const line = agentLine({ word, healthy: ports.healthy() });
@@ -143,7 +144,7 @@ function readId(socket: Socket, clock: Clock): Promise<string | null> {
   });
 }
 
-/** Reads and forgets a little, since closing over unread bytes resets the connection and may cost the answer. */
+/** Reads and drops a little, since closing over unread bytes resets the connection and may cost the answer. */
 function drop(socket: Socket): void {
   let seen = 0;
   socket.on('data', (chunk: Buffer | string) => {

@@ -1,16 +1,16 @@
 import type { Status } from '../../lifecycle/operation.ts';
 import { isOut as isOutPhase, PHASES } from '../../lifecycle/phases.ts';
 
-/** What a monitor is told: take it, send it nobody new, leave it. */
+/** The answer to a monitor: keep the node, send it no new users, remove it. */
 export type Standing = 'up' | 'drain' | 'down';
 
-/** As much of the node's status as the answer depends on; `health` is `up` where there is no probe to say. */
+/** As much of the node's status as the answer depends on; `health` is `up` without a probe. */
 export type NodeState = Pick<Status, 'phase' | 'health' | 'balancers'>;
 
 /**
- * What the node is by itself, whoever writes its servers' state: what is told to monitors that are no writer of ours.
- * They are never told DRAIN, for theirs may take any 404 for dead, and never DOWN while a user may be there.
- * @returns null while it is not known: right after a start, before the first looks and the first verdict
+ * The node's own state, whatever writes its servers' state: the answer to monitors that are no writer of ours. They
+ * never get DRAIN, since such a monitor may take any 404 for dead, and never DOWN while a user may be connected.
+ * @returns null while it is unknown: right after a start, before the first polls and the first verdict
  */
 export function ownStanding(node: NodeState): Standing | null {
   const { monitors } = PHASES[node.phase];
@@ -41,7 +41,7 @@ function isFenced({ balancers }: NodeState): boolean {
   return balancers.every(({ servers }) => servers.every(({ admin }) => admin === null || admin === 'maint'));
 }
 
-/** Something is wanted of every balancer, so that one to whom nothing was said yet is told nothing. */
+/** Every balancer has a desired state, so one that has not been written yet gets no answer. */
 export function isOut({ phase }: NodeState): boolean {
   return isOutPhase(phase);
 }

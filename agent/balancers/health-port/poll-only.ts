@@ -9,9 +9,15 @@ import { isOut, ownStanding, type NodeState, type Standing } from './answer.ts';
 import { createPolled } from '../poll-only.ts';
 import { TOLD_TWICE, createTally, type MarkedPoller } from '../poller-acks.ts';
 
-/** What HAProxy told of a server is what it was then; connections are shown only while that was just now. */
+/**
+ * What HAProxy reports of a server is its state at that time; connections are shown only while the report is
+ * recent.
+ */
 const FRESH_MS = 10_000;
-/** Where HAProxy says DOWN in spite of so many UPs, something else keeps it there: the sign-out is said all the same. */
+/**
+ * Where HAProxy reports DOWN in spite of so many UPs, something else keeps it there: the sign-out is answered all
+ * the same.
+ */
 const UPS = 10;
 
 export interface HealthPorts {
@@ -20,10 +26,10 @@ export interface HealthPorts {
   readonly node: () => NodeState;
 }
 
-/** What is kept of one monitor, told by its address, and by the server's name where HAProxy gives it. */
+/** The memory of one monitor, identified by its address, and by the server's name where HAProxy gives it. */
 interface Monitor {
   readonly address: string;
-  /** UPs it was told since it last was told DOWN; DRAIN is said to those who have had one, so it counts too. */
+  /** UPs answered since the last DOWN; DRAIN is answered to monitors that have had one, so it counts too. */
   readonly ups: number;
   readonly state: SendState | null;
 }
@@ -31,11 +37,12 @@ interface Monitor {
 /**
  * A balancer that asks our health port: HAProxy's `option httpchk`, F5, NGINX Plus, a cloud's.
  *
- * It is told DRAIN only after an UP, because a HAProxy that has the server DOWN keeps it there on a 404, and its sticky
- * users go elsewhere (BEHAVIOUR.md#health-checks, haproxy#934); one that asks for the first time during a drain is told UP once.
- * After a restart of the sidecar in the middle of a drain that UP was our predecessor's. Measured on 2.6: a HAProxy
- * that starts, or is reloaded, and hears 404 first goes to NOLB too, and with send-state says that it may.
- * @throws LastcallError `config` for an address in `from` that is none
+ * It gets DRAIN only after an UP, because a HAProxy that has the server DOWN keeps it there on a 404, and its
+ * sticky users go elsewhere (BEHAVIOUR.md#health-checks, haproxy#934); one that asks for the first time during a
+ * drain gets UP once. After a restart of the sidecar in the middle of a drain that UP was our predecessor's.
+ * Measured on 2.6: a HAProxy that starts, or is reloaded, and gets 404 first goes to NOLB too, and with send-state
+ * reports that it may.
+ * @throws LastcallError `config` for an invalid address in `from`
  */
 export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPorts): Balancer {
   const { clock, node } = ports;
@@ -59,7 +66,7 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
     const admin = word();
     if (admin === 'maint') return 'down';
     if (admin === 'drain') return isUp(tally.markOf(nameOf(poll)), poll, inherited) ? 'drain' : 'up';
-    // Something is wanted of this balancer and is about to be said, after it is on disk.
+    // A state is desired of this balancer and is about to be answered, after it is on disk.
     return isOut(node()) && !begun ? null : ownStanding(node());
   };
   const covers = addressList(config.from);
@@ -81,7 +88,7 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
       return balancer.survey(signal);
     },
     set(server, admin, mayReplace, signal) {
-      // Before an operation everybody is surveyed: who was not is told what an earlier sidecar had told already.
+      // Before an operation every balancer is surveyed: one that was not gets the answer of an earlier sidecar.
       inherited = admin !== 'ready' && (inherited || !surveyed);
       begun = true;
       return balancer.set(server, admin, mayReplace, signal);
@@ -115,7 +122,7 @@ function isVisitor({ address, state }: Monitor, steady: readonly Monitor[]): boo
 
 /**
  * Has this monitor the server up, so that a sign-out works?
- * @param before what one that is not known was told before our time
+ * @param before the answer to an unknown monitor before our time
  */
 function isUp(monitor: Monitor | undefined, { state }: HealthPoll, before: boolean): boolean {
   if (monitor === undefined && before) return true;
@@ -123,13 +130,18 @@ function isUp(monitor: Monitor | undefined, { state }: HealthPoll, before: boole
   return state === null ? ups > 0 : state.usable || ups >= UPS;
 }
 
-/** Does it do what it was told, as far as it tells? HAProxy does, by send-state; DRAIN by a 404 it does at once. */
+/**
+ * Does it follow our answers, as far as it reports? HAProxy does, by send-state; it follows DRAIN by a 404 at once.
+ */
 function obeys({ ups, state }: Monitor, wanted: Admin): boolean {
   if (state === null || wanted === 'drain') return true;
   return wanted === 'maint' ? !state.usable : state.usable || ups >= UPS;
 }
 
-/** All together, or null: one that does not tell is unknown, never zero. One that came once and has gone tells nothing. */
+/**
+ * The sum, or null: a monitor that does not report is unknown, never zero. One that came once and has gone is left
+ * out.
+ */
 function connectionsOf(
   monitors: readonly MarkedPoller<Monitor>[],
   now: number,

@@ -13,20 +13,20 @@ const HOLD_EVERY_MS = 25;
 /** One question of a monitor. */
 export interface HealthPoll {
   readonly address: string;
-  /** What HAProxy says of itself, where it does (`http-check send-state`). */
+  /** HAProxy's report of the server, where it sends one (`http-check send-state`). */
   readonly state: SendState | null;
 }
 
-/** Those monitors for whom the health port is the writer of one server's state. */
+/** The monitors for which the health port is the writer of one server's state. */
 export interface HealthChannel {
   readonly covers: (address: string) => boolean;
-  /** What this one is told now; null while that is not known. */
+  /** The present answer to this monitor; null while it is unknown. */
   standing(poll: HealthPoll): Standing | null;
   /** The answer is on its way. */
   answered(poll: HealthPoll, said: Standing): void;
 }
 
-/** The HTTP responder of `listen.health`; who is in no channel is told UP or DOWN, and no sign-out. */
+/** The HTTP responder of `listen.health`; a monitor in no channel gets UP or DOWN, and no sign-out. */
 export interface HealthServer extends HttpListener {
   add(channel: HealthChannel): void;
   /** Answers so far. */
@@ -80,14 +80,17 @@ function stateIn(header: string | string[] | undefined): SendState | null {
 
 const MILDEST: readonly Standing[] = ['up', 'drain', 'down'];
 
-/** Where the channels that this address may belong to differ, the mildest answer loses nobody. */
+/** Where the channels that this address may belong to differ, the mildest answer cuts no user. */
 function standingOf(poll: HealthPoll, near: readonly HealthChannel[], node: NodeState): Standing | null {
   if (near.length === 0) return ownStanding(node);
   const all = near.map((channel) => channel.standing(poll));
   return all.includes(null) ? null : (MILDEST.find((standing) => all.includes(standing)) ?? null);
 }
 
-/** Asks until there is an answer. A monitor takes silence for one failed check, which is less than a wrong word. */
+/**
+ * Retries until there is an answer. A monitor counts no answer as one failed check, which is less harm than a wrong
+ * answer.
+ */
 async function held(clock: Clock, signal: AbortSignal, ask: () => Standing | null): Promise<Standing | null> {
   const end = clock.now() + HOLD_MS;
   for (;;) {

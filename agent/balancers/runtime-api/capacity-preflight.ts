@@ -13,7 +13,7 @@ import type { Look, Role, Sibling, Survey } from '../../lifecycle/view.ts';
 import { comparable, isUsable } from './related-servers.ts';
 import { sameWorker, type Desk, type Lines } from './poll.ts';
 
-/** Who stands beside our servers, asked only where too few of them are usable: it grows with their backends. */
+/** The siblings of our servers, listed only where too few of them are usable: the cost grows with their backends. */
 
 /**
  * @param own a look at our servers that was asked for just before

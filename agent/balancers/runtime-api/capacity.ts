@@ -3,7 +3,7 @@ import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Capacity, Role } from '../../lifecycle/view.ts';
 import { isUsable } from './related-servers.ts';
 
-/** How many others are usable, told by one row of each backend. Pure. */
+/** How many others are usable, by one row of each backend. Pure. */
 
 /** One of our servers, with the BACKEND row that came in the same answer; null = none came that could be read. */
 export interface OwnRow {
@@ -56,7 +56,7 @@ function takesUsers(row: StatRow): boolean {
   return isUsable({ status: row.text('status') ?? '', weight: row.count('uweight') });
 }
 
-/** A server's own row says its role in the same columns. */
+/** A server's own row has its role in the same columns. */
 function roleOf(row: StatRow): Role | null {
   if (row.count('act') === 1) return 'active';
   return row.count('bck') === 1 ? 'backup' : null;

@@ -16,7 +16,7 @@ import type { Desk, Lines } from './poll.ts';
 import { createFirst } from './streams.ts';
 import type { Talk } from './deadline-client.ts';
 
-/** At most so many by pointer in one call; whoever wants more calls again. */
+/** At most so many by pointer in one call; a caller that wants more calls again. */
 const MOST = 1_000;
 /** Of them in one line: a line has room for 16 kB, an answer to `show sess 0x...` takes 2 kB. */
 const IN_ONE_LINE = 50;
@@ -49,7 +49,7 @@ export async function closeSessions(
   };
   const listed = { there: !('absent' in found), limit };
   const survey = await list(desk, lines, name, current, listed).catch(async (error: unknown) => {
-    // That nobody could be counted keeps nobody from being ended.
+    // A failed count does not keep connections from being closed.
     if (limit === Infinity) await endOwn();
     throw error;
   });
@@ -70,7 +70,7 @@ export async function closeSessions(
 }
 
 interface Listed {
-  /** Whom to end by pointer, in that order. */
+  /** The connections to close by pointer, in that order. */
   readonly targets: readonly Target[];
   readonly own: Tally;
   /** All that were there, the queued included. */
@@ -79,7 +79,7 @@ interface Listed {
   readonly complete: boolean;
 }
 
-/** Everybody at the server; with no limit, HAProxy itself ends those of the current worker. */
+/** Every connection of the server; with no limit, HAProxy itself ends those of the current worker. */
 async function list(
   desk: Desk,
   lines: Lines,
@@ -120,7 +120,10 @@ function byWorker(targets: readonly Target[]): ReadonlyMap<number, readonly Targ
   return found;
 }
 
-/** @param old the pid of an old worker, or null for the one that answers; @returns those that HAProxy was told to end */
+/**
+ * @param old the pid of an old worker, or null for the one that answers; @returns those that HAProxy was asked to
+ *   end
+ */
 async function endAll(
   desk: Desk,
   { own, master }: Lines,

@@ -49,7 +49,7 @@ export async function eachCurrent(
   });
 }
 
-/** Those of the workers of before a reload, as far as a master tells of them. */
+/** Those of the workers of before a reload, as far as a master lists them. */
 export async function eachOld(
   desk: Desk,
   { master }: Lines,

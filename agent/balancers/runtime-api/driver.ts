@@ -35,20 +35,20 @@ export interface RuntimeOptions {
   readonly master?: string | null;
   /** For an address of `tls://`. */
   readonly tls?: TlsFiles | null;
-  /** Somebody else writes (agent-check): `survey` then does not ask for level admin. */
+  /** The state is written by agent-check: `survey` then does not ask for level admin. */
   readonly readOnly?: boolean;
 }
 
 export interface RuntimePorts {
   readonly clock: Clock;
-  /** Told once of what makes this HAProxy a risk. */
+  /** Called once for what makes this HAProxy a risk. */
   readonly onWarning?: (text: string) => void;
 }
 
 /**
- * A HAProxy told and asked by its Runtime API. Calls of one balancer run one after another, so no look falls between
- * a write and its read-back.
- * @throws LastcallError `config` for an address or a name that is none
+ * A HAProxy that is polled and set by its Runtime API. Calls of one balancer run one after another, so no poll
+ * falls between a write and its read-back.
+ * @throws LastcallError `config` for an invalid address or name
  */
 export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePorts): Balancer {
   const { address, servers, timeoutMs } = options;
@@ -82,7 +82,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     };
   };
   const inTurn = <T>(signal: AbortSignal, work: (lines: Lines) => Promise<T>): Promise<T> => {
-    // Whoever is before us began earlier with the same time, so our own is not over before our turn.
+    // A call before us began earlier with the same time limit, so ours does not run out before our turn.
     const lines = linesFor(timeoutMs, MASTER_MS, signal);
     return turns.take(signal, () => work(lines));
   };
@@ -136,7 +136,7 @@ function fragile(address: string, { version }: Info): string {
   return `${address}: in HAProxy ${version} a connection to the master CLI ends HAProxy once a reload has failed by a broken file (3.4.0 to 3.5-dev5); lastcall asks \`master\` only while an operation counts old workers: try each file with \`haproxy -c\` before a reload, or leave \`master\` out`;
 }
 
-/** A silent master must not hold up what the current worker has to tell for long. */
+/** A master that does not answer must not delay the current worker's answer for long. */
 const MASTER_MS = 500;
 /** For a list of a few hundred thousand streams, 300 bytes each. */
 const LIST_MS = 10_000;
@@ -161,8 +161,8 @@ async function set(
     ...(await lookBack(desk, lines, worker, { past: 'count', signal })).add(view),
     worker,
   });
-  // On one connection: a worker that a reload brings between the two would be told on another's state, and MAINT
-  // throws out whoever it has let in.
+  // On one connection, so by one worker: a worker that a reload brings in between would be set by another's state,
+  // and MAINT cuts the users it has let in.
   const untouched = await own.session(async (ask) => {
     // One that the configuration lost HAProxy may have lost too.
     const read = desk.names.has(server) ? inspect : inspectIfThere;

@@ -10,8 +10,8 @@ const NEXT =
 /**
  * A client of the master CLI, which has no `listen` section in front of it that could speak TLS for it.
  * @param address `unix:/path`, `/path` or `tcp://host:port`
- * @returns one whose refusal by the socket's rights says where those are set
- * @throws LastcallError `config` for an address that is none
+ * @returns one whose error for missing rights names where those are set
+ * @throws LastcallError `config` for an invalid address
  */
 export function createMasterClient(address: string, clock: Clock): Client {
   const client = createClient(address, parseAddress(address, 'config'), { clock });

@@ -24,7 +24,7 @@ import type { Talk } from './deadline-client.ts';
 export interface Held {
   readonly connections: number;
   readonly queued: number;
-  /** Kept for the next request; null = not told. */
+  /** Kept for the next request; null = unknown. */
   readonly idle: number | null;
 }
 
@@ -43,8 +43,8 @@ export interface OldWorkers {
    */
   count(talk: Talk, servers: ReadonlyMap<string, ServerName>): Promise<ReadonlyMap<string, Held>>;
   /**
-   * The work's answer, or null when the worker has ended meanwhile: its connections ended with it.
-   * @throws whatever `work` throws while the worker is there, or while nothing tells
+   * The result of `work`, or null when the worker has ended meanwhile: its connections ended with it.
+   * @throws whatever `work` throws while the worker lives, or while that is unknown
    */
   unlessGone<T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null>;
 }
@@ -134,7 +134,7 @@ async function countAt(
   return held;
 }
 
-/** Where the server stands in that worker; null when its configuration had no such server. */
+/** The server's ids in that worker; null when its configuration had no such server. */
 async function placeOf(ask: Ask, name: ServerName): Promise<Place | null> {
   try {
     const reply = await ask(showServersState(name.backend));

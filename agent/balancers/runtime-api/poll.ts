@@ -12,7 +12,7 @@ import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from '../
 import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
 import type { Talk } from './deadline-client.ts';
 
-/** What a Runtime API's driver knows from call to call. */
+/** What a Runtime API's driver keeps from call to call. */
 export interface Desk {
   readonly client: Client;
   readonly reader: Reader;
@@ -22,7 +22,7 @@ export interface Desk {
   /** Null where HAProxy may run on another machine. */
   readonly here: OldProcesses | null;
   readonly names: ReadonlyMap<string, ServerName>;
-  /** Each server's state when its bits were last read, from whom, and what its row showed then. */
+  /** Each server's state when its bits were last read, from which worker, and its row at that time. */
   readonly seen: Map<string, Seen>;
   /** Null without a master CLI. */
   readonly old: OldWorkers | null;
@@ -47,7 +47,7 @@ export interface Glimpse {
   readonly rows?: { readonly row: StatRow; readonly backend: StatRow | null };
 }
 
-/** What a look is to tell besides the servers. */
+/** What a poll must return besides the servers. */
 export interface LookTerms {
   readonly past: Past;
   readonly scope: LookScope;
@@ -73,7 +73,7 @@ export async function look(
   return { worker, ...known, servers: servers.map(add), addresses: addressesOf(rows), ...capacity };
 }
 
-/** One row; the bits as well only where the text does not tell, or where nobody knows yet who put it there. */
+/** One row; the bits as well only where the text is ambiguous, or where the origin of the state is not known yet. */
 async function glance(
   desk: Desk,
   ask: Ask,
@@ -125,7 +125,8 @@ export async function inspect(
 }
 
 /**
- * The same of one that a reload or a command may have removed: `reading` is null then, and the view says how it went.
+ * The same for a server that a reload or a command may have removed: `reading` is null then, and the view has the
+ * reason.
  * @throws LastcallError as `look`
  */
 export async function inspectIfThere(
@@ -149,7 +150,7 @@ export interface Back extends Pick<Look, 'workers' | 'unseen' | 'uncounted'> {
   readonly add: (view: ServerView) => ServerView;
 }
 
-/** Unknown is never zero: where an old worker cannot be asked, nobody's connections are known (I7). */
+/** Unknown is never zero: where an old worker cannot be asked, all connections are unknown (I7). */
 export async function lookBack(
   desk: Desk,
   lines: Lines,
@@ -169,7 +170,7 @@ export async function lookBack(
   }
 }
 
-/** The same, for who needs to know before he begins. */
+/** The same, for a caller that needs the count before it begins. */
 export async function lookBackOrFail(
   desk: Desk,
   { master }: Lines,

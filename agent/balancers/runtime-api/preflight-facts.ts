@@ -8,7 +8,7 @@ import type { ServerSurvey } from '../../lifecycle/view.ts';
 /** How much a socket shows: `cookie` and `algo` are empty below level operator, tables too (tried on 2.6.12). */
 export type Level = 'admin' | 'operator' | 'user';
 
-/** What the stick tables of a HAProxy say of one node. */
+/** The entries of this node in the stick tables of a HAProxy. */
 export interface Tables {
   /** Those that bear the name of a backend of this node. */
   readonly named: readonly string[];
@@ -16,7 +16,7 @@ export interface Tables {
   readonly holding: readonly string[];
   /** Those that store servers, and none of this node. */
   readonly foreign: readonly string[];
-  /** Those of which it cannot be told. */
+  /** Those of which it is unknown. */
   readonly unknown: readonly string[];
 }
 
@@ -27,7 +27,7 @@ interface Asked {
   readonly row: StatRow;
   readonly backend: StatRow;
   readonly level: Level;
-  /** Asked only where nothing else tells. */
+  /** Listed only where nothing else decides. */
   readonly tables: () => Promise<Tables>;
 }
 
@@ -67,7 +67,7 @@ function sticky(why: string): Stickiness {
   return { sticky: why, hashed: null };
 }
 
-/** Whether a table holds an entry that binds a user to one of this node's servers; null = cannot be told. */
+/** Whether a table holds an entry that binds a user to one of this node's servers; null = unknown. */
 export type Holds = (table: string) => Promise<boolean | null>;
 
 /** The node whose tables are sought. */

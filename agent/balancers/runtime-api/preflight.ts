@@ -27,7 +27,7 @@ import {
   type Back,
 } from './poll.ts';
 
-/** What an operation needs to know before it begins: asked once, by more than a poll may cost. */
+/** What an operation needs before it begins: read once, at a higher cost than a poll may have. */
 
 interface OwnServer {
   readonly view: ServerView;

@@ -5,11 +5,11 @@ import type { Level } from './preflight-facts.ts';
 
 /** Who else is this application, and who else serves its users: read from the list of all servers. Pure. */
 
-/** What one full look tells of the servers of this node. */
+/** One full listing, as far as it concerns the servers of this node. */
 export interface Kinship {
   /** Other servers of this application. */
   readonly relatives: readonly Relative[];
-  /** Why the search for equal addresses says nothing here; null = addresses are shown. */
+  /** Why equal addresses cannot be searched for here; null = addresses are shown. */
   readonly blind: string | null;
   /** Which servers have no address that could be compared. */
   readonly uncompared: readonly string[];
@@ -149,7 +149,7 @@ function sum(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : one + other;
 }
 
-/** A server's own row says its role (BEHAVIOUR.md#capacity). */
+/** A server's own row has its role (BEHAVIOUR.md#capacity). */
 function roleOf({ active, backup }: ListedServer): Role | null {
   if (active === 1) return 'active';
   return backup === 1 ? 'backup' : null;

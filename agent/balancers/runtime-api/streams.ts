@@ -39,7 +39,7 @@ export interface First<T> {
   readonly all: readonly T[];
 }
 
-/** @param compare as for Array.sort: the smallest are kept, and stand in that order */
+/** @param compare as for Array.sort: the smallest are kept, in that order */
 export function createFirst<T>(most: number, compare: (one: T, other: T) => number): First<T> {
   const all: T[] = [];
   return {

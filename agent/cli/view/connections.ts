@@ -15,7 +15,7 @@ export function isGoingOut({ phase }: Status): boolean {
   return PHASES[phase].waits;
 }
 
-/** Asks the sidecar. That it cannot tell is told, and is no failure of the status; an abort is. */
+/** Asks the sidecar. A failure is part of the output, and not one of the status; an abort is. */
 export async function askHolding(client: ControlClient, signal: AbortSignal): Promise<Holding> {
   try {
     return await client.holders(signal);
@@ -50,7 +50,7 @@ function table(head: string[], rows: string[][], paint: Paint): string[] {
   return [paint('dim', header), ...lines];
 }
 
-/** The same in a few words for a line; over all servers, unknown where one of them is. */
+/** A short form for one line; over all servers, unknown where one of them is. */
 export function holdingWords(holding: Holding): string {
   if ('error' in holding) return 'who holds it is unknown';
   const sum = (key: 'requests' | 'tunnels' | 'queued'): string =>

@@ -31,7 +31,7 @@ export function reportFailure(
   return EXIT_CODES[error.code];
 }
 
-/** What, whom, how long, and what to do now. */
+/** The error, its target, the elapsed time, and the next step. */
 function oneLine(error: LastcallError): string {
   const { message, target, elapsedMs, next } = error;
   const about = [

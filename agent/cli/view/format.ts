@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import { formatDuration } from '../../formats/duration.ts';
 import type { Context, Output } from '../ports.ts';
 
-/** Small words that several renderers share. */
+/** Short texts that several renderers share. */
 
 const BARS = '▁▂▃▄▅▆▇█';
 
@@ -31,7 +31,7 @@ export function secondsText(seconds: number): string {
 
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'yellow' | 'green', text: string) => string;
 
-/** Colours on a terminal, unless somebody does not want them (no-color.org). */
+/** Colours on a terminal, unless the user turned them off (no-color.org). */
 export function painter({ ports }: Context, output: Output): Paint {
   const plain = output.isTTY !== true || (ports.env['NO_COLOR'] ?? '') !== '' || ports.env['TERM'] === 'dumb';
   return (style, text) => (plain ? text : styleText(style, text));

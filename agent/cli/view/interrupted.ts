@@ -16,7 +16,7 @@ export interface Known {
 }
 
 /**
- * Tells it, and with `--json` the one object.
+ * Writes the end of an interrupted command, with `--json` as the one object.
  * @param beside without either of the two the operation goes on in the sidecar
  * @returns the exit code: 130 or 143
  */

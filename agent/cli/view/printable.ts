@@ -3,7 +3,9 @@ import { visible } from '../../system/printable.ts';
 import type { Desk } from '../wait-for-result.ts';
 import type { Globals } from '../ports.ts';
 
-/** What other programs say, on its way to a terminal: HAProxy, an application, or whatever answers at a socket. */
+/**
+ * Texts of other programs, on their way to a terminal: of HAProxy, an application, or whatever answers at a socket.
+ */
 
 /** Deeper than anything of ours. */
 const DEPTH = 20;
@@ -27,7 +29,7 @@ export function line(text: string): string {
   return visible(text.replaceAll(/\s*\n\s*/g, ' '));
 }
 
-/** The sidecar as people are shown it; with `--json` its words stay as they are, in JSON's own escapes. */
+/** The sidecar's client with texts made printable; with `--json` they are unchanged, in JSON's own escapes. */
 export function forPeople(client: ControlClient, globals: Globals): ControlClient {
   if (globals.json === true) return client;
   return {

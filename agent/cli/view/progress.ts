@@ -2,6 +2,7 @@ import type { OperationKind, Status } from '../../lifecycle/operation.ts';
 import type { Watcher } from '../wait-for-result.ts';
 import type { Context } from '../ports.ts';
 import { painter, secondsText, sessionsText, sparkline } from './format.ts';
+import { line } from './printable.ts';
 
 /** What is shown while a command waits: one living line on a terminal, a line per change elsewhere, or nothing. */
 export interface Progress extends Watcher {
@@ -13,7 +14,7 @@ const SPARKS = 20;
 const REDRAW_MS = 1_000;
 /** In a log, counts that change faster than this are one line, in milliseconds. */
 const LINE_MS = 1_000;
-/** A terminal's width where it tells none. */
+/** The width for a terminal that reports none. */
 const COLUMNS = 80;
 const CLEAR = '\r\u001b[2K';
 
@@ -31,7 +32,7 @@ function createSilence(): Progress {
 }
 
 function createLines({ ports }: Context, operation: OperationKind): Progress {
-  const say = (text: string): unknown => ports.stdout.write(`${text}\n`);
+  const say = (text: string): unknown => ports.stdout.write(`${line(text)}\n`);
   let last: { phase: string; total: number | null; waits: string; at: number } | null = null;
   let ours = false;
   return {
@@ -74,7 +75,7 @@ function createLiving(context: Context, operation: OperationKind): Progress {
   const draw = (): void => {
     const line =
       seen === null ? note : livingLine(seen.status, (clock.now() - seen.at) / 1_000, counts, note);
-    // Some terminals do not know how wide they are, and say 0.
+    // Some terminals report a width of 0.
     const width = Math.max(20, (stdout.columns || COLUMNS) - 1);
     stdout.write(`${CLEAR}${paint('bold', line.slice(0, width))}`);
   };
@@ -105,7 +106,7 @@ function createLiving(context: Context, operation: OperationKind): Progress {
       draw();
     },
     again(why) {
-      stdout.write(`${CLEAR}${why}; asking again\n`);
+      stdout.write(`${CLEAR}${line(why)}; asking again\n`);
       draw();
     },
     end() {

@@ -8,8 +8,8 @@ import { secondsText } from './format.ts';
 export const INTERRUPTED: Readonly<Record<Interrupt, number>> = { SIGINT: 130, SIGHUP: 130, SIGTERM: 143 };
 
 /**
- * Tells the end of an operation: the JSON object, or a line for people (an error goes to stderr).
- * @param begun false when it was refused: then there is nothing to give a receipt for
+ * Writes the end of an operation: the JSON object, or a line for people (an error goes to stderr).
+ * @param begun false when it was refused: then there is no receipt
  * @returns the exit code
  */
 export function reportResult(context: Context, result: Result, begun: boolean): number {
@@ -26,7 +26,7 @@ export function reportResult(context: Context, result: Result, begun: boolean): 
   return exitCodeOf(result);
 }
 
-/** Whose terms held from some moment on: of those who joined, or of this caller where he joined. */
+/** Since when which terms held: those of the callers who joined, or of this caller where it joined. */
 function joinLines({ id, joined = [] }: Result): string[] {
   return joined.flatMap((one) => {
     const terms = termWords(one.terms);
@@ -48,7 +48,7 @@ function termWords({ fence, timeout, onTimeout, expires, force }: Terms): string
     .join(', ');
 }
 
-/** What the users' requests met meanwhile, where somebody wants to read it. A dry run has no receipt. */
+/** What the users' requests met meanwhile, unless `--quiet`. A dry run has no receipt. */
 export function writeReceipt({ ports, globals }: Context, { operation, receipt, plan }: Result): void {
   if (globals.json === true || globals.quiet === true || plan !== undefined) return;
   if (!WITH_RECEIPT.includes(operation)) return;
@@ -66,7 +66,7 @@ const RECEIPT_WORDS = [
 /** What sends users away: the others cost none. */
 const WITH_RECEIPT: readonly Result['operation'][] = ['drain', 'stop', 'restart'];
 
-/** A code that is not in the table is a failure of whoever made it up. */
+/** A code that is not in the table is a failure of the program that answered it. */
 export function exitCodeOf({ code, ok }: Result): number {
   return Object.hasOwn(EXIT_CODES, code) ? EXIT_CODES[code as keyof typeof EXIT_CODES] : ok ? 0 : 1;
 }
@@ -98,7 +98,7 @@ interface Unfinished extends Omit<Result, 'ok' | 'code' | 'id' | 'node' | 'phase
   readonly phase: Result['phase'] | null;
 }
 
-/** What is known of an operation whose end nobody waited for, in the shape of a result. */
+/** What is known of an operation that was not waited for, in the shape of a result. */
 export function unfinished(
   words: { readonly operation: Result['operation']; readonly reason?: string },
   id: string | null,

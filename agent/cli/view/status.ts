@@ -5,8 +5,8 @@ import { alignTable } from './table.ts';
 import { type Paint, countText, painter, secondsText, sparkline } from './format.ts';
 
 /**
- * Writes a status to stdout, as people or as programs want it.
- * @param holding null where nobody asked who holds the node
+ * Writes a status to stdout, as text or as JSON.
+ * @param holding null where the open connections were not asked for
  */
 export function writeStatus({ ports, globals }: Context, status: Status, holding: Holding | null): void {
   if (globals.json === true) {
@@ -18,7 +18,10 @@ export function writeStatus({ ports, globals }: Context, status: Status, holding
   }
 }
 
-/** The whole picture for people: the node, its servers at every balancer, who counts whom and holds it, what is wrong. */
+/**
+ * The whole picture for people: the node, its servers at every balancer, the session sources and the open
+ * connections, what is wrong.
+ */
 export function statusText(status: Status, holding: Holding | null, now: Date, paint: Paint): string {
   const { node, phase, since, operation } = status;
   const head = `${paint('bold', node)}  ${paint('bold', phase)} since ${since} (${age(since, now)})  health ${healthText(status)}`;
@@ -76,7 +79,7 @@ function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[]
   ];
 }
 
-/** Why a balancer that answers does not tell everything: old workers that cannot be asked, a server that it has no more. */
+/** Why a balancer that answers is incomplete: old workers that cannot be asked, a server that it has no more. */
 function errorLines(balancers: Status['balancers'], paint: Paint): string[] {
   return balancers.flatMap(({ name, reachable, error }) =>
     reachable && error !== null
@@ -126,7 +129,7 @@ function sessionLines(status: Status, now: Date, paint: Paint): string[] {
   return [paint('dim', header.trimEnd()), ...lines.map((line) => line.trimEnd()), total, ...curve];
 }
 
-/** When the last one will be gone, or why that cannot be told; nothing while nobody is to go. */
+/** When the last user will be gone, or why that is unknown; nothing while no user has to leave. */
 export function endWords({ eta, etaReason }: Status): string {
   const most = eta?.atMost ?? null;
   const about = eta?.seconds ?? null;

@@ -8,7 +8,7 @@ export interface Columns {
 
 /**
  * @param names as the header gives them
- * @returns null where one has no name, or two have the same: which of them is meant is not told
+ * @returns null where one has no name, or two have the same: which of them is meant is unknown
  */
 export function columnsOf(names: readonly string[]): Columns | null {
   const places = new Map(names.map((name, place) => [name, place]));

@@ -5,12 +5,15 @@ import { parseInfo, type Info } from './show-info.ts';
 import { throwRefusal, unexpected, type Reply } from '../reply.ts';
 import { fieldsOf, statColumns, statRow } from './show-stat.ts';
 
-/** One server or BACKEND row of `show stat`, reduced to what tells servers apart and who is usable. */
+/**
+ * One server or BACKEND row of `show stat`, reduced to the columns that identify a server and show whether it is
+ * usable.
+ */
 export interface ListedServer {
   readonly backend: string;
   /** `BACKEND` for the row of the backend itself. */
   readonly server: string;
-  /** HAProxy's words: `UP`, `DOWN 1/2`, `MAINT (via pages/app1)`. */
+  /** HAProxy's text: `UP`, `DOWN 1/2`, `MAINT (via pages/app1)`. */
   readonly status: string;
   readonly weight: number | null;
   /** A server: 1 and 0 by its role. The BACKEND row: how many of its servers take new users (BEHAVIOUR.md#capacity). */

@@ -14,8 +14,8 @@ const OLDEST = [2, 4] as const;
 
 /**
  * Reads `show info`.
- * @throws LastcallError `balancer-unreachable` when it is no such answer (or has one field twice), or when a worker answered that is stopping
- *   after a reload: what it knows is the past
+ * @throws LastcallError `balancer-unreachable` when it is no such answer (or has one field twice), or when a worker
+ *   answered that is stopping after a reload: its state is the past
  */
 export function parseInfo(answer: string, reply: Reply): Info {
   const lines = answer.split('\n').filter((line) => line !== '');

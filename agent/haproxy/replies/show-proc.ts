@@ -2,8 +2,9 @@ import { wholeNumber } from './columns.ts';
 import { unexpected, type Reply } from '../reply.ts';
 
 /**
- * The pids of all workers in the answer to `show proc`, whatever their section: after a failed reload the worker that
- * serves stands under `# old workers` in 2.0-2.4 and from 3.1 on (BEHAVIOUR.md#the-master-socket), so only `show info` tells it.
+ * The pids of all workers in the answer to `show proc`, whatever their section: after a failed reload the worker
+ * that serves is under `# old workers` in 2.0-2.4 and from 3.1 on (BEHAVIOUR.md#the-master-socket), so only `show
+ * info` identifies it.
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */
 export function parseWorkers(answer: string, reply: Reply): readonly number[] {
@@ -11,9 +12,9 @@ export function parseWorkers(answer: string, reply: Reply): readonly number[] {
 }
 
 /**
- * The pids of the workers of before `current` in the answer to `show proc`; null when `current` is not among them. One
- * that has seen fewer reloads in a shorter life is younger: a worker that still reads its configuration stands there from 3.1 on, serves
- * no user, and cannot be addressed (BEHAVIOUR.md#the-master-socket).
+ * The pids of the workers of before `current` in the answer to `show proc`; null when `current` is not among them.
+ * One that has seen fewer reloads in a shorter life is younger: a worker that still reads its configuration is
+ * listed from 3.1 on, serves no user, and cannot be addressed (BEHAVIOUR.md#the-master-socket).
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */
 export function parseOldWorkers(answer: string, reply: Reply, current: number): readonly number[] | null {
@@ -49,7 +50,7 @@ function rowsOf(answer: string, reply: Reply): readonly Row[] {
     if (line.startsWith('#')) {
       section = SECTIONS.find((name) => line.trimEnd() === `# ${name}`);
       if (section === undefined) throw unexpected(reply, line);
-      // Programs are nobody's workers, whatever their names.
+      // Programs are not workers, whatever their names.
     } else if (section?.endsWith('programs') !== true) {
       const [, pid, type, reloads, uptime = ''] = ROW.exec(line) ?? [];
       const number = wholeNumber(pid);

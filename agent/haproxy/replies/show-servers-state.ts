@@ -12,7 +12,7 @@ export interface ServerState {
   readonly operational: number;
   /** srv_admin_state, a set of bits. */
   readonly adminBits: number;
-  /** srv_iweight: the weight of the configuration; null = not told. */
+  /** srv_iweight: the weight of the configuration; null = unknown. */
   readonly initialWeight: number | null;
   /** Null where no IP address is shown: `-` for a unix socket and for a name that does not resolve. */
   readonly endpoint: Endpoint | null;
@@ -69,8 +69,8 @@ const INHERITED_DRAIN = 0x10;
 const RESOLUTION_MAINT = 0x20;
 
 /**
- * What the bits say. 0x04 alone is only history: it stays after `state ready` of a server that the configuration
- * disables, and tells where a MAINT comes from only while that is in force.
+ * The meaning of the bits. 0x04 alone is only history: it stays after `state ready` of a server that the
+ * configuration disables, and is the origin of a MAINT only while that is in force.
  */
 export function readAdmin(bits: number): { readonly admin: Admin; readonly origin: Origin } {
   const has = (bit: number): boolean => (bits & bit) !== 0;

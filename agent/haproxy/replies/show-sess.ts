@@ -6,7 +6,7 @@ import type { ServerName } from '../names.ts';
  */
 export type Stage = 'queued' | 'request' | 'tunnel' | 'over';
 
-/** One line of `show sess`. Neither the client's address nor anything he said is read. */
+/** One line of `show sess`. Neither the client's address nor any text of the client's is read. */
 export interface StreamLine {
   /** HAProxy's name of it, `0x...`: a place in memory that another stream may have a moment later. */
   readonly pointer: string;
@@ -23,8 +23,8 @@ const LINE =
 /**
  * The stream of this server in a line of `show sess`.
  * @returns null for another server's
- * @throws `unreadable(line)` for a line that does not tell whose it is, and for a stream of this server that cannot be
- *   read: it must not go uncounted
+ * @throws `unreadable(line)` for a line without a server, and for a stream of this server that cannot be read: it
+ *   must not go uncounted
  */
 export function parseStream(
   line: string,

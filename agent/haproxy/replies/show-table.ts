@@ -26,7 +26,7 @@ export function parseTables(reply: Reply): readonly string[] {
 
 /**
  * Whether a table stores server ids, by the answer to `probeTable`: then it may bind users to servers.
- * @returns null when the answer does not tell
+ * @returns null when the answer does not show it
  */
 export function storesServers(reply: Reply): boolean | null {
   const text = withoutSeverity(reply.text);

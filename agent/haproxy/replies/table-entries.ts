@@ -15,15 +15,15 @@ export interface TableTalk {
   readonly pour: Pour;
 }
 
-/** What tells the entries of this node's servers, at one HAProxy. */
+/** What identifies the entries of this node's servers, at one HAProxy. */
 export interface Ours {
   /** `serverKeys` of each of them. */
   readonly keys: readonly string[];
   /** Their numbers in their backends, found a moment ago: a reload may give them to others. */
   readonly numbers: ReadonlySet<number>;
   /**
-   * Of these, the numbers that count where an entry has no key. In a table that backends share, which of them wrote it
-   * is not told, so another server's may be counted: too many, until it ends or HAProxy stores it again, which writes
+   * Of these, the numbers that count where an entry has no key. In a table that backends share, its backend is
+   * unknown, so another server's may be counted: too many, until it ends or HAProxy stores it again, which writes
    * the key. Only `set table` and peers make such entries (tried on 2.6.12).
    */
   readonly keyless: ReadonlySet<number>;
@@ -91,11 +91,13 @@ const MOST_DOUBTS = 1_000;
 const NO_KEY = Buffer.from('-');
 
 /**
- * Counts the entries that bind users to our servers. HAProxy finds the server of an entry by its `server_key`; where
- * there is none, or the backend that looks has no such server, by `server_id` (tried on 2.6.12, 3.0.11 and 3.2.26).
+ * Counts the entries that bind users to our servers. HAProxy finds the server of an entry by its `server_key`;
+ * where there is none, or the backend that looks has no such server, by `server_id` (tried on 2.6.12, 3.0.11 and
+ * 3.2.26).
  *
- * The keys of the users, which are secrets (session ids), are in memory only as long as their piece and in no message.
- * @throws LastcallError as `holdsEntryOf`; `failed` for a table that knows no servers
+ * The keys of the users, which are secrets (session ids), are in memory only as long as their piece and in no
+ * message.
+ * @throws LastcallError as `holdsEntryOf`; `failed` for a table without servers
  */
 export async function countEntries(talk: TableTalk, table: string, ours: Ours): Promise<Entries> {
   const command = dumpOf(table);

@@ -1,9 +1,9 @@
 /**
- * Reads one entry of a stick table where it lies in a piece of HAProxy's answer:
- * `0x55e1: key=KEY use=0 exp=1799994 shard=0 server_id=1 server_key=app1`.
+ * Reads one entry of a stick table where it lies in a piece of HAProxy's answer: `0x55e1: key=KEY use=0 exp=1799994
+ * shard=0 server_id=1 server_key=app1`.
  *
- * KEY is the user's own text, in which HAProxy escapes blanks, `=` and whatever is no printable ASCII (2.2.9, 2.6.12,
- * 3.0.11 and 3.2.26): behind its first blank HAProxy alone writes, so no user can forge or hide what stands there.
+ * KEY is the user's own text, in which HAProxy escapes blanks, `=` and whatever is no printable ASCII (2.2.9,
+ * 2.6.12, 3.0.11 and 3.2.26): behind its first blank HAProxy alone writes, so no user can forge or hide the rest.
  */
 
 const BLANK = 0x20;
@@ -15,16 +15,16 @@ const USE = Buffer.from(' use=');
 const EXP = Buffer.from(' exp=');
 const SERVER_ID = Buffer.from('server_id=');
 const SERVER_KEY = Buffer.from('server_key=');
-/** What stands before the data of an entry, and once: a second one is another entry's, whose line end was lost. */
+/** The fields before the data of an entry, each once: a second one is another entry's, whose line end was lost. */
 const ONCE = ['key=', 'use=', 'exp='].map((name) => Buffer.from(name));
 
-/** What an entry says, apart from its key. */
+/** An entry without its key. */
 export interface Entry {
   /** Where the value of `server_key` begins; it ends at `endOf`. -1 where the table stores none. */
   serverKeyAt: number;
   /** The number of the server in the backend that wrote it; -1 where the table stores none. */
   serverId: number;
-  /** The milliseconds until HAProxy forgets the entry; 0 where the table has no `expire`. */
+  /** The milliseconds until HAProxy drops the entry; 0 where the table has no `expire`. */
   timeToLiveMs: number;
 }
 

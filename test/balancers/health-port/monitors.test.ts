@@ -9,7 +9,7 @@ import type { Admin } from '../../../agent/lifecycle/view.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { configOf, load } from '../../config/support.ts';
 import { memoryLog } from '../../support/memory-log.ts';
-import { f5Monitor, twoStateMonitor, type Monitor, type Verdict } from '../../support/monitors.ts';
+import { f5Monitor, twoStateMonitor, type Monitor, type MonitorVerdict } from '../../support/monitors.ts';
 import { never } from '../../support/outcome.ts';
 import { freePort } from '../../support/ports.ts';
 
@@ -61,7 +61,7 @@ interface Node {
   readonly port: number;
   is(phase: NodeState['phase'], health?: NodeState['health']): void;
   /** A word to the balancer, while its monitor checks as often as lastcall waits for. */
-  tells(admin: Admin, monitor: Monitor): Promise<Verdict[]>;
+  tells(admin: Admin, monitor: Monitor): Promise<MonitorVerdict[]>;
   close(): Promise<void>;
 }
 
@@ -90,7 +90,7 @@ async function startNode(answers: Answers, port = 0): Promise<Node> {
 }
 
 /** One whole round: what the monitor makes of the node in each part of it. */
-async function round(node: Node, monitor: Monitor): Promise<Record<string, Verdict[]>> {
+async function round(node: Node, monitor: Monitor): Promise<Record<string, MonitorVerdict[]>> {
   const serving = [await monitor(), await monitor()];
   node.is('draining');
   const draining = await node.tells('drain', monitor);

@@ -162,6 +162,7 @@ describe('What a false sidecar says moves no terminal', () => {
     ['status', '--watch'],
     ['drain', '--no-wait'],
     ['drain'],
+    ['drain', '--no-refuse', '--timeout', '1s'],
     ['stop', '--json'],
     ['ready', '--quiet'],
   ];

@@ -111,7 +111,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the fence counts although a server was not seen in it',
     breaks: 'I12',
     file: 'fence.ts',
-    find: "  if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';",
+    find: "  if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';\n  // A look that is too old to judge our last word by may show another hand's DRAIN all the same: the next one tells.\n  if (unfenced(policy, state) !== null) return 'wait';",
     replace: "  if (!isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';",
   },
   {

@@ -29,7 +29,9 @@ const ROTATION: readonly string[] = ['serving', 'unhealthy'];
 export function createWordJudge(world: World, requests: Requests): WordJudge {
   const { time, verdicts } = world;
   const claims = createClaims(world, requests);
-  const fenced = new Set<number>();
+  /** Since when each node has had a fence in this outing. */
+  const fenced = new Map<number, number>();
+  const fence = ({ index }: SimNode): void => void (fenced.has(index) || fenced.set(index, time.now));
 
   function written(word: Written): void {
     const { node, lb, admin, there, issued } = word;
@@ -38,7 +40,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     if (admin === 'maint' && there !== 'maint') {
       if (!lb.polls) overUsers(word, p);
       twoFenced(word, p);
-      fenced.add(node.index);
+      fence(node);
     }
     if (admin === 'ready' && there !== 'ready') ready(word, p);
     if (admin === 'ready' && !isTurn(word, p)) verdicts.broken('READY out of turn', [p.phase, lb.name]);
@@ -110,9 +112,10 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   }
 
   /** I15: over our fence only after good probes that were begun after the way back began. */
-  function ready({ node, lb, server, issued: { goodProbes } }: Written, p: Peek): void {
+  function ready({ node, lb, server, issued: { goodProbes, state } }: Written, p: Peek): void {
     const { hasProbe } = node.policy;
-    if (!hasProbe || !fenced.has(node.index) || p.phase !== 'returning') return;
+    // A word that a silent balancer carries out late was said over no fence that came later.
+    if (!hasProbe || state.now < (fenced.get(node.index) ?? Infinity) || p.phase !== 'returning') return;
     const { warmingSince } = node;
     const detail = [p.phase, lb.name, server.name, `healthy: ${node.app.healthy}`];
     if (goodProbes >= RISE) return;
@@ -131,7 +134,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
       claims.crashed(node);
       // An alarm has said that the disk fails: the next life knows of the fence what the disk holds.
       if (!peek(node.state).hasDiskAlarm) return;
-      if (isFenceOnDisk(node)) fenced.add(node.index);
+      if (isFenceOnDisk(node)) fence(node);
       else fenced.delete(node.index);
     },
     booted: (node) => claims.booted(node),

@@ -5,7 +5,7 @@ import type { Supervise } from './engine/engine.ts';
 import { createJournal, type Journal } from './journal/journal.ts';
 import type { Result } from './lifecycle/operation.ts';
 import { type Child, type ChildExit, createChild } from './app/child.ts';
-import type { LaunchPorts, Launches, Notebook } from './app/launch-record.ts';
+import type { LaunchPorts, LaunchRecord, NoteFile } from './app/launch-record.ts';
 import { type Code, EXIT_CODES } from './system/error.ts';
 import { bootId } from './system/process.ts';
 
@@ -36,7 +36,7 @@ export function createEnding(): Ending {
 /** A child that ends without a stop of ours ends the sidecar too: the container's manager decides what comes next. */
 export function createOurs(
   command: readonly string[],
-  launches: Launches,
+  launchRecord: LaunchRecord,
   { clock, log, searchPath, env }: World,
   ending: Ending,
 ): Child {
@@ -46,7 +46,7 @@ export function createOurs(
       clock,
       searchPath,
       env,
-      launches,
+      launchRecord,
       onExit(exit) {
         log.info('the application has ended', { ...exit });
         ending.lastExit = exit;
@@ -62,9 +62,9 @@ export function notesAt(
   path: string,
   { node }: { readonly node: string },
   { clock, log }: World,
-): [Notebook, LaunchPorts] {
+): [NoteFile, LaunchPorts] {
   const journal: Journal = createJournal(path, { node }, clock);
-  const notebook = {
+  const noteFile = {
     async load() {
       const loaded = await journal.load(NEVER);
       if (loaded.kind === 'quarantined') log.warn(`${loaded.reason}; it was moved to ${loaded.movedTo}`);
@@ -73,7 +73,7 @@ export function notesAt(
     save: (note: object) => journal.save(note),
   };
   return [
-    notebook,
+    noteFile,
     { clock, bootId: bootId(), onWarning: (text: string) => log.warn(text, { node, file: path }) },
   ];
 }
@@ -82,9 +82,9 @@ export function notesAt(
 const NEVER = new AbortController().signal;
 
 /** Takes up the child that a killed sidecar has left behind, or starts one. */
-export function supervise(child: Child, launches: Launches): Supervise {
+export function supervise(child: Child, launchRecord: LaunchRecord): Supervise {
   return async (recorded) => {
-    for (const proof of [recorded, await launches.find()])
+    for (const proof of [recorded, await launchRecord.find()])
       if (proof && child.attach(proof)) return { fresh: false, proof };
     await child.starter.start(new AbortController().signal);
     return { fresh: true, proof: child.proof };

@@ -9,8 +9,8 @@ import type { Journal } from './journal/journal.ts';
 import type { Request, Result } from './lifecycle/operation.ts';
 import { OWN_TERMS } from './lifecycle/policy.ts';
 import type { Child } from './app/child.ts';
-import type { RunningStops } from './app/running-stop-record.ts';
-import type { Sightings } from './app/pid-file-record.ts';
+import type { RunningStopRecord } from './app/running-stop-record.ts';
+import type { PidFileRecords } from './app/pid-file-record.ts';
 import type { ListenPlace } from './system/listen-error.ts';
 import type { ListenSockets } from './system/listen-sockets.ts';
 
@@ -32,8 +32,8 @@ export interface Assembly {
 export interface AssemblyParts {
   readonly journal: Journal;
   readonly child: Child | null;
-  readonly stops: RunningStops;
-  readonly sightings: Sightings;
+  readonly stops: RunningStopRecord;
+  readonly pidFiles: PidFileRecords;
   readonly sockets: ListenSockets;
 }
 

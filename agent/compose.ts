@@ -17,11 +17,11 @@ import type { Policy } from './lifecycle/policy.ts';
 import { createProbe } from './probes/create.ts';
 import { createProber } from './probes/prober.ts';
 import { createSources } from './sessions/create.ts';
-import type { Front } from './sessions/haproxy-target.ts';
+import type { HaproxyTarget } from './sessions/haproxy-target.ts';
 import type { Child } from './app/child.ts';
 import { createStopper } from './app/create.ts';
-import type { RunningStops } from './app/running-stop-record.ts';
-import { createSightings, type Sightings } from './app/pid-file-record.ts';
+import type { RunningStopRecord } from './app/running-stop-record.ts';
+import { createPidFileRecords, type PidFileRecords } from './app/pid-file-record.ts';
 import { createStarter } from './app/command-starter.ts';
 import type { Starter, Stopper } from './app/contracts.ts';
 import type { Clock } from './system/clock.ts';
@@ -47,9 +47,9 @@ export interface Parts {
   /** The application as our child; it then starts and stops itself. */
   readonly child: Child | null;
   /** Where a stop command is written down, so that it may outlive us; absent in direct mode. */
-  readonly stops?: RunningStops;
+  readonly stops?: RunningStopRecord;
   /** When the pid file was seen first, by any sidecar; absent in direct mode. */
-  readonly sightings?: Sightings;
+  readonly pidFiles?: PidFileRecords;
   /** Direct mode: `ready` is the operator's own command. */
   readonly direct: boolean;
 }
@@ -64,14 +64,14 @@ const EXCHANGE_MS = 2_000;
 export function composeEngine(config: Config, parts: Parts, world: World): Engine {
   const { clock, log, searchPath } = world;
   const { start, stop } = config.app;
-  const { stops, sightings = createSightings(bootId()) } = parts;
+  const { stops, pidFiles = createPidFileRecords(bootId()) } = parts;
   const appPorts = (signal: AbortSignal): Promise<number[]> => portsOf(config, parts.balancers, signal);
-  const commands = { clock, searchPath, sightings, appPorts, ...(stops ? { stops } : {}) };
+  const commands = { clock, searchPath, pidFiles, appPorts, ...(stops ? { stops } : {}) };
   const stopper = parts.child?.stopper ?? (stop && createStopper(stop, commands));
   const starter = parts.child?.starter ?? (start && createStarter(start, { clock, searchPath }));
   const sources = createSources(config.sessions, {
     clock,
-    fronts: frontsOf(config, clock),
+    targets: targetsOf(config, clock),
     onWarning: (text) => log.warn(text),
   });
   const policy = policyOf(config, parts, { stopper, starter, sources: sources.map(({ name }) => name) });
@@ -122,7 +122,7 @@ function hooksOf(config: Config, { clock, env }: World): Pick<Ports, 'gate' | 'w
 }
 
 /** Every HAProxy that the sources may ask; their questions do not wait for those of the balancers' drivers. */
-function frontsOf({ balancers }: Config, clock: Clock): Front[] {
+function targetsOf({ balancers }: Config, clock: Clock): HaproxyTarget[] {
   return balancers.flatMap((balancer) => {
     if (balancer.kind !== 'haproxy') return [];
     const { address, servers, tls } = balancer;
@@ -231,7 +231,7 @@ function policyOf(
     hasProbe: config.app.probe !== null,
     canStop: stopper !== null,
     canStart: starter !== null,
-    stopRepeatable: stopper?.repeatable ?? false,
+    stopRepeatable: stopper?.isIdempotent ?? false,
     stopProves: stopper?.proves ?? false,
     onSignOut: config.app.onSignOut,
     adopt: config.adopt ?? child !== null,

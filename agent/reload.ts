@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './config/config.ts';
-import { sentence } from './system/error-text.ts';
+import { errorText } from './system/error-text.ts';
 import { type Clock, withDeadline } from './system/clock.ts';
 import { LastcallError } from './system/error.ts';
 import type { Log } from './system/log-port.ts';
@@ -102,7 +102,7 @@ async function prepared(
     if (!isDeepStrictEqual(config, current())) return await prepare(config, signal);
     log.info('the configuration is the same as before');
   } catch (error) {
-    if (!signal.aborted) log.error(`${sentence(error)}; the configuration of before goes on`);
+    if (!signal.aborted) log.error(`${errorText(error)}; the configuration of before goes on`);
   }
   return null;
 }

@@ -7,7 +7,7 @@ import type { RunOptions } from './cli/ports.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { type Audit, openAudit, withAudit } from './telemetry/audit.ts';
-import { openReports } from './telemetry/telemetry.ts';
+import { openTelemetry } from './telemetry/telemetry.ts';
 import { type ControlServer, openControl } from './control/server.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Service } from './engine/service.ts';
@@ -19,9 +19,9 @@ import { OWN_TERMS } from './lifecycle/policy.ts';
 import { createReloader, type Reloader } from './reload.ts';
 import { createSeat, type Seat, type SeatParts } from './seat.ts';
 import type { Child } from './app/child.ts';
-import { createLaunches } from './app/launch-record.ts';
-import { createRunningStops } from './app/running-stop-record.ts';
-import { openSightings } from './app/pid-file-record.ts';
+import { createLaunchRecord } from './app/launch-record.ts';
+import { createRunningStopRecord } from './app/running-stop-record.ts';
+import { openPidFileRecords } from './app/pid-file-record.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import type { ListenPlace } from './system/listen-error.ts';
 import { busyPatience, createListenSockets, type ListenSockets } from './system/listen-sockets.ts';
@@ -70,13 +70,13 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   atTheEnd(() => sockets.close('all'));
   await Promise.all(placesOf(config).map((place) => sockets.open(place)));
   const ending = createEnding();
-  const launches = createLaunches(...notesAt(`${config.state}.child`, config, world));
-  const child = command && createOurs(command, launches, { ...world, env: world.applicationEnv }, ending);
+  const launchRecord = createLaunchRecord(...notesAt(`${config.state}.child`, config, world));
+  const child = command && createOurs(command, launchRecord, { ...world, env: world.applicationEnv }, ending);
   atTheEnd(() => child?.release());
   const parts: SeatParts = {
     journal: createHandover(createJournal(config.state, config)),
-    stops: createRunningStops(...notesAt(`${config.state}.stop`, config, world)),
-    sightings: await openSightings(...notesAt(`${config.state}.pid`, config, world)),
+    stops: createRunningStopRecord(...notesAt(`${config.state}.stop`, config, world)),
+    pidFiles: await openPidFileRecords(...notesAt(`${config.state}.pid`, config, world)),
     child,
     sockets,
   };
@@ -90,11 +90,16 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   const { engine } = seat.now();
   atTheEnd(
     child
-      ? hearAsParent(signals, { service, hurry: engine.hurry, settled: engine.settled }, child, ending)
+      ? hearAsParent(
+          signals,
+          { service, forceNow: engine.forceNow, untilInSync: engine.untilInSync },
+          child,
+          ending,
+        )
       : hearAlone(signals, reloader, ending),
   );
   await seat.now().listen();
-  const started = engine.start(child ? supervise(child, launches) : undefined);
+  const started = engine.start(child ? supervise(child, launchRecord) : undefined);
   const early = await Promise.race([started, ending.code]);
   if (early !== undefined) return early;
   seat.begin(service);
@@ -132,7 +137,7 @@ async function openDoors(
   { seat, audit, sockets }: Inside,
   atTheEnd: AtTheEnd,
 ): Promise<{ readonly service: Service; readonly control: ControlServer }> {
-  const reports = await openReports(config.listen, audit ? withAudit(seat.relay, audit) : seat.relay, {
+  const reports = await openTelemetry(config.listen, audit ? withAudit(seat.relay, audit) : seat.relay, {
     clock,
     log,
     sockets,
@@ -148,8 +153,8 @@ async function openDoors(
   const control = await openControl(config.listen.control, {
     service,
     clock,
-    get begun() {
-      return seat.relay.begun();
+    get ready() {
+      return seat.relay.ready();
     },
   });
   atTheEnd(() => control.close());
@@ -169,13 +174,17 @@ function hearAlone(signals: Signals, reloader: Reloader, ending: Ending): () => 
 /** SIGTERM means: let the users finish, then stop the child; a second one means now. Others, SIGHUP too, are the child's. */
 function hearAsParent(
   signals: Signals,
-  { service, hurry, settled }: Pick<Engine, 'hurry' | 'settled'> & { readonly service: Service },
+  {
+    service,
+    forceNow,
+    untilInSync,
+  }: Pick<Engine, 'forceNow' | 'untilInSync'> & { readonly service: Service },
   child: Child,
   ending: Ending,
 ): () => void {
   let asked = false;
   const stop = (name: NodeJS.Signals): void => {
-    if (asked) return hurry();
+    if (asked) return forceNow();
     asked = true;
     const request: Request = {
       ...OWN_TERMS,
@@ -187,7 +196,7 @@ function hearAsParent(
       insist: true,
     };
     void operate(service, request).then(async (result) => {
-      await settled();
+      await untilInSync();
       ending.end(codeAfter(result, ending));
     });
   };

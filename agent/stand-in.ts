@@ -8,8 +8,8 @@ import { openAudit, withAudit } from './telemetry/audit.ts';
 import type { Service } from './engine/service.ts';
 import { createJournal } from './journal/journal.ts';
 import { checkReachable } from './journal/reachable.ts';
-import { createRunningStops } from './app/running-stop-record.ts';
-import { openSightings } from './app/pid-file-record.ts';
+import { createRunningStopRecord } from './app/running-stop-record.ts';
+import { openPidFileRecords } from './app/pid-file-record.ts';
 import { actAsOwnerOf } from './system/act-as.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import { LastcallError, messageOf } from './system/error.ts';
@@ -52,8 +52,8 @@ async function open(config: Config, world: World, atTheEnd: AtTheEnd): Promise<S
   await Promise.all(polledAddresses(config).map((place) => sockets.open(place)));
   const parts = {
     journal: createJournal(config.state, config, world.clock),
-    stops: createRunningStops(...notesAt(`${config.state}.stop`, config, world)),
-    sightings: await openSightings(...notesAt(`${config.state}.pid`, config, world)),
+    stops: createRunningStopRecord(...notesAt(`${config.state}.stop`, config, world)),
+    pidFiles: await openPidFileRecords(...notesAt(`${config.state}.pid`, config, world)),
     child: null,
     sockets,
   };

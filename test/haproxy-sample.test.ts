@@ -21,7 +21,7 @@ const visitor = (): Browser => createBrowser({ url: site.url, keepAlive: false, 
 const nodeOf = async (browser: Browser): Promise<string> =>
   (JSON.parse((await browser.get('/')).body) as { node: string }).node;
 
-/** Somebody whose session is on this node. */
+/** A user whose session is on this node. */
 const userOf = (node: string): Promise<Browser> =>
   until(`a user of ${node}`, async () => {
     const browser = visitor();

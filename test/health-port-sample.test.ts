@@ -84,7 +84,7 @@ describe('haproxy/health-port.cfg', () => {
     expect(await nodeOf(user, '/logout')).toBe('app2');
     expect(await draining).toMatchObject({ code: 0, json: { phase: 'drained', sessions: { last: 0 } } });
     await untilShown(site, 'app2', 'status', 'DOWN');
-    // The cookie that he still has is no way in any more.
+    // The user's old cookie is no way in any more.
     expect(await nodeOf(user)).toBe('app1');
 
     expect(await told(app2.cli('ready'))).toMatchObject({ code: 0, json: { phase: 'serving' } });

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 
-/** Imports point down. This table is the architecture; agent/ARCHITECTURE.md says why. */
+/** Imports point down. This table is the architecture; agent/ARCHITECTURE.md has the reasons. */
 
 const AGENT = resolve(import.meta.dirname, '../agent');
 

@@ -22,7 +22,7 @@ function orphans() {
     .filter((line) => !line.includes('/jest-worker/'));
 }
 
-/** Empty for a process that is gone, a zombie, or somebody else's. */
+/** Empty for a process that is gone, a zombie, or another user's. */
 function read(pid, file) {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8');

@@ -118,7 +118,7 @@ function installPackages() {
     throw new Unready('`npm ci` failed, see above');
 }
 
-/** Is what npm says that it has installed (node_modules/.package-lock.json) what the lock file wants? */
+/** Has npm installed (by node_modules/.package-lock.json) what the lock file wants? */
 function isInstalled() {
   const lock = (file) => JSON.parse(readFileSync(join(ROOT, file), 'utf8')).packages;
   const hidden = 'node_modules/.package-lock.json';
@@ -187,7 +187,7 @@ function bundle() {
   if (!run([process.execPath, join(ROOT, 'bundle.mjs')])) throw new Unready('the bundle failed, see above');
 }
 
-/** Runs to the end with our own output; true for exit code 0. Standard output stays free for whom comes after us. */
+/** Runs to the end with our own output; true for exit code 0. Standard output stays free for the next program. */
 function run([program, ...args]) {
   const { status } = spawnSync(program, args, {
     cwd: ROOT,

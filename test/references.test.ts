@@ -17,7 +17,7 @@ const PAGE = /(?<![\w/.-])(?:[\w.-]+\/)*([A-Za-z][\w-]*\.md)(?:#([\w-]+))?/g;
 const SOURCE = /(?<![\w/-])(?:[\w.-]+\/)*[\w-]+(?:\.[\w-]+)*\.ts(?!\w)/g;
 /** Documents that only their authors had, and their numbering. */
 const UNKNOWN =
-  /haproxy-facts(?! *\.ts|\.ts)|haproxy-versions|\bcontract\.md|\(contract\b|\bthe contract(?:'s)? (?:promises|gives|has|that)|of the contract\b|\brecipes \d|\breview of versions|\.\.\/shared\//;
+  /\([A-HJ-Z]\d{1,2}\)|haproxy-facts(?! *\.ts|\.ts)|haproxy-versions|\bcontract\.md|\(contract\b|\bthe contract(?:'s)? (?:promises|gives|has|that)|of the contract\b|\brecipes \d|\breview of versions|\.\.\/shared\//;
 
 function linesOf(file: string): { readonly at: string; readonly line: string }[] {
   return textOf(file)
@@ -71,5 +71,8 @@ describe('Everything that is referred to is here:', () => {
     expect(wrongPages('see NOWHERE.md')).toEqual(['NOWHERE.md: 0 pages of this name']);
     expect(wrongPages('(BEHAVIOUR.md#nowhere)')).toEqual(['BEHAVIOUR.md#nowhere: no such heading']);
     expect(wrongPages('(BEHAVIOUR.md#admin-state), PHASES.md')).toEqual([]);
+    for (const text of ['(D2)', '(haproxy-facts B)', '(contract, `keep`)']) expect(text).toMatch(UNKNOWN);
+    for (const text of ['(I7)', './haproxy-facts.ts', 'test/contract/source.ts'])
+      expect(text).not.toMatch(UNKNOWN);
   });
 });

@@ -3,7 +3,7 @@ import type { Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { checkExecutable } from '../system/process.ts';
 import { type CommandOptions, endingOf, runCommand } from '../system/run-command.ts';
-import type { RunningStops } from './running-stop-record.ts';
+import type { RunningStopRecord } from './running-stop-record.ts';
 
 const MAX_OUTPUT_BYTES = 16 * 1024;
 
@@ -12,7 +12,7 @@ export interface CommandPorts {
   /** PATH of the environment, in which programs are looked up. */
   readonly searchPath: string | undefined;
   /** Where a stop that is under way is written down, so that it may outlive us; absent in direct mode. */
-  readonly stops?: RunningStops;
+  readonly stops?: RunningStopRecord;
 }
 
 /** A command of the configuration, and the code and the name for its failures. */

@@ -2,11 +2,11 @@ import type { Proof } from '../lifecycle/view.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError } from '../system/error.ts';
 import { endGroup, KILL_WAIT_MS, signalGroup } from '../system/process-group.ts';
-import { aliveness, checkExecutable } from '../system/process.ts';
+import { processStatus, checkExecutable } from '../system/process.ts';
 import type { CommandPorts } from './app-command.ts';
-import type { Launches } from './launch-record.ts';
-import { launch, watchForeign, type Exit, type Life } from './process-handle.ts';
-import { checkPermission, hidden, killedWarning, survived, unproven } from './errors.ts';
+import type { LaunchRecord } from './launch-record.ts';
+import { launch, watchProcess, type Exit, type ProcessHandle } from './process-handle.ts';
+import { checkPermission, hiddenError, killedWarning, notKilledError, unprovenError } from './errors.ts';
 import type { Starter, StopOutcome, Stopper } from './contracts.ts';
 
 export interface ChildOptions {
@@ -44,12 +44,12 @@ export interface Child {
 export interface ChildPorts extends CommandPorts {
   /** The environment that the application gets. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly launches: Launches;
+  readonly launchRecord: LaunchRecord;
   readonly onExit: (exit: ChildExit) => void;
 }
 
 /** A life under supervision. */
-interface Supervised extends Life {
+interface Supervised extends ProcessHandle {
   asked: boolean;
   /** Resolves when the process and its group have ended; false = a process of the group could not be ended. */
   readonly ended: Promise<boolean>;
@@ -63,10 +63,10 @@ const REST_MS = 5_000;
  * not, the rest of its group is ended too, and then `onExit` is called.
  */
 export function createChild(options: ChildOptions, ports: ChildPorts): Child {
-  const { clock, launches } = ports;
+  const { clock, launchRecord } = ports;
   let current: Supervised | null = null;
 
-  const supervise = (life: Life): Supervised => {
+  const supervise = (life: ProcessHandle): Supervised => {
     const finish = async (exit: Exit): Promise<boolean> => {
       const empty = await endGroup(life.proof, Math.min(options.killAfterMs, REST_MS), clock);
       if (current === mine) current = null;
@@ -78,11 +78,11 @@ export function createChild(options: ChildOptions, ports: ChildPorts): Child {
     return mine;
   };
   const takeUp = (proof: Proof): Supervised =>
-    current !== null && isSame(current.proof, proof) ? current : supervise(watchForeign(proof, clock));
+    current !== null && isSame(current.proof, proof) ? current : supervise(watchProcess(proof, clock));
 
   return {
     stopper: {
-      repeatable: true,
+      isIdempotent: true,
       proves: true,
       gone: (proof) => goneOf(proof, current),
       async check(signal) {
@@ -91,9 +91,9 @@ export function createChild(options: ChildOptions, ports: ChildPorts): Child {
       },
       async stop(proof, signal) {
         signal.throwIfAborted();
-        if (proof === null) throw unproven('the child', 'no process was proven to be the application');
+        if (proof === null) throw unprovenError('the child', 'no process was proven to be the application');
         const found = goneOf(proof, current);
-        if (found === 'unknown') throw hidden(proof.pid);
+        if (found === 'unknown') throw hiddenError(proof.pid);
         if (found === 'gone') return { how: 'gone', warnings: [] };
         return end(takeUp(proof), options, { clock, signal });
       },
@@ -107,9 +107,9 @@ export function createChild(options: ChildOptions, ports: ChildPorts): Child {
         signal.throwIfAborted();
         if (current !== null && goneOf(current.proof, null) !== 'gone') return;
         if (current !== null) await restEnded(current, { clock, signal });
-        const mark = await launches.announce();
+        const mark = await launchRecord.begin();
         const { proof } = supervise(await launch(options.command, { ...ports.env, ...mark }));
-        await launches.confirm(proof);
+        await launchRecord.complete(proof);
       },
     },
     get proof() {
@@ -135,16 +135,17 @@ function isSame(one: Proof, other: Proof): boolean {
 /** An application whose group is still being ended is not gone: a worker of it may serve on. */
 function goneOf(proof: Proof | null, current: Supervised | null): 'gone' | 'alive' | 'unknown' {
   if (proof === null) return current === null ? 'gone' : 'unknown';
-  const found = aliveness(proof.pid, proof.startTime);
+  const found = processStatus(proof.pid, proof.startTime);
   return found === 'gone' && current !== null && isSame(current.proof, proof) ? 'alive' : found;
 }
 
 function prove(current: Supervised | null): Proof {
   const proof = current?.proof ?? null;
-  if (proof === null) throw unproven('the child', 'the application is not running');
+  if (proof === null) throw unprovenError('the child', 'the application is not running');
   const found = goneOf(proof, null);
-  if (found === 'unknown') throw hidden(proof.pid);
-  if (found === 'gone') throw unproven('the child', `the application (process ${proof.pid}) has just ended`);
+  if (found === 'unknown') throw hiddenError(proof.pid);
+  if (found === 'gone')
+    throw unprovenError('the child', `the application (process ${proof.pid}) has just ended`);
   checkPermission(proof);
   return proof;
 }
@@ -156,7 +157,7 @@ async function end(
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<StopOutcome> {
   const began = clock.now();
-  const late = (): LastcallError => survived(life.proof, clock.now() - began);
+  const late = (): LastcallError => notKilledError(life.proof, clock.now() - began);
   let killed = false;
   life.asked = true;
   signalGroup(life.proof, signalName);
@@ -197,7 +198,7 @@ function checkStart(command: readonly string[], searchPath: string | undefined):
 }
 
 function forward({ pid, startTime }: Proof, name: NodeJS.Signals): boolean {
-  if (aliveness(pid, startTime) !== 'alive') return false;
+  if (processStatus(pid, startTime) !== 'alive') return false;
   try {
     process.kill(pid, name);
     return true;

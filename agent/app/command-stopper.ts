@@ -2,7 +2,7 @@ import type { CommandStopConfig } from '../config/config.ts';
 import { checkAppCommand, runAppCommand, type CommandPorts } from './app-command.ts';
 import type { NamingPorts } from './named-process.ts';
 import type { Stopper } from './contracts.ts';
-import { watchedStop } from './watched-stopper.ts';
+import { watchedStopper } from './watched-stopper.ts';
 
 /**
  * Stops the application by a command, such as `catalina.sh stop`, whose exit code 0 is its success. Many return before
@@ -17,10 +17,10 @@ export function createCommandStopper(config: CommandStopConfig, ports: CommandPo
     what: 'the stop command',
     timeoutMs,
     gone,
-    repeatable: idempotent,
+    isIdempotent: idempotent,
     check: () => checkAppCommand(command, searchPath),
   };
-  return watchedStop(
+  return watchedStopper(
     {
       ...spec,
       async act(stop, signal) {

@@ -59,7 +59,7 @@ export interface Stopper {
    * May a stop whose outcome is not known be sent once more after a crash (I6)? A signal may; a command only where
    * the configuration allows it.
    */
-  readonly repeatable: boolean;
+  readonly isIdempotent: boolean;
   /** Can the end of the application be seen? False for a command without `gone`. */
   readonly proves: boolean;
 }

@@ -15,7 +15,7 @@ export interface Container {
 }
 
 /** An engine (Docker, or Podman's API that follows it) at its unix socket. */
-export interface Engine {
+export interface DockerEngine {
   /** @throws LastcallError `app-stop` when it cannot be asked; the signal's reason */
   inspect(signal: AbortSignal): Promise<Container | 'missing'>;
   /**
@@ -33,7 +33,7 @@ const MARGIN_MS = 10_000;
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /** @param config which container, and where its engine listens */
-export function engineAt({ container, socket, timeoutMs }: DockerStopConfig, clock: Clock): Engine {
+export function engineAt({ container, socket, timeoutMs }: DockerStopConfig, clock: Clock): DockerEngine {
   const failure = (what: string, next: string): LastcallError =>
     new LastcallError('app-stop', `${container}: ${what}`, { target: socket, elapsedMs: 0, next });
   const ask = async (

@@ -45,7 +45,7 @@ export function createDockerStopper(config: DockerStopConfig, { clock }: { reado
     }
   };
   return {
-    repeatable: true,
+    isIdempotent: true,
     proves: true,
     gone(proof) {
       if (last === null || (last === 'missing' && proof === null)) return 'unknown';

@@ -2,7 +2,7 @@ import type { Proof } from '../lifecycle/view.ts';
 import { errnoOf, LastcallError } from '../system/error.ts';
 
 /** No process is proven to be the application, so none is signalled (I13). */
-export function unproven(
+export function unprovenError(
   target: string,
   message: string,
   next = 'name the running application: its pid file, or its process number',
@@ -14,7 +14,7 @@ export function unproven(
  * A stop has succeeded, and the processes that were the application before it are still there.
  * @param what succeeded: `the stop command`
  */
-export function outlived(what: string, pids: readonly number[], elapsedMs: number): LastcallError {
+export function outlivedError(what: string, pids: readonly number[], elapsedMs: number): LastcallError {
   const target = `process ${pids.join(', ')}`;
   return new LastcallError('app-stop', `${what} succeeded, but ${target} has not ended`, {
     target,
@@ -24,7 +24,7 @@ export function outlived(what: string, pids: readonly number[], elapsedMs: numbe
 }
 
 /** kill(2) finds the process, but /proc does not show it. */
-export function hidden(pid: number): LastcallError {
+export function hiddenError(pid: number): LastcallError {
   return new LastcallError(
     'app-stop',
     `process ${pid} lives, but /proc does not show it: whose it is cannot be proven`,
@@ -36,7 +36,7 @@ export function hidden(pid: number): LastcallError {
   );
 }
 
-export function notAllowed(pid: number, cause: unknown): LastcallError {
+export function notAllowedError(pid: number, cause: unknown): LastcallError {
   return new LastcallError(
     'app-stop',
     `not allowed to signal process ${pid} (${errnoOf(cause) ?? 'unknown error'})`,
@@ -50,7 +50,7 @@ export function notAllowed(pid: number, cause: unknown): LastcallError {
 }
 
 /** SIGKILL was sent, and long after it the process is still there. */
-export function survived({ pid }: Proof, elapsedMs: number): LastcallError {
+export function notKilledError({ pid }: Proof, elapsedMs: number): LastcallError {
   return new LastcallError('app-stop', `process ${pid} is still there after SIGKILL`, {
     target: `process ${pid}`,
     elapsedMs,
@@ -63,7 +63,7 @@ export function checkPermission({ pid }: Proof): void {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    throw notAllowed(pid, error);
+    throw notAllowedError(pid, error);
   }
 }
 

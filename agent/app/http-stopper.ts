@@ -6,7 +6,7 @@ import { reach } from '../system/tcp.ts';
 import type { CommandPorts } from './app-command.ts';
 import type { NamingPorts } from './named-process.ts';
 import type { Stopper } from './contracts.ts';
-import { watchedStop } from './watched-stopper.ts';
+import { watchedStopper } from './watched-stopper.ts';
 
 /** How long the port may take to answer beforehand. */
 const CONNECT_MS = 2_000;
@@ -22,14 +22,14 @@ export function createHttpStopper(config: HttpStopConfig, ports: CommandPorts & 
   const url = parseHttpUrl(config.url);
   const failure = (what: string, elapsedMs: number, next: string): LastcallError =>
     new LastcallError('app-stop', `the stop over HTTP ${what}`, { target: shownUrl(url), elapsedMs, next });
-  return watchedStop(
+  return watchedStopper(
     {
       how: 'http',
       what: 'the stop over HTTP',
       timeoutMs,
       gone,
       // Only the application defines what a second POST does (I6).
-      repeatable: false,
+      isIdempotent: false,
       async check(signal) {
         const late = (): LastcallError =>
           new LastcallError('failed', `no connection within ${CONNECT_MS} ms`);

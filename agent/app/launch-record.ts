@@ -9,11 +9,11 @@ import { leaderWith } from '../system/process.ts';
  * names it; the next one would start a second application beside the first. So a number is written down before the
  * process begins, and the process carries it in its environment.
  */
-export interface Launches {
+export interface LaunchRecord {
   /** Writes down that a process is about to begin; what its environment must hold. */
-  announce(): Promise<Readonly<Record<string, string>>>;
+  begin(): Promise<Readonly<Record<string, string>>>;
   /** Writes down which process it is. */
-  confirm(proof: Proof): Promise<void>;
+  complete(proof: Proof): Promise<void>;
   /**
    * The process that was launched last, which may be gone by now; null when none was launched, or its number is not
    * in use.
@@ -22,7 +22,7 @@ export interface Launches {
 }
 
 /** One note on disk; `journal/` has the real one. */
-export interface Notebook {
+export interface NoteFile {
   /** @throws LastcallError `state-write` when it cannot be read, or not in time */
   load(): Promise<unknown>;
   save(note: object): Promise<void>;
@@ -36,7 +36,7 @@ interface Note {
   readonly proof: Proof | null;
 }
 
-const MARK = 'LASTCALL_LAUNCH';
+const LAUNCH_ENV = 'LASTCALL_LAUNCH';
 /** A disk that hangs keeps the application from nothing for longer. */
 const PATIENCE_MS = 2_000;
 
@@ -47,15 +47,18 @@ export interface LaunchPorts {
   readonly onWarning: (text: string) => void;
 }
 
-/** @param notebook kept for the one child of this node */
-export function createLaunches(notebook: Notebook, { clock, bootId, onWarning }: LaunchPorts): Launches {
+/** @param noteFile kept for the one child of this node */
+export function createLaunchRecord(
+  noteFile: NoteFile,
+  { clock, bootId, onWarning }: LaunchPorts,
+): LaunchRecord {
   let id = '';
   const write = async (proof: Proof | null): Promise<void> => {
     const note: Note = { boot: bootId, id, proof };
     const late = (): LastcallError =>
       new LastcallError('state-write', `the disk has not answered for ${PATIENCE_MS} ms`);
     try {
-      await withDeadline(clock, PATIENCE_MS, new AbortController().signal, late, () => notebook.save(note));
+      await withDeadline(clock, PATIENCE_MS, new AbortController().signal, late, () => noteFile.save(note));
     } catch (error) {
       onWarning(
         `should lastcall be killed now, the next one may start a second application: ${messageOf(error)}`,
@@ -63,17 +66,17 @@ export function createLaunches(notebook: Notebook, { clock, bootId, onWarning }:
     }
   };
   return {
-    async announce() {
+    async begin() {
       id = randomUUID();
       await write(null);
-      return { [MARK]: id };
+      return { [LAUNCH_ENV]: id };
     },
-    confirm: write,
+    complete: write,
     async find() {
-      const note = (await notebook.load()) as Note | null;
+      const note = (await noteFile.load()) as Note | null;
       if (note?.boot !== bootId) return null;
       // A known process is not searched for by its mark: a helper that outlives it carries the number too.
-      return note.proof ?? leaderWith(MARK, note.id);
+      return note.proof ?? leaderWith(LAUNCH_ENV, note.id);
     },
   };
 }

@@ -1,10 +1,17 @@
 import type { Proof } from '../lifecycle/view.ts';
 import type { Clock } from '../system/clock.ts';
 import { listensOn } from '../system/process-table.ts';
-import { aliveness, lookAt, ownerOf, sinceBoot, startedAt, startTimeOf } from '../system/process.ts';
+import {
+  processStatus,
+  inspectProcess,
+  ownerOf,
+  sinceBoot,
+  startedAt,
+  startTimeOf,
+} from '../system/process.ts';
 import { readPidFile, whyNoPid, type PidFile } from './pid-file.ts';
-import { hidden, unproven } from './errors.ts';
-import type { Sighting, Sightings } from './pid-file-record.ts';
+import { hiddenError, unprovenError } from './errors.ts';
+import type { PidFileRecord, PidFileRecords } from './pid-file-record.ts';
 
 /** A process writes its pid file after it began; so far the two times may be apart. */
 const SLACK_MS = 2_000;
@@ -28,7 +35,7 @@ export interface NamedProcess {
 /** How a process is proven to be the application, besides the file that names it. */
 export interface NamingPorts {
   readonly clock: Clock;
-  readonly sightings: Sightings;
+  readonly pidFiles: PidFileRecords;
   /** The ports at which the application is asked, and its users come to it; empty where none is known. */
   readonly appPorts: (signal: AbortSignal) => Promise<readonly number[]>;
 }
@@ -47,17 +54,17 @@ export function createNamedProcess(
   { pid, pidFile }: { readonly pid: number | null; readonly pidFile: string | null },
   ports: NamingPorts,
 ): NamedProcess {
-  const { sightings } = ports;
+  const { pidFiles } = ports;
   /** The version of the file that named a process which its writer owns. */
   let believed: string | null = null;
   const read = (): Named | { readonly problem: string } => {
     if (pidFile === null) return { pid: pid ?? 0, seen: null, file: null };
     const file = readPidFile(pidFile);
     if ('problem' in file) return file;
-    const last = sightings.last();
+    const last = pidFiles.last();
     if (last?.version === file.version) return { pid: file.pid, seen: last, file };
     const seen = firstSight(file, ports);
-    sightings.keep(seen);
+    pidFiles.keep(seen);
     return { pid: file.pid, seen, file };
   };
   const sight = (): void => void read();
@@ -67,14 +74,14 @@ export function createNamedProcess(
     async prove(signal) {
       const target = pidFile ?? 'the given process number';
       const named = read();
-      if ('problem' in named) throw unproven(target, `${target} ${named.problem}`);
+      if ('problem' in named) throw unprovenError(target, `${target} ${named.problem}`);
       const proof = livingProcess(named, target);
       believed = named.file?.version ?? null;
-      const doubt = named.seen && doubtOf(proof, named.seen, sightings.boot);
+      const doubt = named.seen && doubtOf(proof, named.seen, pidFiles.boot);
       if (named.seen === null || doubt === null) return proof;
       if (!(await isEvident(proof, ports, signal))) throw doubted(proof, target, doubt);
       // It may close its listener before it ends.
-      sightings.keep({ ...named.seen, boot: sightings.boot, writtenAt: startedAt(proof.startTime) });
+      pidFiles.keep({ ...named.seen, boot: pidFiles.boot, writtenAt: startedAt(proof.startTime) });
       return proof;
     },
     gone() {
@@ -83,17 +90,17 @@ export function createNamedProcess(
       // Whose the process was cannot be seen any more.
       const { file } = named;
       if (file !== null && !file.isAtHome && file.version !== believed) return 'unknown';
-      const found = lookAt(named.pid);
+      const found = inspectProcess(named.pid);
       if (typeof found === 'string') return found === 'gone' ? 'gone' : 'unknown';
-      return aliveness(named.pid, found.startTime) === 'gone' ? 'gone' : 'unknown';
+      return processStatus(named.pid, found.startTime) === 'gone' ? 'gone' : 'unknown';
     },
   };
 }
 
 function firstSight(
   { version, writtenAt: written }: Extract<PidFile, { pid: number }>,
-  { clock, sightings: { boot } }: NamingPorts,
-): Sighting {
+  { clock, pidFiles: { boot } }: NamingPorts,
+): PidFileRecord {
   const now = sinceBoot();
   const writtenAt = now - (clock.wall().getTime() - written);
   // A file of the future: the calendar was set back since, by an unknown amount. NaN: not shown in /proc.
@@ -104,17 +111,17 @@ function firstSight(
 /** The process in a pid file, or its number alone. */
 interface Named {
   readonly pid: number;
-  readonly seen: Sighting | null;
+  readonly seen: PidFileRecord | null;
   readonly file: Extract<PidFile, { pid: number }> | null;
 }
 
 function livingProcess({ pid, file }: Named, target: string): Proof {
   const problem = whyNoPid(pid);
-  if (problem !== null) throw unproven(target, `${target} is ${problem}`);
-  if (lookAt(pid) === 'hidden') throw hidden(pid);
+  if (problem !== null) throw unprovenError(target, `${target} is ${problem}`);
+  if (inspectProcess(pid) === 'hidden') throw hiddenError(pid);
   const startTime = startTimeOf(pid);
-  if (startTime === null || aliveness(pid, startTime) !== 'alive') {
-    throw unproven(target, `process ${pid} (${target}) is not running`);
+  if (startTime === null || processStatus(pid, startTime) !== 'alive') {
+    throw unprovenError(target, `process ${pid} (${target}) is not running`);
   }
   checkOwner(pid, target, file?.writers ?? []);
   return { pid, startTime };
@@ -126,13 +133,16 @@ function livingProcess({ pid, file }: Named, target: string): Proof {
  */
 function checkOwner(pid: number, target: string, writers: readonly number[]): void {
   const owner = ownerOf(pid);
-  if (owner === null) throw hidden(pid);
+  if (owner === null) throw hiddenError(pid);
   const { leader, uids } = owner;
   if (leader !== pid)
-    throw unproven(target, `${target} names ${pid}, which is a thread of process ${leader}, and no process`);
+    throw unprovenError(
+      target,
+      `${target} names ${pid}, which is a thread of process ${leader}, and no process`,
+    );
   const stranger = writers.find((uid) => !uids.includes(uid));
   if (stranger === undefined) return;
-  throw unproven(
+  throw unprovenError(
     target,
     `${target} was written by uid ${stranger}, and process ${pid} belongs to uid ${uids[0]}`,
     'let root or the user of the application write the pid file, in a directory of its own',
@@ -140,7 +150,7 @@ function checkOwner(pid: number, target: string, writers: readonly number[]): vo
 }
 
 /** What speaks against a process, by the age of the file that names it; null = nothing. */
-function doubtOf({ pid, startTime }: Proof, { boot, writtenAt }: Sighting, now: string): string | null {
+function doubtOf({ pid, startTime }: Proof, { boot, writtenAt }: PidFileRecord, now: string): string | null {
   if (boot !== now) return `was written before the machine was booted, and process ${pid} after that`;
   if (writtenAt === null)
     return 'has no age that can be told (it is of the future: the clock was set back since it was written)';
@@ -156,11 +166,11 @@ async function isEvident(
 ): Promise<boolean> {
   const listens = listensOn(pid, await appPorts(signal));
   // It may have ended meanwhile, and its number be another's.
-  return listens && aliveness(pid, startTime) === 'alive';
+  return listens && processStatus(pid, startTime) === 'alive';
 }
 
 function doubted({ pid }: Proof, target: string, doubt: string): Error {
-  return unproven(
+  return unprovenError(
     target,
     `${target} ${doubt}, and process ${pid} does not listen on a port of the application`,
     `see what process ${pid} is; is it the application, and was the clock set since it wrote its file, \`touch ${target}\``,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Proof } from '../lifecycle/view.ts';
 import type { Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { aliveness, startTimeOf } from '../system/process.ts';
+import { processStatus, startTimeOf } from '../system/process.ts';
 
 /** How a process ended; both null when it is not our child: only its parent learns it. */
 export interface Exit {
@@ -12,7 +12,7 @@ export interface Exit {
 }
 
 /** One life of the application, from its start (or from the moment we found it) to its end. */
-export interface Life {
+export interface ProcessHandle {
   readonly proof: Proof;
   readonly exit: Promise<Exit>;
   /** Watches it no more: `exit` then never resolves, and nothing of it keeps our process alive. */
@@ -30,14 +30,14 @@ const POLL_MS = 50;
 export async function launch(
   command: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-): Promise<Life> {
+): Promise<ProcessHandle> {
   const [program = '', ...args] = command;
   try {
     const child = spawn(program, args, { detached: true, stdio: 'inherit', env });
     // Asked at once: until Node has seen its exit the pid cannot be another's.
     const proof = proofOf(child);
     await once(child, 'spawn');
-    if (proof !== null) return { proof, exit: exitOf(child), release: () => letGo(child) };
+    if (proof !== null) return { proof, exit: exitOf(child), release: () => detach(child) };
     child.kill('SIGKILL');
     throw new Error('/proc does not show it, so it could never be stopped safely');
   } catch (error) {
@@ -51,11 +51,11 @@ export async function launch(
 }
 
 /** Watches a process that lastcall did not start. */
-export function watchForeign(proof: Proof, clock: Clock): Life {
+export function watchProcess(proof: Proof, clock: Clock): ProcessHandle {
   let cancel = (): void => undefined;
   const exit = new Promise<Exit>((resolve) => {
     const look = (): void => {
-      if (aliveness(proof.pid, proof.startTime) === 'gone') resolve({ code: null, signal: null });
+      if (processStatus(proof.pid, proof.startTime) === 'gone') resolve({ code: null, signal: null });
       else cancel = clock.after(POLL_MS, look);
     };
     look();
@@ -72,7 +72,7 @@ function exitOf(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
 }
 
-function letGo(child: ChildProcess): void {
+function detach(child: ChildProcess): void {
   child.removeAllListeners('exit');
   child.unref();
 }

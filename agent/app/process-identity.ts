@@ -1,6 +1,6 @@
 import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/view.ts';
 import { sleep, type Clock } from '../system/clock.ts';
-import { aliveness } from '../system/process.ts';
+import { processStatus } from '../system/process.ts';
 
 /** Is this the process that is the application, or why there will be none? */
 export function isProof(found: Proof | Unproven): found is Proof {
@@ -15,15 +15,15 @@ export function processesOf(found: Proof | Unproven | null): readonly ProcessIde
 }
 
 /** An application is gone only when each of its processes is; `unknown` where /proc does not show one of them. */
-export function alivenessOf(processes: readonly ProcessIdentity[]): 'gone' | 'alive' | 'unknown' {
-  const seen = processes.map(({ pid, startTime }) => aliveness(pid, startTime));
+export function statusOfAll(processes: readonly ProcessIdentity[]): 'gone' | 'alive' | 'unknown' {
+  const seen = processes.map(({ pid, startTime }) => processStatus(pid, startTime));
   if (seen.includes('alive')) return 'alive';
   return seen.includes('unknown') ? 'unknown' : 'gone';
 }
 
 /** Those that have not ended as far as is known. */
-export function left(processes: readonly ProcessIdentity[]): ProcessIdentity[] {
-  return processes.filter((one) => alivenessOf([one]) !== 'gone');
+export function stillAlive(processes: readonly ProcessIdentity[]): ProcessIdentity[] {
+  return processes.filter((one) => statusOfAll([one]) !== 'gone');
 }
 
 /** How often processes that are not our children are looked at. */
@@ -40,7 +40,7 @@ export async function untilGone(
   until: number,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<boolean> {
-  while (alivenessOf(processes) !== 'gone') {
+  while (statusOfAll(processes) !== 'gone') {
     const rest = until - clock.now();
     if (rest <= 0) return false;
     await sleep(clock, Math.min(POLL_MS, rest), signal);

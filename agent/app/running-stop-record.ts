@@ -1,23 +1,23 @@
 import type { ProcessIdentity } from '../lifecycle/view.ts';
 import { sleep, type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
-import { endGroup, type Leader } from '../system/process-group.ts';
-import { alivenessOf, left, untilGone } from './process-identity.ts';
-import type { LaunchPorts, Notebook } from './launch-record.ts';
-import { outlived } from './errors.ts';
+import { endGroup, type GroupLeader } from '../system/process-group.ts';
+import { statusOfAll, stillAlive, untilGone } from './process-identity.ts';
+import type { LaunchPorts, NoteFile } from './launch-record.ts';
+import { outlivedError } from './errors.ts';
 
 /**
  * Which process a stop command is, on disk, and which processes it is to end. The command outlives a sidecar that ends in
  * the middle of it (SIGTERM, a crash); the next one must not read the outcome before it has ended.
  */
-export interface RunningStops {
+export interface RunningStopRecord {
   /**
    * Writes down that a command is about to be launched: the application may have its SIGTERM before the process that
    * sent it is on disk, and a sidecar killed in between would leave nothing to wait for.
    */
   announce(stop: RunningStop): Promise<void>;
   /** Writes down that this process stops the application. */
-  note(leader: Leader, stop: RunningStop): Promise<void>;
+  note(leader: GroupLeader, stop: RunningStop): Promise<void>;
   /**
    * Resolves once the stop that was written down last has ended, and what it was to end; at its deadline the command is
    * ended. At once where none runs.
@@ -52,17 +52,17 @@ const GRACE_MS = 1_000;
 const PATIENCE_MS = 2_000;
 const NEVER = new AbortController().signal;
 
-/** @param notebook kept for the one stop of this node */
-export function createRunningStops(
-  notebook: Notebook,
+/** @param noteFile kept for the one stop of this node */
+export function createRunningStopRecord(
+  noteFile: NoteFile,
   { clock, bootId, onWarning }: LaunchPorts,
-): RunningStops {
+): RunningStopRecord {
   const warn = (error: unknown): void =>
     onWarning(`a sidecar that takes up this stop would not know that it still runs: ${messageOf(error)}`);
   const write = async (note: Omit<Note, 'boot'>): Promise<void> => {
     const late = (): LastcallError =>
       new LastcallError('state-write', `the disk has not answered for ${PATIENCE_MS} ms`);
-    await withDeadline(clock, PATIENCE_MS, NEVER, late, () => notebook.save({ boot: bootId, ...note })).catch(
+    await withDeadline(clock, PATIENCE_MS, NEVER, late, () => noteFile.save({ boot: bootId, ...note })).catch(
       warn,
     );
   };
@@ -73,11 +73,11 @@ export function createRunningStops(
       await write({ pid, startTime, ...stop });
     },
     async ended(signal) {
-      const note = (await notebook.load().catch(warn)) as Note | null | undefined;
+      const note = (await noteFile.load().catch(warn)) as Note | null | undefined;
       if (note?.boot === bootId) await endOf(note, clock, signal);
     },
     async suspects() {
-      const note = (await notebook.load().catch(warn)) as Note | null | undefined;
+      const note = (await noteFile.load().catch(warn)) as Note | null | undefined;
       return note?.boot === bootId ? (note.suspects ?? []) : [];
     },
   };
@@ -92,8 +92,8 @@ async function endOf(
     await endOfCommand({ pid, startTime }, until, { clock, signal });
   // An earlier version wrote none.
   if (await untilGone(watched, until, { clock, signal })) return;
-  const pids = left(watched).map(({ pid }) => pid);
-  throw outlived('the stop', pids, 0);
+  const pids = stillAlive(watched).map(({ pid }) => pid);
+  throw outlivedError('the stop', pids, 0);
 }
 
 /** At its deadline it is ended. */
@@ -102,7 +102,7 @@ async function endOfCommand(
   until: number,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<void> {
-  while (alivenessOf([leader]) !== 'gone') {
+  while (statusOfAll([leader]) !== 'gone') {
     if (clock.now() >= until) return void (await endGroup(leader, GRACE_MS, clock));
     await sleep(clock, POLL_MS, signal);
   }

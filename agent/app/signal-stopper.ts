@@ -3,10 +3,17 @@ import type { Proof } from '../lifecycle/view.ts';
 import { sleep, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError } from '../system/error.ts';
 import { KILL_WAIT_MS } from '../system/process-group.ts';
-import { aliveness } from '../system/process.ts';
+import { processStatus } from '../system/process.ts';
 import { untilGone } from './process-identity.ts';
 import { createNamedProcess, type NamedProcess, type NamingPorts } from './named-process.ts';
-import { checkPermission, hidden, killedWarning, notAllowed, survived, unproven } from './errors.ts';
+import {
+  checkPermission,
+  hiddenError,
+  killedWarning,
+  notAllowedError,
+  notKilledError,
+  unprovenError,
+} from './errors.ts';
 import type { StopOutcome, Stopper } from './contracts.ts';
 
 const POLL_MS = 20;
@@ -25,11 +32,11 @@ export function createSignalStopper(config: SignalStopConfig, ports: NamingPorts
 
   /** Sends only to the proven process. */
   const send = (proof: Proof, name: NodeJS.Signals): void => {
-    if (aliveness(proof.pid, proof.startTime) !== 'alive') return;
+    if (processStatus(proof.pid, proof.startTime) !== 'alive') return;
     try {
       process.kill(proof.pid, name);
     } catch (error) {
-      if (errnoOf(error) !== 'ESRCH') throw notAllowed(proof.pid, error);
+      if (errnoOf(error) !== 'ESRCH') throw notAllowedError(proof.pid, error);
     }
   };
   const isGoneWithin = (proof: Proof, ms: number, signal: AbortSignal): Promise<boolean> =>
@@ -41,30 +48,31 @@ export function createSignalStopper(config: SignalStopConfig, ports: NamingPorts
     send(proof, 'SIGKILL');
     if (await isGoneWithin(proof, KILL_WAIT_MS, signal))
       return { how: 'KILL', warnings: [killedWarning(config.name, config.killAfterMs)] };
-    throw survived(proof, clock.now() - began);
+    throw notKilledError(proof, clock.now() - began);
   };
   /** The proven process, or the one that has taken its place; null = neither lives. */
   const present = async (proof: Proof, signal: AbortSignal): Promise<Proof | null> => {
-    if (aliveness(proof.pid, proof.startTime) !== 'gone') return proof;
+    if (processStatus(proof.pid, proof.startTime) !== 'gone') return proof;
     if (config.pidFile === null) return null;
     return successorOf(named, clock, signal);
   };
 
   return {
-    repeatable: true,
+    isIdempotent: true,
     proves: true,
     sight: () => named.sight(),
-    gone: (proof) => (proof === null ? named.gone() : aliveness(proof.pid, proof.startTime)),
+    gone: (proof) => (proof === null ? named.gone() : processStatus(proof.pid, proof.startTime)),
     async check(signal) {
       signal.throwIfAborted();
       return signallable(await named.prove(signal));
     },
     async stop(proof, signal) {
       signal.throwIfAborted();
-      if (proof === null) throw unproven('the application', 'no process was proven to be the application');
+      if (proof === null)
+        throw unprovenError('the application', 'no process was proven to be the application');
       const found = await present(proof, signal);
       if (found === null) return { how: 'gone', warnings: [] };
-      if (aliveness(found.pid, found.startTime) === 'unknown') throw hidden(found.pid);
+      if (processStatus(found.pid, found.startTime) === 'unknown') throw hiddenError(found.pid);
       return signalAndWait(found, signal);
     },
   };

@@ -3,8 +3,8 @@ import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/view.ts';
 import { sleep } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { startTimeOf } from '../system/process.ts';
-import { alivenessOf, processesOf } from './process-identity.ts';
-import { hidden } from './errors.ts';
+import { statusOfAll, processesOf } from './process-identity.ts';
+import { hiddenError } from './errors.ts';
 import type { Starter, Stopper, StopOutcome } from './contracts.ts';
 import {
   askRight,
@@ -49,16 +49,16 @@ export function createSystemdStopper({ unit, timeoutMs }: UnitConfig, ports: Uni
       const state = await look(signal);
       const isOver = ENDED.includes(state.active) && !state.hasJob;
       const left = state.mainPid === null ? processesIn(state.group) : [];
-      if (isOver && left.length === 0 && alivenessOf(watched) === 'gone') return state;
+      if (isOver && left.length === 0 && statusOfAll(watched) === 'gone') return state;
       if (state.active === 'active' && !state.hasJob) throw startedAgain(unit);
       if (clock.now() >= until) throw outlasted(unit, state, timeoutMs);
       await sleep(clock, POLL_MS, signal);
     }
   };
   return {
-    repeatable: true,
+    isIdempotent: true,
     proves: true,
-    gone: (proof) => (proof === null ? (isAbsent ? 'gone' : 'unknown') : alivenessOf(processesOf(proof))),
+    gone: (proof) => (proof === null ? (isAbsent ? 'gone' : 'unknown') : statusOfAll(processesOf(proof))),
     async check(signal) {
       signal.throwIfAborted();
       const state = await look(signal);
@@ -77,7 +77,7 @@ export function createSystemdStopper({ unit, timeoutMs }: UnitConfig, ports: Uni
       signal.throwIfAborted();
       const until = clock.now() + timeoutMs;
       const before = await look(signal);
-      if (isAbsent && alivenessOf(processesOf(proof)) === 'gone') return { how: 'gone', warnings: [] };
+      if (isAbsent && statusOfAll(processesOf(proof)) === 'gone') return { how: 'gone', warnings: [] };
       const watched = [...processesOf(proof), ...processesOfUnit(before)];
       await queueJob(unit, 'stop', ports, signal);
       const { result } = await ended(watched, until, signal);
@@ -133,7 +133,7 @@ function proofOf(unit: string, state: UnitState): Proof | Unproven {
   const [first, ...others] = processesOfUnit(state);
   if (first !== undefined) return { ...first, ...(others.length > 0 ? { others } : {}) };
   // It has a process, and /proc does not show it: so its end would not be seen either.
-  if (state.mainPid !== null) throw hidden(state.mainPid);
+  if (state.mainPid !== null) throw hiddenError(state.mainPid);
   const unproven = `${unit} is ${state.active} (${state.sub}) and has no process whose end could be seen`;
   return { code: 'app-stop', unproven };
 }

@@ -4,10 +4,10 @@ import { isLastcallError, type LastcallError } from '../system/error.ts';
 import { listenersOn } from '../system/socket-owners.ts';
 import type { CommandPorts } from './app-command.ts';
 import { createEndProof } from './end-proof.ts';
-import { alivenessOf, isProof, left, processesOf, untilGone } from './process-identity.ts';
+import { statusOfAll, isProof, stillAlive, processesOf, untilGone } from './process-identity.ts';
 import type { NamingPorts } from './named-process.ts';
 import { whyNoPid } from './pid-file.ts';
-import { outlived } from './errors.ts';
+import { outlivedError } from './errors.ts';
 import type { RunningStop } from './running-stop-record.ts';
 import type { Stopper } from './contracts.ts';
 
@@ -19,7 +19,7 @@ export interface WatchedStop {
   readonly what: string;
   readonly timeoutMs: number;
   readonly gone: GoneConfig | null;
-  readonly repeatable: boolean;
+  readonly isIdempotent: boolean;
   /** @throws LastcallError `app-stop` when it cannot run */
   check(signal: AbortSignal): Promise<void> | void;
   /**
@@ -35,17 +35,17 @@ export interface WatchedStop {
  * Where `gone` names the processes of the application, they are found before the stop is carried out and watched until
  * they have ended, within the stop's own time-out. Where it does not, the result warns.
  */
-export function watchedStop(spec: WatchedStop, ports: CommandPorts & NamingPorts): Stopper {
+export function watchedStopper(spec: WatchedStop, ports: CommandPorts & NamingPorts): Stopper {
   const { how, what, timeoutMs } = spec;
   const { clock, stops } = ports;
   const end = createEndProof(spec.gone, ports);
   let suspects: readonly ProcessIdentity[] = [];
   return {
     // Only the operator can decide whether it may be carried out again (I6).
-    repeatable: spec.repeatable,
+    isIdempotent: spec.isIdempotent,
     proves: spec.gone !== null,
     sight: () => end.sight(),
-    gone: (proof) => (proof === null ? end.gone() : alivenessOf(processesOf(proof))),
+    gone: (proof) => (proof === null ? end.gone() : statusOfAll(processesOf(proof))),
     async check(signal) {
       signal.throwIfAborted();
       try {
@@ -74,13 +74,13 @@ export function watchedStop(spec: WatchedStop, ports: CommandPorts & NamingPorts
         return { how, warnings: [warningOf(what, found)] };
       }
       if (await untilGone(watched, until, { clock, signal })) return { how, warnings: [] };
-      const pids = left(watched).map(({ pid }) => pid);
-      throw doubt ?? outlived(what, pids, clock.now() - began);
+      const pids = stillAlive(watched).map(({ pid }) => pid);
+      throw doubt ?? outlivedError(what, pids, clock.now() - began);
     },
     rejoin: async (signal) => stops?.ended(signal),
     async remains() {
       if (suspects.length === 0) suspects = (await stops?.suspects()) ?? [];
-      return left(suspects).map(({ pid }) => pid);
+      return stillAlive(suspects).map(({ pid }) => pid);
     },
   };
 }

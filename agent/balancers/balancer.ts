@@ -1,14 +1,5 @@
-import type {
-  Addresses,
-  Admin,
-  Closed,
-  Holders,
-  Look,
-  LookScope,
-  ReadBackView,
-  Survey,
-  SurveyScope,
-} from '../lifecycle/view.ts';
+import type { Addresses, Admin, Closed, Holders, Look, LookScope, ReadBackView } from '../lifecycle/view.ts';
+import type { Survey, SurveyScope } from '../lifecycle/survey.ts';
 
 /** What is to become of the workers of before a reload in a look. */
 export type Past = 'count' | 'leave';

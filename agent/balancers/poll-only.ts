@@ -2,12 +2,12 @@ import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Balancer } from './balancer.ts';
-import { TELL_MS, TOLD_TWICE, type Tally } from './poller-acks.ts';
+import { ACK_TIMEOUT_MS, REQUIRED_ACKS, type PollerAcks } from './poller-acks.ts';
 
-export interface PolledOptions<M> {
+export interface PollOnlyOptions<M> {
   readonly name: string;
   /** Who polls. */
-  readonly tally: Tally<M>;
+  readonly acks: PollerAcks<M>;
   /** The subject of the errors, such as `our agent-check`. */
   readonly asked: string;
   /** The next step for the operator when no poller comes. */
@@ -22,15 +22,15 @@ export interface PolledOptions<M> {
 }
 
 /** A balancer that only polls, and the answer for its pollers. */
-export interface Polled {
+export interface PollOnlyBalancer {
   readonly balancer: Balancer;
   /** The state that is answered now; `ready` only until each poller has got it (I9). */
-  readonly word: () => Admin | null;
+  readonly announced: () => Admin | null;
 }
 
 /** What we want the pollers to do. */
-interface Wish {
-  readonly word: Admin | null;
+interface AnnouncedState {
+  readonly state: Admin | null;
   /** Every poller has got the state. */
   readonly settled: boolean;
   /** It is being answered; `ready` only until each poller has got it (I9), the others as long as they are desired. */
@@ -45,36 +45,36 @@ interface Wish {
  * its checks, and so is another intent of an operator (neither is promised there). Without a poll for five minutes
  * it is unreachable, like any other balancer.
  */
-export function createPolled<M>(options: PolledOptions<M>): Polled {
-  const { name, clock, tally } = options;
-  let wish: Wish = { word: null, settled: true, speaking: false };
+export function createPollOnly<M>(options: PollOnlyOptions<M>): PollOnlyBalancer {
+  const { name, clock, acks } = options;
+  let announced: AnnouncedState = { state: null, settled: true, speaking: false };
   let shown: Admin = 'ready';
 
   const born = clock.now();
   const view = (): ServerView => viewOf(options, shown);
-  const silent = (): boolean => !tally.polled() && clock.now() - born >= TELL_MS;
+  const silent = (): boolean => !acks.hasPollers() && clock.now() - born >= ACK_TIMEOUT_MS;
   const look = (): Look => ({
     worker: null,
     workers: null,
     unseen: null,
     uncounted: [],
     servers: [view()],
-    waitsFor: wish.settled ? [] : tally.lacking(),
+    waitsFor: announced.settled ? [] : acks.lacking(),
   });
   const set = async (admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<void> => {
-    const before = wish;
-    if (before.word === admin && before.settled) return;
-    if (before.word !== null && shown !== admin && !mayReplace.includes(shown)) return;
+    const before = announced;
+    if (before.state === admin && before.settled) return;
+    if (before.state !== null && shown !== admin && !mayReplace.includes(shown)) return;
     // A second attempt at the same state continues the first one: no poller gets `ready` once more.
-    if (before.word !== admin) tally.restart(options.times?.(admin) ?? TOLD_TWICE);
-    wish = { word: admin, settled: false, speaking: true };
+    if (before.state !== admin) acks.reset(options.times?.(admin) ?? REQUIRED_ACKS);
+    announced = { state: admin, settled: false, speaking: true };
     try {
-      await told(options, signal, () => tally.complete());
-      wish = { word: admin, settled: true, speaking: admin !== 'ready' };
+      await told(options, signal, () => acks.allAcked());
+      announced = { state: admin, settled: true, speaking: admin !== 'ready' };
       shown = admin;
     } catch (error) {
-      if (!tally.begun()) wish = before;
-      else if (admin === 'ready') wish = { ...wish, speaking: false };
+      if (!acks.anyAcked()) announced = before;
+      else if (admin === 'ready') announced = { ...announced, speaking: false };
       // Some pollers may have applied it already: it counts as written until another state has reached all pollers.
       else shown = admin;
       throw error;
@@ -87,11 +87,11 @@ export function createPolled<M>(options: PolledOptions<M>): Polled {
     seesOldWorkers: false,
     async look(signal) {
       signal.throwIfAborted();
-      if (silent()) throw lateness(options, clock.now())();
+      if (silent()) throw timeoutError(options, clock.now())();
       return Promise.resolve(look());
     },
     async survey(signal) {
-      await told(options, signal, () => tally.steady());
+      await told(options, signal, () => acks.hasSteadyPollers());
       const usable = shown === 'ready' && options.healthy();
       const neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
       const facts = [{ name, usable, ...neighbours, sticky: 'unknown', hashed: null }];
@@ -104,10 +104,10 @@ export function createPolled<M>(options: PolledOptions<M>): Polled {
     holders: () => Promise.reject(cannot(name, 'shows nobody')),
     closeSessions: () => Promise.reject(cannot(name, 'cannot be told to close connections')),
   };
-  return { balancer, word: () => (wish.speaking ? wish.word : null) };
+  return { balancer, announced: () => (announced.speaking ? announced.state : null) };
 }
 
-function viewOf<M>({ name, healthy, told: more }: PolledOptions<M>, admin: Admin): ServerView {
+function viewOf<M>({ name, healthy, told: more }: PollOnlyOptions<M>, admin: Admin): ServerView {
   return {
     name,
     admin,
@@ -122,16 +122,16 @@ function viewOf<M>({ name, healthy, told: more }: PolledOptions<M>, admin: Admin
   };
 }
 
-function told<M>(options: PolledOptions<M>, signal: AbortSignal, done: () => boolean): Promise<void> {
-  const { clock, tally } = options;
-  const late = lateness(options, clock.now());
-  return withDeadline(clock, TELL_MS, signal, late, (own) => tally.until(done, own));
+function told<M>(options: PollOnlyOptions<M>, signal: AbortSignal, done: () => boolean): Promise<void> {
+  const { clock, acks } = options;
+  const late = timeoutError(options, clock.now());
+  return withDeadline(clock, ACK_TIMEOUT_MS, signal, late, (own) => acks.waitUntil(done, own));
 }
 
-function lateness<M>(options: PolledOptions<M>, start: number): () => LastcallError {
-  const { name, clock, next, tally } = options;
+function timeoutError<M>(options: PollOnlyOptions<M>, start: number): () => LastcallError {
+  const { name, clock, next, acks } = options;
   return () => {
-    const look = tally.disobeyed()
+    const look = acks.anyIgnored()
       ? 'look what keeps the server as it is there: `fall` and `rise` of its check, or somebody else’s word'
       : next;
     const detail = { target: name, elapsedMs: clock.now() - start, next: look };
@@ -142,17 +142,18 @@ function lateness<M>(options: PolledOptions<M>, start: number): () => LastcallEr
 /** As many pollers as a message names. */
 const NAMED = 3;
 
-function whyLate<M>({ asked, clock, tally }: PolledOptions<M>): string {
-  const lacking = tally.lacking().slice(0, NAMED);
+function whyLate<M>({ asked, clock, acks }: PollOnlyOptions<M>): string {
+  const lacking = acks.lacking().slice(0, NAMED);
   const names = lacking.map(({ poller }) => poller).join(', ');
-  if (tally.disobeyed()) return `${names} was told, and shows by send-state that it has not done it yet`;
+  if (acks.anyIgnored()) return `${names} was told, and shows by send-state that it has not done it yet`;
   const silence = lacking.map(
     ({ poller, silentSince }) => `${poller}, silent for ${seconds(clock.now() - silentSince)}`,
   );
   if (silence.length > 0)
-    return `its pollers have not been back often enough for ${seconds(TELL_MS)}: ${silence.join('; ')}`;
-  if (tally.polled()) return `no poller has asked ${asked} twice, at a steady interval, and is still there`;
-  return `nobody has polled ${asked} for ${seconds(TELL_MS)}`;
+    return `its pollers have not been back often enough for ${seconds(ACK_TIMEOUT_MS)}: ${silence.join('; ')}`;
+  if (acks.hasPollers())
+    return `no poller has asked ${asked} twice, at a steady interval, and is still there`;
+  return `nobody has polled ${asked} for ${seconds(ACK_TIMEOUT_MS)}`;
 }
 
 function seconds(ms: number): string {

@@ -1,7 +1,7 @@
 import { problemLine } from '../config/problem.ts';
 import { checkReport } from '../config/report.ts';
 import { EXIT_CODES } from '../system/error.ts';
-import { line } from './view/printable.ts';
+import { printableLine } from './view/printable.ts';
 import type { Context } from './ports.ts';
 import { configFile } from './find-sidecar.ts';
 
@@ -23,10 +23,11 @@ export async function check(context: Context): Promise<number> {
   const report = checkReport(file, loaded);
   if (globals.json === true) ports.stdout.write(`${JSON.stringify(report)}\n`);
   if (!loaded.ok) {
-    for (const problem of loaded.problems) ports.stderr.write(`${line(problemLine(problem))}\n`);
+    for (const problem of loaded.problems) ports.stderr.write(`${printableLine(problemLine(problem))}\n`);
   } else if (globals.json !== true && globals.quiet !== true) {
-    for (const warning of loaded.warnings) ports.stderr.write(`lastcall: warning: ${line(warning)}\n`);
-    ports.stdout.write(`${line(`${file}: ok (node ${loaded.config.node})`)}\n`);
+    for (const warning of loaded.warnings)
+      ports.stderr.write(`lastcall: warning: ${printableLine(warning)}\n`);
+    ports.stdout.write(`${printableLine(`${file}: ok (node ${loaded.config.node})`)}\n`);
   }
   return EXIT_CODES[report.code];
 }

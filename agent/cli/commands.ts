@@ -8,12 +8,12 @@ import { runSidecar } from './run.ts';
 import { showStatus } from './status.ts';
 
 /** What was asked for: its name, and the work. */
-export interface Chosen {
+export interface ParsedCommand {
   readonly name: string;
   readonly work: (context: Context) => Promise<number>;
 }
 
-type Choose = (chosen: Chosen) => void;
+type OnParsed = (chosen: ParsedCommand) => void;
 
 /** Help texts are as wide as this wherever they are read. */
 const HELP_COLUMNS = 110;
@@ -28,15 +28,19 @@ const OPERATIONS = {
 /**
  * The program with all its verbs.
  * @param command the arguments after `--`, for `run`
- * @param choose called with the verb that parsing found
+ * @param onParsed called with the verb that parsing found
  */
-export function createProgram(ports: CliPorts, command: readonly string[] | null, choose: Choose): Command {
+export function createProgram(
+  ports: CliPorts,
+  command: readonly string[] | null,
+  onParsed: OnParsed,
+): Command {
   const program = createRoot(ports);
-  addRun(program, command, choose);
-  for (const name of ['drain', 'stop', 'ready', 'restart'] as const) addOperation(program, name, choose);
-  for (const name of ['hold', 'release'] as const) addHold(program, name, choose);
-  addStatus(program, choose);
-  addCheck(program, choose);
+  addRun(program, command, onParsed);
+  for (const name of ['drain', 'stop', 'ready', 'restart'] as const) addOperation(program, name, onParsed);
+  for (const name of ['hold', 'release'] as const) addHold(program, name, onParsed);
+  addStatus(program, onParsed);
+  addCheck(program, onParsed);
   return program;
 }
 
@@ -75,22 +79,22 @@ function addVerb(program: Command, name: Parameters<typeof examples>[0], text: s
     .addHelpText('before', examples(name));
 }
 
-function addRun(program: Command, command: readonly string[] | null, choose: Choose): void {
+function addRun(program: Command, command: readonly string[] | null, onParsed: OnParsed): void {
   const text = 'the sidecar of one node; with -- COMMAND ARG... it also starts and supervises the app';
   addVerb(program, 'run', text)
     .usage('[options] [-- COMMAND ARG...]')
     .action(() => {
-      choose({
+      onParsed({
         name: 'run',
         work: async (context) => runSidecar(context, command),
       });
     });
 }
 
-function addOperation(program: Command, name: keyof typeof OPERATIONS, choose: Choose): void {
+function addOperation(program: Command, name: keyof typeof OPERATIONS, onParsed: OnParsed): void {
   const verb = addVerb(program, name, OPERATIONS[name]);
   addDirectOptions(addVerbOptions(verb, name), name).action((options: VerbOptions) => {
-    choose({ name, work: async (context) => operate(name, options, context) });
+    onParsed({ name, work: async (context) => operate(name, options, context) });
   });
 }
 
@@ -99,25 +103,25 @@ const HOLDS = {
   release: 'end the hold and put back what was found',
 } as const;
 
-function addHold(program: Command, name: keyof typeof HOLDS, choose: Choose): void {
+function addHold(program: Command, name: keyof typeof HOLDS, onParsed: OnParsed): void {
   addHoldOptions(addVerb(program, name, HOLDS[name]), name).action((options: VerbOptions) => {
-    choose({ name, work: async (context) => operate(name, options, context) });
+    onParsed({ name, work: async (context) => operate(name, options, context) });
   });
 }
 
-function addStatus(program: Command, choose: Choose): void {
+function addStatus(program: Command, onParsed: OnParsed): void {
   addVerb(program, 'status', 'the node, its servers at every balancer, and who is still here')
     .option('--watch', 'show it again at every change; with --json one object a line')
     .action(({ watch }: { watch?: boolean }) => {
-      choose({
+      onParsed({
         name: 'status',
         work: async (context) => showStatus(context, watch === true),
       });
     });
 }
 
-function addCheck(program: Command, choose: Choose): void {
+function addCheck(program: Command, onParsed: OnParsed): void {
   addVerb(program, 'check', 'is the configuration file right? touches nothing else').action(() => {
-    choose({ name: 'check', work: async (context) => check(context) });
+    onParsed({ name: 'check', work: async (context) => check(context) });
   });
 }

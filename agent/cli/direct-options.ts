@@ -11,7 +11,7 @@ import type { OperationKind } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
 import type { VerbOptions } from './options.ts';
 import type { DirectOptions, DirectStop, Globals } from './ports.ts';
-import { splitWords } from './shell-words.ts';
+import { splitShellWords } from './shell-words.ts';
 
 const DIRECT_FLAGS = {
   server: '--server',
@@ -136,7 +136,7 @@ function stopOf({ stopPid, stopCommand }: VerbOptions): DirectStop | null {
   if (stopPid !== undefined && stopCommand !== undefined) {
     throw usage('--stop-pid and --stop-command exclude each other', 'leave one of the two out');
   }
-  if (stopCommand !== undefined) return { kind: 'command', command: splitWords(stopCommand) };
+  if (stopCommand !== undefined) return { kind: 'command', command: splitShellWords(stopCommand) };
   if (stopPid === undefined) return null;
   if (!/^-?\d*$/.test(stopPid)) return { kind: 'pidFile', path: stopPid };
   const pid = Number(stopPid);

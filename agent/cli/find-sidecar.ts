@@ -1,6 +1,6 @@
 import { controlSocketOf } from '../config/control-socket.ts';
 import { type ControlClient, createClient } from '../control/client.ts';
-import { forPeople } from './view/printable.ts';
+import { printableSidecar } from './view/printable.ts';
 import type { Context } from './ports.ts';
 
 const DEFAULT_FILE = '/etc/lastcall/lastcall.yaml';
@@ -15,7 +15,7 @@ export function configFile({ ports, globals }: Context): { readonly file: string
  * The sidecar that this command is meant for.
  * @throws LastcallError `config` | `usage` when its socket is unknown
  */
-export async function sidecar(context: Context): Promise<ControlClient> {
+export async function findSidecar(context: Context): Promise<ControlClient> {
   const { ports, globals } = context;
   const path = await controlSocketOf({
     ...configFile(context),
@@ -23,5 +23,5 @@ export async function sidecar(context: Context): Promise<ControlClient> {
     env: ports.env,
     hostname: ports.hostname(),
   });
-  return forPeople(createClient(path, ports.clock), globals);
+  return printableSidecar(createClient(path, ports.clock), globals);
 }

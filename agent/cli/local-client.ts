@@ -1,15 +1,15 @@
 import type { ControlEvent } from '../control/protocol.ts';
-import { toRequest } from '../control/parse-request.ts';
+import { parseRequest } from '../control/parse-request.ts';
 import type { Service } from '../engine/service.ts';
-import type { Desk } from './wait-for-result.ts';
+import type { OperationClient } from './wait-for-result.ts';
 
 /** The engine of this process in the place of a sidecar. */
-export function createDirectDesk(service: Service): Desk {
+export function createLocalClient(service: Service): OperationClient {
   return {
-    submit: async (words, signal) => {
+    submit: async (body, signal) => {
       signal.throwIfAborted();
       const { randomUUID } = await import('node:crypto');
-      return untilAborted(service.submit(toRequest(words, randomUUID())), signal);
+      return untilAborted(service.submit(parseRequest(body, randomUUID())), signal);
     },
     operation: async (id) => {
       const result = service.result(id);

@@ -1,20 +1,20 @@
-import type { Words } from '../control/protocol.ts';
-import { toRequest } from '../control/parse-request.ts';
+import type { RequestBody } from '../control/protocol.ts';
+import { parseRequest } from '../control/parse-request.ts';
 import type { OperationKind } from '../lifecycle/operation.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
-import { createDirectDesk } from './local-client.ts';
+import { createLocalClient } from './local-client.ts';
 import { readDirect } from './direct-options.ts';
-import { deskForPeople } from './view/printable.ts';
-import { type Desk, type Watcher, follow } from './wait-for-result.ts';
+import { printableClient } from './view/printable.ts';
+import { type OperationClient, type ProgressListener, waitForResult } from './wait-for-result.ts';
 import { listenForInterrupts } from './interrupt.ts';
-import { interrupted, type Known } from './view/interrupted.ts';
+import { interrupted, type KnownSoFar } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
 import { persist } from './persist.ts';
 import type { Context } from './ports.ts';
 import { createStandIn, type LocalEngines } from './stand-in.ts';
 import { createProgress } from './view/progress.ts';
 import { reportResult, unfinished } from './view/result.ts';
-import { sidecar } from './find-sidecar.ts';
+import { findSidecar } from './find-sidecar.ts';
 
 /**
  * drain, stop, ready, restart: by the sidecar, or in this process with `--haproxy`.
@@ -27,42 +27,42 @@ export async function operate(
   context: Context,
 ): Promise<number> {
   const direct = readDirect(operation, options, context.globals);
-  const words = wordsOf(operation, options, context.ports.by());
+  const body = toRequestBody(operation, options, context.ports.by());
   // A usage error is reported as one (64) whether or not a sidecar answers.
-  checkWords(words);
+  checkWords(body);
   if (direct !== null) {
     const service = await context.ports.direct(direct);
     try {
-      return await wait(context, words, deskForPeople(createDirectDesk(service), context.globals), {
+      return await wait(context, body, printableClient(createLocalClient(service), context.globals), {
         direct: service,
       });
     } finally {
       await service.close();
     }
   }
-  const client = await sidecar(context);
-  if (!options.wait) return handIn(context, words, client);
+  const client = await findSidecar(context);
+  if (!options.wait) return submitOnly(context, body, client);
   const standIn = createStandIn(context);
   try {
-    return await wait(context, words, client, { standIn });
+    return await wait(context, body, client, { standIn });
   } finally {
     await standIn.close();
   }
 }
 
 /** @throws LastcallError `usage`, by the names of the flags */
-function checkWords(words: Words): void {
+function checkWords(body: RequestBody): void {
   try {
-    toRequest(words, 'unsent');
+    parseRequest(body, 'unsent');
   } catch (error) {
     if (!isLastcallError(error)) throw error;
     const message = error.message.replaceAll(/`(timeout|expires|reason|force)`/g, '--$1');
-    const next = `see \`lastcall ${words.operation} --help\``;
+    const next = `see \`lastcall ${body.operation} --help\``;
     throw new LastcallError(error.code, message.replaceAll('`ignoreServers`', '--ignore-server'), { next });
   }
 }
 
-function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Words {
+function toRequestBody(operation: OperationKind, options: VerbOptions, by: string): RequestBody {
   const { reason, timeout, onTimeout, expires, force, fence, dryRun, refuse, ignoreServer, maint } = options;
   return {
     operation,
@@ -81,38 +81,43 @@ function wordsOf(operation: OperationKind, options: VerbOptions, by: string): Wo
 }
 
 /** `--no-wait`: returns once the sidecar has accepted the request. */
-async function handIn(context: Context, words: Words, desk: Desk): Promise<number> {
+async function submitOnly(context: Context, body: RequestBody, client: OperationClient): Promise<number> {
   const { ports, globals } = context;
   const interrupts = listenForInterrupts(ports, null);
   try {
-    const submitted = await desk.submit(words, interrupts.signal);
+    const submitted = await client.submit(body, interrupts.signal);
     if (!submitted.accepted) return reportResult(context, submitted.result, false);
     const { id, joined, joins } = submitted;
     if (globals.json === true) {
       const into = joins === undefined ? { joined } : { joined, joins };
-      const answer = { ok: true, code: 'accepted', ...unfinished(words, id, null), ...into };
+      const answer = { ok: true, code: 'accepted', ...unfinished(body, id, null), ...into };
       ports.stdout.write(`${JSON.stringify(answer)}\n`);
     } else if (globals.quiet !== true) {
-      ports.stdout.write(`${words.operation} ${joined ? 'joined' : 'accepted'} (id ${id})\n`);
+      ports.stdout.write(`${body.operation} ${joined ? 'joined' : 'accepted'} (id ${id})\n`);
     }
     return 0;
   } catch (error) {
     if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, words, interrupts, { id: null, status: null, result: null }, {});
+    return interrupted(context, body, interrupts, { id: null, status: null, result: null }, {});
   } finally {
     interrupts.end();
   }
 }
 
-async function wait(context: Context, words: Words, desk: Desk, beside: LocalEngines): Promise<number> {
+async function wait(
+  context: Context,
+  body: RequestBody,
+  client: OperationClient,
+  beside: LocalEngines,
+): Promise<number> {
   const { direct, standIn } = beside;
   const { ports } = context;
-  const progress = createProgress(context, words.operation);
-  let known: Known = { id: null, status: null, result: null };
+  const progress = createProgress(context, body.operation);
+  let known: KnownSoFar = { id: null, status: null, result: null };
   const giveUp = (id: string | null): boolean =>
-    id === null || direct?.cancel(id, words.by ?? 'cli') === 'cancelling';
+    id === null || direct?.cancel(id, body.by ?? 'cli') === 'cancelling';
   const interrupts = listenForInterrupts(ports, direct ? () => giveUp(known.id) : null);
-  const watcher: Watcher = {
+  const listener: ProgressListener = {
     ...progress,
     accepted(id, joined) {
       known = { ...known, id };
@@ -127,17 +132,17 @@ async function wait(context: Context, words: Words, desk: Desk, beside: LocalEng
   };
   try {
     const { clock } = ports;
-    const isStubborn = words.noRefuse === true && words.dryRun !== true;
+    const isStubborn = body.noRefuse === true && body.dryRun !== true;
     const result = isStubborn
-      ? await persist(desk, words, watcher, { clock, standIn: standIn?.open ?? null }, interrupts.signal)
-      : await follow(desk, words, watcher, clock, interrupts.signal);
+      ? await persist(client, body, listener, { clock, standIn: standIn?.open ?? null }, interrupts.signal)
+      : await waitForResult(client, body, listener, clock, interrupts.signal);
     progress.end();
     if (interrupts.first === null) return reportResult(context, result, known.id !== null);
-    return interrupted(context, words, interrupts, { ...known, result }, beside);
+    return interrupted(context, body, interrupts, { ...known, result }, beside);
   } catch (error) {
     progress.end();
     if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, words, interrupts, known, beside);
+    return interrupted(context, body, interrupts, known, beside);
   } finally {
     interrupts.end();
   }

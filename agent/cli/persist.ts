@@ -1,10 +1,10 @@
 import { parseDuration } from '../formats/duration.ts';
-import type { Words } from '../control/protocol.ts';
+import type { RequestBody } from '../control/protocol.ts';
 import type { Result } from '../lifecycle/operation.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { type Code, type LastcallError, isLastcallError } from '../system/error.ts';
 import type { StandIn } from './stand-in.ts';
-import { type Desk, type Watcher, follow } from './wait-for-result.ts';
+import { type OperationClient, type ProgressListener, waitForResult } from './wait-for-result.ts';
 
 /**
  * The default of `drain.timeout`, since only the sidecar has the real value; the CLI waits for a sidecar as long as
@@ -56,62 +56,63 @@ const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
  * @throws LastcallError of the last attempt | the signal's reason
  */
 export async function persist(
-  sidecar: Desk,
-  words: Words,
-  watcher: Watcher,
+  sidecar: OperationClient,
+  body: RequestBody,
+  listener: ProgressListener,
   { clock, standIn }: { readonly clock: Clock; readonly standIn: StandIn['open'] | null },
   signal: AbortSignal,
 ): Promise<Result> {
-  const end = clock.now() + patienceOf(words);
-  let [desk, heard] = [sidecar, clock.now()];
-  const hearing = whenHeard(watcher, () => (heard = clock.now()));
-  for (let pauseMs = RETRY_FIRST_MS, asked = words; ; pauseMs = Math.min(2 * pauseMs, RETRY_LONGEST_MS)) {
-    const lostMs = desk === sidecar && standIn !== null ? SIDECAR_MS : null;
-    const outcome = await attempt(desk, asked, hearing, clock, signal, lostMs);
+  const end = clock.now() + patienceOf(body);
+  let [client, heard] = [sidecar, clock.now()];
+  const hearing = whenHeard(listener, () => (heard = clock.now()));
+  for (let pauseMs = RETRY_FIRST_MS, asked = body; ; pauseMs = Math.min(2 * pauseMs, RETRY_LONGEST_MS)) {
+    const lostMs = client === sidecar && standIn !== null ? SIDECAR_MS : null;
+    const outcome = await attempt(client, asked, hearing, clock, signal, lostMs);
     signal.throwIfAborted();
     const leftMs = end - clock.now();
     if ('result' in outcome) {
       const { result } = outcome;
       heard = clock.now();
-      if (result.ok || isFinal(result.code, words) || leftMs <= 0) return result;
-      watcher.again(result.message ?? result.code);
+      if (result.ok || isFinal(result.code, body) || leftMs <= 0) return result;
+      listener.again(result.message ?? result.code);
     } else {
       const { error } = outcome;
-      if (isFinal(error.code, words) || leftMs <= 0) throw error;
-      watcher.again(error.message);
+      if (isFinal(error.code, body) || leftMs <= 0) throw error;
+      listener.again(error.message);
       const isAway = error.code === 'agent-unreachable' && clock.now() - heard >= SIDECAR_MS;
-      if (isAway && desk === sidecar && standIn !== null) desk = (await opened(standIn, watcher)) ?? sidecar;
+      if (isAway && client === sidecar && standIn !== null)
+        client = (await opened(standIn, listener)) ?? sidecar;
     }
     await sleep(clock, Math.min(pauseMs, leftMs), signal);
-    asked = { ...words, timeout: `${Math.max(1, Math.ceil((end - clock.now()) / 1_000))}s` };
+    asked = { ...body, timeout: `${Math.max(1, Math.ceil((end - clock.now()) / 1_000))}s` };
   }
 }
 
-function isFinal(code: string, { operation }: Words): boolean {
+function isFinal(code: string, { operation }: RequestBody): boolean {
   const after = AFTER[code as Code];
   return after === 'final' || (after === 'once' && operation === 'stop');
 }
 
-function whenHeard(watcher: Watcher, heard: () => void): Watcher {
+function whenHeard(listener: ProgressListener, heard: () => void): ProgressListener {
   return {
-    ...watcher,
+    ...listener,
     accepted(id, joined) {
       heard();
-      watcher.accepted(id, joined);
+      listener.accepted(id, joined);
     },
     status(status) {
       heard();
-      watcher.status(status);
+      listener.status(status);
     },
   };
 }
 
-async function opened(standIn: StandIn['open'], watcher: Watcher): Promise<Desk | null> {
+async function opened(standIn: StandIn['open'], listener: ProgressListener): Promise<OperationClient | null> {
   try {
     return await standIn();
   } catch (error) {
     if (!isLastcallError(error)) throw error;
-    watcher.again(`its work cannot be done without it either: ${error.message}`);
+    listener.again(`its work cannot be done without it either: ${error.message}`);
     return null;
   }
 }
@@ -119,17 +120,17 @@ async function opened(standIn: StandIn['open'], watcher: Watcher): Promise<Desk 
 type Outcome = { readonly result: Result } | { readonly error: LastcallError };
 
 async function attempt(
-  ...[desk, words, watcher, clock, signal, lostMs]: Parameters<typeof follow>
+  ...[client, body, listener, clock, signal, lostMs]: Parameters<typeof waitForResult>
 ): Promise<Outcome> {
   try {
-    return { result: await follow(desk, words, watcher, clock, signal, lostMs) };
+    return { result: await waitForResult(client, body, listener, clock, signal, lostMs) };
   } catch (error) {
     if (!isLastcallError(error)) throw error;
     return { error };
   }
 }
 
-function patienceOf({ timeout }: Words): number {
+function patienceOf({ timeout }: RequestBody): number {
   const parsed = timeout === undefined ? null : parseDuration(timeout);
   return parsed?.ok === true ? parsed.ms : PATIENCE_MS;
 }

@@ -9,7 +9,7 @@ export interface CliPorts {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: Output;
   readonly stderr: Output;
-  readonly signals: Signals;
+  readonly signals: ProcessSignals;
   readonly clock: Clock;
   /** The caller, as sent to the sidecar: `cli alice@host`. */
   readonly by: () => string;
@@ -41,7 +41,7 @@ export interface Output {
 
 export type Interrupt = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
-export interface Signals {
+export interface ProcessSignals {
   on(signal: Interrupt, listener: (signal: Interrupt) => void): unknown;
   off(signal: Interrupt, listener: (signal: Interrupt) => void): unknown;
 }

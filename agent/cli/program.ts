@@ -2,7 +2,7 @@ import type { CommanderError } from 'commander';
 import { EXIT_CODES, LastcallError, messageOf } from '../system/error.ts';
 import { reportFailure } from './view/error.ts';
 import type { CliPorts, Globals } from './ports.ts';
-import { type Chosen, createProgram } from './commands.ts';
+import { type ParsedCommand, createProgram } from './commands.ts';
 
 /**
  * The command line: parses, runs one verb, reports its failure.
@@ -41,8 +41,8 @@ async function parse(
   ports: CliPorts,
   words: readonly string[],
   command: readonly string[] | null,
-): Promise<Chosen & { readonly globals: Globals }> {
-  const found: Chosen[] = [];
+): Promise<ParsedCommand & { readonly globals: Globals }> {
+  const found: ParsedCommand[] = [];
   const program = createProgram(ports, command, (chosen) => found.push(chosen));
   await program.parseAsync(words, { from: 'user' });
   const [chosen] = found;

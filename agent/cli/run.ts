@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { configError } from '../config/report.ts';
 import { LastcallError } from '../system/error.ts';
-import { line } from './view/printable.ts';
+import { printableLine } from './view/printable.ts';
 import type { Context, Reload } from './ports.ts';
 import { configFile } from './find-sidecar.ts';
 
@@ -21,7 +21,7 @@ export async function runSidecar(context: Context, command: readonly string[] | 
   ports.signals.on('SIGHUP', () => (isAsked = true));
   const read = (): ReturnType<Reload['read']> => readSidecarConfig(context, command);
   const { config, warnings } = await read();
-  for (const warning of warnings) ports.stderr.write(`lastcall: warning: ${line(warning)}\n`);
+  for (const warning of warnings) ports.stderr.write(`lastcall: warning: ${printableLine(warning)}\n`);
   const reload: Reload = {
     read,
     get isAsked() {

@@ -5,7 +5,7 @@ import { LastcallError } from '../system/error.ts';
  * '...' takes the next character as it is. There is no shell: `;`, `|`, `$` and `*` are characters like any other.
  * @throws LastcallError `usage` when a quote is left open or there is no argument
  */
-export function splitWords(text: string): readonly string[] {
+export function splitShellWords(text: string): readonly string[] {
   const words: string[] = [];
   let rest = text.trimStart();
   while (rest !== '') {

@@ -1,13 +1,13 @@
-import { createDirectDesk } from './local-client.ts';
-import { deskForPeople } from './view/printable.ts';
-import type { Desk } from './wait-for-result.ts';
+import { createLocalClient } from './local-client.ts';
+import { printableClient } from './view/printable.ts';
+import type { OperationClient } from './wait-for-result.ts';
 import type { Context, DirectService } from './ports.ts';
 import { readSidecarConfig } from './run.ts';
 
 /** This process in the place of a sidecar that does not come back. */
 export interface StandIn {
   /** @throws LastcallError why it cannot be */
-  readonly open: () => Promise<Desk>;
+  readonly open: () => Promise<OperationClient>;
   readonly isOpen: boolean;
   /** Leaves everything as it is, for the next sidecar to go on with. */
   close(): Promise<void>;
@@ -26,7 +26,7 @@ export function createStandIn(context: Context): StandIn {
     async open() {
       const { config } = await readSidecarConfig(context, null);
       service = await context.ports.standIn(config);
-      return deskForPeople(createDirectDesk(service), context.globals);
+      return printableClient(createLocalClient(service), context.globals);
     },
     get isOpen() {
       return service !== null;

@@ -1,6 +1,6 @@
-import { askHolding, isGoingOut } from './view/connections.ts';
+import { fetchConnections, isGoingOut } from './view/connections.ts';
 import type { Context } from './ports.ts';
-import { sidecar } from './find-sidecar.ts';
+import { findSidecar } from './find-sidecar.ts';
 import { writeStatus } from './view/status.ts';
 import { watchStatus } from './watch.ts';
 
@@ -10,11 +10,11 @@ import { watchStatus } from './watch.ts';
  * @throws LastcallError `agent-unreachable`, or where the sidecar cannot be found
  */
 export async function showStatus(context: Context, watch: boolean): Promise<number> {
-  const client = await sidecar(context);
+  const client = await findSidecar(context);
   if (watch) return watchStatus(context, client);
   const { signal } = new AbortController();
   const status = await client.status(signal);
-  const holding = isGoingOut(status) ? await askHolding(client, signal) : null;
-  if (context.globals.quiet !== true) writeStatus(context, status, holding);
+  const connections = isGoingOut(status) ? await fetchConnections(client, signal) : null;
+  if (context.globals.quiet !== true) writeStatus(context, status, connections);
   return 0;
 }

@@ -1,24 +1,24 @@
-import type { ControlEvent, OperationState, Words } from '../control/protocol.ts';
+import type { ControlEvent, OperationState, RequestBody } from '../control/protocol.ts';
 import type { Submitted } from '../engine/service.ts';
 import type { Result, Status } from '../lifecycle/operation.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { LastcallError, isLastcallError } from '../system/error.ts';
 
 /** Where a request is submitted and its end awaited: the sidecar's client, or the engine in this process. */
-export interface Desk {
-  submit(words: Words, signal: AbortSignal): Promise<Submitted>;
+export interface OperationClient {
+  submit(body: RequestBody, signal: AbortSignal): Promise<Submitted>;
   operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
   /** The status at once, then every change and result. */
   events(signal: AbortSignal): AsyncGenerator<ControlEvent, void>;
 }
 
 /** Called with what happens meanwhile. */
-export interface Watcher {
+export interface ProgressListener {
   accepted(id: string, joined: boolean): void;
   status(status: Status): void;
   /** The sidecar is gone; it is waited for. */
-  lost(error: LastcallError): void;
-  found(): void;
+  disconnected(error: LastcallError): void;
+  reconnected(): void;
   /** It was not done, for this reason, and is asked for again (`--no-refuse`). */
   again(why: string): void;
 }
@@ -37,22 +37,22 @@ const RETRY_LONGEST_MS = 5_000;
  * @param lostMs such a sidecar is waited for no longer than this; null = no shorter bound
  * @throws LastcallError `agent-unreachable` | `in-doubt` (came back without knowing of the operation) | the signal's reason
  */
-export async function follow(
-  desk: Desk,
-  words: Words,
-  watcher: Watcher,
+export async function waitForResult(
+  client: OperationClient,
+  body: RequestBody,
+  listener: ProgressListener,
   clock: Clock,
   signal: AbortSignal,
   lostMs: number | null = null,
 ): Promise<Result> {
-  const patience = createPatience(clock, signal, words, lostMs);
+  const patience = createPatience(clock, signal, body, lostMs);
   const streams: AsyncGenerator<ControlEvent, void>[] = [];
   const onStatus = (status: Status): void => {
     patience.status(status);
-    watcher.status(status);
+    listener.status(status);
   };
   const listen = async (): Promise<AsyncGenerator<ControlEvent, void>> => {
-    const events = desk.events(patience.signal);
+    const events = client.events(patience.signal);
     streams.push(events);
     const first = await events.next();
     if (first.done !== true && first.value.event === 'status') onStatus(first.value.data);
@@ -60,21 +60,21 @@ export async function follow(
   };
   try {
     let events = await listen();
-    const submitted = await desk.submit(words, patience.signal);
+    const submitted = await client.submit(body, patience.signal);
     if (!submitted.accepted) return submitted.result;
     const { id } = submitted;
     patience.accepted(id);
-    watcher.accepted(id, submitted.joined);
+    listener.accepted(id, submitted.joined);
     for (;;) {
-      const end = await hear(events, id, onStatus);
+      const end = await nextResult(events, id, onStatus);
       if ('result' in end) return end.result;
-      watcher.lost(end.lost);
+      listener.disconnected(end.lost);
       patience.lost(end.lost);
-      events = await again(listen, clock, patience.signal);
-      const state = await stateOf(desk, id, clock, patience.signal);
+      events = await retry(listen, clock, patience.signal);
+      const state = await stateOf(client, id, clock, patience.signal);
       if (state.state === 'ended') return state.result;
       patience.found();
-      watcher.found();
+      listener.reconnected();
     }
   } finally {
     patience.end();
@@ -85,7 +85,7 @@ export async function follow(
 type Heard = { readonly result: Result } | { readonly lost: LastcallError };
 
 /** Listens until the result comes, or the stream breaks. */
-async function hear(
+async function nextResult(
   events: AsyncGenerator<ControlEvent, void>,
   id: string,
   onStatus: (status: Status) => void,
@@ -103,7 +103,7 @@ async function hear(
 }
 
 /** Tries until it answers; the signal's patience bounds it. */
-async function again<T>(work: () => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
+async function retry<T>(work: () => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
   for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_LONGEST_MS)) {
     await sleep(clock, pauseMs, signal);
     try {
@@ -115,8 +115,13 @@ async function again<T>(work: () => Promise<T>, clock: Clock, signal: AbortSigna
   }
 }
 
-async function stateOf(desk: Desk, id: string, clock: Clock, signal: AbortSignal): Promise<OperationState> {
-  const state = await again(() => desk.operation(id, signal), clock, signal);
+async function stateOf(
+  client: OperationClient,
+  id: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<OperationState> {
+  const state = await retry(() => client.operation(id, signal), clock, signal);
   if (state !== undefined) return state;
   throw new LastcallError('in-doubt', `the sidecar came back and knows nothing of operation ${id}`, {
     target: id,
@@ -125,13 +130,13 @@ async function stateOf(desk: Desk, id: string, clock: Clock, signal: AbortSignal
 }
 
 /** Aborts when the operation is overdue: its own remaining time as last reported, and the margin. */
-function createPatience(clock: Clock, outer: AbortSignal, words: Words, lostMs: number | null) {
+function createPatience(clock: Clock, outer: AbortSignal, body: RequestBody, lostMs: number | null) {
   const own = new AbortController();
   const began = clock.now();
   let id: string | undefined;
   let gone: LastcallError | null = null;
   const overdue = (): void => {
-    const what = `${words.operation}${id === undefined ? '' : ` ${id}`}`;
+    const what = `${body.operation}${id === undefined ? '' : ` ${id}`}`;
     own.abort(
       new LastcallError(
         'agent-unreachable',

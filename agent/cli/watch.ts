@@ -2,11 +2,16 @@ import type { ControlClient } from '../control/client.ts';
 import type { Status } from '../lifecycle/operation.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { isLastcallError } from '../system/error.ts';
-import { type Holding, askHolding, holdingWords, isGoingOut } from './view/connections.ts';
+import {
+  type ConnectionReport,
+  fetchConnections,
+  connectionSummary,
+  isGoingOut,
+} from './view/connections.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import type { Context } from './ports.ts';
 import { INTERRUPTED } from './view/result.ts';
-import { endWords, writeStatus } from './view/status.ts';
+import { forecastText, writeStatus } from './view/status.ts';
 import { sessionsText } from './view/format.ts';
 
 const HOME_AND_CLEAR = '\u001b[H\u001b[J';
@@ -15,7 +20,7 @@ const REFRESH_MS = 1_000;
 const LINE_MS = 1_000;
 
 /** Shows a status, and who holds the node where that was asked. */
-type Show = (status: Status, holding: Holding | null) => void;
+type Show = (status: Status, connections: ConnectionReport | null) => void;
 
 /**
  * `lastcall status --watch`: the status again at every change, until interrupted. On a terminal the whole picture,
@@ -29,15 +34,15 @@ export async function watchStatus(context: Context, client: ControlClient): Prom
   const over = new AbortController();
   const signal = AbortSignal.any([interrupts.signal, over.signal]);
   const show = chooseShow(context);
-  let holding: Holding | null = null;
+  let connections: ConnectionReport | null = null;
   const see = (status: Status): void => {
-    if (!isGoingOut(status)) holding = null;
-    show(status, holding);
+    if (!isGoingOut(status)) connections = null;
+    show(status, connections);
   };
   const renew = async (): Promise<void> => {
     const status = await client.status(signal);
     see(status);
-    if (isGoingOut(status)) holding = await askHolding(client, signal);
+    if (isGoingOut(status)) connections = await fetchConnections(client, signal);
   };
   if (globals.json !== true)
     void refresh(renew, ports.clock, signal).catch((error: unknown) => over.abort(error));
@@ -72,16 +77,16 @@ function chooseShow(context: Context): Show {
   const { stdout, clock } = ports;
   if (globals.json === true) return (status) => writeStatus(context, status, null);
   if (stdout.isTTY !== true) return createLines(clock, (line) => stdout.write(`${line}\n`));
-  return (status, holding) => {
+  return (status, connections) => {
     stdout.write(HOME_AND_CLEAR);
-    writeStatus(context, status, holding);
+    writeStatus(context, status, connections);
   };
 }
 
 function createLines(clock: Clock, say: (line: string) => unknown): Show {
   let last: { readonly phase: string; readonly words: string; readonly at: number } | null = null;
   let alarms: readonly string[] = [];
-  return (status, holding) => {
+  return (status, connections) => {
     const time = clock.wall().toISOString();
     for (const alarm of status.alarms)
       if (!alarms.includes(alarm)) say(`${time} ${status.node} ALARM ${alarm}`);
@@ -90,7 +95,7 @@ function createLines(clock: Clock, say: (line: string) => unknown): Show {
     const at = clock.now();
     if (last?.phase === status.phase && (last.words === words || at - last.at < LINE_MS)) return;
     last = { phase: status.phase, words, at };
-    const more = [endWords(status), holding === null ? '' : holdingWords(holding)].filter(
+    const more = [forecastText(status), connections === null ? '' : connectionSummary(connections)].filter(
       (text) => text !== '',
     );
     say(`${time} ${status.node} ${status.phase}: ${[words, ...more].join('; ')}`);

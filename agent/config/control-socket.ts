@@ -8,7 +8,7 @@ import { readText } from './read-file.ts';
 import { tooLongForSocket, wrongNodeName, wrongSocketPath } from './validators.ts';
 
 /** How a command names the sidecar that it wants to reach. */
-export interface Whereabouts {
+export interface SocketLookup {
   /** `--socket`, or null. */
   readonly socket: string | null;
   /** The configuration file. */
@@ -28,7 +28,7 @@ const NEXT = 'name the control socket with --socket';
  * @throws LastcallError `config`: the file is missing although named, unreadable, or without the socket; `usage`:
  *   `--socket` is no path that a unix socket can have
  */
-export async function controlSocketOf(whereabouts: Whereabouts): Promise<string> {
+export async function controlSocketOf(whereabouts: SocketLookup): Promise<string> {
   const { socket, file, hostname } = whereabouts;
   if (socket !== null) return usable(socket);
   const { node, control } = await keysOf(whereabouts);
@@ -53,7 +53,7 @@ function usable(socket: string): string {
   });
 }
 
-async function keysOf({ file, named, env }: Whereabouts): Promise<Keys> {
+async function keysOf({ file, named, env }: SocketLookup): Promise<Keys> {
   const text = await readText(file).catch((error: unknown) => {
     const missing = errnoOf((error as LastcallError).cause) === 'ENOENT';
     if (missing && !named) return '';

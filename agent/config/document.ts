@@ -2,7 +2,7 @@ import { Lexer, Parser, parseDocument } from 'yaml';
 import type { Document, Node } from 'yaml';
 
 /** A place in the text: 1-based. */
-export interface Place {
+export interface Position {
   readonly line: number;
   readonly column: number;
 }
@@ -12,10 +12,10 @@ export interface Parsed {
   readonly document: Document.Parsed;
   readonly root: Node | null;
   /** Where an offset of the text is. */
-  placeOf(offset: number): Place;
+  placeOf(offset: number): Position;
 }
 
-export interface SyntaxProblem extends Place {
+export interface SyntaxProblem extends Position {
   readonly message: string;
 }
 
@@ -90,7 +90,7 @@ function findTooMuch(text: string): SyntaxProblem | undefined {
  * Finds the places of offsets in a text. Not yaml's own LineCounter: it misses the ends of lines in a scalar that is
  * never closed (yaml 2.9), just where the place is needed.
  */
-function placesIn(text: string): (offset: number) => Place {
+function placesIn(text: string): (offset: number) => Position {
   const starts = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
   return (offset) => {

@@ -1,7 +1,7 @@
 import { parseYaml } from './document.ts';
-import { placed, syntaxProblems } from './locate-problems.ts';
+import { located, syntaxProblems } from './locate-problems.ts';
 import { pathText } from './problem.ts';
-import type { Problem } from './problem.ts';
+import type { ConfigProblem } from './problem.ts';
 import type { Environment } from './substitute.ts';
 import { buildTree } from './tree.ts';
 
@@ -11,7 +11,8 @@ export interface Keys {
 }
 
 export type ReadKeys =
-  { readonly ok: true; readonly keys: Keys } | { readonly ok: false; readonly problems: readonly Problem[] };
+  | { readonly ok: true; readonly keys: Keys }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
 /**
  * Reads `node` and the control socket's path out of a configuration, whatever the rest of it is.
@@ -31,7 +32,7 @@ export function readKeys(text: string, file: string, env: Environment): ReadKeys
   const found = tree.findings.filter((finding) => pathText(finding.path) === pathText(path));
   if (value !== undefined && typeof value !== 'string')
     found.push({ path, message: 'expected a text', at: 'value' });
-  if (found.length > 0) return { ok: false, problems: placed(file, tree, found) };
+  if (found.length > 0) return { ok: false, problems: located(file, tree, found) };
   const read = typeof value === 'string' ? value : null;
   return {
     ok: true,

@@ -4,9 +4,9 @@ import { parseYaml } from './document.ts';
 import { findingsOf, messageFor } from './messages.ts';
 import { exposedFiles } from './exposure.ts';
 import { warnOfOpen } from './open-rules.ts';
-import { placed, syntaxProblems, withoutValues } from './locate-problems.ts';
+import { located, syntaxProblems, withoutValues } from './locate-problems.ts';
 import { pathText, quote } from './problem.ts';
-import type { Finding, Problem } from './problem.ts';
+import type { Finding, ConfigProblem } from './problem.ts';
 import { checkRules, warningsOf } from './rules.ts';
 import { file as schema } from './schema.ts';
 import type { File } from './schema.ts';
@@ -30,7 +30,7 @@ export interface LoadContext {
 
 export type Loaded =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly string[] }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
 /**
  * Reads and checks a configuration file, and looks who else may change it and what it names.
@@ -56,7 +56,7 @@ export async function loadConfig(text: string, context: LoadContext): Promise<Lo
   const tree = buildTree(parsed, context.env);
   const problems = (found: readonly Finding[]): Loaded => ({
     ok: false,
-    problems: placed(context.file, tree, found),
+    problems: located(context.file, tree, found),
   });
   if (!tree.complete) return problems(tree.findings);
   const checked = schema.safeParse(tree.value, { error: messageFor });

@@ -1,8 +1,8 @@
 import type { SyntaxProblem } from './document.ts';
 import { pathText } from './problem.ts';
-import type { Finding, Problem } from './problem.ts';
+import type { Finding, ConfigProblem } from './problem.ts';
 import type { Tree } from './tree.ts';
-import { visible } from '../system/printable.ts';
+import { printable } from '../system/printable.ts';
 
 /** A shorter value is found everywhere, and is no secret. */
 const SECRET_CHARS = 3;
@@ -19,7 +19,7 @@ export function withoutValues({ substituted }: Pick<Tree, 'substituted'>, messag
     .toSorted(([a], [b]) => b.length - a.length)
     .reduce((text, [value, names]) => {
       const shown = names.map((name) => `\${${name}}`).join('');
-      const forms = [value, JSON.stringify(value).slice(1, -1), visible(value)];
+      const forms = [value, JSON.stringify(value).slice(1, -1), printable(value)];
       const whole = forms.reduce((all, form) => all.replaceAll(form, () => shown), text);
       // What is cut is quoted, and goes on with dots.
       const begun =
@@ -31,7 +31,7 @@ export function withoutValues({ substituted }: Pick<Tree, 'substituted'>, messag
 }
 
 /** Puts findings at their places, in the order of the file. */
-export function placed(file: string, tree: Tree, findings: readonly Finding[]): Problem[] {
+export function located(file: string, tree: Tree, findings: readonly Finding[]): ConfigProblem[] {
   const problems = findings.map(({ path, message: written, at }) => {
     const found = tree.find(path, at);
     const message = withoutValues(tree, written);
@@ -43,6 +43,6 @@ export function placed(file: string, tree: Tree, findings: readonly Finding[]): 
 }
 
 /** Errors of syntax have a place, but no path. */
-export function syntaxProblems(file: string, problems: readonly SyntaxProblem[]): Problem[] {
+export function syntaxProblems(file: string, problems: readonly SyntaxProblem[]): ConfigProblem[] {
   return problems.map(({ line, column, message }) => ({ file, line, column, path: '', message }));
 }

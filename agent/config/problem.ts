@@ -1,7 +1,7 @@
 import { quoted } from '../system/printable.ts';
 
 /** One thing that is wrong in a configuration file, and where. */
-export interface Problem {
+export interface ConfigProblem {
   readonly file: string;
   /** 1-based. */
   readonly line: number;
@@ -39,6 +39,6 @@ export function quote(text: string): string {
 }
 
 /** `file:line:column: path: message`, the form that editors and compilers share. */
-export function problemLine({ file, line, column, path, message }: Problem): string {
+export function problemLine({ file, line, column, path, message }: ConfigProblem): string {
   return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`;
 }

@@ -1,14 +1,14 @@
 import { LastcallError } from '../system/error.ts';
 import type { Loaded } from './load.ts';
 import { problemLine } from './problem.ts';
-import type { Problem } from './problem.ts';
+import type { ConfigProblem } from './problem.ts';
 
 /** The one JSON object of `lastcall check --json`. */
 export interface CheckReport {
   readonly ok: boolean;
   readonly code: 'done' | 'config';
   readonly file: string;
-  readonly problems: readonly Omit<Problem, 'file'>[];
+  readonly problems: readonly Omit<ConfigProblem, 'file'>[];
   readonly warnings: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export function checkReport(file: string, loaded: Loaded): CheckReport {
 }
 
 /** The one error of a command that found its configuration wrong: the first problem, and how many more there are. */
-export function configError(file: string, problems: readonly Problem[]): LastcallError {
+export function configError(file: string, problems: readonly ConfigProblem[]): LastcallError {
   const [first] = problems;
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
   const text = first === undefined ? `${file}: not a configuration` : `${problemLine(first)}${more}`;

@@ -1,6 +1,6 @@
 import { isAlias, isMap, isNode, isScalar, isSeq } from 'yaml';
 import type { Alias, Node, Pair, Scalar, YAMLMap } from 'yaml';
-import type { Parsed, Place } from './document.ts';
+import type { Parsed, Position } from './document.ts';
 import { quote } from './problem.ts';
 import type { Finding } from './problem.ts';
 import { substitute } from './substitute.ts';
@@ -21,7 +21,7 @@ export interface Tree {
 }
 
 export interface Found {
-  readonly place: Place;
+  readonly place: Position;
   /** The path itself; where a plain value is in place of a mapping, the path of that value. */
   readonly path: Path;
   /** The environment's variables that gave the value. */
@@ -29,8 +29,8 @@ export interface Found {
 }
 
 interface Spot {
-  readonly key: Place;
-  readonly value: Place;
+  readonly key: Position;
+  readonly value: Position;
   readonly scalar: boolean;
   readonly variables: readonly string[];
 }
@@ -50,7 +50,7 @@ interface Walk {
 const MAX_ALIASES = 100;
 /** Values in one document, those behind an alias counted each time: a bomb of nested aliases ends here. */
 const MAX_VALUES = 10_000;
-const START: Place = { line: 1, column: 1 };
+const START: Position = { line: 1, column: 1 };
 
 /**
  * Turns a document into plain values, `${NAME}` replaced. A plain scalar is typed after its replacement as YAML would
@@ -86,7 +86,7 @@ function find(spots: ReadonlyMap<string, Spot>, path: Path, at: Finding['at']): 
   return { place: START, path, variables: [] };
 }
 
-function visit(walk: Walk, node: Node, path: Path, key: Place): unknown {
+function visit(walk: Walk, node: Node, path: Path, key: Position): unknown {
   if (!walk.complete) return null;
   walk.values += 1;
   // An empty value has no position: its key does.
@@ -101,7 +101,7 @@ function visit(walk: Walk, node: Node, path: Path, key: Place): unknown {
   return visitSeq(walk, node, path);
 }
 
-function visitAlias(walk: Walk, alias: Alias, path: Path, key: Place): unknown {
+function visitAlias(walk: Walk, alias: Alias, path: Path, key: Position): unknown {
   walk.aliases += 1;
   if (walk.aliases > MAX_ALIASES)
     return giveUp(walk, path, `more than ${MAX_ALIASES} aliases, or one that holds itself`);

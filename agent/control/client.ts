@@ -12,8 +12,8 @@ import {
   messageOf,
 } from '../system/error.ts';
 import { readEvents } from './events.ts';
-import { type ControlEvent, type OperationState, type Words, checkSocketPath } from './protocol.ts';
-import { type Answer, type Call, call } from './http-client.ts';
+import { type ControlEvent, type OperationState, type RequestBody, checkSocketPath } from './protocol.ts';
+import { type HttpReply, type HttpCall, sendHttp } from './http-client.ts';
 
 /**
  * The sidecar as seen from its control socket. Every method throws LastcallError: `agent-unreachable` without an
@@ -24,7 +24,7 @@ export interface ControlClient {
   status(signal: AbortSignal): Promise<Status>;
   /** Who is still there; the sidecar asks its balancers for it. */
   holders(signal: AbortSignal): Promise<HoldersReport>;
-  submit(words: Words, signal: AbortSignal): Promise<Submitted>;
+  submit(body: RequestBody, signal: AbortSignal): Promise<Submitted>;
   /** undefined: unknown, or too long ago. */
   operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
   cancel(id: string, signal: AbortSignal): Promise<'cancelling' | 'unknown' | 'too-late'>;
@@ -52,7 +52,7 @@ interface Reply {
  */
 export function createClient(path: string, clock: Clock): ControlClient {
   checkSocketPath(path);
-  const ask = (asked: Call, signal: AbortSignal): Promise<Reply> => exchange(path, clock, asked, signal);
+  const ask = (asked: HttpCall, signal: AbortSignal): Promise<Reply> => exchange(path, clock, asked, signal);
   const operationPath = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`;
   return {
     path,
@@ -65,7 +65,7 @@ export function createClient(path: string, clock: Clock): ControlClient {
       return expect(reply, [200], path).body as HoldersReport;
     },
     async submit(words, signal) {
-      const asked: Call = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };
+      const asked: HttpCall = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };
       const { status, body } = expect(await ask(asked, signal), [200, 202, 409], path);
       if (status !== 202) return { accepted: false, result: body as Result };
       return { accepted: true, ...(body as { id: string; joined: boolean; joins?: string }) };
@@ -87,7 +87,7 @@ export function createClient(path: string, clock: Clock): ControlClient {
 async function* events(path: string, clock: Clock, signal: AbortSignal): AsyncGenerator<ControlEvent, void> {
   const began = clock.now();
   try {
-    const answer = await call(
+    const answer = await sendHttp(
       path,
       clock,
       { method: 'GET', path: '/v1/events', deadlineMs: ANSWER_MS },
@@ -101,10 +101,10 @@ async function* events(path: string, clock: Clock, signal: AbortSignal): AsyncGe
 }
 
 /** One request and its whole answer; head and body each have the call's deadline. */
-async function exchange(path: string, clock: Clock, asked: Call, signal: AbortSignal): Promise<Reply> {
+async function exchange(path: string, clock: Clock, asked: HttpCall, signal: AbortSignal): Promise<Reply> {
   const began = clock.now();
   try {
-    const answer = await call(path, clock, asked, signal);
+    const answer = await sendHttp(path, clock, asked, signal);
     const late = (): void => answer.end(new LastcallError('agent-unreachable', 'no whole answer in time'));
     const cancel = clock.after(asked.deadlineMs, late);
     try {
@@ -117,7 +117,7 @@ async function exchange(path: string, clock: Clock, asked: Call, signal: AbortSi
   }
 }
 
-async function read({ body }: Answer): Promise<unknown> {
+async function read({ body }: HttpReply): Promise<unknown> {
   let text = '';
   for await (const piece of body) {
     text += piece;

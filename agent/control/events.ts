@@ -3,7 +3,7 @@ import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { type ControlEvent, KEEP_ALIVE_MS } from './protocol.ts';
-import type { Answer } from './http-client.ts';
+import type { HttpReply } from './http-client.ts';
 
 /** Server-sent events (WHATWG HTML, 9.2), both ends: only `event:`, `data:` and comment lines are used. */
 
@@ -54,7 +54,10 @@ export function sendEvents(response: ServerResponse, service: Service, clock: Cl
  * @throws LastcallError `agent-unreachable` when it is silent for too long or no stream of events; the system's error
  *   when it breaks
  */
-export async function* readEvents({ body, end }: Answer, clock: Clock): AsyncGenerator<ControlEvent, void> {
+export async function* readEvents(
+  { body, end }: HttpReply,
+  clock: Clock,
+): AsyncGenerator<ControlEvent, void> {
   let text = '';
   const overdue = (): void =>
     end(new LastcallError('agent-unreachable', 'the sidecar has fallen silent', { elapsedMs: SILENCE_MS }));

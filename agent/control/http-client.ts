@@ -6,7 +6,7 @@ import type { Clock } from '../system/clock.ts';
  * One HTTP/1.0 exchange over a unix socket: a request, an answer that ends with the connection (RFC 1945). It is all
  * that the control API needs, and it spares `lastcall status` the loading of node:http, a sixth of its time.
  */
-export interface Call {
+export interface HttpCall {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly body?: unknown;
@@ -14,7 +14,7 @@ export interface Call {
   readonly deadlineMs: number;
 }
 
-export interface Answer {
+export interface HttpReply {
   readonly status: number;
   /** The pieces of the body; it can be read once. Throws when the answer ends before its announced length. */
   readonly body: AsyncGenerator<string, void>;
@@ -30,12 +30,12 @@ const HEAD = /^HTTP\/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n/;
  * @param path the socket
  * @throws LastcallError `agent-unreachable` when the head is late or no HTTP; the system's error; the signal's reason
  */
-export async function call(
+export async function sendHttp(
   path: string,
   clock: Clock,
-  { method, body, deadlineMs, ...call }: Call,
+  { method, body, deadlineMs, ...call }: HttpCall,
   signal: AbortSignal,
-): Promise<Answer> {
+): Promise<HttpReply> {
   signal.throwIfAborted();
   const socket = connect(path);
   // Code that waits for the socket gets its error there; this is for the time between.
@@ -64,7 +64,7 @@ export async function call(
   }
 }
 
-async function answer(socket: Socket): Promise<Answer> {
+async function answer(socket: Socket): Promise<HttpReply> {
   const pieces = (socket as AsyncIterable<string>)[Symbol.asyncIterator]();
   let text = '';
   for (;;) {

@@ -2,7 +2,7 @@ import { parseDuration } from '../formats/duration.ts';
 import { wrongServerName } from '../config/validators.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.ts';
 import { LastcallError } from '../system/error.ts';
-import { hasUnseen, visible } from '../system/printable.ts';
+import { hasUnprintable, printable } from '../system/printable.ts';
 
 /** From a request body (the control socket's, the command line's) to a request of the lifecycle. */
 
@@ -34,7 +34,7 @@ type Body = Readonly<Record<string, unknown>>;
  * @param id the new operation's id
  * @throws LastcallError `usage`, naming the key
  */
-export function toRequest(body: unknown, id: string): Request {
+export function parseRequest(body: unknown, id: string): Request {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw problem('a JSON object is expected');
   const words = body as Body;
@@ -75,7 +75,8 @@ function text(words: Body, key: string): string | null {
     throw problem(`\`${key}\` must be a text that is not empty`);
   if (value.length > MAX_TEXT) throw problem(`\`${key}\` is longer than ${MAX_TEXT} characters`);
   // They would forge lines in a log, move a terminal's cursor, or reverse the text after them.
-  if (hasUnseen(value)) throw problem(`\`${key}\` must be one line without control or format characters`);
+  if (hasUnprintable(value))
+    throw problem(`\`${key}\` must be one line without control or format characters`);
   return value;
 }
 
@@ -121,7 +122,7 @@ function missing(key: string, allowed: readonly string[]): never {
 
 /** What the caller sent, short enough for one line. */
 function quoted(value: unknown): string {
-  const shown = visible(JSON.stringify(value) ?? 'nothing');
+  const shown = printable(JSON.stringify(value) ?? 'nothing');
   return shown.length > 60 ? `${shown.slice(0, 60)}...` : shown;
 }
 

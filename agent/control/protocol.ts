@@ -4,7 +4,7 @@ import { LastcallError } from '../system/error.ts';
 /** What goes over the control socket, as both of its ends see it. */
 
 /** The body of `POST /v1/operations`: the command line's options. Durations are texts such as `5m`. */
-export interface Words {
+export interface RequestBody {
   readonly operation: OperationKind;
   readonly reason?: string;
   readonly timeout?: string;
@@ -32,7 +32,7 @@ export type ControlEvent =
   { readonly event: 'status'; readonly data: Status } | { readonly event: 'result'; readonly data: Result };
 
 /** The body of every answer that is an error. */
-export interface Problem {
+export interface ApiProblem {
   readonly code: string;
   readonly message: string;
 }

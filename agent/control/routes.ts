@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Service } from '../engine/service.ts';
 import { isLastcallError, messageOf } from '../system/error.ts';
-import type { Problem } from './protocol.ts';
-import { toRequest } from './parse-request.ts';
+import type { ApiProblem } from './protocol.ts';
+import { parseRequest } from './parse-request.ts';
 
 /** What the control socket answers (API.md#control-socket). */
 
@@ -14,7 +14,7 @@ export const MAX_BODY_BYTES = 64 * 1024;
 export interface RoutePorts {
   readonly service: Service;
   /** Resolves once the running operations are known: one that is being resumed is not unknown. */
-  readonly begun: Promise<void>;
+  readonly ready: Promise<void>;
   readonly stream: (response: ServerResponse) => void;
 }
 
@@ -102,11 +102,11 @@ async function dispatch(
 async function submit({ service }: RoutePorts, { request }: Exchange): Promise<Answer> {
   const body = await read(request);
   if (body === null) return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
-  let words: ReturnType<typeof toRequest>;
+  let words: ReturnType<typeof parseRequest>;
   try {
-    words = toRequest(JSON.parse(body), randomUUID());
+    words = parseRequest(JSON.parse(body), randomUUID());
   } catch (error) {
-    return { status: 400, body: { code: 'usage', message: messageOf(error) } satisfies Problem };
+    return { status: 400, body: { code: 'usage', message: messageOf(error) } satisfies ApiProblem };
   }
   const submitted = await service.submit(words);
   if (submitted.accepted) {
@@ -116,15 +116,15 @@ async function submit({ service }: RoutePorts, { request }: Exchange): Promise<A
   return { status: submitted.result.ok ? 200 : 409, body: submitted.result };
 }
 
-async function operation({ service, begun }: RoutePorts, { id }: Exchange): Promise<Answer> {
-  await begun;
+async function operation({ service, ready }: RoutePorts, { id }: Exchange): Promise<Answer> {
+  await ready;
   const result = service.result(id);
   if (result === undefined) return problem(404, `operation ${id} is not known (or ended too long ago)`);
   return { status: 200, body: result === 'running' ? { state: 'running' } : { state: 'ended', result } };
 }
 
-async function cancel({ service, begun }: RoutePorts, { id }: Exchange): Promise<Answer> {
-  await begun;
+async function cancel({ service, ready }: RoutePorts, { id }: Exchange): Promise<Answer> {
+  await ready;
   const answer = service.cancel(id, 'control');
   switch (answer) {
     case 'cancelling':
@@ -149,10 +149,10 @@ async function read(request: IncomingMessage): Promise<string | null> {
 }
 
 function problem(status: number, message: string, code = 'usage'): Answer {
-  return { status, body: { code, message } satisfies Problem };
+  return { status, body: { code, message } satisfies ApiProblem };
 }
 
-function problemOf(error: unknown): Problem {
+function problemOf(error: unknown): ApiProblem {
   return { code: isLastcallError(error) ? error.code : 'failed', message: messageOf(error) };
 }
 

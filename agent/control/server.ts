@@ -3,7 +3,7 @@ import { createServer as createSocketServer, type Server, type Socket } from 'no
 import type { ControlConfig } from '../config/config.ts';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
-import { createCrowd } from '../system/connection-cap.ts';
+import { createConnectionCap } from '../system/connection-cap.ts';
 import { firstRequest, type RequestStream } from '../system/first-request.ts';
 import { sendEvents } from './events.ts';
 import { MAX_BODY_BYTES, route } from './routes.ts';
@@ -19,7 +19,7 @@ export interface ControlPorts {
   readonly service: Service;
   readonly clock: Clock;
   /** Resolves once the running operations are known; read at each request. */
-  readonly begun: Promise<void>;
+  readonly ready: Promise<void>;
 }
 
 /**
@@ -37,7 +37,7 @@ const CLOSING_MS = 1_000;
  */
 export async function openControl(config: ControlConfig, ports: ControlPorts): Promise<ControlServer> {
   const { service, clock } = ports;
-  const streams = createCrowd<() => void>('events', (oldest) => oldest());
+  const streams = createConnectionCap<() => void>('events', (oldest) => oldest());
   const http = createServer({ maxHeaderSize: HEADER_BYTES }, (request, response) => {
     response.setHeader('connection', 'close');
     const stream = (): void => {
@@ -45,9 +45,9 @@ export async function openControl(config: ControlConfig, ports: ControlPorts): P
       response.once('close', () => streams.leave(end));
       streams.enter(end);
     };
-    void route({ service, begun: ports.begun, stream }, request, response);
+    void route({ service, ready: ports.ready, stream }, request, response);
   });
-  const open = createCrowd<Socket>('control', (oldest) => oldest.destroy());
+  const open = createConnectionCap<Socket>('control', (oldest) => oldest.destroy());
   const asking = new Set<Socket>();
   const server = createSocketServer({ allowHalfOpen: true }, (socket) => {
     open.enter(socket);

@@ -1,6 +1,6 @@
 import type { Balancer } from '../balancers/balancer.ts';
 import type { HoldersReport, ServerHolders } from '../lifecycle/outlook.ts';
-import { sentence } from '../system/error-text.ts';
+import { errorText } from '../system/error-text.ts';
 import type { Ports } from './ports.ts';
 
 /** An answer is good for this long, in milliseconds: ten people who watch ask HAProxy no more often than one. */
@@ -18,7 +18,7 @@ const OLDEST = 10;
  * its row.
  * @param whyNot why a balancer is known not to answer at present, or null: no caller waits for it
  */
-export function createHolders(
+export function createConnectionReport(
   { balancers, clock }: Pick<Ports, 'balancers' | 'clock'>,
   whyNot: (balancer: string) => string | null,
   signal: AbortSignal,
@@ -27,20 +27,20 @@ export function createHolders(
   let goodUntil = 0;
   const ask = async (): Promise<HoldersReport> => {
     const began = clock.now();
-    const rounds = await Promise.all(
+    const answers = await Promise.all(
       balancers
         .filter(({ counts }) => counts)
         .map(async (balancer) => {
           const error = whyNot(balancer.name);
-          return error === null ? holdersAt(balancer, signal) : silent(balancer, error);
+          return error === null ? connectionsAt(balancer, signal) : unavailable(balancer, error);
         }),
     );
     const ended = clock.now();
     goodUntil = ended + Math.min(LONGEST_GOOD_MS, Math.max(GOOD_FOR_MS, SHARE * (ended - began)));
-    const oldest = rounds.flatMap((round) => round.oldest);
+    const oldest = answers.flatMap((one) => one.oldest);
     return {
       at: clock.wall().toISOString(),
-      servers: rounds.flatMap(({ servers }) => servers),
+      servers: answers.flatMap(({ servers }) => servers),
       oldest: oldest.toSorted((one, other) => other.ageSeconds - one.ageSeconds).slice(0, OLDEST),
     };
   };
@@ -55,16 +55,16 @@ export function createHolders(
 
 const UNKNOWN = { requests: null, tunnels: null, queued: null, idle: null } as const;
 
-function silent({ name, servers }: Balancer, error: string): Round {
+function unavailable({ name, servers }: Balancer, error: string): BalancerConnections {
   return { servers: servers.map((server) => ({ balancer: name, server, ...UNKNOWN, error })), oldest: [] };
 }
 
-type Round = Pick<HoldersReport, 'servers' | 'oldest'>;
+type BalancerConnections = Pick<HoldersReport, 'servers' | 'oldest'>;
 
 /** The servers of one balancer, one after the other: it has few slots for those who ask. */
-async function holdersAt(balancer: Balancer, signal: AbortSignal): Promise<Round> {
+async function connectionsAt(balancer: Balancer, signal: AbortSignal): Promise<BalancerConnections> {
   const servers: ServerHolders[] = [];
-  const oldest: Round['oldest'][number][] = [];
+  const oldest: BalancerConnections['oldest'][number][] = [];
   for (const server of balancer.servers) {
     const at = { balancer: balancer.name, server };
     try {
@@ -73,7 +73,7 @@ async function holdersAt(balancer: Balancer, signal: AbortSignal): Promise<Round
       servers.push({ ...at, requests, tunnels, queued, idle, error: null });
       oldest.push(...found.oldest.map((holder) => ({ ...at, ...holder })));
     } catch (error) {
-      servers.push({ ...at, ...UNKNOWN, error: sentence(error) });
+      servers.push({ ...at, ...UNKNOWN, error: errorText(error) });
     }
   }
   return { servers, oldest };

@@ -13,13 +13,13 @@ import { step } from '../lifecycle/step.ts';
 import { sleep } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Verdict } from '../probes/verdict.ts';
-import { createDesk } from './request-tracker.ts';
-import { createHolders } from './connection-report.ts';
+import { createRequestTracker } from './request-tracker.ts';
+import { createConnectionReport } from './connection-report.ts';
 import { NO_SIGNS } from './life-signs.ts';
-import { createLookout } from './forecast.ts';
-import { type Happening, perform } from './run-effect.ts';
-import { createOutings } from './source-tuning.ts';
-import { createPolls } from './pollers.ts';
+import { createForecaster } from './forecast.ts';
+import { type UnstampedEvent, runEffect } from './run-effect.ts';
+import { createTunedSources } from './source-tuning.ts';
+import { createPollers } from './pollers.ts';
 import type { Ports } from './ports.ts';
 import { logResult } from './result-log.ts';
 import type { Service } from './service.ts';
@@ -40,18 +40,18 @@ export interface Engine extends Service {
    */
   start(supervise?: Supervise): Promise<void>;
   /** Resolves once it is known again what was under way: no operation can be answered before that. */
-  readonly begun: Promise<void>;
+  readonly ready: Promise<void>;
   /** The prober's news; `signedOut` null = nothing new of that. */
   probed(verdict: Pick<Verdict, 'health' | 'begun'> & { readonly signedOut: boolean | null }): void;
   /** The supervised application has ended. */
   appGone(): void;
   /** A second signal: no more patience. */
-  readonly hurry: () => void;
+  readonly forceNow: () => void;
   /**
    * Resolves once every balancer shows what is wanted of it, or two seconds later, with a warning for each server that
    * does not: without the MAINT that is on its way users would be sent to an application that has ended.
    */
-  readonly settled: () => Promise<void>;
+  readonly untilInSync: () => Promise<void>;
   /** Resolves once no stop and no start of the application is under way: at once, where none is. */
   readonly commandsEnded: () => Promise<void>;
   /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
@@ -59,7 +59,7 @@ export interface Engine extends Service {
 }
 
 /** The time for the last write to HAProxy, in milliseconds. */
-const LAST_WORD_MS = 2_000;
+const LAST_WRITE_MS = 2_000;
 
 /**
  * Interprets the lifecycle: one mailbox, in which events are stepped one after the other, and the effects they ask
@@ -77,7 +77,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   let cancelWake = (): void => undefined;
   let happened = (): void => undefined;
   let begin = (): void => undefined;
-  const begun = new Promise<void>((resolve) => (begin = resolve));
+  const ready = new Promise<void>((resolve) => (begin = resolve));
 
   /** The clock that people read may be set at any time, so it is asked anew. */
   const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
@@ -87,39 +87,39 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       policy,
       state,
       {
-        ...lookout.outlook(state, now),
-        everyMs: polls.countEveryMs(),
+        ...forecaster.forecast(state, now),
+        everyMs: pollers.countEveryMs(),
         healthReason: ports.probing?.prober.verdict.reason ?? null,
       },
       now,
       iso,
     );
   };
-  const lookout = createLookout(policy, ports.sources);
-  const desk = createDesk(status);
-  const outings = createOutings(ports.sources, log, closing.signal);
-  const file = createStateFile({ ...ports, found: outings.found });
-  const polls = createPolls(policy, ports, () => state, post, closing.signal);
+  const forecaster = createForecaster(policy, ports.sources);
+  const requests = createRequestTracker(status);
+  const tuned = createTunedSources(ports.sources, log, closing.signal);
+  const file = createStateFile({ ...ports, found: tuned.found });
+  const pollers = createPollers(policy, ports, () => state, post, closing.signal);
 
-  function post(happening: Happening): void {
+  function post(unstamped: UnstampedEvent): void {
     if (closing.signal.aborted) return;
-    mailbox.push({ ...happening, at: clock.now() });
+    mailbox.push({ ...unstamped, at: clock.now() });
     if (stepping) return;
     stepping = true;
-    for (let event = mailbox.shift(); event; event = mailbox.shift()) take(event);
+    for (let event = mailbox.shift(); event; event = mailbox.shift()) handle(event);
     stepping = false;
-    polls.adjust();
-    outings.adjust(state);
+    pollers.reschedule();
+    tuned.follow(state);
     ports.probing?.prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
     arm();
     happened();
   }
 
-  function take(event: Event): void {
+  function handle(event: Event): void {
     const before = state;
     const [after, effects] = step(policy, before, event);
     state = after;
-    lookout.see(state);
+    forecaster.record(state);
     if (after.phase !== before.phase) {
       log.info(`${before.phase} -> ${after.phase}`, {
         node: policy.node,
@@ -127,22 +127,22 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
         on: event.type,
       });
     }
-    for (const effect of effects) act(effect);
-    if (after !== before) desk.changed();
+    for (const effect of effects) dispatch(effect);
+    if (after !== before) requests.changed();
   }
 
-  function act(effect: Effect): void {
+  function dispatch(effect: Effect): void {
     switch (effect.type) {
       case 'look':
-        return polls.look(effect.balancer);
+        return pollers.look(effect.balancer);
       case 'count':
-        return polls.count(effect.source);
+        return pollers.count(effect.source);
       case 'reset-probe':
         return ports.probing?.prober.reset();
       case 'log':
         return log[effect.level](effect.text, { node: policy.node });
       case 'reply':
-        return desk.reply(effect);
+        return requests.reply(effect);
       case 'finish':
         return finish(effect);
       case 'persist':
@@ -156,18 +156,18 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'start':
       case 'gate':
       case 'warn-hook': {
-        const deed = perform({ ...ports, file }, effect, closing.signal).then(post);
-        if (effect.type === 'stop' || effect.type === 'start') track(deed, commands);
-        return track(deed, running);
+        const done = runEffect({ ...ports, file }, effect, closing.signal).then(post);
+        if (effect.type === 'stop' || effect.type === 'start') track(done, commands);
+        return track(done, running);
       }
       default:
         return effect satisfies never;
     }
   }
 
-  function track(deed: Promise<void>, among: Set<Promise<void>>): void {
-    among.add(deed);
-    void deed.finally(() => among.delete(deed));
+  function track(done: Promise<void>, among: Set<Promise<void>>): void {
+    among.add(done);
+    void done.finally(() => among.delete(done));
   }
 
   /**
@@ -179,7 +179,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     logResult(log, result, refused);
     const kept = refused || result.plan !== undefined ? null : file.keep(result);
     if (kept !== null) track(kept, running);
-    desk.finish(effect, kept);
+    requests.finish(effect, kept);
   }
 
   /** One timer, always for the next thing that is due. */
@@ -199,8 +199,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   return {
     async start(supervise) {
       const { file: before, alarm } = await file.load(closing.signal);
-      outings.resume(before?.found ?? {});
-      desk.resume(before?.results ?? []);
+      tuned.resume(before?.found ?? {});
+      requests.resume(before?.results ?? []);
       const sameBoot = before?.boot === ports.bootId;
       const recorded = sameBoot ? proofIn(before?.record) : null;
       const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
@@ -212,27 +212,27 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
         alarm,
       });
       begin();
-      polls.begin();
+      pollers.start();
     },
-    begun,
-    submit: (request: Request) => desk.submit(request, () => post({ type: 'submit', request })),
-    result: (id) => desk.result(id) ?? (isUnderWay(state, id) ? 'running' : undefined),
+    ready,
+    submit: (request: Request) => requests.submit(request, () => post({ type: 'submit', request })),
+    result: (id) => requests.result(id) ?? (isUnderWay(state, id) ? 'running' : undefined),
     cancel(id, by) {
       const answer = cancelOf(state, id);
       if (answer === 'cancelling') post({ type: 'cancel', id, by });
       return answer;
     },
     status,
-    watch: desk.watch,
-    holders: createHolders(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
+    watch: requests.watch,
+    holders: createConnectionReport(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
     probed: ({ health, signedOut, begun }) => post({ type: 'probed', health, signedOut, begun }),
     appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
-    hurry: () => post({ type: 'hurry' }),
-    async settled() {
-      const patience = sleep(clock, LAST_WORD_MS, closing.signal).catch(() => undefined);
+    forceNow: () => post({ type: 'hurry' }),
+    async untilInSync() {
+      const patience = sleep(clock, LAST_WRITE_MS, closing.signal).catch(() => undefined);
       await Promise.race([untilConfirmed(), patience]);
       for (const { at, name, want } of unconfirmed(policy, state)) {
-        const missing = `${at}: ${name} was not seen in ${want?.toUpperCase()} within ${LAST_WORD_MS} ms`;
+        const missing = `${at}: ${name} was not seen in ${want?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
         log.warn(`${missing}; it is said at the next start, until then it may be sent users`, {
           node: policy.node,
         });
@@ -244,7 +244,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     },
     async close() {
       cancelWake();
-      polls.stop();
+      pollers.stop();
       closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
       await Promise.all(running);
       await ports.probing?.prober.close();

@@ -4,35 +4,35 @@ import { NO_OUTLOOK, type Outlook } from '../lifecycle/outlook.ts';
 import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Source } from '../sessions/source.ts';
-import { courseOf, createCurve } from './session-history.ts';
+import { resample, createSessionHistory } from './session-history.ts';
 import { estimate } from './eta.ts';
 
 /** Records how the users leave, and forecasts their end. */
-export interface Lookout {
+export interface Forecaster {
   /** Takes note of the state as it is now. */
-  see(state: State): void;
+  record(state: State): void;
   /** @param now monotonic milliseconds */
-  outlook(state: State, now: number): Outlook;
+  forecast(state: State, now: number): Outlook;
 }
 
 /** As many as fit on one line with other text. */
 const CURVE_POINTS = 40;
 
-export function createLookout(policy: Policy, sources: readonly Source[]): Lookout {
-  const curve = createCurve();
+export function createForecaster(policy: Policy, sources: readonly Source[]): Forecaster {
+  const history = createSessionHistory();
   let out = false;
   return {
-    see(state) {
+    record(state) {
       const goesOut = PHASES[state.phase].waits;
-      if (goesOut && !out) curve.clear();
+      if (goesOut && !out) history.clear();
       out = goesOut;
-      if (goesOut) curve.add({ at: state.now, count: leftOf(policy, state) });
+      if (goesOut) history.add({ at: state.now, count: leftOf(policy, state) });
     },
-    outlook(state, now) {
+    forecast(state, now) {
       if (!PHASES[state.phase].waits) return NO_OUTLOOK;
-      const { samples } = curve;
+      const { samples } = history;
       const { eta, reason } = estimate(samples, now, atMostMs(sources, state, now));
-      return { eta, etaReason: reason, curve: courseOf(samples, now, CURVE_POINTS) };
+      return { eta, etaReason: reason, curve: resample(samples, now, CURVE_POINTS) };
     },
   };
 }

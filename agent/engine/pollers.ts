@@ -6,34 +6,34 @@ import type { Policy } from '../lifecycle/policy.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Source } from '../sessions/source.ts';
 import { createBackoff } from './backoff.ts';
-import type { Happening } from './run-effect.ts';
-import { sentence } from '../system/error-text.ts';
+import type { UnstampedEvent } from './run-effect.ts';
+import { errorText } from '../system/error-text.ts';
 import { createPoller, type Poller } from './poller.ts';
 import type { Ports } from './ports.ts';
 import { createProcessWatch } from './process-watch.ts';
 
 /** All that is polled: balancers, session sources, and whether the proven process still lives. */
-export interface Polls {
-  begin(): void;
+export interface Pollers {
+  start(): void;
   look(balancer: string): void;
   /** Asks at once, whatever it costs others: the fence is up, and only this answer is missing. */
   count(source: string): void;
   /** From the end of one count of each source to the next, as it is now, in milliseconds. */
   countEveryMs(): Readonly<Record<string, number>>;
   /** The pace may have quickened: wakes every poller that sleeps. */
-  adjust(): void;
+  reschedule(): void;
   stop(): void;
 }
 
 const PROCESS_EVERY_MS = 500;
 
-export function createPolls(
+export function createPollers(
   policy: Policy,
   ports: Ports,
   stateNow: () => State,
-  post: (happening: Happening) => void,
+  post: (event: UnstampedEvent) => void,
   signal: AbortSignal,
-): Polls {
+): Pollers {
   const { clock } = ports;
   const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), clock.now());
   const leftMs = (): number | undefined => {
@@ -43,10 +43,10 @@ export function createPolls(
   const looks = byName(ports.balancers, (balancer) => {
     const backoff = createBackoff(ports.random);
     const ask = async (): Promise<void> => {
-      const happening = await look(ports, balancer, termsOf(policy, stateNow()), signal);
-      if (happening.type === 'lost') backoff.failed();
+      const event = await look(ports, balancer, termsOf(policy, stateNow()), signal);
+      if (event.type === 'lost') backoff.failed();
       else backoff.answered();
-      post(happening);
+      post(event);
     };
     return createPoller(clock, ask, () => paceNow().balancers, backoff.pauseMs);
   });
@@ -66,7 +66,7 @@ export function createPolls(
   let last = { ...paceNow(), deadline: deadlineOf(stateNow()) };
 
   return {
-    begin() {
+    start() {
       for (const poller of [...looks.values(), ...counts.values(), app]) poller.kick();
     },
     look: (balancer) => looks.get(balancer)?.kick(),
@@ -78,7 +78,7 @@ export function createPolls(
           Math.max(paceNow().sources, minPauseMs?.(leftMs()) ?? 0),
         ]),
       ),
-    adjust() {
+    reschedule() {
       const now = { ...paceNow(), deadline: deadlineOf(stateNow()) };
       if (now.balancers < last.balancers) for (const poller of looks.values()) poller.kick();
       if (now.sources < last.sources || now.deadline < last.deadline)
@@ -115,20 +115,20 @@ async function look(
   balancer: Balancer,
   terms: LookTerms,
   signal: AbortSignal,
-): Promise<Happening> {
+): Promise<UnstampedEvent> {
   const begun = clock.now();
   try {
     return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, ...terms), begun };
   } catch (error) {
-    return { type: 'lost', balancer: balancer.name, error: sentence(error) };
+    return { type: 'lost', balancer: balancer.name, error: errorText(error) };
   }
 }
 
-async function count({ clock }: Ports, source: Source, signal: AbortSignal): Promise<Happening> {
+async function count({ clock }: Ports, source: Source, signal: AbortSignal): Promise<UnstampedEvent> {
   const begun = clock.now();
   try {
     return { type: 'counted', source: source.name, count: await source.count(signal), begun };
   } catch (error) {
-    return { type: 'uncounted', source: source.name, error: sentence(error), begun };
+    return { type: 'uncounted', source: source.name, error: errorText(error), begun };
   }
 }

@@ -5,7 +5,7 @@ import type { State } from '../lifecycle/state.ts';
 import type { Proof } from '../lifecycle/view.ts';
 import type { Stopper } from '../app/contracts.ts';
 import { lookForLife } from './life-signs.ts';
-import type { Happening } from './run-effect.ts';
+import type { UnstampedEvent } from './run-effect.ts';
 import type { Ports } from './ports.ts';
 
 /**
@@ -25,7 +25,7 @@ export function createProcessWatch(
   { appSources }: Pick<Policy, 'appSources'>,
   ports: Pick<Ports, 'stopper' | 'clock' | 'sources' | 'balancers'>,
   stateNow: () => State,
-  post: (happening: Happening) => void,
+  post: (event: UnstampedEvent) => void,
   signal: AbortSignal,
 ): () => Promise<void> {
   const { stopper, clock } = ports;

@@ -5,19 +5,19 @@ import type { Listener, Service, Submitted } from './service.ts';
 /** One service over several engines, one after the other: callers and watchers stay while the engine changes. */
 export interface Relay extends Service {
   /** Resolves once the present engine has read what is under way; not while it is being replaced. */
-  begun(): Promise<void>;
+  ready(): Promise<void>;
   /** The present engine is about to close: who waits for its answer waits for the next engine's. */
   detach(): void;
   /** From now on this engine answers. */
-  attach(engine: Relayed): void;
+  attach(engine: RelayedService): void;
 }
 
 /** An engine as far as the relay needs it. */
-export type Relayed = Service & { readonly begun: Promise<void> };
+export type RelayedService = Service & { readonly ready: Promise<void> };
 
 /** The engine that answers, and when it will not any more. */
 interface Term {
-  readonly engine: Relayed;
+  readonly engine: RelayedService;
   readonly over: Promise<typeof OVER>;
   end(): void;
 }
@@ -25,7 +25,7 @@ interface Term {
 const OVER = Symbol('over');
 
 /** @param first may be attached before it has begun */
-export function createRelay(first: Relayed): Relay {
+export function createRelay(first: RelayedService): Relay {
   const listeners = new Set<Listener>();
   const fan: Listener = {
     status: (status: Status) => each((listener) => listener.status(status)),
@@ -41,10 +41,10 @@ export function createRelay(first: Relayed): Relay {
   const present = (): Promise<Term> => next?.found ?? Promise.resolve(term);
 
   return {
-    async begun() {
+    async ready() {
       await (
         await present()
-      ).engine.begun;
+      ).engine.ready;
     },
     detach() {
       if (next !== null) return;
@@ -73,7 +73,7 @@ export function createRelay(first: Relayed): Relay {
   };
 }
 
-function createTerm(engine: Relayed): Term {
+function createTerm(engine: RelayedService): Term {
   let end = (): void => undefined;
   const over = new Promise<typeof OVER>((resolve) => (end = () => resolve(OVER)));
   return { engine, over, end };
@@ -83,7 +83,7 @@ function createTerm(engine: Relayed): Term {
 async function submit(request: Request, present: () => Promise<Term>): Promise<Submitted> {
   for (;;) {
     const { engine, over } = await present();
-    await engine.begun;
+    await engine.ready;
     if (engine.result(request.id) !== undefined) return { accepted: true, id: request.id, joined: false };
     const answer = await Promise.race([engine.submit(request), over]);
     if (answer !== OVER) return answer;

@@ -4,7 +4,7 @@ import type { Request, Result, Status } from '../lifecycle/operation.ts';
 import type { Listener, Service, Submitted } from './service.ts';
 
 /** Where people are answered: who waits for a reply, what became of the last operations, who watches. */
-export interface Desk extends Pick<Service, 'watch'> {
+export interface RequestTracker extends Pick<Service, 'watch'> {
   submit(request: Request, send: () => void): Promise<Submitted>;
   reply(effect: Extract<Effect, { type: 'reply' }>): void;
   /**
@@ -23,7 +23,7 @@ export interface Desk extends Pick<Service, 'watch'> {
 /** Results kept for callers who ask late: a CLI that lost its connection asks within minutes, not after days. */
 const KEPT_RESULTS = 200;
 
-export function createDesk(status: () => Status): Desk {
+export function createRequestTracker(status: () => Status): RequestTracker {
   const waiting = new Map<string, (answer: Submitted) => void>();
   const results = new Map<string, Result>();
   const untold = new Set<string>();

@@ -6,23 +6,30 @@ import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
-import { sentence } from '../system/error-text.ts';
+import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
 
 /** What happened, before it is stamped with the time. */
-export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
+export type UnstampedEvent = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
 
 /** The effects that touch the world; each of them ends in exactly one event. */
-export type Deed = Exclude<Effect, { type: 'look' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' }>;
+export type AsyncEffect = Exclude<
+  Effect,
+  { type: 'look' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' }
+>;
 
 /** The ports, and where the engine keeps its records. */
-export type Tools = Ports & { readonly file: Pick<StateFile, 'save'> };
+export type EffectPorts = Ports & { readonly file: Pick<StateFile, 'save'> };
 
 /** How long a stop command that succeeded may leave its application answering the probe. */
 const GONE_PATIENCE_MS = 10_000;
 
 /** Does one effect and answers with its event. Never throws and never decides: a failure is an event too. */
-export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promise<Happening> {
+export function runEffect(
+  ports: EffectPorts,
+  effect: AsyncEffect,
+  signal: AbortSignal,
+): Promise<UnstampedEvent> {
   switch (effect.type) {
     case 'persist':
       return persist(ports, effect);
@@ -51,33 +58,40 @@ export function perform(ports: Tools, effect: Deed, signal: AbortSignal): Promis
   }
 }
 
-type Doing<T extends Deed['type']> = Extract<Deed, { type: T }>;
+type EffectOf<T extends AsyncEffect['type']> = Extract<AsyncEffect, { type: T }>;
 
-async function persist({ file }: Tools, { save, record }: Doing<'persist'>): Promise<Happening> {
+async function persist(
+  { file }: EffectPorts,
+  { save, record }: EffectOf<'persist'>,
+): Promise<UnstampedEvent> {
   try {
     await file.save(record);
     return { type: 'persisted', save };
   } catch (error) {
-    return { type: 'persist-failed', save, error: sentence(error) };
+    return { type: 'persist-failed', save, error: errorText(error) };
   }
 }
 
 async function survey(
   ports: Ports,
-  { id, balancer, scope, addresses }: Doing<'survey'>,
+  { id, balancer, scope, addresses }: EffectOf<'survey'>,
   signal: AbortSignal,
-): Promise<Happening> {
+): Promise<UnstampedEvent> {
   const begun = ports.clock.now();
   try {
     const found = await named(ports, balancer).survey(signal, scope, addresses);
     return { type: 'surveyed', id, balancer, survey: found, begun };
   } catch (error) {
     const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
-    return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
+    return { type: 'refused', id, need, code: codeOf(error), error: errorText(error) };
   }
 }
 
-async function check(ports: Ports, { id, need }: Doing<'check'>, signal: AbortSignal): Promise<Happening> {
+async function check(
+  ports: Ports,
+  { id, need }: EffectOf<'check'>,
+  signal: AbortSignal,
+): Promise<UnstampedEvent> {
   try {
     if (need === 'start') {
       await ports.starter?.check(signal);
@@ -89,12 +103,12 @@ async function check(ports: Ports, { id, need }: Doing<'check'>, signal: AbortSi
   } catch (error) {
     const gone = need === 'stop' && ports.stopper?.gone(null) === 'gone';
     if (gone)
-      return { type: 'app-absent', id, error: sentence(error), signs: await lookForLife(ports, signal) };
-    return { type: 'refused', id, need, code: codeOf(error), error: sentence(error) };
+      return { type: 'app-absent', id, error: errorText(error), signs: await lookForLife(ports, signal) };
+    return { type: 'refused', id, need, code: codeOf(error), error: errorText(error) };
   }
 }
 
-async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Promise<Happening> {
+async function say(ports: Ports, effect: EffectOf<'say'>, signal: AbortSignal): Promise<UnstampedEvent> {
   const { balancer, server, admin, mayReplace, epoch } = effect;
   const begun = ports.clock.now();
   try {
@@ -106,24 +120,28 @@ async function say(ports: Ports, effect: Doing<'say'>, signal: AbortSignal): Pro
         : await driver.set(server, admin, mayReplace, signal);
     return { type: 'said', balancer, server, admin, view, epoch, begun };
   } catch (error) {
-    return { type: 'say-failed', balancer, server, epoch, error: sentence(error) };
+    return { type: 'say-failed', balancer, server, epoch, error: errorText(error) };
   }
 }
 
 async function close(
   ports: Ports,
-  { balancer, server, limit }: Doing<'close'>,
+  { balancer, server, limit }: EffectOf<'close'>,
   signal: AbortSignal,
-): Promise<Happening> {
+): Promise<UnstampedEvent> {
   try {
     const closed = await named(ports, balancer).closeSessions(server, limit, signal);
     return { type: 'closed', balancer, server, closed, error: null };
   } catch (error) {
-    return { type: 'closed', balancer, server, closed: null, error: sentence(error) };
+    return { type: 'closed', balancer, server, closed: null, error: errorText(error) };
   }
 }
 
-async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: AbortSignal): Promise<Happening> {
+async function stop(
+  ports: Ports,
+  { epoch, proof }: EffectOf<'stop'>,
+  signal: AbortSignal,
+): Promise<UnstampedEvent> {
   const { stopper } = ports;
   if (!stopper) return { type: 'stop-failed', epoch, error: 'no way to stop the application is configured' };
   try {
@@ -134,18 +152,19 @@ async function stop(ports: Ports, { epoch, proof }: Doing<'stop'>, signal: Abort
     // No answer is no proof, nor is a pid file that names an ended process: the warnings are kept.
     const unproven = isSeen && proof !== null ? {} : ({ unproven: true } as const);
     const signs = isMissed ? { signs: await lookForLife(ports, signal) } : {};
-    return { type: 'stopped', epoch, how, warnings, ...unproven, ...signs } satisfies StopOutcome & Happening;
+    return { type: 'stopped', epoch, how, warnings, ...unproven, ...signs } satisfies StopOutcome &
+      UnstampedEvent;
   } catch (error) {
-    return { type: 'stop-failed', epoch, error: sentence(error) };
+    return { type: 'stop-failed', epoch, error: errorText(error) };
   }
 }
 
 /** What became of a stop whose end was not seen; one that still runs is waited for first. */
 async function outcome(
   ports: Ports,
-  { epoch, proof }: Doing<'outcome'>,
+  { epoch, proof }: EffectOf<'outcome'>,
   signal: AbortSignal,
-): Promise<Happening> {
+): Promise<UnstampedEvent> {
   try {
     const { clock, probing, stopper } = ports;
     await stopper?.rejoin?.(signal);
@@ -182,9 +201,9 @@ function seeGone(clock: Clock, probing: NonNullable<Ports['probing']>, signal: A
 
 async function look(
   ports: Ports,
-  { id, sources }: Doing<'look-for-life'>,
+  { id, sources }: EffectOf<'look-for-life'>,
   signal: AbortSignal,
-): Promise<Happening> {
+): Promise<UnstampedEvent> {
   const asked = ports.sources.filter(({ name }) => sources.includes(name));
   try {
     return { type: 'life', id, signs: await lookForLife({ ...ports, sources: asked }, signal) };
@@ -197,9 +216,9 @@ async function look(
 /** A process that is proven to run, and may only take its time to answer, gets no second one beside it. */
 async function start(
   { starter, stopper, identify, log }: Ports,
-  { epoch }: Doing<'start'>,
+  { epoch }: EffectOf<'start'>,
   signal: AbortSignal,
-): Promise<Happening> {
+): Promise<UnstampedEvent> {
   if (!starter)
     return { type: 'start-failed', epoch, error: 'no way to start the application is configured' };
   try {
@@ -212,29 +231,33 @@ async function start(
     await starter.start(signal);
     return { type: 'started', epoch, proof: identify() };
   } catch (error) {
-    return { type: 'start-failed', epoch, error: sentence(error) };
+    return { type: 'start-failed', epoch, error: errorText(error) };
   }
 }
 
-async function turnGate({ gate }: Ports, { to }: Doing<'gate'>, signal: AbortSignal): Promise<Happening> {
+async function turnGate(
+  { gate }: Ports,
+  { to }: EffectOf<'gate'>,
+  signal: AbortSignal,
+): Promise<UnstampedEvent> {
   try {
     await gate?.turn(to, signal);
     return { type: 'gated', to, error: null };
   } catch (error) {
-    return { type: 'gated', to, error: sentence(error) };
+    return { type: 'gated', to, error: errorText(error) };
   }
 }
 
 async function warn(
   { warners }: Ports,
-  { rung, about }: Doing<'warn-hook'>,
+  { rung, about }: EffectOf<'warn-hook'>,
   signal: AbortSignal,
-): Promise<Happening> {
+): Promise<UnstampedEvent> {
   try {
     await warners[rung]?.warn(about, signal);
     return { type: 'hooked', rung, error: null };
   } catch (error) {
-    return { type: 'hooked', rung, error: sentence(error) };
+    return { type: 'hooked', rung, error: errorText(error) };
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Sample } from './eta.ts';
 
 /** How many users there were, from the beginning of an outing to now: bounded, however long it takes. */
-export interface Curve {
+export interface SessionHistory {
   /** Takes note of a count; what comes too soon after the one before takes its place. */
   add(sample: Sample): void;
   /** Clears everything: another outing begins. */
@@ -14,7 +14,7 @@ const MOST = 600;
 const FIRST_EVERY_MS = 250;
 
 /** @param most how many samples it keeps; when there are more, every second one goes */
-export function createCurve(most = MOST): Curve {
+export function createSessionHistory(most = MOST): SessionHistory {
   let samples: Sample[] = [];
   let everyMs = FIRST_EVERY_MS;
   return {
@@ -40,7 +40,7 @@ export function createCurve(most = MOST): Curve {
  * The course of the curve at so many moments, evenly spaced from its beginning to `now`: what was known then.
  * @returns fewer where it has fewer samples
  */
-export function courseOf(samples: readonly Sample[], now: number, points: number): (number | null)[] {
+export function resample(samples: readonly Sample[], now: number, points: number): (number | null)[] {
   const [first] = samples;
   if (first === undefined) return [];
   if (samples.length <= points) return samples.map(({ count }) => count);

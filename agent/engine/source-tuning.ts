@@ -2,43 +2,43 @@ import { isInRotation, isOutward } from '../lifecycle/phases.ts';
 import type { State } from '../lifecycle/state.ts';
 import type { Log } from '../system/log-port.ts';
 import type { Source } from '../sessions/source.ts';
-import { sentence } from '../system/error-text.ts';
+import { errorText } from '../system/error-text.ts';
 
 /**
  * Settings of the application that make it count better while the node is out. They are a convenience: a failure is
  * logged and ignored, and nothing waits for it.
  */
-export interface Outings {
+export interface TunedSources {
   /** What was found, by source: kept with the next record. */
   readonly found: () => Readonly<Record<string, string>>;
   /** What a sidecar before us had found. */
   resume(found: Readonly<Record<string, string>>): void;
   /** The phase may be another one. */
-  adjust(state: State): void;
+  follow(state: State): void;
 }
 
-export function createOutings(sources: readonly Source[], log: Log, signal: AbortSignal): Outings {
+export function createTunedSources(sources: readonly Source[], log: Log, signal: AbortSignal): TunedSources {
   const found = new Map<string, string>();
   const busy = new Set<string>();
   const asked = new Set<string>();
 
-  const begin = async ({ name, outing }: Source): Promise<void> => {
+  const apply = async ({ name, tuning }: Source): Promise<void> => {
     asked.add(name);
-    const value = await outing?.begin(signal);
+    const value = await tuning?.apply(signal);
     if (value !== undefined) found.set(name, value);
   };
-  const end = async ({ name, outing }: Source): Promise<void> => {
+  const restore = async ({ name, tuning }: Source): Promise<void> => {
     const value = found.get(name);
     found.delete(name);
     asked.delete(name);
-    if (value !== undefined) await outing?.end(value, signal);
+    if (value !== undefined) await tuning?.restore(value, signal);
   };
   const run = async (source: Source, work: (source: Source) => Promise<void>): Promise<void> => {
     busy.add(source.name);
     try {
       await work(source);
     } catch (error) {
-      if (!signal.aborted) log.warn(`${source.name}: ${sentence(error)}`);
+      if (!signal.aborted) log.warn(`${source.name}: ${errorText(error)}`);
     } finally {
       busy.delete(source.name);
     }
@@ -52,10 +52,10 @@ export function createOutings(sources: readonly Source[], log: Log, signal: Abor
         asked.add(name);
       }
     },
-    adjust({ phase, app }) {
-      for (const source of sources.filter(({ outing, name }) => outing && !busy.has(name))) {
-        if (isOutward(phase) && !asked.has(source.name) && !app.gone) void run(source, begin);
-        else if (isInRotation(phase) && asked.has(source.name)) void run(source, end);
+    follow({ phase, app }) {
+      for (const source of sources.filter(({ tuning, name }) => tuning && !busy.has(name))) {
+        if (isOutward(phase) && !asked.has(source.name) && !app.gone) void run(source, apply);
+        else if (isInRotation(phase) && asked.has(source.name)) void run(source, restore);
       }
     },
   };

@@ -34,7 +34,7 @@ export function parseGlob(path: string): readonly Part[] {
  * `*a*a*a*b` would not end on a long name.
  */
 export function matches(pattern: Pattern, name: string): boolean {
-  if (name.startsWith('../sessions') && !isDot(pattern[0])) return false;
+  if (name.startsWith('.') && !isDot(pattern[0])) return false;
   let [at, token] = [0, 0];
   /** Where to go on when a match fails: the last `*`, taking one character more. */
   let star: { readonly token: number; at: number } | null = null;
@@ -56,7 +56,7 @@ export function matches(pattern: Pattern, name: string): boolean {
 }
 
 function isDot(token: Token | undefined): boolean {
-  return token?.kind === 'literal' && token.character === '../sessions';
+  return token?.kind === 'literal' && token.character === '.';
 }
 
 function isOf(token: Token, character: string): boolean {

@@ -20,7 +20,7 @@ export function parsePointer(text: string): readonly string[] {
 }
 
 /** The value that the pointer leads to, or undefined (no JSON value is) when it leads nowhere. */
-export function follow(document: WrittenJson, keys: readonly string[]): WrittenJson | undefined {
+export function valueAt(document: WrittenJson, keys: readonly string[]): WrittenJson | undefined {
   let value = document;
   for (const key of keys) {
     if (typeof value !== 'object' || value === null || value instanceof WrittenNumber) return undefined;

@@ -1,4 +1,4 @@
-import { shown, type Problem } from './parse-count.ts';
+import { excerpt, type CountProblem } from './parse-count.ts';
 
 /** JSON as it was written: `JSON.parse` makes 0 of `1e-400`, and of two values of one key it takes the last. Pure. */
 
@@ -23,12 +23,12 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
  * @returns a problem for what is no JSON, and for an object that has a key twice: which of its values is meant is
  *   unknown
  */
-export function readJson(text: string): { readonly document: WrittenJson } | Problem {
+export function readJson(text: string): { readonly document: WrittenJson } | CountProblem {
   try {
     JSON.parse(text);
   } catch {
     // Not its message: it quotes the text with all its controls.
-    return { problem: `${shown(text)} is no JSON` };
+    return { problem: `${excerpt(text)} is no JSON` };
   }
   const open: Container[] = [];
   let document: WrittenJson = null;
@@ -40,7 +40,7 @@ export function readJson(text: string): { readonly document: WrittenJson } | Pro
     } else if (top?.kind === 'object' && top.key === null) {
       top.key = JSON.parse(token) as string;
       if (Object.hasOwn(top.value, top.key))
-        return { problem: `the JSON has the key ${shown(top.key)} twice` };
+        return { problem: `the JSON has the key ${excerpt(top.key)} twice` };
     } else {
       const value = valueOf(token, open);
       if (top === undefined) document = value;

@@ -1,5 +1,5 @@
 import { LastcallError } from '../system/error.ts';
-import { noCount, shown, sum, whole, type Problem } from './parse-count.ts';
+import { noCount, excerpt, sum, whole, type CountProblem } from './parse-count.ts';
 
 /**
  * Reads one metric out of Prometheus' text format (exposition format 0.0.4, of which OpenMetrics' lines are a kind):
@@ -29,18 +29,18 @@ export function parseSeries(text: string): Series {
  * @returns a problem when there is none, when one of them is no whole number, or when any line is not whole: the line
  *   of a series may have become a part of it
  */
-export function readMetric(body: string, wanted: Series): number | Problem {
-  const counts: (number | Problem)[] = [];
+export function readMetric(body: string, wanted: Series): number | CountProblem {
+  const counts: (number | CountProblem)[] = [];
   for (const line of linesOf(body)) {
     const text = line.trim();
     if (!isAbout(text, wanted.name)) {
-      if (!isWhole(text)) return { problem: `${shown(text)} is no line of Prometheus' text format` };
+      if (!isWhole(text)) return { problem: `${excerpt(text)} is no line of Prometheus' text format` };
       continue;
     }
     const read = readSeries(text);
     // The last line ends with a line feed too; one that does not may have lost digits.
     if (read === null || !line.endsWith('\n')) {
-      counts.push({ problem: `${shown(text)} is no whole line of Prometheus' text format` });
+      counts.push({ problem: `${excerpt(text)} is no whole line of Prometheus' text format` });
     } else if (matches(read.series, wanted)) counts.push(readValue(text.slice(read.end)));
   }
   return counts.length > 0 ? sum(counts) : { problem: 'the answer has no such metric' };
@@ -113,7 +113,7 @@ function unescaped(text: string): string {
 const NUMBER = new RegExp(`^[ \\t]+(${FLOAT})${AFTER_VALUE}`);
 
 /** Exporters write whole numbers as `3`, `3.0` or `3e0`; NaN and +Inf are legal, and no count. */
-function readValue(text: string): number | Problem {
+function readValue(text: string): number | CountProblem {
   const written = NUMBER.exec(text)?.[1];
   if (written === undefined) return noCount(text.trim());
   const value = Number(written);

@@ -1,6 +1,6 @@
 import { createContext, Script, type Context } from 'node:vm';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { readPlain, type Problem } from './parse-count.ts';
+import { parseCount, type CountProblem } from './parse-count.ts';
 
 /**
  * Far above what a sane pattern takes on a whole body, and of the wall clock. A pattern that goes astray holds all of us
@@ -33,7 +33,7 @@ const SEARCH = new Script(`{
  * good ones and pass bad ones.
  * @throws LastcallError `config` when it is no regular expression, or has no group or several
  */
-export function createPattern(source: string): (body: string) => number | Problem {
+export function createSafeRegex(source: string): (body: string) => number | CountProblem {
   checkGroups(source);
   const context = createContext({ source, body: '', pattern: null });
   COMPILE.runInContext(context);
@@ -66,10 +66,10 @@ function search(context: Context, times = TRIES): unknown {
   }
 }
 
-function readFound([first, ...more]: readonly (string | null)[]): number | Problem {
+function readFound([first, ...more]: readonly (string | null)[]): number | CountProblem {
   if (first === undefined) return { problem: 'the regular expression matches nowhere' };
   if (more.length > 0) return { problem: 'the regular expression matches more than once' };
-  return first === null ? { problem: 'the group took no part in the match' } : readPlain(first);
+  return first === null ? { problem: 'the group took no part in the match' } : parseCount(first);
 }
 
 function checkGroups(source: string): void {

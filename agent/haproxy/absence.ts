@@ -1,9 +1,9 @@
 import { isLastcallError, LastcallError } from '../system/error.ts';
-import { getWeight, showInfo, showServer, together } from './command.ts';
+import { getWeight, showInfo, showServer, batch } from './command.ts';
 import { parseInfo, sameProcess, type Info } from './replies/show-info.ts';
 import type { LookScope } from '../lifecycle/view.ts';
 import type { ServerName } from './names.ts';
-import type { Ask, Place, Reader, Reading } from './server-reader.ts';
+import type { SendCommand, ServerIds, ServerReader, Reading } from './server-reader.ts';
 import { answersOf } from './reply.ts';
 import { parseStats } from './replies/show-stat.ts';
 
@@ -20,7 +20,7 @@ export interface Absences {
    * @param scope as of `Reader.read`
    * @throws LastcallError as the exchange
    */
-  read(ask: Ask, name: ServerName, scope?: LookScope): Promise<Reading | Absence>;
+  read(ask: SendCommand, name: ServerName, scope?: LookScope): Promise<Reading | Absence>;
   /** Takes note that this worker has it. */
   present(name: ServerName, info: Info): void;
 }
@@ -32,13 +32,13 @@ interface Known {
 }
 
 /** Distinguishes a server that is not there from a HAProxy that cannot be asked. */
-export function createAbsences(reader: Reader): Absences {
+export function createAbsences(reader: ServerReader): Absences {
   const known = new Map<string, Known>();
   const keyOf = ({ backend, server }: ServerName): string => `${backend}/${server}`;
   const present = (name: ServerName, info: Info): void => {
     known.set(keyOf(name), { info, absent: null });
   };
-  const find = async (ask: Ask, name: ServerName, scope?: LookScope): Promise<Reading | string> => {
+  const find = async (ask: SendCommand, name: ServerName, scope?: LookScope): Promise<Reading | string> => {
     try {
       const reading = await reader.read(ask, name, scope);
       present(name, reading.info);
@@ -48,7 +48,11 @@ export function createAbsences(reader: Reader): Absences {
       return error.message;
     }
   };
-  const search = async (ask: Ask, name: ServerName, scope?: LookScope): Promise<Reading | Absence> => {
+  const search = async (
+    ask: SendCommand,
+    name: ServerName,
+    scope?: LookScope,
+  ): Promise<Reading | Absence> => {
     const before = known.get(keyOf(name));
     const first = await find(ask, name, scope);
     if (typeof first !== 'string') return first;
@@ -58,7 +62,7 @@ export function createAbsences(reader: Reader): Absences {
     if (typeof why !== 'string') return why;
     if (!sameProcess(info, await infoOf(ask))) throw reloaded(name);
     // Already known to be gone: how it went is known as well, and a later worker adds nothing to it.
-    const trace = { before, info, place: reader.placeOf(name) };
+    const trace = { before, info, place: reader.idsOf(name) };
     const absent = before?.absent ?? (await howItWent(ask, name, why, trace));
     known.set(keyOf(name), { info, absent });
     return { info, absent };
@@ -83,7 +87,7 @@ function reloaded({ backend, server }: ServerName): LastcallError {
   });
 }
 
-async function infoOf(ask: Ask): Promise<Info> {
+async function infoOf(ask: SendCommand): Promise<Info> {
   const reply = await ask(showInfo());
   return parseInfo(answersOf(reply)[0] ?? '', reply);
 }
@@ -94,8 +98,8 @@ async function infoOf(ask: Ask): Promise<Info> {
  * reload.
  * @returns the worker that answered so; null where there is one of that name
  */
-async function stillWithout(ask: Ask, name: ServerName): Promise<Info | null> {
-  const reply = await ask(together(showInfo(), getWeight(name)));
+async function stillWithout(ask: SendCommand, name: ServerName): Promise<Info | null> {
+  const reply = await ask(batch(showInfo(), getWeight(name)));
   try {
     answersOf(reply);
     return null;
@@ -108,7 +112,7 @@ async function stillWithout(ask: Ask, name: ServerName): Promise<Info | null> {
 interface Trace {
   readonly before: Known | undefined;
   readonly info: Info;
-  readonly place: Place | undefined;
+  readonly place: ServerIds | undefined;
 }
 
 /**
@@ -116,7 +120,7 @@ interface Trace {
  * @returns the sentence, without a full stop
  */
 async function howItWent(
-  ask: Ask,
+  ask: SendCommand,
   { backend, server }: ServerName,
   why: string,
   { before, info, place }: Trace,
@@ -133,8 +137,8 @@ async function howItWent(
 }
 
 /** The server of that backend that has this number now; null = none. */
-async function nameAt(ask: Ask, backend: string, place: Place): Promise<string | null> {
-  const reply = await ask(together(showInfo(), showServer(place)));
+async function nameAt(ask: SendCommand, backend: string, place: ServerIds): Promise<string | null> {
+  const reply = await ask(batch(showInfo(), showServer(place)));
   const [, stats = ''] = answersOf(reply);
   const [row, ...more] = parseStats(stats, reply);
   if (row === undefined || more.length > 0 || row.text('pxname') !== backend) return null;

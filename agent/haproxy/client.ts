@@ -2,11 +2,11 @@ import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { Command } from './command.ts';
-import { converse, type OpenLine } from './connection.ts';
-import type { Ask } from './server-reader.ts';
-import { createLines } from '../system/line-splitter.ts';
-import { cutAfter, endless, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
-import { converseAtLength } from './interactive.ts';
+import { exchangeOn, type InteractiveConnection } from './connection.ts';
+import type { SendCommand } from './server-reader.ts';
+import { createLineSplitter } from '../system/line-splitter.ts';
+import { truncated, tooLong, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
+import { openInteractive } from './interactive.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
@@ -56,7 +56,7 @@ export interface Client {
    * Several lines to one worker, also where a reload comes between them. It is closed when the work is done.
    * @throws LastcallError as `exchange`, the signal's reason, or what `work` throws
    */
-  session<T>(work: (ask: Ask) => Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T>;
+  session<T>(work: (ask: SendCommand) => Promise<T>, timeoutMs: number, signal: AbortSignal): Promise<T>;
 }
 
 export interface ClientPorts {
@@ -82,12 +82,12 @@ export function createClient(target: string, address: Address, ports: ClientPort
       const onChunk = (chunk: Buffer): void => {
         chunks.push(chunk);
         bytes += chunk.length;
-        if (bytes > MOST_BYTES) throw endless(target, `an answer of more than ${MOST_BYTES} bytes`);
+        if (bytes > MOST_BYTES) throw tooLong(target, `an answer of more than ${MOST_BYTES} bytes`);
         tail = (tail + chunk.toString('latin1')).slice(-TAIL_CHARS);
         throwIfNoWorker(tail, { target, command, elapsedMs: clock.now() - began });
       };
       const { line } = command;
-      const elapsedMs = await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
+      const elapsedMs = await exchangeOn({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
       return { text: Buffer.concat(chunks).toString('utf8'), command, target, elapsedMs };
     },
     async stream(command, onLine, timeoutMs, signal) {
@@ -97,28 +97,28 @@ export function createClient(target: string, address: Address, ports: ClientPort
         last = line;
         onLine(line);
       };
-      const lines = createLines(take, MOST_LINE, () =>
-        endless(target, `a line of more than ${MOST_LINE} bytes`),
+      const lines = createLineSplitter(take, MOST_LINE, () =>
+        tooLong(target, `a line of more than ${MOST_LINE} bytes`),
       );
       const onChunk = (chunk: Buffer): void => {
         bytes += chunk.length;
         lines.push(chunk);
       };
       const { line } = command;
-      const elapsedMs = await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
-      if (last !== '' || lines.rest() !== '') throw cutAfter(bytes, { command, target, elapsedMs });
+      const elapsedMs = await exchangeOn({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
+      if (last !== '' || lines.rest() !== '') throw truncated(bytes, { command, target, elapsedMs });
     },
     async pour({ line }, take, timeoutMs, signal) {
-      let begun: OpenLine | null = null;
-      const onBegun = (open: OpenLine): void => void (begun = open);
+      let begun: InteractiveConnection | null = null;
+      const onBegun = (open: InteractiveConnection): void => void (begun = open);
       const onChunk = (chunk: Buffer): void => {
-        if (take(chunk)) begun?.hangUp();
+        if (take(chunk)) begun?.close();
       };
       const isReused = true;
-      await converse({ target, address, tls, line, timeoutMs, signal, clock, onChunk, onBegun, isReused });
+      await exchangeOn({ target, address, tls, line, timeoutMs, signal, clock, onChunk, onBegun, isReused });
     },
     session: (work, timeoutMs, signal) =>
-      converseAtLength({ target, address, tls, timeoutMs, signal, clock }, work),
+      openInteractive({ target, address, tls, timeoutMs, signal, clock }, work),
   };
 }
 

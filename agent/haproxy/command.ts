@@ -61,13 +61,13 @@ export const showTables = (): Command => make('show table');
 
 /** Asks for entries that cannot exist (server ids begin at 1): an error means that the table stores none. */
 export const probeTable = (table: string): Command => {
-  if (!isTableName(table)) throw unsendable(table);
+  if (!isTableName(table)) throw invalidArgument(table);
   return make(`show table ${table} data.server_id lt 0`);
 };
 
 /** All of a stick table, with its entries. HAProxy's filters take numbers only, and it routes by `server_key`. */
 export const showTable = (table: string): Command => {
-  if (!isTableName(table)) throw unsendable(table);
+  if (!isTableName(table)) throw invalidArgument(table);
   return make(`show table ${table}`);
 };
 
@@ -108,7 +108,7 @@ export const PROMPT = 'prompt';
 const QUIT = 'quit';
 
 /** Several commands in one line and one connection, answered in their order. */
-export function together(...commands: readonly Command[]): Command {
+export function batch(...commands: readonly Command[]): Command {
   const parts = commands.reduce((sum, command) => sum + command.parts, 0);
   return make(commands.map(({ line }) => line).join(';'), parts);
 }
@@ -123,21 +123,21 @@ function serverName({ backend, server }: ServerName): string {
 }
 
 function proxyName(name: string): string {
-  if (!isName(name)) throw unsendable(name);
+  if (!isName(name)) throw invalidArgument(name);
   return name;
 }
 
 function address(pointer: string): string {
-  if (!/^0x[0-9a-f]{1,16}$/.test(pointer)) throw unsendable(pointer);
+  if (!/^0x[0-9a-f]{1,16}$/.test(pointer)) throw invalidArgument(pointer);
   return pointer;
 }
 
 function whole(number: number): string {
-  if (!Number.isSafeInteger(number) || number < 0) throw unsendable(String(number));
+  if (!Number.isSafeInteger(number) || number < 0) throw invalidArgument(String(number));
   return String(number);
 }
 
-function unsendable(text: string): LastcallError {
+function invalidArgument(text: string): LastcallError {
   const shown = JSON.stringify(text);
   return new LastcallError('usage', `${shown} cannot be part of a command; nothing was sent`, {
     target: shown,

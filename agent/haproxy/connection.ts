@@ -6,7 +6,7 @@ import type { ConnectError } from './connect-error.ts';
 import { openTls, readTls, tlsTrouble, type Reads, type TlsFiles, type TlsMaterial } from './tls.ts';
 
 /** One line to a HAProxy, and whatever comes back until HAProxy closes. */
-export interface Call {
+export interface ExchangeCall {
   /** The address as the user wrote it, named in every error. */
   readonly target: string;
   readonly address: Address;
@@ -24,14 +24,14 @@ export interface Call {
    */
   readonly isReused?: boolean;
   /** Called once the first line is on its way. */
-  readonly onBegun?: (open: OpenLine) => void;
+  readonly onBegun?: (open: InteractiveConnection) => void;
 }
 
 /** What can be done with a connection that an interactive HAProxy leaves open. */
-export interface OpenLine {
-  say(line: string): void;
+export interface InteractiveConnection {
+  send(line: string): void;
   /** Ends the call as if HAProxy had. */
-  hangUp(): void;
+  close(): void;
 }
 
 /**
@@ -39,7 +39,7 @@ export interface OpenLine {
  * @throws LastcallError `balancer-unreachable` | `not-permitted` (the socket's file mode, a certificate) | `config` (a
  *   file of `tls`), the signal's reason, or what `onChunk` throws
  */
-export async function converse(call: Call): Promise<number> {
+export async function exchangeOn(call: ExchangeCall): Promise<number> {
   const { target, timeoutMs, signal, clock } = call;
   const start = clock.now();
   const fail: Fail = ({ code = 'balancer-unreachable', text, ...detail }) =>
@@ -53,7 +53,7 @@ export async function converse(call: Call): Promise<number> {
 
 type Fail = (trouble: ConnectError) => LastcallError;
 
-function talk(call: Call, material: TlsMaterial | null, fail: Fail): Promise<void> {
+function talk(call: ExchangeCall, material: TlsMaterial | null, fail: Fail): Promise<void> {
   const { address, line, timeoutMs, signal, clock, onChunk, isReused = false } = call;
   return new Promise((resolve, reject) => {
     let bytes = 0;
@@ -80,9 +80,9 @@ function talk(call: Call, material: TlsMaterial | null, fail: Fail): Promise<voi
     socket.once('end', () => settle(resolve));
     socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes, call.tls !== null)))));
     // Never half-closed: HAProxy takes the end of our input for the end of the session (BEHAVIOUR.md#runtime-api).
-    const say = (next: string): void => void (socket.destroyed || socket.write(`${next}\n`));
-    say(line);
-    call.onBegun?.({ say, hangUp: () => settle(resolve) });
+    const send = (next: string): void => void (socket.destroyed || socket.write(`${next}\n`));
+    send(line);
+    call.onBegun?.({ send, close: () => settle(resolve) });
   });
 }
 

@@ -1,9 +1,9 @@
 import { StringDecoder } from 'node:string_decoder';
 import { LastcallError } from '../system/error.ts';
 import { commandsOf, PROMPT, type Command } from './command.ts';
-import { converse, type Call, type OpenLine } from './connection.ts';
-import type { Ask } from './server-reader.ts';
-import { endless, MOST_BYTES } from './reply.ts';
+import { exchangeOn, type ExchangeCall, type InteractiveConnection } from './connection.ts';
+import type { SendCommand } from './server-reader.ts';
+import { tooLong, MOST_BYTES } from './reply.ts';
 
 /**
  * What ends the answer to a line of an interactive connection; on another one it is the line feed alone. Up to 3.1
@@ -18,24 +18,24 @@ const PROMPTED = '\n> ';
  * BEHAVIOUR.md#reload). It lasts no longer than the work: left open it would keep an old worker alive, and one of
  * ten slots.
  * @param call how to reach HAProxy, and how long all of it may take
- * @throws LastcallError as `converse`; `balancer-unreachable` when HAProxy ends it early; what `work` throws
+ * @throws LastcallError as `exchangeOn`; `balancer-unreachable` when HAProxy ends it early; what `work` throws
  */
-export async function converseAtLength<T>(
-  call: Omit<Call, 'line' | 'onChunk' | 'onBegun'>,
-  work: (ask: Ask) => Promise<T>,
+export async function openInteractive<T>(
+  call: Omit<ExchangeCall, 'line' | 'onChunk' | 'onBegun'>,
+  work: (ask: SendCommand) => Promise<T>,
 ): Promise<T> {
   const { target, clock } = call;
   const decoder = new StringDecoder('utf8');
-  let line: OpenLine | null = null;
+  let line: InteractiveConnection | null = null;
   let text = '';
   let heard = (): void => undefined;
-  const ended = converse({
+  const ended = exchangeOn({
     ...call,
     line: PROMPT,
     onBegun: (open) => void (line = open),
     onChunk(chunk) {
       text += decoder.write(chunk);
-      if (text.length > MOST_BYTES) throw endless(target, `an answer of more than ${MOST_BYTES} bytes`);
+      if (text.length > MOST_BYTES) throw tooLong(target, `an answer of more than ${MOST_BYTES} bytes`);
       heard();
     },
   }).then((elapsedMs): never => {
@@ -56,11 +56,11 @@ export async function converseAtLength<T>(
     text = '';
     return one;
   };
-  const ask = async (command: Command): ReturnType<Ask> => {
+  const ask = async (command: Command): ReturnType<SendCommand> => {
     const began = clock.now();
     let all = '';
     for (const one of commandsOf(command)) {
-      line?.say(one);
+      line?.send(one);
       all += await answer();
     }
     return { text: all, command, target, elapsedMs: clock.now() - began };
@@ -70,7 +70,7 @@ export async function converseAtLength<T>(
     await answer();
     return await work(ask);
   } finally {
-    (line as OpenLine | null)?.hangUp();
+    (line as InteractiveConnection | null)?.close();
   }
 }
 

@@ -82,10 +82,10 @@ export function expectDone(reply: Reply): void {
 }
 
 /** The request and the process that answered it. */
-export type Asked = Omit<Reply, 'text'>;
+export type ReplyContext = Omit<Reply, 'text'>;
 
 /** Fails if HAProxy's answer is a known refusal. */
-export function throwRefusal(answer: string, reply: Asked): void {
+export function throwRefusal(answer: string, reply: ReplyContext): void {
   const bare = withoutSeverity(answer);
   const refusal = REFUSALS.find(({ pattern }) => pattern.test(bare) || pattern.test(answer));
   if (refusal === undefined) return;
@@ -99,7 +99,7 @@ export function withoutSeverity(text: string): string {
 }
 
 /** An answer that is neither the requested one nor a known refusal. */
-export function unexpected(reply: Asked, answer: string): LastcallError {
+export function unexpected(reply: ReplyContext, answer: string): LastcallError {
   const message = `${reply.target}: an answer that cannot be read to \`${reply.command.line}\`: ${firstLine(answer)}`;
   return new LastcallError('balancer-unreachable', message, {
     ...contextOf(reply),
@@ -108,11 +108,11 @@ export function unexpected(reply: Asked, answer: string): LastcallError {
 }
 
 function cut(reply: Reply): LastcallError {
-  return cutAfter(Buffer.byteLength(reply.text), reply);
+  return truncated(Buffer.byteLength(reply.text), reply);
 }
 
 /** An answer that ended in the middle. */
-export function cutAfter(bytes: number, reply: Asked): LastcallError {
+export function truncated(bytes: number, reply: ReplyContext): LastcallError {
   const message = `${reply.target}: the answer to \`${reply.command.line}\` was cut after ${bytes} bytes`;
   return new LastcallError('balancer-unreachable', message, {
     ...contextOf(reply),
@@ -120,7 +120,7 @@ export function cutAfter(bytes: number, reply: Asked): LastcallError {
   });
 }
 
-export function contextOf({ target, elapsedMs }: Asked): { target: string; elapsedMs: number } {
+export function contextOf({ target, elapsedMs }: ReplyContext): { target: string; elapsedMs: number } {
   return { target, elapsedMs };
 }
 
@@ -145,12 +145,12 @@ const NO_WORKER = /(?:^|\n)Can't find the target PID matching the prefix [^\n]*\
  * @param tail the last hundred bytes of the answer so far, or more
  * @throws LastcallError `balancer-unreachable` when that message has come
  */
-export function throwIfNoWorker(tail: string, asked: Asked): void {
+export function throwIfNoWorker(tail: string, asked: ReplyContext): void {
   if (NO_WORKER.test(tail)) throwRefusal(tail.trim().split('\n').at(-1) ?? '', asked);
 }
 
 /** An answer, or a line of one, that no HAProxy would give. */
-export function endless(target: string, what: string): LastcallError {
+export function tooLong(target: string, what: string): LastcallError {
   return new LastcallError('balancer-unreachable', `${target}: ${what}`, {
     target,
     next: 'see that this is the `stats socket` of a HAProxy',

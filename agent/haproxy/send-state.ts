@@ -1,4 +1,4 @@
-import { wholeNumber } from './replies/columns.ts';
+import { parseCount } from './replies/columns.ts';
 
 /** The longest header that is read: HAProxy's own has about 120 characters and three names. */
 const MAX_CHARS = 2_048;
@@ -36,7 +36,7 @@ export function parseSendState(header: string): SendState | null {
     name,
     node: fields.get('node') ?? '',
     connections: ownOf(fields.get('scur') ?? ''),
-    queued: wholeNumber(fields.get('qcur')),
+    queued: parseCount(fields.get('qcur')),
   };
 }
 
@@ -47,6 +47,6 @@ function splitOnce(pair: string): [string, string] {
 
 /** The server's part of `own/backend`, which is no more than the whole. */
 function ownOf(scur: string): number | null {
-  const [own = null, all = null, ...more] = scur.split('/').map(wholeNumber);
+  const [own = null, all = null, ...more] = scur.split('/').map(parseCount);
   return own !== null && all !== null && own <= all && more.length === 0 ? own : null;
 }

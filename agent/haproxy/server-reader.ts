@@ -6,17 +6,17 @@ import {
   showServer,
   showServerAndBackend,
   showServersState,
-  together,
+  batch,
   type Command,
 } from './command.ts';
 import { parseInfo, type Info } from './replies/show-info.ts';
 import type { ServerName } from './names.ts';
 import { answersOf, contextOf, type Reply } from './reply.ts';
-import { parseServersState, type ServerState } from './replies/show-servers-state.ts';
+import { parseServersState, type ServerStateRow } from './replies/show-servers-state.ts';
 import { parseStats, type StatRow } from './replies/show-stat.ts';
 
 /** One exchange within the caller's deadline. */
-export type Ask = (command: Command) => Promise<Reply>;
+export type SendCommand = (command: Command) => Promise<Reply>;
 
 /** The values of one server in one line; all of one worker, since it came on one connection. */
 export interface Reading {
@@ -29,25 +29,25 @@ export interface Reading {
 
 export interface FullReading extends Reading {
   /** With the admin bits. */
-  readonly state: ServerState;
+  readonly state: ServerStateRow;
   readonly backend: StatRow;
 }
 
-export interface Reader {
+export interface ServerReader {
   /**
    * One connection and one row, whatever the size of HAProxy's configuration.
    * @param scope `own` by default; `capacity`: the BACKEND row as well
    * @throws LastcallError as the exchange, and `no-such-server`
    */
-  read(ask: Ask, name: ServerName, scope?: LookScope): Promise<Reading>;
+  read(ask: SendCommand, name: ServerName, scope?: LookScope): Promise<Reading>;
   /** The row, the admin bits and the BACKEND row; the answer grows with the backend. */
-  readFull(ask: Ask, name: ServerName): Promise<FullReading>;
+  readFull(ask: SendCommand, name: ServerName): Promise<FullReading>;
   /** Where the server was found last, if it was. */
-  placeOf(name: ServerName): Place | undefined;
+  idsOf(name: ServerName): ServerIds | undefined;
 }
 
 /** HAProxy's numbers of a server. They are positions: a reload may give them to another one. */
-export interface Place {
+export interface ServerIds {
   readonly backendId: number;
   readonly serverId: number;
 }
@@ -56,32 +56,37 @@ export interface Place {
  * Finds servers by name once and then asks by number, checking the names in every answer: numbers move on a reload,
  * and a name alone may be a frontend's too, whose servers are none (tried on 2.6.12).
  */
-export function createReader(): Reader {
-  const places = new Map<string, Place>();
+export function createServerReader(): ServerReader {
+  const ids = new Map<string, ServerIds>();
   const keyOf = (name: ServerName): string => `${name.backend}/${name.server}`;
   const found = async <T>(
-    ask: Ask,
+    ask: SendCommand,
     name: ServerName,
-    readAt: (place: Place) => Promise<T | null>,
+    readAt: (position: ServerIds) => Promise<T | null>,
   ): Promise<T> => {
     const key = keyOf(name);
-    const known = places.get(key);
+    const known = ids.get(key);
     const first = known === undefined ? null : await readAt(known);
     if (first !== null) return first;
-    const place = await locate(ask, name);
-    places.set(key, place);
-    return (await readAt(place)) ?? (await vanished(ask, name));
+    const position = await locate(ask, name);
+    ids.set(key, position);
+    return (await readAt(position)) ?? (await vanished(ask, name));
   };
   return {
-    read: (ask, name, scope = 'own') => found(ask, name, (place) => rowAt(ask, name, place, scope)),
-    readFull: (ask, name) => found(ask, name, (place) => allAt(ask, name, place)),
-    placeOf: (name) => places.get(keyOf(name)),
+    read: (ask, name, scope = 'own') => found(ask, name, (position) => rowAt(ask, name, position, scope)),
+    readFull: (ask, name) => found(ask, name, (position) => allAt(ask, name, position)),
+    idsOf: (name) => ids.get(keyOf(name)),
   };
 }
 
-async function rowAt(ask: Ask, name: ServerName, place: Place, scope: LookScope): Promise<Reading | null> {
+async function rowAt(
+  ask: SendCommand,
+  name: ServerName,
+  position: ServerIds,
+  scope: LookScope,
+): Promise<Reading | null> {
   const show = scope === 'own' ? showServer : showServerAndBackend;
-  const reply = await ask(together(showInfo(), show(place)));
+  const reply = await ask(batch(showInfo(), show(position)));
   const [info = '', stats = ''] = answersOf(reply);
   const [first, ...more] = parseStats(stats, reply);
   const row = only(first === undefined ? [] : [first], name.backend, name.server);
@@ -89,9 +94,9 @@ async function rowAt(ask: Ask, name: ServerName, place: Place, scope: LookScope)
   return { info: parseInfo(info, reply), row, backend: only(more, name.backend, 'BACKEND'), reply };
 }
 
-async function allAt(ask: Ask, name: ServerName, place: Place): Promise<FullReading | null> {
+async function allAt(ask: SendCommand, name: ServerName, position: ServerIds): Promise<FullReading | null> {
   const reply = await ask(
-    together(showInfo(), showServer(place), showBackend(place), showServersState(name.backend)),
+    batch(showInfo(), showServer(position), showBackend(position), showServersState(name.backend)),
   );
   const [info = '', own = '', all = '', states = ''] = answersOf(reply);
   const row = only(parseStats(own, reply), name.backend, name.server);
@@ -108,11 +113,11 @@ function only(rows: readonly StatRow[], pxname: string, svname: string): StatRow
   return row.text('pxname') === pxname && row.text('svname') === svname ? row : null;
 }
 
-function stateIn(states: readonly ServerState[], name: ServerName): ServerState | null {
+function stateIn(states: readonly ServerStateRow[], name: ServerName): ServerStateRow | null {
   return states.find(({ server }) => server === name.server) ?? null;
 }
 
-async function locate(ask: Ask, name: ServerName): Promise<Place> {
+async function locate(ask: SendCommand, name: ServerName): Promise<ServerIds> {
   const reply = await ask(showServersState(name.backend));
   const states = parseServersState(answersOf(reply)[0] ?? '', reply);
   const found = stateIn(states, name);
@@ -134,7 +139,7 @@ async function locate(ask: Ask, name: ServerName): Promise<Place> {
 }
 
 /** It was found by name, and yet its row is not there: a reload in between, or a `disabled` backend without rows. */
-async function vanished(ask: Ask, name: ServerName): Promise<never> {
+async function vanished(ask: SendCommand, name: ServerName): Promise<never> {
   const reply = await ask(showInfo());
   throw new LastcallError(
     'balancer-unreachable',

@@ -8,7 +8,7 @@ import { objections } from './guard.ts';
 import { operationOf } from './install.ts';
 import { goesOver } from './objection.ts';
 import type { Request } from './operation.ts';
-import { failStop } from './out.ts';
+import { failStop } from './stop.ts';
 import { isInRotation, isOutward, PHASES } from './phases.ts';
 import { planOf } from './plan.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';

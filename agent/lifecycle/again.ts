@@ -5,7 +5,7 @@ import { RETRY_LONGEST_MS } from './policy.ts';
 import { emit, type EventOf, patch, patchOuting, type Turn, warn } from './turn.ts';
 import { askSurvey, isForNone, onReloadTold } from './surroundings.ts';
 import { replacedIn, unlistedAfterReload } from './unlisted.ts';
-import type { Relative } from './view.ts';
+import type { Relative } from './survey.ts';
 
 /**
  * What is asked before an operation is asked again in it: after a reload, who else is this application; before the

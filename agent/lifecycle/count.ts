@@ -2,7 +2,8 @@ import { byName } from './by-name.ts';
 import type { Policy } from './policy.ts';
 import { doubtOf, type Doubt } from './doubt.ts';
 import type { Fence, Totals } from './outing.ts';
-import type { BalancerState, State } from './state.ts';
+import type { State } from './state.ts';
+import type { BalancerState } from './server-state.ts';
 import type { Admin, ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */

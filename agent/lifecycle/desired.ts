@@ -1,5 +1,6 @@
 import type { Level } from './outing.ts';
-import type { ServerState, State } from './state.ts';
+import type { State } from './state.ts';
+import type { ServerState } from './server-state.ts';
 import type { Admin } from './view.ts';
 
 /** The desired state of each server: it follows from the hold, the outing and what was found, and is stored nowhere. */

@@ -1,5 +1,5 @@
 import { isOutward } from './phases.ts';
-import type { SourceState } from './state.ts';
+import type { SourceState } from './server-state.ts';
 import { type Turn, warn } from './turn.ts';
 
 /** Sources that count the same users and disagree whether there are any. The larger number wins, with a warning. */

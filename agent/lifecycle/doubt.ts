@@ -1,6 +1,7 @@
 import type { Policy } from './policy.ts';
 import type { Request } from './operation.ts';
-import type { BalancerState, State } from './state.ts';
+import type { State } from './state.ts';
+import type { BalancerState } from './server-state.ts';
 import type { Worker } from './view.ts';
 
 /**

@@ -1,6 +1,7 @@
 import type { OnTimeout, OperationKind, Result } from './operation.ts';
 import type { StateRecord } from './record.ts';
-import type { Addresses, Admin, Proof, SurveyScope } from './view.ts';
+import type { Addresses, Admin, Proof } from './view.ts';
+import type { SurveyScope } from './survey.ts';
 
 /** The input of a warn hook. */
 export interface Nearing {

@@ -1,6 +1,7 @@
 import type { Request } from './operation.ts';
 import type { Health } from './state.ts';
-import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Survey, Unproven } from './view.ts';
+import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './view.ts';
+import type { Survey } from './survey.ts';
 
 /** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
 export type Event = { readonly at: number } & Happening;

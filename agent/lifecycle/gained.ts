@@ -2,7 +2,7 @@ import { isHolding } from './desired.ts';
 import { take } from './install.ts';
 import type { Phase } from './operation.ts';
 import { isOutward, PHASES } from './phases.ts';
-import { notOurs } from './state.ts';
+import { notOurs } from './server-state.ts';
 import { mapServers, patchOuting, type Turn, warn } from './turn.ts';
 import { viewOf } from './count.ts';
 

@@ -9,7 +9,7 @@ import type { Candidate } from './running.ts';
 import { unread } from './readable.ts';
 import { serversOf, type Turn } from './turn.ts';
 import { blindness, twinsOf, uncompared, unlisted } from './unlisted.ts';
-import type { ServerSurvey } from './view.ts';
+import type { ServerSurvey } from './survey.ts';
 
 /** The objections to an operation, asked before anything is changed. `force` answers some, none is silent. */
 

@@ -1,6 +1,7 @@
 import { forcedOf } from './count.ts';
 import { desired } from './desired.ts';
-import type { Reasserts, ServerState } from './state.ts';
+import type { Reasserts } from './state.ts';
+import type { ServerState } from './server-state.ts';
 import { noteUndone, onLoss } from './undone.ts';
 import { patch, patchOuting, patchServer, resave, save, type Turn, warn } from './turn.ts';
 import { sameWorker, type Admin, type Over, type ServerView } from './view.ts';

@@ -1,4 +1,5 @@
-import { notOurs, type ServerState, type State } from './state.ts';
+import type { State } from './state.ts';
+import { notOurs, type ServerState } from './server-state.ts';
 import { alarm, allServersOf, mapServers, patch, patchBalancer, save, type Turn, warn } from './turn.ts';
 
 /**

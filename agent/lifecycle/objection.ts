@@ -1,6 +1,7 @@
 import type { Request } from './operation.ts';
 import type { Candidate } from './running.ts';
-import type { ServerSurvey, ServerView } from './view.ts';
+import type { ServerView } from './view.ts';
+import type { ServerSurvey } from './survey.ts';
 
 /** The objections of a check before an operation. */
 

@@ -2,8 +2,10 @@ import { isIgnored, isKnown, viewOf } from './count.ts';
 import { listed } from './objection.ts';
 import { NEW_CAPACITY, type CapacityLevel } from './outing.ts';
 import type { Policy } from './policy.ts';
-import type { BalancerState, ServerState, State } from './state.ts';
-import type { Capacity, Look, Role, ServerView, Sibling } from './view.ts';
+import type { State } from './state.ts';
+import type { BalancerState, ServerState } from './server-state.ts';
+import type { Capacity, Look, Role, ServerView } from './view.ts';
+import type { Sibling } from './survey.ts';
 
 /** Counting the others: how many servers take new users in the place of ours. Unknown is never enough. */
 

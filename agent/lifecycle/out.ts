@@ -1,33 +1,16 @@
 import { isRechecked } from './again.ts';
-import { giveUp, warm } from './back.ts';
+import { giveUp } from './back.ts';
 import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
-import { connectionsOf, sameTotals, tally, totalsOf } from './count.ts';
+import { sameTotals, tally, totalsOf } from './count.ts';
 import { isHolding } from './desired.ts';
-import { evidenceOfLife } from './evidence.ts';
 import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
 import { forcing, startForce, whoIsLeft } from './force.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
-import { isOut, PHASES } from './phases.ts';
-import { UNPROVEN_END } from './remains.ts';
+import { PHASES, isOut } from './phases.ts';
 import { conclude, finish } from './result.ts';
-import type { LifeSigns } from './view.ts';
-import { type App, UNKNOWN_REMAINS } from './state.ts';
-import { forgetGate } from './gate.ts';
-import { askAnew } from './health.ts';
-import { isReloadOpen } from './surroundings.ts';
 import { allConfirmed, warnLeftOut } from './servers.ts';
-import {
-  alarm,
-  emit,
-  enter,
-  type EventOf,
-  intend,
-  isDurable,
-  patch,
-  patchOuting,
-  type Turn,
-  warn,
-} from './turn.ts';
+import { isReloadOpen } from './surroundings.ts';
+import { type Turn, alarm, enter, intend, isDurable, patchOuting, warn } from './turn.ts';
 import { mayThrowOut } from './write.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
@@ -93,12 +76,12 @@ export function fencing(turn: Turn, { force }: Outing): void {
 }
 
 /** MAINT would cut a sticky user who slipped in: DRAIN again, and wait for that user too. */
-function backToDraining(turn: Turn, why: string): void {
+export function backToDraining(turn: Turn, why: string): void {
   warn(turn, 'slipped in', why);
   intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
 }
 
-function warnUnfenced(turn: Turn): void {
+export function warnUnfenced(turn: Turn): void {
   for (const line of unfencedLines(turn)) warn(turn, line, line);
 }
 
@@ -131,21 +114,6 @@ function arrive(turn: Turn): void {
   });
 }
 
-export function drained(turn: Turn, { fenced, forcedOut }: Outing): void {
-  const { policy, state } = turn;
-  if (!isDurable(state)) return;
-  if (state.app.stopIssued) return lastLook(turn, forcedOut);
-  if (forcedOut) return;
-  if (tally(policy, state, state.epochAt) === 'some') {
-    if (fenced) alarm(turn, 'drained', 'somebody is on the drained node; draining again');
-    return intend(turn, 'draining', { outing: { level: 'drain' } });
-  }
-  const open = !fenced || state.app.gone ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
-  if (open === null) return;
-  alarm(turn, 'drained', `${open} was found outside the fence of the drained node; draining again`);
-  intend(turn, 'draining', { outing: { level: 'drain' } });
-}
-
 /**
  * A reload undid the fence of a node that is out, and its application may live: users may have come in since, and
  * MAINT would cut them (I16). Writes DRAIN, in the same phase; a return or a stop begins from there.
@@ -168,88 +136,6 @@ export function reopen(turn: Turn): void {
   intend(turn, state.phase, { outing: { level: 'drain' } });
 }
 
-const RESIDUAL_WINDOW =
-  'a reload of HAProxy in the milliseconds between the last look and the stop would let new users in: configure drain.gate, or a reload that keeps state (balancers.stateFile)';
-
-/** The window between the last look and the stop is kept to milliseconds: the record is on disk, now look and stop. */
-function lastLook(turn: Turn, forcedOut: boolean): void {
-  if (!forcedOut) {
-    // Nothing waits for a question about a reload that has let users in: it is answered behind a fence alone.
-    const open = turn.state.app.gone ? null : unfenced(turn.policy, turn.state);
-    if (open !== null)
-      return backToDraining(turn, `${open} was found outside the fence before the stop; draining goes on`);
-    // A reload that came while a stop of a node that is out was checked: who else is this application is asked first.
-    if (isOverdue(turn) || isReloadOpen(turn.state)) return;
-    const capacity = askBehindFence(turn);
-    if (capacity === 'moved') return;
-    const clear = lookAgain(turn);
-    if (clear === 'wait' || (clear === 'clear' && capacity === 'wait')) return;
-    if (clear === 'somebody')
-      return backToDraining(
-        turn,
-        'somebody came in, or HAProxy was reloaded, before the stop; draining goes on',
-      );
-  }
-  const { app, epoch } = turn.state;
-  // Stopped before without a proof of its end: nothing has proven it since.
-  if (app.gone && app.remains !== null) return onStopped(turn, [UNPROVEN_END], true);
-  if (app.gone) return onStopped(turn, ['the application had ended by itself before it was stopped']);
-  warnUnfenced(turn);
-  if (!turn.policy.hasGate && !turn.policy.reloadsKeepState && !turn.policy.operatorReady)
-    warn(turn, 'reload before the stop', RESIDUAL_WINDOW);
-  enter(turn, 'stopping');
-  patchOuting(turn, { force: null });
-  emit(turn, { type: 'stop', epoch, proof: app.proof });
-}
-
-/**
- * A process that ended by itself may have been replaced by an operator, as long as anything answers for the
- * application.
- */
-export function onStopAnswered(turn: Turn, { warnings, signs, unproven }: EventOf<'stopped'>): void {
-  // Probes were bad since, or there are none.
-  const evidence = signsAgainst(turn, signs);
-  if (evidence.length === 0) return onStopped(turn, warnings, unproven === true);
-  patch(turn, { app: { ...turn.state.app, proof: null } });
-  const why = `its process had ended; yet the application may be running (${evidence.join(', ')})`;
-  failStop(turn, 'app-stop', `${why}; nothing was signalled; renew its pid file, then \`lastcall stop\``);
-}
-
-/** @param signs what was found where its process had ended; a child's end is seen by its parent, whatever answers */
-export function signsAgainst({ policy }: Turn, signs: LifeSigns | undefined): string[] {
-  return signs === undefined || policy.supervises ? [] : evidenceOfLife(policy, 'down', signs);
-}
-
-/** @param unproven no process proves that the application is gone */
-export function onStopped(turn: Turn, warnings: readonly string[], unproven = false): void {
-  for (const [place, text] of warnings.entries()) warn(turn, `stop ${place}`, text);
-  const { op } = turn.state;
-  const app: App = {
-    proof: null,
-    gone: true,
-    goneAt: turn.at,
-    remains: unproven ? UNKNOWN_REMAINS : null,
-    stopIssued: false,
-    start: 'none',
-  };
-  askAnew(turn);
-  forgetGate(turn);
-  const outing = { level: 'maint', fence: null } as const;
-  if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', { app, outing });
-  // The way back has a time of its own: a long drain must not leave the start without any.
-  const sessionsLast = connectionsOf(turn.policy, turn.state);
-  enter(turn, 'stopped', { app, op: { ...op, sessionsLast, deadline: turn.at + op.returnMs } });
-  patchOuting(turn, outing);
-  finish(turn, ({ kind }) => kind === 'drain' || kind === 'stop', 'done');
-  warm(turn);
-}
-
-/** The stop did not work, or it is not known whether it did: the node stays out. */
-export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
-  const app = { ...noStop(turn).app, remains: UNKNOWN_REMAINS };
-  conclude(turn, { code, message }, 'failed', { app, outing: { fence: null } });
-}
-
 /**
  * A server held open at the deadline: force may not go over it either, but where the application ends in any case
  * (SIGTERM to `run --`).
@@ -263,7 +149,7 @@ function stillHeld(open: string): string {
 }
 
 /** The deadline of a drain: give back, hold, or force, by the policy. True when the phase has changed. */
-function isOverdue(turn: Turn): boolean {
+export function isOverdue(turn: Turn): boolean {
   const { op } = turn.state;
   if (!op || turn.at < op.deadline) return false;
   const open = insurmountable(turn);

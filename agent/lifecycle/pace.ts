@@ -88,7 +88,7 @@ function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<t
 
 /**
  * Must a poll count the connections of old workers, which only their master can list? While nothing is drained the
- * count is not needed, and on HAProxy 3.4.0 to 3.5-dev5 each connection to the master may end HAProxy (D2).
+ * count is not needed, and on HAProxy 3.4.0 to 3.5-dev5 each connection to the master may end HAProxy (BEHAVIOUR.md#the-master-socket).
  */
 export function countsPast({ phase }: State): boolean {
   return PHASES[phase].ending || isOutward(phase);

@@ -1,7 +1,30 @@
-import type { OperationKind } from './operation.ts';
 import { PHASES } from './phases.ts';
+import {
+  isAddresses,
+  isAdmin,
+  isAsker,
+  isCapacity,
+  isFound,
+  isOperation,
+  isPhase,
+  isProof,
+  isRelative,
+  isTold,
+} from './record-shapes.ts';
 import type { SavedServer, StateRecord } from './record.ts';
-import type { Addresses, Admin, ProcessIdentity, Proof } from './view.ts';
+import {
+  type Fields,
+  type Is,
+  arrayOf,
+  isArray,
+  isBoolean,
+  isNumber,
+  isObject,
+  isString,
+  oneOf,
+  orNull,
+} from './shapes.ts';
+import type { Admin, Proof } from './view.ts';
 
 /**
  * A record as it was read from the disk. Its checksum proves that lastcall wrote it, but not which version: a newer
@@ -13,9 +36,6 @@ export interface ReadRecord {
   /** Why the record cannot be continued as written; null = it can. */
   readonly doubt: string | null;
 }
-
-type Is<T> = (value: unknown) => value is T;
-type Fields = Readonly<Record<string, unknown>>;
 
 /** @param raw what the disk holds in place of a record */
 export function readRecord(raw: unknown): ReadRecord {
@@ -169,125 +189,3 @@ function fieldsOf(value: unknown, path: string, doubts: string[]): Fields {
   doubts.push(path);
   return {};
 }
-
-const isObject: Is<Fields> = (value): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const isArray: Is<readonly unknown[]> = (value): value is readonly unknown[] => Array.isArray(value);
-const isNumber: Is<number> = (value): value is number => typeof value === 'number' && Number.isFinite(value);
-const isString: Is<string> = (value): value is string => typeof value === 'string';
-const isBoolean: Is<boolean> = (value): value is boolean => typeof value === 'boolean';
-
-const isCapacity = shaped<NonNullable<StateRecord['capacity']>>({
-  isOver: isBoolean,
-  drainedIn: orNull(oneOf('drain', 'maint')),
-});
-
-function orNull<T>(is: Is<T>): Is<T | null> {
-  return (value): value is T | null => value === null || is(value);
-}
-
-function oneOf<const T extends string>(...all: readonly T[]): Is<T> {
-  return (value): value is T => all.some((one) => one === value);
-}
-
-function arrayOf<T>(is: Is<T>): Is<readonly T[]> {
-  return (value): value is readonly T[] => isArray(value) && value.every(is);
-}
-
-/** An object with at least these fields. */
-function shaped<T>(fields: { readonly [K in keyof T]-?: Is<T[K]> }): Is<T> {
-  const entries = Object.entries(fields) as [string, Is<unknown>][];
-  return (value): value is T => isObject(value) && entries.every(([key, is]) => is(value[key]));
-}
-
-function orAbsent<T>(is: Is<T>): Is<T | undefined> {
-  return (value): value is T | undefined => value === undefined || is(value);
-}
-
-const KINDS: Readonly<Record<OperationKind, true>> = {
-  drain: true,
-  stop: true,
-  ready: true,
-  restart: true,
-  hold: true,
-  release: true,
-};
-
-const isAdmin = oneOf('ready', 'drain', 'maint');
-const isPhase: Is<StateRecord['phase']> = (value): value is StateRecord['phase'] =>
-  isString(value) && Object.hasOwn(PHASES, value);
-const isKind: Is<OperationKind> = (value): value is OperationKind =>
-  isString(value) && Object.hasOwn(KINDS, value);
-const isProcess = shaped<ProcessIdentity>({ pid: isNumber, startTime: isString });
-const isProof = (value: unknown): value is Proof =>
-  isProcess(value) && (!('others' in value) || arrayOf(isProcess)(value.others));
-const isFound = shaped<NonNullable<SavedServer['found']>>({ admin: isAdmin, weight: orNull(isNumber) });
-const isTold = shaped<NonNullable<SavedServer['told']>>({
-  admin: isAdmin,
-  at: isNumber,
-  pid: orNull(isNumber),
-  bornAt: orAbsent(orNull(isNumber)) as Is<number | null>,
-});
-const isRelative = shaped<NonNullable<StateRecord['balancers'][string]['relatives']>[number]>({
-  name: isString,
-  of: isString,
-  by: oneOf('track', 'address'),
-  role: orNull(oneOf('active', 'backup')),
-  usable: isBoolean,
-});
-const isAddresses: Is<Addresses> = (value): value is Addresses =>
-  isObject(value) && Object.values(value).every(isString);
-const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['askers']>[number]>({
-  id: isString,
-  reason: orNull(isString),
-  startedAt: isNumber,
-  deadline: isNumber,
-  warnings: arrayOf(isString),
-});
-type SavedOperation = NonNullable<StateRecord['op']>;
-const isJoined = shaped<NonNullable<SavedOperation['joined']>[number]>({
-  id: isString,
-  operation: isKind,
-  by: isString,
-  reason: orNull(isString),
-  terms: isObject,
-});
-const isCounter: Is<SavedOperation['baseline'][string]> = (
-  value,
-): value is SavedOperation['baseline'][string] =>
-  isObject(value) && orNull(isNumber)(value['pid']) && orNull(isObject)(value['counters']);
-const isBaseline: Is<SavedOperation['baseline']> = (value): value is SavedOperation['baseline'] =>
-  isObject(value) && Object.values(value).every(isCounter);
-
-/** Each field that the lifecycle reads: a new one does not compile before it is listed here. */
-const isOperation = shaped<SavedOperation>({
-  id: isString,
-  kind: isKind,
-  tickets: arrayOf(shaped<SavedOperation['tickets'][number]>({ id: isString, kind: isKind })),
-  // Absent in an older record.
-  joined: orAbsent(arrayOf(isJoined)) as Is<NonNullable<SavedOperation['joined']>>,
-  by: isString,
-  reason: orNull(isString),
-  onTimeout: oneOf('restore', 'force', 'hold'),
-  timeoutMs: isNumber,
-  // Absent in an older record.
-  returnMs: orAbsent(isNumber) as Is<number>,
-  expiresMs: orNull(isNumber),
-  startedAt: isNumber,
-  deadline: isNumber,
-  sessionsStart: orNull(isNumber),
-  sessionsLast: orNull(isNumber),
-  forced: isNumber,
-  closed: shaped<SavedOperation['closed']>({ tunnels: isNumber, requests: isNumber }),
-  warnings: arrayOf(isString),
-  subjects: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
-  warned: arrayOf(isNumber),
-  reasserts: shaped<SavedOperation['reasserts']>({ count: isNumber, slowestMs: isNumber }),
-  baseline: isBaseline,
-  // Absent in an older record.
-  ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
-  hashed: orAbsent(orNull(isString)) as Is<string | null>,
-  recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<SavedOperation['recheck']>,
-  outcome: orNull(shaped<NonNullable<SavedOperation['outcome']>>({ code: isString, message: isString })),
-  restoreBy: orNull(isNumber),
-});

@@ -2,7 +2,8 @@ import { answerable, goesOver, listed, type Objection, type Surveyed } from './o
 import type { Request } from './operation.ts';
 import { isInRotation } from './phases.ts';
 import type { Candidate, Reading } from './running.ts';
-import type { SourceState, State } from './state.ts';
+import type { State } from './state.ts';
+import type { SourceState } from './server-state.ts';
 import { emit, patch, type Turn } from './turn.ts';
 
 /**

@@ -1,25 +1,13 @@
-import type { Phase } from './operation.ts';
 import { lastSeen } from './count.ts';
 import { desired } from './desired.ts';
-import { type CapacityLevel, NEW_CAPACITY, NEW_OUTING, type Outing } from './outing.ts';
-import { PHASES } from './phases.ts';
-import type { Policy } from './policy.ts';
-import type { ReadRecord } from './read-record.ts';
-import { NO_BONDS, type Operation } from './running.ts';
-import {
-  type BalancerState,
-  type Hold,
-  type LostServers,
-  NO_SERVER,
-  type ServerState,
-  type StartStep,
-  type App,
-  UNKNOWN_REMAINS,
-  type State,
-  type Told,
-} from './state.ts';
-import type { Addresses, Admin, Counters, Proof, Relative, Worker } from './view.ts';
-import { MOST_WARNINGS, type Warning, withWarning } from './warnings.ts';
+import type { Phase } from './operation.ts';
+import { type CapacityLevel, NEW_OUTING, type Outing } from './outing.ts';
+import type { Operation } from './running.ts';
+import type { Hold, StartStep, State } from './state.ts';
+import type { BalancerState, ServerState, Told } from './server-state.ts';
+import type { Addresses, Admin, Counters, Proof, Worker } from './view.ts';
+import type { Relative } from './survey.ts';
+import { MOST_WARNINGS } from './warnings.ts';
 
 /**
  * What survives a crash: the intent and all that is needed to carry it on or to undo it. Written before it is
@@ -77,7 +65,7 @@ export interface StateRecord {
 type SavedHold = Omit<Hold, 'askers'> & Partial<Pick<Hold, 'askers'>>;
 
 /** A worker, or none; `bornAt` is missing in records of versions that identified a worker by its pid alone. */
-interface SavedWorker {
+export interface SavedWorker {
   readonly pid: number | null;
   readonly bornAt?: number | null;
 }
@@ -91,7 +79,7 @@ export type SavedServer = Pick<ServerState, 'found' | 'ours' | 'said'> & {
   readonly heldIn?: Admin | null;
   readonly told?: SavedTold | null;
 };
-type SavedOperation = Omit<Operation, 'baseline' | 'warnings' | 'joined'> & {
+export type SavedOperation = Omit<Operation, 'baseline' | 'warnings' | 'joined'> & {
   /** Their texts, and what each is about: by its place, absent in an older record. */
   readonly warnings: readonly string[];
   readonly subjects?: readonly string[];
@@ -139,7 +127,7 @@ export function recordOf(state: State, at: number): StateRecord {
 }
 
 /** MAINT was written, or is about to be. */
-function saidMaint(balancers: StateRecord['balancers']): boolean {
+export function saidMaint(balancers: StateRecord['balancers']): boolean {
   return Object.values(balancers).some(({ servers }) =>
     Object.values(servers).some(({ said }) => said.includes('maint')),
   );
@@ -187,13 +175,7 @@ function savedWorker(worker: Worker | null): Required<SavedWorker> {
   return { pid: worker?.pid ?? null, bornAt: worker?.bornAt ?? null };
 }
 
-function workerOf(saved: SavedWorker | undefined, moved: (time: number) => number): Worker | null {
-  if (typeof saved?.pid !== 'number') return null;
-  const { pid, bornAt } = saved;
-  return { pid, bornAt: typeof bornAt === 'number' ? moved(bornAt) : null, isRecorded: true };
-}
-
-function mapValues<T, U>(
+export function mapValues<T, U>(
   record: Readonly<Record<string, T>>,
   change: (value: T) => U,
 ): Readonly<Record<string, U>> {
@@ -204,192 +186,13 @@ function mapValues<T, U>(
  * The desired state counts as possibly set: it is saved before it is written to HAProxy, and a crash may come after
  * that.
  */
-function saved({ found, ours, said, held, told: stood }: ServerState, want: Admin | null): SavedServer {
+export function saved(
+  { found, ours, said, held, told: stood }: ServerState,
+  want: Admin | null,
+): SavedServer {
   const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };
   const heldIn = held === 'unknown' ? null : held;
   const whose = { held: held !== null, heldIn, told };
   if (want === null || held !== null) return { found, want, ours, said, ...whose };
   return { found, want, ours: [...new Set([...ours, want])], said: [...new Set([...said, want])], ...whose };
-}
-
-/** What an older record does not have. */
-const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined' | 'returnMs'> = {
-  // The default of the configuration.
-  returnMs: 5 * 60_000,
-  ...NO_BONDS,
-  ignoreServers: [],
-  joined: [],
-};
-
-/**
- * The state after a crash: the record, without anything observed. After a boot of the machine the monotonic clock
- * began anew, so the time left at the last save is what remains.
- */
-export function restore(
-  blank: State,
-  policy: Policy,
-  { record, doubt }: ReadRecord,
-  sameBoot: boolean,
-  at: number,
-): State {
-  const shift = sameBoot ? 0 : at - record.savedAt;
-  const moved = (time: number): number => time + shift;
-  const to = doubt === null ? record.phase : 'failed';
-  const listed = restoredBalancers(blank, record, at, moved);
-  return {
-    ...blank,
-    epoch: record.epoch,
-    phase: 'recovering',
-    app: restoredApp(blank.app, record, sameBoot),
-    boot: { to, fresh: record.fresh ?? false, cancel: null },
-    signedOut: record.signedOut ?? 'no',
-    hold: record.hold && {
-      ...record.hold,
-      askers: (record.hold.askers ?? []).map((asker) => ({
-        ...asker,
-        startedAt: moved(asker.startedAt),
-        deadline: moved(asker.deadline),
-      })),
-    },
-    ...withLost(policy, listed, record, moved),
-    outing: restoredOuting(record, to, moved),
-    op: doubt === null ? restoredOperation(record.op, moved) : null,
-  };
-}
-
-/** No process outlives its boot, and in the next one its number may be another's. */
-function restoredApp(blank: App, record: StateRecord, sameBoot: boolean): App {
-  const ended = !sameBoot && record.proof !== null;
-  return {
-    ...blank,
-    proof: ended ? null : record.proof,
-    gone: ended || record.appGone,
-    remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
-    stopIssued: record.stopIssued,
-    // No answer will come any more.
-    start: record.start === 'sent' ? 'intended' : record.start,
-  };
-}
-
-function restoredBalancers(
-  blank: State,
-  { balancers }: StateRecord,
-  at: number,
-  moved: (time: number) => number,
-): State['balancers'] {
-  const known = Object.entries(blank.balancers).map(([name, balancer]) => {
-    const old = balancers[name];
-    const servers = Object.entries(balancer.servers).map(([server, own]) => [
-      server,
-      restoredServer(own, old?.servers[server], moved),
-    ]);
-    return [
-      name,
-      {
-        ...balancer,
-        worker: workerOf(old, moved),
-        seenBefore: old?.seen ?? 0,
-        addresses: old?.addresses ?? {},
-        reloaded: old?.reloaded === true ? { asked: null } : null,
-        around: old?.relatives ? { at, facts: [], relatives: old.relatives } : null,
-        servers: Object.fromEntries(servers) as typeof balancer.servers,
-      },
-    ];
-  });
-  return Object.fromEntries(known) as State['balancers'];
-}
-
-/** Beside what the configuration lists: what it lost while it was ours, where that can be set, and where it cannot. */
-function withLost(
-  policy: Policy,
-  listed: State['balancers'],
-  { balancers }: StateRecord,
-  moved: (time: number) => number,
-): Pick<State, 'balancers' | 'lost'> {
-  const all = { ...listed };
-  const lost: Record<string, LostServers> = {};
-  for (const [at, { servers }] of Object.entries(balancers)) {
-    const known = all[at];
-    const gone = Object.entries(servers)
-      .filter(([name, { found, held }]) => known?.servers[name] === undefined && found !== null && !held)
-      .map(([name, old]) => [name, { ...restoredServer(NO_SERVER, old, moved), isLost: true }] as const);
-    if (gone.length === 0) continue;
-    const canBeSet = policy.balancers.find(({ name }) => name === at)?.setsListedOnly !== true;
-    if (known && canBeSet) all[at] = { ...known, servers: { ...known.servers, ...Object.fromEntries(gone) } };
-    else lost[at] = Object.fromEntries(gone);
-  }
-  return { balancers: all, lost };
-}
-
-function restoredServer(
-  blank: ServerState,
-  old: SavedServer | undefined,
-  moved: (time: number) => number,
-): ServerState {
-  if (!old) return blank;
-  const { found, ours, said, held, heldIn = null, told = null } = old;
-  return {
-    ...blank,
-    found,
-    ours,
-    said,
-    held: held ? (heldIn ?? 'unknown') : null,
-    told: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
-  };
-}
-
-/** The outing, where something at a balancer is ours or the node is out. */
-function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) => number): Outing | null {
-  const servers = Object.values(record.balancers).flatMap((balancer) => Object.values(balancer.servers));
-  const isOurs = servers.some(({ found }) => found !== null);
-  const fencedBefore = record.fencedBefore ?? saidMaint(record.balancers);
-  const { place } = PHASES[to];
-  if (!isOurs && (place === 'rotation' || place === 'unknown')) return null;
-  const wants = servers.map(({ want }) => want);
-  const older = record.restoring ? 'found' : (LEVELS.find((level) => wants.includes(level)) ?? 'none');
-  const { expiresAt, expiresMs = null, forcedOut, noFence, sticky, lasting = false } = record;
-  return {
-    ...NEW_OUTING,
-    level: record.level ?? older,
-    fenced: !noFence,
-    lasting,
-    forcedOut,
-    fencedBefore,
-    sticky,
-    expiresMs,
-    expiresAt: expiresAt === null ? null : moved(expiresAt),
-    capacity: {
-      ...NEW_CAPACITY,
-      drainedIn: to !== 'drained' || record.op !== null ? null : record.noFence ? 'drain' : 'maint',
-      ...record.capacity,
-      read: 'again',
-    },
-  };
-}
-
-const LEVELS = ['ready', 'maint', 'drain'] as const;
-
-/** In an older record a hold is an operation; it is none any more. */
-function restoredOperation(op: SavedOperation | null, moved: (time: number) => number): Operation | null {
-  if (op === null || op.kind === 'hold') return null;
-  const { subjects: _subjects, ...saved } = op;
-  return {
-    ...OLDER,
-    ...saved,
-    warnings: restoredWarnings(op),
-    baseline: mapValues(op.baseline, ({ counters, ...worker }) => ({
-      worker: workerOf(worker, moved),
-      counters,
-    })),
-    startedAt: moved(op.startedAt),
-    deadline: moved(op.deadline),
-    restoreBy: op.restoreBy === null ? null : moved(op.restoreBy),
-  };
-}
-
-/** In an older record the text of a warning is also its subject. */
-function restoredWarnings({ warnings, subjects = [] }: SavedOperation): readonly Warning[] {
-  const texts = warnings.map((text, place) => ({ subject: subjects[place] ?? text, text }));
-  const more = subjects.slice(warnings.length).map((subject) => ({ subject, text: '' }));
-  return [...texts, ...more].reduce<readonly Warning[]>(withWarning, []);
 }

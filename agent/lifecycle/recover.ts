@@ -8,14 +8,15 @@ import { askAnew } from './health.ts';
 import { operationOf } from './install.ts';
 import { tellLost } from './lost.ts';
 import type { Phase, Request } from './operation.ts';
-import { failStop, onStopped, signsAgainst } from './out.ts';
+import { failStop, onStopped, signsAgainst } from './stop.ts';
 import { NEW_OUTING } from './outing.ts';
 import { PHASES } from './phases.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from './policy.ts';
 import { readRecord } from './read-record.ts';
-import { restore } from './record.ts';
+import { restore } from './restore.ts';
 import { conclude } from './result.ts';
-import { NO_SERVER, type State } from './state.ts';
+import type { State } from './state.ts';
+import { NO_SERVER } from './server-state.ts';
 import {
   alarm,
   emit,

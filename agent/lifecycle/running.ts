@@ -1,7 +1,8 @@
 import type { Joined, OnTimeout, OperationKind, Request } from './operation.ts';
 import type { StateRecord } from './record.ts';
 import type { Reasserts } from './state.ts';
-import type { Counters, Proof, Survey, Worker } from './view.ts';
+import type { Counters, Proof, Worker } from './view.ts';
+import type { Survey } from './survey.ts';
 import type { Warning } from './warnings.ts';
 
 /** Parts of the state: the requests and how far each has got. */

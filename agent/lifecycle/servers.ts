@@ -4,7 +4,8 @@ import { desired } from './desired.ts';
 import { doubtLine, doubtsOf } from './doubt.ts';
 import { judge, widen } from './judge.ts';
 import { type Policy, RETRY_FIRST_MS, RETRY_LONGEST_MS, UNSEEN_CHECK_MS, UNSURE_MS } from './policy.ts';
-import type { BalancerState, ServerState, State, Write } from './state.ts';
+import type { State } from './state.ts';
+import type { BalancerState, ServerState, Write } from './server-state.ts';
 import { tellAbsent } from './surroundings.ts';
 import {
   allServersOf,

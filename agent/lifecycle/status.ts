@@ -6,7 +6,8 @@ import type { Neighbours, Owner, Status, StatusBalancer } from './operation.ts';
 import type { Outlook } from './outlook.ts';
 import type { Policy } from './policy.ts';
 import { reassertsTold, stateShown } from './result.ts';
-import type { BalancerState, ServerState, SourceState, State } from './state.ts';
+import type { State } from './state.ts';
+import type { BalancerState, ServerState, SourceState } from './server-state.ts';
 import type { Admin, ServerView } from './view.ts';
 
 /** What the engine measures besides the state. */

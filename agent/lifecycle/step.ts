@@ -8,7 +8,8 @@ import {
   onSurveyed,
   saveAgain,
 } from './admission.ts';
-import { onStarted, onStartFailed, returning, serving, unhealthy, warming } from './back.ts';
+import { onStarted, onStartFailed, warming } from './back.ts';
+import { returning, serving, unhealthy } from './returning.ts';
 import { onAppBack, onAppGone, onProbed, seeAlive } from './app.ts';
 import { onCancel } from './cancel.ts';
 import { noteCapacity, tellYielding } from './capacity.ts';
@@ -23,7 +24,8 @@ import { isHealthy } from './health.ts';
 import { turnHold } from './hold.ts';
 import { climb } from './ladder.ts';
 import type { Phase } from './operation.ts';
-import { drained, draining, failStop, fencing, onStopAnswered, reopen, settling } from './out.ts';
+import { draining, fencing, reopen, settling } from './out.ts';
+import { drained, failStop, onStopAnswered } from './stop.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import { isOut, PHASES } from './phases.ts';
 import { onClosed, startForce } from './force.ts';
@@ -35,7 +37,8 @@ import { onRemainsSeen } from './remains.ts';
 import { onSubmit, takeUp } from './requests.ts';
 import { onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
 import { turnSignOut } from './sign-out.ts';
-import type { SourceState, State } from './state.ts';
+import type { State } from './state.ts';
+import type { SourceState } from './server-state.ts';
 import { surveyReloaded } from './surroundings.ts';
 import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Turn, warn } from './turn.ts';
 import { assertWanted } from './write.ts';

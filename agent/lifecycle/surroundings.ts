@@ -1,8 +1,10 @@
 import { listed } from './objection.ts';
 import { isOutward, PHASES } from './phases.ts';
-import type { BalancerState, State } from './state.ts';
+import type { State } from './state.ts';
+import type { BalancerState } from './server-state.ts';
 import { alarm, emit, patchBalancer, type Turn, warn } from './turn.ts';
-import type { Look, Survey, SurveyScope } from './view.ts';
+import type { Look } from './view.ts';
+import type { Survey, SurveyScope } from './survey.ts';
 
 /** What is known of the servers around ours, by surveys: no poll asks for it. */
 

@@ -5,7 +5,8 @@ import type { Phase } from './operation.ts';
 import type { Outing } from './outing.ts';
 import { PHASES } from './phases.ts';
 import type { Policy } from './policy.ts';
-import type { BalancerState, ServerState, State, Write } from './state.ts';
+import type { State } from './state.ts';
+import type { BalancerState, ServerState, Write } from './server-state.ts';
 import type { Admin } from './view.ts';
 import { isNews, withWarning } from './warnings.ts';
 

@@ -1,4 +1,4 @@
-import type { ServerState } from './state.ts';
+import type { ServerState } from './server-state.ts';
 import { alarm, patchServer, type Turn, warn } from './turn.ts';
 import { sameWorker, type ServerView } from './view.ts';
 

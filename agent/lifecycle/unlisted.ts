@@ -3,7 +3,8 @@ import type { OperationKind } from './operation.ts';
 import type { Candidate } from './running.ts';
 import type { State } from './state.ts';
 import type { Turn } from './turn.ts';
-import type { Relative, ServerView, Survey } from './view.ts';
+import type { ServerView } from './view.ts';
+import type { Relative, Survey } from './survey.ts';
 
 /** Other servers of this application that are not in `servers`: no source counts their users (`unlisted`, API.md#codes). */
 

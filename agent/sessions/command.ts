@@ -1,7 +1,7 @@
 import type { CommandSourceConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
 import { endingOf, runCommand, type CommandResult } from '../system/run-command.ts';
-import { certain, readPlain, type Problem } from '../formats/parse-count.ts';
+import { countOrThrow, parseCount, type CountProblem } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
 /** A number and some text on stderr; a command that writes more does not only count. */
@@ -21,7 +21,7 @@ export function createCommandSource(
     name,
     async count(signal) {
       const result = await runCommand(command, options, { clock, signal });
-      return certain(read(result), {
+      return countOrThrow(read(result), {
         // Without the arguments, which may hold a secret.
         target: command[0] ?? '',
         elapsedMs: result.elapsedMs,
@@ -31,9 +31,9 @@ export function createCommandSource(
   };
 }
 
-function read(result: CommandResult): number | Problem {
+function read(result: CommandResult): number | CountProblem {
   if (result.timedOut || result.exitCode !== 0) return { problem: endingOf(result) };
   if (result.left) return { problem: 'it left processes behind, which were ended' };
   if (result.truncated) return { problem: `it printed more than ${MAX_OUTPUT_BYTES} bytes` };
-  return readPlain(result.stdout);
+  return parseCount(result.stdout);
 }

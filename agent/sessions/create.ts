@@ -2,7 +2,7 @@ import type { SourceConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
 import { createCommandSource } from './command.ts';
 import { createFilesSource } from './files.ts';
-import type { Front } from './haproxy-target.ts';
+import type { HaproxyTarget } from './haproxy-target.ts';
 import { createHttpSource } from './http.ts';
 import { createIdleSource } from './idle.ts';
 import type { Source } from './source.ts';
@@ -13,7 +13,7 @@ import { createTomcatSource } from './tomcat.ts';
 export interface SourcePorts {
   readonly clock: Clock;
   /** Every HAProxy that can be asked; default: none. */
-  readonly fronts?: readonly Front[];
+  readonly targets?: readonly HaproxyTarget[];
   /** Called with what an operator should know though it does not hinder counting, once each. */
   readonly onWarning: (text: string) => void;
 }
@@ -32,7 +32,7 @@ export function createSources(configs: readonly SourceConfig[], ports: SourcePor
 }
 
 function createSource(config: SourceConfig, name: string, given: SourcePorts): Source {
-  const ports = { ...given, fronts: given.fronts ?? [] };
+  const ports = { ...given, targets: given.targets ?? [] };
   switch (config.kind) {
     case 'http':
       return createHttpSource(config, name, ports);

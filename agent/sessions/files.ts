@@ -5,7 +5,7 @@ import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { matches, parseGlob, type Part } from '../formats/glob.ts';
 import { type Hidden, readHidden } from './hidden.ts';
-import { certain } from '../formats/parse-count.ts';
+import { countOrThrow } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
 /** So many names are looked at together: enough for the kernel, and all that is in memory at a time. */
@@ -62,7 +62,7 @@ export function createFilesSource(
           return { problem: `cannot be read: ${messageOf(error)}` };
         }
       }).finally(() => (costMs = clock.now() - began));
-      return certain(
+      return countOrThrow(
         counted,
         detail(
           'let this user read the directory (deploy/systemd/lastcall.service says how), or set path right',
@@ -72,7 +72,7 @@ export function createFilesSource(
   };
 }
 
-interface Look {
+interface FilesQuery {
   /** Files changed before this do not count, in milliseconds of calendar time. */
   readonly since: number;
   readonly signal: AbortSignal;
@@ -86,7 +86,7 @@ class Covered extends Error {}
 async function countIn(
   directory: string,
   [part, ...below]: readonly Part[],
-  look: Look,
+  look: FilesQuery,
 ): Promise<number | null> {
   if (part === undefined) return null;
   if (typeof part === 'string' && below.length > 0) return countIn(`${directory}/${part}`, below, look);
@@ -97,7 +97,7 @@ async function countIn(
     look.signal.throwIfAborted();
     const counts =
       below.length > 0
-        ? await inTurn(names, (name) => countIn(`${directory}/${name}`, below, look))
+        ? await oneByOne(names, (name) => countIn(`${directory}/${name}`, below, look))
         : await Promise.all(names.map((name) => countFile(`${directory}/${name}`, look.since)));
     for (const count of counts) if (count !== null) total = (total ?? 0) + count;
   }
@@ -105,7 +105,7 @@ async function countIn(
 }
 
 /** One directory of a pattern after the other: each is a stream that holds a descriptor. */
-async function inTurn<T>(names: readonly string[], work: (name: string) => Promise<T>): Promise<T[]> {
+async function oneByOne<T>(names: readonly string[], work: (name: string) => Promise<T>): Promise<T[]> {
   const results: T[] = [];
   for (const name of names) results.push(await work(name));
   return results;

@@ -2,7 +2,7 @@ import type { Client } from '../haproxy/client.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 
 /** A HAProxy in front of this node that is only read, never written. */
-export interface Front {
+export interface HaproxyTarget {
   readonly client: Client;
   /** The node's servers there, `backend/server`. */
   readonly servers: readonly string[];
@@ -12,13 +12,13 @@ export interface Front {
  * Asks all of them at once. Each must answer: one that does not may have users that no other has.
  * @throws LastcallError `failed` with the error of the first one without an answer, or the signal's reason
  */
-export async function askAll<F, T>(
-  fronts: readonly F[],
+export async function queryAll<F, T>(
+  targets: readonly F[],
   signal: AbortSignal,
-  ask: (front: F) => Promise<T>,
+  ask: (target: F) => Promise<T>,
 ): Promise<T[]> {
   signal.throwIfAborted();
-  const answers = await Promise.allSettled(fronts.map(ask));
+  const answers = await Promise.allSettled(targets.map(ask));
   signal.throwIfAborted();
   return answers.map((answer) => {
     if (answer.status === 'fulfilled') return answer.value;
@@ -34,8 +34,8 @@ function unknown(reason: unknown): unknown {
 }
 
 /** @throws LastcallError `config` when there is none */
-export function requireFronts(fronts: readonly Front[], source: string): void {
-  if (fronts.length > 0) return;
+export function requireTargets(targets: readonly HaproxyTarget[], source: string): void {
+  if (targets.length > 0) return;
   throw new LastcallError('config', `${source} asks HAProxy, and no balancer is listed as \`haproxy\``, {
     target: source,
     next: 'list the Runtime API of a HAProxy among the balancers',

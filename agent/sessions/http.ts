@@ -9,9 +9,9 @@ import {
   type HttpOptions,
 } from '../system/http.ts';
 import { readJson, WrittenNumber, type WrittenJson } from '../formats/json-text.ts';
-import { certain, noCount, readPlain, type Problem } from '../formats/parse-count.ts';
-import { createPattern } from '../formats/safe-regex.ts';
-import { follow, parsePointer } from '../formats/json-pointer.ts';
+import { countOrThrow, noCount, parseCount, type CountProblem } from '../formats/parse-count.ts';
+import { createSafeRegex } from '../formats/safe-regex.ts';
+import { valueAt, parsePointer } from '../formats/json-pointer.ts';
 import { parseSeries, readMetric } from '../formats/prometheus.ts';
 import type { Source } from './source.ts';
 
@@ -41,7 +41,7 @@ export function createHttpSource(
   const { expected, options } = reader;
   const readSafely = withoutValues(reader.read, Object.values(config.headers));
   let costMs = 0;
-  const readTimed = (body: string): number | Problem => {
+  const readTimed = (body: string): number | CountProblem => {
     const began = clock.now();
     const counted = readSafely(body);
     costMs = clock.now() - began;
@@ -59,7 +59,7 @@ export function createHttpSource(
         { clock, signal },
         { ...options, headers: config.headers },
       );
-      return certain(refusalOf(answer, reader) ?? readTimed(answer.body), {
+      return countOrThrow(refusalOf(answer, reader) ?? readTimed(answer.body), {
         target: shownUrl(url),
         elapsedMs: clock.now() - began,
         next: `let it answer 200 and ${expected}`,
@@ -69,7 +69,7 @@ export function createHttpSource(
 }
 
 /** Why the body of an answer is no count; null where it may be one. */
-function refusalOf(answer: HttpAnswer, { options, endsItself }: Reader): Problem | null {
+function refusalOf(answer: HttpAnswer, { options, endsItself }: Reader): CountProblem | null {
   if (answer.status !== 200) return { problem: `status ${answer.status} is no count of sessions` };
   const flaw = flawOf(answer, options.maxBodyBytes);
   if (flaw !== null) return { problem: flaw };
@@ -102,7 +102,7 @@ function withoutValues(read: Reader['read'], values: readonly string[]): Reader[
 }
 
 interface Reader {
-  readonly read: (body: string) => number | Problem;
+  readonly read: (body: string) => number | CountProblem;
   /** What the body must be. */
   readonly expected: string;
   /** A part of a body is never read as a smaller number than the whole. */
@@ -114,7 +114,7 @@ function readerOf(reading: ReadingConfig): Reader {
   switch (reading.kind) {
     case 'number':
       return {
-        read: readPlain,
+        read: parseCount,
         expected: 'nothing but the number of sessions',
         endsItself: true,
         options: {},
@@ -123,7 +123,7 @@ function readerOf(reading: ReadingConfig): Reader {
       return jsonReader(reading.pointer);
     case 'regex': {
       const expected = `a text that ${reading.pattern} matches once, with the number of sessions in its group`;
-      return { read: createPattern(reading.pattern), expected, endsItself: false, options: {} };
+      return { read: createSafeRegex(reading.pattern), expected, endsItself: false, options: {} };
     }
     case 'prometheus': {
       const series = parseSeries(reading.series);
@@ -139,10 +139,10 @@ function readerOf(reading: ReadingConfig): Reader {
 
 function jsonReader(pointer: string): Reader {
   const keys = parsePointer(pointer);
-  const read = (body: string): number | Problem => {
+  const read = (body: string): number | CountProblem => {
     const json = readJson(body);
     if ('problem' in json) return json;
-    const value = follow(json.document, keys);
+    const value = valueAt(json.document, keys);
     if (value === undefined) return { problem: `the JSON has no value at "${pointer}"` };
     return countOf(value);
   };
@@ -151,9 +151,9 @@ function jsonReader(pointer: string): Reader {
 }
 
 /** In quotes it is no count: who writes "0" may also write "" or "n/a" for it. */
-function countOf(value: WrittenJson): number | Problem {
+function countOf(value: WrittenJson): number | CountProblem {
   if (value === null || typeof value === 'boolean') return noCount(String(value));
   if (typeof value === 'string') return noCount(JSON.stringify(value));
   if (Array.isArray(value)) return noCount('[...]');
-  return value instanceof WrittenNumber ? readPlain(value.text) : noCount('{...}');
+  return value instanceof WrittenNumber ? parseCount(value.text) : noCount('{...}');
 }

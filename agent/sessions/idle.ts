@@ -2,10 +2,10 @@ import type { IdleSourceConfig } from '../config/config.ts';
 import { createAbsences, type Absence, type Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reading } from '../haproxy/server-reader.ts';
+import { createServerReader, type SendCommand, type Reading } from '../haproxy/server-reader.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
-import { askAll, requireFronts, type Front } from './haproxy-target.ts';
+import { queryAll, requireTargets, type HaproxyTarget } from './haproxy-target.ts';
 import type { Source } from './source.ts';
 
 /**
@@ -20,12 +20,12 @@ import type { Source } from './source.ts';
 export function createIdleSource(
   { periodMs, timeoutMs }: IdleSourceConfig,
   name: string,
-  { clock, fronts }: { readonly clock: Clock; readonly fronts: readonly Front[] },
+  { clock, targets }: { readonly clock: Clock; readonly targets: readonly HaproxyTarget[] },
 ): Source {
-  requireFronts(fronts, name);
-  const desks = fronts.flatMap(({ client, servers }) => {
-    const absences = createAbsences(createReader());
-    return servers.map((server): Desk => ({
+  requireTargets(targets, name);
+  const idleTargets = targets.flatMap(({ client, servers }) => {
+    const absences = createAbsences(createServerReader());
+    return servers.map((server): IdleTarget => ({
       client,
       absences,
       server: parseServerName(server, 'config'),
@@ -38,16 +38,17 @@ export function createIdleSource(
     name,
     async count(signal) {
       const began = clock.now();
-      const all = await askAll(desks, signal, async (desk) => {
-        const ask: Ask = (command) => desk.client.exchange(command, began + timeoutMs - clock.now(), signal);
-        const reading = await desk.absences.read(ask, desk.server);
-        return { desk, reading, rest: restOf(desk, reading, clock.now()) };
+      const all = await queryAll(idleTargets, signal, async (target) => {
+        const ask: SendCommand = (command) =>
+          target.client.exchange(command, began + timeoutMs - clock.now(), signal);
+        const reading = await target.absences.read(ask, target.server);
+        return { target, reading, rest: idleTime(target, reading, clock.now()) };
       });
       if (all.some(({ rest }) => rest !== null && rest.quietMs < periodMs)) return 1;
-      for (const { desk, reading, rest } of all) {
+      for (const { target, reading, rest } of all) {
         const elapsedMs = clock.now() - began;
-        if (rest === null) throw unread(desk, elapsedMs);
-        if (rest.watchedMs < periodMs) throw tooYoung(desk, reading, { periodMs, elapsedMs });
+        if (rest === null) throw unread(target, elapsedMs);
+        if (rest.watchedMs < periodMs) throw tooYoung(target, reading, { periodMs, elapsedMs });
       }
       return 0;
     },
@@ -55,7 +56,7 @@ export function createIdleSource(
 }
 
 /** One server at one HAProxy, and what is remembered of it. */
-interface Desk {
+interface IdleTarget {
   readonly client: Client;
   readonly absences: Absences;
   readonly server: ServerName;
@@ -69,7 +70,7 @@ interface Desk {
 /** HAProxy reports whole seconds, of which the last may not be over. */
 const SECOND_MS = 1_000;
 
-interface Rest {
+interface IdleTime {
   /** The time without a request; Infinity if there never was one. */
   readonly quietMs: number;
   /** The time that HAProxy has observed. */
@@ -77,28 +78,28 @@ interface Rest {
 }
 
 /** A server that HAProxy does not have gets no request; until it was seen to be gone, a request may have come. */
-function absenceOf(desk: Desk, now: number): Rest {
-  desk.absentSince ??= now;
-  return { quietMs: Infinity, watchedMs: now - desk.absentSince };
+function absenceOf(target: IdleTarget, now: number): IdleTime {
+  target.absentSince ??= now;
+  return { quietMs: Infinity, watchedMs: now - target.absentSince };
 }
 
 /** @returns null when HAProxy does not show it */
-function restOf(desk: Desk, reading: Reading | Absence, now: number): Rest | null {
-  if ('absent' in reading) return absenceOf(desk, now);
-  desk.absentSince = null;
+function idleTime(target: IdleTarget, reading: Reading | Absence, now: number): IdleTime | null {
+  if ('absent' in reading) return absenceOf(target, now);
+  target.absentSince = null;
   const { row, info } = reading;
   const [serving, queued, total] = ['scur', 'qcur', 'stot'].map((column) => row.count(column));
   const never = row.text('lastsess') === '-1';
   const last = never ? info.uptimeSeconds : row.count('lastsess');
   if (serving === null || queued === null || typeof total !== 'number' || last === null) return null;
-  const cleared = desk.last !== null && desk.last.pid === info.pid && total < desk.last.total;
-  desk.last = { pid: info.pid, total };
-  if (serving !== 0 || queued !== 0 || cleared) desk.busyAt = now;
+  const cleared = target.last !== null && target.last.pid === info.pid && total < target.last.total;
+  target.last = { pid: info.pid, total };
+  if (serving !== 0 || queued !== 0 || cleared) target.busyAt = now;
   const watchedMs = (last - 1) * SECOND_MS;
-  return { quietMs: Math.min(never ? Infinity : watchedMs, now - desk.busyAt), watchedMs };
+  return { quietMs: Math.min(never ? Infinity : watchedMs, now - target.busyAt), watchedMs };
 }
 
-function unread({ client, server }: Desk, elapsedMs: number): LastcallError {
+function unread({ client, server }: IdleTarget, elapsedMs: number): LastcallError {
   const at = `${server.backend}/${server.server}`;
   return new LastcallError('failed', `${client.target}: no scur, qcur, stot or lastsess of ${at}`, {
     target: client.target,
@@ -108,7 +109,7 @@ function unread({ client, server }: Desk, elapsedMs: number): LastcallError {
 }
 
 function tooYoung(
-  { client }: Desk,
+  { client }: IdleTarget,
   reading: Reading | Absence,
   { periodMs, elapsedMs }: { readonly periodMs: number; readonly elapsedMs: number },
 ): LastcallError {

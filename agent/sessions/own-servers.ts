@@ -1,8 +1,8 @@
-import { showAllServers, showInfo, together } from '../haproxy/command.ts';
+import { showAllServers, showInfo, batch } from '../haproxy/command.ts';
 import type { Doubt, Ours } from '../haproxy/replies/table-entries.ts';
 import { parseInfo, type Info } from '../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reading } from '../haproxy/server-reader.ts';
+import { createServerReader, type SendCommand, type Reading } from '../haproxy/server-reader.ts';
 import { answersOf, unexpected } from '../haproxy/reply.ts';
 import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
 import { parseServersState } from '../haproxy/replies/show-servers-state.ts';
@@ -14,7 +14,7 @@ export interface OwnServers {
    * One small exchange for each server, whatever the size of HAProxy's configuration.
    * @throws LastcallError as the exchange
    */
-  find(ask: Ask): Promise<Found>;
+  find(ask: SendCommand): Promise<Found>;
 }
 
 export interface Found {
@@ -31,13 +31,13 @@ export interface Found {
  * @throws LastcallError `config` for a name that is none
  */
 export function createOwnServers(listed: readonly string[], written: string | null): OwnServers {
-  const reader = createReader();
+  const reader = createServerReader();
   const names = new Set(written === null ? listed : [...listed, written]);
   const servers = [...names].map((text) => ({ text, name: parseServerName(text, 'config') }));
   /** Of a server whose name does not resolve just now, entries remember the address of before. */
   const endpoints = new Map<string, Endpoint>();
 
-  const readOne = async (ask: Ask, name: ServerName): Promise<Reading | LastcallError> => {
+  const readOne = async (ask: SendCommand, name: ServerName): Promise<Reading | LastcallError> => {
     try {
       return await reader.read(ask, name);
     } catch (error) {
@@ -87,8 +87,8 @@ export interface Settled {
  * numbers, or in a table that several backends share.
  * @throws LastcallError as the exchange
  */
-export async function settleDoubts(ask: Ask, doubts: ReadonlyMap<string, Doubt>): Promise<Settled> {
-  const reply = await ask(together(showInfo(), showAllServers()));
+export async function settleDoubts(ask: SendCommand, doubts: ReadonlyMap<string, Doubt>): Promise<Settled> {
+  const reply = await ask(batch(showInfo(), showAllServers()));
   const [info = '', states = ''] = answersOf(reply);
   const known = new Set(
     parseServersState(states, reply).flatMap(({ server, endpoint }) => serverKeys(server, endpoint)),

@@ -4,9 +4,9 @@ const FIRST_RETRY_MS = 1_000;
 const REMEMBERED = 3;
 
 /** How often something may be done that costs others time. */
-export interface Cadence {
+export interface ScanBudget {
   /** It was done, at this cost in milliseconds. */
-  done(ms: number): void;
+  spent(ms: number): void;
   /** It was given up after so many milliseconds; how many of them it cost others is not known. */
   failed(ms: number): void;
   /**
@@ -21,13 +21,13 @@ export interface Cadence {
  * failure it doubles each time up to what the time spent would ask for, so that one that is frozen once is soon asked
  * again, and a table too large to be searched in time is not searched over and over.
  */
-export function createCadence(): Cadence {
+export function createScanBudget(): ScanBudget {
   const costs: number[] = [];
   let costMs = 0;
   let atMostMs = Infinity;
   let failures = 0;
   return {
-    done(ms) {
+    spent(ms) {
       failures = 0;
       atMostMs = Infinity;
       costs.push(ms);

@@ -1,4 +1,4 @@
-import type { Cadence } from './scan-budget.ts';
+import type { ScanBudget } from './scan-budget.ts';
 
 /** One part in so many of the time may be spent on scans of a stick table: where an operation waits for the count, */
 const WAITING = 100;
@@ -40,23 +40,23 @@ export interface Sight {
  * @param sight null before the first scan
  * @param leftMs until the deadline of the operation that waits for the count; undefined where none does
  */
-export function scanPauseMs(cadence: Cadence, sight: Sight | null, leftMs: number | undefined): number {
-  if (leftMs === undefined || sight === null) return cadence.pauseMs();
+export function scanPauseMs(budget: ScanBudget, sight: Sight | null, leftMs: number | undefined): number {
+  if (leftMs === undefined || sight === null) return budget.pauseMs();
   const { count, longestMs, tookMs } = sight;
   const isFew = count <= FEW;
-  const regular = isFew ? pauseOfFew(cadence, sight) : cadence.pauseMs(WAITING);
-  const nearDeadline = Math.max(leftMs / OF_DEADLINE, cadence.pauseMs(NEAR));
+  const regular = isFew ? pauseOfFew(budget, sight) : budget.pauseMs(WAITING);
+  const nearDeadline = Math.max(leftMs / OF_DEADLINE, budget.pauseMs(NEAR));
   if (count === 0) return Math.min(regular, nearDeadline);
   const endMs = longestMs - tookMs + AFTER_END_MS;
-  const atEnd = Math.max(endMs, cadence.pauseMs(isFew ? LAST : PATIENT));
+  const atEnd = Math.max(endMs, budget.pauseMs(isFew ? LAST : PATIENT));
   // One just before the end would only be in the way of that at the end.
   const isInTheWay = regular + tookMs + SOON_MS > atEnd;
   return Math.min(isInTheWay ? atEnd : regular, nearDeadline);
 }
 
-function pauseOfFew(cadence: Cadence, { count, stillMs }: Sight): number {
+function pauseOfFew(budget: ScanBudget, { count, stillMs }: Sight): number {
   const within = (share: number, ms: number, dearest: number): number =>
-    Math.min(cadence.pauseMs(share), Math.max(ms, cadence.pauseMs(dearest)));
-  if (count === 0) return cadence.pauseMs(stillMs === 0 ? LAST : NEAR);
+    Math.min(budget.pauseMs(share), Math.max(ms, budget.pauseMs(dearest)));
+  if (count === 0) return budget.pauseMs(stillMs === 0 ? LAST : NEAR);
   return stillMs <= PATIENCE_MS ? within(NEAR, SOON_MS, LAST) : within(PATIENT, SOON_ENOUGH_MS, NEAR);
 }

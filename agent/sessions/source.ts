@@ -20,24 +20,24 @@ export interface Source {
    */
   readonly atMostMs?: (this: void) => number | null;
   /** What counts better when the application is set otherwise while the node is out; most have none. */
-  readonly outing?: Outing;
+  readonly tuning?: SourceTuning;
 }
 
 /**
  * A setting of the living application, lowered while the node is out and put back afterwards. Without it the count is
  * still true, only later: a failure is a warning, and neither stops an operation nor keeps the node out.
  */
-export interface Outing {
+export interface SourceTuning {
   /**
    * Called once, when the node goes out.
    * @returns what was found, for `end`: to be kept in the record, for a sidecar that takes over cannot ask any more
    * @throws LastcallError `failed`; the signal's reason when aborted
    */
-  begin(signal: AbortSignal): Promise<string>;
+  apply(signal: AbortSignal): Promise<string>;
   /**
    * Called when the node is on its way back with the application still or again alive. Puts back what is still as
    * `begin` left it; may be called again.
    * @throws LastcallError `failed`; the signal's reason when aborted
    */
-  end(found: string, signal: AbortSignal): Promise<void>;
+  restore(found: string, signal: AbortSignal): Promise<void>;
 }

@@ -2,14 +2,14 @@ import type { StickTableSourceConfig } from '../config/config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { probeTable, showPeers } from '../haproxy/command.ts';
 import { countEntries, storesNoServers, type Entries, type Pour } from '../haproxy/replies/table-entries.ts';
-import { wasTaught } from '../haproxy/replies/show-peers.ts';
-import type { Ask } from '../haproxy/server-reader.ts';
+import { wasResynced } from '../haproxy/replies/show-peers.ts';
+import type { SendCommand } from '../haproxy/server-reader.ts';
 import { storesServers } from '../haproxy/replies/show-table.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
-import { createCadence, type Cadence } from './scan-budget.ts';
-import { createCustody, type Custody } from './table-completeness.ts';
-import { askAll, requireFronts, type Front } from './haproxy-target.ts';
+import { createScanBudget, type ScanBudget } from './scan-budget.ts';
+import { createTableCompleteness, type TableCompleteness } from './table-completeness.ts';
+import { queryAll, requireTargets, type HaproxyTarget } from './haproxy-target.ts';
 import { createOwnServers, settleDoubts, type Found, type OwnServers, type Settled } from './own-servers.ts';
 import type { Source } from './source.ts';
 import { scanPauseMs, type Sight } from './scan-pause.ts';
@@ -34,16 +34,16 @@ import { createTableMemory, type TableMemory } from './table-memory.ts';
 export function createStickTableSource(
   config: StickTableSourceConfig,
   name: string,
-  { clock, fronts }: { readonly clock: Clock; readonly fronts: readonly Front[] },
+  { clock, targets }: { readonly clock: Clock; readonly targets: readonly HaproxyTarget[] },
 ): Source {
-  requireFronts(fronts, name);
-  const desks = fronts.map(({ client, servers }): Desk => ({
+  requireTargets(targets, name);
+  const tableTargets = targets.map(({ client, servers }): TableTarget => ({
     client,
     clock,
     servers: createOwnServers(servers, config.server),
-    custody: createCustody(),
+    completeness: createTableCompleteness(),
     memory: createTableMemory(config),
-    cadence: createCadence(),
+    budget: createScanBudget(),
     hasKeyless: false,
     sight: null,
     changedAt: clock.now(),
@@ -51,17 +51,17 @@ export function createStickTableSource(
   return {
     name,
     minPauseMs: (leftMs) =>
-      Math.max(...desks.map(({ cadence, sight }) => scanPauseMs(cadence, sight, leftMs))),
+      Math.max(...tableTargets.map(({ budget, sight }) => scanPauseMs(budget, sight, leftMs))),
     atMostMs: () =>
-      desks.reduce<number | null>(
+      tableTargets.reduce<number | null>(
         (most, { sight }) => (most === null || sight === null ? null : Math.max(most, sight.longestMs)),
         0,
       ),
     async count(signal) {
       const until = clock.now() + config.timeoutMs;
-      const calls = desks.map((desk) => ({ desk, ...begin(desk, until, signal) }));
-      const found = await askAll(calls, signal, async (call) => {
-        const servers = await call.desk.servers.find(call.ask);
+      const calls = tableTargets.map((target) => ({ target, ...begin(target, until, signal) }));
+      const found = await queryAll(calls, signal, async (call) => {
+        const servers = await call.target.servers.find(call.ask);
         return {
           ...call,
           ...servers,
@@ -69,19 +69,19 @@ export function createStickTableSource(
         };
       });
       requireServer(found);
-      return Math.max(...(await askAll(found, signal, (call) => countAt(call, config.table))));
+      return Math.max(...(await queryAll(found, signal, (call) => countAt(call, config.table))));
     },
   };
 }
 
 /** One HAProxy, and what is remembered of it. */
-interface Desk {
+interface TableTarget {
   readonly client: Client;
   readonly clock: Clock;
   readonly servers: OwnServers;
-  readonly custody: Custody;
+  readonly completeness: TableCompleteness;
   readonly memory: TableMemory;
-  readonly cadence: Cadence;
+  readonly budget: ScanBudget;
   /** Entries without a key were seen: they are found by number alone. */
   hasKeyless: boolean;
   /** This node's entries at the last scan; null before it. */
@@ -91,19 +91,23 @@ interface Desk {
 }
 
 /** One count at one HAProxy. */
-interface Call {
-  readonly desk: Desk;
+interface TableQuery {
+  readonly target: TableTarget;
   readonly began: number;
-  readonly ask: Ask;
+  readonly ask: SendCommand;
   readonly pour: Pour;
 }
 
-interface FoundCall extends Call, Found {
+interface FoundQuery extends TableQuery, Found {
   /** What a question that costs HAProxy nothing took just before: as much of a scan is not its work. */
   readonly cheapMs: number;
 }
 
-function begin({ client, clock }: Desk, until: number, signal: AbortSignal): Omit<Call, 'desk'> {
+function begin(
+  { client, clock }: TableTarget,
+  until: number,
+  signal: AbortSignal,
+): Omit<TableQuery, 'target'> {
   return {
     began: clock.now(),
     ask: (command) => client.exchange(command, until - clock.now(), signal),
@@ -112,63 +116,63 @@ function begin({ client, clock }: Desk, until: number, signal: AbortSignal): Omi
 }
 
 /** A server that the source names must be somewhere; elsewhere the node may have other names. */
-function requireServer(found: readonly FoundCall[]): void {
+function requireServer(found: readonly FoundQuery[]): void {
   const [first] = found;
   if (!first?.missing || found.some(({ missing }) => missing === null)) return;
   const { message, target = '', elapsedMs = 0, next = '' } = first.missing;
   throw new LastcallError('failed', message, { target, elapsedMs, next, cause: first.missing });
 }
 
-async function countAt(call: FoundCall, table: string): Promise<number> {
-  const { desk, ask, ours, infos } = call;
-  const began = desk.clock.now();
+async function countAt(call: FoundQuery, table: string): Promise<number> {
+  const { target, ask, ours, infos } = call;
+  const began = target.clock.now();
   const entries = await scan(call, table);
-  const tookMs = desk.clock.now() - began;
+  const tookMs = target.clock.now() - began;
   await requireBinding(ask, table, entries);
   const settled = await settle(call, entries);
   const { info } = entries;
   if ([...infos, settled.info].some(({ pid }) => pid !== info.pid)) {
     throw failed(call, 'HAProxy was reloaded while it was asked', 'ask again');
   }
-  desk.hasKeyless ||= entries.keyless > 0;
-  const place = desk.hasKeyless ? [...ours.numbers].join() : '';
-  const taught = async (): Promise<boolean> => wasTaught(await ask(showPeers()), table, info);
-  const since = await desk.custody.since(info, place, desk.clock.now(), taught);
+  target.hasKeyless ||= entries.keyless > 0;
+  const place = target.hasKeyless ? [...ours.numbers].join() : '';
+  const taught = async (): Promise<boolean> => wasResynced(await ask(showPeers()), table, info);
+  const since = await target.completeness.completeSince(info, place, target.clock.now(), taught);
   const count = entries.count + settled.count;
-  see(desk, { count, longestMs: Math.max(entries.longestMs, settled.longestMs), tookMs });
-  const doubt = desk.memory.doubt({ ...entries, count }, desk.clock.now() - since);
+  see(target, { count, longestMs: Math.max(entries.longestMs, settled.longestMs), tookMs });
+  const doubt = target.memory.doubt({ ...entries, count }, target.clock.now() - since);
   if (doubt !== null) throw failed(call, doubt.why, doubt.next);
   return count;
 }
 
-function see(desk: Desk, seen: Omit<Sight, 'stillMs'>): void {
-  const now = desk.clock.now();
-  if (desk.sight?.count !== seen.count) desk.changedAt = now;
-  desk.sight = { ...seen, stillMs: now - desk.changedAt };
+function see(target: TableTarget, seen: Omit<Sight, 'stillMs'>): void {
+  const now = target.clock.now();
+  if (target.sight?.count !== seen.count) target.changedAt = now;
+  target.sight = { ...seen, stillMs: now - target.changedAt };
 }
 
-async function scan({ desk, pour, ours, cheapMs }: FoundCall, table: string): Promise<Entries> {
-  const { client, clock, cadence } = desk;
+async function scan({ target, pour, ours, cheapMs }: FoundQuery, table: string): Promise<Entries> {
+  const { client, clock, budget } = target;
   const began = clock.now();
   try {
     const entries = await countEntries({ target: client.target, pour }, table, ours);
-    cadence.done(clock.now() - began - cheapMs);
+    budget.spent(clock.now() - began - cheapMs);
     return entries;
   } catch (error) {
-    cadence.failed(clock.now() - began);
+    budget.failed(clock.now() - began);
     throw error;
   }
 }
 
 /** An empty table does not show whether it stores servers; to ask costs nothing there. */
-async function requireBinding(ask: Ask, table: string, { total }: Entries): Promise<void> {
+async function requireBinding(ask: SendCommand, table: string, { total }: Entries): Promise<void> {
   if (total > 0) return;
   const reply = await ask(probeTable(table));
   if (storesServers(reply) === false) throw storesNoServers(table, reply);
 }
 
 /** Entries that HAProxy would lead to us by number, if no server has their key. */
-async function settle(call: FoundCall, { info, doubts }: Entries): Promise<Settled> {
+async function settle(call: FoundQuery, { info, doubts }: Entries): Promise<Settled> {
   if (doubts.size === 0) return { info, count: 0, longestMs: 0 };
   const settled = await settleDoubts(call.ask, doubts);
   if (!call.ours.hidden || settled.count === 0) return settled;
@@ -176,8 +180,8 @@ async function settle(call: FoundCall, { info, doubts }: Entries): Promise<Settl
   throw failed(call, why, 'count by another source, or let the table remember names (no `srvkey addr`)');
 }
 
-function failed({ desk, began }: Call, why: string, next: string): LastcallError {
-  const { client, clock } = desk;
+function failed({ target, began }: TableQuery, why: string, next: string): LastcallError {
+  const { client, clock } = target;
   return new LastcallError('failed', `${client.target}: ${why}`, {
     target: client.target,
     elapsedMs: clock.now() - began,

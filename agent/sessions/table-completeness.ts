@@ -1,16 +1,16 @@
 import type { Info } from '../haproxy/replies/show-info.ts';
 
-/** A worker this old has learned whatever it will be taught, and can teach (BEHAVIOUR.md#stick-tables: 0.5 s could not, 5 s could). */
-const GROWN_UP_MS = 10_000;
+/** The least age of a worker whose resync by peers is complete, so that it can hand its table on (BEHAVIOUR.md#stick-tables: at 0.5 s it could not, at 5 s it could). */
+const MIN_RESYNC_AGE_MS = 10_000;
 /**
  * The longest time between our last poll of a worker and the start of the next for which no other worker can have
  * been in between.
  */
 const GAP_MS = 30_000;
-/** A lesson that has not come by now will not come (HAProxy gives up after 5 s without it). */
-const LESSON_SECONDS = 60;
+/** A resync that has not come by now will not come (HAProxy gives up after 5 s without it). */
+const RESYNC_TIMEOUT_S = 60;
 
-interface Worker {
+interface TableWorker {
   readonly pid: number;
   readonly place: number | string;
   readonly born: number;
@@ -18,36 +18,41 @@ interface Worker {
   readonly since: number;
   readonly seen: number;
   readonly uptimeSeconds: number;
-  /** The worker that may have taught it; null once that is settled. */
-  readonly before: Worker | null;
+  /** The worker whose table it may have got; null once that is settled. */
+  readonly before: TableWorker | null;
 }
 
 /**
  * Since when one HAProxy's table is complete. It begins empty with each worker, unless peers hand it on, and a lost
  * entry looks like no user: a table counts once it is older than its entries can be.
  */
-export interface Custody {
+export interface TableCompleteness {
   /**
    * @param place what the entries that are meant are found by, besides names. Peers hand on numbers as they were, so
    *   where a reload gives the server another one, those of before it are not found any more
    * @param now monotonic milliseconds
-   * @param taught whether this worker got everything from the one before it
+   * @param resynced whether this worker got everything from the one before it
    * @returns since when, in monotonic milliseconds
    */
-  since(info: Info, place: number | string, now: number, taught: () => Promise<boolean>): Promise<number>;
+  completeSince(
+    info: Info,
+    place: number | string,
+    now: number,
+    resynced: () => Promise<boolean>,
+  ): Promise<number>;
 }
 
-export function createCustody(): Custody {
-  let worker: Worker | null = null;
+export function createTableCompleteness(): TableCompleteness {
+  let worker: TableWorker | null = null;
   return {
-    async since(info, place, now, taught) {
-      let current: Worker = isSame(worker, info)
+    async completeSince(info, place, now, resynced) {
+      let current: TableWorker = isSame(worker, info)
         ? { ...worker, seen: now, uptimeSeconds: info.uptimeSeconds }
-        : newborn(info, place, now, worker);
-      // The lesson takes a moment: asked again until it is over.
-      if (current.before !== null && (await taught())) {
+        : newWorker(info, place, now, worker);
+      // The resync takes a moment: asked again until it is over.
+      if (current.before !== null && (await resynced())) {
         current = { ...current, since: current.before.since, before: null };
-      } else if (info.uptimeSeconds > LESSON_SECONDS) current = { ...current, before: null };
+      } else if (info.uptimeSeconds > RESYNC_TIMEOUT_S) current = { ...current, before: null };
       worker = current;
       return current.since;
     },
@@ -55,22 +60,22 @@ export function createCustody(): Custody {
 }
 
 /** In a container each process has the same pid, but none begins old. */
-function isSame(worker: Worker | null, { pid, uptimeSeconds }: Info): worker is Worker {
+function isSame(worker: TableWorker | null, { pid, uptimeSeconds }: Info): worker is TableWorker {
   return worker !== null && worker.pid === pid && uptimeSeconds >= worker.uptimeSeconds;
 }
 
-function newborn(
+function newWorker(
   { pid, uptimeSeconds }: Info,
   place: number | string,
   now: number,
-  last: Worker | null,
-): Worker {
+  last: TableWorker | null,
+): TableWorker {
   const born = now - uptimeSeconds * 1_000;
   // Only what is needed of it: the chain of all workers ever would grow.
   const before =
     last !== null &&
     last.place === place &&
-    last.seen - last.born >= GROWN_UP_MS &&
+    last.seen - last.born >= MIN_RESYNC_AGE_MS &&
     born - last.seen <= GAP_MS
       ? { ...last, before: null }
       : null;

@@ -1,12 +1,12 @@
 import type { TcpSourceConfig } from '../config/config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createReader, type Ask, type Reader } from '../haproxy/server-reader.ts';
+import { createServerReader, type SendCommand, type ServerReader } from '../haproxy/server-reader.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { ownSockets, readPort, TABLES, type PortView, type Tables } from '../system/proc-net-tcp.ts';
-import type { Front } from './haproxy-target.ts';
-import { certain, type Problem } from '../formats/parse-count.ts';
+import type { HaproxyTarget } from './haproxy-target.ts';
+import { countOrThrow, type CountProblem } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
 /** HAProxy answers in a millisecond. One that does not only leaves its idle connections in the count. */
@@ -15,7 +15,7 @@ const IDLE_POOL_MS = 300;
 export interface TcpPorts {
   readonly clock: Clock;
   /** The HAProxys whose idle connections are no sessions; may be none. */
-  readonly fronts: readonly Front[];
+  readonly targets: readonly HaproxyTarget[];
   readonly tables?: Tables;
 }
 
@@ -32,13 +32,13 @@ export interface TcpPorts {
 export function createTcpSource(
   { port, timeoutMs }: TcpSourceConfig,
   name: string,
-  { clock, fronts, tables = TABLES }: TcpPorts,
+  { clock, targets, tables = TABLES }: TcpPorts,
 ): Source {
-  const pools = fronts.flatMap(({ client, servers }) => {
-    const reader = createReader();
+  const pools = targets.flatMap(({ client, servers }) => {
+    const reader = createServerReader();
     return servers.map((server): Pool => ({ client, reader, server: parseServerName(server, 'config') }));
   });
-  const look = async (signal: AbortSignal): Promise<number | Problem> => {
+  const look = async (signal: AbortSignal): Promise<number | CountProblem> => {
     // Only those that were idle before and after were so in between: one too many would hide a user.
     const before = await idleConnections(pools, port, { clock, signal });
     const ours = await ownSockets();
@@ -70,7 +70,7 @@ export function createTcpSource(
           return { problem: `the kernel's table cannot be read: ${messageOf(error)}` };
         }
       });
-      return certain(
+      return countOrThrow(
         counted,
         detail('run in the network namespace of the application, and see that it listens on this port'),
       );
@@ -87,7 +87,7 @@ function callsOf({ callers, calls }: PortView, ours: ReadonlySet<string>): numbe
 /** One server at one HAProxy. */
 interface Pool {
   readonly client: Client;
-  readonly reader: Reader;
+  readonly reader: ServerReader;
   readonly server: ServerName;
 }
 
@@ -108,7 +108,7 @@ async function idleAt(
   { clock, signal }: Bounds,
 ): Promise<number> {
   const until = clock.now() + IDLE_POOL_MS;
-  const ask: Ask = (command) => client.exchange(command, until - clock.now(), signal);
+  const ask: SendCommand = (command) => client.exchange(command, until - clock.now(), signal);
   try {
     const { row } = await reader.read(ask, server);
     // To another port they are not in our count: HAProxy may see the application behind an address of its own.

@@ -1,4 +1,4 @@
-import { noCount, readPlain, shown, sum, type Problem } from '../formats/parse-count.ts';
+import { noCount, parseCount, excerpt, sum, type CountProblem } from '../formats/parse-count.ts';
 
 /** What Tomcat's manager answers in text (Tomcat 10.1: ManagerServlet, JMXProxyServlet). Pure. */
 
@@ -6,16 +6,16 @@ import { noCount, readPlain, shown, sum, type Problem } from '../formats/parse-c
  * The sessions of a context in the answer to `text/list`: `/app:running:3:app`, one line for each version that is
  * deployed in parallel. The first line is translated, all but its `OK`.
  */
-export function readList(body: string, context: string): number | Problem {
+export function readList(body: string, context: string): number | CountProblem {
   const [first = '', ...lines] = body.split(/\r?\n/);
-  if (!first.startsWith('OK - ')) return { problem: `the manager says ${shown(first)}` };
+  if (!first.startsWith('OK - ')) return { problem: `the manager says ${excerpt(first)}` };
   const counts = lines.flatMap((line) => {
     const [path, state = '', sessions = ''] = line.split(':');
     if (path !== context) return [];
     // A stopped context is listed with 0, whatever happened to its users.
     return state === 'running'
-      ? readPlain(sessions)
-      : { problem: `${context} is ${shown(state)}, not running` };
+      ? parseCount(sessions)
+      : { problem: `${context} is ${excerpt(state)}, not running` };
   });
   return counts.length > 0 ? sum(counts) : { problem: `Tomcat has no application ${context}` };
 }
@@ -34,9 +34,10 @@ export function managersOf(context: string): string {
 }
 
 /** The session managers of a context in the answer to that query; of one host, or it is ambiguous. */
-export function readManagers(body: string, context: string): readonly SessionManager[] | Problem {
+export function readManagers(body: string, context: string): readonly SessionManager[] | CountProblem {
   const [first = '', ...blocks] = body.split(/\r?\n\r?\n/);
-  if (!first.startsWith('OK - ')) return { problem: `the manager says ${shown(first.split('\n')[0] ?? '')}` };
+  if (!first.startsWith('OK - '))
+    return { problem: `the manager says ${excerpt(first.split('\n')[0] ?? '')}` };
   const managers = blocks
     .map(readManager)
     .filter(({ path }) => path === context || path.startsWith(`${context}##`));
@@ -47,13 +48,14 @@ export function readManagers(body: string, context: string): readonly SessionMan
 }
 
 /** The sessions of all versions of a context. */
-export function readActive(managers: readonly SessionManager[]): number | Problem {
+export function readActive(managers: readonly SessionManager[]): number | CountProblem {
   return sum(
     managers.map(({ name, attributes }) => {
       const state = attributes.get('stateName');
-      if (state !== 'STARTED') return { problem: `${name} is ${shown(state ?? 'in no state')}, not STARTED` };
+      if (state !== 'STARTED')
+        return { problem: `${name} is ${excerpt(state ?? 'in no state')}, not STARTED` };
       const active = attributes.get('activeSessions');
-      return active === undefined ? noCount('') : readPlain(active);
+      return active === undefined ? noCount('') : parseCount(active);
     }),
   );
 }

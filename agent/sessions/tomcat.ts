@@ -2,9 +2,9 @@ import type { TomcatSourceConfig } from '../config/config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { flawOf, httpGet, parseHttpUrl, shownUrl, type HttpAnswer } from '../system/http.ts';
-import { certain, shown, type Problem } from '../formats/parse-count.ts';
+import { countOrThrow, excerpt, type CountProblem } from '../formats/parse-count.ts';
 import { readPassword } from './password-file.ts';
-import type { Outing, Source } from './source.ts';
+import type { SourceTuning, Source } from './source.ts';
 import { managersOf, readActive, readList, readManagers, type SessionManager } from './tomcat-parse.ts';
 
 /** A Tomcat with a thousand applications lists them in less. */
@@ -29,7 +29,7 @@ interface Ports {
 export function createTomcatSource(config: TomcatSourceConfig, name: string, ports: Ports): Source {
   const ask = createManager(config, ports);
   const { context } = config;
-  const count = async (signal: AbortSignal): Promise<number | Problem> => {
+  const count = async (signal: AbortSignal): Promise<number | CountProblem> => {
     if (config.via === 'list') return readList(await ask('text/list', signal), context);
     const managers = readManagers(await ask(queryOf(context), signal), context);
     return 'problem' in managers ? managers : readActive(managers);
@@ -42,20 +42,20 @@ export function createTomcatSource(config: TomcatSourceConfig, name: string, por
       const began = ports.clock.now();
       const counted = await count(signal);
       const elapsedMs = ports.clock.now() - began;
-      return certain(counted, {
+      return countOrThrow(counted, {
         target,
         elapsedMs,
         next: `see that ${context} is deployed and running there`,
       });
     },
-    ...(config.lowerExpiry ? { outing: createOuting(context, target, ask) } : {}),
+    ...(config.lowerExpiry ? { tuning: createTuning(context, target, ask) } : {}),
   };
 }
 
 /** @returns the answer's text, of status 200 and whole */
-type Ask = (path: string, signal: AbortSignal) => Promise<string>;
+type TomcatQuery = (path: string, signal: AbortSignal) => Promise<string>;
 
-function createManager(config: TomcatSourceConfig, { clock, onWarning }: Ports): Ask {
+function createManager(config: TomcatSourceConfig, { clock, onWarning }: Ports): TomcatQuery {
   const base = parseHttpUrl(config.url).href.replace(/\/+$/, '');
   const { user, passwordFile, timeoutMs } = config;
   let warned = false;
@@ -118,12 +118,12 @@ function refusal(answer: HttpAnswer, user: string): readonly [why: string, next:
     case 401:
       // LockOutRealm, part of Tomcat's own server.xml: five failures lock the user out for 300 s.
       return [
-        `status 401, ${shown(user)} or the password is refused`,
+        `status 401, ${excerpt(user)} or the password is refused`,
         'set both right; after five wrong tries Tomcat locks the user out for five minutes',
       ];
     case 403:
       return [
-        `status 403, ${shown(user)} may not ask from here`,
+        `status 403, ${excerpt(user)} may not ask from here`,
         "give the user the role manager-script (manager-jmx for jmxproxy), and see the Valve in the manager's context.xml",
       ];
     case 404:
@@ -137,7 +137,7 @@ function queryOf(context: string): string {
   return `jmxproxy/?qry=${encodeURIComponent(managersOf(context))}`;
 }
 
-function createOuting(context: string, target: string, ask: Ask): Outing {
+function createTuning(context: string, target: string, ask: TomcatQuery): SourceTuning {
   const managers = async (signal: AbortSignal): Promise<readonly SessionManager[]> => {
     const read = readManagers(await ask(queryOf(context), signal), context);
     if ('problem' in read) throw refusedBy(target, read.problem);
@@ -147,11 +147,11 @@ function createOuting(context: string, target: string, ask: Ask): Outing {
     const query = `set=${encodeURIComponent(manager)}&att=${FREQUENCY}&val=${encodeURIComponent(frequency)}`;
     const answer = await ask(`jmxproxy/?${query}`, signal);
     if (!answer.startsWith('OK - '))
-      throw refusedBy(target, `the manager says ${shown(answer.split('\n')[0] ?? '')}`);
+      throw refusedBy(target, `the manager says ${excerpt(answer.split('\n')[0] ?? '')}`);
   };
 
   return {
-    async begin(signal) {
+    async apply(signal) {
       const found: Record<string, string> = {};
       for (const { name, attributes } of await managers(signal)) {
         const frequency = attributes.get(FREQUENCY) ?? LOWERED;
@@ -161,7 +161,7 @@ function createOuting(context: string, target: string, ask: Ask): Outing {
       }
       return JSON.stringify(found);
     },
-    async end(found, signal) {
+    async restore(found, signal) {
       const before = JSON.parse(found) as Record<string, string>;
       // A value other than the one we set is an operator's, or a fresh Tomcat's own.
       for (const { name, attributes } of await managers(signal)) {

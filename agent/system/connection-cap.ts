@@ -11,7 +11,7 @@ export const CAPS = {
 } as const;
 
 /** Those who are at a port now. */
-export interface Crowd<T> {
+export interface ConnectionCap<T> {
   /** Lets one in; where there are too many, the oldest has to go. */
   enter(one: T): void;
   leave(one: T): void;
@@ -23,7 +23,10 @@ export interface Crowd<T> {
  * @param cap how many there may be, a name of `CAPS`
  * @param dismiss sends one away
  */
-export function createCrowd<T>(cap: keyof typeof CAPS, dismiss: (oldest: T) => void): Crowd<T> {
+export function createConnectionCap<T>(
+  cap: keyof typeof CAPS,
+  dismiss: (oldest: T) => void,
+): ConnectionCap<T> {
   const all = new Set<T>();
   return {
     all,

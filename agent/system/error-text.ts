@@ -1,7 +1,7 @@
 import { isLastcallError, messageOf } from './error.ts';
 
 /** One line: the error, its target, the elapsed time, and the next step. */
-export function sentence(error: unknown): string {
+export function errorText(error: unknown): string {
   if (!isLastcallError(error)) return messageOf(error);
   const target = error.target && !error.message.includes(error.target) ? `${error.target}: ` : '';
   const took = error.elapsedMs === undefined ? '' : ` (after ${Math.round(error.elapsedMs)} ms)`;

@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { addressList, plainAddress } from './ip-allowlist.ts';
+import { ipAllowlist, plainAddress } from './ip-allowlist.ts';
 import type { Clock } from './clock.ts';
-import { createCrowd } from './connection-cap.ts';
+import { createConnectionCap } from './connection-cap.ts';
 import { LastcallError } from './error.ts';
 import type { ListenPlace } from './listen-error.ts';
 import { firstRequest } from './first-request.ts';
@@ -58,8 +58,8 @@ export function createHttpListener(
   { clock, failed, sockets: shared }: HttpListenerPorts,
   answer: (asked: HttpAsked) => Promise<HttpReply | null>,
 ): HttpListener {
-  const allowed = addressList(options.allow);
-  const open = createCrowd<Socket>('http', (oldest) => oldest.destroy());
+  const allowed = ipAllowlist(options.allow);
+  const open = createConnectionCap<Socket>('http', (oldest) => oldest.destroy());
   const sockets = shared ?? createListenSockets(clock);
   let giveUp = (): void => undefined;
   const server = createServer(

@@ -6,7 +6,7 @@ import { LastcallError } from './error.ts';
  * a socket for both families shows it as `::ffff:192.0.2.1`.
  * @throws LastcallError `config` for an entry that is neither
  */
-export function addressList(entries: readonly string[]): (address: string) => boolean {
+export function ipAllowlist(entries: readonly string[]): (address: string) => boolean {
   const list = new BlockList();
   for (const entry of entries) add(list, entry);
   return (address) => {

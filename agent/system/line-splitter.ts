@@ -1,5 +1,5 @@
 /** Cuts what comes in pieces into lines, holding no more than the one that is not whole yet. */
-export interface Lines {
+export interface LineSplitter {
   /** @throws whatever the line's taker throws, or a line longer than `most` characters */
   push(chunk: Buffer): void;
   /** What came after the last newline. */
@@ -11,7 +11,11 @@ export interface Lines {
  * @param onLine each whole line, without its newline
  * @param tooLong what to throw for a line that does not end
  */
-export function createLines(onLine: (line: string) => void, most: number, tooLong: () => Error): Lines {
+export function createLineSplitter(
+  onLine: (line: string) => void,
+  most: number,
+  tooLong: () => Error,
+): LineSplitter {
   let rest = '';
   return {
     push(chunk) {

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { type Clock, sleep } from './clock.ts';
-import { createCrowd, type Crowd } from './connection-cap.ts';
+import { createConnectionCap, type ConnectionCap } from './connection-cap.ts';
 import { LastcallError } from './error.ts';
 import { cannotListen, listenCode, type ListenPlace } from './listen-error.ts';
 
@@ -42,7 +42,7 @@ interface Door {
   readonly server: Server;
   readonly open: Set<Socket>;
   /** For the next server of the address. */
-  readonly waiting: Crowd<Socket>;
+  readonly waiting: ConnectionCap<Socket>;
   serve: ((socket: Socket) => void) | null;
 }
 
@@ -116,7 +116,7 @@ async function openDoor(
 
 function createDoor(): Door {
   const open = new Set<Socket>();
-  const waiting = createCrowd<Socket>('waiting', (oldest) => oldest.destroy());
+  const waiting = createConnectionCap<Socket>('waiting', (oldest) => oldest.destroy());
   const door: Door = {
     // A caller that closes its own direction first still wants the answer; small answers leave at once.
     server: createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {

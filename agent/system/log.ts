@@ -3,7 +3,7 @@ import winston from 'winston';
 import type { Clock } from './clock.ts';
 import type { Log, LogFields } from './log-port.ts';
 import { redact, redactText } from './redact.ts';
-import { visible } from './printable.ts';
+import { printable } from './printable.ts';
 
 export interface LogOptions {
   readonly level: 'error' | 'warn' | 'info' | 'debug';
@@ -67,13 +67,13 @@ function jsonLine(time: string, level: Level, message: string, fields: Record<st
 function textLine(time: string, level: Level, message: string, fields: Record<string, unknown>): string {
   const pairs = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => ` ${visible(key)}=${textValue(value)}`);
-  return `${time} ${level.padEnd(5)} ${visible(message)}${pairs.join('')}`;
+    .map(([key, value]) => ` ${printable(key)}=${textValue(value)}`);
+  return `${time} ${level.padEnd(5)} ${printable(message)}${pairs.join('')}`;
 }
 
 function textValue(value: unknown): string {
   const bare = typeof value === 'string' && /^[\w./:@+-]+$/.test(value);
-  return visible(bare ? value : JSON.stringify(value));
+  return printable(bare ? value : JSON.stringify(value));
 }
 
 interface CountedStream {

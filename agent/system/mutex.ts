@@ -1,13 +1,13 @@
 /** Runs work one after another, in the order it was given in. */
-export interface Turns {
+export interface Mutex {
   /** Rejects with the signal's reason as soon as it is aborted, also while waiting. */
-  take<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+  runExclusive<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
 }
 
-export function createTurns(): Turns {
+export function createMutex(): Mutex {
   let last: Promise<unknown> = Promise.resolve();
   return {
-    take<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    runExclusive<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
       const mine = last.then(() => {
         signal.throwIfAborted();
         return work();

@@ -6,7 +6,7 @@ const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
 const EACH_UNSEEN = new RegExp(UNSEEN, 'gu');
 
 /** Whether a text has a character that `visible` would write out. */
-export function hasUnseen(text: string): boolean {
+export function hasUnprintable(text: string): boolean {
   return UNSEEN.test(text);
 }
 
@@ -14,13 +14,13 @@ export function hasUnseen(text: string): boolean {
  * A text of other people's as it may be written to a terminal, within one line: each unseen character as its escape
  * (`\n`, `\u001b`, `\u{e0041}`). All else stays as it is.
  */
-export function visible(text: string): string {
+export function printable(text: string): string {
   return text.replace(EACH_UNSEEN, escaped);
 }
 
 /** The same with quotes around it, and with the escapes of JSON. */
 export function quoted(text: string): string {
-  return visible(JSON.stringify(text));
+  return printable(JSON.stringify(text));
 }
 
 function escaped(char: string): string {

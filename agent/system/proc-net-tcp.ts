@@ -1,6 +1,6 @@
 import { open, readdir, readlink, type FileHandle } from 'node:fs/promises';
 import { errnoOf, LastcallError } from './error.ts';
-import { createLines } from './line-splitter.ts';
+import { createLineSplitter } from './line-splitter.ts';
 
 /** The kernel's tables of TCP sockets, as far as this network namespace goes. Any user may read them. */
 export const TABLES = { v4: '/proc/self/net/tcp', v6: '/proc/self/net/tcp6' } as const;
@@ -115,7 +115,7 @@ export function createTableReader(path: string, take: (line: string) => boolean)
       next: 'see that /proc is mounted',
     });
   let count = 0;
-  const lines = createLines(
+  const lines = createLineSplitter(
     (line) => {
       const isGood = count === 0 ? HEADER.test(line) : take(line);
       if (!isGood) throw unlike();

@@ -1,9 +1,9 @@
 import { sleep, type Clock } from './clock.ts';
 import { errnoOf } from './error.ts';
-import { groupLives, lookAt } from './process.ts';
+import { groupLives, inspectProcess } from './process.ts';
 
 /** The first process of a group of its own (setsid): its pid is the group's number. */
-export interface Leader {
+export interface GroupLeader {
   readonly pid: number;
   /** As `startTimeOf` gave it while the process was ours for certain; null when it was never seen. */
   readonly startTime: string | null;
@@ -18,7 +18,7 @@ export const KILL_WAIT_MS = 5_000;
  * number may be used again, so nothing is sent when the pid belongs to a process of another start time.
  * @returns false when no process was signalled: the group is empty, another's, or not ours to signal
  */
-export function signalGroup(leader: Leader, name: NodeJS.Signals): boolean {
+export function signalGroup(leader: GroupLeader, name: NodeJS.Signals): boolean {
   if (isAnothers(leader)) return false;
   try {
     process.kill(-leader.pid, name);
@@ -35,7 +35,7 @@ export function signalGroup(leader: Leader, name: NodeJS.Signals): boolean {
  * @throws the signal's reason
  */
 export async function groupEmpty(
-  leader: Leader,
+  leader: GroupLeader,
   ms: number,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<boolean> {
@@ -52,7 +52,7 @@ export async function groupEmpty(
  * happens after one; it is bounded by `graceMs` and KILL_WAIT_MS.
  * @returns false when a process is still there
  */
-export async function endGroup(leader: Leader, graceMs: number, clock: Clock): Promise<boolean> {
+export async function endGroup(leader: GroupLeader, graceMs: number, clock: Clock): Promise<boolean> {
   const ports = { clock, signal: new AbortController().signal };
   signalGroup(leader, 'SIGTERM');
   if (await groupEmpty(leader, graceMs, ports)) return true;
@@ -60,7 +60,7 @@ export async function endGroup(leader: Leader, graceMs: number, clock: Clock): P
   return groupEmpty(leader, KILL_WAIT_MS, ports);
 }
 
-function isAnothers(leader: Leader): boolean {
-  const seen = lookAt(leader.pid);
+function isAnothers(leader: GroupLeader): boolean {
+  const seen = inspectProcess(leader.pid);
   return typeof seen === 'object' && leader.startTime !== null && seen.startTime !== leader.startTime;
 }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errnoOf } from './error.ts';
-import { isLiving, lookAt, parseStat, pidsOf, runningFor } from './process.ts';
+import { isRunning, inspectProcess, parseStat, pidsOf, runningFor } from './process.ts';
 
 /** A living process as /proc shows it. */
 export interface ProcessEntry {
@@ -28,11 +28,11 @@ export interface ProcessTable {
 
 /** The real one. It is read anew with each call. */
 export const processTable: ProcessTable = {
-  all: () => (lookAt(1) === 'hidden' ? null : pidsOf().flatMap((pid) => shown(pid) ?? [])),
+  all: () => (inspectProcess(1) === 'hidden' ? null : pidsOf().flatMap((pid) => shown(pid) ?? [])),
   at(pid) {
-    const seen = lookAt(pid);
+    const seen = inspectProcess(pid);
     if (typeof seen === 'string') return seen;
-    return isLiving(seen) ? (shown(pid) ?? 'gone') : 'gone';
+    return isRunning(seen) ? (shown(pid) ?? 'gone') : 'gone';
   },
   ageMs: runningFor,
   listens,
@@ -98,7 +98,7 @@ function inodeOf(link: string): string[] {
 function shown(pid: number): ProcessEntry | null {
   try {
     const stat = parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-    if (stat === null || !isLiving(stat)) return null;
+    if (stat === null || !isRunning(stat)) return null;
     const { parent, startTime } = stat;
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
     return { pid, parent, startTime, command, nested: isNested(pid) };

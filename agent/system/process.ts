@@ -58,7 +58,7 @@ export function parseStat(line: string): ProcessStat | null {
 }
 
 /** The stat of a pid, `gone`, or `hidden` when it lives (by kill(2)) and /proc does not show it. */
-export function lookAt(pid: number): ProcessStat | 'gone' | 'hidden' {
+export function inspectProcess(pid: number): ProcessStat | 'gone' | 'hidden' {
   if (!exists(pid)) return 'gone';
   const stat = readStat(pid);
   if (stat !== null) return stat;
@@ -89,7 +89,7 @@ export function ownerOf(pid: number): ProcessOwner | null {
 
 /** The start time of a process, in clock ticks since boot; null when it is gone or /proc hides it. */
 export function startTimeOf(pid: number): string | null {
-  const seen = lookAt(pid);
+  const seen = inspectProcess(pid);
   return typeof seen === 'string' ? null : seen.startTime;
 }
 
@@ -97,15 +97,15 @@ export function startTimeOf(pid: number): string | null {
  * Does the process that was proven by `pid` and `startTime` still live? Gone is ESRCH, a zombie, or the pid now
  * belonging to a process of another start time; `unknown` when /proc does not show it (hidepid, no /proc).
  */
-export function aliveness(pid: number, startTime: string): 'gone' | 'alive' | 'unknown' {
-  const seen = lookAt(pid);
+export function processStatus(pid: number, startTime: string): 'gone' | 'alive' | 'unknown' {
+  const seen = inspectProcess(pid);
   if (seen === 'gone') return 'gone';
   if (seen === 'hidden') return 'unknown';
-  return seen.startTime === startTime && isLiving(seen) ? 'alive' : 'gone';
+  return seen.startTime === startTime && isRunning(seen) ? 'alive' : 'gone';
 }
 
 /** Of a zombie whose other threads still run only the first thread has ended: such a process serves on. */
-export function isLiving(stat: ProcessStat): boolean {
+export function isRunning(stat: ProcessStat): boolean {
   return (stat.state !== 'Z' && stat.state.toUpperCase() !== 'X') || stat.threads > 1;
 }
 
@@ -168,7 +168,7 @@ export function groupLives(group: number): boolean {
     const fresh = pidsOf().filter((pid) => !seen.has(pid));
     const stats = fresh.map(readStat);
     const members = stats.filter((stat) => stat?.group === group);
-    if (members.some((stat) => stat !== null && isLiving(stat))) return true;
+    if (members.some((stat) => stat !== null && isRunning(stat))) return true;
     zombies += members.length;
     if (members.length === 0 && !stats.includes(null)) return zombies === 0;
     for (const pid of fresh) seen.add(pid);
@@ -194,7 +194,7 @@ export function leaderWith(
     .filter((pid) => environOf(pid).split('\0').includes(entry))
     .flatMap((pid) => {
       const stat = readStat(pid);
-      return stat?.group === pid && isLiving(stat) ? [{ pid, ...stat }] : [];
+      return stat?.group === pid && isRunning(stat) ? [{ pid, ...stat }] : [];
     })
     .toSorted((one, other) => Number(one.startTime) - Number(other.startTime));
   const [first] = found;

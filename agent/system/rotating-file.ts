@@ -5,7 +5,7 @@ import { errnoOf } from './error.ts';
 import { whyNotAlone, whyNotTrusted } from './trust.ts';
 
 /** A file to which whole lines are added, and that gives way to a fresh one before it grows too big. */
-export interface LineFile {
+export interface RotatingFile {
   /** Rejects as `append` would, as far as that can be known before. */
   check(): Promise<void>;
   /** Adds a line, after those before it; it is on the disk once this resolves. Rejects with the system's
@@ -13,7 +13,7 @@ export interface LineFile {
   append(line: string): Promise<void>;
 }
 
-export interface LineFileOptions {
+export interface RotatingFileOptions {
   readonly path: string;
   /** The file becomes `PATH.1`, that one `PATH.2` and so on, before it would have more bytes than this. */
   readonly maxBytes: number;
@@ -28,7 +28,7 @@ export interface LineFileOptions {
  * again. (winston's own file transport swallows the error of a write, as its source shows, and then writes no
  * more.)
  */
-export function createLineFile(options: LineFileOptions): LineFile {
+export function createRotatingFile(options: RotatingFileOptions): RotatingFile {
   let last: Promise<unknown> = Promise.resolve();
   // What a full disk has left of a line must not become the beginning of the next one.
   let torn = false;
@@ -59,7 +59,7 @@ export function createLineFile(options: LineFileOptions): LineFile {
   };
 }
 
-async function makeRoom({ path, maxBytes, keep }: LineFileOptions, line: string): Promise<void> {
+async function makeRoom({ path, maxBytes, keep }: RotatingFileOptions, line: string): Promise<void> {
   const size = await sizeOf(path);
   if (size === null) return void (await mkdir(dirname(path), { recursive: true, mode: 0o755 }));
   if (size === 0 || size + Buffer.byteLength(line) + 1 <= maxBytes) return;
@@ -78,7 +78,7 @@ const ODD: Readonly<Record<string, string>> = { ELOOP: 'a symbolic link', ENXIO:
  * No link is followed, and a file of two names is not used: another user could make us write to any file with
  * either.
  */
-async function openTrusted({ path, mode }: LineFileOptions): Promise<FileHandle> {
+async function openTrusted({ path, mode }: RotatingFileOptions): Promise<FileHandle> {
   const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode).catch(
     (error: unknown) => {
       const why = ODD[errnoOf(error) ?? ''];

@@ -4,9 +4,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { type CapturedOutput, inheritedOutput, pipedOutput, spooledOutput } from './captured-output.ts';
 import { withDeadline, type Clock } from './clock.ts';
 import { errnoOf, LastcallError, messageOf } from './error.ts';
-import { endGroup, groupEmpty, type Leader } from './process-group.ts';
+import { endGroup, groupEmpty, type GroupLeader } from './process-group.ts';
 import { startTimeOf } from './process.ts';
-import { visible } from './printable.ts';
+import { printable } from './printable.ts';
 
 export interface CommandOptions {
   /** Deadline for the command itself, in milliseconds. */
@@ -24,7 +24,7 @@ export interface CommandOptions {
    * For a command that must go on when we end: an abort leaves it alone, and its output breaks no pipe. Called with
    * the identity of the process, once it has begun. Default: an abort ends it.
    */
-  readonly onLaunched?: (leader: Leader) => Promise<void>;
+  readonly onLaunched?: (leader: GroupLeader) => Promise<void>;
 }
 
 export interface CommandResult {
@@ -106,7 +106,7 @@ async function untilEndOrOurs(
 /** A command that has begun. */
 interface Command {
   readonly child: ChildProcess;
-  readonly leader: Leader;
+  readonly leader: GroupLeader;
   readonly output: CapturedOutput;
   readonly ended: Promise<Ended>;
   /** Monotonic milliseconds. */
@@ -157,7 +157,7 @@ function outputFor({ maxOutputBytes, onLaunched }: CommandOptions): CapturedOutp
 /** The end of a command's output, for an error message: one line of 200 characters, safe for a terminal. */
 export function excerpt(result: CommandResult): string {
   const text = (result.stderr.trim() === '' ? result.stdout : result.stderr).trim().replace(/\s+/g, ' ');
-  return visible(text.length > 200 ? `...${text.slice(-200)}` : text);
+  return printable(text.length > 200 ? `...${text.slice(-200)}` : text);
 }
 
 /** How a command ended, for an error message. */
@@ -172,7 +172,7 @@ async function launch(
   argv: readonly string[],
   { env }: CommandOptions,
   output: CapturedOutput,
-): Promise<{ child: ChildProcess; leader: Leader }> {
+): Promise<{ child: ChildProcess; leader: GroupLeader }> {
   const [program = '', ...args] = argv;
   try {
     const child: ChildProcess = spawn(program, args, {
@@ -209,7 +209,7 @@ function cannotRun(program: string, cause: unknown): LastcallError {
 
 /** Ends the rest of a group without its leader. */
 async function endLeft(
-  leader: Leader,
+  leader: GroupLeader,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<boolean> {
   if (await groupEmpty(leader, STRAGGLERS_MS, { clock, signal })) return false;
@@ -224,7 +224,7 @@ async function lastWords(): Promise<void> {
 
 async function cutShort(
   child: ChildProcess,
-  leader: Leader,
+  leader: GroupLeader,
   ended: Promise<Ended>,
   clock: Clock,
 ): Promise<Ended> {

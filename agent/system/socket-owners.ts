@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { errnoOf } from './error.ts';
 import { readPort, socketsOf, TABLES } from './proc-net-tcp.ts';
-import { lookAt, startTimeOf } from './process.ts';
+import { inspectProcess, startTimeOf } from './process.ts';
 
 /** A process that has a socket open; several share one after a fork. */
 export interface SocketOwner {
@@ -43,7 +43,7 @@ interface Search {
 async function ownersOf(inodes: ReadonlySet<string>, signal: AbortSignal): Promise<Search> {
   const byInode = new Map<string, SocketOwner[]>();
   // Where /proc hides other users' processes (hidepid, ProtectProc), it does not list them.
-  let isWhole = lookAt(1) !== 'hidden';
+  let isWhole = inspectProcess(1) !== 'hidden';
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     signal.throwIfAborted();

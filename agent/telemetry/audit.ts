@@ -2,10 +2,10 @@ import type { Service } from '../engine/service.ts';
 import type { Request } from '../lifecycle/operation.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { createLineFile, type LineFile } from '../system/rotating-file.ts';
+import { createRotatingFile, type RotatingFile } from '../system/rotating-file.ts';
 import { listenCode } from '../system/listen-error.ts';
 import type { Log } from '../system/log-port.ts';
-import { observed } from './service-observer.ts';
+import { withObserver } from './service-observer.ts';
 
 /** A few thousand operations a file; what is older than six files is gone. */
 const MAX_BYTES = 10 * 1024 * 1024;
@@ -33,7 +33,7 @@ export async function openAudit(
   path: string,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<Audit> {
-  const file = createLineFile({ path, maxBytes: MAX_BYTES, keep: KEEP, mode: MODE });
+  const file = createRotatingFile({ path, maxBytes: MAX_BYTES, keep: KEEP, mode: MODE });
   await withDeadline(
     clock,
     CHECK_MS,
@@ -58,7 +58,7 @@ export async function openAudit(
 }
 
 /** A disk that is full is an alarm at each record; what no time mends is refused at once. */
-async function check(path: string, file: LineFile): Promise<void> {
+async function check(path: string, file: RotatingFile): Promise<void> {
   try {
     await file.check();
   } catch (error) {
@@ -83,7 +83,7 @@ function unusable(path: string, why: string, cause?: unknown): LastcallError {
 
 /** The same service, each of whose operations leaves its lines in the audit log. */
 export function withAudit(service: Service, audit: Audit): Service {
-  return observed(service, {
+  return withObserver(service, {
     asked(request, submitted) {
       const { kind, ...asked } = described(request);
       if (!submitted.accepted) return audit.write('refused', { id: request.id, operation: kind, ...asked });

@@ -3,7 +3,7 @@ import type { Service } from '../engine/service.ts';
 import type { Status } from '../lifecycle/operation.ts';
 import { isOut, PHASES } from '../lifecycle/phases.ts';
 import type { Clock } from '../system/clock.ts';
-import { observed } from './service-observer.ts';
+import { withObserver } from './service-observer.ts';
 
 /** Seconds: from a node without users to a working day of them. */
 const BUCKETS = [1, 5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
@@ -86,7 +86,7 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
     registers,
   });
 
-  const watched = observed(service, {
+  const watched = withObserver(service, {
     ended({ operation, code, plan }) {
       if (plan === undefined) operations.inc({ operation, code });
     },

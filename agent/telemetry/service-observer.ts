@@ -2,7 +2,7 @@ import type { Service, Submitted } from '../engine/service.ts';
 import type { Request, Result, StatusOperation } from '../lifecycle/operation.ts';
 
 /** Called for every operation, whatever made the request. Nothing here may throw. */
-export interface Observer {
+export interface ServiceObserver {
   /** A request was answered: it begins, joins another one, or is refused. */
   asked?(request: Request, submitted: Submitted): void;
   /**
@@ -16,7 +16,7 @@ export interface Observer {
 }
 
 /** The same service, with calls of `observer` for what is done with it. */
-export function observed(service: Service, observer: Observer): Service {
+export function withObserver(service: Service, observer: ServiceObserver): Service {
   /** Requests handed in and not yet answered. */
   const open = new Map<string, Request>();
   /** Operations whose beginning was reported, and whose end was not. */

@@ -6,7 +6,7 @@ import { createMetricsServer } from './metrics-server.ts';
 import { createMetrics, type MetricsPorts } from './metrics.ts';
 
 /** The reports of the node's operations outside of the control socket. */
-export interface Reports {
+export interface Telemetry {
   /** The service to be used from now on, so that nothing is missed. */
   readonly service: Service;
   close(): Promise<void>;
@@ -17,11 +17,11 @@ export interface Reports {
  * @returns the service that counts what is done with it
  * @throws LastcallError as `ListenSockets.open`
  */
-export async function openReports(
+export async function openTelemetry(
   { metrics: address }: { readonly metrics: ListenConfig | null },
   service: Service,
   ports: MetricsPorts & { readonly log: Log; readonly sockets: ListenSockets },
-): Promise<Reports> {
+): Promise<Telemetry> {
   if (address === null) return { service, close: () => Promise.resolve() };
   const metrics = await createMetrics(service, ports);
   const server = createMetricsServer(address, metrics, ports);

@@ -6,7 +6,7 @@ import type { Proof } from '../../agent/lifecycle/view.ts';
 import { createChild, type Child, type ChildExit } from '../../agent/app/child.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { groupMembers } from '../support/group-members.ts';
@@ -24,7 +24,7 @@ let temp: TempDir;
 /** What the children write down of their launches. */
 let note: string;
 let children: Child[];
-/** What `onExit` was told, and a way to wait for the next telling. */
+/** The calls of `onExit`, and a way to wait for the next one. */
 let exits: ChildExit[];
 let exited: Promise<ChildExit>;
 beforeEach(async () => {
@@ -49,7 +49,7 @@ const childOf = (command: readonly string[], clock: Clock = realClock): Child =>
       clock,
       searchPath: '/usr/bin:/bin',
       env: process.env,
-      launches: launchesIn(note),
+      launchRecord: launchesIn(note),
       onExit: (exit) => {
         exits.push(exit);
         told(exit);
@@ -160,7 +160,7 @@ describe('the child', () => {
     expect(second.pid).not.toBe(proof.pid);
     expect(child.proof?.pid).toBe(second.pid);
     expect(await child.stopper.stop(proof, never)).toMatchObject({ how: 'gone' });
-    expect(aliveness(second.pid, startTimeOf(second.pid) ?? '')).toBe('alive');
+    expect(processStatus(second.pid, startTimeOf(second.pid) ?? '')).toBe('alive');
   });
 
   test('is not started twice', async () => {
@@ -222,14 +222,14 @@ describe('the child', () => {
     const proof = { pid: other.pid, startTime: `${startTime}1` };
     expect(child.attach(proof)).toBe(false);
     expect(await child.stopper.stop(proof, never)).toMatchObject({ how: 'gone' });
-    expect(aliveness(other.pid, startTime)).toBe('alive');
+    expect(processStatus(other.pid, startTime)).toBe('alive');
   });
 
   test('that is let go runs on', async () => {
     const { child, proof } = await started('hangs');
     child.release();
     expect(child.proof).toBeNull();
-    expect(aliveness(proof.pid, proof.startTime)).toBe('alive');
+    expect(processStatus(proof.pid, proof.startTime)).toBe('alive');
   });
 });
 

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import type { GoneConfig } from '../../agent/config/config.ts';
 import type { Proof } from '../../agent/lifecycle/view.ts';
 import { createStopper } from '../../agent/app/create.ts';
-import { createRunningStops, type RunningStops } from '../../agent/app/running-stop-record.ts';
+import { createRunningStopRecord, type RunningStopRecord } from '../../agent/app/running-stop-record.ts';
 import { createStarter } from '../../agent/app/command-starter.ts';
 import type { Starter, Stopper } from '../../agent/app/contracts.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { aliveness, lookAt, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, inspectProcess, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -60,7 +60,7 @@ stopperContract('a command', {
 const withGone = (
   command: readonly string[],
   gone: GoneConfig,
-  changes: { readonly clock?: Clock; readonly idempotent?: boolean; readonly stops?: RunningStops } = {},
+  changes: { readonly clock?: Clock; readonly idempotent?: boolean; readonly stops?: RunningStopRecord } = {},
 ): Stopper => {
   const { clock = realClock, idempotent = false, stops } = changes;
   const ports = { ...naming(clock), searchPath, ...(stops ? { stops } : {}) };
@@ -108,7 +108,7 @@ describe('a stop command that returns before the application has ended', () => {
     const found = [proof?.pid, ...(proof?.others ?? []).map(({ pid }) => pid)];
     expect(new Set(found)).toEqual(new Set([parent.pid, worker.pid]));
     expect(await stopper.stop(proof, never)).toEqual({ how: 'command', warnings: [] });
-    expect(aliveness(worker.pid, startTime)).toBe('gone');
+    expect(processStatus(worker.pid, startTime)).toBe('gone');
     expect(stopper.gone(proof)).toBe('gone');
   });
 
@@ -126,21 +126,21 @@ describe('a stop command that returns before the application has ended', () => {
   test('is what the next sidecar waits for, the command and the application', async () => {
     const present = await appWithFile('ignores-term');
     let note: unknown = null;
-    const notebook = { load: async () => note, save: async (next: object) => void (note = next) };
+    const noteFile = { load: async () => note, save: async (next: object) => void (note = next) };
     const ports = { clock: realClock, bootId: 'boot', onWarning: (text: string) => expect(text).toBe('') };
     const gone = { kind: 'pidFile', path: pidFile } as const;
-    const first = withGone(['true'], gone, { stops: createRunningStops(notebook, ports) });
+    const first = withGone(['true'], gone, { stops: createRunningStopRecord(noteFile, ports) });
     const abort = new AbortController();
     const stopping = first.stop(await provenBy(first), abort.signal);
     stopping.catch(() => undefined);
     await until('the command is written down', () => note !== null && 'pid' in (note as object));
     abort.abort(new LastcallError('cancelled', 'the sidecar ends'));
-    const second = withGone(['true'], gone, { stops: createRunningStops(notebook, ports) });
+    const second = withGone(['true'], gone, { stops: createRunningStopRecord(noteFile, ports) });
     let isOver = false;
     const rejoined = second.rejoin?.(never).then(() => (isOver = true));
     await until(
       'the command has ended',
-      () => aliveness((note as Proof).pid, (note as Proof).startTime) === 'gone',
+      () => processStatus((note as Proof).pid, (note as Proof).startTime) === 'gone',
     );
     expect(isOver).toBe(false);
     process.kill(present.pid, 'SIGKILL');
@@ -154,14 +154,14 @@ describe('a stop command of a sidecar that is killed before the disk holds which
     const marker = join(dir.path, 'ran');
     let note: object | null = null;
     // As of a kill -9: what came to the disk after the launch is lost.
-    const notebook = {
+    const noteFile = {
       load: async () => note,
       save: async (next: object) => ('pid' in next ? new Promise<void>(() => undefined) : void (note = next)),
     };
     const gone = { kind: 'pidFile', path: pidFile } as const;
     const portsOf = (clock: Clock) => ({ clock, bootId: 'boot', onWarning: () => undefined });
     const first = withGone(['touch', marker], gone, {
-      stops: createRunningStops(notebook, portsOf(realClock)),
+      stops: createRunningStopRecord(noteFile, portsOf(realClock)),
     });
     const abort = new AbortController();
     const stopping = first.stop(await provenBy(first), abort.signal);
@@ -170,7 +170,7 @@ describe('a stop command of a sidecar that is killed before the disk holds which
     const clock = new ManualClock();
     const second = withGone(['true'], gone, {
       clock,
-      stops: createRunningStops(notebook, portsOf(clock)),
+      stops: createRunningStopRecord(noteFile, portsOf(clock)),
     });
     const rejoined = second.rejoin?.(never).then(() => 'over');
     expect(await Promise.race([rejoined, clock.armed().then(() => 'waits')])).toBe('waits');
@@ -220,7 +220,7 @@ describe('what an unproven stop may leave', () => {
   test('is who listened at a port of the application before it, as long as it lives, also for the next sidecar', async () => {
     const { app: served, port } = await listening();
     let note: unknown = null;
-    const notebook = { load: async () => note, save: async (next: object) => void (note = next) };
+    const noteFile = { load: async () => note, save: async (next: object) => void (note = next) };
     const ports = { clock: realClock, bootId: 'boot', onWarning: () => undefined };
     const stopper = (): Stopper =>
       createStopper(
@@ -228,7 +228,7 @@ describe('what an unproven stop may leave', () => {
         {
           ...naming(realClock),
           searchPath,
-          stops: createRunningStops(notebook, ports),
+          stops: createRunningStopRecord(noteFile, ports),
           appPorts: async () => [port],
         },
       );
@@ -241,7 +241,7 @@ describe('what an unproven stop may leave', () => {
     expect(await next.remains?.()).toEqual([served.pid]);
     process.kill(served.pid, 'SIGKILL');
     await served.gone;
-    await until('it has ended', () => lookAt(served.pid) === 'gone');
+    await until('it has ended', () => inspectProcess(served.pid) === 'gone');
     expect([await first.remains?.(), await next.remains?.()]).toEqual([[], []]);
   });
 });
@@ -284,10 +284,10 @@ describe('a stop command', () => {
   });
 
   test('is not sent once more after a crash, but where the operator says that it may', () => {
-    expect(stopperOf(['true']).repeatable).toBe(false);
+    expect(stopperOf(['true']).isIdempotent).toBe(false);
     const gone = { kind: 'port', port: 1 } as const;
-    expect(withGone(['true'], gone).repeatable).toBe(false);
-    expect(withGone(['true'], gone, { idempotent: true }).repeatable).toBe(true);
+    expect(withGone(['true'], gone).isIdempotent).toBe(false);
+    expect(withGone(['true'], gone, { idempotent: true }).isIdempotent).toBe(true);
   });
 });
 
@@ -297,7 +297,7 @@ describe('a start command', () => {
     await starter.check(never);
     await starter.start(never);
     const app = await roll.next();
-    expect(aliveness(app.pid, startTimeOf(app.pid) ?? '')).toBe('alive');
+    expect(processStatus(app.pid, startTimeOf(app.pid) ?? '')).toBe('alive');
   });
 
   test('that is missing or not executable is refused beforehand', async () => {

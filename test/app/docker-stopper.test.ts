@@ -88,7 +88,7 @@ describe('A stop of a container', () => {
     const running = await app();
     const proof = await provenBy(stopperOf('app'));
     const next = stopperOf('app');
-    expect(next.repeatable).toBe(true);
+    expect(next.isIdempotent).toBe(true);
     expect(next.gone(proof)).toBe('unknown');
     await next.rejoin?.(never);
     expect(next.gone(proof)).toBe('alive');

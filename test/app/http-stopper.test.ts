@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { GoneConfig } from '../../agent/config/config.ts';
 import { createStopper } from '../../agent/app/create.ts';
-import { createRunningStops } from '../../agent/app/running-stop-record.ts';
+import { createRunningStopRecord } from '../../agent/app/running-stop-record.ts';
 import type { Stopper } from '../../agent/app/contracts.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
@@ -20,7 +20,7 @@ afterEach(() => roll.close());
 interface Options {
   readonly timeoutMs?: number;
   readonly token?: string;
-  readonly stops?: ReturnType<typeof createRunningStops>;
+  readonly stops?: ReturnType<typeof createRunningStopRecord>;
 }
 
 const stopperOf = (port: number, gone: GoneConfig | null, options: Options = {}): Stopper => {
@@ -46,7 +46,7 @@ stopperContract('a POST', {
     return { app: running, stopper: stopperOf(running.port, null) };
   },
   impossible: async () => stopperOf(await freePort(), null),
-  // Nothing but its answer tells of it, and there is none where nobody is.
+  // Nothing but its answer reports it, and without a server there is none.
   takesGone: false,
 });
 stopperContract('a POST, and a port that proves the end', {
@@ -94,11 +94,11 @@ describe('A stop over HTTP', () => {
 
   test('may not be sent again, and the next sidecar waits for what it was to end', async () => {
     let note: unknown = null;
-    const notebook = { load: async () => note, save: async (next: object) => void (note = next) };
+    const noteFile = { load: async () => note, save: async (next: object) => void (note = next) };
     const ports = { clock: realClock, bootId: 'boot', onWarning: (text: string) => expect(text).toBe('') };
     const running = await app('silent', 800);
     const gone = { kind: 'port', port: running.port } as const;
-    const stopper = stopperOf(running.port, gone, { stops: createRunningStops(notebook, ports) });
+    const stopper = stopperOf(running.port, gone, { stops: createRunningStopRecord(noteFile, ports) });
     const proof = await provenBy(stopper);
     const reason = new LastcallError('cancelled', 'the sidecar ends');
     const controller = new AbortController();
@@ -106,8 +106,8 @@ describe('A stop over HTTP', () => {
     expect((await roll.next()).note).toBe('asked');
     controller.abort(reason);
     expect(await stopping).toBe(reason);
-    const next = stopperOf(running.port, gone, { stops: createRunningStops(notebook, ports) });
-    expect(next.repeatable).toBe(false);
+    const next = stopperOf(running.port, gone, { stops: createRunningStopRecord(noteFile, ports) });
+    expect(next.isIdempotent).toBe(false);
     await next.rejoin?.(never);
     expect(next.gone(proof)).toBe('gone');
   });

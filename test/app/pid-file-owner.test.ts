@@ -19,7 +19,7 @@ const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 let roll: RollCall;
 let dir: TempDir;
-/** Where uid 65534 may put whatever he likes. */
+/** A directory in which uid 65534 may write. */
 let theirs: string;
 beforeEach(async () => {
   roll = await openRollCall();

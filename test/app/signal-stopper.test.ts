@@ -7,11 +7,15 @@ import type { SignalStopConfig } from '../../agent/config/config.ts';
 import { createJournal } from '../../agent/journal/journal.ts';
 import { createStopper } from '../../agent/app/create.ts';
 import type { NamingPorts } from '../../agent/app/named-process.ts';
-import { createSightings, openSightings, type Sightings } from '../../agent/app/pid-file-record.ts';
+import {
+  createPidFileRecords,
+  openPidFileRecords,
+  type PidFileRecords,
+} from '../../agent/app/pid-file-record.ts';
 import type { Stopper } from '../../agent/app/contracts.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { aliveness, bootId, lookAt, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, bootId, inspectProcess, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -73,7 +77,7 @@ stopperContract('a signal to a pid', {
     const present = await app('hangs');
     process.kill(present.pid, 'SIGKILL');
     await present.gone;
-    await until('the process is gone', () => lookAt(present.pid) === 'gone');
+    await until('the process is gone', () => inspectProcess(present.pid) === 'gone');
     return stopperOf({ pid: present.pid });
   },
 });
@@ -156,17 +160,17 @@ describe('only the proven process is signalled', () => {
   );
 
   /** What one sidecar after the other has seen, over the same file. */
-  const sightings = async (boot = bootId()): Promise<Sightings> => {
-    const notebook = createJournal(join(dir.path, 'app1.json.pid'), { node: 'app1' }, realClock);
+  const pidFiles = async (boot = bootId()): Promise<PidFileRecords> => {
+    const noteFile = createJournal(join(dir.path, 'app1.json.pid'), { node: 'app1' }, realClock);
     const load = async (): Promise<unknown> => {
-      const found = await notebook.load(never);
+      const found = await noteFile.load(never);
       return found.kind === 'record' ? found.record : null;
     };
     const onWarning = (text: string): never => {
       throw new Error(text);
     };
-    const book = { load, save: (note: object) => notebook.save(note) };
-    return openSightings(book, { clock: realClock, bootId: boot, onWarning });
+    const book = { load, save: (note: object) => noteFile.save(note) };
+    return openPidFileRecords(book, { clock: realClock, bootId: boot, onWarning });
   };
   const onDisk = async (): Promise<void> => {
     await until('it is on disk', () => existsSync(join(dir.path, 'app1.json.pid')));
@@ -179,11 +183,11 @@ describe('only the proven process is signalled', () => {
     'the calendar is set an hour %s, and another sidecar begins: a file is as old as it was',
     async (_way, ms) => {
       const other = await appWithFile('hangs');
-      stopperOf({ pidFile }, realClock, { sightings: await sightings() });
+      stopperOf({ pidFile }, realClock, { pidFiles: await pidFiles() });
       await onDisk();
       const clock = createShiftedClock();
       clock.stepCalendar(ms);
-      const next = stopperOf({ pidFile }, clock, { sightings: await sightings() });
+      const next = stopperOf({ pidFile }, clock, { pidFiles: await pidFiles() });
       expect(await provenBy(next)).toMatchObject({ pid: other.pid });
     },
   );
@@ -192,19 +196,19 @@ describe('only the proven process is signalled', () => {
     const other = await appWithFile('hangs');
     const halfAnHourAgo = Date.now() / 1000 - 1800;
     await utimes(pidFile, halfAnHourAgo, halfAnHourAgo);
-    stopperOf({ pidFile }, realClock, { sightings: await sightings() });
+    stopperOf({ pidFile }, realClock, { pidFiles: await pidFiles() });
     await onDisk();
     const clock = createShiftedClock();
     clock.stepCalendar(-1_700_000);
-    const next = stopperOf({ pidFile }, clock, { sightings: await sightings() });
+    const next = stopperOf({ pidFile }, clock, { pidFiles: await pidFiles() });
     expect((await refusalOf(() => next.check(never))).message).toContain(`older than process ${other.pid}`);
   });
 
   test('a file that was seen in another boot means no process of this one', async () => {
     const other = await appWithFile('hangs');
-    stopperOf({ pidFile }, realClock, { sightings: await sightings('another boot') });
+    stopperOf({ pidFile }, realClock, { pidFiles: await pidFiles('another boot') });
     await onDisk();
-    const next = stopperOf({ pidFile }, realClock, { sightings: await sightings() });
+    const next = stopperOf({ pidFile }, realClock, { pidFiles: await pidFiles() });
     const { message } = await refusalOf(() => next.check(never));
     expect(message).toContain(`before the machine was booted, and process ${other.pid} after that`);
   });
@@ -218,7 +222,7 @@ describe('only the proven process is signalled', () => {
       const served = await appWithFile('serves');
       const then = Date.now() / 1000 + seconds;
       await utimes(pidFile, then, then);
-      const known = { sightings: createSightings(bootId()) };
+      const known = { pidFiles: createPidFileRecords(bootId()) };
       const refusal = await refusalOf(() => stopperOf({ pidFile }, realClock, known).check(never));
       expect(refusal.message).toContain('does not listen on a port of the application');
       const ports = { ...known, appPorts: async () => [1, Number(served.note)] };
@@ -238,7 +242,7 @@ describe('only the proven process is signalled', () => {
     const later = (Date.now() + 3_600_000) / 1000;
     await utimes(pidFile, later, later);
     expect(await provenBy(stopper)).toMatchObject({ pid: second.pid });
-    expect(aliveness(first.pid, startTimeOf(first.pid) ?? '')).toBe('alive');
+    expect(processStatus(first.pid, startTimeOf(first.pid) ?? '')).toBe('alive');
   });
 
   test('one that has replaced itself since the proof is stopped as the process that its pid file names now', async () => {
@@ -264,7 +268,7 @@ describe('only the proven process is signalled', () => {
     const other = await appWithFile('hangs');
     expect(await stopper.stop(proof, never)).toEqual({ how: 'TERM', warnings: [] });
     await proven.gone;
-    expect(aliveness(other.pid, startTimeOf(other.pid) ?? '')).toBe('alive');
+    expect(processStatus(other.pid, startTimeOf(other.pid) ?? '')).toBe('alive');
   });
 
   test('a pid that belongs to another process by now is not touched, and its own process is gone', async () => {
@@ -274,7 +278,7 @@ describe('only the proven process is signalled', () => {
     const stopper = stopperOf({ pid: other.pid });
     expect(stopper.gone(proof)).toBe('gone');
     expect(await stopper.stop(proof, never)).toEqual({ how: 'gone', warnings: [] });
-    expect(aliveness(other.pid, startTime)).toBe('alive');
+    expect(processStatus(other.pid, startTime)).toBe('alive');
   });
 
   test('a zombie is not running', async () => {
@@ -294,7 +298,7 @@ describe('only the proven process is signalled', () => {
     const other = await appWithFile('hangs');
     const error = await refusalOf(() => stopperOf({ pidFile }).stop(null, never));
     expect(error.code).toBe('app-stop');
-    expect(aliveness(other.pid, startTimeOf(other.pid) ?? '')).toBe('alive');
+    expect(processStatus(other.pid, startTimeOf(other.pid) ?? '')).toBe('alive');
   });
 
   test('a process that /proc does not show is neither proven nor signalled', async () => {
@@ -311,7 +315,7 @@ describe('only the proven process is signalled', () => {
     const stopper = stopperOf({ pid: master.pid });
     await stopper.stop(await provenBy(stopper), never);
     await master.gone;
-    expect(aliveness(worker.pid, startTimeOf(worker.pid) ?? '')).toBe('alive');
+    expect(processStatus(worker.pid, startTimeOf(worker.pid) ?? '')).toBe('alive');
   });
 });
 
@@ -379,6 +383,6 @@ describe('a process', () => {
   });
 
   test('may be signalled once more after a crash', () => {
-    expect(stopperOf({ pid: 2 }).repeatable).toBe(true);
+    expect(stopperOf({ pid: 2 }).isIdempotent).toBe(true);
   });
 });

@@ -1,17 +1,17 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { createTally, type Tally } from '../../agent/balancers/poller-acks.ts';
+import { createPollerAcks, type PollerAcks } from '../../agent/balancers/poller-acks.ts';
 import type { Clock } from '../../agent/system/clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never } from '../support/outcome.ts';
 
 let clock: ManualClock;
-let tally: Tally;
+let acks: PollerAcks;
 beforeEach(() => {
   clock = new ManualClock();
-  tally = createTally(clock);
+  acks = createPollerAcks(clock);
 });
 
-const poll = (poller: string, told = true): void => tally.answered(poller, { told, mark: null });
+const poll = (poller: string, told = true): void => acks.record(poller, { told, mark: null });
 /** Polls of one poller, so many milliseconds apart; the clock stands at the last one. */
 function polls(poller: string, count: number, everyMs: number, told = true): void {
   for (let n = 0; n < count; n++) {
@@ -19,23 +19,23 @@ function polls(poller: string, count: number, everyMs: number, told = true): voi
     poll(poller, told);
   }
 }
-const lacking = (): readonly string[] => tally.lacking().map(({ poller }) => poller);
+const lacking = (): readonly string[] => acks.lacking().map(({ poller }) => poller);
 
 describe('A poller is waited for', () => {
   test('once it has polled twice, and not after its first poll', () => {
-    tally.restart();
+    acks.reset();
     poll('lb1', false);
-    expect([tally.steady(), lacking()]).toEqual([false, []]);
+    expect([acks.hasSteadyPollers(), lacking()]).toEqual([false, []]);
     clock.advance(2_000);
     poll('lb1', false);
-    expect([tally.steady(), lacking()]).toEqual([true, ['lb1']]);
+    expect([acks.hasSteadyPollers(), lacking()]).toEqual([true, ['lb1']]);
   });
 
   test('until three of its own intervals have passed in silence, whatever the intervals of the others', () => {
     polls('slow', 2, 60_000);
     clock.advance(2_000);
     polls('quick', 2, 2_000);
-    tally.restart();
+    acks.reset();
     clock.advance(6_000);
     expect(lacking()).toEqual(['slow', 'quick']);
     clock.advance(1);
@@ -51,28 +51,28 @@ describe('A poller is waited for', () => {
     clock.advance(5_000);
     poll('lb1');
     clock.advance(15_000);
-    expect(tally.steady()).toBe(true);
+    expect(acks.hasSteadyPollers()).toBe(true);
     poll('lb1');
     // fastinter: three quick polls, then silence of four seconds that the usual interval explains.
     polls('lb1', 4, 100);
     clock.advance(4_000);
-    expect(tally.steady()).toBe(true);
+    expect(acks.hasSteadyPollers()).toBe(true);
   });
 
   test('for three seconds at least: a busy machine is late by as much', () => {
     polls('lb1', 2, 25);
     clock.advance(3_000);
-    expect(tally.steady()).toBe(true);
+    expect(acks.hasSteadyPollers()).toBe(true);
     clock.advance(1);
-    expect(tally.steady()).toBe(false);
+    expect(acks.hasSteadyPollers()).toBe(false);
   });
 
   test('for no longer than five minutes, however rarely it polls', () => {
     polls('lb1', 2, 4 * 60_000);
     clock.advance(5 * 60_000);
-    expect(tally.steady()).toBe(true);
+    expect(acks.hasSteadyPollers()).toBe(true);
     clock.advance(1);
-    expect(tally.steady()).toBe(false);
+    expect(acks.hasSteadyPollers()).toBe(false);
   });
 });
 
@@ -80,44 +80,44 @@ describe('A word is told', () => {
   test('when each steady poller has been told twice since', () => {
     polls('lb1', 2, 2_000);
     polls('lb2', 2, 500);
-    tally.restart();
-    expect(tally.complete()).toBe(false);
+    acks.reset();
+    expect(acks.allAcked()).toBe(false);
     polls('lb1', 2, 100);
-    expect([tally.complete(), lacking()]).toEqual([false, ['lb2']]);
+    expect([acks.allAcked(), lacking()]).toEqual([false, ['lb2']]);
     polls('lb2', 2, 100);
-    expect(tally.complete()).toBe(true);
+    expect(acks.allAcked()).toBe(true);
   });
 
   test('to nobody while no poller is steady, and by the very poll that makes one steady', () => {
-    tally.restart();
-    expect(tally.complete()).toBe(false);
+    acks.reset();
+    expect(acks.allAcked()).toBe(false);
     poll('lb1');
-    expect(tally.complete()).toBe(false);
+    expect(acks.allAcked()).toBe(false);
     clock.advance(2_000);
     poll('lb1');
-    expect(tally.complete()).toBe(true);
+    expect(acks.allAcked()).toBe(true);
   });
 
   test('not to one that came back after a pause: another process may poll from there, which was told nothing', () => {
     polls('lb1', 2, 2_000, false);
-    tally.restart();
+    acks.reset();
     poll('lb1');
     clock.advance(6_001);
     poll('lb1');
-    expect([tally.steady(), tally.complete()]).toEqual([false, false]);
+    expect([acks.hasSteadyPollers(), acks.allAcked()]).toEqual([false, false]);
     clock.advance(2_000);
     poll('lb1');
-    expect(tally.complete()).toBe(true);
+    expect(acks.allAcked()).toBe(true);
   });
 
   test('without one that ceased to be steady, and its silence wakes who waits', async () => {
     polls('gone', 2, 1_000);
     polls('slow', 2, 60_000);
     polls('gone', 2, 1_000);
-    tally.restart();
+    acks.reset();
     polls('slow', 2, 500);
     let done = false;
-    const waiting = tally.until(() => tally.complete(), never).then(() => (done = true));
+    const waiting = acks.waitUntil(() => acks.allAcked(), never).then(() => (done = true));
     await clock.armed();
     clock.advance(2_500);
     await Promise.resolve();
@@ -128,23 +128,23 @@ describe('A word is told', () => {
   });
 
   test('is forgotten of one that came back after a pause, so it is told as often as a new one', () => {
-    tally.restart(3);
+    acks.reset(3);
     polls('lb1', 2, 2_000);
     clock.advance(60_000);
     polls('lb1', 2, 2_000);
-    expect([tally.enough('lb1'), tally.complete()]).toEqual([false, false]);
+    expect([acks.isAcked('lb1'), acks.allAcked()]).toEqual([false, false]);
     clock.advance(2_000);
     poll('lb1');
-    expect(tally.complete()).toBe(true);
+    expect(acks.allAcked()).toBe(true);
   });
 
   test('is not undone by a caller who comes once', () => {
     polls('lb1', 2, 2_000);
     poll('visitor', false);
-    tally.restart();
+    acks.reset();
     poll('another', false);
     polls('lb1', 2, 2_000);
-    expect(tally.complete()).toBe(true);
+    expect(acks.allAcked()).toBe(true);
   });
 });
 
@@ -165,36 +165,36 @@ describe('6,000 invented pollers', () => {
   };
 
   test('are not remembered beyond the 64th, push no steady one out, and hold nothing up', () => {
-    tally = createTally(counting(clock));
+    acks = createPollerAcks(counting(clock));
     polls('lb1', 2, 2_000);
     reads = 0;
     flood(1);
     expect(reads).toBeLessThan(6_000 * 4);
-    expect(tally.marked()).toHaveLength(64);
+    expect(acks.marked()).toHaveLength(64);
     clock.advance(2_000);
-    tally.restart();
+    acks.reset();
     poll('lb1');
     flood(1);
     clock.advance(2_000);
     poll('lb1');
-    expect(tally.complete()).toBe(true);
+    expect(acks.allAcked()).toBe(true);
   });
 
   test('that each come back once are waited for as long as they are steady, and no more of them than there is room for', () => {
     polls('lb1', 2, 2_000);
     flood(2);
-    tally.restart();
+    acks.reset();
     expect(lacking()).toHaveLength(64);
     polls('lb1', 3, 2_000);
-    expect(tally.complete()).toBe(true);
+    expect(acks.allAcked()).toBe(true);
   });
 
   test('leave room for a balancer that begins to poll among them, as soon as they are silent', () => {
     flood(2);
     clock.advance(3_001);
-    tally.restart();
+    acks.reset();
     polls('lb2', 2, 2_000);
-    expect([tally.complete(), lacking()]).toEqual([true, []]);
-    expect(tally.marked()).toHaveLength(64);
+    expect([acks.allAcked(), lacking()]).toEqual([true, []]);
+    expect(acks.marked()).toHaveLength(64);
   });
 });

@@ -1,12 +1,12 @@
 import { estimate, type Sample } from '../../agent/engine/eta.ts';
-import { createCurve } from '../../agent/engine/session-history.ts';
+import { createSessionHistory } from '../../agent/engine/session-history.ts';
 import { type Curve, readCurves } from './curve-files.ts';
 import { median, percentile, type Figure } from './figures.ts';
 
 const SHARES = [0.25, 0.5, 0.75];
 /** The last departure is one person's whim: of twenty who leave at random its moment alone varies by a third. */
 const MEDIAN_LIMIT = 1;
-/** Nobody foresees a cliff such as lunch: there, no answer is the right one. */
+/** A cliff such as lunch cannot be foreseen: there, no answer is the right one. */
 const P90_LIMIT = 4;
 /** Half of the promises are later than the truth, half of them earlier, or nearly so. */
 const BIAS_LIMIT = 1.5;
@@ -56,7 +56,7 @@ function ratioAt(curve: Curve, share: number): number | null {
 /** In seconds, by what the engine would have kept until then. */
 function answerAt(curve: Curve, share: number): number | null {
   const now = lengthOf(curve) * share;
-  const kept = createCurve();
+  const kept = createSessionHistory();
   for (const sample of samplesOf(curve)) if (sample.at <= now) kept.add(sample);
   return estimate(kept.samples, now, null).eta?.seconds ?? null;
 }

@@ -33,9 +33,9 @@ const exponential = (meanMs: number): number => -Math.log(1 - Math.random()) * m
 const KINDS: readonly Kind[] = [
   // The same chance to leave at any moment.
   { name: 'exponential', stay: () => () => exponential(15_000) },
-  // A visit of about the same length for everybody: the demo's users.
+  // Visits of about the same length: the demo's users.
   { name: 'visits', stay: () => 40_000 },
-  // Nobody leaves until noon, then nearly everybody does.
+  // No user leaves until noon, then nearly all do.
   {
     name: 'cliff',
     stay: (drainAt) => () => {
@@ -45,7 +45,7 @@ const KINDS: readonly Kind[] = [
   },
   // Most are gone soon, a few stay and stay.
   { name: 'tail', stay: () => () => exponential(Math.random() < 0.85 ? 6_000 : 40_000) },
-  // Nobody leaves at all.
+  // No user leaves at all.
   { name: 'plateau', stay: () => () => 600_000, longestMs: PLATEAU_MS },
 ];
 

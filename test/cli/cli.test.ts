@@ -7,7 +7,7 @@ import type { Status } from '../../agent/lifecycle/operation.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { EXIT_CODES, LastcallError } from '../../agent/system/error.ts';
 import { LASTCALL, type Running, lastcall, start } from '../support/cli.ts';
-import { begun, HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { ready, HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 
@@ -22,7 +22,7 @@ beforeEach(async () => {
   dir = await makeTempDir();
   path = join(dir.path, 'app1.sock');
   service = createScriptedService();
-  control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+  control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, ready });
 });
 afterEach(async () => {
   await control.close();
@@ -195,7 +195,7 @@ describe('A waiting command in a pipe', () => {
     await running.said('draining');
     await control.close();
     await running.said('waiting for it to come back');
-    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, ready });
     await running.said('the sidecar is back');
     service.finish('done', { phase: 'stopped' });
     expect(await running.outcome).toMatchObject({ code: 0, stdout: expect.stringContaining('stopped') });

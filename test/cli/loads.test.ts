@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { LASTCALL, start } from '../support/cli.ts';
 import { packageRoot } from '../support/sample.ts';
 
-/** What esbuild says of the files that it made. */
+/** esbuild's report of the files that it made. */
 interface Made {
   readonly outputs: Readonly<Record<string, { readonly bytes: number; readonly inputs: object }>>;
 }

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import { createDirectDesk } from '../../agent/cli/local-client.ts';
+import { createLocalClient } from '../../agent/cli/local-client.ts';
 import { persist, SIDECAR_MS } from '../../agent/cli/persist.ts';
 import type { StandIn } from '../../agent/cli/stand-in.ts';
-import type { Watcher } from '../../agent/cli/wait-for-result.ts';
+import type { ProgressListener } from '../../agent/cli/wait-for-result.ts';
 import { createClient } from '../../agent/control/client.ts';
-import type { Words } from '../../agent/control/protocol.ts';
+import type { RequestBody } from '../../agent/control/protocol.ts';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import { type Clock, realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { begun, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { ready, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 const never = new AbortController().signal;
@@ -23,7 +23,7 @@ describe('A caller who ends the application whatever is answered', () => {
   let seen: string[];
 
   const open = async (): Promise<void> => {
-    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, ready });
   };
   beforeEach(async () => {
     dir = await makeTempDir();
@@ -39,12 +39,12 @@ describe('A caller who ends the application whatever is answered', () => {
   });
 
   /** Writes down why it is asked again; `onAccepted` and `onAgain` run then. */
-  function watcher(onAccepted: () => void, onAgain: () => void = () => undefined): Watcher {
+  function listener(onAccepted: () => void, onAgain: () => void = () => undefined): ProgressListener {
     return {
       accepted: onAccepted,
       status: () => undefined,
-      lost: () => undefined,
-      found: () => undefined,
+      disconnected: () => undefined,
+      reconnected: () => undefined,
       again: (why) => {
         seen.push(why);
         onAgain();
@@ -52,7 +52,7 @@ describe('A caller who ends the application whatever is answered', () => {
     };
   }
   let standIn: StandIn['open'] | null = null;
-  const ask = (words: Partial<Words>, on: Watcher, clock: Clock = realClock, signal = never) =>
+  const ask = (words: Partial<RequestBody>, on: ProgressListener, clock: Clock = realClock, signal = never) =>
     persist(
       createClient(path, clock),
       { operation: 'drain', noRefuse: true, timeout: '60s', ...words },
@@ -64,7 +64,7 @@ describe('A caller who ends the application whatever is answered', () => {
   test('waits for a sidecar that is away', async () => {
     const end = ask(
       {},
-      watcher(
+      listener(
         () => service.finish('done'),
         () => void open(),
       ),
@@ -79,7 +79,7 @@ describe('A caller who ends the application whatever is answered', () => {
     let times = 0;
     const end = ask(
       {},
-      watcher(() => service.finish(times++ === 0 ? 'cancelled' : 'done', { ok: times === 2 })),
+      listener(() => service.finish(times++ === 0 ? 'cancelled' : 'done', { ok: times === 2 })),
     );
     expect(await end).toMatchObject({ code: 'done' });
     expect(seen).toEqual(['app/app1 is held by an operator', 'cancelled']);
@@ -93,12 +93,12 @@ describe('A caller who ends the application whatever is answered', () => {
     await open();
     const deadline = ask(
       {},
-      watcher(() => service.finish('deadline', { ok: false })),
+      listener(() => service.finish('deadline', { ok: false })),
     );
     expect(await deadline).toMatchObject({ code: 'deadline' });
     const stop = ask(
       { operation: 'stop' },
-      watcher(() => service.finish('app-stop', { ok: false })),
+      listener(() => service.finish('app-stop', { ok: false })),
     );
     expect(await stop).toMatchObject({ code: 'app-stop' });
     expect(seen).toEqual([]);
@@ -112,7 +112,7 @@ describe('A caller who ends the application whatever is answered', () => {
       expect(
         await ask(
           {},
-          watcher(() => service.finish('done')),
+          listener(() => service.finish('done')),
         ),
       ).toMatchObject({ code });
       expect(seen).toEqual([]);
@@ -125,7 +125,7 @@ describe('A caller who ends the application whatever is answered', () => {
     let error: unknown;
     void ask(
       {},
-      watcher(() => undefined),
+      listener(() => undefined),
       clock,
     ).catch((thrown: unknown) => (error = thrown));
     const began = clock.now();
@@ -156,14 +156,14 @@ describe('A caller who ends the application whatever is answered', () => {
     standIn = () => {
       tried.push(clock.now());
       if (tried.length === 1) throw new LastcallError('busy', 'another sidecar already runs');
-      return Promise.resolve(createDirectDesk(service));
+      return Promise.resolve(createLocalClient(service));
     };
     const began = clock.now();
     const result = await whileTimeGoes(
       clock,
       ask(
         { timeout: '30m' },
-        watcher(() => service.finish('done')),
+        listener(() => service.finish('done')),
         clock,
       ),
     );
@@ -179,9 +179,9 @@ describe('A caller who ends the application whatever is answered', () => {
     let lost = 0;
     standIn = () => {
       expect(clock.now() - lost).toBeGreaterThanOrEqual(SIDECAR_MS);
-      return Promise.resolve(createDirectDesk(service));
+      return Promise.resolve(createLocalClient(service));
     };
-    const first = watcher(() => {
+    const first = listener(() => {
       if (control === undefined) return service.finish('done');
       lost = clock.now();
       void control.close();
@@ -195,7 +195,7 @@ describe('A caller who ends the application whatever is answered', () => {
   test('ends at once with the reason of its signal', async () => {
     const aborter = new AbortController();
     const reason = new LastcallError('interrupted', 'enough');
-    const on = watcher(
+    const on = listener(
       () => undefined,
       () => aborter.abort(reason),
     );

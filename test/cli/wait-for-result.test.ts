@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import { MARGIN_MS, type Watcher, follow } from '../../agent/cli/wait-for-result.ts';
+import { MARGIN_MS, type ProgressListener, waitForResult } from '../../agent/cli/wait-for-result.ts';
 import { createClient } from '../../agent/control/client.ts';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import { type Clock, realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { begun, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { ready, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 const never = new AbortController().signal;
@@ -19,7 +19,7 @@ describe('Waiting for the end of an operation', () => {
   let seen: string[];
 
   const open = async (): Promise<void> => {
-    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+    control = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, ready });
   };
 
   beforeEach(async () => {
@@ -34,8 +34,10 @@ describe('Waiting for the end of an operation', () => {
     await dir.remove();
   });
 
-  /** Writes down what it is told; `on` runs when it is told that. */
-  function watcher(on: Partial<Record<'accepted' | 'lost' | 'found', () => void>> = {}): Watcher {
+  /** Records its calls; `on` runs at that call. */
+  function listener(
+    on: Partial<Record<'accepted' | 'disconnected' | 'reconnected', () => void>> = {},
+  ): ProgressListener {
     const note = (what: string): void => void seen.push(what);
     return {
       accepted: (_id, joined) => {
@@ -43,26 +45,34 @@ describe('Waiting for the end of an operation', () => {
         on.accepted?.();
       },
       status: ({ phase, sessions }) => note(`${phase} ${sessions.total}`),
-      lost: () => {
-        note('lost');
-        on.lost?.();
+      disconnected: () => {
+        note('disconnected');
+        on.disconnected?.();
       },
-      found: () => {
-        note('found');
-        on.found?.();
+      reconnected: () => {
+        note('reconnected');
+        on.reconnected?.();
       },
       again: () => note('again'),
     };
   }
 
-  const wait = (more: { watcher?: Watcher; clock?: Clock; signal?: AbortSignal } = {}) => {
+  const wait = (more: { listener?: ProgressListener; clock?: Clock; signal?: AbortSignal } = {}) => {
     const clock = more.clock ?? realClock;
-    const desk = createClient(path, clock);
-    return follow(desk, { operation: 'stop' }, more.watcher ?? watcher(), clock, more.signal ?? never);
+    const client = createClient(path, clock);
+    return waitForResult(
+      client,
+      { operation: 'stop' },
+      more.listener ?? listener(),
+      clock,
+      more.signal ?? never,
+    );
   };
 
   test('shows what happens and ends with the result', async () => {
-    const end = wait({ watcher: watcher({ accepted: () => service.finish('done', { phase: 'stopped' }) }) });
+    const end = wait({
+      listener: listener({ accepted: () => service.finish('done', { phase: 'stopped' }) }),
+    });
     expect(await end).toMatchObject({ code: 'done', operation: 'stop' });
     expect(seen).toEqual(['serving 0', 'accepted', 'draining 0', 'stopped 0']);
   });
@@ -79,7 +89,7 @@ describe('Waiting for the end of an operation', () => {
     await control.close();
     control = await openControl(
       { path, mode: 0o600, group: null },
-      { service: early, clock: realClock, begun },
+      { service: early, clock: realClock, ready },
     );
     expect(await wait()).toMatchObject({ code: 'done' });
   });
@@ -101,35 +111,38 @@ describe('Waiting for the end of an operation', () => {
 
   test('survives a restart of the sidecar', async () => {
     const end = wait({
-      watcher: watcher({
+      listener: listener({
         accepted: () => void control.close(),
-        lost: () => void open(),
-        found: () => service.finish('done', { phase: 'stopped' }),
+        disconnected: () => void open(),
+        reconnected: () => service.finish('done', { phase: 'stopped' }),
       }),
     });
     expect(await end).toMatchObject({ code: 'done' });
-    expect(seen.filter((what) => what === 'lost' || what === 'found')).toEqual(['lost', 'found']);
+    expect(seen.filter((what) => what === 'disconnected' || what === 'reconnected')).toEqual([
+      'disconnected',
+      'reconnected',
+    ]);
   });
 
   test('learns of a result that was given while the sidecar could not be heard', async () => {
     const end = wait({
-      watcher: watcher({
+      listener: listener({
         accepted: () => void control.close(),
-        lost: () => {
+        disconnected: () => {
           service.finish('cancelled');
           void open();
         },
       }),
     });
     expect(await end).toMatchObject({ code: 'cancelled' });
-    expect(seen).not.toContain('found');
+    expect(seen).not.toContain('reconnected');
   });
 
   test('is in doubt when the sidecar comes back and has forgotten the operation', async () => {
     const end = wait({
-      watcher: watcher({
+      listener: listener({
         accepted: () => void control.close(),
-        lost: () => {
+        disconnected: () => {
           service = createScriptedService();
           void open();
         },
@@ -144,13 +157,13 @@ describe('Waiting for the end of an operation', () => {
   test('ends 69 when the sidecar does not come back within the deadline and a margin, and not before', async () => {
     const clock = new ManualClock();
     let error: unknown;
-    const end = wait({ clock, watcher: watcher({ accepted: () => void control.close() }) }).catch(
+    const end = wait({ clock, listener: listener({ accepted: () => void control.close() }) }).catch(
       (thrown: unknown) => {
         error = thrown;
       },
     );
-    while (!seen.includes('lost')) await new Promise(setImmediate);
-    // The status said that 60 s remain.
+    while (!seen.includes('disconnected')) await new Promise(setImmediate);
+    // The status shows 60 s left.
     const patienceMs = 60_000 + MARGIN_MS;
     const began = clock.now();
     while (clock.now() < began + patienceMs - 10_000) await step(clock);
@@ -163,8 +176,8 @@ describe('Waiting for the end of an operation', () => {
 
   test('does not wait for ever for a sidecar that lives and gives no result', async () => {
     const clock = new ManualClock();
-    const desk = createClient(path, realClock);
-    const end = follow(desk, { operation: 'stop' }, watcher(), clock, never);
+    const client = createClient(path, realClock);
+    const end = waitForResult(client, { operation: 'stop' }, listener(), clock, never);
     while (!seen.includes('draining 0')) await new Promise(setImmediate);
     clock.advance(60_000 + MARGIN_MS);
     await expect(end).rejects.toMatchObject({
@@ -176,7 +189,10 @@ describe('Waiting for the end of an operation', () => {
   test('ends at once with the reason of its signal', async () => {
     const aborter = new AbortController();
     const reason = new LastcallError('interrupted', 'enough');
-    const end = wait({ signal: aborter.signal, watcher: watcher({ accepted: () => aborter.abort(reason) }) });
+    const end = wait({
+      signal: aborter.signal,
+      listener: listener({ accepted: () => aborter.abort(reason) }),
+    });
     await expect(end).rejects.toBe(reason);
   });
 

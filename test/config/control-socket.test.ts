@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { readKeys } from '../../agent/config/keys.ts';
 import { controlSocketOf } from '../../agent/config/control-socket.ts';
-import type { Whereabouts } from '../../agent/config/control-socket.ts';
+import type { SocketLookup } from '../../agent/config/control-socket.ts';
 import { scan } from '../../agent/config/quick-scan.ts';
 import { makeTempDir } from '../support/tempdir.ts';
 import type { TempDir } from '../support/tempdir.ts';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => dir.remove());
 
-async function socketOf(text: string | null, more: Partial<Whereabouts> = {}): Promise<string> {
+async function socketOf(text: string | null, more: Partial<SocketLookup> = {}): Promise<string> {
   const file = join(dir.path, text === null ? 'absent.yaml' : 'lastcall.yaml');
   if (text !== null) await writeFile(file, text);
   return controlSocketOf({ socket: null, file, named: true, env: {}, hostname: 'host1', ...more });

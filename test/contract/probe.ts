@@ -10,9 +10,9 @@ import { driven } from '../support/driven.ts';
 /** The same driver against three applications; each test is given a new one. */
 export interface ProbeWorld {
   healthy(clock: Clock): Promise<Probe>;
-  /** Nobody is there to be asked. */
+  /** No server is there to be asked. */
   absent(clock: Clock): Promise<Probe>;
-  /** Somebody is there who never answers; the probe's own timeout is below a minute. */
+  /** A server that never answers; the probe's own timeout is below a minute. */
   silent(clock: Clock): Promise<Probe>;
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Proof } from '../../agent/lifecycle/view.ts';
 import type { Stopper } from '../../agent/app/contracts.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, startTimeOf } from '../../agent/system/process.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
 import type { Present } from '../support/fixture-reports.ts';
@@ -22,7 +22,7 @@ export interface StopperWorld {
   impossible(): Promise<Stopper>;
   /** Does the driver know the process that it stops? */
   readonly proves: boolean;
-  /** Default true. False: whether it has gone is told by nothing, so the stop fails. */
+  /** Default true. False: nothing reports whether it has gone, so the stop fails. */
   readonly takesGone?: boolean;
 }
 
@@ -42,7 +42,7 @@ export function stopperContract(name: string, world: StopperWorld): void {
         expect(found).toEqual(world.proves ? expected : why);
         expect(running.stopper.proves).toBe(world.proves);
       }
-      expect(aliveness(proof.pid, proof.startTime)).toBe('alive');
+      expect(processStatus(proof.pid, proof.startTime)).toBe('alive');
     });
 
     test('says beforehand that it cannot run, and what to do', async () => {
@@ -87,7 +87,7 @@ export function stopperContract(name: string, world: StopperWorld): void {
       const aborted = AbortSignal.abort(reason);
       await expect(running.stopper.check(aborted)).rejects.toBe(reason);
       await expect(running.stopper.stop(proof, aborted)).rejects.toBe(reason);
-      expect(aliveness(proof.pid, proof.startTime)).toBe('alive');
+      expect(processStatus(proof.pid, proof.startTime)).toBe('alive');
     });
   });
 }

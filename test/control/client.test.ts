@@ -8,7 +8,7 @@ import { openControl } from '../../agent/control/server.ts';
 import { type Clock, realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { begun, createScriptedService } from '../support/scripted-service.ts';
+import { ready, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 const never = new AbortController().signal;
@@ -32,7 +32,7 @@ describe('The client of the control socket', () => {
     await dir.remove();
   });
 
-  /** Somebody at the path who answers every connection with these bytes, or not at all. */
+  /** A server at the path that answers every connection with these bytes, or not at all. */
   async function listen(answer: string | null): Promise<void> {
     peer = createServer((socket) => {
       sockets.push(socket);
@@ -74,7 +74,7 @@ describe('The client of the control socket', () => {
     const service = createScriptedService();
     const control = await openControl(
       { path, mode: 0o000, group: null },
-      { service, clock: realClock, begun },
+      { service, clock: realClock, ready },
     );
     const root = process.geteuid?.() === 0;
     try {

@@ -12,7 +12,7 @@ import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { begun, HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import { ready, HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 interface Answer {
@@ -40,7 +40,7 @@ afterEach(async () => {
 });
 
 async function open(more: Partial<ControlConfig> = {}, clock = realClock): Promise<ControlServer> {
-  control = await openControl({ path, mode: 0o600, group: null, ...more }, { service, clock, begun });
+  control = await openControl({ path, mode: 0o600, group: null, ...more }, { service, clock, ready });
   return control;
 }
 
@@ -136,7 +136,7 @@ describe('The control socket', () => {
   test('is refused while another sidecar answers there, which goes on undisturbed', async () => {
     const first = await open();
     await expect(
-      openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun }),
+      openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, ready }),
     ).rejects.toMatchObject({
       code: 'busy',
       message: expect.stringContaining('another sidecar'),
@@ -163,7 +163,7 @@ describe('The control socket', () => {
     await first.close();
     expect(await readdir(dir.path)).toEqual([]);
 
-    const old = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, begun });
+    const old = await openControl({ path, mode: 0o600, group: null }, { service, clock: realClock, ready });
     await mkdir(join(dir.path, 'away'));
     await rename(path, join(dir.path, 'away', 'old.sock'));
     await open();
@@ -347,7 +347,7 @@ describe('The control API', () => {
     let begin = (): void => undefined;
     const beginning = new Promise<void>((resolve) => (begin = resolve));
     const config = { path, mode: 0o600, group: null };
-    control = await openControl(config, { service, clock: realClock, begun: beginning });
+    control = await openControl(config, { service, clock: realClock, ready: beginning });
     const asked = ask(method, '/v1/operations/op7');
     expect((await ask('GET', '/v1/status')).status).toBe(200);
     await service.submit({ ...OWN_TERMS, id: 'op7', kind: 'drain', reason: null, by: 'test' });
@@ -428,7 +428,7 @@ describe('The stream of events', () => {
   });
 
   test('stops listening to the engine when the reader leaves', async () => {
-    // With this clock no sign of life is written to him, by which he would be missed.
+    // With this clock no keep-alive is written to the reader, by which its end would be noticed.
     await open({}, new ManualClock());
     const events = createClient(path, realClock).events(never);
     await events.next();

@@ -14,7 +14,7 @@ import { lastcallWay, naiveWay } from './ways.ts';
 
 /** The longest that it may take, cleaning up included. */
 const PATIENCE_MS = 85_000;
-/** As a servlet container takes its time; and a session that nobody uses is gone, as everywhere. */
+/** As a servlet container takes its time; and an unused session expires, as everywhere. */
 const NODES = { warmMs: 1500, idleMs: 5000 };
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
@@ -25,7 +25,7 @@ for (const [name, code] of Object.entries(SIGNALS)) {
     stop.abort(new Error(`interrupted by ${name}`));
   });
 }
-// Whoever reads us has gone (`npm run demo | head`): nothing may be left running all the same.
+// The reader of our output has gone (`npm run demo | head`): nothing may be left running all the same.
 process.stdout.on('error', (error) => stop.abort(error));
 const late = setTimeout(() => stop.abort(new Error(`not done after ${PATIENCE_MS / 1000} s`)), PATIENCE_MS);
 const screen = createScreen(process.stdout);

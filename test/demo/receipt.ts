@@ -21,7 +21,7 @@ export function renderReceipts(naive: Receipt, lastcall: Receipt): string[] {
   return ['', ...table, '', ...both.map(verdict), ...failures];
 }
 
-/** True when nobody was let down. */
+/** True when no user was let down. */
 export function isClean(receipt: Receipt): boolean {
   return receipt.report.failed === 0 && receipt.report.lost === 0;
 }

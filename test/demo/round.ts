@@ -26,7 +26,7 @@ export interface Receipt {
 
 /** Live users of the demo: about 60 with a click every half second, each leaving after some five seconds. */
 const USERS = { population: 60, thinkMs: 400, stayMs: 5000, pageMs: 100 };
-/** Before the first restart, so that everybody has a history, and after the last, so that losses are noticed. */
+/** Before the first restart, so that every user has a history, and after the last, so that losses are noticed. */
 const SETTLE_MS = 1500;
 const REDRAW_MS = 200;
 

@@ -4,7 +4,7 @@ import { renderLine, renderTable, type View } from './view.ts';
 export interface Screen {
   /** Shows the moment. In a pipe at most one line a second. */
   show(view: View): void;
-  /** What is being done from now on. A terminal's table says it already; in a pipe it is a line. */
+  /** The step that begins. A terminal's table shows it already; in a pipe it is a line. */
   step(what: string): void;
   /** A line that stays. */
   say(line: string): void;

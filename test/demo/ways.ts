@@ -3,7 +3,7 @@ import type { Sidecar } from '../support/sidecar.ts';
 import type { Site } from '../support/site.ts';
 import type { Way } from './round.ts';
 
-/** As people restart a node today, and carefully: the next one only after HAProxy says that this one is UP. */
+/** A careful restart of today: the next node only after HAProxy shows this one UP. */
 export function naiveWay(site: Site): Way {
   return {
     name: 'SIGTERM and start',

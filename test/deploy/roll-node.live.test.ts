@@ -19,7 +19,7 @@ beforeAll(async () => {
   node = site.nodes[0] as SiteNode;
   sidecar = await startSidecar(site, node, abort.signal, { quiet: '100ms' });
   await program('lastcall', `exec '${process.execPath}' '${LASTCALL}' "$@"`);
-  // What a deploy would do now, but only with the process gone; a zombie, where nobody reaps, is gone as well.
+  // The real work of a deploy, but only with the process gone; a zombie, which no parent reaps, is gone as well.
   const gone = `pid=$(cat '${node.pidFile}') && grep -qs '^State:.[^ZX]' "/proc/$pid/status" && exit 9`;
   await program('step', `${gone}\necho "$1" >'${site.dir}/release'`);
 });

@@ -26,7 +26,7 @@ describe('The application', () => {
 
   test('is started again by somebody else, and no probe tells: its users are counted, and it is what a stop stops', async () => {
     rig = await openRig({ termMs: 50 });
-    // A source that says nothing about whether the application lives.
+    // A source that does not show whether the application lives.
     const script = `fetch('${rig.node.url}/sessions').then((a) => a.text()).then(console.log)`;
     const agent = await rig.sidecar({
       sections: {
@@ -56,7 +56,7 @@ describe('The application', () => {
   test('is never healthy after its restart: 70, it stays in MAINT, and ready tries again', async () => {
     rig = await openRig({ termMs: 50 });
     const flag = join(rig.dir, 'may-start');
-    // Says that it started it, and did so only where the flag is.
+    // Reports that it started the application, and does so only where the flag is.
     const start = ['sh', '-c', `[ -e ${flag} ] || exit 0; exec "$@"`, 'sh', ...rig.node.startCommand];
     const agent = await rig.sidecar({
       sections: {
@@ -109,7 +109,7 @@ describe('The application', () => {
   });
 
   test('is healthy to us but not to HAProxy: ready waits for UP until its deadline, 70, and goes on trying', async () => {
-    // Checked where nobody listens.
+    // Checked at a port without a listener.
     rig = await openRig({ termMs: 50, server: 'check port 1 inter 100ms rise 1 fall 2' });
     const agent = await rig.sidecar({ sections: { return: { timeout: '6s' } } });
     const { code, json } = await told(agent.cli('restart'));

@@ -86,7 +86,7 @@ describe('A Runtime API that does not answer', () => {
     for await (const { event, data } of agent.client.events(patience())) {
       if (event === 'status' && data.balancers[0]?.reachable === false) break;
     }
-    // Nobody is there any more, but who says so of the connections?
+    // The user has left, but no balancer can confirm it by its connections.
     await visitor.leave();
     for await (const { event, data } of agent.client.events(patience())) {
       if (event === 'status' && data.sessions.total === 0) break;

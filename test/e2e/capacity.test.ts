@@ -74,7 +74,7 @@ describe('A neighbour that dies while users are waited for', () => {
   test('what was found is put back; it comes back: DRAIN again, and done', async () => {
     const port = await freePort();
     neighbour = await startStub((_request, response) => void response.end(), port);
-    // `rise` and `fall` of 1: HAProxy says at once what is so.
+    // `rise` and `fall` of 1: HAProxy shows each change at once.
     const others = `  server app2 127.0.0.1:${port} cookie app2 check inter 200ms fall 1 rise 1\n`;
     const site = (rig = await openRig({ others, termMs: 50 }));
     const status2 = async (): Promise<string> => (await statusesOf(site.haproxy))[1] ?? '';

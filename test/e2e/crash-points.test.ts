@@ -14,7 +14,7 @@ afterAll(() => campaign.close());
 
 async function survives(point: CrashPoint, reload: boolean): Promise<void> {
   const { result, asked, stops, ...report } = await campaign.crashAt(point, reload);
-  // What never reached the disk was never accepted, and whoever asked has heard so.
+  // What never reached the disk was never accepted, and the caller got that answer.
   if (point === 'before-intent')
     expect({ result, asked, stops }).toEqual({ result: null, asked: 69, stops: 0 });
   else {

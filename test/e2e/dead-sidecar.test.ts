@@ -26,13 +26,13 @@ interface Stage {
   readonly die: (agent: Agent, death: (typeof DEATHS)[number]) => Promise<void>;
   /** Every line that the running sidecar has ever answered; one that takes a server down fails the test. */
   readonly lines: () => Promise<string[]>;
-  /** What HAProxy told of app1 since it was first UP, one line for each change of its state. */
+  /** HAProxy's reports of app1 since it was first UP, one line for each change of its state. */
   readonly changes: () => string[];
   /** How often HAProxy has seen it go down since then. */
   readonly downs: () => Promise<number>;
 }
 
-/** app1 with a check of HAProxy's own (of its port, unless told otherwise) and an agent-check; app2 serves everybody. */
+/** app1 with a check of HAProxy's own (of its port by default) and an agent-check; app2 serves all users. */
 async function stage(writer: (typeof WRITERS)[number], check = ''): Promise<Stage> {
   const [agentPort, metricsPort] = [await freePort(), await freePort()];
   const sibling = await startStub((_request, response) => void response.end('{"node":"app2"}'));
@@ -105,7 +105,7 @@ async function whileDead(rig: Rig, look: () => Promise<void>): Promise<void> {
   const end = performance.now() + 5 * INTER_MS;
   while (performance.now() < end) {
     await look();
-    // Only L7STS, a line that says so, makes a server `DOWN (agent)`.
+    // Only L7STS, the answer of such a line, makes a server `DOWN (agent)`.
     expect(await agentStatusOf(rig)).toBe('L4CON');
   }
 }

@@ -64,7 +64,7 @@ describe('The deadline', () => {
     rig = await openRig({ termMs: 50 });
     const agent = await rig.sidecar();
     const visitor = await rig.signIn();
-    // A request that takes far longer than anybody waits; its end is the closing by HAProxy.
+    // A request that takes far longer than any wait here; its end is the closing by HAProxy.
     const cut = endOf(visitor.click('/?sleep=20000')).then(async (end) => ({
       end,
       admin: await rig.admin(),

@@ -30,17 +30,17 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   try {
-    // First whoever may have a file open there.
+    // First the processes that may have a file open there.
     await rig?.close();
   } finally {
     rig = undefined;
-    // Lazily: it is gone from here even where somebody still holds it.
+    // Lazily: it is gone from here even where a process still holds it.
     if (mounted) await run('umount', ['--lazy', disk]);
     await temp.remove();
   }
 });
 
-/** Only root may mount; elsewhere the test says that it did not run. */
+/** Only root may mount; elsewhere the test reports that it did not run. */
 async function mount(): Promise<boolean> {
   try {
     await run('mount', ['-t', 'tmpfs', '-o', `size=${BLOCKS * BLOCK},mode=0700`, 'none', disk]);
@@ -80,7 +80,7 @@ const READ_ONLY: Ailment = {
   phase: 'stopped',
 };
 
-/** Everything is said and written, and the drain waits for its user: no save is on its way. */
+/** All is written, to HAProxy and to disk, and the drain waits for its user: no save is on its way. */
 async function untilDrainIsOnDisk(): Promise<void> {
   await until('the record knows that DRAIN was read back', () => {
     const [balancer] = Object.values(recordAt(state)?.balancers ?? {});
@@ -88,7 +88,7 @@ async function untilDrainIsOnDisk(): Promise<void> {
   });
 }
 
-/** The end is told before it is on disk; a crash in between would only come to it once more. */
+/** The end is reported before it is on disk; a crash in between would only come to it once more. */
 async function untilEndIsOnDisk(phase: string): Promise<void> {
   await until(`the record says ${phase}`, () => {
     const record = recordAt(state);

@@ -51,14 +51,14 @@ async function gated(options: RigOptions, drain: Readonly<Record<string, unknown
   };
   const agent = await rig.sidecar({ sections: { drain: { timeout: '30s', quiet: '0s', gate, ...drain } } });
   await agent.reaches('serving');
-  // Whoever was here before may have left it shut.
+  // An earlier test may have left it shut.
   await gateIs('off');
   await until('the sidecar knows', async () => (await agent.client.status(patience())).alarms.length === 0);
   await rm(log());
   return agent;
 }
 
-/** What somebody without a session gets of the application itself. */
+/** The application's answer to a user without a session. */
 const newcomer = async (): Promise<number> => {
   const answer = await fetch(rig.node.url);
   await answer.text();
@@ -123,7 +123,7 @@ describe('The gate', () => {
     const stopping = told(agent.cli('stop'));
     await until('the stop was issued', async () => (await rig.terms()) === 1);
     await rig.haproxy.reload();
-    // Everybody who comes now with an old cookie is sent to app1 by the new worker, until MAINT is said again.
+    // All users who come now with an old cookie are sent to app1 by the new worker, until MAINT is written again.
     const made: string[] = [];
     for (let click = 0; click < 6; click++) {
       const answer = await fetch(rig.url, { headers: { cookie: 'SRV=app1' }, signal: patience() });
@@ -137,7 +137,7 @@ describe('The gate', () => {
       phase: 'stopped',
       forced: 0,
     });
-    // The reload is told, the window is not: the gate closes it.
+    // The warning of the reload is there, that of the window is not: the gate closes it.
     expect(json.warnings.join('\n')).not.toContain('milliseconds between the last look and the stop');
   });
 });

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, startTimeOf } from '../../agent/system/process.ts';
 import { packageRoot } from '../support/sample.ts';
 import { openRig, patience, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
@@ -43,7 +43,7 @@ describe('A stop command that returns before the application has ended', () => {
     expect(json.warnings.join()).not.toContain('proves');
     expect(json.seconds * 1000).toBeGreaterThanOrEqual(LEAVES_MS);
     expect(await twice()).toBe('');
-    expect(aliveness(pid, startTime)).toBe('gone');
+    expect(processStatus(pid, startTime)).toBe('gone');
     expect(await rig.terms()).toBe(1);
   });
 
@@ -57,7 +57,7 @@ describe('A stop command that returns before the application has ended', () => {
     // However long the next sidecar takes to come: the application does not end before it is there.
     process.kill(pid, 'SIGSTOP');
     await first.kill();
-    expect(aliveness(pid, startTimeOf(pid) ?? '')).toBe('alive');
+    expect(processStatus(pid, startTimeOf(pid) ?? '')).toBe('alive');
     const second = await start();
     expect(await second.reaches('stopping')).toMatchObject({ operation: { id: json.id } });
     process.kill(pid, 'SIGCONT');
@@ -89,11 +89,11 @@ describe('A stop command that returns before the application has ended', () => {
     const pid = await pidOf();
     const startTime = startTimeOf(pid) ?? '';
     await told(agent.cli('stop'));
-    expect(aliveness(pid, startTime)).toBe('alive');
+    expect(processStatus(pid, startTime)).toBe('alive');
     const { code, json } = await told(agent.cli('ready'));
     expect({ code, json }).toMatchObject({ code: 0, json: { code: 'done', phase: 'serving' } });
     expect(json.warnings.join()).toContain(`process ${pid}, which listened at its port, lives`);
-    expect(aliveness(pid, startTime)).toBe('gone');
+    expect(processStatus(pid, startTime)).toBe('gone');
     expect(await twice()).toBe('');
   });
 
@@ -102,7 +102,7 @@ describe('A stop command that returns before the application has ended', () => {
     const [marks, door] = [join(rig.dir, 'stops'), join(rig.dir, 'door')];
     execFileSync('mkfifo', [door]);
     const script = `echo $$ >>${marks}; read -r line <${door}; kill $(cat ${rig.node.pidFile})`;
-    // The application has so long to end, also after a command of which nobody saw how it ended.
+    // The application has so long to end, also after a command whose end was not seen.
     const timeout = '10s';
     const gone = { pidFile: rig.node.pidFile };
     const stop = { command: ['sh', '-c', script], timeout, gone, idempotent: true };
@@ -156,7 +156,7 @@ describe('A pid file', () => {
     expect(refused.stderr).toContain("app/app1 is up by HAProxy's check (L4OK)");
     expect(refused.stderr).toContain(`127.0.0.1:${rig.node.port} takes connections`);
     expect(await rig.states()).toBe(before);
-    expect(aliveness(pid, startTimeOf(pid) ?? '')).toBe('alive');
+    expect(processStatus(pid, startTimeOf(pid) ?? '')).toBe('alive');
     expect(await rig.terms()).toBe(0);
   });
 
@@ -175,7 +175,7 @@ describe('A pid file', () => {
       const pid = await pidOf();
       const startTime = startTimeOf(pid) ?? '';
       expect(await told(agent.cli('stop'))).toMatchObject({ code: 0, json: { phase: 'stopped' } });
-      expect(aliveness(pid, startTime)).toBe('gone');
+      expect(processStatus(pid, startTime)).toBe('gone');
       expect(await rig.terms()).toBe(1);
     },
   );
@@ -199,7 +199,7 @@ describe('A pid file', () => {
     expect(refused).toMatchObject({ code: 70, json: { ok: false, code: 'app-stop' } });
     expect(refused.stderr).toContain(`127.0.0.1:${rig.node.port} takes connections`);
     expect(await rig.states()).toBe(before);
-    expect(aliveness(pid, startTime)).toBe('alive');
+    expect(processStatus(pid, startTime)).toBe('alive');
     process.kill(pid, 'SIGKILL');
   });
 
@@ -220,7 +220,7 @@ describe('A pid file', () => {
       code: 0,
       json: { code: 'done', phase: 'stopped' },
     });
-    expect(aliveness(pid, startTime)).toBe('gone');
+    expect(processStatus(pid, startTime)).toBe('gone');
     expect(await rig.terms()).toBe(1);
   });
 });

@@ -49,7 +49,7 @@ async function place(check: string, fall: number): Promise<Place> {
   return { rig, metricsPort, status, sections };
 }
 
-/** The other node, which serves whoever comes. */
+/** The other node, which serves all users. */
 async function sibling(): Promise<number> {
   const server: Server = createServer((_request, response) => void response.end('{"node":"app2"}'));
   server.listen(0, '127.0.0.1');

@@ -39,7 +39,7 @@ async function replaceBySf(): Promise<number> {
   return pid;
 }
 
-/** Not while the old worker's websocket is there, told why; and once it has gone. */
+/** Not while the old worker's websocket is there, with the reason; and once it has gone. */
 async function stopsOnlyWithoutIt(
   stop: (timeout: string) => ReturnType<typeof told>,
   old: number,

@@ -10,7 +10,7 @@ afterEach(() => rig.close());
 
 const COOKIE = 'SRV=app1';
 
-/** A sidecar that counts nobody but connections, or what the sources say. */
+/** A sidecar that counts only connections, or what the sources count. */
 async function beside(
   balancer: Readonly<Record<string, unknown>>,
   sections: Readonly<Record<string, unknown>>,

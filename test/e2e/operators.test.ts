@@ -32,7 +32,7 @@ describe('An operator who comes between our word and our look', () => {
     await agent.reaches('serving');
     return agent;
   };
-  /** The operator says `line` once, right after the sidecar said `word`. */
+  /** The operator writes `line` once, right after the sidecar wrote `word`. */
   const interfere = (word: string, line: string): void => {
     let isSaid = false;
     recorder.after(async (said) => {

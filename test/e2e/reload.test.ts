@@ -23,7 +23,7 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     await visitor.leave();
     const result = await agent.ends(json.id);
     expect(result).toMatchObject({ ok: true, phase: 'stopped', forced: 0 });
-    // The counters began anew with the worker: the receipt says so instead of making numbers up.
+    // The counters began anew with the worker: the receipt has null instead of invented numbers.
     expect(result.receipt.http5xx).toBeNull();
     expect(result.warnings.join('\n')).toContain('began anew');
     expect(await rig.terms()).toBe(1);
@@ -35,7 +35,7 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     await told(agent.cli('drain'));
     const seen = agent.reaches('draining');
     await rig.haproxy.reload();
-    // Users may have come in since: DRAIN first, and MAINT once nobody is there.
+    // Users may have come in since: DRAIN first, and MAINT once the node is empty.
     await seen;
     await agent.reaches('drained');
     await admin('MAINT');

@@ -36,7 +36,7 @@ test('A caller who waits over a kill -9 is told how it ended, whenever it ended'
   const visitor = await rig.signIn();
   const running = first.cli('drain', '--timeout', '30s');
   await until('app1 is in DRAIN', async () => (await rig.admin()) === 'DRAIN');
-  // He hears of nothing while he is stopped, neither of the end nor of the death.
+  // Stopped, the client reads neither the end nor the death.
   running.child.kill('SIGSTOP');
   await first.kill();
   const second = await rig.sidecar();

@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 let rig: Rig;
 afterEach(() => rig.close());
 
-/** A stop command that says a word, waits until it is let go, says another one, and ends the application. */
+/** A stop command that writes a line, waits until it is let go, writes another one, and ends the application. */
 async function stage() {
   rig = await openRig({ termMs: 0 });
   const [marks, door] = [join(rig.dir, 'stops'), join(rig.dir, 'door')];

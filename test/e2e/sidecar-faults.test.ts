@@ -146,7 +146,7 @@ describe('The record on disk', () => {
     const aside = (await readdir(rig.dir)).filter((name) => name.startsWith('app1.json.bad-'));
     expect(aside).toHaveLength(1);
     expect(await readFile(join(rig.dir, aside[0] ?? ''), 'utf8')).toBe(damaged);
-    // It is somebody's MAINT now, and only a word by hand ends it.
+    // It is an operator's MAINT now, and only an operator's command ends it.
     expect(await told(second.cli('ready'))).toMatchObject({ code: 75, json: { code: 'held' } });
     expect(await rig.states()).toBe(before);
   });

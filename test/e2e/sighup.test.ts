@@ -24,11 +24,11 @@ async function write(options: SidecarOptions): Promise<void> {
   await rename(`${file()}.new`, file());
 }
 
-/** How often the log says it. */
+/** How often the log has the text. */
 const times = (agent: Agent, words: string): number => agent.log().split(words).length - 1;
 const TAKEN = 'the new configuration has taken effect';
 
-/** Sends SIGHUP and waits until the log says so once more. */
+/** Sends SIGHUP and waits until the log has the text once more. */
 async function hangUp(agent: Agent, words = TAKEN): Promise<void> {
   const before = times(agent, words);
   process.kill(agent.pid, 'SIGHUP');

@@ -33,7 +33,7 @@ afterEach(async () => {
 /** One start with a directory of its own. */
 interface Case {
   readonly at: (name: string) => string;
-  /** A port that nobody has. */
+  /** A free port. */
   readonly port: number;
   readonly hasProbe: boolean;
   /** Empty: plain `run`. */
@@ -58,7 +58,7 @@ const listening = ({ at }: Case, key: Port, address: string): object => ({
   listen: { control: at('app1.sock'), [key]: key === 'agentCheck' ? { address } : address },
 });
 
-/** Somebody else listens at this TCP port, or at this path. */
+/** Another process listens at this TCP port, or at this path. */
 async function occupied(place: number | string): Promise<() => Promise<unknown>> {
   const server = createServer((socket) => socket.destroy());
   await once(

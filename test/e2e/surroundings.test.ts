@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, startTimeOf } from '../../agent/system/process.ts';
 import { openWebsocket } from '../support/app-with-open-connections.ts';
 import { openRig, patience, type Rig, type RigOptions, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
@@ -148,7 +148,7 @@ describe('A reload that gives our server another name', () => {
     expect(stop).toMatchObject({ code: 75, json: { code: 'unlisted', phase: 'drained' } });
     expect(stop.json.message).toContain('app/node1 has the address of app/app1');
     expect(await rig.terms()).toBe(0);
-    expect(aliveness(pid, startTimeOf(pid) ?? '')).toBe('alive');
+    expect(processStatus(pid, startTimeOf(pid) ?? '')).toBe('alive');
     await until('the alarm names where users go', async () => {
       const { alarms } = await second.client.status(patience());
       return alarms.join().includes('users are sent to it as app/node1') || undefined;
@@ -221,7 +221,7 @@ describe('Users whom a hash alone binds', () => {
 
   test('are taken out by --force, and the result says how many were at risk', async () => {
     await open(HASH);
-    // At the application itself: without a cookie HAProxy leads him anywhere.
+    // At the application itself: without a cookie HAProxy sends the user anywhere.
     await (await fetch(rig.node.url)).text();
     const drain = rig.direct('drain', ...sessions(), '--timeout', '2s', '--force', '--reason', 'disk');
     const { code, json } = await told(drain);

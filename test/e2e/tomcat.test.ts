@@ -66,7 +66,7 @@ test('a Tomcat under users is restarted: it is stopped once its manager counts n
     ['restart', '--reason', 'deploy 41', '--json'],
     patience,
   );
-  // Everybody's last click is still to come, so whoever was lost notices.
+  // The last click of each user is still to come, so a lost session is noticed.
   const report = await users.stop();
 
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -47,7 +47,7 @@ describe('Two HAProxies, one of which freezes during the drain', () => {
     await isMissed(agent);
     await visitor.leave();
     try {
-      // Nobody is there: a drain that did not wait would be over after the second count.
+      // The node is empty: a drain that did not wait would be over after the second count.
       const counted = new Set<string | null | undefined>();
       await until('the application has said 0 five times', async () => {
         const { phase, sessions, balancers } = await agent.client.status(patience());
@@ -102,7 +102,7 @@ describe('Two HAProxies, one of which freezes during the drain', () => {
       const { balancers } = await agent.client.status(patience());
       return balancers.every(({ reachable, servers }) => reachable && servers[0]?.owner === 'none');
     });
-    // What was said to the frozen one is not done later.
+    // What was sent to the frozen one is not done later.
     await told(agent.cli('drain'));
     expect(await both()).toEqual(['MAINT', 'MAINT']);
   });

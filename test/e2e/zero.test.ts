@@ -27,11 +27,11 @@ const CLICK_MS = 500;
 
 interface Clicker {
   readonly pages: readonly RigPage[];
-  /** When he began to log out, by the calendar. */
+  /** When the user began to log out, by the calendar. */
   readonly leftAt: number;
 }
 
-/** Somebody who comes after a while, clicks twice a second, and logs out. */
+/** A user who comes after a while, clicks twice a second, and logs out. */
 async function clicking(visitor: Visitor, afterMs: number, clicks: number): Promise<Clicker> {
   const pages: RigPage[] = [];
   await sleep(afterMs);
@@ -51,7 +51,7 @@ const TABLE = {
     '  stick on cookie(JSESSIONID)\n  stick store-response res.cook(JSESSIONID)\n',
 } satisfies RigOptions;
 
-/** One line of the log: what lastcall said, and after that what the application and HAProxy said. */
+/** One line of the log: lastcall's count, and then the application's and HAProxy's. */
 interface Line {
   readonly phase: Phase;
   readonly total: number | null;
@@ -112,7 +112,7 @@ describe('Ten sticky users who click twice a second', () => {
     const good = JSON.stringify({ status: 200, node: 'app1', lost: false });
     expect(new Set(pages.map((page) => JSON.stringify(page)))).toEqual(new Set([good]));
 
-    // The proof: no line says that fewer are there than the application still has, or that all is over.
+    // The proof: no line has fewer users than the application still has, or reports the end too early.
     const there = log.filter(({ truth }) => truth !== null && truth > 0);
     expect(there.filter(({ total, truth }) => total !== null && total < Number(truth))).toEqual([]);
     expect(new Set(there.map(({ phase }) => phase))).toEqual(new Set(['draining']));
@@ -121,7 +121,7 @@ describe('Ten sticky users who click twice a second', () => {
     expect(others.map(({ status }) => status.phase)).toContain('stopped');
     expect(others.filter(({ status }) => Date.parse(status.since) < lastLeft)).toEqual([]);
 
-    // Connections alone would have said zero, most of the time.
+    // Connections alone would have counted zero, most of the time.
     const zeros = there.filter(({ scur }) => scur === '0').length;
     expect(zeros).toBeGreaterThan(there.length / 2);
   });

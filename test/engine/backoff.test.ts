@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
 import { createBackoff } from '../../agent/engine/backoff.ts';
-import { createPolls } from '../../agent/engine/pollers.ts';
-import type { Happening } from '../../agent/engine/run-effect.ts';
+import { createPollers } from '../../agent/engine/pollers.ts';
+import type { UnstampedEvent } from '../../agent/engine/run-effect.ts';
 import { initial } from '../../agent/lifecycle/state.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
@@ -62,8 +62,8 @@ describe('the polls', () => {
     const balancer = createRuntimeBalancer(options, { clock: realClock });
     const policy = { ...POLICY, balancers: [{ ...balancer }] };
     const closing = new AbortController();
-    const happened: { type: Happening['type']; at: number }[] = [];
-    const post = ({ type }: Happening): void => void happened.push({ type, at: realClock.now() });
+    const happened: { type: UnstampedEvent['type']; at: number }[] = [];
+    const post = ({ type }: UnstampedEvent): void => void happened.push({ type, at: realClock.now() });
     const ports = {
       clock: realClock,
       random: () => 1,
@@ -80,18 +80,18 @@ describe('the polls', () => {
       bootId: 'boot',
     };
     const state = initial(policy, realClock.now());
-    const polls = createPolls(policy, ports, () => state, post, closing.signal);
-    polls.begin();
+    const pollers = createPollers(policy, ports, () => state, post, closing.signal);
+    pollers.start();
     const lost = (): typeof happened => happened.filter(({ type }) => type === 'lost');
     await until('six failures', () => lost().length >= 6);
     // The phase `starting` asks twenty times a second; even kicked, it waits.
-    polls.look(balancer.name);
+    pollers.look(balancer.name);
     const gaps = lost().map(({ at }, index, all) => at - (all[index - 1]?.at ?? at));
     for (const [index, least] of [100, 200, 400, 800, 800].entries())
       expect(gaps[index + 1]).toBeGreaterThanOrEqual(least);
     for (const socket of held.splice(0)) socket.destroy();
     await until('an answer', () => happened.some(({ type }) => type === 'looked'));
-    polls.stop();
+    pollers.stop();
     closing.abort(new Error('over'));
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
-import { createHolders } from '../../agent/engine/connection-report.ts';
+import { createConnectionReport } from '../../agent/engine/connection-report.ts';
 import type { Holders } from '../../agent/lifecycle/view.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -35,7 +35,7 @@ describe('Who holds the node', () => {
     const one = balancer('lb1', async () => ({ ...NOBODY, tunnels: 12, oldest: [tunnel(900), tunnel(1)] }));
     const two = balancer('lb2', async () => ({ ...NOBODY, idle: null, oldest: [tunnel(7_000)] }));
     const poller = balancer('lb3', () => Promise.reject(new Error('never asked')), false);
-    const report = await createHolders({ clock, balancers: [one, two, poller] }, nothing, never)();
+    const report = await createConnectionReport({ clock, balancers: [one, two, poller] }, nothing, never)();
     expect(report.at).toBe('2026-01-01T00:00:00.000Z');
     expect(
       report.servers.map(({ balancer: at, server, tunnels, idle }) => [at, server, tunnels, idle]),
@@ -56,7 +56,7 @@ describe('Who holds the node', () => {
     });
     const dead = balancer('lb1', () => Promise.reject(error));
     const alive = balancer('lb2', async () => ({ ...NOBODY, requests: 3 }));
-    const { servers } = await createHolders(
+    const { servers } = await createConnectionReport(
       { clock: new ManualClock(), balancers: [dead, alive] },
       nothing,
       never,
@@ -70,7 +70,11 @@ describe('Who holds the node', () => {
     const frozen = balancer('lb1', () => Promise.reject(new Error('never asked')));
     const alive = balancer('lb2', async () => ({ ...NOBODY, requests: 3 }));
     const silent = (name: string): string | null => (name === 'lb1' ? 'no answer for 5 s' : null);
-    const ask = createHolders({ clock: new ManualClock(), balancers: [frozen, alive] }, silent, never);
+    const ask = createConnectionReport(
+      { clock: new ManualClock(), balancers: [frozen, alive] },
+      silent,
+      never,
+    );
     const errors = (await ask()).servers.map(({ error }) => error);
     expect(errors).toEqual(['no answer for 5 s', 'no answer for 5 s', null, null]);
   });
@@ -79,7 +83,7 @@ describe('Who holds the node', () => {
     const clock = new ManualClock();
     let asked = 0;
     let cost = 0;
-    const holders = createHolders(
+    const holders = createConnectionReport(
       {
         clock,
         balancers: [

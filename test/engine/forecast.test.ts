@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createLookout } from '../../agent/engine/forecast.ts';
+import { createForecaster } from '../../agent/engine/forecast.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import type { Source } from '../../agent/sessions/source.ts';
@@ -61,43 +61,43 @@ const users = (count: number | null): Counts => ({ stickTable: count, http: coun
 
 describe('The outlook', () => {
   test('is empty while nobody goes out', () => {
-    const lookout = createLookout(policy, []);
+    const forecaster = createForecaster(policy, []);
     for (const phase of ['serving', 'drained', 'stopped', 'returning'] as const) {
       const state = at(1, phase, users(9));
-      lookout.see(state);
-      expect(lookout.outlook(state, state.now)).toEqual({ eta: null, etaReason: null, curve: [] });
+      forecaster.record(state);
+      expect(forecaster.forecast(state, state.now)).toEqual({ eta: null, etaReason: null, curve: [] });
     }
   });
 
   test('is the course of the larger of users and connections, and when it ends', () => {
-    const lookout = createLookout(policy, []);
+    const forecaster = createForecaster(policy, []);
     let state = at(0, 'draining', users(40));
     for (let second = 0; second <= 30; second += 1) {
       state = at(second, 'draining', { ...users(40 - second), connections: second === 5 ? 60 : 0 });
-      lookout.see(state);
+      forecaster.record(state);
     }
-    const { eta, etaReason, curve } = lookout.outlook(state, state.now);
+    const { eta, etaReason, curve } = forecaster.forecast(state, state.now);
     expect(curve.slice(0, 7)).toEqual([40, 39, 38, 37, 36, 60, 34]);
     expect(eta?.seconds).toBeGreaterThan(0);
     expect(etaReason).toBeNull();
   });
 
   test('begins anew with each outing', () => {
-    const lookout = createLookout(policy, []);
+    const forecaster = createForecaster(policy, []);
     for (const [second, phase] of ['draining', 'settling', 'drained', 'returning', 'draining'].entries()) {
-      lookout.see(at(second, phase as Phase, users(second)));
+      forecaster.record(at(second, phase as Phase, users(second)));
     }
     const now = at(5, 'draining', users(7));
-    lookout.see(now);
-    expect(lookout.outlook(now, now.now).curve).toEqual([4, 7]);
+    forecaster.record(now);
+    expect(forecaster.forecast(now, now.now).curve).toEqual([4, 7]);
   });
 
   test('has the longest bound of the sources that still count somebody, less the time since they were asked', () => {
     const ask = (counts: Counts, bounds: Parameters<typeof sources>[0]) => {
-      const lookout = createLookout(policy, sources(bounds));
+      const forecaster = createForecaster(policy, sources(bounds));
       const state = at(0, 'draining', counts);
-      lookout.see(state);
-      return lookout.outlook(state, state.now + 10_000).eta?.atMost ?? null;
+      forecaster.record(state);
+      return forecaster.forecast(state, state.now + 10_000).eta?.atMost ?? null;
     };
     expect(ask({ stickTable: 3, http: 0 }, { stickTable: 90_000 })).toBe(80);
     expect(ask({ stickTable: 3, http: 2 }, { stickTable: 90_000, http: 120_000 })).toBe(110);
@@ -107,10 +107,10 @@ describe('The outlook', () => {
   });
 
   test('knows nothing while a count is unknown', () => {
-    const lookout = createLookout(policy, []);
+    const forecaster = createForecaster(policy, []);
     const state = at(9, 'draining', { stickTable: null, http: 4 });
-    lookout.see(state);
-    expect(lookout.outlook(state, state.now)).toMatchObject({
+    forecaster.record(state);
+    expect(forecaster.forecast(state, state.now)).toMatchObject({
       eta: null,
       etaReason: 'how many are left is not known',
       curve: [null],

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createEngine, type Engine } from '../../agent/engine/engine.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
-import { createCadence } from '../../agent/sessions/scan-budget.ts';
+import { createScanBudget } from '../../agent/sessions/scan-budget.ts';
 import { scanPauseMs, type Sight } from '../../agent/sessions/scan-pause.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { sleep } from '../../agent/system/clock.ts';
@@ -25,7 +25,7 @@ interface Table {
 
 /** Counts as the source of a stick table does: each scan takes its time, and the next one waits its pause. */
 function sourceOf(clock: ManualClock, { scanMs, isTold }: Table, endAt: () => number) {
-  const cadence = createCadence();
+  const cadence = createScanBudget();
   const scans: { readonly from: number; readonly to: number }[] = [];
   let sight: Sight | null = null;
   let changedAt = 0;
@@ -38,7 +38,7 @@ function sourceOf(clock: ManualClock, { scanMs, isTold }: Table, endAt: () => nu
       const count = left > 0 ? 3 : 0;
       await sleep(clock, scanMs, signal);
       const to = clock.now();
-      cadence.done(scanMs);
+      cadence.spent(scanMs);
       scans.push({ from, to });
       const longestMs = count === 0 ? 0 : isTold ? left : 30 * MINUTE;
       if (sight?.count !== count) changedAt = to;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
-import { createPolls, type Polls } from '../../agent/engine/pollers.ts';
+import { createPollers, type Pollers } from '../../agent/engine/pollers.ts';
 import { lookScope } from '../../agent/lifecycle/capacity.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import { statusOf } from '../../agent/lifecycle/status.ts';
@@ -29,7 +29,7 @@ function operationOf(): NonNullable<State['op']> {
 /** A source that may be asked once in 70 s, and for an operation once in a tenth of what is left to its deadline. */
 let clock: ManualClock;
 let state: State;
-let polls: Polls;
+let pollers: Pollers;
 let began: number;
 let asked: number[];
 let looked: LookTerms[];
@@ -81,17 +81,17 @@ beforeEach(async () => {
     journal: { load: () => Promise.resolve({ kind: 'none' } as const), save: () => Promise.resolve() },
     bootId: 'boot',
   };
-  polls = createPolls(
+  pollers = createPollers(
     policy,
     ports,
     () => state,
     () => undefined,
     new AbortController().signal,
   );
-  polls.begin();
+  pollers.start();
   await forward(0);
 });
-afterEach(() => polls.stop());
+afterEach(() => pollers.stop());
 
 describe('a source that costs others time', () => {
   test('is left alone at rest, and that is told in status', async () => {
@@ -100,7 +100,7 @@ describe('a source that costs others time', () => {
     await forward(1);
     expect(asked).toEqual([0, AT_REST_MS]);
     const iso = (at: number): string => new Date(at).toISOString();
-    const outlook = { eta: null, etaReason: null, curve: [], everyMs: polls.countEveryMs() };
+    const outlook = { eta: null, etaReason: null, curve: [], everyMs: pollers.countEveryMs() };
     const { sessions } = statusOf(policy, state, outlook as never, clock.now(), iso);
     expect(sessions.sources).toMatchObject([{ name: 'stickTable', every: AT_REST_MS / 1_000 }]);
   });
@@ -108,26 +108,26 @@ describe('a source that costs others time', () => {
   test('is asked as soon as it may once an operation waits for it, and sooner where its deadline comes nearer', async () => {
     await forward(1_000);
     draining(300_000);
-    polls.adjust();
-    expect(polls.countEveryMs()).toEqual({ stickTable: 30_000 });
+    pollers.reschedule();
+    expect(pollers.countEveryMs()).toEqual({ stickTable: 30_000 });
     await forward(20_000);
     draining(220_000);
-    polls.adjust();
+    pollers.reschedule();
     await forward(999);
     expect(asked).toEqual([0]);
     await forward(1);
     expect(asked).toEqual([0, 22_000]);
     draining(50_000);
-    polls.adjust();
+    pollers.reschedule();
     await forward(5_000);
     expect(asked).toEqual([0, 22_000, 27_000]);
   });
 
   test('is asked at once where an operation needs its answer to go on, and after that as before', async () => {
     draining(300_000);
-    polls.adjust();
+    pollers.reschedule();
     await forward(1_000);
-    polls.count('stickTable');
+    pollers.count('stickTable');
     await forward(0);
     expect(asked).toEqual([0, 1_000]);
     await forward(29_000);
@@ -149,7 +149,7 @@ describe('what a look is asked for', () => {
   ] as const)('%s: old workers %s, and %s', async (phase, ...terms) => {
     state = { ...state, phase };
     looked = [];
-    polls.look('lb1');
+    pollers.look('lb1');
     // It has failed before, so it waits.
     await forward(10_000);
     expect(looked.at(-1)).toEqual(terms);

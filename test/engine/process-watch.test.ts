@@ -36,7 +36,7 @@ beforeEach(() => {
   const blank = initial(POLICY, clock.now());
   state = { ...blank, phase: 'serving', app: { ...blank.app, proof: OLD } };
   const stopper: Stopper = {
-    repeatable: true,
+    isIdempotent: true,
     proves: true,
     stop: unasked,
     gone: (proof) => (proof?.pid === living?.pid ? 'alive' : 'gone'),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createRelay, type Relayed } from '../../agent/engine/relay.ts';
+import { createRelay, type RelayedService } from '../../agent/engine/relay.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
 import type { Request, Result, Status } from '../../agent/lifecycle/operation.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
@@ -11,8 +11,8 @@ function engine(name: string, known: Record<string, Result | 'running'> = {}) {
   const listeners = new Set<Listener>();
   const asked: string[] = [];
   let answer = (_submitted: Submitted): void => undefined;
-  const own: Relayed = {
-    begun: Promise.resolve(),
+  const own: RelayedService = {
+    ready: Promise.resolve(),
     submit: ({ id }) => {
       asked.push(id);
       return new Promise((resolve) => (answer = resolve));
@@ -62,13 +62,13 @@ describe('A service over engines that follow each other', () => {
     const relay = createRelay(first.own);
     relay.detach();
     const submitted = relay.submit(request);
-    let begun = false;
-    void relay.begun().then(() => (begun = true));
+    let isReady = false;
+    void relay.ready().then(() => (isReady = true));
     await turn();
-    expect({ asked: first.asked, begun }).toEqual({ asked: [], begun: false });
+    expect({ asked: first.asked, isReady }).toEqual({ asked: [], isReady: false });
     relay.attach(second.own);
     await turn();
-    expect(begun).toBe(true);
+    expect(isReady).toBe(true);
     second.answer({ accepted: true, id: 'd1', joined: false });
     expect(await submitted).toMatchObject({ accepted: true });
     expect(relay.status().node).toBe('second');

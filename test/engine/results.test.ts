@@ -10,7 +10,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
 import { POLICY } from '../support/world/scene.ts';
 
-/** A node that nobody uses: a drain of it goes through by itself. */
+/** A node without users: a drain of it goes through by itself. */
 const policy = {
   ...POLICY,
   sources: [],

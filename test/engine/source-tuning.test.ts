@@ -1,26 +1,26 @@
 import { describe, expect, test } from '@jest/globals';
-import { createOutings } from '../../agent/engine/source-tuning.ts';
+import { createTunedSources } from '../../agent/engine/source-tuning.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import type { State } from '../../agent/lifecycle/state.ts';
-import type { Source } from '../../agent/sessions/source.ts';
+import type { Source, SourceTuning } from '../../agent/sessions/source.ts';
 import { memoryLog } from '../support/memory-log.ts';
 
 /** A source whose application has one setting, 6 as it is found and 1 while the node is out. */
 function lowered(fails = false): { source: Source; setting: () => string; ended: () => Promise<void> } {
   let setting = '6';
   let last = Promise.resolve();
-  const outing = {
-    begin: () =>
+  const tuning: SourceTuning = {
+    apply: () =>
       (last = last.then(() => {
         if (fails) throw new Error('401');
         setting = '1';
       })).then(() => '6'),
-    end: (found: string) =>
+    restore: (found: string) =>
       (last = last.then(() => {
         setting = found;
       })),
   };
-  const source = { name: 'tomcat', count: async () => 0, outing };
+  const source = { name: 'tomcat', count: async () => 0, tuning };
   return { source, setting: () => setting, ended: () => last.catch(() => undefined) };
 }
 
@@ -30,29 +30,29 @@ function at(phase: Phase, gone = false): State {
 
 const never = new AbortController().signal;
 
-describe('A setting for the outing', () => {
+describe('A setting while the node is out', () => {
   test('is lowered when the node goes out, and put back when it returns', async () => {
     const { source, setting, ended } = lowered();
-    const outings = createOutings([source], memoryLog(), never);
-    outings.adjust(at('serving'));
-    outings.adjust(at('draining'));
+    const tuned = createTunedSources([source], memoryLog(), never);
+    tuned.follow(at('serving'));
+    tuned.follow(at('draining'));
     await ended();
     expect(setting()).toBe('1');
     await Promise.resolve();
-    expect(outings.found()).toEqual({ tomcat: '6' });
-    outings.adjust(at('fencing'));
-    outings.adjust(at('returning'));
+    expect(tuned.found()).toEqual({ tomcat: '6' });
+    tuned.follow(at('fencing'));
+    tuned.follow(at('returning'));
     await ended();
     expect(setting()).toBe('6');
-    expect(outings.found()).toEqual({});
+    expect(tuned.found()).toEqual({});
   });
 
   test('is put back by a sidecar that only knows the record', async () => {
     const { source, setting, ended } = lowered();
-    const outings = createOutings([source], memoryLog(), never);
-    outings.resume({ tomcat: '5' });
-    outings.adjust(at('draining'));
-    outings.adjust(at('serving'));
+    const tuned = createTunedSources([source], memoryLog(), never);
+    tuned.resume({ tomcat: '5' });
+    tuned.follow(at('draining'));
+    tuned.follow(at('serving'));
     await ended();
     expect(setting()).toBe('5');
   });
@@ -60,11 +60,11 @@ describe('A setting for the outing', () => {
   test('that fails is told once and holds nobody up', async () => {
     const { source, ended } = lowered(true);
     const log = memoryLog();
-    const outings = createOutings([source], log, never);
-    outings.adjust(at('draining'));
+    const tuned = createTunedSources([source], log, never);
+    tuned.follow(at('draining'));
     await ended();
     await new Promise(setImmediate);
-    outings.adjust(at('draining'));
+    tuned.follow(at('draining'));
     expect(log.records.filter(({ message }) => message === 'tomcat: 401')).toHaveLength(1);
   });
 });

@@ -90,7 +90,7 @@ describe('a duration is written for people', () => {
       fc.property(fc.integer({ min: 1, max: MAX_DURATION_MS }), (ms) => {
         const read = parseDuration(formatDuration(ms).replace(' ', ''));
         if (read.ok) expect(Math.abs(read.ms - ms)).toBeLessThanOrEqual(ms < 3_600_000 ? 1_000 : 60_000);
-        else expect(formatDuration(ms)).toContain('../config');
+        else expect(formatDuration(ms)).toContain('.');
       }),
     );
   });

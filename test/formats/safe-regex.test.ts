@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ReadingConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
-import { createPattern } from '../../agent/formats/safe-regex.ts';
+import { createSafeRegex } from '../../agent/formats/safe-regex.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
@@ -54,7 +54,7 @@ describe('a number by a regular expression', () => {
     ['(\\d+)', '9007199254740991', Number.MAX_SAFE_INTEGER],
     ['é+ (\\d+)', 'éé 5', 5],
   ])('%s is found in %j', (pattern, body, count) => {
-    expect(createPattern(pattern)(body)).toBe(count);
+    expect(createSafeRegex(pattern)(body)).toBe(count);
   });
 
   test.each([
@@ -70,13 +70,13 @@ describe('a number by a regular expression', () => {
     ['active=(.*)', 'active=NaN', '"NaN" is no count'],
     ['active=(\\d+)', 'active=9007199254740993', 'is no count'],
   ])('%s makes no count of %j', (pattern, body, problem) => {
-    expect(createPattern(pattern)(body)).toEqual({ problem: expect.stringContaining(problem) });
+    expect(createSafeRegex(pattern)(body)).toEqual({ problem: expect.stringContaining(problem) });
   });
 
   test.each(['\\d+', '(?:\\d+)', '(\\d+)|(\\w+)', '((\\d+))', '', '(', '[(\\d)', '(\\d+', 'a{2,1}(\\d)'])(
     'is refused for %j before anybody is asked',
     async (pattern) => {
-      expect(await refusalOf(() => createPattern(pattern))).toMatchObject({
+      expect(await refusalOf(() => createSafeRegex(pattern))).toMatchObject({
         code: 'config',
         target: pattern,
         next: expect.stringContaining('( )'),
@@ -91,13 +91,13 @@ describe('a number by a regular expression', () => {
     ['(?:.*.*)*=(\\d+)', 'x'.repeat(65_536)],
     ['(\\d+)(?:\\d+)*$!', '1'.repeat(65_536)],
   ])('%s goes astray on some bodies, and is stopped', (pattern, body) => {
-    const read = createPattern(pattern);
+    const read = createSafeRegex(pattern);
     expect(read(body)).toEqual({ problem: expect.stringMatching(/takes longer than|cannot read/) });
     expect(read('nothing')).toEqual({ problem: 'the regular expression matches nowhere' });
   });
 
   test('is found wherever it stands, and nothing else is', () => {
-    const read = createPattern('n=(\\d+);');
+    const read = createSafeRegex('n=(\\d+);');
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.nat(), fc.string(), (before, count, after) => {
         fc.pre(!/n=\d+;/.test(before) && !/n=\d+;/.test(after) && !/^n=\d*$/.test(before));

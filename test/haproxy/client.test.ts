@@ -138,7 +138,7 @@ describe('an exchange that cannot be', () => {
     const fake = await startFake((_line, socket) => socket.end('\n'));
     const root = process.geteuid?.() === 0;
     await chmod(fake.path, 0o000);
-    // Root may use any socket: become nobody for as long as it takes.
+    // Root may use any socket: become the user `nobody` for as long as it takes.
     if (root) process.seteuid?.(65_534);
     try {
       const refusal = await refusalOf(() => clientOf(fake.path).exchange(showInfo(), 2_000, never));

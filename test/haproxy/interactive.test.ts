@@ -2,9 +2,9 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Socket } from 'node:net';
 import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient, type Client } from '../../agent/haproxy/client.ts';
-import { setState, showInfo, showLevel, showServersState, together } from '../../agent/haproxy/command.ts';
+import { setState, showInfo, showLevel, showServersState, batch } from '../../agent/haproxy/command.ts';
 import { parseServerName } from '../../agent/haproxy/names.ts';
-import type { Ask } from '../../agent/haproxy/server-reader.ts';
+import type { SendCommand } from '../../agent/haproxy/server-reader.ts';
 import { answersOf, expectDone } from '../../agent/haproxy/reply.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { answerOn, pourOn, startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
@@ -15,7 +15,7 @@ import { DEFAULTS, withoutSeconds } from './transcripts.ts';
 
 const clientOf = (address: string, clock: Clock = realClock): Client =>
   createClient(address, parseAddress(address, 'config'), { clock });
-const sessionAt = <T>(path: string, work: (ask: Ask) => Promise<T>, clock?: Clock): Promise<T> =>
+const sessionAt = <T>(path: string, work: (ask: SendCommand) => Promise<T>, clock?: Clock): Promise<T> =>
   clientOf(path, clock).session(work, 5_000, never);
 
 let haproxy: Haproxy | undefined;
@@ -34,7 +34,7 @@ describe('several lines on one connection', () => {
     const { socket } = (haproxy = await startHaproxy(APP));
     const lines = [
       showLevel(),
-      together(showLevel(), showServersState('app')),
+      batch(showLevel(), showServersState('app')),
       showServersState('nobody'),
       setState(parseServerName('app/nobody', 'config'), 'maint'),
       setState(NAME, 'maint'),
@@ -55,7 +55,7 @@ describe('several lines on one connection', () => {
 
   test('are one worker’s, which takes no order once a reload has replaced it', async () => {
     const running = (haproxy = await startHaproxy(APP, { master: true }));
-    const pidIn = async (ask: Ask): Promise<number> =>
+    const pidIn = async (ask: SendCommand): Promise<number> =>
       Number(/^Pid: (\d+)$/m.exec(answersOf(await ask(showInfo()))[0] ?? '')?.[1]);
     await sessionAt(running.socket, async (ask) => {
       const first = await pidIn(ask);
@@ -90,7 +90,7 @@ describe('several lines on one connection', () => {
       socket.write(unit === 'line' ? `${answers.join('')}> ` : answers.map((text) => `${text}> `).join(''));
     });
     const both = await sessionAt(fake.path, async (ask) => [
-      answersOf(await ask(together(showLevel(), showInfo(), showServersState('app')))),
+      answersOf(await ask(batch(showLevel(), showInfo(), showServersState('app')))),
       answersOf(await ask(showLevel())),
     ]);
     expect(both).toEqual([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { setState, showInfo, showServer, together } from '../../agent/haproxy/command.ts';
+import { setState, showInfo, showServer, batch } from '../../agent/haproxy/command.ts';
 import { answersOf, expectDone } from '../../agent/haproxy/reply.ts';
 import { refusalOf } from '../support/outcome.ts';
 import { recorded, replied } from './transcripts.ts';
@@ -46,7 +46,7 @@ describe('an answer of HAProxy', () => {
   });
 
   test('has as many parts as commands were sent, or it was cut', async () => {
-    const both = together(showInfo(), showServer({ backendId: 2, serverId: 1 }));
+    const both = batch(showInfo(), showServer({ backendId: 2, serverId: 1 }));
     const [reply] = await recorded(CONFIG, both);
     const text = reply?.text ?? '';
     expect(answersOf(replied(text, both))).toHaveLength(2);
@@ -59,7 +59,7 @@ describe('an answer of HAProxy', () => {
   test('that refuses one of several commands is that refusal', async () => {
     const [reply] = await recorded(
       CONFIG,
-      together(showInfo(), setState({ backend: 'app', server: 'nobody' }, 'drain')),
+      batch(showInfo(), setState({ backend: 'app', server: 'nobody' }, 'drain')),
     );
     expect(await refusalOf(() => answersOf(reply ?? replied('')))).toMatchObject({ code: 'no-such-server' });
   });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
 import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient, type Client } from '../../agent/haproxy/client.ts';
-import { showInfo, showServersState, together } from '../../agent/haproxy/command.ts';
+import { showInfo, showServersState, batch } from '../../agent/haproxy/command.ts';
 import { answersOf } from '../../agent/haproxy/reply.ts';
 import type { TlsFiles } from '../../agent/haproxy/tls.ts';
 import { realClock } from '../../agent/system/clock.ts';
@@ -68,7 +68,7 @@ describe('the Runtime API over TLS', () => {
   test('pours a long answer too', async () => {
     const pieces: string[] = [];
     const take = (chunk: Buffer): boolean => (pieces.push(chunk.toString('latin1')), false);
-    await clientOf(files).pour(together(showInfo(), showServersState('app')), take, 5_000, never);
+    await clientOf(files).pour(batch(showInfo(), showServersState('app')), take, 5_000, never);
     const [info, states] = pieces.join('').split('\n\n');
     expect(info).toContain(`\nPid: ${haproxy.pid}\n`);
     expect(states).toContain(' app1 ');

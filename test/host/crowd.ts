@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
 import { createUsers } from '../fixtures/users.ts';
 
-// Users of the site in a process of its own, so that it can be in another network. Prints `in` once everybody has had an
-// answer; at the end of standard input everybody logs out, and the report is printed as one line of JSON.
-//   node dist/test/host/crowd.js --url http://127.0.0.1 --population 40 --stay-ms 4000
+// Users of the site in a process of its own, so that it can be in another network. Prints `in` once each user has
+// had an answer; at the end of standard input all log out, and the report is printed as one line of JSON.
+//
+//     node dist/test/host/crowd.js --url http://127.0.0.1 --population 40 --stay-ms 4000
 
 const { values } = parseArgs({
   options: {

@@ -30,7 +30,7 @@ export function missingForBox(): string | null {
   return tryOverlay();
 }
 
-/** A mount says more than /proc/filesystems: a container may have the file system and not the right. */
+/** A mount proves more than /proc/filesystems: a container may have the file system and not the right. */
 function tryOverlay(): string | null {
   const dir = mkdtempSync(join(tmpdir(), 'lc-overlay-'));
   const script = `mount --make-rprivate / && mount -t tmpfs tmpfs "$1" && mkdir "$1/up" "$1/work" "$1/root" &&

@@ -19,7 +19,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => stock?.box.close());
 
-/** What each source of files says. */
+/** The count of each source of files. */
 const sources = async (): Promise<
   readonly { readonly count: number | null; readonly error: string | null }[]
 > => {

@@ -36,7 +36,7 @@ export interface Stock {
 }
 
 export interface Crowd {
-  /** Everybody logs out. */
+  /** All users log out. */
   leave(): Promise<Report>;
 }
 

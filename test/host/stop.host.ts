@@ -92,7 +92,7 @@ test('A sidecar that is killed and a HAProxy that is restarted in the middle of 
   await stock.box.sh('systemctl kill --kill-whom=main -s KILL lastcall');
   const after = await stock.untilStatus('the drain goes on', ({ phase }) => phase === 'draining');
   expect(after.operation?.id).toBe(before.operation?.id);
-  // Whoever asks is not kept waiting by the stop; the users who are on it see it, of course.
+  // The caller is not kept waiting by the stop; the users who are on it see it, of course.
   expect(await stock.box.run(['timeout', '20', 'systemctl', 'restart', 'haproxy'])).toMatchObject({
     code: 0,
   });

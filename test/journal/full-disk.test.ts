@@ -25,7 +25,7 @@ afterEach(async () => {
   await temp.remove();
 });
 
-/** A file system of 64 KiB of its own. Only root may mount; elsewhere the test says that it did not run. */
+/** A file system of 64 KiB of its own. Only root may mount; elsewhere the test reports that it did not run. */
 async function mount(): Promise<boolean> {
   try {
     await run('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0700', 'none', disk]);

@@ -28,7 +28,7 @@ describe('After a reboot of the machine', () => {
     (phase) => {
       const it = rebooted('stop', phase);
       expect(it.ended(it.id)).toMatchObject({ code: 'done', phase: 'stopped', forced: 0 });
-      // Its process number may belong to anybody now.
+      // Its process number may belong to any process now.
       expect(it.effects.filter(({ type }) => type === 'stop')).toEqual([]);
       expect(it.admin()).toBe('maint');
     },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ENOUGH_FOR_MS, LOWER_WAITS_MS } from '../../agent/lifecycle/capacity.ts';
 import type { Effect } from '../../agent/lifecycle/effect.ts';
-import type { Relative, Sibling } from '../../agent/lifecycle/view.ts';
+import type { Relative, Sibling } from '../../agent/lifecycle/survey.ts';
 import { scene, type Scene } from '../support/world/scene.ts';
 
 /** The capacity guard on the way out, sentence by sentence (INVARIANTS.md#other-promises). */
@@ -44,7 +44,7 @@ function onSet(it: Scene, admin: 'drain' | 'maint', then: () => void): void {
   });
 }
 
-/** The words, one for each time that another one was said. */
+/** The states written, one for each change. */
 const said = (it: Scene): string[] =>
   it.effects
     .flatMap((effect: Effect) => (effect.type === 'say' ? [effect.admin] : []))

@@ -23,7 +23,7 @@ function drained(changes: Partial<Policy> = {}, isUsed = true): Scene {
   return it;
 }
 
-/** What was said to the servers of one balancer. */
+/** The states written to the servers of one balancer. */
 function saidAt({ effects }: Scene, balancer: string): Admin[] {
   return effects.flatMap((effect) =>
     effect.type === 'say' && effect.balancer === balancer ? [effect.admin] : [],

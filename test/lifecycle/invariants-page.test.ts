@@ -3,7 +3,7 @@ import { MUTANTS } from '../support/mutants/table.ts';
 import { filesNamed, repositoryFiles, textOf } from '../support/repository.ts';
 import { RULES } from '../support/wide/violation.ts';
 
-/** INVARIANTS.md says what the oracle, the mutants and the comments mean by each number. */
+/** INVARIANTS.md defines what the oracle, the mutants and the comments mean by each number. */
 
 const PAGE = 'agent/INVARIANTS.md';
 const FILES = repositoryFiles();

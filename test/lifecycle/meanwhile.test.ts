@@ -341,7 +341,7 @@ describe('Another program that undoes what we set', () => {
 });
 
 describe('A server that comes out of MAINT as DOWN (`init-state`, 3.1 and later)', () => {
-  /** Somebody slips in before the second look, so MAINT becomes DRAIN once more. */
+  /** A user slips in before the second look, so MAINT becomes DRAIN once more. */
   const slipIn = (up: boolean): readonly string[] => {
     const it = scene();
     const id = it.ask('drain');

@@ -5,7 +5,7 @@ import { recordOf } from '../../agent/lifecycle/record.ts';
 import { scene } from '../support/world/scene.ts';
 import type { Site } from '../support/world/site.ts';
 
-/** A preStop hook and `systemctl stop` end the application whatever they are told (INVARIANTS.md#other-promises). */
+/** A preStop hook and `systemctl stop` end the application whatever the answer is (INVARIANTS.md#other-promises). */
 
 const SECOND = 1_000;
 const NO_REFUSE = { noRefuse: true } as const;

@@ -5,7 +5,8 @@ import type { Policy } from '../../agent/lifecycle/policy.ts';
 import type { Phase } from '../../agent/lifecycle/operation.ts';
 import { wasFenced } from '../../agent/lifecycle/health.ts';
 import { take } from '../../agent/lifecycle/install.ts';
-import { NO_SERVER, type State } from '../../agent/lifecycle/state.ts';
+import type { State } from '../../agent/lifecycle/state.ts';
+import { NO_SERVER } from '../../agent/lifecycle/server-state.ts';
 import { step } from '../../agent/lifecycle/step.ts';
 import type { Look } from '../../agent/lifecycle/view.ts';
 import { type Scene, scene } from '../support/world/scene.ts';
@@ -43,7 +44,7 @@ function inPhase(it: Scene, phase: Phase): void {
   it.until('its intent on disk', () => it.sidecar.state.saved >= it.sidecar.state.intentSave);
 }
 
-/** A user at the second balancer, whom nobody but it counts. */
+/** A user at the second balancer, counted only there. */
 function busy(it: Scene, balancer = 'lb2'): { leave(): void } {
   const server = it.site.balancer(balancer).server('app/app1');
   server.serving = 1;

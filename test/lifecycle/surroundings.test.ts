@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { Operation } from '../../agent/lifecycle/running.ts';
-import { initial, NO_SERVER, type State } from '../../agent/lifecycle/state.ts';
+import { initial, type State } from '../../agent/lifecycle/state.ts';
+import { NO_SERVER } from '../../agent/lifecycle/server-state.ts';
 import { surveyReloaded } from '../../agent/lifecycle/surroundings.ts';
 import type { Turn } from '../../agent/lifecycle/turn.ts';
 import { POLICY } from '../support/world/scene.ts';

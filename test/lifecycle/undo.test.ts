@@ -17,7 +17,7 @@ function restarted(changes: Parameters<typeof scene>[0] = {}): Scene & { readonl
   return Object.assign(it, { drain });
 }
 
-/** It has started, and its probe says so. */
+/** It has started, and its probe is good. */
 function warm({ site, sidecar, time, lb }: Scene): void {
   lb.server('app/app1').up = true;
   site.app.healthy = true;

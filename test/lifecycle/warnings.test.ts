@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { readRecord } from '../../agent/lifecycle/read-record.ts';
-import { recordOf, restore } from '../../agent/lifecycle/record.ts';
+import { recordOf } from '../../agent/lifecycle/record.ts';
+import { restore } from '../../agent/lifecycle/restore.ts';
 import { initial, type State } from '../../agent/lifecycle/state.ts';
 import { type Turn, warn } from '../../agent/lifecycle/turn.ts';
 import { MOST_WARNINGS, textsOf } from '../../agent/lifecycle/warnings.ts';

@@ -43,6 +43,8 @@ test(`READY is said later than the begin of ${RISE} good probes of the new proce
   for (let round = 0; round < ROUNDS; round++) {
     expect(await box.run(['systemctl', 'restart', 'tomcat10'])).toMatchObject({ code: 0 });
     const began = await beganAt(stock);
+    // Joins the `ready` of the drop-in: a busy machine takes a minute to start Tomcat.
+    expect(await stock.lastcall('ready', '--timeout', '5m')).toMatchObject({ code: 0 });
     await stock.untilServing();
     const ready = (await stock.journal('haproxy')).findLast(({ text }) =>
       text.includes('leaving forced maintenance'),

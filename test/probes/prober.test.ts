@@ -190,7 +190,7 @@ describe('the prober', () => {
     let flying = 0;
     let most = 0;
     const ends: (() => void)[] = [];
-    // A probe that was told to end takes its time, as a command does.
+    // A probe that is aborted takes its time, as a command does.
     const slow: Probe = {
       async ask() {
         most = Math.max(most, (flying += 1));

@@ -8,7 +8,7 @@ import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
 import { startFake } from '../support/fake-haproxy.ts';
-import { frontAt, untilOld } from '../support/haproxy-target.ts';
+import { targetAt, untilOld } from '../support/haproxy-target.ts';
 import { startHaproxy, type Haproxy, type HaproxyOptions } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
@@ -28,7 +28,7 @@ interface Site {
   readonly visit: () => Promise<Response>;
 }
 
-/** A HAProxy with one server, which answers as the test says. */
+/** A HAProxy with one server, which answers as the test sets. */
 async function openSite(
   answer: RequestListener = (_request, response) => response.end('hello'),
   options: HaproxyOptions = {},
@@ -56,7 +56,7 @@ async function openSite(
 const sourceAt = (paths: readonly string[], periodMs: number, clock: Clock = realClock): Source =>
   createIdleSource({ kind: 'idle', periodMs, timeoutMs: 5_000 }, 'idle', {
     clock,
-    fronts: paths.map((path) => frontAt(path, clock)),
+    targets: paths.map((path) => targetAt(path, clock)),
   });
 
 sourceContract('how long nobody came', {
@@ -141,7 +141,7 @@ describe('idle', () => {
     for (let round = 0; round < 2; round += 1) {
       await haproxy.rewrite(config.replace(' app1 ', ' app2 '));
       await haproxy.reload();
-      // Somebody may have come right before that.
+      // A user may have come right before that.
       expect(await refusalOf(() => source.count(never))).toMatchObject({
         code: 'failed',
         message: expect.stringMatching(/app\/app1 was removed from HAProxy by a reload.* in the last 60 s/),

@@ -88,12 +88,12 @@ test("PHP's sessions are counted from its files while their users click, log out
   await click(one, '/?logout');
   expect(await count()).toBe(2);
 
-  // Half an hour without a click: the file lies there until somebody cleans up, and its user is gone.
+  // Half an hour without a click: the file lies there until a clean-up removes it, and its user is gone.
   const before = new Date(Date.now() - 30 * 60_000);
   await utimes(join(sessions, `sess_${session}`), before, before);
   expect(await readdir(sessions)).toHaveLength(2);
   expect(await count()).toBe(1);
-  // Unless he comes back in time.
+  // Unless the user comes back in time.
   expect(await click(three)).toMatchObject({ session, count: 2 });
   expect(await count()).toBe(2);
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { createCadence } from '../../agent/sessions/scan-budget.ts';
+import { createScanBudget } from '../../agent/sessions/scan-budget.ts';
 import { scanPauseMs } from '../../agent/sessions/scan-pause.ts';
 
 const LEFT_MS = 1_000_000;
@@ -12,9 +12,9 @@ function pause(
   leftMs: number | null = LEFT_MS,
   costMs = 100,
 ): number {
-  const cadence = createCadence();
-  cadence.done(costMs);
-  return scanPauseMs(cadence, { count, longestMs, tookMs: costMs, stillMs }, leftMs ?? undefined);
+  const budget = createScanBudget();
+  budget.spent(costMs);
+  return scanPauseMs(budget, { count, longestMs, tookMs: costMs, stillMs }, leftMs ?? undefined);
 }
 
 test.each([
@@ -45,8 +45,8 @@ test.each([
 });
 
 test('before the first scan that went well it waits as after any failure', () => {
-  const cadence = createCadence();
-  expect(scanPauseMs(cadence, null, LEFT_MS)).toBe(0);
-  cadence.failed(5_000);
-  expect(scanPauseMs(cadence, null, LEFT_MS)).toBe(1_000);
+  const budget = createScanBudget();
+  expect(scanPauseMs(budget, null, LEFT_MS)).toBe(0);
+  budget.failed(5_000);
+  expect(scanPauseMs(budget, null, LEFT_MS)).toBe(1_000);
 });

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Source } from '../../agent/sessions/source.ts';
 import { createStickTableSource } from '../../agent/sessions/stick-table.ts';
 import { startFake } from '../support/fake-haproxy.ts';
-import { frontAt, untilOld } from '../support/haproxy-target.ts';
+import { targetAt, untilOld } from '../support/haproxy-target.ts';
 import { ask, startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { teach, type PeerEntry } from '../support/peer.ts';
@@ -67,7 +67,7 @@ async function agedSource(
   const source = createStickTableSource(
     { kind: 'stickTable', table: counted, server, expireMs: EXPIRE_MS, timeoutMs: 5_000 },
     'stickTable',
-    { clock, fronts: places.map(({ path, servers }) => frontAt(path, clock, servers)) },
+    { clock, targets: places.map(({ path, servers }) => targetAt(path, clock, servers)) },
   );
   await refusalOf(() => source.count(never));
   clock.forward(EXPIRE_MS);
@@ -182,7 +182,7 @@ test('names as long as HAProxy takes them are counted', async () => {
   expect(await (await agedSource([place], null, name)).count(never)).toBe(2);
 });
 
-/** An application that says its name. */
+/** An application that answers its name. */
 async function startApp(name: string): Promise<number> {
   const app: Server = createServer((_request, response) => response.setHeader('x-app', name).end());
   app.listen(0, '127.0.0.1');

@@ -8,7 +8,7 @@ import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
 import { startFake } from '../support/fake-haproxy.ts';
-import { frontAt, untilOld } from '../support/haproxy-target.ts';
+import { targetAt, untilOld } from '../support/haproxy-target.ts';
 import { startHaproxy, type Haproxy, type HaproxyOptions } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
@@ -47,10 +47,10 @@ interface Choice {
 
 function sourceAt(paths: readonly string[], clock: Clock, choice: Choice = {}): Source {
   const { server = 'app/app1', table = 'app', expireMs = EXPIRE_MS, timeoutMs = 5_000 } = choice;
-  const fronts = paths.map((path) => frontAt(path, clock));
+  const targets = paths.map((path) => targetAt(path, clock));
   return createStickTableSource({ kind: 'stickTable', table, server, expireMs, timeoutMs }, 'stickTable', {
     clock,
-    fronts,
+    targets,
   });
 }
 
@@ -235,7 +235,7 @@ describe('after a reload', () => {
   test('with peers the new worker knows what the old one knew, and says so', async () => {
     const haproxy = await start(peers(await freePort()), { master: true });
     await addUsers(haproxy.socket, { table: 'app', serverId: 1, count: 5 });
-    // A worker that has just begun teaches nobody.
+    // A worker that has just begun hands no entries on.
     await untilOld(haproxy.socket, 6);
     const { source } = await agedSource([haproxy.socket]);
     expect(await source.count(never)).toBe(5);

@@ -7,13 +7,13 @@ import { open, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Front } from '../../agent/sessions/haproxy-target.ts';
+import type { HaproxyTarget } from '../../agent/sessions/haproxy-target.ts';
 import type { Tables } from '../../agent/system/proc-net-tcp.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { createTcpSource } from '../../agent/sessions/tcp.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
-import { frontAt } from '../support/haproxy-target.ts';
+import { targetAt } from '../support/haproxy-target.ts';
 import { startHaproxy } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
@@ -42,7 +42,7 @@ async function listen(host: string): Promise<{ port: number; server: Server }> {
     // A user who is killed resets it.
     socket.on('error', () => socket.destroy());
   });
-  // Thousands come at once: whom a full backlog turns away is tried again by the kernel for a minute.
+  // Thousands come at once: the kernel retries those that a full backlog turns away for a minute.
   server.listen({ port: 0, host, backlog: 4_096 });
   await once(server, 'listening');
   cleanups.push(() => {
@@ -80,11 +80,11 @@ const users = (host: string, port: number, count: number): Promise<{ end(): Prom
 
 interface Around {
   readonly clock?: Clock;
-  readonly fronts?: readonly Front[];
+  readonly targets?: readonly HaproxyTarget[];
   readonly tables?: Tables;
 }
-const sourceOf = (port: number, { clock = realClock, fronts = [], ...more }: Around = {}): Source =>
-  createTcpSource({ kind: 'tcp', port, timeoutMs: 5_000 }, 'tcp', { clock, fronts, ...more });
+const sourceOf = (port: number, { clock = realClock, targets = [], ...more }: Around = {}): Source =>
+  createTcpSource({ kind: 'tcp', port, timeoutMs: 5_000 }, 'tcp', { clock, targets, ...more });
 
 const temporary = async (): Promise<string> => {
   const temp = await makeTempDir();
@@ -103,7 +103,7 @@ sourceContract("the kernel's table", {
   silent: async (clock) => {
     const path = join(await temporary(), 'tcp');
     await execute('mkfifo', [path]);
-    // Somebody who could write keeps whoever reads waiting.
+    // An open writer keeps a reader waiting.
     const writer = await open(path, 'r+');
     writers.push(writer);
     return sourceOf(1, { clock, tables: { v4: path, v6: path } });
@@ -156,7 +156,7 @@ describe('connections to the port', () => {
     cleanups.push(() => Promise.resolve(mine.destroy()));
     await once(mine, 'connect');
     await accepted(server, 3_001);
-    // So many that ours is not told from them.
+    // So many that ours cannot be distinguished from them.
     expect(await sourceOf(port).count(never)).toBeGreaterThanOrEqual(3_001);
   });
 });
@@ -181,18 +181,18 @@ describe("HAProxy's idle connections", () => {
     cleanups.push(() => haproxy.stop());
     await (await fetch(`http://127.0.0.1:${front}/`, { headers: { connection: 'close' } })).text();
     expect(await sourceOf(port).count(never)).toBe(1);
-    const fronts = [frontAt(haproxy.socket, realClock)];
-    await until('it is idle', async () => (await sourceOf(port, { fronts }).count(never)) === 0);
+    const targets = [targetAt(haproxy.socket, realClock)];
+    await until('it is idle', async () => (await sourceOf(port, { targets }).count(never)) === 0);
     await users('127.0.0.1', port, 2);
     // A HAProxy that answers late is counted with its idle connections: too many for once, and never too few.
-    await until('only the users count', async () => (await sourceOf(port, { fronts }).count(never)) === 2);
+    await until('only the users count', async () => (await sourceOf(port, { targets }).count(never)) === 2);
     await haproxy.kill('SIGSTOP');
-    expect(await sourceOf(port, { fronts }).count(never)).toBe(3);
+    expect(await sourceOf(port, { targets }).count(never)).toBe(3);
     await haproxy.kill('SIGCONT');
     // They lead to another port, so they are not among those that are counted here.
     const elsewhere = await listen('127.0.0.1');
     await users('127.0.0.1', elsewhere.port, 1);
-    expect(await sourceOf(elsewhere.port, { fronts }).count(never)).toBe(1);
+    expect(await sourceOf(elsewhere.port, { targets }).count(never)).toBe(1);
   });
 });
 

@@ -34,7 +34,7 @@ afterAll(async () => {
   await temp.remove();
 });
 
-/** A test that says loudly where it could not run. */
+/** A test that reports loudly where it could not run. */
 function withTomcat(title: string, body: () => Promise<void>): void {
   test(title, async () => (missing === null ? body() : skipped(`no Tomcat: ${missing}`)));
 }
@@ -119,13 +119,13 @@ describe('lowerExpiry', () => {
     return /= (\d+)/.exec(answer)?.[1];
   };
   const outingOf = (more: Partial<TomcatSourceConfig> = {}) => {
-    const { outing } = sourceOf({ lowerExpiry: true, ...more });
-    if (outing === undefined) throw new Error('no outing');
-    return outing;
+    const { tuning } = sourceOf({ lowerExpiry: true, ...more });
+    if (tuning === undefined) throw new Error('no outing');
+    return tuning;
   };
 
   withTomcat('is nothing unless it is asked for', async () => {
-    expect(sourceOf().outing).toBeUndefined();
+    expect(sourceOf().tuning).toBeUndefined();
     expect(await frequency()).toBe('6');
   });
 
@@ -134,41 +134,41 @@ describe('lowerExpiry', () => {
     async () => {
       const source = sourceOf();
       const before = await source.count(never);
-      const found = await outingOf().begin(never);
+      const found = await outingOf().apply(never);
       expect(await frequency()).toBe('1');
       await tomcat.visit('/legacy', 3);
       expect(await source.count(never)).toBe(before + 1);
       await until('the expired session is gone', async () => (await source.count(never)) <= before);
       // Another driver, as after a crash of the sidecar: it has the record, and no memory.
-      await outingOf().end(found, never);
+      await outingOf().restore(found, never);
       expect(await frequency()).toBe('6');
-      await outingOf().end(found, never);
+      await outingOf().restore(found, never);
       expect(await frequency()).toBe('6');
     },
   );
 
   withTomcat('leaves alone what somebody else has set meanwhile', async () => {
-    const found = await outingOf().begin(never);
+    const found = await outingOf().apply(never);
     const name = encodeURIComponent('Catalina:type=Manager,host=localhost,context=/legacy');
     await tomcat.ask(`/jmxproxy/?set=${name}&att=processExpiresFrequency&val=3`);
-    await outingOf().end(found, never);
+    await outingOf().restore(found, never);
     expect(await frequency()).toBe('3');
     await tomcat.ask(`/jmxproxy/?set=${name}&att=processExpiresFrequency&val=6`);
   });
 
   withTomcat('changes nothing where it is low already', async () => {
-    const found = await outingOf().begin(never);
-    expect(await outingOf().begin(never)).toBe('{}');
-    await outingOf().end(found, never);
+    const found = await outingOf().apply(never);
+    expect(await outingOf().apply(never)).toBe('{}');
+    await outingOf().restore(found, never);
     expect(await frequency()).toBe('6');
   });
 
   withTomcat('says why it cannot, and the count goes on', async () => {
     const outing = outingOf({ user: LIST_USER.user });
-    const error = await refusalOf(() => outing.begin(never));
+    const error = await refusalOf(() => outing.apply(never));
     expect(error).toMatchObject({ code: 'failed', next: expect.stringContaining('manager-jmx') });
     expect(await sourceOf({ user: LIST_USER.user }).count(never)).toBeGreaterThanOrEqual(0);
-    const missingContext = await refusalOf(() => outingOf({ context: '/missing' }).begin(never));
+    const missingContext = await refusalOf(() => outingOf({ context: '/missing' }).apply(never));
     expect(missingContext.message).toContain('no application /missing');
   });
 });

@@ -58,7 +58,7 @@ function sourceOf(url: string, more: Partial<TomcatSourceConfig> = {}, clock: Cl
   return source;
 }
 
-/** Answers whoever knows the password, and only them. */
+/** Answers callers with the password, and only them. */
 async function manager(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<string> {

@@ -3,7 +3,7 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { acceptWebsocket } from '../fixtures/websocket.ts';
 
-/** An application whose users stay: downloads that end when they are told to, and websockets that do not end. */
+/** An application whose users stay: downloads that end on request, and websockets that do not end. */
 export interface LastingApp {
   readonly port: number;
   /** Sends the rest of every download. */
@@ -39,7 +39,7 @@ export async function startLastingApp(): Promise<LastingApp> {
   };
 }
 
-/** Somebody who stays. */
+/** A user who stays. */
 export interface Guest {
   /** Resolves when the other side has ended it, with what had come by then. */
   readonly ended: Promise<string>;
@@ -55,7 +55,7 @@ export async function download(port: number, cookie: string): Promise<Guest> {
   response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
   response.on('error', () => undefined);
   const ended = new Promise<string>((resolve) => response.once('close', () => resolve(body)));
-  // By a reset: HAProxy takes a mere end for one who has said all and still reads.
+  // By a reset: HAProxy takes a mere end for a client that has sent all and still reads.
   return { ended, leave: () => void outgoing.socket?.resetAndDestroy() };
 }
 

@@ -2,8 +2,8 @@ import type { Admin } from '../../agent/lifecycle/view.ts';
 import { cellOf, type Haproxy } from './haproxy.ts';
 
 /**
- * An operator's word for app/app1, the first of its backend, at a moment at which no agent-check is under way: the answer
- * to one, meant for the state of before, would come over his word.
+ * An operator's write to app/app1, the first of its backend, at a moment at which no agent-check is under way: the
+ * answer to one, meant for the state of before, would replace the operator's.
  * @param before the state that the server has
  */
 export async function betweenPolls(haproxy: Haproxy, state: Admin, before: Admin): Promise<void> {

@@ -29,7 +29,7 @@ export interface CrashReport extends Suffered {
   readonly result: Result | null;
   /** Exit code of the `lastcall restart --no-wait` that asked for it. */
   readonly asked: number | null;
-  /** Processes of the application that were told to end, and the sessions that lived in them then. */
+  /** Processes of the application that were stopped, and the sessions that lived in them then. */
   readonly stops: number;
   readonly stoppedWith: number;
   /** HAProxy's status of the node in the end. */
@@ -79,7 +79,7 @@ async function crashAndGoOn(
   };
 }
 
-/** Points after which the application still takes whoever comes. */
+/** Points after which the application still takes users. */
 const ALIVE: readonly CrashPoint[] = [
   'before-intent',
   'after-intent',
@@ -89,9 +89,9 @@ const ALIVE: readonly CrashPoint[] = [
   'before-stop',
 ];
 
-/** Nobody holds the node now, so users come to it: they are to be waited for. */
+/** The node is open now, so users come to it: they are to be waited for. */
 async function reloadAndLetIn(site: Site, node: SiteNode, point: CrashPoint): Promise<void> {
-  // Who is let in between SIGTERM and its end is lost with it; only a gate or a state file could help him.
+  // A user let in between SIGTERM and the end is lost with it; only a gate or a state file could prevent it.
   if (point === 'after-stop') await until('it has ended', async () => (await node.sessions()) === null);
   await site.haproxy.reload(false);
   if (!ALIVE.includes(point)) return;

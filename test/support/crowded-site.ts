@@ -25,14 +25,14 @@ export interface CrowdedSite {
 export interface Suffered {
   readonly failed: number;
   readonly lost: number;
-  /** What the first failures of all said. */
+  /** The texts of the first failures of all. */
   readonly failures: readonly string[];
 }
 
 const CROWD = { population: 10, thinkMs: 100, stayMs: 500, pageMs: 15 };
 /**
  * So that each phase lasts long enough to be met, and not longer. A session whose answer never reached its user (a
- * connection that ended meanwhile) is nobody's, and ends as it does in any application.
+ * connection that ended meanwhile) has no user, and ends as it does in any application.
  */
 const SITE = { warmMs: 300, termMs: 400, checkInter: '300ms', idleMs: 10_000 };
 const QUIET = '400ms';

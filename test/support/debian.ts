@@ -12,8 +12,8 @@ const PATIENCE_MS = 120_000;
 export type Unpacked = { readonly root: string } | { readonly missing: string };
 
 /**
- * Unpacks packages of Debian into a directory of their own, without installing them: nothing starts, nobody needs to
- * be root. It is kept in node_modules/.cache, so only the first run downloads.
+ * Unpacks packages of Debian into a directory of their own, without installing them: nothing starts, no root is
+ * needed. It is kept in node_modules/.cache, so only the first run downloads.
  * @param name of the directory
  * @param needed a file that must be there afterwards, below the root
  */

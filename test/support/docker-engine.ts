@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, startTimeOf } from '../../agent/system/process.ts';
 import type { Present } from './fixture-reports.ts';
 
 /**
@@ -73,7 +73,7 @@ export async function startDockerEngine(dir: string): Promise<DockerEngine> {
 }
 
 function isRunning({ pid, startTime }: Container): boolean {
-  return aliveness(pid, startTime) === 'alive';
+  return processStatus(pid, startTime) === 'alive';
 }
 
 function inspected(container: Container): object {

@@ -5,7 +5,7 @@ import type { ManualClock } from './manual-clock.ts';
 export async function driven<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
   let isDone = false;
   const ended = work.finally(() => (isDone = true));
-  // Whoever waits for `ended` below hears of its failure.
+  // Code that waits for `ended` below gets its failure.
   ended.catch(() => undefined);
   while (!isDone) {
     clock.advance(20);

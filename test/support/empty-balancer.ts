@@ -1,7 +1,7 @@
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import type { Admin, Look, ServerView } from '../../agent/lifecycle/view.ts';
 
-/** `lb1`, whose one server `app/app1` nobody uses, and which does at once what it is told. */
+/** `lb1`, whose one server `app/app1` has no users, and which carries out every write at once. */
 export function emptyBalancer(): Balancer {
   let admin: Admin = 'ready';
   const view = (): ServerView => ({

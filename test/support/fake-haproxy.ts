@@ -15,7 +15,7 @@ export interface FakeHaproxy {
   stop(): Promise<void>;
 }
 
-/** Connections that said `prompt`: HAProxy leaves them open. */
+/** Connections that sent `prompt`: HAProxy leaves them open. */
 const interactive = new WeakSet<Socket>();
 
 /**
@@ -36,7 +36,7 @@ export function answerLineOn(socket: Socket, text: string): void {
   else socket.end(text);
 }
 
-/** An answer without an end, and without a line's end, for as long as somebody reads it. */
+/** An answer without an end, and without a line's end, for as long as the client reads it. */
 export function pourOn(socket: Socket): void {
   if (!socket.destroyed) socket.write('x'.repeat(65_536), () => pourOn(socket));
 }

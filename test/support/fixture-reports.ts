@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../../agent/system/error.ts';
-import { isLiving, lookAt } from '../../agent/system/process.ts';
+import { isRunning, inspectProcess } from '../../agent/system/process.ts';
 import { until } from './until.ts';
 
 /** A fixture program that has reported itself. */
 export interface Present {
   readonly pid: number;
-  /** What it said besides its pid. */
+  /** Its report besides its pid. */
   readonly note: string;
   /** Resolves when its process has ended, whatever ended it. */
   readonly gone: Promise<void>;
@@ -72,8 +72,8 @@ export async function openRollCall(): Promise<RollCall> {
 /** The connection closes early in a process' end; under load its memory takes longer. */
 async function untilEnded(pid: number): Promise<void> {
   await until(`process ${pid} has ended`, () => {
-    const stat = lookAt(pid);
-    return stat === 'gone' || (typeof stat === 'object' && !isLiving(stat));
+    const stat = inspectProcess(pid);
+    return stat === 'gone' || (typeof stat === 'object' && !isRunning(stat));
   });
 }
 

@@ -1,7 +1,7 @@
 import { readJson, WrittenNumber } from '../../agent/formats/json-text.ts';
-import { readPlain, type Problem } from '../../agent/formats/parse-count.ts';
-import { createPattern } from '../../agent/formats/safe-regex.ts';
-import { follow } from '../../agent/formats/json-pointer.ts';
+import { parseCount, type CountProblem } from '../../agent/formats/parse-count.ts';
+import { createSafeRegex } from '../../agent/formats/safe-regex.ts';
+import { valueAt } from '../../agent/formats/json-pointer.ts';
 import { parseSeries, readMetric } from '../../agent/formats/prometheus.ts';
 import { readActive, readList, readManagers } from '../../agent/sessions/tomcat-parse.ts';
 import { createTableReader, tallyOf } from '../../agent/system/proc-net-tcp.ts';
@@ -9,7 +9,7 @@ import type { Subject } from './fuzz.ts';
 
 /** What applications and the kernel say of their users, in two digits without a zero, and the readers. */
 
-function counted(count: number | Problem): number[] | null {
+function counted(count: number | CountProblem): number[] | null {
   return typeof count === 'number' ? [count] : null;
 }
 
@@ -19,8 +19,8 @@ const JSON_TEXT =
 function readDocument(text: string): number[] | null {
   const json = readJson(text);
   if ('problem' in json) return null;
-  const value = follow(json.document, ['pools', '0', 'users']);
-  return value instanceof WrittenNumber ? counted(readPlain(value.text)) : null;
+  const value = valueAt(json.document, ['pools', '0', 'users']);
+  return value instanceof WrittenNumber ? counted(parseCount(value.text)) : null;
 }
 
 const PAGE = [
@@ -74,7 +74,7 @@ const table = (own: string, others: readonly string[]): string =>
   ].join('\n');
 const V6 = '0000000000000000FFFF00000100007F';
 
-/** The kernel's files end where the kernel says so. */
+/** The kernel's files end where the kernel ends them. */
 const isCutAtLine = (whole: string) => (text: string) => text.endsWith('\n') && whole.startsWith(text);
 
 function readSockets(text: string): number[] {
@@ -87,12 +87,12 @@ function readSockets(text: string): number[] {
 
 const V4_TABLE = table('0100007F', ['0200007F', '0300007F', '0400007F']);
 const V6_TABLE = table(V6, [V6, V6, V6]);
-const pattern = createPattern(String.raw`^active sessions: (\d+)$`);
+const pattern = createSafeRegex(String.raw`^active sessions: (\d+)$`);
 const series = parseSeries('tomcat_sessions_active{context="/app"}');
 
 /** All of them. */
 export const sessionSubjects = (): readonly Subject[] => [
-  { name: 'a plain number', text: ' 37\r\n', read: (text) => counted(readPlain(text)) },
+  { name: 'a plain number', text: ' 37\r\n', read: (text) => counted(parseCount(text)) },
   { name: 'JSON', text: JSON_TEXT, read: readDocument },
   {
     name: 'a regular expression',

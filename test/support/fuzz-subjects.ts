@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eachStream } from '../../agent/balancers/runtime-api/streams.ts';
-import type { Talk } from '../../agent/balancers/runtime-api/deadline-client.ts';
+import type { DeadlineClient } from '../../agent/balancers/runtime-api/deadline-client.ts';
 import { listAllServers } from '../../agent/haproxy/replies/show-all-servers.ts';
 import {
   showInfo,
@@ -11,7 +11,7 @@ import {
   showServersState,
   showStreams,
   showTables,
-  together,
+  batch,
   type Command,
 } from '../../agent/haproxy/command.ts';
 import { parseServerConnections } from '../../agent/haproxy/replies/show-servers-conn.ts';
@@ -23,7 +23,7 @@ import { parseSendState } from '../../agent/haproxy/send-state.ts';
 import { parseServersState } from '../../agent/haproxy/replies/show-servers-state.ts';
 import { parseStats } from '../../agent/haproxy/replies/show-stat.ts';
 import { parseTables } from '../../agent/haproxy/replies/show-table.ts';
-import { createLines } from '../../agent/system/line-splitter.ts';
+import { createLineSplitter } from '../../agent/system/line-splitter.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { packageRoot } from './sample.ts';
 import type { Subject } from './fuzz.ts';
@@ -45,14 +45,14 @@ function replyOf(text: string, command: Command): Reply {
 async function poured(text: string, onLine: (line: string) => void): Promise<void> {
   let last: string | null = null;
   const tooLong = (): Error => new LastcallError('balancer-unreachable', 'too long');
-  const lines = createLines((line) => onLine((last = line)), 64 * 1024, tooLong);
+  const lines = createLineSplitter((line) => onLine((last = line)), 64 * 1024, tooLong);
   lines.push(Buffer.from(text, 'latin1'));
   if (last !== '' || lines.rest() !== '') throw new LastcallError('balancer-unreachable', 'cut');
 }
 
 /** One row of ours, found by its place as `createReader` does it. */
 function statCounts(text: string): number[] | null {
-  const reply = replyOf(text, together(showInfo(), showServerAndBackend({ backendId: 3, serverId: 1 })));
+  const reply = replyOf(text, batch(showInfo(), showServerAndBackend({ backendId: 3, serverId: 1 })));
   const [info = '', stats = ''] = answersOf(reply);
   const [row] = parseStats(stats, reply);
   if (row?.text('pxname') !== 'app' || row.text('svname') !== 'app1') return null;
@@ -85,8 +85,8 @@ const READERS: Readonly<Record<string, Subject['read']>> = {
   async sess(text) {
     let count = 0;
     const nobody = (): Promise<never> => Promise.reject(new Error('only the stream is asked for'));
-    const stream: Talk['stream'] = (_command, onLine) => poured(text, onLine);
-    const talk: Talk = { target: 'unix:/x', ask: nobody, session: nobody, pour: nobody, stream };
+    const stream: DeadlineClient['stream'] = (_command, onLine) => poured(text, onLine);
+    const talk: DeadlineClient = { target: 'unix:/x', ask: nobody, session: nobody, pour: nobody, stream };
     await eachStream(talk, showStreams(APP1), APP1, ({ stage }) => void (count += stage === 'over' ? 0 : 1));
     return [count];
   },

@@ -82,7 +82,8 @@ export function seeded(seed: number): () => number {
 
 /**
  * Reads the text after each single injury, and after several as long as there are fewer than `least` inputs.
- * @throws Error for a zero where the unharmed text says more, or an error that is not typed, with the injured text
+ * @throws Error for a zero where the unharmed text counts more, or an error that is not typed, with the injured
+ *   text
  */
 export async function fuzz(subject: Subject, least: number, isThorough: boolean): Promise<Figures> {
   const figures: Figures = { name: subject.name, single: 0, several: 0, counted: 0, zeros: 0 };

@@ -1,4 +1,4 @@
-import { isLiving, lookAt, pidsOf } from '../../agent/system/process.ts';
+import { isRunning, inspectProcess, pidsOf } from '../../agent/system/process.ts';
 
 /**
  * The living processes of a process group that one look at /proc shows; a zombie is none. For tests that count members:
@@ -6,7 +6,7 @@ import { isLiving, lookAt, pidsOf } from '../../agent/system/process.ts';
  */
 export function groupMembers(group: number): number[] {
   return pidsOf().filter((pid) => {
-    const stat = lookAt(pid);
-    return typeof stat === 'object' && stat.group === group && isLiving(stat);
+    const stat = inspectProcess(pid);
+    return typeof stat === 'object' && stat.group === group && isRunning(stat);
   });
 }

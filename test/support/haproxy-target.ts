@@ -1,16 +1,20 @@
 import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient } from '../../agent/haproxy/client.ts';
-import type { Front } from '../../agent/sessions/haproxy-target.ts';
+import type { HaproxyTarget } from '../../agent/sessions/haproxy-target.ts';
 import type { Clock } from '../../agent/system/clock.ts';
 import { ask } from './haproxy.ts';
 import { until } from './until.ts';
 
 /** The Runtime API at this socket, as the session sources get it. */
-export function frontAt(path: string, clock: Clock, servers: readonly string[] = ['app/app1']): Front {
+export function targetAt(
+  path: string,
+  clock: Clock,
+  servers: readonly string[] = ['app/app1'],
+): HaproxyTarget {
   return { client: createClient(path, parseAddress(path, 'config'), { clock }), servers };
 }
 
-/** Resolves once HAProxy says that it has run for so many seconds. */
+/** Resolves once HAProxy reports that it has run for so many seconds. */
 export async function untilOld(socket: string, seconds: number): Promise<void> {
   await until(`an uptime of ${seconds} s`, async () => {
     const uptime = /^Uptime_sec: (\d+)$/m.exec(await ask(socket, 'show info'))?.[1];

@@ -29,7 +29,7 @@ export interface Haproxy {
   rewrite(config: string): Promise<void>;
   /** SIGUSR2 to the master; resolves with the new worker's pid once that one answers on the admin socket. */
   reload(): Promise<number>;
-  /** SIGUSR2 to the master with a configuration that cannot be used; resolves once it has said so. */
+  /** SIGUSR2 to the master with a configuration that cannot be used; resolves once it has reported that. */
   reloadInVain(): Promise<void>;
   /** kill -9 of all of it, and another start: nothing is left of what it knew. Resolves once it answers. */
   restart(): Promise<void>;
@@ -118,7 +118,7 @@ export async function startHaproxy(
   };
 }
 
-/** From 2.8 on the master says so of a worker that has gone, and does not close the connection. */
+/** From 2.8 on the master answers this for a worker that has gone, and does not close the connection. */
 const GONE = "Can't find the target PID";
 
 /** One line to a stats socket, read to the end; the tests' own client, independent of the one under test. */
@@ -275,7 +275,7 @@ async function untilAnswers(path: string, line: string, gone: AbortSignal): Prom
   }
 }
 
-/** Null where nobody answers just now. */
+/** Null without an answer at present. */
 async function answerAt(path: string, line: string): Promise<string | null> {
   try {
     return (await ask(path, line)) || null;

@@ -15,7 +15,7 @@ export const HEALTH_SAMPLE = join(packageRoot(), 'haproxy', 'health-port.cfg');
 const NAMES = ['app1', 'app2'] as const;
 export type NodeName = (typeof NAMES)[number];
 
-/** Two legacy nodes with a sidecar each, behind haproxy/health-port.cfg; nobody is at its third server. */
+/** Two legacy nodes with a sidecar each, behind haproxy/health-port.cfg; its third server has no process. */
 export interface HealthSite {
   readonly url: string;
   readonly haproxy: Haproxy;

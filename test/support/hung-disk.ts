@@ -10,8 +10,8 @@ export interface HungDisk {
 }
 
 /**
- * Mounts one at `path`, which is made: FUSE without a program that serves it, so that every question waits.
- * @returns null, and says so, where this user may not mount, or FUSE is not there
+ * Mounts one at `path`, which is made: FUSE without a program that serves it, so that every access waits.
+ * @returns null, with a report, where this user may not mount, or FUSE is not there
  */
 export async function mountHungDisk(path: string): Promise<HungDisk | null> {
   await mkdir(path);
@@ -28,7 +28,7 @@ export async function mountHungDisk(path: string): Promise<HungDisk | null> {
     }
     return {
       async release() {
-        // Who waits is told that nobody will ever answer.
+        // Waiting calls get the error that no answer will ever come.
         await device.close();
         await promisify(execFile)('umount', ['--lazy', path]);
       },

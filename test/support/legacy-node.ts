@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../agent/system/error.ts';
-import { aliveness, startTimeOf } from '../../agent/system/process.ts';
+import { processStatus, startTimeOf } from '../../agent/system/process.ts';
 import { packageRoot } from './sample.ts';
 
 const execute = promisify(execFile);
@@ -21,7 +21,7 @@ export interface LegacyNode {
   start(): Promise<void>;
   /** SIGTERM, and see that it is gone. */
   terminate(signal: AbortSignal): Promise<void>;
-  /** Resolves once /health says 200. */
+  /** Resolves once /health answers 200. */
   untilServing(signal: AbortSignal): Promise<void>;
   /** Sessions in its memory; null when it cannot be asked. */
   sessions(): Promise<number | null>;
@@ -33,7 +33,7 @@ export interface LegacyNode {
   goodHealth(): Promise<readonly number[]>;
   /** How many processes of it have begun so far; with `logsHealth` only. */
   started(): Promise<number>;
-  /** Kills it, also one that is just being started by somebody. Safe to call at any time. */
+  /** Kills it, also one that is just being started. Safe to call at any time. */
   kill(): Promise<void>;
 }
 
@@ -94,8 +94,8 @@ export function createLegacyNode(options: LegacyNodeOptions): LegacyNode {
       const startTime = pid === null ? null : startTimeOf(pid);
       if (pid === null || startTime === null) return;
       send(pid, 'SIGTERM');
-      // It is not our child, and Linux tells nobody else of its end.
-      while (aliveness(pid, startTime) === 'alive') await sleep(5, undefined, { signal });
+      // It is not our child, and Linux reports its end to no other process.
+      while (processStatus(pid, startTime) === 'alive') await sleep(5, undefined, { signal });
     },
     async kill() {
       for (let pids = processesOf(pidFile); pids.length > 0; pids = processesOf(pidFile)) {
@@ -132,7 +132,7 @@ async function linesOf(file: string): Promise<string[]> {
   }
 }
 
-/** The pid in the file, if that process is the application which wrote it: a stale pid may be anybody's by now. */
+/** The pid in the file, if that process is the application which wrote it: a stale pid may be any process by now. */
 async function livingPid(pidFile: string): Promise<number | null> {
   try {
     const pid = Number(await readFile(pidFile, 'utf8'));
@@ -143,7 +143,7 @@ async function livingPid(pidFile: string): Promise<number | null> {
   }
 }
 
-/** The application and whoever is just starting it: both have the pid file among their arguments. */
+/** The application and the process that is just starting it: both have the pid file among their arguments. */
 function processesOf(pidFile: string): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => pid !== process.pid && names(pid, pidFile));

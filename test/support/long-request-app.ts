@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** An application that lets its requests wait until it is told to answer. */
+/** An application that lets its requests wait until the test lets it answer. */
 export interface HoldingApp {
   readonly port: number;
   /** The status it answers with; 200 at first. */

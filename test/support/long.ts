@@ -1,4 +1,4 @@
-/** The same campaigns for everybody who runs `npm test`; chance has its place in `npm run test:long`. */
+/** The same campaigns for each run of `npm test`; chance has its place in `npm run test:long`. */
 export const SEED = 20_261_128;
 
 /** How many runs a property gets: `LASTCALL_LONG=20` makes it twenty times as many. */

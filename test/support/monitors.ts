@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { askHttp } from './ask-http.ts';
 
-/** What a load balancer makes of a node: it gets everybody, only those who are there, or nobody. */
+/** A load balancer's use of a node: it gets all users, only those it has, or none. */
 export type MonitorVerdict = 'up' | 'disabled' | 'down';
 
 /** A load balancer's monitor: each call is one health check. */
@@ -39,7 +39,7 @@ export function f5Monitor(port: number, settings: F5Settings): Monitor {
   };
 }
 
-/** Everything that comes back until the other side hangs up; nothing where nobody listens. */
+/** The whole answer until the other side hangs up; nothing where no process listens. */
 function exchange(port: number, request: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port });

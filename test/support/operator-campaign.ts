@@ -120,7 +120,7 @@ export async function runOperators(seed: number, commands: number): Promise<Oper
   }
 }
 
-/** Whoever does something in the campaign: operators, those who call lastcall, and a user who comes and goes. */
+/** The actors of the campaign: operators, callers of lastcall, and a user who comes and goes. */
 function createHands(rig: Rig, agent: Agent, operate: (line: string) => Promise<string>) {
   const ids = new Set<string>();
   const refused: Result[] = [];
@@ -146,7 +146,7 @@ function createHands(rig: Rig, agent: Agent, operate: (line: string) => Promise<
     if (cookie !== null) await (await fetch(`${rig.node.url}/logout`, { headers: { cookie } })).text();
     cookie = null;
   };
-  /** Straight at the application: whether HAProxy lets somebody in is not the question here. */
+  /** Straight at the application: whether HAProxy lets a user in is not the question here. */
   const signIn = async (): Promise<void> => {
     const page = await fetch(rig.node.url);
     await page.text();
@@ -171,7 +171,7 @@ function createHands(rig: Rig, agent: Agent, operate: (line: string) => Promise<
         submitting.add(submission);
       }
     },
-    /** Everybody lets go; each operation has an end, and the node comes back. */
+    /** All holds end; each operation has an end, and the node comes back. */
     async settle(): Promise<readonly Result[]> {
       await leave();
       await Promise.all(submitting);

@@ -11,5 +11,5 @@ export async function refusalOf(work: () => unknown): Promise<LastcallError> {
   throw new Error('it was to be refused, and was not');
 }
 
-/** A signal that nobody aborts. */
+/** A signal that is never aborted. */
 export const never = new AbortController().signal;

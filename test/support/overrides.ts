@@ -1,6 +1,6 @@
 import type { Exchange } from './recorder.ts';
 
-/** What a log of all that passed says about whose word stood at HAProxy (I2). The product's code has no part in it. */
+/** Whose state was at HAProxy, by a log of all that passed (I2). The product's code has no part in it. */
 export interface OverrideVerdict {
   /** Operators' MAINT and DRAIN that differed from what the sidecar wanted when it first saw them. */
   readonly foreign: number;
@@ -56,7 +56,7 @@ export function findOverrides(exchanges: readonly Exchange[], server: string): O
   return { foreign, writes, again, overrides };
 }
 
-/** What passed before it, for whoever wants to know how it came. */
+/** What passed before it, to show how it came. */
 function before(exchanges: readonly Exchange[], index: number): string[] {
   const last = exchanges[index]?.at ?? 0;
   return exchanges.slice(Math.max(0, index - 30), index + 3).map(({ by, line, answer, at, note }) => {

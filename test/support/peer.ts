@@ -85,7 +85,7 @@ function updateOf(
 function wordOf(word: string, known: Map<string, number>): Buffer {
   const number = known.get(word);
   if (number !== undefined) return Buffer.concat([vint(1), vint(number)]);
-  // It has 128 places; those after them are told in full, each at the last one.
+  // It has 128 places; those after them are sent in full, each at the last one.
   const place = Math.min(known.size + 1, 128);
   if (place < 128) known.set(word, place);
   const text = Buffer.from(word);

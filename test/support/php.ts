@@ -45,7 +45,7 @@ export async function startPhp(program: string, dir: string): Promise<Php> {
   ];
   await mkdir(sessions, { mode: 0o700 });
   await writeFile(file, configuration(socket, sessions, join(dir, 'fpm.log')));
-  // -n: nothing of the machine's own php.ini; -R: whoever runs the tests is good enough, root too.
+  // -n: nothing of the machine's own php.ini; -R: the user that runs the tests is good enough, root too.
   const words = ['--pdeathsig', 'KILL', program, '-n', '-F', '-R', '-y', file];
   const child = spawn('setpriv', words, { stdio: 'ignore' });
   const ended = once(child, 'exit');

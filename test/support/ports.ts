@@ -7,8 +7,8 @@ const WORKERS = 8;
 const worker = Number(process.env['JEST_WORKER_ID'] ?? 0) % WORKERS;
 
 /**
- * A TCP port on 127.0.0.1 that nobody listens on now. It lies below Linux's ephemeral range (32768 and up), so no
- * outgoing connection of a test that runs at the same time takes it in the meantime.
+ * A free TCP port on 127.0.0.1. It is below Linux's ephemeral range (32768 and up), so no outgoing connection of a
+ * test that runs at the same time takes it in the meantime.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

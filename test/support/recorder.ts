@@ -54,7 +54,7 @@ export async function startRecorder(
 
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const turn = last.then(work);
-    // Who failed is told; the next one has its turn all the same.
+    // The failure is reported; the next one has its turn all the same.
     last = turn.catch(() => undefined);
     return turn;
   };
@@ -106,7 +106,7 @@ export async function startRecorder(
     client.on('close', () => open.delete(client));
     // A sidecar that is killed resets its connections.
     client.on('error', () => client.destroy());
-    // A HAProxy that is gone answers nobody: the connection ends without a byte.
+    // A HAProxy that is gone does not answer: the connection ends without a byte.
     serve(client).then(
       () => client.writableEnded || client.destroy(),
       () => client.destroy(),

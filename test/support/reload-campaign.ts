@@ -7,7 +7,7 @@ import { recordAt } from './state-file.ts';
 
 /**
  * Reloads HAProxy at each phase of a node's way out and back, under users who come and go. The recorder finds the
- * moment, and proves what was said after it.
+ * moment, and proves what was written after it.
  */
 
 /**
@@ -107,7 +107,7 @@ async function outAndBack(
   };
 }
 
-/** Out of rotation, and the application still takes whoever comes. */
+/** Out of rotation, and the application still takes users. */
 const OUT_AND_ALIVE: readonly ReloadedIn[] = ['draining', 'settling', 'before MAINT', 'fencing', 'drained'];
 const MOMENT_IN_STOP: readonly ReloadedIn[] = [...OUT_AND_ALIVE, 'stopping'];
 

@@ -36,7 +36,10 @@ function brokenWord(untilSaid: readonly number[], phase: ReloadedIn, keepsState:
   ];
 }
 
-/** Between SIGTERM and its end the application takes whom a reload sends; only a gate or a state file closes this. */
+/**
+ * Between SIGTERM and its end the application takes users that a reload sends; only a gate or a state file closes
+ * this.
+ */
 function mayLose({ isLate }: ReloadReport, phase: ReloadedIn, keepsState: boolean): boolean {
   return (phase === 'stopping' || isLate) && !keepsState;
 }

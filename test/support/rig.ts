@@ -71,7 +71,7 @@ export interface RigOptions {
   readonly statsMaxconn?: number;
   /** Users stay by HAProxy's cookie; default true. */
   readonly cookie?: boolean;
-  /** The other server; default one that is always usable and that nobody needs. */
+  /** The other server; default one that is always usable and gets no users. */
   readonly others?: string;
   /** Further words of app1's line, such as `check inter 100ms`. */
   readonly server?: string;

@@ -23,7 +23,7 @@ export interface SampleOptions {
   readonly listen: string;
   /** The nodes app1, app2, app3 as `host:port`. */
   readonly apps: readonly [string, string, string];
-  /** Ports of their sidecars' agent-check; without them nobody answers, which changes nothing. */
+  /** Ports of their sidecars' agent-check; without them there is no answer, which changes nothing. */
   readonly agents?: readonly [number, number, number];
   /** Between two health checks; default as shipped. */
   readonly checkInter?: string;

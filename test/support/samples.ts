@@ -1,7 +1,7 @@
 import type { Status } from '../../agent/lifecycle/operation.ts';
 import type { Agent } from './rig.ts';
 
-/** One status as the sidecar told it. */
+/** One status as the sidecar reported it. */
 export interface Sampled {
   /** When it was heard, by the calendar, in milliseconds. */
   readonly at: number;

@@ -11,22 +11,22 @@ import type {
 } from '../../agent/lifecycle/operation.ts';
 
 /**
- * A service that does what the test says, and nothing by itself: it stands where the engine stands, so that control
- * and the command line are tried alone. It keeps the promises that they lean on: one operation at a
- * time, the same one is joined under an id of one's own, a listener hears of every change.
+ * A service that does what the test sets, and nothing by itself: it replaces the engine, so that control and the
+ * command line are tried alone. It keeps the promises that they rely on: one operation at a time, the same one is
+ * joined under an id of one's own, a listener is called for every change.
  */
 export interface ScriptedService extends DirectService {
   /** What was handed in, in order. */
   readonly requests: readonly Request[];
-  /** What was cancelled, `ID by WHOM`. */
+  /** The cancelled ones, `ID by CALLER`. */
   readonly cancelled: readonly string[];
   readonly closed: boolean;
   readonly listeners: number;
-  /** How often somebody wanted to know who holds the node. */
+  /** How often the open connections were asked for. */
   readonly holdersAsked: number;
   /** The next request is refused with this code. */
   refuseNext(code: string, message: string): void;
-  /** The next submission fails with this error, and until then nobody is told who holds the node. */
+  /** The next submission fails with this error, and until then the open connections are refused. */
   failNext(error: Error): void;
   /** The stop has been issued: nothing can be cancelled any more. */
   tooLate(): void;
@@ -38,7 +38,7 @@ export interface ScriptedService extends DirectService {
 }
 
 /** What `openControl` waits for: this service knows its operations from the beginning. */
-export const begun = Promise.resolve();
+export const ready = Promise.resolve();
 
 export function createScriptedService(node = 'app1'): ScriptedService {
   const requests: Request[] = [];

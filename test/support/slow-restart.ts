@@ -22,7 +22,7 @@ export const ROUNDS: readonly SlowRestart[] = (['draining', 'drained'] as const)
   (['restart first', 'at once', 'ready first'] as const).map((order) => ({ from, order })),
 );
 
-/** Its sites: HAProxy checks the application itself, or not; its port is closed until it is warm, or says 503. */
+/** Its sites: HAProxy checks the application itself, or not; its port is closed until it is warm, or answers 503. */
 export const SITES: readonly SlowSiteOptions[] = [
   { check: '', meanwhile: 'closed', canStart: false },
   { check: '', meanwhile: '503', canStart: true },
@@ -60,7 +60,7 @@ export interface SlowSiteOptions {
   readonly canStart: boolean;
 }
 
-/** Good probes in a row before READY: enough of them that a restart can be told from a probe of before it. */
+/** Good probes in a row before READY: enough of them that a restart shows against a probe of before it. */
 const RISE = 4;
 const WARM_MS = 2_000;
 

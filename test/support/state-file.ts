@@ -15,7 +15,7 @@ export function recordAt(path: string): StateRecord | null {
   }
 }
 
-/** Which state the sidecar wants of a server by its record on disk; null = it says nothing of it. */
+/** The sidecar's desired state of a server by its record on disk; null = not in it. */
 export function wishOnDisk(path: string, server: string): string | null {
   const [balancer] = Object.values(recordAt(path)?.balancers ?? {});
   return balancer?.servers[server]?.want ?? null;

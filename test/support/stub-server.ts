@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A small HTTP server that answers as the test says. */
+/** A small HTTP server that answers as the test sets. */
 export interface StubServer {
   readonly url: string;
   readonly port: number;
@@ -11,7 +11,7 @@ export interface StubServer {
   /** Connections open now, and the most there ever were at once. */
   readonly open: number;
   readonly mostOpen: number;
-  /** Resolves when the next connection is closed, whoever closes it. */
+  /** Resolves when the next connection is closed, by either side. */
   closed(): Promise<void>;
   stop(): Promise<void>;
 }

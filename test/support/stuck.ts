@@ -4,7 +4,7 @@ import { startStub } from './stub-server.ts';
 
 /** Operations that stay where they are, and Ctrl-C on the command that waits for one. */
 
-/** A source that counts nobody, and never answers once this is so; it is closed with the others. */
+/** A source that counts 0, and never answers once this is so; it is closed with the others. */
 export async function silentOnce(
   open: { close(): Promise<unknown> }[],
   isSo: () => Promise<boolean>,
@@ -15,7 +15,7 @@ export async function silentOnce(
   open.push({ close: () => stub.stop() });
   return stub.url;
 }
-/** Ctrl-C once the command has said this: it is answered within two seconds. @returns what it wrote to stderr */
+/** Ctrl-C once the command has written this: it is answered within two seconds. @returns what it wrote to stderr */
 export async function interruptedIn(running: Running, text: string): Promise<string> {
   await running.said(text);
   const began = performance.now();

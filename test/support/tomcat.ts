@@ -25,7 +25,7 @@ export interface Tomcat {
   start(): Promise<void>;
   /** Resolves once the application's pages are compiled and answer. */
   untilServing(): Promise<void>;
-  /** Visits the application as somebody new; `idle`: seconds until that session dies unused. */
+  /** Visits the application as a new user; `idle`: seconds until that session dies unused. */
   visit(context: string, idle?: number): Promise<void>;
   /** One question to the manager, as the test's own. */
   ask(path: string): Promise<string>;
@@ -49,7 +49,7 @@ const PACKAGES = [
 /** Compiles quickly rather than well: these instances live for seconds. */
 const JAVA = '-Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.awt.headless=true';
 
-/** Tomcat's files, downloaded on the first run; `missing` says what this machine lacks. */
+/** Tomcat's files, downloaded on the first run; `missing` names what this machine lacks. */
 export async function unpackTomcat(): Promise<Unpacked> {
   try {
     await execute('java', ['-version']);

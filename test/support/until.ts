@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Asks again every few milliseconds until `ask` gives something other than undefined or false; for what another
- * process does and announces to nobody.
+ * Asks again every few milliseconds until `ask` gives something other than undefined or false; for a change in
+ * another process that is not announced.
  * @throws Error naming `what` after 45 seconds
  */
 export async function until<T>(

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { lookAt } from '../../agent/system/process.ts';
+import { inspectProcess } from '../../agent/system/process.ts';
 import { until } from './until.ts';
 
 /** A process that has ended and that its parent does not wait for, in a process group of its own. */
@@ -13,7 +13,7 @@ export interface Zombie {
   bury(): Promise<void>;
 }
 
-/** A shell's child ends only after `sleep`, which waits for nobody, has taken the place of the shell. */
+/** A shell's child ends only after `sleep`, which reaps no child, has replaced the shell. */
 export async function makeZombie(): Promise<Zombie> {
   const script = 'setsid sh -c "read line <&3" & echo $!; exec sleep 1000 3<&-';
   const parent = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
@@ -27,6 +27,6 @@ export async function makeZombie(): Promise<Zombie> {
   const comm = `/proc/${String(parent.pid)}/comm`;
   await until('sleep has taken over', () => readFileSync(comm, 'utf8') === 'sleep\n');
   (parent.stdio[3] as Writable).end('\n');
-  await until('a zombie', () => (lookAt(Number(line)) as { state?: string }).state === 'Z');
+  await until('a zombie', () => (inspectProcess(Number(line)) as { state?: string }).state === 'Z');
   return { pid: Number(line), bury };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { addressList } from '../../agent/system/ip-allowlist.ts';
+import { ipAllowlist } from '../../agent/system/ip-allowlist.ts';
 
 test.each([
   ['10.0.0.14', '10.0.0.14', true],
@@ -13,12 +13,12 @@ test.each([
   ['fd00::/64', '10.0.0.1', false],
   ['10.0.0.0/8', '', false],
 ])('The list [%s] with the address "%s" in it: %s', (entry, address, inside) => {
-  expect(addressList([entry])(address)).toBe(inside);
+  expect(ipAllowlist([entry])(address)).toBe(inside);
 });
 
 test.each(['', 'lb1', '10.0.0', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/', 'fd00::/129', '1.2.3.4/8/8'])(
   'The entry "%s" is refused by name',
   (entry) => {
-    expect(() => addressList([entry])).toThrow(expect.objectContaining({ code: 'config', target: entry }));
+    expect(() => ipAllowlist([entry])).toThrow(expect.objectContaining({ code: 'config', target: entry }));
   },
 );

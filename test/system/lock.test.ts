@@ -174,7 +174,7 @@ describe('The lock of a node', () => {
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
-/** Node's words for a program that takes the lock, says `held` or the error's code, and goes on with `then`. */
+/** The source text of a program that takes the lock, prints `held` or the error's code, and goes on with `then`. */
 function holding(state: string, then = ''): string[] {
   const program = `
     const { lockNode } = await import(${JSON.stringify(LOCK)});

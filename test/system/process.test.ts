@@ -5,11 +5,11 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import {
-  aliveness,
+  processStatus,
   checkExecutable,
   groupLives,
-  isLiving,
-  lookAt,
+  isRunning,
+  inspectProcess,
   parseStat,
   startedAt,
   startTimeOf,
@@ -49,7 +49,7 @@ describe('/proc/PID/stat', () => {
     const living = (state: string, threads: number): boolean => {
       const stat = parseStat(line('java', state, threads));
       if (stat === null) throw new Error('not read');
-      return isLiving(stat);
+      return isRunning(stat);
     };
     expect(living('Z', 1)).toBe(false);
     expect(living('X', 1)).toBe(false);
@@ -79,19 +79,19 @@ describe('a process', () => {
     const child = spawn('sleep', ['1000']);
     const pid = child.pid ?? 0;
     const startTime = startTimeOf(pid) ?? '';
-    expect(aliveness(pid, startTime)).toBe('alive');
-    expect(aliveness(pid, `${startTime}0`)).toBe('gone');
+    expect(processStatus(pid, startTime)).toBe('alive');
+    expect(processStatus(pid, `${startTime}0`)).toBe('gone');
     child.kill('SIGSTOP');
-    expect(aliveness(pid, startTime)).toBe('alive');
+    expect(processStatus(pid, startTime)).toBe('alive');
     child.kill('SIGKILL');
     await once(child, 'exit');
-    expect(aliveness(pid, startTime)).toBe('gone');
+    expect(processStatus(pid, startTime)).toBe('gone');
     expect(startTimeOf(pid)).toBeNull();
   });
 
   test('of another user is alive', () => {
-    // As root init is ours to signal, as anybody else it is not (EPERM): it lives either way.
-    expect(aliveness(1, startTimeOf(1) ?? '')).toBe('alive');
+    // As root init is ours to signal, as any other user it is not (EPERM): it lives either way.
+    expect(processStatus(1, startTimeOf(1) ?? '')).toBe('alive');
   });
 
   test('is gone as a zombie, and a group is gone of which nothing else is left', async () => {
@@ -101,7 +101,7 @@ describe('a process', () => {
       expect(groupLives(zombie.pid)).toBe(false);
       const startTime = startTimeOf(zombie.pid) ?? '';
       expect(startTime).toMatch(/^\d+$/);
-      expect(aliveness(zombie.pid, startTime)).toBe('gone');
+      expect(processStatus(zombie.pid, startTime)).toBe('gone');
     } finally {
       await zombie.bury();
     }
@@ -109,8 +109,8 @@ describe('a process', () => {
 
   test('that kill(2) knows and /proc does not show is unknown, and never gone', () => {
     // The one such number that is always there: 0 means our own process group to kill(2).
-    expect(lookAt(0)).toBe('hidden');
-    expect(aliveness(0, '1')).toBe('unknown');
+    expect(inspectProcess(0)).toBe('hidden');
+    expect(processStatus(0, '1')).toBe('unknown');
     expect(startTimeOf(0)).toBeNull();
   });
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { chmod, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createLineFile, type LineFile } from '../../agent/system/rotating-file.ts';
+import { createRotatingFile, type RotatingFile } from '../../agent/system/rotating-file.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 let dir: TempDir;
@@ -12,8 +12,8 @@ beforeEach(async () => {
 });
 afterEach(() => dir.remove());
 
-const lineFile = (maxBytes = 1_000, keep = 2): LineFile =>
-  createLineFile({ path, maxBytes, keep, mode: 0o600 });
+const lineFile = (maxBytes = 1_000, keep = 2): RotatingFile =>
+  createRotatingFile({ path, maxBytes, keep, mode: 0o600 });
 const read = (name = path): Promise<string> => readFile(name, 'utf8');
 
 test('lines stand in the order in which they were given, in a file that only its owner reads', async () => {
@@ -65,7 +65,7 @@ test('a line that cannot be written is an error, and the next one can', async ()
 });
 
 test('a device is refused', async () => {
-  const full = createLineFile({ path: '/dev/full', maxBytes: 1_000, keep: 1, mode: 0o600 });
+  const full = createRotatingFile({ path: '/dev/full', maxBytes: 1_000, keep: 1, mode: 0o600 });
   await expect(full.append('one')).rejects.toThrow('/dev/full is not used: it is not a regular file');
 });
 

@@ -37,8 +37,8 @@ describe('a command', () => {
 
   test('is heard to its last word, which may still be in its pipe when its end is seen', async () => {
     const block = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-    // Node sees the word and the end of this one together, reads the word first, and sees the end of the command
-    // under test, which ends meanwhile, before it reads what that one has said.
+    // Node sees the output and the end of this one together, reads the output first, and sees the end of the
+    // command under test, which ends meanwhile, before it reads that one's output.
     const other = spawn('echo', ['now'], { stdio: ['ignore', 'pipe', 'ignore'] });
     other.stdout.once('data', () => block(400));
     const running = run(['sh', '-c', 'sleep 0.3; echo the last word']);

@@ -121,7 +121,7 @@ describe('The audit log', () => {
       { event: 'end', id: 'op1' },
     ]);
     await inner.submit(request('op2', 'stop'));
-    // Whoever resumes comes when the one before is dead.
+    // The resuming sidecar comes when the one before is dead.
     await audit.flush();
     const later = await openAudit(path, { clock: new ManualClock(), log });
     withAudit(inner, later);

@@ -4,8 +4,8 @@ import { lastcall } from '../support/cli.ts';
 import { openRig, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
-// What lastcall is for, with the HAProxy that is first on PATH and the Node that runs this file. The runner
-// (main.ts) says by the environment which ones they have to be.
+// The main job of lastcall, with the HAProxy that is first on PATH and the Node that runs this file. The runner
+// (main.ts) sets by the environment which ones they have to be.
 
 let rig: Rig;
 afterEach(() => rig.close());

@@ -1,12 +1,12 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { parseAddress } from '../../haproxy/address.ts';
-import { addressList } from '../../system/ip-allowlist.ts';
+import { ipAllowlist } from '../../system/ip-allowlist.ts';
 import { LastcallError, messageOf } from '../../system/error.ts';
 import type { Caller } from './server.ts';
 
 /** Where the polls of one HAProxy come from, by the address of its Runtime API. */
-export interface Origin {
+export interface CallerMatch {
   covers(caller: Caller): boolean;
   /**
    * Looks the host's addresses up, where it is a name.
@@ -19,11 +19,11 @@ export interface Origin {
  * @param address `unix:/path`, `/path` or `tcp://host:port`; a socket file and a loopback address are this machine
  * @throws LastcallError `config` for an address that is none
  */
-export function createOrigin(address: string): Origin {
+export function createCallerMatch(address: string): CallerMatch {
   const at = parseAddress(address, 'config');
   const host = at.kind === 'tcp' ? at.host : 'localhost';
   let addresses: readonly string[] = isIP(host) === 0 ? [] : [host];
-  let matches = addressList(addresses);
+  let matches = ipAllowlist(addresses);
   const own = (): boolean => host === 'localhost' || addresses.some(isLoopback);
   return {
     covers: (caller) => matches(caller.address) || (own() && (caller.local || isLoopback(caller.address))),
@@ -31,7 +31,7 @@ export function createOrigin(address: string): Origin {
       if (host === 'localhost' || isIP(host) !== 0) return;
       try {
         addresses = (await lookup(host, { all: true })).map((entry) => entry.address);
-        matches = addressList(addresses);
+        matches = ipAllowlist(addresses);
       } catch (cause) {
         if (addresses.length > 0) return; // A name server that is away: what it said before still holds.
         throw new LastcallError(
@@ -48,4 +48,4 @@ export function createOrigin(address: string): Origin {
   };
 }
 
-const isLoopback = addressList(['127.0.0.0/8', '::1']);
+const isLoopback = ipAllowlist(['127.0.0.0/8', '::1']);

@@ -1,11 +1,11 @@
 import type { PollerConfig } from '../../config/config.ts';
 import type { Admin } from '../../lifecycle/view.ts';
-import { addressList } from '../../system/ip-allowlist.ts';
+import { ipAllowlist } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
-import type { AgentCheckServer, Channel } from './server.ts';
+import type { AgentCheckServer, Subscription } from './server.ts';
 import type { Balancer } from '../balancer.ts';
-import { createPolled } from '../poll-only.ts';
-import { createTally, type Tally } from '../poller-acks.ts';
+import { createPollOnly } from '../poll-only.ts';
+import { createPollerAcks, type PollerAcks } from '../poller-acks.ts';
 
 export interface PollerPorts {
   readonly server: AgentCheckServer;
@@ -19,26 +19,25 @@ export interface PollerPorts {
  * @throws LastcallError `config` for an address in `from` that is none
  */
 export function createPollerBalancer(config: PollerConfig, ports: PollerPorts): Balancer {
-  const tally = createTally(ports.clock);
-  const { balancer, word } = createPolled({
+  const acks = createPollerAcks(ports.clock);
+  const { balancer, announced } = createPollOnly({
     name: `agent-check/${config.id ?? config.from.join(',')}`,
     asked: 'our agent-check',
     next: 'look whether this HAProxy runs, has `agent-check agent-port PORT` on the server, and reaches that port',
-    tally,
+    acks,
     clock: ports.clock,
     healthy: () => ports.healthy(),
   });
-  ports.server.add(channelOf(config, tally, word));
+  ports.server.add(subscriptionOf(config, acks, announced));
   return balancer;
 }
 
-function channelOf(config: PollerConfig, tally: Tally, word: () => Admin | null): Channel {
-  const from = addressList(config.from);
+function subscriptionOf(config: PollerConfig, acks: PollerAcks, word: () => Admin | null): Subscription {
+  const from = ipAllowlist(config.from);
   return {
     id: config.id,
     covers: ({ address }) => config.from.length === 0 || from(address),
-    word: (address) => Promise.resolve(word() === 'ready' && tally.enough(address) ? null : word()),
-    answered: (address, said) =>
-      tally.answered(address, { told: said !== null && said === word(), mark: null }),
+    state: (address) => Promise.resolve(word() === 'ready' && acks.isAcked(address) ? null : word()),
+    answered: (address, said) => acks.record(address, { told: said !== null && said === word(), mark: null }),
   };
 }

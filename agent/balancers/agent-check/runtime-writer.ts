@@ -4,11 +4,11 @@ import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { AgentCheckServer } from './server.ts';
 import type { Balancer, Past } from '../balancer.ts';
-import { createDesk, type Desk, type Seen } from './announcer.ts';
+import { createAnnouncer, type Announcer, type SeenServer } from './announcer.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
-import { createOrigin } from './caller-match.ts';
-import { createSharedLook } from './shared-poll.ts';
-import { TELL_MS } from '../poller-acks.ts';
+import { createCallerMatch } from './caller-match.ts';
+import { createSharedPoll } from './shared-poll.ts';
+import { ACK_TIMEOUT_MS } from '../poller-acks.ts';
 
 /** HAProxy obeys a line within milliseconds of reading it. */
 const READ_BACK_MS = 25;
@@ -30,27 +30,27 @@ export interface WriterPorts {
  */
 export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts): Balancer {
   const { reader, server, clock } = ports;
-  const origin = createOrigin(config.address);
-  const desks = new Map<string, Desk>();
+  const callers = createCallerMatch(config.address);
+  const announcers = new Map<string, Announcer>();
   const look = async (signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look> => {
     const seen = withoutAgents(await reader.look(signal, past, scope));
     for (const view of seen.servers) {
-      if (view.absent === undefined) desks.get(view.name)?.saw({ view, worker: seen.worker });
+      if (view.absent === undefined) announcers.get(view.name)?.observe({ view, worker: seen.worker });
     }
     return seen;
   };
   // A poll is answered by the server's state alone, many times a minute, also while nothing is drained.
-  const sharedLook = createSharedLook(clock, (signal) => look(signal, 'leave'));
+  const sharedLook = createSharedPoll(clock, (signal) => look(signal, 'leave'));
   for (const name of config.servers) {
     const id = config.servers.length > 1 ? name : null;
-    const observe = async (): Promise<Seen> => pick(await sharedLook(), name, reader.name);
-    const desk = createDesk({ id, covers: (caller) => origin.covers(caller), observe, clock });
-    desks.set(name, desk);
-    server.add(desk.channel);
+    const observe = async (): Promise<SeenServer> => pick(await sharedLook(), name, reader.name);
+    const announcer = createAnnouncer({ id, covers: (caller) => callers.covers(caller), observe, clock });
+    announcers.set(name, announcer);
+    server.add(announcer.subscription);
   }
   const writingOf = (name: string): Writing => ({
     target: `${name} at ${reader.name}`,
-    desk: deskOf(desks, name, reader.name),
+    announcer: announcerOf(announcers, name, reader.name),
     clock,
     observe: async (signal) => pick(await look(signal), name, reader.name),
   });
@@ -64,7 +64,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     async survey(signal, scope, before) {
       // In the middle of an operation, and about others: no poll has to be waited for.
       if (scope === 'capacity') return withoutAgents(await reader.survey(signal, scope));
-      await origin.resolve();
+      await callers.resolve();
       // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
       const { servers } = await look(signal);
       if (servers.every(({ absent }) => absent === undefined))
@@ -73,7 +73,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     },
     async set(name, admin, mayReplace, signal) {
       const writing = writingOf(name);
-      await origin.resolve();
+      await callers.resolve();
       return write(writing, admin, mayReplace, signal);
     },
     holders: (name, signal) => reader.holders(name, signal),
@@ -88,9 +88,9 @@ function withoutAgents<L extends Look>(seen: L): L {
 
 interface Writing {
   readonly target: string;
-  readonly desk: Desk;
+  readonly announcer: Announcer;
   readonly clock: Clock;
-  observe(signal: AbortSignal): Promise<Seen>;
+  observe(signal: AbortSignal): Promise<SeenServer>;
 }
 
 async function write(
@@ -99,20 +99,20 @@ async function write(
   mayReplace: readonly Admin[],
   signal: AbortSignal,
 ): Promise<ReadBackView> {
-  const { desk, clock } = writing;
+  const { announcer, clock } = writing;
   const found = await writing.observe(signal);
   const forced = forcedOf(found.view);
   const there = forced === admin;
   if (!there && !mayReplace.includes(forced)) {
-    desk.silence();
+    announcer.stop();
     return answerOf(found);
   }
-  const takeBack = desk.say(admin, mayReplace);
-  desk.saw(found);
+  const takeBack = announcer.announce(admin, mayReplace);
+  announcer.observe(found);
   if (there) return answerOf(found);
-  const late = silence(writing, `say ${admin}`);
+  const late = notAcked(writing, `say ${admin}`);
   try {
-    return await withDeadline(clock, TELL_MS, signal, late, (own) =>
+    return await withDeadline(clock, ACK_TIMEOUT_MS, signal, late, (own) =>
       readBack(writing, admin, mayReplace, own),
     );
   } catch (error) {
@@ -128,38 +128,38 @@ async function readBack(
   mayReplace: readonly Admin[],
   signal: AbortSignal,
 ): Promise<ReadBackView> {
-  const { desk, clock } = writing;
-  await desk.tally.until(() => desk.tally.begun(), signal);
+  const { announcer, clock } = writing;
+  await announcer.acks.waitUntil(() => announcer.acks.anyAcked(), signal);
   for (;;) {
     const seen = await writing.observe(signal);
     const forced = forcedOf(seen.view);
     if (forced === admin) return answerOf(seen);
     if (!mayReplace.includes(forced)) {
-      desk.silence();
+      announcer.stop();
       return answerOf(seen);
     }
     await sleep(clock, READ_BACK_MS, signal);
   }
 }
 
-function answerOf({ view, worker }: Seen): ReadBackView {
+function answerOf({ view, worker }: SeenServer): ReadBackView {
   return worker === null ? view : { ...view, worker };
 }
 
 /** Resolves once HAProxy has polled: without a poll no state can be answered. */
 function polled(writing: Writing, signal: AbortSignal): Promise<void> {
-  const { desk, clock } = writing;
-  const late = silence(writing, 'begin');
-  return withDeadline(clock, TELL_MS, signal, late, (own) =>
-    desk.tally.until(() => desk.tally.polled(), own),
+  const { announcer, clock } = writing;
+  const late = notAcked(writing, 'begin');
+  return withDeadline(clock, ACK_TIMEOUT_MS, signal, late, (own) =>
+    announcer.acks.waitUntil(() => announcer.acks.hasPollers(), own),
   );
 }
 
-function silence({ target, desk, clock }: Writing, what: string): () => LastcallError {
+function notAcked({ target, announcer, clock }: Writing, what: string): () => LastcallError {
   const start = clock.now();
   return () => {
     const detail = { target, elapsedMs: clock.now() - start };
-    if (desk.tally.begun()) {
+    if (announcer.acks.anyAcked()) {
       return new LastcallError(
         'failed',
         `${target}: a poll from its address was told by agent-check (${what}), but HAProxy does not show it`,
@@ -169,7 +169,7 @@ function silence({ target, desk, clock }: Writing, what: string): () => Lastcall
         },
       );
     }
-    const polls = desk.tally.polled()
+    const polls = announcer.acks.hasPollers()
       ? 'its polls could not be answered with a word'
       : 'no agent-check poll came from it';
     return new LastcallError('balancer-unreachable', `${target}: cannot ${what}: ${polls}`, {
@@ -179,16 +179,16 @@ function silence({ target, desk, clock }: Writing, what: string): () => Lastcall
   };
 }
 
-function pick(look: Look, name: string, balancer: string): Seen {
+function pick(look: Look, name: string, balancer: string): SeenServer {
   const view = look.servers.find((server) => server.name === name);
   if (view === undefined) throw noSuchServer(name, balancer);
   return { view, worker: look.worker };
 }
 
-function deskOf(desks: ReadonlyMap<string, Desk>, name: string, balancer: string): Desk {
-  const desk = desks.get(name);
-  if (desk === undefined) throw noSuchServer(name, balancer);
-  return desk;
+function announcerOf(announcers: ReadonlyMap<string, Announcer>, name: string, balancer: string): Announcer {
+  const announcer = announcers.get(name);
+  if (announcer === undefined) throw noSuchServer(name, balancer);
+  return announcer;
 }
 
 function noSuchServer(name: string, balancer: string): LastcallError {

@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 import type { AgentCheckListenConfig } from '../../config/config.ts';
 import { agentLine } from '../../haproxy/agent-line.ts';
 import type { Admin } from '../../lifecycle/view.ts';
-import { addressList, plainAddress } from '../../system/ip-allowlist.ts';
+import { ipAllowlist, plainAddress } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
-import { createCrowd } from '../../system/connection-cap.ts';
+import { createConnectionCap } from '../../system/connection-cap.ts';
 import { createListenSockets, type ListenSockets } from '../../system/listen-sockets.ts';
 import type { Log } from '../../system/log-port.ts';
 
@@ -21,20 +21,20 @@ export interface Caller {
 }
 
 /** The pollers for which agent-check is the writer of one server's state. */
-export interface Channel {
+export interface Subscription {
   /** Their `agent-send`; null = their address is enough. */
   readonly id: string | null;
   /** Could this caller be one of them? */
   covers(caller: Caller): boolean;
   /** The admin state to answer this caller now, or null. Takes little time and never rejects. */
-  word(address: string): Promise<Admin | null>;
+  state(address: string): Promise<Admin | null>;
   /** The answer, with this state or with none, is on its way to the caller. */
   answered(address: string, said: Admin | null): void;
 }
 
-/** The TCP responder of `listen.agentCheck`; a caller in no channel gets `up` or an empty answer. */
+/** The TCP responder of `listen.agentCheck`; a caller without a subscription gets `up` or an empty answer. */
 export interface AgentCheckServer {
-  add(channel: Channel): void;
+  add(subscription: Subscription): void;
   /** The count of each line answered so far, without its LF; the neutral answer is the empty one. */
   readonly answers: ReadonlyMap<string, number>;
   /** @returns the port; @throws LastcallError as `ListenSockets.open` */
@@ -56,9 +56,9 @@ export function createAgentCheckServer(
   config: AgentCheckListenConfig,
   ports: AgentCheckPorts,
 ): AgentCheckServer {
-  const allowed = addressList(config.allow);
-  const channels: Channel[] = [];
-  const open = createCrowd<Socket>('agentCheck', (oldest) => oldest.destroy());
+  const allowed = ipAllowlist(config.allow);
+  const subscriptions: Subscription[] = [];
+  const open = createConnectionCap<Socket>('agentCheck', (oldest) => oldest.destroy());
   const answers = new Map<string, number>();
   const sockets = ports.sockets ?? createListenSockets(ports.clock);
   let giveUp = (): void => undefined;
@@ -74,14 +74,14 @@ export function createAgentCheckServer(
       open.leave(socket);
     });
     open.enter(socket);
-    answer(socket, caller, channels, { ...ports, answers }).catch((error: unknown) => {
+    answer(socket, caller, subscriptions, { ...ports, answers }).catch((error: unknown) => {
       ports.log.error('an agent-check poll could not be answered', { from: caller.address, error });
       socket.destroy();
     });
   };
 
   return {
-    add: (channel) => void channels.push(channel),
+    add: (subscription) => void subscriptions.push(subscription),
     answers,
     async listen() {
       const port = await sockets.open({ ...config, key: 'listen.agentCheck' });
@@ -104,23 +104,27 @@ function callerOf(socket: Socket): Caller {
 async function answer(
   socket: Socket,
   caller: Caller,
-  all: readonly Channel[],
+  all: readonly Subscription[],
   ports: AgentCheckPorts & { readonly answers: Map<string, number> },
 ): Promise<void> {
-  const near = all.filter((channel) => channel.covers(caller));
-  const id = near.some((channel) => channel.id !== null) ? await readId(socket, ports.clock) : null;
-  const named = near.filter((channel) => channel.id !== null && channel.id === id);
-  const meant = named.length > 0 ? named : near.filter((channel) => channel.id === null);
-  const words = new Set(await Promise.all(meant.map((channel) => channel.word(caller.address))));
-  // Two channels that this caller may belong to want different states: it is unknown which applies, so none is
+  const matching = all.filter((subscription) => subscription.covers(caller));
+  const id = matching.some((subscription) => subscription.id !== null)
+    ? await readId(socket, ports.clock)
+    : null;
+  const named = matching.filter((subscription) => subscription.id !== null && subscription.id === id);
+  const selected = named.length > 0 ? named : matching.filter((subscription) => subscription.id === null);
+  const states = new Set(
+    await Promise.all(selected.map((subscription) => subscription.state(caller.address))),
+  );
+  // Two subscriptions that this caller may belong to want different states: it is unknown which applies, so none is
   // answered.
-  const word = words.size === 1 ? ([...words][0] ?? null) : null;
+  const word = states.size === 1 ? ([...states][0] ?? null) : null;
   if (socket.destroyed) return;
   const line = agentLine({ word, healthy: ports.healthy() });
   socket.write(line, (error) => {
     if (error) return;
     ports.answers.set(line.trim(), (ports.answers.get(line.trim()) ?? 0) + 1);
-    for (const channel of meant) channel.answered(caller.address, word);
+    for (const subscription of selected) subscription.answered(caller.address, word);
   });
   socket.end();
   drop(socket);

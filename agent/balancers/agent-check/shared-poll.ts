@@ -2,7 +2,7 @@ import type { Look } from '../../lifecycle/view.ts';
 import { sleep, type Clock } from '../../system/clock.ts';
 
 /** Between the beginnings of two looks: however many poll us, HAProxy's socket is asked no more often. */
-export const LOOK_EVERY_MS = 25;
+export const POLL_EVERY_MS = 25;
 
 /**
  * Looks that polls share. Each caller gets a look that begins after its call, and so shows what an operator has done by
@@ -10,7 +10,7 @@ export const LOOK_EVERY_MS = 25;
  * `LOOK_EVERY_MS` after the one before: a flood of polls takes neither HAProxy's connections nor its time.
  * @param look bounded by its own deadline
  */
-export function createSharedLook(
+export function createSharedPoll(
   clock: Clock,
   look: (signal: AbortSignal) => Promise<Look>,
 ): () => Promise<Look> {
@@ -21,7 +21,7 @@ export function createSharedLook(
 
   const begin = async (): Promise<Look> => {
     await running;
-    const early = begunAt + LOOK_EVERY_MS - clock.now();
+    const early = begunAt + POLL_EVERY_MS - clock.now();
     if (early > 0) await sleep(clock, early, never);
     next = null;
     begunAt = clock.now();

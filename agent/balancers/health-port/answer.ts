@@ -2,7 +2,7 @@ import type { Status } from '../../lifecycle/operation.ts';
 import { isOut as isOutPhase, PHASES } from '../../lifecycle/phases.ts';
 
 /** The answer to a monitor: keep the node, send it no new users, remove it. */
-export type Standing = 'up' | 'drain' | 'down';
+export type HealthAnswer = 'up' | 'drain' | 'down';
 
 /** As much of the node's status as the answer depends on; `health` is `up` without a probe. */
 export type NodeState = Pick<Status, 'phase' | 'health' | 'balancers'>;
@@ -12,7 +12,7 @@ export type NodeState = Pick<Status, 'phase' | 'health' | 'balancers'>;
  * never get DRAIN, since such a monitor may take any 404 for dead, and never DOWN while a user may be connected.
  * @returns null while it is unknown: right after a start, before the first polls and the first verdict
  */
-export function ownStanding(node: NodeState): Standing | null {
+export function defaultAnswer(node: NodeState): HealthAnswer | null {
   const { monitors } = PHASES[node.phase];
   switch (monitors) {
     case 'nothing':
@@ -32,7 +32,7 @@ export function ownStanding(node: NodeState): Standing | null {
   }
 }
 
-function byHealth({ health }: NodeState): Standing | null {
+function byHealth({ health }: NodeState): HealthAnswer | null {
   return health === 'unknown' ? null : health;
 }
 

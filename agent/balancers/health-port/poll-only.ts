@@ -1,13 +1,13 @@
 import type { HealthPollerConfig } from '../../config/config.ts';
 import type { SendState } from '../../haproxy/send-state.ts';
 import type { Admin, ServerView } from '../../lifecycle/view.ts';
-import { addressList } from '../../system/ip-allowlist.ts';
+import { ipAllowlist } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { Balancer } from '../balancer.ts';
-import type { HealthChannel, HealthPoll, HealthServer } from './server.ts';
-import { isOut, ownStanding, type NodeState, type Standing } from './answer.ts';
-import { createPolled } from '../poll-only.ts';
-import { TOLD_TWICE, createTally, type MarkedPoller } from '../poller-acks.ts';
+import type { HealthSubscription, HealthPoll, HealthServer } from './server.ts';
+import { isOut, defaultAnswer, type NodeState, type HealthAnswer } from './answer.ts';
+import { createPollOnly } from '../poll-only.ts';
+import { REQUIRED_ACKS, createPollerAcks, type MarkedPoller } from '../poller-acks.ts';
 
 /**
  * What HAProxy reports of a server is its state at that time; connections are shown only while the report is
@@ -46,41 +46,41 @@ interface Monitor {
  */
 export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPorts): Balancer {
   const { clock, node } = ports;
-  const tally = createTally<Monitor>(clock, isVisitor);
+  const acks = createPollerAcks<Monitor>(clock, isVisitor);
   let surveyed = false;
   let inherited = false;
   let begun = false;
-  const { balancer, word } = createPolled({
+  const { balancer, announced } = createPollOnly({
     name: `health/${config.from.join(',')}`,
     asked: 'our health port',
     next: 'look whether its monitor asks listen.health of this node, from an address in `from`',
-    tally,
+    acks,
     clock,
     healthy: () => node().health === 'up',
     times: (admin) =>
-      Math.max(TOLD_TWICE, { drain: TOLD_TWICE, maint: config.fall, ready: config.rise }[admin]),
-    told: () => connectionsOf(tally.marked(), clock.now()),
+      Math.max(REQUIRED_ACKS, { drain: REQUIRED_ACKS, maint: config.fall, ready: config.rise }[admin]),
+    told: () => connectionsOf(acks.marked(), clock.now()),
   });
 
-  const standing = (poll: HealthPoll): Standing | null => {
-    const admin = word();
+  const answer = (poll: HealthPoll): HealthAnswer | null => {
+    const admin = announced();
     if (admin === 'maint') return 'down';
-    if (admin === 'drain') return isUp(tally.markOf(nameOf(poll)), poll, inherited) ? 'drain' : 'up';
+    if (admin === 'drain') return isUp(acks.markOf(nameOf(poll)), poll, inherited) ? 'drain' : 'up';
     // A state is desired of this balancer and is about to be answered, after it is on disk.
-    return isOut(node()) && !begun ? null : ownStanding(node());
+    return isOut(node()) && !begun ? null : defaultAnswer(node());
   };
-  const covers = addressList(config.from);
-  const channel: HealthChannel = {
+  const covers = ipAllowlist(config.from);
+  const subscription: HealthSubscription = {
     covers,
-    standing,
+    answer,
     answered(poll, said) {
       const name = nameOf(poll);
-      const mark = monitorAfter(tally.markOf(name), poll, said);
-      const wanted = word() ?? 'ready';
-      tally.answered(name, { told: said === WORDS[wanted], obeys: obeys(mark, wanted), mark });
+      const mark = monitorAfter(acks.markOf(name), poll, said);
+      const wanted = announced() ?? 'ready';
+      acks.record(name, { told: said === WORDS[wanted], obeys: obeys(mark, wanted), mark });
     },
   };
-  ports.server.add(channel);
+  ports.server.add(subscription);
   return {
     ...balancer,
     survey(signal) {
@@ -96,7 +96,7 @@ export function createHealthBalancer(config: HealthPollerConfig, ports: HealthPo
   };
 }
 
-const WORDS = { ready: 'up', drain: 'drain', maint: 'down' } as const satisfies Record<Admin, Standing>;
+const WORDS = { ready: 'up', drain: 'drain', maint: 'down' } as const satisfies Record<Admin, HealthAnswer>;
 
 /** Names of HAProxy's are shorter; the header that they come from is text of any sender. */
 const NAME_CHARS = 600;
@@ -107,7 +107,11 @@ function nameOf({ address, state }: HealthPoll): string {
   return `${address} ${state.node} ${state.name}`.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, NAME_CHARS);
 }
 
-function monitorAfter(before: Monitor | undefined, { address, state }: HealthPoll, said: Standing): Monitor {
+function monitorAfter(
+  before: Monitor | undefined,
+  { address, state }: HealthPoll,
+  said: HealthAnswer,
+): Monitor {
   const ups = before?.ups ?? 0;
   return { address, ups: { up: ups + 1, drain: Math.max(ups, 1), down: 0 }[said], state };
 }

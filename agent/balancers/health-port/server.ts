@@ -4,7 +4,7 @@ import { sleep, type Clock } from '../../system/clock.ts';
 import { createHttpListener, type HttpAsked, type HttpListener } from '../../system/http-listener.ts';
 import type { ListenSockets } from '../../system/listen-sockets.ts';
 import type { Log } from '../../system/log-port.ts';
-import { ownStanding, type NodeState, type Standing } from './answer.ts';
+import { defaultAnswer, type NodeState, type HealthAnswer } from './answer.ts';
 
 /** HAProxy's default interval and timeout of a check: right after our start the answer may come late, but comes. */
 const HOLD_MS = 2_000;
@@ -18,19 +18,19 @@ export interface HealthPoll {
 }
 
 /** The monitors for which the health port is the writer of one server's state. */
-export interface HealthChannel {
+export interface HealthSubscription {
   readonly covers: (address: string) => boolean;
   /** The present answer to this monitor; null while it is unknown. */
-  standing(poll: HealthPoll): Standing | null;
+  answer(poll: HealthPoll): HealthAnswer | null;
   /** The answer is on its way. */
-  answered(poll: HealthPoll, said: Standing): void;
+  answered(poll: HealthPoll, said: HealthAnswer): void;
 }
 
-/** The HTTP responder of `listen.health`; a monitor in no channel gets UP or DOWN, and no sign-out. */
+/** The HTTP responder of `listen.health`; a monitor without a subscription gets UP or DOWN, and no sign-out. */
 export interface HealthServer extends HttpListener {
-  add(channel: HealthChannel): void;
+  add(subscription: HealthSubscription): void;
   /** Answers so far. */
-  readonly answers: ReadonlyMap<Standing, number>;
+  readonly answers: ReadonlyMap<HealthAnswer, number>;
 }
 
 export interface HealthServerPorts {
@@ -44,8 +44,8 @@ export interface HealthServerPorts {
 /** @throws LastcallError `config` for an entry of `allow` that is no address */
 export function createHealthServer(config: HealthListenConfig, ports: HealthServerPorts): HealthServer {
   const { clock, log } = ports;
-  const channels: HealthChannel[] = [];
-  const answers = new Map<Standing, number>([
+  const subscriptions: HealthSubscription[] = [];
+  const answers = new Map<HealthAnswer, number>([
     ['up', 0],
     ['drain', 0],
     ['down', 0],
@@ -53,12 +53,12 @@ export function createHealthServer(config: HealthListenConfig, ports: HealthServ
 
   const answer = async ({ address, headers, signal }: HttpAsked) => {
     const poll: HealthPoll = { address, state: stateIn(headers['x-haproxy-server-state']) };
-    const near = channels.filter((channel) => channel.covers(address));
-    const said = await held(clock, signal, () => standingOf(poll, near, ports.node()));
+    const matching = subscriptions.filter((subscription) => subscription.covers(address));
+    const said = await held(clock, signal, () => mildestAnswer(poll, matching, ports.node()));
     if (said === null) return null;
     const sent = (): void => {
       answers.set(said, (answers.get(said) ?? 0) + 1);
-      for (const channel of near) channel.answered(poll, said);
+      for (const subscription of matching) subscription.answered(poll, said);
     };
     return { ...config.answers[said], type: 'text/plain', sent };
   };
@@ -71,31 +71,39 @@ export function createHealthServer(config: HealthListenConfig, ports: HealthServ
     { clock, failed, ...(sockets ? { sockets } : {}) },
     answer,
   );
-  return { ...listener, add: (channel) => void channels.push(channel), answers };
+  return { ...listener, add: (subscription) => void subscriptions.push(subscription), answers };
 }
 
 function stateIn(header: string | string[] | undefined): SendState | null {
   return typeof header === 'string' ? parseSendState(header) : null;
 }
 
-const MILDEST: readonly Standing[] = ['up', 'drain', 'down'];
+const MILDEST: readonly HealthAnswer[] = ['up', 'drain', 'down'];
 
-/** Where the channels that this address may belong to differ, the mildest answer cuts no user. */
-function standingOf(poll: HealthPoll, near: readonly HealthChannel[], node: NodeState): Standing | null {
-  if (near.length === 0) return ownStanding(node);
-  const all = near.map((channel) => channel.standing(poll));
-  return all.includes(null) ? null : (MILDEST.find((standing) => all.includes(standing)) ?? null);
+/** Where the subscriptions that this address may belong to differ, the mildest answer cuts no user. */
+function mildestAnswer(
+  poll: HealthPoll,
+  matching: readonly HealthSubscription[],
+  node: NodeState,
+): HealthAnswer | null {
+  if (matching.length === 0) return defaultAnswer(node);
+  const all = matching.map((subscription) => subscription.answer(poll));
+  return all.includes(null) ? null : (MILDEST.find((one) => all.includes(one)) ?? null);
 }
 
 /**
  * Retries until there is an answer. A monitor counts no answer as one failed check, which is less harm than a wrong
  * answer.
  */
-async function held(clock: Clock, signal: AbortSignal, ask: () => Standing | null): Promise<Standing | null> {
+async function held(
+  clock: Clock,
+  signal: AbortSignal,
+  ask: () => HealthAnswer | null,
+): Promise<HealthAnswer | null> {
   const end = clock.now() + HOLD_MS;
   for (;;) {
-    const standing = ask();
-    if (standing !== null || signal.aborted || clock.now() >= end) return standing;
+    const one = ask();
+    if (one !== null || signal.aborted || clock.now() >= end) return one;
     await sleep(clock, HOLD_EVERY_MS, signal).catch(() => undefined); // Hung up: the next round sees it.
   }
 }

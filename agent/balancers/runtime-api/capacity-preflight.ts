@@ -1,17 +1,18 @@
-import { showInfo, showServersState, showSiblings, together } from '../../haproxy/command.ts';
+import { showInfo, showServersState, showSiblings, batch } from '../../haproxy/command.ts';
 import { parseInfo } from '../../haproxy/replies/show-info.ts';
-import type { Ask } from '../../haproxy/server-reader.ts';
+import type { SendCommand } from '../../haproxy/server-reader.ts';
 import { answersOf, type Reply } from '../../haproxy/reply.ts';
 import {
   parseServersState,
   readAdmin,
   readOver,
-  type ServerState,
+  type ServerStateRow,
 } from '../../haproxy/replies/show-servers-state.ts';
 import { parseStats, type StatRow } from '../../haproxy/replies/show-stat.ts';
-import type { Look, Role, Sibling, Survey } from '../../lifecycle/view.ts';
+import type { Look, Role } from '../../lifecycle/view.ts';
+import type { Sibling, Survey } from '../../lifecycle/survey.ts';
 import { comparable, isUsable } from './related-servers.ts';
-import { sameWorker, type Desk, type Lines } from './poll.ts';
+import { sameWorker, type DriverContext, type Connections } from './poll.ts';
 
 /** The siblings of our servers, listed only where too few of them are usable: the cost grows with their backends. */
 
@@ -19,16 +20,20 @@ import { sameWorker, type Desk, type Lines } from './poll.ts';
  * @param own a look at our servers that was asked for just before
  * @throws LastcallError as `look`
  */
-export async function surveySiblings(desk: Desk, { own: talk }: Lines, own: Look): Promise<Survey> {
+export async function surveySiblings(
+  context: DriverContext,
+  { statsSocket: client }: Connections,
+  own: Look,
+): Promise<Survey> {
   const backends = new Map<string, number>();
   for (const { name: server, absent } of own.servers) {
-    const name = desk.names.get(server);
-    const place = name && desk.reader.placeOf(name);
+    const name = context.names.get(server);
+    const place = name && context.reader.idsOf(name);
     if (name && place && absent === undefined) backends.set(name.backend, place.backendId);
   }
   const siblings: Sibling[] = [];
   for (const [name, backendId] of backends)
-    siblings.push(...(await siblingsIn(desk, talk.ask, { name, backendId }, own)));
+    siblings.push(...(await siblingsIn(context, client.ask, { name, backendId }, own)));
   const asked = { facts: [], relatives: null, foreignTables: [], blind: null, uncompared: [] };
   return { ...own, ...asked, siblings };
 }
@@ -38,11 +43,16 @@ interface Backend {
   readonly backendId: number;
 }
 
-async function siblingsIn(desk: Desk, ask: Ask, { name, backendId }: Backend, own: Look): Promise<Sibling[]> {
-  const reply = await ask(together(showInfo(), showSiblings({ backendId }), showServersState(name)));
+async function siblingsIn(
+  context: DriverContext,
+  ask: SendCommand,
+  { name, backendId }: Backend,
+  own: Look,
+): Promise<Sibling[]> {
+  const reply = await ask(batch(showInfo(), showSiblings({ backendId }), showServersState(name)));
   const [info = '', stats = '', states = ''] = answersOf(reply);
-  sameWorker(desk, own.worker, desk.workers.identify(parseInfo(info, reply)));
-  return readSiblings(name, { stats, states }, new Set(desk.names.keys()), reply);
+  sameWorker(context, own.worker, context.workers.identify(parseInfo(info, reply)));
+  return readSiblings(name, { stats, states }, new Set(context.names.keys()), reply);
 }
 
 /**
@@ -79,7 +89,7 @@ function trackersOf(servers: readonly StatRow[], ours: ReadonlySet<string>): Rea
   return following;
 }
 
-function siblingOf(row: StatRow, { adminBits }: ServerState, by: Sibling['by']): Sibling {
+function siblingOf(row: StatRow, { adminBits }: ServerStateRow, by: Sibling['by']): Sibling {
   const { admin } = readAdmin(adminBits);
   const status = row.text('status') ?? '';
   const weight = row.count('uweight');

@@ -2,7 +2,7 @@ import {
   showStream,
   shutdownSessions,
   shutdownStream,
-  together,
+  batch,
   toWorker,
   type Command,
 } from '../../haproxy/command.ts';
@@ -11,10 +11,10 @@ import { expectDone, type Reply } from '../../haproxy/reply.ts';
 import { streamServer, type StreamLine } from '../../haproxy/replies/show-sess.ts';
 import type { Closed, Worker } from '../../lifecycle/view.ts';
 import { isLastcallError } from '../../system/error.ts';
-import { eachCurrent, eachOld } from './connections.ts';
-import type { Desk, Lines } from './poll.ts';
+import { eachOnCurrentWorker, eachOnOldWorkers } from './connections.ts';
+import type { DriverContext, Connections } from './poll.ts';
 import { createFirst } from './streams.ts';
-import type { Talk } from './deadline-client.ts';
+import type { DeadlineClient } from './deadline-client.ts';
 
 /** At most so many by pointer in one call; a caller that wants more calls again. */
 const MOST = 1_000;
@@ -28,32 +28,32 @@ interface Target {
   readonly worker: number;
 }
 
-interface Tally {
+interface ClosedCounts {
   tunnels: number;
   requests: number;
 }
 
 /** Ends sessions of one server: `Balancer.closeSessions`. */
-export async function closeSessions(
-  desk: Desk,
-  lines: Lines,
+export async function closeConnections(
+  context: DriverContext,
+  connections: Connections,
   name: ServerName,
   limit: number,
 ): Promise<Closed> {
-  const found = await desk.absences.read(lines.own.ask, name);
+  const found = await context.absences.read(connections.statsSocket.ask, name);
   const { info } = found;
-  const current = desk.workers.identify(info);
+  const current = context.workers.identify(info);
   const endOwn = async (): Promise<void> => {
     // A server that a reload took away has connections on old workers alone.
-    if (!('absent' in found)) expectDone(await lines.own.ask(shutdownSessions(name)));
+    if (!('absent' in found)) expectDone(await connections.statsSocket.ask(shutdownSessions(name)));
   };
   const listed = { there: !('absent' in found), limit };
-  const survey = await list(desk, lines, name, current, listed).catch(async (error: unknown) => {
+  const survey = await list(context, connections, name, current, listed).catch(async (error: unknown) => {
     // A failed count does not keep connections from being closed.
     if (limit === Infinity) await endOwn();
     throw error;
   });
-  const closed: Tally = { tunnels: 0, requests: 0 };
+  const closed: ClosedCounts = { tunnels: 0, requests: 0 };
   let gone = 0;
   if (limit === Infinity) {
     await endOwn();
@@ -61,7 +61,7 @@ export async function closeSessions(
     closed.requests += survey.own.requests;
   }
   for (const [worker, targets] of byWorker(survey.targets)) {
-    const ended = await endAll(desk, lines, name, worker === info.pid ? null : worker, targets);
+    const ended = await endAll(context, connections, name, worker === info.pid ? null : worker, targets);
     for (const { stage } of ended) closed[stage === 'tunnel' ? 'tunnels' : 'requests'] += 1;
     gone += targets.length - ended.length;
   }
@@ -72,7 +72,7 @@ export async function closeSessions(
 interface Listed {
   /** The connections to close by pointer, in that order. */
   readonly targets: readonly Target[];
-  readonly own: Tally;
+  readonly own: ClosedCounts;
   /** All that were there, the queued included. */
   readonly seen: number;
   /** False when an old worker could not be asked. */
@@ -81,13 +81,13 @@ interface Listed {
 
 /** Every connection of the server; with no limit, HAProxy itself ends those of the current worker. */
 async function list(
-  desk: Desk,
-  lines: Lines,
+  context: DriverContext,
+  connections: Connections,
   name: ServerName,
   current: Worker,
   { there, limit }: { readonly there: boolean; readonly limit: number },
 ): Promise<Listed> {
-  const own: Tally = { tunnels: 0, requests: 0 };
+  const own: ClosedCounts = { tunnels: 0, requests: 0 };
   const targets = createFirst<Target>(Math.min(limit, MOST), firstToEnd);
   let seen = 0;
   const see = (worker: number, { pointer, ageSeconds, stage }: StreamLine): void => {
@@ -97,9 +97,12 @@ async function list(
     if (worker === current.pid) own[stage === 'tunnel' ? 'tunnels' : 'requests'] += 1;
     if (worker !== current.pid || limit !== Infinity) targets.add({ pointer, ageSeconds, stage, worker });
   };
-  if (there) await eachCurrent(lines, name, current.pid, (stream) => see(current.pid, stream));
+  if (there) await eachOnCurrentWorker(connections, name, current.pid, (stream) => see(current.pid, stream));
   // A silent master must not keep the others from being ended.
-  const complete = await eachOld(desk, lines, name, current, see).then(() => true, incomplete);
+  const complete = await eachOnOldWorkers(context, connections, name, current, see).then(
+    () => true,
+    incomplete,
+  );
   return { targets: targets.all, own, seen, complete };
 }
 
@@ -125,8 +128,8 @@ function byWorker(targets: readonly Target[]): ReadonlyMap<number, readonly Targ
  *   end
  */
 async function endAll(
-  desk: Desk,
-  { own, master }: Lines,
+  context: DriverContext,
+  { statsSocket, master }: Connections,
   name: ServerName,
   old: number | null,
   targets: readonly Target[],
@@ -134,11 +137,11 @@ async function endAll(
   const ended: Target[] = [];
   for (let from = 0; from < targets.length; from += IN_ONE_LINE) {
     const some = targets.slice(from, from + IN_ONE_LINE);
-    if (old === null) ended.push(...(await endSome(own, name, some, (command) => command)));
-    else if (master !== null && desk.old !== null) {
+    if (old === null) ended.push(...(await endSome(statsSocket, name, some, (command) => command)));
+    else if (master !== null && context.old !== null) {
       const end = (): Promise<readonly Target[]> =>
         endSome(master, name, some, (command) => toWorker(old, command));
-      ended.push(...((await desk.old.unlessGone(master.ask, old, end)) ?? []));
+      ended.push(...((await context.old.unlessWorkerEnded(master.ask, old, end)) ?? []));
     }
   }
   return ended;
@@ -149,12 +152,12 @@ async function endAll(
  * there. So each is looked at once more, right before.
  */
 async function endSome(
-  talk: Talk,
+  client: DeadlineClient,
   name: ServerName,
   targets: readonly Target[],
   by: (command: Command) => Command,
 ): Promise<readonly Target[]> {
-  const shown = await talk.ask(by(all(targets, showStream)));
+  const shown = await client.ask(by(all(targets, showStream)));
   const ours = new Set(
     shown.text
       .split(/^(?=0x[0-9a-f]+: )/m)
@@ -163,12 +166,12 @@ async function endSome(
   );
   const still = targets.filter(({ pointer }) => ours.has(pointer));
   if (still.length === 0) return [];
-  const reply = await talk.ask(by(all(still, shutdownStream)));
+  const reply = await client.ask(by(all(still, shutdownStream)));
   return wereThere(still, reply);
 }
 
 function all(targets: readonly Target[], command: (pointer: string) => Command): Command {
-  return together(...targets.map(({ pointer }) => command(pointer)));
+  return batch(...targets.map(({ pointer }) => command(pointer)));
 }
 
 function isOf(block: string, { backend, server }: ServerName): boolean {

@@ -1,30 +1,36 @@
-import { showInfo, showStreams, together, toWorker } from '../../haproxy/command.ts';
+import { showInfo, showStreams, batch, toWorker } from '../../haproxy/command.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { StreamLine } from '../../haproxy/replies/show-sess.ts';
 import type { Holder, Holders, Worker } from '../../lifecycle/view.ts';
-import type { Desk, Lines } from './poll.ts';
+import type { DriverContext, Connections } from './poll.ts';
 import { createFirst, eachStream } from './streams.ts';
 
 /** So many are named. */
 const OLDEST = 10;
 
 /** Who is at a server, over all workers: `Balancer.holders`. */
-export async function holders(desk: Desk, lines: Lines, name: ServerName): Promise<Holders> {
-  const found = await desk.absences.read(lines.own.ask, name);
+export async function readConnections(
+  context: DriverContext,
+  connections: Connections,
+  name: ServerName,
+): Promise<Holders> {
+  const found = await context.absences.read(connections.statsSocket.ask, name);
   const { info } = found;
   const counts = { request: 0, tunnel: 0, queued: 0 };
   const oldest = createFirst<Holder>(OLDEST, (one, other) => other.ageSeconds - one.ageSeconds);
-  const current = desk.workers.identify(info);
+  const current = context.workers.identify(info);
   const see = (worker: number, { ageSeconds, stage }: StreamLine): void => {
     if (stage === 'over') return;
     counts[stage] += 1;
     oldest.add({ kind: stage, ageSeconds, worker });
   };
-  if (!('absent' in found)) await eachCurrent(lines, name, info.pid, (stream) => see(info.pid, stream));
-  await eachOld(desk, lines, name, current, see);
+  if (!('absent' in found))
+    await eachOnCurrentWorker(connections, name, info.pid, (stream) => see(info.pid, stream));
+  await eachOnOldWorkers(context, connections, name, current, see);
   const server = `${name.backend}/${name.server}`;
-  const past = lines.master && (await desk.old?.count(lines.master, desk.names))?.get(server);
+  const past =
+    connections.master && (await context.old?.count(connections.master, context.names))?.get(server);
   const own = 'absent' in found ? 0 : found.row.count('idle_conn_cur');
   const idle = own === null || past?.idle === null ? null : own + (past?.idle ?? 0);
   return {
@@ -37,30 +43,30 @@ export async function holders(desk: Desk, lines: Lines, name: ServerName): Promi
 }
 
 /** Those of the worker that answers now. @throws LastcallError when that is another one than `pid` */
-export async function eachCurrent(
-  { own }: Lines,
+export async function eachOnCurrentWorker(
+  { statsSocket }: Connections,
   name: ServerName,
   pid: number,
   onStream: (stream: StreamLine) => void,
 ): Promise<void> {
-  const command = together(showInfo(), showStreams(name));
-  await eachStream(own, command, name, onStream, (line) => {
-    if (line.startsWith('Pid: ') && line !== `Pid: ${pid}`) throw reloaded(own.target);
+  const command = batch(showInfo(), showStreams(name));
+  await eachStream(statsSocket, command, name, onStream, (line) => {
+    if (line.startsWith('Pid: ') && line !== `Pid: ${pid}`) throw reloaded(statsSocket.target);
   });
 }
 
 /** Those of the workers of before a reload, as far as a master lists them. */
-export async function eachOld(
-  desk: Desk,
-  { master }: Lines,
+export async function eachOnOldWorkers(
+  context: DriverContext,
+  { master }: Connections,
   name: ServerName,
   current: Worker,
   onStream: (worker: number, stream: StreamLine) => void,
 ): Promise<void> {
-  if (desk.old === null || master === null) return;
-  for (const pid of await desk.old.pids(master.ask, current)) {
+  if (context.old === null || master === null) return;
+  for (const pid of await context.old.pids(master.ask, current)) {
     const command = toWorker(pid, showStreams(name));
-    await desk.old.unlessGone(master.ask, pid, () =>
+    await context.old.unlessWorkerEnded(master.ask, pid, () =>
       eachStream(master, command, name, (stream) => onStream(pid, stream)),
     );
   }

@@ -1,22 +1,22 @@
 import type { Client } from '../../haproxy/client.ts';
 import type { Command } from '../../haproxy/command.ts';
-import type { Ask } from '../../haproxy/server-reader.ts';
+import type { SendCommand } from '../../haproxy/server-reader.ts';
 import type { Clock } from '../../system/clock.ts';
 
 /** One socket of a HAProxy, for the time of one call. */
-export interface Talk {
+export interface DeadlineClient {
   readonly target: string;
-  readonly ask: Ask;
+  readonly ask: SendCommand;
   /** The same for an answer of any size: `Client.stream`. */
   stream(command: Command, onLine: (line: string) => void): Promise<void>;
   /** The same in pieces: `Client.pour`. */
   pour(command: Command, onChunk: (chunk: Buffer) => boolean): Promise<void>;
   /** Several lines to one worker: `Client.session`. */
-  session<T>(work: (ask: Ask) => Promise<T>): Promise<T>;
+  session<T>(work: (ask: SendCommand) => Promise<T>): Promise<T>;
 }
 
 /** Until when, and who may end it before. */
-export interface Limits {
+export interface Deadline {
   readonly clock: Clock;
   /** On the clock, in milliseconds. */
   readonly until: number;
@@ -25,7 +25,10 @@ export interface Limits {
   readonly eachMs?: number;
 }
 
-export function createTalk(client: Client, { clock, until, signal, eachMs = Infinity }: Limits): Talk {
+export function createDeadlineClient(
+  client: Client,
+  { clock, until, signal, eachMs = Infinity }: Deadline,
+): DeadlineClient {
   const left = (): number => Math.min(until - clock.now(), eachMs);
   return {
     target: client.target,

@@ -4,7 +4,7 @@ import { createClient } from '../../haproxy/client.ts';
 import { setState } from '../../haproxy/command.ts';
 import { hasFragileMaster, type Info } from '../../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../../haproxy/names.ts';
-import { createReader } from '../../haproxy/server-reader.ts';
+import { createServerReader } from '../../haproxy/server-reader.ts';
 import { expectDone } from '../../haproxy/reply.ts';
 import type { Admin, ReadBackView } from '../../lifecycle/view.ts';
 import type { TlsFiles } from '../../haproxy/tls.ts';
@@ -13,16 +13,24 @@ import type { Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import { processTable } from '../../system/process-table.ts';
 import type { Balancer } from '../balancer.ts';
-import { closeSessions } from './close-connections.ts';
+import { closeConnections } from './close-connections.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
-import { holders } from './connections.ts';
+import { readConnections } from './connections.ts';
 import { createMasterClient } from './master.ts';
 import { createOldWorkers } from './old-workers.ts';
-import { inspect, inspectIfThere, look, lookBack, type Desk, type Glimpse, type Lines } from './poll.ts';
+import {
+  readFull,
+  readFullIfPresent,
+  pollServers,
+  countOldWorkers,
+  type DriverContext,
+  type ServerReading,
+  type Connections,
+} from './poll.ts';
 import { surveySiblings } from './capacity-preflight.ts';
 import { surveyAround, surveyOwn } from './preflight.ts';
-import { createTalk } from './deadline-client.ts';
-import { createTurns } from '../../system/mutex.ts';
+import { createDeadlineClient } from './deadline-client.ts';
+import { createMutex } from '../../system/mutex.ts';
 
 export interface RuntimeOptions {
   /** `unix:/path`, `/path` or `tcp://host:port`; also the balancer's name. */
@@ -57,66 +65,74 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
   const parsed = parseAddress(address, 'config');
   const client = createClient(address, parsed, { clock, tls });
   const master = options.master ? createMasterClient(options.master, clock) : null;
-  const reader = createReader();
+  const reader = createServerReader();
   const workers = warned(createWorkers(clock), (info) => {
     if (master !== null && hasFragileMaster(info)) ports.onWarning?.(fragile(address, info));
   });
-  const eyes = (): Pick<Desk, 'workers' | 'here' | 'old'> => {
+  const workerMemory = (): Pick<DriverContext, 'workers' | 'here' | 'old'> => {
     const here = isThisMachine(parsed) ? createOldProcesses(processTable, clock) : null;
     return { workers, here, old: master && createOldWorkers(here) };
   };
-  const desk: Desk = {
+  const context: DriverContext = {
     client,
     reader,
     absences: createAbsences(reader),
     names: new Map(servers.map((server) => [server, parseServerName(server, 'config')])),
-    seen: new Map(),
-    ...eyes(),
+    known: new Map(),
+    ...workerMemory(),
   };
-  const turns = createTurns();
-  const linesFor = (ms: number, masterMs: number, signal: AbortSignal): Lines => {
+  const mutex = createMutex();
+  const connectionsFor = (ms: number, masterMs: number, signal: AbortSignal): Connections => {
     const limits = { clock, until: clock.now() + ms, signal };
     return {
-      own: createTalk(client, limits),
-      master: master && createTalk(master, { ...limits, eachMs: masterMs }),
+      statsSocket: createDeadlineClient(client, limits),
+      master: master && createDeadlineClient(master, { ...limits, eachMs: masterMs }),
     };
   };
-  const inTurn = <T>(signal: AbortSignal, work: (lines: Lines) => Promise<T>): Promise<T> => {
+  const exclusive = <T>(signal: AbortSignal, work: (connections: Connections) => Promise<T>): Promise<T> => {
     // A call before us began earlier with the same time limit, so ours does not run out before our turn.
-    const lines = linesFor(timeoutMs, MASTER_MS, signal);
-    return turns.take(signal, () => work(lines));
+    const connections = connectionsFor(timeoutMs, MASTER_MS, signal);
+    return mutex.runExclusive(signal, () => work(connections));
   };
   // A list of all streams may take its time, and no look waits for it.
-  const lists: Desk = { ...desk, ...eyes() };
-  const linesOfLists = (signal: AbortSignal): Lines => linesFor(LIST_MS, MASTER_LIST_MS, signal);
+  const listContext: DriverContext = { ...context, ...workerMemory() };
+  const connectionsOfLists = (signal: AbortSignal): Connections =>
+    connectionsFor(LIST_MS, MASTER_LIST_MS, signal);
   return {
     name: address,
     servers,
     counts: true,
     seesOldWorkers: master !== null,
     look: (signal, past = 'count', scope = 'own') =>
-      inTurn(signal, (lines) => look(desk, lines, { past, scope }, signal)),
+      exclusive(signal, (connections) => pollServers(context, connections, { past, scope }, signal)),
     async survey(signal, scope = 'all', before = {}) {
       if (scope === 'capacity') {
-        const own = await inTurn(signal, (lines) =>
-          look(desk, lines, { past: 'count', scope: 'capacity' }, signal),
+        const own = await exclusive(signal, (connections) =>
+          pollServers(context, connections, { past: 'count', scope: 'capacity' }, signal),
         );
-        return surveySiblings(desk, linesOfLists(signal), own);
+        return surveySiblings(context, connectionsOfLists(signal), own);
       }
-      const own = await inTurn(signal, (lines) => surveyOwn(desk, lines, scope, options.readOnly ?? false));
-      return surveyAround(desk, linesOfLists(signal), own, { scope, before });
+      const own = await exclusive(signal, (connections) =>
+        surveyOwn(context, connections, scope, options.readOnly ?? false),
+      );
+      return surveyAround(context, connectionsOfLists(signal), own, { scope, before });
     },
     async set(server, admin, mayReplace, signal) {
-      const name = nameOf(desk, server);
-      return inTurn(signal, (lines) => set(desk, lines, server, { name, admin, mayReplace }, signal));
+      const name = nameOf(context, server);
+      return exclusive(signal, (connections) =>
+        set(context, connections, server, { name, admin, mayReplace }, signal),
+      );
     },
     async putBack(server, admin, mayReplace, signal) {
       const name = parseServerName(server, 'config');
-      return inTurn(signal, (lines) => set(desk, lines, server, { name, admin, mayReplace }, signal));
+      return exclusive(signal, (connections) =>
+        set(context, connections, server, { name, admin, mayReplace }, signal),
+      );
     },
-    holders: async (server, signal) => holders(lists, linesOfLists(signal), nameOf(desk, server)),
+    holders: async (server, signal) =>
+      readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
     closeSessions: async (server, limit, signal) =>
-      closeSessions(lists, linesOfLists(signal), nameOf(desk, server), limit),
+      closeConnections(listContext, connectionsOfLists(signal), nameOf(context, server), limit),
   };
 }
 
@@ -143,48 +159,48 @@ const LIST_MS = 10_000;
 /** Old workers have fewer, and a silent master must leave time to end the others. */
 const MASTER_LIST_MS = 2_000;
 
-interface Wish {
+interface WriteRequest {
   readonly name: ServerName;
   readonly admin: Admin;
   readonly mayReplace: readonly Admin[];
 }
 
 async function set(
-  desk: Desk,
-  lines: Lines,
+  context: DriverContext,
+  connections: Connections,
   server: string,
-  { name, admin, mayReplace }: Wish,
+  { name, admin, mayReplace }: WriteRequest,
   signal: AbortSignal,
 ): Promise<ReadBackView> {
-  const { own } = lines;
-  const whole = async ({ view, worker }: Glimpse): Promise<ReadBackView> => ({
-    ...(await lookBack(desk, lines, worker, { past: 'count', signal })).add(view),
+  const { statsSocket } = connections;
+  const whole = async ({ view, worker }: ServerReading): Promise<ReadBackView> => ({
+    ...(await countOldWorkers(context, connections, worker, { past: 'count', signal })).add(view),
     worker,
   });
   // On one connection, so by one worker: a worker that a reload brings in between would be set by another's state,
   // and MAINT cuts the users it has let in.
-  const untouched = await own.session(async (ask) => {
+  const untouched = await statsSocket.session(async (ask) => {
     // One that the configuration lost HAProxy may have lost too.
-    const read = desk.names.has(server) ? inspect : inspectIfThere;
-    const found = await read(desk, ask, server, name);
+    const read = context.names.has(server) ? readFull : readFullIfPresent;
+    const found = await read(context, ask, server, name);
     if (found.view.absent !== undefined) return found;
     const forced = forcedOf(found.view);
     if (forced === admin || !mayReplace.includes(forced)) return found;
     expectDone(await ask(setState(name, admin)));
     return null;
   });
-  return whole(untouched ?? (await inspect(desk, own.ask, server, name)));
+  return whole(untouched ?? (await readFull(context, statsSocket.ask, server, name)));
 }
 
-function nameOf(desk: Desk, server: string): ServerName {
-  const name = desk.names.get(server);
+function nameOf(context: DriverContext, server: string): ServerName {
+  const name = context.names.get(server);
   if (name !== undefined) return name;
   throw new LastcallError(
     'no-such-server',
-    `${desk.client.target}: ${server} is not one of this node's servers`,
+    `${context.client.target}: ${server} is not one of this node's servers`,
     {
       target: server,
-      next: `name one of ${[...desk.names.keys()].join(', ')}`,
+      next: `name one of ${[...context.names.keys()].join(', ')}`,
     },
   );
 }

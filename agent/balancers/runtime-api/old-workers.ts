@@ -4,13 +4,13 @@ import {
   showServersConn,
   showServersState,
   showStreams,
-  together,
+  batch,
   toWorker,
 } from '../../haproxy/command.ts';
 import { parseServerConnections } from '../../haproxy/replies/show-servers-conn.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import { parseOldWorkers, parseWorkers } from '../../haproxy/replies/show-proc.ts';
-import type { Ask } from '../../haproxy/server-reader.ts';
+import type { SendCommand } from '../../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, type Reply } from '../../haproxy/reply.ts';
 import { parseServersState } from '../../haproxy/replies/show-servers-state.ts';
 import { parseStats } from '../../haproxy/replies/show-stat.ts';
@@ -18,10 +18,10 @@ import type { OldProcesses } from '../../haproxy/workers.ts';
 import type { Worker } from '../../lifecycle/view.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
 import { eachStream } from './streams.ts';
-import type { Talk } from './deadline-client.ts';
+import type { DeadlineClient } from './deadline-client.ts';
 
 /** What one worker holds of one server. */
-export interface Held {
+export interface WorkerCounts {
   readonly connections: number;
   readonly queued: number;
   /** Kept for the next request; null = unknown. */
@@ -36,35 +36,42 @@ export interface OldWorkers {
    * @param worker the one that just answered `show info`
    * @throws LastcallError as the exchange; `balancer-unreachable` when it is not the master of that worker
    */
-  pids(ask: Ask, worker: Worker): Promise<readonly number[]>;
+  pids(ask: SendCommand, worker: Worker): Promise<readonly number[]>;
   /**
    * Connections of these servers on the workers of the last `pids`, summed.
    * @throws LastcallError when one cannot be asked: unknown is never zero (I7)
    */
-  count(talk: Talk, servers: ReadonlyMap<string, ServerName>): Promise<ReadonlyMap<string, Held>>;
+  count(
+    client: DeadlineClient,
+    servers: ReadonlyMap<string, ServerName>,
+  ): Promise<ReadonlyMap<string, WorkerCounts>>;
   /**
    * The result of `work`, or null when the worker has ended meanwhile: its connections ended with it.
    * @throws whatever `work` throws while the worker lives, or while that is unknown
    */
-  unlessGone<T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null>;
+  unlessWorkerEnded<T>(ask: SendCommand, pid: number, work: () => Promise<T>): Promise<T | null>;
 }
 
 /** A server's numbers in one worker, which stay as long as it lives; null = that worker does not have the server. */
-interface Place {
+interface ServerIds {
   readonly backendId: number;
   readonly serverId: number;
 }
-type Places = Map<string, Place | null>;
+type ServerIdsByName = Map<string, ServerIds | null>;
 
 /** @param here the processes of this HAProxy on this machine, or null where it may run on another one */
 export function createOldWorkers(here: OldProcesses | null): OldWorkers {
   let current: Worker | null = null;
-  let others = new Map<number, Places>();
-  const listed = async (ask: Ask, pid: number): Promise<readonly number[]> => {
+  let others = new Map<number, ServerIdsByName>();
+  const listed = async (ask: SendCommand, pid: number): Promise<readonly number[]> => {
     const reply = await ask(showProc());
-    return parseOldWorkers(answersOf(reply)[0] ?? '', reply, pid) ?? stranger(pid, reply);
+    return parseOldWorkers(answersOf(reply)[0] ?? '', reply, pid) ?? unknownWorker(pid, reply);
   };
-  const unlessGone = async <T>(ask: Ask, pid: number, work: () => Promise<T>): Promise<T | null> => {
+  const unlessWorkerEnded = async <T>(
+    ask: SendCommand,
+    pid: number,
+    work: () => Promise<T>,
+  ): Promise<T | null> => {
     try {
       return await work();
     } catch (error) {
@@ -75,7 +82,7 @@ export function createOldWorkers(here: OldProcesses | null): OldWorkers {
     }
   };
   return {
-    unlessGone,
+    unlessWorkerEnded,
     async pids(ask, worker) {
       if (current === worker && others.size === 0) return [];
       const pids = here?.of(worker) ?? (await listed(ask, worker.pid));
@@ -83,12 +90,12 @@ export function createOldWorkers(here: OldProcesses | null): OldWorkers {
       current = worker;
       return pids;
     },
-    async count(talk, servers) {
-      const sums = new Map<string, Held>();
+    async count(client, servers) {
+      const sums = new Map<string, WorkerCounts>();
       for (const [pid, places] of others) {
-        const held = await unlessGone(talk.ask, pid, () => countAt(talk, pid, places, servers));
+        const held = await unlessWorkerEnded(client.ask, pid, () => countAt(client, pid, places, servers));
         for (const [server, { connections, queued, idle }] of held ?? []) {
-          const sum = sums.get(server) ?? NOBODY;
+          const sum = sums.get(server) ?? NO_CONNECTIONS;
           sums.set(server, {
             connections: sum.connections + connections,
             queued: sum.queued + queued,
@@ -101,22 +108,22 @@ export function createOldWorkers(here: OldProcesses | null): OldWorkers {
   };
 }
 
-export const NOBODY: Held = { connections: 0, queued: 0, idle: 0 };
+export const NO_CONNECTIONS: WorkerCounts = { connections: 0, queued: 0, idle: 0 };
 
-async function isListed(ask: Ask, pid: number): Promise<boolean> {
+async function isListed(ask: SendCommand, pid: number): Promise<boolean> {
   const reply = await ask(showProc());
   return parseWorkers(answersOf(reply)[0] ?? '', reply).includes(pid);
 }
 
 async function countAt(
-  talk: Talk,
+  client: DeadlineClient,
   pid: number,
-  places: Places,
+  places: ServerIdsByName,
   servers: ReadonlyMap<string, ServerName>,
-): Promise<ReadonlyMap<string, Held>> {
-  const ask: Ask = (command) => talk.ask(toWorker(pid, command));
+): Promise<ReadonlyMap<string, WorkerCounts>> {
+  const ask: SendCommand = (command) => client.ask(toWorker(pid, command));
   for (const [server, name] of servers) {
-    if (!places.has(server)) places.set(server, await placeOf(ask, name));
+    if (!places.has(server)) places.set(server, await serverIdsOf(ask, name));
   }
   const there = [...servers].flatMap(([server, name]) => {
     const place = places.get(server);
@@ -124,18 +131,18 @@ async function countAt(
   });
   const [first, ...more] = there.map(({ place }) => showServer(place));
   if (first === undefined) return new Map();
-  const reply = await ask(together(first, ...more));
+  const reply = await ask(batch(first, ...more));
   const answers = answersOf(reply);
-  const held = new Map<string, Held>();
+  const held = new Map<string, WorkerCounts>();
   for (const [index, { server, name }] of there.entries()) {
-    const row = heldIn(answers[index] ?? '', name, reply);
-    held.set(server, row ?? (await heldByStreams(talk, pid, name)));
+    const row = countsIn(answers[index] ?? '', name, reply);
+    held.set(server, row ?? (await countsByStreams(client, pid, name)));
   }
   return held;
 }
 
 /** The server's ids in that worker; null when its configuration had no such server. */
-async function placeOf(ask: Ask, name: ServerName): Promise<Place | null> {
+async function serverIdsOf(ask: SendCommand, name: ServerName): Promise<ServerIds | null> {
   try {
     const reply = await ask(showServersState(name.backend));
     const states = parseServersState(answersOf(reply)[0] ?? '', reply);
@@ -147,7 +154,7 @@ async function placeOf(ask: Ask, name: ServerName): Promise<Place | null> {
 }
 
 /** One row; null where a stopping worker shows none (2.4). */
-function heldIn(answer: string, { backend, server }: ServerName, reply: Reply): Held | null {
+function countsIn(answer: string, { backend, server }: ServerName, reply: Reply): WorkerCounts | null {
   const [row, ...more] = parseStats(answer, reply);
   if (row === undefined) return null;
   const connections = row.count('scur');
@@ -161,20 +168,20 @@ function heldIn(answer: string, { backend, server }: ServerName, reply: Reply): 
  * Where `show stat` is empty: connections in use; 0 of them is confirmed by the streams, since TCP and connections
  * private to a client are not among those in use (BEHAVIOUR.md#counting).
  */
-async function heldByStreams(talk: Talk, pid: number, name: ServerName): Promise<Held> {
-  const reply = await talk.ask(toWorker(pid, showServersConn(name.backend)));
+async function countsByStreams(client: DeadlineClient, pid: number, name: ServerName): Promise<WorkerCounts> {
+  const reply = await client.ask(toWorker(pid, showServersConn(name.backend)));
   const shown = parseServerConnections(answersOf(reply)[0] ?? '', name, reply);
-  if (shown === null) return NOBODY;
+  if (shown === null) return NO_CONNECTIONS;
   if (shown.used > 0) return { connections: shown.used, queued: 0, idle: shown.idle };
   const held = { connections: 0, queued: 0, idle: shown.idle };
-  await eachStream(talk, toWorker(pid, showStreams(name)), name, ({ stage }) => {
+  await eachStream(client, toWorker(pid, showStreams(name)), name, ({ stage }) => {
     if (stage === 'queued') held.queued += 1;
     else if (stage !== 'over') held.connections += 1;
   });
   return held;
 }
 
-function stranger(pid: number, reply: Reply): never {
+function unknownWorker(pid: number, reply: Reply): never {
   throw new LastcallError(
     'balancer-unreachable',
     `${reply.target}: this master does not know the worker ${pid} that answers on the \`stats socket\``,

@@ -1,7 +1,7 @@
 import type { Absences } from '../../haproxy/absence.ts';
 import type { Client } from '../../haproxy/client.ts';
 import type { ServerName } from '../../haproxy/names.ts';
-import type { Ask, FullReading, Reader } from '../../haproxy/server-reader.ts';
+import type { SendCommand, FullReading, ServerReader } from '../../haproxy/server-reader.ts';
 import type { OldProcesses, Workers } from '../../haproxy/workers.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Addresses, Look, LookScope, ServerView, Worker } from '../../lifecycle/view.ts';
@@ -9,13 +9,13 @@ import { isLastcallError, LastcallError } from '../../system/error.ts';
 import type { Past } from '../balancer.ts';
 import { capacityOf, type OwnRow } from './capacity.ts';
 import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from '../../haproxy/server-view.ts';
-import { NOBODY, type Held, type OldWorkers } from './old-workers.ts';
-import type { Talk } from './deadline-client.ts';
+import { NO_CONNECTIONS, type WorkerCounts, type OldWorkers } from './old-workers.ts';
+import type { DeadlineClient } from './deadline-client.ts';
 
 /** What a Runtime API's driver keeps from call to call. */
-export interface Desk {
+export interface DriverContext {
   readonly client: Client;
-  readonly reader: Reader;
+  readonly reader: ServerReader;
   readonly absences: Absences;
   /** Who answered: the same object for the same worker, so that workers are compared by it. */
   readonly workers: Workers;
@@ -23,24 +23,24 @@ export interface Desk {
   readonly here: OldProcesses | null;
   readonly names: ReadonlyMap<string, ServerName>;
   /** Each server's state when its bits were last read, from which worker, and its row at that time. */
-  readonly seen: Map<string, Seen>;
+  readonly known: Map<string, KnownState>;
   /** Null without a master CLI. */
   readonly old: OldWorkers | null;
 }
 
-interface Seen extends AdminState {
+interface KnownState extends AdminState {
   readonly worker: Worker;
   readonly shown: ReturnType<typeof adminInRow>;
 }
 
 /** The sockets of one HAProxy, for one call. */
-export interface Lines {
-  readonly own: Talk;
+export interface Connections {
+  readonly statsSocket: DeadlineClient;
   /** The master CLI. */
-  readonly master: Talk | null;
+  readonly master: DeadlineClient | null;
 }
 
-export interface Glimpse {
+export interface ServerReading {
   readonly view: ServerView;
   readonly worker: Worker;
   /** Of a server that HAProxy has. */
@@ -48,54 +48,54 @@ export interface Glimpse {
 }
 
 /** What a poll must return besides the servers. */
-export interface LookTerms {
+export interface PollTerms {
   readonly past: Past;
   readonly scope: LookScope;
 }
 
-export async function look(
-  desk: Desk,
-  lines: Lines,
-  { past, scope }: LookTerms,
+export async function pollServers(
+  context: DriverContext,
+  connections: Connections,
+  { past, scope }: PollTerms,
   signal: AbortSignal,
 ): Promise<Look> {
   const servers: ServerView[] = [];
   const rows: (OwnRow & { readonly server: string })[] = [];
   let worker: Worker | null = null;
-  for (const [server, name] of desk.names) {
-    const glimpse = await glance(desk, lines.own.ask, server, name, scope);
-    worker = sameWorker(desk, worker, glimpse.worker);
-    servers.push(glimpse.view);
-    if (glimpse.rows) rows.push({ name, server, ...glimpse.rows });
+  for (const [server, name] of context.names) {
+    const reading = await readRow(context, connections.statsSocket.ask, server, name, scope);
+    worker = sameWorker(context, worker, reading.worker);
+    servers.push(reading.view);
+    if (reading.rows) rows.push({ name, server, ...reading.rows });
   }
-  const { add, ...known } = await lookBack(desk, lines, worker, { past, signal });
+  const { add, ...known } = await countOldWorkers(context, connections, worker, { past, signal });
   const capacity = scope === 'capacity' ? { capacity: capacityOf(rows) } : {};
   return { worker, ...known, servers: servers.map(add), addresses: addressesOf(rows), ...capacity };
 }
 
 /** One row; the bits as well only where the text is ambiguous, or where the origin of the state is not known yet. */
-async function glance(
-  desk: Desk,
-  ask: Ask,
+async function readRow(
+  context: DriverContext,
+  ask: SendCommand,
   server: string,
   name: ServerName,
   scope: LookScope,
-): Promise<Glimpse> {
-  const reading = await desk.absences.read(ask, name, scope);
-  const worker = desk.workers.identify(reading.info);
+): Promise<ServerReading> {
+  const reading = await context.absences.read(ask, name, scope);
+  const worker = context.workers.identify(reading.info);
   if ('absent' in reading) {
-    desk.seen.delete(server);
+    context.known.delete(server);
     return { view: absentView(server, reading.absent), worker };
   }
   const shown = adminInRow(reading.row);
-  const seen = desk.seen.get(server);
+  const seen = context.known.get(server);
   if (shown === 'ready') {
-    desk.seen.delete(server);
+    context.known.delete(server);
     return { view: viewOf(server, reading, { admin: shown, origin: 'none' }), worker, rows: reading };
   }
   if (shown === null || seen?.shown !== shown || seen.worker !== worker) {
-    const glimpse = await inspect(desk, ask, server, name);
-    return { ...glimpse, rows: glimpse.reading };
+    const full = await readFull(context, ask, server, name);
+    return { ...full, rows: full.reading };
   }
   return { view: viewOf(server, reading, seen), worker, rows: reading };
 }
@@ -107,20 +107,20 @@ export function addressesOf(rows: readonly { readonly server: string; readonly r
 }
 
 /** One server with its admin bits, on one connection. */
-export async function inspect(
-  desk: Desk,
-  ask: Ask,
+export async function readFull(
+  context: DriverContext,
+  ask: SendCommand,
   server: string,
   name: ServerName,
-): Promise<Glimpse & { readonly reading: FullReading }> {
-  const reading = await desk.reader.readFull(ask, name);
+): Promise<ServerReading & { readonly reading: FullReading }> {
+  const reading = await context.reader.readFull(ask, name);
   const view = fullViewOf(server, reading);
-  const worker = desk.workers.identify(reading.info);
-  desk.absences.present(name, reading.info);
+  const worker = context.workers.identify(reading.info);
+  context.absences.present(name, reading.info);
   const shown = adminInRow(reading.row);
   const { admin, origin, over } = view;
   const { initialWeight } = reading.state;
-  desk.seen.set(server, { admin, origin, ...(over && { over }), initialWeight, shown, worker });
+  context.known.set(server, { admin, origin, ...(over && { over }), initialWeight, shown, worker });
   return { view, worker, reading };
 }
 
@@ -129,36 +129,36 @@ export async function inspect(
  * reason.
  * @throws LastcallError as `look`
  */
-export async function inspectIfThere(
-  desk: Desk,
-  ask: Ask,
+export async function readFullIfPresent(
+  context: DriverContext,
+  ask: SendCommand,
   server: string,
   name: ServerName,
-): Promise<Glimpse & { readonly reading: FullReading | null }> {
-  const found = await desk.absences.read(ask, name);
-  if (!('absent' in found)) return inspect(desk, ask, server, name);
+): Promise<ServerReading & { readonly reading: FullReading | null }> {
+  const found = await context.absences.read(ask, name);
+  if (!('absent' in found)) return readFull(context, ask, server, name);
   return {
     view: absentView(server, found.absent),
-    worker: desk.workers.identify(found.info),
+    worker: context.workers.identify(found.info),
     reading: null,
   };
 }
 
 /** What is known of the workers of before a reload. */
-export interface Back extends Pick<Look, 'workers' | 'unseen' | 'uncounted'> {
+export interface OldWorkerCounts extends Pick<Look, 'workers' | 'unseen' | 'uncounted'> {
   /** A server of the current worker, with what the others hold of it. */
   readonly add: (view: ServerView) => ServerView;
 }
 
 /** Unknown is never zero: where an old worker cannot be asked, all connections are unknown (I7). */
-export async function lookBack(
-  desk: Desk,
-  lines: Lines,
+export async function countOldWorkers(
+  context: DriverContext,
+  connections: Connections,
   worker: Worker | null,
   { past, signal }: { readonly past: Past; readonly signal: AbortSignal },
-): Promise<Back> {
+): Promise<OldWorkerCounts> {
   try {
-    return await lookBackOrFail(desk, lines, worker, past);
+    return await countOldWorkersOrThrow(context, connections, worker, past);
   } catch (error) {
     if (signal.aborted || !isLastcallError(error)) throw error;
     return {
@@ -171,36 +171,36 @@ export async function lookBack(
 }
 
 /** The same, for a caller that needs the count before it begins. */
-export async function lookBackOrFail(
-  desk: Desk,
-  { master }: Lines,
+export async function countOldWorkersOrThrow(
+  context: DriverContext,
+  { master }: Connections,
   worker: Worker | null,
   past: Past = 'count',
-): Promise<Back> {
-  const here = worker === null ? null : (desk.here?.of(worker) ?? null);
+): Promise<OldWorkerCounts> {
+  const here = worker === null ? null : (context.here?.of(worker) ?? null);
   const alone = here?.length === 0;
-  if (worker === null || desk.old === null || master === null || past === 'leave' || alone) {
+  if (worker === null || context.old === null || master === null || past === 'leave' || alone) {
     return { workers: here && 1 + here.length, unseen: null, uncounted: here, add: (view) => view };
   }
-  const pids = await desk.old.pids(master.ask, worker);
-  const held = await desk.old.count(master, desk.names);
+  const pids = await context.old.pids(master.ask, worker);
+  const held = await context.old.count(master, context.names);
   return {
     workers: 1 + pids.length,
     unseen: null,
     uncounted: [],
-    add: (view) => withHeld(view, held.get(view.name) ?? NOBODY),
+    add: (view) => addCounts(view, held.get(view.name) ?? NO_CONNECTIONS),
   };
 }
 
-function withHeld(view: ServerView, { connections, queued }: Held): ServerView {
+function addCounts(view: ServerView, { connections, queued }: WorkerCounts): ServerView {
   const sum = (one: number | null, other: number): number | null => (one === null ? null : one + other);
   return { ...view, connections: sum(view.connections, connections), queued: sum(view.queued, queued) };
 }
 
 /** The servers of one look must come from one worker: halves of two workers are no state of anything. */
-export function sameWorker(desk: Desk, before: Worker | null, now: Worker): Worker {
+export function sameWorker(context: DriverContext, before: Worker | null, now: Worker): Worker {
   if (before === null || before === now) return now;
-  const { target } = desk.client;
+  const { target } = context.client;
   throw new LastcallError(
     'balancer-unreachable',
     `${target}: HAProxy was reloaded while it was asked (pid ${before.pid}, then ${now.pid})`,

@@ -1,12 +1,12 @@
 import { probeTable, showTables } from '../../haproxy/command.ts';
 import { isTableName, type ServerName } from '../../haproxy/names.ts';
-import type { Ask } from '../../haproxy/server-reader.ts';
+import type { SendCommand } from '../../haproxy/server-reader.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import { parseTables, storesServers } from '../../haproxy/replies/show-table.ts';
-import type { ServerSurvey } from '../../lifecycle/view.ts';
+import type { ServerSurvey } from '../../lifecycle/survey.ts';
 
 /** How much a socket shows: `cookie` and `algo` are empty below level operator, tables too (tried on 2.6.12). */
-export type Level = 'admin' | 'operator' | 'user';
+export type SocketLevel = 'admin' | 'operator' | 'user';
 
 /** The entries of this node in the stick tables of a HAProxy. */
 export interface Tables {
@@ -23,10 +23,10 @@ export interface Tables {
 /** What binds users to a server: `sticky` and `hashed` of `ServerSurvey`. */
 export type Stickiness = Pick<ServerSurvey, 'sticky' | 'hashed'>;
 
-interface Asked {
+interface PreflightInput {
   readonly row: StatRow;
   readonly backend: StatRow;
-  readonly level: Level;
+  readonly level: SocketLevel;
   /** Listed only where nothing else decides. */
   readonly tables: () => Promise<Tables>;
 }
@@ -43,7 +43,7 @@ const FREE = new Set(['roundrobin', 'static-rr', 'leastconn', 'first', 'random',
  * What binds users to a server, as far as the Runtime API shows it.
  * @throws LastcallError as `tables`
  */
-export async function stickinessOf({ row, backend, level, tables }: Asked): Promise<Stickiness> {
+export async function stickyReason({ row, backend, level, tables }: PreflightInput): Promise<Stickiness> {
   if (level === 'user') return sticky('a socket of level user does not tell what binds them');
   const ownCookie = row.text('cookie');
   const cookieName = backend.text('cookie');
@@ -68,7 +68,7 @@ function sticky(why: string): Stickiness {
 }
 
 /** Whether a table holds an entry that binds a user to one of this node's servers; null = unknown. */
-export type Holds = (table: string) => Promise<boolean | null>;
+export type HoldsEntry = (table: string) => Promise<boolean | null>;
 
 /** The node whose tables are sought. */
 interface Bound {
@@ -83,7 +83,11 @@ interface Bound {
  * only where the names do not settle it.
  * @throws LastcallError as the exchanges
  */
-export async function sortTables(ask: Ask, holds: Holds, { names, hashed }: Bound): Promise<Tables> {
+export async function findStickTables(
+  ask: SendCommand,
+  holds: HoldsEntry,
+  { names, hashed }: Bound,
+): Promise<Tables> {
   const backends = new Set([...names].map(({ backend }) => backend));
   const stores = new Map<string, boolean | null>();
   for (const table of parseTables(await ask(showTables()))) {

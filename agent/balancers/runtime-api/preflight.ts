@@ -1,30 +1,24 @@
 import { listAllServers } from '../../haproxy/replies/show-all-servers.ts';
-import { showInfo, showLevel, together } from '../../haproxy/command.ts';
+import { showInfo, showLevel, batch } from '../../haproxy/command.ts';
 import { holdsEntryOf, type TableTalk } from '../../haproxy/replies/table-entries.ts';
 import { parseInfo, requireSupported } from '../../haproxy/replies/show-info.ts';
-import type { Ask, FullReading } from '../../haproxy/server-reader.ts';
+import type { SendCommand, FullReading } from '../../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../../haproxy/reply.ts';
 import { endpointOf, serverKeys } from '../../haproxy/server-keys.ts';
-import type {
-  Addresses,
-  ServerSurvey,
-  ServerView,
-  Survey,
-  SurveyScope,
-  Worker,
-} from '../../lifecycle/view.ts';
+import type { Addresses, ServerView, Worker } from '../../lifecycle/view.ts';
+import type { ServerSurvey, Survey, SurveyScope } from '../../lifecycle/survey.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
-import { HASHED, sortTables, stickinessOf, type Level, type Tables } from './preflight-facts.ts';
-import { isUsable, kinshipOf, neighboursOf, type Kinship, type Neighbours } from './related-servers.ts';
+import { HASHED, findStickTables, stickyReason, type SocketLevel, type Tables } from './preflight-facts.ts';
+import { isUsable, kinshipOf, neighboursOf, type Kinship, type NeighbourServers } from './related-servers.ts';
 import {
   addressesOf,
-  inspect,
-  inspectIfThere,
-  lookBackOrFail,
+  readFull,
+  readFullIfPresent,
+  countOldWorkersOrThrow,
   sameWorker,
-  type Desk,
-  type Lines,
-  type Back,
+  type DriverContext,
+  type Connections,
+  type OldWorkerCounts,
 } from './poll.ts';
 
 /** What an operation needs before it begins: read once, at a higher cost than a poll may have. */
@@ -37,10 +31,10 @@ interface OwnServer {
 
 /** Our own servers, read while no other call comes in between. */
 export interface OwnServers {
-  readonly level: Level;
+  readonly level: SocketLevel;
   readonly worker: Worker | null;
   readonly servers: readonly OwnServer[];
-  readonly past: Back;
+  readonly past: OldWorkerCounts;
 }
 
 /**
@@ -49,22 +43,22 @@ export interface OwnServers {
  * @throws LastcallError as `look`; `not-permitted` for a socket that may not write, unless `readOnly`; `no-such-server`
  */
 export async function surveyOwn(
-  desk: Desk,
-  lines: Lines,
+  context: DriverContext,
+  connections: Connections,
   scope: SurveyScope,
   readOnly: boolean,
 ): Promise<OwnServers> {
-  const { ask } = lines.own;
+  const { ask } = connections.statsSocket;
   const level = await probe(ask, readOnly);
-  const read = scope === 'all' ? inspect : inspectIfThere;
+  const read = scope === 'all' ? readFull : readFullIfPresent;
   const servers: OwnServer[] = [];
   let worker: Worker | null = null;
-  for (const [server, name] of desk.names) {
-    const { view, reading, worker: now } = await read(desk, ask, server, name);
-    worker = sameWorker(desk, worker, now);
+  for (const [server, name] of context.names) {
+    const { view, reading, worker: now } = await read(context, ask, server, name);
+    worker = sameWorker(context, worker, now);
     servers.push({ view, reading });
   }
-  return { level, worker, servers, past: await lookBackOrFail(desk, lines, worker) };
+  return { level, worker, servers, past: await countOldWorkersOrThrow(context, connections, worker) };
 }
 
 /**
@@ -73,17 +67,17 @@ export async function surveyOwn(
  * @throws LastcallError as `look`
  */
 export async function surveyAround(
-  desk: Desk,
-  lines: Lines,
+  context: DriverContext,
+  connections: Connections,
   own: OwnServers,
   { scope, before }: { readonly scope: SurveyScope; readonly before: Addresses },
 ): Promise<Survey> {
-  const around = scope === 'stickiness' ? null : await lookAround(desk, lines, own, before);
-  const tables = once(() => sortedTables(desk, lines, own));
+  const around = scope === 'stickiness' ? null : await lookAround(context, connections, own, before);
+  const tables = once(() => sortedTables(context, connections, own));
   const facts: ServerSurvey[] = [];
   for (const { view, reading } of thereOf(own)) {
     const { row, backend } = reading;
-    const bound = await stickinessOf({ row, backend, level: own.level, tables });
+    const bound = await stickyReason({ row, backend, level: own.level, tables });
     const neighbours = around?.neighbours.get(view.name) ?? UNASKED;
     const weight = row.count('uweight');
     const usable = view.admin === 'ready' && isUsable({ status: row.text('status') ?? '', weight });
@@ -113,30 +107,39 @@ function thereOf({
   return servers.flatMap(({ view, reading }) => (reading === null ? [] : [{ view, reading }]));
 }
 
-const UNASKED: Neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
+const UNASKED: NeighbourServers = { role: null, usableOthers: null, standbys: [], missing: [] };
 
 async function lookAround(
-  desk: Desk,
-  { own: talk }: Lines,
+  context: DriverContext,
+  { statsSocket: client }: Connections,
   { level, worker }: OwnServers,
   before: Addresses,
-): Promise<{ readonly kinship: Kinship; readonly neighbours: ReadonlyMap<string, Neighbours> }> {
-  const { info, rows } = await listAllServers(talk, (command, onLine) => talk.stream(command, onLine));
-  sameWorker(desk, worker, desk.workers.identify(info));
-  const kinship = kinshipOf(rows, desk.names, level, before);
+): Promise<{ readonly kinship: Kinship; readonly neighbours: ReadonlyMap<string, NeighbourServers> }> {
+  const { info, rows } = await listAllServers(client, (command, onLine) => client.stream(command, onLine));
+  sameWorker(context, worker, context.workers.identify(info));
+  const kinship = kinshipOf(rows, context.names, level, before);
   const trackers = kinship.relatives.filter(({ by }) => by === 'track').map(({ name }) => name);
-  const ours = new Set([...desk.names.keys(), ...trackers]);
-  const entries = [...desk.names].map(([server, name]) => [server, neighboursOf(rows, name, ours)] as const);
+  const ours = new Set([...context.names.keys(), ...trackers]);
+  const entries = [...context.names].map(
+    ([server, name]) => [server, neighboursOf(rows, name, ours)] as const,
+  );
   return { kinship, neighbours: new Map(entries) };
 }
 
-function sortedTables(desk: Desk, { own: talk }: Lines, own: OwnServers): Promise<Tables> {
+function sortedTables(
+  context: DriverContext,
+  { statsSocket: client }: Connections,
+  own: OwnServers,
+): Promise<Tables> {
   const servers = thereOf(own);
   const hashed = servers.some(({ reading }) => HASHED.has(reading.backend.text('algo') ?? ''));
   const keys = servers.flatMap(({ view, reading }) =>
-    serverKeys(desk.names.get(view.name)?.server ?? view.name, endpointOf(reading.row.text('addr'))),
+    serverKeys(context.names.get(view.name)?.server ?? view.name, endpointOf(reading.row.text('addr'))),
   );
-  const table: TableTalk = { target: talk.target, pour: (command, onChunk) => talk.pour(command, onChunk) };
+  const table: TableTalk = {
+    target: client.target,
+    pour: (command, onChunk) => client.pour(command, onChunk),
+  };
   const holds = async (name: string): Promise<boolean | null> => {
     try {
       return await holdsEntryOf(table, name, keys);
@@ -146,7 +149,7 @@ function sortedTables(desk: Desk, { own: talk }: Lines, own: OwnServers): Promis
       throw error;
     }
   };
-  return sortTables(talk.ask, holds, { names: desk.names.values(), hashed });
+  return findStickTables(client.ask, holds, { names: context.names.values(), hashed });
 }
 
 /** Asked by the first who needs it; `done` is null where none did. */
@@ -162,8 +165,8 @@ function once<T>(work: () => Promise<T>): (() => Promise<T>) & { readonly done: 
  * What this socket allows, and whether this HAProxy is new enough.
  * @throws LastcallError `not-permitted`
  */
-async function probe(ask: Ask, readOnly: boolean): Promise<Level> {
-  const reply = await ask(together(showLevel(), showInfo()));
+async function probe(ask: SendCommand, readOnly: boolean): Promise<SocketLevel> {
+  const reply = await ask(batch(showLevel(), showInfo()));
   const [first = '', info = ''] = answersOf(reply);
   requireSupported(parseInfo(info, reply), reply);
   const level = withoutSeverity(first);

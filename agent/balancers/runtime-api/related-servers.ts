@@ -1,7 +1,8 @@
 import type { ListedServer } from '../../haproxy/replies/show-all-servers.ts';
 import type { ServerName } from '../../haproxy/names.ts';
-import type { Addresses, Relative, Role } from '../../lifecycle/view.ts';
-import type { Level } from './preflight-facts.ts';
+import type { Addresses, Role } from '../../lifecycle/view.ts';
+import type { Relative } from '../../lifecycle/survey.ts';
+import type { SocketLevel } from './preflight-facts.ts';
 
 /** Who else is this application, and who else serves its users: read from the list of all servers. Pure. */
 
@@ -25,7 +26,7 @@ export interface Kinship {
 export function kinshipOf(
   rows: readonly ListedServer[],
   listed: ReadonlyMap<string, ServerName>,
-  level: Level,
+  level: SocketLevel,
   before: Addresses,
 ): Kinship {
   const servers = rows.filter(isServer);
@@ -91,7 +92,7 @@ export function comparable(address: string | undefined): string | null {
 }
 
 /** How many others serve the users of one server, and who of them does not. */
-export interface Neighbours {
+export interface NeighbourServers {
   /** Its own role. */
   readonly role: Role | null;
   readonly usableOthers: number | null;
@@ -111,7 +112,7 @@ export function neighboursOf(
   rows: readonly ListedServer[],
   { backend, server }: ServerName,
   ours: ReadonlySet<string>,
-): Neighbours {
+): NeighbourServers {
   const inBackend = rows.filter((row) => row.backend === backend);
   const total = inBackend.find((row) => !isServer(row));
   const own = inBackend.find((row) => row.server === server);

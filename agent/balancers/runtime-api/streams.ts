@@ -2,7 +2,7 @@ import type { Command } from '../../haproxy/command.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import { throwRefusal, unexpected } from '../../haproxy/reply.ts';
 import { parseStream, type StreamLine } from '../../haproxy/replies/show-sess.ts';
-import type { Talk } from './deadline-client.ts';
+import type { DeadlineClient } from './deadline-client.ts';
 
 /**
  * Each stream of one server in an answer that holds `show sess`, as it comes and in constant memory.
@@ -11,17 +11,17 @@ import type { Talk } from './deadline-client.ts';
  *   that cannot be read
  */
 export function eachStream(
-  talk: Talk,
+  client: DeadlineClient,
   command: Command,
   name: ServerName,
   onStream: (stream: StreamLine) => void,
   onBefore?: (line: string) => void,
 ): Promise<void> {
-  const asked = { command, target: talk.target, elapsedMs: 0 };
+  const asked = { command, target: client.target, elapsedMs: 0 };
   // A line holds its client's address, which is private.
   const unreadable = (text: string): Error => unexpected(asked, text.replace(/ src=\S+/, ''));
   let isBefore = onBefore !== undefined;
-  return talk.stream(command, (line) => {
+  return client.stream(command, (line) => {
     throwRefusal(line, asked);
     if (isBefore) {
       isBefore = line !== '';

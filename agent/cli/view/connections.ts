@@ -9,14 +9,17 @@ import { type Paint, countText, secondsText } from './format.ts';
 /** Who still holds the node: asked only while it is going out, since HAProxy has to walk over its streams for it. */
 
 /** What came of the asking. */
-export type Holding = HoldersReport | { readonly error: string };
+export type ConnectionReport = HoldersReport | { readonly error: string };
 
 export function isGoingOut({ phase }: Status): boolean {
   return PHASES[phase].waits;
 }
 
 /** Asks the sidecar. A failure is part of the output, and not one of the status; an abort is. */
-export async function askHolding(client: ControlClient, signal: AbortSignal): Promise<Holding> {
+export async function fetchConnections(
+  client: ControlClient,
+  signal: AbortSignal,
+): Promise<ConnectionReport> {
   try {
     return await client.holders(signal);
   } catch (error) {
@@ -26,15 +29,19 @@ export async function askHolding(client: ControlClient, signal: AbortSignal): Pr
 }
 
 /** By kind and server, and the longest-lived of them, for people. */
-export function holdingLines(holding: Holding, { balancers }: Status, paint: Paint): string[] {
-  if ('error' in holding) return [`who holds it: unknown (${holding.error})`];
-  const kinds = holding.servers.map(({ balancer, server, requests, tunnels, queued, idle, error }) =>
+export function connectionTable(
+  connections: ConnectionReport,
+  { balancers }: Status,
+  paint: Paint,
+): string[] {
+  if ('error' in connections) return [`who holds it: unknown (${connections.error})`];
+  const kinds = connections.servers.map(({ balancer, server, requests, tunnels, queued, idle, error }) =>
     error === null
       ? [balancer, server, ...[requests, tunnels, queued, idle].map(countText)]
       : [balancer, server, `unknown: ${error}`],
   );
   const current = new Map(balancers.map(({ name, pid }) => [name, pid]));
-  const oldest = holding.oldest.map(({ kind, ageSeconds, worker, balancer, server }) => {
+  const oldest = connections.oldest.map(({ kind, ageSeconds, worker, balancer, server }) => {
     const old = worker === current.get(balancer) ? '' : ' (from before a reload)';
     return [kind, secondsText(ageSeconds), balancer, server, `${worker}${old}`];
   });
@@ -51,11 +58,11 @@ function table(head: string[], rows: string[][], paint: Paint): string[] {
 }
 
 /** A short form for one line; over all servers, unknown where one of them is. */
-export function holdingWords(holding: Holding): string {
-  if ('error' in holding) return 'who holds it is unknown';
+export function connectionSummary(connections: ConnectionReport): string {
+  if ('error' in connections) return 'who holds it is unknown';
   const sum = (key: 'requests' | 'tunnels' | 'queued'): string =>
     countText(
-      holding.servers.reduce<number | null>((total, server) => {
+      connections.servers.reduce<number | null>((total, server) => {
         const more = server[key];
         return total === null || more === null ? null : total + more;
       }, 0),

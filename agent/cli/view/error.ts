@@ -1,5 +1,5 @@
 import { EXIT_CODES, LastcallError, isLastcallError, messageOf } from '../../system/error.ts';
-import { line } from './printable.ts';
+import { printableLine } from './printable.ts';
 import type { Context } from '../ports.ts';
 
 /**
@@ -39,5 +39,5 @@ function oneLine(error: LastcallError): string {
     ...(elapsedMs === undefined ? [] : [`after ${(elapsedMs / 1000).toFixed(1)} s`]),
   ];
   const detail = about.length === 0 ? '' : ` (${about.join(', ')})`;
-  return line(`${message}${detail}${next === undefined ? '' : `; ${next}`}`);
+  return printableLine(`${message}${detail}${next === undefined ? '' : `; ${next}`}`);
 }

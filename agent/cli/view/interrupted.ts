@@ -1,6 +1,6 @@
-import type { Words } from '../../control/protocol.ts';
+import type { RequestBody } from '../../control/protocol.ts';
 import type { OperationKind, Result, Status } from '../../lifecycle/operation.ts';
-import { line } from './printable.ts';
+import { printableLine } from './printable.ts';
 import type { Interruption } from '../interrupt.ts';
 import type { LocalEngines } from '../stand-in.ts';
 import type { Context } from '../ports.ts';
@@ -9,7 +9,7 @@ import { INTERRUPTED, unfinished, writeReceipt } from './result.ts';
 /** The answer to Ctrl-C and its like: what became of the operation, and how it is undone. */
 
 /** What was known of it when the signal came. */
-export interface Known {
+export interface KnownSoFar {
   readonly id: string | null;
   readonly status: Status | null;
   readonly result: Result | null;
@@ -22,9 +22,9 @@ export interface Known {
  */
 export function interrupted(
   context: Context,
-  words: Words,
+  body: RequestBody,
   { first }: Interruption,
-  known: Known,
+  known: KnownSoFar,
   { direct, standIn }: LocalEngines,
 ): number {
   const { ports, globals } = context;
@@ -32,12 +32,12 @@ export function interrupted(
   if (known.result !== null) writeReceipt(context, known.result);
   const what =
     direct === undefined
-      ? goesOn(context, words, known, standIn?.isOpen === true)
-      : endedHere(words.operation, known, direct.status());
+      ? goesOn(context, body, known, standIn?.isOpen === true)
+      : endedHere(body.operation, known, direct.status());
   const message = `interrupted by ${signal}: ${what}`;
-  ports.stderr.write(`lastcall: ${line(message)}\n`);
+  ports.stderr.write(`lastcall: ${printableLine(message)}\n`);
   if (globals.json === true) {
-    const base = known.result ?? unfinished(words, known.id, known.status);
+    const base = known.result ?? unfinished(body, known.id, known.status);
     ports.stdout.write(`${JSON.stringify({ ...base, ok: false, code: 'interrupted', message })}\n`);
   }
   return INTERRUPTED[signal];
@@ -52,7 +52,12 @@ const UNDOES: Readonly<Record<OperationKind, OperationKind>> = {
   release: 'hold',
 };
 
-function goesOn({ globals }: Context, { operation }: Words, { id, result }: Known, isHere: boolean): string {
+function goesOn(
+  { globals }: Context,
+  { operation }: RequestBody,
+  { id, result }: KnownSoFar,
+  isHere: boolean,
+): string {
   if (result !== null) return hadEnded(operation, result);
   if (id === null)
     return `it is not known whether the sidecar took the ${operation}; ask \`lastcall status\``;
@@ -67,7 +72,7 @@ function hadEnded(operation: OperationKind, { code, phase }: Result): string {
 }
 
 /** In direct mode it ends with this process: what was found is back, or each server is named where it is not. */
-function endedHere(operation: OperationKind, { result }: Known, { phase, balancers }: Status): string {
+function endedHere(operation: OperationKind, { result }: KnownSoFar, { phase, balancers }: Status): string {
   if (result !== null && result.code !== 'cancelled') return hadEnded(operation, result);
   const left = balancers.flatMap(({ name: at, servers }) =>
     servers.flatMap(({ name, found, admin }) =>

@@ -1,11 +1,11 @@
 import type { OperationKind, Status } from '../../lifecycle/operation.ts';
-import type { Watcher } from '../wait-for-result.ts';
+import type { ProgressListener } from '../wait-for-result.ts';
 import type { Context } from '../ports.ts';
 import { painter, secondsText, sessionsText, sparkline } from './format.ts';
-import { line } from './printable.ts';
+import { printableLine } from './printable.ts';
 
 /** What is shown while a command waits: one living line on a terminal, a line per change elsewhere, or nothing. */
-export interface Progress extends Watcher {
+export interface Progress extends ProgressListener {
   /** Takes the living line away; what is written next begins on a clean one. */
   end(): void;
 }
@@ -20,19 +20,26 @@ const CLEAR = '\r\u001b[2K';
 
 export function createProgress(context: Context, operation: OperationKind): Progress {
   const { json, quiet } = context.globals;
-  if (json === true || quiet === true) return createSilence();
+  if (json === true || quiet === true) return createNoProgress();
   return context.ports.stdout.isTTY === true
-    ? createLiving(context, operation)
+    ? createLiveLine(context, operation)
     : createLines(context, operation);
 }
 
-function createSilence(): Progress {
+function createNoProgress(): Progress {
   const nothing = (): void => undefined;
-  return { accepted: nothing, status: nothing, lost: nothing, found: nothing, again: nothing, end: nothing };
+  return {
+    accepted: nothing,
+    status: nothing,
+    disconnected: nothing,
+    reconnected: nothing,
+    again: nothing,
+    end: nothing,
+  };
 }
 
 function createLines({ ports }: Context, operation: OperationKind): Progress {
-  const say = (text: string): unknown => ports.stdout.write(`${line(text)}\n`);
+  const say = (text: string): unknown => ports.stdout.write(`${printableLine(text)}\n`);
   let last: { phase: string; total: number | null; waits: string; at: number } | null = null;
   let ours = false;
   return {
@@ -58,14 +65,14 @@ function createLines({ ports }: Context, operation: OperationKind): Progress {
         ].join(', '),
       );
     },
-    lost: (error) => say(`${error.message}; waiting for it to come back`),
-    found: () => say('the sidecar is back'),
+    disconnected: (error) => say(`${error.message}; waiting for it to come back`),
+    reconnected: () => say('the sidecar is back'),
     again: (why) => say(`${why}; asking again`),
     end: () => undefined,
   };
 }
 
-function createLiving(context: Context, operation: OperationKind): Progress {
+function createLiveLine(context: Context, operation: OperationKind): Progress {
   const { clock, stdout } = context.ports;
   const paint = painter(context, stdout);
   const counts: (number | null)[] = [];
@@ -97,16 +104,16 @@ function createLiving(context: Context, operation: OperationKind): Progress {
       seen = { status, at: clock.now() };
       draw();
     },
-    lost() {
+    disconnected() {
       note = 'the sidecar is gone, waiting for it';
       draw();
     },
-    found() {
+    reconnected() {
       note = '';
       draw();
     },
     again(why) {
-      stdout.write(`${CLEAR}${line(why)}; asking again\n`);
+      stdout.write(`${CLEAR}${printableLine(why)}; asking again\n`);
       draw();
     },
     end() {

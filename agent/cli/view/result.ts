@@ -1,6 +1,6 @@
 import type { Receipt, Result, Status, Terms } from '../../lifecycle/operation.ts';
 import { EXIT_CODES } from '../../system/error.ts';
-import { line } from './printable.ts';
+import { printableLine } from './printable.ts';
 import type { Context, Interrupt } from '../ports.ts';
 import { secondsText } from './format.ts';
 
@@ -17,7 +17,8 @@ export function reportResult(context: Context, result: Result, begun: boolean): 
   if (globals.json === true) ports.stdout.write(`${JSON.stringify(result)}\n`);
   else if (globals.quiet !== true) {
     for (const step of result.plan ?? []) ports.stdout.write(`would ${step}\n`);
-    for (const warning of result.warnings) ports.stderr.write(`lastcall: warning: ${line(warning)}\n`);
+    for (const warning of result.warnings)
+      ports.stderr.write(`lastcall: warning: ${printableLine(warning)}\n`);
     for (const joined of joinLines(result)) ports.stdout.write(`${joined}\n`);
     if (begun) writeReceipt(context, result);
     if (result.ok) ports.stdout.write(`${dline(result)}\n`);
@@ -85,7 +86,7 @@ function dline(result: Result): string {
 function failedLine(result: Result): string {
   const { operation, node, seconds, code, phase, message } = result;
   const why = message ?? `the node is ${phase}; ask \`lastcall status\``;
-  return line(`${operation} of ${node} ended after ${secondsText(seconds)} (${code}): ${why}`);
+  return printableLine(`${operation} of ${node} ended after ${secondsText(seconds)} (${code}): ${why}`);
 }
 
 function shown(count: number | null): string {

@@ -1,20 +1,24 @@
 import type { Status } from '../../lifecycle/operation.ts';
-import { type Holding, holdingLines } from './connections.ts';
+import { type ConnectionReport, connectionTable } from './connections.ts';
 import type { Context } from '../ports.ts';
 import { alignTable } from './table.ts';
 import { type Paint, countText, painter, secondsText, sparkline } from './format.ts';
 
 /**
  * Writes a status to stdout, as text or as JSON.
- * @param holding null where the open connections were not asked for
+ * @param connections null where the open connections were not asked for
  */
-export function writeStatus({ ports, globals }: Context, status: Status, holding: Holding | null): void {
+export function writeStatus(
+  { ports, globals }: Context,
+  status: Status,
+  connections: ConnectionReport | null,
+): void {
   if (globals.json === true) {
-    const holders = holding === null ? {} : { holders: 'error' in holding ? null : holding };
+    const holders = connections === null ? {} : { holders: 'error' in connections ? null : connections };
     ports.stdout.write(`${JSON.stringify({ ...status, ...holders })}\n`);
   } else {
     const paint = painter({ ports, globals }, ports.stdout);
-    ports.stdout.write(`${statusText(status, holding, ports.clock.wall(), paint)}\n`);
+    ports.stdout.write(`${statusText(status, connections, ports.clock.wall(), paint)}\n`);
   }
 }
 
@@ -22,7 +26,12 @@ export function writeStatus({ ports, globals }: Context, status: Status, holding
  * The whole picture for people: the node, its servers at every balancer, the session sources and the open
  * connections, what is wrong.
  */
-export function statusText(status: Status, holding: Holding | null, now: Date, paint: Paint): string {
+export function statusText(
+  status: Status,
+  connections: ConnectionReport | null,
+  now: Date,
+  paint: Paint,
+): string {
   const { node, phase, since, operation } = status;
   const head = `${paint('bold', node)}  ${paint('bold', phase)} since ${since} (${age(since, now)})  health ${healthText(status)}`;
   const doing =
@@ -41,7 +50,7 @@ export function statusText(status: Status, holding: Holding | null, now: Date, p
     ...balancerLines(status, now, paint),
     '',
     ...sessionLines(status, now, paint),
-    ...(holding === null ? [] : ['', ...holdingLines(holding, status, paint)]),
+    ...(connections === null ? [] : ['', ...connectionTable(connections, status, paint)]),
   ].join('\n');
 }
 
@@ -121,7 +130,7 @@ function sessionLines(status: Status, now: Date, paint: Paint): string[] {
     `${at === null ? 'never' : `${age(at, now)} ago`}${every > SELDOM ? `, every ${secondsText(every)}` : ''}`,
     error ?? '',
   ]);
-  const end = endWords(status);
+  const end = forecastText(status);
   const total = `sessions: ${countText(sessions.total)} in all${end === '' ? '' : `, ${end}`}`;
   const curve = counts.length === 0 ? [] : [`so far: ${sparkline(counts)}`];
   if (rows.length === 0) return [total, ...curve];
@@ -130,7 +139,7 @@ function sessionLines(status: Status, now: Date, paint: Paint): string[] {
 }
 
 /** When the last user will be gone, or why that is unknown; nothing while no user has to leave. */
-export function endWords({ eta, etaReason }: Status): string {
+export function forecastText({ eta, etaReason }: Status): string {
   const most = eta?.atMost ?? null;
   const about = eta?.seconds ?? null;
   const words = about === null ? (etaReason ?? '') : `gone in about ${secondsText(about)}`;

@@ -23,7 +23,7 @@ export function columnsOf(names: readonly string[]): Columns | null {
 }
 
 /** A whole number of 0 or more as HAProxy writes it, without zeros before it; null for anything else. */
-export function wholeNumber(text: string | undefined): number | null {
+export function parseCount(text: string | undefined): number | null {
   if (text === undefined || !/^(0|[1-9]\d{0,14})$/.test(text)) return null;
   return Number(text);
 }

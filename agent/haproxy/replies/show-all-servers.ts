@@ -1,6 +1,6 @@
 import type { Client } from '../client.ts';
 import type { Columns } from './columns.ts';
-import { showAllRows, showInfo, together, type Command } from '../command.ts';
+import { showAllRows, showInfo, batch, type Command } from '../command.ts';
 import { parseInfo, type Info } from './show-info.ts';
 import { throwRefusal, unexpected, type Reply } from '../reply.ts';
 import { fieldsOf, statColumns, statRow } from './show-stat.ts';
@@ -45,7 +45,7 @@ export async function listAllServers(
   { target }: Pick<Client, 'target'>,
   stream: Stream,
 ): Promise<AllServers> {
-  const command = together(showInfo(), showAllRows());
+  const command = batch(showInfo(), showAllRows());
   const replyOf = (text: string): Reply => ({ text, command, target, elapsedMs: 0 });
   const about: string[] = [];
   const rows: ListedServer[] = [];

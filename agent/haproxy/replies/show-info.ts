@@ -1,5 +1,5 @@
 import { LastcallError } from '../../system/error.ts';
-import { wholeNumber } from './columns.ts';
+import { parseCount } from './columns.ts';
 import { contextOf, unexpected, type Reply } from '../reply.ts';
 
 /** Who answered (`show info`). */
@@ -21,8 +21,8 @@ export function parseInfo(answer: string, reply: Reply): Info {
   const lines = answer.split('\n').filter((line) => line !== '');
   const fields = new Map(lines.map(pairOf));
   if (fields.size < lines.length) throw unexpected(reply, answer);
-  const pid = wholeNumber(fields.get('Pid'));
-  const uptimeSeconds = wholeNumber(fields.get('Uptime_sec'));
+  const pid = parseCount(fields.get('Pid'));
+  const uptimeSeconds = parseCount(fields.get('Uptime_sec'));
   const version = fields.get('Version');
   const stopping = fields.get('Stopping');
   if (pid === null || uptimeSeconds === null || version === undefined || stopping === undefined) {

@@ -11,7 +11,7 @@ const TAUGHT = 0x0100_0000;
  * @param reply to `show peers`: a line per section, and below it its peers with the tables that they share
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */
-export function wasTaught(reply: Reply, table: string, { version }: Info): boolean {
+export function wasResynced(reply: Reply, table: string, { version }: Info): boolean {
   throwRefusal(reply.text, reply);
   if (!reply.text.endsWith('\n')) throw unexpected(reply, 'it ends in the middle');
   const bit = Number(/^\d+/.exec(version)?.[0]) < 3 ? TAUGHT_BEFORE_3_0 : TAUGHT;

@@ -1,4 +1,4 @@
-import { wholeNumber } from './columns.ts';
+import { parseCount } from './columns.ts';
 import { unexpected, type Reply } from '../reply.ts';
 
 /**
@@ -53,10 +53,10 @@ function rowsOf(answer: string, reply: Reply): readonly Row[] {
       // Programs are not workers, whatever their names.
     } else if (section?.endsWith('programs') !== true) {
       const [, pid, type, reloads, uptime = ''] = ROW.exec(line) ?? [];
-      const number = wholeNumber(pid);
+      const number = parseCount(pid);
       if (number === null) throw unexpected(reply, line);
       if (type === 'worker')
-        rows.push({ pid: number, reloads: wholeNumber(reloads), uptimeSeconds: secondsOf(uptime) });
+        rows.push({ pid: number, reloads: parseCount(reloads), uptimeSeconds: secondsOf(uptime) });
     }
   }
   return rows;

@@ -1,5 +1,5 @@
 import type { ServerName } from '../names.ts';
-import { columnsOf, wholeNumber } from './columns.ts';
+import { columnsOf, parseCount } from './columns.ts';
 import { unexpected, type Reply } from '../reply.ts';
 
 /** One line of `show servers conn`. */
@@ -34,8 +34,8 @@ export function parseServerConnections(
     });
   const row = rows.find(([name]) => name === `${backend}/${server}`);
   if (row === undefined) return null;
-  const used = wholeNumber(columns.field(row, 'used_cur'));
-  const idle = wholeNumber(columns.field(row, 'idle_cur'));
+  const used = parseCount(columns.field(row, 'used_cur'));
+  const idle = parseCount(columns.field(row, 'idle_cur'));
   if (used === null || idle === null) throw unexpected(reply, row.join(' '));
   return { used, idle };
 }

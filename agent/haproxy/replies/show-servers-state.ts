@@ -1,10 +1,10 @@
 import type { Admin, Origin, Over } from '../../lifecycle/view.ts';
-import { columnsOf, wholeNumber, type Columns } from './columns.ts';
+import { columnsOf, parseCount, type Columns } from './columns.ts';
 import { unexpected, type Reply } from '../reply.ts';
 import type { Endpoint } from '../server-keys.ts';
 
 /** One line of `show servers state`. */
-export interface ServerState {
+export interface ServerStateRow {
   readonly backendId: number;
   readonly serverId: number;
   readonly server: string;
@@ -23,7 +23,7 @@ export interface ServerState {
  * as the header has.
  * @throws LastcallError `balancer-unreachable` when it is no such answer
  */
-export function parseServersState(answer: string, reply: Reply): readonly ServerState[] {
+export function parseServersState(answer: string, reply: Reply): readonly ServerStateRow[] {
   const [version, header, ...lines] = answer.split('\n');
   if (version !== '1' || header === undefined || !header.startsWith('# be_id '))
     throw unexpected(reply, answer);
@@ -32,16 +32,16 @@ export function parseServersState(answer: string, reply: Reply): readonly Server
   return lines.map((line) => stateOf(columns, line, reply));
 }
 
-function stateOf(columns: Columns, line: string, reply: Reply): ServerState {
+function stateOf(columns: Columns, line: string, reply: Reply): ServerStateRow {
   const fields = line.trim().split(' ');
   if (fields.length !== columns.count) throw unexpected(reply, line);
   const field = (name: string): string | undefined => columns.field(fields, name);
   const server = field('srv_name');
-  const backendId = wholeNumber(field('be_id'));
-  const serverId = wholeNumber(field('srv_id'));
-  const operational = wholeNumber(field('srv_op_state'));
+  const backendId = parseCount(field('be_id'));
+  const serverId = parseCount(field('srv_id'));
+  const operational = parseCount(field('srv_op_state'));
   // Decimal, although the manual lists the bits in hexadecimal (seen on 2.6.12: 16 for 0x10).
-  const adminBits = wholeNumber(field('srv_admin_state'));
+  const adminBits = parseCount(field('srv_admin_state'));
   if (
     server === undefined ||
     backendId === null ||
@@ -51,8 +51,8 @@ function stateOf(columns: Columns, line: string, reply: Reply): ServerState {
   ) {
     throw unexpected(reply, line);
   }
-  const initialWeight = wholeNumber(field('srv_iweight'));
-  const endpoint = endpointIn(field('srv_addr'), wholeNumber(field('srv_port')));
+  const initialWeight = parseCount(field('srv_iweight'));
+  const endpoint = endpointIn(field('srv_addr'), parseCount(field('srv_port')));
   return { backendId, serverId, server, operational, adminBits, initialWeight, endpoint };
 }
 

@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync';
-import { columnsOf, wholeNumber, type Columns } from './columns.ts';
+import { columnsOf, parseCount, type Columns } from './columns.ts';
 import { unexpected, type Reply } from '../reply.ts';
 
 /** One row of `show stat`, by the names of its columns: their places move between versions (BEHAVIOUR.md#show-stat). */
@@ -45,7 +45,7 @@ export function statRow(columns: Columns, row: readonly string[], reply: Reply):
   if (row.length !== columns.count + 1 || row.at(-1) !== '') throw unexpected(reply, row.join(','));
   return {
     text: (column) => columns.field(row, column),
-    count: (column) => wholeNumber(columns.field(row, column)),
+    count: (column) => parseCount(columns.field(row, column)),
   };
 }
 

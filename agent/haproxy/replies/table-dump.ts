@@ -1,5 +1,5 @@
 import { blankEntry, readEntry, type Entry } from './table-entry.ts';
-import { unexpected, type Asked } from '../reply.ts';
+import { unexpected, type ReplyContext } from '../reply.ts';
 
 /**
  * The answer to `show info;show table NAME` as it comes, piece by piece. A table may hold millions of entries, so an
@@ -33,7 +33,7 @@ const NEWLINE = 0x0a;
 const MOST_LINE = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
-export function createTableDump(asked: Asked, takers: DumpTakers): TableDump {
+export function createTableDump(asked: ReplyContext, takers: DumpTakers): TableDump {
   const info: string[] = [];
   let part: Part = 'info';
   let rest: Buffer = NOTHING;

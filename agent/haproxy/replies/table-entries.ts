@@ -1,8 +1,8 @@
 import { LastcallError } from '../../system/error.ts';
-import { showInfo, showTable, together, type Command } from '../command.ts';
+import { showInfo, showTable, batch, type Command } from '../command.ts';
 import { endOf, isValue, type Entry } from './table-entry.ts';
 import { parseInfo, type Info } from './show-info.ts';
-import { contextOf, throwRefusal, unexpected, withoutSeverity, type Asked } from '../reply.ts';
+import { contextOf, throwRefusal, unexpected, withoutSeverity, type ReplyContext } from '../reply.ts';
 import { tableIn } from './show-table.ts';
 import { createTableDump, type DumpTakers, type TableDump } from './table-dump.ts';
 
@@ -55,7 +55,7 @@ export interface Doubt {
 }
 
 /** `show info;show table NAME`: all entries, and who shows them. */
-export const dumpOf = (table: string): Command => together(showInfo(), showTable(table));
+export const dumpOf = (table: string): Command => batch(showInfo(), showTable(table));
 
 /**
  * Whether a stick table holds an entry that HAProxy leads to one of our servers by its `server_key`. Reads no further
@@ -153,7 +153,7 @@ function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => 
 }
 
 /** The error for a table that binds no user to a server. */
-export function storesNoServers(table: string, asked: Asked): LastcallError {
+export function storesNoServers(table: string, asked: ReplyContext): LastcallError {
   const message = `${asked.target}: the stick table ${table} knows no servers`;
   const next = 'name the table of `stick on` or `stick store-response`';
   return new LastcallError('failed', message, { ...contextOf(asked), next });
@@ -165,7 +165,7 @@ function tableDump(
   table: string,
   onEntry: DumpTakers['onEntry'],
 ): { readonly dump: TableDump; readonly info: () => Info } {
-  const asked: Asked = { command, target, elapsedMs: 0 };
+  const asked: ReplyContext = { command, target, elapsedMs: 0 };
   let about = '';
   const dump = createTableDump(asked, {
     onInfo: (text) => void (about = text),
@@ -177,7 +177,7 @@ function tableDump(
 }
 
 /** @throws LastcallError unless the table that was asked for begins here */
-function requireHeader(line: string, table: string, asked: Asked): void {
+function requireHeader(line: string, table: string, asked: ReplyContext): void {
   if (tableIn(line) === table) return;
   if (withoutSeverity(line).startsWith('No such table')) {
     const message = `${asked.target}: has no stick table ${table}`;
@@ -189,7 +189,7 @@ function requireHeader(line: string, table: string, asked: Asked): void {
 }
 
 /** Never shows the line: it may hold a key. */
-function notEntry(line: string, asked: Asked): LastcallError {
+function notEntry(line: string, asked: ReplyContext): LastcallError {
   if (!line.startsWith('# contents not dumped')) return unexpected(asked, 'a line that is no entry');
   const message = `${asked.target}: this socket does not show what is in a stick table`;
   const next = 'give this `stats socket` the words `level operator` or `level admin`';

@@ -220,7 +220,7 @@ describe('A balancer that only polls', () => {
     expect(await setWhilePolled(balancer, 'maint', 2)).toEqual(['up maint\n', 'up maint\n']);
   });
 
-  test('is drained although a caller came once from another address of `from` (F2)', async () => {
+  test('is drained although a caller came once from another address of `from`', async () => {
     const balancer = balancerOf(lb4);
     expect(await poll(port, '', '127.0.0.9')).toBe('up\n');
     await setWhilePolled(balancer, 'drain', 2);

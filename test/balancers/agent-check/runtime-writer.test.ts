@@ -6,7 +6,7 @@ import { createAgentCheckWriter } from '../../../agent/balancers/agent-check/run
 import { createPollerBalancer } from '../../../agent/balancers/agent-check/poll-only.ts';
 import type { Balancer } from '../../../agent/balancers/balancer.ts';
 import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
-import { LOOK_EVERY_MS } from '../../../agent/balancers/agent-check/shared-poll.ts';
+import { POLL_EVERY_MS } from '../../../agent/balancers/agent-check/shared-poll.ts';
 import { realClock, type Clock } from '../../../agent/system/clock.ts';
 import { betweenPolls } from '../../support/between-polls.ts';
 import { startHaproxy, type Haproxy, type HaproxyOptions } from '../../support/haproxy.ts';
@@ -281,7 +281,7 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
       expect(looks).toBeGreaterThan(0);
       // A look is one connection; one more for the last look and one for `show info`. Node's timers end up to a
       // millisecond early, so a tenth more: the bound itself is tested on a clock of our own (shared-poll.test.ts).
-      expect(looks).toBeLessThanOrEqual((1.1 * (realClock.now() - began)) / LOOK_EVERY_MS + 2);
+      expect(looks).toBeLessThanOrEqual((1.1 * (realClock.now() - began)) / POLL_EVERY_MS + 2);
     });
   });
 

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import {
   createAgentCheckServer,
   type AgentCheckServer,
-  type Channel,
+  type Subscription,
 } from '../../../agent/balancers/agent-check/server.ts';
 import type { Admin } from '../../../agent/lifecycle/view.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -23,21 +23,21 @@ interface Given {
   readonly allow?: readonly string[];
   readonly host?: string;
   readonly healthy?: boolean;
-  readonly channels?: readonly Channel[];
+  readonly subscriptions?: readonly Subscription[];
 }
 
 async function listening({
   allow = [],
   host = '127.0.0.1',
   healthy = true,
-  channels = [],
+  subscriptions = [],
 }: Given = {}): Promise<number> {
   const server = createAgentCheckServer(
     { host, port: 0, allow },
     { clock, healthy: () => healthy, log: memoryLog() },
   );
   servers.push(server);
-  for (const channel of channels) server.add(channel);
+  for (const subscription of subscriptions) server.add(subscription);
   return server.listen();
 }
 
@@ -46,18 +46,21 @@ interface Told {
   readonly said: Admin | null;
 }
 
-function channel(word: Admin | null, id: string | null = null): Channel & { readonly told: Told[] } {
+function subscription(
+  word: Admin | null,
+  id: string | null = null,
+): Subscription & { readonly told: Told[] } {
   const told: Told[] = [];
   return {
     id,
     told,
     covers: () => true,
-    word: () => Promise.resolve(word),
+    state: () => Promise.resolve(word),
     answered: (address, said) => void told.push({ address, said }),
   };
 }
 
-/** A caller that says what it is given and waits. */
+/** A caller that sends this and waits. */
 async function caller(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1' });
   sockets.push(socket);
@@ -72,20 +75,20 @@ describe('The agent-check responder', () => {
     expect(await poll(await listening({ healthy: false }))).toBe('\n');
   });
 
-  test('gives no admin word to who is in no channel, and does not mind what he sends', async () => {
-    const port = await listening({ channels: [{ ...channel('drain'), covers: () => false }] });
+  test('gives no admin word to who is in no subscription, and does not mind what he sends', async () => {
+    const port = await listening({ subscriptions: [{ ...subscription('drain'), covers: () => false }] });
     expect(await poll(port, 'GET / HTTP/1.0\r\n\r\n')).toBe('up\n');
   });
 
-  test('says the word of the channel, and tells the channel whom it was said to', async () => {
-    const drain = channel('drain');
-    expect(await poll(await listening({ channels: [drain] }), 'app/app1\n')).toBe('up drain\n');
+  test('says the word of the subscription, and tells the subscription whom it was said to', async () => {
+    const drain = subscription('drain');
+    expect(await poll(await listening({ subscriptions: [drain] }), 'app/app1\n')).toBe('up drain\n');
     expect(drain.told).toEqual([{ address: '127.0.0.1', said: 'drain' }]);
   });
 
   test('tells callers of one address apart by their agent-send, however it is cut or ended', async () => {
-    const channels = [channel('drain', 'lb4'), channel('maint', 'lb5')];
-    const port = await listening({ channels });
+    const subscriptions = [subscription('drain', 'lb4'), subscription('maint', 'lb5')];
+    const port = await listening({ subscriptions });
     expect(await poll(port, 'lb4\n')).toBe('up drain\n');
     expect(await poll(port, 'lb5\r\n')).toBe('up maint\n');
     expect(await poll(port, 'lb6\n')).toBe('up\n');
@@ -101,7 +104,7 @@ describe('The agent-check responder', () => {
   });
 
   test('waits only briefly for an agent-send that does not come, and then says no admin word', async () => {
-    const port = await listening({ channels: [channel('drain', 'lb4')] });
+    const port = await listening({ subscriptions: [subscription('drain', 'lb4')] });
     const silent = await caller(port);
     const answer = once(silent, 'data');
     await clock.armed(2);
@@ -109,17 +112,17 @@ describe('The agent-check responder', () => {
     expect(String((await answer)[0])).toBe('up\n');
   });
 
-  test('prefers the channel with the caller\u2019s id to the one that knows its address only', async () => {
-    const port = await listening({ channels: [channel('drain'), channel('maint', 'lb4')] });
+  test('prefers the subscription with the caller\u2019s id to the one that knows its address only', async () => {
+    const port = await listening({ subscriptions: [subscription('drain'), subscription('maint', 'lb4')] });
     expect(await poll(port, 'lb4\n')).toBe('up maint\n');
     expect(await poll(port, 'lb9\n')).toBe('up drain\n');
   });
 
-  test('says no admin word where two channels claim the same caller and differ', async () => {
-    const [one, two] = [channel('drain'), channel(null)];
-    expect(await poll(await listening({ channels: [one, two] }))).toBe('up\n');
+  test('says no admin word where two subscriptions claim the same caller and differ', async () => {
+    const [one, two] = [subscription('drain'), subscription(null)];
+    expect(await poll(await listening({ subscriptions: [one, two] }))).toBe('up\n');
     expect(one.told).toEqual([{ address: '127.0.0.1', said: null }]);
-    expect(await poll(await listening({ channels: [one, channel('drain')] }))).toBe('up drain\n');
+    expect(await poll(await listening({ subscriptions: [one, subscription('drain')] }))).toBe('up drain\n');
   });
 
   test('answers the addresses of its list and hangs up on the others', async () => {
@@ -130,7 +133,7 @@ describe('The agent-check responder', () => {
 
   test('ends a connection after two seconds, whatever the caller does', async () => {
     const port = await listening({
-      channels: [{ ...channel('drain'), word: () => new Promise(() => undefined) }],
+      subscriptions: [{ ...subscription('drain'), state: () => new Promise(() => undefined) }],
     });
     const slow = await caller(port);
     const closed = once(slow, 'close');
@@ -142,11 +145,11 @@ describe('The agent-check responder', () => {
 
   test('drops the oldest of more than 256 connections and answers the newest', async () => {
     const held: { readonly release: () => void }[] = [];
-    const waiting: Channel = {
-      ...channel(null),
-      word: () => new Promise((resolve) => held.push({ release: () => resolve(null) })),
+    const waiting: Subscription = {
+      ...subscription(null),
+      state: () => new Promise((resolve) => held.push({ release: () => resolve(null) })),
     };
-    const port = await listening({ channels: [waiting] });
+    const port = await listening({ subscriptions: [waiting] });
     const oldest = await caller(port);
     const closed = once(oldest, 'close');
     for (let n = 0; n < 255; n++) await caller(port);
@@ -159,7 +162,7 @@ describe('The agent-check responder', () => {
   });
 
   test('lives through callers that reset, flood or vanish', async () => {
-    const port = await listening({ channels: [channel('drain', 'lb4')] });
+    const port = await listening({ subscriptions: [subscription('drain', 'lb4')] });
     for (let n = 0; n < 20; n++) {
       const rude = await caller(port);
       rude.write('x'.repeat(n * 50_000));
@@ -172,9 +175,9 @@ describe('The agent-check responder', () => {
     expect(await poll(port, 'lb4\n')).toBe('up drain\n');
   });
 
-  test('goes on after a channel that breaks its promise never to reject', async () => {
+  test('goes on after a subscription that breaks its promise never to reject', async () => {
     const port = await listening({
-      channels: [{ ...channel('drain'), word: () => Promise.reject(new Error('bug')) }],
+      subscriptions: [{ ...subscription('drain'), state: () => Promise.reject(new Error('bug')) }],
     });
     expect(await poll(port).catch(() => '')).toBe('');
     expect(await poll(port).catch(() => '')).toBe('');

@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { createSharedLook, LOOK_EVERY_MS } from '../../../agent/balancers/agent-check/shared-poll.ts';
+import { createSharedPoll, POLL_EVERY_MS } from '../../../agent/balancers/agent-check/shared-poll.ts';
 import type { Look } from '../../../agent/lifecycle/view.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
-/** Looks that end when the test says so; each answers its number as the worker's pid. */
+/** Looks that end when the test lets them; each answers its number as the worker's pid. */
 function scene() {
   const clock = new ManualClock();
   const ends: ((error?: Error) => void)[] = [];
-  const shared = createSharedLook(clock, () => {
+  const shared = createSharedPoll(clock, () => {
     const pid = ends.length + 1;
     return new Promise<Look>((resolve, reject) => {
       const look = { worker: { pid }, workers: 1, unseen: null, servers: [] } as unknown as Look;
@@ -30,7 +30,7 @@ describe('Looks that polls share', () => {
     ends[0]?.();
     expect(await Promise.all(first)).toEqual([1, 1]);
     await clock.armed();
-    clock.advance(LOOK_EVERY_MS);
+    clock.advance(POLL_EVERY_MS);
     await begun(2);
     ends[1]?.();
     expect(await second).toBe(2);
@@ -43,7 +43,7 @@ describe('Looks that polls share', () => {
       const all = Array.from({ length: 200 }, () => ask());
       if (round > 0) {
         await clock.armed();
-        clock.advance(LOOK_EVERY_MS);
+        clock.advance(POLL_EVERY_MS);
       }
       await begun(round + 1);
       ends[round]?.();
@@ -61,7 +61,7 @@ describe('Looks that polls share', () => {
     ends[0]?.(new Error('gone'));
     await failed;
     await clock.armed();
-    clock.advance(LOOK_EVERY_MS);
+    clock.advance(POLL_EVERY_MS);
     await begun(2);
     ends[1]?.();
     expect(await next).toBe(2);

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { type NodeState, ownStanding } from '../../../agent/balancers/health-port/answer.ts';
+import { type NodeState, defaultAnswer } from '../../../agent/balancers/health-port/answer.ts';
 import type { Admin } from '../../../agent/lifecycle/view.ts';
 
 function node(phase: NodeState['phase'], health: NodeState['health'], admin: Admin | null): NodeState {
@@ -22,5 +22,5 @@ test.each([
   ['draining', 'down', 'drain', 'up'],
   ['recovering', 'up', 'ready', null],
 ] as const)('%s, %s, in %s: monitors hear %s', (phase, health, admin, standing) => {
-  expect(ownStanding(node(phase, health, admin))).toBe(standing);
+  expect(defaultAnswer(node(phase, health, admin))).toBe(standing);
 });

@@ -15,7 +15,7 @@ import { freePort } from '../../support/ports.ts';
 
 type Answers = HealthListenConfig['answers'];
 
-/** What operators copy: the monitors here are set up as the page says, and lastcall too. */
+/** The text that operators copy: the monitors here are set up as on the page, and lastcall too. */
 const PAGE = readFileSync(new URL('../../../deploy/monitors.md', import.meta.url), 'utf8');
 
 const examples = (language: string): string[] =>
@@ -56,7 +56,7 @@ afterEach(async () => {
   for (const server of servers.splice(0)) await server.close();
 });
 
-/** A node with its health port; what it does is said by the test, what it tells is the product's. */
+/** A node with its health port; its state is set by the test, its answers are the product's. */
 interface Node {
   readonly port: number;
   is(phase: NodeState['phase'], health?: NodeState['health']): void;
@@ -94,7 +94,7 @@ async function round(node: Node, monitor: Monitor): Promise<Record<string, Monit
   const serving = [await monitor(), await monitor()];
   node.is('draining');
   const draining = await node.tells('drain', monitor);
-  // However the application is: users may be on it, and a monitor that is told DOWN moves them.
+  // Whatever the application's health: it may have users, and a monitor that gets DOWN moves them.
   node.is('draining', 'down');
   const drainingUnhealthy = [await monitor(), await monitor(), await monitor()];
   node.is('fencing', 'up');

@@ -37,14 +37,14 @@ async function begin(monitor: { readonly fall: number; readonly rise: number }):
   port = await server.listen();
 }
 
-/** What a monitor is told; `state` is HAProxy's word on the server, where it sends it. */
+/** The answer to a monitor; `state` is HAProxy's report of the server, where it sends it. */
 async function told(from = '127.0.0.1', state?: string): Promise<string> {
   const sent = `${state ?? ''}; address=10.0.0.1; port=80; name=app/app1; node=lb1; weight=1/2; scur=4/9; qcur=1`;
   const headers: Record<string, string> = state === undefined ? {} : { 'X-Haproxy-Server-State': sent };
   return (await askHttp(port, { from, headers })).body;
 }
 
-/** Sets a state while that many polls come from one address; answers what they were told. */
+/** Sets a state while that many polls come from one address; returns their answers. */
 async function setWhilePolled(admin: Admin, polls: number, from?: string): Promise<string[]> {
   const done = balancer.set(NAME, admin, ['ready', 'drain', 'maint'], never);
   const answers: string[] = [];
@@ -232,7 +232,7 @@ describe('a balancer that asks our health port', () => {
     expect(await back).toMatchObject({ admin: 'ready' });
   });
 
-  describe('and a request that is no poller’s (F2)', () => {
+  describe('and a request that is no poller’s', () => {
     test('from the host of a HAProxy that sends its state holds nothing up, and hides no connections', async () => {
       const haproxy = async (...states: string[]): Promise<string[]> => {
         const answers: string[] = [];

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { join } from 'node:path';
 import type { Balancer } from '../../../agent/balancers/balancer.ts';
 import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
-import type { Sibling } from '../../../agent/lifecycle/view.ts';
+import type { Sibling } from '../../../agent/lifecycle/survey.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { answerOn, startFake, type FakeHaproxy } from '../../support/fake-haproxy.ts';
 import { ask, startHaproxy, type Haproxy } from '../../support/haproxy.ts';
@@ -54,7 +54,7 @@ function driver(servers: readonly string[], address = haproxy.socket): Balancer 
 
 const capacityOf = async (balancer: Balancer) => (await balancer.look(never, 'count', 'capacity')).capacity;
 
-/** What the row says of app1 alone. */
+/** The count in app1's row alone. */
 async function others(): Promise<number | null | undefined> {
   return (await capacityOf(driver(['app/app1'])))?.[0]?.usableOthers;
 }

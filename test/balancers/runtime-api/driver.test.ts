@@ -211,7 +211,7 @@ describe('what a look tells', () => {
   test('counts the answer that its user did not wait for', async () => {
     const lasting = await startLastingApp();
     const port = await freePort();
-    // Without the option HAProxy does not count him: what is left of the answer goes into a closed connection.
+    // Without the option HAProxy does not count this user: the rest of the answer goes into a closed connection.
     const running = await site(
       `defaults\n  mode http\n  option abortonclose\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n` +
         `frontend web\n  bind 127.0.0.1:${port}\n  default_backend app\n` +
@@ -515,7 +515,7 @@ backend app
     expect(survey.facts).toMatchObject([{ usableOthers: 1 }]);
     const listed = await driver(running, 'app/app1', 'app/mirror', 'ws/a').survey(never);
     expect(listed.relatives?.map(({ name }) => name)).toEqual(['ws/b', 'api/mapped']);
-    // One that follows a stranger is no relative of his.
+    // A server that follows a foreign one is no relative of ours.
     expect((await driver(running, 'ws/b').survey(never)).relatives).toEqual([]);
   });
 

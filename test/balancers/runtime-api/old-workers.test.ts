@@ -62,7 +62,10 @@ async function reload(): Promise<number> {
   return pid;
 }
 
-/** Waits until all who are there are older than anybody new: ages are whole seconds, which two workers count apart. */
+/**
+ * Waits until all present connections are older than any new one: ages are whole seconds, which two workers count
+ * apart.
+ */
 const aged = (): Promise<true> =>
   until('two seconds', async () => {
     const { oldest } = await balancer.holders(SERVER, never);
@@ -80,7 +83,7 @@ describe('workers of before a reload', () => {
     expect([balancer.seesOldWorkers, blind.seesOldWorkers]).toEqual([true, false]);
     for (let round = 0; round < 2; round += 1) {
       const pid = await haproxy.reload();
-      // A worker that ends while it is asked makes one look unknown, and none that says less.
+      // A worker that ends while it is asked makes one look unknown, and none a smaller count.
       await lookUntil('they are counted', (seen) => {
         expect(seen.worker).toEqual({ pid, bornAt: expect.any(Number) });
         expect(connections(seen)).toEqual(seen.unseen === null ? [2, 1] : [null, null]);
@@ -91,7 +94,7 @@ describe('workers of before a reload', () => {
       expect(uncounted?.length).toBeGreaterThan(0);
       expect(servers).toMatchObject([{ connections: 0 }, {}]);
     }
-    // The worker of between the reloads has nobody and ends by itself.
+    // The worker of between the reloads has no connection and ends by itself.
     const two = await lookUntil('two workers', ({ workers, unseen }) => workers === 2 && unseen === null);
     expect(connections(two)).toEqual([2, 1]);
     app.finish();
@@ -119,7 +122,7 @@ describe('workers of before a reload', () => {
     await haproxy.rewrite(config.replace('listen app', 'backend first\n  server f1 127.0.0.1:9\nlisten app'));
     await haproxy.reload();
     expect(connections(await look())).toEqual([1, 0]);
-    // A server that the old worker did not have has nobody there.
+    // A server that the old worker did not have has no connection there.
     balancer = driver(haproxy.masterSocket, ['first/f1', SERVER]);
     expect(connections(await look())).toEqual([0, 1]);
   });
@@ -198,7 +201,7 @@ describe('workers of before a reload', () => {
     const before = readdirSync('/proc/self/fd').length;
     for (let round = 0; round < 10; round += 1) {
       await haproxy.reload();
-      // As above: the worker before it has nobody, and ends.
+      // As above: the worker before it has no connection, and ends.
       await lookUntil('he is counted', (seen) => {
         expect(connections(seen)[0]).toBe(seen.unseen === null ? 1 : null);
         return seen.unseen === null;

@@ -33,7 +33,7 @@ const CONN =
 const STATE =
   '1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n3 app 1 app1 - 2 0\n\n';
 
-/** The worker of after the reload, which has nobody. */
+/** The worker of after the reload, which has no connection. */
 const worker =
   (version: string): Answers =>
   (command) => {

@@ -6,10 +6,10 @@ import {
   type Ours,
   type TableTalk,
 } from '../../../agent/haproxy/replies/table-entries.ts';
-import { wasTaught } from '../../../agent/haproxy/replies/show-peers.ts';
+import { wasResynced } from '../../../agent/haproxy/replies/show-peers.ts';
 import { showPeers } from '../../../agent/haproxy/command.ts';
 import { startHaproxy, type Haproxy } from '../../support/haproxy.ts';
-import { frontAt } from '../../support/haproxy-target.ts';
+import { targetAt } from '../../support/haproxy-target.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { never, refusalOf } from '../../support/outcome.ts';
 
@@ -211,7 +211,7 @@ describe('the entries of a server', () => {
       for (const key of ['a\\ exp=99999999999', '0x55:', '#', 'é', '"', "'", 'server_id=9']) {
         expect(await haproxy.command(`set table app key ${key} data.server_id 1`)).toBe('\n');
       }
-      const { client } = frontAt(haproxy.socket, realClock);
+      const { client } = targetAt(haproxy.socket, realClock);
       const pour: TableTalk['pour'] = (command, onChunk) => client.pour(command, onChunk, 5_000, never);
       const entries = await countEntries({ target: client.target, pour }, 'app', OURS);
       expect(entries.count).toBe(7);
@@ -227,14 +227,14 @@ describe('a table handed on by peers', () => {
     '        flags=0x0\n        shared tables:\n' +
     tables.map((table) => `              table:0x55e1ceafd8b0 id=${table} update=3\n`).join('');
   const taught = (text: string, version = '2.6.12'): boolean =>
-    wasTaught({ text, command: showPeers(), target: '/x', elapsedMs: 0 }, 'app', {
+    wasResynced({ text, command: showPeers(), target: '/x', elapsedMs: 0 }, 'app', {
       pid: 1,
       version,
       uptimeSeconds: 1,
     });
 
   test.each([
-    // As 2.6.12 showed it after a reload: by the worker before it; by nobody; nobody yet.
+    // As 2.6.12 showed it after a reload: by the worker before it; by no worker; by none yet.
     [section('us', '0x1103', 'app'), '2.6.12', true],
     [section('us', '0x33', 'app'), '2.6.12', false],
     [section('us', '0x11', 'app'), '2.6.12', false],

@@ -246,7 +246,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the record does not hold that the application has signed itself out',
     breaks: 'record',
-    file: 'record.ts',
+    file: 'restore.ts',
     find: "    signedOut: record.signedOut ?? 'no',",
     replace: "    signedOut: 'no',",
   },

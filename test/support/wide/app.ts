@@ -9,7 +9,7 @@ interface Process {
 export type StopMode = 'works' | 'fails' | 'early';
 export type StartMode = 'works' | 'fails' | 'unhealthy' | 'slow';
 
-/** The application of one node: its processes, and what its pid file says of them. */
+/** The application of one node: its processes, and its pid file. */
 export interface SimApp {
   /** The process that listens; null = none. */
   main: Process | null;
@@ -43,7 +43,7 @@ export interface SimApp {
   reexec(): void;
 }
 
-/** @param changed told of each start and end; `keepsUsers` when sessions outlive it */
+/** @param changed called at each start and end; `keepsUsers` when sessions outlive it */
 export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => void): SimApp {
   let pid = 1000;
   const next = (): Process => ({ pid: (pid += 1), bornAt: time.now });

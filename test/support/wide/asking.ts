@@ -20,7 +20,7 @@ interface Poller {
 }
 
 const PROCESS_EVERY_MS = 500;
-/** It is told as gone when it was seen so twice, so far apart. */
+/** Its end is reported when it was seen so twice, so far apart. */
 const GONE_FOR_MS = 1_000;
 const SOURCE_DEADLINE_MS = 1_000;
 

@@ -6,14 +6,12 @@ import type {
   Origin,
   Over,
   ServerView,
-  Sibling,
-  Survey,
-  SurveyScope,
 } from '../../../agent/lifecycle/view.ts';
+import type { Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/survey.ts';
 import type { Timeline } from '../world/timeline.ts';
 import { createLine, type Line, type Mode } from './line.ts';
 
-/** A server of one HAProxy. `by`: who said its state, which the real one does not record. */
+/** A server of one HAProxy. `by`: the writer of its state, which the real one does not record. */
 export interface LbServer {
   readonly name: string;
   /** The part of the name before the slash: servers of one backend stand in for each other. */
@@ -27,7 +25,7 @@ export interface LbServer {
   /** A reload has removed its line. */
   absent: boolean;
   by: 'us' | 'operator' | 'nobody';
-  /** DRAIN and MAINT that our sidecar has said since it said READY last. */
+  /** DRAIN and MAINT that our sidecar has written since it wrote READY last. */
   readonly said: Set<Admin>;
   since: number;
   /** As HAProxy's own check sees the application. */
@@ -58,7 +56,7 @@ export interface SimLb {
   readonly connections: Set<Connection>;
   /** It only polls: it shows and counts nothing. */
   readonly polls: boolean;
-  /** What a poller is told, by server, as long as its sidecar lives. */
+  /** The answers to a poller, by server, as long as its sidecar lives. */
   readonly told: Map<string, Admin>;
   pid: number;
   bornAt: number;
@@ -66,7 +64,7 @@ export interface SimLb {
   isTwin: boolean;
   /** How many workers there have been: the identity that a pid alone is not. */
   generation: number;
-  /** Usable servers of the backend that are no nodes of this world; null = cannot be told. */
+  /** Usable servers of the backend that are no nodes of this world; null = unknown. */
   others: number | null;
   /** Since when `others` is what it is. */
   othersSince: number;
@@ -226,12 +224,12 @@ export function createLb(
       self.isTwin = samePid && time.now - self.bornAt <= TWINS_MS;
       replaced();
       connections.clear();
-      // What an older file brings back under an operator's hand is told from his by nothing.
+      // What an older file brings back under an operator's state cannot be distinguished from the operator's.
       const back = servers.filter(({ by }) => by === 'operator').map((one) => one.name);
       servers.forEach(forget);
       if (!keepsState) return;
       for (const { name: server, ...state } of written) {
-        // Nor is a word of an outing that is over, unless this one has said it too.
+        // Nor is a state of an outing that is over, unless this one has written it too.
         const isOlder = state.by === 'us' && !self.server(server).said.has(state.admin);
         const isHis = (isOlder || back.includes(server)) && state.admin !== 'ready';
         const by = isHis ? 'operator' : state.by;

@@ -216,7 +216,8 @@ function takeOut(
   for (const lb of lbs)
     for (const { name, by } of lb.servers) if (by === 'operator') lb.set(name, 'ready', 'operator');
   time.advance(5_000);
-  // What lastcall asks of itself (a drain that expires in this moment) ends first: it says `busy`, and says for how long.
+  // lastcall's own requests (a drain that expires in this moment) end first: it answers `busy`, with the remaining
+  // time.
   const ownEnd = (): number => {
     const { op } = peek(node.state);
     return op !== null && OWN.includes(op.by) ? op.deadline : -Infinity;

@@ -4,7 +4,7 @@ import { forcedOf } from './knowledge.ts';
 import { peek, type Peek } from './peek.ts';
 import type { SimNode, Taken, World, Written } from './world.ts';
 
-/** Whose state may stand at a server, told from what was said and read back: I2 is judged by it. */
+/** Whose state may be at a server, by what was written and read back: I2 is judged by it. */
 export interface Claims {
   watch(taken: Taken): void;
   written(word: Written, p: Peek): void;
@@ -14,9 +14,9 @@ export interface Claims {
 }
 
 interface Claim {
-  /** States that may stand there because lastcall said them. */
+  /** States that may be there because lastcall wrote them. */
   maybe: Set<Admin>;
-  /** All that was said in this outing: a state file, or a process that was stopped, may bring any of them back. */
+  /** All that was written in this outing: a state file, or a process that was stopped, may bring any of them back. */
   readonly said: Set<Admin>;
   generation: number;
   unsureUntil: number;
@@ -25,7 +25,7 @@ interface Claim {
   followedSince: number | null;
 }
 
-/** So long after the birth of a worker its state file cannot be told from an operator's hand. */
+/** So long after the start of a worker its state file cannot be distinguished from an operator's write. */
 const WORKER_NEWS_MS = 1_000;
 /** A write that failed may still be carried out for so long. */
 const UNSURE_MS = 1_000;
@@ -55,7 +55,7 @@ export function createClaims(world: World, requests: Requests): Claims {
       const isSure = event.begun >= claim.unsureUntil;
       if (isSure) claim.maybe = new Set(forcedOf(event.view) === event.admin ? [event.admin] : []);
     }
-    // What is there as it is wanted cannot be told from our own.
+    // What is there as desired cannot be distinguished from our own.
     if (event.type === 'looked')
       for (const view of event.look.servers) {
         const admin = forcedOf(view);
@@ -83,7 +83,7 @@ export function createClaims(world: World, requests: Requests): Claims {
       claim.found = admin;
       const isSeen = (node.known.looks.get(lb)?.begun ?? -Infinity) > since;
       const isFollowed = node.policy.foreignDrain === 'follow' && admin === 'drain' && by === 'operator';
-      // One that lastcall has set too is ours as far as anybody can tell.
+      // One that lastcall has set too counts as ours.
       claim.followedSince = isFollowed && isSeen && !claim.maybe.has(admin) ? since : null;
     });
   }
@@ -101,7 +101,7 @@ export function createClaims(world: World, requests: Requests): Claims {
     });
   }
 
-  /** I2: what stands there, was seen, and can be nobody's but an operator's. */
+  /** I2: what is there, was seen, and can only be an operator's. */
   function written({ node, lb, server, admin, there, issued }: Written, { phase }: Peek): void {
     if (lb.polls || server.by !== 'operator' || there === 'ready' || there === admin) return;
     if ((issued.known.looks.get(lb.name)?.begun ?? -Infinity) <= server.since) return;

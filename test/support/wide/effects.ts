@@ -73,7 +73,8 @@ export function createEffects(
       oracle().written({ node, lb, server: found, admin, there, issued });
       // What is put back as it was found is its owner's again.
       const isPutBack = peek(issued.state).isGivingBack && admin !== 'ready';
-      // A late command of a dead life whose disk failed (an alarm says so) is in no record: to the next life it is foreign.
+      // A late command of a dead life whose disk failed (with an alarm) is in no record: to the next life it is
+      // foreign.
       const isForgotten = node.life !== life && peek(issued.state).hasDiskAlarm;
       lb.set(server, admin, 'us');
       if (isPutBack || isForgotten) found.by = 'operator';

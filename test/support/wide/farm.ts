@@ -11,7 +11,7 @@ type Line = { readonly broken: Broken } | { readonly end: Played };
 /**
  * Plays the range in one process of the build.
  * @param build where `agent` and `test` are built: `dist`, or a mutated copy of it
- * @throws Error when the process ends before it has told its end
+ * @throws Error when the process ends before it has reported its end
  */
 export async function playIn(build: string, range: Range): Promise<{ played: Played; broken: Broken[] }> {
   const player = join(build, 'test/support/wide/player.js');

@@ -1,6 +1,7 @@
 import { proofIn } from '../../../agent/lifecycle/read-record.ts';
 import { isDeepStrictEqual } from 'node:util';
-import type { Proof, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Proof } from '../../../agent/lifecycle/view.ts';
+import type { Survey } from '../../../agent/lifecycle/survey.ts';
 import { peek } from './peek.ts';
 import type { Requests } from './judge-requests.ts';
 import type { SimNode, Taken, World } from './world.ts';
@@ -20,7 +21,7 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
   const checked = new Map<string, Proof | null>();
   /** By node: who has a part in its operation, or had. What was proven for one who has withdrawn is proven. */
   const askers = new Map<number, ReadonlySet<string>>();
-  /** The process that each node was told of last, in this life of its sidecar. */
+  /** The process that was last reported to each node, in this life of its sidecar. */
   const own = new Map<number, Proof | null>();
 
   function learn({ node, event }: Taken): void {

@@ -4,7 +4,7 @@ import type { Admin } from '../../../agent/lifecycle/view.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World } from './world.ts';
 
-/** I8: nothing is done before the disk holds why, unless its failing was told by an alarm. */
+/** I8: nothing is done before the disk holds why, unless an alarm has reported that the disk failed. */
 export interface DiskJudge {
   watch(taken: Taken): void;
 }
@@ -21,7 +21,7 @@ export function createDiskJudge({ verdicts }: World): DiskJudge {
   };
 }
 
-/** What the record on disk does not say although that is being done; null = it says it, or need not. */
+/** What is being done although it is not in the record on disk; null = it is, or need not be. */
 function missingFor(node: SimNode, effect: Effect, hasProposal: boolean): string | null {
   if (effect.type !== 'say' && effect.type !== 'stop' && effect.type !== 'start') return null;
   const record = recordOn(node);
@@ -30,7 +30,7 @@ function missingFor(node: SimNode, effect: Effect, hasProposal: boolean): string
   if (effect.type === 'start') return record.start === 'none' ? 'the start' : null;
   const { balancer, server, admin } = effect;
   const { want: wanted = null, said = [] } = record.balancers[balancer]?.servers[server] ?? {};
-  // The record may be that of a request that is not installed yet; what is said until then is ours in it.
+  // The record may be that of a request that is not installed yet; what is written until then is ours in it.
   const isOurs = wanted === admin || (hasProposal && said.includes(admin)) || isOnTheWay(wanted, said, admin);
   return isOurs ? null : `${balancer} ${server} ${admin}, but ${wanted}`;
 }

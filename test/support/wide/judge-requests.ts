@@ -213,7 +213,7 @@ export function createRequests(world: World): Requests {
         if (one.node !== node || one.state === 'over') continue;
         if (one.state === 'replied' && running.has(one.ticket) && !known.has(one.ticket) && !isTold)
           verdicts.broken('forgotten by a crash', id);
-        // It may be told once more by the next life, or never: nobody waits any more.
+        // The next life may report it once more, or never: no caller waits any more.
         one.state = 'over';
       }
       for (const id of results.keys()) if ((all.get(id)?.node ?? node) === node) results.delete(id);

@@ -113,7 +113,7 @@ export function createRestJudge(
   function signOut(node: SimNode): void {
     const { phase, op, hold, alarms } = peek(node.state);
     const { app, policy } = node;
-    // It is asked again and again, and why it cannot be done is told.
+    // It is asked again and again, and an alarm has the reason why it cannot be done.
     if (alarms.some((text) => text.includes('signed itself out'))) return;
     const { signedOutAt } = app;
     if (signedOutAt === null || policy.onSignOut === 'ignore' || !policy.hasProbe || op || hold) return;

@@ -5,6 +5,7 @@ import { knownOf } from './known-users.ts';
 import type { Requests } from './judge-requests.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
+import { RISE } from './prober.ts';
 import type { SimNode, Taken, World } from './world.ts';
 
 /** The stop, and the belief that the application is gone: I1, I6, I7, I11, I12, `unreachable`, `gone`. */
@@ -14,13 +15,15 @@ export interface StopJudge {
 
 /** `unreachable: ignore` has this much patience. */
 const PATIENCE_MS = 10_000;
-/** Looks take time: so much is not counted against anybody. */
+/** Polls take time: so much is no violation. */
 const SLACK_MS = 2_500;
 /** An application that was started so long ago must not be believed gone. */
 const REVIVED_MS = 3_000;
 const SHORT_MS = 5_000;
 /** A look may miss what came so short a time before it; so much is not counted against quiet. */
 const LOOKED_MS = 600;
+/** So many probes as are believed, at their usual pace (prober.ts), and some more. */
+const PROBED_MS = (RISE + 1) * 2_000;
 const QUIET_SLACK_MS = 100;
 const ROTATION = ['serving', 'unhealthy'];
 /** The lower of two waits two seconds for the other; the rest is for looks, the disk and the word itself. */
@@ -170,7 +173,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   }
 
   function finished({ app, policy }: SimNode, result: Result, refused: boolean): void {
-    // Without a probe and without a process to look at, nobody can know that another hand has started it.
+    // Without a probe and without a process to look at, a start by an operator cannot be seen.
     const canTell = policy.hasProbe || policy.stopRepeatable;
     if (
       canTell &&
@@ -179,10 +182,12 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       app.isAlive &&
       time.now - app.bornAt > REVIVED_MS
     ) {
-      const isSaid = app.main === null && result.warnings.some((text) => text.includes('proves'));
+      // Of another one that is not well, or was not probed often enough yet, no probe tells either.
+      const isSeen = app.main !== null && app.healthy && time.now - app.bornAt > PROBED_MS;
+      const isSaid = !isSeen && result.warnings.some((text) => text.includes('proves'));
       if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
     }
-    // A file that names another process than the one that runs is refused whatever the calendar says.
+    // A file that names another process than the one that runs is refused whatever the calendar shows.
     const isNamed = app.main !== null && app.pidFile === app.main.pid;
     if (refused && result.code === 'app-stop' && isNamed && app.clockStepped)
       verdicts.broken('stop refused by a clock', result.message ?? '');

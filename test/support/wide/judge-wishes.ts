@@ -7,7 +7,7 @@ import type { SimNode, Taken, World, Written } from './world.ts';
 export interface WishJudge {
   watch(taken: Taken): void;
   written(word: Written): void;
-  /** What the disk refused to hold, which an alarm has told, is forgotten. */
+  /** What the disk refused to hold, with an alarm, is lost. */
   crashed(node: SimNode): void;
   /** When the drain that stands expires: milliseconds from `drained` on; null = never. */
   expiryOf(node: SimNode): { readonly ms: number; readonly drainedAt: number } | null;
@@ -128,7 +128,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     crashed(node) {
       const p = peek(node.state);
       if (p.hasDiskAlarm) wishes.delete(node.index);
-      // A request that would end it may have reached the disk, and its answer nobody.
+      // A request that would end it may have reached the disk, but its answer no caller.
       if (p.waiting.some(mayEndHold)) of(node).isHeld = false;
     },
     expiryOf(node) {

@@ -14,13 +14,13 @@ export interface WordJudge {
   written(word: Written): void;
   crashed(node: SimNode): void;
   booted(node: SimNode): void;
-  /** We have said MAINT in this outing. */
+  /** We have written MAINT in this outing. */
   isFenced(node: SimNode): boolean;
   /** What stood there before our first word of the last outing. */
   foundAt(node: SimNode, lb: string, server: string): string | null;
 }
 
-/** The neighbours must have been what they are for so long before anybody has to know. */
+/** The neighbours must have been in their state for so long before it must be known. */
 const NEWS_MS = 5_000;
 const QUIET_SLACK_MS = 100;
 const LOOKED_MS = 600;
@@ -132,7 +132,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     written,
     crashed(node) {
       claims.crashed(node);
-      // An alarm has said that the disk fails: the next life knows of the fence what the disk holds.
+      // After an alarm that the disk fails, the next life has only the fence that the disk holds.
       if (!peek(node.state).hasDiskAlarm) return;
       if (isFenceOnDisk(node)) fence(node);
       else fenced.delete(node.index);

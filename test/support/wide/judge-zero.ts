@@ -4,7 +4,7 @@ import { forcedOf } from './knowledge.ts';
 import { peek } from './peek.ts';
 import type { Taken, World } from './world.ts';
 
-/** *drained*: every source and every balancer says 0, and every server is behind the fence (I7, I12). */
+/** *drained*: every source and every balancer counts 0, and every server is behind the fence (I7, I12). */
 export interface ZeroJudge {
   watch(taken: Taken): void;
 }
@@ -36,7 +36,7 @@ export function createZeroJudge(world: World): ZeroJudge {
     }
   }
 
-  /** The result says that it is not fenced; a node that drains without an operation has none. */
+  /** The result names it as not fenced; a node that drains without an operation has none. */
   function named({ before, after, effects }: Taken, server: string): void {
     if (peek(before).op === null) return;
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
@@ -66,7 +66,10 @@ function staysAsItWas({ effects }: Taken): boolean {
   return effects.some((effect) => effect.type === 'finish' && effect.result.code === 'guard');
 }
 
-/** Users who were forced are gone, unless a second signal, in this step or before it, or the time ended the patience with them; the result says so. */
+/**
+ * Users who were forced are gone, unless a second signal, in this step or before it, or the time ended the wait for
+ * them; the result has a warning.
+ */
 function isPatienceOver({ before, after, effects, event }: Taken): boolean {
   const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
   const warnings = [...results, ...(peek(after).op?.warnings ?? [])];

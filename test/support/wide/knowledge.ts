@@ -11,8 +11,8 @@ interface Looked {
 }
 
 /**
- * What one sidecar can know: what it was told, kept apart from the lifecycle's own memory. What is older than this is
- * known, what is younger may be missed by anybody.
+ * What one sidecar can know: its events, kept apart from the lifecycle's own memory. What is older than this is
+ * known, what is younger may be missed.
  */
 export interface Knowledge {
   readonly looks: ReadonlyMap<string, Looked>;
@@ -21,7 +21,7 @@ export interface Knowledge {
   /** When the last good answer of a source that counts users was asked for; of the kernel. */
   readonly usersCountedAt: number;
   readonly kernelCountedAt: number;
-  /** It was told that the application lives, and not since then that it has ended. */
+  /** An event showed that the application lives, and none since then that it has ended. */
   readonly appLives: boolean;
 }
 
@@ -47,7 +47,7 @@ export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge
   return next;
 }
 
-/** What it says of the application; undefined = nothing. */
+/** Whether the event shows that the application lives; undefined = neither. */
 function livesBy(event: Event, { appSources }: Policy): boolean | undefined {
   const { type } = event;
   if (type === 'stopped' || type === 'app-gone' || (type === 'outcome' && event.outcome === 'gone'))

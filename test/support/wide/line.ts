@@ -10,7 +10,7 @@ export interface Line {
   setMode(mode: Mode): void;
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
   exchange<T>(client: number, work: () => T, answer: (value: T) => void, fail: (error: string) => void): void;
-  /** Carries out what this client has sent: commands of one who is gone come before those of his successor. */
+  /** Carries out what this client has sent: commands of a dead sidecar come before those of its successor. */
   settle(client: number): void;
 }
 

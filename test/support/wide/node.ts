@@ -34,7 +34,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   let cancelWake = (): void => undefined;
   let asking: Asking | null = null;
 
-  /** What this life is told; a dead sidecar hears nothing. */
+  /** The events of this life; a dead sidecar gets none. */
   const heard = (): ((happening: Happening) => void) => {
     const mine = life;
     return (happening) => {
@@ -190,7 +190,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     post,
   };
 
-  /** A worker that no life of this sidecar has seen yet, and that is not to be told from the one before it. */
+  /** A worker that no life of this sidecar has seen yet, and that cannot be distinguished from the one before it. */
   function disownTwin({ name, isTwin, bornAt, servers }: SimLb): void {
     if (!isTwin || (known.looks.get(name)?.begun ?? -Infinity) >= bornAt) return;
     for (const server of servers)

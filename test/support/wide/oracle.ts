@@ -48,7 +48,7 @@ export function createOracle(world: World): Oracle {
       requests.crashed(node);
       begin.crashed(node);
       wishes.crashed(node);
-      // With an alarm the disk has forgotten what is ours: it is to be treated as somebody else's.
+      // With an alarm the disk has lost what is ours: it is to be treated as foreign.
       if (!peek(node.state).hasDiskAlarm) return;
       for (const lb of world.lbs)
         for (const server of lb.servers)

@@ -42,11 +42,11 @@ export interface Peek {
   readonly hasDiskAlarm: boolean;
   readonly healthIsUp: boolean;
   readonly appGone: boolean;
-  /** What is wanted of the server; null = nothing is said. */
+  /** The desired state of the server; null = none is written. */
   wants(balancer: string, server: string): Admin | null;
 }
 
-/** The states read last: the one before a step, the one after it, and those in which words on their way were said. */
+/** The states read last: the one before a step, the one after it, and those of writes under way. */
 const KEPT = 4;
 let kept: { readonly state: State; readonly peek: Peek }[] = [];
 

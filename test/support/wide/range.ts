@@ -11,7 +11,7 @@ export interface Range {
   readonly stride: number;
   /** null = those that each seed draws. */
   readonly dims: readonly Dimension[] | null;
-  /** So many violations of one rule are shrunk and told with their trace. */
+  /** So many violations of one rule are shrunk and reported with their trace. */
   readonly reports: number;
   /** It ends with the first campaign that breaks a promise. */
   readonly untilBroken: boolean;
@@ -37,7 +37,7 @@ export interface Played {
 /** One campaign in so many is strict: that `step` is pure needs no hundred thousand. */
 const STRICT_EVERY = 50;
 
-/** Plays them. @param tell told of each violation at once */
+/** Plays them. @param tell called for each violation at once */
 export function playRange(range: Range, tell: (broken: Broken) => void): Played {
   const met: Record<string, number> = {};
   const told = new Map<string, number>();

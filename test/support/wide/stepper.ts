@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import { recordOf, restore, type StateRecord } from '../../../agent/lifecycle/record.ts';
+import { recordOf, type StateRecord } from '../../../agent/lifecycle/record.ts';
+import { restore } from '../../../agent/lifecycle/restore.ts';
 import { readRecord } from '../../../agent/lifecycle/read-record.ts';
 import { initial } from '../../../agent/lifecycle/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';

@@ -74,7 +74,7 @@ export interface Taken {
   readonly effects: readonly Effect[];
 }
 
-/** A word that reaches a server: what stood there, and what its sidecar knew when it said it. */
+/** A write that reaches a server: the state before it, and what its sidecar knew when it sent it. */
 export interface Written {
   readonly node: SimNode;
   readonly lb: SimLb;
@@ -84,11 +84,11 @@ export interface Written {
   readonly issued: Issued;
 }
 
-/** The moment in which a sidecar said something. */
+/** The moment in which a sidecar sent a write. */
 export interface Issued {
   readonly known: Knowledge;
   readonly state: State;
-  /** Good probes in a row that were begun since its way back began; 0 where it was said on none. */
+  /** Good probes in a row that were begun since its way back began; 0 for writes without a probe. */
   readonly goodProbes: number;
 }
 

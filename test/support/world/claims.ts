@@ -5,22 +5,22 @@ import type { Admin } from '../../../agent/lifecycle/view.ts';
 import type { Taken, World } from './world.ts';
 
 /**
- * Whose state stands at a server, told from the world: the invariants that compare lastcall's words with the truth
- * at the balancers (I1, I2, I3, I4).
+ * Whose state is at a server, by the world: the invariants that compare lastcall's writes with the truth at the
+ * balancers (I1, I2, I3, I4).
  */
 export interface Claims {
   watch(taken: Taken): void;
   /** `forgot`: the alarm was raised that the disk does not hold what is under way. */
   crashed(forgot: boolean): void;
-  /** A stop is issued although nobody was forced out. */
+  /** A stop is issued although no user was forced out. */
   stopped(state: State): void;
   ended(state: State): void;
 }
 
 interface Claim {
-  /** States that may stand there because lastcall said them. */
+  /** States that may be there because lastcall wrote them. */
   maybe: Set<Admin>;
-  /** All that was said in this outing: a state file may bring any of them back. */
+  /** All that was written in this outing: a state file may bring any of them back. */
   said: Set<Admin>;
   /** What an aborted outing has put back. */
   restored: Admin | null;
@@ -74,7 +74,7 @@ export function createClaims(
     if (before.phase === 'returning' && after.phase !== 'returning' && !after.op) restored(taken);
   }
 
-  /** What was read back after a word of ours is that word or somebody else's, and was seen. */
+  /** What was read back after a write of ours is that state or a foreign one, and was seen. */
   function seen({ balancer, server: name, admin, view }: Extract<Taken['event'], { type: 'said' }>): void {
     const server = site.balancer(balancer).server(name);
     if (server.admin !== view.admin || server.by !== 'operator') return;
@@ -90,7 +90,7 @@ export function createClaims(
     }
   }
 
-  /** I2: what stands there, was seen, and is nobody's but an operator's, must not be replaceable. */
+  /** I2: what is there, was seen, and can only be an operator's, must not be replaceable. */
   function overwrites(at: string, name: string, admin: Admin, mayReplace: readonly Admin[]): void {
     const server = site.balancer(at).server(name);
     const claim = claimOf(`${at} ${name}`);
@@ -100,13 +100,13 @@ export function createClaims(
       fail('I2', `${at}: ${name} is in ${server.admin} by an operator, and is set to ${admin}`);
   }
 
-  /** I4, and the end of every return: what lastcall said is taken back. */
+  /** I4, and the end of every return: what lastcall wrote is taken back. */
   function restored({ before, after }: Taken): void {
     if (after.phase !== 'serving' && after.phase !== 'unhealthy') return;
     for (const { key, server, balancer } of places) {
       const own = before.balancers[balancer.name]?.servers[server.name];
       if (!own?.found || own.held !== null || server.absent) continue;
-      // Told when it is back (`unreachable: ignore`).
+      // Written when it is back (`unreachable: ignore`).
       if (before.balancers[balancer.name]?.error !== null && policy.unreachable === 'ignore') continue;
       const due = before.outing?.level === 'found' ? own.found.admin : 'ready';
       claimOf(key).restored = due;
@@ -136,7 +136,7 @@ export function createClaims(
     watch,
     crashed(forgot) {
       looked.clear();
-      // Whose it is nobody knows any more, so it is to be treated as somebody else's.
+      // Its owner is unknown by now, so it is to be treated as foreign.
       if (forgot) for (const { server } of places) if (server.by === 'us') server.by = 'operator';
       for (const claim of claims.values()) for (const admin of claim.said) claim.maybe.add(admin);
     },

@@ -1,4 +1,4 @@
-/** The value, frozen to its depth: whoever changes it in place is found out. What is frozen already is not gone into. */
+/** The value, frozen to its depth: code that changes it in place throws. What is frozen already is not gone into. */
 export function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);

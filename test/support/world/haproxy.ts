@@ -6,15 +6,12 @@ import type {
   LookScope,
   Origin,
   Over,
-  Relative,
   ServerView,
-  Sibling,
-  Survey,
-  SurveyScope,
 } from '../../../agent/lifecycle/view.ts';
+import type { Relative, Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/survey.ts';
 import type { Timeline } from './timeline.ts';
 
-/** What a simulated HAProxy knows of one server. `by`: who said its state, which the real one does not record. */
+/** The state of one server in a simulated HAProxy. `by`: its writer, which the real one does not record. */
 export interface SimServer {
   readonly name: string;
   admin: Admin;
@@ -59,7 +56,7 @@ export interface SimHaproxy {
   listsSiblings: boolean;
   /** False: it does not tell how many connections there are. */
   telling: boolean;
-  /** False: its master does not answer, so nobody knows how many an old worker still has. */
+  /** False: its master does not answer, so the connections of old workers are unknown. */
   seesOldWorkers: boolean;
   /** Old workers that live and are not counted; null: they can neither be seen nor be counted. */
   uncounted: readonly number[] | null;
@@ -68,7 +65,7 @@ export interface SimHaproxy {
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
   exchange<T>(work: () => T, answer: (value: T) => void, fail: (error: string) => void): void;
   setMode(mode: Mode): void;
-  /** Carries out what is in its socket: commands of one who is gone come before those of his successor. */
+  /** Carries out what is in its socket: commands of a dead sidecar come before those of its successor. */
   settle(): void;
   /** A new worker; `stateFile`: it reads the states that the old one has written. Old connections are out of sight. */
   reload(stateFile: boolean): void;
@@ -164,7 +161,8 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
       const stopWaiting = time.after(DEADLINE_MS, () => end(() => fail('it did not answer (after 2000 ms)')));
       const carryOut = (): void => {
         if (self.mode === 'refuses') return end(() => fail('connection refused'));
-        // A stopped process finds the command in its socket when it goes on, whoever still waits for the answer.
+        // A stopped process finds the command in its socket when it goes on, whether or not the caller still waits
+        // for the answer.
         if (self.mode === 'silent') return void stuck.push(carryOut);
         const value = work();
         time.after(pause(), () => end(() => answer(value)));
@@ -199,7 +197,7 @@ export function createHaproxy(time: Timeline, name: string, serverNames: readonl
     set(server, admin, by, origin = 'forced') {
       const found = self.server(server);
       if (found.absent) return;
-      // The same word once more changes nothing, and nobody can tell that it was said.
+      // The same state once more changes nothing, and cannot be noticed.
       if (found.admin === admin) return;
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : origin, by, since: time.now });
     },

@@ -4,9 +4,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Effect } from '../../../agent/lifecycle/effect.ts';
 import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
 import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import type { BalancerState, State } from '../../../agent/lifecycle/state.ts';
+import type { State } from '../../../agent/lifecycle/state.ts';
+import type { BalancerState } from '../../../agent/lifecycle/server-state.ts';
 import { serversOf } from '../../../agent/lifecycle/turn.ts';
-import type { Proof, ServerView, Survey } from '../../../agent/lifecycle/view.ts';
+import type { Proof, ServerView } from '../../../agent/lifecycle/view.ts';
+import type { Survey } from '../../../agent/lifecycle/survey.ts';
 import type { Taken, World } from './world.ts';
 import { createClaims } from './claims.ts';
 
@@ -58,7 +60,10 @@ export function createOracle(world: World): Oracle {
     adopted(taken);
   }
 
-  /** I1: whoever came in while the fence was lost keeps his session, unless somebody wanted force or a hold in MAINT. */
+  /**
+   * I1: a user who came in while the fence was lost keeps the session, unless force or a hold in MAINT was
+   * requested.
+   */
   function thrownOut(state: State): void {
     const wanted = state.outing?.forcedOut === true || state.hold !== null;
     for (const { phase, ...who } of world.site.thrownOut.splice(0)) {
@@ -67,7 +72,7 @@ export function createOracle(world: World): Oracle {
     }
   }
 
-  /** A request of the lifecycle's own making is followed like everybody's, from when it is first heard of. */
+  /** A request of the lifecycle's own making is followed like any other, from its first event. */
   function adopted({ after }: Taken): void {
     const asked = [...after.queue, after.candidate?.request, after.pending?.request];
     for (const request of asked) if (request && !answered.has(request.id)) submitted(request);
@@ -124,7 +129,7 @@ export function createOracle(world: World): Oracle {
     if (result.ok !== (result.code === 'done')) fail('ok is done', result);
   }
 
-  /** What is said to be done is done. */
+  /** A result that reports success is true. */
   function isSo({ id, operation, phase }: Result, state: State): void {
     if (operation === 'ready' && phase !== 'serving' && phase !== 'unhealthy')
       fail('ready is ready', [id, phase]);
@@ -162,7 +167,7 @@ export function createOracle(world: World): Oracle {
     if (short) fail('I11', short);
   }
 
-  /** I12 and I7: known from everybody, and nobody there. */
+  /** I12 and I7: every count is known, and 0. */
   function agreed(taken: Taken): void {
     const { before, after: state } = taken;
     if (before.outing?.forcedOut) return forced(taken);
@@ -201,7 +206,7 @@ export function createOracle(world: World): Oracle {
     return world.policy.foreignDrain === 'follow' && forcedOf(view) === 'drain' && by === 'operator';
   }
 
-  /** Who was forced is gone, unless patience was over, and that is said. */
+  /** A user who was forced is gone, unless the wait was over, and then there is a warning. */
   function forced({ before, after, effects }: Taken): void {
     const force = before.outing?.force ?? null;
     if (force === null || force.now || before.hurried) return;
@@ -223,13 +228,13 @@ export function createOracle(world: World): Oracle {
       claims.crashed(state.alarms['disk'] !== undefined);
       const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
       for (const [id, how] of answered) {
-        // Nobody can be told any more; what was accepted and has not ended must stand on the disk (I3).
+        // No caller can be answered any more; what was accepted and has not ended must be on the disk (I3).
         if (how === 'waiting') answered.set(id, 'over');
         const owner = state.op?.tickets.find((ticket) => ticket.id === id);
         if (how !== 'replied' || finished.has(id) || !owner || state.alarms['disk'] !== undefined) continue;
         if (!onDisk?.op?.tickets.some((ticket) => ticket.id === id)) fail('I3', [id, onDisk?.phase]);
       }
-      // Told before the crash, perhaps told once more after it.
+      // Reported before the crash, perhaps once more after it.
       finished.clear();
     },
     ended(state) {

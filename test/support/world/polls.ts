@@ -97,7 +97,7 @@ export function createPolls(
     const { proof, gone } = app;
     if (proof) isMissed = !site.app.alive || !isDeepStrictEqual(proof, site.proof());
     if (gone || phase === 'stopping') isMissed = false;
-    // It is told as long as it is not believed: a probe that was good a moment ago speaks against it.
+    // It is reported until it is accepted: a probe that was good a moment ago contradicts it.
     if (isMissed && !site.app.alive && policy.hasProbe && stateNow().health === 'up')
       post({ type: 'probed', health: 'down', signedOut: null, begun: time.now });
     if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });

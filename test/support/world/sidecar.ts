@@ -70,7 +70,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     cancelWake = time.after(at - time.now, () => post({ type: 'tick' }));
   }
 
-  /** What this life is told; a dead sidecar hears nothing. */
+  /** The events of this life; a dead sidecar gets none. */
   const heard = (): ((happening: Happening) => void) => {
     const mine = life;
     return (happening) => {

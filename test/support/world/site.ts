@@ -9,13 +9,13 @@ interface Place {
   readonly server: SimServer;
 }
 
-/** A user with a session in the application, bound to one server by his cookie. */
+/** A user with a session in the application, bound to one server by a cookie. */
 type User = Place;
 
 export interface ThrownOut {
   readonly server: string;
   readonly users: number;
-  /** What lastcall was about when it said so, and for which operation. */
+  /** lastcall's phase at that write, and its operation. */
   readonly phase: Phase;
   readonly operation: string | null;
 }
@@ -37,13 +37,15 @@ export interface Site {
   /** Sources that fail at present. */
   readonly failing: Set<string>;
   readonly users: User[];
-  /** Times that lastcall said MAINT over READY while users were bound to the server: they are moved to other nodes. */
+  /**
+   * Times that lastcall wrote MAINT over READY while users were bound to the server: they are moved to other nodes.
+   */
   readonly thrownOut: ThrownOut[];
   proof(): Proof;
   balancer(name: string): SimHaproxy;
-  /** All that somebody could count: connections of the current workers, and sessions. */
+  /** All that can be counted: connections of the current workers, and sessions. */
   connections(): number;
-  /** Somebody new, at a server of his choice or at any. */
+  /** A new user, at this server or at any. */
   visit(where?: Place): void;
   click(): void;
   leave(): void;

@@ -8,7 +8,7 @@ import type { Timeline } from './timeline.ts';
 
 export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
 
-/** What happened in one step, for whoever watches. */
+/** What happened in one step, for the watchers. */
 export interface Taken {
   readonly before: State;
   readonly event: Event;

@@ -16,7 +16,7 @@ export function uncounted(turn: Turn, candidate: Candidate, servers: readonly Su
 }
 
 export const UNCOUNTED_WAYS =
-  'configure a session source (sessions:, --sessions), say `sticky: false` (--not-sticky), or set how long silence means gone (drain.quiet, --quiet-for)';
+  'configure a session source (sessions:, --sessions), set `sticky: false` (--not-sticky), or set how long quiet means gone (drain.quiet, --quiet-for)';
 
 /**
  * A source counts users, the operator has declared quiet to be enough, or no application runs that could have
@@ -65,7 +65,7 @@ export function unkeepable(turn: Turn, candidate: Candidate, servers: readonly S
 }
 
 const UNKEEPABLE_WAYS =
-  'bind them by a cookie or a stick table, say `sticky: false` (--not-sticky) where no session is lost by it';
+  'bind them by a cookie or a stick table, set `sticky: false` (--not-sticky) where no session is lost by it';
 
 /** Where a hash binds users who would be moved: a server that takes none is out of the hash already. */
 function hashedIn(turn: Turn, { gone }: Candidate, servers: readonly Surveyed[]): string[] {

@@ -30,19 +30,13 @@ export function tellDisagreement(turn: Turn): void {
       : [{ name, side: sideOf(source.count) }];
   });
   // Zero connections at this moment contradict no number of users.
-  const nobody = settled.find(
-    ({ name, side }) => side === 'nobody' && turn.policy.userSources.includes(name),
-  );
-  const somebody = settled.find(({ side }) => side === 'somebody');
-  if (nobody && somebody)
-    warn(
-      turn,
-      SUBJECT,
-      `${nobody.name} says that nobody is there, but ${somebody.name} counts users: ${ADVICE}`,
-    );
+  const zero = settled.find(({ name, side }) => side === 'zero' && turn.policy.userSources.includes(name));
+  const some = settled.find(({ side }) => side === 'some');
+  if (zero && some)
+    warn(turn, SUBJECT, `${zero.name} counts no user, but ${some.name} counts users: ${ADVICE}`);
 }
 
-function sideOf(count: number | null): 'nobody' | 'somebody' | 'unknown' {
+function sideOf(count: number | null): 'zero' | 'some' | 'unknown' {
   if (count === null) return 'unknown';
-  return count === 0 ? 'nobody' : 'somebody';
+  return count === 0 ? 'zero' : 'some';
 }

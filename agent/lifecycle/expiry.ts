@@ -12,7 +12,7 @@ export function turnExpiry(turn: Turn): void {
   if (at === null) return noWish(turn, 'expiry');
   if (turn.at < at || phase !== 'drained' || op !== null || isHolding(turn.state)) return;
   if (health !== 'up' || signedOut !== 'no') {
-    const why = health === 'up' ? 'the app has signed itself out' : 'no probe says that the app is healthy';
+    const why = health === 'up' ? 'the app has signed itself out' : 'no probe shows that the app is healthy';
     return alarm(turn, 'expiry', `the drain has expired, but ${why}: it stays out`);
   }
   wish(turn, 'expiry', 'ready', 'lastcall', 'the drain expired');

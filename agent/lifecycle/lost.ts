@@ -62,7 +62,7 @@ function forUnreached(
 function left(at: string, name: string, { ours, told }: ServerState): string {
   const states = told === null ? ours : [told.admin];
   const how = states.map((admin) => admin.toUpperCase()).join(' or ');
-  return `${at}: ${name} is no longer in the configuration and stands as lastcall left it${how === '' ? '' : ` (${how})`}`;
+  return `${at}: ${name} is no longer in the configuration and is as lastcall left it${how === '' ? '' : ` (${how})`}`;
 }
 
 function foundIn({ found }: ServerState): string {

@@ -68,10 +68,10 @@ export function fencing(turn: Turn, { force }: Outing): void {
   const clear = lookAgain(turn);
   if (clear === 'clear') {
     if (capacity === 'go') arrive(turn);
-  } else if (clear === 'somebody')
+  } else if (clear === 'occupied')
     backToDraining(
       turn,
-      'somebody came in, or HAProxy was reloaded, before the fence was up; draining goes on',
+      'a user came in, or HAProxy was reloaded, before the fence was up; draining goes on',
     );
 }
 

@@ -33,7 +33,7 @@ export function drained(turn: Turn, { fenced, forcedOut }: Outing): void {
   if (state.app.stopIssued) return lastLook(turn, forcedOut);
   if (forcedOut) return;
   if (tally(policy, state, state.epochAt) === 'some') {
-    if (fenced) alarm(turn, 'drained', 'somebody is on the drained node; draining again');
+    if (fenced) alarm(turn, 'drained', 'a user is on the drained node; draining again');
     return intend(turn, 'draining', { outing: { level: 'drain' } });
   }
   const open = !fenced || state.app.gone ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
@@ -58,10 +58,10 @@ function lastLook(turn: Turn, forcedOut: boolean): void {
     if (capacity === 'moved') return;
     const clear = lookAgain(turn);
     if (clear === 'wait' || (clear === 'clear' && capacity === 'wait')) return;
-    if (clear === 'somebody')
+    if (clear === 'occupied')
       return backToDraining(
         turn,
-        'somebody came in, or HAProxy was reloaded, before the stop; draining goes on',
+        'a user came in, or HAProxy was reloaded, before the stop; draining goes on',
       );
   }
   const { app, epoch } = turn.state;

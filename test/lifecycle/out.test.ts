@@ -90,7 +90,7 @@ describe('A drain', () => {
     it.site.click();
     it.reach('draining');
     expect(it.ended(id).warnings).toEqual([
-      'somebody came in, or HAProxy was reloaded, before the fence was up; draining goes on',
+      'a user came in, or HAProxy was reloaded, before the fence was up; draining goes on',
     ]);
     expect(said(it)).toEqual(['drain', 'maint', 'drain', 'maint']);
   });

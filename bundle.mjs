@@ -8,16 +8,20 @@ import { fileURLToPath } from 'node:url';
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const OUT = join(ROOT, 'dist', 'bundle');
 /** The module that every command loads. */
-const FIRST = join(ROOT, 'agent', 'cli', 'program.ts');
+const FIRST = 'agent/cli/program.ts';
+/** What later parts share and is smaller than this, in bytes, is in the first part: a file of its own costs more. */
+const SMALL = 4_000;
 
 /**
  * Lets each part that is loaded later import what every command has loaded by then. Without it esbuild writes one more
- * file for each set of parts that share a module: 33 files, not 16.
+ * file for each set of parts that share a module: twice as many.
+ * @param modules of agent/: the first part has them and what they import
  */
-const oneFirstPart = {
+const oneFirstPart = (modules) => ({
   name: 'one-first-part',
   setup({ onResolve, onLoad }) {
-    const later = new Set();
+    const first = modules.map((module) => `import ${JSON.stringify(join(ROOT, module))};`).join('\n');
+    const later = new Set([join(ROOT, 'agent', 'main.ts')]);
     onResolve({ filter: /^\.\.?\// }, ({ kind, path, resolveDir }) => {
       if (kind !== 'dynamic-import') return undefined;
       const file = resolve(resolveDir, path);
@@ -26,59 +30,90 @@ const oneFirstPart = {
     });
     onLoad({ filter: /\/agent\/.*\.ts$/ }, ({ path }) => {
       if (!later.has(path)) return undefined;
-      return { contents: `${readFileSync(path, 'utf8')}\nimport ${JSON.stringify(FIRST)};\n`, loader: 'ts' };
+      return { contents: `${readFileSync(path, 'utf8')}\n${first}\n`, loader: 'ts' };
+    });
+  },
+});
+
+/**
+ * Parts of axios that it loads at once and uses for what lastcall never asks of it (agent/system/): a form as the body,
+ * whose table of media types is a tenth of the program, a proxy, the adapters besides `http`, and HTTP/2.
+ */
+const UNUSED = {
+  'form-data': `export default class FormData { constructor() { throw new Error('lastcall sends no forms'); } }`,
+  'https-proxy-agent': `export default class HttpsProxyAgent { constructor() { throw new Error('lastcall uses no proxy'); } }`,
+  './fetch.js': 'export const getFetch = () => null;',
+  './xhr.js': 'export default null;',
+  http2: 'export default {};',
+};
+/** The mere look at this global makes Node load its whole fetch: 20 ms of processor time in each process. */
+const LOOKS_AT_FORMS = "typeof G.FormData !== 'undefined' ? G.FormData : undefined";
+
+const withoutUnused = {
+  name: 'without-unused',
+  setup({ onResolve, onLoad }) {
+    onResolve(
+      { filter: /^(form-data|https-proxy-agent|http2|\.\/(fetch|xhr)\.js)$/ },
+      ({ path, importer }) =>
+        importer.includes('/node_modules/axios/') ? { path, namespace: 'unused' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({ contents: UNUSED[path] }));
+    onLoad({ filter: /\/node_modules\/axios\/lib\/utils\.js$/ }, ({ path }) => {
+      const parts = readFileSync(path, 'utf8').split(LOOKS_AT_FORMS);
+      if (parts.length !== 2)
+        throw new Error(`${path} looks at FormData in another way than bundle.mjs knows`);
+      return { contents: parts.join('undefined'), loader: 'js' };
     });
   },
 };
 
-/**
- * axios imports a writer of forms, whose table of media types is a tenth of the program. It uses it for a request whose
- * body is a form; lastcall sends none.
- */
-const noForms = {
-  name: 'no-forms',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^form-data$/ }, ({ path }) => ({ path, namespace: 'no-forms' }));
-    onLoad({ filter: /.*/, namespace: 'no-forms' }, () => ({
-      contents: `export default class FormData { constructor() { throw new Error('lastcall sends no forms'); } }`,
-    }));
-  },
-};
-
 const { version } = readJson(join(ROOT, 'package.json'));
-const { outputFiles, metafile } = await build({
-  absWorkingDir: ROOT,
-  entryPoints: [{ in: 'agent/main.ts', out: 'lastcall' }],
-  outdir: OUT,
-  // Whatever package.json is above them.
-  outExtension: { '.js': '.mjs' },
-  chunkNames: '[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  // Spaces only: a stack trace names what the sources name.
-  minifyWhitespace: true,
-  keepNames: true,
-  // They stand in THIRD-PARTY.txt, whole.
-  legalComments: 'none',
-  define: { LASTCALL_VERSION: JSON.stringify(version) },
-  // For the packages that are CommonJS.
-  banner: {
-    js: `import { createRequire as $createRequire } from 'node:module';const require = $createRequire(import.meta.url);`,
-  },
-  plugins: [oneFirstPart, noForms],
-  logLevel: 'warning',
-  metafile: true,
-  write: false,
-});
+const { outputFiles, metafile } = await bundle([FIRST, ...smallOnes((await bundle([FIRST])).metafile)]);
 install([
   ...outputFiles.map(({ path, contents }) => ({ name: path.slice(OUT.length + 1), contents })),
   { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) },
 ]);
 // What is loaded when, for test/package.test.ts; not shipped.
 writeFileSync(join(ROOT, 'dist', 'bundle.json'), JSON.stringify(metafile));
+
+function bundle(first) {
+  return build({
+    absWorkingDir: ROOT,
+    entryPoints: [{ in: 'agent/main.ts', out: 'lastcall' }],
+    outdir: OUT,
+    // Whatever package.json is above them.
+    outExtension: { '.js': '.mjs' },
+    chunkNames: '[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    // Names stay: a stack trace names what the sources name.
+    minifyWhitespace: true,
+    minifySyntax: true,
+    keepNames: true,
+    // They stand in THIRD-PARTY.txt, whole.
+    legalComments: 'none',
+    define: { LASTCALL_VERSION: JSON.stringify(version) },
+    // For the packages that are CommonJS.
+    banner: {
+      js: `import { createRequire as $createRequire } from 'node:module';const require = $createRequire(import.meta.url);`,
+    },
+    plugins: [oneFirstPart(first), withoutUnused],
+    logLevel: 'warning',
+    metafile: true,
+    write: false,
+  });
+}
+
+/** The modules of ours in small files that are there only because several parts share them. */
+function smallOnes({ outputs }) {
+  return Object.values(outputs)
+    .filter(({ bytes, entryPoint }) => entryPoint === undefined && bytes < SMALL)
+    .flatMap(({ inputs }) => Object.keys(inputs))
+    .filter((input) => input.startsWith('agent/'));
+}
 
 /** Puts a whole directory in place, so that no file of an older build is left and a build that fails changes nothing. */
 function install(files) {

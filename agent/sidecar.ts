@@ -109,7 +109,7 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
 }
 
 /**
- * Files of ours are looked at before they are believed; who may write to their directory can take them away. One that may
+ * Files of ours are looked at before they are believed; a user who may write to their directory can remove them. One that may
  * write to that of the control socket can answer callers in our place.
  */
 async function warnOfDirectory(path: string, log: Log): Promise<void> {

@@ -5,7 +5,7 @@
 #   roll-node.sh -r 'weekly recycle'                              lastcall restart
 #   roll-node.sh -r 'deploy 41' -t 30m /srv/app/unpack.sh 41      lastcall stop, the step, lastcall ready
 #
-# The step runs while nobody is on the node and the application is down. If it fails the node stays out of service:
+# The step runs while no user is on the node and the application is down. If it fails the node stays out of service:
 # a half deployed application gets no users.
 #
 # stdout: the one JSON object of each lastcall command. stderr: what happens, and what to do next.

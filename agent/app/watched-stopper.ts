@@ -85,7 +85,7 @@ export function watchedStopper(spec: WatchedStop, ports: CommandPorts & NamingPo
   };
 }
 
-/** Who waits for connections at the application's ports: no proof, since that may be a proxy before it. */
+/** The listeners at the application's ports: no proof, since one may be a proxy before it. */
 async function listening(
   { appPorts }: NamingPorts,
   signal: AbortSignal,

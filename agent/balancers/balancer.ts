@@ -62,7 +62,7 @@ export interface Balancer {
   ): Promise<ReadBackView>;
 
   /**
-   * Who is at the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.
+   * The open connections of the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.
    * @throws LastcallError as `look`, also when only an old worker cannot be asked; `not-permitted` below level operator
    */
   holders(server: string, signal: AbortSignal): Promise<Holders>;

@@ -6,7 +6,7 @@ import { ACK_TIMEOUT_MS, REQUIRED_ACKS, type PollerAcks } from './poller-acks.ts
 
 export interface PollOnlyOptions<M> {
   readonly name: string;
-  /** Who polls. */
+  /** The pollers. */
   readonly acks: PollerAcks<M>;
   /** The subject of the errors, such as `our agent-check`. */
   readonly asked: string;

@@ -2,6 +2,7 @@ import { createLocalClient } from './local-client.ts';
 import { printableClient } from './view/printable.ts';
 import type { OperationClient } from './wait-for-result.ts';
 import type { Context, DirectService } from './ports.ts';
+import { readSidecarConfig } from './run.ts';
 
 /** This process in the place of a sidecar that does not come back. */
 export interface StandIn {
@@ -23,7 +24,6 @@ export function createStandIn(context: Context): StandIn {
   let service: DirectService | null = null;
   return {
     async open() {
-      const { readSidecarConfig } = await import('./run.ts');
       const { config } = await readSidecarConfig(context, null);
       service = await context.ports.standIn(config);
       return printableClient(createLocalClient(service), context.globals);

@@ -5,7 +5,7 @@ import { mapping, oneOf, orNull } from './fields.ts';
 import { headers, oneUser } from './headers-schema.ts';
 import * as z from 'zod';
 
-/** The keys of `sessions`: who counts the users on this node besides the connections. */
+/** The keys of `sessions`: the sources that count the users of this node besides the connections. */
 
 const httpSource = mapping({
   url: field.httpUrl,

@@ -22,7 +22,7 @@ import { type HttpReply, type HttpCall, sendHttp } from './http-client.ts';
 export interface ControlClient {
   readonly path: string;
   status(signal: AbortSignal): Promise<Status>;
-  /** Who is still there; the sidecar asks its balancers for it. */
+  /** The open connections; the sidecar asks its balancers for them. */
   holders(signal: AbortSignal): Promise<HoldersReport>;
   submit(body: RequestBody, signal: AbortSignal): Promise<Submitted>;
   /** undefined: unknown, or too long ago. */

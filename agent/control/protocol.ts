@@ -19,7 +19,7 @@ export interface RequestBody {
   readonly ignoreServers?: readonly string[];
   /** `hold` only. */
   readonly holdIn?: 'drain' | 'maint';
-  /** Who asks, as claimed. */
+  /** The caller, as claimed. */
   readonly by?: string;
 }
 

@@ -77,7 +77,7 @@ function windowOf(known: readonly Known[], began: number, now: number): readonly
   return known;
 }
 
-/** Who came, who went, and for how long all of them together were there (user-milliseconds). */
+/** How many came, how many went, and for how long all of them together were there (user-milliseconds). */
 function flow(known: readonly Known[]): {
   readonly exposure: number;
   readonly downs: number;

@@ -6,7 +6,7 @@ import type { Listener, Service, Submitted } from './service.ts';
 export interface Relay extends Service {
   /** Resolves once the present engine has read what is under way; not while it is being replaced. */
   ready(): Promise<void>;
-  /** The present engine is about to close: who waits for its answer waits for the next engine's. */
+  /** The present engine is about to close: callers that wait for its answer wait for the next engine's. */
   detach(): void;
   /** From now on this engine answers. */
   attach(engine: RelayedService): void;

@@ -3,7 +3,7 @@ import { hasJoined } from '../lifecycle/join.ts';
 import type { Request, Result, Status } from '../lifecycle/operation.ts';
 import type { Listener, Service, Submitted } from './service.ts';
 
-/** Where people are answered: who waits for a reply, what became of the last operations, who watches. */
+/** Where callers are answered: those that wait for a reply, the results of the last operations, the watchers. */
 export interface RequestTracker extends Pick<Service, 'watch'> {
   submit(request: Request, send: () => void): Promise<Submitted>;
   reply(effect: Extract<Effect, { type: 'reply' }>): void;

@@ -28,7 +28,10 @@ export interface Service {
    */
   cancel(id: string, by: string): 'cancelling' | 'unknown' | 'too-late';
   status(): Status;
-  /** Who is at the node's servers right now, of every balancer that counts; asked no more often than is good for HAProxy. */
+  /**
+   * The open connections at the node's servers, of every balancer that counts; asked no more often than is good for
+   * HAProxy.
+   */
   holders(): Promise<HoldersReport>;
   /** Calls the listeners after each change worth showing; the answer takes them off. */
   watch(listener: Listener): () => void;

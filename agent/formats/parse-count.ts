@@ -15,7 +15,7 @@ export function parseCount(text: string): number | CountProblem {
 }
 
 /**
- * A value that is a count already. A number in quotes is refused: who writes "0" may also write "" or "n/a" for it.
+ * A value that is a count already. A number in quotes is refused: an application that writes "0" may also write "" or "n/a" for it.
  * @param text the value as it was written, for the message
  */
 export function whole(value: unknown, text: string): number | CountProblem {

@@ -4,7 +4,7 @@ import { connect } from 'node:tls';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { ConnectError } from './connect-error.ts';
 
-/** Files in PEM: who may answer, and who we are. */
+/** Files in PEM: the CAs that we trust, and our own certificate. */
 export interface TlsFiles {
   readonly ca: string;
   readonly cert: string;

@@ -10,7 +10,7 @@ import type { LifeSigns, Proof } from './view.ts';
 
 /** Events about the application: its health, its end, its return. */
 
-/** A process answers, whoever started it; which process it is has to be proven again. */
+/** A process answers, but it may not be ours; which process it is has to be proven again. */
 export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
   const { app, health: before, sources } = turn.state;
   patch(turn, { health });

@@ -34,9 +34,9 @@ export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
   if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'somebody';
   // Seen since zero: before MAINT was written, or while the write is under way.
   if (fence.confirmedAt === null && tally(policy, state, -1) === 'some') return 'somebody';
-  if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
   // A poll too old to judge our last write by may still show an operator's DRAIN: wait for the next one.
-  if (unfenced(policy, state) !== null) return 'wait';
+  const isFenceSeen = allConfirmed(policy, state) && unfenced(policy, state) === null;
+  if (!isFenceSeen || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
   // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
   if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';
   if (fence.confirmedAt === null) {

@@ -23,8 +23,8 @@ export function startForce(turn: Turn, why: string, now: boolean): void {
   const connections = connectionsOf(policy, state);
   if (sessions === null || connections === null)
     warn(turn, 'forced: unknown', 'forced while the number of sessions was unknown');
-  // Who is connected without a session, at a websocket perhaps, is closed as well; who was there when a balancer
-  // answered last is so still, for all that is known.
+  // A user connected without a session, at a websocket perhaps, is closed as well; a user there at a balancer's
+  // last answer still is, for all that is known.
   const forced = (sessions || connections) ?? lastSeenAll(policy, state);
   if (state.op) patch(turn, { op: { ...state.op, forced } });
   warn(turn, 'forced', `${why}: forced with ${whoIsLeft(turn)} left`);

@@ -9,7 +9,7 @@ export interface Request {
   readonly id: string;
   readonly kind: OperationKind;
   readonly reason: string | null;
-  /** Who asks, as claimed: `cli alice@host`, `schedule`, `app`, `signal`. */
+  /** The caller, as claimed: `cli alice@host`, `schedule`, `app`, `signal`. */
   readonly by: string;
   readonly timeoutMs: number | null;
   readonly onTimeout: OnTimeout | null;

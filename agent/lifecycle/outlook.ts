@@ -21,7 +21,7 @@ export interface Outlook {
 
 export const NO_OUTLOOK: Outlook = { eta: null, etaReason: null, curve: [] };
 
-/** Who holds the node by connections, asked of all balancers on demand and never polled. */
+/** The open connections of the node, asked of all balancers on demand and never polled. */
 export interface HoldersReport {
   /** ISO time of the end of the asking. */
   readonly at: string;

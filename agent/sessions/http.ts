@@ -150,7 +150,7 @@ function jsonReader(pointer: string): Reader {
   return { read, expected, endsItself: true, options: {} };
 }
 
-/** In quotes it is no count: who writes "0" may also write "" or "n/a" for it. */
+/** In quotes it is no count: an application that writes "0" may also write "" or "n/a" for it. */
 function countOf(value: WrittenJson): number | CountProblem {
   if (value === null || typeof value === 'boolean') return noCount(String(value));
   if (typeof value === 'string') return noCount(JSON.stringify(value));

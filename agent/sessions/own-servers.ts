@@ -19,7 +19,7 @@ export interface OwnServers {
 
 export interface Found {
   readonly ours: Ours;
-  /** Who answered, for each server that is there. */
+  /** The workers that answered, for each server that is there. */
   readonly infos: readonly Info[];
   /** HAProxy's message when the server written at the source is none of this HAProxy's; else null. */
   readonly missing: LastcallError | null;

@@ -20,7 +20,7 @@ export interface RequestBounds {
 /**
  * Reads the first request of a connection and hands it on with nothing after it: a server that is given the connection
  * itself begins every request that a segment holds, thousands of them, before it could close after the first. What
- * follows the request is read and dropped; who sends more than 16 KiB of that is hung up on. A head that is longer is
+ * follows the request is read and dropped; a client that sends more than 16 KiB of that is disconnected. A head that is longer is
  * handed on as far as it is read, for the server to refuse.
  * @param onRequest given the one request, and the way back
  */

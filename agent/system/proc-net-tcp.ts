@@ -12,7 +12,7 @@ export interface PortView {
   readonly listeners: ReadonlyMap<string, number>;
   /** Established connections to it: the side that accepted. */
   readonly established: number;
-  /** Who is at the other end of them, in the kernel's own writing; of more than `SAMPLE` none. */
+  /** The other ends of them, in the kernel's own writing; of more than `SAMPLE` none. */
   readonly callers: ReadonlySet<string>;
   /** The same for sockets of this machine that lead to the port, by their inodes. */
   readonly calls: ReadonlyMap<string, string>;

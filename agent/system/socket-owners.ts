@@ -9,7 +9,7 @@ export interface SocketOwner {
   readonly startTime: string;
 }
 
-/** Who listens on a port, as far as /proc shows it to this user. */
+/** The listeners on a port, as far as /proc shows them to this user. */
 export type Listeners =
   | { readonly kind: 'owned'; readonly owners: readonly SocketOwner[] }
   /** No process listens there. */

@@ -12,7 +12,7 @@ export interface Spool {
   readonly fd: number;
   /** The first `maxBytes` of what was written so far, and whether that is less than all. */
   read(maxBytes: number): { readonly text: string; readonly truncated: boolean };
-  /** Gives the space of what is beyond the first `maxBytes` back; who writes goes on behind them. */
+  /** Gives the space of what is beyond the first `maxBytes` back; the writer goes on behind it. */
   trim(maxBytes: number): void;
   /** Our own hold on it ends; its space is free once no process writes to it any more. */
   close(): void;

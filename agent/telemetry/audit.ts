@@ -16,7 +16,7 @@ const CHECK_MS = 1_200;
 /** A check has no other end than its deadline. */
 const NEVER = new AbortController().signal;
 
-/** Who did what to this node, why, and how it ended. */
+/** The requests to this node: the caller, the reason, and the result. */
 export interface Audit {
   /** Adds one record; a failure is an alarm in the log and nothing else: it stops no operation. */
   write(event: string, fields: Readonly<Record<string, unknown>>): void;

@@ -15,11 +15,15 @@ interface Loaded {
   /** Modules of ours, without `agent/`. */
   readonly modules: readonly string[];
   readonly packages: readonly string[];
+  /** Node's own modules. */
+  readonly natives: readonly string[];
 }
 
 const HOOK = `import { writeSync } from 'node:fs';
   export const load = (url, context, next) => { writeSync(2, url + '\\n'); return next(url, context); };`;
 const PRELOAD = `import { register } from 'node:module';
+  import { writeSync } from 'node:fs';
+  process.on('exit', () => writeSync(2, process.moduleLoadList.join('\\n') + '\\n'));
   register('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(HOOK))});`;
 
 async function loadedBy(...words: readonly string[]): Promise<Loaded> {
@@ -35,6 +39,7 @@ async function loadedBy(...words: readonly string[]): Promise<Loaded> {
     bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     modules: inputs.flatMap((input) => /^agent\/(.*)$/.exec(input)?.[1] ?? []),
     packages: [...new Set(packages)],
+    natives: [...stderr.matchAll(/^NativeModule (.*)$/gm)].map(([, name = '']) => name),
   };
 }
 
@@ -50,10 +55,13 @@ describe('A command loads only what it needs', () => {
 
   test('direct mode: the engine, and neither the configuration nor the log nor the metrics', async () => {
     const where = ['--haproxy', '/nonexistent/socket', '--server', 'a/b'];
-    const { modules, packages } = await loadedBy('drain', '--dry-run', ...where);
+    const { modules, packages, natives } = await loadedBy('drain', '--dry-run', ...where);
     expect(modules).toContain('compose.ts');
     expect(packages).toContain('axios');
     for (const one of ['winston', 'zod', 'yaml', 'prom-client']) expect(packages).not.toContain(one);
+    // axios looks for what it could do (bundle.mjs).
+    expect(natives).toContain('http');
+    for (const one of ['internal/deps/undici/undici', 'http2']) expect(natives).not.toContain(one);
   });
 
   test('check: the configuration, and neither the engine nor the log', async () => {

@@ -37,7 +37,7 @@ export function stopperContract(name: string, world: StopperWorld): void {
       for (let times = 0; times < 2; times += 1) {
         const found = await running.stopper.check(never);
         const expected = running.proof ?? proof;
-        // Who cannot prove it has to say why, and what to do.
+        // A stopper that cannot prove it has to give the reason and the next step.
         const why = { code: 'config', unproven: expect.stringContaining('app.stop.gone') };
         expect(found).toEqual(world.proves ? expected : why);
         expect(running.stopper.proves).toBe(world.proves);
@@ -56,7 +56,7 @@ export function stopperContract(name: string, world: StopperWorld): void {
       const proof = await provenBy(running.stopper);
       expect(running.stopper.gone(proof)).toBe(world.proves ? 'alive' : 'unknown');
       const outcome = await running.stopper.stop(proof, never);
-      // Who cannot prove it has to say so.
+      // A stopper that cannot prove it has to warn.
       const warnings = world.proves ? [] : [expect.stringContaining('nothing proves')];
       expect(outcome).toEqual({ how: expect.stringMatching(/\S/), warnings });
       // Not a moment before it has ended.

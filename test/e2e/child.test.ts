@@ -144,7 +144,7 @@ describe('lastcall run -- COMMAND', () => {
     running?.child.kill('SIGTERM');
     await visitor.leave();
     const outcome = await running?.outcome;
-    // Who was not its parent cannot know its exit code.
+    // A sidecar that was not its parent cannot know its exit code.
     expect(outcome?.code).not.toBeNull();
     expect({ terms: await rig.terms(), outcome }).toMatchObject({ terms: 1 });
   });

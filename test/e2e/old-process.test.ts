@@ -113,7 +113,7 @@ describe('HAProxy 3.4 in recovery mode, which any connection to its master would
     await until('it has looked some times', () => counts.looks >= 4);
     expect(master.received).toEqual([]);
     expect(agent.log().match(/HAProxy 3\.4\.0 a connection to the master CLI/g)).toHaveLength(1);
-    // Who asks who is there may ask it.
+    // Open connections may be asked for.
     await agent.client.holders(patience());
     expect(master.received.length).toBeGreaterThan(0);
   });

@@ -6,7 +6,10 @@ import { openWebsocket } from '../support/app-with-open-connections.ts';
 import { openRig, patience, type Rig, type RigOptions, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 
-/** Who else is this application, who else serves its users, and what binds them: asked before an operation. */
+/**
+ * The other servers of this application, those that serve its users, and what binds them: asked before an
+ * operation.
+ */
 
 let rig: Rig;
 afterEach(() => rig.close());

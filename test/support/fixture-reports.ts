@@ -42,7 +42,7 @@ export async function openRollCall(): Promise<RollCall> {
       const [pid, note = ''] = line.toString().trim().split(' ');
       present.set(socket, Number(pid));
       const reported = { pid: Number(pid), note, gone: gone.then(() => untilEnded(Number(pid))) };
-      // Who does not ask for it does not mind how it ended.
+      // Code that does not ask for it does not need its error.
       reported.gone.catch(() => undefined);
       const first = waiting.shift();
       if (first === undefined) reports.push(reported);

@@ -129,7 +129,7 @@ async function openSlowSite({ check, meanwhile, canStart }: SlowSiteOptions): Pr
     const result = await inOrder(order, restart, () => ask(sidecar, 'ready'));
     const { since } = await back;
     const readyAt = saysReady(asked);
-    // Who comes now is served by it.
+    // A user who comes now is served by it.
     await until('a user of app1', () => (users.report().nodes['app1']?.users ?? 0) > 0);
     const good = (await app1.goodHealth()).filter((at) => at >= Date.parse(since) && at <= (readyAt ?? 0));
     return [

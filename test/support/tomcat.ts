@@ -35,7 +35,7 @@ export interface Tomcat {
   close(): Promise<void>;
 }
 
-/** Who may ask the manager for everything, and who only for the list. */
+/** A user that may ask the manager for everything, and one only for the list. */
 export const USER = { user: 'counter', password: 'pä ss:%wo"rd' } as const;
 export const LIST_USER = { user: 'lister', password: 'lister' } as const;
 

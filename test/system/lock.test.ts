@@ -104,7 +104,7 @@ describe('The lock of a node', () => {
     await (await lockNode('app1', state, realClock)).release();
     const words = holding(state, 'await new Promise((done) => process.stdin.resume().on("end", done));');
     const all = Array.from({ length: 6 }, () => start(process.execPath, words));
-    // Who is refused ends by itself; who holds it ends with its input.
+    // A process that is refused ends by itself; the holder ends with its input.
     const first = await Promise.race(
       all.map(async (one) => (await one.said('held'), one)).map((one) => one.catch(never)),
     );

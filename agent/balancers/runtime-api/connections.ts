@@ -9,7 +9,7 @@ import { createFirst, eachStream } from './streams.ts';
 /** So many are named. */
 const OLDEST = 10;
 
-/** Who is at a server, over all workers: `Balancer.holders`. */
+/** The open connections of a server, over all workers: `Balancer.holders`. */
 export async function readConnections(
   context: DriverContext,
   connections: Connections,

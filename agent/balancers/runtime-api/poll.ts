@@ -17,7 +17,7 @@ export interface DriverContext {
   readonly client: Client;
   readonly reader: ServerReader;
   readonly absences: Absences;
-  /** Who answered: the same object for the same worker, so that workers are compared by it. */
+  /** The workers that answered: the same object for the same worker, so that workers are compared by it. */
   readonly workers: Workers;
   /** Null where HAProxy may run on another machine. */
   readonly here: OldProcesses | null;

@@ -4,7 +4,7 @@ import type { Addresses, Role } from '../../lifecycle/view.ts';
 import type { Relative } from '../../lifecycle/survey.ts';
 import type { SocketLevel } from './preflight-facts.ts';
 
-/** Who else is this application, and who else serves its users: read from the list of all servers. Pure. */
+/** The other servers of this application, and those that serve its users: read from the list of all servers. Pure. */
 
 /** One full listing, as far as it concerns the servers of this node. */
 export interface Kinship {

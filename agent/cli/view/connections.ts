@@ -6,7 +6,10 @@ import { messageOf } from '../../system/error.ts';
 import { alignTable } from './table.ts';
 import { type Paint, countText, secondsText } from './format.ts';
 
-/** Who still holds the node: asked only while it is going out, since HAProxy has to walk over its streams for it. */
+/**
+ * The open connections of the node: asked for only while it is going out, since HAProxy has to walk over its
+ * streams for it.
+ */
 
 /** What came of the asking. */
 export type ConnectionReport = HoldersReport | { readonly error: string };

@@ -26,7 +26,7 @@ export interface ListedServer {
 }
 
 export interface AllServers {
-  /** Who answered: it came on the same connection. */
+  /** The worker that answered: it came on the same connection. */
   readonly info: Info;
   readonly rows: readonly ListedServer[];
 }

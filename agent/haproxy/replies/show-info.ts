@@ -2,7 +2,7 @@ import { LastcallError } from '../../system/error.ts';
 import { parseCount } from './columns.ts';
 import { contextOf, unexpected, type Reply } from '../reply.ts';
 
-/** Who answered (`show info`). */
+/** The worker that answered (`show info`). */
 export interface Info {
   readonly pid: number;
   readonly version: string;

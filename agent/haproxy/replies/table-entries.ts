@@ -33,7 +33,7 @@ export interface Ours {
 
 /** What one stick table holds. */
 export interface Entries {
-  /** Who counted: it came on the same connection, so from the same worker. */
+  /** The worker that counted: it came on the same connection. */
   readonly info: Info;
   /** Of all servers. */
   readonly total: number;

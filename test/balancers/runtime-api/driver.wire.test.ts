@@ -18,7 +18,7 @@ const TEMPLATES = new RegExp(
     ROW,
     // The same with the BACKEND row: how many others are usable.
     'show info;show stat \\d+ 6 \\d+',
-    // Who they are, only where they are too few.
+    // The servers, only where they are too few.
     'show info;show stat \\d+ 6 -1;show servers state NAME',
     // Of a server that the worker did not have at the poll before.
     'show info;get weight NAME/NAME',

@@ -111,8 +111,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the fence counts although a server was not seen in it',
     breaks: 'I12',
     file: 'fence.ts',
-    find: "  if (!allConfirmed(policy, state) || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';\n  // A look that is too old to judge our last word by may show another hand's DRAIN all the same: the next one tells.\n  if (unfenced(policy, state) !== null) return 'wait';",
-    replace: "  if (!isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';",
+    find: '  const isFenceSeen = allConfirmed(policy, state) && unfenced(policy, state) === null;',
+    replace: '  const isFenceSeen = true;',
   },
   {
     name: 'the stop goes to a process that was not proven',
@@ -212,8 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: 'keep',
     file: 'capacity.ts',
     find: "  if (outing.capacity.read !== 'enough') return readBack(turn, outing, verdict);",
-    replace:
-      "  if (outing.capacity.read === 'never' && verdict === 'unknown') return readBack(turn, outing, verdict);",
+    replace: "  if (outing.capacity.read !== 'enough') return 'go';",
   },
   {
     name: '`unreachable: ignore` has no patience',

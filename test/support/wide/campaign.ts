@@ -193,6 +193,7 @@ function calm({ nodes, lbs, time }: Stage, answers: boolean): void {
       othersSince: time.now,
       telling: true,
       denies: false,
+      slips: false,
       masterAnswers: true,
     });
   }

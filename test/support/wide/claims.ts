@@ -21,6 +21,8 @@ interface Claim {
   generation: number;
   unsureUntil: number;
   found: Admin | null;
+  /** What force took over when the outing began: what is found is put back as this. */
+  takenOver: Admin | null;
   /** Since when another hand has it in the DRAIN that it was found in, where that is followed: then no word of ours comes. */
   followedSince: number | null;
 }
@@ -66,7 +68,8 @@ export function createClaims(world: World, requests: Requests): Claims {
       claimOf(node, event.balancer, event.server).unsureUntil = time.now + UNSURE_MS;
     const [was, is] = [peek(before), peek(after)];
     if (is.op && is.op.id !== was.op?.id) {
-      if (was.op === null && ['serving', 'unhealthy', 'returning'].includes(was.phase)) begin(node);
+      if (was.op === null && ['serving', 'unhealthy', 'returning'].includes(was.phase))
+        begin(node, was, requests.find(is.op.id)?.force === true);
       // Forced, everything may be taken over.
       if (requests.isForcedBy(node)) all(node, takeOver);
     }
@@ -77,12 +80,15 @@ export function createClaims(world: World, requests: Requests): Claims {
     }
   }
 
-  function begin(node: SimNode): void {
+  function begin(node: SimNode, was: Peek, isForced: boolean): void {
     all(node, (claim, lb, server) => {
-      const { admin, by, since } = world.lb(lb).server(server);
+      const { admin, by, since, absent } = world.lb(lb).server(server);
       claim.found = admin;
       const isSeen = (node.known.looks.get(lb)?.begun ?? -Infinity) > since;
       const isFollowed = node.policy.foreignDrain === 'follow' && admin === 'drain' && by === 'operator';
+      const isTaken = isForced && isSeen && by === 'operator' && !absent && admin !== 'ready';
+      // What an earlier outing has left there keeps what that one found.
+      if (was.wants(lb, server) === null) claim.takenOver = isTaken ? admin : null;
       // One that lastcall has set too counts as ours.
       claim.followedSince = isFollowed && isSeen && !claim.maybe.has(admin) ? since : null;
     });
@@ -98,11 +104,15 @@ export function createClaims(world: World, requests: Requests): Claims {
       claim.said.clear();
       claim.maybe.clear();
       claim.followedSince = null;
+      claim.takenOver = null;
     });
   }
 
-  /** I2: what is there, was seen, and can only be an operator's. */
-  function written({ node, lb, server, admin, there, issued }: Written, { phase }: Peek): void {
+  /** I4: what force took over is put back as it was. I2: what is there, was seen, and can only be an operator's. */
+  function written({ node, lb, server, admin, there, issued }: Written, { phase, restoring }: Peek): void {
+    const { takenOver } = claimOf(node, lb.name, server.name);
+    if (!lb.polls && restoring && admin === 'ready' && takenOver !== null)
+      verdicts.broken('not put back', [phase, lb.name, server.name, `${takenOver} was found`]);
     if (lb.polls || server.by !== 'operator' || there === 'ready' || there === admin) return;
     if ((issued.known.looks.get(lb.name)?.begun ?? -Infinity) <= server.since) return;
     const claim = claimOf(node, lb.name, server.name);
@@ -133,6 +143,7 @@ function fresh(generation: number): Claim {
     generation,
     unsureUntil: -Infinity,
     found: null,
+    takenOver: null,
     followedSince: null,
   };
 }

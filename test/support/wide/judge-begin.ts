@@ -19,7 +19,10 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
   const surveys = new Map<string, ReadonlyMap<string, Survey>>();
   /** By the request that it was proven for. */
   const checked = new Map<string, Proof | null>();
-  /** By node: who has a part in its operation, or had. What was proven for one who has withdrawn is proven. */
+  /**
+   * By node: the callers of its operation, also those who have withdrawn. What was proven for one of these is
+   * proven.
+   */
   const askers = new Map<number, ReadonlySet<string>>();
   /** The process that was last reported to each node, in this life of its sidecar. */
   const own = new Map<number, Proof | null>();

@@ -5,6 +5,7 @@ import { knownOf } from './known-users.ts';
 import type { Requests } from './judge-requests.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
+import { RISE } from './prober.ts';
 import type { SimNode, Taken, World } from './world.ts';
 
 /** The stop, and the belief that the application is gone: I1, I6, I7, I11, I12, `unreachable`, `gone`. */
@@ -21,6 +22,8 @@ const REVIVED_MS = 3_000;
 const SHORT_MS = 5_000;
 /** A look may miss what came so short a time before it; so much is not counted against quiet. */
 const LOOKED_MS = 600;
+/** So many probes as are believed, at their usual pace (prober.ts), and some more. */
+const PROBED_MS = (RISE + 1) * 2_000;
 const QUIET_SLACK_MS = 100;
 const ROTATION = ['serving', 'unhealthy'];
 /** The lower of two waits two seconds for the other; the rest is for looks, the disk and the word itself. */
@@ -179,7 +182,9 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       app.isAlive &&
       time.now - app.bornAt > REVIVED_MS
     ) {
-      const isSaid = app.main === null && result.warnings.some((text) => text.includes('proves'));
+      // Of another one that is not well, or was not probed often enough yet, no probe tells either.
+      const isSeen = app.main !== null && app.healthy && time.now - app.bornAt > PROBED_MS;
+      const isSaid = !isSeen && result.warnings.some((text) => text.includes('proves'));
       if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
     }
     // A file that names another process than the one that runs is refused whatever the calendar shows.

@@ -4,7 +4,10 @@ import type { Knowledge } from './knowledge.ts';
 import type { User } from './people.ts';
 import type { SimNode, World } from './world.ts';
 
-/** Who is there and can be known: older than the last question whose answer has come, or hidden where that is known. */
+/**
+ * The users who are there and can be known: older than the last question whose answer has come, or hidden where
+ * that is known.
+ */
 export interface Known {
   readonly users: readonly User[];
   /** In sight: of the present worker, or of any where a master shows them, or by the kernel. */

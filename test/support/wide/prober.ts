@@ -14,7 +14,7 @@ export interface Prober {
   reset(): void;
   setPace(pace: ProbePace): void;
   stop(): void;
-  /** How many good probes in a row, up to the latest, were begun at or after `since`. */
+  /** How many good probes in a row were begun at or after `since`, unless `fall` bad ones in a row came after them. */
   goodSince(since: number): number;
 }
 
@@ -22,6 +22,9 @@ export function createProber(time: Timeline, app: SimApp): Prober {
   let verdict = UNKNOWN;
   let tell: (verdict: Verdict) => void = () => undefined;
   let good: number[] = [];
+  /** The last `rise` or more, which fewer than `fall` bad ones do not undo. */
+  let risen: number[] = [];
+  let bad = 0;
   let everyMs = EVERY_MS;
   let endedAt: number | null = null;
   let cancel = (): void => undefined;
@@ -41,7 +44,10 @@ export function createProber(time: Timeline, app: SimApp): Prober {
           : app.signedOutAt !== null
             ? ({ kind: 'signed-out' } as const)
             : ({ kind: 'healthy' } as const);
-      good = answer.kind === 'unhealthy' ? [] : [...good.slice(-8), begun];
+      bad = answer.kind === 'unhealthy' ? bad + 1 : 0;
+      good = bad > 0 ? [] : [...good.slice(-8), begun];
+      if (good.length >= RISE) risen = good;
+      if (bad >= FALL) risen = [];
       const before = verdict;
       verdict = judge(verdict, answer, begun, { rise: RISE, fall: FALL });
       endedAt = time.now;
@@ -55,6 +61,8 @@ export function createProber(time: Timeline, app: SimApp): Prober {
       tell = to;
       verdict = UNKNOWN;
       good = [];
+      risen = [];
+      bad = 0;
       everyMs = EVERY_MS;
       ask();
     },
@@ -73,6 +81,7 @@ export function createProber(time: Timeline, app: SimApp): Prober {
       endedAt = null;
       tell = () => undefined;
     },
-    goodSince: (since) => good.filter((begun) => begun >= since).length,
+    goodSince: (since) =>
+      Math.max(...[good, risen].map((all) => all.filter((begun) => begun >= since).length)),
   };
 }

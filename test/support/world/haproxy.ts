@@ -50,7 +50,7 @@ export interface SimHaproxy {
   hashed: string | null;
   standbys: readonly string[];
   relatives: readonly Relative[];
-  /** Who stands beside each server; null: `others` that are usable. */
+  /** The servers beside each server; null: `others` that are usable. */
   siblings: readonly Sibling[] | null;
   /** False: it fails to list them. */
   listsSiblings: boolean;

@@ -36,7 +36,7 @@ export function createOracle(world: World): Oracle {
   const stops = new Map<string, number>();
   const claims = createClaims(world, fail, () => askers.some((id) => requests.get(id)?.force === true));
   let ownProof: Proof | null = null;
-  /** Who has a part in the operation, or had: what was proven for one who has withdrawn is proven. */
+  /** The callers of the operation, also those who have withdrawn: what was proven for one of these is proven. */
   let askers: readonly string[] = [];
   /** The stop that goes on was issued in this life of the sidecar. */
   let stopSent = false;

@@ -8,7 +8,7 @@ import type { State } from '../../../agent/lifecycle/state.ts';
 import type { Look } from '../../../agent/lifecycle/view.ts';
 import type { Happening, World } from './world.ts';
 
-/** Who asks over and over, as the engine does it: one question at a time, at the lifecycle's pace. */
+/** The polls, as the engine makes them: one question at a time, at the lifecycle's pace. */
 export interface SimPolls {
   begin(): void;
   look(balancer: string): void;

@@ -1,0 +1,173 @@
+// Part of `npm run check`: the language of comments and names. node test/language.mjs [ROOT]
+//
+// A comment says who acts: a user, an operator, a process, a poller, a caller, a source. Words that leave it open may
+// stand in fewer than 8 of 1,000 comment lines. And names that were given up for those of agent/GLOSSARY.md stay gone.
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+
+const ROOT = process.argv[2] ?? join(import.meta.dirname, '..');
+const FOLDERS = ['agent', 'test', 'deploy', 'haproxy'];
+const LIMIT = 8;
+
+const PERSON =
+  /(?<![-\w])(?:whoever|whom|whomever|somebody|someone|nobody|everybody|everyone|anybody|anyone)\b/gi;
+/** `Who has gone is not counted.`: a sentence about a person that is not named; a question ends with a mark. */
+const FREE_WHO = /(?:^|[.:;] )who (?!is who\b)[^.:;?]*(?=[.:;]|$)/gi;
+
+/** Parts of names: refused wherever a name has them, as in `createDesk`. Add one with the renaming that ends it. */
+const OLD_PARTS = {
+  custody: 'table completeness',
+  desk: 'a request tracker, an announcer, a driver context, a local client, a target',
+  glance: 'readRow',
+  glimpse: 'a server reading',
+  lookout: 'a forecaster',
+  notebook: 'a launch store',
+  outings: 'source tuning (one outing of the node is an outing)',
+};
+/** Whole names of the code. */
+const OLD_NAMES = {
+  Ask: 'SendCommand or the narrower one',
+  Cadence: 'ScanBudget',
+  Channel: 'Subscription',
+  Chosen: 'ParsedCommand',
+  GROWN_UP_MS: 'MIN_RESYNC_AGE_MS',
+  Held: 'WorkerCounts',
+  Holding: 'ConnectionReport',
+  Kept: 'PersistedFile or CapturedOutput',
+  LESSON_SECONDS: 'RESYNC_TIMEOUT_S',
+  Launches: 'LaunchRecord',
+  Leader: 'GroupLeader',
+  Life: 'ProcessHandle',
+  Lines: 'Connections',
+  OpenLine: 'InteractiveConnection',
+  Polled: 'PollOnlyBalancer',
+  Rest: 'IdleTime',
+  Round: 'BalancerConnections',
+  TELL_MS: 'ACK_TIMEOUT_MS',
+  TOLD_TWICE: 'REQUIRED_ACKS',
+  Talk: 'DeadlineClient',
+  Tools: 'EffectPorts',
+  Trouble: 'ConnectError',
+  Turns: 'Mutex',
+  Watcher: 'ProgressListener',
+  Whereabouts: 'SocketLookup',
+  Words: 'RequestBody',
+  askHolding: 'fetchConnections',
+  converseAtLength: 'openInteractive',
+  createLiving: 'createLiveLine',
+  createPolled: 'createPollOnly',
+  createSilence: 'createNoProgress',
+  cutAfter: 'truncated',
+  disobeyed: 'anyIgnored',
+  endWords: 'forecastText',
+  factsOf: 'preflightFacts',
+  goneByName: 'namedProcessGone',
+  holdingLines: 'connectionTable',
+  holdingWords: 'connectionSummary',
+  isInhabited: 'hasMembers',
+  isLiving: 'isRunning',
+  lookBack: 'countOldWorkers',
+  lookBackOrFail: 'countOldWorkersOrThrow',
+  ownStanding: 'defaultAnswer',
+  requireFronts: 'requireTargets',
+  restOf: 'idleTime',
+  tablesStick: 'findStickTable',
+  toRequest: 'parseRequest',
+  unlessGone: 'unlessWorkerEnded',
+  wasTaught: 'wasResynced',
+  watchForeign: 'watchProcess',
+  wholeNumber: 'parseCount',
+  withHeld: 'addCounts',
+};
+/** Files, without their suffix. */
+const OLD_FILES = {
+  'agent/shutdown/': 'agent/app/',
+  'agent/control/metrics': 'agent/telemetry/',
+  'agent/control/words': 'parse-request',
+  'agent/control/wire': 'http-client',
+  'agent/engine/desk': 'request-tracker',
+  'agent/engine/perform': 'run-effect',
+  'agent/engine/outings': 'source-tuning',
+  'agent/engine/outlook': 'forecast',
+  'agent/balancers/talk': 'deadline-client',
+  'agent/balancers/desk': 'announcer',
+  'agent/balancers/polled': 'poll-only',
+  'agent/balancers/tally': 'poller-acks',
+  'agent/balancers/turns': 'system/mutex',
+  'agent/haproxy/session': 'interactive',
+  'agent/cli/verbs': 'commands',
+  'agent/cli/desk': 'local-client',
+  'agent/cli/follow': 'wait-for-result',
+  'agent/sessions/custody': 'table-completeness',
+  'agent/sessions/cadence': 'scan-budget',
+  'agent/sessions/front': 'haproxy-target',
+  'agent/sessions/number': 'formats/parse-count',
+  'agent/app/life': 'process-handle',
+  'agent/app/launches': 'launch-record',
+  'agent/config/written': 'validators',
+  'agent/config/places': 'locate-problems',
+  'agent/system/line-file': 'rotating-file',
+};
+
+const problems = [];
+for (const folder of FOLDERS) {
+  const seen = { lines: 0, persons: [] };
+  for (const file of filesIn(folder)) check(file, seen);
+  const rate = (1000 * seen.persons.length) / Math.max(1, seen.lines);
+  if (rate >= LIMIT) {
+    problems.push(`${folder}: ${rate.toFixed(1)} of 1,000 comment lines leave open who acts; below ${LIMIT}`);
+    problems.push(...seen.persons);
+  }
+}
+process.stdout.write(problems.map((problem) => `${problem}\n`).join(''));
+process.exitCode = problems.length === 0 ? 0 : 1;
+
+function check(file, seen) {
+  const named = Object.keys(OLD_FILES).find(
+    (old) => file.startsWith(old) && (old.endsWith('/') || /^(?:\.|$)/.test(file.slice(old.length))),
+  );
+  if (named !== undefined) problems.push(`${file}: is called ${OLD_FILES[named]} now`);
+  const { code, comments } = split(readFileSync(join(ROOT, file), 'utf8'), file);
+  for (const [index, text] of comments) {
+    seen.lines++;
+    const plain = text.replaceAll(/`[^`]*`/g, '');
+    const found = [...plain.matchAll(PERSON), ...plain.matchAll(FREE_WHO)];
+    for (const [what] of found) seen.persons.push(`  ${file}:${index + 1} ${what.trim().slice(0, 40)}`);
+  }
+  // This file names what is refused.
+  if (!/\.(?:ts|mjs)$/.test(file) || basename(file) === 'language.mjs') return;
+  for (const name of new Set(code.match(/[A-Za-z_$][\w$]*/g)))
+    for (const [old, now] of oldIn(name)) problems.push(`${file}: ${name}: \`${old}\` is ${now} now`);
+}
+
+/** The old words of one name, as `Desk` in `createDesk`. */
+function oldIn(name) {
+  const parts = (name.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) ?? []).map((part) => part.toLowerCase());
+  const old = Object.entries(OLD_PARTS).filter(([part]) => parts.includes(part));
+  return Object.hasOwn(OLD_NAMES, name) ? [...old, [name, OLD_NAMES[name]]] : old;
+}
+
+/** The comment lines of a file with their numbers, and its code without comments and texts. */
+function split(text, file) {
+  const isScript = /\.(?:ts|mjs)$/.test(file);
+  const comments = text
+    .split('\n')
+    .map((line, index) => [index, line.trim()])
+    .filter(([index, line]) => (isScript ? /^(?:\/\/|\/?\*)/.test(line) : index > 0 && line.startsWith('#')))
+    .map(([index, line]) => [
+      index,
+      line.replace(/^(?:\/\*\*?|\*\/|\/\/|\*|#)\s*/, '').replace(/\s*\*\/$/, ''),
+    ]);
+  const code = isScript
+    ? text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/gm, '')
+    : '';
+  return { code, comments };
+}
+
+function filesIn(folder) {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return filesIn(path);
+    return /\.(?:ts|mjs|sh|cfg|ya?ml|rules|service|conf|target)$/.test(entry.name) ? [path] : [];
+  });
+}

@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { packageRoot } from './support/sample.ts';
+
+/** The language check of `npm run check` (language.mjs), on a repository of one file. */
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'lastcall-language-'));
+  for (const folder of ['agent/engine', 'test', 'deploy', 'haproxy'])
+    mkdirSync(join(root, folder), { recursive: true });
+});
+
+afterEach(() => rmSync(root, { recursive: true }));
+
+/** Checks a repository with this file; resolves to the exit code and the output. */
+function check(file: string, text: string): Promise<{ code: unknown; output: string }> {
+  writeFileSync(join(root, file), text);
+  const script = join(packageRoot(), 'test/language.mjs');
+  return new Promise((resolve) => {
+    execFile(process.execPath, [script, root], (error, stdout, stderr) =>
+      resolve({ code: error?.code ?? 0, output: stdout + stderr }),
+    );
+  });
+}
+
+describe('The language check', () => {
+  test.each([
+    ['// Waits for whoever is left.', 'agent/a.ts:1 whoever'],
+    ['/** Closes it.\n * Nobody is there. */', 'agent/a.ts:2 Nobody'],
+    ['// Closed. Who is left is not counted.', 'agent/a.ts:1 . Who is left is not counted'],
+  ])('refuses a comment that leaves open who acts: %j', async (text, problem) => {
+    const { code, output } = await check('agent/a.ts', `${text}\nexport const a = 1;\n`);
+    expect(code).toBe(1);
+    expect(output).toContain(problem);
+  });
+
+  test.each([
+    '// Waits for the users who are left.',
+    '// Runs as the user `nobody`.',
+    '// Who is left? The users of an old worker.',
+    "export const text = 'nobody is left';",
+  ])('accepts %j', async (text) => {
+    expect(await check('agent/a.ts', `${text}\n`)).toEqual({ code: 0, output: '' });
+  });
+
+  test('counts per 1,000 lines: seven pass, eight do not', async () => {
+    const lines = (persons: number): string =>
+      [...Array<string>(persons).fill('// nobody'), ...Array<string>(1000 - persons).fill('// no user')].join(
+        '\n',
+      );
+    expect(await check('test/a.ts', lines(7))).toEqual({ code: 0, output: '' });
+    expect((await check('test/a.ts', lines(8))).output).toContain('test: 8.0 of 1,000');
+  });
+
+  test.each([
+    ['deploy/a.yaml', '# Shebang or title\n# for nobody'],
+    ['haproxy/a.cfg', 'global\n  # for nobody'],
+  ])('reads samples: %s', async (file, text) => {
+    expect((await check(file, text)).output).toContain(`${file}:2 nobody`);
+  });
+
+  test.each([
+    ['const createDesk = 1;', 'agent/a.ts: createDesk: `desk` is '],
+    ['type Talk = 1;', 'agent/a.ts: Talk: `Talk` is DeadlineClient now'],
+  ])('refuses a name that was given up: %s', async (text, problem) => {
+    const { code, output } = await check('agent/a.ts', text);
+    expect(code).toBe(1);
+    expect(output).toContain(problem);
+  });
+
+  test('refuses no longer name, text or comment that has one', async () => {
+    const text = "const isTalking = 'desk'; // a desk\n/** A desk. */\n";
+    expect(await check('agent/a.ts', text)).toEqual({ code: 0, output: '' });
+  });
+
+  test('refuses a file by a name that was given up', async () => {
+    const { code, output } = await check('agent/engine/request-tracker.ts', 'export const a = 1;\n');
+    expect(code).toBe(1);
+    expect(output).toBe('agent/engine/request-tracker.ts: is called request-tracker now\n');
+  });
+});

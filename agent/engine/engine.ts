@@ -233,9 +233,12 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       await Promise.race([untilConfirmed(), patience]);
       for (const { at, name, want } of unconfirmed(policy, state)) {
         const missing = `${at}: ${name} was not seen in ${want?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
-        log.warn(`${missing}; it will be set again at the next start; until then HAProxy may route users to it`, {
-          node: policy.node,
-        });
+        log.warn(
+          `${missing}; it will be set again at the next start; until then HAProxy may route users to it`,
+          {
+            node: policy.node,
+          },
+        );
       }
     },
     async commandsEnded() {

@@ -1,5 +1,5 @@
 import { giveUp } from './back.ts';
-import { UNCOUNTED_WAYS } from './bonds.ts';
+import { UNCOUNTED_WAYS } from './objection.ts';
 import { isIgnored } from './count.ts';
 import { RETRY_LONGEST_MS } from './policy.ts';
 import { emit, type EventOf, patch, patchOuting, type Turn, warn } from './turn.ts';

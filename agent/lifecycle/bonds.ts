@@ -1,5 +1,5 @@
-import { answerable, goesOver, type Objection, type Surveyed } from './objection.ts';
-import type { Policy } from './policy.ts';
+import { answerable, goesOver, type Objection, type Surveyed, UNCOUNTED_WAYS } from './objection.ts';
+import { countsUsers, type Policy } from './policy.ts';
 import { type Candidate, NO_BONDS, type Operation } from './running.ts';
 import type { Turn } from './turn.ts';
 
@@ -15,9 +15,6 @@ export function uncounted(turn: Turn, candidate: Candidate, servers: readonly Su
   return answerable(candidate, 'uncounted', what, UNCOUNTED_WAYS);
 }
 
-export const UNCOUNTED_WAYS =
-  'configure a session source (sessions:, --sessions), set `sticky: false` (--not-sticky), or set how long quiet means gone (drain.quiet, --quiet-for)';
-
 /**
  * A source counts users, the operator has declared quiet to be enough, or no application runs that could have
  * users.
@@ -28,11 +25,6 @@ function isAnswered({ policy, state }: Turn, { gone }: Candidate): boolean {
 
 function isUncounted(policy: Policy): boolean {
   return !countsUsers(policy) && !policy.quietByHand && policy.sticky !== false;
-}
-
-/** `tcp` and `idle` count connections and requests, not users. */
-function countsUsers({ sources, userSources }: Policy): boolean {
-  return sources.some((name) => userSources.includes(name));
 }
 
 /** Users bound by a hash do not come back after a DRAIN: a source would count them for ever (`unkeepable`). */
@@ -90,14 +82,4 @@ export function bondsOf(
     hashed: hashed.length === 0 ? null : hashed.join(', '),
     recheck: asks ? (force || goesOver(candidate.request, 'uncounted') ? 'warn' : 'refuse') : 'none',
   };
-}
-
-/** The warning in the result of an operation that was forced past `unkeepable`. */
-export function costOf(policy: Policy, { hashed, sessionsStart }: Operation): string[] {
-  if (hashed === null) return [];
-  const known = countsUsers(policy) && sessionsStart !== null;
-  const users = known ? `${sessionsStart}` : 'an unknown number of';
-  return [
-    `${hashed}: the DRAIN made the hash anew: ${users} users of this node were at risk of losing their session`,
-  ];
 }

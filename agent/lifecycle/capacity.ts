@@ -12,13 +12,13 @@ import {
   type OthersCount,
   shortOf,
   shortWords,
-  type SiblingsSeen,
   type Verdict,
   verdictOf,
   wouldDo,
 } from './others.ts';
 import { NEW_CAPACITY, type CapacityLevel, type Outing } from './outing.ts';
 import { isOutward, PHASES } from './phases.ts';
+import type { SiblingsSeen } from './survey.ts';
 import type { Policy } from './policy.ts';
 import { conclude } from './result.ts';
 import type { State } from './state.ts';

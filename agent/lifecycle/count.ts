@@ -3,7 +3,7 @@ import type { Policy } from './policy.ts';
 import { doubtOf, type Doubt } from './doubt.ts';
 import type { Fence, Totals } from './outing.ts';
 import type { State } from './state.ts';
-import type { BalancerState } from './server-state.ts';
+import { lastSeen, type BalancerState } from './server-state.ts';
 import type { Admin, ServerView } from './view.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
@@ -21,15 +21,6 @@ export function isIgnored(
   const outage = balancer?.outage ?? null;
   if (unreachable !== 'ignore' || outage === null) return false;
   return outage.looks >= IGNORED_AFTER_LOOKS && now - outage.since >= IGNORED_AFTER_MS;
-}
-
-/** Our connections in its last good poll, as far as that counted them. */
-export function lastSeen({ look, seenBefore }: BalancerState): number {
-  if (look === null) return seenBefore;
-  return look.servers.reduce(
-    (total, { connections, queued }) => total + (connections ?? 0) + (queued ?? 0),
-    0,
-  );
 }
 
 /** The same at all balancers that count, whether they answer now or not. */

@@ -18,13 +18,6 @@ export interface OthersCount {
   readonly others: number | null;
 }
 
-/** What a survey of scope `capacity` found, or failed to find (`siblings` is null then). */
-export interface SiblingsSeen {
-  /** When it was begun, in monotonic milliseconds. */
-  readonly begun: number;
-  readonly siblings: readonly Sibling[] | null;
-}
-
 /**
  * Only balancers that count take part: no guard is promised where a balancer only polls.
  * @param since polls begun earlier do not count

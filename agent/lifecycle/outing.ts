@@ -1,4 +1,4 @@
-import type { SiblingsSeen } from './others.ts';
+import type { SiblingsSeen } from './survey.ts';
 import type { Worker } from './view.ts';
 
 /** The outing: the node is out, on its way out, or on its way back. */

@@ -96,3 +96,8 @@ export const RETRY_LONGEST_MS = 2_000;
 export const UNSEEN_CHECK_MS = 10_000;
 /** A write of unknown outcome may still be carried out by a process that was stopped; no look in this time is final. */
 export const UNSURE_MS = 1_000;
+
+/** `tcp` and `idle` count connections and requests, not users. */
+export function countsUsers({ sources, userSources }: Policy): boolean {
+  return sources.some((name) => userSources.includes(name));
+}

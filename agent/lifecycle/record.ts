@@ -1,10 +1,9 @@
-import { lastSeen } from './count.ts';
 import { desired } from './desired.ts';
 import type { Phase } from './operation.ts';
 import { type CapacityLevel, NEW_OUTING, type Outing } from './outing.ts';
 import type { Operation } from './running.ts';
 import type { Hold, StartStep, State } from './state.ts';
-import type { BalancerState, ServerState, Told } from './server-state.ts';
+import { lastSeen, type BalancerState, type ServerState, type Told } from './server-state.ts';
 import type { Addresses, Admin, Counters, Proof, Worker } from './view.ts';
 import type { Relative } from './survey.ts';
 import { MOST_WARNINGS } from './warnings.ts';

@@ -1,4 +1,3 @@
-import { costOf } from './bonds.ts';
 import { connectionsOf, doubtAt, sessionsOf, viewOf } from './count.ts';
 import type { Joined, Phase, ReassertsTold, Receipt, Request, Result } from './operation.ts';
 import type { Policy } from './policy.ts';
@@ -6,7 +5,7 @@ import type { Operation, Pending, Ticket } from './running.ts';
 import { NO_REASSERTS, type Reasserts, type State } from './state.ts';
 import { type Changes, emit, enter, intend, patch, serversOf, type Turn } from './turn.ts';
 import { onWishAnswered } from './wish.ts';
-import { textsOf } from './warnings.ts';
+import { costOf, textsOf } from './warnings.ts';
 import { sameWorker, type Admin, type Counters, type Operational, type ServerView } from './view.ts';
 
 /** The result of an operation, for the caller (API.md#result). */

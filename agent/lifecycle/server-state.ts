@@ -150,3 +150,12 @@ export function notCounted(at: number): SourceState {
     error: null,
   };
 }
+
+/** Our connections in its last good poll, as far as that counted them. */
+export function lastSeen({ look, seenBefore }: BalancerState): number {
+  if (look === null) return seenBefore;
+  return look.servers.reduce(
+    (total, { connections, queued }) => total + (connections ?? 0) + (queued ?? 0),
+    0,
+  );
+}

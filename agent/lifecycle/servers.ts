@@ -55,6 +55,10 @@ function onReplaced(turn: Turn, name: string, known: Worker, worker: Worker): vo
   emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
   patchOuting(turn, { quiet: null });
   widen(turn, name);
+  // What answers a write that was sent to the worker before says nothing of whose state this one shows.
+  for (const [server, { write }] of Object.entries(turn.state.balancers[name]?.servers ?? {}))
+    if (write.underWay !== null)
+      patchWrite(turn, name, server, { unsureUntil: Math.max(write.unsureUntil, turn.at) });
   patchBalancer(turn, name, { worker, reloaded: { asked: null } });
   if (turn.state.op !== null) tellDoubt(turn, name);
 }

@@ -76,3 +76,10 @@ export interface Survey extends Look {
   /** Scope `capacity` only: the other servers in the backends of ours. */
   readonly siblings?: readonly Sibling[];
 }
+
+/** What a survey of scope `capacity` found, or failed to find (`siblings` is null then). */
+export interface SiblingsSeen {
+  /** When it was begun, in monotonic milliseconds. */
+  readonly begun: number;
+  readonly siblings: readonly Sibling[] | null;
+}

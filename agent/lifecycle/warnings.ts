@@ -1,3 +1,5 @@
+import { countsUsers, type Policy } from './policy.ts';
+
 /**
  * The warnings of an operation, identified by their subject and not by their text, which may contain a time or a
  * count.
@@ -42,4 +44,17 @@ export function textsOf(all: readonly Warning[]): string[] {
 /** Warnings that are given once, together: the text is the subject. */
 export function asWarnings(texts: readonly string[]): readonly Warning[] {
   return texts.reduce<readonly Warning[]>((all, text) => withWarning(all, { subject: text, text }), []);
+}
+
+/** The warning in the result of an operation that was forced past `unkeepable`. */
+export function costOf(
+  policy: Policy,
+  { hashed, sessionsStart }: { readonly hashed: string | null; readonly sessionsStart: number | null },
+): string[] {
+  if (hashed === null) return [];
+  const known = countsUsers(policy) && sessionsStart !== null;
+  const users = known ? `${sessionsStart}` : 'an unknown number of';
+  return [
+    `${hashed}: the DRAIN made the hash anew: ${users} users of this node were at risk of losing their session`,
+  ];
 }

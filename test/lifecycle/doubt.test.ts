@@ -174,6 +174,22 @@ describe('Another worker of the same pid', () => {
     it.until('MAINT', () => it.admin() === 'maint');
   });
 
+  test('that answers two writes: the second answer is as little an operator’s as the first', () => {
+    const two = [{ name: 'lb1', servers: ['app/app1', 'api/app1'], counts: true, seesOldWorkers: true }];
+    const it = scene({ balancers: two });
+    it.ended(it.ask('drain'));
+    it.time.advance(5_000);
+    const hold = it.ask('hold', { holdIn: 'maint' });
+    it.until('the writes', () => it.effects.at(-1)?.type === 'say');
+    it.lb.reload(true);
+    it.lb.pid -= 1;
+    for (const { name } of it.lb.servers) it.lb.set(name, 'drain', 'us');
+    const servers = () => Object.values(it.sidecar.state.balancers['lb1']?.servers ?? {});
+    it.until('their answers', () => servers().every(({ write }) => write.underWay === null));
+    expect(servers().map(({ held }) => held)).toEqual([null, null]);
+    it.ended(hold);
+  });
+
   test('twice within three seconds, the second time with a state file: the MAINT that it brings is ours', () => {
     const it = scene();
     it.ended(it.ask('drain'));

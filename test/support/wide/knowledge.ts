@@ -23,6 +23,8 @@ export interface Knowledge {
   readonly kernelCountedAt: number;
   /** An event showed that the application lives, and none since then that it has ended. */
   readonly appLives: boolean;
+  /** When it was told that the application has ended, last. */
+  readonly goneAt: number;
 }
 
 /** Nothing yet: a sidecar that was just started. */
@@ -32,12 +34,14 @@ export const NOTHING: Knowledge = {
   usersCountedAt: -Infinity,
   kernelCountedAt: -Infinity,
   appLives: true,
+  goneAt: -Infinity,
 };
 
 /** The knowledge after one more event. Pure. */
 export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge {
-  const appLives = livesBy(event, policy) ?? known.appLives;
-  const next = appLives === known.appLives ? known : { ...known, appLives };
+  const appLives = livesBy(event, policy, known.goneAt) ?? known.appLives;
+  const goneAt = appLives || !known.appLives ? known.goneAt : event.at;
+  const next = appLives === known.appLives ? known : { ...known, appLives, goneAt };
   if (event.type === 'looked') return looked(next, event.balancer, event, event.look.servers);
   if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
   if (event.type === 'said') return readBack(next, event);
@@ -48,12 +52,13 @@ export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge
 }
 
 /** Whether the event shows that the application lives; undefined = neither. */
-function livesBy(event: Event, { appSources }: Policy): boolean | undefined {
+function livesBy(event: Event, { appSources }: Policy, goneAt: number): boolean | undefined {
   const { type } = event;
   if (type === 'stopped' || type === 'app-gone' || (type === 'outcome' && event.outcome === 'gone'))
     return false;
   const isUp = type === 'probed' && event.health === 'up';
-  const isCounted = type === 'counted' && appSources.includes(event.source);
+  // A count that was asked for before its end says nothing.
+  const isCounted = type === 'counted' && appSources.includes(event.source) && event.begun > goneAt;
   return isUp || isCounted || type === 'started' || type === 'app-back' ? true : undefined;
 }
 

@@ -88,11 +88,12 @@ function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
   const { request } = candidate;
   const { phase, app, outing } = turn.state;
   const op = { ...asked, ...bondsOf(turn, candidate, surveyed(turn, candidate)) };
+  // A stop that the guard refuses leaves a drained node as it was, with the expiry that it had.
+  const keepsExpiry = request.kind !== 'drain' && !isInRotation(phase);
   const terms: Partial<Outing> = {
     fenced: request.kind !== 'drain' || request.fence,
     lasting: isLasting(turn, request),
-    expiresMs: op.expiresMs,
-    expiresAt: null,
+    ...(keepsExpiry ? {} : { expiresMs: op.expiresMs, expiresAt: null }),
     ...overGuard(isInRotation(phase) ? null : outing, request),
   };
   const endsHold = request.force ? endHold(turn, `${request.kind} by ${request.by} goes over it`) : {};

@@ -179,6 +179,7 @@ export function isOverdue(turn: Turn): boolean {
 }
 
 function stayDraining(turn: Turn, message: string): void {
-  const outing = { level: 'drain', fence: null } as const;
+  const { expiresMs = null } = turn.state.op ?? {};
+  const outing = { level: 'drain', fence: null, expiresMs, expiresAt: null } as const;
   conclude(turn, { code: 'deadline', message }, 'draining', { ...noStop(turn), outing });
 }

@@ -108,7 +108,7 @@ export function onStopped(turn: Turn, warnings: readonly string[], unproven = fa
   };
   askAnew(turn);
   forgetGate(turn);
-  const outing = { level: 'maint', fence: null } as const;
+  const outing = { level: 'maint', fence: null, expiresMs: null, expiresAt: null } as const;
   if (op?.kind !== 'restart') return conclude(turn, { code: 'done' }, 'stopped', { app, outing });
   // The way back has a time of its own: a long drain must not leave the start without any.
   const sessionsLast = connectionsOf(turn.policy, turn.state);
@@ -121,5 +121,8 @@ export function onStopped(turn: Turn, warnings: readonly string[], unproven = fa
 /** The stop did not work, or it is not known whether it did: the node stays out. */
 export function failStop(turn: Turn, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
   const app = { ...noStop(turn).app, remains: UNKNOWN_REMAINS };
-  conclude(turn, { code, message }, 'failed', { app, outing: { fence: null } });
+  conclude(turn, { code, message }, 'failed', {
+    app,
+    outing: { fence: null, expiresMs: null, expiresAt: null },
+  });
 }

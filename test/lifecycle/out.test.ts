@@ -160,6 +160,16 @@ describe('A drain', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test('keeps its expiry through a stop that the guard refuses', () => {
+    const it = scene();
+    it.ended(it.ask('drain', { expiresMs: MINUTE }));
+    it.lb.others = 0;
+    it.time.advance(5_000);
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'guard', phase: 'drained' });
+    it.time.advance(2 * MINUTE);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
+  });
+
   test('of a stopped node says that it does not expire, and it does not', () => {
     const it = scene();
     it.ended(it.ask('stop'));

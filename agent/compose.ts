@@ -13,7 +13,7 @@ import { createGateKeeper, createWarner } from './hooks/hooks.ts';
 import { parseAddress } from './haproxy/address.ts';
 import { createClient } from './haproxy/client.ts';
 import type { Journal } from './journal/journal.ts';
-import type { Policy } from './lifecycle/policy.ts';
+import type { Policy } from './lifecycle/model/policy.ts';
 import { createProbe } from './probes/create.ts';
 import { createProber } from './probes/prober.ts';
 import { createSources } from './sessions/create.ts';

@@ -1,8 +1,8 @@
-import { leftOf } from '../lifecycle/count.ts';
-import { PHASES } from '../lifecycle/phases.ts';
-import { NO_OUTLOOK, type Outlook } from '../lifecycle/outlook.ts';
-import type { Policy } from '../lifecycle/policy.ts';
-import type { State } from '../lifecycle/state.ts';
+import { leftOf } from '../lifecycle/observed/counts.ts';
+import { PHASES } from '../lifecycle/model/phase.ts';
+import { NO_OUTLOOK, type Outlook } from '../lifecycle/model/forecast.ts';
+import type { Policy } from '../lifecycle/model/policy.ts';
+import type { State } from '../lifecycle/model/state.ts';
 import type { Source } from '../sessions/source.ts';
 import { resample, createSessionHistory } from './session-history.ts';
 import { estimate } from './eta.ts';

@@ -1,5 +1,5 @@
 import type { CommandConfig, WarnConfig } from '../config/config.ts';
-import type { Nearing } from '../lifecycle/effect.ts';
+import type { Nearing } from '../lifecycle/model/effect.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { httpPost, parseHttpUrl } from '../system/http.ts';

@@ -7,41 +7,41 @@ import {
   onRefused,
   onSurveyed,
   saveAgain,
-} from './admission.ts';
-import { onStarted, onStartFailed, warming } from './back.ts';
-import { returning, serving, unhealthy } from './returning.ts';
-import { onAppBack, onAppGone, onProbed, seeAlive } from './app.ts';
-import { onCancel } from './cancel.ts';
-import { noteCapacity, tellYielding } from './capacity.ts';
-import { sessionsOf } from './count.ts';
-import { isHolding } from './desired.ts';
-import { sideAfter, tellDisagreement } from './disagree.ts';
-import type { Effect } from './effect.ts';
-import type { Event } from './event.ts';
-import { turnExpiry } from './expiry.ts';
-import { onGated, turnGate } from './gate.ts';
-import { isHealthy } from './health.ts';
-import { turnHold } from './hold.ts';
-import { climb } from './ladder.ts';
-import type { Phase } from './operation.ts';
-import { draining, fencing, reopen, settling } from './out.ts';
-import { drained, failStop, onStopAnswered } from './stop.ts';
-import { NEW_OUTING, type Outing } from './outing.ts';
-import { isOut, PHASES } from './phases.ts';
-import { onClosed, startForce } from './force.ts';
-import type { Policy } from './policy.ts';
-import { acknowledge, recordNow } from './proposal.ts';
-import { onBooted, onOutcome, recovering, starting } from './recover.ts';
-import { onRead, turnReading } from './readable.ts';
-import { onRemainsSeen } from './remains.ts';
-import { onSubmit, takeUp } from './requests.ts';
-import { onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
-import { turnSignOut } from './sign-out.ts';
-import type { State } from './state.ts';
-import type { SourceState } from './server-state.ts';
-import { surveyReloaded } from './surroundings.ts';
-import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Turn, warn } from './turn.ts';
-import { assertWanted } from './write.ts';
+} from './admission/preflight.ts';
+import { onStarted, onStartFailed, warming } from './phases/return.ts';
+import { returning, serving, unhealthy } from './phases/read-back.ts';
+import { onAppBack, onAppGone, onProbed, seeAlive } from './phases/app-events.ts';
+import { onCancel } from './phases/cancel.ts';
+import { noteCapacity, tellYielding } from './phases/capacity.ts';
+import { sessionsOf } from './observed/counts.ts';
+import { isHolding } from './model/desired.ts';
+import { sideAfter, tellDisagreement } from './observed/source-mismatch.ts';
+import type { Effect } from './model/effect.ts';
+import type { Event } from './model/event.ts';
+import { turnExpiry } from './phases/expiry.ts';
+import { onGated, turnGate } from './phases/gate.ts';
+import { isHealthy } from './observed/health.ts';
+import { turnHold } from './phases/hold.ts';
+import { climb } from './phases/deadline-warnings.ts';
+import type { Phase } from './model/api.ts';
+import { draining, fencing, reopen, settling } from './phases/drain.ts';
+import { drained, failStop, onStopAnswered } from './phases/stop.ts';
+import { NEW_OUTING, type Outing } from './model/outing.ts';
+import { isOut, PHASES } from './model/phase.ts';
+import { onClosed, startForce } from './phases/force-close.ts';
+import type { Policy } from './model/policy.ts';
+import { acknowledge, recordNow } from './admission/proposal.ts';
+import { onBooted, onOutcome, recovering, starting } from './recovery/recover.ts';
+import { onRead, turnReading } from './admission/readable.ts';
+import { onRemainsSeen } from './observed/remains.ts';
+import { onSubmit, takeUp } from './admission/requests.ts';
+import { onLooked, onLost, onSaid, onSayFailed } from './sync/reconcile.ts';
+import { turnSignOut } from './phases/sign-out.ts';
+import type { State } from './model/state.ts';
+import type { SourceState } from './model/server-state.ts';
+import { surveyReloaded } from './observed/surroundings.ts';
+import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Turn, warn } from './draft.ts';
+import { assertWanted } from './sync/next-write.ts';
 
 /**
  * The lifecycle: what was decided, what is known, what happened -> what is known now, and what is to be done.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { createForecaster } from '../../agent/engine/forecast.ts';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
-import { initial, type State } from '../../agent/lifecycle/state.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
+import { initial, type State } from '../../agent/lifecycle/model/state.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { POLICY } from '../support/world/scene.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { statusOf } from '../../agent/lifecycle/status.ts';
+import { statusOf } from '../../agent/lifecycle/report/status.ts';
 import type { Scene } from '../support/world/scene.ts';
 import { scene } from '../support/world/scene.ts';
 

@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
-import { isIgnored } from '../../agent/lifecycle/count.ts';
-import type { Effect } from '../../agent/lifecycle/effect.ts';
-import type { Policy } from '../../agent/lifecycle/policy.ts';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
-import { wasFenced } from '../../agent/lifecycle/health.ts';
-import { take } from '../../agent/lifecycle/install.ts';
-import type { State } from '../../agent/lifecycle/state.ts';
-import { NO_SERVER } from '../../agent/lifecycle/server-state.ts';
+import { isIgnored } from '../../agent/lifecycle/observed/counts.ts';
+import type { Effect } from '../../agent/lifecycle/model/effect.ts';
+import type { Policy } from '../../agent/lifecycle/model/policy.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
+import { wasFenced } from '../../agent/lifecycle/observed/health.ts';
+import { take } from '../../agent/lifecycle/admission/begin.ts';
+import type { State } from '../../agent/lifecycle/model/state.ts';
+import { NO_SERVER } from '../../agent/lifecycle/model/server-state.ts';
 import { step } from '../../agent/lifecycle/step.ts';
-import type { Look } from '../../agent/lifecycle/view.ts';
+import type { Look } from '../../agent/lifecycle/model/observation.ts';
 import { type Scene, scene } from '../support/world/scene.ts';
 
 const MINUTE = 60_000;

@@ -1,6 +1,6 @@
 import type { DirectService } from '../../agent/cli/ports.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
-import { type HoldersReport, NO_OUTLOOK, type Outlook } from '../../agent/lifecycle/outlook.ts';
+import { type HoldersReport, NO_OUTLOOK, type Outlook } from '../../agent/lifecycle/model/forecast.ts';
 import type {
   Joined,
   Phase,
@@ -8,7 +8,7 @@ import type {
   Result,
   Status,
   StatusServer,
-} from '../../agent/lifecycle/operation.ts';
+} from '../../agent/lifecycle/model/api.ts';
 
 /**
  * A service that does what the test sets, and nothing by itself: it replaces the engine, so that control and the

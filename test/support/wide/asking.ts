@@ -1,8 +1,8 @@
-import { isProofMissed } from '../../../agent/lifecycle/app.ts';
-import { lookScope } from '../../../agent/lifecycle/capacity.ts';
-import { pace } from '../../../agent/lifecycle/pace.ts';
-import { PHASES } from '../../../agent/lifecycle/phases.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
+import { isProofMissed } from '../../../agent/lifecycle/phases/app-events.ts';
+import { lookScope } from '../../../agent/lifecycle/phases/capacity.ts';
+import { pace } from '../../../agent/lifecycle/timing.ts';
+import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, SimNode, World } from './world.ts';
 

@@ -1,11 +1,11 @@
-import { cancelOf } from '../../../agent/lifecycle/cancel.ts';
-import type { Event } from '../../../agent/lifecycle/event.ts';
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import { cancelOf } from '../../../agent/lifecycle/phases/cancel.ts';
+import type { Event } from '../../../agent/lifecycle/model/event.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
 import type { SimLb } from './balancer.ts';
-import { isAskedOften, nextWake } from '../../../agent/lifecycle/pace.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import { initial } from '../../../agent/lifecycle/state.ts';
+import { isAskedOften, nextWake } from '../../../agent/lifecycle/timing.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import { initial } from '../../../agent/lifecycle/model/state.ts';
 import { createDisk } from '../world/disk.ts';
 import type { SimApp } from './app.ts';
 import { type Asking, createAsking } from './asking.ts';

@@ -1,4 +1,4 @@
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { Dimension } from './dimensions.ts';
 import type { Draw } from './draw.ts';
 

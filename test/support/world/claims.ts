@@ -1,7 +1,7 @@
-import { desired } from '../../../agent/lifecycle/desired.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
-import { serversOf } from '../../../agent/lifecycle/turn.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import { desired } from '../../../agent/lifecycle/model/desired.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
+import { serversOf } from '../../../agent/lifecycle/draft.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import type { Taken, World } from './world.ts';
 
 /**

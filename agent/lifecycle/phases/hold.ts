@@ -1,0 +1,104 @@
+import { giveBack } from './return.ts';
+import { isHolding } from '../model/desired.ts';
+import type { Request } from '../model/api.ts';
+import { NEW_OUTING } from '../model/outing.ts';
+import { isInRotation, isOutward } from '../model/phase.ts';
+import { answer, answerAtOnce, refuse } from '../report/result.ts';
+import { allConfirmed } from '../sync/reconcile.ts';
+import type { Hold, HoldAsker, State } from '../model/state.ts';
+import { emit, intend, isDurable, patch, save, type Turn } from '../draft.ts';
+
+/**
+ * Hold: an operator's own wish, a level that outranks every operation. It has no deadline and no expiry, and neither the
+ * schedule nor the application's sign-out ends it: only `release` does, and a `--force` that is installed. It outlives
+ * crashes and reloads like every other intent.
+ */
+
+/** The wish goes to disk; a node that is out already goes no nearer to its users. */
+export function installHold(turn: Turn, request: Request, warnings: readonly string[]): void {
+  const { phase, hold: before } = turn.state;
+  const { id, by, reason, holdIn } = request;
+  const deadline = turn.at + (request.timeoutMs ?? turn.policy.timeoutMs);
+  const asker: HoldAsker = { id, reason, startedAt: turn.at, deadline, warnings };
+  const over = before?.over ?? (isInRotation(phase) ? 'rotation' : 'out');
+  const hold: Hold = {
+    admin: holdIn ?? 'drain',
+    by,
+    reason,
+    over,
+    askers: [...(before?.askers ?? []), asker],
+  };
+  if (!isInRotation(phase)) intend(turn, phase, { hold });
+  else {
+    patch(turn, { outing: { ...NEW_OUTING, fenced: false, lasting: true } });
+    intend(turn, 'draining', { hold });
+  }
+}
+
+const BY_SHUTDOWN =
+  'a shutdown came before every balancer was told; the hold stands, and keeps the node out when it is back: `lastcall release` ends it';
+
+/** It is held as soon as every balancer shows it so; the requests that wait for that are answered then. */
+export function turnHold(turn: Turn): void {
+  const { policy, state } = turn;
+  if (state.hold === null || state.hold.askers.length === 0 || !isDurable(state)) return;
+  if (!isHolding(state)) return endAskers(turn, () => true, 'failed', `${policy.node}: ${BY_SHUTDOWN}`);
+  if (allConfirmed(policy, state)) return endAskers(turn, () => true, 'done');
+  const late = ({ deadline }: HoldAsker): boolean => turn.at >= deadline;
+  endAskers(turn, late, 'deadline', 'not every balancer could be told; it goes on being tried');
+}
+
+/** Cancelling the request that made it ends the hold; what was found is put back. @returns false when it is no hold's */
+export function cancelHold(turn: Turn, id: string, by: string): boolean {
+  const { hold, phase } = turn.state;
+  if (!hold?.askers.some((asker) => asker.id === id)) return false;
+  const ended = endHold(turn, `cancelled by ${by}; what was found is restored`);
+  if (hold.over === 'out' || !isOutward(phase)) intend(turn, phase, ended);
+  else giveBack(turn, ended);
+  return true;
+}
+
+/** The end of a hold: what goes beside an intent that ends it. */
+export function endHold(turn: Turn, why: string): Pick<State, 'hold'> {
+  endAskers(turn, () => true, 'cancelled', why);
+  return { hold: null };
+}
+
+function endAskers(turn: Turn, whose: (asker: HoldAsker) => boolean, code: string, message?: string): void {
+  const { hold } = turn.state;
+  const ended = hold?.askers.filter(whose) ?? [];
+  if (hold === null || ended.length === 0) return;
+  for (const { id, reason, startedAt, warnings } of ended) {
+    const result = answer(turn, { id, reason, kind: 'hold' }, startedAt, code, warnings);
+    emit(turn, {
+      type: 'finish',
+      refused: false,
+      result: message === undefined ? result : { ...result, message },
+    });
+  }
+  patch(turn, { hold: { ...hold, askers: hold.askers.filter((asker) => !ended.includes(asker)) } });
+  save(turn);
+}
+
+/** When a request that waits for a hold gives up, in monotonic milliseconds. */
+export function nextAskers({ hold }: State): number[] {
+  return (hold?.askers ?? []).map(({ deadline }) => deadline);
+}
+
+/** Other requests are refused while it holds; those that are forced are checked, and end it once they are installed. */
+export function refusedByHold(turn: Turn, request: Request): boolean {
+  const { hold } = turn.state;
+  const { kind, insist, force } = request;
+  if (!hold || kind === 'hold' || kind === 'release' || insist || force) return false;
+  const why = hold.reason === null ? '' : ` (${hold.reason})`;
+  const text = `${turn.policy.node}: held in ${hold.admin.toUpperCase()} by ${hold.by}${why}; \`lastcall release\`, or use --force --reason`;
+  refuse(turn, request, turn.at, 'held', text);
+  return true;
+}
+
+/** There is nothing to release: done at once. */
+export function releaseAtOnce(turn: Turn, request: Request): boolean {
+  if (request.kind !== 'release' || turn.state.hold !== null) return false;
+  answerAtOnce(turn, request, turn.at, []);
+  return true;
+}

@@ -3,7 +3,7 @@ import type { Effect } from '../lifecycle/model/effect.ts';
 import type { Event } from '../lifecycle/model/event.ts';
 import type { Request, Status } from '../lifecycle/model/api.ts';
 import { proofIn } from '../lifecycle/recovery/read-record.ts';
-import { isAskedOften, nextWake } from '../lifecycle/timing.ts';
+import { isAskedOften, nextDeadline } from '../lifecycle/timing.ts';
 import type { Policy } from '../lifecycle/model/policy.ts';
 import { allConfirmed, unconfirmed } from '../lifecycle/sync/reconcile.ts';
 import { initial, type State } from '../lifecycle/model/state.ts';
@@ -185,7 +185,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   /** One timer, always for the next thing that is due. */
   function arm(): void {
     cancelWake();
-    const at = nextWake(policy, state, clock.now());
+    const at = nextDeadline(policy, state, clock.now());
     cancelWake =
       at === null
         ? () => undefined
@@ -231,8 +231,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     async untilInSync() {
       const patience = sleep(clock, LAST_WRITE_MS, closing.signal).catch(() => undefined);
       await Promise.race([untilConfirmed(), patience]);
-      for (const { at, name, want } of unconfirmed(policy, state)) {
-        const missing = `${at}: ${name} was not seen in ${want?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
+      for (const { balancerName, name, target } of unconfirmed(policy, state)) {
+        const missing = `${balancerName}: ${name} was not seen in ${target?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
         log.warn(`${missing}; it is said at the next start, until then it may be sent users`, {
           node: policy.node,
         });

@@ -11,10 +11,10 @@ import type { Admin } from './model/observation.ts';
 import { isNews, withWarning } from './model/warnings.ts';
 
 /**
- * One step in the making. States are never changed in place: the turn points at the newest one, so the rooms below
- * read like a story while `step` stays a pure function.
+ * Mutable draft of one step. The input state is never changed: the draft points at the newest one, so `step` stays a pure
+ * function.
  */
-export interface Turn {
+export interface Draft {
   readonly policy: Policy;
   readonly at: number;
   state: State;
@@ -23,23 +23,28 @@ export interface Turn {
 
 export type EventOf<T extends Event['type']> = Extract<Event, { type: T }>;
 
-export function patch(turn: Turn, changes: Partial<State>): void {
-  turn.state = { ...turn.state, ...changes };
+export function patch(draft: Draft, changes: Partial<State>): void {
+  draft.state = { ...draft.state, ...changes };
 }
 
-export function emit(turn: Turn, ...effects: Effect[]): void {
-  turn.effects.push(...effects);
+export function emit(draft: Draft, ...effects: Effect[]): void {
+  draft.effects.push(...effects);
 }
 
 /** The id of a request that the lifecycle makes by itself: another one in each node, and at each time. */
-export function ownId({ policy, at }: Turn, by: string): string {
+export function ownId({ policy, at }: Draft, by: string): string {
   return `${by}-${policy.node}-${Math.round(at)}`;
 }
 
 /** Another phase of the same intent. Where a crash interrupted is of no use once the node goes on from there. */
-export function enter(turn: Turn, phase: Phase, changes: Partial<State> = {}): void {
-  const boot = PHASES[phase].place === 'unknown' ? turn.state.boot : null;
-  patch(turn, { boot, ...changes, phase, since: turn.state.phase === phase ? turn.state.since : turn.at });
+export function enterPhase(draft: Draft, phase: Phase, changes: Partial<State> = {}): void {
+  const boot = PHASES[phase].place === 'unknown' ? draft.state.boot : null;
+  patch(draft, {
+    boot,
+    ...changes,
+    phase,
+    since: draft.state.phase === phase ? draft.state.since : draft.at,
+  });
 }
 
 /** What changes with an intent: of the outing, and of the state. */
@@ -50,34 +55,34 @@ export type Changes = Partial<Omit<State, 'outing'>> & { readonly outing?: Parti
  * @param changes of the outing (its level gives the desired state of each server; null = it is over) and of the
  *   state
  */
-export function intend(turn: Turn, phase: Phase, { outing, ...changes }: Changes = {}): void {
-  enter(turn, phase, changes);
-  if (outing === null) patch(turn, { outing });
-  else patchOuting(turn, { quiet: null, ...outing });
-  patch(turn, { epoch: turn.state.epoch + 1, epochAt: turn.at });
-  mapServers(turn, (server) => ({
+export function setIntent(draft: Draft, phase: Phase, { outing, ...changes }: Changes = {}): void {
+  enterPhase(draft, phase, changes);
+  if (outing === null) patch(draft, { outing });
+  else patchOuting(draft, { quiet: null, ...outing });
+  patch(draft, { epoch: draft.state.epoch + 1, epochAt: draft.at });
+  mapServers(draft, (server) => ({
     ...server,
     confirmed: false,
     write: { ...server.write, failures: 0, retryAt: 0 },
   }));
-  resave(turn);
+  resave(draft);
 }
 
 /** Changes what belongs to the outing; without one there is nothing to change. */
-export function patchOuting(turn: Turn, changes: Partial<Outing>): void {
-  const { outing } = turn.state;
-  if (outing) patch(turn, { outing: { ...outing, ...changes } });
+export function patchOuting(draft: Draft, changes: Partial<Outing>): void {
+  const { outing } = draft.state;
+  if (outing) patch(draft, { outing: { ...outing, ...changes } });
 }
 
 /** The same intent with other terms (a deadline, another owner): it counts once it is on disk. */
-export function resave(turn: Turn): void {
-  save(turn);
-  patch(turn, { intentSave: turn.state.save });
+export function resave(draft: Draft): void {
+  save(draft);
+  patch(draft, { intentSave: draft.state.save });
 }
 
 /** The record as it is at the end of this step goes to disk. */
-export function save(turn: Turn): void {
-  patch(turn, { save: turn.state.save + 1 });
+export function save(draft: Draft): void {
+  patch(draft, { save: draft.state.save + 1 });
 }
 
 /** True when the present intent is on disk: only then anything is done for it (I8). */
@@ -86,10 +91,10 @@ export function isDurable(state: State): boolean {
 }
 
 export function mapServers(
-  turn: Turn,
+  draft: Draft,
   change: (server: ServerState, name: string, balancer: string) => ServerState,
 ): void {
-  const balancers = Object.entries(turn.state.balancers).map(([name, balancer]): [string, BalancerState] => [
+  const balancers = Object.entries(draft.state.balancers).map(([name, balancer]): [string, BalancerState] => [
     name,
     {
       ...balancer,
@@ -98,28 +103,29 @@ export function mapServers(
       ),
     },
   ]);
-  patch(turn, { balancers: Object.fromEntries(balancers) });
+  patch(draft, { balancers: Object.fromEntries(balancers) });
 }
 
-export function patchBalancer(turn: Turn, name: string, changes: Partial<BalancerState>): void {
-  const balancer = turn.state.balancers[name];
-  if (balancer) patch(turn, { balancers: { ...turn.state.balancers, [name]: { ...balancer, ...changes } } });
+export function patchBalancer(draft: Draft, name: string, changes: Partial<BalancerState>): void {
+  const balancer = draft.state.balancers[name];
+  if (balancer)
+    patch(draft, { balancers: { ...draft.state.balancers, [name]: { ...balancer, ...changes } } });
 }
 
 export function patchServer(
-  turn: Turn,
+  draft: Draft,
   balancer: string,
   server: string,
   changes: Partial<ServerState>,
 ): void {
-  const servers = turn.state.balancers[balancer]?.servers;
+  const servers = draft.state.balancers[balancer]?.servers;
   const own = servers?.[server];
-  if (own) patchBalancer(turn, balancer, { servers: { ...servers, [server]: { ...own, ...changes } } });
+  if (own) patchBalancer(draft, balancer, { servers: { ...servers, [server]: { ...own, ...changes } } });
 }
 
-export function patchWrite(turn: Turn, balancer: string, server: string, changes: Partial<Write>): void {
-  const own = turn.state.balancers[balancer]?.servers[server];
-  if (own) patchServer(turn, balancer, server, { write: { ...own.write, ...changes } });
+export function patchWrite(draft: Draft, balancer: string, server: string, changes: Partial<Write>): void {
+  const own = draft.state.balancers[balancer]?.servers[server];
+  if (own) patchServer(draft, balancer, server, { write: { ...own.write, ...changes } });
 }
 
 /**
@@ -127,49 +133,49 @@ export function patchWrite(turn: Turn, balancer: string, server: string, changes
  * @param subject what it is about, of a finite set (no elapsed time, no error): a later text replaces an earlier
  *   one, and the log gets it again where more than its numbers have changed
  */
-export function warn(turn: Turn, subject: string, text: string): void {
-  const { op } = turn.state;
+export function warn(draft: Draft, subject: string, text: string): void {
+  const { op } = draft.state;
   const told = op?.warnings ?? [];
-  if (isNews(told, { subject, text })) emit(turn, { type: 'log', level: 'warn', text });
+  if (isNews(told, { subject, text })) emit(draft, { type: 'log', level: 'warn', text });
   const warnings = withWarning(told, { subject, text });
-  if (op && warnings !== told) patch(turn, { op: { ...op, warnings } });
+  if (op && warnings !== told) patch(draft, { op: { ...op, warnings } });
 }
 
 /** Raises an alarm (shown by `status` until it is over) or takes it off. */
-export function alarm(turn: Turn, subject: string, text: string | null): void {
-  const { [subject]: standing, ...others } = turn.state.alarms;
+export function alarm(draft: Draft, subject: string, text: string | null): void {
+  const { [subject]: standing, ...others } = draft.state.alarms;
   if (text === null) {
-    if (standing !== undefined) patch(turn, { alarms: others });
+    if (standing !== undefined) patch(draft, { alarms: others });
     return;
   }
   if (standing === text) return;
-  emit(turn, { type: 'log', level: 'error', text });
-  patch(turn, { alarms: { ...others, [subject]: text } });
+  emit(draft, { type: 'log', level: 'error', text });
+  patch(draft, { alarms: { ...others, [subject]: text } });
 }
 
 /** One server, its balancer, and its desired state. */
-export interface Placed {
+export interface ServerPlace {
   readonly balancer: BalancerState;
-  readonly at: string;
+  readonly balancerName: string;
   readonly name: string;
   readonly server: ServerState;
-  readonly want: Admin | null;
+  readonly target: Admin | null;
 }
 
 /** The servers that the configuration lists. */
-export function serversOf(state: State): Placed[] {
+export function serversOf(state: State): ServerPlace[] {
   return allServersOf(state).filter(({ server }) => !server.isLost);
 }
 
 /** Those that it lost while they were ours as well: they are set, and neither looked at nor counted. */
-export function allServersOf(state: State): Placed[] {
-  return Object.entries(state.balancers).flatMap(([at, balancer]) =>
+export function allServersOf(state: State): ServerPlace[] {
+  return Object.entries(state.balancers).flatMap(([balancerName, balancer]) =>
     Object.entries(balancer.servers).map(([name, server]) => ({
       balancer,
-      at,
+      balancerName,
       name,
       server,
-      want: desired(state, server),
+      target: desired(state, server),
     })),
   );
 }

@@ -6,7 +6,7 @@ import { isOutward, PHASES } from './model/phase.ts';
 import { rhythm } from './phases/force-close.ts';
 import { nextAskers } from './phases/hold.ts';
 import { nextWishes } from './observed/auto-requests.ts';
-import { nextRungs } from './phases/deadline-warnings.ts';
+import { nextWarningTimes } from './phases/deadline-warnings.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './model/policy.ts';
 import { nextReading } from './admission/readable.ts';
 import { nextRemains } from './observed/remains.ts';
@@ -100,14 +100,14 @@ export function isAskedOften({ phase, op }: State): boolean {
 }
 
 function isOutside(state: State): boolean {
-  return allServersOf(state).some(({ want }) => want !== null);
+  return allServersOf(state).some(({ target }) => target !== null);
 }
 
 /**
  * When the next thing falls due that no answer will bring, in monotonic milliseconds; null = nothing will. What is due
  * already and was not done waits for an answer, and that answer will wake us.
  */
-export function nextWake(policy: Policy, state: State, now: number): number | null {
+export function nextDeadline(policy: Policy, state: State, now: number): number | null {
   const { op, outing, saveAgainAt } = state;
   const { quiet = null, force = null, expiresAt = null } = outing ?? {};
   const times: number[] = [];
@@ -123,7 +123,7 @@ export function nextWake(policy: Policy, state: State, now: number): number | nu
   }
   times.push(...nextCapacity(state));
   times.push(
-    ...nextRungs(policy.warnBeforeMs, state),
+    ...nextWarningTimes(policy.warnBeforeMs, state),
     state.gate.retryAt,
     ...nextWishes(state),
     ...nextAskers(state),

@@ -4,16 +4,16 @@ import type { Request } from '../model/api.ts';
 import { PHASES } from '../model/phase.ts';
 import { UNPROVEN_END } from '../observed/remains.ts';
 import { answerAtOnce } from '../report/result.ts';
-import type { Turn } from '../draft.ts';
+import type { Draft } from '../draft.ts';
 
 /** Requests for what is so already. */
 
 /** It is answered with the same warnings as the operation that brought it about. */
-export function answerAlready(turn: Turn, request: Request, since: number): void {
-  answerAtOnce(turn, request, since, warningsNow(turn, request));
+export function answerAlready(draft: Draft, request: Request, since: number): void {
+  answerAtOnce(draft, request, since, warningsNow(draft, request));
 }
 
-function warningsNow({ policy, state }: Turn, { expiresMs }: Request): string[] {
+function warningsNow({ policy, state }: Draft, { expiresMs }: Request): string[] {
   const never = expiresMs !== null && state.phase === 'stopped' ? [NEVER_EXPIRES] : [];
   if (state.app.remains !== null) return [...never, UNPROVEN_END];
   const isFenced = state.app.gone || state.outing?.fenced === false;
@@ -24,7 +24,7 @@ const NEVER_EXPIRES =
   'the node is stopped, so the drain does not expire: `lastcall ready` starts the application and brings the node back';
 
 /** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
-export function isAlready({ state, policy }: Turn, request: Request): boolean {
+export function isAlready({ state, policy }: Draft, request: Request): boolean {
   const { phase, app, outing } = state;
   if (request.dryRun || isHolding(state)) return false;
   if (request.kind === 'drain') {
@@ -43,7 +43,7 @@ export function isAlready({ state, policy }: Turn, request: Request): boolean {
  * The application is believed gone, but an operator may have started it since: looks for it once before it is
  * stopped, or started a second time.
  */
-export function mayRunAgain({ policy, state: { app, phase } }: Turn, { kind }: Request): boolean {
+export function mayRunAgain({ policy, state: { app, phase } }: Draft, { kind }: Request): boolean {
   const stops = kind === 'stop' || kind === 'restart';
   const isProven = app.gone && app.remains === null;
   return stops && isProven && policy.canStop && !policy.supervises && !PHASES[phase].ending;

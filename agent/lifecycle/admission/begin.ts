@@ -1,4 +1,4 @@
-import { giveBack, warm } from '../phases/return.ts';
+import { restoreFound, warm } from '../phases/return.ts';
 import { bondsOf } from './stickiness.ts';
 import { overGuard } from '../phases/capacity.ts';
 import { forcedOf, sessionsOf, viewOf } from '../observed/counts.ts';
@@ -15,7 +15,7 @@ import { baselineOf } from '../report/result.ts';
 import { type Candidate, NO_BONDS, type Operation } from '../model/operation.ts';
 import { NO_REASSERTS } from '../model/state.ts';
 import { notOurs, type ServerState } from '../model/server-state.ts';
-import { intend, mapServers, patch, patchOuting, resave, type Turn } from '../draft.ts';
+import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../draft.ts';
 import type { ServerView } from '../model/observation.ts';
 import { goOver } from './terms.ts';
 import { asWarnings, textsOf, withWarning } from '../model/warnings.ts';
@@ -31,27 +31,27 @@ export interface Admitted {
  * the record that goes to disk first, and once that is there.
  * @returns under which id its result will be found; null when there is nothing to wait for
  */
-export function install(turn: Turn, { candidate, op }: Admitted): string | null {
+export function beginOperation(draft: Draft, { candidate, op }: Admitted): string | null {
   const { request } = candidate;
-  const { op: running } = turn.state;
-  if (running && candidate.joins !== null) return joinIn(turn, request, running);
-  if (running) return takeOver(turn, candidate, running, op);
-  if (candidate.gone) patch(turn, { app: { ...turn.state.app, gone: true } });
+  const { op: running } = draft.state;
+  if (running && candidate.joins !== null) return joinIn(draft, request, running);
+  if (running) return takeOver(draft, candidate, running, op);
+  if (candidate.gone) patch(draft, { app: { ...draft.state.app, gone: true } });
   switch (request.kind) {
     case 'hold':
-      if (isInRotation(turn.state.phase)) takeServers(turn, candidate);
-      installHold(turn, request, textsOf(op.warnings));
-      patchOuting(turn, { sticky: stickyOf(candidate) ?? turn.state.outing?.sticky ?? null });
+      if (isInRotation(draft.state.phase)) takeServers(draft, candidate);
+      installHold(draft, request, textsOf(op.warnings));
+      patchOuting(draft, { sticky: stickyOf(candidate) ?? draft.state.outing?.sticky ?? null });
       return request.id;
     case 'release':
-      return installRelease(turn, op);
+      return installRelease(draft, op);
     case 'ready':
-      return installReady(turn, candidate, op);
+      return installReady(draft, candidate, op);
     case 'drain':
     case 'stop':
     case 'restart':
-      patch(turn, { app: { ...turn.state.app, proof: candidate.proof } });
-      installOut(turn, candidate, op);
+      patch(draft, { app: { ...draft.state.app, proof: candidate.proof } });
+      installOut(draft, candidate, op);
       return request.id;
     default:
       return request.kind satisfies never;
@@ -59,11 +59,11 @@ export function install(turn: Turn, { candidate, op }: Admitted): string | null 
 }
 
 /** The running operation becomes part of a stronger one. */
-function takeOver(turn: Turn, candidate: Candidate, op: Operation, asked: Operation): string {
+function takeOver(draft: Draft, candidate: Candidate, op: Operation, asked: Operation): string {
   const { proof, gone } = candidate;
   const stronger: Operation = {
     ...asked,
-    ...bondsOf(turn, candidate, surveyed(turn, candidate)),
+    ...bondsOf(draft, candidate, surveyed(draft, candidate)),
     tickets: [...op.tickets, ...asked.tickets],
     joined: op.joined,
     startedAt: op.startedAt,
@@ -73,76 +73,76 @@ function takeOver(turn: Turn, candidate: Candidate, op: Operation, asked: Operat
     baseline: op.baseline,
     hashed: op.hashed,
   };
-  const { app, outing } = turn.state;
-  patch(turn, { op: stronger, app: { ...app, proof, gone: app.gone || gone } });
+  const { app, outing } = draft.state;
+  patch(draft, { op: stronger, app: { ...app, proof, gone: app.gone || gone } });
   // What was asked for the weaker one is answered under its id, so it is asked anew.
-  patchOuting(turn, { ...overGuard(outing, candidate.request), fenced: true, recheck: null });
-  if (candidate.request.force) goOver(turn, candidate.request);
-  if (stronger.kind !== 'restart') patchOuting(turn, { lasting: isLasting(turn, candidate.request) });
-  resave(turn);
+  patchOuting(draft, { ...overGuard(outing, candidate.request), fenced: true, recheck: null });
+  if (candidate.request.force) goOver(draft, candidate.request);
+  if (stronger.kind !== 'restart') patchOuting(draft, { lasting: isLasting(draft, candidate.request) });
+  resave(draft);
   return stronger.id;
 }
 
 /** Begins an operation that takes the node out: from rotation, during a drain, or from a node that is out already. */
-function installOut(turn: Turn, candidate: Candidate, asked: Operation): void {
+function installOut(draft: Draft, candidate: Candidate, asked: Operation): void {
   const { request } = candidate;
-  const { phase, app, outing } = turn.state;
-  const op = { ...asked, ...bondsOf(turn, candidate, surveyed(turn, candidate)) };
+  const { phase, app, outing } = draft.state;
+  const op = { ...asked, ...bondsOf(draft, candidate, surveyed(draft, candidate)) };
   const terms: Partial<Outing> = {
     fenced: request.kind !== 'drain' || request.fence,
-    lasting: isLasting(turn, request),
+    lasting: isLasting(draft, request),
     expiresMs: op.expiresMs,
     expiresAt: null,
     ...overGuard(isInRotation(phase) ? null : outing, request),
   };
-  const endsHold = request.force ? endHold(turn, `${request.kind} by ${request.by} goes over it`) : {};
+  const endsHold = request.force ? endHold(draft, `${request.kind} by ${request.by} goes over it`) : {};
   if (isInRotation(phase)) {
-    takeServers(turn, candidate);
-    patch(turn, { outing: { ...NEW_OUTING, sticky: stickyOf(candidate) } });
-    return intend(turn, 'draining', { op, ...endsHold, outing: terms });
+    takeServers(draft, candidate);
+    patch(draft, { outing: { ...NEW_OUTING, sticky: stickyOf(candidate) } });
+    return setIntent(draft, 'draining', { op, ...endsHold, outing: terms });
   }
-  patch(turn, { op, ...endsHold });
-  patchOuting(turn, terms);
+  patch(draft, { op, ...endsHold });
+  patchOuting(draft, terms);
   if (app.gone && request.kind === 'restart') {
-    patch(turn, { op: { ...op, deadline: turn.at + op.returnMs } });
-    return warm(turn);
+    patch(draft, { op: { ...op, deadline: draft.at + op.returnMs } });
+    return warm(draft);
   }
   // Its users were forced out: the stop does not wait for them, but they may still be connected, and the result has
   // a warning.
-  if (outing?.forcedOut) return startForce(turn, 'the drain before it was forced', false);
+  if (outing?.forcedOut) return startForce(draft, 'the drain before it was forced', false);
   // What is in mere DRAIN may have users, whatever was so when it was drained: zero and quiet come before the fence.
-  const isOpen = !app.gone && followed(turn.policy, turn.state).length > 0;
-  if (outing?.level === 'maint' && !isOpen && !PHASES[phase].waits) return raiseFence(turn);
-  intend(turn, 'draining', { outing: { level: 'drain', fence: null } });
+  const isOpen = !app.gone && followed(draft.policy, draft.state).length > 0;
+  if (outing?.level === 'maint' && !isOpen && !PHASES[phase].waits) return raiseFence(draft);
+  setIntent(draft, 'draining', { outing: { level: 'drain', fence: null } });
 }
 
-function installReady(turn: Turn, candidate: Candidate, op: Operation): string | null {
-  const { phase, app, health } = turn.state;
+function installReady(draft: Draft, candidate: Candidate, op: Operation): string | null {
+  const { phase, app, health } = draft.state;
   const { request } = candidate;
-  const release = request.force || turn.policy.operatorReady;
+  const release = request.force || draft.policy.operatorReady;
   const takesOver = release && viewsOf(candidate).some((view) => view.admin !== 'ready');
   const isBack = PHASES[phase].place === 'rotation' && !takesOver && !app.gone && health !== 'down';
-  if (isBack && isHealthy(turn)) return null;
-  takeServers(turn, candidate, release);
+  if (isBack && isHealthy(draft)) return null;
+  takeServers(draft, candidate, release);
   // Until it is READY it stays as it is.
-  patch(turn, { op, outing: turn.state.outing ?? { ...NEW_OUTING, level: 'none' } });
-  if (request.force) patch(turn, endHold(turn, `ready by ${request.by} goes over it`));
+  patch(draft, { op, outing: draft.state.outing ?? { ...NEW_OUTING, level: 'none' } });
+  if (request.force) patch(draft, endHold(draft, `ready by ${request.by} goes over it`));
   // The node is in rotation already; only the probes are missing.
-  if (phase === 'returning' || isBack) intend(turn, 'returning');
-  else warm(turn);
+  if (phase === 'returning' || isBack) setIntent(draft, 'returning');
+  else warm(draft);
   return request.id;
 }
 
 /** What the hold had found is put back; a node that was out before it stays as it was then. */
-function installRelease(turn: Turn, op: Operation): string | null {
-  const { hold, phase } = turn.state;
+function installRelease(draft: Draft, op: Operation): string | null {
+  const { hold, phase } = draft.state;
   if (hold === null) return null;
-  const ended = endHold(turn, `released by ${op.by}`);
+  const ended = endHold(draft, `released by ${op.by}`);
   if (hold.over === 'rotation' && isOutward(phase)) {
-    giveBack(turn, { ...ended, op });
+    restoreFound(draft, { ...ended, op });
     return op.id;
   }
-  intend(turn, phase, ended);
+  setIntent(draft, phase, ended);
   return null;
 }
 
@@ -151,22 +151,22 @@ function installRelease(turn: Turn, op: Operation): string | null {
  * not be asked is what its last look showed, and ready where there is none: should it turn out otherwise, it is held from
  * the next look on.
  */
-function takeServers(turn: Turn, candidate: Candidate, takeOver = candidate.request.force): void {
-  mapServers(turn, (own, name, balancer) => {
+function takeServers(draft: Draft, candidate: Candidate, takeOver = candidate.request.force): void {
+  mapServers(draft, (own, name, balancer) => {
     const found = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
-    const known = turn.state.balancers[balancer];
+    const known = draft.state.balancers[balancer];
     // An operator's DRAIN mistaken for READY could not be told from ours once ours is written (I2).
     const view = found ?? (known && viewOf(known, name));
     // `ready` gives no weight back, so there is nothing to take over.
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
     // After a takeover any state may be replaced.
     if (own.found) return own.held !== null && over ? { ...own, held: null, ours: ['drain', 'maint'] } : own;
-    return { ...notOurs(own), ...take(view, over) };
+    return { ...notOurs(own), ...asFound(view, over) };
   });
 }
 
 /** What a server is as the outing's, by the look that found it; `takeOver`: an operator's state, too. */
-export function take(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
+export function asFound(view: ServerView | undefined, takeOver: boolean): Partial<ServerState> {
   // What HAProxy does not have shows as MAINT that no operator has set: a reload may bring it, in service.
   if (view === undefined || view.absent !== undefined) return { found: { admin: 'ready', weight: null } };
   // What lies over it (DNS, a tracked server) is set by no command: the state under it is ours to set.
@@ -195,13 +195,13 @@ function stickyOf({ surveys }: Candidate): string | null {
  * The operation that a request asks for, as of now.
  * @param since counts that were asked for earlier are not those of its beginning; -1 = all are
  */
-export function operationOf(
-  turn: Turn,
+export function newOperation(
+  draft: Draft,
   request: Request,
   warnings: readonly string[],
   since = -1,
 ): Operation {
-  const { policy, state, at } = turn;
+  const { policy, state, at } = draft;
   const returnMs = request.kind === 'ready' ? (request.timeoutMs ?? policy.returnMs) : policy.returnMs;
   const timeoutMs = request.kind === 'ready' ? returnMs : (request.timeoutMs ?? policy.timeoutMs);
   return {

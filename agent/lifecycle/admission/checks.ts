@@ -7,7 +7,7 @@ import { answerable, goesOver, listed, type Objection, type Surveyed } from '../
 import type { Request } from '../model/api.ts';
 import type { Candidate } from '../model/operation.ts';
 import { unread } from './readable.ts';
-import { serversOf, type Turn } from '../draft.ts';
+import { serversOf, type Draft } from '../draft.ts';
 import { blindness, twinsOf, uncompared, unlisted } from '../observed/unlisted-servers.ts';
 import type { ServerSurvey } from '../model/survey.ts';
 
@@ -20,18 +20,18 @@ export interface Verdict {
 }
 
 /** First refusal wins; a request that cannot be refused is only warned. */
-export function objections(turn: Turn, candidate: Candidate): Verdict {
+export function objections(draft: Draft, candidate: Candidate): Verdict {
   const { request } = candidate;
-  const servers = surveyed(turn, candidate);
+  const servers = surveyed(draft, candidate);
   const warnings = Object.entries(candidate.unasked).map(
     ([name, error]) => `${byName(name, error)}; it is waited for`,
   );
-  if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(turn, candidate))
+  if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(draft, candidate))
     return { refusal: null, warnings };
-  const found = objectionsTo(turn, candidate, servers).filter((objection) => objection !== null);
+  const found = objectionsTo(draft, candidate, servers).filter((objection) => objection !== null);
   const refusal = found.find(({ soft, code }) => soft !== true && !goesOver(request, code)) ?? null;
   warnings.push(...found.filter((objection) => objection !== refusal).map((one) => warningOf(request, one)));
-  if (refusal === null) warnings.push(...remarks(turn, candidate));
+  if (refusal === null) warnings.push(...remarks(draft, candidate));
   return { refusal, warnings };
 }
 
@@ -40,45 +40,49 @@ function warningOf(request: Request, { soft, code, message }: Objection): string
   return `${message}; this ${request.kind} cannot be refused and goes on`;
 }
 
-function objectionsTo(turn: Turn, candidate: Candidate, servers: readonly Surveyed[]): (Objection | null)[] {
+function objectionsTo(
+  draft: Draft,
+  candidate: Candidate,
+  servers: readonly Surveyed[],
+): (Objection | null)[] {
   const { kind } = candidate.request;
   if (kind === 'release') return [];
   if (kind === 'ready')
-    return [heldAgainstReady(turn, candidate, servers.length > 0 ? servers : lastSeen(turn))];
+    return [heldAgainstReady(draft, candidate, servers.length > 0 ? servers : lastSeen(draft))];
   const goingOut = [
-    heldInDrain(turn, candidate, servers),
+    heldInDrain(draft, candidate, servers),
     maintAround(candidate, servers),
-    ...unlisted(turn, candidate),
-    capacity(turn, candidate, servers),
+    ...unlisted(draft, candidate),
+    capacity(draft, candidate, servers),
   ];
   if (kind === 'hold') return goingOut;
-  const { policy, state } = turn;
+  const { policy, state } = draft;
   const doubted = outlasted(policy, state, candidate.request, candidate.gone);
   return [
     ...goingOut,
     doubted,
-    unkeepable(turn, candidate, servers),
-    uncounted(turn, candidate, servers),
-    unread(turn, candidate, servers),
+    unkeepable(draft, candidate, servers),
+    uncounted(draft, candidate, servers),
+    unread(draft, candidate, servers),
   ];
 }
 
 /** Warnings of an operation that takes the node out: not refused, but an operator should read them. */
-function remarks(turn: Turn, candidate: Candidate): string[] {
+function remarks(draft: Draft, candidate: Candidate): string[] {
   const { kind, dryRun } = candidate.request;
   if (kind === 'ready' || kind === 'release') return [];
   const compared = [...blindness(candidate), ...(dryRun ? uncompared(candidate) : [])];
   // A report instead of a file: `check` has no state file to write an answer to.
-  const { operatorReady, reloadsKeepState } = turn.policy;
+  const { operatorReady, reloadsKeepState } = draft.policy;
   if (dryRun && kind === 'stop' && operatorReady && !reloadsKeepState) compared.push(RELOAD_WINDOW);
-  return kind === 'hold' ? compared : [...compared, ...foreignTables(turn, candidate)];
+  return kind === 'hold' ? compared : [...compared, ...foreignTables(draft, candidate)];
 }
 
 const RELOAD_WINDOW =
   'a reload of HAProxy in the milliseconds between the last look and the stop would let new users in, unless its reloads keep the state of servers (--state-file)';
 
 /** The servers that were surveyed for a request, with what is known of each. */
-export function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {
+export function surveyed({ state }: Draft, { surveys }: Candidate): Surveyed[] {
   return Object.entries(surveys).flatMap(([balancer, { servers, facts }]) =>
     servers.map((view) => {
       const own = state.balancers[balancer]?.servers[view.name];
@@ -89,15 +93,17 @@ export function surveyed({ state }: Turn, { surveys }: Candidate): Surveyed[] {
 }
 
 /** A node that is out is not surveyed again: its servers as they were last seen. */
-function lastSeen({ state }: Turn): Surveyed[] {
-  return serversOf(state).flatMap(({ balancer, at, name, server }) => {
+function lastSeen({ state }: Draft): Surveyed[] {
+  return serversOf(state).flatMap(({ balancer, balancerName, name, server }) => {
     const view = viewOf(balancer, name);
-    return view && server.found ? [{ balancer: at, view, held: server.held !== null, fact: undefined }] : [];
+    return view && server.found
+      ? [{ balancer: balancerName, view, held: server.held !== null, fact: undefined }]
+      : [];
   });
 }
 
 function heldInDrain(
-  { policy }: Turn,
+  { policy }: Draft,
   { request }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
@@ -141,7 +147,7 @@ function maintAround({ request }: Candidate, servers: readonly Surveyed[]): Obje
 }
 
 function heldAgainstReady(
-  { policy }: Turn,
+  { policy }: Draft,
   { request }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
@@ -176,21 +182,21 @@ function withoutWeight(weightless: readonly Surveyed[], soft: boolean): Objectio
  * The last usable server is never taken out (I11); an unknown count is a refusal. A balancer that only polls us
  * does not show other servers: no guard is promised there.
  */
-function capacity(turn: Turn, candidate: Candidate, servers: readonly Surveyed[]): Objection | null {
-  const { policy } = turn;
+function capacity(draft: Draft, candidate: Candidate, servers: readonly Surveyed[]): Objection | null {
+  const { policy } = draft;
   if (policy.keep === 0) return null;
   const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   const asked = servers.filter(({ balancer, fact }) => counting.includes(balancer) && fact?.usable);
   for (const one of asked) {
-    const others = othersFor(turn, candidate, one);
-    if (others === null || others < policy.keep) return short(turn, candidate, one, others);
+    const others = othersFor(draft, candidate, one);
+    if (others === null || others < policy.keep) return short(draft, candidate, one, others);
   }
   return null;
 }
 
 /** Those that serve this server's users in its place; null = unknown. */
 function othersFor(
-  { policy, state }: Turn,
+  { policy, state }: Draft,
   candidate: Candidate,
   { balancer, view, fact }: Surveyed,
 ): number | null {
@@ -205,7 +211,7 @@ function othersFor(
 }
 
 function short(
-  { policy }: Turn,
+  { policy }: Draft,
   candidate: Candidate,
   { balancer, view, fact }: Surveyed,
   others: number | null,
@@ -232,7 +238,7 @@ function aroundIt(fact: ServerSurvey | undefined, keepBackups: boolean): string 
 }
 
 /** A node that is out already was surveyed when it went; a stop asks only once more who counts. */
-function needsCounting({ state }: Turn, { request }: Candidate): boolean {
+function needsCounting({ state }: Draft, { request }: Candidate): boolean {
   return (
     (request.kind === 'stop' || request.kind === 'restart') && !state.app.gone && state.phase !== 'stopping'
   );

@@ -1,12 +1,12 @@
 import { connectionsOf } from '../observed/counts.ts';
 import type { Request } from '../model/api.ts';
-import { serversOf, type Turn } from '../draft.ts';
+import { serversOf, type Draft } from '../draft.ts';
 
 function countNow(name: string, count: number | null, error: string | null): string {
   return `${name} (now ${count ?? `unknown${error === null ? '' : `: ${error}`}`})`;
 }
 
-function sourcesNow({ policy, state }: Turn): string[] {
+function sourcesNow({ policy, state }: Draft): string[] {
   return policy.sources.map((name) => {
     const { count = null, error = null } = state.sources[name] ?? {};
     return countNow(name, count, error);
@@ -14,11 +14,11 @@ function sourcesNow({ policy, state }: Turn): string[] {
 }
 
 /** The output of `--dry-run`: the steps that this request would take from here, a line each. */
-export function planOf(turn: Turn, request: Request): string[] {
-  const { policy, state } = turn;
-  const names = serversOf(state).map(({ at, name }) => `${name} at ${at}`);
+export function planOf(draft: Draft, request: Request): string[] {
+  const { policy, state } = draft;
+  const names = serversOf(state).map(({ balancerName, name }) => `${name} at ${balancerName}`);
   const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
-  const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(turn)].join(
+  const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(draft)].join(
     ', ',
   );
   const out = [

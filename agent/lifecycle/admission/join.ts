@@ -2,7 +2,7 @@ import type { Joined, OperationKind, Request, Result } from '../model/api.ts';
 import { relate } from './relation.ts';
 import type { Operation, Ticket } from '../model/operation.ts';
 import { applyTerms, termsOf } from './terms.ts';
-import { patchOuting, resave, type Turn, warn } from '../draft.ts';
+import { patchOuting, resave, type Draft, warn } from '../draft.ts';
 
 /**
  * Callers who join a running operation. Each has its own ticket, which is answered and can be withdrawn; what a
@@ -21,16 +21,16 @@ export function hasJoined({ id, joined }: Result): boolean {
  * The request becomes part of the running operation; that counts once it is on disk.
  * @returns its ticket
  */
-export function joinIn(turn: Turn, request: Request, op: Operation): string {
-  if (relate(op, turn.state.phase, request.kind) === 'then-start') return goOnWith(turn, request, op);
-  const terms = termsOf(turn, op, request);
+export function joinIn(draft: Draft, request: Request, op: Operation): string {
+  if (relate(op, draft.state.phase, request.kind) === 'then-start') return goOnWith(draft, request, op);
+  const terms = termsOf(draft, op, request);
   const ticket = ticketFor(op, request);
   const joined = withJoined(op, { ...describe(request), id: ticket.id, terms });
   const tickets = withTicket(op, ticket);
-  lastWith(turn, request, op.kind);
-  applyTerms(turn, { ...op, tickets, joined }, request, terms);
-  if (op.kind !== 'drain' && request.expiresMs !== null) warn(turn, 'no expiry', neverExpires(op));
-  resave(turn);
+  lastWith(draft, request, op.kind);
+  applyTerms(draft, { ...op, tickets, joined }, request, terms);
+  if (op.kind !== 'drain' && request.expiresMs !== null) warn(draft, 'no expiry', neverExpires(op));
+  resave(draft);
   return ticket.id;
 }
 
@@ -39,11 +39,11 @@ function neverExpires({ kind }: Operation): string {
 }
 
 /** The stop that was issued is followed by a start: from then on it is the operation of the one who asked for that. */
-function goOnWith(turn: Turn, request: Request, op: Operation): string {
-  const returnMs = request.timeoutMs ?? turn.policy.returnMs;
+function goOnWith(draft: Draft, request: Request, op: Operation): string {
+  const returnMs = request.timeoutMs ?? draft.policy.returnMs;
   const restart: Operation = { ...ownedBy(request, op), kind: 'restart', returnMs };
-  applyTerms(turn, restart, request, termsOf(turn, op, request));
-  resave(turn);
+  applyTerms(draft, restart, request, termsOf(draft, op, request));
+  resave(draft);
   return request.id;
 }
 
@@ -77,7 +77,7 @@ function withJoined({ joined, tickets }: Operation, one: Joined): readonly Joine
 }
 
 /** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
-export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
+export function isLasting({ state }: Draft, { kind, by }: Request): boolean {
   const byOperator = !['signal', 'app', 'lastcall'].includes(by);
   return (state.outing?.lasting ?? false) || (kind !== 'restart' && byOperator);
 }
@@ -87,8 +87,8 @@ export function isLasting({ state }: Turn, { kind, by }: Request): boolean {
  * made it before (I19); a state that ends by itself does not.
  * @param kind of the operation that is joined
  */
-export function lastWith(turn: Turn, request: Request, kind: OperationKind): void {
+export function lastWith(draft: Draft, request: Request, kind: OperationKind): void {
   if (request.kind !== 'drain' && request.kind !== 'stop') return;
   if (kind === 'restart' || kind === 'ready') return;
-  patchOuting(turn, { lasting: isLasting(turn, request) });
+  patchOuting(draft, { lasting: isLasting(draft, request) });
 }

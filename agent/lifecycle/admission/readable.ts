@@ -4,7 +4,7 @@ import { isInRotation } from '../model/phase.ts';
 import type { Candidate, Reading } from '../model/operation.ts';
 import type { State } from '../model/state.ts';
 import type { SourceState } from '../model/server-state.ts';
-import { emit, patch, type Turn } from '../draft.ts';
+import { emit, patch, type Draft } from '../draft.ts';
 
 /**
  * Before the first DRAIN every source is asked once, for one that cannot be read would be waited for until the deadline
@@ -20,15 +20,15 @@ const RETRY_MS = 500;
  * Reads the sources where their answer can refuse the request, or for a dry run.
  * @returns the needs of the candidate, and the known counts of sources that are not asked
  */
-export function beginReading(turn: Turn, request: Request): Pick<Candidate, 'reading' | 'unread'> {
-  const { policy, state } = turn;
+export function beginReading(draft: Draft, request: Request): Pick<Candidate, 'reading' | 'unread'> {
+  const { policy, state } = draft;
   const isOut = request.kind === 'drain' || request.kind === 'stop' || request.kind === 'restart';
   if (!isOut || !isInRotation(state.phase) || state.op !== null || state.app.gone)
     return { reading: {}, unread: {} };
   // What cannot be refused does not wait either: its users are to be kept from coming now.
   if (!request.dryRun && (request.force || goesOver(request, 'uncounted')))
     return { reading: {}, unread: errorsOf(state, policy.sources) };
-  for (const source of policy.sources) emit(turn, { type: 'count', source });
+  for (const source of policy.sources) emit(draft, { type: 'count', source });
   const reading = policy.sources.map((name) => [name, { tries: 0, retryAt: null }] as const);
   return { reading: Object.fromEntries(reading), unread: {} };
 }
@@ -44,39 +44,39 @@ function errorsOf({ sources }: State, names: readonly string[]): Readonly<Record
 
 /** A source has counted, or (`error`) could not. */
 export function onRead(
-  turn: Turn,
+  draft: Draft,
   name: string,
   { error, begun }: Pick<SourceState, 'error' | 'begun'>,
 ): void {
-  const { candidate } = turn.state;
+  const { candidate } = draft.state;
   const one = candidate?.reading[name];
   if (!candidate || one === undefined) return;
-  if (error === null) return patch(turn, { candidate: without(candidate, name) });
+  if (error === null) return patch(draft, { candidate: without(candidate, name) });
   // Asked by a poll of before the request.
   if (begun < candidate.at) return;
   const tries = one.tries + 1;
-  const next: Reading = { tries, retryAt: turn.at + RETRY_MS };
+  const next: Reading = { tries, retryAt: draft.at + RETRY_MS };
   if (tries < TRIES)
-    return patch(turn, { candidate: { ...candidate, reading: { ...candidate.reading, [name]: next } } });
+    return patch(draft, { candidate: { ...candidate, reading: { ...candidate.reading, [name]: next } } });
   const unread = { ...candidate.unread, [name]: error };
-  patch(turn, { candidate: { ...without(candidate, name), unread } });
+  patch(draft, { candidate: { ...without(candidate, name), unread } });
 }
 
 /** Asks again what failed, and waits for no source longer than its patience. */
-export function turnReading(turn: Turn): void {
-  const { candidate, sources } = turn.state;
+export function advanceReading(draft: Draft): void {
+  const { candidate, sources } = draft.state;
   for (const [name, { tries, retryAt }] of Object.entries(candidate?.reading ?? {})) {
-    const now = turn.state.candidate;
+    const now = draft.state.candidate;
     if (now === null) return;
-    if (turn.at >= now.at + PATIENCE_MS) {
+    if (draft.at >= now.at + PATIENCE_MS) {
       const { error = null, count = null } = sources[name] ?? {};
       const why = error ?? (count === null ? `it has not answered within ${PATIENCE_MS / 1_000} s` : null);
       const unread = why === null ? now.unread : { ...now.unread, [name]: why };
-      patch(turn, { candidate: { ...without(now, name), unread } });
-    } else if (retryAt !== null && turn.at >= retryAt) {
-      emit(turn, { type: 'count', source: name });
+      patch(draft, { candidate: { ...without(now, name), unread } });
+    } else if (retryAt !== null && draft.at >= retryAt) {
+      emit(draft, { type: 'count', source: name });
       const reading = { ...now.reading, [name]: { tries, retryAt: null } };
-      patch(turn, { candidate: { ...now, reading } });
+      patch(draft, { candidate: { ...now, reading } });
     }
   }
 }
@@ -95,7 +95,7 @@ export function isRead({ reading }: Candidate): boolean {
 
 /** A source that cannot be read: its users are unknown, and unknown is never zero. */
 export function unread(
-  { state }: Turn,
+  { state }: Draft,
   candidate: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {

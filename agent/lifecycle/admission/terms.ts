@@ -5,12 +5,12 @@ import { endHold } from '../phases/hold.ts';
 import type { Request, Terms } from '../model/api.ts';
 import { isOutward } from '../model/phase.ts';
 import type { Operation } from '../model/operation.ts';
-import { intend, mapServers, patch, patchOuting, type Turn } from '../draft.ts';
+import { setIntent, mapServers, patch, patchOuting, type Draft } from '../draft.ts';
 
 /** What a caller who joins asks for beyond the running operation: it holds from then on. */
 
 /** The terms that the request changes: those it gives explicitly (not null). */
-export function termsOf({ state }: Turn, op: Operation, request: Request): Terms {
+export function termsOf({ state }: Draft, op: Operation, request: Request): Terms {
   const { kind, timeoutMs, onTimeout, expiresMs, force, fence, noRefuse = false } = request;
   const { fenced = true, expiresMs: expires = null } = state.outing ?? {};
   return {
@@ -24,42 +24,42 @@ export function termsOf({ state }: Turn, op: Operation, request: Request): Terms
 }
 
 /** Makes them those of the operation and of its outing; the caller sends them to disk. */
-export function applyTerms(turn: Turn, op: Operation, request: Request, terms: Terms): void {
+export function applyTerms(draft: Draft, op: Operation, request: Request, terms: Terms): void {
   const { timeoutMs, onTimeout, expiresMs } = request;
-  const deadline = timeoutMs === null ? {} : { timeoutMs, deadline: turn.at + timeoutMs };
-  patch(turn, {
+  const deadline = timeoutMs === null ? {} : { timeoutMs, deadline: draft.at + timeoutMs };
+  patch(draft, {
     op: { ...op, ...deadline, onTimeout: onTimeout ?? op.onTimeout, expiresMs: expiresMs ?? op.expiresMs },
   });
-  if (terms.fence) patchOuting(turn, { fenced: true });
-  if (expiresMs !== null) patchOuting(turn, { expiresMs });
-  if (terms.force) goOver(turn, request);
-  else if (terms.noRefuse) onlyWarn(turn, request);
+  if (terms.fence) patchOuting(draft, { fenced: true });
+  if (expiresMs !== null) patchOuting(draft, { expiresMs });
+  if (terms.force) goOver(draft, request);
+  else if (terms.noRefuse) onlyWarn(draft, request);
 }
 
 /** Force has the meaning that it has at the start: it answers the guard, the hold, and what others hold. */
-export function goOver(turn: Turn, request: Request): void {
-  onlyWarn(turn, request);
-  if (turn.state.hold) patch(turn, endHold(turn, `${request.kind} by ${request.by} goes over it`));
-  takeOver(turn);
+export function goOver(draft: Draft, request: Request): void {
+  onlyWarn(draft, request);
+  if (draft.state.hold) patch(draft, endHold(draft, `${request.kind} by ${request.by} goes over it`));
+  takeOver(draft);
 }
 
 /** Of what would give the operation up on its way, the guard and users who are bound by now, there are warnings only. */
-export function onlyWarn(turn: Turn, request: Request): void {
-  patchOuting(turn, overGuard(turn.state.outing, request));
-  const { op } = turn.state;
-  if (op?.recheck === 'refuse') patch(turn, { op: { ...op, recheck: 'warn' } });
+export function onlyWarn(draft: Draft, request: Request): void {
+  patchOuting(draft, overGuard(draft.state.outing, request));
+  const { op } = draft.state;
+  if (op?.recheck === 'refuse') patch(draft, { op: { ...op, recheck: 'warn' } });
 }
 
 /**
  * A foreign state becomes ours, and is the one restored at the end. Behind it users were not kept out by us, so a
  * fence goes back to DRAIN first.
  */
-function takeOver(turn: Turn): void {
-  const { phase, outing, app, balancers } = turn.state;
+function takeOver(draft: Draft): void {
+  const { phase, outing, app, balancers } = draft.state;
   const isOut = isOutward(phase);
   let taken = 0;
-  mapServers(turn, (own, name, at) => {
-    const balancer = balancers[at];
+  mapServers(draft, (own, name, balancerName) => {
+    const balancer = balancers[balancerName];
     // The way back gives no weight, so there is nothing to take over.
     const isWeightless = !isOut && balancer !== undefined && viewOf(balancer, name)?.weightless === true;
     if (own.found === null || own.held === null || isWeightless) return own;
@@ -70,5 +70,5 @@ function takeOver(turn: Turn): void {
     return { ...own, found: { ...own.found, admin }, held: null, ours: ['drain', 'maint'], said };
   });
   if (taken === 0 || !isOut || outing?.level !== 'maint' || outing.force !== null || app.gone) return;
-  intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
+  setIntent(draft, 'draining', { ...noStop(draft), outing: { level: 'drain', fence: null } });
 }

@@ -4,7 +4,7 @@ import type { Addresses, Admin, Proof } from './observation.ts';
 import type { SurveyScope } from './survey.ts';
 
 /** The input of a warn hook. */
-export interface Nearing {
+export interface DeadlineWarning {
   readonly id: string;
   readonly operation: OperationKind;
   /** Sessions, or connections where there are more of them; null = unknown. */
@@ -48,7 +48,7 @@ export type Effect =
   /** Make the application refuse new sessions, or take them again. */
   | { readonly type: 'gate'; readonly to: 'on' | 'off' }
   /** Calls a warn hook: the deadline is near and users are still connected. */
-  | { readonly type: 'warn-hook'; readonly rung: number; readonly about: Nearing }
+  | { readonly type: 'warn-hook'; readonly rung: number; readonly about: DeadlineWarning }
   /** Discards the probe results: probes begun before this never count again, and `probed` is reported anew. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */

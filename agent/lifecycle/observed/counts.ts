@@ -105,8 +105,11 @@ export function tally(policy: Policy, state: State, since: number): 'zero' | 'so
 
 /** Total requests of each server, to detect later whether new ones came. */
 export function totalsOf(state: State): Totals {
-  const entries = Object.entries(state.balancers).flatMap(([at, balancer]) =>
-    Object.keys(balancer.servers).map((name) => [`${at} ${name}`, viewOf(balancer, name)?.total ?? null]),
+  const entries = Object.entries(state.balancers).flatMap(([balancerName, balancer]) =>
+    Object.keys(balancer.servers).map((name) => [
+      `${balancerName} ${name}`,
+      viewOf(balancer, name)?.total ?? null,
+    ]),
   );
   return Object.fromEntries(entries) as Totals;
 }
@@ -134,10 +137,10 @@ function countingBalancers(policy: Policy, state: State): Policy['balancers'] {
 function connectionsAt(
   policy: Policy,
   state: State,
-  { name: at, servers }: Policy['balancers'][number],
+  { name: balancerName, servers }: Policy['balancers'][number],
   since: number,
 ): number | null {
-  const balancer = state.balancers[at];
+  const balancer = state.balancers[balancerName];
   if (!balancer || !isKnown(balancer, since)) return null;
   if (mayHideUsers(policy, state, balancer, since)) return null;
   return sum(
@@ -151,10 +154,10 @@ function connectionsAt(
 /** A connection or a queued request was seen there, whatever could not be counted beside it. */
 function isSeenAt(
   { balancers }: State,
-  { name: at, servers }: Policy['balancers'][number],
+  { name: balancerName, servers }: Policy['balancers'][number],
   since: number,
 ): boolean {
-  const balancer = balancers[at];
+  const balancer = balancers[balancerName];
   if (!balancer || !isKnown(balancer, since)) return false;
   return servers.some((name) => {
     const { connections, atLeast, queued } = viewOf(balancer, name) ?? {};

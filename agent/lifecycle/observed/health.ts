@@ -1,6 +1,6 @@
 import type { Policy } from '../model/policy.ts';
 import type { State } from '../model/state.ts';
-import { allServersOf, emit, patch, type Turn } from '../draft.ts';
+import { allServersOf, emit, patch, type Draft } from '../draft.ts';
 
 /** How the application is, by its probes, and what waits for that (I15). */
 
@@ -8,17 +8,17 @@ import { allServersOf, emit, patch, type Turn } from '../draft.ts';
  * Resets the known health: probes begun before this never count. Every return begins with it, so `health` is newer
  * than the return.
  */
-export function askAnew(turn: Turn): void {
-  emit(turn, { type: 'reset-probe' });
-  patch(turn, { health: 'unknown' });
+export function askAnew(draft: Draft): void {
+  emit(draft, { type: 'reset-probe' });
+  patch(draft, { health: 'unknown' });
 }
 
 /** By its probes; where there is no probe nothing is held against it. */
-export function isHealthy({ policy, state }: Pick<Turn, 'policy' | 'state'>): boolean {
+export function isHealthy({ policy, state }: Pick<Draft, 'policy' | 'state'>): boolean {
   return !policy.hasProbe || state.health === 'up';
 }
 
-export function notHealthy({ state: { health } }: Pick<Turn, 'state'>): string {
+export function notHealthy({ state: { health } }: Pick<Draft, 'state'>): string {
   return `the application is not healthy by its probe (${health})`;
 }
 

@@ -47,8 +47,11 @@ export function doubtsOf(policy: Policy, state: State): { readonly at: string; r
 }
 
 /** One balancer's doubt as of `now`, for a message. */
-export function doubtLine({ at, doubt }: ReturnType<typeof doubtsOf>[number], now: number): string {
-  return `${at}: ${doubtText(doubt, (until) => `for ${Math.ceil((until - now) / 1_000)} s more`)}`;
+export function doubtLine(
+  { at: balancerName, doubt }: ReturnType<typeof doubtsOf>[number],
+  now: number,
+): string {
+  return `${balancerName}: ${doubtText(doubt, (until) => `for ${Math.ceil((until - now) / 1_000)} s more`)}`;
 }
 
 const WAYS =

@@ -29,23 +29,28 @@ export function countOthers(policy: Policy, state: State, since: number): Others
 }
 
 /** The same of one balancer. */
-export function countOthersAt(policy: Policy, state: State, at: string, since: number): OthersCount[] {
-  const balancer = state.balancers[at];
+export function countOthersAt(
+  policy: Policy,
+  state: State,
+  balancerName: string,
+  since: number,
+): OthersCount[] {
+  const balancer = state.balancers[balancerName];
   if (!balancer) return [];
   const { siblings: seen, idle } = state.outing?.capacity ?? NEW_CAPACITY;
   const ours = Object.entries(balancer.servers).filter(([, server]) => isOurs(server));
-  if (!isKnown(balancer, since)) return ours.map(([name]) => ({ at, name, others: null }));
+  if (!isKnown(balancer, since)) return ours.map(([name]) => ({ at: balancerName, name, others: null }));
   return ours.flatMap(([name]) => {
     const view = viewOf(balancer, name);
-    if (!view) return [{ at, name, others: null }];
-    if (!(costsCapacity(view) ?? idle[keyOf(at, name)] !== true)) return [];
-    const last = seen[at];
+    if (!view) return [{ at: balancerName, name, others: null }];
+    if (!(costsCapacity(view) ?? idle[keyOf(balancerName, name)] !== true)) return [];
+    const last = seen[balancerName];
     const siblings = last && last.begun >= balancer.begun ? last.siblings : null;
     const others =
       siblings === null
         ? othersInRow(policy, state, balancer, view)
         : othersAmong(policy, state, { balancer, view }, siblings).usable;
-    return [{ at, name, others }];
+    return [{ at: balancerName, name, others }];
   });
 }
 
@@ -75,17 +80,17 @@ function costsCapacity({ admin, operational, absent, over }: ServerView): boolea
 }
 
 /** Which of the servers that a look shows take no new users, or would take none if they were READY. */
-export function idleOf(at: string, look: Look): CapacityLevel['idle'] {
+export function idleOf(balancerName: string, look: Look): CapacityLevel['idle'] {
   return Object.fromEntries(
     look.servers.flatMap((view) => {
       const costs = costsCapacity(view);
-      return costs === null ? [] : [[keyOf(at, view.name), !costs]];
+      return costs === null ? [] : [[keyOf(balancerName, view.name), !costs]];
     }),
   );
 }
 
-function keyOf(at: string, name: string): string {
-  return `${at} ${name}`;
+function keyOf(balancerName: string, name: string): string {
+  return `${balancerName} ${name}`;
 }
 
 /** By the row alone, which contains this application's other servers too: those known to be usable are subtracted. */
@@ -111,32 +116,32 @@ function othersInRow(policy: Policy, state: State, balancer: BalancerState, view
 export function wouldDo(
   policy: Policy,
   state: State,
-  { at, name, others }: OthersCount,
+  { at: balancerName, name, others }: OthersCount,
   since: number,
   gives: (sibling: string) => boolean,
 ): boolean | null {
-  const seen = state.outing?.capacity.siblings[at];
+  const seen = state.outing?.capacity.siblings[balancerName];
   if (!seen || seen.begun < since) return null;
-  const { inDrain } = siblingsOf(policy, state, at, name);
+  const { inDrain } = siblingsOf(policy, state, balancerName, name);
   return (others ?? 0) + inDrain.filter(gives).length >= policy.keep;
 }
 
 /** The text of a shortage: how many are left, and which siblings are going out too, as far as surveyed. */
 export function shortWords(policy: Policy, state: State, short: readonly OthersCount[]): string {
-  const each = short.map(({ at, name, others }) => {
-    const { inDrain, inMaint } = siblingsOf(policy, state, at, name);
+  const each = short.map(({ at: balancerName, name, others }) => {
+    const { inDrain, inMaint } = siblingsOf(policy, state, balancerName, name);
     const out = [
       ...inDrain.map((one) => `${one} is in DRAIN`),
       ...inMaint.map((one) => `${one} is in MAINT`),
     ];
-    return `${at}: ${name} leaves ${others ?? 'an unknown number of'} other usable servers${out.length === 0 ? '' : ` (${listed(out, 3)})`}`;
+    return `${balancerName}: ${name} leaves ${others ?? 'an unknown number of'} other usable servers${out.length === 0 ? '' : ` (${listed(out, 3)})`}`;
   });
   return `${listed(each)}, and drain.keep is ${policy.keep}`;
 }
 
-function siblingsOf(policy: Policy, state: State, at: string, name: string): Beside {
-  const balancer = state.balancers[at];
-  const siblings = state.outing?.capacity.siblings[at]?.siblings ?? [];
+function siblingsOf(policy: Policy, state: State, balancerName: string, name: string): Beside {
+  const balancer = state.balancers[balancerName];
+  const siblings = state.outing?.capacity.siblings[balancerName]?.siblings ?? [];
   return balancer
     ? othersAmong(policy, state, { balancer, view: { name } }, siblings)
     : { usable: 0, inDrain: [], inMaint: [] };

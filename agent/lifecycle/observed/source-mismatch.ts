@@ -1,6 +1,6 @@
 import { isOutward } from '../model/phase.ts';
 import type { SourceState } from '../model/server-state.ts';
-import { type Turn, warn } from '../draft.ts';
+import { type Draft, warn } from '../draft.ts';
 
 /** Sources that count the same users and disagree whether there are any. The larger number wins, with a warning. */
 
@@ -19,24 +19,24 @@ export function sideAfter(known: SourceState, count: number | null, at: number):
 }
 
 /** Warns, once per operation, when one source counts zero and another one counts users, and both persist. */
-export function tellDisagreement(turn: Turn): void {
-  const { op, phase, sources } = turn.state;
+export function tellDisagreement(draft: Draft): void {
+  const { op, phase, sources } = draft.state;
   if (!op || !isOutward(phase) || op.warnings.some(({ subject }) => subject === SUBJECT)) return;
-  const settled = turn.policy.sources.flatMap((name) => {
+  const settled = draft.policy.sources.flatMap((name) => {
     const source = sources[name];
     if (!source || source.begun < op.startedAt || source.sideSamples < FEW_SAMPLES) return [];
-    return turn.at - Math.max(source.sideSince, op.startedAt) < LAG_MS
+    return draft.at - Math.max(source.sideSince, op.startedAt) < LAG_MS
       ? []
       : [{ name, side: sideOf(source.count) }];
   });
   // Zero connections at this moment contradict no number of users.
   const nobody = settled.find(
-    ({ name, side }) => side === 'nobody' && turn.policy.userSources.includes(name),
+    ({ name, side }) => side === 'nobody' && draft.policy.userSources.includes(name),
   );
   const somebody = settled.find(({ side }) => side === 'somebody');
   if (nobody && somebody)
     warn(
-      turn,
+      draft,
       SUBJECT,
       `${nobody.name} says that nobody is there, but ${somebody.name} counts users: ${ADVICE}`,
     );

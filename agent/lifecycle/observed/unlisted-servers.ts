@@ -2,7 +2,7 @@ import { answerable, listed, type Objection } from '../model/objection.ts';
 import type { OperationKind } from '../model/api.ts';
 import type { Candidate } from '../model/operation.ts';
 import type { State } from '../model/state.ts';
-import type { Turn } from '../draft.ts';
+import type { Draft } from '../draft.ts';
 import type { ServerView } from '../model/observation.ts';
 import type { Relative, Survey } from '../model/survey.ts';
 
@@ -22,9 +22,9 @@ interface Found extends Relative {
 }
 
 /** The objections to a request, one for each kind of relative. */
-export function unlisted(turn: Turn, candidate: Candidate): Objection[] {
+export function unlisted(draft: Draft, candidate: Candidate): Objection[] {
   const { kind } = candidate.request;
-  const found = relativesFor(turn, candidate);
+  const found = relativesFor(draft, candidate);
   return (['track', 'address'] as const).flatMap((by) => {
     const those = found.filter((one) => one.by === by);
     const soft = WARNED[by].includes(kind);
@@ -36,7 +36,7 @@ export function unlisted(turn: Turn, candidate: Candidate): Objection[] {
 }
 
 /** As surveyed for this request, or, for a node that is out already, when it went. */
-function relativesFor({ policy, state }: Turn, { surveys, request }: Candidate): Found[] {
+function relativesFor({ policy, state }: Draft, { surveys, request }: Candidate): Found[] {
   const ignored = [...policy.ignoreServers, ...(request.ignoreServers ?? [])];
   return Object.keys(state.balancers).flatMap((balancer) => {
     const asked: readonly Relative[] | null = surveys[balancer]?.relatives ?? null;

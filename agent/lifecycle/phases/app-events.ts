@@ -5,80 +5,80 @@ import { askAnew } from '../observed/health.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { onSignOut } from './sign-out.ts';
 import type { App, State } from '../model/state.ts';
-import { emit, type EventOf, patch, resave, type Turn } from '../draft.ts';
+import { emit, type EventOf, patch, resave, type Draft } from '../draft.ts';
 import type { LifeSigns, Proof } from '../model/observation.ts';
 
 /** Events about the application: its health, its end, its return. */
 
 /** A process answers, but it may not be ours; which process it is has to be proven again. */
-export function onProbed(turn: Turn, { health, signedOut }: EventOf<'probed'>): void {
-  const { app, health: before, sources } = turn.state;
-  patch(turn, { health });
+export function onProbed(draft: Draft, { health, signedOut }: EventOf<'probed'>): void {
+  const { app, health: before, sources } = draft.state;
+  patch(draft, { health });
   if (health === 'up' && before !== 'up')
     for (const [name, { error }] of Object.entries(sources))
-      if (error !== null) emit(turn, { type: 'log', level: 'warn', text: `${name}: ${error}` });
+      if (error !== null) emit(draft, { type: 'log', level: 'warn', text: `${name}: ${error}` });
   const isMissing = app.gone || app.remains !== null;
   if (health === 'up' && isMissing && app.start !== 'sent')
-    isThere(turn, { ...app, gone: false, start: 'none' });
-  if (signedOut !== null) onSignOut(turn, signedOut);
+    isThere(draft, { ...app, gone: false, start: 'none' });
+  if (signedOut !== null) onSignOut(draft, signedOut);
 }
 
 /** An operator or supervisor has started it again: sessions are counted anew. */
-export function seeAlive(turn: Turn, begun: number): void {
-  const { app, phase } = turn.state;
+export function seeAlive(draft: Draft, begun: number): void {
+  const { app, phase } = draft.state;
   if (!app.gone || begun <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
-  isThere(turn, { ...app, gone: false });
-  emit(turn, { type: 'log', level: 'warn', text: 'the application answers again' });
+  isThere(draft, { ...app, gone: false });
+  emit(draft, { type: 'log', level: 'warn', text: 'the application answers again' });
 }
 
 /** Another process than the one that is gone. */
-function isThere(turn: Turn, app: App): void {
-  const wasGone = turn.state.app.gone;
-  patch(turn, { app: { ...app, remains: null } });
+function isThere(draft: Draft, app: App): void {
+  const wasGone = draft.state.app.gone;
+  patch(draft, { app: { ...app, remains: null } });
   // After a crash it must not be taken for gone.
-  if (wasGone) resave(turn);
-  forgetGate(turn);
+  if (wasGone) resave(draft);
+  forgetGate(draft);
 }
 
 /** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
-export function onAppGone(turn: Turn, { signs }: EventOf<'app-gone'>): void {
-  const { app, phase } = turn.state;
+export function onAppGone(draft: Draft, { signs }: EventOf<'app-gone'>): void {
+  const { app, phase } = draft.state;
   if (PHASES[phase].ending || app.start === 'sent') return;
   // The end of a child is seen by its parent.
-  const evidence = turn.policy.supervises ? [] : evidenceAgainstEnd(turn, signs);
-  if (evidence.length > 0) return doubtEnd(turn, evidence);
+  const evidence = draft.policy.supervises ? [] : evidenceAgainstEnd(draft, signs);
+  if (evidence.length > 0) return doubtEnd(draft, evidence);
   if (app.gone) return;
-  emit(turn, { type: 'log', level: 'warn', text: 'the application is gone' });
-  askAnew(turn);
-  patch(turn, { app: { ...app, gone: true, goneAt: turn.at, proof: null } });
-  forgetGate(turn);
-  if (phase === 'warming' && app.start === 'done') failWarming(turn, 'it ended right after its start');
+  emit(draft, { type: 'log', level: 'warn', text: 'the application is gone' });
+  askAnew(draft);
+  patch(draft, { app: { ...app, gone: true, goneAt: draft.at, proof: null } });
+  forgetGate(draft);
+  if (phase === 'warming' && app.start === 'done') failWarming(draft, 'it ended right after its start');
 }
 
 /**
  * Once the application is believed gone, only an unhealthy probe begun since is missing; a healthy one is its own
  * event.
  */
-export function evidenceAgainstEnd({ policy, state: { app, health } }: Turn, signs: LifeSigns): string[] {
+export function evidenceAgainstEnd({ policy, state: { app, health } }: Draft, signs: LifeSigns): string[] {
   return evidenceOfLife(policy, app.gone ? 'down' : health, signs);
 }
 
 /** Its process has ended, and it answers: another one, which no proof names, may be the application by now. */
-export function doubtEnd(turn: Turn, evidence: readonly string[]): void {
-  const { app } = turn.state;
+export function doubtEnd(draft: Draft, evidence: readonly string[]): void {
+  const { app } = draft.state;
   if (!app.gone && app.proof === null) return;
   const text = `the process of the application has ended; yet the application may be running (${evidence.join(', ')})`;
-  emit(turn, { type: 'log', level: 'warn', text });
-  isThere(turn, { ...app, gone: false, proof: null });
+  emit(draft, { type: 'log', level: 'warn', text });
+  isThere(draft, { ...app, gone: false, proof: null });
 }
 
 /** Users who have come to it since are counted, and a stop is for this process now. */
-export function onAppBack(turn: Turn, proof: Proof): void {
-  const { app, phase } = turn.state;
+export function onAppBack(draft: Draft, proof: Proof): void {
+  const { app, phase } = draft.state;
   if (PHASES[phase].ending || app.start === 'sent') return;
   const how = app.gone || app.proof === null ? 'runs again' : 'has replaced itself and runs on';
-  emit(turn, { type: 'log', level: 'warn', text: `the application ${how}, as process ${proof.pid}` });
-  isThere(turn, { ...app, gone: false, proof });
+  emit(draft, { type: 'log', level: 'warn', text: `the application ${how}, as process ${proof.pid}` });
+  isThere(draft, { ...app, gone: false, proof });
 }
 
 /** The process has ended and it is unknown which one replaced it, if any; a stop has to look it up first. */

@@ -1,9 +1,9 @@
-import { failWarming, giveUp } from './return.ts';
+import { failWarming, abort } from './return.ts';
 import { cancelHold } from './hold.ts';
 import { PHASES } from '../model/phase.ts';
 import { finish } from '../report/result.ts';
 import type { State } from '../model/state.ts';
-import { type EventOf, patch, save, type Turn } from '../draft.ts';
+import { type EventOf, patch, save, type Draft } from '../draft.ts';
 
 /** Cancelling: the operation's own id cancels it; the id of a caller who joined withdraws that request alone. */
 
@@ -27,23 +27,23 @@ export function cancelOf(state: State, id: string): 'cancelling' | 'unknown' | '
 }
 
 /** Puts back what was found. A stop that was issued can no longer be taken back. */
-export function onCancel(turn: Turn, { id, by }: Pick<EventOf<'cancel'>, 'id' | 'by'>): void {
-  const { op, phase } = turn.state;
-  if (cancelHold(turn, id, by) || !op) return;
-  if (op.id !== id) return withdraw(turn, id, by);
+export function onCancel(draft: Draft, { id, by }: Pick<EventOf<'cancel'>, 'id' | 'by'>): void {
+  const { op, phase } = draft.state;
+  if (cancelHold(draft, id, by) || !op) return;
+  if (op.id !== id) return withdraw(draft, id, by);
   if (op.outcome) return;
-  const { boot } = turn.state;
-  if (boot) return patch(turn, { boot: { ...boot, cancel: { id, by } } });
+  const { boot } = draft.state;
+  if (boot) return patch(draft, { boot: { ...boot, cancel: { id, by } } });
   const { cancel } = PHASES[phase];
-  if (cancel === 'restore') giveUp(turn, 'cancelled', `cancelled by ${by}; what was found is restored`);
-  else if (cancel === 'stay') failWarming(turn, `cancelled by ${by}`, 'cancelled');
+  if (cancel === 'restore') abort(draft, 'cancelled', `cancelled by ${by}; what was found is restored`);
+  else if (cancel === 'stay') failWarming(draft, `cancelled by ${by}`, 'cancelled');
 }
 
 /** Withdraws a caller who had joined; the operation goes on, with the terms which that request added. */
-function withdraw(turn: Turn, id: string, by: string): void {
-  const { op } = turn.state;
+function withdraw(draft: Draft, id: string, by: string): void {
+  const { op } = draft.state;
   if (!op?.tickets.some((ticket) => ticket.id === id)) return;
   const message = `withdrawn by ${by}; the ${op.kind} ${op.id} goes on`;
-  finish(turn, (ticket) => ticket.id === id, 'cancelled', message);
-  save(turn);
+  finish(draft, (ticket) => ticket.id === id, 'cancelled', message);
+  save(draft);
 }

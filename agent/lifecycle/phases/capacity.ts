@@ -1,4 +1,4 @@
-import { giveUp } from './return.ts';
+import { abort } from './return.ts';
 import { askSiblings, isReadBack, lookOnce, patchCapacity } from './capacity-asks.ts';
 import { isHolding } from '../model/desired.ts';
 import { noStop } from './fence.ts';
@@ -20,9 +20,9 @@ import { NEW_CAPACITY, type CapacityLevel, type Outing } from '../model/outing.t
 import { isOutward, PHASES } from '../model/phase.ts';
 import type { SiblingsSeen } from '../model/survey.ts';
 import type { Policy } from '../model/policy.ts';
-import { conclude } from '../report/result.ts';
+import { endOperation } from '../report/result.ts';
 import type { State } from '../model/state.ts';
-import { alarm, type EventOf, intend, type Turn, warn } from '../draft.ts';
+import { alarm, type EventOf, setIntent, type Draft, warn } from '../draft.ts';
 import type { LookScope } from '../model/observation.ts';
 
 /**
@@ -65,70 +65,70 @@ export function overGuard(outing: Outing | null, request: Request): Pick<Outing,
 }
 
 /** A look came in: how often in a row has it shown too few? */
-export function noteCapacity(turn: Turn, { balancer: at, look }: EventOf<'looked'>): void {
-  const { policy, state } = turn;
+export function noteCapacity(draft: Draft, { balancer: balancerName, look }: EventOf<'looked'>): void {
+  const { policy, state } = draft;
   const { outing } = state;
-  if (!outing || look.capacity === undefined || state.balancers[at]?.look !== look) return;
+  if (!outing || look.capacity === undefined || state.balancers[balancerName]?.look !== look) return;
   const { capacity } = outing;
-  patchCapacity(turn, { idle: { ...capacity.idle, ...idleOf(at, look) } });
-  const verdict = verdictOf(policy, countOthersAt(policy, turn.state, at, -1));
+  patchCapacity(draft, { idle: { ...capacity.idle, ...idleOf(balancerName, look) } });
+  const verdict = verdictOf(policy, countOthersAt(policy, draft.state, balancerName, -1));
   if (verdict === 'unknown') return;
-  const looks = verdict === 'short' ? (capacity.shortLooks[at] ?? 0) + 1 : 0;
-  patchCapacity(turn, { shortLooks: { ...capacity.shortLooks, [at]: looks } });
+  const looks = verdict === 'short' ? (capacity.shortLooks[balancerName] ?? 0) + 1 : 0;
+  patchCapacity(draft, { shortLooks: { ...capacity.shortLooks, [balancerName]: looks } });
 }
 
 /** The siblings of our servers at one balancer, or that they could not be asked for: then none of them is waited for. */
-export function onSiblings(turn: Turn, at: string, seen: SiblingsSeen): void {
-  const { capacity } = turn.state.outing ?? {};
+export function onSiblings(draft: Draft, balancerName: string, seen: SiblingsSeen): void {
+  const { capacity } = draft.state.outing ?? {};
   if (!capacity) return;
-  const asked = capacity.asked.filter((name) => name !== at);
-  patchCapacity(turn, { asked, siblings: { ...capacity.siblings, [at]: seen } });
+  const asked = capacity.asked.filter((name) => name !== balancerName);
+  patchCapacity(draft, { asked, siblings: { ...capacity.siblings, [balancerName]: seen } });
 }
 
 /** Asked in DRAIN: before the fence, and all the time that users are waited for. */
-export function askInDrain(turn: Turn): Answer {
-  const { policy, state } = turn;
+export function askInDrain(draft: Draft): Answer {
+  const { policy, state } = draft;
   const { outing } = state;
   if (!outing) return 'go';
-  if (isYielding(state)) return yielding(turn, outing);
+  if (isYielding(state)) return yielding(draft, outing);
   if (!isAsked(policy, state)) return 'go';
   const short = shortOf(policy, state, state.epochAt);
-  if (outing.capacity.isOver) return goOver(turn, short);
+  if (outing.capacity.isOver) return goOver(draft, short);
   const verdict = verdictOf(policy, countOthers(policy, state, state.epochAt));
-  if (outing.capacity.read !== 'enough') return readBack(turn, outing, verdict);
+  if (outing.capacity.read !== 'enough') return readBack(draft, outing, verdict);
   if (verdict === 'short' && isBelieved(outing.capacity, short))
-    return giveBack(turn, outing, shortWords(policy, state, short));
+    return giveBack(draft, outing, shortWords(policy, state, short));
   // After a reload DRAIN was written again, and only a poll begun after that write counts.
   return verdict === 'enough' && isReadBack(policy, state) ? 'go' : 'wait';
 }
 
 /** Asked behind the fence, before it counts and before the stop: one in MAINT yields to none that is in DRAIN. */
-export function askBehindFence(turn: Turn): Answer {
-  const { policy, state } = turn;
+export function askBehindFence(draft: Draft): Answer {
+  const { policy, state } = draft;
   const { outing } = state;
   if (!outing || !isAsked(policy, state)) return 'go';
   const since = outing.fence?.confirmedAt ?? null;
   if (since === null) return 'wait';
   const short = shortOf(policy, state, since);
-  if (outing.capacity.isOver) return goOver(turn, short);
+  if (outing.capacity.isOver) return goOver(draft, short);
   const verdict = verdictOf(policy, countOthers(policy, state, since));
   if (verdict !== 'short') return verdict === 'enough' ? 'go' : 'wait';
   const stands = short.map((one) => wouldDo(policy, state, one, since, () => true));
   if (stands.every((enough) => enough === true)) return 'go';
-  if (stands.includes(null) || !isBelieved(outing.capacity, short)) return askSiblings(turn, short);
-  return leaveFence(turn, outing, shortWords(policy, state, short));
+  if (stands.includes(null) || !isBelieved(outing.capacity, short)) return askSiblings(draft, short);
+  return leaveFence(draft, outing, shortWords(policy, state, short));
 }
 
 /** At the deadline force does not go over it: too few others, as far as it is known. */
-export function shortAtDeadline({ policy, state }: Turn): string | null {
+export function shortAtDeadline({ policy, state }: Draft): string | null {
   if (!isAsked(policy, state) || state.outing?.capacity.isOver === true) return null;
   const short = shortOf(policy, state, state.epochAt);
   return short.length === 0 ? null : shortWords(policy, state, short);
 }
 
 /** At the end of each step: the alarm lasts as long as the found state is restored. */
-export function tellYielding(turn: Turn): void {
-  if (!isYielding(turn.state)) alarm(turn, 'guard', null);
+export function tellYielding(draft: Draft): void {
+  if (!isYielding(draft.state)) alarm(draft, 'guard', null);
 }
 
 /** When it goes on without an answer, in monotonic milliseconds. */
@@ -147,7 +147,7 @@ function isAsked({ keep }: Policy, { app, op, outing }: State): boolean {
 }
 
 function isBelieved({ shortLooks }: CapacityLevel, short: readonly OthersCount[]): boolean {
-  return short.some(({ at }) => (shortLooks[at] ?? 0) >= SHORT_LOOKS);
+  return short.some(({ at: balancerName }) => (shortLooks[balancerName] ?? 0) >= SHORT_LOOKS);
 }
 
 /**
@@ -155,89 +155,92 @@ function isBelieved({ shortLooks }: CapacityLevel, short: readonly OthersCount[]
  * The node with the higher `backend/server` restores the found state at once, the other one waits for that and then
  * restores too.
  */
-function readBack(turn: Turn, outing: Outing, verdict: Verdict): Answer {
-  const { policy, state } = turn;
+function readBack(draft: Draft, outing: Outing, verdict: Verdict): Answer {
+  const { policy, state } = draft;
   if (verdict !== 'short') {
-    if (!isReadBack(policy, state)) return lookOnce(turn, outing);
+    if (!isReadBack(policy, state)) return lookOnce(draft, outing);
     if (verdict === 'unknown') return 'wait';
-    patchCapacity(turn, { read: 'enough', waitsSince: null });
+    patchCapacity(draft, { read: 'enough', waitsSince: null });
     return 'go';
   }
   const short = shortOf(policy, state, state.epochAt);
   const { waitsSince } = outing.capacity;
   const higher = short.map((one) => wouldDo(policy, state, one, state.epochAt, (name) => name > one.name));
-  if (higher.includes(null)) return askSiblings(turn, short);
-  const since = waitsSince ?? turn.at;
-  if (higher.includes(false) || turn.at - since >= LOWER_WAITS_MS)
-    return giveBack(turn, outing, shortWords(policy, state, short));
-  if (waitsSince === null) patchCapacity(turn, { waitsSince: since });
-  return askSiblings(turn, short);
+  if (higher.includes(null)) return askSiblings(draft, short);
+  const since = waitsSince ?? draft.at;
+  if (higher.includes(false) || draft.at - since >= LOWER_WAITS_MS)
+    return giveBack(draft, outing, shortWords(policy, state, short));
+  if (waitsSince === null) patchCapacity(draft, { waitsSince: since });
+  return askSiblings(draft, short);
 }
 
 /** Too few others: read back for the first time it ends the operation; later it goes on, and waits in service. */
-function giveBack(turn: Turn, { capacity }: Outing, why: string): Answer {
-  if (capacity.drainedIn !== null) return stayOut(turn, capacity.drainedIn, why);
-  if (turn.state.op !== null && capacity.read === 'never') {
-    giveUp(turn, 'guard', `${why}, now that it is in DRAIN; what was found is restored; ${WAYS}`);
+function giveBack(draft: Draft, { capacity }: Outing, why: string): Answer {
+  if (capacity.drainedIn !== null) return stayOut(draft, capacity.drainedIn, why);
+  if (draft.state.op !== null && capacity.read === 'never') {
+    abort(draft, 'guard', `${why}, now that it is in DRAIN; what was found is restored; ${WAYS}`);
     return 'moved';
   }
-  warn(turn, 'too few: given back', `${why}; what was found was put back for the time being`);
+  warn(draft, 'too few: given back', `${why}; what was found was put back for the time being`);
   alarm(
-    turn,
+    draft,
     'guard',
     `${why}; what was found is put back until enough are usable for ${ENOUGH_FOR_MS / 1_000} s`,
   );
   // Over a fence of ours READY takes probes that were begun after this (I15).
-  if (wasFenced(turn.state)) askAnew(turn);
+  if (wasFenced(draft.state)) askAnew(draft);
   const outing = { level: 'found', fence: null, capacity: again(capacity) } as const;
-  intend(turn, 'draining', { ...noStop(turn), outing });
+  setIntent(draft, 'draining', { ...noStop(draft), outing });
   return 'moved';
 }
 
 const WAYS = 'bring another back first, or use --force --reason';
 
 /** In service again: a deadline ends it, and enough others for long enough bring DRAIN again. */
-function yielding(turn: Turn, { capacity }: Outing): Answer {
-  const { policy, state } = turn;
+function yielding(draft: Draft, { capacity }: Outing): Answer {
+  const { policy, state } = draft;
   const { op, epochAt } = state;
   const isEnough = verdictOf(policy, countOthers(policy, state, epochAt)) === 'enough';
-  const since = isEnough ? (capacity.enoughSince ?? turn.at) : null;
+  const since = isEnough ? (capacity.enoughSince ?? draft.at) : null;
   const isFree = capacity.isOver || !isAsked(policy, state);
-  if (isFree || (since !== null && turn.at - since >= ENOUGH_FOR_MS)) {
-    intend(turn, 'draining', { outing: { level: 'drain', capacity: again(capacity) } });
-  } else if (op !== null && turn.at >= op.deadline) {
+  if (isFree || (since !== null && draft.at - since >= ENOUGH_FOR_MS)) {
+    setIntent(draft, 'draining', { outing: { level: 'drain', capacity: again(capacity) } });
+  } else if (op !== null && draft.at >= op.deadline) {
     const short = shortOf(policy, state, epochAt);
     const why =
       short.length > 0
         ? shortWords(policy, state, short)
         : 'other usable servers were too few, or unknown, for too long';
-    giveUp(turn, 'guard', `${why}, still at the deadline; what was found is restored; ${WAYS}`);
-  } else if (since !== capacity.enoughSince) patchCapacity(turn, { enoughSince: since });
+    abort(draft, 'guard', `${why}, still at the deadline; what was found is restored; ${WAYS}`);
+  } else if (since !== capacity.enoughSince) patchCapacity(draft, { enoughSince: since });
   return 'moved';
 }
 
 /** DRAIN comes first, and there it is asked again. */
-function leaveFence(turn: Turn, { capacity }: Outing, why: string): Answer {
-  if (capacity.drainedIn !== null) return stayOut(turn, capacity.drainedIn, why);
-  warn(turn, 'too few: behind the fence', `${why}, behind the fence; back to DRAIN`);
-  intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
+function leaveFence(draft: Draft, { capacity }: Outing, why: string): Answer {
+  if (capacity.drainedIn !== null) return stayOut(draft, capacity.drainedIn, why);
+  warn(draft, 'too few: behind the fence', `${why}, behind the fence; back to DRAIN`);
+  setIntent(draft, 'draining', { ...noStop(draft), outing: { level: 'drain', fence: null } });
   return 'moved';
 }
 
 /** A node that was drained before the operation stays as it was: nothing was changed. */
-function stayOut(turn: Turn, level: 'drain' | 'maint', why: string): Answer {
+function stayOut(draft: Draft, level: 'drain' | 'maint', why: string): Answer {
   const message = `${why}; the node stays drained; ${WAYS}`;
   // A user may have come in meanwhile: drain once more.
-  const isThere = turn.state.outing?.level === level;
+  const isThere = draft.state.outing?.level === level;
   const outing = { level: isThere ? level : 'drain', fence: null, fenced: level === 'maint' } as const;
-  conclude(turn, { code: 'guard', message }, isThere ? 'drained' : 'draining', { ...noStop(turn), outing });
+  endOperation(draft, { code: 'guard', message }, isThere ? 'drained' : 'draining', {
+    ...noStop(draft),
+    outing,
+  });
   return 'moved';
 }
 
 /** Continues because an operator forced it, or because of a shutdown. */
-function goOver(turn: Turn, short: readonly OthersCount[]): Answer {
+function goOver(draft: Draft, short: readonly OthersCount[]): Answer {
   if (short.length > 0)
-    warn(turn, 'too few: forced', `${shortWords(turn.policy, turn.state, short)}; forced`);
+    warn(draft, 'too few: forced', `${shortWords(draft.policy, draft.state, short)}; forced`);
   return 'go';
 }
 

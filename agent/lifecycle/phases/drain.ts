@@ -1,5 +1,5 @@
 import { isRechecked } from './ask-again.ts';
-import { giveUp } from './return.ts';
+import { abort } from './return.ts';
 import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
 import { sameTotals, tally, totalsOf } from '../observed/counts.ts';
 import { isHolding } from '../model/desired.ts';
@@ -7,108 +7,108 @@ import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced, unfencedLi
 import { forcing, startForce, whoIsLeft } from './force-close.ts';
 import { NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES, isOut } from '../model/phase.ts';
-import { conclude, finish } from '../report/result.ts';
+import { endOperation, finish } from '../report/result.ts';
 import { allConfirmed, warnLeftOut } from '../sync/reconcile.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
-import { type Turn, alarm, enter, intend, isDurable, patchOuting, warn } from '../draft.ts';
+import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../draft.ts';
 import { mayThrowOut } from '../sync/next-write.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
-export function draining(turn: Turn): void {
-  if (!isDurable(turn.state) || askInDrain(turn) === 'moved' || isOverdue(turn)) return;
-  if (!isZero(turn)) return;
-  enter(turn, 'settling');
-  patchOuting(turn, { quiet: { since: turn.at, totals: totalsOf(turn.state) } });
+export function draining(draft: Draft): void {
+  if (!isDurable(draft.state) || askInDrain(draft) === 'moved' || isOverdue(draft)) return;
+  if (!isZero(draft)) return;
+  enterPhase(draft, 'settling');
+  patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(draft.state) } });
 }
 
 /** Every server is seen in its desired state, and every count asked since is 0. */
-function isZero({ policy, state }: Turn): boolean {
+function isZero({ policy, state }: Draft): boolean {
   return allConfirmed(policy, state) && tally(policy, state, state.epochAt) === 'zero';
 }
 
-export function settling(turn: Turn, { quiet, fenced }: Outing): void {
-  if (!isDurable(turn.state)) return;
-  const capacity = askInDrain(turn);
-  if (capacity === 'moved' || isOverdue(turn)) return;
-  const { policy, state } = turn;
-  if (!quiet || !isZero(turn)) {
-    enter(turn, 'draining');
-    return patchOuting(turn, { quiet: null });
+export function settling(draft: Draft, { quiet, fenced }: Outing): void {
+  if (!isDurable(draft.state)) return;
+  const capacity = askInDrain(draft);
+  if (capacity === 'moved' || isOverdue(draft)) return;
+  const { policy, state } = draft;
+  if (!quiet || !isZero(draft)) {
+    enterPhase(draft, 'draining');
+    return patchOuting(draft, { quiet: null });
   }
   // Where no source counts users, a request between two polls is the only sign of them: quiet begins anew.
   if (policy.sources.length === 0 && !sameTotals(quiet.totals, totalsOf(state)))
-    return patchOuting(turn, { quiet: { since: turn.at, totals: totalsOf(state) } });
-  if (turn.at - quiet.since < policy.quietMs) return;
+    return patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(state) } });
+  if (draft.at - quiet.since < policy.quietMs) return;
   // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
   if (policy.quietMs > 0 && tally(policy, state, quiet.since) !== 'zero') return;
   if (capacity === 'wait' || isReloadOpen(state)) return;
-  if (!fenced) return arrive(turn);
+  if (!fenced) return arrive(draft);
   const open = heldOpen(policy, state);
   if (open !== null) {
     if (state.op)
-      warn(turn, `open ${open}`, `${open} ${OPEN}: the node is not drained before its owner ends it`);
+      warn(draft, `open ${open}`, `${open} ${OPEN}: the node is not drained before its owner ends it`);
     return;
   }
-  if (isRechecked(turn, quiet.since)) raiseFence(turn);
+  if (isRechecked(draft, quiet.since)) raiseFence(draft);
 }
 
 const OPEN = 'is held in DRAIN and not by lastcall';
 
-export function fencing(turn: Turn, { force }: Outing): void {
-  if (!isDurable(turn.state)) return;
+export function fencing(draft: Draft, { force }: Outing): void {
+  if (!isDurable(draft.state)) return;
   if (force) {
-    if (forcing(turn, force) === 'wait') return;
-    const open = force.now ? null : insurmountable(turn);
-    return open === null ? arrive(turn) : giveUp(turn, 'held', stillHeld(open));
+    if (forcing(draft, force) === 'wait') return;
+    const open = force.now ? null : insurmountable(draft);
+    return open === null ? arrive(draft) : abort(draft, 'held', stillHeld(open));
   }
-  if (isOverdue(turn)) return;
-  const capacity = askBehindFence(turn);
+  if (isOverdue(draft)) return;
+  const capacity = askBehindFence(draft);
   if (capacity === 'moved') return;
-  const clear = lookAgain(turn);
+  const clear = lookAgain(draft);
   if (clear === 'clear') {
-    if (capacity === 'go') arrive(turn);
+    if (capacity === 'go') arrive(draft);
   } else if (clear === 'somebody')
     backToDraining(
-      turn,
+      draft,
       'somebody came in, or HAProxy was reloaded, before the fence was up; draining goes on',
     );
 }
 
 /** MAINT would cut a sticky user who slipped in: DRAIN again, and wait for that user too. */
-export function backToDraining(turn: Turn, why: string): void {
-  warn(turn, 'slipped in', why);
-  intend(turn, 'draining', { ...noStop(turn), outing: { level: 'drain', fence: null } });
+export function backToDraining(draft: Draft, why: string): void {
+  warn(draft, 'slipped in', why);
+  setIntent(draft, 'draining', { ...noStop(draft), outing: { level: 'drain', fence: null } });
 }
 
-export function warnUnfenced(turn: Turn): void {
-  for (const line of unfencedLines(turn)) warn(turn, line, line);
+export function warnUnfenced(draft: Draft): void {
+  for (const line of unfencedLines(draft)) warn(draft, line, line);
 }
 
 /** Zero, fenced and looked at again. A drain ends here; for a stop the intent to stop goes to disk next. */
-function arrive(turn: Turn): void {
-  warnLeftOut(turn);
-  if (turn.state.outing?.fenced !== false) warnUnfenced(turn);
-  alarm(turn, 'drained', null);
-  const { op, app, outing } = turn.state;
+function arrive(draft: Draft): void {
+  warnLeftOut(draft);
+  if (draft.state.outing?.fenced !== false) warnUnfenced(draft);
+  alarm(draft, 'drained', null);
+  const { op, app, outing } = draft.state;
   if (op?.kind === 'stop' || op?.kind === 'restart') {
-    const fence = newFence(turn);
-    intend(turn, 'drained', {
+    const fence = newFence(draft);
+    setIntent(draft, 'drained', {
       app: { ...app, stopIssued: true },
       outing: { level: 'maint', fence, force: null },
     });
-    finish(turn, ({ kind }) => kind === 'drain', 'done');
+    finish(draft, ({ kind }) => kind === 'drain', 'done');
     return;
   }
   const { fenced = true, forcedOut = false, expiresMs = null, expiresAt = null } = outing ?? {};
-  conclude(turn, { code: 'done' }, 'drained', {
+  endOperation(draft, { code: 'done' }, 'drained', {
     outing: {
       level: fenced ? 'maint' : 'drain',
       fence: null,
       force: null,
       // In mere DRAIN the forced ones come back, and are waited for again.
       forcedOut: forcedOut && fenced,
-      expiresAt: expiresMs === null ? null : (expiresAt ?? turn.at + expiresMs),
+      expiresAt: expiresMs === null ? null : (expiresAt ?? draft.at + expiresMs),
       capacity: { ...(outing?.capacity ?? NEW_OUTING.capacity), drainedIn: fenced ? 'maint' : 'drain' },
     },
   });
@@ -118,8 +118,8 @@ function arrive(turn: Turn): void {
  * A reload undid the fence of a node that is out, and its application may live: users may have come in since, and
  * MAINT would cut them (I16). Writes DRAIN, in the same phase; a return or a stop begins from there.
  */
-export function reopen(turn: Turn): void {
-  const { policy, state } = turn;
+export function reopen(draft: Draft): void {
+  const { policy, state } = draft;
   const { phase, outing } = state;
   if (outing?.level !== 'maint' || !isDurable(state) || mayThrowOut(state)) return;
   const { place, waits } = PHASES[phase];
@@ -129,18 +129,18 @@ export function reopen(turn: Turn): void {
   const open = unfenced(policy, state);
   if (open === null) return;
   warn(
-    turn,
+    draft,
     `unfenced ${open}`,
     `${open} was found outside the fence, and the application may have users: DRAIN comes before MAINT`,
   );
-  intend(turn, state.phase, { outing: { level: 'drain' } });
+  setIntent(draft, state.phase, { outing: { level: 'drain' } });
 }
 
 /**
  * A server held open at the deadline: force may not go over it either, but where the application ends in any case
  * (SIGTERM to `run --`).
  */
-function insurmountable({ policy, state }: Turn): string | null {
+function insurmountable({ policy, state }: Draft): string | null {
   return state.outing?.fenced === false || policy.supervises ? null : heldOpen(policy, state);
 }
 
@@ -149,36 +149,36 @@ function stillHeld(open: string): string {
 }
 
 /** The deadline of a drain: give back, hold, or force, by the policy. True when the phase has changed. */
-export function isOverdue(turn: Turn): boolean {
-  const { op } = turn.state;
-  if (!op || turn.at < op.deadline) return false;
-  const open = insurmountable(turn);
+export function isOverdue(draft: Draft): boolean {
+  const { op } = draft.state;
+  if (!op || draft.at < op.deadline) return false;
+  const open = insurmountable(draft);
   if (open !== null && op.onTimeout !== 'hold') {
-    giveUp(turn, 'held', stillHeld(open));
+    abort(draft, 'held', stillHeld(open));
     return true;
   }
-  const short = op.onTimeout === 'force' ? shortAtDeadline(turn) : null;
+  const short = op.onTimeout === 'force' ? shortAtDeadline(draft) : null;
   if (short !== null) {
-    giveUp(turn, 'guard', `${short}, at the deadline; what was found is restored`);
+    abort(draft, 'guard', `${short}, at the deadline; what was found is restored`);
     return true;
   }
-  const left = `with ${whoIsLeft(turn)} left`;
+  const left = `with ${whoIsLeft(draft)} left`;
   switch (op.onTimeout) {
     case 'restore':
-      giveUp(turn, 'deadline', `the deadline passed ${left}; what was found is restored`);
+      abort(draft, 'deadline', `the deadline passed ${left}; what was found is restored`);
       return true;
     case 'hold':
-      stayDraining(turn, `the deadline passed ${left}; still draining, \`lastcall ready\` undoes it`);
+      stayDraining(draft, `the deadline passed ${left}; still draining, \`lastcall ready\` undoes it`);
       return true;
     case 'force':
-      startForce(turn, 'the deadline passed', false);
+      startForce(draft, 'the deadline passed', false);
       return true;
     default:
       return op.onTimeout satisfies never;
   }
 }
 
-function stayDraining(turn: Turn, message: string): void {
+function stayDraining(draft: Draft, message: string): void {
   const outing = { level: 'drain', fence: null } as const;
-  conclude(turn, { code: 'deadline', message }, 'draining', { ...noStop(turn), outing });
+  endOperation(draft, { code: 'deadline', message }, 'draining', { ...noStop(draft), outing });
 }

@@ -4,23 +4,23 @@ import type { Policy } from '../model/policy.ts';
 import { allConfirmed, allKnown, askAll } from '../sync/reconcile.ts';
 import type { Fence, Outing } from '../model/outing.ts';
 import type { State } from '../model/state.ts';
-import { intend, patchOuting, serversOf, type Turn } from '../draft.ts';
+import { setIntent, patchOuting, serversOf, type Draft } from '../draft.ts';
 import { sameWorker, type Admin, type ServerView } from '../model/observation.ts';
 
 /** The fence: MAINT everywhere, and then a look that proves it. */
 
-export function raiseFence(turn: Turn, outing: Partial<Outing> = {}): void {
+export function raiseFence(draft: Draft, outing: Partial<Outing> = {}): void {
   const level = 'maint';
-  intend(turn, 'fencing', { ...noStop(turn), outing: { level, fence: newFence(turn), ...outing } });
+  setIntent(draft, 'fencing', { ...noStop(draft), outing: { level, fence: newFence(draft), ...outing } });
 }
 
 /** The fence as of now: what has to be the same once it is up. */
-export function newFence({ state }: Turn): Fence {
+export function newFence({ state }: Draft): Fence {
   return { confirmedAt: null, totals: totalsOf(state), workers: workersOf(state) };
 }
 
 /** No stop is meant any more. */
-export function noStop({ state: { app } }: Turn): Pick<State, 'app'> {
+export function noStop({ state: { app } }: Draft): Pick<State, 'app'> {
   return { app: { ...app, stopIssued: false } };
 }
 
@@ -28,20 +28,20 @@ export function noStop({ state: { app } }: Turn): Pick<State, 'app'> {
  * The recheck, begun after every server was seen in MAINT: `clear`: the node is empty; `somebody`: a user slipped
  * in; `wait`: not known yet.
  */
-export function lookAgain(turn: Turn): 'clear' | 'somebody' | 'wait' {
-  const { policy, state } = turn;
-  const fence = state.outing?.fence ?? newFence(turn);
+export function lookAgain(draft: Draft): 'clear' | 'somebody' | 'wait' {
+  const { policy, state } = draft;
+  const fence = state.outing?.fence ?? newFence(draft);
   if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'somebody';
   // Seen since zero: before MAINT was written, or while the write is under way.
   if (fence.confirmedAt === null && tally(policy, state, -1) === 'some') return 'somebody';
   // A poll too old to judge our last write by may still show an operator's DRAIN: wait for the next one.
   const isFenceSeen = allConfirmed(policy, state) && unfenced(policy, state) === null;
-  if (!isFenceSeen || !isGate(turn, 'on') || heldOpen(policy, state) !== null) return 'wait';
+  if (!isFenceSeen || !isGate(draft, 'on') || heldOpen(policy, state) !== null) return 'wait';
   // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
   if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';
   if (fence.confirmedAt === null) {
-    patchOuting(turn, { fence: { ...fence, confirmedAt: turn.at } });
-    askAll(turn);
+    patchOuting(draft, { fence: { ...fence, confirmedAt: draft.at } });
+    askAll(draft);
     return 'wait';
   }
   const count = tally(policy, state, fence.confirmedAt);
@@ -61,7 +61,7 @@ export function isOpen(policy: Policy, state: State): boolean {
 /** A server of ours that is not fenced, at a balancer that was skipped or not written in time; or null. */
 export function unfenced(policy: Policy, state: State): string | null {
   const found = shownOf(policy, state).find(({ admin }) => admin === 'ready' || admin === 'drain');
-  return found === undefined ? null : `${found.at}: ${found.name}`;
+  return found === undefined ? null : `${found.balancerName}: ${found.name}`;
 }
 
 /**
@@ -82,7 +82,7 @@ export function followed(policy: Policy, state: State): string[] {
 }
 
 /** Where *drained* means less than elsewhere: a line for the result for each server that is followed. */
-export function unfencedLines({ policy, state }: Pick<Turn, 'policy' | 'state'>): string[] {
+export function unfencedLines({ policy, state }: Pick<Draft, 'policy' | 'state'>): string[] {
   return followed(policy, state).map(
     (name) =>
       `${name} was drained behind a DRAIN that is not lastcall's and is not fenced: a user who is bound to it could still come`,
@@ -93,13 +93,13 @@ function foreignDrains(policy: Policy, state: State): string[] {
   const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state)
     .filter(
-      ({ balancer, at, name, server }) =>
+      ({ balancer, balancerName, name, server }) =>
         server.held !== null &&
-        showing.includes(at) &&
+        showing.includes(balancerName) &&
         balancer.error === null &&
         isOpenToSome(viewOf(balancer, name)),
     )
-    .map(({ at, name }) => `${at}: ${name}`);
+    .map(({ balancerName, name }) => `${balancerName}: ${name}`);
 }
 
 /** DRAIN, if only under a MAINT that ends by itself. */
@@ -121,7 +121,7 @@ export function stillLevel(policy: Policy, state: State): 'maint' | 'drain' {
 }
 
 interface Shown {
-  readonly at: string;
+  readonly balancerName: string;
   readonly name: string;
   /** What is forced there, so what is left when a MAINT that lies over it has gone; null = unknown. */
   readonly admin: Admin | null;
@@ -131,10 +131,13 @@ interface Shown {
 function shownOf(policy: Policy, state: State): Shown[] {
   const showing = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state)
-    .filter(({ at, server, want }) => showing.includes(at) && want !== null && server.held === null)
-    .map(({ balancer, at, name }) => {
+    .filter(
+      ({ balancerName, server, target }) =>
+        showing.includes(balancerName) && target !== null && server.held === null,
+    )
+    .map(({ balancer, balancerName, name }) => {
       const view = balancer.error === null ? viewOf(balancer, name) : undefined;
-      return { at, name, admin: view ? forcedOf(view) : null };
+      return { balancerName, name, admin: view ? forcedOf(view) : null };
     });
 }
 

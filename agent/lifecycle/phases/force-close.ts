@@ -20,38 +20,38 @@ import {
 import { allConfirmed, allKnown } from '../sync/reconcile.ts';
 import type { Closing, Force } from '../model/outing.ts';
 import type { State } from '../model/state.ts';
-import { emit, type EventOf, patch, patchOuting, serversOf, type Turn, warn } from '../draft.ts';
+import { emit, type EventOf, patch, patchOuting, serversOf, type Draft, warn } from '../draft.ts';
 
 /** Force: at the deadline the policy closes the remaining connections, paced, behind the fence. */
 
 /** MAINT first, then close: connections that end while the server takes new ones would be replaced. */
-export function startForce(turn: Turn, why: string, now: boolean): void {
-  const { policy, state } = turn;
+export function startForce(draft: Draft, why: string, now: boolean): void {
+  const { policy, state } = draft;
   const sessions = sessionsOf(policy, state);
   const connections = connectionsOf(policy, state);
   if (sessions === null || connections === null)
-    warn(turn, 'forced: unknown', 'forced while the number of sessions was unknown');
+    warn(draft, 'forced: unknown', 'forced while the number of sessions was unknown');
   // A user connected without a session, at a websocket perhaps, is closed as well; a user there at a balancer's
   // last answer still is, for all that is known.
   const forced = (sessions || connections) ?? lastSeenAll(policy, state);
-  if (state.op) patch(turn, { op: { ...state.op, forced } });
-  warn(turn, 'forced', `${why}: forced with ${whoIsLeft(turn)} left`);
+  if (state.op) patch(draft, { op: { ...state.op, forced } });
+  warn(draft, 'forced', `${why}: forced with ${whoIsLeft(draft)} left`);
   const force: Force = {
-    since: turn.at,
+    since: draft.at,
     progressAt: null,
     left: Infinity,
     closedAt: -Infinity,
     closing: [],
     now,
   };
-  raiseFence(turn, { force, forcedOut: true });
+  raiseFence(draft, { force, forcedOut: true });
 }
 
 /**
  * The text of what is left: the sessions, or the connections where there are no sessions. Where the number is
  * unknown: which sources and balancers do not count, and why.
  */
-export function whoIsLeft({ policy, state }: Turn): string {
+export function whoIsLeft({ policy, state }: Draft): string {
   const sessions = howMany(sessionsOf(policy, state), 'session');
   const connections = connectionsOf(policy, state);
   const alone = policy.sources.length > 0 && usersOf(policy, state) === 0 && connections !== 0;
@@ -66,53 +66,53 @@ function howMany(count: number | null, what: string): string {
 }
 
 /** One step of forcing: `over` when no connection is left, or when the time for it is up. */
-export function forcing(turn: Turn, force: Force): 'over' | 'wait' {
-  const { policy, state } = turn;
-  const late = force.now || turn.at - force.since >= FORCE_FENCE_PATIENCE_MS;
+export function forcing(draft: Draft, force: Force): 'over' | 'wait' {
+  const { policy, state } = draft;
+  const late = force.now || draft.at - force.since >= FORCE_FENCE_PATIENCE_MS;
   if (!allConfirmed(policy, state) && !late) return 'wait';
   const open = openServers(policy, state);
   const unknown = !allKnown(policy, state, state.epochAt) || open.some(({ left }) => left === null);
   if (unknown && !late) return 'wait';
   if (open.length === 0 || force.now) {
-    if (unknown) warn(turn, 'forced: not asked', 'forced although not every balancer could be asked');
+    if (unknown) warn(draft, 'forced: not asked', 'forced although not every balancer could be asked');
     return 'over';
   }
   // In DRAIN a closed connection comes back by its cookie, so nothing is closed there, and nothing waited for.
   const drains = followed(policy, state);
-  if (!unknown && open.every(({ at, name }) => drains.includes(`${at}: ${name}`)))
-    return leaveOpen(turn, open);
+  if (!unknown && open.every(({ balancerName, name }) => drains.includes(`${balancerName}: ${name}`)))
+    return leaveOpen(draft, open);
   const queued = open.some((server) => server.queued !== 0);
   if (force.progressAt === null && queued && !late) return 'wait';
-  return closeSome(turn, force, open);
+  return closeSome(draft, force, open);
 }
 
 /**
  * Closes as many at a time as the pace allows, as long as it helps: closing is asynchronous, and only the next poll
  * shows its effect.
  */
-function closeSome(turn: Turn, force: Force, open: readonly OpenServer[]): 'over' | 'wait' {
+function closeSome(draft: Draft, force: Force, open: readonly OpenServer[]): 'over' | 'wait' {
   // With an unknown count, progress cannot be measured.
   const left = open.reduce((sum, server) => sum + (server.left ?? Infinity), 0);
-  const progressAt = force.progressAt === null || left < force.left ? turn.at : force.progressAt;
+  const progressAt = force.progressAt === null || left < force.left ? draft.at : force.progressAt;
   const going: Force = { ...force, left: Math.min(left, force.left), progressAt };
-  patchOuting(turn, { force: going });
-  if (turn.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
-    return leaveOpen(turn, open);
+  patchOuting(draft, { force: going });
+  if (draft.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
+    return leaveOpen(draft, open);
   }
-  const { everyMs, limit } = rhythm(turn.policy);
-  if (turn.at - force.closedAt < everyMs) return 'wait';
+  const { everyMs, limit } = rhythm(draft.policy);
+  if (draft.at - force.closedAt < everyMs) return 'wait';
   // A list of many streams takes longer than a beat: a second one would close the same ones, and more than the pace.
-  const idle = turn.policy.balancers.filter(
+  const idle = draft.policy.balancers.filter(
     ({ name }) => !force.closing.some(({ balancer }) => balancer === name),
   );
-  const begun = idle.flatMap(({ name: at }) => closeAt(turn, at, open, limit));
-  patchOuting(turn, { force: { ...going, closedAt: turn.at, closing: [...force.closing, ...begun] } });
+  const begun = idle.flatMap(({ name: balancerName }) => closeAt(draft, balancerName, open, limit));
+  patchOuting(draft, { force: { ...going, closedAt: draft.at, closing: [...force.closing, ...begun] } });
   return 'wait';
 }
 
-function leaveOpen(turn: Turn, open: readonly OpenServer[]): 'over' {
+function leaveOpen(draft: Draft, open: readonly OpenServer[]): 'over' {
   warn(
-    turn,
+    draft,
     'forced: not closed',
     `connections of ${open.map(({ name }) => name).join(', ')} could not be closed`,
   );
@@ -129,37 +129,39 @@ export function rhythm({ closePerSecond }: Policy): { readonly everyMs: number; 
  * Only an empty queue is closed on: HAProxy would give the queued requests to the server instead.
  * @returns the closings begun
  */
-function closeAt(turn: Turn, balancer: string, open: readonly OpenServer[], budget: number): Closing[] {
-  const here = open.filter(({ at, queued, admin }) => at === balancer && queued === 0 && admin === 'maint');
+function closeAt(draft: Draft, balancer: string, open: readonly OpenServer[], budget: number): Closing[] {
+  const here = open.filter(
+    ({ balancerName, queued, admin }) => balancerName === balancer && queued === 0 && admin === 'maint',
+  );
   const begun: Closing[] = [];
   let room = budget;
   for (const { name, connections } of here) {
     const limit = Math.min(room, connections ?? room);
     if (limit <= 0) continue;
-    emit(turn, { type: 'close', balancer, server: name, limit });
+    emit(draft, { type: 'close', balancer, server: name, limit });
     begun.push({ balancer, server: name });
     room -= limit;
   }
-  if (open.some(({ at }) => at === balancer)) emit(turn, { type: 'look', balancer });
+  if (open.some(({ balancerName }) => balancerName === balancer)) emit(draft, { type: 'look', balancer });
   return begun;
 }
 
 /** Adds what HAProxy closed, by kind. */
-export function onClosed(turn: Turn, { balancer, server, closed, error }: EventOf<'closed'>): void {
-  const force = turn.state.outing?.force;
+export function onClosed(draft: Draft, { balancer, server, closed, error }: EventOf<'closed'>): void {
+  const force = draft.state.outing?.force;
   if (force) {
     const closing = force.closing.filter((of) => of.balancer !== balancer || of.server !== server);
-    patchOuting(turn, { force: { ...force, closing } });
+    patchOuting(draft, { force: { ...force, closing } });
   }
-  if (error !== null) warn(turn, `close ${balancer}`, byName(balancer, error));
-  const { op } = turn.state;
+  if (error !== null) warn(draft, `close ${balancer}`, byName(balancer, error));
+  const { op } = draft.state;
   if (!op || !closed) return;
   const tunnels = op.closed.tunnels + closed.tunnels;
-  patch(turn, { op: { ...op, closed: { tunnels, requests: op.closed.requests + closed.requests } } });
+  patch(draft, { op: { ...op, closed: { tunnels, requests: op.closed.requests + closed.requests } } });
 }
 
 interface OpenServer {
-  readonly at: string;
+  readonly balancerName: string;
   readonly name: string;
   readonly connections: number | null;
   readonly queued: number | null;
@@ -171,11 +173,11 @@ interface OpenServer {
 /** The servers with connections, or with an unknown number of them, of the balancers that count. */
 function openServers(policy: Policy, state: State): OpenServer[] {
   const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
-  return serversOf(state).flatMap(({ balancer, at, name }) => {
+  return serversOf(state).flatMap(({ balancer, balancerName, name }) => {
     const view = isKnown(balancer, state.epochAt) ? viewOf(balancer, name) : undefined;
-    if (!view || !counting.includes(at)) return [];
+    if (!view || !counting.includes(balancerName)) return [];
     const { connections, queued, admin } = view;
     const left = connections === null || queued === null ? null : connections + queued;
-    return left === 0 ? [] : [{ at, name, connections, queued, left, admin }];
+    return left === 0 ? [] : [{ balancerName, name, connections, queued, left, admin }];
   });
 }

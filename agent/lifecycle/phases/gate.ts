@@ -1,7 +1,7 @@
 import { PHASES } from '../model/phase.ts';
 import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from '../model/policy.ts';
 import { type Gate, GATE_OFF, type State } from '../model/state.ts';
-import { alarm, emit, type EventOf, isDurable, patch, type Turn, warn } from '../draft.ts';
+import { alarm, emit, type EventOf, isDurable, patch, type Draft, warn } from '../draft.ts';
 
 /**
  * The gate: the application refuses new sessions from before the second look until the way back. HAProxy's MAINT does
@@ -10,14 +10,14 @@ import { alarm, emit, type EventOf, isDurable, patch, type Turn, warn } from '..
  */
 
 /** Shuts or opens the gate where it is not as the phase wants it. */
-export function turnGate(turn: Turn): void {
-  const { policy, state } = turn;
+export function advanceGate(draft: Draft): void {
+  const { policy, state } = draft;
   const want = wantedGate(state);
   if (!policy.hasGate || want === null || !isDurable(state)) return;
   const { gate } = state;
-  if (gate.is === want || gate.asked !== null || gate.retryAt > turn.at) return;
-  patch(turn, { gate: { ...gate, asked: want } });
-  emit(turn, { type: 'gate', to: want });
+  if (gate.is === want || gate.asked !== null || gate.retryAt > draft.at) return;
+  patch(draft, { gate: { ...gate, asked: want } });
+  emit(draft, { type: 'gate', to: want });
 }
 
 /** What the phase wants of the gate; null = it stays as it is. An application that is gone takes no sessions. */
@@ -40,29 +40,29 @@ function wantedGate({ phase, outing, health, app }: State): Gate['asked'] {
   }
 }
 
-export function isGate({ policy, state: { gate, app } }: Turn, is: 'on' | 'off'): boolean {
+export function isGate({ policy, state: { gate, app } }: Draft, is: 'on' | 'off'): boolean {
   return !policy.hasGate || app.gone || gate.is === is;
 }
 
 /** Another process, or none, is the application now: how its gate is has died with the one before. */
-export function forgetGate(turn: Turn): void {
-  const { asked } = turn.state.gate;
-  patch(turn, { gate: { ...GATE_OFF, is: 'unknown', asked, isStale: asked !== null } });
+export function forgetGate(draft: Draft): void {
+  const { asked } = draft.state.gate;
+  patch(draft, { gate: { ...GATE_OFF, is: 'unknown', asked, isStale: asked !== null } });
 }
 
 /** The command has ended. One that failed is tried again: a gate that may still be open is no gate. */
-export function onGated(turn: Turn, { to, error }: EventOf<'gated'>): void {
-  const { gate } = turn.state;
-  if (gate.isStale) return patch(turn, { gate: { ...GATE_OFF, is: 'unknown' } });
+export function onGated(draft: Draft, { to, error }: EventOf<'gated'>): void {
+  const { gate } = draft.state;
+  if (gate.isStale) return patch(draft, { gate: { ...GATE_OFF, is: 'unknown' } });
   if (error === null) {
-    patch(turn, { gate: { ...GATE_OFF, is: to } });
-    return alarm(turn, 'gate', null);
+    patch(draft, { gate: { ...GATE_OFF, is: to } });
+    return alarm(draft, 'gate', null);
   }
   const pause = Math.min(RETRY_FIRST_MS * 2 ** gate.failures, RETRY_LONGEST_MS);
-  patch(turn, {
-    gate: { ...GATE_OFF, is: 'unknown', failures: gate.failures + 1, retryAt: turn.at + pause },
+  patch(draft, {
+    gate: { ...GATE_OFF, is: 'unknown', failures: gate.failures + 1, retryAt: draft.at + pause },
   });
   const text = `the gate command \`${to}\` failed: ${error}; it is tried again`;
-  warn(turn, `gate ${to}`, text);
-  alarm(turn, 'gate', text);
+  warn(draft, `gate ${to}`, text);
+  alarm(draft, 'gate', text);
 }

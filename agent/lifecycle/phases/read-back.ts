@@ -6,16 +6,16 @@ import { heldWords, overWords } from '../sync/ownership.ts';
 import { endLost, releaseListed } from '../sync/lost-servers.ts';
 import type { Outing } from '../model/outing.ts';
 import type { Policy } from '../model/policy.ts';
-import { conclude, finish } from '../report/result.ts';
+import { endOperation, finish } from '../report/result.ts';
 import type { Operation } from '../model/operation.ts';
 import { notOurs } from '../model/server-state.ts';
 import { allConfirmed, notUp, warnLeftOut } from '../sync/reconcile.ts';
 import {
-  type Placed,
-  type Turn,
+  type ServerPlace,
+  type Draft,
   alarm,
   allServersOf,
-  enter,
+  enterPhase,
   isDurable,
   patch,
   patchServer,
@@ -26,55 +26,55 @@ import {
 
 /** The end of the way back: what was found, or READY, is read back; then the node serves. */
 
-export function returning(turn: Turn, { level }: Outing): void {
-  if (!isDurable(turn.state)) return;
-  const { policy, state } = turn;
+export function returning(draft: Draft, { level }: Outing): void {
+  if (!isDurable(draft.state)) return;
+  const { policy, state } = draft;
   const { op, health } = state;
-  const isBack = allConfirmed(policy, state) && (level === 'found' || isUp(turn));
+  const isBack = allConfirmed(policy, state) && (level === 'found' || isUp(draft));
   // `ready` and `restart` are done in `serving` only; what gives back waits for no more than what it gives back.
   const isAwaited = op !== null && op.outcome === null && op.kind !== 'release';
-  if (isBack && (!isAwaited || isHealthy(turn))) return serve(turn);
+  if (isBack && (!isAwaited || isHealthy(draft))) return serve(draft);
   // `ready` starts what is down.
-  if (isAwaited && level === 'found' && health === 'down') return warm(turn);
-  if (op?.outcome && op.restoreBy !== null && turn.at >= op.restoreBy) leaveGiven(turn, op.outcome);
-  else if (op && !op.outcome && turn.at >= op.deadline) leaveLate(turn);
+  if (isAwaited && level === 'found' && health === 'down') return warm(draft);
+  if (op?.outcome && op.restoreBy !== null && draft.at >= op.restoreBy) leaveGiven(draft, op.outcome);
+  else if (op && !op.outcome && draft.at >= op.deadline) leaveLate(draft);
 }
 
 /** What was found is not back in time: the operation ends with its own cause, and the level goes on. */
-function leaveGiven(turn: Turn, { code, message }: NonNullable<Operation['outcome']>): void {
-  const left = `not yet restored: ${unconfirmed(turn)}; it goes on being tried`;
-  warn(turn, 'not restored', left);
-  finish(turn, isReady, isHealthy(turn) ? 'balancer-unreachable' : 'app-health', left);
-  leave(turn, code, message);
+function leaveGiven(draft: Draft, { code, message }: NonNullable<Operation['outcome']>): void {
+  const left = `not yet restored: ${unconfirmed(draft)}; it goes on being tried`;
+  warn(draft, 'not restored', left);
+  finish(draft, isReady, isHealthy(draft) ? 'balancer-unreachable' : 'app-health', left);
+  leave(draft, code, message);
 }
 
 /** The deadline of `ready`, `restart` or `release`. */
-function leaveLate(turn: Turn): void {
-  const { policy, state } = turn;
+function leaveLate(draft: Draft): void {
+  const { policy, state } = draft;
   const lost = Object.entries(state.balancers).find(([, { error }]) => error !== null);
   if (lost) {
     const why = `${byName(lost[0], lost[1].error ?? '')}; the return goes on being tried`;
-    return leave(turn, 'balancer-unreachable', why);
+    return leave(draft, 'balancer-unreachable', why);
   }
-  if (!isHealthy(turn)) {
-    const why = `${policy.node}: ${notHealthy(turn)} at the deadline; see app.probe; the return goes on being tried`;
-    return leave(turn, 'app-health', why);
+  if (!isHealthy(draft)) {
+    const why = `${policy.node}: ${notHealthy(draft)} at the deadline; see app.probe; the return goes on being tried`;
+    return leave(draft, 'app-health', why);
   }
-  const where = unconfirmed(turn) || notUp(policy, state).join(', ');
-  leave(turn, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
+  const where = unconfirmed(draft) || notUp(policy, state).join(', ');
+  leave(draft, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
 }
 
 /** Ends the operation but not the return, which is a level and goes on. */
-function leave(turn: Turn, code: string, message: string): void {
-  conclude(turn, { code, message }, 'returning');
+function leave(draft: Draft, code: string, message: string): void {
+  endOperation(draft, { code, message }, 'returning');
 }
 
-function unconfirmed(turn: Turn): string {
-  return allServersOf(turn.state)
-    .filter(({ server, want }) => want !== null && server.held === null && !server.confirmed)
-    .map(({ at, name, server, want }) => {
-      const waits = want === 'ready' && !mayTakeUsers(turn.policy, turn.state);
-      return `${at}: ${name} (${waits ? `READY waits: ${notHealthy(turn)}` : (server.write.error ?? 'not read back')})`;
+function unconfirmed(draft: Draft): string {
+  return allServersOf(draft.state)
+    .filter(({ server, target }) => target !== null && server.held === null && !server.confirmed)
+    .map(({ balancerName, name, server, target }) => {
+      const waits = target === 'ready' && !mayTakeUsers(draft.policy, draft.state);
+      return `${balancerName}: ${name} (${waits ? `READY waits: ${notHealthy(draft)}` : (server.write.error ?? 'not read back')})`;
     })
     .join(', ');
 }
@@ -96,7 +96,7 @@ interface KeptOut {
 
 function keptOut(
   { foreignDrain }: Policy,
-  { balancer, name, server: { held, found }, want }: Placed,
+  { balancer, name, server: { held, found }, target }: ServerPlace,
 ): KeptOut | null {
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
@@ -106,75 +106,76 @@ function keptOut(
       return { why: 'followed', text: `${name} ${how}; it takes new users once its owner ends that` };
     return { why: 'held', text: `${name} ${how}; it stays as it is` };
   }
-  if (found !== null && want === found.admin && want !== 'ready')
-    return { why: 'held', text: `${name} is in ${want.toUpperCase()} again, as it was found` };
+  if (found !== null && target === found.admin && target !== 'ready')
+    return { why: 'held', text: `${name} is in ${target.toUpperCase()} again, as it was found` };
   if (view?.over) return { why: 'covered', text: `${name} ${overWords(view.admin, view.over)}` };
   return null;
 }
 
 /** What `ready` has come to when nothing of ours is left: one server in rotation, or one that is followed, is enough. */
-function endReady(turn: Turn, kept: readonly (KeptOut | null)[]): void {
-  if (turn.state.phase === 'unhealthy')
+function endReady(draft: Draft, kept: readonly (KeptOut | null)[]): void {
+  if (draft.state.phase === 'unhealthy')
     return finish(
-      turn,
+      draft,
       isReady,
       'app-health',
-      `what was found is back, but ${notHealthy(turn)}; see app.probe`,
+      `what was found is back, but ${notHealthy(draft)}; see app.probe`,
     );
   const out = kept.filter((one) => one !== null);
   if (out.length < kept.length || out.some(({ why }) => why === 'followed'))
-    return finish(turn, isReady, 'done');
+    return finish(draft, isReady, 'done');
   const texts = out.map(({ text }) => text).join(', ');
-  if (out.some(({ why }) => why === 'held')) return finish(turn, isReady, 'held', ALL_HELD);
+  if (out.some(({ why }) => why === 'held')) return finish(draft, isReady, 'held', ALL_HELD);
   if (out.some(({ why }) => why === 'covered'))
-    return finish(turn, isReady, 'held', `${texts}, ${ALL_COVERED}`);
-  finish(turn, isReady, 'no-such-server', `${texts}, ${ALL_ABSENT}`);
+    return finish(draft, isReady, 'held', `${texts}, ${ALL_COVERED}`);
+  finish(draft, isReady, 'no-such-server', `${texts}, ${ALL_ABSENT}`);
 }
 
 /** Everything is back: nothing of ours is left at any balancer. */
-function serve(turn: Turn): void {
-  const kept = serversOf(turn.state).map((placed) => {
-    const one = keptOut(turn.policy, placed);
-    if (one) warn(turn, `kept out ${placed.at} ${placed.name}`, `${placed.at}: ${one.text}`);
+function serve(draft: Draft): void {
+  const kept = serversOf(draft.state).map((placed) => {
+    const one = keptOut(draft.policy, placed);
+    if (one)
+      warn(draft, `kept out ${placed.balancerName} ${placed.name}`, `${placed.balancerName}: ${one.text}`);
     return one;
   });
-  const { op, health } = turn.state;
-  warnLeftOut(turn);
-  alarm(turn, 'drained', null);
+  const { op, health } = draft.state;
+  warnLeftOut(draft);
+  alarm(draft, 'drained', null);
   // A balancer was skipped: its servers stay ours until their state is set.
-  releaseListed(turn);
-  endLost(turn);
-  enter(turn, health === 'down' ? 'unhealthy' : 'serving');
-  endReady(turn, kept);
-  const { app } = turn.state;
-  conclude(turn, op?.outcome ?? { code: 'done' }, turn.state.phase, {
+  releaseListed(draft);
+  endLost(draft);
+  enterPhase(draft, health === 'down' ? 'unhealthy' : 'serving');
+  endReady(draft, kept);
+  const { app } = draft.state;
+  endOperation(draft, op?.outcome ?? { code: 'done' }, draft.state.phase, {
     app: { ...app, start: 'none' },
-    outing: isOver(turn) ? null : {},
+    outing: isOver(draft) ? null : {},
   });
 }
 
 /** Nothing at any balancer is ours any more. */
-function isOver({ state }: Turn): boolean {
+function isOver({ state }: Draft): boolean {
   return allServersOf(state).every(({ server }) => server.found === null);
 }
 
 /** Releases the servers of a skipped balancer once their last state was written. */
-function tidy(turn: Turn): void {
-  const told = serversOf(turn.state).filter(
+function tidy(draft: Draft): void {
+  const told = serversOf(draft.state).filter(
     ({ server }) => server.found !== null && (server.confirmed || server.held !== null),
   );
-  for (const { at, name, server } of told) patchServer(turn, at, name, notOurs(server));
-  if (turn.state.outing !== null) endLost(turn);
-  if (turn.state.outing !== null && isOver(turn)) patch(turn, { outing: null });
-  if (told.length > 0) resave(turn);
+  for (const { balancerName, name, server } of told) patchServer(draft, balancerName, name, notOurs(server));
+  if (draft.state.outing !== null) endLost(draft);
+  if (draft.state.outing !== null && isOver(draft)) patch(draft, { outing: null });
+  if (told.length > 0) resave(draft);
 }
 
-export function serving(turn: Turn): void {
-  tidy(turn);
-  if (turn.state.health === 'down') enter(turn, 'unhealthy');
+export function serving(draft: Draft): void {
+  tidy(draft);
+  if (draft.state.health === 'down') enterPhase(draft, 'unhealthy');
 }
 
-export function unhealthy(turn: Turn): void {
-  tidy(turn);
-  if (turn.state.health === 'up') enter(turn, 'serving');
+export function unhealthy(draft: Draft): void {
+  tidy(draft);
+  if (draft.state.health === 'up') enterPhase(draft, 'serving');
 }

@@ -1,23 +1,23 @@
 import { isHolding } from '../model/desired.ts';
 import { PHASES } from '../model/phase.ts';
-import { patch, type Turn } from '../draft.ts';
+import { patch, type Draft } from '../draft.ts';
 import { noWish, wish } from '../observed/auto-requests.ts';
 
 /**
  * The application has signed itself out: a level, followed once. While the probe shows it and no operation has
  * followed it, the node is drained as soon as a drain can begin.
  */
-export function turnSignOut(turn: Turn): void {
-  const { phase, op, signedOut } = turn.state;
-  const { onSignOut } = turn.policy;
-  if (signedOut !== 'unheard' || onSignOut === 'ignore') return noWish(turn, 'sign-out');
-  if (PHASES[phase].place !== 'rotation' || op !== null || isHolding(turn.state)) return;
-  wish(turn, 'sign-out', onSignOut, 'app', 'the application signed itself out');
+export function advanceSignOut(draft: Draft): void {
+  const { phase, op, signedOut } = draft.state;
+  const { onSignOut } = draft.policy;
+  if (signedOut !== 'unheard' || onSignOut === 'ignore') return noWish(draft, 'sign-out');
+  if (PHASES[phase].place !== 'rotation' || op !== null || isHolding(draft.state)) return;
+  wish(draft, 'sign-out', onSignOut, 'app', 'the application signed itself out');
 }
 
 /** @param signsOut by the last probe */
-export function onSignOut(turn: Turn, signsOut: boolean): void {
-  const { signedOut } = turn.state;
-  if (!signsOut) patch(turn, { signedOut: 'no' });
-  else if (signedOut === 'no') patch(turn, { signedOut: 'unheard' });
+export function onSignOut(draft: Draft, signsOut: boolean): void {
+  const { signedOut } = draft.state;
+  if (!signsOut) patch(draft, { signedOut: 'no' });
+  else if (signedOut === 'no') patch(draft, { signedOut: 'unheard' });
 }

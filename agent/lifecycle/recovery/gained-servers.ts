@@ -1,9 +1,9 @@
 import { isHolding } from '../model/desired.ts';
-import { take } from '../admission/begin.ts';
+import { asFound } from '../admission/begin.ts';
 import type { Phase } from '../model/api.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { notOurs } from '../model/server-state.ts';
-import { mapServers, patchOuting, type Turn, warn } from '../draft.ts';
+import { mapServers, patchOuting, type Draft, warn } from '../draft.ts';
 import { viewOf } from '../observed/counts.ts';
 
 /**
@@ -15,28 +15,32 @@ import { viewOf } from '../observed/counts.ts';
  * @param to the phase in which the record left the node
  * @returns the phase in which it goes on: where servers were gained, zero and quiet come once more
  */
-export function takeGained(turn: Turn, to: Phase): Phase {
-  const isGone = turn.state.app.gone;
-  if (PHASES[to].place === 'rotation' || !takeIn(turn)) return to;
-  patchOuting(turn, { forcedOut: false });
+export function takeGained(draft: Draft, to: Phase): Phase {
+  const isGone = draft.state.app.gone;
+  if (PHASES[to].place === 'rotation' || !takeIn(draft)) return to;
+  patchOuting(draft, { forcedOut: false });
   // Behind a dead application there are no users, and on the way back these servers return with the others.
   if (isGone || PHASES[to].place === 'back') return to;
-  if (turn.state.outing?.level === 'maint') patchOuting(turn, { level: 'drain' });
+  if (draft.state.outing?.level === 'maint') patchOuting(draft, { level: 'drain' });
   // Whether the stop was carried out is asked first; a hold keeps the phase for its release.
-  return isOutward(to) && (isHolding(turn.state) || !turn.state.app.stopIssued) ? 'draining' : to;
+  return isOutward(to) && (isHolding(draft.state) || !draft.state.app.stopIssued) ? 'draining' : to;
 }
 
 /** @returns whether there were any */
-function takeIn(turn: Turn): boolean {
+function takeIn(draft: Draft): boolean {
   const names: string[] = [];
-  mapServers(turn, (own, name, at) => {
+  mapServers(draft, (own, name, balancerName) => {
     if (own.found !== null) return own;
-    names.push(`${at}: ${name}`);
-    const balancer = turn.state.balancers[at];
+    names.push(`${balancerName}: ${name}`);
+    const balancer = draft.state.balancers[balancerName];
     const view = balancer?.error === null ? viewOf(balancer, name) : undefined;
-    return { ...notOurs(own), ...take(view, false) };
+    return { ...notOurs(own), ...asFound(view, false) };
   });
   for (const name of names)
-    warn(turn, `gained ${name}`, `${name} is new in the configuration: it is taken in while the node is out`);
+    warn(
+      draft,
+      `gained ${name}`,
+      `${name} is new in the configuration: it is taken in while the node is out`,
+    );
   return names.length > 0;
 }

@@ -121,15 +121,16 @@ function withLost(
 ): Pick<State, 'balancers' | 'lost'> {
   const all = { ...listed };
   const lost: Record<string, LostServers> = {};
-  for (const [at, { servers }] of Object.entries(balancers)) {
-    const known = all[at];
+  for (const [balancerName, { servers }] of Object.entries(balancers)) {
+    const known = all[balancerName];
     const gone = Object.entries(servers)
       .filter(([name, { found, held }]) => known?.servers[name] === undefined && found !== null && !held)
       .map(([name, old]) => [name, { ...restoredServer(NO_SERVER, old, moved), isLost: true }] as const);
     if (gone.length === 0) continue;
-    const canBeSet = policy.balancers.find(({ name }) => name === at)?.setsListedOnly !== true;
-    if (known && canBeSet) all[at] = { ...known, servers: { ...known.servers, ...Object.fromEntries(gone) } };
-    else lost[at] = Object.fromEntries(gone);
+    const canBeSet = policy.balancers.find(({ name }) => name === balancerName)?.setsListedOnly !== true;
+    if (known && canBeSet)
+      all[balancerName] = { ...known, servers: { ...known.servers, ...Object.fromEntries(gone) } };
+    else lost[balancerName] = Object.fromEntries(gone);
   }
   return { balancers: all, lost };
 }

@@ -3,7 +3,7 @@ import type { Joined, Phase, ReassertsTold, Receipt, Request, Result } from '../
 import type { Policy } from '../model/policy.ts';
 import type { Operation, Pending, Ticket } from '../model/operation.ts';
 import { NO_REASSERTS, type Reasserts, type State } from '../model/state.ts';
-import { type Changes, emit, enter, intend, patch, serversOf, type Turn } from '../draft.ts';
+import { type Changes, emit, enterPhase, setIntent, patch, serversOf, type Draft } from '../draft.ts';
 import { onWishAnswered } from '../observed/auto-requests.ts';
 import { costOf, textsOf } from '../model/warnings.ts';
 import {
@@ -17,91 +17,96 @@ import {
 /** The result of an operation, for the caller (API.md#result). */
 
 /** Ends the tickets of the running operation that `whose` picks; each gets its own result. */
-export function finish(turn: Turn, whose: (ticket: Ticket) => boolean, code: string, message?: string): void {
-  const { op } = turn.state;
+export function finish(
+  draft: Draft,
+  whose: (ticket: Ticket) => boolean,
+  code: string,
+  message?: string,
+): void {
+  const { op } = draft.state;
   if (!op) return;
   const ended = op.tickets.filter(whose);
   // Its own result comes last: of many at once only the last ones are kept over a crash.
   const own = ended.filter(({ id }) => id === op.id);
   for (const ticket of [...ended.filter(({ id }) => id !== op.id), ...own])
-    emit(turn, { type: 'finish', refused: false, result: resultOf(turn, ticket, code, message) });
+    emit(draft, { type: 'finish', refused: false, result: resultOf(draft, ticket, code, message) });
   const left = op.tickets.filter((ticket) => !whose(ticket));
-  patch(turn, { op: { ...op, tickets: left } });
-  const { pending } = turn.state;
-  if (pending?.kind === 'join' && !left.some(({ id }) => id === pending.ticket)) dropPending(turn, pending);
+  patch(draft, { op: { ...op, tickets: left } });
+  const { pending } = draft.state;
+  if (pending?.kind === 'join' && !left.some(({ id }) => id === pending.ticket)) dropPending(draft, pending);
 }
 
 /** The request is accepted, and its result will come under its ticket. */
 export function replyTo(
-  turn: Turn,
+  draft: Draft,
   { request, ticket }: { readonly request: Request; readonly ticket: string },
 ): void {
-  const { op } = turn.state;
+  const { op } = draft.state;
   const joins = op?.joined.some(({ id }) => id === ticket) === true ? op.id : null;
-  emit(turn, { type: 'reply', id: request.id, ticket, joins });
-  onWishAnswered(turn, request.id, null);
+  emit(draft, { type: 'reply', id: request.id, ticket, joins });
+  onWishAnswered(draft, request.id, null);
 }
 
 /**
  * The disk cannot hold it any more. A caller with its own ticket is answered by its result; one that shares
  * another's ticket must learn whose.
  */
-export function dropPending(turn: Turn, pending: Extract<Pending, { kind: 'join' }>): void {
-  patch(turn, { pending: null });
-  if (pending.ticket !== pending.request.id) replyTo(turn, pending);
+export function dropPending(draft: Draft, pending: Extract<Pending, { kind: 'join' }>): void {
+  patch(draft, { pending: null });
+  if (pending.ticket !== pending.request.id) replyTo(draft, pending);
 }
 
 /** Ends the whole operation for all waiting callers, and enters the phase in which the node stays. */
-export function conclude(
-  turn: Turn,
+export function endOperation(
+  draft: Draft,
   ending: { readonly code: string; readonly message?: string | undefined },
   phase: Phase,
   { outing, ...changes }: Changes = {},
 ): void {
-  enter(turn, phase, changes);
-  finish(turn, () => true, ending.code, ending.message);
-  intend(turn, phase, outing === undefined ? { op: null } : { op: null, outing });
+  enterPhase(draft, phase, changes);
+  finish(draft, () => true, ending.code, ending.message);
+  setIntent(draft, phase, outing === undefined ? { op: null } : { op: null, outing });
 }
 
 /** Turns a request away: nothing was changed for it. */
 export function refuse(
-  turn: Turn,
+  draft: Draft,
   request: Request,
   at: number,
   code: string,
   message: string,
   warnings: readonly string[] = [],
 ): void {
-  emit(turn, {
+  emit(draft, {
     type: 'finish',
     refused: true,
-    result: { ...answer(turn, request, at, code, warnings), message },
+    result: { ...answer(draft, request, at, code, warnings), message },
   });
-  onWishAnswered(turn, request.id, message);
+  onWishAnswered(draft, request.id, message);
 }
 
 /** Answers a request for which there is nothing to do, or which only asked what would be done. */
 export function answerAtOnce(
-  turn: Turn,
+  draft: Draft,
   request: Request,
   at: number,
   warnings: readonly string[],
   plan?: string[],
 ): void {
-  const result = answer(turn, request, at, 'done', warnings);
-  emit(turn, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
-  onWishAnswered(turn, request.id, null);
+  const result = answer(draft, request, at, 'done', warnings);
+  emit(draft, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
+  onWishAnswered(draft, request.id, null);
 }
 
 /** The result of a request that has no operation, or none any more. @param at when it was asked */
 export function answer(
-  turn: Turn,
+  draft: Draft,
   request: Pick<Request, 'id' | 'kind' | 'reason'>,
   at: number,
   code: string,
   warnings: readonly string[],
 ): Result {
-  const { policy, state } = turn;
+  const { policy, state } = draft;
   const sessions = sessionsOf(policy, state);
   return {
     ok: code === 'done',
@@ -110,7 +115,7 @@ export function answer(
     id: request.id,
     node: policy.node,
     phase: state.phase,
-    seconds: seconds(turn.at - at),
+    seconds: seconds(draft.at - at),
     reason: request.reason,
     forced: 0,
     closed: { tunnels: 0, requests: 0 },
@@ -122,8 +127,8 @@ export function answer(
   };
 }
 
-function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | undefined): Result {
-  const { policy, state } = turn;
+function resultOf(draft: Draft, ticket: Ticket, code: string, message: string | undefined): Result {
+  const { policy, state } = draft;
   const op = state.op as Operation;
   const { receipt, warnings } = receiptOf(op, state);
   return {
@@ -133,7 +138,7 @@ function resultOf(turn: Turn, ticket: Ticket, code: string, message: string | un
     id: ticket.id,
     node: policy.node,
     phase: state.phase,
-    seconds: seconds(turn.at - op.startedAt),
+    seconds: seconds(draft.at - op.startedAt),
     reason: op.reason,
     forced: op.forced,
     closed: op.closed,
@@ -201,8 +206,8 @@ export function stateShown(view: ServerView | undefined): {
 
 /** The counters now, for the deltas at the end. */
 export function baselineOf(state: State): Operation['baseline'] {
-  const entries = serversOf(state).map(({ balancer, at, name }) => [
-    `${at} ${name}`,
+  const entries = serversOf(state).map(({ balancer, balancerName, name }) => [
+    `${balancerName} ${name}`,
     { worker: balancer.worker, counters: viewOf(balancer, name)?.counters ?? null },
   ]);
   return Object.fromEntries(entries) as Operation['baseline'];
@@ -214,15 +219,15 @@ export function baselineOf(state: State): Operation['baseline'] {
  */
 function receiptOf(op: Operation, state: State): { receipt: Receipt; warnings: string[] } {
   const warnings: string[] = [];
-  const deltas = serversOf(state).map(({ balancer, at, name }): Counters | null => {
-    const before = op.baseline[`${at} ${name}`];
+  const deltas = serversOf(state).map(({ balancer, balancerName, name }): Counters | null => {
+    const before = op.baseline[`${balancerName} ${name}`];
     const now = viewOf(balancer, name)?.counters ?? null;
     if (!before?.counters || !now) return null;
     const delta = minus(now, before.counters);
     if (sameWorker(before.worker, balancer.worker) && Object.values(delta).every((value) => value >= 0))
       return delta;
     warnings.push(
-      `${at}: the counters of ${name} began anew during the operation; the receipt has no numbers`,
+      `${balancerName}: the counters of ${name} began anew during the operation; the receipt has no numbers`,
     );
     return null;
   });

@@ -3,14 +3,14 @@ import { isHealthy, notHealthy } from '../observed/health.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { notChecked, notUp, unconfirmed } from './reconcile.ts';
 import { whatRemains } from '../observed/remains.ts';
-import type { Turn } from '../draft.ts';
+import type { Draft } from '../draft.ts';
 
 /**
  * What an operation waits for besides a number: sources and balancers without a count, on the way back the
  * application's health, and the servers that are not UP in HAProxy, with its reasons.
  * @returns one short text each; empty where no operation runs
  */
-export function awaited(now: Pick<Turn, 'policy' | 'state' | 'at'>): string[] {
+export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
   const { policy, state } = now;
   const { app, op, phase } = state;
   if (op === null) return [];
@@ -22,8 +22,8 @@ export function awaited(now: Pick<Turn, 'policy' | 'state' | 'at'>): string[] {
   }
   if (phase !== 'warming' && PHASES[phase].place !== 'back') return [];
   const unseen = unconfirmed(policy, state).map(
-    ({ at, name, want, balancer }) =>
-      `${at}: ${name} is not seen in ${(want ?? '').toUpperCase()} yet${balancer.error === null ? '' : `: ${balancer.error}`}`,
+    ({ balancerName, name, target, balancer }) =>
+      `${balancerName}: ${name} is not seen in ${(target ?? '').toUpperCase()} yet${balancer.error === null ? '' : `: ${balancer.error}`}`,
   );
   return [
     ...(isHealthy(now) ? [] : [notHealthy(now)]),

@@ -9,74 +9,78 @@ import {
   isDurable,
   patchServer,
   patchWrite,
-  type Placed,
+  type ServerPlace,
   resave,
-  type Turn,
+  type Draft,
 } from '../draft.ts';
 import type { Admin } from '../model/observation.ts';
 
 /** Which command each server gets now: what is wanted of it, or a step towards that which keeps its users (I16). */
 
 /** Writes the desired state wherever it is not observed. */
-export function assertWanted(turn: Turn): void {
-  if (!isDurable(turn.state) || turn.state.phase === 'recovering') return;
-  reopenTaken(turn);
-  if (!isDurable(turn.state)) return;
-  const { epoch } = turn.state;
-  for (const placed of allServersOf(turn.state)) {
-    const { at, name, server, want } = placed;
-    if (want === null || !isToWrite(turn, placed, want)) continue;
-    const admin = isOccupied(turn.state, placed) ? 'drain' : want;
-    if (admin !== want && !isOpen(placed)) continue;
+export function assertWanted(draft: Draft): void {
+  if (!isDurable(draft.state) || draft.state.phase === 'recovering') return;
+  reopenTaken(draft);
+  if (!isDurable(draft.state)) return;
+  const { epoch } = draft.state;
+  for (const placed of allServersOf(draft.state)) {
+    const { balancerName, name, server, target } = placed;
+    if (target === null || !isToWrite(draft, placed, target)) continue;
+    const admin = isOccupied(draft.state, placed) ? 'drain' : target;
+    if (admin !== target && !isOpen(placed)) continue;
     const ours = union(server.ours, [admin]);
-    patchServer(turn, at, name, { ours, said: union(server.said, [admin]) });
-    patchWrite(turn, at, name, { underWay: epoch });
-    const mayReplaceReady = admin !== 'maint' || mayThrowOut(turn.state);
+    patchServer(draft, balancerName, name, { ours, said: union(server.said, [admin]) });
+    patchWrite(draft, balancerName, name, { underWay: epoch });
+    const mayReplaceReady = admin !== 'maint' || mayThrowOut(draft.state);
     const mayReplace = mayReplaceReady ? union(ours, ['ready']) : ours.filter((word) => word !== 'ready');
-    emit(turn, { type: 'say', balancer: at, server: name, admin, mayReplace, epoch });
+    emit(draft, { type: 'say', balancer: balancerName, server: name, admin, mayReplace, epoch });
   }
 }
 
 /**
  * A server that was to go to MAINT gets DRAIN first where users may have come; this is saved before it is written.
  */
-function reopenTaken(turn: Turn): void {
-  const { state } = turn;
+function reopenTaken(draft: Draft): void {
+  const { state } = draft;
   const opened = allServersOf(state).filter((placed) => {
     const isNews = !placed.server.said.includes('drain');
     return isReopened(state, placed) || (isNews && isOpen(placed) && isOccupied(state, placed));
   });
-  for (const { at, name, server } of opened)
-    patchServer(turn, at, name, { said: union(server.said, ['drain']) });
-  if (opened.length > 0) resave(turn);
+  for (const { balancerName, name, server } of opened)
+    patchServer(draft, balancerName, name, { said: union(server.said, ['drain']) });
+  if (opened.length > 0) resave(draft);
 }
 
 /**
  * Connections at a server that is to go to MAINT, although the application is believed gone: an operator may have
  * started it, and a reload has let users in. DRAIN keeps them, and MAINT comes once they have left.
  */
-function isOccupied({ app, outing, hold }: State, { balancer, name, want }: Placed): boolean {
-  if (want !== 'maint' || !app.gone || hold !== null) return false;
+function isOccupied({ app, outing, hold }: State, { balancer, name, target }: ServerPlace): boolean {
+  if (target !== 'maint' || !app.gone || hold !== null) return false;
   if (outing === null || outing.force !== null || outing.forcedOut) return false;
   const view = viewOf(balancer, name);
   if (view === undefined || forcedOf(view) === 'maint') return false;
   return (view.connections ?? 0) + (view.queued ?? 0) > 0;
 }
 
-function isOpen({ balancer, name }: Placed): boolean {
+function isOpen({ balancer, name }: ServerPlace): boolean {
   const view = viewOf(balancer, name);
   return view !== undefined && forcedOf(view) === 'ready';
 }
 
 /** A server that was taken over in MAINT and that a reload has put into READY. */
-function isReopened(state: State, { balancer, name, want }: Placed): boolean {
+function isReopened(state: State, { balancer, name, target }: ServerPlace): boolean {
   const view = viewOf(balancer, name);
-  const isDraining = state.outing?.level === 'drain' && want === 'maint';
+  const isDraining = state.outing?.level === 'drain' && target === 'maint';
   return isDraining && view !== undefined && forcedOf(view) === 'ready' && !mayThrowOut(state);
 }
 
 /** It is not seen as it should be, no write is under way, and another one may help. */
-function isToWrite({ policy, state, at }: Turn, { balancer, name, server }: Placed, want: Admin): boolean {
+function isToWrite(
+  { policy, state, at }: Draft,
+  { balancer, name, server }: ServerPlace,
+  want: Admin,
+): boolean {
   const { held, confirmed, write } = server;
   if (held !== null || confirmed || write.underWay !== null) return false;
   if (want === 'ready' && !mayTakeUsers(policy, state)) return false;

@@ -3,16 +3,16 @@ import { desired } from '../model/desired.ts';
 import type { Reasserts } from '../model/state.ts';
 import type { ServerState } from '../model/server-state.ts';
 import { noteUndone, onLoss } from './undone.ts';
-import { patch, patchOuting, patchServer, resave, save, type Turn, warn } from '../draft.ts';
+import { patch, patchOuting, patchServer, resave, save, type Draft, warn } from '../draft.ts';
 import { sameWorker, type Admin, type Over, type ServerView } from '../model/observation.ts';
 
 /** Ownership of a server's state: ours, lost, or foreign and so held (I2). */
 
 /** After a reload the worker may have loaded any state we ever wrote, so all of them count as possibly ours. */
-export function widen(turn: Turn, at: string): void {
-  for (const [name, own] of Object.entries(turn.state.balancers[at]?.servers ?? {})) {
+export function widen(draft: Draft, balancerName: string): void {
+  for (const [name, own] of Object.entries(draft.state.balancers[balancerName]?.servers ?? {})) {
     if (own.found === null) continue;
-    patchServer(turn, at, name, { ours: union(own.ours, own.said, [own.found.admin]) });
+    patchServer(draft, balancerName, name, { ours: union(own.ours, own.said, [own.found.admin]) });
   }
 }
 
@@ -23,26 +23,26 @@ export interface Looked {
 }
 
 /** Compares what is seen of a server with what is wanted of it. */
-export function judge(turn: Turn, at: string, view: ServerView, looked: Looked): void {
-  const own = turn.state.balancers[at]?.servers[view.name];
+export function judge(draft: Draft, balancerName: string, view: ServerView, looked: Looked): void {
+  const own = draft.state.balancers[balancerName]?.servers[view.name];
   if (!own) return;
-  const want = desired(turn.state, own);
-  noteUndone(turn, at, view, own);
+  const want = desired(draft.state, own);
+  noteUndone(draft, balancerName, view, own);
   if (want === null) return;
-  if (view.absent !== undefined) return pass(turn, at, view.name, own);
-  if (isForeign(view, own, want)) return hold(turn, at, view, own);
+  if (view.absent !== undefined) return pass(draft, balancerName, view.name, own);
+  if (isForeign(view, own, want)) return hold(draft, balancerName, view, own);
   if (own.held !== null) {
-    if (isLetGo(view, own.held, want)) markHeld(turn, at, view.name, null);
+    if (isLetGo(view, own.held, want)) markHeld(draft, balancerName, view.name, null);
     return;
   }
-  tellOver(turn, at, view, want);
+  tellOver(draft, balancerName, view, want);
   const there = forcedOf(view) === want;
-  if (!there && isLost(own, view)) lose(turn, at, view, { ...own, want }, looked.before);
+  if (!there && isLost(own, view)) lose(draft, balancerName, view, { ...own, want }, looked.before);
   // A write of an older intent, still under way, would change it after this look.
   const { underWay, unsureUntil } = own.write;
-  const settled = underWay === null || underWay === turn.state.epoch;
-  if (there && settled && looked.begun >= unsureUntil) confirm(turn, at, view.name, want);
-  else patchServer(turn, at, view.name, { confirmed: false });
+  const settled = underWay === null || underWay === draft.state.epoch;
+  if (there && settled && looked.begun >= unsureUntil) confirm(draft, balancerName, view.name, want);
+  else patchServer(draft, balancerName, view.name, { confirmed: false });
 }
 
 /** Lost: it was in sync, or it is READY although we had confirmed DRAIN or MAINT. */
@@ -54,20 +54,20 @@ function isLost({ confirmed, told }: ServerState, view: ServerView): boolean {
  * This worker has no such server: there is nothing to write and no user can come. A later worker that has it again
  * starts without our state, as after any reload.
  */
-function pass(turn: Turn, at: string, name: string, own: ServerState): void {
-  patchServer(turn, at, name, { confirmed: true, held: null });
-  if (own.held !== null) resave(turn);
+function pass(draft: Draft, balancerName: string, name: string, own: ServerState): void {
+  patchServer(draft, balancerName, name, { confirmed: true, held: null });
+  if (own.held !== null) resave(draft);
 }
 
 /**
  * Reports what overrides our state and leaves it alone: it is no operator's, and our state stays correct under it.
  */
-function tellOver(turn: Turn, at: string, { name, admin, over }: ServerView, want: Admin): void {
-  if (!over || admin === want || turn.state.op === null) return;
+function tellOver(draft: Draft, balancerName: string, { name, admin, over }: ServerView, want: Admin): void {
+  if (!over || admin === want || draft.state.op === null) return;
   warn(
-    turn,
-    `over ${at} ${name}`,
-    `${at}: ${name} ${overWords(admin, over)}; it is left as it is, and what lastcall sets is set under it`,
+    draft,
+    `over ${balancerName} ${name}`,
+    `${balancerName}: ${name} ${overWords(admin, over)}; it is left as it is, and what lastcall sets is set under it`,
   );
 }
 
@@ -93,12 +93,16 @@ function isLetGo(view: ServerView, held: Admin | 'unknown', want: Admin): boolea
   return forced === 'ready' || (forced === want && held !== 'unknown' && forced !== held);
 }
 
-function hold(turn: Turn, at: string, view: ServerView, own: ServerState): void {
+function hold(draft: Draft, balancerName: string, view: ServerView, own: ServerState): void {
   const forced = forcedOf(view);
   if (own.held === forced) return;
   if (own.held === null)
-    warn(turn, `held ${at} ${view.name}`, `${at}: ${view.name} ${heldWords(view)}; it is left as it is`);
-  markHeld(turn, at, view.name, forced);
+    warn(
+      draft,
+      `held ${balancerName} ${view.name}`,
+      `${balancerName}: ${view.name} ${heldWords(view)}; it is left as it is`,
+    );
+  markHeld(draft, balancerName, view.name, forced);
 }
 
 /** How a server is kept from users that is not so by us. */
@@ -115,15 +119,15 @@ export function agentToo({ agent }: ServerView): string {
 }
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
-function markHeld(turn: Turn, at: string, name: string, held: Admin | null): void {
-  patchServer(turn, at, name, { held, confirmed: false, told: null });
-  resave(turn);
+function markHeld(draft: Draft, balancerName: string, name: string, held: Admin | null): void {
+  patchServer(draft, balancerName, name, { held, confirmed: false, told: null });
+  resave(draft);
 }
 
 /** @param before when the last look was begun that may have shown it */
 function lose(
-  turn: Turn,
-  at: string,
+  draft: Draft,
+  balancerName: string,
   view: ServerView,
   own: ServerState & { readonly want: Admin },
   before: number,
@@ -132,39 +136,42 @@ function lose(
   const { name } = view;
   const admin = forcedOf(view);
   const lost = (told?.admin ?? want).toUpperCase();
-  patchServer(turn, at, name, { told: null, missedAt: missedAt ?? Math.max(before, told?.at ?? before) });
-  countReassert(turn, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
-  patchOuting(turn, { quiet: null });
+  patchServer(draft, balancerName, name, {
+    told: null,
+    missedAt: missedAt ?? Math.max(before, told?.at ?? before),
+  });
+  countReassert(draft, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
+  patchOuting(draft, { quiet: null });
   warn(
-    turn,
-    `lost ${at} ${name}`,
-    `${at}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`,
+    draft,
+    `lost ${balancerName} ${name}`,
+    `${balancerName}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`,
   );
-  onLoss(turn, at, view, own);
+  onLoss(draft, balancerName, view, own);
 }
 
-function confirm(turn: Turn, at: string, name: string, want: Admin): void {
-  const { told = null, missedAt = null } = turn.state.balancers[at]?.servers[name] ?? {};
-  const worker = turn.state.balancers[at]?.worker ?? null;
+function confirm(draft: Draft, balancerName: string, name: string, want: Admin): void {
+  const { told = null, missedAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
+  const worker = draft.state.balancers[balancerName]?.worker ?? null;
   const isNews = told?.admin !== want || !sameWorker(told.worker, worker);
-  const since = told?.admin === want ? told.at : turn.at;
-  patchServer(turn, at, name, {
+  const since = told?.admin === want ? told.at : draft.at;
+  patchServer(draft, balancerName, name, {
     ours: [want],
     confirmed: true,
     missedAt: null,
     told: isNews ? { admin: want, at: since, worker } : told,
   });
   // The applied states with their times and workers outlive a crash; no step waits for this write to disk.
-  if (isNews) save(turn);
+  if (isNews) save(draft);
   if (missedAt === null) return;
-  const took = turn.at - missedAt;
-  countReassert(turn, ({ count, slowestMs }) => ({ count, slowestMs: Math.max(slowestMs, took) }));
+  const took = draft.at - missedAt;
+  countReassert(draft, ({ count, slowestMs }) => ({ count, slowestMs: Math.max(slowestMs, took) }));
 }
 
 /** For the metrics, and for the result of the running operation. */
-function countReassert(turn: Turn, change: (reasserts: Reasserts) => Reasserts): void {
-  const { op, reasserts } = turn.state;
-  patch(turn, { reasserts: change(reasserts), op: op && { ...op, reasserts: change(op.reasserts) } });
+function countReassert(draft: Draft, change: (reasserts: Reasserts) => Reasserts): void {
+  const { op, reasserts } = draft.state;
+  patch(draft, { reasserts: change(reasserts), op: op && { ...op, reasserts: change(op.reasserts) } });
 }
 
 export function union(...lists: readonly (readonly Admin[])[]): readonly Admin[] {

@@ -21,10 +21,10 @@ import {
   patchOuting,
   patchServer,
   patchWrite,
-  type Placed,
+  type ServerPlace,
   save,
   serversOf,
-  type Turn,
+  type Draft,
   warn,
 } from '../draft.ts';
 import { isSuccessor, sameWorker, type ServerView, type Worker } from '../model/observation.ts';
@@ -35,100 +35,101 @@ import { isSuccessor, sameWorker, type ServerView, type Worker } from '../model/
  */
 
 /** A look came in: keep it, and judge each server by it. */
-export function onLooked(turn: Turn, { balancer: name, look, begun }: EventOf<'looked'>): void {
-  const balancer = turn.state.balancers[name];
+export function onLooked(draft: Draft, { balancer: name, look, begun }: EventOf<'looked'>): void {
+  const balancer = draft.state.balancers[name];
   if (!balancer || begun < balancer.begun) return;
   const { worker: known } = balancer;
   const worker = look.worker ?? known;
   const before = balancer.begun < 0 ? begun : balancer.begun;
   const addresses = { ...balancer.addresses, ...look.addresses };
-  patchBalancer(turn, name, { look, begun, at: turn.at, error: null, outage: null, worker, addresses });
-  if (known !== null && worker !== null && !sameWorker(known, worker)) onReplaced(turn, name, known, worker);
-  tellAbsent(turn, name, look);
+  patchBalancer(draft, name, { look, begun, at: draft.at, error: null, outage: null, worker, addresses });
+  if (known !== null && worker !== null && !sameWorker(known, worker)) onReplaced(draft, name, known, worker);
+  tellAbsent(draft, name, look);
   // A balancer that only polls shows what it got from this very process: only a new answer makes that certain.
-  const shows = turn.policy.balancers.find((known) => known.name === name)?.counts ?? false;
-  if (begun < turn.state.epochAt || !shows) return;
+  const shows = draft.policy.balancers.find((known) => known.name === name)?.counts ?? false;
+  if (begun < draft.state.epochAt || !shows) return;
   const { servers } = balancer;
   for (const view of look.servers)
-    if (begun >= (servers[view.name]?.write.answeredAt ?? 0)) judge(turn, name, view, { begun, before });
+    if (begun >= (servers[view.name]?.write.answeredAt ?? 0)) judge(draft, name, view, { begun, before });
 }
 
 /**
  * Another worker: it has lost our states, or has loaded them from a state file; the servers around ours may differ.
  */
-function onReplaced(turn: Turn, name: string, known: Worker, worker: Worker): void {
+function onReplaced(draft: Draft, name: string, known: Worker, worker: Worker): void {
   const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
-  emit(turn, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
-  patchOuting(turn, { quiet: null });
-  widen(turn, name);
+  emit(draft, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
+  patchOuting(draft, { quiet: null });
+  widen(draft, name);
   // What answers a write that was sent to the worker before says nothing of whose state this one shows.
-  for (const [server, { write }] of Object.entries(turn.state.balancers[name]?.servers ?? {}))
+  for (const [server, { write }] of Object.entries(draft.state.balancers[name]?.servers ?? {}))
     if (write.underWay !== null)
-      patchWrite(turn, name, server, { unsureUntil: Math.max(write.unsureUntil, turn.at) });
-  patchBalancer(turn, name, { worker, reloaded: { asked: null } });
-  if (turn.state.op !== null) tellDoubt(turn, name);
+      patchWrite(draft, name, server, { unsureUntil: Math.max(write.unsureUntil, draft.at) });
+  patchBalancer(draft, name, { worker, reloaded: { asked: null } });
+  if (draft.state.op !== null) tellDoubt(draft, name);
 }
 
 /** A reload in the middle of an operation: its result names the workers that may still serve users. */
-function tellDoubt(turn: Turn, name: string): void {
-  const found = doubtsOf(turn.policy, turn.state).find(({ at }) => at === name);
-  if (found) warn(turn, `doubt ${name}`, doubtLine(found, turn.at));
+function tellDoubt(draft: Draft, name: string): void {
+  const found = doubtsOf(draft.policy, draft.state).find(({ at: balancerName }) => balancerName === name);
+  if (found) warn(draft, `doubt ${name}`, doubtLine(found, draft.at));
 }
 
 /** It cannot be asked: whatever was seen is history, and quiet no longer holds. */
-export function onLost(turn: Turn, { balancer, error }: EventOf<'lost'>): void {
-  const before = turn.state.balancers[balancer];
+export function onLost(draft: Draft, { balancer, error }: EventOf<'lost'>): void {
+  const before = draft.state.balancers[balancer];
   if (!before) return;
-  if (before.error === null) emit(turn, { type: 'log', level: 'warn', text: byName(balancer, error) });
-  const { since, looks } = before.outage ?? { since: turn.at, looks: 0 };
-  patchBalancer(turn, balancer, { error, at: turn.at, outage: { since, looks: looks + 1 } });
+  if (before.error === null) emit(draft, { type: 'log', level: 'warn', text: byName(balancer, error) });
+  const { since, looks } = before.outage ?? { since: draft.at, looks: 0 };
+  patchBalancer(draft, balancer, { error, at: draft.at, outage: { since, looks: looks + 1 } });
   // Users seen by its last poll are not forgotten in a crash: only the deadline ends the wait for them.
-  if (before.outage === null && turn.state.outing !== null && turn.policy.unreachable === 'ignore')
-    save(turn);
+  if (before.outage === null && draft.state.outing !== null && draft.policy.unreachable === 'ignore')
+    save(draft);
 }
 
 /** A write was answered, with the state that is set now, which may be foreign. */
-export function onSaid(turn: Turn, event: EventOf<'said'>): void {
+export function onSaid(draft: Draft, event: EventOf<'said'>): void {
   const { balancer: name, server, admin, epoch, begun } = event;
   const { worker, ...view } = event.view;
-  const known = turn.state.balancers[name]?.worker;
+  const known = draft.state.balancers[name]?.worker;
   // Ownership is decided with all that is known of the writer: first of all whether the worker is a new one.
   const isNew = worker !== undefined && known != null && isSuccessor(known, worker);
-  const balancer = turn.state.balancers[name];
+  const balancer = draft.state.balancers[name];
   if (!balancer) return;
   // Unless an older write may still take effect, the present state is this one or foreign. That holds for the
   // answer to an older intent too: an operator's change between our write and its read-back must not be missed.
   const unsure = begun < (balancer.servers[server]?.write.unsureUntil ?? 0);
   const forced = forcedOf(view);
   const ours = unsure ? {} : { ours: forced === admin ? [admin] : [] };
-  patchServer(turn, name, server, ours);
-  if (isNew) onReplaced(turn, name, known, worker);
-  patchWrite(turn, name, server, { underWay: null, answeredAt: turn.at, failures: 0, error: null });
-  warnOfInitState(turn, name, balancer, event);
+  patchServer(draft, name, server, ours);
+  if (isNew) onReplaced(draft, name, known, worker);
+  patchWrite(draft, name, server, { underWay: null, answeredAt: draft.at, failures: 0, error: null });
+  warnOfInitState(draft, name, balancer, event);
   // A poll begun later is newer, and counts users that this answer has not seen.
-  if (epoch !== turn.state.epoch || begun < balancer.begun) return;
+  if (epoch !== draft.state.epoch || begun < balancer.begun) return;
   if (balancer.look) {
     const servers = balancer.look.servers.map((old) => (old.name === server ? view : old));
-    patchBalancer(turn, name, { look: { ...balancer.look, servers } });
+    patchBalancer(draft, name, { look: { ...balancer.look, servers } });
   }
-  tellUndone(turn, event, balancer.servers[server]);
-  judge(turn, name, view, { begun, before: balancer.begun });
+  tellUndone(draft, event, balancer.servers[server]);
+  judge(draft, name, view, { begun, before: balancer.begun });
 }
 
 /** Our write was answered, but another state than the desired one is set: warns and writes again. */
 function tellUndone(
-  turn: Turn,
+  draft: Draft,
   { balancer, server, admin, view }: EventOf<'said'>,
   own: ServerState | undefined,
 ): void {
-  const want = own ? desired(turn.state, own) : null;
+  const want = own ? desired(draft.state, own) : null;
   const forced = forcedOf(view);
   if (!own || want === null || forced === admin) return;
   const error = `it was set to ${admin} and is ${forced}; see who else writes its state`;
-  if (forced === 'ready') warn(turn, `overwritten ${balancer} ${server}`, `${balancer}: ${server}: ${error}`);
+  if (forced === 'ready')
+    warn(draft, `overwritten ${balancer} ${server}`, `${balancer}: ${server}: ${error}`);
   // At once the first time: a reload that came in between must not wait for a poll.
-  const soon = own.write.failures === 0 ? { retryAt: turn.at } : {};
-  patchWrite(turn, balancer, server, { ...again(turn, own.write, error), ...soon });
+  const soon = own.write.failures === 0 ? { retryAt: draft.at } : {};
+  patchWrite(draft, balancer, server, { ...again(draft, own.write, error), ...soon });
 }
 
 /**
@@ -137,39 +138,45 @@ function tellUndone(
  * seen beforehand, and no way out of MAINT avoids it: DRAIN at once at least brings back who has not clicked meanwhile.
  */
 function warnOfInitState(
-  turn: Turn,
-  at: string,
+  draft: Draft,
+  balancerName: string,
   { look }: BalancerState,
   { server, admin, view }: EventOf<'said'>,
 ): void {
   const wasMaint = look?.servers.find(({ name }) => name === server)?.admin === 'maint';
-  if (!wasMaint || admin !== 'drain' || view.admin !== 'drain' || view.operational === 'up' || !turn.state.op)
+  if (
+    !wasMaint ||
+    admin !== 'drain' ||
+    view.admin !== 'drain' ||
+    view.operational === 'up' ||
+    !draft.state.op
+  )
     return;
   warn(
-    turn,
-    `init-state ${at} ${server}`,
-    `${at}: ${server} went from MAINT to DRAIN and is DOWN first: its bound users are sent to other nodes until its ` +
+    draft,
+    `init-state ${balancerName} ${server}`,
+    `${balancerName}: ${server} went from MAINT to DRAIN and is DOWN first: its bound users are sent to other nodes until its ` +
       'check is good; take `init-state down` or `fully-down` off this server',
   );
 }
 
 /** Retries a write that did not take effect, with a growing pause. */
-function again({ at }: Turn, { failures }: Write, error: string): Partial<Write> {
+function again({ at }: Draft, { failures }: Write, error: string): Partial<Write> {
   const pause = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LONGEST_MS);
   return { failures: failures + 1, retryAt: at + pause, error };
 }
 
 /** A write failed. It may still be carried out by a process that was only stopped, so no look is final for a while. */
-export function onSayFailed(turn: Turn, { balancer, server, epoch, error }: EventOf<'say-failed'>): void {
-  const own = turn.state.balancers[balancer]?.servers[server];
+export function onSayFailed(draft: Draft, { balancer, server, epoch, error }: EventOf<'say-failed'>): void {
+  const own = draft.state.balancers[balancer]?.servers[server];
   if (!own) return;
-  const unsure = { underWay: null, unsureUntil: turn.at + UNSURE_MS };
-  if (epoch !== turn.state.epoch) return patchWrite(turn, balancer, server, unsure);
-  patchWrite(turn, balancer, server, { ...again(turn, own.write, error), ...unsure });
+  const unsure = { underWay: null, unsureUntil: draft.at + UNSURE_MS };
+  if (epoch !== draft.state.epoch) return patchWrite(draft, balancer, server, unsure);
+  patchWrite(draft, balancer, server, { ...again(draft, own.write, error), ...unsure });
   warn(
-    turn,
+    draft,
     `unset ${balancer} ${server}`,
-    `${balancer}: ${server} could not be set to ${desired(turn.state, own)}: ${error}`,
+    `${balancer}: ${server} could not be set to ${desired(draft.state, own)}: ${error}`,
   );
 }
 
@@ -179,10 +186,10 @@ export function allConfirmed(policy: Policy, state: State): boolean {
 }
 
 /** The servers that are ours to set and were not seen as we want them, on a balancer that answers. */
-export function unconfirmed(policy: Policy, state: State): Placed[] {
+export function unconfirmed(policy: Policy, state: State): ServerPlace[] {
   return allServersOf(state).filter(
-    ({ balancer, server, want }) =>
-      want !== null &&
+    ({ balancer, server, target }) =>
+      target !== null &&
       server.held === null &&
       !isIgnored(policy, state, balancer) &&
       !(server.confirmed && balancer.error === null),
@@ -197,19 +204,19 @@ export function allKnown(policy: Policy, state: State, since: number): boolean {
 }
 
 /** Polls all balancers and sources at once, and begins a new epoch of answers. */
-export function askAll(turn: Turn): void {
-  for (const { name } of turn.policy.balancers) emit(turn, { type: 'look', balancer: name });
-  for (const source of turn.policy.sources) emit(turn, { type: 'count', source });
+export function askAll(draft: Draft): void {
+  for (const { name } of draft.policy.balancers) emit(draft, { type: 'look', balancer: name });
+  for (const source of draft.policy.sources) emit(draft, { type: 'count', source });
 }
 
 /** Warns of the balancers that were skipped. */
-export function warnLeftOut(turn: Turn): void {
-  for (const [at, { error }] of Object.entries(turn.state.balancers)) {
+export function warnLeftOut(draft: Draft): void {
+  for (const [balancerName, { error }] of Object.entries(draft.state.balancers)) {
     if (error !== null)
       warn(
-        turn,
-        `left out ${at}`,
-        `${at} could not be asked and was left out: ${error}; it is told when it is back`,
+        draft,
+        `left out ${balancerName}`,
+        `${balancerName} could not be asked and was left out: ${error}; it is told when it is back`,
       );
   }
 }
@@ -223,17 +230,17 @@ export function isOutOfHand(view: ServerView | undefined): boolean {
 export function notUp(policy: Policy, state: State): string[] {
   return serversOf(state)
     .filter(
-      ({ balancer, name, server, want }) =>
-        want !== null &&
+      ({ balancer, name, server, target }) =>
+        target !== null &&
         server.held === null &&
         !isIgnored(policy, state, balancer) &&
         !isOutOfHand(viewOf(balancer, name)) &&
         viewOf(balancer, name)?.operational !== 'up',
     )
-    .map(({ at, name, balancer }) => {
+    .map(({ balancerName, name, balancer }) => {
       const { operational = null, checkFailed } = viewOf(balancer, name) ?? {};
       const why = checkFailed === undefined ? '' : ` (${checkFailed})`;
-      return `${at}: ${name}${operational === null ? '' : ` is ${operational.toUpperCase()}${why}`}`;
+      return `${balancerName}: ${name}${operational === null ? '' : ` is ${operational.toUpperCase()}${why}`}`;
     });
 }
 
@@ -241,7 +248,7 @@ export function notUp(policy: Policy, state: State): string[] {
  * The servers that HAProxy calls UP since our READY and need not have checked since: no probe of ours vouches for them.
  * @param at now
  */
-export function notChecked({ policy, state, at }: Pick<Turn, 'policy' | 'state' | 'at'>): string[] {
+export function notChecked({ policy, state, at }: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
   if (policy.hasProbe) return [];
   return serversOf(state)
     .filter(
@@ -253,7 +260,7 @@ export function notChecked({ policy, state, at }: Pick<Turn, 'policy' | 'state' 
         viewOf(balancer, name)?.assumedUp === true,
     )
     .map(
-      ({ at: where, name }) =>
+      ({ balancerName: where, name }) =>
         `${where}: ${name} is UP, which HAProxy says before its first check, too (fall 1)`,
     );
 }

@@ -3,7 +3,7 @@ import type { Operation } from '../../../agent/lifecycle/model/operation.ts';
 import { initial, type State } from '../../../agent/lifecycle/model/state.ts';
 import { NO_SERVER } from '../../../agent/lifecycle/model/server-state.ts';
 import { surveyReloaded } from '../../../agent/lifecycle/observed/surroundings.ts';
-import type { Turn } from '../../../agent/lifecycle/draft.ts';
+import type { Draft } from '../../../agent/lifecycle/draft.ts';
 import { POLICY } from '../../support/world/scene.ts';
 
 /** A drain at a HAProxy that was reloaded; our last write was answered at 10, and a poll that began at `begun` was too. */
@@ -25,9 +25,9 @@ function surveysAfter(begun: number): readonly string[] {
     op: { id: 'drain-1' } as Operation,
     balancers: { lb1: { ...lb1, reloaded: { asked: null }, begun, servers } },
   };
-  const turn: Turn = { policy: POLICY, at: 20, state, effects: [] };
-  surveyReloaded(turn);
-  return turn.effects.map(({ type }) => type);
+  const draft: Draft = { policy: POLICY, at: 20, state, effects: [] };
+  surveyReloaded(draft);
+  return draft.effects.map(({ type }) => type);
 }
 
 test('after a reload the survey waits for a poll that began after our last write was answered', () => {

@@ -3,12 +3,12 @@ import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
 import { recordOf } from '../../../agent/lifecycle/model/record.ts';
 import { restore } from '../../../agent/lifecycle/recovery/restore.ts';
 import { initial, type State } from '../../../agent/lifecycle/model/state.ts';
-import { type Turn, warn } from '../../../agent/lifecycle/draft.ts';
+import { type Draft, warn } from '../../../agent/lifecycle/draft.ts';
 import { MOST_WARNINGS, textsOf } from '../../../agent/lifecycle/model/warnings.ts';
 import { POLICY, scene } from '../../support/world/scene.ts';
 
 /** A node that drains, and what it is warned of. */
-function draining(): Turn {
+function draining(): Draft {
   const it = scene();
   it.site.visit();
   it.ask('drain');
@@ -16,10 +16,10 @@ function draining(): Turn {
   return { policy: POLICY, at: it.time.now, state: it.sidecar.state, effects: [] };
 }
 
-const told = ({ state }: Turn): string[] => textsOf(state.op?.warnings ?? []);
-const logged = ({ effects }: Turn): number => effects.filter(({ type }) => type === 'log').length;
+const told = ({ state }: Draft): string[] => textsOf(state.op?.warnings ?? []);
+const logged = ({ effects }: Draft): number => effects.filter(({ type }) => type === 'log').length;
 
-function afterCrash({ policy, state, at }: Turn): State {
+function afterCrash({ policy, state, at }: Draft): State {
   const record = JSON.parse(JSON.stringify(recordOf(state, at))) as unknown;
   const read = readRecord(record);
   expect(read.doubt).toBeNull();
@@ -28,35 +28,36 @@ function afterCrash({ policy, state, at }: Turn): State {
 
 describe('The warnings of an operation', () => {
   test('are one for each subject: the newest text, which the log has once', () => {
-    const turn = draining();
-    for (let second = 0; second < 900; second += 1) warn(turn, 'disk', `the disk is slow for ${second} s`);
-    expect(told(turn)).toEqual(['the disk is slow for 899 s']);
-    expect(logged(turn)).toBe(1);
-    warn(turn, 'disk', 'the disk is full');
-    expect(told(turn)).toEqual(['the disk is full']);
-    expect(logged(turn)).toBe(2);
+    const draft = draining();
+    for (let second = 0; second < 900; second += 1) warn(draft, 'disk', `the disk is slow for ${second} s`);
+    expect(told(draft)).toEqual(['the disk is slow for 899 s']);
+    expect(logged(draft)).toBe(1);
+    warn(draft, 'disk', 'the disk is full');
+    expect(told(draft)).toEqual(['the disk is full']);
+    expect(logged(draft)).toBe(2);
   });
 
   test('are so many at most: the oldest are kept, and a line says how many more there were', () => {
-    const turn = draining();
+    const draft = draining();
     for (let round = 0; round < 3; round += 1)
       for (let server = 1; server <= 70; server += 1)
-        warn(turn, `server ${server}`, `server ${server} is odd`);
-    const texts = told(turn);
+        warn(draft, `server ${server}`, `server ${server} is odd`);
+    const texts = told(draft);
     expect(texts).toHaveLength(MOST_WARNINGS + 1);
     expect(texts[0]).toBe('server 1 is odd');
     expect(texts.at(-1)).toBe('20 more warnings are in the log');
-    expect(logged(turn)).toBe(70);
+    expect(logged(draft)).toBe(70);
     for (let server = 1; server <= 10_000; server += 1)
-      warn(turn, `server ${server}`, `server ${server} is odd`);
-    expect(JSON.stringify(recordOf(turn.state, turn.at)).length).toBeLessThan(20_000);
+      warn(draft, `server ${server}`, `server ${server} is odd`);
+    expect(JSON.stringify(recordOf(draft.state, draft.at)).length).toBeLessThan(20_000);
   });
 
   test('outlive a crash with what they are about', () => {
-    const turn = draining();
-    for (let server = 1; server <= 60; server += 1) warn(turn, `server ${server}`, `server ${server} is odd`);
-    const next = { ...turn, state: afterCrash(turn) };
-    expect(told(next)).toEqual(told(turn));
+    const draft = draining();
+    for (let server = 1; server <= 60; server += 1)
+      warn(draft, `server ${server}`, `server ${server} is odd`);
+    const next = { ...draft, state: afterCrash(draft) };
+    expect(told(next)).toEqual(told(draft));
     warn(next, 'server 1', 'server 1 is even');
     expect(told(next)[0]).toBe('server 1 is even');
     expect(told(next).at(-1)).toBe('10 more warnings are in the log');

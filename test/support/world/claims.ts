@@ -52,9 +52,9 @@ export function createClaims(
       looked.set(event.balancer, Math.max(looked.get(event.balancer) ?? 0, event.begun));
     }
     if (event.type === 'said') seen(event);
-    for (const { at, name, server, balancer } of serversOf(after)) {
-      const claim = claimOf(`${at} ${name}`);
-      const old = before.balancers[at];
+    for (const { balancerName, name, server, balancer } of serversOf(after)) {
+      const claim = claimOf(`${balancerName} ${name}`);
+      const old = before.balancers[balancerName];
       if (server.found && !old?.servers[name]?.found) begin(claim, server.ours);
       if (old?.servers[name]?.held != null && server.held === null && after.op && isForced())
         begin(claim, server.ours);

@@ -195,7 +195,7 @@ function policyOf(
   { balancers, child, direct }: Parts,
   { stopper, starter, sources }: Means,
 ): Policy {
-  const { timeoutMs, onTimeout, quietMs, quietByHand, keep, keepBackups, expiresMs } = config.drain;
+  const { timeoutMs, onTimeout, quietMs, quietExplicit, keep, keepBackups, expiresMs } = config.drain;
   return {
     node: config.node,
     balancers: balancers.map((balancer) => ({
@@ -220,7 +220,7 @@ function policyOf(
     closePerSecond: config.drain.closePerSecond,
     sticky: config.sticky,
     quietMs,
-    quietByHand,
+    quietExplicit,
     keep,
     keepBackups,
     ignoreServers: config.ignoreServers,

@@ -5,7 +5,7 @@ import type { Request, Status } from '../lifecycle/model/api.ts';
 import { proofIn } from '../lifecycle/recovery/read-record.ts';
 import { isAskedOften, nextDeadline } from '../lifecycle/timing.ts';
 import type { Policy } from '../lifecycle/model/policy.ts';
-import { allConfirmed, unconfirmed } from '../lifecycle/sync/reconcile.ts';
+import { allInSync, notInSync } from '../lifecycle/sync/reconcile.ts';
 import { initial, type State } from '../lifecycle/model/state.ts';
 import type { Proof } from '../lifecycle/model/observation.ts';
 import { statusOf } from '../lifecycle/report/status.ts';
@@ -193,7 +193,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   }
 
   async function untilConfirmed(): Promise<void> {
-    while (!allConfirmed(policy, state)) await new Promise<void>((resolve) => (happened = resolve));
+    while (!allInSync(policy, state)) await new Promise<void>((resolve) => (happened = resolve));
   }
 
   return {
@@ -231,7 +231,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     async untilInSync() {
       const patience = sleep(clock, LAST_WRITE_MS, closing.signal).catch(() => undefined);
       await Promise.race([untilConfirmed(), patience]);
-      for (const { balancerName, name, target } of unconfirmed(policy, state)) {
+      for (const { balancerName, name, target } of notInSync(policy, state)) {
         const missing = `${balancerName}: ${name} was not seen in ${target?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
         log.warn(`${missing}; it is said at the next start, until then it may be sent users`, {
           node: policy.node,

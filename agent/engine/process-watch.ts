@@ -1,4 +1,4 @@
-import { isProofMissed } from '../lifecycle/phases/app-events.ts';
+import { needsProcessLookup } from '../lifecycle/phases/app-events.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Policy } from '../lifecycle/model/policy.ts';
 import type { State } from '../lifecycle/model/state.ts';
@@ -52,7 +52,7 @@ export function createProcessWatch(
     const isEnding = PHASES[state.phase].ending || state.app.start === 'sent';
     const isGone = stopper !== null && !isEnding && isMissing(stopper, state);
     if (!isGone) missed = null;
-    if (!stopper || isEnding || !(isGone || isProofMissed(state))) return;
+    if (!stopper || isEnding || !(isGone || needsProcessLookup(state))) return;
     const found = await provenBy(stopper, signal);
     if (found) {
       missed = null;

@@ -59,10 +59,10 @@ export function setIntent(draft: Draft, phase: Phase, { outing, ...changes }: Ch
   enterPhase(draft, phase, changes);
   if (outing === null) patch(draft, { outing });
   else patchOuting(draft, { quiet: null, ...outing });
-  patch(draft, { epoch: draft.state.epoch + 1, epochAt: draft.at });
+  patch(draft, { epoch: draft.state.epoch + 1, epochStartedAt: draft.at });
   mapServers(draft, (server) => ({
     ...server,
-    confirmed: false,
+    inSync: false,
     write: { ...server.write, failures: 0, retryAt: 0 },
   }));
   resave(draft);

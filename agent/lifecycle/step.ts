@@ -1,6 +1,6 @@
 import {
   admit,
-  onAbsent,
+  onAppAbsent,
   onChecked,
   onLifeOfAbsent,
   onPersistFailed,
@@ -10,12 +10,12 @@ import {
 } from './admission/preflight.ts';
 import { onStarted, onStartFailed, warming } from './phases/return.ts';
 import { returning, serving, unhealthy } from './phases/read-back.ts';
-import { onAppBack, onAppGone, onProbed, seeAlive } from './phases/app-events.ts';
+import { onAppBack, onAppGone, onProbed, noteAppAlive } from './phases/app-events.ts';
 import { onCancel } from './phases/cancel.ts';
 import { noteCapacity, tellYielding } from './phases/capacity.ts';
-import { sessionsOf } from './observed/counts.ts';
+import { sessionCount } from './observed/counts.ts';
 import { isHolding } from './model/desired.ts';
-import { sideAfter, tellDisagreement } from './observed/source-mismatch.ts';
+import { answerAfter, warnMismatch } from './observed/source-mismatch.ts';
 import type { Effect } from './model/effect.ts';
 import type { Event } from './model/event.ts';
 import { advanceExpiry } from './phases/expiry.ts';
@@ -35,13 +35,13 @@ import { onBooted, onOutcome, recovering, starting } from './recovery/recover.ts
 import { onRead, advanceReading } from './admission/readable.ts';
 import { onRemainsSeen } from './observed/remains.ts';
 import { onSubmit, processQueue } from './admission/requests.ts';
-import { onLooked, onLost, onSaid, onSayFailed } from './sync/reconcile.ts';
+import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
 import { advanceSignOut } from './phases/sign-out.ts';
 import type { State } from './model/state.ts';
 import type { SourceState } from './model/server-state.ts';
 import { surveyReloaded } from './observed/surroundings.ts';
 import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Draft, warn } from './draft.ts';
-import { assertWanted } from './sync/next-write.ts';
+import { reconcile } from './sync/next-write.ts';
 
 /**
  * The lifecycle: what was decided, what is known, what happened -> what is known now, and what is to be done.
@@ -65,10 +65,10 @@ const TAKE: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T>) =
   cancel: onCancel,
   hurry: onHurry,
   looked: (draft, event) => {
-    onLooked(draft, event);
+    onPolled(draft, event);
     noteCapacity(draft, event);
   },
-  lost: onLost,
+  lost: onPollFailed,
   counted: (draft, { source, count, begun, at }) =>
     onCounted(draft, source, { count, error: null, begun, at }),
   uncounted: (draft, { source, error, begun, at }) =>
@@ -78,10 +78,10 @@ const TAKE: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T>) =
   'persist-failed': onPersistFailed,
   surveyed: onSurveyed,
   checked: onChecked,
-  'app-absent': onAbsent,
+  'app-absent': onAppAbsent,
   refused: onRefused,
-  said: onSaid,
-  'say-failed': onSayFailed,
+  said: onServerSet,
+  'say-failed': onSetServerFailed,
   closed: onClosed,
   stopped: (draft, event) => (isStopping(draft) ? onStopAnswered(draft, event) : undefined),
   'stop-failed': (draft, { error }) => (isStopping(draft) ? failStop(draft, 'app-stop', error) : undefined),
@@ -143,7 +143,7 @@ function advance(draft: Draft): void {
   runDueWarnings(draft);
   advanceGate(draft);
   tellYielding(draft);
-  assertWanted(draft);
+  reconcile(draft);
   surveyReloaded(draft);
 }
 
@@ -158,7 +158,11 @@ function runPhase(draft: Draft): void {
 function rememberSessions(draft: Draft): void {
   const { op } = draft.state;
   if (!op || op.sessionsStart !== null) return;
-  const sessions = sessionsOf(draft.policy, draft.state, Math.max(op.startedAt, draft.state.epochAt));
+  const sessions = sessionCount(
+    draft.policy,
+    draft.state,
+    Math.max(op.startedAt, draft.state.epochStartedAt),
+  );
   if (sessions !== null) patch(draft, { op: { ...op, sessionsStart: sessions } });
 }
 
@@ -174,10 +178,10 @@ function onCounted(draft: Draft, name: string, sample: Count): void {
     emit(draft, { type: 'log', level, text: `${name}: ${error}` });
   }
   const changedAt = count === known.count ? known.changedAt : draft.at;
-  const source = { count, error, begun, at, changedAt, ...sideAfter(known, count, draft.at) };
+  const source = { count, error, begun, at, changedAt, ...answerAfter(known, count, draft.at) };
   patch(draft, { sources: { ...draft.state.sources, [name]: source } });
-  tellDisagreement(draft);
-  if (count !== null && draft.policy.appSources.includes(name)) seeAlive(draft, begun);
+  warnMismatch(draft);
+  if (count !== null && draft.policy.appSources.includes(name)) noteAppAlive(draft, begun);
   onRead(draft, name, sample);
 }
 
@@ -192,14 +196,15 @@ function onPersisted(draft: Draft, save: number): void {
 /** A second signal: no more patience. One that comes before there is an operation on disk is remembered for it. */
 function onHurry(draft: Draft): void {
   const { op, candidate, pending, queue } = draft.state;
-  patch(draft, { hurried: op !== null || candidate !== null || pending !== null || queue.length > 0 });
+  patch(draft, { forceRequested: op !== null || candidate !== null || pending !== null || queue.length > 0 });
 }
 
 function hurry(draft: Draft): void {
-  const { hurried, op, phase, candidate, pending, queue } = draft.state;
-  if (!hurried || !isDurable(draft.state)) return;
-  if (!op) return patch(draft, { hurried: candidate !== null || pending !== null || queue.length > 0 });
-  patch(draft, { hurried: false });
+  const { forceRequested, op, phase, candidate, pending, queue } = draft.state;
+  if (!forceRequested || !isDurable(draft.state)) return;
+  if (!op)
+    return patch(draft, { forceRequested: candidate !== null || pending !== null || queue.length > 0 });
+  patch(draft, { forceRequested: false });
   if (op.outcome) return;
   const force = draft.state.outing?.force;
   if (force) return patchOuting(draft, { force: { ...force, now: true } });

@@ -1,11 +1,11 @@
-import { sessionsOf } from './observed/counts.ts';
+import { sessionCount } from './observed/counts.ts';
 import { nextCapacity } from './phases/capacity.ts';
 import { doubtOf } from './observed/hidden-users.ts';
 import { isHolding } from './model/desired.ts';
 import { isOutward, PHASES } from './model/phase.ts';
-import { rhythm } from './phases/force-close.ts';
+import { closingSchedule } from './phases/force-close.ts';
 import { nextAskers } from './phases/hold.ts';
-import { nextWishes } from './observed/auto-requests.ts';
+import { nextOwnRequests } from './observed/auto-requests.ts';
 import { nextWarningTimes } from './phases/deadline-warnings.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './model/policy.ts';
 import { nextReading } from './admission/readable.ts';
@@ -78,7 +78,7 @@ function paceOfSettling(policy: Policy, { outing }: State, now: number): ReturnT
 }
 
 function paceOfDraining(policy: Policy, state: State, now: number): ReturnType<typeof pace> {
-  const sessions = sessionsOf(policy, state);
+  const sessions = sessionCount(policy, state);
   if (sessions === null || sessions > FEW) return { balancers: DRAINING_MS, sources: SOURCES_DRAINING_MS };
   if (sessions > NEAR_ZERO) return { balancers: DRAINING_MS, sources: DRAINING_MS };
   const moved = Math.max(state.since, ...Object.values(state.sources).map(({ changedAt }) => changedAt));
@@ -118,14 +118,17 @@ export function nextDeadline(policy: Policy, state: State, now: number): number 
   if (force) {
     times.push(force.since + FORCE_FENCE_PATIENCE_MS);
     if (force.progressAt !== null) {
-      times.push(force.closedAt + rhythm(policy).everyMs, force.progressAt + FORCE_CLOSE_PATIENCE_MS);
+      times.push(
+        force.closedAt + closingSchedule(policy).everyMs,
+        force.progressAt + FORCE_CLOSE_PATIENCE_MS,
+      );
     }
   }
   times.push(...nextCapacity(state));
   times.push(
     ...nextWarningTimes(policy.warnBeforeMs, state),
     state.gate.retryAt,
-    ...nextWishes(state),
+    ...nextOwnRequests(state),
     ...nextAskers(state),
     ...nextRemains(state.app),
     ...nextReading(state),

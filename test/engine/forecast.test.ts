@@ -36,8 +36,8 @@ function at(seconds: number, phase: Phase, { connections = 0, ...counts }: Count
     begun: now,
     at: now,
     changedAt: now,
-    sideSince: now,
-    sideSamples: 1,
+    answerSince: now,
+    answerSamples: 1,
     error: count === null ? 'no answer' : null,
   });
   const look = { worker: { pid: 1, bornAt: 0 }, workers: 1, unseen: null, uncounted: [], servers: [server] };

@@ -1,7 +1,7 @@
 import { restoreFound, warm } from '../phases/return.ts';
 import { bondsOf } from './stickiness.ts';
 import { overGuard } from '../phases/capacity.ts';
-import { forcedOf, sessionsOf, viewOf } from '../observed/counts.ts';
+import { forcedOf, sessionCount, viewOf } from '../observed/counts.ts';
 import { followed, raiseFence } from '../phases/fence.ts';
 import { startForce } from '../phases/force-close.ts';
 import { surveyed } from './checks.ts';
@@ -14,7 +14,7 @@ import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
 import { baselineOf } from '../report/result.ts';
 import { type Candidate, NO_BONDS, type Operation } from '../model/operation.ts';
 import { NO_REASSERTS } from '../model/state.ts';
-import { notOurs, type ServerState } from '../model/server-state.ts';
+import { released, type ServerState } from '../model/server-state.ts';
 import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../draft.ts';
 import type { ServerView } from '../model/observation.ts';
 import { goOver } from './terms.ts';
@@ -161,7 +161,7 @@ function takeServers(draft: Draft, candidate: Candidate, takeOver = candidate.re
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
     // After a takeover any state may be replaced.
     if (own.found) return own.held !== null && over ? { ...own, held: null, ours: ['drain', 'maint'] } : own;
-    return { ...notOurs(own), ...asFound(view, over) };
+    return { ...released(own), ...asFound(view, over) };
   });
 }
 
@@ -217,7 +217,7 @@ export function newOperation(
     expiresMs: request.expiresMs ?? policy.expiresMs,
     startedAt: at,
     deadline: at + timeoutMs,
-    sessionsStart: sessionsOf(policy, state, since),
+    sessionsStart: sessionCount(policy, state, since),
     sessionsLast: null,
     forced: 0,
     closed: { tunnels: 0, requests: 0 },

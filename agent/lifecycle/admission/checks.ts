@@ -13,14 +13,14 @@ import type { ServerSurvey } from '../model/survey.ts';
 
 /** The objections to an operation, asked before anything is changed. `force` answers some, none is silent. */
 
-export interface Verdict {
+export interface CheckResult {
   readonly refusal: { readonly code: string; readonly message: string } | null;
   /** With a refusal also what else would have been refused. */
   readonly warnings: readonly string[];
 }
 
 /** First refusal wins; a request that cannot be refused is only warned. */
-export function objections(draft: Draft, candidate: Candidate): Verdict {
+export function runChecks(draft: Draft, candidate: Candidate): CheckResult {
   const { request } = candidate;
   const servers = surveyed(draft, candidate);
   const warnings = Object.entries(candidate.unasked).map(

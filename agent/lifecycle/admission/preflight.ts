@@ -4,7 +4,7 @@ import { doubtEnd, evidenceAgainstEnd } from '../phases/app-events.ts';
 import { onSiblings } from '../phases/capacity.ts';
 import type { Effect } from '../model/effect.ts';
 import { evidenceOfLife } from '../observed/evidence.ts';
-import { objections } from './checks.ts';
+import { runChecks } from './checks.ts';
 import { newOperation } from './begin.ts';
 import { goesOver } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
@@ -17,7 +17,7 @@ import { beginReading, isRead } from './readable.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from '../report/result.ts';
 import type { Candidate, Need } from '../model/operation.ts';
-import { onLooked } from '../sync/reconcile.ts';
+import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import { askSurvey, remember } from '../observed/surroundings.ts';
 import { emit, type EventOf, isDurable, patch, save, type Draft } from '../draft.ts';
@@ -115,7 +115,7 @@ export function onSurveyed(draft: Draft, event: EventOf<'surveyed'>): void {
   const { siblings } = survey;
   const known = draft.state.balancers[balancer]?.around?.relatives ?? [];
   if (siblings === undefined) remember(draft, balancer, survey);
-  onLooked(draft, { type: 'looked', balancer, look: survey, begun, at });
+  onPolled(draft, { type: 'looked', balancer, look: survey, begun, at });
   if (siblings !== undefined) return onSiblings(draft, balancer, { begun, siblings });
   onSurveyedAgain(draft, event, known);
   withCandidate(draft, event.id, (candidate) => ({
@@ -140,7 +140,7 @@ export function onChecked(draft: Draft, { id, need, proof, unproven, at }: Event
 }
 
 /** What would be stopped has ended already. Believed only where nothing answers in its name. */
-export function onAbsent(draft: Draft, { id, error, signs, at }: EventOf<'app-absent'>): void {
+export function onAppAbsent(draft: Draft, { id, error, signs, at }: EventOf<'app-absent'>): void {
   const evidence = evidenceOfLife(draft.policy, draft.state.health, signs);
   if (evidence.length > 0) {
     const why = `${error}; yet the application may be running (${evidence.join(', ')})`;
@@ -188,7 +188,7 @@ export function admit(draft: Draft): void {
   if (isOutdated(draft.state, candidate)) return patch(draft, { queue: [request, ...draft.state.queue] });
   if (draft.state.op === null && isAlready(draft, request))
     return answerAlready(draft, request, candidate.at);
-  const { refusal, warnings } = objections(draft, candidate);
+  const { refusal, warnings } = runChecks(draft, candidate);
   if (refusal) return refuse(draft, request, candidate.at, refusal.code, refusal.message, warnings);
   if (request.dryRun) {
     const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];

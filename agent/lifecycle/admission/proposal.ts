@@ -82,8 +82,8 @@ export function carryOut(draft: Draft, proposal: Proposal): void {
   const ticket = beginOperation(then, proposal);
   // Answers asked for before this moment do not count.
   const since = then.state.phase === draft.state.phase ? then.state.since : draft.at;
-  const epochAt = then.state.epoch === draft.state.epoch ? draft.state.epochAt : draft.at;
-  draft.state = { ...then.state, now: draft.at, epochAt, since };
+  const epochStartedAt = then.state.epoch === draft.state.epoch ? draft.state.epochStartedAt : draft.at;
+  draft.state = { ...then.state, now: draft.at, epochStartedAt, since };
   if (record !== null && isSame(recordOf(draft.state, record.savedAt), record))
     patch(draft, { save: last, intentSave: Math.min(draft.state.intentSave, saved) });
   if (ticket === null) answerAtOnce(draft, request, candidate.at, textsOf(op.warnings));

@@ -28,7 +28,7 @@ function isAnswered({ policy, state }: Draft, { gone }: Candidate): boolean {
 }
 
 function isUncounted(policy: Policy): boolean {
-  return !countsUsers(policy) && !policy.quietByHand && policy.sticky !== false;
+  return !countsUsers(policy) && !policy.quietExplicit && policy.sticky !== false;
 }
 
 /** Users bound by a hash do not come back after a DRAIN: a source would count them for ever (`unkeepable`). */

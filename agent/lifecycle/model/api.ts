@@ -1,4 +1,4 @@
-import type { Outlook } from './forecast.ts';
+import type { Forecast } from './forecast.ts';
 import type { Admin, Operational } from './observation.ts';
 
 export type OperationKind = 'drain' | 'stop' | 'ready' | 'restart' | 'hold' | 'release';
@@ -136,7 +136,7 @@ export type Phase =
 export type Owner = 'lastcall' | 'operator' | 'config' | 'none';
 
 /** `lastcall status --json` (API.md#status). */
-export interface Status extends Outlook {
+export interface Status extends Forecast {
   readonly node: string;
   readonly phase: Phase;
   /** ISO time of the last change of phase. */

@@ -4,9 +4,9 @@ import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } fr
 import type { Survey } from './survey.ts';
 
 /** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
-export type Event = { readonly at: number } & Happening;
+export type Event = { readonly at: number } & EventBody;
 
-type Happening =
+type EventBody =
   /** First event. `proof`: which process is the supervised application; `fresh`: it was started just now. */
   | {
       readonly type: 'booted';

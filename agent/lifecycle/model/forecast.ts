@@ -11,7 +11,7 @@ export interface Eta {
 }
 
 /** A part of `status` while the node is going out. */
-export interface Outlook {
+export interface Forecast {
   readonly eta: Eta | null;
   /** Why `eta.seconds` is null, such as `no sign of falling`. */
   readonly etaReason: string | null;
@@ -19,7 +19,7 @@ export interface Outlook {
   readonly curve: readonly (number | null)[];
 }
 
-export const NO_OUTLOOK: Outlook = { eta: null, etaReason: null, curve: [] };
+export const NO_FORECAST: Forecast = { eta: null, etaReason: null, curve: [] };
 
 /** The open connections of the node, asked of all balancers on demand and never polled. */
 export interface HoldersReport {

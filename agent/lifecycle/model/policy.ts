@@ -32,7 +32,7 @@ export interface Policy {
   readonly reloadGraceMs: number;
   readonly sticky: boolean | 'auto';
   readonly quietMs: number;
-  readonly quietByHand: boolean;
+  readonly quietExplicit: boolean;
   readonly keep: number;
   /** Backups count as others for an active server too. */
   readonly keepBackups: boolean;

@@ -63,9 +63,9 @@ export interface ServerState {
   /** Our state that was last read back there; null = none in this outing, or it was lost since. */
   readonly told: Told | null;
   /** The wanted state was seen in this epoch. */
-  readonly confirmed: boolean;
+  readonly inSync: boolean;
   /** It is lost, and was there at this time at the latest; null = it is there, or was never. */
-  readonly missedAt: number | null;
+  readonly lostAt: number | null;
   /** The configuration names it no more: what was found is put back when the node returns, and nothing else is done (I17). */
   readonly isLost: boolean;
   readonly write: Write;
@@ -80,7 +80,7 @@ export interface Write {
   readonly failures: number;
   readonly retryAt: number;
   /** One that failed may still be carried out until then. */
-  readonly unsureUntil: number;
+  readonly uncertainUntil: number;
   readonly error: string | null;
 }
 
@@ -89,7 +89,7 @@ const NO_WRITE: Write = {
   answeredAt: 0,
   failures: 0,
   retryAt: 0,
-  unsureUntil: 0,
+  uncertainUntil: 0,
   error: null,
 };
 
@@ -100,8 +100,8 @@ export interface SourceState {
   /** When the count last became another one. */
   readonly changedAt: number;
   /** Since when, and over how many samples, its answer is the same of the three: zero, some, unknown. */
-  readonly sideSince: number;
-  readonly sideSamples: number;
+  readonly answerSince: number;
+  readonly answerSamples: number;
   readonly error: string | null;
 }
 
@@ -112,14 +112,14 @@ export const NO_SERVER: ServerState = {
   held: null,
   undone: { times: 0, at: 0 },
   told: null,
-  confirmed: false,
-  missedAt: null,
+  inSync: false,
+  lostAt: null,
   isLost: false,
   write: NO_WRITE,
 };
 
 /** Nothing is wanted of it any more; what is on its way to it still is. */
-export function notOurs({ write: { underWay, answeredAt } }: ServerState): ServerState {
+export function released({ write: { underWay, answeredAt } }: ServerState): ServerState {
   return { ...NO_SERVER, write: { ...NO_WRITE, underWay, answeredAt } };
 }
 
@@ -145,8 +145,8 @@ export function notCounted(at: number): SourceState {
     begun: -1,
     at: null,
     changedAt: at,
-    sideSince: at,
-    sideSamples: 0,
+    answerSince: at,
+    answerSamples: 0,
     error: null,
   };
 }

@@ -22,7 +22,7 @@ export interface State {
   readonly since: number;
   /** Raised by each change of intent; answers to an older intent are dropped. */
   readonly epoch: number;
-  readonly epochAt: number;
+  readonly epochStartedAt: number;
   /** Saves are numbered: the last one asked for, the one that carries the present intent, the last one on disk. */
   readonly save: number;
   readonly intentSave: number;
@@ -44,7 +44,7 @@ export interface State {
   readonly pending: Pending | null;
   readonly queue: readonly Request[];
   /** A second signal came: no patience with the operation that is under way or being checked. */
-  readonly hurried: boolean;
+  readonly forceRequested: boolean;
   /** What a start has to go on with; null once it goes on. */
   readonly boot: Boot | null;
   /** The node is out, on its way out, or on its way back; null = nothing at any balancer is ours. */
@@ -53,7 +53,7 @@ export interface State {
   readonly hold: Hold | null;
   readonly gate: Gate;
   /** What lastcall asks of itself, by its reason: asked again until it is done or needed no more. */
-  readonly wishes: Readonly<Record<WishKind, Wish>>;
+  readonly ownRequests: Readonly<Record<OwnRequestKind, OwnRequest>>;
   /** By subject, so that an alarm that is over can be taken off. */
   readonly alarms: Readonly<Record<string, string>>;
   readonly reasserts: Reasserts;
@@ -101,17 +101,17 @@ export interface Boot {
   readonly cancel: { readonly id: string; readonly by: string } | null;
 }
 
-export type WishKind = 'expiry' | 'sign-out';
+export type OwnRequestKind = 'expiry' | 'sign-out';
 
 /** A request of lastcall's own that follows from a state: refused, it is asked again as long as that state lasts. */
-export interface Wish {
+export interface OwnRequest {
   /** The request that was made for it and is not answered for; null = none. */
   readonly asked: string | null;
   readonly failures: number;
   readonly retryAt: number;
 }
 
-export const NO_WISH: Wish = { asked: null, failures: 0, retryAt: 0 };
+export const NO_OWN_REQUEST: OwnRequest = { asked: null, failures: 0, retryAt: 0 };
 
 /** Whether the application refuses new sessions, by the last successful gate command. */
 export interface Gate {
@@ -156,7 +156,7 @@ export function initial(policy: Policy, at: number): State {
     phase: 'starting',
     since: at,
     epoch: 0,
-    epochAt: at,
+    epochStartedAt: at,
     save: 0,
     intentSave: 0,
     saved: 0,
@@ -171,13 +171,13 @@ export function initial(policy: Policy, at: number): State {
     candidate: null,
     pending: null,
     queue: [],
-    hurried: false,
+    forceRequested: false,
     boot: null,
     outing: null,
     hold: null,
     // An earlier sidecar may have left it shut.
     gate: { ...GATE_OFF, is: 'unknown' },
-    wishes: { expiry: NO_WISH, 'sign-out': NO_WISH },
+    ownRequests: { expiry: NO_OWN_REQUEST, 'sign-out': NO_OWN_REQUEST },
     alarms: {},
     reasserts: NO_REASSERTS,
   };

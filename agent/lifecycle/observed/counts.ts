@@ -32,7 +32,7 @@ export function lastSeenAll(policy: Policy, { balancers }: State): number {
 }
 
 /** True when the balancer's last look can be relied on: it answered, and was asked at or after `since`. */
-export function isKnown(balancer: BalancerState, since: number): boolean {
+export function isFresh(balancer: BalancerState, since: number): boolean {
   return balancer.error === null && balancer.look !== null && balancer.begun >= since;
 }
 
@@ -54,20 +54,20 @@ export function connectionsOf(policy: Policy, state: State, since = -1): number 
 }
 
 /** User sessions: the largest count of all sources, since a smaller one has missed users; null when unknown. */
-export function usersOf(policy: Policy, state: State, since = -1): number | null {
+export function userSessions(policy: Policy, state: State, since = -1): number | null {
   if (state.app.gone) return 0;
   const counts = policy.sources.map((name) => sourceCount(state, name, since));
   return counts.some((count) => count === null) ? null : Math.max(0, ...(counts as number[]));
 }
 
 /** The number for display: user sessions where a source counts them, else connections. */
-export function sessionsOf(policy: Policy, state: State, since = -1): number | null {
-  return policy.sources.length > 0 ? usersOf(policy, state, since) : connectionsOf(policy, state, since);
+export function sessionCount(policy: Policy, state: State, since = -1): number | null {
+  return policy.sources.length > 0 ? userSessions(policy, state, since) : connectionsOf(policy, state, since);
 }
 
 /** What keeps the node from being empty: users or connections, the larger of the two; null when unknown. */
-export function leftOf(policy: Policy, state: State): number | null {
-  const sessions = sessionsOf(policy, state);
+export function remainingSessions(policy: Policy, state: State): number | null {
+  const sessions = sessionCount(policy, state);
   const connections = connectionsOf(policy, state);
   return sessions === null || connections === null ? null : Math.max(sessions, connections);
 }
@@ -92,7 +92,7 @@ export function unknownTo(policy: Policy, state: State): string[] {
  * `unknown`: none counts more, but at least one has not answered. An application that is gone has no users;
  * connections count all the same.
  */
-export function tally(policy: Policy, state: State, since: number): 'zero' | 'some' | 'unknown' {
+export function occupancy(policy: Policy, state: State, since: number): 'zero' | 'some' | 'unknown' {
   const balancers = countingBalancers(policy, state);
   if (balancers.some((balancer) => isSeenAt(state, balancer, since))) return 'some';
   const connections = balancers.map((balancer) => connectionsAt(policy, state, balancer, since));
@@ -141,7 +141,7 @@ function connectionsAt(
   since: number,
 ): number | null {
   const balancer = state.balancers[balancerName];
-  if (!balancer || !isKnown(balancer, since)) return null;
+  if (!balancer || !isFresh(balancer, since)) return null;
   if (mayHideUsers(policy, state, balancer, since)) return null;
   return sum(
     servers.map((name) => {
@@ -158,7 +158,7 @@ function isSeenAt(
   since: number,
 ): boolean {
   const balancer = balancers[balancerName];
-  if (!balancer || !isKnown(balancer, since)) return false;
+  if (!balancer || !isFresh(balancer, since)) return false;
   return servers.some((name) => {
     const { connections, atLeast, queued } = viewOf(balancer, name) ?? {};
     return (connections ?? atLeast ?? 0) + (queued ?? 0) > 0;

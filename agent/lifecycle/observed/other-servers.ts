@@ -1,4 +1,4 @@
-import { isIgnored, isKnown, viewOf } from './counts.ts';
+import { isIgnored, isFresh, viewOf } from './counts.ts';
 import { listed } from '../model/objection.ts';
 import { NEW_CAPACITY, type CapacityLevel } from '../model/outing.ts';
 import type { Policy } from '../model/policy.ts';
@@ -39,7 +39,7 @@ export function countOthersAt(
   if (!balancer) return [];
   const { siblings: seen, idle } = state.outing?.capacity ?? NEW_CAPACITY;
   const ours = Object.entries(balancer.servers).filter(([, server]) => isOurs(server));
-  if (!isKnown(balancer, since)) return ours.map(([name]) => ({ at: balancerName, name, others: null }));
+  if (!isFresh(balancer, since)) return ours.map(([name]) => ({ at: balancerName, name, others: null }));
   return ours.flatMap(([name]) => {
     const view = viewOf(balancer, name);
     if (!view) return [{ at: balancerName, name, others: null }];
@@ -55,10 +55,10 @@ export function countOthersAt(
 }
 
 /** `short` where one of ours has too few others, whatever is unknown of the rest. */
-export type Verdict = 'enough' | 'short' | 'unknown';
+export type GuardVerdict = 'enough' | 'short' | 'unknown';
 
 /** What all counts come to; nothing that costs capacity is `enough`. */
-export function verdictOf({ keep }: Policy, counts: readonly OthersCount[]): Verdict {
+export function verdictOf({ keep }: Policy, counts: readonly OthersCount[]): GuardVerdict {
   if (counts.some(({ others }) => others !== null && others < keep)) return 'short';
   return counts.some(({ others }) => others === null) ? 'unknown' : 'enough';
 }

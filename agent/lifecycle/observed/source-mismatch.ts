@@ -10,30 +10,30 @@ const LAG_MS = 5_000;
 const SUBJECT = 'sources that do not agree';
 const ADVICE = 'the larger number is waited for; see which of them is wrong';
 
-type Side = Pick<SourceState, 'sideSince' | 'sideSamples'>;
+type AnswerSpan = Pick<SourceState, 'answerSince' | 'answerSamples'>;
 
 /** Since when, and over how many samples, the source gives the same answer: zero, some, or unknown. */
-export function sideAfter(known: SourceState, count: number | null, at: number): Side {
-  if (sideOf(known.count) !== sideOf(count)) return { sideSince: at, sideSamples: 1 };
-  return { sideSince: known.sideSince, sideSamples: known.sideSamples + 1 };
+export function answerAfter(known: SourceState, count: number | null, at: number): AnswerSpan {
+  if (answerOf(known.count) !== answerOf(count)) return { answerSince: at, answerSamples: 1 };
+  return { answerSince: known.answerSince, answerSamples: known.answerSamples + 1 };
 }
 
 /** Warns, once per operation, when one source counts zero and another one counts users, and both persist. */
-export function tellDisagreement(draft: Draft): void {
+export function warnMismatch(draft: Draft): void {
   const { op, phase, sources } = draft.state;
   if (!op || !isOutward(phase) || op.warnings.some(({ subject }) => subject === SUBJECT)) return;
   const settled = draft.policy.sources.flatMap((name) => {
     const source = sources[name];
-    if (!source || source.begun < op.startedAt || source.sideSamples < FEW_SAMPLES) return [];
-    return draft.at - Math.max(source.sideSince, op.startedAt) < LAG_MS
+    if (!source || source.begun < op.startedAt || source.answerSamples < FEW_SAMPLES) return [];
+    return draft.at - Math.max(source.answerSince, op.startedAt) < LAG_MS
       ? []
-      : [{ name, side: sideOf(source.count) }];
+      : [{ name, answer: answerOf(source.count) }];
   });
   // Zero connections at this moment contradict no number of users.
   const nobody = settled.find(
-    ({ name, side }) => side === 'nobody' && draft.policy.userSources.includes(name),
+    ({ name, answer }) => answer === 'nobody' && draft.policy.userSources.includes(name),
   );
-  const somebody = settled.find(({ side }) => side === 'somebody');
+  const somebody = settled.find(({ answer }) => answer === 'somebody');
   if (nobody && somebody)
     warn(
       draft,
@@ -42,7 +42,7 @@ export function tellDisagreement(draft: Draft): void {
     );
 }
 
-function sideOf(count: number | null): 'nobody' | 'somebody' | 'unknown' {
+function answerOf(count: number | null): 'nobody' | 'somebody' | 'unknown' {
   if (count === null) return 'unknown';
   return count === 0 ? 'nobody' : 'somebody';
 }

@@ -37,7 +37,7 @@ export function surveyReloaded(draft: Draft): void {
     // After a restart of the sidecar the phase is known once every balancer has answered.
     if (PHASES[phase].place === 'unknown') continue;
     if (!counts || !isOutward(phase)) patchBalancer(draft, name, { reloaded: null });
-    else if (balancer.reloaded.asked !== id && isSettled(balancer, draft.state.epochAt)) {
+    else if (balancer.reloaded.asked !== id && isSettled(balancer, draft.state.epochStartedAt)) {
       patchBalancer(draft, name, { reloaded: { asked: id } });
       askSurvey(draft, id, name, 'reload');
     }
@@ -82,12 +82,9 @@ function whereUsersGo(others: readonly string[]): string {
 }
 
 /** By a poll that shows it: one begun before our last write was answered does not show its effect. */
-function isSettled({ servers, begun }: BalancerState, epochAt: number): boolean {
+function isSettled({ servers, begun }: BalancerState, epochStartedAt: number): boolean {
   return Object.values(servers).every(
-    ({ found, held, isLost, confirmed, write }) =>
-      found === null ||
-      isLost ||
-      held !== null ||
-      (confirmed && begun >= epochAt && begun >= write.answeredAt),
+    ({ found, held, isLost, inSync, write }) =>
+      found === null || isLost || held !== null || (inSync && begun >= epochStartedAt && begun >= write.answeredAt),
   );
 }

@@ -24,7 +24,7 @@ export function onProbed(draft: Draft, { health, signedOut }: EventOf<'probed'>)
 }
 
 /** An operator or supervisor has started it again: sessions are counted anew. */
-export function seeAlive(draft: Draft, begun: number): void {
+export function noteAppAlive(draft: Draft, begun: number): void {
   const { app, phase } = draft.state;
   if (!app.gone || begun <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
   isThere(draft, { ...app, gone: false });
@@ -82,7 +82,7 @@ export function onAppBack(draft: Draft, proof: Proof): void {
 }
 
 /** The process has ended and it is unknown which one replaced it, if any; a stop has to look it up first. */
-export function isProofMissed({ app, op, phase }: State): boolean {
+export function needsProcessLookup({ app, op, phase }: State): boolean {
   if (PHASES[phase].ending || app.start === 'sent') return false;
   const isToStop = (op?.kind === 'stop' || op?.kind === 'restart') && isOutward(phase);
   return app.gone || (app.proof === null && isToStop);

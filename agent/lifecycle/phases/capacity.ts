@@ -12,7 +12,7 @@ import {
   type OthersCount,
   shortOf,
   shortWords,
-  type Verdict,
+  type GuardVerdict,
   verdictOf,
   wouldDo,
 } from '../observed/other-servers.ts';
@@ -92,9 +92,9 @@ export function askInDrain(draft: Draft): Answer {
   if (!outing) return 'go';
   if (isYielding(state)) return yielding(draft, outing);
   if (!isAsked(policy, state)) return 'go';
-  const short = shortOf(policy, state, state.epochAt);
+  const short = shortOf(policy, state, state.epochStartedAt);
   if (outing.capacity.isOver) return goOver(draft, short);
-  const verdict = verdictOf(policy, countOthers(policy, state, state.epochAt));
+  const verdict = verdictOf(policy, countOthers(policy, state, state.epochStartedAt));
   if (outing.capacity.read !== 'enough') return readBack(draft, outing, verdict);
   if (verdict === 'short' && isBelieved(outing.capacity, short))
     return giveBack(draft, outing, shortWords(policy, state, short));
@@ -122,7 +122,7 @@ export function askBehindFence(draft: Draft): Answer {
 /** At the deadline force does not go over it: too few others, as far as it is known. */
 export function shortAtDeadline({ policy, state }: Draft): string | null {
   if (!isAsked(policy, state) || state.outing?.capacity.isOver === true) return null;
-  const short = shortOf(policy, state, state.epochAt);
+  const short = shortOf(policy, state, state.epochStartedAt);
   return short.length === 0 ? null : shortWords(policy, state, short);
 }
 
@@ -155,7 +155,7 @@ function isBelieved({ shortLooks }: CapacityLevel, short: readonly OthersCount[]
  * The node with the higher `backend/server` restores the found state at once, the other one waits for that and then
  * restores too.
  */
-function readBack(draft: Draft, outing: Outing, verdict: Verdict): Answer {
+function readBack(draft: Draft, outing: Outing, verdict: GuardVerdict): Answer {
   const { policy, state } = draft;
   if (verdict !== 'short') {
     if (!isReadBack(policy, state)) return lookOnce(draft, outing);
@@ -163,9 +163,11 @@ function readBack(draft: Draft, outing: Outing, verdict: Verdict): Answer {
     patchCapacity(draft, { read: 'enough', waitsSince: null });
     return 'go';
   }
-  const short = shortOf(policy, state, state.epochAt);
+  const short = shortOf(policy, state, state.epochStartedAt);
   const { waitsSince } = outing.capacity;
-  const higher = short.map((one) => wouldDo(policy, state, one, state.epochAt, (name) => name > one.name));
+  const higher = short.map((one) =>
+    wouldDo(policy, state, one, state.epochStartedAt, (name) => name > one.name),
+  );
   if (higher.includes(null)) return askSiblings(draft, short);
   const since = waitsSince ?? draft.at;
   if (higher.includes(false) || draft.at - since >= LOWER_WAITS_MS)
@@ -199,14 +201,14 @@ const WAYS = 'bring another back first, or use --force --reason';
 /** In service again: a deadline ends it, and enough others for long enough bring DRAIN again. */
 function yielding(draft: Draft, { capacity }: Outing): Answer {
   const { policy, state } = draft;
-  const { op, epochAt } = state;
-  const isEnough = verdictOf(policy, countOthers(policy, state, epochAt)) === 'enough';
+  const { op, epochStartedAt } = state;
+  const isEnough = verdictOf(policy, countOthers(policy, state, epochStartedAt)) === 'enough';
   const since = isEnough ? (capacity.enoughSince ?? draft.at) : null;
   const isFree = capacity.isOver || !isAsked(policy, state);
   if (isFree || (since !== null && draft.at - since >= ENOUGH_FOR_MS)) {
     setIntent(draft, 'draining', { outing: { level: 'drain', capacity: again(capacity) } });
   } else if (op !== null && draft.at >= op.deadline) {
-    const short = shortOf(policy, state, epochAt);
+    const short = shortOf(policy, state, epochStartedAt);
     const why =
       short.length > 0
         ? shortWords(policy, state, short)

@@ -1,4 +1,4 @@
-import { leftOf } from '../observed/counts.ts';
+import { remainingSessions } from '../observed/counts.ts';
 import { PHASES } from '../model/phase.ts';
 import type { State } from '../model/state.ts';
 import { emit, isDurable, patch, type Draft } from '../draft.ts';
@@ -18,7 +18,7 @@ export function runDueWarnings(draft: Draft): void {
       about: {
         id: op.id,
         operation: op.kind,
-        sessions: leftOf(policy, state),
+        sessions: remainingSessions(policy, state),
         secondsLeft: Math.max(0, Math.round((op.deadline - draft.at) / 1000)),
         onTimeout: op.onTimeout,
       },

@@ -1,17 +1,17 @@
 import { isRechecked } from './ask-again.ts';
 import { abort } from './return.ts';
 import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
-import { sameTotals, tally, totalsOf } from '../observed/counts.ts';
+import { sameTotals, occupancy, totalsOf } from '../observed/counts.ts';
 import { isHolding } from '../model/desired.ts';
-import { heldOpen, lookAgain, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
+import { heldOpen, recheckFence, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
 import { forcing, startForce, whoIsLeft } from './force-close.ts';
 import { NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES, isOut } from '../model/phase.ts';
 import { endOperation, finish } from '../report/result.ts';
-import { allConfirmed, warnLeftOut } from '../sync/reconcile.ts';
+import { allInSync, warnLeftOut } from '../sync/reconcile.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
 import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../draft.ts';
-import { mayThrowOut } from '../sync/next-write.ts';
+import { mayDropUsers } from '../sync/next-write.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */
 
@@ -24,7 +24,7 @@ export function draining(draft: Draft): void {
 
 /** Every server is seen in its desired state, and every count asked since is 0. */
 function isZero({ policy, state }: Draft): boolean {
-  return allConfirmed(policy, state) && tally(policy, state, state.epochAt) === 'zero';
+  return allInSync(policy, state) && occupancy(policy, state, state.epochStartedAt) === 'zero';
 }
 
 export function settling(draft: Draft, { quiet, fenced }: Outing): void {
@@ -41,7 +41,7 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
     return patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(state) } });
   if (draft.at - quiet.since < policy.quietMs) return;
   // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
-  if (policy.quietMs > 0 && tally(policy, state, quiet.since) !== 'zero') return;
+  if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
   if (capacity === 'wait' || isReloadOpen(state)) return;
   if (!fenced) return arrive(draft);
   const open = heldOpen(policy, state);
@@ -65,7 +65,7 @@ export function fencing(draft: Draft, { force }: Outing): void {
   if (isOverdue(draft)) return;
   const capacity = askBehindFence(draft);
   if (capacity === 'moved') return;
-  const clear = lookAgain(draft);
+  const clear = recheckFence(draft);
   if (clear === 'clear') {
     if (capacity === 'go') arrive(draft);
   } else if (clear === 'somebody')
@@ -121,7 +121,7 @@ function arrive(draft: Draft): void {
 export function reopen(draft: Draft): void {
   const { policy, state } = draft;
   const { phase, outing } = state;
-  if (outing?.level !== 'maint' || !isDurable(state) || mayThrowOut(state)) return;
+  if (outing?.level !== 'maint' || !isDurable(state) || mayDropUsers(state)) return;
   const { place, waits } = PHASES[phase];
   // Draining again behind a fence (a fresh application) expects that fence; `fencing` is setting one.
   const isBehindFence = place === 'out' || (waits && outing.fence === null);

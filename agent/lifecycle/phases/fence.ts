@@ -1,7 +1,7 @@
-import { forcedOf, sameTotals, tally, totalsOf, viewOf, workersOf } from '../observed/counts.ts';
+import { forcedOf, sameTotals, occupancy, totalsOf, viewOf, workersOf } from '../observed/counts.ts';
 import { isGate } from './gate.ts';
 import type { Policy } from '../model/policy.ts';
-import { allConfirmed, allKnown, askAll } from '../sync/reconcile.ts';
+import { allInSync, allKnown, pollAll } from '../sync/reconcile.ts';
 import type { Fence, Outing } from '../model/outing.ts';
 import type { State } from '../model/state.ts';
 import { setIntent, patchOuting, serversOf, type Draft } from '../draft.ts';
@@ -28,23 +28,23 @@ export function noStop({ state: { app } }: Draft): Pick<State, 'app'> {
  * The recheck, begun after every server was seen in MAINT: `clear`: the node is empty; `somebody`: a user slipped
  * in; `wait`: not known yet.
  */
-export function lookAgain(draft: Draft): 'clear' | 'somebody' | 'wait' {
+export function recheckFence(draft: Draft): 'clear' | 'somebody' | 'wait' {
   const { policy, state } = draft;
   const fence = state.outing?.fence ?? newFence(draft);
   if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'somebody';
   // Seen since zero: before MAINT was written, or while the write is under way.
-  if (fence.confirmedAt === null && tally(policy, state, -1) === 'some') return 'somebody';
+  if (fence.confirmedAt === null && occupancy(policy, state, -1) === 'some') return 'somebody';
   // A poll too old to judge our last write by may still show an operator's DRAIN: wait for the next one.
-  const isFenceSeen = allConfirmed(policy, state) && unfenced(policy, state) === null;
+  const isFenceSeen = allInSync(policy, state) && unfenced(policy, state) === null;
   if (!isFenceSeen || !isGate(draft, 'on') || heldOpen(policy, state) !== null) return 'wait';
   // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
   if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';
   if (fence.confirmedAt === null) {
     patchOuting(draft, { fence: { ...fence, confirmedAt: draft.at } });
-    askAll(draft);
+    pollAll(draft);
     return 'wait';
   }
-  const count = tally(policy, state, fence.confirmedAt);
+  const count = occupancy(policy, state, fence.confirmedAt);
   if (count === 'some') return 'somebody';
   if (count === 'unknown' || !allKnown(policy, state, fence.confirmedAt)) return 'wait';
   return sameTotals(fence.totals, totalsOf(state)) ? 'clear' : 'somebody';

@@ -1,11 +1,11 @@
 import { byName } from '../model/named-error.ts';
 import {
   connectionsOf,
-  isKnown,
+  isFresh,
   unknownTo,
   lastSeenAll,
-  sessionsOf,
-  usersOf,
+  sessionCount,
+  userSessions,
   viewOf,
 } from '../observed/counts.ts';
 import { doubtLine, doubtsOf } from '../observed/hidden-users.ts';
@@ -17,7 +17,7 @@ import {
   FORCE_FENCE_PATIENCE_MS,
   type Policy,
 } from '../model/policy.ts';
-import { allConfirmed, allKnown } from '../sync/reconcile.ts';
+import { allInSync, allKnown } from '../sync/reconcile.ts';
 import type { Closing, Force } from '../model/outing.ts';
 import type { State } from '../model/state.ts';
 import { emit, type EventOf, patch, patchOuting, serversOf, type Draft, warn } from '../draft.ts';
@@ -27,7 +27,7 @@ import { emit, type EventOf, patch, patchOuting, serversOf, type Draft, warn } f
 /** MAINT first, then close: connections that end while the server takes new ones would be replaced. */
 export function startForce(draft: Draft, why: string, now: boolean): void {
   const { policy, state } = draft;
-  const sessions = sessionsOf(policy, state);
+  const sessions = sessionCount(policy, state);
   const connections = connectionsOf(policy, state);
   if (sessions === null || connections === null)
     warn(draft, 'forced: unknown', 'forced while the number of sessions was unknown');
@@ -52,9 +52,9 @@ export function startForce(draft: Draft, why: string, now: boolean): void {
  * unknown: which sources and balancers do not count, and why.
  */
 export function whoIsLeft({ policy, state }: Draft): string {
-  const sessions = howMany(sessionsOf(policy, state), 'session');
+  const sessions = howMany(sessionCount(policy, state), 'session');
   const connections = connectionsOf(policy, state);
-  const alone = policy.sources.length > 0 && usersOf(policy, state) === 0 && connections !== 0;
+  const alone = policy.sources.length > 0 && userSessions(policy, state) === 0 && connections !== 0;
   const left = alone ? `${sessions} and ${howMany(connections, 'connection')}` : sessions;
   const doubts = connections === null ? doubtsOf(policy, state) : [];
   const why = [...unknownTo(policy, state), ...doubts.map((one) => doubtLine(one, state.now))];
@@ -69,9 +69,9 @@ function howMany(count: number | null, what: string): string {
 export function forcing(draft: Draft, force: Force): 'over' | 'wait' {
   const { policy, state } = draft;
   const late = force.now || draft.at - force.since >= FORCE_FENCE_PATIENCE_MS;
-  if (!allConfirmed(policy, state) && !late) return 'wait';
+  if (!allInSync(policy, state) && !late) return 'wait';
   const open = openServers(policy, state);
-  const unknown = !allKnown(policy, state, state.epochAt) || open.some(({ left }) => left === null);
+  const unknown = !allKnown(policy, state, state.epochStartedAt) || open.some(({ left }) => left === null);
   if (unknown && !late) return 'wait';
   if (open.length === 0 || force.now) {
     if (unknown) warn(draft, 'forced: not asked', 'forced although not every balancer could be asked');
@@ -99,7 +99,7 @@ function closeSome(draft: Draft, force: Force, open: readonly OpenServer[]): 'ov
   if (draft.at - progressAt >= FORCE_CLOSE_PATIENCE_MS) {
     return leaveOpen(draft, open);
   }
-  const { everyMs, limit } = rhythm(draft.policy);
+  const { everyMs, limit } = closingSchedule(draft.policy);
   if (draft.at - force.closedAt < everyMs) return 'wait';
   // A list of many streams takes longer than a beat: a second one would close the same ones, and more than the pace.
   const idle = draft.policy.balancers.filter(
@@ -120,7 +120,10 @@ function leaveOpen(draft: Draft, open: readonly OpenServer[]): 'over' {
 }
 
 /** The pace as a rhythm: at most twice a second, and never less than one at a time. */
-export function rhythm({ closePerSecond }: Policy): { readonly everyMs: number; readonly limit: number } {
+export function closingSchedule({ closePerSecond }: Policy): {
+  readonly everyMs: number;
+  readonly limit: number;
+} {
   const everyMs = Math.max(FORCE_CLOSE_EVERY_MS, 1_000 / closePerSecond);
   return { everyMs, limit: Math.floor((closePerSecond * everyMs) / 1_000) };
 }
@@ -174,7 +177,7 @@ interface OpenServer {
 function openServers(policy: Policy, state: State): OpenServer[] {
   const counting = policy.balancers.filter(({ counts }) => counts).map(({ name }) => name);
   return serversOf(state).flatMap(({ balancer, balancerName, name }) => {
-    const view = isKnown(balancer, state.epochAt) ? viewOf(balancer, name) : undefined;
+    const view = isFresh(balancer, state.epochStartedAt) ? viewOf(balancer, name) : undefined;
     if (!view || !counting.includes(balancerName)) return [];
     const { connections, queued, admin } = view;
     const left = connections === null || queued === null ? null : connections + queued;

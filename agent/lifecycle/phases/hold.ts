@@ -4,7 +4,7 @@ import type { Request } from '../model/api.ts';
 import { NEW_OUTING } from '../model/outing.ts';
 import { isInRotation, isOutward } from '../model/phase.ts';
 import { answer, answerAtOnce, refuse } from '../report/result.ts';
-import { allConfirmed } from '../sync/reconcile.ts';
+import { allInSync } from '../sync/reconcile.ts';
 import type { Hold, HoldAsker, State } from '../model/state.ts';
 import { emit, setIntent, isDurable, patch, save, type Draft } from '../draft.ts';
 
@@ -43,7 +43,7 @@ export function advanceHold(draft: Draft): void {
   const { policy, state } = draft;
   if (state.hold === null || state.hold.askers.length === 0 || !isDurable(state)) return;
   if (!isHolding(state)) return endAskers(draft, () => true, 'failed', `${policy.node}: ${BY_SHUTDOWN}`);
-  if (allConfirmed(policy, state)) return endAskers(draft, () => true, 'done');
+  if (allInSync(policy, state)) return endAskers(draft, () => true, 'done');
   const late = ({ deadline }: HoldAsker): boolean => draft.at >= deadline;
   endAskers(draft, late, 'deadline', 'not every balancer could be told; it goes on being tried');
 }

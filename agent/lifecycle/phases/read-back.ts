@@ -8,8 +8,8 @@ import type { Outing } from '../model/outing.ts';
 import type { Policy } from '../model/policy.ts';
 import { endOperation, finish } from '../report/result.ts';
 import type { Operation } from '../model/operation.ts';
-import { notOurs } from '../model/server-state.ts';
-import { allConfirmed, notUp, warnLeftOut } from '../sync/reconcile.ts';
+import { released } from '../model/server-state.ts';
+import { allInSync, notUp, warnLeftOut } from '../sync/reconcile.ts';
 import {
   type ServerPlace,
   type Draft,
@@ -30,7 +30,7 @@ export function returning(draft: Draft, { level }: Outing): void {
   if (!isDurable(draft.state)) return;
   const { policy, state } = draft;
   const { op, health } = state;
-  const isBack = allConfirmed(policy, state) && (level === 'found' || isUp(draft));
+  const isBack = allInSync(policy, state) && (level === 'found' || isUp(draft));
   // `ready` and `restart` are done in `serving` only; what gives back waits for no more than what it gives back.
   const isAwaited = op !== null && op.outcome === null && op.kind !== 'release';
   if (isBack && (!isAwaited || isHealthy(draft))) return serve(draft);
@@ -71,7 +71,7 @@ function leave(draft: Draft, code: string, message: string): void {
 
 function unconfirmed(draft: Draft): string {
   return allServersOf(draft.state)
-    .filter(({ server, target }) => target !== null && server.held === null && !server.confirmed)
+    .filter(({ server, target }) => target !== null && server.held === null && !server.inSync)
     .map(({ balancerName, name, server, target }) => {
       const waits = target === 'ready' && !mayTakeUsers(draft.policy, draft.state);
       return `${balancerName}: ${name} (${waits ? `READY waits: ${notHealthy(draft)}` : (server.write.error ?? 'not read back')})`;
@@ -162,9 +162,9 @@ function isOver({ state }: Draft): boolean {
 /** Releases the servers of a skipped balancer once their last state was written. */
 function tidy(draft: Draft): void {
   const told = serversOf(draft.state).filter(
-    ({ server }) => server.found !== null && (server.confirmed || server.held !== null),
+    ({ server }) => server.found !== null && (server.inSync || server.held !== null),
   );
-  for (const { balancerName, name, server } of told) patchServer(draft, balancerName, name, notOurs(server));
+  for (const { balancerName, name, server } of told) patchServer(draft, balancerName, name, released(server));
   if (draft.state.outing !== null) endLost(draft);
   if (draft.state.outing !== null && isOver(draft)) patch(draft, { outing: null });
   if (told.length > 0) resave(draft);

@@ -1,7 +1,7 @@
 import { isHolding } from '../model/desired.ts';
 import { PHASES } from '../model/phase.ts';
 import { patch, type Draft } from '../draft.ts';
-import { noWish, wish } from '../observed/auto-requests.ts';
+import { withdrawOwn, requestOwn } from '../observed/auto-requests.ts';
 
 /**
  * The application has signed itself out: a level, followed once. While the probe shows it and no operation has
@@ -10,9 +10,9 @@ import { noWish, wish } from '../observed/auto-requests.ts';
 export function advanceSignOut(draft: Draft): void {
   const { phase, op, signedOut } = draft.state;
   const { onSignOut } = draft.policy;
-  if (signedOut !== 'unheard' || onSignOut === 'ignore') return noWish(draft, 'sign-out');
+  if (signedOut !== 'unheard' || onSignOut === 'ignore') return withdrawOwn(draft, 'sign-out');
   if (PHASES[phase].place !== 'rotation' || op !== null || isHolding(draft.state)) return;
-  wish(draft, 'sign-out', onSignOut, 'app', 'the application signed itself out');
+  requestOwn(draft, 'sign-out', onSignOut, 'app', 'the application signed itself out');
 }
 
 /** @param signsOut by the last probe */

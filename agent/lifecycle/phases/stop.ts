@@ -1,8 +1,8 @@
 import { warm } from './return.ts';
 import { askBehindFence } from './capacity.ts';
-import { connectionsOf, tally } from '../observed/counts.ts';
+import { connectionsOf, occupancy } from '../observed/counts.ts';
 import { evidenceOfLife } from '../observed/evidence.ts';
-import { heldOpen, lookAgain, noStop, unfenced } from './fence.ts';
+import { heldOpen, recheckFence, noStop, unfenced } from './fence.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from '../observed/health.ts';
 import { backToDraining, isOverdue, warnUnfenced } from './drain.ts';
@@ -32,7 +32,7 @@ export function drained(draft: Draft, { fenced, forcedOut }: Outing): void {
   if (!isDurable(state)) return;
   if (state.app.stopIssued) return lastLook(draft, forcedOut);
   if (forcedOut) return;
-  if (tally(policy, state, state.epochAt) === 'some') {
+  if (occupancy(policy, state, state.epochStartedAt) === 'some') {
     if (fenced) alarm(draft, 'drained', 'somebody is on the drained node; draining again');
     return setIntent(draft, 'draining', { outing: { level: 'drain' } });
   }
@@ -56,7 +56,7 @@ function lastLook(draft: Draft, forcedOut: boolean): void {
     if (isOverdue(draft) || isReloadOpen(draft.state)) return;
     const capacity = askBehindFence(draft);
     if (capacity === 'moved') return;
-    const clear = lookAgain(draft);
+    const clear = recheckFence(draft);
     if (clear === 'wait' || (clear === 'clear' && capacity === 'wait')) return;
     if (clear === 'somebody')
       return backToDraining(

@@ -2,7 +2,7 @@ import { isHolding } from '../model/desired.ts';
 import { asFound } from '../admission/begin.ts';
 import type { Phase } from '../model/api.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
-import { notOurs } from '../model/server-state.ts';
+import { released } from '../model/server-state.ts';
 import { mapServers, patchOuting, type Draft, warn } from '../draft.ts';
 import { viewOf } from '../observed/counts.ts';
 
@@ -34,7 +34,7 @@ function takeIn(draft: Draft): boolean {
     names.push(`${balancerName}: ${name}`);
     const balancer = draft.state.balancers[balancerName];
     const view = balancer?.error === null ? viewOf(balancer, name) : undefined;
-    return { ...notOurs(own), ...asFound(view, false) };
+    return { ...released(own), ...asFound(view, false) };
   });
   for (const name of names)
     warn(

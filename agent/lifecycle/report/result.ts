@@ -1,10 +1,10 @@
-import { connectionsOf, doubtAt, sessionsOf, viewOf } from '../observed/counts.ts';
+import { connectionsOf, doubtAt, sessionCount, viewOf } from '../observed/counts.ts';
 import type { Joined, Phase, ReassertsTold, Receipt, Request, Result } from '../model/api.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Operation, Pending, Ticket } from '../model/operation.ts';
 import { NO_REASSERTS, type Reasserts, type State } from '../model/state.ts';
 import { type Changes, emit, enterPhase, setIntent, patch, serversOf, type Draft } from '../draft.ts';
-import { onWishAnswered } from '../observed/auto-requests.ts';
+import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 import { costOf, textsOf } from '../model/warnings.ts';
 import {
   sameWorker,
@@ -44,7 +44,7 @@ export function replyTo(
   const { op } = draft.state;
   const joins = op?.joined.some(({ id }) => id === ticket) === true ? op.id : null;
   emit(draft, { type: 'reply', id: request.id, ticket, joins });
-  onWishAnswered(draft, request.id, null);
+  onOwnRequestAnswered(draft, request.id, null);
 }
 
 /**
@@ -82,7 +82,7 @@ export function refuse(
     refused: true,
     result: { ...answer(draft, request, at, code, warnings), message },
   });
-  onWishAnswered(draft, request.id, message);
+  onOwnRequestAnswered(draft, request.id, message);
 }
 
 /** Answers a request for which there is nothing to do, or which only asked what would be done. */
@@ -95,7 +95,7 @@ export function answerAtOnce(
 ): void {
   const result = answer(draft, request, at, 'done', warnings);
   emit(draft, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
-  onWishAnswered(draft, request.id, null);
+  onOwnRequestAnswered(draft, request.id, null);
 }
 
 /** The result of a request that has no operation, or none any more. @param at when it was asked */
@@ -107,7 +107,7 @@ export function answer(
   warnings: readonly string[],
 ): Result {
   const { policy, state } = draft;
-  const sessions = sessionsOf(policy, state);
+  const sessions = sessionCount(policy, state);
   return {
     ok: code === 'done',
     code,
@@ -176,7 +176,7 @@ export function reassertsTold({ count, slowestMs }: Reasserts): ReassertsTold {
 }
 
 function lastSessions(policy: Policy, state: State): number | null {
-  return state.app.gone ? connectionsOf(policy, state) : sessionsOf(policy, state);
+  return state.app.gone ? connectionsOf(policy, state) : sessionCount(policy, state);
 }
 
 function balancersOf(policy: Policy, state: State): Result['balancers'] {

@@ -1,9 +1,9 @@
 import { awaited } from '../sync/awaited.ts';
-import { doubtAt, sessionsOf, viewOf } from '../observed/counts.ts';
+import { doubtAt, sessionCount, viewOf } from '../observed/counts.ts';
 import { desired } from '../model/desired.ts';
 import { doubtText, type Doubt } from '../observed/hidden-users.ts';
 import type { Neighbours, Owner, Status, StatusBalancer } from '../model/api.ts';
-import type { Outlook } from '../model/forecast.ts';
+import type { Forecast } from '../model/forecast.ts';
 import type { Policy } from '../model/policy.ts';
 import { reassertsTold, stateShown } from './result.ts';
 import type { State } from '../model/state.ts';
@@ -26,7 +26,7 @@ export interface Measured {
 export function statusOf(
   policy: Policy,
   state: State,
-  { everyMs = {}, healthReason = null, ...outlook }: Outlook & Measured,
+  { everyMs = {}, healthReason = null, ...outlook }: Forecast & Measured,
   now: number,
   iso: (at: number) => string,
 ): Status {
@@ -51,7 +51,7 @@ export function statusOf(
       statusOfBalancer(name, servers, state, { doubt: doubtAt(policy, state, name), iso }),
     ),
     sessions: {
-      total: sessionsOf(policy, state),
+      total: sessionCount(policy, state),
       sources: policy.sources.map((name) => statusOfSource(name, state.sources[name], everyMs[name], iso)),
     },
     waits: awaited({ policy, state, at: now }),

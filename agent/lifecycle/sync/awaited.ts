@@ -1,7 +1,7 @@
 import { unknownTo } from '../observed/counts.ts';
 import { isHealthy, notHealthy } from '../observed/health.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
-import { notChecked, notUp, unconfirmed } from './reconcile.ts';
+import { notChecked, notUp, notInSync } from './reconcile.ts';
 import { whatRemains } from '../observed/remains.ts';
 import type { Draft } from '../draft.ts';
 
@@ -21,7 +21,7 @@ export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
     if (app.start === 'intended' && left !== null) return [left];
   }
   if (phase !== 'warming' && PHASES[phase].place !== 'back') return [];
-  const unseen = unconfirmed(policy, state).map(
+  const unseen = notInSync(policy, state).map(
     ({ balancerName, name, target, balancer }) =>
       `${balancerName}: ${name} is not seen in ${(target ?? '').toUpperCase()} yet${balancer.error === null ? '' : `: ${balancer.error}`}`,
   );

@@ -1,5 +1,5 @@
 import type { State } from '../model/state.ts';
-import { notOurs, type ServerState } from '../model/server-state.ts';
+import { released, type ServerState } from '../model/server-state.ts';
 import { alarm, allServersOf, mapServers, patch, patchBalancer, save, type Draft, warn } from '../draft.ts';
 
 /**
@@ -45,15 +45,15 @@ export function endLost(draft: Draft): void {
   save(draft);
 }
 
-function isOver({ isLost, confirmed, held }: ServerState): boolean {
-  return isLost && (confirmed || held !== null);
+function isOver({ isLost, inSync, held }: ServerState): boolean {
+  return isLost && (inSync || held !== null);
 }
 
 /** Listed servers of a balancer that answers are ours no more. */
 export function releaseListed(draft: Draft): void {
   const { balancers } = draft.state;
   mapServers(draft, (own, _name, balancerName) =>
-    balancers[balancerName]?.error === null && !own.isLost ? notOurs(own) : own,
+    balancers[balancerName]?.error === null && !own.isLost ? released(own) : own,
   );
 }
 

@@ -18,7 +18,7 @@ import type { Admin } from '../model/observation.ts';
 /** Which command each server gets now: what is wanted of it, or a step towards that which keeps its users (I16). */
 
 /** Writes the desired state wherever it is not observed. */
-export function assertWanted(draft: Draft): void {
+export function reconcile(draft: Draft): void {
   if (!isDurable(draft.state) || draft.state.phase === 'recovering') return;
   reopenTaken(draft);
   if (!isDurable(draft.state)) return;
@@ -31,7 +31,7 @@ export function assertWanted(draft: Draft): void {
     const ours = union(server.ours, [admin]);
     patchServer(draft, balancerName, name, { ours, said: union(server.said, [admin]) });
     patchWrite(draft, balancerName, name, { underWay: epoch });
-    const mayReplaceReady = admin !== 'maint' || mayThrowOut(draft.state);
+    const mayReplaceReady = admin !== 'maint' || mayDropUsers(draft.state);
     const mayReplace = mayReplaceReady ? union(ours, ['ready']) : ours.filter((word) => word !== 'ready');
     emit(draft, { type: 'say', balancer: balancerName, server: name, admin, mayReplace, epoch });
   }
@@ -72,7 +72,7 @@ function isOpen({ balancer, name }: ServerPlace): boolean {
 function isReopened(state: State, { balancer, name, target }: ServerPlace): boolean {
   const view = viewOf(balancer, name);
   const isDraining = state.outing?.level === 'drain' && target === 'maint';
-  return isDraining && view !== undefined && forcedOf(view) === 'ready' && !mayThrowOut(state);
+  return isDraining && view !== undefined && forcedOf(view) === 'ready' && !mayDropUsers(state);
 }
 
 /** It is not seen as it should be, no write is under way, and another one may help. */
@@ -81,14 +81,14 @@ function isToWrite(
   { balancer, name, server }: ServerPlace,
   want: Admin,
 ): boolean {
-  const { held, confirmed, write } = server;
-  if (held !== null || confirmed || write.underWay !== null) return false;
+  const { held, inSync, write } = server;
+  if (held !== null || inSync || write.underWay !== null) return false;
   if (want === 'ready' && !mayTakeUsers(policy, state)) return false;
   if (balancer.error !== null || write.retryAt > at) return false;
   const view = viewOf(balancer, name);
   if (view?.absent !== undefined) return false;
   // The desired state is set, but an earlier write may still change it; writing again would not help.
-  return !(write.unsureUntil > at && view && forcedOf(view) === want);
+  return !(write.uncertainUntil > at && view && forcedOf(view) === want);
 }
 
 /**
@@ -96,7 +96,7 @@ function isToWrite(
  * MAINT moves them to other nodes: only where no user can have a session any more, where users are forced out, or
  * where an operator holds it in MAINT.
  */
-export function mayThrowOut(state: State): boolean {
+export function mayDropUsers(state: State): boolean {
   const { app, outing, hold } = state;
   // A write that is sent now may arrive when a start has brought it already.
   const isGone = app.gone && app.start === 'none';

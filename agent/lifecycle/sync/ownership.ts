@@ -9,7 +9,7 @@ import { sameWorker, type Admin, type Over, type ServerView } from '../model/obs
 /** Ownership of a server's state: ours, lost, or foreign and so held (I2). */
 
 /** After a reload the worker may have loaded any state we ever wrote, so all of them count as possibly ours. */
-export function widen(draft: Draft, balancerName: string): void {
+export function widenOwnership(draft: Draft, balancerName: string): void {
   for (const [name, own] of Object.entries(draft.state.balancers[balancerName]?.servers ?? {})) {
     if (own.found === null) continue;
     patchServer(draft, balancerName, name, { ours: union(own.ours, own.said, [own.found.admin]) });
@@ -17,13 +17,18 @@ export function widen(draft: Draft, balancerName: string): void {
 }
 
 /** When a look was begun, and the last one before it. */
-export interface Looked {
+export interface PollWindow {
   readonly begun: number;
   readonly before: number;
 }
 
 /** Compares what is seen of a server with what is wanted of it. */
-export function judge(draft: Draft, balancerName: string, view: ServerView, looked: Looked): void {
+export function checkOwnership(
+  draft: Draft,
+  balancerName: string,
+  view: ServerView,
+  looked: PollWindow,
+): void {
   const own = draft.state.balancers[balancerName]?.servers[view.name];
   if (!own) return;
   const want = desired(draft.state, own);
@@ -39,15 +44,15 @@ export function judge(draft: Draft, balancerName: string, view: ServerView, look
   const there = forcedOf(view) === want;
   if (!there && isLost(own, view)) lose(draft, balancerName, view, { ...own, want }, looked.before);
   // A write of an older intent, still under way, would change it after this look.
-  const { underWay, unsureUntil } = own.write;
+  const { underWay, uncertainUntil } = own.write;
   const settled = underWay === null || underWay === draft.state.epoch;
-  if (there && settled && looked.begun >= unsureUntil) confirm(draft, balancerName, view.name, want);
-  else patchServer(draft, balancerName, view.name, { confirmed: false });
+  if (there && settled && looked.begun >= uncertainUntil) confirm(draft, balancerName, view.name, want);
+  else patchServer(draft, balancerName, view.name, { inSync: false });
 }
 
 /** Lost: it was in sync, or it is READY although we had confirmed DRAIN or MAINT. */
-function isLost({ confirmed, told }: ServerState, view: ServerView): boolean {
-  return confirmed || (forcedOf(view) === 'ready' && told !== null && told.admin !== 'ready');
+function isLost({ inSync, told }: ServerState, view: ServerView): boolean {
+  return inSync || (forcedOf(view) === 'ready' && told !== null && told.admin !== 'ready');
 }
 
 /**
@@ -55,7 +60,7 @@ function isLost({ confirmed, told }: ServerState, view: ServerView): boolean {
  * starts without our state, as after any reload.
  */
 function pass(draft: Draft, balancerName: string, name: string, own: ServerState): void {
-  patchServer(draft, balancerName, name, { confirmed: true, held: null });
+  patchServer(draft, balancerName, name, { inSync: true, held: null });
   if (own.held !== null) resave(draft);
 }
 
@@ -120,7 +125,7 @@ export function agentToo({ agent }: ServerView): string {
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
 function markHeld(draft: Draft, balancerName: string, name: string, held: Admin | null): void {
-  patchServer(draft, balancerName, name, { held, confirmed: false, told: null });
+  patchServer(draft, balancerName, name, { held, inSync: false, told: null });
   resave(draft);
 }
 
@@ -132,13 +137,13 @@ function lose(
   own: ServerState & { readonly want: Admin },
   before: number,
 ): void {
-  const { told, want, missedAt } = own;
+  const { told, want, lostAt } = own;
   const { name } = view;
   const admin = forcedOf(view);
   const lost = (told?.admin ?? want).toUpperCase();
   patchServer(draft, balancerName, name, {
     told: null,
-    missedAt: missedAt ?? Math.max(before, told?.at ?? before),
+    lostAt: lostAt ?? Math.max(before, told?.at ?? before),
   });
   countReassert(draft, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
   patchOuting(draft, { quiet: null });
@@ -151,20 +156,20 @@ function lose(
 }
 
 function confirm(draft: Draft, balancerName: string, name: string, want: Admin): void {
-  const { told = null, missedAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
+  const { told = null, lostAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
   const worker = draft.state.balancers[balancerName]?.worker ?? null;
   const isNews = told?.admin !== want || !sameWorker(told.worker, worker);
   const since = told?.admin === want ? told.at : draft.at;
   patchServer(draft, balancerName, name, {
     ours: [want],
-    confirmed: true,
-    missedAt: null,
+    inSync: true,
+    lostAt: null,
     told: isNews ? { admin: want, at: since, worker } : told,
   });
   // The applied states with their times and workers outlive a crash; no step waits for this write to disk.
   if (isNews) save(draft);
-  if (missedAt === null) return;
-  const took = draft.at - missedAt;
+  if (lostAt === null) return;
+  const took = draft.at - lostAt;
   countReassert(draft, ({ count, slowestMs }) => ({ count, slowestMs: Math.max(slowestMs, took) }));
 }
 

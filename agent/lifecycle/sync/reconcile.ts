@@ -1,8 +1,8 @@
 import { byName } from '../model/named-error.ts';
-import { forcedOf, isIgnored, isKnown, viewOf } from '../observed/counts.ts';
+import { forcedOf, isIgnored, isFresh, viewOf } from '../observed/counts.ts';
 import { desired } from '../model/desired.ts';
 import { doubtLine, doubtsOf } from '../observed/hidden-users.ts';
-import { judge, widen } from './ownership.ts';
+import { checkOwnership, widenOwnership } from './ownership.ts';
 import {
   type Policy,
   RETRY_FIRST_MS,
@@ -35,7 +35,7 @@ import { isSuccessor, sameWorker, type ServerView, type Worker } from '../model/
  */
 
 /** A look came in: keep it, and judge each server by it. */
-export function onLooked(draft: Draft, { balancer: name, look, begun }: EventOf<'looked'>): void {
+export function onPolled(draft: Draft, { balancer: name, look, begun }: EventOf<'looked'>): void {
   const balancer = draft.state.balancers[name];
   if (!balancer || begun < balancer.begun) return;
   const { worker: known } = balancer;
@@ -47,10 +47,11 @@ export function onLooked(draft: Draft, { balancer: name, look, begun }: EventOf<
   tellAbsent(draft, name, look);
   // A balancer that only polls shows what it got from this very process: only a new answer makes that certain.
   const shows = draft.policy.balancers.find((known) => known.name === name)?.counts ?? false;
-  if (begun < draft.state.epochAt || !shows) return;
+  if (begun < draft.state.epochStartedAt || !shows) return;
   const { servers } = balancer;
   for (const view of look.servers)
-    if (begun >= (servers[view.name]?.write.answeredAt ?? 0)) judge(draft, name, view, { begun, before });
+    if (begun >= (servers[view.name]?.write.answeredAt ?? 0))
+      checkOwnership(draft, name, view, { begun, before });
 }
 
 /**
@@ -60,11 +61,11 @@ function onReplaced(draft: Draft, name: string, known: Worker, worker: Worker): 
   const by = worker.pid === known.pid ? 'another one of the same pid' : String(worker.pid);
   emit(draft, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
   patchOuting(draft, { quiet: null });
-  widen(draft, name);
+  widenOwnership(draft, name);
   // What answers a write that was sent to the worker before says nothing of whose state this one shows.
   for (const [server, { write }] of Object.entries(draft.state.balancers[name]?.servers ?? {}))
     if (write.underWay !== null)
-      patchWrite(draft, name, server, { unsureUntil: Math.max(write.unsureUntil, draft.at) });
+      patchWrite(draft, name, server, { uncertainUntil: Math.max(write.uncertainUntil, draft.at) });
   patchBalancer(draft, name, { worker, reloaded: { asked: null } });
   if (draft.state.op !== null) tellDoubt(draft, name);
 }
@@ -76,7 +77,7 @@ function tellDoubt(draft: Draft, name: string): void {
 }
 
 /** It cannot be asked: whatever was seen is history, and quiet no longer holds. */
-export function onLost(draft: Draft, { balancer, error }: EventOf<'lost'>): void {
+export function onPollFailed(draft: Draft, { balancer, error }: EventOf<'lost'>): void {
   const before = draft.state.balancers[balancer];
   if (!before) return;
   if (before.error === null) emit(draft, { type: 'log', level: 'warn', text: byName(balancer, error) });
@@ -88,7 +89,7 @@ export function onLost(draft: Draft, { balancer, error }: EventOf<'lost'>): void
 }
 
 /** A write was answered, with the state that is set now, which may be foreign. */
-export function onSaid(draft: Draft, event: EventOf<'said'>): void {
+export function onServerSet(draft: Draft, event: EventOf<'said'>): void {
   const { balancer: name, server, admin, epoch, begun } = event;
   const { worker, ...view } = event.view;
   const known = draft.state.balancers[name]?.worker;
@@ -98,7 +99,7 @@ export function onSaid(draft: Draft, event: EventOf<'said'>): void {
   if (!balancer) return;
   // Unless an older write may still take effect, the present state is this one or foreign. That holds for the
   // answer to an older intent too: an operator's change between our write and its read-back must not be missed.
-  const unsure = begun < (balancer.servers[server]?.write.unsureUntil ?? 0);
+  const unsure = begun < (balancer.servers[server]?.write.uncertainUntil ?? 0);
   const forced = forcedOf(view);
   const ours = unsure ? {} : { ours: forced === admin ? [admin] : [] };
   patchServer(draft, name, server, ours);
@@ -112,7 +113,7 @@ export function onSaid(draft: Draft, event: EventOf<'said'>): void {
     patchBalancer(draft, name, { look: { ...balancer.look, servers } });
   }
   tellUndone(draft, event, balancer.servers[server]);
-  judge(draft, name, view, { begun, before: balancer.begun });
+  checkOwnership(draft, name, view, { begun, before: balancer.begun });
 }
 
 /** Our write was answered, but another state than the desired one is set: warns and writes again. */
@@ -167,10 +168,13 @@ function again({ at }: Draft, { failures }: Write, error: string): Partial<Write
 }
 
 /** A write failed. It may still be carried out by a process that was only stopped, so no look is final for a while. */
-export function onSayFailed(draft: Draft, { balancer, server, epoch, error }: EventOf<'say-failed'>): void {
+export function onSetServerFailed(
+  draft: Draft,
+  { balancer, server, epoch, error }: EventOf<'say-failed'>,
+): void {
   const own = draft.state.balancers[balancer]?.servers[server];
   if (!own) return;
-  const unsure = { underWay: null, unsureUntil: draft.at + UNSURE_MS };
+  const unsure = { underWay: null, uncertainUntil: draft.at + UNSURE_MS };
   if (epoch !== draft.state.epoch) return patchWrite(draft, balancer, server, unsure);
   patchWrite(draft, balancer, server, { ...again(draft, own.write, error), ...unsure });
   warn(
@@ -181,30 +185,30 @@ export function onSayFailed(draft: Draft, { balancer, server, epoch, error }: Ev
 }
 
 /** Every server that is ours to set was seen as we want it, on a balancer that answers. */
-export function allConfirmed(policy: Policy, state: State): boolean {
-  return unconfirmed(policy, state).length === 0;
+export function allInSync(policy: Policy, state: State): boolean {
+  return notInSync(policy, state).length === 0;
 }
 
 /** The servers that are ours to set and were not seen as we want them, on a balancer that answers. */
-export function unconfirmed(policy: Policy, state: State): ServerPlace[] {
+export function notInSync(policy: Policy, state: State): ServerPlace[] {
   return allServersOf(state).filter(
     ({ balancer, server, target }) =>
       target !== null &&
       server.held === null &&
       !isIgnored(policy, state, balancer) &&
-      !(server.confirmed && balancer.error === null),
+      !(server.inSync && balancer.error === null),
   );
 }
 
 /** Every balancer answered a look that was begun at or after `since`. */
 export function allKnown(policy: Policy, state: State, since: number): boolean {
   return Object.values(state.balancers).every(
-    (balancer) => isIgnored(policy, state, balancer) || isKnown(balancer, since),
+    (balancer) => isIgnored(policy, state, balancer) || isFresh(balancer, since),
   );
 }
 
 /** Polls all balancers and sources at once, and begins a new epoch of answers. */
-export function askAll(draft: Draft): void {
+export function pollAll(draft: Draft): void {
   for (const { name } of draft.policy.balancers) emit(draft, { type: 'look', balancer: name });
   for (const source of draft.policy.sources) emit(draft, { type: 'count', source });
 }

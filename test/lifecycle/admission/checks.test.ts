@@ -397,7 +397,7 @@ describe('Sticky users whom nobody counts', () => {
   test.each([
     ['a source', {}],
     ['sticky: false', { sources: [], sticky: false as const }],
-    ['a quiet that was set by hand', { sources: [], quietByHand: true }],
+    ['a quiet that was set by hand', { sources: [], quietExplicit: true }],
   ])('are no objection with %s', (_way, policy) => {
     const it = scene(policy, sticky);
     expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });

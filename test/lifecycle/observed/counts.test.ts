@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { tally } from '../../../agent/lifecycle/observed/counts.ts';
+import { occupancy } from '../../../agent/lifecycle/observed/counts.ts';
 import { initial, type State } from '../../../agent/lifecycle/model/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import { runs } from '../../support/long.ts';
@@ -12,7 +12,7 @@ describe('A count', () => {
   test('is zero only where everybody says zero: unknown is never zero', () => {
     fc.assert(
       fc.property(count, count, count, fc.boolean(), fc.boolean(), (serving, queued, users, lost, failed) => {
-        const said = tally(POLICY, stateWith({ serving, queued, users, lost, failed }), 0);
+        const said = occupancy(POLICY, stateWith({ serving, queued, users, lost, failed }), 0);
         const known = !lost && serving !== null && queued !== null && !failed && users !== null;
         if (said === 'zero') expect([known, serving, queued, users]).toEqual([true, 0, 0, 0]);
         const isSeen = !lost && (serving ?? 0) + (queued ?? 0) > 0;
@@ -25,15 +25,15 @@ describe('A count', () => {
 
   test('is some where the current worker shows a connection, though an old one cannot be asked', () => {
     const seen = { serving: null, queued: 0, users: 0, lost: false, failed: false };
-    expect(tally(POLICY, stateWith(seen), 0)).toBe('unknown');
-    expect(tally(POLICY, stateWith({ ...seen, atLeast: 0 }), 0)).toBe('unknown');
-    expect(tally(POLICY, stateWith({ ...seen, atLeast: 1 }), 0)).toBe('some');
+    expect(occupancy(POLICY, stateWith(seen), 0)).toBe('unknown');
+    expect(occupancy(POLICY, stateWith({ ...seen, atLeast: 0 }), 0)).toBe('unknown');
+    expect(occupancy(POLICY, stateWith({ ...seen, atLeast: 1 }), 0)).toBe('some');
   });
 
   test('that was asked for before a change says nothing about after it', () => {
     const state = stateWith({ serving: 0, queued: 0, users: 0, lost: false, failed: false });
-    expect(tally(POLICY, state, 10)).toBe('zero');
-    expect(tally(POLICY, state, 11)).toBe('unknown');
+    expect(occupancy(POLICY, state, 10)).toBe('zero');
+    expect(occupancy(POLICY, state, 11)).toBe('unknown');
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Event } from '../../../agent/lifecycle/model/event.ts';
-import { leftOf, usersOf } from '../../../agent/lifecycle/observed/counts.ts';
+import { remainingSessions, userSessions } from '../../../agent/lifecycle/observed/counts.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import { POLICY, scene } from '../../support/world/scene.ts';
@@ -45,8 +45,8 @@ describe('Two sources that disagree', () => {
     it.count(4, { http: 0, stickTable: 4 });
     const text = `http says that nobody is there, but stickTable counts users: ${ADVICE}`;
     expect(it.warnings()).toEqual([text]);
-    expect(usersOf(policy, it.state())).toBe(4);
-    expect(leftOf(policy, it.state())).toBeGreaterThanOrEqual(4);
+    expect(userSessions(policy, it.state())).toBe(4);
+    expect(remainingSessions(policy, it.state())).toBeGreaterThanOrEqual(4);
     expect(it.state().phase).toBe('draining');
     it.count(60, { http: 3, stickTable: 0 });
     expect(it.warnings()).toEqual([text]);
@@ -82,7 +82,7 @@ describe('Two sources that disagree', () => {
       [state] = step(policy, state, { type: 'counted', source: 'stickTable', count: 3, begun: at, at });
     }
     expect(state.op).toBeNull();
-    expect(state.sources['http']?.sideSamples).toBeGreaterThanOrEqual(60);
+    expect(state.sources['http']?.answerSamples).toBeGreaterThanOrEqual(60);
     expect(state.alarms).toEqual({});
   });
 });

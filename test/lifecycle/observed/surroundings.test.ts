@@ -15,7 +15,7 @@ function surveysAfter(begun: number): readonly string[] {
     'app/app1': {
       ...NO_SERVER,
       found: { admin: 'ready' as const, weight: 100 },
-      confirmed: true,
+      inSync: true,
       write: { ...NO_SERVER.write, answeredAt: 10 },
     },
   };

@@ -5,8 +5,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'an unknown number of connections counts as zero',
     breaks: 'I7',
     file: 'observed/counts.ts',
-    find: '  if (!balancer || !isKnown(balancer, since)) return null;',
-    replace: '  if (!balancer || !isKnown(balancer, since)) return 0;',
+    find: '  if (!balancer || !isFresh(balancer, since)) return null;',
+    replace: '  if (!balancer || !isFresh(balancer, since)) return 0;',
   },
   {
     name: 'MAINT is said over READY as if nobody could be there',
@@ -61,9 +61,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a word that a reload has forgotten is not said again',
     breaks: 'I3',
     file: 'sync/next-write.ts',
-    find: '  if (held !== null || confirmed || write.underWay !== null) return false;',
+    find: '  if (held !== null || inSync || write.underWay !== null) return false;',
     replace:
-      '  if (held !== null || confirmed || write.answeredAt > 0 || write.underWay !== null) return false;',
+      '  if (held !== null || inSync || write.answeredAt > 0 || write.underWay !== null) return false;',
   },
   {
     name: 'READY is put back in place of the MAINT that was found',
@@ -111,7 +111,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the fence counts although a server was not seen in it',
     breaks: 'I12',
     file: 'phases/fence.ts',
-    find: '  const isFenceSeen = allConfirmed(policy, state) && unfenced(policy, state) === null;',
+    find: '  const isFenceSeen = allInSync(policy, state) && unfenced(policy, state) === null;',
     replace: '  const isFenceSeen = true;',
   },
   {

@@ -97,7 +97,7 @@ class Peeked implements Peek {
   }
 
   get isHurried(): boolean {
-    return this.#state.hurried || this.#state.outing?.force?.now === true;
+    return this.#state.forceRequested || this.#state.outing?.force?.now === true;
   }
 
   get wantsFence(): boolean {

@@ -60,7 +60,7 @@ export function createClaims(
         begin(claim, server.ours);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
       const want = desired(after, server);
-      if (server.confirmed && want) claim.maybe = new Set([want]);
+      if (server.inSync && want) claim.maybe = new Set([want]);
       if (old && balancer.worker?.pid !== old.worker?.pid)
         for (const admin of claim.said) claim.maybe.add(admin);
     }

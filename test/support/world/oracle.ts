@@ -209,7 +209,7 @@ export function createOracle(world: World): Oracle {
   /** A user who was forced is gone, unless the wait was over, and then there is a warning. */
   function forced({ before, after, effects }: Taken): void {
     const force = before.outing?.force ?? null;
-    if (force === null || force.now || before.hurried) return;
+    if (force === null || force.now || before.forceRequested) return;
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
     const warnings = [...results, ...(after.op?.warnings ?? []).map(({ text }) => text)];
     if (warnings.some((text) => /could not be closed|not every balancer/.test(text))) return;

@@ -1,6 +1,6 @@
 import { NO_SIGNS } from '../../../agent/engine/life-signs.ts';
 import { isDeepStrictEqual } from 'node:util';
-import { isProofMissed } from '../../../agent/lifecycle/phases/app-events.ts';
+import { needsProcessLookup } from '../../../agent/lifecycle/phases/app-events.ts';
 import { lookScope } from '../../../agent/lifecycle/phases/capacity.ts';
 import { pace } from '../../../agent/lifecycle/timing.ts';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
@@ -102,7 +102,7 @@ export function createPolls(
       post({ type: 'probed', health: 'down', signedOut: null, begun: time.now });
     if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });
     // A signal has a pid file to look into, a command has not.
-    if (isProofMissed(stateNow()) && site.app.alive && policy.stopRepeatable)
+    if (needsProcessLookup(stateNow()) && site.app.alive && policy.stopRepeatable)
       post({ type: 'app-back', proof: site.proof() });
     done();
   };

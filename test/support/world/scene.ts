@@ -26,7 +26,7 @@ export const POLICY: Policy = {
   closePerSecond: 1_000,
   sticky: 'auto',
   quietMs: 1_000,
-  quietByHand: false,
+  quietExplicit: false,
   keep: 1,
   keepBackups: false,
   ignoreServers: [],

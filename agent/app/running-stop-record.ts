@@ -58,7 +58,7 @@ export function createRunningStopRecord(
   { clock, bootId, onWarning }: LaunchPorts,
 ): RunningStopRecord {
   const warn = (error: unknown): void =>
-    onWarning(`a sidecar that takes up this stop would not know that it still runs: ${messageOf(error)}`);
+    onWarning(`a sidecar that takes up this stop could not see that it still runs: ${messageOf(error)}`);
   const write = async (note: Omit<Note, 'boot'>): Promise<void> => {
     const late = (): LastcallError =>
       new LastcallError('state-write', `the disk has not answered for ${PATIENCE_MS} ms`);

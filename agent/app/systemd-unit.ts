@@ -53,7 +53,7 @@ export async function unitState(
   const words = ['systemctl', '--system', 'show', `--property=${SHOWN}`, '--', unit];
   const result = await ask(words, { unit, role, ...ports }, signal);
   if (result.exitCode !== 0 || result.timedOut)
-    throw failure(unit, role, `systemd does not tell of ${unit}: ${endingOf(result)}`, NO_SYSTEMD);
+    throw failure(unit, role, `systemd does not report ${unit}: ${endingOf(result)}`, NO_SYSTEMD);
   const lines = result.stdout.split('\n').map((line): [string, string] => {
     const at = line.indexOf('=');
     return [line.slice(0, at), line.slice(at + 1)];

@@ -155,7 +155,7 @@ function startedAgain(unit: string): LastcallError {
   return failure(
     unit,
     'stop',
-    `${unit} is active again: it was stopped, and another hand has started it`,
+    `${unit} is active again: it was stopped, and an operator has started it`,
     'see who starts it, then `lastcall stop`',
   );
 }

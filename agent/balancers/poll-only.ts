@@ -101,7 +101,7 @@ export function createPollOnly<M>(options: PollOnlyOptions<M>): PollOnlyBalancer
       await set(admin, mayReplace, signal);
       return view();
     },
-    holders: () => Promise.reject(cannot(name, 'shows nobody')),
+    holders: () => Promise.reject(cannot(name, 'shows no connections')),
     closeSessions: () => Promise.reject(cannot(name, 'cannot be told to close connections')),
   };
   return { balancer, announced: () => (announced.speaking ? announced.state : null) };
@@ -132,7 +132,7 @@ function timeoutError<M>(options: PollOnlyOptions<M>, start: number): () => Last
   const { name, clock, next, acks } = options;
   return () => {
     const look = acks.anyIgnored()
-      ? 'look what keeps the server as it is there: `fall` and `rise` of its check, or somebody else’s word'
+      ? 'look what keeps the server as it is there: `fall` and `rise` of its check, or another operator’s command'
       : next;
     const detail = { target: name, elapsedMs: clock.now() - start, next: look };
     return new LastcallError('balancer-unreachable', `${name}: ${whyLate(options)}`, detail);
@@ -153,7 +153,7 @@ function whyLate<M>({ asked, clock, acks }: PollOnlyOptions<M>): string {
     return `its pollers have not been back often enough for ${seconds(ACK_TIMEOUT_MS)}: ${silence.join('; ')}`;
   if (acks.hasPollers())
     return `no poller has asked ${asked} twice, at a steady interval, and is still there`;
-  return `nobody has polled ${asked} for ${seconds(ACK_TIMEOUT_MS)}`;
+  return `no poller has asked ${asked} for ${seconds(ACK_TIMEOUT_MS)}`;
 }
 
 function seconds(ms: number): string {

@@ -56,7 +56,7 @@ export function readDirect(
   }
   refuseSidecarOptions(options, globals);
   if (servers.length === 0)
-    throw usage('--haproxy needs --server BACKEND/SERVER', 'say which server this node is');
+    throw usage('--haproxy needs --server BACKEND/SERVER', 'name the server that this node is');
   for (const address of haproxy) must('--haproxy', address, wrongBalancerAddress(address));
   for (const name of servers) must('--server', name, wrongServerName(name));
   const stop = stopOf(options);
@@ -98,7 +98,7 @@ function refuseSidecarOptions({ wait, expires }: VerbOptions, { socket, config }
   }
   if (!wait) throw usage('--no-wait needs a sidecar', 'without one this command does the work itself');
   if (expires !== undefined)
-    throw usage('--expires needs a sidecar', 'somebody must still be there to undo the drain');
+    throw usage('--expires needs a sidecar', 'a process must still run to undo the drain');
 }
 
 /** A master belongs to one HAProxy: they are matched by their order. */
@@ -124,7 +124,7 @@ function tlsOf(
 function sessionsOf({ sessions, sessionsJson }: VerbOptions): DirectOptions['sessions'] {
   if (sessions === undefined) {
     if (sessionsJson !== undefined)
-      throw usage('--sessions-json needs --sessions URL', 'say where the JSON comes from');
+      throw usage('--sessions-json needs --sessions URL', 'give the URL of the JSON');
     return null;
   }
   must('--sessions', sessions, wrongUrl(sessions));

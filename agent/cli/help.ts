@@ -8,7 +8,7 @@ export const EXAMPLES = {
     '                                         the same without a sidecar',
   ],
   run: [
-    'lastcall run                             the sidecar of a node that is started by somebody else',
+    'lastcall run                             the sidecar of a node that another program starts',
     'lastcall run -c app1.yaml -- java -jar app.jar',
     '                                         the sidecar also starts and supervises the app',
     'kill -HUP PID                            reads the configuration again (after --: the app gets the signal)',
@@ -32,7 +32,7 @@ export const EXAMPLES = {
     'lastcall restart --dry-run               what would happen; changes nothing',
   ],
   hold: [
-    'lastcall hold --reason "memory test"     DRAIN until `lastcall release`, whatever anybody else asks for',
+    'lastcall hold --reason "memory test"     DRAIN until `lastcall release`, whatever other callers request',
     'lastcall hold --maint --reason "disk"    MAINT at once: its users are sent to other nodes and lose their sessions',
   ],
   release: ['lastcall release                         what was found before the hold is back'],

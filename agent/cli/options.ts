@@ -49,7 +49,7 @@ export function addVerbOptions(command: Command, verb: Verb): Command {
   const shown = (flags: string, text: string, by: readonly Verb[]): Option =>
     new Option(flags, text).hideHelp(!by.includes(verb));
   command
-    .option('--reason <text>', 'why, for the log and for whoever finds the node drained')
+    .option('--reason <text>', 'the reason, for the log and for other operators')
     .option(
       '--timeout <duration>',
       verb === 'ready'
@@ -80,12 +80,12 @@ export function addVerbOptions(command: Command, verb: Verb): Command {
       '--no-refuse',
       'for a hook after which the app is ended in any case: what would refuse it is a warning',
     );
-  return command.option('--dry-run', 'say what would happen, change nothing');
+  return command.option('--dry-run', 'show what would happen, change nothing');
 }
 
 /** hold and release: they live in the sidecar's record, so there is no direct mode. */
 export function addHoldOptions(command: Command, operation: 'hold' | 'release'): Command {
-  command.option('--reason <text>', 'why, for whoever finds the node held');
+  command.option('--reason <text>', 'the reason, for other operators');
   if (operation === 'hold') {
     command
       .option('--maint', 'MAINT, which throws its users out; without it DRAIN, which lets them finish')
@@ -94,7 +94,7 @@ export function addHoldOptions(command: Command, operation: 'hold' | 'release'):
   }
   return command
     .option('--no-wait', 'return as soon as the sidecar has accepted')
-    .option('--dry-run', 'say what would happen, change nothing');
+    .option('--dry-run', 'show what would happen, change nothing');
 }
 
 /** Direct mode: no sidecar and no file; restart has none. */
@@ -138,7 +138,7 @@ export function addDirectOptions(command: Command, verb: Verb): Command {
     .addOption(direct('--health <url>', 'answers 200 when the app is healthy', ['ready']))
     .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal', ['drain', 'stop']))
     .addOption(
-      direct('--not-sticky', 'users are not bound to this node: connections say all', ['drain', 'stop']),
+      direct('--not-sticky', 'sessions are not sticky: counting connections is enough', ['drain', 'stop']),
     )
     .addOption(
       direct('--keep <n>', 'so many other usable servers must remain at each HAProxy: 1; 0 is legal', [

@@ -14,7 +14,7 @@ import { configFile } from './find-sidecar.ts';
 export async function runSidecar(context: Context, command: readonly string[] | null): Promise<number> {
   const { ports } = context;
   if (command?.length === 0 || command?.[0] === '') {
-    throw new LastcallError('usage', 'no command stands after --', { next: 'see `lastcall run --help`' });
+    throw new LastcallError('usage', 'there is no command after --', { next: 'see `lastcall run --help`' });
   }
   // From here on a SIGHUP means the file, and must not end us while it is read.
   let isAsked = false;

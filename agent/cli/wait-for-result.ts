@@ -123,9 +123,9 @@ async function stateOf(
 ): Promise<OperationState> {
   const state = await retry(() => client.operation(id, signal), clock, signal);
   if (state !== undefined) return state;
-  throw new LastcallError('in-doubt', `the sidecar came back and knows nothing of operation ${id}`, {
+  throw new LastcallError('in-doubt', `the sidecar came back without operation ${id}`, {
     target: id,
-    next: 'see with `lastcall status` where the node stands',
+    next: 'see the state of the node with `lastcall status`',
   });
 }
 

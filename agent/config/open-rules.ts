@@ -30,7 +30,7 @@ export function warnOfOpen({ balancers, listen }: Config): string[] {
       .map(
         (network) =>
           `balancers[${index}].${balancer.kind}.from: every host of ${network} is taken for this balancer, and ` +
-          `what it was told for what the balancer was told: ${cure}`,
+          `an answer to it for an answer to the balancer: ${cure}`,
       );
   });
   return [...open, ...metrics, ...wide];

@@ -61,7 +61,7 @@ async function readUpTo(handle: FileHandle, most: number): Promise<Uint8Array> {
     if (isEnd) break;
     size += bytesRead ?? 0;
     if ((bytesRead ?? 0) > 0) continue;
-    if (performance.now() >= until) throw new Error('a pipe into which nobody writes');
+    if (performance.now() >= until) throw new Error('a pipe without a writer');
     await setTimeout(LOOK_MS);
   }
   return buffer.subarray(0, size);

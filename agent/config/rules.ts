@@ -40,7 +40,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
     warnings.push(`listen.control.mode lets every user of this machine drain and stop ${config.node}`);
   }
   if (config.listen.health !== null && config.balancers.every(({ kind }) => kind !== 'health')) {
-    warnings.push('listen.health tells UP and DOWN, and no DRAIN: no balancer is listed as `health`');
+    warnings.push('listen.health answers UP and DOWN, and no DRAIN: no balancer is listed as `health`');
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
@@ -111,7 +111,7 @@ function checkSignOut({ app }: Config): Finding[] {
   const { healthy, signOut }: HttpProbeConfig = app.probe.how;
   return signOut.status.flatMap((status, index) =>
     healthy.includes(status)
-      ? [at(['app', 'probe', 'http', 'signOut', 'status', index], `${status} is told to be healthy already`)]
+      ? [at(['app', 'probe', 'http', 'signOut', 'status', index], `${status} is a healthy status already`)]
       : [],
   );
 }
@@ -167,7 +167,7 @@ function checkPollers({ balancers }: Config): Finding[] {
       if (first === undefined) seen.set(poller, index);
       const how =
         balancer.kind === 'health' ? 'list each once' : 'give each an id of its own (its agent-send)';
-      const message = `cannot be told from balancers[${first ?? ''}], ${how}`;
+      const message = `cannot be distinguished from balancers[${first ?? ''}], ${how}`;
       return first === undefined ? [] : [at(['balancers', index, balancer.kind, 'from', place], message)];
     });
   });
@@ -183,7 +183,7 @@ function checkAnswers({ listen }: Config): Finding[] {
   const { up, drain, down } = listen.health.answers;
   return Object.entries({ drain, down }).flatMap(([name, { status, body }]) =>
     status === up.status && body === up.body
-      ? [at(['listen', 'health', name], 'is the same as up: no monitor could tell them apart')]
+      ? [at(['listen', 'health', name], 'is the same as up: no monitor could distinguish them')]
       : [],
   );
 }

@@ -160,7 +160,7 @@ const WHY: Readonly<Record<string, { readonly why: string; readonly next: string
     next: 'start the sidecar (lastcall run), or name its socket with --socket',
   },
   ECONNREFUSED: {
-    why: 'nobody listens there any more',
+    why: 'no process listens there any more',
     next: 'start the sidecar (lastcall run) and try again',
   },
   EACCES: {

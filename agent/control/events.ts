@@ -88,5 +88,7 @@ function* readBlock(block: string): Generator<ControlEvent, void> {
 }
 
 function noEvents(problem: string, cause?: unknown): LastcallError {
-  return new LastcallError('agent-unreachable', `whoever answers is no sidecar: ${problem}`, { cause });
+  return new LastcallError('agent-unreachable', `the program that answers is no sidecar: ${problem}`, {
+    cause,
+  });
 }

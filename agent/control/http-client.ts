@@ -82,7 +82,7 @@ async function answer(socket: Socket): Promise<HttpReply> {
     if (done === true || text.length > MAX_HEAD_CHARACTERS) {
       throw new LastcallError(
         'agent-unreachable',
-        text === '' ? 'it hung up' : 'whoever answers does not speak HTTP',
+        text === '' ? 'it hung up' : 'the program that answers does not speak HTTP',
       );
     }
   }

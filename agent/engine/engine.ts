@@ -233,9 +233,12 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       await Promise.race([untilConfirmed(), patience]);
       for (const { balancerName, name, target } of notInSync(policy, state)) {
         const missing = `${balancerName}: ${name} was not seen in ${target?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
-        log.warn(`${missing}; it is said at the next start, until then it may be sent users`, {
-          node: policy.node,
-        });
+        log.warn(
+          `${missing}; it will be set again at the next start; until then HAProxy may route users to it`,
+          {
+            node: policy.node,
+          },
+        );
       }
     },
     async commandsEnded() {

@@ -52,12 +52,12 @@ function millisecondsLeft(samples: readonly Sample[], now: number): number | str
   if (last.count === 0) return 0;
   const known = [...samples.filter(isKnown), { at: now, count: last.count }];
   const { at: began } = known[0] as Known;
-  if (now - began < SHORTEST_MS) return 'too early to say';
+  if (now - began < SHORTEST_MS) return 'too early for an estimate';
   const recent = windowOf(known, began, now);
   const { exposure, downs, ups } = flow(recent);
   const fall = downs - ups;
   if (fall <= 0 || (ups > 0 && fall < DEVIATIONS * Math.sqrt(downs + ups))) return 'no sign of falling';
-  if (fall < FEWEST_LEFT) return 'too few have left to tell';
+  if (fall < FEWEST_LEFT) return 'too few have left for an estimate';
   const span = now - (recent[0] as Known).at;
   const ms = lastOf(last.count, fall / exposure);
   return ms > FARTHEST * span ? 'no end in sight: it hardly falls' : ms;

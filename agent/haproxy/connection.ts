@@ -116,7 +116,7 @@ const BROKEN: Readonly<Record<string, Omit<ConnectError, 'cause'>>> = {
     next: 'see that HAProxy runs and that its `stats socket` has this path',
   },
   ECONNREFUSED: {
-    text: 'nobody listens there (connection refused)',
+    text: 'no process listens there (connection refused)',
     next: 'start HAProxy, or see that its `stats socket` has this address',
   },
   // A unix socket whose queue of connections is full (connect(2)).

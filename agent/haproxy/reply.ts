@@ -33,7 +33,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     pattern: /^Permission denied/,
     code: 'not-permitted',
-    next: 'give this `stats socket` the word `level admin`, or let agent-check be the writer',
+    next: 'give this `stats socket` `level admin`, or let agent-check be the writer',
   },
   {
     pattern: /^Proxy is disabled/,

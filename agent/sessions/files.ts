@@ -46,7 +46,7 @@ export function createFilesSource(
         new LastcallError(
           'failed',
           `${path}: not counted within ${timeoutMs} ms`,
-          detail('give it a longer timeout, or let somebody clean the directory up'),
+          detail('give it a longer timeout, or clean the directory up'),
         );
       const since = clock.wall().getTime() - youngerThanMs;
       const counted = await withDeadline(clock, timeoutMs, signal, late, async (own) => {

@@ -75,7 +75,7 @@ function refusalOf(answer: HttpAnswer, { options, endsItself }: Reader): CountPr
   if (flaw !== null) return { problem: flaw };
   if (endsItself || answer.delimited) return null;
   return {
-    problem: 'the answer has neither a Content-Length nor chunks, so whether it is whole is not told',
+    problem: 'the answer has neither a Content-Length nor chunks, so whether it is whole is unknown',
   };
 }
 

@@ -114,7 +114,7 @@ function tooYoung(
   { periodMs, elapsedMs }: { readonly periodMs: number; readonly elapsedMs: number },
 ): LastcallError {
   const since = 'absent' in reading ? reading.absent : `HAProxy has run for ${reading.info.uptimeSeconds} s`;
-  const why = `${since}: whether a request came in the last ${periodMs / SECOND_MS} s cannot be told`;
+  const why = `${since}: whether a request came in the last ${periodMs / SECOND_MS} s is unknown`;
   return new LastcallError('failed', `${client.target}: ${why}`, {
     target: client.target,
     elapsedMs,

@@ -28,13 +28,13 @@ export function createTableMemory({ table, expireMs }: StickTableSourceConfig): 
       if (lifeMs === 0) {
         return {
           why: `the stick table ${table} is empty, and how long it remembers is not known`,
-          next: 'write `expire` as it stands at this `stick-table` in HAProxy',
+          next: 'write `expire` as this `stick-table` has it in HAProxy',
         };
       }
       if (knownMs >= lifeMs) return null;
       return {
         why:
-          `the stick table ${table} knows the users of the last ${seconds(knownMs)} s and remembers them for ` +
+          `the stick table ${table} has the users of the last ${seconds(knownMs)} s and remembers them for ` +
           `${seconds(lifeMs)} s: a user who came before a reload or restart is not in it (${count} are)`,
         next: 'wait, or give the table `peers` so that it outlives a reload',
       };

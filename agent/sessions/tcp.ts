@@ -43,7 +43,7 @@ export function createTcpSource(
     const before = await idleConnections(pools, port, { clock, signal });
     const ours = await ownSockets();
     const view = await readPort(port, tables, signal);
-    if (view.listeners.size === 0) return { problem: 'nobody is seen listening there' };
+    if (view.listeners.size === 0) return { problem: 'no process is seen listening there' };
     const users = view.established - callsOf(view, new Set([...ours, ...(await ownSockets())]));
     if (users === 0 || before === 0) return users;
     return Math.max(0, users - Math.min(before, await idleConnections(pools, port, { clock, signal })));

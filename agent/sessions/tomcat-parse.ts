@@ -8,7 +8,7 @@ import { noCount, parseCount, excerpt, sum, type CountProblem } from '../formats
  */
 export function readList(body: string, context: string): number | CountProblem {
   const [first = '', ...lines] = body.split(/\r?\n/);
-  if (!first.startsWith('OK - ')) return { problem: `the manager says ${excerpt(first)}` };
+  if (!first.startsWith('OK - ')) return { problem: `the manager answers ${excerpt(first)}` };
   const counts = lines.flatMap((line) => {
     const [path, state = '', sessions = ''] = line.split(':');
     if (path !== context) return [];
@@ -37,7 +37,7 @@ export function managersOf(context: string): string {
 export function readManagers(body: string, context: string): readonly SessionManager[] | CountProblem {
   const [first = '', ...blocks] = body.split(/\r?\n\r?\n/);
   if (!first.startsWith('OK - '))
-    return { problem: `the manager says ${excerpt(first.split('\n')[0] ?? '')}` };
+    return { problem: `the manager answers ${excerpt(first.split('\n')[0] ?? '')}` };
   const managers = blocks
     .map(readManager)
     .filter(({ path }) => path === context || path.startsWith(`${context}##`));

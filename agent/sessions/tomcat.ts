@@ -111,8 +111,8 @@ function refusal(answer: HttpAnswer, user: string): readonly [why: string, next:
         return [flaw, answer.truncated ? 'use via: list' : 'let no proxy in between pack it'];
       if (delimited) return null;
       return [
-        'the answer has neither a Content-Length nor chunks, so whether it is whole is not told',
-        'see what stands between this node and Tomcat, which tells one of them',
+        'the answer has neither a Content-Length nor chunks, so whether it is whole is unknown',
+        'look for a proxy between this node and Tomcat, which sends one of them',
       ];
     }
     case 401:
@@ -147,7 +147,7 @@ function createTuning(context: string, target: string, ask: TomcatQuery): Source
     const query = `set=${encodeURIComponent(manager)}&att=${FREQUENCY}&val=${encodeURIComponent(frequency)}`;
     const answer = await ask(`jmxproxy/?${query}`, signal);
     if (!answer.startsWith('OK - '))
-      throw refusedBy(target, `the manager says ${excerpt(answer.split('\n')[0] ?? '')}`);
+      throw refusedBy(target, `the manager answers ${excerpt(answer.split('\n')[0] ?? '')}`);
   };
 
   return {

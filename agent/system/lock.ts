@@ -163,7 +163,7 @@ function busy(node: string, stateFile: string): LastcallError {
 function unusable(path: string, why: string, cause?: unknown): LastcallError {
   return new LastcallError('state-write', `the lock of the node cannot be taken at ${path}: ${why}`, {
     target: path,
-    next: "set `state` to a place on a local disk where lastcall's user may write, and nobody else",
+    next: "set `state` to a place on a local disk where lastcall's user alone may write",
     cause,
   });
 }

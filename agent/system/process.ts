@@ -25,7 +25,7 @@ export function bootId(): string {
   } catch (cause) {
     throw new LastcallError(
       'config',
-      `${BOOT} cannot be read (${messageOf(cause)}): no process can be told`,
+      `${BOOT} cannot be read (${messageOf(cause)}): no process can be identified`,
       {
         target: BOOT,
         next: 'let this process see all of /proc (in a unit: no `ProcSubset=pid`)',

@@ -12,7 +12,7 @@ export function reach(host: string, port: number, signal: AbortSignal): Promise<
     socket.once('connect', () => {
       const itself = isItself(socket);
       socket.destroy();
-      if (itself) reject(new Error('nobody listens; the connection met itself'));
+      if (itself) reject(new Error('no process listens; the connection met itself'));
       else resolve();
     });
   });

@@ -16,7 +16,7 @@ export function whyNotTrusted(
   if (!isTrustedOwner(Number(uid), owners)) return `it belongs to uid ${uid}`;
   const written = Number(mode) & OTHERS_MAY_WRITE;
   if (written === 0) return null;
-  return `${(written & 0o002) === 0 ? 'its group' : 'everybody'} may write to it`;
+  return `${(written & 0o002) === 0 ? 'its group' : 'every user'} may write to it`;
 }
 
 /**

@@ -49,7 +49,7 @@ export async function openAudit(
         log.error(`the audit log could not be written: ${messageOf(error)}`, {
           path,
           record: line,
-          next: 'free space there or mend its permissions; the record stands in this line',
+          next: 'free space there or mend its permissions; the record is in this line',
         });
       });
     },
@@ -75,7 +75,7 @@ function unusable(path: string, why: string, cause?: unknown): LastcallError {
     `the audit log cannot be written: ${why}`,
     {
       target: path,
-      next: "set `audit` to a file that lastcall's user may write, and nobody else",
+      next: "set `audit` to a file that lastcall's user alone may write",
       cause,
     },
   );

@@ -12,7 +12,7 @@ export function createMetricsServer(
   { clock, log, sockets }: { readonly clock: Clock; readonly log: Log; readonly sockets: ListenSockets },
 ): HttpListener {
   const text = shared(clock, () => metrics.text());
-  const failed = (error: unknown): void => log.error('the metrics could not be told', { error });
+  const failed = (error: unknown): void => log.error('the metrics could not be rendered', { error });
   return createHttpListener(
     { host, port, allow: [], key: 'listen.metrics' },
     { clock, failed, sockets },

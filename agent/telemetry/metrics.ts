@@ -81,7 +81,7 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
   });
   const drains = new Histogram({
     name: 'lastcall_drain_seconds',
-    help: 'From the beginning of a drain to the last look at nobody.',
+    help: 'From the beginning of a drain to the last check of an empty node.',
     buckets: BUCKETS,
     registers,
   });

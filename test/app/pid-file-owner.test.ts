@@ -119,7 +119,7 @@ describe('A pid file of another user', () => {
 });
 
 test.each([
-  [0o646, 'everybody may write to it'],
+  [0o646, 'every user may write to it'],
   [0o664, 'its group may write to it'],
 ])('a pid file of mode %o is refused', async (mode, why) => {
   const mine = await ours();

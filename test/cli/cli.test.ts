@@ -364,7 +364,7 @@ describe('lastcall status', () => {
     expect(stdout).toMatch(/tunnel +2h 2m +\S+ +app\/app1 +4700 \(from before a reload\)\n/);
     expect(stdout).toMatch(/request +9s +\S+ +app\/app1 +4711\n/);
     expect(stdout).toContain(
-      'sessions: 2 in all, gone in about 42s (at most 30m if nobody clicks any more)\n',
+      'sessions: 2 in all, gone in about 42s (at most 30m if no user clicks any more)\n',
     );
     expect(stdout).toContain('so far: █▅▃\n');
   });
@@ -418,7 +418,7 @@ describe('lastcall status', () => {
     const lines = stdout.trimEnd().split('\n');
     expect(lines.map((line) => line.replace(/^\S+Z /, 'TIME '))).toEqual([
       'TIME app1 serving: 0 sessions',
-      'TIME app1 draining: 9 sessions; gone in about 42s (at most 30m if nobody clicks any more)',
+      'TIME app1 draining: 9 sessions; gone in about 42s (at most 30m if no user clicks any more)',
       'TIME app1 settling: 0 sessions; in flight unknown, tunnels unknown, queued unknown',
     ]);
   });

@@ -85,7 +85,7 @@ describe('A mistake on the command line', () => {
     ['an option without its value', ['stop', '--reason'], /--reason/],
     ['a stray word', ['drain', 'app1'], /too many arguments/],
     ['a stray word of run', ['run', 'java'], /too many arguments/],
-    ['run with nothing after --', ['run', '--'], /no command stands after --/],
+    ['run with nothing after --', ['run', '--'], /there is no command after --/],
     ['a command after -- where none belongs', ['drain', '--', 'java'], /takes no command/],
     ['--no-fence on stop', ['stop', '--no-fence'], /--no-fence/],
     ['--no-refuse on ready', ['ready', '--no-refuse'], /--no-refuse/],

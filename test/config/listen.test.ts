@@ -30,7 +30,7 @@ describe('the health port', () => {
   test('tells UP and DOWN only where nobody is listed who asks it, and that is said', async () => {
     expect(await load(`${MINIMAL}listen: { health: 127.0.0.1:7002 }\n`)).toMatchObject({
       ok: true,
-      warnings: ['listen.health tells UP and DOWN, and no DRAIN: no balancer is listed as `health`'],
+      warnings: ['listen.health answers UP and DOWN, and no DRAIN: no balancer is listed as `health`'],
     });
   });
 
@@ -56,7 +56,7 @@ describe('the health port', () => {
     ],
     [
       'listen: { health: { address: 0.0.0.0:1, drain: { status: 200, body: UP } } }',
-      '4:48: listen.health.drain: is the same as up: no monitor could tell them apart',
+      '4:48: listen.health.drain: is the same as up: no monitor could distinguish them',
     ],
     [
       'listen: { health: { address: 0.0.0.0:1, maint: {} } }',
@@ -99,7 +99,7 @@ describe('a balancer that asks the health port', () => {
     const listen = 'listen: { health: 0.0.0.0:7002, agentCheck: { address: 0.0.0.0:7001 } }\n';
     expect(await problemsOf(text + more + SESSIONS + listen)).toEqual([]);
     expect(await problemsOf(`${text}  - health: { from: [10.0.0.20/30] }\n${SESSIONS}${listen}`)).toEqual([
-      '3:22: balancers[1].health.from[0]: cannot be told from balancers[0], list each once',
+      '3:22: balancers[1].health.from[0]: cannot be distinguished from balancers[0], list each once',
     ]);
   });
 

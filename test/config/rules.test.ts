@@ -159,8 +159,8 @@ describe('agent-check', () => {
     const polls = (more: string): string => `  - agentCheck: { from: [10.0.0.9, 10.0.0.1]${more} }\n`;
     const text = `balancers:\n${polls('')}${polls('')}${SESSIONS}${LISTEN}`;
     expect(await problemsOf(text)).toEqual([
-      '3:26: balancers[1].agentCheck.from[0]: cannot be told from balancers[0], give each an id of its own (its agent-send)',
-      '3:36: balancers[1].agentCheck.from[1]: cannot be told from balancers[0], give each an id of its own (its agent-send)',
+      '3:26: balancers[1].agentCheck.from[0]: cannot be distinguished from balancers[0], give each an id of its own (its agent-send)',
+      '3:36: balancers[1].agentCheck.from[1]: cannot be distinguished from balancers[0], give each an id of its own (its agent-send)',
     ]);
     expect(
       await problemsOf(`balancers:\n${polls(', id: a')}${polls(', id: b')}${SESSIONS}${LISTEN}`),
@@ -249,7 +249,7 @@ describe('the calendar', () => {
 test('a status is healthy or a sign-out, not both', async () => {
   const text = `${MINIMAL}app: { probe: { http: { url: "http://a/", healthy: [200, 204], signOut: { status: [404, 204] } } } }\n`;
   expect(await problemsOf(text)).toEqual([
-    '4:89: app.probe.http.signOut.status[1]: 204 is told to be healthy already',
+    '4:89: app.probe.http.signOut.status[1]: 204 is a healthy status already',
   ]);
 });
 

@@ -66,7 +66,7 @@ describe('The client of the control socket', () => {
     await home.remove();
     await expect(status()).rejects.toMatchObject({
       code: 'agent-unreachable',
-      message: expect.stringContaining('nobody listens'),
+      message: expect.stringContaining('no process listens'),
     });
   });
 

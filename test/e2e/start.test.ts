@@ -229,5 +229,5 @@ test('A directory of its files that others may write to is named in the log', as
   const { code, stderr } = await sidecar.outcome;
   expect(code).toBe(0);
   for (const key of ['state', 'audit', 'listen'])
-    expect(stderr).toContain(`${one.at(key)}: everybody may write to it, and so may take away or replace`);
+    expect(stderr).toContain(`${one.at(key)}: every user may write to it, and so may take away or replace`);
 });

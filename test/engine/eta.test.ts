@@ -61,7 +61,7 @@ describe('The ETA', () => {
       curve(5, (second) => 4 - Math.min(2, Math.floor(second / 2))),
     ],
   ])('sees that they leave, and cannot tell how fast, of %s', (_what, samples) => {
-    expect(ask(samples)).toEqual({ eta: null, reason: 'too few have left to tell' });
+    expect(ask(samples)).toEqual({ eta: null, reason: 'too few have left for an estimate' });
   });
 
   test('promises no end when the fall would take far longer than was looked at', () => {
@@ -71,7 +71,7 @@ describe('The ETA', () => {
   });
 
   test('is not told too early', () => {
-    expect(ask(curve(2, (second) => 9 - 3 * second)).reason).toBe('too early to say');
+    expect(ask(curve(2, (second) => 9 - 3 * second)).reason).toBe('too early for an estimate');
   });
 
   test('is not told while the number is unknown, and is told over a gap', () => {

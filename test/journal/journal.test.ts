@@ -35,7 +35,7 @@ const open = (node = 'app1') => createJournal(path, { node });
 describe('A journal', () => {
   test.each<[string, () => Promise<unknown>, string]>([
     ['belongs to another user', () => chown(path, 65_534, 65_534), 'it belongs to uid 65534'],
-    ['everybody may write to', () => chmod(path, 0o606), 'everybody may write to it'],
+    ['everybody may write to', () => chmod(path, 0o606), 'every user may write to it'],
     ['its group may write to', () => chmod(path, 0o620), 'its group may write to it'],
     [
       'is longer than any record',

@@ -30,19 +30,23 @@ afterAll(async () => {
 });
 
 /** When the main process of the unit began, in milliseconds since 1970. */
-const beganAt = async ({ box }: Stock): Promise<number> =>
-  Number(
-    await box.sh(`micros=$(systemctl show -p ExecMainStartTimestampMonotonic --value tomcat10)
-      awk -v now="$(date +%s%3N)" -v began="$micros" '{ printf "%d", now - $1 * 1000 + began / 1000 }' /proc/uptime`),
-  );
+async function beganAt({ box }: Stock): Promise<number> {
+  const told = await box.sh(`systemctl show -p ExecMainStartTimestampMonotonic --value tomcat10
+    date +%s%3N
+    cut -d ' ' -f 1 /proc/uptime`);
+  const [micros = NaN, now = NaN, uptime = NaN] = told.split('\n').map(Number);
+  return now - uptime * 1_000 + micros / 1_000;
+}
 
 test(`READY is said later than the begin of ${RISE} good probes of the new process, in ${ROUNDS} restarts of tomcat10`, async () => {
   if (stock === null) return skipped(`no Debian system can be booted here: ${missing ?? ''}`);
   const { box } = stock;
   const margins: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
+    const asked = Date.now();
     expect(await box.run(['systemctl', 'restart', 'tomcat10'])).toMatchObject({ code: 0 });
     const began = await beganAt(stock);
+    expect(began).toBeGreaterThan(asked);
     // Joins the `ready` of the drop-in: a busy machine takes a minute to start Tomcat.
     expect(await stock.lastcall('ready', '--timeout', '5m')).toMatchObject({ code: 0 });
     await stock.untilServing();

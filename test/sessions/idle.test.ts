@@ -127,7 +127,7 @@ describe('idle', () => {
     const source = sourceAt([haproxy.socket], 1_000);
     await until('it is idle', async () => (await source.count(never)) === 0);
     await haproxy.reload();
-    expect((await refusalOf(() => source.count(never))).message).toContain('cannot be told');
+    expect((await refusalOf(() => source.count(never))).message).toContain('is unknown');
     await untilOld(haproxy.socket, 2);
     expect(await source.count(never)).toBe(0);
   });

@@ -194,7 +194,7 @@ describe('unknown', () => {
 
   test.each([
     [{ table: 'nope' }, 'has no stick table nope'],
-    [{ table: 'plain' }, 'knows no servers'],
+    [{ table: 'plain' }, 'stores no servers'],
     [{ server: 'app/app9' }, 'has no server app9'],
   ])('for %j, with the reason', async (choice, reason) => {
     const plain = 'backend plain\n  stick-table type ip size 1k expire 1m store gpc0\n';

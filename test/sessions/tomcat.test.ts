@@ -120,8 +120,8 @@ describe('the list of applications', () => {
     ['OK - x\n/app\n', '/app', 'not running'],
     ['OK - x\n', '/app', 'no application'],
     ['FAIL - Encountered exception\n/app:running:0:app\n', '/app', 'FAIL'],
-    ['', '/app', 'says ""'],
-    ['<html>/app:running:0:app</html>', '/app', 'says'],
+    ['', '/app', 'answers ""'],
+    ['<html>/app:running:0:app</html>', '/app', 'answers'],
   ])('or does not say it (%#)', (body, context, problem) => {
     expect(readList(body, context)).toEqual({ problem: expect.stringContaining(problem) });
   });
@@ -150,7 +150,7 @@ describe('the session managers', () => {
     [jmx(bean(APP, 0).replace('activeSessions', 'other')), 'is no count'],
     [jmx(`Name: ${APP}\r\n`), 'in no state'],
     ['Error - javax.management.InstanceNotFoundException\n', 'Error'],
-    ['', 'says ""'],
+    ['', 'answers ""'],
   ])('or do not say it (%#)', (body, problem) => {
     expect(active(body)).toEqual({ problem: expect.stringContaining(problem) });
   });
@@ -199,7 +199,7 @@ describe('the manager is asked with the password of the file', () => {
     expect(await reasonOf(sourceOf('http://127.0.0.1:1/'))).toContain(reason);
   });
 
-  test('unless there is none, or it is a directory, or a pipe into which nobody writes', async () => {
+  test('unless there is none, or it is a directory, or a pipe without a writer', async () => {
     const path = join(temp.path, 'other');
     const source = sourceOf('http://127.0.0.1:1/', { passwordFile: path });
     expect(await reasonOf(source)).toContain('ENOENT');

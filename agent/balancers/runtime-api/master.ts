@@ -5,7 +5,7 @@ import { errnoOf, isLastcallError, LastcallError } from '../../system/error.ts';
 
 /** Debian's own is root's alone, and no `stats socket` line of the configuration changes that. */
 const NEXT =
-  'the rights of a master socket stand at its `-S`: `-S /run/haproxy/master.sock,mode,660,group,haproxy` (Debian: `EXTRAOPTS` in /etc/default/haproxy), then restart HAProxy; or leave `master` out';
+  'the rights of a master socket are set at its `-S`: `-S /run/haproxy/master.sock,mode,660,group,haproxy` (Debian: `EXTRAOPTS` in /etc/default/haproxy), then restart HAProxy; or leave `master` out';
 
 /**
  * A client of the master CLI, which has no `listen` section in front of it that could speak TLS for it.

@@ -184,7 +184,7 @@ async function countsByStreams(client: DeadlineClient, pid: number, name: Server
 function unknownWorker(pid: number, reply: Reply): never {
   throw new LastcallError(
     'balancer-unreachable',
-    `${reply.target}: this master does not know the worker ${pid} that answers on the \`stats socket\``,
+    `${reply.target}: this master has no worker ${pid} that answers on the \`stats socket\``,
     {
       ...contextOf(reply),
       next: 'see that `master` names the master CLI (`-S`) of this very HAProxy; after a reload, ask again',

@@ -44,7 +44,7 @@ const FREE = new Set(['roundrobin', 'static-rr', 'leastconn', 'first', 'random',
  * @throws LastcallError as `tables`
  */
 export async function stickyReason({ row, backend, level, tables }: PreflightInput): Promise<Stickiness> {
-  if (level === 'user') return sticky('a socket of level user does not tell what binds them');
+  if (level === 'user') return sticky('a socket of level user does not show what binds them');
   const ownCookie = row.text('cookie');
   const cookieName = backend.text('cookie');
   if (ownCookie !== '' && ownCookie !== undefined && cookieName !== '') return sticky('cookie');

@@ -143,7 +143,7 @@ export function forecastText({ eta, etaReason }: Status): string {
   const most = eta?.atMost ?? null;
   const about = eta?.seconds ?? null;
   const words = about === null ? (etaReason ?? '') : `gone in about ${secondsText(about)}`;
-  return most === null ? words : `${words} (at most ${secondsText(most)} if nobody clicks any more)`;
+  return most === null ? words : `${words} (at most ${secondsText(most)} if no user clicks any more)`;
 }
 
 function age(iso: string, now: Date): string {

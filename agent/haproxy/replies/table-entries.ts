@@ -154,7 +154,7 @@ function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => 
 
 /** The error for a table that binds no user to a server. */
 export function storesNoServers(table: string, asked: ReplyContext): LastcallError {
-  const message = `${asked.target}: the stick table ${table} knows no servers`;
+  const message = `${asked.target}: the stick table ${table} stores no servers`;
   const next = 'name the table of `stick on` or `stick store-response`';
   return new LastcallError('failed', message, { ...contextOf(asked), next });
 }

@@ -101,7 +101,7 @@ function unseen(node: string): string {
 /** What the configuration lacks for this request; null = nothing. */
 export function unconfigured({ policy, state }: Draft, { kind, expiresMs }: Request): string | null {
   if (expiresMs !== null && !policy.hasProbe)
-    return `${policy.node}: a drain that expires needs app.probe: nothing else tells whether the application is well`;
+    return `${policy.node}: a drain that expires needs app.probe: nothing else shows whether the application is healthy`;
   if (kind === 'restart' && !policy.canStart)
     return `${policy.node}: restart needs app.start; configure it, or use stop and ready`;
   if ((kind === 'stop' || kind === 'restart') && !policy.canStop && !state.app.gone) {
@@ -200,7 +200,7 @@ export function admit(draft: Draft): void {
 }
 
 const FORGOTTEN =
-  'a crash would forget what is under way, and a DRAIN or MAINT said since would be taken for somebody else’s (--force --reason takes it over)';
+  'a crash would forget what is under way, and a DRAIN or MAINT said since would be taken for an operator’s (--force --reason takes it over)';
 
 /** The disk refused: a new operation is not begun, a running one goes on with an alarm. */
 export function onPersistFailed(draft: Draft, { save: failed, error }: EventOf<'persist-failed'>): void {

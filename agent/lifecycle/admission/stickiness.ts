@@ -65,7 +65,7 @@ export function unkeepable(
 }
 
 const UNKEEPABLE_WAYS =
-  'bind them by a cookie or a stick table, say `sticky: false` (--not-sticky) where no session is lost by it';
+  'bind them by a cookie or a stick table, set `sticky: false` (--not-sticky) where no session is lost by it';
 
 /** Where a hash binds users who would be moved: a server that takes none is out of the hash already. */
 function hashedIn(draft: Draft, { gone }: Candidate, servers: readonly Surveyed[]): string[] {

@@ -58,4 +58,4 @@ export function listed(names: readonly string[], most = 10): string {
 
 /** How an operator makes users countable, or says that they need not be counted. */
 export const UNCOUNTED_WAYS =
-  'configure a session source (sessions:, --sessions), say `sticky: false` (--not-sticky), or set how long silence means gone (drain.quiet, --quiet-for)';
+  'configure a session source (sessions:, --sessions), set `sticky: false` (--not-sticky), or set how long quiet means gone (drain.quiet, --quiet-for)';

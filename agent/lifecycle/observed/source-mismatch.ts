@@ -30,19 +30,15 @@ export function warnMismatch(draft: Draft): void {
       : [{ name, answer: answerOf(source.count) }];
   });
   // Zero connections at this moment contradict no number of users.
-  const nobody = settled.find(
-    ({ name, answer }) => answer === 'nobody' && draft.policy.userSources.includes(name),
+  const zero = settled.find(
+    ({ name, answer }) => answer === 'zero' && draft.policy.userSources.includes(name),
   );
-  const somebody = settled.find(({ answer }) => answer === 'somebody');
-  if (nobody && somebody)
-    warn(
-      draft,
-      SUBJECT,
-      `${nobody.name} says that nobody is there, but ${somebody.name} counts users: ${ADVICE}`,
-    );
+  const some = settled.find(({ answer }) => answer === 'some');
+  if (zero && some)
+    warn(draft, SUBJECT, `${zero.name} counts no user, but ${some.name} counts users: ${ADVICE}`);
 }
 
-function answerOf(count: number | null): 'nobody' | 'somebody' | 'unknown' {
+function answerOf(count: number | null): 'zero' | 'some' | 'unknown' {
   if (count === null) return 'unknown';
-  return count === 0 ? 'nobody' : 'somebody';
+  return count === 0 ? 'zero' : 'some';
 }

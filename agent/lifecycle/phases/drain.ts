@@ -68,10 +68,10 @@ export function fencing(draft: Draft, { force }: Outing): void {
   const clear = recheckFence(draft);
   if (clear === 'clear') {
     if (capacity === 'go') arrive(draft);
-  } else if (clear === 'somebody')
+  } else if (clear === 'occupied')
     backToDraining(
       draft,
-      'somebody came in, or HAProxy was reloaded, before the fence was up; draining goes on',
+      'a user came in, or HAProxy was reloaded, before the fence was up; draining goes on',
     );
 }
 
@@ -179,6 +179,7 @@ export function isOverdue(draft: Draft): boolean {
 }
 
 function stayDraining(draft: Draft, message: string): void {
-  const outing = { level: 'drain', fence: null } as const;
+  const { expiresMs = null } = draft.state.op ?? {};
+  const outing = { level: 'drain', fence: null, expiresMs, expiresAt: null } as const;
   endOperation(draft, { code: 'deadline', message }, 'draining', { ...noStop(draft), outing });
 }

@@ -12,7 +12,7 @@ export function advanceExpiry(draft: Draft): void {
   if (at === null) return withdrawOwn(draft, 'expiry');
   if (draft.at < at || phase !== 'drained' || op !== null || isHolding(draft.state)) return;
   if (health !== 'up' || signedOut !== 'no') {
-    const why = health === 'up' ? 'the app has signed itself out' : 'no probe says that the app is healthy';
+    const why = health === 'up' ? 'the app has signed itself out' : 'no probe shows that the app is healthy';
     return alarm(draft, 'expiry', `the drain has expired, but ${why}: it stays out`);
   }
   requestOwn(draft, 'expiry', 'ready', 'lastcall', 'the drain expired');

@@ -28,12 +28,12 @@ export function noStop({ state: { app } }: Draft): Pick<State, 'app'> {
  * The recheck, begun after every server was seen in MAINT: `clear`: the node is empty; `somebody`: a user slipped
  * in; `wait`: not known yet.
  */
-export function recheckFence(draft: Draft): 'clear' | 'somebody' | 'wait' {
+export function recheckFence(draft: Draft): 'clear' | 'occupied' | 'wait' {
   const { policy, state } = draft;
   const fence = state.outing?.fence ?? newFence(draft);
-  if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'somebody';
+  if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'occupied';
   // Seen since zero: before MAINT was written, or while the write is under way.
-  if (fence.confirmedAt === null && occupancy(policy, state, -1) === 'some') return 'somebody';
+  if (fence.confirmedAt === null && occupancy(policy, state, -1) === 'some') return 'occupied';
   // A poll too old to judge our last write by may still show an operator's DRAIN: wait for the next one.
   const isFenceSeen = allInSync(policy, state) && unfenced(policy, state) === null;
   if (!isFenceSeen || !isGate(draft, 'on') || heldOpen(policy, state) !== null) return 'wait';
@@ -45,9 +45,9 @@ export function recheckFence(draft: Draft): 'clear' | 'somebody' | 'wait' {
     return 'wait';
   }
   const count = occupancy(policy, state, fence.confirmedAt);
-  if (count === 'some') return 'somebody';
+  if (count === 'some') return 'occupied';
   if (count === 'unknown' || !allKnown(policy, state, fence.confirmedAt)) return 'wait';
-  return sameTotals(fence.totals, totalsOf(state)) ? 'clear' : 'somebody';
+  return sameTotals(fence.totals, totalsOf(state)) ? 'clear' : 'occupied';
 }
 
 /**

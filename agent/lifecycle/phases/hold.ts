@@ -36,7 +36,7 @@ export function installHold(draft: Draft, request: Request, warnings: readonly s
 }
 
 const BY_SHUTDOWN =
-  'a shutdown came before every balancer was told; the hold stands, and keeps the node out when it is back: `lastcall release` ends it';
+  'a shutdown came before every balancer was set; the hold is kept, and keeps the node out when it is back: `lastcall release` ends it';
 
 /** It is held as soon as every balancer shows it so; the requests that wait for that are answered then. */
 export function advanceHold(draft: Draft): void {
@@ -45,7 +45,7 @@ export function advanceHold(draft: Draft): void {
   if (!isHolding(state)) return endAskers(draft, () => true, 'failed', `${policy.node}: ${BY_SHUTDOWN}`);
   if (allInSync(policy, state)) return endAskers(draft, () => true, 'done');
   const late = ({ deadline }: HoldAsker): boolean => draft.at >= deadline;
-  endAskers(draft, late, 'deadline', 'not every balancer could be told; it goes on being tried');
+  endAskers(draft, late, 'deadline', 'not every balancer confirmed DRAIN; retrying in the background');
 }
 
 /** Cancelling the request that made it ends the hold; what was found is put back. @returns false when it is no hold's */

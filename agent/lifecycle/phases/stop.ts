@@ -33,7 +33,7 @@ export function drained(draft: Draft, { fenced, forcedOut }: Outing): void {
   if (state.app.stopIssued) return lastLook(draft, forcedOut);
   if (forcedOut) return;
   if (occupancy(policy, state, state.epochStartedAt) === 'some') {
-    if (fenced) alarm(draft, 'drained', 'somebody is on the drained node; draining again');
+    if (fenced) alarm(draft, 'drained', 'a user is on the drained node; draining again');
     return setIntent(draft, 'draining', { outing: { level: 'drain' } });
   }
   const open = !fenced || state.app.gone ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
@@ -58,10 +58,10 @@ function lastLook(draft: Draft, forcedOut: boolean): void {
     if (capacity === 'moved') return;
     const clear = recheckFence(draft);
     if (clear === 'wait' || (clear === 'clear' && capacity === 'wait')) return;
-    if (clear === 'somebody')
+    if (clear === 'occupied')
       return backToDraining(
         draft,
-        'somebody came in, or HAProxy was reloaded, before the stop; draining goes on',
+        'a user came in, or HAProxy was reloaded, before the stop; draining goes on',
       );
   }
   const { app, epoch } = draft.state;
@@ -108,7 +108,7 @@ export function onStopped(draft: Draft, warnings: readonly string[], unproven = 
   };
   askAnew(draft);
   forgetGate(draft);
-  const outing = { level: 'maint', fence: null } as const;
+  const outing = { level: 'maint', fence: null, expiresMs: null, expiresAt: null } as const;
   if (op?.kind !== 'restart') return endOperation(draft, { code: 'done' }, 'stopped', { app, outing });
   // The way back has a time of its own: a long drain must not leave the start without any.
   const sessionsLast = connectionsOf(draft.policy, draft.state);
@@ -121,5 +121,8 @@ export function onStopped(draft: Draft, warnings: readonly string[], unproven = 
 /** The stop did not work, or it is not known whether it did: the node stays out. */
 export function failStop(draft: Draft, code: 'app-stop' | 'in-doubt' | 'state-write', message: string): void {
   const app = { ...noStop(draft).app, remains: UNKNOWN_REMAINS };
-  endOperation(draft, { code, message }, 'failed', { app, outing: { fence: null } });
+  endOperation(draft, { code, message }, 'failed', {
+    app,
+    outing: { fence: null, expiresMs: null, expiresAt: null },
+  });
 }

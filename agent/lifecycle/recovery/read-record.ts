@@ -75,7 +75,7 @@ const NAMED = 5;
 function unknownIn(doubts: readonly string[]): string {
   const names = [...new Set(doubts)];
   const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
-  return `the record has what this version does not know: ${names.slice(0, NAMED).join(', ')}${more}`;
+  return `the record has what this version does not understand: ${names.slice(0, NAMED).join(', ')}${more}`;
 }
 
 /** Each part is valid, but together they contradict each other. */
@@ -86,8 +86,7 @@ function contradictionIn({ phase, op, balancers }: StateRecord): string | null {
   );
   if (op !== null && (place === 'rotation' || place === 'unknown'))
     return `the record has an operation (${op.kind}) in the phase ${phase}`;
-  if (isOurs && place === 'unknown')
-    return `the record has servers that lastcall set, and does not say in which phase`;
+  if (isOurs && place === 'unknown') return `the record has servers that lastcall set, without the phase`;
   return null;
 }
 

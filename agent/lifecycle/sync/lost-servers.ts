@@ -68,7 +68,7 @@ function forUnreached(
 function left(balancerName: string, name: string, { ours, told }: ServerState): string {
   const states = told === null ? ours : [told.admin];
   const how = states.map((admin) => admin.toUpperCase()).join(' or ');
-  return `${balancerName}: ${name} is no longer in the configuration and stands as lastcall left it${how === '' ? '' : ` (${how})`}`;
+  return `${balancerName}: ${name} is no longer in the configuration and is as lastcall left it${how === '' ? '' : ` (${how})`}`;
 }
 
 function foundIn({ found }: ServerState): string {

@@ -297,7 +297,7 @@ describe('a balancer that asks our health port', () => {
     expect(await refusalOf(() => balancer.look(never))).toMatchObject({
       code: 'balancer-unreachable',
       target: NAME,
-      message: expect.stringContaining('nobody has polled our health port'),
+      message: expect.stringContaining('no poller has asked our health port'),
     });
     await told();
     expect((await balancer.look(never)).servers).toHaveLength(1);
@@ -309,7 +309,7 @@ describe('a balancer that asks our health port', () => {
     expect(await refused).toMatchObject({
       code: 'balancer-unreachable',
       target: NAME,
-      message: expect.stringContaining('nobody has polled our health port'),
+      message: expect.stringContaining('no poller has asked our health port'),
       next: expect.stringContaining('listen.health'),
     });
   });

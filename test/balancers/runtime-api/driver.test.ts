@@ -543,7 +543,7 @@ backend app
     );
     expect(await factOf(reader(user(haproxy.dir), 'app/app1'))).toMatchObject({
       usable: true,
-      sticky: 'a socket of level user does not tell what binds them',
+      sticky: 'a socket of level user does not show what binds them',
     });
     const { blind } = await reader(user(haproxy.dir), 'app/app1').survey(never);
     expect(blind).toContain('shows no addresses');

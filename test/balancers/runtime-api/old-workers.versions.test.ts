@@ -178,7 +178,7 @@ describe('a master of 2.8 and later that has no such worker', () => {
     const other = PROC_3_4.replaceAll(/^200/gm, '201');
     const { balancer } = await between('3.4.0', (command) => (command === 'show proc' ? `${other}\n` : '\n'));
     const look = await balancer.look(never);
-    expect(look).toMatchObject({ workers: null, unseen: expect.stringContaining('does not know') });
+    expect(look).toMatchObject({ workers: null, unseen: expect.stringContaining('has no worker') });
     expect((await refusalOf(() => balancer.holders('app/app1', never))).next).toContain('-S');
   });
 

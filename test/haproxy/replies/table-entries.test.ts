@@ -82,7 +82,7 @@ describe('the entries of a server', () => {
   test.each([
     ['No such table\n\n', 'failed', 'has no stick table app'],
     ['[3]: No such table\n\n', 'failed', 'has no stick table app'],
-    [`${HEADER}0x55: key=a use=0 exp=9 gpc0=1\n\n`, 'failed', 'knows no servers'],
+    [`${HEADER}0x55: key=a use=0 exp=9 gpc0=1\n\n`, 'failed', 'stores no servers'],
     ['Permission denied\n\n', 'not-permitted', 'Permission denied'],
     [`${HEADER}# contents not dumped due to insufficient privileges\n\n`, 'not-permitted', 'does not show'],
   ])('are unknown when HAProxy says %j', async (answer, code, text) => {

@@ -43,7 +43,7 @@ describe('Two sources that disagree', () => {
     it.count(4, { http: 0, stickTable: 5 });
     expect(it.warnings()).toEqual([]);
     it.count(4, { http: 0, stickTable: 4 });
-    const text = `http says that nobody is there, but stickTable counts users: ${ADVICE}`;
+    const text = `http counts no user, but stickTable counts users: ${ADVICE}`;
     expect(it.warnings()).toEqual([text]);
     expect(userSessions(policy, it.state())).toBe(4);
     expect(remainingSessions(policy, it.state())).toBeGreaterThanOrEqual(4);

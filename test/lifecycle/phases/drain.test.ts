@@ -90,7 +90,7 @@ describe('A drain', () => {
     it.site.click();
     it.reach('draining');
     expect(it.ended(id).warnings).toEqual([
-      'somebody came in, or HAProxy was reloaded, before the fence was up; draining goes on',
+      'a user came in, or HAProxy was reloaded, before the fence was up; draining goes on',
     ]);
     expect(said(it)).toEqual(['drain', 'maint', 'drain', 'maint']);
   });
@@ -158,6 +158,16 @@ describe('A drain', () => {
     });
     it.reach('serving');
     expect(it.admin()).toBe('ready');
+  });
+
+  test('keeps its expiry through a stop that the guard refuses', () => {
+    const it = scene();
+    it.ended(it.ask('drain', { expiresMs: MINUTE }));
+    it.lb.others = 0;
+    it.time.advance(5_000);
+    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'guard', phase: 'drained' });
+    it.time.advance(2 * MINUTE);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
   });
 
   test('of a stopped node says that it does not expire, and it does not', () => {

@@ -46,7 +46,7 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.admin()).toBe('drain');
     expect(it.sidecar.state.phase).toBe('draining');
     expect(Object.keys(it.sidecar.state.alarms)).toEqual(['drained']);
-    expect(it.sidecar.state.alarms['drained']).toMatch(/lb1: app\/app1|somebody is on/);
+    expect(it.sidecar.state.alarms['drained']).toMatch(/lb1: app\/app1|a user is on/);
     it.site.leave();
     it.reach('drained');
     expect(it.admin()).toBe('maint');

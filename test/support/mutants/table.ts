@@ -47,7 +47,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'somebody behind the fence is seen, and the stop goes on',
     breaks: 'I1',
     file: 'phases/fence.ts',
-    find: "  if (count === 'some') return 'somebody';",
+    find: "  if (count === 'some') return 'occupied';",
     replace: "  if (count === 'some') return 'clear';",
   },
   {

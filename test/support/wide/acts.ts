@@ -113,6 +113,9 @@ function plainly(at: At, what: Plain): void {
       return people.leave(which);
     case 'enqueue':
       return people.enqueue(which);
+    case 'slip':
+      lb.slips = true;
+      return;
     case 'die':
       // Under `run -- COMMAND` the sidecar ends with its child.
       return node.policy.supervises ? undefined : app.end();

@@ -72,6 +72,8 @@ export interface SimLb {
   telling: boolean;
   /** It refuses what changes anything. */
   denies: boolean;
+  /** A user with an old cookie begins a session in the moment in which our next MAINT takes the place of DRAIN. */
+  slips: boolean;
   /** It has a master socket: connections of old workers are in its numbers. */
   hasMaster: boolean;
   /** False: its master does not answer for the moment. */
@@ -204,6 +206,7 @@ export function createLb(
     othersSince: time.now - 3_600_000,
     telling: true,
     denies: false,
+    slips: false,
     hasMaster,
     masterAnswers: true,
     snapshot() {

@@ -161,8 +161,10 @@ function endWithChild(time: Timeline, node: SimNode | undefined): void {
   if (!node?.running || !node.policy.supervises || node.state.phase === 'stopping') return;
   const { policy } = node;
   node.crash();
+  const { life } = node;
+  // Whatever ends it once more meanwhile starts it again, too.
   time.after(100, () => {
-    if (!node.running) node.boot(policy);
+    if (node.life === life) node.boot(policy);
   });
 }
 
@@ -193,6 +195,7 @@ function calm({ nodes, lbs, time }: Stage, answers: boolean): void {
       othersSince: time.now,
       telling: true,
       denies: false,
+      slips: false,
       masterAnswers: true,
     });
   }

@@ -59,6 +59,7 @@ const BASE: Weighted = [
 const MORE: Record<Dimension, Weighted> = {
   forgets: [
     [4, plain('leak')],
+    [3, plain('slip')],
     [3, () => ({ do: 'reload', keepsState: false })],
     [2, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(300) })],
   ],

@@ -32,6 +32,8 @@ export const PLAIN = [
   'click',
   'leave',
   'enqueue',
+  /** A user with an old cookie begins a session in the moment in which MAINT takes the place of DRAIN. */
+  'slip',
   'die',
   'revive',
   'swap',

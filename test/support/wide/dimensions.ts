@@ -1,6 +1,6 @@
 /** What a campaign can do beside the base: each name switches on deeds, policies or both (deeds.ts, policies.ts). */
 export const DIMENSIONS = {
-  forgets: 'reloads that forget our words, and a user who comes right after',
+  forgets: 'reloads that forget our words, and users who come right after, or right before the fence',
   disk: 'a disk that cannot be written',
   probe: 'a probe: `warming` and `returning` wait for it',
   operators: 'MAINT, DRAIN and READY by other hands, and `--force` over them',

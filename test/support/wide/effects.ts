@@ -68,6 +68,8 @@ export function createEffects(
       const there = found.admin;
       // A poller is answered with the level that is wanted, whatever it was answered before.
       if (!lb.polls && there !== admin && !mayReplace.includes(there)) return;
+      if (lb.slips && there === 'drain' && admin === 'maint')
+        lb.slips = !world.people.slip({ lb, server: found });
       verdicts.note(`${node.policy.node}: ${balancer} ${server} ${there} -> ${admin}`);
       world.coverage.meet(`word ${there} to ${admin}`);
       oracle().written({ node, lb, server: found, admin, there, issued });

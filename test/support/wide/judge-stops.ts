@@ -36,6 +36,8 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   /** When the outing of each node began. */
   const outSince = new Map<number, number>();
   const keptSince = new Map<string, number>();
+  /** Servers that an operation which has ended left in MAINT: they are out, whatever becomes of the others. */
+  const leftOut = new Set<string>();
   /** Was the server up when MAINT last hid that? */
   const wasUp = new Map<string, boolean>();
 
@@ -142,8 +144,15 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
         // Where it is down, a reload has removed its line, or something else keeps it out, no users are sent to it: its end costs nothing.
         const { absent, by, admin, over, up } = lb.server(server);
         if (admin !== 'maint') wasUp.set(key, up);
+        if (admin !== 'maint') leftOut.delete(key);
+        else if (by === 'us' && peek(node.state).op === null) leftOut.add(key);
         const isServing = wasUp.get(key) ?? true;
-        const isIn = isServing && !absent && over === null && (by !== 'operator' || admin === 'ready');
+        const isIn =
+          isServing &&
+          !leftOut.has(key) &&
+          !absent &&
+          over === null &&
+          (by !== 'operator' || admin === 'ready');
         const isAsked = counts && lb.line.mode === 'answers' && isIn;
         const isShort = isAsked && others !== null && others < policy.keep;
         if (!isShort) shortSince.delete(key);

@@ -18,6 +18,8 @@ export interface People {
   visit(at?: { readonly lb: SimLb; readonly server: LbServer }): void;
   /** One of them comes back to the server of the cookie. */
   click(which: number, lastsMs?: number): void;
+  /** A user with an old cookie for that server begins a session there. @returns false: it takes none */
+  slip(at: { readonly lb: SimLb; readonly server: LbServer }): boolean;
   /** One leaves for good. */
   leave(which: number): void;
   /** A request that waits in the queue first. */
@@ -26,6 +28,9 @@ export interface People {
   lose(node: number): void;
   clear(): void;
 }
+
+/** His first request is over before the next look. */
+const SLIPPED_MS = 0.1;
 
 export function createPeople(
   time: Timeline,
@@ -64,6 +69,12 @@ export function createPeople(
     click(which, lastsMs) {
       const user = bound(which);
       if (user && !isOut(user) && takes(user)) serve(user, lastsMs ?? time.between(5, 1_500));
+    },
+    slip(at) {
+      if (isOut(at) || !takes(at) || apps[at.server.node]?.gated === true) return false;
+      users.push({ ...at, since: time.now });
+      serve(at, SLIPPED_MS);
+      return true;
     },
     leave: (which) => void (users = users.filter((user) => user !== bound(which))),
     enqueue(which) {

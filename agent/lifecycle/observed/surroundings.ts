@@ -85,6 +85,9 @@ function whereUsersGo(others: readonly string[]): string {
 function isSettled({ servers, begun }: BalancerState, epochStartedAt: number): boolean {
   return Object.values(servers).every(
     ({ found, held, isLost, inSync, write }) =>
-      found === null || isLost || held !== null || (inSync && begun >= epochStartedAt && begun >= write.answeredAt),
+      found === null ||
+      isLost ||
+      held !== null ||
+      (inSync && begun >= epochStartedAt && begun >= write.answeredAt),
   );
 }

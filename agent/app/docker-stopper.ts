@@ -109,7 +109,7 @@ function restarted(container: string): LastcallError {
   return refusal(
     container,
     'the container was started again meanwhile, and is not the one that was to be stopped',
-    'see who starts it (its restart policy), then `lastcall stop`',
+    'see what starts it (its restart policy), then `lastcall stop`',
   );
 }
 

@@ -27,7 +27,7 @@ export function outlivedError(what: string, pids: readonly number[], elapsedMs: 
 export function hiddenError(pid: number): LastcallError {
   return new LastcallError(
     'app-stop',
-    `process ${pid} lives, but /proc does not show it: whose it is cannot be proven`,
+    `process ${pid} lives, but /proc does not show it: its owner cannot be proven`,
     {
       target: `process ${pid}`,
       elapsedMs: 0,

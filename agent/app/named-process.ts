@@ -153,7 +153,7 @@ function checkOwner(pid: number, target: string, writers: readonly number[]): vo
 function doubtOf({ pid, startTime }: Proof, { boot, writtenAt }: PidFileRecord, now: string): string | null {
   if (boot !== now) return `was written before the machine was booted, and process ${pid} after that`;
   if (writtenAt === null)
-    return 'has no age that can be told (it is of the future: the clock was set back since it was written)';
+    return 'has no certain age (it is of the future: the clock was set back since it was written)';
   const isOlder = !(startedAt(startTime) <= writtenAt + SLACK_MS);
   return isOlder ? `is older than process ${pid}, which so cannot be the one it means` : null;
 }

@@ -156,7 +156,7 @@ function startedAgain(unit: string): LastcallError {
     unit,
     'stop',
     `${unit} is active again: it was stopped, and an operator has started it`,
-    'see who starts it, then `lastcall stop`',
+    'see what starts it, then `lastcall stop`',
   );
 }
 

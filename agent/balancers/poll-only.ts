@@ -102,7 +102,7 @@ export function createPollOnly<M>(options: PollOnlyOptions<M>): PollOnlyBalancer
       return view();
     },
     holders: () => Promise.reject(cannot(name, 'shows no connections')),
-    closeSessions: () => Promise.reject(cannot(name, 'cannot be told to close connections')),
+    closeSessions: () => Promise.reject(cannot(name, 'cannot close connections')),
   };
   return { balancer, announced: () => (announced.speaking ? announced.state : null) };
 }
@@ -145,7 +145,8 @@ const NAMED = 3;
 function whyLate<M>({ asked, clock, acks }: PollOnlyOptions<M>): string {
   const lacking = acks.lacking().slice(0, NAMED);
   const names = lacking.map(({ poller }) => poller).join(', ');
-  if (acks.anyIgnored()) return `${names} was told, and shows by send-state that it has not done it yet`;
+  if (acks.anyIgnored())
+    return `${names} got the state, but reports by send-state that it has not applied it yet`;
   const silence = lacking.map(
     ({ poller, silentSince }) => `${poller}, silent for ${seconds(clock.now() - silentSince)}`,
   );

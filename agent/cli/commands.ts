@@ -110,7 +110,7 @@ function addHold(program: Command, name: keyof typeof HOLDS, onParsed: OnParsed)
 }
 
 function addStatus(program: Command, onParsed: OnParsed): void {
-  addVerb(program, 'status', 'the node, its servers at every balancer, and who is still here')
+  addVerb(program, 'status', 'the node, its servers at every balancer, and its open connections')
     .option('--watch', 'show it again at every change; with --json one object a line')
     .action(({ watch }: { watch?: boolean }) => {
       onParsed({

@@ -3,7 +3,7 @@ export const EXAMPLES = {
   root: [
     'lastcall stop --reason "deploy 41"       no new users, wait for the last one, stop the app',
     'lastcall ready                           start it, wait until healthy, back into rotation',
-    'lastcall status --watch                  who is still here',
+    'lastcall status --watch                  the open connections',
     'lastcall stop --haproxy /run/haproxy/admin.sock --server app/app1 --stop-pid /run/app.pid',
     '                                         the same without a sidecar',
   ],
@@ -37,7 +37,7 @@ export const EXAMPLES = {
   ],
   release: ['lastcall release                         what was found before the hold is back'],
   status: [
-    'lastcall status                          the node, its servers, who is still here',
+    'lastcall status                          the node, its servers, its open connections',
     'lastcall status --watch                  the same, again at every change',
     'lastcall status --json | jq .sessions.total',
   ],

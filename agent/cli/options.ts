@@ -63,9 +63,7 @@ export function addVerbOptions(command: Command, verb: Verb): Command {
         OUT,
       ).choices(['restore', 'force', 'hold']),
     )
-    .addOption(
-      shown('--expires <duration>', 'a forgotten drain undoes itself after so long', ['drain', 'stop']),
-    )
+    .addOption(shown('--expires <duration>', 'the drain undoes itself after so long', ['drain', 'stop']))
     .option(
       '--force',
       verb === 'ready'
@@ -88,7 +86,7 @@ export function addHoldOptions(command: Command, operation: 'hold' | 'release'):
   command.option('--reason <text>', 'the reason, for other operators');
   if (operation === 'hold') {
     command
-      .option('--maint', 'MAINT, which throws its users out; without it DRAIN, which lets them finish')
+      .option('--maint', 'MAINT, which cuts its users; without it DRAIN, which lets them finish')
       .option('--force', 'go over guard, held and unlisted, with a warning')
       .addOption(ignoreServer());
   }
@@ -114,7 +112,7 @@ export function addDirectOptions(command: Command, verb: Verb): Command {
         'stop',
       ]).argParser(collect),
     )
-    .addOption(direct('--tls-ca <file>', 'for tls://: whose certificates HAProxy may show'))
+    .addOption(direct('--tls-ca <file>', 'for tls://: CA that signed HAProxy’s certificate'))
     .addOption(direct('--tls-cert <file>', 'for tls://: our certificate'))
     .addOption(direct('--tls-key <file>', 'for tls://: the file of its key'))
     .addOption(direct('--server <backend/server>', "the node's name there; repeatable").argParser(collect))
@@ -133,7 +131,9 @@ export function addDirectOptions(command: Command, verb: Verb): Command {
       ]),
     )
     .addOption(
-      direct('--stop-command <command>', 'stop by this command, split into words without a shell', ['stop']),
+      direct('--stop-command <command>', 'stop by this command, split into arguments without a shell', [
+        'stop',
+      ]),
     )
     .addOption(direct('--health <url>', 'answers 200 when the app is healthy', ['ready']))
     .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal', ['drain', 'stop']))

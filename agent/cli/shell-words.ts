@@ -36,6 +36,6 @@ function readWord(text: string): { word: string; length: number } {
 
 function problem(what: string): LastcallError {
   return new LastcallError('usage', `the command ${what}`, {
-    next: 'quote the words as in "/opt/app/stop --now"',
+    next: 'quote the arguments as in "/opt/app/stop --now"',
   });
 }

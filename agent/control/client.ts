@@ -140,7 +140,7 @@ function statusOf(body: unknown, path: string): Status {
   if (isOne && Array.isArray(balancers) && Array.isArray(alarms)) return body as Status;
   throw new LastcallError('agent-unreachable', `what answers at ${path} is no sidecar of this version`, {
     target: path,
-    next: 'see who listens at this socket, and name the one of `listen.control` with --socket',
+    next: 'see which process listens at this socket, and name the one of `listen.control` with --socket',
   });
 }
 

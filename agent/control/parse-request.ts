@@ -40,7 +40,7 @@ export function parseRequest(body: unknown, id: string): Request {
   const words = body as Body;
   const unknown = Object.keys(words).find((key) => !REQUEST_KEYS.includes(key));
   if (unknown !== undefined)
-    throw problem(`${quoted(unknown)} is unknown, the words are: ${REQUEST_KEYS.join(', ')}`);
+    throw problem(`${quoted(unknown)} is unknown, the keys are: ${REQUEST_KEYS.join(', ')}`);
   const holdIn = oneOf(words, 'holdIn', HOLD_IN);
   const ignoreServers = servers(words, 'ignoreServers');
   const request: Request = {

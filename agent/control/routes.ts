@@ -119,7 +119,7 @@ async function submit({ service }: RoutePorts, { request }: Exchange): Promise<A
 async function operation({ service, ready }: RoutePorts, { id }: Exchange): Promise<Answer> {
   await ready;
   const result = service.result(id);
-  if (result === undefined) return problem(404, `operation ${id} is not known (or ended too long ago)`);
+  if (result === undefined) return problem(404, `operation ${id} is unknown (or ended too long ago)`);
   return { status: 200, body: result === 'running' ? { state: 'running' } : { state: 'ended', result } };
 }
 

@@ -48,7 +48,7 @@ export function estimate(
 
 function millisecondsLeft(samples: readonly Sample[], now: number): number | string {
   const last = samples.at(-1);
-  if (last === undefined || last.count === null) return 'how many are left is not known';
+  if (last === undefined || last.count === null) return 'the number of users left is unknown';
   if (last.count === 0) return 0;
   const known = [...samples.filter(isKnown), { at: now, count: last.count }];
   const { at: began } = known[0] as Known;

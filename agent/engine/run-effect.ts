@@ -180,7 +180,7 @@ async function outcome(
   }
 }
 
-const BY_PROBE = 'nothing but its probe tells that the application is gone';
+const BY_PROBE = 'nothing but its probe shows that the application is gone';
 
 /** Where no process proves it, as many bad answers in a row as make it unhealthy must do, asked at the probe's own pace. */
 function seeGone(clock: Clock, probing: NonNullable<Ports['probing']>, signal: AbortSignal): Promise<void> {

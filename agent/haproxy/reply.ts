@@ -54,7 +54,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     pattern: /^\[([0-4]|emerg|alert|crit|err|warning)\]: /,
     code: 'failed',
-    next: 'look at what HAProxy says',
+    next: 'look at the answer of HAProxy',
   },
 ];
 

@@ -65,7 +65,7 @@ export function createFilesSource(
       return countOrThrow(
         counted,
         detail(
-          'let this user read the directory (deploy/systemd/lastcall.service says how), or set path right',
+          'let this user read the directory (deploy/systemd/lastcall.service shows how), or set path right',
         ),
       );
     },

@@ -27,7 +27,7 @@ export function createTableMemory({ table, expireMs }: StickTableSourceConfig): 
       const lifeMs = expireMs === null ? longestMs * LIVES_SEEN : Math.max(expireMs, longestMs);
       if (lifeMs === 0) {
         return {
-          why: `the stick table ${table} is empty, and how long it remembers is not known`,
+          why: `the stick table ${table} is empty, and the lifetime of its entries is unknown`,
           next: 'write `expire` as this `stick-table` has it in HAProxy',
         };
       }
@@ -47,7 +47,7 @@ function endless(table: string, count: number): { readonly why: string; readonly
   const what =
     count > 0
       ? `its ${count} entries of this node never end, also those of users who have logged out`
-      : 'a user who came before a reload or restart is never known again';
+      : 'a user who came before a reload or restart is never in it again';
   return {
     why: `the stick table ${table} has no \`expire\`: ${what}`,
     next: 'give this `stick-table` an `expire` in HAProxy, or count by another source (http, tomcat, command)',

@@ -44,7 +44,7 @@ export function cannotListen(
   const target = `${host}:${port}`;
   const next =
     code === 'busy'
-      ? `see who listens there (\`ss -ltnp\`), or set \`${key}\` to another port`
+      ? `see which process listens there (\`ss -ltnp\`), or set \`${key}\` to another port`
       : `set \`${key}\` to an address of this machine that lastcall's user may listen on`;
   return new LastcallError(code, `cannot listen on ${target} for ${key}: ${messageOf(cause)}`, {
     target,

@@ -55,16 +55,16 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
     });
 
   gauge('lastcall_phase', 'The phase of the node: 1 for the one it is in.', ['phase'], phaseSamples);
-  gauge('lastcall_sessions', 'Users on the node, by who counts them.', ['source'], sessionSamples);
+  gauge('lastcall_sessions', 'Users on the node, by session source.', ['source'], sessionSamples);
   gauge('lastcall_balancer_up', 'Whether the balancer answers.', ['balancer'], balancerSamples);
-  gauge('lastcall_alarms', 'What an operator must see to now.', [], ({ alarms }) => [[{}, alarms.length]]);
+  gauge('lastcall_alarms', 'Alarms that need an operator now.', [], ({ alarms }) => [[{}, alarms.length]]);
   const outing = createOuting(ports.clock);
-  gauge('lastcall_drain_age_seconds', 'Since when the node is out, or on its way.', [], () => outing.age());
-  counter('lastcall_reasserts_total', 'States that a balancer had lost and was told again.', [], () => [
+  gauge('lastcall_drain_age_seconds', 'Seconds since the drain began.', [], () => outing.age());
+  counter('lastcall_reasserts_total', 'States that a balancer had lost and that were set again.', [], () => [
     [{}, service.status().reasserts.count],
   ]);
   const slowest =
-    'The longest that a balancer was without our word, from the last look that showed it to the next.';
+    'Longest time until a lost state was restored, from the last poll that showed it to the read-back.';
   gauge('lastcall_reassert_slowest_seconds', slowest, [], ({ reasserts }) =>
     reasserts.count === 0 ? [] : [[{}, reasserts.slowestSeconds]],
   );
@@ -81,7 +81,7 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
   });
   const drains = new Histogram({
     name: 'lastcall_drain_seconds',
-    help: 'From the beginning of a drain to the last check of an empty node.',
+    help: 'Duration of a drain, until the node was empty.',
     buckets: BUCKETS,
     registers,
   });

@@ -76,10 +76,10 @@ describe('The ETA', () => {
 
   test('is not told while the number is unknown, and is told over a gap', () => {
     const gap = curve(120, (second) => (second > 50 && second < 60 ? null : leaving(60)(second)));
-    expect(ask([]).reason).toMatch(/not known/);
+    expect(ask([]).reason).toMatch(/unknown/);
     expect(ask([...gap, { at: 5_000_000 + 121 * SECOND, count: null }])).toEqual({
       eta: null,
-      reason: 'how many are left is not known',
+      reason: 'the number of users left is unknown',
     });
     expect(ask(gap).eta?.seconds).toBeGreaterThan(0);
   });

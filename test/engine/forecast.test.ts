@@ -112,7 +112,7 @@ describe('The outlook', () => {
     forecaster.record(state);
     expect(forecaster.forecast(state, state.now)).toMatchObject({
       eta: null,
-      etaReason: 'how many are left is not known',
+      etaReason: 'the number of users left is unknown',
       curve: [null],
     });
   });

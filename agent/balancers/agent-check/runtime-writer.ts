@@ -110,7 +110,7 @@ async function write(
   const takeBack = announcer.announce(admin, mayReplace);
   announcer.observe(found);
   if (there) return answerOf(found);
-  const late = notAcked(writing, `say ${admin}`);
+  const late = notAcked(writing, `set ${admin}`);
   try {
     return await withDeadline(clock, ACK_TIMEOUT_MS, signal, late, (own) =>
       readBack(writing, admin, mayReplace, own),
@@ -162,7 +162,7 @@ function notAcked({ target, announcer, clock }: Writing, what: string): () => La
     if (announcer.acks.anyAcked()) {
       return new LastcallError(
         'failed',
-        `${target}: a poll from its address was told by agent-check (${what}), but HAProxy does not show it`,
+        `${target}: agent-check answered a poll from its address (${what}), but HAProxy does not show it`,
         {
           ...detail,
           next: 'look at agent_status and last_agt of this server in `show stat`: another process may have polled in its place, or writes its state',
@@ -170,7 +170,7 @@ function notAcked({ target, announcer, clock }: Writing, what: string): () => La
       );
     }
     const polls = announcer.acks.hasPollers()
-      ? 'its polls could not be answered with a word'
+      ? 'its polls could not be answered with a state'
       : 'no agent-check poll came from it';
     return new LastcallError('balancer-unreachable', `${target}: cannot ${what}: ${polls}`, {
       ...detail,

@@ -57,7 +57,7 @@ export async function stickyReason({ row, backend, level, tables }: PreflightInp
   if (HASHED.has(algorithm) && holding.length === 0) return { sticky: bound, hashed: `balance ${algorithm}` };
   if (bound !== null) return sticky(bound);
   if (unknown.length > 0)
-    return sticky(`whether the stick table ${unknown.join(', ')} binds them cannot be told`);
+    return sticky(`whether the stick table ${unknown.join(', ')} binds them is unknown`);
   if (backend.text('mode') === 'tcp') return sticky('mode tcp, where `persist rdp-cookie` cannot be seen');
   if (FREE.has(algorithm) && cookieName !== undefined) return { sticky: null, hashed: null };
   return sticky(`unknown: balance ${algorithm}`);

@@ -177,7 +177,7 @@ async function probe(ask: SendCommand, readOnly: boolean): Promise<SocketLevel> 
     `${reply.target}: this socket is of level ${level}, to drain a server needs level admin`,
     {
       ...contextOf(reply),
-      next: 'give this `stats socket` the words `level admin`, or write `writer: agent-check` for this balancer',
+      next: 'give this `stats socket` `level admin`, or write `writer: agent-check` for this balancer',
     },
   );
 }

@@ -59,8 +59,7 @@ function goesOn(
   isHere: boolean,
 ): string {
   if (result !== null) return hadEnded(operation, result);
-  if (id === null)
-    return `it is not known whether the sidecar took the ${operation}; ask \`lastcall status\``;
+  if (id === null) return `it is unknown whether the sidecar took the ${operation}; ask \`lastcall status\``;
   if (isHere) return `the ${operation} stops here (id ${id}); the next sidecar goes on with it`;
   const { config, socket } = globals;
   const where = socket === undefined ? (config === undefined ? '' : ` -c ${config}`) : ` --socket ${socket}`;

@@ -192,6 +192,6 @@ function requireHeader(line: string, table: string, asked: ReplyContext): void {
 function notEntry(line: string, asked: ReplyContext): LastcallError {
   if (!line.startsWith('# contents not dumped')) return unexpected(asked, 'a line that is no entry');
   const message = `${asked.target}: this socket does not show what is in a stick table`;
-  const next = 'give this `stats socket` the words `level operator` or `level admin`';
+  const next = 'give this `stats socket` `level operator` or `level admin`';
   return new LastcallError('not-permitted', message, { ...contextOf(asked), next });
 }

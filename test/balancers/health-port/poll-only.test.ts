@@ -219,7 +219,7 @@ describe('a balancer that asks our health port', () => {
     for (let n = 0; n < 2; n++) expect(await told('127.0.0.1', 'NOLB 4/6')).toBe('DOWN');
     clock.advance(2_000);
     expect(await refused).toMatchObject({
-      message: expect.stringContaining('shows by send-state that it has not done it'),
+      message: expect.stringContaining('reports by send-state that it has not applied it'),
       next: expect.stringContaining('`fall`'),
     });
     // The next attempt goes on where this one ended.

@@ -353,7 +353,7 @@ describe('an answer that is not certain', () => {
       line.includes('data.server_id') ? 'Filter entry #1: what?\n\n' : answer,
     );
     expect((await driver(fake.path).survey(never)).facts).toMatchObject([
-      { sticky: 'whether the stick table shop, users binds them cannot be told' },
+      { sticky: 'whether the stick table shop, users binds them is unknown' },
     ]);
   });
 

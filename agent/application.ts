@@ -3,7 +3,7 @@ import type { World } from './compose.ts';
 import { KILL_AFTER_MS, STOP_SIGNAL } from './config/defaults.ts';
 import type { Supervise } from './engine/engine.ts';
 import { createJournal, type Journal } from './journal/journal.ts';
-import type { Result } from './lifecycle/operation.ts';
+import type { Result } from './lifecycle/model/api.ts';
 import { type Child, type ChildExit, createChild } from './app/child.ts';
 import type { LaunchPorts, LaunchRecord, NoteFile } from './app/launch-record.ts';
 import { type Code, EXIT_CODES } from './system/error.ts';

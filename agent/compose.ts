@@ -13,7 +13,7 @@ import { createGateKeeper, createWarner } from './hooks/hooks.ts';
 import { parseAddress } from './haproxy/address.ts';
 import { createClient } from './haproxy/client.ts';
 import type { Journal } from './journal/journal.ts';
-import type { Policy } from './lifecycle/policy.ts';
+import type { Policy } from './lifecycle/model/policy.ts';
 import { createProbe } from './probes/create.ts';
 import { createProber } from './probes/prober.ts';
 import { createSources } from './sessions/create.ts';
@@ -195,7 +195,7 @@ function policyOf(
   { balancers, child, direct }: Parts,
   { stopper, starter, sources }: Means,
 ): Policy {
-  const { timeoutMs, onTimeout, quietMs, quietByHand, keep, keepBackups, expiresMs } = config.drain;
+  const { timeoutMs, onTimeout, quietMs, quietExplicit, keep, keepBackups, expiresMs } = config.drain;
   return {
     node: config.node,
     balancers: balancers.map((balancer) => ({
@@ -220,7 +220,7 @@ function policyOf(
     closePerSecond: config.drain.closePerSecond,
     sticky: config.sticky,
     quietMs,
-    quietByHand,
+    quietExplicit,
     keep,
     keepBackups,
     ignoreServers: config.ignoreServers,

@@ -68,7 +68,7 @@ function configOf(options: DirectOptions): Config {
       timeoutMs: DRAIN_TIMEOUT_MS,
       onTimeout: 'restore',
       quietMs: options.quietMs ?? DRAIN_QUIET_MS,
-      quietByHand: options.quietMs !== null,
+      quietExplicit: options.quietMs !== null,
       keep: options.keep ?? DRAIN_KEEP,
       keepBackups: DRAIN_KEEP_BACKUPS,
       expiresMs: null,

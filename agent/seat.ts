@@ -5,7 +5,7 @@ import type { Config } from './config/config.ts';
 import { createRelay, type Relay } from './engine/relay.ts';
 import type { Service } from './engine/service.ts';
 import type { Handover } from './journal/handover.ts';
-import { PHASES } from './lifecycle/phases.ts';
+import { PHASES } from './lifecycle/model/phase.ts';
 import { LastcallError } from './system/error.ts';
 
 /** Where one assembly after the other looks after the node, and callers see one service. */

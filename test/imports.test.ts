@@ -14,7 +14,10 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
   config: { run: ['node:', 'system', 'haproxy', 'formats', 'yaml', 'zod', 'node-cron'], types: [] },
   haproxy: { run: ['node:', 'system', 'csv-parse'], types: ['lifecycle'] },
   probes: { run: ['node:', 'system'], types: ['config'] },
-  balancers: { run: ['node:', 'system', 'haproxy', 'lifecycle/phases.ts'], types: ['config', 'lifecycle'] },
+  balancers: {
+    run: ['node:', 'system', 'haproxy', 'lifecycle/model/phase.ts'],
+    types: ['config', 'lifecycle'],
+  },
   sessions: { run: ['node:', 'system', 'haproxy', 'formats'], types: ['config'] },
   app: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
@@ -24,18 +27,41 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     types: ['config', 'balancers', 'probes', 'sessions', 'app', 'journal', 'hooks'],
   },
   telemetry: {
-    run: ['node:', 'system', 'prom-client', 'lifecycle/phases.ts'],
+    run: ['node:', 'system', 'prom-client', 'lifecycle/model/phase.ts'],
     types: ['config', 'engine', 'lifecycle'],
   },
   control: {
-    run: ['node:', 'system', 'config', 'formats', 'lifecycle/phases.ts'],
+    run: ['node:', 'system', 'config', 'formats', 'lifecycle/model/phase.ts'],
     types: ['engine', 'lifecycle'],
   },
   cli: {
-    run: ['node:', 'system', 'config', 'control', 'formats', 'haproxy', 'commander', 'lifecycle/phases.ts'],
+    run: [
+      'node:',
+      'system',
+      'config',
+      'control',
+      'formats',
+      'haproxy',
+      'commander',
+      'lifecycle/model/phase.ts',
+    ],
     types: ['engine', 'lifecycle'],
   },
 };
+
+/** The floors of the lifecycle, the highest first: a folder, or a file of none. A file imports from its own folder and from lower floors, types too. */
+const FLOORS = [
+  'step.ts',
+  'timing.ts',
+  'recovery',
+  'admission',
+  'phases',
+  'report',
+  'sync',
+  'observed',
+  'draft.ts',
+  'model',
+];
 
 /** Rooms whose drivers stand side by side: none of them knows another but by its contract or the room's own maker. */
 const DRIVERS = ['probes', 'sessions', 'app', 'balancers'];
@@ -107,6 +133,17 @@ describe('the architecture', () => {
       .filter(({ to }) => !to.endsWith('.ts') || roomOf(to) !== room)
       .filter(({ to, typeOnly }) => !isAllowed(typeOnly ? [...run, ...types] : run, to))
       .map(({ from, to, typeOnly }) => `${from} -> ${typeOnly ? 'type ' : ''}${to}`);
+    expect(wrong).toEqual([]);
+  });
+
+  test('the lifecycle imports from lower floors only, types too', () => {
+    const floorOf = (path: string): string => path.split('/')[1] ?? '';
+    const all = ALL.filter(({ from }) => roomOf(from) === 'lifecycle');
+    expect([...new Set(all.map(({ from }) => floorOf(from)))].sort()).toEqual([...FLOORS].sort());
+    const wrong = all
+      .filter(({ from, to }) => floorOf(from) !== floorOf(to))
+      .filter(({ from, to }) => FLOORS.indexOf(floorOf(to)) <= FLOORS.indexOf(floorOf(from)))
+      .map(({ from, to }) => `${from} -> ${to}`);
     expect(wrong).toEqual([]);
   });
 

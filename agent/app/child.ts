@@ -1,4 +1,4 @@
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError } from '../system/error.ts';
 import { endGroup, KILL_WAIT_MS, signalGroup } from '../system/process-group.ts';

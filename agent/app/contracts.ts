@@ -1,4 +1,4 @@
-import type { Proof, Unproven } from '../lifecycle/view.ts';
+import type { Proof, Unproven } from '../lifecycle/model/observation.ts';
 
 /** How the application ended. */
 export interface StopOutcome {

@@ -1,5 +1,5 @@
 import type { DockerStopConfig } from '../config/config.ts';
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import { sleep, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { engineAt, type Container, type DockerEngine } from './docker-engine.ts';

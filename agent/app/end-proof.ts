@@ -1,5 +1,5 @@
 import type { GoneConfig } from '../config/config.ts';
-import type { Proof, Unproven } from '../lifecycle/view.ts';
+import type { Proof, Unproven } from '../lifecycle/model/observation.ts';
 import { isLastcallError } from '../system/error.ts';
 import { whyNoPid } from './pid-file.ts';
 import { createNamedProcess, type NamingPorts } from './named-process.ts';

@@ -1,4 +1,4 @@
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import { errnoOf, LastcallError } from '../system/error.ts';
 
 /** No process is proven to be the application, so none is signalled (I13). */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
 import { leaderWith } from '../system/process.ts';

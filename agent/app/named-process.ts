@@ -1,4 +1,4 @@
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import type { Clock } from '../system/clock.ts';
 import { listensOn } from '../system/process-table.ts';
 import {

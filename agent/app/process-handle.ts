@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import type { Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { processStatus, startTimeOf } from '../system/process.ts';

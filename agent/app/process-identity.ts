@@ -1,4 +1,4 @@
-import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/view.ts';
+import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/model/observation.ts';
 import { sleep, type Clock } from '../system/clock.ts';
 import { processStatus } from '../system/process.ts';
 

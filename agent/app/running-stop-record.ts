@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from '../lifecycle/view.ts';
+import type { ProcessIdentity } from '../lifecycle/model/observation.ts';
 import { sleep, type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
 import { endGroup, type GroupLeader } from '../system/process-group.ts';

@@ -1,5 +1,5 @@
 import type { SignalStopConfig } from '../config/config.ts';
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import { sleep, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError } from '../system/error.ts';
 import { KILL_WAIT_MS } from '../system/process-group.ts';

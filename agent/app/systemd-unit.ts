@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from '../lifecycle/view.ts';
+import type { ProcessIdentity } from '../lifecycle/model/observation.ts';
 import type { Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { cgroupOf, pidsOf, startTimeOf } from '../system/process.ts';

@@ -1,5 +1,5 @@
 import type { UnitConfig } from '../config/config.ts';
-import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/view.ts';
+import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/model/observation.ts';
 import { sleep } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { startTimeOf } from '../system/process.ts';

@@ -1,5 +1,5 @@
 import type { GoneConfig } from '../config/config.ts';
-import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/view.ts';
+import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/model/observation.ts';
 import { isLastcallError, type LastcallError } from '../system/error.ts';
 import { listenersOn } from '../system/socket-owners.ts';
 import type { CommandPorts } from './app-command.ts';

@@ -1,5 +1,13 @@
-import type { Addresses, Admin, Closed, Holders, Look, LookScope, ReadBackView } from '../lifecycle/view.ts';
-import type { Survey, SurveyScope } from '../lifecycle/survey.ts';
+import type {
+  Addresses,
+  Admin,
+  Closed,
+  Holders,
+  Look,
+  LookScope,
+  ReadBackView,
+} from '../lifecycle/model/observation.ts';
+import type { Survey, SurveyScope } from '../lifecycle/model/survey.ts';
 
 /** What is to become of the workers of before a reload in a look. */
 export type Past = 'count' | 'leave';

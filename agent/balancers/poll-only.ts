@@ -1,4 +1,4 @@
-import type { Admin, Look, ServerView } from '../lifecycle/view.ts';
+import type { Admin, Look, ServerView } from '../lifecycle/model/observation.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Balancer } from './balancer.ts';

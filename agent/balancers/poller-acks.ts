@@ -1,4 +1,4 @@
-import type { AwaitedPoller } from '../lifecycle/view.ts';
+import type { AwaitedPoller } from '../lifecycle/model/observation.ts';
 import type { Clock } from '../system/clock.ts';
 import { FORGET_MS, createPollers, steadyUntil, type Poller } from './pollers.ts';
 

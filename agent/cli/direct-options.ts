@@ -7,7 +7,7 @@ import {
   wrongServerName,
   wrongUrl,
 } from '../config/validators.ts';
-import type { OperationKind } from '../lifecycle/operation.ts';
+import type { OperationKind } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
 import type { VerbOptions } from './options.ts';
 import type { DirectOptions, DirectStop, Globals } from './ports.ts';

@@ -1,6 +1,6 @@
 import type { RequestBody } from '../control/protocol.ts';
 import { parseRequest } from '../control/parse-request.ts';
-import type { OperationKind } from '../lifecycle/operation.ts';
+import type { OperationKind } from '../lifecycle/model/api.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { createLocalClient } from './local-client.ts';
 import { readDirect } from './direct-options.ts';

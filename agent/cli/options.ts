@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { OnTimeout } from '../lifecycle/operation.ts';
+import type { OnTimeout } from '../lifecycle/model/api.ts';
 
 /** The options of drain, stop, ready and restart, as commander hands them over. */
 export interface VerbOptions {

@@ -1,6 +1,6 @@
 import { parseDuration } from '../formats/duration.ts';
 import type { RequestBody } from '../control/protocol.ts';
-import type { Result } from '../lifecycle/operation.ts';
+import type { Result } from '../lifecycle/model/api.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { type Code, type LastcallError, isLastcallError } from '../system/error.ts';
 import type { StandIn } from './stand-in.ts';

@@ -1,6 +1,6 @@
 import type { ControlEvent, OperationState, RequestBody } from '../control/protocol.ts';
 import type { Submitted } from '../engine/service.ts';
-import type { Result, Status } from '../lifecycle/operation.ts';
+import type { Result, Status } from '../lifecycle/model/api.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { LastcallError, isLastcallError } from '../system/error.ts';
 

@@ -1,5 +1,5 @@
 import type { ControlClient } from '../control/client.ts';
-import type { Status } from '../lifecycle/operation.ts';
+import type { Status } from '../lifecycle/model/api.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { isLastcallError } from '../system/error.ts';
 import {

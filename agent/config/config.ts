@@ -239,7 +239,7 @@ export interface DrainConfig {
   readonly onTimeout: 'restore' | 'force' | 'hold';
   readonly quietMs: number;
   /** True when `quiet` is written in the file: it then answers for users that no source counts. */
-  readonly quietByHand: boolean;
+  readonly quietExplicit: boolean;
   readonly keep: number;
   /** Do backups count as others for an active server? */
   readonly keepBackups: boolean;

@@ -62,7 +62,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
 
 /** What stop and restart refuse later, as far as it follows from the file: stickiness is seen at HAProxy only. */
 function uncounted({ sessions, sticky, drain }: Config): string[] {
-  if (sticky === false || drain.quietByHand || sessions.some(countsUsers)) return [];
+  if (sticky === false || drain.quietExplicit || sessions.some(countsUsers)) return [];
   if (sticky === 'auto' && sessions.length === 0) return [];
   const where = sticky === true ? '' : ' where users are sticky, or in mode tcp';
   return [`no source in sessions counts users: stop and restart refuse${where} (75 uncounted)`];

@@ -195,7 +195,7 @@ const drain = mapping({
   timeoutMs: timeout,
   onTimeout,
   quietMs: quiet ?? defaults.DRAIN_QUIET_MS,
-  quietByHand: quiet !== undefined,
+  quietExplicit: quiet !== undefined,
   keep,
   keepBackups,
   expiresMs: expires,

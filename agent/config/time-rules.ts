@@ -21,10 +21,10 @@ export function checkTimes({ drain, app }: Pick<Config, 'drain' | 'app'>): Findi
 }
 
 /** Zero has to hold for `quiet` before the deadline. */
-function checkQuiet({ quietMs, quietByHand, timeoutMs }: DrainConfig): Finding[] {
+function checkQuiet({ quietMs, quietExplicit, timeoutMs }: DrainConfig): Finding[] {
   if (quietMs < timeoutMs) return [];
   const [quiet, timeout] = [formatDuration(quietMs), formatDuration(timeoutMs)];
-  return quietByHand
+  return quietExplicit
     ? [at(['drain', 'quiet'], `must be shorter than drain.timeout (${timeout}): every drain would end 124`)]
     : [at(['drain', 'timeout'], `must be longer than drain.quiet (${quiet}): every drain would end 124`)];
 }

@@ -1,7 +1,7 @@
 import type { Submitted } from '../engine/service.ts';
-import type { Result, Status } from '../lifecycle/operation.ts';
-import type { HoldersReport } from '../lifecycle/outlook.ts';
-import { PHASES } from '../lifecycle/phases.ts';
+import type { Result, Status } from '../lifecycle/model/api.ts';
+import type { HoldersReport } from '../lifecycle/model/forecast.ts';
+import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Clock } from '../system/clock.ts';
 import {
   type Code,

@@ -1,6 +1,6 @@
 import { parseDuration } from '../formats/duration.ts';
 import { wrongServerName } from '../config/validators.ts';
-import type { OnTimeout, OperationKind, Request } from '../lifecycle/operation.ts';
+import type { OnTimeout, OperationKind, Request } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
 import { hasUnprintable, printable } from '../system/printable.ts';
 

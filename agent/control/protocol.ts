@@ -1,4 +1,4 @@
-import type { OperationKind, OnTimeout, Result, Status } from '../lifecycle/operation.ts';
+import type { OperationKind, OnTimeout, Result, Status } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
 
 /** What goes over the control socket, as both of its ends see it. */

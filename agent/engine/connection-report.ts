@@ -1,5 +1,5 @@
 import type { Balancer } from '../balancers/balancer.ts';
-import type { HoldersReport, ServerHolders } from '../lifecycle/outlook.ts';
+import type { HoldersReport, ServerHolders } from '../lifecycle/model/forecast.ts';
 import { errorText } from '../system/error-text.ts';
 import type { Ports } from './ports.ts';
 

@@ -1,14 +1,14 @@
-import { cancelOf, isUnderWay } from '../lifecycle/cancel.ts';
-import type { Effect } from '../lifecycle/effect.ts';
-import type { Event } from '../lifecycle/event.ts';
-import type { Request, Status } from '../lifecycle/operation.ts';
-import { proofIn } from '../lifecycle/read-record.ts';
-import { isAskedOften, nextWake } from '../lifecycle/pace.ts';
-import type { Policy } from '../lifecycle/policy.ts';
-import { allConfirmed, unconfirmed } from '../lifecycle/servers.ts';
-import { initial, type State } from '../lifecycle/state.ts';
-import type { Proof } from '../lifecycle/view.ts';
-import { statusOf } from '../lifecycle/status.ts';
+import { cancelOf, isUnderWay } from '../lifecycle/phases/cancel.ts';
+import type { Effect } from '../lifecycle/model/effect.ts';
+import type { Event } from '../lifecycle/model/event.ts';
+import type { Request, Status } from '../lifecycle/model/api.ts';
+import { proofIn } from '../lifecycle/recovery/read-record.ts';
+import { isAskedOften, nextDeadline } from '../lifecycle/timing.ts';
+import type { Policy } from '../lifecycle/model/policy.ts';
+import { allInSync, notInSync } from '../lifecycle/sync/reconcile.ts';
+import { initial, type State } from '../lifecycle/model/state.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
+import { statusOf } from '../lifecycle/report/status.ts';
 import { step } from '../lifecycle/step.ts';
 import { sleep } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
@@ -185,7 +185,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   /** One timer, always for the next thing that is due. */
   function arm(): void {
     cancelWake();
-    const at = nextWake(policy, state, clock.now());
+    const at = nextDeadline(policy, state, clock.now());
     cancelWake =
       at === null
         ? () => undefined
@@ -193,7 +193,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   }
 
   async function untilConfirmed(): Promise<void> {
-    while (!allConfirmed(policy, state)) await new Promise<void>((resolve) => (happened = resolve));
+    while (!allInSync(policy, state)) await new Promise<void>((resolve) => (happened = resolve));
   }
 
   return {
@@ -231,8 +231,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     async untilInSync() {
       const patience = sleep(clock, LAST_WRITE_MS, closing.signal).catch(() => undefined);
       await Promise.race([untilConfirmed(), patience]);
-      for (const { at, name, want } of unconfirmed(policy, state)) {
-        const missing = `${at}: ${name} was not seen in ${want?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
+      for (const { balancerName, name, target } of notInSync(policy, state)) {
+        const missing = `${balancerName}: ${name} was not seen in ${target?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
         log.warn(
           `${missing}; it will be set again at the next start; until then HAProxy may route users to it`,
           {

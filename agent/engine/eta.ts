@@ -1,4 +1,4 @@
-import type { Eta } from '../lifecycle/outlook.ts';
+import type { Eta } from '../lifecycle/model/forecast.ts';
 
 /** Estimates when the last user will have left, from how the users have left so far. */
 

@@ -1,8 +1,8 @@
-import { leftOf } from '../lifecycle/count.ts';
-import { PHASES } from '../lifecycle/phases.ts';
-import { NO_OUTLOOK, type Outlook } from '../lifecycle/outlook.ts';
-import type { Policy } from '../lifecycle/policy.ts';
-import type { State } from '../lifecycle/state.ts';
+import { remainingSessions } from '../lifecycle/observed/counts.ts';
+import { PHASES } from '../lifecycle/model/phase.ts';
+import { NO_FORECAST, type Forecast } from '../lifecycle/model/forecast.ts';
+import type { Policy } from '../lifecycle/model/policy.ts';
+import type { State } from '../lifecycle/model/state.ts';
 import type { Source } from '../sessions/source.ts';
 import { resample, createSessionHistory } from './session-history.ts';
 import { estimate } from './eta.ts';
@@ -12,7 +12,7 @@ export interface Forecaster {
   /** Takes note of the state as it is now. */
   record(state: State): void;
   /** @param now monotonic milliseconds */
-  forecast(state: State, now: number): Outlook;
+  forecast(state: State, now: number): Forecast;
 }
 
 /** As many as fit on one line with other text. */
@@ -26,10 +26,10 @@ export function createForecaster(policy: Policy, sources: readonly Source[]): Fo
       const goesOut = PHASES[state.phase].waits;
       if (goesOut && !out) history.clear();
       out = goesOut;
-      if (goesOut) history.add({ at: state.now, count: leftOf(policy, state) });
+      if (goesOut) history.add({ at: state.now, count: remainingSessions(policy, state) });
     },
     forecast(state, now) {
-      if (!PHASES[state.phase].waits) return NO_OUTLOOK;
+      if (!PHASES[state.phase].waits) return NO_FORECAST;
       const { samples } = history;
       const { eta, reason } = estimate(samples, now, atMostMs(sources, state, now));
       return { eta, etaReason: reason, curve: resample(samples, now, CURVE_POINTS) };

@@ -1,4 +1,4 @@
-import type { LifeSigns } from '../lifecycle/view.ts';
+import type { LifeSigns } from '../lifecycle/model/observation.ts';
 import { withDeadline } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { reach } from '../system/tcp.ts';

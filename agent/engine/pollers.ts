@@ -1,9 +1,9 @@
 import type { Balancer } from '../balancers/balancer.ts';
-import { lookScope } from '../lifecycle/capacity.ts';
-import { isOutward } from '../lifecycle/phases.ts';
-import { countsPast, pace } from '../lifecycle/pace.ts';
-import type { Policy } from '../lifecycle/policy.ts';
-import type { State } from '../lifecycle/state.ts';
+import { lookScope } from '../lifecycle/phases/capacity.ts';
+import { isOutward } from '../lifecycle/model/phase.ts';
+import { countsPast, pace } from '../lifecycle/timing.ts';
+import type { Policy } from '../lifecycle/model/policy.ts';
+import type { State } from '../lifecycle/model/state.ts';
 import type { Source } from '../sessions/source.ts';
 import { createBackoff } from './backoff.ts';
 import type { UnstampedEvent } from './run-effect.ts';

@@ -1,7 +1,7 @@
 import type { Balancer } from '../balancers/balancer.ts';
 import type { ProbeConfig } from '../config/config.ts';
 import type { GateKeeper, Warner } from '../hooks/hooks.ts';
-import type { Proof } from '../lifecycle/view.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { Prober } from '../probes/prober.ts';
 import type { Source } from '../sessions/source.ts';

@@ -1,8 +1,8 @@
-import { isProofMissed } from '../lifecycle/app.ts';
-import { PHASES } from '../lifecycle/phases.ts';
-import type { Policy } from '../lifecycle/policy.ts';
-import type { State } from '../lifecycle/state.ts';
-import type { Proof } from '../lifecycle/view.ts';
+import { needsProcessLookup } from '../lifecycle/phases/app-events.ts';
+import { PHASES } from '../lifecycle/model/phase.ts';
+import type { Policy } from '../lifecycle/model/policy.ts';
+import type { State } from '../lifecycle/model/state.ts';
+import type { Proof } from '../lifecycle/model/observation.ts';
 import type { Stopper } from '../app/contracts.ts';
 import { lookForLife } from './life-signs.ts';
 import type { UnstampedEvent } from './run-effect.ts';
@@ -52,7 +52,7 @@ export function createProcessWatch(
     const isEnding = PHASES[state.phase].ending || state.app.start === 'sent';
     const isGone = stopper !== null && !isEnding && isMissing(stopper, state);
     if (!isGone) missed = null;
-    if (!stopper || isEnding || !(isGone || isProofMissed(state))) return;
+    if (!stopper || isEnding || !(isGone || needsProcessLookup(state))) return;
     const found = await provenBy(stopper, signal);
     if (found) {
       missed = null;

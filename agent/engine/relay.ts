@@ -1,5 +1,5 @@
-import type { HoldersReport } from '../lifecycle/outlook.ts';
-import type { Request, Result, Status } from '../lifecycle/operation.ts';
+import type { HoldersReport } from '../lifecycle/model/forecast.ts';
+import type { Request, Result, Status } from '../lifecycle/model/api.ts';
 import type { Listener, Service, Submitted } from './service.ts';
 
 /** One service over several engines, one after the other: callers and watchers stay while the engine changes. */

@@ -1,6 +1,6 @@
-import type { Effect } from '../lifecycle/effect.ts';
-import { hasJoined } from '../lifecycle/join.ts';
-import type { Request, Result, Status } from '../lifecycle/operation.ts';
+import type { Effect } from '../lifecycle/model/effect.ts';
+import { hasJoined } from '../lifecycle/admission/join.ts';
+import type { Request, Result, Status } from '../lifecycle/model/api.ts';
 import type { Listener, Service, Submitted } from './service.ts';
 
 /** Where callers are answered: those that wait for a reply, the results of the last operations, the watchers. */

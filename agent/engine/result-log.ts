@@ -1,4 +1,4 @@
-import type { Result } from '../lifecycle/operation.ts';
+import type { Result } from '../lifecycle/model/api.ts';
 import type { Log } from '../system/log-port.ts';
 
 /**

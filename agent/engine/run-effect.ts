@@ -1,6 +1,6 @@
 import type { Balancer } from '../balancers/balancer.ts';
-import type { Effect } from '../lifecycle/effect.ts';
-import type { Event } from '../lifecycle/event.ts';
+import type { Effect } from '../lifecycle/model/effect.ts';
+import type { Event } from '../lifecycle/model/event.ts';
 import type { StopOutcome } from '../app/contracts.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';

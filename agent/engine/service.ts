@@ -1,5 +1,5 @@
-import type { Request, Result, Status } from '../lifecycle/operation.ts';
-import type { HoldersReport } from '../lifecycle/outlook.ts';
+import type { Request, Result, Status } from '../lifecycle/model/api.ts';
+import type { HoldersReport } from '../lifecycle/model/forecast.ts';
 
 /** The answer to a request: accepted (its intent is on disk, I8), or refused with nothing changed. */
 export type Submitted =

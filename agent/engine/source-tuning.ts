@@ -1,5 +1,5 @@
-import { isInRotation, isOutward } from '../lifecycle/phases.ts';
-import type { State } from '../lifecycle/state.ts';
+import { isInRotation, isOutward } from '../lifecycle/model/phase.ts';
+import type { State } from '../lifecycle/model/state.ts';
 import type { Log } from '../system/log-port.ts';
 import type { Source } from '../sessions/source.ts';
 import { errorText } from '../system/error-text.ts';

@@ -1,6 +1,6 @@
 import type { Journal } from '../journal/journal.ts';
-import type { Result } from '../lifecycle/operation.ts';
-import type { StateRecord } from '../lifecycle/record.ts';
+import type { Result } from '../lifecycle/model/api.ts';
+import type { StateRecord } from '../lifecycle/model/record.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 

@@ -1,7 +1,7 @@
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { getWeight, showInfo, showServer, batch } from './command.ts';
 import { parseInfo, sameProcess, type Info } from './replies/show-info.ts';
-import type { LookScope } from '../lifecycle/view.ts';
+import type { LookScope } from '../lifecycle/model/observation.ts';
 import type { ServerName } from './names.ts';
 import type { SendCommand, ServerIds, ServerReader, Reading } from './server-reader.ts';
 import { answersOf } from './reply.ts';

@@ -1,4 +1,4 @@
-import type { Admin } from '../lifecycle/view.ts';
+import type { Admin } from '../lifecycle/model/observation.ts';
 
 /**
  * The answer to one agent-check poll: one line, ended by LF, of lower-case keywords

@@ -1,5 +1,5 @@
 import { LastcallError } from '../system/error.ts';
-import type { LookScope } from '../lifecycle/view.ts';
+import type { LookScope } from '../lifecycle/model/observation.ts';
 import {
   showBackend,
   showInfo,

@@ -3,7 +3,14 @@ import { endpointOf } from './server-keys.ts';
 import { readAdmin, readOver } from './replies/show-servers-state.ts';
 import { unexpected, type Reply } from './reply.ts';
 import type { StatRow } from './replies/show-stat.ts';
-import type { Admin, Counters, Operational, Origin, Over, ServerView } from '../lifecycle/view.ts';
+import type {
+  Admin,
+  Counters,
+  Operational,
+  Origin,
+  Over,
+  ServerView,
+} from '../lifecycle/model/observation.ts';
 
 export interface AdminState {
   readonly admin: Admin;

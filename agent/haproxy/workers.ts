@@ -1,4 +1,4 @@
-import type { Worker } from '../lifecycle/view.ts';
+import type { Worker } from '../lifecycle/model/observation.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ProcessTable } from '../system/process-table.ts';
 import type { Info } from './replies/show-info.ts';

@@ -1,5 +1,5 @@
 import type { CommandConfig, WarnConfig } from '../config/config.ts';
-import type { Nearing } from '../lifecycle/effect.ts';
+import type { DeadlineWarning } from '../lifecycle/model/effect.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { httpPost, parseHttpUrl } from '../system/http.ts';
@@ -24,7 +24,7 @@ export interface GateKeeper {
 
 export interface Warner {
   /** @throws LastcallError `failed` when the command or the webhook does not take it in time */
-  warn(about: Nearing, signal: AbortSignal): Promise<void>;
+  warn(about: DeadlineWarning, signal: AbortSignal): Promise<void>;
 }
 
 export function createGateKeeper(
@@ -73,7 +73,7 @@ async function run(
 }
 
 function environmentOf(
-  { id, operation, sessions, secondsLeft, onTimeout }: Nearing,
+  { id, operation, sessions, secondsLeft, onTimeout }: DeadlineWarning,
   node: string,
 ): Record<string, string> {
   return {

@@ -1,47 +1,47 @@
 import {
   admit,
-  onAbsent,
+  onAppAbsent,
   onChecked,
   onLifeOfAbsent,
   onPersistFailed,
   onRefused,
   onSurveyed,
   saveAgain,
-} from './admission.ts';
-import { onStarted, onStartFailed, warming } from './back.ts';
-import { returning, serving, unhealthy } from './returning.ts';
-import { onAppBack, onAppGone, onProbed, seeAlive } from './app.ts';
-import { onCancel } from './cancel.ts';
-import { noteCapacity, tellYielding } from './capacity.ts';
-import { sessionsOf } from './count.ts';
-import { isHolding } from './desired.ts';
-import { sideAfter, tellDisagreement } from './disagree.ts';
-import type { Effect } from './effect.ts';
-import type { Event } from './event.ts';
-import { turnExpiry } from './expiry.ts';
-import { onGated, turnGate } from './gate.ts';
-import { isHealthy } from './health.ts';
-import { turnHold } from './hold.ts';
-import { climb } from './ladder.ts';
-import type { Phase } from './operation.ts';
-import { draining, fencing, reopen, settling } from './out.ts';
-import { drained, failStop, onStopAnswered } from './stop.ts';
-import { NEW_OUTING, type Outing } from './outing.ts';
-import { isOut, PHASES } from './phases.ts';
-import { onClosed, startForce } from './force.ts';
-import type { Policy } from './policy.ts';
-import { acknowledge, recordNow } from './proposal.ts';
-import { onBooted, onOutcome, recovering, starting } from './recover.ts';
-import { onRead, turnReading } from './readable.ts';
-import { onRemainsSeen } from './remains.ts';
-import { onSubmit, takeUp } from './requests.ts';
-import { onLooked, onLost, onSaid, onSayFailed } from './servers.ts';
-import { turnSignOut } from './sign-out.ts';
-import type { State } from './state.ts';
-import type { SourceState } from './server-state.ts';
-import { surveyReloaded } from './surroundings.ts';
-import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Turn, warn } from './turn.ts';
-import { assertWanted } from './write.ts';
+} from './admission/preflight.ts';
+import { onStarted, onStartFailed, warming } from './phases/return.ts';
+import { returning, serving, unhealthy } from './phases/read-back.ts';
+import { onAppBack, onAppGone, onProbed, noteAppAlive } from './phases/app-events.ts';
+import { onCancel } from './phases/cancel.ts';
+import { noteCapacity, tellYielding } from './phases/capacity.ts';
+import { sessionCount } from './observed/counts.ts';
+import { isHolding } from './model/desired.ts';
+import { answerAfter, warnMismatch } from './observed/source-mismatch.ts';
+import type { Effect } from './model/effect.ts';
+import type { Event } from './model/event.ts';
+import { advanceExpiry } from './phases/expiry.ts';
+import { onGated, advanceGate } from './phases/gate.ts';
+import { isHealthy } from './observed/health.ts';
+import { advanceHold } from './phases/hold.ts';
+import { runDueWarnings } from './phases/deadline-warnings.ts';
+import type { Phase } from './model/api.ts';
+import { draining, fencing, reopen, settling } from './phases/drain.ts';
+import { drained, failStop, onStopAnswered } from './phases/stop.ts';
+import { NEW_OUTING, type Outing } from './model/outing.ts';
+import { isOut, PHASES } from './model/phase.ts';
+import { onClosed, startForce } from './phases/force-close.ts';
+import type { Policy } from './model/policy.ts';
+import { acknowledge, recordNow } from './admission/proposal.ts';
+import { onBooted, onOutcome, recovering, starting } from './recovery/recover.ts';
+import { onRead, advanceReading } from './admission/readable.ts';
+import { onRemainsSeen } from './observed/remains.ts';
+import { onSubmit, processQueue } from './admission/requests.ts';
+import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
+import { advanceSignOut } from './phases/sign-out.ts';
+import type { State } from './model/state.ts';
+import type { SourceState } from './model/server-state.ts';
+import { surveyReloaded } from './observed/surroundings.ts';
+import { alarm, emit, type EventOf, isDurable, patch, patchOuting, type Draft, warn } from './draft.ts';
+import { reconcile } from './sync/next-write.ts';
 
 /**
  * The lifecycle: what was decided, what is known, what happened -> what is known now, and what is to be done.
@@ -49,63 +49,64 @@ import { assertWanted } from './write.ts';
  * @param event carries the time at which it happened, in monotonic milliseconds
  */
 export function step(policy: Policy, state: State, event: Event): readonly [State, readonly Effect[]] {
-  const turn: Turn = { policy, at: event.at, state: { ...state, now: event.at }, effects: [] };
-  take(turn, event);
-  advance(turn);
-  if (turn.state.save > state.save)
-    emit(turn, { type: 'persist', save: turn.state.save, record: recordNow(turn) });
-  return [turn.state, turn.effects];
+  const draft: Draft = { policy, at: event.at, state: { ...state, now: event.at }, effects: [] };
+  take(draft, event);
+  advance(draft);
+  if (draft.state.save > state.save)
+    emit(draft, { type: 'persist', save: draft.state.save, record: recordNow(draft) });
+  return [draft.state, draft.effects];
 }
 
 /** The handler of each event. */
-const TAKE: { readonly [T in Event['type']]: (turn: Turn, event: EventOf<T>) => void } = {
+const TAKE: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T>) => void } = {
   booted: onBooted,
   tick: () => undefined,
-  submit: (turn, { request }) => onSubmit(turn, request),
+  submit: (draft, { request }) => onSubmit(draft, request),
   cancel: onCancel,
   hurry: onHurry,
-  looked: (turn, event) => {
-    onLooked(turn, event);
-    noteCapacity(turn, event);
+  looked: (draft, event) => {
+    onPolled(draft, event);
+    noteCapacity(draft, event);
   },
-  lost: onLost,
-  counted: (turn, { source, count, begun, at }) => onCounted(turn, source, { count, error: null, begun, at }),
-  uncounted: (turn, { source, error, begun, at }) =>
-    onCounted(turn, source, { count: null, error, begun, at }),
+  lost: onPollFailed,
+  counted: (draft, { source, count, begun, at }) =>
+    onCounted(draft, source, { count, error: null, begun, at }),
+  uncounted: (draft, { source, error, begun, at }) =>
+    onCounted(draft, source, { count: null, error, begun, at }),
   probed: onProbed,
-  persisted: (turn, { save }) => onPersisted(turn, save),
+  persisted: (draft, { save }) => onPersisted(draft, save),
   'persist-failed': onPersistFailed,
   surveyed: onSurveyed,
   checked: onChecked,
-  'app-absent': onAbsent,
+  'app-absent': onAppAbsent,
   refused: onRefused,
-  said: onSaid,
-  'say-failed': onSayFailed,
+  said: onServerSet,
+  'say-failed': onSetServerFailed,
   closed: onClosed,
-  stopped: (turn, event) => (isStopping(turn) ? onStopAnswered(turn, event) : undefined),
-  'stop-failed': (turn, { error }) => (isStopping(turn) ? failStop(turn, 'app-stop', error) : undefined),
+  stopped: (draft, event) => (isStopping(draft) ? onStopAnswered(draft, event) : undefined),
+  'stop-failed': (draft, { error }) => (isStopping(draft) ? failStop(draft, 'app-stop', error) : undefined),
   outcome: onOutcome,
-  started: (turn, { proof }) => onStarted(turn, proof),
-  'start-failed': (turn, { error }) => onStartFailed(turn, error),
+  started: (draft, { proof }) => onStarted(draft, proof),
+  'start-failed': (draft, { error }) => onStartFailed(draft, error),
   gated: onGated,
   hooked: onHooked,
   'app-gone': onAppGone,
-  life: (turn, event) => {
-    onLifeOfAbsent(turn, event);
-    onRemainsSeen(turn, event);
+  life: (draft, event) => {
+    onLifeOfAbsent(draft, event);
+    onRemainsSeen(draft, event);
   },
-  'app-back': (turn, { proof }) => onAppBack(turn, proof),
+  'app-back': (draft, { proof }) => onAppBack(draft, proof),
 };
 
-function take<T extends Event['type']>(turn: Turn, event: EventOf<T>): void {
-  TAKE[event.type as T](turn, event);
+function take<T extends Event['type']>(draft: Draft, event: EventOf<T>): void {
+  TAKE[event.type as T](draft, event);
 }
 
-function onHooked(turn: Turn, { rung, error }: EventOf<'hooked'>): void {
-  if (error !== null) warn(turn, `warn hook ${rung + 1}`, `warn hook ${rung + 1} failed: ${error}`);
+function onHooked(draft: Draft, { rung, error }: EventOf<'hooked'>): void {
+  if (error !== null) warn(draft, `warn hook ${rung + 1}`, `warn hook ${rung + 1} failed: ${error}`);
 }
 
-const RUN: Readonly<Record<Phase, (turn: Turn, outing: Outing) => void>> = {
+const RUN: Readonly<Record<Phase, (draft: Draft, outing: Outing) => void>> = {
   starting,
   recovering,
   serving,
@@ -122,91 +123,96 @@ const RUN: Readonly<Record<Phase, (turn: Turn, outing: Outing) => void>> = {
 };
 
 /** What follows from it: phases until nothing moves, then the requests that wait, then what the levels ask for. */
-function advance(turn: Turn): void {
-  rememberSessions(turn);
-  acknowledge(turn);
-  saveAgain(turn);
+function advance(draft: Draft): void {
+  rememberSessions(draft);
+  acknowledge(draft);
+  saveAgain(draft);
   let before: State;
   do {
-    before = turn.state;
-    hurry(turn);
-    reopen(turn);
-    runPhase(turn);
-    turnHold(turn);
-    turnExpiry(turn);
-    turnSignOut(turn);
-    turnReading(turn);
-    admit(turn);
-    takeUp(turn);
-  } while (turn.state.phase !== before.phase || turn.state.queue.length < before.queue.length);
-  climb(turn);
-  turnGate(turn);
-  tellYielding(turn);
-  assertWanted(turn);
-  surveyReloaded(turn);
+    before = draft.state;
+    hurry(draft);
+    reopen(draft);
+    runPhase(draft);
+    advanceHold(draft);
+    advanceExpiry(draft);
+    advanceSignOut(draft);
+    advanceReading(draft);
+    admit(draft);
+    processQueue(draft);
+  } while (draft.state.phase !== before.phase || draft.state.queue.length < before.queue.length);
+  runDueWarnings(draft);
+  advanceGate(draft);
+  tellYielding(draft);
+  reconcile(draft);
+  surveyReloaded(draft);
 }
 
 /** A hold outranks every operation: while it keeps the node out no phase moves on. */
-function runPhase(turn: Turn): void {
-  const { phase, outing } = turn.state;
-  if (isHolding(turn.state) && isOut(phase)) return;
-  RUN[phase](turn, outing ?? NEW_OUTING);
+function runPhase(draft: Draft): void {
+  const { phase, outing } = draft.state;
+  if (isHolding(draft.state) && isOut(phase)) return;
+  RUN[phase](draft, outing ?? NEW_OUTING);
 }
 
 /** The count at the beginning is the first one that was asked for the operation. */
-function rememberSessions(turn: Turn): void {
-  const { op } = turn.state;
+function rememberSessions(draft: Draft): void {
+  const { op } = draft.state;
   if (!op || op.sessionsStart !== null) return;
-  const sessions = sessionsOf(turn.policy, turn.state, Math.max(op.startedAt, turn.state.epochAt));
-  if (sessions !== null) patch(turn, { op: { ...op, sessionsStart: sessions } });
+  const sessions = sessionCount(
+    draft.policy,
+    draft.state,
+    Math.max(op.startedAt, draft.state.epochStartedAt),
+  );
+  if (sessions !== null) patch(draft, { op: { ...op, sessionsStart: sessions } });
 }
 
 type Count = Pick<SourceState, 'count' | 'error' | 'begun' | 'at'>;
 
-function onCounted(turn: Turn, name: string, sample: Count): void {
-  const known = turn.state.sources[name];
+function onCounted(draft: Draft, name: string, sample: Count): void {
+  const known = draft.state.sources[name];
   if (!known || sample.begun < known.begun) return;
   const { count, error, begun, at } = sample;
   if (error !== null && known.error === null) {
     // An application that is not up has no answer yet; once it is up, `onProbed` logs the failure.
-    const level = isHealthy(turn) ? 'warn' : 'info';
-    emit(turn, { type: 'log', level, text: `${name}: ${error}` });
+    const level = isHealthy(draft) ? 'warn' : 'info';
+    emit(draft, { type: 'log', level, text: `${name}: ${error}` });
   }
-  const changedAt = count === known.count ? known.changedAt : turn.at;
-  const source = { count, error, begun, at, changedAt, ...sideAfter(known, count, turn.at) };
-  patch(turn, { sources: { ...turn.state.sources, [name]: source } });
-  tellDisagreement(turn);
-  if (count !== null && turn.policy.appSources.includes(name)) seeAlive(turn, begun);
-  onRead(turn, name, sample);
+  const changedAt = count === known.count ? known.changedAt : draft.at;
+  const source = { count, error, begun, at, changedAt, ...answerAfter(known, count, draft.at) };
+  patch(draft, { sources: { ...draft.state.sources, [name]: source } });
+  warnMismatch(draft);
+  if (count !== null && draft.policy.appSources.includes(name)) noteAppAlive(draft, begun);
+  onRead(draft, name, sample);
 }
 
-function onPersisted(turn: Turn, save: number): void {
-  patch(turn, { saved: Math.max(turn.state.saved, save) });
+function onPersisted(draft: Draft, save: number): void {
+  patch(draft, { saved: Math.max(draft.state.saved, save) });
   // An older record than the present one: what it holds is history.
-  if (save < turn.state.save) return;
-  patch(turn, { saveAgainAt: null });
-  alarm(turn, 'disk', null);
+  if (save < draft.state.save) return;
+  patch(draft, { saveAgainAt: null });
+  alarm(draft, 'disk', null);
 }
 
 /** A second signal: no more patience. One that comes before there is an operation on disk is remembered for it. */
-function onHurry(turn: Turn): void {
-  const { op, candidate, pending, queue } = turn.state;
-  patch(turn, { hurried: op !== null || candidate !== null || pending !== null || queue.length > 0 });
+function onHurry(draft: Draft): void {
+  const { op, candidate, pending, queue } = draft.state;
+  patch(draft, { forceRequested: op !== null || candidate !== null || pending !== null || queue.length > 0 });
 }
 
-function hurry(turn: Turn): void {
-  const { hurried, op, phase, candidate, pending, queue } = turn.state;
-  if (!hurried || !isDurable(turn.state)) return;
-  if (!op) return patch(turn, { hurried: candidate !== null || pending !== null || queue.length > 0 });
-  patch(turn, { hurried: false });
+function hurry(draft: Draft): void {
+  const { forceRequested, op, phase, candidate, pending, queue } = draft.state;
+  if (!forceRequested || !isDurable(draft.state)) return;
+  if (!op)
+    return patch(draft, { forceRequested: candidate !== null || pending !== null || queue.length > 0 });
+  patch(draft, { forceRequested: false });
   if (op.outcome) return;
-  const force = turn.state.outing?.force;
-  if (force) return patchOuting(turn, { force: { ...force, now: true } });
+  const force = draft.state.outing?.force;
+  if (force) return patchOuting(draft, { force: { ...force, now: true } });
   const isOnTheWay = PHASES[phase].place === 'outward';
-  if (isOnTheWay && (op.kind === 'stop' || op.kind === 'drain')) startForce(turn, 'hurried', true);
+  if (isOnTheWay && (op.kind === 'stop' || op.kind === 'drain')) startForce(draft, 'hurried', true);
 }
 
 /** One stop at a time: an answer is about the one that is under way. */
-function isStopping({ state }: Turn): boolean {
+function isStopping({ state }: Draft): boolean {
   return PHASES[state.phase].ending;
 }

@@ -1,5 +1,5 @@
 import type { Service } from '../engine/service.ts';
-import type { Request } from '../lifecycle/operation.ts';
+import type { Request } from '../lifecycle/model/api.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { createRotatingFile, type RotatingFile } from '../system/rotating-file.ts';

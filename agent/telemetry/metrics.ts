@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { Service } from '../engine/service.ts';
-import type { Status } from '../lifecycle/operation.ts';
-import { isOut, PHASES } from '../lifecycle/phases.ts';
+import type { Status } from '../lifecycle/model/api.ts';
+import { isOut, PHASES } from '../lifecycle/model/phase.ts';
 import type { Clock } from '../system/clock.ts';
 import { withObserver } from './service-observer.ts';
 

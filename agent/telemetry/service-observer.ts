@@ -1,5 +1,5 @@
 import type { Service, Submitted } from '../engine/service.ts';
-import type { Request, Result, StatusOperation } from '../lifecycle/operation.ts';
+import type { Request, Result, StatusOperation } from '../lifecycle/model/api.ts';
 
 /** Called for every operation, whatever made the request. Nothing here may throw. */
 export interface ServiceObserver {

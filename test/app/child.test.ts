@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import type { Proof } from '../../agent/lifecycle/view.ts';
+import type { Proof } from '../../agent/lifecycle/model/observation.ts';
 import { createChild, type Child, type ChildExit } from '../../agent/app/child.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';

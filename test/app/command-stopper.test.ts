@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GoneConfig } from '../../agent/config/config.ts';
-import type { Proof } from '../../agent/lifecycle/view.ts';
+import type { Proof } from '../../agent/lifecycle/model/observation.ts';
 import { createStopper } from '../../agent/app/create.ts';
 import { createRunningStopRecord, type RunningStopRecord } from '../../agent/app/running-stop-record.ts';
 import { createStarter } from '../../agent/app/command-starter.ts';

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
-import type { Status } from '../../agent/lifecycle/operation.ts';
+import type { Status } from '../../agent/lifecycle/model/api.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { EXIT_CODES, LastcallError } from '../../agent/system/error.ts';
 import { LASTCALL, type Running, lastcall, start } from '../support/cli.ts';

@@ -26,7 +26,7 @@ test('a file that names a balancer and a server gets every default', async () =>
       timeoutMs: 1_800_000,
       onTimeout: 'restore',
       quietMs: 1_000,
-      quietByHand: false,
+      quietExplicit: false,
       keep: 1,
       keepBackups: false,
       expiresMs: null,
@@ -64,9 +64,9 @@ test('the log is text on a terminal, unless the file says otherwise', async () =
 
 test('quiet written by hand is known as such, even where it is the default or nothing', async () => {
   const withOne = await configOf(`${MINIMAL}drain: { quiet: 1s }\n`);
-  expect(withOne.drain).toMatchObject({ quietMs: 1_000, quietByHand: true });
+  expect(withOne.drain).toMatchObject({ quietMs: 1_000, quietExplicit: true });
   const withNothing = await configOf(`${MINIMAL}drain: { quiet: 0s }\n`);
-  expect(withNothing.drain).toMatchObject({ quietMs: 0, quietByHand: true });
+  expect(withNothing.drain).toMatchObject({ quietMs: 0, quietExplicit: true });
 });
 
 test('a drain that never expires may be written down', async () => {

@@ -91,7 +91,7 @@ describe('the sample', () => {
   });
 
   test('does not answer for users whom nobody counts', async () => {
-    expect((await configOf(await readFile(SAMPLE, 'utf8'))).drain.quietByHand).toBe(false);
+    expect((await configOf(await readFile(SAMPLE, 'utf8'))).drain.quietExplicit).toBe(false);
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
-import type { Admin } from '../../agent/lifecycle/view.ts';
+import type { Admin } from '../../agent/lifecycle/model/observation.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { betweenPolls } from '../support/between-polls.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';

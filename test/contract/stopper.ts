@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Proof } from '../../agent/lifecycle/view.ts';
+import type { Proof } from '../../agent/lifecycle/model/observation.ts';
 import type { Stopper } from '../../agent/app/contracts.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { processStatus, startTimeOf } from '../../agent/system/process.ts';

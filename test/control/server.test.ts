@@ -8,7 +8,7 @@ import { createClient } from '../../agent/control/client.ts';
 import { MAX_BODY_BYTES } from '../../agent/control/routes.ts';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import type { ControlConfig } from '../../agent/config/config.ts';
-import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
+import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from '../../agent/control/client.ts';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { lastcall, type Running } from '../support/cli.ts';
 import { openRig, patience, type Rig, type RigOptions, type Visitor } from '../support/rig.ts';

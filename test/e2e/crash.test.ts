@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
 import { openRig, patience, type Rig, type RigOptions, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 

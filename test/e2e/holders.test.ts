@@ -1,7 +1,7 @@
 import { request, type ClientRequest } from 'node:http';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { Status } from '../../agent/lifecycle/operation.ts';
-import type { HoldersReport } from '../../agent/lifecycle/outlook.ts';
+import type { Status } from '../../agent/lifecycle/model/api.ts';
+import type { HoldersReport } from '../../agent/lifecycle/model/forecast.ts';
 import { openRig, patience, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
 import { startRecorder } from '../support/recorder.ts';
 import { type Agent, openRig, patience, type Rig, type RigOptions } from '../support/rig.ts';
 import { sidecarConfig } from '../support/sidecar.ts';

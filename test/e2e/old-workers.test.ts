@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import type { Status } from '../../agent/lifecycle/operation.ts';
+import type { Status } from '../../agent/lifecycle/model/api.ts';
 import { download, type Guest, openWebsocket } from '../support/app-with-open-connections.ts';
 import { type Agent, openRig, patience, type Rig, told } from '../support/rig.ts';
 import { freePort } from '../support/ports.ts';

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Result, Status } from '../../agent/lifecycle/operation.ts';
+import type { Result, Status } from '../../agent/lifecycle/model/api.ts';
 import { type Agent, openRig, patience, type Rig, type Visitor, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 

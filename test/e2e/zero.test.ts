@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
 import {
   type Agent,
   column,

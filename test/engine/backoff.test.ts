@@ -5,7 +5,7 @@ import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.
 import { createBackoff } from '../../agent/engine/backoff.ts';
 import { createPollers } from '../../agent/engine/pollers.ts';
 import type { UnstampedEvent } from '../../agent/engine/run-effect.ts';
-import { initial } from '../../agent/lifecycle/state.ts';
+import { initial } from '../../agent/lifecycle/model/state.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { memoryLog } from '../support/memory-log.ts';

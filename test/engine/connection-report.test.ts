@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import { createConnectionReport } from '../../agent/engine/connection-report.ts';
-import type { Holders } from '../../agent/lifecycle/view.ts';
+import type { Holders } from '../../agent/lifecycle/model/observation.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { createForecaster } from '../../agent/engine/forecast.ts';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
-import { initial, type State } from '../../agent/lifecycle/state.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
+import { initial, type State } from '../../agent/lifecycle/model/state.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { POLICY } from '../support/world/scene.ts';
 
@@ -36,8 +36,8 @@ function at(seconds: number, phase: Phase, { connections = 0, ...counts }: Count
     begun: now,
     at: now,
     changedAt: now,
-    sideSince: now,
-    sideSamples: 1,
+    answerSince: now,
+    answerSamples: 1,
     error: count === null ? 'no answer' : null,
   });
   const look = { worker: { pid: 1, bornAt: 0 }, workers: 1, unseen: null, uncounted: [], servers: [server] };

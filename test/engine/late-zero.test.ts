@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createEngine, type Engine } from '../../agent/engine/engine.ts';
-import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
+import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { createScanBudget } from '../../agent/sessions/scan-budget.ts';
 import { scanPauseMs, type Sight } from '../../agent/sessions/scan-pause.ts';
 import type { Source } from '../../agent/sessions/source.ts';

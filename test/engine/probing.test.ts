@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createEngine, type Engine } from '../../agent/engine/engine.ts';
-import type { OperationKind, Phase } from '../../agent/lifecycle/operation.ts';
-import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
+import type { OperationKind, Phase } from '../../agent/lifecycle/model/api.ts';
+import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import type { Probe, ProbeAnswer } from '../../agent/probes/probe.ts';
 import { createProber } from '../../agent/probes/prober.ts';
 import { emptyBalancer } from '../support/empty-balancer.ts';

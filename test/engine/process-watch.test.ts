@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from '@jest/globals';
 import { NO_SIGNS } from '../../agent/engine/life-signs.ts';
 import { createProcessWatch } from '../../agent/engine/process-watch.ts';
-import { initial, type State } from '../../agent/lifecycle/state.ts';
-import type { Proof } from '../../agent/lifecycle/view.ts';
+import { initial, type State } from '../../agent/lifecycle/model/state.ts';
+import type { Proof } from '../../agent/lifecycle/model/observation.ts';
 import type { Stopper } from '../../agent/app/contracts.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { createRelay, type RelayedService } from '../../agent/engine/relay.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
-import type { Request, Result, Status } from '../../agent/lifecycle/operation.ts';
-import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
+import type { Request, Result, Status } from '../../agent/lifecycle/model/api.ts';
+import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 
 const request: Request = { ...OWN_TERMS, id: 'd1', kind: 'drain', reason: null, by: 'test' };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { createTunedSources } from '../../agent/engine/source-tuning.ts';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
-import type { State } from '../../agent/lifecycle/state.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
+import type { State } from '../../agent/lifecycle/model/state.ts';
 import type { Source, SourceTuning } from '../../agent/sessions/source.ts';
 import { memoryLog } from '../support/memory-log.ts';
 

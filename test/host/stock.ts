@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import { join } from 'node:path';
-import type { Status } from '../../agent/lifecycle/operation.ts';
+import type { Status } from '../../agent/lifecycle/model/api.ts';
 import type { Report } from '../fixtures/tally.ts';
 import { packageRoot } from '../support/sample.ts';
 import { until } from '../support/until.ts';

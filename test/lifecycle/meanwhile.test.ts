@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { statusOf } from '../../agent/lifecycle/status.ts';
+import { statusOf } from '../../agent/lifecycle/report/status.ts';
 import type { Scene } from '../support/world/scene.ts';
 import { scene } from '../support/world/scene.ts';
 
@@ -134,7 +134,7 @@ test('a word under a MAINT by DNS is read back by what is set, and is no failure
   it.lb.reload(false);
   it.time.advance(MINUTE);
   const own = it.sidecar.state.balancers['lb1']?.servers['app/app1'];
-  expect(own).toMatchObject({ confirmed: true, write: { error: null, failures: 0 }, ours: ['drain'] });
+  expect(own).toMatchObject({ inSync: true, write: { error: null, failures: 0 }, ours: ['drain'] });
   expect(it.effects.filter(({ type }) => type === 'say')).toHaveLength(2);
 });
 

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PHASES, type PhaseTraits } from '../../agent/lifecycle/phases.ts';
+import { PHASES, type PhaseTraits } from '../../agent/lifecycle/model/phase.ts';
 
 import { packageRoot } from '../support/sample.ts';
 import { drawCampaign, play } from '../support/wide/campaign.ts';

@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
-import { isIgnored } from '../../agent/lifecycle/count.ts';
-import type { Effect } from '../../agent/lifecycle/effect.ts';
-import type { Policy } from '../../agent/lifecycle/policy.ts';
-import type { Phase } from '../../agent/lifecycle/operation.ts';
-import { wasFenced } from '../../agent/lifecycle/health.ts';
-import { take } from '../../agent/lifecycle/install.ts';
-import type { State } from '../../agent/lifecycle/state.ts';
-import { NO_SERVER } from '../../agent/lifecycle/server-state.ts';
+import { isIgnored } from '../../agent/lifecycle/observed/counts.ts';
+import type { Effect } from '../../agent/lifecycle/model/effect.ts';
+import type { Policy } from '../../agent/lifecycle/model/policy.ts';
+import type { Phase } from '../../agent/lifecycle/model/api.ts';
+import { wasFenced } from '../../agent/lifecycle/observed/health.ts';
+import { asFound } from '../../agent/lifecycle/admission/begin.ts';
+import type { State } from '../../agent/lifecycle/model/state.ts';
+import { NO_SERVER } from '../../agent/lifecycle/model/server-state.ts';
 import { step } from '../../agent/lifecycle/step.ts';
-import type { Look } from '../../agent/lifecycle/view.ts';
+import type { Look } from '../../agent/lifecycle/model/observation.ts';
 import { type Scene, scene } from '../support/world/scene.ts';
 
 const MINUTE = 60_000;
@@ -252,7 +252,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
 test('a server that HAProxy does not have was in nobody’s MAINT: what is put back of it is READY', () => {
   const absent = { name: 'app/app1', absent: 'it was removed', admin: 'maint', origin: 'none' } as const;
   const counts = { connections: 0, queued: 0, total: null, weight: null, counters: null };
-  expect(take({ ...absent, ...counts, operational: 'down' }, true)).toEqual({
+  expect(asFound({ ...absent, ...counts, operational: 'down' }, true)).toEqual({
     found: { admin: 'ready', weight: null },
   });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { PHASES } from '../../agent/lifecycle/phases.ts';
+import { PHASES } from '../../agent/lifecycle/model/phase.ts';
 import { packageRoot } from '../support/sample.ts';
 import { type Node, parseFile } from '../support/syntax.ts';
 

@@ -1,4 +1,4 @@
-import type { Admin } from '../../agent/lifecycle/view.ts';
+import type { Admin } from '../../agent/lifecycle/model/observation.ts';
 import { cellOf, type Haproxy } from './haproxy.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Result } from '../../agent/lifecycle/operation.ts';
+import type { Result } from '../../agent/lifecycle/model/api.ts';
 import { type CrowdedSite, openCrowdedSite, SERVER, type Suffered } from './crowded-site.ts';
 import { meet } from './recorder.ts';
 import type { Agent } from './rig.ts';

@@ -27,7 +27,6 @@ export const DOUBLED: Readonly<Record<string, Readonly<Record<string, number>>>>
     ServerIds: 2,
     Tables: 2,
     Tally: 2,
-    Verdict: 3,
   },
   test: {
     Claim: 2,

@@ -1,5 +1,5 @@
 import type { Balancer } from '../../agent/balancers/balancer.ts';
-import type { Admin, Look, ServerView } from '../../agent/lifecycle/view.ts';
+import type { Admin, Look, ServerView } from '../../agent/lifecycle/model/observation.ts';
 
 /** `lb1`, whose one server `app/app1` has no users, and which carries out every write at once. */
 export function emptyBalancer(): Balancer {

@@ -1,6 +1,6 @@
 import { createMetrics } from '../../agent/telemetry/metrics.ts';
-import type { Result } from '../../agent/lifecycle/operation.ts';
-import { OWN_TERMS } from '../../agent/lifecycle/policy.ts';
+import type { Result } from '../../agent/lifecycle/model/api.ts';
+import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { createScriptedService } from './scripted-service.ts';
 

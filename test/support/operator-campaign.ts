@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Result } from '../../agent/lifecycle/operation.ts';
+import type { Result } from '../../agent/lifecycle/model/api.ts';
 import { findOverrides, type OverrideVerdict } from './overrides.ts';
 import { freePort } from './ports.ts';
 import { startRecorder } from './recorder.ts';

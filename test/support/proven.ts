@@ -1,4 +1,4 @@
-import type { Proof } from '../../agent/lifecycle/view.ts';
+import type { Proof } from '../../agent/lifecycle/model/observation.ts';
 import type { Stopper } from '../../agent/app/contracts.ts';
 import { never } from './outcome.ts';
 

@@ -1,4 +1,4 @@
-import type { Phase, Result } from '../../agent/lifecycle/operation.ts';
+import type { Phase, Result } from '../../agent/lifecycle/model/api.ts';
 import { type CrowdedSite, openCrowdedSite, SERVER, type Suffered } from './crowded-site.ts';
 import { meet, type Exchange } from './recorder.ts';
 import { type Agent, told } from './rig.ts';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient, type ControlClient } from '../../agent/control/client.ts';
-import type { Phase, Result, Status } from '../../agent/lifecycle/operation.ts';
+import type { Phase, Result, Status } from '../../agent/lifecycle/model/api.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { lastcall, type CommandOutcome, type Running } from './cli.ts';
 import { cellOf, startHaproxy, type Haproxy } from './haproxy.ts';

@@ -1,4 +1,4 @@
-import type { Status } from '../../agent/lifecycle/operation.ts';
+import type { Status } from '../../agent/lifecycle/model/api.ts';
 import type { Agent } from './rig.ts';
 
 /** One status as the sidecar reported it. */

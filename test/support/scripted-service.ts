@@ -1,6 +1,6 @@
 import type { DirectService } from '../../agent/cli/ports.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
-import { type HoldersReport, NO_OUTLOOK, type Outlook } from '../../agent/lifecycle/outlook.ts';
+import { type HoldersReport, NO_FORECAST, type Forecast } from '../../agent/lifecycle/model/forecast.ts';
 import type {
   Joined,
   Phase,
@@ -8,7 +8,7 @@ import type {
   Result,
   Status,
   StatusServer,
-} from '../../agent/lifecycle/operation.ts';
+} from '../../agent/lifecycle/model/api.ts';
 
 /**
  * A service that does what the test sets, and nothing by itself: it replaces the engine, so that control and the
@@ -149,7 +149,7 @@ export function createScriptedService(node = 'app1'): ScriptedService {
   };
 }
 
-const OUTLOOK: Outlook = { eta: { seconds: 42, atMost: 1800 }, etaReason: null, curve: [8, 4, 2] };
+const OUTLOOK: Forecast = { eta: { seconds: 42, atMost: 1800 }, etaReason: null, curve: [8, 4, 2] };
 const AT = { balancer: 'unix:/run/haproxy/admin.sock', server: 'app/app1' } as const;
 export const HOLDERS: HoldersReport = {
   at: '2026-01-01T00:00:00.000Z',
@@ -206,7 +206,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
       total: sessions,
       sources: [{ name: 'http', count: sessions, at: '2026-01-01T00:00:00.000Z', every: 1, error: null }],
     },
-    ...(phase === 'draining' ? OUTLOOK : NO_OUTLOOK),
+    ...(phase === 'draining' ? OUTLOOK : NO_FORECAST),
     reasserts: { count: 0, slowestSeconds: 0 },
     waits: [],
     alarms: [],

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Result } from '../../agent/lifecycle/operation.ts';
+import type { Result } from '../../agent/lifecycle/model/api.ts';
 import { createUsers, type Report } from '../fixtures/users.ts';
 import { startHaproxy } from './haproxy.ts';
 import { createLegacyNode, type LegacyNodeOptions } from './legacy-node.ts';

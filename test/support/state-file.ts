@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { StateRecord } from '../../agent/lifecycle/record.ts';
+import type { StateRecord } from '../../agent/lifecycle/model/record.ts';
 import { errnoOf } from '../../agent/system/error.ts';
 
 /** What the sidecar's state file holds at this moment; null before there is one. */

@@ -1,4 +1,4 @@
-import type { Result } from '../../agent/lifecycle/operation.ts';
+import type { Result } from '../../agent/lifecycle/model/api.ts';
 import { startHaproxy, type Haproxy } from './haproxy.ts';
 import { freePort } from './ports.ts';
 import { agentOf, patience, type Agent } from './rig.ts';

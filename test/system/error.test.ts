@@ -33,17 +33,17 @@ const CONTRACT = {
 
 function lifecycle(): string {
   const names = [
-    'admission',
-    'again',
-    'back',
-    'bonds',
-    'guard',
-    'hold',
-    'out',
-    'recover',
-    'requests',
+    'admission/preflight',
+    'phases/ask-again',
+    'phases/return',
+    'admission/stickiness',
+    'admission/checks',
+    'phases/hold',
+    'phases/drain',
+    'recovery/recover',
+    'admission/requests',
     'step',
-    'unlisted',
+    'observed/unlisted-servers',
   ];
   return names
     .map((name) => readFileSync(join(packageRoot(), `agent/lifecycle/${name}.ts`), 'utf8'))

@@ -4,7 +4,7 @@ import { chmod, chown, link, mkdir, readFile, rm, symlink, writeFile } from 'nod
 import { join } from 'node:path';
 import { openAudit, withAudit, type Audit } from '../../agent/telemetry/audit.ts';
 import type { Service } from '../../agent/engine/service.ts';
-import type { OperationKind, Request } from '../../agent/lifecycle/operation.ts';
+import type { OperationKind, Request } from '../../agent/lifecycle/model/api.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog, type MemoryLog } from '../support/memory-log.ts';

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/
 import { createMetricsServer } from '../../agent/telemetry/metrics-server.ts';
 import { createMetrics, type Metrics } from '../../agent/telemetry/metrics.ts';
 import type { Service } from '../../agent/engine/service.ts';
-import type { Phase, Request, Result, Status } from '../../agent/lifecycle/operation.ts';
+import type { Phase, Request, Result, Status } from '../../agent/lifecycle/model/api.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { createListenSockets } from '../../agent/system/listen-sockets.ts';
 import { askHttp } from '../support/ask-http.ts';

@@ -1,4 +1,4 @@
-import type { Admin, ServerView, Worker } from '../../lifecycle/view.ts';
+import type { Admin, ServerView, Worker } from '../../lifecycle/model/observation.ts';
 import { withDeadline, type Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { Caller, Subscription } from './server.ts';

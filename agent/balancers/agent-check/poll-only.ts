@@ -1,5 +1,5 @@
 import type { PollerConfig } from '../../config/config.ts';
-import type { Admin } from '../../lifecycle/view.ts';
+import type { Admin } from '../../lifecycle/model/observation.ts';
 import { ipAllowlist } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { AgentCheckServer, Subscription } from './server.ts';

@@ -1,5 +1,5 @@
 import type { HaproxyConfig } from '../../config/config.ts';
-import type { Admin, Look, LookScope, ReadBackView } from '../../lifecycle/view.ts';
+import type { Admin, Look, LookScope, ReadBackView } from '../../lifecycle/model/observation.ts';
 import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { AgentCheckServer } from './server.ts';

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { AgentCheckListenConfig } from '../../config/config.ts';
 import { agentLine } from '../../haproxy/agent-line.ts';
-import type { Admin } from '../../lifecycle/view.ts';
+import type { Admin } from '../../lifecycle/model/observation.ts';
 import { ipAllowlist, plainAddress } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
 import { createConnectionCap } from '../../system/connection-cap.ts';

@@ -1,4 +1,4 @@
-import type { Look } from '../../lifecycle/view.ts';
+import type { Look } from '../../lifecycle/model/observation.ts';
 import { sleep, type Clock } from '../../system/clock.ts';
 
 /** Between the beginnings of two looks: however many poll us, HAProxy's socket is asked no more often. */

@@ -1,5 +1,5 @@
-import type { Status } from '../../lifecycle/operation.ts';
-import { isOut as isOutPhase, PHASES } from '../../lifecycle/phases.ts';
+import type { Status } from '../../lifecycle/model/api.ts';
+import { isOut as isOutPhase, PHASES } from '../../lifecycle/model/phase.ts';
 
 /** The answer to a monitor: keep the node, send it no new users, remove it. */
 export type HealthAnswer = 'up' | 'drain' | 'down';

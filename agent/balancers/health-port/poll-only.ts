@@ -1,6 +1,6 @@
 import type { HealthPollerConfig } from '../../config/config.ts';
 import type { SendState } from '../../haproxy/send-state.ts';
-import type { Admin, ServerView } from '../../lifecycle/view.ts';
+import type { Admin, ServerView } from '../../lifecycle/model/observation.ts';
 import { ipAllowlist } from '../../system/ip-allowlist.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { Balancer } from '../balancer.ts';

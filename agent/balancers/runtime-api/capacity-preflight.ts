@@ -9,8 +9,8 @@ import {
   type ServerStateRow,
 } from '../../haproxy/replies/show-servers-state.ts';
 import { parseStats, type StatRow } from '../../haproxy/replies/show-stat.ts';
-import type { Look, Role } from '../../lifecycle/view.ts';
-import type { Sibling, Survey } from '../../lifecycle/survey.ts';
+import type { Look, Role } from '../../lifecycle/model/observation.ts';
+import type { Sibling, Survey } from '../../lifecycle/model/survey.ts';
 import { comparable, isUsable } from './related-servers.ts';
 import { sameWorker, type DriverContext, type Connections } from './poll.ts';
 

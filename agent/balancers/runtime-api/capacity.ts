@@ -1,6 +1,6 @@
 import type { ServerName } from '../../haproxy/names.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
-import type { Capacity, Role } from '../../lifecycle/view.ts';
+import type { Capacity, Role } from '../../lifecycle/model/observation.ts';
 import { isUsable } from './related-servers.ts';
 
 /** How many others are usable, by one row of each backend. Pure. */

@@ -9,7 +9,7 @@ import {
 import type { ServerName } from '../../haproxy/names.ts';
 import { expectDone, type Reply } from '../../haproxy/reply.ts';
 import { streamServer, type StreamLine } from '../../haproxy/replies/show-sess.ts';
-import type { Closed, Worker } from '../../lifecycle/view.ts';
+import type { Closed, Worker } from '../../lifecycle/model/observation.ts';
 import { isLastcallError } from '../../system/error.ts';
 import { eachOnCurrentWorker, eachOnOldWorkers } from './connections.ts';
 import type { DriverContext, Connections } from './poll.ts';

@@ -2,7 +2,7 @@ import { showInfo, showStreams, batch, toWorker } from '../../haproxy/command.ts
 import type { ServerName } from '../../haproxy/names.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { StreamLine } from '../../haproxy/replies/show-sess.ts';
-import type { Holder, Holders, Worker } from '../../lifecycle/view.ts';
+import type { Holder, Holders, Worker } from '../../lifecycle/model/observation.ts';
 import type { DriverContext, Connections } from './poll.ts';
 import { createFirst, eachStream } from './streams.ts';
 

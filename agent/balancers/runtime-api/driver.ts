@@ -6,7 +6,7 @@ import { hasFragileMaster, type Info } from '../../haproxy/replies/show-info.ts'
 import { parseServerName, type ServerName } from '../../haproxy/names.ts';
 import { createServerReader } from '../../haproxy/server-reader.ts';
 import { expectDone } from '../../haproxy/reply.ts';
-import type { Admin, ReadBackView } from '../../lifecycle/view.ts';
+import type { Admin, ReadBackView } from '../../lifecycle/model/observation.ts';
 import type { TlsFiles } from '../../haproxy/tls.ts';
 import { createOldProcesses, createWorkers, type Workers } from '../../haproxy/workers.ts';
 import type { Clock } from '../../system/clock.ts';

@@ -15,7 +15,7 @@ import { answersOf, contextOf, unexpected, type Reply } from '../../haproxy/repl
 import { parseServersState } from '../../haproxy/replies/show-servers-state.ts';
 import { parseStats } from '../../haproxy/replies/show-stat.ts';
 import type { OldProcesses } from '../../haproxy/workers.ts';
-import type { Worker } from '../../lifecycle/view.ts';
+import type { Worker } from '../../lifecycle/model/observation.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
 import { eachStream } from './streams.ts';
 import type { DeadlineClient } from './deadline-client.ts';

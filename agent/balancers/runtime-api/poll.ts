@@ -4,7 +4,7 @@ import type { ServerName } from '../../haproxy/names.ts';
 import type { SendCommand, FullReading, ServerReader } from '../../haproxy/server-reader.ts';
 import type { OldProcesses, Workers } from '../../haproxy/workers.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
-import type { Addresses, Look, LookScope, ServerView, Worker } from '../../lifecycle/view.ts';
+import type { Addresses, Look, LookScope, ServerView, Worker } from '../../lifecycle/model/observation.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
 import type { Past } from '../balancer.ts';
 import { capacityOf, type OwnRow } from './capacity.ts';

@@ -3,7 +3,7 @@ import { isTableName, type ServerName } from '../../haproxy/names.ts';
 import type { SendCommand } from '../../haproxy/server-reader.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import { parseTables, storesServers } from '../../haproxy/replies/show-table.ts';
-import type { ServerSurvey } from '../../lifecycle/survey.ts';
+import type { ServerSurvey } from '../../lifecycle/model/survey.ts';
 
 /** How much a socket shows: `cookie` and `algo` are empty below level operator, tables too (tried on 2.6.12). */
 export type SocketLevel = 'admin' | 'operator' | 'user';

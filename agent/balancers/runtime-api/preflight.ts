@@ -5,8 +5,8 @@ import { parseInfo, requireSupported } from '../../haproxy/replies/show-info.ts'
 import type { SendCommand, FullReading } from '../../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../../haproxy/reply.ts';
 import { endpointOf, serverKeys } from '../../haproxy/server-keys.ts';
-import type { Addresses, ServerView, Worker } from '../../lifecycle/view.ts';
-import type { ServerSurvey, Survey, SurveyScope } from '../../lifecycle/survey.ts';
+import type { Addresses, ServerView, Worker } from '../../lifecycle/model/observation.ts';
+import type { ServerSurvey, Survey, SurveyScope } from '../../lifecycle/model/survey.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
 import { HASHED, findStickTables, stickyReason, type SocketLevel, type Tables } from './preflight-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type NeighbourServers } from './related-servers.ts';

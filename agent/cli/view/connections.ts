@@ -1,7 +1,7 @@
 import type { ControlClient } from '../../control/client.ts';
-import type { Status } from '../../lifecycle/operation.ts';
-import type { HoldersReport } from '../../lifecycle/outlook.ts';
-import { PHASES } from '../../lifecycle/phases.ts';
+import type { Status } from '../../lifecycle/model/api.ts';
+import type { HoldersReport } from '../../lifecycle/model/forecast.ts';
+import { PHASES } from '../../lifecycle/model/phase.ts';
 import { messageOf } from '../../system/error.ts';
 import { alignTable } from './table.ts';
 import { type Paint, countText, secondsText } from './format.ts';

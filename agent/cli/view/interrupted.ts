@@ -1,5 +1,5 @@
 import type { RequestBody } from '../../control/protocol.ts';
-import type { OperationKind, Result, Status } from '../../lifecycle/operation.ts';
+import type { OperationKind, Result, Status } from '../../lifecycle/model/api.ts';
 import { printableLine } from './printable.ts';
 import type { Interruption } from '../interrupt.ts';
 import type { LocalEngines } from '../stand-in.ts';

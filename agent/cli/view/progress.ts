@@ -1,4 +1,4 @@
-import type { OperationKind, Status } from '../../lifecycle/operation.ts';
+import type { OperationKind, Status } from '../../lifecycle/model/api.ts';
 import type { ProgressListener } from '../wait-for-result.ts';
 import type { Context } from '../ports.ts';
 import { painter, secondsText, sessionsText, sparkline } from './format.ts';

@@ -1,4 +1,4 @@
-import type { Receipt, Result, Status, Terms } from '../../lifecycle/operation.ts';
+import type { Receipt, Result, Status, Terms } from '../../lifecycle/model/api.ts';
 import { EXIT_CODES } from '../../system/error.ts';
 import { printableLine } from './printable.ts';
 import type { Context, Interrupt } from '../ports.ts';

@@ -1,4 +1,4 @@
-import type { Status } from '../../lifecycle/operation.ts';
+import type { Status } from '../../lifecycle/model/api.ts';
 import { type ConnectionReport, connectionTable } from './connections.ts';
 import type { Context } from '../ports.ts';
 import { alignTable } from './table.ts';

@@ -1,4 +1,4 @@
-import type { Admin, Origin, Over } from '../../lifecycle/view.ts';
+import type { Admin, Origin, Over } from '../../lifecycle/model/observation.ts';
 import { columnsOf, parseCount, type Columns } from './columns.ts';
 import { unexpected, type Reply } from '../reply.ts';
 import type { Endpoint } from '../server-keys.ts';

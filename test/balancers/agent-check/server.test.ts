@@ -6,7 +6,7 @@ import {
   type AgentCheckServer,
   type Subscription,
 } from '../../../agent/balancers/agent-check/server.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { memoryLog } from '../../support/memory-log.ts';
 import { poll } from '../../support/poll.ts';

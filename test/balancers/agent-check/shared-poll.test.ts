@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { createSharedPoll, POLL_EVERY_MS } from '../../../agent/balancers/agent-check/shared-poll.ts';
-import type { Look } from '../../../agent/lifecycle/view.ts';
+import type { Look } from '../../../agent/lifecycle/model/observation.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 /** Looks that end when the test lets them; each answers its number as the worker's pid. */

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { type NodeState, defaultAnswer } from '../../../agent/balancers/health-port/answer.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 
 function node(phase: NodeState['phase'], health: NodeState['health'], admin: Admin | null): NodeState {
   const server = { name: 'app/app1', admin, operational: null, connections: 0, queued: 0 } as const;

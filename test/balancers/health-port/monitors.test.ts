@@ -5,7 +5,7 @@ import type { NodeState } from '../../../agent/balancers/health-port/answer.ts';
 import { createHealthBalancer } from '../../../agent/balancers/health-port/poll-only.ts';
 import type { HealthListenConfig } from '../../../agent/config/config.ts';
 import { HEALTH_ANSWERS } from '../../../agent/config/defaults.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { configOf, load } from '../../config/support.ts';
 import { memoryLog } from '../../support/memory-log.ts';

@@ -3,7 +3,7 @@ import type { Balancer } from '../../../agent/balancers/balancer.ts';
 import { createHealthServer, type HealthServer } from '../../../agent/balancers/health-port/server.ts';
 import type { NodeState } from '../../../agent/balancers/health-port/answer.ts';
 import { createHealthBalancer } from '../../../agent/balancers/health-port/poll-only.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import { askHttp } from '../../support/ask-http.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { memoryLog } from '../../support/memory-log.ts';

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { join } from 'node:path';
 import type { Balancer } from '../../../agent/balancers/balancer.ts';
 import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
-import type { Sibling } from '../../../agent/lifecycle/survey.ts';
+import type { Sibling } from '../../../agent/lifecycle/model/survey.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { answerOn, startFake, type FakeHaproxy } from '../../support/fake-haproxy.ts';
 import { ask, startHaproxy, type Haproxy } from '../../support/haproxy.ts';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
 import type { Balancer } from '../../../agent/balancers/balancer.ts';
-import type { ServerView } from '../../../agent/lifecycle/view.ts';
+import type { ServerView } from '../../../agent/lifecycle/model/observation.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { answerOn, startFake } from '../../support/fake-haproxy.ts';
 import { ask, isFrom, startHaproxy, type Haproxy } from '../../support/haproxy.ts';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import type { Balancer } from '../../../agent/balancers/balancer.ts';
 import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
-import type { Look } from '../../../agent/lifecycle/view.ts';
+import type { Look } from '../../../agent/lifecycle/model/observation.ts';
 import { realClock } from '../../../agent/system/clock.ts';
 import { ask, startHaproxy, type Haproxy } from '../../support/haproxy.ts';
 import {

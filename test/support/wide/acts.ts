@@ -1,4 +1,4 @@
-import type { StateRecord } from '../../../agent/lifecycle/record.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import { type Asked, type Deed, PLAIN, type Plain } from './deeds.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import { peek } from './peek.ts';

@@ -1,8 +1,8 @@
-import { isProofMissed } from '../../../agent/lifecycle/app.ts';
-import { lookScope } from '../../../agent/lifecycle/capacity.ts';
-import { pace } from '../../../agent/lifecycle/pace.ts';
-import { PHASES } from '../../../agent/lifecycle/phases.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
+import { needsProcessLookup } from '../../../agent/lifecycle/phases/app-events.ts';
+import { lookScope } from '../../../agent/lifecycle/phases/capacity.ts';
+import { pace } from '../../../agent/lifecycle/timing.ts';
+import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, SimNode, World } from './world.ts';
 
@@ -98,7 +98,7 @@ export function createAsking(
     else if (proof !== null) missedSince ??= time.now;
     else if (app.gone) missedSince = PHASES[phase].place === 'out' ? null : (missedSince ?? time.now);
     if (PHASES[phase].ending || app.start === 'sent') missedSince = null;
-    else if (found && (missedSince !== null || isProofMissed(state))) {
+    else if (found && (missedSince !== null || needsProcessLookup(state))) {
       missedSince = null;
       post({ type: 'app-back', proof: found });
     } else if (missedSince !== null && time.now - missedSince >= GONE_FOR_MS && isAsked(state)) {

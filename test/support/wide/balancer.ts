@@ -6,8 +6,8 @@ import type {
   Origin,
   Over,
   ServerView,
-} from '../../../agent/lifecycle/view.ts';
-import type { Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/survey.ts';
+} from '../../../agent/lifecycle/model/observation.ts';
+import type { Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/model/survey.ts';
 import type { Timeline } from '../world/timeline.ts';
 import { createLine, type Line, type Mode } from './line.ts';
 
@@ -118,7 +118,7 @@ export function shown({
 /** A worker that was replaced ends its last connections after so long (`hard-stop-after`). */
 export const HARD_STOP_MS = 15_000;
 
-/** As in `sameWorker` (agent/lifecycle/view.ts): HAProxy tells its uptime in whole seconds. */
+/** As in `sameWorker` (agent/lifecycle/model/observation.ts): HAProxy tells its uptime in whole seconds. */
 const TWINS_MS = 3_000;
 
 export function createLb(

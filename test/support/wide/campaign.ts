@@ -1,4 +1,4 @@
-import type { Request } from '../../../agent/lifecycle/operation.ts';
+import type { Request } from '../../../agent/lifecycle/model/api.ts';
 import { createTimeline, type Timeline } from '../world/timeline.ts';
 import { act, lastStop } from './acts.ts';
 import { createApp, type SimApp } from './app.ts';

@@ -1,4 +1,4 @@
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import type { Requests } from './judge-requests.ts';
 import { forcedOf } from './knowledge.ts';
 import { peek, type Peek } from './peek.ts';

@@ -1,4 +1,4 @@
-import type { State } from '../../../agent/lifecycle/state.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
 
 /** What came to pass in a campaign, or in many: whether the world is as wide as it is meant to be. */
 export interface Coverage {

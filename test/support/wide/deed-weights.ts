@@ -1,4 +1,4 @@
-import type { OnTimeout, OperationKind } from '../../../agent/lifecycle/operation.ts';
+import type { OnTimeout, OperationKind } from '../../../agent/lifecycle/model/api.ts';
 import type { StartMode, StopMode } from './app.ts';
 import type { LbServer } from './balancer.ts';
 import type { Asked, Deed, Plain } from './deeds.ts';

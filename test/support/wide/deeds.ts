@@ -1,4 +1,4 @@
-import type { Request } from '../../../agent/lifecycle/operation.ts';
+import type { Request } from '../../../agent/lifecycle/model/api.ts';
 import type { LbServer } from './balancer.ts';
 import type { StartMode, StopMode } from './app.ts';
 import type { Mode } from './line.ts';

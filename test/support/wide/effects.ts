@@ -1,5 +1,5 @@
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { Closed, ReadBackView } from '../../../agent/lifecycle/view.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import type { Closed, ReadBackView } from '../../../agent/lifecycle/model/observation.ts';
 import type { SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
 import { goneByPidFile, provenByPidFile, signsOfLife } from './pid-file.ts';

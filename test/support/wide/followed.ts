@@ -1,4 +1,4 @@
-import type { ServerView } from '../../../agent/lifecycle/view.ts';
+import type { ServerView } from '../../../agent/lifecycle/model/observation.ts';
 import type { LbServer } from './balancer.ts';
 import type { SimNode } from './world.ts';
 

@@ -1,7 +1,7 @@
-import { proofIn } from '../../../agent/lifecycle/read-record.ts';
+import { proofIn } from '../../../agent/lifecycle/recovery/read-record.ts';
 import { isDeepStrictEqual } from 'node:util';
-import type { Proof } from '../../../agent/lifecycle/view.ts';
-import type { Survey } from '../../../agent/lifecycle/survey.ts';
+import type { Proof } from '../../../agent/lifecycle/model/observation.ts';
+import type { Survey } from '../../../agent/lifecycle/model/survey.ts';
 import { peek } from './peek.ts';
 import type { Requests } from './judge-requests.ts';
 import type { SimNode, Taken, World } from './world.ts';

@@ -1,6 +1,6 @@
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World } from './world.ts';
 

@@ -1,6 +1,6 @@
 import { logResult } from '../../../agent/engine/result-log.ts';
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import type { Request, Result } from '../../../agent/lifecycle/model/api.ts';
 import type { Log } from '../../../agent/system/log-port.ts';
 import { recordOn } from './judge-disk.ts';
 import { createTermJudge } from './judge-terms.ts';

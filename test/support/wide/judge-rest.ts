@@ -1,4 +1,4 @@
-import type { State } from '../../../agent/lifecycle/state.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { peek } from './peek.ts';
 import { OWN, type Requests } from './judge-requests.ts';
 import type { WishJudge } from './judge-wishes.ts';

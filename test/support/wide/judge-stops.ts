@@ -1,4 +1,4 @@
-import type { Result } from '../../../agent/lifecycle/operation.ts';
+import type { Result } from '../../../agent/lifecycle/model/api.ts';
 import { isFollowed } from './followed.ts';
 import { forcedOf, viewOf } from './knowledge.ts';
 import { knownOf } from './known-users.ts';

@@ -1,4 +1,4 @@
-import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
+import type { Request, Result } from '../../../agent/lifecycle/model/api.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World } from './world.ts';
 

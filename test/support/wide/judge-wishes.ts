@@ -1,4 +1,4 @@
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
 import type { Requests } from './judge-requests.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Taken, World, Written } from './world.ts';

@@ -1,4 +1,4 @@
-import { isYielding } from '../../../agent/lifecycle/capacity.ts';
+import { isYielding } from '../../../agent/lifecycle/phases/capacity.ts';
 import { createClaims } from './claims.ts';
 import { recordOn } from './judge-disk.ts';
 import { knownOf } from './known-users.ts';

@@ -1,4 +1,4 @@
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import { isFollowed } from './followed.ts';
 import { forcedOf } from './knowledge.ts';
 import { peek } from './peek.ts';

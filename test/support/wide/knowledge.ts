@@ -1,6 +1,6 @@
-import type { Event } from '../../../agent/lifecycle/event.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { ServerView } from '../../../agent/lifecycle/view.ts';
+import type { Event } from '../../../agent/lifecycle/model/event.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import type { ServerView } from '../../../agent/lifecycle/model/observation.ts';
 
 interface Looked {
   readonly begun: number;

@@ -1,4 +1,4 @@
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { Connection, SimLb } from './balancer.ts';
 import type { Knowledge } from './knowledge.ts';
 import type { User } from './people.ts';

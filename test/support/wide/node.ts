@@ -1,11 +1,11 @@
-import { cancelOf } from '../../../agent/lifecycle/cancel.ts';
-import type { Event } from '../../../agent/lifecycle/event.ts';
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
+import { cancelOf } from '../../../agent/lifecycle/phases/cancel.ts';
+import type { Event } from '../../../agent/lifecycle/model/event.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
 import type { SimLb } from './balancer.ts';
-import { isAskedOften, nextWake } from '../../../agent/lifecycle/pace.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import { initial } from '../../../agent/lifecycle/state.ts';
+import { isAskedOften, nextDeadline } from '../../../agent/lifecycle/timing.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import { initial } from '../../../agent/lifecycle/model/state.ts';
 import { createDisk } from '../world/disk.ts';
 import type { SimApp } from './app.ts';
 import { type Asking, createAsking } from './asking.ts';
@@ -104,7 +104,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
 
   function arm(): void {
     cancelWake();
-    const at = nextWake(policy, state, time.now);
+    const at = nextDeadline(policy, state, time.now);
     if (at === null) return;
     if (at <= time.now) verdicts.broken('broke', `hot loop: woken at ${at}, and it is ${time.now}`);
     else cancelWake = time.after(at - time.now, () => post({ type: 'tick' }));
@@ -134,7 +134,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       return known;
     },
     get busyAt() {
-      return running && nextWake(policy, state, time.now) !== null ? Infinity : busyAt;
+      return running && nextDeadline(policy, state, time.now) !== null ? Infinity : busyAt;
     },
     get warmingSince() {
       return warmingSince;

@@ -1,8 +1,8 @@
-import type { OperationKind, OnTimeout } from '../../../agent/lifecycle/operation.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
-import { desired } from '../../../agent/lifecycle/desired.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
-import { textsOf } from '../../../agent/lifecycle/warnings.ts';
+import type { OperationKind, OnTimeout } from '../../../agent/lifecycle/model/api.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
+import { desired } from '../../../agent/lifecycle/model/desired.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
+import { textsOf } from '../../../agent/lifecycle/model/warnings.ts';
 
 /**
  * All that the oracle reads of the lifecycle's own state. Everything else it judges from outside: events, effects,
@@ -97,7 +97,7 @@ class Peeked implements Peek {
   }
 
   get isHurried(): boolean {
-    return this.#state.hurried || this.#state.outing?.force?.now === true;
+    return this.#state.forceRequested || this.#state.outing?.force?.now === true;
   }
 
   get wantsFence(): boolean {

@@ -1,4 +1,4 @@
-import type { LifeSigns, Proof } from '../../../agent/lifecycle/view.ts';
+import type { LifeSigns, Proof } from '../../../agent/lifecycle/model/observation.ts';
 import type { SimNode, World } from './world.ts';
 
 /**

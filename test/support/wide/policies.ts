@@ -1,4 +1,4 @@
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { Dimension } from './dimensions.ts';
 import type { Draw } from './draw.ts';
 
@@ -102,7 +102,7 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     closePerSecond: 20,
     sticky: has('sign-out') ? false : draw.pick<Policy['sticky']>(true, false, 'auto'),
     quietMs: draw.pick(0, 100, 1_000),
-    quietByHand: draw.chance(0.5),
+    quietExplicit: draw.chance(0.5),
     keep: has('pool', 'neighbours') ? 1 : draw.pick(0, 1),
     timeoutMs: has('no-master', 'kernel', 'elapsed', 'neighbours') ? 28_000 : draw.pick(2_000, 6_000),
     returnMs: 8_000,

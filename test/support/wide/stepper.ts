@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import { recordOf, type StateRecord } from '../../../agent/lifecycle/record.ts';
-import { restore } from '../../../agent/lifecycle/restore.ts';
-import { readRecord } from '../../../agent/lifecycle/read-record.ts';
-import { initial } from '../../../agent/lifecycle/state.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import { recordOf, type StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import { restore } from '../../../agent/lifecycle/recovery/restore.ts';
+import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
+import { initial } from '../../../agent/lifecycle/model/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import { frozen } from '../world/frozen.ts';
 import type { World } from './world.ts';

@@ -1,9 +1,9 @@
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { Event } from '../../../agent/lifecycle/event.ts';
-import type { OperationKind, Request, Result } from '../../../agent/lifecycle/operation.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import type { Event } from '../../../agent/lifecycle/model/event.ts';
+import type { OperationKind, Request, Result } from '../../../agent/lifecycle/model/api.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import type { SimDisk } from '../world/disk.ts';
 import type { Timeline } from '../world/timeline.ts';
 import type { SimApp } from './app.ts';

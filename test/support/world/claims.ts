@@ -1,7 +1,7 @@
-import { desired } from '../../../agent/lifecycle/desired.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
-import { serversOf } from '../../../agent/lifecycle/turn.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import { desired } from '../../../agent/lifecycle/model/desired.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
+import { serversOf } from '../../../agent/lifecycle/draft.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import type { Taken, World } from './world.ts';
 
 /**
@@ -52,15 +52,15 @@ export function createClaims(
       looked.set(event.balancer, Math.max(looked.get(event.balancer) ?? 0, event.begun));
     }
     if (event.type === 'said') seen(event);
-    for (const { at, name, server, balancer } of serversOf(after)) {
-      const claim = claimOf(`${at} ${name}`);
-      const old = before.balancers[at];
+    for (const { balancerName, name, server, balancer } of serversOf(after)) {
+      const claim = claimOf(`${balancerName} ${name}`);
+      const old = before.balancers[balancerName];
       if (server.found && !old?.servers[name]?.found) begin(claim, server.ours);
       if (old?.servers[name]?.held != null && server.held === null && after.op && isForced())
         begin(claim, server.ours);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
       const want = desired(after, server);
-      if (server.confirmed && want) claim.maybe = new Set([want]);
+      if (server.inSync && want) claim.maybe = new Set([want]);
       if (old && balancer.worker?.pid !== old.worker?.pid)
         for (const admin of claim.said) claim.maybe.add(admin);
     }

@@ -7,8 +7,8 @@ import type {
   Origin,
   Over,
   ServerView,
-} from '../../../agent/lifecycle/view.ts';
-import type { Relative, Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/survey.ts';
+} from '../../../agent/lifecycle/model/observation.ts';
+import type { Relative, Sibling, Survey, SurveyScope } from '../../../agent/lifecycle/model/survey.ts';
 import type { Timeline } from './timeline.ts';
 
 /** The state of one server in a simulated HAProxy. `by`: its writer, which the real one does not record. */

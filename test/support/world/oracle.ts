@@ -1,14 +1,14 @@
-import { isYielding } from '../../../agent/lifecycle/capacity.ts';
-import { forcedOf } from '../../../agent/lifecycle/count.ts';
+import { isYielding } from '../../../agent/lifecycle/phases/capacity.ts';
+import { forcedOf } from '../../../agent/lifecycle/observed/counts.ts';
 import { isDeepStrictEqual } from 'node:util';
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { Request, Result } from '../../../agent/lifecycle/operation.ts';
-import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
-import type { BalancerState } from '../../../agent/lifecycle/server-state.ts';
-import { serversOf } from '../../../agent/lifecycle/turn.ts';
-import type { Proof, ServerView } from '../../../agent/lifecycle/view.ts';
-import type { Survey } from '../../../agent/lifecycle/survey.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import type { Request, Result } from '../../../agent/lifecycle/model/api.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
+import type { BalancerState } from '../../../agent/lifecycle/model/server-state.ts';
+import { serversOf } from '../../../agent/lifecycle/draft.ts';
+import type { Proof, ServerView } from '../../../agent/lifecycle/model/observation.ts';
+import type { Survey } from '../../../agent/lifecycle/model/survey.ts';
 import type { Taken, World } from './world.ts';
 import { createClaims } from './claims.ts';
 
@@ -209,7 +209,7 @@ export function createOracle(world: World): Oracle {
   /** A user who was forced is gone, unless the wait was over, and then there is a warning. */
   function forced({ before, after, effects }: Taken): void {
     const force = before.outing?.force ?? null;
-    if (force === null || force.now || before.hurried) return;
+    if (force === null || force.now || before.forceRequested) return;
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
     const warnings = [...results, ...(after.op?.warnings ?? []).map(({ text }) => text)];
     if (warnings.some((text) => /could not be closed|not every balancer/.test(text))) return;

@@ -1,11 +1,11 @@
 import { NO_SIGNS } from '../../../agent/engine/life-signs.ts';
 import { isDeepStrictEqual } from 'node:util';
-import { isProofMissed } from '../../../agent/lifecycle/app.ts';
-import { lookScope } from '../../../agent/lifecycle/capacity.ts';
-import { pace } from '../../../agent/lifecycle/pace.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
-import type { Look } from '../../../agent/lifecycle/view.ts';
+import { needsProcessLookup } from '../../../agent/lifecycle/phases/app-events.ts';
+import { lookScope } from '../../../agent/lifecycle/phases/capacity.ts';
+import { pace } from '../../../agent/lifecycle/timing.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
+import type { Look } from '../../../agent/lifecycle/model/observation.ts';
 import type { Happening, World } from './world.ts';
 
 /** The polls, as the engine makes them: one question at a time, at the lifecycle's pace. */
@@ -102,7 +102,7 @@ export function createPolls(
       post({ type: 'probed', health: 'down', signedOut: null, begun: time.now });
     if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });
     // A signal has a pid file to look into, a command has not.
-    if (isProofMissed(stateNow()) && site.app.alive && policy.stopRepeatable)
+    if (needsProcessLookup(stateNow()) && site.app.alive && policy.stopRepeatable)
       post({ type: 'app-back', proof: site.proof() });
     done();
   };

@@ -1,7 +1,7 @@
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { OperationKind, Phase, Request, Result } from '../../../agent/lifecycle/operation.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { Admin } from '../../../agent/lifecycle/view.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import type { OperationKind, Phase, Request, Result } from '../../../agent/lifecycle/model/api.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import { createDisk, type SimDisk } from './disk.ts';
 import type { SimHaproxy } from './haproxy.ts';
 import { createOracle } from './oracle.ts';
@@ -26,7 +26,7 @@ export const POLICY: Policy = {
   closePerSecond: 1_000,
   sticky: 'auto',
   quietMs: 1_000,
-  quietByHand: false,
+  quietExplicit: false,
   keep: 1,
   keepBackups: false,
   ignoreServers: [],

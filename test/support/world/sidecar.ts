@@ -1,14 +1,14 @@
 import { NO_SIGNS } from '../../../agent/engine/life-signs.ts';
-import type { LifeSigns } from '../../../agent/lifecycle/view.ts';
+import type { LifeSigns } from '../../../agent/lifecycle/model/observation.ts';
 import { isDeepStrictEqual } from 'node:util';
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { Event } from '../../../agent/lifecycle/event.ts';
-import type { Result } from '../../../agent/lifecycle/operation.ts';
-import { nextWake } from '../../../agent/lifecycle/pace.ts';
-import type { StateRecord } from '../../../agent/lifecycle/record.ts';
-import { type Health, initial, type State } from '../../../agent/lifecycle/state.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import type { Event } from '../../../agent/lifecycle/model/event.ts';
+import type { Result } from '../../../agent/lifecycle/model/api.ts';
+import { nextDeadline } from '../../../agent/lifecycle/timing.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import { type Health, initial, type State } from '../../../agent/lifecycle/model/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
-import type { Closed } from '../../../agent/lifecycle/view.ts';
+import type { Closed } from '../../../agent/lifecycle/model/observation.ts';
 import { frozen } from './frozen.ts';
 import { createPolls, listedIn } from './polls.ts';
 import type { Site } from './site.ts';
@@ -64,7 +64,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 
   function arm(): void {
     cancelWake();
-    const at = nextWake(world.policy, state, time.now);
+    const at = nextDeadline(world.policy, state, time.now);
     if (at === null) return;
     if (at <= time.now) throw new Error(`hot loop: woken at ${at}, and it is ${time.now}`);
     cancelWake = time.after(at - time.now, () => post({ type: 'tick' }));

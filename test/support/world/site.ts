@@ -1,6 +1,6 @@
-import type { Phase } from '../../../agent/lifecycle/operation.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { Proof } from '../../../agent/lifecycle/view.ts';
+import type { Phase } from '../../../agent/lifecycle/model/api.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import type { Proof } from '../../../agent/lifecycle/model/observation.ts';
 import { createHaproxy, type SimHaproxy, type SimServer, adminOf } from './haproxy.ts';
 import type { Timeline } from './timeline.ts';
 

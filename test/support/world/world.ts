@@ -1,7 +1,7 @@
-import type { Effect } from '../../../agent/lifecycle/effect.ts';
-import type { Event } from '../../../agent/lifecycle/event.ts';
-import type { Policy } from '../../../agent/lifecycle/policy.ts';
-import type { State } from '../../../agent/lifecycle/state.ts';
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import type { Event } from '../../../agent/lifecycle/model/event.ts';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import type { State } from '../../../agent/lifecycle/model/state.ts';
 import type { SimDisk } from './disk.ts';
 import type { Site } from './site.ts';
 import type { Timeline } from './timeline.ts';

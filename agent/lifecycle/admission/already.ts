@@ -1,0 +1,50 @@
+import { isHolding } from '../model/desired.ts';
+import { isOpen, unfenced, unfencedLines } from '../phases/fence.ts';
+import type { Request } from '../model/api.ts';
+import { PHASES } from '../model/phase.ts';
+import { UNPROVEN_END } from '../observed/remains.ts';
+import { answerAtOnce } from '../report/result.ts';
+import type { Draft } from '../draft.ts';
+
+/** Requests for what is so already. */
+
+/** It is answered with the same warnings as the operation that brought it about. */
+export function answerAlready(draft: Draft, request: Request, since: number): void {
+  answerAtOnce(draft, request, since, warningsNow(draft, request));
+}
+
+function warningsNow({ policy, state }: Draft, { expiresMs }: Request): string[] {
+  const never = expiresMs !== null && state.phase === 'stopped' ? [NEVER_EXPIRES] : [];
+  if (state.app.remains !== null) return [...never, UNPROVEN_END];
+  const isFenced = state.app.gone || state.outing?.fenced === false;
+  return isFenced ? never : [...never, ...unfencedLines({ policy, state })];
+}
+
+const NEVER_EXPIRES =
+  'the node is stopped, so the drain does not expire: `lastcall ready` starts the application and brings the node back';
+
+/** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
+export function isAlready({ state, policy }: Draft, request: Request): boolean {
+  const { phase, app, outing } = state;
+  if (request.dryRun || isHolding(state)) return false;
+  if (request.kind === 'drain') {
+    const isFenced = outing?.level === 'maint' && unfenced(policy, state) === null;
+    const isDrained = outing?.fenced === false && !isOpen(policy, state) && !request.fence;
+    // An expiry that is asked for holds from now on.
+    const isAsAsked = request.expiresMs === null && (isFenced || isDrained);
+    return (phase === 'stopped' && isFenced) || (phase === 'drained' && isAsAsked);
+  }
+  if (request.kind === 'stop')
+    return app.gone && (phase === 'stopped' || (phase === 'drained' && !policy.canStop));
+  return false;
+}
+
+/**
+ * The application is believed gone, but an operator may have started it since: looks for it once before it is
+ * stopped, or started a second time.
+ */
+export function mayRunAgain({ policy, state: { app, phase } }: Draft, { kind }: Request): boolean {
+  const stops = kind === 'stop' || kind === 'restart';
+  const isProven = app.gone && app.remains === null;
+  return stops && isProven && policy.canStop && !policy.supervises && !PHASES[phase].ending;
+}

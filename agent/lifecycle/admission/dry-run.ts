@@ -1,0 +1,52 @@
+import { connectionsOf } from '../observed/counts.ts';
+import type { Request } from '../model/api.ts';
+import { serversOf, type Draft } from '../draft.ts';
+
+function countNow(name: string, count: number | null, error: string | null): string {
+  return `${name} (now ${count ?? `unknown${error === null ? '' : `: ${error}`}`})`;
+}
+
+function sourcesNow({ policy, state }: Draft): string[] {
+  return policy.sources.map((name) => {
+    const { count = null, error = null } = state.sources[name] ?? {};
+    return countNow(name, count, error);
+  });
+}
+
+/** The output of `--dry-run`: the steps that this request would take from here, a line each. */
+export function planOf(draft: Draft, request: Request): string[] {
+  const { policy, state } = draft;
+  const names = serversOf(state).map(({ balancerName, name }) => `${name} at ${balancerName}`);
+  const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
+  const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(draft)].join(
+    ', ',
+  );
+  const out = [
+    `set ${names.join(', ')} to DRAIN`,
+    `wait up to ${timeoutMs / 1000} s until ${counted} are 0 for ${policy.quietMs / 1000} s; then ${request.onTimeout ?? policy.onTimeout}`,
+    ...(request.fence ? ['fence with MAINT and look again'] : []),
+  ];
+  const back = [
+    ...(policy.canStart ? ['start the application if it is down'] : []),
+    ...(policy.hasProbe ? ['wait until its probe is good'] : []),
+    'set READY and read back READY and UP',
+  ];
+  switch (request.kind) {
+    case 'drain':
+      return out;
+    case 'stop':
+      return [...out, 'stop the application and see that it is gone'];
+    case 'ready':
+      return back;
+    case 'hold':
+      return [
+        `set ${names.join(', ')} to ${(request.holdIn ?? 'drain').toUpperCase()} until \`lastcall release\``,
+      ];
+    case 'release':
+      return [`put back what was found at ${names.join(', ')}`];
+    case 'restart':
+      return [...out, 'stop the application and see that it is gone', ...back];
+    default:
+      return request.kind satisfies never;
+  }
+}

@@ -1,0 +1,48 @@
+import { forcedOf, viewOf } from '../observed/counts.ts';
+import type { OperationKind, Phase } from '../model/api.ts';
+import { isInRotation, isOutward } from '../model/phase.ts';
+import type { Candidate, Operation } from '../model/operation.ts';
+import type { State } from '../model/state.ts';
+
+const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3, hold: 4, release: 4 };
+
+/** What a request is to the operation that runs. */
+export type Relation = 'same' | 'part' | 'passed' | 'stronger' | 'undo' | 'then-start' | 'busy';
+
+export function relate(op: Operation, phase: Phase, kind: OperationKind): Relation {
+  if (op.outcome) return kind === 'ready' ? 'undo' : 'busy';
+  const goingOut = isOutward(phase);
+  if (kind === op.kind) return 'same';
+  if ([kind, op.kind].some((one) => one === 'hold' || one === 'release')) return 'busy';
+  if (kind === 'ready')
+    return goingOut ? 'undo' : phase === 'stopping' ? (op.kind === 'stop' ? 'then-start' : 'part') : 'part';
+  if (op.kind === 'ready') return 'busy';
+  if (RANK[kind] > RANK[op.kind]) return goingOut || phase === 'stopping' ? 'stronger' : 'busy';
+  if (goingOut || (phase === 'stopping' && kind === 'stop')) return 'part';
+  return phase === 'stopping' ? 'passed' : 'busy';
+}
+
+/** What joins a running operation, and does nothing else to it. */
+const JOINING: readonly Relation[] = ['same', 'part', 'then-start'];
+
+/** The node, or a server, is no more where the request was judged for, so it has to be judged anew. */
+export function isOutdated(state: State, candidate: Candidate): boolean {
+  const { surveys, unasked, request, joins } = candidate;
+  const { op, phase } = state;
+  const relation = op && relate(op, phase, request.kind);
+  if (joins !== null) return op?.id !== joins || relation === null || !JOINING.includes(relation);
+  if (relation !== null) return relation !== 'stronger';
+  const surveyed = Object.keys({ ...surveys, ...unasked }).length > 0;
+  return (isInRotation(state.phase) !== surveyed && !request.insist) || isMovedSince(state, candidate);
+}
+
+/** An operator's command (or ours, on the way back) has changed a server since the survey: its found state is another. */
+function isMovedSince({ balancers }: State, { surveys }: Candidate): boolean {
+  return Object.entries(surveys).some(([name, { servers }]) =>
+    servers.some((surveyed) => {
+      const balancer = balancers[name];
+      const view = balancer && viewOf(balancer, surveyed.name);
+      return view !== undefined && forcedOf(view) !== forcedOf(surveyed);
+    }),
+  );
+}

@@ -1,0 +1,74 @@
+import { overGuard } from '../phases/capacity.ts';
+import { viewOf } from '../observed/counts.ts';
+import { noStop } from '../phases/fence.ts';
+import { endHold } from '../phases/hold.ts';
+import type { Request, Terms } from '../model/api.ts';
+import { isOutward } from '../model/phase.ts';
+import type { Operation } from '../model/operation.ts';
+import { setIntent, mapServers, patch, patchOuting, type Draft } from '../draft.ts';
+
+/** What a caller who joins asks for beyond the running operation: it holds from then on. */
+
+/** The terms that the request changes: those it gives explicitly (not null). */
+export function termsOf({ state }: Draft, op: Operation, request: Request): Terms {
+  const { kind, timeoutMs, onTimeout, expiresMs, force, fence, noRefuse = false } = request;
+  const { fenced = true, expiresMs: expires = null } = state.outing ?? {};
+  return {
+    ...(kind === 'drain' && fence && !fenced && { fence: true }),
+    ...(timeoutMs !== null && { timeout: timeoutMs / 1_000 }),
+    ...(onTimeout !== null && onTimeout !== op.onTimeout && { onTimeout }),
+    ...(expiresMs !== null && expiresMs !== expires && { expires: expiresMs / 1_000 }),
+    ...(force && { force }),
+    ...(noRefuse && { noRefuse }),
+  };
+}
+
+/** Makes them those of the operation and of its outing; the caller sends them to disk. */
+export function applyTerms(draft: Draft, op: Operation, request: Request, terms: Terms): void {
+  const { timeoutMs, onTimeout, expiresMs } = request;
+  const deadline = timeoutMs === null ? {} : { timeoutMs, deadline: draft.at + timeoutMs };
+  patch(draft, {
+    op: { ...op, ...deadline, onTimeout: onTimeout ?? op.onTimeout, expiresMs: expiresMs ?? op.expiresMs },
+  });
+  if (terms.fence) patchOuting(draft, { fenced: true });
+  if (expiresMs !== null) patchOuting(draft, { expiresMs });
+  if (terms.force) goOver(draft, request);
+  else if (terms.noRefuse) onlyWarn(draft, request);
+}
+
+/** Force has the meaning that it has at the start: it answers the guard, the hold, and what others hold. */
+export function goOver(draft: Draft, request: Request): void {
+  onlyWarn(draft, request);
+  if (draft.state.hold) patch(draft, endHold(draft, `${request.kind} by ${request.by} goes over it`));
+  takeOver(draft);
+}
+
+/** Of what would give the operation up on its way, the guard and users who are bound by now, there are warnings only. */
+export function onlyWarn(draft: Draft, request: Request): void {
+  patchOuting(draft, overGuard(draft.state.outing, request));
+  const { op } = draft.state;
+  if (op?.recheck === 'refuse') patch(draft, { op: { ...op, recheck: 'warn' } });
+}
+
+/**
+ * A foreign state becomes ours, and is the one restored at the end. Behind it users were not kept out by us, so a
+ * fence goes back to DRAIN first.
+ */
+function takeOver(draft: Draft): void {
+  const { phase, outing, app, balancers } = draft.state;
+  const isOut = isOutward(phase);
+  let taken = 0;
+  mapServers(draft, (own, name, balancerName) => {
+    const balancer = balancers[balancerName];
+    // The way back gives no weight, so there is nothing to take over.
+    const isWeightless = !isOut && balancer !== undefined && viewOf(balancer, name)?.weightless === true;
+    if (own.found === null || own.held === null || isWeightless) return own;
+    taken += 1;
+    const { admin } = own.held === 'unknown' ? own.found : { admin: own.held };
+    // As if it had been found so: one in MAINT has no users, and stays in it.
+    const said = own.held === 'unknown' ? own.said : [admin];
+    return { ...own, found: { ...own.found, admin }, held: null, ours: ['drain', 'maint'], said };
+  });
+  if (taken === 0 || !isOut || outing?.level !== 'maint' || outing.force !== null || app.gone) return;
+  setIntent(draft, 'draining', { ...noStop(draft), outing: { level: 'drain', fence: null } });
+}

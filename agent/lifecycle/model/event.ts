@@ -1,0 +1,134 @@
+import type { Request } from './api.ts';
+import type { Health } from './state.ts';
+import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './observation.ts';
+import type { Survey } from './survey.ts';
+
+/** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
+export type Event = { readonly at: number } & EventBody;
+
+type EventBody =
+  /** First event. `proof`: which process is the supervised application; `fresh`: it was started just now. */
+  | {
+      readonly type: 'booted';
+      /** As the disk has it, whichever version wrote it; null = there is none. */
+      readonly record: unknown;
+      readonly sameBoot: boolean;
+      readonly fresh: boolean;
+      readonly proof: Proof | null;
+      readonly alarm: string | null;
+    }
+  | { readonly type: 'tick' }
+  | { readonly type: 'submit'; readonly request: Request }
+  | { readonly type: 'cancel'; readonly id: string; readonly by: string }
+  /** A second signal: no patience left. */
+  | { readonly type: 'hurry' }
+  | { readonly type: 'looked'; readonly balancer: string; readonly look: Look; readonly begun: number }
+  | { readonly type: 'lost'; readonly balancer: string; readonly error: string }
+  | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly begun: number }
+  | { readonly type: 'uncounted'; readonly source: string; readonly error: string; readonly begun: number }
+  /**
+   * The probe's current verdict, as a level: reported at each change, and again after `reset-probe`. `begun`: the
+   * start of the first probe that led to `health`; -1 while it is unknown.
+   */
+  | {
+      readonly type: 'probed';
+      readonly health: Health;
+      /** null = nothing new of that. */
+      readonly signedOut: boolean | null;
+      readonly begun: number;
+    }
+  | { readonly type: 'persisted'; readonly save: number }
+  | { readonly type: 'persist-failed'; readonly save: number; readonly error: string }
+  | {
+      readonly type: 'surveyed';
+      readonly id: string;
+      readonly balancer: string;
+      readonly survey: Survey;
+      readonly begun: number;
+    }
+  | {
+      readonly type: 'checked';
+      readonly id: string;
+      readonly need: 'stop' | 'start';
+      readonly proof: Proof | null;
+      /** Present where a stop can run, and nothing will show that the application has ended. */
+      readonly unproven?: Unproven;
+    }
+  /** The stop cannot be proven because the process that is named has ended already. */
+  | {
+      readonly type: 'app-absent';
+      readonly id: string;
+      readonly error: string;
+      /** What answers in its place all the same. */
+      readonly signs: LifeSigns;
+    }
+  /** A survey or a check failed; `code` is the stable code of the refusal. */
+  | {
+      readonly type: 'refused';
+      readonly id: string;
+      readonly need: string;
+      readonly code: string;
+      readonly error: string;
+    }
+  /**
+   * The answer to `say`: the server as it was afterwards (a state other than the requested `admin` was set by an
+   * operator).
+   */
+  | {
+      readonly type: 'said';
+      readonly balancer: string;
+      readonly server: string;
+      readonly admin: Admin;
+      readonly view: ReadBackView;
+      readonly epoch: number;
+      readonly begun: number;
+    }
+  | {
+      readonly type: 'say-failed';
+      readonly balancer: string;
+      readonly server: string;
+      readonly epoch: number;
+      readonly error: string;
+    }
+  | {
+      readonly type: 'closed';
+      readonly balancer: string;
+      readonly server: string;
+      /** What HAProxy closed; null with an error. */
+      readonly closed: Closed | null;
+      readonly error: string | null;
+    }
+  | {
+      readonly type: 'stopped';
+      readonly epoch: number;
+      readonly how: string;
+      readonly warnings: readonly string[];
+      /** Present where no process proves that the application has ended. */
+      readonly unproven?: true;
+      /** Present where its process had ended by itself: what answers in its place all the same. */
+      readonly signs?: LifeSigns;
+    }
+  | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
+  | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
+  | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
+  | { readonly type: 'gated'; readonly to: 'on' | 'off'; readonly error: string | null }
+  | { readonly type: 'hooked'; readonly rung: number; readonly error: string | null }
+  /** What became of a stop that was issued before a crash. */
+  | {
+      readonly type: 'outcome';
+      readonly epoch: number;
+      readonly outcome: 'gone' | 'alive' | 'unknown';
+      /** Present where the end was not proven. */
+      readonly warnings?: readonly string[];
+      /** Present where a process proves the end: what answers in its place all the same. */
+      readonly signs?: LifeSigns;
+    }
+  /**
+   * The proven process has ended without our stop, and no other one is named in its place: reported again and again
+   * until the lifecycle accepts it. `signs`: what still answers in its place.
+   */
+  | { readonly type: 'app-gone'; readonly signs: LifeSigns }
+  /** The answer to `look-for-life`. */
+  | { readonly type: 'life'; readonly id: string; readonly signs: LifeSigns }
+  /** Another process is proven to be the application: it was started again, or has replaced itself. */
+  | { readonly type: 'app-back'; readonly proof: Proof };

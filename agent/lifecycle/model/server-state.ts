@@ -1,0 +1,161 @@
+import type { Addresses, Admin, Look, Worker } from './observation.ts';
+import type { Relative, ServerSurvey } from './survey.ts';
+
+/** What the lifecycle keeps of each balancer, of each server there, and of each source. */
+
+export type LostServers = Readonly<Record<string, ServerState>>;
+
+export interface BalancerState {
+  /** The last good poll, and its start: one begun before a change does not show it. */
+  readonly look: Look | null;
+  readonly begun: number;
+  readonly at: number;
+  /** Why it cannot be asked at present; the look is then history, not knowledge. */
+  readonly error: string | null;
+  /** Since when looks have failed, and how many; null = the last one was good. */
+  readonly outage: Outage | null;
+  /** How many connections the last good look of a sidecar before this one had shown. */
+  readonly seenBefore: number;
+  /** The worker that answered last; null = none has, or the balancer does not show its workers. */
+  readonly worker: Worker | null;
+  /** The surroundings in the last survey of an operation; null = no survey yet. */
+  readonly around: Around | null;
+  /**
+   * A reload may have brought servers of this application that are not listed: `asked` is the operation for which that
+   * is asked, null = it has not been yet. null altogether = no reload, or it is answered.
+   */
+  readonly reloaded: { readonly asked: string | null } | null;
+  /** Where each server was seen last, also one that a reload has taken away since. */
+  readonly addresses: Addresses;
+  readonly servers: Readonly<Record<string, ServerState>>;
+}
+
+export interface Outage {
+  readonly since: number;
+  readonly looks: number;
+}
+
+/** See `Survey`: the neighbours, and other servers of this application, as of `at`. */
+export interface Around {
+  readonly at: number;
+  readonly facts: readonly ServerSurvey[];
+  readonly relatives: readonly Relative[];
+}
+
+/** The admin state that we set and read back: since when, and which worker showed it last. */
+export interface Told {
+  readonly admin: Admin;
+  readonly at: number;
+  readonly worker: Worker | null;
+}
+
+export interface ServerState {
+  /** What it was before our operation; null = not ours. */
+  readonly found: { readonly admin: Admin; readonly weight: number | null } | null;
+  /** States that may be set because of us right now; another MAINT or DRAIN is foreign (I2). */
+  readonly ours: readonly Admin[];
+  /** All states we wrote in this outing: after a reload a state file may bring any of them back. */
+  readonly said: readonly Admin[];
+  /** The foreign state that an operator keeps it in (`unknown`: not seen yet); null = not held. */
+  readonly held: Admin | 'unknown' | null;
+  /** How often our state was undone there by the same worker, without a reload, and when last. */
+  readonly undone: { readonly times: number; readonly at: number };
+  /** Our state that was last read back there; null = none in this outing, or it was lost since. */
+  readonly told: Told | null;
+  /** The wanted state was seen in this epoch. */
+  readonly inSync: boolean;
+  /** It is lost, and was there at this time at the latest; null = it is there, or was never. */
+  readonly lostAt: number | null;
+  /** The configuration names it no more: what was found is put back when the node returns, and nothing else is done (I17). */
+  readonly isLost: boolean;
+  readonly write: Write;
+}
+
+/** The writes to one server. */
+export interface Write {
+  /** The epoch of the one that is under way: never a second one beside it, their order would be chance. */
+  readonly underWay: number | null;
+  /** When the last write was answered: a poll begun before may still show the state before it. */
+  readonly answeredAt: number;
+  readonly failures: number;
+  readonly retryAt: number;
+  /** One that failed may still be carried out until then. */
+  readonly uncertainUntil: number;
+  readonly error: string | null;
+}
+
+const NO_WRITE: Write = {
+  underWay: null,
+  answeredAt: 0,
+  failures: 0,
+  retryAt: 0,
+  uncertainUntil: 0,
+  error: null,
+};
+
+export interface SourceState {
+  readonly count: number | null;
+  readonly begun: number;
+  readonly at: number | null;
+  /** When the count last became another one. */
+  readonly changedAt: number;
+  /** Since when, and over how many samples, its answer is the same of the three: zero, some, unknown. */
+  readonly answerSince: number;
+  readonly answerSamples: number;
+  readonly error: string | null;
+}
+
+export const NO_SERVER: ServerState = {
+  found: null,
+  ours: [],
+  said: [],
+  held: null,
+  undone: { times: 0, at: 0 },
+  told: null,
+  inSync: false,
+  lostAt: null,
+  isLost: false,
+  write: NO_WRITE,
+};
+
+/** Nothing is wanted of it any more; what is on its way to it still is. */
+export function released({ write: { underWay, answeredAt } }: ServerState): ServerState {
+  return { ...NO_SERVER, write: { ...NO_WRITE, underWay, answeredAt } };
+}
+
+export function notAsked(servers: readonly string[]): BalancerState {
+  return {
+    look: null,
+    begun: -1,
+    at: -1,
+    error: null,
+    outage: null,
+    seenBefore: 0,
+    worker: null,
+    around: null,
+    reloaded: null,
+    addresses: {},
+    servers: Object.fromEntries(servers.map((server) => [server, NO_SERVER])),
+  };
+}
+
+export function notCounted(at: number): SourceState {
+  return {
+    count: null,
+    begun: -1,
+    at: null,
+    changedAt: at,
+    answerSince: at,
+    answerSamples: 0,
+    error: null,
+  };
+}
+
+/** Our connections in its last good poll, as far as that counted them. */
+export function lastSeen({ look, seenBefore }: BalancerState): number {
+  if (look === null) return seenBefore;
+  return look.servers.reduce(
+    (total, { connections, queued }) => total + (connections ?? 0) + (queued ?? 0),
+    0,
+  );
+}

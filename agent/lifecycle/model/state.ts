@@ -1,0 +1,184 @@
+import type { Phase, Request } from './api.ts';
+import type { Outing } from './outing.ts';
+import type { Policy } from './policy.ts';
+import type { Candidate, Operation, Pending } from './operation.ts';
+import {
+  type BalancerState,
+  type LostServers,
+  type SourceState,
+  notAsked,
+  notCounted,
+} from './server-state.ts';
+import type { Proof } from './observation.ts';
+
+/**
+ * The whole state of the lifecycle. Plain data: it is compared, printed and replayed. Times are monotonic
+ * milliseconds.
+ */
+export interface State {
+  /** The time of the last event. */
+  readonly now: number;
+  readonly phase: Phase;
+  readonly since: number;
+  /** Raised by each change of intent; answers to an older intent are dropped. */
+  readonly epoch: number;
+  readonly epochStartedAt: number;
+  /** Saves are numbered: the last one asked for, the one that carries the present intent, the last one on disk. */
+  readonly save: number;
+  readonly intentSave: number;
+  readonly saved: number;
+  /** When the disk is tried again; null = it holds all that was meant for it. */
+  readonly saveAgainAt: number | null;
+  readonly balancers: Readonly<Record<string, BalancerState>>;
+  /** Servers that lastcall took out at balancers that it cannot set them at any more (lost-servers.ts), by balancer. */
+  readonly lost: Readonly<Record<string, LostServers>>;
+  readonly sources: Readonly<Record<string, SourceState>>;
+  readonly health: Health;
+  /** Whether the application signs itself out, and whether an operation has followed that. */
+  readonly signedOut: 'no' | 'unheard' | 'heard';
+  readonly app: App;
+  readonly op: Operation | null;
+  /** A request that is being checked; nothing has been changed for it yet. */
+  readonly candidate: Candidate | null;
+  /** A request whose record is on its way to the disk: it is installed, or accepted, once it is there. */
+  readonly pending: Pending | null;
+  readonly queue: readonly Request[];
+  /** A second signal came: no patience with the operation that is under way or being checked. */
+  readonly forceRequested: boolean;
+  /** What a start has to go on with; null once it goes on. */
+  readonly boot: Boot | null;
+  /** The node is out, on its way out, or on its way back; null = nothing at any balancer is ours. */
+  readonly outing: Outing | null;
+  /** An operator's own wish (`lastcall hold`): it outranks every operation; `release` or an installed `--force` ends it. */
+  readonly hold: Hold | null;
+  readonly gate: Gate;
+  /** What lastcall asks of itself, by its reason: asked again until it is done or needed no more. */
+  readonly ownRequests: Readonly<Record<OwnRequestKind, OwnRequest>>;
+  /** By subject, so that an alarm that is over can be taken off. */
+  readonly alarms: Readonly<Record<string, string>>;
+  readonly reasserts: Reasserts;
+}
+
+export type Health = 'up' | 'down' | 'unknown';
+
+/**
+ * How often a balancer had lost our state, and the longest time from the last poll that showed it to the read-back.
+ */
+export interface Reasserts {
+  readonly count: number;
+  readonly slowestMs: number;
+}
+
+/** The application's process, and what was done to it. */
+export interface App {
+  /** The process that a stop would signal, as last proven. */
+  readonly proof: Proof | null;
+  readonly gone: boolean;
+  /** Since when: an answer asked for before does not contradict it. -1 = since before this sidecar's start. */
+  readonly goneAt: number;
+  /** The stop did not prove its end: signs of life are looked for before another application is started. */
+  readonly remains: Remains | null;
+  /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
+  readonly stopIssued: boolean;
+  readonly start: StartStep;
+}
+
+/** What may be left of an application whose end nothing proves. */
+export interface Remains {
+  readonly isAsked: boolean;
+  readonly askAt: number;
+  /** The signs of life found last, as text; null before the first poll. */
+  readonly evidence: string | null;
+}
+
+export const UNKNOWN_REMAINS: Remains = { isAsked: false, askAt: 0, evidence: null };
+
+/** Where a crash interrupted, and whether the supervised application was started by this process, its sessions new. */
+export interface Boot {
+  readonly to: Phase;
+  readonly fresh: boolean;
+  /** A cancel that came before the balancers had answered: what it does depends on the phase that is gone on with. */
+  readonly cancel: { readonly id: string; readonly by: string } | null;
+}
+
+export type OwnRequestKind = 'expiry' | 'sign-out';
+
+/** A request of lastcall's own that follows from a state: refused, it is asked again as long as that state lasts. */
+export interface OwnRequest {
+  /** The request that was made for it and is not answered for; null = none. */
+  readonly asked: string | null;
+  readonly failures: number;
+  readonly retryAt: number;
+}
+
+export const NO_OWN_REQUEST: OwnRequest = { asked: null, failures: 0, retryAt: 0 };
+
+/** Whether the application refuses new sessions, by the last successful gate command. */
+export interface Gate {
+  /** `unknown`: a crash came in between. */
+  readonly is: 'off' | 'on' | 'unknown';
+  readonly asked: 'off' | 'on' | null;
+  /** The application was replaced while the command ran: its answer is about another process. */
+  readonly isStale: boolean;
+  readonly failures: number;
+  readonly retryAt: number;
+}
+
+export const GATE_OFF: Gate = { is: 'off', asked: null, isStale: false, failures: 0, retryAt: 0 };
+
+export interface Hold {
+  readonly admin: 'drain' | 'maint';
+  readonly by: string;
+  readonly reason: string | null;
+  /** `rotation`: it took the node out, and the release brings it back. `out`: the node was out before. */
+  readonly over: 'rotation' | 'out';
+  /** The requests that wait until it is read back everywhere. */
+  readonly askers: readonly HoldAsker[];
+}
+
+export interface HoldAsker {
+  readonly id: string;
+  readonly reason: string | null;
+  readonly startedAt: number;
+  readonly deadline: number;
+  readonly warnings: readonly string[];
+}
+
+/** How far a start has come: `intended` goes to disk before it is `sent`. */
+export type StartStep = 'none' | 'intended' | 'sent' | 'done';
+
+export const NO_REASSERTS: Reasserts = { count: 0, slowestMs: 0 };
+
+/** The state before anything is known. */
+export function initial(policy: Policy, at: number): State {
+  return {
+    now: at,
+    phase: 'starting',
+    since: at,
+    epoch: 0,
+    epochStartedAt: at,
+    save: 0,
+    intentSave: 0,
+    saved: 0,
+    saveAgainAt: null,
+    lost: {},
+    balancers: Object.fromEntries(policy.balancers.map(({ name, servers }) => [name, notAsked(servers)])),
+    sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
+    health: 'unknown',
+    signedOut: 'no',
+    app: { proof: null, gone: false, goneAt: -1, remains: null, stopIssued: false, start: 'none' },
+    op: null,
+    candidate: null,
+    pending: null,
+    queue: [],
+    forceRequested: false,
+    boot: null,
+    outing: null,
+    hold: null,
+    // An earlier sidecar may have left it shut.
+    gate: { ...GATE_OFF, is: 'unknown' },
+    ownRequests: { expiry: NO_OWN_REQUEST, 'sign-out': NO_OWN_REQUEST },
+    alarms: {},
+    reasserts: NO_REASSERTS,
+  };
+}

@@ -1,0 +1,93 @@
+import { listed } from '../model/objection.ts';
+import { isOutward, PHASES } from '../model/phase.ts';
+import type { State } from '../model/state.ts';
+import type { BalancerState } from '../model/server-state.ts';
+import { alarm, emit, patchBalancer, type Draft, warn } from '../draft.ts';
+import type { Look } from '../model/observation.ts';
+import type { Survey, SurveyScope } from '../model/survey.ts';
+
+/** What is known of the servers around ours, by surveys: no poll asks for it. */
+
+/** Keeps the servers around ours from a survey: for `status`, and for a stop of a node that is out already. */
+export function remember(draft: Draft, balancer: string, { facts, relatives }: Survey): void {
+  if (relatives !== null) patchBalancer(draft, balancer, { around: { at: draft.at, facts, relatives } });
+}
+
+/** The id of a survey that no operation asks for. */
+const NO_OPERATION = 'reload';
+
+/** Surveys one balancer; the request contains where our servers were seen last, maybe by an earlier sidecar. */
+export function askSurvey(draft: Draft, id: string, balancer: string, scope: SurveyScope): void {
+  const addresses = draft.state.balancers[balancer]?.addresses ?? {};
+  emit(draft, { type: 'survey', id, balancer, scope, addresses });
+}
+
+/**
+ * A reload may have brought servers of this application that are not listed: surveyed once, for the drain that is
+ * under way, and only when the desired state is set again. DRAIN after a reload does not wait for the survey; the
+ * fence does. A node that is out, with an application that may be stopped later, is surveyed too: that stop is then
+ * refused.
+ */
+export function surveyReloaded(draft: Draft): void {
+  const { op, phase, balancers } = draft.state;
+  for (const { name, counts } of draft.policy.balancers) {
+    const balancer = balancers[name];
+    if (!balancer?.reloaded) continue;
+    const id = op?.id ?? NO_OPERATION;
+    // After a restart of the sidecar the phase is known once every balancer has answered.
+    if (PHASES[phase].place === 'unknown') continue;
+    if (!counts || !isOutward(phase)) patchBalancer(draft, name, { reloaded: null });
+    else if (balancer.reloaded.asked !== id && isSettled(balancer, draft.state.epochStartedAt)) {
+      patchBalancer(draft, name, { reloaded: { asked: id } });
+      askSurvey(draft, id, name, 'reload');
+    }
+  }
+}
+
+/** A balancer that answers has not been surveyed since its reload. */
+export function isReloadOpen({ balancers }: State): boolean {
+  return Object.values(balancers).some(({ reloaded, error }) => reloaded !== null && error === null);
+}
+
+/** Was this asked for no operation? An operation that began meanwhile asks itself. */
+export function isForNone(draft: Draft, id: string): boolean {
+  return id === NO_OPERATION && draft.state.op === null;
+}
+
+/** The survey after a reload was answered or has failed: either is reported. */
+export function onReloadTold(draft: Draft, balancer: string): void {
+  patchBalancer(draft, balancer, { reloaded: null });
+}
+
+/**
+ * A server that HAProxy does not have is reported once: by an alarm as long as it is missing, and by the running
+ * operation.
+ */
+export function tellAbsent(draft: Draft, balancerName: string, { servers }: Look): void {
+  const { relatives = [] } = draft.state.balancers[balancerName]?.around ?? {};
+  for (const { name, absent } of servers) {
+    const others = relatives.filter(({ of, usable }) => usable && of === name).map((one) => one.name);
+    const text = absent === undefined ? null : `${balancerName}: ${absent}; ${whereUsersGo(others)}`;
+    const subject = `absent ${balancerName} ${name}`;
+    alarm(draft, subject, text);
+    if (text !== null && draft.state.op) warn(draft, subject, text);
+  }
+}
+
+/** @param others servers that are the same application by another name, and take users */
+function whereUsersGo(others: readonly string[]): string {
+  if (others.length === 0) return 'no users are sent to it by this name';
+  const are = others.length === 1 ? 'is' : 'are';
+  return `users are sent to it as ${listed(others)}, which ${are} not in \`servers\``;
+}
+
+/** By a poll that shows it: one begun before our last write was answered does not show its effect. */
+function isSettled({ servers, begun }: BalancerState, epochStartedAt: number): boolean {
+  return Object.values(servers).every(
+    ({ found, held, isLost, inSync, write }) =>
+      found === null ||
+      isLost ||
+      held !== null ||
+      (inSync && begun >= epochStartedAt && begun >= write.answeredAt),
+  );
+}

@@ -1,0 +1,118 @@
+import { answerable, listed, type Objection } from '../model/objection.ts';
+import type { OperationKind } from '../model/api.ts';
+import type { Candidate } from '../model/operation.ts';
+import type { State } from '../model/state.ts';
+import type { Draft } from '../draft.ts';
+import type { ServerView } from '../model/observation.ts';
+import type { Relative, Survey } from '../model/survey.ts';
+
+/** Other servers of this application that are not in `servers`: no source counts their users (`unlisted`, API.md#codes). */
+
+/** The operations that a relative refuses. */
+const REFUSED: Record<Relative['by'], readonly OperationKind[]> = {
+  // It takes the state of ours, so MAINT throws its users out.
+  track: ['drain', 'stop', 'restart', 'hold'],
+  // It goes on being sent users, until the application ends.
+  address: ['stop', 'restart'],
+};
+const WARNED: Record<Relative['by'], readonly OperationKind[]> = { track: [], address: ['drain'] };
+
+interface Found extends Relative {
+  readonly balancer: string;
+}
+
+/** The objections to a request, one for each kind of relative. */
+export function unlisted(draft: Draft, candidate: Candidate): Objection[] {
+  const { kind } = candidate.request;
+  const found = relativesFor(draft, candidate);
+  return (['track', 'address'] as const).flatMap((by) => {
+    const those = found.filter((one) => one.by === by);
+    const soft = WARNED[by].includes(kind);
+    if (those.length === 0 || (!soft && !REFUSED[by].includes(kind))) return [];
+    const what = wordsOf(those);
+    if (soft) return [{ code: 'unlisted', message: `${what}; ${waysOf(those)}`, soft }];
+    return [answerable(candidate, 'unlisted', what, waysOf(those))];
+  });
+}
+
+/** As surveyed for this request, or, for a node that is out already, when it went. */
+function relativesFor({ policy, state }: Draft, { surveys, request }: Candidate): Found[] {
+  const ignored = [...policy.ignoreServers, ...(request.ignoreServers ?? [])];
+  return Object.keys(state.balancers).flatMap((balancer) => {
+    const asked: readonly Relative[] | null = surveys[balancer]?.relatives ?? null;
+    return notIgnored(ignored, balancer, asked ?? state.balancers[balancer]?.around?.relatives ?? []);
+  });
+}
+
+function notIgnored(ignored: readonly string[], balancer: string, relatives: readonly Relative[]): Found[] {
+  return relatives.flatMap((one) => (ignored.includes(one.name) ? [] : [{ ...one, balancer }]));
+}
+
+/** The servers that a reload brought, for the result of the running operation. */
+export function unlistedAfterReload(
+  ignored: readonly string[],
+  balancer: string,
+  { relatives }: Survey,
+): string[] {
+  const found = notIgnored(ignored, balancer, relatives ?? []);
+  return found.length === 0 ? [] : [`after a reload: ${wordsOf(found)}; ${waysOf(found)}`];
+}
+
+/** Servers that take users at the address of ours, and ours has gone: the same application by another name. */
+export function replacedIn(ignored: readonly string[], { relatives, servers }: Survey): readonly Relative[] {
+  const absent = new Set(servers.flatMap((view) => (view.absent === undefined ? [] : [view.name])));
+  return (relatives ?? []).filter(
+    ({ name, of, usable }) => usable && absent.has(of) && !ignored.includes(name),
+  );
+}
+
+function wordsOf(found: readonly Found[]): string {
+  const each = found.map(({ balancer, name, of, by }) =>
+    by === 'track' ? `${balancer}: ${name} tracks ${of}` : `${balancer}: ${name} has the address of ${of}`,
+  );
+  const what =
+    found.length === 1
+      ? 'it is this application too and not in `servers`, so its users are not counted'
+      : 'they are this application too and not in `servers`, so their users are not counted';
+  return `${listed(each)}: ${what}`;
+}
+
+function waysOf(found: readonly Found[]): string {
+  const names = [...new Set(found.map(({ name }) => name))];
+  const flags = (flag: string): string =>
+    listed(
+      names.map((name) => `${flag} ${name}`),
+      3,
+    );
+  return `list it (servers:, ${flags('--server')}) or leave it out on purpose (ignoreServers:, ${flags('--ignore-server')})`;
+}
+
+/** Usable servers of the same backend that end with the application: for a stop they are no others. */
+export function twinsOf(
+  state: State,
+  candidate: Candidate,
+  balancer: string,
+  { name }: ServerView,
+): Relative[] {
+  const backend = `${name.split('/', 1)[0] ?? ''}/`;
+  const known = candidate.surveys[balancer]?.relatives ?? state.balancers[balancer]?.around?.relatives ?? [];
+  return known.filter((one) => one.by === 'address' && one.usable && one.name.startsWith(backend));
+}
+
+/** For `--dry-run`: where equal addresses could not be searched for. */
+export function uncompared({ surveys }: Candidate): string[] {
+  return Object.entries(surveys).flatMap(([balancer, { uncompared: names }]) =>
+    names.length === 0
+      ? []
+      : [
+          `${balancer}: ${listed(names)}: no address that could be compared (none, port 0 or a unix socket), so whether it is this application is not known`,
+        ],
+  );
+}
+
+/** A socket that shows no addresses. */
+export function blindness({ surveys }: Candidate): string[] {
+  return Object.entries(surveys).flatMap(([balancer, { blind }]) =>
+    blind === null ? [] : [`${balancer}: ${blind}`],
+  );
+}

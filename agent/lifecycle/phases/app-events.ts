@@ -1,0 +1,89 @@
+import { failWarming } from './return.ts';
+import { evidenceOfLife } from '../observed/evidence.ts';
+import { forgetGate } from './gate.ts';
+import { askAnew } from '../observed/health.ts';
+import { isOutward, PHASES } from '../model/phase.ts';
+import { onSignOut } from './sign-out.ts';
+import type { App, State } from '../model/state.ts';
+import { emit, type EventOf, patch, resave, type Draft } from '../draft.ts';
+import type { LifeSigns, Proof } from '../model/observation.ts';
+
+/** Events about the application: its health, its end, its return. */
+
+/** A process answers, but it may not be ours; which process it is has to be proven again. */
+export function onProbed(draft: Draft, { health, signedOut }: EventOf<'probed'>): void {
+  const { app, health: before, sources } = draft.state;
+  patch(draft, { health });
+  if (health === 'up' && before !== 'up')
+    for (const [name, { error }] of Object.entries(sources))
+      if (error !== null) emit(draft, { type: 'log', level: 'warn', text: `${name}: ${error}` });
+  const isMissing = app.gone || app.remains !== null;
+  if (health === 'up' && isMissing && app.start !== 'sent')
+    isThere(draft, { ...app, gone: false, start: 'none' });
+  if (signedOut !== null) onSignOut(draft, signedOut);
+}
+
+/** An operator or supervisor has started it again: sessions are counted anew. */
+export function noteAppAlive(draft: Draft, begun: number): void {
+  const { app, phase } = draft.state;
+  if (!app.gone || begun <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
+  isThere(draft, { ...app, gone: false });
+  emit(draft, { type: 'log', level: 'warn', text: 'the application answers again' });
+}
+
+/** Another process than the one that is gone. */
+function isThere(draft: Draft, app: App): void {
+  const wasGone = draft.state.app.gone;
+  patch(draft, { app: { ...app, remains: null } });
+  // After a crash it must not be taken for gone.
+  if (wasGone) resave(draft);
+  forgetGate(draft);
+}
+
+/** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
+export function onAppGone(draft: Draft, { signs }: EventOf<'app-gone'>): void {
+  const { app, phase } = draft.state;
+  if (PHASES[phase].ending || app.start === 'sent') return;
+  // The end of a child is seen by its parent.
+  const evidence = draft.policy.supervises ? [] : evidenceAgainstEnd(draft, signs);
+  if (evidence.length > 0) return doubtEnd(draft, evidence);
+  if (app.gone) return;
+  emit(draft, { type: 'log', level: 'warn', text: 'the application is gone' });
+  askAnew(draft);
+  patch(draft, { app: { ...app, gone: true, goneAt: draft.at, proof: null } });
+  forgetGate(draft);
+  if (phase === 'warming' && app.start === 'done') failWarming(draft, 'it ended right after its start');
+}
+
+/**
+ * Once the application is believed gone, only an unhealthy probe begun since is missing; a healthy one is its own
+ * event.
+ */
+export function evidenceAgainstEnd({ policy, state: { app, health } }: Draft, signs: LifeSigns): string[] {
+  return evidenceOfLife(policy, app.gone ? 'down' : health, signs);
+}
+
+/** Its process has ended, and it answers: another one, which no proof names, may be the application by now. */
+export function doubtEnd(draft: Draft, evidence: readonly string[]): void {
+  const { app } = draft.state;
+  if (!app.gone && app.proof === null) return;
+  const text = `the process of the application has ended; yet the application may be running (${evidence.join(', ')})`;
+  emit(draft, { type: 'log', level: 'warn', text });
+  isThere(draft, { ...app, gone: false, proof: null });
+}
+
+/** Users who have come to it since are counted, and a stop is for this process now. */
+export function onAppBack(draft: Draft, proof: Proof): void {
+  const { app, phase } = draft.state;
+  if (PHASES[phase].ending || app.start === 'sent') return;
+  const how = app.gone || app.proof === null ? 'runs again' : 'has replaced itself and runs on';
+  emit(draft, { type: 'log', level: 'warn', text: `the application ${how}, as process ${proof.pid}` });
+  isThere(draft, { ...app, gone: false, proof });
+}
+
+/** The process has ended and it is unknown which one replaced it, if any; a stop has to look it up first. */
+export function needsProcessLookup({ app, op, phase }: State): boolean {
+  if (PHASES[phase].ending || app.start === 'sent') return false;
+  const isToStop = (op?.kind === 'stop' || op?.kind === 'restart') && isOutward(phase);
+  return app.gone || (app.proof === null && isToStop);
+}

@@ -1,0 +1,185 @@
+import { isRechecked } from './ask-again.ts';
+import { abort } from './return.ts';
+import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
+import { sameTotals, occupancy, totalsOf } from '../observed/counts.ts';
+import { isHolding } from '../model/desired.ts';
+import { heldOpen, recheckFence, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
+import { forcing, startForce, whoIsLeft } from './force-close.ts';
+import { NEW_OUTING, type Outing } from '../model/outing.ts';
+import { PHASES, isOut } from '../model/phase.ts';
+import { endOperation, finish } from '../report/result.ts';
+import { allInSync, warnLeftOut } from '../sync/reconcile.ts';
+import { isReloadOpen } from '../observed/surroundings.ts';
+import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../draft.ts';
+import { mayDropUsers } from '../sync/next-write.ts';
+
+/** The way out: draining, settling, fencing, drained, stopping, stopped. */
+
+export function draining(draft: Draft): void {
+  if (!isDurable(draft.state) || askInDrain(draft) === 'moved' || isOverdue(draft)) return;
+  if (!isZero(draft)) return;
+  enterPhase(draft, 'settling');
+  patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(draft.state) } });
+}
+
+/** Every server is seen in its desired state, and every count asked since is 0. */
+function isZero({ policy, state }: Draft): boolean {
+  return allInSync(policy, state) && occupancy(policy, state, state.epochStartedAt) === 'zero';
+}
+
+export function settling(draft: Draft, { quiet, fenced }: Outing): void {
+  if (!isDurable(draft.state)) return;
+  const capacity = askInDrain(draft);
+  if (capacity === 'moved' || isOverdue(draft)) return;
+  const { policy, state } = draft;
+  if (!quiet || !isZero(draft)) {
+    enterPhase(draft, 'draining');
+    return patchOuting(draft, { quiet: null });
+  }
+  // Where no source counts users, a request between two polls is the only sign of them: quiet begins anew.
+  if (policy.sources.length === 0 && !sameTotals(quiet.totals, totalsOf(state)))
+    return patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(state) } });
+  if (draft.at - quiet.since < policy.quietMs) return;
+  // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
+  if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
+  if (capacity === 'wait' || isReloadOpen(state)) return;
+  if (!fenced) return arrive(draft);
+  const open = heldOpen(policy, state);
+  if (open !== null) {
+    if (state.op)
+      warn(draft, `open ${open}`, `${open} ${OPEN}: the node is not drained before its owner ends it`);
+    return;
+  }
+  if (isRechecked(draft, quiet.since)) raiseFence(draft);
+}
+
+const OPEN = 'is held in DRAIN and not by lastcall';
+
+export function fencing(draft: Draft, { force }: Outing): void {
+  if (!isDurable(draft.state)) return;
+  if (force) {
+    if (forcing(draft, force) === 'wait') return;
+    const open = force.now ? null : insurmountable(draft);
+    return open === null ? arrive(draft) : abort(draft, 'held', stillHeld(open));
+  }
+  if (isOverdue(draft)) return;
+  const capacity = askBehindFence(draft);
+  if (capacity === 'moved') return;
+  const clear = recheckFence(draft);
+  if (clear === 'clear') {
+    if (capacity === 'go') arrive(draft);
+  } else if (clear === 'occupied')
+    backToDraining(
+      draft,
+      'a user came in, or HAProxy was reloaded, before the fence was up; draining goes on',
+    );
+}
+
+/** MAINT would cut a sticky user who slipped in: DRAIN again, and wait for that user too. */
+export function backToDraining(draft: Draft, why: string): void {
+  warn(draft, 'slipped in', why);
+  setIntent(draft, 'draining', { ...noStop(draft), outing: { level: 'drain', fence: null } });
+}
+
+export function warnUnfenced(draft: Draft): void {
+  for (const line of unfencedLines(draft)) warn(draft, line, line);
+}
+
+/** Zero, fenced and looked at again. A drain ends here; for a stop the intent to stop goes to disk next. */
+function arrive(draft: Draft): void {
+  warnLeftOut(draft);
+  if (draft.state.outing?.fenced !== false) warnUnfenced(draft);
+  alarm(draft, 'drained', null);
+  const { op, app, outing } = draft.state;
+  if (op?.kind === 'stop' || op?.kind === 'restart') {
+    const fence = newFence(draft);
+    setIntent(draft, 'drained', {
+      app: { ...app, stopIssued: true },
+      outing: { level: 'maint', fence, force: null },
+    });
+    finish(draft, ({ kind }) => kind === 'drain', 'done');
+    return;
+  }
+  const { fenced = true, forcedOut = false, expiresMs = null, expiresAt = null } = outing ?? {};
+  endOperation(draft, { code: 'done' }, 'drained', {
+    outing: {
+      level: fenced ? 'maint' : 'drain',
+      fence: null,
+      force: null,
+      // In mere DRAIN the forced ones come back, and are waited for again.
+      forcedOut: forcedOut && fenced,
+      expiresAt: expiresMs === null ? null : (expiresAt ?? draft.at + expiresMs),
+      capacity: { ...(outing?.capacity ?? NEW_OUTING.capacity), drainedIn: fenced ? 'maint' : 'drain' },
+    },
+  });
+}
+
+/**
+ * A reload undid the fence of a node that is out, and its application may live: users may have come in since, and
+ * MAINT would cut them (I16). Writes DRAIN, in the same phase; a return or a stop begins from there.
+ */
+export function reopen(draft: Draft): void {
+  const { policy, state } = draft;
+  const { phase, outing } = state;
+  if (outing?.level !== 'maint' || !isDurable(state) || mayDropUsers(state)) return;
+  const { place, waits } = PHASES[phase];
+  // Draining again behind a fence (a fresh application) expects that fence; `fencing` is setting one.
+  const isBehindFence = place === 'out' || (waits && outing.fence === null);
+  if (!isBehindFence && !(isHolding(state) && isOut(phase))) return;
+  const open = unfenced(policy, state);
+  if (open === null) return;
+  warn(
+    draft,
+    `unfenced ${open}`,
+    `${open} was found outside the fence, and the application may have users: DRAIN comes before MAINT`,
+  );
+  setIntent(draft, state.phase, { outing: { level: 'drain' } });
+}
+
+/**
+ * A server held open at the deadline: force may not go over it either, but where the application ends in any case
+ * (SIGTERM to `run --`).
+ */
+function insurmountable({ policy, state }: Draft): string | null {
+  return state.outing?.fenced === false || policy.supervises ? null : heldOpen(policy, state);
+}
+
+function stillHeld(open: string): string {
+  return `${open} ${OPEN}, still at the deadline; what was found is restored; let its owner end it, or use --force --reason at the start`;
+}
+
+/** The deadline of a drain: give back, hold, or force, by the policy. True when the phase has changed. */
+export function isOverdue(draft: Draft): boolean {
+  const { op } = draft.state;
+  if (!op || draft.at < op.deadline) return false;
+  const open = insurmountable(draft);
+  if (open !== null && op.onTimeout !== 'hold') {
+    abort(draft, 'held', stillHeld(open));
+    return true;
+  }
+  const short = op.onTimeout === 'force' ? shortAtDeadline(draft) : null;
+  if (short !== null) {
+    abort(draft, 'guard', `${short}, at the deadline; what was found is restored`);
+    return true;
+  }
+  const left = `with ${whoIsLeft(draft)} left`;
+  switch (op.onTimeout) {
+    case 'restore':
+      abort(draft, 'deadline', `the deadline passed ${left}; what was found is restored`);
+      return true;
+    case 'hold':
+      stayDraining(draft, `the deadline passed ${left}; still draining, \`lastcall ready\` undoes it`);
+      return true;
+    case 'force':
+      startForce(draft, 'the deadline passed', false);
+      return true;
+    default:
+      return op.onTimeout satisfies never;
+  }
+}
+
+function stayDraining(draft: Draft, message: string): void {
+  const { expiresMs = null } = draft.state.op ?? {};
+  const outing = { level: 'drain', fence: null, expiresMs, expiresAt: null } as const;
+  endOperation(draft, { code: 'deadline', message }, 'draining', { ...noStop(draft), outing });
+}

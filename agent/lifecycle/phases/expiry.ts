@@ -1,0 +1,19 @@
+import { isHolding } from '../model/desired.ts';
+import { alarm, type Draft } from '../draft.ts';
+import { withdrawOwn, requestOwn } from '../observed/auto-requests.ts';
+
+/**
+ * A drain expires: from `drained`, and only towards an application that a probe found healthy. A refused return (an
+ * operator holds a server) is tried again.
+ */
+export function advanceExpiry(draft: Draft): void {
+  const { phase, op, outing, health, signedOut } = draft.state;
+  const at = outing?.expiresAt ?? null;
+  if (at === null) return withdrawOwn(draft, 'expiry');
+  if (draft.at < at || phase !== 'drained' || op !== null || isHolding(draft.state)) return;
+  if (health !== 'up' || signedOut !== 'no') {
+    const why = health === 'up' ? 'the app has signed itself out' : 'no probe shows that the app is healthy';
+    return alarm(draft, 'expiry', `the drain has expired, but ${why}: it stays out`);
+  }
+  requestOwn(draft, 'expiry', 'ready', 'lastcall', 'the drain expired');
+}

@@ -1,0 +1,181 @@
+import { isReady, isUp, warm } from './return.ts';
+import { byName } from '../model/named-error.ts';
+import { forcedOf, viewOf } from '../observed/counts.ts';
+import { isHealthy, mayTakeUsers, notHealthy } from '../observed/health.ts';
+import { heldWords, overWords } from '../sync/ownership.ts';
+import { endLost, releaseListed } from '../sync/lost-servers.ts';
+import type { Outing } from '../model/outing.ts';
+import type { Policy } from '../model/policy.ts';
+import { endOperation, finish } from '../report/result.ts';
+import type { Operation } from '../model/operation.ts';
+import { released } from '../model/server-state.ts';
+import { allInSync, notUp, warnLeftOut } from '../sync/reconcile.ts';
+import {
+  type ServerPlace,
+  type Draft,
+  alarm,
+  allServersOf,
+  enterPhase,
+  isDurable,
+  patch,
+  patchServer,
+  resave,
+  serversOf,
+  warn,
+} from '../draft.ts';
+
+/** The end of the way back: what was found, or READY, is read back; then the node serves. */
+
+export function returning(draft: Draft, { level }: Outing): void {
+  if (!isDurable(draft.state)) return;
+  const { policy, state } = draft;
+  const { op, health } = state;
+  const isBack = allInSync(policy, state) && (level === 'found' || isUp(draft));
+  // `ready` and `restart` are done in `serving` only; what gives back waits for no more than what it gives back.
+  const isAwaited = op !== null && op.outcome === null && op.kind !== 'release';
+  if (isBack && (!isAwaited || isHealthy(draft))) return serve(draft);
+  // `ready` starts what is down.
+  if (isAwaited && level === 'found' && health === 'down') return warm(draft);
+  if (op?.outcome && op.restoreBy !== null && draft.at >= op.restoreBy) leaveGiven(draft, op.outcome);
+  else if (op && !op.outcome && draft.at >= op.deadline) leaveLate(draft);
+}
+
+/** What was found is not back in time: the operation ends with its own cause, and the level goes on. */
+function leaveGiven(draft: Draft, { code, message }: NonNullable<Operation['outcome']>): void {
+  const left = `not yet restored: ${unconfirmed(draft)}; it goes on being tried`;
+  warn(draft, 'not restored', left);
+  finish(draft, isReady, isHealthy(draft) ? 'balancer-unreachable' : 'app-health', left);
+  leave(draft, code, message);
+}
+
+/** The deadline of `ready`, `restart` or `release`. */
+function leaveLate(draft: Draft): void {
+  const { policy, state } = draft;
+  const lost = Object.entries(state.balancers).find(([, { error }]) => error !== null);
+  if (lost) {
+    const why = `${byName(lost[0], lost[1].error ?? '')}; the return goes on being tried`;
+    return leave(draft, 'balancer-unreachable', why);
+  }
+  if (!isHealthy(draft)) {
+    const why = `${policy.node}: ${notHealthy(draft)} at the deadline; see app.probe; the return goes on being tried`;
+    return leave(draft, 'app-health', why);
+  }
+  const where = unconfirmed(draft) || notUp(policy, state).join(', ');
+  leave(draft, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
+}
+
+/** Ends the operation but not the return, which is a level and goes on. */
+function leave(draft: Draft, code: string, message: string): void {
+  endOperation(draft, { code, message }, 'returning');
+}
+
+function unconfirmed(draft: Draft): string {
+  return allServersOf(draft.state)
+    .filter(({ server, target }) => target !== null && server.held === null && !server.inSync)
+    .map(({ balancerName, name, server, target }) => {
+      const waits = target === 'ready' && !mayTakeUsers(draft.policy, draft.state);
+      return `${balancerName}: ${name} (${waits ? `READY waits: ${notHealthy(draft)}` : (server.write.error ?? 'not read back')})`;
+    })
+    .join(', ');
+}
+
+const ALL_HELD =
+  'every server is held and not by lastcall, so the node gets no new users; let its owner end it, or use --force --reason';
+
+const ALL_COVERED =
+  'so the node gets no new users; see to that name or server: no command ends it, and then it takes users by itself';
+
+const ALL_ABSENT =
+  'so the node gets no new users; write it back into the configuration of HAProxy and reload it, then it takes users by itself';
+
+/** Why a server takes no new users although nothing of ours keeps it out; null = it takes them. */
+interface KeptOut {
+  readonly why: 'held' | 'followed' | 'covered' | 'absent';
+  readonly text: string;
+}
+
+function keptOut(
+  { foreignDrain }: Policy,
+  { balancer, name, server: { held, found }, target }: ServerPlace,
+): KeptOut | null {
+  const view = balancer.error === null ? viewOf(balancer, name) : undefined;
+  if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
+  if (held !== null) {
+    const how = view && forcedOf(view) !== 'ready' ? heldWords(view) : 'is held';
+    if (foreignDrain === 'follow' && held === 'drain')
+      return { why: 'followed', text: `${name} ${how}; it takes new users once its owner ends that` };
+    return { why: 'held', text: `${name} ${how}; it stays as it is` };
+  }
+  if (found !== null && target === found.admin && target !== 'ready')
+    return { why: 'held', text: `${name} is in ${target.toUpperCase()} again, as it was found` };
+  if (view?.over) return { why: 'covered', text: `${name} ${overWords(view.admin, view.over)}` };
+  return null;
+}
+
+/** What `ready` has come to when nothing of ours is left: one server in rotation, or one that is followed, is enough. */
+function endReady(draft: Draft, kept: readonly (KeptOut | null)[]): void {
+  if (draft.state.phase === 'unhealthy')
+    return finish(
+      draft,
+      isReady,
+      'app-health',
+      `what was found is back, but ${notHealthy(draft)}; see app.probe`,
+    );
+  const out = kept.filter((one) => one !== null);
+  if (out.length < kept.length || out.some(({ why }) => why === 'followed'))
+    return finish(draft, isReady, 'done');
+  const texts = out.map(({ text }) => text).join(', ');
+  if (out.some(({ why }) => why === 'held')) return finish(draft, isReady, 'held', ALL_HELD);
+  if (out.some(({ why }) => why === 'covered'))
+    return finish(draft, isReady, 'held', `${texts}, ${ALL_COVERED}`);
+  finish(draft, isReady, 'no-such-server', `${texts}, ${ALL_ABSENT}`);
+}
+
+/** Everything is back: nothing of ours is left at any balancer. */
+function serve(draft: Draft): void {
+  const kept = serversOf(draft.state).map((placed) => {
+    const one = keptOut(draft.policy, placed);
+    if (one)
+      warn(draft, `kept out ${placed.balancerName} ${placed.name}`, `${placed.balancerName}: ${one.text}`);
+    return one;
+  });
+  const { op, health } = draft.state;
+  warnLeftOut(draft);
+  alarm(draft, 'drained', null);
+  // A balancer was skipped: its servers stay ours until their state is set.
+  releaseListed(draft);
+  endLost(draft);
+  enterPhase(draft, health === 'down' ? 'unhealthy' : 'serving');
+  endReady(draft, kept);
+  const { app } = draft.state;
+  endOperation(draft, op?.outcome ?? { code: 'done' }, draft.state.phase, {
+    app: { ...app, start: 'none' },
+    outing: isOver(draft) ? null : {},
+  });
+}
+
+/** Nothing at any balancer is ours any more. */
+function isOver({ state }: Draft): boolean {
+  return allServersOf(state).every(({ server }) => server.found === null);
+}
+
+/** Releases the servers of a skipped balancer once their last state was written. */
+function tidy(draft: Draft): void {
+  const told = serversOf(draft.state).filter(
+    ({ server }) => server.found !== null && (server.inSync || server.held !== null),
+  );
+  for (const { balancerName, name, server } of told) patchServer(draft, balancerName, name, released(server));
+  if (draft.state.outing !== null) endLost(draft);
+  if (draft.state.outing !== null && isOver(draft)) patch(draft, { outing: null });
+  if (told.length > 0) resave(draft);
+}
+
+export function serving(draft: Draft): void {
+  tidy(draft);
+  if (draft.state.health === 'down') enterPhase(draft, 'unhealthy');
+}
+
+export function unhealthy(draft: Draft): void {
+  tidy(draft);
+  if (draft.state.health === 'up') enterPhase(draft, 'serving');
+}

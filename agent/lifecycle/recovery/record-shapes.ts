@@ -1,0 +1,127 @@
+import type { OperationKind } from '../model/api.ts';
+import { PHASES } from '../model/phase.ts';
+import type { SavedServer, StateRecord } from '../model/record.ts';
+import {
+  type Is,
+  arrayOf,
+  isBoolean,
+  isNumber,
+  isObject,
+  isString,
+  oneOf,
+  orAbsent,
+  orNull,
+  shaped,
+} from './shapes.ts';
+import type { Addresses, ProcessIdentity, Proof } from '../model/observation.ts';
+
+/** The shapes of the parts of a record, as the disk gives them back. */
+
+export const isCapacity = shaped<NonNullable<StateRecord['capacity']>>({
+  isOver: isBoolean,
+  drainedIn: orNull(oneOf('drain', 'maint')),
+});
+
+const KINDS: Readonly<Record<OperationKind, true>> = {
+  drain: true,
+  stop: true,
+  ready: true,
+  restart: true,
+  hold: true,
+  release: true,
+};
+
+export const isAdmin = oneOf('ready', 'drain', 'maint');
+
+export const isPhase: Is<StateRecord['phase']> = (value): value is StateRecord['phase'] =>
+  isString(value) && Object.hasOwn(PHASES, value);
+
+const isKind: Is<OperationKind> = (value): value is OperationKind =>
+  isString(value) && Object.hasOwn(KINDS, value);
+
+const isProcess = shaped<ProcessIdentity>({ pid: isNumber, startTime: isString });
+
+export const isProof = (value: unknown): value is Proof =>
+  isProcess(value) && (!('others' in value) || arrayOf(isProcess)(value.others));
+
+export const isFound = shaped<NonNullable<SavedServer['found']>>({
+  admin: isAdmin,
+  weight: orNull(isNumber),
+});
+
+export const isTold = shaped<NonNullable<SavedServer['told']>>({
+  admin: isAdmin,
+  at: isNumber,
+  pid: orNull(isNumber),
+  bornAt: orAbsent(orNull(isNumber)) as Is<number | null>,
+});
+
+export const isRelative = shaped<NonNullable<StateRecord['balancers'][string]['relatives']>[number]>({
+  name: isString,
+  of: isString,
+  by: oneOf('track', 'address'),
+  role: orNull(oneOf('active', 'backup')),
+  usable: isBoolean,
+});
+
+export const isAddresses: Is<Addresses> = (value): value is Addresses =>
+  isObject(value) && Object.values(value).every(isString);
+
+export const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['askers']>[number]>({
+  id: isString,
+  reason: orNull(isString),
+  startedAt: isNumber,
+  deadline: isNumber,
+  warnings: arrayOf(isString),
+});
+
+type SavedOperation = NonNullable<StateRecord['op']>;
+
+const isJoined = shaped<NonNullable<SavedOperation['joined']>[number]>({
+  id: isString,
+  operation: isKind,
+  by: isString,
+  reason: orNull(isString),
+  terms: isObject,
+});
+
+const isCounter: Is<SavedOperation['baseline'][string]> = (
+  value,
+): value is SavedOperation['baseline'][string] =>
+  isObject(value) && orNull(isNumber)(value['pid']) && orNull(isObject)(value['counters']);
+
+const isBaseline: Is<SavedOperation['baseline']> = (value): value is SavedOperation['baseline'] =>
+  isObject(value) && Object.values(value).every(isCounter);
+
+/** Each field that the lifecycle reads: a new one does not compile before it is listed here. */
+export const isOperation = shaped<SavedOperation>({
+  id: isString,
+  kind: isKind,
+  tickets: arrayOf(shaped<SavedOperation['tickets'][number]>({ id: isString, kind: isKind })),
+  // Absent in an older record.
+  joined: orAbsent(arrayOf(isJoined)) as Is<NonNullable<SavedOperation['joined']>>,
+  by: isString,
+  reason: orNull(isString),
+  onTimeout: oneOf('restore', 'force', 'hold'),
+  timeoutMs: isNumber,
+  // Absent in an older record.
+  returnMs: orAbsent(isNumber) as Is<number>,
+  expiresMs: orNull(isNumber),
+  startedAt: isNumber,
+  deadline: isNumber,
+  sessionsStart: orNull(isNumber),
+  sessionsLast: orNull(isNumber),
+  forced: isNumber,
+  closed: shaped<SavedOperation['closed']>({ tunnels: isNumber, requests: isNumber }),
+  warnings: arrayOf(isString),
+  subjects: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
+  warned: arrayOf(isNumber),
+  reasserts: shaped<SavedOperation['reasserts']>({ count: isNumber, slowestMs: isNumber }),
+  baseline: isBaseline,
+  // Absent in an older record.
+  ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
+  hashed: orAbsent(orNull(isString)) as Is<string | null>,
+  recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<SavedOperation['recheck']>,
+  outcome: orNull(shaped<NonNullable<SavedOperation['outcome']>>({ code: isString, message: isString })),
+  restoreBy: orNull(isNumber),
+});

@@ -1,0 +1,209 @@
+import type { Phase } from '../model/api.ts';
+import { NEW_CAPACITY, NEW_OUTING, type Outing } from '../model/outing.ts';
+import { PHASES } from '../model/phase.ts';
+import type { Policy } from '../model/policy.ts';
+import type { ReadRecord } from './read-record.ts';
+import {
+  type SavedOperation,
+  type SavedServer,
+  type SavedWorker,
+  type StateRecord,
+  mapValues,
+  saidMaint,
+} from '../model/record.ts';
+import { NO_BONDS, type Operation } from '../model/operation.ts';
+import { type App, type State, UNKNOWN_REMAINS } from '../model/state.ts';
+import { type LostServers, NO_SERVER, type ServerState } from '../model/server-state.ts';
+import type { Worker } from '../model/observation.ts';
+import { type Warning, withWarning } from '../model/warnings.ts';
+
+/** The state after a crash, from the record that the disk kept. */
+
+function workerOf(saved: SavedWorker | undefined, moved: (time: number) => number): Worker | null {
+  if (typeof saved?.pid !== 'number') return null;
+  const { pid, bornAt } = saved;
+  return { pid, bornAt: typeof bornAt === 'number' ? moved(bornAt) : null, isRecorded: true };
+}
+
+/** What an older record does not have. */
+const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined' | 'returnMs'> = {
+  // The default of the configuration.
+  returnMs: 5 * 60_000,
+  ...NO_BONDS,
+  ignoreServers: [],
+  joined: [],
+};
+
+/**
+ * The state after a crash: the record, without anything observed. After a boot of the machine the monotonic clock
+ * began anew, so the time left at the last save is what remains.
+ */
+export function restore(
+  blank: State,
+  policy: Policy,
+  { record, doubt }: ReadRecord,
+  sameBoot: boolean,
+  at: number,
+): State {
+  const shift = sameBoot ? 0 : at - record.savedAt;
+  const moved = (time: number): number => time + shift;
+  const to = doubt === null ? record.phase : 'failed';
+  const listed = restoredBalancers(blank, record, at, moved);
+  return {
+    ...blank,
+    epoch: record.epoch,
+    phase: 'recovering',
+    app: restoredApp(blank.app, record, sameBoot),
+    boot: { to, fresh: record.fresh ?? false, cancel: null },
+    signedOut: record.signedOut ?? 'no',
+    hold: record.hold && {
+      ...record.hold,
+      askers: (record.hold.askers ?? []).map((asker) => ({
+        ...asker,
+        startedAt: moved(asker.startedAt),
+        deadline: moved(asker.deadline),
+      })),
+    },
+    ...withLost(policy, listed, record, moved),
+    outing: restoredOuting(record, to, moved),
+    op: doubt === null ? restoredOperation(record.op, moved) : null,
+  };
+}
+
+/** No process outlives its boot, and in the next one its number may be another's. */
+function restoredApp(blank: App, record: StateRecord, sameBoot: boolean): App {
+  const ended = !sameBoot && record.proof !== null;
+  return {
+    ...blank,
+    proof: ended ? null : record.proof,
+    gone: ended || record.appGone,
+    remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
+    stopIssued: record.stopIssued,
+    // No answer will come any more.
+    start: record.start === 'sent' ? 'intended' : record.start,
+  };
+}
+
+function restoredBalancers(
+  blank: State,
+  { balancers }: StateRecord,
+  at: number,
+  moved: (time: number) => number,
+): State['balancers'] {
+  const known = Object.entries(blank.balancers).map(([name, balancer]) => {
+    const old = balancers[name];
+    const servers = Object.entries(balancer.servers).map(([server, own]) => [
+      server,
+      restoredServer(own, old?.servers[server], moved),
+    ]);
+    return [
+      name,
+      {
+        ...balancer,
+        worker: workerOf(old, moved),
+        seenBefore: old?.seen ?? 0,
+        addresses: old?.addresses ?? {},
+        reloaded: old?.reloaded === true ? { asked: null } : null,
+        around: old?.relatives ? { at, facts: [], relatives: old.relatives } : null,
+        servers: Object.fromEntries(servers) as typeof balancer.servers,
+      },
+    ];
+  });
+  return Object.fromEntries(known) as State['balancers'];
+}
+
+/** Beside what the configuration lists: what it lost while it was ours, where that can be set, and where it cannot. */
+function withLost(
+  policy: Policy,
+  listed: State['balancers'],
+  { balancers }: StateRecord,
+  moved: (time: number) => number,
+): Pick<State, 'balancers' | 'lost'> {
+  const all = { ...listed };
+  const lost: Record<string, LostServers> = {};
+  for (const [balancerName, { servers }] of Object.entries(balancers)) {
+    const known = all[balancerName];
+    const gone = Object.entries(servers)
+      .filter(([name, { found, held }]) => known?.servers[name] === undefined && found !== null && !held)
+      .map(([name, old]) => [name, { ...restoredServer(NO_SERVER, old, moved), isLost: true }] as const);
+    if (gone.length === 0) continue;
+    const canBeSet = policy.balancers.find(({ name }) => name === balancerName)?.setsListedOnly !== true;
+    if (known && canBeSet)
+      all[balancerName] = { ...known, servers: { ...known.servers, ...Object.fromEntries(gone) } };
+    else lost[balancerName] = Object.fromEntries(gone);
+  }
+  return { balancers: all, lost };
+}
+
+function restoredServer(
+  blank: ServerState,
+  old: SavedServer | undefined,
+  moved: (time: number) => number,
+): ServerState {
+  if (!old) return blank;
+  const { found, ours, said, held, heldIn = null, told = null } = old;
+  return {
+    ...blank,
+    found,
+    ours,
+    said,
+    held: held ? (heldIn ?? 'unknown') : null,
+    told: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
+  };
+}
+
+/** The outing, where something at a balancer is ours or the node is out. */
+function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) => number): Outing | null {
+  const servers = Object.values(record.balancers).flatMap((balancer) => Object.values(balancer.servers));
+  const isOurs = servers.some(({ found }) => found !== null);
+  const fencedBefore = record.fencedBefore ?? saidMaint(record.balancers);
+  const { place } = PHASES[to];
+  if (!isOurs && (place === 'rotation' || place === 'unknown')) return null;
+  const wants = servers.map(({ want }) => want);
+  const older = record.restoring ? 'found' : (LEVELS.find((level) => wants.includes(level)) ?? 'none');
+  const { expiresAt, expiresMs = null, forcedOut, noFence, sticky, lasting = false } = record;
+  return {
+    ...NEW_OUTING,
+    level: record.level ?? older,
+    fenced: !noFence,
+    lasting,
+    forcedOut,
+    fencedBefore,
+    sticky,
+    expiresMs,
+    expiresAt: expiresAt === null ? null : moved(expiresAt),
+    capacity: {
+      ...NEW_CAPACITY,
+      drainedIn: to !== 'drained' || record.op !== null ? null : record.noFence ? 'drain' : 'maint',
+      ...record.capacity,
+      read: 'again',
+    },
+  };
+}
+
+const LEVELS = ['ready', 'maint', 'drain'] as const;
+
+/** In an older record a hold is an operation; it is none any more. */
+function restoredOperation(op: SavedOperation | null, moved: (time: number) => number): Operation | null {
+  if (op === null || op.kind === 'hold') return null;
+  const { subjects: _subjects, ...saved } = op;
+  return {
+    ...OLDER,
+    ...saved,
+    warnings: restoredWarnings(op),
+    baseline: mapValues(op.baseline, ({ counters, ...worker }) => ({
+      worker: workerOf(worker, moved),
+      counters,
+    })),
+    startedAt: moved(op.startedAt),
+    deadline: moved(op.deadline),
+    restoreBy: op.restoreBy === null ? null : moved(op.restoreBy),
+  };
+}
+
+/** In an older record the text of a warning is also its subject. */
+function restoredWarnings({ warnings, subjects = [] }: SavedOperation): readonly Warning[] {
+  const texts = warnings.map((text, place) => ({ subject: subjects[place] ?? text, text }));
+  const more = subjects.slice(warnings.length).map((subject) => ({ subject, text: '' }));
+  return [...texts, ...more].reduce<readonly Warning[]>(withWarning, []);
+}

@@ -1,0 +1,36 @@
+import { unknownTo } from '../observed/counts.ts';
+import { isHealthy, notHealthy } from '../observed/health.ts';
+import { isOutward, PHASES } from '../model/phase.ts';
+import { notChecked, notUp, notInSync } from './reconcile.ts';
+import { whatRemains } from '../observed/remains.ts';
+import type { Draft } from '../draft.ts';
+
+/**
+ * What an operation waits for besides a number: sources and balancers without a count, on the way back the
+ * application's health, and the servers that are not UP in HAProxy, with its reasons.
+ * @returns one short text each; empty where no operation runs
+ */
+export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
+  const { policy, state } = now;
+  const { app, op, phase } = state;
+  if (op === null) return [];
+  if (isOutward(phase)) return PHASES[phase].over ? [] : unknownTo(policy, state);
+  if (phase === 'warming') {
+    if (app.start === 'sent') return ['the start of the application'];
+    const left = whatRemains(app);
+    if (app.start === 'intended' && left !== null) return [left];
+  }
+  if (phase !== 'warming' && PHASES[phase].place !== 'back') return [];
+  const unseen = notInSync(policy, state).map(
+    ({ balancerName, name, target, balancer }) =>
+      `${balancerName}: ${name} is not seen in ${(target ?? '').toUpperCase()} yet${balancer.error === null ? '' : `: ${balancer.error}`}`,
+  );
+  return [
+    ...(isHealthy(now) ? [] : [notHealthy(now)]),
+    ...(phase === 'warming'
+      ? []
+      : unseen.length > 0
+        ? unseen
+        : [...notUp(policy, state), ...notChecked(now)]),
+  ];
+}

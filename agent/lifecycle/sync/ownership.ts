@@ -1,0 +1,184 @@
+import { forcedOf } from '../observed/counts.ts';
+import { desired } from '../model/desired.ts';
+import type { Reasserts } from '../model/state.ts';
+import type { ServerState } from '../model/server-state.ts';
+import { noteUndone, onLoss } from './undone.ts';
+import { patch, patchOuting, patchServer, resave, save, type Draft, warn } from '../draft.ts';
+import { sameWorker, type Admin, type Over, type ServerView } from '../model/observation.ts';
+
+/** Ownership of a server's state: ours, lost, or foreign and so held (I2). */
+
+/** After a reload the worker may have loaded any state we ever wrote, so all of them count as possibly ours. */
+export function widenOwnership(draft: Draft, balancerName: string): void {
+  for (const [name, own] of Object.entries(draft.state.balancers[balancerName]?.servers ?? {})) {
+    if (own.found === null) continue;
+    patchServer(draft, balancerName, name, { ours: union(own.ours, own.said, [own.found.admin]) });
+  }
+}
+
+/** When a look was begun, and the last one before it. */
+export interface PollWindow {
+  readonly begun: number;
+  readonly before: number;
+}
+
+/** Compares what is seen of a server with what is wanted of it. */
+export function checkOwnership(
+  draft: Draft,
+  balancerName: string,
+  view: ServerView,
+  looked: PollWindow,
+): void {
+  const own = draft.state.balancers[balancerName]?.servers[view.name];
+  if (!own) return;
+  const want = desired(draft.state, own);
+  noteUndone(draft, balancerName, view, own);
+  if (want === null) return;
+  if (view.absent !== undefined) return pass(draft, balancerName, view.name, own);
+  if (isForeign(view, own, want)) return hold(draft, balancerName, view, own);
+  if (own.held !== null) {
+    if (isLetGo(view, own.held, want)) markHeld(draft, balancerName, view.name, null);
+    return;
+  }
+  tellOver(draft, balancerName, view, want);
+  const there = forcedOf(view) === want;
+  if (!there && isLost(own, view)) lose(draft, balancerName, view, { ...own, want }, looked.before);
+  // A write of an older intent, still under way, would change it after this look.
+  const { underWay, uncertainUntil } = own.write;
+  const settled = underWay === null || underWay === draft.state.epoch;
+  if (there && settled && looked.begun >= uncertainUntil) confirm(draft, balancerName, view.name, want);
+  else patchServer(draft, balancerName, view.name, { inSync: false });
+}
+
+/** Lost: it was in sync, or it is READY although we had confirmed DRAIN or MAINT. */
+function isLost({ inSync, told }: ServerState, view: ServerView): boolean {
+  return inSync || (forcedOf(view) === 'ready' && told !== null && told.admin !== 'ready');
+}
+
+/**
+ * This worker has no such server: there is nothing to write and no user can come. A later worker that has it again
+ * starts without our state, as after any reload.
+ */
+function pass(draft: Draft, balancerName: string, name: string, own: ServerState): void {
+  patchServer(draft, balancerName, name, { inSync: true, held: null });
+  if (own.held !== null) resave(draft);
+}
+
+/**
+ * Reports what overrides our state and leaves it alone: it is no operator's, and our state stays correct under it.
+ */
+function tellOver(draft: Draft, balancerName: string, { name, admin, over }: ServerView, want: Admin): void {
+  if (!over || admin === want || draft.state.op === null) return;
+  warn(
+    draft,
+    `over ${balancerName} ${name}`,
+    `${balancerName}: ${name} ${overWords(admin, over)}; it is left as it is, and what lastcall sets is set under it`,
+  );
+}
+
+/** Why a server shows a state that no command ends. */
+export function overWords(admin: Admin, { by }: Over): string {
+  return by === 'resolution'
+    ? 'is in MAINT because its name does not resolve (DNS)'
+    : `is held in ${admin.toUpperCase()} by a tracked server`;
+}
+
+/** A forced MAINT or DRAIN that we neither want nor wrote: an operator's, or the configuration's (`disabled`). */
+function isForeign(view: ServerView, { ours }: ServerState, want: Admin): boolean {
+  const forced = forcedOf(view);
+  return forced !== 'ready' && forced !== want && !ours.includes(forced);
+}
+
+/**
+ * READY, or the state we want now, is seen again. An operator's MAINT that we have come to want as well remains the
+ * operator's (I2).
+ */
+function isLetGo(view: ServerView, held: Admin | 'unknown', want: Admin): boolean {
+  const forced = forcedOf(view);
+  return forced === 'ready' || (forced === want && held !== 'unknown' && forced !== held);
+}
+
+function hold(draft: Draft, balancerName: string, view: ServerView, own: ServerState): void {
+  const forced = forcedOf(view);
+  if (own.held === forced) return;
+  if (own.held === null)
+    warn(
+      draft,
+      `held ${balancerName} ${view.name}`,
+      `${balancerName}: ${view.name} ${heldWords(view)}; it is left as it is`,
+    );
+  markHeld(draft, balancerName, view.name, forced);
+}
+
+/** How a server is kept from users that is not so by us. */
+export function heldWords(view: ServerView): string {
+  if (view.weightless === true && view.admin === 'drain') return "has weight 0, which is an operator's drain";
+  const by = view.origin === 'config' && !view.over ? 'the configuration' : `an operator${agentToo(view)}`;
+  return `is held in ${forcedOf(view).toUpperCase()} by ${by}`;
+}
+
+/** Who else may have set it: `drain` and `maint` in an agent-check's answer do what a command does (BEHAVIOUR.md#agent-check-and-operators). */
+export function agentToo({ agent }: ServerView): string {
+  if (agent === undefined) return '';
+  return `; an agent-check answers for it (${agent}), and its \`drain\` or \`maint\` does the same`;
+}
+
+/** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
+function markHeld(draft: Draft, balancerName: string, name: string, held: Admin | null): void {
+  patchServer(draft, balancerName, name, { held, inSync: false, told: null });
+  resave(draft);
+}
+
+/** @param before when the last look was begun that may have shown it */
+function lose(
+  draft: Draft,
+  balancerName: string,
+  view: ServerView,
+  own: ServerState & { readonly want: Admin },
+  before: number,
+): void {
+  const { told, want, lostAt } = own;
+  const { name } = view;
+  const admin = forcedOf(view);
+  const lost = (told?.admin ?? want).toUpperCase();
+  patchServer(draft, balancerName, name, {
+    told: null,
+    lostAt: lostAt ?? Math.max(before, told?.at ?? before),
+  });
+  countReassert(draft, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
+  patchOuting(draft, { quiet: null });
+  warn(
+    draft,
+    `lost ${balancerName} ${name}`,
+    `${balancerName}: ${name} was found in ${admin.toUpperCase()}: ${lost} was lost, and is put right`,
+  );
+  onLoss(draft, balancerName, view, own);
+}
+
+function confirm(draft: Draft, balancerName: string, name: string, want: Admin): void {
+  const { told = null, lostAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
+  const worker = draft.state.balancers[balancerName]?.worker ?? null;
+  const isNews = told?.admin !== want || !sameWorker(told.worker, worker);
+  const since = told?.admin === want ? told.at : draft.at;
+  patchServer(draft, balancerName, name, {
+    ours: [want],
+    inSync: true,
+    lostAt: null,
+    told: isNews ? { admin: want, at: since, worker } : told,
+  });
+  // The applied states with their times and workers outlive a crash; no step waits for this write to disk.
+  if (isNews) save(draft);
+  if (lostAt === null) return;
+  const took = draft.at - lostAt;
+  countReassert(draft, ({ count, slowestMs }) => ({ count, slowestMs: Math.max(slowestMs, took) }));
+}
+
+/** For the metrics, and for the result of the running operation. */
+function countReassert(draft: Draft, change: (reasserts: Reasserts) => Reasserts): void {
+  const { op, reasserts } = draft.state;
+  patch(draft, { reasserts: change(reasserts), op: op && { ...op, reasserts: change(op.reasserts) } });
+}
+
+export function union(...lists: readonly (readonly Admin[])[]): readonly Admin[] {
+  return [...new Set(lists.flat())];
+}

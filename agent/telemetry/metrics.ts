@@ -111,8 +111,13 @@ function instruments(prom: Prom, registry: Registry, service: Service): Instrume
 type Prom = typeof import('prom-client');
 
 interface Instruments {
-  gauge(name: string, help: string, labelNames: string[], samples: (status: Status) => Samples): void;
-  counter(name: string, help: string, labelNames: string[], samples: () => Samples): void;
+  readonly gauge: (
+    name: string,
+    help: string,
+    labelNames: string[],
+    samples: (status: Status) => Samples,
+  ) => void;
+  readonly counter: (name: string, help: string, labelNames: string[], samples: () => Samples) => void;
 }
 
 type Samples = readonly (readonly [Readonly<Record<string, string>>, number])[];

@@ -71,7 +71,7 @@ type EventBody =
       readonly error: string;
     }
   /**
-   * The answer to `say`: the server as it was afterwards (a state other than the requested `admin` was set by an
+   * The answer to `set-server`: the server as it was afterwards (a state other than the requested `admin` was set by an
    * operator).
    */
   | {

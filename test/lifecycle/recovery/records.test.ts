@@ -79,7 +79,7 @@ describe('A record of a newer version', () => {
     ['another shape of the balancers', { balancers: [] }, /balancers/],
     ['an operation in serving', { phase: 'serving' }, /operation \(stop\) in the phase serving/],
     ['an operation in recovering', { phase: 'recovering' }, /operation \(stop\) in the phase recovering/],
-    ['servers that are ours in a start', { phase: 'starting', op: null }, /does not say in which phase/],
+    ['servers that are ours in a start', { phase: 'starting', op: null }, /without the phase/],
   ] as const)(
     'with %s that this one does not know is taken for failed, and says so',
     (_what, changes, why) => {

@@ -2,7 +2,7 @@ import type { DockerStopConfig } from '../config/config.ts';
 import type { Proof } from '../lifecycle/model/observation.ts';
 import { sleep, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
-import { engineAt, type Container } from './docker-engine.ts';
+import { engineAt, type Container, type DockerEngine } from './docker-engine.ts';
 import type { Stopper } from './contracts.ts';
 
 /** From the engine's own time-out, after which it kills, to its answer. */
@@ -21,23 +21,11 @@ const NEVER = new AbortController().signal;
 export function createDockerStopper(config: DockerStopConfig, { clock }: { readonly clock: Clock }): Stopper {
   const engine = engineAt(config, clock);
   const { container, timeoutMs } = config;
-  /** As it was seen last, for questions that cannot wait for the engine; null = it is not known now. */
-  let last: Container | 'missing' | null = null;
-  let askedAt = Number.NEGATIVE_INFINITY;
-  const look = async (signal: AbortSignal): Promise<Container | 'missing'> => {
-    askedAt = clock.now();
-    try {
-      last = await engine.inspect(signal);
-      return last;
-    } catch (error) {
-      last = null;
-      throw error;
-    }
-  };
+  const view = watchContainer(engine, clock);
+  /** @returns the container as it was left; null where it went with its end, as one made with `--rm` does */
   const untilEnded = async (life: string, until: number, signal: AbortSignal): Promise<Container | null> => {
     for (;;) {
-      const seen = await look(signal);
-      // Made with `--rm` it goes with its end.
+      const seen = await view.look(signal);
       if (seen === 'missing') return null;
       if (!isLife(seen, life)) return seen;
       if (clock.now() >= until) throw outlasted(config);
@@ -48,6 +36,7 @@ export function createDockerStopper(config: DockerStopConfig, { clock }: { reado
     isIdempotent: true,
     proves: true,
     gone(proof) {
+      const last = view.last();
       if (last === null || (last === 'missing' && proof === null)) return 'unknown';
       if (last === 'missing') return 'gone';
       if (proof === null) return last.running ? 'unknown' : 'gone';
@@ -55,11 +44,11 @@ export function createDockerStopper(config: DockerStopConfig, { clock }: { reado
     },
     /** Asks again in the background; an engine that does not answer reports no end. */
     sight() {
-      if (clock.now() - askedAt >= FRESH_MS) void look(NEVER).catch(() => undefined);
+      if (!view.isFresh()) void view.look(NEVER).catch(() => undefined);
     },
     async check(signal) {
       signal.throwIfAborted();
-      const seen = await look(signal);
+      const seen = await view.look(signal);
       if (seen === 'missing') throw refusal(container, 'the engine has no such container', NAME_IT);
       if (!seen.running) throw refusal(container, 'the container is not running', NAME_IT);
       return proofOf(seen);
@@ -68,7 +57,7 @@ export function createDockerStopper(config: DockerStopConfig, { clock }: { reado
       signal.throwIfAborted();
       if (proof === null) throw refusal(container, 'no container was proven to be the application', NAME_IT);
       const until = clock.now() + timeoutMs + MARGIN_MS;
-      const before = await look(signal);
+      const before = await view.look(signal);
       if (before === 'missing') return { how: 'gone', warnings: [] };
       if (!isLife(before, proof.startTime)) {
         if (before.running) throw restarted(container);
@@ -81,8 +70,37 @@ export function createDockerStopper(config: DockerStopConfig, { clock }: { reado
     },
     /** The engine goes on with a stop when we end: what it has come to is asked anew. */
     async rejoin(signal) {
-      await look(signal);
+      await view.look(signal);
     },
+  };
+}
+
+/** A container as the engine shows it. */
+interface ContainerWatch {
+  /** Asks the engine. */
+  look(signal: AbortSignal): Promise<Container | 'missing'>;
+  /** The last answer, for questions that cannot wait for the engine; null = unknown now. */
+  last(): Container | 'missing' | null;
+  /** Was the engine asked so lately that it need not be asked again? */
+  isFresh(): boolean;
+}
+
+function watchContainer(engine: DockerEngine, clock: Clock): ContainerWatch {
+  let last: Container | 'missing' | null = null;
+  let askedAt = Number.NEGATIVE_INFINITY;
+  return {
+    async look(signal) {
+      askedAt = clock.now();
+      try {
+        last = await engine.inspect(signal);
+        return last;
+      } catch (error) {
+        last = null;
+        throw error;
+      }
+    },
+    last: () => last,
+    isFresh: () => clock.now() - askedAt < FRESH_MS,
   };
 }
 

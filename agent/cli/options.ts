@@ -98,74 +98,67 @@ export function addHoldOptions(command: Command, operation: 'hold' | 'release'):
 /** Direct mode: no sidecar and no file; restart has none. */
 export function addDirectOptions(command: Command, verb: Verb): Command {
   const group = 'Without a sidecar:';
-  const direct = (flags: string, text: string, by: readonly Verb[] = ['drain', 'stop', 'ready']): Option =>
+  const direct: Direct = (flags, text, by = ['drain', 'stop', 'ready']) =>
     new Option(flags, text).helpGroup(group).hideHelp(!by.includes(verb));
-  return command
-    .addOption(
-      direct('--haproxy <addr>', 'unix:/path, /path, tcp:// or tls://host:port; repeatable').argParser(
-        collect,
-      ),
-    )
-    .addOption(
-      direct('--master <addr>', 'its master CLI: counts users on old workers; once per --haproxy', [
-        'drain',
-        'stop',
-      ]).argParser(collect),
-    )
-    .addOption(direct('--tls-ca <file>', 'for tls://: CA that signed HAProxy’s certificate'))
-    .addOption(direct('--tls-cert <file>', 'for tls://: our certificate'))
-    .addOption(direct('--tls-key <file>', 'for tls://: the file of its key'))
-    .addOption(direct('--server <backend/server>', "the node's name there; repeatable").argParser(collect))
-    .addOption(
-      direct('--sessions <url>', 'answers how many user sessions live here: a number, or JSON', [
-        'drain',
-        'stop',
-      ]),
-    )
-    .addOption(
-      direct('--sessions-json <pointer>', 'where in that JSON the number is: /active', ['drain', 'stop']),
-    )
-    .addOption(
-      direct('--stop-pid <pid>', 'stop by SIGTERM to this process: a number, or a file that holds it', [
-        'stop',
-      ]),
-    )
-    .addOption(
-      direct('--stop-command <command>', 'stop by this command, split into arguments without a shell', [
-        'stop',
-      ]),
-    )
-    .addOption(direct('--health <url>', 'answers 200 when the app is healthy', ['ready']))
-    .addOption(direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal', ['drain', 'stop']))
-    .addOption(
-      direct('--not-sticky', 'sessions are not sticky: counting connections is enough', ['drain', 'stop']),
-    )
-    .addOption(
-      direct('--keep <n>', 'so many other usable servers must remain at each HAProxy: 1; 0 is legal', [
-        'drain',
-        'stop',
-      ]),
-    )
-    .addOption(
-      direct(
-        '--unreachable <what>',
-        'a HAProxy that cannot be asked any more: wait for it (default), or ignore it',
-      ).choices(['wait', 'ignore']),
-    )
-    .addOption(
-      direct(
-        '--reload-grace <duration>',
-        'so long after a reload unseen old workers are doubted: 10m; 0s is legal',
-        ['drain', 'stop'],
-      ),
-    )
-    .addOption(
-      direct(
-        '--state-file <file>',
-        'the server-state file that its reloads dump first (haproxy/reload.sh); once per --haproxy',
-        ['stop'],
-      ).argParser(collect),
-    );
+  const options = [...haproxyOptions(direct), ...appOptions(direct), ...policyOptions(direct)];
+  for (const option of options) command.addOption(option);
+  return command;
+}
+
+/** An option of direct mode; the help of other verbs than `by` leaves it out. */
+type Direct = (flags: string, text: string, by?: readonly Verb[]) => Option;
+
+const OUTWARD: readonly Verb[] = ['drain', 'stop'];
+
+function haproxyOptions(direct: Direct): Option[] {
+  return [
+    direct('--haproxy <addr>', 'unix:/path, /path, tcp:// or tls://host:port; repeatable').argParser(collect),
+    direct(
+      '--master <addr>',
+      'its master CLI: counts users on old workers; once per --haproxy',
+      OUTWARD,
+    ).argParser(collect),
+    direct('--tls-ca <file>', 'for tls://: CA that signed HAProxy’s certificate'),
+    direct('--tls-cert <file>', 'for tls://: our certificate'),
+    direct('--tls-key <file>', 'for tls://: the file of its key'),
+    direct('--server <backend/server>', "the node's name there; repeatable").argParser(collect),
+  ];
+}
+
+function appOptions(direct: Direct): Option[] {
+  return [
+    direct('--sessions <url>', 'answers how many user sessions live here: a number, or JSON', OUTWARD),
+    direct('--sessions-json <pointer>', 'where in that JSON the number is: /active', OUTWARD),
+    direct('--stop-pid <pid>', 'stop by SIGTERM to this process: a number, or a file that holds it', [
+      'stop',
+    ]),
+    direct('--stop-command <command>', 'stop by this command, split into arguments without a shell', [
+      'stop',
+    ]),
+    direct('--health <url>', 'answers 200 when the app is healthy', ['ready']),
+  ];
+}
+
+function policyOptions(direct: Direct): Option[] {
+  return [
+    direct('--quiet-for <duration>', 'zero must hold this long; 0s is legal', OUTWARD),
+    direct('--not-sticky', 'sessions are not sticky: counting connections is enough', OUTWARD),
+    direct('--keep <n>', 'so many other usable servers must remain at each HAProxy: 1; 0 is legal', OUTWARD),
+    direct(
+      '--unreachable <what>',
+      'a HAProxy that cannot be asked any more: wait for it (default), or ignore it',
+    ).choices(['wait', 'ignore']),
+    direct(
+      '--reload-grace <duration>',
+      'so long after a reload unseen old workers are doubted: 10m; 0s is legal',
+      OUTWARD,
+    ),
+    direct(
+      '--state-file <file>',
+      'the server-state file that its reloads dump first (haproxy/reload.sh); once per --haproxy',
+      ['stop'],
+    ).argParser(collect),
+  ];
 }
 
 function ignoreServer(): Option {

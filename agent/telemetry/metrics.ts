@@ -26,34 +26,11 @@ export interface Metrics {
 /** prom-client costs 13 MB of memory, so it is loaded only for those who want to be asked. */
 export async function createMetrics(service: Service, ports: MetricsPorts): Promise<Metrics> {
   // It is CommonJS: a bundle gives its exports no names.
-  const { Counter, Gauge, Histogram, Registry } = (await import('prom-client')).default;
-  const registry = new Registry();
+  const prom = (await import('prom-client')).default;
+  const { Counter, Histogram } = prom;
+  const registry = new prom.Registry();
   const registers = [registry];
-  const gauge = (name: string, help: string, labelNames: string[], samples: (status: Status) => Samples) =>
-    new Gauge({
-      name,
-      help,
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        // A gauge without labels would be 0 from its reset on, which was never measured.
-        if (labelNames.length === 0) this.remove();
-        for (const [labels, value] of samples(service.status())) this.set(labels, value);
-      },
-    });
-  const counter = (name: string, help: string, labelNames: string[], samples: () => Samples) =>
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers,
-      collect() {
-        this.reset();
-        for (const [labels, value] of samples()) this.inc(labels, value);
-      },
-    });
-
+  const { gauge, counter } = instruments(prom, registry, service);
   gauge('lastcall_phase', 'The phase of the node: 1 for the one it is in.', ['phase'], phaseSamples);
   gauge('lastcall_sessions', 'Users on the node, by session source.', ['source'], sessionSamples);
   gauge('lastcall_balancer_up', 'Whether the balancer answers.', ['balancer'], balancerSamples);
@@ -98,6 +75,49 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
   see(service.status());
   service.watch({ status: see, result: () => undefined });
   return { service: watched, text: () => registry.metrics(), contentType: typeOf(registry) };
+}
+
+/** Instruments whose samples are read from the service at each scrape. */
+function instruments(prom: Prom, registry: Registry, service: Service): Instruments {
+  const registers = [registry];
+  return {
+    gauge: (name, help, labelNames, samples) =>
+      void new prom.Gauge({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          this.reset();
+          // A gauge without labels would be 0 from its reset on, which was never measured.
+          if (labelNames.length === 0) this.remove();
+          for (const [labels, value] of samples(service.status())) this.set(labels, value);
+        },
+      }),
+    counter: (name, help, labelNames, samples) =>
+      void new prom.Counter({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          this.reset();
+          for (const [labels, value] of samples()) this.inc(labels, value);
+        },
+      }),
+  };
+}
+
+type Prom = typeof import('prom-client');
+
+interface Instruments {
+  readonly gauge: (
+    name: string,
+    help: string,
+    labelNames: string[],
+    samples: (status: Status) => Samples,
+  ) => void;
+  readonly counter: (name: string, help: string, labelNames: string[], samples: () => Samples) => void;
 }
 
 type Samples = readonly (readonly [Readonly<Record<string, string>>, number])[];

@@ -133,8 +133,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
 
   function dispatch(effect: Effect): void {
     switch (effect.type) {
-      case 'look':
-        return pollers.look(effect.balancer);
+      case 'poll':
+        return pollers.poll(effect.balancer);
       case 'count':
         return pollers.count(effect.source);
       case 'reset-probe':
@@ -148,14 +148,14 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       case 'persist':
       case 'survey':
       case 'check':
-      case 'say':
-      case 'close':
+      case 'set-server':
+      case 'close-connections':
       case 'stop':
-      case 'outcome':
+      case 'check-stop':
       case 'look-for-life':
       case 'start':
-      case 'gate':
-      case 'warn-hook': {
+      case 'set-gate':
+      case 'send-warning': {
         const done = runEffect({ ...ports, file }, effect, closing.signal).then(post);
         if (effect.type === 'stop' || effect.type === 'start') track(done, commands);
         return track(done, running);
@@ -227,7 +227,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     holders: createConnectionReport(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
     probed: ({ health, signedOut, begun }) => post({ type: 'probed', health, signedOut, begun }),
     appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
-    forceNow: () => post({ type: 'hurry' }),
+    forceNow: () => post({ type: 'force-now' }),
     async untilInSync() {
       const patience = sleep(clock, LAST_WRITE_MS, closing.signal).catch(() => undefined);
       await Promise.race([untilConfirmed(), patience]);

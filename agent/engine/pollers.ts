@@ -15,7 +15,7 @@ import { createProcessWatch } from './process-watch.ts';
 /** All that is polled: balancers, session sources, and whether the proven process still lives. */
 export interface Pollers {
   start(): void;
-  look(balancer: string): void;
+  poll(balancer: string): void;
   /** Asks at once, whatever it costs others: the fence is up, and only this answer is missing. */
   count(source: string): void;
   /** From the end of one count of each source to the next, as it is now, in milliseconds. */
@@ -44,7 +44,7 @@ export function createPollers(
     const backoff = createBackoff(ports.random);
     const ask = async (): Promise<void> => {
       const event = await look(ports, balancer, termsOf(policy, stateNow()), signal);
-      if (event.type === 'lost') backoff.failed();
+      if (event.type === 'poll-failed') backoff.failed();
       else backoff.answered();
       post(event);
     };
@@ -69,7 +69,7 @@ export function createPollers(
     start() {
       for (const poller of [...looks.values(), ...counts.values(), app]) poller.kick();
     },
-    look: (balancer) => looks.get(balancer)?.kick(),
+    poll: (balancer) => looks.get(balancer)?.kick(),
     count: (source) => counts.get(source)?.confirm(),
     countEveryMs: () =>
       Object.fromEntries(
@@ -118,9 +118,9 @@ async function look(
 ): Promise<UnstampedEvent> {
   const begun = clock.now();
   try {
-    return { type: 'looked', balancer: balancer.name, look: await balancer.look(signal, ...terms), begun };
+    return { type: 'polled', balancer: balancer.name, look: await balancer.look(signal, ...terms), begun };
   } catch (error) {
-    return { type: 'lost', balancer: balancer.name, error: errorText(error) };
+    return { type: 'poll-failed', balancer: balancer.name, error: errorText(error) };
   }
 }
 
@@ -129,6 +129,6 @@ async function count({ clock }: Ports, source: Source, signal: AbortSignal): Pro
   try {
     return { type: 'counted', source: source.name, count: await source.count(signal), begun };
   } catch (error) {
-    return { type: 'uncounted', source: source.name, error: errorText(error), begun };
+    return { type: 'count-failed', source: source.name, error: errorText(error), begun };
   }
 }

@@ -15,7 +15,7 @@ export type UnstampedEvent = Event extends infer E ? (E extends Event ? Omit<E, 
 /** The effects that touch the world; each of them ends in exactly one event. */
 export type AsyncEffect = Exclude<
   Effect,
-  { type: 'look' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' }
+  { type: 'poll' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' }
 >;
 
 /** The ports, and where the engine keeps its records. */
@@ -37,22 +37,22 @@ export function runEffect(
       return survey(ports, effect, signal);
     case 'check':
       return check(ports, effect, signal);
-    case 'say':
-      return say(ports, effect, signal);
-    case 'close':
-      return close(ports, effect, signal);
+    case 'set-server':
+      return setServer(ports, effect, signal);
+    case 'close-connections':
+      return closeConnections(ports, effect, signal);
     case 'stop':
       return stop(ports, effect, signal);
-    case 'outcome':
-      return outcome(ports, effect, signal);
+    case 'check-stop':
+      return checkStop(ports, effect, signal);
     case 'look-for-life':
       return look(ports, effect, signal);
     case 'start':
       return start(ports, effect, signal);
-    case 'gate':
-      return turnGate(ports, effect, signal);
-    case 'warn-hook':
-      return warn(ports, effect, signal);
+    case 'set-gate':
+      return setGate(ports, effect, signal);
+    case 'send-warning':
+      return sendWarning(ports, effect, signal);
     default:
       return effect satisfies never;
   }
@@ -83,7 +83,7 @@ async function survey(
     return { type: 'surveyed', id, balancer, survey: found, begun };
   } catch (error) {
     const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
-    return { type: 'refused', id, need, code: codeOf(error), error: errorText(error) };
+    return { type: 'check-failed', id, need, code: codeOf(error), error: errorText(error) };
   }
 }
 
@@ -95,20 +95,25 @@ async function check(
   try {
     if (need === 'start') {
       await ports.starter?.check(signal);
-      return { type: 'checked', id, need, proof: null };
+      return { type: 'command-checked', id, need, proof: null };
     }
     const found = await ports.stopper?.check(signal);
-    if (found && !('pid' in found)) return { type: 'checked', id, need, proof: null, unproven: found };
-    return { type: 'checked', id, need, proof: found ?? null };
+    if (found && !('pid' in found))
+      return { type: 'command-checked', id, need, proof: null, unproven: found };
+    return { type: 'command-checked', id, need, proof: found ?? null };
   } catch (error) {
     const gone = need === 'stop' && ports.stopper?.gone(null) === 'gone';
     if (gone)
       return { type: 'app-absent', id, error: errorText(error), signs: await lookForLife(ports, signal) };
-    return { type: 'refused', id, need, code: codeOf(error), error: errorText(error) };
+    return { type: 'check-failed', id, need, code: codeOf(error), error: errorText(error) };
   }
 }
 
-async function say(ports: Ports, effect: EffectOf<'say'>, signal: AbortSignal): Promise<UnstampedEvent> {
+async function setServer(
+  ports: Ports,
+  effect: EffectOf<'set-server'>,
+  signal: AbortSignal,
+): Promise<UnstampedEvent> {
   const { balancer, server, admin, mayReplace, epoch } = effect;
   const begun = ports.clock.now();
   try {
@@ -118,22 +123,22 @@ async function say(ports: Ports, effect: EffectOf<'say'>, signal: AbortSignal): 
       !isListed && driver.putBack
         ? await driver.putBack(server, admin, mayReplace, signal)
         : await driver.set(server, admin, mayReplace, signal);
-    return { type: 'said', balancer, server, admin, view, epoch, begun };
+    return { type: 'server-set', balancer, server, admin, view, epoch, begun };
   } catch (error) {
-    return { type: 'say-failed', balancer, server, epoch, error: errorText(error) };
+    return { type: 'set-server-failed', balancer, server, epoch, error: errorText(error) };
   }
 }
 
-async function close(
+async function closeConnections(
   ports: Ports,
-  { balancer, server, limit }: EffectOf<'close'>,
+  { balancer, server, limit }: EffectOf<'close-connections'>,
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
   try {
     const closed = await named(ports, balancer).closeSessions(server, limit, signal);
-    return { type: 'closed', balancer, server, closed, error: null };
+    return { type: 'connections-closed', balancer, server, closed, error: null };
   } catch (error) {
-    return { type: 'closed', balancer, server, closed: null, error: errorText(error) };
+    return { type: 'connections-closed', balancer, server, closed: null, error: errorText(error) };
   }
 }
 
@@ -160,9 +165,9 @@ async function stop(
 }
 
 /** What became of a stop whose end was not seen; one that still runs is waited for first. */
-async function outcome(
+async function checkStop(
   ports: Ports,
-  { epoch, proof }: EffectOf<'outcome'>,
+  { epoch, proof }: EffectOf<'check-stop'>,
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
   try {
@@ -170,13 +175,13 @@ async function outcome(
     await stopper?.rejoin?.(signal);
     const found = stopper?.gone(proof) ?? 'unknown';
     if (found === 'gone')
-      return { type: 'outcome', epoch, outcome: found, signs: await lookForLife(ports, signal) };
-    if (found !== 'unknown' || !stopper || !probing) return { type: 'outcome', epoch, outcome: found };
+      return { type: 'stop-checked', epoch, outcome: found, signs: await lookForLife(ports, signal) };
+    if (found !== 'unknown' || !stopper || !probing) return { type: 'stop-checked', epoch, outcome: found };
     // As after a stop whose end was seen.
     await seeGone(clock, probing, signal);
-    return { type: 'outcome', epoch, outcome: 'gone', warnings: [BY_PROBE] };
+    return { type: 'stop-checked', epoch, outcome: 'gone', warnings: [BY_PROBE] };
   } catch {
-    return { type: 'outcome', epoch, outcome: 'unknown' };
+    return { type: 'stop-checked', epoch, outcome: 'unknown' };
   }
 }
 
@@ -235,29 +240,29 @@ async function start(
   }
 }
 
-async function turnGate(
+async function setGate(
   { gate }: Ports,
-  { to }: EffectOf<'gate'>,
+  { to }: EffectOf<'set-gate'>,
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
   try {
     await gate?.turn(to, signal);
-    return { type: 'gated', to, error: null };
+    return { type: 'gate-set', to, error: null };
   } catch (error) {
-    return { type: 'gated', to, error: errorText(error) };
+    return { type: 'gate-set', to, error: errorText(error) };
   }
 }
 
-async function warn(
+async function sendWarning(
   { warners }: Ports,
-  { rung, about }: EffectOf<'warn-hook'>,
+  { rung, about }: EffectOf<'send-warning'>,
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
   try {
     await warners[rung]?.warn(about, signal);
-    return { type: 'hooked', rung, error: null };
+    return { type: 'warning-sent', rung, error: null };
   } catch (error) {
-    return { type: 'hooked', rung, error: errorText(error) };
+    return { type: 'warning-sent', rung, error: errorText(error) };
   }
 }
 

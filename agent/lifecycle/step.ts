@@ -1,10 +1,10 @@
 import {
   admit,
   onAppAbsent,
-  onChecked,
+  onCommandChecked,
   onLifeOfAbsent,
   onPersistFailed,
-  onRefused,
+  onCheckFailed,
   onSurveyed,
   saveAgain,
 } from './admission/preflight.ts';
@@ -19,7 +19,7 @@ import { answerAfter, warnMismatch } from './observed/source-mismatch.ts';
 import type { Effect } from './model/effect.ts';
 import type { Event } from './model/event.ts';
 import { advanceExpiry } from './phases/expiry.ts';
-import { onGated, advanceGate } from './phases/gate.ts';
+import { onGateSet, advanceGate } from './phases/gate.ts';
 import { isHealthy } from './observed/health.ts';
 import { advanceHold } from './phases/hold.ts';
 import { runDueWarnings } from './phases/deadline-warnings.ts';
@@ -28,10 +28,10 @@ import { draining, fencing, reopen, settling } from './phases/drain.ts';
 import { drained, failStop, onStopAnswered } from './phases/stop.ts';
 import { NEW_OUTING, type Outing } from './model/outing.ts';
 import { isOut, PHASES } from './model/phase.ts';
-import { onClosed, startForce } from './phases/force-close.ts';
+import { onConnectionsClosed, startForce } from './phases/force-close.ts';
 import type { Policy } from './model/policy.ts';
 import { acknowledge, recordNow } from './admission/proposal.ts';
-import { onBooted, onOutcome, recovering, starting } from './recovery/recover.ts';
+import { onBooted, onStopChecked, recovering, starting } from './recovery/recover.ts';
 import { onRead, advanceReading } from './admission/readable.ts';
 import { onRemainsSeen } from './observed/remains.ts';
 import { onSubmit, processQueue } from './admission/requests.ts';
@@ -50,7 +50,7 @@ import { reconcile } from './sync/next-write.ts';
  */
 export function step(policy: Policy, state: State, event: Event): readonly [State, readonly Effect[]] {
   const draft: Draft = { policy, at: event.at, state: { ...state, now: event.at }, effects: [] };
-  take(draft, event);
+  handle(draft, event);
   advance(draft);
   if (draft.state.save > state.save)
     emit(draft, { type: 'persist', save: draft.state.save, record: recordNow(draft) });
@@ -58,38 +58,38 @@ export function step(policy: Policy, state: State, event: Event): readonly [Stat
 }
 
 /** The handler of each event. */
-const TAKE: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T>) => void } = {
+const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T>) => void } = {
   booted: onBooted,
   tick: () => undefined,
   submit: (draft, { request }) => onSubmit(draft, request),
   cancel: onCancel,
-  hurry: onHurry,
-  looked: (draft, event) => {
+  'force-now': onForceNow,
+  polled: (draft, event) => {
     onPolled(draft, event);
     noteCapacity(draft, event);
   },
-  lost: onPollFailed,
+  'poll-failed': onPollFailed,
   counted: (draft, { source, count, begun, at }) =>
     onCounted(draft, source, { count, error: null, begun, at }),
-  uncounted: (draft, { source, error, begun, at }) =>
+  'count-failed': (draft, { source, error, begun, at }) =>
     onCounted(draft, source, { count: null, error, begun, at }),
   probed: onProbed,
   persisted: (draft, { save }) => onPersisted(draft, save),
   'persist-failed': onPersistFailed,
   surveyed: onSurveyed,
-  checked: onChecked,
+  'command-checked': onCommandChecked,
   'app-absent': onAppAbsent,
-  refused: onRefused,
-  said: onServerSet,
-  'say-failed': onSetServerFailed,
-  closed: onClosed,
+  'check-failed': onCheckFailed,
+  'server-set': onServerSet,
+  'set-server-failed': onSetServerFailed,
+  'connections-closed': onConnectionsClosed,
   stopped: (draft, event) => (isStopping(draft) ? onStopAnswered(draft, event) : undefined),
   'stop-failed': (draft, { error }) => (isStopping(draft) ? failStop(draft, 'app-stop', error) : undefined),
-  outcome: onOutcome,
+  'stop-checked': onStopChecked,
   started: (draft, { proof }) => onStarted(draft, proof),
   'start-failed': (draft, { error }) => onStartFailed(draft, error),
-  gated: onGated,
-  hooked: onHooked,
+  'gate-set': onGateSet,
+  'warning-sent': onWarningSent,
   'app-gone': onAppGone,
   life: (draft, event) => {
     onLifeOfAbsent(draft, event);
@@ -98,11 +98,11 @@ const TAKE: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T>) =
   'app-back': (draft, { proof }) => onAppBack(draft, proof),
 };
 
-function take<T extends Event['type']>(draft: Draft, event: EventOf<T>): void {
-  TAKE[event.type as T](draft, event);
+function handle<T extends Event['type']>(draft: Draft, event: EventOf<T>): void {
+  HANDLERS[event.type as T](draft, event);
 }
 
-function onHooked(draft: Draft, { rung, error }: EventOf<'hooked'>): void {
+function onWarningSent(draft: Draft, { rung, error }: EventOf<'warning-sent'>): void {
   if (error !== null) warn(draft, `warn hook ${rung + 1}`, `warn hook ${rung + 1} failed: ${error}`);
 }
 
@@ -194,7 +194,7 @@ function onPersisted(draft: Draft, save: number): void {
 }
 
 /** A second signal: no more patience. One that comes before there is an operation on disk is remembered for it. */
-function onHurry(draft: Draft): void {
+function onForceNow(draft: Draft): void {
   const { op, candidate, pending, queue } = draft.state;
   patch(draft, { forceRequested: op !== null || candidate !== null || pending !== null || queue.length > 0 });
 }

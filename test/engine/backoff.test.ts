@@ -82,15 +82,15 @@ describe('the polls', () => {
     const state = initial(policy, realClock.now());
     const pollers = createPollers(policy, ports, () => state, post, closing.signal);
     pollers.start();
-    const lost = (): typeof happened => happened.filter(({ type }) => type === 'lost');
+    const lost = (): typeof happened => happened.filter(({ type }) => type === 'poll-failed');
     await until('six failures', () => lost().length >= 6);
     // The phase `starting` asks twenty times a second; even kicked, it waits.
-    pollers.look(balancer.name);
+    pollers.poll(balancer.name);
     const gaps = lost().map(({ at }, index, all) => at - (all[index - 1]?.at ?? at));
     for (const [index, least] of [100, 200, 400, 800, 800].entries())
       expect(gaps[index + 1]).toBeGreaterThanOrEqual(least);
     for (const socket of held.splice(0)) socket.destroy();
-    await until('an answer', () => happened.some(({ type }) => type === 'looked'));
+    await until('an answer', () => happened.some(({ type }) => type === 'polled'));
     pollers.stop();
     closing.abort(new Error('over'));
   });

@@ -149,7 +149,7 @@ describe('what a look is asked for', () => {
   ] as const)('%s: old workers %s, and %s', async (phase, ...terms) => {
     state = { ...state, phase };
     looked = [];
-    pollers.look('lb1');
+    pollers.poll('lb1');
     // It has failed before, so it waits.
     await forward(10_000);
     expect(looked.at(-1)).toEqual(terms);

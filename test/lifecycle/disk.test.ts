@@ -10,7 +10,7 @@ describe('A disk that fails', () => {
     const result = it.ended(it.ask('stop'));
     expect(result).toMatchObject({ ok: false, code: 'state-write', phase: 'serving' });
     it.time.advance(MINUTE);
-    expect(it.effects.some(({ type }) => type === 'say' || type === 'reply')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server' || type === 'reply')).toBe(false);
     it.disk.failing = false;
     expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });
   });

@@ -10,7 +10,7 @@ const server = (it: Scene) => it.lb.server('app/app1');
 /** The words in their order; the same one once more writes nothing where it stands. */
 const said = (it: Scene): string[] =>
   it.effects
-    .flatMap((effect) => (effect.type === 'say' ? [effect.admin] : []))
+    .flatMap((effect) => (effect.type === 'set-server' ? [effect.admin] : []))
     .filter((admin, index, all) => admin !== all[index - 1]);
 const shown = (it: Scene) => {
   const outlook = { eta: null, etaReason: null, curve: [] };
@@ -135,7 +135,7 @@ test('a word under a MAINT by DNS is read back by what is set, and is no failure
   it.time.advance(MINUTE);
   const own = it.sidecar.state.balancers['lb1']?.servers['app/app1'];
   expect(own).toMatchObject({ inSync: true, write: { error: null, failures: 0 }, ours: ['drain'] });
-  expect(it.effects.filter(({ type }) => type === 'say')).toHaveLength(2);
+  expect(it.effects.filter(({ type }) => type === 'set-server')).toHaveLength(2);
 });
 
 test('DRAIN of a tracked server that comes over ours ends in a fence all the same', () => {

@@ -26,8 +26,8 @@ describe('An operator who comes between our word and its read-back', () => {
     const at = { balancer: 'lb1', begun: it.time.now };
     const look = it.lb.look('capacity');
     it.time.advance(0.01);
-    if (view) it.sidecar.post({ ...at, type: 'said', server: 'app/app1', admin: 'maint', view, epoch });
-    it.sidecar.post({ ...at, type: 'looked', look });
+    if (view) it.sidecar.post({ ...at, type: 'server-set', server: 'app/app1', admin: 'maint', view, epoch });
+    it.sidecar.post({ ...at, type: 'polled', look });
     it.sidecar.post({ type: 'counted', source: 'http', count: 0, begun: it.time.now });
     expect(it.ended(id)).toMatchObject({ code: 'held' });
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
@@ -47,10 +47,10 @@ describe('A second look that crosses the answer of a write', () => {
     const [view] = look.servers;
     if (!view) throw new Error('no server');
     const { epoch } = it.sidecar.state;
-    it.sidecar.post({ type: 'said', balancer, server: view.name, admin: 'maint', view, epoch, begun });
+    it.sidecar.post({ type: 'server-set', balancer, server: view.name, admin: 'maint', view, epoch, begun });
     const seen = { ...look, servers: [{ ...view, admin: 'drain' as const }] };
     it.sidecar.post({ type: 'counted', source: 'http', count: 0, begun });
-    it.sidecar.post({ type: 'looked', balancer, look: seen, begun });
+    it.sidecar.post({ type: 'polled', balancer, look: seen, begun });
     expect(it.sidecar.state.phase).toBe('fencing');
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
   });

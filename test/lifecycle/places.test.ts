@@ -122,7 +122,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     it.crash({ balancers: TWO });
     it.time.advance(2_000);
     expect([it.sidecar.state.phase, at(it, 'lb2')]).toEqual(['stopped', 'maint']);
-    const words = it.effects.slice(said).flatMap((one) => (one.type === 'say' ? [one.admin] : []));
+    const words = it.effects.slice(said).flatMap((one) => (one.type === 'set-server' ? [one.admin] : []));
     expect(new Set(words)).toEqual(new Set(['maint']));
   });
 
@@ -270,7 +270,7 @@ test('a server that no outing has taken in is never fenced, however it came to b
   for (let at = it.time.now; at < it.time.now + 5_000; at += 50) {
     const views = (lb1.look?.servers ?? []).map((view) => ({ ...view, admin: 'maint' }) as const);
     const look = { ...lb1.look, servers: views } as Look;
-    state = step(it.policy, state, { type: 'looked', balancer: 'lb1', look, begun: at, at: at + 1 })[0];
+    state = step(it.policy, state, { type: 'polled', balancer: 'lb1', look, begun: at, at: at + 1 })[0];
     state = step(it.policy, state, { type: 'counted', source: 'http', count: 0, begun: at, at: at + 1 })[0];
   }
   expect(state.phase).toBe('fencing');
@@ -415,10 +415,10 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     const id = it.ask('ready');
     it.reach('returning');
     const isBack = (one: Effect): boolean =>
-      one.type === 'say' && one.server === 'api/app1' && one.admin === 'ready';
+      one.type === 'set-server' && one.server === 'api/app1' && one.admin === 'ready';
     it.until('READY being said', () => it.effects.some(isBack));
     const { epoch } = it.sidecar.state;
-    it.sidecar.post({ type: 'say-failed', balancer: 'lb1', server: 'api/app1', epoch, error: 'cut' });
+    it.sidecar.post({ type: 'set-server-failed', balancer: 'lb1', server: 'api/app1', epoch, error: 'cut' });
     expect(it.ended(id)).toMatchObject({ ok: true, phase: 'serving' });
     expect(at(it, 'lb1', 'api/app1')).toBe('ready');
   });

@@ -115,7 +115,7 @@ export function onSurveyed(draft: Draft, event: EventOf<'surveyed'>): void {
   const { siblings } = survey;
   const known = draft.state.balancers[balancer]?.around?.relatives ?? [];
   if (siblings === undefined) remember(draft, balancer, survey);
-  onPolled(draft, { type: 'looked', balancer, look: survey, begun, at });
+  onPolled(draft, { type: 'polled', balancer, look: survey, begun, at });
   if (siblings !== undefined) return onSiblings(draft, balancer, { begun, siblings });
   onSurveyedAgain(draft, event, known);
   withCandidate(draft, event.id, (candidate) => ({
@@ -125,12 +125,15 @@ export function onSurveyed(draft: Draft, event: EventOf<'surveyed'>): void {
   }));
 }
 
-export function onChecked(draft: Draft, { id, need, proof, unproven, at }: EventOf<'checked'>): void {
+export function onCommandChecked(
+  draft: Draft,
+  { id, need, proof, unproven, at }: EventOf<'command-checked'>,
+): void {
   // It would start an application beside one that may not have ended.
   const isRestart = draft.state.candidate?.request.kind === 'restart';
   if (unproven && isRestart) {
     const error = `${draft.policy.node}: ${unproven.unproven}`;
-    return onRefused(draft, { type: 'refused', id, need, code: unproven.code, error, at });
+    return onCheckFailed(draft, { type: 'check-failed', id, need, code: unproven.code, error, at });
   }
   withCandidate(draft, id, (candidate) => ({
     ...met(candidate, need),
@@ -144,7 +147,7 @@ export function onAppAbsent(draft: Draft, { id, error, signs, at }: EventOf<'app
   const evidence = evidenceOfLife(draft.policy, draft.state.health, signs);
   if (evidence.length > 0) {
     const why = `${error}; yet the application may be running (${evidence.join(', ')})`;
-    return onRefused(draft, { type: 'refused', id, need: 'stop', code: 'app-stop', error: why, at });
+    return onCheckFailed(draft, { type: 'check-failed', id, need: 'stop', code: 'app-stop', error: why, at });
   }
   withCandidate(draft, id, (candidate) => ({ ...met(candidate, 'stop'), proof: null, gone: true }));
 }
@@ -152,7 +155,7 @@ export function onAppAbsent(draft: Draft, { id, error, signs, at }: EventOf<'app
 const CAPACITY = 'capacity ';
 
 /** A check failed: the request ends here, unless it cannot be refused and a balancer is only out of reach. */
-export function onRefused(draft: Draft, { id, need, code, error }: EventOf<'refused'>): void {
+export function onCheckFailed(draft: Draft, { id, need, code, error }: EventOf<'check-failed'>): void {
   const { candidate } = draft.state;
   if (need.startsWith(CAPACITY))
     return onSiblings(draft, need.slice(CAPACITY.length), { begun: draft.at, siblings: null });

@@ -28,7 +28,7 @@ export type Effect =
   | { readonly type: 'check'; readonly id: string; readonly need: 'stop' | 'start' }
   /** Read, write `admin` unless another state than `mayReplace` is there, read back. */
   | {
-      readonly type: 'say';
+      readonly type: 'set-server';
       readonly balancer: string;
       readonly server: string;
       readonly admin: Admin;
@@ -36,19 +36,24 @@ export type Effect =
       readonly epoch: number;
     }
   /** Ask at once, whatever the pace of the polls; to count, whatever the source's own pause: it is asked for rarely. */
-  | { readonly type: 'look'; readonly balancer: string }
+  | { readonly type: 'poll'; readonly balancer: string }
   | { readonly type: 'count'; readonly source: string }
   /** End at most `limit` sessions; Infinity = all. */
-  | { readonly type: 'close'; readonly balancer: string; readonly server: string; readonly limit: number }
+  | {
+      readonly type: 'close-connections';
+      readonly balancer: string;
+      readonly server: string;
+      readonly limit: number;
+    }
   | { readonly type: 'stop'; readonly epoch: number; readonly proof: Proof | null }
-  | { readonly type: 'outcome'; readonly epoch: number; readonly proof: Proof | null }
+  | { readonly type: 'check-stop'; readonly epoch: number; readonly proof: Proof | null }
   /** Does anything answer in the name of an application that is taken for gone? Only these sources are asked. */
   | { readonly type: 'look-for-life'; readonly id: string; readonly sources: readonly string[] }
   | { readonly type: 'start'; readonly epoch: number }
   /** Make the application refuse new sessions, or take them again. */
-  | { readonly type: 'gate'; readonly to: 'on' | 'off' }
+  | { readonly type: 'set-gate'; readonly to: 'on' | 'off' }
   /** Calls a warn hook: the deadline is near and users are still connected. */
-  | { readonly type: 'warn-hook'; readonly rung: number; readonly about: DeadlineWarning }
+  | { readonly type: 'send-warning'; readonly rung: number; readonly about: DeadlineWarning }
   /** Discards the probe results: probes begun before this never count again, and `probed` is reported anew. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */

@@ -21,11 +21,11 @@ type EventBody =
   | { readonly type: 'submit'; readonly request: Request }
   | { readonly type: 'cancel'; readonly id: string; readonly by: string }
   /** A second signal: no patience left. */
-  | { readonly type: 'hurry' }
-  | { readonly type: 'looked'; readonly balancer: string; readonly look: Look; readonly begun: number }
-  | { readonly type: 'lost'; readonly balancer: string; readonly error: string }
+  | { readonly type: 'force-now' }
+  | { readonly type: 'polled'; readonly balancer: string; readonly look: Look; readonly begun: number }
+  | { readonly type: 'poll-failed'; readonly balancer: string; readonly error: string }
   | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly begun: number }
-  | { readonly type: 'uncounted'; readonly source: string; readonly error: string; readonly begun: number }
+  | { readonly type: 'count-failed'; readonly source: string; readonly error: string; readonly begun: number }
   /**
    * The probe's current verdict, as a level: reported at each change, and again after `reset-probe`. `begun`: the
    * start of the first probe that led to `health`; -1 while it is unknown.
@@ -47,7 +47,7 @@ type EventBody =
       readonly begun: number;
     }
   | {
-      readonly type: 'checked';
+      readonly type: 'command-checked';
       readonly id: string;
       readonly need: 'stop' | 'start';
       readonly proof: Proof | null;
@@ -64,18 +64,18 @@ type EventBody =
     }
   /** A survey or a check failed; `code` is the stable code of the refusal. */
   | {
-      readonly type: 'refused';
+      readonly type: 'check-failed';
       readonly id: string;
       readonly need: string;
       readonly code: string;
       readonly error: string;
     }
   /**
-   * The answer to `say`: the server as it was afterwards (a state other than the requested `admin` was set by an
+   * The answer to `set-server`: the server as it was afterwards (a state other than the requested `admin` was set by an
    * operator).
    */
   | {
-      readonly type: 'said';
+      readonly type: 'server-set';
       readonly balancer: string;
       readonly server: string;
       readonly admin: Admin;
@@ -84,14 +84,14 @@ type EventBody =
       readonly begun: number;
     }
   | {
-      readonly type: 'say-failed';
+      readonly type: 'set-server-failed';
       readonly balancer: string;
       readonly server: string;
       readonly epoch: number;
       readonly error: string;
     }
   | {
-      readonly type: 'closed';
+      readonly type: 'connections-closed';
       readonly balancer: string;
       readonly server: string;
       /** What HAProxy closed; null with an error. */
@@ -111,11 +111,11 @@ type EventBody =
   | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
-  | { readonly type: 'gated'; readonly to: 'on' | 'off'; readonly error: string | null }
-  | { readonly type: 'hooked'; readonly rung: number; readonly error: string | null }
+  | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
+  | { readonly type: 'warning-sent'; readonly rung: number; readonly error: string | null }
   /** What became of a stop that was issued before a crash. */
   | {
-      readonly type: 'outcome';
+      readonly type: 'stop-checked';
       readonly epoch: number;
       readonly outcome: 'gone' | 'alive' | 'unknown';
       /** Present where the end was not proven. */

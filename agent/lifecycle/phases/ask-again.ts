@@ -109,7 +109,7 @@ function onBound(draft: Draft, what: string): void {
 /** The balancer did not answer: a warning after a reload, asked again before a fence. */
 export function onRefusedAgain(
   draft: Draft,
-  { id, need, error }: Pick<EventOf<'refused'>, 'id' | 'need' | 'error'>,
+  { id, need, error }: Pick<EventOf<'check-failed'>, 'id' | 'need' | 'error'>,
 ): void {
   const { op } = draft.state;
   const recheck = draft.state.outing?.recheck ?? null;

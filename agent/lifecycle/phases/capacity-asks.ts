@@ -33,7 +33,7 @@ export function lookOnce(draft: Draft, { capacity }: Outing): 'wait' {
   );
   if (!isSaid || capacity.lookedFor === state.epoch) return 'wait';
   patchCapacity(draft, { lookedFor: state.epoch });
-  for (const { name, counts } of policy.balancers) if (counts) emit(draft, { type: 'look', balancer: name });
+  for (const { name, counts } of policy.balancers) if (counts) emit(draft, { type: 'poll', balancer: name });
   return 'wait';
 }
 

@@ -65,7 +65,7 @@ export function overGuard(outing: Outing | null, request: Request): Pick<Outing,
 }
 
 /** A look came in: how often in a row has it shown too few? */
-export function noteCapacity(draft: Draft, { balancer: balancerName, look }: EventOf<'looked'>): void {
+export function noteCapacity(draft: Draft, { balancer: balancerName, look }: EventOf<'polled'>): void {
   const { policy, state } = draft;
   const { outing } = state;
   if (!outing || look.capacity === undefined || state.balancers[balancerName]?.look !== look) return;

@@ -13,7 +13,7 @@ export function runDueWarnings(draft: Draft): void {
   const due = policy.warnBeforeMs.map((_before, rung) => rung).filter((rung) => isDue(draft, rung));
   for (const rung of due) {
     emit(draft, {
-      type: 'warn-hook',
+      type: 'send-warning',
       rung,
       about: {
         id: op.id,

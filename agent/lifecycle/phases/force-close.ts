@@ -141,16 +141,19 @@ function closeAt(draft: Draft, balancer: string, open: readonly OpenServer[], bu
   for (const { name, connections } of here) {
     const limit = Math.min(room, connections ?? room);
     if (limit <= 0) continue;
-    emit(draft, { type: 'close', balancer, server: name, limit });
+    emit(draft, { type: 'close-connections', balancer, server: name, limit });
     begun.push({ balancer, server: name });
     room -= limit;
   }
-  if (open.some(({ balancerName }) => balancerName === balancer)) emit(draft, { type: 'look', balancer });
+  if (open.some(({ balancerName }) => balancerName === balancer)) emit(draft, { type: 'poll', balancer });
   return begun;
 }
 
 /** Adds what HAProxy closed, by kind. */
-export function onClosed(draft: Draft, { balancer, server, closed, error }: EventOf<'closed'>): void {
+export function onConnectionsClosed(
+  draft: Draft,
+  { balancer, server, closed, error }: EventOf<'connections-closed'>,
+): void {
   const force = draft.state.outing?.force;
   if (force) {
     const closing = force.closing.filter((of) => of.balancer !== balancer || of.server !== server);

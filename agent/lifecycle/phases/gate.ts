@@ -17,7 +17,7 @@ export function advanceGate(draft: Draft): void {
   const { gate } = state;
   if (gate.is === want || gate.asked !== null || gate.retryAt > draft.at) return;
   patch(draft, { gate: { ...gate, asked: want } });
-  emit(draft, { type: 'gate', to: want });
+  emit(draft, { type: 'set-gate', to: want });
 }
 
 /** What the phase wants of the gate; null = it stays as it is. An application that is gone takes no sessions. */
@@ -51,7 +51,7 @@ export function forgetGate(draft: Draft): void {
 }
 
 /** The command has ended. One that failed is tried again: a gate that may still be open is no gate. */
-export function onGated(draft: Draft, { to, error }: EventOf<'gated'>): void {
+export function onGateSet(draft: Draft, { to, error }: EventOf<'gate-set'>): void {
   const { gate } = draft.state;
   if (gate.isStale) return patch(draft, { gate: { ...GATE_OFF, is: 'unknown' } });
   if (error === null) {

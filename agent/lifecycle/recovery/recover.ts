@@ -212,10 +212,13 @@ function askOutcome(draft: Draft): void {
   const { app } = draft.state;
   const outing = { level: stillLevel(draft.policy, draft.state), fence: null };
   setIntent(draft, 'stopping', { app: { ...app, stopIssued: true }, outing });
-  emit(draft, { type: 'outcome', epoch: draft.state.epoch, proof: app.proof });
+  emit(draft, { type: 'check-stop', epoch: draft.state.epoch, proof: app.proof });
 }
 
-export function onOutcome(draft: Draft, { outcome, signs, warnings = [] }: EventOf<'outcome'>): void {
+export function onStopChecked(
+  draft: Draft,
+  { outcome, signs, warnings = [] }: EventOf<'stop-checked'>,
+): void {
   if (!PHASES[draft.state.phase].ending) return;
   const evidence = outcome === 'gone' ? signsAgainst(draft, signs) : [];
   if (evidence.length > 0) {

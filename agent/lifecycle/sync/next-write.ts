@@ -33,7 +33,7 @@ export function reconcile(draft: Draft): void {
     patchWrite(draft, balancerName, name, { underWay: epoch });
     const mayReplaceReady = admin !== 'maint' || mayDropUsers(draft.state);
     const mayReplace = mayReplaceReady ? union(ours, ['ready']) : ours.filter((word) => word !== 'ready');
-    emit(draft, { type: 'say', balancer: balancerName, server: name, admin, mayReplace, epoch });
+    emit(draft, { type: 'set-server', balancer: balancerName, server: name, admin, mayReplace, epoch });
   }
 }
 

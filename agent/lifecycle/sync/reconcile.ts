@@ -35,7 +35,7 @@ import { isSuccessor, sameWorker, type ServerView, type Worker } from '../model/
  */
 
 /** A look came in: keep it, and judge each server by it. */
-export function onPolled(draft: Draft, { balancer: name, look, begun }: EventOf<'looked'>): void {
+export function onPolled(draft: Draft, { balancer: name, look, begun }: EventOf<'polled'>): void {
   const balancer = draft.state.balancers[name];
   if (!balancer || begun < balancer.begun) return;
   const { worker: known } = balancer;
@@ -77,7 +77,7 @@ function tellDoubt(draft: Draft, name: string): void {
 }
 
 /** It cannot be asked: whatever was seen is history, and quiet no longer holds. */
-export function onPollFailed(draft: Draft, { balancer, error }: EventOf<'lost'>): void {
+export function onPollFailed(draft: Draft, { balancer, error }: EventOf<'poll-failed'>): void {
   const before = draft.state.balancers[balancer];
   if (!before) return;
   if (before.error === null) emit(draft, { type: 'log', level: 'warn', text: byName(balancer, error) });
@@ -89,7 +89,7 @@ export function onPollFailed(draft: Draft, { balancer, error }: EventOf<'lost'>)
 }
 
 /** A write was answered, with the state that is set now, which may be foreign. */
-export function onServerSet(draft: Draft, event: EventOf<'said'>): void {
+export function onServerSet(draft: Draft, event: EventOf<'server-set'>): void {
   const { balancer: name, server, admin, epoch, begun } = event;
   const { worker, ...view } = event.view;
   const known = draft.state.balancers[name]?.worker;
@@ -119,7 +119,7 @@ export function onServerSet(draft: Draft, event: EventOf<'said'>): void {
 /** Our write was answered, but another state than the desired one is set: warns and writes again. */
 function tellUndone(
   draft: Draft,
-  { balancer, server, admin, view }: EventOf<'said'>,
+  { balancer, server, admin, view }: EventOf<'server-set'>,
   own: ServerState | undefined,
 ): void {
   const want = own ? desired(draft.state, own) : null;
@@ -142,7 +142,7 @@ function warnOfInitState(
   draft: Draft,
   balancerName: string,
   { look }: BalancerState,
-  { server, admin, view }: EventOf<'said'>,
+  { server, admin, view }: EventOf<'server-set'>,
 ): void {
   const wasMaint = look?.servers.find(({ name }) => name === server)?.admin === 'maint';
   if (
@@ -170,7 +170,7 @@ function again({ at }: Draft, { failures }: Write, error: string): Partial<Write
 /** A write failed. It may still be carried out by a process that was only stopped, so no look is final for a while. */
 export function onSetServerFailed(
   draft: Draft,
-  { balancer, server, epoch, error }: EventOf<'say-failed'>,
+  { balancer, server, epoch, error }: EventOf<'set-server-failed'>,
 ): void {
   const own = draft.state.balancers[balancer]?.servers[server];
   if (!own) return;
@@ -209,7 +209,7 @@ export function allKnown(policy: Policy, state: State, since: number): boolean {
 
 /** Polls all balancers and sources at once, and begins a new epoch of answers. */
 export function pollAll(draft: Draft): void {
-  for (const { name } of draft.policy.balancers) emit(draft, { type: 'look', balancer: name });
+  for (const { name } of draft.policy.balancers) emit(draft, { type: 'poll', balancer: name });
   for (const source of draft.policy.sources) emit(draft, { type: 'count', source });
 }
 

@@ -9,7 +9,7 @@ describe('The capacity guard', () => {
   test('refuses to take the last usable server, and changes nothing', () => {
     const it = scene({}, ({ balancers }) => Object.assign(balancers[0] ?? {}, { others: 0 }));
     expect(it.ended(it.ask('drain'))).toMatchObject({ ok: false, code: 'guard', phase: 'serving' });
-    expect(it.effects.some(({ type }) => type === 'say' || type === 'persist')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server' || type === 'persist')).toBe(false);
   });
 
   test('takes an unknown number for no permission', () => {
@@ -82,7 +82,7 @@ describe('Another server of this application', () => {
   ] as const)('by its %s: %s is %s', (by, kind, code) => {
     const it = relative(by);
     expect(it.ended(it.ask(kind, { reason: 'test' })).code).toBe(code);
-    expect(it.effects.some(({ type }) => type === 'say')).toBe(code === 'done');
+    expect(it.effects.some(({ type }) => type === 'set-server')).toBe(code === 'done');
   });
 
   test.each([
@@ -201,7 +201,7 @@ describe('Another server of this application', () => {
     it.lb.listMs = 1_000;
     const id = it.ask('stop');
     rename(it);
-    it.sidecar.post({ type: 'looked', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
     expect(it.ended(id)).toMatchObject({ code: 'unlisted' });
     expect(it.effects.some(({ type }) => type === 'stop')).toBe(false);
   });
@@ -266,7 +266,7 @@ describe('Users whom a hash alone binds', () => {
   test.each(['drain', 'stop', 'restart'] as const)('refuse a %s before the first word', (kind) => {
     const it = hashed();
     expect(it.ended(it.ask(kind))).toMatchObject({ code: 'unkeepable', phase: 'serving' });
-    expect(it.effects.some(({ type }) => type === 'say' || type === 'persist')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server' || type === 'persist')).toBe(false);
   });
 
   test('are no objection with sticky: false, nor to a server that takes no users', () => {
@@ -310,7 +310,7 @@ describe('What binds users by the time of the fence', () => {
     expect(result).toMatchObject({ ok: false, code: 'uncounted', phase: 'serving' });
     expect(result.message).toContain('stick table app');
     expect(it.admin()).toBe('ready');
-    expect(it.effects.some((effect) => effect.type === 'say' && effect.admin === 'maint')).toBe(false);
+    expect(it.effects.some((effect) => effect.type === 'set-server' && effect.admin === 'maint')).toBe(false);
   });
 
   test.each([
@@ -362,7 +362,7 @@ describe('A weight of 0', () => {
       expect(result.message).toContain("has weight 0, which is an operator's drain");
     }
     expect(it.ended(it.ask('drain')).message).toContain('has weight 0');
-    expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server')).toBe(false);
   });
 });
 
@@ -527,6 +527,6 @@ describe('A stop that cannot run', () => {
     it.site.revive();
     it.site.app.alive = false;
     expect(it.ended(it.ask('stop'))).toMatchObject({ ok: false, phase: 'serving' });
-    expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server')).toBe(false);
   });
 });

@@ -179,7 +179,7 @@ describe('A request that cannot be refused', () => {
     const it = scene({}, first({ others: 0 }));
     const result = it.ended(it.ask('drain', { ...NO_REFUSE, dryRun: true }));
     expect(result.warnings.join()).toContain('cannot be refused');
-    expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server')).toBe(false);
   });
 });
 

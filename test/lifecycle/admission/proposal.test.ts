@@ -6,7 +6,7 @@ import { type Scene, scene } from '../../support/world/scene.ts';
 /** An operator sets the server, and a poll shows it. */
 function sets(it: Scene, admin: 'drain' | 'maint'): void {
   it.lb.set('app/app1', admin, 'operator');
-  it.sidecar.post({ type: 'looked', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+  it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
 }
 
 const isProposed = (it: Scene) => (): boolean => it.sidecar.state.pending?.kind === 'install';
@@ -20,7 +20,7 @@ describe('An operator who comes between the survey and the record', () => {
     expect(it.ended(id)).toMatchObject({ code: 'held', phase: 'serving' });
     it.time.advance(5_000);
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
-    expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server')).toBe(false);
   });
 
   test('with weight 0, which is a drain too: stop is refused', () => {
@@ -69,13 +69,13 @@ describe('A state that is said while the next request goes to disk', () => {
   /** The second balancer answers no more, and the next poll has shown it. */
   function loses(it: Scene): void {
     it.site.balancer('lb2').setMode('refuses');
-    it.sidecar.post({ type: 'lost', balancer: 'lb2', error: 'connection refused' });
+    it.sidecar.post({ type: 'poll-failed', balancer: 'lb2', error: 'connection refused' });
   }
 
   function answers(it: Scene): void {
     const lb2 = it.site.balancer('lb2');
     lb2.setMode('answers');
-    it.sidecar.post({ type: 'looked', balancer: 'lb2', look: lb2.look(), begun: it.time.now });
+    it.sidecar.post({ type: 'polled', balancer: 'lb2', look: lb2.look(), begun: it.time.now });
   }
 
   test('is ours after a crash between the two: the MAINT of a hold that is being released is put back', () => {

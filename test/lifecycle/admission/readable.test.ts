@@ -9,7 +9,7 @@ const broken = (changes: Parameters<typeof scene>[0] = {}): Scene => {
   it.site.failing.add('http');
   return it;
 };
-const said = ({ effects }: Scene): boolean => effects.some(({ type }) => type === 'say');
+const said = ({ effects }: Scene): boolean => effects.some(({ type }) => type === 'set-server');
 const asked = (it: Scene, kind: OperationKind, terms: Partial<Request> = {}) => it.ended(it.ask(kind, terms));
 
 describe('A source that cannot be read', () => {

@@ -173,7 +173,7 @@ describe('What is so already', () => {
   test('ready on a node that serves is done without a word', () => {
     const it = scene();
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
-    expect(it.effects.some(({ type }) => type === 'say')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server')).toBe(false);
   });
 });
 
@@ -184,7 +184,7 @@ describe('A dry run', () => {
     expect(plan?.[0]).toBe('set app/app1 at lb1 to DRAIN');
     expect(plan?.at(-1)).toBe('set READY and read back READY and UP');
     expect(it.sidecar.state.phase).toBe('serving');
-    expect(it.effects.some(({ type }) => type === 'say' || type === 'persist')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server' || type === 'persist')).toBe(false);
   });
 });
 

@@ -52,7 +52,7 @@ function stateWith({ serving, atLeast = 0, queued, users, lost, failed }: Seen):
   const view = { ...server, connections: serving, atLeast, queued, total: 0, weight: 1, counters: null };
   const look = { worker: { pid: 1, bornAt: 0 }, workers: null, unseen: null, uncounted: [], servers: [view] };
   const looked = step(POLICY, initial(POLICY, 0), {
-    type: 'looked',
+    type: 'polled',
     balancer: 'lb1',
     look,
     begun: 10,
@@ -63,7 +63,9 @@ function stateWith({ serving, atLeast = 0, queued, users, lost, failed }: Seen):
       ? looked
       : step(POLICY, looked, { type: 'counted', source: 'http', count: users, begun: 10, at: 12 })[0];
   const failing = failed
-    ? step(POLICY, counted, { type: 'uncounted', source: 'http', error: 'no', begun: 11, at: 13 })[0]
+    ? step(POLICY, counted, { type: 'count-failed', source: 'http', error: 'no', begun: 11, at: 13 })[0]
     : counted;
-  return lost ? step(POLICY, failing, { type: 'lost', balancer: 'lb1', error: 'no', at: 14 })[0] : failing;
+  return lost
+    ? step(POLICY, failing, { type: 'poll-failed', balancer: 'lb1', error: 'no', at: 14 })[0]
+    : failing;
 }

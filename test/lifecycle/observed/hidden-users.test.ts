@@ -161,7 +161,7 @@ describe('Another worker of the same pid', () => {
     it.ended(it.ask('drain'));
     it.time.advance(5_000);
     const hold = it.ask('hold', { holdIn: 'maint' });
-    it.until('the write', () => it.effects.at(-1)?.type === 'say');
+    it.until('the write', () => it.effects.at(-1)?.type === 'set-server');
     it.lb.reload(true);
     it.lb.pid -= 1;
     it.lb.set('app/app1', 'drain', 'us');
@@ -180,7 +180,7 @@ describe('Another worker of the same pid', () => {
     it.ended(it.ask('drain'));
     it.time.advance(5_000);
     const hold = it.ask('hold', { holdIn: 'maint' });
-    it.until('the writes', () => it.effects.at(-1)?.type === 'say');
+    it.until('the writes', () => it.effects.at(-1)?.type === 'set-server');
     it.lb.reload(true);
     it.lb.pid -= 1;
     for (const { name } of it.lb.servers) it.lb.set(name, 'drain', 'us');

@@ -113,7 +113,7 @@ describe('A process that has ended by itself', () => {
     const it = scene();
     const id = it.ask('stop');
     it.reach('stopping');
-    it.sidecar.post({ type: 'outcome', epoch: 0, outcome: 'gone', signs: OPEN });
+    it.sidecar.post({ type: 'stop-checked', epoch: 0, outcome: 'gone', signs: OPEN });
     expect(it.ended(id)).toMatchObject({ ok: false, code: 'in-doubt', phase: 'failed' });
   });
 

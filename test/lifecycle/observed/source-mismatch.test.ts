@@ -27,7 +27,7 @@ function draining() {
         now += 1_000;
         for (const [source, count] of Object.entries(counts)) {
           const about = { source, begun: now, at: now };
-          if (count === null) take({ type: 'uncounted', ...about, error: 'no answer' });
+          if (count === null) take({ type: 'count-failed', ...about, error: 'no answer' });
           else take({ type: 'counted', ...about, count });
         }
       }

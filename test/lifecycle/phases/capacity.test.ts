@@ -47,7 +47,7 @@ function onSet(it: Scene, admin: 'drain' | 'maint', then: () => void): void {
 /** The states written, one for each change. */
 const said = (it: Scene): string[] =>
   it.effects
-    .flatMap((effect: Effect) => (effect.type === 'say' ? [effect.admin] : []))
+    .flatMap((effect: Effect) => (effect.type === 'set-server' ? [effect.admin] : []))
     .filter((word, index, all) => word !== all[index - 1]);
 const surveys = (it: Scene): number =>
   it.effects.filter((effect) => effect.type === 'survey' && effect.scope === 'capacity').length;

@@ -5,8 +5,8 @@ import { scene } from '../../support/world/scene.ts';
 
 const MINUTE = 60_000;
 
-function hooks(effects: readonly Effect[]): Extract<Effect, { type: 'warn-hook' }>[] {
-  return effects.filter((effect) => effect.type === 'warn-hook');
+function hooks(effects: readonly Effect[]): Extract<Effect, { type: 'send-warning' }>[] {
+  return effects.filter((effect) => effect.type === 'send-warning');
 }
 
 describe('The deadline ladder', () => {
@@ -36,8 +36,8 @@ describe('The gate', () => {
     const before = it.effects.length;
     expect(it.ended(it.ask('restart'))).toMatchObject({ code: 'done' });
     const order = it.effects.slice(before).flatMap((effect) => {
-      if (effect.type === 'gate') return [`gate ${effect.to}`];
-      if (effect.type === 'say' && effect.admin === 'ready') return ['ready'];
+      if (effect.type === 'set-gate') return [`gate ${effect.to}`];
+      if (effect.type === 'set-server' && effect.admin === 'ready') return ['ready'];
       return effect.type === 'stop' ? ['stop'] : [];
     });
     // The world's gate fails now and then, and is tried again.
@@ -60,7 +60,7 @@ describe('The gate', () => {
     it.sidecar.post({ type: 'app-back', proof: { pid: 77, startTime: '7700' } });
     expect(it.sidecar.state.gate.is).toBe('unknown');
     it.until('the gate is shut', () => it.sidecar.state.gate.is === 'on');
-    expect(it.effects.slice(before).filter(({ type }) => type === 'gate')).not.toEqual([]);
+    expect(it.effects.slice(before).filter(({ type }) => type === 'set-gate')).not.toEqual([]);
   });
 
   test('an answer that is about the process before says nothing', () => {
@@ -69,7 +69,7 @@ describe('The gate', () => {
     it.until('the gate is asked', () => it.sidecar.state.gate.asked === 'on');
     it.sidecar.post({ type: 'app-gone', signs: NO_SIGNS });
     it.sidecar.post({ type: 'app-back', proof: { pid: 77, startTime: '7700' } });
-    it.sidecar.post({ type: 'gated', to: 'on', error: null });
+    it.sidecar.post({ type: 'gate-set', to: 'on', error: null });
     expect(it.sidecar.state.gate.is).toBe('unknown');
   });
 
@@ -80,7 +80,7 @@ describe('The gate', () => {
     it.sidecar.post({ type: 'app-gone', signs: NO_SIGNS });
     const before = it.effects.length;
     expect(it.ended(it.ask('drain'))).toMatchObject({ code: 'done', phase: 'drained' });
-    expect(it.effects.slice(before).filter(({ type }) => type === 'gate')).toEqual([]);
+    expect(it.effects.slice(before).filter(({ type }) => type === 'set-gate')).toEqual([]);
   });
 
   test('without it the result of a stop tells of the window that remains', () => {

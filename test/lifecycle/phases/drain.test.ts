@@ -5,7 +5,7 @@ const MINUTE = 60_000;
 
 /** The states that were asked of the balancer, one after the other, without repetitions. */
 function said({ effects }: ReturnType<typeof scene>): string[] {
-  const words = effects.flatMap((effect) => (effect.type === 'say' ? [effect.admin] : []));
+  const words = effects.flatMap((effect) => (effect.type === 'set-server' ? [effect.admin] : []));
   return words.filter((word, index) => word !== words[index - 1]);
 }
 
@@ -53,7 +53,7 @@ describe('A drain', () => {
     // Begun before the intent, answered after it: an older look than MAINT needs, and a newer one than zero had.
     const begun = (it.sidecar.state.balancers['lb1']?.begun ?? 0) + 0.05;
     const seen = { servers, worker: worker ?? null, workers: null, unseen: null, uncounted: [] };
-    it.sidecar.post({ type: 'looked', balancer: 'lb1', look: seen, begun });
+    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: seen, begun });
     it.until('it drains again', () => it.sidecar.state.phase === 'draining');
     expect(said(it)).toEqual(['drain']);
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
@@ -195,7 +195,7 @@ describe('A drain', () => {
     const refused = it.ended(it.ask('drain', { expiresMs: MINUTE }));
     expect(refused).toMatchObject({ code: 'config', phase: 'serving' });
     expect(refused.message).toContain('app.probe');
-    expect(it.effects.some(({ type }) => type === 'say' || type === 'persist')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'set-server' || type === 'persist')).toBe(false);
   });
 
   test('is begun by the application that signs itself out', () => {
@@ -285,7 +285,7 @@ describe('A deadline of thirty minutes', () => {
     it.lb.listMs = 3_000;
     const result = it.ended(it.ask('drain', { onTimeout: 'force', timeoutMs: MINUTE }));
     expect(result).toMatchObject({ phase: 'drained', closed: { requests: 3 } });
-    expect(it.effects.filter(({ type }) => type === 'close')).toHaveLength(1);
+    expect(it.effects.filter(({ type }) => type === 'close-connections')).toHaveLength(1);
   });
 
   test('passes at its time, even while nobody answers', () => {
@@ -332,7 +332,7 @@ describe('A stop', () => {
     const id = it.ask('stop', { insist: true });
     it.reach('draining');
     it.time.advance(1_000);
-    it.sidecar.post({ type: 'hurry' });
+    it.sidecar.post({ type: 'force-now' });
     const result = it.ended(id);
     expect(result).toMatchObject({ code: 'done', phase: 'stopped', forced: 1 });
     expect(result.warnings).toContain('hurried: forced with 1 session left');

@@ -26,7 +26,7 @@ function drained(changes: Partial<Policy> = {}, isUsed = true): Scene {
 /** The states written to the servers of one balancer. */
 function saidAt({ effects }: Scene, balancer: string): Admin[] {
   return effects.flatMap((effect) =>
-    effect.type === 'say' && effect.balancer === balancer ? [effect.admin] : [],
+    effect.type === 'set-server' && effect.balancer === balancer ? [effect.admin] : [],
   );
 }
 
@@ -90,7 +90,7 @@ describe('A DRAIN by another hand that is followed', () => {
     const result = it.ended(id);
     expect(result).toMatchObject({ code: 'done', phase: 'stopped', forced: 1 });
     expect(result.warnings.join()).toContain('connections of app/app1 could not be closed');
-    expect(it.effects.some(({ type }) => type === 'close')).toBe(false);
+    expect(it.effects.some(({ type }) => type === 'close-connections')).toBe(false);
     expect(it.time.now - now).toBeLessThan(5_000);
     untouched(it);
   });

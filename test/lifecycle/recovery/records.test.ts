@@ -29,7 +29,7 @@ function resumed(record: unknown, admin: Admin): State {
   const view = { name: 'app/app1', admin, origin, operational: 'up', weight: 1, counters: null } as const;
   const servers = [{ ...view, connections: 1, queued: 0, total: 0 }];
   const look = { worker: { pid: 100, bornAt: 0 }, workers: 1, unseen: null, uncounted: [], servers };
-  return step(POLICY, booted, { type: 'looked', balancer: 'lb1', look, begun: AT + 1, at: AT + 2 })[0];
+  return step(POLICY, booted, { type: 'polled', balancer: 'lb1', look, begun: AT + 1, at: AT + 2 })[0];
 }
 
 function wanted(state: State): Admin | null {
@@ -79,7 +79,7 @@ describe('A record of a newer version', () => {
     ['another shape of the balancers', { balancers: [] }, /balancers/],
     ['an operation in serving', { phase: 'serving' }, /operation \(stop\) in the phase serving/],
     ['an operation in recovering', { phase: 'recovering' }, /operation \(stop\) in the phase recovering/],
-    ['servers that are ours in a start', { phase: 'starting', op: null }, /does not say in which phase/],
+    ['servers that are ours in a start', { phase: 'starting', op: null }, /without the phase/],
   ] as const)(
     'with %s that this one does not know is taken for failed, and says so',
     (_what, changes, why) => {

@@ -56,7 +56,9 @@ describe('After kill -9', () => {
       it.sidecar.boot();
       it.time.advance(20_000);
       expect(it.admin()).toBe('drain');
-      const words = it.effects.slice(said).flatMap((effect) => (effect.type === 'say' ? [effect.admin] : []));
+      const words = it.effects
+        .slice(said)
+        .flatMap((effect) => (effect.type === 'set-server' ? [effect.admin] : []));
       expect(new Set(words)).toEqual(new Set(['drain']));
       expect(it.site.app.alive).toBe(true);
       it.site.leave();

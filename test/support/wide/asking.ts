@@ -72,8 +72,8 @@ export function createAsking(
     lb.line.exchange(
       node.index,
       () => lb.look(servers, scope),
-      (found) => tell({ type: 'looked', balancer: name, look: found, begun }),
-      (error) => tell({ type: 'lost', balancer: name, error }),
+      (found) => tell({ type: 'polled', balancer: name, look: found, begun }),
+      (error) => tell({ type: 'poll-failed', balancer: name, error }),
     );
   };
   const count = (source: string) => (done: () => void) => {
@@ -83,7 +83,7 @@ export function createAsking(
       const counted = source === policy.kernelSource ? sockets(world, node) : users(world, node);
       time.after(works ? time.between(0.5, 20) : SOURCE_DEADLINE_MS, () => {
         if (works) post({ type: 'counted', source, count: counted, begun });
-        else post({ type: 'uncounted', source, error: 'no answer', begun });
+        else post({ type: 'count-failed', source, error: 'no answer', begun });
         done();
       });
     });

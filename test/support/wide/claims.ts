@@ -52,19 +52,19 @@ export function createClaims(world: World, requests: Requests): Claims {
   };
 
   function watch({ node, before, event, after, effects }: Taken): void {
-    if (event.type === 'said') {
+    if (event.type === 'server-set') {
       const claim = claimOf(node, event.balancer, event.server);
       const isSure = event.begun >= claim.unsureUntil;
       if (isSure) claim.maybe = new Set(forcedOf(event.view) === event.admin ? [event.admin] : []);
     }
     // What is there as desired cannot be distinguished from our own.
-    if (event.type === 'looked')
+    if (event.type === 'polled')
       for (const view of event.look.servers) {
         const admin = forcedOf(view);
         if (admin === peek(before).wants(event.balancer, view.name))
           take(claimOf(node, event.balancer, view.name), admin);
       }
-    if (event.type === 'say-failed')
+    if (event.type === 'set-server-failed')
       claimOf(node, event.balancer, event.server).unsureUntil = time.now + UNSURE_MS;
     const [was, is] = [peek(before), peek(after)];
     if (is.op && is.op.id !== was.op?.id) {
@@ -76,7 +76,7 @@ export function createClaims(world: World, requests: Requests): Claims {
     if (is.op === null && ['serving', 'unhealthy'].includes(is.phase) && is.phase !== was.phase)
       end(node, is);
     for (const effect of effects) {
-      if (effect.type === 'say') take(claimOf(node, effect.balancer, effect.server), effect.admin);
+      if (effect.type === 'set-server') take(claimOf(node, effect.balancer, effect.server), effect.admin);
     }
   }
 

@@ -9,9 +9,9 @@ type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
 type Tell = (happening: Happening) => void;
 
 /** The effects that are carried out here; the others are the node's own. */
-export type Deferred = Exclude<Effect, { type: 'look' | 'count' | 'reply' | 'finish' | 'log' }>;
+export type Deferred = Exclude<Effect, { type: 'poll' | 'count' | 'reply' | 'finish' | 'log' }>;
 
-const OWN: readonly Effect['type'][] = ['look', 'count', 'reply', 'finish', 'log'];
+const OWN: readonly Effect['type'][] = ['poll', 'count', 'reply', 'finish', 'log'];
 
 export function isDeferred(effect: Effect): effect is Deferred {
   return !OWN.includes(effect.type);
@@ -38,7 +38,7 @@ export function createEffects(
       (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
       (error) => {
         const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
-        tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
+        tell({ type: 'check-failed', id, need, code: 'balancer-unreachable', error });
       },
     );
   }
@@ -46,17 +46,17 @@ export function createEffects(
   function check({ id, need }: Doing<'check'>, tell: Tell): void {
     later(0.1, 10, () => {
       if (need === 'start' || !node.policy.stopRepeatable)
-        return tell({ type: 'checked', id, need, proof: null });
+        return tell({ type: 'command-checked', id, need, proof: null });
       const proof = provenByPidFile(node);
-      if (proof) return tell({ type: 'checked', id, need, proof });
+      if (proof) return tell({ type: 'command-checked', id, need, proof });
       const error = 'the process is not running';
-      if (!goneByPidFile(node)) return tell({ type: 'refused', id, need, code: 'app-stop', error });
+      if (!goneByPidFile(node)) return tell({ type: 'check-failed', id, need, code: 'app-stop', error });
       tell({ type: 'app-absent', id, error, signs: signsOfLife(world, node, node.policy.sources) });
     });
   }
 
   function say(
-    { balancer, server, admin, mayReplace, epoch }: Doing<'say'>,
+    { balancer, server, admin, mayReplace, epoch }: Doing<'set-server'>,
     tell: Tell,
     issued: Issued,
   ): void {
@@ -81,14 +81,15 @@ export function createEffects(
       lb.set(server, admin, 'us');
       if (isPutBack || isForgotten) found.by = 'operator';
     };
-    const failed = (error: string): void => tell({ type: 'say-failed', balancer, server, epoch, error });
+    const failed = (error: string): void =>
+      tell({ type: 'set-server-failed', balancer, server, epoch, error });
     // Read back by a command of its own: an operator may come in between.
     const denied = (): void => failed(`permission denied (after ${Math.round(time.between(1, 1e6))} ms)`);
     const readBack = (): void =>
       lb.line.exchange(
         node.index,
         () => readBackOf(lb, server),
-        (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
+        (view) => view && tell({ type: 'server-set', balancer, server, admin, view, epoch, begun }),
         failed,
       );
     const absent = (): void => failed('no such server');
@@ -102,7 +103,7 @@ export function createEffects(
     else lb.line.exchange(node.index, write, readBack, failed);
   }
 
-  function close({ balancer, server }: Doing<'close'>, tell: Tell): void {
+  function close({ balancer, server }: Doing<'close-connections'>, tell: Tell): void {
     const lb = world.lb(balancer);
     const end = (): Closed => {
       const here = [...lb.connections].filter((one) => one.server === lb.server(server) && !one.queued);
@@ -112,8 +113,8 @@ export function createEffects(
     lb.line.exchange(
       node.index,
       end,
-      (closed) => tell({ type: 'closed', balancer, server, closed, error: null }),
-      (error) => tell({ type: 'closed', balancer, server, closed: null, error }),
+      (closed) => tell({ type: 'connections-closed', balancer, server, closed, error: null }),
+      (error) => tell({ type: 'connections-closed', balancer, server, closed: null, error }),
     );
   }
 
@@ -156,11 +157,11 @@ export function createEffects(
     });
   }
 
-  function gate({ to }: Doing<'gate'>, tell: Tell): void {
+  function gate({ to }: Doing<'set-gate'>, tell: Tell): void {
     later(0.5, 50, () => {
       const error = app.main === null || time.chance(0.1) ? 'exit 1' : null;
       if (error === null) app.gated = to === 'on';
-      later(0.1, 5, () => tell({ type: 'gated', to, error }));
+      later(0.1, 5, () => tell({ type: 'gate-set', to, error }));
     });
   }
 
@@ -178,18 +179,18 @@ export function createEffects(
         return survey(effect, tell);
       case 'check':
         return check(effect, tell);
-      case 'say':
+      case 'set-server':
         return say(effect, tell, issued);
-      case 'close':
+      case 'close-connections':
         return close(effect, tell);
       case 'stop':
         return stop(effect, tell);
-      case 'outcome':
+      case 'check-stop':
         return later(0.1, 60, () => {
           const { epoch, proof } = effect;
           const outcome = proof === null ? 'unknown' : app.lives(proof) ? 'alive' : 'gone';
           const signs = outcome === 'gone' ? { signs: signsOfLife(world, node, node.policy.sources) } : {};
-          tell({ type: 'outcome', epoch, outcome, ...signs });
+          tell({ type: 'stop-checked', epoch, outcome, ...signs });
         });
       case 'look-for-life': {
         const { id, sources } = effect;
@@ -197,10 +198,10 @@ export function createEffects(
       }
       case 'start':
         return start(effect, tell);
-      case 'gate':
+      case 'set-gate':
         return gate(effect, tell);
-      case 'warn-hook':
-        return later(1, 50, () => tell({ type: 'hooked', rung: effect.rung, error: null }));
+      case 'send-warning':
+        return later(1, 50, () => tell({ type: 'warning-sent', rung: effect.rung, error: null }));
       case 'reset-probe':
         return node.policy.hasProbe ? node.prober.reset() : undefined;
       default:

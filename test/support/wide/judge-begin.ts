@@ -30,7 +30,7 @@ export function createBeginJudge({ verdicts }: World, requests: Requests): Begin
   function learn({ node, event }: Taken): void {
     if (event.type === 'surveyed' && counts(node, event.balancer))
       surveys.set(event.id, new Map(surveys.get(event.id)).set(event.balancer, event.survey));
-    if (event.type === 'checked' && event.need === 'stop') checked.set(event.id, event.proof);
+    if (event.type === 'command-checked' && event.need === 'stop') checked.set(event.id, event.proof);
     if (event.type === 'booted') own.set(node.index, event.proof ?? proofIn(event.record));
     if (event.type === 'started' || event.type === 'app-back') own.set(node.index, event.proof);
   }

@@ -23,7 +23,7 @@ export function createDiskJudge({ verdicts }: World): DiskJudge {
 
 /** What is being done although it is not in the record on disk; null = it is, or need not be. */
 function missingFor(node: SimNode, effect: Effect, hasProposal: boolean): string | null {
-  if (effect.type !== 'say' && effect.type !== 'stop' && effect.type !== 'start') return null;
+  if (effect.type !== 'set-server' && effect.type !== 'stop' && effect.type !== 'start') return null;
   const record = recordOn(node);
   if (!record) return 'there is no record';
   if (effect.type === 'stop') return record.stopIssued ? null : 'the stop';

@@ -74,7 +74,7 @@ function isPatienceOver({ before, after, effects, event }: Taken): boolean {
   const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));
   const warnings = [...results, ...(peek(after).op?.warnings ?? [])];
   return (
-    event.type === 'hurry' ||
+    event.type === 'force-now' ||
     peek(before).isHurried ||
     warnings.some((text) => /could not be closed|not every balancer/.test(text))
   );

@@ -42,19 +42,19 @@ export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge
   const appLives = livesBy(event, policy, known.goneAt) ?? known.appLives;
   const goneAt = appLives || !known.appLives ? known.goneAt : event.at;
   const next = appLives === known.appLives ? known : { ...known, appLives, goneAt };
-  if (event.type === 'looked') return looked(next, event.balancer, event, event.look.servers);
+  if (event.type === 'polled') return looked(next, event.balancer, event, event.look.servers);
   if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
-  if (event.type === 'said') return readBack(next, event);
-  if (event.type === 'lost') return lost(next, event.balancer, event.at);
+  if (event.type === 'server-set') return readBack(next, event);
+  if (event.type === 'poll-failed') return lost(next, event.balancer, event.at);
   if (event.type === 'counted') return counted(next, event, policy);
-  if (event.type === 'uncounted') return { ...next, counts: answered(known, event.source, null) };
+  if (event.type === 'count-failed') return { ...next, counts: answered(known, event.source, null) };
   return next;
 }
 
 /** Whether the event shows that the application lives; undefined = neither. */
 function livesBy(event: Event, { appSources }: Policy, goneAt: number): boolean | undefined {
   const { type } = event;
-  if (type === 'stopped' || type === 'app-gone' || (type === 'outcome' && event.outcome === 'gone'))
+  if (type === 'stopped' || type === 'app-gone' || (type === 'stop-checked' && event.outcome === 'gone'))
     return false;
   const isUp = type === 'probed' && event.health === 'up';
   // A count that was asked for before its end says nothing.
@@ -69,7 +69,10 @@ function lost(known: Knowledge, balancer: string, at: number): Knowledge {
 }
 
 /** A write is answered by what stands there now. */
-function readBack(known: Knowledge, { balancer, view, begun }: Extract<Event, { type: 'said' }>): Knowledge {
+function readBack(
+  known: Knowledge,
+  { balancer, view, begun }: Extract<Event, { type: 'server-set' }>,
+): Knowledge {
   const old = known.looks.get(balancer);
   if (!old || begun < old.begun) return known;
   const servers = old.servers.map((one) => (one.name === view.name ? view : one));

@@ -60,7 +60,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     const [after, effects] = stepper(policy, before, event);
     state = after;
     noteWarming(before.phase);
-    if (before.phase !== after.phase || effects.some(({ type }) => type !== 'look' && type !== 'count'))
+    if (before.phase !== after.phase || effects.some(({ type }) => type !== 'poll' && type !== 'count'))
       busyAt = time.now;
     if (before.phase !== after.phase)
       verdicts.note(`${policy.node}: ${before.phase} -> ${after.phase} on ${event.type}`);
@@ -84,7 +84,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
 
   function own(effect: Exclude<Effect, Deferred>): void {
     switch (effect.type) {
-      case 'look':
+      case 'poll':
         return asking?.look(effect.balancer);
       case 'count':
         return asking?.count(effect.source);
@@ -185,7 +185,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
     },
     hurry() {
       verdicts.note(`${policy.node}: a second signal`);
-      post({ type: 'hurry' });
+      post({ type: 'force-now' });
     },
     post,
   };

@@ -48,10 +48,10 @@ export function createClaims(
 
   function watch(taken: Taken): void {
     const { event, after, before } = taken;
-    if (event.type === 'looked' || event.type === 'surveyed') {
+    if (event.type === 'polled' || event.type === 'surveyed') {
       looked.set(event.balancer, Math.max(looked.get(event.balancer) ?? 0, event.begun));
     }
-    if (event.type === 'said') seen(event);
+    if (event.type === 'server-set') seen(event);
     for (const { balancerName, name, server, balancer } of serversOf(after)) {
       const claim = claimOf(`${balancerName} ${name}`);
       const old = before.balancers[balancerName];
@@ -65,7 +65,7 @@ export function createClaims(
         for (const admin of claim.said) claim.maybe.add(admin);
     }
     for (const effect of taken.effects) {
-      if (effect.type !== 'say') continue;
+      if (effect.type !== 'set-server') continue;
       overwrites(effect.balancer, effect.server, effect.admin, effect.mayReplace);
       const claim = claimOf(`${effect.balancer} ${effect.server}`);
       claim.maybe.add(effect.admin);
@@ -75,7 +75,12 @@ export function createClaims(
   }
 
   /** What was read back after a write of ours is that state or a foreign one, and was seen. */
-  function seen({ balancer, server: name, admin, view }: Extract<Taken['event'], { type: 'said' }>): void {
+  function seen({
+    balancer,
+    server: name,
+    admin,
+    view,
+  }: Extract<Taken['event'], { type: 'server-set' }>): void {
     const server = site.balancer(balancer).server(name);
     if (server.admin !== view.admin || server.by !== 'operator') return;
     looked.set(balancer, Math.max(looked.get(balancer) ?? 0, server.since + 1e-6));

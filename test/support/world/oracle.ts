@@ -47,7 +47,7 @@ export function createOracle(world: World): Oracle {
     if (own.length > MOST_EFFECTS) fail('no hot loop', effects);
     askers = after.op ? [...new Set([...askers, after.op.id, ...after.op.tickets.map(({ id }) => id)])] : [];
     if (event.type === 'surveyed') surveys.set(event.id, [...(surveys.get(event.id) ?? []), event.survey]);
-    if (event.type === 'checked' && event.need === 'stop') proofs.set(event.id, event.proof);
+    if (event.type === 'command-checked' && event.need === 'stop') proofs.set(event.id, event.proof);
     if (event.type === 'booted') ownProof = after.app.proof;
     if (event.type === 'started' || event.type === 'app-back') ownProof = event.proof;
     claims.watch(taken);
@@ -87,13 +87,13 @@ export function createOracle(world: World): Oracle {
 
   function judge(taken: Taken, effect: Effect, index: number): void {
     const { type } = effect;
-    if (type === 'say' || type === 'start' || type === 'stop') durable(taken, index);
+    if (type === 'set-server' || type === 'start' || type === 'stop') durable(taken, index);
     if (type === 'persist') isPlain(effect.record);
     if (type === 'reply') replied(taken, effect);
     if (type === 'finish') ended(effect.result, effect.refused, taken.after);
     if (type === 'stop') stopping(taken.after, effect.proof);
     const isGuard = world.policy.keep > 0 && isYielding(taken.after);
-    if (type === 'say' && effect.admin === 'ready' && taken.after.phase !== 'returning' && !isGuard)
+    if (type === 'set-server' && effect.admin === 'ready' && taken.after.phase !== 'returning' && !isGuard)
       fail('I9', [taken.after.phase, effect]);
   }
 

@@ -74,8 +74,8 @@ export function createPolls(
     const scope = lookScope(policy, stateNow());
     at.exchange(
       () => listedIn(policy, name, at.look(scope)),
-      (found) => tell({ type: 'looked', balancer: name, look: found, begun }),
-      (error) => tell({ type: 'lost', balancer: name, error }),
+      (found) => tell({ type: 'polled', balancer: name, look: found, begun }),
+      (error) => tell({ type: 'poll-failed', balancer: name, error }),
     );
   };
   const count = (source: string) => (done: () => void) => {
@@ -85,7 +85,7 @@ export function createPolls(
       const counted = site.users.length;
       time.after(works ? time.between(0.5, 20) : SOURCE_DEADLINE_MS, () => {
         if (works) post({ type: 'counted', source, count: counted, begun });
-        else post({ type: 'uncounted', source, error: 'no answer', begun });
+        else post({ type: 'count-failed', source, error: 'no answer', begun });
         done();
       });
     };

@@ -91,31 +91,31 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
         return survey(effect, tell);
       case 'check':
         return check(effect, tell);
-      case 'say':
+      case 'set-server':
         return say(effect, tell);
-      case 'look':
+      case 'poll':
         return polls.look(effect.balancer);
       case 'count':
         return polls.count(effect.source);
-      case 'close':
+      case 'close-connections':
         return close(effect, tell);
       case 'stop':
         return stop(effect, tell);
-      case 'outcome':
+      case 'check-stop':
         return void time.after(time.between(0.1, 60), () =>
-          tell({ type: 'outcome', epoch: effect.epoch, outcome: outcomeOf(effect) }),
+          tell({ type: 'stop-checked', epoch: effect.epoch, outcome: outcomeOf(effect) }),
         );
       case 'start':
         return start(effect, tell);
-      case 'gate':
+      case 'set-gate':
         return gate(effect, tell);
       case 'look-for-life':
         return void time.after(time.between(0.1, 60), () =>
           tell({ type: 'life', id: effect.id, signs: signsOf(site) }),
         );
-      case 'warn-hook': {
+      case 'send-warning': {
         const { rung } = effect;
-        return void time.after(time.between(1, 50), () => tell({ type: 'hooked', rung, error: null }));
+        return void time.after(time.between(1, 50), () => tell({ type: 'warning-sent', rung, error: null }));
       }
       case 'reset-probe':
         return probe(tell);
@@ -139,7 +139,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     const later = (ms: number, tellIt: () => void): void => (ms > 0 ? void time.after(ms, tellIt) : tellIt());
     const fail = (error: string): void => {
       const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
-      tell({ type: 'refused', id, need, code: 'balancer-unreachable', error });
+      tell({ type: 'check-failed', id, need, code: 'balancer-unreachable', error });
     };
     at.exchange(
       () => listedIn(world.policy, balancer, at.survey(scope, addresses)),
@@ -153,14 +153,14 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 
   function check({ id, need }: Doing<'check'>, tell: Tell): void {
     time.after(time.between(0.1, 10), () => {
-      if (need === 'start') return tell({ type: 'checked', id, need, proof: null });
-      if (!world.policy.stopRepeatable) return tell({ type: 'checked', id, need, proof: null });
-      if (site.app.alive) return tell({ type: 'checked', id, need, proof: site.proof() });
-      tell({ type: 'refused', id, need, code: 'app-stop', error: 'the process is not running' });
+      if (need === 'start') return tell({ type: 'command-checked', id, need, proof: null });
+      if (!world.policy.stopRepeatable) return tell({ type: 'command-checked', id, need, proof: null });
+      if (site.app.alive) return tell({ type: 'command-checked', id, need, proof: site.proof() });
+      tell({ type: 'check-failed', id, need, code: 'app-stop', error: 'the process is not running' });
     });
   }
 
-  function say({ balancer, server, admin, mayReplace, epoch }: Doing<'say'>, tell: Tell): void {
+  function say({ balancer, server, admin, mayReplace, epoch }: Doing<'set-server'>, tell: Tell): void {
     const begun = time.now;
     const said = { server, phase: state.phase, operation: state.op?.id ?? null };
     const at = site.balancer(balancer);
@@ -172,7 +172,8 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
         at.set(server, admin, 'us');
       }
     };
-    const failed = (error: string): void => tell({ type: 'say-failed', balancer, server, epoch, error });
+    const failed = (error: string): void =>
+      tell({ type: 'set-server-failed', balancer, server, epoch, error });
     // Read back by a command of its own: an operator may come in between.
     const readBack = (): void =>
       at.exchange(
@@ -181,7 +182,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
           const view = servers.find(({ name }) => name === server);
           return view && worker ? { ...view, worker } : view;
         },
-        (view) => view && tell({ type: 'said', balancer, server, admin, view, epoch, begun }),
+        (view) => view && tell({ type: 'server-set', balancer, server, admin, view, epoch, begun }),
         failed,
       );
     const isListed = world.policy.balancers.some(
@@ -197,7 +198,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     at.exchange(write, readBack, failed);
   }
 
-  function close({ balancer, server }: Doing<'close'>, tell: Tell): void {
+  function close({ balancer, server }: Doing<'close-connections'>, tell: Tell): void {
     const at = site.balancer(balancer);
     const end = (): Closed => {
       const closed: Closed = { tunnels: 0, requests: at.server(server).serving, left: 0 };
@@ -207,8 +208,8 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     time.after(at.listMs, () =>
       at.exchange(
         end,
-        (closed) => tell({ type: 'closed', balancer, server, closed, error: null }),
-        (error) => tell({ type: 'closed', balancer, server, closed: null, error }),
+        (closed) => tell({ type: 'connections-closed', balancer, server, closed, error: null }),
+        (error) => tell({ type: 'connections-closed', balancer, server, closed: null, error }),
       ),
     );
   }
@@ -233,7 +234,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     });
   }
 
-  function outcomeOf({ proof }: Doing<'outcome'>): 'gone' | 'alive' | 'unknown' {
+  function outcomeOf({ proof }: Doing<'check-stop'>): 'gone' | 'alive' | 'unknown' {
     if (!proof) return 'unknown';
     return site.app.alive && isDeepStrictEqual(proof, site.proof()) ? 'alive' : 'gone';
   }
@@ -248,11 +249,11 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     });
   }
 
-  function gate({ to }: Doing<'gate'>, tell: Tell): void {
+  function gate({ to }: Doing<'set-gate'>, tell: Tell): void {
     time.after(time.between(0.5, 50), () => {
       const error = !site.app.alive || time.chance(0.1) ? 'exit 1' : null;
       if (error === null) site.app.gated = to === 'on';
-      time.after(time.between(0.1, 5), () => tell({ type: 'gated', to, error }));
+      time.after(time.between(0.1, 5), () => tell({ type: 'gate-set', to, error }));
     });
   }
 

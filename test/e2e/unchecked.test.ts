@@ -27,7 +27,7 @@ test('One that is there is back, at the end of the time at the latest, with a wa
   const { code, json } = await ready('2s');
   expect({ code, resultCode: json.code }).toEqual({ code: 0, resultCode: 'done' });
   expect(json.warnings.join('\n')).toContain(
-    'app/app1 is UP, which HAProxy says before its first check, too',
+    'app/app1 is UP, which HAProxy reports before its first check, too',
   );
   await until('UP', async () => (await rig.admin()) === 'UP');
 });

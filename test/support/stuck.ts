@@ -10,7 +10,11 @@ export async function silentOnce(
   isSo: () => Promise<boolean>,
 ): Promise<string> {
   const stub = await startStub((_request, response) => {
-    void isSo().then((silent) => silent || response.end('0'));
+    // At the end of a test it may be asked once more, of a sidecar that has ended.
+    void isSo().then(
+      (silent) => silent || response.end('0'),
+      () => response.destroy(),
+    );
   });
   open.push({ close: () => stub.stop() });
   return stub.url;

@@ -156,7 +156,7 @@ function takeServers(draft: Draft, candidate: Candidate, takeOver = candidate.re
   mapServers(draft, (own, name, balancer) => {
     const found = candidate.surveys[balancer]?.servers.find((seen) => seen.name === name);
     const known = draft.state.balancers[balancer];
-    // An operator's DRAIN mistaken for READY could not be told from ours once ours is written (I2).
+    // An operator's DRAIN mistaken for READY could not be distinguished from ours once ours is written (I2).
     const view = found ?? (known && viewOf(known, name));
     // `ready` gives no weight back, so there is nothing to take over.
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);

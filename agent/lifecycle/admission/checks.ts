@@ -234,7 +234,7 @@ function aroundIt(fact: ServerSurvey | undefined, keepBackups: boolean): string 
     standbys.length === 1
       ? `the backup ${standbys[0] ?? ''} is up`
       : `the backups ${listed(standbys)} are up`;
-  return `${away}; ${are}, and a backup does not count for an active server unless \`drain.keepBackups\` says so`;
+  return `${away}; ${are}, and a backup does not count for an active server unless \`drain.keepBackups\` is set`;
 }
 
 /** A node that is out already was surveyed when it went; a stop asks only once more who counts. */

@@ -203,7 +203,7 @@ export function admit(draft: Draft): void {
 }
 
 const FORGOTTEN =
-  'a crash would forget what is under way, and a DRAIN or MAINT said since would be taken for an operator’s (--force --reason takes it over)';
+  'after a crash the operation under way would be lost, and a DRAIN or MAINT set since would be taken for an operator’s (--force --reason takes it over)';
 
 /** The disk refused: a new operation is not begun, a running one goes on with an alarm. */
 export function onPersistFailed(draft: Draft, { save: failed, error }: EventOf<'persist-failed'>): void {

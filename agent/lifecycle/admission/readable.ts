@@ -101,7 +101,7 @@ export function unread(
 ): Objection | null {
   const sources = Object.entries(candidate.unread).map(([name, error]) => `${name}: ${error}`);
   if (sources.length === 0) return null;
-  const what = `${listed(sources)}: how many users there are cannot be told`;
+  const what = `${listed(sources)}: the number of users is unknown`;
   if (candidate.gone || state.app.gone || !isHealthyAnyhow(state, servers))
     return {
       code: 'uncounted',

@@ -56,6 +56,6 @@ export function listed(names: readonly string[], most = 10): string {
   return more > 0 ? `${names.slice(0, most).join(', ')} and ${more} more` : names.join(', ');
 }
 
-/** How an operator makes users countable, or says that they need not be counted. */
+/** How an operator makes users countable, or declares that they need not be counted. */
 export const UNCOUNTED_WAYS =
   'configure a session source (sessions:, --sessions), set `sticky: false` (--not-sticky), or set how long quiet means gone (drain.quiet, --quiet-for)';

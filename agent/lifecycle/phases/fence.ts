@@ -25,7 +25,7 @@ export function noStop({ state: { app } }: Draft): Pick<State, 'app'> {
 }
 
 /**
- * The recheck, begun after every server was seen in MAINT: `clear`: the node is empty; `somebody`: a user slipped
+ * The recheck, begun after every server was seen in MAINT: `clear`: the node is empty; `occupied`: a user slipped
  * in; `wait`: not known yet.
  */
 export function recheckFence(draft: Draft): 'clear' | 'occupied' | 'wait' {

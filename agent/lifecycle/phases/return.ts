@@ -116,7 +116,7 @@ function beginReturn(draft: Draft): void {
     warn(
       draft,
       'no probe',
-      'no probe is configured: nothing but the balancer says that the application is healthy',
+      'no probe is configured: nothing but the balancer shows that the application is healthy',
     );
   setIntent(draft, 'returning', { app: { ...app, gone: false }, outing: { level: 'ready' } });
 }

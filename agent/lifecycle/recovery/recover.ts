@@ -131,8 +131,8 @@ export function recovering(draft: Draft): void {
 function goOn(draft: Draft, to: Phase, fresh: boolean): void {
   const { state } = draft;
   const level = to === 'serving' ? 'info' : 'warn';
-  emit(draft, { type: 'log', level, text: `resuming after a restart: the record says ${to}` });
-  // In rotation nothing is ours but at a balancer that was left out of the return, which is told once it answers.
+  emit(draft, { type: 'log', level, text: `resuming after a restart: ${to} by the record` });
+  // In rotation nothing is ours but at a balancer that was left out of the return, which is set once it answers.
   if (state.outing === null || PHASES[to].place === 'rotation') return enterPhase(draft, 'serving');
   const next = takeGained(draft, to);
   if (fresh) return resumeFresh(draft);

@@ -1,4 +1,4 @@
-/** Guards for JSON values whose shape is not known: each says whether a value is what it should be. */
+/** Guards for JSON values whose shape is not known: each returns whether a value is what it should be. */
 
 export type Is<T> = (value: unknown) => value is T;
 

@@ -62,7 +62,7 @@ function onReplaced(draft: Draft, name: string, known: Worker, worker: Worker): 
   emit(draft, { type: 'log', level: 'warn', text: `${name}: worker ${known.pid} was replaced by ${by}` });
   patchOuting(draft, { quiet: null });
   widenOwnership(draft, name);
-  // What answers a write that was sent to the worker before says nothing of whose state this one shows.
+  // What answers a write that was sent to the worker before does not show whose state this one has.
   for (const [server, { write }] of Object.entries(draft.state.balancers[name]?.servers ?? {}))
     if (write.underWay !== null)
       patchWrite(draft, name, server, { uncertainUntil: Math.max(write.uncertainUntil, draft.at) });
@@ -220,7 +220,7 @@ export function warnLeftOut(draft: Draft): void {
       warn(
         draft,
         `left out ${balancerName}`,
-        `${balancerName} could not be asked and was left out: ${error}; it is told when it is back`,
+        `${balancerName} is unreachable, skipped: ${error}; its state is set once it is reachable`,
       );
   }
 }
@@ -265,6 +265,6 @@ export function notChecked({ policy, state, at }: Pick<Draft, 'policy' | 'state'
     )
     .map(
       ({ balancerName: where, name }) =>
-        `${where}: ${name} is UP, which HAProxy says before its first check, too (fall 1)`,
+        `${where}: ${name} is UP, which HAProxy reports before its first check, too (fall 1)`,
     );
 }

@@ -17,7 +17,7 @@ describe('A source that cannot be read', () => {
     const it = broken();
     const result = asked(it, kind);
     expect(result).toMatchObject({ ok: false, code: 'uncounted', phase: 'serving' });
-    expect(result.message).toContain('http: no answer: how many users there are cannot be told');
+    expect(result.message).toContain('http: no answer: the number of users is unknown');
     expect(result.message).toContain('--force --reason');
     expect(result.seconds).toBeLessThanOrEqual(5.2);
     expect(said(it)).toBe(false);

@@ -30,6 +30,8 @@ type Finish = Extract<Effect, { type: 'finish' }>;
 
 export function createWishJudge(world: World, requests: Requests): WishJudge {
   const { time, verdicts } = world;
+  /** Requests that were accepted, so not answered at once. */
+  const replied = new Set<string>();
   const wishes = new Map<number, Wishes>();
   const of = ({ index }: SimNode): Wishes => {
     const found = wishes.get(index) ?? {
@@ -62,6 +64,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
 
   function accepted(own: Wishes, id: string, running: string | undefined): void {
     const request = requests.find(id);
+    replied.add(id);
     if (!request || request.dryRun) return;
     const { kind, insist, force } = request;
     if (force && kind !== 'hold') own.isHeld = false;
@@ -83,8 +86,11 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
       else if (result.code === 'cancelled' && !own.isHeld && peek(after).hold !== null)
         verdicts.broken('hold left over', [result.id, peek(after).phase]);
     }
+    // What was so already stays as it is, unless an expiry was asked for.
+    const stays = !replied.has(result.id) && request.expiresMs === null;
+    const isDrained = (result.ok || result.code === 'deadline') && peek(after).op === null;
     if (kind === 'drain' && result.phase === 'stopped') stoppedAlready(result, request.expiresMs);
-    else if (kind === 'drain' && (result.ok || result.code === 'deadline') && peek(after).op === null)
+    else if (kind === 'drain' && isDrained && !stays)
       own.expiresMs = request.expiresMs ?? node.policy.expiresMs;
     else if (kind !== 'hold' && kind !== 'drain') own.expiresMs = null;
     if (!result.ok && result.code === 'cancelled') own.out = null;

@@ -158,7 +158,7 @@ function lose(
 }
 
 function confirm(draft: Draft, balancerName: string, name: string, want: Admin): void {
-  const { applied: applied = null, lostAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
+  const { applied = null, lostAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
   const worker = draft.state.balancers[balancerName]?.worker ?? null;
   const isNews = applied?.admin !== want || !sameWorker(applied.worker, worker);
   const since = applied?.admin === want ? applied.at : draft.at;

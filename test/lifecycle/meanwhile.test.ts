@@ -134,7 +134,7 @@ test('a word under a MAINT by DNS is read back by what is set, and is no failure
   it.lb.reload(false);
   it.time.advance(MINUTE);
   const own = it.sidecar.state.balancers['lb1']?.servers['app/app1'];
-  expect(own).toMatchObject({ inSync: true, write: { error: null, failures: 0 }, ours: ['drain'] });
+  expect(own).toMatchObject({ inSync: true, write: { error: null, failures: 0 }, possiblyOurs: ['drain'] });
   expect(it.effects.filter(({ type }) => type === 'set-server')).toHaveLength(2);
 });
 

@@ -161,7 +161,8 @@ function takeServers(draft: Draft, candidate: Candidate, takeOver = candidate.re
     // `ready` gives no weight back, so there is nothing to take over.
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
     // After a takeover any state may be replaced.
-    if (own.found) return own.held !== null && over ? { ...own, held: null, ours: ['drain', 'maint'] } : own;
+    if (own.found)
+      return own.held !== null && over ? { ...own, held: null, possiblyOurs: ['drain', 'maint'] } : own;
     return { ...released(own), ...asFound(view, over) };
   });
 }
@@ -177,7 +178,7 @@ export function asFound(view: ServerView | undefined, takeOver: boolean): Partia
     return { found: { admin: 'ready', weight: view.weight }, held: forced };
   }
   const ours = forced === 'ready' ? [] : [forced];
-  return { found: { admin: forced, weight: view.weight }, ours, said: ours };
+  return { found: { admin: forced, weight: view.weight }, possiblyOurs: ours, everWritten: ours };
 }
 
 function viewsOf({ surveys }: Candidate): ServerView[] {

@@ -53,7 +53,11 @@ function withWanted(draft: Draft): State {
   mapServers(trial, (server) => {
     const want = desired(draft.state, server);
     if (want === null || server.held !== null) return server;
-    return { ...server, ours: union(server.ours, [want]), said: union(server.said, [want]) };
+    return {
+      ...server,
+      possiblyOurs: union(server.possiblyOurs, [want]),
+      everWritten: union(server.everWritten, [want]),
+    };
   });
   return trial.state;
 }

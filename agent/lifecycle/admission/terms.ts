@@ -66,8 +66,14 @@ function takeOver(draft: Draft): void {
     taken += 1;
     const { admin } = own.held === 'unknown' ? own.found : { admin: own.held };
     // As if it had been found so: one in MAINT has no users, and stays in it.
-    const said = own.held === 'unknown' ? own.said : [admin];
-    return { ...own, found: { ...own.found, admin }, held: null, ours: ['drain', 'maint'], said };
+    const everWritten = own.held === 'unknown' ? own.everWritten : [admin];
+    return {
+      ...own,
+      found: { ...own.found, admin },
+      held: null,
+      possiblyOurs: ['drain', 'maint'],
+      everWritten,
+    };
   });
   if (taken === 0 || !isOut || outing?.level !== 'maint' || outing.force !== null || app.gone) return;
   setIntent(draft, 'draining', { ...noStop(draft), outing: { level: 'drain', fence: null } });

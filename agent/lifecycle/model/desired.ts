@@ -13,7 +13,7 @@ export function isHolding({ hold, op }: Pick<State, 'hold' | 'op'>): boolean {
 /** @returns null where nothing is wanted: the server is not ours, or goes back to an owner who holds it */
 export function desired(
   state: Pick<State, 'hold' | 'op' | 'outing'>,
-  { found, held, said, isLost }: ServerState,
+  { found, held, everWritten, isLost }: ServerState,
 ): Admin | null {
   const { outing, hold } = state;
   if (found === null || outing === null) return null;
@@ -23,7 +23,7 @@ export function desired(
   switch (level) {
     case 'drain':
       // DRAIN lets bound users finish. A server that was taken over in MAINT has none, as long as no reload has opened it.
-      return found.admin === 'maint' && !said.includes('drain') ? 'maint' : 'drain';
+      return found.admin === 'maint' && !everWritten.includes('drain') ? 'maint' : 'drain';
     case 'maint':
       // Only MAINT makes zero final: in DRAIN an old cookie still gets in (BEHAVIOUR.md#zero).
       return 'maint';

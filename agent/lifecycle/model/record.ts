@@ -3,7 +3,7 @@ import type { Phase } from './api.ts';
 import { type CapacityLevel, NEW_OUTING, type Outing } from './outing.ts';
 import type { Operation } from './operation.ts';
 import type { Hold, StartStep, State } from './state.ts';
-import { lastSeen, type BalancerState, type ServerState, type Told } from './server-state.ts';
+import { lastSeen, type BalancerState, type ServerState, type AppliedState } from './server-state.ts';
 import type { Addresses, Admin, Counters, Proof, Worker } from './observation.ts';
 import type { Relative } from './survey.ts';
 import { MOST_WARNINGS } from './warnings.ts';
@@ -69,8 +69,11 @@ export interface SavedWorker {
   readonly bornAt?: number | null;
 }
 
-type SavedTold = Omit<Told, 'worker'> & SavedWorker;
-export type SavedServer = Pick<ServerState, 'found' | 'ours' | 'said'> & {
+type SavedTold = Omit<AppliedState, 'worker'> & SavedWorker;
+export type SavedServer = Pick<ServerState, 'found'> & {
+  /** `ServerState.possiblyOurs`, and `everWritten`. */
+  readonly ours: readonly Admin[];
+  readonly said: readonly Admin[];
   /** What was wanted: the level of an outing follows from it in an older record. */
   readonly want: Admin | null;
   readonly held: boolean;
@@ -186,7 +189,7 @@ export function mapValues<T, U>(
  * that.
  */
 export function saved(
-  { found, ours, said, held, told: stood }: ServerState,
+  { found, possiblyOurs: ours, everWritten: said, held, applied: stood }: ServerState,
   want: Admin | null,
 ): SavedServer {
   const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };

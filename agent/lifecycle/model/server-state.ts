@@ -43,7 +43,7 @@ export interface Around {
 }
 
 /** The admin state that we set and read back: since when, and which worker showed it last. */
-export interface Told {
+export interface AppliedState {
   readonly admin: Admin;
   readonly at: number;
   readonly worker: Worker | null;
@@ -53,15 +53,15 @@ export interface ServerState {
   /** What it was before our operation; null = not ours. */
   readonly found: { readonly admin: Admin; readonly weight: number | null } | null;
   /** States that may be set because of us right now; another MAINT or DRAIN is foreign (I2). */
-  readonly ours: readonly Admin[];
+  readonly possiblyOurs: readonly Admin[];
   /** All states we wrote in this outing: after a reload a state file may bring any of them back. */
-  readonly said: readonly Admin[];
+  readonly everWritten: readonly Admin[];
   /** The foreign state that an operator keeps it in (`unknown`: not seen yet); null = not held. */
   readonly held: Admin | 'unknown' | null;
   /** How often our state was undone there by the same worker, without a reload, and when last. */
   readonly undone: { readonly times: number; readonly at: number };
   /** Our state that was last read back there; null = none in this outing, or it was lost since. */
-  readonly told: Told | null;
+  readonly applied: AppliedState | null;
   /** The wanted state was seen in this epoch. */
   readonly inSync: boolean;
   /** It is lost, and was there at this time at the latest; null = it is there, or was never. */
@@ -107,11 +107,11 @@ export interface SourceState {
 
 export const NO_SERVER: ServerState = {
   found: null,
-  ours: [],
-  said: [],
+  possiblyOurs: [],
+  everWritten: [],
   held: null,
   undone: { times: 0, at: 0 },
-  told: null,
+  applied: null,
   inSync: false,
   lostAt: null,
   isLost: false,

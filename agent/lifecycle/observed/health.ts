@@ -27,7 +27,7 @@ export function wasFenced(state: State): boolean {
   // By a name that the configuration has lost since, also where an operator holds that server now.
   return (
     state.outing?.fencedBefore === true ||
-    allServersOf(state).some(({ server }) => server.said.includes('maint'))
+    allServersOf(state).some(({ server }) => server.everWritten.includes('maint'))
   );
 }
 

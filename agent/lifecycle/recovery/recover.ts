@@ -99,7 +99,7 @@ function adopt(draft: Draft): void {
     if (!view || (forced !== 'ready' && !isSet(view)))
       return { ...NO_SERVER, found: { admin: 'ready', weight: null }, held: view ? forced : null };
     const ours = forced === 'ready' ? [] : [forced];
-    return { ...NO_SERVER, found: { admin: 'ready', weight }, ours, said: ours };
+    return { ...NO_SERVER, found: { admin: 'ready', weight }, possiblyOurs: ours, everWritten: ours };
   });
   patch(draft, { outing: { ...NEW_OUTING, level: stillLevel(draft.policy, draft.state) } });
   bringBack(draft, 'adopted at start');

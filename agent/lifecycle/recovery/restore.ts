@@ -145,10 +145,10 @@ function restoredServer(
   return {
     ...blank,
     found,
-    ours,
-    said,
+    possiblyOurs: ours,
+    everWritten: said,
     held: held ? (heldIn ?? 'unknown') : null,
-    told: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
+    applied: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
   };
 }
 

@@ -102,13 +102,13 @@ function statusOfBalancer(
     servers: servers.map((server) => {
       const view = reachable ? viewOf(balancer, server) : undefined;
       const own = balancer?.servers[server];
-      const told = own?.told ?? null;
+      const applied = own?.applied ?? null;
       return {
         name: server,
         ...stateShown(view),
         owner: ownerOf(own, own ? desired({ hold, op, outing }, own) : null, view, hold),
         found: own?.found?.admin ?? null,
-        applied: told && { admin: told.admin, at: iso(told.at), pid: told.worker?.pid ?? null },
+        applied: applied && { admin: applied.admin, at: iso(applied.at), pid: applied.worker?.pid ?? null },
         neighbours: neighboursOf(balancer, server, iso),
         connections: doubt ? null : (view?.connections ?? null),
         queued: view?.queued ?? null,

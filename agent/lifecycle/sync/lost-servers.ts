@@ -65,8 +65,8 @@ function forUnreached(
     for (const [name, server] of Object.entries(servers)) tell(balancerName, name, server);
 }
 
-function left(balancerName: string, name: string, { ours, told }: ServerState): string {
-  const states = told === null ? ours : [told.admin];
+function left(balancerName: string, name: string, { possiblyOurs, applied }: ServerState): string {
+  const states = applied === null ? possiblyOurs : [applied.admin];
   const how = states.map((admin) => admin.toUpperCase()).join(' or ');
   return `${balancerName}: ${name} is no longer in the configuration and is as lastcall left it${how === '' ? '' : ` (${how})`}`;
 }

@@ -28,11 +28,16 @@ export function reconcile(draft: Draft): void {
     if (target === null || !isToWrite(draft, placed, target)) continue;
     const admin = isOccupied(draft.state, placed) ? 'drain' : target;
     if (admin !== target && !isOpen(placed)) continue;
-    const ours = union(server.ours, [admin]);
-    patchServer(draft, balancerName, name, { ours, said: union(server.said, [admin]) });
+    const possiblyOurs = union(server.possiblyOurs, [admin]);
+    patchServer(draft, balancerName, name, {
+      possiblyOurs,
+      everWritten: union(server.everWritten, [admin]),
+    });
     patchWrite(draft, balancerName, name, { underWay: epoch });
     const mayReplaceReady = admin !== 'maint' || mayDropUsers(draft.state);
-    const mayReplace = mayReplaceReady ? union(ours, ['ready']) : ours.filter((word) => word !== 'ready');
+    const mayReplace = mayReplaceReady
+      ? union(possiblyOurs, ['ready'])
+      : possiblyOurs.filter((word) => word !== 'ready');
     emit(draft, { type: 'set-server', balancer: balancerName, server: name, admin, mayReplace, epoch });
   }
 }
@@ -43,11 +48,11 @@ export function reconcile(draft: Draft): void {
 function reopenTaken(draft: Draft): void {
   const { state } = draft;
   const opened = allServersOf(state).filter((placed) => {
-    const isNews = !placed.server.said.includes('drain');
+    const isNews = !placed.server.everWritten.includes('drain');
     return isReopened(state, placed) || (isNews && isOpen(placed) && isOccupied(state, placed));
   });
   for (const { balancerName, name, server } of opened)
-    patchServer(draft, balancerName, name, { said: union(server.said, ['drain']) });
+    patchServer(draft, balancerName, name, { everWritten: union(server.everWritten, ['drain']) });
   if (opened.length > 0) resave(draft);
 }
 

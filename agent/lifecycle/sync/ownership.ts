@@ -12,7 +12,9 @@ import { sameWorker, type Admin, type Over, type ServerView } from '../model/obs
 export function widenOwnership(draft: Draft, balancerName: string): void {
   for (const [name, own] of Object.entries(draft.state.balancers[balancerName]?.servers ?? {})) {
     if (own.found === null) continue;
-    patchServer(draft, balancerName, name, { ours: union(own.ours, own.said, [own.found.admin]) });
+    patchServer(draft, balancerName, name, {
+      possiblyOurs: union(own.possiblyOurs, own.everWritten, [own.found.admin]),
+    });
   }
 }
 
@@ -51,8 +53,8 @@ export function checkOwnership(
 }
 
 /** Lost: it was in sync, or it is READY although we had confirmed DRAIN or MAINT. */
-function isLost({ inSync, told }: ServerState, view: ServerView): boolean {
-  return inSync || (forcedOf(view) === 'ready' && told !== null && told.admin !== 'ready');
+function isLost({ inSync, applied }: ServerState, view: ServerView): boolean {
+  return inSync || (forcedOf(view) === 'ready' && applied !== null && applied.admin !== 'ready');
 }
 
 /**
@@ -84,9 +86,9 @@ export function overWords(admin: Admin, { by }: Over): string {
 }
 
 /** A forced MAINT or DRAIN that we neither want nor wrote: an operator's, or the configuration's (`disabled`). */
-function isForeign(view: ServerView, { ours }: ServerState, want: Admin): boolean {
+function isForeign(view: ServerView, { possiblyOurs }: ServerState, want: Admin): boolean {
   const forced = forcedOf(view);
-  return forced !== 'ready' && forced !== want && !ours.includes(forced);
+  return forced !== 'ready' && forced !== want && !possiblyOurs.includes(forced);
 }
 
 /**
@@ -125,7 +127,7 @@ export function agentToo({ agent }: ServerView): string {
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
 function markHeld(draft: Draft, balancerName: string, name: string, held: Admin | null): void {
-  patchServer(draft, balancerName, name, { held, inSync: false, told: null });
+  patchServer(draft, balancerName, name, { held, inSync: false, applied: null });
   resave(draft);
 }
 
@@ -137,13 +139,13 @@ function lose(
   own: ServerState & { readonly want: Admin },
   before: number,
 ): void {
-  const { told, want, lostAt } = own;
+  const { applied, want, lostAt } = own;
   const { name } = view;
   const admin = forcedOf(view);
-  const lost = (told?.admin ?? want).toUpperCase();
+  const lost = (applied?.admin ?? want).toUpperCase();
   patchServer(draft, balancerName, name, {
-    told: null,
-    lostAt: lostAt ?? Math.max(before, told?.at ?? before),
+    applied: null,
+    lostAt: lostAt ?? Math.max(before, applied?.at ?? before),
   });
   countReassert(draft, ({ count, slowestMs }) => ({ count: count + 1, slowestMs }));
   patchOuting(draft, { quiet: null });
@@ -156,15 +158,15 @@ function lose(
 }
 
 function confirm(draft: Draft, balancerName: string, name: string, want: Admin): void {
-  const { told = null, lostAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
+  const { applied = null, lostAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
   const worker = draft.state.balancers[balancerName]?.worker ?? null;
-  const isNews = told?.admin !== want || !sameWorker(told.worker, worker);
-  const since = told?.admin === want ? told.at : draft.at;
+  const isNews = applied?.admin !== want || !sameWorker(applied.worker, worker);
+  const since = applied?.admin === want ? applied.at : draft.at;
   patchServer(draft, balancerName, name, {
-    ours: [want],
+    possiblyOurs: [want],
     inSync: true,
     lostAt: null,
-    told: isNews ? { admin: want, at: since, worker } : told,
+    applied: isNews ? { admin: want, at: since, worker } : applied,
   });
   // The applied states with their times and workers outlive a crash; no step waits for this write to disk.
   if (isNews) save(draft);

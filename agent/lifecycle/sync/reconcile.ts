@@ -101,8 +101,8 @@ export function onServerSet(draft: Draft, event: EventOf<'server-set'>): void {
   // answer to an older intent too: an operator's change between our write and its read-back must not be missed.
   const unsure = begun < (balancer.servers[server]?.write.uncertainUntil ?? 0);
   const forced = forcedOf(view);
-  const ours = unsure ? {} : { ours: forced === admin ? [admin] : [] };
-  patchServer(draft, name, server, ours);
+  const possiblyOurs = unsure ? {} : { possiblyOurs: forced === admin ? [admin] : [] };
+  patchServer(draft, name, server, possiblyOurs);
   if (isNew) onReplaced(draft, name, known, worker);
   patchWrite(draft, name, server, { underWay: null, answeredAt: draft.at, failures: 0, error: null });
   warnOfInitState(draft, name, balancer, event);
@@ -256,10 +256,10 @@ export function notChecked({ policy, state, at }: Pick<Draft, 'policy' | 'state'
   if (policy.hasProbe) return [];
   return serversOf(state)
     .filter(
-      ({ balancer, name, server: { held, told } }) =>
+      ({ balancer, name, server: { held, applied } }) =>
         held === null &&
-        told?.admin === 'ready' &&
-        at - told.at < UNSEEN_CHECK_MS &&
+        applied?.admin === 'ready' &&
+        at - applied.at < UNSEEN_CHECK_MS &&
         !isIgnored(policy, state, balancer) &&
         viewOf(balancer, name)?.assumedUp === true,
     )

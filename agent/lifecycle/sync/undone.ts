@@ -24,13 +24,14 @@ export function onLoss(
   { name, agent }: ServerView,
   own: ServerState,
 ): void {
-  const { undone, told } = own;
-  if (told === null || !sameWorker(told.worker, draft.state.balancers[balancerName]?.worker ?? null)) return;
+  const { undone, applied } = own;
+  if (applied === null || !sameWorker(applied.worker, draft.state.balancers[balancerName]?.worker ?? null))
+    return;
   const times = undone.times + 1;
   patchServer(draft, balancerName, name, { undone: { times, at: draft.at } });
   if (times < AGAIN || agent === undefined) return;
   const text =
-    `${balancerName}: ${name}: ${told.admin.toUpperCase()} is undone again and again without a reload, and an agent-check answers ` +
+    `${balancerName}: ${name}: ${applied.admin.toUpperCase()} is undone again and again without a reload, and an agent-check answers ` +
     `for this server (${agent}): \`ready\` in its answer ends DRAIN and MAINT at every poll; take \`ready\` out of its ` +
     `answers, or \`disable agent ${name}\` at HAProxy until the node is back`;
   if (draft.state.op) warn(draft, subject(balancerName, name), text);

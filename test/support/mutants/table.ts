@@ -26,7 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "an operator's DRAIN or MAINT is nobody's",
     breaks: 'I2',
     file: 'sync/ownership.ts',
-    find: "  return forced !== 'ready' && forced !== want && !ours.includes(forced);",
+    find: "  return forced !== 'ready' && forced !== want && !possiblyOurs.includes(forced);",
     replace: '  return false;',
   },
   {

@@ -55,9 +55,9 @@ export function createClaims(
     for (const { balancerName, name, server, balancer } of serversOf(after)) {
       const claim = claimOf(`${balancerName} ${name}`);
       const old = before.balancers[balancerName];
-      if (server.found && !old?.servers[name]?.found) begin(claim, server.ours);
+      if (server.found && !old?.servers[name]?.found) begin(claim, server.possiblyOurs);
       if (old?.servers[name]?.held != null && server.held === null && after.op && isForced())
-        begin(claim, server.ours);
+        begin(claim, server.possiblyOurs);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
       const want = desired(after, server);
       if (server.inSync && want) claim.maybe = new Set([want]);

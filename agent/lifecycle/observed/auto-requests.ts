@@ -33,6 +33,12 @@ export function withdrawOwn(draft: Draft, kind: OwnRequestKind): void {
   alarm(draft, kind, null);
 }
 
+/** What refused it is over: the next one need not wait. */
+export function retryOwn(draft: Draft, kind: OwnRequestKind): void {
+  const { asked, failures } = draft.state.ownRequests[kind];
+  if (asked === null && failures > 0) setOwnRequest(draft, kind, NO_OWN_REQUEST);
+}
+
 /** A request of this kind was accepted or answered (`why` null), or refused. */
 export function onOwnRequestAnswered(draft: Draft, id: string, why: string | null): void {
   const kind = (['expiry', 'sign-out'] as const).find((one) => draft.state.ownRequests[one].asked === id);

@@ -1,6 +1,6 @@
 import { isHolding } from '../model/desired.ts';
 import { alarm, type Draft } from '../draft.ts';
-import { withdrawOwn, requestOwn } from '../observed/auto-requests.ts';
+import { requestOwn, retryOwn, withdrawOwn } from '../observed/auto-requests.ts';
 
 /**
  * A drain expires: from `drained`, and only towards an application that a probe found healthy. A refused return (an
@@ -10,6 +10,8 @@ export function advanceExpiry(draft: Draft): void {
   const { phase, op, outing, health, signedOut } = draft.state;
   const at = outing?.expiresAt ?? null;
   if (at === null) return withdrawOwn(draft, 'expiry');
+  // Draining again, its surroundings are others: the return is asked for as soon as it is drained.
+  if (phase === 'draining') return retryOwn(draft, 'expiry');
   if (draft.at < at || phase !== 'drained' || op !== null || isHolding(draft.state)) return;
   if (health !== 'up' || signedOut !== 'no') {
     const why = health === 'up' ? 'the app has signed itself out' : 'no probe shows that the app is healthy';

@@ -69,6 +69,7 @@ function shaped(at: At, deed: Shaped): void {
     case 'mode':
       return lb.line.setMode(deed.mode);
     case 'cover':
+      server.touchedAt = time.now;
       server.over = server.over === null && !lb.polls ? deed.over : null;
       return;
     case 'others':
@@ -163,6 +164,7 @@ function plainly(at: At, what: Plain): void {
     case 'line':
       if (lb.polls) return;
       lb.reload(false);
+      at.server.touchedAt = at.stage.time.now;
       at.server.absent = !at.server.absent;
       return;
     default:

@@ -28,6 +28,8 @@ export interface LbServer {
   /** DRAIN and MAINT that our sidecar has written since it wrote READY last. */
   readonly said: Set<Admin>;
   since: number;
+  /** When an operator, DNS, a tracked server or a reload last had a hand at it. */
+  touchedAt: number;
   /** As HAProxy's own check sees the application. */
   up: boolean;
   total: number;
@@ -241,6 +243,7 @@ export function createLb(
     },
     set(server, admin, by) {
       const found = self.server(server);
+      if (by === 'operator') found.touchedAt = time.now;
       if (by === 'us') {
         self.told.set(server, admin);
         if (admin === 'ready') found.said.clear();

@@ -143,6 +143,7 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
           by: 'nobody',
           said: new Set(),
           since: time.now - 3_600_000,
+          touchedAt: -Infinity,
           up: true,
           total: 0,
           lastAt: -Infinity,

@@ -76,6 +76,8 @@ export function createClaims(world: World, requests: Requests): Claims {
     if (is.op === null && ['serving', 'unhealthy'].includes(is.phase) && is.phase !== was.phase)
       end(node, is);
     for (const effect of effects) {
+      if (effect.type === 'reply' && effect.joins !== null && requests.find(effect.id)?.force === true)
+        all(node, (claim, lb, server) => void foundByForce(node, was, claim, [lb, server]));
       if (effect.type === 'set-server') take(claimOf(node, effect.balancer, effect.server), effect.admin);
     }
   }
@@ -92,6 +94,14 @@ export function createClaims(world: World, requests: Requests): Claims {
       // One that lastcall has set too counts as ours.
       claim.followedSince = isFollowed && isSeen && !claim.maybe.has(admin) ? since : null;
     });
+  }
+
+  /** Force that joins takes over what the last look showed, and that is what is put back. */
+  function foundByForce(node: SimNode, was: Peek, claim: Claim, [lb, server]: [string, string]): void {
+    const view = node.known.looks.get(lb)?.servers.find(({ name }) => name === server);
+    if (!view) return;
+    const forced = forcedOf(view);
+    if (forced !== 'ready' && forced !== was.wants(lb, server)) claim.found = forced;
   }
 
   /** A balancer that was left out still hears of the return once it answers. */

@@ -166,8 +166,8 @@ export function createRequests(world: World): Requests {
   function isTouched({ policy, index }: SimNode): boolean {
     const isNow = policy.balancers.some(({ name, servers }) =>
       servers.some((server) => {
-        const { by, over, absent } = world.lb(name).server(server);
-        return by === 'operator' || over !== null || absent;
+        const { by, over, absent, touchedAt: last } = world.lb(name).server(server);
+        return by === 'operator' || over !== null || absent || world.time.now - last < NEWS_MS;
       }),
     );
     if (isNow) touchedAt.set(index, world.time.now);

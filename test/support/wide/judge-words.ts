@@ -28,6 +28,8 @@ const ROTATION: readonly string[] = ['serving', 'unhealthy'];
 
 export function createWordJudge(world: World, requests: Requests): WordJudge {
   const { time, verdicts } = world;
+  /** Nodes whose disk failed in their last life. */
+  const unsure = new Set<number>();
   const claims = createClaims(world, requests);
   /** Since when each node has had a fence in this outing. */
   const fenced = new Map<number, number>();
@@ -133,11 +135,15 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     crashed(node) {
       claims.crashed(node);
       // After an alarm that the disk fails, the next life has only the fence that the disk holds.
-      if (!peek(node.state).hasDiskAlarm) return;
+      if (peek(node.state).hasDiskAlarm) unsure.add(node.index);
+    },
+    booted(node) {
+      claims.booted(node);
+      // A write that was under way when it was killed may have come to its end or not.
+      if (!unsure.delete(node.index)) return;
       if (isFenceOnDisk(node)) fence(node);
       else fenced.delete(node.index);
     },
-    booted: (node) => claims.booted(node),
     isFenced: ({ index }) => fenced.has(index),
     foundAt: (node, lb, server) => claims.foundAt(node, lb, server),
   };

@@ -39,7 +39,7 @@ export interface RunningStop {
 }
 
 /** Which process it is is missing from before the launch until it is known. */
-interface Note extends Partial<ProcessIdentity>, Partial<RunningStop> {
+interface RunningStopNote extends Partial<ProcessIdentity>, Partial<RunningStop> {
   /** No process outlives its boot, and the clock of `until` is the boot's. */
   readonly boot: string;
   readonly until: number;
@@ -59,7 +59,7 @@ export function createRunningStopRecord(
 ): RunningStopRecord {
   const warn = (error: unknown): void =>
     onWarning(`a sidecar that takes up this stop could not see that it still runs: ${messageOf(error)}`);
-  const write = async (note: Omit<Note, 'boot'>): Promise<void> => {
+  const write = async (note: Omit<RunningStopNote, 'boot'>): Promise<void> => {
     const late = (): LastcallError =>
       new LastcallError('state-write', `the disk has not answered for ${PATIENCE_MS} ms`);
     await withDeadline(clock, PATIENCE_MS, NEVER, late, () => noteFile.save({ boot: bootId, ...note })).catch(
@@ -73,18 +73,18 @@ export function createRunningStopRecord(
       await write({ pid, startTime, ...stop });
     },
     async ended(signal) {
-      const note = (await noteFile.load().catch(warn)) as Note | null | undefined;
+      const note = (await noteFile.load().catch(warn)) as RunningStopNote | null | undefined;
       if (note?.boot === bootId) await endOf(note, clock, signal);
     },
     async suspects() {
-      const note = (await noteFile.load().catch(warn)) as Note | null | undefined;
+      const note = (await noteFile.load().catch(warn)) as RunningStopNote | null | undefined;
       return note?.boot === bootId ? (note.suspects ?? []) : [];
     },
   };
 }
 
 async function endOf(
-  { pid, startTime, until, watched = [] }: Note,
+  { pid, startTime, until, watched = [] }: RunningStopNote,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {

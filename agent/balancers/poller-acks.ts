@@ -1,6 +1,6 @@
 import type { AwaitedPoller } from '../lifecycle/model/observation.ts';
 import type { Clock } from '../system/clock.ts';
-import { FORGET_MS, createPollers, steadyUntil, type Poller } from './pollers.ts';
+import { FORGET_MS, createPollers, steadyUntil, type KnownPoller } from './pollers.ts';
 
 /** The second poll proves that the answer to the first one arrived. */
 export const REQUIRED_ACKS = 2;
@@ -80,14 +80,15 @@ export function createPollerAcks<M = null>(
   let lastAt = -Infinity;
 
   const toldOf = (note: AckNote<M>): number => (note.word === word ? note.told : 0);
-  const counted = (): readonly Poller<AckNote<M>>[] => {
+  const counted = (): readonly KnownPoller<AckNote<M>>[] => {
     const all = pollers.all();
     const steady = all.filter((poller) => pollers.isSteady(poller)).map(({ note }) => note.mark);
     return all.filter(({ note }) => !ignores(note.mark, steady));
   };
-  const steady = (): readonly Poller<AckNote<M>>[] => counted().filter((poller) => pollers.isSteady(poller));
-  const hasHeard = ({ note }: Poller<AckNote<M>>): boolean => toldOf(note) >= times;
-  const lacking = (): readonly Poller<AckNote<M>>[] =>
+  const steady = (): readonly KnownPoller<AckNote<M>>[] =>
+    counted().filter((poller) => pollers.isSteady(poller));
+  const hasHeard = ({ note }: KnownPoller<AckNote<M>>): boolean => toldOf(note) >= times;
+  const lacking = (): readonly KnownPoller<AckNote<M>>[] =>
     steady().filter((poller) => !hasHeard(poller) || !poller.note.obeys);
 
   return {

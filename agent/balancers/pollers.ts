@@ -15,7 +15,7 @@ const MIN_INTERVAL_MS = 1_000;
 const SHORTEN = 3 / 4;
 
 /** One caller that polls, as it was last seen; times in monotonic milliseconds. */
-export interface Poller<N> {
+export interface KnownPoller<N> {
   readonly name: string;
   /** When it polled last. */
   readonly at: number;
@@ -25,8 +25,8 @@ export interface Poller<N> {
 }
 
 /** A bounded memory of pollers. */
-export interface Pollers<N> {
-  get(name: string): Poller<N> | undefined;
+export interface KnownPollers<N> {
+  get(name: string): KnownPoller<N> | undefined;
   /**
    * Records a poll. Where there is no room, the poller that is not steady and has not polled longest is dropped; a
    * steady one never is, so with 64 of them a newcomer is not recorded.
@@ -35,22 +35,23 @@ export interface Pollers<N> {
    */
   polled(name: string, note: (before: N | null, isBack: boolean) => N): void;
   /** All that are remembered, the one that has been silent longest first. */
-  all(): readonly Poller<N>[];
-  isSteady(poller: Poller<N>): boolean;
+  all(): readonly KnownPoller<N>[];
+  isSteady(poller: KnownPoller<N>): boolean;
 }
 
 /** Until when a poller counts as steady, should it not poll again; null for one that never was. */
-export function steadyUntil({ at, intervalMs }: Poller<unknown>): number | null {
+export function steadyUntil({ at, intervalMs }: KnownPoller<unknown>): number | null {
   if (intervalMs === null) return null;
   return at + Math.min(FORGET_MS, PATIENCE * Math.max(intervalMs, MIN_INTERVAL_MS));
 }
 
-export function createPollers<N>(clock: Clock): Pollers<N> {
+export function createPollers<N>(clock: Clock): KnownPollers<N> {
   // In the order of their last polls.
-  const known = new Map<string, Poller<N>>();
-  const isForgotten = ({ at }: Poller<N>, now: number): boolean => now - at > FORGET_MS;
-  const isSteadyAt = (poller: Poller<N>, now: number): boolean => (steadyUntil(poller) ?? -Infinity) >= now;
-  const get = (name: string): Poller<N> | undefined => {
+  const known = new Map<string, KnownPoller<N>>();
+  const isForgotten = ({ at }: KnownPoller<N>, now: number): boolean => now - at > FORGET_MS;
+  const isSteadyAt = (poller: KnownPoller<N>, now: number): boolean =>
+    (steadyUntil(poller) ?? -Infinity) >= now;
+  const get = (name: string): KnownPoller<N> | undefined => {
     const poller = known.get(name);
     return poller === undefined || isForgotten(poller, clock.now()) ? undefined : poller;
   };
@@ -80,6 +81,6 @@ export function createPollers<N>(clock: Clock): Pollers<N> {
   };
 }
 
-function nextInterval({ at, intervalMs }: Poller<unknown>, now: number): number {
+function nextInterval({ at, intervalMs }: KnownPoller<unknown>, now: number): number {
   return Math.max(now - at, (intervalMs ?? 0) * SHORTEN);
 }

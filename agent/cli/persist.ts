@@ -117,11 +117,11 @@ async function opened(standIn: StandIn['open'], listener: ProgressListener): Pro
   }
 }
 
-type Outcome = { readonly result: Result } | { readonly error: LastcallError };
+type PersistOutcome = { readonly result: Result } | { readonly error: LastcallError };
 
 async function attempt(
   ...[client, body, listener, clock, signal, lostMs]: Parameters<typeof waitForResult>
-): Promise<Outcome> {
+): Promise<PersistOutcome> {
   try {
     return { result: await waitForResult(client, body, listener, clock, signal, lostMs) };
   } catch (error) {

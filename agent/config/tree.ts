@@ -17,10 +17,10 @@ export interface Tree {
   /** What the environment gave, by the text that each value became. */
   readonly substituted: ReadonlyMap<string, readonly string[]>;
   /** The position of a path, or else of the nearest path above it. */
-  find(path: Path, at: Finding['at']): Found;
+  find(path: Path, at: Finding['at']): FoundNode;
 }
 
-export interface Found {
+export interface FoundNode {
   readonly place: Position;
   /** The path itself; where a plain value is in place of a mapping, the path of that value. */
   readonly path: Path;
@@ -76,7 +76,7 @@ function keyOf(path: Path): string {
   return JSON.stringify(path.map(String));
 }
 
-function find(spots: ReadonlyMap<string, Spot>, path: Path, at: Finding['at']): Found {
+function find(spots: ReadonlyMap<string, Spot>, path: Path, at: Finding['at']): FoundNode {
   for (let length = path.length; length >= 0; length -= 1) {
     const above = path.slice(0, length);
     const spot = spots.get(keyOf(above));

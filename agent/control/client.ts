@@ -13,7 +13,7 @@ import {
 } from '../system/error.ts';
 import { readEvents } from './events.ts';
 import { type ControlEvent, type OperationState, type RequestBody, checkSocketPath } from './protocol.ts';
-import { type HttpReply, type HttpCall, sendHttp } from './http-client.ts';
+import { type ControlReply, type HttpCall, sendHttp } from './http-client.ts';
 
 /**
  * The sidecar as seen from its control socket. Every method throws LastcallError: `agent-unreachable` without an
@@ -41,7 +41,7 @@ const HOLDERS_MS = 15_000;
 /** An answer that is longer does not come from a sidecar. */
 const MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024;
 
-interface Reply {
+interface JsonReply {
   readonly status: number;
   readonly body: unknown;
 }
@@ -52,7 +52,8 @@ interface Reply {
  */
 export function createClient(path: string, clock: Clock): ControlClient {
   checkSocketPath(path);
-  const ask = (asked: HttpCall, signal: AbortSignal): Promise<Reply> => exchange(path, clock, asked, signal);
+  const ask = (asked: HttpCall, signal: AbortSignal): Promise<JsonReply> =>
+    exchange(path, clock, asked, signal);
   const operationPath = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`;
   return {
     path,
@@ -101,7 +102,12 @@ async function* events(path: string, clock: Clock, signal: AbortSignal): AsyncGe
 }
 
 /** One request and its whole answer; head and body each have the call's deadline. */
-async function exchange(path: string, clock: Clock, asked: HttpCall, signal: AbortSignal): Promise<Reply> {
+async function exchange(
+  path: string,
+  clock: Clock,
+  asked: HttpCall,
+  signal: AbortSignal,
+): Promise<JsonReply> {
   const began = clock.now();
   try {
     const answer = await sendHttp(path, clock, asked, signal);
@@ -117,7 +123,7 @@ async function exchange(path: string, clock: Clock, asked: HttpCall, signal: Abo
   }
 }
 
-async function read({ body }: HttpReply): Promise<unknown> {
+async function read({ body }: ControlReply): Promise<unknown> {
   let text = '';
   for await (const piece of body) {
     text += piece;
@@ -128,7 +134,7 @@ async function read({ body }: HttpReply): Promise<unknown> {
   return JSON.parse(text);
 }
 
-function expect(reply: Reply, statuses: readonly number[], path: string): Reply {
+function expect(reply: JsonReply, statuses: readonly number[], path: string): JsonReply {
   if (statuses.includes(reply.status)) return reply;
   throw refused(reply, path);
 }
@@ -145,7 +151,7 @@ function statusOf(body: unknown, path: string): Status {
 }
 
 /** The sidecar's own message about a call that it refused. */
-function refused({ status, body }: Reply, path: string): LastcallError {
+function refused({ status, body }: JsonReply, path: string): LastcallError {
   const { code, message } = (body ?? {}) as { code?: unknown; message?: unknown };
   const known = typeof code === 'string' && Object.hasOwn(EXIT_CODES, code) ? (code as Code) : 'failed';
   return new LastcallError(known, typeof message === 'string' ? message : `the sidecar answered ${status}`, {

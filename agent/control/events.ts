@@ -3,7 +3,7 @@ import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { type ControlEvent, KEEP_ALIVE_MS } from './protocol.ts';
-import type { HttpReply } from './http-client.ts';
+import type { ControlReply } from './http-client.ts';
 
 /** Server-sent events (WHATWG HTML, 9.2), both ends: only `event:`, `data:` and comment lines are used. */
 
@@ -55,7 +55,7 @@ export function sendEvents(response: ServerResponse, service: Service, clock: Cl
  *   when it breaks
  */
 export async function* readEvents(
-  { body, end }: HttpReply,
+  { body, end }: ControlReply,
   clock: Clock,
 ): AsyncGenerator<ControlEvent, void> {
   let text = '';

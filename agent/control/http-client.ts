@@ -14,7 +14,7 @@ export interface HttpCall {
   readonly deadlineMs: number;
 }
 
-export interface HttpReply {
+export interface ControlReply {
   readonly status: number;
   /** The pieces of the body; it can be read once. Throws when the answer ends before its announced length. */
   readonly body: AsyncGenerator<string, void>;
@@ -35,7 +35,7 @@ export async function sendHttp(
   clock: Clock,
   { method, body, deadlineMs, ...call }: HttpCall,
   signal: AbortSignal,
-): Promise<HttpReply> {
+): Promise<ControlReply> {
   signal.throwIfAborted();
   const socket = connect(path);
   // Code that waits for the socket gets its error there; this is for the time between.
@@ -64,7 +64,7 @@ export async function sendHttp(
   }
 }
 
-async function answer(socket: Socket): Promise<HttpReply> {
+async function answer(socket: Socket): Promise<ControlReply> {
   const pieces = (socket as AsyncIterable<string>)[Symbol.asyncIterator]();
   let text = '';
   for (;;) {

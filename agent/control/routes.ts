@@ -18,7 +18,7 @@ export interface RoutePorts {
   readonly stream: (response: ServerResponse) => void;
 }
 
-interface Answer {
+interface RouteAnswer {
   readonly status: number;
   readonly body: unknown;
 }
@@ -31,7 +31,7 @@ interface Exchange {
 }
 
 /** Answers, or has taken the response over and answers nothing (null). */
-type Handler = (ports: RoutePorts, exchange: Exchange) => Promise<Answer> | Answer | null;
+type Handler = (ports: RoutePorts, exchange: Exchange) => Promise<RouteAnswer> | RouteAnswer | null;
 
 interface Route {
   /** `ID` is replaced by the id of an operation. */
@@ -86,7 +86,7 @@ async function dispatch(
   ports: RoutePorts,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<Answer | null> {
+): Promise<RouteAnswer | null> {
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
   for (const { pattern, methods } of PATTERNS) {
     const match = pattern.exec(path);
@@ -99,7 +99,7 @@ async function dispatch(
   return problem(404, `no such path; there are ${ROUTES.map(({ path: known }) => known).join(', ')}`);
 }
 
-async function submit({ service }: RoutePorts, { request }: Exchange): Promise<Answer> {
+async function submit({ service }: RoutePorts, { request }: Exchange): Promise<RouteAnswer> {
   const body = await read(request);
   if (body === null) return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
   let words: ReturnType<typeof parseRequest>;
@@ -116,14 +116,14 @@ async function submit({ service }: RoutePorts, { request }: Exchange): Promise<A
   return { status: submitted.result.ok ? 200 : 409, body: submitted.result };
 }
 
-async function operation({ service, ready }: RoutePorts, { id }: Exchange): Promise<Answer> {
+async function operation({ service, ready }: RoutePorts, { id }: Exchange): Promise<RouteAnswer> {
   await ready;
   const result = service.result(id);
   if (result === undefined) return problem(404, `operation ${id} is unknown (or ended too long ago)`);
   return { status: 200, body: result === 'running' ? { state: 'running' } : { state: 'ended', result } };
 }
 
-async function cancel({ service, ready }: RoutePorts, { id }: Exchange): Promise<Answer> {
+async function cancel({ service, ready }: RoutePorts, { id }: Exchange): Promise<RouteAnswer> {
   await ready;
   const answer = service.cancel(id, 'control');
   switch (answer) {
@@ -148,7 +148,7 @@ async function read(request: IncomingMessage): Promise<string | null> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function problem(status: number, message: string, code = 'usage'): Answer {
+function problem(status: number, message: string, code = 'usage'): RouteAnswer {
   return { status, body: { code, message } satisfies ApiProblem };
 }
 
@@ -157,7 +157,7 @@ function problemOf(error: unknown): ApiProblem {
 }
 
 /** A caller who has left in the meantime gets nothing, and needs nothing. */
-function reply(response: ServerResponse, { status, body }: Answer): void {
+function reply(response: ServerResponse, { status, body }: RouteAnswer): void {
   if (response.headersSent || response.destroyed) return;
   const text = `${JSON.stringify(body)}\n`;
   response.writeHead(status, {

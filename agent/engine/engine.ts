@@ -1,29 +1,17 @@
 import { cancelOf, isUnderWay } from '../lifecycle/phases/cancel.ts';
-import type { Effect } from '../lifecycle/model/effect.ts';
-import type { Event } from '../lifecycle/model/event.ts';
-import type { Request, Status } from '../lifecycle/model/api.ts';
+import type { Request } from '../lifecycle/model/api.ts';
 import { proofIn } from '../lifecycle/recovery/read-record.ts';
-import { isAskedOften, nextDeadline } from '../lifecycle/timing.ts';
 import type { Policy } from '../lifecycle/model/policy.ts';
 import { allInSync, notInSync } from '../lifecycle/sync/reconcile.ts';
-import { initial, type State } from '../lifecycle/model/state.ts';
 import type { Proof } from '../lifecycle/model/observation.ts';
-import { statusOf } from '../lifecycle/report/status.ts';
-import { step } from '../lifecycle/step.ts';
 import { sleep } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Verdict } from '../probes/verdict.ts';
-import { createRequestTracker } from './request-tracker.ts';
 import { createConnectionReport } from './connection-report.ts';
+import { type Core, createCore } from './core.ts';
 import { NO_SIGNS } from './life-signs.ts';
-import { createForecaster } from './forecast.ts';
-import { type UnstampedEvent, runEffect } from './run-effect.ts';
-import { createTunedSources } from './source-tuning.ts';
-import { createPollers } from './pollers.ts';
 import type { Ports } from './ports.ts';
-import { logResult } from './result-log.ts';
 import type { Service } from './service.ts';
-import { createStateFile } from './state-file.ts';
 
 /** Takes up or starts the application: which process it is, and whether it was started just now. */
 export type Supervise = (
@@ -66,191 +54,76 @@ const LAST_WRITE_MS = 2_000;
  * for, each of which comes back as one event. Decides nothing.
  */
 export function createEngine(policy: Policy, ports: Ports): Engine {
-  const { clock, log } = ports;
   const closing = new AbortController();
-  const running = new Set<Promise<void>>();
-  /** Those of them that stop or start the application. */
-  const commands = new Set<Promise<void>>();
-  const mailbox: Event[] = [];
-  let state: State = initial(policy, clock.now());
-  let stepping = false;
-  let cancelWake = (): void => undefined;
-  let happened = (): void => undefined;
+  const { signal } = closing;
+  const core = createCore(policy, ports, signal);
+  const { requests, post } = core;
   let begin = (): void => undefined;
   const ready = new Promise<void>((resolve) => (begin = resolve));
-
-  /** The clock that people read may be set at any time, so it is asked anew. */
-  const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
-  const status = (): Status => {
-    const now = clock.now();
-    return statusOf(
-      policy,
-      state,
-      {
-        ...forecaster.forecast(state, now),
-        everyMs: pollers.countEveryMs(),
-        healthReason: ports.probing?.prober.verdict.reason ?? null,
-      },
-      now,
-      iso,
-    );
-  };
-  const forecaster = createForecaster(policy, ports.sources);
-  const requests = createRequestTracker(status);
-  const tuned = createTunedSources(ports.sources, log, closing.signal);
-  const file = createStateFile({ ...ports, found: tuned.found });
-  const pollers = createPollers(policy, ports, () => state, post, closing.signal);
-
-  function post(unstamped: UnstampedEvent): void {
-    if (closing.signal.aborted) return;
-    mailbox.push({ ...unstamped, at: clock.now() });
-    if (stepping) return;
-    stepping = true;
-    for (let event = mailbox.shift(); event; event = mailbox.shift()) handle(event);
-    stepping = false;
-    pollers.reschedule();
-    tuned.follow(state);
-    ports.probing?.prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
-    arm();
-    happened();
-  }
-
-  function handle(event: Event): void {
-    const before = state;
-    const [after, effects] = step(policy, before, event);
-    state = after;
-    forecaster.record(state);
-    if (after.phase !== before.phase) {
-      log.info(`${before.phase} -> ${after.phase}`, {
-        node: policy.node,
-        operation: after.op?.id ?? null,
-        on: event.type,
-      });
-    }
-    for (const effect of effects) dispatch(effect);
-    if (after !== before) requests.changed();
-  }
-
-  function dispatch(effect: Effect): void {
-    switch (effect.type) {
-      case 'poll':
-        return pollers.poll(effect.balancer);
-      case 'count':
-        return pollers.count(effect.source);
-      case 'reset-probe':
-        return ports.probing?.prober.reset();
-      case 'log':
-        return log[effect.level](effect.text, { node: policy.node });
-      case 'reply':
-        return requests.reply(effect);
-      case 'finish':
-        return finish(effect);
-      case 'persist':
-      case 'survey':
-      case 'check':
-      case 'set-server':
-      case 'close-connections':
-      case 'stop':
-      case 'check-stop':
-      case 'look-for-life':
-      case 'start':
-      case 'set-gate':
-      case 'send-warning': {
-        const done = runEffect({ ...ports, file }, effect, closing.signal).then(post);
-        if (effect.type === 'stop' || effect.type === 'start') track(done, commands);
-        return track(done, running);
-      }
-      default:
-        return effect satisfies never;
-    }
-  }
-
-  function track(done: Promise<void>, among: Set<Promise<void>>): void {
-    among.add(done);
-    void done.finally(() => among.delete(done));
-  }
-
-  /**
-   * What has changed anything is on disk before a caller gets the result: a crash must not leave the caller in
-   * doubt.
-   */
-  function finish(effect: Extract<Effect, { type: 'finish' }>): void {
-    const { result, refused } = effect;
-    logResult(log, result, refused);
-    const kept = refused || result.plan !== undefined ? null : file.keep(result);
-    if (kept !== null) track(kept, running);
-    requests.finish(effect, kept);
-  }
-
-  /** One timer, always for the next thing that is due. */
-  function arm(): void {
-    cancelWake();
-    const at = nextDeadline(policy, state, clock.now());
-    cancelWake =
-      at === null
-        ? () => undefined
-        : clock.after(Math.max(1, at - clock.now()), () => post({ type: 'tick' }));
-  }
-
-  async function untilConfirmed(): Promise<void> {
-    while (!allInSync(policy, state)) await new Promise<void>((resolve) => (happened = resolve));
-  }
-
   return {
     async start(supervise) {
-      const { file: before, alarm } = await file.load(closing.signal);
-      tuned.resume(before?.found ?? {});
-      requests.resume(before?.results ?? []);
-      const sameBoot = before?.boot === ports.bootId;
-      const recorded = sameBoot ? proofIn(before?.record) : null;
-      const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
-      post({
-        type: 'booted',
-        record: before && (before.record ?? {}),
-        sameBoot,
-        ...app,
-        alarm,
-      });
+      await boot(core, ports, signal, supervise);
       begin();
-      pollers.start();
+      core.pollers.start();
     },
     ready,
     submit: (request: Request) => requests.submit(request, () => post({ type: 'submit', request })),
-    result: (id) => requests.result(id) ?? (isUnderWay(state, id) ? 'running' : undefined),
+    result: (id) => requests.result(id) ?? (isUnderWay(core.state(), id) ? 'running' : undefined),
     cancel(id, by) {
-      const answer = cancelOf(state, id);
+      const answer = cancelOf(core.state(), id);
       if (answer === 'cancelling') post({ type: 'cancel', id, by });
       return answer;
     },
-    status,
+    status: core.status,
     watch: requests.watch,
-    holders: createConnectionReport(ports, (name) => state.balancers[name]?.error ?? null, closing.signal),
+    holders: createConnectionReport(ports, (name) => core.state().balancers[name]?.error ?? null, signal),
     probed: ({ health, signedOut, begun }) => post({ type: 'probed', health, signedOut, begun }),
     appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
     forceNow: () => post({ type: 'force-now' }),
-    async untilInSync() {
-      const patience = sleep(clock, LAST_WRITE_MS, closing.signal).catch(() => undefined);
-      await Promise.race([untilConfirmed(), patience]);
-      for (const { balancerName, name, target } of notInSync(policy, state)) {
-        const missing = `${balancerName}: ${name} was not seen in ${target?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
-        log.warn(
-          `${missing}; it will be set again at the next start; until then HAProxy may route users to it`,
-          {
-            node: policy.node,
-          },
-        );
-      }
-    },
-    async commandsEnded() {
-      // A stop may be followed by a start.
-      while (commands.size > 0) await Promise.all(commands);
-    },
+    untilInSync: () => untilInSync(core, policy, ports, signal),
+    commandsEnded: () => core.work.commandsEnded(),
     async close() {
-      cancelWake();
-      pollers.stop();
+      core.cancelTimer();
+      core.pollers.stop();
       closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
-      await Promise.all(running);
+      await core.work.allEnded();
       await ports.probing?.prober.close();
     },
   };
+}
+
+/** Reads the record and posts the first event. */
+async function boot(
+  { file, tuned, requests, post }: Core,
+  ports: Ports,
+  signal: AbortSignal,
+  supervise: Supervise | undefined,
+): Promise<void> {
+  const { file: before, alarm } = await file.load(signal);
+  tuned.resume(before?.found ?? {});
+  requests.resume(before?.results ?? []);
+  const sameBoot = before?.boot === ports.bootId;
+  const recorded = sameBoot ? proofIn(before?.record) : null;
+  const app = supervise ? await supervise(recorded) : { fresh: false, proof: null };
+  const record = before && (before.record ?? {});
+  post({ type: 'booted', record, sameBoot, ...app, alarm });
+}
+
+async function untilInSync(
+  core: Core,
+  policy: Policy,
+  { clock, log }: Ports,
+  signal: AbortSignal,
+): Promise<void> {
+  const inSync = async (): Promise<void> => {
+    while (!allInSync(policy, core.state())) await core.settled();
+  };
+  const patience = sleep(clock, LAST_WRITE_MS, signal).catch(() => undefined);
+  await Promise.race([inSync(), patience]);
+  for (const { balancerName, name, target } of notInSync(policy, core.state())) {
+    const missing = `${balancerName}: ${name} was not seen in ${target?.toUpperCase()} within ${LAST_WRITE_MS} ms`;
+    log.warn(`${missing}; it will be set again at the next start; until then HAProxy may route users to it`, {
+      node: policy.node,
+    });
+  }
 }

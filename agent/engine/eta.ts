@@ -8,7 +8,7 @@ export interface Sample {
   readonly count: number | null;
 }
 
-type Known = Sample & { readonly count: number };
+type CountedSample = Sample & { readonly count: number };
 
 /** The window ends when it holds so many departures and this share of what was seen, but is never all that was seen. */
 const ENOUGH_LEFT = 8;
@@ -51,24 +51,24 @@ function millisecondsLeft(samples: readonly Sample[], now: number): number | str
   if (last === undefined || last.count === null) return 'the number of users left is unknown';
   if (last.count === 0) return 0;
   const known = [...samples.filter(isKnown), { at: now, count: last.count }];
-  const { at: began } = known[0] as Known;
+  const { at: began } = known[0] as CountedSample;
   if (now - began < SHORTEST_MS) return 'too early for an estimate';
   const recent = windowOf(known, began, now);
   const { exposure, downs, ups } = flow(recent);
   const fall = downs - ups;
   if (fall <= 0 || (ups > 0 && fall < DEVIATIONS * Math.sqrt(downs + ups))) return 'no sign of falling';
   if (fall < FEWEST_LEFT) return 'too few have left for an estimate';
-  const span = now - (recent[0] as Known).at;
+  const span = now - (recent[0] as CountedSample).at;
   const ms = lastOf(last.count, fall / exposure);
   return ms > FARTHEST * span ? 'no end in sight: it hardly falls' : ms;
 }
 
 /** The last stretch of the curve, long enough for an estimate. */
-function windowOf(known: readonly Known[], began: number, now: number): readonly Known[] {
+function windowOf(known: readonly CountedSample[], began: number, now: number): readonly CountedSample[] {
   const all = now - began;
   let downs = 0;
   for (let index = known.length - 1; index > 0; index -= 1) {
-    const [before, after] = [known[index - 1] as Known, known[index] as Known];
+    const [before, after] = [known[index - 1] as CountedSample, known[index] as CountedSample];
     downs += Math.max(0, before.count - after.count);
     const age = now - before.at;
     if (age >= MOST_SHARE * all || (downs >= ENOUGH_LEFT && age >= LEAST_SHARE * all))
@@ -78,14 +78,14 @@ function windowOf(known: readonly Known[], began: number, now: number): readonly
 }
 
 /** How many came, how many went, and for how long all of them together were there (user-milliseconds). */
-function flow(known: readonly Known[]): {
+function flow(known: readonly CountedSample[]): {
   readonly exposure: number;
   readonly downs: number;
   readonly ups: number;
 } {
   let [exposure, downs, ups] = [0, 0, 0];
   for (let index = 1; index < known.length; index += 1) {
-    const [before, after] = [known[index - 1] as Known, known[index] as Known];
+    const [before, after] = [known[index - 1] as CountedSample, known[index] as CountedSample];
     exposure += before.count * (after.at - before.at);
     downs += Math.max(0, before.count - after.count);
     ups += Math.max(0, after.count - before.count);
@@ -98,7 +98,7 @@ function lastOf(count: number, rate: number): number {
   return -Math.log(1 - 0.5 ** (1 / count)) / rate;
 }
 
-function isKnown(sample: Sample): sample is Known {
+function isKnown(sample: Sample): sample is CountedSample {
   return sample.count !== null;
 }
 

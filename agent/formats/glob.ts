@@ -1,7 +1,7 @@
 import { LastcallError } from '../system/error.ts';
 
 /** One part of a path: a name, or a pattern that names may match. */
-export type Part = string | Pattern;
+export type GlobPart = string | Pattern;
 export type Pattern = readonly Token[];
 
 type Token =
@@ -15,7 +15,7 @@ type Token =
  * matches a `/`, nor a dot at the beginning of a name. A bracket that is not closed is a bracket.
  * @throws LastcallError `config` when the path is not absolute, or ends with `/`
  */
-export function parseGlob(path: string): readonly Part[] {
+export function parseGlob(path: string): readonly GlobPart[] {
   if (!path.startsWith('/') || path.endsWith('/')) {
     throw new LastcallError('config', `not an absolute path of files: ${path}`, {
       target: path,

@@ -30,7 +30,7 @@ export function readJson(text: string): { readonly document: WrittenJson } | Cou
     // Not its message: it quotes the text with all its controls.
     return { problem: `${excerpt(text)} is no JSON` };
   }
-  const open: Container[] = [];
+  const open: JsonContainer[] = [];
   let document: WrittenJson = null;
   for (const [token] of text.matchAll(TOKEN)) {
     const top = open.at(-1);
@@ -50,11 +50,11 @@ export function readJson(text: string): { readonly document: WrittenJson } | Cou
   return { document };
 }
 
-type Container =
+type JsonContainer =
   | { readonly kind: 'list'; readonly value: WrittenJson[] }
   | { readonly kind: 'object'; readonly value: Record<string, WrittenJson>; key: string | null };
 
-function put(into: Container, value: WrittenJson): void {
+function put(into: JsonContainer, value: WrittenJson): void {
   if (into.kind === 'list') into.value.push(value);
   else {
     into.value[into.key ?? ''] = value;
@@ -63,7 +63,7 @@ function put(into: Container, value: WrittenJson): void {
 }
 
 /** The value that begins with this token; one that has values of its own is open from now on. */
-function valueOf(token: string, open: Container[]): WrittenJson {
+function valueOf(token: string, open: JsonContainer[]): WrittenJson {
   if (token === '[') {
     const value: WrittenJson[] = [];
     open.push({ kind: 'list', value });

@@ -3,7 +3,7 @@ import { getWeight, showInfo, showServer, batch } from './command.ts';
 import { parseInfo, sameProcess, type Info } from './replies/show-info.ts';
 import type { LookScope } from '../lifecycle/model/observation.ts';
 import type { ServerName } from './names.ts';
-import type { SendCommand, ServerIds, ServerReader, Reading } from './server-reader.ts';
+import type { SendCommand, ServerIds, ServerReader, RowReading } from './server-reader.ts';
 import { answersOf } from './reply.ts';
 import { parseStats } from './replies/show-stat.ts';
 
@@ -20,12 +20,12 @@ export interface Absences {
    * @param scope as of `Reader.read`
    * @throws LastcallError as the exchange
    */
-  read(ask: SendCommand, name: ServerName, scope?: LookScope): Promise<Reading | Absence>;
+  read(ask: SendCommand, name: ServerName, scope?: LookScope): Promise<RowReading | Absence>;
   /** Takes note that this worker has it. */
   present(name: ServerName, info: Info): void;
 }
 
-interface Known {
+interface AbsenceMemory {
   /** The worker that has it, or does not have it. */
   readonly info: Info;
   readonly absent: string | null;
@@ -33,12 +33,16 @@ interface Known {
 
 /** Distinguishes a server that is not there from a HAProxy that cannot be asked. */
 export function createAbsences(reader: ServerReader): Absences {
-  const known = new Map<string, Known>();
+  const known = new Map<string, AbsenceMemory>();
   const keyOf = ({ backend, server }: ServerName): string => `${backend}/${server}`;
   const present = (name: ServerName, info: Info): void => {
     known.set(keyOf(name), { info, absent: null });
   };
-  const find = async (ask: SendCommand, name: ServerName, scope?: LookScope): Promise<Reading | string> => {
+  const find = async (
+    ask: SendCommand,
+    name: ServerName,
+    scope?: LookScope,
+  ): Promise<RowReading | string> => {
     try {
       const reading = await reader.read(ask, name, scope);
       present(name, reading.info);
@@ -52,7 +56,7 @@ export function createAbsences(reader: ServerReader): Absences {
     ask: SendCommand,
     name: ServerName,
     scope?: LookScope,
-  ): Promise<Reading | Absence> => {
+  ): Promise<RowReading | Absence> => {
     const before = known.get(keyOf(name));
     const first = await find(ask, name, scope);
     if (typeof first !== 'string') return first;
@@ -110,7 +114,7 @@ async function stillWithout(ask: SendCommand, name: ServerName): Promise<Info | 
 }
 
 interface Trace {
-  readonly before: Known | undefined;
+  readonly before: AbsenceMemory | undefined;
   readonly info: Info;
   readonly place: ServerIds | undefined;
 }

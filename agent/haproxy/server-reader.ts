@@ -19,7 +19,7 @@ import { parseStats, type StatRow } from './replies/show-stat.ts';
 export type SendCommand = (command: Command) => Promise<Reply>;
 
 /** The values of one server in one line; all of one worker, since it came on one connection. */
-export interface Reading {
+export interface RowReading {
   readonly info: Info;
   readonly row: StatRow;
   /** The BACKEND row; null where it was not asked for, or is not what it should be. */
@@ -27,7 +27,7 @@ export interface Reading {
   readonly reply: Reply;
 }
 
-export interface FullReading extends Reading {
+export interface FullReading extends RowReading {
   /** With the admin bits. */
   readonly state: ServerStateRow;
   readonly backend: StatRow;
@@ -39,7 +39,7 @@ export interface ServerReader {
    * @param scope `own` by default; `capacity`: the BACKEND row as well
    * @throws LastcallError as the exchange, and `no-such-server`
    */
-  read(ask: SendCommand, name: ServerName, scope?: LookScope): Promise<Reading>;
+  read(ask: SendCommand, name: ServerName, scope?: LookScope): Promise<RowReading>;
   /** The row, the admin bits and the BACKEND row; the answer grows with the backend. */
   readFull(ask: SendCommand, name: ServerName): Promise<FullReading>;
   /** Where the server was found last, if it was. */
@@ -84,7 +84,7 @@ async function rowAt(
   name: ServerName,
   position: ServerIds,
   scope: LookScope,
-): Promise<Reading | null> {
+): Promise<RowReading | null> {
   const show = scope === 'own' ? showServer : showServerAndBackend;
   const reply = await ask(batch(showInfo(), show(position)));
   const [info = '', stats = ''] = answersOf(reply);

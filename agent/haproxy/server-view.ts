@@ -1,4 +1,4 @@
-import type { FullReading, Reading } from './server-reader.ts';
+import type { FullReading, RowReading } from './server-reader.ts';
 import { endpointOf } from './server-keys.ts';
 import { readAdmin, readOver } from './replies/show-servers-state.ts';
 import { unexpected, type Reply } from './reply.ts';
@@ -59,7 +59,7 @@ const BY_NUMBER: readonly Operational[] = ['down', 'up', 'up', 'stopping'];
  * @param known its administrative state, which the row alone does not show whole
  * @throws LastcallError `balancer-unreachable` when the row has no counts: unknown is never zero (I7)
  */
-export function viewOf(name: string, reading: Reading, known: AdminState): ServerView {
+export function viewOf(name: string, reading: RowReading, known: AdminState): ServerView {
   return view(name, reading, known, operationalIn(reading.row.text('status') ?? '', undefined));
 }
 
@@ -107,7 +107,7 @@ export function forcedOf({ admin, over }: ServerView): Admin {
 
 function view(
   name: string,
-  { row, reply }: Reading,
+  { row, reply }: RowReading,
   known: AdminState,
   operational: Operational | null,
 ): ServerView {

@@ -1,4 +1,4 @@
-import type { Journal, Loaded } from './journal.ts';
+import type { Journal, LoadedRecord } from './journal.ts';
 
 /** A journal that two readers share, one after the other: what the first has saved is what the second is given. */
 export interface Handover extends Journal {
@@ -8,7 +8,7 @@ export interface Handover extends Journal {
 
 /** The second reader is given what the first has read or saved without the disk, which may fail or hang by then. */
 export function createHandover(journal: Journal): Handover {
-  let held: Loaded | null = null;
+  let held: LoadedRecord | null = null;
   let newest: object | null = null;
   let isBehind = false;
   return {

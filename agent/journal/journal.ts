@@ -6,7 +6,7 @@ import { kindOf, moveAside, previousOf, readTrusted, removeLeftovers, replaceFil
 import { unanswered } from './unanswered.ts';
 
 /** What was on disk at the start. */
-export type Loaded =
+export type LoadedRecord =
   /** Nothing: this node has never had an operation. */
   | { readonly kind: 'none' }
   | { readonly kind: 'record'; readonly record: unknown }
@@ -30,7 +30,7 @@ export interface Journal {
    * @throws LastcallError `state-write` when the directory cannot be read, the file not be moved, or the file system has
    *   not answered for 1.2 s; the signal's reason
    */
-  load(signal: AbortSignal): Promise<Loaded>;
+  load(signal: AbortSignal): Promise<LoadedRecord>;
 
   /**
    * Keeps `record` (plain JSON values) in place of the one before. Resolves when it or a newer one is durable: of
@@ -87,7 +87,7 @@ interface Waiting {
   readonly done: Promise<void>;
 }
 
-async function load(path: string, node: string): Promise<Loaded> {
+async function load(path: string, node: string): Promise<LoadedRecord> {
   await removeLeftovers(path);
   const kind = await kindOf(path);
   if (kind === 'missing') return loadMissing(path);
@@ -98,13 +98,13 @@ async function load(path: string, node: string): Promise<Loaded> {
   return opened.whole ? { kind: 'record', record: opened.record } : quarantine(path, path, opened.reason);
 }
 
-async function loadMissing(path: string): Promise<Loaded> {
+async function loadMissing(path: string): Promise<LoadedRecord> {
   const previous = previousOf(path);
   if ((await kindOf(previous)) === 'missing') return { kind: 'none' };
   return quarantine(previous, path, `it is gone, but ${previous} is there`);
 }
 
-async function quarantine(from: string, path: string, why: string): Promise<Loaded> {
+async function quarantine(from: string, path: string, why: string): Promise<LoadedRecord> {
   const movedTo = await moveAside(from, path);
   return { kind: 'quarantined', reason: `state file ${path} is not believed: ${why}`, movedTo };
 }

@@ -3,7 +3,7 @@ import { opendir, stat } from 'node:fs/promises';
 import type { FilesSourceConfig } from '../config/config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
-import { matches, parseGlob, type Part } from '../formats/glob.ts';
+import { matches, parseGlob, type GlobPart } from '../formats/glob.ts';
 import { type Hidden, readHidden } from './hidden.ts';
 import { countOrThrow } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
@@ -85,7 +85,7 @@ class Covered extends Error {}
 /** @returns null when there is no such directory */
 async function countIn(
   directory: string,
-  [part, ...below]: readonly Part[],
+  [part, ...below]: readonly GlobPart[],
   look: FilesQuery,
 ): Promise<number | null> {
   if (part === undefined) return null;
@@ -124,7 +124,7 @@ async function openDirectory(directory: string, hidden: Hidden): Promise<AsyncIt
 }
 
 /** The names that match, some at a time. */
-async function* batches(entries: AsyncIterable<Dirent>, part: Part): AsyncGenerator<string[]> {
+async function* batches(entries: AsyncIterable<Dirent>, part: GlobPart): AsyncGenerator<string[]> {
   let names: string[] = [];
   for await (const { name } of entries) {
     if (typeof part === 'string' ? name !== part : !matches(part, name)) continue;

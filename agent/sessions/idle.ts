@@ -2,7 +2,7 @@ import type { IdleSourceConfig } from '../config/config.ts';
 import { createAbsences, type Absence, type Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createServerReader, type SendCommand, type Reading } from '../haproxy/server-reader.ts';
+import { createServerReader, type SendCommand, type RowReading } from '../haproxy/server-reader.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { queryAll, requireTargets, type HaproxyTarget } from './haproxy-target.ts';
@@ -84,7 +84,7 @@ function absenceOf(target: IdleTarget, now: number): IdleTime {
 }
 
 /** @returns null when HAProxy does not show it */
-function idleTime(target: IdleTarget, reading: Reading | Absence, now: number): IdleTime | null {
+function idleTime(target: IdleTarget, reading: RowReading | Absence, now: number): IdleTime | null {
   if ('absent' in reading) return absenceOf(target, now);
   target.absentSince = null;
   const { row, info } = reading;
@@ -110,7 +110,7 @@ function unread({ client, server }: IdleTarget, elapsedMs: number): LastcallErro
 
 function tooYoung(
   { client }: IdleTarget,
-  reading: Reading | Absence,
+  reading: RowReading | Absence,
   { periodMs, elapsedMs }: { readonly periodMs: number; readonly elapsedMs: number },
 ): LastcallError {
   const since = 'absent' in reading ? reading.absent : `HAProxy has run for ${reading.info.uptimeSeconds} s`;

@@ -1,8 +1,8 @@
 import { showAllServers, showInfo, batch } from '../haproxy/command.ts';
-import type { Doubt, Ours } from '../haproxy/replies/table-entries.ts';
+import type { EntryDoubt, Ours } from '../haproxy/replies/table-entries.ts';
 import { parseInfo, type Info } from '../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
-import { createServerReader, type SendCommand, type Reading } from '../haproxy/server-reader.ts';
+import { createServerReader, type SendCommand, type RowReading } from '../haproxy/server-reader.ts';
 import { answersOf, unexpected } from '../haproxy/reply.ts';
 import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
 import { parseServersState } from '../haproxy/replies/show-servers-state.ts';
@@ -14,10 +14,10 @@ export interface OwnServers {
    * One small exchange for each server, whatever the size of HAProxy's configuration.
    * @throws LastcallError as the exchange
    */
-  find(ask: SendCommand): Promise<Found>;
+  find(ask: SendCommand): Promise<FoundServer>;
 }
 
-export interface Found {
+export interface FoundServer {
   readonly ours: Ours;
   /** The workers that answered, for each server that is there. */
   readonly infos: readonly Info[];
@@ -37,7 +37,7 @@ export function createOwnServers(listed: readonly string[], written: string | nu
   /** Of a server whose name does not resolve just now, entries remember the address of before. */
   const endpoints = new Map<string, Endpoint>();
 
-  const readOne = async (ask: SendCommand, name: ServerName): Promise<Reading | LastcallError> => {
+  const readOne = async (ask: SendCommand, name: ServerName): Promise<RowReading | LastcallError> => {
     try {
       return await reader.read(ask, name);
     } catch (error) {
@@ -87,7 +87,10 @@ export interface Settled {
  * numbers, or in a table that several backends share.
  * @throws LastcallError as the exchange
  */
-export async function settleDoubts(ask: SendCommand, doubts: ReadonlyMap<string, Doubt>): Promise<Settled> {
+export async function settleDoubts(
+  ask: SendCommand,
+  doubts: ReadonlyMap<string, EntryDoubt>,
+): Promise<Settled> {
   const reply = await ask(batch(showInfo(), showAllServers()));
   const [info = '', states = ''] = answersOf(reply);
   const known = new Set(

@@ -10,7 +10,13 @@ import { LastcallError } from '../system/error.ts';
 import { createScanBudget, type ScanBudget } from './scan-budget.ts';
 import { createTableCompleteness, type TableCompleteness } from './table-completeness.ts';
 import { queryAll, requireTargets, type HaproxyTarget } from './haproxy-target.ts';
-import { createOwnServers, settleDoubts, type Found, type OwnServers, type Settled } from './own-servers.ts';
+import {
+  createOwnServers,
+  settleDoubts,
+  type FoundServer,
+  type OwnServers,
+  type Settled,
+} from './own-servers.ts';
 import type { Source } from './source.ts';
 import { scanPauseMs, type Sight } from './scan-pause.ts';
 import { createTableMemory, type TableMemory } from './table-memory.ts';
@@ -98,7 +104,7 @@ interface TableQuery {
   readonly pour: Pour;
 }
 
-interface FoundQuery extends TableQuery, Found {
+interface FoundQuery extends TableQuery, FoundServer {
   /** What a question that costs HAProxy nothing took just before: as much of a scan is not its work. */
   readonly cheapMs: number;
 }

@@ -13,7 +13,7 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const FREQUENCY = 'processExpiresFrequency';
 const LOWERED = '1';
 
-interface Ports {
+interface TomcatPorts {
   readonly clock: Clock;
   /** Called once for a password file that others may read. */
   readonly onWarning: (text: string) => void;
@@ -26,7 +26,7 @@ interface Ports {
  * The password is read anew for each question, and is in no error.
  * @throws LastcallError `config` for a URL that is none
  */
-export function createTomcatSource(config: TomcatSourceConfig, name: string, ports: Ports): Source {
+export function createTomcatSource(config: TomcatSourceConfig, name: string, ports: TomcatPorts): Source {
   const ask = createManager(config, ports);
   const { context } = config;
   const count = async (signal: AbortSignal): Promise<number | CountProblem> => {
@@ -55,7 +55,7 @@ export function createTomcatSource(config: TomcatSourceConfig, name: string, por
 /** @returns the answer's text, of status 200 and whole */
 type TomcatQuery = (path: string, signal: AbortSignal) => Promise<string>;
 
-function createManager(config: TomcatSourceConfig, { clock, onWarning }: Ports): TomcatQuery {
+function createManager(config: TomcatSourceConfig, { clock, onWarning }: TomcatPorts): TomcatQuery {
   const base = parseHttpUrl(config.url).href.replace(/\/+$/, '');
   const { user, passwordFile, timeoutMs } = config;
   let warned = false;

@@ -23,9 +23,9 @@ export interface WrittenLog extends Log {
   flush(): Promise<void>;
 }
 
-type Level = LogOptions['level'];
-const LEVELS = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<Level, number>;
-const PRIORITY = { error: 3, warn: 4, info: 6, debug: 7 } as const satisfies Record<Level, number>;
+type LogLevel = LogOptions['level'];
+const LEVELS = { error: 0, warn: 1, info: 2, debug: 3 } as const satisfies Record<LogLevel, number>;
+const PRIORITY = { error: 3, warn: 4, info: 6, debug: 7 } as const satisfies Record<LogLevel, number>;
 
 /** Writes one line per record, with ISO time, to `destination`; nothing in a record can break the line. */
 export function createLog(options: LogOptions, { clock, destination }: LogPorts): WrittenLog {
@@ -38,7 +38,7 @@ export function createLog(options: LogOptions, { clock, destination }: LogPorts)
   });
   const line = options.format === 'json' ? jsonLine : textLine;
   const say =
-    (level: Level) =>
+    (level: LogLevel) =>
     (message: string, fields: LogFields = {}) => {
       if (LEVELS[level] > LEVELS[options.level]) return;
       counted.expect();
@@ -58,13 +58,13 @@ function plain(fields: LogFields): Record<string, unknown> {
   return { ...(redact(fields) as object) };
 }
 
-function jsonLine(time: string, level: Level, message: string, fields: Record<string, unknown>): string {
+function jsonLine(time: string, level: LogLevel, message: string, fields: Record<string, unknown>): string {
   // The fields that are read first come first, and no field of a record replaces them.
   const head = { message, level, time };
   return JSON.stringify({ ...head, ...fields, ...head });
 }
 
-function textLine(time: string, level: Level, message: string, fields: Record<string, unknown>): string {
+function textLine(time: string, level: LogLevel, message: string, fields: Record<string, unknown>): string {
   const pairs = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${printable(key)}=${textValue(value)}`);

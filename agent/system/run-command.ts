@@ -73,7 +73,7 @@ export async function runCommand(
   const output = outputFor(options);
   try {
     const { child, leader } = await launch(argv, options, output);
-    const command: Command = { child, leader, output, ended: endOf(child), began };
+    const command: BegunCommand = { child, leader, output, ended: endOf(child), began };
     return options.onLaunched
       ? await untilEndOrOurs(command, { ...options, onLaunched: options.onLaunched }, ports)
       : await untilEnd(command, options, ports);
@@ -84,7 +84,7 @@ export async function runCommand(
 
 /** What outlives us is written down, and its files do not grow while we are there. */
 async function untilEndOrOurs(
-  command: Command,
+  command: BegunCommand,
   options: CommandOptions & Required<Pick<CommandOptions, 'onLaunched'>>,
   ports: { clock: Clock; signal: AbortSignal },
 ): Promise<CommandResult> {
@@ -104,7 +104,7 @@ async function untilEndOrOurs(
 }
 
 /** A command that has begun. */
-interface Command {
+interface BegunCommand {
   readonly child: ChildProcess;
   readonly leader: GroupLeader;
   readonly output: CapturedOutput;
@@ -115,7 +115,7 @@ interface Command {
 
 /** @throws the signal's reason */
 async function untilEnd(
-  { child, leader, output, ended, began }: Command,
+  { child, leader, output, ended, began }: BegunCommand,
   { timeoutMs, endsGroup = false, onLaunched }: CommandOptions,
   ports: { clock: Clock; signal: AbortSignal },
 ): Promise<CommandResult> {

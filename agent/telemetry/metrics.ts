@@ -157,14 +157,14 @@ function balancerSamples({ balancers }: Status): Samples {
   );
 }
 
-interface Outing {
+interface OutingTimer {
   /** Takes note of a status; answers how many seconds the drain took that has just come to its end, else null. */
   see(status: Status): number | null;
   age(): Samples;
 }
 
 /** From the first phase outward to the first one back. */
-function createOuting(clock: Clock): Outing {
+function createOuting(clock: Clock): OutingTimer {
   let since: number | null = null;
   let arrived = false;
   return {

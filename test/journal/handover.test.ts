@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { createHandover } from '../../agent/journal/handover.ts';
-import type { Loaded } from '../../agent/journal/journal.ts';
+import type { LoadedRecord } from '../../agent/journal/journal.ts';
 import { never } from '../support/outcome.ts';
 
-const on = (loaded: Loaded, save: () => Promise<void> = () => Promise.resolve()) => {
+const on = (loaded: LoadedRecord, save: () => Promise<void> = () => Promise.resolve()) => {
   let loads = 0;
   const journal = createHandover({
     load: () => {

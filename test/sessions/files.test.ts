@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { SourceConfig } from '../../agent/config/config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
-import { matches, parseGlob, type Part } from '../../agent/formats/glob.ts';
+import { matches, parseGlob, type GlobPart } from '../../agent/formats/glob.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { sourceContract } from '../contract/source.ts';
@@ -175,7 +175,7 @@ describe('the number is unknown, and never zero,', () => {
 
 describe('a name matches a pattern', () => {
   const matching = (pattern: string, name: string): boolean => {
-    const [part = '']: readonly Part[] = parseGlob(`/${pattern}`);
+    const [part = '']: readonly GlobPart[] = parseGlob(`/${pattern}`);
     return typeof part === 'string' ? part === name : matches(part, name);
   };
   test.each([

@@ -53,11 +53,11 @@ export interface OldWorkers {
 }
 
 /** A server's numbers in one worker, which stay as long as it lives; null = that worker does not have the server. */
-interface ServerIds {
+interface WorkerServerIds {
   readonly backendId: number;
   readonly serverId: number;
 }
-type ServerIdsByName = Map<string, ServerIds | null>;
+type ServerIdsByName = Map<string, WorkerServerIds | null>;
 
 /** @param here the processes of this HAProxy on this machine, or null where it may run on another one */
 export function createOldWorkers(here: OldProcesses | null): OldWorkers {
@@ -142,7 +142,7 @@ async function countAt(
 }
 
 /** The server's ids in that worker; null when its configuration had no such server. */
-async function serverIdsOf(ask: SendCommand, name: ServerName): Promise<ServerIds | null> {
+async function serverIdsOf(ask: SendCommand, name: ServerName): Promise<WorkerServerIds | null> {
   try {
     const reply = await ask(showServersState(name.backend));
     const states = parseServersState(answersOf(reply)[0] ?? '', reply);

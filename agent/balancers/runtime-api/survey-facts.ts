@@ -9,7 +9,7 @@ import type { ServerSurvey } from '../../lifecycle/model/survey.ts';
 export type SocketLevel = 'admin' | 'operator' | 'user';
 
 /** The entries of this node in the stick tables of a HAProxy. */
-export interface Tables {
+export interface StickTables {
   /** Those that bear the name of a backend of this node. */
   readonly named: readonly string[];
   /** Those that hold an entry of one of its servers. */
@@ -28,7 +28,7 @@ interface SurveyInput {
   readonly backend: StatRow;
   readonly level: SocketLevel;
   /** Listed only where nothing else decides. */
-  readonly tables: () => Promise<Tables>;
+  readonly tables: () => Promise<StickTables>;
 }
 
 /** Balance algorithms that bind users by a hash of something that they bring (configuration.txt, `balance`). */
@@ -87,7 +87,7 @@ export async function findStickTables(
   ask: SendCommand,
   holds: HoldsEntry,
   { names, hashed }: Bound,
-): Promise<Tables> {
+): Promise<StickTables> {
   const backends = new Set([...names].map(({ backend }) => backend));
   const stores = new Map<string, boolean | null>();
   for (const table of parseTables(await ask(showTables()))) {
@@ -104,4 +104,4 @@ export async function findStickTables(
   return { named, holding: those(true), foreign, unknown: those(null) };
 }
 
-const NO_TABLES: Tables = { named: [], holding: [], foreign: [], unknown: [] };
+const NO_TABLES: StickTables = { named: [], holding: [], foreign: [], unknown: [] };

@@ -8,7 +8,7 @@ import { endpointOf, serverKeys } from '../../haproxy/server-keys.ts';
 import type { Addresses, ServerView, Worker } from '../../lifecycle/model/observation.ts';
 import type { ServerSurvey, Survey, SurveyScope } from '../../lifecycle/model/survey.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
-import { HASHED, findStickTables, stickyReason, type SocketLevel, type Tables } from './survey-facts.ts';
+import { HASHED, findStickTables, stickyReason, type SocketLevel, type StickTables } from './survey-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type NeighbourServers } from './related-servers.ts';
 import {
   addressesOf,
@@ -30,7 +30,7 @@ interface OwnServer {
 }
 
 /** Our own servers, read while no other call comes in between. */
-export interface OwnServers {
+export interface OwnReadings {
   readonly level: SocketLevel;
   readonly worker: Worker | null;
   readonly servers: readonly OwnServer[];
@@ -47,7 +47,7 @@ export async function surveyOwn(
   connections: Connections,
   scope: SurveyScope,
   readOnly: boolean,
-): Promise<OwnServers> {
+): Promise<OwnReadings> {
   const { ask } = connections.statsSocket;
   const level = await probe(ask, readOnly);
   const read = scope === 'all' ? readFull : readFullIfPresent;
@@ -69,7 +69,7 @@ export async function surveyOwn(
 export async function surveyAround(
   context: DriverContext,
   connections: Connections,
-  own: OwnServers,
+  own: OwnReadings,
   { scope, before }: { readonly scope: SurveyScope; readonly before: Addresses },
 ): Promise<Survey> {
   const around = scope === 'stickiness' ? null : await lookAround(context, connections, own, before);
@@ -103,7 +103,7 @@ export async function surveyAround(
 /** The servers that HAProxy has. */
 function thereOf({
   servers,
-}: OwnServers): readonly { readonly view: ServerView; readonly reading: FullReading }[] {
+}: OwnReadings): readonly { readonly view: ServerView; readonly reading: FullReading }[] {
   return servers.flatMap(({ view, reading }) => (reading === null ? [] : [{ view, reading }]));
 }
 
@@ -112,7 +112,7 @@ const UNASKED: NeighbourServers = { role: null, usableOthers: null, standbys: []
 async function lookAround(
   context: DriverContext,
   { statsSocket: client }: Connections,
-  { level, worker }: OwnServers,
+  { level, worker }: OwnReadings,
   before: Addresses,
 ): Promise<{ readonly kinship: Kinship; readonly neighbours: ReadonlyMap<string, NeighbourServers> }> {
   const { info, rows } = await listAllServers(client, (command, onLine) => client.stream(command, onLine));
@@ -129,8 +129,8 @@ async function lookAround(
 function sortedTables(
   context: DriverContext,
   { statsSocket: client }: Connections,
-  own: OwnServers,
-): Promise<Tables> {
+  own: OwnReadings,
+): Promise<StickTables> {
   const servers = thereOf(own);
   const hashed = servers.some(({ reading }) => HASHED.has(reading.backend.text('algo') ?? ''));
   const keys = servers.flatMap(({ view, reading }) =>

@@ -34,7 +34,7 @@ export interface AllServers {
 /** One exchange of any length within the caller's deadline; resolves when all lines have come. */
 export type Stream = (command: Command, onLine: (line: string) => void) => Promise<void>;
 
-type Part = 'info' | 'header' | 'rows' | 'end';
+type ReplyPart = 'info' | 'header' | 'rows' | 'end';
 
 /**
  * Every server of every backend, and the BACKEND rows. It costs HAProxy one row for each of them, so it is no part of
@@ -49,7 +49,7 @@ export async function listAllServers(
   const replyOf = (text: string): Reply => ({ text, command, target, elapsedMs: 0 });
   const about: string[] = [];
   const rows: ListedServer[] = [];
-  let part: Part = 'info' as Part;
+  let part: ReplyPart = 'info' as ReplyPart;
   let columns: Columns | null = null;
   await stream(command, (line) => {
     if (columns !== null && part === 'rows' && line !== '') {

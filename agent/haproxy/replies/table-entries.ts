@@ -46,10 +46,10 @@ export interface Entries {
   /** The same of all; 0 with entries in it is a table without `expire`. */
   readonly longestOfAllMs: number;
   /** Those whose key is not ours, and which HAProxy would lead to us by number if no server has that key. */
-  readonly doubts: ReadonlyMap<string, Doubt>;
+  readonly doubts: ReadonlyMap<string, EntryDoubt>;
 }
 
-export interface Doubt {
+export interface EntryDoubt {
   readonly count: number;
   readonly longestMs: number;
 }
@@ -113,14 +113,14 @@ export async function countEntries(talk: TableTalk, table: string, ours: Ours): 
   return { info: info(), ...tally.result() };
 }
 
-interface Tally {
+interface EntryTally {
   readonly add: DumpTakers['onEntry'];
   readonly result: () => Omit<Entries, 'info'>;
 }
 
-function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => Error): Tally {
+function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => Error): EntryTally {
   const wanted = keys.map((key) => Buffer.from(key, 'latin1'));
-  const doubts = new Map<string, Doubt>();
+  const doubts = new Map<string, EntryDoubt>();
   const sum = { total: 0, count: 0, keyless: 0, longestMs: 0, longestOfAllMs: 0 };
   const addOurs = ({ timeToLiveMs }: Entry): void => {
     sum.count += 1;

@@ -75,9 +75,9 @@ export const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['aske
   warnings: arrayOf(isString),
 });
 
-type SavedOperation = NonNullable<StateRecord['op']>;
+type RecordedOperation = NonNullable<StateRecord['op']>;
 
-const isJoined = shaped<NonNullable<SavedOperation['joined']>[number]>({
+const isJoined = shaped<NonNullable<RecordedOperation['joined']>[number]>({
   id: isString,
   operation: isKind,
   by: isString,
@@ -85,21 +85,21 @@ const isJoined = shaped<NonNullable<SavedOperation['joined']>[number]>({
   terms: isObject,
 });
 
-const isCounter: Is<SavedOperation['baseline'][string]> = (
+const isCounter: Is<RecordedOperation['baseline'][string]> = (
   value,
-): value is SavedOperation['baseline'][string] =>
+): value is RecordedOperation['baseline'][string] =>
   isObject(value) && orNull(isNumber)(value['pid']) && orNull(isObject)(value['counters']);
 
-const isBaseline: Is<SavedOperation['baseline']> = (value): value is SavedOperation['baseline'] =>
+const isBaseline: Is<RecordedOperation['baseline']> = (value): value is RecordedOperation['baseline'] =>
   isObject(value) && Object.values(value).every(isCounter);
 
 /** Each field that the lifecycle reads: a new one does not compile before it is listed here. */
-export const isOperation = shaped<SavedOperation>({
+export const isOperation = shaped<RecordedOperation>({
   id: isString,
   kind: isKind,
-  tickets: arrayOf(shaped<SavedOperation['tickets'][number]>({ id: isString, kind: isKind })),
+  tickets: arrayOf(shaped<RecordedOperation['tickets'][number]>({ id: isString, kind: isKind })),
   // Absent in an older record.
-  joined: orAbsent(arrayOf(isJoined)) as Is<NonNullable<SavedOperation['joined']>>,
+  joined: orAbsent(arrayOf(isJoined)) as Is<NonNullable<RecordedOperation['joined']>>,
   by: isString,
   reason: orNull(isString),
   onTimeout: oneOf('restore', 'force', 'hold'),
@@ -112,16 +112,16 @@ export const isOperation = shaped<SavedOperation>({
   sessionsStart: orNull(isNumber),
   sessionsLast: orNull(isNumber),
   forced: isNumber,
-  closed: shaped<SavedOperation['closed']>({ tunnels: isNumber, requests: isNumber }),
+  closed: shaped<RecordedOperation['closed']>({ tunnels: isNumber, requests: isNumber }),
   warnings: arrayOf(isString),
   subjects: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   warned: arrayOf(isNumber),
-  reasserts: shaped<SavedOperation['reasserts']>({ count: isNumber, slowestMs: isNumber }),
+  reasserts: shaped<RecordedOperation['reasserts']>({ count: isNumber, slowestMs: isNumber }),
   baseline: isBaseline,
   // Absent in an older record.
   ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   hashed: orAbsent(orNull(isString)) as Is<string | null>,
-  recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<SavedOperation['recheck']>,
-  outcome: orNull(shaped<NonNullable<SavedOperation['outcome']>>({ code: isString, message: isString })),
+  recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<RecordedOperation['recheck']>,
+  outcome: orNull(shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString, message: isString })),
   restoreBy: orNull(isNumber),
 });

@@ -1,0 +1,101 @@
+import type { Status } from '../lifecycle/model/api.ts';
+import type { Event } from '../lifecycle/model/event.ts';
+import type { Policy } from '../lifecycle/model/policy.ts';
+import { initial, type State } from '../lifecycle/model/state.ts';
+import { statusOf } from '../lifecycle/report/status.ts';
+import { step } from '../lifecycle/step.ts';
+import { isAskedOften, nextDeadline } from '../lifecycle/timing.ts';
+import { createDispatch } from './dispatch.ts';
+import { createForecaster } from './forecast.ts';
+import { createMailbox } from './mailbox.ts';
+import { createPollers, type Pollers } from './pollers.ts';
+import type { Ports } from './ports.ts';
+import { createRequestTracker, type RequestTracker } from './request-tracker.ts';
+import type { UnstampedEvent } from './run-effect.ts';
+import { createTunedSources, type TunedSources } from './source-tuning.ts';
+import { createStateFile, type StateFile } from './state-file.ts';
+import { createWork, type Work } from './work.ts';
+
+/** The interpreter of the lifecycle: its state, its mailbox, and what carries its effects out. */
+export interface Core {
+  readonly requests: RequestTracker;
+  readonly tuned: TunedSources;
+  readonly file: StateFile;
+  readonly pollers: Pollers;
+  readonly work: Work;
+  readonly post: (event: UnstampedEvent) => void;
+  state(): State;
+  readonly status: () => Status;
+  /** Resolves when the mailbox is empty the next time. */
+  settled(): Promise<void>;
+  /** Stops the timer of the next deadline. */
+  cancelTimer(): void;
+}
+
+/** @param signal ends all of it: events are dropped from then on */
+export function createCore(policy: Policy, ports: Ports, signal: AbortSignal): Core {
+  const { clock, log } = ports;
+  let state: State = initial(policy, clock.now());
+  let cancelTimer = (): void => undefined;
+  let happened = (): void => undefined;
+  const status = (): Status => {
+    const now = clock.now();
+    // The clock that people read may be set at any time, so it is read anew.
+    const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
+    const known = {
+      everyMs: pollers.countEveryMs(),
+      healthReason: ports.probing?.prober.verdict.reason ?? null,
+    };
+    return statusOf(policy, state, { ...forecaster.forecast(state, now), ...known }, now, iso);
+  };
+  const forecaster = createForecaster(policy, ports.sources);
+  const requests = createRequestTracker(status);
+  const tuned = createTunedSources(ports.sources, log, signal);
+  const file = createStateFile({ ...ports, found: tuned.found });
+  const post = createMailbox(clock, signal, { handle, onEmpty });
+  const pollers = createPollers(policy, ports, () => state, post, signal);
+  const work = createWork();
+  const dispatch = createDispatch({ node: policy.node, ports, pollers, requests, file, work, post, signal });
+
+  function handle(event: Event): void {
+    const before = state;
+    const [after, effects] = step(policy, before, event);
+    state = after;
+    forecaster.record(state);
+    if (after.phase !== before.phase) {
+      const about = { node: policy.node, operation: after.op?.id ?? null, on: event.type };
+      log.info(`${before.phase} -> ${after.phase}`, about);
+    }
+    for (const effect of effects) dispatch(effect);
+    if (after !== before) requests.changed();
+  }
+
+  function onEmpty(): void {
+    pollers.reschedule();
+    tuned.follow(state);
+    ports.probing?.prober.setPace(isAskedOften(state) ? 'warming' : 'normal');
+    armTimer();
+    happened();
+  }
+
+  /** One timer, always for the next thing that is due. */
+  function armTimer(): void {
+    cancelTimer();
+    const at = nextDeadline(policy, state, clock.now());
+    const wait = at === null ? null : Math.max(1, at - clock.now());
+    cancelTimer = wait === null ? () => undefined : clock.after(wait, () => post({ type: 'tick' }));
+  }
+
+  return {
+    requests,
+    tuned,
+    file,
+    pollers,
+    work,
+    post,
+    status,
+    state: () => state,
+    settled: () => new Promise((resolve) => (happened = resolve)),
+    cancelTimer: () => cancelTimer(),
+  };
+}

@@ -1,0 +1,72 @@
+import type { Effect } from '../lifecycle/model/effect.ts';
+import type { Pollers } from './pollers.ts';
+import type { Ports } from './ports.ts';
+import type { RequestTracker } from './request-tracker.ts';
+import { logResult } from './result-log.ts';
+import { type UnstampedEvent, runEffect } from './run-effect.ts';
+import type { StateFile } from './state-file.ts';
+import type { Work } from './work.ts';
+
+/** What carries effects out. */
+export interface DispatchParts {
+  readonly node: string;
+  readonly ports: Ports;
+  readonly pollers: Pollers;
+  readonly requests: RequestTracker;
+  readonly file: StateFile;
+  readonly work: Work;
+  readonly post: (event: UnstampedEvent) => void;
+  readonly signal: AbortSignal;
+}
+
+/** @returns carries out one effect; one that takes time posts its answer as an event */
+export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
+  const { node, ports, pollers, requests, file, work, post, signal } = parts;
+  return (effect) => {
+    switch (effect.type) {
+      case 'poll':
+        return pollers.poll(effect.balancer);
+      case 'count':
+        return pollers.count(effect.source);
+      case 'reset-probe':
+        return ports.probing?.prober.reset();
+      case 'log':
+        return ports.log[effect.level](effect.text, { node });
+      case 'reply':
+        return requests.reply(effect);
+      case 'finish':
+        return finish(effect, parts);
+      case 'persist':
+      case 'survey':
+      case 'check':
+      case 'set-server':
+      case 'close-connections':
+      case 'stop':
+      case 'check-stop':
+      case 'look-for-life':
+      case 'start':
+      case 'set-gate':
+      case 'send-warning': {
+        const done = runEffect({ ...ports, file }, effect, signal).then(post);
+        return work.add(done, effect.type === 'stop' || effect.type === 'start');
+      }
+      default:
+        return effect satisfies never;
+    }
+  };
+}
+
+/**
+ * What has changed anything is on disk before a caller gets the result: a crash must not leave the caller in
+ * doubt.
+ */
+function finish(
+  effect: Extract<Effect, { type: 'finish' }>,
+  { ports, requests, file, work }: DispatchParts,
+): void {
+  const { result, refused } = effect;
+  logResult(ports.log, result, refused);
+  const kept = refused || result.plan !== undefined ? null : file.keep(result);
+  if (kept !== null) work.add(kept);
+  requests.finish(effect, kept);
+}

@@ -101,6 +101,10 @@ const OLD_NAMES = {
   wholeNumber: 'parseCount',
   withHeld: 'addCounts',
   Words: 'RequestBody',
+  allConfirmed: 'allInSync',
+  onLooked: 'onPolled',
+  onSaid: 'onServerSet',
+  WishKind: 'OwnRequestKind',
 };
 /** Files, without their suffix. */
 const OLD_FILES = {

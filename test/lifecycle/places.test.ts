@@ -243,7 +243,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     it.site.balancer('lb2').set('app/app1', 'maint', 'operator');
     it.crash({ balancers: TWO });
     it.time.advance(MINUTE);
-    expect(it.sidecar.state.balancers['lb2']?.servers['app/app1']).toMatchObject({ held: 'maint' });
+    expect(it.sidecar.state.balancers['lb2']?.servers['app/app1']).toMatchObject({ foreign: 'maint' });
     expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true });
     expect(it.site.balancer('lb2').server('app/app1')).toMatchObject({ admin: 'maint', by: 'operator' });
   });
@@ -330,7 +330,7 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     expect(it.sidecar.state).toMatchObject({ phase: 'drained', alarms: {} });
     expect(it.sidecar.state.balancers['lb1']?.servers['api/app1']).toMatchObject({
       found: { admin: 'ready' },
-      held: null,
+      foreign: null,
       isLost: false,
     });
     expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true });

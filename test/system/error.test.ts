@@ -58,7 +58,7 @@ describe('The codes', () => {
   test('that the lifecycle gives are all among them', () => {
     const given = [
       ...lifecycle().matchAll(
-        /\bcode: '([a-z-]+)'|(?:refuse|giveUp|leave|failStop)\(turn,[^;]*?'([a-z]+(?:-[a-z]+)*)',/g,
+        /\bcode: '([a-z-]+)'|(?:refuse|abort|leave|failStop)\(draft,[^;]*?'([a-z]+(?:-[a-z]+)*)',/g,
       ),
     ];
     const codes = new Set(given.map(([, one, other]) => one ?? other ?? ''));

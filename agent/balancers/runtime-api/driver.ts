@@ -27,8 +27,8 @@ import {
   type ServerReading,
   type Connections,
 } from './poll.ts';
-import { surveySiblings } from './capacity-preflight.ts';
-import { surveyAround, surveyOwn } from './preflight.ts';
+import { surveySiblings } from './sibling-survey.ts';
+import { surveyAround, surveyOwn } from './survey.ts';
 import { createDeadlineClient } from './deadline-client.ts';
 import { createMutex } from '../../system/mutex.ts';
 

@@ -2,7 +2,7 @@ import type { ListedServer } from '../../haproxy/replies/show-all-servers.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import type { Addresses, Role } from '../../lifecycle/model/observation.ts';
 import type { Relative } from '../../lifecycle/model/survey.ts';
-import type { SocketLevel } from './preflight-facts.ts';
+import type { SocketLevel } from './survey-facts.ts';
 
 /** The other servers of this application, and those that serve its users: read from the list of all servers. Pure. */
 

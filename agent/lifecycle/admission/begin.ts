@@ -162,7 +162,7 @@ function takeServers(draft: Draft, candidate: Candidate, takeOver = candidate.re
     const over = takeOver && !(candidate.request.kind === 'ready' && view?.weightless === true);
     // After a takeover any state may be replaced.
     if (own.found)
-      return own.held !== null && over ? { ...own, held: null, possiblyOurs: ['drain', 'maint'] } : own;
+      return own.foreign !== null && over ? { ...own, foreign: null, possiblyOurs: ['drain', 'maint'] } : own;
     return { ...released(own), ...asFound(view, over) };
   });
 }
@@ -175,7 +175,7 @@ export function asFound(view: ServerView | undefined, takeOver: boolean): Partia
   const forced = forcedOf(view);
   if (forced !== 'ready' && !takeOver) {
     // Should its owner let go in the middle, it is ours like the others, and goes back to ready.
-    return { found: { admin: 'ready', weight: view.weight }, held: forced };
+    return { found: { admin: 'ready', weight: view.weight }, foreign: forced };
   }
   const ours = forced === 'ready' ? [] : [forced];
   return { found: { admin: forced, weight: view.weight }, possiblyOurs: ours, everWritten: ours };

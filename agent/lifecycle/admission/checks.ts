@@ -86,7 +86,7 @@ export function surveyed({ state }: Draft, { surveys }: Candidate): Surveyed[] {
   return Object.entries(surveys).flatMap(([balancer, { servers, facts }]) =>
     servers.map((view) => {
       const own = state.balancers[balancer]?.servers[view.name];
-      const held = own?.found ? own.held !== null : view.admin !== 'ready';
+      const held = own?.found ? own.foreign !== null : view.admin !== 'ready';
       return { balancer, view, held, fact: facts.find(({ name }) => name === view.name) };
     }),
   );
@@ -97,7 +97,7 @@ function lastSeen({ state }: Draft): Surveyed[] {
   return serversOf(state).flatMap(({ balancer, balancerName, name, server }) => {
     const view = viewOf(balancer, name);
     return view && server.found
-      ? [{ balancer: balancerName, view, held: server.held !== null, fact: undefined }]
+      ? [{ balancer: balancerName, view, held: server.foreign !== null, fact: undefined }]
       : [];
   });
 }

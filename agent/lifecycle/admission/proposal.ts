@@ -52,7 +52,7 @@ function withWanted(draft: Draft): State {
   const trial: Draft = { ...draft };
   mapServers(trial, (server) => {
     const want = desired(draft.state, server);
-    if (want === null || server.held !== null) return server;
+    if (want === null || server.foreign !== null) return server;
     return {
       ...server,
       possiblyOurs: union(server.possiblyOurs, [want]),

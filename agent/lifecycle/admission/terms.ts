@@ -62,15 +62,15 @@ function takeOver(draft: Draft): void {
     const balancer = balancers[balancerName];
     // The way back gives no weight, so there is nothing to take over.
     const isWeightless = !isOut && balancer !== undefined && viewOf(balancer, name)?.weightless === true;
-    if (own.found === null || own.held === null || isWeightless) return own;
+    if (own.found === null || own.foreign === null || isWeightless) return own;
     taken += 1;
-    const { admin } = own.held === 'unknown' ? own.found : { admin: own.held };
+    const { admin } = own.foreign === 'unknown' ? own.found : { admin: own.foreign };
     // As if it had been found so: one in MAINT has no users, and stays in it.
-    const everWritten = own.held === 'unknown' ? own.everWritten : [admin];
+    const everWritten = own.foreign === 'unknown' ? own.everWritten : [admin];
     return {
       ...own,
       found: { ...own.found, admin },
-      held: null,
+      foreign: null,
       possiblyOurs: ['drain', 'maint'],
       everWritten,
     };

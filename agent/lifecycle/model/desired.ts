@@ -13,7 +13,7 @@ export function isHolding({ hold, op }: Pick<State, 'hold' | 'op'>): boolean {
 /** @returns null where nothing is wanted: the server is not ours, or goes back to an owner who holds it */
 export function desired(
   state: Pick<State, 'hold' | 'op' | 'outing'>,
-  { found, held, everWritten, isLost }: ServerState,
+  { found, foreign, everWritten, isLost }: ServerState,
 ): Admin | null {
   const { outing, hold } = state;
   if (found === null || outing === null) return null;
@@ -32,7 +32,7 @@ export function desired(
     case 'none':
       return null;
     case 'found':
-      return held === null ? found.admin : null;
+      return foreign === null ? found.admin : null;
     default:
       return level satisfies never;
   }

@@ -189,7 +189,7 @@ export function mapValues<T, U>(
  * that.
  */
 export function saved(
-  { found, possiblyOurs: ours, everWritten: said, held, applied: stood }: ServerState,
+  { found, possiblyOurs: ours, everWritten: said, foreign: held, applied: stood }: ServerState,
   want: Admin | null,
 ): SavedServer {
   const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };

@@ -57,7 +57,7 @@ export interface ServerState {
   /** All states we wrote in this outing: after a reload a state file may bring any of them back. */
   readonly everWritten: readonly Admin[];
   /** The foreign state that an operator keeps it in (`unknown`: not seen yet); null = not held. */
-  readonly held: Admin | 'unknown' | null;
+  readonly foreign: Admin | 'unknown' | null;
   /** How often our state was undone there by the same worker, without a reload, and when last. */
   readonly undone: { readonly times: number; readonly at: number };
   /** Our state that was last read back there; null = none in this outing, or it was lost since. */
@@ -109,7 +109,7 @@ export const NO_SERVER: ServerState = {
   found: null,
   possiblyOurs: [],
   everWritten: [],
-  held: null,
+  foreign: null,
   undone: { times: 0, at: 0 },
   applied: null,
   inSync: false,

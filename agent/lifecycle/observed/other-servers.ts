@@ -69,8 +69,8 @@ export function shortOf(policy: Policy, state: State, since: number): OthersCoun
 }
 
 /** It was in service when it became ours, no other hand keeps it out, and the configuration still has it. */
-function isOurs({ found, held, isLost }: ServerState): boolean {
-  return !isLost && found !== null && found.admin === 'ready' && found.weight !== 0 && held === null;
+function isOurs({ found, foreign, isLost }: ServerState): boolean {
+  return !isLost && found !== null && found.admin === 'ready' && found.weight !== 0 && foreign === null;
 }
 
 /** It would take new users if it were READY; null where MAINT hides it. */

@@ -84,7 +84,7 @@ function whereUsersGo(others: readonly string[]): string {
 /** By a poll that shows it: one begun before our last write was answered does not show its effect. */
 function isSettled({ servers, begun }: BalancerState, epochStartedAt: number): boolean {
   return Object.values(servers).every(
-    ({ found, held, isLost, inSync, write }) =>
+    ({ found, foreign: held, isLost, inSync, write }) =>
       found === null ||
       isLost ||
       held !== null ||

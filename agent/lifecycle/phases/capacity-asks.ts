@@ -17,7 +17,7 @@ export function isReadBack(policy: Policy, state: State): boolean {
   return serversOf(state).every(
     ({ balancerName, balancer, server, target }) =>
       target === null ||
-      server.held !== null ||
+      server.foreign !== null ||
       !counting.includes(balancerName) ||
       isIgnored(policy, state, balancer) ||
       (server.inSync && balancer.begun >= server.write.answeredAt),
@@ -29,7 +29,7 @@ export function lookOnce(draft: Draft, { capacity }: Outing): 'wait' {
   const { policy, state } = draft;
   const isSaid = serversOf(state).every(
     ({ server, target, balancer }) =>
-      target === null || server.held !== null || server.inSync || balancer.error !== null,
+      target === null || server.foreign !== null || server.inSync || balancer.error !== null,
   );
   if (!isSaid || capacity.lookedFor === state.epoch) return 'wait';
   patchCapacity(draft, { lookedFor: state.epoch });

@@ -94,7 +94,7 @@ function foreignDrains(policy: Policy, state: State): string[] {
   return serversOf(state)
     .filter(
       ({ balancer, balancerName, name, server }) =>
-        server.held !== null &&
+        server.foreign !== null &&
         showing.includes(balancerName) &&
         balancer.error === null &&
         isOpenToSome(viewOf(balancer, name)),
@@ -133,7 +133,7 @@ function shownOf(policy: Policy, state: State): Shown[] {
   return serversOf(state)
     .filter(
       ({ balancerName, server, target }) =>
-        showing.includes(balancerName) && target !== null && server.held === null,
+        showing.includes(balancerName) && target !== null && server.foreign === null,
     )
     .map(({ balancer, balancerName, name }) => {
       const view = balancer.error === null ? viewOf(balancer, name) : undefined;

@@ -71,7 +71,7 @@ function leave(draft: Draft, code: string, message: string): void {
 
 function unconfirmed(draft: Draft): string {
   return allServersOf(draft.state)
-    .filter(({ server, target }) => target !== null && server.held === null && !server.inSync)
+    .filter(({ server, target }) => target !== null && server.foreign === null && !server.inSync)
     .map(({ balancerName, name, server, target }) => {
       const waits = target === 'ready' && !mayTakeUsers(draft.policy, draft.state);
       return `${balancerName}: ${name} (${waits ? `READY waits: ${notHealthy(draft)}` : (server.write.error ?? 'not read back')})`;
@@ -96,7 +96,7 @@ interface KeptOut {
 
 function keptOut(
   { foreignDrain }: Policy,
-  { balancer, name, server: { held, found }, target }: ServerPlace,
+  { balancer, name, server: { foreign: held, found }, target }: ServerPlace,
 ): KeptOut | null {
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
@@ -162,7 +162,7 @@ function isOver({ state }: Draft): boolean {
 /** Releases the servers of a skipped balancer once their last state was written. */
 function tidy(draft: Draft): void {
   const told = serversOf(draft.state).filter(
-    ({ server }) => server.found !== null && (server.inSync || server.held !== null),
+    ({ server }) => server.found !== null && (server.inSync || server.foreign !== null),
   );
   for (const { balancerName, name, server } of told) patchServer(draft, balancerName, name, released(server));
   if (draft.state.outing !== null) endLost(draft);

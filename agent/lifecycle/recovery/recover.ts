@@ -97,7 +97,7 @@ function adopt(draft: Draft): void {
     const forced = view ? forcedOf(view) : 'ready';
     const weight = view?.weight ?? null;
     if (!view || (forced !== 'ready' && !isSet(view)))
-      return { ...NO_SERVER, found: { admin: 'ready', weight: null }, held: view ? forced : null };
+      return { ...NO_SERVER, found: { admin: 'ready', weight: null }, foreign: view ? forced : null };
     const ours = forced === 'ready' ? [] : [forced];
     return { ...NO_SERVER, found: { admin: 'ready', weight }, possiblyOurs: ours, everWritten: ours };
   });

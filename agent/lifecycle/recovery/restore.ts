@@ -147,7 +147,7 @@ function restoredServer(
     found,
     possiblyOurs: ours,
     everWritten: said,
-    held: held ? (heldIn ?? 'unknown') : null,
+    foreign: held ? (heldIn ?? 'unknown') : null,
     applied: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
   };
 }

@@ -141,6 +141,6 @@ function ownerOf(
 ): Owner {
   if (!view || view.admin === 'ready' || view.absent !== undefined) return 'none';
   if (view.over && view.admin !== want) return 'config';
-  if (want !== null && own?.held === null) return hold ? 'operator' : 'lastcall';
+  if (want !== null && own?.foreign === null) return hold ? 'operator' : 'lastcall';
   return view.origin === 'forced' ? 'operator' : 'config';
 }

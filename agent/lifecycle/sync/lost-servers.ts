@@ -45,8 +45,8 @@ export function endLost(draft: Draft): void {
   save(draft);
 }
 
-function isOver({ isLost, inSync, held }: ServerState): boolean {
-  return isLost && (inSync || held !== null);
+function isOver({ isLost, inSync, foreign }: ServerState): boolean {
+  return isLost && (inSync || foreign !== null);
 }
 
 /** Listed servers of a balancer that answers are ours no more. */

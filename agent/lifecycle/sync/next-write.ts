@@ -86,7 +86,7 @@ function isToWrite(
   { balancer, name, server }: ServerPlace,
   want: Admin,
 ): boolean {
-  const { held, inSync, write } = server;
+  const { foreign: held, inSync, write } = server;
   if (held !== null || inSync || write.underWay !== null) return false;
   if (want === 'ready' && !mayTakeUsers(policy, state)) return false;
   if (balancer.error !== null || write.retryAt > at) return false;

@@ -38,8 +38,8 @@ export function checkOwnership(
   if (want === null) return;
   if (view.absent !== undefined) return pass(draft, balancerName, view.name, own);
   if (isForeign(view, own, want)) return hold(draft, balancerName, view, own);
-  if (own.held !== null) {
-    if (isLetGo(view, own.held, want)) markHeld(draft, balancerName, view.name, null);
+  if (own.foreign !== null) {
+    if (isLetGo(view, own.foreign, want)) markForeign(draft, balancerName, view.name, null);
     return;
   }
   tellOver(draft, balancerName, view, want);
@@ -62,8 +62,8 @@ function isLost({ inSync, applied }: ServerState, view: ServerView): boolean {
  * starts without our state, as after any reload.
  */
 function pass(draft: Draft, balancerName: string, name: string, own: ServerState): void {
-  patchServer(draft, balancerName, name, { inSync: true, held: null });
-  if (own.held !== null) resave(draft);
+  patchServer(draft, balancerName, name, { inSync: true, foreign: null });
+  if (own.foreign !== null) resave(draft);
 }
 
 /**
@@ -102,14 +102,14 @@ function isLetGo(view: ServerView, held: Admin | 'unknown', want: Admin): boolea
 
 function hold(draft: Draft, balancerName: string, view: ServerView, own: ServerState): void {
   const forced = forcedOf(view);
-  if (own.held === forced) return;
-  if (own.held === null)
+  if (own.foreign === forced) return;
+  if (own.foreign === null)
     warn(
       draft,
       `held ${balancerName} ${view.name}`,
       `${balancerName}: ${view.name} ${heldWords(view)}; it is left as it is`,
     );
-  markHeld(draft, balancerName, view.name, forced);
+  markForeign(draft, balancerName, view.name, forced);
 }
 
 /** How a server is kept from users that is not so by us. */
@@ -126,8 +126,8 @@ export function agentToo({ agent }: ServerView): string {
 }
 
 /** Whose it is outlives a crash: else a DRAIN of ours would count as held, or an operator's as ours. */
-function markHeld(draft: Draft, balancerName: string, name: string, held: Admin | null): void {
-  patchServer(draft, balancerName, name, { held, inSync: false, applied: null });
+function markForeign(draft: Draft, balancerName: string, name: string, held: Admin | null): void {
+  patchServer(draft, balancerName, name, { foreign: held, inSync: false, applied: null });
   resave(draft);
 }
 

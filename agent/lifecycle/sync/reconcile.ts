@@ -194,7 +194,7 @@ export function notInSync(policy: Policy, state: State): ServerPlace[] {
   return allServersOf(state).filter(
     ({ balancer, server, target }) =>
       target !== null &&
-      server.held === null &&
+      server.foreign === null &&
       !isIgnored(policy, state, balancer) &&
       !(server.inSync && balancer.error === null),
   );
@@ -236,7 +236,7 @@ export function notUp(policy: Policy, state: State): string[] {
     .filter(
       ({ balancer, name, server, target }) =>
         target !== null &&
-        server.held === null &&
+        server.foreign === null &&
         !isIgnored(policy, state, balancer) &&
         !isOutOfHand(viewOf(balancer, name)) &&
         viewOf(balancer, name)?.operational !== 'up',
@@ -256,8 +256,8 @@ export function notChecked({ policy, state, at }: Pick<Draft, 'policy' | 'state'
   if (policy.hasProbe) return [];
   return serversOf(state)
     .filter(
-      ({ balancer, name, server: { held, applied } }) =>
-        held === null &&
+      ({ balancer, name, server: { foreign, applied } }) =>
+        foreign === null &&
         applied?.admin === 'ready' &&
         at - applied.at < UNSEEN_CHECK_MS &&
         !isIgnored(policy, state, balancer) &&

@@ -156,7 +156,7 @@ describe('A --force that joins', () => {
   test.each(['restored', 'done'] as const)('takes over the MAINT of an operator, which stays: %s', (how) => {
     const it = during('drain');
     it.lb.set('app/app1', 'maint', 'operator');
-    const held = (): boolean => it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held != null;
+    const held = (): boolean => it.sidecar.state.balancers['lb1']?.servers['app/app1']?.foreign != null;
     it.until('it is held', held);
     const id = join(it, 'drain', force);
     expect(held()).toBe(false);
@@ -176,7 +176,7 @@ describe('A --force that joins', () => {
     it.site.leave();
     it.until('MAINT', () => it.admin() === 'maint');
     it.lb.set('app/app1', 'drain', 'operator');
-    it.until('it is held', () => it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held === 'drain');
+    it.until('it is held', () => it.sidecar.state.balancers['lb1']?.servers['app/app1']?.foreign === 'drain');
     const id = it.ask('drain', force);
     it.until('draining', () => it.sidecar.state.phase === 'draining');
     expect(it.admin()).toBe('drain');

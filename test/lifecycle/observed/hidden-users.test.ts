@@ -150,7 +150,7 @@ describe('Another worker of the same pid', () => {
     it.lb.pid -= 1;
     it.lb.set('app/app1', 'drain', 'us');
     it.time.advance(3_000);
-    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBeNull();
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.foreign).toBeNull();
     const ready = it.ended(it.ask('ready'));
     expect(ready).toMatchObject({ code: 'done', phase: 'serving' });
     expect(it.admin()).toBe('ready');
@@ -169,7 +169,7 @@ describe('Another worker of the same pid', () => {
       'its answer',
       () => it.sidecar.state.balancers['lb1']?.servers['app/app1']?.write.underWay === null,
     );
-    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBeNull();
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.foreign).toBeNull();
     it.ended(hold);
     it.until('MAINT', () => it.admin() === 'maint');
   });
@@ -186,7 +186,7 @@ describe('Another worker of the same pid', () => {
     for (const { name } of it.lb.servers) it.lb.set(name, 'drain', 'us');
     const servers = () => Object.values(it.sidecar.state.balancers['lb1']?.servers ?? {});
     it.until('their answers', () => servers().every(({ write }) => write.underWay === null));
-    expect(servers().map(({ held }) => held)).toEqual([null, null]);
+    expect(servers().map(({ foreign: held }) => held)).toEqual([null, null]);
     it.ended(hold);
   });
 
@@ -201,7 +201,7 @@ describe('Another worker of the same pid', () => {
     it.lb.pid -= 1;
     it.lb.set('app/app1', 'maint', 'us');
     it.time.advance(5_000);
-    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.held).toBeNull();
+    expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.foreign).toBeNull();
     expect(it.sidecar.state.phase).toBe('drained');
   });
 

@@ -69,8 +69,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'READY is put back in place of the MAINT that was found',
     breaks: 'I4',
     file: 'model/desired.ts',
-    find: '      return held === null ? found.admin : null;',
-    replace: "      return held === null ? 'ready' : null;",
+    find: '      return foreign === null ? found.admin : null;',
+    replace: "      return foreign === null ? 'ready' : null;",
   },
   {
     name: 'a stop command is repeated after a crash',

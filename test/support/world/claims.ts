@@ -56,7 +56,7 @@ export function createClaims(
       const claim = claimOf(`${balancerName} ${name}`);
       const old = before.balancers[balancerName];
       if (server.found && !old?.servers[name]?.found) begin(claim, server.possiblyOurs);
-      if (old?.servers[name]?.held != null && server.held === null && after.op && isForced())
+      if (old?.servers[name]?.foreign != null && server.foreign === null && after.op && isForced())
         begin(claim, server.possiblyOurs);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
       const want = desired(after, server);
@@ -110,7 +110,7 @@ export function createClaims(
     if (after.phase !== 'serving' && after.phase !== 'unhealthy') return;
     for (const { key, server, balancer } of places) {
       const own = before.balancers[balancer.name]?.servers[server.name];
-      if (!own?.found || own.held !== null || server.absent) continue;
+      if (!own?.found || own.foreign !== null || server.absent) continue;
       // Written when it is back (`unreachable: ignore`).
       if (before.balancers[balancer.name]?.error !== null && policy.unreachable === 'ignore') continue;
       const due = before.outing?.level === 'found' ? own.found.admin : 'ready';
@@ -152,7 +152,7 @@ export function createClaims(
         const own = seen?.servers[server.name];
         if (!own || balancer.mode !== 'answers' || seen.error !== null || server.absent) continue;
         const want = desired(state, own);
-        if (want && own.held === null && server.admin !== want) fail('I3', [key, server.admin, want]);
+        if (want && own.foreign === null && server.admin !== want) fail('I3', [key, server.admin, want]);
         const ours = server.by === 'us' && server.admin !== 'ready';
         if (!own.found && ours && claimOf(key).restored !== server.admin)
           fail('I4', `${key} was left in ${server.admin}`);

@@ -8,13 +8,7 @@ import { endpointOf, serverKeys } from '../../haproxy/server-keys.ts';
 import type { Addresses, ServerView, Worker } from '../../lifecycle/model/observation.ts';
 import type { ServerSurvey, Survey, SurveyScope } from '../../lifecycle/model/survey.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
-import {
-  HASHED,
-  findStickTables,
-  stickyReason,
-  type SocketLevel,
-  type StickTables,
-} from './preflight-facts.ts';
+import { HASHED, findStickTables, stickyReason, type SocketLevel, type StickTables } from './survey-facts.ts';
 import { isUsable, kinshipOf, neighboursOf, type Kinship, type NeighbourServers } from './related-servers.ts';
 import {
   addressesOf,

@@ -23,7 +23,7 @@ export interface StickTables {
 /** What binds users to a server: `sticky` and `hashed` of `ServerSurvey`. */
 export type Stickiness = Pick<ServerSurvey, 'sticky' | 'hashed'>;
 
-interface PreflightInput {
+interface SurveyInput {
   readonly row: StatRow;
   readonly backend: StatRow;
   readonly level: SocketLevel;
@@ -43,7 +43,7 @@ const FREE = new Set(['roundrobin', 'static-rr', 'leastconn', 'first', 'random',
  * What binds users to a server, as far as the Runtime API shows it.
  * @throws LastcallError as `tables`
  */
-export async function stickyReason({ row, backend, level, tables }: PreflightInput): Promise<Stickiness> {
+export async function stickyReason({ row, backend, level, tables }: SurveyInput): Promise<Stickiness> {
   if (level === 'user') return sticky('a socket of level user does not show what binds them');
   const ownCookie = row.text('cookie');
   const cookieName = backend.text('cookie');

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { NO_OWN_REQUEST } from '../../../agent/lifecycle/model/state.ts';
+import { step } from '../../../agent/lifecycle/step.ts';
 import { scene } from '../../support/world/scene.ts';
 
 const MINUTE = 60_000;
@@ -158,6 +160,22 @@ describe('A drain', () => {
     });
     it.reach('serving');
     expect(it.admin()).toBe('ready');
+  });
+
+  test('whose return was refused when it expired asks for it at once when it is drained anew', () => {
+    const it = scene();
+    it.ended(it.ask('drain', { expiresMs: MINUTE }));
+    const refused = { asked: null, failures: 5, retryAt: it.time.now + MINUTE };
+    const { state } = it.sidecar;
+    const before = {
+      ...state,
+      phase: 'draining' as const,
+      ownRequests: { ...state.ownRequests, expiry: refused },
+    };
+    const [after] = step(it.policy, before, { type: 'tick', at: it.time.now });
+    expect(after.ownRequests.expiry).toEqual(NO_OWN_REQUEST);
+    const [waiting] = step(it.policy, { ...before, phase: 'drained' }, { type: 'tick', at: it.time.now });
+    expect(waiting.ownRequests.expiry).toEqual(refused);
   });
 
   test('keeps its expiry through a stop that the guard refuses', () => {

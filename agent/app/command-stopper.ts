@@ -6,7 +6,7 @@ import { watchedStopper } from './watched-stopper.ts';
 
 /**
  * Stops the application by a command, such as `catalina.sh stop`, whose exit code 0 is its success. Many return before
- * the application has ended: see `watchedStop`.
+ * the application has ended: see `watchedStopper`.
  */
 export function createCommandStopper(config: CommandStopConfig, ports: CommandPorts & NamingPorts): Stopper {
   const { clock, searchPath, stops } = ports;

@@ -30,13 +30,13 @@ export interface Source {
 export interface SourceTuning {
   /**
    * Called once, when the node goes out.
-   * @returns what was found, for `end`: to be kept in the record, for a sidecar that takes over cannot ask any more
+   * @returns what was found, for `restore`: to be kept in the record, for a sidecar that takes over cannot ask any more
    * @throws LastcallError `failed`; the signal's reason when aborted
    */
   apply(signal: AbortSignal): Promise<string>;
   /**
    * Called when the node is on its way back with the application still or again alive. Puts back what is still as
-   * `begin` left it; may be called again.
+   * `apply` left it; may be called again.
    * @throws LastcallError `failed`; the signal's reason when aborted
    */
   restore(found: string, signal: AbortSignal): Promise<void>;

@@ -5,7 +5,7 @@
 const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
 const EACH_UNSEEN = new RegExp(UNSEEN, 'gu');
 
-/** Whether a text has a character that `visible` would write out. */
+/** Whether a text has a character that `printable` would write out. */
 export function hasUnprintable(text: string): boolean {
   return UNSEEN.test(text);
 }

@@ -50,7 +50,7 @@ async function poured(text: string, onLine: (line: string) => void): Promise<voi
   if (last !== '' || lines.rest() !== '') throw new LastcallError('balancer-unreachable', 'cut');
 }
 
-/** One row of ours, found by its place as `createReader` does it. */
+/** One row of ours, found by its place as `createServerReader` does it. */
 function statCounts(text: string): number[] | null {
   const reply = replyOf(text, batch(showInfo(), showServerAndBackend({ backendId: 3, serverId: 1 })));
   const [info = '', stats = ''] = answersOf(reply);

@@ -15,7 +15,7 @@ export interface PollerPorts {
 }
 
 /**
- * A HAProxy that only polls our agent-check: see `createPolled` for what that means.
+ * A HAProxy that only polls our agent-check: see `createPollOnly` for what that means.
  * @throws LastcallError `config` for an address in `from` that is none
  */
 export function createPollerBalancer(config: PollerConfig, ports: PollerPorts): Balancer {

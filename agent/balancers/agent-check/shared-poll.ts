@@ -7,7 +7,7 @@ export const POLL_EVERY_MS = 25;
 /**
  * Looks that polls share. Each caller gets a look that begins after its call, and so shows what an operator has done by
  * then; all calls that come before it begins get the same one. One look runs at a time, and each begins at least
- * `LOOK_EVERY_MS` after the one before: a flood of polls takes neither HAProxy's connections nor its time.
+ * `POLL_EVERY_MS` after the one before: a flood of polls takes neither HAProxy's connections nor its time.
  * @param look bounded by its own deadline
  */
 export function createSharedPoll(

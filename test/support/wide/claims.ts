@@ -77,7 +77,7 @@ export function createClaims(world: World, requests: Requests): Claims {
       end(node, is);
     for (const effect of effects) {
       if (effect.type === 'reply' && effect.joins !== null && requests.find(effect.id)?.force === true)
-        all(node, (claim, lb, server) => void foundByForce(node, was, claim, [lb, server]));
+        all(node, (claim, lb, server) => foundByForce(node, was, claim, [lb, server]));
       if (effect.type === 'set-server') take(claimOf(node, effect.balancer, effect.server), effect.admin);
     }
   }

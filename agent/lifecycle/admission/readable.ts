@@ -51,9 +51,9 @@ export function onRead(
   const { candidate } = draft.state;
   const one = candidate?.reading[name];
   if (!candidate || one === undefined) return;
-  if (error === null) return patch(draft, { candidate: without(candidate, name) });
-  // Asked by a poll of before the request.
+  // Asked by a poll of before the request: it is no count of its beginning.
   if (begun < candidate.at) return;
+  if (error === null) return patch(draft, { candidate: without(candidate, name) });
   const tries = one.tries + 1;
   const next: Reading = { tries, retryAt: draft.at + RETRY_MS };
   if (tries < TRIES)

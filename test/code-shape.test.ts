@@ -11,7 +11,7 @@ const FOLDERS = ['agent', 'test'];
  * How many files of a folder still import each other in a circle, of types alone. No number may rise, no folder may be
  * added; a number that is too high fails too, so that it goes down with each circle that is cut.
  */
-const IN_CIRCLES: Readonly<Record<string, number>> = { 'agent/lifecycle': 4 };
+const IN_CIRCLES: Readonly<Record<string, number>> = {};
 
 const folderOf = (file: string): string => file.split('/').slice(0, 2).join('/');
 

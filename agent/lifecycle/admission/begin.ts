@@ -13,7 +13,7 @@ import { NEW_OUTING, type Outing } from '../model/outing.ts';
 import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
 import { baselineOf } from '../report/result.ts';
 import { type Candidate, NO_BONDS, type Operation } from '../model/operation.ts';
-import { NO_REASSERTS } from '../model/state.ts';
+import { NO_REASSERTS } from '../model/parts.ts';
 import { released, type ServerState } from '../model/server-state.ts';
 import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../draft.ts';
 import type { ServerView } from '../model/observation.ts';

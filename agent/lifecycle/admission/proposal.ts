@@ -1,10 +1,12 @@
 import { desired } from '../model/desired.ts';
 import { beginOperation } from './begin.ts';
 import { union } from '../sync/ownership.ts';
-import { recordOf, type StateRecord } from '../model/record.ts';
+import type { StateRecord } from '../model/record.ts';
+import { recordOf } from '../model/write-record.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, replyTo } from '../report/result.ts';
-import type { Candidate, Operation, Pending } from '../model/operation.ts';
+import type { Candidate, Operation } from '../model/operation.ts';
+import type { Pending } from '../model/pending.ts';
 import type { State } from '../model/state.ts';
 import { isDurable, mapServers, patch, save, type Draft } from '../draft.ts';
 import { textsOf } from '../model/warnings.ts';

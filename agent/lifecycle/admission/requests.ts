@@ -1,7 +1,7 @@
 import { beginChecks, endIsSeen, unconfigured } from './preflight.ts';
 import { answerAlready, isAlready, mayRunAgain } from './already.ts';
 import { noStart, undoFor } from '../phases/return.ts';
-import { refusedByHold, releaseAtOnce } from '../phases/hold.ts';
+import { endHold, refusedByHold, releaseAtOnce } from '../phases/hold.ts';
 import { newOperation } from './begin.ts';
 import { lastWith, ownedBy, ticketFor, withTicket } from './join.ts';
 import type { Request } from '../model/api.ts';
@@ -117,6 +117,8 @@ function endWith(draft: Draft, request: Request, op: Operation): void {
 function undo(draft: Draft, request: Request, op: Operation): void {
   const ticket = ticketFor(op, request);
   patch(draft, { op: { ...op, tickets: withTicket(op, ticket) } });
+  if (request.force && draft.state.hold)
+    patch(draft, endHold(draft, `${request.kind} by ${request.by} goes over it`));
   if (op.outcome) resave(draft);
   else undoFor(draft, request);
   awaitDisk(draft, request, ticket.id);

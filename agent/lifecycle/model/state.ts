@@ -1,7 +1,10 @@
 import type { Phase, Request } from './api.ts';
+import type { Proof } from './observation.ts';
+import type { Candidate, Operation } from './operation.ts';
+import type { Pending } from './pending.ts';
 import type { Outing } from './outing.ts';
+import { type Hold, NO_REASSERTS, type Reasserts, type StartStep } from './parts.ts';
 import type { Policy } from './policy.ts';
-import type { Candidate, Operation, Pending } from './operation.ts';
 import {
   type BalancerState,
   type LostServers,
@@ -9,7 +12,6 @@ import {
   notAsked,
   notCounted,
 } from './server-state.ts';
-import type { Proof } from './observation.ts';
 
 /**
  * The whole state of the lifecycle. Plain data: it is compared, printed and replayed. Times are monotonic
@@ -60,14 +62,6 @@ export interface State {
 }
 
 export type Health = 'up' | 'down' | 'unknown';
-
-/**
- * How often a balancer had lost our state, and the longest time from the last poll that showed it to the read-back.
- */
-export interface Reasserts {
-  readonly count: number;
-  readonly slowestMs: number;
-}
 
 /** The application's process, and what was done to it. */
 export interface App {
@@ -125,29 +119,6 @@ export interface Gate {
 }
 
 export const GATE_OFF: Gate = { is: 'off', asked: null, isStale: false, failures: 0, retryAt: 0 };
-
-export interface Hold {
-  readonly admin: 'drain' | 'maint';
-  readonly by: string;
-  readonly reason: string | null;
-  /** `rotation`: it took the node out, and the release brings it back. `out`: the node was out before. */
-  readonly over: 'rotation' | 'out';
-  /** The requests that wait until it is read back everywhere. */
-  readonly askers: readonly HoldAsker[];
-}
-
-export interface HoldAsker {
-  readonly id: string;
-  readonly reason: string | null;
-  readonly startedAt: number;
-  readonly deadline: number;
-  readonly warnings: readonly string[];
-}
-
-/** How far a start has come: `intended` goes to disk before it is `sent`. */
-export type StartStep = 'none' | 'intended' | 'sent' | 'done';
-
-export const NO_REASSERTS: Reasserts = { count: 0, slowestMs: 0 };
 
 /** The state before anything is known. */
 export function initial(policy: Policy, at: number): State {

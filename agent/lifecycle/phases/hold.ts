@@ -5,7 +5,8 @@ import { NEW_OUTING } from '../model/outing.ts';
 import { isInRotation, isOutward } from '../model/phase.ts';
 import { answer, answerAtOnce, refuse } from '../report/result.ts';
 import { allInSync } from '../sync/reconcile.ts';
-import type { Hold, HoldAsker, State } from '../model/state.ts';
+import type { State } from '../model/state.ts';
+import type { Hold, HoldAsker } from '../model/parts.ts';
 import { emit, setIntent, isDurable, patch, save, type Draft } from '../draft.ts';
 
 /**

@@ -3,14 +3,8 @@ import { NEW_CAPACITY, NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
 import type { ReadRecord } from './read-record.ts';
-import {
-  type SavedOperation,
-  type SavedServer,
-  type SavedWorker,
-  type StateRecord,
-  mapValues,
-  saidMaint,
-} from '../model/record.ts';
+import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from '../model/record.ts';
+import { mapValues, saidMaint } from '../model/write-record.ts';
 import { NO_BONDS, type Operation } from '../model/operation.ts';
 import { type App, type State, UNKNOWN_REMAINS } from '../model/state.ts';
 import { type LostServers, NO_SERVER, type ServerState } from '../model/server-state.ts';

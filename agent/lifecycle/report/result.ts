@@ -1,8 +1,10 @@
 import { connectionsOf, doubtAt, sessionCount, viewOf } from '../observed/counts.ts';
 import type { Joined, Phase, ReassertsTold, Receipt, Request, Result } from '../model/api.ts';
 import type { Policy } from '../model/policy.ts';
-import type { Operation, Pending, Ticket } from '../model/operation.ts';
-import { NO_REASSERTS, type Reasserts, type State } from '../model/state.ts';
+import type { Operation, Ticket } from '../model/operation.ts';
+import type { Pending } from '../model/pending.ts';
+import type { State } from '../model/state.ts';
+import { NO_REASSERTS, type Reasserts } from '../model/parts.ts';
 import { type Changes, emit, enterPhase, setIntent, patch, serversOf, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 import { costOf, textsOf } from '../model/warnings.ts';

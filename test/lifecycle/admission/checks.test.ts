@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
-import { recordOf } from '../../../agent/lifecycle/model/record.ts';
+import { recordOf } from '../../../agent/lifecycle/model/write-record.ts';
 import { type Scene, scene } from '../../support/world/scene.ts';
 
 const MINUTE = 60_000;

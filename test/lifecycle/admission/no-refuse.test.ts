@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
-import { recordOf } from '../../../agent/lifecycle/model/record.ts';
+import { recordOf } from '../../../agent/lifecycle/model/write-record.ts';
 import { scene } from '../../support/world/scene.ts';
 import type { Site } from '../../support/world/site.ts';
 

@@ -99,6 +99,17 @@ describe('A hold', () => {
     expect([it.sidecar.state.hold, it.admin()]).toEqual([null, 'ready']);
   });
 
+  test('is over with a ready --force that undoes the shutdown that had gone over it', () => {
+    const it = scene();
+    it.ended(it.ask('hold', { reason: 'memory test' }));
+    it.site.visit();
+    it.ask('stop', { insist: true, by: 'signal', onTimeout: 'force' });
+    it.until('it is the operation', () => it.sidecar.state.op !== null);
+    expect(it.ended(it.ask('ready', { force: true, reason: 'urgent' }))).toMatchObject({ code: 'done' });
+    it.time.advance(5_000);
+    expect([it.sidecar.state.hold, it.sidecar.state.phase, it.admin()]).toEqual([null, 'serving', 'ready']);
+  });
+
   test('release without a hold is done at once', () => {
     const it = scene();
     expect(it.ended(it.ask('release'))).toMatchObject({ code: 'done', phase: 'serving' });

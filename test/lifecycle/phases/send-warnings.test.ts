@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
-import { recordOf } from '../../../agent/lifecycle/model/record.ts';
+import { recordOf } from '../../../agent/lifecycle/model/write-record.ts';
 import { restore } from '../../../agent/lifecycle/recovery/restore.ts';
 import { initial, type State } from '../../../agent/lifecycle/model/state.ts';
 import { type Draft, warn } from '../../../agent/lifecycle/draft.ts';

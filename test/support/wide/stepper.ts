@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
-import { recordOf, type StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import { recordOf } from '../../../agent/lifecycle/model/write-record.ts';
 import { restore } from '../../../agent/lifecycle/recovery/restore.ts';
 import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
 import { initial } from '../../../agent/lifecycle/model/state.ts';

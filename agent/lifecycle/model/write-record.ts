@@ -1,0 +1,119 @@
+import { desired } from './desired.ts';
+import type { Admin, Worker } from './observation.ts';
+import type { Operation } from './operation.ts';
+import { NEW_OUTING, type Outing } from './outing.ts';
+import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from './record.ts';
+import { type BalancerState, type ServerState, lastSeen } from './server-state.ts';
+import type { State } from './state.ts';
+import { MOST_WARNINGS } from './warnings.ts';
+
+/** The record of a state: its parts as the disk keeps them. */
+
+/** The record of a state, as of `at`. */
+export function recordOf(state: State, at: number): StateRecord {
+  const savedServers = (servers: BalancerState['servers']): Readonly<Record<string, SavedServer>> =>
+    mapValues(servers, (own) => saved(own, desired(state, own)));
+  const balancers = mapValues(state.balancers, (balancer) => ({
+    ...savedWorker(balancer.worker),
+    ...(balancer.around === null ? {} : { relatives: balancer.around.relatives }),
+    seen: lastSeen(balancer),
+    addresses: balancer.addresses,
+    reloaded: balancer.reloaded !== null,
+    servers: savedServers(balancer.servers),
+  }));
+  // Servers that the configuration lost are saved as they were: configured again they are understood as before.
+  const lost = mapValues(state.lost, (servers) => ({
+    ...savedWorker(null),
+    servers: savedServers(servers),
+  }));
+  const { app, epoch, hold, op, signedOut } = state;
+  return {
+    savedAt: at,
+    // A crash while a crash is being made good: where it was interrupted first is what goes on.
+    phase: state.boot?.to ?? state.phase,
+    epoch,
+    op: op && savedOperation(op),
+    balancers: { ...lost, ...balancers },
+    proof: app.proof,
+    appGone: app.gone,
+    ...(app.remains !== null && { appUnproven: true }),
+    stopIssued: app.stopIssued,
+    start: app.start,
+    ...savedOuting(state.outing),
+    fencedBefore: state.outing?.fencedBefore === true || saidMaint({ ...lost, ...balancers }),
+    signedOut,
+    fresh: state.boot?.fresh ?? false,
+    hold,
+  };
+}
+
+/** MAINT was written, or is about to be. */
+export function saidMaint(balancers: StateRecord['balancers']): boolean {
+  return Object.values(balancers).some(({ servers }) =>
+    Object.values(servers).some(({ said }) => said.includes('maint')),
+  );
+}
+
+function savedOperation(op: Operation): SavedOperation {
+  return {
+    ...op,
+    warnings: op.warnings.slice(0, MOST_WARNINGS).map(({ text }) => text),
+    subjects: op.warnings.map(({ subject }) => subject),
+    baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),
+  };
+}
+
+function savedOuting(
+  outing: Outing | null,
+): Pick<
+  Required<StateRecord>,
+  | 'forcedOut'
+  | 'noFence'
+  | 'restoring'
+  | 'expiresAt'
+  | 'expiresMs'
+  | 'sticky'
+  | 'level'
+  | 'lasting'
+  | 'capacity'
+> {
+  const { forcedOut, fenced, expiresAt, expiresMs, sticky, level, lasting, capacity } = outing ?? NEW_OUTING;
+  const { isOver, drainedIn } = capacity;
+  return {
+    forcedOut,
+    noFence: !fenced,
+    restoring: level === 'found',
+    expiresAt,
+    expiresMs,
+    sticky,
+    level: outing === null ? null : level,
+    lasting,
+    capacity: { isOver, drainedIn },
+  };
+}
+
+function savedWorker(worker: Worker | null): Required<SavedWorker> {
+  return { pid: worker?.pid ?? null, bornAt: worker?.bornAt ?? null };
+}
+
+export function mapValues<T, U>(
+  record: Readonly<Record<string, T>>,
+  change: (value: T) => U,
+): Readonly<Record<string, U>> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
+
+/**
+ * The desired state counts as possibly set: it is saved before it is written to HAProxy, and a crash may come after
+ * that.
+ */
+export function saved(
+  { found, possiblyOurs: ours, everWritten: said, foreign: held, applied: stood }: ServerState,
+  want: Admin | null,
+): SavedServer {
+  const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };
+  const heldIn = held === 'unknown' ? null : held;
+  const whose = { held: held !== null, heldIn, told };
+  if (want === null || held !== null) return { found, want, ours, said, ...whose };
+  return { found, want, ours: [...new Set([...ours, want])], said: [...new Set([...said, want])], ...whose };
+}

@@ -63,15 +63,15 @@ function tell(passed: number, failed: number): void {
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-interface Report {
+interface HostReport {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numRuntimeErrorTestSuites: number;
 }
 
-function read(file: string): Report | null {
+function read(file: string): HostReport | null {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Report;
+    return JSON.parse(readFileSync(file, 'utf8')) as HostReport;
   } catch {
     return null;
   }

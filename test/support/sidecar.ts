@@ -31,7 +31,7 @@ export interface Sidecar {
 }
 
 /** Where a sidecar stands: a directory for its files, and its HAProxy. A site is such a place. */
-export interface Place {
+export interface SidecarPlace {
   readonly dir: string;
   readonly haproxy: { readonly socket: string };
 }
@@ -50,7 +50,7 @@ export interface SidecarOptions {
 }
 
 /** The configuration of one node's sidecar. JSON is YAML too. */
-export function sidecarConfig(site: Place, node: SiteNode, options: SidecarOptions = {}): object {
+export function sidecarConfig(site: SidecarPlace, node: SiteNode, options: SidecarOptions = {}): object {
   return {
     node: node.name,
     app: {
@@ -78,7 +78,7 @@ export function sidecarConfig(site: Place, node: SiteNode, options: SidecarOptio
  * @throws Error with its log when it ends instead
  */
 export async function startSidecar(
-  site: Place,
+  site: SidecarPlace,
   node: SiteNode,
   signal: AbortSignal,
   options: SidecarOptions = {},

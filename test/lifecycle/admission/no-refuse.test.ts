@@ -3,7 +3,7 @@ import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import { readRecord } from '../../../agent/lifecycle/recovery/read-record.ts';
 import { recordOf } from '../../../agent/lifecycle/model/write-record.ts';
 import { scene } from '../../support/world/scene.ts';
-import type { Site } from '../../support/world/site.ts';
+import type { SimSite } from '../../support/world/site.ts';
 
 /** A preStop hook and `systemctl stop` end the application whatever the answer is (INVARIANTS.md#other-promises). */
 
@@ -15,12 +15,12 @@ interface Case {
   readonly code: string;
   readonly kinds: readonly ('drain' | 'stop')[];
   readonly policy?: Partial<Policy>;
-  readonly before: (site: Site) => void;
+  readonly before: (site: SimSite) => void;
 }
 
 const first =
   (changes: object) =>
-  ({ balancers }: Site): void => {
+  ({ balancers }: SimSite): void => {
     Object.assign(balancers[0] ?? {}, changes);
   };
 const tracker = { name: 'ws/app1', of: 'app/app1', by: 'track', role: 'active', usable: true } as const;
@@ -65,7 +65,7 @@ describe('A request that cannot be refused', () => {
       counts: true,
       seesOldWorkers: true,
     }));
-    const away = ({ balancers: [, second] }: Site): void => second?.setMode('refuses');
+    const away = ({ balancers: [, second] }: SimSite): void => second?.setMode('refuses');
     const refused = scene({ balancers }, away);
     expect(refused.ended(refused.ask('drain')).code).toBe('balancer-unreachable');
     const it = scene({ balancers }, away);
@@ -79,7 +79,7 @@ describe('A request that cannot be refused', () => {
   });
 
   test('counts behind a DRAIN of another hand, which refuses it at its own deadline only', () => {
-    const held = ({ balancers }: Site): void => balancers[0]?.set('app/app1', 'drain', 'operator');
+    const held = ({ balancers }: SimSite): void => balancers[0]?.set('app/app1', 'drain', 'operator');
     const refused = scene({}, held);
     expect(refused.ended(refused.ask('drain')).code).toBe('held');
     const it = scene({}, held);

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { Phase } from '../../../agent/lifecycle/model/api.ts';
 import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import { type Scene, scene } from '../../support/world/scene.ts';
-import type { Site } from '../../support/world/site.ts';
+import type { SimSite } from '../../support/world/site.ts';
 
 const MINUTE = 60_000;
 
@@ -83,7 +83,7 @@ test('A record of before an upgrade, without what is new in it, goes on', () => 
 });
 
 describe('What two nodes of a pool ask of themselves in the same moment', () => {
-  const nodes = (before: (site: Site) => void): Scene[] =>
+  const nodes = (before: (site: SimSite) => void): Scene[] =>
     ['app1', 'app2'].map((node) => scene({ node, adopt: true }, before));
 
   test('has ids of their own when both come back from a MAINT without a record', () => {

@@ -5,8 +5,8 @@ import { peek } from './peek.ts';
 import { goneByPidFile, provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, Issued, Oracle, SimNode, World } from './world.ts';
 
-type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
-type Tell = (happening: Happening) => void;
+type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
+type TellNode = (happening: Happening) => void;
 
 /** The effects that are carried out here; the others are the node's own. */
 export type Deferred = Exclude<Effect, { type: 'poll' | 'count' | 'reply' | 'finish' | 'log' }>;
@@ -22,13 +22,13 @@ export function createEffects(
   world: World,
   node: SimNode,
   oracle: () => Oracle,
-): (effect: Deferred, tell: Tell, issued: Issued) => void {
+): (effect: Deferred, tell: TellNode, issued: Issued) => void {
   const { time, verdicts } = world;
   const { app, disk } = node;
   const later = (least: number, most: number, run: () => void): void =>
     void time.after(time.between(least, most), run);
 
-  function survey({ id, balancer, scope }: Doing<'survey'>, tell: Tell): void {
+  function survey({ id, balancer, scope }: EffectOf<'survey'>, tell: TellNode): void {
     const begun = time.now;
     const lb = world.lb(balancer);
     const names = node.policy.balancers.find(({ name }) => name === balancer)?.servers ?? [];
@@ -43,7 +43,7 @@ export function createEffects(
     );
   }
 
-  function check({ id, need }: Doing<'check'>, tell: Tell): void {
+  function check({ id, need }: EffectOf<'check'>, tell: TellNode): void {
     later(0.1, 10, () => {
       if (need === 'start' || !node.policy.stopRepeatable)
         return tell({ type: 'command-checked', id, need, proof: null });
@@ -56,8 +56,8 @@ export function createEffects(
   }
 
   function say(
-    { balancer, server, admin, mayReplace, epoch }: Doing<'set-server'>,
-    tell: Tell,
+    { balancer, server, admin, mayReplace, epoch }: EffectOf<'set-server'>,
+    tell: TellNode,
     issued: Issued,
   ): void {
     const begun = time.now;
@@ -103,7 +103,7 @@ export function createEffects(
     else lb.line.exchange(node.index, write, readBack, failed);
   }
 
-  function close({ balancer, server }: Doing<'close-connections'>, tell: Tell): void {
+  function close({ balancer, server }: EffectOf<'close-connections'>, tell: TellNode): void {
     const lb = world.lb(balancer);
     const end = (): Closed => {
       const here = [...lb.connections].filter((one) => one.server === lb.server(server) && !one.queued);
@@ -118,7 +118,7 @@ export function createEffects(
     );
   }
 
-  function stop({ epoch, proof }: Doing<'stop'>, tell: Tell): void {
+  function stop({ epoch, proof }: EffectOf<'stop'>, tell: TellNode): void {
     later(0.1, 5, () => {
       // What has replaced itself is stopped as what its pid file names now.
       const isGone = proof !== null && !app.lives(proof) && provenByPidFile(node) === null;
@@ -145,7 +145,7 @@ export function createEffects(
     });
   }
 
-  function start({ epoch }: Doing<'start'>, tell: Tell): void {
+  function start({ epoch }: EffectOf<'start'>, tell: TellNode): void {
     later(1, 800, () => {
       if (app.start === 'fails') return tell({ type: 'start-failed', epoch, error: 'exit 1' });
       const before = app.startedTwice;
@@ -157,7 +157,7 @@ export function createEffects(
     });
   }
 
-  function gate({ to }: Doing<'set-gate'>, tell: Tell): void {
+  function gate({ to }: EffectOf<'set-gate'>, tell: TellNode): void {
     later(0.5, 50, () => {
       const error = app.main === null || time.chance(0.1) ? 'exit 1' : null;
       if (error === null) app.gated = to === 'on';

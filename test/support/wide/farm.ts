@@ -6,7 +6,7 @@ import type { Broken, Played, Range } from './range.ts';
 
 /** Campaigns in processes of their own, built and outside of jest: two to three times as fast, and on each core. */
 
-type Line = { readonly broken: Broken } | { readonly end: Played };
+type PlayerLine = { readonly broken: Broken } | { readonly end: Played };
 
 /**
  * Plays the range in one process of the build.
@@ -22,7 +22,7 @@ export async function playIn(build: string, range: Range): Promise<{ played: Pla
   let played: Played | null = null;
   const ended = once(child, 'exit');
   for await (const text of createInterface({ input: child.stdout })) {
-    const line = JSON.parse(text) as Line;
+    const line = JSON.parse(text) as PlayerLine;
     if ('broken' in line) broken.push(line.broken);
     else played = line.end;
   }

@@ -26,7 +26,7 @@ interface Wishes {
 /** What these ask for is no operator's wish: it does not outlive the container (I19). */
 const OWN = ['app', 'lastcall'];
 
-type Finish = Extract<Effect, { type: 'finish' }>;
+type FinishedEffect = Extract<Effect, { type: 'finish' }>;
 
 export function createWishJudge(world: World, requests: Requests): WishJudge {
   const { time, verdicts } = world;
@@ -75,7 +75,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
       Object.assign(own, { out: id, outAt: time.now });
   }
 
-  function finished({ node, after }: Taken, own: Wishes, { result, refused }: Finish): void {
+  function finished({ node, after }: Taken, own: Wishes, { result, refused }: FinishedEffect): void {
     const request = requests.find(result.id);
     if (!request || refused || result.plan) return;
     const { kind } = request;
@@ -97,7 +97,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
   }
 
   /** Nothing but `ready` ends a stop, and an expiry that was asked for in vain is answered so. */
-  function stoppedAlready({ id, warnings }: Finish['result'], expiresMs: number | null): void {
+  function stoppedAlready({ id, warnings }: FinishedEffect['result'], expiresMs: number | null): void {
     if (expiresMs !== null && !warnings.some((text) => text.includes('does not expire')))
       verdicts.broken('never expires', `${id}: nothing says that the stopped node does not expire`);
   }

@@ -2,14 +2,14 @@ import { desired } from '../../../agent/lifecycle/model/desired.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { serversOf } from '../../../agent/lifecycle/draft.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
-import type { Taken, World } from './world.ts';
+import type { StepTrace, SceneWorld } from './world.ts';
 
 /**
  * Whose state is at a server, by the world: the invariants that compare lastcall's writes with the truth at the
  * balancers (I1, I2, I3, I4).
  */
-export interface Claims {
-  watch(taken: Taken): void;
+export interface SceneClaims {
+  watch(taken: StepTrace): void;
   /** `forgot`: the alarm was raised that the disk does not hold what is under way. */
   crashed(forgot: boolean): void;
   /** A stop is issued although no user was forced out. */
@@ -17,7 +17,7 @@ export interface Claims {
   ended(state: State): void;
 }
 
-interface Claim {
+interface SceneClaim {
   /** States that may be there because lastcall wrote them. */
   maybe: Set<Admin>;
   /** All that was written in this outing: a state file may bring any of them back. */
@@ -28,25 +28,25 @@ interface Claim {
 
 /** @param isForced whether the running operation may take over what others hold: by its own request, or by one that joined */
 export function createClaims(
-  world: World,
+  world: SceneWorld,
   fail: (invariant: string, what: unknown) => never,
   isForced: () => boolean,
-): Claims {
+): SceneClaims {
   const { policy, site } = world;
-  const claims = new Map<string, Claim>();
+  const claims = new Map<string, SceneClaim>();
   /** When the last look whose answer has arrived was begun, by balancer. */
   const looked = new Map<string, number>();
 
   const places = site.balancers.flatMap((balancer) =>
     balancer.servers.map((server) => ({ balancer, server, key: `${balancer.name} ${server.name}` })),
   );
-  const claimOf = (key: string): Claim => {
+  const claimOf = (key: string): SceneClaim => {
     const claim = claims.get(key) ?? { maybe: new Set(), said: new Set(), restored: null };
     claims.set(key, claim);
     return claim;
   };
 
-  function watch(taken: Taken): void {
+  function watch(taken: StepTrace): void {
     const { event, after, before } = taken;
     if (event.type === 'polled' || event.type === 'surveyed') {
       looked.set(event.balancer, Math.max(looked.get(event.balancer) ?? 0, event.begun));
@@ -80,14 +80,14 @@ export function createClaims(
     server: name,
     admin,
     view,
-  }: Extract<Taken['event'], { type: 'server-set' }>): void {
+  }: Extract<StepTrace['event'], { type: 'server-set' }>): void {
     const server = site.balancer(balancer).server(name);
     if (server.admin !== view.admin || server.by !== 'operator') return;
     looked.set(balancer, Math.max(looked.get(balancer) ?? 0, server.since + 1e-6));
     if (view.admin !== admin) claimOf(`${balancer} ${name}`).maybe.delete(view.admin);
   }
 
-  function begin(claim: Claim, ours: readonly Admin[]): void {
+  function begin(claim: SceneClaim, ours: readonly Admin[]): void {
     claim.restored = null;
     for (const admin of ours) {
       claim.maybe.add(admin);
@@ -106,7 +106,7 @@ export function createClaims(
   }
 
   /** I4, and the end of every return: what lastcall wrote is taken back. */
-  function restored({ before, after }: Taken): void {
+  function restored({ before, after }: StepTrace): void {
     if (after.phase !== 'serving' && after.phase !== 'unhealthy') return;
     for (const { key, server, balancer } of places) {
       const own = before.balancers[balancer.name]?.servers[server.name];

@@ -35,7 +35,7 @@ export interface SimServer {
   readonly weight: number;
 }
 
-export type Mode = 'answers' | 'slow' | 'refuses' | 'silent';
+export type HaproxyMode = 'answers' | 'slow' | 'refuses' | 'silent';
 
 /** A simulated HAProxy: it answers from the state it has when it comes to carry the command out. */
 export interface SimHaproxy {
@@ -44,7 +44,7 @@ export interface SimHaproxy {
   pid: number;
   /** When this worker began. */
   bornAt: number;
-  mode: Mode;
+  mode: HaproxyMode;
   others: number | null;
   sticky: string | null;
   hashed: string | null;
@@ -64,7 +64,7 @@ export interface SimHaproxy {
   listMs: number;
   /** Carries `work` out and answers with what it gives, or fails; once only, within its driver's deadline. */
   exchange<T>(work: () => T, answer: (value: T) => void, fail: (error: string) => void): void;
-  setMode(mode: Mode): void;
+  setMode(mode: HaproxyMode): void;
   /** Carries out what is in its socket: commands of a dead sidecar come before those of its successor. */
   settle(): void;
   /** A new worker; `stateFile`: it reads the states that the old one has written. Old connections are out of sight. */

@@ -9,12 +9,12 @@ import type { BalancerState } from '../../../agent/lifecycle/model/server-state.
 import { serversOf } from '../../../agent/lifecycle/draft.ts';
 import type { Proof, ServerView } from '../../../agent/lifecycle/model/observation.ts';
 import type { Survey } from '../../../agent/lifecycle/model/survey.ts';
-import type { Taken, World } from './world.ts';
+import type { StepTrace, SceneWorld } from './world.ts';
 import { createClaims } from './claims.ts';
 
 /** Watches every step and knows the whole world: what INVARIANTS.md promises is judged from outside. */
-export interface Oracle {
-  watch(taken: Taken): void;
+export interface SceneOracle {
+  watch(taken: StepTrace): void;
   submitted(request: Request): void;
   crashed(state: State): void;
   /** After everything has come to rest. */
@@ -27,7 +27,7 @@ function fail(invariant: string, what: unknown): never {
   throw new Error(`${invariant}: ${typeof what === 'string' ? what : JSON.stringify(what)}`);
 }
 
-export function createOracle(world: World): Oracle {
+export function createOracle(world: SceneWorld): SceneOracle {
   const answered = new Map<string, 'waiting' | 'replied' | 'over'>();
   const finished = new Set<string>();
   const requests = new Map<string, Request>();
@@ -41,7 +41,7 @@ export function createOracle(world: World): Oracle {
   /** The stop that goes on was issued in this life of the sidecar. */
   let stopSent = false;
 
-  function watch(taken: Taken): void {
+  function watch(taken: StepTrace): void {
     const { after, event, effects } = taken;
     const own = effects.filter(({ type }) => type !== 'finish');
     if (own.length > MOST_EFFECTS) fail('no hot loop', effects);
@@ -73,7 +73,7 @@ export function createOracle(world: World): Oracle {
   }
 
   /** A request of the lifecycle's own making is followed like any other, from its first event. */
-  function adopted({ after }: Taken): void {
+  function adopted({ after }: StepTrace): void {
     const asked = [...after.queue, after.candidate?.request, after.pending?.request];
     for (const request of asked) if (request && !answered.has(request.id)) submitted(request);
     if (after.op && !answered.has(after.op.id)) answered.set(after.op.id, 'waiting');
@@ -85,7 +85,7 @@ export function createOracle(world: World): Oracle {
     requests.set(request.id, request);
   }
 
-  function judge(taken: Taken, effect: Effect, index: number): void {
+  function judge(taken: StepTrace, effect: Effect, index: number): void {
     const { type } = effect;
     if (type === 'set-server' || type === 'start' || type === 'stop') durable(taken, index);
     if (type === 'persist') isPlain(effect.record);
@@ -103,7 +103,7 @@ export function createOracle(world: World): Oracle {
   }
 
   /** I8: the intent it is done for has been answered for by the disk, with success or with an alarm. */
-  function durable({ before, after, effects }: Taken, index: number): void {
+  function durable({ before, after, effects }: StepTrace, index: number): void {
     const { saved, intentSave } = after;
     const fresh = effects
       .slice(0, index)
@@ -111,7 +111,7 @@ export function createOracle(world: World): Oracle {
     if (fresh || saved < before.intentSave) fail('I8', [after.phase, effects[index]]);
   }
 
-  function replied({ after }: Taken, { id, ticket }: { id: string; ticket: string }): void {
+  function replied({ after }: StepTrace, { id, ticket }: { id: string; ticket: string }): void {
     if ((answered.get(id) ?? 'waiting') !== 'waiting') fail('one answer', [id, answered.get(id)]);
     answered.set(id, 'replied');
     const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
@@ -150,7 +150,7 @@ export function createOracle(world: World): Oracle {
   }
 
   /** I11, when the first word outward is meant: from rotation, by an operation that was checked. */
-  function guarded({ before, after }: Taken): void {
+  function guarded({ before, after }: StepTrace): void {
     const { op } = after;
     if (!op || before.op || op.kind === 'ready' || after.phase !== 'draining') return;
     if (!['serving', 'unhealthy', 'returning'].includes(before.phase)) return;
@@ -168,7 +168,7 @@ export function createOracle(world: World): Oracle {
   }
 
   /** I12 and I7: every count is known, and 0. */
-  function agreed(taken: Taken): void {
+  function agreed(taken: StepTrace): void {
     const { before, after: state } = taken;
     if (before.outing?.forcedOut) return forced(taken);
     // A stop that was turned away by the guard leaves what `--no-fence` had left as it was.
@@ -207,7 +207,7 @@ export function createOracle(world: World): Oracle {
   }
 
   /** A user who was forced is gone, unless the wait was over, and then there is a warning. */
-  function forced({ before, after, effects }: Taken): void {
+  function forced({ before, after, effects }: StepTrace): void {
     const force = before.outing?.force ?? null;
     if (force === null || force.now || before.forceRequested) return;
     const results = effects.flatMap((effect) => (effect.type === 'finish' ? effect.result.warnings : []));

@@ -6,7 +6,7 @@ import { pace } from '../../../agent/lifecycle/timing.ts';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import type { Look } from '../../../agent/lifecycle/model/observation.ts';
-import type { Happening, World } from './world.ts';
+import type { SceneEvent, SceneWorld } from './world.ts';
 
 /** The polls, as the engine makes them: one question at a time, at the lifecycle's pace. */
 export interface SimPolls {
@@ -17,7 +17,7 @@ export interface SimPolls {
   stop(): void;
 }
 
-interface Poller {
+interface ScenePoller {
   kick(): void;
 }
 
@@ -31,15 +31,15 @@ export function listedIn<T extends Look>({ balancers }: Policy, at: string, look
 }
 
 export function createPolls(
-  { time, policy, site }: World,
+  { time, policy, site }: SceneWorld,
   stateNow: () => State,
-  post: (happening: Happening) => void,
+  post: (happening: SceneEvent) => void,
 ): SimPolls {
   let stopped = false;
   const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), time.now);
   let last = paceNow();
 
-  const poller = (ask: (done: () => void) => void, pauseMs: () => number): Poller => {
+  const poller = (ask: (done: () => void) => void, pauseMs: () => number): ScenePoller => {
     let asking = false;
     let again = false;
     let cancel = (): void => undefined;
@@ -67,7 +67,7 @@ export function createPolls(
   const look = (name: string) => (done: () => void) => {
     const at = site.balancer(name);
     const begun = time.now;
-    const tell = (happening: Happening): void => {
+    const tell = (happening: SceneEvent): void => {
       post(happening);
       done();
     };

@@ -6,7 +6,7 @@ import { createDisk, type SimDisk } from './disk.ts';
 import type { SimHaproxy } from './haproxy.ts';
 import { createOracle } from './oracle.ts';
 import { createSidecar, type SimSidecar } from './sidecar.ts';
-import { createSite, type Site } from './site.ts';
+import { createSite, type SimSite } from './site.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
 
 /** One node behind one balancer, with a probe, a source that counts its users, and a stop and a start that work. */
@@ -48,7 +48,7 @@ export const POLICY: Policy = {
 /** A node that serves, and hands to move it; the oracle watches here too. */
 export interface Scene {
   readonly time: Timeline;
-  readonly site: Site;
+  readonly site: SimSite;
   readonly disk: SimDisk;
   readonly sidecar: SimSidecar;
   readonly policy: Policy;
@@ -91,7 +91,7 @@ const PATIENCE_MS = 2 * 60 * 60_000;
 /** @param balancers what HAProxy has, where that is more than the configuration names at first */
 export function scene(
   changes: Partial<Policy> = {},
-  before: (site: Site) => void = () => undefined,
+  before: (site: SimSite) => void = () => undefined,
   balancers?: Policy['balancers'],
 ): Scene {
   const policy = { ...POLICY, ...changes };

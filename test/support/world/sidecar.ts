@@ -11,8 +11,8 @@ import { step } from '../../../agent/lifecycle/step.ts';
 import type { Closed } from '../../../agent/lifecycle/model/observation.ts';
 import { frozen } from './frozen.ts';
 import { createPolls, listedIn } from './polls.ts';
-import type { Site } from './site.ts';
-import type { Happening, Taken, World } from './world.ts';
+import type { SimSite } from './site.ts';
+import type { SceneEvent, StepTrace, SceneWorld } from './world.ts';
 
 /** The sidecar in the simulated world: `step`, and effects that are carried out late and in any order. */
 export interface SimSidecar {
@@ -25,13 +25,13 @@ export interface SimSidecar {
   boot(found?: { readonly record: StateRecord; readonly fresh: boolean; readonly sameBoot: boolean }): void;
   /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
   crash(): void;
-  post(happening: Happening): void;
+  post(happening: SceneEvent): void;
   /** The prober's verdict as of now. */
   probed(health: Health, signedOut?: boolean): void;
 }
 
 /** @param watch sees every step; throws when it was a wrong one */
-export function createSidecar(world: World, watch: (taken: Taken) => void): SimSidecar {
+export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => void): SimSidecar {
   const { time, site, disk } = world;
   const replies: { id: string; ticket: string }[] = [];
   const results: Result[] = [];
@@ -43,7 +43,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   let cancelWake = (): void => undefined;
   let polls = createPolls(world, () => state, post);
 
-  function post(happening: Happening): void {
+  function post(happening: SceneEvent): void {
     if (!running) return;
     mailbox.push({ ...happening, at: time.now } as Event);
     if (stepping) return;
@@ -71,7 +71,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   }
 
   /** The events of this life; a dead sidecar gets none. */
-  const heard = (): ((happening: Happening) => void) => {
+  const heard = (): ((happening: SceneEvent) => void) => {
     const mine = life;
     return (happening) => {
       if (life === mine) post(happening);
@@ -131,7 +131,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
   }
 
   type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
-  type Tell = (happening: Happening) => void;
+  type Tell = (happening: SceneEvent) => void;
 
   function survey({ id, balancer, scope, addresses }: Doing<'survey'>, tell: Tell): void {
     const begun = time.now;
@@ -257,7 +257,7 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
     });
   }
 
-  function verdict(health: Health, signedOut = false): Happening {
+  function verdict(health: Health, signedOut = false): SceneEvent {
     return { type: 'probed', health, signedOut, begun: time.now };
   }
 
@@ -304,6 +304,6 @@ export function createSidecar(world: World, watch: (taken: Taken) => void): SimS
 }
 
 /** The port of an application that lives is open. */
-function signsOf({ app }: Site): LifeSigns {
+function signsOf({ app }: SimSite): LifeSigns {
   return { ...NO_SIGNS, open: app.alive ? ['127.0.0.1:80'] : [], processes: app.left };
 }

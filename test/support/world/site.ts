@@ -4,13 +4,13 @@ import type { Proof } from '../../../agent/lifecycle/model/observation.ts';
 import { createHaproxy, type SimHaproxy, type SimServer, adminOf } from './haproxy.ts';
 import type { Timeline } from './timeline.ts';
 
-interface Place {
+interface ServerPlace {
   readonly balancer: SimHaproxy;
   readonly server: SimServer;
 }
 
 /** A user with a session in the application, bound to one server by a cookie. */
-type User = Place;
+type SimUser = ServerPlace;
 
 export interface ThrownOut {
   readonly server: string;
@@ -21,7 +21,7 @@ export interface ThrownOut {
 }
 
 /** Everything outside lastcall: balancers, the application, its users. */
-export interface Site {
+export interface SimSite {
   readonly balancers: readonly SimHaproxy[];
   readonly app: {
     alive: boolean;
@@ -36,7 +36,7 @@ export interface Site {
   };
   /** Sources that fail at present. */
   readonly failing: Set<string>;
-  readonly users: User[];
+  readonly users: SimUser[];
   /**
    * Times that lastcall wrote MAINT over READY while users were bound to the server: they are moved to other nodes.
    */
@@ -46,7 +46,7 @@ export interface Site {
   /** All that can be counted: connections of the current workers, and sessions. */
   connections(): number;
   /** A new user, at this server or at any. */
-  visit(where?: Place): void;
+  visit(where?: ServerPlace): void;
   click(): void;
   leave(): void;
   /** A request that waits in the server's queue before it is served. */
@@ -55,11 +55,11 @@ export interface Site {
   revive(healthy?: boolean): void;
 }
 
-export function createSite(time: Timeline, policy: Policy): Site {
+export function createSite(time: Timeline, policy: Policy): SimSite {
   const balancers = policy.balancers.map(({ name, servers }) => createHaproxy(time, name, servers));
   const places = balancers.flatMap((balancer) => balancer.servers.map((server) => ({ balancer, server })));
-  const users: User[] = [];
-  const app: Site['app'] = {
+  const users: SimUser[] = [];
+  const app: SimSite['app'] = {
     alive: true,
     pid: 1000,
     stop: 'works',
@@ -69,7 +69,7 @@ export function createSite(time: Timeline, policy: Policy): Site {
     gated: false,
   };
 
-  const serve = ({ balancer, server }: User): void => {
+  const serve = ({ balancer, server }: SimUser): void => {
     const { pid } = balancer;
     server.serving += 1;
     server.total += 1;
@@ -77,7 +77,7 @@ export function createSite(time: Timeline, policy: Policy): Site {
       if (balancer.pid === pid && server.serving > 0) server.serving -= 1;
     });
   };
-  const isUsable = ({ server }: User): boolean => server.up && app.alive;
+  const isUsable = ({ server }: SimUser): boolean => server.up && app.alive;
   const check = (up: boolean): void => {
     for (const { server } of places) {
       time.after(time.between(50, 1000), () => {
@@ -86,7 +86,7 @@ export function createSite(time: Timeline, policy: Policy): Site {
     }
   };
 
-  const site: Site = {
+  const site: SimSite = {
     balancers,
     app,
     failing: new Set(),

@@ -3,23 +3,23 @@ import type { Event } from '../../../agent/lifecycle/model/event.ts';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import type { SimDisk } from './disk.ts';
-import type { Site } from './site.ts';
+import type { SimSite } from './site.ts';
 import type { Timeline } from './timeline.ts';
 
-export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
+export type SceneEvent = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
 
 /** What happened in one step, for the watchers. */
-export interface Taken {
+export interface StepTrace {
   readonly before: State;
   readonly event: Event;
   readonly after: State;
   readonly effects: readonly Effect[];
 }
 
-export interface World {
+export interface SceneWorld {
   readonly time: Timeline;
   /** Of the next boot: a configuration may have changed meanwhile. */
   policy: Policy;
-  readonly site: Site;
+  readonly site: SimSite;
   readonly disk: SimDisk;
 }

@@ -1,7 +1,8 @@
 import { hostname } from 'node:os';
 import { composeEngine, createBalancers, type World } from './compose.ts';
 import type { DirectOptions, DirectService } from './cli/ports.ts';
-import type { Config, ProbeConfig, SourceConfig, StopConfig } from './config/config.ts';
+import type { Config, ProbeConfig, StopConfig } from './config/config.ts';
+import type { SourceConfig } from './config/source-config.ts';
 import {
   CLOSE_PER_SECOND,
   FOREIGN_DRAIN,

@@ -1,4 +1,4 @@
-import type { CommandConfig } from '../config/config.ts';
+import type { CommandConfig } from '../config/command-config.ts';
 import type { Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { checkExecutable } from '../system/process.ts';

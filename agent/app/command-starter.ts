@@ -1,4 +1,5 @@
-import type { CommandConfig, StartConfig } from '../config/config.ts';
+import type { StartConfig } from '../config/config.ts';
+import type { CommandConfig } from '../config/command-config.ts';
 import { checkAppCommand, runAppCommand, type CommandPorts } from './app-command.ts';
 import type { Starter } from './contracts.ts';
 import { createSystemdStarter } from './systemd.ts';

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
-import type { Config, SourceConfig } from './config.ts';
+import type { Config } from './config.ts';
+import type { SourceConfig } from './source-config.ts';
 
 /** What other users of this machine may read or change of that by which this process acts. */
 

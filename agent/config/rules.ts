@@ -5,8 +5,8 @@ import type {
   HttpProbeConfig,
   PollerConfig,
   HealthPollerConfig,
-  SourceConfig,
 } from './config.ts';
+import type { SourceConfig } from './source-config.ts';
 import { checkListen } from './listen-rules.ts';
 import type { Finding } from './problem.ts';
 import { checkTimes, warnOfGrace } from './time-rules.ts';

@@ -1,4 +1,4 @@
-import type { HttpSourceConfig, ReadingConfig, SourceConfig } from './config.ts';
+import type { HttpSourceConfig, ReadingConfig, SourceConfig } from './source-config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';

@@ -1,4 +1,5 @@
-import type { CommandConfig, WarnConfig } from '../config/config.ts';
+import type { WarnConfig } from '../config/config.ts';
+import type { CommandConfig } from '../config/command-config.ts';
 import type { DeadlineWarning } from '../lifecycle/model/effect.ts';
 import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';

@@ -1,4 +1,4 @@
-import type { CommandSourceConfig } from '../config/config.ts';
+import type { CommandSourceConfig } from '../config/source-config.ts';
 import type { Clock } from '../system/clock.ts';
 import { endingOf, runCommand, type CommandResult } from '../system/run-command.ts';
 import { countOrThrow, parseCount, type CountProblem } from '../formats/parse-count.ts';

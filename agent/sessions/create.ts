@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../config/config.ts';
+import type { SourceConfig } from '../config/source-config.ts';
 import type { Clock } from '../system/clock.ts';
 import { createCommandSource } from './command.ts';
 import { createFilesSource } from './files.ts';

@@ -1,6 +1,6 @@
 import type { Dirent } from 'node:fs';
 import { opendir, stat } from 'node:fs/promises';
-import type { FilesSourceConfig } from '../config/config.ts';
+import type { FilesSourceConfig } from '../config/source-config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { matches, parseGlob, type GlobPart } from '../formats/glob.ts';

@@ -1,4 +1,4 @@
-import type { HttpSourceConfig, ReadingConfig } from '../config/config.ts';
+import type { HttpSourceConfig, ReadingConfig } from '../config/source-config.ts';
 import type { Clock } from '../system/clock.ts';
 import {
   flawOf,

@@ -1,4 +1,4 @@
-import type { IdleSourceConfig } from '../config/config.ts';
+import type { IdleSourceConfig } from '../config/source-config.ts';
 import { createAbsences, type Absence, type Absences } from '../haproxy/absence.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';

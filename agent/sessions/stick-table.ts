@@ -1,4 +1,4 @@
-import type { StickTableSourceConfig } from '../config/config.ts';
+import type { StickTableSourceConfig } from '../config/source-config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { probeTable, showPeers } from '../haproxy/command.ts';
 import { countEntries, storesNoServers, type Entries, type Pour } from '../haproxy/replies/table-entries.ts';

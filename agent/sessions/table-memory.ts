@@ -1,4 +1,4 @@
-import type { StickTableSourceConfig } from '../config/config.ts';
+import type { StickTableSourceConfig } from '../config/source-config.ts';
 import type { Entries } from '../haproxy/replies/table-entries.ts';
 
 /** Of a table whose `expire` is not written down: no entry seen within half its life can live longer than this. */

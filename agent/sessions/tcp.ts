@@ -1,4 +1,4 @@
-import type { TcpSourceConfig } from '../config/config.ts';
+import type { TcpSourceConfig } from '../config/source-config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createServerReader, type SendCommand, type ServerReader } from '../haproxy/server-reader.ts';

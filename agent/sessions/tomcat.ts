@@ -1,4 +1,4 @@
-import type { TomcatSourceConfig } from '../config/config.ts';
+import type { TomcatSourceConfig } from '../config/source-config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { flawOf, httpGet, parseHttpUrl, shownUrl, type HttpAnswer } from '../system/http.ts';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { ReadingConfig } from '../../agent/config/config.ts';
+import type { ReadingConfig } from '../../agent/config/source-config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import { createSafeRegex } from '../../agent/formats/safe-regex.ts';
 import type { Source } from '../../agent/sessions/source.ts';

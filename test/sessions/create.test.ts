@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import type { SourceConfig } from '../../agent/config/config.ts';
+import type { SourceConfig } from '../../agent/config/source-config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import { realClock } from '../../agent/system/clock.ts';
 

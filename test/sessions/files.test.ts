@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { SourceConfig } from '../../agent/config/config.ts';
+import type { SourceConfig } from '../../agent/config/source-config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import { matches, parseGlob, type GlobPart } from '../../agent/formats/glob.ts';
 import type { Source } from '../../agent/sessions/source.ts';

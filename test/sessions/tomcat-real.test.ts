@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TomcatSourceConfig } from '../../agent/config/config.ts';
+import type { TomcatSourceConfig } from '../../agent/config/source-config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { realClock } from '../../agent/system/clock.ts';

@@ -4,7 +4,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { inspect, promisify } from 'node:util';
-import type { TomcatSourceConfig } from '../../agent/config/config.ts';
+import type { TomcatSourceConfig } from '../../agent/config/source-config.ts';
 import { createSources } from '../../agent/sessions/create.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { readActive, readList, readManagers } from '../../agent/sessions/tomcat-parse.ts';

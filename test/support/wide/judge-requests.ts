@@ -163,9 +163,13 @@ export function createRequests(world: World): Requests {
    * Another hand is at a server of this node, or was a moment ago; or HAProxy does not have it: it answers a survey of it
    * with `no such server`, where this world shows MAINT.
    */
-  function isTouched({ policy, index }: SimNode): boolean {
+  function isTouched({ policy, index, known }: SimNode): boolean {
     const isNow = policy.balancers.some(({ name, servers }) =>
       servers.some((server) => {
+        // A balancer that cannot be asked is what it showed last.
+        const looked = known.looks.get(name);
+        const shown = looked?.servers.find((view) => view.name === server);
+        if (looked?.lostAt != null && shown !== undefined && shown.admin !== 'ready') return true;
         const { by, over, absent, touchedAt: last } = world.lb(name).server(server);
         return by === 'operator' || over !== null || absent || world.time.now - last < NEWS_MS;
       }),

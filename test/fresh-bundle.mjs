@@ -12,11 +12,13 @@ export default function freshBundle() {
     .map(({ parentPath, name }) => join(parentPath, name));
   const read = [
     ...sources,
-    ...['bundle.mjs', 'package.json', 'package-lock.json'].map((name) => join(ROOT, name)),
+    ...['agent/bundle.mjs', 'package.json', 'package-lock.json'].map((name) => join(ROOT, name)),
   ];
   const built = statSync(join(ROOT, 'dist', 'bundle'), { throwIfNoEntry: false })?.ctimeMs ?? 0;
   if (read.every((file) => statSync(file).mtimeMs < built)) return;
-  const { status } = spawnSync(process.execPath, [join(ROOT, 'bundle.mjs')], { stdio: ['ignore', 2, 2] });
+  const { status } = spawnSync(process.execPath, [join(ROOT, 'agent', 'bundle.mjs')], {
+    stdio: ['ignore', 2, 2],
+  });
   if (status !== 0)
     throw new Error('the program could not be bundled, see above (new packages? node test/prepare.mjs)');
 }

@@ -108,7 +108,7 @@ export function askBehindFence(draft: Draft): Answer {
   const { outing } = state;
   if (!outing || !isAsked(policy, state)) return 'go';
   const since = outing.fence?.confirmedAt ?? null;
-  if (since === null) return 'wait';
+  if (since === null) return askBeforeFence(draft, outing);
   const short = shortOf(policy, state, since);
   if (outing.capacity.isOver) return goOver(draft, short);
   const verdict = verdictOf(policy, countOthers(policy, state, since));
@@ -116,6 +116,14 @@ export function askBehindFence(draft: Draft): Answer {
   const stands = short.map((one) => wouldDo(policy, state, one, since, () => true));
   if (stands.every((enough) => enough === true)) return 'go';
   if (stands.includes(null) || !isBelieved(outing.capacity, short)) return askSiblings(draft, short);
+  return leaveFence(draft, outing, shortWords(policy, state, short));
+}
+
+/** MAINT is not read back: a write that is refused or late may come when the others have become too few. */
+function askBeforeFence(draft: Draft, outing: Outing): Answer {
+  const { policy, state } = draft;
+  const short = shortOf(policy, state, state.epochStartedAt);
+  if (outing.capacity.isOver || short.length === 0 || !isBelieved(outing.capacity, short)) return 'wait';
   return leaveFence(draft, outing, shortWords(policy, state, short));
 }
 

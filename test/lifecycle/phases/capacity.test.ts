@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { step } from '../../../agent/lifecycle/step.ts';
 import { ENOUGH_FOR_MS, LOWER_WAITS_MS } from '../../../agent/lifecycle/phases/capacity.ts';
 import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
 import type { Relative, Sibling } from '../../../agent/lifecycle/model/survey.ts';
@@ -300,6 +301,29 @@ describe('Before the fence and the stop', () => {
     const it = scene();
     onceSaid(it, 'maint', inDrain('app0'));
     expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });
+  });
+
+  test.each([
+    [1, 'fencing', 'maint'],
+    [2, 'draining', 'drain'],
+  ] as const)('while MAINT is refused or late, %i polls with too few others: %s', (polls, phase, level) => {
+    const it = scene();
+    it.ask('stop');
+    it.reach('fencing');
+    const { state } = it.sidecar;
+    const { lb1 } = state.balancers;
+    const { outing } = state;
+    if (!lb1?.look || !outing) throw new Error('nothing was seen');
+    const capacity = [{ name: 'app/app1', role: 'active', usableOthers: 0, usableBackups: 0 }] as const;
+    const seen = { ...lb1, look: { ...lb1.look, capacity }, begun: state.epochStartedAt };
+    const before = {
+      ...state,
+      saved: state.intentSave,
+      balancers: { lb1: seen },
+      outing: { ...outing, capacity: { ...outing.capacity, shortLooks: { lb1: polls } } },
+    };
+    const [after] = step(it.policy, before, { type: 'tick', at: it.time.now });
+    expect(after).toMatchObject({ phase, outing: { level } });
   });
 
   test.each([

@@ -77,7 +77,10 @@ export function createClaims(world: World, requests: Requests): Claims {
       end(node, is);
     for (const effect of effects) {
       if (effect.type === 'reply' && effect.joins !== null && requests.find(effect.id)?.force === true)
-        all(node, (claim, lb, server) => foundByForce(node, was, claim, [lb, server]));
+        all(node, (claim, lb, server) => {
+          foundByForce(node, was, claim, [lb, server]);
+          takeOver(claim);
+        });
       if (effect.type === 'set-server') take(claimOf(node, effect.balancer, effect.server), effect.admin);
     }
   }
@@ -86,6 +89,7 @@ export function createClaims(world: World, requests: Requests): Claims {
     all(node, (claim, lb, server) => {
       const { admin, by, since, absent } = world.lb(lb).server(server);
       claim.found = admin;
+      if (isForced) foundByForce(node, was, claim, [lb, server]);
       const isSeen = (node.known.looks.get(lb)?.begun ?? -Infinity) > since;
       const isFollowed = node.policy.foreignDrain === 'follow' && admin === 'drain' && by === 'operator';
       const isTaken = isForced && isSeen && by === 'operator' && !absent && admin !== 'ready';
@@ -111,6 +115,7 @@ export function createClaims(world: World, requests: Requests): Claims {
       const there = world.lb(lb).server(server);
       // What stands as it was found, if by a command of ours after a reload, is its owner's again.
       if (there.by === 'us' && there.admin !== 'ready' && there.admin === claim.found) there.by = 'operator';
+      there.said.clear();
       claim.said.clear();
       claim.maybe.clear();
       claim.followedSince = null;
@@ -136,7 +141,11 @@ export function createClaims(world: World, requests: Requests): Claims {
   return {
     watch,
     written,
-    crashed: (node) => all(node, widen),
+    crashed(node) {
+      all(node, widen);
+      // An alarm has said that the disk is behind: the next life takes an operator's state for one of the old outing.
+      if (peek(node.state).hasDiskAlarm) all(node, takeOver);
+    },
     booted(node) {
       const isAdopted = node.policy.adopt && node.disk.content === null;
       // Whatever stands there at the first look is ours then.

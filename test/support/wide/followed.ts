@@ -8,9 +8,12 @@ import type { SimNode } from './world.ts';
  */
 export function isFollowed(
   { policy }: SimNode,
-  { by }: LbServer,
+  { by, since }: LbServer,
   view: Pick<ServerView, 'admin' | 'over'>,
+  lookedAt: number,
 ): boolean {
   const forced = view.over?.forced ?? view.admin;
-  return policy.foreignDrain === 'follow' && by === 'operator' && forced === 'drain';
+  // A reload since that look has taken his DRAIN away: nothing tells that yet.
+  const wasHis = by === 'operator' || (by === 'nobody' && since > lookedAt);
+  return policy.foreignDrain === 'follow' && wasHis && forced === 'drain';
 }

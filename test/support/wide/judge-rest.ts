@@ -115,6 +115,8 @@ export function createRestJudge(
     const { app, policy } = node;
     // It is asked again and again, and an alarm has the reason why it cannot be done.
     if (alarms.some((text) => text.includes('signed itself out'))) return;
+    // One that is not well answers its probe with nothing else.
+    if (!app.healthy) return;
     const { signedOutAt } = app;
     if (signedOutAt === null || policy.onSignOut === 'ignore' || !policy.hasProbe || op || hold) return;
     if (!ROTATION.includes(phase) || time.now - signedOutAt < DUE_MS) return;

@@ -80,7 +80,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
         const view = viewOf(node.known, name, server);
         const there = world.lb(name).server(server);
         const { since } = there;
-        if (view && isFollowed(node, there, view)) {
+        if (view && isFollowed(node, there, view, looked.begun)) {
           followed(node, world.lb(name), there);
           continue;
         }

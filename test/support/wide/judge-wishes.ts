@@ -71,7 +71,13 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (kind === 'release') own.isHeld = false;
     if (kind === 'ready' || kind === 'restart' || kind === 'release')
       Object.assign(own, { out: null, expiresMs: null });
-    else if (!insist && !OWN.includes(request.by) && running !== 'ready' && running !== 'restart')
+    else if (
+      kind !== 'hold' &&
+      !insist &&
+      !OWN.includes(request.by) &&
+      running !== 'ready' &&
+      running !== 'restart'
+    )
       Object.assign(own, { out: id, outAt: time.now });
   }
 

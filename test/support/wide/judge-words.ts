@@ -127,9 +127,17 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   return {
     watch(taken) {
       claims.watch(taken);
-      const { node, before, after } = taken;
+      const { node, before, after, effects } = taken;
+      // One that was sent may have been carried out, whatever its answer.
+      if (effects.some((effect) => effect.type === 'set-server' && effect.admin === 'maint')) fence(node);
       // A crash may hide that it leaves rotation, and not that it had come back.
-      if (ROTATION.includes(before.phase) !== ROTATION.includes(after.phase)) fenced.delete(node.index);
+      if (ROTATION.includes(before.phase) === ROTATION.includes(after.phase)) return;
+      // A balancer that was left out keeps what was sent there.
+      const serving = peek(ROTATION.includes(after.phase) ? after : before);
+      const isLeft = node.policy.balancers.some(({ name, servers }) =>
+        servers.some((server) => serving.wants(name, server) !== null),
+      );
+      if (!isLeft) fenced.delete(node.index);
     },
     written,
     crashed(node) {
@@ -139,10 +147,10 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     },
     booted(node) {
       claims.booted(node);
-      // A write that was under way when it was killed may have come to its end or not.
-      if (!unsure.delete(node.index)) return;
+      // A write that was under way when it was killed may have come to its end or not: the disk has the intent.
+      const wasUnsure = unsure.delete(node.index);
       if (isFenceOnDisk(node)) fence(node);
-      else fenced.delete(node.index);
+      else if (wasUnsure) fenced.delete(node.index);
     },
     isFenced: ({ index }) => fenced.has(index),
     foundAt: (node, lb, server) => claims.foundAt(node, lb, server),

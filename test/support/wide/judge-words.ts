@@ -93,6 +93,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   function twoFenced({ node, lb, server, there }: Written, p: Peek): void {
     const { keep } = node.policy;
     if (there !== 'drain' || lb.polls || keep === 0 || !node.app.isAlive || isExempt(node, p)) return;
+    // A balancer that was silent carries out late what an operation that is given up had sent.
+    if (peek(node.state).isGivingBack) return;
     // What lies over it (DNS, a tracked server) keeps it out of service: to fence it costs no capacity.
     if (time.now - lb.othersSince < NEWS_MS || server.over !== null) return;
     const left = lb.usableOthers(server.name);

@@ -30,6 +30,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   const { time, verdicts } = world;
   /** Nodes whose disk failed in their last life. */
   const unsure = new Set<number>();
+  /** Servers that MAINT was sent to in this outing, by node, balancer and name. */
+  const sent = new Set<string>();
   const claims = createClaims(world, requests);
   /** Since when each node has had a fence in this outing. */
   const fenced = new Map<number, number>();
@@ -131,13 +133,21 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
       claims.watch(taken);
       const { node, before, after, effects } = taken;
       // One that was sent may have been carried out, whatever its answer.
-      if (effects.some((effect) => effect.type === 'set-server' && effect.admin === 'maint')) fence(node);
+      for (const effect of effects) {
+        if (effect.type !== 'set-server' || effect.admin !== 'maint') continue;
+        sent.add(`${node.index} ${effect.balancer} ${effect.server}`);
+        fence(node);
+      }
       // A crash may hide that it leaves rotation, and not that it had come back.
       if (ROTATION.includes(before.phase) === ROTATION.includes(after.phase)) return;
       // A balancer that was left out keeps what was sent there.
       const serving = peek(ROTATION.includes(after.phase) ? after : before);
       const isLeft = node.policy.balancers.some(({ name, servers }) =>
-        servers.some((server) => serving.wants(name, server) !== null),
+        servers.some((server) => {
+          const key = `${node.index} ${name} ${server}`;
+          if (serving.wants(name, server) === null) sent.delete(key);
+          return sent.has(key);
+        }),
       );
       if (!isLeft) fenced.delete(node.index);
     },

@@ -141,10 +141,13 @@ function tellUndone(
 function warnOfInitState(
   draft: Draft,
   balancerName: string,
-  { look }: BalancerState,
+  { look, servers }: BalancerState,
   { server, admin, view }: EventOf<'server-set'>,
 ): void {
-  const wasMaint = look?.servers.find(({ name }) => name === server)?.admin === 'maint';
+  const shown = look?.servers.find(({ name }) => name === server)?.admin;
+  // MAINT that was answered after the intent had changed is in no look yet.
+  const wasMaint =
+    shown === 'maint' || (shown === 'drain' && servers[server]?.possiblyOurs.includes('maint') === true);
   if (
     !wasMaint ||
     admin !== 'drain' ||

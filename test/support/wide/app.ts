@@ -16,6 +16,8 @@ export interface SimApp {
   /** One that listens no more and has not ended yet. */
   leaving: Process | null;
   healthy: boolean;
+  /** Since when it has been healthy, or was last. */
+  wellSince: number;
   gated: boolean;
   /** It asks to be taken out; null = it does not. */
   signedOutAt: number | null;
@@ -53,6 +55,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
     main: { pid, bornAt: time.now - 3_600_000 },
     leaving: null,
     healthy: true,
+    wellSince: -Infinity,
     gated: false,
     signedOutAt: null,
     lastSignOut: null,
@@ -76,6 +79,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
       Object.assign(self, {
         main: began,
         healthy: how === 'works',
+        wellSince: time.now,
         gated: false,
         signedOutAt: null,
         lastSignOut: null,
@@ -84,7 +88,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
       if (renewsPidFile) self.pidFile = began.pid;
       if (how === 'slow') {
         time.after(time.between(2_000, 9_000), () => {
-          if (self.main === began) self.healthy = true;
+          if (self.main === began) Object.assign(self, { healthy: true, wellSince: time.now });
           if (self.main === began) changed('began');
         });
       }
@@ -104,7 +108,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
     },
     heal() {
       if (!self.main || self.healthy) return;
-      self.healthy = true;
+      Object.assign(self, { healthy: true, wellSince: time.now });
       changed('began');
     },
     reexec() {

@@ -192,7 +192,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
       time.now - app.bornAt > REVIVED_MS
     ) {
       // Of another one that is not well, or was not probed often enough yet, no probe tells either.
-      const isSeen = app.main !== null && app.healthy && time.now - app.bornAt > PROBED_MS;
+      const isSeen = app.main !== null && app.healthy && time.now - app.wellSince > PROBED_MS;
       const isSaid = !isSeen && result.warnings.some((text) => text.includes('proves'));
       if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
     }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Balancer } from '../../../agent/balancers/balancer.ts';
 import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
 import type { Look } from '../../../agent/lifecycle/model/observation.ts';
@@ -71,6 +71,14 @@ const aged = (): Promise<true> =>
     const { oldest } = await balancer.holders(SERVER, never);
     return oldest.every(({ ageSeconds }) => ageSeconds >= 2);
   });
+
+/** SIGSTOP, until it stands still: on a busy machine it may answer once more before. */
+async function stopProcess(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await until(`process ${pid} is stopped`, () =>
+    Promise.resolve(/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))),
+  );
+}
 
 describe('workers of before a reload', () => {
   test('are counted from the first look at the new one, over two reloads, until the last user is gone', async () => {
@@ -144,7 +152,7 @@ describe('workers of before a reload', () => {
     const old = await haproxy.workerPid();
     await haproxy.reload();
     for (const pid of [haproxy.pid, old]) {
-      process.kill(pid, 'SIGSTOP');
+      await stopProcess(pid);
       const seen = await look();
       expect(seen).toMatchObject({ workers: null, unseen: expect.stringContaining('no answer') });
       expect(connections(seen)).toEqual([null, null]);

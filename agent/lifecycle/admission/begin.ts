@@ -88,12 +88,9 @@ function installOut(draft: Draft, candidate: Candidate, asked: Operation): void 
   const { request } = candidate;
   const { phase, app, outing } = draft.state;
   const op = { ...asked, ...bondsOf(draft, candidate, surveyed(draft, candidate)) };
-  // A stop that the guard refuses leaves a drained node as it was, with the expiry that it had.
-  const keepsExpiry = request.kind !== 'drain' && !isInRotation(phase);
   const terms: Partial<Outing> = {
     fenced: request.kind !== 'drain' || request.fence,
     lasting: isLasting(draft, request),
-    ...(keepsExpiry ? {} : { expiresMs: op.expiresMs, expiresAt: null }),
     ...overGuard(isInRotation(phase) ? null : outing, request),
   };
   const endsHold = request.force ? endHold(draft, `${request.kind} by ${request.by} goes over it`) : {};

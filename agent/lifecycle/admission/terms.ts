@@ -12,12 +12,12 @@ import { setIntent, mapServers, patch, patchOuting, type Draft } from '../draft.
 /** The terms that the request changes: those it gives explicitly (not null). */
 export function termsOf({ state }: Draft, op: Operation, request: Request): Terms {
   const { kind, timeoutMs, onTimeout, expiresMs, force, fence, noRefuse = false } = request;
-  const { fenced = true, expiresMs: expires = null } = state.outing ?? {};
+  const { fenced = true } = state.outing ?? {};
   return {
     ...(kind === 'drain' && fence && !fenced && { fence: true }),
     ...(timeoutMs !== null && { timeout: timeoutMs / 1_000 }),
     ...(onTimeout !== null && onTimeout !== op.onTimeout && { onTimeout }),
-    ...(expiresMs !== null && expiresMs !== expires && { expires: expiresMs / 1_000 }),
+    ...(expiresMs !== null && expiresMs !== op.expiresMs && { expires: expiresMs / 1_000 }),
     ...(force && { force }),
     ...(noRefuse && { noRefuse }),
   };
@@ -31,7 +31,6 @@ export function applyTerms(draft: Draft, op: Operation, request: Request, terms:
     op: { ...op, ...deadline, onTimeout: onTimeout ?? op.onTimeout, expiresMs: expiresMs ?? op.expiresMs },
   });
   if (terms.fence) patchOuting(draft, { fenced: true });
-  if (expiresMs !== null) patchOuting(draft, { expiresMs });
   if (terms.force) goOver(draft, request);
   else if (terms.noRefuse) onlyWarn(draft, request);
 }

@@ -100,7 +100,9 @@ function arrive(draft: Draft): void {
     finish(draft, ({ kind }) => kind === 'drain', 'done');
     return;
   }
-  const { fenced = true, forcedOut = false, expiresMs = null, expiresAt = null } = outing ?? {};
+  const { fenced = true, forcedOut = false } = outing ?? {};
+  // The expiry is the operation's until here: one that the guard refuses leaves a drained node with the expiry it had.
+  const { expiresMs, expiresAt } = op ? { ...op, expiresAt: null } : (outing ?? NEW_OUTING);
   endOperation(draft, { code: 'done' }, 'drained', {
     outing: {
       level: fenced ? 'maint' : 'drain',
@@ -108,6 +110,7 @@ function arrive(draft: Draft): void {
       force: null,
       // In mere DRAIN the forced ones come back, and are waited for again.
       forcedOut: forcedOut && fenced,
+      expiresMs,
       expiresAt: expiresMs === null ? null : (expiresAt ?? draft.at + expiresMs),
       capacity: { ...(outing?.capacity ?? NEW_OUTING.capacity), drainedIn: fenced ? 'maint' : 'drain' },
     },

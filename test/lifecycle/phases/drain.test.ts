@@ -178,12 +178,13 @@ describe('A drain', () => {
     expect(waiting.ownRequests.expiry).toEqual(refused);
   });
 
-  test('keeps its expiry through a stop that the guard refuses', () => {
+  test.each(['stop', 'drain'] as const)('keeps its expiry through a %s that the guard refuses', (kind) => {
     const it = scene();
     it.ended(it.ask('drain', { expiresMs: MINUTE }));
     it.lb.others = 0;
     it.time.advance(5_000);
-    expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'guard', phase: 'drained' });
+    const refused = it.ended(it.ask(kind, kind === 'drain' ? { expiresMs: 60 * MINUTE } : {}));
+    expect(refused).toMatchObject({ code: 'guard', phase: 'drained' });
     it.time.advance(2 * MINUTE);
     expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
   });

@@ -30,6 +30,7 @@ import {
 import { surveySiblings } from './sibling-survey.ts';
 import { surveyAround, surveyOwn } from './survey.ts';
 import { createDeadlineClient } from './deadline-client.ts';
+import { writeWeight } from './weight.ts';
 import { createMutex } from '../../system/mutex.ts';
 
 export interface RuntimeOptions {
@@ -128,6 +129,10 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
       return exclusive(signal, (connections) =>
         set(context, connections, server, { name, admin, mayReplace }, signal),
       );
+    },
+    setWeight: async (server, wish, signal) => {
+      const name = parseServerName(server, 'config');
+      return exclusive(signal, ({ statsSocket }) => writeWeight(context, statsSocket, name, wish));
     },
     holders: async (server, signal) =>
       readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),

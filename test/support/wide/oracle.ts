@@ -3,6 +3,7 @@ import { createDiskJudge } from './judge-disk.ts';
 import { createRequests } from './judge-requests.ts';
 import { createRestJudge } from './judge-rest.ts';
 import { createStopJudge } from './judge-stops.ts';
+import { createWeightJudge } from './judge-weights.ts';
 import { createWishJudge } from './judge-wishes.ts';
 import { createWordJudge } from './judge-words.ts';
 import { createZeroJudge } from './judge-zero.ts';
@@ -20,6 +21,7 @@ export function createOracle(world: World): Oracle {
   const stops = createStopJudge(world, requests);
   const rest = createRestJudge(world, { requests, wishes, words });
   const begin = createBeginJudge(world, requests);
+  const weights = createWeightJudge(world);
   const judges = [
     requests,
     words,
@@ -40,7 +42,9 @@ export function createOracle(world: World): Oracle {
     written(word) {
       words.written(word);
       wishes.written(word);
+      weights.written(word);
     },
+    weighed: (word) => weights.weighed(word),
     submitted: (node, request) => requests.submitted(node, request),
     cancelled: (node, id) => requests.cancelled(node, id),
     crashed(node) {
@@ -55,7 +59,10 @@ export function createOracle(world: World): Oracle {
           if (server.node === node.index && server.by === 'us') server.by = 'operator';
     },
     booted: (node) => words.booted(node),
-    rested: (answers) => rest.rested(answers),
+    rested(answers) {
+      rest.rested(answers);
+      weights.rested(answers);
+    },
     result: (_node, id) => requests.result(id),
   };
 }

@@ -195,7 +195,7 @@ function hearAsParent(
       reason: name,
       by: 'signal',
       onTimeout: 'force',
-      insist: true,
+      isShutdown: true,
     };
     void operate(service, request).then(async (result) => {
       await untilInSync();

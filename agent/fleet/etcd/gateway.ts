@@ -10,7 +10,7 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 /** gRPC's code for what does not exist; etcd gives it for a lease alone (etcdserver/api/v3rpc/rpctypes/error.go). */
 const NOT_FOUND = 5;
 
-/** The words of etcd's v3 API, below `/v3/`; 3.4 and newer (dev-guide/api_grpc_gateway.md). */
+/** The methods of etcd's v3 API, below `/v3/` in etcd 3.4 and newer (etcd's documentation, "gRPC gateway"). */
 export type GatewayMethod = 'kv/range' | 'kv/txn' | 'lease/grant' | 'lease/keepalive' | 'lease/revoke';
 
 /** An answer, and where in the history of which cluster it was made. */

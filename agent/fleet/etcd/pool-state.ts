@@ -53,14 +53,14 @@ export function readPool(keys: PoolKeys, range: unknown, begun: number, revision
   };
 }
 
-function claimIn(keys: PoolKeys, { key, value, created, modified, lease }: Row): readonly StoredClaim[] {
+function claimIn(keys: PoolKeys, { key, value, created, modified, lease }: KeyRow): readonly StoredClaim[] {
   if (keys.read(key)?.kind !== 'claims') return [];
   const stored = { ...entryOf(key, value), created, modified, lease };
   if (keys.claim(stored.claim) !== key) throw new RangeError(`${key}: the claim of another node or id`);
   return [stored];
 }
 
-interface Row {
+interface KeyRow {
   readonly key: string;
   readonly value: string;
   readonly created: bigint;
@@ -68,7 +68,7 @@ interface Row {
   readonly lease: string | null;
 }
 
-function readRow(row: unknown): Row {
+function readRow(row: unknown): KeyRow {
   const fields = fieldsOf(row) ?? {};
   const key = textOf(fields['key']);
   const [created, modified] = [int64Of(fields['create_revision']), int64Of(fields['mod_revision'])];

@@ -3,14 +3,14 @@ import type { KeyRange } from './pool-keys.ts';
 /** A transaction of etcd's: all that is compared holds at one revision, and then all is done at the next. */
 export interface Change {
   readonly compares: readonly Compare[];
-  readonly writes: readonly Write[];
+  readonly writes: readonly KeyWrite[];
 }
 
 /** One comparison, as the gateway reads it. */
 export type Compare = Readonly<Record<string, string>>;
 
 /** `lease`: the key ends with it; null = it stays. A write of a key keeps its create revision, whatever its lease. */
-export type Write =
+export type KeyWrite =
   | { readonly put: string; readonly value: string; readonly lease: string | null }
   | { readonly remove: string };
 
@@ -58,7 +58,7 @@ export function transactionBody({ compares, writes }: Change, shown: KeyRange): 
   return { compare: compares, success: [...writes.map(requestOf), show], failure: [show] };
 }
 
-function requestOf(write: Write): object {
+function requestOf(write: KeyWrite): object {
   if ('remove' in write) return { request_delete_range: { key: base64(write.remove) } };
   const { put, value, lease } = write;
   return { request_put: { key: base64(put), value: base64(value), ...(lease === null ? {} : { lease }) } };

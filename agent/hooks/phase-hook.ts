@@ -96,7 +96,12 @@ export function createPhaseHook(config: PhaseHookConfig, ports: PhaseHookPorts):
 }
 
 /** What a hook is told, the same in both ways but for `text`, which chats show. */
-export function hookFacts(node: string, change: PhaseChange, code: string | null, dropped: number): HookFacts {
+export function hookFacts(
+  node: string,
+  change: PhaseChange,
+  code: string | null,
+  dropped: number,
+): HookFacts {
   const { phase, previous, at, operation, sessions } = change;
   const told = {
     node,

@@ -1,4 +1,5 @@
 import type { CommandConfig } from './command-config.ts';
+import type { ConditionConfig, PhaseHookConfig, WarnConfig } from './hooks-config.ts';
 import type { SourceConfig } from './source-config.ts';
 
 /**
@@ -20,6 +21,7 @@ export interface Config {
   readonly drain: DrainConfig;
   readonly return: ReturnConfig;
   readonly schedule: readonly ScheduleConfig[];
+  readonly hooks: readonly PhaseHookConfig[];
   readonly listen: {
     readonly agentCheck: AgentCheckListenConfig | null;
     readonly health: HealthListenConfig | null;
@@ -182,16 +184,15 @@ export interface DrainConfig {
   readonly closePerSecond: number;
 }
 
-/** A warning, so long before the deadline, that users are still connected. */
-export type WarnConfig =
-  | ({ readonly kind: 'command'; readonly beforeMs: number } & CommandConfig)
-  | { readonly kind: 'webhook'; readonly beforeMs: number; readonly url: string; readonly timeoutMs: number };
-
 export interface ScheduleConfig {
   readonly cron: string;
   readonly timezone: string | null;
   readonly do: 'restart' | 'drain' | 'ready';
   readonly reason: string;
+  /** A random time, at most so long, between the time of the calendar and the operation. */
+  readonly jitterMs: number;
+  /** What has to be so then; null = nothing. */
+  readonly when: ConditionConfig | null;
 }
 
 export interface ListenConfig {

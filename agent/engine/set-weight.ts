@@ -18,11 +18,11 @@ export async function setWeight(
   { balancer, server, ...wish }: Extract<Effect, { type: 'set-weight' }>,
   signal: AbortSignal,
 ): Promise<Unstamped<WeightEvent>> {
-  const begun = clock.now();
+  const startedAt = clock.now();
   try {
     if (!driver.setWeight) throw new LastcallError('config', `${balancer}: no weight can be set here`);
     const seen = await driver.setWeight(server, wish, signal);
-    return { type: 'weight-set', balancer, server, weight: wish.weight, seen, begun };
+    return { type: 'weight-set', balancer, server, weight: wish.weight, seen, startedAt };
   } catch (error) {
     const isFinal = isLastcallError(error) && FINAL.includes(error.code);
     return { type: 'set-weight-failed', balancer, server, isFinal, error: errorText(error) };

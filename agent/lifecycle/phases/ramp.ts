@@ -73,7 +73,7 @@ export function advanceRamps(draft: Draft): void {
 }
 
 function judge(draft: Draft, placed: ServerPlace, ramp: Ramp): void {
-  const { balancer, balancerName, name } = placed;
+  const { balancer, name } = placed;
   const view = viewOf(balancer, name);
   if (view === undefined || !isCurrent(balancer, ramp)) return;
   if (view.absent !== undefined) return end(draft, placed);
@@ -83,14 +83,14 @@ function judge(draft: Draft, placed: ServerPlace, ramp: Ramp): void {
   const timed = isRising ? withTime(draft, placed, view, ramp) : ramp;
   const want = isRising ? weightAt(timed, draft.at) : ramp.full;
   if (view.weight !== want) return write(draft, placed, timed, want);
-  const isCertain = balancer.begun >= ramp.write.uncertainUntil;
+  const isCertain = balancer.startedAt >= ramp.write.uncertainUntil;
   if (isCertain) note(draft, placed, timed, want);
   if (isCertain && want === ramp.full && !isThrottled(draft, timed, view)) end(draft, placed);
 }
 
 /** The look was begun after the last write was answered. */
-function isCurrent({ error, begun }: BalancerState, { write: { answeredAt, underWay } }: Ramp): boolean {
-  return error === null && underWay === null && begun >= answeredAt;
+function isCurrent({ error, startedAt }: BalancerState, { write: { answeredAt, underWay } }: Ramp): boolean {
+  return error === null && underWay === null && startedAt >= answeredAt;
 }
 
 /** On the way back, and nothing else keeps it out: everywhere else the weight is given back. */
@@ -99,7 +99,12 @@ function rises({ outing }: State, { server, target }: ServerPlace, { over }: Ser
 }
 
 /** It rises from the time that it takes users, and from the beginning again when it goes DOWN. */
-function withTime(draft: Draft, { balancerName, name, server }: ServerPlace, view: ServerView, ramp: Ramp): Ramp {
+function withTime(
+  draft: Draft,
+  { balancerName, name, server }: ServerPlace,
+  view: ServerView,
+  ramp: Ramp,
+): Ramp {
   const isReady = server.applied?.admin === 'ready';
   const by = isReady && ramp.by === 'steps' && view.throttle !== undefined ? 'slowstart' : ramp.by;
   const isDown = view.operational === 'down';
@@ -140,7 +145,14 @@ function write(draft: Draft, placed: ServerPlace, ramp: Ramp, want: number): voi
   const ours = [...new Set([...ramp.ours, want])];
   patchRamp(draft, balancerName, name, { ours, write: { ...ramp.write, underWay: draft.state.epoch } });
   const { full } = ramp;
-  emit(draft, { type: 'set-weight', balancer: balancerName, server: name, weight: want, full, mayReplace: ours });
+  emit(draft, {
+    type: 'set-weight',
+    balancer: balancerName,
+    server: name,
+    weight: want,
+    full,
+    mayReplace: ours,
+  });
 }
 
 /** On the way out DRAIN or MAINT comes first: a weight that is given back must bring no new users. */
@@ -149,7 +161,10 @@ function isInPlace({ outing }: State, { server, target }: ServerPlace): boolean 
   return target === 'ready' || server.inSync;
 }
 
-export function onWeightSet(draft: Draft, { balancer, server, weight, seen, begun }: EventOf<'weight-set'>): void {
+export function onWeightSet(
+  draft: Draft,
+  { balancer, server, weight, seen, startedAt }: EventOf<'weight-set'>,
+): void {
   const own = draft.state.balancers[balancer]?.servers[server];
   const ramp = own?.ramp ?? null;
   if (ramp === null) return;
@@ -157,7 +172,7 @@ export function onWeightSet(draft: Draft, { balancer, server, weight, seen, begu
   patchRamp(draft, balancer, server, { write: written });
   // What a driver does not look at is judged by this answer.
   if (own?.isLost) return void (seen !== null && patchServer(draft, balancer, server, { ramp: null }));
-  if (seen !== weight || begun < ramp.write.uncertainUntil) return;
+  if (seen !== weight || startedAt < ramp.write.uncertainUntil) return;
   patchRamp(draft, balancer, server, { ours: [weight], isLow: weight < ramp.full });
 }
 
@@ -171,10 +186,21 @@ export function onSetWeightFailed(
   const failures = ramp.write.failures + 1;
   const pause = Math.min(RETRY_FIRST_MS * 2 ** ramp.write.failures, RETRY_LONGEST_MS);
   const uncertainUntil = draft.at + UNSURE_MS;
-  const failed = { ...ramp.write, underWay: null, failures, retryAt: draft.at + pause, uncertainUntil, error };
+  const failed = {
+    ...ramp.write,
+    underWay: null,
+    failures,
+    retryAt: draft.at + pause,
+    uncertainUntil,
+    error,
+  };
   patchRamp(draft, balancer, server, { write: failed });
   if (ramp.isLow || ramp.by !== 'steps') {
-    warn(draft, `weight ${balancer} ${server}`, `${balancer}: the weight of ${server} could not be set: ${error}`);
+    warn(
+      draft,
+      `weight ${balancer} ${server}`,
+      `${balancer}: the weight of ${server} could not be set: ${error}`,
+    );
   } else if (isFinal || failures >= MOST_TRIES) {
     patchRamp(draft, balancer, server, { by: 'none' });
     noRamp(draft, balancer, server, error);

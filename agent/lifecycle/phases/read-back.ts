@@ -61,7 +61,8 @@ function isBack(draft: Draft, level: Outing['level']): boolean {
  */
 export function endAtRamp(draft: Draft, { kind, by }: Pick<Request, 'kind' | 'by'>): boolean {
   const { op, outing, phase } = draft.state;
-  if (op === null || outing?.level !== 'ready' || PHASES[phase].place !== 'back' || kind === 'release') return false;
+  if (op === null || outing?.level !== 'ready' || PHASES[phase].place !== 'back' || kind === 'release')
+    return false;
   if (!isWaitedFor(op) || !isBack(draft, outing.level)) return false;
   const message = `${op.kind} was given up for ${kind} by ${by}: every server was READY and UP, and its share of new users was rising`;
   mapServers(draft, asReady);
@@ -197,23 +198,24 @@ function isOver({ state }: Draft): boolean {
 }
 
 /** Releases the servers of a skipped balancer once their last state was written. */
-function tidy(draft: Draft): void {
-  const told = serversOf(draft.state).filter(
+function releaseServers(draft: Draft): void {
+  const written = serversOf(draft.state).filter(
     ({ server }) =>
       server.found !== null && (server.inSync || server.foreign !== null) && server.ramp === null,
   );
-  for (const { balancerName, name, server } of told) patchServer(draft, balancerName, name, released(server));
+  for (const { balancerName, name, server } of written)
+    patchServer(draft, balancerName, name, released(server));
   if (draft.state.outing !== null) endLost(draft);
   if (draft.state.outing !== null && isOver(draft)) patch(draft, { outing: null });
-  if (told.length > 0) resave(draft);
+  if (written.length > 0) resave(draft);
 }
 
 export function serving(draft: Draft): void {
-  tidy(draft);
+  releaseServers(draft);
   if (draft.state.health === 'down') enterPhase(draft, 'unhealthy');
 }
 
 export function unhealthy(draft: Draft): void {
-  tidy(draft);
+  releaseServers(draft);
   if (draft.state.health === 'up') enterPhase(draft, 'serving');
 }

@@ -18,26 +18,27 @@ export function createWeightJudge(world: World): WeightJudge {
   const { time, verdicts } = world;
   /** When a server came into READY by our hand last, by node, balancer and server. */
   const since = new Map<string, number>();
-  const keyOf = (node: SimNode, lb: SimLb, server: LbServer): string => `${node.index} ${lb.name} ${server.name}`;
+  const keyOf = (node: SimNode, lb: SimLb, server: LbServer): string =>
+    `${node.index} ${lb.name} ${server.name}`;
 
   /** An operator's weight that was seen in the ramp, and that no weight of the ramp is. */
   function overridden({ lb, server, issued }: Weighed): boolean {
     const ramp = peek(issued.state).rampOf(lb.name, server.name);
     if (server.weightBy !== 'operator' || ramp === null) return false;
-    const begun = issued.known.looks.get(lb.name)?.begun ?? -Infinity;
-    return begun > server.weightSince && !allWeights(ramp).includes(server.weight);
+    const startedAt = issued.known.looks.get(lb.name)?.startedAt ?? -Infinity;
+    return startedAt > server.weightSince && !allWeights(ramp).includes(server.weight);
   }
 
   return {
     written({ node, lb, server, admin, there, issued }) {
       if (admin !== 'ready' || there === 'ready' || lb.polls) return;
       since.set(keyOf(node, lb, server), time.now);
-      const { phase, restoring, rampOf } = peek(issued.state);
-      const ramp = rampOf(lb.name, server.name);
-      if (phase !== 'returning' || restoring || ramp?.by !== 'steps') return;
+      const p = peek(issued.state);
+      const ramp = p.rampOf(lb.name, server.name);
+      if (p.phase !== 'returning' || p.restoring || ramp?.by !== 'steps') return;
       const isNews = server.weightBy !== 'us' && time.now - server.weightSince < NEWS_MS;
       if (!isNews && server.weight >= ramp.full)
-        verdicts.broken('whole share at once', [phase, lb.name, server.name, server.weight]);
+        verdicts.broken('whole share at once', [p.phase, lb.name, server.name, server.weight]);
     },
     weighed(word) {
       const { node, lb, server, weight, issued } = word;
@@ -45,10 +46,21 @@ export function createWeightJudge(world: World): WeightJudge {
       world.coverage.meet('weight');
       if (weight < 1) verdicts.broken('weight of nothing', where);
       if (overridden(word)) verdicts.broken('weight overridden', where);
-      const { phase, isGivingBack, restoring, wants, rampOf } = peek(node.state);
-      const ramp = rampOf(lb.name, server.name);
-      const isRising = phase === 'returning' && isGivingBack && !restoring && wants(lb.name, server.name) === 'ready';
-      if (!isRising || ramp?.by !== 'steps' || weight < ramp.full || server.admin !== 'ready' || server.over !== null) return;
+      const p = peek(node.state);
+      const ramp = p.rampOf(lb.name, server.name);
+      const isRising =
+        p.phase === 'returning' &&
+        p.isGivingBack &&
+        !p.restoring &&
+        p.wants(lb.name, server.name) === 'ready';
+      if (
+        !isRising ||
+        ramp?.by !== 'steps' ||
+        weight < ramp.full ||
+        server.admin !== 'ready' ||
+        server.over !== null
+      )
+        return;
       const readyAt = since.get(keyOf(node, lb, server)) ?? -Infinity;
       if (time.now - readyAt < node.policy.warmUpMs - SLACK_MS) verdicts.broken('ramp cut short', where);
     },
@@ -64,7 +76,12 @@ export function createWeightJudge(world: World): WeightJudge {
             if (phase === 'returning' && !up) continue;
             if (server.node !== node.index || absent || weightBy !== 'us' || restWeight === null) continue;
             if (weight !== restWeight)
-              verdicts.broken('weight not given back', [phase, lb.name, server.name, `${weight} of ${restWeight}`]);
+              verdicts.broken('weight not given back', [
+                phase,
+                lb.name,
+                server.name,
+                `${weight} of ${restWeight}`,
+              ]);
           }
       }
     },

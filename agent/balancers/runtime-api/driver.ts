@@ -100,8 +100,8 @@ interface Access {
   /** A list of all streams may take its time, and no look waits for it. */
   readonly listContext: DriverContext;
   /** Runs one call after another; the time of each runs from when it is asked for. */
-  exclusive<T>(signal: AbortSignal, work: (connections: Connections) => Promise<T>): Promise<T>;
-  connectionsOfLists(signal: AbortSignal): Connections;
+  readonly exclusive: <T>(signal: AbortSignal, work: (connections: Connections) => Promise<T>) => Promise<T>;
+  readonly connectionsOfLists: (signal: AbortSignal) => Connections;
 }
 
 function createAccess(options: RuntimeOptions, ports: RuntimePorts): Access {

@@ -39,14 +39,16 @@ const TTL_MS = 2000;
 const FREEZE_MS = 3_500;
 const KILLED = new LastcallError('cancelled', 'killed');
 
-type Tally = { -readonly [Key in 'begun' | 'taken' | 'killed' | 'frozen' | 'freed' | 'mostInside']: number };
+type StressTally = {
+  -readonly [Key in 'begun' | 'taken' | 'killed' | 'frozen' | 'freed' | 'mostInside']: number;
+};
 
 /** Of every forty rounds one ends in a kill, one has the network cut off as it begins, and one while it holds its slot. */
 const FATES: Readonly<Record<number, Fate>> = { 13: 'killed', 26: 'cut-off-early', 39: 'cut-off-late' };
 type Fate = 'killed' | 'cut-off-early' | 'cut-off-late';
 
 export async function stressLock(etcd: Etcd, pool: string, options: StressOptions): Promise<StressReport> {
-  const tally: Tally = { begun: 0, taken: 0, killed: 0, frozen: 0, freed: 0, mostInside: 0 };
+  const tally: StressTally = { begun: 0, taken: 0, killed: 0, frozen: 0, freed: 0, mostInside: 0 };
   const inside = new Set<string>();
   const names = Array.from({ length: options.nodes }, (_none, place) => `app${place}`);
   const from = await revisionOf(etcd);
@@ -58,7 +60,7 @@ export async function stressLock(etcd: Etcd, pool: string, options: StressOption
 interface Arena extends StressOptions {
   readonly etcd: Etcd;
   readonly pool: string;
-  readonly tally: Tally;
+  readonly tally: StressTally;
   readonly inside: Set<string>;
 }
 
@@ -130,7 +132,7 @@ async function freeze(link: FrozenLink, { tally, random }: Arena): Promise<void>
   link.thaw();
 }
 
-async function freeTheDead(lock: FleetLock, tally: Tally, signal: AbortSignal): Promise<void> {
+async function freeTheDead(lock: FleetLock, tally: StressTally, signal: AbortSignal): Promise<void> {
   const { holders } = await calm(() => lock.look(signal));
   for (const holder of holders.filter(({ alive }) => !alive))
     if (await calm(() => lock.free(holder, signal))) tally.freed += 1;

@@ -9,6 +9,7 @@ import { createBackoff } from './backoff.ts';
 import type { UnstampedEvent } from './run-effect.ts';
 import { errorText } from '../system/error-text.ts';
 import { createPoller, type Poller } from './poller.ts';
+import { createSpread } from './spread.ts';
 import type { Ports } from './ports.ts';
 import { createProcessWatch } from './process-watch.ts';
 
@@ -42,13 +43,14 @@ export function createPollers(
   };
   const looks = byName(ports.balancers, (balancer) => {
     const backoff = createBackoff(ports.random);
+    const spread = createSpread(ports.random);
     const ask = async (): Promise<void> => {
       const event = await look(ports, balancer, termsOf(policy, stateNow()), signal);
       if (event.type === 'poll-failed') backoff.failed();
       else backoff.answered();
       post(event);
     };
-    return createPoller(clock, ask, () => paceNow().balancers, backoff.pauseMs);
+    return createPoller(clock, ask, () => spread(paceNow().balancers), backoff.pauseMs);
   });
   const counts = byName(ports.sources, (source) =>
     createPoller(

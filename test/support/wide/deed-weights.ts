@@ -214,6 +214,7 @@ const MORE: Record<Dimension, Weighted> = {
     [4, plain('revive')],
     [3, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'slow', 'slow') })],
     [3, submit((draw) => ({ kind: draw.pick('ready', 'drain', 'stop') }))],
+    [3, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(3_000), revives: true })],
   ],
   'early-stop': [
     [3, (draw) => ({ do: 'stop-mode', stop: draw.pick<StopMode>('early', 'early', 'works') })],

@@ -66,14 +66,14 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     const request = requests.find(id);
     replied.add(id);
     if (!request || request.dryRun) return;
-    const { kind, insist, force } = request;
+    const { kind, isShutdown, force } = request;
     if (force && kind !== 'hold') own.isHeld = false;
     if (kind === 'release') own.isHeld = false;
     if (kind === 'ready' || kind === 'restart' || kind === 'release')
       Object.assign(own, { out: null, expiresMs: null });
     else if (
       kind !== 'hold' &&
-      !insist &&
+      !isShutdown &&
       !OWN.includes(request.by) &&
       running !== 'ready' &&
       running !== 'restart'

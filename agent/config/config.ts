@@ -1,5 +1,5 @@
 import type { CommandConfig } from './command-config.ts';
-import type { ConditionConfig } from './hooks-config.ts';
+import type { ConditionConfig, PhaseHookConfig, WarnConfig } from './hooks-config.ts';
 import type { SourceConfig } from './source-config.ts';
 
 /**
@@ -22,6 +22,7 @@ export interface Config {
   /** The way back: until the application is healthy and every server UP. */
   readonly return: { readonly timeoutMs: number };
   readonly schedule: readonly ScheduleConfig[];
+  readonly hooks: readonly PhaseHookConfig[];
   readonly listen: {
     readonly agentCheck: AgentCheckListenConfig | null;
     readonly health: HealthListenConfig | null;
@@ -175,11 +176,6 @@ export interface DrainConfig {
   /** How many connections `force` closes in a second at each balancer. */
   readonly closePerSecond: number;
 }
-
-/** A warning, so long before the deadline, that users are still connected. */
-export type WarnConfig =
-  | ({ readonly kind: 'command'; readonly beforeMs: number } & CommandConfig)
-  | { readonly kind: 'webhook'; readonly beforeMs: number; readonly url: string; readonly timeoutMs: number };
 
 export interface ScheduleConfig {
   readonly cron: string;

@@ -36,6 +36,7 @@ test('a file that names a balancer and a server gets every default', async () =>
     },
     return: { timeoutMs: 300_000 },
     schedule: [],
+    hooks: [],
     listen: {
       agentCheck: null,
       health: null,

@@ -27,50 +27,59 @@ function startedAndVisited({ site, time }: Scene): void {
   time.advance(1_600);
 }
 
-describe.each([true, false])('A node that was stopped, in a new life of its sidecar (a probe: %s)', (hasProbe) => {
-  test('keeps the users of an application that another hand has started meanwhile', () => {
-    const it = stoppedAndForgotten({ hasProbe }, startedAndVisited);
-    expect(it.site.users.length).toBe(1);
-    it.time.advance(60_000);
-    expect([it.sidecar.state.phase, it.admin()]).toEqual(['stopped', 'drain']);
-    expect(it.site.thrownOut).toEqual([]);
-  });
-
-  test('is fenced again once it is seen that the application is still gone', () => {
-    let since = 0;
-    const it = stoppedAndForgotten({ hasProbe }, ({ effects }) => (since = effects.length));
-    it.time.advance(10_000);
-    expect([it.sidecar.state.phase, it.admin()]).toEqual(['stopped', 'maint']);
-    // Probes take their time. Without one the look is answered before the first write.
-    expect(written(it, since)[0]).toBe(hasProbe ? 'drain' : 'maint');
-  });
-
-  test('is fenced at once after a later reload: by then it has been seen', () => {
-    const it = stoppedAndForgotten({ hasProbe }, () => undefined);
-    it.time.advance(10_000);
-    const since = it.effects.length;
-    it.lb.reload(false);
-    it.time.advance(2_000);
-    expect(written(it, since)).toEqual(['maint']);
-  });
-
-  test('looks again, each time later, as long as something has its port', () => {
-    let since = 0;
-    const it = stoppedAndForgotten({ hasProbe }, ({ site, effects }) => {
-      site.app.left = [4711];
-      since = effects.length;
+describe.each([true, false])(
+  'A node that was stopped, in a new life of its sidecar (a probe: %s)',
+  (hasProbe) => {
+    test('keeps the users of an application that another hand has started meanwhile', () => {
+      const it = stoppedAndForgotten({ hasProbe }, startedAndVisited);
+      expect(it.site.users.length).toBe(1);
+      it.time.advance(60_000);
+      expect([it.sidecar.state.phase, it.admin()]).toEqual(['stopped', 'drain']);
+      expect(it.site.thrownOut).toEqual([]);
     });
-    it.time.advance(60_000);
-    const looks = it.effects.slice(since).filter(({ type }) => type === 'look-for-life').length;
-    expect([it.admin(), looks]).toEqual(['drain', 6]);
-    it.site.app.left = [];
-    it.time.advance(30_000);
-    expect(it.admin()).toBe('maint');
-  });
-});
+
+    test('is fenced again once it is seen that the application is still gone', () => {
+      let since = 0;
+      const it = stoppedAndForgotten({ hasProbe }, ({ effects }) => (since = effects.length));
+      it.time.advance(10_000);
+      expect([it.sidecar.state.phase, it.admin()]).toEqual(['stopped', 'maint']);
+      // Probes take their time. Without one the look is answered before the first write.
+      expect(written(it, since)[0]).toBe(hasProbe ? 'drain' : 'maint');
+    });
+
+    test('is fenced at once after a later reload: by then it has been seen', () => {
+      const it = stoppedAndForgotten({ hasProbe }, () => undefined);
+      it.time.advance(10_000);
+      const since = it.effects.length;
+      it.lb.reload(false);
+      it.time.advance(2_000);
+      expect(written(it, since)).toEqual(['maint']);
+    });
+
+    test('looks again, each time later, as long as something has its port', () => {
+      let since = 0;
+      const it = stoppedAndForgotten({ hasProbe }, ({ site, effects }) => {
+        site.app.left = [4711];
+        since = effects.length;
+      });
+      it.time.advance(60_000);
+      const looks = it.effects.slice(since).filter(({ type }) => type === 'look-for-life').length;
+      expect([it.admin(), looks]).toEqual(['drain', 6]);
+      it.site.app.left = [];
+      it.time.advance(30_000);
+      expect(it.admin()).toBe('maint');
+    });
+  },
+);
 
 test('A drain that goes on is not over before this life has seen that the application is gone', () => {
-  const it = scene({ stopIsIdempotent: false, stopProves: false, hasProbe: false, quietMs: 0, canStop: false });
+  const it = scene({
+    stopIsIdempotent: false,
+    stopProves: false,
+    hasProbe: false,
+    quietMs: 0,
+    canStop: false,
+  });
   it.site.visit();
   it.time.advance(2_000);
   const id = it.ask('drain');

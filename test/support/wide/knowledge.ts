@@ -42,7 +42,8 @@ export const NOTHING: Knowledge = {
 
 /** The knowledge after one more event. Pure. */
 export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge {
-  const appLives = livesBy(event, policy, known.goneAt) ?? (known.appLives && !isSeenGone(known, event, policy));
+  const appLives =
+    livesBy(event, policy, known.goneAt) ?? (known.appLives && !isSeenGone(known, event, policy));
   const goneAt = appLives || !known.appLives ? known.goneAt : event.at;
   const next = appLives === known.appLives ? known : { ...known, appLives, goneAt, isGoneByRecord: false };
   if (event.type === 'polled') return looked(next, event.balancer, event, event.look.servers);

@@ -9,6 +9,7 @@ import { createBackoff } from './backoff.ts';
 import type { UnstampedEvent } from './run-effect.ts';
 import { errorText } from '../system/error-text.ts';
 import { createPoller, type Poller } from './poller.ts';
+import { createSpread } from './spread.ts';
 import type { Ports } from './ports.ts';
 import { createProcessWatch } from './process-watch.ts';
 
@@ -93,13 +94,14 @@ function createBalancerPoller(
   post: (event: UnstampedEvent) => void,
 ): Poller {
   const backoff = createBackoff(random);
+  const spread = createSpread(random);
   const poll = async (): Promise<void> => {
     const event = await ask();
     if (event.type === 'poll-failed') backoff.failed();
     else backoff.answered();
     post(event);
   };
-  return createPoller(clock, poll, everyMs, backoff.pauseMs);
+  return createPoller(clock, poll, () => spread(everyMs()), backoff.pauseMs);
 }
 
 /** Of the operation that waits for zero, in monotonic milliseconds; Infinity where none does. */

@@ -4,7 +4,7 @@ import { mayTakeUsers } from '../observed/health.ts';
 import { union } from './ownership.ts';
 import { keepsOut } from '../model/ramp.ts';
 import type { ServerState } from '../model/server-state.ts';
-import type { State } from '../model/state.ts';
+import { isSeenGone, type State } from '../model/state.ts';
 import {
   allServersOf,
   emit,
@@ -111,7 +111,7 @@ function waitsForWeight({ outing }: State, { ramp }: ServerState): boolean {
 export function mayDropUsers(state: State): boolean {
   const { app, outing, hold } = state;
   // A write that is sent now may arrive when a start has brought it already.
-  const isGone = app.gone && app.start === 'none';
+  const isGone = isSeenGone(state) && app.start === 'none';
   if (isGone || outing?.force != null || outing?.forcedOut === true) return true;
   return isHolding(state) && hold?.admin === 'maint';
 }

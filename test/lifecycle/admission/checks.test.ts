@@ -86,7 +86,14 @@ describe('Another server of this application', () => {
   });
 
   describe('in MAINT and without a connection, as a disabled slot of a server-template', () => {
-    const shut = { name: 'ws/app1', of: 'app/app1', by: 'address', role: 'active', usable: false, isShut: true };
+    const shut = {
+      name: 'ws/app1',
+      of: 'app/app1',
+      by: 'address',
+      role: 'active',
+      usable: false,
+      isShut: true,
+    };
 
     test('stands against no stop, whose result names it; a drain has nothing to say of it', () => {
       const it = scene({}, ({ balancers }) => Object.assign(balancers[0] ?? {}, { relatives: [shut] }));

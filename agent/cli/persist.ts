@@ -88,8 +88,8 @@ export async function persist(
   }
 }
 
-function isFinal(code: string, { operation }: RequestBody): boolean {
-  const after = AFTER[code as Code];
+function isFinal(code: Code, { operation }: RequestBody): boolean {
+  const after = AFTER[code];
   return after === 'final' || (after === 'once' && operation === 'stop');
 }
 

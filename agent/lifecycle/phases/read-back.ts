@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import { isReady, isUp, warm } from './return.ts';
 import { byName } from '../model/named-error.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
@@ -65,7 +66,7 @@ function leaveLate(draft: Draft): void {
 }
 
 /** Ends the operation but not the return, which is a level and goes on. */
-function leave(draft: Draft, code: string, message: string): void {
+function leave(draft: Draft, code: Code, message: string): void {
   endOperation(draft, { code, message }, 'returning');
 }
 

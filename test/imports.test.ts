@@ -145,6 +145,7 @@ describe('the architecture', () => {
     const all = ALL.filter(({ from }) => roomOf(from) === 'lifecycle');
     expect([...new Set(all.map(({ from }) => floorOf(from)))].sort()).toEqual([...FLOORS].sort());
     const wrong = all
+      .filter(({ to }) => roomOf(to) === 'lifecycle')
       .filter(({ from, to }) => floorOf(from) !== floorOf(to))
       .filter(({ from, to }) => FLOORS.indexOf(floorOf(to)) <= FLOORS.indexOf(floorOf(from)))
       .map(({ from, to }) => `${from} -> ${to}`);

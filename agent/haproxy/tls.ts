@@ -3,6 +3,7 @@ import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect } from 'node:tls';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { ConnectError } from './connect-error.ts';
+import type { TlsSession } from './tls-session.ts';
 
 /** Files in PEM: the CAs that we trust, and our own certificate. */
 export interface TlsFiles {
@@ -36,18 +37,24 @@ export interface Reads {
 /**
  * Begins a TLS connection with our certificate. HAProxy's `stats socket` itself has no TLS: a `listen` section of
  * it has (haproxy/runtime-api-tls.cfg).
+ * @param last resumed where it can be, and replaced by this connection's
  * @throws LastcallError `config` for an invalid file; no message contains its contents
  */
 export function openTls(
   host: string,
   port: number,
-  { files, ca, cert, key }: TlsMaterial,
+  material: TlsMaterial,
+  last: TlsSession,
   reads: Reads = {},
 ): Socket {
+  const { files } = material;
   // SNI has names only (RFC 6066, 3); an address is checked against the certificate all the same.
   const name = isIP(host) === 0 ? { servername: host } : {};
   try {
-    return connect({ host, port, ca, cert, key, rejectUnauthorized: true, ...name, ...reads });
+    const options = { host, port, rejectUnauthorized: true, ...name, ...last.optionsFor(material) };
+    const socket = connect({ ...options, ...reads });
+    last.keepOf(socket);
+    return socket;
   } catch (cause) {
     const target = `${files.cert}, ${files.key}`;
     throw new LastcallError('config', `${target}: cannot be used for TLS: ${messageOf(cause)}`, {

@@ -8,6 +8,7 @@ import { eta } from './eta.ts';
 import { flood, refusedStart } from './flood.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
+import { scale } from './scale/scale.ts';
 import { startTime } from './start-time.ts';
 import { stickTable } from './stick-table.ts';
 
@@ -25,6 +26,7 @@ const parts: Readonly<Record<string, (where: Site) => Figure[] | Promise<Figure[
   stopping,
   flood,
   refusedStart,
+  scale,
 };
 const chosen = values.only === undefined ? Object.keys(parts) : [values.only];
 if (!chosen.every((name) => name in parts))

@@ -6,6 +6,7 @@ import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
+import { setWeight } from './set-weight.ts';
 import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
 
@@ -39,6 +40,8 @@ export function runEffect(
       return check(ports, effect, signal);
     case 'set-server':
       return setServer(ports, effect, signal);
+    case 'set-weight':
+      return setWeight(ports.clock, named(ports, effect.balancer), effect, signal);
     case 'close-connections':
       return closeConnections(ports, effect, signal);
     case 'stop':

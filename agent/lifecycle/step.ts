@@ -24,16 +24,18 @@ import { isHealthy } from './observed/health.ts';
 import { advanceHold } from './phases/hold.ts';
 import { runDueWarnings } from './phases/deadline-warnings.ts';
 import type { Phase } from './model/api.ts';
-import { draining, fencing, reopen, settling } from './phases/drain.ts';
+import { draining, fencing, refence, reopen, settling } from './phases/drain.ts';
 import { drained, failStop, onStopAnswered } from './phases/stop.ts';
 import { NEW_OUTING, type Outing } from './model/outing.ts';
 import { isOut, PHASES } from './model/phase.ts';
+import { advanceRamps, onSetWeightFailed, onWeightSet } from './phases/ramp.ts';
 import { onConnectionsClosed, startForce } from './phases/force-close.ts';
 import type { Policy } from './model/policy.ts';
 import { acknowledge, recordNow } from './admission/proposal.ts';
 import { onBooted, onStopChecked, recovering, starting } from './recovery/recover.ts';
 import { onRead, advanceReading } from './admission/readable.ts';
 import { onRemainsSeen } from './observed/remains.ts';
+import { advanceRecordedEnd, onRecordedEndSeen } from './observed/recorded-end.ts';
 import { onSubmit, processQueue } from './admission/requests.ts';
 import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
 import { advanceSignOut } from './phases/sign-out.ts';
@@ -82,6 +84,8 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
   'check-failed': onCheckFailed,
   'server-set': onServerSet,
   'set-server-failed': onSetServerFailed,
+  'weight-set': onWeightSet,
+  'set-weight-failed': onSetWeightFailed,
   'connections-closed': onConnectionsClosed,
   stopped: (draft, event) => (isStopping(draft) ? onStopAnswered(draft, event) : undefined),
   'stop-failed': (draft, { error }) => (isStopping(draft) ? failStop(draft, 'app-stop', error) : undefined),
@@ -94,6 +98,7 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
   life: (draft, event) => {
     onLifeOfAbsent(draft, event);
     onRemainsSeen(draft, event);
+    onRecordedEndSeen(draft, event);
   },
   'app-back': (draft, { proof }) => onAppBack(draft, proof),
 };
@@ -128,11 +133,14 @@ function advance(draft: Draft): void {
   rememberSessions(draft);
   acknowledge(draft);
   saveAgain(draft);
+  advanceRamps(draft);
   let before: State;
   do {
     before = draft.state;
     forceNow(draft);
+    advanceRecordedEnd(draft);
     reopen(draft);
+    refence(draft);
     runPhase(draft);
     advanceHold(draft);
     advanceExpiry(draft);

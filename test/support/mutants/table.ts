@@ -1,4 +1,5 @@
 import type { Mutant } from './mutant.ts';
+import { RAMP_MUTANTS } from './ramp-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -251,10 +252,18 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "    signedOut: 'no',",
   },
   {
+    name: 'an application is gone because the record says so',
+    breaks: 'I16',
+    file: 'recovery/restore.ts',
+    find: '    recordedEnd: gone && !supervises ? NOT_LOOKED_INTO : null,',
+    replace: '    recordedEnd: gone && supervises ? NOT_LOOKED_INTO : null,',
+  },
+  {
     name: 'an application that answers again stays gone',
     breaks: 'gone',
     file: 'phases/app-events.ts',
     find: "  if (health === 'up' && isMissing && app.start !== 'sent')",
     replace: "  if (health === 'up' && isMissing && app.start === 'sent')",
   },
+  ...RAMP_MUTANTS,
 ];

@@ -208,12 +208,14 @@ const MORE: Record<Dimension, Weighted> = {
   'stale-pid': [
     [5, plain('swap-unnoticed')],
     [3, submit(() => ({ kind: 'stop' }))],
+    [2, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(3_000), revives: true })],
   ],
   'other-hand': [
     [4, plain('swap')],
     [4, plain('revive')],
     [3, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'slow', 'slow') })],
     [3, submit((draw) => ({ kind: draw.pick('ready', 'drain', 'stop') }))],
+    [5, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(3_000), revives: true })],
   ],
   'early-stop': [
     [3, (draw) => ({ do: 'stop-mode', stop: draw.pick<StopMode>('early', 'early', 'works') })],
@@ -228,6 +230,12 @@ const MORE: Record<Dimension, Weighted> = {
   gate: [
     [4, plain('disk')],
     [3, plain('die')],
+  ],
+  ramp: [
+    [6, submit((draw) => ({ kind: draw.pick('ready', 'ready', 'restart') }))],
+    [3, (draw) => ({ do: 'weigh', weight: draw.pick(1, 31, 77, 100) })],
+    [2, () => ({ do: 'reload', keepsState: false })],
+    [2, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('answers', 'answers', 'refuses', 'slow') })],
   ],
   covers: [
     [

@@ -71,6 +71,7 @@ export const isRelative = shaped<NonNullable<StateRecord['balancers'][string]['r
   by: oneOf('track', 'address'),
   role: orNull(oneOf('active', 'backup')),
   usable: isBoolean,
+  isShut: orAbsent(isBoolean) as Is<boolean>,
 });
 
 export const isAddresses: Is<Addresses> = (value): value is Addresses =>

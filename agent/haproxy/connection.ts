@@ -4,8 +4,15 @@ import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { ConnectError } from './connect-error.ts';
 import { releaseAfterAnswer } from './release.ts';
-import type { TlsSession } from './tls-session.ts';
-import { openTls, readTls, tlsTrouble, type Reads, type TlsFiles, type TlsMaterial } from './tls.ts';
+import {
+  openTls,
+  readTls,
+  tlsTrouble,
+  type Reads,
+  type TlsFiles,
+  type TlsMaterial,
+  type TlsSession,
+} from './tls.ts';
 
 /** One line to a HAProxy, and whatever comes back until HAProxy closes. */
 export interface ExchangeCall {

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { isIP, type OnReadOpts, type Socket } from 'node:net';
-import { connect } from 'node:tls';
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { ConnectError } from './connect-error.ts';
-import type { TlsSession } from './tls-session.ts';
 
 /** Files in PEM: the CAs that we trust, and our own certificate. */
 export interface TlsFiles {
@@ -27,6 +26,18 @@ export interface TlsMaterial {
 export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
   const [ca, cert, key] = await Promise.all([read(files.ca), read(files.cert), read(files.key)]);
   return { files, ca, cert, key };
+}
+
+/**
+ * The last TLS session with one HAProxy. Each exchange has a connection of its own, and its handshake costs HAProxy twenty times
+ * what the answer does: 1.4 ms with P-256, 0.9 ms where it is resumed (2.6.12; 0.8 and 0.55 ms on 3.2.26). A resumed one checks no
+ * certificate again, for as long as HAProxy keeps sessions (`tune.ssl.lifetime`, 300 s by default) and lives: a reload begins anew.
+ */
+export interface TlsSession {
+  /** What to connect with; made anew as soon as a certificate of ours, its key or the CA is another one. @throws what OpenSSL does */
+  optionsFor(material: TlsMaterial): Pick<ConnectionOptions, 'secureContext' | 'session'>;
+  /** Keeps what this connection is given. */
+  keepOf(socket: TLSSocket): void;
 }
 
 /** How a socket reads. */

@@ -26,11 +26,11 @@ export async function showStatus(context: Context, options: StatusOptions): Prom
   if (direct === null) return show(context, await findSidecar(context), watch);
   // A sidecar's status starts as fast as node itself, and needs nothing of this.
   const { openDirectStatus } = await import('./direct-status.ts');
-  const { client, close } = await openDirectStatus(direct, context);
+  const opened = await openDirectStatus(direct, context);
   try {
-    return await show(context, client, watch);
+    return await show(context, opened.client, watch);
   } finally {
-    await close();
+    await opened.close();
   }
 }
 

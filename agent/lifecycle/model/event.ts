@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { Request } from './api.ts';
 import type { Health } from './state.ts';
 import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './observation.ts';
@@ -72,7 +73,7 @@ type EventBody =
       readonly type: 'check-failed';
       readonly id: string;
       readonly need: string;
-      readonly code: string;
+      readonly code: Code;
       readonly error: string;
     }
   /**

@@ -46,7 +46,9 @@ export function assemble(config: Config, parts: AssemblyParts, world: World): As
   const schedule = createSchedule(config.schedule, {
     log: world.log,
     submit: async (kind, reason) => {
-      const request = { ...OWN_TERMS, id: randomUUID(), kind, reason, by: 'schedule' };
+      // It waits until its pool lets it, as long as it may drain.
+      const waitForSlotMs = config.drain.timeoutMs;
+      const request = { ...OWN_TERMS, id: randomUUID(), kind, reason, by: 'schedule', waitForSlotMs };
       if (service) await operate(service, request);
     },
   });

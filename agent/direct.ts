@@ -78,6 +78,8 @@ function configOf(options: DirectOptions): Config {
       closePerSecond: CLOSE_PER_SECOND,
     },
     return: { timeoutMs: RETURN_TIMEOUT_MS },
+    pool: null,
+    lock: null,
     schedule: [],
     listen: { agentCheck: null, health: null, metrics: null, control: { path: '', mode: 0, group: null } },
     state: '',

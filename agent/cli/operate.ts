@@ -58,12 +58,16 @@ function checkWords(body: RequestBody): void {
     if (!isLastcallError(error)) throw error;
     const message = error.message.replaceAll(/`(timeout|expires|reason|force)`/g, '--$1');
     const next = `see \`lastcall ${body.operation} --help\``;
-    throw new LastcallError(error.code, message.replaceAll('`ignoreServers`', '--ignore-server'), { next });
+    const named = message
+      .replaceAll('`ignoreServers`', '--ignore-server')
+      .replaceAll('`waitForSlot`', '--wait-for-slot');
+    throw new LastcallError(error.code, named, { next });
   }
 }
 
 function toRequestBody(operation: OperationKind, options: VerbOptions, by: string): RequestBody {
   const { reason, timeout, onTimeout, expires, force, fence, dryRun, refuse, ignoreServer, maint } = options;
+  const { waitForSlot } = options;
   return {
     operation,
     by,
@@ -75,6 +79,7 @@ function toRequestBody(operation: OperationKind, options: VerbOptions, by: strin
     ...(fence === undefined ? {} : { fence }),
     ...(dryRun === undefined ? {} : { dryRun }),
     ...(refuse === false ? { noRefuse: true } : {}),
+    ...(waitForSlot === undefined ? {} : { waitForSlot }),
     ...(ignoreServer === undefined ? {} : { ignoreServers: ignoreServer }),
     ...(maint === true ? { holdIn: 'maint' as const } : {}),
   };

@@ -20,6 +20,10 @@ export interface Config {
   readonly drain: DrainConfig;
   /** The way back: until the application is healthy and every server UP. */
   readonly return: { readonly timeoutMs: number };
+  /** Nodes of which so many may be out at a time; null = this node belongs to none. */
+  readonly pool: PoolConfig | null;
+  /** Where the nodes of the pool meet; null = nothing keeps `pool.slots`. */
+  readonly lock: LockConfig | null;
   readonly schedule: readonly ScheduleConfig[];
   readonly listen: {
     readonly agentCheck: AgentCheckListenConfig | null;
@@ -179,6 +183,21 @@ export interface DrainConfig {
 export type WarnConfig =
   | ({ readonly kind: 'command'; readonly beforeMs: number } & CommandConfig)
   | { readonly kind: 'webhook'; readonly beforeMs: number; readonly url: string; readonly timeoutMs: number };
+
+export interface PoolConfig {
+  readonly name: string;
+  readonly slots: number;
+  /** After so many nodes that did not come back no other one begins. */
+  readonly brake: number;
+}
+
+/** A directory that the nodes of one machine share. */
+export interface FileLockConfig {
+  readonly kind: 'file';
+  readonly path: string;
+}
+
+export type LockConfig = FileLockConfig;
 
 export interface ScheduleConfig {
   readonly cron: string;

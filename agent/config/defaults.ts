@@ -49,6 +49,11 @@ export const DRAIN_KEEP_BACKUPS = false;
 /** An operator or a script waits for a way back: its time-out is shorter than a drain's. */
 export const RETURN_TIMEOUT_MS = 5 * 60_000;
 
+/** One node of a pool after the other. */
+export const POOL_SLOTS = 1;
+/** The first node that does not come back stops all others. */
+export const POOL_BRAKE = 1;
+
 export const SCHEDULE_REASON = 'schedule';
 
 /** Bad answers in a row after which a monitor leaves the node, and good ones after which it takes it. */

@@ -29,6 +29,7 @@ export async function checkRules(config: Config, supervised: boolean): Promise<F
     ...checkAnswers(config),
     ...checkSources(config),
     ...checkNeeds(config, supervised),
+    ...checkPool(config),
     ...(await checkSchedule(config)),
   ];
 }
@@ -44,6 +45,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
+  if (config.pool !== null && config.lock === null) warnings.push(NO_LOCK);
   if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');
@@ -81,6 +83,9 @@ function notFollowed({ balancers, adopt }: Config, supervised: boolean): string[
     `foreignDrain: a DRAIN that is found at a start without a record is taken for lastcall's own and ended (adopt${adopt === null ? ', the default under `run -- COMMAND`' : ''}); with \`adopt: false\` it is followed`,
   ];
 }
+
+const NO_LOCK =
+  'pool: no lock is configured, so `pool.slots` and `pool.brake` are not kept: only drain.keep keeps nodes from going out at once, and a guard is no lock';
 
 /** The file does not show which version runs there (BEHAVIOUR.md#the-master-socket). */
 const FRAGILE_MASTER =
@@ -225,6 +230,10 @@ function checkNeeds(config: Config, supervised: boolean): Finding[] {
     found.push(at(['app', 'onSignOut'], 'stop needs app.stop'));
   }
   return [...found, ...checkRestarts(config, supervised)];
+}
+
+function checkPool({ pool, lock }: Config): Finding[] {
+  return lock === null || pool !== null ? [] : [at(['lock'], 'needs pool: { name }, whose slots it keeps')];
 }
 
 function checkRestarts({ schedule, app }: Config, supervised: boolean): Finding[] {

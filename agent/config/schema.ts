@@ -1,6 +1,7 @@
 import type {
   BalancerConfig,
   GoneConfig,
+  LockConfig,
   ProbeConfig,
   StartConfig,
   StopConfig,
@@ -19,6 +20,9 @@ import * as z from 'zod';
  * The YAML keys; every other one is refused. Each part answers in the
  * shape of config.ts. What depends on the node's name or on the terminal stays null until load.ts fills it in.
  */
+
+/** More than any pool has; the others refuse a larger one, too. */
+const MOST_NODES = 1_000;
 
 const cadence = {
   every: field.duration.default(defaults.PROBE_EVERY_MS),
@@ -201,6 +205,17 @@ const drain = mapping({
   expiresMs: expires,
 }));
 
+const pool = mapping({
+  name: field.nodeName,
+  slots: z.int().min(1).max(MOST_NODES).default(defaults.POOL_SLOTS),
+  brake: z.int().min(1).max(MOST_NODES).default(defaults.POOL_BRAKE),
+});
+
+const lock = oneOf({ file: mapping({ file: field.path }) }).transform(({ file: path }): LockConfig => ({
+  kind: 'file',
+  path,
+}));
+
 const appointment = mapping({
   cron: z.string(),
   timezone: orNull(z.string()),
@@ -223,6 +238,8 @@ export const file = mapping({
   return: mapping({ timeout: field.duration.default(defaults.RETURN_TIMEOUT_MS) })
     .prefault({})
     .transform(({ timeout }) => ({ timeoutMs: timeout })),
+  pool: orNull(pool),
+  lock: orNull(lock),
   schedule: z.array(appointment).default([]),
   listen: listen.prefault({}),
   state: orNull(field.path),

@@ -20,6 +20,7 @@ export const REQUEST_KEYS: readonly string[] = [
   'fence',
   'dryRun',
   'noRefuse',
+  'waitForSlot',
   'by',
   'holdIn',
   'ignoreServers',
@@ -43,6 +44,7 @@ export function parseRequest(body: unknown, id: string): Request {
     throw problem(`${quoted(unknown)} is unknown, the keys are: ${REQUEST_KEYS.join(', ')}`);
   const holdIn = oneOf(words, 'holdIn', HOLD_IN);
   const ignoreServers = servers(words, 'ignoreServers');
+  const waitForSlotMs = duration(words, 'waitForSlot');
   const request: Request = {
     id,
     kind: oneOf(words, 'operation', OPERATIONS) ?? missing('operation', OPERATIONS),
@@ -56,12 +58,15 @@ export function parseRequest(body: unknown, id: string): Request {
     dryRun: flag(words, 'dryRun', false),
     insist: false,
     ...(flag(words, 'noRefuse', false) ? { noRefuse: true } : {}),
+    ...(waitForSlotMs === null ? {} : { waitForSlotMs }),
     ...(ignoreServers.length === 0 ? {} : { ignoreServers }),
     ...(holdIn === null ? {} : { holdIn }),
   };
   if (request.force && request.reason === null) throw problem('`force` needs a `reason`');
   if (request.kind === 'hold' && request.reason === null) throw problem('`hold` needs a `reason`');
   if (holdIn !== null && request.kind !== 'hold') throw problem('only `hold` has `holdIn`');
+  if (waitForSlotMs !== null && !['drain', 'stop', 'restart'].includes(request.kind))
+    throw problem('only `drain`, `stop` and `restart` can wait for a slot (`waitForSlot`)');
   if (request.noRefuse && request.kind !== 'drain' && request.kind !== 'stop')
     throw problem('only `drain` and `stop` can go without being refused');
   if (!request.fence && request.kind !== 'drain') throw problem('only `drain` can go without the fence');

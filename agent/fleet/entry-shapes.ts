@@ -9,12 +9,14 @@ import {
   shaped,
 } from '../lifecycle/recovery/shapes.ts';
 import type { Claim, SlotHolder } from '../lifecycle/model/pool.ts';
-import { hasUnprintable } from '../system/printable.ts';
+import { hasUnprintable, printable } from '../system/printable.ts';
 
 /** What other nodes have written into a lock: nothing of it is believed that is not of this shape. */
 
 /** A reason is one line of a log. */
 const MOST_TEXT = 1_000;
+/** As haproxy/names.ts has it. */
+const MOST_NAME = 15_000;
 const MOST_NUMBER = 10_000;
 
 const isLine: Is<string> = (value): value is string =>
@@ -25,7 +27,7 @@ const isCount: Is<number> = (value): value is number =>
 
 /** `backend/server`, by HAProxy's own alphabet (configuration.txt, 2.2): it may be asked for by this name. */
 const isServer: Is<string> = (value): value is string =>
-  isString(value) && value.length <= MOST_TEXT && /^[A-Za-z0-9_.:-]+\/[A-Za-z0-9_.:-]+$/.test(value);
+  isString(value) && value.length <= MOST_NAME && /^[A-Za-z0-9_.:-]+\/[A-Za-z0-9_.:-]+$/.test(value);
 
 const isServers: Is<Claim['servers']> = (value): value is Claim['servers'] =>
   isObject(value) &&
@@ -51,3 +53,13 @@ export const isHolderState = shaped<HolderState>({
   failure: orNull(isLine),
   since: isNumber,
 });
+
+/** One's own texts as the others will believe them. */
+export function writtenLine(text: string): string {
+  return printable(text).slice(0, MOST_TEXT);
+}
+
+export function writtenClaim(claim: Claim): Claim {
+  const { by, reason } = claim;
+  return { ...claim, by: writtenLine(by), reason: reason === null ? null : writtenLine(reason) };
+}

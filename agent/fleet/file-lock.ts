@@ -12,6 +12,7 @@ import {
   readDocument,
   type SlotEntry,
 } from './file-document.ts';
+import { writtenClaim, writtenLine } from './entry-shapes.ts';
 import type { FleetLock } from './lock.ts';
 import { isTurn, viewOf } from './turn.ts';
 import { latest, makeVersions, replace } from './versions.ts';
@@ -71,13 +72,14 @@ export function createFileLock(
     name,
     take: (claim, signal) =>
       changed(claim, signal, (document, number) =>
-        taken(document, claim, self, { number, since: clock.wall().getTime() }),
+        taken(document, writtenClaim(claim), self, { number, since: clock.wall().getTime() }),
       ),
     look: (signal) => ask(signal, async (begun) => poolOf(pool, (await read(path)).document, begun)),
-    mark: (claim, state, failure, signal) =>
+    mark: (claim, state, why, signal) =>
       changed(claim, signal, (document, number) => {
         const held = document.holders.find((one) => one.claim.id === claim.id);
         if (held === undefined) throw notHeld(name, claim);
+        const failure = why === null ? null : writtenLine(why);
         if (held.state === state && held.failure === failure) return document;
         return withHolder(document, { ...held, state, failure, owner: self, changed: number });
       }),
@@ -115,16 +117,12 @@ async function asked<T>(
 ): Promise<T> {
   const begun = clock.now();
   const failed = (why: string, cause?: unknown): LastcallError =>
-    new LastcallError(
-      'locked',
-      `${name} cannot be asked: ${why} (after ${Math.round(clock.now() - begun)} ms)`,
-      {
-        target: path,
-        elapsedMs: clock.now() - begun,
-        next: 'see that it is a directory that the group of the nodes may write to',
-        cause,
-      },
-    );
+    new LastcallError('locked', `${name} cannot be asked: ${why}`, {
+      target: path,
+      elapsedMs: clock.now() - begun,
+      next: 'see that it is a directory that the group of the nodes may write to',
+      cause,
+    });
   const late = (): LastcallError => failed(`no answer within ${ASK_MS} ms`);
   try {
     return await withDeadline(clock, ASK_MS, signal, late, () => work(begun));

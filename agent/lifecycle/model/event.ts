@@ -1,6 +1,8 @@
 import type { Request } from './api.ts';
 import type { Health } from './state.ts';
 import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './observation.ts';
+import type { PoolView } from './pool.ts';
+import type { LockAsk } from './slot.ts';
 import type { Survey } from './survey.ts';
 
 /** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
@@ -113,6 +115,14 @@ type EventBody =
   | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
   | { readonly type: 'warning-sent'; readonly rung: number; readonly error: string | null }
+  /** The pool after what the lock was asked for the claim `id`. */
+  | {
+      readonly type: 'lock-answered';
+      readonly does: LockAsk['does'];
+      readonly id: string;
+      readonly view: PoolView;
+    }
+  | { readonly type: 'lock-failed'; readonly id: string; readonly begun: number; readonly error: string }
   /** What became of a stop that was issued before a crash. */
   | {
       readonly type: 'stop-checked';

@@ -5,6 +5,7 @@ import type { Pending } from './pending.ts';
 import type { Outing } from './outing.ts';
 import { type Hold, NO_REASSERTS, type Reasserts, type StartStep } from './parts.ts';
 import type { Policy } from './policy.ts';
+import type { Slot, Waiting } from './slot.ts';
 import {
   type BalancerState,
   type LostServers,
@@ -54,6 +55,10 @@ export interface State {
   /** An operator's own wish (`lastcall hold`): it outranks every operation; `release` or an installed `--force` ends it. */
   readonly hold: Hold | null;
   readonly gate: Gate;
+  /** The node's part in its pool; null = it has no claim. */
+  readonly slot: Slot | null;
+  /** Requests that were accepted and wait for a slot. */
+  readonly waiting: readonly Waiting[];
   /** What lastcall asks of itself, by its reason: asked again until it is done or needed no more. */
   readonly ownRequests: Readonly<Record<OwnRequestKind, OwnRequest>>;
   /** By subject, so that an alarm that is over can be taken off. */
@@ -148,6 +153,8 @@ export function initial(policy: Policy, at: number): State {
     hold: null,
     // An earlier sidecar may have left it shut.
     gate: { ...GATE_OFF, is: 'unknown' },
+    slot: null,
+    waiting: [],
     ownRequests: { expiry: NO_OWN_REQUEST, 'sign-out': NO_OWN_REQUEST },
     alarms: {},
     reasserts: NO_REASSERTS,

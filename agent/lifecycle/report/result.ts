@@ -66,8 +66,20 @@ export function endOperation(
   { outing, ...changes }: Changes = {},
 ): void {
   enterPhase(draft, phase, changes);
+  noteFailure(draft, ending);
   finish(draft, () => true, ending.code, ending.message);
   setIntent(draft, phase, outing === undefined ? { op: null } : { op: null, outing });
+}
+
+/** The others of its pool are told why a node does not come back. */
+function noteFailure(
+  draft: Draft,
+  { code, message }: { readonly code: string; readonly message?: string | undefined },
+): void {
+  const { slot } = draft.state;
+  if (slot === null) return;
+  const failure = code === 'done' ? null : `${code}${message === undefined ? '' : `: ${message}`}`;
+  patch(draft, { slot: { ...slot, failure } });
 }
 
 /** Turns a request away: nothing was changed for it. */

@@ -4,6 +4,7 @@ import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import { createDisk, type SimDisk } from './disk.ts';
 import type { SimHaproxy } from './haproxy.ts';
+import { SimLock } from './lock.ts';
 import { createOracle } from './oracle.ts';
 import { createSidecar, type SimSidecar } from './sidecar.ts';
 import { createSite, type SimSite } from './site.ts';
@@ -38,6 +39,7 @@ export const POLICY: Policy = {
   canStop: true,
   canStart: true,
   stopRepeatable: true,
+  pool: null,
   stopProves: true,
   onSignOut: 'drain',
   adopt: false,
@@ -51,6 +53,8 @@ export interface Scene {
   readonly site: SimSite;
   readonly disk: SimDisk;
   readonly sidecar: SimSidecar;
+  /** Of its pool, where the policy has one. */
+  readonly lock: SimLock;
   readonly policy: Policy;
   /** The first balancer. */
   readonly lb: SimHaproxy;
@@ -101,6 +105,7 @@ export function scene(
     policy,
     site: createSite(time, { ...policy, balancers: balancers ?? policy.balancers }),
     disk: createDisk(time),
+    lock: new SimLock(),
   };
   const oracle = createOracle(world);
   const effects: Effect[] = [];

@@ -3,7 +3,7 @@ import { goOverSlot, isSlotNeeded } from '../phases/slot.ts';
 import { goesOver, type Objection } from '../model/objection.ts';
 import type { Candidate } from '../model/operation.ts';
 import type { Request } from '../model/api.ts';
-import type { Slot, Waiting } from '../model/slot.ts';
+import type { Slot, SlotRequest } from '../model/slot.ts';
 import { answer, refuse } from '../report/result.ts';
 import { emit, patch, resave, save, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
@@ -14,10 +14,10 @@ import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
  */
 
 /** `go` with the warnings of one who cannot be refused; `wait`: the lock has not answered; `over`: refused, or waits. */
-export type Turn = { readonly go: readonly string[] } | 'wait' | 'over';
+export type SlotAnswer = { readonly go: readonly string[] } | 'wait' | 'over';
 
 /** @param candidate all of whose checks are in */
-export function askTurn(draft: Draft, candidate: Candidate): Turn {
+export function askTurn(draft: Draft, candidate: Candidate): SlotAnswer {
   const { request } = candidate;
   const { slot } = draft.state;
   if (!isSlotNeeded(draft, request.kind)) return { go: [] };
@@ -52,7 +52,7 @@ function objectionOf(
 
 /** It is accepted as soon as the disk holds it. */
 function waitForSlot(draft: Draft, request: Request, waitMs: number): void {
-  const one: Waiting = { request, since: draft.at, deadline: draft.at + waitMs };
+  const one: SlotRequest = { request, since: draft.at, deadline: draft.at + waitMs };
   patch(draft, { waiting: [...draft.state.waiting, one] });
   resave(draft);
   patch(draft, {
@@ -65,7 +65,10 @@ export function advanceWaiting(draft: Draft): void {
   const { slot, waiting, queue } = draft.state;
   if (waiting.length === 0 || slot === null) return;
   if (slot.is === 'held') {
-    patch(draft, { waiting: [], queue: [...waiting.map(({ request }) => request), ...queue] });
+    patch(draft, {
+      waiting: [],
+      queue: [...waiting.map(({ request }) => ({ ...request, isAccepted: true })), ...queue],
+    });
     return save(draft);
   }
   const { policy, at } = draft;
@@ -75,7 +78,7 @@ export function advanceWaiting(draft: Draft): void {
   endWaiting(draft, ({ deadline }) => at >= deadline, { code: 'locked', message: why });
 }
 
-function endWaiting(draft: Draft, whose: (one: Waiting) => boolean, { code, message }: Objection): void {
+function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, message }: Objection): void {
   const ended = draft.state.waiting.filter(whose);
   if (ended.length === 0) return;
   patch(draft, { waiting: draft.state.waiting.filter((one) => !ended.includes(one)) });

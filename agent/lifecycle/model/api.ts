@@ -25,6 +25,8 @@ export interface Request {
   readonly noRefuse?: boolean;
   /** So long a slot of the pool is waited for; null or absent = it is refused at once where there is none. */
   readonly waitForSlotMs?: number | null;
+  /** It was accepted already, and has waited for its slot since. Absent = it was not. */
+  readonly isAccepted?: boolean;
   /** Servers of this application that are left out on purpose, besides the configuration's. */
   readonly ignoreServers?: readonly string[];
   /** `hold` only: the state; default DRAIN, which cuts no user. */

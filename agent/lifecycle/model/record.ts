@@ -3,7 +3,7 @@ import type { Addresses, Admin, Counters, Proof } from './observation.ts';
 import type { Operation } from './operation.ts';
 import type { CapacityLevel, Outing } from './outing.ts';
 import type { Hold, StartStep } from './parts.ts';
-import type { Slot, Waiting } from './slot.ts';
+import type { Slot, SlotRequest } from './slot.ts';
 import type { AppliedState, ServerState } from './server-state.ts';
 import type { Relative } from './survey.ts';
 
@@ -60,7 +60,7 @@ export interface StateRecord {
   readonly hold: SavedHold | null;
   /** The claim to a slot of its pool; absent = none, or an older record. */
   readonly slot?: SavedSlot;
-  readonly waiting?: readonly Waiting[];
+  readonly waiting?: readonly SlotRequest[];
 }
 
 export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'>;

@@ -14,8 +14,8 @@ export interface Slot {
   readonly begun: number;
   /** What is being asked. */
   readonly asked: LockAsk['does'] | null;
-  /** Not asked again before. */
-  readonly askAt: number;
+  /** When the last answer, or failure, came; null = none has. */
+  readonly answeredAt: number | null;
   /** A look that was begun earlier than this is of no use. */
   readonly lookFor: number;
   readonly failures: number;
@@ -33,7 +33,7 @@ export const NEW_SLOT: Omit<Slot, 'claim' | 'save'> = {
   error: null,
   begun: -1,
   asked: null,
-  askAt: 0,
+  answeredAt: null,
   lookFor: -1,
   failures: 0,
   isOver: false,
@@ -51,7 +51,7 @@ export type LockAsk =
     };
 
 /** A request that was accepted and waits for a slot. */
-export interface Waiting {
+export interface SlotRequest {
   readonly request: Request;
   readonly since: number;
   readonly deadline: number;

@@ -5,7 +5,7 @@ import type { Pending } from './pending.ts';
 import type { Outing } from './outing.ts';
 import { type Hold, NO_REASSERTS, type Reasserts, type StartStep } from './parts.ts';
 import type { Policy } from './policy.ts';
-import type { Slot, Waiting } from './slot.ts';
+import type { Slot, SlotRequest } from './slot.ts';
 import {
   type BalancerState,
   type LostServers,
@@ -58,7 +58,7 @@ export interface State {
   /** The node's part in its pool; null = it has no claim. */
   readonly slot: Slot | null;
   /** Requests that were accepted and wait for a slot. */
-  readonly waiting: readonly Waiting[];
+  readonly waiting: readonly SlotRequest[];
   /** What lastcall asks of itself, by its reason: asked again until it is done or needed no more. */
   readonly ownRequests: Readonly<Record<OwnRequestKind, OwnRequest>>;
   /** By subject, so that an alarm that is over can be taken off. */

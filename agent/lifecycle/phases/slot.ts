@@ -83,19 +83,28 @@ const UNASKED = { kind: 'drain', by: 'lastcall', reason: 'it is out already' } a
 
 /** At most one question at a time, none before the claim is on disk. */
 function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
-  const { claim, is, asked, askAt, view } = slot;
+  const { claim, is, asked, view, error } = slot;
   if (asked !== null || state.saved < slot.save || state.phase === 'starting') return null;
-  if (!keepsClaim(state)) return isDurable(state) && at >= askAt ? { does: 'give', claim } : null;
-  if (is === 'held') {
-    if (at < askAt && slot.error !== null) return null;
-    const failure = failureOf(state, slot);
-    if (failure !== null) return { does: 'mark', claim, state: 'failed', failure };
-    return (view?.begun ?? -1) < slot.lookFor || at >= askAt ? { does: 'look', claim } : null;
-  }
-  // What was lost is not taken anew on the way back, which needs none.
-  const isBack = state.op?.outcome != null || !isOut(state.phase);
-  if (is === 'lost' && isBack) return null;
-  return at >= askAt ? { does: 'take', claim } : null;
+  const isDue = at >= dueAt(state, slot);
+  if (!keepsClaim(state))
+    return isDurable(state) && (isDue || error === null) ? { does: 'give', claim } : null;
+  if (is !== 'held') return isDue && isWanted(state, slot) ? { does: 'take', claim } : null;
+  if (error !== null && !isDue) return null;
+  const failure = failureOf(state, slot);
+  if (failure !== null) return { does: 'mark', claim, state: 'failed', failure };
+  return isDue || (view?.begun ?? -1) < slot.lookFor ? { does: 'look', claim } : null;
+}
+
+/** What was lost is not taken anew on the way back, which needs none. */
+function isWanted({ op, phase }: State, { is }: Slot): boolean {
+  return is !== 'lost' || (op?.outcome == null && isOut(phase));
+}
+
+/** When the lock is asked again where nothing calls for it. */
+function dueAt(state: State, { is, answeredAt, failures }: Slot): number {
+  if (answeredAt === null) return -1;
+  if (failures > 0) return answeredAt + Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_LONGEST_MS);
+  return answeredAt + (is === 'waits' || isUnderWay(state) ? NEAR_MS : FAR_MS);
 }
 
 /** A node that did not come back, and that no operation brings back now; null = it is not so, or was told. */
@@ -118,8 +127,7 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
     return save(draft);
   }
   const is = holderOf(view, slot.claim) ? 'held' : hadIt(slot) ? 'lost' : 'waits';
-  const pauseMs = is === 'waits' || isUnderWay(draft.state) ? NEAR_MS : FAR_MS;
-  const answered = { asked: null, error: null, failures: 0, begun: view.begun, askAt: draft.at + pauseMs };
+  const answered = { asked: null, error: null, failures: 0, begun: view.begun, answeredAt: draft.at };
   if (is === 'lost' && slot.is !== 'lost') {
     const text = `the slot of pool ${slot.claim.pool} was freed by another hand`;
     emit(draft, { type: 'log', level: 'warn', text });
@@ -135,9 +143,8 @@ function hadIt({ is }: Slot): boolean {
 export function onLockFailed(draft: Draft, { id, begun, error }: EventOf<'lock-failed'>): void {
   const { slot } = draft.state;
   if (slot?.claim.id !== id) return;
-  const pause = Math.min(RETRY_FIRST_MS * 2 ** slot.failures, RETRY_LONGEST_MS);
   const failures = slot.failures + 1;
-  patch(draft, { slot: { ...slot, asked: null, error, failures, begun, askAt: draft.at + pause } });
+  patch(draft, { slot: { ...slot, asked: null, error, failures, begun, answeredAt: draft.at } });
   // The text differs at each try by its elapsed time; the log gets it once.
   if (draft.state.alarms['lock'] === undefined)
     alarm(draft, 'lock', `${error}; steps outward wait for it, and it is asked again`);
@@ -187,9 +194,10 @@ export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind): boo
 }
 
 /** When the lock is asked again, or not waited for any more, in monotonic milliseconds. */
-export function nextSlot({ slot, op, epochStartedAt, waiting }: State): number[] {
+export function nextSlot(state: State): number[] {
+  const { slot, op, epochStartedAt, waiting } = state;
   const deadlines = waiting.map(({ deadline }) => deadline);
   if (slot === null) return deadlines;
   const patience = op === null ? [] : [patienceOf(op.deadline, Math.max(epochStartedAt, slot.lookFor))];
-  return [...deadlines, ...(slot.asked === null ? [slot.askAt] : []), ...patience];
+  return [...deadlines, ...(slot.asked === null ? [dueAt(state, slot)] : []), ...patience];
 }

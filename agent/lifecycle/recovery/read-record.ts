@@ -11,7 +11,7 @@ import {
   isRelative,
   isSlot,
   isTold,
-  isWaiting,
+  isSlotRequest,
 } from './record-shapes.ts';
 import type { SavedServer, StateRecord } from '../model/record.ts';
 import {
@@ -123,7 +123,7 @@ function optional(
     ...(has('fencedBefore') && { fencedBefore: get('fencedBefore', isBoolean, true) }),
     ...(has('fresh') && { fresh: get('fresh', isBoolean, false) }),
     ...slotIn(whole, doubts),
-    ...(has('waiting') && { waiting: get('waiting', arrayOf(isWaiting), []) }),
+    ...(has('waiting') && { waiting: get('waiting', arrayOf(isSlotRequest), []) }),
     ...(has('signedOut') && { signedOut: get('signedOut', oneOf('no', 'unheard', 'heard'), 'no') }),
   };
 }

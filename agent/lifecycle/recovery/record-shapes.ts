@@ -1,6 +1,6 @@
 import type { OperationKind, Request } from '../model/api.ts';
 import type { Claim } from '../model/pool.ts';
-import type { Waiting } from '../model/slot.ts';
+import type { SlotRequest } from '../model/slot.ts';
 import { PHASES } from '../model/phase.ts';
 import type { SavedServer, SavedSlot, StateRecord } from '../model/record.ts';
 import {
@@ -109,11 +109,12 @@ const isRequest = shaped<Request>({
   insist: isBoolean,
   noRefuse: orAbsent(isBoolean) as Is<boolean>,
   waitForSlotMs: orAbsent(orNull(isNumber)) as Is<number | null>,
+  isAccepted: orAbsent(isBoolean) as Is<boolean>,
   ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   holdIn: orAbsent(oneOf('drain', 'maint')) as Is<'drain' | 'maint'>,
 });
 
-export const isWaiting = shaped<Waiting>({ request: isRequest, since: isNumber, deadline: isNumber });
+export const isSlotRequest = shaped<SlotRequest>({ request: isRequest, since: isNumber, deadline: isNumber });
 
 type RecordedOperation = NonNullable<StateRecord['op']>;
 

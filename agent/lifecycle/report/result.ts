@@ -45,7 +45,7 @@ export function replyTo(
 ): void {
   const { op } = draft.state;
   const joins = op?.joined.some(({ id }) => id === ticket) === true ? op.id : null;
-  emit(draft, { type: 'reply', id: request.id, ticket, joins });
+  if (request.isAccepted !== true) emit(draft, { type: 'reply', id: request.id, ticket, joins });
   onOwnRequestAnswered(draft, request.id, null);
 }
 
@@ -93,7 +93,7 @@ export function refuse(
 ): void {
   emit(draft, {
     type: 'finish',
-    refused: true,
+    refused: request.isAccepted !== true,
     result: { ...answer(draft, request, at, code, warnings), message },
   });
   onOwnRequestAnswered(draft, request.id, message);

@@ -4,7 +4,7 @@ import { desired } from '../model/desired.ts';
 import { doubtText, type Doubt } from '../observed/hidden-users.ts';
 import type { Neighbours, Owner, Status, StatusBalancer, StatusOperation, StatusSlot } from '../model/api.ts';
 import { isoOf } from '../model/iso.ts';
-import type { Waiting } from '../model/slot.ts';
+import type { SlotRequest } from '../model/slot.ts';
 import type { Forecast } from '../model/forecast.ts';
 import type { Policy } from '../model/policy.ts';
 import { reassertsTold, stateShown } from './result.ts';
@@ -74,7 +74,7 @@ function slotOf({ pool }: Policy, { slot }: State): StatusSlot | null {
 function operationOf({ op, waiting }: State, now: number): StatusOperation | null {
   const [first] = waiting;
   if (op === null && first === undefined) return null;
-  const { id, kind, by, reason } = op ?? (first as Waiting).request;
+  const { id, kind, by, reason } = op ?? (first as SlotRequest).request;
   const { startedAt, deadline } = op ?? { startedAt: first?.since ?? now, deadline: first?.deadline ?? now };
   return {
     id,

@@ -234,11 +234,11 @@ function policyOf(
     hasProbe: config.app.probe !== null,
     canStop: stopper !== null,
     canStart: starter !== null,
-    stopRepeatable: stopper?.isIdempotent ?? false,
+    stopIsIdempotent: stopper?.isIdempotent ?? false,
     stopProves: stopper?.proves ?? false,
     onSignOut: config.app.onSignOut,
     adopt: config.adopt ?? child !== null,
-    operatorReady: direct,
+    readyTakesOver: direct,
     supervises: child !== null,
     pool: poolOf(config),
   };

@@ -24,7 +24,8 @@ import { createRunningStopRecord } from './app/running-stop-record.ts';
 import { openPidFileRecords } from './app/pid-file-record.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import type { ListenPlace } from './system/listen-error.ts';
-import { busyPatience, createListenSockets, type ListenSockets } from './system/listen-sockets.ts';
+import { createLabelledCounts } from './system/labelled-counts.ts';
+import { busyPatience, createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
 import type { Log } from './system/log-port.ts';
 import { whyNotTrusted } from './system/trust.ts';
@@ -79,11 +80,12 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
     pidFiles: await openPidFileRecords(...notesAt(`${config.state}.pid`, config, world)),
     child,
     sockets,
+    scheduleRuns: createLabelledCounts(),
   };
   const seat = createSeat(assemble(config, parts, world), parts, world);
   atTheEnd(() => seat.now().close());
   ending.onExit = () => seat.now().engine.appGone();
-  const { service, control } = await openDoors(options, world, { seat, audit, sockets }, atTheEnd);
+  const { service, control } = await openDoors(options, world, { ...parts, seat, audit }, atTheEnd);
   await warnOfDirectory(control.path, log);
   const reloader = createReloader({ clock, log, read: reload.read, ...seat, onLost: ending.fail });
   atTheEnd(() => reloader.close());
@@ -124,23 +126,23 @@ function placesOf(config: Config): ListenPlace[] {
   return [...polledAddresses(config), ...(metrics ? [{ ...metrics, key: 'listen.metrics' }] : [])];
 }
 
-interface Inside {
+interface Inside extends Pick<SeatParts, 'sockets' | 'scheduleRuns'> {
   readonly seat: Seat;
   readonly audit: Audit | null;
-  readonly sockets: ListenSockets;
 }
 
 /** Opens the metrics and the control socket over the seat's service, and the audit log's eye on it. */
 async function openDoors(
   { config }: RunOptions,
   { clock, log }: World,
-  { seat, audit, sockets }: Inside,
+  { seat, audit, sockets, scheduleRuns }: Inside,
   atTheEnd: AtTheEnd,
 ): Promise<{ readonly service: Service; readonly control: ControlServer }> {
   const reports = await openTelemetry(config.listen, audit ? withAudit(seat.relay, audit) : seat.relay, {
     clock,
     log,
     sockets,
+    scheduleRuns,
     get agentChecks() {
       return seat.now().agentChecks;
     },
@@ -193,7 +195,7 @@ function hearAsParent(
       reason: name,
       by: 'signal',
       onTimeout: 'force',
-      insist: true,
+      isShutdown: true,
     };
     void operate(service, request).then(async (result) => {
       await untilInSync();

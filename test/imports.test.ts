@@ -183,6 +183,7 @@ describe('the architecture', () => {
       'balancers/agent-check',
       'balancers/health-port',
       'balancers/runtime-api',
+      'fleet/etcd',
     ]);
     const wrong = ALL.filter(({ from, to }) => roomOf(from) === roomOf(to) && folders.has(folderOf(to)))
       .filter(({ from, to }) => folderOf(from) !== folderOf(to))

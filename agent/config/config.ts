@@ -1,4 +1,5 @@
 import type { CommandConfig } from './command-config.ts';
+import type { ConditionConfig } from './hooks-config.ts';
 import type { SourceConfig } from './source-config.ts';
 
 /**
@@ -204,6 +205,10 @@ export interface ScheduleConfig {
   readonly timezone: string | null;
   readonly do: 'restart' | 'drain' | 'ready';
   readonly reason: string;
+  /** A random time, at most so long, between the time of the calendar and the operation. */
+  readonly jitterMs: number;
+  /** What has to be so then; null = nothing. */
+  readonly when: ConditionConfig | null;
 }
 
 export interface ListenConfig {

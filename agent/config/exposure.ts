@@ -34,7 +34,7 @@ export async function exposedFiles(file: string, config: Config): Promise<string
 }
 
 /** Those with a path of their own; what PATH finds is the system's. */
-function programsOf({ app, sessions, drain }: Config): string[] {
+function programsOf({ app, sessions, drain, schedule }: Config): string[] {
   const { probe, start, stop } = app;
   const commands = [
     probe?.how.kind === 'command' ? probe.how.command : [],
@@ -44,6 +44,7 @@ function programsOf({ app, sessions, drain }: Config): string[] {
     drain.gate?.off.command ?? [],
     ...drain.warn.map((warn) => (warn.kind === 'command' ? warn.command : [])),
     ...sessions.map((source) => (source.kind === 'command' ? source.command : [])),
+    ...schedule.map(({ when }) => (when?.kind === 'command' ? when.command : [])),
   ];
   return commands.flatMap(([program]) => (program !== undefined && isAbsolute(program) ? [program] : []));
 }

@@ -12,6 +12,7 @@ import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
 import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
+import { appointment } from './schedule-schema.ts';
 import { source } from './source-schema.ts';
 import { unitOfCommand } from './app-validators.ts';
 import * as z from 'zod';
@@ -215,13 +216,6 @@ const lock = oneOf({ file: mapping({ file: field.path }) }).transform(({ file: p
   kind: 'file',
   path,
 }));
-
-const appointment = mapping({
-  cron: z.string(),
-  timezone: orNull(z.string()),
-  do: z.enum(['restart', 'drain', 'ready']),
-  reason: field.nonEmpty.default(defaults.SCHEDULE_REASON),
-});
 
 /** The whole file. Its output is a Config but for the values that need the node's name or the terminal. */
 export const file = mapping({

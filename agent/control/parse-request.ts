@@ -56,7 +56,7 @@ export function parseRequest(body: unknown, id: string): Request {
     force: flag(words, 'force', false),
     fence: flag(words, 'fence', true),
     dryRun: flag(words, 'dryRun', false),
-    insist: false,
+    isShutdown: false,
     ...(flag(words, 'noRefuse', false) ? { noRefuse: true } : {}),
     ...(waitForSlotMs === null ? {} : { waitForSlotMs }),
     ...(ignoreServers.length === 0 ? {} : { ignoreServers }),

@@ -12,6 +12,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 /** How a request may differ from the usual one, a GET. */
 export interface HttpOptions {
   readonly method?: 'GET' | 'POST';
+  /** The body, as JSON: the request is a POST. */
+  readonly json?: object;
   /** A unix socket, to which it goes in place of the URL's host. */
   readonly socketPath?: string;
   /** The value of the header, and a secret: it is in no error. */
@@ -118,7 +120,7 @@ async function ask(
   url: URL,
   timeoutMs: number,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
-  options: HttpOptions & { readonly json?: object },
+  options: HttpOptions,
 ): Promise<HttpAnswer> {
   const began = clock.now();
   // Without a cause: axios' error carries the URL with its password.
@@ -137,11 +139,7 @@ async function ask(
   }
 }
 
-async function exchange(
-  url: URL,
-  signal: AbortSignal,
-  options: HttpOptions & { readonly json?: object },
-): Promise<HttpAnswer> {
+async function exchange(url: URL, signal: AbortSignal, options: HttpOptions): Promise<HttpAnswer> {
   const { json, method, socketPath, maxBodyBytes = MAX_BODY_BYTES } = options;
   const response: AxiosResponse<Readable> = await axios.request({
     url: url.href,

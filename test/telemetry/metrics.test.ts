@@ -37,6 +37,7 @@ beforeEach(async () => {
       ['', 1],
     ]),
     healthChecks: null,
+    scheduleRuns: { samples: () => [[{ do: 'restart', outcome: 'guard' }, 2]] },
   });
 });
 
@@ -54,7 +55,7 @@ const one = async (name: string, value: RegExp): Promise<string[]> =>
 
 function request(id: string, kind: Request['kind']): Request {
   const terms = { timeoutMs: null, onTimeout: null, expiresMs: null };
-  const plain = { force: false, fence: true, dryRun: false, insist: false };
+  const plain = { force: false, fence: true, dryRun: false, isShutdown: false };
   return { id, kind, reason: null, by: 'test', ...terms, ...plain };
 }
 
@@ -69,6 +70,7 @@ describe('The metrics', () => {
       '{answer="up drain"} 2',
       '{answer="neutral"} 1',
     ]);
+    expect(await samples('lastcall_schedule_runs_total')).toEqual(['{do="restart",outcome="guard"} 2']);
     expect(await samples('lastcall_reasserts_total')).toEqual(['0']);
     expect(await samples('lastcall_reassert_slowest_seconds')).toEqual([]);
     changes = { reasserts: { count: 4, slowestSeconds: 0.3 }, alarms: ['disk'] };

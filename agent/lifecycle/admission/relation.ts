@@ -33,7 +33,7 @@ export function isOutdated(state: State, candidate: Candidate): boolean {
   if (joins !== null) return op?.id !== joins || relation === null || !JOINING.includes(relation);
   if (relation !== null) return relation !== 'stronger';
   const surveyed = Object.keys({ ...surveys, ...unasked }).length > 0;
-  return (isInRotation(state.phase) !== surveyed && !request.insist) || isMovedSince(state, candidate);
+  return (isInRotation(state.phase) !== surveyed && !request.isShutdown) || isMovedSince(state, candidate);
 }
 
 /** An operator's command (or ours, on the way back) has changed a server since the survey: its found state is another. */

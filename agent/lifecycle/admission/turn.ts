@@ -94,7 +94,7 @@ function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, 
 export function onClaimUnsaved(draft: Draft, failed: number, error: string): void {
   const { candidate, slot } = draft.state;
   if (candidate?.turnAt == null || slot === null || slot.is !== 'unknown' || failed < slot.save) return;
-  if (candidate.request.insist) return goOverSlot(draft);
+  if (candidate.request.isShutdown) return goOverSlot(draft);
   const next = 'nothing was started; free the disk or mend its permissions';
   patch(draft, { candidate: null, slot: slot.asked === null ? null : slot });
   refuse(draft, candidate.request, candidate.at, 'state-write', `${error}; ${next}`);

@@ -54,7 +54,7 @@ export type Effect =
   /** Make the application refuse new sessions, or take them again. */
   | { readonly type: 'set-gate'; readonly to: 'on' | 'off' }
   /** Calls a warn hook: the deadline is near and users are still connected. */
-  | { readonly type: 'send-warning'; readonly rung: number; readonly about: DeadlineWarning }
+  | { readonly type: 'send-warning'; readonly warningIndex: number; readonly about: DeadlineWarning }
   /** Asks the lock of the pool. */
   | { readonly type: 'ask-lock'; readonly ask: LockAsk }
   /** Discards the probe results: probes begun before this never count again, and `probed` is reported anew. */

@@ -5,7 +5,7 @@ import type { PoolView } from './pool.ts';
 import type { LockAsk } from './slot.ts';
 import type { Survey } from './survey.ts';
 
-/** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
+/** All that can happen to a node. `at` is monotonic milliseconds; `startedAt` is when the question was asked. */
 export type Event = { readonly at: number } & EventBody;
 
 type EventBody =
@@ -24,12 +24,17 @@ type EventBody =
   | { readonly type: 'cancel'; readonly id: string; readonly by: string }
   /** A second signal: no patience left. */
   | { readonly type: 'force-now' }
-  | { readonly type: 'polled'; readonly balancer: string; readonly look: Look; readonly begun: number }
+  | { readonly type: 'polled'; readonly balancer: string; readonly look: Look; readonly startedAt: number }
   | { readonly type: 'poll-failed'; readonly balancer: string; readonly error: string }
-  | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly begun: number }
-  | { readonly type: 'count-failed'; readonly source: string; readonly error: string; readonly begun: number }
+  | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly startedAt: number }
+  | {
+      readonly type: 'count-failed';
+      readonly source: string;
+      readonly error: string;
+      readonly startedAt: number;
+    }
   /**
-   * The probe's current verdict, as a level: reported at each change, and again after `reset-probe`. `begun`: the
+   * The probe's current verdict, as a level: reported at each change, and again after `reset-probe`. `startedAt`: the
    * start of the first probe that led to `health`; -1 while it is unknown.
    */
   | {
@@ -37,7 +42,7 @@ type EventBody =
       readonly health: Health;
       /** null = nothing new of that. */
       readonly signedOut: boolean | null;
-      readonly begun: number;
+      readonly startedAt: number;
     }
   | { readonly type: 'persisted'; readonly save: number }
   | { readonly type: 'persist-failed'; readonly save: number; readonly error: string }
@@ -46,7 +51,7 @@ type EventBody =
       readonly id: string;
       readonly balancer: string;
       readonly survey: Survey;
-      readonly begun: number;
+      readonly startedAt: number;
     }
   | {
       readonly type: 'command-checked';
@@ -83,7 +88,7 @@ type EventBody =
       readonly admin: Admin;
       readonly view: ReadBackView;
       readonly epoch: number;
-      readonly begun: number;
+      readonly startedAt: number;
     }
   | {
       readonly type: 'set-server-failed';
@@ -114,7 +119,7 @@ type EventBody =
   | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
-  | { readonly type: 'warning-sent'; readonly rung: number; readonly error: string | null }
+  | { readonly type: 'warning-sent'; readonly warningIndex: number; readonly error: string | null }
   /** The pool after what the lock was asked for the claim `id`. */
   | {
       readonly type: 'lock-answered';

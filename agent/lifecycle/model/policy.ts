@@ -56,14 +56,14 @@ export interface Policy {
   readonly canStop: boolean;
   readonly canStart: boolean;
   /** A stop of unknown outcome may be sent again after a crash (I6). */
-  readonly stopRepeatable: boolean;
+  readonly stopIsIdempotent: boolean;
   /** The end of the application can be seen: false for a stop command without `gone`. */
   readonly stopProves: boolean;
   readonly onSignOut: 'drain' | 'stop' | 'ignore';
   /** MAINT/DRAIN found at start without a record is ours. */
   readonly adopt: boolean;
   /** Direct mode: `ready` is the operator's own command and releases what is held. */
-  readonly operatorReady: boolean;
+  readonly readyTakesOver: boolean;
   /** The pool whose lock is kept; null = there is no lock, and nothing but the guard keeps nodes apart. */
   readonly pool: PoolPolicy | null;
   /** `run -- COMMAND`: an application that was started afresh belongs into rotation. */
@@ -88,7 +88,7 @@ export const OWN_TERMS: Omit<Request, 'id' | 'kind' | 'reason' | 'by'> = {
   force: false,
   fence: true,
   dryRun: false,
-  insist: false,
+  isShutdown: false,
 };
 
 /** How long a restore may take before the operation ends without it; the level goes on being asserted. */

@@ -106,7 +106,7 @@ const isRequest = shaped<Request>({
   force: isBoolean,
   fence: isBoolean,
   dryRun: isBoolean,
-  insist: isBoolean,
+  isShutdown: isBoolean,
   noRefuse: orAbsent(isBoolean) as Is<boolean>,
   waitForSlotMs: orAbsent(orNull(isNumber)) as Is<number | null>,
   isAccepted: orAbsent(isBoolean) as Is<boolean>,

@@ -114,10 +114,10 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     canStop: true,
     canStart: supervises || draw.chance(0.7),
     // Under `run -- COMMAND` start and stop are the child's.
-    stopRepeatable: supervises || !has('early-stop', 'failures') || (has('failures') && draw.chance(0.5)),
+    stopIsIdempotent: supervises || !has('early-stop', 'failures') || (has('failures') && draw.chance(0.5)),
     onSignOut: has('sign-out') ? draw.pick<Policy['onSignOut']>('drain', 'stop') : ('ignore' as const),
     adopt: draw.chance(0.3),
-    operatorReady: false,
+    readyTakesOver: false,
     supervises,
     // Fields that other branches add to a policy.
     keepBackups: false,
@@ -125,5 +125,5 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     pool: null,
   };
   // A command that tells nothing of its end is the one that may not be repeated here.
-  return { ...terms, stopProves: terms.stopRepeatable };
+  return { ...terms, stopProves: terms.stopIsIdempotent };
 }

@@ -62,7 +62,7 @@ export interface SimNode {
   crash(): void;
   submit(request: Request): void;
   cancel(id: string): void;
-  hurry(): void;
+  secondSignal(): void;
   post(happening: Happening): void;
 }
 

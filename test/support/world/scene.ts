@@ -38,12 +38,12 @@ export const POLICY: Policy = {
   hasProbe: true,
   canStop: true,
   canStart: true,
-  stopRepeatable: true,
   pool: null,
+  stopIsIdempotent: true,
   stopProves: true,
   onSignOut: 'drain',
   adopt: false,
-  operatorReady: false,
+  readyTakesOver: false,
   supervises: false,
 };
 
@@ -88,7 +88,7 @@ const TERMS: Omit<Request, 'id' | 'kind'> = {
   force: false,
   fence: true,
   dryRun: false,
-  insist: false,
+  isShutdown: false,
 };
 const PATIENCE_MS = 2 * 60 * 60_000;
 

@@ -36,7 +36,7 @@ export interface FileLockPorts {
 }
 
 /**
- * @param path the directory; made where it is missing, mode 2770
+ * @param path the directory; made where it is missing, mode 0770
  * @param pool what `look` shows
  */
 export function createFileLock(

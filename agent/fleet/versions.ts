@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, link, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { chmod, type FileHandle, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../system/error.ts';
 
@@ -20,7 +20,7 @@ export interface Version {
 const MAX_BYTES = 1024 * 1024;
 /** Readable for the group, so that nodes may run as users of their own. */
 const FILE_MODE = 0o640;
-const DIRECTORY_MODE = 0o2770;
+const DIRECTORY_MODE = 0o770;
 
 /**
  * Makes the directory where it is missing, for its owner and its group.
@@ -60,7 +60,7 @@ export async function replace(directory: string, before: Version, text: string):
   const number = before.number + 1;
   const target = join(directory, String(number));
   try {
-    await writeWhole(own, text);
+    await writeWhole(own, text, (await stat(directory)).gid);
     if (!(await linked(own, target))) return null;
     // A process that was held up may take the number of a version that was removed since: it is not the highest.
     const [highest = 0, ...lower] = await numbersIn(directory);
@@ -99,17 +99,24 @@ async function linked(from: string, to: string): Promise<boolean> {
   }
 }
 
-async function writeWhole(path: string, text: string): Promise<void> {
+async function writeWhole(path: string, text: string, group: number): Promise<void> {
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
   const handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
   try {
     // Whatever the umask of this process is.
     await handle.chmod(FILE_MODE);
+    await giveTo(handle, group);
     await handle.writeFile(text);
     await handle.sync();
   } finally {
     await handle.close();
   }
+}
+
+/** The group of the directory may read it, also where that is not the first group of this user. */
+async function giveTo(handle: FileHandle, group: number): Promise<void> {
+  const { uid, gid } = await handle.stat();
+  if (gid !== group) await handle.chown(uid, group);
 }
 
 /** @returns null when it is not there any more */

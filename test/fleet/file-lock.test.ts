@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -171,6 +171,50 @@ describe('The lock by a file', () => {
     expect(error.message).toMatch(/every user may write to/);
     expect(await readdir(path)).toEqual([]);
   });
+
+  const asRoot = process.getuid?.() === 0 ? test : test.skip;
+  asRoot(
+    'is shared by users whose common group may write to it, whatever their first group and umask',
+    async () => {
+      const { setegid, seteuid, setgroups } = process as Required<
+        Pick<NodeJS.Process, 'setegid' | 'seteuid' | 'setgroups'>
+      >;
+      const [before, common] = [process.getgroups?.() ?? [], 60_100];
+      await chmod(directory.path, 0o755);
+      await mkdir(path, { mode: 0o770 });
+      await chown(path, 0, common);
+      await chmod(path, 0o770);
+      const umask = process.umask(0o077);
+      /** Node's file system runs in threads: the ids are those of all of them. */
+      const as = async <T>(uid: number, groups: number[], work: () => Promise<T>): Promise<T> => {
+        setgroups(groups);
+        setegid(uid);
+        seteuid(uid);
+        try {
+          return await work();
+        } finally {
+          seteuid(0);
+          setegid(0);
+          setgroups(before);
+        }
+      };
+      try {
+        const [one, two] = [claimOf('app', 'app1'), claimOf('app', 'app2')];
+        const [first, second] = [open(), open()];
+        await as(60_001, [common], () => first.take(one, never));
+        const waits = await as(60_002, [common], () => second.take(two, never));
+        expect(waits).toMatchObject({ holders: [{ claim: one, alive: true }], waiters: [{ claim: two }] });
+        await as(60_001, [common], () => first.give(one, never));
+        expect(await as(60_002, [common], () => second.take(two, never))).toMatchObject({
+          holders: [{ claim: two }],
+        });
+        const outside = await refusalOf(() => as(60_003, [], () => open().look(never)));
+        expect(outside).toMatchObject({ code: 'locked', message: expect.stringMatching(/EACCES/) });
+      } finally {
+        process.umask(umask);
+      }
+    },
+  );
 
   test('is not fooled by a version of one that was held up', async () => {
     const first = claimOf('app', 'app1');

@@ -81,6 +81,7 @@ function configOf(options: DirectOptions): Config {
     pool: null,
     lock: null,
     schedule: [],
+    hooks: [],
     listen: { agentCheck: null, health: null, metrics: null, control: { path: '', mode: 0, group: null } },
     state: '',
     audit: null,

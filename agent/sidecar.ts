@@ -7,7 +7,9 @@ import type { RunOptions } from './cli/ports.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { type Audit, openAudit, withAudit } from './telemetry/audit.ts';
+import { type HookCounts, openPhaseHooks } from './telemetry/phase-hooks.ts';
 import { openTelemetry } from './telemetry/telemetry.ts';
+import { createPhaseHook } from './hooks/phase-hook.ts';
 import { type ControlServer, openControl } from './control/server.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Service } from './engine/service.ts';
@@ -131,25 +133,39 @@ interface Inside extends Pick<SeatParts, 'sockets' | 'scheduleRuns'> {
   readonly audit: Audit | null;
 }
 
-/** Opens the metrics and the control socket over the seat's service, and the audit log's eye on it. */
+/** Opens the hooks, the metrics and the control socket over the seat's service, and the audit log's eye on it. */
 async function openDoors(
   { config }: RunOptions,
-  { clock, log }: World,
+  { clock, env, log }: World,
   { seat, audit, sockets, scheduleRuns }: Inside,
   atTheEnd: AtTheEnd,
 ): Promise<{ readonly service: Service; readonly control: ControlServer }> {
-  const reports = await openTelemetry(config.listen, audit ? withAudit(seat.relay, audit) : seat.relay, {
+  const hookRuns: HookCounts = createLabelledCounts();
+  const hooks = openPhaseHooks(seat.relay, {
     clock,
     log,
-    sockets,
-    scheduleRuns,
-    get agentChecks() {
-      return seat.now().agentChecks;
-    },
-    get healthChecks() {
-      return seat.now().healthChecks;
-    },
+    runs: hookRuns,
+    configs: () => seat.current().hooks,
+    create: (hook, onOutcome) => createPhaseHook(hook, { clock, env, node: config.node, onOutcome }),
   });
+  atTheEnd(() => hooks.close());
+  const reports = await openTelemetry(
+    config.listen,
+    audit ? withAudit(hooks.service, audit) : hooks.service,
+    {
+      clock,
+      log,
+      sockets,
+      scheduleRuns,
+      hookRuns,
+      get agentChecks() {
+        return seat.now().agentChecks;
+      },
+      get healthChecks() {
+        return seat.now().healthChecks;
+      },
+    },
+  );
   atTheEnd(() => reports.close());
   const { service } = reports;
   const control = await openControl(config.listen.control, {

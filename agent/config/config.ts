@@ -1,5 +1,5 @@
 import type { CommandConfig } from './command-config.ts';
-import type { ConditionConfig } from './hooks-config.ts';
+import type { ConditionConfig, PhaseHookConfig, WarnConfig } from './hooks-config.ts';
 import type { SourceConfig } from './source-config.ts';
 
 /**
@@ -26,6 +26,7 @@ export interface Config {
   /** Where the nodes of the pool meet; null = nothing keeps `pool.slots`. */
   readonly lock: LockConfig | null;
   readonly schedule: readonly ScheduleConfig[];
+  readonly hooks: readonly PhaseHookConfig[];
   readonly listen: {
     readonly agentCheck: AgentCheckListenConfig | null;
     readonly health: HealthListenConfig | null;
@@ -179,11 +180,6 @@ export interface DrainConfig {
   /** How many connections `force` closes in a second at each balancer. */
   readonly closePerSecond: number;
 }
-
-/** A warning, so long before the deadline, that users are still connected. */
-export type WarnConfig =
-  | ({ readonly kind: 'command'; readonly beforeMs: number } & CommandConfig)
-  | { readonly kind: 'webhook'; readonly beforeMs: number; readonly url: string; readonly timeoutMs: number };
 
 export interface PoolConfig {
   readonly name: string;

@@ -1,18 +1,12 @@
-import type {
-  BalancerConfig,
-  GoneConfig,
-  LockConfig,
-  ProbeConfig,
-  StartConfig,
-  StopConfig,
-  WarnConfig,
-} from './config.ts';
+import type { BalancerConfig, GoneConfig, ProbeConfig, StartConfig, StopConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
+import { gate, phaseHook, warn } from './hooks-schema.ts';
 import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
 import { appointment } from './schedule-schema.ts';
+import { lock, pool } from './pool-schema.ts';
 import { source } from './source-schema.ts';
 import { unitOfCommand } from './app-validators.ts';
 import * as z from 'zod';
@@ -21,9 +15,6 @@ import * as z from 'zod';
  * The YAML keys; every other one is refused. Each part answers in the
  * shape of config.ts. What depends on the node's name or on the terminal stays null until load.ts fills it in.
  */
-
-/** More than any pool has; the others refuse a larger one, too. */
-const MOST_NODES = 1_000;
 
 const cadence = {
   every: field.duration.default(defaults.PROBE_EVERY_MS),
@@ -164,26 +155,6 @@ const balancer = oneOf({
   return { kind: 'haproxy', address: haproxy, ...others };
 });
 
-const gate = mapping({
-  on: field.command,
-  off: field.command,
-  timeout: field.duration.default(defaults.HOOK_TIMEOUT_MS),
-}).transform(({ on, off, timeout }) => ({
-  on: { command: on, timeoutMs: timeout },
-  off: { command: off, timeoutMs: timeout },
-}));
-
-const hookKeys = { before: field.duration, timeout: field.duration.default(defaults.HOOK_TIMEOUT_MS) };
-
-const warn = oneOf({
-  command: mapping({ command: field.command, ...hookKeys }),
-  webhook: mapping({ webhook: field.httpUrl, ...hookKeys }),
-}).transform((written): WarnConfig => {
-  const when = { beforeMs: written.before, timeoutMs: written.timeout };
-  if ('command' in written) return { kind: 'command', command: written.command, ...when };
-  return { kind: 'webhook', url: written.webhook, ...when };
-});
-
 const drain = mapping({
   timeout: field.duration.default(defaults.DRAIN_TIMEOUT_MS),
   onTimeout: z.enum(['restore', 'force', 'hold']).default(defaults.DRAIN_ON_TIMEOUT),
@@ -206,17 +177,6 @@ const drain = mapping({
   expiresMs: expires,
 }));
 
-const pool = mapping({
-  name: field.nodeName,
-  slots: z.int().min(1).max(MOST_NODES).default(defaults.POOL_SLOTS),
-  brake: z.int().min(1).max(MOST_NODES).default(defaults.POOL_BRAKE),
-});
-
-const lock = oneOf({ file: mapping({ file: field.path }) }).transform(({ file: path }): LockConfig => ({
-  kind: 'file',
-  path,
-}));
-
 /** The whole file. Its output is a Config but for the values that need the node's name or the terminal. */
 export const file = mapping({
   node: orNull(field.nodeName),
@@ -235,6 +195,7 @@ export const file = mapping({
   pool: orNull(pool),
   lock: orNull(lock),
   schedule: z.array(appointment).default([]),
+  hooks: z.array(phaseHook).default([]),
   listen: listen.prefault({}),
   state: orNull(field.path),
   audit: orNull(field.path),

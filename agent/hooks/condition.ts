@@ -3,7 +3,7 @@ import type { ConditionConfig } from '../config/hooks-config.ts';
 import { withDeadline } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { endingOf, runCommand } from '../system/run-command.ts';
-import type { HookPorts } from './hooks.ts';
+import type { HookPorts } from './hook-call.ts';
 
 /** What has to be so before a scheduled operation is asked for. */
 export interface Condition {

@@ -24,6 +24,8 @@ export interface HttpOptions {
   readonly accept?: string;
   /** Default: MAX_BODY_BYTES. */
   readonly maxBodyBytes?: number;
+  /** The URL's name in errors, where its path is a secret. Default: all but user, password and query. */
+  readonly shown?: string;
 }
 
 export interface HttpAnswer {
@@ -82,8 +84,9 @@ export function httpPost(
   json: object,
   timeoutMs: number,
   ports: { clock: Clock; signal: AbortSignal },
+  options: Pick<HttpOptions, 'shown'> = {},
 ): Promise<HttpAnswer> {
-  return ask(url, timeoutMs, ports, { json });
+  return ask(url, timeoutMs, ports, { ...options, json });
 }
 
 /**
@@ -123,10 +126,11 @@ async function ask(
   options: HttpOptions,
 ): Promise<HttpAnswer> {
   const began = clock.now();
+  const { shown = shownUrl(url) } = options;
   // Without a cause: axios' error carries the URL with its password.
   const failed = (reason: string): LastcallError =>
-    new LastcallError('failed', `${shownUrl(url)}: ${reason}`, {
-      target: shownUrl(url),
+    new LastcallError('failed', `${shown}: ${reason}`, {
+      target: shown,
       elapsedMs: clock.now() - began,
       next: 'check that the application answers there',
     });

@@ -19,6 +19,8 @@ export interface MetricsPorts {
   readonly healthChecks: ReadonlyMap<string, number> | null;
   /** What became of the runs of the calendar, by `do` and `outcome`. */
   readonly scheduleRuns: Pick<LabelledCounts<never>, 'samples'>;
+  /** What became of the calls of `hooks`, by `hook` and `outcome`. */
+  readonly hookRuns: Pick<LabelledCounts<never>, 'samples'>;
 }
 
 export interface Metrics {
@@ -59,6 +61,9 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
   counter('lastcall_schedule_runs_total', SCHEDULE_HELP, ['do', 'outcome'], () =>
     ports.scheduleRuns.samples(),
   );
+  const hooksHelp =
+    'Phases that a hook was told of (done), could not be told of (failed), or was too slow for.';
+  counter('lastcall_hook_runs_total', hooksHelp, ['hook', 'outcome'], () => ports.hookRuns.samples());
   const operations = new Counter({
     name: 'lastcall_operations_total',
     help: 'Operations ended or refused.',

@@ -38,6 +38,7 @@ test('a file that names a balancer and a server gets every default', async () =>
     pool: null,
     lock: null,
     schedule: [],
+    hooks: [],
     listen: {
       agentCheck: null,
       health: null,

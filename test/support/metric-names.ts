@@ -16,6 +16,7 @@ export async function metricNames(): Promise<
     agentChecks: answers,
     healthChecks: answers,
     scheduleRuns: counted({ do: 'restart', outcome: 'done' }),
+    hookRuns: counted({ hook: 'hooks[0]', outcome: 'done' }),
   });
   await metrics.service.submit({ ...OWN_TERMS, id: 'x', kind: 'drain', reason: null, by: 'test' });
   const ended: Partial<Result> = {};

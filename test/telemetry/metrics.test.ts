@@ -38,6 +38,7 @@ beforeEach(async () => {
     ]),
     healthChecks: null,
     scheduleRuns: { samples: () => [[{ do: 'restart', outcome: 'guard' }, 2]] },
+    hookRuns: { samples: () => [[{ hook: 'hooks[0]', outcome: 'failed' }, 3]] },
   });
 });
 
@@ -71,6 +72,7 @@ describe('The metrics', () => {
       '{answer="neutral"} 1',
     ]);
     expect(await samples('lastcall_schedule_runs_total')).toEqual(['{do="restart",outcome="guard"} 2']);
+    expect(await samples('lastcall_hook_runs_total')).toEqual(['{hook="hooks[0]",outcome="failed"} 3']);
     expect(await samples('lastcall_reasserts_total')).toEqual(['0']);
     expect(await samples('lastcall_reassert_slowest_seconds')).toEqual([]);
     changes = { reasserts: { count: 4, slowestSeconds: 0.3 }, alarms: ['disk'] };

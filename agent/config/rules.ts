@@ -9,6 +9,7 @@ import type {
 import type { SourceConfig } from './source-config.ts';
 import { checkListen } from './listen-rules.ts';
 import type { Finding } from './problem.ts';
+import { checkPool, warnOfPool } from './pool-rules.ts';
 import { checkTimes, warnOfGrace } from './time-rules.ts';
 import { wrongSocketPath } from './validators.ts';
 
@@ -45,7 +46,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
-  if (config.pool !== null && config.lock === null) warnings.push(NO_LOCK);
+  warnings.push(...warnOfPool(config));
   if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');
@@ -83,9 +84,6 @@ function notFollowed({ balancers, adopt }: Config, supervised: boolean): string[
     `foreignDrain: a DRAIN that is found at a start without a record is taken for lastcall's own and ended (adopt${adopt === null ? ', the default under `run -- COMMAND`' : ''}); with \`adopt: false\` it is followed`,
   ];
 }
-
-const NO_LOCK =
-  'pool: no lock is configured, so `pool.slots` and `pool.brake` are not kept: only drain.keep keeps nodes from going out at once, and a guard is no lock';
 
 /** The file does not show which version runs there (BEHAVIOUR.md#the-master-socket). */
 const FRAGILE_MASTER =
@@ -230,10 +228,6 @@ function checkNeeds(config: Config, supervised: boolean): Finding[] {
     found.push(at(['app', 'onSignOut'], 'stop needs app.stop'));
   }
   return [...found, ...checkRestarts(config, supervised)];
-}
-
-function checkPool({ pool, lock }: Config): Finding[] {
-  return lock === null || pool !== null ? [] : [at(['lock'], 'needs pool: { name }, whose slots it keeps')];
 }
 
 function checkRestarts({ schedule, app }: Config, supervised: boolean): Finding[] {

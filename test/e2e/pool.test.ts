@@ -22,10 +22,11 @@ const open = async (options: Omit<PoolOptions, 'size'> = {}): Promise<Pool> =>
 test.each([1, 2])(
   '`restart` on all at once under users: none fails, none loses a session, and never more than %i are out',
   async (slots) => {
-    const { nodes, users, watch } = await open({ pool: { slots } });
-    const crowd = users(30);
+    const all = await open({ pool: { slots } });
+    const { nodes } = all;
+    const crowd = all.users(30);
     await crowd.start();
-    const watched = watch();
+    const watched = all.watch();
     const results = await Promise.all(nodes.map((node) => node.ask('restart', { waitForSlot: '100s' })));
     const seen = await watched.end();
     const report = await crowd.stop();

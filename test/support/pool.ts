@@ -116,9 +116,9 @@ function nodeOf(started: Started, haproxy: Haproxy, { pool, lock, sections }: Po
       return started.agent;
     },
     async ask(operation, terms = {}) {
-      const { client, ends } = agent();
-      const answer = await client.submit({ operation, reason: 'rolling', ...terms }, patience());
-      return answer.accepted ? ends(answer.id) : answer.result;
+      const asked = agent();
+      const answer = await asked.client.submit({ operation, reason: 'rolling', ...terms }, patience());
+      return answer.accepted ? asked.ends(answer.id) : answer.result;
     },
   };
 }

@@ -147,6 +147,17 @@ export interface Gate {
 
 export const GATE_OFF: Gate = { is: 'off', asked: null, isStale: false, failures: 0, retryAt: 0 };
 
+/** Nothing is known of it. */
+const NO_APP: App = {
+  proof: null,
+  gone: false,
+  recordedEnd: null,
+  goneAt: -1,
+  remains: null,
+  stopIssued: false,
+  start: 'none',
+};
+
 /** The state before anything is known. */
 export function initial(policy: Policy, at: number): State {
   return {
@@ -164,15 +175,7 @@ export function initial(policy: Policy, at: number): State {
     sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
     signedOut: 'no',
-    app: {
-      proof: null,
-      gone: false,
-      recordedEnd: null,
-      goneAt: -1,
-      remains: null,
-      stopIssued: false,
-      start: 'none',
-    },
+    app: NO_APP,
     op: null,
     candidate: null,
     pending: null,

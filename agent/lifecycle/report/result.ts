@@ -7,6 +7,7 @@ import type { State } from '../model/state.ts';
 import { NO_REASSERTS, type Reasserts } from '../model/parts.ts';
 import { type Changes, emit, enterPhase, setIntent, patch, serversOf, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
+import { noteFailure } from './slot-failure.ts';
 import { costOf, textsOf } from '../model/warnings.ts';
 import {
   sameWorker,
@@ -69,17 +70,6 @@ export function endOperation(
   noteFailure(draft, ending);
   finish(draft, () => true, ending.code, ending.message);
   setIntent(draft, phase, outing === undefined ? { op: null } : { op: null, outing });
-}
-
-/** The others of its pool are told why a node does not come back. */
-function noteFailure(
-  draft: Draft,
-  { code, message }: { readonly code: string; readonly message?: string | undefined },
-): void {
-  const { slot } = draft.state;
-  if (slot === null) return;
-  const failure = code === 'done' ? null : `${code}${message === undefined ? '' : `: ${message}`}`;
-  patch(draft, { slot: { ...slot, failure } });
 }
 
 /** Turns a request away: nothing was changed for it. */

@@ -19,8 +19,7 @@ export interface Config {
   readonly sticky: boolean | 'auto';
   readonly sessions: readonly SourceConfig[];
   readonly drain: DrainConfig;
-  /** The way back: until the application is healthy and every server UP. */
-  readonly return: { readonly timeoutMs: number };
+  readonly return: ReturnConfig;
   /** Nodes of which so many may be out at a time; null = this node belongs to none. */
   readonly pool: PoolConfig | null;
   /** Where the nodes of the pool meet; null = nothing keeps `pool.slots`. */
@@ -32,6 +31,7 @@ export interface Config {
     readonly health: HealthListenConfig | null;
     readonly metrics: ListenConfig | null;
     readonly control: ControlConfig;
+    readonly hooks: HooksListenConfig | null;
   };
   /** Path of the state file. */
   readonly state: string;
@@ -40,6 +40,14 @@ export interface Config {
   /** null: true under `run -- COMMAND`, else false. */
   readonly adopt: boolean | null;
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'json' | 'text' };
+}
+
+/** The way back. */
+export interface ReturnConfig {
+  /** Until the application is healthy and every server UP. */
+  readonly timeoutMs: number;
+  /** How long the share of new users rises after that; 0 = it is whole at once. */
+  readonly warmUpMs: number;
 }
 
 export interface AppConfig {
@@ -223,6 +231,12 @@ export interface HealthListenConfig extends ListenConfig {
 export interface HealthAnswerConfig {
   readonly status: number;
   readonly body: string;
+}
+export interface HooksListenConfig extends ListenConfig {
+  /** What a caller has to show; null = nothing, at an address that only this machine reaches. */
+  readonly tokenFile: string | null;
+  /** Addresses or CIDR blocks that may connect; empty = any that reaches the port. */
+  readonly allow: readonly string[];
 }
 export interface ControlConfig {
   readonly path: string;

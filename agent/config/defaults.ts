@@ -48,6 +48,8 @@ export const DRAIN_KEEP_BACKUPS = false;
 
 /** An operator or a script waits for a way back: its time-out is shorter than a drain's. */
 export const RETURN_TIMEOUT_MS = 5 * 60_000;
+/** The whole share of new users at once: a ramp needs weights above 1. */
+export const WARM_UP_MS = 0;
 
 /** One node of a pool after the other. */
 export const POOL_SLOTS = 1;
@@ -66,8 +68,6 @@ export const HEALTH_ANSWERS = {
   down: { status: 503, body: 'DOWN' },
 } as const;
 export const CONTROL_MODE = 0o600;
-/** sun_path holds 108 bytes with its closing NUL (Linux unix(7)). */
-export const SOCKET_PATH_BYTES = 107;
 export const LOG_LEVEL = 'info';
 
 /** The control socket of a node whose configuration names none. */

@@ -6,7 +6,7 @@ import type {
   PollerConfig,
   HealthPollerConfig,
 } from './config.ts';
-import type { SourceConfig } from './source-config.ts';
+import { SOURCE_KINDS, type SourceConfig } from './source-config.ts';
 import { checkListen } from './listen-rules.ts';
 import type { Finding } from './problem.ts';
 import { checkPool, warnOfPool } from './pool-rules.ts';
@@ -71,10 +71,10 @@ function uncounted({ sessions, sticky, drain }: Config): string[] {
   return [`no source in sessions counts users: stop and restart refuse${where} (75 uncounted)`];
 }
 
-/** `tcp` and `idle` count connections and requests. */
 function countsUsers({ kind }: SourceConfig): boolean {
-  return kind !== 'tcp' && kind !== 'idle';
+  return SOURCE_KINDS[kind].counts === 'users';
 }
+
 /** Which foreign DRAIN is not followed in spite of `foreignDrain: follow`. */
 function notFollowed({ balancers, adopt }: Config, supervised: boolean): string[] {
   if (balancers.every(({ kind }) => kind !== 'haproxy'))
@@ -193,7 +193,7 @@ function checkAnswers({ listen }: Config): Finding[] {
 
 /** A source that asks HAProxy does not see the users that come by another balancer. */
 function isInApp({ kind }: SourceConfig): boolean {
-  return kind !== 'stickTable' && kind !== 'idle';
+  return !SOURCE_KINDS[kind].asksHaproxy;
 }
 
 function checkSources({ sessions, balancers }: Config): Finding[] {

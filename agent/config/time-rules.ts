@@ -1,6 +1,7 @@
 import type { Config, DrainConfig, ProbeConfig } from './config.ts';
 import { isThisMachine, parseAddress } from '../haproxy/address.ts';
 import { formatDuration } from '../formats/duration.ts';
+import { SOURCE_KINDS } from './source-config.ts';
 import type { Finding } from './problem.ts';
 
 /** Durations that are legal by themselves, and with which the node could never do what it is for. */
@@ -34,7 +35,11 @@ function checkQuiet({ quietMs, quietExplicit, timeoutMs }: DrainConfig): Finding
  * machine, without a master CLI, and no kernel that counts. On this machine /proc shows them, as a rule.
  */
 export function warnOfGrace({ balancers, sessions, drain, reloadGraceMs }: Config): string[] {
-  if (reloadGraceMs <= drain.timeoutMs || sessions.some(({ kind }) => kind === 'tcp')) return [];
+  if (
+    reloadGraceMs <= drain.timeoutMs ||
+    sessions.some(({ kind }) => SOURCE_KINDS[kind].counts === 'connections')
+  )
+    return [];
   const [grace, timeout] = [formatDuration(reloadGraceMs), formatDuration(drain.timeoutMs)];
   return balancers.flatMap((balancer, index) =>
     balancer.kind !== 'haproxy' ||

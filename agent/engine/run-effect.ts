@@ -3,10 +3,11 @@ import type { Effect } from '../lifecycle/model/effect.ts';
 import type { Event } from '../lifecycle/model/event.ts';
 import type { StopOutcome } from '../app/contracts.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
-import { isLastcallError, LastcallError } from '../system/error.ts';
+import { type Code, isLastcallError, LastcallError } from '../system/error.ts';
 import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
+import { setWeight } from './set-weight.ts';
 import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
 
@@ -40,6 +41,8 @@ export function runEffect(
       return check(ports, effect, signal);
     case 'set-server':
       return setServer(ports, effect, signal);
+    case 'set-weight':
+      return setWeight(ports.clock, named(ports, effect.balancer), effect, signal);
     case 'close-connections':
       return closeConnections(ports, effect, signal);
     case 'stop':
@@ -275,6 +278,6 @@ function named({ balancers }: Ports, name: string): Balancer {
   return found;
 }
 
-function codeOf(error: unknown): string {
+function codeOf(error: unknown): Code {
   return isLastcallError(error) ? error.code : 'failed';
 }

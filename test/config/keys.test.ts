@@ -28,7 +28,6 @@ describe('an unknown key is refused at the key, with those that are known', () =
 
 describe('a key that has no feature behind it yet is refused', () => {
   refuses([
-    ['return: { warmUp: 30s }', '4:11: return.warmUp: unknown key, known here: timeout'],
     [
       'app: { onUnhealthy: ignore }',
       '4:8: app.onUnhealthy: unknown key, known here: probe, onSignOut, start, stop',
@@ -37,10 +36,6 @@ describe('a key that has no feature behind it yet is refused', () => {
       'app: { stop: { kubernetes: tomcat10 } }',
       '4:14: app.stop: needs command, systemd, signal, http or docker',
       '4:16: app.stop.kubernetes: unknown key, known here: command, timeout, gone, idempotent, systemd, signal, http, docker',
-    ],
-    [
-      'listen: { hooks: {} }',
-      '4:11: listen.hooks: unknown key, known here: agentCheck, health, metrics, control',
     ],
     [
       'sessions: [{ redis: { url: "http://a" } }]',

@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { Request } from './api.ts';
 import type { Health } from './state.ts';
 import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './observation.ts';
@@ -74,7 +75,7 @@ type EventBody =
       readonly type: 'check-failed';
       readonly id: string;
       readonly need: string;
-      readonly code: string;
+      readonly code: Code;
       readonly error: string;
     }
   /**
@@ -95,6 +96,23 @@ type EventBody =
       readonly balancer: string;
       readonly server: string;
       readonly epoch: number;
+      readonly error: string;
+    }
+  /** The answer to `set-weight`: the weight as it was afterwards; null = it is not shown. */
+  | {
+      readonly type: 'weight-set';
+      readonly balancer: string;
+      readonly server: string;
+      readonly weight: number;
+      readonly seen: number | null;
+      readonly startedAt: number;
+    }
+  | {
+      readonly type: 'set-weight-failed';
+      readonly balancer: string;
+      readonly server: string;
+      /** HAProxy refuses it, and will refuse it again. */
+      readonly isFinal: boolean;
       readonly error: string;
     }
   | {

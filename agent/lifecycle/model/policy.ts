@@ -9,6 +9,8 @@ export interface Policy {
     readonly servers: readonly string[];
     /** False for a balancer that only polls us: it gives no count, and shows nothing of its own. */
     readonly counts: boolean;
+    /** The weights of its servers can be read and set; absent = they cannot. */
+    readonly weighs?: boolean;
     /** Connections on old workers are counted after a reload (it has a master socket). */
     readonly seesOldWorkers: boolean;
     /** True where the state of a server that the configuration no longer lists cannot be set (pollers ask for it). */
@@ -51,6 +53,8 @@ export interface Policy {
   readonly onTimeout: OnTimeout;
   /** The time of a way back: until the application is healthy and every server UP. */
   readonly returnMs: number;
+  /** How long the share of new users rises after READY; 0 = it is whole at once. */
+  readonly warmUpMs: number;
   readonly expiresMs: number | null;
   readonly hasProbe: boolean;
   readonly canStop: boolean;

@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { OperationKind, Request } from '../model/api.ts';
 import type { Claim } from '../model/pool.ts';
 import type { SlotRequest } from '../model/slot.ts';
@@ -58,12 +59,22 @@ export const isTold = shaped<NonNullable<SavedServer['told']>>({
   bornAt: orAbsent(orNull(isNumber)) as Is<number | null>,
 });
 
+export const isRamp = shaped<NonNullable<SavedServer['ramp']>>({
+  full: isNumber,
+  steps: arrayOf(isNumber),
+  stepMs: isNumber,
+  since: orNull(isNumber),
+  isLow: isBoolean,
+  by: oneOf('steps', 'slowstart', 'none'),
+});
+
 export const isRelative = shaped<NonNullable<StateRecord['balancers'][string]['relatives']>[number]>({
   name: isString,
   of: isString,
   by: oneOf('track', 'address'),
   role: orNull(oneOf('active', 'backup')),
   usable: isBoolean,
+  isShut: orAbsent(isBoolean) as Is<boolean>,
 });
 
 export const isAddresses: Is<Addresses> = (value): value is Addresses =>
@@ -163,6 +174,9 @@ export const isOperation = shaped<RecordedOperation>({
   ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   hashed: orAbsent(orNull(isString)) as Is<string | null>,
   recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<RecordedOperation['recheck']>,
-  outcome: orNull(shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString, message: isString })),
+  // A code of another version is passed on as it is.
+  outcome: orNull(
+    shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString as Is<Code>, message: isString }),
+  ),
   restoreBy: orNull(isNumber),
 });

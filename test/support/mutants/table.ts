@@ -1,4 +1,5 @@
 import type { Mutant } from './mutant.ts';
+import { RAMP_MUTANTS } from './ramp-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -264,4 +265,5 @@ export const MUTANTS: readonly Mutant[] = [
     find: "  if (health === 'up' && isMissing && app.start !== 'sent')",
     replace: "  if (health === 'up' && isMissing && app.start === 'sent')",
   },
+  ...RAMP_MUTANTS,
 ];

@@ -108,6 +108,8 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
         );
       case 'start':
         return start(effect, tell);
+      case 'set-weight':
+        throw new Error('no ramp is configured here');
       case 'set-gate':
         return gate(effect, tell);
       case 'look-for-life':

@@ -8,6 +8,7 @@ import { eta } from './eta.ts';
 import { flood, refusedStart } from './flood.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
+import { scale } from './scale/scale.ts';
 import { startTime } from './start-time.ts';
 import { stickTable } from './stick-table.ts';
 import { warmUp } from './warm-up.ts';
@@ -26,6 +27,7 @@ const parts: Readonly<Record<string, (where: Site) => Figure[] | Promise<Figure[
   stopping,
   flood,
   refusedStart,
+  scale,
   warmUp,
 };
 const chosen = values.only === undefined ? Object.keys(parts) : [values.only];

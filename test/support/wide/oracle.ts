@@ -2,6 +2,7 @@ import { createBeginJudge } from './judge-begin.ts';
 import { createDiskJudge } from './judge-disk.ts';
 import { createRequests } from './judge-requests.ts';
 import { createRestJudge } from './judge-rest.ts';
+import { createSlotJudge } from './judge-slots.ts';
 import { createStopJudge } from './judge-stops.ts';
 import { createIntentJudge } from './judge-intent.ts';
 import { createWeightJudge } from './judge-weights.ts';
@@ -22,6 +23,7 @@ export function createOracle(world: World): Oracle {
   const rest = createRestJudge(world, { requests, intents, writes });
   const begin = createBeginJudge(world, requests);
   const weights = createWeightJudge(world);
+  const slots = createSlotJudge(world);
   const judges = [
     requests,
     writes,
@@ -29,6 +31,7 @@ export function createOracle(world: World): Oracle {
     stops,
     intents,
     rest,
+    slots,
     createDiskJudge(world),
     createZeroJudge(world),
   ];
@@ -62,6 +65,7 @@ export function createOracle(world: World): Oracle {
     rested(answers) {
       rest.rested(answers);
       weights.rested(answers);
+      slots.rested(answers);
     },
     result: (_node, id) => requests.result(id),
   };

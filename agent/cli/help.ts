@@ -43,6 +43,10 @@ export const EXAMPLES = {
     'lastcall status --haproxy /run/haproxy/admin.sock --server app/app1',
     '                                         what HAProxy shows of it, without a sidecar',
   ],
+  completion: [
+    'source <(lastcall completion bash)       in ~/.bashrc; zsh alike',
+    'lastcall completion fish >~/.config/fish/completions/lastcall.fish',
+  ],
   check: [
     'lastcall check                           is the configuration file right? touches nothing else',
     'lastcall check -c app1.yaml --json',

@@ -44,8 +44,8 @@ export const EXAMPLES = {
     '                                         what HAProxy shows of it, without a sidecar',
   ],
   completion: [
-    'source <(lastcall completion bash)       in ~/.bashrc; zsh alike',
     'lastcall completion fish >~/.config/fish/completions/lastcall.fish',
+    'source <(lastcall completion bash)       bash: in ~/.bashrc; zsh alike in ~/.zshrc',
   ],
   check: [
     'lastcall check                           is the configuration file right? touches nothing else',

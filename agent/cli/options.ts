@@ -15,6 +15,8 @@ export interface VerbOptions {
   readonly dryRun?: boolean;
   /** False with `--no-refuse`; only drain and stop have it. */
   readonly refuse?: boolean;
+  /** Only drain, stop and restart have it. */
+  readonly waitForSlot?: string;
   readonly ignoreServer?: readonly string[];
   /** Only hold has it. */
   readonly maint?: boolean;
@@ -63,6 +65,13 @@ export function addVerbOptions(command: Command, verb: Verb): Command {
         OUT,
       ).choices(['restore', 'force', 'hold']),
     )
+    .addOption(
+      shown(
+        '--wait-for-slot <duration>',
+        'how long to wait for a slot of its pool; without it 75 `locked` at once',
+        OUT,
+      ),
+    )
     .addOption(shown('--expires <duration>', 'the drain undoes itself after so long', ['drain', 'stop']))
     .option(
       '--force',
@@ -102,6 +111,13 @@ export function addDirectOptions(command: Command, verb: Verb): Command {
     new Option(flags, text).helpGroup(group).hideHelp(!by.includes(verb));
   const options = [...haproxyOptions(direct), ...appOptions(direct), ...policyOptions(direct)];
   for (const option of options) command.addOption(option);
+  return command;
+}
+
+/** `status` without a sidecar. */
+export function addDirectStatusOptions(command: Command): Command {
+  const direct: Direct = (flags, text) => new Option(flags, text).helpGroup('Without a sidecar:');
+  for (const option of haproxyOptions(direct)) command.addOption(option);
   return command;
 }
 

@@ -4,8 +4,10 @@ import type { Event } from '../lifecycle/model/event.ts';
 import type { StopOutcome } from '../app/contracts.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { type Code, isLastcallError, LastcallError } from '../system/error.ts';
+import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
+import { sendWarning } from './send-warning.ts';
 import { setWeight } from './set-weight.ts';
 import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
@@ -56,6 +58,8 @@ export function runEffect(
       return setGate(ports, effect, signal);
     case 'send-warning':
       return sendWarning(ports, effect, signal);
+    case 'ask-lock':
+      return askLock(ports, effect.ask, signal);
     default:
       return effect satisfies never;
   }
@@ -253,19 +257,6 @@ async function setGate(
     return { type: 'gate-set', to, error: null };
   } catch (error) {
     return { type: 'gate-set', to, error: errorText(error) };
-  }
-}
-
-async function sendWarning(
-  { warners }: Ports,
-  { warningIndex, about }: EffectOf<'send-warning'>,
-  signal: AbortSignal,
-): Promise<UnstampedEvent> {
-  try {
-    await warners[warningIndex]?.warn(about, signal);
-    return { type: 'warning-sent', warningIndex, error: null };
-  } catch (error) {
-    return { type: 'warning-sent', warningIndex, error: errorText(error) };
   }
 }
 

@@ -5,7 +5,7 @@ import { operate } from './operate.ts';
 import { type VerbOptions, addDirectOptions, addHoldOptions, addVerbOptions } from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
 import { runSidecar } from './run.ts';
-import { showStatus } from './status.ts';
+import { showStatus, type StatusOptions } from './status.ts';
 
 /** What was asked for: its name, and the work. */
 export interface ParsedCommand {
@@ -112,10 +112,11 @@ function addHold(program: Command, name: keyof typeof HOLDS, onParsed: OnParsed)
 function addStatus(program: Command, onParsed: OnParsed): void {
   addVerb(program, 'status', 'the node, its servers at every balancer, and its open connections')
     .option('--watch', 'show it again at every change; with --json one object a line')
-    .action(({ watch }: { watch?: boolean }) => {
+    .option('--pool', 'all nodes of the pool: who is out, who waits, who failed, and what HAProxy shows')
+    .action(({ watch = false, pool = false }: Partial<StatusOptions>) => {
       onParsed({
         name: 'status',
-        work: async (context) => showStatus(context, watch === true),
+        work: async (context) => showStatus(context, { watch, pool }),
       });
     });
 }

@@ -2,7 +2,7 @@ import type { Status } from '../../lifecycle/model/api.ts';
 import { type ConnectionReport, connectionTable } from './connections.ts';
 import type { Context } from '../ports.ts';
 import { alignTable } from './table.ts';
-import { type Paint, countText, painter, secondsText, sparkline } from './format.ts';
+import { age, type Paint, countText, painter, secondsText, sparkline } from './format.ts';
 
 /**
  * Writes a status to stdout, as text or as JSON.
@@ -146,6 +146,3 @@ export function forecastText({ eta, etaReason }: Status): string {
   return most === null ? words : `${words} (at most ${secondsText(most)} if no user clicks any more)`;
 }
 
-function age(iso: string, now: Date): string {
-  return secondsText((now.getTime() - Date.parse(iso)) / 1_000);
-}

@@ -1,6 +1,12 @@
 import type { Balancer } from '../balancers/balancer.ts';
 import { isoOf } from '../lifecycle/model/iso.ts';
-import type { PoolBalancer, PoolLock, PoolReport } from '../lifecycle/model/pool-report.ts';
+import type {
+  PoolBalancer,
+  PoolHolder,
+  PoolLock,
+  PoolReport,
+  PoolWaiter,
+} from '../lifecycle/model/pool-report.ts';
 import type { Claim, SlotHolder, Waiter } from '../lifecycle/model/pool.ts';
 import { errorText } from '../system/error-text.ts';
 import type { Ports } from './ports.ts';
@@ -59,15 +65,20 @@ async function lockOf(
   }
 }
 
-function memberOf({ claim, state, failure, since, alive }: SlotHolder): PoolLock['holders'][number] {
+function memberOf({ claim, state, failure, since, alive }: SlotHolder): PoolHolder {
   return { ...claimOf(claim), state, since: isoOf(since), failure, alive };
 }
 
-function waiterOf({ claim, since }: Waiter): PoolLock['waiters'][number] {
+function waiterOf({ claim, since }: Waiter): PoolWaiter {
   return { ...claimOf(claim), since: isoOf(since) };
 }
 
-function claimOf({ node, operation, by, reason }: Claim): Pick<Claim, 'node' | 'operation' | 'by' | 'reason'> {
+function claimOf({
+  node,
+  operation,
+  by,
+  reason,
+}: Claim): Pick<Claim, 'node' | 'operation' | 'by' | 'reason'> {
   return { node, operation, by, reason };
 }
 
@@ -77,7 +88,8 @@ async function serversAt(
   signal: AbortSignal,
 ): Promise<PoolBalancer> {
   const { name, backendServers } = balancer;
-  if (backendServers === undefined) return { name, error: 'it only polls, and shows no servers', servers: [] };
+  if (backendServers === undefined)
+    return { name, error: 'it only polls, and shows no servers', servers: [] };
   if (error !== null) return { name, error, servers: [] };
   try {
     return { name, error: null, servers: await backendServers(signal) };

@@ -19,7 +19,11 @@ export async function readBackendServers(context: DriverContext, ask: SendComman
 }
 
 /** A number is a position, which a reload may give to another backend: then ours is found by its name anew. */
-async function serversOf({ reader }: DriverContext, ask: SendCommand, name: ServerName): Promise<PoolServer[]> {
+async function serversOf(
+  { reader }: DriverContext,
+  ask: SendCommand,
+  name: ServerName,
+): Promise<PoolServer[]> {
   const known = reader.idsOf(name);
   const first = known === undefined ? [] : await rowsAt(ask, known.backendId, name.backend);
   if (first.length > 0) return first;

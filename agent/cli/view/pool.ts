@@ -1,4 +1,4 @@
-import type { PoolLock, PoolReport } from '../../lifecycle/model/pool-report.ts';
+import type { PoolLock, PoolReport, PoolWaiter } from '../../lifecycle/model/pool-report.ts';
 import { age, countText, type Paint, secondsText } from './format.ts';
 import { alignTable } from './table.ts';
 
@@ -46,7 +46,7 @@ function lockLines(lock: PoolLock | null, now: Date, paint: Paint): string[] {
   return [head, '', paint('dim', header), ...lines];
 }
 
-function why({ operation, by, reason }: PoolLock['waiters'][number]): string {
+function why({ operation, by, reason }: PoolWaiter): string {
   return `${operation} by ${by}${reason === null ? '' : ` (${reason})`}`;
 }
 

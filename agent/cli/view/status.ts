@@ -145,4 +145,3 @@ export function forecastText({ eta, etaReason }: Status): string {
   const words = about === null ? (etaReason ?? '') : `gone in about ${secondsText(about)}`;
   return most === null ? words : `${words} (at most ${secondsText(most)} if no user clicks any more)`;
 }
-

@@ -1,5 +1,4 @@
 import type { OperationKind } from './api.ts';
-import type { SlotHolder } from './pool.ts';
 
 /** The whole pool as `status --pool` shows it: by its lock and by HAProxy, asked when it is wanted and never polled. */
 export interface PoolReport {
@@ -19,20 +18,26 @@ export interface PoolLock {
   readonly error: string | null;
   readonly slots: number | null;
   readonly brake: number | null;
-  readonly holders: readonly PoolMember[];
+  readonly holders: readonly PoolHolder[];
   /** The next one first. */
-  readonly waiters: readonly Omit<PoolMember, 'state' | 'failure' | 'alive'>[];
+  readonly waiters: readonly PoolWaiter[];
 }
 
-/** A node that holds a slot. */
-export interface PoolMember {
+/** A node that waits for a slot. */
+export interface PoolWaiter {
   readonly node: string;
-  readonly state: SlotHolder['state'];
+  /** For which it has the slot, or waits for it. */
   readonly operation: OperationKind;
   readonly by: string;
   readonly reason: string | null;
   /** ISO time, by the clock of that node. */
   readonly since: string;
+}
+
+/** A node that holds a slot. */
+export interface PoolHolder extends PoolWaiter {
+  readonly state: 'out' | 'soaking' | 'failed';
+  /** Why it did not come back. */
   readonly failure: string | null;
   /** False: what proves that its sidecar lives has ended. */
   readonly alive: boolean;

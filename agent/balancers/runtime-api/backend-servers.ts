@@ -1,4 +1,4 @@
-import { batch, showBackendServers, showInfo } from '../../haproxy/command.ts';
+import { showBackendServers } from '../../haproxy/command.ts';
 import { parseStats, type StatRow } from '../../haproxy/replies/show-stat.ts';
 import { answersOf } from '../../haproxy/reply.ts';
 import type { SendCommand } from '../../haproxy/server-reader.ts';
@@ -38,8 +38,8 @@ async function serversOf(
 }
 
 async function rowsAt(ask: SendCommand, backendId: number, backend: string): Promise<PoolServer[]> {
-  const reply = await ask(batch(showInfo(), showBackendServers({ backendId })));
-  const [, stats = ''] = answersOf(reply);
+  const reply = await ask(showBackendServers({ backendId }));
+  const [stats = ''] = answersOf(reply);
   return parseStats(stats, reply)
     .filter((row) => row.text('pxname') === backend)
     .map((row) => serverOf(backend, row));

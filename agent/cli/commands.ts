@@ -2,7 +2,13 @@ import { Command, CommanderError } from 'commander';
 import { check } from './check.ts';
 import { examples } from './help.ts';
 import { operate } from './operate.ts';
-import { type VerbOptions, addDirectOptions, addHoldOptions, addVerbOptions } from './options.ts';
+import {
+  type VerbOptions,
+  addDirectOptions,
+  addDirectStatusOptions,
+  addHoldOptions,
+  addVerbOptions,
+} from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
 import { runSidecar } from './run.ts';
 import { showStatus, type StatusOptions } from './status.ts';
@@ -110,6 +116,7 @@ function addHold(program: Command, name: keyof typeof HOLDS, onParsed: OnParsed)
 }
 
 function addStatus(program: Command, onParsed: OnParsed): void {
+<<<<<<< HEAD
   addVerb(program, 'status', 'the node, its servers at every balancer, and its open connections')
     .option('--watch', 'show it again at every change; with --json one object a line')
     .option('--pool', 'all nodes of the pool: who is out, who waits, who failed, and what HAProxy shows')
@@ -119,6 +126,19 @@ function addStatus(program: Command, onParsed: OnParsed): void {
         work: async (context) => showStatus(context, { watch, pool }),
       });
     });
+=======
+  const verb = addVerb(
+    program,
+    'status',
+    'the node, its servers at every balancer, and its open connections',
+  );
+  verb
+    .option('--watch', 'show it again at every change; with --json one object a line')
+    .option('--pool', 'all nodes of the pool: who is out, who waits, who failed, and what HAProxy shows');
+  addDirectStatusOptions(verb).action((options: StatusOptions) => {
+    onParsed({ name: 'status', work: async (context) => showStatus(context, options) });
+  });
+>>>>>>> slot
 }
 
 function addCheck(program: Command, onParsed: OnParsed): void {

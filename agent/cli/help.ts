@@ -41,6 +41,8 @@ export const EXAMPLES = {
     'lastcall status --watch                  the same, again at every change',
     'lastcall status --pool --watch           all nodes of the pool: who is out, who waits, who failed',
     'lastcall status --json | jq .sessions.total',
+    'lastcall status --haproxy /run/haproxy/admin.sock --server app/app1',
+    '                                         what HAProxy shows of it, without a sidecar',
   ],
   check: [
     'lastcall check                           is the configuration file right? touches nothing else',

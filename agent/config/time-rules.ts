@@ -52,6 +52,18 @@ export function warnOfGrace({ balancers, sessions, drain, reloadGraceMs }: Confi
   );
 }
 
+/** By agent-check and the health port no weight is read back, so none is set. */
+export function warnOfRamp({ balancers, return: { warmUpMs } }: Config): string[] {
+  if (warmUpMs === 0) return [];
+  return balancers.flatMap((balancer, index) =>
+    balancer.kind === 'haproxy' && balancer.writer === 'runtime'
+      ? []
+      : [
+          `balancers[${index}]: return.warmUp does not reach it, its servers get their whole share at once: weights are set by the Runtime API alone`,
+        ],
+  );
+}
+
 function checkProbe({ everyMs, timeoutMs }: ProbeConfig): Finding[] {
   const found: Finding[] = [];
   const [least, most] = [formatDuration(PROBE_EVERY_LEAST_MS), formatDuration(PROBE_EVERY_MOST_MS)];

@@ -116,17 +116,6 @@ function addHold(program: Command, name: keyof typeof HOLDS, onParsed: OnParsed)
 }
 
 function addStatus(program: Command, onParsed: OnParsed): void {
-<<<<<<< HEAD
-  addVerb(program, 'status', 'the node, its servers at every balancer, and its open connections')
-    .option('--watch', 'show it again at every change; with --json one object a line')
-    .option('--pool', 'all nodes of the pool: who is out, who waits, who failed, and what HAProxy shows')
-    .action(({ watch = false, pool = false }: Partial<StatusOptions>) => {
-      onParsed({
-        name: 'status',
-        work: async (context) => showStatus(context, { watch, pool }),
-      });
-    });
-=======
   const verb = addVerb(
     program,
     'status',
@@ -138,7 +127,6 @@ function addStatus(program: Command, onParsed: OnParsed): void {
   addDirectStatusOptions(verb).action((options: StatusOptions) => {
     onParsed({ name: 'status', work: async (context) => showStatus(context, options) });
   });
->>>>>>> slot
 }
 
 function addCheck(program: Command, onParsed: OnParsed): void {

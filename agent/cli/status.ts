@@ -22,13 +22,9 @@ export interface StatusOptions extends Pick<
  * `lastcall status`: once, or at every change until interrupted; of a sidecar, or with `--haproxy` of what its
  * HAProxy shows.
  * @returns the exit code
- * @throws LastcallError `agent-unreachable`, or where the sidecar cannot be found; with `--haproxy` as direct mode
+ * @throws LastcallError `agent-unreachable`, or where the sidecar cannot be found; with `--haproxy` as direct mode;
+ *   `usage` for `--pool` with it
  */
-<<<<<<< HEAD
-export async function showStatus(context: Context, { watch, pool }: StatusOptions): Promise<number> {
-  const client = await findSidecar(context);
-  if (pool) return showPool(context, client, watch);
-=======
 export async function showStatus(context: Context, options: StatusOptions): Promise<number> {
   const { watch = false, pool = false, ...flags } = options;
   const direct = readDirectStatus(flags, context.globals);
@@ -49,7 +45,6 @@ export async function showStatus(context: Context, options: StatusOptions): Prom
 }
 
 async function show(context: Context, client: StatusClient, watch: boolean): Promise<number> {
->>>>>>> slot
   if (watch) return watchStatus(context, client);
   const { signal } = new AbortController();
   const status = await client.status(signal);

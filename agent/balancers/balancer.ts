@@ -97,7 +97,7 @@ export interface Balancer {
    * HAProxy only polls us.
    * @throws LastcallError as `look`
    */
-  backendServers?(signal: AbortSignal): Promise<readonly PoolServer[]>;
+  readonly backendServers?: (signal: AbortSignal) => Promise<readonly PoolServer[]>;
 
   /**
    * Ends at most `limit` of the server's sessions at this balancer, on all workers: tunnels first, then the oldest.

@@ -87,12 +87,12 @@ async function serversAt(
   error: string | null,
   signal: AbortSignal,
 ): Promise<PoolBalancer> {
-  const { name, backendServers } = balancer;
-  if (backendServers === undefined)
+  const { name } = balancer;
+  if (balancer.backendServers === undefined)
     return { name, error: 'it only polls, and shows no servers', servers: [] };
   if (error !== null) return { name, error, servers: [] };
   try {
-    return { name, error: null, servers: await backendServers(signal) };
+    return { name, error: null, servers: await balancer.backendServers(signal) };
   } catch (cause) {
     return { name, error: errorText(cause), servers: [] };
   }

@@ -47,7 +47,8 @@ export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
       case 'look-for-life':
       case 'start':
       case 'set-gate':
-      case 'send-warning': {
+      case 'send-warning':
+      case 'ask-lock': {
         const done = runEffect({ ...ports, file }, effect, signal).then(post);
         return work.add(done, effect.type === 'stop' || effect.type === 'start');
       }

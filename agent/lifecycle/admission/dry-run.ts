@@ -21,7 +21,10 @@ export function planOf(draft: Draft, request: Request): string[] {
   const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(draft)].join(
     ', ',
   );
+  const { pool } = policy;
+  const slot = pool === null ? [] : [`take a slot of pool ${pool.name}, which has ${pool.slots}`];
   const out = [
+    ...slot,
     `set ${names.join(', ')} to DRAIN`,
     `wait up to ${timeoutMs / 1000} s until ${counted} are 0 for ${policy.quietMs / 1000} s; then ${request.onTimeout ?? policy.onTimeout}`,
     ...(request.fence ? ['fence with MAINT and look again'] : []),

@@ -7,6 +7,7 @@ import { type Code, isLastcallError, LastcallError } from '../system/error.ts';
 import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
+import { sendWarning } from './send-warning.ts';
 import { setWeight } from './set-weight.ts';
 import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
@@ -256,19 +257,6 @@ async function setGate(
     return { type: 'gate-set', to, error: null };
   } catch (error) {
     return { type: 'gate-set', to, error: errorText(error) };
-  }
-}
-
-async function sendWarning(
-  { warners }: Ports,
-  { warningIndex, about }: EffectOf<'send-warning'>,
-  signal: AbortSignal,
-): Promise<UnstampedEvent> {
-  try {
-    await warners[warningIndex]?.warn(about, signal);
-    return { type: 'warning-sent', warningIndex, error: null };
-  } catch (error) {
-    return { type: 'warning-sent', warningIndex, error: errorText(error) };
   }
 }
 

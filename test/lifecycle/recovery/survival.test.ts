@@ -42,7 +42,7 @@ describe('After kill -9', () => {
   });
 
   test.each(['fencing', 'drained'] as const)(
-    'while %s, and a reload before the next start: whoever came in keeps his session until he leaves',
+    'while %s, and a reload before the next start: a user who came in keeps his session until he leaves',
     (phase) => {
       const it = scene();
       const id = it.ask('stop');
@@ -294,6 +294,39 @@ describe('After kill -9', () => {
     expect(it.admin()).toBe('maint');
   });
 
+  test.each([
+    [{}, 'draining', 'drain'],
+    [{}, 'drained', 'drain'],
+    [{ by: 'cli alice' }, 'drained', 'drain'],
+    [{}, 'stopped', 'stop'],
+  ] as const)(
+    'a shutdown that cannot be refused (%j) and was %s is over with its container: the next one serves',
+    (more, phase, kind) => {
+      const it = scene({ supervises: true });
+      if (phase === 'draining') it.site.visit();
+      it.ask(kind, { by: 'prestop', noRefuse: true, onTimeout: 'force', ...more });
+      it.reach(phase);
+      it.time.advance(500);
+      it.sidecar.crash();
+      it.site.die();
+      it.sidecar.boot();
+      it.reach('serving');
+      it.time.advance(MINUTE);
+      expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
+    },
+  );
+
+  test('a drain of an operator outlives its container also where a preStop hook joins it', () => {
+    const it = scene({ supervises: true });
+    it.ended(it.ask('drain', { by: 'cli alice' }));
+    it.ended(it.ask('drain', { by: 'prestop', noRefuse: true }));
+    it.sidecar.crash();
+    it.site.die();
+    it.sidecar.boot();
+    it.time.advance(MINUTE);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['drained', 'maint']);
+  });
+
   test('one that was started by a sidecar which was killed before it could say so comes into rotation too', () => {
     const it = scene({ supervises: true });
     it.ended(it.ask('stop', { by: 'signal', isShutdown: true }));
@@ -320,7 +353,7 @@ describe('After kill -9', () => {
     expect(it.admin()).toBe('ready');
   });
 
-  test('a stop that nobody may have issued throws nobody out who has come in by a reload', () => {
+  test('a stop that may never have been issued throws no user out who has come in by a reload', () => {
     const it = scene({ stopIsIdempotent: false });
     it.ask('stop');
     while (JSON.parse(it.disk.content ?? '{}').stopIssued !== true) it.time.advance(1);
@@ -347,7 +380,7 @@ describe('After kill -9', () => {
 });
 
 describe('MAINT without a record', () => {
-  test('is somebody else’s, and is left', () => {
+  test('is another process’s, and is left', () => {
     const it = scene({}, ({ balancers }) => balancers[0]?.set('app/app1', 'maint', 'operator'));
     it.time.advance(MINUTE);
     expect(it.sidecar.state.phase).toBe('serving');

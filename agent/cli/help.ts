@@ -43,6 +43,10 @@ export const EXAMPLES = {
     'lastcall status --haproxy /run/haproxy/admin.sock --server app/app1',
     '                                         what HAProxy shows of it, without a sidecar',
   ],
+  unlock: [
+    'lastcall unlock app2 --reason "machine scrapped"',
+    '                                         frees its slot; refused while its sidecar lives',
+  ],
   check: [
     'lastcall check                           is the configuration file right? touches nothing else',
     'lastcall check -c app1.yaml --json',

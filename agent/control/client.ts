@@ -1,4 +1,5 @@
 import type { Submitted } from '../engine/service.ts';
+import type { Unlocked, UnlockRequest } from '../engine/unlock.ts';
 import type { Result, Status } from '../lifecycle/model/api.ts';
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
@@ -24,6 +25,8 @@ export interface ControlClient {
   status(signal: AbortSignal): Promise<Status>;
   /** The open connections; the sidecar asks its balancers for them. */
   holders(signal: AbortSignal): Promise<HoldersReport>;
+  /** Frees the slot of a node that no longer exists, or tells why not. */
+  unlock(request: UnlockRequest, signal: AbortSignal): Promise<Unlocked>;
   submit(body: RequestBody, signal: AbortSignal): Promise<Submitted>;
   /** undefined: unknown, or too long ago. */
   operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
@@ -64,6 +67,10 @@ export function createClient(path: string, clock: Clock): ControlClient {
     async holders(signal) {
       const reply = await ask({ method: 'GET', path: '/v1/holders', deadlineMs: HOLDERS_MS }, signal);
       return expect(reply, [200], path).body as HoldersReport;
+    },
+    async unlock(request, signal) {
+      const asked: HttpCall = { method: 'POST', path: '/v1/unlock', body: request, deadlineMs: HOLDERS_MS };
+      return expect(await ask(asked, signal), [200, 409], path).body as Unlocked;
     },
     async submit(words, signal) {
       const asked: HttpCall = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };

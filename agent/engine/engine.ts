@@ -12,6 +12,7 @@ import { type Core, createCore } from './core.ts';
 import { NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import type { Service } from './service.ts';
+import { unlock } from './unlock.ts';
 
 /** Takes up or starts the application: which process it is, and whether it was started just now. */
 export type Supervise = (
@@ -77,6 +78,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     status: core.status,
     watch: requests.watch,
     holders: createConnectionReport(ports, (name) => core.state().balancers[name]?.error ?? null, signal),
+    unlock: (request) => unlock(ports.lock, request, signal),
     probed: ({ health, signedOut, startedAt }) => post({ type: 'probed', health, signedOut, startedAt }),
     appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
     forceNow: () => post({ type: 'force-now' }),

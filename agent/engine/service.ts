@@ -1,4 +1,5 @@
 import type { Request, Result, Status } from '../lifecycle/model/api.ts';
+import type { Unlocked, UnlockRequest } from './unlock.ts';
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
 
 /** The answer to a request: accepted (its intent is on disk, I8), or refused with nothing changed. */
@@ -33,6 +34,11 @@ export interface Service {
    * HAProxy.
    */
   holders(): Promise<HoldersReport>;
+  /**
+   * Frees the slot of a node of the pool that no longer exists.
+   * @throws LastcallError as `unlock` (unlock.ts)
+   */
+  unlock(request: UnlockRequest): Promise<Unlocked>;
   /** Calls the listeners after each change worth showing; the answer takes them off. */
   watch(listener: Listener): () => void;
 }

@@ -108,9 +108,11 @@ export interface RecordedEnd {
   readonly askAt: number;
   /** How often something answered for it. */
   readonly failures: number;
+  /** What answered last, as text; null before the first look. */
+  readonly evidence: string | null;
 }
 
-export const NOT_LOOKED_INTO: RecordedEnd = { isAsked: false, askAt: 0, failures: 0 };
+export const NOT_LOOKED_INTO: RecordedEnd = { isAsked: false, askAt: 0, failures: 0, evidence: null };
 
 export const UNKNOWN_REMAINS: Remains = { isAsked: false, askAt: 0, evidence: null };
 

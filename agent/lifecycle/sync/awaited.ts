@@ -5,6 +5,7 @@ import { risingWeights } from '../observed/weights.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { notChecked, notUp, notInSync } from './reconcile.ts';
 import { whatRemains } from '../observed/remains.ts';
+import { whatAnswers } from '../observed/recorded-end.ts';
 import type { Draft } from '../draft.ts';
 
 /**
@@ -20,7 +21,7 @@ export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
   if (isOutward(phase)) return [...turn, ...(PHASES[phase].over ? [] : unknownTo(policy, state))];
   if (phase === 'warming') {
     if (app.start === 'sent') return ['the start of the application'];
-    const left = whatRemains(app);
+    const left = whatRemains(app) ?? whatAnswers(app);
     if (app.start === 'intended' && left !== null) return [left];
   }
   if (phase !== 'warming' && PHASES[phase].place !== 'back') return [];

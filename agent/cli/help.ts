@@ -46,6 +46,7 @@ export const EXAMPLES = {
   unlock: [
     'lastcall unlock app2 --reason "machine scrapped"',
     '                                         frees its slot; refused while its sidecar lives',
+  ],
   completion: [
     'lastcall completion fish >~/.config/fish/completions/lastcall.fish',
     'source <(lastcall completion bash)       bash: in ~/.bashrc; zsh alike in ~/.zshrc',

@@ -2,6 +2,7 @@ import type { Submitted } from '../engine/service.ts';
 import type { Unlocked, UnlockRequest } from '../engine/unlock.ts';
 import type { Result, Status } from '../lifecycle/model/api.ts';
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
+import type { PoolReport } from '../lifecycle/model/pool-report.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Clock } from '../system/clock.ts';
 import {
@@ -27,6 +28,8 @@ export interface ControlClient {
   holders(signal: AbortSignal): Promise<HoldersReport>;
   /** Frees the slot of a node that no longer exists, or tells why not. */
   unlock(request: UnlockRequest, signal: AbortSignal): Promise<Unlocked>;
+  /** The whole pool; the sidecar asks the lock and its balancers for it. */
+  pool(signal: AbortSignal): Promise<PoolReport>;
   submit(body: RequestBody, signal: AbortSignal): Promise<Submitted>;
   /** undefined: unknown, or too long ago. */
   operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
@@ -71,6 +74,10 @@ export function createClient(path: string, clock: Clock): ControlClient {
     async unlock(request, signal) {
       const asked: HttpCall = { method: 'POST', path: '/v1/unlock', body: request, deadlineMs: HOLDERS_MS };
       return expect(await ask(asked, signal), [200, 409], path).body as Unlocked;
+    },
+    async pool(signal) {
+      const reply = await ask({ method: 'GET', path: '/v1/pool', deadlineMs: HOLDERS_MS }, signal);
+      return expect(reply, [200], path).body as PoolReport;
     },
     async submit(words, signal) {
       const asked: HttpCall = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };

@@ -1,6 +1,7 @@
 import type { Request, Result, Status } from '../lifecycle/model/api.ts';
 import type { Unlocked, UnlockRequest } from './unlock.ts';
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
+import type { PoolReport } from '../lifecycle/model/pool-report.ts';
 
 /** The answer to a request: accepted (its intent is on disk, I8), or refused with nothing changed. */
 export type Submitted =
@@ -39,6 +40,8 @@ export interface Service {
    * @throws LastcallError as `unlock` (unlock.ts)
    */
   unlock(request: UnlockRequest): Promise<Unlocked>;
+  /** The whole pool, by its lock and by HAProxy; asked no more often than is good for HAProxy. */
+  pool(): Promise<PoolReport>;
   /** Calls the listeners after each change worth showing; the answer takes them off. */
   watch(listener: Listener): () => void;
 }

@@ -70,6 +70,7 @@ export function withObserver(service: Service, observer: ServiceObserver): Servi
       observer.unlocked?.(request, freed);
       return freed;
     },
+    pool: () => service.pool(),
     watch: (listener) => service.watch(listener),
   };
 }

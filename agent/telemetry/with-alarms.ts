@@ -23,6 +23,7 @@ export function withAlarms(service: Service, more: () => readonly string[]): Ala
       cancel: (id, by) => service.cancel(id, by),
       holders: () => service.holders(),
       unlock: (request) => service.unlock(request),
+      pool: () => service.pool(),
       status,
       watch(listener) {
         listeners.add(listener);

@@ -22,6 +22,7 @@ function engine(name: string, known: Record<string, Result | 'running'> = {}) {
     status: () => ({ node: name }) as Status,
     holders: () => Promise.reject(new Error('not asked here')),
     unlock: () => Promise.reject(new Error('not asked here')),
+    pool: () => Promise.reject(new Error('not asked here')),
     watch(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -66,7 +66,7 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
     const request = requests.find(id);
     replied.add(id);
     if (!request || request.dryRun) return;
-    const { kind, isShutdown, force } = request;
+    const { kind, isShutdown, force, noRefuse = false } = request;
     if (force && kind !== 'hold') own.isHeld = false;
     if (kind === 'release') own.isHeld = false;
     if (kind === 'ready' || kind === 'restart' || kind === 'release')
@@ -74,6 +74,7 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
     else if (
       kind !== 'hold' &&
       !isShutdown &&
+      !noRefuse &&
       !OWN.includes(request.by) &&
       running !== 'ready' &&
       running !== 'restart'

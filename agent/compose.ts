@@ -235,6 +235,7 @@ function policyOf(
     onTimeout,
     returnMs: config.return.timeoutMs,
     warmUpMs: config.return.warmUpMs,
+    soakMs: config.return.soakMs,
     expiresMs,
     hasProbe: config.app.probe !== null,
     canStop: stopper !== null,

@@ -35,6 +35,7 @@ export const POLICY: Policy = {
   onTimeout: 'restore',
   returnMs: 30 * 60_000,
   warmUpMs: 0,
+  soakMs: 0,
   expiresMs: null,
   hasProbe: true,
   canStop: true,

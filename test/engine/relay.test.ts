@@ -21,6 +21,7 @@ function engine(name: string, known: Record<string, Result | 'running'> = {}) {
     cancel: () => 'unknown',
     status: () => ({ node: name }) as Status,
     holders: () => Promise.reject(new Error('not asked here')),
+    unlock: () => Promise.reject(new Error('not asked here')),
     pool: () => Promise.reject(new Error('not asked here')),
     watch(listener) {
       listeners.add(listener);
@@ -58,7 +59,7 @@ describe('A service over engines that follow each other', () => {
     expect(second.asked).toEqual([]);
   });
 
-  test('lets a request that comes in between wait, and nobody is told that an operation is unknown', async () => {
+  test('lets a request that comes in between wait, and no caller is told that an operation is unknown', async () => {
     const [first, second] = [engine('first'), engine('second')];
     const relay = createRelay(first.own);
     relay.detach();

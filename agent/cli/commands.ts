@@ -12,6 +12,7 @@ import {
 } from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
 import { runSidecar } from './run.ts';
+import { unlock } from './unlock.ts';
 import { showStatus, type StatusOptions } from './status.ts';
 
 /** What was asked for: its name, and the work. */
@@ -47,6 +48,7 @@ export function createProgram(
   for (const name of ['drain', 'stop', 'ready', 'restart'] as const) addOperation(program, name, onParsed);
   for (const name of ['hold', 'release'] as const) addHold(program, name, onParsed);
   addStatus(program, onParsed);
+  addUnlock(program, onParsed);
   addCheck(program, onParsed);
   addCompletion(program, onParsed);
   return program;
@@ -131,6 +133,15 @@ function addStatus(program: Command, onParsed: OnParsed): void {
   });
 }
 
+function addUnlock(program: Command, onParsed: OnParsed): void {
+  addVerb(program, 'unlock', 'free the slot of a node of the pool that no longer exists')
+    .argument('<node>', 'its name')
+    .option('--reason <text>', 'the reason, for the audit log; required')
+    .action((node: string, { reason }: { reason?: string }) => {
+      onParsed({ name: 'unlock', work: async (context) => unlock(node, reason, context) });
+    });
+}
+
 function addCheck(program: Command, onParsed: OnParsed): void {
   addVerb(program, 'check', 'is the configuration file right? touches nothing else').action(() => {
     onParsed({ name: 'check', work: async (context) => check(context) });
@@ -149,7 +160,7 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
       onParsed({
         name: 'completion',
         work: async ({ ports }) => {
-          const { completionFor } = await import('./completion.ts');
+          const { completionFor } = await import('./seldom.ts');
           ports.stdout.write(completionFor(name, program));
           return 0;
         },

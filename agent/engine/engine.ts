@@ -13,6 +13,7 @@ import { NO_SIGNS } from './life-signs.ts';
 import { createPoolReport } from './pool-report.ts';
 import type { Ports } from './ports.ts';
 import type { Service } from './service.ts';
+import { unlock } from './unlock.ts';
 
 /** Takes up or starts the application: which process it is, and whether it was started just now. */
 export type Supervise = (
@@ -78,6 +79,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     },
     status: core.status,
     watch: requests.watch,
+    unlock: (request) => unlock(ports.lock, request, signal),
     holders: createConnectionReport(ports, whyNot, signal),
     pool: createPoolReport(ports, policy.pool?.name ?? '', whyNot, signal),
     probed: ({ health, signedOut, startedAt }) => post({ type: 'probed', health, signedOut, startedAt }),

@@ -24,6 +24,7 @@ import type { RunningStopRecord } from './app/running-stop-record.ts';
 import { createPidFileRecords, type PidFileRecords } from './app/pid-file-record.ts';
 import { createStarter } from './app/command-starter.ts';
 import type { Starter, Stopper } from './app/contracts.ts';
+import { createRebooter } from './app/rebooter.ts';
 import type { Clock } from './system/clock.ts';
 import { LastcallError } from './system/error.ts';
 import type { ListenSockets } from './system/listen-sockets.ts';
@@ -84,6 +85,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     sources,
     stopper,
     starter,
+    rebooter: parts.direct ? null : createRebooter({ clock, searchPath }),
     identify: () => parts.child?.proof ?? null,
     probing,
     ...hooksOf(config, world),

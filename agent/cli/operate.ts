@@ -17,7 +17,7 @@ import { reportResult, unfinished } from './view/result.ts';
 import { findSidecar } from './find-sidecar.ts';
 
 /**
- * drain, stop, ready, restart: by the sidecar, or in this process with `--haproxy`.
+ * drain, stop, ready, restart, reboot: by the sidecar, or in this process with `--haproxy`.
  * @returns the exit code
  * @throws LastcallError whatever ends it before there is a result
  */

@@ -6,7 +6,15 @@ import { hasUnprintable, printable } from '../system/printable.ts';
 
 /** From a request body (the control socket's, the command line's) to a request of the lifecycle. */
 
-const OPERATIONS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart', 'hold', 'release'];
+const OPERATIONS: readonly OperationKind[] = [
+  'drain',
+  'stop',
+  'ready',
+  'restart',
+  'reboot',
+  'hold',
+  'release',
+];
 const HOLD_IN: readonly ('drain' | 'maint')[] = ['drain', 'maint'];
 const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'force', 'hold'];
 /** The keys of `POST /v1/operations`. */

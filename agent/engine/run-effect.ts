@@ -6,6 +6,7 @@ import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
+import { askReboot } from './ask-reboot.ts';
 import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
 
@@ -49,6 +50,8 @@ export function runEffect(
       return look(ports, effect, signal);
     case 'start':
       return start(ports, effect, signal);
+    case 'reboot':
+      return askReboot(ports, effect, signal);
     case 'set-gate':
       return setGate(ports, effect, signal);
     case 'send-warning':
@@ -93,8 +96,8 @@ async function check(
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
   try {
-    if (need === 'start') {
-      await ports.starter?.check(signal);
+    if (need !== 'stop') {
+      await (need === 'start' ? ports.starter : ports.rebooter)?.check(signal);
       return { type: 'command-checked', id, need, proof: null };
     }
     const found = await ports.stopper?.check(signal);

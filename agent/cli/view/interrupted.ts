@@ -47,6 +47,7 @@ const UNDOES: Readonly<Record<OperationKind, OperationKind>> = {
   drain: 'ready',
   stop: 'ready',
   restart: 'ready',
+  reboot: 'ready',
   ready: 'drain',
   hold: 'release',
   release: 'hold',

@@ -46,6 +46,13 @@ export function planOf(draft: Draft, request: Request): string[] {
       return [`put back what was found at ${names.join(', ')}`];
     case 'restart':
       return [...out, 'stop the application and see that it is gone', ...back];
+    case 'reboot':
+      return [
+        ...out,
+        'stop the application and see that it is gone',
+        'reboot the machine, by `systemctl reboot`',
+        ...back.map((line) => `after the boot ${line}`),
+      ];
     default:
       return request.kind satisfies never;
   }

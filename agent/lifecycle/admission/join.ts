@@ -1,6 +1,6 @@
 import type { Joined, OperationKind, Request, Result } from '../model/api.ts';
 import { relate } from './relation.ts';
-import type { Operation, Ticket } from '../model/operation.ts';
+import { comesBack, type Operation, type Ticket } from '../model/operation.ts';
 import { applyTerms, termsOf } from './terms.ts';
 import { patchOuting, resave, type Draft, warn } from '../draft.ts';
 
@@ -79,7 +79,7 @@ function withJoined({ joined, tickets }: Operation, one: Joined): readonly Joine
 /** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
 export function isLasting({ state }: Draft, { kind, by }: Request): boolean {
   const byOperator = !['signal', 'app', 'lastcall'].includes(by);
-  return (state.outing?.lasting ?? false) || (kind !== 'restart' && byOperator);
+  return (state.outing?.lasting ?? false) || (!comesBack(kind) && byOperator);
 }
 
 /**
@@ -89,6 +89,6 @@ export function isLasting({ state }: Draft, { kind, by }: Request): boolean {
  */
 export function lastWith(draft: Draft, request: Request, kind: OperationKind): void {
   if (request.kind !== 'drain' && request.kind !== 'stop') return;
-  if (kind === 'restart' || kind === 'ready') return;
+  if (comesBack(kind) || kind === 'ready') return;
   patchOuting(draft, { lasting: isLasting(draft, request) });
 }

@@ -49,7 +49,7 @@ type EventBody =
   | {
       readonly type: 'command-checked';
       readonly id: string;
-      readonly need: 'stop' | 'start';
+      readonly need: 'stop' | 'start' | 'reboot';
       readonly proof: Proof | null;
       /** Present where a stop can run, and nothing will show that the application has ended. */
       readonly unproven?: Unproven;
@@ -111,6 +111,10 @@ type EventBody =
   | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
+  /** The reboot was asked for: it comes, or is overdue some time. */
+  | { readonly type: 'reboot-asked'; readonly id: string }
+  /** The machine's systemd has refused it: it will not come. */
+  | { readonly type: 'reboot-refused'; readonly id: string; readonly code: string; readonly error: string }
   | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
   | { readonly type: 'warning-sent'; readonly rung: number; readonly error: string | null }
   /** What became of a stop that was issued before a crash. */

@@ -84,6 +84,11 @@ export const RESTORE_PATIENCE_MS = 10_000;
 export const FORCE_FENCE_PATIENCE_MS = 5_000;
 /** How long `force` waits for closed connections to be gone: closing is asynchronous (BEHAVIOUR.md#closing). */
 export const FORCE_CLOSE_PATIENCE_MS = 10_000;
+/**
+ * How long a reboot that was asked for may take until it has ended the sidecar. systemd gives each unit 90 s to end, and
+ * those that are ordered one after the other that much each.
+ */
+export const REBOOT_PATIENCE_MS = 5 * 60_000;
 /** Between two closings of the same server's connections. */
 export const FORCE_CLOSE_EVERY_MS = 500;
 /** First and longest pause after a write that failed. */

@@ -27,6 +27,7 @@ const KINDS: Readonly<Record<OperationKind, true>> = {
   stop: true,
   ready: true,
   restart: true,
+  reboot: true,
   hold: true,
   release: true,
 };
@@ -122,6 +123,7 @@ export const isOperation = shaped<RecordedOperation>({
   ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   hashed: orAbsent(orNull(isString)) as Is<string | null>,
   recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<RecordedOperation['recheck']>,
+  reboot: orAbsent(oneOf('none', 'sent', 'booted', 'cut')) as Is<RecordedOperation['reboot']>,
   outcome: orNull(shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString, message: isString })),
   restoreBy: orNull(isNumber),
 });

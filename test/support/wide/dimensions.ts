@@ -40,6 +40,7 @@ export const DIMENSIONS = {
   gate: '`drain.gate`, and a disk that fails',
   covers: 'MAINT or DRAIN by DNS or by a tracked server, over whatever is set there',
   lines: 'reloads that remove the server’s line, and bring it back',
+  reboot: 'reboots of the machine: those that are asked for, refused, or never come, and power cuts',
   reexec: 'the application replaces its own process and keeps its users',
 } as const satisfies Record<string, string>;
 

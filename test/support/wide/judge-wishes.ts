@@ -26,6 +26,9 @@ interface Wishes {
 /** What these ask for is no operator's wish: it does not outlive the container (I19). */
 const OWN = ['app', 'lastcall'];
 
+/** What brings the node back. */
+const RETURNS: readonly string[] = ['ready', 'restart', 'reboot', 'release'];
+
 type FinishedEffect = Extract<Effect, { type: 'finish' }>;
 
 export function createWishJudge(world: World, requests: Requests): WishJudge {
@@ -57,7 +60,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (is.phase === 'drained') own.drainedAt ??= time.now;
     else own.drainedAt = null;
     // Also one whose reply a crash has swallowed.
-    const isReturn = is.op && is.op.by !== 'lastcall' && ['ready', 'restart', 'release'].includes(is.op.kind);
+    const isReturn = is.op && is.op.by !== 'lastcall' && RETURNS.includes(is.op.kind);
     if (isReturn && !is.waiting.includes(is.op?.id ?? '')) Object.assign(own, { out: null, expiresMs: null });
     held(node, own, taken);
   }
@@ -69,15 +72,8 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     const { kind, insist, force } = request;
     if (force && kind !== 'hold') own.isHeld = false;
     if (kind === 'release') own.isHeld = false;
-    if (kind === 'ready' || kind === 'restart' || kind === 'release')
-      Object.assign(own, { out: null, expiresMs: null });
-    else if (
-      kind !== 'hold' &&
-      !insist &&
-      !OWN.includes(request.by) &&
-      running !== 'ready' &&
-      running !== 'restart'
-    )
+    if (RETURNS.includes(kind)) Object.assign(own, { out: null, expiresMs: null });
+    else if (kind !== 'hold' && !insist && !OWN.includes(request.by) && !RETURNS.includes(running ?? ''))
       Object.assign(own, { out: id, outAt: time.now });
   }
 

@@ -1,5 +1,6 @@
 import { createBeginJudge } from './judge-begin.ts';
 import { createDiskJudge } from './judge-disk.ts';
+import { createRebootJudge } from './judge-reboots.ts';
 import { createRequests } from './judge-requests.ts';
 import { createRestJudge } from './judge-rest.ts';
 import { createStopJudge } from './judge-stops.ts';
@@ -28,6 +29,7 @@ export function createOracle(world: World): Oracle {
     wishes,
     rest,
     createDiskJudge(world),
+    createRebootJudge(world),
     createZeroJudge(world),
   ];
 

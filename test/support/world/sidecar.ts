@@ -107,6 +107,14 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
         );
       case 'start':
         return start(effect, tell);
+      case 'reboot':
+        return void time.after(time.between(0.1, 60), () =>
+          tell(
+            site.app.reboot === 'refused'
+              ? { type: 'reboot-refused', id: effect.id, code: 'failed', error: 'systemctl: exit code 1' }
+              : { type: 'reboot-asked', id: effect.id },
+          ),
+        );
       case 'set-gate':
         return gate(effect, tell);
       case 'look-for-life':
@@ -153,7 +161,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
 
   function check({ id, need }: Doing<'check'>, tell: Tell): void {
     time.after(time.between(0.1, 10), () => {
-      if (need === 'start') return tell({ type: 'command-checked', id, need, proof: null });
+      if (need !== 'stop') return tell({ type: 'command-checked', id, need, proof: null });
       if (!world.policy.stopRepeatable) return tell({ type: 'command-checked', id, need, proof: null });
       if (site.app.alive) return tell({ type: 'command-checked', id, need, proof: site.proof() });
       tell({ type: 'check-failed', id, need, code: 'app-stop', error: 'the process is not running' });

@@ -5,7 +5,12 @@ import { isLastcallError, LastcallError } from '../system/error.ts';
 import { createLocalClient } from './local-client.ts';
 import { readDirect } from './direct-options.ts';
 import { printableClient } from './view/printable.ts';
-import { type OperationClient, type ProgressListener, waitForResult } from './wait-for-result.ts';
+import {
+  isRebootBegun,
+  type OperationClient,
+  type ProgressListener,
+  waitForResult,
+} from './wait-for-result.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import { interrupted, type KnownSoFar } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
@@ -141,8 +146,10 @@ async function wait(
     return interrupted(context, body, interrupts, { ...known, result }, beside);
   } catch (error) {
     progress.end();
-    if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, body, interrupts, known, beside);
+    if (interrupts.first !== null && interrupts.signal.aborted)
+      return interrupted(context, body, interrupts, known, beside);
+    if (isRebootBegun(known.status)) return interrupted(context, body, { first: 'SIGTERM' }, known, beside);
+    throw error;
   } finally {
     interrupts.end();
   }

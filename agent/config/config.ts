@@ -183,7 +183,7 @@ export type WarnConfig =
 export interface ScheduleConfig {
   readonly cron: string;
   readonly timezone: string | null;
-  readonly do: 'restart' | 'drain' | 'ready';
+  readonly do: 'restart' | 'drain' | 'ready' | 'reboot';
   readonly reason: string;
 }
 

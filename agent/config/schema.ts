@@ -204,7 +204,7 @@ const drain = mapping({
 const appointment = mapping({
   cron: z.string(),
   timezone: orNull(z.string()),
-  do: z.enum(['restart', 'drain', 'ready']),
+  do: z.enum(['restart', 'drain', 'ready', 'reboot']),
   reason: field.nonEmpty.default(defaults.SCHEDULE_REASON),
 });
 

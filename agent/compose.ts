@@ -55,6 +55,11 @@ export interface Parts {
   readonly direct: boolean;
 }
 
+/**
+ * How long systemd may take for the end of all units: it gives each 90 s, and those that are ordered one after the other so
+ * much each.
+ */
+const REBOOT_MS = 5 * 60_000;
 /** How long one exchange with HAProxy may take: far above its usual millisecond, far below an operator's patience. */
 const EXCHANGE_MS = 2_000;
 
@@ -229,15 +234,16 @@ function policyOf(
     timeoutMs,
     onTimeout,
     returnMs: config.return.timeoutMs,
+    rebootMs: REBOOT_MS,
     expiresMs,
     hasProbe: config.app.probe !== null,
     canStop: stopper !== null,
     canStart: starter !== null,
-    stopRepeatable: stopper?.isIdempotent ?? false,
+    stopIsIdempotent: stopper?.isIdempotent ?? false,
     stopProves: stopper?.proves ?? false,
     onSignOut: config.app.onSignOut,
     adopt: config.adopt ?? child !== null,
-    operatorReady: direct,
+    readyTakesOver: direct,
     supervises: child !== null,
   };
 }

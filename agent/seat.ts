@@ -42,7 +42,8 @@ export function createSeat(first: Assembly, parts: SeatParts, world: World): Sea
     // Nothing has happened to the application: until the new prober has a verdict the old one is the best there is.
     const isSame = isDeepStrictEqual(old.config.app.probe, config.app.probe);
     const isIdle = operation === null && PHASES[phase].place === 'rotation';
-    if (isSame && isIdle && health !== 'unknown') fresh.engine.probed({ health, signedOut: null, begun: -1 });
+    if (isSame && isIdle && health !== 'unknown')
+      fresh.engine.probed({ health, signedOut: null, startedAt: -1 });
     fresh.begin(asked);
     await parts.sockets.close('untaken');
   };

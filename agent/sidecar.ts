@@ -193,7 +193,7 @@ function hearAsParent(
       reason: name,
       by: 'signal',
       onTimeout: 'force',
-      insist: true,
+      isShutdown: true,
     };
     void operate(service, request).then(async (result) => {
       await untilInSync();

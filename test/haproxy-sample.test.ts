@@ -74,6 +74,38 @@ describe('haproxy/haproxy.cfg', () => {
   });
 });
 
+describe('haproxy/haproxy.cfg, where the application answers late', () => {
+  let late: Site;
+  beforeAll(async () => {
+    late = await openSite({ checkInter: '100ms', logsHealth: true }, new AbortController().signal);
+  });
+  afterAll(() => late.close());
+
+  // Without `timeout check` the first check after a reload is late after `inter`, and takes the server DOWN at once.
+  test('right after a reload that forgot everything, its users keep their sessions', async () => {
+    const [, other, node] = late.nodes;
+    if (other === undefined || node === undefined) throw new Error('the site has three nodes');
+    const user = await until(`a user of ${node.name}`, async () => {
+      const browser = createBrowser({ url: late.url, keepAlive: false, timeoutMs: 30_000 });
+      return (await nodeOf(browser)) === node.name && browser;
+    });
+    const pid = Number(readFileSync(node.pidFile, 'utf8'));
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await late.haproxy.reload(false);
+      const answered = (await other.goodHealth()).length;
+      await until('its neighbour has answered ten checks', async () => {
+        return (await other.goodHealth()).length >= answered + 10;
+      });
+      expect((await late.statuses()).get(node.name)).toMatch(/^UP/);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    const page = JSON.parse((await user.get('/')).body) as { node: string; lost: boolean };
+    expect(page).toMatchObject({ node: node.name, lost: false });
+  });
+});
+
 describe('haproxy/reload.sh', () => {
   const reload = (socket: string): Promise<unknown> =>
     execute(RELOAD, [socket, site.haproxy.stateFile, 'kill', '-USR2', String(site.haproxy.pid)]);

@@ -22,9 +22,10 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
   app: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
   hooks: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
+  fleet: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   engine: {
     run: ['lifecycle', 'system', 'node-cron'],
-    types: ['config', 'balancers', 'probes', 'sessions', 'app', 'journal', 'hooks'],
+    types: ['config', 'balancers', 'probes', 'sessions', 'app', 'journal', 'hooks', 'fleet'],
   },
   telemetry: {
     run: ['node:', 'system', 'prom-client', 'lifecycle/model/phase.ts'],
@@ -64,7 +65,7 @@ const FLOORS = [
 ];
 
 /** Rooms whose drivers stand side by side: none of them knows another but by its contract or the room's own maker. */
-const DRIVERS = ['probes', 'sessions', 'app', 'balancers'];
+const DRIVERS = ['probes', 'sessions', 'app', 'balancers', 'fleet'];
 
 interface Import {
   readonly from: string;
@@ -160,7 +161,7 @@ describe('the architecture', () => {
       .filter(
         ({ name, text }) =>
           DRIVERS.includes(roomOf(name)) &&
-          /export (?:async )?function create\w+(Probe|Source|Stopper|Balancer)\b/.test(text),
+          /export (?:async )?function create\w+(Probe|Source|Stopper|Balancer|Lock)\b/.test(text),
       )
       .map(({ name }) => name)
       .filter((name) => !name.endsWith('/create.ts'));

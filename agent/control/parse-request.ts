@@ -62,7 +62,7 @@ export function parseRequest(body: unknown, id: string): Request {
     force: flag(words, 'force', false),
     fence: flag(words, 'fence', true),
     dryRun: flag(words, 'dryRun', false),
-    insist: false,
+    isShutdown: false,
     ...(flag(words, 'noRefuse', false) ? { noRefuse: true } : {}),
     ...(ignoreServers.length === 0 ? {} : { ignoreServers }),
     ...(holdIn === null ? {} : { holdIn }),

@@ -30,7 +30,7 @@ export interface Engine extends Service {
   /** Resolves once it is known again what was under way: no operation can be answered before that. */
   readonly ready: Promise<void>;
   /** The prober's news; `signedOut` null = nothing new of that. */
-  probed(verdict: Pick<Verdict, 'health' | 'begun'> & { readonly signedOut: boolean | null }): void;
+  probed(verdict: Pick<Verdict, 'health' | 'startedAt'> & { readonly signedOut: boolean | null }): void;
   /** The supervised application has ended. */
   appGone(): void;
   /** A second signal: no more patience. */
@@ -77,7 +77,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     status: core.status,
     watch: requests.watch,
     holders: createConnectionReport(ports, (name) => core.state().balancers[name]?.error ?? null, signal),
-    probed: ({ health, signedOut, begun }) => post({ type: 'probed', health, signedOut, begun }),
+    probed: ({ health, signedOut, startedAt }) => post({ type: 'probed', health, signedOut, startedAt }),
     appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
     forceNow: () => post({ type: 'force-now' }),
     untilInSync: () => untilInSync(core, policy, ports, signal),

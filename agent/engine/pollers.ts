@@ -116,19 +116,24 @@ async function look(
   terms: LookTerms,
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
-  const begun = clock.now();
+  const startedAt = clock.now();
   try {
-    return { type: 'polled', balancer: balancer.name, look: await balancer.look(signal, ...terms), begun };
+    return {
+      type: 'polled',
+      balancer: balancer.name,
+      look: await balancer.look(signal, ...terms),
+      startedAt,
+    };
   } catch (error) {
     return { type: 'poll-failed', balancer: balancer.name, error: errorText(error) };
   }
 }
 
 async function count({ clock }: Ports, source: Source, signal: AbortSignal): Promise<UnstampedEvent> {
-  const begun = clock.now();
+  const startedAt = clock.now();
   try {
-    return { type: 'counted', source: source.name, count: await source.count(signal), begun };
+    return { type: 'counted', source: source.name, count: await source.count(signal), startedAt };
   } catch (error) {
-    return { type: 'count-failed', source: source.name, error: errorText(error), begun };
+    return { type: 'count-failed', source: source.name, error: errorText(error), startedAt };
   }
 }

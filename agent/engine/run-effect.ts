@@ -80,10 +80,10 @@ async function survey(
   { id, balancer, scope, addresses }: EffectOf<'survey'>,
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
-  const begun = ports.clock.now();
+  const startedAt = ports.clock.now();
   try {
     const found = await named(ports, balancer).survey(signal, scope, addresses);
-    return { type: 'surveyed', id, balancer, survey: found, begun };
+    return { type: 'surveyed', id, balancer, survey: found, startedAt };
   } catch (error) {
     const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
     return { type: 'check-failed', id, need, code: codeOf(error), error: errorText(error) };
@@ -118,7 +118,7 @@ async function setServer(
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
   const { balancer, server, admin, mayReplace, epoch } = effect;
-  const begun = ports.clock.now();
+  const startedAt = ports.clock.now();
   try {
     const driver = named(ports, balancer);
     const isListed = driver.servers.includes(server);
@@ -126,7 +126,7 @@ async function setServer(
       !isListed && driver.putBack
         ? await driver.putBack(server, admin, mayReplace, signal)
         : await driver.set(server, admin, mayReplace, signal);
-    return { type: 'server-set', balancer, server, admin, view, epoch, begun };
+    return { type: 'server-set', balancer, server, admin, view, epoch, startedAt };
   } catch (error) {
     return { type: 'set-server-failed', balancer, server, epoch, error: errorText(error) };
   }
@@ -258,14 +258,14 @@ async function setGate(
 
 async function sendWarning(
   { warners }: Ports,
-  { rung, about }: EffectOf<'send-warning'>,
+  { warningIndex, about }: EffectOf<'send-warning'>,
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
   try {
-    await warners[rung]?.warn(about, signal);
-    return { type: 'warning-sent', rung, error: null };
+    await warners[warningIndex]?.warn(about, signal);
+    return { type: 'warning-sent', warningIndex, error: null };
   } catch (error) {
-    return { type: 'warning-sent', rung, error: errorText(error) };
+    return { type: 'warning-sent', warningIndex, error: errorText(error) };
   }
 }
 

@@ -70,10 +70,10 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
     noteCapacity(draft, event);
   },
   'poll-failed': onPollFailed,
-  counted: (draft, { source, count, begun, at }) =>
-    onCounted(draft, source, { count, error: null, begun, at }),
-  'count-failed': (draft, { source, error, begun, at }) =>
-    onCounted(draft, source, { count: null, error, begun, at }),
+  counted: (draft, { source, count, startedAt, at }) =>
+    onCounted(draft, source, { count, error: null, startedAt, at }),
+  'count-failed': (draft, { source, error, startedAt, at }) =>
+    onCounted(draft, source, { count: null, error, startedAt, at }),
   probed: onProbed,
   persisted: (draft, { save }) => onPersisted(draft, save),
   'persist-failed': onPersistFailed,
@@ -105,8 +105,9 @@ function handle<T extends Event['type']>(draft: Draft, event: EventOf<T>): void 
   HANDLERS[event.type as T](draft, event);
 }
 
-function onWarningSent(draft: Draft, { rung, error }: EventOf<'warning-sent'>): void {
-  if (error !== null) warn(draft, `warn hook ${rung + 1}`, `warn hook ${rung + 1} failed: ${error}`);
+function onWarningSent(draft: Draft, { warningIndex, error }: EventOf<'warning-sent'>): void {
+  if (error !== null)
+    warn(draft, `warn hook ${warningIndex + 1}`, `warn hook ${warningIndex + 1} failed: ${error}`);
 }
 
 const RUN: Readonly<Record<Phase, (draft: Draft, outing: Outing) => void>> = {
@@ -133,7 +134,7 @@ function advance(draft: Draft): void {
   let before: State;
   do {
     before = draft.state;
-    hurry(draft);
+    forceNow(draft);
     reopen(draft);
     runPhase(draft);
     advanceHold(draft);
@@ -169,22 +170,22 @@ function rememberSessions(draft: Draft): void {
   if (sessions !== null) patch(draft, { op: { ...op, sessionsStart: sessions } });
 }
 
-type Count = Pick<SourceState, 'count' | 'error' | 'begun' | 'at'>;
+type Count = Pick<SourceState, 'count' | 'error' | 'startedAt' | 'at'>;
 
 function onCounted(draft: Draft, name: string, sample: Count): void {
   const known = draft.state.sources[name];
-  if (!known || sample.begun < known.begun) return;
-  const { count, error, begun, at } = sample;
+  if (!known || sample.startedAt < known.startedAt) return;
+  const { count, error, startedAt, at } = sample;
   if (error !== null && known.error === null) {
     // An application that is not up has no answer yet; once it is up, `onProbed` logs the failure.
     const level = isHealthy(draft) ? 'warn' : 'info';
     emit(draft, { type: 'log', level, text: `${name}: ${error}` });
   }
   const changedAt = count === known.count ? known.changedAt : draft.at;
-  const source = { count, error, begun, at, changedAt, ...answerAfter(known, count, draft.at) };
+  const source = { count, error, startedAt, at, changedAt, ...answerAfter(known, count, draft.at) };
   patch(draft, { sources: { ...draft.state.sources, [name]: source } });
   warnMismatch(draft);
-  if (count !== null && draft.policy.appSources.includes(name)) noteAppAlive(draft, begun);
+  if (count !== null && draft.policy.appSources.includes(name)) noteAppAlive(draft, startedAt);
   onRead(draft, name, sample);
 }
 
@@ -202,7 +203,7 @@ function onForceNow(draft: Draft): void {
   patch(draft, { forceRequested: op !== null || candidate !== null || pending !== null || queue.length > 0 });
 }
 
-function hurry(draft: Draft): void {
+function forceNow(draft: Draft): void {
   const { forceRequested, op, phase, candidate, pending, queue } = draft.state;
   if (!forceRequested || !isDurable(draft.state)) return;
   if (!op)

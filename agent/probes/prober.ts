@@ -39,9 +39,9 @@ export function createProber(
   let pace: ProbePace = 'normal';
   const pauseMs = (): number =>
     pace === 'warming' ? Math.min(config.everyMs, WARMING_EVERY_MS) : config.everyMs;
-  const asker = createAsker(probe, clock, pauseMs, (answer, begun) => {
+  const asker = createAsker(probe, clock, pauseMs, (answer, startedAt) => {
     const before = verdict;
-    verdict = judge(verdict, answer, begun, config);
+    verdict = judge(verdict, answer, startedAt, config);
     if (verdict.health !== before.health || verdict.signedOut !== before.signedOut) onVerdict(verdict);
   });
 
@@ -84,7 +84,7 @@ function createAsker(
   probe: Probe,
   clock: Clock,
   pauseMs: () => number,
-  onAnswer: (answer: ProbeAnswer, begun: number) => void,
+  onAnswer: (answer: ProbeAnswer, startedAt: number) => void,
 ): Asker {
   let current = new AbortController();
   let flight: Promise<void> | null = null;
@@ -98,7 +98,7 @@ function createAsker(
   };
   const fly = async (): Promise<void> => {
     const { signal } = current;
-    const begun = clock.now();
+    const startedAt = clock.now();
     const answer = await answerOf(probe, signal);
     flight = null;
     endedAt = clock.now();
@@ -106,7 +106,7 @@ function createAsker(
     // Dropped by `restart`: what it was asked about may be no more.
     if (signal.aborted) return ask();
     pause();
-    onAnswer(answer, begun);
+    onAnswer(answer, startedAt);
   };
   const ask = (): Promise<void> => {
     cancelTimer();

@@ -6,7 +6,7 @@ export interface Verdict {
   /** The application asks for certain to be taken out. */
   readonly signedOut: boolean;
   /** When the first of the probes that made `health` what it is was begun, in monotonic ms; -1 while it is unknown. */
-  readonly begun: number;
+  readonly startedAt: number;
   /** Why the latest answer was bad; null when it was not. */
   readonly reason: string | null;
   /** How many answers in a row, up to the latest, were of each sort. */
@@ -16,7 +16,7 @@ export interface Verdict {
     readonly out: number;
     readonly back: number;
     /** When the first probe of the present row of living or of bad answers was begun. */
-    readonly begun: number;
+    readonly startedAt: number;
   };
 }
 
@@ -24,9 +24,9 @@ export interface Verdict {
 export const UNKNOWN: Verdict = {
   health: 'unknown',
   signedOut: false,
-  begun: -1,
+  startedAt: -1,
   reason: null,
-  streak: { living: 0, bad: 0, out: 0, back: 0, begun: -1 },
+  streak: { living: 0, bad: 0, out: 0, back: 0, startedAt: -1 },
 };
 
 /**
@@ -36,12 +36,12 @@ export const UNKNOWN: Verdict = {
  * nothing. One that signs out lives. A sign-out counts after `fall` such answers in a row, because like a fall it
  * takes the node out; it is dropped after `rise` healthy answers in a row, or when the application is down: without
  * an answer there is no sign-out any more.
- * @param begun when this probe was begun, in monotonic milliseconds
+ * @param startedAt when this probe was begun, in monotonic milliseconds
  */
 export function judge(
   verdict: Verdict,
   answer: ProbeAnswer,
-  begun: number,
+  startedAt: number,
   { rise, fall }: { readonly rise: number; readonly fall: number },
 ): Verdict {
   const is = (count: number, yes: boolean): number => (yes ? count + 1 : 0);
@@ -52,14 +52,14 @@ export function judge(
     bad,
     out: is(verdict.streak.out, answer.kind === 'signed-out'),
     back: is(verdict.streak.back, answer.kind === 'healthy'),
-    begun: living === 1 || bad === 1 ? begun : verdict.streak.begun,
+    startedAt: living === 1 || bad === 1 ? startedAt : verdict.streak.startedAt,
   };
   const health = living >= rise ? 'up' : bad >= fall ? 'down' : verdict.health;
   const dropped = streak.back >= rise || bad >= fall;
   return {
     health,
     signedOut: streak.out >= fall || (verdict.signedOut && !dropped),
-    begun: health === verdict.health ? verdict.begun : streak.begun,
+    startedAt: health === verdict.health ? verdict.startedAt : streak.startedAt,
     reason: answer.kind === 'unhealthy' ? answer.reason : null,
     streak,
   };

@@ -30,10 +30,10 @@ const SHARED_MS = 1_000;
  * One rendering at a time, and its text for all requests within a second of its begin; one that fails is not kept.
  */
 function shared(clock: Clock, render: () => Promise<string>): () => Promise<string> {
-  let last: { readonly text: Promise<string>; readonly begun: number } | null = null;
+  let last: { readonly text: Promise<string>; readonly startedAt: number } | null = null;
   return () => {
-    if (last === null || clock.now() - last.begun >= SHARED_MS) {
-      const mine = { text: render(), begun: clock.now() };
+    if (last === null || clock.now() - last.startedAt >= SHARED_MS) {
+      const mine = { text: render(), startedAt: clock.now() };
       last = mine;
       mine.text.catch(() => {
         if (last === mine) last = null;

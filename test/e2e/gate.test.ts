@@ -163,7 +163,7 @@ describe('Warnings before the deadline', () => {
     const agent = await rig.sidecar({ sections: { drain: { timeout: '6s', quiet: '0s', warn } } });
     await agent.reaches('serving');
     await rig.signIn();
-    const begun = Date.now();
+    const startedAt = Date.now();
     const { code, json } = await told(agent.cli('drain'));
     expect({ code, said: json.code }).toEqual({ code: 124, said: 'deadline' });
     const written = await notes();
@@ -180,7 +180,9 @@ describe('Warnings before the deadline', () => {
       { ...environment, LASTCALL_SECONDS_LEFT: expect.stringMatching(/^[23]$/) },
     ]);
     // Never early: the drain began after we asked for it.
-    expect(written.map(({ at }, rung) => at - begun >= Number([2_000, 3_500][rung]))).toEqual([true, true]);
+    expect(
+      written.map(({ at }, warningIndex) => at - startedAt >= Number([2_000, 3_500][warningIndex])),
+    ).toEqual([true, true]);
     expect(heard).toEqual([
       {
         method: 'POST',

@@ -33,7 +33,7 @@ function at(seconds: number, phase: Phase, { connections = 0, ...counts }: Count
   if (lb1 === undefined) throw new Error('the policy has no lb1');
   const source = (count: number | null) => ({
     count,
-    begun: now,
+    startedAt: now,
     at: now,
     changedAt: now,
     answerSince: now,
@@ -44,7 +44,7 @@ function at(seconds: number, phase: Phase, { connections = 0, ...counts }: Count
   return {
     ...state,
     phase,
-    balancers: { lb1: { ...lb1, look, begun: now, at: now } },
+    balancers: { lb1: { ...lb1, look, startedAt: now, at: now } },
     sources: { stickTable: source(counts.stickTable), http: source(counts.http) },
   };
 }

@@ -33,7 +33,7 @@ describe('A disk that fails', () => {
   });
 
   test('keeps a stop that may not be repeated from being sent', () => {
-    const it = scene({ stopRepeatable: false });
+    const it = scene({ stopIsIdempotent: false });
     it.site.visit();
     const id = it.ask('stop');
     it.reach('draining');

@@ -369,13 +369,13 @@ describe('A server that comes out of MAINT as DOWN (`init-state`, 3.1 and later)
     it.reach('fencing');
     while (it.admin() !== 'maint') it.time.advance(0.1);
     expect(it.sidecar.state.balancers['lb1']?.servers['app/app1']?.write.underWay).not.toBeNull();
-    const begun = it.time.now;
+    const startedAt = it.time.now;
     const [view] = it.lb.look().servers;
     if (!view) throw new Error('no server');
-    it.sidecar.post({ type: 'counted', source: 'http', count: 1, begun });
+    it.sidecar.post({ type: 'counted', source: 'http', count: 1, startedAt });
     const { epoch, phase } = it.sidecar.state;
     expect(phase).toBe('draining');
-    const answer = { type: 'server-set', balancer: 'lb1', server: 'app/app1', begun } as const;
+    const answer = { type: 'server-set', balancer: 'lb1', server: 'app/app1', startedAt } as const;
     it.sidecar.post({ ...answer, admin: 'maint', view, epoch: epoch - 1 });
     const down = { ...view, admin: 'drain', operational: 'down' } as const;
     it.sidecar.post({ ...answer, admin: 'drain', view: down, epoch });

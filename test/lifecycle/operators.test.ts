@@ -23,12 +23,12 @@ describe('An operator who comes between our word and its read-back', () => {
     const { epoch } = it.sidecar.state;
     const [view] = it.lb.look().servers;
     it.lb.set('app/app1', 'drain', 'operator');
-    const at = { balancer: 'lb1', begun: it.time.now };
+    const at = { balancer: 'lb1', startedAt: it.time.now };
     const look = it.lb.look('capacity');
     it.time.advance(0.01);
     if (view) it.sidecar.post({ ...at, type: 'server-set', server: 'app/app1', admin: 'maint', view, epoch });
     it.sidecar.post({ ...at, type: 'polled', look });
-    it.sidecar.post({ type: 'counted', source: 'http', count: 0, begun: it.time.now });
+    it.sidecar.post({ type: 'counted', source: 'http', count: 0, startedAt: it.time.now });
     expect(it.ended(id)).toMatchObject({ code: 'held' });
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
   });
@@ -41,16 +41,24 @@ describe('A second look that crosses the answer of a write', () => {
     it.reach('fencing');
     it.until('the second look is under way', () => it.sidecar.state.outing?.fence?.confirmedAt != null);
     const balancer = 'lb1';
-    const begun = it.time.now;
+    const startedAt = it.time.now;
     it.time.advance(0.5);
     const look = it.lb.look();
     const [view] = look.servers;
     if (!view) throw new Error('no server');
     const { epoch } = it.sidecar.state;
-    it.sidecar.post({ type: 'server-set', balancer, server: view.name, admin: 'maint', view, epoch, begun });
+    it.sidecar.post({
+      type: 'server-set',
+      balancer,
+      server: view.name,
+      admin: 'maint',
+      view,
+      epoch,
+      startedAt,
+    });
     const seen = { ...look, servers: [{ ...view, admin: 'drain' as const }] };
-    it.sidecar.post({ type: 'counted', source: 'http', count: 0, begun });
-    it.sidecar.post({ type: 'polled', balancer, look: seen, begun });
+    it.sidecar.post({ type: 'counted', source: 'http', count: 0, startedAt });
+    it.sidecar.post({ type: 'polled', balancer, look: seen, startedAt });
     expect(it.sidecar.state.phase).toBe('fencing');
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
   });

@@ -105,7 +105,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     it.crash({ balancers: TWO }, () => it.site.balancer('lb2').setMode('silent'));
     expect(it.sidecar.state.phase).toBe('recovering');
     it.cancel();
-    const stop = it.ask('stop', { insist: true });
+    const stop = it.ask('stop', { isShutdown: true });
     it.time.advance(10_000);
     it.site.balancer('lb2').setMode('answers');
     it.site.leave();
@@ -270,8 +270,14 @@ test('a server that no outing has taken in is never fenced, however it came to b
   for (let at = it.time.now; at < it.time.now + 5_000; at += 50) {
     const views = (lb1.look?.servers ?? []).map((view) => ({ ...view, admin: 'maint' }) as const);
     const look = { ...lb1.look, servers: views } as Look;
-    state = step(it.policy, state, { type: 'polled', balancer: 'lb1', look, begun: at, at: at + 1 })[0];
-    state = step(it.policy, state, { type: 'counted', source: 'http', count: 0, begun: at, at: at + 1 })[0];
+    state = step(it.policy, state, { type: 'polled', balancer: 'lb1', look, startedAt: at, at: at + 1 })[0];
+    state = step(it.policy, state, {
+      type: 'counted',
+      source: 'http',
+      count: 0,
+      startedAt: at,
+      at: at + 1,
+    })[0];
   }
   expect(state.phase).toBe('fencing');
 });
@@ -511,7 +517,7 @@ describe('`unreachable: ignore`', () => {
     it.ended(it.ask('drain'));
     it.ended(it.ask('ready'));
     it.crash({}, () => it.site.die());
-    const stop = it.ask('stop', { insist: true });
+    const stop = it.ask('stop', { isShutdown: true });
     expect(it.ended(stop)).toMatchObject({ ok: true, phase: 'stopped' });
     expect(at(it, 'lb1')).toBe('maint');
   });

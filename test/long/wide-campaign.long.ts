@@ -21,7 +21,7 @@ const WORKERS = 2;
 const chosen = DIMS === undefined ? null : (DIMS.split(',').filter(Boolean) as Dimension[]);
 
 test(`${CAMPAIGNS} random campaigns: no promise is broken`, async () => {
-  const begun = performance.now();
+  const startedAt = performance.now();
   const { played, broken } = await playOn(WORKERS, join(packageRoot(), 'dist'), {
     first: FIRST,
     last: FIRST + CAMPAIGNS - 1,
@@ -29,7 +29,7 @@ test(`${CAMPAIGNS} random campaigns: no promise is broken`, async () => {
     reports: SEED === undefined ? 1 : 99,
     untilBroken: false,
   });
-  tell(played, broken, (performance.now() - begun) / 1000);
+  tell(played, broken, (performance.now() - startedAt) / 1000);
   for (const { report } of broken) if (report !== null) process.stdout.write(`${report}\n`);
   expect(broken.map(({ seed, rule, dims }) => `seed ${seed}: ${rule} (${dims.join('+')})`)).toEqual([]);
 });

@@ -150,7 +150,7 @@ describe('the prober', () => {
     await ask(200);
     clock.advance(100);
     await ask(200);
-    expect(told.map(({ health, begun }) => [health, begun])).toEqual([
+    expect(told.map(({ health, startedAt }) => [health, startedAt])).toEqual([
       ['up', start],
       ['up', resetAt],
     ]);
@@ -212,7 +212,7 @@ describe('the prober', () => {
       await turn();
       clock.advance(250);
     }
-    expect(told.map(({ begun }) => begun)).toEqual([resetAt]);
+    expect(told.map(({ startedAt }) => startedAt)).toEqual([resetAt]);
     expect(most).toBe(1);
     for (const end of ends) end();
   });

@@ -64,8 +64,8 @@ describe('the verdict', () => {
     ['uuu', 0],
     ['uuuuhh', 4],
     ['uuuhuhh', 5],
-  ])('after %j rests on probes of which the first was begun at %s', (row, begun) => {
-    expect(after(row).begun).toBe(begun);
+  ])('after %j rests on probes of which the first was begun at %s', (row, startedAt) => {
+    expect(after(row).startedAt).toBe(startedAt);
   });
 
   test('carries the reason of the latest answer, and none once it was good', () => {

@@ -30,6 +30,8 @@ export interface SiteOptions {
   readonly idleMs?: number;
   /** Between two health checks of HAProxy; default as shipped. */
   readonly checkInter?: string;
+  /** Each node writes its good answers to /health down (see legacy-node.ts). */
+  readonly logsHealth?: boolean;
   /** Each node writes its SIGTERMs down (see legacy-node.ts) and ends so many milliseconds later. */
   readonly termMs?: number;
 }

@@ -30,7 +30,7 @@ afterEach(() => dir.remove());
 
 function request(id: string, kind: OperationKind, more: Partial<Request> = {}): Request {
   const terms = { timeoutMs: null, onTimeout: null, expiresMs: null };
-  const plain = { force: false, fence: true, dryRun: false, insist: false };
+  const plain = { force: false, fence: true, dryRun: false, isShutdown: false };
   return { id, kind, reason: 'deploy 41', by: 'cli alice@host', ...terms, ...plain, ...more };
 }
 

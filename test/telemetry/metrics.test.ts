@@ -54,7 +54,7 @@ const one = async (name: string, value: RegExp): Promise<string[]> =>
 
 function request(id: string, kind: Request['kind']): Request {
   const terms = { timeoutMs: null, onTimeout: null, expiresMs: null };
-  const plain = { force: false, fence: true, dryRun: false, insist: false };
+  const plain = { force: false, fence: true, dryRun: false, isShutdown: false };
   return { id, kind, reason: null, by: 'test', ...terms, ...plain };
 }
 

@@ -118,7 +118,7 @@ function installOut(draft: Draft, candidate: Candidate, asked: Operation): void 
 function installReady(draft: Draft, candidate: Candidate, op: Operation): string | null {
   const { phase, app, health } = draft.state;
   const { request } = candidate;
-  const release = request.force || draft.policy.operatorReady;
+  const release = request.force || draft.policy.readyTakesOver;
   const takesOver = release && viewsOf(candidate).some((view) => view.admin !== 'ready');
   const isBack = PHASES[phase].place === 'rotation' && !takesOver && !app.gone && health !== 'down';
   if (isBack && isHealthy(draft)) return null;

@@ -51,7 +51,7 @@ function objectionsTo(
     return [heldAgainstReady(draft, candidate, servers.length > 0 ? servers : lastSeen(draft))];
   const goingOut = [
     heldInDrain(draft, candidate, servers),
-    maintAround(candidate, servers),
+    foreignMaint(candidate, servers),
     ...unlisted(draft, candidate),
     capacity(draft, candidate, servers),
   ];
@@ -73,8 +73,8 @@ function remarks(draft: Draft, candidate: Candidate): string[] {
   if (kind === 'ready' || kind === 'release') return [];
   const compared = [...blindness(candidate), ...(dryRun ? uncompared(candidate) : [])];
   // A report instead of a file: `check` has no state file to write an answer to.
-  const { operatorReady, reloadsKeepState } = draft.policy;
-  if (dryRun && kind === 'stop' && operatorReady && !reloadsKeepState) compared.push(RELOAD_WINDOW);
+  const { readyTakesOver, reloadsKeepState } = draft.policy;
+  if (dryRun && kind === 'stop' && readyTakesOver && !reloadsKeepState) compared.push(RELOAD_WINDOW);
   return kind === 'hold' ? compared : [...compared, ...foreignTables(draft, candidate)];
 }
 
@@ -137,7 +137,7 @@ function isWeightless({ view }: Surveyed): boolean {
 }
 
 /** A foreign MAINT admits no new users; existing connections are counted, so it does not block the drain. */
-function maintAround({ request }: Candidate, servers: readonly Surveyed[]): Objection | null {
+function foreignMaint({ request }: Candidate, servers: readonly Surveyed[]): Objection | null {
   const held = servers
     .filter((one) => one.held && one.view.admin === 'maint' && !isHeldInDrain(one))
     .map(({ balancer, view }) => `${balancer}: ${view.name}`);
@@ -155,7 +155,7 @@ function heldAgainstReady(
   const isFollowed = policy.foreignDrain === 'follow' && servers.some(isHeldInDrain);
   const weightless = servers.filter(isWeightless);
   const others = servers.filter((one) => !isWeightless(one));
-  const held = others.filter(({ held: isHeld }) => isHeld && !policy.operatorReady);
+  const held = others.filter(({ held: isHeld }) => isHeld && !policy.readyTakesOver);
   const taken = request.force ? 0 : held.length;
   if (weightless.length > 0) return withoutWeight(weightless, isFollowed || taken < others.length);
   if (held.length === 0) return null;

@@ -116,12 +116,12 @@ export function unconfigured({ policy, state }: Draft, { kind, expiresMs }: Requ
 }
 
 export function onSurveyed(draft: Draft, event: EventOf<'surveyed'>): void {
-  const { balancer, survey, begun, at } = event;
+  const { balancer, survey, startedAt, at } = event;
   const { siblings } = survey;
   const known = draft.state.balancers[balancer]?.around?.relatives ?? [];
   if (siblings === undefined) remember(draft, balancer, survey);
-  onPolled(draft, { type: 'polled', balancer, look: survey, begun, at });
-  if (siblings !== undefined) return onSiblings(draft, balancer, { begun, siblings });
+  onPolled(draft, { type: 'polled', balancer, look: survey, startedAt, at });
+  if (siblings !== undefined) return onSiblings(draft, balancer, { startedAt, siblings });
   onSurveyedAgain(draft, event, known);
   withCandidate(draft, event.id, (candidate) => ({
     ...met(candidate, `survey ${balancer}`),
@@ -163,7 +163,7 @@ const CAPACITY = 'capacity ';
 export function onCheckFailed(draft: Draft, { id, need, code, error }: EventOf<'check-failed'>): void {
   const { candidate } = draft.state;
   if (need.startsWith(CAPACITY))
-    return onSiblings(draft, need.slice(CAPACITY.length), { begun: draft.at, siblings: null });
+    return onSiblings(draft, need.slice(CAPACITY.length), { startedAt: draft.at, siblings: null });
   onRefusedAgain(draft, { id, need, error });
   if (!candidate || candidate.request.id !== id) return;
   const does =
@@ -217,7 +217,7 @@ export function onPersistFailed(draft: Draft, { save: failed, error }: EventOf<'
   const { pending } = draft.state;
   // An older record than the last one that was sent: what became of that is not known yet.
   const isProposal = pending?.kind === 'install' && failed >= draft.state.save;
-  if (isProposal && !pending.request.insist) {
+  if (isProposal && !pending.request.isShutdown) {
     emit(draft, { type: 'log', level: 'error', text });
     const next = 'nothing was started; free the disk or mend its permissions';
     patch(draft, { pending: null });
@@ -237,7 +237,7 @@ export function onPersistFailed(draft: Draft, { save: failed, error }: EventOf<'
   loseReboot(draft, error);
   // After a crash the journal would not show it, and the hook would be called a second time (I6).
   const { phase, app } = draft.state;
-  if (phase === 'drained' && app.stopIssued && isDurable(draft.state) && !draft.policy.stopRepeatable)
+  if (phase === 'drained' && app.stopIssued && isDurable(draft.state) && !draft.policy.stopIsIdempotent)
     failStop(draft, 'state-write', `${error}; the stop was not sent; free the disk, then \`lastcall stop\``);
 }
 

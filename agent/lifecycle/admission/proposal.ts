@@ -53,12 +53,12 @@ export function recordNow(draft: Draft): StateRecord {
 function withWanted(draft: Draft): State {
   const trial: Draft = { ...draft };
   mapServers(trial, (server) => {
-    const want = desired(draft.state, server);
-    if (want === null || server.foreign !== null) return server;
+    const target = desired(draft.state, server);
+    if (target === null || server.foreign !== null) return server;
     return {
       ...server,
-      possiblyOurs: union(server.possiblyOurs, [want]),
-      everWritten: union(server.everWritten, [want]),
+      possiblyOurs: union(server.possiblyOurs, [target]),
+      everWritten: union(server.everWritten, [target]),
     };
   });
   return trial.state;

@@ -46,13 +46,13 @@ function errorsOf({ sources }: State, names: readonly string[]): Readonly<Record
 export function onRead(
   draft: Draft,
   name: string,
-  { error, begun }: Pick<SourceState, 'error' | 'begun'>,
+  { error, startedAt }: Pick<SourceState, 'error' | 'startedAt'>,
 ): void {
   const { candidate } = draft.state;
   const one = candidate?.reading[name];
   if (!candidate || one === undefined) return;
   // Asked by a poll of before the request: it is no count of its beginning.
-  if (begun < candidate.at) return;
+  if (startedAt < candidate.at) return;
   if (error === null) return patch(draft, { candidate: without(candidate, name) });
   const tries = one.tries + 1;
   const next: Reading = { tries, retryAt: draft.at + RETRY_MS };

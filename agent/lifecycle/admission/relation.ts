@@ -26,9 +26,10 @@ export function relate(op: Operation, phase: Phase, kind: OperationKind): Relati
     return goingOut ? 'undo' : phase === 'stopping' ? (op.kind === 'stop' ? 'then-start' : 'part') : 'part';
   if (op.kind === 'ready') return 'busy';
   if (RANK[kind] > RANK[op.kind]) return goingOut || phase === 'stopping' ? 'stronger' : 'busy';
-  if (goingOut || (phase === 'stopping' && kind === 'stop')) return 'part';
+  if (goingOut) return 'part';
+  if (phase === 'stopping') return kind === 'drain' ? 'passed' : 'part';
   if (phase === 'stopped') return comesBack(kind) ? 'part' : 'passed';
-  return phase === 'stopping' ? 'passed' : 'busy';
+  return 'busy';
 }
 
 /** What joins a running operation, and does nothing else to it. */
@@ -42,7 +43,7 @@ export function isOutdated(state: State, candidate: Candidate): boolean {
   if (joins !== null) return op?.id !== joins || relation === null || !JOINING.includes(relation);
   if (relation !== null) return relation !== 'stronger';
   const surveyed = Object.keys({ ...surveys, ...unasked }).length > 0;
-  return (isInRotation(state.phase) !== surveyed && !request.insist) || isMovedSince(state, candidate);
+  return (isInRotation(state.phase) !== surveyed && !request.isShutdown) || isMovedSince(state, candidate);
 }
 
 /** An operator's command (or ours, on the way back) has changed a server since the survey: its found state is another. */

@@ -21,10 +21,11 @@ import { type Candidate, comesBack, type Operation } from '../model/operation.ts
  */
 export function onSubmit(draft: Draft, request: Request): void {
   const { queue, candidate } = draft.state;
-  if (!request.insist) return patch(draft, { queue: [...queue, request] });
-  const first = queue.filter(({ insist }) => insist);
-  const others = queue.filter(({ insist }) => !insist);
-  if (!candidate || candidate.request.insist) return patch(draft, { queue: [...first, request, ...others] });
+  if (!request.isShutdown) return patch(draft, { queue: [...queue, request] });
+  const first = queue.filter(({ isShutdown }) => isShutdown);
+  const others = queue.filter(({ isShutdown }) => !isShutdown);
+  if (!candidate || candidate.request.isShutdown)
+    return patch(draft, { queue: [...first, request, ...others] });
   patch(draft, { candidate: null, queue: [...first, request, candidate.request, ...others] });
 }
 
@@ -43,8 +44,8 @@ function isFree({ state }: Draft): boolean {
 }
 
 /** A start that was given up is still under way; a shutdown must stop what it brings. */
-function waitsForStart({ state }: Draft, { insist }: Request): boolean {
-  return state.app.start === 'sent' && (state.op === null || insist);
+function waitsForStart({ state }: Draft, { isShutdown }: Request): boolean {
+  return state.app.start === 'sent' && (state.op === null || isShutdown);
 }
 
 export function decide(draft: Draft, request: Request): void {
@@ -57,7 +58,8 @@ export function decide(draft: Draft, request: Request): void {
 
 function decideBeside(draft: Draft, request: Request, op: Operation): void {
   const relation = relate(op, draft.state.phase, request.kind);
-  if (relation === 'busy') return endsNext(request) ? giveWay(draft, request, op) : busy(draft, request, op);
+  if (relation === 'busy')
+    return endsNext(request) ? preemptReturn(draft, request, op) : busy(draft, request, op);
   if (request.dryRun)
     return answerAtOnce(
       draft,
@@ -66,7 +68,7 @@ function decideBeside(draft: Draft, request: Request, op: Operation): void {
       [],
       [`the running ${op.kind} would answer it (${relation})`],
     );
-  if (request.insist && (relation === 'same' || relation === 'part')) return endWith(draft, request, op);
+  if (request.isShutdown && (relation === 'same' || relation === 'part')) return endWith(draft, request, op);
   switch (relation) {
     case 'same':
     case 'part':
@@ -85,12 +87,12 @@ function decideBeside(draft: Draft, request: Request, op: Operation): void {
 }
 
 /** The application is ended next, whatever is answered. */
-function endsNext({ insist, noRefuse = false, dryRun }: Request): boolean {
-  return insist || (noRefuse && !dryRun);
+function endsNext({ isShutdown, noRefuse = false, dryRun }: Request): boolean {
+  return isShutdown || (noRefuse && !dryRun);
 }
 
 /** A shutdown does not wait for a return to end: users may be there already, so it begins with DRAIN. */
-function giveWay(draft: Draft, request: Request, op: Operation): void {
+function preemptReturn(draft: Draft, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for ${request.kind} by ${request.by}`;
   endOperation(draft, { code: 'cancelled', message }, 'draining', {
     ...noStart(draft),

@@ -20,7 +20,7 @@ export interface Request {
   readonly fence: boolean;
   readonly dryRun: boolean;
   /** A shutdown that cannot be refused (SIGTERM under `run -- COMMAND`): what would refuse it becomes a warning. */
-  readonly insist: boolean;
+  readonly isShutdown: boolean;
   /** The caller ends the application whatever is answered (a preStop hook, ExecStop): see `goesOver`. Absent = false. */
   readonly noRefuse?: boolean;
   /** Servers of this application that are left out on purpose, besides the configuration's. */

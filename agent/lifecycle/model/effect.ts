@@ -55,7 +55,7 @@ export type Effect =
   /** Make the application refuse new sessions, or take them again. */
   | { readonly type: 'set-gate'; readonly to: 'on' | 'off' }
   /** Calls a warn hook: the deadline is near and users are still connected. */
-  | { readonly type: 'send-warning'; readonly rung: number; readonly about: DeadlineWarning }
+  | { readonly type: 'send-warning'; readonly warningIndex: number; readonly about: DeadlineWarning }
   /** Discards the probe results: probes begun before this never count again, and `probed` is reported anew. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */

@@ -3,7 +3,7 @@ import type { Health } from './state.ts';
 import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './observation.ts';
 import type { Survey } from './survey.ts';
 
-/** All that can happen to a node. `at` is monotonic milliseconds; `begun` is when the question was asked. */
+/** All that can happen to a node. `at` is monotonic milliseconds; `startedAt` is when the question was asked. */
 export type Event = { readonly at: number } & EventBody;
 
 type EventBody =
@@ -22,12 +22,17 @@ type EventBody =
   | { readonly type: 'cancel'; readonly id: string; readonly by: string }
   /** A second signal: no patience left. */
   | { readonly type: 'force-now' }
-  | { readonly type: 'polled'; readonly balancer: string; readonly look: Look; readonly begun: number }
+  | { readonly type: 'polled'; readonly balancer: string; readonly look: Look; readonly startedAt: number }
   | { readonly type: 'poll-failed'; readonly balancer: string; readonly error: string }
-  | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly begun: number }
-  | { readonly type: 'count-failed'; readonly source: string; readonly error: string; readonly begun: number }
+  | { readonly type: 'counted'; readonly source: string; readonly count: number; readonly startedAt: number }
+  | {
+      readonly type: 'count-failed';
+      readonly source: string;
+      readonly error: string;
+      readonly startedAt: number;
+    }
   /**
-   * The probe's current verdict, as a level: reported at each change, and again after `reset-probe`. `begun`: the
+   * The probe's current verdict, as a level: reported at each change, and again after `reset-probe`. `startedAt`: the
    * start of the first probe that led to `health`; -1 while it is unknown.
    */
   | {
@@ -35,7 +40,7 @@ type EventBody =
       readonly health: Health;
       /** null = nothing new of that. */
       readonly signedOut: boolean | null;
-      readonly begun: number;
+      readonly startedAt: number;
     }
   | { readonly type: 'persisted'; readonly save: number }
   | { readonly type: 'persist-failed'; readonly save: number; readonly error: string }
@@ -44,7 +49,7 @@ type EventBody =
       readonly id: string;
       readonly balancer: string;
       readonly survey: Survey;
-      readonly begun: number;
+      readonly startedAt: number;
     }
   | {
       readonly type: 'command-checked';
@@ -81,7 +86,7 @@ type EventBody =
       readonly admin: Admin;
       readonly view: ReadBackView;
       readonly epoch: number;
-      readonly begun: number;
+      readonly startedAt: number;
     }
   | {
       readonly type: 'set-server-failed';
@@ -116,7 +121,7 @@ type EventBody =
   /** The machine's systemd has refused it: it will not come. */
   | { readonly type: 'reboot-refused'; readonly id: string; readonly code: string; readonly error: string }
   | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
-  | { readonly type: 'warning-sent'; readonly rung: number; readonly error: string | null }
+  | { readonly type: 'warning-sent'; readonly warningIndex: number; readonly error: string | null }
   /** What became of a stop that was issued before a crash. */
   | {
       readonly type: 'stop-checked';

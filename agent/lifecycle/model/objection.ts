@@ -37,11 +37,11 @@ const UNREFUSED: readonly string[] = [
 
 /**
  * Whether an objection only warns because the application is ended next, whatever is answered: SIGTERM under
- * `run -- COMMAND` (`insist`), a preStop hook, `systemctl stop` (`--no-refuse`).
+ * `run -- COMMAND` (`isShutdown`), a preStop hook, `systemctl stop` (`--no-refuse`).
  * @param code of the objection
  */
-export function goesOver({ insist, noRefuse = false }: Request, code: string): boolean {
-  return (insist || noRefuse) && UNREFUSED.includes(code);
+export function goesOver({ isShutdown, noRefuse = false }: Request, code: string): boolean {
+  return (isShutdown || noRefuse) && UNREFUSED.includes(code);
 }
 
 /** An objection that `--force --reason` answers: a warning then, and else a refusal with its ways out. */

@@ -50,19 +50,21 @@ export interface Policy {
   readonly onTimeout: OnTimeout;
   /** The time of a way back: until the application is healthy and every server UP. */
   readonly returnMs: number;
+  /** How long a reboot that was asked for may take until it has ended the sidecar. */
+  readonly rebootMs: number;
   readonly expiresMs: number | null;
   readonly hasProbe: boolean;
   readonly canStop: boolean;
   readonly canStart: boolean;
   /** A stop of unknown outcome may be sent again after a crash (I6). */
-  readonly stopRepeatable: boolean;
+  readonly stopIsIdempotent: boolean;
   /** The end of the application can be seen: false for a stop command without `gone`. */
   readonly stopProves: boolean;
   readonly onSignOut: 'drain' | 'stop' | 'ignore';
   /** MAINT/DRAIN found at start without a record is ours. */
   readonly adopt: boolean;
   /** Direct mode: `ready` is the operator's own command and releases what is held. */
-  readonly operatorReady: boolean;
+  readonly readyTakesOver: boolean;
   /** `run -- COMMAND`: an application that was started afresh belongs into rotation. */
   readonly supervises: boolean;
 }
@@ -75,7 +77,7 @@ export const OWN_TERMS: Omit<Request, 'id' | 'kind' | 'reason' | 'by'> = {
   force: false,
   fence: true,
   dryRun: false,
-  insist: false,
+  isShutdown: false,
 };
 
 /** How long a restore may take before the operation ends without it; the level goes on being asserted. */
@@ -84,11 +86,6 @@ export const RESTORE_PATIENCE_MS = 10_000;
 export const FORCE_FENCE_PATIENCE_MS = 5_000;
 /** How long `force` waits for closed connections to be gone: closing is asynchronous (BEHAVIOUR.md#closing). */
 export const FORCE_CLOSE_PATIENCE_MS = 10_000;
-/**
- * How long a reboot that was asked for may take until it has ended the sidecar. systemd gives each unit 90 s to end, and
- * those that are ordered one after the other that much each.
- */
-export const REBOOT_PATIENCE_MS = 5 * 60_000;
 /** Between two closings of the same server's connections. */
 export const FORCE_CLOSE_EVERY_MS = 500;
 /** First and longest pause after a write that failed. */

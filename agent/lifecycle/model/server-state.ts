@@ -8,7 +8,7 @@ export type LostServers = Readonly<Record<string, ServerState>>;
 export interface BalancerState {
   /** The last good poll, and its start: one begun before a change does not show it. */
   readonly look: Look | null;
-  readonly begun: number;
+  readonly startedAt: number;
   readonly at: number;
   /** Why it cannot be asked at present; the look is then history, not knowledge. */
   readonly error: string | null;
@@ -95,7 +95,7 @@ const NO_WRITE: Write = {
 
 export interface SourceState {
   readonly count: number | null;
-  readonly begun: number;
+  readonly startedAt: number;
   readonly at: number | null;
   /** When the count last became another one. */
   readonly changedAt: number;
@@ -126,7 +126,7 @@ export function released({ write: { underWay, answeredAt } }: ServerState): Serv
 export function notAsked(servers: readonly string[]): BalancerState {
   return {
     look: null,
-    begun: -1,
+    startedAt: -1,
     at: -1,
     error: null,
     outage: null,
@@ -142,7 +142,7 @@ export function notAsked(servers: readonly string[]): BalancerState {
 export function notCounted(at: number): SourceState {
   return {
     count: null,
-    begun: -1,
+    startedAt: -1,
     at: null,
     changedAt: at,
     answerSince: at,

@@ -80,6 +80,6 @@ export interface Survey extends Look {
 /** What a survey of scope `capacity` found, or failed to find (`siblings` is null then). */
 export interface SiblingsSeen {
   /** When it was begun, in monotonic milliseconds. */
-  readonly begun: number;
+  readonly startedAt: number;
   readonly siblings: readonly Sibling[] | null;
 }

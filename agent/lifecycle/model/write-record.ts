@@ -111,11 +111,12 @@ export function mapValues<T, U>(
  */
 export function saved(
   { found, possiblyOurs: ours, everWritten: said, foreign: held, applied: stood }: ServerState,
-  want: Admin | null,
+  target: Admin | null,
 ): SavedServer {
   const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };
   const heldIn = held === 'unknown' ? null : held;
   const whose = { held: held !== null, heldIn, told };
-  if (want === null || held !== null) return { found, want, ours, said, ...whose };
-  return { found, want, ours: [...new Set([...ours, want])], said: [...new Set([...said, want])], ...whose };
+  const known = { found, want: target, ...whose };
+  if (target === null || held !== null) return { ...known, ours, said };
+  return { ...known, ours: [...new Set([...ours, target])], said: [...new Set([...said, target])] };
 }

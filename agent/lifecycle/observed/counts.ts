@@ -33,7 +33,7 @@ export function lastSeenAll(policy: Policy, { balancers }: State): number {
 
 /** True when the balancer's last look can be relied on: it answered, and was asked at or after `since`. */
 export function isFresh(balancer: BalancerState, since: number): boolean {
-  return balancer.error === null && balancer.look !== null && balancer.begun >= since;
+  return balancer.error === null && balancer.look !== null && balancer.startedAt >= since;
 }
 
 /** The server as that balancer last showed it, or undefined. */
@@ -181,7 +181,7 @@ export function doubtAt(policy: Policy, state: State, name: string): Doubt | nul
 
 function sourceCount(state: State, name: string, since: number): number | null {
   const source = state.sources[name];
-  return source && source.error === null && source.begun >= since ? source.count : null;
+  return source && source.error === null && source.startedAt >= since ? source.count : null;
 }
 
 function sum(counts: readonly (number | null)[]): number | null {

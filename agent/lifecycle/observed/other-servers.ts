@@ -46,7 +46,7 @@ export function countOthersAt(
     if (!view) return [{ at: balancerName, name, others: null }];
     if (!(costsCapacity(view) ?? idle[keyOf(balancerName, name)] !== true)) return [];
     const last = seen[balancerName];
-    const siblings = last && last.begun >= balancer.begun ? last.siblings : null;
+    const siblings = last && last.startedAt >= balancer.startedAt ? last.siblings : null;
     const others =
       siblings === null
         ? othersInRow(policy, state, balancer, view)
@@ -122,7 +122,7 @@ export function wouldDo(
   gives: (sibling: string) => boolean,
 ): boolean | null {
   const seen = state.outing?.capacity.siblings[balancerName];
-  if (!seen || seen.begun < since) return null;
+  if (!seen || seen.startedAt < since) return null;
   const { inDrain } = siblingsOf(policy, state, balancerName, name);
   return (others ?? 0) + inDrain.filter(gives).length >= policy.keep;
 }

@@ -24,7 +24,7 @@ export function warnMismatch(draft: Draft): void {
   if (!op || !isOutward(phase) || op.warnings.some(({ subject }) => subject === SUBJECT)) return;
   const settled = draft.policy.sources.flatMap((name) => {
     const source = sources[name];
-    if (!source || source.begun < op.startedAt || source.answerSamples < FEW_SAMPLES) return [];
+    if (!source || source.startedAt < op.startedAt || source.answerSamples < FEW_SAMPLES) return [];
     return draft.at - Math.max(source.answerSince, op.startedAt) < LAG_MS
       ? []
       : [{ name, answer: answerOf(source.count) }];

@@ -82,12 +82,12 @@ function whereUsersGo(others: readonly string[]): string {
 }
 
 /** By a poll that shows it: one begun before our last write was answered does not show its effect. */
-function isSettled({ servers, begun }: BalancerState, epochStartedAt: number): boolean {
+function isSettled({ servers, startedAt }: BalancerState, epochStartedAt: number): boolean {
   return Object.values(servers).every(
     ({ found, foreign: held, isLost, inSync, write }) =>
       found === null ||
       isLost ||
       held !== null ||
-      (inSync && begun >= epochStartedAt && begun >= write.answeredAt),
+      (inSync && startedAt >= epochStartedAt && startedAt >= write.answeredAt),
   );
 }

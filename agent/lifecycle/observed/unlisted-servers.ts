@@ -29,9 +29,9 @@ export function unlisted(draft: Draft, candidate: Candidate): Objection[] {
     const those = found.filter((one) => one.by === by);
     const soft = WARNED[by].includes(kind);
     if (those.length === 0 || (!soft && !REFUSED[by].includes(kind))) return [];
-    const what = wordsOf(those);
-    if (soft) return [{ code: 'unlisted', message: `${what}; ${waysOf(those)}`, soft }];
-    return [answerable(candidate, 'unlisted', what, waysOf(those))];
+    const what = unlistedText(those);
+    if (soft) return [{ code: 'unlisted', message: `${what}; ${waysOut(those)}`, soft }];
+    return [answerable(candidate, 'unlisted', what, waysOut(those))];
   });
 }
 
@@ -55,7 +55,7 @@ export function unlistedAfterReload(
   { relatives }: Survey,
 ): string[] {
   const found = notIgnored(ignored, balancer, relatives ?? []);
-  return found.length === 0 ? [] : [`after a reload: ${wordsOf(found)}; ${waysOf(found)}`];
+  return found.length === 0 ? [] : [`after a reload: ${unlistedText(found)}; ${waysOut(found)}`];
 }
 
 /** Servers that take users at the address of ours, and ours has gone: the same application by another name. */
@@ -66,7 +66,7 @@ export function replacedIn(ignored: readonly string[], { relatives, servers }: S
   );
 }
 
-function wordsOf(found: readonly Found[]): string {
+function unlistedText(found: readonly Found[]): string {
   const each = found.map(({ balancer, name, of, by }) =>
     by === 'track' ? `${balancer}: ${name} tracks ${of}` : `${balancer}: ${name} has the address of ${of}`,
   );
@@ -77,7 +77,7 @@ function wordsOf(found: readonly Found[]): string {
   return `${listed(each)}: ${what}`;
 }
 
-function waysOf(found: readonly Found[]): string {
+function waysOut(found: readonly Found[]): string {
   const names = [...new Set(found.map(({ name }) => name))];
   const flags = (flag: string): string =>
     listed(

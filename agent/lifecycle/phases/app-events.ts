@@ -25,9 +25,9 @@ export function onProbed(draft: Draft, { health, signedOut }: EventOf<'probed'>)
 }
 
 /** An operator or supervisor has started it again: sessions are counted anew. */
-export function noteAppAlive(draft: Draft, begun: number): void {
+export function noteAppAlive(draft: Draft, startedAt: number): void {
   const { app, phase } = draft.state;
-  if (!app.gone || begun <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
+  if (!app.gone || startedAt <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
   isThere(draft, { ...app, gone: false });
   emit(draft, { type: 'log', level: 'warn', text: 'the application answers again' });
 }

@@ -20,7 +20,7 @@ export function isReadBack(policy: Policy, state: State): boolean {
       server.foreign !== null ||
       !counting.includes(balancerName) ||
       isIgnored(policy, state, balancer) ||
-      (server.inSync && balancer.begun >= server.write.answeredAt),
+      (server.inSync && balancer.startedAt >= server.write.answeredAt),
   );
 }
 
@@ -42,7 +42,7 @@ export function askSiblings(draft: Draft, short: readonly OthersCount[]): 'wait'
   const { op, balancers, outing } = draft.state;
   for (const balancerName of new Set(short.map((one) => one.at))) {
     const { asked, siblings } = outing?.capacity ?? NEW_CAPACITY;
-    const isNews = (siblings[balancerName]?.begun ?? -1) < (balancers[balancerName]?.begun ?? 0);
+    const isNews = (siblings[balancerName]?.startedAt ?? -1) < (balancers[balancerName]?.startedAt ?? 0);
     if (asked.includes(balancerName) || !isNews) continue;
     patchCapacity(draft, { asked: [...(draft.state.outing?.capacity.asked ?? []), balancerName] });
     askSurvey(draft, op?.id ?? 'capacity', balancerName, 'capacity');

@@ -10,11 +10,11 @@ export function runDueWarnings(draft: Draft): void {
   const { policy, state } = draft;
   const { op } = state;
   if (!op || op.outcome || !isWaiting(state) || !isDurable(state)) return;
-  const due = policy.warnBeforeMs.map((_before, rung) => rung).filter((rung) => isDue(draft, rung));
-  for (const rung of due) {
+  const due = policy.warnBeforeMs.map((_before, index) => index).filter((index) => isDue(draft, index));
+  for (const index of due) {
     emit(draft, {
       type: 'send-warning',
-      rung,
+      warningIndex: index,
       about: {
         id: op.id,
         operation: op.kind,
@@ -27,10 +27,10 @@ export function runDueWarnings(draft: Draft): void {
   if (due.length > 0) patch(draft, { op: { ...op, warned: [...op.warned, ...due] } });
 }
 
-function isDue({ policy, state, at }: Draft, rung: number): boolean {
+function isDue({ policy, state, at }: Draft, index: number): boolean {
   const { op } = state;
-  const before = policy.warnBeforeMs[rung];
-  return op !== null && before !== undefined && !op.warned.includes(rung) && at >= op.deadline - before;
+  const before = policy.warnBeforeMs[index];
+  return op !== null && before !== undefined && !op.warned.includes(index) && at >= op.deadline - before;
 }
 
 function isWaiting({ phase }: State): boolean {
@@ -41,5 +41,5 @@ function isWaiting({ phase }: State): boolean {
 export function nextWarningTimes(warnBeforeMs: readonly number[], state: State): number[] {
   const { op } = state;
   if (!op || !isWaiting(state)) return [];
-  return warnBeforeMs.flatMap((before, rung) => (op.warned.includes(rung) ? [] : [op.deadline - before]));
+  return warnBeforeMs.flatMap((before, index) => (op.warned.includes(index) ? [] : [op.deadline - before]));
 }

@@ -44,7 +44,7 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
   // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
   if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
   if (capacity === 'wait' || isReloadOpen(state)) return;
-  if (!fenced) return arrive(draft);
+  if (!fenced) return finishDrain(draft);
   const open = heldOpen(policy, state);
   if (open !== null) {
     if (state.op)
@@ -61,14 +61,14 @@ export function fencing(draft: Draft, { force }: Outing): void {
   if (force) {
     if (forcing(draft, force) === 'wait') return;
     const open = force.now ? null : insurmountable(draft);
-    return open === null ? arrive(draft) : abort(draft, 'held', stillHeld(open));
+    return open === null ? finishDrain(draft) : abort(draft, 'held', stillHeld(open));
   }
   if (isOverdue(draft)) return;
   const capacity = askBehindFence(draft);
   if (capacity === 'moved') return;
   const clear = recheckFence(draft);
   if (clear === 'clear') {
-    if (capacity === 'go') arrive(draft);
+    if (capacity === 'go') finishDrain(draft);
   } else if (clear === 'occupied')
     backToDraining(
       draft,
@@ -87,7 +87,7 @@ export function warnUnfenced(draft: Draft): void {
 }
 
 /** Zero, fenced and looked at again. A drain ends here; for a stop the intent to stop goes to disk next. */
-function arrive(draft: Draft): void {
+function finishDrain(draft: Draft): void {
   warnLeftOut(draft);
   if (draft.state.outing?.fenced !== false) warnUnfenced(draft);
   alarm(draft, 'drained', null);

@@ -12,12 +12,12 @@ import { alarm, emit, type EventOf, isDurable, patch, type Draft, warn } from '.
 /** Shuts or opens the gate where it is not as the phase wants it. */
 export function advanceGate(draft: Draft): void {
   const { policy, state } = draft;
-  const want = wantedGate(state);
-  if (!policy.hasGate || want === null || !isDurable(state)) return;
+  const target = wantedGate(state);
+  if (!policy.hasGate || target === null || !isDurable(state)) return;
   const { gate } = state;
-  if (gate.is === want || gate.asked !== null || gate.retryAt > draft.at) return;
-  patch(draft, { gate: { ...gate, asked: want } });
-  emit(draft, { type: 'set-gate', to: want });
+  if (gate.is === target || gate.asked !== null || gate.retryAt > draft.at) return;
+  patch(draft, { gate: { ...gate, asked: target } });
+  emit(draft, { type: 'set-gate', to: target });
 }
 
 /** What the phase wants of the gate; null = it stays as it is. An application that is gone takes no sessions. */

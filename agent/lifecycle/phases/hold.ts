@@ -89,8 +89,8 @@ export function nextAskers({ hold }: State): number[] {
 /** Other requests are refused while it holds; those that are forced are checked, and end it once they are installed. */
 export function refusedByHold(draft: Draft, request: Request): boolean {
   const { hold } = draft.state;
-  const { kind, insist, force } = request;
-  if (!hold || kind === 'hold' || kind === 'release' || insist || force) return false;
+  const { kind, isShutdown, force } = request;
+  if (!hold || kind === 'hold' || kind === 'release' || isShutdown || force) return false;
   const why = hold.reason === null ? '' : ` (${hold.reason})`;
   const text = `${draft.policy.node}: held in ${hold.admin.toUpperCase()} by ${hold.by}${why}; \`lastcall release\`, or use --force --reason`;
   refuse(draft, request, draft.at, 'held', text);

@@ -160,22 +160,23 @@ function isOver({ state }: Draft): boolean {
 }
 
 /** Releases the servers of a skipped balancer once their last state was written. */
-function tidy(draft: Draft): void {
-  const told = serversOf(draft.state).filter(
+function releaseServers(draft: Draft): void {
+  const written = serversOf(draft.state).filter(
     ({ server }) => server.found !== null && (server.inSync || server.foreign !== null),
   );
-  for (const { balancerName, name, server } of told) patchServer(draft, balancerName, name, released(server));
+  for (const { balancerName, name, server } of written)
+    patchServer(draft, balancerName, name, released(server));
   if (draft.state.outing !== null) endLost(draft);
   if (draft.state.outing !== null && isOver(draft)) patch(draft, { outing: null });
-  if (told.length > 0) resave(draft);
+  if (written.length > 0) resave(draft);
 }
 
 export function serving(draft: Draft): void {
-  tidy(draft);
+  releaseServers(draft);
   if (draft.state.health === 'down') enterPhase(draft, 'unhealthy');
 }
 
 export function unhealthy(draft: Draft): void {
-  tidy(draft);
+  releaseServers(draft);
   if (draft.state.health === 'up') enterPhase(draft, 'serving');
 }

@@ -1,7 +1,7 @@
 import { noStop, stillLevel } from './fence.ts';
 import { warm } from './return.ts';
 import type { Operation } from '../model/operation.ts';
-import { REBOOT_PATIENCE_MS } from '../model/policy.ts';
+import type { Policy } from '../model/policy.ts';
 import { endOperation } from '../report/result.ts';
 import { type Changes, type Draft, emit, type EventOf, isDurable, patch, setIntent } from '../draft.ts';
 
@@ -12,7 +12,7 @@ import { type Changes, type Draft, emit, type EventOf, isDurable, patch, setInte
 
 /** The application is stopped: the intent goes to disk, since after the boot nothing else tells whose it was. */
 export function intendReboot(draft: Draft): void {
-  changeOp(draft, { reboot: 'intended', deadline: draft.at + REBOOT_PATIENCE_MS });
+  changeOp(draft, { reboot: 'intended', deadline: draft.at + draft.policy.rebootMs });
   setIntent(draft, 'stopped');
 }
 
@@ -25,11 +25,14 @@ export function rebooting(draft: Draft): void {
     changeOp(draft, { reboot: 'sent' });
     return emit(draft, { type: 'reboot', id: op.id });
   }
-  if (op.reboot === 'sent' && draft.at >= op.deadline) failReboot(draft, 'failed', OVERDUE);
+  if (op.reboot === 'sent' && draft.at >= op.deadline) failReboot(draft, 'failed', overdue(draft.policy));
 }
 
 const RUNS_AGAIN = 'the application was started again after it had been stopped, so no reboot was asked for';
-const OVERDUE = `the reboot that was asked for has not come within ${REBOOT_PATIENCE_MS / 60_000} min (see \`systemctl list-jobs\`)`;
+
+function overdue({ rebootMs }: Policy): string {
+  return `the reboot that was asked for has not come within ${rebootMs / 1_000} s (see \`systemctl list-jobs\`)`;
+}
 
 export function onRebootAsked(draft: Draft, { id }: EventOf<'reboot-asked'>): void {
   if (draft.state.op?.id !== id) return;

@@ -32,7 +32,7 @@ import type { LifeSigns } from '../model/observation.ts';
 export function drained(draft: Draft, { fenced, forcedOut }: Outing): void {
   const { policy, state } = draft;
   if (!isDurable(state)) return;
-  if (state.app.stopIssued) return lastLook(draft, forcedOut);
+  if (state.app.stopIssued) return finalCheck(draft, forcedOut);
   if (forcedOut) return;
   if (occupancy(policy, state, state.epochStartedAt) === 'some') {
     if (fenced) alarm(draft, 'drained', 'a user is on the drained node; draining again');
@@ -48,7 +48,7 @@ const RESIDUAL_WINDOW =
   'a reload of HAProxy in the milliseconds between the last look and the stop would let new users in: configure drain.gate, or a reload that keeps state (balancers.stateFile)';
 
 /** The window between the last look and the stop is kept to milliseconds: the record is on disk, now look and stop. */
-function lastLook(draft: Draft, forcedOut: boolean): void {
+function finalCheck(draft: Draft, forcedOut: boolean): void {
   if (!forcedOut) {
     // Nothing waits for a question about a reload that has let users in: it is answered behind a fence alone.
     const open = draft.state.app.gone ? null : unfenced(draft.policy, draft.state);
@@ -71,7 +71,7 @@ function lastLook(draft: Draft, forcedOut: boolean): void {
   if (app.gone && app.remains !== null) return onStopped(draft, [UNPROVEN_END], true);
   if (app.gone) return onStopped(draft, ['the application had ended by itself before it was stopped']);
   warnUnfenced(draft);
-  if (!draft.policy.hasGate && !draft.policy.reloadsKeepState && !draft.policy.operatorReady)
+  if (!draft.policy.hasGate && !draft.policy.reloadsKeepState && !draft.policy.readyTakesOver)
     warn(draft, 'reload before the stop', RESIDUAL_WINDOW);
   enterPhase(draft, 'stopping');
   patchOuting(draft, { force: null });

@@ -234,7 +234,7 @@ export function onStopChecked(
     );
   }
   if (outcome === 'gone') return onStopped(draft, warnings, warnings.length > 0);
-  if (draft.policy.stopRepeatable) {
+  if (draft.policy.stopIsIdempotent) {
     const text = 'the sidecar was interrupted at the stop; the application still runs and is stopped again';
     warn(draft, 'stopped again', text);
     const isClosed = isFenced(draft.policy, draft.state) && followed(draft.policy, draft.state).length === 0;

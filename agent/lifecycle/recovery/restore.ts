@@ -153,8 +153,8 @@ function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) =>
   const fencedBefore = record.fencedBefore ?? saidMaint(record.balancers);
   const { place } = PHASES[to];
   if (!isOurs && (place === 'rotation' || place === 'unknown')) return null;
-  const wants = servers.map(({ want }) => want);
-  const older = record.restoring ? 'found' : (LEVELS.find((level) => wants.includes(level)) ?? 'none');
+  const targets = servers.map(({ want }) => want);
+  const older = record.restoring ? 'found' : (LEVELS.find((level) => targets.includes(level)) ?? 'none');
   const { expiresAt, expiresMs = null, forcedOut, noFence, sticky, lasting = false } = record;
   return {
     ...NEW_OUTING,

@@ -135,12 +135,12 @@ function neighboursOf(
 /** What keeps the server out of rotation, by HAProxy's bits and our own record. */
 function ownerOf(
   own: ServerState | undefined,
-  want: Admin | null,
+  target: Admin | null,
   view: ServerView | undefined,
   hold: State['hold'],
 ): Owner {
   if (!view || view.admin === 'ready' || view.absent !== undefined) return 'none';
-  if (view.over && view.admin !== want) return 'config';
-  if (want !== null && own?.foreign === null) return hold ? 'operator' : 'lastcall';
+  if (view.over && view.admin !== target) return 'config';
+  if (target !== null && own?.foreign === null) return hold ? 'operator' : 'lastcall';
   return view.origin === 'forced' ? 'operator' : 'config';
 }

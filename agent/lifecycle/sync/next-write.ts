@@ -84,16 +84,16 @@ function isReopened(state: State, { balancer, name, target }: ServerPlace): bool
 function isToWrite(
   { policy, state, at }: Draft,
   { balancer, name, server }: ServerPlace,
-  want: Admin,
+  target: Admin,
 ): boolean {
   const { foreign: held, inSync, write } = server;
   if (held !== null || inSync || write.underWay !== null) return false;
-  if (want === 'ready' && !mayTakeUsers(policy, state)) return false;
+  if (target === 'ready' && !mayTakeUsers(policy, state)) return false;
   if (balancer.error !== null || write.retryAt > at) return false;
   const view = viewOf(balancer, name);
   if (view?.absent !== undefined) return false;
   // The desired state is set, but an earlier write may still change it; writing again would not help.
-  return !(write.uncertainUntil > at && view && forcedOf(view) === want);
+  return !(write.uncertainUntil > at && view && forcedOf(view) === target);
 }
 
 /**

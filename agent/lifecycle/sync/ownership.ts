@@ -20,7 +20,7 @@ export function widenOwnership(draft: Draft, balancerName: string): void {
 
 /** When a look was begun, and the last one before it. */
 export interface PollWindow {
-  readonly begun: number;
+  readonly startedAt: number;
   readonly before: number;
 }
 
@@ -29,26 +29,27 @@ export function checkOwnership(
   draft: Draft,
   balancerName: string,
   view: ServerView,
-  looked: PollWindow,
+  window: PollWindow,
 ): void {
   const own = draft.state.balancers[balancerName]?.servers[view.name];
   if (!own) return;
-  const want = desired(draft.state, own);
+  const target = desired(draft.state, own);
   noteUndone(draft, balancerName, view, own);
-  if (want === null) return;
-  if (view.absent !== undefined) return pass(draft, balancerName, view.name, own);
-  if (isForeign(view, own, want)) return hold(draft, balancerName, view, own);
+  if (target === null) return;
+  if (view.absent !== undefined) return noteAbsent(draft, balancerName, view.name, own);
+  if (isForeign(view, own, target)) return noteForeign(draft, balancerName, view, own);
   if (own.foreign !== null) {
-    if (isLetGo(view, own.foreign, want)) markForeign(draft, balancerName, view.name, null);
+    if (isLetGo(view, own.foreign, target)) markForeign(draft, balancerName, view.name, null);
     return;
   }
-  tellOver(draft, balancerName, view, want);
-  const there = forcedOf(view) === want;
-  if (!there && isLost(own, view)) lose(draft, balancerName, view, { ...own, want }, looked.before);
+  warnOverridden(draft, balancerName, view, target);
+  const there = forcedOf(view) === target;
+  if (!there && isLost(own, view)) markLost(draft, balancerName, view, { ...own, target }, window.before);
   // A write of an older intent, still under way, would change it after this look.
   const { underWay, uncertainUntil } = own.write;
   const settled = underWay === null || underWay === draft.state.epoch;
-  if (there && settled && looked.begun >= uncertainUntil) confirm(draft, balancerName, view.name, want);
+  if (there && settled && window.startedAt >= uncertainUntil)
+    markInSync(draft, balancerName, view.name, target);
   else patchServer(draft, balancerName, view.name, { inSync: false });
 }
 
@@ -61,7 +62,7 @@ function isLost({ inSync, applied }: ServerState, view: ServerView): boolean {
  * This worker has no such server: there is nothing to write and no user can come. A later worker that has it again
  * starts without our state, as after any reload.
  */
-function pass(draft: Draft, balancerName: string, name: string, own: ServerState): void {
+function noteAbsent(draft: Draft, balancerName: string, name: string, own: ServerState): void {
   patchServer(draft, balancerName, name, { inSync: true, foreign: null });
   if (own.foreign !== null) resave(draft);
 }
@@ -69,8 +70,13 @@ function pass(draft: Draft, balancerName: string, name: string, own: ServerState
 /**
  * Reports what overrides our state and leaves it alone: it is no operator's, and our state stays correct under it.
  */
-function tellOver(draft: Draft, balancerName: string, { name, admin, over }: ServerView, want: Admin): void {
-  if (!over || admin === want || draft.state.op === null) return;
+function warnOverridden(
+  draft: Draft,
+  balancerName: string,
+  { name, admin, over }: ServerView,
+  target: Admin,
+): void {
+  if (!over || admin === target || draft.state.op === null) return;
   warn(
     draft,
     `over ${balancerName} ${name}`,
@@ -86,21 +92,21 @@ export function overWords(admin: Admin, { by }: Over): string {
 }
 
 /** A forced MAINT or DRAIN that we neither want nor wrote: an operator's, or the configuration's (`disabled`). */
-function isForeign(view: ServerView, { possiblyOurs }: ServerState, want: Admin): boolean {
+function isForeign(view: ServerView, { possiblyOurs }: ServerState, target: Admin): boolean {
   const forced = forcedOf(view);
-  return forced !== 'ready' && forced !== want && !possiblyOurs.includes(forced);
+  return forced !== 'ready' && forced !== target && !possiblyOurs.includes(forced);
 }
 
 /**
  * READY, or the state we want now, is seen again. An operator's MAINT that we have come to want as well remains the
  * operator's (I2).
  */
-function isLetGo(view: ServerView, held: Admin | 'unknown', want: Admin): boolean {
+function isLetGo(view: ServerView, held: Admin | 'unknown', target: Admin): boolean {
   const forced = forcedOf(view);
-  return forced === 'ready' || (forced === want && held !== 'unknown' && forced !== held);
+  return forced === 'ready' || (forced === target && held !== 'unknown' && forced !== held);
 }
 
-function hold(draft: Draft, balancerName: string, view: ServerView, own: ServerState): void {
+function noteForeign(draft: Draft, balancerName: string, view: ServerView, own: ServerState): void {
   const forced = forcedOf(view);
   if (own.foreign === forced) return;
   if (own.foreign === null)
@@ -132,17 +138,17 @@ function markForeign(draft: Draft, balancerName: string, name: string, held: Adm
 }
 
 /** @param before when the last look was begun that may have shown it */
-function lose(
+function markLost(
   draft: Draft,
   balancerName: string,
   view: ServerView,
-  own: ServerState & { readonly want: Admin },
+  own: ServerState & { readonly target: Admin },
   before: number,
 ): void {
-  const { applied, want, lostAt } = own;
+  const { applied, target, lostAt } = own;
   const { name } = view;
   const admin = forcedOf(view);
-  const lost = (applied?.admin ?? want).toUpperCase();
+  const lost = (applied?.admin ?? target).toUpperCase();
   patchServer(draft, balancerName, name, {
     applied: null,
     lostAt: lostAt ?? Math.max(before, applied?.at ?? before),
@@ -157,16 +163,16 @@ function lose(
   onLoss(draft, balancerName, view, own);
 }
 
-function confirm(draft: Draft, balancerName: string, name: string, want: Admin): void {
+function markInSync(draft: Draft, balancerName: string, name: string, target: Admin): void {
   const { applied = null, lostAt = null } = draft.state.balancers[balancerName]?.servers[name] ?? {};
   const worker = draft.state.balancers[balancerName]?.worker ?? null;
-  const isNews = applied?.admin !== want || !sameWorker(applied.worker, worker);
-  const since = applied?.admin === want ? applied.at : draft.at;
+  const isNews = applied?.admin !== target || !sameWorker(applied.worker, worker);
+  const since = applied?.admin === target ? applied.at : draft.at;
   patchServer(draft, balancerName, name, {
-    possiblyOurs: [want],
+    possiblyOurs: [target],
     inSync: true,
     lostAt: null,
-    applied: isNews ? { admin: want, at: since, worker } : applied,
+    applied: isNews ? { admin: target, at: since, worker } : applied,
   });
   // The applied states with their times and workers outlive a crash; no step waits for this write to disk.
   if (isNews) save(draft);

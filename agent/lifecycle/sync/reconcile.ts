@@ -35,23 +35,23 @@ import { isSuccessor, sameWorker, type ServerView, type Worker } from '../model/
  */
 
 /** A look came in: keep it, and judge each server by it. */
-export function onPolled(draft: Draft, { balancer: name, look, begun }: EventOf<'polled'>): void {
+export function onPolled(draft: Draft, { balancer: name, look, startedAt }: EventOf<'polled'>): void {
   const balancer = draft.state.balancers[name];
-  if (!balancer || begun < balancer.begun) return;
+  if (!balancer || startedAt < balancer.startedAt) return;
   const { worker: known } = balancer;
   const worker = look.worker ?? known;
-  const before = balancer.begun < 0 ? begun : balancer.begun;
+  const before = balancer.startedAt < 0 ? startedAt : balancer.startedAt;
   const addresses = { ...balancer.addresses, ...look.addresses };
-  patchBalancer(draft, name, { look, begun, at: draft.at, error: null, outage: null, worker, addresses });
+  patchBalancer(draft, name, { look, startedAt, at: draft.at, error: null, outage: null, worker, addresses });
   if (known !== null && worker !== null && !sameWorker(known, worker)) onReplaced(draft, name, known, worker);
   tellAbsent(draft, name, look);
   // A balancer that only polls shows what it got from this very process: only a new answer makes that certain.
   const shows = draft.policy.balancers.find((known) => known.name === name)?.counts ?? false;
-  if (begun < draft.state.epochStartedAt || !shows) return;
+  if (startedAt < draft.state.epochStartedAt || !shows) return;
   const { servers } = balancer;
   for (const view of look.servers)
-    if (begun >= (servers[view.name]?.write.answeredAt ?? 0))
-      checkOwnership(draft, name, view, { begun, before });
+    if (startedAt >= (servers[view.name]?.write.answeredAt ?? 0))
+      checkOwnership(draft, name, view, { startedAt, before });
 }
 
 /**
@@ -90,7 +90,7 @@ export function onPollFailed(draft: Draft, { balancer, error }: EventOf<'poll-fa
 
 /** A write was answered, with the state that is set now, which may be foreign. */
 export function onServerSet(draft: Draft, event: EventOf<'server-set'>): void {
-  const { balancer: name, server, admin, epoch, begun } = event;
+  const { balancer: name, server, admin, epoch, startedAt } = event;
   const { worker, ...view } = event.view;
   const known = draft.state.balancers[name]?.worker;
   // Ownership is decided with all that is known of the writer: first of all whether the worker is a new one.
@@ -99,7 +99,7 @@ export function onServerSet(draft: Draft, event: EventOf<'server-set'>): void {
   if (!balancer) return;
   // Unless an older write may still take effect, the present state is this one or foreign. That holds for the
   // answer to an older intent too: an operator's change between our write and its read-back must not be missed.
-  const unsure = begun < (balancer.servers[server]?.write.uncertainUntil ?? 0);
+  const unsure = startedAt < (balancer.servers[server]?.write.uncertainUntil ?? 0);
   const forced = forcedOf(view);
   const possiblyOurs = unsure ? {} : { possiblyOurs: forced === admin ? [admin] : [] };
   patchServer(draft, name, server, possiblyOurs);
@@ -107,13 +107,13 @@ export function onServerSet(draft: Draft, event: EventOf<'server-set'>): void {
   patchWrite(draft, name, server, { underWay: null, answeredAt: draft.at, failures: 0, error: null });
   warnOfInitState(draft, name, balancer, event);
   // A poll begun later is newer, and counts users that this answer has not seen.
-  if (epoch !== draft.state.epoch || begun < balancer.begun) return;
+  if (epoch !== draft.state.epoch || startedAt < balancer.startedAt) return;
   if (balancer.look) {
     const servers = balancer.look.servers.map((old) => (old.name === server ? view : old));
     patchBalancer(draft, name, { look: { ...balancer.look, servers } });
   }
   tellUndone(draft, event, balancer.servers[server]);
-  checkOwnership(draft, name, view, { begun, before: balancer.begun });
+  checkOwnership(draft, name, view, { startedAt, before: balancer.startedAt });
 }
 
 /** Our write was answered, but another state than the desired one is set: warns and writes again. */
@@ -122,9 +122,9 @@ function tellUndone(
   { balancer, server, admin, view }: EventOf<'server-set'>,
   own: ServerState | undefined,
 ): void {
-  const want = own ? desired(draft.state, own) : null;
+  const target = own ? desired(draft.state, own) : null;
   const forced = forcedOf(view);
-  if (!own || want === null || forced === admin) return;
+  if (!own || target === null || forced === admin) return;
   const error = `it was set to ${admin} and is ${forced}; see who else writes its state`;
   if (forced === 'ready')
     warn(draft, `overwritten ${balancer} ${server}`, `${balancer}: ${server}: ${error}`);

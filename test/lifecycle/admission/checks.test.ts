@@ -29,7 +29,7 @@ describe('The capacity guard', () => {
 
   test('tells a shutdown, which cannot be refused, as a warning', () => {
     const it = scene({}, ({ balancers }) => Object.assign(balancers[0] ?? {}, { others: 0 }));
-    const result = it.ended(it.ask('stop', { insist: true }));
+    const result = it.ended(it.ask('stop', { isShutdown: true }));
     expect(result).toMatchObject({ code: 'done', phase: 'stopped' });
     expect(result.warnings.join()).toContain('would leave 0 other usable servers');
   });
@@ -87,7 +87,7 @@ describe('Another server of this application', () => {
 
   test.each([
     ['--force', { force: true, reason: 'we know' }],
-    ['a shutdown, which cannot be refused', { insist: true }],
+    ['a shutdown, which cannot be refused', { isShutdown: true }],
   ])('is a warning for %s', (_who, terms) => {
     const it = relative('track');
     const result = it.ended(it.ask('stop', terms));
@@ -201,7 +201,7 @@ describe('Another server of this application', () => {
     it.lb.listMs = 1_000;
     const id = it.ask('stop');
     rename(it);
-    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), startedAt: it.time.now });
     expect(it.ended(id)).toMatchObject({ code: 'unlisted' });
     expect(it.effects.some(({ type }) => type === 'stop')).toBe(false);
   });
@@ -280,7 +280,7 @@ describe('Users whom a hash alone binds', () => {
   });
 
   test('are told by a forced operation, and by one that cannot be refused, with their number', () => {
-    for (const terms of [{ force: true, reason: 'we know' }, { insist: true }]) {
+    for (const terms of [{ force: true, reason: 'we know' }, { isShutdown: true }]) {
       const it = hashed();
       it.site.visit();
       const id = it.ask('stop', terms);
@@ -315,7 +315,7 @@ describe('What binds users by the time of the fence', () => {
 
   test.each([
     ['--force', { force: true, reason: 'we know' }],
-    ['a shutdown', { insist: true }],
+    ['a shutdown', { isShutdown: true }],
   ])('is a warning for %s', (_who, terms) => {
     const { result } = late(terms);
     expect(result).toMatchObject({ code: 'done', phase: 'stopped' });
@@ -324,7 +324,7 @@ describe('What binds users by the time of the fence', () => {
 
   test.each([
     ['a --force that joins', { force: true, reason: 'we know' }],
-    ['a shutdown that takes the stop over', { insist: true, by: 'signal' }],
+    ['a shutdown that takes the stop over', { isShutdown: true, by: 'signal' }],
   ])('is a warning for %s while it is asked', (_who, terms) => {
     const it = scene({ sources: [] });
     it.site.visit();
@@ -381,7 +381,7 @@ describe('Sticky users whom nobody counts', () => {
 
   test.each([
     ['--force', { force: true, reason: 'we know' }],
-    ['a shutdown', { insist: true }],
+    ['a shutdown', { isShutdown: true }],
   ])('are a warning for %s', (_who, terms) => {
     const it = scene({ sources: [] }, sticky);
     const result = it.ended(it.ask('stop', terms));
@@ -482,7 +482,7 @@ describe('A server that somebody else holds', () => {
   });
 
   test('is released by ready in direct mode, where the caller is the operator', () => {
-    const it = scene({ operatorReady: true }, ({ balancers }) =>
+    const it = scene({ readyTakesOver: true }, ({ balancers }) =>
       balancers[0]?.set('app/app1', 'maint', 'operator'),
     );
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
@@ -499,7 +499,7 @@ describe('A balancer that cannot be asked', () => {
 
   test('does not keep a shutdown from ending', () => {
     const it = scene({}, ({ balancers }) => balancers[0]?.setMode('refuses'));
-    const result = it.ended(it.ask('stop', { insist: true, onTimeout: 'force', timeoutMs: MINUTE }));
+    const result = it.ended(it.ask('stop', { isShutdown: true, onTimeout: 'force', timeoutMs: MINUTE }));
     expect(result).toMatchObject({ code: 'done', phase: 'stopped' });
     expect(result.warnings).toContain('forced although not every balancer could be asked');
   });

@@ -267,7 +267,7 @@ describe('An operation that becomes another one', () => {
 
   test.each(['stop', 'restart'] as const)('belongs to the shutdown that ends with a %s', (kind) => {
     const it = during(kind);
-    const shutdown = join(it, 'stop', { insist: true, by: 'signal' });
+    const shutdown = join(it, 'stop', { isShutdown: true, by: 'signal' });
     expect(owner(it)).toBe(true);
     cancel(it, it.running);
     expect(it.result(it.running)?.code).toBe('cancelled');

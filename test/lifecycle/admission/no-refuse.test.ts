@@ -191,7 +191,7 @@ describe('A stop that comes while an operator takes the node out of another hand
     it.ask('ready', { force: true, reason: 'back' });
     it.until('READY is set there', () => it.admin() === 'ready');
     it.site.visit();
-    const id = it.ask('stop', { insist: true });
+    const id = it.ask('stop', { isShutdown: true });
     it.time.advance(10_000);
     expect(it.site.thrownOut).toEqual([]);
     expect(it.admin()).toBe('drain');

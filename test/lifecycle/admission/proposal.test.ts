@@ -6,7 +6,7 @@ import { type Scene, scene } from '../../support/world/scene.ts';
 /** An operator sets the server, and a poll shows it. */
 function sets(it: Scene, admin: 'drain' | 'maint'): void {
   it.lb.set('app/app1', admin, 'operator');
-  it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+  it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), startedAt: it.time.now });
 }
 
 const isProposed = (it: Scene) => (): boolean => it.sidecar.state.pending?.kind === 'install';
@@ -75,7 +75,7 @@ describe('A state that is said while the next request goes to disk', () => {
   function answers(it: Scene): void {
     const lb2 = it.site.balancer('lb2');
     lb2.setMode('answers');
-    it.sidecar.post({ type: 'polled', balancer: 'lb2', look: lb2.look(), begun: it.time.now });
+    it.sidecar.post({ type: 'polled', balancer: 'lb2', look: lb2.look(), startedAt: it.time.now });
   }
 
   test('is ours after a crash between the two: the MAINT of a hold that is being released is put back', () => {

@@ -61,7 +61,7 @@ describe('A source that cannot be read', () => {
   test.each([
     ['--force', { force: true, reason: 'we know' }],
     ['--no-refuse', { noRefuse: true }],
-    ['a shutdown', { insist: true }],
+    ['a shutdown', { isShutdown: true }],
   ] as const)('holds up no %s, and is told as a warning', (_who, terms) => {
     const it = broken();
     it.time.advance(11_000);

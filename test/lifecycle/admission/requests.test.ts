@@ -105,7 +105,7 @@ describe('Two requests at once', () => {
     it.ended(it.ask('stop'));
     const ready = it.ask('ready');
     it.reach('returning');
-    expect(it.ended(it.ask('stop', { insist: true }))).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect(it.ended(it.ask('stop', { isShutdown: true }))).toMatchObject({ code: 'done', phase: 'stopped' });
     expect(it.result(ready)).toMatchObject({ code: 'cancelled' });
     expect(it.site.app.alive).toBe(false);
   });
@@ -128,7 +128,7 @@ describe('A shutdown', () => {
     it.time.advance(100);
     expect(it.sidecar.state.candidate?.request.id).toBe(drain);
     const waiting = it.ask('stop', { by: 'bob' });
-    const stop = it.ask('stop', { insist: true, by: 'signal' });
+    const stop = it.ask('stop', { isShutdown: true, by: 'signal' });
     expect(it.sidecar.state.candidate?.request.id).toBe(stop);
     expect(it.sidecar.state.queue.map(({ id }) => id)).toEqual([drain, waiting]);
     it.lb.setMode('answers');

@@ -55,15 +55,15 @@ function stateWith({ serving, atLeast = 0, queued, users, lost, failed }: Seen):
     type: 'polled',
     balancer: 'lb1',
     look,
-    begun: 10,
+    startedAt: 10,
     at: 12,
   })[0];
   const counted =
     users === null
       ? looked
-      : step(POLICY, looked, { type: 'counted', source: 'http', count: users, begun: 10, at: 12 })[0];
+      : step(POLICY, looked, { type: 'counted', source: 'http', count: users, startedAt: 10, at: 12 })[0];
   const failing = failed
-    ? step(POLICY, counted, { type: 'count-failed', source: 'http', error: 'no', begun: 11, at: 13 })[0]
+    ? step(POLICY, counted, { type: 'count-failed', source: 'http', error: 'no', startedAt: 11, at: 13 })[0]
     : counted;
   return lost
     ? step(POLICY, failing, { type: 'poll-failed', balancer: 'lb1', error: 'no', at: 14 })[0]

@@ -56,7 +56,7 @@ describe('An application whose pid file names an ended process', () => {
 
 describe('Where nothing will show that the application has ended', () => {
   test('restart is refused before anything is changed, and a ready waits for the stop to end', () => {
-    const it = scene({ stopRepeatable: false, stopProves: false });
+    const it = scene({ stopIsIdempotent: false, stopProves: false });
     const refused = it.ended(it.ask('restart'));
     expect(refused).toMatchObject({ ok: false, code: 'config', phase: 'serving' });
     expect(refused.message).toContain('app.stop.gone');

@@ -58,7 +58,7 @@ describe('A reload before the sidecar began, whose old workers cannot be seen', 
     for (const terms of [
       { kind: 'drain' },
       { kind: 'stop', force: true },
-      { kind: 'stop', insist: true },
+      { kind: 'stop', isShutdown: true },
     ] as const) {
       const it = young(10 * MINUTE);
       const { kind, ...rest } = terms;

@@ -7,7 +7,7 @@ const starts = (it: Scene): number => it.effects.filter(({ type }) => type === '
 
 describe('What a stop that proves nothing has left', () => {
   const stopped = (): Scene => {
-    const it = scene({ stopRepeatable: false, stopProves: false });
+    const it = scene({ stopIsIdempotent: false, stopProves: false });
     it.ended(it.ask('stop'));
     it.time.advance(1_000);
     it.site.app.left = [4_711];

@@ -26,7 +26,7 @@ function draining() {
       for (let second = 0; second < seconds; second += 1) {
         now += 1_000;
         for (const [source, count] of Object.entries(counts)) {
-          const about = { source, begun: now, at: now };
+          const about = { source, startedAt: now, at: now };
           if (count === null) take({ type: 'count-failed', ...about, error: 'no answer' });
           else take({ type: 'counted', ...about, count });
         }
@@ -78,8 +78,8 @@ describe('Two sources that disagree', () => {
     let state = before;
     for (let second = 1; second <= 60; second += 1) {
       const at = before.now + second * 1_000;
-      [state] = step(policy, state, { type: 'counted', source: 'http', count: 0, begun: at, at });
-      [state] = step(policy, state, { type: 'counted', source: 'stickTable', count: 3, begun: at, at });
+      [state] = step(policy, state, { type: 'counted', source: 'http', count: 0, startedAt: at, at });
+      [state] = step(policy, state, { type: 'counted', source: 'stickTable', count: 3, startedAt: at, at });
     }
     expect(state.op).toBeNull();
     expect(state.sources['http']?.answerSamples).toBeGreaterThanOrEqual(60);

@@ -6,8 +6,8 @@ import { surveyReloaded } from '../../../agent/lifecycle/observed/surroundings.t
 import type { Draft } from '../../../agent/lifecycle/draft.ts';
 import { POLICY } from '../../support/world/scene.ts';
 
-/** A drain at a HAProxy that was reloaded; our last write was answered at 10, and a poll that began at `begun` was too. */
-function surveysAfter(begun: number): readonly string[] {
+/** A drain at a HAProxy that was reloaded; our last write was answered at 10, and a poll that began at `startedAt` was too. */
+function surveysAfter(startedAt: number): readonly string[] {
   const blank = initial(POLICY, 0);
   const lb1 = blank.balancers['lb1'];
   if (!lb1) throw new Error('the policy has no balancer lb1');
@@ -23,7 +23,7 @@ function surveysAfter(begun: number): readonly string[] {
     ...blank,
     phase: 'draining',
     op: { id: 'drain-1' } as Operation,
-    balancers: { lb1: { ...lb1, reloaded: { asked: null }, begun, servers } },
+    balancers: { lb1: { ...lb1, reloaded: { asked: null }, startedAt, servers } },
   };
   const draft: Draft = { policy: POLICY, at: 20, state, effects: [] };
   surveyReloaded(draft);

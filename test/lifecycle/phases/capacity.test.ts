@@ -315,7 +315,7 @@ describe('Before the fence and the stop', () => {
     const { outing } = state;
     if (!lb1?.look || !outing) throw new Error('nothing was seen');
     const capacity = [{ name: 'app/app1', role: 'active', usableOthers: 0, usableBackups: 0 }] as const;
-    const seen = { ...lb1, look: { ...lb1.look, capacity }, begun: state.epochStartedAt };
+    const seen = { ...lb1, look: { ...lb1.look, capacity }, startedAt: state.epochStartedAt };
     const before = {
       ...state,
       saved: state.intentSave,
@@ -424,7 +424,7 @@ describe('Who goes over it', () => {
     stand(it, down('app2'));
     it.time.advance(2_000);
     expect(it.admin()).toBe('ready');
-    const id = it.ask('stop', { insist: true, by: 'signal', onTimeout: 'force', timeoutMs: 3_000 });
+    const id = it.ask('stop', { isShutdown: true, by: 'signal', onTimeout: 'force', timeoutMs: 3_000 });
     it.time.advance(500);
     expect(it.admin()).toBe('drain');
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });

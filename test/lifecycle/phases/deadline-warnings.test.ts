@@ -17,9 +17,14 @@ describe('The deadline ladder', () => {
     it.time.advance(19 * MINUTE);
     expect(hooks(it.effects)).toEqual([]);
     it.time.advance(2 * MINUTE);
-    expect(hooks(it.effects)).toMatchObject([{ rung: 0, about: { sessions: 1, onTimeout: 'restore' } }]);
+    expect(hooks(it.effects)).toMatchObject([
+      { warningIndex: 0, about: { sessions: 1, onTimeout: 'restore' } },
+    ]);
     it.time.advance(8.5 * MINUTE);
-    expect(hooks(it.effects)).toMatchObject([{ rung: 0 }, { rung: 1, about: { sessions: 1 } }]);
+    expect(hooks(it.effects)).toMatchObject([
+      { warningIndex: 0 },
+      { warningIndex: 1, about: { sessions: 1 } },
+    ]);
   });
 
   test('warns nobody when the users are gone in time', () => {

@@ -53,9 +53,9 @@ describe('A drain', () => {
     const { look, worker } = it.sidecar.state.balancers['lb1'] ?? {};
     const servers = look?.servers.map((view) => ({ ...view, connections: 1 })) ?? [];
     // Begun before the intent, answered after it: an older look than MAINT needs, and a newer one than zero had.
-    const begun = (it.sidecar.state.balancers['lb1']?.begun ?? 0) + 0.05;
+    const startedAt = (it.sidecar.state.balancers['lb1']?.startedAt ?? 0) + 0.05;
     const seen = { servers, worker: worker ?? null, workers: null, unseen: null, uncounted: [] };
-    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: seen, begun });
+    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: seen, startedAt });
     it.until('it drains again', () => it.sidecar.state.phase === 'draining');
     expect(said(it)).toEqual(['drain']);
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
@@ -348,7 +348,7 @@ describe('A stop', () => {
   test('is forced by a second signal', () => {
     const it = scene();
     it.site.visit();
-    const id = it.ask('stop', { insist: true });
+    const id = it.ask('stop', { isShutdown: true });
     it.reach('draining');
     it.time.advance(1_000);
     it.sidecar.post({ type: 'force-now' });

@@ -77,7 +77,7 @@ describe('A hold', () => {
     const it = scene();
     it.ended(it.ask('hold', { reason: 'memory test' }));
     it.site.visit();
-    it.ask('stop', { insist: true, by: 'signal', onTimeout: 'force' });
+    it.ask('stop', { isShutdown: true, by: 'signal', onTimeout: 'force' });
     it.until('it is the operation', () => it.sidecar.state.op !== null);
     it.cancel();
     it.time.advance(HOUR);
@@ -90,7 +90,7 @@ describe('A hold', () => {
     const it = scene();
     it.ended(it.ask('hold', { reason: 'memory test' }));
     it.site.visit();
-    it.ask('stop', { insist: true, by: 'signal', onTimeout: 'force' });
+    it.ask('stop', { isShutdown: true, by: 'signal', onTimeout: 'force' });
     it.until('it is the operation', () => it.sidecar.state.op !== null);
     const restart = it.ask('restart', { force: true, reason: 'urgent' });
     it.time.advance(100);
@@ -103,7 +103,7 @@ describe('A hold', () => {
     const it = scene();
     it.ended(it.ask('hold', { reason: 'memory test' }));
     it.site.visit();
-    it.ask('stop', { insist: true, by: 'signal', onTimeout: 'force' });
+    it.ask('stop', { isShutdown: true, by: 'signal', onTimeout: 'force' });
     it.until('it is the operation', () => it.sidecar.state.op !== null);
     expect(it.ended(it.ask('ready', { force: true, reason: 'urgent' }))).toMatchObject({ code: 'done' });
     it.time.advance(5_000);

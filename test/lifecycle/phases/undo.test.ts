@@ -21,7 +21,7 @@ function restarted(changes: Parameters<typeof scene>[0] = {}): Scene & { readonl
 function warm({ site, sidecar, time, lb }: Scene): void {
   lb.server('app/app1').up = true;
   site.app.healthy = true;
-  sidecar.post({ type: 'probed', health: 'up', signedOut: null, begun: time.now });
+  sidecar.post({ type: 'probed', health: 'up', signedOut: null, startedAt: time.now });
 }
 
 describe('`ready` during a drain whose application was restarted by another hand', () => {
@@ -74,7 +74,7 @@ describe('`ready` during a drain whose application was restarted by another hand
     const it = restarted();
     const ready = it.ask('ready');
     it.reach('warming');
-    const stop = it.ask('stop', { insist: true, timeoutMs: MINUTE, onTimeout: 'force' });
+    const stop = it.ask('stop', { isShutdown: true, timeoutMs: MINUTE, onTimeout: 'force' });
     expect(it.ended(stop)).toMatchObject({ code: 'done', phase: 'stopped' });
     expect(it.result(ready)).toMatchObject({ code: 'cancelled' });
   });

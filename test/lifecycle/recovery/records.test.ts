@@ -30,7 +30,7 @@ function resumed(record: unknown, admin: Admin): State {
   const view = { name: 'app/app1', admin, origin, operational: 'up', weight: 1, counters: null } as const;
   const servers = [{ ...view, connections: 1, queued: 0, total: 0 }];
   const look = { worker: { pid: 100, bornAt: 0 }, workers: 1, unseen: null, uncounted: [], servers };
-  return step(POLICY, booted, { type: 'polled', balancer: 'lb1', look, begun: AT + 1, at: AT + 2 })[0];
+  return step(POLICY, booted, { type: 'polled', balancer: 'lb1', look, startedAt: AT + 1, at: AT + 2 })[0];
 }
 
 function wanted(state: State): Admin | null {

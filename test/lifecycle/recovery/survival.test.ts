@@ -136,7 +136,7 @@ describe('After kill -9', () => {
   });
 
   test('a stop that may not be repeated ends in doubt, fenced, and is never sent again', () => {
-    const it = killedIn('stopping', 'stop', { stopRepeatable: false });
+    const it = killedIn('stopping', 'stop', { stopIsIdempotent: false });
     expect(it.ended(it.id)).toMatchObject({ ok: false, code: 'in-doubt', phase: 'failed' });
     expect(it.effects.filter(({ type }) => type === 'stop')).toHaveLength(1);
     expect(it.admin()).toBe('maint');
@@ -244,7 +244,7 @@ describe('After kill -9', () => {
     (kind) => {
       const it = scene({ supervises: true });
       it.site.visit();
-      it.ask('stop', { by: 'signal', insist: true });
+      it.ask('stop', { by: 'signal', isShutdown: true });
       it.reach('draining');
       it.time.advance(500);
       it.ask(kind, { by: 'cli alice' });
@@ -296,7 +296,7 @@ describe('After kill -9', () => {
 
   test('one that was started by a sidecar which was killed before it could say so comes into rotation too', () => {
     const it = scene({ supervises: true });
-    it.ended(it.ask('stop', { by: 'signal', insist: true }));
+    it.ended(it.ask('stop', { by: 'signal', isShutdown: true }));
     it.time.advance(100);
     it.sidecar.crash();
     it.site.revive();
@@ -321,7 +321,7 @@ describe('After kill -9', () => {
   });
 
   test('a stop that nobody may have issued throws nobody out who has come in by a reload', () => {
-    const it = scene({ stopRepeatable: false });
+    const it = scene({ stopIsIdempotent: false });
     it.ask('stop');
     while (JSON.parse(it.disk.content ?? '{}').stopIssued !== true) it.time.advance(1);
     it.sidecar.crash();

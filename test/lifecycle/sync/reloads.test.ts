@@ -29,7 +29,7 @@ describe('A reload of HAProxy without a state file', () => {
     it.until('the start', () => it.sidecar.state.app.start === 'sent');
     it.lb.reload(false);
     it.time.advance(0.5);
-    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), startedAt: it.time.now });
     expect(it.sidecar.state).toMatchObject({ phase: 'warming', app: { gone: true, start: 'sent' } });
     it.until('DRAIN', () => it.admin() !== 'ready');
     expect(it.admin()).toBe('drain');
@@ -60,7 +60,7 @@ describe('A reload of HAProxy without a state file', () => {
       userSources: [],
       appSources: [],
       sticky: false,
-      stopRepeatable: false,
+      stopIsIdempotent: false,
     });
     it.ended(it.ask('stop'));
     it.time.advance(3_000);
@@ -77,7 +77,7 @@ describe('A reload of HAProxy without a state file', () => {
   });
 
   test('while stopped and without a sidecar, of an application that another hand has started: the first count is heard', () => {
-    const it = scene({ hasProbe: false, stopRepeatable: false });
+    const it = scene({ hasProbe: false, stopIsIdempotent: false });
     it.ended(it.ask('stop'));
     it.time.advance(3_000);
     it.site.revive();
@@ -105,7 +105,7 @@ describe('A reload of HAProxy without a state file', () => {
     it.site.revive();
     it.lb.reload(false);
     const before = it.effects.length;
-    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), startedAt: it.time.now });
     expect(it.ended(ready)).toMatchObject({ code: 'done', phase: 'serving' });
     const said = it.effects.slice(before).flatMap((one) => (one.type === 'set-server' ? [one.admin] : []));
     expect(said).toEqual(['drain', 'ready']);
@@ -116,7 +116,7 @@ describe('A reload of HAProxy without a state file', () => {
     const id = it.ask('stop');
     it.until('the intent', () => it.sidecar.state.app.stopIssued);
     it.lb.reload(false);
-    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), begun: it.time.now });
+    it.sidecar.post({ type: 'polled', balancer: 'lb1', look: it.lb.look(), startedAt: it.time.now });
     it.time.advance(1_000);
     expect(it.admin()).not.toBe('ready');
     it.time.advance(10_000);

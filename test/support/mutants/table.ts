@@ -26,7 +26,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "an operator's DRAIN or MAINT is nobody's",
     breaks: 'I2',
     file: 'sync/ownership.ts',
-    find: "  return forced !== 'ready' && forced !== want && !possiblyOurs.includes(forced);",
+    find: "  return forced !== 'ready' && forced !== target && !possiblyOurs.includes(forced);",
     replace: '  return false;',
   },
   {
@@ -76,15 +76,15 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a stop command is repeated after a crash',
     breaks: 'I6',
     file: 'recovery/recover.ts',
-    find: '  if (draft.policy.stopRepeatable) {',
+    find: '  if (draft.policy.stopIsIdempotent) {',
     replace: '  if (draft.policy.canStop) {',
   },
   {
     name: 'a balancer that cannot be asked is known by its last look',
     breaks: 'I7',
     file: 'observed/counts.ts',
-    find: '  return balancer.error === null && balancer.look !== null && balancer.begun >= since;',
-    replace: '  return balancer.look !== null && balancer.begun >= -since;',
+    find: '  return balancer.error === null && balancer.look !== null && balancer.startedAt >= since;',
+    replace: '  return balancer.look !== null && balancer.startedAt >= -since;',
   },
   {
     name: 'a request is installed before the disk holds its record',
@@ -162,9 +162,9 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a hold refuses no request',
     breaks: 'I18',
     file: 'phases/hold.ts',
-    find: "  if (!hold || kind === 'hold' || kind === 'release' || insist || force) return false;",
+    find: "  if (!hold || kind === 'hold' || kind === 'release' || isShutdown || force) return false;",
     replace:
-      "  if (hold || kind === 'hold' || kind === 'release' || insist || force) return false;\n  if (!hold) return false;",
+      "  if (hold || kind === 'hold' || kind === 'release' || isShutdown || force) return false;\n  if (!hold) return false;",
   },
   {
     name: 'a hold does not outrank what was found',

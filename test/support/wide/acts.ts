@@ -16,7 +16,7 @@ export const lastStop: Asked = {
   force: true,
   fence: true,
   dryRun: false,
-  insist: false,
+  isShutdown: false,
 };
 
 interface At {
@@ -224,7 +224,7 @@ function leak(at: At): void {
 function signal({ node, index }: At): void {
   if (!node.policy.supervises || !node.running) return;
   const asked = [...(peek(node.state).op?.tickets ?? []), ...peek(node.state).waiting];
-  if (asked.some((id) => id.startsWith('signal'))) return node.hurry();
+  if (asked.some((id) => id.startsWith('signal'))) return node.secondSignal();
   node.submit({
     ...lastStop,
     id: `signal${index}`,
@@ -233,7 +233,7 @@ function signal({ node, index }: At): void {
     timeoutMs: null,
     onTimeout: 'force',
     force: false,
-    insist: true,
+    isShutdown: true,
   });
 }
 

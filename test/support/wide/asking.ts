@@ -64,7 +64,7 @@ export function createAsking(
 
   const look = (name: string, servers: readonly string[]) => (done: () => void) => {
     const lb = world.lb(name);
-    const begun = time.now;
+    const startedAt = time.now;
     const tell = (happening: Happening): void => {
       post(happening);
       done();
@@ -73,18 +73,18 @@ export function createAsking(
     lb.line.exchange(
       node.index,
       () => lb.look(servers, scope),
-      (found) => tell({ type: 'polled', balancer: name, look: found, begun }),
+      (found) => tell({ type: 'polled', balancer: name, look: found, startedAt }),
       (error) => tell({ type: 'poll-failed', balancer: name, error }),
     );
   };
   const count = (source: string) => (done: () => void) => {
-    const begun = time.now;
+    const startedAt = time.now;
     time.after(time.between(0.5, 20), () => {
       const works = node.app.main !== null && !world.failing.has(source);
       const counted = source === policy.kernelSource ? sockets(world, node) : users(world, node);
       time.after(works ? time.between(0.5, 20) : SOURCE_DEADLINE_MS, () => {
-        if (works) post({ type: 'counted', source, count: counted, begun });
-        else post({ type: 'count-failed', source, error: 'no answer', begun });
+        if (works) post({ type: 'counted', source, count: counted, startedAt });
+        else post({ type: 'count-failed', source, error: 'no answer', startedAt });
         done();
       });
     });
@@ -94,7 +94,7 @@ export function createAsking(
     const state = stateNow();
     const { phase, app } = state;
     const { proof } = app;
-    const found = policy.stopRepeatable ? provenByPidFile(node) : null;
+    const found = policy.stopIsIdempotent ? provenByPidFile(node) : null;
     if (proof !== null && node.app.lives(proof)) missedSince = null;
     else if (proof !== null) missedSince ??= time.now;
     else if (app.gone) missedSince = PHASES[phase].place === 'out' ? null : (missedSince ?? time.now);

@@ -54,7 +54,7 @@ export function createClaims(world: World, requests: Requests): Claims {
   function watch({ node, before, event, after, effects }: Taken): void {
     if (event.type === 'server-set') {
       const claim = claimOf(node, event.balancer, event.server);
-      const isSure = event.begun >= claim.unsureUntil;
+      const isSure = event.startedAt >= claim.unsureUntil;
       if (isSure) claim.maybe = new Set(forcedOf(event.view) === event.admin ? [event.admin] : []);
     }
     // What is there as desired cannot be distinguished from our own.
@@ -90,7 +90,7 @@ export function createClaims(world: World, requests: Requests): Claims {
       const { admin, by, since, absent } = world.lb(lb).server(server);
       claim.found = admin;
       if (isForced) foundByForce(node, was, claim, [lb, server]);
-      const isSeen = (node.known.looks.get(lb)?.begun ?? -Infinity) > since;
+      const isSeen = (node.known.looks.get(lb)?.startedAt ?? -Infinity) > since;
       const isFollowed = node.policy.foreignDrain === 'follow' && admin === 'drain' && by === 'operator';
       const isTaken = isForced && isSeen && by === 'operator' && !absent && admin !== 'ready';
       // What an earlier outing has left there keeps what that one found.
@@ -129,7 +129,7 @@ export function createClaims(world: World, requests: Requests): Claims {
     if (!lb.polls && restoring && admin === 'ready' && takenOver !== null)
       verdicts.broken('not put back', [phase, lb.name, server.name, `${takenOver} was found`]);
     if (lb.polls || server.by !== 'operator' || there === 'ready' || there === admin) return;
-    if ((issued.known.looks.get(lb.name)?.begun ?? -Infinity) <= server.since) return;
+    if ((issued.known.looks.get(lb.name)?.startedAt ?? -Infinity) <= server.since) return;
     const claim = claimOf(node, lb.name, server.name);
     // A word of ours may come back from its state file, and how old a worker is HAProxy tells in whole seconds.
     if (server.since - lb.bornAt < WORKER_NEWS_MS && claim.said.has(there)) return;

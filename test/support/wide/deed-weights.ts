@@ -18,7 +18,7 @@ const TERMS: Omit<Asked, 'kind'> = {
   force: false,
   fence: true,
   dryRun: false,
-  insist: false,
+  isShutdown: false,
 };
 const KINDS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart'];
 const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'hold', 'force'];

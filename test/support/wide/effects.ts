@@ -29,13 +29,13 @@ export function createEffects(
     void time.after(time.between(least, most), run);
 
   function survey({ id, balancer, scope }: EffectOf<'survey'>, tell: TellNode): void {
-    const begun = time.now;
+    const startedAt = time.now;
     const lb = world.lb(balancer);
     const names = node.policy.balancers.find(({ name }) => name === balancer)?.servers ?? [];
     lb.line.exchange(
       node.index,
       () => lb.survey(names, scope),
-      (found) => tell({ type: 'surveyed', id, balancer, survey: found, begun }),
+      (found) => tell({ type: 'surveyed', id, balancer, survey: found, startedAt }),
       (error) => {
         const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
         tell({ type: 'check-failed', id, need, code: 'balancer-unreachable', error });
@@ -49,7 +49,7 @@ export function createEffects(
         const error = 'logind says challenge';
         return tell({ type: 'check-failed', id, need, code: 'not-permitted', error });
       }
-      if (need !== 'stop' || !node.policy.stopRepeatable)
+      if (need !== 'stop' || !node.policy.stopIsIdempotent)
         return tell({ type: 'command-checked', id, need, proof: null });
       const proof = provenByPidFile(node);
       if (proof) return tell({ type: 'command-checked', id, need, proof });
@@ -64,7 +64,7 @@ export function createEffects(
     tell: TellNode,
     issued: Issued,
   ): void {
-    const begun = time.now;
+    const startedAt = time.now;
     const { life } = node;
     const lb = world.lb(balancer);
     const write = (): void => {
@@ -93,7 +93,7 @@ export function createEffects(
       lb.line.exchange(
         node.index,
         () => readBackOf(lb, server),
-        (view) => view && tell({ type: 'server-set', balancer, server, admin, view, epoch, begun }),
+        (view) => view && tell({ type: 'server-set', balancer, server, admin, view, epoch, startedAt }),
         failed,
       );
     const absent = (): void => failed('no such server');
@@ -140,7 +140,7 @@ export function createEffects(
       const stopped = app.main;
       later(1, 500, () => {
         // A command returns once the listener is closed; a signal's stopper waits for the process.
-        const early = app.stop === 'early' && !node.policy.stopRepeatable;
+        const early = app.stop === 'early' && !node.policy.stopIsIdempotent;
         if (app.main === stopped) app.end(early ? time.between(500, 6_000) : 0);
         const warnings = early ? ['nothing proves that the application is gone'] : [];
         const unproven = proof === null ? ({ unproven: true } as const) : {};
@@ -217,7 +217,9 @@ export function createEffects(
       case 'set-gate':
         return gate(effect, tell);
       case 'send-warning':
-        return later(1, 50, () => tell({ type: 'warning-sent', rung: effect.rung, error: null }));
+        return later(1, 50, () =>
+          tell({ type: 'warning-sent', warningIndex: effect.warningIndex, error: null }),
+        );
       case 'reset-probe':
         return node.policy.hasProbe ? node.prober.reset() : undefined;
       default:

@@ -72,7 +72,7 @@ export function createRequests(world: World): Requests {
       .map(({ request }) => request);
   const overGuard = new Set<number>();
   const isExcused = (id: string): boolean =>
-    [find(id)?.force, find(id)?.insist, find(id)?.noRefuse].includes(true);
+    [find(id)?.force, find(id)?.isShutdown, find(id)?.noRefuse].includes(true);
   const terms = createTermJudge(world, find, followersOf);
 
   function watch(taken: Taken): void {
@@ -146,7 +146,7 @@ export function createRequests(world: World): Requests {
 
   function refusal(node: SimNode, { request, touched }: Followed, result: Result): void {
     const { code, message = '' } = result;
-    if (request.insist) verdicts.broken('shutdown refused', `${code}: ${message}`);
+    if (request.isShutdown) verdicts.broken('shutdown refused', `${code}: ${message}`);
     if (request.noRefuse === true && UNREFUSED.includes(code))
       verdicts.broken('shutdown refused', `${code}: ${message}`);
     if (request.force && !isLast(request) && FORCE_ANSWERS.includes(code))
@@ -233,6 +233,6 @@ export function createRequests(world: World): Requests {
     isExcused,
     isOverGuard: ({ index }) => overGuard.has(index),
     isForcedBy: (node) =>
-      askedOf(node).some((request) => request?.force === true || request?.insist === true),
+      askedOf(node).some((request) => request?.force === true || request?.isShutdown === true),
   };
 }

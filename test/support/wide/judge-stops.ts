@@ -56,7 +56,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
     const p = peek(after);
     const id = p.op?.id ?? 'none';
     stops.set(id, (stops.get(id) ?? 0) + 1);
-    if ((stops.get(id) ?? 0) > 1 && !node.policy.stopRepeatable) verdicts.broken('stopped twice', id);
+    if ((stops.get(id) ?? 0) > 1 && !node.policy.stopIsIdempotent) verdicts.broken('stopped twice', id);
     if (p.isForced || !node.app.isAlive) return;
     users(node);
     fence(node);
@@ -80,11 +80,11 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
         const view = viewOf(node.known, name, server);
         const there = world.lb(name).server(server);
         const { since } = there;
-        if (view && isFollowed(node, there, view, looked.begun)) {
+        if (view && isFollowed(node, there, view, looked.startedAt)) {
           followed(node, world.lb(name), there);
           continue;
         }
-        if (view?.absent !== undefined || since >= looked.begun) continue;
+        if (view?.absent !== undefined || since >= looked.startedAt) continue;
         if (!view || forcedOf(view) !== 'maint')
           verdicts.broken('stopped outside the fence', [name, server, view?.admin]);
       }
@@ -183,7 +183,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
 
   function finished({ app, policy }: SimNode, result: Result, refused: boolean): void {
     // Without a probe and without a process to look at, a start by an operator cannot be seen.
-    const canTell = policy.hasProbe || policy.stopRepeatable;
+    const canTell = policy.hasProbe || policy.stopIsIdempotent;
     if (
       canTell &&
       result.ok &&

@@ -43,7 +43,7 @@ export function createTermJudge(
       if (!counts || !looked || looked.lostAt !== null) continue;
       for (const server of servers) {
         const { admin, by, since, absent } = world.lb(name).server(server);
-        if (!absent && admin !== 'maint' && by !== 'operator' && since < looked.begun)
+        if (!absent && admin !== 'maint' && by !== 'operator' && since < looked.startedAt)
           verdicts.broken('drained in DRAIN', [fenced.id, id, name, server, admin]);
       }
     }

@@ -69,11 +69,11 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     const request = requests.find(id);
     replied.add(id);
     if (!request || request.dryRun) return;
-    const { kind, insist, force } = request;
+    const { kind, isShutdown, force } = request;
     if (force && kind !== 'hold') own.isHeld = false;
     if (kind === 'release') own.isHeld = false;
     if (RETURNS.includes(kind)) Object.assign(own, { out: null, expiresMs: null });
-    else if (kind !== 'hold' && !insist && !OWN.includes(request.by) && !RETURNS.includes(running ?? ''))
+    else if (kind !== 'hold' && !isShutdown && !OWN.includes(request.by) && !RETURNS.includes(running ?? ''))
       Object.assign(own, { out: id, outAt: time.now });
   }
 

@@ -1,3 +1,5 @@
+import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
+import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
 import { isYielding } from '../../../agent/lifecycle/phases/capacity.ts';
 import { createClaims } from './claims.ts';
 import { recordOn } from './judge-disk.ts';
@@ -33,6 +35,10 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   /** Servers that MAINT was sent to in this outing, by node, balancer and name. */
   const sent = new Set<string>();
   const claims = createClaims(world, requests);
+  /** When a life began that knows nothing of the fence of the one before: its disk had failed. */
+  const forgotten = new Map<number, number>();
+  /** Nodes that an operation has taken out, and that are not on their way back. */
+  const takenOut = new Set<number>();
   /** Since when each node has had a fence in this outing. */
   const fenced = new Map<number, number>();
   const fence = ({ index }: SimNode): void => void (fenced.has(index) || fenced.set(index, time.now));
@@ -44,7 +50,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     if (admin === 'maint' && there !== 'maint') {
       if (!lb.polls) overUsers(word, p);
       twoFenced(word, p);
-      fence(node);
+      // A balancer that was silent may carry out late what a life before had sent.
+      if (issued.state.now >= (forgotten.get(node.index) ?? -Infinity)) fence(node);
     }
     if (admin === 'ready' && there !== 'ready') ready(word, p);
     if (admin === 'ready' && !isTurn(word, p)) verdicts.broken('READY out of turn', [p.phase, lb.name]);
@@ -97,6 +104,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     if (there !== 'drain' || lb.polls || keep === 0 || !node.app.isAlive || isExempt(node, p)) return;
     // A balancer that was silent carries out late what an operation that is given up had sent.
     if (peek(node.state).isGivingBack) return;
+    // It counts as out, whatever becomes of the others: its fence is put back after a reload, and for a server that it gained.
+    if (takenOut.has(node.index) && node.state.op === null) return;
     // What lies over it (DNS, a tracked server) keeps it out of service: to fence it costs no capacity.
     if (time.now - lb.othersSince < NEWS_MS || server.over !== null) return;
     const left = lb.usableOthers(server.name);
@@ -138,6 +147,8 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
         sent.add(`${node.index} ${effect.balancer} ${effect.server}`);
         fence(node);
       }
+      if (effects.some(isTakenOut)) takenOut.add(node.index);
+      if (PHASES[after.phase].place === 'back' || ROTATION.includes(after.phase)) takenOut.delete(node.index);
       // A crash may hide that it leaves rotation, and not that it had come back.
       if (ROTATION.includes(before.phase) === ROTATION.includes(after.phase)) return;
       // A balancer that was left out keeps what was sent there.
@@ -162,11 +173,21 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
       // A write that was under way when it was killed may have come to its end or not: the disk has the intent.
       const wasUnsure = unsure.delete(node.index);
       if (isFenceOnDisk(node)) fence(node);
-      else if (wasUnsure) fenced.delete(node.index);
+      else if (wasUnsure) {
+        fenced.delete(node.index);
+        forgotten.set(node.index, time.now);
+      }
     },
     isFenced: ({ index }) => fenced.has(index),
     foundAt: (node, lb, server) => claims.foundAt(node, lb, server),
   };
+}
+
+/** The end of an operation that leaves the node out. */
+function isTakenOut(effect: Effect): boolean {
+  if (effect.type !== 'finish') return false;
+  const { code, operation } = effect.result;
+  return code === 'done' && (operation === 'drain' || operation === 'stop');
 }
 
 function isFenceOnDisk(node: SimNode): boolean {

@@ -31,7 +31,7 @@ export function createZeroJudge(world: World): ZeroJudge {
       const isTold = isForced && isPatienceOver(taken);
       if ((connections !== 0 || queued !== 0) && !isTold) broken([name, server, connections, queued]);
       if (!wantsFence || isForced || absent !== undefined || forcedOf(view) === 'maint') continue;
-      if (isFollowed(node, world.lb(name).server(server), view, looked.begun)) named(taken, server);
+      if (isFollowed(node, world.lb(name).server(server), view, looked.startedAt)) named(taken, server);
       else broken([name, server, 'is not in MAINT']);
     }
   }

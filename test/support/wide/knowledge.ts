@@ -3,7 +3,7 @@ import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { ServerView } from '../../../agent/lifecycle/model/observation.ts';
 
 interface Looked {
-  readonly begun: number;
+  readonly startedAt: number;
   readonly at: number;
   readonly servers: readonly ServerView[];
   /** When the first of the failed looks since came back; null = the last one was good. */
@@ -58,7 +58,7 @@ function livesBy(event: Event, { appSources }: Policy, goneAt: number): boolean 
     return false;
   const isUp = type === 'probed' && event.health === 'up';
   // A count that was asked for before its end says nothing.
-  const isCounted = type === 'counted' && appSources.includes(event.source) && event.begun > goneAt;
+  const isCounted = type === 'counted' && appSources.includes(event.source) && event.startedAt > goneAt;
   return isUp || isCounted || type === 'started' || type === 'app-back' ? true : undefined;
 }
 
@@ -71,10 +71,10 @@ function lost(known: Knowledge, balancer: string, at: number): Knowledge {
 /** A write is answered by what stands there now. */
 function readBack(
   known: Knowledge,
-  { balancer, view, begun }: Extract<Event, { type: 'server-set' }>,
+  { balancer, view, startedAt }: Extract<Event, { type: 'server-set' }>,
 ): Knowledge {
   const old = known.looks.get(balancer);
-  if (!old || begun < old.begun) return known;
+  if (!old || startedAt < old.startedAt) return known;
   const servers = old.servers.map((one) => (one.name === view.name ? view : one));
   return { ...known, looks: new Map(known.looks).set(balancer, { ...old, servers }) };
 }
@@ -85,11 +85,11 @@ function answered(known: Knowledge, source: string, count: number | null): Knowl
 
 function counted(
   known: Knowledge,
-  { source, begun, count }: Extract<Event, { type: 'counted' }>,
+  { source, startedAt, count }: Extract<Event, { type: 'counted' }>,
   policy: Policy,
 ): Knowledge {
-  const usersCountedAt = policy.userSources.includes(source) ? begun : known.usersCountedAt;
-  const kernelCountedAt = policy.kernelSource === source ? begun : known.kernelCountedAt;
+  const usersCountedAt = policy.userSources.includes(source) ? startedAt : known.usersCountedAt;
+  const kernelCountedAt = policy.kernelSource === source ? startedAt : known.kernelCountedAt;
   return {
     ...known,
     counts: answered(known, source, count),
@@ -101,12 +101,12 @@ function counted(
 function looked(
   known: Knowledge,
   balancer: string,
-  { begun, at }: { readonly begun: number; readonly at: number },
+  { startedAt, at }: { readonly startedAt: number; readonly at: number },
   servers: readonly ServerView[],
 ): Knowledge {
   const old = known.looks.get(balancer);
-  if (old && begun < old.begun) return known;
-  return { ...known, looks: new Map(known.looks).set(balancer, { begun, at, servers, lostAt: null }) };
+  if (old && startedAt < old.startedAt) return known;
+  return { ...known, looks: new Map(known.looks).set(balancer, { startedAt, at, servers, lostAt: null }) };
 }
 
 /** The server as that balancer last showed it. */

@@ -36,7 +36,7 @@ export function knownOf(world: World, node: SimNode, known: Knowledge): Known {
 
 function isOld(one: Connection, known: Knowledge): boolean {
   if (one.since < known.kernelCountedAt && !one.queued) return true;
-  return !one.lb.polls && one.since < (known.looks.get(one.lb.name)?.begun ?? -Infinity);
+  return !one.lb.polls && one.since < (known.looks.get(one.lb.name)?.startedAt ?? -Infinity);
 }
 
 function countsUsers({ sources, userSources }: Policy): boolean {

@@ -165,7 +165,9 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       asking.begin();
       if (policy.hasProbe) {
         const tell = heard();
-        prober.begin(({ health, signedOut, begun }) => tell({ type: 'probed', health, signedOut, begun }));
+        prober.begin(({ health, signedOut, startedAt }) =>
+          tell({ type: 'probed', health, signedOut, startedAt }),
+        );
       }
     },
     crash() {
@@ -208,7 +210,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       oracle().cancelled(self, id);
       post({ type: 'cancel', id, by: 'test' });
     },
-    hurry() {
+    secondSignal() {
       verdicts.note(`${policy.node}: a second signal`);
       post({ type: 'force-now' });
     },
@@ -217,7 +219,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
 
   /** A worker that no life of this sidecar has seen yet, and that cannot be distinguished from the one before it. */
   function disownTwin({ name, isTwin, bornAt, servers }: SimLb): void {
-    if (!isTwin || (known.looks.get(name)?.begun ?? -Infinity) >= bornAt) return;
+    if (!isTwin || (known.looks.get(name)?.startedAt ?? -Infinity) >= bornAt) return;
     for (const server of servers)
       if (server.node === index && server.by === 'us' && server.admin !== 'ready') server.by = 'operator';
   }

@@ -31,6 +31,6 @@ export function signsOfLife(
     counts: Object.fromEntries(asked.map((source) => [source, 1])),
     servers: [],
     open: app.main === null ? [] : ['127.0.0.1:80'],
-    processes: app.leaving === null || policy.stopRepeatable ? [] : [app.leaving.pid],
+    processes: app.leaving === null || policy.stopIsIdempotent ? [] : [app.leaving.pid],
   };
 }

@@ -106,6 +106,7 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     keep: has('pool', 'neighbours') ? 1 : draw.pick(0, 1),
     timeoutMs: has('no-master', 'kernel', 'elapsed', 'neighbours') ? 28_000 : draw.pick(2_000, 6_000),
     returnMs: 8_000,
+    rebootMs: 8_000,
     onTimeout: has('on-timeout', 'joins')
       ? draw.pick<Policy['onTimeout']>('restore', 'hold', 'force')
       : ('restore' as const),
@@ -114,15 +115,15 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     canStop: true,
     canStart: supervises || draw.chance(0.7),
     // Under `run -- COMMAND` start and stop are the child's.
-    stopRepeatable: supervises || !has('early-stop', 'failures') || (has('failures') && draw.chance(0.5)),
+    stopIsIdempotent: supervises || !has('early-stop', 'failures') || (has('failures') && draw.chance(0.5)),
     onSignOut: has('sign-out') ? draw.pick<Policy['onSignOut']>('drain', 'stop') : ('ignore' as const),
     adopt: draw.chance(0.3),
-    operatorReady: false,
+    readyTakesOver: false,
     supervises,
     // Fields that other branches add to a policy.
     keepBackups: false,
     ignoreServers: [],
   };
   // A command that tells nothing of its end is the one that may not be repeated here.
-  return { ...terms, stopProves: terms.stopRepeatable };
+  return { ...terms, stopProves: terms.stopIsIdempotent };
 }

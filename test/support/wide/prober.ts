@@ -35,7 +35,7 @@ export function createProber(time: Timeline, app: SimApp): Prober {
   };
   const ask = (): void => {
     cancel();
-    const begun = time.now;
+    const startedAt = time.now;
     endedAt = null;
     cancel = time.after(time.between(0.5, 30), () => {
       const answer =
@@ -45,11 +45,11 @@ export function createProber(time: Timeline, app: SimApp): Prober {
             ? ({ kind: 'signed-out' } as const)
             : ({ kind: 'healthy' } as const);
       bad = answer.kind === 'unhealthy' ? bad + 1 : 0;
-      good = bad > 0 ? [] : [...good.slice(-8), begun];
+      good = bad > 0 ? [] : [...good.slice(-8), startedAt];
       if (good.length >= RISE) risen = good;
       if (bad >= FALL) risen = [];
       const before = verdict;
-      verdict = judge(verdict, answer, begun, { rise: RISE, fall: FALL });
+      verdict = judge(verdict, answer, startedAt, { rise: RISE, fall: FALL });
       endedAt = time.now;
       pause(endedAt);
       if (before.health !== verdict.health || before.signedOut !== verdict.signedOut) tell(verdict);
@@ -82,6 +82,6 @@ export function createProber(time: Timeline, app: SimApp): Prober {
       tell = () => undefined;
     },
     goodSince: (since) =>
-      Math.max(...[good, risen].map((all) => all.filter((begun) => begun >= since).length)),
+      Math.max(...[good, risen].map((all) => all.filter((startedAt) => startedAt >= since).length)),
   };
 }

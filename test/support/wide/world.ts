@@ -63,7 +63,7 @@ export interface SimNode {
   readonly boots: number;
   submit(request: Request): void;
   cancel(id: string): void;
-  hurry(): void;
+  secondSignal(): void;
   post(happening: Happening): void;
 }
 

@@ -49,7 +49,7 @@ export function createClaims(
   function watch(taken: StepTrace): void {
     const { event, after, before } = taken;
     if (event.type === 'polled' || event.type === 'surveyed') {
-      looked.set(event.balancer, Math.max(looked.get(event.balancer) ?? 0, event.begun));
+      looked.set(event.balancer, Math.max(looked.get(event.balancer) ?? 0, event.startedAt));
     }
     if (event.type === 'server-set') seen(event);
     for (const { balancerName, name, server, balancer } of serversOf(after)) {
@@ -59,8 +59,8 @@ export function createClaims(
       if (old?.servers[name]?.foreign != null && server.foreign === null && after.op && isForced())
         begin(claim, server.possiblyOurs);
       if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
-      const want = desired(after, server);
-      if (server.inSync && want) claim.maybe = new Set([want]);
+      const target = desired(after, server);
+      if (server.inSync && target) claim.maybe = new Set([target]);
       if (old && balancer.worker?.pid !== old.worker?.pid)
         for (const admin of claim.said) claim.maybe.add(admin);
     }
@@ -151,8 +151,9 @@ export function createClaims(
         const seen = state.balancers[balancer.name];
         const own = seen?.servers[server.name];
         if (!own || balancer.mode !== 'answers' || seen.error !== null || server.absent) continue;
-        const want = desired(state, own);
-        if (want && own.foreign === null && server.admin !== want) fail('I3', [key, server.admin, want]);
+        const target = desired(state, own);
+        if (target && own.foreign === null && server.admin !== target)
+          fail('I3', [key, server.admin, target]);
         const ours = server.by === 'us' && server.admin !== 'ready';
         if (!own.found && ours && claimOf(key).restored !== server.admin)
           fail('I4', `${key} was left in ${server.admin}`);

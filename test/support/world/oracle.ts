@@ -142,7 +142,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
     if (!op) fail('a stop without an operation', state.phase);
     const count = (stops.get(op.id) ?? 0) + 1;
     stops.set(op.id, count);
-    if (count > 1 && !world.policy.stopRepeatable) fail('I6', `${op.id} stops a second time`);
+    if (count > 1 && !world.policy.stopIsIdempotent) fail('I6', `${op.id} stops a second time`);
     const known = askers.map((id) => proofs.get(id)).concat(ownProof);
     if (proof && !known.some((one) => isDeepStrictEqual(one, proof))) fail('I13', proof);
     const forced = op.forced > 0 || op.warnings.some(({ text }) => text.includes('forced'));
@@ -156,7 +156,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
     if (!['serving', 'unhealthy', 'returning'].includes(before.phase)) return;
     const request = requests.get(op.id);
     if (!request) fail('an operation that nobody asked for', op);
-    if (request.force || request.insist || request.noRefuse === true || world.policy.keep === 0) return;
+    if (request.force || request.isShutdown || request.noRefuse === true || world.policy.keep === 0) return;
     const facts = (surveys.get(op.id) ?? []).flatMap((survey) => survey.facts);
     const isWaited = world.policy.unreachable === 'wait';
     if (isWaited && facts.length < serversOf(after).length) fail('I11', 'not every server was surveyed');

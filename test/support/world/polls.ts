@@ -66,7 +66,7 @@ export function createPolls(
 
   const look = (name: string) => (done: () => void) => {
     const at = site.balancer(name);
-    const begun = time.now;
+    const startedAt = time.now;
     const tell = (happening: SceneEvent): void => {
       post(happening);
       done();
@@ -74,18 +74,18 @@ export function createPolls(
     const scope = lookScope(policy, stateNow());
     at.exchange(
       () => listedIn(policy, name, at.look(scope)),
-      (found) => tell({ type: 'polled', balancer: name, look: found, begun }),
+      (found) => tell({ type: 'polled', balancer: name, look: found, startedAt }),
       (error) => tell({ type: 'poll-failed', balancer: name, error }),
     );
   };
   const count = (source: string) => (done: () => void) => {
-    const begun = time.now;
+    const startedAt = time.now;
     const answer = (): void => {
       const works = site.app.alive && !site.failing.has(source);
       const counted = site.users.length;
       time.after(works ? time.between(0.5, 20) : SOURCE_DEADLINE_MS, () => {
-        if (works) post({ type: 'counted', source, count: counted, begun });
-        else post({ type: 'count-failed', source, error: 'no answer', begun });
+        if (works) post({ type: 'counted', source, count: counted, startedAt });
+        else post({ type: 'count-failed', source, error: 'no answer', startedAt });
         done();
       });
     };
@@ -99,10 +99,10 @@ export function createPolls(
     if (gone || phase === 'stopping') isMissed = false;
     // It is reported until it is accepted: a probe that was good a moment ago contradicts it.
     if (isMissed && !site.app.alive && policy.hasProbe && stateNow().health === 'up')
-      post({ type: 'probed', health: 'down', signedOut: null, begun: time.now });
+      post({ type: 'probed', health: 'down', signedOut: null, startedAt: time.now });
     if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });
     // A signal has a pid file to look into, a command has not.
-    if (needsProcessLookup(stateNow()) && site.app.alive && policy.stopRepeatable)
+    if (needsProcessLookup(stateNow()) && site.app.alive && policy.stopIsIdempotent)
       post({ type: 'app-back', proof: site.proof() });
     done();
   };

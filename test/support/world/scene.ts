@@ -33,15 +33,16 @@ export const POLICY: Policy = {
   timeoutMs: 30 * 60_000,
   onTimeout: 'restore',
   returnMs: 30 * 60_000,
+  rebootMs: 300_000,
   expiresMs: null,
   hasProbe: true,
   canStop: true,
   canStart: true,
-  stopRepeatable: true,
+  stopIsIdempotent: true,
   stopProves: true,
   onSignOut: 'drain',
   adopt: false,
-  operatorReady: false,
+  readyTakesOver: false,
   supervises: false,
 };
 
@@ -84,7 +85,7 @@ const TERMS: Omit<Request, 'id' | 'kind'> = {
   force: false,
   fence: true,
   dryRun: false,
-  insist: false,
+  isShutdown: false,
 };
 const PATIENCE_MS = 2 * 60 * 60_000;
 

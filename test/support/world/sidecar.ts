@@ -122,8 +122,10 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
           tell({ type: 'life', id: effect.id, signs: signsOf(site) }),
         );
       case 'send-warning': {
-        const { rung } = effect;
-        return void time.after(time.between(1, 50), () => tell({ type: 'warning-sent', rung, error: null }));
+        const { warningIndex } = effect;
+        return void time.after(time.between(1, 50), () =>
+          tell({ type: 'warning-sent', warningIndex, error: null }),
+        );
       }
       case 'reset-probe':
         return probe(tell);
@@ -142,7 +144,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
   type Tell = (happening: SceneEvent) => void;
 
   function survey({ id, balancer, scope, addresses }: Doing<'survey'>, tell: Tell): void {
-    const begun = time.now;
+    const startedAt = time.now;
     const at = site.balancer(balancer);
     const later = (ms: number, tellIt: () => void): void => (ms > 0 ? void time.after(ms, tellIt) : tellIt());
     const fail = (error: string): void => {
@@ -154,7 +156,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
       (found) =>
         scope === 'capacity' && !at.listsSiblings
           ? fail('it did not answer')
-          : later(at.listMs, () => tell({ type: 'surveyed', id, balancer, survey: found, begun })),
+          : later(at.listMs, () => tell({ type: 'surveyed', id, balancer, survey: found, startedAt })),
       fail,
     );
   }
@@ -162,14 +164,14 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
   function check({ id, need }: Doing<'check'>, tell: Tell): void {
     time.after(time.between(0.1, 10), () => {
       if (need !== 'stop') return tell({ type: 'command-checked', id, need, proof: null });
-      if (!world.policy.stopRepeatable) return tell({ type: 'command-checked', id, need, proof: null });
+      if (!world.policy.stopIsIdempotent) return tell({ type: 'command-checked', id, need, proof: null });
       if (site.app.alive) return tell({ type: 'command-checked', id, need, proof: site.proof() });
       tell({ type: 'check-failed', id, need, code: 'app-stop', error: 'the process is not running' });
     });
   }
 
   function say({ balancer, server, admin, mayReplace, epoch }: Doing<'set-server'>, tell: Tell): void {
-    const begun = time.now;
+    const startedAt = time.now;
     const said = { server, phase: state.phase, operation: state.op?.id ?? null };
     const at = site.balancer(balancer);
     const write = (): void => {
@@ -190,7 +192,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
           const view = servers.find(({ name }) => name === server);
           return view && worker ? { ...view, worker } : view;
         },
-        (view) => view && tell({ type: 'server-set', balancer, server, admin, view, epoch, begun }),
+        (view) => view && tell({ type: 'server-set', balancer, server, admin, view, epoch, startedAt }),
         failed,
       );
     const isListed = world.policy.balancers.some(
@@ -226,7 +228,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
     time.after(time.between(0.1, 5), () => {
       if (proof && !isDeepStrictEqual(proof, site.proof()))
         return tell({ type: 'stopped', epoch, how: 'gone', warnings: [] });
-      if (world.policy.stopRepeatable && !proof)
+      if (world.policy.stopIsIdempotent && !proof)
         return tell({ type: 'stop-failed', epoch, error: 'no process was proven to be the application' });
       if (site.app.stop === 'fails')
         return void time.after(time.between(10, 500), () =>
@@ -266,7 +268,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
   }
 
   function verdict(health: Health, signedOut = false): SceneEvent {
-    return { type: 'probed', health, signedOut, begun: time.now };
+    return { type: 'probed', health, signedOut, startedAt: time.now };
   }
 
   /** The prober's verdict, some time later, on what is there then. */

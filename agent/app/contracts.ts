@@ -74,7 +74,7 @@ export interface Rebooter {
   /**
    * Asks for the reboot, once, which is carried out whether we live or not. Resolves also where it is not known whether it
    * was asked for.
-   * @throws LastcallError `failed` when it was refused, `busy` by an inhibitor that was taken meanwhile; the signal's reason
+   * @throws LastcallError `failed` when it was refused, or a shutdown inhibitor was taken meanwhile; the signal's reason
    */
   reboot(signal: AbortSignal): Promise<void>;
 }

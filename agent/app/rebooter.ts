@@ -23,10 +23,10 @@ const TARGET = 'systemd-logind';
 /** @param ports where `busctl` and `systemctl` are looked up */
 export function createRebooter(ports: UnitPorts): Rebooter {
   /** Root's own `systemctl reboot` goes over each of them, so logind is asked who holds one. */
-  const refuseInhibited = async (signal: AbortSignal): Promise<void> => {
+  const refuseInhibited = async (code: 'busy' | 'failed', signal: AbortSignal): Promise<void> => {
     const holders = holdersIn(await ask('ListInhibitors', ports, signal));
     if (holders.length === 0) return;
-    throw new LastcallError('busy', `a shutdown is inhibited by ${holders.join(', ')}`, {
+    throw new LastcallError(code, `a shutdown is inhibited by ${holders.join(', ')}`, {
       target: TARGET,
       elapsedMs: 0,
       next: 'wait until it has ended (`systemd-inhibit --list`), then `lastcall reboot`',
@@ -35,14 +35,14 @@ export function createRebooter(ports: UnitPorts): Rebooter {
   return {
     async check(signal) {
       signal.throwIfAborted();
-      await refuseInhibited(signal);
+      await refuseInhibited('busy', signal);
       const [answer] = await ask('CanReboot', ports, signal);
       if (answer !== 'yes')
         throw noRight(`lastcall's user may not reboot this machine: logind says ${shown(answer)}`);
     },
     async reboot(signal) {
       signal.throwIfAborted();
-      await refuseInhibited(signal);
+      await refuseInhibited('failed', signal);
       const words = ['systemctl', '--system', '--no-ask-password', '--no-wall', 'reboot'];
       const result = await runSystemd(words, ports, signal);
       // What was ended, by its deadline or with the machine, may have been heard.

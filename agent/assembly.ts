@@ -3,8 +3,9 @@ import type { AgentCheckServer } from './balancers/agent-check/server.ts';
 import { composeEngine, createBalancers, type World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import type { Engine } from './engine/engine.ts';
-import { createSchedule } from './engine/schedule.ts';
+import { createSchedule, type Schedule, type ScheduleCounts } from './engine/schedule.ts';
 import type { Service } from './engine/service.ts';
+import { createCondition } from './hooks/condition.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Request, Result } from './lifecycle/model/api.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
@@ -35,6 +36,8 @@ export interface AssemblyParts {
   readonly stops: RunningStopRecord;
   readonly pidFiles: PidFileRecords;
   readonly sockets: ListenSockets;
+  /** What becomes of the runs of the calendar; outlives the assembly. */
+  readonly scheduleRuns: ScheduleCounts;
 }
 
 /**
@@ -43,13 +46,7 @@ export interface AssemblyParts {
  */
 export function assemble(config: Config, parts: AssemblyParts, world: World): Assembly {
   let service: Service | null = null;
-  const schedule = createSchedule(config.schedule, {
-    log: world.log,
-    submit: async (kind, reason) => {
-      const request = { ...OWN_TERMS, id: randomUUID(), kind, reason, by: 'schedule' };
-      if (service) await operate(service, request);
-    },
-  });
+  const schedule = scheduleOf(config, parts, world, (request) => operate(service ?? engine, request));
   const { sockets } = parts;
   const { balancers, server, healthServer } = createBalancers(config, { ...world, sockets }, () =>
     engine.status(),
@@ -75,6 +72,22 @@ export function assemble(config: Config, parts: AssemblyParts, world: World): As
       await healthServer?.close();
     },
   };
+}
+
+function scheduleOf(
+  { schedule, node }: Config,
+  { scheduleRuns }: AssemblyParts,
+  { clock, env, log }: World,
+  submit: (request: Request) => Promise<Result>,
+): Schedule {
+  return createSchedule(schedule, {
+    clock,
+    random: Math.random,
+    log,
+    runs: scheduleRuns,
+    condition: ({ when }) => when && createCondition(when, { clock, env, node }),
+    submit: (kind, reason) => submit({ ...OWN_TERMS, id: randomUUID(), kind, reason, by: 'schedule' }),
+  });
 }
 
 /** Where balancers poll us by this configuration. */

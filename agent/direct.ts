@@ -79,6 +79,7 @@ function configOf(options: DirectOptions): Config {
     },
     return: { timeoutMs: RETURN_TIMEOUT_MS },
     schedule: [],
+    hooks: [],
     listen: { agentCheck: null, health: null, metrics: null, control: { path: '', mode: 0, group: null } },
     state: '',
     audit: null,

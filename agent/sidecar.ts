@@ -7,7 +7,9 @@ import type { RunOptions } from './cli/ports.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { type Audit, openAudit, withAudit } from './telemetry/audit.ts';
+import { type HookCounts, openPhaseHooks } from './telemetry/phase-hooks.ts';
 import { openTelemetry } from './telemetry/telemetry.ts';
+import { createPhaseHook } from './hooks/phase-hook.ts';
 import { type ControlServer, openControl } from './control/server.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Service } from './engine/service.ts';
@@ -24,7 +26,8 @@ import { createRunningStopRecord } from './app/running-stop-record.ts';
 import { openPidFileRecords } from './app/pid-file-record.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import type { ListenPlace } from './system/listen-error.ts';
-import { busyPatience, createListenSockets, type ListenSockets } from './system/listen-sockets.ts';
+import { createLabelledCounts } from './system/labelled-counts.ts';
+import { busyPatience, createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
 import type { Log } from './system/log-port.ts';
 import { whyNotTrusted } from './system/trust.ts';
@@ -79,11 +82,12 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
     pidFiles: await openPidFileRecords(...notesAt(`${config.state}.pid`, config, world)),
     child,
     sockets,
+    scheduleRuns: createLabelledCounts(),
   };
   const seat = createSeat(assemble(config, parts, world), parts, world);
   atTheEnd(() => seat.now().close());
   ending.onExit = () => seat.now().engine.appGone();
-  const { service, control } = await openDoors(options, world, { seat, audit, sockets }, atTheEnd);
+  const { service, control } = await openDoors(options, world, { ...parts, seat, audit }, atTheEnd);
   await warnOfDirectory(control.path, log);
   const reloader = createReloader({ clock, log, read: reload.read, ...seat, onLost: ending.fail });
   atTheEnd(() => reloader.close());
@@ -124,30 +128,44 @@ function placesOf(config: Config): ListenPlace[] {
   return [...polledAddresses(config), ...(metrics ? [{ ...metrics, key: 'listen.metrics' }] : [])];
 }
 
-interface Inside {
+interface Inside extends Pick<SeatParts, 'sockets' | 'scheduleRuns'> {
   readonly seat: Seat;
   readonly audit: Audit | null;
-  readonly sockets: ListenSockets;
 }
 
-/** Opens the metrics and the control socket over the seat's service, and the audit log's eye on it. */
+/** Opens the hooks, the metrics and the control socket over the seat's service, and the audit log's eye on it. */
 async function openDoors(
   { config }: RunOptions,
-  { clock, log }: World,
-  { seat, audit, sockets }: Inside,
+  { clock, env, log }: World,
+  { seat, audit, sockets, scheduleRuns }: Inside,
   atTheEnd: AtTheEnd,
 ): Promise<{ readonly service: Service; readonly control: ControlServer }> {
-  const reports = await openTelemetry(config.listen, audit ? withAudit(seat.relay, audit) : seat.relay, {
+  const hookRuns: HookCounts = createLabelledCounts();
+  const hooks = openPhaseHooks(seat.relay, {
     clock,
     log,
-    sockets,
-    get agentChecks() {
-      return seat.now().agentChecks;
-    },
-    get healthChecks() {
-      return seat.now().healthChecks;
-    },
+    runs: hookRuns,
+    configs: () => seat.current().hooks,
+    create: (hook, onOutcome) => createPhaseHook(hook, { clock, env, node: config.node, onOutcome }),
   });
+  atTheEnd(() => hooks.close());
+  const reports = await openTelemetry(
+    config.listen,
+    audit ? withAudit(hooks.service, audit) : hooks.service,
+    {
+      clock,
+      log,
+      sockets,
+      scheduleRuns,
+      hookRuns,
+      get agentChecks() {
+        return seat.now().agentChecks;
+      },
+      get healthChecks() {
+        return seat.now().healthChecks;
+      },
+    },
+  );
   atTheEnd(() => reports.close());
   const { service } = reports;
   const control = await openControl(config.listen.control, {

@@ -13,6 +13,7 @@ import { openPidFileRecords } from './app/pid-file-record.ts';
 import { actAsOwnerOf } from './system/act-as.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import { LastcallError, messageOf } from './system/error.ts';
+import { createLabelledCounts } from './system/labelled-counts.ts';
 import { createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
 
@@ -56,6 +57,7 @@ async function open(config: Config, world: World, atTheEnd: AtTheEnd): Promise<S
     pidFiles: await openPidFileRecords(...notesAt(`${config.state}.pid`, config, world)),
     child: null,
     sockets,
+    scheduleRuns: createLabelledCounts(),
   };
   const assembly = assemble(config, parts, world);
   atTheEnd(() => assembly.close());

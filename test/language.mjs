@@ -105,6 +105,16 @@ const OLD_NAMES = {
   onLooked: 'onPolled',
   onSaid: 'onServerSet',
   WishKind: 'OwnRequestKind',
+  giveWay: 'preemptReturn',
+  insist: 'isShutdown',
+  lastLook: 'finalCheck',
+  maintAround: 'foreignMaint',
+  operatorReady: 'readyTakesOver',
+  rung: 'warningIndex, in its own file index',
+  stopRepeatable: 'stopIsIdempotent',
+  tidy: 'releaseServers',
+  WishJudge: 'IntentJudge',
+  WordJudge: 'WriteJudge',
 };
 /** Files, without their suffix. */
 const OLD_FILES = {
@@ -152,6 +162,10 @@ const OLD_FILES = {
   'agent/config/written': 'validators',
   'agent/config/places': 'locate-problems',
   'agent/system/line-file': 'rotating-file',
+  'test/support/wide/claims': 'ownership-tracker',
+  'test/support/wide/judge-wishes': 'judge-intent',
+  'test/support/wide/judge-words': 'judge-writes',
+  'test/support/world/claims': 'ownership-invariants',
 };
 
 const problems = [];

@@ -1,4 +1,5 @@
 import type { CommandConfig } from './command-config.ts';
+import type { ConditionConfig, PhaseHookConfig, WarnConfig } from './hooks-config.ts';
 import type { SourceConfig } from './source-config.ts';
 
 /**
@@ -21,6 +22,7 @@ export interface Config {
   /** The way back: until the application is healthy and every server UP. */
   readonly return: { readonly timeoutMs: number };
   readonly schedule: readonly ScheduleConfig[];
+  readonly hooks: readonly PhaseHookConfig[];
   readonly listen: {
     readonly agentCheck: AgentCheckListenConfig | null;
     readonly health: HealthListenConfig | null;
@@ -175,16 +177,15 @@ export interface DrainConfig {
   readonly closePerSecond: number;
 }
 
-/** A warning, so long before the deadline, that users are still connected. */
-export type WarnConfig =
-  | ({ readonly kind: 'command'; readonly beforeMs: number } & CommandConfig)
-  | { readonly kind: 'webhook'; readonly beforeMs: number; readonly url: string; readonly timeoutMs: number };
-
 export interface ScheduleConfig {
   readonly cron: string;
   readonly timezone: string | null;
   readonly do: 'restart' | 'drain' | 'ready' | 'reboot';
   readonly reason: string;
+  /** A random time, at most so long, between the time of the calendar and the operation. */
+  readonly jitterMs: number;
+  /** What has to be so then; null = nothing. */
+  readonly when: ConditionConfig | null;
 }
 
 export interface ListenConfig {

@@ -32,7 +32,7 @@ export const UNREACHABLE = 'wait';
 export const FOREIGN_DRAIN = 'refuse';
 /** How long connections are unknown after a reload, where old workers cannot be seen. */
 export const RELOAD_GRACE_MS = 10 * 60_000;
-/** Gate and warn commands. */
+/** Of the gate, a warning, a hook, and the command of a condition. */
 export const HOOK_TIMEOUT_MS = 10_000;
 /** Connections that `force` closes in a second: their users all come back at once, to the other servers. */
 export const CLOSE_PER_SECOND = 20;

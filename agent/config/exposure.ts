@@ -34,7 +34,7 @@ export async function exposedFiles(file: string, config: Config): Promise<string
 }
 
 /** Those with a path of their own; what PATH finds is the system's. */
-function programsOf({ app, sessions, drain }: Config): string[] {
+function programsOf({ app, sessions, drain, schedule, hooks }: Config): string[] {
   const { probe, start, stop } = app;
   const commands = [
     probe?.how.kind === 'command' ? probe.how.command : [],
@@ -42,8 +42,9 @@ function programsOf({ app, sessions, drain }: Config): string[] {
     stop?.kind === 'command' ? stop.command : [],
     drain.gate?.on.command ?? [],
     drain.gate?.off.command ?? [],
-    ...drain.warn.map((warn) => (warn.kind === 'command' ? warn.command : [])),
+    ...[...drain.warn, ...hooks].map((hook) => (hook.kind === 'command' ? hook.command : [])),
     ...sessions.map((source) => (source.kind === 'command' ? source.command : [])),
+    ...schedule.map(({ when }) => (when?.kind === 'command' ? when.command : [])),
   ];
   return commands.flatMap(([program]) => (program !== undefined && isAbsolute(program) ? [program] : []));
 }

@@ -1,16 +1,11 @@
-import type {
-  BalancerConfig,
-  GoneConfig,
-  ProbeConfig,
-  StartConfig,
-  StopConfig,
-  WarnConfig,
-} from './config.ts';
+import type { BalancerConfig, GoneConfig, ProbeConfig, StartConfig, StopConfig } from './config.ts';
 import * as defaults from './defaults.ts';
 import * as field from './fields.ts';
 import { mapping, oneOf, orNull } from './fields.ts';
+import { gate, phaseHook, warn } from './hooks-schema.ts';
 import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
+import { appointment } from './schedule-schema.ts';
 import { source } from './source-schema.ts';
 import { unitOfCommand } from './app-validators.ts';
 import * as z from 'zod';
@@ -159,26 +154,6 @@ const balancer = oneOf({
   return { kind: 'haproxy', address: haproxy, ...others };
 });
 
-const gate = mapping({
-  on: field.command,
-  off: field.command,
-  timeout: field.duration.default(defaults.HOOK_TIMEOUT_MS),
-}).transform(({ on, off, timeout }) => ({
-  on: { command: on, timeoutMs: timeout },
-  off: { command: off, timeoutMs: timeout },
-}));
-
-const hookKeys = { before: field.duration, timeout: field.duration.default(defaults.HOOK_TIMEOUT_MS) };
-
-const warn = oneOf({
-  command: mapping({ command: field.command, ...hookKeys }),
-  webhook: mapping({ webhook: field.httpUrl, ...hookKeys }),
-}).transform((written): WarnConfig => {
-  const when = { beforeMs: written.before, timeoutMs: written.timeout };
-  if ('command' in written) return { kind: 'command', command: written.command, ...when };
-  return { kind: 'webhook', url: written.webhook, ...when };
-});
-
 const drain = mapping({
   timeout: field.duration.default(defaults.DRAIN_TIMEOUT_MS),
   onTimeout: z.enum(['restore', 'force', 'hold']).default(defaults.DRAIN_ON_TIMEOUT),
@@ -201,13 +176,6 @@ const drain = mapping({
   expiresMs: expires,
 }));
 
-const appointment = mapping({
-  cron: z.string(),
-  timezone: orNull(z.string()),
-  do: z.enum(['restart', 'drain', 'ready', 'reboot']),
-  reason: field.nonEmpty.default(defaults.SCHEDULE_REASON),
-});
-
 /** The whole file. Its output is a Config but for the values that need the node's name or the terminal. */
 export const file = mapping({
   node: orNull(field.nodeName),
@@ -224,6 +192,7 @@ export const file = mapping({
     .prefault({})
     .transform(({ timeout }) => ({ timeoutMs: timeout })),
   schedule: z.array(appointment).default([]),
+  hooks: z.array(phaseHook).default([]),
   listen: listen.prefault({}),
   state: orNull(field.path),
   audit: orNull(field.path),

@@ -1,60 +1,130 @@
 import { createTask, type ScheduledTask, type TaskContext, type TaskOptions } from 'node-cron';
 import type { ScheduleConfig } from '../config/config.ts';
+import type { Condition } from '../hooks/condition.ts';
+import type { Result } from '../lifecycle/model/api.ts';
+import { type Clock, sleep } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
+import type { LabelledCounts } from '../system/labelled-counts.ts';
 import type { Log } from '../system/log-port.ts';
 
 /** The calendar: operations at a time of day. Everything shorter runs on the engine's own clock. */
 export interface Schedule {
   /** Begins to keep the calendar. */
   start(): void;
-  /** No run begins after it; one that is going on is the engine's. */
+  /** No run begins after it, and one that waits for its time is given up; one that is going on is the engine's. */
   close(): void;
 }
 
+/** What became of the runs: `outcome` is a result's code, or why nothing was asked for. */
+export type ScheduleCounts = LabelledCounts<{ readonly do: string; readonly outcome: string }>;
+
 export interface SchedulePorts {
+  readonly clock: Clock;
+  /** From 0 to below 1, for the jitter. */
+  readonly random: () => number;
+  /** What an entry's `when` asks; null where it has none. */
+  condition(entry: ScheduleConfig): Condition | null;
   /** Submits an operation; resolves when it has ended, so that an entry never overlaps itself. */
-  submit(kind: ScheduleConfig['do'], reason: string): Promise<void>;
+  submit(kind: ScheduleConfig['do'], reason: string): Promise<Pick<Result, 'ok' | 'id' | 'code' | 'message'>>;
+  readonly runs: ScheduleCounts;
   readonly log: Log;
 }
 
 /**
- * A calendar of `entries`, not yet started.
+ * A calendar of `entries`, not yet started. A local time that the clocks leave out in spring has no run that day, and
+ * one that comes twice in autumn has one run, the second time.
  * @throws LastcallError `config` for an expression or a time zone that does not exist
  */
 export function createSchedule(entries: readonly ScheduleConfig[], ports: SchedulePorts): Schedule {
-  const tasks = entries.map((entry) => createEntry(entry, ports));
+  const closing = new AbortController();
+  const tasks = entries.map((entry) => createEntry(entry, ports, closing.signal));
   return {
     start: () => {
       for (const task of tasks) void task.start();
     },
     close: () => {
+      closing.abort(new LastcallError('interrupted', 'this calendar is kept no more'));
       for (const task of tasks) void task.destroy();
     },
   };
 }
 
-function createEntry(entry: ScheduleConfig, ports: SchedulePorts): ScheduledTask {
-  const { log } = ports;
-  const about = { cron: entry.cron, do: entry.do, reason: entry.reason };
-  const run = async (): Promise<void> => {
-    log.info('a scheduled operation begins', about);
-    try {
-      await ports.submit(entry.do, entry.reason);
-    } catch (error) {
-      log.error('a scheduled operation failed', { ...about, error });
-    }
+/** One entry, and how it counts what becomes of its runs. */
+interface ScheduleEntry {
+  readonly config: ScheduleConfig;
+  readonly about: { readonly cron: string; readonly do: string; readonly reason: string };
+  readonly condition: Condition | null;
+  readonly count: (outcome: string) => void;
+}
+
+function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: AbortSignal): ScheduledTask {
+  const { log, runs } = ports;
+  const entry: ScheduleEntry = {
+    config,
+    about: { cron: config.cron, do: config.do, reason: config.reason },
+    condition: ports.condition(config),
+    count: (outcome) => runs.add({ do: config.do, outcome }),
   };
-  const task = makeTask(entry, run, log);
-  const when = ({ dateLocalIso }: TaskContext): object => ({ ...about, at: dateLocalIso });
+  const task = makeTask(config, () => run(entry, ports, signal), log);
+  const when = ({ dateLocalIso }: TaskContext): object => ({ ...entry.about, at: dateLocalIso });
   task.on('execution:missed', (context) => {
+    entry.count('missed');
     log.warn('a scheduled operation was missed: this process was held up, or the machine slept', {
       ...when(context),
     });
   });
   task.on('execution:overlap', (context) => {
+    entry.count('overlap');
     log.warn('a scheduled operation was left out: the one before it is still going on', { ...when(context) });
   });
   return task;
+}
+
+/** Never throws: what became of it is in the log and in the counts. */
+async function run(entry: ScheduleEntry, ports: SchedulePorts, signal: AbortSignal): Promise<void> {
+  const { about, config, count } = entry;
+  const { log } = ports;
+  try {
+    if (!(await isDue(entry, ports, signal))) return count('not-due');
+  } catch (error) {
+    count(signal.aborted ? 'given-up' : 'failed');
+    const message = signal.aborted
+      ? 'a scheduled operation was given up before it began: lastcall ends, or its configuration was read again'
+      : 'a scheduled operation was left out: whether it is due could not be told';
+    return log.warn(message, { ...about, error });
+  }
+  log.info('a scheduled operation begins', about);
+  try {
+    const { ok, id, code, message } = await ports.submit(config.do, config.reason);
+    count(code);
+    if (ok) return log.info('a scheduled operation is done', { ...about, id });
+    log.warn('a scheduled operation was refused or has failed', { ...about, id, code, why: message });
+  } catch (error) {
+    count('failed');
+    log.error('a scheduled operation failed', { ...about, error });
+  }
+}
+
+/**
+ * Waits for the entry's jitter, then looks whether its condition is met.
+ * @throws the signal's reason; LastcallError `failed` when the condition cannot be told
+ */
+async function isDue(
+  { config: { jitterMs }, about, condition }: ScheduleEntry,
+  { clock, random, log }: SchedulePorts,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const waitMs = Math.floor(random() * jitterMs);
+  if (waitMs > 0) {
+    log.info('a scheduled operation waits for its jitter', { ...about, seconds: Math.round(waitMs / 1_000) });
+    await sleep(clock, waitMs, signal);
+  }
+  if (condition === null) return true;
+  const { isMet, why } = await condition.look(signal);
+  // A command that ends as it is aborted may have said yes.
+  signal.throwIfAborted();
+  if (!isMet) log.info('a scheduled operation is not due', { ...about, why });
+  return isMet;
 }
 
 function makeTask(entry: ScheduleConfig, run: () => Promise<void>, log: Log): ScheduledTask {

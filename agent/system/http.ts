@@ -12,6 +12,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 /** How a request may differ from the usual one, a GET. */
 export interface HttpOptions {
   readonly method?: 'GET' | 'POST';
+  /** The body, as JSON: the request is a POST. */
+  readonly json?: object;
   /** A unix socket, to which it goes in place of the URL's host. */
   readonly socketPath?: string;
   /** The value of the header, and a secret: it is in no error. */
@@ -22,6 +24,8 @@ export interface HttpOptions {
   readonly accept?: string;
   /** Default: MAX_BODY_BYTES. */
   readonly maxBodyBytes?: number;
+  /** The URL's name in errors, where its path is a secret. Default: all but user, password and query. */
+  readonly shown?: string;
 }
 
 export interface HttpAnswer {
@@ -80,8 +84,9 @@ export function httpPost(
   json: object,
   timeoutMs: number,
   ports: { clock: Clock; signal: AbortSignal },
+  options: Pick<HttpOptions, 'shown'> = {},
 ): Promise<HttpAnswer> {
-  return ask(url, timeoutMs, ports, { json });
+  return ask(url, timeoutMs, ports, { ...options, json });
 }
 
 /**
@@ -118,13 +123,14 @@ async function ask(
   url: URL,
   timeoutMs: number,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
-  options: HttpOptions & { readonly json?: object },
+  options: HttpOptions,
 ): Promise<HttpAnswer> {
   const began = clock.now();
+  const { shown = shownUrl(url) } = options;
   // Without a cause: axios' error carries the URL with its password.
   const failed = (reason: string): LastcallError =>
-    new LastcallError('failed', `${shownUrl(url)}: ${reason}`, {
-      target: shownUrl(url),
+    new LastcallError('failed', `${shown}: ${reason}`, {
+      target: shown,
       elapsedMs: clock.now() - began,
       next: 'check that the application answers there',
     });
@@ -137,11 +143,7 @@ async function ask(
   }
 }
 
-async function exchange(
-  url: URL,
-  signal: AbortSignal,
-  options: HttpOptions & { readonly json?: object },
-): Promise<HttpAnswer> {
+async function exchange(url: URL, signal: AbortSignal, options: HttpOptions): Promise<HttpAnswer> {
   const { json, method, socketPath, maxBodyBytes = MAX_BODY_BYTES } = options;
   const response: AxiosResponse<Readable> = await axios.request({
     url: url.href,

@@ -3,16 +3,24 @@ import type { Service } from '../engine/service.ts';
 import type { Status } from '../lifecycle/model/api.ts';
 import { isOut, PHASES } from '../lifecycle/model/phase.ts';
 import type { Clock } from '../system/clock.ts';
+import type { LabelledCounts, Samples } from '../system/labelled-counts.ts';
 import { withObserver } from './service-observer.ts';
 
 /** Seconds: from a node without users to a working day of them. */
 const BUCKETS = [1, 5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
+
+const SCHEDULE_HELP =
+  'Runs of the schedule: a result code, or not-due, missed, overlap, given-up where nothing was asked for.';
 
 export interface MetricsPorts {
   readonly clock: Clock;
   /** Answers given to pollers so far, by answer, read at each scrape; null without a port for pollers. */
   readonly agentChecks: ReadonlyMap<string, number> | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
+  /** What became of the runs of the calendar, by `do` and `outcome`. */
+  readonly scheduleRuns: Pick<LabelledCounts<never>, 'samples'>;
+  /** What became of the calls of `hooks`, by `hook` and `outcome`. */
+  readonly hookRuns: Pick<LabelledCounts<never>, 'samples'>;
 }
 
 export interface Metrics {
@@ -50,6 +58,12 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
     [...(ports[who] ?? [])].map(([answer, count]) => [{ answer: answer || 'neutral' }, count]);
   counter('lastcall_agent_checks_total', 'Agent-checks answered.', ['answer'], answersOf('agentChecks'));
   counter('lastcall_health_checks_total', 'Health polls answered.', ['answer'], answersOf('healthChecks'));
+  counter('lastcall_schedule_runs_total', SCHEDULE_HELP, ['do', 'outcome'], () =>
+    ports.scheduleRuns.samples(),
+  );
+  const hooksHelp =
+    'Phases that a hook was told of (done), could not be told of (failed), or was too slow for.';
+  counter('lastcall_hook_runs_total', hooksHelp, ['hook', 'outcome'], () => ports.hookRuns.samples());
   const operations = new Counter({
     name: 'lastcall_operations_total',
     help: 'Operations ended or refused.',
@@ -119,8 +133,6 @@ interface Instruments {
   ) => void;
   readonly counter: (name: string, help: string, labelNames: string[], samples: () => Samples) => void;
 }
-
-type Samples = readonly (readonly [Readonly<Record<string, string>>, number])[];
 
 function typeOf(registry: Registry): string {
   return registry.contentType;

@@ -36,6 +36,7 @@ test('a file that names a balancer and a server gets every default', async () =>
     },
     return: { timeoutMs: 300_000 },
     schedule: [],
+    hooks: [],
     listen: {
       agentCheck: null,
       health: null,
@@ -225,7 +226,9 @@ describe('a session source', () => {
 test('a calendar entry has a reason and the time zone of the machine', async () => {
   const app = 'app: { start: { command: [a] }, stop: { command: [b], gone: { port: 80 } } }\n';
   const config = await configOf(`${MINIMAL}${app}schedule:\n  - { cron: "0 4 * * 0", do: restart }\n`);
-  expect(config.schedule).toEqual([{ cron: '0 4 * * 0', timezone: null, do: 'restart', reason: 'schedule' }]);
+  expect(config.schedule).toEqual([
+    { cron: '0 4 * * 0', timezone: null, do: 'restart', reason: 'schedule', jitterMs: 0, when: null },
+  ]);
 });
 
 test('the control socket is a path, or a mapping that may leave the path out', async () => {

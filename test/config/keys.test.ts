@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { problemsOf, refuses } from './support.ts';
 
 const TOP =
-  'node, app, balancers, ignoreServers, unreachable, foreignDrain, reloadGrace, sticky, sessions, drain, return, schedule, listen, state, audit, adopt, log';
+  'node, app, balancers, ignoreServers, unreachable, foreignDrain, reloadGrace, sticky, sessions, drain, return, schedule, hooks, listen, state, audit, adopt, log';
 const DRAIN = 'timeout, onTimeout, quiet, keep, keepBackups, expires, gate, warn, pace';
 
 describe('an unknown key is refused at the key, with those that are known', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { load, MINIMAL, problemsOf, refuses } from './support.ts';
+import { MINIMAL, configOf, load, problemsOf, refuses } from './support.ts';
 
 const LISTEN = 'listen: { agentCheck: { address: 0.0.0.0:7001 } }\n';
 const SESSIONS = 'sessions: [{ http: { url: "http://a/" } }]\n';
@@ -244,6 +244,33 @@ describe('the calendar', () => {
   test.each(['Europe/Zurich', 'UTC', 'US/Eastern'])('knows the time zone %s', async (timezone) => {
     expect(await problemsOf(entry('0 4 * * 0', timezone))).toEqual([]);
   });
+
+  test('has a jitter, and a condition that is a file or a command', async () => {
+    const written = (more: string): string => `{ cron: "0 4 * * 0", do: drain, ${more} }`;
+    const entries = [
+      'jitter: 10m, when: { file: /run/reboot-required }',
+      'when: { command: [is-due] }',
+      'when: { command: [is-due, 8080], timeout: 1m }',
+    ].map(written);
+    const { schedule } = await configOf(`${MINIMAL}schedule: [${entries.join(', ')}]\n`);
+    expect(schedule.map(({ jitterMs, when }) => ({ jitterMs, when }))).toEqual([
+      { jitterMs: 600_000, when: { kind: 'file', path: '/run/reboot-required' } },
+      { jitterMs: 0, when: { kind: 'command', command: ['is-due'], timeoutMs: 10_000 } },
+      { jitterMs: 0, when: { kind: 'command', command: ['is-due', '8080'], timeoutMs: 60_000 } },
+    ]);
+  });
+
+  refuses([
+    [
+      'schedule: [{ cron: "0 4 * * 0", do: drain, when: { file: due } }]',
+      '4:58: schedule[0].when.file: must be an absolute path',
+    ],
+    [
+      'schedule: [{ cron: "0 4 * * 0", do: drain, when: {}, jitter: 5 }]',
+      '4:50: schedule[0].when: needs file or command',
+      '4:62: schedule[0].jitter: has no unit, write for example 5s',
+    ],
+  ]);
 });
 
 test('a status is healthy or a sign-out, not both', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ENDPOINTS } from '../../agent/control/routes.ts';
 import { REQUEST_KEYS } from '../../agent/control/parse-request.ts';
+import { hookFacts } from '../../agent/hooks/phase-hook.ts';
 import { EXIT_CODES } from '../../agent/system/error.ts';
 import { metricNames } from '../support/metric-names.ts';
 import { textOf } from '../support/repository.ts';
@@ -39,6 +40,13 @@ test('Every path of the control socket has a section, and no other has', () => {
 describe('The keys are those of', () => {
   test('a request', () => {
     expect(itemsUnder('POST /v1/operations').sort()).toEqual([...REQUEST_KEYS].sort());
+  });
+
+  test('what a hook is told', () => {
+    const operation = { id: 'x', operation: 'drain', by: 'test', reason: null } as const;
+    const change = { phase: 'drained', previous: 'fencing', at: '', operation, sessions: 0 } as const;
+    const { body } = hookFacts('app1', { ...change, code: Promise.resolve(null) }, 'done', 0);
+    expect(itemsUnder('Hooks').sort()).toEqual(Object.keys(body).sort());
   });
 
   test.each([

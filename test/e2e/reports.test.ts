@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { askHttp } from '../support/ask-http.ts';
 import { freePort } from '../support/ports.ts';
@@ -61,3 +61,33 @@ test('a stop is in the metrics and in the audit log of the sidecar that did it, 
   if ('missing' in promtool) return skipped(promtool.missing);
   expect(await promtool.run(['check', 'metrics'], after)).toEqual({ code: 0, output: '' });
 }, 180_000);
+
+test('a scheduled drain that the guard refuses is in the log, in the metrics and in the audit log; one that is not due is in the first two', async () => {
+  rig = await openRig();
+  const port = await freePort();
+  const audit = join(rig.dir, 'audit.log');
+  const due = join(rig.dir, 'due');
+  const listen = { metrics: `127.0.0.1:${port}`, control: join(rig.dir, 'app1.sock') };
+  const entry = { cron: '* * * * * *', do: 'drain', reason: 'night', when: { file: due } };
+  const sidecar = await rig.sidecar({
+    sections: { listen, audit, schedule: [entry], drain: { keep: 5, quiet: '0s' } },
+  });
+  await sidecar.reaches('serving');
+  const metrics = async (): Promise<string> => (await askHttp(port, { path: '/metrics' })).body;
+  await until('it was not due', () => sidecar.log().includes(`why="${due} is not there"`));
+  await until('that is counted', async () =>
+    (await metrics()).includes('lastcall_schedule_runs_total{do="drain",outcome="not-due"} '),
+  );
+  expect(await stat(audit)).toMatchObject({ size: 0 });
+  await writeFile(due, '');
+  await until('it is refused', () => /was refused or has failed .*code=guard/.test(sidecar.log()));
+  await until('that is counted', async () =>
+    (await metrics()).includes('lastcall_schedule_runs_total{do="drain",outcome="guard"} '),
+  );
+  await sidecar.stop();
+  const [asked, ended] = (await readFile(audit, 'utf8'))
+    .split('\n')
+    .map((line) => JSON.parse(line || '{}') as object);
+  expect(asked).toMatchObject({ event: 'refused', operation: 'drain', by: 'schedule', reason: 'night' });
+  expect(ended).toMatchObject({ event: 'end', operation: 'drain', code: 'guard' });
+}, 60_000);

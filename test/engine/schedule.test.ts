@@ -1,9 +1,20 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
+import { createTask } from 'node-cron';
 import type { ScheduleConfig } from '../../agent/config/config.ts';
-import { createSchedule, type Schedule } from '../../agent/engine/schedule.ts';
+import {
+  createSchedule,
+  type Schedule,
+  type ScheduleCounts,
+  type SchedulePorts,
+} from '../../agent/engine/schedule.ts';
+import type { Condition } from '../../agent/hooks/condition.ts';
+import { realClock } from '../../agent/system/clock.ts';
+import { LastcallError } from '../../agent/system/error.ts';
+import { createLabelledCounts } from '../../agent/system/labelled-counts.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
 
 const everySecond: ScheduleConfig = {
@@ -11,26 +22,59 @@ const everySecond: ScheduleConfig = {
   timezone: null,
   do: 'restart',
   reason: 'weekly recycle',
+  jitterMs: 0,
+  when: null,
 };
+const DONE = { ok: true, id: 'op1', code: 'done' };
 let schedule: Schedule | undefined;
 afterEach(() => schedule?.close());
 
 /** A schedule that runs, with a submit that tells the test and waits for what `busy` gives it. */
-function begin(entry: ScheduleConfig, busy: () => Promise<void>) {
+function begin(entry: ScheduleConfig, busy: () => Promise<void>, changes: Partial<SchedulePorts> = {}) {
   const log = memoryLog();
+  const runs: ScheduleCounts = createLabelledCounts();
   const submitted: string[] = [];
   let seen: () => void = () => undefined;
   const first = new Promise<void>((resolve) => (seen = resolve));
   schedule = createSchedule([entry], {
+    clock: realClock,
+    random: () => 0,
     log,
+    runs,
+    condition: () => null,
     submit: async (kind, reason) => {
       submitted.push(`${kind}: ${reason}`);
       seen();
       await busy();
+      return DONE;
     },
+    ...changes,
   });
   schedule.start();
-  return { log, submitted, first };
+  const counted = (): Record<string, number> =>
+    Object.fromEntries(
+      runs.samples().map(([labels, count]) => [`${labels['do']} ${labels['outcome']}`, count]),
+    );
+  return { log, submitted, first, counted };
+}
+
+/** Only the date is another one: all that waits goes on by the real clock. */
+function pretendDate(now: Date): void {
+  jest.useFakeTimers({
+    now,
+    doNotFake: [
+      'hrtime',
+      'nextTick',
+      'performance',
+      'queueMicrotask',
+      'setImmediate',
+      'clearImmediate',
+      'setInterval',
+      'clearInterval',
+      'setTimeout',
+      'clearTimeout',
+    ],
+  });
 }
 
 describe('The schedule', () => {
@@ -38,7 +82,7 @@ describe('The schedule', () => {
     const { log, submitted, first } = begin(everySecond, async () => undefined);
     await first;
     expect(submitted).toEqual(['restart: weekly recycle']);
-    await log.next(() => log.records.filter(({ level }) => level === 'info').length === 2);
+    await log.next(() => log.records.filter(({ message }) => message.endsWith('begins')).length === 2);
     expect(submitted).toEqual(['restart: weekly recycle', 'restart: weekly recycle']);
   });
 
@@ -81,10 +125,15 @@ describe('The schedule', () => {
   });
 
   test('begins nothing before its start and nothing after its close', async () => {
-    const log = memoryLog();
     let count = 0;
-    const ports = { log, submit: async () => void count++ };
-    const never = createSchedule([everySecond], ports);
+    const never = createSchedule([everySecond], {
+      clock: realClock,
+      random: () => 0,
+      log: memoryLog(),
+      runs: createLabelledCounts(),
+      condition: () => null,
+      submit: async () => ({ ...DONE, id: String(count++) }),
+    });
     const { first, submitted } = begin(everySecond, async () => undefined);
     await first;
     schedule?.close();
@@ -102,11 +151,7 @@ describe('The schedule', () => {
     ['* * * *', null],
     ['0 4 * * 0', 'Europe/Atlantis'],
   ])('refuses "%s" in time zone %s with what to write instead', (cron, timezone) => {
-    const make = () =>
-      createSchedule([{ ...everySecond, cron, timezone }], {
-        log: memoryLog(),
-        submit: async () => undefined,
-      });
+    const make = () => begin({ ...everySecond, cron, timezone }, async () => undefined);
     expect(make).toThrow(
       expect.objectContaining({
         code: 'config',
@@ -114,6 +159,93 @@ describe('The schedule', () => {
         next: expect.stringContaining('cron fields'),
       }),
     );
+  });
+
+  test.each([
+    ['done', true],
+    ['guard', false],
+  ])('tells and counts how a run ended: %s', async (code, ok) => {
+    const submit = async () => ({ ok, id: 'op7', code, ...(ok ? {} : { message: 'app/app1: too few' }) });
+    const { log, counted } = begin(everySecond, async () => undefined, { submit });
+    const told = await log.next(({ fields }) => 'id' in fields);
+    expect(told).toMatchObject({ level: ok ? 'info' : 'warn', fields: { do: 'restart', id: 'op7' } });
+    if (!ok) expect(told.fields).toMatchObject({ code, why: 'app/app1: too few' });
+    expect(counted()).toEqual({ [`restart ${code}`]: 1 });
+  });
+
+  test('waits for a part of its jitter, and overlaps itself in none of it', async () => {
+    const clock = new ManualClock();
+    const jittered = { ...everySecond, jitterMs: 600_000 };
+    const { log, submitted, first, counted } = begin(jittered, async () => undefined, {
+      clock,
+      random: () => 0.5,
+    });
+    await clock.armed();
+    expect(log.records).toMatchObject([{ level: 'info', fields: { seconds: 300 } }]);
+    await log.next(({ message }) => message.includes('left out'));
+    clock.advance(299_999);
+    expect(submitted).toEqual([]);
+    clock.advance(1);
+    await first;
+    expect(submitted).toHaveLength(1);
+    expect(counted()['restart overlap']).toBeGreaterThan(0);
+  });
+
+  test('gives a run up that waits when it is closed, and tells it', async () => {
+    const clock = new ManualClock();
+    const { log, submitted, counted } = begin({ ...everySecond, jitterMs: 1_000 }, async () => undefined, {
+      clock,
+      random: () => 0.9,
+    });
+    await clock.armed();
+    schedule?.close();
+    const told = await log.next(({ message }) => message.includes('given up'));
+    expect(told.level).toBe('warn');
+    expect(clock.pending).toBe(0);
+    expect(submitted).toEqual([]);
+    expect(counted()).toEqual({ 'restart given-up': 1 });
+  });
+
+  test('asks its condition after the jitter, and asks for nothing where it is not met or cannot be told', async () => {
+    const answers = [
+      async () => ({ isMet: false, why: 'no /run/due' }),
+      () => Promise.reject(new LastcallError('failed', 'is-due did not end')),
+      async () => ({ isMet: true, why: 'exit code 0' }),
+    ];
+    const condition: Condition = { name: 'is-due', look: () => (answers.shift() ?? (() => never))() };
+    const never = new Promise<never>(() => undefined);
+    const { log, submitted, first, counted } = begin(everySecond, async () => undefined, {
+      condition: () => condition,
+    });
+    await first;
+    expect(submitted).toHaveLength(1);
+    expect(log.records.slice(0, 3)).toMatchObject([
+      { level: 'info', message: 'a scheduled operation is not due', fields: { why: 'no /run/due' } },
+      { level: 'warn', fields: { error: { message: 'is-due did not end' } } },
+      { level: 'info', message: 'a scheduled operation begins' },
+    ]);
+    expect(counted()).toMatchObject({ 'restart not-due': 1, 'restart failed': 1 });
+  });
+
+  test.each([
+    // Clocks go from 02:00 to 03:00 on 28 March 2027, and from 03:00 to 02:00 on 31 October.
+    ['a time that is left out has no run that day', '2027-03-27T12:00Z', '30 2 * * *', '2027-03-29T00:30'],
+    ['the hour after it has its own', '2027-03-27T12:00Z', '0 3 * * *', '2027-03-28T01:00'],
+    [
+      'a time that comes twice has one run, the second',
+      '2027-10-30T12:00Z',
+      '30 2 * * *',
+      '2027-10-31T01:30',
+    ],
+    ['and the next one is a day later', '2027-10-31T01:31Z', '30 2 * * *', '2027-11-01T01:30'],
+  ])('%s', (_what, now, cron, next) => {
+    pretendDate(new Date(now));
+    try {
+      const [run] = createTask(cron, () => undefined, { timezone: 'Europe/Zurich' }).getNextRuns(1);
+      expect(run?.toISOString().slice(0, 16)).toBe(next);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   test('keeps the time of its zone, and writes nothing to the console whatever happens', async () => {

@@ -2,6 +2,7 @@ import { createMetrics } from '../../agent/telemetry/metrics.ts';
 import type { Result } from '../../agent/lifecycle/model/api.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';
+import { createLabelledCounts, type LabelledCounts } from '../../agent/system/labelled-counts.ts';
 import { createScriptedService } from './scripted-service.ts';
 
 /** Every metric as the page itself names it: its name with its labels, its type, its help. */
@@ -14,6 +15,8 @@ export async function metricNames(): Promise<
     clock: realClock,
     agentChecks: answers,
     healthChecks: answers,
+    scheduleRuns: counted({ do: 'restart', outcome: 'done' }),
+    hookRuns: counted({ hook: 'hooks[0]', outcome: 'done' }),
   });
   await metrics.service.submit({ ...OWN_TERMS, id: 'x', kind: 'drain', reason: null, by: 'test' });
   const ended: Partial<Result> = {};
@@ -22,6 +25,12 @@ export async function metricNames(): Promise<
   return [...page.matchAll(/^# HELP (\S+) (.*)\n# TYPE \S+ (\S+)$/gm)].map(
     ([, name = '', help = '', type = '']) => [`${name}${labelsOf(page, name)}`, type, help],
   );
+}
+
+function counted(labels: Readonly<Record<string, string>>): Pick<LabelledCounts<never>, 'samples'> {
+  const counts = createLabelledCounts();
+  counts.add(labels);
+  return counts;
 }
 
 function labelsOf(page: string, name: string): string {

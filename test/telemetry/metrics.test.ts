@@ -37,6 +37,8 @@ beforeEach(async () => {
       ['', 1],
     ]),
     healthChecks: null,
+    scheduleRuns: { samples: () => [[{ do: 'restart', outcome: 'guard' }, 2]] },
+    hookRuns: { samples: () => [[{ hook: 'hooks[0]', outcome: 'failed' }, 3]] },
   });
 });
 
@@ -69,6 +71,8 @@ describe('The metrics', () => {
       '{answer="up drain"} 2',
       '{answer="neutral"} 1',
     ]);
+    expect(await samples('lastcall_schedule_runs_total')).toEqual(['{do="restart",outcome="guard"} 2']);
+    expect(await samples('lastcall_hook_runs_total')).toEqual(['{hook="hooks[0]",outcome="failed"} 3']);
     expect(await samples('lastcall_reasserts_total')).toEqual(['0']);
     expect(await samples('lastcall_reassert_slowest_seconds')).toEqual([]);
     changes = { reasserts: { count: 4, slowestSeconds: 0.3 }, alarms: ['disk'] };

@@ -1,8 +1,8 @@
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { peek } from './peek.ts';
 import { OWN, type Requests } from './judge-requests.ts';
-import type { WishJudge } from './judge-wishes.ts';
-import type { WordJudge } from './judge-words.ts';
+import type { IntentJudge } from './judge-intent.ts';
+import type { WriteJudge } from './judge-writes.ts';
 import { isListed } from './known-users.ts';
 import { type LbServer, shown, type SimLb } from './balancer.ts';
 import type { SimNode, Taken, World } from './world.ts';
@@ -24,7 +24,7 @@ export const DUE_MS = 20_000;
 
 export function createRestJudge(
   world: World,
-  { requests, wishes, words }: { requests: Requests; wishes: WishJudge; words: WordJudge },
+  { requests, intents, writes }: { requests: Requests; intents: IntentJudge; writes: WriteJudge },
 ): RestJudge {
   const { time, verdicts } = world;
   const returned = new Map<number, number>();
@@ -54,19 +54,19 @@ export function createRestJudge(
     const { phase, op, healthIsUp } = peek(node.state);
     if (op) return;
     const isOut = ['draining', 'settling', 'fencing', 'drained', 'stopped'].includes(phase);
-    const isFenced = phase === 'failed' && words.isFenced(node);
+    const isFenced = phase === 'failed' && writes.isFenced(node);
     for (const { lb, server } of listedOf(node)) {
       const { admin, by, since, absent } = server;
       if (absent) continue;
       const wanted = peek(node.state).wants(lb.name, server.name);
       // Over our fence READY waits for an application that is well (I15), if it takes for ever.
-      const isAwaited = wanted === 'ready' && node.policy.hasProbe && !healthIsUp && words.isFenced(node);
+      const isAwaited = wanted === 'ready' && node.policy.hasProbe && !healthIsUp && writes.isFenced(node);
       if (isAwaited) continue;
       if (wanted !== null && by !== 'operator' && admin !== wanted && time.now - since > DUE_MS)
         verdicts.broken('word lost', [phase, lb.name, server.name, admin, wanted]);
       if ((isOut || isFenced) && admin === 'ready' && time.now - since > DUE_MS)
         verdicts.broken('word lost', [phase, lb.name, server.name]);
-      const found = words.foundAt(node, lb.name, server.name);
+      const found = writes.foundAt(node, lb.name, server.name);
       if (ROTATION.includes(phase) && by === 'us' && admin !== 'ready' && admin !== found)
         verdicts.broken('not put back', [phase, lb.name, server.name, admin]);
     }
@@ -102,7 +102,7 @@ export function createRestJudge(
 
   function expired(node: SimNode): void {
     const { phase, op, hold, healthIsUp } = peek(node.state);
-    const expiry = wishes.expiryOf(node);
+    const expiry = intents.expiryOf(node);
     if (node.app.signedOutAt !== null) return;
     if (!expiry || phase !== 'drained' || op || hold || !healthIsUp || !node.policy.hasProbe) return;
     if (listedOf(node).some(({ server }) => server.by === 'operator')) return;

@@ -4,8 +4,8 @@ import { createRebootJudge } from './judge-reboots.ts';
 import { createRequests } from './judge-requests.ts';
 import { createRestJudge } from './judge-rest.ts';
 import { createStopJudge } from './judge-stops.ts';
-import { createWishJudge } from './judge-wishes.ts';
-import { createWordJudge } from './judge-words.ts';
+import { createIntentJudge } from './judge-intent.ts';
+import { createWriteJudge } from './judge-writes.ts';
 import { createZeroJudge } from './judge-zero.ts';
 import { peek } from './peek.ts';
 import type { Oracle, Taken, World } from './world.ts';
@@ -16,17 +16,17 @@ const MOST_EFFECTS = 40;
 /** Knows the whole world, and judges each step of each sidecar by what it could know. No phase is excused (I16). */
 export function createOracle(world: World): Oracle {
   const requests = createRequests(world);
-  const words = createWordJudge(world, requests);
-  const wishes = createWishJudge(world, requests);
+  const writes = createWriteJudge(world, requests);
+  const intents = createIntentJudge(world, requests);
   const stops = createStopJudge(world, requests);
-  const rest = createRestJudge(world, { requests, wishes, words });
+  const rest = createRestJudge(world, { requests, intents, writes });
   const begin = createBeginJudge(world, requests);
   const judges = [
     requests,
-    words,
+    writes,
     begin,
     stops,
-    wishes,
+    intents,
     rest,
     createDiskJudge(world),
     createRebootJudge(world),
@@ -39,24 +39,24 @@ export function createOracle(world: World): Oracle {
       const { effects } = taken;
       if (effects.length > MOST_EFFECTS) world.verdicts.broken('broke', `${effects.length} effects at once`);
     },
-    written(word) {
-      words.written(word);
-      wishes.written(word);
+    written(write) {
+      writes.written(write);
+      intents.written(write);
     },
     submitted: (node, request) => requests.submitted(node, request),
     cancelled: (node, id) => requests.cancelled(node, id),
     crashed(node) {
-      words.crashed(node);
+      writes.crashed(node);
       requests.crashed(node);
       begin.crashed(node);
-      wishes.crashed(node);
+      intents.crashed(node);
       // With an alarm the disk has lost what is ours: it is to be treated as foreign.
       if (!peek(node.state).hasDiskAlarm) return;
       for (const lb of world.lbs)
         for (const server of lb.servers)
           if (server.node === node.index && server.by === 'us') server.by = 'operator';
     },
-    booted: (node) => words.booted(node),
+    booted: (node) => writes.booted(node),
     rested: (answers) => rest.rested(answers),
     result: (_node, id) => requests.result(id),
   };

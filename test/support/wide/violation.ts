@@ -47,7 +47,7 @@ export const RULES = {
   'stop refused by a clock': 'I13',
   'READY without a probe': 'I15',
   'given back without a probe': 'I15',
-  'READY over a wish': 'I19',
+  'READY over an intent': 'I19',
   'READY over a hold': 'I18',
   'hold lost': 'I18',
   'hold left over': 'I18',

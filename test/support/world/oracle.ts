@@ -10,7 +10,7 @@ import { serversOf } from '../../../agent/lifecycle/draft.ts';
 import type { Proof, ServerView } from '../../../agent/lifecycle/model/observation.ts';
 import type { Survey } from '../../../agent/lifecycle/model/survey.ts';
 import type { StepTrace, SceneWorld } from './world.ts';
-import { createClaims } from './claims.ts';
+import { createOwnershipInvariants } from './ownership-invariants.ts';
 
 /** Watches every step and knows the whole world: what INVARIANTS.md promises is judged from outside. */
 export interface SceneOracle {
@@ -34,7 +34,9 @@ export function createOracle(world: SceneWorld): SceneOracle {
   const surveys = new Map<string, Survey[]>();
   const proofs = new Map<string, Proof | null>();
   const stops = new Map<string, number>();
-  const claims = createClaims(world, fail, () => askers.some((id) => requests.get(id)?.force === true));
+  const ownership = createOwnershipInvariants(world, fail, () =>
+    askers.some((id) => requests.get(id)?.force === true),
+  );
   let ownProof: Proof | null = null;
   /** The callers of the operation, also those who have withdrawn: what was proven for one of these is proven. */
   let askers: readonly string[] = [];
@@ -50,7 +52,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
     if (event.type === 'command-checked' && event.need === 'stop') proofs.set(event.id, event.proof);
     if (event.type === 'booted') ownProof = after.app.proof;
     if (event.type === 'started' || event.type === 'app-back') ownProof = event.proof;
-    claims.watch(taken);
+    ownership.watch(taken);
     thrownOut(taken.after);
     effects.forEach((effect, index) => judge(taken, effect, index));
     stopSent = after.phase === 'stopping' && (stopSent || effects.some(({ type }) => type === 'stop'));
@@ -146,7 +148,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
     const known = askers.map((id) => proofs.get(id)).concat(ownProof);
     if (proof && !known.some((one) => isDeepStrictEqual(one, proof))) fail('I13', proof);
     const forced = op.forced > 0 || op.warnings.some(({ text }) => text.includes('forced'));
-    if (!forced) claims.stopped(state);
+    if (!forced) ownership.stopped(state);
   }
 
   /** I11, when the first word outward is meant: from rotation, by an operation that was checked. */
@@ -225,7 +227,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
     watch,
     submitted,
     crashed(state) {
-      claims.crashed(state.alarms['disk'] !== undefined);
+      ownership.crashed(state.alarms['disk'] !== undefined);
       const onDisk = world.disk.content === null ? null : (JSON.parse(world.disk.content) as StateRecord);
       for (const [id, how] of answered) {
         // No caller can be answered any more; what was accepted and has not ended must be on the disk (I3).
@@ -241,7 +243,7 @@ export function createOracle(world: SceneWorld): SceneOracle {
       if (state.queue.length > 0 || state.candidate || state.pending) fail('the queue drains', state.queue);
       for (const [id, how] of answered) if (how === 'waiting') fail('every request is answered', id);
       if (state.op) fail('I14', [state.phase, state.op]);
-      claims.ended(state);
+      ownership.ended(state);
     },
   };
 }

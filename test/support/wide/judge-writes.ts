@@ -1,7 +1,7 @@
 import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
 import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
 import { isYielding } from '../../../agent/lifecycle/phases/capacity.ts';
-import { createClaims } from './claims.ts';
+import { createOwnershipTracker } from './ownership-tracker.ts';
 import { recordOn } from './judge-disk.ts';
 import { knownOf } from './known-users.ts';
 import { peek, type Peek } from './peek.ts';
@@ -10,15 +10,15 @@ import type { Requests } from './judge-requests.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import type { Issued, SimNode, Taken, World, Written } from './world.ts';
 
-/** Every word that reaches a server: I2, I11, I15, I16. No phase is excused. */
-export interface WordJudge {
+/** Every write that reaches a server: I2, I11, I15, I16. No phase is excused. */
+export interface WriteJudge {
   watch(taken: Taken): void;
-  written(word: Written): void;
+  written(write: Written): void;
   crashed(node: SimNode): void;
   booted(node: SimNode): void;
   /** We have written MAINT in this outing. */
   isFenced(node: SimNode): boolean;
-  /** What stood there before our first word of the last outing. */
+  /** What stood there before our first write of the last outing. */
   foundAt(node: SimNode, lb: string, server: string): string | null;
 }
 
@@ -28,13 +28,13 @@ const QUIET_SLACK_MS = 100;
 const LOOKED_MS = 600;
 const ROTATION: readonly string[] = ['serving', 'unhealthy'];
 
-export function createWordJudge(world: World, requests: Requests): WordJudge {
+export function createWriteJudge(world: World, requests: Requests): WriteJudge {
   const { time, verdicts } = world;
   /** Nodes whose disk failed in their last life. */
   const unsure = new Set<number>();
   /** Servers that MAINT was sent to in this outing, by node, balancer and name. */
   const sent = new Set<string>();
-  const claims = createClaims(world, requests);
+  const ownership = createOwnershipTracker(world, requests);
   /** When a life began that knows nothing of the fence of the one before: its disk had failed. */
   const forgotten = new Map<number, number>();
   /** Nodes that an operation has taken out, and that are not on their way back. */
@@ -43,18 +43,18 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   const fenced = new Map<number, number>();
   const fence = ({ index }: SimNode): void => void (fenced.has(index) || fenced.set(index, time.now));
 
-  function written(word: Written): void {
-    const { node, lb, admin, there, issued } = word;
+  function written(write: Written): void {
+    const { node, lb, admin, there, issued } = write;
     const p = peek(issued.state);
-    claims.written(word, p);
+    ownership.written(write, p);
     if (admin === 'maint' && there !== 'maint') {
-      if (!lb.polls) overUsers(word, p);
-      twoFenced(word, p);
+      if (!lb.polls) overUsers(write, p);
+      twoFenced(write, p);
       // A balancer that was silent may carry out late what a life before had sent.
       if (issued.state.now >= (forgotten.get(node.index) ?? -Infinity)) fence(node);
     }
-    if (admin === 'ready' && there !== 'ready') ready(word, p);
-    if (admin === 'ready' && !isTurn(word, p)) verdicts.broken('READY out of turn', [p.phase, lb.name]);
+    if (admin === 'ready' && there !== 'ready') ready(write, p);
+    if (admin === 'ready' && !isTurn(write, p)) verdicts.broken('READY out of turn', [p.phase, lb.name]);
   }
 
   /** I9: only on the way back; a balancer that was left out of it hears it once it answers again. */
@@ -68,7 +68,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     if (!node.app.isAlive || p.isForced || p.hold === 'maint') return;
     // It is out already, and its users with it.
     if (server.over?.admin === 'maint') return;
-    if (claims.foundAt(node, lb.name, server.name) === 'maint') return;
+    if (ownership.foundAt(node, lb.name, server.name) === 'maint') return;
     const detail = [p.phase, lb.name, server.name];
     const { users, seen } = knownOf(world, node, issued.known);
     const here = users.filter((user) => user.server === server).length;
@@ -129,7 +129,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
   /** I15: over our fence only after good probes that were begun after the way back began. */
   function ready({ node, lb, server, issued: { goodProbes, state } }: Written, p: Peek): void {
     const { hasProbe } = node.policy;
-    // A word that a silent balancer carries out late was said over no fence that came later.
+    // A write that a silent balancer carries out late was said over no fence that came later.
     if (!hasProbe || state.now < (fenced.get(node.index) ?? Infinity) || p.phase !== 'returning') return;
     const { warmingSince } = node;
     const detail = [p.phase, lb.name, server.name, `healthy: ${node.app.healthy}`];
@@ -139,7 +139,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
 
   return {
     watch(taken) {
-      claims.watch(taken);
+      ownership.watch(taken);
       const { node, before, after, effects } = taken;
       // One that was sent may have been carried out, whatever its answer.
       for (const effect of effects) {
@@ -164,12 +164,12 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
     },
     written,
     crashed(node) {
-      claims.crashed(node);
+      ownership.crashed(node);
       // After an alarm that the disk fails, the next life has only the fence that the disk holds.
       if (peek(node.state).hasDiskAlarm) unsure.add(node.index);
     },
     booted(node) {
-      claims.booted(node);
+      ownership.booted(node);
       // A write that was under way when it was killed may have come to its end or not: the disk has the intent.
       const wasUnsure = unsure.delete(node.index);
       if (isFenceOnDisk(node)) fence(node);
@@ -179,7 +179,7 @@ export function createWordJudge(world: World, requests: Requests): WordJudge {
       }
     },
     isFenced: ({ index }) => fenced.has(index),
-    foundAt: (node, lb, server) => claims.foundAt(node, lb, server),
+    foundAt: (node, lb, server) => ownership.foundAt(node, lb, server),
   };
 }
 

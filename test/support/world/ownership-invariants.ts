@@ -8,7 +8,7 @@ import type { StepTrace, SceneWorld } from './world.ts';
  * Whose state is at a server, by the world: the invariants that compare lastcall's writes with the truth at the
  * balancers (I1, I2, I3, I4).
  */
-export interface SceneClaims {
+export interface OwnershipInvariants {
   watch(taken: StepTrace): void;
   /** `forgot`: the alarm was raised that the disk does not hold what is under way. */
   crashed(forgot: boolean): void;
@@ -17,33 +17,33 @@ export interface SceneClaims {
   ended(state: State): void;
 }
 
-interface SceneClaim {
+interface PossibleStates {
   /** States that may be there because lastcall wrote them. */
-  maybe: Set<Admin>;
+  possible: Set<Admin>;
   /** All that was written in this outing: a state file may bring any of them back. */
-  said: Set<Admin>;
+  everWritten: Set<Admin>;
   /** What an aborted outing has put back. */
   restored: Admin | null;
 }
 
 /** @param isForced whether the running operation may take over what others hold: by its own request, or by one that joined */
-export function createClaims(
+export function createOwnershipInvariants(
   world: SceneWorld,
   fail: (invariant: string, what: unknown) => never,
   isForced: () => boolean,
-): SceneClaims {
+): OwnershipInvariants {
   const { policy, site } = world;
-  const claims = new Map<string, SceneClaim>();
+  const entries = new Map<string, PossibleStates>();
   /** When the last look whose answer has arrived was begun, by balancer. */
   const looked = new Map<string, number>();
 
   const places = site.balancers.flatMap((balancer) =>
     balancer.servers.map((server) => ({ balancer, server, key: `${balancer.name} ${server.name}` })),
   );
-  const claimOf = (key: string): SceneClaim => {
-    const claim = claims.get(key) ?? { maybe: new Set(), said: new Set(), restored: null };
-    claims.set(key, claim);
-    return claim;
+  const entryOf = (key: string): PossibleStates => {
+    const entry = entries.get(key) ?? { possible: new Set(), everWritten: new Set(), restored: null };
+    entries.set(key, entry);
+    return entry;
   };
 
   function watch(taken: StepTrace): void {
@@ -53,23 +53,23 @@ export function createClaims(
     }
     if (event.type === 'server-set') seen(event);
     for (const { balancerName, name, server, balancer } of serversOf(after)) {
-      const claim = claimOf(`${balancerName} ${name}`);
+      const entry = entryOf(`${balancerName} ${name}`);
       const old = before.balancers[balancerName];
-      if (server.found && !old?.servers[name]?.found) begin(claim, server.possiblyOurs);
+      if (server.found && !old?.servers[name]?.found) begin(entry, server.possiblyOurs);
       if (old?.servers[name]?.foreign != null && server.foreign === null && after.op && isForced())
-        begin(claim, server.possiblyOurs);
-      if (!server.found) Object.assign(claim, { maybe: new Set(), said: new Set() });
+        begin(entry, server.possiblyOurs);
+      if (!server.found) Object.assign(entry, { possible: new Set(), everWritten: new Set() });
       const target = desired(after, server);
-      if (server.inSync && target) claim.maybe = new Set([target]);
+      if (server.inSync && target) entry.possible = new Set([target]);
       if (old && balancer.worker?.pid !== old.worker?.pid)
-        for (const admin of claim.said) claim.maybe.add(admin);
+        for (const admin of entry.everWritten) entry.possible.add(admin);
     }
     for (const effect of taken.effects) {
       if (effect.type !== 'set-server') continue;
       overwrites(effect.balancer, effect.server, effect.admin, effect.mayReplace);
-      const claim = claimOf(`${effect.balancer} ${effect.server}`);
-      claim.maybe.add(effect.admin);
-      claim.said.add(effect.admin);
+      const entry = entryOf(`${effect.balancer} ${effect.server}`);
+      entry.possible.add(effect.admin);
+      entry.everWritten.add(effect.admin);
     }
     if (before.phase === 'returning' && after.phase !== 'returning' && !after.op) restored(taken);
   }
@@ -84,24 +84,24 @@ export function createClaims(
     const server = site.balancer(balancer).server(name);
     if (server.admin !== view.admin || server.by !== 'operator') return;
     looked.set(balancer, Math.max(looked.get(balancer) ?? 0, server.since + 1e-6));
-    if (view.admin !== admin) claimOf(`${balancer} ${name}`).maybe.delete(view.admin);
+    if (view.admin !== admin) entryOf(`${balancer} ${name}`).possible.delete(view.admin);
   }
 
-  function begin(claim: SceneClaim, ours: readonly Admin[]): void {
-    claim.restored = null;
+  function begin(entry: PossibleStates, ours: readonly Admin[]): void {
+    entry.restored = null;
     for (const admin of ours) {
-      claim.maybe.add(admin);
-      claim.said.add(admin);
+      entry.possible.add(admin);
+      entry.everWritten.add(admin);
     }
   }
 
   /** I2: what is there, was seen, and can only be an operator's, must not be replaceable. */
   function overwrites(at: string, name: string, admin: Admin, mayReplace: readonly Admin[]): void {
     const server = site.balancer(at).server(name);
-    const claim = claimOf(`${at} ${name}`);
+    const entry = entryOf(`${at} ${name}`);
     if (server.by !== 'operator' || server.admin === 'ready' || server.admin === admin) return;
     if ((looked.get(at) ?? 0) <= server.since) return;
-    if (mayReplace.includes(server.admin) && !claim.maybe.has(server.admin))
+    if (mayReplace.includes(server.admin) && !entry.possible.has(server.admin))
       fail('I2', `${at}: ${name} is in ${server.admin} by an operator, and is set to ${admin}`);
   }
 
@@ -114,7 +114,7 @@ export function createClaims(
       // Written when it is back (`unreachable: ignore`).
       if (before.balancers[balancer.name]?.error !== null && policy.unreachable === 'ignore') continue;
       const due = before.outing?.level === 'found' ? own.found.admin : 'ready';
-      claimOf(key).restored = due;
+      entryOf(key).restored = due;
       if (server.by === 'us' && server.admin !== due) fail('I4', [key, server.admin, due]);
     }
   }
@@ -143,7 +143,7 @@ export function createClaims(
       looked.clear();
       // Its owner is unknown by now, so it is to be treated as foreign.
       if (forgot) for (const { server } of places) if (server.by === 'us') server.by = 'operator';
-      for (const claim of claims.values()) for (const admin of claim.said) claim.maybe.add(admin);
+      for (const entry of entries.values()) for (const admin of entry.everWritten) entry.possible.add(admin);
     },
     stopped,
     ended(state) {
@@ -155,7 +155,7 @@ export function createClaims(
         if (target && own.foreign === null && server.admin !== target)
           fail('I3', [key, server.admin, target]);
         const ours = server.by === 'us' && server.admin !== 'ready';
-        if (!own.found && ours && claimOf(key).restored !== server.admin)
+        if (!own.found && ours && entryOf(key).restored !== server.admin)
           fail('I4', `${key} was left in ${server.admin}`);
       }
     },

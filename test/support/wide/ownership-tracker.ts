@@ -5,25 +5,25 @@ import { peek, type Peek } from './peek.ts';
 import type { SimNode, Taken, World, Written } from './world.ts';
 
 /** Whose state may be at a server, by what was written and read back: I2 is judged by it. */
-export interface Claims {
+export interface OwnershipTracker {
   watch(taken: Taken): void;
-  written(word: Written, p: Peek): void;
+  written(write: Written, p: Peek): void;
   crashed(node: SimNode): void;
   booted(node: SimNode): void;
   foundAt(node: SimNode, lb: string, server: string): Admin | null;
 }
 
-interface Claim {
+interface TrackedServer {
   /** States that may be there because lastcall wrote them. */
-  maybe: Set<Admin>;
+  possible: Set<Admin>;
   /** All that was written in this outing: a state file, or a process that was stopped, may bring any of them back. */
-  readonly said: Set<Admin>;
+  readonly everWritten: Set<Admin>;
   generation: number;
   unsureUntil: number;
   found: Admin | null;
   /** What force took over when the outing began: what is found is put back as this. */
   takenOver: Admin | null;
-  /** Since when another hand has it in the DRAIN that it was found in, where that is followed: then no word of ours comes. */
+  /** Since when another hand has it in the DRAIN that it was found in, where that is followed: then nothing of ours is written. */
   followedSince: number | null;
 }
 
@@ -32,40 +32,40 @@ const WORKER_NEWS_MS = 1_000;
 /** A write that failed may still be carried out for so long. */
 const UNSURE_MS = 1_000;
 
-export function createClaims(world: World, requests: Requests): Claims {
+export function createOwnershipTracker(world: World, requests: Requests): OwnershipTracker {
   const { time, verdicts } = world;
-  const claims = new Map<string, Claim>();
+  const entries = new Map<string, TrackedServer>();
 
-  function claimOf(node: SimNode, lb: string, server: string): Claim {
+  function entryOf(node: SimNode, lb: string, server: string): TrackedServer {
     const key = `${node.index} ${lb} ${server}`;
     const { generation } = world.lb(lb);
-    const claim = claims.get(key) ?? fresh(generation);
-    claims.set(key, claim);
-    if (claim.generation !== generation) widen(claim);
-    claim.generation = generation;
-    return claim;
+    const entry = entries.get(key) ?? fresh(generation);
+    entries.set(key, entry);
+    if (entry.generation !== generation) widen(entry);
+    entry.generation = generation;
+    return entry;
   }
 
-  const all = (node: SimNode, change: (claim: Claim, lb: string, server: string) => void): void => {
+  const all = (node: SimNode, change: (entry: TrackedServer, lb: string, server: string) => void): void => {
     for (const { name, servers } of node.policy.balancers)
-      for (const server of servers) change(claimOf(node, name, server), name, server);
+      for (const server of servers) change(entryOf(node, name, server), name, server);
   };
 
   function watch({ node, before, event, after, effects }: Taken): void {
     if (event.type === 'server-set') {
-      const claim = claimOf(node, event.balancer, event.server);
-      const isSure = event.startedAt >= claim.unsureUntil;
-      if (isSure) claim.maybe = new Set(forcedOf(event.view) === event.admin ? [event.admin] : []);
+      const entry = entryOf(node, event.balancer, event.server);
+      const isSure = event.startedAt >= entry.unsureUntil;
+      if (isSure) entry.possible = new Set(forcedOf(event.view) === event.admin ? [event.admin] : []);
     }
     // What is there as desired cannot be distinguished from our own.
     if (event.type === 'polled')
       for (const view of event.look.servers) {
         const admin = forcedOf(view);
         if (admin === peek(before).wants(event.balancer, view.name))
-          take(claimOf(node, event.balancer, view.name), admin);
+          take(entryOf(node, event.balancer, view.name), admin);
       }
     if (event.type === 'set-server-failed')
-      claimOf(node, event.balancer, event.server).unsureUntil = time.now + UNSURE_MS;
+      entryOf(node, event.balancer, event.server).unsureUntil = time.now + UNSURE_MS;
     const [was, is] = [peek(before), peek(after)];
     if (is.op && is.op.id !== was.op?.id) {
       if (was.op === null && ['serving', 'unhealthy', 'returning'].includes(was.phase))
@@ -77,64 +77,69 @@ export function createClaims(world: World, requests: Requests): Claims {
       end(node, is);
     for (const effect of effects) {
       if (effect.type === 'reply' && effect.joins !== null && requests.find(effect.id)?.force === true)
-        all(node, (claim, lb, server) => {
-          foundByForce(node, was, claim, [lb, server]);
-          takeOver(claim);
+        all(node, (entry, lb, server) => {
+          foundByForce(node, was, entry, [lb, server]);
+          takeOver(entry);
         });
-      if (effect.type === 'set-server') take(claimOf(node, effect.balancer, effect.server), effect.admin);
+      if (effect.type === 'set-server') take(entryOf(node, effect.balancer, effect.server), effect.admin);
     }
   }
 
   function begin(node: SimNode, was: Peek, isForced: boolean): void {
-    all(node, (claim, lb, server) => {
+    all(node, (entry, lb, server) => {
       const { admin, by, since, absent } = world.lb(lb).server(server);
-      claim.found = admin;
-      if (isForced) foundByForce(node, was, claim, [lb, server]);
+      entry.found = admin;
+      if (isForced) foundByForce(node, was, entry, [lb, server]);
       const isSeen = (node.known.looks.get(lb)?.startedAt ?? -Infinity) > since;
       const isFollowed = node.policy.foreignDrain === 'follow' && admin === 'drain' && by === 'operator';
       const isTaken = isForced && isSeen && by === 'operator' && !absent && admin !== 'ready';
       // What an earlier outing has left there keeps what that one found.
-      if (was.wants(lb, server) === null) claim.takenOver = isTaken ? admin : null;
+      if (was.wants(lb, server) === null) entry.takenOver = isTaken ? admin : null;
       // One that lastcall has set too counts as ours.
-      claim.followedSince = isFollowed && isSeen && !claim.maybe.has(admin) ? since : null;
+      entry.followedSince = isFollowed && isSeen && !entry.possible.has(admin) ? since : null;
     });
   }
 
   /** Force that joins takes over what the last look showed, and that is what is put back. */
-  function foundByForce(node: SimNode, was: Peek, claim: Claim, [lb, server]: [string, string]): void {
+  function foundByForce(
+    node: SimNode,
+    was: Peek,
+    entry: TrackedServer,
+    [lb, server]: [string, string],
+  ): void {
     const view = node.known.looks.get(lb)?.servers.find(({ name }) => name === server);
     if (!view) return;
     const forced = forcedOf(view);
-    if (forced !== 'ready' && forced !== was.wants(lb, server)) claim.found = forced;
+    if (forced !== 'ready' && forced !== was.wants(lb, server)) entry.found = forced;
   }
 
   /** A balancer that was left out still hears of the return once it answers. */
   function end(node: SimNode, p: Peek): void {
-    all(node, (claim, lb, server) => {
+    all(node, (entry, lb, server) => {
       if (p.wants(lb, server) !== null) return;
       const there = world.lb(lb).server(server);
       // What stands as it was found, if by a command of ours after a reload, is its owner's again.
-      if (there.by === 'us' && there.admin !== 'ready' && there.admin === claim.found) there.by = 'operator';
+      if (there.by === 'us' && there.admin !== 'ready' && there.admin === entry.found) there.by = 'operator';
       there.said.clear();
-      claim.said.clear();
-      claim.maybe.clear();
-      claim.followedSince = null;
-      claim.takenOver = null;
+      entry.everWritten.clear();
+      entry.possible.clear();
+      entry.followedSince = null;
+      entry.takenOver = null;
     });
   }
 
   /** I4: what force took over is put back as it was. I2: what is there, was seen, and can only be an operator's. */
   function written({ node, lb, server, admin, there, issued }: Written, { phase, restoring }: Peek): void {
-    const { takenOver } = claimOf(node, lb.name, server.name);
+    const { takenOver } = entryOf(node, lb.name, server.name);
     if (!lb.polls && restoring && admin === 'ready' && takenOver !== null)
       verdicts.broken('not put back', [phase, lb.name, server.name, `${takenOver} was found`]);
     if (lb.polls || server.by !== 'operator' || there === 'ready' || there === admin) return;
     if ((issued.known.looks.get(lb.name)?.startedAt ?? -Infinity) <= server.since) return;
-    const claim = claimOf(node, lb.name, server.name);
-    // A word of ours may come back from its state file, and how old a worker is HAProxy tells in whole seconds.
-    if (server.since - lb.bornAt < WORKER_NEWS_MS && claim.said.has(there)) return;
-    const isFollowed = claim.followedSince === server.since;
-    if ((!isFollowed && claim.maybe.has(there)) || requests.isForcedBy(node)) return;
+    const entry = entryOf(node, lb.name, server.name);
+    // A state of ours may come back from its state file, and how old a worker is HAProxy tells in whole seconds.
+    if (server.since - lb.bornAt < WORKER_NEWS_MS && entry.everWritten.has(there)) return;
+    const isFollowed = entry.followedSince === server.since;
+    if ((!isFollowed && entry.possible.has(there)) || requests.isForcedBy(node)) return;
     verdicts.broken('operator overridden', [phase, lb.name, server.name, `${there} -> ${admin}`]);
   }
 
@@ -143,7 +148,7 @@ export function createClaims(world: World, requests: Requests): Claims {
     written,
     crashed(node) {
       all(node, widen);
-      // An alarm has said that the disk is behind: the next life takes an operator's state for one of the old outing.
+      // An alarm has everWritten that the disk is behind: the next life takes an operator's state for one of the old outing.
       if (peek(node.state).hasDiskAlarm) all(node, takeOver);
     },
     booted(node) {
@@ -151,14 +156,14 @@ export function createClaims(world: World, requests: Requests): Claims {
       // Whatever stands there at the first look is ours then.
       if (isAdopted) all(node, takeOver);
     },
-    foundAt: (node, lb, server) => claimOf(node, lb, server).found,
+    foundAt: (node, lb, server) => entryOf(node, lb, server).found,
   };
 }
 
-function fresh(generation: number): Claim {
+function fresh(generation: number): TrackedServer {
   return {
-    maybe: new Set(),
-    said: new Set(),
+    possible: new Set(),
+    everWritten: new Set(),
     generation,
     unsureUntil: -Infinity,
     found: null,
@@ -168,18 +173,18 @@ function fresh(generation: number): Claim {
 }
 
 /** Whatever stands there may be replaced. */
-function takeOver(claim: Claim): void {
-  take(claim, 'drain', 'maint');
-  claim.followedSince = null;
+function takeOver(entry: TrackedServer): void {
+  take(entry, 'drain', 'maint');
+  entry.followedSince = null;
 }
 
-function take(claim: Claim, ...words: readonly Admin[]): void {
-  for (const word of words) {
-    claim.maybe.add(word);
-    claim.said.add(word);
+function take(entry: TrackedServer, ...states: readonly Admin[]): void {
+  for (const state of states) {
+    entry.possible.add(state);
+    entry.everWritten.add(state);
   }
 }
 
-function widen(claim: Claim): void {
-  for (const word of claim.said) claim.maybe.add(word);
+function widen(entry: TrackedServer): void {
+  for (const state of entry.everWritten) entry.possible.add(state);
 }

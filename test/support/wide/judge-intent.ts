@@ -4,26 +4,26 @@ import { peek } from './peek.ts';
 import type { SimNode, Taken, World, Written } from './world.ts';
 
 /** What an operator wants for good: a hold (I18), a node that is out until `ready` (I19), a drain that expires. */
-export interface WishJudge {
+export interface IntentJudge {
   watch(taken: Taken): void;
-  written(word: Written): void;
+  written(write: Written): void;
   /** What the disk refused to hold, with an alarm, is lost. */
   crashed(node: SimNode): void;
   /** When the drain that stands expires: milliseconds from `drained` on; null = never. */
   expiryOf(node: SimNode): { readonly ms: number; readonly drainedAt: number } | null;
 }
 
-interface Wishes {
+interface Intent {
   isHeld: boolean;
-  /** The operation that took the node out, if nothing has ended that wish. */
+  /** The operation that took the node out, if nothing has ended that intent. */
   out: string | null;
-  /** Since when; a word that was sent before may still come after it. */
+  /** Since when; a write that was sent before may still come after it. */
   outAt: number;
   expiresMs: number | null;
   drainedAt: number | null;
 }
 
-/** What these ask for is no operator's wish: it does not outlive the container (I19). */
+/** What these ask for is no operator's intent: it does not outlive the container (I19). */
 const OWN = ['app', 'lastcall'];
 
 /** What brings the node back. */
@@ -31,20 +31,20 @@ const RETURNS: readonly string[] = ['ready', 'restart', 'reboot', 'release'];
 
 type FinishedEffect = Extract<Effect, { type: 'finish' }>;
 
-export function createWishJudge(world: World, requests: Requests): WishJudge {
+export function createIntentJudge(world: World, requests: Requests): IntentJudge {
   const { time, verdicts } = world;
   /** Requests that were accepted, so not answered at once. */
   const replied = new Set<string>();
-  const wishes = new Map<number, Wishes>();
-  const of = ({ index }: SimNode): Wishes => {
-    const found = wishes.get(index) ?? {
+  const intents = new Map<number, Intent>();
+  const of = ({ index }: SimNode): Intent => {
+    const found = intents.get(index) ?? {
       isHeld: false,
       out: null,
       outAt: 0,
       expiresMs: null,
       drainedAt: null,
     };
-    wishes.set(index, found);
+    intents.set(index, found);
     return found;
   };
 
@@ -65,7 +65,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     held(node, own, taken);
   }
 
-  function accepted(own: Wishes, id: string, running: string | undefined): void {
+  function accepted(own: Intent, id: string, running: string | undefined): void {
     const request = requests.find(id);
     replied.add(id);
     if (!request || request.dryRun) return;
@@ -77,7 +77,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
       Object.assign(own, { out: id, outAt: time.now });
   }
 
-  function finished({ node, after }: Taken, own: Wishes, { result, refused }: FinishedEffect): void {
+  function finished({ node, after }: Taken, own: Intent, { result, refused }: FinishedEffect): void {
     const request = requests.find(result.id);
     if (!request || refused || result.plan) return;
     const { kind } = request;
@@ -105,7 +105,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
   }
 
   /** I18: nothing but `release`, or a forced operation that was installed, ends it. */
-  function held(node: SimNode, own: Wishes, { after, event }: Taken): void {
+  function held(node: SimNode, own: Intent, { after, event }: Taken): void {
     const p = peek(after);
     if (!own.isHeld || p.hold !== null || event.type === 'booted') return;
     const ids = [...p.waiting, ...(p.op ? [p.op.id, ...p.op.tickets] : [])];
@@ -126,7 +126,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     if (p.hold !== null && own.isHeld) verdicts.broken('READY over a hold', [p.phase, lb.name, p.op?.id]);
     const isExpired = p.op?.by === 'lastcall' && p.op.id.startsWith('lastcall-');
     if (own.out !== null && issued.state.now >= own.outAt && !isExpired && !p.restoring)
-      verdicts.broken('READY over a wish', [own.out, p.phase, p.op?.id ?? 'no operation', lb.name]);
+      verdicts.broken('READY over an intent', [own.out, p.phase, p.op?.id ?? 'no operation', lb.name]);
     if (isExpired) own.out = null;
   }
 
@@ -135,7 +135,7 @@ export function createWishJudge(world: World, requests: Requests): WishJudge {
     written,
     crashed(node) {
       const p = peek(node.state);
-      if (p.hasDiskAlarm) wishes.delete(node.index);
+      if (p.hasDiskAlarm) intents.delete(node.index);
       // A request that would end it may have reached the disk, but its answer no caller.
       if (p.waiting.some(mayEndHold)) of(node).isHeld = false;
     },

@@ -1,0 +1,161 @@
+import { withDeadline, type Clock } from '../../system/clock.ts';
+import { isLastcallError, LastcallError, messageOf } from '../../system/error.ts';
+import { flawOf, httpSend, type HttpAnswer } from '../../system/http.ts';
+import { excerptOf, fieldsOf, int64Of, parsed, textOf } from './json.ts';
+
+/** A request that an endpoint has not answered by then goes to the next one. */
+const REQUEST_TIMEOUT_MS = 3_000;
+/** A claim has less than a kilobyte: more than a thousand nodes. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** gRPC's code for what does not exist; etcd gives it for a lease alone (etcdserver/api/v3rpc/rpctypes/error.go). */
+const NOT_FOUND = 5;
+
+/** The methods of etcd's v3 API, below `/v3/` in etcd 3.4 and newer (etcd's documentation, "gRPC gateway"). */
+export type GatewayMethod = 'kv/range' | 'kv/txn' | 'lease/grant' | 'lease/keepalive' | 'lease/revoke';
+
+/** An answer, and where in the history of which cluster it was made. */
+export interface GatewayAnswer {
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly cluster: string;
+  readonly revision: bigint;
+}
+
+/** etcd's own word that a lease does not exist (any more). Not a failure of the gateway. */
+export const LEASE_GONE = 'lease-gone';
+
+/** The etcd of a lock: one cluster, at any of its endpoints. */
+export interface Gateway {
+  /** For people: `etcd http://10.0.0.9:2379`. */
+  readonly name: string;
+  /**
+   * One request, at the endpoint that answered last, else at the others in turn. A request that failed at one may have
+   * been done all the same before another is asked, so it must be one that may be repeated.
+   * @throws LastcallError `locked` when no endpoint answers, or they belong to two clusters; the signal's reason when aborted
+   */
+  call(method: GatewayMethod, body: object, signal: AbortSignal): Promise<GatewayAnswer | typeof LEASE_GONE>;
+}
+
+/** @param endpoints checked http or https URLs, without path, user or password */
+export function createGateway(endpoints: readonly string[], clock: Clock): Gateway {
+  const name = `etcd ${endpoints.join(', ')}`;
+  let first = 0;
+  let cluster: string | null = null;
+
+  const askInTurn = async (method: GatewayMethod, body: object, signal: AbortSignal): Promise<AnswerOf> => {
+    const began = clock.now();
+    const reasons: string[] = [];
+    for (let tries = 0; tries < endpoints.length; tries += 1) {
+      const endpoint = endpoints[first] ?? '';
+      try {
+        return { endpoint, answer: await ask(endpoint, method, body, { clock, signal }) };
+      } catch (error) {
+        if (signal.aborted || !isLastcallError(error)) throw error;
+        reasons.push(messageOf(error));
+        first = (first + 1) % endpoints.length;
+      }
+    }
+    throw lockedBy(name, reasons.join('; '), clock.now() - began, `see that etcd runs and answers: ${CURL}`);
+  };
+
+  return {
+    name,
+    async call(method, body, signal) {
+      const { endpoint, answer } = await askInTurn(method, body, signal);
+      if (answer === LEASE_GONE) return answer;
+      if (answer.cluster !== cluster) {
+        await requireOneCluster(name, endpoints, { endpoint, id: answer.cluster }, { clock, signal });
+        cluster = answer.cluster;
+      }
+      return answer;
+    },
+  };
+}
+
+interface AnswerOf {
+  readonly endpoint: string;
+  readonly answer: GatewayAnswer | typeof LEASE_GONE;
+}
+
+/** What any endpoint answers without a right to any key. */
+const CURL = 'curl ENDPOINT/v3/maintenance/status -d "{}"';
+
+/** The error of a lock that gives no answer that can be used. */
+export function lockedBy(name: string, reason: string, elapsedMs: number, next: string): LastcallError {
+  return new LastcallError('locked', `${name}: ${reason}`, { target: name, elapsedMs, next });
+}
+
+/** Two clusters would give the same slot twice. Endpoints that do not answer now are asked again when they are used. */
+async function requireOneCluster(
+  name: string,
+  endpoints: readonly string[],
+  seen: { readonly endpoint: string; readonly id: string },
+  ports: { clock: Clock; signal: AbortSignal },
+): Promise<void> {
+  const began = ports.clock.now();
+  const others = endpoints.filter((endpoint) => endpoint !== seen.endpoint);
+  const answers = await Promise.allSettled(
+    others.map((endpoint) => ask(endpoint, 'kv/range', { key: 'AA==', keys_only: true }, ports)),
+  );
+  ports.signal.throwIfAborted();
+  for (const [place, answer] of answers.entries()) {
+    if (answer.status === 'rejected' || answer.value === LEASE_GONE) continue;
+    if (answer.value.cluster === seen.id) continue;
+    const reason = `${seen.endpoint} and ${others[place] ?? ''} are two clusters, each with a lock of its own`;
+    const elapsedMs = ports.clock.now() - began;
+    throw lockedBy(name, reason, elapsedMs, 'name the endpoints of one cluster at lock.etcd.endpoints');
+  }
+}
+
+async function ask(
+  endpoint: string,
+  method: GatewayMethod,
+  json: object,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<GatewayAnswer | typeof LEASE_GONE> {
+  const url = new URL(`/v3/${method}`, endpoint);
+  const options = { json, maxBodyBytes: MAX_BODY_BYTES };
+  const answer = await httpSend(url, REQUEST_TIMEOUT_MS, { clock, signal }, options);
+  const body = bodyOf(url, answer);
+  // `error` was given up with the second version of the gateway, in etcd 3.6.
+  if (answer.status === 404 && body['code'] === NOT_FOUND) return LEASE_GONE;
+  if (answer.status !== 200) throw unusable(url, excerptOf(body['message'] ?? body['error'] ?? answer.body));
+  // An answer that is a stream has it one level below.
+  const result = fieldsOf(body['result']) ?? body;
+  const header = fieldsOf(result['header']) ?? {};
+  const [cluster, revision] = [textOf(header['cluster_id']), int64Of(header['revision'])];
+  if (cluster === null || revision === null)
+    throw unusable(url, `not the answer of etcd's v3 API: ${excerptOf(answer.body)}`);
+  return { body: result, cluster, revision };
+}
+
+function bodyOf(url: URL, answer: HttpAnswer): Readonly<Record<string, unknown>> {
+  const flaw = flawOf(answer, MAX_BODY_BYTES);
+  if (flaw !== null) throw unusable(url, flaw);
+  const body = fieldsOf(parsed(answer.body));
+  if (body !== null) return body;
+  throw unusable(url, `status ${answer.status}, and no JSON object: ${excerptOf(answer.body)}`);
+}
+
+function unusable(url: URL, reason: string): LastcallError {
+  return new LastcallError('failed', `${url.origin}: ${reason}`, { target: url.origin });
+}
+
+/** Milliseconds within which all methods of the lock end: three endpoints that hang, and some more. */
+export const LOCK_TIMEOUT_MS = 10_000;
+
+/** Runs `work` within LOCK_TIMEOUT_MS. @throws LastcallError `locked` when that is over */
+export function withinLockTimeout<T>(
+  name: string,
+  clock: Clock,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = (): LastcallError =>
+    lockedBy(
+      name,
+      `no answer within ${LOCK_TIMEOUT_MS} ms`,
+      LOCK_TIMEOUT_MS,
+      `see that etcd is well: ${CURL}`,
+    );
+  return withDeadline(clock, LOCK_TIMEOUT_MS, signal, late, work);
+}

@@ -1,0 +1,160 @@
+import type { PhaseHookConfig } from '../config/hooks-config.ts';
+import type { Service } from '../engine/service.ts';
+import type { HookOutcome, PhaseChange, PhaseHook, PhaseHookPorts } from '../hooks/phase-hook.ts';
+import type { Clock } from '../system/clock.ts';
+import { LastcallError, messageOf } from '../system/error.ts';
+import type { LabelledCounts } from '../system/labelled-counts.ts';
+import type { Log } from '../system/log-port.ts';
+import { watchPhases } from './phase-changes.ts';
+import { withAlarms } from './with-alarms.ts';
+
+/** `hooks`: commands and webhooks that are told of the phases, beside all that is done. */
+export interface PhaseHooks {
+  /** The service to be used from now on: a hook that fails is an alarm in its statuses. */
+  readonly service: Service;
+  /**
+   * Tells nothing more. What is being told, or waits for it, has five seconds; the rest is dropped, and that is said.
+   */
+  close(): Promise<void>;
+}
+
+/** The calls of the hooks, by the hook (`hooks[0]`) and what became of them. */
+export type HookCounts = LabelledCounts<{ readonly hook: string; readonly outcome: HookOutcome }>;
+
+export interface PhaseHooksPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly runs: HookCounts;
+  /** Those of the configuration of now; asked at each change. The same array = the same configuration. */
+  readonly configs: () => readonly PhaseHookConfig[];
+  readonly create: (config: PhaseHookConfig, onOutcome: PhaseHookPorts['onOutcome']) => PhaseHook;
+}
+
+/** How long the hooks may go on once the sidecar ends, in milliseconds. */
+const CLOSING_MS = 5_000;
+
+export function openPhaseHooks(inner: Service, ports: PhaseHooksPorts): PhaseHooks {
+  const { clock, configs } = ports;
+  let alarms: ReadonlyMap<string, string> = new Map();
+  const { service, changed } = withAlarms(inner, () => [...alarms.values()]);
+  const hooks = createHooks(ports, (name, alarm) => {
+    if (alarms.get(name) === alarm) return;
+    const others = [...alarms].filter(([other]) => other !== name);
+    alarms = new Map(alarm === undefined ? others : [...others, [name, alarm]]);
+    changed();
+  });
+  hooks.use(configs());
+  const unwatch = watchPhases(inner, ports, (change) => {
+    hooks.use(configs());
+    hooks.tell(change);
+  });
+  return {
+    service,
+    async close() {
+      unwatch();
+      const over = new AbortController();
+      const cancel = clock.after(CLOSING_MS, () =>
+        over.abort(new LastcallError('interrupted', 'lastcall is ending')),
+      );
+      await hooks.ended(over.signal);
+      cancel();
+    },
+  };
+}
+
+interface Hooks {
+  /** From now on these are called; one that was there before keeps what waits for it. */
+  use(configs: readonly PhaseHookConfig[]): void;
+  tell(change: PhaseChange): void;
+  ended(signal: AbortSignal): Promise<void>;
+}
+
+/** A hook of the configuration of now. */
+interface UsedHook {
+  readonly hook: PhaseHook;
+  readonly report: HookReport;
+}
+
+/** @param onAlarm undefined = there is none any more */
+function createHooks(ports: PhaseHooksPorts, onAlarm: OnAlarm): Hooks {
+  let used: readonly PhaseHookConfig[] = [];
+  let hooks = new Map<string, UsedHook>();
+  /** No more in the configuration, and still telling what waited for them. */
+  const leaving = new Set<PhaseHook>();
+  const create = (name: string, config: PhaseHookConfig): UsedHook => {
+    const report = createReport(name, ports, onAlarm);
+    return { hook: ports.create(config, report.onOutcome), report };
+  };
+  const leave = ({ hook, report }: UsedHook): void => {
+    report.retire();
+    leaving.add(hook);
+    void hook.ended(NEVER).then(() => leaving.delete(hook));
+  };
+  return {
+    use(configs) {
+      if (configs === used) return;
+      used = configs;
+      const before = hooks;
+      const named = configs.map((config, index) => [`hooks[${index}]`, config] as const);
+      const keyOf = (name: string, config: PhaseHookConfig): string => `${name} ${JSON.stringify(config)}`;
+      for (const [key, one] of before)
+        if (!named.some(([name, config]) => keyOf(name, config) === key)) leave(one);
+      hooks = new Map(
+        named.map(([name, config]) => {
+          const key = keyOf(name, config);
+          return [key, before.get(key) ?? create(name, config)];
+        }),
+      );
+    },
+    tell(change) {
+      for (const { hook } of hooks.values()) hook.tell(change);
+    },
+    async ended(signal) {
+      const all = [...leaving, ...[...hooks.values()].map(({ hook }) => hook)];
+      await Promise.all(all.map((hook) => hook.ended(signal)));
+    },
+  };
+}
+
+/** A hook that has left is ended with the sidecar. */
+const NEVER = new AbortController().signal;
+
+type OnAlarm = (name: string, alarm: string | undefined) => void;
+
+interface HookReport {
+  readonly onOutcome: PhaseHookPorts['onOutcome'];
+  /** Its alarm is gone, and it has no more of them. */
+  retire(): void;
+}
+
+/** Counts and logs what becomes of one hook's calls. Of changes that it is too slow for, the first is logged, and their number. */
+function createReport(name: string, { log, runs }: PhaseHooksPorts, onAlarm: OnAlarm): HookReport {
+  let alarm = onAlarm;
+  let dropped = 0;
+  const notTold = (phase: string, why: string): void =>
+    alarm(name, `${name} was not told of ${phase}: ${why}`);
+  return {
+    onOutcome(outcome, { phase }, error) {
+      runs.add({ hook: name, outcome });
+      const about = { hook: name, phase };
+      if (outcome === 'dropped') {
+        dropped += 1;
+        if (dropped === 1)
+          log.warn('a hook is too slow, or lastcall ends: it is not told of this phase', about);
+        return notTold(phase, 'it is too slow');
+      }
+      if (dropped > 1) log.warn('a hook was not told of so many phases', { hook: name, dropped });
+      dropped = 0;
+      if (outcome === 'done') {
+        log.info('a hook was told of the phase', about);
+        return alarm(name, undefined);
+      }
+      log.warn('a hook could not be told of the phase', { ...about, error });
+      notTold(phase, messageOf(error));
+    },
+    retire() {
+      alarm(name, undefined);
+      alarm = () => undefined;
+    },
+  };
+}

@@ -4,7 +4,7 @@ import { isLastcallError } from '../system/error.ts';
 import { errorText } from '../system/error-text.ts';
 import type { Ports } from './ports.ts';
 
-type Answer =
+type RebootAnswer =
   | Omit<Extract<Event, { type: 'reboot-asked' }>, 'at'>
   | Omit<Extract<Event, { type: 'reboot-refused' }>, 'at'>;
 
@@ -13,7 +13,7 @@ export async function askReboot(
   { rebooter }: Pick<Ports, 'rebooter'>,
   { id }: Extract<Effect, { type: 'reboot' }>,
   signal: AbortSignal,
-): Promise<Answer> {
+): Promise<RebootAnswer> {
   if (!rebooter)
     return { type: 'reboot-refused', id, code: 'failed', error: 'direct mode reboots no machine' };
   try {

@@ -27,7 +27,7 @@ interface AuditLine {
 
 const bootId = (): Promise<string> => stock.box.sh('cat /proc/sys/kernel/random/boot_id');
 const terms = async (): Promise<string[]> =>
-  (await stock.box.sh(`cat ${TERM_LOG}`)).split('\n').filter((line) => line !== '');
+  (await stock.box.sh(`cat ${TERM_LOG} 2>/dev/null || true`)).split('\n').filter((line) => line !== '');
 const audited = async (): Promise<AuditLine[]> =>
   (await stock.box.sh('cat /var/log/lastcall/app1.log'))
     .split('\n')

@@ -309,7 +309,7 @@ describe('Beside a reboot', () => {
   test('--dry-run says what would happen, and changes nothing', () => {
     const it = scene();
     const { plan } = it.ended(it.ask('reboot', { dryRun: true }));
-    expect(plan).toContain('reboot the machine, by `systemctl reboot`');
+    expect(plan).toContain('reboot the machine by `systemctl reboot`');
     expect(it.admin()).toBe('ready');
     expect(asked(it)).toEqual([]);
   });

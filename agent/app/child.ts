@@ -48,7 +48,7 @@ export interface ChildPorts extends CommandPorts {
   readonly onExit: (exit: ChildExit) => void;
 }
 
-/** A life under supervision. */
+/** A process under supervision. */
 interface Supervised extends ProcessHandle {
   asked: boolean;
   /** Resolves when the process and its group have ended; false = a process of the group could not be ended. */
@@ -63,67 +63,94 @@ const REST_MS = 5_000;
  * not, the rest of its group is ended too, and then `onExit` is called.
  */
 export function createChild(options: ChildOptions, ports: ChildPorts): Child {
-  const { clock, launchRecord } = ports;
-  let current: Supervised | null = null;
-
-  const supervise = (life: ProcessHandle): Supervised => {
-    const finish = async (exit: Exit): Promise<boolean> => {
-      const empty = await endGroup(life.proof, Math.min(options.killAfterMs, REST_MS), clock);
-      if (current === mine) current = null;
-      ports.onExit({ ...exit, asked: mine.asked });
-      return empty;
-    };
-    const mine: Supervised = { ...life, asked: false, ended: life.exit.then(finish) };
-    current = mine;
-    return mine;
-  };
-  const takeUp = (proof: Proof): Supervised =>
-    current !== null && isSame(current.proof, proof) ? current : supervise(watchProcess(proof, clock));
-
+  const supervision = createSupervision(options, ports);
   return {
-    stopper: {
-      isIdempotent: true,
-      proves: true,
-      gone: (proof) => goneOf(proof, current),
-      async check(signal) {
-        signal.throwIfAborted();
-        return prove(current);
-      },
-      async stop(proof, signal) {
-        signal.throwIfAborted();
-        if (proof === null) throw unprovenError('the child', 'no process was proven to be the application');
-        const found = goneOf(proof, current);
-        if (found === 'unknown') throw hiddenError(proof.pid);
-        if (found === 'gone') return { how: 'gone', warnings: [] };
-        return end(takeUp(proof), options, { clock, signal });
-      },
-    },
-    starter: {
-      async check(signal) {
-        signal.throwIfAborted();
-        checkStart(options.command, ports.searchPath);
-      },
-      async start(signal) {
-        signal.throwIfAborted();
-        if (current !== null && goneOf(current.proof, null) !== 'gone') return;
-        if (current !== null) await restEnded(current, { clock, signal });
-        const mark = await launchRecord.begin();
-        const { proof } = supervise(await launch(options.command, { ...ports.env, ...mark }));
-        await launchRecord.complete(proof);
-      },
-    },
+    stopper: stopperOf(supervision, options, ports),
+    starter: starterOf(supervision, options, ports),
     get proof() {
-      return current?.proof ?? null;
+      return supervision.current?.proof ?? null;
     },
     attach(proof) {
       if (goneOf(proof, null) === 'gone') return false;
-      takeUp(proof);
+      supervision.adopt(proof);
       return true;
     },
-    forward: (name) => current !== null && forward(current.proof, name),
+    forward: (name) => supervision.current !== null && forward(supervision.current.proof, name),
+    release: () => supervision.release(),
+  };
+}
+
+/** The one process that is supervised, if any. */
+interface Supervision {
+  readonly current: Supervised | null;
+  supervise(process: ProcessHandle): Supervised;
+  /** A process that is not our child, or the one that is supervised already. */
+  adopt(proof: Proof): Supervised;
+  release(): void;
+}
+
+function createSupervision(options: ChildOptions, { clock, onExit }: ChildPorts): Supervision {
+  let current: Supervised | null = null;
+  const supervise = (handle: ProcessHandle): Supervised => {
+    const finish = async (exit: Exit): Promise<boolean> => {
+      const empty = await endGroup(handle.proof, Math.min(options.killAfterMs, REST_MS), clock);
+      if (current === mine) current = null;
+      onExit({ ...exit, asked: mine.asked });
+      return empty;
+    };
+    const mine: Supervised = { ...handle, asked: false, ended: handle.exit.then(finish) };
+    current = mine;
+    return mine;
+  };
+  return {
+    get current() {
+      return current;
+    },
+    supervise,
+    adopt: (proof) =>
+      current !== null && isSame(current.proof, proof) ? current : supervise(watchProcess(proof, clock)),
     release() {
       current?.release();
       current = null;
+    },
+  };
+}
+
+function stopperOf(supervision: Supervision, options: ChildOptions, { clock }: ChildPorts): Stopper {
+  return {
+    isIdempotent: true,
+    proves: true,
+    gone: (proof) => goneOf(proof, supervision.current),
+    async check(signal) {
+      signal.throwIfAborted();
+      return prove(supervision.current);
+    },
+    async stop(proof, signal) {
+      signal.throwIfAborted();
+      if (proof === null) throw unprovenError('the child', 'no process was proven to be the application');
+      const found = goneOf(proof, supervision.current);
+      if (found === 'unknown') throw hiddenError(proof.pid);
+      if (found === 'gone') return { how: 'gone', warnings: [] };
+      return end(supervision.adopt(proof), options, { clock, signal });
+    },
+  };
+}
+
+function starterOf(supervision: Supervision, { command }: ChildOptions, ports: ChildPorts): Starter {
+  const { clock, launchRecord } = ports;
+  return {
+    async check(signal) {
+      signal.throwIfAborted();
+      checkStart(command, ports.searchPath);
+    },
+    async start(signal) {
+      signal.throwIfAborted();
+      const { current } = supervision;
+      if (current !== null && goneOf(current.proof, null) !== 'gone') return;
+      if (current !== null) await restEnded(current, { clock, signal });
+      const mark = await launchRecord.begin();
+      const { proof } = supervision.supervise(await launch(command, { ...ports.env, ...mark }));
+      await launchRecord.complete(proof);
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { UnitConfig } from '../config/config.ts';
 import type { ProcessIdentity, Proof, Unproven } from '../lifecycle/model/observation.ts';
-import { sleep } from '../system/clock.ts';
+import { sleep, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { startTimeOf } from '../system/process.ts';
 import { statusOfAll, processesOf } from './process-identity.ts';
@@ -29,58 +29,35 @@ const ENDED: readonly string[] = ['inactive', 'failed'];
  */
 export function createSystemdStopper({ unit, timeoutMs }: UnitConfig, ports: UnitPorts): Stopper {
   const { clock } = ports;
-  let isAbsent = false;
-  let group: string | null = null;
-  const look = async (signal: AbortSignal): Promise<UnitState> => {
-    isAbsent = false;
-    const state = await unitState(unit, 'stop', ports, signal);
-    checkLoaded(unit, 'stop', state);
-    ({ group } = state);
-    isAbsent = ENDED.includes(state.active) && !state.hasJob && processesOfUnit(state).length === 0;
-    return state;
-  };
-  /** Waits for the end of a job that is under way, and of the processes. */
-  const ended = async (
-    watched: readonly ProcessIdentity[],
-    until: number,
-    signal: AbortSignal,
-  ): Promise<UnitState> => {
-    for (;;) {
-      const state = await look(signal);
-      const isOver = ENDED.includes(state.active) && !state.hasJob;
-      const left = state.mainPid === null ? processesIn(state.group) : [];
-      if (isOver && left.length === 0 && statusOfAll(watched) === 'gone') return state;
-      if (state.active === 'active' && !state.hasJob) throw startedAgain(unit);
-      if (clock.now() >= until) throw outlasted(unit, state, timeoutMs);
-      await sleep(clock, POLL_MS, signal);
-    }
-  };
+  const { look, last } = createUnitLook(unit, ports);
   return {
     isIdempotent: true,
     proves: true,
-    gone: (proof) => (proof === null ? (isAbsent ? 'gone' : 'unknown') : statusOfAll(processesOf(proof))),
+    gone: (proof) =>
+      proof === null ? (last.isAbsent ? 'gone' : 'unknown') : statusOfAll(processesOf(proof)),
     async check(signal) {
       signal.throwIfAborted();
       const state = await look(signal);
-      if (isAbsent) throw failure(unit, 'stop', `${unit} is ${state.active}: nothing of it runs`, START_IT);
+      if (last.isAbsent)
+        throw failure(unit, 'stop', `${unit} is ${state.active}: nothing of it runs`, START_IT);
       await askRight(unit, 'stop', ports, signal);
       return proofOf(unit, state);
     },
     async find(signal) {
       signal.throwIfAborted();
       // Asked several times a second, for as long as the application is away.
-      if (group !== null && processesIn(group).length === 0)
-        throw failure(unit, 'stop', `nothing runs in ${group}`, START_IT);
+      if (last.group !== null && processesIn(last.group).length === 0)
+        throw failure(unit, 'stop', `nothing runs in ${last.group}`, START_IT);
       return proofOf(unit, await look(signal));
     },
     async stop(proof, signal): Promise<StopOutcome> {
       signal.throwIfAborted();
       const until = clock.now() + timeoutMs;
       const before = await look(signal);
-      if (isAbsent && statusOfAll(processesOf(proof)) === 'gone') return { how: 'gone', warnings: [] };
+      if (last.isAbsent && statusOfAll(processesOf(proof)) === 'gone') return { how: 'gone', warnings: [] };
       const watched = [...processesOf(proof), ...processesOfUnit(before)];
       await queueJob(unit, 'stop', ports, signal);
-      const { result } = await ended(watched, until, signal);
+      const { result } = await ended({ unit, timeoutMs }, look, { watched, until, clock, signal });
       return { how: 'systemd', warnings: result === 'timeout' ? [killedWarning(unit)] : [] };
     },
     async rejoin(signal) {
@@ -93,6 +70,49 @@ export function createSystemdStopper({ unit, timeoutMs }: UnitConfig, ports: Uni
       }
     },
   };
+}
+
+type UnitLook = (signal: AbortSignal) => Promise<UnitState>;
+
+/** What the last look at a unit has shown. */
+interface LastLook {
+  /** It has ended, and no process of it is left. */
+  isAbsent: boolean;
+  group: string | null;
+}
+
+function createUnitLook(
+  unit: string,
+  ports: UnitPorts,
+): { readonly look: UnitLook; readonly last: LastLook } {
+  const last: LastLook = { isAbsent: false, group: null };
+  const look: UnitLook = async (signal) => {
+    last.isAbsent = false;
+    const state = await unitState(unit, 'stop', ports, signal);
+    checkLoaded(unit, 'stop', state);
+    last.group = state.group;
+    last.isAbsent = ENDED.includes(state.active) && !state.hasJob && processesOfUnit(state).length === 0;
+    return state;
+  };
+  return { look, last };
+}
+
+/** Waits for the end of a job that is under way, and of the processes. @param terms `until` in monotonic milliseconds */
+async function ended(
+  { unit, timeoutMs }: UnitConfig,
+  look: UnitLook,
+  terms: { watched: readonly ProcessIdentity[]; until: number; clock: Clock; signal: AbortSignal },
+): Promise<UnitState> {
+  const { watched, until, clock, signal } = terms;
+  for (;;) {
+    const state = await look(signal);
+    const isOver = ENDED.includes(state.active) && !state.hasJob;
+    const left = state.mainPid === null ? processesIn(state.group) : [];
+    if (isOver && left.length === 0 && statusOfAll(watched) === 'gone') return state;
+    if (state.active === 'active' && !state.hasJob) throw startedAgain(unit);
+    if (clock.now() >= until) throw outlasted(unit, state, timeoutMs);
+    await sleep(clock, POLL_MS, signal);
+  }
 }
 
 /**

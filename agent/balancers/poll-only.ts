@@ -47,20 +47,60 @@ interface AnnouncedState {
  */
 export function createPollOnly<M>(options: PollOnlyOptions<M>): PollOnlyBalancer {
   const { name, clock, acks } = options;
-  let announced: AnnouncedState = { state: null, settled: true, speaking: false };
-  let shown: Admin = 'ready';
-
-  const born = clock.now();
-  const view = (): ServerView => viewOf(options, shown);
-  const silent = (): boolean => !acks.hasPollers() && clock.now() - born >= ACK_TIMEOUT_MS;
+  const announcement = createAnnouncement(options);
+  const startedAt = clock.now();
+  const view = (): ServerView => viewOf(options, announcement.shown());
+  const isUnreachable = (): boolean => !acks.hasPollers() && clock.now() - startedAt >= ACK_TIMEOUT_MS;
   const look = (): Look => ({
     worker: null,
     workers: null,
     unseen: null,
     uncounted: [],
     servers: [view()],
-    waitsFor: announced.settled ? [] : acks.lacking(),
+    waitsFor: announcement.now().settled ? [] : acks.lacking(),
   });
+  const balancer: Balancer = {
+    name,
+    servers: [name],
+    counts: false,
+    seesOldWorkers: false,
+    async look(signal) {
+      signal.throwIfAborted();
+      if (isUnreachable()) throw timeoutError(options, clock.now())();
+      return Promise.resolve(look());
+    },
+    async survey(signal) {
+      await waitForPollers(options, signal, () => acks.hasSteadyPollers());
+      const usable = announcement.shown() === 'ready' && options.healthy();
+      const neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
+      const facts = [{ name, usable, ...neighbours, sticky: 'unknown', hashed: null }];
+      return { ...look(), facts, relatives: null, foreignTables: [], blind: null, uncompared: [] };
+    },
+    async set(_server, admin, mayReplace, signal) {
+      await announcement.set(admin, mayReplace, signal);
+      return view();
+    },
+    holders: () => Promise.reject(cannot(name, 'shows no connections')),
+    closeSessions: () => Promise.reject(cannot(name, 'cannot close connections')),
+  };
+  return {
+    balancer,
+    announced: () => (announcement.now().speaking ? announcement.now().state : null),
+  };
+}
+
+/** What the pollers are answered, and what they were last seen to have got. */
+interface AnnouncedToPollers {
+  now(): AnnouncedState;
+  /** The last state that all pollers have got, or some may have applied. */
+  shown(): Admin;
+  set(admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<void>;
+}
+
+function createAnnouncement<M>(options: PollOnlyOptions<M>): AnnouncedToPollers {
+  const { acks } = options;
+  let announced: AnnouncedState = { state: null, settled: true, speaking: false };
+  let shown: Admin = 'ready';
   const set = async (admin: Admin, mayReplace: readonly Admin[], signal: AbortSignal): Promise<void> => {
     const before = announced;
     if (before.state === admin && before.settled) return;
@@ -69,7 +109,7 @@ export function createPollOnly<M>(options: PollOnlyOptions<M>): PollOnlyBalancer
     if (before.state !== admin) acks.reset(options.times?.(admin) ?? REQUIRED_ACKS);
     announced = { state: admin, settled: false, speaking: true };
     try {
-      await told(options, signal, () => acks.allAcked());
+      await waitForPollers(options, signal, () => acks.allAcked());
       announced = { state: admin, settled: true, speaking: admin !== 'ready' };
       shown = admin;
     } catch (error) {
@@ -80,31 +120,7 @@ export function createPollOnly<M>(options: PollOnlyOptions<M>): PollOnlyBalancer
       throw error;
     }
   };
-  const balancer: Balancer = {
-    name,
-    servers: [name],
-    counts: false,
-    seesOldWorkers: false,
-    async look(signal) {
-      signal.throwIfAborted();
-      if (silent()) throw timeoutError(options, clock.now())();
-      return Promise.resolve(look());
-    },
-    async survey(signal) {
-      await told(options, signal, () => acks.hasSteadyPollers());
-      const usable = shown === 'ready' && options.healthy();
-      const neighbours = { role: null, usableOthers: null, standbys: [], missing: [] };
-      const facts = [{ name, usable, ...neighbours, sticky: 'unknown', hashed: null }];
-      return { ...look(), facts, relatives: null, foreignTables: [], blind: null, uncompared: [] };
-    },
-    async set(_server, admin, mayReplace, signal) {
-      await set(admin, mayReplace, signal);
-      return view();
-    },
-    holders: () => Promise.reject(cannot(name, 'shows no connections')),
-    closeSessions: () => Promise.reject(cannot(name, 'cannot close connections')),
-  };
-  return { balancer, announced: () => (announced.speaking ? announced.state : null) };
+  return { now: () => announced, shown: () => shown, set };
 }
 
 function viewOf<M>({ name, healthy, told: more }: PollOnlyOptions<M>, admin: Admin): ServerView {
@@ -122,7 +138,11 @@ function viewOf<M>({ name, healthy, told: more }: PollOnlyOptions<M>, admin: Adm
   };
 }
 
-function told<M>(options: PollOnlyOptions<M>, signal: AbortSignal, done: () => boolean): Promise<void> {
+function waitForPollers<M>(
+  options: PollOnlyOptions<M>,
+  signal: AbortSignal,
+  done: () => boolean,
+): Promise<void> {
   const { clock, acks } = options;
   const late = timeoutError(options, clock.now());
   return withDeadline(clock, ACK_TIMEOUT_MS, signal, late, (own) => acks.waitUntil(done, own));

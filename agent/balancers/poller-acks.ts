@@ -59,8 +59,8 @@ export interface PollerAcks<M = null> {
 
 interface AckNote<M> {
   /** The number of the state that these answers carried. */
-  readonly word: number;
-  readonly told: number;
+  readonly state: number;
+  readonly acks: number;
   readonly obeys: boolean;
   readonly mark: M;
 }
@@ -74,43 +74,37 @@ export function createPollerAcks<M = null>(
 ): PollerAcks<M> {
   const pollers = createPollers<AckNote<M>>(clock);
   const watchers = new Set<() => void>();
-  let word = 0;
+  let state = 0;
   let times = REQUIRED_ACKS;
-  let begun = false;
+  let isAnyAcked = false;
   let lastAt = -Infinity;
 
-  const toldOf = (note: AckNote<M>): number => (note.word === word ? note.told : 0);
-  const counted = (): readonly KnownPoller<AckNote<M>>[] => {
-    const all = pollers.all();
-    const steady = all.filter((poller) => pollers.isSteady(poller)).map(({ note }) => note.mark);
-    return all.filter(({ note }) => !ignores(note.mark, steady));
-  };
-  const steady = (): readonly KnownPoller<AckNote<M>>[] =>
-    counted().filter((poller) => pollers.isSteady(poller));
-  const hasHeard = ({ note }: KnownPoller<AckNote<M>>): boolean => toldOf(note) >= times;
+  const acksOf = (note: AckNote<M>): number => (note.state === state ? note.acks : 0);
+  const hasHeard = ({ note }: KnownPoller<AckNote<M>>): boolean => acksOf(note) >= times;
+  const { counted, steady } = createSelection(pollers, ignores);
   const lacking = (): readonly KnownPoller<AckNote<M>>[] =>
     steady().filter((poller) => !hasHeard(poller) || !poller.note.obeys);
 
   return {
     reset: (again = REQUIRED_ACKS) => {
       times = again;
-      word += 1;
-      begun = false;
+      state += 1;
+      isAnyAcked = false;
     },
     record: (name, { told, obeys = true, mark }) => {
       pollers.polled(name, (before, isBack) => {
-        const former = before === null || isBack ? 0 : toldOf(before);
-        return { word, told: former + (told ? 1 : 0), obeys, mark };
+        const former = before === null || isBack ? 0 : acksOf(before);
+        return { state, acks: former + (told ? 1 : 0), obeys, mark };
       });
       lastAt = clock.now();
-      begun ||= told;
+      isAnyAcked ||= told;
       for (const watcher of watchers) watcher();
     },
     isAcked: (name) => {
       const poller = pollers.get(name);
       return poller !== undefined && hasHeard(poller);
     },
-    anyAcked: () => begun,
+    anyAcked: () => isAnyAcked,
     hasPollers: () => clock.now() - lastAt <= FORGET_MS,
     hasSteadyPollers: () => steady().length > 0,
     allAcked: () => steady().length > 0 && lacking().length === 0,
@@ -130,6 +124,19 @@ export function createPollerAcks<M = null>(
         return ends.length === 0 ? () => undefined : clock.after(Math.min(...ends) - clock.now() + 1, check);
       }),
   };
+}
+
+/** Which of the pollers count, and which of these are waited for. */
+function createSelection<M>(
+  pollers: ReturnType<typeof createPollers<AckNote<M>>>,
+  ignores: (mark: M, steady: readonly M[]) => boolean,
+): Readonly<Record<'counted' | 'steady', () => readonly KnownPoller<AckNote<M>>[]>> {
+  const counted = (): readonly KnownPoller<AckNote<M>>[] => {
+    const all = pollers.all();
+    const steady = all.filter((poller) => pollers.isSteady(poller)).map(({ note }) => note.mark);
+    return all.filter(({ note }) => !ignores(note.mark, steady));
+  };
+  return { counted, steady: () => counted().filter((poller) => pollers.isSteady(poller)) };
 }
 
 /** @param later arms the next check that no poll brings; answers how to disarm it */

@@ -1,7 +1,5 @@
 import type { RequestBody } from '../control/protocol.ts';
-import { parseRequest } from '../control/parse-request.ts';
 import type { OperationKind } from '../lifecycle/model/api.ts';
-import { isLastcallError, LastcallError } from '../system/error.ts';
 import { createLocalClient } from './local-client.ts';
 import { readDirect } from './direct-options.ts';
 import { printableClient } from './view/printable.ts';
@@ -20,6 +18,7 @@ import { createStandIn, type LocalEngines } from './stand-in.ts';
 import { createProgress } from './view/progress.ts';
 import { reportResult, unfinished } from './view/result.ts';
 import { findSidecar } from './find-sidecar.ts';
+import { checkBody, toRequestBody } from './request-body.ts';
 
 /**
  * drain, stop, ready, restart, reboot: by the sidecar, or in this process with `--haproxy`.
@@ -34,7 +33,7 @@ export async function operate(
   const direct = readDirect(operation, options, context.globals);
   const body = toRequestBody(operation, options, context.ports.by());
   // A usage error is reported as one (64) whether or not a sidecar answers.
-  checkWords(body);
+  checkBody(body);
   if (direct !== null) {
     const service = await context.ports.direct(direct);
     try {
@@ -53,36 +52,6 @@ export async function operate(
   } finally {
     await standIn.close();
   }
-}
-
-/** @throws LastcallError `usage`, by the names of the flags */
-function checkWords(body: RequestBody): void {
-  try {
-    parseRequest(body, 'unsent');
-  } catch (error) {
-    if (!isLastcallError(error)) throw error;
-    const message = error.message.replaceAll(/`(timeout|expires|reason|force)`/g, '--$1');
-    const next = `see \`lastcall ${body.operation} --help\``;
-    throw new LastcallError(error.code, message.replaceAll('`ignoreServers`', '--ignore-server'), { next });
-  }
-}
-
-function toRequestBody(operation: OperationKind, options: VerbOptions, by: string): RequestBody {
-  const { reason, timeout, onTimeout, expires, force, fence, dryRun, refuse, ignoreServer, maint } = options;
-  return {
-    operation,
-    by,
-    ...(reason === undefined ? {} : { reason }),
-    ...(timeout === undefined ? {} : { timeout }),
-    ...(onTimeout === undefined ? {} : { onTimeout }),
-    ...(expires === undefined ? {} : { expires }),
-    ...(force === undefined ? {} : { force }),
-    ...(fence === undefined ? {} : { fence }),
-    ...(dryRun === undefined ? {} : { dryRun }),
-    ...(refuse === false ? { noRefuse: true } : {}),
-    ...(ignoreServer === undefined ? {} : { ignoreServers: ignoreServer }),
-    ...(maint === true ? { holdIn: 'maint' as const } : {}),
-  };
 }
 
 /** `--no-wait`: returns once the sidecar has accepted the request. */

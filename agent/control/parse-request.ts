@@ -2,6 +2,7 @@ import { parseDuration } from '../formats/duration.ts';
 import { wrongServerName } from '../config/validators.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
+import type { RequestBody } from './protocol.ts';
 import { hasUnprintable, printable } from '../system/printable.ts';
 
 /** From a request body (the control socket's, the command line's) to a request of the lifecycle. */
@@ -17,24 +18,45 @@ const OPERATIONS: readonly OperationKind[] = [
 ];
 const HOLD_IN: readonly ('drain' | 'maint')[] = ['drain', 'maint'];
 const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'force', 'hold'];
-/** The keys of `POST /v1/operations`. */
-export const REQUEST_KEYS: readonly string[] = [
-  'operation',
-  'reason',
-  'timeout',
-  'onTimeout',
-  'expires',
-  'force',
-  'fence',
-  'dryRun',
-  'noRefuse',
-  'by',
-  'holdIn',
-  'ignoreServers',
-];
 /** A reason is one line of a log, not a document. */
 const MAX_TEXT = 500;
-type Body = Readonly<Record<string, unknown>>;
+
+/** A key of the request body: the field of the request that it becomes, and how it is read; undefined = left out. */
+interface RequestTerm<K extends keyof Request, T extends Request[K] | undefined> {
+  readonly becomes: K;
+  readonly read: (value: unknown, key: string) => T;
+}
+
+function term<K extends keyof Request, T extends Request[K] | undefined>(
+  becomes: K,
+  read: (value: unknown, key: string) => T,
+): RequestTerm<K, T> {
+  return { becomes, read };
+}
+
+/** All that can be asked for, in the order in which messages list the keys. */
+const TERMS = {
+  operation: term('kind', (value, key) => oneOf(OPERATIONS)(value, key) ?? missing(key, OPERATIONS)),
+  reason: term('reason', text),
+  timeout: term('timeoutMs', duration),
+  onTimeout: term('onTimeout', (value, key) => oneOf(ON_TIMEOUT)(value, key) ?? null),
+  expires: term('expiresMs', duration),
+  force: term('force', flag(false)),
+  fence: term('fence', flag(true)),
+  dryRun: term('dryRun', flag(false)),
+  noRefuse: term('noRefuse', (value, key) => flag(false)(value, key) || undefined),
+  by: term('by', (value, key) => text(value, key) ?? 'control'),
+  holdIn: term('holdIn', oneOf(HOLD_IN)),
+  ignoreServers: term('ignoreServers', servers),
+} satisfies Readonly<Record<keyof RequestBody, unknown>>;
+
+type RequestTerms = typeof TERMS;
+type ParsedTerms = {
+  [K in keyof RequestTerms as RequestTerms[K]['becomes']]: ReturnType<RequestTerms[K]['read']>;
+};
+
+/** The keys of `POST /v1/operations`. */
+export const REQUEST_KEYS: readonly string[] = Object.keys(TERMS);
 
 /**
  * Checks a request body and makes the request. Durations become milliseconds.
@@ -45,39 +67,37 @@ type Body = Readonly<Record<string, unknown>>;
 export function parseRequest(body: unknown, id: string): Request {
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     throw problem('a JSON object is expected');
-  const words = body as Body;
-  const unknown = Object.keys(words).find((key) => !REQUEST_KEYS.includes(key));
+  const unknown = Object.keys(body).find((key) => !REQUEST_KEYS.includes(key));
   if (unknown !== undefined)
     throw problem(`${quoted(unknown)} is unknown, the keys are: ${REQUEST_KEYS.join(', ')}`);
-  const holdIn = oneOf(words, 'holdIn', HOLD_IN);
-  const ignoreServers = servers(words, 'ignoreServers');
-  const request: Request = {
-    id,
-    kind: oneOf(words, 'operation', OPERATIONS) ?? missing('operation', OPERATIONS),
-    reason: text(words, 'reason'),
-    by: text(words, 'by') ?? 'control',
-    timeoutMs: duration(words, 'timeout'),
-    onTimeout: oneOf(words, 'onTimeout', ON_TIMEOUT),
-    expiresMs: duration(words, 'expires'),
-    force: flag(words, 'force', false),
-    fence: flag(words, 'fence', true),
-    dryRun: flag(words, 'dryRun', false),
-    isShutdown: false,
-    ...(flag(words, 'noRefuse', false) ? { noRefuse: true } : {}),
-    ...(ignoreServers.length === 0 ? {} : { ignoreServers }),
-    ...(holdIn === null ? {} : { holdIn }),
-  };
-  if (request.force && request.reason === null) throw problem('`force` needs a `reason`');
-  if (request.kind === 'hold' && request.reason === null) throw problem('`hold` needs a `reason`');
-  if (holdIn !== null && request.kind !== 'hold') throw problem('only `hold` has `holdIn`');
-  if (request.noRefuse && request.kind !== 'drain' && request.kind !== 'stop')
-    throw problem('only `drain` and `stop` can go without being refused');
-  if (!request.fence && request.kind !== 'drain') throw problem('only `drain` can go without the fence');
+  const request = { id, isShutdown: false, ...termsIn(body as Readonly<Record<string, unknown>>) };
+  checkTogether(request);
   return request;
 }
 
-function text(words: Body, key: string): string | null {
-  const value = words[key];
+function termsIn(body: Readonly<Record<string, unknown>>): Defined<ParsedTerms> {
+  const found = Object.entries(TERMS)
+    .map(([key, { becomes, read }]) => [becomes, read(body[key], key)] as const)
+    .filter(([, value]) => value !== undefined);
+  return Object.fromEntries(found) as Defined<ParsedTerms>;
+}
+
+/** What may be undefined is left out where it is. */
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** @throws LastcallError `usage` for what can be asked for, but not of this operation */
+function checkTogether({ kind, reason, force, holdIn, noRefuse, fence }: Request): void {
+  if (force && reason === null) throw problem('`force` needs a `reason`');
+  if (kind === 'hold' && reason === null) throw problem('`hold` needs a `reason`');
+  if (holdIn !== undefined && kind !== 'hold') throw problem('only `hold` has `holdIn`');
+  if (noRefuse && kind !== 'drain' && kind !== 'stop')
+    throw problem('only `drain` and `stop` can go without being refused');
+  if (!fence && kind !== 'drain') throw problem('only `drain` can go without the fence');
+}
+
+function text(value: unknown, key: string): string | null {
   if (value === undefined || value === null) return null;
   if (typeof value !== 'string' || value.trim() === '')
     throw problem(`\`${key}\` must be a text that is not empty`);
@@ -88,8 +108,7 @@ function text(words: Body, key: string): string | null {
   return value;
 }
 
-function duration(words: Body, key: string): number | null {
-  const value = words[key];
+function duration(value: unknown, key: string): number | null {
   if (value === undefined || value === null) return null;
   if (typeof value !== 'string') throw problem(`\`${key}\` must be a duration such as "5m"`);
   const read = parseDuration(value);
@@ -97,31 +116,34 @@ function duration(words: Body, key: string): number | null {
   return read.ms;
 }
 
-function flag(words: Body, key: string, absent: boolean): boolean {
-  const value = words[key];
-  if (value === undefined || value === null) return absent;
-  if (typeof value !== 'boolean') throw problem(`\`${key}\` must be true or false`);
-  return value;
+function flag(absent: boolean): (value: unknown, key: string) => boolean {
+  return (value, key) => {
+    if (value === undefined || value === null) return absent;
+    if (typeof value !== 'boolean') throw problem(`\`${key}\` must be true or false`);
+    return value;
+  };
 }
 
-/** A list of `backend/server`; absent is empty. */
-function servers(words: Body, key: string): readonly string[] {
-  const value = words[key] ?? [];
-  if (!Array.isArray(value)) throw problem(`\`${key}\` must be a list of BACKEND/SERVER`);
-  return value.map((name: unknown) => {
+/** A list of `backend/server`; an empty one is none. */
+function servers(value: unknown, key: string): readonly string[] | undefined {
+  const all = value ?? [];
+  if (!Array.isArray(all)) throw problem(`\`${key}\` must be a list of BACKEND/SERVER`);
+  const names = all.map((name: unknown) => {
     const wrong = typeof name === 'string' ? wrongServerName(name) : 'is no text';
     if (wrong !== undefined) throw problem(`\`${key}\`: ${quoted(name)} ${wrong}`);
     return name as string;
   });
+  return names.length === 0 ? undefined : names;
 }
 
-function oneOf<T extends string>(words: Body, key: string, allowed: readonly T[]): T | null {
-  const value = words[key];
-  if (value === undefined || value === null) return null;
-  const found = allowed.find((word) => word === value);
-  if (found === undefined)
-    throw problem(`\`${key}\` must be one of ${allowed.join(', ')}, not ${quoted(value)}`);
-  return found;
+function oneOf<T extends string>(allowed: readonly T[]): (value: unknown, key: string) => T | undefined {
+  return (value, key) => {
+    if (value === undefined || value === null) return undefined;
+    const found = allowed.find((word) => word === value);
+    if (found === undefined)
+      throw problem(`\`${key}\` must be one of ${allowed.join(', ')}, not ${quoted(value)}`);
+    return found;
+  };
 }
 
 function missing(key: string, allowed: readonly string[]): never {

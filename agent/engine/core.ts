@@ -6,7 +6,7 @@ import { statusOf } from '../lifecycle/report/status.ts';
 import { step } from '../lifecycle/step.ts';
 import { isAskedOften, nextDeadline } from '../lifecycle/timing.ts';
 import { createDispatch } from './dispatch.ts';
-import { createForecaster } from './forecast.ts';
+import { createForecaster, type Forecaster } from './forecast.ts';
 import { createMailbox } from './mailbox.ts';
 import { createPollers, type Pollers } from './pollers.ts';
 import type { Ports } from './ports.ts';
@@ -38,17 +38,8 @@ export function createCore(policy: Policy, ports: Ports, signal: AbortSignal): C
   let state: State = initial(policy, clock.now());
   let cancelTimer = (): void => undefined;
   let happened = (): void => undefined;
-  const status = (): Status => {
-    const now = clock.now();
-    // The clock that people read may be set at any time, so it is read anew.
-    const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
-    const known = {
-      everyMs: pollers.countEveryMs(),
-      healthReason: ports.probing?.prober.verdict.reason ?? null,
-    };
-    return statusOf(policy, state, { ...forecaster.forecast(state, now), ...known }, now, iso);
-  };
   const forecaster = createForecaster(policy, ports.sources);
+  const status = (): Status => statusNow(policy, ports, state, { forecaster, pollers });
   const requests = createRequestTracker(status);
   const tuned = createTunedSources(ports.sources, log, signal);
   const file = createStateFile({ ...ports, found: tuned.found });
@@ -98,4 +89,18 @@ export function createCore(policy: Policy, ports: Ports, signal: AbortSignal): C
     settled: () => new Promise((resolve) => (happened = resolve)),
     cancelTimer: () => cancelTimer(),
   };
+}
+
+/** What `status` shows now: the state with its forecast, and what only the pollers and the probe know. */
+function statusNow(
+  policy: Policy,
+  { clock, probing }: Ports,
+  state: State,
+  { forecaster, pollers }: { forecaster: Forecaster; pollers: Pollers },
+): Status {
+  const now = clock.now();
+  // The clock that people read may be set at any time, so it is read anew.
+  const iso = (at: number): string => new Date(clock.wall().getTime() - (clock.now() - at)).toISOString();
+  const known = { everyMs: pollers.countEveryMs(), healthReason: probing?.prober.verdict.reason ?? null };
+  return statusOf(policy, state, { ...forecaster.forecast(state, now), ...known }, now, iso);
 }

@@ -9,6 +9,7 @@ import { createBackoff } from './backoff.ts';
 import type { UnstampedEvent } from './run-effect.ts';
 import { errorText } from '../system/error-text.ts';
 import { createPoller, type Poller } from './poller.ts';
+import { createSpread } from './spread.ts';
 import type { Ports } from './ports.ts';
 import { createProcessWatch } from './process-watch.ts';
 
@@ -41,14 +42,8 @@ export function createPollers(
     return deadline === Infinity ? undefined : Math.max(0, deadline - clock.now());
   };
   const looks = byName(ports.balancers, (balancer) => {
-    const backoff = createBackoff(ports.random);
-    const ask = async (): Promise<void> => {
-      const event = await look(ports, balancer, termsOf(policy, stateNow()), signal);
-      if (event.type === 'poll-failed') backoff.failed();
-      else backoff.answered();
-      post(event);
-    };
-    return createPoller(clock, ask, () => paceNow().balancers, backoff.pauseMs);
+    const ask = (): Promise<UnstampedEvent> => look(ports, balancer, termsOf(policy, stateNow()), signal);
+    return createBalancerPoller(ports, ask, () => paceNow().balancers, post);
   });
   const counts = byName(ports.sources, (source) =>
     createPoller(
@@ -89,6 +84,24 @@ export function createPollers(
       for (const poller of [...looks.values(), ...counts.values(), app]) poller.stop();
     },
   };
+}
+
+/** Polls one balancer, more slowly while it does not answer. */
+function createBalancerPoller(
+  { clock, random }: Ports,
+  ask: () => Promise<UnstampedEvent>,
+  everyMs: () => number,
+  post: (event: UnstampedEvent) => void,
+): Poller {
+  const backoff = createBackoff(random);
+  const spread = createSpread(random);
+  const poll = async (): Promise<void> => {
+    const event = await ask();
+    if (event.type === 'poll-failed') backoff.failed();
+    else backoff.answered();
+    post(event);
+  };
+  return createPoller(clock, poll, () => spread(everyMs()), backoff.pauseMs);
 }
 
 /** Of the operation that waits for zero, in monotonic milliseconds; Infinity where none does. */

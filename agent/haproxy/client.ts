@@ -2,7 +2,7 @@ import type { Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { Command } from './command.ts';
-import { exchangeOn, type InteractiveConnection } from './connection.ts';
+import { exchangeOn, type ExchangeCall, type InteractiveConnection } from './connection.ts';
 import type { SendCommand } from './server-reader.ts';
 import { createLineSplitter } from '../system/line-splitter.ts';
 import { truncated, tooLong, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
@@ -86,8 +86,8 @@ export function createClient(target: string, address: Address, ports: ClientPort
         tail = (tail + chunk.toString('latin1')).slice(-TAIL_CHARS);
         throwIfNoWorker(tail, { target, command, elapsedMs: clock.now() - began });
       };
-      const { line } = command;
-      const elapsedMs = await exchangeOn({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
+      const call = { target, address, tls, timeoutMs, signal, clock, onChunk };
+      const elapsedMs = await exchangeOn({ ...call, ...lineOf(command) });
       return { text: Buffer.concat(chunks).toString('utf8'), command, target, elapsedMs };
     },
     async stream(command, onLine, timeoutMs, signal) {
@@ -104,22 +104,26 @@ export function createClient(target: string, address: Address, ports: ClientPort
         bytes += chunk.length;
         lines.push(chunk);
       };
-      const { line } = command;
-      const elapsedMs = await exchangeOn({ target, address, tls, line, timeoutMs, signal, clock, onChunk });
+      const call = { target, address, tls, timeoutMs, signal, clock, onChunk };
+      const elapsedMs = await exchangeOn({ ...call, ...lineOf(command) });
       if (last !== '' || lines.rest() !== '') throw truncated(bytes, { command, target, elapsedMs });
     },
-    async pour({ line }, take, timeoutMs, signal) {
+    async pour(command, take, timeoutMs, signal) {
       let begun: InteractiveConnection | null = null;
       const onBegun = (open: InteractiveConnection): void => void (begun = open);
       const onChunk = (chunk: Buffer): void => {
         if (take(chunk)) begun?.close();
       };
-      const isReused = true;
-      await exchangeOn({ target, address, tls, line, timeoutMs, signal, clock, onChunk, onBegun, isReused });
+      const call = { target, address, tls, timeoutMs, signal, clock, onChunk, onBegun, isReused: true };
+      await exchangeOn({ ...call, ...lineOf(command) });
     },
     session: (work, timeoutMs, signal) =>
       openInteractive({ target, address, tls, timeoutMs, signal, clock }, work),
   };
+}
+
+function lineOf({ line, mustEnd }: Command): Pick<ExchangeCall, 'line' | 'mustEnd'> {
+  return { line, mustEnd: () => mustEnd };
 }
 
 function withoutFiles(target: string): LastcallError {

@@ -12,12 +12,16 @@ export interface Command {
   readonly line: string;
   /** How many commands it holds: each has its own answer. */
   readonly parts: number;
+  /** A client that closes before the end of the answer may be HAProxy's end (BEHAVIOUR.md#cut-answers). */
+  readonly mustEnd: boolean;
   readonly [made]: true;
 }
 
 function make(line: string, parts = 1): Command {
-  return Object.freeze({ line, parts }) as Command;
+  return Object.freeze({ line, parts, mustEnd: MUST_END.test(line) }) as Command;
 }
+
+const MUST_END = /\bshow servers (?:state|conn)\b/;
 
 /** `show info`: which process answers. */
 export const showInfo = (): Command => make('show info');
@@ -105,7 +109,8 @@ export function toWorker(pid: number, command: Command): Command {
 
 /** Makes a connection interactive: HAProxy then leaves it open, and each answer ends with a prompt (BEHAVIOUR.md#runtime-api). */
 export const PROMPT = 'prompt';
-const QUIT = 'quit';
+/** Ends such a connection once the command before it is done. */
+export const QUIT = 'quit';
 
 /** Several commands in one line and one connection, answered in their order. */
 export function batch(...commands: readonly Command[]): Command {

@@ -1,8 +1,9 @@
 import { connect, type OnReadOpts, type Socket } from 'node:net';
-import type { Clock } from '../system/clock.ts';
+import { sleep, type Clock } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { ConnectError } from './connect-error.ts';
+import { releaseAfterAnswer } from './release.ts';
 import { openTls, readTls, tlsTrouble, type Reads, type TlsFiles, type TlsMaterial } from './tls.ts';
 
 /** One line to a HAProxy, and whatever comes back until HAProxy closes. */
@@ -23,6 +24,10 @@ export interface ExchangeCall {
    * Node frees them only after 40 MB (measured on Node 22 with an answer of 110 MB).
    */
   readonly isReused?: boolean;
+  /** Whether HAProxy may be writing an answer now that must be read to its end, even where nothing waits for it. */
+  readonly mustEnd: () => boolean;
+  /** The line that ends an interactive connection. */
+  readonly quit?: string;
   /** Called once the first line is on its way. */
   readonly onBegun?: (open: InteractiveConnection) => void;
 }
@@ -35,7 +40,9 @@ export interface InteractiveConnection {
 }
 
 /**
- * Resolves at the end of the connection, with the time it took in milliseconds.
+ * Resolves at the end of the connection, with the time it took in milliseconds. While HAProxy's queue of connections is
+ * full it tries again: not a byte has been sent then, and many sidecars that ask at one moment fill it (its length is
+ * `stats maxconn`, 10 by default).
  * @throws LastcallError `balancer-unreachable` | `not-permitted` (the socket's file mode, a certificate) | `config` (a
  *   file of `tls`), the signal's reason, or what `onChunk` throws
  */
@@ -47,14 +54,49 @@ export async function exchangeOn(call: ExchangeCall): Promise<number> {
   signal.throwIfAborted();
   if (timeoutMs <= 0) throw fail(silent(timeoutMs, 0));
   const material = call.tls && (await readTls(call.tls));
-  await talk(call, material, fail);
-  return clock.now() - start;
+  const until = start + timeoutMs;
+  let full: ConnectError | null = null;
+  for (let attempt = 0; ; attempt += 1) {
+    const connectMs = (call.address.kind === 'unix' ? undefined : CONNECT_MS[attempt]) ?? Infinity;
+    full = await talk(call, { leftMs: until - clock.now(), connectMs, before: full, material, fail });
+    if (full === null) return clock.now() - start;
+    const pauseMs = pauseAfter(attempt);
+    if (pauseMs >= until - clock.now()) throw fail(full);
+    await sleep(clock, pauseMs, signal);
+  }
 }
 
 type Fail = (trouble: ConnectError) => LastcallError;
 
-function talk(call: ExchangeCall, material: TlsMaterial | null, fail: Fail): Promise<void> {
+/**
+ * How long each of the first attempts waits for its TCP connection; a later one takes what time is left. The kernel drops
+ * the packet that opens a connection while the queue is full and repeats it after one second, and after three (tcp(7)): too late.
+ */
+const CONNECT_MS = [300, 500];
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 80;
+
+/** In milliseconds; never the same for two sidecars that found the queue full at one moment. */
+function pauseAfter(attempt: number): number {
+  return Math.min(FIRST_PAUSE_MS * 2 ** attempt, LONGEST_PAUSE_MS) * (0.5 + Math.random());
+}
+
+/** One attempt. */
+interface Attempt {
+  /** For all of it, in milliseconds. */
+  readonly leftMs: number;
+  /** For its connection. */
+  readonly connectMs: number;
+  /** Why the attempt before this one had no connection. */
+  readonly before: ConnectError | null;
+  readonly material: TlsMaterial | null;
+  readonly fail: Fail;
+}
+
+/** Resolves with null at the end of the conversation, or with the trouble where HAProxy has not taken the connection. */
+function talk(call: ExchangeCall, attempt: Attempt): Promise<ConnectError | null> {
   const { address, line, timeoutMs, signal, clock, onChunk, isReused = false } = call;
+  const { material, fail } = attempt;
   return new Promise((resolve, reject) => {
     let bytes = 0;
     const take = (chunk: Buffer): void => {
@@ -66,23 +108,38 @@ function talk(call: ExchangeCall, material: TlsMaterial | null, fail: Fail): Pro
       }
     };
     const socket = open(address, material, isReused ? { onread: intoOneBuffer(take) } : {});
+    let isSettled = false;
     const settle = (act: () => void): void => {
+      if (isSettled) return;
+      isSettled = true;
       cancel();
+      cancelConnect();
       signal.removeEventListener('abort', aborted);
-      socket.destroy();
+      if (call.mustEnd() && !socket.readableEnded) releaseAfterAnswer(socket, clock, call.quit);
+      else socket.destroy();
       act();
     };
+    const end = (full: ConnectError | null): void => settle(() => resolve(full));
     const aborted = (): void => settle(() => reject(signal.reason as Error));
-    const cancel = clock.after(timeoutMs, () => settle(() => reject(fail(silent(timeoutMs, bytes)))));
+    const late = (): ConnectError => (socket.connecting ? attempt.before : null) ?? silent(timeoutMs, bytes);
+    const cancel = clock.after(attempt.leftMs, () => settle(() => reject(fail(late()))));
+    const cancelConnect =
+      attempt.connectMs < attempt.leftMs
+        ? clock.after(attempt.connectMs, () => end(UNANSWERED))
+        : () => undefined;
     signal.addEventListener('abort', aborted, { once: true });
     if (isReused) socket.resume();
     else socket.on('data', take);
-    socket.once('end', () => settle(resolve));
-    socket.once('error', (error) => settle(() => reject(fail(broken(error, bytes, call.tls !== null)))));
+    socket.once('connect', cancelConnect);
+    socket.once('end', () => end(null));
+    socket.once('error', (error) => {
+      if (errnoOf(error) === 'EAGAIN') end(FULL);
+      else settle(() => reject(fail(broken(error, bytes, call.tls !== null))));
+    });
     // Never half-closed: HAProxy takes the end of our input for the end of the session (BEHAVIOUR.md#runtime-api).
     const send = (next: string): void => void (socket.destroyed || socket.write(`${next}\n`));
     send(line);
-    call.onBegun?.({ send, close: () => settle(resolve) });
+    call.onBegun?.({ send, close: () => end(null) });
   });
 }
 
@@ -110,6 +167,11 @@ function silent(timeoutMs: number, bytes: number): ConnectError {
 const BUSY =
   'see whether HAProxy is frozen, or whether others hold all connections of its sockets (`stats maxconn`, 10 by default)';
 
+/** EAGAIN of a unix socket (connect(2)): its queue of connections is full. */
+const FULL: ConnectError = { text: 'it takes no more connections', next: BUSY };
+/** TCP does not tell a full queue from a host that is gone. */
+const UNANSWERED: ConnectError = { text: 'no connection was made in time', next: BUSY };
+
 const BROKEN: Readonly<Record<string, Omit<ConnectError, 'cause'>>> = {
   ENOENT: {
     text: 'the socket does not exist',
@@ -119,8 +181,6 @@ const BROKEN: Readonly<Record<string, Omit<ConnectError, 'cause'>>> = {
     text: 'no process listens there (connection refused)',
     next: 'start HAProxy, or see that its `stats socket` has this address',
   },
-  // A unix socket whose queue of connections is full (connect(2)).
-  EAGAIN: { text: 'it takes no more connections', next: BUSY },
   EACCES: {
     code: 'not-permitted',
     text: 'this user may not use the socket (permission denied)',

@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { LastcallError } from '../system/error.ts';
-import { commandsOf, PROMPT, type Command } from './command.ts';
+import { commandsOf, PROMPT, QUIT, type Command } from './command.ts';
 import { exchangeOn, type ExchangeCall, type InteractiveConnection } from './connection.ts';
 import type { SendCommand } from './server-reader.ts';
 import { tooLong, MOST_BYTES } from './reply.ts';
@@ -21,7 +21,7 @@ const PROMPTED = '\n> ';
  * @throws LastcallError as `exchangeOn`; `balancer-unreachable` when HAProxy ends it early; what `work` throws
  */
 export async function openInteractive<T>(
-  call: Omit<ExchangeCall, 'line' | 'onChunk' | 'onBegun'>,
+  call: Omit<ExchangeCall, 'line' | 'onChunk' | 'onBegun' | 'mustEnd' | 'quit'>,
   work: (ask: SendCommand) => Promise<T>,
 ): Promise<T> {
   const { target, clock } = call;
@@ -29,9 +29,12 @@ export async function openInteractive<T>(
   let line: InteractiveConnection | null = null;
   let text = '';
   let heard = (): void => undefined;
+  let mustEnd = false;
   const ended = exchangeOn({
     ...call,
     line: PROMPT,
+    quit: QUIT,
+    mustEnd: () => mustEnd,
     onBegun: (open) => void (line = open),
     onChunk(chunk) {
       text += decoder.write(chunk);
@@ -59,10 +62,12 @@ export async function openInteractive<T>(
   const ask = async (command: Command): ReturnType<SendCommand> => {
     const began = clock.now();
     let all = '';
+    mustEnd = command.mustEnd;
     for (const one of commandsOf(command)) {
       line?.send(one);
       all += await answer();
     }
+    mustEnd = false;
     return { text: all, command, target, elapsedMs: clock.now() - began };
   };
 

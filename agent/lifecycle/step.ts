@@ -25,7 +25,7 @@ import { advanceHold } from './phases/hold.ts';
 import { runDueWarnings } from './phases/deadline-warnings.ts';
 import type { Phase } from './model/api.ts';
 import { onRebootAsked, onRebootRefused, rebooting } from './phases/reboot.ts';
-import { draining, fencing, reopen, settling } from './phases/drain.ts';
+import { draining, fencing, refence, reopen, settling } from './phases/drain.ts';
 import { drained, failStop, onStopAnswered } from './phases/stop.ts';
 import { NEW_OUTING, type Outing } from './model/outing.ts';
 import { isOut, PHASES } from './model/phase.ts';
@@ -35,6 +35,7 @@ import { acknowledge, recordNow } from './admission/proposal.ts';
 import { onBooted, onStopChecked, recovering, starting } from './recovery/recover.ts';
 import { onRead, advanceReading } from './admission/readable.ts';
 import { onRemainsSeen } from './observed/remains.ts';
+import { advanceRecordedEnd, onRecordedEndSeen } from './observed/recorded-end.ts';
 import { onSubmit, processQueue } from './admission/requests.ts';
 import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
 import { advanceSignOut } from './phases/sign-out.ts';
@@ -97,6 +98,7 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
   life: (draft, event) => {
     onLifeOfAbsent(draft, event);
     onRemainsSeen(draft, event);
+    onRecordedEndSeen(draft, event);
   },
   'app-back': (draft, { proof }) => onAppBack(draft, proof),
 };
@@ -135,7 +137,9 @@ function advance(draft: Draft): void {
   do {
     before = draft.state;
     forceNow(draft);
+    advanceRecordedEnd(draft);
     reopen(draft);
+    refence(draft);
     runPhase(draft);
     advanceHold(draft);
     advanceExpiry(draft);

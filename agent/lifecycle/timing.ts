@@ -10,6 +10,7 @@ import { nextWarningTimes } from './phases/deadline-warnings.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './model/policy.ts';
 import { nextReading } from './admission/readable.ts';
 import { nextRemains } from './observed/remains.ts';
+import { nextRecordedEnd } from './observed/recorded-end.ts';
 import { allServersOf } from './draft.ts';
 import type { State } from './model/state.ts';
 
@@ -131,6 +132,7 @@ export function nextDeadline(policy: Policy, state: State, now: number): number 
     ...nextOwnRequests(state),
     ...nextAskers(state),
     ...nextRemains(state.app),
+    ...nextRecordedEnd(state.app),
     ...nextReading(state),
   );
   for (const balancer of Object.values(state.balancers)) {

@@ -1,6 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -12,6 +11,7 @@ import { packageRoot } from '../support/sample.ts';
 import { teach, type PeerEntry } from '../support/peer.ts';
 import { freePort } from '../support/ports.ts';
 import { median, percentile, round, type Figure } from './figures.ts';
+import { processorMs } from './processor.ts';
 
 const execute = promisify(execFile);
 
@@ -171,12 +171,4 @@ async function polling(haproxy: Haproxy): Promise<Figure> {
     limit: 0.1,
     how: `mean of ${POLLS}, of all its threads`,
   };
-}
-
-function processorMs(pid: number): number {
-  const tasks = readdirSync(`/proc/${pid}/task`);
-  const spent = tasks.map((task) =>
-    Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]),
-  );
-  return spent.reduce((sum, nanoseconds) => sum + nanoseconds, 0) / 1e6;
 }

@@ -4,7 +4,7 @@ import { chmod } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { parseAddress } from '../../agent/haproxy/address.ts';
 import { createClient, type Client } from '../../agent/haproxy/client.ts';
-import { showInfo, showServersState } from '../../agent/haproxy/command.ts';
+import { showAllRows, showInfo, showServersState } from '../../agent/haproxy/command.ts';
 import { answersOf } from '../../agent/haproxy/reply.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { pourOn, startFake, type FakeHaproxy } from '../support/fake-haproxy.ts';
@@ -12,6 +12,8 @@ import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
+import { patience } from '../support/rig.ts';
+import { until } from '../support/until.ts';
 import { DEFAULTS, withoutSeconds } from './transcripts.ts';
 
 const clientOf = (address: string, clock: Clock = realClock): Client =>
@@ -76,6 +78,43 @@ describe('an exchange with a real HAProxy', () => {
     expect(answersOf(await waiting)[0]).toContain('Name: HAProxy');
   });
 
+  test('waits where the queue of a unix socket is full, and is answered once there is room', async () => {
+    await haproxy.kill('SIGSTOP');
+    const asked: Promise<unknown>[] = [];
+    try {
+      // More than a queue of ten holds.
+      for (let one = 0; one < 40; one++)
+        asked.push(clientOf(haproxy.socket).exchange(showInfo(), 30_000, patience()));
+      const late = await refusalOf(() => clientOf(haproxy.socket).exchange(showInfo(), 200, never));
+      expect(late).toMatchObject({
+        code: 'balancer-unreachable',
+        next: expect.stringContaining('stats maxconn'),
+      });
+      expect(late.message).toContain('it takes no more connections');
+    } finally {
+      await haproxy.kill('SIGCONT');
+    }
+    expect(await Promise.all(asked)).toHaveLength(40);
+  });
+
+  test('is answered by TCP where many ask at one moment', async () => {
+    await haproxy.kill('SIGSTOP');
+    const asked: Promise<unknown>[] = [];
+    try {
+      const address = `tcp://127.0.0.1:${port}`;
+      for (let one = 0; one < 40; one++)
+        asked.push(clientOf(address).exchange(showInfo(), 30_000, patience()));
+      const late = await refusalOf(() => clientOf(address).exchange(showInfo(), 1_500, never));
+      expect(late).toMatchObject({
+        code: 'balancer-unreachable',
+        next: expect.stringContaining('stats maxconn'),
+      });
+    } finally {
+      await haproxy.kill('SIGCONT');
+    }
+    expect(await Promise.all(asked)).toHaveLength(40);
+  });
+
   test('ends with the reason as soon as it is aborted', async () => {
     await haproxy.kill('SIGSTOP');
     try {
@@ -104,6 +143,30 @@ describe('an exchange with a real HAProxy', () => {
     const clock = new ManualClock();
     await clientOf(haproxy.socket, clock).exchange(showInfo(), 2_000, never);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a HAProxy with many servers', () => {
+  test('outlives a client that gives up in the middle of `show servers state`', async () => {
+    const servers = Array.from({ length: 1_000 }, (_none, index) => `  server app${index} 127.0.0.1:1\n`);
+    const haproxy = await startHaproxy(`${DEFAULTS}backend many\n${servers.join('')}`);
+    try {
+      const client = clientOf(haproxy.socket);
+      const giveUp = async (): Promise<void> => {
+        for (let time = 0; time < 20; time++) {
+          const stop = new AbortController();
+          const onLine = (): void => stop.abort(new Error('enough'));
+          await expect(client.stream(showServersState('many'), onLine, 10_000, stop.signal)).rejects.toThrow(
+            'enough',
+          );
+          await client.stream(showAllRows(), () => undefined, 10_000, never);
+        }
+      };
+      await Promise.all(Array.from({ length: 4 }, giveUp));
+      expect(await haproxy.workerPid()).toBe(haproxy.pid);
+    } finally {
+      await haproxy.stop();
+    }
   });
 });
 
@@ -180,6 +243,38 @@ describe('an exchange with something that misbehaves', () => {
     fake = await startFake(() => undefined);
     expect((await overtime(fake.path)).message).toContain('no answer within 2000 ms');
     await fake.closed(1);
+  });
+
+  test('reads `show servers state` to its end after the deadline, on a connection of its own and on an interactive one', async () => {
+    const asked = new Set<Socket>();
+    fake = await startFake((line, socket) => {
+      asked.add(socket);
+      if (line !== 'quit') socket.write('1\n# be_id be_name');
+    });
+    const { path } = fake;
+    const clock = new ManualClock();
+    const client = clientOf(path, clock);
+    const ask = (): Promise<unknown>[] => [
+      refusalOf(() => client.exchange(showServersState('app'), 2_000, never)),
+      refusalOf(() => client.session((send) => send(showServersState('app')), 2_000, never)),
+      refusalOf(() => client.exchange(showInfo(), 2_000, never)),
+    ];
+    const refusals = ask();
+    await until('all three are asked', () => asked.size === 3);
+    clock.advance(2_000);
+    expect(await Promise.all(refusals)).toMatchObject(
+      Array.from({ length: 3 }, () => ({ code: 'balancer-unreachable' })),
+    );
+    // `show info` is cut.
+    await fake.closed(1);
+    expect([...asked].filter((socket) => !socket.destroyed).length).toBe(2);
+    for (const socket of asked) socket.end('\n');
+    await fake.closed(3);
+    expect(fake.received.toSorted()).toEqual([
+      'prompt\nshow servers state app\nquit\n',
+      'show info\n',
+      'show servers state app\n',
+    ]);
   });
 
   test('ends at its deadline when the answer stops in the middle without an end', async () => {

@@ -69,6 +69,31 @@ test('`lastcall reboot` waits for the users, reboots once, and after the boot th
   expect(new Set(reboots.map(({ id }) => id)).size).toBe(1);
 });
 
+test('The schedule reboots where /run/reboot-required is there, once, by an operation of its own', async () => {
+  const entry =
+    "  - { cron: '* * * * * *', do: reboot, reason: patches, when: { file: /run/reboot-required } }\n";
+  const audit = 'audit: /var/log/lastcall/app1.log\n';
+  await stock.configure(`${audit}schedule:\n${entry}`);
+  await stock.box.sh('systemctl reload lastcall');
+  const before = await bootId();
+  await stock.box.sh('echo "*** System restart required ***" >/run/reboot-required');
+  await stock.box.untilOff();
+  await stock.box.boot();
+  const after = await bootId();
+  expect(after).not.toBe(before);
+  await stock.untilServing();
+  await stock.configure(audit);
+  await stock.box.sh('systemctl reload lastcall');
+  const reboots = (await audited()).filter(({ operation }) => operation === 'reboot');
+  expect(reboots.map(({ event, code }) => [event, code ?? null])).toEqual([
+    ['begin', null],
+    ['resume', null],
+    ['end', 'done'],
+  ]);
+  expect(new Set(reboots.map(({ id }) => id)).size).toBe(1);
+  expect(await bootId()).toBe(after);
+});
+
 test('An application that does not start after the boot: the node stays out, and its end is in the audit', async () => {
   const unit = '/etc/systemd/system/app1.service';
   await stock.box.sh(`cp ${unit} /root/ && sed -i 's,^ExecStart=.*,ExecStart=/bin/false,' ${unit}`);
@@ -79,8 +104,10 @@ test('An application that does not start after the boot: the node stays out, and
     'app1 has failed',
     ({ phase, operation }) => phase === 'failed' && operation === null,
   );
-  // HAProxy was booted too, without our MAINT: DRAIN comes first (I16), and there it stays.
-  expect(await admin()).toBe('drain');
+  await stock.untilStatus(
+    'it is fenced again',
+    ({ balancers }) => balancers[0]?.servers[0]?.admin === 'maint',
+  );
   expect((await audited()).findLast(({ event }) => event === 'end')).toMatchObject({
     operation: 'reboot',
     code: 'app-health',

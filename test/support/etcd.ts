@@ -25,8 +25,13 @@ export interface Etcd {
   close(): Promise<void>;
 }
 
-/** Debian's etcd, unpacked and not installed: no service of it is started. `missing` says why it cannot be had. */
+/**
+ * The program that `LASTCALL_ETCD` names, for a test of another version; else Debian's etcd, unpacked and not installed:
+ * no service of it is started. `missing` says why it cannot be had.
+ */
 export async function findEtcd(): Promise<{ readonly program: string } | { readonly missing: string }> {
+  const other = process.env['LASTCALL_ETCD'];
+  if (other !== undefined) return { program: other };
   const program = 'usr/bin/etcd';
   const unpacked = await unpackDebian('etcd', ['etcd-server'], program);
   return 'missing' in unpacked
@@ -36,13 +41,38 @@ export async function findEtcd(): Promise<{ readonly program: string } | { reado
 
 /** @param program its path, by `findEtcd` */
 export async function startEtcd(program: string): Promise<Etcd> {
+  return startMember(program, 'm1', [await newMember('m1')]);
+}
+
+/** A cluster of three: it goes on with any two of them. */
+export async function startCluster(program: string): Promise<readonly Etcd[]> {
+  const names = ['m1', 'm2', 'm3'];
+  const members = await Promise.all(names.map(newMember));
+  return Promise.all(names.map((name) => startMember(program, name, members)));
+}
+
+interface Member {
+  readonly name: string;
+  readonly url: string;
+  readonly peer: string;
+}
+
+async function newMember(name: string): Promise<Member> {
+  return {
+    name,
+    url: `http://127.0.0.1:${await freePort()}`,
+    peer: `http://127.0.0.1:${await freePort()}`,
+  };
+}
+
+async function startMember(program: string, name: string, members: readonly Member[]): Promise<Etcd> {
   const temp = await makeTempDir();
-  const [port, peerPort] = [await freePort(), await freePort()];
-  const [url, peer] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${peerPort}`];
+  const { url = '', peer = '' } = members.find((member) => member.name === name) ?? {};
+  const cluster = members.map((member) => `${member.name}=${member.peer}`).join(',');
   const data = join(temp.path, 'data');
   const words =
-    `--data-dir ${data} --listen-client-urls ${url} --advertise-client-urls ${url} --listen-peer-urls ${peer} ` +
-    `--initial-advertise-peer-urls ${peer} --initial-cluster default=${peer} --logger zap --log-level error`;
+    `--name ${name} --data-dir ${data} --listen-client-urls ${url} --advertise-client-urls ${url} --listen-peer-urls ${peer} ` +
+    `--initial-advertise-peer-urls ${peer} --initial-cluster ${cluster} --logger zap --log-level error`;
   let child: ChildProcess | null = null;
   let log = '';
   const kill = async (): Promise<void> => {

@@ -44,6 +44,8 @@ export interface HaproxyOptions {
   readonly master?: boolean;
   /** `stats maxconn`; HAProxy's own default is 10. */
   readonly statsMaxconn?: number;
+  /** Where the program is; default the one on PATH. */
+  readonly programDir?: string;
 }
 
 /**
@@ -68,7 +70,8 @@ export async function startHaproxy(
   await write(text);
 
   const mode = masterSocket === null ? ['-db'] : ['-W', '-S', masterSocket];
-  let process_ = run([...mode, '-f', file]);
+  const launch = (): HaproxyProcess => run([...mode, '-f', file], options.programDir);
+  let process_ = launch();
   const stop = async (): Promise<void> => {
     await signalAll(process_.child, 'SIGKILL');
     await process_.ended;
@@ -110,7 +113,7 @@ export async function startHaproxy(
     async restart() {
       await signalAll(process_.child, 'SIGKILL');
       await process_.ended;
-      process_ = run([...mode, '-f', file]);
+      process_ = launch();
       await serves();
     },
     kill: (signal) => signalAll(process_.child, signal),
@@ -220,11 +223,11 @@ interface HaproxyProcess {
   logged(pattern: RegExp, from: number): Promise<RegExpExecArray>;
 }
 
-function run(args: readonly string[]): HaproxyProcess {
+function run(args: readonly string[], dir?: string): HaproxyProcess {
   // setpriv: HAProxy dies with the test that started it, even when that one is killed.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'haproxy', ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+    env: { ...process.env, PATH: [dir, process.env['PATH'], '/usr/sbin:/sbin'].filter(Boolean).join(':') },
   });
   let log = '';
   const watchers = new Set<() => void>();

@@ -59,6 +59,52 @@ export interface RuntimePorts {
  * @throws LastcallError `config` for an invalid address or name
  */
 export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePorts): Balancer {
+  const access = createAccess(options, ports);
+  const { context, listContext, exclusive, connectionsOfLists } = access;
+  const write = (server: string, request: WriteRequest, signal: AbortSignal): Promise<ReadBackView> =>
+    exclusive(signal, (connections) => set(context, connections, server, request, signal));
+  return {
+    name: options.address,
+    servers: options.servers,
+    counts: true,
+    seesOldWorkers: access.seesOldWorkers,
+    look: (signal, past = 'count', scope = 'own') =>
+      exclusive(signal, (connections) => pollServers(context, connections, { past, scope }, signal)),
+    async survey(signal, scope = 'all', before = {}) {
+      if (scope === 'capacity') {
+        const own = await exclusive(signal, (connections) =>
+          pollServers(context, connections, { past: 'count', scope: 'capacity' }, signal),
+        );
+        return surveySiblings(context, connectionsOfLists(signal), own);
+      }
+      const own = await exclusive(signal, (connections) =>
+        surveyOwn(context, connections, scope, options.readOnly ?? false),
+      );
+      return surveyAround(context, connectionsOfLists(signal), own, { scope, before });
+    },
+    set: async (server, admin, mayReplace, signal) =>
+      write(server, { name: nameOf(context, server), admin, mayReplace }, signal),
+    putBack: async (server, admin, mayReplace, signal) =>
+      write(server, { name: parseServerName(server, 'config'), admin, mayReplace }, signal),
+    holders: async (server, signal) =>
+      readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
+    closeSessions: async (server, limit, signal) =>
+      closeConnections(listContext, connectionsOfLists(signal), nameOf(context, server), limit),
+  };
+}
+
+/** The ways to one HAProxy, and what is remembered of it on each of them. */
+interface Access {
+  readonly seesOldWorkers: boolean;
+  readonly context: DriverContext;
+  /** A list of all streams may take its time, and no look waits for it. */
+  readonly listContext: DriverContext;
+  /** Runs one call after another; the time of each runs from when it is asked for. */
+  readonly exclusive: <T>(signal: AbortSignal, work: (connections: Connections) => Promise<T>) => Promise<T>;
+  readonly connectionsOfLists: (signal: AbortSignal) => Connections;
+}
+
+function createAccess(options: RuntimeOptions, ports: RuntimePorts): Access {
   const { address, servers, timeoutMs } = options;
   const { clock } = ports;
   const tls = options.tls ?? null;
@@ -89,50 +135,16 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
       master: master && createDeadlineClient(master, { ...limits, eachMs: masterMs }),
     };
   };
-  const exclusive = <T>(signal: AbortSignal, work: (connections: Connections) => Promise<T>): Promise<T> => {
-    // A call before us began earlier with the same time limit, so ours does not run out before our turn.
-    const connections = connectionsFor(timeoutMs, MASTER_MS, signal);
-    return mutex.runExclusive(signal, () => work(connections));
-  };
-  // A list of all streams may take its time, and no look waits for it.
-  const listContext: DriverContext = { ...context, ...workerMemory() };
-  const connectionsOfLists = (signal: AbortSignal): Connections =>
-    connectionsFor(LIST_MS, MASTER_LIST_MS, signal);
   return {
-    name: address,
-    servers,
-    counts: true,
     seesOldWorkers: master !== null,
-    look: (signal, past = 'count', scope = 'own') =>
-      exclusive(signal, (connections) => pollServers(context, connections, { past, scope }, signal)),
-    async survey(signal, scope = 'all', before = {}) {
-      if (scope === 'capacity') {
-        const own = await exclusive(signal, (connections) =>
-          pollServers(context, connections, { past: 'count', scope: 'capacity' }, signal),
-        );
-        return surveySiblings(context, connectionsOfLists(signal), own);
-      }
-      const own = await exclusive(signal, (connections) =>
-        surveyOwn(context, connections, scope, options.readOnly ?? false),
-      );
-      return surveyAround(context, connectionsOfLists(signal), own, { scope, before });
+    context,
+    listContext: { ...context, ...workerMemory() },
+    exclusive(signal, work) {
+      // A call before us began earlier with the same time limit, so ours does not run out before our turn.
+      const connections = connectionsFor(timeoutMs, MASTER_MS, signal);
+      return mutex.runExclusive(signal, () => work(connections));
     },
-    async set(server, admin, mayReplace, signal) {
-      const name = nameOf(context, server);
-      return exclusive(signal, (connections) =>
-        set(context, connections, server, { name, admin, mayReplace }, signal),
-      );
-    },
-    async putBack(server, admin, mayReplace, signal) {
-      const name = parseServerName(server, 'config');
-      return exclusive(signal, (connections) =>
-        set(context, connections, server, { name, admin, mayReplace }, signal),
-      );
-    },
-    holders: async (server, signal) =>
-      readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
-    closeSessions: async (server, limit, signal) =>
-      closeConnections(listContext, connectionsOfLists(signal), nameOf(context, server), limit),
+    connectionsOfLists: (signal) => connectionsFor(LIST_MS, MASTER_LIST_MS, signal),
   };
 }
 

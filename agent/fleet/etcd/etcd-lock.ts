@@ -56,6 +56,12 @@ export function createEtcdLock(
     return session;
   };
 
+  const remove = async (claim: Claim, signal: AbortSignal): Promise<PoolState> => {
+    const done = await store.commit(null, { compares: [], writes: removal(keys, claim) }, signal);
+    // It names no lease, so etcd misses none.
+    return done === LEASE_GONE ? store.read(signal) : done.pool;
+  };
+
   return {
     name: gateway.name,
     take: (claim, signal) =>
@@ -83,10 +89,12 @@ export function createEtcdLock(
       inTurn(signal, async (own) => {
         const session = sessions.get(claim.id);
         sessions.delete(claim.id);
-        // First: a change of ours that arrives late has this lease, and does nothing without it.
-        await session?.revoke(own);
-        const done = await store.commit(null, { compares: [], writes: removal(keys, claim) }, own);
-        return showPool(keys, done === LEASE_GONE ? await store.read(own) : done.pool);
+        session?.stop();
+        const done = await remove(claim, own);
+        if (session === undefined) return showPool(keys, done);
+        // A change of ours that arrives only now has the session's lease, and does nothing once that is gone.
+        await session.revoke(own);
+        return showPool(keys, await remove(claim, own));
       }),
     free: (holder, signal) =>
       bounded(signal, async (own) => {

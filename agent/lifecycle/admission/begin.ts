@@ -36,7 +36,7 @@ export function beginOperation(draft: Draft, { candidate, op }: Admitted): strin
   const { op: running } = draft.state;
   if (running && candidate.joins !== null) return joinIn(draft, request, running);
   if (running) return takeOver(draft, candidate, running, op);
-  if (candidate.gone) patch(draft, { app: { ...draft.state.app, gone: true } });
+  if (candidate.gone) patch(draft, { app: { ...draft.state.app, gone: true, recordedEnd: null } });
   switch (request.kind) {
     case 'hold':
       if (isInRotation(draft.state.phase)) takeServers(draft, candidate);
@@ -75,7 +75,8 @@ function takeOver(draft: Draft, candidate: Candidate, op: Operation, asked: Oper
     hashed: op.hashed,
   };
   const { app, outing } = draft.state;
-  patch(draft, { op: stronger, app: { ...app, proof, gone: app.gone || gone } });
+  const recordedEnd = gone ? null : app.recordedEnd;
+  patch(draft, { op: stronger, app: { ...app, proof, gone: app.gone || gone, recordedEnd } });
   // What was asked for the weaker one is answered under its id, so it is asked anew.
   patchOuting(draft, { ...overGuard(outing, candidate.request), fenced: true, recheck: null });
   if (candidate.request.force) goOver(draft, candidate.request);

@@ -68,6 +68,8 @@ export interface App {
   /** The process that a stop would signal, as last proven. */
   readonly proof: Proof | null;
   readonly gone: boolean;
+  /** Where the record alone says so: whether that was looked into; null = this life has seen it, or is not told so. */
+  readonly recordedEnd: RecordedEnd | null;
   /** Since when: an answer asked for before does not contradict it. -1 = since before this sidecar's start. */
   readonly goneAt: number;
   /** The stop did not prove its end: signs of life are looked for before another application is started. */
@@ -77,6 +79,16 @@ export interface App {
   readonly start: StartStep;
 }
 
+/** It is gone, and this life has seen that. */
+export function isSeenGone({ app }: Pick<State, 'app'>): boolean {
+  return app.gone && app.recordedEnd === null;
+}
+
+/** The record says that it is gone, and nothing of this life does. */
+export function isGoneByRecord({ app }: Pick<State, 'app'>): boolean {
+  return app.gone && app.recordedEnd !== null;
+}
+
 /** What may be left of an application whose end nothing proves. */
 export interface Remains {
   readonly isAsked: boolean;
@@ -84,6 +96,16 @@ export interface Remains {
   /** The signs of life found last, as text; null before the first poll. */
   readonly evidence: string | null;
 }
+
+/** The look for an application that was gone when the sidecar before this one ended. */
+export interface RecordedEnd {
+  readonly isAsked: boolean;
+  readonly askAt: number;
+  /** How often something answered for it. */
+  readonly failures: number;
+}
+
+export const NOT_LOOKED_INTO: RecordedEnd = { isAsked: false, askAt: 0, failures: 0 };
 
 export const UNKNOWN_REMAINS: Remains = { isAsked: false, askAt: 0, evidence: null };
 
@@ -137,7 +159,15 @@ export function initial(policy: Policy, at: number): State {
     sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
     signedOut: 'no',
-    app: { proof: null, gone: false, goneAt: -1, remains: null, stopIssued: false, start: 'none' },
+    app: {
+      proof: null,
+      gone: false,
+      recordedEnd: null,
+      goneAt: -1,
+      remains: null,
+      stopIssued: false,
+      start: 'none',
+    },
     op: null,
     candidate: null,
     pending: null,

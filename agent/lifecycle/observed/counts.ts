@@ -2,11 +2,14 @@ import { byName } from '../model/named-error.ts';
 import type { Policy } from '../model/policy.ts';
 import { doubtOf, type Doubt } from './hidden-users.ts';
 import type { Fence, Totals } from '../model/outing.ts';
-import type { State } from '../model/state.ts';
+import { isGoneByRecord, type State } from '../model/state.ts';
 import { lastSeen, type BalancerState } from '../model/server-state.ts';
 import type { Admin, ServerView } from '../model/observation.ts';
 
 /** Counting. The one rule: unknown is never zero (I7). */
+
+const NOT_SEEN_GONE =
+  'the application was gone when the sidecar before this one ended, and whether it is gone still was not seen yet';
 
 /** `unreachable: ignore` does without a balancer after so many failed looks, and so long. */
 const IGNORED_AFTER_LOOKS = 3;
@@ -78,6 +81,7 @@ export function unknownTo(policy: Policy, state: State): string[] {
     ? []
     : policy.sources.filter((name) => sourceCount(state, name, -1) === null);
   return [
+    ...(isGoneByRecord(state) ? [NOT_SEEN_GONE] : []),
     ...sources.map((name) => `${name}: ${state.sources[name]?.error ?? 'it has not answered'}`),
     ...countingBalancers(policy, state).flatMap(({ name }) => {
       const balancer = state.balancers[name];
@@ -90,7 +94,7 @@ export function unknownTo(policy: Policy, state: State): string[] {
 /**
  * `zero`: every source and balancer counts 0, asked at or after `since`. `some`: one of them counts more.
  * `unknown`: none counts more, but at least one has not answered. An application that is gone has no users;
- * connections count all the same.
+ * connections count all the same. Where the record alone says so, that is not known.
  */
 export function occupancy(policy: Policy, state: State, since: number): 'zero' | 'some' | 'unknown' {
   const balancers = countingBalancers(policy, state);
@@ -99,6 +103,7 @@ export function occupancy(policy: Policy, state: State, since: number): 'zero' |
   const users = state.app.gone ? [] : policy.sources.map((name) => sourceCount(state, name, since));
   const counts = [...connections, ...users];
   if (counts.some((count) => count !== null && count > 0)) return 'some';
+  if (isGoneByRecord(state)) return 'unknown';
   if (counts.length === 0) return state.app.gone ? 'zero' : 'unknown';
   return counts.every((count) => count === 0) ? 'zero' : 'unknown';
 }

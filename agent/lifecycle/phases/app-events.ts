@@ -35,7 +35,7 @@ export function noteAppAlive(draft: Draft, startedAt: number): void {
 /** Another process than the one that is gone. */
 function isThere(draft: Draft, app: App): void {
   const wasGone = draft.state.app.gone;
-  patch(draft, { app: { ...app, remains: null } });
+  patch(draft, { app: { ...app, recordedEnd: null, remains: null } });
   // After a crash it must not be taken for gone.
   if (wasGone) resave(draft);
   forgetGate(draft);
@@ -48,10 +48,10 @@ export function onAppGone(draft: Draft, { signs }: EventOf<'app-gone'>): void {
   // The end of a child is seen by its parent.
   const evidence = draft.policy.supervises ? [] : evidenceAgainstEnd(draft, signs);
   if (evidence.length > 0) return doubtEnd(draft, evidence);
-  if (app.gone) return;
+  if (app.gone) return patch(draft, { app: { ...app, recordedEnd: null } });
   emit(draft, { type: 'log', level: 'warn', text: 'the application is gone' });
   askAnew(draft);
-  patch(draft, { app: { ...app, gone: true, goneAt: draft.at, proof: null } });
+  patch(draft, { app: { ...app, gone: true, recordedEnd: null, goneAt: draft.at, proof: null } });
   forgetGate(draft);
   if (phase === 'warming' && app.start === 'done') failWarming(draft, 'it ended right after its start');
 }

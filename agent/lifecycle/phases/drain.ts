@@ -8,6 +8,7 @@ import { heldOpen, recheckFence, newFence, noStop, raiseFence, unfenced, unfence
 import { forcing, startForce, whoIsLeft } from './force-close.ts';
 import { NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES, isOut } from '../model/phase.ts';
+import { isSeenGone } from '../model/state.ts';
 import { endOperation, finish } from '../report/result.ts';
 import { allInSync, warnLeftOut } from '../sync/reconcile.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
@@ -138,6 +139,15 @@ export function reopen(draft: Draft): void {
     `${open} was found outside the fence, and the application may have users: DRAIN comes before MAINT`,
   );
   setIntent(draft, state.phase, { outing: { level: 'drain' } });
+}
+
+/** Nothing lives behind the DRAIN that came before MAINT: the node is fenced again, in the same phase. */
+export function refence(draft: Draft): void {
+  const { state } = draft;
+  const { phase, outing, app } = state;
+  if (outing?.level !== 'drain' || !outing.fenced || !isDurable(state)) return;
+  if (PHASES[phase].place !== 'out' || PHASES[phase].ending) return;
+  if (isSeenGone(state) && app.start === 'none') setIntent(draft, phase, { outing: { level: 'maint' } });
 }
 
 /**

@@ -3,7 +3,7 @@ import { isGate } from './gate.ts';
 import type { Policy } from '../model/policy.ts';
 import { allInSync, allKnown, pollAll } from '../sync/reconcile.ts';
 import type { Fence, Outing } from '../model/outing.ts';
-import type { State } from '../model/state.ts';
+import { isSeenGone, type State } from '../model/state.ts';
 import { setIntent, patchOuting, serversOf, type Draft } from '../draft.ts';
 import { sameWorker, type Admin, type ServerView } from '../model/observation.ts';
 
@@ -31,7 +31,7 @@ export function noStop({ state: { app } }: Draft): Pick<State, 'app'> {
 export function recheckFence(draft: Draft): 'clear' | 'occupied' | 'wait' {
   const { policy, state } = draft;
   const fence = state.outing?.fence ?? newFence(draft);
-  if (!sameWorkers(fence, state) || (!state.app.gone && isOpen(policy, state))) return 'occupied';
+  if (!sameWorkers(fence, state) || (!isSeenGone(state) && isOpen(policy, state))) return 'occupied';
   // Seen since zero: before MAINT was written, or while the write is under way.
   if (fence.confirmedAt === null && occupancy(policy, state, -1) === 'some') return 'occupied';
   // A poll too old to judge our last write by may still show an operator's DRAIN: wait for the next one.

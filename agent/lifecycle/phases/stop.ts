@@ -11,7 +11,7 @@ import type { Outing } from '../model/outing.ts';
 import { intendReboot } from './reboot.ts';
 import { UNPROVEN_END } from '../observed/remains.ts';
 import { endOperation, finish } from '../report/result.ts';
-import { type App, UNKNOWN_REMAINS } from '../model/state.ts';
+import { type App, isSeenGone, UNKNOWN_REMAINS } from '../model/state.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
 import {
   type EventOf,
@@ -38,7 +38,7 @@ export function drained(draft: Draft, { fenced, forcedOut }: Outing): void {
     if (fenced) alarm(draft, 'drained', 'a user is on the drained node; draining again');
     return setIntent(draft, 'draining', { outing: { level: 'drain' } });
   }
-  const open = !fenced || state.app.gone ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
+  const open = !fenced || isSeenGone(state) ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
   if (open === null) return;
   alarm(draft, 'drained', `${open} was found outside the fence of the drained node; draining again`);
   setIntent(draft, 'draining', { outing: { level: 'drain' } });
@@ -51,7 +51,7 @@ const RESIDUAL_WINDOW =
 function finalCheck(draft: Draft, forcedOut: boolean): void {
   if (!forcedOut) {
     // Nothing waits for a question about a reload that has let users in: it is answered behind a fence alone.
-    const open = draft.state.app.gone ? null : unfenced(draft.policy, draft.state);
+    const open = isSeenGone(draft.state) ? null : unfenced(draft.policy, draft.state);
     if (open !== null)
       return backToDraining(draft, `${open} was found outside the fence before the stop; draining goes on`);
     // A reload that came while a stop of a node that is out was checked: who else is this application is asked first.
@@ -103,6 +103,7 @@ export function onStopped(draft: Draft, warnings: readonly string[], unproven = 
   const app: App = {
     proof: null,
     gone: true,
+    recordedEnd: null,
     goneAt: draft.at,
     remains: unproven ? UNKNOWN_REMAINS : null,
     stopIssued: false,

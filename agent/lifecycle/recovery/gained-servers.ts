@@ -2,6 +2,7 @@ import { isHolding } from '../model/desired.ts';
 import { asFound } from '../admission/begin.ts';
 import type { Phase } from '../model/api.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
+import { isSeenGone } from '../model/state.ts';
 import { released } from '../model/server-state.ts';
 import { mapServers, patchOuting, type Draft, warn } from '../draft.ts';
 import { viewOf } from '../observed/counts.ts';
@@ -16,7 +17,7 @@ import { viewOf } from '../observed/counts.ts';
  * @returns the phase in which it goes on: where servers were gained, zero and quiet come once more
  */
 export function takeGained(draft: Draft, to: Phase): Phase {
-  const isGone = draft.state.app.gone;
+  const isGone = isSeenGone(draft.state);
   if (PHASES[to].place === 'rotation' || !takeIn(draft)) return to;
   patchOuting(draft, { forcedOut: false });
   // Behind a dead application there are no users, and on the way back these servers return with the others.

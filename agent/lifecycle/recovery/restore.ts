@@ -6,7 +6,7 @@ import type { ReadRecord } from './read-record.ts';
 import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from '../model/record.ts';
 import { mapValues, saidMaint } from '../model/write-record.ts';
 import { NO_BONDS, type Operation, type RebootStep } from '../model/operation.ts';
-import { type App, type State, UNKNOWN_REMAINS } from '../model/state.ts';
+import { type App, NOT_LOOKED_INTO, type State, UNKNOWN_REMAINS } from '../model/state.ts';
 import { type LostServers, NO_SERVER, type ServerState } from '../model/server-state.ts';
 import type { Worker } from '../model/observation.ts';
 import { type Warning, withWarning } from '../model/warnings.ts';
@@ -47,7 +47,7 @@ export function restore(
     ...blank,
     epoch: record.epoch,
     phase: 'recovering',
-    app: restoredApp(blank.app, record, sameBoot),
+    app: restoredApp(blank.app, record, sameBoot, policy),
     boot: { to, fresh: record.fresh ?? false, cancel: null },
     signedOut: record.signedOut ?? 'no',
     hold: record.hold && {
@@ -65,12 +65,20 @@ export function restore(
 }
 
 /** No process outlives its boot, and in the next one its number may be another's. */
-function restoredApp(blank: App, record: StateRecord, sameBoot: boolean): App {
+function restoredApp(
+  blank: App,
+  record: StateRecord,
+  sameBoot: boolean,
+  { supervises }: Pick<Policy, 'supervises'>,
+): App {
   const ended = !sameBoot && record.proof !== null;
+  const gone = ended || record.appGone;
   return {
     ...blank,
     proof: ended ? null : record.proof,
-    gone: ended || record.appGone,
+    gone,
+    // The end of a child is seen by its parent.
+    recordedEnd: gone && !supervises ? NOT_LOOKED_INTO : null,
     remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
     stopIssued: record.stopIssued,
     // No answer will come any more.

@@ -2,7 +2,7 @@ import { forcedOf, viewOf } from '../observed/counts.ts';
 import { isHolding } from '../model/desired.ts';
 import { mayTakeUsers } from '../observed/health.ts';
 import { union } from './ownership.ts';
-import type { State } from '../model/state.ts';
+import { isSeenGone, type State } from '../model/state.ts';
 import {
   allServersOf,
   emit,
@@ -104,7 +104,7 @@ function isToWrite(
 export function mayDropUsers(state: State): boolean {
   const { app, outing, hold } = state;
   // A write that is sent now may arrive when a start has brought it already.
-  const isGone = app.gone && app.start === 'none';
+  const isGone = isSeenGone(state) && app.start === 'none';
   if (isGone || outing?.force != null || outing?.forcedOut === true) return true;
   return isHolding(state) && hold?.admin === 'maint';
 }

@@ -251,6 +251,13 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "    signedOut: 'no',",
   },
   {
+    name: 'an application is gone because the record says so',
+    breaks: 'I16',
+    file: 'recovery/restore.ts',
+    find: '    recordedEnd: gone && !supervises ? NOT_LOOKED_INTO : null,',
+    replace: '    recordedEnd: gone && supervises ? NOT_LOOKED_INTO : null,',
+  },
+  {
     name: 'an application that answers again stays gone',
     breaks: 'gone',
     file: 'phases/app-events.ts',

@@ -63,6 +63,7 @@ function shaped(at: At, deed: Shaped): void {
       return hearAgain(at);
     case 'crash':
       node.crash();
+      if (deed.revives === true) revive(at);
       if (deed.leak) leak(at);
       time.advance(deed.awayMs);
       return boot(at);
@@ -218,6 +219,15 @@ function hearAgain({ stage, lb }: At): void {
 function leak(at: At): void {
   reload(at, false);
   at.stage.people.visit(at);
+}
+
+/** HAProxy's check has seen it too. */
+const CHECKED_MS = 1_100;
+
+function revive({ stage, node, which }: At): void {
+  // Every other one leaves the pid file as it is.
+  node.app.spawn('works', which % 2 === 0);
+  stage.time.advance(CHECKED_MS);
 }
 
 /** SIGTERM, and every further one, under `run -- COMMAND`. */

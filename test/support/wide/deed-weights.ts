@@ -208,12 +208,14 @@ const MORE: Record<Dimension, Weighted> = {
   'stale-pid': [
     [5, plain('swap-unnoticed')],
     [3, submit(() => ({ kind: 'stop' }))],
+    [2, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(3_000), revives: true })],
   ],
   'other-hand': [
     [4, plain('swap')],
     [4, plain('revive')],
     [3, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'slow', 'slow') })],
     [3, submit((draw) => ({ kind: draw.pick('ready', 'drain', 'stop') }))],
+    [5, (draw) => ({ do: 'crash', leak: true, awayMs: draw.below(3_000), revives: true })],
   ],
   'early-stop': [
     [3, (draw) => ({ do: 'stop-mode', stop: draw.pick<StopMode>('early', 'early', 'works') })],

@@ -11,8 +11,11 @@ export type Deed = { readonly after: number; readonly which: number } & (
   | { readonly do: 'operator'; readonly admin: 'ready' | 'drain' | 'maint' }
   | { readonly do: 'reload'; readonly keepsState: boolean }
   | { readonly do: 'restart'; readonly keepsState: boolean }
-  /** `leak`: a reload that forgets, and a user who comes right after it, while the sidecar is away. */
-  | { readonly do: 'crash'; readonly leak: boolean; readonly awayMs: number }
+  /**
+   * While the sidecar is away, `revives`: another hand starts the application; `leak`: a reload forgets, and a user comes
+   * right after it.
+   */
+  | { readonly do: 'crash'; readonly leak: boolean; readonly awayMs: number; readonly revives?: boolean }
   | { readonly do: 'mode'; readonly mode: Mode }
   /** DNS or a tracked server puts its state over the server's own, and takes it away the next time. */
   | { readonly do: 'cover'; readonly over: NonNullable<LbServer['over']> }

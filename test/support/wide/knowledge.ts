@@ -23,6 +23,8 @@ export interface Knowledge {
   readonly kernelCountedAt: number;
   /** An event showed that the application lives, and none since then that it has ended. */
   readonly appLives: boolean;
+  /** It had ended by the record, and nothing of this life has shown that: another hand may have started it since. */
+  readonly isGoneByRecord: boolean;
   /** When it was told that the application has ended, last. */
   readonly goneAt: number;
 }
@@ -34,14 +36,16 @@ export const NOTHING: Knowledge = {
   usersCountedAt: -Infinity,
   kernelCountedAt: -Infinity,
   appLives: true,
+  isGoneByRecord: false,
   goneAt: -Infinity,
 };
 
 /** The knowledge after one more event. Pure. */
 export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge {
-  const appLives = livesBy(event, policy, known.goneAt) ?? known.appLives;
+  const appLives =
+    livesBy(event, policy, known.goneAt) ?? (known.appLives && !isSeenGone(known, event, policy));
   const goneAt = appLives || !known.appLives ? known.goneAt : event.at;
-  const next = appLives === known.appLives ? known : { ...known, appLives, goneAt };
+  const next = appLives === known.appLives ? known : { ...known, appLives, goneAt, isGoneByRecord: false };
   if (event.type === 'polled') return looked(next, event.balancer, event, event.look.servers);
   if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
   if (event.type === 'server-set') return readBack(next, event);
@@ -60,6 +64,15 @@ function livesBy(event: Event, { appSources }: Policy, goneAt: number): boolean 
   // A count that was asked for before its end says nothing.
   const isCounted = type === 'counted' && appSources.includes(event.source) && event.startedAt > goneAt;
   return isUp || isCounted || type === 'started' || type === 'app-back' ? true : undefined;
+}
+
+/** This life sees what the record says: by the probe, or without one by a look that finds nothing. */
+function isSeenGone({ isGoneByRecord }: Knowledge, event: Event, { hasProbe }: Policy): boolean {
+  if (!isGoneByRecord) return false;
+  if (hasProbe) return event.type === 'probed' && event.health === 'down';
+  if (event.type !== 'life') return false;
+  const { counts, servers, open, processes } = event.signs;
+  return Object.keys(counts).length + servers.length + open.length + processes.length === 0;
 }
 
 function lost(known: Knowledge, balancer: string, at: number): Knowledge {

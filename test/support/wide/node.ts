@@ -150,7 +150,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       const fresh = policy.supervises && app.main === null;
       for (const lb of world.lbs) disownTwin(lb);
       if (fresh) app.spawn(app.start === 'slow' ? 'slow' : 'works');
-      known = { ...NOTHING, appLives: fresh || record?.appGone !== true };
+      known = { ...NOTHING, isGoneByRecord: !fresh && record?.appGone === true };
       const proof = policy.supervises ? app.proof() : null;
       verdicts.note(`${policy.node}: boots${fresh ? ' with a fresh application' : ''}`);
       oracle().booted(self);

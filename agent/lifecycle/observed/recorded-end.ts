@@ -1,0 +1,44 @@
+import { evidenceOfLife } from './evidence.ts';
+import { PHASES } from '../model/phase.ts';
+import { type App, isGoneByRecord } from '../model/state.ts';
+import { emit, type EventOf, patch, type Draft } from '../draft.ts';
+
+/**
+ * An application that was gone when the sidecar before this one ended: another hand may have started it since, and HAProxy may
+ * have given it users. So its end counts for what would move users only once this life has looked for it: where
+ * a probe is configured that has to find it down, and nothing may answer in its name.
+ */
+
+/** Of a look, to tell its answer from those that a request or a start has asked for. */
+const LOOK = 'recorded end';
+/** From a look that found something to the next one, longer each time: a page of maintenance may have its port for hours. */
+const AGAIN_MS = 1_000;
+const LONGEST_MS = 30_000;
+
+/** Looks for it; once the probe, where there is one, has found it down. */
+export function advanceRecordedEnd(draft: Draft): void {
+  const { policy, state } = draft;
+  const { app, health, phase } = state;
+  const { recordedEnd: end } = app;
+  if (end === null || !isGoneByRecord(state) || PHASES[phase].ending || app.start === 'sent') return;
+  if (end.isAsked || draft.at < end.askAt || (policy.hasProbe && health !== 'down')) return;
+  patch(draft, { app: { ...app, recordedEnd: { ...end, isAsked: true } } });
+  emit(draft, { type: 'look-for-life', id: LOOK, sources: policy.appSources });
+}
+
+/** The answer: nothing lives there, or it is asked again, each time later. */
+export function onRecordedEndSeen(draft: Draft, { id, signs }: EventOf<'life'>): void {
+  const { policy, state } = draft;
+  const { recordedEnd: end } = state.app;
+  if (id !== LOOK || end === null) return;
+  const { failures } = end;
+  const askAt = draft.at + Math.min(AGAIN_MS * 2 ** failures, LONGEST_MS);
+  const isAlive = evidenceOfLife(policy, state.health, signs).length > 0;
+  const recordedEnd = isAlive ? { isAsked: false, askAt, failures: failures + 1 } : null;
+  patch(draft, { app: { ...state.app, recordedEnd } });
+}
+
+/** When the next look is due. */
+export function nextRecordedEnd({ gone, recordedEnd: end }: App): number[] {
+  return !gone || end === null || end.isAsked ? [] : [end.askAt];
+}

@@ -50,8 +50,9 @@ test('`lastcall reboot` waits for the users, reboots once, and after the boot th
   expect({ failed, lost, failures }).toEqual({ failed: 0, lost: 0, failures: [] });
   await stock.box.untilOff();
   const waited = await caller.ended;
+  // The machine may end it between its last line and its exit.
+  expect([143, null]).toContain(waited.code);
   expect({ ...waited, result: json(waited) }).toMatchObject({
-    code: 143,
     result: { ok: false, code: 'interrupted', operation: 'reboot', reason: 'kernel' },
   });
   expect(waited.stderr).toContain('has begun');

@@ -77,7 +77,7 @@ function configOf(options: DirectOptions): Config {
       warn: [],
       closePerSecond: CLOSE_PER_SECOND,
     },
-    return: { timeoutMs: RETURN_TIMEOUT_MS },
+    return: { timeoutMs: RETURN_TIMEOUT_MS, warmUpMs: 0 },
     schedule: [],
     hooks: [],
     listen: { agentCheck: null, health: null, metrics: null, control: { path: '', mode: 0, group: null } },

@@ -12,6 +12,14 @@ import type { Survey, SurveyScope } from '../lifecycle/model/survey.ts';
 /** What is to become of the workers of before a reload in a look. */
 export type Past = 'count' | 'leave';
 
+/** A weight of 1 to 256. */
+export interface WeightWish {
+  readonly weight: number;
+  /** To which it will be raised in the end. */
+  readonly full: number;
+  readonly mayReplace: readonly number[];
+}
+
 /**
  * One balancer in front of the node, and the one way in which its servers' state is changed there (the writer).
  * All methods are bounded by the driver's own deadline as well as by the signal.
@@ -68,6 +76,14 @@ export interface Balancer {
     mayReplace: readonly Admin[],
     signal: AbortSignal,
   ): Promise<ReadBackView>;
+
+  /**
+   * Reads the server's weight, writes another one only if the weight found is in `mayReplace`, and reads back. Missing
+   * where a weight is not shown.
+   * @returns the weight after it; null where HAProxy does not have the server
+   * @throws LastcallError as `set`; `config` where HAProxy takes no such weight (static balancing), now or `full` later
+   */
+  setWeight?(server: string, wish: WeightWish, signal: AbortSignal): Promise<number | null>;
 
   /**
    * The open connections of the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.

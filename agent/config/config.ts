@@ -19,8 +19,7 @@ export interface Config {
   readonly sticky: boolean | 'auto';
   readonly sessions: readonly SourceConfig[];
   readonly drain: DrainConfig;
-  /** The way back: until the application is healthy and every server UP. */
-  readonly return: { readonly timeoutMs: number };
+  readonly return: ReturnConfig;
   readonly schedule: readonly ScheduleConfig[];
   readonly hooks: readonly PhaseHookConfig[];
   readonly listen: {
@@ -36,6 +35,14 @@ export interface Config {
   /** null: true under `run -- COMMAND`, else false. */
   readonly adopt: boolean | null;
   readonly log: { readonly level: 'error' | 'warn' | 'info' | 'debug'; readonly format: 'json' | 'text' };
+}
+
+/** The way back. */
+export interface ReturnConfig {
+  /** Until the application is healthy and every server UP. */
+  readonly timeoutMs: number;
+  /** How long the share of new users rises after that; 0 = it is whole at once. */
+  readonly warmUpMs: number;
 }
 
 export interface AppConfig {

@@ -48,6 +48,8 @@ export const DRAIN_KEEP_BACKUPS = false;
 
 /** An operator or a script waits for a way back: its time-out is shorter than a drain's. */
 export const RETURN_TIMEOUT_MS = 5 * 60_000;
+/** The whole share of new users at once: a ramp needs weights above 1. */
+export const WARM_UP_MS = 0;
 
 export const SCHEDULE_REASON = 'schedule';
 

@@ -188,9 +188,12 @@ export const file = mapping({
   sticky: z.literal([true, false, 'auto']).default('auto'),
   sessions: z.array(source).default([]),
   drain: drain.prefault({}),
-  return: mapping({ timeout: field.duration.default(defaults.RETURN_TIMEOUT_MS) })
+  return: mapping({
+    timeout: field.duration.default(defaults.RETURN_TIMEOUT_MS),
+    warmUp: field.durationOrZero.default(defaults.WARM_UP_MS),
+  })
     .prefault({})
-    .transform(({ timeout }) => ({ timeoutMs: timeout })),
+    .transform(({ timeout, warmUp }) => ({ timeoutMs: timeout, warmUpMs: warmUp })),
   schedule: z.array(appointment).default([]),
   hooks: z.array(phaseHook).default([]),
   listen: listen.prefault({}),

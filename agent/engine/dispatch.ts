@@ -43,6 +43,7 @@ export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
       case 'survey':
       case 'check':
       case 'set-server':
+      case 'set-weight':
       case 'close-connections':
       case 'stop':
       case 'check-stop':

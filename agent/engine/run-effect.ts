@@ -7,6 +7,8 @@ import { isLastcallError, LastcallError } from '../system/error.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import { askReboot } from './ask-reboot.ts';
+import { sendWarning, setGate } from './run-hook.ts';
+import { setWeight } from './set-weight.ts';
 import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
 
@@ -40,6 +42,8 @@ export function runEffect(
       return check(ports, effect, signal);
     case 'set-server':
       return setServer(ports, effect, signal);
+    case 'set-weight':
+      return setWeight(ports.clock, named(ports, effect.balancer), effect, signal);
     case 'close-connections':
       return closeConnections(ports, effect, signal);
     case 'stop':
@@ -240,32 +244,6 @@ async function start(
     return { type: 'started', epoch, proof: identify() };
   } catch (error) {
     return { type: 'start-failed', epoch, error: errorText(error) };
-  }
-}
-
-async function setGate(
-  { gate }: Ports,
-  { to }: EffectOf<'set-gate'>,
-  signal: AbortSignal,
-): Promise<UnstampedEvent> {
-  try {
-    await gate?.turn(to, signal);
-    return { type: 'gate-set', to, error: null };
-  } catch (error) {
-    return { type: 'gate-set', to, error: errorText(error) };
-  }
-}
-
-async function sendWarning(
-  { warners }: Ports,
-  { warningIndex, about }: EffectOf<'send-warning'>,
-  signal: AbortSignal,
-): Promise<UnstampedEvent> {
-  try {
-    await warners[warningIndex]?.warn(about, signal);
-    return { type: 'warning-sent', warningIndex, error: null };
-  } catch (error) {
-    return { type: 'warning-sent', warningIndex, error: errorText(error) };
   }
 }
 

@@ -84,6 +84,10 @@ export const showPeers = (): Command => make('show peers');
 export const setState = (name: ServerName, state: 'ready' | 'drain' | 'maint'): Command =>
   make(`set server ${serverName(name)} state ${state}`);
 
+/** @param weight 0 to 256, absolute: a percentage is cut off to a whole number (BEHAVIOUR.md#weights) */
+export const setWeight = (name: ServerName, weight: number): Command =>
+  make(`set server ${serverName(name)} weight ${whole(weight)}`);
+
 export const shutdownSessions = (name: ServerName): Command =>
   make(`shutdown sessions server ${serverName(name)}`);
 

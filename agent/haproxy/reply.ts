@@ -36,6 +36,11 @@ const REFUSALS: readonly Refusal[] = [
     next: 'give this `stats socket` `level admin`, or let agent-check be the writer',
   },
   {
+    pattern: /^Backend is using a static LB algorithm/,
+    code: 'config',
+    next: 'let the backend balance by roundrobin, leastconn, random or `hash-type consistent`, or leave out return.warmUp',
+  },
+  {
     pattern: /^Proxy is disabled/,
     code: 'balancer-unreachable',
     next: 'ask again: a worker that is stopping after a reload takes no orders (or the backend is `disabled`)',

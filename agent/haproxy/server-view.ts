@@ -123,12 +123,19 @@ function view(
     queued: certain(row, 'qcur', reply),
     total: row.count('stot'),
     weight: row.count('uweight'),
+    ...throttleIn(row),
     ...(isWeightless(row, known) ? { weightless: true } : {}),
     counters: countersOf(row),
     ...agentIn(row),
     ...checkIn(row),
     ...addressIn(row),
   };
+}
+
+/** Empty outside of a `slowstart` that has begun (BEHAVIOUR.md#weights). */
+function throttleIn(row: StatRow): Pick<ServerView, 'throttle'> {
+  const throttle = row.count('throttle');
+  return throttle === null ? {} : { throttle };
 }
 
 /**

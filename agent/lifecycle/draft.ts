@@ -5,8 +5,10 @@ import type { Phase } from './model/api.ts';
 import type { Outing } from './model/outing.ts';
 import { PHASES } from './model/phase.ts';
 import type { Policy } from './model/policy.ts';
+import type { Ramp } from './model/ramp.ts';
 import type { State } from './model/state.ts';
-import type { BalancerState, ServerState, Write } from './model/server-state.ts';
+import type { BalancerState, ServerState } from './model/server-state.ts';
+import type { Write } from './model/write.ts';
 import type { Admin } from './model/observation.ts';
 import { isNews, withWarning } from './model/warnings.ts';
 
@@ -126,6 +128,12 @@ export function patchServer(
 export function patchWrite(draft: Draft, balancer: string, server: string, changes: Partial<Write>): void {
   const own = draft.state.balancers[balancer]?.servers[server];
   if (own) patchServer(draft, balancer, server, { write: { ...own.write, ...changes } });
+}
+
+/** Changes the ramp of a server that has one. */
+export function patchRamp(draft: Draft, balancer: string, server: string, changes: Partial<Ramp>): void {
+  const ramp = draft.state.balancers[balancer]?.servers[server]?.ramp ?? null;
+  if (ramp !== null) patchServer(draft, balancer, server, { ramp: { ...ramp, ...changes } });
 }
 
 /**

@@ -29,6 +29,7 @@ import { draining, fencing, refence, reopen, settling } from './phases/drain.ts'
 import { drained, failStop, onStopAnswered } from './phases/stop.ts';
 import { NEW_OUTING, type Outing } from './model/outing.ts';
 import { isOut, PHASES } from './model/phase.ts';
+import { advanceRamps, onSetWeightFailed, onWeightSet } from './phases/ramp.ts';
 import { onConnectionsClosed, startForce } from './phases/force-close.ts';
 import type { Policy } from './model/policy.ts';
 import { acknowledge, recordNow } from './admission/proposal.ts';
@@ -84,6 +85,8 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
   'check-failed': onCheckFailed,
   'server-set': onServerSet,
   'set-server-failed': onSetServerFailed,
+  'weight-set': onWeightSet,
+  'set-weight-failed': onSetWeightFailed,
   'connections-closed': onConnectionsClosed,
   stopped: (draft, event) => (isStopping(draft) ? onStopAnswered(draft, event) : undefined),
   'stop-failed': (draft, { error }) => (isStopping(draft) ? failStop(draft, 'app-stop', error) : undefined),
@@ -133,6 +136,7 @@ function advance(draft: Draft): void {
   rememberSessions(draft);
   acknowledge(draft);
   saveAgain(draft);
+  advanceRamps(draft);
   let before: State;
   do {
     before = draft.state;

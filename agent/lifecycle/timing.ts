@@ -5,6 +5,7 @@ import { isHolding } from './model/desired.ts';
 import { isOutward, PHASES } from './model/phase.ts';
 import { closingSchedule } from './phases/force-close.ts';
 import { nextAskers } from './phases/hold.ts';
+import { nextRamps, rampAllowance } from './phases/ramp.ts';
 import { nextOwnRequests } from './observed/auto-requests.ts';
 import { nextWarningTimes } from './phases/deadline-warnings.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './model/policy.ts';
@@ -113,7 +114,8 @@ export function nextDeadline(policy: Policy, state: State, now: number): number 
   const { quiet = null, force = null, expiresAt = null } = outing ?? {};
   const times: number[] = [];
   if (op?.outcome) times.push(op.restoreBy ?? op.deadline);
-  else if (op && !PHASES[state.phase].ending) times.push(op.deadline);
+  else if (op && !PHASES[state.phase].ending)
+    times.push(op.deadline, op.deadline + rampAllowance({ policy, state }));
   if (saveAgainAt !== null) times.push(saveAgainAt);
   if (quiet) times.push(quiet.since + policy.quietMs);
   if (force) {
@@ -134,6 +136,7 @@ export function nextDeadline(policy: Policy, state: State, now: number): number 
     ...nextRemains(state.app),
     ...nextRecordedEnd(state.app),
     ...nextReading(state),
+    ...nextRamps(state, now),
   );
   for (const balancer of Object.values(state.balancers)) {
     const doubt = doubtOf(policy, balancer, now);

@@ -34,7 +34,7 @@ test('a file that names a balancer and a server gets every default', async () =>
       warn: [],
       closePerSecond: 20,
     },
-    return: { timeoutMs: 300_000 },
+    return: { timeoutMs: 300_000, warmUpMs: 0 },
     schedule: [],
     hooks: [],
     listen: {

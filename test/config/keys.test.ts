@@ -28,7 +28,6 @@ describe('an unknown key is refused at the key, with those that are known', () =
 
 describe('a key that has no feature behind it yet is refused', () => {
   refuses([
-    ['return: { warmUp: 30s }', '4:11: return.warmUp: unknown key, known here: timeout'],
     ['pool: { name: app, slots: 1 }', `4:1: pool: unknown key, known here: ${TOP}`],
     ['lock: { file: /run/lock/app.lock }', `4:1: lock: unknown key, known here: ${TOP}`],
     [

@@ -181,6 +181,23 @@ describe('A server with the address of ours', () => {
     expect(ignoring).toMatchObject({ code: 0, json: { phase: 'stopped' } });
   });
 
+  test('stands against nothing as a disabled slot of a server-template, until an operator opens it', async () => {
+    await open({ others: `${OTHER}backend slots\n  server-template slot 1-3 127.0.0.1:2 disabled\n` });
+    for (const slot of [1, 2, 3])
+      await rig.haproxy.command(`set server slots/slot${slot} addr 127.0.0.1 port ${rig.node.port}`);
+    const agent = await rig.sidecar();
+    expect(await told(agent.cli('drain'))).toMatchObject({ code: 0, json: { phase: 'drained' } });
+    await rig.haproxy.command('set server slots/slot2 state ready');
+    const refusal = await told(agent.cli('stop'));
+    expect(refusal).toMatchObject({ code: 75, json: { code: 'unlisted', phase: 'drained' } });
+    expect(refusal.json.message).toContain('slots/slot2');
+    expect(refusal.json.message).not.toContain('slots/slot1');
+    await rig.haproxy.command('set server slots/slot2 state maint');
+    const stopped = await told(agent.cli('stop'));
+    expect(stopped).toMatchObject({ code: 0, json: { phase: 'stopped' } });
+    expect(stopped.json.warnings.join()).toContain('slots/slot3 has the address of app/app1: in MAINT');
+  });
+
   test('is left out by the configuration', async () => {
     await open(SAME);
     await move();

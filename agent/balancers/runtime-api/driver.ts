@@ -30,6 +30,7 @@ import {
 import { surveySiblings } from './sibling-survey.ts';
 import { surveyAround, surveyOwn } from './survey.ts';
 import { createDeadlineClient } from './deadline-client.ts';
+import { writeWeight } from './weight.ts';
 import { createMutex } from '../../system/mutex.ts';
 
 export interface RuntimeOptions {
@@ -86,6 +87,10 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
       write(server, { name: nameOf(context, server), admin, mayReplace }, signal),
     putBack: async (server, admin, mayReplace, signal) =>
       write(server, { name: parseServerName(server, 'config'), admin, mayReplace }, signal),
+    setWeight: async (server, wish, signal) => {
+      const name = parseServerName(server, 'config');
+      return exclusive(signal, ({ statsSocket }) => writeWeight(context, statsSocket, name, wish));
+    },
     holders: async (server, signal) =>
       readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
     closeSessions: async (server, limit, signal) =>

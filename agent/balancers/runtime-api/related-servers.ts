@@ -76,7 +76,13 @@ function trackersOf(servers: readonly ListedServer[], listed: ReadonlyMap<string
 }
 
 function relative(row: ListedServer, of: string, by: Relative['by']): Relative {
-  return { name: nameOf(row), of, by, role: roleOf(row), usable: isUsable(row) };
+  const shut = isShut(row) ? { isShut: true } : {};
+  return { name: nameOf(row), of, by, role: roleOf(row), usable: isUsable(row), ...shut };
+}
+
+/** MAINT without an addition is a command's or the configuration's: `(resolution)` and `(via b/s)` end by themselves. */
+function isShut({ status, connections }: ListedServer): boolean {
+  return status === 'MAINT' && connections === 0;
 }
 
 /**

@@ -16,6 +16,8 @@ export interface ListedServer {
   /** HAProxy's text: `UP`, `DOWN 1/2`, `MAINT (via pages/app1)`. */
   readonly status: string;
   readonly weight: number | null;
+  /** Served and queued at this worker; null where one of the two is not shown. */
+  readonly connections: number | null;
   /** A server: 1 and 0 by its role. The BACKEND row: how many of its servers take new users (BEHAVIOUR.md#capacity). */
   readonly active: number | null;
   readonly backup: number | null;
@@ -75,12 +77,15 @@ function serverIn(columns: Columns, line: string, reply: Reply): ListedServer {
   const row = statRow(columns, fields, reply);
   const backend = row.text('pxname');
   const server = row.text('svname');
+  const served = row.count('scur');
+  const queued = row.count('qcur');
   if (backend === undefined || server === undefined || more.length > 0) throw unexpected(reply, line);
   return {
     backend,
     server,
     status: row.text('status') ?? '',
     weight: row.count('uweight'),
+    connections: served === null || queued === null ? null : served + queued,
     active: row.count('act'),
     backup: row.count('bck'),
     tracked: row.text('tracked'),

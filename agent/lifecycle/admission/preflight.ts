@@ -21,6 +21,7 @@ import { type Candidate, comesBack, type Need, stopsApp } from '../model/operati
 import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import { askSurvey, remember } from '../observed/surroundings.ts';
+import { isShutTwin } from '../observed/unlisted-servers.ts';
 import { emit, type EventOf, isDurable, patch, save, type Draft } from '../draft.ts';
 
 /**
@@ -68,11 +69,15 @@ export function beginChecks(draft: Draft, request: Request): void {
   }
 }
 
-/** A node that is out was surveyed when it went; a stop asks again where a reload may have changed that. */
+/**
+ * A node that is out was surveyed when it went; a stop asks again where a reload may have changed that, or where one of its
+ * application's servers was shut then.
+ */
 function asks({ phase, balancers }: State, name: string, stops: boolean): boolean {
   if (isInRotation(phase)) return true;
-  const { reloaded = null, error = null } = balancers[name] ?? {};
-  return stops && isOutward(phase) && reloaded !== null && error === null;
+  const { reloaded = null, error = null, around = null } = balancers[name] ?? {};
+  const mayDiffer = reloaded !== null || around?.relatives.some(isShutTwin) === true;
+  return stops && isOutward(phase) && mayDiffer && error === null;
 }
 
 function lookForLife({ policy }: Draft, { id }: Request): Effect {

@@ -1,6 +1,7 @@
 import { beginChecks, endIsSeen, unconfigured } from './preflight.ts';
 import { answerAlready, isAlready, mayRunAgain } from './already.ts';
 import { noStart, undoFor } from '../phases/return.ts';
+import { endAtRamp } from '../phases/read-back.ts';
 import { endHold, refusedByHold, releaseAtOnce } from '../phases/hold.ts';
 import { newOperation } from './begin.ts';
 import { lastWith, ownedBy, ticketFor, withTicket } from './join.ts';
@@ -58,6 +59,7 @@ export function decide(draft: Draft, request: Request): void {
 
 function decideBeside(draft: Draft, request: Request, op: Operation): void {
   const relation = relate(op, draft.state.phase, request.kind);
+  if (relation === 'busy' && !request.dryRun && endAtRamp(draft, request)) return decide(draft, request);
   if (relation === 'busy')
     return endsNext(request) ? preemptReturn(draft, request, op) : busy(draft, request, op);
   if (request.dryRun)

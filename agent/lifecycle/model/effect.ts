@@ -35,6 +35,18 @@ export type Effect =
       readonly mayReplace: readonly Admin[];
       readonly epoch: number;
     }
+  /**
+   * Read, write `weight` unless another one than those of `mayReplace` is there, read back. `full`: the weight to which
+   * a later one will raise it, which has to be possible as well.
+   */
+  | {
+      readonly type: 'set-weight';
+      readonly balancer: string;
+      readonly server: string;
+      readonly weight: number;
+      readonly full: number;
+      readonly mayReplace: readonly number[];
+    }
   /** Ask at once, whatever the pace of the polls; to count, whatever the source's own pause: it is asked for rarely. */
   | { readonly type: 'poll'; readonly balancer: string }
   | { readonly type: 'count'; readonly source: string }

@@ -95,6 +95,23 @@ type EventBody =
       readonly epoch: number;
       readonly error: string;
     }
+  /** The answer to `set-weight`: the weight as it was afterwards; null = it is not shown. */
+  | {
+      readonly type: 'weight-set';
+      readonly balancer: string;
+      readonly server: string;
+      readonly weight: number;
+      readonly seen: number | null;
+      readonly startedAt: number;
+    }
+  | {
+      readonly type: 'set-weight-failed';
+      readonly balancer: string;
+      readonly server: string;
+      /** HAProxy refuses it, and will refuse it again. */
+      readonly isFinal: boolean;
+      readonly error: string;
+    }
   | {
       readonly type: 'connections-closed';
       readonly balancer: string;

@@ -65,6 +65,8 @@ export interface ServerView {
   readonly total: number | null;
   /** Runtime weight, where the balancer shows it. */
   readonly weight: number | null;
+  /** Present while HAProxy's own `slowstart` raises its share, which is so many percent now. */
+  readonly throttle?: number;
   /** An operator set its weight to 0: a drain that no write of ours ends, whatever else is set. */
   readonly weightless?: true;
   readonly counters: Counters | null;

@@ -8,6 +8,8 @@ export interface Policy {
     readonly servers: readonly string[];
     /** False for a balancer that only polls us: it gives no count, and shows nothing of its own. */
     readonly counts: boolean;
+    /** The weights of its servers can be read and set; absent = they cannot. */
+    readonly weighs?: boolean;
     /** Connections on old workers are counted after a reload (it has a master socket). */
     readonly seesOldWorkers: boolean;
     /** True where the state of a server that the configuration no longer lists cannot be set (pollers ask for it). */
@@ -52,6 +54,8 @@ export interface Policy {
   readonly returnMs: number;
   /** How long a reboot that was asked for may take until it has ended the sidecar. */
   readonly rebootMs: number;
+  /** How long the share of new users rises after READY; 0 = it is whole at once. */
+  readonly warmUpMs: number;
   readonly expiresMs: number | null;
   readonly hasProbe: boolean;
   readonly canStop: boolean;

@@ -3,6 +3,7 @@ import type { Addresses, Admin, Counters, Proof } from './observation.ts';
 import type { Operation } from './operation.ts';
 import type { CapacityLevel, Outing } from './outing.ts';
 import type { Hold, StartStep } from './parts.ts';
+import type { Ramp } from './ramp.ts';
 import type { AppliedState, ServerState } from './server-state.ts';
 import type { Relative } from './survey.ts';
 
@@ -78,7 +79,11 @@ export type SavedServer = Pick<ServerState, 'found'> & {
   /** Absent in an older record. */
   readonly heldIn?: Admin | null;
   readonly told?: SavedTold | null;
+  /** Absent where no weight is ours, and in an older record. */
+  readonly ramp?: SavedRamp;
 };
+/** Which of its weights is set shows the next look. */
+export type SavedRamp = Omit<Ramp, 'ours' | 'write'>;
 export type SavedOperation = Omit<Operation, 'baseline' | 'warnings' | 'joined' | 'reboot'> & {
   /** Their texts, and what each is about: by its place, absent in an older record. */
   readonly warnings: readonly string[];

@@ -1,5 +1,7 @@
 import type { Addresses, Admin, Look, Worker } from './observation.ts';
+import type { Ramp } from './ramp.ts';
 import type { Relative, ServerSurvey } from './survey.ts';
+import { NO_WRITE, type Write } from './write.ts';
 
 /** What the lifecycle keeps of each balancer, of each server there, and of each source. */
 
@@ -68,30 +70,10 @@ export interface ServerState {
   readonly lostAt: number | null;
   /** The configuration names it no more: what was found is put back when the node returns, and nothing else is done (I17). */
   readonly isLost: boolean;
+  /** Its weight on the way back; null = no weight there is lastcall's. */
+  readonly ramp: Ramp | null;
   readonly write: Write;
 }
-
-/** The writes to one server. */
-export interface Write {
-  /** The epoch of the one that is under way: never a second one beside it, their order would be chance. */
-  readonly underWay: number | null;
-  /** When the last write was answered: a poll begun before may still show the state before it. */
-  readonly answeredAt: number;
-  readonly failures: number;
-  readonly retryAt: number;
-  /** One that failed may still be carried out until then. */
-  readonly uncertainUntil: number;
-  readonly error: string | null;
-}
-
-const NO_WRITE: Write = {
-  underWay: null,
-  answeredAt: 0,
-  failures: 0,
-  retryAt: 0,
-  uncertainUntil: 0,
-  error: null,
-};
 
 export interface SourceState {
   readonly count: number | null;
@@ -115,6 +97,7 @@ export const NO_SERVER: ServerState = {
   inSync: false,
   lostAt: null,
   isLost: false,
+  ramp: null,
   write: NO_WRITE,
 };
 

@@ -61,6 +61,11 @@ export interface Relative {
   readonly by: 'track' | 'address';
   readonly role: Role | null;
   readonly usable: boolean;
+  /**
+   * True for one in MAINT, set by a command or by the configuration (`disabled`, as the slots of a `server-template`),
+   * that has no connection: no user is sent there. Absent in an older record.
+   */
+  readonly isShut?: boolean;
 }
 
 export interface Survey extends Look {

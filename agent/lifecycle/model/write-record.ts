@@ -2,7 +2,8 @@ import { desired } from './desired.ts';
 import type { Admin, Worker } from './observation.ts';
 import type { Operation } from './operation.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
-import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from './record.ts';
+import type { Ramp } from './ramp.ts';
+import type { SavedOperation, SavedRamp, SavedServer, SavedWorker, StateRecord } from './record.ts';
 import { type BalancerState, type ServerState, lastSeen } from './server-state.ts';
 import type { State } from './state.ts';
 import { MOST_WARNINGS } from './warnings.ts';
@@ -110,13 +111,17 @@ export function mapValues<T, U>(
  * that.
  */
 export function saved(
-  { found, possiblyOurs: ours, everWritten: said, foreign: held, applied: stood }: ServerState,
+  { found, possiblyOurs: ours, everWritten: said, foreign: held, applied: stood, ramp }: ServerState,
   target: Admin | null,
 ): SavedServer {
   const told = stood && { admin: stood.admin, at: stood.at, ...savedWorker(stood.worker) };
   const heldIn = held === 'unknown' ? null : held;
-  const whose = { held: held !== null, heldIn, told };
+  const whose = { held: held !== null, heldIn, told, ...(ramp !== null && { ramp: savedRamp(ramp) }) };
   const known = { found, want: target, ...whose };
   if (target === null || held !== null) return { ...known, ours, said };
   return { ...known, ours: [...new Set([...ours, target])], said: [...new Set([...said, target])] };
+}
+
+function savedRamp({ ours: _ours, write: _write, ...ramp }: Ramp): SavedRamp {
+  return ramp;
 }

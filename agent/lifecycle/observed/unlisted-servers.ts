@@ -16,23 +16,38 @@ const REFUSED: Record<Relative['by'], readonly OperationKind[]> = {
   address: ['stop', 'restart', 'reboot'],
 };
 const WARNED: Record<Relative['by'], readonly OperationKind[]> = { track: [], address: ['drain'] };
+const SHUT =
+  'in MAINT and without a connection, so no user is sent there; set to READY meanwhile, users would be sent to an application that is being stopped';
 
 interface Found extends Relative {
   readonly balancer: string;
 }
 
-/** The objections to a request, one for each kind of relative. */
+/** The objections to a request, one for each kind of relative; one that is shut stands against nothing. */
 export function unlisted(draft: Draft, candidate: Candidate): Objection[] {
   const { kind } = candidate.request;
-  const found = relativesFor(draft, candidate);
-  return (['track', 'address'] as const).flatMap((by) => {
+  const all = relativesFor(draft, candidate);
+  const found = all.filter((one) => !isShutTwin(one));
+  const shut = REFUSED.address.includes(kind) ? all.filter(isShutTwin) : [];
+  const told = shut.length === 0 ? [] : [warningOf(`${named(shut)}: ${SHUT}`)];
+  const objections = (['track', 'address'] as const).flatMap((by) => {
     const those = found.filter((one) => one.by === by);
     const soft = WARNED[by].includes(kind);
     if (those.length === 0 || (!soft && !REFUSED[by].includes(kind))) return [];
     const what = unlistedText(those);
-    if (soft) return [{ code: 'unlisted', message: `${what}; ${waysOut(those)}`, soft }];
+    if (soft) return [warningOf(`${what}; ${waysOut(those)}`)];
     return [answerable(candidate, 'unlisted', what, waysOut(those))];
   });
+  return [...objections, ...told];
+}
+
+function warningOf(message: string): Objection {
+  return { code: 'unlisted', message, soft: true };
+}
+
+/** As one of ours that an operator holds in MAINT. What tracks ours goes to READY with it. */
+export function isShutTwin({ by, isShut }: Relative): boolean {
+  return by === 'address' && isShut === true;
 }
 
 /** As surveyed for this request, or, for a node that is out already, when it went. */
@@ -54,7 +69,7 @@ export function unlistedAfterReload(
   balancer: string,
   { relatives }: Survey,
 ): string[] {
-  const found = notIgnored(ignored, balancer, relatives ?? []);
+  const found = notIgnored(ignored, balancer, relatives ?? []).filter((one) => !isShutTwin(one));
   return found.length === 0 ? [] : [`after a reload: ${unlistedText(found)}; ${waysOut(found)}`];
 }
 
@@ -67,14 +82,18 @@ export function replacedIn(ignored: readonly string[], { relatives, servers }: S
 }
 
 function unlistedText(found: readonly Found[]): string {
-  const each = found.map(({ balancer, name, of, by }) =>
-    by === 'track' ? `${balancer}: ${name} tracks ${of}` : `${balancer}: ${name} has the address of ${of}`,
-  );
   const what =
     found.length === 1
       ? 'it is this application too and not in `servers`, so its users are not counted'
       : 'they are this application too and not in `servers`, so their users are not counted';
-  return `${listed(each)}: ${what}`;
+  return `${named(found)}: ${what}`;
+}
+
+function named(found: readonly Found[]): string {
+  const each = found.map(({ balancer, name, of, by }) =>
+    by === 'track' ? `${balancer}: ${name} tracks ${of}` : `${balancer}: ${name} has the address of ${of}`,
+  );
+  return listed(each);
 }
 
 function waysOut(found: readonly Found[]): string {

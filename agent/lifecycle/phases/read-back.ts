@@ -1,14 +1,17 @@
+import { areRampsOver, rampAllowance, unraised } from './ramp.ts';
 import { isReady, isUp, warm } from './return.ts';
 import { byName } from '../model/named-error.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
 import { isHealthy, mayTakeUsers, notHealthy } from '../observed/health.ts';
 import { heldWords, overWords } from '../sync/ownership.ts';
 import { endLost, releaseListed } from '../sync/lost-servers.ts';
+import type { Request } from '../model/api.ts';
 import type { Outing } from '../model/outing.ts';
+import { PHASES } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
 import { endOperation, finish } from '../report/result.ts';
 import type { Operation } from '../model/operation.ts';
-import { released } from '../model/server-state.ts';
+import { released, type ServerState } from '../model/server-state.ts';
 import { allInSync, notUp, warnLeftOut } from '../sync/reconcile.ts';
 import {
   type ServerPlace,
@@ -17,6 +20,7 @@ import {
   allServersOf,
   enterPhase,
   isDurable,
+  mapServers,
   patch,
   patchServer,
   resave,
@@ -30,14 +34,46 @@ export function returning(draft: Draft, { level }: Outing): void {
   if (!isDurable(draft.state)) return;
   const { policy, state } = draft;
   const { op, health } = state;
-  const isBack = allInSync(policy, state) && (level === 'found' || isUp(draft));
-  // `ready` and `restart` are done in `serving` only; what gives back waits for no more than what it gives back.
-  const isAwaited = op !== null && op.outcome === null && op.kind !== 'release';
-  if (isBack && (!isAwaited || isHealthy(draft))) return serve(draft);
+  const isAwaited = isWaitedFor(op);
+  if (isBack(draft, level) && areRampsOver(policy, state)) return serve(draft);
   // `ready` starts what is down.
   if (isAwaited && level === 'found' && health === 'down') return warm(draft);
   if (op?.outcome && op.restoreBy !== null && draft.at >= op.restoreBy) leaveGiven(draft, op.outcome);
-  else if (op && !op.outcome && draft.at >= op.deadline) leaveLate(draft);
+  else if (op && !op.outcome && draft.at >= op.deadline + rampAllowance(draft)) leaveLate(draft);
+}
+
+/** `ready` and `restart` are done in `serving` only; what gives back waits for no more than what it gives back. */
+function isWaitedFor(op: Operation | null): boolean {
+  return op !== null && op.outcome === null && op.kind !== 'release';
+}
+
+/** All is read back, UP and healthy; a ramp may be left. */
+function isBack(draft: Draft, level: Outing['level']): boolean {
+  const { policy, state } = draft;
+  if (!allInSync(policy, state) || !(level === 'found' || isUp(draft))) return false;
+  return !isWaitedFor(state.op) || isHealthy(draft);
+}
+
+/**
+ * `ready` and `restart` have all that they are for, but the whole share of users: they are given up for a request that they
+ * would be in the way of, since it would not have met them without a ramp.
+ * @returns whether there was one
+ */
+export function endAtRamp(draft: Draft, { kind, by }: Pick<Request, 'kind' | 'by'>): boolean {
+  const { op, outing, phase } = draft.state;
+  if (op === null || outing?.level !== 'ready' || PHASES[phase].place !== 'back' || kind === 'release')
+    return false;
+  if (!isWaitedFor(op) || !isBack(draft, outing.level)) return false;
+  const message = `${op.kind} was given up for ${kind} by ${by}: every server was READY and UP, and its share of new users was rising`;
+  mapServers(draft, asReady);
+  endOperation(draft, { code: 'cancelled', message }, phase);
+  return true;
+}
+
+/** What comes next has found it READY, whatever an operator was taken over from before. */
+function asReady(own: ServerState): ServerState {
+  const { found, foreign, isLost } = own;
+  return found === null || foreign !== null || isLost ? own : { ...own, found: { ...found, admin: 'ready' } };
 }
 
 /** What was found is not back in time: the operation ends with its own cause, and the level goes on. */
@@ -61,6 +97,8 @@ function leaveLate(draft: Draft): void {
     return leave(draft, 'app-health', why);
   }
   const where = unconfirmed(draft) || notUp(policy, state).join(', ');
+  if (where === '' && !areRampsOver(policy, state))
+    return leave(draft, 'failed', `${unraised(draft).join(', ')}; it goes on being tried`);
   leave(draft, 'app-health', `not UP at the deadline: ${where}; see its health check at the balancer`);
 }
 
@@ -162,7 +200,8 @@ function isOver({ state }: Draft): boolean {
 /** Releases the servers of a skipped balancer once their last state was written. */
 function releaseServers(draft: Draft): void {
   const written = serversOf(draft.state).filter(
-    ({ server }) => server.found !== null && (server.inSync || server.foreign !== null),
+    ({ server }) =>
+      server.found !== null && (server.inSync || server.foreign !== null) && server.ramp === null,
   );
   for (const { balancerName, name, server } of written)
     patchServer(draft, balancerName, name, released(server));

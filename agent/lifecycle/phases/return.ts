@@ -1,4 +1,5 @@
 import { noStop, stillLevel } from './fence.ts';
+import { beginRamps } from './ramp.ts';
 import { forgetGate, isGate } from './gate.ts';
 import { askAnew, isHealthy, wasFenced } from '../observed/health.ts';
 import type { Request } from '../model/api.ts';
@@ -118,6 +119,7 @@ function beginReturn(draft: Draft): void {
       'no probe',
       'no probe is configured: nothing but the balancer shows that the application is healthy',
     );
+  beginRamps(draft);
   setIntent(draft, 'returning', { app: { ...app, gone: false }, outing: { level: 'ready' } });
 }
 

@@ -8,6 +8,7 @@ import {
   isOperation,
   isPhase,
   isProof,
+  isRamp,
   isRelative,
   isTold,
 } from './record-shapes.ts';
@@ -170,7 +171,14 @@ function serverIn(raw: unknown, path: string, doubts: string[]): SavedServer {
     held: get('held', isBoolean, false),
     ...(own['heldIn'] !== undefined && { heldIn: get('heldIn', orNull(isAdmin), null) }),
     ...(own['told'] !== undefined && { told: get('told', orNull(isTold), null) }),
+    ...(isRamp(own['ramp']) ? { ramp: own['ramp'] } : noRamp(own['ramp'], `${path}.ramp`, doubts)),
   };
+}
+
+/** Without it the weight stays as it is, so the record is not understood. */
+function noRamp(ramp: unknown, path: string, doubts: string[]): Record<string, never> {
+  if (ramp !== undefined) doubts.push(path);
+  return {};
 }
 
 /** Reads fields of one object; one that is not as it should be is noted, and replaced. */

@@ -57,12 +57,22 @@ export const isTold = shaped<NonNullable<SavedServer['told']>>({
   bornAt: orAbsent(orNull(isNumber)) as Is<number | null>,
 });
 
+export const isRamp = shaped<NonNullable<SavedServer['ramp']>>({
+  full: isNumber,
+  steps: arrayOf(isNumber),
+  stepMs: isNumber,
+  since: orNull(isNumber),
+  isLow: isBoolean,
+  by: oneOf('steps', 'slowstart', 'none'),
+});
+
 export const isRelative = shaped<NonNullable<StateRecord['balancers'][string]['relatives']>[number]>({
   name: isString,
   of: isString,
   by: oneOf('track', 'address'),
   role: orNull(oneOf('active', 'backup')),
   usable: isBoolean,
+  isShut: orAbsent(isBoolean) as Is<boolean>,
 });
 
 export const isAddresses: Is<Addresses> = (value): value is Addresses =>

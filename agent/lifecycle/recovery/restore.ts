@@ -7,6 +7,8 @@ import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from '../m
 import { mapValues, saidMaint } from '../model/write-record.ts';
 import { NO_BONDS, type Operation, type RebootStep } from '../model/operation.ts';
 import { type App, NOT_LOOKED_INTO, type State, UNKNOWN_REMAINS } from '../model/state.ts';
+import { allWeights } from '../model/ramp.ts';
+import { NO_WRITE } from '../model/write.ts';
 import { type LostServers, NO_SERVER, type ServerState } from '../model/server-state.ts';
 import type { Worker } from '../model/observation.ts';
 import { type Warning, withWarning } from '../model/warnings.ts';
@@ -143,7 +145,7 @@ function restoredServer(
   moved: (time: number) => number,
 ): ServerState {
   if (!old) return blank;
-  const { found, ours, said, held, heldIn = null, told = null } = old;
+  const { found, ours, said, held, heldIn = null, told = null, ramp = null } = old;
   return {
     ...blank,
     found,
@@ -151,6 +153,12 @@ function restoredServer(
     everWritten: said,
     foreign: held ? (heldIn ?? 'unknown') : null,
     applied: told && { admin: told.admin, at: moved(told.at), worker: workerOf(told, moved) },
+    ramp: ramp && {
+      ...ramp,
+      since: ramp.since === null ? null : moved(ramp.since),
+      ours: allWeights(ramp),
+      write: NO_WRITE,
+    },
   };
 }
 

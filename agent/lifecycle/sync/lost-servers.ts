@@ -45,15 +45,15 @@ export function endLost(draft: Draft): void {
   save(draft);
 }
 
-function isOver({ isLost, inSync, foreign }: ServerState): boolean {
-  return isLost && (inSync || foreign !== null);
+function isOver({ isLost, inSync, foreign, ramp }: ServerState): boolean {
+  return isLost && ramp === null && (inSync || foreign !== null);
 }
 
-/** Listed servers of a balancer that answers are ours no more. */
+/** Listed servers of a balancer that answers are ours no more, unless their weight is. */
 export function releaseListed(draft: Draft): void {
   const { balancers } = draft.state;
   mapServers(draft, (own, _name, balancerName) =>
-    balancers[balancerName]?.error === null && !own.isLost ? released(own) : own,
+    balancers[balancerName]?.error === null && !own.isLost && own.ramp === null ? released(own) : own,
   );
 }
 

@@ -2,6 +2,8 @@ import { forcedOf, viewOf } from '../observed/counts.ts';
 import { isHolding } from '../model/desired.ts';
 import { mayTakeUsers } from '../observed/health.ts';
 import { union } from './ownership.ts';
+import { keepsOut } from '../model/ramp.ts';
+import type { ServerState } from '../model/server-state.ts';
 import { isSeenGone, type State } from '../model/state.ts';
 import {
   allServersOf,
@@ -88,12 +90,17 @@ function isToWrite(
 ): boolean {
   const { foreign: held, inSync, write } = server;
   if (held !== null || inSync || write.underWay !== null) return false;
-  if (target === 'ready' && !mayTakeUsers(policy, state)) return false;
+  if (target === 'ready' && (!mayTakeUsers(policy, state) || waitsForWeight(state, server))) return false;
   if (balancer.error !== null || write.retryAt > at) return false;
   const view = viewOf(balancer, name);
   if (view?.absent !== undefined) return false;
   // The desired state is set, but an earlier write may still change it; writing again would not help.
   return !(write.uncertainUntil > at && view && forcedOf(view) === target);
+}
+
+/** Over READY its users would come all at once; what is given back gets them as before. */
+function waitsForWeight({ outing }: State, { ramp }: ServerState): boolean {
+  return outing?.level === 'ready' && keepsOut(ramp);
 }
 
 /**

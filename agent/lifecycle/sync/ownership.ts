@@ -1,6 +1,7 @@
 import { forcedOf } from '../observed/counts.ts';
 import { desired } from '../model/desired.ts';
 import type { Reasserts } from '../model/parts.ts';
+import { allWeights } from '../model/ramp.ts';
 import type { ServerState } from '../model/server-state.ts';
 import { noteUndone, onLoss } from './undone.ts';
 import { patch, patchOuting, patchServer, resave, save, type Draft, warn } from '../draft.ts';
@@ -14,6 +15,7 @@ export function widenOwnership(draft: Draft, balancerName: string): void {
     if (own.found === null) continue;
     patchServer(draft, balancerName, name, {
       possiblyOurs: union(own.possiblyOurs, own.everWritten, [own.found.admin]),
+      ramp: own.ramp && { ...own.ramp, ours: allWeights(own.ramp) },
     });
   }
 }

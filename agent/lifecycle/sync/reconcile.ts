@@ -11,7 +11,8 @@ import {
   UNSURE_MS,
 } from '../model/policy.ts';
 import type { State } from '../model/state.ts';
-import type { BalancerState, ServerState, Write } from '../model/server-state.ts';
+import type { BalancerState, ServerState } from '../model/server-state.ts';
+import type { Write } from '../model/write.ts';
 import { tellAbsent } from '../observed/surroundings.ts';
 import {
   allServersOf,

@@ -501,7 +501,8 @@ backend app
         '  server mirror 127.0.0.1:83 track app/app1\n' +
         'backend ws\n  server a 127.0.0.1:84 track app/app1\n  server b 127.0.0.1:85 track ws/a\n' +
         'backend api\n  server mapped [::ffff:127.0.0.1]:81\n  server six [::1]:81\n  server port 127.0.0.1:82\n' +
-        '  server un unix@/nowhere.sock\n  server p0 127.0.0.1\n  server any 0.0.0.0:81\n',
+        '  server un unix@/nowhere.sock\n  server p0 127.0.0.1\n  server any 0.0.0.0:81\n' +
+        'backend slots\n  server-template slot 1-2 127.0.0.1:81 disabled\n',
     );
     const survey = await driver(running, 'app/app1').survey(never);
     expect(survey.relatives).toEqual([
@@ -509,12 +510,19 @@ backend app
       { name: 'ws/a', of: 'app/app1', by: 'track', role: 'active', usable: expect.any(Boolean) },
       { name: 'ws/b', of: 'app/app1', by: 'track', role: 'active', usable: expect.any(Boolean) },
       { name: 'api/mapped', of: 'app/app1', by: 'address', role: 'active', usable: true },
+      { name: 'slots/slot1', of: 'app/app1', by: 'address', role: 'active', usable: false, isShut: true },
+      { name: 'slots/slot2', of: 'app/app1', by: 'address', role: 'active', usable: false, isShut: true },
     ]);
     expect(survey.uncompared).toEqual(['api/un', 'api/p0', 'api/any']);
     // `mirror` goes where app1 goes, so it is no other.
     expect(survey.facts).toMatchObject([{ usableOthers: 1 }]);
     const listed = await driver(running, 'app/app1', 'app/mirror', 'ws/a').survey(never);
-    expect(listed.relatives?.map(({ name }) => name)).toEqual(['ws/b', 'api/mapped']);
+    expect(listed.relatives?.map(({ name }) => name)).toEqual([
+      'ws/b',
+      'api/mapped',
+      'slots/slot1',
+      'slots/slot2',
+    ]);
     // A server that follows a foreign one is no relative of ours.
     expect((await driver(running, 'ws/b').survey(never)).relatives).toEqual([]);
   });

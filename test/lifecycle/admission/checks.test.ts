@@ -85,6 +85,39 @@ describe('Another server of this application', () => {
     expect(it.effects.some(({ type }) => type === 'set-server')).toBe(code === 'done');
   });
 
+  describe('in MAINT and without a connection, as a disabled slot of a server-template', () => {
+    const shut = {
+      name: 'ws/app1',
+      of: 'app/app1',
+      by: 'address',
+      role: 'active',
+      usable: false,
+      isShut: true,
+    };
+
+    test('stands against no stop, whose result names it; a drain has nothing to say of it', () => {
+      const it = scene({}, ({ balancers }) => Object.assign(balancers[0] ?? {}, { relatives: [shut] }));
+      const drained = it.ended(it.ask('drain'));
+      expect([drained.code, drained.warnings.join()]).toEqual(['done', '']);
+      const stopped = it.ended(it.ask('stop'));
+      expect(stopped.code).toBe('done');
+      expect(stopped.warnings.join()).toContain('ws/app1 has the address of app/app1: in MAINT and without');
+    });
+
+    test('is asked for again before the stop of a node that is out: an operator may have opened it', () => {
+      const it = scene({}, ({ balancers }) => Object.assign(balancers[0] ?? {}, { relatives: [shut] }));
+      it.ended(it.ask('drain'));
+      Object.assign(it.lb, { relatives: [{ ...shut, usable: true, isShut: false }] });
+      expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'unlisted', phase: 'drained' });
+    });
+
+    test('refuses all the same where it tracks ours: it goes to READY with it', () => {
+      const relatives = [{ ...shut, by: 'track' }];
+      const it = scene({}, ({ balancers }) => Object.assign(balancers[0] ?? {}, { relatives }));
+      expect(it.ended(it.ask('drain')).code).toBe('unlisted');
+    });
+  });
+
   test.each([
     ['--force', { force: true, reason: 'we know' }],
     ['a shutdown, which cannot be refused', { isShutdown: true }],

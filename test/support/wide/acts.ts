@@ -56,6 +56,9 @@ function shaped(at: At, deed: Shaped): void {
     case 'operator':
       if (lb.line.mode === 'answers' && !lb.polls) lb.set(server.name, deed.admin, 'operator');
       return;
+    case 'weigh':
+      if (lb.line.mode === 'answers' && !lb.polls) lb.weigh(server.name, deed.weight, 'operator');
+      return;
     case 'reload':
       return reload(at, deed.keepsState);
     case 'restart':

@@ -38,7 +38,23 @@ export interface LbServer {
   errors: number;
   /** HAProxy's configuration has it: users are sent there. */
   listed: boolean;
+  /** Its weight, who set it last, and since when it is so. */
+  weight: number;
+  weightBy: LbServer['by'];
+  weightSince: number;
+  /** What it is without lastcall; null = a state file may have brought back any. */
+  restWeight: number | null;
 }
+
+/** The weight of the configuration. */
+export const CONFIGURED_WEIGHT = 100;
+/** What each server begins with. */
+export const NEW_WEIGHT = {
+  weight: CONFIGURED_WEIGHT,
+  weightBy: 'nobody',
+  weightSince: -Infinity,
+  restWeight: CONFIGURED_WEIGHT,
+} as const;
 
 /** A connection, with the worker that has accepted it: an old one serves its own to their end. */
 export interface Connection {
@@ -86,6 +102,7 @@ export interface SimLb {
   /** Writes the server-state file. */
   snapshot(): void;
   set(server: string, admin: Admin, by: LbServer['by']): void;
+  weigh(server: string, weight: number, by: LbServer['by']): void;
   server(name: string): LbServer;
   /** Servers that could take new users now, in that backend, besides those of `node`. */
   usableOthers(server: string): number | null;
@@ -131,7 +148,7 @@ export function createLb(
 ): SimLb {
   const servers: LbServer[] = [];
   const connections = new Set<Connection>();
-  let written: { name: string; admin: Admin; origin: Origin; by: LbServer['by'] }[] = [];
+  let written: { name: string; admin: Admin; origin: Origin; by: LbServer['by']; weight: number }[] = [];
 
   const at = (server: LbServer): { serving: number; queued: number } => {
     const here = { serving: 0, queued: 0 };
@@ -156,7 +173,7 @@ export function createLb(
       ...(knows && !isCounted && { atLeast: ofCurrent(server) }),
       queued: knows ? queued : null,
       total: knows && !server.absent ? server.total : null,
-      weight: 1,
+      weight: polls ? null : server.weight,
       counters: null,
       ...(server.absent && { absent: `${server.name} was removed from HAProxy by a reload` }),
     };
@@ -185,8 +202,10 @@ export function createLb(
       couldServe: false,
       by: null,
     }));
-  const forget = (server: LbServer): void =>
-    void Object.assign(server, { admin: 'ready', origin: 'none', by: 'nobody', since: time.now });
+  const forget = (server: LbServer): void => {
+    const weight = { ...NEW_WEIGHT, weightSince: time.now };
+    Object.assign(server, { admin: 'ready', origin: 'none', by: 'nobody', since: time.now, ...weight });
+  };
   const replaced = (): void => {
     self.generation += 1;
     self.bornAt = time.now;
@@ -212,7 +231,10 @@ export function createLb(
     hasMaster,
     masterAnswers: true,
     snapshot() {
-      written = servers.map(({ name: server, admin, origin, by }) => ({ name: server, admin, origin, by }));
+      written = servers.map(({ name: server, ...state }) => {
+        const { admin, origin, by, weight } = state;
+        return { name: server, admin, origin, by, weight };
+      });
     },
     reload(keepsState) {
       self.pid += 1;
@@ -238,7 +260,7 @@ export function createLb(
         const isOlder = state.by === 'us' && !self.server(server).said.has(state.admin);
         const isHis = (isOlder || back.includes(server)) && state.admin !== 'ready';
         const by = isHis ? 'operator' : state.by;
-        Object.assign(self.server(server), { ...state, by, since: time.now });
+        Object.assign(self.server(server), { ...state, by, since: time.now, restWeight: null });
       }
     },
     set(server, admin, by) {
@@ -251,6 +273,11 @@ export function createLb(
       }
       if (found.admin === admin || found.absent) return;
       Object.assign(found, { admin, origin: admin === 'ready' ? 'none' : 'forced', by, since: time.now });
+    },
+    weigh(server, weight, by) {
+      const found = self.server(server);
+      if (by === 'operator') found.restWeight = weight;
+      Object.assign(found, { weight, weightBy: by, weightSince: time.now });
     },
     server(wanted) {
       const found = servers.find((server) => server.name === wanted);

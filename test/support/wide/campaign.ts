@@ -2,7 +2,7 @@ import type { Request } from '../../../agent/lifecycle/model/api.ts';
 import { createTimeline, type Timeline } from '../world/timeline.ts';
 import { act, lastStop } from './acts.ts';
 import { createApp, type SimApp } from './app.ts';
-import { createLb } from './balancer.ts';
+import { createLb, NEW_WEIGHT } from './balancer.ts';
 import { drawDeeds } from './deed-weights.ts';
 import type { Deed } from './deeds.ts';
 import type { Dimension } from './dimensions.ts';
@@ -149,6 +149,7 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
           lastAt: -Infinity,
           errors: 0,
           listed: plan.servers[0].includes(backend),
+          ...NEW_WEIGHT,
         });
   });
   return { ...world, oracle, layout, version: layout.policies.map(() => 0 as const) };

@@ -231,6 +231,12 @@ const MORE: Record<Dimension, Weighted> = {
     [4, plain('disk')],
     [3, plain('die')],
   ],
+  ramp: [
+    [6, submit((draw) => ({ kind: draw.pick('ready', 'ready', 'restart') }))],
+    [3, (draw) => ({ do: 'weigh', weight: draw.pick(1, 31, 77, 100) })],
+    [2, () => ({ do: 'reload', keepsState: false })],
+    [2, (draw) => ({ do: 'mode', mode: draw.pick<Mode>('answers', 'answers', 'refuses', 'slow') })],
+  ],
   covers: [
     [
       4,

@@ -9,6 +9,7 @@ export type Asked = Omit<Request, 'id'>;
 export type Deed = { readonly after: number; readonly which: number } & (
   | { readonly do: 'submit'; readonly request: Asked; readonly everywhere?: boolean }
   | { readonly do: 'operator'; readonly admin: 'ready' | 'drain' | 'maint' }
+  | { readonly do: 'weigh'; readonly weight: number }
   | { readonly do: 'reload'; readonly keepsState: boolean }
   | { readonly do: 'restart'; readonly keepsState: boolean }
   /**

@@ -38,6 +38,7 @@ export const DIMENSIONS = {
   elapsed: 'errors whose text tells an elapsed time',
   'newer-record': 'a record of a newer version, with a phase that this one lacks',
   gate: '`drain.gate`, and a disk that fails',
+  ramp: '`return.warmUp`: weights on the way back, and operators who set them',
   covers: 'MAINT or DRAIN by DNS or by a tracked server, over whatever is set there',
   lines: 'reloads that remove the server’s line, and bring it back',
   reboot: 'reboots of the machine: those that are asked for, refused, or never come, and power cuts',

@@ -107,6 +107,40 @@ export function createEffects(
     else lb.line.exchange(node.index, write, readBack, failed);
   }
 
+  function weigh(
+    { balancer, server, weight, mayReplace }: EffectOf<'set-weight'>,
+    tell: TellNode,
+    issued: Issued,
+  ): void {
+    const startedAt = time.now;
+    const lb = world.lb(balancer);
+    const there = lb.server(server);
+    const seen = (): number | null => (there.absent ? null : there.weight);
+    const write = (): void => {
+      if (there.absent || there.weight === weight || !mayReplace.includes(there.weight)) return;
+      verdicts.note(`${node.policy.node}: ${balancer} ${server} weight ${there.weight} -> ${weight}`);
+      oracle().weighed({ node, lb, server: there, weight, issued });
+      lb.weigh(server, weight, 'us');
+    };
+    const failed = (error: string): void =>
+      tell({ type: 'set-weight-failed', balancer, server, isFinal: lb.denies, error });
+    const readBack = (): void =>
+      lb.line.exchange(
+        node.index,
+        seen,
+        (now) => tell({ type: 'weight-set', balancer, server, weight, seen: now, startedAt }),
+        failed,
+      );
+    if (lb.denies)
+      lb.line.exchange(
+        node.index,
+        () => undefined,
+        () => failed('permission denied'),
+        failed,
+      );
+    else lb.line.exchange(node.index, write, readBack, failed);
+  }
+
   function close({ balancer, server }: EffectOf<'close-connections'>, tell: TellNode): void {
     const lb = world.lb(balancer);
     const end = (): Closed => {
@@ -195,6 +229,8 @@ export function createEffects(
         return check(effect, tell);
       case 'set-server':
         return say(effect, tell, issued);
+      case 'set-weight':
+        return weigh(effect, tell, issued);
       case 'close-connections':
         return close(effect, tell);
       case 'stop':

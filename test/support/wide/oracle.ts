@@ -5,6 +5,7 @@ import { createRequests } from './judge-requests.ts';
 import { createRestJudge } from './judge-rest.ts';
 import { createStopJudge } from './judge-stops.ts';
 import { createIntentJudge } from './judge-intent.ts';
+import { createWeightJudge } from './judge-weights.ts';
 import { createWriteJudge } from './judge-writes.ts';
 import { createZeroJudge } from './judge-zero.ts';
 import { peek } from './peek.ts';
@@ -21,6 +22,7 @@ export function createOracle(world: World): Oracle {
   const stops = createStopJudge(world, requests);
   const rest = createRestJudge(world, { requests, intents, writes });
   const begin = createBeginJudge(world, requests);
+  const weights = createWeightJudge(world);
   const judges = [
     requests,
     writes,
@@ -42,7 +44,9 @@ export function createOracle(world: World): Oracle {
     written(write) {
       writes.written(write);
       intents.written(write);
+      weights.written(write);
     },
+    weighed: (word) => weights.weighed(word),
     submitted: (node, request) => requests.submitted(node, request),
     cancelled: (node, id) => requests.cancelled(node, id),
     crashed(node) {
@@ -57,7 +61,10 @@ export function createOracle(world: World): Oracle {
           if (server.node === node.index && server.by === 'us') server.by = 'operator';
     },
     booted: (node) => writes.booted(node),
-    rested: (answers) => rest.rested(answers),
+    rested(answers) {
+      rest.rested(answers);
+      weights.rested(answers);
+    },
     result: (_node, id) => requests.result(id),
   };
 }

@@ -1,3 +1,4 @@
+import type { Result } from '../../../agent/lifecycle/model/api.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import type { Requests } from './judge-requests.ts';
 import { forcedOf } from './knowledge.ts';
@@ -76,6 +77,7 @@ export function createOwnershipTracker(world: World, requests: Requests): Owners
     if (is.op === null && ['serving', 'unhealthy'].includes(is.phase) && is.phase !== was.phase)
       end(node, is);
     for (const effect of effects) {
+      if (effect.type === 'finish' && isCutShort(effect.result)) all(node, backInRotation);
       if (effect.type === 'reply' && effect.joins !== null && requests.find(effect.id)?.force === true)
         all(node, (entry, lb, server) => {
           foundByForce(node, was, entry, [lb, server]);
@@ -170,6 +172,15 @@ function fresh(generation: number): TrackedServer {
     takenOver: null,
     followedSince: null,
   };
+}
+
+/** A return whose ramp gave way to the next request: every server was READY, and that is what the next one finds. */
+function isCutShort({ code, phase, operation }: Result): boolean {
+  return code === 'cancelled' && phase === 'returning' && (operation === 'ready' || operation === 'restart');
+}
+
+function backInRotation(entry: TrackedServer): void {
+  entry.takenOver = null;
 }
 
 /** Whatever stands there may be replaced. */

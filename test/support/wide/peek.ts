@@ -1,6 +1,7 @@
 import type { OperationKind, OnTimeout } from '../../../agent/lifecycle/model/api.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import { desired } from '../../../agent/lifecycle/model/desired.ts';
+import type { Ramp } from '../../../agent/lifecycle/model/ramp.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { textsOf } from '../../../agent/lifecycle/model/warnings.ts';
 
@@ -42,6 +43,8 @@ export interface Peek {
   readonly hasDiskAlarm: boolean;
   readonly healthIsUp: boolean;
   readonly appGone: boolean;
+  /** The way back of the server's weight; null = none is ours. */
+  rampOf(balancer: string, server: string): Ramp | null;
   /** The desired state of the server; null = none is written. */
   wants(balancer: string, server: string): Admin | null;
 }
@@ -127,6 +130,9 @@ class Peeked implements Peek {
   get appGone(): boolean {
     return this.#state.app.gone;
   }
+
+  readonly rampOf = (balancer: string, server: string): Ramp | null =>
+    this.#state.balancers[balancer]?.servers[server]?.ramp ?? null;
 
   readonly wants = (balancer: string, server: string): Admin | null => {
     const own = this.#state.balancers[balancer]?.servers[server];

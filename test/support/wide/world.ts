@@ -88,6 +88,11 @@ export interface Written {
   readonly issued: Issued;
 }
 
+/** A weight that reaches a server. */
+export interface Weighed extends Omit<Written, 'admin' | 'there'> {
+  readonly weight: number;
+}
+
 /** The moment in which a sidecar sent a write. */
 export interface Issued {
   readonly known: Knowledge;
@@ -100,6 +105,7 @@ export interface Issued {
 export interface Oracle {
   watch(taken: Taken): void;
   written(word: Written): void;
+  weighed(word: Weighed): void;
   submitted(node: SimNode, request: Request): void;
   cancelled(node: SimNode, id: string): void;
   crashed(node: SimNode): void;

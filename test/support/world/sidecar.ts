@@ -115,6 +115,8 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
               : { type: 'reboot-asked', id: effect.id },
           ),
         );
+      case 'set-weight':
+        throw new Error('no ramp is configured here');
       case 'set-gate':
         return gate(effect, tell);
       case 'look-for-life':

@@ -123,17 +123,18 @@ export function merge(
         target: `${key}: ${written[key]}`,
         next: 'restart lastcall, or put the old value back',
       });
-  const { control, metrics } = before.listen;
+  const { control, metrics, hooks } = before.listen;
   const pairs: readonly (readonly [string, unknown, unknown])[] = [
     ['listen.control', control, written.listen.control],
     ['listen.metrics', metrics, written.listen.metrics],
+    ['listen.hooks', hooks, written.listen.hooks],
     ['audit', before.audit, written.audit],
     ['log', before.log, written.log],
   ];
   const kept = pairs.flatMap(([key, old, now]) => (isDeepStrictEqual(old, now) ? [] : [key]));
   const config = {
     ...written,
-    listen: { ...written.listen, control, metrics },
+    listen: { ...written.listen, control, metrics, hooks },
     audit: before.audit,
     log: before.log,
   };

@@ -2,15 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeAfter, createEnding, createOurs, type Ending, notesAt, supervise } from './application.ts';
-import { assemble, operate, polledAddresses } from './assembly.ts';
+import { assemble, operate } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
+import { openDoors, placesOf } from './doors.ts';
 import type { World } from './compose.ts';
-import type { Config } from './config/config.ts';
-import { type Audit, openAudit, withAudit } from './telemetry/audit.ts';
-import { type HookCounts, openPhaseHooks } from './telemetry/phase-hooks.ts';
-import { openTelemetry } from './telemetry/telemetry.ts';
-import { createPhaseHook } from './hooks/phase-hook.ts';
-import { type ControlServer, openControl } from './control/server.ts';
+import { openAudit } from './telemetry/audit.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Service } from './engine/service.ts';
 import { createHandover } from './journal/handover.ts';
@@ -19,13 +15,12 @@ import { checkReachable } from './journal/reachable.ts';
 import type { Request } from './lifecycle/model/api.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { createReloader, type Reloader } from './reload.ts';
-import { createSeat, type Seat, type SeatParts } from './seat.ts';
+import { createSeat, type SeatParts } from './seat.ts';
 import type { Child } from './app/child.ts';
 import { createLaunchRecord } from './app/launch-record.ts';
 import { createRunningStopRecord } from './app/running-stop-record.ts';
 import { openPidFileRecords } from './app/pid-file-record.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
-import type { ListenPlace } from './system/listen-error.ts';
 import { createLabelledCounts } from './system/labelled-counts.ts';
 import { busyPatience, createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
@@ -87,7 +82,7 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   const seat = createSeat(assemble(config, parts, world), parts, world);
   atTheEnd(() => seat.now().close());
   ending.onExit = () => seat.now().engine.appGone();
-  const { service, control } = await openDoors(options, world, { ...parts, seat, audit }, atTheEnd);
+  const { service, control } = await openDoors(config, world, { ...parts, seat, audit }, atTheEnd);
   await warnOfDirectory(control.path, log);
   const reloader = createReloader({ clock, log, read: reload.read, ...seat, onLost: ending.fail });
   atTheEnd(() => reloader.close());
@@ -120,63 +115,6 @@ async function warnOfDirectory(path: string, log: Log): Promise<void> {
   const directory = dirname(path);
   const why = whyNotTrusted(await stat(directory));
   if (why !== null) log.warn(`${directory}: ${why}, and so may take away or replace ${path}`);
-}
-
-/** Where callers and monitors of all kinds come to us by TCP. */
-function placesOf(config: Config): ListenPlace[] {
-  const { metrics } = config.listen;
-  return [...polledAddresses(config), ...(metrics ? [{ ...metrics, key: 'listen.metrics' }] : [])];
-}
-
-interface Inside extends Pick<SeatParts, 'sockets' | 'scheduleRuns'> {
-  readonly seat: Seat;
-  readonly audit: Audit | null;
-}
-
-/** Opens the hooks, the metrics and the control socket over the seat's service, and the audit log's eye on it. */
-async function openDoors(
-  { config }: RunOptions,
-  { clock, env, log }: World,
-  { seat, audit, sockets, scheduleRuns }: Inside,
-  atTheEnd: AtTheEnd,
-): Promise<{ readonly service: Service; readonly control: ControlServer }> {
-  const hookRuns: HookCounts = createLabelledCounts();
-  const hooks = openPhaseHooks(seat.relay, {
-    clock,
-    log,
-    runs: hookRuns,
-    configs: () => seat.current().hooks,
-    create: (hook, onOutcome) => createPhaseHook(hook, { clock, env, node: config.node, onOutcome }),
-  });
-  atTheEnd(() => hooks.close());
-  const reports = await openTelemetry(
-    config.listen,
-    audit ? withAudit(hooks.service, audit) : hooks.service,
-    {
-      clock,
-      log,
-      sockets,
-      scheduleRuns,
-      hookRuns,
-      get agentChecks() {
-        return seat.now().agentChecks;
-      },
-      get healthChecks() {
-        return seat.now().healthChecks;
-      },
-    },
-  );
-  atTheEnd(() => reports.close());
-  const { service } = reports;
-  const control = await openControl(config.listen.control, {
-    service,
-    clock,
-    get ready() {
-      return seat.relay.ready();
-    },
-  });
-  atTheEnd(() => control.close());
-  return { service, control };
 }
 
 /** SIGTERM leaves everything as it is; SIGHUP reads the configuration again. */

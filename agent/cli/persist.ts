@@ -1,8 +1,9 @@
 import { parseDuration } from '../formats/duration.ts';
 import type { RequestBody } from '../control/protocol.ts';
+import { isFinal } from '../control/try-again.ts';
 import type { Result } from '../lifecycle/model/api.ts';
 import { type Clock, sleep } from '../system/clock.ts';
-import { type Code, type LastcallError, isLastcallError } from '../system/error.ts';
+import { type LastcallError, isLastcallError } from '../system/error.ts';
 import type { StandIn } from './stand-in.ts';
 import { type OperationClient, type ProgressListener, waitForResult } from './wait-for-result.ts';
 
@@ -15,37 +16,6 @@ const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 5_000;
 /** An upgrade of the sidecar, or its restart after a crash, takes less: so long it is waited for before its work is done here. */
 export const SIDECAR_MS = 30_000;
-
-/**
- * Whether a request that ended so is made again. `again`: an operator, or time, may change the outcome. `final`:
- * another try cannot succeed, or the operation's own deadline has decided. `once`: final for a stop, whose effect
- * on the application is unknown.
- */
-const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
-  done: 'final',
-  accepted: 'final',
-  failed: 'once',
-  cancelled: 'again',
-  'in-doubt': 'once',
-  usage: 'final',
-  'agent-unreachable': 'again',
-  'balancer-unreachable': 'again',
-  'app-stop': 'once',
-  'app-health': 'again',
-  'state-write': 'again',
-  guard: 'again',
-  locked: 'again',
-  busy: 'again',
-  held: 'again',
-  uncounted: 'again',
-  unkeepable: 'again',
-  unlisted: 'again',
-  config: 'final',
-  'no-such-server': 'final',
-  'not-permitted': 'final',
-  deadline: 'final',
-  interrupted: 'final',
-};
 
 /**
  * `--no-refuse`: for a caller that ends the application whatever the answer is. A request that the sidecar cannot
@@ -73,11 +43,11 @@ export async function persist(
     if ('result' in outcome) {
       const { result } = outcome;
       heard = clock.now();
-      if (result.ok || isFinal(result.code, body) || leftMs <= 0) return result;
+      if (result.ok || isFinal(result.code, body.operation) || leftMs <= 0) return result;
       listener.again(result.message ?? result.code);
     } else {
       const { error } = outcome;
-      if (isFinal(error.code, body) || leftMs <= 0) throw error;
+      if (isFinal(error.code, body.operation) || leftMs <= 0) throw error;
       listener.again(error.message);
       const isAway = error.code === 'agent-unreachable' && clock.now() - heard >= SIDECAR_MS;
       if (isAway && client === sidecar && standIn !== null)
@@ -86,11 +56,6 @@ export async function persist(
     await sleep(clock, Math.min(pauseMs, leftMs), signal);
     asked = { ...body, timeout: `${Math.max(1, Math.ceil((end - clock.now()) / 1_000))}s` };
   }
-}
-
-function isFinal(code: string, { operation }: RequestBody): boolean {
-  const after = AFTER[code as Code];
-  return after === 'final' || (after === 'once' && operation === 'stop');
 }
 
 function whenHeard(listener: ProgressListener, heard: () => void): ProgressListener {

@@ -27,6 +27,7 @@ export interface Config {
     readonly health: HealthListenConfig | null;
     readonly metrics: ListenConfig | null;
     readonly control: ControlConfig;
+    readonly hooks: HooksListenConfig | null;
   };
   /** Path of the state file. */
   readonly state: string;
@@ -211,6 +212,12 @@ export interface HealthListenConfig extends ListenConfig {
 export interface HealthAnswerConfig {
   readonly status: number;
   readonly body: string;
+}
+export interface HooksListenConfig extends ListenConfig {
+  /** What a caller has to show; null = nothing, at an address that only this machine reaches. */
+  readonly tokenFile: string | null;
+  /** Addresses or CIDR blocks that may connect; empty = any that reaches the port. */
+  readonly allow: readonly string[];
 }
 export interface ControlConfig {
   readonly path: string;

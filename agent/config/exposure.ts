@@ -49,9 +49,10 @@ function programsOf({ app, sessions, drain, schedule, hooks }: Config): string[]
   return commands.flatMap(([program]) => (program !== undefined && isAbsolute(program) ? [program] : []));
 }
 
-function secretsOf({ balancers, sessions }: Config): string[] {
+function secretsOf({ balancers, sessions, listen }: Config): string[] {
   const keys = balancers.flatMap((one) => (one.kind === 'haproxy' && one.tls !== null ? [one.tls.key] : []));
-  return [...keys, ...sessions.flatMap(passwordOf)];
+  const token = listen.hooks?.tokenFile ?? null;
+  return [...keys, ...sessions.flatMap(passwordOf), ...(token === null ? [] : [token])];
 }
 
 function passwordOf(source: SourceConfig): string[] {

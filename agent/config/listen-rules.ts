@@ -1,15 +1,30 @@
 import type { Config } from './config.ts';
 import type { Finding } from './problem.ts';
 
-const NAMES = ['agentCheck', 'health', 'metrics'] as const;
+const NAMES = ['agentCheck', 'health', 'metrics', 'hooks'] as const;
 /** With one of these every address of the machine is listened on. */
 const EVERYWHERE: readonly string[] = ['0.0.0.0', '::'];
 
 /**
- * Sees that no two keys of `listen` want the same address.
- * @returns a finding for each later one of two
+ * Sees that no two keys of `listen` want the same address, and that no other host may drain the node without a token.
+ * @returns a finding for each later one of two, and for a port without a token
  */
 export function checkListen({ listen }: Pick<Config, 'listen'>): Finding[] {
+  return [...checkPorts(listen), ...checkToken(listen)];
+}
+
+function checkToken({ hooks }: Config['listen']): Finding[] {
+  if (hooks === null || hooks.tokenFile !== null || isLoopback(hooks.host)) return [];
+  const message = 'needs a tokenFile: without one every host that reaches this address could drain the node';
+  return [{ path: ['listen', 'hooks'], message, at: 'value' }];
+}
+
+/** Only processes of this machine reach it; a name may come to mean another address. */
+export function isLoopback(host: string): boolean {
+  return host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+function checkPorts(listen: Config['listen']): Finding[] {
   return NAMES.flatMap((name, index) =>
     NAMES.slice(0, index).flatMap((before): Finding[] => {
       const [mine, other] = [listen[name], listen[before]];

@@ -41,9 +41,16 @@ const control = z.preprocess(
   ),
 );
 
+const hooks = mapping({
+  address: field.endpoint,
+  tokenFile: orNull(field.path),
+  allow: z.array(field.network).default([]),
+}).transform(({ address, ...others }) => ({ ...address, ...others }));
+
 export const listen = mapping({
   agentCheck: orNull(agentCheck),
   health: orNull(health),
   metrics: orNull(field.endpoint),
   control: control.prefault({}),
+  hooks: orNull(hooks),
 });

@@ -19,6 +19,10 @@ export function warnOfOpen({ balancers, listen }: Config): string[] {
     listen.metrics !== null && EVERYWHERE.includes(listen.metrics.host)
       ? ['listen.metrics answers every host that reaches it: let it listen at an address that few can reach']
       : [];
+  const hooks =
+    listen.hooks !== null && listen.hooks.tokenFile === null
+      ? ['listen.hooks has no tokenFile: every user of this machine may drain the node']
+      : [];
   const wide = balancers.flatMap((balancer, index) => {
     if (balancer.kind === 'haproxy' || (balancer.kind === 'agentCheck' && balancer.id !== null)) return [];
     const cure =
@@ -33,7 +37,7 @@ export function warnOfOpen({ balancers, listen }: Config): string[] {
           `an answer to it for an answer to the balancer: ${cure}`,
       );
   });
-  return [...open, ...metrics, ...wide];
+  return [...open, ...metrics, ...hooks, ...wide];
 }
 
 function isWide(network: string): boolean {

@@ -3,7 +3,7 @@ import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import { flawOf, httpGet, parseHttpUrl, shownUrl, type HttpAnswer } from '../system/http.ts';
 import { countOrThrow, excerpt, type CountProblem } from '../formats/parse-count.ts';
-import { readPassword } from './password-file.ts';
+import { readSecret } from '../system/secret-file.ts';
 import type { SourceTuning, Source } from './source.ts';
 import { managersOf, readActive, readList, readManagers, type SessionManager } from './tomcat-parse.ts';
 
@@ -60,7 +60,7 @@ function createManager(config: TomcatSourceConfig, { clock, onWarning }: TomcatP
   const { user, passwordFile, timeoutMs } = config;
   let warned = false;
   const authorization = async (): Promise<string> => {
-    const { text, exposed } = await readPassword(passwordFile);
+    const { text, exposed } = await readSecret(passwordFile, 'password');
     if (exposed && !warned) onWarning(`every user of this machine may read or change ${passwordFile}`);
     warned ||= exposed;
     return credentials(user, text);

@@ -16,12 +16,15 @@ const METHODS = ['GET', 'HEAD', 'OPTIONS'];
 export interface HttpListenOptions extends ListenPlace {
   /** Addresses or CIDR blocks that may connect; empty = any that reaches the port. */
   readonly allow: readonly string[];
+  /** Default: GET, HEAD and OPTIONS (HAProxy's own default). */
+  readonly methods?: readonly string[];
 }
 
 export interface HttpReply {
   readonly status: number;
   readonly type: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
   /** The answer has left this process. */
   readonly sent?: () => void;
 }
@@ -32,9 +35,11 @@ export interface HttpAsked {
   readonly address: string;
   /** Aborted when the caller hangs up, or its time is over. */
   readonly signal: AbortSignal;
+  /** The caller is known, and may wait for its answer as long as it stays: it gives way to no other any more. */
+  readonly keep: () => void;
 }
 
-/** A small HTTP port for monitors: one question and one answer a connection, no body read, nothing kept. */
+/** A small HTTP port: one question and one answer a connection, no body read, nothing kept. */
 export interface HttpListener {
   /** @returns the port; @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<number>;
@@ -49,8 +54,7 @@ export interface HttpListenerPorts {
 }
 
 /**
- * @param answer the answer to a GET, HEAD or OPTIONS (HAProxy's own default); null closes the connection without
- *   one
+ * @param answer the answer to a request of one of the methods; null closes the connection without one
  * @throws LastcallError `config` for an entry of `allow` that is no address
  */
 export function createHttpListener(
@@ -61,12 +65,15 @@ export function createHttpListener(
   const allowed = ipAllowlist(options.allow);
   const open = createConnectionCap<Socket>('http', (oldest) => oldest.destroy());
   const sockets = shared ?? createListenSockets(clock);
+  const { methods = METHODS } = options;
   let giveUp = (): void => undefined;
+  const keepers = new WeakMap<object, () => void>();
   const server = createServer(
     // Monitors of HTTP/1.0 times send no Host.
     { maxHeaderSize: HEADER_BYTES, requireHostHeader: false, keepAlive: false },
     (request, response) => {
-      serve(request, response, answer).catch((error: unknown) => {
+      const keep = keepers.get(request.socket) ?? ((): void => undefined);
+      serve({ request, response, methods, keep }, answer).catch((error: unknown) => {
         failed(error);
         request.socket.destroy();
       });
@@ -81,7 +88,14 @@ export function createHttpListener(
       open.leave(socket);
     });
     open.enter(socket);
-    firstRequest(socket, (stream) => server.emit('connection', stream));
+    firstRequest(socket, (stream) => {
+      keepers.set(stream, () => {
+        cancel();
+        open.leave(socket);
+        keepOpen(socket);
+      });
+      server.emit('connection', stream);
+    });
   };
   return {
     async listen() {
@@ -96,25 +110,42 @@ export function createHttpListener(
   };
 }
 
+/** How soon a caller whose machine is gone is noticed: by the kernel's probes of a quiet connection, in milliseconds. */
+const QUIET_MS = 30_000;
+
+/** For a long wait: a caller that ends its direction has left, and one that is gone without a word is noticed. */
+function keepOpen(socket: Socket): void {
+  socket.setKeepAlive(true, QUIET_MS);
+  if (socket.readableEnded) socket.destroy();
+  else socket.once('end', () => socket.destroy());
+}
+
+interface HttpExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly methods: readonly string[];
+  readonly keep: () => void;
+}
+
 async function serve(
-  request: IncomingMessage,
-  response: ServerResponse,
+  { request, response, methods, keep }: HttpExchange,
   answer: (asked: HttpAsked) => Promise<HttpReply | null>,
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort(new LastcallError('cancelled', 'the caller has hung up')));
   // One question a connection: it would otherwise hold a place until its time is over.
   response.setHeader('Connection', 'close');
-  if (!METHODS.includes(request.method ?? '')) {
-    response.setHeader('Allow', METHODS.join(', ')).writeHead(405).end();
+  if (!methods.includes(request.method ?? '')) {
+    response.setHeader('Allow', methods.join(', ')).writeHead(405).end();
     return;
   }
   const address = plainAddress(request.socket.remoteAddress ?? '');
-  const asked = { path: request.url ?? '/', headers: request.headers, address, signal: gone.signal };
+  const asked = { path: request.url ?? '/', headers: request.headers, address, signal: gone.signal, keep };
   const reply = await answer(asked);
   if (response.destroyed) return;
   if (reply === null) return void request.socket.destroy();
   if (reply.sent) response.once('finish', reply.sent);
+  for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
   response.statusCode = reply.status;
   response.setHeader('Content-Type', reply.type).setHeader('Cache-Control', 'no-store').end(reply.body);
 }

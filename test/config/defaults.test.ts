@@ -42,6 +42,7 @@ test('a file that names a balancer and a server gets every default', async () =>
       health: null,
       metrics: null,
       control: { path: '/run/lastcall/host1.sock', mode: 0o600, group: null },
+      hooks: null,
     },
     state: '/var/lib/lastcall/host1.json',
     audit: null,

@@ -40,10 +40,6 @@ describe('a key that has no feature behind it yet is refused', () => {
       '4:16: app.stop.kubernetes: unknown key, known here: command, timeout, gone, idempotent, systemd, signal, http, docker',
     ],
     [
-      'listen: { hooks: {} }',
-      '4:11: listen.hooks: unknown key, known here: agentCheck, health, metrics, control',
-    ],
-    [
       'sessions: [{ redis: { url: "http://a" } }]',
       '4:12: sessions[0]: needs http, tomcat, files, command, stickTable, tcp or idle',
       '4:14: sessions[0].redis: unknown key, known here: http, timeout, tomcat, files, command, stickTable, tcp, idle',

@@ -123,3 +123,43 @@ describe('the audit log', () => {
   });
   refuses([['audit: a.log', '4:8: audit: must be an absolute path']]);
 });
+
+describe('the port of the hooks', () => {
+  test('is served where the file says', async () => {
+    expect((await configOf(MINIMAL)).listen.hooks).toBeNull();
+    const config = await configOf(
+      `${MINIMAL}listen: { hooks: { address: 0.0.0.0:7004, tokenFile: /t, allow: [10.0.0.0/8] } }\n`,
+    );
+    expect(config.listen.hooks).toEqual({
+      host: '0.0.0.0',
+      port: 7004,
+      tokenFile: '/t',
+      allow: ['10.0.0.0/8'],
+    });
+  });
+
+  test.each(['127.0.0.1', '127.1.2.3', '[::1]'])('needs no token at %s, and that is said', async (host) => {
+    expect(await load(`${MINIMAL}listen: { hooks: { address: "${host}:7004" } }\n`)).toMatchObject({
+      ok: true,
+      warnings: ['listen.hooks has no tokenFile: every user of this machine may drain the node'],
+    });
+  });
+
+  const needs = 'needs a tokenFile: without one every host that reaches this address could drain the node';
+  refuses([
+    ['listen: { hooks: { address: 0.0.0.0:7004 } }', `4:18: listen.hooks: ${needs}`],
+    ['listen: { hooks: { address: "[::]:7004", allow: [127.0.0.1] } }', `4:18: listen.hooks: ${needs}`],
+    ['listen: { hooks: { address: localhost:7004 } }', `4:18: listen.hooks: ${needs}`],
+    ['listen: { hooks: { address: 127.0.0.1.example.net:7004 } }', `4:18: listen.hooks: ${needs}`],
+    ['listen: { hooks: {} }', '4:18: listen.hooks.address: is required'],
+    [
+      'listen: { hooks: { address: 127.0.0.1:1, tokenFile: t, tokn: x } }',
+      '4:53: listen.hooks.tokenFile: must be an absolute path',
+      '4:56: listen.hooks.tokn: unknown key, known here: address, tokenFile, allow',
+    ],
+    [
+      'listen: { metrics: 127.0.0.1:7004, hooks: { address: 127.0.0.1:7004 } }',
+      '4:43: listen.hooks: wants the port of listen.metrics',
+    ],
+  ]);
+});

@@ -85,7 +85,7 @@ describe('the sample', () => {
     expect(bare).toEqual(config);
     const keys = `node app probe http url healthy signOut status body tcp command every timeout rise fall onSignOut start
       stop signal name pidFile killAfter balancers haproxy servers writer agentCheck from id ignoreServers sticky sessions json drain
-      onTimeout quiet keep keepBackups expires schedule cron timezone do reason jitter when hooks on webhook listen address allow control path mode group state
+      onTimeout quiet keep keepBackups expires schedule cron timezone do reason jitter when hooks on webhook tokenFile listen address allow control path mode group state
       adopt log level format health up drain down metrics audit`;
     for (const key of keys.split(/\s+/)) expect(text).toMatch(new RegExp(`^[ #-]*${key}: ?`, 'm'));
   });

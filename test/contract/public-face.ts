@@ -1,6 +1,7 @@
 import type { Option } from 'commander';
 import { INTERRUPTED } from '../../agent/cli/view/result.ts';
 import { createProgram } from '../../agent/cli/commands.ts';
+import { HOOK_PATHS } from '../../agent/control/hooks-server.ts';
 import { ENDPOINTS } from '../../agent/control/routes.ts';
 import { REQUEST_KEYS } from '../../agent/control/parse-request.ts';
 import { realClock } from '../../agent/system/clock.ts';
@@ -20,6 +21,7 @@ export async function publicFace(): Promise<string> {
       about === '' ? path : `${path}: ${about}`,
     ),
     'Paths of the control socket': ENDPOINTS,
+    'Paths of listen.hooks, by GET and POST': HOOK_PATHS,
     'Keys of POST /v1/operations': REQUEST_KEYS,
     'Keys of a status': keyLines(keysOfType(types, 'Status')),
     'Keys of a result': keyLines(keysOfType(types, 'Result')),

@@ -78,7 +78,7 @@ function withJoined({ joined, tickets }: Operation, one: Joined): readonly Joine
 
 /** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
 export function isLasting({ state }: Draft, { kind, by }: Request): boolean {
-  const byOperator = !['signal', 'app', 'lastcall'].includes(by);
+  const byOperator = !['signal', 'prestop', 'app', 'lastcall'].includes(by);
   return (state.outing?.lasting ?? false) || (!comesBack(kind) && byOperator);
 }
 

@@ -1,0 +1,282 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import type { Result } from '../../agent/lifecycle/model/api.ts';
+import { askHttp } from '../support/ask-http.ts';
+import { lastcall, type Running } from '../support/cli.ts';
+import { freePort } from '../support/ports.ts';
+import { agentOf, openRig, patience, type Rig, type RigOptions, told, type Agent } from '../support/rig.ts';
+import { until } from '../support/until.ts';
+
+const TOKEN = '0123456789abcdef0123456789abcdef';
+let rig: Rig;
+let running: Running | undefined;
+afterEach(async () => {
+  const child = running?.child;
+  running = undefined;
+  if (child && child.exitCode === null && child.signalCode === null) {
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+  await rig.close();
+});
+
+let port: number;
+async function hooksPort(): Promise<object> {
+  port = await freePort();
+  const tokenFile = join(rig.dir, 'token');
+  await writeFile(tokenFile, TOKEN, { mode: 0o600 });
+  return { address: `127.0.0.1:${port}`, tokenFile };
+}
+
+async function open(options: RigOptions = {}, sections: object = {}): Promise<Agent> {
+  rig = await openRig({ termMs: 50, ...options });
+  const listen = { control: join(rig.dir, 'app1.sock'), hooks: await hooksPort() };
+  const audit = join(rig.dir, 'audit.log');
+  const agent = await rig.sidecar({
+    sections: { listen, audit, drain: { timeout: '30s', quiet: '0s' }, ...sections },
+  });
+  await agent.reaches('serving');
+  return agent;
+}
+
+const headers = { authorization: `Bearer ${TOKEN}` };
+async function prestop(): Promise<{ status: number; result: Result }> {
+  const { status, body } = await askHttp(port, { path: '/hooks/prestop', headers });
+  return { status, result: JSON.parse(body) as Result };
+}
+
+const waits = (agent: { log(): string }, count: number): Promise<true> =>
+  until(`${count} hooks wait`, () => agent.log().split('a preStop hook waits').length - 1 === count);
+
+async function begun(): Promise<string[]> {
+  const lines = (await readFile(join(rig.dir, 'audit.log'), 'utf8')).trimEnd().split('\n');
+  return lines
+    .map((line) => JSON.parse(line) as { event: string; operation: string; by: string })
+    .filter(({ event }) => event === 'begin')
+    .map(({ operation, by }) => `${operation} by ${by.split(' ')[0] ?? ''}`);
+}
+
+describe('A preStop hook', () => {
+  test('waits until the last user has left; a second one, and a stop of the command line, are the same operation', async () => {
+    const agent = await open();
+    const visitor = await rig.signIn();
+    const first = prestop();
+    await agent.reaches('draining');
+    const second = prestop();
+    await waits(agent, 2);
+    const stopping = told(agent.cli('stop', '--reason', 'deploy 41'));
+    await until(
+      'the stop has taken over',
+      async () => (await agent.client.status(patience())).operation?.operation === 'stop',
+    );
+    expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });
+    await visitor.leave();
+    const { json } = await stopping;
+    expect(json).toMatchObject({ ok: true, phase: 'stopped', forced: 0 });
+    const answers = await Promise.all([first, second]);
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[0]).toMatchObject({ status: 200, result: { ok: true, operation: 'drain', forced: 0 } });
+    await agent.stop();
+    expect(await begun()).toEqual(['drain by prestop', 'stop by cli']);
+  });
+
+  test('joins a stop that is under way, and is answered at once where the node is drained or stopped', async () => {
+    const agent = await open();
+    const visitor = await rig.signIn();
+    const stopping = told(agent.cli('stop'));
+    await agent.reaches('draining');
+    const hook = prestop();
+    await waits(agent, 1);
+    await visitor.leave();
+    const { json } = await stopping;
+    expect(json).toMatchObject({
+      ok: true,
+      phase: 'stopped',
+      joined: [{ operation: 'drain', by: 'prestop' }],
+    });
+    expect(await hook).toMatchObject({ status: 200, result: { ok: true, joined: [{ by: 'prestop' }] } });
+    expect(await prestop()).toMatchObject({ status: 200, result: { ok: true, phase: 'stopped' } });
+  });
+
+  test('that hangs up withdraws nothing', async () => {
+    const agent = await open();
+    const visitor = await rig.signIn();
+    const outgoing = request({ port, host: '127.0.0.1', path: '/hooks/prestop', headers, agent: false });
+    outgoing.on('error', () => undefined).end();
+    await agent.reaches('draining');
+    outgoing.destroy();
+    expect(await visitor.click()).toMatchObject({ lost: false });
+    expect((await agent.client.status(patience())).operation).toMatchObject({
+      operation: 'drain',
+      by: 'prestop',
+    });
+    await visitor.leave();
+    await agent.reaches('drained');
+    expect(await rig.admin()).toBe('MAINT');
+  });
+
+  test('is not refused: too few others are a warning', async () => {
+    const agent = await open({}, { drain: { keep: 5, timeout: '30s', quiet: '0s' } });
+    expect((await told(agent.cli('drain'))).json.code).toBe('guard');
+    const { status, result } = await prestop();
+    expect({ status, code: result.code, phase: result.phase }).toEqual({
+      status: 200,
+      code: 'done',
+      phase: 'drained',
+    });
+    expect(result.warnings.join('\n')).toContain('drain.keep is 5');
+  });
+
+  test('forces at the deadline, which is what the application has next, and tells how many', async () => {
+    const agent = await open({}, { drain: { timeout: '1500ms', quiet: '0s' } });
+    await rig.signIn();
+    const { status, result } = await prestop();
+    expect({ status, code: result.code, forced: result.forced }).toEqual({
+      status: 200,
+      code: 'done',
+      forced: 1,
+    });
+    expect(await rig.admin()).toBe('MAINT');
+    await agent.stop();
+  });
+
+  test('waits while an operator holds the node, and goes on after the release', async () => {
+    const agent = await open();
+    await told(agent.cli('hold', '--reason', 'look'));
+    const hook = prestop();
+    await until('it was refused', () => agent.log().includes('its drain is asked for again'));
+    await told(agent.cli('release'));
+    expect(await hook).toMatchObject({ status: 200, result: { ok: true, phase: 'drained' } });
+  });
+
+  test('drains an application that is unhealthy, and is answered where its start has failed', async () => {
+    rig = await openRig({ termMs: 50 });
+    const { node } = rig;
+    const app = {
+      probe: { http: { url: `${node.url}/health`, healthy: [204] }, every: '100ms', timeout: '1s' },
+      start: { command: ['false'] },
+      stop: { signal: { name: 'SIGTERM', pidFile: node.pidFile } },
+    };
+    const listen = { control: join(rig.dir, 'app1.sock'), hooks: await hooksPort() };
+    const agent = await rig.sidecar({ sections: { app, listen } });
+    await agent.reaches('unhealthy');
+    const visitor = await rig.signIn();
+    const hook = prestop();
+    await agent.reaches('draining');
+    expect(await visitor.click()).toMatchObject({ lost: false });
+    await visitor.leave();
+    expect(await hook).toMatchObject({ status: 200, result: { ok: true, phase: 'drained' } });
+    await told(agent.cli('stop'));
+    expect((await told(agent.cli('ready'))).json).toMatchObject({ code: 'app-health', phase: 'failed' });
+    expect(await prestop()).toMatchObject({ status: 200, result: { ok: true } });
+    expect(await rig.admin()).toBe('MAINT');
+  });
+
+  test('goes on over a new configuration', async () => {
+    const agent = await open();
+    const visitor = await rig.signIn();
+    const hook = prestop();
+    await agent.reaches('draining');
+    const text = await readFile(join(rig.dir, 'app1.yaml'), 'utf8');
+    const changed = JSON.parse(text) as { drain: object; listen: { hooks: { tokenFile: string } } };
+    changed.drain = { timeout: '40s', quiet: '10ms' };
+    await writeFile(join(rig.dir, 'app1.yaml'), JSON.stringify(changed));
+    process.kill(agent.pid, 'SIGHUP');
+    await until('the new one is in effect', () => agent.log().includes('has taken effect'));
+    await visitor.leave();
+    expect(await hook).toMatchObject({ status: 200, result: { ok: true, phase: 'drained' } });
+  });
+
+  test('100 at once are one operation', async () => {
+    const agent = await open();
+    const visitor = await rig.signIn();
+    const hooks = Array.from({ length: 100 }, prestop);
+    await waits(agent, 100);
+    await visitor.leave();
+    const ids = new Set((await Promise.all(hooks)).map(({ status, result }) => `${status} ${result.id}`));
+    expect(ids.size).toBe(1);
+    await agent.stop();
+    expect(await begun()).toEqual(['drain by prestop']);
+  });
+});
+
+describe('Under run -- COMMAND', () => {
+  /** `lastcall run -- COMMAND` in place of the rig's own application. */
+  async function supervised(): Promise<Agent> {
+    rig = await openRig({ termMs: 50 });
+    await rig.node.kill();
+    const { dir, haproxy, node } = rig;
+    const control = join(dir, 'child.sock');
+    const config = {
+      node: 'app1',
+      app: { probe: { http: { url: `${node.url}/health` }, every: '100ms', timeout: '1s', rise: 1 } },
+      balancers: [{ haproxy: haproxy.socket, servers: ['app/app1'] }],
+      sessions: [{ http: { url: `${node.url}/sessions` } }],
+      drain: { quiet: '0s', timeout: '20s' },
+      listen: { control, hooks: await hooksPort() },
+      state: join(dir, 'child.json'),
+      audit: join(dir, 'audit.log'),
+    };
+    await writeFile(join(dir, 'child.yaml'), JSON.stringify(config));
+    return start();
+  }
+
+  async function start(): Promise<Agent> {
+    const control = join(rig.dir, 'child.sock');
+    const command = rig.node.startCommand.filter((word) => word !== '--daemon');
+    const child = lastcall(['run', '-c', join(rig.dir, 'child.yaml'), '--', ...command]);
+    running = child;
+    await child.said('running');
+    const agent = agentOf({
+      control,
+      pid: child.child.pid ?? 0,
+      log: () => '',
+      lastcall: () => Promise.reject(new Error('not used')),
+      stop: () => Promise.resolve(),
+      kill: () => Promise.resolve(),
+    });
+    await agent.reaches('serving');
+    return agent;
+  }
+
+  test('two hooks, a SIGTERM and a stop are one drain and one stop, and the next container serves', async () => {
+    const agent = await supervised();
+    const visitor = await rig.signIn();
+    const hooks = [prestop(), prestop()];
+    await agent.reaches('draining');
+    const stopping = told(agent.cli('stop'));
+    await until(
+      'the stop is asked for',
+      async () => (await agent.client.status(patience())).operation?.operation === 'stop',
+    );
+    running?.child.kill('SIGTERM');
+    await until(
+      'the shutdown has taken it over',
+      async () => (await agent.client.status(patience())).operation?.by === 'signal',
+    );
+    expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });
+    await visitor.leave();
+    expect(await Promise.all(hooks)).toMatchObject([
+      { status: 200, result: { ok: true, forced: 0 } },
+      { status: 200, result: { ok: true, forced: 0 } },
+    ]);
+    expect((await stopping).json).toMatchObject({ ok: true, phase: 'stopped', forced: 0 });
+    expect(await running?.outcome).toMatchObject({ code: 0 });
+    expect(await rig.terms()).toBe(1);
+    expect(await rig.admin()).toBe('MAINT');
+  });
+
+  test('a drain of the hook does not outlive the container: the next one serves', async () => {
+    await supervised();
+    expect(await prestop()).toMatchObject({ status: 200, result: { phase: 'drained' } });
+    running?.child.kill('SIGTERM');
+    expect(await running?.outcome).toMatchObject({ code: 0 });
+    expect(await rig.admin()).toBe('MAINT');
+    await start();
+    expect(await rig.admin()).toBe('no check');
+  });
+});

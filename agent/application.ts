@@ -6,7 +6,7 @@ import { createJournal, type Journal } from './journal/journal.ts';
 import type { Result } from './lifecycle/model/api.ts';
 import { type Child, type ChildExit, createChild } from './app/child.ts';
 import type { LaunchPorts, LaunchRecord, NoteFile } from './app/launch-record.ts';
-import { type Code, EXIT_CODES } from './system/error.ts';
+import { EXIT_CODES } from './system/error.ts';
 import { bootId } from './system/process.ts';
 
 /** The application of `run -- COMMAND`, what is noted of it on disk, and the exit code that it leaves to the sidecar. */
@@ -93,7 +93,7 @@ export function supervise(child: Child, launchRecord: LaunchRecord): Supervise {
 
 /** The code of the sidecar that a signal has asked to stop the application. */
 export function codeAfter(result: Result, { lastExit }: Ending): number {
-  if (!result.ok) return EXIT_CODES[result.code as Code];
+  if (!result.ok) return EXIT_CODES[result.code];
   return lastExit ? exitCodeOf(lastExit) : 0;
 }
 

@@ -16,7 +16,8 @@ import type { Journal } from './journal/journal.ts';
 import type { Policy } from './lifecycle/model/policy.ts';
 import { createProbe } from './probes/create.ts';
 import { createProber } from './probes/prober.ts';
-import { createSources } from './sessions/create.ts';
+import { SOURCE_KINDS, type SourceKind } from './config/source-config.ts';
+import { type ConfiguredSource, createSources } from './sessions/create.ts';
 import type { HaproxyTarget } from './sessions/haproxy-target.ts';
 import type { Child } from './app/child.ts';
 import { createStopper } from './app/create.ts';
@@ -80,7 +81,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     targets: targetsOf(config, clock),
     onWarning: (text) => log.warn(text),
   });
-  const policy = policyOf(config, parts, { stopper, starter, sources: sources.map(({ name }) => name) });
+  const policy = policyOf(config, parts, { stopper, starter, sources });
   const probing = probingOf(config, world, (verdict) => engine.probed(verdict));
   const engine: Engine = createEngine(policy, {
     clock,
@@ -194,7 +195,7 @@ function neverPolled(key: 'agentCheck' | 'health'): never {
 interface Means {
   readonly stopper: Stopper | null;
   readonly starter: Starter | null;
-  readonly sources: readonly string[];
+  readonly sources: readonly ConfiguredSource[];
 }
 
 function policyOf(
@@ -203,6 +204,8 @@ function policyOf(
   { stopper, starter, sources }: Means,
 ): Policy {
   const { timeoutMs, onTimeout, quietMs, quietExplicit, keep, keepBackups, expiresMs } = config.drain;
+  const sourcesThat = (are: (kind: SourceKind) => boolean): string[] =>
+    sources.filter(({ kind }) => are(SOURCE_KINDS[kind])).map(({ name }) => name);
   return {
     node: config.node,
     balancers: balancers.map((balancer) => ({
@@ -213,10 +216,10 @@ function policyOf(
       seesOldWorkers: balancer.seesOldWorkers,
       setsListedOnly: balancer.putBack === undefined,
     })),
-    sources,
-    userSources: sources.filter((name) => !/^(?:tcp|idle)\b/.test(name)),
-    appSources: sources.filter((name) => /^(?:http|tomcat|tcp)\b/.test(name)),
-    kernelSource: sources.find((name) => name.startsWith('tcp')) ?? null,
+    sources: sources.map(({ name }) => name),
+    userSources: sourcesThat(({ counts }) => counts === 'users'),
+    appSources: sourcesThat(({ asksApp }) => asksApp),
+    kernelSource: sourcesThat(({ counts }) => counts === 'connections')[0] ?? null,
     unreachable: config.unreachable,
     foreignDrain: config.foreignDrain,
     reloadGraceMs: config.reloadGraceMs,

@@ -12,9 +12,8 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { messageOf } from '../system/error.ts';
 import { isTrustedOwner, whyNotAlone, whyNotTrusted } from '../system/trust.ts';
 import { quoted } from '../system/printable.ts';
+import { MAX_PID } from '../system/limits.ts';
 
-/** A process number has at most 7 digits on Linux (PID_MAX_LIMIT, 4194304). */
-const MAX_PID = 4_194_304;
 /** A pid file holds a number and blanks around it; a longer one is something else. */
 const MAX_BYTES = 64;
 

@@ -12,6 +12,7 @@ import { LastcallError } from '../system/error.ts';
 import type { VerbOptions } from './options.ts';
 import type { DirectOptions, DirectStop, Globals } from './ports.ts';
 import { splitShellWords } from './shell-words.ts';
+import { MAX_PID } from '../system/limits.ts';
 
 const DIRECT_FLAGS = {
   server: '--server',
@@ -31,9 +32,6 @@ const DIRECT_FLAGS = {
   reloadGrace: '--reload-grace',
   stateFile: '--state-file',
 } as const satisfies Partial<Record<keyof VerbOptions, string>>;
-
-/** Pid 1 is the system; larger ones do not exist on Linux (PID_MAX_LIMIT). */
-const MAX_PID = 4_194_304;
 
 /**
  * The flags of direct mode, checked before anything is touched.

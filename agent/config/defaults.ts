@@ -63,8 +63,6 @@ export const HEALTH_ANSWERS = {
   down: { status: 503, body: 'DOWN' },
 } as const;
 export const CONTROL_MODE = 0o600;
-/** sun_path holds 108 bytes with its closing NUL (Linux unix(7)). */
-export const SOCKET_PATH_BYTES = 107;
 export const LOG_LEVEL = 'info';
 
 /** The control socket of a node whose configuration names none. */

@@ -6,10 +6,10 @@ import type {
   PollerConfig,
   HealthPollerConfig,
 } from './config.ts';
-import type { SourceConfig } from './source-config.ts';
+import { SOURCE_KINDS, type SourceConfig } from './source-config.ts';
 import { checkListen } from './listen-rules.ts';
 import type { Finding } from './problem.ts';
-import { checkTimes, warnOfGrace } from './time-rules.ts';
+import { checkTimes, warnOfGrace, warnOfRamp } from './time-rules.ts';
 import { wrongSocketPath } from './validators.ts';
 
 /**
@@ -44,6 +44,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
+  warnings.push(...warnOfRamp(config));
   if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');
@@ -68,10 +69,10 @@ function uncounted({ sessions, sticky, drain }: Config): string[] {
   return [`no source in sessions counts users: stop and restart refuse${where} (75 uncounted)`];
 }
 
-/** `tcp` and `idle` count connections and requests. */
 function countsUsers({ kind }: SourceConfig): boolean {
-  return kind !== 'tcp' && kind !== 'idle';
+  return SOURCE_KINDS[kind].counts === 'users';
 }
+
 /** Which foreign DRAIN is not followed in spite of `foreignDrain: follow`. */
 function notFollowed({ balancers, adopt }: Config, supervised: boolean): string[] {
   if (balancers.every(({ kind }) => kind !== 'haproxy'))
@@ -190,7 +191,7 @@ function checkAnswers({ listen }: Config): Finding[] {
 
 /** A source that asks HAProxy does not see the users that come by another balancer. */
 function isInApp({ kind }: SourceConfig): boolean {
-  return kind !== 'stickTable' && kind !== 'idle';
+  return !SOURCE_KINDS[kind].asksHaproxy;
 }
 
 function checkSources({ sessions, balancers }: Config): Finding[] {

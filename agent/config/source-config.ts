@@ -11,6 +11,26 @@ export type SourceConfig =
   | TcpSourceConfig
   | IdleSourceConfig;
 
+/** What follows from a source's kind alone. */
+export interface SourceKind {
+  /** `users`: their sessions. Connections and requests prove nothing of a user who is bound and silent. */
+  readonly counts: 'users' | 'connections' | 'requests';
+  /** It asks the application's own process: an answer proves that it lives. */
+  readonly asksApp: boolean;
+  /** It asks HAProxy, so users who come by another balancer are not seen. */
+  readonly asksHaproxy: boolean;
+}
+
+export const SOURCE_KINDS: Readonly<Record<SourceConfig['kind'], SourceKind>> = {
+  http: { counts: 'users', asksApp: true, asksHaproxy: false },
+  tomcat: { counts: 'users', asksApp: true, asksHaproxy: false },
+  files: { counts: 'users', asksApp: false, asksHaproxy: false },
+  command: { counts: 'users', asksApp: false, asksHaproxy: false },
+  stickTable: { counts: 'users', asksApp: false, asksHaproxy: true },
+  tcp: { counts: 'connections', asksApp: true, asksHaproxy: false },
+  idle: { counts: 'requests', asksApp: false, asksHaproxy: true },
+};
+
 export interface HttpSourceConfig {
   readonly kind: 'http';
   readonly url: string;

@@ -1,6 +1,7 @@
 import type { Config, DrainConfig, ProbeConfig } from './config.ts';
 import { isThisMachine, parseAddress } from '../haproxy/address.ts';
 import { formatDuration } from '../formats/duration.ts';
+import { SOURCE_KINDS } from './source-config.ts';
 import type { Finding } from './problem.ts';
 
 /** Durations that are legal by themselves, and with which the node could never do what it is for. */
@@ -34,7 +35,11 @@ function checkQuiet({ quietMs, quietExplicit, timeoutMs }: DrainConfig): Finding
  * machine, without a master CLI, and no kernel that counts. On this machine /proc shows them, as a rule.
  */
 export function warnOfGrace({ balancers, sessions, drain, reloadGraceMs }: Config): string[] {
-  if (reloadGraceMs <= drain.timeoutMs || sessions.some(({ kind }) => kind === 'tcp')) return [];
+  if (
+    reloadGraceMs <= drain.timeoutMs ||
+    sessions.some(({ kind }) => SOURCE_KINDS[kind].counts === 'connections')
+  )
+    return [];
   const [grace, timeout] = [formatDuration(reloadGraceMs), formatDuration(drain.timeoutMs)];
   return balancers.flatMap((balancer, index) =>
     balancer.kind !== 'haproxy' ||
@@ -43,6 +48,18 @@ export function warnOfGrace({ balancers, sessions, drain, reloadGraceMs }: Confi
       ? []
       : [
           `balancers[${index}]: reloadGrace (${grace}) is longer than drain.timeout (${timeout}), and workers of before a reload cannot be seen: right after one stop and restart refuse (75 uncounted); let \`master\` or a \`tcp\` source count them`,
+        ],
+  );
+}
+
+/** By agent-check and the health port no weight is read back, so none is set. */
+export function warnOfRamp({ balancers, return: { warmUpMs } }: Config): string[] {
+  if (warmUpMs === 0) return [];
+  return balancers.flatMap((balancer, index) =>
+    balancer.kind === 'haproxy' && balancer.writer === 'runtime'
+      ? []
+      : [
+          `balancers[${index}]: return.warmUp does not reach it, its servers get their whole share at once: weights are set by the Runtime API alone`,
         ],
   );
 }

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { parseAddress } from '../haproxy/address.ts';
 import { parseServerName, SERVER_NAME_RULE } from '../haproxy/names.ts';
 import { isLastcallError } from '../system/error.ts';
-import { SOCKET_PATH_BYTES } from './defaults.ts';
+import { SOCKET_PATH_BYTES } from '../system/limits.ts';
 
 /**
  * Checks of texts, one kind each: the answer is what is wrong with it, or undefined. It does not repeat the text,

@@ -1,5 +1,6 @@
 import type { OperationKind, OnTimeout, Result, Status } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
+import { SOCKET_PATH_BYTES } from '../system/limits.ts';
 
 /** What goes over the control socket, as both of its ends see it. */
 
@@ -43,18 +44,17 @@ export interface ApiProblem {
  */
 export const KEEP_ALIVE_MS = 15_000;
 
-/** Linux keeps 108 bytes for a socket's path, the last of which is the NUL (unix(7)). */
-export const MAX_PATH_BYTES = 107;
-
 /**
  * Refuses a path that the kernel would cut.
  * @throws LastcallError `config`
  */
 export function checkSocketPath(path: string): void {
   const length = Buffer.byteLength(path);
-  if (length > 0 && length <= MAX_PATH_BYTES && !path.includes('\0')) return;
+  if (length > 0 && length <= SOCKET_PATH_BYTES && !path.includes('\0')) return;
   const problem =
-    length > MAX_PATH_BYTES ? `is ${length} bytes long, the limit is ${MAX_PATH_BYTES}` : 'is not a path';
+    length > SOCKET_PATH_BYTES
+      ? `is ${length} bytes long, the limit is ${SOCKET_PATH_BYTES}`
+      : 'is not a path';
   throw new LastcallError('config', `the control socket's path ${JSON.stringify(path)} ${problem}`, {
     target: path,
     next: 'set a shorter `listen.control`, such as /run/lastcall/app1.sock',

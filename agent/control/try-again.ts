@@ -34,7 +34,7 @@ const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
 };
 
 /** No other try is made after this code of a drain or a stop. */
-export function isFinal(code: string, operation: string): boolean {
-  const after = AFTER[code as Code];
+export function isFinal(code: Code, operation: string): boolean {
+  const after = AFTER[code];
   return after === 'final' || (after === 'once' && operation === 'stop');
 }

@@ -5,7 +5,6 @@ import type { Policy } from '../lifecycle/model/policy.ts';
 import { allInSync, notInSync } from '../lifecycle/sync/reconcile.ts';
 import type { Proof } from '../lifecycle/model/observation.ts';
 import { sleep } from '../system/clock.ts';
-import { createWideController } from '../system/controller.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Verdict } from '../probes/verdict.ts';
 import { createConnectionReport } from './connection-report.ts';
@@ -58,7 +57,7 @@ const LAST_WRITE_MS = 2_000;
  * for, each of which comes back as one event. Decides nothing.
  */
 export function createEngine(policy: Policy, ports: Ports): Engine {
-  const closing = createWideController();
+  const closing = new AbortController();
   const { signal } = closing;
   const core = createCore(policy, ports, signal);
   const { requests, post } = core;

@@ -3,7 +3,7 @@ import type { Effect } from '../lifecycle/model/effect.ts';
 import type { Event } from '../lifecycle/model/event.ts';
 import type { StopOutcome } from '../app/contracts.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
-import { isLastcallError, LastcallError } from '../system/error.ts';
+import { type Code, isLastcallError, LastcallError } from '../system/error.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import { askReboot } from './ask-reboot.ts';
@@ -253,6 +253,6 @@ function named({ balancers }: Ports, name: string): Balancer {
   return found;
 }
 
-function codeOf(error: unknown): string {
+function codeOf(error: unknown): Code {
   return isLastcallError(error) ? error.code : 'failed';
 }

@@ -1,12 +1,10 @@
 import { LastcallError, type Code } from '../system/error.ts';
+import { SOCKET_PATH_BYTES } from '../system/limits.ts';
 
 /** Where a Runtime API listens. */
 export type Address =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp' | 'tls'; readonly host: string; readonly port: number };
-
-/** `sun_path` has 108 bytes with its NUL: a longer path cannot be connected to (unix(7)). */
-const LONGEST_PATH = 107;
 
 /**
  * Reads `unix:/path`, `/path`, `tcp://host:port` or `tls://host:port`.
@@ -30,8 +28,12 @@ function unixAddress(text: string, path: string, code: Code): Address {
   // A control character in a path can only be a mistake, and would garble every message that names it.
   if (/\p{Cc}/u.test(path)) throw refused(text, 'its path holds a control character', code);
   const bytes = Buffer.byteLength(path);
-  if (bytes > LONGEST_PATH)
-    throw refused(text, `its path has ${bytes} bytes, at most ${LONGEST_PATH} can be connected to`, code);
+  if (bytes > SOCKET_PATH_BYTES)
+    throw refused(
+      text,
+      `its path has ${bytes} bytes, at most ${SOCKET_PATH_BYTES} can be connected to`,
+      code,
+    );
   return { kind: 'unix', path };
 }
 

@@ -7,6 +7,7 @@ import type { SendCommand } from './server-reader.ts';
 import { createLineSplitter } from '../system/line-splitter.ts';
 import { truncated, tooLong, MOST_BYTES, throwIfNoWorker, type Reply } from './reply.ts';
 import { openInteractive } from './interactive.ts';
+import { createTlsSession } from './tls-session.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** Of a line that is streamed. HAProxy writes none that is longer than its buffer (`tune.bufsize`, 16 kB). */
@@ -70,7 +71,8 @@ export interface ClientPorts {
  * @throws LastcallError `config` for `tls://` without its files
  */
 export function createClient(target: string, address: Address, ports: ClientPorts): Client {
-  const { clock, tls = null } = ports;
+  const { clock } = ports;
+  const tls = ports.tls ? { files: ports.tls, session: createTlsSession() } : null;
   if ((address.kind === 'tls') !== (tls !== null)) throw withoutFiles(target);
   return {
     target,

@@ -4,7 +4,15 @@ import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { ConnectError } from './connect-error.ts';
 import { releaseAfterAnswer } from './release.ts';
-import { openTls, readTls, tlsTrouble, type Reads, type TlsFiles, type TlsMaterial } from './tls.ts';
+import {
+  openTls,
+  readTls,
+  tlsTrouble,
+  type Reads,
+  type TlsFiles,
+  type TlsMaterial,
+  type TlsSession,
+} from './tls.ts';
 
 /** One line to a HAProxy, and whatever comes back until HAProxy closes. */
 export interface ExchangeCall {
@@ -12,7 +20,7 @@ export interface ExchangeCall {
   readonly target: string;
   readonly address: Address;
   /** For `tls://` only. */
-  readonly tls: TlsFiles | null;
+  readonly tls: TlsAccess | null;
   readonly line: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -30,6 +38,12 @@ export interface ExchangeCall {
   readonly quit?: string;
   /** Called once the first line is on its way. */
   readonly onBegun?: (open: InteractiveConnection) => void;
+}
+
+/** How a connection is encrypted. */
+export interface TlsAccess {
+  readonly files: TlsFiles;
+  readonly session: TlsSession;
 }
 
 /** What can be done with a connection that an interactive HAProxy leaves open. */
@@ -53,7 +67,7 @@ export async function exchangeOn(call: ExchangeCall): Promise<number> {
     new LastcallError(code, `${target}: ${text}`, { ...detail, target, elapsedMs: clock.now() - start });
   signal.throwIfAborted();
   if (timeoutMs <= 0) throw fail(silent(timeoutMs, 0));
-  const material = call.tls && (await readTls(call.tls));
+  const material = call.tls && (await readTls(call.tls.files));
   const until = start + timeoutMs;
   let full: ConnectError | null = null;
   for (let attempt = 0; ; attempt += 1) {
@@ -95,7 +109,7 @@ interface Attempt {
 
 /** Resolves with null at the end of the conversation, or with the trouble where HAProxy has not taken the connection. */
 function talk(call: ExchangeCall, attempt: Attempt): Promise<ConnectError | null> {
-  const { address, line, timeoutMs, signal, clock, onChunk, isReused = false } = call;
+  const { line, timeoutMs, signal, clock, onChunk, isReused = false } = call;
   const { material, fail } = attempt;
   return new Promise((resolve, reject) => {
     let bytes = 0;
@@ -107,7 +121,7 @@ function talk(call: ExchangeCall, attempt: Attempt): Promise<ConnectError | null
         settle(() => reject(error as Error));
       }
     };
-    const socket = open(address, material, isReused ? { onread: intoOneBuffer(take) } : {});
+    const socket = open(call, material, isReused ? { onread: intoOneBuffer(take) } : {});
     let isSettled = false;
     const settle = (act: () => void): void => {
       if (isSettled) return;
@@ -150,10 +164,11 @@ function intoOneBuffer(take: (chunk: Buffer) => void): OnReadOpts {
   return { buffer, callback: (bytes) => (take(buffer.subarray(0, bytes)), true) };
 }
 
-function open(address: Address, material: TlsMaterial | null, reads: Reads): Socket {
+function open({ address, tls }: ExchangeCall, material: TlsMaterial | null, reads: Reads): Socket {
   if (address.kind === 'unix') return connect({ path: address.path, ...reads });
   const { host, port } = address;
-  return material === null ? connect({ host, port, ...reads }) : openTls(host, port, material, reads);
+  if (material === null || tls === null) return connect({ host, port, ...reads });
+  return openTls(host, port, material, tls.session, reads);
 }
 
 function silent(timeoutMs: number, bytes: number): ConnectError {

@@ -18,16 +18,22 @@ export interface SourcePorts {
   readonly onWarning: (text: string) => void;
 }
 
+/** A source as the configuration names it. */
+export interface ConfiguredSource extends Source {
+  readonly kind: SourceConfig['kind'];
+}
+
 /**
  * The sources that the configuration names, in its order. The second of a kind is called `http 2`.
  * @throws LastcallError `config` for what cannot be asked: a URL, a JSON pointer, a pattern that is none
  */
-export function createSources(configs: readonly SourceConfig[], ports: SourcePorts): Source[] {
+export function createSources(configs: readonly SourceConfig[], ports: SourcePorts): ConfiguredSource[] {
   const seen = new Map<SourceConfig['kind'], number>();
   return configs.map((config) => {
     const number = (seen.get(config.kind) ?? 0) + 1;
     seen.set(config.kind, number);
-    return createSource(config, number === 1 ? config.kind : `${config.kind} ${number}`, ports);
+    const name = number === 1 ? config.kind : `${config.kind} ${number}`;
+    return Object.assign(createSource(config, name, ports), { kind: config.kind });
   });
 }
 

@@ -8,8 +8,10 @@ import { eta } from './eta.ts';
 import { flood, refusedStart } from './flood.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
+import { scale } from './scale/scale.ts';
 import { startTime } from './start-time.ts';
 import { stickTable } from './stick-table.ts';
+import { warmUp } from './warm-up.ts';
 
 /*
  * npm run bench [-- --json FILE --only PART]: speed and size of the built lastcall beside a real HAProxy, each against
@@ -25,6 +27,8 @@ const parts: Readonly<Record<string, (where: Site) => Figure[] | Promise<Figure[
   stopping,
   flood,
   refusedStart,
+  scale,
+  warmUp,
 };
 const chosen = values.only === undefined ? Object.keys(parts) : [values.only];
 if (!chosen.every((name) => name in parts))

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
 import type { Status } from '../../agent/lifecycle/model/api.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { EXIT_CODES, LastcallError } from '../../agent/system/error.ts';
+import { type Code, EXIT_CODES, LastcallError } from '../../agent/system/error.ts';
 import { LASTCALL, type Running, lastcall, start } from '../support/cli.ts';
 import { ready, HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
@@ -41,7 +41,7 @@ function objectOf(stdout: string): Record<string, unknown> {
 }
 
 describe('The built command line', () => {
-  const codes = Object.entries(EXIT_CODES).filter(
+  const codes = (Object.entries(EXIT_CODES) as [Code, number][]).filter(
     ([code]) => !['accepted', 'usage', 'agent-unreachable', 'interrupted'].includes(code),
   );
 

@@ -264,6 +264,17 @@ describe('a legal file may hold what its owner ought to know', () => {
     });
   });
 
+  test('a ramp that a balancer without weights does not get', async () => {
+    const text =
+      'balancers:\n  - { haproxy: /run/h.sock, servers: [app/app1], writer: agent-check }\n' +
+      'listen: { agentCheck: { address: 127.0.0.1:7001, allow: [127.0.0.1] } }\n';
+    expect(await load(`${text}return: { warmUp: 0s }\n`)).toMatchObject({ ok: true, warnings: [] });
+    expect(await load(`${text}return: { warmUp: 30s }\n`)).toMatchObject({
+      ok: true,
+      warnings: [expect.stringContaining('balancers[0]: return.warmUp does not reach it')],
+    });
+  });
+
   test('a start and a stop that the command line replaces', async () => {
     const text = `${MINIMAL}app: { start: { command: [a] }, stop: { command: [b], gone: { port: 80 } } }\n`;
     expect(await load(text)).toMatchObject({ ok: true, warnings: [] });

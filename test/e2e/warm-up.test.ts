@@ -119,6 +119,8 @@ describe('In the middle of it', () => {
     const agent = await open({}, '6s');
     const id = await outAndReady(agent);
     await until('it rises', async () => (await weight()) > 14 && (await weight()) < 100);
+    const { waits } = await agent.client.status(patience());
+    expect(waits.join()).toMatch(/app\/app1 has weight \d+ of 100/);
     await agent.kill();
     const next = await sidecar('0s');
     await next.reaches('serving');

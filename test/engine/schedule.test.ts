@@ -26,7 +26,7 @@ const everySecond: ScheduleConfig = {
   jitterMs: 0,
   when: null,
 };
-const DONE = { ok: true, id: 'op1', code: 'done' };
+const DONE = { ok: true, id: 'op1', code: 'done' as const };
 let schedule: Schedule | undefined;
 afterEach(() => schedule?.close());
 
@@ -196,7 +196,7 @@ describe('The schedule', () => {
   test.each([
     ['done', true],
     ['guard', false],
-  ])('tells and counts how a run ended: %s', async (code, ok) => {
+  ] as const)('tells and counts how a run ended: %s', async (code, ok) => {
     const submit = async () => ({ ok, id: 'op7', code, ...(ok ? {} : { message: 'app/app1: too few' }) });
     const { log, counted } = begin(everySecond, async () => undefined, { submit });
     const told = await log.next(({ fields }) => 'id' in fields);

@@ -8,12 +8,13 @@ import { showInfo, showServersState, batch } from '../../agent/haproxy/command.t
 import { answersOf } from '../../agent/haproxy/reply.ts';
 import type { TlsFiles } from '../../agent/haproxy/tls.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { bundle, createAuthority, type Authority } from '../support/certificates.ts';
+import { bundle, createAuthority, type Authority, type Certificate } from '../support/certificates.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { freePort } from '../support/ports.ts';
 import { packageRoot } from '../support/sample.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
+import { until } from '../support/until.ts';
 import { DEFAULTS } from './transcripts.ts';
 
 let temp: TempDir;
@@ -72,6 +73,27 @@ describe('the Runtime API over TLS', () => {
     const [info, states] = pieces.join('').split('\n\n');
     expect(info).toContain(`\nPid: ${haproxy.pid}\n`);
     expect(states).toContain(' app1 ');
+  });
+
+  test('is resumed by the next connection, and not once a certificate of ours is another one', async () => {
+    const own = { ...files, cert: join(temp.path, 'own.pem'), key: join(temp.path, 'own.key') };
+    const write = async ({ cert, key }: Certificate): Promise<void> => {
+      await writeFile(own.cert, await readFile(cert));
+      await writeFile(own.key, await readFile(key));
+    };
+    await write(await ours.issue('first', 'DNS:node'));
+    const client = clientOf(own);
+    const ask = async (): Promise<string> =>
+      answersOf(await client.exchange(showInfo(), 5_000, never)).join('');
+    // Of the last second: as often as that takes.
+    await until('most connections were resumed', async () => {
+      const percent = /^SslFrontendSessionReuse_pct: (\d+)$/m.exec(await ask())?.[1];
+      return Number(percent) > 50;
+    });
+    await write(await others.issue('foreign', 'DNS:node'));
+    expect(await refusalOf(ask)).toMatchObject({ code: 'not-permitted' });
+    await write(await ours.issue('second', 'DNS:node'));
+    expect(await ask()).toContain(`\nPid: ${haproxy.pid}\n`);
   });
 
   test('is looked at and written to like any other', async () => {

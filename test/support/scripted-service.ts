@@ -1,3 +1,4 @@
+import type { Code } from '../../agent/system/error.ts';
 import type { DirectService } from '../../agent/cli/ports.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
 import { type HoldersReport, NO_FORECAST, type Forecast } from '../../agent/lifecycle/model/forecast.ts';
@@ -25,14 +26,14 @@ export interface ScriptedService extends DirectService {
   /** How often the open connections were asked for. */
   readonly holdersAsked: number;
   /** The next request is refused with this code. */
-  refuseNext(code: string, message: string): void;
+  refuseNext(code: Code, message: string): void;
   /** The next submission fails with this error, and until then the open connections are refused. */
   failNext(error: Error): void;
   /** The stop has been issued: nothing can be cancelled any more. */
   tooLate(): void;
   show(phase: Phase, sessions: number | null): void;
   /** Ends the running operation. */
-  finish(code: string, more?: Partial<Result>): void;
+  finish(code: Code, more?: Partial<Result>): void;
   /** Resolves when this many requests were handed in. */
   submitted(count: number): Promise<void>;
 }
@@ -46,7 +47,7 @@ export function createScriptedService(node = 'app1'): ScriptedService {
   const results = new Map<string, Result>();
   const listeners = new Set<Listener>();
   const waiting = new Set<() => void>();
-  let refusal: { code: string; message: string } | null = null;
+  let refusal: { code: Code; message: string } | null = null;
   let failure: Error | null = null;
   let running: Request | null = null;
   let joiners: readonly Request[] = [];
@@ -59,7 +60,7 @@ export function createScriptedService(node = 'app1'): ScriptedService {
     status = statusOf(node, phase, sessions, running);
     for (const listener of listeners) listener.status(status);
   };
-  const finish = (code: string, more: Partial<Result> = {}): void => {
+  const finish = (code: Code, more: Partial<Result> = {}): void => {
     if (running === null) throw new Error('nothing runs');
     const joined = joiners.map(lineOf);
     const ended = [
@@ -217,7 +218,7 @@ function lineOf({ id, kind, by, reason }: Request): Joined {
   return { id, operation: kind, by, reason, terms: {} };
 }
 
-function resultOf(request: Request, status: Status, code: string): Result {
+function resultOf(request: Request, status: Status, code: Code): Result {
   return {
     ok: code === 'done',
     code,

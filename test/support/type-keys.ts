@@ -11,6 +11,12 @@ export type TypeKeys = readonly (readonly [path: string, type: string])[];
 /** Type declarations of the product by their names; a name that is declared twice is refused when it is asked for. */
 export type Declarations = ReadonlyMap<string, readonly Node[]>;
 
+/** Types of other rooms, and what they are for a reader: the words of a code stand in a table of their own. */
+const ELSEWHERE: Readonly<Record<string, string>> = { Code: 'string' };
+
+const elsewhere = (type: Node): string | undefined =>
+  type.type === 'TsTypeReference' ? ELSEWHERE[textOf(type['typeName'])] : undefined;
+
 /** Reads every declaration of a type below a folder of agent/. */
 export function readDeclarations(folder: string): Declarations {
   const agent = join(packageRoot(), 'agent', folder);
@@ -50,6 +56,7 @@ function keysBelow(all: Declarations, type: Node, path: string): TypeKeys {
 }
 
 function isObject(all: Declarations, type: Node): boolean {
+  if (elsewhere(type) !== undefined) return false;
   if (type.type === 'TsTypeReference') return isObject(all, declared(all, textOf(type['typeName'])));
   if (type.type === 'TsTypeAliasDeclaration') return isObject(all, bare(type['typeAnnotation'] as Node));
   return ['TsTypeLiteral', 'TsInterfaceDeclaration', 'TsIntersectionType'].includes(type.type);
@@ -96,7 +103,9 @@ function shown(all: Declarations, type: Node): string {
       return shown(all, indexed(all, type));
     case 'TsTypeReference': {
       if (isObject(all, type)) return 'object';
-      return shown(all, bare(declared(all, textOf(type['typeName']))['typeAnnotation'] as Node));
+      return (
+        elsewhere(type) ?? shown(all, bare(declared(all, textOf(type['typeName']))['typeAnnotation'] as Node))
+      );
     }
     default:
       return 'object';

@@ -69,7 +69,7 @@ const WITH_RECEIPT: readonly Result['operation'][] = ['drain', 'stop', 'restart'
 
 /** A code that is not in the table is a failure of the program that answered it. */
 export function exitCodeOf({ code, ok }: Result): number {
-  return Object.hasOwn(EXIT_CODES, code) ? EXIT_CODES[code as keyof typeof EXIT_CODES] : ok ? 0 : 1;
+  return Object.hasOwn(EXIT_CODES, code) ? EXIT_CODES[code] : ok ? 0 : 1;
 }
 
 function dline(result: Result): string {

@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import { foreignTables, uncounted, unkeepable } from './stickiness.ts';
 import { byName } from '../model/named-error.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
@@ -14,7 +15,7 @@ import type { ServerSurvey } from '../model/survey.ts';
 /** The objections to an operation, asked before anything is changed. `force` answers some, none is silent. */
 
 export interface CheckResult {
-  readonly refusal: { readonly code: string; readonly message: string } | null;
+  readonly refusal: { readonly code: Code; readonly message: string } | null;
   /** With a refusal also what else would have been refused. */
   readonly warnings: readonly string[];
 }

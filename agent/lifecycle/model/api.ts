@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { Forecast } from './forecast.ts';
 import type { Admin, Operational } from './observation.ts';
 
@@ -83,7 +84,7 @@ export interface ReassertsTold {
 /** The one JSON object of `--json` (API.md#result). The lifecycle fills it; `code` is one of system/error.ts. */
 export interface Result {
   readonly ok: boolean;
-  readonly code: string;
+  readonly code: Code;
   readonly operation: OperationKind;
   readonly id: string;
   readonly node: string;

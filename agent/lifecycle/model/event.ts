@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { Request } from './api.ts';
 import type { Health } from './state.ts';
 import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './observation.ts';
@@ -72,7 +73,7 @@ type EventBody =
       readonly type: 'check-failed';
       readonly id: string;
       readonly need: string;
-      readonly code: string;
+      readonly code: Code;
       readonly error: string;
     }
   /**
@@ -136,7 +137,7 @@ type EventBody =
   /** The reboot was asked for: it comes, or is overdue some time. */
   | { readonly type: 'reboot-asked'; readonly id: string }
   /** The machine's systemd has refused it: it will not come. */
-  | { readonly type: 'reboot-refused'; readonly id: string; readonly code: string; readonly error: string }
+  | { readonly type: 'reboot-refused'; readonly id: string; readonly code: Code; readonly error: string }
   | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
   | { readonly type: 'warning-sent'; readonly warningIndex: number; readonly error: string | null }
   /** What became of a stop that was issued before a crash. */

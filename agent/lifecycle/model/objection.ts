@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { Request } from './api.ts';
 import type { Candidate } from './operation.ts';
 import type { ServerView } from './observation.ts';
@@ -6,7 +7,7 @@ import type { ServerSurvey } from './survey.ts';
 /** The objections of a check before an operation. */
 
 export interface Objection {
-  readonly code: string;
+  readonly code: Code;
   readonly message: string;
   /** A warning only. */
   readonly soft?: boolean;
@@ -40,12 +41,12 @@ const UNREFUSED: readonly string[] = [
  * `run -- COMMAND` (`isShutdown`), a preStop hook, `systemctl stop` (`--no-refuse`).
  * @param code of the objection
  */
-export function goesOver({ isShutdown, noRefuse = false }: Request, code: string): boolean {
+export function goesOver({ isShutdown, noRefuse = false }: Request, code: Code): boolean {
   return (isShutdown || noRefuse) && UNREFUSED.includes(code);
 }
 
 /** An objection that `--force --reason` answers: a warning then, and else a refusal with its ways out. */
-export function answerable({ request }: Candidate, code: string, what: string, ways: string): Objection {
+export function answerable({ request }: Candidate, code: Code, what: string, ways: string): Objection {
   if (request.force) return { code, message: `${what}; forced`, soft: true };
   return { code, message: `${what}; ${ways}, or use --force --reason` };
 }

@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { Joined, OnTimeout, OperationKind, Request } from './api.ts';
 import type { Counters, Proof, Worker } from './observation.ts';
 import type { Reasserts } from './parts.ts';
@@ -70,7 +71,7 @@ export interface Operation {
   readonly recheck: 'refuse' | 'warn' | 'none';
   readonly reboot: RebootStep;
   /** The first cause of giving up; what was found is being put back. */
-  readonly outcome: { readonly code: string; readonly message: string } | null;
+  readonly outcome: { readonly code: Code; readonly message: string } | null;
   readonly restoreBy: number | null;
 }
 

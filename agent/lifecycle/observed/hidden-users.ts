@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Request } from '../model/api.ts';
 import type { State } from '../model/state.ts';
@@ -67,7 +68,7 @@ export function outlasted(
   state: State,
   request: Request,
   gone: boolean,
-): { readonly code: string; readonly message: string; readonly soft: boolean } | null {
+): { readonly code: Code; readonly message: string; readonly soft: boolean } | null {
   const doubts = gone ? [] : doubtsOf(policy, state);
   if (doubts.length === 0) return null;
   const told = doubts.map((one) => doubtLine(one, state.now)).join('; ');

@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import { restoreFound } from './return.ts';
 import { isHolding } from '../model/desired.ts';
 import type { Request } from '../model/api.ts';
@@ -65,7 +66,7 @@ export function endHold(draft: Draft, why: string): Pick<State, 'hold'> {
   return { hold: null };
 }
 
-function endAskers(draft: Draft, whose: (asker: HoldAsker) => boolean, code: string, message?: string): void {
+function endAskers(draft: Draft, whose: (asker: HoldAsker) => boolean, code: Code, message?: string): void {
   const { hold } = draft.state;
   const ended = hold?.askers.filter(whose) ?? [];
   if (hold === null || ended.length === 0) return;

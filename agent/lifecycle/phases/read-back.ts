@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import { areRampsOver, rampAllowance, unraised } from './ramp.ts';
 import { isReady, isUp, warm } from './return.ts';
 import { byName } from '../model/named-error.ts';
@@ -103,7 +104,7 @@ function leaveLate(draft: Draft): void {
 }
 
 /** Ends the operation but not the return, which is a level and goes on. */
-function leave(draft: Draft, code: string, message: string): void {
+function leave(draft: Draft, code: Code, message: string): void {
   endOperation(draft, { code, message }, 'returning');
 }
 

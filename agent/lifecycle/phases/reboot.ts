@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import { noStop, stillLevel } from './fence.ts';
 import { warm } from './return.ts';
 import type { Operation } from '../model/operation.ts';
@@ -66,7 +67,7 @@ export function endCut(draft: Draft): void {
 }
 
 /** The node stays out, whatever becomes of its users elsewhere: an operator has to see to the machine. */
-function failReboot(draft: Draft, code: string, why: string, changes: Changes = {}): void {
+function failReboot(draft: Draft, code: Code, why: string, changes: Changes = {}): void {
   const next = '`lastcall ready` brings it back, `lastcall reboot` tries again';
   endOperation(
     draft,

@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import { noStop, stillLevel } from './fence.ts';
 import { beginRamps } from './ramp.ts';
 import { forgetGate, isGate } from './gate.ts';
@@ -26,7 +27,7 @@ import type { Proof } from '../model/observation.ts';
 /** The way back: warming, returning, serving; and giving up, which puts back what was found. */
 
 /** Aborts the operation: the first cause is kept, and is its result once the found state is restored. */
-export function abort(draft: Draft, code: string, message: string): void {
+export function abort(draft: Draft, code: Code, message: string): void {
   const { op, hold } = draft.state;
   // A shutdown that had gone over a hold is given up: the node stays as the operator holds it (I18).
   if (hold !== null) {
@@ -48,7 +49,7 @@ export function abort(draft: Draft, code: string, message: string): void {
 export function undoFor(draft: Draft, { by, timeoutMs: asked }: Request): void {
   const { op, outing } = draft.state;
   const timeoutMs = asked ?? draft.policy.returnMs;
-  const outcome = { code: 'cancelled', message: `cancelled by ${by}: ready` };
+  const outcome = { code: 'cancelled' as const, message: `cancelled by ${by}: ready` };
   // The capacity guard has restored the found state already.
   if (outing?.level === 'found') return abort(draft, outcome.code, outcome.message);
   const terms = { outcome, timeoutMs, deadline: draft.at + timeoutMs };

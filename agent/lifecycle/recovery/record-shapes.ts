@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import type { OperationKind } from '../model/api.ts';
 import { PHASES } from '../model/phase.ts';
 import type { SavedServer, StateRecord } from '../model/record.ts';
@@ -134,6 +135,9 @@ export const isOperation = shaped<RecordedOperation>({
   hashed: orAbsent(orNull(isString)) as Is<string | null>,
   recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<RecordedOperation['recheck']>,
   reboot: orAbsent(oneOf('none', 'sent', 'booted', 'cut')) as Is<RecordedOperation['reboot']>,
-  outcome: orNull(shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString, message: isString })),
+  // A code of another version is passed on as it is.
+  outcome: orNull(
+    shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString as Is<Code>, message: isString }),
+  ),
   restoreBy: orNull(isNumber),
 });

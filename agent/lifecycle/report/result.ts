@@ -1,3 +1,4 @@
+import type { Code } from '../../system/error.ts';
 import { connectionsOf, doubtAt, sessionCount, viewOf } from '../observed/counts.ts';
 import type { Joined, Phase, ReassertsTold, Receipt, Request, Result } from '../model/api.ts';
 import type { Policy } from '../model/policy.ts';
@@ -19,12 +20,7 @@ import {
 /** The result of an operation, for the caller (API.md#result). */
 
 /** Ends the tickets of the running operation that `whose` picks; each gets its own result. */
-export function finish(
-  draft: Draft,
-  whose: (ticket: Ticket) => boolean,
-  code: string,
-  message?: string,
-): void {
+export function finish(draft: Draft, whose: (ticket: Ticket) => boolean, code: Code, message?: string): void {
   const { op } = draft.state;
   if (!op) return;
   const ended = op.tickets.filter(whose);
@@ -61,7 +57,7 @@ export function dropPending(draft: Draft, pending: Extract<Pending, { kind: 'joi
 /** Ends the whole operation for all waiting callers, and enters the phase in which the node stays. */
 export function endOperation(
   draft: Draft,
-  ending: { readonly code: string; readonly message?: string | undefined },
+  ending: { readonly code: Code; readonly message?: string | undefined },
   phase: Phase,
   { outing, ...changes }: Changes = {},
 ): void {
@@ -75,7 +71,7 @@ export function refuse(
   draft: Draft,
   request: Request,
   at: number,
-  code: string,
+  code: Code,
   message: string,
   warnings: readonly string[] = [],
 ): void {
@@ -105,7 +101,7 @@ export function answer(
   draft: Draft,
   request: Pick<Request, 'id' | 'kind' | 'reason'>,
   at: number,
-  code: string,
+  code: Code,
   warnings: readonly string[],
 ): Result {
   const { policy, state } = draft;
@@ -129,7 +125,7 @@ export function answer(
   };
 }
 
-function resultOf(draft: Draft, ticket: Ticket, code: string, message: string | undefined): Result {
+function resultOf(draft: Draft, ticket: Ticket, code: Code, message: string | undefined): Result {
   const { policy, state } = draft;
   const op = state.op as Operation;
   const { receipt, warnings } = receiptOf(op, state);

@@ -1,5 +1,6 @@
 import { unknownTo } from '../observed/counts.ts';
 import { isHealthy, notHealthy } from '../observed/health.ts';
+import { risingWeights } from '../observed/weights.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { notChecked, notUp, notInSync } from './reconcile.ts';
 import { whatRemains } from '../observed/remains.ts';
@@ -7,7 +8,7 @@ import type { Draft } from '../draft.ts';
 
 /**
  * What an operation waits for besides a number: sources and balancers without a count, on the way back the
- * application's health, and the servers that are not UP in HAProxy, with its reasons.
+ * application's health, the servers that are not UP in HAProxy, with its reasons, and those whose weight still rises.
  * @returns one short text each; empty where no operation runs
  */
 export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
@@ -32,6 +33,6 @@ export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
       ? []
       : unseen.length > 0
         ? unseen
-        : [...notUp(policy, state), ...notChecked(now)]),
+        : [...notUp(policy, state), ...notChecked(now), ...risingWeights(state)]),
   ];
 }

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SidecarsReport } from '../../fixtures/light-sidecars.ts';
+import { bringHaproxy, installedHaproxy } from '../../versions/haproxies.ts';
+import { Missing, type Found } from '../../versions/cache.ts';
+import { percentile, round, type Figure } from '../figures.ts';
+import { processorMs } from '../processor.ts';
+import { openScaleSite, type ScaleSite, type SocketKind } from './site.ts';
+
+const SERVERS = 1_000;
+const SIDECARS = 200;
+/** The figures for so many are those of 200, multiplied: each poll costs the same, whatever the number of pollers. */
+const EXTRAPOLATED = 1_000;
+/** As many as a pool of 200 may take out at a time, each with one user left: HAProxy is never asked more often. */
+const DRAINING = 10;
+const REQUESTS_PER_SECOND = 100;
+const BEGIN_WITHIN_MS = 15_000;
+const WATCHED_MS = 8_000;
+const KINDS: readonly SocketKind[] = ['unix', 'tls'];
+
+/** What one HAProxy pays for 200 sidecars, and what its users notice: at rest, and while ten of them drain. */
+export async function scale(): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const { dir, version } of haproxies()) {
+    const options = { programDir: dir, servers: SERVERS, requestsPerSecond: REQUESTS_PER_SECOND };
+    const site = await openScaleSite(options);
+    try {
+      await site.users.ask({ hold: DRAINING });
+      for (const kind of KINDS) figures.push(...(await sharedBy(site, kind, `${version} by ${kind}`)));
+    } finally {
+      await site.close();
+    }
+  }
+  return figures;
+}
+
+/** The installed one, and a newer one where it can be had. */
+function haproxies(): Found[] {
+  const found = [installedHaproxy()];
+  try {
+    found.push(bringHaproxy('sid'));
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    process.stdout.write(`NOT RUN  scale beside a newer HAProxy: ${error.message}\n`);
+  }
+  return found;
+}
+
+/** A while of one HAProxy. */
+interface Interval {
+  /** Of one core. */
+  readonly percent: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly failedUsers: number;
+}
+
+async function sharedBy(site: ScaleSite, kind: SocketKind, where: string): Promise<Figure[]> {
+  const none = await watch(site);
+  const sidecars = await site.sidecars(kind, SIDECARS);
+  try {
+    const reports = [await sidecars.ask({ beginWithin: BEGIN_WITHIN_MS })];
+    const rest = await watch(site);
+    reports.push(await sidecars.ask({ report: true }));
+    reports.push(await sidecars.ask({ drain: DRAINING }));
+    const draining = await watch(site);
+    reports.push(await sidecars.ask({ report: true }), await sidecars.ask({ undo: true }));
+    return [
+      unanswered(where, reports),
+      cost(`${where}: HAProxy's extra time, ${SIDECARS} at rest`, {
+        none,
+        now: rest,
+        limit: LIMITS[kind].rest,
+      }),
+      cost(`${where}: the same, ${DRAINING} of them draining`, {
+        none,
+        now: draining,
+        limit: LIMITS[kind].draining,
+      }),
+      ...noticed(where, none, draining),
+    ];
+  } finally {
+    await sidecars.kill();
+  }
+}
+
+/** Of one core, in percent: 1.2 ms of a handshake for each poll by TLS. */
+const LIMITS: Readonly<Record<SocketKind, { readonly rest: number; readonly draining: number }>> = {
+  unix: { rest: 5, draining: 10 },
+  tcp: { rest: 5, draining: 10 },
+  tls: { rest: 25, draining: 60 },
+};
+
+async function watch(site: ScaleSite): Promise<Interval> {
+  await site.users.ask({ report: true });
+  const [cpu, began] = [processorMs(site.haproxy.pid), performance.now()];
+  await sleep(WATCHED_MS);
+  const percent = ((processorMs(site.haproxy.pid) - cpu) / (performance.now() - began)) * 100;
+  const { ms, failed } = await site.users.ask({ report: true });
+  return { percent, p50: percentile(ms, 0.5), p99: percentile(ms, 0.99), failedUsers: failed };
+}
+
+/** Refused connections, and those that had no answer in time. */
+function unanswered(where: string, reports: readonly SidecarsReport[]): Figure {
+  const failed = reports.flatMap((report) => report.failed);
+  const answered = reports.reduce((sum, report) => sum + report.answered, 0);
+  const polls = reports.flatMap((report) => report.pollMs);
+  const times = [0.5, 0.99].map((share) => round(percentile(polls, share))).join(' and ');
+  const first = failed[0] === undefined ? '' : `; the first: ${failed[0]}`;
+  return {
+    name: `${where}: refused or unanswered`,
+    value: failed.length,
+    unit: 'calls',
+    limit: 0,
+    how: `${answered} answered; a poll took ${times} ms (p50, p99)${first}`,
+  };
+}
+
+interface Compared {
+  readonly none: Interval;
+  readonly now: Interval;
+  readonly limit: number;
+}
+
+function cost(name: string, { none, now, limit }: Compared): Figure {
+  const extra = now.percent - none.percent;
+  const many = (extra * EXTRAPOLATED) / SIDECARS;
+  const arithmetic = `${round(now.percent)} - ${round(none.percent)}; x ${EXTRAPOLATED}/${SIDECARS} = ${round(many)} % for ${EXTRAPOLATED}`;
+  return { name, value: extra, unit: '% of a core', limit, how: arithmetic };
+}
+
+function noticed(where: string, none: Interval, now: Interval): Figure[] {
+  const how = `${REQUESTS_PER_SECOND} requests a second: p50 ${round(now.p50)} ms, without sidecars ${round(none.p50)} ms; p99 ${round(now.p99)} and ${round(none.p99)} ms`;
+  return [
+    { name: `${where}: users' p50, with and without`, value: now.p50 / none.p50, unit: 'x', limit: 2, how },
+    {
+      name: `${where}: users' requests that failed`,
+      value: none.failedUsers + now.failedUsers,
+      unit: 'requests',
+      limit: 0,
+      how: `with and without sidecars`,
+    },
+  ];
+}

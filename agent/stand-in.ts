@@ -20,7 +20,7 @@ import { lockNode } from './system/lock.ts';
 /**
  * The engine in this process, in the place of a sidecar that does not come back: by the sidecar's configuration and as its
  * user, with the node's lock and with its record, so that what was under way goes on here, and the next sidecar goes on
- * with what this one leaves. It has no control socket, no figures and no calendar.
+ * with what this one leaves. It has no control socket, no figures, no calendar, and calls no `hooks`.
  * @returns the engine, whose first looks are under way; `close` leaves everything as it is
  * @throws LastcallError `busy` when a sidecar holds the lock, and as a sidecar that cannot start
  */

@@ -2,10 +2,16 @@ import { Command, CommanderError } from 'commander';
 import { check } from './check.ts';
 import { examples } from './help.ts';
 import { operate } from './operate.ts';
-import { type VerbOptions, addDirectOptions, addHoldOptions, addVerbOptions } from './options.ts';
+import {
+  type VerbOptions,
+  addDirectOptions,
+  addDirectStatusOptions,
+  addHoldOptions,
+  addVerbOptions,
+} from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
 import { runSidecar } from './run.ts';
-import { showStatus } from './status.ts';
+import { showStatus, type StatusOptions } from './status.ts';
 
 /** What was asked for: its name, and the work. */
 export interface ParsedCommand {
@@ -112,14 +118,15 @@ function addHold(program: Command, name: keyof typeof HOLDS, onParsed: OnParsed)
 }
 
 function addStatus(program: Command, onParsed: OnParsed): void {
-  addVerb(program, 'status', 'the node, its servers at every balancer, and its open connections')
-    .option('--watch', 'show it again at every change; with --json one object a line')
-    .action(({ watch }: { watch?: boolean }) => {
-      onParsed({
-        name: 'status',
-        work: async (context) => showStatus(context, watch === true),
-      });
-    });
+  const verb = addVerb(
+    program,
+    'status',
+    'the node, its servers at every balancer, and its open connections',
+  );
+  verb.option('--watch', 'show it again at every change; with --json one object a line');
+  addDirectStatusOptions(verb).action((options: StatusOptions) => {
+    onParsed({ name: 'status', work: async (context) => showStatus(context, options) });
+  });
 }
 
 function addCheck(program: Command, onParsed: OnParsed): void {

@@ -44,19 +44,10 @@ export function readDirect(
   globals: Globals,
 ): DirectOptions | null {
   const { haproxy = [], server: servers = [] } = options;
-  if (haproxy.length === 0) {
-    const stray = Object.entries(DIRECT_FLAGS).find(
-      ([key]) => options[key as keyof VerbOptions] !== undefined,
-    );
-    if (stray !== undefined)
-      throw usage(`${stray[1]} needs --haproxy`, 'name the HAProxy socket, or leave both to the sidecar');
-    return null;
-  }
+  if (haproxy.length === 0) return refuseStray(options);
   refuseSidecarOptions(options, globals);
   if (servers.length === 0)
     throw usage('--haproxy needs --server BACKEND/SERVER', 'name the server that this node is');
-  for (const address of haproxy) must('--haproxy', address, wrongBalancerAddress(address));
-  for (const name of servers) must('--server', name, wrongServerName(name));
   const stop = stopOf(options);
   if (operation === 'stop' && stop === null) {
     throw usage('stop has nothing to stop the app by', 'give --stop-pid or --stop-command, or use `drain`');
@@ -75,6 +66,35 @@ export function readDirect(
       next: 'run the sidecar, or use `stop`, reboot the machine, and use `ready`',
     });
   }
+  return directOf(options, haproxy, stop);
+}
+
+/**
+ * The flags of `status` without a sidecar.
+ * @returns null when none of them was given; `servers` is empty where none was named: those of the one HAProxy are meant
+ * @throws LastcallError `usage`
+ */
+export function readDirectStatus(options: Omit<VerbOptions, 'wait'>, globals: Globals): DirectOptions | null {
+  const { haproxy = [], server: servers = [] } = options;
+  const given = { ...options, wait: true };
+  if (haproxy.length === 0) return refuseStray(given);
+  refuseSidecarOptions(given, globals);
+  if (servers.length === 0 && haproxy.length > 1)
+    throw usage('several --haproxy need --server BACKEND/SERVER', 'name the server that this node is');
+  return directOf(given, haproxy, null);
+}
+
+/** @throws LastcallError `usage` for a flag of direct mode without `--haproxy` */
+function refuseStray(options: VerbOptions): null {
+  const stray = Object.entries(DIRECT_FLAGS).find(([key]) => options[key as keyof VerbOptions] !== undefined);
+  if (stray === undefined) return null;
+  throw usage(`${stray[1]} needs --haproxy`, 'name the HAProxy socket, or leave both to the sidecar');
+}
+
+function directOf(options: VerbOptions, haproxy: readonly string[], stop: DirectStop | null): DirectOptions {
+  const { server: servers = [] } = options;
+  for (const address of haproxy) must('--haproxy', address, wrongBalancerAddress(address));
+  for (const name of servers) must('--server', name, wrongServerName(name));
   return {
     haproxy,
     masters: mastersOf(options, haproxy),

@@ -45,6 +45,8 @@ export const EXAMPLES = {
     'lastcall status                          the node, its servers, its open connections',
     'lastcall status --watch                  the same, again at every change',
     'lastcall status --json | jq .sessions.total',
+    'lastcall status --haproxy /run/haproxy/admin.sock --server app/app1',
+    '                                         what HAProxy shows of it, without a sidecar',
   ],
   check: [
     'lastcall check                           is the configuration file right? touches nothing else',

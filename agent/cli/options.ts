@@ -105,6 +105,13 @@ export function addDirectOptions(command: Command, verb: Verb): Command {
   return command;
 }
 
+/** `status` without a sidecar. */
+export function addDirectStatusOptions(command: Command): Command {
+  const direct: Direct = (flags, text) => new Option(flags, text).helpGroup('Without a sidecar:');
+  for (const option of haproxyOptions(direct)) command.addOption(option);
+  return command;
+}
+
 /** An option of direct mode; the help of other verbs than `by` leaves it out. */
 type Direct = (flags: string, text: string, by?: readonly Verb[]) => Option;
 

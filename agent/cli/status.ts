@@ -1,16 +1,40 @@
+import { readDirectStatus } from './direct-options.ts';
 import { fetchConnections, isGoingOut } from './view/connections.ts';
+import type { VerbOptions } from './options.ts';
 import type { Context } from './ports.ts';
 import { findSidecar } from './find-sidecar.ts';
 import { writeStatus } from './view/status.ts';
-import { watchStatus } from './watch.ts';
+import { watchStatus, type StatusClient } from './watch.ts';
+
+/** The options of `status`, as commander hands them over. */
+export interface StatusOptions extends Pick<
+  VerbOptions,
+  'haproxy' | 'master' | 'server' | 'tlsCa' | 'tlsCert' | 'tlsKey'
+> {
+  readonly watch?: boolean;
+}
 
 /**
- * `lastcall status`: once, or at every change until interrupted.
+ * `lastcall status`: once, or at every change until interrupted; of a sidecar, or with `--haproxy` of what its
+ * HAProxy shows.
  * @returns the exit code
- * @throws LastcallError `agent-unreachable`, or where the sidecar cannot be found
+ * @throws LastcallError `agent-unreachable`, or where the sidecar cannot be found; with `--haproxy` as direct mode
  */
-export async function showStatus(context: Context, watch: boolean): Promise<number> {
-  const client = await findSidecar(context);
+export async function showStatus(context: Context, options: StatusOptions): Promise<number> {
+  const { watch = false, ...flags } = options;
+  const direct = readDirectStatus(flags, context.globals);
+  if (direct === null) return show(context, await findSidecar(context), watch);
+  // A sidecar's status starts as fast as node itself, and needs nothing of this.
+  const { openDirectStatus } = await import('./direct-status.ts');
+  const opened = await openDirectStatus(direct, context);
+  try {
+    return await show(context, opened.client, watch);
+  } finally {
+    await opened.close();
+  }
+}
+
+async function show(context: Context, client: StatusClient, watch: boolean): Promise<number> {
   if (watch) return watchStatus(context, client);
   const { signal } = new AbortController();
   const status = await client.status(signal);

@@ -19,6 +19,9 @@ const REFRESH_MS = 1_000;
 /** In a pipe, counts that change faster than this are one line, in milliseconds. */
 const LINE_MS = 1_000;
 
+/** What shows the status of one node: a sidecar, or the engine of this process. */
+export type StatusClient = Pick<ControlClient, 'status' | 'holders' | 'events'>;
+
 /** Shows a status, and who holds the node where that was asked. */
 type Show = (status: Status, connections: ConnectionReport | null) => void;
 
@@ -28,7 +31,7 @@ type Show = (status: Status, connections: ConnectionReport | null) => void;
  * @returns the exit code
  * @throws LastcallError `agent-unreachable` when the sidecar ends
  */
-export async function watchStatus(context: Context, client: ControlClient): Promise<number> {
+export async function watchStatus(context: Context, client: StatusClient): Promise<number> {
   const { ports, globals } = context;
   const interrupts = listenForInterrupts(ports, null);
   const over = new AbortController();

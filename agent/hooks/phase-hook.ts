@@ -7,7 +7,8 @@ import { createHookCall, type HookFacts, type HookPorts } from './hook-call.ts';
 /** The node has come from one phase into another. */
 export interface PhaseChange {
   readonly phase: Phase;
-  readonly previous: Phase;
+  /** null when the sidecar has just begun. */
+  readonly previous: Phase | null;
   /** When it came there, ISO 8601. */
   readonly at: string;
   /** The operation that is under way, or that ended with this change. */
@@ -125,14 +126,14 @@ export function hookFacts(
 function textOf(told: {
   readonly node: string;
   readonly phase: Phase;
-  readonly previous: Phase;
+  readonly previous: Phase | null;
   readonly operation: string | null;
   readonly by: string | null;
   readonly reason: string | null;
   readonly code: string | null;
 }): string {
   const { node, phase, previous, operation, by, reason, code } = told;
-  const change = `${node}: ${previous} -> ${phase}`;
+  const change = previous === null ? `${node}: ${phase}` : `${node}: ${previous} -> ${phase}`;
   if (operation === null) return change;
   const ended = code === null ? '' : `: ${code}`;
   return `${change} (${operation} by ${by ?? ''}${reason === null ? '' : `, ${reason}`}${ended})`;

@@ -8,7 +8,7 @@ import type { Clock } from '../system/clock.ts';
 const RESULT_MS = 12_000;
 
 /**
- * Tells each change of the phase that shows. An engine that follows another one (SIGHUP) begins by looking where the
+ * Tells the phase of now, and each change of it that shows. An engine that follows another one (SIGHUP) begins by looking where the
  * node is: that is no change.
  * @returns ends it; results that are still waited for are not waited for any more
  */
@@ -18,7 +18,9 @@ export function watchPhases(
   tell: (change: PhaseChange) => void,
 ): () => void {
   const results = createResultWait(service, clock);
-  let { phase: last, operation: shown } = service.status();
+  const first = service.status();
+  let { phase: last, operation: shown } = first;
+  tell(changeOf(first, null, first.operation, NO_CODE));
   const unwatch = service.watch({
     result: ({ id, code }) => results.came(id, code),
     status(status) {
@@ -47,7 +49,7 @@ function isChange(previous: Phase, phase: Phase): boolean {
 
 function changeOf(
   { phase, since, sessions }: Status,
-  previous: Phase,
+  previous: Phase | null,
   operation: StatusOperation | null,
   code: PhaseChange['code'],
 ): PhaseChange {

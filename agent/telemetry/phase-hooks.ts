@@ -30,20 +30,16 @@ export interface PhaseHooksPorts {
   readonly create: (config: PhaseHookConfig, onOutcome: PhaseHookPorts['onOutcome']) => PhaseHook;
 }
 
+/** An alarm of a hook that is seldom called would stay for weeks; the counts and the log have it longer. */
+const ALARM_MS = 60 * 60_000;
 /** How long the hooks may go on once the sidecar ends, in milliseconds. */
 const CLOSING_MS = 5_000;
 
 export function openPhaseHooks(inner: Service, ports: PhaseHooksPorts): PhaseHooks {
   const { clock, configs } = ports;
-  let alarms: ReadonlyMap<string, string> = new Map();
-  const { service, changed } = withAlarms(inner, () => [...alarms.values()]);
-  const hooks = createHooks(ports, (name, alarm) => {
-    if (alarms.get(name) === alarm) return;
-    const others = [...alarms].filter(([other]) => other !== name);
-    alarms = new Map(alarm === undefined ? others : [...others, [name, alarm]]);
-    changed();
-  });
-  hooks.use(configs());
+  const alarms = createHookAlarms(clock, () => changed());
+  const { service, changed } = withAlarms(inner, alarms.texts);
+  const hooks = createHooks(ports, alarms.set);
   const unwatch = watchPhases(inner, ports, (change) => {
     hooks.use(configs());
     hooks.tell(change);
@@ -58,6 +54,39 @@ export function openPhaseHooks(inner: Service, ports: PhaseHooksPorts): PhaseHoo
       );
       await hooks.ended(over.signal);
       cancel();
+      // What was ended by this has left an alarm.
+      alarms.close();
+    },
+  };
+}
+
+interface HookAlarms {
+  readonly texts: () => readonly string[];
+  readonly set: OnAlarm;
+  close(): void;
+}
+
+/** One alarm for each hook: until the next one, or for an hour. */
+function createHookAlarms(clock: Clock, changed: () => void): HookAlarms {
+  const alarms = new Map<string, { readonly text: string; readonly cancel: () => void }>();
+  const end = (name: string): void => {
+    alarms.get(name)?.cancel();
+    alarms.delete(name);
+  };
+  return {
+    texts: () => [...alarms.values()].map(({ text }) => text),
+    set(name, text) {
+      const isNew = alarms.get(name)?.text !== text;
+      end(name);
+      const over = (): void => {
+        end(name);
+        changed();
+      };
+      if (text !== undefined) alarms.set(name, { text, cancel: clock.after(ALARM_MS, over) });
+      if (isNew) changed();
+    },
+    close() {
+      for (const name of alarms.keys()) alarms.get(name)?.cancel();
     },
   };
 }

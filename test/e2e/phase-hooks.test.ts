@@ -126,6 +126,7 @@ describe('Hooks', () => {
     });
     await agent.reaches('serving');
     await until('the start is told', () => heard.at(-1)?.['phase'] === 'serving');
+    expect(heard[0]).toMatchObject({ phase: 'starting', previous: null });
     const before = heard.length;
     await write({ hooks: [{ on: ['serving', 'drained', 'starting', 'recovering'], webhook: url }] });
     await hangUp(agent);

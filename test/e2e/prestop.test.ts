@@ -280,3 +280,37 @@ describe('Under run -- COMMAND', () => {
     expect(await rig.admin()).toBe('no check');
   });
 });
+
+describe('A sidecar with a port for hooks', () => {
+  test('that ends hangs up on those who wait, at once, and leaves the drain as it is', async () => {
+    const agent = await open();
+    await rig.signIn();
+    const hooks = Array.from({ length: 10 }, () =>
+      prestop().then(
+        () => 'answered',
+        () => 'hung up',
+      ),
+    );
+    await waits(agent, 10);
+    await until('DRAIN', async () => (await rig.admin()) === 'DRAIN');
+    const began = Date.now();
+    await agent.stop();
+    expect(Date.now() - began).toBeLessThan(3_000);
+    expect(await Promise.all(hooks)).toEqual(hooks.map(() => 'hung up'));
+    expect(await rig.admin()).toBe('DRAIN');
+  });
+
+  test('does not start without its token, and says so with 78', async () => {
+    rig = await openRig();
+    const listen = {
+      control: join(rig.dir, 'app1.sock'),
+      hooks: { address: '0.0.0.0:1', tokenFile: join(rig.dir, 'no') },
+    };
+    listen.hooks.address = `0.0.0.0:${await freePort()}`;
+    await expect(rig.sidecar({ sections: { listen } })).rejects.toThrow(/ended \(78\).*tokenFile.*ENOENT/s);
+    const open0 = { control: listen.control, hooks: { address: listen.hooks.address } };
+    await expect(rig.sidecar({ sections: { listen: open0 } })).rejects.toThrow(
+      /ended \(78\).*needs a tokenFile/s,
+    );
+  });
+});

@@ -85,7 +85,7 @@ describe('A command', () => {
     );
     hook.tell({ ...CHANGE, phase: 'settling' });
     hook.tell(CHANGE);
-    hook.tell({ ...PLAIN, phase: 'serving', previous: 'starting' });
+    hook.tell({ ...PLAIN, phase: 'serving', previous: null });
     await hook.ended(NEVER);
     expect(outcomes).toEqual([
       ['done', 'drained', ''],
@@ -110,7 +110,7 @@ describe('A command', () => {
         'LASTCALL_CODE=',
         'LASTCALL_ID=',
         'LASTCALL_SESSIONS=unknown',
-        'LASTCALL_PREVIOUS=starting',
+        'LASTCALL_PREVIOUS=',
       ]),
     );
   });

@@ -13,6 +13,8 @@ import { createScriptedService, type ScriptedService } from '../support/scripted
 /** A hook that does what the test says, and keeps what it is told. */
 interface Recorded {
   readonly config: PhaseHookConfig;
+  /** The phase in which it was when the hooks began. */
+  readonly begins: PhaseChange[];
   readonly changes: PhaseChange[];
   readonly onOutcome: PhaseHookPorts['onOutcome'];
   ends: () => void;
@@ -40,11 +42,11 @@ beforeEach(() => {
   configs = [hookOn('page')];
   made = [];
   const create = (config: PhaseHookConfig, onOutcome: PhaseHookPorts['onOutcome']): PhaseHook => {
-    const mine: Recorded = { config, onOutcome, changes: [], ends: () => undefined };
+    const mine: Recorded = { config, onOutcome, begins: [], changes: [], ends: () => undefined };
     made.push(mine);
     return {
       name: 'page',
-      tell: (change) => void mine.changes.push(change),
+      tell: (change) => void (change.previous === null ? mine.begins : mine.changes).push(change),
       ended: (signal) =>
         new Promise((resolve) => {
           mine.ends = resolve;
@@ -65,6 +67,14 @@ const drain = () =>
 const alarms = (): readonly string[] => hooks.service.status().alarms;
 
 describe('A hook is told', () => {
+  test('the phase in which the sidecar begins, once', () => {
+    expect(first().begins).toMatchObject([{ phase: 'serving', previous: null, operation: null }]);
+    inner.show('draining', 1);
+    configs = [...configs, hookOn('other')];
+    inner.show('drained', 0);
+    expect(made.map(({ begins }) => begins.length)).toEqual([1, 0]);
+  });
+
   test('each change once, with the operation that is under way', async () => {
     await drain();
     inner.show('draining', 3);
@@ -93,6 +103,7 @@ describe('A hook is told', () => {
     inner.refuseNext('busy', 'x');
     const operation = null;
     const status: Status = { ...inner.status(), phase: 'drained', operation };
+    let told: PhaseChange | undefined;
     // The disk hangs: the operation has ended, and its result is not out.
     const silent = openPhaseHooks(
       {
@@ -109,8 +120,8 @@ describe('A hook is told', () => {
         create: () => ({ name: 'x', tell: (change) => void (told = change), ended: async () => undefined }),
       },
     );
-    let told: PhaseChange | undefined;
     listen?.status(status);
+    expect(told?.previous).toBe('draining');
     expect(told).toMatchObject({ phase: 'drained', operation: { id: 'op1' } });
     clock.advance(12_000);
     await expect(told?.code).resolves.toBeNull();
@@ -150,6 +161,20 @@ describe('A failure', () => {
       [{ hook: 'hooks[0]', outcome: 'failed' }, 1],
       [{ hook: 'hooks[0]', outcome: 'done' }, 1],
     ]);
+  });
+
+  test('is an alarm for an hour, where the hook is not called again', () => {
+    inner.show('failed', 0);
+    const [change] = first().changes;
+    if (!change) throw new Error('not told');
+    first().onOutcome('failed', change, new Error('no'));
+    clock.advance(3_599_999);
+    first().onOutcome('failed', change, new Error('no'));
+    clock.advance(3_599_999);
+    expect(alarms()).toHaveLength(1);
+    clock.advance(1);
+    expect(alarms()).toEqual([]);
+    expect(clock.pending).toBe(0);
   });
 
   test('of 10,000 changes that a hook is too slow for is two lines in the log', () => {
@@ -197,7 +222,10 @@ describe('A configuration that is read again', () => {
 test('At the end the hooks have five seconds', async () => {
   inner.show('drained', 0);
   let isClosed = false;
+  const [change] = first().changes;
+  if (!change) throw new Error('not told');
   const closing = hooks.close().then(() => (isClosed = true));
+  first().onOutcome('failed', change, new Error('ended'));
   clock.advance(4_999);
   await Promise.resolve();
   expect(isClosed).toBe(false);

@@ -20,7 +20,7 @@ export function isGoingOut({ phase }: Status): boolean {
 
 /** Asks the sidecar. A failure is part of the output, and not one of the status; an abort is. */
 export async function fetchConnections(
-  client: ControlClient,
+  client: Pick<ControlClient, 'holders'>,
   signal: AbortSignal,
 ): Promise<ConnectionReport> {
   try {

@@ -81,7 +81,7 @@ export function assemble(config: Config, parts: AssemblyParts, world: World): As
 }
 
 function scheduleOf(
-  { schedule, node }: Config,
+  { schedule, node, drain }: Config,
   { scheduleRuns }: AssemblyParts,
   { clock, env, log }: World,
   submit: (request: Request) => Promise<Result>,
@@ -97,7 +97,16 @@ function scheduleOf(
       note: (entry, at) => engine().lastRuns.note(entry, at),
     },
     condition: ({ when }) => when && createCondition(when, { clock, env, node }),
-    submit: (kind, reason) => submit({ ...OWN_TERMS, id: randomUUID(), kind, reason, by: 'schedule' }),
+    // It waits until its pool lets it, as long as it may drain.
+    submit: (kind, reason) =>
+      submit({
+        ...OWN_TERMS,
+        id: randomUUID(),
+        kind,
+        reason,
+        by: 'schedule',
+        waitForSlotMs: drain.timeoutMs,
+      }),
   });
 }
 

@@ -78,6 +78,8 @@ function configOf(options: DirectOptions): Config {
       closePerSecond: CLOSE_PER_SECOND,
     },
     return: { timeoutMs: RETURN_TIMEOUT_MS, warmUpMs: 0 },
+    pool: null,
+    lock: null,
     schedule: [],
     hooks: [],
     listen: {

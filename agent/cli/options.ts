@@ -15,6 +15,8 @@ export interface VerbOptions {
   readonly dryRun?: boolean;
   /** False with `--no-refuse`; only drain and stop have it. */
   readonly refuse?: boolean;
+  /** Only drain, stop and restart have it. */
+  readonly waitForSlot?: string;
   readonly ignoreServer?: readonly string[];
   /** Only hold has it. */
   readonly maint?: boolean;
@@ -62,6 +64,13 @@ export function addVerbOptions(command: Command, verb: Verb): Command {
         'then: give back what was found, end their sessions, or go on draining',
         OUT,
       ).choices(['restore', 'force', 'hold']),
+    )
+    .addOption(
+      shown(
+        '--wait-for-slot <duration>',
+        'how long to wait for a slot of its pool; without it 75 `locked` at once',
+        OUT,
+      ),
     )
     .addOption(shown('--expires <duration>', 'the drain undoes itself after so long', ['drain', 'stop']))
     .option(

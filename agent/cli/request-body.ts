@@ -24,6 +24,7 @@ const OPTIONS: { readonly [K in Key]-?: OptionOf<K> } = {
   fence: { flag: '--no-fence', value: ({ fence }) => fence },
   dryRun: { flag: '--dry-run', value: ({ dryRun }) => dryRun },
   noRefuse: { flag: '--no-refuse', value: ({ refuse }) => (refuse === false ? true : undefined) },
+  waitForSlot: { flag: '--wait-for-slot', value: ({ waitForSlot }) => waitForSlot },
   ignoreServers: { flag: '--ignore-server', value: ({ ignoreServer }) => ignoreServer },
   holdIn: { flag: '--maint', value: ({ maint }) => (maint === true ? 'maint' : undefined) },
 };

@@ -20,6 +20,10 @@ export interface Config {
   readonly sessions: readonly SourceConfig[];
   readonly drain: DrainConfig;
   readonly return: ReturnConfig;
+  /** Nodes of which so many may be out at a time; null = this node belongs to none. */
+  readonly pool: PoolConfig | null;
+  /** Where the nodes of the pool meet; null = nothing keeps `pool.slots`. */
+  readonly lock: LockConfig | null;
   readonly schedule: readonly ScheduleConfig[];
   readonly hooks: readonly PhaseHookConfig[];
   readonly listen: {
@@ -184,6 +188,21 @@ export interface DrainConfig {
   /** How many connections `force` closes in a second at each balancer. */
   readonly closePerSecond: number;
 }
+
+export interface PoolConfig {
+  readonly name: string;
+  readonly slots: number;
+  /** After so many nodes that did not come back no other one begins. */
+  readonly brake: number;
+}
+
+/** A directory that the nodes of one machine share. */
+export interface FileLockConfig {
+  readonly kind: 'file';
+  readonly path: string;
+}
+
+export type LockConfig = FileLockConfig;
 
 export interface ScheduleConfig {
   readonly cron: string;

@@ -51,6 +51,11 @@ export const RETURN_TIMEOUT_MS = 5 * 60_000;
 /** The whole share of new users at once: a ramp needs weights above 1. */
 export const WARM_UP_MS = 0;
 
+/** One node of a pool after the other. */
+export const POOL_SLOTS = 1;
+/** The first node that does not come back stops all others. */
+export const POOL_BRAKE = 1;
+
 export const SCHEDULE_REASON = 'schedule';
 
 /** Bad answers in a row after which a monitor leaves the node, and good ones after which it takes it. */

@@ -9,6 +9,7 @@ import type {
 import { SOURCE_KINDS, type SourceConfig } from './source-config.ts';
 import { checkListen } from './listen-rules.ts';
 import type { Finding } from './problem.ts';
+import { checkPool, warnOfPool } from './pool-rules.ts';
 import { checkTimes, warnOfGrace, warnOfRamp } from './time-rules.ts';
 import { wrongSocketPath } from './validators.ts';
 
@@ -29,6 +30,7 @@ export async function checkRules(config: Config, supervised: boolean): Promise<F
     ...checkAnswers(config),
     ...checkSources(config),
     ...checkNeeds(config, supervised),
+    ...checkPool(config),
     ...(await checkSchedule(config)),
   ];
 }
@@ -44,6 +46,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
+  warnings.push(...warnOfPool(config));
   warnings.push(...warnOfRamp(config));
   if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
   if (supervised && config.app.start !== null)

@@ -6,6 +6,7 @@ import { gate, phaseHook, warn } from './hooks-schema.ts';
 import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
 import { appointment } from './schedule-schema.ts';
+import { lock, pool } from './pool-schema.ts';
 import { source } from './source-schema.ts';
 import { unitOfCommand } from './app-validators.ts';
 import * as z from 'zod';
@@ -194,6 +195,8 @@ export const file = mapping({
   })
     .prefault({})
     .transform(({ timeout, warmUp }) => ({ timeoutMs: timeout, warmUpMs: warmUp })),
+  pool: orNull(pool),
+  lock: orNull(lock),
   schedule: z.array(appointment).default([]),
   hooks: z.array(phaseHook).default([]),
   listen: listen.prefault({}),

@@ -45,6 +45,7 @@ const TERMS = {
   fence: term('fence', flag(true)),
   dryRun: term('dryRun', flag(false)),
   noRefuse: term('noRefuse', (value, key) => flag(false)(value, key) || undefined),
+  waitForSlot: term('waitForSlotMs', (value, key) => duration(value, key) ?? undefined),
   by: term('by', (value, key) => text(value, key) ?? 'control'),
   holdIn: term('holdIn', oneOf(HOLD_IN)),
   ignoreServers: term('ignoreServers', servers),
@@ -88,10 +89,12 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
 };
 
 /** @throws LastcallError `usage` for what can be asked for, but not of this operation */
-function checkTogether({ kind, reason, force, holdIn, noRefuse, fence }: Request): void {
+function checkTogether({ kind, reason, force, holdIn, noRefuse, waitForSlotMs, fence }: Request): void {
   if (force && reason === null) throw problem('`force` needs a `reason`');
   if (kind === 'hold' && reason === null) throw problem('`hold` needs a `reason`');
   if (holdIn !== undefined && kind !== 'hold') throw problem('only `hold` has `holdIn`');
+  if (waitForSlotMs !== undefined && kind !== 'drain' && kind !== 'stop' && kind !== 'restart')
+    throw problem('only `drain`, `stop` and `restart` can wait for a slot (`waitForSlot`)');
   if (noRefuse && kind !== 'drain' && kind !== 'stop')
     throw problem('only `drain` and `stop` can go without being refused');
   if (!fence && kind !== 'drain') throw problem('only `drain` can go without the fence');

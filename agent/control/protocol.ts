@@ -16,6 +16,8 @@ export interface RequestBody {
   readonly dryRun?: boolean;
   /** drain and stop: the caller ends the application whatever is answered. */
   readonly noRefuse?: boolean;
+  /** drain, stop and restart: so long a slot of the pool is waited for. */
+  readonly waitForSlot?: string;
   /** `backend/server`, left out of `unlisted`. */
   readonly ignoreServers?: readonly string[];
   /** `hold` only. */

@@ -21,6 +21,7 @@ const AFTER: Readonly<Record<Code, 'again' | 'final' | 'once'>> = {
   'state-write': 'again',
   guard: 'again',
   locked: 'again',
+  braked: 'again',
   busy: 'again',
   held: 'again',
   uncounted: 'again',

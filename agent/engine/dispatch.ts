@@ -51,7 +51,8 @@ export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
       case 'start':
       case 'reboot':
       case 'set-gate':
-      case 'send-warning': {
+      case 'send-warning':
+      case 'ask-lock': {
         const done = runEffect({ ...ports, file }, effect, signal).then(post);
         return work.add(done, IS_COMMAND.includes(effect.type));
       }

@@ -92,6 +92,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       closing.abort(new LastcallError('interrupted', 'lastcall is ending'));
       await core.work.allEnded();
       await ports.probing?.prober.close();
+      await ports.lock?.close();
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Balancer } from '../balancers/balancer.ts';
 import type { ProbeConfig } from '../config/config.ts';
+import type { FleetLock } from '../fleet/lock.ts';
 import type { GateKeeper, Warner } from '../hooks/hooks.ts';
 import type { Proof } from '../lifecycle/model/observation.ts';
 import type { Probe } from '../probes/probe.ts';
@@ -35,6 +36,8 @@ export interface Ports {
   readonly gate: GateKeeper | null;
   /** The deadline ladder's hooks, in the policy's order. */
   readonly warners: readonly Warner[];
+  /** The lock of the node's pool; null where none is configured. */
+  readonly lock: FleetLock | null;
   /** Where intents are kept; direct mode keeps none. */
   readonly journal: Journal;
   /** Identifies the boot of the machine, since the monotonic clock begins anew with it. */

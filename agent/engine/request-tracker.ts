@@ -80,7 +80,7 @@ export function createRequestTracker(status: () => Status): RequestTracker {
 }
 
 /** What shows: everything but the times, which change by themselves. */
-function faceOf({ phase, health, operation, balancers, sessions, etaReason, alarms }: Status): string {
+function faceOf({ phase, health, operation, balancers, sessions, slot, etaReason, alarms }: Status): string {
   const sources = sessions.sources.map(({ count, error }) => [count, error]);
   return JSON.stringify([
     phase,
@@ -90,6 +90,7 @@ function faceOf({ phase, health, operation, balancers, sessions, etaReason, alar
     balancers,
     sessions.total,
     sources,
+    slot,
     etaReason,
     alarms,
   ]);

@@ -4,10 +4,12 @@ import type { Event } from '../lifecycle/model/event.ts';
 import type { StopOutcome } from '../app/contracts.ts';
 import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { type Code, isLastcallError, LastcallError } from '../system/error.ts';
+import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import { askReboot } from './ask-reboot.ts';
-import { sendWarning, setGate } from './run-hook.ts';
+import { sendWarning } from './send-warning.ts';
+import { setGate } from './set-gate.ts';
 import { setWeight } from './set-weight.ts';
 import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
@@ -60,6 +62,8 @@ export function runEffect(
       return setGate(ports, effect, signal);
     case 'send-warning':
       return sendWarning(ports, effect, signal);
+    case 'ask-lock':
+      return askLock(ports, effect.ask, signal);
     default:
       return effect satisfies never;
   }

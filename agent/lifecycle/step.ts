@@ -39,6 +39,8 @@ import { onRemainsSeen } from './observed/remains.ts';
 import { advanceRecordedEnd, onRecordedEndSeen } from './observed/recorded-end.ts';
 import { onSubmit, processQueue } from './admission/requests.ts';
 import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
+import { advanceSlot, onLockAnswered, onLockFailed } from './phases/slot.ts';
+import { advanceWaiting } from './admission/turn.ts';
 import { advanceSignOut } from './phases/sign-out.ts';
 import type { State } from './model/state.ts';
 import type { SourceState } from './model/server-state.ts';
@@ -97,6 +99,8 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
   'reboot-refused': onRebootRefused,
   'gate-set': onGateSet,
   'warning-sent': onWarningSent,
+  'lock-answered': onLockAnswered,
+  'lock-failed': onLockFailed,
   'app-gone': onAppGone,
   life: (draft, event) => {
     onLifeOfAbsent(draft, event);
@@ -150,6 +154,7 @@ function advance(draft: Draft): void {
     advanceSignOut(draft);
     advanceReading(draft);
     admit(draft);
+    advanceWaiting(draft);
     processQueue(draft);
   } while (draft.state.phase !== before.phase || draft.state.queue.length < before.queue.length);
   runDueWarnings(draft);
@@ -157,6 +162,7 @@ function advance(draft: Draft): void {
   tellYielding(draft);
   reconcile(draft);
   surveyReloaded(draft);
+  advanceSlot(draft);
 }
 
 /** A hold outranks every operation: while it keeps the node out no phase moves on. */

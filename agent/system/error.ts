@@ -13,6 +13,7 @@ export const EXIT_CODES = {
   'state-write': 73,
   guard: 75,
   locked: 75,
+  braked: 75,
   busy: 75,
   held: 75,
   uncounted: 75,

@@ -105,6 +105,7 @@ export function withAudit(service: Service, audit: Audit): Service {
 /** The request with the keys of the record; what was left to the configuration is left out. */
 function described(request: Request): Readonly<Record<string, unknown>> & { readonly kind: string } {
   const { kind, by, reason, force, timeoutMs, onTimeout, expiresMs, fence, dryRun } = request;
+  const { waitForSlotMs = null } = request;
   return {
     kind,
     by,
@@ -113,6 +114,7 @@ function described(request: Request): Readonly<Record<string, unknown>> & { read
     ...(timeoutMs === null ? {} : { timeoutMs }),
     ...(onTimeout === null ? {} : { onTimeout }),
     ...(expiresMs === null ? {} : { expiresMs }),
+    ...(waitForSlotMs === null ? {} : { waitForSlotMs }),
     ...(fence ? {} : { fence }),
     ...(dryRun ? { dryRun } : {}),
   };

@@ -13,7 +13,7 @@ function optionsOf(verb: 'drain' | 'hold', ...words: string[]): VerbOptions {
 }
 
 const DRAIN =
-  '--reason why --timeout 5m --on-timeout hold --expires 1h --force --no-fence --dry-run --no-refuse --ignore-server app/x';
+  '--reason why --timeout 5m --on-timeout hold --expires 1h --force --no-fence --dry-run --no-refuse --wait-for-slot 2m --ignore-server app/x';
 
 describe('Each key of a request', () => {
   test('has an option of the command line that sends it', () => {
@@ -33,6 +33,7 @@ describe('Each key of a request', () => {
       dryRun: true,
       isShutdown: false,
       noRefuse: true,
+      waitForSlotMs: 120_000,
       ignoreServers: ['app/x'],
     });
     expect(parseRequest(hold, 'id')).toMatchObject({ kind: 'hold', holdIn: 'maint' });
@@ -47,7 +48,8 @@ describe('Each key of a request', () => {
       fence: true,
     });
     const request = parseRequest({ operation: 'drain' }, 'id');
-    for (const key of ['noRefuse', 'ignoreServers', 'holdIn']) expect(request).not.toHaveProperty(key);
+    for (const key of ['noRefuse', 'waitForSlot', 'ignoreServers', 'holdIn'])
+      expect(request).not.toHaveProperty(key);
   });
 
   test('is called by its option in the errors of the command line', () => {

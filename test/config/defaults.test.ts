@@ -35,6 +35,8 @@ test('a file that names a balancer and a server gets every default', async () =>
       closePerSecond: 20,
     },
     return: { timeoutMs: 300_000, warmUpMs: 0 },
+    pool: null,
+    lock: null,
     schedule: [],
     hooks: [],
     listen: {

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { problemsOf, refuses } from './support.ts';
 
 const TOP =
-  'node, app, balancers, ignoreServers, unreachable, foreignDrain, reloadGrace, sticky, sessions, drain, return, schedule, hooks, listen, state, audit, adopt, log';
+  'node, app, balancers, ignoreServers, unreachable, foreignDrain, reloadGrace, sticky, sessions, drain, return, pool, lock, schedule, hooks, listen, state, audit, adopt, log';
 const DRAIN = 'timeout, onTimeout, quiet, keep, keepBackups, expires, gate, warn, pace';
 
 describe('an unknown key is refused at the key, with those that are known', () => {
@@ -28,8 +28,6 @@ describe('an unknown key is refused at the key, with those that are known', () =
 
 describe('a key that has no feature behind it yet is refused', () => {
   refuses([
-    ['pool: { name: app, slots: 1 }', `4:1: pool: unknown key, known here: ${TOP}`],
-    ['lock: { file: /run/lock/app.lock }', `4:1: lock: unknown key, known here: ${TOP}`],
     [
       'app: { onUnhealthy: ignore }',
       '4:8: app.onUnhealthy: unknown key, known here: probe, onSignOut, start, stop',

@@ -4,6 +4,7 @@ import type { Claim, PoolView } from '../../agent/lifecycle/model/pool.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { until } from '../support/until.ts';
+import { claimOf } from '../support/claim.ts';
 
 /** The same driver at one lock: as many nodes as are asked for, one whose process has ended, and a lock that is not there. */
 export interface LockWorld {
@@ -14,25 +15,6 @@ export interface LockWorld {
   /** A driver whose lock cannot be reached. */
   absent(): Promise<FleetLock>;
   close(): Promise<void>;
-}
-
-let made = 0;
-
-/** A claim of its own in a pool. */
-export function claimOf(pool: string, node: string, changes: Partial<Claim> = {}): Claim {
-  made += 1;
-  return {
-    pool,
-    node,
-    id: made.toString(16).padStart(16, '0'),
-    operation: 'restart',
-    by: 'test',
-    reason: null,
-    slots: 1,
-    brake: 1,
-    servers: { 'tcp://127.0.0.1:1': [`app/${node}`] },
-    ...changes,
-  };
 }
 
 const nodesOf = ({ holders }: PoolView): string[] => holders.map(({ claim }) => claim.node);
@@ -49,13 +31,14 @@ export function lockContract(name: string, create: (pool: string) => Promise<Loc
       return lock;
     };
     let pool = '';
+    let pools = 0;
     const claim = (who: string, changes: Partial<Claim> = {}): Claim => claimOf(pool, who, changes);
 
     const scene = (title: string, run: () => Promise<void>): void => {
       describe(title, () => {
         beforeAll(async () => {
-          made += 1;
-          pool = `pool${made}`;
+          pools += 1;
+          pool = `pool${pools}`;
           world = await create(pool);
         });
         afterAll(async () => {

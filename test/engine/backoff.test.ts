@@ -76,6 +76,7 @@ describe('the polls', () => {
       identify: () => null,
       probing: null,
       gate: null,
+      lock: null,
       warners: [],
       journal: { load: async () => ({ kind: 'none' }) as const, save: async () => undefined },
       bootId: 'boot',

@@ -66,6 +66,7 @@ async function drain(table: Table): Promise<{ beyondQuietMs: number; after: numb
     identify: () => null,
     probing: null,
     gate: null,
+    lock: null,
     warners: [],
     journal: { load: () => Promise.resolve({ kind: 'none' }), save: () => Promise.resolve() },
     bootId: 'boot',

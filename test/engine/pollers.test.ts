@@ -78,6 +78,7 @@ beforeEach(async () => {
     identify: () => null,
     probing: null,
     gate: null,
+    lock: null,
     warners: [],
     journal: { load: () => Promise.resolve({ kind: 'none' } as const), save: () => Promise.resolve() },
     bootId: 'boot',

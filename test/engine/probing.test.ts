@@ -43,6 +43,7 @@ beforeEach(async () => {
       prober: createProber(config, probe, { clock }, (verdict) => engine.probed(verdict)),
     },
     gate: null,
+    lock: null,
     warners: [],
     journal: { load: () => Promise.resolve({ kind: 'none' }), save: () => Promise.resolve() },
     bootId: 'boot',

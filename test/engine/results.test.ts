@@ -78,6 +78,7 @@ async function start(disk: ReturnType<typeof createDisk>) {
     identify: () => null,
     probing: null,
     gate: null,
+    lock: null,
     warners: [],
     journal: disk.journal,
     bootId: 'boot',

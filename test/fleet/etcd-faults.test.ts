@@ -4,7 +4,7 @@ import type { FleetLock } from '../../agent/fleet/lock.ts';
 import type { Claim, PoolView, SlotHolder } from '../../agent/lifecycle/model/pool.ts';
 import { realClock, type Clock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { claimOf } from '../contract/fleet-lock.ts';
+import { claimOf } from '../support/claim.ts';
 import { findEtcd, startEtcd, type Etcd } from '../support/etcd.ts';
 import { memoryLog, type MemoryLog } from '../support/memory-log.ts';
 import { never, refusalOf } from '../support/outcome.ts';

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { createEtcdLock } from '../../agent/fleet/etcd/etcd-lock.ts';
 import type { FleetLock } from '../../agent/fleet/lock.ts';
 import { realClock } from '../../agent/system/clock.ts';
-import { claimOf } from '../contract/fleet-lock.ts';
+import { claimOf } from '../support/claim.ts';
 import { findEtcd, startCluster, startEtcd, type Etcd } from '../support/etcd.ts';
 import { memoryLog } from '../support/memory-log.ts';
 import { never, refusalOf } from '../support/outcome.ts';

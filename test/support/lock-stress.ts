@@ -4,7 +4,7 @@ import type { FleetLock } from '../../agent/fleet/lock.ts';
 import type { PoolView } from '../../agent/lifecycle/model/pool.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { isLastcallError, LastcallError } from '../../agent/system/error.ts';
-import { claimOf } from '../contract/fleet-lock.ts';
+import { claimOf } from './claim.ts';
 import type { Etcd } from './etcd.ts';
 import { openFrozenLink, type FrozenLink } from './frozen-link.ts';
 import { memoryLog } from './memory-log.ts';

@@ -183,6 +183,7 @@ function statusOf(node: string, phase: Phase, sessions: number | null, running: 
     health: 'up',
     healthReason: null,
     hold: null,
+    slot: null,
     operation: running && {
       id: running.id,
       operation: running.kind,

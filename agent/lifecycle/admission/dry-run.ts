@@ -55,7 +55,9 @@ function wayOut(draft: Draft, request: Request, names: string): string[] {
   const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(draft)].join(
     ', ',
   );
+  const { pool } = policy;
   return [
+    ...(pool === null ? [] : [`take a slot of pool ${pool.name}, which has ${pool.slots}`]),
     `set ${names} to DRAIN`,
     `wait up to ${timeoutMs / 1000} s until ${counted} are 0 for ${policy.quietMs / 1000} s; then ${request.onTimeout ?? policy.onTimeout}`,
     ...(request.fence ? ['fence with MAINT and look again'] : []),

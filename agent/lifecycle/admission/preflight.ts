@@ -17,6 +17,7 @@ import { carryOut, propose } from './proposal.ts';
 import { beginReading, isRead } from './readable.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from '../report/result.ts';
+import { askTurn, onClaimUnsaved } from './turn.ts';
 import { type Candidate, comesBack, type Need, stopsApp } from '../model/operation.ts';
 import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
@@ -55,6 +56,7 @@ export function beginChecks(draft: Draft, request: Request): void {
       proof: state.app.proof,
       unproven: null,
       gone: false,
+      turnAt: null,
       joins: null,
     },
   });
@@ -207,9 +209,11 @@ export function admit(draft: Draft): void {
     const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
     return answerAtOnce(draft, request, candidate.at, told, planOf(draft, request));
   }
+  const turn = askTurn(draft, candidate);
+  if (turn === 'wait' || turn === 'over') return;
   // In rotation users come and go: the survey has counted them for this request.
   const since = isInRotation(draft.state.phase) ? candidate.at : -1;
-  propose(draft, candidate, newOperation(draft, request, warnings, since));
+  propose(draft, candidate, newOperation(draft, request, [...warnings, ...turn.go], since));
 }
 
 const FORGOTTEN =
@@ -233,6 +237,7 @@ export function onPersistFailed(draft: Draft, { save: failed, error }: EventOf<'
   // A shutdown cannot be refused: it goes on like every operation that runs.
   patch(draft, { saved: Math.max(draft.state.saved, failed), saveAgainAt: draft.at + RETRY_LONGEST_MS });
   if (isProposal) carryOut(draft, pending);
+  onClaimUnsaved(draft, failed, error);
   // The text differs at each try by its elapsed time; the log gets it once.
   if (isNews) emit(draft, { type: 'log', level: 'error', text });
   const isOut = draft.state.op !== null || draft.state.outing !== null;

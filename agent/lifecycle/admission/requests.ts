@@ -145,6 +145,7 @@ function join(draft: Draft, request: Request, op: Operation): void {
     unread: {},
     unproven: null,
     gone: false,
+    turnAt: null,
   };
   const { proof } = draft.state.app;
   const candidate: Candidate = { ...nothing, request, at: draft.at, proof, joins: op.id };

@@ -1,4 +1,6 @@
+import { goesOver } from '../model/objection.ts';
 import { overGuard } from '../phases/capacity.ts';
+import { goOverSlot } from '../phases/slot.ts';
 import { viewOf } from '../observed/counts.ts';
 import { noStop } from '../phases/fence.ts';
 import { endHold } from '../phases/hold.ts';
@@ -45,6 +47,7 @@ export function goOver(draft: Draft, request: Request): void {
 /** Of what would give the operation up on its way, the guard and users who are bound by now, there are warnings only. */
 export function onlyWarn(draft: Draft, request: Request): void {
   patchOuting(draft, overGuard(draft.state.outing, request));
+  if (goesOver(request, 'locked')) goOverSlot(draft);
   const { op } = draft.state;
   if (op?.recheck === 'refuse') patch(draft, { op: { ...op, recheck: 'warn' } });
 }

@@ -24,6 +24,10 @@ export interface Request {
   readonly isShutdown: boolean;
   /** The caller ends the application whatever is answered (a preStop hook, ExecStop): see `goesOver`. Absent = false. */
   readonly noRefuse?: boolean;
+  /** So long a slot of the pool is waited for; null or absent = it is refused at once where there is none. */
+  readonly waitForSlotMs?: number | null;
+  /** It was accepted already, and has waited for its slot since. Absent = it was not. */
+  readonly isAccepted?: boolean;
   /** Servers of this application that are left out on purpose, besides the configuration's. */
   readonly ignoreServers?: readonly string[];
   /** `hold` only: the state; default DRAIN, which cuts no user. */
@@ -160,12 +164,38 @@ export interface Status extends Forecast {
       readonly error: string | null;
     }[];
   };
+  /** The node's part in its pool; null = no lock is configured. */
+  readonly slot: StatusSlot | null;
   /** What the operation waits for besides its users: a missing count, health, a server that is not UP. */
   readonly waits: readonly string[];
   /** Since the sidecar began. */
   readonly reasserts: ReassertsTold;
   /** What an operator must know now: a full disk, a server that could not be restored. */
   readonly alarms: readonly string[];
+}
+export interface StatusSlot {
+  readonly pool: string;
+  readonly slots: number;
+  readonly brake: number;
+  /** `unknown`: the lock has not answered yet; `lost`: it was held, and was freed by another hand; `none`: it has asked for none. */
+  readonly is: 'none' | 'unknown' | 'waits' | 'held' | 'lost';
+  /** In the queue, 1 = the next one; null = it does not wait. */
+  readonly position: number | null;
+  /** Why the lock does not answer. */
+  readonly error: string | null;
+  /** By the last answer, as long as the node has a claim. */
+  readonly holders: readonly {
+    readonly node: string;
+    readonly state: 'out' | 'soaking' | 'failed';
+    readonly operation: OperationKind;
+    readonly by: string;
+    readonly reason: string | null;
+    /** ISO time, by the clock of that node. */
+    readonly since: string;
+    readonly failure: string | null;
+    /** False: what proves that its sidecar lives has ended. */
+    readonly alive: boolean;
+  }[];
 }
 export interface StatusOperation {
   readonly id: string;

@@ -1,3 +1,4 @@
+import type { LockAsk } from './slot.ts';
 import type { OnTimeout, OperationKind, Result } from './api.ts';
 import type { StateRecord } from './record.ts';
 import type { Addresses, Admin, Proof } from './observation.ts';
@@ -68,6 +69,8 @@ export type Effect =
   | { readonly type: 'set-gate'; readonly to: 'on' | 'off' }
   /** Calls a warn hook: the deadline is near and users are still connected. */
   | { readonly type: 'send-warning'; readonly warningIndex: number; readonly about: DeadlineWarning }
+  /** Asks the lock of the pool. */
+  | { readonly type: 'ask-lock'; readonly ask: LockAsk }
   /** Discards the probe results: probes begun before this never count again, and `probed` is reported anew. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */

@@ -2,6 +2,8 @@ import type { Code } from '../../system/error.ts';
 import type { Request } from './api.ts';
 import type { Health } from './state.ts';
 import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './observation.ts';
+import type { PoolView } from './pool.ts';
+import type { LockAsk } from './slot.ts';
 import type { Survey } from './survey.ts';
 
 /** All that can happen to a node. `at` is monotonic milliseconds; `startedAt` is when the question was asked. */
@@ -140,6 +142,14 @@ type EventBody =
   | { readonly type: 'reboot-refused'; readonly id: string; readonly code: Code; readonly error: string }
   | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
   | { readonly type: 'warning-sent'; readonly warningIndex: number; readonly error: string | null }
+  /** The pool after what the lock was asked for the claim `id`. */
+  | {
+      readonly type: 'lock-answered';
+      readonly does: LockAsk['does'];
+      readonly id: string;
+      readonly view: PoolView;
+    }
+  | { readonly type: 'lock-failed'; readonly id: string; readonly begun: number; readonly error: string }
   /** What became of a stop that was issued before a crash. */
   | {
       readonly type: 'stop-checked';

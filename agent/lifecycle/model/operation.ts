@@ -94,6 +94,8 @@ export interface Candidate {
   readonly unproven: string | null;
   /** There is no application to stop any more. */
   readonly gone: boolean;
+  /** Since when it needs nothing but a slot of the pool; null = it has not come so far. */
+  readonly turnAt: number | null;
   /** The operation that it joins: it brings nothing but its terms, and nothing is checked; null = it is one of its own. */
   readonly joins: string | null;
 }

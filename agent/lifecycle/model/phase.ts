@@ -24,6 +24,11 @@ export interface PhaseTraits {
   readonly pace: 'rest' | 'near' | 'draining' | 'settling' | 'drained' | 'stopping' | 'out' | 'returning';
   /** How often the application is asked while an operation waits for it: as configured, or four times a second (I15). */
   readonly probes: 'every' | 'often';
+  /**
+   * What it means for the others of its pool that no operation brings it on: it is at home, or out as it was left;
+   * `late`: it did not come back where the operation that was to bring it back has failed; `failed`: it did not.
+   */
+  readonly alone: 'home' | 'out' | 'late' | 'failed';
   /** The answer to monitors whose state no operation sets (balancers/health-port/answer.ts). */
   readonly monitors: 'nothing' | 'up' | 'down' | 'by-fence' | 'by-health' | 'by-both';
 }
@@ -37,6 +42,7 @@ const SERVING: PhaseTraits = {
   gate: 'off',
   pace: 'rest',
   probes: 'every',
+  alone: 'home',
   monitors: 'by-health',
 };
 const BOOTING: PhaseTraits = {
@@ -56,6 +62,7 @@ const DRAINING: PhaseTraits = {
   gate: 'off',
   pace: 'draining',
   probes: 'every',
+  alone: 'out',
   monitors: 'up',
 };
 const STOPPED: PhaseTraits = {
@@ -67,6 +74,7 @@ const STOPPED: PhaseTraits = {
   gate: 'keep',
   pace: 'out',
   probes: 'every',
+  alone: 'out',
   monitors: 'down',
 };
 
@@ -88,9 +96,16 @@ export const PHASES: Readonly<Record<Phase, PhaseTraits>> = {
   },
   stopping: { ...STOPPED, ending: true, pace: 'stopping' },
   stopped: STOPPED,
-  warming: { ...STOPPED, over: false, cancel: 'stay', gate: 'off-once-alive', probes: 'often' },
-  returning: { ...SERVING, place: 'back', pace: 'returning', probes: 'often' },
-  failed: { ...STOPPED, over: false, pace: 'rest', monitors: 'by-both' },
+  warming: {
+    ...STOPPED,
+    over: false,
+    cancel: 'stay',
+    gate: 'off-once-alive',
+    probes: 'often',
+    alone: 'late',
+  },
+  returning: { ...SERVING, place: 'back', pace: 'returning', probes: 'often', alone: 'late' },
+  failed: { ...STOPPED, over: false, pace: 'rest', alone: 'failed', monitors: 'by-both' },
 };
 
 /** On the way out: it can still be given up, and what was found put back. */

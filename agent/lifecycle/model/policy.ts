@@ -1,4 +1,5 @@
 import type { OnTimeout, Request } from './api.ts';
+import type { Claim } from './pool.ts';
 
 /** What was decided before anything happens: the configuration as the lifecycle needs it. Times in milliseconds. */
 export interface Policy {
@@ -69,8 +70,20 @@ export interface Policy {
   readonly adopt: boolean;
   /** Direct mode: `ready` is the operator's own command and releases what is held. */
   readonly readyTakesOver: boolean;
+  /** The pool whose lock is kept; null = there is no lock, and nothing but the guard keeps nodes apart. */
+  readonly pool: PoolPolicy | null;
   /** `run -- COMMAND`: an application that was started afresh belongs into rotation. */
   readonly supervises: boolean;
+}
+
+export interface PoolPolicy {
+  readonly name: string;
+  readonly slots: number;
+  readonly brake: number;
+  /** `Claim.servers` */
+  readonly servers: Claim['servers'];
+  /** Random, 10 hex digits, of this process: the first part of the ids of its claims. */
+  readonly seed: string;
 }
 
 /** What lastcall asks of itself, it asks on the policy's terms and without force. */

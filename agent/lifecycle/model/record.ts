@@ -3,6 +3,7 @@ import type { Addresses, Admin, Counters, Proof } from './observation.ts';
 import type { Operation } from './operation.ts';
 import type { CapacityLevel, Outing } from './outing.ts';
 import type { Hold, StartStep } from './parts.ts';
+import type { Slot, SlotRequest } from './slot.ts';
 import type { Ramp } from './ramp.ts';
 import type { AppliedState, ServerState } from './server-state.ts';
 import type { Relative } from './survey.ts';
@@ -58,7 +59,12 @@ export interface StateRecord {
   /** MAINT was written in this outing; absent in an older record, which has only the servers' states. */
   readonly fencedBefore?: boolean;
   readonly hold: SavedHold | null;
+  /** The claim to a slot of its pool; absent = none, or an older record. */
+  readonly slot?: SavedSlot;
+  readonly waiting?: readonly SlotRequest[];
 }
+
+export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'>;
 
 type SavedHold = Omit<Hold, 'askers'> & Partial<Pick<Hold, 'askers'>>;
 

@@ -5,6 +5,7 @@ import type { Pending } from './pending.ts';
 import type { Outing } from './outing.ts';
 import { type Hold, NO_REASSERTS, type Reasserts, type StartStep } from './parts.ts';
 import type { Policy } from './policy.ts';
+import type { Slot, SlotRequest } from './slot.ts';
 import {
   type BalancerState,
   type LostServers,
@@ -54,6 +55,10 @@ export interface State {
   /** An operator's own wish (`lastcall hold`): it outranks every operation; `release` or an installed `--force` ends it. */
   readonly hold: Hold | null;
   readonly gate: Gate;
+  /** The node's part in its pool; null = it has no claim. */
+  readonly slot: Slot | null;
+  /** Requests that were accepted and wait for a slot. */
+  readonly waiting: readonly SlotRequest[];
   /** What lastcall asks of itself, by its reason: asked again until it is done or needed no more. */
   readonly ownRequests: Readonly<Record<OwnRequestKind, OwnRequest>>;
   /** By subject, so that an alarm that is over can be taken off. */
@@ -103,9 +108,11 @@ export interface RecordedEnd {
   readonly askAt: number;
   /** How often something answered for it. */
   readonly failures: number;
+  /** What answered last, as text; null before the first look. */
+  readonly evidence: string | null;
 }
 
-export const NOT_LOOKED_INTO: RecordedEnd = { isAsked: false, askAt: 0, failures: 0 };
+export const NOT_LOOKED_INTO: RecordedEnd = { isAsked: false, askAt: 0, failures: 0, evidence: null };
 
 export const UNKNOWN_REMAINS: Remains = { isAsked: false, askAt: 0, evidence: null };
 
@@ -142,6 +149,17 @@ export interface Gate {
 
 export const GATE_OFF: Gate = { is: 'off', asked: null, isStale: false, failures: 0, retryAt: 0 };
 
+/** Nothing is known of it. */
+const NO_APP: App = {
+  proof: null,
+  gone: false,
+  recordedEnd: null,
+  goneAt: -1,
+  remains: null,
+  stopIssued: false,
+  start: 'none',
+};
+
 /** The state before anything is known. */
 export function initial(policy: Policy, at: number): State {
   return {
@@ -159,15 +177,7 @@ export function initial(policy: Policy, at: number): State {
     sources: Object.fromEntries(policy.sources.map((name) => [name, notCounted(at)])),
     health: 'unknown',
     signedOut: 'no',
-    app: {
-      proof: null,
-      gone: false,
-      recordedEnd: null,
-      goneAt: -1,
-      remains: null,
-      stopIssued: false,
-      start: 'none',
-    },
+    app: NO_APP,
     op: null,
     candidate: null,
     pending: null,
@@ -178,6 +188,8 @@ export function initial(policy: Policy, at: number): State {
     hold: null,
     // An earlier sidecar may have left it shut.
     gate: { ...GATE_OFF, is: 'unknown' },
+    slot: null,
+    waiting: [],
     ownRequests: { expiry: NO_OWN_REQUEST, 'sign-out': NO_OWN_REQUEST },
     alarms: {},
     reasserts: NO_REASSERTS,

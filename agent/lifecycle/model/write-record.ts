@@ -27,7 +27,7 @@ export function recordOf(state: State, at: number): StateRecord {
     ...savedWorker(null),
     servers: savedServers(servers),
   }));
-  const { app, epoch, hold, op, signedOut } = state;
+  const { app, epoch, hold, op, signedOut, slot, waiting } = state;
   return {
     savedAt: at,
     // A crash while a crash is being made good: where it was interrupted first is what goes on.
@@ -45,6 +45,8 @@ export function recordOf(state: State, at: number): StateRecord {
     signedOut,
     fresh: state.boot?.fresh ?? false,
     hold,
+    ...(slot !== null && { slot: { claim: slot.claim, isOver: slot.isOver, failure: slot.failure } }),
+    ...(waiting.length > 0 && { waiting }),
   };
 }
 

@@ -5,8 +5,8 @@ import { emit, type EventOf, patch, type Draft } from '../draft.ts';
 
 /**
  * An application that was gone when the sidecar before this one ended: another hand may have started it since, and HAProxy may
- * have given it users. So its end counts for what would move users only once this life has looked for it: where
- * a probe is configured that has to find it down, and nothing may answer in its name.
+ * have given it users. So its end counts for what would move users, or start a second one, only once this life has looked
+ * for it: where a probe is configured that has to find it down, and nothing may answer in its name.
  */
 
 /** Of a look, to tell its answer from those that a request or a start has asked for. */
@@ -33,9 +33,15 @@ export function onRecordedEndSeen(draft: Draft, { id, signs }: EventOf<'life'>):
   if (id !== LOOK || end === null) return;
   const { failures } = end;
   const askAt = draft.at + Math.min(AGAIN_MS * 2 ** failures, LONGEST_MS);
-  const isAlive = evidenceOfLife(policy, state.health, signs).length > 0;
-  const recordedEnd = isAlive ? { isAsked: false, askAt, failures: failures + 1 } : null;
+  const evidence = evidenceOfLife(policy, state.health, signs).join(', ');
+  const recordedEnd = evidence === '' ? null : { isAsked: false, askAt, failures: failures + 1, evidence };
   patch(draft, { app: { ...state.app, recordedEnd } });
+}
+
+/** What answers in its place, so that a start waits; null = nothing was seen yet. */
+export function whatAnswers({ gone, recordedEnd: end }: App): string | null {
+  if (!gone || end === null || end.evidence === null) return null;
+  return `the application was gone when the sidecar before this one ended, and something answers for it (${end.evidence}), so no second one was started: see what that is, and end it`;
 }
 
 /** When the next look is due. */

@@ -1,18 +1,20 @@
 import { failWarming, abort } from './return.ts';
 import { cancelHold } from './hold.ts';
 import { PHASES } from '../model/phase.ts';
-import { finish } from '../report/result.ts';
+import { answer, finish } from '../report/result.ts';
 import type { State } from '../model/state.ts';
-import { type EventOf, patch, save, type Draft } from '../draft.ts';
+import { emit, type EventOf, patch, save, type Draft } from '../draft.ts';
 
 /** Cancelling: the operation's own id cancels it; the id of a caller who joined withdraws that request alone. */
 
 /** Whether a request is under way, or waits to be. */
-export function isUnderWay({ op, pending, candidate, queue, hold }: State, id: string): boolean {
+export function isUnderWay(state: State, id: string): boolean {
+  const { op, pending, candidate, queue, hold } = state;
   const waiting = [candidate?.request, pending?.request, ...queue, ...(hold?.askers ?? [])].map(
     (one) => one?.id,
   );
-  return op?.id === id || op?.tickets.some((ticket) => ticket.id === id) || waiting.includes(id);
+  const isTicket = op?.tickets.some((ticket) => ticket.id === id) === true;
+  return op?.id === id || isTicket || waiting.includes(id) || waitsForSlot(state, id);
 }
 
 /** What a cancel by this id will do; `too-late`: the stop has been issued, or it is not known yet what to cancel. */
@@ -22,14 +24,14 @@ export function cancelOf(state: State, id: string): 'cancelling' | 'unknown' | '
   const phase = boot?.to ?? state.phase;
   const isAsker = hold?.askers.some((asker) => asker.id === id) === true;
   const isTicket = op?.tickets.some((ticket) => ticket.id === id) === true;
-  if (isAsker || (isTicket && op.id !== id)) return 'cancelling';
+  if (isAsker || waitsForSlot(state, id) || (isTicket && op.id !== id)) return 'cancelling';
   return op?.id === id && PHASES[phase].cancel !== 'too-late' ? 'cancelling' : 'too-late';
 }
 
 /** Puts back what was found. A stop that was issued can no longer be taken back. */
 export function onCancel(draft: Draft, { id, by }: Pick<EventOf<'cancel'>, 'id' | 'by'>): void {
   const { op, phase } = draft.state;
-  if (cancelHold(draft, id, by) || !op) return;
+  if (cancelHold(draft, id, by) || cancelWaiting(draft, id, by) || !op) return;
   if (op.id !== id) return withdraw(draft, id, by);
   if (op.outcome) return;
   const { boot } = draft.state;
@@ -37,6 +39,23 @@ export function onCancel(draft: Draft, { id, by }: Pick<EventOf<'cancel'>, 'id' 
   const { cancel } = PHASES[phase];
   if (cancel === 'restore') abort(draft, 'cancelled', `cancelled by ${by}; what was found is restored`);
   else if (cancel === 'stay') failWarming(draft, `cancelled by ${by}`, 'cancelled');
+}
+
+function waitsForSlot({ waiting }: State, id: string): boolean {
+  return waiting.some(({ request }) => request.id === id);
+}
+
+/** Nothing was begun for it. @returns false when it is no request that waits for a slot */
+function cancelWaiting(draft: Draft, id: string, by: string): boolean {
+  const { waiting } = draft.state;
+  const one = waiting.find(({ request }) => request.id === id);
+  if (one === undefined) return false;
+  patch(draft, { waiting: waiting.filter((other) => other !== one) });
+  const message = `cancelled by ${by} while it waited for a slot; nothing was changed`;
+  const result = { ...answer(draft, one.request, one.since, 'cancelled', []), message };
+  emit(draft, { type: 'finish', refused: false, result });
+  save(draft);
+  return true;
 }
 
 /** Withdraws a caller who had joined; the operation goes on, with the terms which that request added. */

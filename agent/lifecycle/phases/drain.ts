@@ -5,6 +5,7 @@ import { sameTotals, occupancy, totalsOf } from '../observed/counts.ts';
 import { isHolding } from '../model/desired.ts';
 import { stopsApp } from '../model/operation.ts';
 import { heldOpen, recheckFence, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
+import { askSlot } from './slot.ts';
 import { forcing, startForce, whoIsLeft } from './force-close.ts';
 import { NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES, isOut } from '../model/phase.ts';
@@ -19,7 +20,7 @@ import { mayDropUsers } from '../sync/next-write.ts';
 
 export function draining(draft: Draft): void {
   if (!isDurable(draft.state) || askInDrain(draft) === 'moved' || isOverdue(draft)) return;
-  if (!isZero(draft)) return;
+  if (askSlot(draft, -1) === 'moved' || !isZero(draft)) return;
   enterPhase(draft, 'settling');
   patchOuting(draft, { quiet: { since: draft.at, totals: totalsOf(draft.state) } });
 }
@@ -44,7 +45,7 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
   if (draft.at - quiet.since < policy.quietMs) return;
   // Silence counts only if it was listened to at its end: each answer is newer than its beginning.
   if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
-  if (capacity === 'wait' || isReloadOpen(state)) return;
+  if (capacity === 'wait' || isReloadOpen(state) || askSlot(draft, quiet.since) !== 'go') return;
   if (!fenced) return finishDrain(draft);
   const open = heldOpen(policy, state);
   if (open !== null) {
@@ -66,7 +67,7 @@ export function fencing(draft: Draft, { force }: Outing): void {
   }
   if (isOverdue(draft)) return;
   const capacity = askBehindFence(draft);
-  if (capacity === 'moved') return;
+  if (capacity === 'moved' || askSlot(draft, -1) === 'moved') return;
   const clear = recheckFence(draft);
   if (clear === 'clear') {
     if (capacity === 'go') finishDrain(draft);
@@ -185,7 +186,7 @@ export function isOverdue(draft: Draft): boolean {
       stayDraining(draft, `the deadline passed ${left}; still draining, \`lastcall ready\` undoes it`);
       return true;
     case 'force':
-      startForce(draft, 'the deadline passed', false);
+      if (askSlot(draft, op.deadline) === 'go') startForce(draft, 'the deadline passed', false);
       return true;
     default:
       return op.onTimeout satisfies never;

@@ -1,4 +1,5 @@
 import { warm } from './return.ts';
+import { askSlot } from './slot.ts';
 import { askBehindFence } from './capacity.ts';
 import { connectionsOf, occupancy } from '../observed/counts.ts';
 import { evidenceOfLife } from '../observed/evidence.ts';
@@ -49,6 +50,8 @@ const RESIDUAL_WINDOW =
 
 /** The window between the last look and the stop is kept to milliseconds: the record is on disk, now look and stop. */
 function finalCheck(draft: Draft, forcedOut: boolean): void {
+  const slot = askSlot(draft, draft.state.epochStartedAt);
+  if (slot === 'moved' || (slot === 'wait' && forcedOut)) return;
   if (!forcedOut) {
     // Nothing waits for a question about a reload that has let users in: it is answered behind a fence alone.
     const open = isSeenGone(draft.state) ? null : unfenced(draft.policy, draft.state);
@@ -59,7 +62,7 @@ function finalCheck(draft: Draft, forcedOut: boolean): void {
     const capacity = askBehindFence(draft);
     if (capacity === 'moved') return;
     const clear = recheckFence(draft);
-    if (clear === 'wait' || (clear === 'clear' && capacity === 'wait')) return;
+    if (clear === 'wait' || (clear === 'clear' && (capacity === 'wait' || slot === 'wait'))) return;
     if (clear === 'occupied')
       return backToDraining(
         draft,

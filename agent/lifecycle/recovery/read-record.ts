@@ -10,7 +10,9 @@ import {
   isProof,
   isRamp,
   isRelative,
+  isSlot,
   isTold,
+  isSlotRequest,
 } from './record-shapes.ts';
 import type { SavedServer, StateRecord } from '../model/record.ts';
 import {
@@ -23,6 +25,7 @@ import {
   isObject,
   isString,
   oneOf,
+  orAbsent,
   orNull,
 } from './shapes.ts';
 import type { Admin, Proof } from '../model/observation.ts';
@@ -97,7 +100,16 @@ function optional(
   doubts: string[],
 ): Pick<
   StateRecord,
-  'level' | 'lasting' | 'expiresMs' | 'signedOut' | 'fresh' | 'fencedBefore' | 'capacity' | 'appUnproven'
+  | 'level'
+  | 'lasting'
+  | 'expiresMs'
+  | 'signedOut'
+  | 'fresh'
+  | 'fencedBefore'
+  | 'capacity'
+  | 'appUnproven'
+  | 'slot'
+  | 'waiting'
 > {
   const get = reading(whole, '', doubts);
   const has = (key: string): boolean => whole[key] !== undefined;
@@ -111,8 +123,16 @@ function optional(
     ...(has('appUnproven') && { appUnproven: get('appUnproven', isBoolean, true) }),
     ...(has('fencedBefore') && { fencedBefore: get('fencedBefore', isBoolean, true) }),
     ...(has('fresh') && { fresh: get('fresh', isBoolean, false) }),
+    ...slotIn(whole, doubts),
+    ...(has('waiting') && { waiting: get('waiting', arrayOf(isSlotRequest), []) }),
     ...(has('signedOut') && { signedOut: get('signedOut', oneOf('no', 'unheard', 'heard'), 'no') }),
   };
+}
+
+/** A claim that is not understood is left to the others, who see that its holder does not live. */
+function slotIn(whole: Fields, doubts: string[]): Pick<StateRecord, 'slot'> {
+  const slot = reading(whole, '', doubts)('slot', orAbsent(isSlot), undefined);
+  return slot === undefined ? {} : { slot };
 }
 
 /** A hold that is not understood still means that an operator wants the node out. */

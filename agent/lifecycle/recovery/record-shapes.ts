@@ -1,7 +1,9 @@
 import type { Code } from '../../system/error.ts';
-import type { OperationKind } from '../model/api.ts';
+import type { OperationKind, Request } from '../model/api.ts';
+import type { Claim } from '../model/pool.ts';
+import type { SlotRequest } from '../model/slot.ts';
 import { PHASES } from '../model/phase.ts';
-import type { SavedServer, StateRecord } from '../model/record.ts';
+import type { SavedServer, SavedSlot, StateRecord } from '../model/record.ts';
 import {
   type Is,
   arrayOf,
@@ -86,6 +88,45 @@ export const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['aske
   deadline: isNumber,
   warnings: arrayOf(isString),
 });
+
+export const isSlot = shaped<SavedSlot>({
+  claim: shaped<Claim>({
+    pool: isString,
+    node: isString,
+    id: isString,
+    operation: isKind,
+    by: isString,
+    reason: orNull(isString),
+    slots: isNumber,
+    brake: isNumber,
+    servers: (value): value is Claim['servers'] =>
+      isObject(value) && Object.values(value).every(arrayOf(isString)),
+  }),
+  isOver: isBoolean,
+  failure: orNull(isString),
+});
+
+/** Each field that the lifecycle reads; what is absent has its meaning in api.ts. */
+const isRequest = shaped<Request>({
+  id: isString,
+  kind: isKind,
+  reason: orNull(isString),
+  by: isString,
+  timeoutMs: orNull(isNumber),
+  onTimeout: orNull(oneOf('restore', 'force', 'hold')),
+  expiresMs: orNull(isNumber),
+  force: isBoolean,
+  fence: isBoolean,
+  dryRun: isBoolean,
+  isShutdown: isBoolean,
+  noRefuse: orAbsent(isBoolean) as Is<boolean>,
+  waitForSlotMs: orAbsent(orNull(isNumber)) as Is<number | null>,
+  isAccepted: orAbsent(isBoolean) as Is<boolean>,
+  ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
+  holdIn: orAbsent(oneOf('drain', 'maint')) as Is<'drain' | 'maint'>,
+});
+
+export const isSlotRequest = shaped<SlotRequest>({ request: isRequest, since: isNumber, deadline: isNumber });
 
 type RecordedOperation = NonNullable<StateRecord['op']>;
 

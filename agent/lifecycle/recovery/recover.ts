@@ -158,7 +158,8 @@ function resume(draft: Draft, to: Phase): void {
         outing: { level: outing?.level === 'found' ? 'found' : 'drain' },
       });
     case 'drained':
-      return app.stopIssued ? askOutcome(draft) : op ? raiseFence(draft) : setIntent(draft, to);
+      if (app.stopIssued) return askOutcome(draft);
+      return op ? fenceAgain(draft) : setIntent(draft, to);
     case 'stopping':
       return askOutcome(draft);
     case 'stopped':
@@ -180,6 +181,12 @@ function resume(draft: Draft, to: Phase): void {
     default:
       return to satisfies never;
   }
+}
+
+/** With a lock MAINT is not said anew before the slot is known to be held: it may have been freed meanwhile. */
+function fenceAgain(draft: Draft): void {
+  if (draft.policy.pool === null || isFenced(draft.policy, draft.state)) return raiseFence(draft);
+  setIntent(draft, 'draining', { outing: { level: 'drain' } });
 }
 
 /** Whether the start ran is not known: the probe decides, and an application that is down is started. */

@@ -2,6 +2,7 @@ import type { Phase } from '../model/api.ts';
 import { NEW_CAPACITY, NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
+import { NEW_SLOT } from '../model/slot.ts';
 import type { ReadRecord } from './read-record.ts';
 import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from '../model/record.ts';
 import { mapValues, saidMaint } from '../model/write-record.ts';
@@ -62,6 +63,12 @@ export function restore(
     },
     ...withLost(policy, listed, record, moved),
     outing: restoredOuting(record, to, moved),
+    slot: record.slot ? { ...NEW_SLOT, ...record.slot, save: 0 } : null,
+    waiting: (record.waiting ?? []).map(({ request, since, deadline }) => ({
+      request,
+      since: moved(since),
+      deadline: moved(deadline),
+    })),
     op: doubt === null ? restoredOperation(record.op, moved, sameBoot) : null,
   };
 }

@@ -8,6 +8,7 @@ import type { State } from '../model/state.ts';
 import { NO_REASSERTS, type Reasserts } from '../model/parts.ts';
 import { type Changes, emit, enterPhase, setIntent, patch, serversOf, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
+import { noteFailure } from './slot-failure.ts';
 import { costOf, textsOf } from '../model/warnings.ts';
 import {
   sameWorker,
@@ -41,7 +42,7 @@ export function replyTo(
 ): void {
   const { op } = draft.state;
   const joins = op?.joined.some(({ id }) => id === ticket) === true ? op.id : null;
-  emit(draft, { type: 'reply', id: request.id, ticket, joins });
+  if (request.isAccepted !== true) emit(draft, { type: 'reply', id: request.id, ticket, joins });
   onOwnRequestAnswered(draft, request.id, null);
 }
 
@@ -62,6 +63,7 @@ export function endOperation(
   { outing, ...changes }: Changes = {},
 ): void {
   enterPhase(draft, phase, changes);
+  noteFailure(draft, ending);
   finish(draft, () => true, ending.code, ending.message);
   setIntent(draft, phase, outing === undefined ? { op: null } : { op: null, outing });
 }
@@ -77,7 +79,7 @@ export function refuse(
 ): void {
   emit(draft, {
     type: 'finish',
-    refused: true,
+    refused: request.isAccepted !== true,
     result: { ...answer(draft, request, at, code, warnings), message },
   });
   onOwnRequestAnswered(draft, request.id, message);

@@ -2,7 +2,9 @@ import { awaited } from '../sync/awaited.ts';
 import { doubtAt, sessionCount, viewOf } from '../observed/counts.ts';
 import { desired } from '../model/desired.ts';
 import { doubtText, type Doubt } from '../observed/hidden-users.ts';
-import type { Neighbours, Owner, Status, StatusBalancer } from '../model/api.ts';
+import type { Neighbours, Owner, Status, StatusBalancer, StatusOperation, StatusSlot } from '../model/api.ts';
+import { isoOf } from '../model/iso.ts';
+import type { SlotRequest } from '../model/slot.ts';
 import type { Forecast } from '../model/forecast.ts';
 import type { Policy } from '../model/policy.ts';
 import { reassertsTold, stateShown } from './result.ts';
@@ -30,22 +32,13 @@ export function statusOf(
   now: number,
   iso: (at: number) => string,
 ): Status {
-  const { op } = state;
   return {
     node: policy.node,
     phase: state.phase,
     since: iso(state.since),
     health: state.health,
     healthReason,
-    operation: op && {
-      id: op.id,
-      operation: op.kind,
-      by: op.by,
-      reason: op.reason,
-      seconds: Math.round(now - op.startedAt) / 1000,
-      remaining: Math.max(0, Math.round(op.deadline - now) / 1000),
-      onTimeout: op.onTimeout,
-    },
+    operation: operationOf(state, now),
     hold: state.hold && { admin: state.hold.admin, by: state.hold.by, reason: state.hold.reason },
     balancers: policy.balancers.map(({ name, servers }) =>
       statusOfBalancer(name, servers, state, { doubt: doubtAt(policy, state, name), iso }),
@@ -54,10 +47,43 @@ export function statusOf(
       total: sessionCount(policy, state),
       sources: policy.sources.map((name) => statusOfSource(name, state.sources[name], everyMs[name], iso)),
     },
+    slot: slotOf(policy, state),
     waits: awaited({ policy, state, at: now }),
     ...outlook,
     reasserts: reassertsTold(state.reasserts),
     alarms: Object.values(state.alarms),
+  };
+}
+
+function slotOf({ pool }: Policy, { slot }: State): StatusSlot | null {
+  if (pool === null) return null;
+  const { name, slots, brake } = pool;
+  if (slot === null)
+    return { pool: name, slots, brake, is: 'none', position: null, error: null, holders: [] };
+  const { is, view, error, claim } = slot;
+  const own = view?.waiters.find((one) => one.claim.id === claim.id);
+  const holders = (view?.holders ?? []).map(({ claim: held, state, failure, since, alive }) => {
+    const { node, operation, by, reason } = held;
+    return { node, state, operation, by, reason, since: isoOf(since), failure, alive };
+  });
+  const of = { pool: claim.pool, slots: view?.slots ?? slots, brake: view?.brake ?? brake };
+  return { ...of, is, position: own?.position ?? null, error, holders };
+}
+
+/** The operation that runs, or else the request that waits for a slot. */
+function operationOf({ op, waiting }: State, now: number): StatusOperation | null {
+  const [first] = waiting;
+  if (op === null && first === undefined) return null;
+  const { id, kind, by, reason } = op ?? (first as SlotRequest).request;
+  const { startedAt, deadline } = op ?? { startedAt: first?.since ?? now, deadline: first?.deadline ?? now };
+  return {
+    id,
+    operation: kind,
+    by,
+    reason,
+    seconds: Math.round(now - startedAt) / 1000,
+    remaining: Math.max(0, Math.round(deadline - now) / 1000),
+    onTimeout: op?.onTimeout ?? first?.request.onTimeout ?? 'restore',
   };
 }
 

@@ -5,11 +5,14 @@ import { type Scene, scene } from '../../support/world/scene.ts';
 
 /** Stopped; then, while no sidecar is there, HAProxy forgets what was set. No pid file names a process. */
 function stoppedAndForgotten(changes: Parameters<typeof scene>[0], meanwhile: (it: Scene) => void): Scene {
-  const it = scene({ stopIsIdempotent: false, stopProves: false, ...changes });
+  const it = scene({ stopIsIdempotent: false, ...changes });
   it.ended(it.ask('stop'));
   it.time.advance(100);
   it.site.failing.add('http');
   it.crash({}, () => {
+    // In this world a stop without a pid file proves nothing; here it did.
+    const { appUnproven: _, ...proven } = JSON.parse(it.disk.content ?? '{}');
+    it.disk.content = JSON.stringify(proven);
     it.lb.reload(false);
     meanwhile(it);
   });
@@ -71,6 +74,41 @@ describe.each([true, false])(
     });
   },
 );
+
+describe('`ready` in a new life of the sidecar', () => {
+  test.each([true, false])(
+    'starts no second application beside one of another hand (a probe: %s)',
+    (hasProbe) => {
+      let since = 0;
+      const it = stoppedAndForgotten({ hasProbe, returnMs: 30_000 }, ({ site, effects }) => {
+        // It takes its time, and is not healthy yet.
+        site.revive(false);
+        since = effects.length;
+      });
+      const id = it.ask('ready');
+      it.time.advance(20_000);
+      const starts = (): number => it.effects.slice(since).filter(({ type }) => type === 'start').length;
+      expect([it.sidecar.state.phase, starts()]).toEqual(['warming', 0]);
+      if (hasProbe) {
+        it.site.revive();
+        it.sidecar.probed('up');
+        expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'serving' });
+      } else {
+        const { code, message } = it.ended(id);
+        expect(code).toBe('app-stop');
+        expect(message).toContain('127.0.0.1:80 takes connections');
+      }
+      expect(starts()).toBe(0);
+    },
+  );
+
+  test.each([true, false])('starts one that is still gone (a probe: %s)', (hasProbe) => {
+    const it = stoppedAndForgotten({ hasProbe }, () => undefined);
+    it.site.failing.clear();
+    expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
+    expect(it.site.app.alive).toBe(true);
+  });
+});
 
 test('A drain that goes on is not over before this life has seen that the application is gone', () => {
   const it = scene({

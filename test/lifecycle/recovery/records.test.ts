@@ -96,7 +96,7 @@ describe('A record of a newer version', () => {
   });
 
   test('with fields that this one does not read is gone on with', () => {
-    expect(taken({ slot: { token: 7 }, ramp: [] })).toMatchObject({ phase: 'draining', alarms: {} });
+    expect(taken({ fleet: { token: 7 }, ramp: [] })).toMatchObject({ phase: 'draining', alarms: {} });
   });
 
   test('a hold that is not understood is still a hold', () => {

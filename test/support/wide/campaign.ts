@@ -1,4 +1,5 @@
 import type { Request } from '../../../agent/lifecycle/model/api.ts';
+import { SimLock } from '../world/lock.ts';
 import { createTimeline, type Timeline } from '../world/timeline.ts';
 import { act, lastStop } from './acts.ts';
 import { createApp, type SimApp } from './app.ts';
@@ -113,6 +114,7 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
     coverage,
     isStrict,
     failing: new Set(),
+    lock: new SimLock(),
     lb(name) {
       const found = lbs.find((lb) => lb.name === name);
       if (!found) throw new Error(`the world has no balancer ${name}`);

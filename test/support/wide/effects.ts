@@ -213,6 +213,21 @@ export function createEffects(
     });
   }
 
+  function askLock({ ask }: EffectOf<'ask-lock'>, tell: TellNode): void {
+    const begun = time.now;
+    const { does } = ask;
+    const { id } = ask.claim;
+    const failed = (error: string): void => tell({ type: 'lock-failed', id, begun, error });
+    later(0.1, 10, () => {
+      try {
+        const view = { ...world.lock.ask(ask, time.now), begun };
+        later(0.1, 10, () => tell({ type: 'lock-answered', does, id, view }));
+      } catch (error) {
+        later(0.1, 10, () => failed(String(error)));
+      }
+    });
+  }
+
   return (effect, tell, issued) => {
     switch (effect.type) {
       case 'persist':
@@ -256,6 +271,8 @@ export function createEffects(
         return later(1, 50, () =>
           tell({ type: 'warning-sent', warningIndex: effect.warningIndex, error: null }),
         );
+      case 'ask-lock':
+        return askLock(effect, tell);
       case 'reset-probe':
         return node.policy.hasProbe ? node.prober.reset() : undefined;
       default:

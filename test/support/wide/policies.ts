@@ -125,6 +125,7 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     // Fields that other branches add to a policy.
     keepBackups: false,
     ignoreServers: [],
+    pool: null,
   };
   // A command that tells nothing of its end is the one that may not be repeated here.
   return { ...terms, stopProves: terms.stopIsIdempotent };

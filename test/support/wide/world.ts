@@ -4,6 +4,7 @@ import type { OperationKind, Request, Result } from '../../../agent/lifecycle/mo
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
+import type { SimLock } from '../world/lock.ts';
 import type { SimDisk } from '../world/disk.ts';
 import type { Timeline } from '../world/timeline.ts';
 import type { SimApp } from './app.ts';
@@ -27,6 +28,8 @@ export interface World {
   readonly isStrict: boolean;
   /** Sources that fail at present. */
   readonly failing: Set<string>;
+  /** Of the pool that its nodes are of, where there is one. */
+  readonly lock: SimLock;
   lb(name: string): SimLb;
 }
 

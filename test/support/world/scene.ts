@@ -4,6 +4,7 @@ import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import { createDisk, type SimDisk } from './disk.ts';
 import type { SimHaproxy } from './haproxy.ts';
+import { SimLock } from './lock.ts';
 import { createOracle } from './oracle.ts';
 import { createSidecar, type SimSidecar } from './sidecar.ts';
 import { createSite, type SimSite } from './site.ts';
@@ -39,6 +40,7 @@ export const POLICY: Policy = {
   hasProbe: true,
   canStop: true,
   canStart: true,
+  pool: null,
   stopIsIdempotent: true,
   stopProves: true,
   onSignOut: 'drain',
@@ -53,6 +55,8 @@ export interface Scene {
   readonly site: SimSite;
   readonly disk: SimDisk;
   readonly sidecar: SimSidecar;
+  /** Of its pool, where the policy has one. */
+  readonly lock: SimLock;
   readonly policy: Policy;
   /** The first balancer. */
   readonly lb: SimHaproxy;
@@ -103,6 +107,7 @@ export function scene(
     policy,
     site: createSite(time, { ...policy, balancers: balancers ?? policy.balancers }),
     disk: createDisk(time),
+    lock: new SimLock(),
   };
   const oracle = createOracle(world);
   const effects: Effect[] = [];

@@ -9,6 +9,7 @@ import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import { type Health, initial, type State } from '../../../agent/lifecycle/model/state.ts';
 import { step } from '../../../agent/lifecycle/step.ts';
 import type { Closed } from '../../../agent/lifecycle/model/observation.ts';
+import type { LockAsk } from '../../../agent/lifecycle/model/slot.ts';
 import { frozen } from './frozen.ts';
 import { createPolls, listedIn } from './polls.ts';
 import type { SimSite } from './site.ts';
@@ -32,7 +33,7 @@ export interface SimSidecar {
 
 /** @param watch sees every step; throws when it was a wrong one */
 export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => void): SimSidecar {
-  const { time, site, disk } = world;
+  const { time, site, disk, lock } = world;
   const replies: { id: string; ticket: string }[] = [];
   const results: Result[] = [];
   let state = initial(world.policy, time.now);
@@ -129,6 +130,8 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
           tell({ type: 'warning-sent', warningIndex, error: null }),
         );
       }
+      case 'ask-lock':
+        return askLock(effect.ask, tell);
       case 'reset-probe':
         return probe(tell);
       case 'reply':
@@ -140,6 +143,22 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
       default:
         return effect satisfies never;
     }
+  }
+
+  function askLock(ask: LockAsk, tell: Tell): void {
+    const begun = time.now;
+    const { does } = ask;
+    const { id } = ask.claim;
+    // Done at an instant between the question and the answer.
+    time.after(time.between(0.1, 10), () => {
+      let heard: SceneEvent;
+      try {
+        heard = { type: 'lock-answered', does, id, view: { ...lock.ask(ask, time.now), begun } };
+      } catch (error) {
+        heard = { type: 'lock-failed', id, begun, error: String(error) };
+      }
+      time.after(time.between(0.1, 10), () => tell(heard));
+    });
   }
 
   type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;

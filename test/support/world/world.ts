@@ -3,6 +3,7 @@ import type { Event } from '../../../agent/lifecycle/model/event.ts';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import type { SimDisk } from './disk.ts';
+import type { SimLock } from './lock.ts';
 import type { SimSite } from './site.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -22,4 +23,5 @@ export interface SceneWorld {
   policy: Policy;
   readonly site: SimSite;
   readonly disk: SimDisk;
+  readonly lock: SimLock;
 }

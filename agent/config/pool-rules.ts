@@ -1,0 +1,16 @@
+import type { Config } from './config.ts';
+import type { Finding } from './problem.ts';
+
+/** What `pool` and `lock` must be to each other. */
+
+const NO_LOCK =
+  'pool: no lock is configured, so `pool.slots` and `pool.brake` are not kept: only drain.keep keeps nodes from going out at once, and a guard is no lock';
+
+export function checkPool({ pool, lock }: Config): Finding[] {
+  if (lock === null || pool !== null) return [];
+  return [{ path: ['lock'], message: 'needs pool: { name }, whose slots it keeps', at: 'value' }];
+}
+
+export function warnOfPool({ pool, lock }: Config): string[] {
+  return pool !== null && lock === null ? [NO_LOCK] : [];
+}

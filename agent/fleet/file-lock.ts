@@ -1,0 +1,234 @@
+import { readlinkSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { Claim, PoolView, SlotHolder } from '../lifecycle/model/pool.ts';
+import { type Clock, withDeadline } from '../system/clock.ts';
+import { isLastcallError, LastcallError, messageOf } from '../system/error.ts';
+import { bootId, inspectProcess, isRunning, startTimeOf } from '../system/process.ts';
+import {
+  documentText,
+  type EntryOwner,
+  type LockDocument,
+  type QueueEntry,
+  readDocument,
+  type SlotEntry,
+} from './file-document.ts';
+import { writtenClaim, writtenLine } from './entry-shapes.ts';
+import type { FleetLock } from './lock.ts';
+import { isTurn, viewOf } from './turn.ts';
+import { latest, makeVersions, replace } from './versions.ts';
+
+/**
+ * The lock of the nodes of one machine, each of which may run as a user of its own: a directory that their common group may
+ * write to. A slot is an entry of its file and outlives its process; that a holder lives is seen by its pid and its start
+ * time. Processes of another boot have ended; one of another pid namespace, or hidden in /proc, is taken for alive.
+ */
+
+/** The time for one question, in milliseconds: far above that of a local disk. */
+const ASK_MS = 2_000;
+
+/** Who may write there can take and free every slot. */
+const OTHERS_MAY_WRITE = 0o002;
+
+export interface FileLockPorts {
+  readonly clock: Clock;
+  /** The process that proves that its holders live; this one where it is not given. */
+  readonly owner?: EntryOwner;
+}
+
+/**
+ * @param path the directory; made where it is missing, mode 0770
+ * @param pool what `look` shows
+ */
+export function createFileLock(
+  path: string,
+  pool: string,
+  { clock, owner: self = processOwner(process.pid) }: FileLockPorts,
+): FleetLock {
+  const name = `file ${path}`;
+  const ask = <T>(signal: AbortSignal, work: (begun: number) => Promise<T>): Promise<T> =>
+    asked(name, path, clock, signal, work);
+
+  /** Changes the document by comparison; a change to the same is not written. */
+  async function change(
+    to: (document: LockDocument, number: number) => LockDocument,
+    begun: number,
+  ): Promise<LockDocument> {
+    for (;;) {
+      const before = await read(path);
+      const after = to(before.document, before.version.number + 1);
+      if (after === before.document) return after;
+      if ((await replace(path, before.version, documentText(after))) !== null) return after;
+      if (clock.now() - begun > ASK_MS) throw new Error('other nodes change it all the time');
+    }
+  }
+
+  const changed = (
+    claim: Claim,
+    signal: AbortSignal,
+    to: (document: LockDocument, number: number) => LockDocument,
+  ): Promise<PoolView> => ask(signal, async (begun) => poolOf(claim.pool, await change(to, begun), begun));
+
+  return {
+    name,
+    take: (claim, signal) =>
+      changed(claim, signal, (document, number) =>
+        taken(document, writtenClaim(claim), self, { number, since: clock.wall().getTime() }),
+      ),
+    look: (signal) => ask(signal, async (begun) => poolOf(pool, (await read(path)).document, begun)),
+    mark: (claim, state, why, signal) =>
+      changed(claim, signal, (document, number) => {
+        const held = document.holders.find((one) => one.claim.id === claim.id);
+        if (held === undefined) throw notHeld(name, claim);
+        const failure = why === null ? null : writtenLine(why);
+        if (held.state === state && held.failure === failure) return document;
+        return withHolder(document, { ...held, state, failure, owner: self, changed: number });
+      }),
+    give: (claim, signal) => changed(claim, signal, (document) => without(document, claim.id)),
+    free: ({ claim, revision }, signal) =>
+      ask(signal, async (begun) => {
+        let isFreed = false;
+        await change((document) => {
+          const held = document.holders.find((one) => one.claim.id === claim.id);
+          isFreed = held !== undefined && revisionOf(held) === revision;
+          return isFreed ? without(document, claim.id) : document;
+        }, begun);
+        return isFreed;
+      }),
+    close: async () => undefined,
+  };
+}
+
+/** A process as the entries of the file name it. @throws LastcallError `config` where /proc does not show the boot */
+export function processOwner(pid: number): EntryOwner {
+  return { boot: bootId(), namespace: namespace(), pid, startTime: startTimeOf(pid) ?? '' };
+}
+
+function namespace(): string {
+  return readlinkSync('/proc/self/ns/pid');
+}
+
+/** @throws LastcallError `locked`; the signal's reason */
+async function asked<T>(
+  name: string,
+  path: string,
+  clock: Clock,
+  signal: AbortSignal,
+  work: (begun: number) => Promise<T>,
+): Promise<T> {
+  const begun = clock.now();
+  const failed = (why: string, cause?: unknown): LastcallError =>
+    new LastcallError('locked', `${name} cannot be asked: ${why}`, {
+      target: path,
+      elapsedMs: clock.now() - begun,
+      next: 'see that it is a directory that the group of the nodes may write to',
+      cause,
+    });
+  const late = (): LastcallError => failed(`no answer within ${ASK_MS} ms`);
+  try {
+    return await withDeadline(clock, ASK_MS, signal, late, () => work(begun));
+  } catch (error) {
+    if (signal.aborted || isLastcallError(error)) throw error;
+    throw failed(messageOf(error), error);
+  }
+}
+
+interface Read {
+  readonly version: Awaited<ReturnType<typeof latest>>;
+  readonly document: LockDocument;
+}
+
+/** @throws Error where the directory or what is in it cannot be believed */
+async function read(path: string): Promise<Read> {
+  await makeVersions(path);
+  const { mode } = await stat(path);
+  if ((mode & OTHERS_MAY_WRITE) !== 0) throw new Error(`every user may write to ${path}`);
+  const version = await latest(path);
+  const document = readDocument(version.text);
+  if (document === null)
+    throw new Error(
+      `${path}/${version.number} is not what lastcall writes; remove it once no node of its pools is out`,
+    );
+  return { version, document };
+}
+
+/** The document with the claim among its holders, or in its queue; the same one where that is so already. */
+function taken(
+  document: LockDocument,
+  claim: Claim,
+  owner: EntryOwner,
+  now: { readonly number: number; readonly since: number },
+): LockDocument {
+  const held = document.holders.find((one) => one.claim.id === claim.id);
+  const entry = { claim, owner, since: now.since };
+  if (held !== undefined) {
+    if (isSame(held.owner, owner)) return document;
+    return withHolder(document, { ...held, owner, changed: now.number });
+  }
+  const alive = document.queue.filter((one) => isAlive(one.owner));
+  const place = alive.findIndex((one) => one.claim.id === claim.id);
+  const known = alive[place];
+  const queue = known === undefined ? [...alive, entry] : alive.with(place, { ...known, owner });
+  const waits = { holders: document.holders, queue };
+  const isNews = known === undefined || !isSame(known.owner, owner);
+  if (!isTurn(poolOf(claim.pool, waits, 0), claim)) return isNews ? waits : document;
+  const slot: SlotEntry = { ...entry, state: 'out', failure: null, changed: now.number };
+  return { holders: [...document.holders, slot], queue: queue.filter((one) => one.claim.id !== claim.id) };
+}
+
+function withHolder(document: LockDocument, changed: SlotEntry): LockDocument {
+  const holders = document.holders.map((one) => (one.claim.id === changed.claim.id ? changed : one));
+  return { ...document, holders };
+}
+
+function without(document: LockDocument, id: string): LockDocument {
+  const isOther = ({ claim }: QueueEntry): boolean => claim.id !== id;
+  if ([...document.holders, ...document.queue].every(isOther)) return document;
+  return { holders: document.holders.filter(isOther), queue: document.queue.filter(isOther) };
+}
+
+function poolOf(pool: string, { holders, queue }: LockDocument, begun: number): PoolView {
+  const here = ({ claim }: QueueEntry): boolean => claim.pool === pool;
+  const shown = holders.filter(here).map((one): SlotHolder => ({
+    claim: one.claim,
+    state: one.state,
+    failure: one.failure,
+    since: one.since,
+    alive: isAlive(one.owner),
+    revision: revisionOf(one),
+  }));
+  return viewOf(
+    begun,
+    shown,
+    queue.filter((one) => here(one) && isAlive(one.owner)),
+  );
+}
+
+function revisionOf({ changed, owner }: SlotEntry): string {
+  return `${changed} ${owner.pid} ${owner.startTime}`;
+}
+
+/** A process that was stopped (SIGSTOP) keeps no place in the queue, and its slot is that of one who may never go on. */
+function isAlive(owner: EntryOwner): boolean {
+  if (owner.boot !== bootId()) return false;
+  if (owner.namespace !== namespace()) return true;
+  const seen = inspectProcess(owner.pid);
+  if (typeof seen === 'string') return seen === 'hidden';
+  return seen.startTime === owner.startTime && isRunning(seen) && seen.state.toUpperCase() !== 'T';
+}
+
+function isSame(one: EntryOwner, other: EntryOwner): boolean {
+  return (
+    one.boot === other.boot &&
+    one.namespace === other.namespace &&
+    one.pid === other.pid &&
+    one.startTime === other.startTime
+  );
+}
+
+function notHeld(name: string, { pool, node }: Claim): LastcallError {
+  return new LastcallError('failed', `${name}: ${node} holds no slot of pool ${pool} any more`, {
+    target: name,
+    elapsedMs: 0,
+    next: 'see `lastcall status`',
+  });
+}

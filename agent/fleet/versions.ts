@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { chmod, type FileHandle, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../system/error.ts';
+
+/**
+ * A text that several processes of one machine replace by comparison: a directory of numbered files, of which the one
+ * with the highest number counts. The next one is written beside it and gets its number by link(2), which only one of
+ * several can; so a lock file, whose holder may die, is not needed. What is read is always whole.
+ */
+
+/** One version of the text; number 0 and null = there is none yet. */
+export interface Version {
+  readonly number: number;
+  readonly text: string | null;
+}
+
+/** Far above any pool; what is longer was not written by us. */
+const MAX_BYTES = 1024 * 1024;
+/** Readable for the group, so that nodes may run as users of their own. */
+const FILE_MODE = 0o640;
+const DIRECTORY_MODE = 0o770;
+
+/**
+ * Makes the directory where it is missing, for its owner and its group.
+ * @throws the system's error
+ */
+export async function makeVersions(directory: string): Promise<void> {
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return;
+    throw error;
+  }
+  await chmod(directory, DIRECTORY_MODE);
+}
+
+/**
+ * The version that counts now.
+ * @throws the system's error; Error where it is not a regular file, or too long
+ */
+export async function latest(directory: string): Promise<Version> {
+  for (;;) {
+    const [number = 0] = await numbersIn(directory);
+    if (number === 0) return { number, text: null };
+    const text = await textOf(join(directory, String(number)));
+    // Removed in between: it has a successor.
+    if (text !== null) return { number, text };
+  }
+}
+
+/**
+ * Puts `text` in the place of `before`.
+ * @returns its version, or null: `before` was not the latest any more, and nothing has changed
+ * @throws the system's error
+ */
+export async function replace(directory: string, before: Version, text: string): Promise<Version | null> {
+  const own = join(directory, `new-${randomUUID()}`);
+  const number = before.number + 1;
+  const target = join(directory, String(number));
+  try {
+    await writeWhole(own, text, (await stat(directory)).gid);
+    if (!(await linked(own, target))) return null;
+    // A process that was held up may take the number of a version that was removed since: it is not the highest.
+    const [highest = 0, ...lower] = await numbersIn(directory);
+    if (highest !== number) {
+      await rm(target, { force: true });
+      return null;
+    }
+    await removeOld(directory, lower);
+    return { number, text };
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+/** Highest first. */
+async function numbersIn(directory: string): Promise<number[]> {
+  const names = (await readdir(directory)).filter((name) => /^[1-9]\d{0,14}$/.test(name));
+  return names.map(Number).toSorted((one, other) => other - one);
+}
+
+/** In a directory where each user may remove its own files alone, those of others stay, and harm nothing. */
+async function removeOld(directory: string, numbers: readonly number[]): Promise<void> {
+  for (const number of numbers)
+    await rm(join(directory, String(number)), { force: true }).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;
+    });
+}
+
+async function linked(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function writeWhole(path: string, text: string, group: number): Promise<void> {
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+  const handle = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
+  try {
+    // Whatever the umask of this process is.
+    await handle.chmod(FILE_MODE);
+    await giveTo(handle, group);
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The group of the directory may read it, also where that is not the first group of this user. */
+async function giveTo(handle: FileHandle, group: number): Promise<void> {
+  const { uid, gid } = await handle.stat();
+  if (gid !== group) await handle.chown(uid, group);
+}
+
+/** @returns null when it is not there any more */
+async function textOf(path: string): Promise<string | null> {
+  const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+  const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  });
+  if (handle === null) return null;
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw new Error(`${path} is not a regular file`);
+    if (stat.size > MAX_BYTES) throw new Error(`${path} is longer than ${MAX_BYTES} bytes`);
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,101 @@
+import { blockedBy } from '../observed/pool-words.ts';
+import { goOverSlot, isSlotNeeded } from '../phases/slot.ts';
+import { goesOver, type Objection } from '../model/objection.ts';
+import type { Candidate } from '../model/operation.ts';
+import type { Request } from '../model/api.ts';
+import type { Slot, SlotRequest } from '../model/slot.ts';
+import { answer, refuse } from '../report/result.ts';
+import { emit, patch, resave, save, type Draft } from '../draft.ts';
+import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
+
+/**
+ * The turn of a request in its pool, asked when nothing else speaks against it: it has a slot, is refused, or is
+ * accepted and waits. After a wait everything is asked anew.
+ */
+
+/** `go` with the warnings of one who cannot be refused; `wait`: the lock has not answered; `over`: refused, or waits. */
+export type SlotAnswer = { readonly go: readonly string[] } | 'wait' | 'over';
+
+/** @param candidate all of whose checks are in */
+export function askTurn(draft: Draft, candidate: Candidate): SlotAnswer {
+  const { request } = candidate;
+  const { slot } = draft.state;
+  if (!isSlotNeeded(draft, request.kind)) return { go: [] };
+  const turnAt = candidate.turnAt ?? draft.at;
+  const objection = slot === null || candidate.turnAt === null ? 'unknown' : objectionOf(draft, slot, turnAt);
+  if (objection === 'unknown') {
+    patch(draft, { candidate: { ...candidate, turnAt } });
+    return 'wait';
+  }
+  if (goesOver(request, objection.code)) {
+    goOverSlot(draft);
+    return { go: [`${objection.message}; this ${request.kind} cannot be refused and goes on`] };
+  }
+  const waitMs = request.waitForSlotMs ?? null;
+  if (objection.code === 'locked' && slot?.error === null && waitMs !== null)
+    waitForSlot(draft, request, waitMs);
+  else refuse(draft, request, candidate.at, objection.code, objection.message);
+  return 'over';
+}
+
+/** By an answer to a question that was asked since. */
+function objectionOf(
+  { policy }: Draft,
+  { claim, view, error, begun }: Slot,
+  since: number,
+): Objection | 'unknown' {
+  if (begun < since) return 'unknown';
+  if (error !== null || view === null)
+    return { code: 'locked', message: `${policy.node}: ${error ?? 'no answer'}; nothing was changed` };
+  return blockedBy(policy.node, claim, view);
+}
+
+/** It is accepted as soon as the disk holds it. */
+function waitForSlot(draft: Draft, request: Request, waitMs: number): void {
+  const one: SlotRequest = { request, since: draft.at, deadline: draft.at + waitMs };
+  patch(draft, { waiting: [...draft.state.waiting, one] });
+  resave(draft);
+  patch(draft, {
+    pending: { kind: 'join', request, at: draft.at, ticket: request.id, save: draft.state.save },
+  });
+}
+
+/** Those that wait: their slot has come, the brake is on, or their time is over. */
+export function advanceWaiting(draft: Draft): void {
+  const { slot, waiting, queue } = draft.state;
+  if (waiting.length === 0 || slot === null) return;
+  if (slot.is === 'held') {
+    patch(draft, {
+      waiting: [],
+      queue: [...waiting.map(({ request }) => ({ ...request, isAccepted: true })), ...queue],
+    });
+    return save(draft);
+  }
+  const { policy, at } = draft;
+  const blocked = slot.view === null ? null : blockedBy(policy.node, slot.claim, slot.view);
+  if (blocked?.code === 'braked') return endWaiting(draft, () => true, blocked);
+  const why = slot.error ?? blocked?.message ?? `${policy.node}: the lock has not answered`;
+  endWaiting(draft, ({ deadline }) => at >= deadline, { code: 'locked', message: why });
+}
+
+function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, message }: Objection): void {
+  const ended = draft.state.waiting.filter(whose);
+  if (ended.length === 0) return;
+  patch(draft, { waiting: draft.state.waiting.filter((one) => !ended.includes(one)) });
+  for (const { request, since } of ended) {
+    const result = { ...answer(draft, request, since, code, []), message };
+    emit(draft, { type: 'finish', refused: false, result });
+    onOwnRequestAnswered(draft, request.id, message);
+  }
+  save(draft);
+}
+
+/** The claim could not be written: nothing may be asked for that a crash would forget. */
+export function onClaimUnsaved(draft: Draft, failed: number, error: string): void {
+  const { candidate, slot } = draft.state;
+  if (candidate?.turnAt == null || slot === null || slot.is !== 'unknown' || failed < slot.save) return;
+  if (candidate.request.isShutdown) return goOverSlot(draft);
+  const next = 'nothing was started; free the disk or mend its permissions';
+  patch(draft, { candidate: null, slot: slot.asked === null ? null : slot });
+  refuse(draft, candidate.request, candidate.at, 'state-write', `${error}; ${next}`);
+}

@@ -1,0 +1,70 @@
+import type { OperationKind, Request } from './api.ts';
+import type { Claim, PoolView, SlotHolder } from './pool.ts';
+
+/** This node's part in its pool, and what is asked of the lock. */
+
+export interface Slot {
+  readonly claim: Claim;
+  /** By the last answer; `unknown`: there is none yet; `lost`: it was held, and is no more. */
+  readonly is: 'unknown' | 'waits' | 'held' | 'lost';
+  readonly view: PoolView | null;
+  /** Why the last question was not answered; null = it was. */
+  readonly error: string | null;
+  /** When the last question that came back was asked; -1 = none has. */
+  readonly begun: number;
+  /** What is being asked. */
+  readonly asked: LockAsk['does'] | null;
+  /** When the last answer, or failure, came; null = none has. */
+  readonly answeredAt: number | null;
+  /** A look that was begun earlier than this is of no use. */
+  readonly lookFor: number;
+  readonly failures: number;
+  /** A caller who cannot be refused goes on without it. */
+  readonly isOver: boolean;
+  /** The save that carries the claim: it is on disk before it is asked for. */
+  readonly save: number;
+  /** How the last operation ended that was not done; null = all were. */
+  readonly failure: string | null;
+}
+
+export const NEW_SLOT: Omit<Slot, 'claim' | 'save'> = {
+  is: 'unknown',
+  view: null,
+  error: null,
+  begun: -1,
+  asked: null,
+  answeredAt: null,
+  lookFor: -1,
+  failures: 0,
+  isOver: false,
+  failure: null,
+};
+
+/** A question to the lock. */
+export type LockAsk =
+  | { readonly does: 'take' | 'look' | 'give'; readonly claim: Claim }
+  | {
+      readonly does: 'mark';
+      readonly claim: Claim;
+      readonly state: SlotHolder['state'];
+      readonly failure: string | null;
+    };
+
+/** A request that was accepted and waits for a slot. */
+export interface SlotRequest {
+  readonly request: Request;
+  readonly since: number;
+  readonly deadline: number;
+}
+
+/** What takes a node of a pool out of service. */
+const OUTWARD: readonly OperationKind[] = ['drain', 'stop', 'restart', 'hold'];
+
+export function takesOut(kind: OperationKind): boolean {
+  return OUTWARD.includes(kind);
+}
+
+/** The holder's own entry for a claim. */
+export function holderOf(view: PoolView | null, { id }: Claim): SlotHolder | undefined {
+  return view?.holders.find(({ claim }) => claim.id === id);
+}

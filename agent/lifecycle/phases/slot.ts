@@ -1,0 +1,203 @@
+import { abort } from './return.ts';
+import { isHolding } from '../model/desired.ts';
+import type { OperationKind, Request } from '../model/api.ts';
+import { isOut, isOutward, PHASES } from '../model/phase.ts';
+import { RETRY_FIRST_MS } from '../model/policy.ts';
+import type { Claim } from '../model/pool.ts';
+import { holderOf, type LockAsk, NEW_SLOT, type Slot, takesOut } from '../model/slot.ts';
+import type { State } from '../model/state.ts';
+import { alarm, emit, type EventOf, isDurable, patch, save, type Draft } from '../draft.ts';
+
+/**
+ * The slot of the node's pool, a level: a node that is out, or is to go out, has a claim, which is asked for until it
+ * holds a slot, and given back once nothing at any balancer is ours. HAProxy knows no fencing numbers, so the slot is
+ * read again by a look begun after DRAIN was read back, before the fence and before the stop (INVARIANTS.md#i5). A
+ * lock that does not answer, or a slot that is lost, stops steps outward; the way back needs no lock.
+ */
+
+/** While a node is on its way out, or waits, the lock is asked so often. */
+const NEAR_MS = 500;
+/** A slot of a node that stays out is looked at so often: it may have been freed by `unlock`. */
+const FAR_MS = 10_000;
+const RETRY_LONGEST_MS = 5_000;
+/** So long beyond the deadline an answer of the lock is waited for; then what was found is put back. */
+const PATIENCE_MS = 3_000;
+
+/** At the end of each step: makes the claim, asks the lock, gives back. */
+export function advanceSlot(draft: Draft): void {
+  const { policy, state } = draft;
+  if (policy.pool === null) return tellUnkept(draft);
+  if (state.slot === null) return needsClaim(state) ? makeClaim(draft) : undefined;
+  const ask = nextAsk(draft, state.slot);
+  if (ask === null) return;
+  patch(draft, { slot: { ...state.slot, asked: ask.does } });
+  emit(draft, { type: 'ask-lock', ask });
+}
+
+function tellUnkept(draft: Draft): void {
+  const { slot } = draft.state;
+  if (slot === null) return;
+  const { pool, node } = slot.claim;
+  const text = `the configuration has no lock any more, and the slot of pool ${pool} was not given back: \`lastcall unlock ${node} --reason TEXT\` at another node`;
+  alarm(draft, 'lock', text);
+  patch(draft, { slot: null });
+  save(draft);
+}
+
+/** A node that is out without a claim is out all the same: the others have to see it. */
+function needsClaim({ candidate, waiting, outing, phase, op }: State): boolean {
+  if (candidate?.turnAt != null || waiting.length > 0) return true;
+  return outing !== null && isOut(phase) && op?.kind !== 'ready' && op?.outcome == null;
+}
+
+/** What has a claim keeps it until this is false: then it is given back. */
+function keepsClaim({ candidate, pending, queue, waiting, outing, op }: State): boolean {
+  const requests = [candidate?.request, pending?.request, ...queue].filter((one) => one !== undefined);
+  const isAsked = requests.some(({ kind, dryRun }) => takesOut(kind) && !dryRun);
+  return outing !== null || isAsked || waiting.length > 0 || (op !== null && takesOut(op.kind));
+}
+
+function makeClaim(draft: Draft): void {
+  const { policy, state } = draft;
+  const { candidate, waiting, op } = state;
+  if (policy.pool === null) return;
+  const { name, slots, brake, servers, seed } = policy.pool;
+  const asker: Pick<Request, 'kind' | 'by' | 'reason'> =
+    candidate?.request ?? waiting[0]?.request ?? op ?? UNASKED;
+  save(draft);
+  const claim: Claim = {
+    pool: name,
+    node: policy.node,
+    id: `${seed}${draft.state.save.toString(16).padStart(6, '0').slice(-6)}`,
+    operation: asker.kind,
+    by: asker.by,
+    reason: asker.reason,
+    slots,
+    brake,
+    servers,
+  };
+  patch(draft, { slot: { ...NEW_SLOT, claim, save: draft.state.save } });
+}
+
+const UNASKED = { kind: 'drain', by: 'lastcall', reason: 'it is out already' } as const;
+
+/** At most one question at a time, none before the claim is on disk. */
+function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
+  const { claim, is, asked, view, error } = slot;
+  if (asked !== null || state.saved < slot.save || state.phase === 'starting') return null;
+  const isDue = at >= dueAt(state, slot);
+  if (!keepsClaim(state))
+    return isDurable(state) && (isDue || error === null) ? { does: 'give', claim } : null;
+  if (is !== 'held') return isDue && isWanted(state, slot) ? { does: 'take', claim } : null;
+  if (error !== null && !isDue) return null;
+  const failure = failureOf(state, slot);
+  if (failure !== null) return { does: 'mark', claim, state: 'failed', failure };
+  return isDue || (view?.begun ?? -1) < slot.lookFor ? { does: 'look', claim } : null;
+}
+
+/** What was lost is not taken anew on the way back, which needs none. */
+function isWanted({ op, phase }: State, { is }: Slot): boolean {
+  return is !== 'lost' || (op?.outcome == null && isOut(phase));
+}
+
+/** When the lock is asked again where nothing calls for it. */
+function dueAt(state: State, { is, answeredAt, failures }: Slot): number {
+  if (answeredAt === null) return -1;
+  if (failures > 0) return answeredAt + Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_LONGEST_MS);
+  return answeredAt + (is === 'waits' || isUnderWay(state) ? NEAR_MS : FAR_MS);
+}
+
+/** A node that did not come back, and that no operation brings back now; null = it is not so, or was told. */
+function failureOf({ phase, op, outing }: State, { claim, view, failure }: Slot): string | null {
+  const { alone } = PHASES[phase];
+  const isStuck = alone === 'failed' || (alone === 'late' && failure !== null);
+  if (!isStuck || op !== null || outing === null) return null;
+  return holderOf(view, claim)?.state === 'failed' ? null : (failure ?? `it is ${phase}`);
+}
+
+/** The lock has answered: the pool as it is then. */
+export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-answered'>): void {
+  const { slot } = draft.state;
+  if (slot?.claim.id !== id) return;
+  alarm(draft, 'lock', null);
+  if (does === 'give') {
+    patch(draft, {
+      slot: keepsClaim(draft.state) ? { ...NEW_SLOT, claim: slot.claim, save: slot.save } : null,
+    });
+    return save(draft);
+  }
+  const is = holderOf(view, slot.claim) ? 'held' : hadIt(slot) ? 'lost' : 'waits';
+  const answered = { asked: null, error: null, failures: 0, begun: view.begun, answeredAt: draft.at };
+  if (is === 'lost' && slot.is !== 'lost') {
+    const text = `the slot of pool ${slot.claim.pool} was freed by another hand`;
+    emit(draft, { type: 'log', level: 'warn', text });
+  }
+  patch(draft, { slot: { ...slot, ...answered, is, view } });
+}
+
+function hadIt({ is }: Slot): boolean {
+  return is === 'held' || is === 'lost';
+}
+
+/** It is not known what holds: asked again, with a growing pause. */
+export function onLockFailed(draft: Draft, { id, begun, error }: EventOf<'lock-failed'>): void {
+  const { slot } = draft.state;
+  if (slot?.claim.id !== id) return;
+  const failures = slot.failures + 1;
+  patch(draft, { slot: { ...slot, asked: null, error, failures, begun, answeredAt: draft.at } });
+  // The text differs at each try by its elapsed time; the log gets it once.
+  if (draft.state.alarms['lock'] === undefined)
+    alarm(draft, 'lock', `${error}; steps outward wait for it, and it is asked again`);
+}
+
+function isUnderWay({ op, phase }: State): boolean {
+  return op !== null && op.outcome === null && isOutward(phase);
+}
+
+/** `go`: the slot was held by a look begun at `since` or later; `wait`: not known; `moved`: the phase has changed. */
+export function askSlot(draft: Draft, since: number): 'go' | 'wait' | 'moved' {
+  const { policy, state, at } = draft;
+  const { slot, op } = state;
+  if (policy.pool === null || slot?.isOver === true || isHolding(state)) return 'go';
+  if (slot?.is === 'lost' && op !== null && op.outcome === null) {
+    abort(
+      draft,
+      'locked',
+      `${policy.node}: the slot of pool ${slot.claim.pool} was freed by another hand; what was found is restored`,
+    );
+    return 'moved';
+  }
+  if (slot?.is === 'held' && slot.error === null && (slot.view?.begun ?? -1) >= since) return 'go';
+  if (op !== null && op.outcome === null && at >= patienceOf(op.deadline, since)) {
+    const why = slot?.error ?? 'no slot of its pool was held';
+    abort(draft, 'locked', `${policy.node}: ${why}, still at the deadline; what was found is restored`);
+    return 'moved';
+  }
+  if (slot !== null && slot.lookFor < since) patch(draft, { slot: { ...slot, lookFor: since } });
+  return 'wait';
+}
+
+function patienceOf(deadline: number, since: number): number {
+  return Math.max(deadline, since) + PATIENCE_MS;
+}
+
+/** What cannot be refused goes on without a slot. */
+export function goOverSlot(draft: Draft): void {
+  const { slot } = draft.state;
+  if (slot !== null && !slot.isOver) patch(draft, { slot: { ...slot, isOver: true } });
+}
+
+/** How an operation ended that was not done: the reason where the node does not come back. */
+export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind): boolean {
+  if (policy.pool === null || !takesOut(kind)) return false;
+  return state.slot === null || (state.slot.is !== 'held' && !state.slot.isOver);
+}
+
+/** When the lock is asked again, or not waited for any more, in monotonic milliseconds. */
+export function nextSlot(state: State): number[] {
+  const { slot, op, epochStartedAt, waiting } = state;
+  const deadlines = waiting.map(({ deadline }) => deadline);
+  if (slot === null) return deadlines;
+  const patience = op === null ? [] : [patienceOf(op.deadline, Math.max(epochStartedAt, slot.lookFor))];
+  return [...deadlines, ...(slot.asked === null ? [dueAt(state, slot)] : []), ...patience];
+}

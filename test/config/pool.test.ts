@@ -1,0 +1,37 @@
+import { describe, expect, test } from '@jest/globals';
+import { configOf, load, MINIMAL, refuses } from './support.ts';
+
+/** `pool` and `lock`: the nodes of which so many may be out. */
+
+test('a pool has one slot, and the first node that does not come back brakes it, unless the file says otherwise', async () => {
+  const written = `${MINIMAL}pool: { name: app }\nlock: { file: /run/lock/lastcall/app }\n`;
+  expect(await configOf(written)).toMatchObject({
+    pool: { name: 'app', slots: 1, brake: 1 },
+    lock: { kind: 'file', path: '/run/lock/lastcall/app' },
+  });
+  expect(await configOf(`${MINIMAL}pool: { name: app, slots: 3, brake: 2 }\n`)).toMatchObject({
+    pool: { slots: 3, brake: 2 },
+    lock: null,
+  });
+});
+
+test('a pool without a lock is told to be none', async () => {
+  const loaded = await load(`${MINIMAL}pool: { name: app, slots: 2 }\n`);
+  expect(loaded.ok && loaded.warnings.join()).toMatch(/`pool.slots` and `pool.brake` are not kept/);
+});
+
+describe('what no lock could keep is refused', () => {
+  refuses([
+    ['lock: { file: /run/lock/lastcall/app }', '4:7: lock: needs pool: { name }, whose slots it keeps'],
+    ['pool: { slots: 2 }', '4:7: pool.name: is required'],
+    ['pool: { name: app, slots: 0 }', '4:27: pool.slots: must be 1 or more'],
+    ['pool: { name: app, brake: 1.5 }', '4:27: pool.brake: expected a whole number, got a number'],
+    ['pool: { name: app, slot: 2 }', '4:20: pool.slot: unknown key, known here: name, slots, brake'],
+    [
+      'pool: { name: "a/b" }',
+      '4:15: pool.name: a node name has 1 to 64 letters, digits, underscores, dots and dashes, and begins with neither of the last two',
+    ],
+    ['pool: { name: app }\nlock: { file: app }', '5:15: lock.file: must be an absolute path'],
+    ['pool: { name: app }\nlock: {}', '5:7: lock: needs file'],
+  ]);
+});

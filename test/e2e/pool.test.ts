@@ -1,0 +1,108 @@
+import { afterEach, expect, jest, test } from '@jest/globals';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { patience } from '../support/rig.ts';
+import type { LegacyNode } from '../support/legacy-node.ts';
+import { openPool, type Pool, type PoolNode, type PoolOptions, serverStatuses } from '../support/pool.ts';
+import { until } from '../support/until.ts';
+
+/** Five nodes, five sidecars and one lock: many at once become a rolling restart by themselves (INVARIANTS.md#i5). */
+
+jest.setTimeout(120_000);
+
+let pool: Pool | null = null;
+afterEach(async () => {
+  await pool?.close();
+  pool = null;
+});
+
+const open = async (options: Omit<PoolOptions, 'size'> = {}): Promise<Pool> =>
+  (pool = await openPool({ size: 5, ...options }));
+
+test.each([1, 2])(
+  '`restart` on all at once under users: none fails, none loses a session, and never more than %i are out',
+  async (slots) => {
+    const all = await open({ pool: { slots } });
+    const { nodes } = all;
+    const crowd = all.users(30);
+    await crowd.start();
+    const watched = all.watch();
+    const results = await Promise.all(nodes.map((node) => node.ask('restart', { waitForSlot: '100s' })));
+    const seen = await watched.end();
+    const report = await crowd.stop();
+    expect(results.map(({ code }) => code)).toEqual(nodes.map(() => 'done'));
+    expect(report).toMatchObject({ failed: 0, lost: 0 });
+    expect(seen.looks).toBeGreaterThan(20);
+    expect([seen.fenced, seen.out]).toEqual([slots, slots]);
+  },
+);
+
+test('a node whose start fails is named by all others, which end `braked`; `ready` there releases them', async () => {
+  const brokenIn = (dir: string): string => join(dir, 'app2.broken');
+  const { nodes, dir } = await open({
+    sections: (node, at) => (node.name === 'app2' ? { app: breakable(node, brokenIn(at)) } : {}),
+  });
+  const [one, two, ...others] = nodes as [PoolNode, PoolNode, ...PoolNode[]];
+  await writeFile(brokenIn(dir), '');
+  const failing = two.ask('restart', { waitForSlot: '100s' });
+  await two.agent.reaches('draining', 'settling', 'fencing');
+  const waiting = [one, ...others].map((node) => node.ask('restart', { waitForSlot: '100s' }));
+  expect((await failing).code).toBe('app-health');
+  const failedAt = performance.now();
+  const results = await Promise.all(waiting);
+  expect(performance.now() - failedAt).toBeLessThan(5_000);
+  expect(results.map(({ code }) => code)).toEqual(results.map(() => 'braked'));
+  for (const { message } of results) expect(message).toMatch(/app2 did not come back \(app-health: /);
+  expect(await serverStatuses((pool as Pool).haproxy)).toEqual(['UP', 'MAINT', 'UP', 'UP', 'UP']);
+  expect((await one.ask('drain')).code).toBe('braked');
+  await rm(brokenIn(dir));
+  expect((await two.ask('ready')).code).toBe('done');
+  await until(
+    'the slot is free',
+    async () => (await two.agent.client.status(patience())).slot?.is === 'none',
+  );
+  expect((await one.ask('restart')).code).toBe('done');
+});
+
+/** An application that does not start while there is this file. */
+function breakable({ url, pidFile, startCommand }: PoolNode | LegacyNode, broken: string): object {
+  const [program, ...args] = startCommand;
+  const script = `if (require('fs').existsSync(${JSON.stringify(broken)})) process.exit(1);
+    require('child_process').execFileSync(${JSON.stringify(program)}, ${JSON.stringify(args)}, { stdio: 'inherit' });`;
+  return {
+    probe: { http: { url: `${url}/health` }, every: '250ms', timeout: '1s' },
+    start: { command: [process.execPath, '-e', script] },
+    stop: { signal: { name: 'SIGTERM', pidFile, killAfter: '5s' } },
+  };
+}
+
+test('a holder whose sidecar is killed keeps its slot, and its next sidecar goes on with it', async () => {
+  const { nodes, haproxy } = await open();
+  const [one, two] = nodes as [PoolNode, PoolNode];
+  expect((await one.ask('drain')).code).toBe('done');
+  await one.agent.kill();
+  const refused = await two.ask('drain');
+  expect(refused.code).toBe('locked');
+  expect(refused.message).toMatch(/app1 holds a slot .*its sidecar does not live/);
+  await one.restart();
+  await one.agent.reaches('drained');
+  expect((await two.ask('drain')).message).not.toMatch(/does not live/);
+  expect((await one.ask('ready')).code).toBe('done');
+  expect((await two.ask('drain', { waitForSlot: '20s' })).code).toBe('done');
+  expect(await serverStatuses(haproxy)).toEqual(['UP', 'MAINT', 'UP', 'UP', 'UP']);
+});
+
+test('`status` of one who waits tells people its place, and who holds the slot', async () => {
+  const { nodes } = await open();
+  const [one, two] = nodes as [PoolNode, PoolNode];
+  await one.ask('drain');
+  const waits = two.agent.plain('stop', '--wait-for-slot', '60s', '--reason', 'patches');
+  await two.agent.client.status(patience());
+  await until('it waits', async () => (await two.agent.client.status(patience())).slot?.is === 'waits');
+  const { stdout } = await two.agent.plain('status').outcome;
+  expect(stdout).toMatch(/stop by .*\(patches\)/);
+  expect(stdout).toMatch(/waits for a slot of pool app, place 1 in the queue/);
+  expect(stdout).toMatch(/waits for app1 holds a slot since 20.*\(drain by control: rolling\)/);
+  await one.ask('ready');
+  expect((await waits.outcome).code).toBe(0);
+});

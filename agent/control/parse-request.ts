@@ -1,6 +1,7 @@
 import { parseDuration } from '../formats/duration.ts';
 import { wrongServerName } from '../config/validators.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/model/api.ts';
+import { stopsApp } from '../lifecycle/model/operation.ts';
 import { LastcallError } from '../system/error.ts';
 import type { RequestBody } from './protocol.ts';
 import { hasUnprintable, printable } from '../system/printable.ts';
@@ -93,8 +94,8 @@ function checkTogether({ kind, reason, force, holdIn, noRefuse, waitForSlotMs, f
   if (force && reason === null) throw problem('`force` needs a `reason`');
   if (kind === 'hold' && reason === null) throw problem('`hold` needs a `reason`');
   if (holdIn !== undefined && kind !== 'hold') throw problem('only `hold` has `holdIn`');
-  if (waitForSlotMs !== undefined && kind !== 'drain' && kind !== 'stop' && kind !== 'restart')
-    throw problem('only `drain`, `stop` and `restart` can wait for a slot (`waitForSlot`)');
+  if (waitForSlotMs !== undefined && kind !== 'drain' && !stopsApp(kind))
+    throw problem('only `drain`, `stop`, `restart` and `reboot` can wait for a slot (`waitForSlot`)');
   if (noRefuse && kind !== 'drain' && kind !== 'stop')
     throw problem('only `drain` and `stop` can go without being refused');
   if (!fence && kind !== 'drain') throw problem('only `drain` can go without the fence');

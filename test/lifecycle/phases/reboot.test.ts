@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Phase } from '../../../agent/lifecycle/model/api.ts';
 import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import { claimOf } from '../../support/claim.ts';
 import { type Scene, scene } from '../../support/world/scene.ts';
 
 const MINUTE = 60_000;
@@ -227,6 +228,61 @@ describe('A power cut during a reboot', () => {
     powerCycle(it, true);
     expect(it.ended(id)).toMatchObject({ code: 'cancelled', phase: 'serving' });
     expect(it.admin()).toBe('ready');
+  });
+});
+
+describe('The slot of a node that is rebooted', () => {
+  const POOL = { name: 'app', slots: 1, brake: 1, servers: { lb1: ['app/app1'] }, seed: '0123456789' };
+  const holders = (it: Scene) => it.lock.view(0).holders.map(({ claim, state }) => [claim.operation, state]);
+
+  test('is held from before its DRAIN, over the boot, until it serves again', () => {
+    const it = scene({ pool: POOL });
+    const id = it.ask('reboot');
+    untilAsked(it);
+    expect(holders(it)).toEqual([['reboot', 'out']]);
+    powerCycle(it);
+    it.reach('warming');
+    expect(holders(it)).toEqual([['reboot', 'out']]);
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'serving' });
+    it.until('it is given back', () => holders(it).length === 0);
+  });
+
+  test.each([
+    ['is refused', (it: Scene) => void (it.site.app.reboot = 'refused')],
+    ['never comes', () => undefined],
+  ] as const)('is kept, and marked as failed, by a reboot that %s', (_how, before) => {
+    const it = scene({ pool: POOL });
+    before(it);
+    expect(it.ended(it.ask('reboot'))).toMatchObject({ code: 'failed' });
+    it.until('it is marked', () => holders(it)[0]?.[1] === 'failed');
+    expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done' });
+    it.until('it is given back', () => holders(it).length === 0);
+  });
+
+  test.each(['a power cut', 'an application that fails after the boot'])('is kept, and marked as failed, by %s', (what) => {
+    const it = scene({ pool: POOL });
+    if (what === 'a power cut') it.site.visit();
+    const id = it.ask('reboot');
+    if (what === 'a power cut') it.reach('draining');
+    else untilAsked(it);
+    it.time.advance(500);
+    if (what !== 'a power cut') it.site.app.start = 'fails';
+    powerCycle(it, what === 'a power cut');
+    expect(it.ended(id)).toMatchObject({ ok: false, phase: 'failed' });
+    it.until('it is marked', () => holders(it)[0]?.[1] === 'failed');
+  });
+
+  test('is waited for with --wait-for-slot', () => {
+    const it = scene({ pool: POOL });
+    const claim = claimOf('app', 'app2', { by: 'bob', reason: null });
+    it.lock.ask({ does: 'take', claim }, it.time.now);
+    expect(it.ended(it.ask('reboot'))).toMatchObject({ code: 'locked', phase: 'serving' });
+    const id = it.ask('reboot', { waitForSlotMs: MINUTE });
+    it.time.advance(5_000);
+    expect(it.result(id)).toBeUndefined();
+    it.lock.ask({ does: 'give', claim }, it.time.now);
+    untilAsked(it);
+    expect(asked(it)).toEqual([id]);
   });
 });
 

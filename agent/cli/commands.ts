@@ -1,5 +1,6 @@
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import { check } from './check.ts';
+import type { Shell } from './completion.ts';
 import { examples } from './help.ts';
 import { operate } from './operate.ts';
 import {
@@ -49,6 +50,7 @@ export function createProgram(
   for (const name of ['hold', 'release'] as const) addHold(program, name, onParsed);
   addStatus(program, onParsed);
   addCheck(program, onParsed);
+  addCompletion(program, onParsed);
   return program;
 }
 
@@ -133,4 +135,24 @@ function addCheck(program: Command, onParsed: OnParsed): void {
   addVerb(program, 'check', 'is the configuration file right? touches nothing else').action(() => {
     onParsed({ name: 'check', work: async (context) => check(context) });
   });
+}
+
+function addCompletion(program: Command, onParsed: OnParsed): void {
+  const shell = new Argument('<shell>', 'bash, zsh or fish').choices([
+    'bash',
+    'zsh',
+    'fish',
+  ] satisfies Shell[]);
+  addVerb(program, 'completion', 'a script that completes commands and options in your shell')
+    .addArgument(shell)
+    .action((name: Shell) => {
+      onParsed({
+        name: 'completion',
+        work: async ({ ports }) => {
+          const { completionFor } = await import('./completion.ts');
+          ports.stdout.write(completionFor(name, program));
+          return 0;
+        },
+      });
+    });
 }

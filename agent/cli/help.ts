@@ -48,6 +48,10 @@ export const EXAMPLES = {
     'lastcall status --haproxy /run/haproxy/admin.sock --server app/app1',
     '                                         what HAProxy shows of it, without a sidecar',
   ],
+  completion: [
+    'lastcall completion fish >~/.config/fish/completions/lastcall.fish',
+    'source <(lastcall completion bash)       bash: in ~/.bashrc; zsh alike in ~/.zshrc',
+  ],
   check: [
     'lastcall check                           is the configuration file right? touches nothing else',
     'lastcall check -c app1.yaml --json',

@@ -46,8 +46,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   }
   if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
-  warnings.push(...warnOfPool(config));
-  warnings.push(...warnOfRamp(config));
+  warnings.push(...warnOfRamp(config), ...warnOfPool(config));
   if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
   if (supervised && config.app.start !== null)
     warnings.push('app.start is not used: the command line names the app');

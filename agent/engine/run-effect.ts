@@ -2,12 +2,12 @@ import type { Balancer } from '../balancers/balancer.ts';
 import type { Effect } from '../lifecycle/model/effect.ts';
 import type { Event } from '../lifecycle/model/event.ts';
 import type { StopOutcome } from '../app/contracts.ts';
-import { sleep, withDeadline, type Clock } from '../system/clock.ts';
 import { type Code, isLastcallError, LastcallError } from '../system/error.ts';
 import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import { askReboot } from './ask-reboot.ts';
+import { seeGone } from './see-gone.ts';
 import { sendWarning } from './send-warning.ts';
 import { setGate } from './set-gate.ts';
 import { setWeight } from './set-weight.ts';
@@ -25,9 +25,6 @@ export type AsyncEffect = Exclude<
 
 /** The ports, and where the engine keeps its records. */
 export type EffectPorts = Ports & { readonly file: Pick<StateFile, 'save'> };
-
-/** How long a stop command that succeeded may leave its application answering the probe. */
-const GONE_PATIENCE_MS = 10_000;
 
 /** Does one effect and answers with its event. Never throws and never decides: a failure is an event too. */
 export function runEffect(
@@ -197,23 +194,6 @@ async function checkStop(
 }
 
 const BY_PROBE = 'nothing but its probe shows that the application is gone';
-
-/** Where no process proves it, as many bad answers in a row as make it unhealthy must do, asked at the probe's own pace. */
-function seeGone(clock: Clock, probing: NonNullable<Ports['probing']>, signal: AbortSignal): Promise<void> {
-  const { probe, everyMs, timeoutMs, fall } = probing;
-  const patienceMs = GONE_PATIENCE_MS + fall * (everyMs + timeoutMs);
-  const late = (): LastcallError =>
-    new LastcallError('app-stop', 'the stop succeeded, but the application still answers its probe', {
-      elapsedMs: patienceMs,
-      next: 'see which process answers there',
-    });
-  return withDeadline(clock, patienceMs, signal, late, async (own) => {
-    for (let bad = 0; ; await sleep(clock, everyMs, own)) {
-      bad = (await probe.ask(own)).kind === 'unhealthy' ? bad + 1 : 0;
-      if (bad >= fall) return;
-    }
-  });
-}
 
 async function look(
   ports: Ports,

@@ -57,6 +57,7 @@ describe('Help', () => {
     ['release'],
     ['status'],
     ['check'],
+    ['completion'],
   ])('of lastcall %s begins with examples and goes to stdout', async (...verb: string[]) => {
     const { code, stdout, stderr } = await cli(...verb, '--help');
     expect(code).toBe(0);

@@ -76,9 +76,12 @@ function withJoined({ joined, tickets }: Operation, one: Joined): readonly Joine
   return [...kept, { ...one, terms: { ...shared?.terms, ...one.terms } }];
 }
 
-/** An operator's drain or stop outlives the restart of its container; a shutdown, and lastcall's own, do not (I19). */
-export function isLasting({ state }: Draft, { kind, by }: Request): boolean {
-  const byOperator = !['signal', 'prestop', 'app', 'lastcall'].includes(by);
+/**
+ * An operator's drain or stop outlives the restart of its container; a shutdown (a preStop hook is one), and lastcall's
+ * own, do not (I19).
+ */
+export function isLasting({ state }: Draft, { kind, by, noRefuse = false }: Request): boolean {
+  const byOperator = !noRefuse && !['signal', 'app', 'lastcall'].includes(by);
   return (state.outing?.lasting ?? false) || (!comesBack(kind) && byOperator);
 }
 

@@ -259,18 +259,21 @@ describe('The slot of a node that is rebooted', () => {
     it.until('it is given back', () => holders(it).length === 0);
   });
 
-  test.each(['a power cut', 'an application that fails after the boot'])('is kept, and marked as failed, by %s', (what) => {
-    const it = scene({ pool: POOL });
-    if (what === 'a power cut') it.site.visit();
-    const id = it.ask('reboot');
-    if (what === 'a power cut') it.reach('draining');
-    else untilAsked(it);
-    it.time.advance(500);
-    if (what !== 'a power cut') it.site.app.start = 'fails';
-    powerCycle(it, what === 'a power cut');
-    expect(it.ended(id)).toMatchObject({ ok: false, phase: 'failed' });
-    it.until('it is marked', () => holders(it)[0]?.[1] === 'failed');
-  });
+  test.each(['a power cut', 'an application that fails after the boot'])(
+    'is kept, and marked as failed, by %s',
+    (what) => {
+      const it = scene({ pool: POOL });
+      if (what === 'a power cut') it.site.visit();
+      const id = it.ask('reboot');
+      if (what === 'a power cut') it.reach('draining');
+      else untilAsked(it);
+      it.time.advance(500);
+      if (what !== 'a power cut') it.site.app.start = 'fails';
+      powerCycle(it, what === 'a power cut');
+      expect(it.ended(id)).toMatchObject({ ok: false, phase: 'failed' });
+      it.until('it is marked', () => holders(it)[0]?.[1] === 'failed');
+    },
+  );
 
   test('is waited for with --wait-for-slot', () => {
     const it = scene({ pool: POOL });

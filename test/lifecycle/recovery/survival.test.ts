@@ -294,6 +294,39 @@ describe('After kill -9', () => {
     expect(it.admin()).toBe('maint');
   });
 
+  test.each([
+    [{}, 'draining', 'drain'],
+    [{}, 'drained', 'drain'],
+    [{ by: 'cli alice' }, 'drained', 'drain'],
+    [{}, 'stopped', 'stop'],
+  ] as const)(
+    'a shutdown that cannot be refused (%j) and was %s is over with its container: the next one serves',
+    (more, phase, kind) => {
+      const it = scene({ supervises: true });
+      if (phase === 'draining') it.site.visit();
+      it.ask(kind, { by: 'prestop', noRefuse: true, onTimeout: 'force', ...more });
+      it.reach(phase);
+      it.time.advance(500);
+      it.sidecar.crash();
+      it.site.die();
+      it.sidecar.boot();
+      it.reach('serving');
+      it.time.advance(MINUTE);
+      expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
+    },
+  );
+
+  test('a drain of an operator outlives its container also where a preStop hook joins it', () => {
+    const it = scene({ supervises: true });
+    it.ended(it.ask('drain', { by: 'cli alice' }));
+    it.ended(it.ask('drain', { by: 'prestop', noRefuse: true }));
+    it.sidecar.crash();
+    it.site.die();
+    it.sidecar.boot();
+    it.time.advance(MINUTE);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['drained', 'maint']);
+  });
+
   test('one that was started by a sidecar which was killed before it could say so comes into rotation too', () => {
     const it = scene({ supervises: true });
     it.ended(it.ask('stop', { by: 'signal', isShutdown: true }));

@@ -69,11 +69,17 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
     const request = requests.find(id);
     replied.add(id);
     if (!request || request.dryRun) return;
-    const { kind, isShutdown, force } = request;
+    const { kind, isShutdown, force, noRefuse = false } = request;
     if (force && kind !== 'hold') own.isHeld = false;
     if (kind === 'release') own.isHeld = false;
     if (RETURNS.includes(kind)) Object.assign(own, { out: null, expiresMs: null });
-    else if (kind !== 'hold' && !isShutdown && !OWN.includes(request.by) && !RETURNS.includes(running ?? ''))
+    else if (
+      kind !== 'hold' &&
+      !isShutdown &&
+      !noRefuse &&
+      !OWN.includes(request.by) &&
+      !RETURNS.includes(running ?? '')
+    )
       Object.assign(own, { out: id, outAt: time.now });
   }
 

@@ -1,7 +1,6 @@
 import { parseDuration } from '../formats/duration.ts';
 import { wrongServerName } from '../config/validators.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/model/api.ts';
-import { stopsApp } from '../lifecycle/model/operation.ts';
 import { LastcallError } from '../system/error.ts';
 import type { RequestBody } from './protocol.ts';
 import { hasUnprintable, printable } from '../system/printable.ts';
@@ -89,12 +88,15 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
+/** What can wait for a slot of its pool. */
+const WAITING: readonly OperationKind[] = ['drain', 'stop', 'restart', 'reboot'];
+
 /** @throws LastcallError `usage` for what can be asked for, but not of this operation */
 function checkTogether({ kind, reason, force, holdIn, noRefuse, waitForSlotMs, fence }: Request): void {
   if (force && reason === null) throw problem('`force` needs a `reason`');
   if (kind === 'hold' && reason === null) throw problem('`hold` needs a `reason`');
   if (holdIn !== undefined && kind !== 'hold') throw problem('only `hold` has `holdIn`');
-  if (waitForSlotMs !== undefined && kind !== 'drain' && !stopsApp(kind))
+  if (waitForSlotMs !== undefined && !WAITING.includes(kind))
     throw problem('only `drain`, `stop`, `restart` and `reboot` can wait for a slot (`waitForSlot`)');
   if (noRefuse && kind !== 'drain' && kind !== 'stop')
     throw problem('only `drain` and `stop` can go without being refused');

@@ -243,6 +243,7 @@ function policyOf(
     returnMs: config.return.timeoutMs,
     rebootMs: REBOOT_MS,
     warmUpMs: config.return.warmUpMs,
+    soakMs: config.return.soakMs,
     expiresMs,
     hasProbe: config.app.probe !== null,
     canStop: stopper !== null,

@@ -77,7 +77,7 @@ function configOf(options: DirectOptions): Config {
       warn: [],
       closePerSecond: CLOSE_PER_SECOND,
     },
-    return: { timeoutMs: RETURN_TIMEOUT_MS, warmUpMs: 0 },
+    return: { timeoutMs: RETURN_TIMEOUT_MS, warmUpMs: 0, soakMs: 0 },
     pool: null,
     lock: null,
     schedule: [],

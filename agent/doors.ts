@@ -74,6 +74,8 @@ export async function openDoors(
   });
   atTheEnd(() => reports.close());
   const { service } = reports;
+  // Before the socket that tells callers that we are there: a token that is missing is the end of the start.
+  await openPrestop(config, { clock, log, sockets, seat, service }, atTheEnd);
   const control = await openControl(config.listen.control, {
     service,
     clock,
@@ -82,7 +84,6 @@ export async function openDoors(
     },
   });
   atTheEnd(() => control.close());
-  await openPrestop(config, { clock, log, sockets, seat, service }, atTheEnd);
   return { service, control };
 }
 

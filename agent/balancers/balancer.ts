@@ -7,6 +7,7 @@ import type {
   LookScope,
   ReadBackView,
 } from '../lifecycle/model/observation.ts';
+import type { PoolServer } from '../lifecycle/model/pool-report.ts';
 import type { Survey, SurveyScope } from '../lifecycle/model/survey.ts';
 
 /** What is to become of the workers of before a reload in a look. */
@@ -90,6 +91,13 @@ export interface Balancer {
    * @throws LastcallError as `look`, also when only an old worker cannot be asked; `not-permitted` below level operator
    */
   holders(server: string, signal: AbortSignal): Promise<Holders>;
+
+  /**
+   * Every server of the backends in which ours stand, ours included. The cost grows with those backends. Missing where
+   * HAProxy only polls us.
+   * @throws LastcallError as `look`
+   */
+  readonly backendServers?: (signal: AbortSignal) => Promise<readonly PoolServer[]>;
 
   /**
    * Ends at most `limit` of the server's sessions at this balancer, on all workers: tunnels first, then the oldest.

@@ -125,7 +125,9 @@ function addStatus(program: Command, onParsed: OnParsed): void {
     'status',
     'the node, its servers at every balancer, and its open connections',
   );
-  verb.option('--watch', 'show it again at every change; with --json one object a line');
+  verb
+    .option('--watch', 'show it again at every change; with --json one object a line')
+    .option('--pool', 'all nodes of the pool: who is out, who waits, who failed, and what HAProxy shows');
   addDirectStatusOptions(verb).action((options: StatusOptions) => {
     onParsed({ name: 'status', work: async (context) => showStatus(context, options) });
   });

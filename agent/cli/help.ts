@@ -44,6 +44,7 @@ export const EXAMPLES = {
   status: [
     'lastcall status                          the node, its servers, its open connections',
     'lastcall status --watch                  the same, again at every change',
+    'lastcall status --pool --watch           all nodes of the pool: who is out, who waits, who failed',
     'lastcall status --json | jq .sessions.total',
     'lastcall status --haproxy /run/haproxy/admin.sock --server app/app1',
     '                                         what HAProxy shows of it, without a sidecar',

@@ -48,6 +48,8 @@ export interface ReturnConfig {
   readonly timeoutMs: number;
   /** How long the share of new users rises after that; 0 = it is whole at once. */
   readonly warmUpMs: number;
+  /** How long it must stay UP and healthy before its slot of the pool is given back; 0 = not at all. */
+  readonly soakMs: number;
 }
 
 export interface AppConfig {

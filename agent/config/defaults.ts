@@ -50,6 +50,8 @@ export const DRAIN_KEEP_BACKUPS = false;
 export const RETURN_TIMEOUT_MS = 5 * 60_000;
 /** The whole share of new users at once: a ramp needs weights above 1. */
 export const WARM_UP_MS = 0;
+/** The slot is given to the next node at once. */
+export const SOAK_MS = 0;
 
 /** One node of a pool after the other. */
 export const POOL_SLOTS = 1;

@@ -6,11 +6,14 @@ import type { Finding } from './problem.ts';
 const NO_LOCK =
   'pool: no lock is configured, so `pool.slots` and `pool.brake` are not kept: only drain.keep keeps nodes from going out at once, and a guard is no lock';
 
+const NO_SOAK = 'return.soak: no lock is configured, so there is no slot that it would hold back';
+
 export function checkPool({ pool, lock }: Config): Finding[] {
   if (lock === null || pool !== null) return [];
   return [{ path: ['lock'], message: 'needs pool: { name }, whose slots it keeps', at: 'value' }];
 }
 
-export function warnOfPool({ pool, lock }: Config): string[] {
-  return pool !== null && lock === null ? [NO_LOCK] : [];
+export function warnOfPool({ pool, lock, return: { soakMs } }: Config): string[] {
+  const warnings = pool !== null && lock === null ? [NO_LOCK] : [];
+  return lock === null && soakMs > 0 ? [...warnings, NO_SOAK] : warnings;
 }

@@ -192,9 +192,10 @@ export const file = mapping({
   return: mapping({
     timeout: field.duration.default(defaults.RETURN_TIMEOUT_MS),
     warmUp: field.durationOrZero.default(defaults.WARM_UP_MS),
+    soak: field.durationOrZero.default(defaults.SOAK_MS),
   })
     .prefault({})
-    .transform(({ timeout, warmUp }) => ({ timeoutMs: timeout, warmUpMs: warmUp })),
+    .transform(({ timeout, warmUp, soak }) => ({ timeoutMs: timeout, warmUpMs: warmUp, soakMs: soak })),
   pool: orNull(pool),
   lock: orNull(lock),
   schedule: z.array(appointment).default([]),

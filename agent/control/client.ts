@@ -1,6 +1,7 @@
 import type { Submitted } from '../engine/service.ts';
 import type { Result, Status } from '../lifecycle/model/api.ts';
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
+import type { PoolReport } from '../lifecycle/model/pool-report.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Clock } from '../system/clock.ts';
 import {
@@ -24,6 +25,8 @@ export interface ControlClient {
   status(signal: AbortSignal): Promise<Status>;
   /** The open connections; the sidecar asks its balancers for them. */
   holders(signal: AbortSignal): Promise<HoldersReport>;
+  /** The whole pool; the sidecar asks the lock and its balancers for it. */
+  pool(signal: AbortSignal): Promise<PoolReport>;
   submit(body: RequestBody, signal: AbortSignal): Promise<Submitted>;
   /** undefined: unknown, or too long ago. */
   operation(id: string, signal: AbortSignal): Promise<OperationState | undefined>;
@@ -64,6 +67,10 @@ export function createClient(path: string, clock: Clock): ControlClient {
     async holders(signal) {
       const reply = await ask({ method: 'GET', path: '/v1/holders', deadlineMs: HOLDERS_MS }, signal);
       return expect(reply, [200], path).body as HoldersReport;
+    },
+    async pool(signal) {
+      const reply = await ask({ method: 'GET', path: '/v1/pool', deadlineMs: HOLDERS_MS }, signal);
+      return expect(reply, [200], path).body as PoolReport;
     },
     async submit(words, signal) {
       const asked: HttpCall = { method: 'POST', path: '/v1/operations', body: words, deadlineMs: SUBMIT_MS };

@@ -45,6 +45,10 @@ const ROUTES: readonly Route[] = [
     path: '/v1/holders',
     methods: { GET: async ({ service }) => ({ status: 200, body: await service.holders() }) },
   },
+  {
+    path: '/v1/pool',
+    methods: { GET: async ({ service }) => ({ status: 200, body: await service.pool() }) },
+  },
   { path: '/v1/operations', methods: { POST: submit } },
   { path: '/v1/operations/ID', methods: { GET: operation, DELETE: cancel } },
   {

@@ -11,6 +11,7 @@ import { createConnectionReport } from './connection-report.ts';
 import { type Core, createCore } from './core.ts';
 import { NO_SIGNS } from './life-signs.ts';
 import type { LastRuns } from './last-runs.ts';
+import { createPoolReport } from './pool-report.ts';
 import type { Ports } from './ports.ts';
 import type { Service } from './service.ts';
 
@@ -63,6 +64,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
   const { requests, post } = core;
   let begin = (): void => undefined;
   const ready = new Promise<void>((resolve) => (begin = resolve));
+  const whyNot = (name: string): string | null => core.state().balancers[name]?.error ?? null;
   return {
     async start(supervise) {
       await boot(core, ports, signal, supervise);
@@ -80,7 +82,8 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     lastRuns: core.file.lastRuns,
     status: core.status,
     watch: requests.watch,
-    holders: createConnectionReport(ports, (name) => core.state().balancers[name]?.error ?? null, signal),
+    holders: createConnectionReport(ports, whyNot, signal),
+    pool: createPoolReport(ports, policy.pool?.name ?? '', whyNot, signal),
     probed: ({ health, signedOut, startedAt }) => post({ type: 'probed', health, signedOut, startedAt }),
     appGone: () => post({ type: 'app-gone', signs: NO_SIGNS }),
     forceNow: () => post({ type: 'force-now' }),

@@ -1,4 +1,5 @@
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
+import type { PoolReport } from '../lifecycle/model/pool-report.ts';
 import type { Request, Result, Status } from '../lifecycle/model/api.ts';
 import type { Listener, Service, Submitted } from './service.ts';
 
@@ -66,6 +67,7 @@ export function createRelay(first: RelayedService): Relay {
     cancel: (id, by) => term.engine.cancel(id, by),
     status: () => term.engine.status(),
     holders: (): Promise<HoldersReport> => term.engine.holders(),
+    pool: (): Promise<PoolReport> => term.engine.pool(),
     watch(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

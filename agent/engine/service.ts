@@ -1,5 +1,6 @@
 import type { Request, Result, Status } from '../lifecycle/model/api.ts';
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
+import type { PoolReport } from '../lifecycle/model/pool-report.ts';
 
 /** The answer to a request: accepted (its intent is on disk, I8), or refused with nothing changed. */
 export type Submitted =
@@ -33,6 +34,8 @@ export interface Service {
    * HAProxy.
    */
   holders(): Promise<HoldersReport>;
+  /** The whole pool, by its lock and by HAProxy; asked no more often than is good for HAProxy. */
+  pool(): Promise<PoolReport>;
   /** Calls the listeners after each change worth showing; the answer takes them off. */
   watch(listener: Listener): () => void;
 }

@@ -46,6 +46,10 @@ export const showServerAndBackend = (place: {
 export const showSiblings = (place: { readonly backendId: number }): Command =>
   make(`show stat ${whole(place.backendId)} 6 -1`);
 
+/** The rows of all servers of a backend; grows with the backend. */
+export const showBackendServers = (place: { readonly backendId: number }): Command =>
+  make(`show stat ${whole(place.backendId)} 4 -1`);
+
 /** The BACKEND row of a proxy. */
 export const showBackend = (place: { readonly backendId: number }): Command =>
   make(`show stat ${whole(place.backendId)} 2 -1`);

@@ -7,6 +7,7 @@ import { closingSchedule } from './phases/force-close.ts';
 import { nextSlot } from './phases/slot.ts';
 import { nextAskers } from './phases/hold.ts';
 import { nextRamps, rampAllowance } from './phases/ramp.ts';
+import { nextSoak } from './phases/soak.ts';
 import { nextOwnRequests } from './observed/auto-requests.ts';
 import { nextWarningTimes } from './phases/deadline-warnings.ts';
 import { FORCE_CLOSE_PATIENCE_MS, FORCE_FENCE_PATIENCE_MS, type Policy } from './model/policy.ts';
@@ -138,6 +139,7 @@ export function nextDeadline(policy: Policy, state: State, now: number): number 
     ...nextRecordedEnd(state.app),
     ...nextReading(state),
     ...nextRamps(state, now),
+    ...nextSoak(state, policy.soakMs),
   );
   for (const balancer of Object.values(state.balancers)) {
     const doubt = doubtOf(policy, balancer, now);

@@ -62,6 +62,7 @@ export function withObserver(service: Service, observer: ServiceObserver): Servi
     result: (id) => service.result(id),
     status: () => service.status(),
     holders: () => service.holders(),
+    pool: () => service.pool(),
     watch: (listener) => service.watch(listener),
   };
 }

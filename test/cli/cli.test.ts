@@ -7,7 +7,13 @@ import type { Status } from '../../agent/lifecycle/model/api.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { type Code, EXIT_CODES, LastcallError } from '../../agent/system/error.ts';
 import { LASTCALL, type Running, lastcall, start } from '../support/cli.ts';
-import { ready, HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import {
+  ready,
+  HOLDERS,
+  POOL,
+  type ScriptedService,
+  createScriptedService,
+} from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 
@@ -335,6 +341,39 @@ describe('Direct mode', () => {
     const { code, stderr } = await running.outcome;
     expect(code).toBe(130);
     expect(stderr).toContain('not restored: unix:/run/haproxy/admin.sock: app/app1 is DRAIN and was READY');
+  });
+});
+
+describe('lastcall status --pool', () => {
+  test('prints the JSON of the control socket', async () => {
+    const { code, stdout } = await cli('status', '--pool', '--json').outcome;
+    expect([code, objectOf(stdout)]).toEqual([0, POOL]);
+  });
+
+  test('shows on one screen who is out, who waits and who failed, since when and why, and what HAProxy shows', async () => {
+    const { code, stdout } = await cli('status', '--pool').outcome;
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      'pool app  2 of 2 slots taken, 1 waiting, 1 failed (brake 1)  file /run/lock/app.lock\n',
+    );
+    expect(stdout).toMatch(/\napp1 +out +\S.* restart by cli alice@host \(deploy 41\)\n/);
+    // Another node's name is text of another machine.
+    expect(stdout).not.toContain('\u001b');
+    expect(stdout).toMatch(
+      /\napp2\S* +failed +\S.* restart by schedule: it did not become healthy; its sidecar does not live: .*lastcall unlock app2/,
+    );
+    expect(stdout).toMatch(/\napp3 +waits, place 1 +\S.* stop by cli bob@host\n/);
+    expect(stdout).toMatch(/admin\.sock +app\/app1 +MAINT +1m 1s +0 +0\n/);
+    expect(stdout).toMatch(/admin\.sock +app\/app2 +DOWN 1\/2 +unknown +0\n/);
+    expect(stdout).toMatch(/agent-check lb4 +unknown: it only polls, and shows no servers\n/);
+  });
+
+  test('with --watch in a pipe is written once as long as nothing changes, and ends with Ctrl-C', async () => {
+    const running = cli('status', '--pool', '--watch', '--json');
+    await running.said('"waiters"');
+    running.child.kill('SIGINT');
+    const { code, stdout } = await running.outcome;
+    expect([code, objectOf(stdout)]).toEqual([130, POOL]);
   });
 });
 

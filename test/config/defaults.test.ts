@@ -34,7 +34,7 @@ test('a file that names a balancer and a server gets every default', async () =>
       warn: [],
       closePerSecond: 20,
     },
-    return: { timeoutMs: 300_000, warmUpMs: 0 },
+    return: { timeoutMs: 300_000, warmUpMs: 0, soakMs: 0 },
     pool: null,
     lock: null,
     schedule: [],
@@ -274,6 +274,13 @@ describe('a legal file may hold what its owner ought to know', () => {
     expect(await load(`${text}return: { warmUp: 30s }\n`)).toMatchObject({
       ok: true,
       warnings: [expect.stringContaining('balancers[0]: return.warmUp does not reach it')],
+    });
+  });
+
+  test('a soak without a lock, which has no slot to hold back', async () => {
+    expect(await load(`${MINIMAL}return: { soak: 5m }\n`)).toMatchObject({
+      ok: true,
+      warnings: [expect.stringContaining('return.soak: no lock is configured')],
     });
   });
 

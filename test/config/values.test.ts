@@ -13,6 +13,7 @@ describe('a duration has a unit and is longer than nothing', () => {
     ],
     ['drain: { timeout: 0s }', '4:19: drain.timeout: "0s" must be longer than nothing'],
     ['drain: { expires: 0s }', '4:19: drain.expires: "0s" must be longer than nothing'],
+    ['return: { soak: -1s }', '4:17: return.soak: "-1s" must not be negative'],
     ['return: { warmUp: 30 }', '4:19: return.warmUp: has no unit, write for example 30s'],
     ['drain: { quiet: 0 }', '4:17: drain.quiet: has no unit, write for example 0s'],
     ['app: { probe: { tcp: 1, timeout: 0s } }', '4:34: app.probe.timeout: "0s" must be longer than nothing'],

@@ -12,7 +12,13 @@ import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { ready, HOLDERS, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
+import {
+  ready,
+  HOLDERS,
+  POOL,
+  type ScriptedService,
+  createScriptedService,
+} from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 
 interface Answer {
@@ -232,6 +238,13 @@ describe('The control API', () => {
     expect(JSON.parse(text)).toEqual(HOLDERS);
     expect(service.holdersAsked).toBe(1);
     expect(await createClient(path, realClock).holders(never)).toEqual(HOLDERS);
+  });
+
+  test('shows the whole pool', async () => {
+    await open();
+    const { status, text } = await ask('GET', '/v1/pool');
+    expect([status, JSON.parse(text)]).toEqual([200, POOL]);
+    expect(await createClient(path, realClock).pool(never)).toEqual(POOL);
   });
 
   test('hands a request to the engine, with durations in milliseconds', async () => {

@@ -15,7 +15,7 @@ describe('deploy/prometheus/alerts.yml', () => {
     const rules = join(packageRoot(), 'deploy', 'prometheus', 'alerts.yml');
     expect(await promtool.run(['check', 'rules', rules])).toMatchObject({
       code: 0,
-      output: expect.stringContaining('SUCCESS: 7 rules found'),
+      output: expect.stringContaining('SUCCESS: 8 rules found'),
     });
   });
 

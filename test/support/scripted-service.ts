@@ -2,6 +2,7 @@ import type { Code } from '../../agent/system/error.ts';
 import type { DirectService } from '../../agent/cli/ports.ts';
 import type { Listener, Submitted } from '../../agent/engine/service.ts';
 import { type HoldersReport, NO_FORECAST, type Forecast } from '../../agent/lifecycle/model/forecast.ts';
+import type { PoolReport } from '../../agent/lifecycle/model/pool-report.ts';
 import type {
   Joined,
   Phase,
@@ -140,6 +141,10 @@ export function createScriptedService(node = 'app1'): ScriptedService {
       if (failure !== null) throw failure;
       return HOLDERS;
     },
+    async pool() {
+      if (failure !== null) throw failure;
+      return POOL;
+    },
     watch(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -149,6 +154,53 @@ export function createScriptedService(node = 'app1'): ScriptedService {
     },
   };
 }
+
+export const POOL: PoolReport = {
+  at: '2026-01-01T00:00:00.000Z',
+  lock: {
+    pool: 'app',
+    name: 'file /run/lock/app.lock',
+    error: null,
+    slots: 2,
+    brake: 1,
+    holders: [
+      {
+        node: 'app1',
+        state: 'out',
+        operation: 'restart',
+        by: 'cli alice@host',
+        reason: 'deploy 41',
+        since: '2025-12-31T23:59:00Z',
+        failure: null,
+        alive: true,
+      },
+      {
+        node: 'app2\u001b[2J',
+        state: 'failed',
+        operation: 'restart',
+        by: 'schedule',
+        reason: null,
+        since: '2025-12-31T23:00:00Z',
+        failure: 'it did not become healthy',
+        alive: false,
+      },
+    ],
+    waiters: [
+      { node: 'app3', operation: 'stop', by: 'cli bob@host', reason: null, since: '2025-12-31T23:59:30Z' },
+    ],
+  },
+  balancers: [
+    {
+      name: 'unix:/run/haproxy/admin.sock',
+      error: null,
+      servers: [
+        { name: 'app/app1', status: 'MAINT', seconds: 61, connections: 0, queued: 0 },
+        { name: 'app/app2', status: 'DOWN 1/2', seconds: null, connections: null, queued: 0 },
+      ],
+    },
+    { name: 'agent-check lb4', error: 'it only polls, and shows no servers', servers: [] },
+  ],
+};
 
 const OUTLOOK: Forecast = { eta: { seconds: 42, atMost: 1800 }, etaReason: null, curve: [8, 4, 2] };
 const AT = { balancer: 'unix:/run/haproxy/admin.sock', server: 'app/app1' } as const;

@@ -77,6 +77,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
       return write(writing, admin, mayReplace, signal);
     },
     holders: (name, signal) => reader.holders(name, signal),
+    ...(reader.backendServers && { backendServers: reader.backendServers }),
     closeSessions: (name, limit, signal) => reader.closeSessions(name, limit, signal),
   };
 }

@@ -13,6 +13,7 @@ import type { Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import { processTable } from '../../system/process-table.ts';
 import type { Balancer } from '../balancer.ts';
+import { readBackendServers } from './backend-servers.ts';
 import { closeConnections } from './close-connections.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
 import { readConnections } from './connections.ts';
@@ -93,6 +94,8 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     },
     holders: async (server, signal) =>
       readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
+    backendServers: async (signal) =>
+      readBackendServers(listContext, connectionsOfLists(signal).statsSocket.ask),
     closeSessions: async (server, limit, signal) =>
       closeConnections(listContext, connectionsOfLists(signal), nameOf(context, server), limit),
   };

@@ -29,6 +29,11 @@ export function secondsText(seconds: number): string {
   return formatDuration(Math.max(0, seconds) * 1_000);
 }
 
+/** How long ago that was. @param iso ISO time */
+export function age(iso: string, now: Date): string {
+  return secondsText((now.getTime() - Date.parse(iso)) / 1_000);
+}
+
 export type Paint = (style: 'bold' | 'dim' | 'red' | 'yellow' | 'green', text: string) => string;
 
 /** Colours on a terminal, unless the user turned them off (no-color.org). */

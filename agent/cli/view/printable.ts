@@ -37,6 +37,7 @@ export function printableSidecar(client: ControlClient, globals: Globals): Contr
     ...printableClient(client, globals),
     status: async (signal) => printableIn(await client.status(signal)),
     holders: async (signal) => printableIn(await client.holders(signal)),
+    pool: async (signal) => printableIn(await client.pool(signal)),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Status } from '../../lifecycle/model/api.ts';
 import { type ConnectionReport, connectionTable } from './connections.ts';
 import type { Context } from '../ports.ts';
 import { alignTable } from './table.ts';
-import { type Paint, countText, painter, secondsText, sparkline } from './format.ts';
+import { age, type Paint, countText, painter, secondsText, sparkline } from './format.ts';
 
 /**
  * Writes a status to stdout, as text or as JSON.
@@ -144,8 +144,4 @@ export function forecastText({ eta, etaReason }: Status): string {
   const about = eta?.seconds ?? null;
   const words = about === null ? (etaReason ?? '') : `gone in about ${secondsText(about)}`;
   return most === null ? words : `${words} (at most ${secondsText(most)} if no user clicks any more)`;
-}
-
-function age(iso: string, now: Date): string {
-  return secondsText((now.getTime() - Date.parse(iso)) / 1_000);
 }

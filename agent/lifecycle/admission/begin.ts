@@ -1,4 +1,5 @@
 import { restoreFound, warm } from '../phases/return.ts';
+import { soakAnew } from '../phases/soak.ts';
 import { bondsOf } from './stickiness.ts';
 import { overGuard } from '../phases/capacity.ts';
 import { forcedOf, sessionCount, viewOf } from '../observed/counts.ts';
@@ -121,6 +122,7 @@ function installReady(draft: Draft, candidate: Candidate, op: Operation): string
   const { request } = candidate;
   const release = request.force || draft.policy.readyTakesOver;
   const takesOver = release && viewsOf(candidate).some((view) => view.admin !== 'ready');
+  soakAnew(draft);
   const isBack = PHASES[phase].place === 'rotation' && !takesOver && !app.gone && health !== 'down';
   if (isBack && isHealthy(draft)) return null;
   takeServers(draft, candidate, release);

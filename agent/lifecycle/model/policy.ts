@@ -57,6 +57,8 @@ export interface Policy {
   readonly rebootMs: number;
   /** How long the share of new users rises after READY; 0 = it is whole at once. */
   readonly warmUpMs: number;
+  /** How long it has to stay well after that before its slot is given back; 0 = its slot is given back at once. */
+  readonly soakMs: number;
   readonly expiresMs: number | null;
   readonly hasProbe: boolean;
   readonly canStop: boolean;

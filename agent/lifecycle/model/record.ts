@@ -3,7 +3,7 @@ import type { Addresses, Admin, Counters, Proof } from './observation.ts';
 import type { Operation } from './operation.ts';
 import type { CapacityLevel, Outing } from './outing.ts';
 import type { Hold, StartStep } from './parts.ts';
-import type { Slot, SlotRequest } from './slot.ts';
+import type { Slot, SlotRequest, Soak } from './slot.ts';
 import type { Ramp } from './ramp.ts';
 import type { AppliedState, ServerState } from './server-state.ts';
 import type { Relative } from './survey.ts';
@@ -64,7 +64,8 @@ export interface StateRecord {
   readonly waiting?: readonly SlotRequest[];
 }
 
-export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'>;
+/** `soak` is absent where there is none, and in an older record. */
+export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'> & { readonly soak?: Soak };
 
 type SavedHold = Omit<Hold, 'askers'> & Partial<Pick<Hold, 'askers'>>;
 

@@ -25,7 +25,18 @@ export interface Slot {
   readonly save: number;
   /** How the last operation ended that was not done; null = all were. */
   readonly failure: string | null;
+  /** The node has to stay well before its slot is given back; null = it need not. */
+  readonly soak: Soak | null;
 }
+
+export interface Soak {
+  /** Since when it has been well, in monotonic milliseconds; null = it is not known to be. */
+  readonly since: number | null;
+  /** By what it has failed; null = it has not. */
+  readonly failure: string | null;
+}
+
+export const NEW_SOAK: Soak = { since: null, failure: null };
 
 export const NEW_SLOT: Omit<Slot, 'claim' | 'save'> = {
   is: 'unknown',
@@ -38,6 +49,7 @@ export const NEW_SLOT: Omit<Slot, 'claim' | 'save'> = {
   failures: 0,
   isOver: false,
   failure: null,
+  soak: null,
 };
 
 /** A question to the lock. */

@@ -3,7 +3,15 @@ import type { Admin, Worker } from './observation.ts';
 import type { Operation } from './operation.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import type { Ramp } from './ramp.ts';
-import type { SavedOperation, SavedRamp, SavedServer, SavedWorker, StateRecord } from './record.ts';
+import type { Slot } from './slot.ts';
+import type {
+  SavedOperation,
+  SavedRamp,
+  SavedServer,
+  SavedSlot,
+  SavedWorker,
+  StateRecord,
+} from './record.ts';
 import { type BalancerState, type ServerState, lastSeen } from './server-state.ts';
 import type { State } from './state.ts';
 import { MOST_WARNINGS } from './warnings.ts';
@@ -45,7 +53,7 @@ export function recordOf(state: State, at: number): StateRecord {
     signedOut,
     fresh: state.boot?.fresh ?? false,
     hold,
-    ...(slot !== null && { slot: { claim: slot.claim, isOver: slot.isOver, failure: slot.failure } }),
+    ...(slot !== null && { slot: savedSlot(slot) }),
     ...(waiting.length > 0 && { waiting }),
   };
 }
@@ -126,4 +134,8 @@ export function saved(
 
 function savedRamp({ ours: _ours, write: _write, ...ramp }: Ramp): SavedRamp {
   return ramp;
+}
+
+function savedSlot({ claim, isOver, failure, soak }: Slot): SavedSlot {
+  return { claim, isOver, failure, ...(soak !== null && { soak }) };
 }

@@ -1,4 +1,5 @@
 import { abort } from './return.ts';
+import { advanceSoak, soakMark } from './soak.ts';
 import { isHolding } from '../model/desired.ts';
 import type { OperationKind, Request } from '../model/api.ts';
 import { isOut, isOutward, PHASES } from '../model/phase.ts';
@@ -25,6 +26,7 @@ const PATIENCE_MS = 3_000;
 
 /** At the end of each step: makes the claim, asks the lock, gives back. */
 export function advanceSlot(draft: Draft): void {
+  advanceSoak(draft);
   const { policy, state } = draft;
   if (policy.pool === null) return tellUnkept(draft);
   if (state.slot === null) return needsClaim(state) ? makeClaim(draft) : undefined;
@@ -51,10 +53,16 @@ function needsClaim({ candidate, waiting, outing, phase, op }: State): boolean {
 }
 
 /** What has a claim keeps it until this is false: then it is given back. */
-function keepsClaim({ candidate, pending, queue, waiting, outing, op }: State): boolean {
+function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot }: State): boolean {
   const requests = [candidate?.request, pending?.request, ...queue].filter((one) => one !== undefined);
   const isAsked = requests.some(({ kind, dryRun }) => takesOut(kind) && !dryRun);
-  return outing !== null || isAsked || waiting.length > 0 || (op !== null && takesOut(op.kind));
+  return (
+    outing !== null ||
+    slot?.soak != null ||
+    isAsked ||
+    waiting.length > 0 ||
+    (op !== null && takesOut(op.kind))
+  );
 }
 
 function makeClaim(draft: Draft): void {
@@ -92,6 +100,8 @@ function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
   if (error !== null && !isDue) return null;
   const failure = failureOf(state, slot);
   if (failure !== null) return { does: 'mark', claim, state: 'failed', failure };
+  const soaks = soakMark(state, slot);
+  if (soaks !== null) return soaks;
   return isDue || (view?.begun ?? -1) < slot.lookFor ? { does: 'look', claim } : null;
 }
 

@@ -1,7 +1,7 @@
 import type { Code } from '../../system/error.ts';
 import type { OperationKind, Request } from '../model/api.ts';
 import type { Claim } from '../model/pool.ts';
-import type { SlotRequest } from '../model/slot.ts';
+import type { SlotRequest, Soak } from '../model/slot.ts';
 import { PHASES } from '../model/phase.ts';
 import type { SavedServer, SavedSlot, StateRecord } from '../model/record.ts';
 import {
@@ -104,6 +104,7 @@ export const isSlot = shaped<SavedSlot>({
   }),
   isOver: isBoolean,
   failure: orNull(isString),
+  soak: orAbsent(shaped<Soak>({ since: orNull(isNumber), failure: orNull(isString) })) as Is<Soak>,
 });
 
 /** Each field that the lifecycle reads; what is absent has its meaning in api.ts. */

@@ -2,9 +2,9 @@ import type { Phase } from '../model/api.ts';
 import { NEW_CAPACITY, NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
-import { NEW_SLOT } from '../model/slot.ts';
+import { NEW_SLOT, type Soak } from '../model/slot.ts';
 import type { ReadRecord } from './read-record.ts';
-import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from '../model/record.ts';
+import type { SavedOperation, SavedServer, SavedSlot, SavedWorker, StateRecord } from '../model/record.ts';
 import { mapValues, saidMaint } from '../model/write-record.ts';
 import { NO_BONDS, type Operation, type RebootStep } from '../model/operation.ts';
 import { type App, NOT_LOOKED_INTO, type State, UNKNOWN_REMAINS } from '../model/state.ts';
@@ -63,7 +63,7 @@ export function restore(
     },
     ...withLost(policy, listed, record, moved),
     outing: restoredOuting(record, to, moved),
-    slot: record.slot ? { ...NEW_SLOT, ...record.slot, save: 0 } : null,
+    slot: record.slot ? { ...NEW_SLOT, ...record.slot, soak: soakOf(record.slot, moved), save: 0 } : null,
     waiting: (record.waiting ?? []).map(({ request, since, deadline }) => ({
       request,
       since: moved(since),
@@ -71,6 +71,10 @@ export function restore(
     })),
     op: doubt === null ? restoredOperation(record.op, moved, sameBoot) : null,
   };
+}
+
+function soakOf({ soak }: SavedSlot, moved: (time: number) => number): Soak | null {
+  return soak ? { ...soak, since: soak.since === null ? null : moved(soak.since) } : null;
 }
 
 /** No process outlives its boot, and in the next one its number may be another's. */

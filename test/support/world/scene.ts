@@ -36,6 +36,7 @@ export const POLICY: Policy = {
   returnMs: 30 * 60_000,
   rebootMs: 300_000,
   warmUpMs: 0,
+  soakMs: 0,
   expiresMs: null,
   hasProbe: true,
   canStop: true,

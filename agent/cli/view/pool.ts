@@ -1,0 +1,55 @@
+import type { PoolLock, PoolReport, PoolWaiter } from '../../lifecycle/model/pool-report.ts';
+import { age, countText, type Paint, secondsText } from './format.ts';
+import { alignTable } from './table.ts';
+
+/**
+ * The whole pool for people: who is out, who waits, who failed, since when and why, and what HAProxy shows. Nothing in it
+ * depends on the node that was asked.
+ */
+export function poolText({ lock, balancers }: PoolReport, now: Date, paint: Paint): string {
+  const servers = balancers.flatMap(({ name, error, servers: shown }) =>
+    error === null
+      ? shown.map((server) => [
+          name,
+          server.name,
+          server.status,
+          server.seconds === null ? '' : secondsText(server.seconds),
+          countText(server.connections),
+          countText(server.queued),
+        ])
+      : [[name, `unknown: ${error}`]],
+  );
+  const [header = '', ...lines] = alignTable([
+    ['BALANCER', 'SERVER', 'STATUS', 'FOR', 'CONN', 'QUEUE'],
+    ...servers,
+  ]);
+  return [...lockLines(lock, now, paint), '', paint('dim', header), ...lines].join('\n');
+}
+
+function lockLines(lock: PoolLock | null, now: Date, paint: Paint): string[] {
+  if (lock === null) return ['no lock is configured: only drain.keep keeps nodes apart (pool and lock)'];
+  const { pool, name, error, slots, brake, holders, waiters } = lock;
+  if (error !== null) return [`pool ${pool}`, paint('red', `its lock does not answer: ${error}`)];
+  const failed = holders.filter(({ state }) => state === 'failed').length;
+  const head = `${paint('bold', `pool ${pool}`)}  ${holders.length} of ${countText(slots)} slots taken, ${waiters.length} waiting, ${failed} failed (brake ${countText(brake)})  ${name}`;
+  if (holders.length + waiters.length === 0) return [head];
+  const rows = [
+    ...holders.map((one) => [
+      one.node,
+      one.state,
+      age(one.since, now),
+      `${why(one)}${one.failure === null ? '' : `: ${one.failure}`}${one.alive ? '' : lifeless(one.node)}`,
+    ]),
+    ...waiters.map((one, index) => [one.node, `waits, place ${index + 1}`, age(one.since, now), why(one)]),
+  ];
+  const [header = '', ...lines] = alignTable([['NODE', 'STATE', 'FOR', 'WHY'], ...rows]);
+  return [head, '', paint('dim', header), ...lines];
+}
+
+function why({ operation, by, reason }: PoolWaiter): string {
+  return `${operation} by ${by}${reason === null ? '' : ` (${reason})`}`;
+}
+
+function lifeless(node: string): string {
+  return `; its sidecar does not live: if ${node} no longer exists, lastcall unlock ${node} --reason TEXT`;
+}

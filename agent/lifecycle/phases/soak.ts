@@ -1,0 +1,85 @@
+import { wellness } from '../observed/wellness.ts';
+import { holderOf, type LockAsk, NEW_SOAK, type Slot, type Soak } from '../model/slot.ts';
+import type { State } from '../model/state.ts';
+import { alarm, emit, patch, resave, save, type Draft } from '../draft.ts';
+
+/**
+ * The soak (`return.soak`), a level: a node that has come back keeps its slot until it has been well for so long. One that
+ * fails in it keeps the slot and counts for the brake, until `ready` there begins the soak anew.
+ */
+
+/** Begins, times and ends the soak; the slot is given back once there is none. */
+export function advanceSoak(draft: Draft): void {
+  const { policy, state, at } = draft;
+  const { slot, outing } = state;
+  if (slot === null) return alarm(draft, 'soak', null);
+  if (policy.soakMs === 0 || policy.pool === null) return setSoak(draft, null);
+  if (outing !== null) return setSoak(draft, whileOut(outing.level, slot.soak));
+  // What it failed by outlives a crash, and its alarm with it.
+  if (slot.soak === null || slot.soak.failure !== null || state.op !== null) return setSoak(draft, slot.soak);
+  const how = wellness(draft);
+  if (how.is === 'failed') return fail(draft, how.why);
+  if (how.is === 'unknown') return setSoak(draft, NEW_SOAK);
+  const since = slot.soak.since ?? at;
+  if (at - since >= policy.soakMs) setSoak(draft, null);
+  else if (slot.soak.since === null) setSoak(draft, { ...slot.soak, since });
+}
+
+/** Only what leads over READY is followed by a soak: what was given up in DRAIN never left its users. */
+function whileOut(level: NonNullable<State['outing']>['level'], soak: Soak | null): Soak | null {
+  if (level === 'ready') return NEW_SOAK;
+  return level === 'none' && soak !== null ? NEW_SOAK : null;
+}
+
+function fail(draft: Draft, why: string): void {
+  const failure = `it failed in its soak: ${why}`;
+  emit(draft, { type: 'log', level: 'error', text: `${failure}; no other node of the pool follows` });
+  setSoak(draft, { since: null, failure });
+}
+
+/** `ready` there: what it failed by is judged anew. */
+export function soakAnew(draft: Draft): void {
+  if (draft.state.slot?.soak?.failure == null) return;
+  setSoak(draft, NEW_SOAK);
+  resave(draft);
+}
+
+function setSoak(draft: Draft, soak: Soak | null): void {
+  const { slot } = draft.state;
+  if (slot === null) return;
+  const failure = soak?.failure ?? null;
+  alarm(
+    draft,
+    'soak',
+    failure && `${failure}; it keeps its slot: see to it, then \`lastcall ready\` begins the soak anew`,
+  );
+  const { soak: before } = slot;
+  if (
+    before?.since === soak?.since &&
+    (before === null) === (soak === null) &&
+    before?.failure === soak?.failure
+  )
+    return;
+  patch(draft, { slot: { ...slot, soak } });
+  save(draft);
+}
+
+/** What the others of the pool are to see of it; null = they do. */
+export function soakMark({ outing }: State, { claim, soak, view }: Slot): LockAsk | null {
+  const seen = holderOf(view, claim)?.state;
+  if (seen === undefined) return null;
+  if (outing !== null) return soak === null && seen === 'soaking' ? mark('out') : null;
+  if (soak === null) return null;
+  if (soak.failure !== null) return seen === 'failed' ? null : mark('failed');
+  return seen === 'soaking' ? null : mark('soaking');
+
+  function mark(state: 'out' | 'soaking' | 'failed'): LockAsk {
+    return { does: 'mark', claim, state, failure: state === 'failed' ? (soak?.failure ?? null) : null };
+  }
+}
+
+/** When the soak is over, in monotonic milliseconds. */
+export function nextSoak({ slot }: State, soakMs: number): number[] {
+  const since = slot?.soak?.since ?? null;
+  return since === null ? [] : [since + soakMs];
+}

@@ -1,0 +1,121 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
+import { claimOf } from '../../support/claim.ts';
+import { scene, type Scene } from '../../support/world/scene.ts';
+
+/** `return.soak`, sentence by sentence: the slot of a node that has come back, and what becomes of it. */
+
+const SOAK_MS = 60_000;
+const POOL: NonNullable<Policy['pool']> = {
+  name: 'app',
+  slots: 1,
+  brake: 1,
+  servers: { lb1: ['app/app1'] },
+  seed: '0123456789',
+};
+
+const inPool = (changes: Partial<Policy> = {}): Scene => scene({ pool: POOL, soakMs: SOAK_MS, ...changes });
+const holder = (it: Scene): string | undefined => {
+  const [one] = it.lock.view(0).holders;
+  return one && `${one.claim.node} ${one.state}`;
+};
+const isFree = (it: Scene): boolean => it.lock.view(0).holders.length === 0;
+
+/** It was stopped and has come back. */
+function back(changes: Partial<Policy> = {}): Scene {
+  const it = inPool(changes);
+  expect(it.ended(it.ask('restart'))).toMatchObject({ ok: true, phase: 'serving' });
+  it.until('it soaks', () => holder(it) === 'app1 soaking');
+  return it;
+}
+
+describe('A node that has come back', () => {
+  test('keeps its slot until it has been UP and healthy for so long', () => {
+    const it = back();
+    it.time.advance(SOAK_MS - 1_000);
+    expect([holder(it), it.sidecar.state.phase]).toEqual(['app1 soaking', 'serving']);
+    it.time.advance(3_000);
+    expect([isFree(it), it.sidecar.state.slot]).toEqual([true, null]);
+  });
+
+  test('gives it back at once without a soak', () => {
+    const it = inPool({ soakMs: 0 });
+    it.ended(it.ask('restart'));
+    it.until('its slot is free', () => isFree(it));
+  });
+
+  test('that never left its users has no soak: a drain that was given up', () => {
+    const it = inPool();
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.cancel();
+    expect(it.ended(id)).toMatchObject({ code: 'cancelled', phase: 'serving' });
+    it.until('its slot is free', () => isFree(it));
+  });
+
+  test('goes on with its soak after a crash', () => {
+    const it = back();
+    it.time.advance(SOAK_MS / 2);
+    it.crash();
+    it.time.advance(5_000);
+    expect(holder(it)).toBe('app1 soaking');
+    it.time.advance(SOAK_MS);
+    expect(isFree(it)).toBe(true);
+  });
+
+  test('counts nothing while a balancer does not show it, or while another hand keeps it out', () => {
+    const it = back();
+    it.lb.set('app/app1', 'maint', 'operator');
+    it.time.advance(2 * SOAK_MS);
+    expect(holder(it)).toBe('app1 soaking');
+    it.lb.set('app/app1', 'ready', 'operator');
+    it.time.advance(SOAK_MS - 5_000);
+    expect(holder(it)).toBe('app1 soaking');
+    it.time.advance(10_000);
+    expect(isFree(it)).toBe(true);
+  });
+
+  test('is out again with the next drain, in the same slot', () => {
+    const it = back();
+    expect(it.ended(it.ask('drain'))).toMatchObject({ ok: true });
+    it.until('it is out', () => holder(it) === 'app1 out');
+    it.time.advance(2 * SOAK_MS);
+    expect(holder(it)).toBe('app1 out');
+  });
+});
+
+describe('One that fails in its soak', () => {
+  test.each<[string, (it: Scene) => void, RegExp]>([
+    ['DOWN at HAProxy', (it) => Object.assign(it.lb.server('app/app1'), { up: false }), /app\/app1 is DOWN/],
+    ['not healthy by its probe', (it) => it.sidecar.probed('down'), /not healthy by its probe/],
+  ])('%s, keeps its slot and says why, and nobody follows', (_name, breaks, why) => {
+    const it = back();
+    it.time.advance(5_000);
+    breaks(it);
+    it.until('it has failed', () => holder(it) === 'app1 failed');
+    const [failed] = it.lock.view(0).holders;
+    expect(failed?.failure).toMatch(why);
+    expect(it.sidecar.state.alarms['soak']).toMatch(/lastcall ready/);
+    it.lock.ask({ does: 'take', claim: claimOf('app', 'app2', {}) }, it.time.now);
+    it.time.advance(2 * SOAK_MS);
+    expect([holder(it), it.lock.view(0).waiters.length]).toEqual(['app1 failed', 1]);
+  });
+
+  test('soaks anew once `ready` is asked there, and not before', () => {
+    const it = back();
+    Object.assign(it.lb.server('app/app1'), { up: false });
+    it.until('it has failed', () => holder(it) === 'app1 failed');
+    Object.assign(it.lb.server('app/app1'), { up: true });
+    it.time.advance(2 * SOAK_MS);
+    expect(holder(it)).toBe('app1 failed');
+    it.crash();
+    it.time.advance(5_000);
+    expect([holder(it), Object.keys(it.sidecar.state.alarms)]).toEqual(['app1 failed', ['soak']]);
+    expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true });
+    it.until('it soaks', () => holder(it) === 'app1 soaking');
+    expect(it.sidecar.state.alarms).toEqual({});
+    it.time.advance(SOAK_MS + 5_000);
+    expect(isFree(it)).toBe(true);
+  });
+});

@@ -118,7 +118,7 @@ describe('A stop of a container', () => {
   test.each([
     ['there is no container of that name', async () => stopperOf('nobody'), 'no such container'],
     [
-      'nobody listens at the socket',
+      'nothing listens at the socket',
       async () => stopperOf('app', 1_000, join(dir.path, 'none.sock')),
       'none.sock',
     ],

@@ -104,7 +104,7 @@ describe('only the proven process is signalled', () => {
     expect(error.message).toContain(reason);
   });
 
-  test('a pid file of 1 GB, a folder and a FIFO that nobody writes to are refused at once', async () => {
+  test('a pid file of 1 GB, a folder and a FIFO that no process writes to are refused at once', async () => {
     const huge = join(dir.path, 'huge');
     const fifo = join(dir.path, 'fifo');
     await writeFile(huge, '');
@@ -123,7 +123,7 @@ describe('only the proven process is signalled', () => {
     }
   });
 
-  test('a file that is older than the process it names is somebody else’s by now', async () => {
+  test('a file that is older than the process it names is another process’s by now', async () => {
     const other = await appWithFile('hangs');
     const anHourAgo = Date.now() / 1000 - 3600;
     await utimes(pidFile, anHourAgo, anHourAgo);
@@ -294,7 +294,7 @@ describe('only the proven process is signalled', () => {
     }
   });
 
-  test('without a proof nobody is signalled', async () => {
+  test('without a proof no process is signalled', async () => {
     const other = await appWithFile('hangs');
     const error = await refusalOf(() => stopperOf({ pidFile }).stop(null, never));
     expect(error.code).toBe('app-stop');

@@ -286,7 +286,7 @@ describe('A waiting command on a terminal', () => {
     ).toBe(true);
   });
 
-  test('uses no colours where nobody wants them', async () => {
+  test('uses no colours where no terminal shows them', async () => {
     const running = onTerminal({ NO_COLOR: '1' });
     await running.said('draining');
     service.finish('done');
@@ -408,7 +408,7 @@ describe('lastcall status', () => {
     expect(stdout).toContain('so far: █▅▃\n');
   });
 
-  test('is told all the same when nobody can say who holds the node', async () => {
+  test('is told all the same when no balancer can say who holds the node', async () => {
     service.show('draining', 2);
     service.failNext(new LastcallError('failed', 'the engine is busy'));
     const { code, stdout } = await cli('status').outcome;

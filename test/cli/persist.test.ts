@@ -73,7 +73,7 @@ describe('A caller who ends the application whatever is answered', () => {
     expect(seen).toEqual([expect.stringContaining('there is no such socket')]);
   });
 
-  test('asks again after a refusal, and once another hand has given the operation up', async () => {
+  test('asks again after a refusal, and once something else has given the operation up', async () => {
     await open();
     service.refuseNext('held', 'app/app1 is held by an operator');
     let times = 0;

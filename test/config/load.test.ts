@@ -90,7 +90,7 @@ describe('the sample', () => {
     for (const key of keys.split(/\s+/)) expect(text).toMatch(new RegExp(`^[ #-]*${key}: ?`, 'm'));
   });
 
-  test('does not answer for users whom nobody counts', async () => {
+  test('does not answer for users whom no source counts', async () => {
     expect((await configOf(await readFile(SAMPLE, 'utf8'))).drain.quietExplicit).toBe(false);
   });
 });

@@ -72,7 +72,7 @@ describe('a stop for which no source counts users', () => {
   });
 });
 
-describe('a DRAIN of another hand that is followed', () => {
+describe('a DRAIN from outside that is followed', () => {
   const warningsOf = async (text: string, supervised = false): Promise<string> => {
     const loaded = await load(text, { supervised });
     return loaded.ok ? loaded.warnings.join() : 'no configuration';

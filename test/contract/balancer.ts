@@ -49,7 +49,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       expect(await haproxy.command(`set server ${SERVER} state ${state}`)).toBe('\n');
     };
 
-    test('looks: who answers, the state, and nobody there', async () => {
+    test('looks: who answers, the state, and no user there', async () => {
       expect(balancer.servers).toEqual([SERVER]);
       const look = await balancer.look(never);
       expect(look.worker).toEqual({ pid: await haproxy.workerPid(), bornAt: expect.any(Number) });
@@ -70,7 +70,7 @@ export function describeBalancer(name: string, makeWorld: () => Promise<Balancer
       ]);
     });
 
-    test('counts who is there and who waits, and sees that somebody came', async () => {
+    test('counts who is there and who waits, and sees that a user came', async () => {
       const visits = [visit(port, 'SRV=c1'), visit(port, 'SRV=c1')];
       await app.holding(2);
       const queued = visit(port, 'SRV=c1');

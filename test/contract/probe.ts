@@ -24,12 +24,12 @@ export function probeContract(name: string, world: ProbeWorld): void {
       for (let times = 0; times < 3; times += 1) expect(await probe.ask(never)).toEqual({ kind: 'healthy' });
     });
 
-    test('says unhealthy and why, and does not throw, when nobody is there', async () => {
+    test('says unhealthy and why, and does not throw, when nothing is there', async () => {
       const answer = await (await world.absent(realClock)).ask(never);
       expect(answer).toEqual({ kind: 'unhealthy', reason: expect.stringMatching(/\S/) });
     });
 
-    test('says unhealthy and why at its own timeout when nobody answers', async () => {
+    test('says unhealthy and why at its own timeout when nothing answers', async () => {
       const clock = new ManualClock();
       const began = clock.now();
       const answer = await driven(clock, (await world.silent(clock)).ask(never));

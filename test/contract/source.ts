@@ -27,14 +27,14 @@ export function sourceContract(name: string, world: SourceWorld): void {
       expect(await source.count(never)).toBe(users);
     });
 
-    test('does not know, and says why and what to do, when nobody is there', async () => {
+    test('does not know, and says why and what to do, when nothing is there', async () => {
       const source = await world.absent(realClock);
       const error = await refusalOf(() => source.count(never));
       expect(error).toMatchObject({ code: 'failed', target: expect.any(String), next: expect.any(String) });
       expect(error.elapsedMs).toBeGreaterThanOrEqual(0);
     });
 
-    test('does not know at its own timeout when nobody answers', async () => {
+    test('does not know at its own timeout when nothing answers', async () => {
       const clock = new ManualClock();
       const source = await world.silent(clock);
       const began = clock.now();

@@ -57,7 +57,7 @@ describe('The client of the control socket', () => {
     });
   });
 
-  test('says that nobody listens at a socket that was left behind', async () => {
+  test('says that nothing listens at a socket that was left behind', async () => {
     const home = await makeTempDir();
     const left = createServer().listen(join(home.path, 's'));
     await once(left, 'listening');

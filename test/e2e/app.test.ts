@@ -24,7 +24,7 @@ describe('The application', () => {
     expect(await rig.node.sessions()).toBe(0);
   });
 
-  test('is started again by somebody else, and no probe tells: its users are counted, and it is what a stop stops', async () => {
+  test('is started again by something else, and no probe tells: its users are counted, and it is what a stop stops', async () => {
     rig = await openRig({ termMs: 50 });
     // A source that does not show whether the application lives.
     const script = `fetch('${rig.node.url}/sessions').then((a) => a.text()).then(console.log)`;

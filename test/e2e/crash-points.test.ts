@@ -26,7 +26,7 @@ async function survives(point: CrashPoint, reload: boolean): Promise<void> {
 }
 
 describe('kill -9 of the sidecar under users who come and go, then a start', () => {
-  test.each(CRASH_POINTS)('%s: the restart ends, with one stop and nobody lost', (point) =>
+  test.each(CRASH_POINTS)('%s: the restart ends, with one stop and no session lost', (point) =>
     survives(point, false),
   );
   test.each(CRASH_POINTS)('%s, and a reload that forgets everything before the start: the same', (point) =>

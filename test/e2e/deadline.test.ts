@@ -50,7 +50,7 @@ describe('The deadline', () => {
     expect(await rig.states()).toBe(before);
   });
 
-  test('hold, and everybody leaves later: it ends up drained and fenced without being asked again', async () => {
+  test('hold, and every user leaves later: it ends up drained and fenced without being asked again', async () => {
     rig = await openRig();
     const agent = await rig.sidecar();
     const visitor = await rig.signIn();

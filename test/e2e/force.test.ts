@@ -70,7 +70,7 @@ describe('The deadline with 40 stubborn websockets', () => {
     expect(busiestSecond(ends)).toBeLessThanOrEqual(PACE + ROUND);
   });
 
-  test('half of them where nobody sees them, without a master socket: the result says so', async () => {
+  test('half of them where no socket shows them, without a master socket: the result says so', async () => {
     rig = await openRig({ master: true, termMs: 50 });
     const { sections: words } = sections();
     const agent = await rig.sidecar({ sections: { ...words, reloadGrace: '1m' } });

@@ -180,7 +180,7 @@ describe('A pid file', () => {
     },
   );
 
-  test('whose process has ended while another hand has started the next: a stop is refused with 70', async () => {
+  test('whose process has ended while something else has started the next: a stop is refused with 70', async () => {
     rig = await openRig({ termMs: 50 });
     const agent = await rig.sidecar({
       sections: { app: { stop: { signal: { name: 'SIGTERM', pidFile: rig.node.pidFile } } }, sessions: [] },

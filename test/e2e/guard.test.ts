@@ -58,7 +58,7 @@ describe('The last usable server', () => {
   });
 });
 
-describe('A server that somebody holds', () => {
+describe('A server that an operator holds', () => {
   test('in DRAIN: drain and stop are refused with 75 held, and nothing is changed', async () => {
     await open();
     await rig.haproxy.command('set server app/app1 state drain');
@@ -129,7 +129,7 @@ describe('A server that somebody holds', () => {
   });
 });
 
-describe('Sticky users whom nobody counts', () => {
+describe('Sticky users whom no source counts', () => {
   test('stop is refused with 75 uncounted, nothing changed, and the three ways out are named', async () => {
     await open();
     const stop = ['--stop-pid', rig.node.pidFile];

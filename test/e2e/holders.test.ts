@@ -20,8 +20,8 @@ async function slowPage(ms: number): Promise<ClientRequest> {
   return outgoing;
 }
 
-describe('A drain that somebody holds up', () => {
-  test('says who it is: kind, age and worker, in the JSON and for people, and asks nobody while in service', async () => {
+describe('A drain that a user holds up', () => {
+  test('says who it is: kind, age and worker, in the JSON and for people, and asks nothing while in service', async () => {
     rig = await openRig();
     const agent = await rig.sidecar();
     const outgoing = await slowPage(60_000);

@@ -61,7 +61,7 @@ describe('DNS that loses the address for a moment', () => {
     expect(await rig.states()).toMatch(/ app1 127\.0\.0\.1 \d 0 /);
   });
 
-  test('while it is drained in direct mode: nobody can come when it is back', async () => {
+  test('while it is drained in direct mode: no user can come when it is back', async () => {
     const { known } = await openByName();
     known.clear();
     await untilAdmin(/resolution/);

@@ -9,11 +9,11 @@ beforeAll(async () => {
 afterAll(() => campaign.close());
 
 describe('A reload of HAProxy under users who come and go', () => {
-  test.each(RELOADED_IN)('%s, with a fresh server-state file: nobody new comes in', async (phase) => {
+  test.each(RELOADED_IN)('%s, with a fresh server-state file: no new user comes in', async (phase) => {
     expect(brokenBy(await campaign.reloadIn(phase, true), phase, true)).toEqual([]);
   });
 
-  test.each(RELOADED_IN)('%s, without one: put right within one poll, and nobody is lost', async (phase) => {
+  test.each(RELOADED_IN)('%s, without one: put right within one poll, and no user is lost', async (phase) => {
     expect(brokenBy(await campaign.reloadIn(phase, false), phase, false)).toEqual([]);
   });
 });

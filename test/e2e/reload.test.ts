@@ -48,7 +48,7 @@ describe('A reload of HAProxy, which forgets what was said at run time', () => {
     expect(await rig.terms()).toBe(1);
   });
 
-  test('while nobody is out: nothing is said at all', async () => {
+  test('while no node is out: nothing is said at all', async () => {
     rig = await openRig({ master: true });
     const agent = await rig.sidecar();
     await agent.reaches('serving');

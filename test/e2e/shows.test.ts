@@ -18,7 +18,7 @@ afterEach(async () => {
 const CROWD = { population: 24, thinkMs: 100, stayMs: 1500, pageMs: 20 };
 
 describe('What lastcall is for', () => {
-  test('stop by flags alone, under live sticky users: nothing failed, nobody lost, one JSON object', async () => {
+  test('stop by flags alone, under live sticky users: nothing failed, no session lost, one JSON object', async () => {
     site = await openSite({}, patience());
     const [node] = site.nodes;
     if (!node) throw new Error('no node');

@@ -6,7 +6,7 @@ test.each([
   [SITES[1], ROUNDS.slice(0, 1)],
   [SITES[3], ROUNDS.slice(2, 3)],
 ] as const)(
-  'a slow application that another hand restarts while its node drains, `ready` afterwards: no user gets an error (%j)',
+  'a slow application that something else restarts while its node drains, `ready` afterwards: no user gets an error (%j)',
   async (site, rounds) => {
     if (!site) throw new Error('there is no such site');
     expect(await playRounds(site, rounds)).toEqual([]);

@@ -104,7 +104,7 @@ describe('A reload that gives our server another name', () => {
     await rig.haproxy.reload();
   };
 
-  test('ends a stop that waits: nobody keeps users away from it now', async () => {
+  test('ends a stop that waits: no operator keeps users away from it now', async () => {
     await open({ master: true, others: OTHER });
     const agent = await rig.sidecar();
     const visitor = await rig.signIn();

@@ -29,7 +29,7 @@ afterEach(async () => {
 /** Clicks every 150 ms or so, and logs out within a few seconds. */
 const CROWD = { population: 24, thinkMs: 150, stayMs: 2500, pageMs: 20 };
 
-test('a Tomcat under users is restarted: it is stopped once its manager counts nobody; nothing failed, nobody lost', async () => {
+test('a Tomcat under users is restarted: it is stopped once its manager counts no user; nothing failed, no session lost', async () => {
   const unpacked = await unpackTomcat();
   if ('missing' in unpacked) return skipped(`no Tomcat: ${unpacked.missing}`);
   const patience = AbortSignal.timeout(100_000);

@@ -76,12 +76,12 @@ describe('Ten sticky users who click twice a second', () => {
   test.each([
     ['the application counts them', {}, {}],
     ['only a stick table knows them', TABLE, { sessions: [{ stickTable: TABLE_OF_APP1 }] }],
-  ])('are never taken for nobody, where %s', async (_how, options, sections) => {
+  ])('are never taken for zero, where %s', async (_how, options, sections) => {
     rig = await openRig({ termMs: 50, ...options });
     const agent = await rig.sidecar({ quiet: '300ms', sections });
     await agent.reaches('serving');
     // A table is to be believed once its worker is older than what it remembers; at rest it is asked every ten seconds.
-    await until('somebody counts', async () => {
+    await until('a source counts', async () => {
       const { sources } = (await agent.client.status(patience())).sessions;
       return sources.every(({ count }) => count !== null);
     });

@@ -27,7 +27,7 @@ describe('The ETA', () => {
     expect(eta?.seconds).toBeLessThan(258 * 3);
   });
 
-  test('comes down as the drain goes on, and is 0 when nobody is left', () => {
+  test('comes down as the drain goes on, and is 0 when no user is left', () => {
     const at = [30, 90, 180, 270].map((seconds) => ask(curve(seconds, leaving(60))).eta?.seconds ?? NaN);
     expect(at).toEqual(at.toSorted((one, other) => other - one));
     expect(ask(curve(400, leaving(60))).eta).toEqual({ seconds: 0, atMost: null });

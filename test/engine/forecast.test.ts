@@ -60,7 +60,7 @@ function sources(bound: { stickTable?: number | null; http?: number | null }): S
 const users = (count: number | null): Counts => ({ stickTable: count, http: count });
 
 describe('The outlook', () => {
-  test('is empty while nobody goes out', () => {
+  test('is empty while no node goes out', () => {
     const forecaster = createForecaster(policy, []);
     for (const phase of ['serving', 'drained', 'stopped', 'returning'] as const) {
       const state = at(1, phase, users(9));
@@ -92,7 +92,7 @@ describe('The outlook', () => {
     expect(forecaster.forecast(now, now.now).curve).toEqual([4, 7]);
   });
 
-  test('has the longest bound of the sources that still count somebody, less the time since they were asked', () => {
+  test('has the longest bound of the sources that still count a user, less the time since they were asked', () => {
     const ask = (counts: Counts, bounds: Parameters<typeof sources>[0]) => {
       const forecaster = createForecaster(policy, sources(bounds));
       const state = at(0, 'draining', counts);

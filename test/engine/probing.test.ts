@@ -104,7 +104,7 @@ describe('READY over our fence', () => {
     submit('drain');
     await reach('drained');
     expect(engine.status().health).toBe('up');
-    // Restarted by another hand a moment ago: no probe has met the new process yet.
+    // Restarted from outside a moment ago: no probe has met the new process yet.
     answer = BAD;
     submit('ready');
     const warmingAt = clock.now();

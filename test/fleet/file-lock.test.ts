@@ -114,7 +114,7 @@ describe('The lock by a file', () => {
     }
   });
 
-  test('is `locked` and names the file where another hand has written it', async () => {
+  test('is `locked` and names the file where something else has written it', async () => {
     await open().take(claimOf('app', 'app1'), never);
     const wrong: [string, (file: string) => Promise<void>][] = [
       ['no JSON', (file) => writeFile(file, '{"schema":1,')],

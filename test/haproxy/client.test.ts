@@ -179,7 +179,7 @@ describe('an exchange that cannot be', () => {
     expect(refusal.elapsedMs).toBeGreaterThanOrEqual(0);
   });
 
-  test('says that nobody listens, on a socket file left behind as on a port', async () => {
+  test('says that nothing listens, on a socket file left behind as on a port', async () => {
     const haproxy = await startHaproxy(DEFAULTS);
     await haproxy.kill('SIGKILL');
     const addresses = [`tcp://127.0.0.1:${await freePort()}`, `unix:${haproxy.socket}`];

@@ -35,7 +35,7 @@ const open = (node = 'app1') => createJournal(path, { node });
 describe('A journal', () => {
   test.each<[string, () => Promise<unknown>, string]>([
     ['belongs to another user', () => chown(path, 65_534, 65_534), 'it belongs to uid 65534'],
-    ['everybody may write to', () => chmod(path, 0o606), 'every user may write to it'],
+    ['every user may write to', () => chmod(path, 0o606), 'every user may write to it'],
     ['its group may write to', () => chmod(path, 0o620), 'its group may write to it'],
     [
       'is longer than any record',
@@ -122,7 +122,7 @@ describe('A journal', () => {
     expect(await readdir(temp.path)).toEqual(['app1.json']);
   });
 
-  test('does not write through a link that somebody put where its temporary file goes', async () => {
+  test('does not write through a link that another process put where its temporary file goes', async () => {
     const victim = join(temp.path, 'victim');
     await writeFile(victim, 'untouched');
     await symlink(victim, `${path}.tmp`);

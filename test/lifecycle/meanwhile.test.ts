@@ -149,9 +149,9 @@ test('DRAIN of a tracked server that comes over ours ends in a fence all the sam
   expect(it.admin()).toBe('maint');
 });
 
-describe('A server that somebody holds in DRAIN', () => {
+describe('A server that an operator holds in DRAIN', () => {
   test.each(['restore', 'force'] as const)(
-    'is open: nobody is drained, and nothing is stopped, behind it (%s)',
+    'is open: no server is drained, and nothing is stopped, behind it (%s)',
     (onTimeout) => {
       const it = scene();
       expect(it.ended(it.ask('drain')).code).toBe('done');

@@ -315,7 +315,7 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     expect([at(it, 'lb1', 'api/app1'), alarms(it)]).toEqual(['ready', '']);
   });
 
-  test('it is never fenced: nobody looks at its users, and MAINT would throw them out', () => {
+  test('it is never fenced: no poll shows its users, and MAINT would throw them out', () => {
     const it = between(BACKENDS, ONE);
     it.site.visit();
     const id = it.ask('drain');
@@ -328,7 +328,7 @@ describe('A server that the configuration lost while the node is out (I17)', () 
     expect([at(it, 'lb1'), at(it, 'lb1', 'api/app1')]).toEqual(['maint', 'drain']);
   });
 
-  test('configured again it is ours with what was found, and nobody holds it', () => {
+  test('configured again it is ours with what was found, and no operator holds it', () => {
     const it = between(BACKENDS, ONE);
     it.ended(it.ask('drain'));
     it.time.advance(100);
@@ -436,7 +436,7 @@ describe('`unreachable: ignore`', () => {
   const ignoring = (changes: Partial<Policy> = {}): Scene =>
     scene({ balancers: TWO, unreachable: 'ignore', ...changes });
 
-  test('has a patience of ten seconds: one look without an answer takes nobody away', () => {
+  test('has a patience of ten seconds: one look without an answer takes no user away', () => {
     const it = ignoring();
     const id = it.ask('stop');
     it.reach('draining');
@@ -464,7 +464,7 @@ describe('`unreachable: ignore`', () => {
     ['hold', 'deadline', 'draining', 0],
     ['force', 'done', 'stopped', 1],
   ] as const)(
-    'never while its last look showed somebody: the deadline decides, here %s',
+    'never while its last look showed a user: the deadline decides, here %s',
     (onTimeout, code, phase, forced) => {
       const it = ignoring({ onTimeout });
       busy(it);

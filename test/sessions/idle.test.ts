@@ -59,7 +59,7 @@ const sourceAt = (paths: readonly string[], periodMs: number, clock: Clock = rea
     targets: paths.map((path) => targetAt(path, clock)),
   });
 
-sourceContract('how long nobody came', {
+sourceContract('how long no request came', {
   numbers: [0, 1],
   counting: async (users) => {
     const { haproxy, visit } = await openSite();
@@ -111,7 +111,7 @@ describe('idle', () => {
     });
   });
 
-  test('is unknown to a worker that has run for less than the period, unless somebody came', async () => {
+  test('is unknown to a worker that has run for less than the period, unless a user came', async () => {
     const { haproxy, visit } = await openSite();
     const source = sourceAt([haproxy.socket], 60_000);
     const refusal = await refusalOf(() => source.count(never));
@@ -155,7 +155,7 @@ describe('idle', () => {
     }
   });
 
-  test('is not made by somebody who clears the counters', async () => {
+  test('is not made by an operator who clears the counters', async () => {
     const { haproxy, visit } = await openSite();
     const clock = createShiftedClock();
     const source = sourceAt([haproxy.socket], 3_000, clock);

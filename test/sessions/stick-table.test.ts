@@ -131,7 +131,7 @@ describe('whose entries are counted', () => {
   });
 });
 
-describe('when the last one will be gone if nobody clicks any more', () => {
+describe('when the last one will be gone if no user clicks any more', () => {
   test('is the longest life left of those of this server, at any HAProxy', async () => {
     const [one, other] = [await start(APP), await start(APP)];
     const { source } = await agedSource([one.socket, other.socket]);
@@ -304,7 +304,7 @@ describe('a table whose `expire` is not written down', () => {
     expect(await source.count(never)).toBe(0);
   });
 
-  test('is unknown while nobody was ever seen in it', async () => {
+  test('is unknown while no user was ever seen in it', async () => {
     const haproxy = await start(APP);
     const { source } = await agedSource([haproxy.socket], { expireMs: null });
     expect(await refusalOf(() => source.count(never))).toMatchObject({

@@ -15,7 +15,7 @@ async function sinceAt(
   );
 }
 
-describe('since when a worker knows everybody', () => {
+describe('since when a worker knows every user', () => {
   test('since it began, however often it is seen', async () => {
     const completeness = createTableCompleteness();
     expect(await sinceAt(completeness, 100, [7, 40])).toBe(60);
@@ -37,7 +37,7 @@ describe('since when a worker knows everybody', () => {
     expect(await sinceAt(completeness, 101, [8, 0], { resynced: true })).toBe(101);
   });
 
-  test('since it began, when somebody may have stood in between unseen', async () => {
+  test('since it began, when a worker may have stood in between unseen', async () => {
     const completeness = createTableCompleteness();
     await sinceAt(completeness, 100, [7, 40]);
     expect(await sinceAt(completeness, 140, [8, 9], { resynced: true })).toBe(131);

@@ -214,8 +214,8 @@ describe('unknown', () => {
     ['something else', 'hello\n', HEADER],
     ['a table that was cut', `${HEADER}${LISTENS}   1: 0100`, HEADER],
     ['a second table that is none', HEADER + LISTENS, 'hello\n'],
-    ['a table in which nobody listens', HEADER + row('1F90', '01'), HEADER],
-    ['a table in which somebody listens on another port', HEADER + row('1F91', '0A'), HEADER],
+    ['a table in which nothing listens', HEADER + row('1F90', '01'), HEADER],
+    ['a table in which a process listens on another port', HEADER + row('1F91', '0A'), HEADER],
   ])('with %s', async (_what, v4, v6) => {
     const source = await counting(v4, v6);
     expect(await refusalOf(() => source.count(never))).toMatchObject({ code: 'failed', target: 'port 8080' });

@@ -147,7 +147,7 @@ describe('lowerExpiry', () => {
     },
   );
 
-  withTomcat('leaves alone what somebody else has set meanwhile', async () => {
+  withTomcat('leaves alone what something else has set meanwhile', async () => {
     const found = await outingOf().apply(never);
     const name = encodeURIComponent('Catalina:type=Manager,host=localhost,context=/legacy');
     await tomcat.ask(`/jmxproxy/?set=${name}&att=processExpiresFrequency&val=3`);

@@ -9,7 +9,7 @@ import { agentOf, patience, statusAt, type Agent } from './rig.ts';
 import { startSidecar } from './sidecar.ts';
 import { until } from './until.ts';
 
-/** An application that takes its time to start, restarted by another hand while its node drains; then `ready`. */
+/** An application that takes its time to start, restarted from outside while its node drains; then `ready`. */
 
 export interface SlowRestart {
   /** Where the drain is when the application is killed. */

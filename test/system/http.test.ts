@@ -155,7 +155,7 @@ describe('a GET', () => {
     expect(server.requests[0]?.headers['accept-encoding']).toBe('identity');
   });
 
-  test('fails when nobody listens', async () => {
+  test('fails when nothing listens', async () => {
     const error = await refusalOf(async () => get(`http://127.0.0.1:${await freePort()}/health`));
     expect(error.code).toBe('failed');
     expect(error.message).toContain('ECONNREFUSED');

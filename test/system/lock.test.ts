@@ -124,7 +124,7 @@ describe('The lock of a node', () => {
     expect({ stdout, stderr }).toEqual({ stdout: 'busy', stderr: '' });
   });
 
-  test('on a disk that is full or read-only is given with a warning, unless somebody holds it', async () => {
+  test('on a disk that is full or read-only is given with a warning, unless a process holds it', async () => {
     const mount = await start('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=8,mode=0700', 'none', dir.path])
       .outcome;
     if (mount.code !== 0) return skipped(`no mount here (${mount.stderr.trim()})`);

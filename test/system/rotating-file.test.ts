@@ -47,7 +47,7 @@ test('a line longer than a file may be has a file of its own', async () => {
   expect(await read()).toBe('short\n');
 });
 
-test('a file that somebody else moves away is begun anew', async () => {
+test('a file that another process moves away is begun anew', async () => {
   const file = lineFile();
   await file.append('one');
   await rename(path, `${path}-20260101`);

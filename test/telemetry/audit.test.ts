@@ -113,7 +113,7 @@ describe('The audit log', () => {
     ]);
   });
 
-  test('has operations that nobody asked for here: of a sidecar before, or of the application itself', async () => {
+  test('has operations that no request here has asked for: of a sidecar before, or of the application itself', async () => {
     await inner.submit(request('op1', 'drain', { by: 'app' }));
     inner.finish('done');
     expect(await lines()).toMatchObject([
@@ -133,7 +133,7 @@ describe('The audit log', () => {
     ]);
   });
 
-  test('keeps a line a line, whatever somebody claims to be', async () => {
+  test('keeps a line a line, whatever a caller claims to be', async () => {
     await service.submit(request('op1', 'drain', { by: 'me\n{"event":"end"}', reason: 'a\u2028b' }));
     expect(await lines()).toMatchObject([{ by: 'me\n{"event":"end"}', reason: 'a\u2028b' }]);
   });
@@ -158,7 +158,7 @@ describe('The audit log', () => {
   test.each<[string, (outside: string) => Promise<unknown>, string]>([
     ['a link to a file of root', (outside) => symlink(outside, path), 'is a symbolic link'],
     ['a file of another user', async () => chownFile(path), 'it belongs to uid 65534'],
-    ['a file that everybody may write to', async () => chmodFile(path), 'every user may write to it'],
+    ['a file that every user may write to', async () => chmodFile(path), 'every user may write to it'],
     ['a directory', () => mkdir(path), 'EISDIR'],
     ['another name of a file of root', (outside) => link(outside, path), 'it has 2 names (hard links)'],
     ['a pipe', async () => void execFileSync('mkfifo', [path]), 'is not a regular file'],

@@ -177,7 +177,7 @@ export interface StatusSlot {
   readonly pool: string;
   readonly slots: number;
   readonly brake: number;
-  /** `unknown`: the lock has not answered yet; `lost`: it was held, and was freed by another hand; `none`: it has asked for none. */
+  /** `unknown`: the lock has not answered yet; `lost`: it was held, and was freed from outside; `none`: it has asked for none. */
   readonly is: 'none' | 'unknown' | 'waits' | 'held' | 'lost';
   /** In the queue, 1 = the next one; null = it does not wait. */
   readonly position: number | null;

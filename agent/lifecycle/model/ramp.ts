@@ -13,7 +13,7 @@ export interface Ramp {
   readonly isLow: boolean;
   /** `slowstart`: HAProxy's own raises it, `full` is written at once and its end waited for; `none`: it was given up. */
   readonly by: 'steps' | 'slowstart' | 'none';
-  /** Weights that may be set because of us; any other is another hand's, and ends the ramp. */
+  /** Weights that may be set because of us; any other was set from outside, and ends the ramp. */
   readonly ours: readonly number[];
   readonly write: Write;
 }

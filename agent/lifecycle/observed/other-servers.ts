@@ -69,7 +69,7 @@ export function shortOf(policy: Policy, state: State, since: number): OthersCoun
   return countOthers(policy, state, since).filter(({ others }) => others !== null && others < policy.keep);
 }
 
-/** It was in service when it became ours, no other hand keeps it out, and the configuration still has it. */
+/** It was in service when it became ours, nothing else keeps it out, and the configuration still has it. */
 function isOurs({ found, foreign, isLost }: ServerState): boolean {
   return !isLost && found !== null && found.admin === 'ready' && found.weight !== 0 && foreign === null;
 }

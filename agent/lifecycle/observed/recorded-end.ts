@@ -4,7 +4,7 @@ import { type App, isGoneByRecord } from '../model/state.ts';
 import { emit, type EventOf, patch, type Draft } from '../draft.ts';
 
 /**
- * An application that was gone when the sidecar before this one ended: another hand may have started it since, and HAProxy may
+ * An application that was gone when the sidecar before this one ended: it may have been started from outside since, and HAProxy may
  * have given it users. So its end counts for what would move users, or start a second one, only once this life has looked
  * for it: where a probe is configured that has to find it down, and nothing may answer in its name.
  */

@@ -139,7 +139,7 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
   const is = holderOf(view, slot.claim) ? 'held' : hadIt(slot) ? 'lost' : 'waits';
   const answered = { asked: null, error: null, failures: 0, begun: view.begun, answeredAt: draft.at };
   if (is === 'lost' && slot.is !== 'lost') {
-    const text = `the slot of pool ${slot.claim.pool} was freed by another hand`;
+    const text = `the slot of pool ${slot.claim.pool} was freed from outside`;
     emit(draft, { type: 'log', level: 'warn', text });
   }
   patch(draft, { slot: { ...slot, ...answered, is, view } });
@@ -173,7 +173,7 @@ export function askSlot(draft: Draft, since: number): 'go' | 'wait' | 'moved' {
     abort(
       draft,
       'locked',
-      `${policy.node}: the slot of pool ${slot.claim.pool} was freed by another hand; what was found is restored`,
+      `${policy.node}: the slot of pool ${slot.claim.pool} was freed from outside; what was found is restored`,
     );
     return 'moved';
   }

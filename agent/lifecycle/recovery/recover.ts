@@ -72,12 +72,12 @@ function isSame(one: Proof, other: Proof | null): boolean {
 }
 
 /** Every balancer and source has answered or failed once. */
-function everybodyAsked(state: State): boolean {
+function isEachAsked(state: State): boolean {
   return Object.values(state.balancers).every(({ at }) => at >= 0);
 }
 
 export function starting(draft: Draft): void {
-  if (!everybodyAsked(draft.state)) return;
+  if (!isEachAsked(draft.state)) return;
   if (draft.policy.adopt && isOutWithoutRecord(draft.state)) adopt(draft);
   else enterPhase(draft, 'serving');
 }
@@ -122,7 +122,7 @@ function bringBack(draft: Draft, reason: string): void {
 
 export function recovering(draft: Draft): void {
   const { state } = draft;
-  if (!everybodyAsked(state)) return;
+  if (!isEachAsked(state)) return;
   const { to, fresh, cancel } = state.boot ?? { to: 'serving', fresh: false, cancel: null };
   patch(draft, { boot: null });
   goOn(draft, to, fresh);

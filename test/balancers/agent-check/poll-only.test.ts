@@ -128,7 +128,7 @@ describe('A balancer that only polls', () => {
     expect(await poll(port)).toBe('up maint\n');
   });
 
-  test('that nobody hears of within the deadline is an error that says what to look at, and nothing stays said', async () => {
+  test('that no poller hears of within the deadline is an error that says what to look at, and nothing stays said', async () => {
     const balancer = balancerOf(lb4);
     const done = balancer.set(only(balancer), 'drain', ['ready'], never);
     const failed = expect(done).rejects.toMatchObject({
@@ -170,7 +170,7 @@ describe('A balancer that only polls', () => {
     expect(await setWhilePolled(balancer, 'ready', 2)).toEqual(['up ready\n', 'up ready\n']);
   });
 
-  test('cannot be drained while nobody polls steadily', async () => {
+  test('cannot be drained while nothing polls steadily', async () => {
     const balancer = balancerOf(lb4);
     await setWhilePolled(balancer, 'drain', 2);
     clock.advance(5 * 60_000 + 1);

@@ -303,7 +303,7 @@ describe('a balancer that asks our health port', () => {
     expect((await balancer.look(never)).servers).toHaveLength(1);
   });
 
-  test('that nobody hears of is an error that says what to look at', async () => {
+  test('that no poller hears of is an error that says what to look at', async () => {
     const refused = refusalOf(() => balancer.survey(never));
     clock.advance(30_000);
     expect(await refused).toMatchObject({

@@ -101,7 +101,7 @@ describe('usable others', () => {
     expect((await capacityOf(driver(['app/app1'], address)))?.[0]?.usableOthers).toBe(5);
   });
 
-  test('are not told where nobody asks, and never of a server that is not there', async () => {
+  test('are not told where nothing asks, and never of a server that is not there', async () => {
     expect(await driver(['app/app1']).look(never)).not.toHaveProperty('capacity');
     expect(await capacityOf(driver(['app/gone']))).toEqual([]);
   });

@@ -195,7 +195,7 @@ describe('what a look tells', () => {
     await until('DOWN n/30', async () => (await viewOf(balancer)).operational === 'starting');
   });
 
-  test('is right beside an agent-check that nobody answers', async () => {
+  test('is right beside an agent-check that nothing answers', async () => {
     const running = await site(
       'backend app\n  server app1 127.0.0.1:1 check port 1 agent-check agent-port 1 agent-inter 50ms weight 30\n',
     );
@@ -232,7 +232,7 @@ describe('what a look tells', () => {
     }
   });
 
-  test('has counters in mode tcp too, where nobody answers by HTTP', async () => {
+  test('has counters in mode tcp too, where nothing answers by HTTP', async () => {
     const running = await site('backend app\n  mode tcp\n  server app1 127.0.0.1:1\n');
     expect((await viewOf(driver(running, 'app/app1'))).counters).toEqual({
       connectionErrors: 0,

@@ -258,7 +258,7 @@ describe('who is at a server', () => {
     // The server takes twenty.
     const late = download(port, COOKIE);
     late.catch(() => undefined);
-    await until('somebody waits', async () => (await balancer.holders(SERVER, never)).queued === 1);
+    await until('a user waits', async () => (await balancer.holders(SERVER, never)).queued === 1);
     expect(await balancer.holders(SERVER, never)).toMatchObject({ requests: 0, tunnels: 20, queued: 1 });
     await balancer.set(SERVER, 'maint', ['ready'], never);
     const { queued } = await balancer.holders(SERVER, never);
@@ -289,7 +289,7 @@ describe('who is at a server', () => {
 });
 
 describe('closing by number', () => {
-  test('ends tunnels before requests, the oldest first, on all workers, and nobody else', async () => {
+  test('ends tunnels before requests, the oldest first, on all workers, and no other', async () => {
     const old = await openWebsocket(port, COOKIE);
     const file = await download(port, COOKIE);
     await reload();
@@ -303,7 +303,7 @@ describe('closing by number', () => {
     expect(await balancer.closeSessions(SERVER, 2, never)).toEqual({ tunnels: 1, requests: 1, left: 0 });
     await young.ended;
     expect(await file.ended).toBe('half');
-    await lookUntil('nobody is left', (seen) => connections(seen)[0] === 0);
+    await lookUntil('no user is left', (seen) => connections(seen)[0] === 0);
     expect(await balancer.closeSessions(SERVER, 5, never)).toEqual({ tunnels: 0, requests: 0, left: 0 });
     expect(await balancer.holders('app/app2', never).catch(({ code }: { code: string }) => code)).toBe(
       'no-such-server',
@@ -324,7 +324,7 @@ describe('closing by number', () => {
       left: 0,
     });
     await Promise.all(guests.map(({ ended }) => ended));
-    await lookUntil('nobody is left', (seen) => connections(seen)[0] === 0);
+    await lookUntil('no user is left', (seen) => connections(seen)[0] === 0);
   });
 
   test('ends what it can while the master is silent, and says that it does not know who is left', async () => {
@@ -364,7 +364,7 @@ describe('a server that a reload removed', () => {
     return old;
   };
 
-  test('has those whom the old worker serves: they are told, and closed, and nobody else is', async () => {
+  test('has those whom the old worker serves: they are told, and closed, and no other is', async () => {
     const [file, socket] = [await download(port, COOKIE), await openWebsocket(port, COOKIE)];
     const old = await remove();
     const stranger = await openWebsocket(port, 'SRV=c2');
@@ -381,7 +381,7 @@ describe('a server that a reload removed', () => {
       left: 0,
     });
     expect(await file.ended).toBe('half');
-    await lookUntil('nobody is left', (now) => connections(now)[0] === 0);
+    await lookUntil('no user is left', (now) => connections(now)[0] === 0);
     expect(await balancer.holders(SERVER, never)).toMatchObject({ requests: 0, tunnels: 0, oldest: [] });
     expect(await balancer.closeSessions(SERVER, Infinity, never)).toEqual({
       tunnels: 0,
@@ -394,7 +394,7 @@ describe('a server that a reload removed', () => {
     stranger.leave();
   });
 
-  test('binds nobody when it is asked again in an operation, and keeps a new one from beginning', async () => {
+  test('binds no user when it is asked again in an operation, and keeps a new one from beginning', async () => {
     const user = await openWebsocket(port, COOKIE);
     await remove();
     for (const scope of ['reload', 'stickiness'] as const) {

@@ -92,7 +92,7 @@ describe('an old worker of 2.4, where `show stat` is empty', () => {
     expect(look).toMatchObject({ workers: 2, unseen: null, servers: [{ connections: 3, queued: 0 }] });
   });
 
-  test('has nobody only when its streams say so, too: TCP is not in use by HAProxy’s own count', async () => {
+  test('has no user only when its streams say so, too: TCP is not in use by HAProxy’s own count', async () => {
     const { balancer } = await between('2.4.36', master24(0, stream('0xa', TUNNEL) + stream('0xb', WAITING)));
     expect((await balancer.look(never)).servers).toMatchObject([{ connections: 1, queued: 1 }]);
     const empty = await between('2.4.36', master24(0, ''));
@@ -109,7 +109,7 @@ describe('an old worker of 2.4, where `show stat` is empty', () => {
 });
 
 describe('an old worker that ends while it is asked', () => {
-  test('has nobody', async () => {
+  test('has no user', async () => {
     let asked = 0;
     const { balancer } = await between('2.6.12', (command) => {
       if (command === 'show proc') {
@@ -163,7 +163,7 @@ describe('a master of 2.8 and later that has no such worker', () => {
     expect(await balancer.holders('app/app1', never)).toMatchObject({ tunnels: 0, requests: 0 });
   });
 
-  test('is not asked for one that still reads its configuration, and serves nobody', async () => {
+  test('is not asked for one that still reads its configuration, and serves no user', async () => {
     const { balancer, master } = await between('3.4.0', (command) => {
       if (command === 'show proc') return `${PROC_3_4}\n`;
       if (!command.startsWith('@!100 ')) return `${NO_WORKER}\n`;

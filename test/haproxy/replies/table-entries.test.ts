@@ -68,7 +68,7 @@ describe('the entries of a server', () => {
     ['a line that is no entry', `${INFO}${HEADER}SECRET\n\n`],
     ['an answer too many', `${INFO}${HEADER}${entry('SECRET', 1)}\n${entry('SECRET', 1)}\n`],
     ['no worker', `\n${HEADER}\n`],
-  ])('are unknown after %s, and nobody is told a key', async (_what, answer) => {
+  ])('are unknown after %s, and no caller is told a key', async (_what, answer) => {
     const { code, message } = await refusalTo(answer);
     expect(code).toBe('balancer-unreachable');
     expect(message).not.toContain('SECRET');

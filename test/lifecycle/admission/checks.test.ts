@@ -399,7 +399,7 @@ describe('A weight of 0', () => {
   });
 });
 
-describe('Sticky users whom nobody counts', () => {
+describe('Sticky users whom no source counts', () => {
   const sticky = ({ balancers }: { balancers: readonly object[] }): void => {
     Object.assign(balancers[0] ?? {}, { sticky: 'cookie' });
   };
@@ -436,7 +436,7 @@ describe('Sticky users whom nobody counts', () => {
     expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'done', phase: 'stopped' });
   });
 
-  test('are a warning for a drain, which ends nobody', () => {
+  test('are a warning for a drain, which ends no session', () => {
     const it = scene({ sources: [] }, sticky);
     const result = it.ended(it.ask('drain'));
     expect(result.code).toBe('done');
@@ -450,7 +450,7 @@ describe('Sticky users whom nobody counts', () => {
   });
 });
 
-describe('A server that somebody else holds', () => {
+describe('A server that an operator holds', () => {
   test('in DRAIN at the start is an objection', () => {
     const it = scene({}, ({ balancers }) => balancers[0]?.set('app/app1', 'drain', 'operator'));
     expect(it.ended(it.ask('stop'))).toMatchObject({ ok: false, code: 'held', phase: 'serving' });

@@ -27,7 +27,7 @@ const tracker = { name: 'ws/app1', of: 'app/app1', by: 'track', role: 'active', 
 const CASES: readonly Case[] = [
   { name: 'too few others', code: 'guard', kinds: ['drain', 'stop'], before: first({ others: 0 }) },
   {
-    name: 'sticky users whom nobody counts',
+    name: 'sticky users whom no source counts',
     code: 'uncounted',
     kinds: ['stop'],
     policy: { sources: [] },
@@ -78,7 +78,7 @@ describe('A request that cannot be refused', () => {
     expect(result.warnings.join()).toContain('it is waited for');
   });
 
-  test('counts behind a DRAIN of another hand, which refuses it at its own deadline only', () => {
+  test('counts behind a DRAIN from outside, which refuses it at its own deadline only', () => {
     const held = ({ balancers }: SimSite): void => balancers[0]?.set('app/app1', 'drain', 'operator');
     const refused = scene({}, held);
     expect(refused.ended(refused.ask('drain')).code).toBe('held');
@@ -183,7 +183,7 @@ describe('A request that cannot be refused', () => {
   });
 });
 
-describe('A stop that comes while an operator takes the node out of another hand’s MAINT', () => {
+describe('A stop that comes while an operator takes the node out of a MAINT from outside', () => {
   test('leaves a server open on which READY has just been set: MAINT would throw out who came in', () => {
     const it = scene();
     it.lb.set('app/app1', 'maint', 'operator');

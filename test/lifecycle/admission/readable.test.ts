@@ -74,7 +74,7 @@ describe('A source that cannot be read', () => {
     expect(result.warnings.join()).toContain('http: no answer');
   });
 
-  test('is asked by a dry run, which tells what everybody counts today', () => {
+  test('is asked by a dry run, which tells what every source counts today', () => {
     const it = scene();
     it.site.visit();
     expect(asked(it, 'drain', { dryRun: true }).plan?.join()).toMatch(

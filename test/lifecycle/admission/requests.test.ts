@@ -143,7 +143,7 @@ describe('What is so already', () => {
   test.each([
     ['drain', 'drain', ['finish']],
     ['stop', 'drain', ['finish']],
-    // Another hand may have started what was stopped: it is looked for once.
+    // Something else may have started what was stopped: it is looked for once.
     ['stop', 'stop', ['look-for-life', 'finish']],
   ] as const)('is answered without a word to a balancer or the disk: after %s, %s', (first, second, does) => {
     const it = scene();
@@ -153,7 +153,7 @@ describe('What is so already', () => {
     expect(it.effects.slice(before).map(({ type }) => type)).toEqual(does);
   });
 
-  test('is not so any more when another hand has started a stopped application without a probe that tells', () => {
+  test('is not so any more when something else has started a stopped application without a probe that tells', () => {
     const it = scene({ hasProbe: false, onSignOut: 'ignore' });
     it.ended(it.ask('stop'));
     it.site.revive();
@@ -161,7 +161,7 @@ describe('What is so already', () => {
     expect(it.site.app.alive).toBe(false);
   });
 
-  test('is not so any more when somebody else has started a stopped application', () => {
+  test('is not so any more when something else has started a stopped application', () => {
     const it = scene();
     it.ended(it.ask('stop'));
     it.site.revive();

@@ -9,7 +9,7 @@ import { POLICY } from '../../support/world/scene.ts';
 const count = fc.constantFrom(null, 0, 0, 0, 1, 7);
 
 describe('A count', () => {
-  test('is zero only where everybody says zero: unknown is never zero', () => {
+  test('is zero only where every source says zero: unknown is never zero', () => {
     fc.assert(
       fc.property(count, count, count, fc.boolean(), fc.boolean(), (serving, queued, users, lost, failed) => {
         const said = occupancy(POLICY, stateWith({ serving, queued, users, lost, failed }), 0);

@@ -48,7 +48,7 @@ describe('An application whose pid file names an ended process', () => {
     expect(evidenceOfLife({ ...POLICY, hasProbe: true }, 'down', signs)).toEqual([]);
   });
 
-  test('is not alive by what HAProxy had found before MAINT, nor by a source that counts nobody without it', () => {
+  test('is not alive by what HAProxy had found before MAINT, nor by a source that counts no user without it', () => {
     const signs = { ...NONE, servers: server({ admin: 'maint', check: 'L7OK' }), counts: { files: 0 } };
     expect(evidenceOfLife(POLICY, 'unknown', signs)).toEqual([]);
   });

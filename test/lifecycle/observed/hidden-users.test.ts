@@ -70,12 +70,12 @@ describe('A reload before the sidecar began, whose old workers cannot be seen', 
     }
   });
 
-  test('refuses nothing where the kernel is asked: it may say at any moment that nobody is there', () => {
+  test('refuses nothing where the kernel is asked: it may say at any moment that no user is there', () => {
     const it = young(10 * MINUTE, { sources: ['tcp 8080'], kernelSource: 'tcp 8080' });
     expect(it.ended(it.ask('stop', { timeoutMs: MINUTE }))).toMatchObject({ code: 'done', phase: 'stopped' });
   });
 
-  test('is told as long as the kernel does not say that nobody is there', () => {
+  test('is told as long as the kernel does not say that no user is there', () => {
     const it = young(10 * MINUTE, { sources: ['tcp 8080'], kernelSource: 'tcp 8080' });
     const doubt = (): unknown => doubtAt(it.policy, it.sidecar.state, 'lb1');
     expect(doubt()).toBeNull();
@@ -96,7 +96,7 @@ describe('A reload before the sidecar began, whose old workers cannot be seen', 
   });
 });
 
-test('`unreachable: ignore` does not do without a balancer whose last look could not show everybody', () => {
+test('`unreachable: ignore` does not do without a balancer whose last look could not show every user', () => {
   const balancers = ['lb1', 'lb2'].map((name) => ({
     name,
     servers: ['app/app1'],

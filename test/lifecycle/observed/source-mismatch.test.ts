@@ -53,8 +53,8 @@ describe('Two sources that disagree', () => {
   });
 
   test.each([
-    ['both count somebody, though not as many', { http: 9, stickTable: 2 }],
-    ['both count nobody', { http: 0, stickTable: 0, tcp: 0 }],
+    ['both count a user, though not as many', { http: 9, stickTable: 2 }],
+    ['both count no user', { http: 0, stickTable: 0, tcp: 0 }],
     ['one cannot count', { http: 0, stickTable: null, tcp: 0 }],
     ['users are known and none of them is connected just now', { http: 3, stickTable: 3, tcp: 0 }],
   ])('are not named while %s', (_what, counts) => {

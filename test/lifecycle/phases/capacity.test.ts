@@ -157,7 +157,7 @@ describe('Once DRAIN is read back', () => {
     expect(it.ended(id)).toMatchObject({ code: 'done' });
   });
 
-  test('where enough are left nobody is asked for', () => {
+  test('where enough are left no look is asked for', () => {
     const it = scene();
     it.ended(it.ask('stop'));
     expect(surveys(it)).toBe(0);

@@ -27,7 +27,7 @@ describe('The deadline ladder', () => {
     ]);
   });
 
-  test('warns nobody when the users are gone in time', () => {
+  test('warns of nothing when the users are gone in time', () => {
     const it = scene({ warnBeforeMs: [MINUTE] });
     it.ended(it.ask('drain'));
     it.time.advance(60 * MINUTE);
@@ -54,7 +54,7 @@ describe('The gate', () => {
     ]);
   });
 
-  test('of a process is not that of the next one: it is shut again where another hand has started one', () => {
+  test('of a process is not that of the next one: it is shut again where something else has started one', () => {
     const it = scene({ hasGate: true });
     it.ask('drain');
     it.reach('drained');

@@ -46,7 +46,7 @@ describe('A drain', () => {
     expect(it.ended(id)).toMatchObject({ code: 'done', sessions: { start: 1, last: 0 } });
   });
 
-  test('says no MAINT where a look has seen somebody since zero, while the intent went to disk', () => {
+  test('says no MAINT where a look has seen a user since zero, while the intent went to disk', () => {
     const it = scene();
     const id = it.ask('drain');
     it.until('the intent to fence is on its way', () => it.sidecar.state.phase === 'fencing');
@@ -83,7 +83,7 @@ describe('A drain', () => {
     expect(it.ended(id).code).toBe('done');
   });
 
-  test('goes back to draining when somebody comes in before the fence is up', () => {
+  test('goes back to draining when a user comes in before the fence is up', () => {
     const it = scene({ sources: [], sticky: false });
     it.site.visit();
     it.time.advance(2_000);
@@ -98,7 +98,7 @@ describe('A drain', () => {
   });
 
   test.each([
-    ['somebody came and went', (it: ReturnType<typeof scene>) => void (it.lb.server('app/app1').total += 1)],
+    ['a user came and went', (it: ReturnType<typeof scene>) => void (it.lb.server('app/app1').total += 1)],
     ['a worker with a state file took over', (it: ReturnType<typeof scene>) => it.lb.reload(true)],
   ])('goes back to draining when %s before the second look', (_what, happens) => {
     const it = scene({ sources: [], sticky: false });
@@ -275,7 +275,7 @@ describe('A deadline of thirty minutes', () => {
     expect(it.site.app.alive).toBe(false);
   });
 
-  test('forces nobody out unseen: while it is unknown how many are connected, nobody has gone', () => {
+  test('forces no user out unseen: while it is unknown how many are connected, no user has gone', () => {
     const it = scene();
     it.lb.server('app/app1').serving = 3;
     const id = it.ask('drain', { onTimeout: 'force', timeoutMs: MINUTE });
@@ -307,7 +307,7 @@ describe('A deadline of thirty minutes', () => {
     expect(it.effects.filter(({ type }) => type === 'close-connections')).toHaveLength(1);
   });
 
-  test('passes at its time, even while nobody answers', () => {
+  test('passes at its time, even while nothing answers', () => {
     const it = scene();
     const id = it.ask('drain');
     it.reach('draining');

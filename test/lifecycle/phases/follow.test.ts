@@ -35,7 +35,7 @@ function untouched(it: Scene): void {
   expect(it.lb.server('app/app1')).toMatchObject({ admin: 'drain', by: 'operator' });
 }
 
-describe('A DRAIN by another hand that is followed', () => {
+describe('A DRAIN from outside that is followed', () => {
   test('is left as it is: a stop waits for its users, stops, and the result says that it is not fenced', () => {
     const it = drained();
     const id = it.ask('stop');
@@ -150,7 +150,7 @@ describe('A DRAIN by another hand that is followed', () => {
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
   });
 
-  test('does not answer for users whom nobody counts', () => {
+  test('does not answer for users whom no source counts', () => {
     const it = drained({ sources: [], sticky: true });
     expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'uncounted', phase: 'serving' });
   });

@@ -293,7 +293,7 @@ describe('A slot that is lost, or a lock that does not answer', () => {
     expect(it.ended(id)).toMatchObject({ ok: true, phase: 'stopped' });
   });
 
-  test('does not stop behind the fence where another hand has freed it', () => {
+  test('does not stop behind the fence where something else has freed it', () => {
     const it = inPool();
     const id = it.ask('stop');
     it.reach('fencing');

@@ -3,7 +3,7 @@ import { type Scene, scene } from '../../support/world/scene.ts';
 
 const MINUTE = 60_000;
 
-/** A drain that waits for a user, whose application another hand restarts; it does not answer well yet. */
+/** A drain that waits for a user, whose application something else restarts; it does not answer well yet. */
 function restarted(changes: Parameters<typeof scene>[0] = {}): Scene & { readonly drain: string } {
   const it = scene({ canStart: false, ...changes });
   it.site.visit();
@@ -24,7 +24,7 @@ function warm({ site, sidecar, time, lb }: Scene): void {
   sidecar.post({ type: 'probed', health: 'up', signedOut: null, startedAt: time.now });
 }
 
-describe('`ready` during a drain whose application was restarted by another hand', () => {
+describe('`ready` during a drain whose application was restarted from outside', () => {
   test('says READY once the application is healthy, and the drain is told that it was cancelled', () => {
     const it = restarted();
     const ready = it.ask('ready');
@@ -88,7 +88,7 @@ test('A cancel puts back what was found at once, whatever the application says',
   expect(it.admin()).toBe('ready');
 });
 
-describe('`ready` during a drain that took over a DRAIN of another hand', () => {
+describe('`ready` during a drain that took over a DRAIN from outside', () => {
   test.each(['drain', 'maint'] as const)('puts %s back, and says that the node takes no users', (found) => {
     const it = scene({}, ({ balancers }) => balancers[0]?.set('app/app1', found, 'operator'));
     it.site.users.push({ balancer: it.lb, server: it.lb.server('app/app1') });

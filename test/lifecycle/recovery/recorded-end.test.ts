@@ -22,7 +22,7 @@ function stoppedAndForgotten(changes: Parameters<typeof scene>[0], meanwhile: (i
 const written = ({ effects }: Scene, since = 0): string[] =>
   effects.slice(since).flatMap((one) => (one.type === 'set-server' ? [one.admin] : []));
 
-/** Another hand starts it, HAProxy's check sees that, and a user comes. */
+/** Something else starts it, HAProxy's check sees that, and a user comes. */
 function startedAndVisited({ site, time }: Scene): void {
   site.revive();
   time.advance(1_100);
@@ -33,7 +33,7 @@ function startedAndVisited({ site, time }: Scene): void {
 describe.each([true, false])(
   'A node that was stopped, in a new life of its sidecar (a probe: %s)',
   (hasProbe) => {
-    test('keeps the users of an application that another hand has started meanwhile', () => {
+    test('keeps the users of an application that was started from outside meanwhile', () => {
       const it = stoppedAndForgotten({ hasProbe }, startedAndVisited);
       expect(it.site.users.length).toBe(1);
       it.time.advance(60_000);
@@ -77,7 +77,7 @@ describe.each([true, false])(
 
 describe('`ready` in a new life of the sidecar', () => {
   test.each([true, false])(
-    'starts no second application beside one of another hand (a probe: %s)',
+    'starts no second application beside one from outside (a probe: %s)',
     (hasProbe) => {
       let since = 0;
       const it = stoppedAndForgotten({ hasProbe, returnMs: 30_000 }, ({ site, effects }) => {

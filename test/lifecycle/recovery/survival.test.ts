@@ -42,7 +42,7 @@ describe('After kill -9', () => {
   });
 
   test.each(['fencing', 'drained'] as const)(
-    'while %s, and a reload before the next start: whoever came in keeps his session until he leaves',
+    'while %s, and a reload before the next start: a user who came in keeps his session until he leaves',
     (phase) => {
       const it = scene();
       const id = it.ask('stop');
@@ -353,7 +353,7 @@ describe('After kill -9', () => {
     expect(it.admin()).toBe('ready');
   });
 
-  test('a stop that nobody may have issued throws nobody out who has come in by a reload', () => {
+  test('a stop that may never have been issued throws no user out who has come in by a reload', () => {
     const it = scene({ stopIsIdempotent: false });
     it.ask('stop');
     while (JSON.parse(it.disk.content ?? '{}').stopIssued !== true) it.time.advance(1);
@@ -380,7 +380,7 @@ describe('After kill -9', () => {
 });
 
 describe('MAINT without a record', () => {
-  test('is somebody else’s, and is left', () => {
+  test('is another process’s, and is left', () => {
     const it = scene({}, ({ balancers }) => balancers[0]?.set('app/app1', 'maint', 'operator'));
     it.time.advance(MINUTE);
     expect(it.sidecar.state.phase).toBe('serving');

@@ -36,7 +36,7 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.ended(ready)).toMatchObject({ code: 'done', phase: 'serving' });
   });
 
-  test('while drained: DRAIN comes before MAINT, so that whoever came in meanwhile is waited for', () => {
+  test('while drained: DRAIN comes before MAINT, so that a user who came in meanwhile is waited for', () => {
     const it = scene();
     it.ended(it.ask('drain'));
     it.time.advance(3_000);
@@ -53,7 +53,7 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.sidecar.state.alarms).toEqual({});
   });
 
-  test('while stopped, of an application that another hand has started: DRAIN until its users have left', () => {
+  test('while stopped, of an application that was started from outside: DRAIN until its users have left', () => {
     const it = scene({
       hasProbe: false,
       sources: [],
@@ -76,7 +76,7 @@ describe('A reload of HAProxy without a state file', () => {
     expect(it.sidecar.state.phase).toBe('stopped');
   });
 
-  test('while stopped and without a sidecar, of an application that another hand has started: the first count is heard', () => {
+  test('while stopped and without a sidecar, of an application that was started from outside: the first count is heard', () => {
     const it = scene({ hasProbe: false, stopIsIdempotent: false });
     it.ended(it.ask('stop'));
     it.time.advance(3_000);

@@ -12,6 +12,7 @@ import {
 } from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
 import { runSidecar } from './run.ts';
+import { unlock } from './unlock.ts';
 import { showStatus, type StatusOptions } from './status.ts';
 
 /** What was asked for: its name, and the work. */
@@ -49,6 +50,7 @@ export function createProgram(
     addOperation(program, name, onParsed);
   for (const name of ['hold', 'release'] as const) addHold(program, name, onParsed);
   addStatus(program, onParsed);
+  addUnlock(program, onParsed);
   addCheck(program, onParsed);
   addCompletion(program, onParsed);
   return program;
@@ -131,6 +133,15 @@ function addStatus(program: Command, onParsed: OnParsed): void {
   addDirectStatusOptions(verb).action((options: StatusOptions) => {
     onParsed({ name: 'status', work: async (context) => showStatus(context, options) });
   });
+}
+
+function addUnlock(program: Command, onParsed: OnParsed): void {
+  addVerb(program, 'unlock', 'free the slot of a node of the pool that no longer exists')
+    .argument('<node>', 'its name')
+    .option('--reason <text>', 'the reason, for the audit log; required')
+    .action((node: string, { reason }: { reason?: string }) => {
+      onParsed({ name: 'unlock', work: async (context) => unlock(node, reason, context) });
+    });
 }
 
 function addCheck(program: Command, onParsed: OnParsed): void {

@@ -49,6 +49,10 @@ export const EXAMPLES = {
     'lastcall status --haproxy /run/haproxy/admin.sock --server app/app1',
     '                                         what HAProxy shows of it, without a sidecar',
   ],
+  unlock: [
+    'lastcall unlock app2 --reason "machine scrapped"',
+    '                                         frees its slot; refused while its sidecar lives',
+  ],
   completion: [
     'lastcall completion fish >~/.config/fish/completions/lastcall.fish',
     'source <(lastcall completion bash)       bash: in ~/.bashrc; zsh alike in ~/.zshrc',

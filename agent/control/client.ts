@@ -1,4 +1,5 @@
 import type { Submitted } from '../engine/service.ts';
+import type { Unlocked, UnlockRequest } from '../engine/unlock.ts';
 import type { Result, Status } from '../lifecycle/model/api.ts';
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
 import type { PoolReport } from '../lifecycle/model/pool-report.ts';
@@ -25,6 +26,8 @@ export interface ControlClient {
   status(signal: AbortSignal): Promise<Status>;
   /** The open connections; the sidecar asks its balancers for them. */
   holders(signal: AbortSignal): Promise<HoldersReport>;
+  /** Frees the slot of a node that no longer exists, or tells why not. */
+  unlock(request: UnlockRequest, signal: AbortSignal): Promise<Unlocked>;
   /** The whole pool; the sidecar asks the lock and its balancers for it. */
   pool(signal: AbortSignal): Promise<PoolReport>;
   submit(body: RequestBody, signal: AbortSignal): Promise<Submitted>;
@@ -67,6 +70,10 @@ export function createClient(path: string, clock: Clock): ControlClient {
     async holders(signal) {
       const reply = await ask({ method: 'GET', path: '/v1/holders', deadlineMs: HOLDERS_MS }, signal);
       return expect(reply, [200], path).body as HoldersReport;
+    },
+    async unlock(request, signal) {
+      const asked: HttpCall = { method: 'POST', path: '/v1/unlock', body: request, deadlineMs: HOLDERS_MS };
+      return expect(await ask(asked, signal), [200, 409], path).body as Unlocked;
     },
     async pool(signal) {
       const reply = await ask({ method: 'GET', path: '/v1/pool', deadlineMs: HOLDERS_MS }, signal);

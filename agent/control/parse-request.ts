@@ -103,7 +103,8 @@ function checkTogether({ kind, reason, force, holdIn, noRefuse, waitForSlotMs, f
   if (!fence && kind !== 'drain') throw problem('only `drain` can go without the fence');
 }
 
-function text(value: unknown, key: string): string | null {
+/** One line, or null where it is absent. @throws LastcallError `usage` */
+export function text(value: unknown, key: string): string | null {
   if (value === undefined || value === null) return null;
   if (typeof value !== 'string' || value.trim() === '')
     throw problem(`\`${key}\` must be a text that is not empty`);
@@ -162,6 +163,7 @@ function quoted(value: unknown): string {
   return shown.length > 60 ? `${shown.slice(0, 60)}...` : shown;
 }
 
-function problem(message: string): LastcallError {
+/** A request that cannot be understood. */
+export function problem(message: string): LastcallError {
   return new LastcallError('usage', message, { next: 'see `lastcall --help`' });
 }

@@ -4,6 +4,7 @@ import type { Service } from '../engine/service.ts';
 import { isLastcallError, messageOf } from '../system/error.ts';
 import type { ApiProblem } from './protocol.ts';
 import { parseRequest } from './parse-request.ts';
+import { parseUnlock } from './parse-unlock.ts';
 
 /** What the control socket answers (API.md#control-socket). */
 
@@ -50,6 +51,7 @@ const ROUTES: readonly Route[] = [
     methods: { GET: async ({ service }) => ({ status: 200, body: await service.pool() }) },
   },
   { path: '/v1/operations', methods: { POST: submit } },
+  { path: '/v1/unlock', methods: { POST: unlock } },
   { path: '/v1/operations/ID', methods: { GET: operation, DELETE: cancel } },
   {
     path: '/v1/events',
@@ -118,6 +120,19 @@ async function submit({ service }: RoutePorts, { request }: Exchange): Promise<R
     return { status: 202, body: told };
   }
   return { status: submitted.result.ok ? 200 : 409, body: submitted.result };
+}
+
+async function unlock({ service }: RoutePorts, { request }: Exchange): Promise<RouteAnswer> {
+  const body = await read(request);
+  if (body === null) return problem(413, `the body is longer than ${MAX_BODY_BYTES} bytes`);
+  let asked: ReturnType<typeof parseUnlock>;
+  try {
+    asked = parseUnlock(JSON.parse(body));
+  } catch (error) {
+    return { status: 400, body: { code: 'usage', message: messageOf(error) } satisfies ApiProblem };
+  }
+  const freed = await service.unlock(asked);
+  return { status: freed.ok ? 200 : 409, body: freed };
 }
 
 async function operation({ service, ready }: RoutePorts, { id }: Exchange): Promise<RouteAnswer> {

@@ -14,6 +14,7 @@ import type { LastRuns } from './last-runs.ts';
 import { createPoolReport } from './pool-report.ts';
 import type { Ports } from './ports.ts';
 import type { Service } from './service.ts';
+import { unlock } from './unlock.ts';
 
 /** Takes up or starts the application: which process it is, and whether it was started just now. */
 export type Supervise = (
@@ -82,6 +83,7 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
     lastRuns: core.file.lastRuns,
     status: core.status,
     watch: requests.watch,
+    unlock: (request) => unlock(ports.lock, request, signal),
     holders: createConnectionReport(ports, whyNot, signal),
     pool: createPoolReport(ports, policy.pool?.name ?? '', whyNot, signal),
     probed: ({ health, signedOut, startedAt }) => post({ type: 'probed', health, signedOut, startedAt }),

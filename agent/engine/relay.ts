@@ -67,6 +67,7 @@ export function createRelay(first: RelayedService): Relay {
     cancel: (id, by) => term.engine.cancel(id, by),
     status: () => term.engine.status(),
     holders: (): Promise<HoldersReport> => term.engine.holders(),
+    unlock: (request) => term.engine.unlock(request),
     pool: (): Promise<PoolReport> => term.engine.pool(),
     watch(listener) {
       listeners.add(listener);

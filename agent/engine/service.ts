@@ -1,4 +1,5 @@
 import type { Request, Result, Status } from '../lifecycle/model/api.ts';
+import type { Unlocked, UnlockRequest } from './unlock.ts';
 import type { HoldersReport } from '../lifecycle/model/forecast.ts';
 import type { PoolReport } from '../lifecycle/model/pool-report.ts';
 
@@ -34,6 +35,11 @@ export interface Service {
    * HAProxy.
    */
   holders(): Promise<HoldersReport>;
+  /**
+   * Frees the slot of a node of the pool that no longer exists.
+   * @throws LastcallError as `unlock` (unlock.ts)
+   */
+  unlock(request: UnlockRequest): Promise<Unlocked>;
   /** The whole pool, by its lock and by HAProxy; asked no more often than is good for HAProxy. */
   pool(): Promise<PoolReport>;
   /** Calls the listeners after each change worth showing; the answer takes them off. */

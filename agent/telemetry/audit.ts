@@ -98,6 +98,8 @@ export function withAudit(service: Service, audit: Audit): Service {
       const told = { phase, forced, sessions, warnings, ...(message === undefined ? {} : { message }) };
       audit.write('end', { id, operation, code, seconds, ...told });
     },
+    unlocked: ({ node, by, reason }, { code, message }) =>
+      audit.write('unlock', { node, by, reason, code, message }),
     cancelled: (id, by, answer) => audit.write('cancel', { id, by, answer }),
   });
 }

@@ -1,3 +1,4 @@
+import type { Unlocked, UnlockRequest } from '../engine/unlock.ts';
 import type { Service, Submitted } from '../engine/service.ts';
 import type { Request, Result, StatusOperation } from '../lifecycle/model/api.ts';
 
@@ -12,6 +13,8 @@ export interface ServiceObserver {
   found?(operation: StatusOperation, resumed: boolean): void;
   /** It has ended, or was refused; always after its beginning. The end of one that joined is that of the operation. */
   ended?(result: Result): void;
+  /** The slot of another node was freed, or was not. */
+  unlocked?(request: UnlockRequest, answer: Unlocked): void;
   cancelled?(id: string, by: string, answer: ReturnType<Service['cancel']>): void;
 }
 
@@ -62,6 +65,11 @@ export function withObserver(service: Service, observer: ServiceObserver): Servi
     result: (id) => service.result(id),
     status: () => service.status(),
     holders: () => service.holders(),
+    async unlock(request) {
+      const freed = await service.unlock(request);
+      observer.unlocked?.(request, freed);
+      return freed;
+    },
     pool: () => service.pool(),
     watch: (listener) => service.watch(listener),
   };

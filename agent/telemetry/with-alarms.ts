@@ -22,6 +22,7 @@ export function withAlarms(service: Service, more: () => readonly string[]): Ala
       result: (id) => service.result(id),
       cancel: (id, by) => service.cancel(id, by),
       holders: () => service.holders(),
+      unlock: (request) => service.unlock(request),
       pool: () => service.pool(),
       status,
       watch(listener) {

@@ -1,5 +1,5 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { patience } from '../support/rig.ts';
 import type { LegacyNode } from '../support/legacy-node.ts';
@@ -105,4 +105,30 @@ test('`status` of one who waits tells people its place, and who holds the slot',
   expect(stdout).toMatch(/waits for app1 holds a slot since 20.*\(drain by control: rolling\)/);
   await one.ask('ready');
   expect((await waits.outcome).code).toBe(0);
+});
+
+test('`unlock` frees the slot of a node that is no more, and of no other one', async () => {
+  const { nodes, dir } = await open({ sections: (_node, at) => ({ audit: join(at, 'audit.log') }) });
+  const [one, two] = nodes as [PoolNode, PoolNode];
+  await one.ask('drain');
+  const alive = await two.agent.cli('unlock', 'app1', '--reason', 'scrapped').outcome;
+  expect(alive).toMatchObject({ code: 75, stderr: expect.stringMatching(/app1: its sidecar lives/) });
+  const waits = two.ask('drain', { waitForSlot: '60s' });
+  await one.agent.kill();
+  expect((await two.agent.cli('unlock', 'app1').outcome).code).toBe(64);
+  const freed = await two.agent.cli('unlock', 'app1', '--reason', 'scrapped').outcome;
+  expect([freed.code, JSON.parse(freed.stdout)]).toEqual([
+    0,
+    { ok: true, code: 'done', node: 'app1', message: 'app1: its slot of pool app is free' },
+  ]);
+  expect((await waits).code).toBe('done');
+  expect((await two.agent.cli('unlock', 'app1', '--reason', 'again').outcome).code).toBe(0);
+  const audit = (await readFile(join(dir, 'audit.log'), 'utf8'))
+    .split('\n')
+    .filter((line) => line.includes('unlock'));
+  expect(audit.map((line) => (JSON.parse(line) as { readonly code: string }).code)).toEqual([
+    'locked',
+    'done',
+    'done',
+  ]);
 });

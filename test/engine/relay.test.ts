@@ -21,6 +21,7 @@ function engine(name: string, known: Record<string, Result | 'running'> = {}) {
     cancel: () => 'unknown',
     status: () => ({ node: name }) as Status,
     holders: () => Promise.reject(new Error('not asked here')),
+    unlock: () => Promise.reject(new Error('not asked here')),
     pool: () => Promise.reject(new Error('not asked here')),
     watch(listener) {
       listeners.add(listener);

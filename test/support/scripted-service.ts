@@ -96,6 +96,13 @@ export function createScriptedService(node = 'app1'): ScriptedService {
   };
 
   return {
+    // As a node whose pool has no slot of that name.
+    unlock: async ({ node: freed }) => ({
+      ok: true,
+      code: 'done',
+      node: freed,
+      message: `${freed} holds no slot at file /run/lock/lastcall/app`,
+    }),
     requests,
     cancelled,
     get closed() {

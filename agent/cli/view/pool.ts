@@ -1,4 +1,4 @@
-import type { PoolLock, PoolReport, PoolWaiter } from '../../lifecycle/model/pool-report.ts';
+import type { PoolLock, PoolReport, PoolServer, PoolWaiter } from '../../lifecycle/model/pool-report.ts';
 import { age, countText, type Paint, secondsText } from './format.ts';
 import { alignTable } from './table.ts';
 
@@ -7,23 +7,30 @@ import { alignTable } from './table.ts';
  * depends on the node that was asked.
  */
 export function poolText({ lock, balancers }: PoolReport, now: Date, paint: Paint): string {
-  const servers = balancers.flatMap(({ name, error, servers: shown }) =>
-    error === null
-      ? shown.map((server) => [
-          name,
-          server.name,
-          server.status,
-          server.seconds === null ? '' : secondsText(server.seconds),
-          countText(server.connections),
-          countText(server.queued),
-        ])
-      : [[name, `unknown: ${error}`]],
-  );
+  const servers = balancers.flatMap(rowsOf);
   const [header = '', ...lines] = alignTable([
     ['BALANCER', 'SERVER', 'STATUS', 'FOR', 'CONN', 'QUEUE'],
     ...servers,
   ]);
   return [...lockLines(lock, now, paint), '', paint('dim', header), ...lines].join('\n');
+}
+
+/** More servers of a balancer do not fit on a screen: then only those out of service are listed, at most so many. */
+const MOST_ROWS = 20;
+const IN_SERVICE = /^(?:UP$|no check$)/;
+
+function rowsOf({ name, error, servers }: PoolReport['balancers'][number]): string[][] {
+  if (error !== null) return [[name, `unknown: ${error}`]];
+  if (servers.length <= MOST_ROWS) return servers.map((server) => rowOf(name, server));
+  const others = servers.filter(({ status }) => !IN_SERVICE.test(status));
+  const more = others.length > MOST_ROWS ? `, and ${others.length - MOST_ROWS} not shown` : '';
+  const rest = `${servers.length - others.length} of ${servers.length} in service${more}`;
+  return [...others.slice(0, MOST_ROWS).map((server) => rowOf(name, server)), [name, rest]];
+}
+
+function rowOf(balancer: string, { name, status, seconds, connections, queued }: PoolServer): string[] {
+  const since = seconds === null ? '' : secondsText(seconds);
+  return [balancer, name, status, since, countText(connections), countText(queued)];
 }
 
 function lockLines(lock: PoolLock | null, now: Date, paint: Paint): string[] {
@@ -40,10 +47,13 @@ function lockLines(lock: PoolLock | null, now: Date, paint: Paint): string[] {
       age(one.since, now),
       `${why(one)}${one.failure === null ? '' : `: ${one.failure}`}${one.alive ? '' : lifeless(one.node)}`,
     ]),
-    ...waiters.map((one, index) => [one.node, `waits, place ${index + 1}`, age(one.since, now), why(one)]),
+    ...waiters
+      .slice(0, MOST_ROWS)
+      .map((one, index) => [one.node, `waits, place ${index + 1}`, age(one.since, now), why(one)]),
   ];
   const [header = '', ...lines] = alignTable([['NODE', 'STATE', 'FOR', 'WHY'], ...rows]);
-  return [head, '', paint('dim', header), ...lines];
+  const more = waiters.length > MOST_ROWS ? [`and ${waiters.length - MOST_ROWS} more wait`] : [];
+  return [head, '', paint('dim', header), ...lines, ...more];
 }
 
 function why({ operation, by, reason }: PoolWaiter): string {

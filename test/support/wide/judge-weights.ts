@@ -1,5 +1,6 @@
 import { allWeights } from '../../../agent/lifecycle/model/ramp.ts';
 import type { LbServer, SimLb } from './balancer.ts';
+import { isListed } from './known-users.ts';
 import { peek } from './peek.ts';
 import type { SimNode, Weighed, World, Written } from './world.ts';
 
@@ -48,12 +49,14 @@ export function createWeightJudge(world: World): WeightJudge {
       if (overridden(word)) verdicts.broken('weight overridden', where);
       const p = peek(node.state);
       const ramp = p.rampOf(lb.name, server.name);
+      // What the configuration has lost is given back at once.
       const isRising =
         p.phase === 'returning' &&
         p.isGivingBack &&
         !p.restoring &&
         p.wants(lb.name, server.name) === 'ready';
       if (
+        !isListed(node.policy, lb, server.name) ||
         !isRising ||
         ramp?.by !== 'steps' ||
         weight < ramp.full ||

@@ -1,0 +1,50 @@
+import type { FleetLock } from '../fleet/lock.ts';
+import { type Code, LastcallError } from '../system/error.ts';
+
+/** Frees the slot of a node that no longer exists (`lastcall unlock`). */
+
+export interface UnlockRequest {
+  /** The node whose slot is freed. */
+  readonly node: string;
+  readonly reason: string;
+  /** The caller, as claimed. */
+  readonly by: string;
+}
+
+export interface Unlocked {
+  readonly ok: boolean;
+  readonly code: Code;
+  readonly node: string;
+  readonly message: string;
+}
+
+/**
+ * A slot is freed only where what proves that its sidecar lives has ended, and only as it was read.
+ * @returns done, also where it holds no slot; `locked`: its sidecar lives; `busy`: its slot has changed meanwhile
+ * @throws LastcallError `config` without a lock; as `FleetLock.look`
+ */
+export async function unlock(
+  lock: FleetLock | null,
+  { node }: UnlockRequest,
+  signal: AbortSignal,
+): Promise<Unlocked> {
+  if (lock === null)
+    throw new LastcallError('config', `no lock is configured, so ${node} holds no slot`, {
+      target: node,
+      next: 'ask a node of its pool',
+    });
+  const { holders } = await lock.look(signal);
+  const own = holders.filter(({ claim }) => claim.node === node);
+  const answer = (ok: boolean, code: Code, message: string): Unlocked => ({ ok, code, node, message });
+  if (own.length === 0) return answer(true, 'done', `${node} holds no slot at ${lock.name}`);
+  if (own.some(({ alive }) => alive))
+    return answer(
+      false,
+      'locked',
+      `${node}: its sidecar lives, and gives its slot back by itself: \`lastcall ready\` there`,
+    );
+  for (const holder of own)
+    if (!(await lock.free(holder, signal)))
+      return answer(false, 'busy', `${node}: its slot has changed in this moment; see \`lastcall status\``);
+  return answer(true, 'done', `${node}: its slot of pool ${own[0]?.claim.pool ?? ''} is free`);
+}

@@ -97,7 +97,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     identify: () => parts.child?.proof ?? null,
     probing,
     ...hooksOf(config, world),
-    lock: createLock(config, { clock }),
+    lock: createLock(config, { clock, log }),
     journal: parts.journal,
     bootId: bootId(),
   });

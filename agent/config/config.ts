@@ -204,7 +204,16 @@ export interface FileLockConfig {
   readonly path: string;
 }
 
-export type LockConfig = FileLockConfig;
+/** A cluster that the nodes of all machines share. */
+export interface EtcdLockConfig {
+  readonly kind: 'etcd';
+  /** http or https URLs of one cluster, without path, user or password. */
+  readonly endpoints: readonly string[];
+  /** Whole seconds: a sidecar that is not heard of for so long is taken for gone. */
+  readonly ttlMs: number;
+}
+
+export type LockConfig = FileLockConfig | EtcdLockConfig;
 
 export interface ScheduleConfig {
   readonly cron: string;

@@ -58,6 +58,11 @@ export const POOL_SLOTS = 1;
 /** The first node that does not come back stops all others. */
 export const POOL_BRAKE = 1;
 
+/** Longer than a sidecar takes to start anew, and short enough to learn soon that one is gone. */
+export const LOCK_TTL_MS = 30_000;
+export const LOCK_TTL_MIN_MS = 5_000;
+export const LOCK_TTL_MAX_MS = 10 * 60_000;
+
 export const SCHEDULE_REASON = 'schedule';
 
 /** Bad answers in a row after which a monitor leaves the node, and good ones after which it takes it. */

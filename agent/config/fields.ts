@@ -6,6 +6,7 @@ import {
   readEndpoint,
   readMode,
   wrongBalancerAddress,
+  wrongEtcdEndpoint,
   wrongMasterAddress,
   wrongGroup,
   wrongNetwork,
@@ -78,6 +79,7 @@ export const durationOrNever = durationBy('no-zero', null);
 export const path = text(wrongPath);
 export const socketPath = text(wrongSocketPath);
 export const httpUrl = text(wrongUrl);
+export const etcdEndpoint = text(wrongEtcdEndpoint);
 export const balancerAddress = text(wrongBalancerAddress);
 export const masterAddress = text(wrongMasterAddress);
 export const serverName = text(wrongServerName);

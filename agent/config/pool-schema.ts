@@ -15,9 +15,25 @@ export const pool = mapping({
   brake: z.int().min(1).max(MOST_NODES).default(defaults.POOL_BRAKE),
 });
 
-export const lock = oneOf({ file: mapping({ file: field.path }) }).transform(
-  ({ file: path }): LockConfig => ({
-    kind: 'file',
-    path,
-  }),
-);
+/** Many more than a cluster has members. */
+const MOST_ENDPOINTS = 16;
+
+const endpoints = z
+  .array(field.etcdEndpoint)
+  .min(1)
+  .max(MOST_ENDPOINTS)
+  .refine((written) => new Set(written).size === written.length, { error: 'names an endpoint twice' });
+
+/** Etcd counts a lease in whole seconds; within less than five a node on a busy machine seems gone. */
+const ttl = field.duration.default(defaults.LOCK_TTL_MS).superRefine((ms, context) => {
+  if (ms < defaults.LOCK_TTL_MIN_MS || ms > defaults.LOCK_TTL_MAX_MS || ms % 1000 !== 0)
+    context.addIssue({ code: 'custom', message: 'must be whole seconds, from 5s to 10m' });
+});
+
+export const lock = oneOf({
+  file: mapping({ file: field.path }),
+  etcd: mapping({ etcd: mapping({ endpoints, ttl }) }),
+}).transform((written): LockConfig => {
+  if ('file' in written) return { kind: 'file', path: written.file };
+  return { kind: 'etcd', endpoints: written.etcd.endpoints, ttlMs: written.etcd.ttl };
+});

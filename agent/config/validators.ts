@@ -35,6 +35,16 @@ export function wrongUrl(text: string): string | undefined {
   return protocol === 'http:' || protocol === 'https:' ? undefined : 'must begin with http:// or https://';
 }
 
+/** Where an etcd is: it has no path, and its JSON gateway knows no user of a URL. */
+export function wrongEtcdEndpoint(text: string): string | undefined {
+  const wrong = wrongUrl(text);
+  if (wrong !== undefined) return wrong;
+  const { username, password, pathname, search, hash } = new URL(text);
+  if (username !== '' || password !== '') return 'names no user: etcd takes none in its URL';
+  const isPlain = pathname === '/' && search === '' && hash === '';
+  return isPlain ? undefined : 'ends with its port, such as http://10.0.0.9:2379';
+}
+
 /** Reads `host:port` or `[::1]:port`. */
 export function readEndpoint(text: string): { readonly host: string; readonly port: number } | undefined {
   const parts = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);

@@ -32,6 +32,6 @@ describe('what no lock could keep is refused', () => {
       '4:15: pool.name: a node name has 1 to 64 letters, digits, underscores, dots and dashes, and begins with neither of the last two',
     ],
     ['pool: { name: app }\nlock: { file: app }', '5:15: lock.file: must be an absolute path'],
-    ['pool: { name: app }\nlock: {}', '5:7: lock: needs file'],
+    ['pool: { name: app }\nlock: {}', '5:7: lock: needs file or etcd'],
   ]);
 });

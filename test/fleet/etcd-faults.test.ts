@@ -59,7 +59,7 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
 
   test('keeps a slot without a lease, and what says that its holder lives under one', async () => {
     const lock = open();
-    const [held, waits] = [claim('app 1/ä'), claim('app2')];
+    const [held, waits] = [claim('app1'), claim('app2')];
     await lock.take(held, never);
     await open().take(waits, never);
     const { kvs } = (await etcd.ask('kv/range', { key: 'AA==', range_end: 'AA==' })) as {
@@ -68,8 +68,8 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
     const leased = kvs.map(({ key, lease }) => [Buffer.from(key, 'base64').toString(), lease !== undefined]);
     expect(Object.fromEntries(leased)).toEqual({
       '/lastcall/app/epoch': false,
-      [`/lastcall/app/claims/app%201%2F%C3%A4/${held.id}`]: false,
-      [`/lastcall/app/alive/app%201%2F%C3%A4/${held.id}`]: true,
+      [`/lastcall/app/claims/app1/${held.id}`]: false,
+      [`/lastcall/app/alive/app1/${held.id}`]: true,
       [`/lastcall/app/claims/app2/${waits.id}`]: true,
     });
     await lock.give(held, never);
@@ -214,6 +214,15 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
     expect(await other.free(living as SlotHolder, never)).toBe(true);
   });
 
+  test('keeps of a reason and of a failure what is one line of a log', async () => {
+    const lock = open();
+    const held = claim('app1', { reason: `two\nlines ${'x'.repeat(5000)}` });
+    await lock.take(held, never);
+    const { holders } = await lock.mark(held, 'failed', `no\u001b[31m start ${'y'.repeat(5000)}`, never);
+    expect(holders[0]?.claim.reason).toMatch(/^two\\nlines x{900,990}$/);
+    expect(holders[0]?.failure).toMatch(/^no\\u001b\[31m start y{900,990}$/);
+  });
+
   test('does not go by the calendar', async () => {
     const clock = createShiftedClock();
     const [lock, other] = [open('app', { clock }), open()];
@@ -227,11 +236,11 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
   });
 
   test('keeps pools apart, also where the name of one begins with that of the other', async () => {
-    for (const pool of ['ap', 'app', 'app0', 'app/b']) {
-      await use(encodeURIComponent(pool));
+    for (const pool of ['ap', 'app', 'app0', 'app-b', 'app.b']) {
+      await use(pool);
       const lock = open(pool);
-      const view = await lock.take(claimOf(pool, `of ${pool}`), never);
-      expect([nodesOf(view), queueOf(view)]).toEqual([[`of ${pool}`], []]);
+      const view = await lock.take(claimOf(pool, `of-${pool}`), never);
+      expect([nodesOf(view), queueOf(view)]).toEqual([[`of-${pool}`], []]);
     }
   });
 
@@ -249,17 +258,32 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
 
   test('asks another endpoint when one does not answer', async () => {
     const lock = open('app', { endpoints: [`http://127.0.0.1:${await freePort()}`, etcd.url] });
-    expect(nodesOf(await lock.take(claim('app1'), never))).toEqual(['app1']);
+    const held = claim('app1');
+    expect(nodesOf(await lock.take(held, never))).toEqual(['app1']);
+    // Several questions at once do not step over the one that answers.
+    const views = await Promise.all(Array.from({ length: 5 }, () => lock.look(never)));
+    expect(views.map(nodesOf)).toEqual(Array.from({ length: 5 }, () => ['app1']));
   });
 
-  test('refuses endpoints that are two clusters', async () => {
+  test('refuses endpoints that are two clusters, also where the first one is down when the second one is asked', async () => {
     const second = await startEtcd((found as { program: string }).program);
     try {
-      const lock = open('app', { endpoints: [etcd.url, second.url] });
-      expect(await refusalOf(() => lock.take(claim('app1'), never))).toMatchObject({
-        code: 'locked',
-        message: expect.stringContaining('two clusters'),
-      });
+      const refused = { code: 'locked', message: expect.stringContaining('two clusters') };
+      const endpoints = [etcd.url, second.url];
+      expect(await refusalOf(() => open('app', { endpoints }).take(claim('app1'), never))).toMatchObject(
+        refused,
+      );
+      await second.kill();
+      const lock = open('app', { endpoints });
+      const held = claim('app2');
+      await lock.take(held, never);
+      await second.start();
+      await etcd.kill();
+      expect(await refusalOf(() => lock.look(never))).toMatchObject(refused);
+      await etcd.start();
+      await second.kill();
+      // What it said is not forgotten.
+      expect(await refusalOf(() => lock.look(never))).toMatchObject(refused);
     } finally {
       await second.close();
     }
@@ -275,6 +299,19 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
       });
     },
   );
+
+  test('puts its slot again when an operator has removed the whole pool, and its sign of life when that was removed', async () => {
+    const [lock, other] = [open(), open()];
+    const held = claim('app1');
+    await lock.take(held, never);
+    await etcd.remove(`/lastcall/app/alive/app1/${held.id}`);
+    await until('it lives again', async () => (await other.look(never)).holders[0]?.alive === true);
+    for (const key of (await etcd.get('/lastcall/app/')).keys()) await etcd.remove(key);
+    const late = claim('app2');
+    expect((await other.take(late, never)).waiters).toHaveLength(1);
+    await until('it has its slot again', async () => nodesOf(await other.take(late, never)).includes('app1'));
+    expect(queueOf(await other.take(late, never))).toEqual(['app2']);
+  });
 
   test('asks for its lease anew when an operator has revoked all of them', async () => {
     const [lock, other] = [open(), open()];

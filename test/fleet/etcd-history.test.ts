@@ -65,14 +65,19 @@ async function startMirror(etcd: Etcd): Promise<{ readonly url: string; goBack()
     expect(await lock.look(never)).toMatchObject({ holders: [], waiters: [] });
     expect((await etcd.get('/lastcall/app/')).size).toBe(2);
     const claim = claimOf('app', 'app1');
-    expect(await lock.take(claim, never)).toMatchObject({ holders: [], waiters: [{ position: 1 }] });
+    expect(await lock.take(claim, never)).toMatchObject({
+      holders: [],
+      waiters: [{ position: 1 }],
+      closed: expect.stringContaining('etcd knew nothing of this pool'),
+    });
     const begun = performance.now();
     await until('a slot is given', async () => (await lock.take(claim, never)).holders.length === 1);
     expect(performance.now() - begun).toBeGreaterThan(1000);
     const waits = claimOf('app', 'app2');
     await other.take(waits, never);
     await lock.give(claim, never);
-    expect((await other.take(waits, never)).holders).toHaveLength(1);
+    const view = await other.take(waits, never);
+    expect([view.holders.length, view.closed]).toEqual([1, undefined]);
   });
 
   test('is refused where it is older than what was seen already', async () => {

@@ -17,7 +17,7 @@ if ('missing' in found) test('etcd is here', () => skipped(found.missing));
 
   test('gives 3 slots to 20 nodes, some of which are killed or cut off: never a fourth one, at any revision', async () => {
     await etcd.put('/lastcall/app/epoch', 'of-the-test');
-    const rounds = runs(200);
+    const rounds = runs(120);
     const report = await stressLock(etcd, 'app', { nodes: 20, slots: 3, rounds, random: seeded(SEED) });
     process.stderr.write(`\nstress of the lock by etcd: ${JSON.stringify(report)}\n`);
     expect(report.mostHeld).toBe(3);

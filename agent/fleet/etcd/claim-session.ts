@@ -1,6 +1,5 @@
 import type { Claim } from '../../lifecycle/model/pool.ts';
 import type { Clock } from '../../system/clock.ts';
-import { messageOf } from '../../system/error.ts';
 import type { Log } from '../../system/log-port.ts';
 import { LEASE_GONE, type Gateway } from './gateway.ts';
 import { createLeaseKeeper } from './lease-keeper.ts';
@@ -37,21 +36,14 @@ export interface SessionPorts {
   readonly ttlS: number;
   readonly clock: Clock;
   readonly log: Log;
-  /** Called after the lease ran out. */
-  readonly onLost: (session: ClaimSession) => Promise<void>;
+  /** Called three times within a lease: puts again what is missing. */
+  readonly onKept: (session: ClaimSession) => Promise<void>;
 }
 
 export function createClaimSession(first: Claim, ports: SessionPorts): ClaimSession {
   const { gateway, store, ttlS, clock, log } = ports;
   let slot: HeldSlot | null = null;
-  const onLost = async (): Promise<void> => {
-    try {
-      await ports.onLost(session);
-    } catch (error) {
-      log.warn('the fleet lock was not told that this node lives', { error: messageOf(error) });
-    }
-  };
-  const keeper = createLeaseKeeper(gateway, ttlS, { clock, log, onLost });
+  const keeper = createLeaseKeeper(gateway, ttlS, { clock, log, onKept: () => ports.onKept(session) });
 
   /** A slot that another freed is seen to be gone in the epoch in which we had it: we do not take it again. */
   const observe = (pool: PoolState): void => {

@@ -1,6 +1,7 @@
+import type { EtcdLockConfig } from '../../config/config.ts';
 import type { Claim, SlotHolder } from '../../lifecycle/model/pool.ts';
 import type { Clock } from '../../system/clock.ts';
-import { LastcallError } from '../../system/error.ts';
+import { LastcallError, messageOf } from '../../system/error.ts';
 import type { Log } from '../../system/log-port.ts';
 import { createMutex } from '../../system/mutex.ts';
 import type { FleetLock } from '../lock.ts';
@@ -8,17 +9,9 @@ import { createClaimSession, type ClaimSession } from './claim-session.ts';
 import { createGateway, LEASE_GONE, withinLockTimeout } from './gateway.ts';
 import { keysOf, type PoolKeys } from './pool-keys.ts';
 import { findClaim, showPool, splitRevision, type PoolState } from './pool-state.ts';
-import { createPoolStore } from './pool-store.ts';
+import { createPoolStore, type PoolStore } from './pool-store.ts';
 import { markStep, removal, restoreStep, takeStep } from './take-step.ts';
 import { absent, modifiedAt, valueIs, type Change } from './transaction.ts';
-
-/** Where the lock of a pool is. */
-export interface EtcdLockConfig {
-  /** Checked http or https URLs of one cluster. */
-  readonly endpoints: readonly string[];
-  /** Milliseconds, whole seconds: a process that says nothing for so long is taken for gone. */
-  readonly ttlMs: number;
-}
 
 /**
  * A semaphore of a pool in etcd: the first ones of the queue, by create revision, take the slots. A slot's key has no
@@ -26,7 +19,7 @@ export interface EtcdLockConfig {
  * change is a transaction that compares what it was decided by.
  */
 export function createEtcdLock(
-  { endpoints, ttlMs }: EtcdLockConfig,
+  { endpoints, ttlMs }: Omit<EtcdLockConfig, 'kind'>,
   pool: string,
   ports: { readonly clock: Clock; readonly log: Log },
 ): FleetLock {
@@ -46,11 +39,14 @@ export function createEtcdLock(
     session.advance((now, own) => restoreStep(keys, now, own), signal);
 
   const sessionOf = (claim: Claim): ClaimSession => {
-    const onLost = async (session: ClaimSession): Promise<void> => {
-      await inTurn(ending.signal, (signal) => restore(session, signal));
+    const onKept = async (kept: ClaimSession): Promise<void> => {
+      await inTurn(ending.signal, async (signal) => {
+        // It may have been given back while this waited.
+        if (sessions.get(kept.claim.id) === kept) await restore(kept, signal);
+      });
     };
     const session =
-      sessions.get(claim.id) ?? createClaimSession(claim, { gateway, store, ttlS, ...ports, onLost });
+      sessions.get(claim.id) ?? createClaimSession(claim, { gateway, store, ttlS, ...ports, onKept });
     sessions.set(claim.id, session);
     session.claim = claim;
     return session;
@@ -62,6 +58,7 @@ export function createEtcdLock(
     return done === LEASE_GONE ? store.read(signal) : done.pool;
   };
 
+  void foundAhead(store, gateway.name, ports.log, ending.signal);
   return {
     name: gateway.name,
     take: (claim, signal) =>
@@ -108,6 +105,15 @@ export function createEtcdLock(
       return Promise.resolve();
     },
   };
+}
+
+/** A pool that is new is founded now, and its first slot need not wait for that. */
+async function foundAhead(store: PoolStore, lock: string, log: Log, signal: AbortSignal): Promise<void> {
+  try {
+    await store.read(signal);
+  } catch (error) {
+    if (!signal.aborted) log.warn('the fleet lock does not answer yet', { lock, error: messageOf(error) });
+  }
 }
 
 /** Null for a holder that was not read here. */

@@ -1,6 +1,7 @@
 import { withDeadline, type Clock } from '../../system/clock.ts';
 import { isLastcallError, LastcallError, messageOf } from '../../system/error.ts';
 import { flawOf, httpSend, type HttpAnswer } from '../../system/http.ts';
+import { createClusterCheck } from './one-cluster.ts';
 import { excerptOf, fieldsOf, int64Of, parsed, textOf } from './json.ts';
 
 /** A request that an endpoint has not answered by then goes to the next one. */
@@ -39,19 +40,26 @@ export interface Gateway {
 export function createGateway(endpoints: readonly string[], clock: Clock): Gateway {
   const name = `etcd ${endpoints.join(', ')}`;
   let first = 0;
-  let cluster: string | null = null;
+  const clusters = createClusterCheck(endpoints, async (endpoint, signal) => {
+    const answer = await ask(endpoint, 'kv/range', NO_KEY, { clock, signal });
+    if (answer === LEASE_GONE) throw unusable(new URL(endpoint), 'it says that a range has no lease');
+    return answer.cluster;
+  });
 
   const askInTurn = async (method: GatewayMethod, body: object, signal: AbortSignal): Promise<AnswerOf> => {
     const began = clock.now();
     const reasons: string[] = [];
-    for (let tries = 0; tries < endpoints.length; tries += 1) {
-      const endpoint = endpoints[first] ?? '';
+    const from = first;
+    for (let step = 0; step < endpoints.length; step += 1) {
+      const place = (from + step) % endpoints.length;
+      const endpoint = endpoints[place] ?? '';
       try {
-        return { endpoint, answer: await ask(endpoint, method, body, { clock, signal }) };
+        const answer = await ask(endpoint, method, body, { clock, signal });
+        first = place;
+        return { endpoint, answer };
       } catch (error) {
         if (signal.aborted || !isLastcallError(error)) throw error;
         reasons.push(messageOf(error));
-        first = (first + 1) % endpoints.length;
       }
     }
     throw lockedBy(name, reasons.join('; '), clock.now() - began, `see that etcd runs and answers: ${CURL}`);
@@ -62,11 +70,12 @@ export function createGateway(endpoints: readonly string[], clock: Clock): Gatew
     async call(method, body, signal) {
       const { endpoint, answer } = await askInTurn(method, body, signal);
       if (answer === LEASE_GONE) return answer;
-      if (answer.cluster !== cluster) {
-        await requireOneCluster(name, endpoints, { endpoint, id: answer.cluster }, { clock, signal });
-        cluster = answer.cluster;
-      }
-      return answer;
+      const began = clock.now();
+      const two = await clusters.note(endpoint, answer.cluster, signal);
+      if (two === null) return answer;
+      const reason = `${two.join(' and ')} are two clusters, each with a lock of its own`;
+      const next = 'name the endpoints of one cluster at lock.etcd.endpoints';
+      throw lockedBy(name, reason, clock.now() - began, next);
     },
   };
 }
@@ -79,31 +88,12 @@ interface AnswerOf {
 /** What any endpoint answers without a right to any key. */
 const CURL = 'curl ENDPOINT/v3/maintenance/status -d "{}"';
 
+/** A range over a key that is never there. */
+const NO_KEY = { key: 'AA==', keys_only: true };
+
 /** The error of a lock that gives no answer that can be used. */
 export function lockedBy(name: string, reason: string, elapsedMs: number, next: string): LastcallError {
   return new LastcallError('locked', `${name}: ${reason}`, { target: name, elapsedMs, next });
-}
-
-/** Two clusters would give the same slot twice. Endpoints that do not answer now are asked again when they are used. */
-async function requireOneCluster(
-  name: string,
-  endpoints: readonly string[],
-  seen: { readonly endpoint: string; readonly id: string },
-  ports: { clock: Clock; signal: AbortSignal },
-): Promise<void> {
-  const began = ports.clock.now();
-  const others = endpoints.filter((endpoint) => endpoint !== seen.endpoint);
-  const answers = await Promise.allSettled(
-    others.map((endpoint) => ask(endpoint, 'kv/range', { key: 'AA==', keys_only: true }, ports)),
-  );
-  ports.signal.throwIfAborted();
-  for (const [place, answer] of answers.entries()) {
-    if (answer.status === 'rejected' || answer.value === LEASE_GONE) continue;
-    if (answer.value.cluster === seen.id) continue;
-    const reason = `${seen.endpoint} and ${others[place] ?? ''} are two clusters, each with a lock of its own`;
-    const elapsedMs = ports.clock.now() - began;
-    throw lockedBy(name, reason, elapsedMs, 'name the endpoints of one cluster at lock.etcd.endpoints');
-  }
 }
 
 async function ask(

@@ -30,8 +30,8 @@ export interface LeaseKeeper {
 export interface LeasePorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** The lease ran out, or etcd lost it; not called for one that was forgotten. It does not throw. */
-  readonly onLost: () => Promise<void>;
+  /** Called each time, after the lease was kept alive or found to have run out: puts again what is missing in etcd. */
+  readonly onKept: () => Promise<void>;
 }
 
 export function createLeaseKeeper(gateway: Gateway, ttlS: number, ports: LeasePorts): LeaseKeeper {
@@ -48,16 +48,15 @@ export function createLeaseKeeper(gateway: Gateway, ttlS: number, ports: LeasePo
   };
   const keep = async (): Promise<void> => {
     const kept = lease;
-    if (kept === null) return schedule(everyMs);
     try {
-      const isAlive = await keepAlive(gateway, kept, ending.signal);
+      if (kept !== null && !(await keepAlive(gateway, kept, ending.signal)) && lease === kept) {
+        lease = null;
+        log.warn('the lease at the fleet lock ran out: it is asked for anew', { lock: gateway.name });
+      }
+      await ports.onKept();
       if (isFailing) log.info('the lease at the fleet lock is kept alive again', { lock: gateway.name });
       isFailing = false;
       schedule(everyMs);
-      if (isAlive || lease !== kept) return;
-      lease = null;
-      log.warn('the lease at the fleet lock ran out: it is asked for anew', { lock: gateway.name });
-      await ports.onLost();
     } catch (error) {
       if (ending.signal.aborted) return;
       const level = isFailing ? 'debug' : 'warn';

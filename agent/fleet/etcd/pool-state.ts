@@ -94,6 +94,10 @@ export function findClaim({ claims }: PoolState, { id }: Pick<Claim, 'id'>): Sto
   return claims.find(({ claim }) => claim.id === id);
 }
 
+/** How it is told to people. */
+const FOUNDING =
+  'etcd knew nothing of this pool (it is new, or its data was lost): for one lock.etcd.ttl a slot is for those only who had it before';
+
 /** The pool as its users see it. A revision is that of one epoch: after a loss of data the same numbers come again. */
 export function showPool(keys: PoolKeys, pool: PoolState): PoolView {
   const holders = pool.claims
@@ -103,11 +107,12 @@ export function showPool(keys: PoolKeys, pool: PoolState): PoolView {
       return { claim, state, failure, since, alive, revision: `${pool.epoch ?? ''}/${modified}` };
     });
   const waiting = pool.claims.filter(({ lease }) => lease !== null);
-  return viewOf(
+  const view = viewOf(
     pool.begun,
     holders,
     waiting.map(({ claim, since }) => ({ claim, since })),
   );
+  return pool.isFounding ? { ...view, closed: FOUNDING } : view;
 }
 
 /** The two parts of a holder's revision; null for a text that is none of ours. */

@@ -87,8 +87,9 @@ export function markStep(
   failure: string | null,
 ): Change | null {
   const stored = findClaim(pool, claim);
-  if (stored?.lease !== null || (stored.state === state && stored.failure === failure)) return null;
+  if (stored?.lease !== null) return null;
   const entry = { claim, state, failure, since: stored.since };
+  if (entryText(entry) === entryText(stored)) return null;
   return {
     compares: [modifiedAt(keys.claim(claim), stored.modified)],
     writes: [place(keys, entry, null)],

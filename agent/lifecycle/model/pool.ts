@@ -53,4 +53,6 @@ export interface PoolView {
   /** The smallest number of all claims in it. */
   readonly slots: number;
   readonly brake: number;
+  /** Why no slot is given now, even where one is free: words of the lock. Absent: nothing is against it. */
+  readonly closed?: string;
 }

@@ -26,7 +26,8 @@ export function blockedBy(node: string, { id, pool }: Claim, view: PoolView): Ob
     before.length === 0
       ? ''
       : `; before it in the queue: ${before.map(({ claim }) => claim.node).join(', ')}`;
-  const held = view.holders.length === 0 ? 'no slot is taken' : view.holders.map(holderWords).join('; ');
+  const holders = view.holders.length === 0 ? ['no slot is taken'] : view.holders.map(holderWords);
+  const held = [...holders, ...closedWords(view)].join('; ');
   return {
     code: 'locked',
     message: `${node}: pool ${pool} has ${view.slots} ${view.slots === 1 ? 'slot' : 'slots'}: ${held}${ahead}; ask again later, or wait with --wait-for-slot`,
@@ -54,11 +55,16 @@ function unlockWords(node: string): string {
   return `if ${node} no longer exists, \`lastcall unlock ${node} --reason TEXT\``;
 }
 
+function closedWords({ closed }: PoolView): readonly string[] {
+  return closed === undefined ? [] : [closed];
+}
+
 /** What a node waits for in its pool: its place, and who holds the slots. Nothing where it holds one itself. */
 export function turnWords({ claim, is, view, error }: Slot): string[] {
   if (error !== null) return [error];
   if (is === 'held') return [];
   const place = view?.waiters.find((one) => one.claim.id === claim.id)?.position;
   const queue = place === undefined ? '' : `, place ${place} in the queue`;
-  return [`a slot of pool ${claim.pool}${queue}`, ...(view?.holders ?? []).map(holderWords)];
+  const why = view === null ? [] : [...view.holders.map(holderWords), ...closedWords(view)];
+  return [`a slot of pool ${claim.pool}${queue}`, ...why];
 }

@@ -36,7 +36,7 @@ export function endLost(draft: Draft): void {
     save(draft);
   }
   forUnreached(draft.state, (balancerName, name, server) => {
-    const text = `${balancerName}: ${name} is no longer in the configuration and was left as it is: set it to ${foundIn(server)} by hand`;
+    const text = `${balancerName}: ${name} is no longer in the configuration and was left as it is: set it to ${foundIn(server)} by hand${weightOf(server)}`;
     alarm(draft, subject(balancerName, name), text);
     if (draft.state.op) warn(draft, subject(balancerName, name), text);
   });
@@ -65,10 +65,16 @@ function forUnreached(
     for (const [name, server] of Object.entries(servers)) tell(balancerName, name, server);
 }
 
-function left(balancerName: string, name: string, { possiblyOurs, applied }: ServerState): string {
+function left(balancerName: string, name: string, server: ServerState): string {
+  const { possiblyOurs, applied } = server;
   const states = applied === null ? possiblyOurs : [applied.admin];
   const how = states.map((admin) => admin.toUpperCase()).join(' or ');
-  return `${balancerName}: ${name} is no longer in the configuration and is as lastcall left it${how === '' ? '' : ` (${how})`}`;
+  return `${balancerName}: ${name} is no longer in the configuration and is as lastcall left it${how === '' ? '' : ` (${how})`}${weightOf(server)}`;
+}
+
+/** It was lost while its share of new users rose. */
+function weightOf({ ramp }: ServerState): string {
+  return ramp === null ? '' : `, its weight may be below ${ramp.full}, which it was`;
 }
 
 function foundIn({ found }: ServerState): string {

@@ -77,6 +77,8 @@ export function createWeightJudge(world: World): WeightJudge {
             const { restWeight, weight, weightBy, absent, up } = server;
             // It rises once it is UP.
             if (phase === 'returning' && !up) continue;
+            // Out of reach: an alarm has told of it (I17).
+            if (!node.policy.balancers.some(({ name }) => name === lb.name)) continue;
             if (server.node !== node.index || absent || weightBy !== 'us' || restWeight === null) continue;
             if (weight !== restWeight)
               verdicts.broken('weight not given back', [

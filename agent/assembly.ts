@@ -46,7 +46,13 @@ export interface AssemblyParts {
  */
 export function assemble(config: Config, parts: AssemblyParts, world: World): Assembly {
   let service: Service | null = null;
-  const schedule = scheduleOf(config, parts, world, (request) => operate(service ?? engine, request));
+  const schedule = scheduleOf(
+    config,
+    parts,
+    world,
+    (request) => operate(service ?? engine, request),
+    () => engine,
+  );
   const { sockets } = parts;
   const { balancers, server, healthServer } = createBalancers(config, { ...world, sockets }, () =>
     engine.status(),
@@ -79,12 +85,17 @@ function scheduleOf(
   { scheduleRuns }: AssemblyParts,
   { clock, env, log }: World,
   submit: (request: Request) => Promise<Result>,
+  engine: () => Engine,
 ): Schedule {
   return createSchedule(schedule, {
     clock,
     random: Math.random,
     log,
     runs: scheduleRuns,
+    lastRuns: {
+      of: (entry) => engine().lastRuns.of(entry),
+      note: (entry, at) => engine().lastRuns.note(entry, at),
+    },
     condition: ({ when }) => when && createCondition(when, { clock, env, node }),
     // It waits until its pool lets it, as long as it may drain.
     submit: (kind, reason) =>

@@ -27,6 +27,7 @@ import type { RunningStopRecord } from './app/running-stop-record.ts';
 import { createPidFileRecords, type PidFileRecords } from './app/pid-file-record.ts';
 import { createStarter } from './app/command-starter.ts';
 import type { Starter, Stopper } from './app/contracts.ts';
+import { createRebooter } from './app/rebooter.ts';
 import type { Clock } from './system/clock.ts';
 import { LastcallError } from './system/error.ts';
 import type { ListenSockets } from './system/listen-sockets.ts';
@@ -57,6 +58,11 @@ export interface Parts {
   readonly direct: boolean;
 }
 
+/**
+ * How long systemd may take for the end of all units: it gives each 90 s, and those that are ordered one after the other so
+ * much each.
+ */
+const REBOOT_MS = 5 * 60_000;
 /** How long one exchange with HAProxy may take: far above its usual millisecond, far below an operator's patience. */
 const EXCHANGE_MS = 2_000;
 
@@ -87,6 +93,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     sources,
     stopper,
     starter,
+    rebooter: parts.direct ? null : createRebooter({ clock, searchPath }),
     identify: () => parts.child?.proof ?? null,
     probing,
     ...hooksOf(config, world),
@@ -234,6 +241,7 @@ function policyOf(
     timeoutMs,
     onTimeout,
     returnMs: config.return.timeoutMs,
+    rebootMs: REBOOT_MS,
     warmUpMs: config.return.warmUpMs,
     soakMs: config.return.soakMs,
     expiresMs,

@@ -64,6 +64,21 @@ export interface Stopper {
   readonly proves: boolean;
 }
 
+/** Reboots the machine on which the application runs. */
+export interface Rebooter {
+  /**
+   * Proves, before anything is changed, that the machine may be rebooted.
+   * @throws LastcallError `not-permitted` without the right to it, `busy` while another process holds a shutdown inhibitor
+   */
+  check(signal: AbortSignal): Promise<void>;
+  /**
+   * Asks for the reboot, once, which is carried out whether we live or not. Resolves also where it is not known whether it
+   * was asked for.
+   * @throws LastcallError `failed` when it was refused, or a shutdown inhibitor was taken meanwhile; the signal's reason
+   */
+  reboot(signal: AbortSignal): Promise<void>;
+}
+
 /** One way to start the application. */
 export interface Starter {
   /** @throws LastcallError `app-health` when the start cannot run (program missing, not executable) */

@@ -158,15 +158,27 @@ interface Question extends UnitPorts {
 
 async function ask(
   argv: readonly string[],
-  { unit, role, clock, searchPath }: Question,
+  { unit, role, ...ports }: Question,
   signal: AbortSignal,
 ): Promise<CommandResult> {
-  const env = { LC_ALL: 'C.UTF-8', ...(searchPath === undefined ? {} : { PATH: searchPath }) };
-  const options = { timeoutMs: ASK_MS, maxOutputBytes: MAX_OUTPUT_BYTES, env, endsGroup: true };
   try {
-    return await runCommand(argv, options, { clock, signal });
+    return await runSystemd(argv, ports, signal);
   } catch (error) {
     if (!isLastcallError(error) || error.code !== 'failed') throw error;
     throw failure(unit, role, error.message, NO_SYSTEMD);
   }
+}
+
+/**
+ * Runs a program that comes with systemd, in its own language and with a deadline of 5 s.
+ * @throws LastcallError `failed` when it cannot be run; the signal's reason
+ */
+export function runSystemd(
+  argv: readonly string[],
+  { clock, searchPath }: UnitPorts,
+  signal: AbortSignal,
+): Promise<CommandResult> {
+  const env = { LC_ALL: 'C.UTF-8', ...(searchPath === undefined ? {} : { PATH: searchPath }) };
+  const options = { timeoutMs: ASK_MS, maxOutputBytes: MAX_OUTPUT_BYTES, env, endsGroup: true };
+  return runCommand(argv, options, { clock, signal });
 }

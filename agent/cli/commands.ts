@@ -31,6 +31,7 @@ const OPERATIONS = {
   stop: 'drain, then stop the app and see that it is gone',
   ready: 'start the app if it is down, wait until it is healthy, put it back into rotation',
   restart: 'stop, start and ready as one operation',
+  reboot: 'drain, stop, and reboot the machine; after the boot ready, as one operation',
 } as const;
 
 /**
@@ -45,7 +46,8 @@ export function createProgram(
 ): Command {
   const program = createRoot(ports);
   addRun(program, command, onParsed);
-  for (const name of ['drain', 'stop', 'ready', 'restart'] as const) addOperation(program, name, onParsed);
+  for (const name of ['drain', 'stop', 'ready', 'restart', 'reboot'] as const)
+    addOperation(program, name, onParsed);
   for (const name of ['hold', 'release'] as const) addHold(program, name, onParsed);
   addStatus(program, onParsed);
   addUnlock(program, onParsed);

@@ -36,7 +36,7 @@ const DIRECT_FLAGS = {
 /**
  * The flags of direct mode, checked before anything is touched.
  * @returns null when none of them was given: there is a sidecar to be asked
- * @throws LastcallError `usage`; `config` for a restart, which needs a start that only a file can name
+ * @throws LastcallError `usage`; `config` for a restart or a reboot, which need what only a sidecar has
  */
 export function readDirect(
   operation: OperationKind,
@@ -60,6 +60,11 @@ export function readDirect(
         next: 'set `app.start` and run the sidecar, or use `stop`, start the app, and use `ready`',
       },
     );
+  }
+  if (operation === 'reboot') {
+    throw new LastcallError('config', 'reboot needs a sidecar: this process does not outlive the boot', {
+      next: 'run the sidecar, or use `stop`, reboot the machine, and use `ready`',
+    });
   }
   return directOf(options, haproxy, stop);
 }

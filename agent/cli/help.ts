@@ -31,6 +31,11 @@ export const EXAMPLES = {
     'lastcall restart --reason "weekly"       stop, start and ready as one operation',
     'lastcall restart --dry-run               what would happen; changes nothing',
   ],
+  reboot: [
+    'lastcall reboot --reason "kernel update" no new users, wait for the last one, stop the app, reboot the machine;',
+    '                                         after the boot the node is back by itself',
+    'lastcall reboot --dry-run                what would happen; changes nothing',
+  ],
   hold: [
     'lastcall hold --reason "memory test"     DRAIN until `lastcall release`, whatever other callers request',
     'lastcall hold --maint --reason "disk"    MAINT at once: its users are sent to other nodes and lose their sessions',

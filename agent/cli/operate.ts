@@ -3,7 +3,12 @@ import type { OperationKind } from '../lifecycle/model/api.ts';
 import { createLocalClient } from './local-client.ts';
 import { readDirect } from './direct-options.ts';
 import { printableClient } from './view/printable.ts';
-import { type OperationClient, type ProgressListener, waitForResult } from './wait-for-result.ts';
+import {
+  isRebootBegun,
+  type OperationClient,
+  type ProgressListener,
+  waitForResult,
+} from './wait-for-result.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import { interrupted, type KnownSoFar } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
@@ -16,7 +21,7 @@ import { findSidecar } from './find-sidecar.ts';
 import { checkBody, toRequestBody } from './request-body.ts';
 
 /**
- * drain, stop, ready, restart: by the sidecar, or in this process with `--haproxy`.
+ * drain, stop, ready, restart, reboot: by the sidecar, or in this process with `--haproxy`.
  * @returns the exit code
  * @throws LastcallError whatever ends it before there is a result
  */
@@ -110,8 +115,10 @@ async function wait(
     return interrupted(context, body, interrupts, { ...known, result }, beside);
   } catch (error) {
     progress.end();
-    if (interrupts.first === null || !interrupts.signal.aborted) throw error;
-    return interrupted(context, body, interrupts, known, beside);
+    if (interrupts.first !== null && interrupts.signal.aborted)
+      return interrupted(context, body, interrupts, known, beside);
+    if (isRebootBegun(known.status)) return interrupted(context, body, { first: 'SIGTERM' }, known, beside);
+    throw error;
   } finally {
     interrupts.end();
   }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { OnTimeout } from '../lifecycle/model/api.ts';
 
-/** The options of drain, stop, ready and restart, as commander hands them over. */
+/** The options of drain, stop, ready, restart and reboot, as commander hands them over. */
 export interface VerbOptions {
   readonly reason?: string;
   readonly timeout?: string;
@@ -39,9 +39,9 @@ export interface VerbOptions {
   readonly stateFile?: readonly string[];
 }
 
-type Verb = 'drain' | 'stop' | 'ready' | 'restart';
+type Verb = 'drain' | 'stop' | 'ready' | 'restart' | 'reboot';
 
-const OUT: readonly Verb[] = ['drain', 'stop', 'restart'];
+const OUT: readonly Verb[] = ['drain', 'stop', 'restart', 'reboot'];
 
 /**
  * The options of one verb. Its help shows those that it has a use for; the others are accepted, as scripts may give the
@@ -104,7 +104,7 @@ export function addHoldOptions(command: Command, operation: 'hold' | 'release'):
     .option('--dry-run', 'show what would happen, change nothing');
 }
 
-/** Direct mode: no sidecar and no file; restart has none. */
+/** Direct mode: no sidecar and no file; restart and reboot have none. */
 export function addDirectOptions(command: Command, verb: Verb): Command {
   const group = 'Without a sidecar:';
   const direct: Direct = (flags, text, by = ['drain', 'stop', 'ready']) =>

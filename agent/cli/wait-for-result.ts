@@ -35,6 +35,7 @@ const RETRY_LONGEST_MS = 5_000;
  * Hands a request in and waits for its result; events are listened to first, so that no result is missed. A sidecar
  * that goes away is waited for, until the operation's deadline and a margin have passed.
  * @param lostMs such a sidecar is waited for no longer than this; null = no shorter bound
+ * @throws LastcallError `interrupted` when it is gone with a reboot that has begun
  * @throws LastcallError `agent-unreachable` | `in-doubt` (came back without knowing of the operation) | the signal's reason
  */
 export async function waitForResult(
@@ -47,7 +48,9 @@ export async function waitForResult(
 ): Promise<Result> {
   const patience = createPatience(clock, signal, body, lostMs);
   const streams: AsyncGenerator<ControlEvent, void>[] = [];
+  let last: Status | null = null;
   const onStatus = (status: Status): void => {
+    last = status;
     patience.status(status);
     listener.status(status);
   };
@@ -68,6 +71,7 @@ export async function waitForResult(
     for (;;) {
       const end = await nextResult(events, id, onStatus);
       if ('result' in end) return end.result;
+      if (isRebootBegun(last)) throw new LastcallError('interrupted', 'the machine is going down');
       listener.disconnected(end.lost);
       patience.lost(end.lost);
       events = await retry(listen, clock, patience.signal);
@@ -80,6 +84,11 @@ export async function waitForResult(
     patience.end();
     await Promise.all(streams.map((stream) => stream.return()));
   }
+}
+
+/** The machine is about to go down: this command and the sidecar end with it, and the next boot goes on. */
+export function isRebootBegun(status: Status | null): boolean {
+  return status?.operation?.operation === 'reboot' && status.phase === 'stopped';
 }
 
 type Heard = { readonly result: Result } | { readonly lost: LastcallError };

@@ -218,7 +218,7 @@ export type LockConfig = FileLockConfig | EtcdLockConfig;
 export interface ScheduleConfig {
   readonly cron: string;
   readonly timezone: string | null;
-  readonly do: 'restart' | 'drain' | 'ready';
+  readonly do: 'restart' | 'drain' | 'ready' | 'reboot';
   readonly reason: string;
   /** A random time, at most so long, between the time of the calendar and the operation. */
   readonly jitterMs: number;

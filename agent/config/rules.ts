@@ -231,17 +231,17 @@ function checkNeeds(config: Config, supervised: boolean): Finding[] {
 }
 
 function checkRestarts({ schedule, app }: Config, supervised: boolean): Finding[] {
-  const missing = [
-    app.start === null ? 'app.start' : '',
-    app.stop === null ? 'app.stop' : '',
-    isUnproven(app) ? 'app.stop.gone' : '',
-  ].filter((key) => key !== '');
-  if (supervised || missing.length === 0) return [];
-  return schedule.flatMap((appointment, index) =>
-    appointment.do === 'restart'
-      ? [at(['schedule', index, 'do'], `restart needs ${missing.join(' and ')}`)]
-      : [],
-  );
+  const stop = app.stop === null ? 'app.stop' : '';
+  const missing = {
+    restart: [app.start === null ? 'app.start' : '', stop, isUnproven(app) ? 'app.stop.gone' : ''],
+    // The boot itself may start it; then its probe alone tells when it is there.
+    reboot: [app.start === null && app.probe === null ? 'app.start or app.probe' : '', stop],
+  };
+  if (supervised) return [];
+  return schedule.flatMap(({ do: what }, index) => {
+    const keys = what === 'restart' || what === 'reboot' ? missing[what].filter((key) => key !== '') : [];
+    return keys.length === 0 ? [] : [at(['schedule', index, 'do'], `${what} needs ${keys.join(' and ')}`)];
+  });
 }
 
 /** A stop command may return before the application has ended, and nothing shows when it has. */

@@ -22,7 +22,7 @@ const when = oneOf({
 export const appointment = mapping({
   cron: z.string(),
   timezone: orNull(z.string()),
-  do: z.enum(['restart', 'drain', 'ready']),
+  do: z.enum(['restart', 'drain', 'ready', 'reboot']),
   reason: field.nonEmpty.default(defaults.SCHEDULE_REASON),
   jitter: orNull(field.duration),
   when: orNull(when),

@@ -7,7 +7,15 @@ import { hasUnprintable, printable } from '../system/printable.ts';
 
 /** From a request body (the control socket's, the command line's) to a request of the lifecycle. */
 
-const OPERATIONS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart', 'hold', 'release'];
+const OPERATIONS: readonly OperationKind[] = [
+  'drain',
+  'stop',
+  'ready',
+  'restart',
+  'reboot',
+  'hold',
+  'release',
+];
 const HOLD_IN: readonly ('drain' | 'maint')[] = ['drain', 'maint'];
 const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'force', 'hold'];
 /** A reason is one line of a log, not a document. */
@@ -80,13 +88,16 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 };
 
+/** What can wait for a slot of its pool. */
+const WAITING: readonly OperationKind[] = ['drain', 'stop', 'restart', 'reboot'];
+
 /** @throws LastcallError `usage` for what can be asked for, but not of this operation */
 function checkTogether({ kind, reason, force, holdIn, noRefuse, waitForSlotMs, fence }: Request): void {
   if (force && reason === null) throw problem('`force` needs a `reason`');
   if (kind === 'hold' && reason === null) throw problem('`hold` needs a `reason`');
   if (holdIn !== undefined && kind !== 'hold') throw problem('only `hold` has `holdIn`');
-  if (waitForSlotMs !== undefined && kind !== 'drain' && kind !== 'stop' && kind !== 'restart')
-    throw problem('only `drain`, `stop` and `restart` can wait for a slot (`waitForSlot`)');
+  if (waitForSlotMs !== undefined && !WAITING.includes(kind))
+    throw problem('only `drain`, `stop`, `restart` and `reboot` can wait for a slot (`waitForSlot`)');
   if (noRefuse && kind !== 'drain' && kind !== 'stop')
     throw problem('only `drain` and `stop` can go without being refused');
   if (!fence && kind !== 'drain') throw problem('only `drain` can go without the fence');

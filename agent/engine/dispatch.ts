@@ -19,6 +19,9 @@ export interface DispatchParts {
   readonly signal: AbortSignal;
 }
 
+/** What an engine that is to be replaced lets come to its end. */
+const IS_COMMAND: readonly Effect['type'][] = ['stop', 'start', 'reboot'];
+
 /** @returns carries out one effect; one that takes time posts its answer as an event */
 export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
   const { node, ports, pollers, requests, file, work, post, signal } = parts;
@@ -46,11 +49,12 @@ export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
       case 'check-stop':
       case 'look-for-life':
       case 'start':
+      case 'reboot':
       case 'set-gate':
       case 'send-warning':
       case 'ask-lock': {
         const done = runEffect({ ...ports, file }, effect, signal).then(post);
-        return work.add(done, effect.type === 'stop' || effect.type === 'start');
+        return work.add(done, IS_COMMAND.includes(effect.type));
       }
       default:
         return effect satisfies never;

@@ -6,7 +6,7 @@ import type { Proof } from '../lifecycle/model/observation.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { Prober } from '../probes/prober.ts';
 import type { Source } from '../sessions/source.ts';
-import type { Starter, Stopper } from '../app/contracts.ts';
+import type { Rebooter, Starter, Stopper } from '../app/contracts.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/log-port.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -21,6 +21,8 @@ export interface Ports {
   readonly sources: readonly Source[];
   readonly stopper: Stopper | null;
   readonly starter: Starter | null;
+  /** Reboots the machine; direct mode has none. */
+  readonly rebooter: Rebooter | null;
   /** The present process of the application, where the starter can name it (a child of ours); else null. */
   readonly identify: () => Proof | null;
   /** The application's probe with its pace, and what asks it over and over; null without a probe. */

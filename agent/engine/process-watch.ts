@@ -1,4 +1,5 @@
 import { needsProcessLookup } from '../lifecycle/phases/app-events.ts';
+import { stopsApp } from '../lifecycle/model/operation.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Policy } from '../lifecycle/model/policy.ts';
 import type { State } from '../lifecycle/model/state.ts';
@@ -59,7 +60,7 @@ export function createProcessWatch(
       return post({ type: 'app-back', proof: found });
     }
     if (missed === null || clock.now() - missed.since < GONE_FOR_MS) return;
-    if (state.app.gone && state.op?.kind !== 'stop' && state.op?.kind !== 'restart') return;
+    if (state.app.gone && !stopsApp(state.op?.kind)) return;
     const signs = await lookForLife({ ...ports, sources }, signal).catch(() => null);
     if (missed === null || signs === null) return;
     missed = { ...missed, since: clock.now() };

@@ -6,8 +6,10 @@ import { type Code, isLastcallError, LastcallError } from '../system/error.ts';
 import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
+import { askReboot } from './ask-reboot.ts';
 import { seeGone } from './see-gone.ts';
 import { sendWarning } from './send-warning.ts';
+import { setGate } from './set-gate.ts';
 import { setWeight } from './set-weight.ts';
 import { errorText } from '../system/error-text.ts';
 import type { StateFile } from './state-file.ts';
@@ -51,6 +53,8 @@ export function runEffect(
       return look(ports, effect, signal);
     case 'start':
       return start(ports, effect, signal);
+    case 'reboot':
+      return askReboot(ports, effect, signal);
     case 'set-gate':
       return setGate(ports, effect, signal);
     case 'send-warning':
@@ -97,8 +101,8 @@ async function check(
   signal: AbortSignal,
 ): Promise<UnstampedEvent> {
   try {
-    if (need === 'start') {
-      await ports.starter?.check(signal);
+    if (need !== 'stop') {
+      await (need === 'start' ? ports.starter : ports.rebooter)?.check(signal);
       return { type: 'command-checked', id, need, proof: null };
     }
     const found = await ports.stopper?.check(signal);
@@ -224,19 +228,6 @@ async function start(
     return { type: 'started', epoch, proof: identify() };
   } catch (error) {
     return { type: 'start-failed', epoch, error: errorText(error) };
-  }
-}
-
-async function setGate(
-  { gate }: Ports,
-  { to }: EffectOf<'set-gate'>,
-  signal: AbortSignal,
-): Promise<UnstampedEvent> {
-  try {
-    await gate?.turn(to, signal);
-    return { type: 'gate-set', to, error: null };
-  } catch (error) {
-    return { type: 'gate-set', to, error: errorText(error) };
   }
 }
 

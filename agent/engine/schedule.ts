@@ -4,6 +4,7 @@ import type { Condition } from '../hooks/condition.ts';
 import type { Result } from '../lifecycle/model/api.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
+import type { LastRuns } from './last-runs.ts';
 import type { LabelledCounts } from '../system/labelled-counts.ts';
 import type { Log } from '../system/log-port.ts';
 
@@ -27,6 +28,8 @@ export interface SchedulePorts {
   /** Submits an operation; resolves when it has ended, so that an entry never overlaps itself. */
   submit(kind: ScheduleConfig['do'], reason: string): Promise<Pick<Result, 'ok' | 'id' | 'code' | 'message'>>;
   readonly runs: ScheduleCounts;
+  /** What the runs of entries that reboot the machine are compared with. */
+  readonly lastRuns: Pick<LastRuns, 'of' | 'note'>;
   readonly log: Log;
 }
 
@@ -65,7 +68,7 @@ function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: Abort
     condition: ports.condition(config),
     count: (outcome) => runs.add({ do: config.do, outcome }),
   };
-  const task = makeTask(config, () => run(entry, ports, signal), log);
+  const task = makeTask(config, (context) => run(entry, context.date.getTime(), ports, signal), log);
   const when = ({ dateLocalIso }: TaskContext): object => ({ ...entry.about, at: dateLocalIso });
   task.on('execution:missed', (context) => {
     entry.count('missed');
@@ -80,10 +83,22 @@ function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: Abort
   return task;
 }
 
-/** Never throws: what became of it is in the log and in the counts. */
-async function run(entry: ScheduleEntry, ports: SchedulePorts, signal: AbortSignal): Promise<void> {
+/**
+ * Never throws: what became of it is in the log and in the counts.
+ * @param at the time of the calendar, in milliseconds since 1970
+ */
+async function run(
+  entry: ScheduleEntry,
+  at: number,
+  ports: SchedulePorts,
+  signal: AbortSignal,
+): Promise<void> {
   const { about, config, count } = entry;
   const { log } = ports;
+  if (wasBefore(entry, at, ports)) {
+    count('repeated');
+    return log.warn('a scheduled reboot is left out: this run of it was before the boot', { ...about });
+  }
   try {
     if (!(await isDue(entry, ports, signal))) return count('not-due');
   } catch (error) {
@@ -94,6 +109,7 @@ async function run(entry: ScheduleEntry, ports: SchedulePorts, signal: AbortSign
     return log.warn(message, { ...about, error });
   }
   log.info('a scheduled operation begins', about);
+  if (config.do === 'reboot') ports.lastRuns.note(nameOf(config), at);
   try {
     const { ok, id, code, message } = await ports.submit(config.do, config.reason);
     count(code);
@@ -103,6 +119,19 @@ async function run(entry: ScheduleEntry, ports: SchedulePorts, signal: AbortSign
     count('failed');
     log.error('a scheduled operation failed', { ...about, error });
   }
+}
+
+/** A clock that is set back by less comes to the same run again; one that is far ahead once must not end the calendar. */
+const SAME_MS = 24 * 60 * 60_000;
+
+/** One reboot for each run, whatever the condition says after the boot. */
+function wasBefore({ config }: ScheduleEntry, at: number, { lastRuns }: SchedulePorts): boolean {
+  const last = config.do === 'reboot' ? lastRuns.of(nameOf(config)) : null;
+  return last !== null && at <= last && last - at < SAME_MS;
+}
+
+function nameOf({ cron, timezone }: ScheduleConfig): string {
+  return timezone === null ? cron : `${cron} ${timezone}`;
 }
 
 /**
@@ -127,7 +156,11 @@ async function isDue(
   return isMet;
 }
 
-function makeTask(entry: ScheduleConfig, run: () => Promise<void>, log: Log): ScheduledTask {
+function makeTask(
+  entry: ScheduleConfig,
+  run: (context: TaskContext) => Promise<void>,
+  log: Log,
+): ScheduledTask {
   const options: TaskOptions = { noOverlap: true, logger: quiet(log) };
   if (entry.timezone !== null) options.timezone = entry.timezone;
   try {

@@ -1,6 +1,7 @@
 import type { Journal } from '../journal/journal.ts';
 import type { Result } from '../lifecycle/model/api.ts';
 import type { StateRecord } from '../lifecycle/model/record.ts';
+import { createLastRuns, type LastRuns } from './last-runs.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 
@@ -12,10 +13,13 @@ export interface PersistedFile {
   readonly found: Readonly<Record<string, string>>;
   /** How the last operations ended, oldest first, for callers who wait over a crash; absent in an older file. */
   readonly results?: readonly Result[];
+  /** When the machine was rebooted last by the calendar, by its entry (last-runs.ts); absent in an older file. */
+  readonly runs?: Readonly<Record<string, number>>;
 }
 
 /** The one writer of the state file: the record that the lifecycle asked for last, and what the engine keeps beside it. */
 export interface StateFile {
+  readonly lastRuns: LastRuns;
   /**
    * Reads the file, once, at the start.
    * @returns what it holds (null = nothing), and why it could not be believed (null = it could)
@@ -51,16 +55,18 @@ const KEPT_RESULTS = 16;
 export function createStateFile({ clock, journal, bootId, found }: StateFilePorts): StateFile {
   let last: StateRecord | null = null;
   let results: readonly Result[] = [];
+  const lastRuns = createLastRuns();
 
   const write = async (record: StateRecord): Promise<void> => {
     const late = (): LastcallError =>
       new LastcallError('state-write', 'the disk does not answer', { elapsedMs: DISK_PATIENCE_MS });
-    const file: PersistedFile = { boot: bootId, record, found: found(), results };
+    const file: PersistedFile = { boot: bootId, record, found: found(), results, runs: lastRuns.all };
     // A disk that hangs is a disk that fails: an operation must end all the same.
     await withDeadline(clock, DISK_PATIENCE_MS, NEVER, late, () => journal.save(file));
   };
 
   return {
+    lastRuns,
     async load(signal) {
       const loaded = await journal.load(signal);
       if (loaded.kind === 'quarantined') {
@@ -71,6 +77,7 @@ export function createStateFile({ clock, journal, bootId, found }: StateFilePort
       const file = loaded.kind === 'record' ? (loaded.record as PersistedFile) : null;
       last = file?.record ?? null;
       results = file?.results ?? [];
+      lastRuns.resume(file?.runs ?? {});
       return { file, alarm: null };
     },
     save(record) {

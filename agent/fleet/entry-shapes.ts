@@ -37,7 +37,7 @@ export const isClaim = shaped<Claim>({
   pool: isLine,
   node: isLine,
   id: (value): value is string => isString(value) && /^[0-9a-f]{16}$/.test(value),
-  operation: oneOf('drain', 'stop', 'ready', 'restart', 'hold', 'release'),
+  operation: oneOf('drain', 'stop', 'ready', 'restart', 'reboot', 'hold', 'release'),
   by: isLine,
   reason: orNull(isLine),
   slots: isCount,

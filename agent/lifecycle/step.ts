@@ -24,6 +24,7 @@ import { isHealthy } from './observed/health.ts';
 import { advanceHold } from './phases/hold.ts';
 import { runDueWarnings } from './phases/deadline-warnings.ts';
 import type { Phase } from './model/api.ts';
+import { onRebootAsked, onRebootRefused, rebooting } from './phases/reboot.ts';
 import { draining, fencing, refence, reopen, settling } from './phases/drain.ts';
 import { drained, failStop, onStopAnswered } from './phases/stop.ts';
 import { NEW_OUTING, type Outing } from './model/outing.ts';
@@ -94,6 +95,8 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
   'stop-checked': onStopChecked,
   started: (draft, { proof }) => onStarted(draft, proof),
   'start-failed': (draft, { error }) => onStartFailed(draft, error),
+  'reboot-asked': onRebootAsked,
+  'reboot-refused': onRebootRefused,
   'gate-set': onGateSet,
   'warning-sent': onWarningSent,
   'lock-answered': onLockAnswered,
@@ -126,7 +129,7 @@ const RUN: Readonly<Record<Phase, (draft: Draft, outing: Outing) => void>> = {
   fencing,
   drained,
   stopping: () => undefined,
-  stopped: () => undefined,
+  stopped: rebooting,
   warming,
   returning,
   failed: () => undefined,

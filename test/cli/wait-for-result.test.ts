@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { MARGIN_MS, type ProgressListener, waitForResult } from '../../agent/cli/wait-for-result.ts';
 import { createClient } from '../../agent/control/client.ts';
 import { type ControlServer, openControl } from '../../agent/control/server.ts';
+import type { OperationKind } from '../../agent/lifecycle/model/api.ts';
 import { type Clock, realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -57,12 +58,19 @@ describe('Waiting for the end of an operation', () => {
     };
   }
 
-  const wait = (more: { listener?: ProgressListener; clock?: Clock; signal?: AbortSignal } = {}) => {
+  const wait = (
+    more: {
+      listener?: ProgressListener;
+      clock?: Clock;
+      signal?: AbortSignal;
+      operation?: OperationKind;
+    } = {},
+  ) => {
     const clock = more.clock ?? realClock;
     const client = createClient(path, clock);
     return waitForResult(
       client,
-      { operation: 'stop' },
+      { operation: more.operation ?? 'stop' },
       more.listener ?? listener(),
       clock,
       more.signal ?? never,
@@ -107,6 +115,33 @@ describe('Waiting for the end of an operation', () => {
     expect(new Set(results.map(({ id }) => id)).size).toBe(3);
     expect(results.map(({ code }) => code)).toEqual(['done', 'done', 'done']);
     expect(seen.filter((what) => what === 'joined')).toHaveLength(2);
+  });
+
+  test('does not wait for a sidecar that goes down with a reboot that has begun', async () => {
+    const begun = listener({
+      accepted: () => {
+        service.show('stopped', 0);
+        void control.close();
+      },
+    });
+    await expect(wait({ listener: begun, operation: 'reboot' })).rejects.toMatchObject({
+      code: 'interrupted',
+    });
+  });
+
+  test('waits for one that goes away before that', async () => {
+    const end = wait({
+      operation: 'reboot',
+      listener: listener({
+        accepted: () => {
+          service.show('draining', 0);
+          void control.close();
+        },
+        disconnected: () => void open(),
+        reconnected: () => service.finish('done'),
+      }),
+    });
+    expect(await end).toMatchObject({ code: 'done' });
   });
 
   test('survives a restart of the sidecar', async () => {

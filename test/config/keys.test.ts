@@ -84,7 +84,10 @@ describe('another type is refused at the value', () => {
     ],
     ['app: { onSignOut: restart }', '4:19: app.onSignOut: expected drain, stop or ignore'],
     ['app: { probe: { tcp: 1, rise: 0 } }', '4:31: app.probe.rise: must be 1 or more'],
-    ['schedule: [{ cron: "* * * * *", do: stop }]', '4:37: schedule[0].do: expected restart, drain or ready'],
+    [
+      'schedule: [{ cron: "* * * * *", do: stop }]',
+      '4:37: schedule[0].do: expected restart, drain, ready or reboot',
+    ],
     ['listen: { control: 5 }', '4:20: listen.control: expected a path, or a mapping of path, mode and group'],
   ]);
   test('and a file that is no mapping', async () => {

@@ -193,6 +193,19 @@ describe('what an operation needs must be there before its hour comes', () => {
     expect(await problemsOf(app('signal: { pidFile: /run/a.pid }') + restart)).toEqual([]);
   });
 
+  test('a reboot needs a stop, and a start or a probe', async () => {
+    const reboot = restart.replace('restart', 'reboot');
+    expect(await problemsOf(MINIMAL + reboot)).toEqual([
+      '4:37: schedule[0].do: reboot needs app.start or app.probe and app.stop',
+    ]);
+    const [stop, start] = ['stop: { command: [a] }', 'start: { command: [a] }'];
+    expect(await problemsOf(`${MINIMAL}app: { ${stop} }\n${reboot}`)).toEqual([
+      '5:37: schedule[0].do: reboot needs app.start or app.probe',
+    ]);
+    expect(await problemsOf(`${MINIMAL}app: { ${stop}, ${start} }\n${reboot}`)).toEqual([]);
+    expect(await problemsOf(`${MINIMAL}app: { ${stop}, probe: { tcp: "h:1" } }\n${reboot}`)).toEqual([]);
+  });
+
   test('which the command line gives where it names the app', async () => {
     expect(await problemsOf(MINIMAL + restart, { supervised: true })).toEqual([]);
   });

@@ -72,6 +72,7 @@ describe('the polls', () => {
       sources: [],
       stopper: null,
       starter: null,
+      rebooter: null,
       identify: () => null,
       probing: null,
       gate: null,

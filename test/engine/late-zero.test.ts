@@ -62,6 +62,7 @@ async function drain(table: Table): Promise<{ beyondQuietMs: number; after: numb
     sources: [source],
     stopper: null,
     starter: null,
+    rebooter: null,
     identify: () => null,
     probing: null,
     gate: null,

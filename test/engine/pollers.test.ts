@@ -74,6 +74,7 @@ beforeEach(async () => {
     sources: [source],
     stopper: null,
     starter: null,
+    rebooter: null,
     identify: () => null,
     probing: null,
     gate: null,

@@ -34,6 +34,7 @@ beforeEach(async () => {
     sources: [],
     stopper: null,
     starter: null,
+    rebooter: null,
     identify: () => null,
     probing: {
       ...config,

@@ -74,6 +74,7 @@ async function start(disk: ReturnType<typeof createDisk>) {
     sources: [],
     stopper: null,
     starter: null,
+    rebooter: null,
     identify: () => null,
     probing: null,
     gate: null,

@@ -10,6 +10,7 @@ import {
   type ScheduleCounts,
   type SchedulePorts,
 } from '../../agent/engine/schedule.ts';
+import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import type { Condition } from '../../agent/hooks/condition.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
@@ -41,6 +42,7 @@ function begin(entry: ScheduleConfig, busy: () => Promise<void>, changes: Partia
     random: () => 0,
     log,
     runs,
+    lastRuns: createLastRuns(),
     condition: () => null,
     submit: async (kind, reason) => {
       submitted.push(`${kind}: ${reason}`);
@@ -124,6 +126,35 @@ describe('The schedule', () => {
     expect(submitted).toHaveLength(2);
   });
 
+  test('has one reboot for each run, whatever the clock and the condition say after the boot', async () => {
+    const reboot = { ...everySecond, do: 'reboot', cron: '* * * * * *' } as const;
+    const lastRuns = createLastRuns();
+    const ahead = Date.now() + 3_600_000;
+    // What the file of a boot has whose clock was ahead by an hour.
+    lastRuns.resume({ '* * * * * *': ahead });
+    const { submitted, counted, log } = begin(reboot, async () => undefined, { lastRuns });
+    await log.next(({ message }) => message.includes('this run of it was before the boot'));
+    expect(submitted).toEqual([]);
+    expect(counted()).toEqual({ 'reboot repeated': 1 });
+    expect(lastRuns.of('* * * * * *')).toBe(ahead);
+  });
+
+  test('notes a run that reboots before it is asked for, and goes by no note of long after it', async () => {
+    const lastRuns = createLastRuns();
+    lastRuns.resume({ '* * * * * *': Date.now() + 48 * 3_600_000 });
+    const { first, submitted } = begin({ ...everySecond, do: 'reboot' }, async () => undefined, { lastRuns });
+    await first;
+    expect(submitted).toEqual(['reboot: weekly recycle']);
+    expect(Math.abs(Date.now() - (lastRuns.of('* * * * * *') ?? 0))).toBeLessThan(5_000);
+  });
+
+  test('keeps no note of runs that reboot nothing', async () => {
+    const lastRuns = createLastRuns();
+    const { first } = begin(everySecond, async () => undefined, { lastRuns });
+    await first;
+    expect(lastRuns.all).toEqual({});
+  });
+
   test('begins nothing before its start and nothing after its close', async () => {
     let count = 0;
     const never = createSchedule([everySecond], {
@@ -131,6 +162,7 @@ describe('The schedule', () => {
       random: () => 0,
       log: memoryLog(),
       runs: createLabelledCounts(),
+      lastRuns: createLastRuns(),
       condition: () => null,
       submit: async () => ({ ...DONE, id: String(count++) }),
     });

@@ -41,6 +41,8 @@ init() {
   # The kernel's own boot id is the same in every namespace.
   cat /proc/sys/kernel/random/uuid > "$root/../fs/boot_id"
   mount --bind "$root/../fs/boot_id" "$root/proc/sys/kernel/random/boot_id"
+  # A unit with a /proc/sys of its own (ProtectKernelTunables=) sees the kernel's; a drop-in can bind this one there.
+  cp "$root/../fs/boot_id" "$root/run/boot_id"
   for bind in "${@:3}"; do
     from=${bind%%:*} to=${bind#*:}
     mkdir -p "$root$to"

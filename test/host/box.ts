@@ -38,6 +38,8 @@ export interface Box {
   write(path: string, text: string, mode?: string): Promise<void>;
   /** Resolves once the system has powered itself off. */
   untilOff(): Promise<void>;
+  /** A power cut: no process ends in an orderly way, and what is on the disks stays. */
+  cut(): Promise<void>;
   /** Boots again, with a new boot id over the same files. */
   boot(): Promise<void>;
   /** Kills it and removes everything. Safe to call at any time. */
@@ -128,6 +130,11 @@ export async function openBox(binds: readonly string[]): Promise<Box> {
       await must(`write ${path}`, ['sh', '-c', script, '_', path, mode], text);
     },
     untilOff: () => life,
+    async cut() {
+      if (pid === 0) throw new Error('the box is off');
+      process.kill(pid, 'SIGKILL');
+      await life;
+    },
     boot,
     close,
   };

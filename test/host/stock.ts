@@ -201,7 +201,13 @@ async function installSidecar(box: Box, app: App, more: string): Promise<void> {
     cp systemd/lastcall.service systemd/lastcall.target /etc/systemd/system/
     mkdir /etc/systemd/system/${app}.service.d
     cp systemd/app.service.d/10-lastcall.conf /etc/systemd/system/${app}.service.d/
-    sed 's/tomcat10.service/${app}.service/' polkit/50-lastcall.rules >/etc/polkit-1/rules.d/50-lastcall.rules`);
+    sed 's/tomcat10.service/${app}.service/' polkit/50-lastcall.rules >/etc/polkit-1/rules.d/50-lastcall.rules
+    cp polkit/51-lastcall-reboot.rules /etc/polkit-1/rules.d/`);
+  // The boot id of the box is a mount below /proc/sys, which the sandbox of the unit hides; a real machine has a kernel of its own.
+  await box.write(
+    '/etc/systemd/system/lastcall.service.d/box.conf',
+    '[Service]\nBindReadOnlyPaths=/run/boot_id:/proc/sys/kernel/random/boot_id\n',
+  );
   await box.write('/etc/lastcall/lastcall.yaml', configuration(app, more));
 }
 

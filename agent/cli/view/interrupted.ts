@@ -1,5 +1,6 @@
 import type { RequestBody } from '../../control/protocol.ts';
 import type { OperationKind, Result, Status } from '../../lifecycle/model/api.ts';
+import { isRebootBegun } from '../wait-for-result.ts';
 import { printableLine } from './printable.ts';
 import type { Interruption } from '../interrupt.ts';
 import type { LocalEngines } from '../stand-in.ts';
@@ -23,7 +24,7 @@ export interface KnownSoFar {
 export function interrupted(
   context: Context,
   body: RequestBody,
-  { first }: Interruption,
+  { first }: Pick<Interruption, 'first'>,
   known: KnownSoFar,
   { direct, standIn }: LocalEngines,
 ): number {
@@ -47,6 +48,7 @@ const UNDOES: Readonly<Record<OperationKind, OperationKind>> = {
   drain: 'ready',
   stop: 'ready',
   restart: 'ready',
+  reboot: 'ready',
   ready: 'drain',
   hold: 'release',
   release: 'hold',
@@ -55,12 +57,14 @@ const UNDOES: Readonly<Record<OperationKind, OperationKind>> = {
 function goesOn(
   { globals }: Context,
   { operation }: RequestBody,
-  { id, result }: KnownSoFar,
+  { id, result, status }: KnownSoFar,
   isHere: boolean,
 ): string {
   if (result !== null) return hadEnded(operation, result);
   if (id === null) return `it is unknown whether the sidecar took the ${operation}; ask \`lastcall status\``;
   if (isHere) return `the ${operation} stops here (id ${id}); the next sidecar goes on with it`;
+  if (isRebootBegun(status))
+    return `the reboot of ${status?.node ?? 'the machine'} has begun (id ${id}); after the boot \`lastcall status\` and the audit log have its result`;
   const { config, socket } = globals;
   const where = socket === undefined ? (config === undefined ? '' : ` -c ${config}`) : ` --socket ${socket}`;
   return `the ${operation} goes on in the sidecar (id ${id}); undo it with \`lastcall ${UNDOES[operation]}${where}\``;

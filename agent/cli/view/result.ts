@@ -65,7 +65,7 @@ const RECEIPT_WORDS = [
   ['http5xx', 'HTTP 5xx'],
 ] as const satisfies readonly (readonly [keyof Receipt, string])[];
 /** What sends users away: the others cost none. */
-const WITH_RECEIPT: readonly Result['operation'][] = ['drain', 'stop', 'restart'];
+const WITH_RECEIPT: readonly Result['operation'][] = ['drain', 'stop', 'restart', 'reboot'];
 
 /** A code that is not in the table is a failure of the program that answered it. */
 export function exitCodeOf({ code, ok }: Result): number {

@@ -1,6 +1,7 @@
 import { isHolding } from '../model/desired.ts';
 import { isOpen, unfenced, unfencedLines } from '../phases/fence.ts';
 import type { Request } from '../model/api.ts';
+import { stopsApp } from '../model/operation.ts';
 import { PHASES } from '../model/phase.ts';
 import { UNPROVEN_END } from '../observed/remains.ts';
 import { answerAtOnce } from '../report/result.ts';
@@ -44,7 +45,7 @@ export function isAlready({ state, policy }: Draft, request: Request): boolean {
  * stopped, or started a second time.
  */
 export function mayRunAgain({ policy, state: { app, phase } }: Draft, { kind }: Request): boolean {
-  const stops = kind === 'stop' || kind === 'restart';
+  const stops = stopsApp(kind);
   const isProven = app.gone && app.remains === null;
   return stops && isProven && policy.canStop && !policy.supervises && !PHASES[phase].ending;
 }

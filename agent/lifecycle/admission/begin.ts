@@ -13,7 +13,7 @@ import type { Request } from '../model/api.ts';
 import { NEW_OUTING, type Outing } from '../model/outing.ts';
 import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
 import { baselineOf } from '../report/result.ts';
-import { type Candidate, NO_BONDS, type Operation } from '../model/operation.ts';
+import { type Candidate, comesBack, NO_BONDS, type Operation } from '../model/operation.ts';
 import { NO_REASSERTS } from '../model/parts.ts';
 import { released, type ServerState } from '../model/server-state.ts';
 import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../draft.ts';
@@ -51,6 +51,7 @@ export function beginOperation(draft: Draft, { candidate, op }: Admitted): strin
     case 'drain':
     case 'stop':
     case 'restart':
+    case 'reboot':
       patch(draft, { app: { ...draft.state.app, proof: candidate.proof } });
       installOut(draft, candidate, op);
       return request.id;
@@ -80,7 +81,7 @@ function takeOver(draft: Draft, candidate: Candidate, op: Operation, asked: Oper
   // What was asked for the weaker one is answered under its id, so it is asked anew.
   patchOuting(draft, { ...overGuard(outing, candidate.request), fenced: true, recheck: null });
   if (candidate.request.force) goOver(draft, candidate.request);
-  if (stronger.kind !== 'restart') patchOuting(draft, { lasting: isLasting(draft, candidate.request) });
+  if (!comesBack(stronger.kind)) patchOuting(draft, { lasting: isLasting(draft, candidate.request) });
   resave(draft);
   return stronger.id;
 }
@@ -229,6 +230,7 @@ export function newOperation(
     baseline: baselineOf(state),
     ignoreServers: [...policy.ignoreServers, ...(request.ignoreServers ?? [])],
     ...NO_BONDS,
+    reboot: 'none',
     outcome: null,
     restoreBy: null,
   };

@@ -6,7 +6,7 @@ import { outlasted } from '../observed/hidden-users.ts';
 import { agentToo } from '../sync/ownership.ts';
 import { answerable, goesOver, listed, type Objection, type Surveyed } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
-import type { Candidate } from '../model/operation.ts';
+import { type Candidate, stopsApp } from '../model/operation.ts';
 import { unread } from './readable.ts';
 import { serversOf, type Draft } from '../draft.ts';
 import { blindness, twinsOf, uncompared, unlisted } from '../observed/unlisted-servers.ts';
@@ -204,7 +204,7 @@ function othersFor(
   const { usableOthers = null, standbys = [] } = fact ?? {};
   if (usableOthers === null) return null;
   const { kind } = candidate.request;
-  const ends = kind === 'stop' || kind === 'restart' ? twinsOf(state, candidate, balancer, view) : [];
+  const ends = stopsApp(kind) ? twinsOf(state, candidate, balancer, view) : [];
   const counted = ends.filter(
     ({ role }) => role === 'active' || policy.keepBackups || fact?.role === 'backup',
   ).length;
@@ -240,7 +240,5 @@ function aroundIt(fact: ServerSurvey | undefined, keepBackups: boolean): string 
 
 /** A node that is out already was surveyed when it went; a stop asks only once more who counts. */
 function needsCounting({ state }: Draft, { request }: Candidate): boolean {
-  return (
-    (request.kind === 'stop' || request.kind === 'restart') && !state.app.gone && state.phase !== 'stopping'
-  );
+  return stopsApp(request.kind) && !state.app.gone && state.phase !== 'stopping';
 }

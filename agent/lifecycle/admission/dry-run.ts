@@ -15,41 +15,59 @@ function sourcesNow({ policy, state }: Draft): string[] {
 
 /** The output of `--dry-run`: the steps that this request would take from here, a line each. */
 export function planOf(draft: Draft, request: Request): string[] {
+  const names = namesOf(draft);
+  const out = wayOut(draft, request, names);
+  const stop = [...out, 'stop the application and see that it is gone'];
+  const back = wayBack(draft);
+  switch (request.kind) {
+    case 'drain':
+      return out;
+    case 'stop':
+      return stop;
+    case 'ready':
+      return back;
+    case 'hold':
+      return [`set ${names} to ${(request.holdIn ?? 'drain').toUpperCase()} until \`lastcall release\``];
+    case 'release':
+      return [`put back what was found at ${names}`];
+    case 'restart':
+      return [...stop, ...back];
+    case 'reboot':
+      return [
+        ...stop,
+        'reboot the machine by `systemctl reboot`',
+        ...back.map((line) => `after the boot ${line}`),
+      ];
+    default:
+      return request.kind satisfies never;
+  }
+}
+
+function namesOf({ state }: Draft): string {
+  return serversOf(state)
+    .map(({ balancerName, name }) => `${name} at ${balancerName}`)
+    .join(', ');
+}
+
+function wayOut(draft: Draft, request: Request, names: string): string[] {
   const { policy, state } = draft;
-  const names = serversOf(state).map(({ balancerName, name }) => `${name} at ${balancerName}`);
   const timeoutMs = request.timeoutMs ?? policy.timeoutMs;
   const counted = [countNow('connections', connectionsOf(policy, state), null), ...sourcesNow(draft)].join(
     ', ',
   );
   const { pool } = policy;
-  const slot = pool === null ? [] : [`take a slot of pool ${pool.name}, which has ${pool.slots}`];
-  const out = [
-    ...slot,
-    `set ${names.join(', ')} to DRAIN`,
+  return [
+    ...(pool === null ? [] : [`take a slot of pool ${pool.name}, which has ${pool.slots}`]),
+    `set ${names} to DRAIN`,
     `wait up to ${timeoutMs / 1000} s until ${counted} are 0 for ${policy.quietMs / 1000} s; then ${request.onTimeout ?? policy.onTimeout}`,
     ...(request.fence ? ['fence with MAINT and look again'] : []),
   ];
-  const back = [
+}
+
+function wayBack({ policy }: Draft): string[] {
+  return [
     ...(policy.canStart ? ['start the application if it is down'] : []),
     ...(policy.hasProbe ? ['wait until its probe is good'] : []),
     'set READY and read back READY and UP',
   ];
-  switch (request.kind) {
-    case 'drain':
-      return out;
-    case 'stop':
-      return [...out, 'stop the application and see that it is gone'];
-    case 'ready':
-      return back;
-    case 'hold':
-      return [
-        `set ${names.join(', ')} to ${(request.holdIn ?? 'drain').toUpperCase()} until \`lastcall release\``,
-      ];
-    case 'release':
-      return [`put back what was found at ${names.join(', ')}`];
-    case 'restart':
-      return [...out, 'stop the application and see that it is gone', ...back];
-    default:
-      return request.kind satisfies never;
-  }
 }

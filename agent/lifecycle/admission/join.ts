@@ -1,6 +1,6 @@
 import type { Joined, OperationKind, Request, Result } from '../model/api.ts';
 import { relate } from './relation.ts';
-import type { Operation, Ticket } from '../model/operation.ts';
+import { comesBack, type Operation, type Ticket } from '../model/operation.ts';
 import { applyTerms, termsOf } from './terms.ts';
 import { patchOuting, resave, type Draft, warn } from '../draft.ts';
 
@@ -82,7 +82,7 @@ function withJoined({ joined, tickets }: Operation, one: Joined): readonly Joine
  */
 export function isLasting({ state }: Draft, { kind, by, noRefuse = false }: Request): boolean {
   const byOperator = !noRefuse && !['signal', 'app', 'lastcall'].includes(by);
-  return (state.outing?.lasting ?? false) || (kind !== 'restart' && byOperator);
+  return (state.outing?.lasting ?? false) || (!comesBack(kind) && byOperator);
 }
 
 /**
@@ -92,6 +92,6 @@ export function isLasting({ state }: Draft, { kind, by, noRefuse = false }: Requ
  */
 export function lastWith(draft: Draft, request: Request, kind: OperationKind): void {
   if (request.kind !== 'drain' && request.kind !== 'stop') return;
-  if (kind === 'restart' || kind === 'ready') return;
+  if (comesBack(kind) || kind === 'ready') return;
   patchOuting(draft, { lasting: isLasting(draft, request) });
 }

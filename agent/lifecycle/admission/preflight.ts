@@ -10,6 +10,7 @@ import { goesOver } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import { failStop } from '../phases/stop.ts';
 import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
+import { loseReboot } from '../phases/reboot.ts';
 import { planOf } from './dry-run.ts';
 import { RETRY_LONGEST_MS } from '../model/policy.ts';
 import { carryOut, propose } from './proposal.ts';
@@ -17,7 +18,7 @@ import { beginReading, isRead } from './readable.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from '../report/result.ts';
 import { askTurn, onClaimUnsaved } from './turn.ts';
-import type { Candidate, Need } from '../model/operation.ts';
+import { type Candidate, comesBack, type Need, stopsApp } from '../model/operation.ts';
 import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import { askSurvey, remember } from '../observed/surroundings.ts';
@@ -35,14 +36,15 @@ export function beginChecks(draft: Draft, request: Request): void {
   const missing = unconfigured(draft, request);
   if (missing) return refuse(draft, request, draft.at, 'config', missing);
   const needs: Need[] = [];
-  const stops = request.kind === 'stop' || request.kind === 'restart';
+  const stops = stopsApp(request.kind);
   if (!state.op)
     for (const { name } of policy.balancers) if (asks(state, name, stops)) needs.push(`survey ${name}`);
   if (request.kind === 'restart' && !endIsSeen(draft))
     return refuse(draft, request, draft.at, 'config', unseen(draft.policy.node));
   if (stops && !state.app.gone && !PHASES[state.phase].ending) needs.push('stop');
   if (mayRunAgain(draft, request)) needs.push('life');
-  if (request.kind === 'restart') needs.push('start');
+  if (comesBack(request.kind) && policy.canStart) needs.push('start');
+  if (request.kind === 'reboot') needs.push('reboot');
   patch(draft, {
     candidate: {
       request,
@@ -59,7 +61,8 @@ export function beginChecks(draft: Draft, request: Request): void {
     },
   });
   for (const need of needs) {
-    if (need === 'stop' || need === 'start') emit(draft, { type: 'check', id: request.id, need });
+    if (need === 'stop' || need === 'start' || need === 'reboot')
+      emit(draft, { type: 'check', id: request.id, need });
     else if (need === 'life') emit(draft, lookForLife(draft, request));
     else {
       const balancer = need.slice('survey '.length);
@@ -111,7 +114,9 @@ export function unconfigured({ policy, state }: Draft, { kind, expiresMs }: Requ
     return `${policy.node}: a drain that expires needs app.probe: nothing else shows whether the application is healthy`;
   if (kind === 'restart' && !policy.canStart)
     return `${policy.node}: restart needs app.start; configure it, or use stop and ready`;
-  if ((kind === 'stop' || kind === 'restart') && !policy.canStop && !state.app.gone) {
+  if (kind === 'reboot' && !policy.canStart && !policy.hasProbe)
+    return `${policy.node}: reboot needs app.start or app.probe: nothing else shows that what the boot has started is healthy`;
+  if (stopsApp(kind) && !policy.canStop && !state.app.gone) {
     return `${policy.node}: ${kind} needs app.stop; configure it, or use drain`;
   }
   return null;
@@ -239,6 +244,7 @@ export function onPersistFailed(draft: Draft, { save: failed, error }: EventOf<'
   const meanwhile = isOut ? FORGOTTEN : 'no operation can begin';
   patch(draft, { alarms: { ...draft.state.alarms, disk: `${text}; until it can, ${meanwhile}` } });
   if (pending?.kind === 'join' && failed >= pending.save) dropPending(draft, pending);
+  loseReboot(draft, error);
   // After a crash the journal would not show it, and the hook would be called a second time (I6).
   const { phase, app } = draft.state;
   if (phase === 'drained' && app.stopIssued && isDurable(draft.state) && !draft.policy.stopIsIdempotent)

@@ -1,7 +1,7 @@
 import { answerable, goesOver, listed, type Objection, type Surveyed } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import { isInRotation } from '../model/phase.ts';
-import type { Candidate, Reading } from '../model/operation.ts';
+import { type Candidate, type Reading, stopsApp } from '../model/operation.ts';
 import type { State } from '../model/state.ts';
 import type { SourceState } from '../model/server-state.ts';
 import { emit, patch, type Draft } from '../draft.ts';
@@ -22,7 +22,7 @@ const RETRY_MS = 500;
  */
 export function beginReading(draft: Draft, request: Request): Pick<Candidate, 'reading' | 'unread'> {
   const { policy, state } = draft;
-  const isOut = request.kind === 'drain' || request.kind === 'stop' || request.kind === 'restart';
+  const isOut = request.kind === 'drain' || stopsApp(request.kind);
   if (!isOut || !isInRotation(state.phase) || state.op !== null || state.app.gone)
     return { reading: {}, unread: {} };
   // What cannot be refused does not wait either: its users are to be kept from coming now.

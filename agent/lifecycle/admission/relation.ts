@@ -1,10 +1,18 @@
 import { forcedOf, viewOf } from '../observed/counts.ts';
 import type { OperationKind, Phase } from '../model/api.ts';
 import { isInRotation, isOutward } from '../model/phase.ts';
-import type { Candidate, Operation } from '../model/operation.ts';
+import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
 import type { State } from '../model/state.ts';
 
-const RANK: Record<OperationKind, number> = { ready: 0, drain: 1, stop: 2, restart: 3, hold: 4, release: 4 };
+const RANK: Record<OperationKind, number> = {
+  ready: 0,
+  drain: 1,
+  stop: 2,
+  restart: 3,
+  reboot: 4,
+  hold: 5,
+  release: 5,
+};
 
 /** What a request is to the operation that runs. */
 export type Relation = 'same' | 'part' | 'passed' | 'stronger' | 'undo' | 'then-start' | 'busy';
@@ -18,8 +26,10 @@ export function relate(op: Operation, phase: Phase, kind: OperationKind): Relati
     return goingOut ? 'undo' : phase === 'stopping' ? (op.kind === 'stop' ? 'then-start' : 'part') : 'part';
   if (op.kind === 'ready') return 'busy';
   if (RANK[kind] > RANK[op.kind]) return goingOut || phase === 'stopping' ? 'stronger' : 'busy';
-  if (goingOut || (phase === 'stopping' && kind === 'stop')) return 'part';
-  return phase === 'stopping' ? 'passed' : 'busy';
+  if (goingOut) return 'part';
+  if (phase === 'stopping') return kind === 'drain' ? 'passed' : 'part';
+  if (phase === 'stopped') return comesBack(kind) ? 'part' : 'passed';
+  return 'busy';
 }
 
 /** What joins a running operation, and does nothing else to it. */

@@ -12,7 +12,7 @@ import { relate } from './relation.ts';
 import { answerAtOnce, endOperation, finish, refuse } from '../report/result.ts';
 import { onlyWarn } from './terms.ts';
 import { patch, patchOuting, resave, type Draft } from '../draft.ts';
-import type { Candidate, Operation } from '../model/operation.ts';
+import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
 
 /** Several callers, one operation: a request joins, takes over, undoes, is queued, or is refused as `busy`. */
 
@@ -106,7 +106,7 @@ function preemptReturn(draft: Draft, request: Request, op: Operation): void {
 /** A shutdown takes a stop over: nothing is brought back after it, its own deadline forces, and no other id cancels it. */
 function endWith(draft: Draft, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
-  finish(draft, ({ kind }) => kind === 'restart' || kind === 'ready', 'cancelled', message);
+  finish(draft, ({ kind }) => comesBack(kind) || kind === 'ready', 'cancelled', message);
   onlyWarn(draft, request);
   // What was asked for the stop is answered under its id, so it is asked anew.
   patchOuting(draft, { recheck: null });

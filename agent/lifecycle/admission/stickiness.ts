@@ -1,6 +1,6 @@
 import { answerable, goesOver, type Objection, type Surveyed, UNCOUNTED_WAYS } from '../model/objection.ts';
 import { countsUsers, type Policy } from '../model/policy.ts';
-import { type Candidate, NO_BONDS, type Operation } from '../model/operation.ts';
+import { type Candidate, NO_BONDS, type Operation, stopsApp } from '../model/operation.ts';
 import type { Draft } from '../draft.ts';
 
 /** What binds users to this node, and what it means for a request to take it out. */
@@ -82,7 +82,7 @@ export function bondsOf(
   servers: readonly Surveyed[],
 ): Pick<Operation, 'hashed' | 'recheck'> {
   const { kind, force } = candidate.request;
-  if (kind !== 'stop' && kind !== 'restart' && kind !== 'drain') return NO_BONDS;
+  if (!stopsApp(kind) && kind !== 'drain') return NO_BONDS;
   const hashed = hashedIn(draft, candidate, servers);
   const stops = kind !== 'drain' && draft.policy.sticky === 'auto' && !isAnswered(draft, candidate);
   const asks = stops && whySticky(draft, servers) === null;

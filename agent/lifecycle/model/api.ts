@@ -2,7 +2,7 @@ import type { Code } from '../../system/error.ts';
 import type { Forecast } from './forecast.ts';
 import type { Admin, Operational } from './observation.ts';
 
-export type OperationKind = 'drain' | 'stop' | 'ready' | 'restart' | 'hold' | 'release';
+export type OperationKind = 'drain' | 'stop' | 'ready' | 'restart' | 'reboot' | 'hold' | 'release';
 export type OnTimeout = 'restore' | 'force' | 'hold';
 
 /** A request. Times are milliseconds; null or undefined = the configuration's value. */

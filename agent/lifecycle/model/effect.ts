@@ -26,7 +26,7 @@ export type Effect =
       /** Where ours were seen last: a server that has the address of one that is gone is this application too. */
       readonly addresses: Addresses;
     }
-  | { readonly type: 'check'; readonly id: string; readonly need: 'stop' | 'start' }
+  | { readonly type: 'check'; readonly id: string; readonly need: 'stop' | 'start' | 'reboot' }
   /** Read, write `admin` unless another state than `mayReplace` is there, read back. */
   | {
       readonly type: 'set-server';
@@ -63,6 +63,8 @@ export type Effect =
   /** Does anything answer in the name of an application that is taken for gone? Only these sources are asked. */
   | { readonly type: 'look-for-life'; readonly id: string; readonly sources: readonly string[] }
   | { readonly type: 'start'; readonly epoch: number }
+  /** Ask for the reboot of the machine, once. */
+  | { readonly type: 'reboot'; readonly id: string }
   /** Make the application refuse new sessions, or take them again. */
   | { readonly type: 'set-gate'; readonly to: 'on' | 'off' }
   /** Calls a warn hook: the deadline is near and users are still connected. */

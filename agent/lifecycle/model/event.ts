@@ -57,7 +57,7 @@ type EventBody =
   | {
       readonly type: 'command-checked';
       readonly id: string;
-      readonly need: 'stop' | 'start';
+      readonly need: 'stop' | 'start' | 'reboot';
       readonly proof: Proof | null;
       /** Present where a stop can run, and nothing will show that the application has ended. */
       readonly unproven?: Unproven;
@@ -136,6 +136,10 @@ type EventBody =
   | { readonly type: 'stop-failed'; readonly epoch: number; readonly error: string }
   | { readonly type: 'started'; readonly epoch: number; readonly proof: Proof | null }
   | { readonly type: 'start-failed'; readonly epoch: number; readonly error: string }
+  /** The reboot was asked for: it comes, or is overdue some time. */
+  | { readonly type: 'reboot-asked'; readonly id: string }
+  /** The machine's systemd has refused it: it will not come. */
+  | { readonly type: 'reboot-refused'; readonly id: string; readonly code: Code; readonly error: string }
   | { readonly type: 'gate-set'; readonly to: 'on' | 'off'; readonly error: string | null }
   | { readonly type: 'warning-sent'; readonly warningIndex: number; readonly error: string | null }
   /** The pool after what the lock was asked for the claim `id`. */

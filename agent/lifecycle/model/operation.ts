@@ -7,6 +7,23 @@ import type { Warning } from './warnings.ts';
 
 /** Parts of the state: the requests and how far each has got. */
 
+/** The operations that end with the application stopped, or stop it on their way. */
+export function stopsApp(kind: OperationKind | undefined): boolean {
+  return kind === 'stop' || kind === 'restart' || kind === 'reboot';
+}
+
+/** Those that bring the node back by themselves. */
+export function comesBack(kind: OperationKind | undefined): boolean {
+  return kind === 'restart' || kind === 'reboot';
+}
+
+/**
+ * How far the reboot of the machine has got. `intended`: on its way to the disk; `sent`: asked for, or perhaps asked
+ * for by a sidecar before this one, so never again in this operation (I6); `booted`: the machine has booted since; `cut`:
+ * it has booted although this operation had not asked for it yet.
+ */
+export type RebootStep = 'none' | 'intended' | 'sent' | 'booted' | 'cut';
+
 /** A caller that waits for the end of its kind of operation: a drain that joined a stop ends at `drained`. */
 export interface Ticket {
   readonly id: string;
@@ -52,6 +69,7 @@ export interface Operation {
    * stop, `warn` only warns, `none` does not ask (a source counts, or it was answered before).
    */
   readonly recheck: 'refuse' | 'warn' | 'none';
+  readonly reboot: RebootStep;
   /** The first cause of giving up; what was found is being put back. */
   readonly outcome: { readonly code: Code; readonly message: string } | null;
   readonly restoreBy: number | null;
@@ -90,4 +108,4 @@ export interface Reading {
 }
 
 /** What a candidate still waits for. */
-export type Need = `survey ${string}` | 'stop' | 'start' | 'life';
+export type Need = `survey ${string}` | 'stop' | 'start' | 'reboot' | 'life';

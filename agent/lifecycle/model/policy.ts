@@ -53,6 +53,8 @@ export interface Policy {
   readonly onTimeout: OnTimeout;
   /** The time of a way back: until the application is healthy and every server UP. */
   readonly returnMs: number;
+  /** How long a reboot that was asked for may take until it has ended the sidecar. */
+  readonly rebootMs: number;
   /** How long the share of new users rises after READY; 0 = it is whole at once. */
   readonly warmUpMs: number;
   /** How long it has to stay well after that before its slot is given back; 0 = its slot is given back at once. */

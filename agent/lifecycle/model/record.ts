@@ -91,11 +91,12 @@ export type SavedServer = Pick<ServerState, 'found'> & {
 };
 /** Which of its weights is set shows the next look. */
 export type SavedRamp = Omit<Ramp, 'ours' | 'write'>;
-export type SavedOperation = Omit<Operation, 'baseline' | 'warnings' | 'joined'> & {
+export type SavedOperation = Omit<Operation, 'baseline' | 'warnings' | 'joined' | 'reboot'> & {
   /** Their texts, and what each is about: by its place, absent in an older record. */
   readonly warnings: readonly string[];
   readonly subjects?: readonly string[];
   /** Absent in an older record. */
   readonly joined?: Operation['joined'];
+  readonly reboot?: Operation['reboot'];
   readonly baseline: Readonly<Record<string, SavedWorker & { readonly counters: Counters | null }>>;
 };

@@ -70,7 +70,7 @@ export interface SlotRequest {
 }
 
 /** What takes a node of a pool out of service. */
-const OUTWARD: readonly OperationKind[] = ['drain', 'stop', 'restart', 'hold'];
+const OUTWARD: readonly OperationKind[] = ['drain', 'stop', 'restart', 'reboot', 'hold'];
 
 export function takesOut(kind: OperationKind): boolean {
   return OUTWARD.includes(kind);

@@ -68,6 +68,8 @@ export function saidMaint(balancers: StateRecord['balancers']): boolean {
 function savedOperation(op: Operation): SavedOperation {
   return {
     ...op,
+    // It may be asked for as soon as this is on disk, and never a second time (I6).
+    reboot: op.reboot === 'intended' ? 'sent' : op.reboot,
     warnings: op.warnings.slice(0, MOST_WARNINGS).map(({ text }) => text),
     subjects: op.warnings.map(({ subject }) => subject),
     baseline: mapValues(op.baseline, ({ worker, counters }) => ({ ...savedWorker(worker), counters })),

@@ -1,6 +1,7 @@
 import { isIgnored, isFresh, viewOf } from './counts.ts';
 import { listed } from '../model/objection.ts';
 import { NEW_CAPACITY, type CapacityLevel } from '../model/outing.ts';
+import { stopsApp } from '../model/operation.ts';
 import type { Policy } from '../model/policy.ts';
 import type { State } from '../model/state.ts';
 import type { BalancerState, ServerState } from '../model/server-state.ts';
@@ -190,7 +191,7 @@ function serves({ keepBackups }: Policy, own: Role | null, other: Role | null): 
 
 /** The application itself will end, and with it every server of its address. */
 function stops({ op }: State): boolean {
-  return op?.kind === 'stop' || op?.kind === 'restart';
+  return stopsApp(op?.kind);
 }
 
 function backendOf(name: string): string {

@@ -11,9 +11,9 @@ import type { Relative, Survey } from '../model/survey.ts';
 /** The operations that a relative refuses. */
 const REFUSED: Record<Relative['by'], readonly OperationKind[]> = {
   // It takes the state of ours, so MAINT throws its users out.
-  track: ['drain', 'stop', 'restart', 'hold'],
+  track: ['drain', 'stop', 'restart', 'reboot', 'hold'],
   // It goes on being sent users, until the application ends.
-  address: ['stop', 'restart'],
+  address: ['stop', 'restart', 'reboot'],
 };
 const WARNED: Record<Relative['by'], readonly OperationKind[]> = { track: [], address: ['drain'] };
 const SHUT =

@@ -2,6 +2,7 @@ import { failWarming } from './return.ts';
 import { evidenceOfLife } from '../observed/evidence.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from '../observed/health.ts';
+import { stopsApp } from '../model/operation.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { onSignOut } from './sign-out.ts';
 import type { App, State } from '../model/state.ts';
@@ -84,6 +85,6 @@ export function onAppBack(draft: Draft, proof: Proof): void {
 /** The process has ended and it is unknown which one replaced it, if any; a stop has to look it up first. */
 export function needsProcessLookup({ app, op, phase }: State): boolean {
   if (PHASES[phase].ending || app.start === 'sent') return false;
-  const isToStop = (op?.kind === 'stop' || op?.kind === 'restart') && isOutward(phase);
+  const isToStop = stopsApp(op?.kind) && isOutward(phase);
   return app.gone || (app.proof === null && isToStop);
 }

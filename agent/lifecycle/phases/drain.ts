@@ -3,6 +3,7 @@ import { abort } from './return.ts';
 import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
 import { sameTotals, occupancy, totalsOf } from '../observed/counts.ts';
 import { isHolding } from '../model/desired.ts';
+import { stopsApp } from '../model/operation.ts';
 import { heldOpen, recheckFence, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
 import { askSlot } from './slot.ts';
 import { forcing, startForce, whoIsLeft } from './force-close.ts';
@@ -93,7 +94,7 @@ function finishDrain(draft: Draft): void {
   if (draft.state.outing?.fenced !== false) warnUnfenced(draft);
   alarm(draft, 'drained', null);
   const { op, app, outing } = draft.state;
-  if (op?.kind === 'stop' || op?.kind === 'restart') {
+  if (stopsApp(op?.kind)) {
     const fence = newFence(draft);
     setIntent(draft, 'drained', {
       app: { ...app, stopIssued: true },

@@ -7,7 +7,9 @@ import { heldOpen, recheckFence, noStop, unfenced } from './fence.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from '../observed/health.ts';
 import { backToDraining, isOverdue, warnUnfenced } from './drain.ts';
+import { comesBack } from '../model/operation.ts';
 import type { Outing } from '../model/outing.ts';
+import { intendReboot } from './reboot.ts';
 import { UNPROVEN_END } from '../observed/remains.ts';
 import { endOperation, finish } from '../report/result.ts';
 import { type App, isSeenGone, UNKNOWN_REMAINS } from '../model/state.ts';
@@ -113,13 +115,14 @@ export function onStopped(draft: Draft, warnings: readonly string[], unproven = 
   askAnew(draft);
   forgetGate(draft);
   const outing = { level: 'maint', fence: null, expiresMs: null, expiresAt: null } as const;
-  if (op?.kind !== 'restart') return endOperation(draft, { code: 'done' }, 'stopped', { app, outing });
+  if (!op || !comesBack(op.kind)) return endOperation(draft, { code: 'done' }, 'stopped', { app, outing });
   // The way back has a time of its own: a long drain must not leave the start without any.
   const sessionsLast = connectionsOf(draft.policy, draft.state);
   enterPhase(draft, 'stopped', { app, op: { ...op, sessionsLast, deadline: draft.at + op.returnMs } });
   patchOuting(draft, outing);
   finish(draft, ({ kind }) => kind === 'drain' || kind === 'stop', 'done');
-  warm(draft);
+  if (op.kind === 'reboot') intendReboot(draft);
+  else warm(draft);
 }
 
 /** The stop did not work, or it is not known whether it did: the node stays out. */

@@ -30,6 +30,7 @@ const KINDS: Readonly<Record<OperationKind, true>> = {
   stop: true,
   ready: true,
   restart: true,
+  reboot: true,
   hold: true,
   release: true,
 };
@@ -175,6 +176,7 @@ export const isOperation = shaped<RecordedOperation>({
   ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   hashed: orAbsent(orNull(isString)) as Is<string | null>,
   recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<RecordedOperation['recheck']>,
+  reboot: orAbsent(oneOf('none', 'sent', 'booted', 'cut')) as Is<RecordedOperation['reboot']>,
   // A code of another version is passed on as it is.
   outcome: orNull(
     shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString as Is<Code>, message: isString }),

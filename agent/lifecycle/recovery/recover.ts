@@ -12,6 +12,7 @@ import { failStop, onStopped, signsAgainst } from '../phases/stop.ts';
 import { NEW_OUTING } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from '../model/policy.ts';
+import { bringUp, endCut } from '../phases/reboot.ts';
 import { readRecord } from './read-record.ts';
 import { restore } from './restore.ts';
 import { endOperation } from '../report/result.ts';
@@ -135,6 +136,9 @@ function goOn(draft: Draft, to: Phase, fresh: boolean): void {
   // In rotation nothing is ours but at a balancer that was left out of the return, which is set once it answers.
   if (state.outing === null || PHASES[to].place === 'rotation') return enterPhase(draft, 'serving');
   const next = takeGained(draft, to);
+  const reboot = state.op?.reboot;
+  if (reboot === 'cut') return endCut(draft);
+  if (reboot === 'booted' && to === 'stopped') return bringUp(draft);
   if (fresh) return resumeFresh(draft);
   if (isHolding(state)) return setIntent(draft, next);
   if (state.op?.outcome && to !== 'warming')

@@ -6,7 +6,7 @@ import { NEW_SLOT, type Soak } from '../model/slot.ts';
 import type { ReadRecord } from './read-record.ts';
 import type { SavedOperation, SavedServer, SavedSlot, SavedWorker, StateRecord } from '../model/record.ts';
 import { mapValues, saidMaint } from '../model/write-record.ts';
-import { NO_BONDS, type Operation } from '../model/operation.ts';
+import { NO_BONDS, type Operation, type RebootStep } from '../model/operation.ts';
 import { type App, NOT_LOOKED_INTO, type State, UNKNOWN_REMAINS } from '../model/state.ts';
 import { allWeights } from '../model/ramp.ts';
 import { NO_WRITE } from '../model/write.ts';
@@ -69,7 +69,7 @@ export function restore(
       since: moved(since),
       deadline: moved(deadline),
     })),
-    op: doubt === null ? restoredOperation(record.op, moved) : null,
+    op: doubt === null ? restoredOperation(record.op, moved, sameBoot) : null,
   };
 }
 
@@ -205,7 +205,11 @@ function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) =>
 const LEVELS = ['ready', 'maint', 'drain'] as const;
 
 /** In an older record a hold is an operation; it is none any more. */
-function restoredOperation(op: SavedOperation | null, moved: (time: number) => number): Operation | null {
+function restoredOperation(
+  op: SavedOperation | null,
+  moved: (time: number) => number,
+  sameBoot: boolean,
+): Operation | null {
   if (op === null || op.kind === 'hold') return null;
   const { subjects: _subjects, ...saved } = op;
   return {
@@ -219,7 +223,16 @@ function restoredOperation(op: SavedOperation | null, moved: (time: number) => n
     startedAt: moved(op.startedAt),
     deadline: moved(op.deadline),
     restoreBy: op.restoreBy === null ? null : moved(op.restoreBy),
+    reboot: rebootAfter(op, sameBoot),
   };
+}
+
+/** Another boot is the one that was asked for, or it came before that. */
+function rebootAfter({ kind, outcome, reboot = 'none' }: SavedOperation, sameBoot: boolean): RebootStep {
+  if (kind !== 'reboot') return 'none';
+  if (sameBoot) return reboot;
+  if (reboot === 'none') return outcome === null ? 'cut' : 'none';
+  return reboot === 'cut' ? 'cut' : 'booted';
 }
 
 /** In an older record the text of a warning is also its subject. */

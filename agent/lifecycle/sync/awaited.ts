@@ -24,6 +24,7 @@ export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
     const left = whatRemains(app) ?? whatAnswers(app);
     if (app.start === 'intended' && left !== null) return [left];
   }
+  if (op.kind === 'reboot' && phase === 'stopped') return ['the reboot of the machine'];
   if (phase !== 'warming' && PHASES[phase].place !== 'back') return [];
   const unseen = notInSync(policy, state).map(
     ({ balancerName, name, target, balancer }) =>

@@ -1,6 +1,7 @@
 import type { Mutant } from './mutant.ts';
 import { RAMP_MUTANTS } from './ramp-mutants.ts';
 import { SLOT_MUTANTS } from './slot-mutants.ts';
+import { REBOOT_MUTANTS } from './reboot-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -268,4 +269,5 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...RAMP_MUTANTS,
   ...SLOT_MUTANTS,
+  ...REBOOT_MUTANTS,
 ];

@@ -74,6 +74,11 @@ function shaped(at: At, deed: Shaped): void {
     case 'stop-mode':
       node.app.stop = deed.stop;
       return;
+    case 'reboot-mode':
+      node.app.reboot = deed.reboot;
+      return;
+    case 'power-cut':
+      return node.powerCycle(deed.starts);
     case 'linger':
       return stage.people.click(deed.which, deed.lastsMs);
     default:

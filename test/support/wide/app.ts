@@ -7,6 +7,8 @@ interface Process {
 }
 
 export type StopMode = 'works' | 'fails' | 'early';
+/** `denied`: nobody of lastcall's may reboot the machine; `never`: it is asked for, and does not come. */
+export type RebootMode = 'works' | 'refused' | 'never' | 'denied';
 export type StartMode = 'works' | 'fails' | 'unhealthy' | 'slow';
 
 /** The application of one node: its processes, and its pid file. */
@@ -25,6 +27,8 @@ export interface SimApp {
   lastSignOut: { readonly since: number; readonly until: number } | null;
   stop: StopMode;
   start: StartMode;
+  /** Of its machine. */
+  reboot: RebootMode;
   /** The pid in its pid file. */
   pidFile: number;
   /** The wall clock was set since the process began. */
@@ -61,6 +65,7 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
     lastSignOut: null,
     stop: 'works',
     start: 'works',
+    reboot: 'works',
     pidFile: pid,
     clockStepped: false,
     startedTwice: 0,

@@ -2,6 +2,7 @@ import { needsProcessLookup } from '../../../agent/lifecycle/phases/app-events.t
 import { lookScope } from '../../../agent/lifecycle/phases/capacity.ts';
 import { pace } from '../../../agent/lifecycle/timing.ts';
 import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
+import { stopsApp } from '../../../agent/lifecycle/model/operation.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
 import { provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, SimNode, World } from './world.ts';
@@ -144,7 +145,7 @@ export function createAsking(
 
 /** What is gone is asked for only where it is to be stopped. */
 function isAsked({ app, op }: State): boolean {
-  return !app.gone || op?.kind === 'stop' || op?.kind === 'restart';
+  return !app.gone || stopsApp(op?.kind);
 }
 
 function users({ people }: World, { index }: SimNode): number {

@@ -1,4 +1,4 @@
-import type { StartMode, StopMode } from './app.ts';
+import type { RebootMode, StartMode, StopMode } from './app.ts';
 import type { LbServer } from './balancer.ts';
 import type { Deed } from './deeds.ts';
 import type { Dimension } from './dimensions.ts';
@@ -244,6 +244,20 @@ const MORE: Record<Dimension, Weighted> = {
   lines: [
     [4, plain('line')],
     [3, plain('visit')],
+  ],
+  reboot: [
+    [8, submit((draw) => ({ kind: 'reboot', by: draw.pick('test', 'schedule'), force: draw.chance(0.1) }))],
+    [3, submit((draw) => ({ kind: draw.pick('drain', 'stop', 'restart', 'ready') }))],
+    [
+      3,
+      (draw) => ({
+        do: 'reboot-mode',
+        reboot: draw.pick<RebootMode>('works', 'works', 'refused', 'never', 'denied'),
+      }),
+    ],
+    [3, (draw) => ({ do: 'power-cut', starts: draw.chance(0.5) })],
+    [2, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'works', 'fails') })],
+    [1, plain('leave')],
   ],
   reexec: [
     [4, plain('reexec')],

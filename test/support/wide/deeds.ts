@@ -1,6 +1,6 @@
 import type { Request } from '../../../agent/lifecycle/model/api.ts';
 import type { LbServer } from './balancer.ts';
-import type { StartMode, StopMode } from './app.ts';
+import type { RebootMode, StartMode, StopMode } from './app.ts';
 import type { Mode } from './line.ts';
 
 export type Asked = Omit<Request, 'id'>;
@@ -23,6 +23,9 @@ export type Deed = { readonly after: number; readonly which: number } & (
   | { readonly do: 'others'; readonly others: number | null }
   | { readonly do: 'start-mode'; readonly start: StartMode }
   | { readonly do: 'stop-mode'; readonly stop: StopMode }
+  | { readonly do: 'reboot-mode'; readonly reboot: RebootMode }
+  /** A power cut; `starts`: the boot starts the application by itself. */
+  | { readonly do: 'power-cut'; readonly starts: boolean }
   | { readonly do: 'linger'; readonly lastsMs: number }
   | { readonly do: Plain }
 );

@@ -43,6 +43,7 @@ export const DIMENSIONS = {
   ramp: '`return.warmUp`: weights on the way back, and operators who set them',
   covers: 'MAINT or DRAIN by DNS or by a tracked server, over whatever is set there',
   lines: 'reloads that remove the server’s line, and bring it back',
+  reboot: 'reboots of the machine: those that are asked for, refused, or never come, and power cuts',
   reexec: 'the application replaces its own process and keeps its users',
 } as const satisfies Record<string, string>;
 

@@ -45,7 +45,11 @@ export function createEffects(
 
   function check({ id, need }: EffectOf<'check'>, tell: TellNode): void {
     later(0.1, 10, () => {
-      if (need === 'start' || !node.policy.stopIsIdempotent)
+      if (need === 'reboot' && app.reboot === 'denied') {
+        const error = 'logind says challenge';
+        return tell({ type: 'check-failed', id, need, code: 'not-permitted', error });
+      }
+      if (need !== 'stop' || !node.policy.stopIsIdempotent)
         return tell({ type: 'command-checked', id, need, proof: null });
       const proof = provenByPidFile(node);
       if (proof) return tell({ type: 'command-checked', id, need, proof });
@@ -191,6 +195,16 @@ export function createEffects(
     });
   }
 
+  /** systemd ends everything some time after it was asked. */
+  function reboot({ id }: EffectOf<'reboot'>, tell: TellNode): void {
+    later(0.1, 50, () => {
+      const mode = app.reboot;
+      if (mode === 'refused') return tell({ type: 'reboot-refused', id, code: 'failed', error: 'inhibited' });
+      later(0.1, 10, () => tell({ type: 'reboot-asked', id }));
+      if (mode !== 'never') later(20, 5_000, () => node.powerCycle(time.chance(0.5)));
+    });
+  }
+
   function gate({ to }: EffectOf<'set-gate'>, tell: TellNode): void {
     later(0.5, 50, () => {
       const error = app.main === null || time.chance(0.1) ? 'exit 1' : null;
@@ -249,6 +263,8 @@ export function createEffects(
       }
       case 'start':
         return start(effect, tell);
+      case 'reboot':
+        return reboot(effect, tell);
       case 'set-gate':
         return gate(effect, tell);
       case 'send-warning':

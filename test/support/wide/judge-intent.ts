@@ -26,6 +26,9 @@ interface Intent {
 /** What these ask for is no operator's intent: it does not outlive the container (I19). */
 const OWN = ['app', 'lastcall'];
 
+/** What brings the node back. */
+const RETURNS: readonly string[] = ['ready', 'restart', 'reboot', 'release'];
+
 type FinishedEffect = Extract<Effect, { type: 'finish' }>;
 
 export function createIntentJudge(world: World, requests: Requests): IntentJudge {
@@ -57,7 +60,7 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
     if (is.phase === 'drained') own.drainedAt ??= time.now;
     else own.drainedAt = null;
     // Also one whose reply a crash has swallowed.
-    const isReturn = is.op && is.op.by !== 'lastcall' && ['ready', 'restart', 'release'].includes(is.op.kind);
+    const isReturn = is.op && is.op.by !== 'lastcall' && RETURNS.includes(is.op.kind);
     if (isReturn && !is.waiting.includes(is.op?.id ?? '')) Object.assign(own, { out: null, expiresMs: null });
     held(node, own, taken);
   }
@@ -69,15 +72,13 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
     const { kind, isShutdown, force, noRefuse = false } = request;
     if (force && kind !== 'hold') own.isHeld = false;
     if (kind === 'release') own.isHeld = false;
-    if (kind === 'ready' || kind === 'restart' || kind === 'release')
-      Object.assign(own, { out: null, expiresMs: null });
+    if (RETURNS.includes(kind)) Object.assign(own, { out: null, expiresMs: null });
     else if (
       kind !== 'hold' &&
       !isShutdown &&
       !noRefuse &&
       !OWN.includes(request.by) &&
-      running !== 'ready' &&
-      running !== 'restart'
+      !RETURNS.includes(running ?? '')
     )
       Object.assign(own, { out: id, outAt: time.now });
   }

@@ -130,7 +130,7 @@ export function createRequests(world: World): Requests {
     if (refused && one.state === 'replied') verdicts.broken('refused after it was accepted', result.id);
     for (const other of all.values()) if (other.ticket === result.id) other.state = 'over';
     one.state = 'over';
-    const isGoingOut = ['drain', 'stop', 'restart'].includes(result.operation);
+    const isGoingOut = ['drain', 'stop', 'restart', 'reboot'].includes(result.operation);
     const byHold = result.message?.includes('lastcall release') === true;
     if (result.code === 'held' && isGoingOut && !byHold && node.policy.foreignDrain === 'follow')
       verdicts.broken('follow not heard', result.message ?? '');
@@ -141,7 +141,7 @@ export function createRequests(world: World): Requests {
   }
 
   function isReturn({ operation }: Result): boolean {
-    return operation === 'ready' || operation === 'restart';
+    return operation === 'ready' || operation === 'restart' || operation === 'reboot';
   }
 
   function refusal(node: SimNode, { request, touched }: Followed, result: Result): void {

@@ -25,6 +25,8 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   let state = initial(EMPTY, time.now);
   let known = NOTHING;
   let life = 0;
+  let boots = 0;
+  let bootedAt = -Infinity;
   let running = false;
   let mailbox: Event[] = [];
   let stepping = false;
@@ -152,7 +154,14 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       const proof = policy.supervises ? app.proof() : null;
       verdicts.note(`${policy.node}: boots${fresh ? ' with a fresh application' : ''}`);
       oracle().booted(self);
-      post({ type: 'booted', record, sameBoot: true, fresh, proof, alarm: null });
+      post({
+        type: 'booted',
+        record,
+        sameBoot: record === null || record.savedAt > bootedAt,
+        fresh,
+        proof,
+        alarm: null,
+      });
       asking.begin();
       if (policy.hasProbe) {
         const tell = heard();
@@ -172,6 +181,22 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       asking?.stop();
       prober.stop();
       disk.cut();
+    },
+    powerCycle(starts) {
+      if (running) self.crash();
+      app.end();
+      boots += 1;
+      bootedAt = time.now;
+      verdicts.note(`${policy.node}: its machine goes off`);
+      const { life: mine } = self;
+      // Whatever starts the sidecar once more meanwhile has started it on the machine that is up again.
+      time.after(time.between(1_000, 5_000), () => {
+        if (starts && !policy.supervises) app.spawn(app.start);
+        if (life === mine && !running) self.boot(policy);
+      });
+    },
+    get boots() {
+      return boots;
     },
     submit(request) {
       verdicts.note(`${policy.node}: submit ${JSON.stringify(request)}`);

@@ -1,5 +1,6 @@
 import { createBeginJudge } from './judge-begin.ts';
 import { createDiskJudge } from './judge-disk.ts';
+import { createRebootJudge } from './judge-reboots.ts';
 import { createRequests } from './judge-requests.ts';
 import { createRestJudge } from './judge-rest.ts';
 import { createSlotJudge } from './judge-slots.ts';
@@ -33,6 +34,7 @@ export function createOracle(world: World): Oracle {
     rest,
     slots,
     createDiskJudge(world),
+    createRebootJudge(world),
     createZeroJudge(world),
   ];
 

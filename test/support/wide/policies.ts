@@ -114,6 +114,7 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     keep: has('pool', 'neighbours') ? 1 : draw.pick(0, 1),
     timeoutMs: has('no-master', 'kernel', 'elapsed', 'neighbours') ? 28_000 : draw.pick(2_000, 6_000),
     returnMs: 8_000,
+    rebootMs: 8_000,
     soakMs: 0,
     warmUpMs: has('ramp') ? draw.pick(700, 3_500, 6_000) : 0,
     onTimeout: has('on-timeout', 'joins')

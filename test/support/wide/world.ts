@@ -62,6 +62,10 @@ export interface SimNode {
   boot(policy: Policy): void;
   /** kill -9: nothing of it is left but the disk, and what is on its way to a balancer or to the application. */
   crash(): void;
+  /** The machine goes off, and is up again some seconds later. @param starts the boot starts the application */
+  powerCycle(starts: boolean): void;
+  /** How often its machine has booted. */
+  readonly boots: number;
   submit(request: Request): void;
   cancel(id: string): void;
   secondSignal(): void;

@@ -34,6 +34,7 @@ export const POLICY: Policy = {
   timeoutMs: 30 * 60_000,
   onTimeout: 'restore',
   returnMs: 30 * 60_000,
+  rebootMs: 300_000,
   warmUpMs: 0,
   soakMs: 0,
   expiresMs: null,

@@ -108,6 +108,14 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
         );
       case 'start':
         return start(effect, tell);
+      case 'reboot':
+        return void time.after(time.between(0.1, 60), () =>
+          tell(
+            site.app.reboot === 'refused'
+              ? { type: 'reboot-refused', id: effect.id, code: 'failed', error: 'systemctl: exit code 1' }
+              : { type: 'reboot-asked', id: effect.id },
+          ),
+        );
       case 'set-weight':
         throw new Error('no ramp is configured here');
       case 'set-gate':
@@ -176,7 +184,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
 
   function check({ id, need }: Doing<'check'>, tell: Tell): void {
     time.after(time.between(0.1, 10), () => {
-      if (need === 'start') return tell({ type: 'command-checked', id, need, proof: null });
+      if (need !== 'stop') return tell({ type: 'command-checked', id, need, proof: null });
       if (!world.policy.stopIsIdempotent) return tell({ type: 'command-checked', id, need, proof: null });
       if (site.app.alive) return tell({ type: 'command-checked', id, need, proof: site.proof() });
       tell({ type: 'check-failed', id, need, code: 'app-stop', error: 'the process is not running' });

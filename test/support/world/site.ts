@@ -28,6 +28,8 @@ export interface SimSite {
     pid: number;
     stop: 'works' | 'fails';
     start: 'works' | 'fails' | 'unhealthy';
+    /** Of the machine: what its systemd answers. */
+    reboot: 'asked' | 'refused';
     healthy: boolean;
     /** Processes that a stop has left, and that have not ended. */
     left: number[];
@@ -64,6 +66,7 @@ export function createSite(time: Timeline, policy: Policy): SimSite {
     pid: 1000,
     stop: 'works',
     start: 'works',
+    reboot: 'asked',
     healthy: true,
     left: [],
     gated: false,

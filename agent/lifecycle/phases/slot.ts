@@ -96,7 +96,8 @@ function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
   const isDue = at >= dueAt(state, slot);
   if (!keepsClaim(state))
     return isDurable(state) && (isDue || error === null) ? { does: 'give', claim } : null;
-  if (is !== 'held') return isDue && isWanted(state, slot) ? { does: 'take', claim } : null;
+  if (is !== 'held')
+    return isDue && isWanted(state, slot) && !isUnsaved(state, slot) ? { does: 'take', claim } : null;
   if (error !== null && !isDue) return null;
   // A slot that another hand has freed cannot be marked: it is looked at first.
   const failure = error === null ? failureOf(state, slot) : null;
@@ -104,6 +105,11 @@ function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
   const soaks = soakMark(state, slot);
   if (soaks !== null) return soaks;
   return isDue || (view?.begun ?? -1) < slot.lookFor ? { does: 'look', claim } : null;
+}
+
+/** A new claim that the disk does not hold: after a crash the next life would know nothing of its slot. */
+function isUnsaved({ alarms }: State, { save, answeredAt }: Slot): boolean {
+  return alarms['disk'] !== undefined && save > 0 && answeredAt === null;
 }
 
 /** What was lost is not taken anew on the way back, which needs none, but where a request waits for its turn. */

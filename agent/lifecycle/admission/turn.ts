@@ -1,5 +1,5 @@
 import { blockedBy } from '../observed/pool-words.ts';
-import { goOverSlot, isSlotNeeded } from '../phases/slot.ts';
+import { goOverSlot, isSlotNeeded, UNREFUSED_WAIT_MS } from '../phases/slot.ts';
 import { goesOver, type Objection } from '../model/objection.ts';
 import type { Candidate } from '../model/operation.ts';
 import type { Request } from '../model/api.ts';
@@ -24,6 +24,10 @@ export function askTurn(draft: Draft, candidate: Candidate): SlotAnswer {
   const turnAt = candidate.turnAt ?? draft.at;
   const objection = slot === null || candidate.turnAt === null ? 'unknown' : objectionOf(draft, slot, turnAt);
   if (objection === 'unknown') {
+    if (goesOver(request, 'locked') && draft.at >= turnAt + UNREFUSED_WAIT_MS) {
+      const unknown = `${draft.policy.node}: the lock has not answered`;
+      return { go: [`${unknown}; this ${request.kind} cannot be refused and goes on`] };
+    }
     patch(draft, { candidate: { ...candidate, turnAt } });
     return 'wait';
   }

@@ -21,6 +21,8 @@ const NEAR_MS = 500;
 /** A slot of a node that stays out is looked at so often: it may have been freed by `unlock`. */
 const FAR_MS = 10_000;
 const RETRY_LONGEST_MS = 5_000;
+/** A request that cannot be refused waits only so long for an answer that cannot stop it. */
+export const UNREFUSED_WAIT_MS = 1_000;
 /** So long beyond the deadline an answer of the lock is waited for; then what was found is put back. */
 const PATIENCE_MS = 3_000;
 
@@ -217,8 +219,9 @@ export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind): boo
 
 /** When the lock is asked again, or not waited for any more, in monotonic milliseconds. */
 export function nextSlot(state: State): number[] {
-  const { slot, op, epochStartedAt, waiting } = state;
+  const { slot, op, epochStartedAt, waiting, candidate } = state;
   const deadlines = waiting.map(({ deadline }) => deadline);
+  if (candidate?.turnAt != null) deadlines.push(candidate.turnAt + UNREFUSED_WAIT_MS);
   if (slot === null) return deadlines;
   const patience = op === null ? [] : [patienceOf(op.deadline, Math.max(epochStartedAt, slot.lookFor))];
   return [...deadlines, ...(slot.asked === null ? [dueAt(state, slot)] : []), ...patience];

@@ -91,6 +91,34 @@ describe('A node of a pool', () => {
     expect(queue(it)).toEqual(['app1']);
   });
 
+  test.each([{ isShutdown: true, by: 'signal' }, { noRefuse: true }])(
+    'is forced at its deadline, and never brought back, where the lock fails or is freed in the middle (%p)',
+    (who) => {
+      for (const fault of ['down', 'freed'] as const) {
+        const it = inPool({ supervises: true });
+        it.site.visit();
+        const id = it.ask('stop', { ...who, onTimeout: 'force', timeoutMs: 30_000 });
+        it.reach('draining');
+        expect(holders(it)).toEqual(['app1']);
+        if (fault === 'down') it.lock.down = 'connection refused';
+        else it.lock.free('app1');
+        expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped', forced: 1 });
+        expect(written(it)).not.toContain('ready');
+      }
+    },
+  );
+
+  test('waits a second for a lock that hangs where it cannot be refused: then its DRAIN comes', () => {
+    const it = inPool();
+    it.lock.answerMs = 10_000;
+    const began = it.time.now;
+    const id = it.ask('drain', { noRefuse: true });
+    it.until('DRAIN', () => it.admin() === 'drain');
+    expect(it.time.now - began).toBeLessThan(1_500);
+    expect(it.ended(id).warnings.join()).toMatch(/the lock has not answered.*goes on/);
+    it.until('it holds one after all', () => holders(it).includes('app1'));
+  });
+
   test('is refused where the lock does not answer, and changes nothing', () => {
     const it = inPool();
     it.lock.down = 'connection refused';

@@ -157,7 +157,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
       } catch (error) {
         heard = { type: 'lock-failed', id, begun, error: String(error) };
       }
-      time.after(time.between(0.1, 10), () => tell(heard));
+      time.after(lock.answerMs + time.between(0.1, 10), () => tell(heard));
     });
   }
 

@@ -98,21 +98,25 @@ function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
     return isDurable(state) && (isDue || error === null) ? { does: 'give', claim } : null;
   if (is !== 'held') return isDue && isWanted(state, slot) ? { does: 'take', claim } : null;
   if (error !== null && !isDue) return null;
-  const failure = failureOf(state, slot);
+  // A slot that another hand has freed cannot be marked: it is looked at first.
+  const failure = error === null ? failureOf(state, slot) : null;
   if (failure !== null) return { does: 'mark', claim, state: 'failed', failure };
   const soaks = soakMark(state, slot);
   if (soaks !== null) return soaks;
   return isDue || (view?.begun ?? -1) < slot.lookFor ? { does: 'look', claim } : null;
 }
 
-/** What was lost is not taken anew on the way back, which needs none. */
-function isWanted({ op, phase }: State, { is }: Slot): boolean {
+/** What was lost is not taken anew on the way back, which needs none, but where a request waits for its turn. */
+function isWanted({ candidate, waiting, op, phase }: State, { is }: Slot): boolean {
+  if (candidate?.turnAt != null || waiting.length > 0) return true;
   return is !== 'lost' || (op?.outcome == null && isOut(phase));
 }
 
 /** When the lock is asked again where nothing calls for it. */
-function dueAt(state: State, { is, answeredAt, failures }: Slot): number {
-  if (answeredAt === null) return -1;
+function dueAt(state: State, { is, begun, answeredAt, failures }: Slot): number {
+  // A request is answered by a question that was asked since.
+  const isCalledFor = state.candidate?.turnAt != null && begun < state.candidate.turnAt;
+  if (answeredAt === null || isCalledFor) return -1;
   if (failures > 0) return answeredAt + Math.min(RETRY_FIRST_MS * 2 ** (failures - 1), RETRY_LONGEST_MS);
   return answeredAt + (is === 'waits' || isUnderWay(state) ? NEAR_MS : FAR_MS);
 }
@@ -197,10 +201,12 @@ export function goOverSlot(draft: Draft): void {
   if (slot !== null && !slot.isOver) patch(draft, { slot: { ...slot, isOver: true } });
 }
 
-/** How an operation ended that was not done: the reason where the node does not come back. */
+/** A slot that was held when the lock answered last may be another's by now. */
 export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind): boolean {
   if (policy.pool === null || !takesOut(kind)) return false;
-  return state.slot === null || (state.slot.is !== 'held' && !state.slot.isOver);
+  const { slot } = state;
+  if (slot?.isOver === true) return false;
+  return slot?.is !== 'held' || slot.error !== null;
 }
 
 /** When the lock is asked again, or not waited for any more, in monotonic milliseconds. */

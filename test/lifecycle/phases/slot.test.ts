@@ -402,6 +402,51 @@ describe('A crash', () => {
   });
 });
 
+describe('A slot that was held when the lock answered last', () => {
+  test('is no slot for the next operation while the lock does not answer: refused at once', () => {
+    const it = inPool();
+    it.ended(it.ask('drain'));
+    it.ask('ready');
+    it.until('its way back', () => it.sidecar.state.phase === 'returning');
+    it.lock.down = 'connection refused';
+    it.reach('serving');
+    it.time.advance(20_000);
+    it.lock.free('app1');
+    const since = written(it).length;
+    const began = it.time.now;
+    expect(it.ended(it.ask('stop')).code).toBe('locked');
+    expect([written(it).length, it.time.now - began < 1_000]).toEqual([since, true]);
+  });
+
+  test('and was freed and taken by another node is asked for again where the way back has not ended', () => {
+    const it = inPool();
+    it.ended(it.ask('stop'));
+    it.time.advance(15_000);
+    it.ask('ready', { timeoutMs: 5_000 });
+    it.reach('returning');
+    it.site.app.healthy = false;
+    it.lb.server('app/app1').up = false;
+    it.lock.free('app1');
+    neighbour(it);
+    it.time.advance(30_000);
+    expect([it.sidecar.state.phase, it.sidecar.state.slot?.is]).toEqual(['returning', 'lost']);
+    expect(it.ended(it.ask('drain')).code).toBe('locked');
+  });
+});
+
+test('A node that did not come back, and whose slot was freed before it could say so, asks for one again', () => {
+  const it = inPool();
+  it.site.app.start = 'fails';
+  const id = it.ask('restart');
+  it.reach('stopping');
+  it.lock.down = 'connection refused';
+  it.lock.free('app1');
+  expect(it.ended(id)).toMatchObject({ code: 'app-health', phase: 'failed' });
+  it.lock.down = null;
+  it.time.advance(30_000);
+  expect(it.lock.view(0).holders).toMatchObject([{ claim: { node: 'app1' }, state: 'failed' }]);
+});
+
 describe('A hold', () => {
   test('takes a slot at its start, and gives it back after its release', () => {
     const it = inPool();

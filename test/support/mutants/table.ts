@@ -1,5 +1,6 @@
 import type { Mutant } from './mutant.ts';
 import { RAMP_MUTANTS } from './ramp-mutants.ts';
+import { SLOT_MUTANTS } from './slot-mutants.ts';
 import { REBOOT_MUTANTS } from './reboot-mutants.ts';
 
 export const MUTANTS: readonly Mutant[] = [
@@ -267,5 +268,6 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "  if (health === 'up' && isMissing && app.start === 'sent')",
   },
   ...RAMP_MUTANTS,
+  ...SLOT_MUTANTS,
   ...REBOOT_MUTANTS,
 ];

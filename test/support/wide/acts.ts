@@ -1,9 +1,7 @@
-import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import { type Asked, type Deed, PLAIN, type Plain } from './deeds.ts';
-import type { LbServer, SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
-import { serverName } from './policies.ts';
-import type { SimNode, Stage } from './world.ts';
+import type { Stage } from './world.ts';
+import { type At, boot, newer, reconfigure, revive } from './restarts.ts';
 
 /** The last request of every campaign. */
 export const lastStop: Asked = {
@@ -18,15 +16,6 @@ export const lastStop: Asked = {
   dryRun: false,
   isShutdown: false,
 };
-
-interface At {
-  readonly stage: Stage;
-  readonly node: SimNode;
-  readonly lb: SimLb;
-  readonly server: LbServer;
-  readonly index: number;
-  readonly which: number;
-}
 
 /** Does it to the world. `index` makes its ids. */
 export function act(stage: Stage, deed: Deed, index: number): void {
@@ -170,6 +159,13 @@ function plainly(at: At, what: Plain): void {
       return boot(at);
     case 'newer':
       return newer(at);
+    case 'lock':
+      stage.lock.down = stage.lock.down === null ? 'the lock does not answer' : null;
+      return;
+    case 'free':
+      stage.freedAt.set(node.index, time.now);
+      stage.lock.free(node.policy.node);
+      return;
     case 'line':
       if (lb.polls) return;
       lb.reload(false);
@@ -200,11 +196,6 @@ function signOut({ stage: { time }, node: { app } }: At): void {
   app.signedOutAt = time.now - until < SEEN_MS ? since : time.now;
 }
 
-function boot({ stage, node }: At): void {
-  const policy = stage.layout.policies[node.index]?.[stage.version[node.index] ?? 0];
-  if (policy) node.boot(policy);
-}
-
 function reload(at: At, keepsState: boolean): void {
   at.lb.reload(keepsState);
   hearAgain(at);
@@ -224,15 +215,6 @@ function leak(at: At): void {
   at.stage.people.visit(at);
 }
 
-/** HAProxy's check has seen it too. */
-const CHECKED_MS = 1_100;
-
-function revive({ stage, node, which }: At): void {
-  // Every other one leaves the pid file as it is.
-  node.app.spawn('works', which % 2 === 0);
-  stage.time.advance(CHECKED_MS);
-}
-
 /** SIGTERM, and every further one, under `run -- COMMAND`. */
 function signal({ node, index }: At): void {
   if (!node.policy.supervises || !node.running) return;
@@ -248,40 +230,4 @@ function signal({ node, index }: At): void {
     force: false,
     isShutdown: true,
   });
-}
-
-/** The other configuration is there at the next boot, and HAProxy has the servers that it names. */
-function reconfigure(at: At): void {
-  const { stage, node } = at;
-  const { layout, version, lbs } = stage;
-  node.crash();
-  const next = 1;
-  for (const plan of layout.lbs) {
-    const lb = lbs.find(({ name }) => name === plan.name);
-    for (const backend of new Set(plan.servers.flat())) {
-      const server = lb?.server(serverName(plan, backend, node.index));
-      if (server) server.listed = plan.servers[next].includes(backend);
-    }
-    const isRenamed =
-      version[node.index] === 0 &&
-      plan.servers[0][0] !== plan.servers[1][0] &&
-      plan.servers[0].length === plan.servers[1].length;
-    if (isRenamed) lb?.reload(false);
-  }
-  version[node.index] = next;
-  stage.time.advance(100);
-  boot(at);
-}
-
-/** A later version has written the record, in a phase that it alone has. */
-function newer(at: At): void {
-  const { node, stage } = at;
-  node.crash();
-  if (node.disk.content !== null) {
-    const record = JSON.parse(node.disk.content) as StateRecord;
-    if (['draining', 'drained', 'stopped'].includes(record.phase))
-      node.disk.content = JSON.stringify({ ...record, phase: 'ramping' });
-  }
-  stage.time.advance(100);
-  boot(at);
 }

@@ -115,6 +115,7 @@ function createStage(seed: number, layout: Layout, isStrict: boolean): Stage & {
     isStrict,
     failing: new Set(),
     lock: new SimLock(),
+    freedAt: new Map(),
     lb(name) {
       const found = lbs.find((lb) => lb.name === name);
       if (!found) throw new Error(`the world has no balancer ${name}`);
@@ -190,7 +191,8 @@ function rest({ time, nodes }: Stage): void {
   while (time.now < latest && (time.now < earliest || isBusy())) time.advance(1_000);
 }
 
-function calm({ nodes, lbs, time }: Stage, answers: boolean): void {
+function calm({ nodes, lbs, time, lock }: Stage, answers: boolean): void {
+  lock.down = null;
   for (const { disk } of nodes) disk.failing = false;
   for (const lb of lbs) {
     lb.line.setMode(answers ? 'answers' : 'refuses');
@@ -237,7 +239,7 @@ function takeOut(
   time.advance(Math.min(latest - time.now, SETTLED_MS));
   oracle.rested(true);
   const result = oracle.result(node, request.id);
-  // `uncounted` under force is judged by its own rule.
-  if (result && result.code !== 'done' && result.code !== 'uncounted')
+  // `uncounted` under force is judged by its own rule. No force answers a lock whose slot another node has.
+  if (result && !['done', 'uncounted', 'locked', 'braked'].includes(result.code))
     verdicts.broken('cannot be taken out', `${result.code}: ${result.message ?? ''}`);
 }

@@ -1,35 +1,10 @@
-import type { OnTimeout, OperationKind } from '../../../agent/lifecycle/model/api.ts';
 import type { RebootMode, StartMode, StopMode } from './app.ts';
 import type { LbServer } from './balancer.ts';
-import type { Asked, Deed, Plain } from './deeds.ts';
+import type { Deed } from './deeds.ts';
 import type { Dimension } from './dimensions.ts';
 import type { Draw } from './draw.ts';
 import type { Mode } from './line.ts';
-
-type What = Deed extends infer D ? (D extends Deed ? Omit<D, 'after' | 'which'> : never) : never;
-type Maker = (draw: Draw) => What;
-
-const TERMS: Omit<Asked, 'kind'> = {
-  reason: null,
-  by: 'test',
-  timeoutMs: null,
-  onTimeout: null,
-  expiresMs: null,
-  force: false,
-  fence: true,
-  dryRun: false,
-  isShutdown: false,
-};
-const KINDS: readonly OperationKind[] = ['drain', 'stop', 'ready', 'restart'];
-const ON_TIMEOUT: readonly OnTimeout[] = ['restore', 'hold', 'force'];
-
-const plain =
-  (what: Plain): Maker =>
-  () => ({ do: what });
-const submit =
-  (terms: (draw: Draw) => Partial<Asked> & Pick<Asked, 'kind'>, everywhere = false): Maker =>
-  (draw) => ({ do: 'submit', request: { ...TERMS, ...terms(draw) }, everywhere });
-const anyKind = (draw: Draw): OperationKind => draw.pick(...KINDS);
+import { ON_TIMEOUT, anyKind, plain, submit, type Maker } from './deed-makers.ts';
 
 /** Each maker as often as its weight. */
 type Weighted = readonly (readonly [number, Maker])[];
@@ -196,6 +171,21 @@ const MORE: Record<Dimension, Weighted> = {
     [9, submit((draw) => ({ kind: draw.pick('stop', 'restart') }), true)],
     [5, (draw) => ({ do: 'others', others: draw.pick(0, 0, 0, 1) })],
     [4, plain('leave')],
+  ],
+  slots: [
+    [
+      9,
+      submit(
+        (draw) => ({ kind: draw.pick('stop', 'restart', 'drain'), waitForSlotMs: draw.pick(null, 8_000) }),
+        true,
+      ),
+    ],
+    [4, submit(() => ({ kind: 'ready' }), true)],
+    [3, plain('leave')],
+    [3, plain('lock')],
+    [5, plain('free')],
+    [3, plain('visit')],
+    [2, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'works', 'fails') })],
   ],
   'same-pid': [
     [4, plain('snapshot')],

@@ -58,6 +58,10 @@ export const PLAIN = [
   'reconfigure',
   'container',
   'newer',
+  /** The lock answers no more, and the next time again. */
+  'lock',
+  /** Another hand frees the slot of a node (`unlock`). */
+  'free',
   /** A reload removes the server's line, and the next time brings it back. */
   'line',
 ] as const;

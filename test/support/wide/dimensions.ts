@@ -28,6 +28,8 @@ export const DIMENSIONS = {
   'signal-disk': 'SIGTERM while the disk cannot be written',
   neighbours: 'other servers of the backend go and come',
   pool: 'two nodes of one pool, each with its sidecar, asked at once',
+  slots:
+    'two nodes that share a lock with one slot, which is down at times, and whose slots another hand frees',
   'same-pid': 'an HAProxy that comes back with the same pid, and an older state file',
   'clock-steps': 'the wall clock is set; today’s pid file check takes part in it',
   'stale-pid': 'the application is restarted by another process and the pid file is not renewed',

@@ -3,6 +3,7 @@ import { createDiskJudge } from './judge-disk.ts';
 import { createRebootJudge } from './judge-reboots.ts';
 import { createRequests } from './judge-requests.ts';
 import { createRestJudge } from './judge-rest.ts';
+import { createSlotJudge } from './judge-slots.ts';
 import { createStopJudge } from './judge-stops.ts';
 import { createIntentJudge } from './judge-intent.ts';
 import { createWeightJudge } from './judge-weights.ts';
@@ -23,6 +24,7 @@ export function createOracle(world: World): Oracle {
   const rest = createRestJudge(world, { requests, intents, writes });
   const begin = createBeginJudge(world, requests);
   const weights = createWeightJudge(world);
+  const slots = createSlotJudge(world);
   const judges = [
     requests,
     writes,
@@ -30,6 +32,7 @@ export function createOracle(world: World): Oracle {
     stops,
     intents,
     rest,
+    slots,
     createDiskJudge(world),
     createRebootJudge(world),
     createZeroJudge(world),
@@ -64,6 +67,7 @@ export function createOracle(world: World): Oracle {
     rested(answers) {
       rest.rested(answers);
       weights.rested(answers);
+      slots.rested(answers);
     },
     result: (_node, id) => requests.result(id),
   };

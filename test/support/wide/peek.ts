@@ -24,6 +24,8 @@ export interface Peek {
     readonly tickets: readonly string[];
     readonly warnings: readonly string[];
   } | null;
+  /** It goes on without a slot of its pool: a caller who cannot be refused. */
+  readonly isOverSlot: boolean;
   /** Ids of requests that wait, or are being checked. */
   readonly waiting: readonly string[];
   /** The disk gets the record of a request that is not installed yet. */
@@ -80,10 +82,16 @@ class Peeked implements Peek {
     return this.#op;
   }
 
+  get isOverSlot(): boolean {
+    return this.#state.slot?.isOver === true;
+  }
+
   get waiting(): readonly string[] {
-    const { queue, candidate, pending } = this.#state;
-    if (queue.length === 0 && !candidate && !pending) return [];
-    return [...queue, candidate?.request, pending?.request].flatMap((one) => (one ? [one.id] : []));
+    const { queue, candidate, pending, waiting } = this.#state;
+    if (queue.length === 0 && !candidate && !pending && waiting.length === 0) return [];
+    const own = waiting.map(({ request }) => request);
+    const all = [...queue, ...own, candidate?.request, pending?.request];
+    return [...new Set(all.flatMap((one) => (one ? [one.id] : [])))];
   }
 
   get hasProposal(): boolean {

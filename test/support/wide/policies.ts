@@ -23,7 +23,7 @@ export interface Layout {
 const GRACE_MS = 20_000;
 
 export function drawLayout(draw: Draw, dims: ReadonlySet<Dimension>): Layout {
-  const nodes = dims.has('pool') ? 2 : 1;
+  const nodes = dims.has('pool') || dims.has('slots') ? 2 : 1;
   const hidden = dims.has('no-master') || dims.has('kernel');
   const lbs = drawLbs(draw, dims);
   const terms = drawTerms(draw, dims);
@@ -32,11 +32,18 @@ export function drawLayout(draw: Draw, dims: ReadonlySet<Dimension>): Layout {
     hasMaster: !hidden || draw.chance(0.2),
     tellsElapsed: dims.has('elapsed'),
     lbs,
-    policies: Array.from({ length: nodes }, (_, node) => [
-      { ...terms, node: `app${node + 1}`, balancers: balancersOf(lbs, node, 0, hidden) },
-      { ...terms, node: `app${node + 1}`, balancers: balancersOf(lbs, node, 1, hidden) },
-    ]),
+    policies: Array.from({ length: nodes }, (_, node) => {
+      const own = { ...terms, node: `app${node + 1}`, pool: dims.has('slots') ? poolOf(node) : null };
+      return [
+        { ...own, balancers: balancersOf(lbs, node, 0, hidden) },
+        { ...own, balancers: balancersOf(lbs, node, 1, hidden) },
+      ] as const;
+    }),
   };
+}
+
+function poolOf(node: number): Policy['pool'] {
+  return { name: 'app', slots: 1, brake: 1, servers: {}, seed: `${node + 1}`.repeat(10) };
 }
 
 function drawLbs(draw: Draw, dims: ReadonlySet<Dimension>): LbPlan[] {

@@ -30,6 +30,8 @@ export interface World {
   readonly failing: Set<string>;
   /** Of the pool that its nodes are of, where there is one. */
   readonly lock: SimLock;
+  /** When another hand freed the slot of each node last. */
+  readonly freedAt: Map<number, number>;
   lb(name: string): SimLb;
 }
 

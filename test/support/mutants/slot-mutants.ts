@@ -1,0 +1,33 @@
+import type { Mutant } from './mutant.ts';
+
+/** Faults in the slot of a node's pool. */
+export const SLOT_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'an operation begins without a slot',
+    breaks: 'I5',
+    file: 'phases/slot.ts',
+    find: '  if (policy.pool === null || !takesOut(kind)) return false;',
+    replace: '  if (policy.pool === null || takesOut(kind)) return false;',
+  },
+  {
+    name: 'the slot is not read again before the fence and the stop',
+    breaks: 'I5',
+    file: 'phases/slot.ts',
+    find: '  if (policy.pool === null || slot?.isOver === true || isHolding(state))',
+    replace: '  if (policy.pool !== null || slot?.isOver === true || isHolding(state))',
+  },
+  {
+    name: 'a node that is back keeps its slot',
+    breaks: 'I5',
+    file: 'phases/slot.ts',
+    find: '    isAsked ||\n    waiting.length > 0 ||',
+    replace: '    isAsked ||\n    waiting.length >= 0 ||',
+  },
+  {
+    name: 'a request whose slot was lost is never answered',
+    breaks: 'I14',
+    file: 'phases/slot.ts',
+    find: '  if (candidate?.turnAt != null || waiting.length > 0) return true;\n  return is',
+    replace: '  if (candidate?.turnAt == null && waiting.length > 0) return true;\n  return is',
+  },
+];

@@ -1,0 +1,66 @@
+import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
+import type { LbServer, SimLb } from './balancer.ts';
+import { serverName } from './policies.ts';
+import type { SimNode, Stage } from './world.ts';
+
+/** What happens between two lives of a sidecar. */
+
+/** Where a deed is done, and with which draw. */
+export interface At {
+  readonly stage: Stage;
+  readonly node: SimNode;
+  readonly lb: SimLb;
+  readonly server: LbServer;
+  readonly index: number;
+  readonly which: number;
+}
+
+export function boot({ stage, node }: At): void {
+  const policy = stage.layout.policies[node.index]?.[stage.version[node.index] ?? 0];
+  if (policy) node.boot(policy);
+}
+
+/** HAProxy's check has seen it too. */
+const CHECKED_MS = 1_100;
+
+export function revive({ stage, node, which }: At): void {
+  // Every other one leaves the pid file as it is.
+  node.app.spawn('works', which % 2 === 0);
+  stage.time.advance(CHECKED_MS);
+}
+
+/** The other configuration is there at the next boot, and HAProxy has the servers that it names. */
+export function reconfigure(at: At): void {
+  const { stage, node } = at;
+  const { layout, version, lbs } = stage;
+  node.crash();
+  const next = 1;
+  for (const plan of layout.lbs) {
+    const lb = lbs.find(({ name }) => name === plan.name);
+    for (const backend of new Set(plan.servers.flat())) {
+      const server = lb?.server(serverName(plan, backend, node.index));
+      if (server) server.listed = plan.servers[next].includes(backend);
+    }
+    const isRenamed =
+      version[node.index] === 0 &&
+      plan.servers[0][0] !== plan.servers[1][0] &&
+      plan.servers[0].length === plan.servers[1].length;
+    if (isRenamed) lb?.reload(false);
+  }
+  version[node.index] = next;
+  stage.time.advance(100);
+  boot(at);
+}
+
+/** A later version has written the record, in a phase that it alone has. */
+export function newer(at: At): void {
+  const { node, stage } = at;
+  node.crash();
+  if (node.disk.content !== null) {
+    const record = JSON.parse(node.disk.content) as StateRecord;
+    if (['draining', 'drained', 'stopped'].includes(record.phase))
+      node.disk.content = JSON.stringify({ ...record, phase: 'ramping' });
+  }
+  stage.time.advance(100);
+  boot(at);
+}

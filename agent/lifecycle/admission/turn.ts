@@ -20,8 +20,8 @@ export type SlotAnswer = { readonly go: readonly string[] } | 'wait' | 'over';
 export function askTurn(draft: Draft, candidate: Candidate): SlotAnswer {
   const { request } = candidate;
   const { slot } = draft.state;
-  if (!isSlotNeeded(draft, request.kind)) return { go: [] };
   const turnAt = candidate.turnAt ?? draft.at;
+  if (!isSlotNeeded(draft, request.kind, turnAt)) return { go: [] };
   const objection = slot === null || candidate.turnAt === null ? 'unknown' : objectionOf(draft, slot, turnAt);
   if (objection === 'unknown') {
     patch(draft, { candidate: { ...candidate, turnAt } });

@@ -99,10 +99,8 @@ function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
   if (is !== 'held') return isDue && isWanted(state, slot) ? { does: 'take', claim } : null;
   if (error !== null && !isDue) return null;
   // A slot that another hand has freed cannot be marked: it is looked at first.
-  const failure = error === null ? failureOf(state, slot) : null;
-  if (failure !== null) return { does: 'mark', claim, state: 'failed', failure };
-  const soaks = soakMark(state, slot);
-  if (soaks !== null) return soaks;
+  const mark = error === null ? (failureMark(state, slot) ?? soakMark(state, slot)) : null;
+  if (mark !== null) return mark;
   return isDue || (view?.begun ?? -1) < slot.lookFor ? { does: 'look', claim } : null;
 }
 
@@ -122,11 +120,12 @@ function dueAt(state: State, { is, begun, answeredAt, failures }: Slot): number 
 }
 
 /** A node that did not come back, and that no operation brings back now; null = it is not so, or was told. */
-function failureOf({ phase, op, outing }: State, { claim, view, failure }: Slot): string | null {
+function failureMark({ phase, op, outing }: State, { claim, view, failure: why }: Slot): LockAsk | null {
   const { alone } = PHASES[phase];
-  const isStuck = alone === 'failed' || (alone === 'late' && failure !== null);
+  const isStuck = alone === 'failed' || (alone === 'late' && why !== null);
   if (!isStuck || op !== null || outing === null) return null;
-  return holderOf(view, claim)?.state === 'failed' ? null : (failure ?? `it is ${phase}`);
+  if (holderOf(view, claim)?.state === 'failed') return null;
+  return { does: 'mark', claim, state: 'failed', failure: why ?? `it is ${phase}` };
 }
 
 /** The lock has answered: the pool as it is then. */
@@ -201,12 +200,14 @@ export function goOverSlot(draft: Draft): void {
   if (slot !== null && !slot.isOver) patch(draft, { slot: { ...slot, isOver: true } });
 }
 
-/** A slot that was held when the lock answered last may be another's by now. */
-export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind): boolean {
+/** A slot that was held when the lock answered last may be another's by now, and one that is being given back will be. */
+export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind, since: number): boolean {
   if (policy.pool === null || !takesOut(kind)) return false;
-  const { slot } = state;
+  const { slot, outing } = state;
   if (slot?.isOver === true) return false;
-  return slot?.is !== 'held' || slot.error !== null;
+  if (slot?.is !== 'held' || slot.error !== null || slot.asked === 'give') return true;
+  // What is kept in rotation, for a soak, is looked at anew before it is gone out on.
+  return outing === null && slot.begun < since;
 }
 
 /** When the lock is asked again, or not waited for any more, in monotonic milliseconds. */

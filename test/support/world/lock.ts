@@ -6,6 +6,8 @@ import type { LockAsk } from '../../../agent/lifecycle/model/slot.ts';
 export class SimLock {
   /** Why it does not answer; null = it does. */
   down: string | null = null;
+  /** It answers late, and too late at times. */
+  isSlow = false;
   private holders: readonly SlotHolder[] = [];
   private queue: readonly { readonly claim: Claim; readonly since: number }[] = [];
   private changes = 0;

@@ -4,7 +4,7 @@ import { goesOver, type Objection } from '../model/objection.ts';
 import type { Candidate } from '../model/operation.ts';
 import type { Request } from '../model/api.ts';
 import type { Slot, SlotRequest } from '../model/slot.ts';
-import { answer, refuse } from '../report/result.ts';
+import { answer, dropAcceptance, refuse } from '../report/result.ts';
 import { emit, patch, resave, save, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 
@@ -85,6 +85,7 @@ function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, 
   for (const { request, since } of ended) {
     const result = { ...answer(draft, request, since, code, []), message };
     emit(draft, { type: 'finish', refused: false, result });
+    dropAcceptance(draft, request.id);
     onOwnRequestAnswered(draft, request.id, message);
   }
   save(draft);

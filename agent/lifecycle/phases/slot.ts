@@ -96,7 +96,9 @@ function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
   const isDue = at >= dueAt(state, slot);
   if (!keepsClaim(state))
     return isDurable(state) && (isDue || error === null) ? { does: 'give', claim } : null;
-  if (is !== 'held') return isDue && isWanted(state, slot) ? { does: 'take', claim } : null;
+  if (is !== 'held' && isDue && isWanted(state, slot)) return { does: 'take', claim };
+  // Its place would keep the others waiting for a node that asks for no slot any more.
+  if (is !== 'held') return isDue && isQueued(slot) ? { does: 'give', claim } : null;
   if (error !== null && !isDue) return null;
   // A slot that another hand has freed cannot be marked: it is looked at first.
   const mark = error === null ? (failureMark(state, slot) ?? soakMark(state, slot)) : null;
@@ -135,7 +137,7 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
   alarm(draft, 'lock', null);
   if (does === 'give') {
     patch(draft, {
-      slot: keepsClaim(draft.state) ? { ...NEW_SLOT, claim: slot.claim, save: slot.save } : null,
+      slot: keepsClaim(draft.state) ? anew(slot) : null,
     });
     return save(draft);
   }
@@ -146,6 +148,15 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
     emit(draft, { type: 'log', level: 'warn', text });
   }
   patch(draft, { slot: { ...slot, ...answered, is, view } });
+}
+
+/** Asked for once more; what was lost is so still. */
+function anew({ claim, save: saved, is }: Slot): Slot {
+  return { ...NEW_SLOT, claim, save: saved, is: is === 'lost' ? 'lost' : 'unknown' };
+}
+
+function isQueued({ claim, view }: Slot): boolean {
+  return view?.waiters.some((one) => one.claim.id === claim.id) === true;
 }
 
 function hadIt({ is }: Slot): boolean {

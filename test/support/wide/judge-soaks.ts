@@ -25,6 +25,8 @@ export function createSoakJudge({ time, verdicts, lock, freedAt }: World): SoakJ
 
   return {
     watch({ node, before, after }) {
+      const isFreed = (freedAt.get(node.index) ?? -Infinity) >= (backAt.get(node.index) ?? Infinity);
+      if (isFreed) backAt.delete(node.index);
       const { isGivingBack, restoring } = peek(after);
       if (isGivingBack && !restoring) returning.add(node.index);
       // It was passed before the node left again, where the slot was kept for the next request.
@@ -41,9 +43,8 @@ export function createSoakJudge({ time, verdicts, lock, freedAt }: World): SoakJ
     given(node) {
       const { soakMs } = node.policy;
       const ms = time.now - (backAt.get(node.index) ?? -Infinity);
-      const isFreed = (freedAt.get(node.index) ?? -Infinity) >= (backAt.get(node.index) ?? Infinity);
       const isFailed = peek(node.state).soakFailure !== null;
-      if (!isFreed && (ms < soakMs - SLACK_MS || isFailed))
+      if (ms < soakMs - SLACK_MS || isFailed)
         verdicts.broken('soak cut short', `${node.policy.node}: ${Math.round(ms)} of ${soakMs} ms`);
       backAt.delete(node.index);
     },

@@ -451,6 +451,8 @@ test('A slot that is being given back is none for the next operation, which asks
   const it = inPool();
   it.ended(it.ask('drain'));
   it.ask('ready');
+  it.reach('returning');
+  it.lock.isSlow = true;
   it.until('it is asked to be given back', () => it.sidecar.state.slot?.asked === 'give');
   const first = it.effects.length;
   expect(it.ended(it.ask('drain'))).toMatchObject({ ok: true });

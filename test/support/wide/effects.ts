@@ -19,7 +19,6 @@ export function isDeferred(effect: Effect): effect is Deferred {
 
 /** A question to a lock is given up after this; it may be carried out all the same. */
 const LOCK_DEADLINE_MS = 2_000;
-const LOCK_SLOW_MS = 1_300;
 
 /** Carries effects out as the engine does it, late and in any order; each ends in one event. */
 export function createEffects(
@@ -224,11 +223,10 @@ export function createEffects(
     const { id } = ask.claim;
     const failed = (error: string): void => tell({ type: 'lock-failed', id, begun, error });
     const { lock } = world;
-    const most = lock.isSlow ? LOCK_SLOW_MS : 10;
     // In their order, as over one connection: what a life before has asked comes first.
-    lockFreeAt = Math.max(lockFreeAt, time.now + time.between(0.1, most));
+    lockFreeAt = Math.max(lockFreeAt, time.now + time.between(0.1, lock.mostMs));
     time.after(lockFreeAt - time.now, () => {
-      const answerMs = time.between(0.1, most);
+      const answerMs = time.between(0.1, lock.mostMs);
       const isLate = time.now - begun + answerMs > LOCK_DEADLINE_MS;
       try {
         const view = { ...lock.ask(ask, time.now), begun };

@@ -34,6 +34,26 @@ describe('An operator who comes between our word and its read-back', () => {
   });
 });
 
+describe('An operator’s MAINT that was taken over', () => {
+  test.each(['the operator', 'a reload'])('and that %s ended is not put back: users may have come', (by) => {
+    const it = scene();
+    it.lb.set('app/app1', 'maint', 'operator');
+    it.time.advance(5_000);
+    const id = it.ask('drain', { force: true, reason: 'ours now', fence: false, timeoutMs: 20_000 });
+    it.until('it is ours', () => it.sidecar.state.balancers['lb1']?.servers['app/app1']?.inSync === true);
+    if (by === 'a reload') it.lb.reload(false);
+    else it.lb.set('app/app1', 'ready', 'operator');
+    it.site.visit();
+    it.reach('draining');
+    it.until('its user may finish', () => it.admin() === 'drain');
+    expect(it.result(id)).toBeUndefined();
+    it.cancel();
+    expect(it.ended(id).code).toBe('cancelled');
+    expect(it.admin()).toBe('ready');
+    expect(it.site.thrownOut).toEqual([]);
+  });
+});
+
 describe('A second look that crosses the answer of a write', () => {
   test('and shows DRAIN proves no fence: the node is drained by the next one', () => {
     const it = scene();

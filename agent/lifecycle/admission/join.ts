@@ -34,7 +34,8 @@ export function joinIn(draft: Draft, request: Request, op: Operation): string {
   return ticket.id;
 }
 
-function neverExpires({ kind }: Operation): string {
+/** For a drain that asks for an expiry, and is part of an operation that stops the application. */
+export function neverExpires({ kind }: Operation): string {
   return `a drain that joins a ${kind} does not expire once the application is stopped: \`lastcall ready\` brings the node back`;
 }
 

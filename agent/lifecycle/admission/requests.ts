@@ -4,7 +4,7 @@ import { noStart, undoFor } from '../phases/return.ts';
 import { endAtRamp } from '../phases/read-back.ts';
 import { endHold, refusedByHold, releaseAtOnce } from '../phases/hold.ts';
 import { newOperation } from './begin.ts';
-import { lastWith, ownedBy, ticketFor, withTicket } from './join.ts';
+import { lastWith, neverExpires, ownedBy, ticketFor, withTicket } from './join.ts';
 import type { Request } from '../model/api.ts';
 import { PHASES } from '../model/phase.ts';
 import { propose } from './proposal.ts';
@@ -78,7 +78,7 @@ function decideBeside(draft: Draft, request: Request, op: Operation): void {
     case 'then-start':
       return endIsSeen(draft) ? join(draft, request, op) : busy(draft, request, op);
     case 'passed':
-      return answerAtOnce(draft, request, draft.at, []);
+      return answerAtOnce(draft, request, draft.at, request.expiresMs === null ? [] : [neverExpires(op)]);
     case 'stronger':
       return beginChecks(draft, request);
     case 'undo':

@@ -142,6 +142,7 @@ function write(draft: Draft, placed: ServerPlace, ramp: Ramp, want: number): voi
   const { balancer, balancerName, name, server } = placed;
   if (ramp.write.underWay !== null || ramp.write.retryAt > draft.at || server.write.underWay !== null) return;
   if (balancer.error !== null || !isInPlace(draft.state, placed)) return;
+  if (want < ramp.full && isUnsaved(draft.state, ramp)) return giveUp(draft, placed, UNSAVED);
   const ours = [...new Set([...ramp.ours, want])];
   patchRamp(draft, balancerName, name, { ours, write: { ...ramp.write, underWay: draft.state.epoch } });
   const { full } = ramp;
@@ -153,6 +154,24 @@ function write(draft: Draft, placed: ServerPlace, ramp: Ramp, want: number): voi
     full,
     mayReplace: ours,
   });
+}
+
+/** After a crash the next life would take the lowered weight for the whole one. */
+function isUnsaved({ alarms }: State, { ours, full }: Ramp): boolean {
+  return alarms['disk'] !== undefined && ours.every((weight) => weight === full);
+}
+
+const UNSAVED = 'what its weight was cannot be saved';
+
+/** It was never lowered, and takes its whole share at once. */
+function giveUp(
+  draft: Draft,
+  { balancerName, name }: Pick<ServerPlace, 'balancerName' | 'name'>,
+  why: string,
+): void {
+  patchRamp(draft, balancerName, name, { by: 'none' });
+  noRamp(draft, balancerName, name, why);
+  save(draft);
 }
 
 /** On the way out DRAIN or MAINT comes first: a weight that is given back must bring no new users. */
@@ -202,9 +221,7 @@ export function onSetWeightFailed(
       `${balancer}: the weight of ${server} could not be set: ${error}`,
     );
   } else if (isFinal || failures >= MOST_TRIES) {
-    patchRamp(draft, balancer, server, { by: 'none' });
-    noRamp(draft, balancer, server, error);
-    save(draft);
+    giveUp(draft, { balancerName: balancer, name: server }, error);
   }
 }
 

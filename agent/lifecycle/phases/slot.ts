@@ -96,14 +96,24 @@ function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
   const isDue = at >= dueAt(state, slot);
   if (!keepsClaim(state))
     return isDurable(state) && (isDue || error === null) ? { does: 'give', claim } : null;
-  if (is !== 'held' && isDue && isWanted(state, slot)) return { does: 'take', claim };
-  // Its place would keep the others waiting for a node that asks for no slot any more.
-  if (is !== 'held') return isDue && isQueued(slot) ? { does: 'give', claim } : null;
+  if (is !== 'held') return isDue ? askUnheld(state, slot) : null;
   if (error !== null && !isDue) return null;
   // A slot that another hand has freed cannot be marked: it is looked at first.
   const mark = error === null ? (failureMark(state, slot) ?? soakMark(state, slot)) : null;
   if (mark !== null) return mark;
   return isDue || (view?.begun ?? -1) < slot.lookFor ? { does: 'look', claim } : null;
+}
+
+/** A new claim that the disk does not hold: after a crash the next life would know nothing of its slot. */
+function isUnsaved({ alarms }: State, { save, answeredAt }: Slot): boolean {
+  return alarms['disk'] !== undefined && save > 0 && answeredAt === null;
+}
+
+/** Takes a slot where one is wanted; its place would keep the others waiting for a node that asks for none any more. */
+function askUnheld(state: State, slot: Slot): LockAsk | null {
+  const { claim } = slot;
+  if (isWanted(state, slot)) return isUnsaved(state, slot) ? null : { does: 'take', claim };
+  return isQueued(slot) ? { does: 'give', claim } : null;
 }
 
 /** What was lost is not taken anew on the way back, which needs none, but where a request waits for its turn. */

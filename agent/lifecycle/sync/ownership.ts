@@ -46,6 +46,7 @@ export function checkOwnership(
   }
   warnOverridden(draft, balancerName, view, target);
   const there = forcedOf(view) === target;
+  if (isEnded(view, own)) endFound(draft, balancerName, view.name, own);
   if (!there && isLost(own, view)) markLost(draft, balancerName, view, { ...own, target }, window.before);
   // A write of an older intent, still under way, would change it after this look.
   const { underWay, uncertainUntil } = own.write;
@@ -53,6 +54,21 @@ export function checkOwnership(
   if (there && settled && window.startedAt >= uncertainUntil)
     markInSync(draft, balancerName, view.name, target);
   else patchServer(draft, balancerName, view.name, { inSync: false });
+}
+
+/**
+ * READY in place of an operator's MAINT or DRAIN that was taken over: its owner has ended it, or a reload that would have
+ * ended it without lastcall too. Nothing of it is put back, since users may have come (I16).
+ */
+function isEnded(view: ServerView, { found, possiblyOurs }: ServerState): boolean {
+  return (
+    found !== null && found.admin !== 'ready' && forcedOf(view) === 'ready' && !possiblyOurs.includes('ready')
+  );
+}
+
+function endFound(draft: Draft, balancerName: string, name: string, { found }: ServerState): void {
+  patchServer(draft, balancerName, name, { found: found && { ...found, admin: 'ready' } });
+  resave(draft);
 }
 
 /** Lost: it was in sync, or it is READY although we had confirmed DRAIN or MAINT. */

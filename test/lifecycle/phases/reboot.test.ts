@@ -53,6 +53,16 @@ describe('A reboot of the machine', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test('does not expire: a drain that asks for it while the reboot is waited for is answered so', () => {
+    const it = scene();
+    it.ask('reboot');
+    untilAsked(it);
+    const { code, warnings } = it.ended(it.ask('drain', { expiresMs: MINUTE }));
+    expect(code).toBe('done');
+    expect(warnings.join()).toContain('does not expire');
+    expect(it.ended(it.ask('drain')).warnings).toEqual([]);
+  });
+
   test('its intent is on disk before it is asked for', () => {
     const it = scene();
     it.ask('reboot');

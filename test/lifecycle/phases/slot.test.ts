@@ -51,6 +51,15 @@ describe('A node of a pool', () => {
     it.until('it is told', () => it.sidecar.state.slot === null);
   });
 
+  test('takes none while the disk fails: a shutdown goes on without, and a next life knows of no slot to give back', () => {
+    const it = inPool({ supervises: true });
+    it.time.advance(5_000);
+    it.disk.failing = true;
+    const id = it.ask('stop', { isShutdown: true, by: 'signal', onTimeout: 'force' });
+    expect(it.ended(id).code).toBe('done');
+    expect([asked(it).filter((does) => does === 'take'), holders(it)]).toEqual([[], []]);
+  });
+
   test('asks for it when nothing else speaks against the request, and not at all where something does', () => {
     const it = inPool();
     Object.assign(it.lb, { others: 0 });

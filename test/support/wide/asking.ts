@@ -4,6 +4,7 @@ import { pace } from '../../../agent/lifecycle/timing.ts';
 import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
 import { stopsApp } from '../../../agent/lifecycle/model/operation.ts';
 import type { State } from '../../../agent/lifecycle/model/state.ts';
+import { isQueuing } from './balancer.ts';
 import { provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, SimNode, World } from './world.ts';
 
@@ -156,5 +157,5 @@ function users({ people }: World, { index }: SimNode): number {
 function sockets({ lbs }: World, { index }: SimNode): number {
   return lbs
     .flatMap(({ connections }) => [...connections])
-    .filter(({ server, queued }) => server.node === index && !queued).length;
+    .filter((one) => one.server.node === index && !isQueuing(one)).length;
 }

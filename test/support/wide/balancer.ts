@@ -65,6 +65,15 @@ export interface Connection {
   queued: boolean;
 }
 
+/**
+ * It waits in a worker's queue, and is no connection to the application yet. An old worker hands its queue on as soon as
+ * it serves nothing else at that server.
+ */
+export function isQueuing({ lb, server, worker, queued }: Connection): boolean {
+  if (!queued || worker === lb.generation) return queued;
+  return [...lb.connections].some((one) => one.server === server && one.worker === worker && !one.queued);
+}
+
 /** A simulated HAProxy with all the nodes of the pool, and its workers. */
 export interface SimLb {
   /** The way to it. */

@@ -1,5 +1,5 @@
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
-import type { Connection, SimLb } from './balancer.ts';
+import { isQueuing, type Connection, type SimLb } from './balancer.ts';
 import type { Knowledge } from './knowledge.ts';
 import type { User } from './people.ts';
 import type { SimNode, World } from './world.ts';
@@ -26,7 +26,7 @@ export function knownOf(world: World, node: SimNode, known: Knowledge): Known {
     .filter(({ server, lb }) => server.node === index && isListed(policy, lb, server.name))
     .filter((one) => isOld(one, known));
   const inSight = (one: Connection): boolean =>
-    one.lb.hasMaster || one.worker === one.lb.generation || one.since < known.kernelCountedAt;
+    one.lb.hasMaster || one.worker === one.lb.generation || isCounted(one, known);
   return {
     users,
     seen: connections.filter(inSight),
@@ -35,8 +35,13 @@ export function knownOf(world: World, node: SimNode, known: Knowledge): Known {
 }
 
 function isOld(one: Connection, known: Knowledge): boolean {
-  if (one.since < known.kernelCountedAt && !one.queued) return true;
+  if (isCounted(one, known)) return true;
   return !one.lb.polls && one.since < (known.looks.get(one.lb.name)?.startedAt ?? -Infinity);
+}
+
+/** By the kernel, to which a request in HAProxy's queue is no connection to the application yet. */
+function isCounted(one: Connection, { kernelCountedAt }: Knowledge): boolean {
+  return one.since < kernelCountedAt && !isQueuing(one);
 }
 
 function countsUsers({ sources, userSources }: Policy): boolean {

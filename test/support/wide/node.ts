@@ -24,6 +24,8 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   let policy: Policy;
   let state = initial(EMPTY, time.now);
   let known = NOTHING;
+  /** What the life before knew at its end. */
+  let lastKnown = NOTHING;
   let life = 0;
   let boots = 0;
   let bootedAt = -Infinity;
@@ -57,6 +59,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
   }
 
   function take(event: Event): void {
+    if (event.type === 'polled' && !known.looks.has(event.balancer)) disownTwin(world.lb(event.balancer));
     const before = state;
     known = learn(known, event, policy);
     const [after, effects] = stepper(policy, before, event);
@@ -148,6 +151,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       asking = createAsking(world, self, () => state, heard());
       const record = disk.content === null ? null : (JSON.parse(disk.content) as StateRecord);
       const fresh = policy.supervises && app.main === null;
+      lastKnown = known;
       for (const lb of world.lbs) disownTwin(lb);
       if (fresh) app.spawn(app.start === 'slow' ? 'slow' : 'works');
       known = { ...NOTHING, isGoneByRecord: !fresh && record?.appGone === true };
@@ -220,7 +224,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
 
   /** A worker that no life of this sidecar has seen yet, and that cannot be distinguished from the one before it. */
   function disownTwin({ name, isTwin, bornAt, servers }: SimLb): void {
-    if (!isTwin || (known.looks.get(name)?.startedAt ?? -Infinity) >= bornAt) return;
+    if (!isTwin || (lastKnown.looks.get(name)?.startedAt ?? -Infinity) >= bornAt) return;
     for (const server of servers)
       if (server.node === index && server.by === 'us' && server.admin !== 'ready') server.by = 'operator';
   }

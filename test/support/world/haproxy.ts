@@ -32,7 +32,7 @@ export interface SimServer {
   queued: number;
   total: number;
   errors: number;
-  readonly weight: number;
+  weight: number;
 }
 
 export type HaproxyMode = 'answers' | 'slow' | 'refuses' | 'silent';

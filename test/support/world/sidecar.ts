@@ -117,7 +117,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
           ),
         );
       case 'set-weight':
-        throw new Error('no ramp is configured here');
+        return weigh(effect, tell);
       case 'set-gate':
         return gate(effect, tell);
       case 'look-for-life':
@@ -227,6 +227,15 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
         failed,
       );
     at.exchange(write, readBack, failed);
+  }
+
+  function weigh({ balancer, server, weight, mayReplace }: Doing<'set-weight'>, tell: Tell): void {
+    const startedAt = time.now;
+    time.after(time.between(0.1, 30), () => {
+      const there = site.balancer(balancer).server(server);
+      if (mayReplace.includes(there.weight)) there.weight = weight;
+      tell({ type: 'weight-set', balancer, server, weight, seen: there.weight, startedAt });
+    });
   }
 
   function close({ balancer, server }: Doing<'close-connections'>, tell: Tell): void {

@@ -1,0 +1,42 @@
+import { describe, expect, test } from '@jest/globals';
+import { type Scene, scene } from '../../support/world/scene.ts';
+
+const FULL = 100;
+
+/** A stopped node whose way back has a ramp of ten seconds. */
+function stopped(): Scene {
+  const balancers = scene().policy.balancers.map((balancer) => ({ ...balancer, weighs: true }));
+  const it = scene({ warmUpMs: 10_000, balancers }, ({ balancers: lbs }) => {
+    for (const lb of lbs) for (const server of lb.servers) server.weight = FULL;
+  });
+  expect(it.ended(it.ask('stop')).code).toBe('done');
+  return it;
+}
+
+function weightsSent({ effects }: Scene): number[] {
+  return effects.flatMap((effect) => (effect.type === 'set-weight' ? [effect.weight] : []));
+}
+
+describe('The ramp of a way back', () => {
+  test('begins behind the fence, and ends with the weight that was there', () => {
+    const it = stopped();
+    const id = it.ask('ready');
+    it.until('the weight is lowered', () => it.lb.servers.some(({ weight }) => weight < FULL));
+    expect(it.admin()).toBe('maint');
+    expect(it.ended(id)).toMatchObject({ code: 'done', warnings: [] });
+    expect(weightsSent(it).at(-1)).toBe(FULL);
+    expect(it.lb.servers.map(({ weight }) => weight)).toEqual(it.lb.servers.map(() => FULL));
+  });
+
+  test('has no place where the disk fails: after a crash the lowered weight would pass for the whole one', () => {
+    const it = stopped();
+    const id = it.ask('ready');
+    it.reach('warming');
+    it.until('the way back is on disk', () => it.sidecar.state.saved === it.sidecar.state.save);
+    it.disk.failing = true;
+    const { code, warnings } = it.ended(id);
+    expect(code).toBe('done');
+    expect(weightsSent(it)).toEqual([]);
+    expect(warnings.join()).toContain('gets its whole share of new users at once');
+  });
+});

@@ -221,13 +221,13 @@ export function goOverSlot(draft: Draft): void {
   if (slot !== null && !slot.isOver) patch(draft, { slot: { ...slot, isOver: true } });
 }
 
-/** A slot that was held when the lock answered last may be another's by now, and one that is being given back will be. */
+/** A slot that was held when the lock answered last may be another's by now. */
 export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind, since: number): boolean {
   if (policy.pool === null || !takesOut(kind)) return false;
   const { slot, outing } = state;
   if (slot?.isOver === true) return false;
-  if (slot?.is !== 'held' || slot.error !== null || slot.asked === 'give') return true;
-  // What is kept in rotation, for a soak, is looked at anew before it is gone out on.
+  if (slot?.is !== 'held' || slot.error !== null) return true;
+  // What is held in rotation soaks, or is being given back: it is looked at anew before it is gone out on.
   return outing === null && slot.begun < since;
 }
 

@@ -53,11 +53,13 @@ function needsClaim({ candidate, waiting, outing, phase, op }: State): boolean {
 }
 
 /** What has a claim keeps it until this is false: then it is given back. */
-function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot }: State): boolean {
+function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot, phase }: State): boolean {
   const requests = [candidate?.request, pending?.request, ...queue].filter((one) => one !== undefined);
+  // A `ready` in rotation that has not seen all of its servers yet has written nothing.
+  const isUntouched = outing?.level === 'none' && PHASES[phase].place === 'rotation';
   const isAsked = requests.some(({ kind, dryRun }) => takesOut(kind) && !dryRun);
   return (
-    outing !== null ||
+    (outing !== null && !isUntouched) ||
     slot?.soak != null ||
     isAsked ||
     waiting.length > 0 ||

@@ -499,24 +499,6 @@ test('A request that is cancelled before its place in the queue is on disk is an
   expect(it.effects.filter((effect) => effect.type === 'reply' && effect.id === id)).toEqual([]);
 });
 
-test('A `ready` in rotation that cannot see one of its servers keeps no slot for a request that was refused', () => {
-  const it = scene({ pool: POOL, hasProbe: true, unreachable: 'ignore' }, ({ balancers: [lb] }) => {
-    Object.assign(lb?.server('app/app1') ?? {}, { absent: true });
-  });
-  it.sidecar.probed('down');
-  it.ask('ready');
-  it.reach('returning');
-  it.sidecar.probed('up');
-  it.reach('serving');
-  it.time.advance(5_000);
-  expect(it.sidecar.state.outing?.level).toBe('none');
-  it.lock.down = 'connection refused';
-  expect(it.ended(it.ask('drain')).code).toBe('locked');
-  it.lock.down = null;
-  it.time.advance(30_000);
-  expect([holders(it), it.sidecar.state.slot]).toEqual([[], null]);
-});
-
 describe('A hold', () => {
   test('takes a slot at its start, and gives it back after its release', () => {
     const it = inPool();

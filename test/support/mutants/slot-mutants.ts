@@ -44,18 +44,4 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     find: '  if (at - since >= policy.soakMs) setSoak(draft, null);',
     replace: '  if (at - since >= 0) setSoak(draft, null);',
   },
-  {
-    name: 'what has failed in its soak gives its slot back',
-    breaks: 'soak',
-    file: 'phases/soak.ts',
-    find: '  setSoak(draft, { since: null, failure });',
-    replace: '  setSoak(draft, failure === null ? NEW_SOAK : null);',
-  },
-  {
-    name: 'a node that asks for no slot any more stays in the queue',
-    breaks: 'I14',
-    file: 'phases/slot.ts',
-    find: "  return isQueued(slot) ? { does: 'give', claim } : null;",
-    replace: "  return isQueued(slot) && slot.is === 'held' ? { does: 'give', claim } : null;",
-  },
 ];

@@ -241,10 +241,10 @@ function takeOut(
   };
   while (time.now < ownEnd()) time.advance(1_000);
   const request: Request = { ...lastStop, id: `last${node.index}` };
+  const isTaken = lock.view(time.now).holders.some(({ claim }) => claim.node !== node.policy.node);
   node.submit(request);
   const latest = time.now + REST_MS;
   while (time.now < latest && !oracle.result(node, request.id)) time.advance(1_000);
-  const isTaken = lock.view(time.now).holders.some(({ claim }) => claim.node !== node.policy.node);
   time.advance(Math.min(latest - time.now, SETTLED_MS));
   oracle.rested(true);
   const result = oracle.result(node, request.id);

@@ -47,16 +47,16 @@ export function createPoolReport(
 }
 
 /** One part of the report, and when it was known, in wall clock milliseconds. */
-interface Part<T> {
+interface KeptPart<T> {
   readonly at: number;
   readonly value: T;
 }
 
 /** Asks for a part where the last answer is no longer good, which it is for `longestMs` at most; those in between get that. */
-function keep<T>(clock: Clock, longestMs: number, ask: () => Promise<T>): () => Promise<Part<T>> {
-  let answer: Promise<Part<T>> | null = null;
+function keep<T>(clock: Clock, longestMs: number, ask: () => Promise<T>): () => Promise<KeptPart<T>> {
+  let answer: Promise<KeptPart<T>> | null = null;
   let goodUntil = 0;
-  const askNow = async (): Promise<Part<T>> => {
+  const askNow = async (): Promise<KeptPart<T>> => {
     const began = clock.now();
     const value = await ask();
     const ended = clock.now();

@@ -213,6 +213,32 @@ describe('A node that waits for a slot', () => {
     expect(written(it)).toEqual([]);
   });
 
+  test('waits no more once an operator asks for `ready`, and is not taken out later', () => {
+    const it = waiting(3_600_000);
+    const second = it.ask('drain', { waitForSlotMs: 3_600_000 });
+    it.time.advance(2_000);
+    expect(it.ended(it.ask('ready', { dryRun: true })).code).toBe('done');
+    expect(it.sidecar.state.waiting).toHaveLength(2);
+    expect(it.ended(it.ask('ready', { by: 'alice' }))).toMatchObject({ code: 'done', phase: 'serving' });
+    for (const id of [it.id, second])
+      expect(it.result(id)).toMatchObject({ code: 'cancelled', message: 'cancelled by alice: ready' });
+    it.until('its place is given up', () => queue(it).length === 0);
+    it.crash();
+    it.lock.ask({ does: 'give', claim: it.other }, it.time.now);
+    it.time.advance(60_000);
+    expect([it.sidecar.state.phase, it.sidecar.state.slot, written(it)]).toEqual(['serving', null, []]);
+  });
+
+  test('has at most 64 requests that wait, all of them in its record; one more is busy, and learns who waits', () => {
+    const it = waiting();
+    for (let more = 1; more < 64; more += 1) it.ask('restart', { waitForSlotMs: 60_000 });
+    it.until('all of them wait', () => it.sidecar.state.waiting.length === 64);
+    const result = it.ended(it.ask('restart', { waitForSlotMs: 60_000 }));
+    expect(result).toMatchObject({ ok: false, code: 'busy', phase: 'serving' });
+    expect(result.message).toMatch(/64 requests wait for a slot already, by test, the first is stop stop1/);
+    expect(it.sidecar.state.waiting).toHaveLength(64);
+  });
+
   test('waits on after a crash, in its place', () => {
     const it = waiting();
     const [before] = it.lock.view(0).waiters;

@@ -65,7 +65,10 @@ export interface StateRecord {
 }
 
 /** `soak` is absent where there is none, and in an older record. */
-export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'> & { readonly soak?: Soak };
+export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'> & { readonly soak?: SavedSoak };
+
+/** `unknownSince` is absent in an older record. */
+type SavedSoak = Omit<Soak, 'unknownSince'> & Partial<Pick<Soak, 'unknownSince'>>;
 
 type SavedHold = Omit<Hold, 'askers'> & Partial<Pick<Hold, 'askers'>>;
 

@@ -30,13 +30,15 @@ export interface Slot {
 }
 
 export interface Soak {
-  /** Since when it has been well, in monotonic milliseconds; null = it is not known to be. */
+  /** Since when it has been well, in monotonic milliseconds, pauses left out; null = it begins anew. */
   readonly since: number | null;
+  /** Since when it cannot be told; null = it can. */
+  readonly unknownSince: number | null;
   /** By what it has failed; null = it has not. */
   readonly failure: string | null;
 }
 
-export const NEW_SOAK: Soak = { since: null, failure: null };
+export const NEW_SOAK: Soak = { since: null, unknownSince: null, failure: null };
 
 export const NEW_SLOT: Omit<Slot, 'claim' | 'save'> = {
   is: 'unknown',

@@ -104,7 +104,14 @@ export const isSlot = shaped<SavedSlot>({
   }),
   isOver: isBoolean,
   failure: orNull(isString),
-  soak: orAbsent(shaped<Soak>({ since: orNull(isNumber), failure: orNull(isString) })) as Is<Soak>,
+  soak: orAbsent(
+    shaped<Soak>({
+      since: orNull(isNumber),
+      // Absent in an older record.
+      unknownSince: orAbsent(orNull(isNumber)) as Is<number | null>,
+      failure: orNull(isString),
+    }),
+  ) as Is<Soak>,
 });
 
 /** Each field that the lifecycle reads; what is absent has its meaning in api.ts. */

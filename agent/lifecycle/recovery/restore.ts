@@ -73,8 +73,11 @@ export function restore(
   };
 }
 
+/** What was while there was no sidecar is not known: the time begins anew. */
 function soakOf({ soak }: SavedSlot, moved: (time: number) => number): Soak | null {
-  return soak ? { ...soak, since: soak.since === null ? null : moved(soak.since) } : null;
+  if (!soak) return null;
+  const { failure, unknownSince = null } = soak;
+  return { since: null, unknownSince: unknownSince === null ? null : moved(unknownSince), failure };
 }
 
 /** No process outlives its boot, and in the next one its number may be another's. */

@@ -5,6 +5,8 @@ import type { Claim, PoolView, SlotHolder } from './pool.ts';
 
 export interface Slot {
   readonly claim: Claim;
+  /** `PoolPolicy.lock` of the configuration that made the claim. */
+  readonly lock: readonly string[];
   /** By the last answer; `unknown`: there is none yet; `lost`: it was held, and is no more. */
   readonly is: 'unknown' | 'waits' | 'held' | 'lost';
   readonly view: PoolView | null;
@@ -40,7 +42,7 @@ export interface Soak {
 
 export const NEW_SOAK: Soak = { since: null, unknownSince: null, failure: null };
 
-export const NEW_SLOT: Omit<Slot, 'claim' | 'save'> = {
+export const NEW_SLOT: Omit<Slot, 'claim' | 'lock' | 'save'> = {
   is: 'unknown',
   view: null,
   error: null,

@@ -102,6 +102,8 @@ export const isSlot = shaped<SavedSlot>({
     servers: (value): value is Claim['servers'] =>
       isObject(value) && Object.values(value).every(arrayOf(isString)),
   }),
+  // Absent in an older record.
+  lock: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   isOver: isBoolean,
   failure: orNull(isString),
   soak: orAbsent(

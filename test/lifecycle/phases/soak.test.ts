@@ -9,6 +9,7 @@ import { scene, type Scene } from '../../support/world/scene.ts';
 const SOAK_MS = 60_000;
 const POOL: NonNullable<Policy['pool']> = {
   name: 'app',
+  lock: ['file /run/lock/app'],
   slots: 1,
   brake: 1,
   servers: { lb1: ['app/app1'] },

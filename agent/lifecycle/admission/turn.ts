@@ -98,9 +98,9 @@ export function advanceWaiting(draft: Draft): void {
   endWaiting(draft, ({ deadline }) => at >= deadline, { code: 'locked', message: why });
 }
 
-type Ending = Omit<Objection, 'code'> & { readonly code: Objection['code'] | 'cancelled' };
+type WaitEnding = Omit<Objection, 'code'> & { readonly code: Objection['code'] | 'cancelled' };
 
-function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, message }: Ending): void {
+function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, message }: WaitEnding): void {
   const ended = draft.state.waiting.filter(whose);
   if (ended.length === 0) return;
   patch(draft, { waiting: draft.state.waiting.filter((one) => !ended.includes(one)) });

@@ -218,12 +218,16 @@ describe('A request that cannot be refused', () => {
     expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
   });
 
-  test('withdraws a return that an expiry has asked for, and that was refused', () => {
+  test('withdraws a return that is due while it waits for the end of a recovery', () => {
     const it = scene();
     it.ended(it.ask('drain', { expiresMs: 60 * SECOND }));
-    it.lb.setMode('silent');
-    it.until('the return is asked for', () => it.sidecar.state.ownRequests.expiry.asked !== null);
+    it.crash({}, () => {
+      it.lb.setMode('silent');
+      it.time.advance(60 * SECOND);
+    });
     const id = it.ask('drain', NO_REFUSE);
+    expect(it.sidecar.state.phase).toBe('recovering');
+    it.time.advance(500);
     it.lb.setMode('answers');
     expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
     it.time.advance(30 * SECOND);

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { createTask, type ScheduledTask, type TaskContext, type TaskOptions } from 'node-cron';
 import type { ScheduleConfig } from '../config/config.ts';
 import type { Condition } from '../hooks/condition.ts';
@@ -131,10 +130,9 @@ function wasBefore({ config }: ScheduleEntry, at: number, { lastRuns }: Schedule
   return last !== null && at <= last && last - at < SAME_MS;
 }
 
-/** Entries of one time are told apart by their `when`, of which a command may have a secret: the state file has its hash. */
+/** Entries of one time are told apart by their `when`. */
 function nameOf({ cron, timezone, when }: ScheduleConfig): string {
-  const hash = when && createHash('sha256').update(JSON.stringify(when)).digest('hex').slice(0, 16);
-  return [cron, timezone, hash].filter((part) => part !== null).join(' ');
+  return [cron, timezone, when && JSON.stringify(when)].filter((part) => part !== null).join(' ');
 }
 
 /**

@@ -44,7 +44,7 @@ export function openPhaseHooks(inner: Service, ports: PhaseHooksPorts): PhaseHoo
   use();
   // The first status of an engine that follows another one (SIGHUP): an alarm of a hook that has left ends with it.
   const unwatchConfigs = inner.watch({ status: use, result: () => undefined });
-  const unwatch = watchPhases(inner, ports, hooks.tell);
+  const unwatch = watchPhases(inner, ports, (change) => hooks.tell(change));
   return {
     service,
     async close() {

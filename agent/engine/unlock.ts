@@ -20,7 +20,8 @@ export interface Unlocked {
 
 /**
  * A slot is freed only where what proves that its sidecar lives has ended, and only as it was read.
- * @returns done, also where it holds no slot; `locked`: its sidecar lives; `busy`: its slot has changed meanwhile
+ * @returns done, also where it holds no slot and waits for none; `locked`: its sidecar lives, with a slot or a place in the
+ *   queue, which ends with its process; `busy`: its slot has changed meanwhile
  * @throws LastcallError `config` without a lock; as `FleetLock.look`
  */
 export async function unlock(
@@ -33,9 +34,17 @@ export async function unlock(
       target: node,
       next: 'ask a node of its pool',
     });
-  const { holders } = await lock.look(signal);
+  const { holders, waiters } = await lock.look(signal);
   const own = holders.filter(({ claim }) => claim.node === node);
   const answer = (ok: boolean, code: Code, message: string): Unlocked => ({ ok, code, node, message });
+  // The lock shows a place in the queue only while what proves that its sidecar lives has not ended.
+  const waits = waiters.find(({ claim }) => claim.node === node);
+  if (own.length === 0 && waits !== undefined)
+    return answer(
+      false,
+      'locked',
+      `${node} holds no slot, and waits at place ${waits.position} in the queue: its sidecar lives, and its place ends with it`,
+    );
   if (own.length === 0) return answer(true, 'done', `${node} holds no slot at ${lock.name}`);
   if (own.some(({ alive }) => alive))
     return answer(

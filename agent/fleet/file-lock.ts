@@ -1,8 +1,8 @@
 import { readlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Claim, PoolView, SlotHolder } from '../lifecycle/model/pool.ts';
-import { type Clock, withDeadline } from '../system/clock.ts';
-import { isLastcallError, LastcallError, messageOf } from '../system/error.ts';
+import type { Clock } from '../system/clock.ts';
+import { LastcallError } from '../system/error.ts';
 import { bootId, inspectProcess, isRunning, startTimeOf } from '../system/process.ts';
 import {
   documentText,
@@ -13,6 +13,7 @@ import {
   type SlotEntry,
 } from './file-document.ts';
 import { writtenClaim, writtenLine } from './entry-shapes.ts';
+import { askedInTurn, type FileQuestion } from './file-question.ts';
 import type { FleetLock } from './lock.ts';
 import { isTurn, viewOf } from './turn.ts';
 import { latest, makeVersions, replace } from './versions.ts';
@@ -22,9 +23,6 @@ import { latest, makeVersions, replace } from './versions.ts';
  * write to. A slot is an entry of its file and outlives its process; that a holder lives is seen by its pid and its start
  * time. Processes of another boot have ended; one of another pid namespace, or hidden in /proc, is taken for alive.
  */
-
-/** The time for one question, in milliseconds: far above that of a local disk. */
-const ASK_MS = 2_000;
 
 /** Who may write there can take and free every slot. */
 const OTHERS_MAY_WRITE = 0o002;
@@ -45,38 +43,20 @@ export function createFileLock(
   { clock, owner: self = processOwner(process.pid) }: FileLockPorts,
 ): FleetLock {
   const name = `file ${path}`;
-  const ask = <T>(signal: AbortSignal, work: (begun: number) => Promise<T>): Promise<T> =>
-    asked(name, path, clock, signal, work);
-
-  /** Changes the document by comparison; a change to the same is not written. */
-  async function change(
-    to: (document: LockDocument, number: number) => LockDocument,
-    begun: number,
-  ): Promise<LockDocument> {
-    for (;;) {
-      const before = await read(path);
-      const after = to(before.document, before.version.number + 1);
-      if (after === before.document) return after;
-      if ((await replace(path, before.version, documentText(after))) !== null) return after;
-      if (clock.now() - begun > ASK_MS) throw new Error('other nodes change it all the time');
-    }
-  }
-
-  const changed = (
-    claim: Claim,
-    signal: AbortSignal,
-    to: (document: LockDocument, number: number) => LockDocument,
-  ): Promise<PoolView> => ask(signal, async (begun) => poolOf(claim.pool, await change(to, begun), begun));
+  const ask = <T>(signal: AbortSignal, work: (question: FileQuestion) => Promise<T>): Promise<T> =>
+    askedInTurn({ name, path, owner: self, clock }, signal, work);
+  const changed = (claim: Claim, signal: AbortSignal, to: Step): Promise<PoolView> =>
+    ask(signal, async (question) => poolOf(claim.pool, await change(path, question, to), question.begun));
 
   return {
     name,
     take: (claim, signal) =>
-      changed(claim, signal, (document, number) =>
+      changed(claim, signal, (document, { number }) =>
         taken(document, writtenClaim(claim), self, { number, since: clock.wall().getTime() }),
       ),
-    look: (signal) => ask(signal, async (begun) => poolOf(pool, (await read(path)).document, begun)),
+    look: (signal) => ask(signal, async ({ begun }) => poolOf(pool, (await read(path)).document, begun)),
     mark: (claim, state, why, signal) =>
-      changed(claim, signal, (document, number) => {
+      changed(claim, signal, (document, { number }) => {
         const held = document.holders.find((one) => one.claim.id === claim.id);
         if (held === undefined) throw notHeld(name, claim);
         const failure = why === null ? null : writtenLine(why);
@@ -85,13 +65,13 @@ export function createFileLock(
       }),
     give: (claim, signal) => changed(claim, signal, (document) => without(document, claim.id)),
     free: ({ claim, revision }, signal) =>
-      ask(signal, async (begun) => {
+      ask(signal, async (question) => {
         let isFreed = false;
-        await change((document) => {
+        await change(path, question, (document, { wasWritten }) => {
           const held = document.holders.find((one) => one.claim.id === claim.id);
-          isFreed = held !== undefined && revisionOf(held) === revision;
+          isFreed = held === undefined ? wasWritten : revisionOf(held) === revision;
           return isFreed ? without(document, claim.id) : document;
-        }, begun);
+        });
         return isFreed;
       }),
     close: async () => undefined,
@@ -107,28 +87,26 @@ function namespace(): string {
   return readlinkSync('/proc/self/ns/pid');
 }
 
-/** @throws LastcallError `locked`; the signal's reason */
-async function asked<T>(
-  name: string,
-  path: string,
-  clock: Clock,
-  signal: AbortSignal,
-  work: (begun: number) => Promise<T>,
-): Promise<T> {
-  const begun = clock.now();
-  const failed = (why: string, cause?: unknown): LastcallError =>
-    new LastcallError('locked', `${name} cannot be asked: ${why}`, {
-      target: path,
-      elapsedMs: clock.now() - begun,
-      next: 'see that it is a directory that the group of the nodes may write to',
-      cause,
-    });
-  const late = (): LastcallError => failed(`no answer within ${ASK_MS} ms`);
-  try {
-    return await withDeadline(clock, ASK_MS, signal, late, () => work(begun));
-  } catch (error) {
-    if (signal.aborted || isLastcallError(error)) throw error;
-    throw failed(messageOf(error), error);
+/** What a step may go by, besides the document. */
+interface StepTime {
+  /** Of the version that the step makes. */
+  readonly number: number;
+  /** An earlier try was written, and had a successor before that was seen: it may be in the document already. */
+  readonly wasWritten: boolean;
+}
+
+type Step = (document: LockDocument, at: StepTime) => LockDocument;
+
+/** Changes the document by comparison; a change to the same is not written. */
+async function change(path: string, question: FileQuestion, to: Step): Promise<LockDocument> {
+  let wasWritten = false;
+  for (;;) {
+    const { document, version } = await read(path);
+    const after = to(document, { number: version.number + 1, wasWritten });
+    if (after === document) return after;
+    const done = await replace(path, version, documentText(after), () => question.stillAsked());
+    if (done === 'replaced') return after;
+    wasWritten ||= done === 'succeeded';
   }
 }
 

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, type FileHandle, link, lstat, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../system/error.ts';
+import { errnoOf, LastcallError } from '../system/error.ts';
 
 /**
  * A text that several processes of one machine replace by comparison: a directory of numbered files, of which the one
@@ -18,6 +18,8 @@ export interface Version {
 
 /** Far above any pool; what is longer was not written by us. */
 const MAX_BYTES = 1024 * 1024;
+/** Far above the deadline of one that writes: it does not write any more. Milliseconds. */
+const LEFT_MS = 5 * 60_000;
 /** Readable for the group, so that nodes may run as users of their own. */
 const FILE_MODE = 0o640;
 const DIRECTORY_MODE = 0o770;
@@ -50,29 +52,51 @@ export async function latest(directory: string): Promise<Version> {
   }
 }
 
+/** `overtaken`: `before` was not the latest any more; `succeeded`: it was written, and is not the latest any more. */
+export type Replaced = 'replaced' | 'overtaken' | 'succeeded';
+
 /**
  * Puts `text` in the place of `before`.
- * @returns its version, or null: `before` was not the latest any more, and nothing has changed
- * @throws the system's error
+ * @param mayStill throws where it is not wanted any more; called right before the one step that changes something
+ * @throws LastcallError `locked` where the text is too long to be read; the system's error; what `mayStill` throws
  */
-export async function replace(directory: string, before: Version, text: string): Promise<Version | null> {
+export async function replace(
+  directory: string,
+  before: Version,
+  text: string,
+  mayStill: () => void,
+): Promise<Replaced> {
+  if (Buffer.byteLength(text) > MAX_BYTES) throw tooLong(directory, Buffer.byteLength(text));
   const own = join(directory, `new-${randomUUID()}`);
   const number = before.number + 1;
   const target = join(directory, String(number));
   try {
     await writeWhole(own, text, (await stat(directory)).gid);
-    if (!(await linked(own, target))) return null;
+    mayStill();
+    if (!(await linked(own, target))) return 'overtaken';
     // A process that was held up may take the number of a version that was removed since: it is not the highest.
     const [highest = 0, ...lower] = await numbersIn(directory);
     if (highest !== number) {
       await rm(target, { force: true });
-      return null;
+      return 'succeeded';
     }
-    await removeOld(directory, lower);
-    return { number, text };
+    await removeAll(directory, [...lower.map(String), ...(await leftIn(directory, own))]);
+    return 'replaced';
   } finally {
     await rm(own, { force: true });
   }
+}
+
+function tooLong(directory: string, bytes: number): LastcallError {
+  return new LastcallError(
+    'locked',
+    `${directory}: the claims there would need ${bytes} bytes, and nodes read ${MAX_BYTES} at most; nothing was changed`,
+    {
+      target: directory,
+      elapsedMs: 0,
+      next: 'give each pool a file of its own, or wait until fewer nodes are in its queue',
+    },
+  );
 }
 
 /** Highest first. */
@@ -81,10 +105,31 @@ async function numbersIn(directory: string): Promise<number[]> {
   return names.map(Number).toSorted((one, other) => other - one);
 }
 
+/** What processes have left that were killed while they wrote; by the clock of the file system, which dated both. */
+async function leftIn(directory: string, own: string): Promise<string[]> {
+  const { mtimeMs } = await stat(own);
+  const left: string[] = [];
+  for (const name of (await readdir(directory)).filter((one) => /^new-[\da-f-]{36}$/.test(one))) {
+    const written = await modifiedAt(join(directory, name));
+    if (written !== null && mtimeMs - written > LEFT_MS) left.push(name);
+  }
+  return left;
+}
+
+/** @returns null when it is not there any more */
+async function modifiedAt(path: string): Promise<number | null> {
+  try {
+    return (await lstat(path)).mtimeMs;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
 /** In a directory where each user may remove its own files alone, those of others stay, and harm nothing. */
-async function removeOld(directory: string, numbers: readonly number[]): Promise<void> {
-  for (const number of numbers)
-    await rm(join(directory, String(number)), { force: true }).catch((error: unknown) => {
+async function removeAll(directory: string, names: readonly string[]): Promise<void> {
+  for (const name of names)
+    await rm(join(directory, name), { force: true }).catch((error: unknown) => {
       if (errnoOf(error) !== 'EPERM' && errnoOf(error) !== 'EACCES') throw error;
     });
 }

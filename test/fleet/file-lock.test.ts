@@ -1,11 +1,17 @@
-import { chmod, chown, mkdir, readdir, symlink, truncate, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { chmod, chown, mkdir, readdir, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { unlock } from '../../agent/engine/unlock.ts';
 import { createFileLock, processOwner } from '../../agent/fleet/file-lock.ts';
-import type { Claim } from '../../agent/lifecycle/model/pool.ts';
+import { viewOf } from '../../agent/fleet/turn.ts';
+import type { Claim, SlotHolder } from '../../agent/lifecycle/model/pool.ts';
+import { blockedBy } from '../../agent/lifecycle/observed/pool-words.ts';
 import { realClock } from '../../agent/system/clock.ts';
+import { LastcallError } from '../../agent/system/error.ts';
 import { lockContract } from '../contract/fleet-lock.ts';
 import { claimOf } from '../support/claim.ts';
 import { never, refusalOf } from '../support/outcome.ts';
@@ -61,8 +67,10 @@ describe('The lock by a file', () => {
   const open = (pool = 'app'): ReturnType<typeof createFileLock> => createFileLock(path, pool, { clock });
 
   test('never has more holders than slots, however many ask at once, and leaves one file', async () => {
-    const nodes = Array.from({ length: 8 }, (_none, index) => ({
-      lock: open(),
+    // Nodes of one process ask in turn: each has one of its own.
+    const idles = await Promise.all(Array.from({ length: 8 }, idle));
+    const nodes = idles.map(({ pid }, index) => ({
+      lock: createFileLock(path, 'app', { clock, owner: processOwner(pid) }),
       claim: claimOf('app', `app${index}`, { slots: 3 }),
     }));
     const most: number[] = [];
@@ -78,6 +86,7 @@ describe('The lock by a file', () => {
         left -= 1;
       }),
     );
+    await Promise.all(idles.map((one) => one.end()));
     expect(left).toBe(0);
     expect(Math.max(...most)).toBe(3);
     const names = await readdir(path);
@@ -225,4 +234,148 @@ describe('The lock by a file', () => {
     await writeFile(join(path, '1'), '{}');
     expect((await open().look(never)).holders.map(({ claim }) => claim.node)).toEqual(['app2']);
   });
+
+  const gone = new LastcallError('cancelled', 'not wanted any more');
+  /** A question whose caller is answered while it is under way. */
+  const cut = async (ask: (signal: AbortSignal) => Promise<unknown>): Promise<void> => {
+    const caller = new AbortController();
+    const asked = ask(caller.signal);
+    caller.abort(gone);
+    await expect(asked).rejects.toBe(gone);
+  };
+  const holdersOf = async (): Promise<string[]> =>
+    (await open().look(never)).holders.map((one) => one.claim.node);
+
+  test('does not take a slot after its caller was answered, nor behind a later give of another lock', async () => {
+    const claim = claimOf('app', 'app1');
+    await cut((signal) => open().take(claim, signal));
+    // As after a reload: the same process, and another lock.
+    expect((await open().give(claim, never)).holders).toEqual([]);
+    const other = claimOf('app', 'app2');
+    await open().take(other, never);
+    await open().give(other, never);
+    expect(await open().look(never)).toMatchObject({ holders: [], waiters: [] });
+    expect((await readdir(path)).filter((name) => name.startsWith('new-'))).toEqual([]);
+  });
+
+  test('ends one question of a process before it begins the next, also where another lock asks', async () => {
+    const claim = claimOf('app', 'app1');
+    const [take, give] = [open().take(claim, never), open().give(claim, never)];
+    expect((await take).holders).toMatchObject([{ claim }]);
+    expect((await give).holders).toEqual([]);
+    expect(await holdersOf()).toEqual([]);
+  });
+
+  test('does not give a slot after its caller was answered, and it was taken again', async () => {
+    const claim = claimOf('app', 'app1');
+    await open().take(claim, never);
+    await cut((signal) => open().give(claim, signal));
+    expect((await open().take(claim, never)).holders).toMatchObject([{ claim }]);
+    const other = claimOf('app', 'app2');
+    await open().take(other, never);
+    await open().give(other, never);
+    expect(await holdersOf()).toEqual(['app1']);
+  });
+
+  test('changes nothing after the deadline: by its timer, and by the clock before that', async () => {
+    const claim = claimOf('app', 'app1');
+    const timers: (() => void)[] = [];
+    const after = (_ms: number, run: () => void): (() => void) => {
+      timers.push(run);
+      return () => undefined;
+    };
+    const asked = createFileLock(path, 'app', { clock: { ...clock, after } }).take(claim, never);
+    const failed = refusalOf(() => asked);
+    for (const run of timers) run();
+    expect(await failed).toMatchObject({
+      code: 'locked',
+      message: expect.stringMatching(/no answer within/),
+    });
+    expect(await holdersOf()).toEqual([]);
+
+    // Stopped while the disk worked: what it did is seen before the timers are.
+    let now = 0;
+    const stopped = { ...clock, after, now: () => (now += 2_001) };
+    const late = await refusalOf(() => createFileLock(path, 'app', { clock: stopped }).take(claim, never));
+    expect(late).toMatchObject({ code: 'locked', message: expect.stringMatching(/no answer within/) });
+    expect(await holdersOf()).toEqual([]);
+  });
+
+  test('writes nothing that is too long to be read, and what is there stays usable', async () => {
+    const servers = {
+      'tcp://127.0.0.1:1': Array.from({ length: 1_000 }, (_none, index) => `${'b'.repeat(60)}/app${index}`),
+    };
+    const claims = Array.from({ length: 20 }, (_none, index) => claimOf('app', `app${index}`, { servers }));
+    const error = await refusalOf(async () => {
+      for (const claim of claims) await open().take(claim, never);
+    });
+    expect(error).toMatchObject({ code: 'locked', target: path });
+    expect(error.message).toMatch(/would need \d+ bytes, and nodes read 1048576 at most/);
+    const [first] = claims;
+    expect((await open().give(first as Claim, never)).holders).toEqual([]);
+    expect((await open().take(claims[1] as Claim, never)).holders).toMatchObject([
+      { claim: { node: 'app1' } },
+    ]);
+  });
+
+  test('removes what a process left that was killed while it wrote, and not what one writes now', async () => {
+    await mkdir(path, { mode: 0o770 });
+    const [left, young] = [`new-${randomUUID()}`, `new-${randomUUID()}`];
+    for (const name of [left, young]) await writeFile(join(path, name), '');
+    const before = new Date(Date.now() - 10 * 60_000);
+    await utimes(join(path, left), before, before);
+    await open().take(claimOf('app', 'app1'), never);
+    expect((await readdir(path)).toSorted()).toEqual(['1', young]);
+  });
+
+  test('says of a slot that it freed that it is free, also where the next change came before that was seen', async () => {
+    const dead = claimOf('app', 'app1');
+    const process = await idle();
+    await createFileLock(path, 'app', { clock, owner: processOwner(process.pid) }).take(dead, never);
+    await process.end();
+    let changes = 0;
+    // Right before the link: what the next node makes of our version, with a number above it.
+    const now = (): number => {
+      changes += 1;
+      if (changes === 2) writeFileSync(join(path, '3'), '{"schema":1,"holders":[],"queue":[]}');
+      return clock.now();
+    };
+    const [holder] = (await open().look(never)).holders;
+    const lock = createFileLock(path, 'app', { clock: { ...clock, now } });
+    expect(await lock.free(holder as SlotHolder, never)).toBe(true);
+    expect(await holdersOf()).toEqual([]);
+    expect(await lock.free(holder as SlotHolder, never)).toBe(false);
+  });
+
+  test('a node that waits is not unlocked while it lives, and has no place once it has ended', async () => {
+    const process = await idle();
+    await open().take(claimOf('app', 'app1'), never);
+    const waits = createFileLock(path, 'app', { clock, owner: processOwner(process.pid) });
+    await waits.take(claimOf('app', 'app2'), never);
+    const request = { node: 'app2', reason: 'scrapped', by: 'test' };
+    expect(await unlock(open(), request, never)).toMatchObject({
+      ok: false,
+      code: 'locked',
+      message: expect.stringMatching(/waits at place 1 in the queue/),
+    });
+    await process.end();
+    expect(await unlock(open(), request, never)).toMatchObject({ ok: true, code: 'done' });
+    expect((await open().look(never)).waiters).toEqual([]);
+  });
+});
+
+test('The words of a claim that waits name those before it alone, and no more than five', () => {
+  const claims = Array.from({ length: 12 }, (_none, index) => claimOf('app', `app${index}`));
+  const [held, ...queue] = claims as [Claim, ...Claim[]];
+  const holder = { claim: held, state: 'out', failure: null, since: 0, alive: true, revision: '1' } as const;
+  const view = viewOf(
+    0,
+    [holder],
+    queue.map((claim) => ({ claim, since: 0 })),
+  );
+  const words = (place: number): string =>
+    blockedBy('app', queue[place] as Claim, view).message.replace(/^.*before it in the queue: /, '');
+  expect(blockedBy('app', queue[0] as Claim, view).message).not.toMatch(/before it/);
+  expect(words(2)).toMatch(/^app1, app2; ask again/);
+  expect(words(10)).toMatch(/^app1, app2, app3, app4, app5, and 5 more; ask again/);
 });

@@ -5,6 +5,8 @@ import type { Claim, PoolView, SlotHolder } from '../model/pool.ts';
 
 /** Why a claim has no slot, in words: who holds it, since when, why, and what to do. */
 
+const MOST_NAMED = 5;
+
 /**
  * @param node that has the claim
  * @returns `locked`, or `braked`: a node did not come back, and none begins before it is seen to
@@ -21,17 +23,21 @@ export function blockedBy(node: string, { id, pool }: Claim, view: PoolView): Ob
       message: `${node}: the brake of pool ${pool} is on: ${who.join('; ')}; ${seeTo(failed)}`,
     };
   }
-  const before = view.waiters.filter(({ claim }) => claim.id !== id);
-  const ahead =
-    before.length === 0
-      ? ''
-      : `; before it in the queue: ${before.map(({ claim }) => claim.node).join(', ')}`;
-  const holders = view.holders.length === 0 ? ['no slot is taken'] : view.holders.map(holderWords);
+  const own = view.waiters.find(({ claim }) => claim.id === id)?.position ?? Infinity;
+  const before = view.waiters.filter(({ position }) => position < own).map(({ claim }) => claim.node);
+  const ahead = before.length === 0 ? '' : `; before it in the queue: ${first(before).join(', ')}`;
+  const holders = view.holders.length === 0 ? ['no slot is taken'] : first(view.holders.map(holderWords));
   const held = [...holders, ...closedWords(view)].join('; ');
   return {
     code: 'locked',
     message: `${node}: pool ${pool} has ${view.slots} ${view.slots === 1 ? 'slot' : 'slots'}: ${held}${ahead}; ask again later, or wait with --wait-for-slot`,
   };
+}
+
+/** A pool may have hundreds of nodes, and a message is a line. */
+function first(words: readonly string[]): readonly string[] {
+  const more = words.length - MOST_NAMED;
+  return more <= 0 ? words : [...words.slice(0, MOST_NAMED), `and ${more} more`];
 }
 
 /** `app1 is out since ... (restart by cli alice: deploy 41)`. */

@@ -3,6 +3,7 @@ import type { AgentCheckServer } from './balancers/agent-check/server.ts';
 import { composeEngine, createBalancers, type World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import type { Engine } from './engine/engine.ts';
+import type { LastRuns } from './engine/last-runs.ts';
 import { createSchedule, type Schedule, type ScheduleCounts } from './engine/schedule.ts';
 import type { Service } from './engine/service.ts';
 import { createCondition } from './hooks/condition.ts';
@@ -38,6 +39,8 @@ export interface AssemblyParts {
   readonly sockets: ListenSockets;
   /** What becomes of the runs of the calendar; outlives the assembly. */
   readonly scheduleRuns: ScheduleCounts;
+  /** When the calendar rebooted the machine last; outlives the assembly, which may end before its first record. */
+  readonly lastRuns: LastRuns;
 }
 
 /**
@@ -46,13 +49,7 @@ export interface AssemblyParts {
  */
 export function assemble(config: Config, parts: AssemblyParts, world: World): Assembly {
   let service: Service | null = null;
-  const schedule = scheduleOf(
-    config,
-    parts,
-    world,
-    (request) => operate(service ?? engine, request),
-    () => engine,
-  );
+  const schedule = scheduleOf(config, parts, world, (request) => operate(service ?? engine, request));
   const { sockets } = parts;
   const { balancers, server, healthServer } = createBalancers(config, { ...world, sockets }, () =>
     engine.status(),
@@ -82,20 +79,16 @@ export function assemble(config: Config, parts: AssemblyParts, world: World): As
 
 function scheduleOf(
   { schedule, node, drain }: Config,
-  { scheduleRuns }: AssemblyParts,
+  { scheduleRuns, lastRuns }: AssemblyParts,
   { clock, env, log }: World,
   submit: (request: Request) => Promise<Result>,
-  engine: () => Engine,
 ): Schedule {
   return createSchedule(schedule, {
     clock,
     random: Math.random,
     log,
     runs: scheduleRuns,
-    lastRuns: {
-      of: (entry) => engine().lastRuns.of(entry),
-      note: (entry, at) => engine().lastRuns.note(entry, at),
-    },
+    lastRuns,
     condition: ({ when }) => when && createCondition(when, { clock, env, node }),
     // It waits until its pool lets it, as long as it may drain.
     submit: (kind, reason) =>

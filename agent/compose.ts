@@ -9,6 +9,7 @@ import { createHealthBalancer } from './balancers/health-port/poll-only.ts';
 import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
 import type { Config, ProbeConfig } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
+import { createLastRuns, type LastRuns } from './engine/last-runs.ts';
 import type { Ports } from './engine/ports.ts';
 import { createLock, lockAddresses } from './fleet/create.ts';
 import { createGateKeeper, createWarner } from './hooks/hooks.ts';
@@ -54,6 +55,8 @@ export interface Parts {
   readonly stops?: RunningStopRecord;
   /** When the pid file was seen first, by any sidecar; absent in direct mode. */
   readonly pidFiles?: PidFileRecords;
+  /** The calendar's; outlives the engine. Absent in direct mode, which has no calendar. */
+  readonly lastRuns?: LastRuns;
   /** Direct mode: `ready` is the operator's own command. */
   readonly direct: boolean;
 }
@@ -73,7 +76,7 @@ const EXCHANGE_MS = 2_000;
 export function composeEngine(config: Config, parts: Parts, world: World): Engine {
   const { clock, log, searchPath } = world;
   const { start, stop } = config.app;
-  const { stops, pidFiles = createPidFileRecords(bootId()) } = parts;
+  const { stops, pidFiles = createPidFileRecords(bootId()), lastRuns = createLastRuns() } = parts;
   const appPorts = (signal: AbortSignal): Promise<number[]> => portsOf(config, parts.balancers, signal);
   const commands = { clock, searchPath, pidFiles, appPorts, ...(stops ? { stops } : {}) };
   const stopper = parts.child?.stopper ?? (stop && createStopper(stop, commands));
@@ -99,6 +102,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     ...hooksOf(config, world),
     lock: createLock(config, { clock, log }),
     journal: parts.journal,
+    lastRuns,
     bootId: bootId(),
   });
   return engine;

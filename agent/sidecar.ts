@@ -8,6 +8,7 @@ import { openDoors, placesOf } from './doors.ts';
 import type { World } from './compose.ts';
 import { openAudit } from './telemetry/audit.ts';
 import type { Engine } from './engine/engine.ts';
+import { createLastRuns } from './engine/last-runs.ts';
 import type { Service } from './engine/service.ts';
 import { createHandover } from './journal/handover.ts';
 import { createJournal } from './journal/journal.ts';
@@ -78,6 +79,7 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
     child,
     sockets,
     scheduleRuns: createLabelledCounts(),
+    lastRuns: createLastRuns(),
   };
   const seat = createSeat(assemble(config, parts, world), parts, world);
   atTheEnd(() => seat.now().close());

@@ -5,6 +5,7 @@ import type { DirectService } from './cli/ports.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { openAudit, withAudit } from './telemetry/audit.ts';
+import { createLastRuns } from './engine/last-runs.ts';
 import type { Service } from './engine/service.ts';
 import { createJournal } from './journal/journal.ts';
 import { checkReachable } from './journal/reachable.ts';
@@ -58,6 +59,7 @@ async function open(config: Config, world: World, atTheEnd: AtTheEnd): Promise<S
     child: null,
     sockets,
     scheduleRuns: createLabelledCounts(),
+    lastRuns: createLastRuns(),
   };
   const assembly = assemble(config, parts, world);
   atTheEnd(() => assembly.close());

@@ -8,7 +8,8 @@ const EVERYWHERE = ['0.0.0.0', '::', '[::]'];
 const WIDEST = { v4: 29, v6: 125 } as const;
 
 /** A port that every host may ask, and a block of addresses from which every host is taken for a balancer. */
-export function warnOfOpen({ balancers, listen }: Config): string[] {
+export function warnOfOpen(config: Config): string[] {
+  const { balancers, listen } = config;
   const asked = { agentCheck: listen.agentCheck, health: listen.health };
   const open = Object.entries(asked).flatMap(([key, port]) =>
     port !== null && EVERYWHERE.includes(port.host) && port.allow.length === 0
@@ -37,7 +38,23 @@ export function warnOfOpen({ balancers, listen }: Config): string[] {
           `an answer to it for an answer to the balancer: ${cure}`,
       );
   });
-  return [...open, ...metrics, ...hooks, ...wide];
+  return [...warnOfSocket(config), ...open, ...metrics, ...hooks, ...wide];
+}
+
+const OTHERS_OPEN = 0o002;
+const GROUP_OPENS = 0o020;
+
+/** Who opens the control socket may do more than take this node out. */
+function warnOfSocket({ listen, lock, node }: Config): string[] {
+  const { mode, group } = listen.control;
+  const slots = lock === null ? '' : ', and free slots of its pool';
+  if ((mode & OTHERS_OPEN) !== 0)
+    return [
+      `listen.control.mode lets every user of this machine drain and stop ${node}, reboot this machine where the sidecar may${slots}`,
+    ];
+  if ((mode & GROUP_OPENS) === 0) return [];
+  const members = group === null ? 'the members of the group of lastcall' : `the members of ${group}`;
+  return [`listen.control.mode: ${members} can also reboot this machine where the sidecar may${slots}`];
 }
 
 function isWide(network: string): boolean {

@@ -13,7 +13,14 @@ export function checkPool({ pool, lock }: Config): Finding[] {
   return [{ path: ['lock'], message: 'needs pool: { name }, whose slots it keeps', at: 'value' }];
 }
 
-export function warnOfPool({ pool, lock, return: { soakMs } }: Config): string[] {
-  const warnings = pool !== null && lock === null ? [NO_LOCK] : [];
-  return lock === null && soakMs > 0 ? [...warnings, NO_SOAK] : warnings;
+const OTHERS_GO_DOWN =
+  'lock.file and `do: reboot`: the reboot takes down every node of this machine, and only this one is drained for it: each application there needs the systemd drop-in (deploy/systemd), which drains it first';
+
+export function warnOfPool({ pool, lock, schedule, return: { soakMs } }: Config): string[] {
+  const isShared = lock?.kind === 'file' && schedule.some((entry) => entry.do === 'reboot');
+  return [
+    ...(pool !== null && lock === null ? [NO_LOCK] : []),
+    ...(lock === null && soakMs > 0 ? [NO_SOAK] : []),
+    ...(isShared ? [OTHERS_GO_DOWN] : []),
+  ];
 }

@@ -38,9 +38,6 @@ export async function checkRules(config: Config, supervised: boolean): Promise<F
 /** What is legal but ought to be known. */
 export function warningsOf(config: Config, supervised: boolean): string[] {
   const warnings: string[] = [];
-  if ((config.listen.control.mode & 0o002) !== 0) {
-    warnings.push(`listen.control.mode lets every user of this machine drain and stop ${config.node}`);
-  }
   if (config.listen.health !== null && config.balancers.every(({ kind }) => kind !== 'health')) {
     warnings.push('listen.health answers UP and DOWN, and no DRAIN: no balancer is listed as `health`');
   }

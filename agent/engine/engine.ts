@@ -10,7 +10,6 @@ import type { Verdict } from '../probes/verdict.ts';
 import { createConnectionReport } from './connection-report.ts';
 import { type Core, createCore } from './core.ts';
 import { NO_SIGNS } from './life-signs.ts';
-import type { LastRuns } from './last-runs.ts';
 import { createPoolReport } from './pool-report.ts';
 import type { Ports } from './ports.ts';
 import type { Service } from './service.ts';
@@ -32,8 +31,6 @@ export interface Engine extends Service {
   start(supervise?: Supervise): Promise<void>;
   /** Resolves once it is known again what was under way: no operation can be answered before that. */
   readonly ready: Promise<void>;
-  /** The last runs of the calendar that rebooted the machine; known once the engine has begun. */
-  readonly lastRuns: LastRuns;
   /** The prober's news; `signedOut` null = nothing new of that. */
   probed(verdict: Pick<Verdict, 'health' | 'startedAt'> & { readonly signedOut: boolean | null }): void;
   /** The supervised application has ended. */
@@ -80,7 +77,6 @@ export function createEngine(policy: Policy, ports: Ports): Engine {
       if (answer === 'cancelling') post({ type: 'cancel', id, by });
       return answer;
     },
-    lastRuns: core.file.lastRuns,
     status: core.status,
     watch: requests.watch,
     unlock: (request) => unlock(ports.lock, request, signal),

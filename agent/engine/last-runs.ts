@@ -9,7 +9,7 @@ export interface LastRuns {
   note(entry: string, at: number): void;
   /** All of them, as the disk keeps them. */
   readonly all: Readonly<Record<string, number>>;
-  /** Takes what an earlier sidecar has kept. */
+  /** Takes what the disk has; a run that was noted since is not on it yet, and stays. */
   resume(kept: Readonly<Record<string, number>>): void;
 }
 
@@ -21,14 +21,19 @@ export function createLastRuns(): LastRuns {
   return {
     of: (entry) => all[entry] ?? null,
     note(entry, at) {
-      const others = Object.entries(all).filter(([name]) => name !== entry);
-      all = Object.fromEntries([...others, [entry, at] as const].slice(-KEPT));
+      all = merged(all, { [entry]: at });
     },
     get all() {
       return all;
     },
     resume(kept) {
-      all = { ...kept };
+      all = merged(kept, all);
     },
   };
+}
+
+/** The newer ones last, of which the oldest are left out. */
+function merged(old: LastRuns['all'], newer: LastRuns['all']): LastRuns['all'] {
+  const others = Object.entries(old).filter(([name]) => newer[name] === undefined);
+  return Object.fromEntries([...others, ...Object.entries(newer)].slice(-KEPT));
 }

@@ -1,5 +1,6 @@
 import type { Balancer } from '../balancers/balancer.ts';
 import type { ProbeConfig } from '../config/config.ts';
+import type { LastRuns } from './last-runs.ts';
 import type { FleetLock } from '../fleet/lock.ts';
 import type { GateKeeper, Warner } from '../hooks/hooks.ts';
 import type { Proof } from '../lifecycle/model/observation.ts';
@@ -40,6 +41,8 @@ export interface Ports {
   readonly lock: FleetLock | null;
   /** Where intents are kept; direct mode keeps none. */
   readonly journal: Journal;
+  /** The last runs of the calendar that rebooted the machine, which are kept beside the record. */
+  readonly lastRuns: LastRuns;
   /** Identifies the boot of the machine, since the monotonic clock begins anew with it. */
   readonly bootId: string;
 }

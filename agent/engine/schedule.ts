@@ -130,8 +130,9 @@ function wasBefore({ config }: ScheduleEntry, at: number, { lastRuns }: Schedule
   return last !== null && at <= last && last - at < SAME_MS;
 }
 
-function nameOf({ cron, timezone }: ScheduleConfig): string {
-  return timezone === null ? cron : `${cron} ${timezone}`;
+/** Entries of one time are told apart by their `when`. */
+function nameOf({ cron, timezone, when }: ScheduleConfig): string {
+  return [cron, timezone, when && JSON.stringify(when)].filter((part) => part !== null).join(' ');
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Journal } from '../journal/journal.ts';
 import type { Result } from '../lifecycle/model/api.ts';
 import type { StateRecord } from '../lifecycle/model/record.ts';
-import { createLastRuns, type LastRuns } from './last-runs.ts';
+import type { LastRuns } from './last-runs.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 
@@ -19,7 +19,6 @@ export interface PersistedFile {
 
 /** The one writer of the state file: the record that the lifecycle asked for last, and what the engine keeps beside it. */
 export interface StateFile {
-  readonly lastRuns: LastRuns;
   /**
    * Reads the file, once, at the start.
    * @returns what it holds (null = nothing), and why it could not be believed (null = it could)
@@ -43,6 +42,7 @@ export interface StateFilePorts {
   readonly journal: Journal;
   readonly bootId: string;
   readonly found: () => PersistedFile['found'];
+  readonly lastRuns: LastRuns;
 }
 
 /** Far above the slowest fsync of a disk that works. */
@@ -52,10 +52,9 @@ const NEVER = new AbortController().signal;
 /** A few callers at most wait over one crash, and every save writes them all. */
 const KEPT_RESULTS = 16;
 
-export function createStateFile({ clock, journal, bootId, found }: StateFilePorts): StateFile {
+export function createStateFile({ clock, journal, bootId, found, lastRuns }: StateFilePorts): StateFile {
   let last: StateRecord | null = null;
   let results: readonly Result[] = [];
-  const lastRuns = createLastRuns();
 
   const write = async (record: StateRecord): Promise<void> => {
     const late = (): LastcallError =>
@@ -66,7 +65,6 @@ export function createStateFile({ clock, journal, bootId, found }: StateFilePort
   };
 
   return {
-    lastRuns,
     async load(signal) {
       const loaded = await journal.load(signal);
       if (loaded.kind === 'quarantined') {

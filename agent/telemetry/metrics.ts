@@ -10,7 +10,7 @@ import { withObserver } from './service-observer.ts';
 const BUCKETS = [1, 5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
 
 const SCHEDULE_HELP =
-  'Runs of the schedule: a result code, or not-due, missed, overlap, given-up where nothing was asked for.';
+  'Runs of the schedule: a result code, or not-due, missed, overlap, repeated, given-up where nothing was asked for.';
 
 export interface MetricsPorts {
   readonly clock: Clock;

@@ -25,7 +25,7 @@ export interface PhaseHooksPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly runs: HookCounts;
-  /** Those of the configuration of now; asked at each change. The same array = the same configuration. */
+  /** Those of the configuration of now; asked at each status. The same array = the same configuration. */
   readonly configs: () => readonly PhaseHookConfig[];
   readonly create: (config: PhaseHookConfig, onOutcome: PhaseHookPorts['onOutcome']) => PhaseHook;
 }
@@ -40,13 +40,15 @@ export function openPhaseHooks(inner: Service, ports: PhaseHooksPorts): PhaseHoo
   const alarms = createHookAlarms(clock, () => changed());
   const { service, changed } = withAlarms(inner, alarms.texts);
   const hooks = createHooks(ports, alarms.set);
-  const unwatch = watchPhases(inner, ports, (change) => {
-    hooks.use(configs());
-    hooks.tell(change);
-  });
+  const use = (): void => hooks.use(configs());
+  use();
+  // The first status of an engine that follows another one (SIGHUP): an alarm of a hook that has left ends with it.
+  const unwatchConfigs = inner.watch({ status: use, result: () => undefined });
+  const unwatch = watchPhases(inner, ports, (change) => hooks.tell(change));
   return {
     service,
     async close() {
+      unwatchConfigs();
       unwatch();
       const over = new AbortController();
       const cancel = clock.after(CLOSING_MS, () =>

@@ -255,7 +255,9 @@ describe('a legal file may hold what its owner ought to know', () => {
     const loaded = await load(`${MINIMAL}listen: { control: { mode: "0666" } }\n`);
     expect(loaded).toMatchObject({
       ok: true,
-      warnings: ['listen.control.mode lets every user of this machine drain and stop host1'],
+      warnings: [
+        'listen.control.mode lets every user of this machine drain and stop host1, reboot this machine where the sidecar may',
+      ],
     });
   });
 

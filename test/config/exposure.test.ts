@@ -74,6 +74,21 @@ describe('a value of the environment', () => {
   });
 });
 
+test('what the group of the control socket may do is said', async () => {
+  const warned = async (text: string): Promise<readonly string[]> => {
+    const loaded = await load(`${MINIMAL}${text}`);
+    return loaded.ok ? loaded.warnings : loaded.problems.map(({ message }) => message);
+  };
+  expect(await warned('listen: { control: { mode: "0660", group: deploy } }\n')).toEqual([
+    'listen.control.mode: the members of deploy can also reboot this machine where the sidecar may',
+  ]);
+  const pool = 'pool: { name: app }\nlock: { file: /run/lock/lastcall/app }\n';
+  expect(await warned(`${pool}listen: { control: { mode: "0620" } }\n`)).toEqual([
+    'listen.control.mode: the members of the group of lastcall can also reboot this machine where the sidecar may, and free slots of its pool',
+  ]);
+  expect(await warned('listen: { control: { mode: "0640", group: deploy } }\n')).toEqual([]);
+});
+
 test('what is open to others is said', async () => {
   const warned = async (text: string): Promise<readonly string[]> => {
     const loaded = await load(text);

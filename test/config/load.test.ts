@@ -63,13 +63,19 @@ describe('a file', () => {
 });
 
 describe('the sample', () => {
-  test('is right as it stands, and warns of nothing but what a master CLI may do on some versions', async () => {
-    const warnings = [
-      expect.stringMatching(/^balancers\[0\]\.master: HAProxy 3\.4\.0 to 3\.5-dev5 .*haproxy -c/),
-    ];
+  test('is right as it stands, and warns of nothing but what it shows on purpose: a lock of one machine, a master CLI, a socket of a group', async () => {
+    const machine = expect.stringMatching(/^lock\.file and `do: reboot`/);
+    const master = expect.stringMatching(
+      /^balancers\[0\]\.master: HAProxy 3\.4\.0 to 3\.5-dev5 .*haproxy -c/,
+    );
+    const group = expect.stringMatching(/^listen\.control\.mode: the members of deploy/);
+    const warnings = [machine, master, group];
     const text = await readFile(SAMPLE, 'utf8');
     expect(await load(text)).toMatchObject({ ok: true, warnings });
-    expect(await load(text.replace(/^ +master: .*\n/m, ''))).toMatchObject({ ok: true, warnings: [] });
+    expect(await load(text.replace(/^ +master: .*\n/m, ''))).toMatchObject({
+      ok: true,
+      warnings: [machine, group],
+    });
   });
 
   test('shows every key and every value that it calls a default is one', async () => {

@@ -21,6 +21,20 @@ test('a pool without a lock is told to be none', async () => {
   expect(loaded.ok && loaded.warnings.join()).toMatch(/`pool.slots` and `pool.brake` are not kept/);
 });
 
+test('a lock of one machine and a reboot of it: its other nodes go down with it', async () => {
+  const warnings = async (lock: string, what: string): Promise<string> => {
+    const entry = `schedule: [{ cron: '0 4 * * *', do: ${what} }]\n`;
+    const app =
+      'app: { probe: { tcp: 8080 }, start: { command: [/bin/true] }, stop: { command: [/bin/true], gone: { port: 8080 } } }\n';
+    const loaded = await load(`${MINIMAL}${app}sticky: false\npool: { name: app }\nlock: ${lock}\n${entry}`);
+    return loaded.ok ? loaded.warnings.join() : JSON.stringify(loaded.problems);
+  };
+  const file = '{ file: /run/lock/lastcall/app }';
+  expect(await warnings(file, 'reboot')).toContain('every node of this machine');
+  expect(await warnings(file, 'restart')).toBe('');
+  expect(await warnings('{ etcd: { endpoints: ["http://10.0.0.9:2379"] } }', 'reboot')).toBe('');
+});
+
 describe('what no lock could keep is refused', () => {
   refuses([
     ['lock: { file: /run/lock/lastcall/app }', '4:7: lock: needs pool: { name }, whose slots it keeps'],

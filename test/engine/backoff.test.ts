@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
 import { createBackoff } from '../../agent/engine/backoff.ts';
+import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import { createPollers } from '../../agent/engine/pollers.ts';
 import type { UnstampedEvent } from '../../agent/engine/run-effect.ts';
 import { initial } from '../../agent/lifecycle/model/state.ts';
@@ -80,6 +81,7 @@ describe('the polls', () => {
       warners: [],
       journal: { load: async () => ({ kind: 'none' }) as const, save: async () => undefined },
       bootId: 'boot',
+      lastRuns: createLastRuns(),
     };
     const state = initial(policy, realClock.now());
     const pollers = createPollers(policy, ports, () => state, post, closing.signal);

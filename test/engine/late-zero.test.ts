@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createEngine, type Engine } from '../../agent/engine/engine.ts';
+import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { createScanBudget } from '../../agent/sessions/scan-budget.ts';
 import { scanPauseMs, type Sight } from '../../agent/sessions/scan-pause.ts';
@@ -70,6 +71,7 @@ async function drain(table: Table): Promise<{ beyondQuietMs: number; after: numb
     warners: [],
     journal: { load: () => Promise.resolve({ kind: 'none' }), save: () => Promise.resolve() },
     bootId: 'boot',
+    lastRuns: createLastRuns(),
   });
   const move = async (until: () => boolean): Promise<void> => {
     for (let turns = 0; !until() && turns < 20_000; turns += 1) {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Balancer } from '../../agent/balancers/balancer.ts';
 import { createPollers, type Pollers } from '../../agent/engine/pollers.ts';
+import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import { lookScope } from '../../agent/lifecycle/phases/capacity.ts';
 import { initial, type State } from '../../agent/lifecycle/model/state.ts';
 import { statusOf } from '../../agent/lifecycle/report/status.ts';
@@ -82,6 +83,7 @@ beforeEach(async () => {
     warners: [],
     journal: { load: () => Promise.resolve({ kind: 'none' } as const), save: () => Promise.resolve() },
     bootId: 'boot',
+    lastRuns: createLastRuns(),
   };
   pollers = createPollers(
     policy,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createEngine, type Engine } from '../../agent/engine/engine.ts';
+import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import type { OperationKind, Phase } from '../../agent/lifecycle/model/api.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import type { Probe, ProbeAnswer } from '../../agent/probes/probe.ts';
@@ -47,6 +48,7 @@ beforeEach(async () => {
     warners: [],
     journal: { load: () => Promise.resolve({ kind: 'none' }), save: () => Promise.resolve() },
     bootId: 'boot',
+    lastRuns: createLastRuns(),
   });
   await engine.start();
 });

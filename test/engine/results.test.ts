@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createEngine } from '../../agent/engine/engine.ts';
+import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import type { PersistedFile } from '../../agent/engine/state-file.ts';
 import type { Journal } from '../../agent/journal/journal.ts';
 import type { Request, Result } from '../../agent/lifecycle/model/api.ts';
@@ -63,7 +64,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
 
-async function start(disk: ReturnType<typeof createDisk>) {
+async function start(disk: ReturnType<typeof createDisk>, lastRuns = createLastRuns()) {
   const clock = new ManualClock();
   const log = memoryLog();
   const own = createEngine(policy, {
@@ -82,6 +83,7 @@ async function start(disk: ReturnType<typeof createDisk>) {
     warners: [],
     journal: disk.journal,
     bootId: 'boot',
+    lastRuns,
   });
   cleanups.push(async () => {
     disk.goOn('fail');
@@ -194,4 +196,22 @@ describe('The end of an operation is one line of the log', () => {
     ]);
     expect(log.records).toContainEqual(expect.objectContaining({ level: 'info', message: 'hold has ended' }));
   });
+});
+
+test('A run of the calendar that was noted before a configuration was read again is in the next record', async () => {
+  const disk = createDisk();
+  const lastRuns = createLastRuns();
+  const first = await start(disk, lastRuns);
+  lastRuns.note('0 4 * * *', 1);
+  await first.engine.submit(request('d1'));
+  await first.settle();
+  expect(disk.file()?.runs).toEqual({ '0 4 * * *': 1 });
+  // SIGHUP, before anything of the next run is on disk.
+  lastRuns.note('0 4 * * *', 2);
+  await first.engine.close();
+  const second = await start(disk, lastRuns);
+  await second.settle();
+  await second.engine.submit(request('r1', { kind: 'ready' }));
+  await second.settle();
+  expect(disk.file()?.runs).toEqual({ '0 4 * * *': 2 });
 });

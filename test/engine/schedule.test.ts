@@ -139,6 +139,32 @@ describe('The schedule', () => {
     expect(lastRuns.of('* * * * * *')).toBe(ahead);
   });
 
+  test('tells two entries of one time apart by their `when`', async () => {
+    const when = { kind: 'file', path: '/run/reboot-required' } as const;
+    const [lastRuns, other] = [createLastRuns(), createLastRuns()];
+    await begin({ ...everySecond, do: 'reboot', when }, async () => undefined, { lastRuns }).first;
+    schedule?.close();
+    await begin(
+      { ...everySecond, do: 'reboot', when: { ...when, path: '/run/other' } },
+      async () => undefined,
+      {
+        lastRuns: other,
+      },
+    ).first;
+    const keys = [lastRuns, other].flatMap(({ all }) => Object.keys(all));
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  test('knows a run that was noted before the disk was read, and what the disk has of others', () => {
+    const lastRuns = createLastRuns();
+    lastRuns.note('a', 2);
+    lastRuns.resume({ a: 1, b: 1 });
+    expect(lastRuns.all).toEqual({ a: 2, b: 1 });
+    for (let index = 0; index < 40; index += 1) lastRuns.note(`c${index}`, 3);
+    expect(Object.keys(lastRuns.all)).toHaveLength(32);
+    expect([lastRuns.of('a'), lastRuns.of('c39')]).toEqual([null, 3]);
+  });
+
   test('notes a run that reboots before it is asked for, and goes by no note of long after it', async () => {
     const lastRuns = createLastRuns();
     lastRuns.resume({ '* * * * * *': Date.now() + 48 * 3_600_000 });

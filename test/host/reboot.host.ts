@@ -5,12 +5,13 @@ import { openStock, type Stock, TERM_LOG } from './stock.ts';
 /** `lastcall reboot` on a real machine: systemd, logind and polkit with the shipped rule, by a user who is not root. */
 
 const RULE = '/etc/polkit-1/rules.d/51-lastcall-reboot.rules';
+const AUDIT = 'audit: /var/log/lastcall/app1.log\n';
 const INHIBIT = `systemd-run --quiet --unit=inhibitor systemd-inhibit --what=shutdown:sleep --who=apt \\
     '--why=Upgrading packages' --mode=block sleep 600
   until systemd-inhibit --list | grep -q Upgrading; do sleep 0.1; done`;
 let stock: Stock;
 beforeAll(async () => {
-  stock = await openStock('app1', 'audit: /var/log/lastcall/app1.log\n');
+  stock = await openStock('app1', AUDIT);
 }, 120_000);
 afterAll(() => stock?.box.close());
 beforeEach(async () => {
@@ -73,8 +74,7 @@ test('`lastcall reboot` waits for the users, reboots once, and after the boot th
 test('The schedule reboots where /run/reboot-required is there, once, by an operation of its own', async () => {
   const entry =
     "  - { cron: '* * * * * *', do: reboot, reason: patches, when: { file: /run/reboot-required } }\n";
-  const audit = 'audit: /var/log/lastcall/app1.log\n';
-  await stock.configure(`${audit}schedule:\n${entry}`);
+  await stock.configure(`${AUDIT}schedule:\n${entry}`);
   await stock.box.sh('systemctl reload lastcall');
   const before = await bootId();
   await stock.box.sh('echo "*** System restart required ***" >/run/reboot-required');
@@ -83,7 +83,7 @@ test('The schedule reboots where /run/reboot-required is there, once, by an oper
   const after = await bootId();
   expect(after).not.toBe(before);
   await stock.untilServing();
-  await stock.configure(audit);
+  await stock.configure(AUDIT);
   await stock.box.sh('systemctl reload lastcall');
   const reboots = (await audited()).filter(({ operation }) => operation === 'reboot');
   expect(reboots.map(({ event, code }) => [event, code ?? null])).toEqual([
@@ -98,6 +98,9 @@ test('The schedule reboots where /run/reboot-required is there, once, by an oper
 test('An application that does not start after the boot: the node stays out, and its end is in the audit', async () => {
   const unit = '/etc/systemd/system/app1.service';
   await stock.box.sh(`cp ${unit} /root/ && sed -i 's,^ExecStart=.*,ExecStart=/bin/false,' ${unit}`);
+  // The unit is of Type=simple, so its start succeeds, and only the probe knows better: until `return.timeout`.
+  await stock.configure(`${AUDIT}return: { timeout: 10s }\n`);
+  await stock.box.sh('systemctl daemon-reload && systemctl restart lastcall');
   stock.box.start(['lastcall', 'reboot']);
   await stock.box.untilOff();
   await stock.box.boot();
@@ -113,7 +116,10 @@ test('An application that does not start after the boot: the node stays out, and
     operation: 'reboot',
     code: 'app-health',
   });
-  await stock.box.sh(`mv /root/app1.service ${unit} && systemctl daemon-reload`);
+  await stock.configure(AUDIT);
+  await stock.box.sh(
+    `mv /root/app1.service ${unit} && systemctl daemon-reload && systemctl restart lastcall`,
+  );
   expect((await stock.lastcall('ready')).code).toBe(0);
 });
 

@@ -202,6 +202,21 @@ describe('A configuration that is read again', () => {
     expect(made.map(({ changes }) => changes.length)).toEqual([1, 1]);
   });
 
+  test('ends the alarm of a hook that has left as soon as it is in use, without a change of the phase', () => {
+    inner.show('drained', 0);
+    const [change] = first().changes;
+    if (!change) throw new Error('not told');
+    first().onOutcome('failed', change, new Error('no'));
+    const seen: (readonly string[])[] = [];
+    hooks.service.watch({ status: (status) => void seen.push(status.alarms), result: () => undefined });
+    configs = [hookOn('mended')];
+    inner.show('recovering', null);
+    expect(alarms()).toEqual([]);
+    expect(seen.at(-1)).toEqual([]);
+    inner.show('drained', 0);
+    expect(made.map(({ changes }) => changes.length)).toEqual([1, 0]);
+  });
+
   test('ends the alarm of a hook that has left, which goes on with what it has', async () => {
     inner.show('drained', 0);
     const [change] = first().changes;

@@ -1,5 +1,6 @@
 import { MOST_TICKETS } from './join.ts';
 import { blockedBy } from '../observed/pool-words.ts';
+import { CUT } from '../phases/reboot.ts';
 import { goOverSlot, isSlotNeeded, UNREFUSED_WAIT_MS } from '../phases/slot.ts';
 import { goesOver, type Objection } from '../model/objection.ts';
 import type { Candidate } from '../model/operation.ts';
@@ -100,6 +101,12 @@ export function advanceWaiting(draft: Draft): void {
   if (blocked?.code === 'braked') return endWaiting(draft, () => true, blocked);
   const why = slot.error ?? blocked?.message ?? `${policy.node}: the lock has not answered`;
   endWaiting(draft, ({ deadline }) => at >= deadline, { code: 'locked', message: why });
+}
+
+/** The machine has booted while they waited: a reboot is not asked for once more, and its slot is wanted no longer. */
+export function endCutWaiting(draft: Draft): void {
+  const message = `${draft.policy.node}: ${CUT}; nothing was changed, \`lastcall reboot\` asks anew`;
+  endWaiting(draft, ({ request }) => request.kind === 'reboot', { code: 'failed', message });
 }
 
 type WaitEnding = Omit<Objection, 'code'> & { readonly code: Objection['code'] | 'cancelled' };

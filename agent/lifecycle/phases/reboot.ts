@@ -62,9 +62,10 @@ export function bringUp(draft: Draft): void {
 /** The machine has booted before this operation had asked for it: a power cut, or an operator. It is not rebooted once more. */
 export function endCut(draft: Draft): void {
   const outing = { level: stillLevel(draft.policy, draft.state), fence: null, force: null };
-  const why = 'the machine was booted (a power cut, or by another hand) before its reboot was asked for';
-  failReboot(draft, 'failed', why, { ...noStop(draft), outing });
+  failReboot(draft, 'failed', CUT, { ...noStop(draft), outing });
 }
+
+export const CUT = 'the machine was booted (a power cut, or by another hand) before its reboot was asked for';
 
 /** The node stays out, whatever becomes of its users elsewhere: an operator has to see to the machine. */
 function failReboot(draft: Draft, code: Code, why: string, changes: Changes = {}): void {

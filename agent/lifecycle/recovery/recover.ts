@@ -12,6 +12,7 @@ import { failStop, onStopped, signsAgainst } from '../phases/stop.ts';
 import { NEW_OUTING } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from '../model/policy.ts';
+import { endCutWaiting } from '../admission/turn.ts';
 import { bringUp, endCut } from '../phases/reboot.ts';
 import { readRecord } from './read-record.ts';
 import { restore } from './restore.ts';
@@ -48,6 +49,7 @@ export function onBooted(
   if (read) {
     const { doubt } = read;
     patch(draft, restore(draft.state, draft.policy, read, sameBoot, draft.at));
+    if (!sameBoot) endCutWaiting(draft);
     if (doubt !== null)
       alarm(
         draft,

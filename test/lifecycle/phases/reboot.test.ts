@@ -306,6 +306,59 @@ describe('The slot of a node that is rebooted', () => {
   });
 });
 
+describe('A reboot that waits for its slot', () => {
+  const POOL = { name: 'app', slots: 1, brake: 1, servers: { lb1: ['app/app1'] }, seed: '0123456789' };
+  const waiters = (it: Scene) => it.lock.view(0).waiters.map(({ claim }) => claim.node);
+  const neighbour = claimOf('app', 'app2', { by: 'bob', reason: null });
+
+  /** Accepted, on disk and in the queue, while a neighbour has the slot. */
+  function waiting(): Scene & { id: string } {
+    const it = scene({ pool: POOL });
+    it.lock.ask({ does: 'take', claim: neighbour }, it.time.now);
+    const id = it.ask('reboot', { waitForSlotMs: 60 * MINUTE });
+    it.until('it waits', () => waiters(it).includes('app1'));
+    it.time.advance(5_000);
+    return { ...it, id };
+  }
+
+  test('ends with a boot of the machine, and its place is given back', () => {
+    const it = waiting();
+    powerCycle(it, true);
+    expect(it.ended(it.id)).toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('(a power cut, or by another hand) before its reboot was asked for'),
+    });
+    it.until('its place is given back', () => waiters(it).length === 0);
+    it.lock.ask({ does: 'give', claim: neighbour }, it.time.now);
+    it.time.advance(10 * MINUTE);
+    expect([asked(it), it.admin(), it.sidecar.state.phase]).toEqual([[], 'ready', 'serving']);
+    expect(it.sidecar.state.slot).toBeNull();
+  });
+
+  test('goes on after a crash of the sidecar alone', () => {
+    const it = waiting();
+    it.crash();
+    it.time.advance(5_000);
+    it.lock.ask({ does: 'give', claim: neighbour }, it.time.now);
+    untilAsked(it);
+    expect(asked(it)).toEqual([it.id]);
+  });
+
+  test('leaves the place to a restart that waits beside it, which goes on after the boot', () => {
+    const it = waiting();
+    const restart = it.ask('restart', { waitForSlotMs: 60 * MINUTE });
+    it.until('it waits, too', () => it.sidecar.state.waiting.length === 2);
+    it.time.advance(5_000);
+    powerCycle(it, true);
+    expect(it.ended(it.id).code).toBe('failed');
+    it.time.advance(MINUTE);
+    expect(waiters(it)).toEqual(['app1']);
+    it.lock.ask({ does: 'give', claim: neighbour }, it.time.now);
+    expect(it.ended(restart)).toMatchObject({ code: 'done', phase: 'serving' });
+    expect(asked(it)).toEqual([]);
+  });
+});
+
 describe('Beside a reboot', () => {
   test('a restart that has begun is taken over, and its caller gets the result of both after the boot', () => {
     const it = scene();

@@ -136,6 +136,7 @@ function savedRamp({ ours: _ours, write: _write, ...ramp }: Ramp): SavedRamp {
   return ramp;
 }
 
+/** What will be while there is no sidecar is not known: the time of a soak begins anew. */
 function savedSlot({ claim, lock, isOver, failure, soak }: Slot): SavedSlot {
-  return { claim, lock, isOver, failure, ...(soak !== null && { soak }) };
+  return { claim, lock, isOver, failure, ...(soak !== null && { soak: { ...soak, since: null } }) };
 }

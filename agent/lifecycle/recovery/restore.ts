@@ -79,7 +79,7 @@ function restoredSlot(slot: SavedSlot, { pool }: Policy, moved: (time: number) =
   return { ...NEW_SLOT, ...slot, lock, soak: soakOf(slot, moved), save: 0 };
 }
 
-/** What was while there was no sidecar is not known: the time begins anew. */
+/** An older record has the time of the soak; what was while there was no sidecar is not known. */
 function soakOf({ soak }: SavedSlot, moved: (time: number) => number): Soak | null {
   if (!soak) return null;
   const { failure, unknownSince = null } = soak;

@@ -8,18 +8,19 @@ import type {
   PoolWaiter,
 } from '../lifecycle/model/pool-report.ts';
 import type { Claim, SlotHolder, Waiter } from '../lifecycle/model/pool.ts';
+import type { Clock } from '../system/clock.ts';
 import { errorText } from '../system/error-text.ts';
 import type { Ports } from './ports.ts';
 
 /** An answer is good for this long, in milliseconds: two nodes show the same within two seconds, however many watch. */
 const GOOD_FOR_MS = 1_000;
-/** HAProxy lists the whole backend: at most one part in so many of the time is spent on it. */
+/** HAProxy lists the whole backend: one part in so many of the time is spent on it, more only to show the same in time. */
 const SHARE = 20;
-const LONGEST_GOOD_MS = 30_000;
+const LONGEST_GOOD_MS = 2_000;
 
 /**
- * Asks the lock and all balancers for the whole pool: on demand, one round at a time, and not again at once. What cannot
- * be asked has its error in its place.
+ * Asks the lock and all balancers for the whole pool: on demand, each once at a time, and not again at once; a slow one
+ * makes none of the others older. What cannot be asked has its error in its place.
  * @param pool name of the node's pool
  * @param whyNot why a balancer is known not to answer at present, or null: no caller waits for it
  */
@@ -29,22 +30,43 @@ export function createPoolReport(
   whyNot: (balancer: string) => string | null,
   signal: AbortSignal,
 ): () => Promise<PoolReport> {
-  let answer: Promise<PoolReport> | null = null;
+  const held = lock && keep(clock, GOOD_FOR_MS, () => lockOf(lock, pool, signal));
+  const shown = balancers.map((balancer) =>
+    keep(clock, LONGEST_GOOD_MS, () => serversAt(balancer, whyNot(balancer.name), signal)),
+  );
+  return async () => {
+    const [ofLock, ...ofBalancers] = await Promise.all([held && held(), ...shown.map((ask) => ask())]);
+    const ends = [ofLock, ...ofBalancers].map((part) => part?.at ?? Infinity);
+    const oldest = Math.min(clock.wall().getTime(), ...ends);
+    return {
+      at: new Date(oldest).toISOString(),
+      lock: ofLock && ofLock.value,
+      balancers: ofBalancers.map(({ value }) => value),
+    };
+  };
+}
+
+/** One part of the report, and when it was known, in wall clock milliseconds. */
+interface KeptPart<T> {
+  readonly at: number;
+  readonly value: T;
+}
+
+/** Asks for a part where the last answer is no longer good, which it is for `longestMs` at most; those in between get that. */
+function keep<T>(clock: Clock, longestMs: number, ask: () => Promise<T>): () => Promise<KeptPart<T>> {
+  let answer: Promise<KeptPart<T>> | null = null;
   let goodUntil = 0;
-  const ask = async (): Promise<PoolReport> => {
+  const askNow = async (): Promise<KeptPart<T>> => {
     const began = clock.now();
-    const [held, ...shown] = await Promise.all([
-      lock && lockOf(lock, pool, signal),
-      ...balancers.map((balancer) => serversAt(balancer, whyNot(balancer.name), signal)),
-    ]);
+    const value = await ask();
     const ended = clock.now();
-    goodUntil = ended + Math.min(LONGEST_GOOD_MS, Math.max(GOOD_FOR_MS, SHARE * (ended - began)));
-    return { at: clock.wall().toISOString(), lock: held, balancers: shown };
+    goodUntil = ended + Math.min(longestMs, Math.max(GOOD_FOR_MS, SHARE * (ended - began)));
+    return { at: clock.wall().getTime(), value };
   };
   return () => {
     if (answer === null || clock.now() >= goodUntil) {
       goodUntil = Infinity;
-      answer = ask();
+      answer = askNow();
     }
     return answer;
   };

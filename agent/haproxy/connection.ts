@@ -3,7 +3,7 @@ import { sleep, type Clock } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import type { Address } from './address.ts';
 import type { ConnectError } from './connect-error.ts';
-import { releaseAfterAnswer } from './release.ts';
+import { releaseAfterAnswer, throwIfOwed } from './release.ts';
 import {
   openTls,
   readTls,
@@ -66,6 +66,7 @@ export async function exchangeOn(call: ExchangeCall): Promise<number> {
   const fail: Fail = ({ code = 'balancer-unreachable', text, ...detail }) =>
     new LastcallError(code, `${target}: ${text}`, { ...detail, target, elapsedMs: clock.now() - start });
   signal.throwIfAborted();
+  if (call.mustEnd()) throwIfOwed(target);
   if (timeoutMs <= 0) throw fail(silent(timeoutMs, 0));
   const material = call.tls && (await readTls(call.tls.files));
   const until = start + timeoutMs;
@@ -129,7 +130,7 @@ function talk(call: ExchangeCall, attempt: Attempt): Promise<ConnectError | null
       cancel();
       cancelConnect();
       signal.removeEventListener('abort', aborted);
-      if (call.mustEnd() && !socket.readableEnded) releaseAfterAnswer(socket, clock, call.quit);
+      if (call.mustEnd() && !socket.readableEnded) releaseAfterAnswer(socket, call.target, clock, call.quit);
       else socket.destroy();
       act();
     };

@@ -2,6 +2,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { LastcallError } from '../system/error.ts';
 import { commandsOf, PROMPT, QUIT, type Command } from './command.ts';
 import { exchangeOn, type ExchangeCall, type InteractiveConnection } from './connection.ts';
+import { throwIfOwed } from './release.ts';
 import type { SendCommand } from './server-reader.ts';
 import { tooLong, MOST_BYTES } from './reply.ts';
 
@@ -62,6 +63,7 @@ export async function openInteractive<T>(
   const ask = async (command: Command): ReturnType<SendCommand> => {
     const began = clock.now();
     let all = '';
+    if (command.mustEnd) throwIfOwed(target);
     mustEnd = command.mustEnd;
     for (const one of commandsOf(command)) {
       line?.send(one);

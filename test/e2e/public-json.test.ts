@@ -13,7 +13,10 @@ let rig: Rig;
 let agent: Agent;
 beforeEach(async () => {
   rig = await openRig({ termMs: 50 });
-  agent = await rig.sidecar();
+  // With a pool, so that `slot` is there.
+  agent = await rig.sidecar({
+    sections: { pool: { name: 'app' }, lock: { file: join(rig.dir, 'pool.lock') } },
+  });
 });
 afterEach(() => rig.close());
 

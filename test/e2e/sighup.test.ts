@@ -156,7 +156,8 @@ describe('SIGHUP to a plain sidecar reads the configuration again', () => {
     const child = spawn(process.execPath, [LASTCALL, 'run', '-c', file()], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    const log = text(child.stderr);
+    let log = '';
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (log += chunk));
     const ended = once(child, 'exit');
     try {
       // As soon as node has a handler for it: before that it is the system that ends the process.
@@ -168,11 +169,11 @@ describe('SIGHUP to a plain sidecar reads the configuration again', () => {
         const asked = spawn(status[0] ?? '', status.slice(1), { stdio: 'ignore' });
         return ((await once(asked, 'exit')) as [number])[0] === 0;
       });
+      await until('it has the file', () => /taken effect|is the same as before/.test(log));
     } finally {
       child.kill('SIGTERM');
     }
     expect(await ended).toEqual([0, null]);
-    expect(await log).toMatch(/taken effect|is the same as before/);
   });
 });
 

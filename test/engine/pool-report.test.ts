@@ -73,6 +73,30 @@ describe('The report of a pool', () => {
     ]);
   });
 
+  test('has a lock of at most a second ago and servers of at most two, however slow a balancer is, and says its age', async () => {
+    const clock = new ManualClock();
+    const asked = { lock: 0, slow: 0 };
+    const slow = async (): Promise<PoolServer[]> => {
+      asked.slow += 1;
+      await Promise.resolve();
+      clock.advance(5_000);
+      return [UP];
+    };
+    const ports = {
+      clock,
+      lock: lockOf(async () => ((asked.lock += 1), new SimLock().view(0))),
+      balancers: [balancer('quick', async () => [UP]), balancer('slow', slow)],
+    };
+    const report = createPoolReport(ports, 'app', nothing, never);
+    await report();
+    clock.advance(1_000);
+    expect(clock.wall().getTime() - Date.parse((await report()).at)).toBeLessThanOrEqual(2_000);
+    const before = { ...asked };
+    clock.advance(1_000);
+    await report();
+    expect(asked).toEqual({ lock: before.lock + 1, slow: before.slow + 1 });
+  });
+
   test('is asked once a second for all who watch, without a lock too', async () => {
     const clock = new ManualClock();
     let asked = 0;

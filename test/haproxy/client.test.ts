@@ -277,6 +277,52 @@ describe('an exchange with something that misbehaves', () => {
     ]);
   });
 
+  test('hangs up on what sends without an end in the place of `show servers state`, whatever ended the call', async () => {
+    fake = await startFake((_line, socket) => pourOn(socket));
+    const client = clientOf(fake.path, new ManualClock());
+    const state = showServersState('app');
+    await refusalOf(() => client.exchange(state, 2_000, never));
+    await refusalOf(() => client.stream(state, () => undefined, 2_000, never));
+    await fake.closed(2);
+  });
+
+  test('hangs up on what still sends a minute after the deadline', async () => {
+    let peer: Socket | undefined;
+    fake = await startFake((_line, socket) => void (peer = socket).write('1\n'));
+    const clock = new ManualClock();
+    const refusal = refusalOf(() =>
+      clientOf(fake?.path ?? '', clock).exchange(showServersState('app'), 2_000, never),
+    );
+    await until('it is asked', () => peer !== undefined);
+    clock.advance(2_000);
+    await refusal;
+    clock.advance(60_000);
+    peer?.write('# be_id');
+    await fake.closed(1);
+  });
+
+  test('asks for no answer that must not be cut while eight are still to come: none is cut, and then it asks again', async () => {
+    const asked: Socket[] = [];
+    fake = await startFake((_line, socket) => void asked.push(socket));
+    const clock = new ManualClock();
+    const client = clientOf(fake.path, clock);
+    const state = showServersState('app');
+    const late = Array.from({ length: 8 }, () => refusalOf(() => client.exchange(state, 2_000, never)));
+    await until('all are asked', () => asked.length === 8);
+    clock.advance(2_000);
+    await Promise.all(late);
+    const refusal = await refusalOf(() => client.exchange(state, 2_000, never));
+    expect(refusal).toMatchObject({ code: 'balancer-unreachable', target: fake.path });
+    expect(refusal.message).toContain('8 earlier answers');
+    expect(asked.filter((socket) => !socket.destroyed)).toHaveLength(8);
+    for (const socket of asked) socket.end('\n');
+    await fake.closed(8);
+    const again = client.exchange(state, 2_000, never);
+    await until('it is asked', () => asked.length === 9);
+    asked[8]?.end('\n');
+    expect((await again).text).toBe('\n');
+  });
+
   test('ends at its deadline when the answer stops in the middle without an end', async () => {
     const begun = new ManualClock();
     fake = await startFake((_line, socket) => {

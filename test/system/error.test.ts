@@ -19,6 +19,7 @@ const CONTRACT = {
   'state-write': 73,
   guard: 75,
   locked: 75,
+  braked: 75,
   busy: 75,
   held: 75,
   uncounted: 75,

@@ -6,13 +6,21 @@ import { alignTable } from './table.ts';
  * The whole pool for people: who is out, who waits, who failed, since when and why, and what HAProxy shows. Nothing in it
  * depends on the node that was asked.
  */
-export function poolText({ lock, balancers }: PoolReport, now: Date, paint: Paint): string {
+export function poolText({ at, lock, balancers }: PoolReport, now: Date, paint: Paint): string {
   const servers = balancers.flatMap(rowsOf);
   const [header = '', ...lines] = alignTable([
     ['BALANCER', 'SERVER', 'STATUS', 'FOR', 'CONN', 'QUEUE'],
     ...servers,
   ]);
-  return [...lockLines(lock, now, paint), '', paint('dim', header), ...lines].join('\n');
+  const old = isOld(at, now) ? [paint('yellow', `parts of this are ${age(at, now)} old`)] : [];
+  return [...old, ...lockLines(lock, now, paint), '', paint('dim', header), ...lines].join('\n');
+}
+
+/** All nodes show the same within two seconds: a part that is older, since another was slow to answer, may have changed. */
+const OLD_MS = 2_000;
+
+function isOld(at: string, now: Date): boolean {
+  return now.getTime() - Date.parse(at) > OLD_MS;
 }
 
 /** More servers of a balancer do not fit on a screen: then only those out of service are listed, at most so many. */

@@ -1,5 +1,7 @@
 import { restoreFound, warm } from '../phases/return.ts';
 import { soakAnew } from '../phases/soak.ts';
+import { goOverSlot } from '../phases/slot.ts';
+import { goesOver } from '../model/objection.ts';
 import { bondsOf } from './stickiness.ts';
 import { overGuard } from '../phases/capacity.ts';
 import { forcedOf, sessionCount, viewOf } from '../observed/counts.ts';
@@ -35,6 +37,8 @@ export interface Admitted {
 export function beginOperation(draft: Draft, { candidate, op }: Admitted): string | null {
   const { request } = candidate;
   const { op: running } = draft.state;
+  // Whatever becomes of the lock: an application that is ended next must not be brought back for it.
+  if (goesOver(request, 'locked')) goOverSlot(draft);
   if (running && candidate.joins !== null) return joinIn(draft, request, running);
   if (running) return takeOver(draft, candidate, running, op);
   if (candidate.gone) patch(draft, { app: { ...draft.state.app, gone: true, recordedEnd: null } });

@@ -1,11 +1,11 @@
 import { blockedBy } from '../observed/pool-words.ts';
 import { CUT } from '../phases/reboot.ts';
-import { goOverSlot, isSlotNeeded } from '../phases/slot.ts';
+import { goOverSlot, isSlotNeeded, UNREFUSED_WAIT_MS } from '../phases/slot.ts';
 import { goesOver, type Objection } from '../model/objection.ts';
 import type { Candidate } from '../model/operation.ts';
 import type { Request } from '../model/api.ts';
 import type { Slot, SlotRequest } from '../model/slot.ts';
-import { answer, refuse } from '../report/result.ts';
+import { answer, dropAcceptance, refuse } from '../report/result.ts';
 import { emit, patch, resave, save, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 
@@ -21,10 +21,14 @@ export type SlotAnswer = { readonly go: readonly string[] } | 'wait' | 'over';
 export function askTurn(draft: Draft, candidate: Candidate): SlotAnswer {
   const { request } = candidate;
   const { slot } = draft.state;
-  if (!isSlotNeeded(draft, request.kind)) return { go: [] };
   const turnAt = candidate.turnAt ?? draft.at;
+  if (!isSlotNeeded(draft, request.kind, turnAt)) return { go: [] };
   const objection = slot === null || candidate.turnAt === null ? 'unknown' : objectionOf(draft, slot, turnAt);
   if (objection === 'unknown') {
+    if (goesOver(request, 'locked') && draft.at >= turnAt + UNREFUSED_WAIT_MS) {
+      const unknown = `${draft.policy.node}: the lock has not answered`;
+      return { go: [`${unknown}; this ${request.kind} cannot be refused and goes on`] };
+    }
     patch(draft, { candidate: { ...candidate, turnAt } });
     return 'wait';
   }
@@ -92,6 +96,7 @@ function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, 
   for (const { request, since } of ended) {
     const result = { ...answer(draft, request, since, code, []), message };
     emit(draft, { type: 'finish', refused: false, result });
+    dropAcceptance(draft, request.id);
     onOwnRequestAnswered(draft, request.id, message);
   }
   save(draft);

@@ -2,7 +2,7 @@ import type { OperationKind } from './api.ts';
 
 /** The whole pool as `status --pool` shows it: by its lock and by HAProxy, asked when it is wanted and never polled. */
 export interface PoolReport {
-  /** ISO time of the end of the asking. */
+  /** ISO time at which the oldest part of it was known: each is asked for itself. */
   readonly at: string;
   /** Null where no lock is configured: nothing is known of who waits, and only `drain.keep` keeps nodes apart. */
   readonly lock: PoolLock | null;

@@ -1,7 +1,7 @@
 import { failWarming, abort } from './return.ts';
 import { cancelHold } from './hold.ts';
 import { PHASES } from '../model/phase.ts';
-import { answer, finish } from '../report/result.ts';
+import { answer, dropAcceptance, finish } from '../report/result.ts';
 import type { State } from '../model/state.ts';
 import { emit, type EventOf, patch, save, type Draft } from '../draft.ts';
 
@@ -54,6 +54,7 @@ function cancelWaiting(draft: Draft, id: string, by: string): boolean {
   const message = `cancelled by ${by} while it waited for a slot; nothing was changed`;
   const result = { ...answer(draft, one.request, one.since, 'cancelled', []), message };
   emit(draft, { type: 'finish', refused: false, result });
+  dropAcceptance(draft, id);
   save(draft);
   return true;
 }

@@ -21,6 +21,8 @@ const NEAR_MS = 500;
 /** A slot of a node that stays out is looked at so often: it may have been freed by `unlock`. */
 const FAR_MS = 10_000;
 const RETRY_LONGEST_MS = 5_000;
+/** A request that cannot be refused waits only so long for an answer that cannot stop it. */
+export const UNREFUSED_WAIT_MS = 1_000;
 /** So long beyond the deadline an answer of the lock is waited for; then what was found is put back. */
 const PATIENCE_MS = 3_000;
 
@@ -53,11 +55,13 @@ function needsClaim({ candidate, waiting, outing, phase, op }: State): boolean {
 }
 
 /** What has a claim keeps it until this is false: then it is given back. */
-function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot }: State): boolean {
+function keepsClaim({ candidate, pending, queue, waiting, outing, op, slot, phase }: State): boolean {
   const requests = [candidate?.request, pending?.request, ...queue].filter((one) => one !== undefined);
+  // A `ready` in rotation that has not seen all of its servers yet has written nothing.
+  const isUntouched = outing?.level === 'none' && PHASES[phase].place === 'rotation';
   const isAsked = requests.some(({ kind, dryRun }) => takesOut(kind) && !dryRun);
   return (
-    outing !== null ||
+    (outing !== null && !isUntouched) ||
     slot?.soak != null ||
     isAsked ||
     waiting.length > 0 ||
@@ -96,20 +100,24 @@ function nextAsk({ state, at }: Draft, slot: Slot): LockAsk | null {
   const isDue = at >= dueAt(state, slot);
   if (!keepsClaim(state))
     return isDurable(state) && (isDue || error === null) ? { does: 'give', claim } : null;
-  if (is !== 'held')
-    return isDue && isWanted(state, slot) && !isUnsaved(state, slot) ? { does: 'take', claim } : null;
+  if (is !== 'held') return isDue ? askUnheld(state, slot) : null;
   if (error !== null && !isDue) return null;
   // A slot that another hand has freed cannot be marked: it is looked at first.
-  const failure = error === null ? failureOf(state, slot) : null;
-  if (failure !== null) return { does: 'mark', claim, state: 'failed', failure };
-  const soaks = soakMark(state, slot);
-  if (soaks !== null) return soaks;
+  const mark = error === null ? (failureMark(state, slot) ?? soakMark(state, slot)) : null;
+  if (mark !== null) return mark;
   return isDue || (view?.begun ?? -1) < slot.lookFor ? { does: 'look', claim } : null;
 }
 
 /** A new claim that the disk does not hold: after a crash the next life would know nothing of its slot. */
 function isUnsaved({ alarms }: State, { save, answeredAt }: Slot): boolean {
   return alarms['disk'] !== undefined && save > 0 && answeredAt === null;
+}
+
+/** Takes a slot where one is wanted; its place would keep the others waiting for a node that asks for none any more. */
+function askUnheld(state: State, slot: Slot): LockAsk | null {
+  const { claim } = slot;
+  if (isWanted(state, slot)) return isUnsaved(state, slot) ? null : { does: 'take', claim };
+  return isQueued(slot) ? { does: 'give', claim } : null;
 }
 
 /** What was lost is not taken anew on the way back, which needs none, but where a request waits for its turn. */
@@ -128,11 +136,12 @@ function dueAt(state: State, { is, begun, answeredAt, failures }: Slot): number 
 }
 
 /** A node that did not come back, and that no operation brings back now; null = it is not so, or was told. */
-function failureOf({ phase, op, outing }: State, { claim, view, failure }: Slot): string | null {
+function failureMark({ phase, op, outing }: State, { claim, view, failure: why }: Slot): LockAsk | null {
   const { alone } = PHASES[phase];
-  const isStuck = alone === 'failed' || (alone === 'late' && failure !== null);
+  const isStuck = alone === 'failed' || (alone === 'late' && why !== null);
   if (!isStuck || op !== null || outing === null) return null;
-  return holderOf(view, claim)?.state === 'failed' ? null : (failure ?? `it is ${phase}`);
+  if (holderOf(view, claim)?.state === 'failed') return null;
+  return { does: 'mark', claim, state: 'failed', failure: why ?? `it is ${phase}` };
 }
 
 /** The lock has answered: the pool as it is then. */
@@ -142,7 +151,7 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
   alarm(draft, 'lock', null);
   if (does === 'give') {
     patch(draft, {
-      slot: keepsClaim(draft.state) ? { ...NEW_SLOT, claim: slot.claim, save: slot.save } : null,
+      slot: keepsClaim(draft.state) ? anew(slot) : null,
     });
     return save(draft);
   }
@@ -153,6 +162,15 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
     emit(draft, { type: 'log', level: 'warn', text });
   }
   patch(draft, { slot: { ...slot, ...answered, is, view } });
+}
+
+/** Asked for once more; what was lost is so still. */
+function anew({ claim, save: saved, is }: Slot): Slot {
+  return { ...NEW_SLOT, claim, save: saved, is: is === 'lost' ? 'lost' : 'unknown' };
+}
+
+function isQueued({ claim, view }: Slot): boolean {
+  return view?.waiters.some((one) => one.claim.id === claim.id) === true;
 }
 
 function hadIt({ is }: Slot): boolean {
@@ -208,17 +226,20 @@ export function goOverSlot(draft: Draft): void {
 }
 
 /** A slot that was held when the lock answered last may be another's by now. */
-export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind): boolean {
+export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind, since: number): boolean {
   if (policy.pool === null || !takesOut(kind)) return false;
-  const { slot } = state;
+  const { slot, outing } = state;
   if (slot?.isOver === true) return false;
-  return slot?.is !== 'held' || slot.error !== null;
+  if (slot?.is !== 'held' || slot.error !== null) return true;
+  // What is held in rotation soaks, or is being given back: it is looked at anew before it is gone out on.
+  return outing === null && slot.begun < since;
 }
 
 /** When the lock is asked again, or not waited for any more, in monotonic milliseconds. */
 export function nextSlot(state: State): number[] {
-  const { slot, op, epochStartedAt, waiting } = state;
+  const { slot, op, epochStartedAt, waiting, candidate } = state;
   const deadlines = waiting.map(({ deadline }) => deadline);
+  if (candidate?.turnAt != null) deadlines.push(candidate.turnAt + UNREFUSED_WAIT_MS);
   if (slot === null) return deadlines;
   const patience = op === null ? [] : [patienceOf(op.deadline, Math.max(epochStartedAt, slot.lookFor))];
   return [...deadlines, ...(slot.asked === null ? [dueAt(state, slot)] : []), ...patience];

@@ -15,6 +15,8 @@ export function advanceSoak(draft: Draft): void {
   if (slot === null) return alarm(draft, 'soak', null);
   if (policy.soakMs === 0 || policy.pool === null) return setSoak(draft, null);
   if (outing !== null) return setSoak(draft, whileOut(outing.level, slot.soak));
+  // Whatever freed its slot releases the others: it does not stand in their queue for its soak.
+  if (slot.is === 'lost' || slot.is === 'waits') return setSoak(draft, null);
   // What it failed by outlives a crash, and its alarm with it.
   if (slot.soak === null || slot.soak.failure !== null || state.op !== null) return setSoak(draft, slot.soak);
   const how = wellness(draft);
@@ -25,10 +27,12 @@ export function advanceSoak(draft: Draft): void {
   else if (slot.soak.since === null) setSoak(draft, { ...slot.soak, since });
 }
 
-/** Only what leads over READY is followed by a soak: what was given up in DRAIN never left its users. */
+/**
+ * Only what leads over READY is followed by a soak: what was given up in DRAIN never left its users. One that was owed
+ * before stays owed, and begins anew.
+ */
 function whileOut(level: NonNullable<State['outing']>['level'], soak: Soak | null): Soak | null {
-  if (level === 'ready') return NEW_SOAK;
-  return level === 'none' && soak !== null ? NEW_SOAK : null;
+  return level === 'ready' || soak !== null ? NEW_SOAK : null;
 }
 
 function fail(draft: Draft, why: string): void {
@@ -68,7 +72,7 @@ function setSoak(draft: Draft, soak: Soak | null): void {
 export function soakMark({ outing }: State, { claim, soak, view }: Slot): LockAsk | null {
   const seen = holderOf(view, claim)?.state;
   if (seen === undefined) return null;
-  if (outing !== null) return soak === null && seen === 'soaking' ? mark('out') : null;
+  if (outing !== null) return seen === 'soaking' ? mark('out') : null;
   if (soak === null) return null;
   if (soak.failure !== null) return seen === 'failed' ? null : mark('failed');
   return seen === 'soaking' ? null : mark('soaking');

@@ -35,6 +35,12 @@ export function finish(draft: Draft, whose: (ticket: Ticket) => boolean, code: C
   if (pending?.kind === 'join' && !left.some(({ id }) => id === pending.ticket)) dropPending(draft, pending);
 }
 
+/** A request that waited for a slot has its result: its acceptance is not answered after that. */
+export function dropAcceptance(draft: Draft, id: string): void {
+  const { pending } = draft.state;
+  if (pending?.kind === 'join' && pending.ticket === id) dropPending(draft, pending);
+}
+
 /** The request is accepted, and its result will come under its ticket. */
 export function replyTo(
   draft: Draft,

@@ -50,6 +50,12 @@ describe('The pool on a screen', () => {
     expect(lines).toContain('and 10 more wait');
   });
 
+  test('says how old it is where that is more than two seconds', () => {
+    const after = (ms: number): string => poolText(report(1, 0), new Date(NOW.getTime() + ms), plain);
+    expect(after(2_000)).not.toContain('old');
+    expect(after(9_000)).toMatch(/^parts of this are 9s old\n/);
+  });
+
   test('says what is not known: a lock that does not answer, a balancer that shows nothing', () => {
     const lock = {
       pool: 'app',

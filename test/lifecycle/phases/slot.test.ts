@@ -91,6 +91,34 @@ describe('A node of a pool', () => {
     expect(queue(it)).toEqual(['app1']);
   });
 
+  test.each([{ isShutdown: true, by: 'signal' }, { noRefuse: true }])(
+    'is forced at its deadline, and never brought back, where the lock fails or is freed in the middle (%p)',
+    (who) => {
+      for (const fault of ['down', 'freed'] as const) {
+        const it = inPool({ supervises: true });
+        it.site.visit();
+        const id = it.ask('stop', { ...who, onTimeout: 'force', timeoutMs: 30_000 });
+        it.reach('draining');
+        expect(holders(it)).toEqual(['app1']);
+        if (fault === 'down') it.lock.down = 'connection refused';
+        else it.lock.free('app1');
+        expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped', forced: 1 });
+        expect(written(it)).not.toContain('ready');
+      }
+    },
+  );
+
+  test('waits a second for a lock that hangs where it cannot be refused: then its DRAIN comes', () => {
+    const it = inPool();
+    it.lock.answerMs = 10_000;
+    const began = it.time.now;
+    const id = it.ask('drain', { noRefuse: true });
+    it.until('DRAIN', () => it.admin() === 'drain');
+    expect(it.time.now - began).toBeLessThan(1_500);
+    expect(it.ended(id).warnings.join()).toMatch(/the lock has not answered.*goes on/);
+    it.until('it holds one after all', () => holders(it).includes('app1'));
+  });
+
   test('is refused where the lock does not answer, and changes nothing', () => {
     const it = inPool();
     it.lock.down = 'connection refused';
@@ -454,6 +482,49 @@ test('A node that did not come back, and whose slot was freed before it could sa
   it.lock.down = null;
   it.time.advance(30_000);
   expect(it.lock.view(0).holders).toMatchObject([{ claim: { node: 'app1' }, state: 'failed' }]);
+});
+
+test('A slot that is being given back is none for the next operation, which asks for one of its own', () => {
+  const it = inPool();
+  it.ended(it.ask('drain'));
+  it.ask('ready');
+  it.reach('returning');
+  it.lock.isSlow = true;
+  it.until('it is asked to be given back', () => it.sidecar.state.slot?.asked === 'give');
+  const first = it.effects.length;
+  expect(it.ended(it.ask('drain'))).toMatchObject({ ok: true });
+  const later = it.effects.slice(first);
+  const takes = later.findIndex((effect) => effect.type === 'ask-lock' && effect.ask.does === 'take');
+  expect(takes).toBeGreaterThan(-1);
+  expect(takes).toBeLessThan(later.findIndex((effect) => effect.type === 'set-server'));
+});
+
+test('A node on its way back that lost its slot leaves the queue with the request that had asked for one', () => {
+  const it = inPool();
+  it.ended(it.ask('stop'));
+  it.ask('ready', { timeoutMs: 5_000 });
+  it.reach('returning');
+  it.site.app.healthy = false;
+  it.lb.server('app/app1').up = false;
+  it.time.advance(15_000);
+  it.lock.free('app1');
+  neighbour(it);
+  it.time.advance(30_000);
+  expect(it.ended(it.ask('drain')).code).toBe('locked');
+  it.time.advance(15_000);
+  expect([it.sidecar.state.phase, queue(it)]).toEqual(['returning', []]);
+});
+
+test('A request that is cancelled before its place in the queue is on disk is answered once', () => {
+  const it = inPool();
+  neighbour(it);
+  const id = it.ask('drain', { waitForSlotMs: 60_000 });
+  it.until('it waits', () => it.sidecar.state.waiting.length > 0);
+  expect(it.sidecar.state.pending?.kind).toBe('join');
+  it.sidecar.post({ type: 'cancel', id, by: 'alice' });
+  it.time.advance(1_000);
+  expect(it.ended(id).code).toBe('cancelled');
+  expect(it.effects.filter((effect) => effect.type === 'reply' && effect.id === id)).toEqual([]);
 });
 
 describe('A hold', () => {

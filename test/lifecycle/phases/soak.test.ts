@@ -119,3 +119,51 @@ describe('One that fails in its soak', () => {
     expect(isFree(it)).toBe(true);
   });
 });
+
+describe('A soak that is owed', () => {
+  const giveUp = (it: Scene): void => {
+    it.site.visit();
+    const id = it.ask('drain');
+    it.reach('draining');
+    it.cancel();
+    expect(it.ended(id)).toMatchObject({ code: 'cancelled', phase: 'serving' });
+  };
+
+  test('begins anew after a drain that was given up', () => {
+    const it = back();
+    it.time.advance(SOAK_MS - 5_000);
+    giveUp(it);
+    it.time.advance(SOAK_MS - 5_000);
+    expect(holder(it)).toBe('app1 soaking');
+    it.time.advance(10_000);
+    expect(isFree(it)).toBe(true);
+  });
+
+  test('is not begun by a slot that another hand frees: the node stands in no queue for it', () => {
+    const it = back();
+    it.lock.free('app1');
+    it.lock.ask({ does: 'take', claim: claimOf('app', 'app2', {}) }, it.time.now);
+    it.time.advance(15_000);
+    expect([holder(it), it.lock.view(0).waiters, it.sidecar.state.slot]).toEqual(['app2 out', [], null]);
+  });
+
+  test('is looked at before the next drain: it may have been freed and given to another', () => {
+    const it = back();
+    it.time.advance(1_000);
+    it.lock.free('app1');
+    it.lock.ask({ does: 'take', claim: claimOf('app', 'app2', {}) }, it.time.now);
+    const before = it.effects.filter(({ type }) => type === 'set-server').length;
+    expect(it.ended(it.ask('drain')).code).toBe('locked');
+    expect(it.effects.filter(({ type }) => type === 'set-server').length).toBe(before);
+  });
+
+  test('and whose slot was freed before it could be marked ends, and leaves no alarm', () => {
+    const it = inPool();
+    const id = it.ask('restart');
+    it.reach('warming');
+    it.lock.free('app1');
+    expect(it.ended(id)).toMatchObject({ ok: true });
+    it.time.advance(30_000);
+    expect([isFree(it), it.sidecar.state.slot, it.sidecar.state.alarms]).toEqual([true, null, {}]);
+  });
+});

@@ -30,4 +30,18 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     find: '  if (candidate?.turnAt != null || waiting.length > 0) return true;\n  return is',
     replace: '  if (candidate?.turnAt == null && waiting.length > 0) return true;\n  return is',
   },
+  {
+    name: 'a slot is given back before READY was read back',
+    breaks: 'I5',
+    file: 'phases/slot.ts',
+    find: '    (outing !== null && !isUntouched) ||\n',
+    replace: "    (outing !== null && !isUntouched && phase !== 'returning') ||\n",
+  },
+  {
+    name: 'a soak ends as soon as the node is well',
+    breaks: 'soak',
+    file: 'phases/soak.ts',
+    find: '  if (at - since >= policy.soakMs) setSoak(draft, null);',
+    replace: '  if (at - since >= 0) setSoak(draft, null);',
+  },
 ];

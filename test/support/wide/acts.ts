@@ -1,7 +1,8 @@
 import { type Asked, type Deed, PLAIN, type Plain } from './deeds.ts';
 import { peek } from './peek.ts';
 import type { Stage } from './world.ts';
-import { type At, boot, newer, reconfigure, revive } from './restarts.ts';
+import { neighbour } from './neighbour.ts';
+import { type At, boot, killHolder, newer, reconfigure, revive } from './restarts.ts';
 
 /** The last request of every campaign. */
 export const lastStop: Asked = {
@@ -79,6 +80,8 @@ function shaped(at: At, deed: Shaped): void {
       return;
     case 'power-cut':
       return node.powerCycle(deed.starts);
+    case 'neighbour':
+      return neighbour(stage, deed.to);
     case 'linger':
       return stage.people.click(deed.which, deed.lastsMs);
     default:
@@ -92,7 +95,7 @@ function isPlain(deed: Deed): deed is Extract<Deed, { do: Plain }> {
 
 function plainly(at: At, what: Plain): void {
   const { stage, node, lb, which } = at;
-  const { people, time, failing } = stage;
+  const { people, time, failing, lock } = stage;
   const { app } = node;
   switch (what) {
     case 'cancel':
@@ -160,11 +163,18 @@ function plainly(at: At, what: Plain): void {
     case 'newer':
       return newer(at);
     case 'lock':
-      stage.lock.down = stage.lock.down === null ? 'the lock does not answer' : null;
+      lock.down = lock.down === null ? 'the lock does not answer' : null;
       return;
+    case 'slow-lock':
+      lock.isSlow = !lock.isSlow;
+      return;
+    case 'kill-holder':
+      return killHolder(at);
+    case 'ail':
+      return app.healthy ? app.ail() : app.heal();
     case 'free':
       stage.freedAt.set(node.index, time.now);
-      stage.lock.free(node.policy.node);
+      lock.free(node.policy.node);
       return;
     case 'line':
       if (lb.polls) return;

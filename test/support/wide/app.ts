@@ -45,6 +45,8 @@ export interface SimApp {
   end(leavesMs?: number): void;
   /** It is well from now on, which HAProxy's own check sees too. */
   heal(): void;
+  /** It is not well any more, which HAProxy's own check sees too. */
+  ail(): void;
   /** Another process in its place, with the same users. */
   reexec(): void;
 }
@@ -114,6 +116,11 @@ export function createApp(time: Timeline, changed: (what: 'began' | 'ended') => 
     heal() {
       if (!self.main || self.healthy) return;
       Object.assign(self, { healthy: true, wellSince: time.now });
+      changed('began');
+    },
+    ail() {
+      if (!self.main || !self.healthy) return;
+      self.healthy = false;
       changed('began');
     },
     reexec() {

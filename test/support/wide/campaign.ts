@@ -11,6 +11,7 @@ import { type Coverage, createCoverage } from './coverage.ts';
 import { createDraw } from './draw.ts';
 import { OWN } from './judge-requests.ts';
 import { DUE_MS } from './judge-rest.ts';
+import { neighbour } from './neighbour.ts';
 import { createNode } from './node.ts';
 import { createOracle } from './oracle.ts';
 import { peek } from './peek.ts';
@@ -81,6 +82,12 @@ export function play(campaign: Campaign, { isStrict = false } = {}): Outcome {
     calm(stage, answersAtLast);
     rest(stage);
     stage.oracle.rested(answersAtLast);
+    if (stage.lock.down !== null) {
+      stage.lock.down = null;
+      calm(stage, answersAtLast);
+      rest(stage);
+      stage.oracle.rested(answersAtLast);
+    }
     if (answersAtLast) for (const node of nodes) takeOut(stage, node);
   } catch (error) {
     verdicts.broken('broke', error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -192,7 +199,8 @@ function rest({ time, nodes }: Stage): void {
 }
 
 function calm({ nodes, lbs, time, lock }: Stage, answers: boolean): void {
-  lock.down = null;
+  lock.isSlow = false;
+  neighbour({ lock, time }, 'give');
   for (const { disk } of nodes) disk.failing = false;
   for (const lb of lbs) {
     lb.line.setMode(answers ? 'answers' : 'refuses');
@@ -209,7 +217,7 @@ function calm({ nodes, lbs, time, lock }: Stage, answers: boolean): void {
 
 /** However the node came to be where it is: where everything answers, it can be taken out again. */
 function takeOut(
-  { time, people, failing, oracle, verdicts, lbs }: Stage & { oracle: Oracle },
+  { time, people, failing, oracle, verdicts, lbs, lock }: Stage & { oracle: Oracle },
   node: SimNode,
 ): void {
   failing.clear();
@@ -233,6 +241,7 @@ function takeOut(
   };
   while (time.now < ownEnd()) time.advance(1_000);
   const request: Request = { ...lastStop, id: `last${node.index}` };
+  const isTaken = lock.view(time.now).holders.some(({ claim }) => claim.node !== node.policy.node);
   node.submit(request);
   const latest = time.now + REST_MS;
   while (time.now < latest && !oracle.result(node, request.id)) time.advance(1_000);
@@ -240,6 +249,7 @@ function takeOut(
   oracle.rested(true);
   const result = oracle.result(node, request.id);
   // `uncounted` under force is judged by its own rule. No force answers a lock whose slot another node has.
-  if (result && !['done', 'uncounted', 'locked', 'braked'].includes(result.code))
+  const expected = ['done', 'uncounted', ...(isTaken ? ['locked', 'braked'] : [])];
+  if (result && !expected.includes(result.code))
     verdicts.broken('cannot be taken out', `${result.code}: ${result.message ?? ''}`);
 }

@@ -30,6 +30,12 @@ const BASE: Weighted = [
   [1, plain('master')],
 ];
 
+/** Of the nodes of a pool, each of which wants its slot. */
+const OUTWARD_EVERYWHERE = submit(
+  (draw) => ({ kind: draw.pick('stop', 'restart', 'drain'), waitForSlotMs: draw.pick(null, 8_000) }),
+  true,
+);
+
 /** What each dimension adds. */
 const MORE: Record<Dimension, Weighted> = {
   forgets: [
@@ -173,19 +179,31 @@ const MORE: Record<Dimension, Weighted> = {
     [4, plain('leave')],
   ],
   slots: [
-    [
-      9,
-      submit(
-        (draw) => ({ kind: draw.pick('stop', 'restart', 'drain'), waitForSlotMs: draw.pick(null, 8_000) }),
-        true,
-      ),
-    ],
+    [9, OUTWARD_EVERYWHERE],
     [4, submit(() => ({ kind: 'ready' }), true)],
     [3, plain('leave')],
     [3, plain('lock')],
     [5, plain('free')],
     [3, plain('visit')],
     [2, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'works', 'fails') })],
+  ],
+  neighbour: [
+    [7, OUTWARD_EVERYWHERE],
+    [4, submit(() => ({ kind: 'ready' }), true)],
+    [6, (draw) => ({ do: 'neighbour', to: draw.pick('take', 'take', 'fail', 'die', 'give', 'give') })],
+    [3, plain('slow-lock')],
+    [3, plain('kill-holder')],
+    [3, plain('leave')],
+  ],
+  soak: [
+    [6, OUTWARD_EVERYWHERE],
+    [5, submit((draw) => ({ kind: draw.pick('ready', 'ready', 'restart') }), true)],
+    [3, plain('ail')],
+    [2, plain('die')],
+    [2, plain('revive')],
+    [2, plain('free')],
+    [2, plain('kill-holder')],
+    [3, plain('leave')],
   ],
   'same-pid': [
     [4, plain('snapshot')],

@@ -3,6 +3,7 @@ import type { LbServer } from './balancer.ts';
 import type { RebootMode, StartMode, StopMode } from './app.ts';
 import type { Mode } from './line.ts';
 
+export type NeighbourDeed = 'take' | 'fail' | 'die' | 'give';
 export type Asked = Omit<Request, 'id'>;
 
 /** One thing that happens, after a pause; `which` picks among nodes, balancers, servers, users and ids. */
@@ -26,6 +27,8 @@ export type Deed = { readonly after: number; readonly which: number } & (
   | { readonly do: 'reboot-mode'; readonly reboot: RebootMode }
   /** A power cut; `starts`: the boot starts the application by itself. */
   | { readonly do: 'power-cut'; readonly starts: boolean }
+  /** Of the node of the pool that has no sidecar here. */
+  | { readonly do: 'neighbour'; readonly to: NeighbourDeed }
   | { readonly do: 'linger'; readonly lastsMs: number }
   | { readonly do: Plain }
 );
@@ -60,8 +63,14 @@ export const PLAIN = [
   'newer',
   /** The lock answers no more, and the next time again. */
   'lock',
+  /** It takes its time, and answers too late at times; and the next time no more. */
+  'slow-lock',
   /** Another hand frees the slot of a node (`unlock`). */
   'free',
+  /** kill -9 of the sidecar of the node that holds a slot, and a start some seconds later. */
+  'kill-holder',
+  /** The application is not well any more, or is again. */
+  'ail',
   /** A reload removes the server's line, and the next time brings it back. */
   'line',
 ] as const;

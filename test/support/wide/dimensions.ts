@@ -30,6 +30,9 @@ export const DIMENSIONS = {
   pool: 'two nodes of one pool, each with its sidecar, asked at once',
   slots:
     'two nodes that share a lock with one slot, which is down at times, and whose slots another hand frees',
+  neighbour:
+    'a node of the same lock beside these, which holds, fails, dies and gives back; a lock that is slow',
+  soak: '`return.soak` after a way back over READY, and applications that fail in it',
   'same-pid': 'an HAProxy that comes back with the same pid, and an older state file',
   'clock-steps': 'the wall clock is set; today’s pid file check takes part in it',
   'stale-pid': 'the application is restarted by another process and the pid file is not renewed',

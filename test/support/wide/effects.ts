@@ -17,6 +17,9 @@ export function isDeferred(effect: Effect): effect is Deferred {
   return !OWN.includes(effect.type);
 }
 
+/** A question to a lock is given up after this; it may be carried out all the same. */
+const LOCK_DEADLINE_MS = 2_000;
+
 /** Carries effects out as the engine does it, late and in any order; each ends in one event. */
 export function createEffects(
   world: World,
@@ -25,6 +28,7 @@ export function createEffects(
 ): (effect: Deferred, tell: TellNode, issued: Issued) => void {
   const { time, verdicts } = world;
   const { app, disk } = node;
+  let lockFreeAt = -Infinity;
   const later = (least: number, most: number, run: () => void): void =>
     void time.after(time.between(least, most), run);
 
@@ -218,13 +222,20 @@ export function createEffects(
     const { does } = ask;
     const { id } = ask.claim;
     const failed = (error: string): void => tell({ type: 'lock-failed', id, begun, error });
-    later(0.1, 10, () => {
+    const { lock } = world;
+    // In their order, as over one connection: what a life before has asked comes first.
+    lockFreeAt = Math.max(lockFreeAt, time.now + time.between(0.1, lock.mostMs));
+    time.after(lockFreeAt - time.now, () => {
+      const answerMs = time.between(0.1, lock.mostMs);
+      const isLate = time.now - begun + answerMs > LOCK_DEADLINE_MS;
       try {
-        const view = { ...world.lock.ask(ask, time.now), begun };
-        later(0.1, 10, () => tell({ type: 'lock-answered', does, id, view }));
+        const view = { ...lock.ask(ask, time.now), begun };
+        if (!isLate) later(answerMs, answerMs, () => tell({ type: 'lock-answered', does, id, view }));
       } catch (error) {
-        later(0.1, 10, () => failed(String(error)));
+        if (!isLate) later(answerMs, answerMs, () => failed(String(error)));
       }
+      if (isLate)
+        time.after(Math.max(0, begun + LOCK_DEADLINE_MS - time.now), () => failed('no answer in time'));
     });
   }
 

@@ -49,10 +49,15 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
   };
 
   function watch(taken: Taken): void {
-    const { node, after, effects } = taken;
+    const { node, before, after, effects } = taken;
     const own = of(node);
+    const begun = peek(after).op?.id ?? '';
+    // It was accepted when it began to wait for a slot.
+    if (begun !== peek(before).op?.id && replied.has(begun)) accepted(own, begun, undefined);
     for (const effect of effects) {
-      if (effect.type === 'reply') accepted(own, effect.id, peek(after).op?.kind);
+      if (effect.type === 'reply' && !peek(after).waiting.includes(effect.id))
+        accepted(own, effect.id, peek(after).op?.kind);
+      if (effect.type === 'reply') replied.add(effect.id);
       if (effect.type === 'finish') finished(taken, own, effect);
     }
     const is = peek(after);
@@ -67,7 +72,6 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
 
   function accepted(own: Intent, id: string, running: string | undefined): void {
     const request = requests.find(id);
-    replied.add(id);
     if (!request || request.dryRun) return;
     const { kind, isShutdown, force, noRefuse = false } = request;
     if (force && kind !== 'hold') own.isHeld = false;

@@ -1,9 +1,16 @@
+import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
+import { shown } from './balancer.ts';
+import { isListed } from './known-users.ts';
 import { peek } from './peek.ts';
-import type { SimNode, Taken, World } from './world.ts';
+import { createSoakJudge } from './judge-soaks.ts';
+import type { WriteJudge } from './judge-writes.ts';
+import type { SimNode, Taken, World, Written } from './world.ts';
 
 /** The slots of the pool (I5): no step outward without one, none kept in service, none lost by a node that is out. */
 export interface SlotJudge {
   watch(taken: Taken): void;
+  written(write: Written): void;
+  crashed(node: SimNode): void;
   rested(answers: boolean): void;
 }
 
@@ -11,35 +18,145 @@ const ROTATION = ['serving', 'unhealthy'];
 /** What a look at the lock has shown may be so old when the step that rests on it is taken. */
 const LOOKED_MS = 1_500;
 
-export function createSlotJudge(world: World): SlotJudge {
+export function createSlotJudge(world: World, writes: WriteJudge): SlotJudge {
   const { time, verdicts, lock, freedAt } = world;
+  const soaks = createSoakJudge(world);
+  /** Of this outing, by node: when it left rotation, when it came into DRAIN and MAINT, when its last operation began. */
+  const outAt = new Map<number, number>();
+  const drainAt = new Map<number, number>();
+  const fencedAt = new Map<number, number>();
+  const begunAt = new Map<number, number>();
+  /** Nodes that went over the lock in this outing, or lost what they knew of it. */
+  const excused = new Set<number>();
+  /** On the way back while the lock did not answer. */
+  let onTheWay: readonly SimNode[] = [];
 
   const holds = ({ policy }: SimNode): boolean =>
     lock.view(time.now).holders.some(({ claim }) => claim.node === policy.node);
   const mayStep = (node: SimNode): boolean =>
     holds(node) || time.now - (freedAt.get(node.index) ?? -Infinity) < LOOKED_MS;
+  const isExcused = (node: SimNode): boolean => {
+    const { isOverSlot, hold, op } = peek(node.state);
+    const isFreed = (freedAt.get(node.index) ?? -Infinity) >= (outAt.get(node.index) ?? Infinity);
+    return excused.has(node.index) || isOverSlot || (hold !== null && op === null) || isFreed;
+  };
+
+  function noteOuting({ node: { index }, before, after }: Taken): void {
+    if (peek(after).isOverSlot) excused.add(index);
+    if (ROTATION.includes(before.phase) && !ROTATION.includes(after.phase)) outAt.set(index, time.now);
+    if (before.op === null && after.op !== null) begunAt.set(index, time.now);
+    if (!ROTATION.includes(after.phase)) return;
+    for (const all of [outAt, drainAt, fencedAt]) all.delete(index);
+    if (!peek(after).isOverSlot) excused.delete(index);
+  }
+
+  function outward({ node, before, after, effects }: Taken): void {
+    const { op, isOverSlot, hold, isGivingBack } = peek(after);
+    if (op === null || isOverSlot || isGivingBack) return;
+    const stops = effects.some(({ type }) => type === 'stop');
+    const { heldAt } = node.known;
+    const fence = peek(after).isForced ? undefined : fencedAt.get(node.index);
+    const latest = Math.max(fence ?? -Infinity, begunAt.get(node.index) ?? -Infinity);
+    if (stops && (heldAt ?? -Infinity) < latest) verdicts.broken('stopped without a look', [op.kind, op.id]);
+    if (hold !== null || mayStep(node)) return;
+    const begins = ROTATION.includes(before.phase) && after.phase === 'draining';
+    const fences = before.phase !== 'fencing' && after.phase === 'fencing' && before.phase === 'settling';
+    if (begins || fences || stops) verdicts.broken('out without a slot', [after.phase, op.kind, op.id]);
+  }
+
+  /** The balancers that it has looked at show it as it was found, or in READY. */
+  function given(node: SimNode): void {
+    for (const lb of world.lbs)
+      for (const server of lb.servers) {
+        if (server.node !== node.index || server.by !== 'us' || !isListed(node.policy, lb, server.name))
+          continue;
+        const { startedAt = -Infinity } = node.known.looks.get(lb.name) ?? {};
+        const isFound = server.admin === writes.foundAt(node, lb.name, server.name);
+        const isSeen = startedAt > server.since && node.policy.unreachable !== 'ignore';
+        if (isSeen && server.admin !== 'ready' && !isFound)
+          verdicts.broken('given before it is back', [node.state.phase, lb.name, server.name, server.admin]);
+      }
+  }
+
+  function fenced(node: SimNode, { phase, op, hold }: ReturnType<typeof peek>, heldAt: number | null): void {
+    if (phase !== 'fencing' || op === null || hold !== null || isExcused(node)) return;
+    // A balancer that was silent carries out late what an operation that is given up had sent.
+    if (peek(node.state).isGivingBack) return;
+    if (heldAt === null || heldAt < (drainAt.get(node.index) ?? -Infinity))
+      verdicts.broken('fenced without a look', [op.kind, op.id]);
+    const other = world.nodes.find(
+      (one) =>
+        one !== node &&
+        !isExcused(one) &&
+        outAt.has(one.index) &&
+        world.lbs.some(({ servers }) =>
+          servers.some((it) => it.node === one.index && it.by === 'us' && it.admin === 'maint'),
+        ),
+    );
+    if (other) verdicts.broken('two out on one slot', [node.policy.node, other.policy.node]);
+  }
+
+  function kept(node: SimNode): void {
+    const { phase, op, waiting, soaks: isSoaking } = peek(node.state);
+    if (!ROTATION.includes(phase) || op !== null || waiting.length > 0 || !holds(node)) return;
+    if (excused.has(node.index) || (isSoaking && !isWell(node))) return;
+    verdicts.broken('slot kept', [phase, node.policy.node]);
+  }
+
+  /** Nothing that a soak asks for is missing. */
+  function isWell({ app, index, state }: SimNode): boolean {
+    if (peek(state).soakFailure !== null || app.main === null || !app.healthy) return false;
+    return world.lbs.every(({ servers, line, polls }) =>
+      servers.every(
+        (server) =>
+          server.node !== index ||
+          (!polls &&
+            line.mode === 'answers' &&
+            server.up &&
+            !server.absent &&
+            shown(server).admin === 'ready'),
+      ),
+    );
+  }
 
   return {
-    watch({ node, before, after, effects }) {
+    watch(taken) {
+      const { node, effects } = taken;
       if (node.policy.pool === null) return;
-      const { op, isOverSlot, isForced, hold, isGivingBack } = peek(after);
-      if (op === null || isOverSlot || isForced || hold !== null || isGivingBack || mayStep(node)) return;
-      const begins = ROTATION.includes(before.phase) && after.phase === 'draining';
-      const fences = before.phase !== 'fencing' && after.phase === 'fencing' && before.phase === 'settling';
-      const stops = effects.some(({ type }) => type === 'stop');
-      if (begins || fences || stops) verdicts.broken('out without a slot', [after.phase, op.kind, op.id]);
+      noteOuting(taken);
+      soaks.watch(taken);
+      outward(taken);
+      const gives = effects.some((effect) => effect.type === 'ask-lock' && effect.ask.does === 'give');
+      if (!gives || !holds(node)) return;
+      given(node);
+      soaks.given(node);
+    },
+    written({ node, admin, there, issued }) {
+      if (node.policy.pool === null) return;
+      if (admin === 'drain' && !drainAt.has(node.index)) drainAt.set(node.index, time.now);
+      if (admin === 'maint' && !fencedAt.has(node.index)) fencedAt.set(node.index, time.now);
+      if (admin === 'maint' && there === 'drain') fenced(node, peek(issued.state), issued.known.heldAt);
+    },
+    crashed(node) {
+      if (peek(node.state).hasDiskAlarm) excused.add(node.index);
     },
     rested(answers) {
-      if (!answers) return;
       const running = world.nodes.filter(({ policy, running: lives }) => policy.pool !== null && lives);
-      for (const node of running) {
-        const { phase, op, waiting } = peek(node.state);
-        if (ROTATION.includes(phase) && op === null && waiting.length === 0 && holds(node))
-          verdicts.broken('slot kept', [phase, node.policy.node]);
+      const back = running.filter(({ state, app }) => PHASES[state.phase].place === 'back' && app.healthy);
+      if (!answers) return;
+      if (lock.down !== null) {
+        onTheWay = back;
+        return;
       }
-      const out = running.filter(
-        ({ state }) => !ROTATION.includes(state.phase) && state.phase !== 'returning',
-      );
+      for (const node of onTheWay)
+        if (ROTATION.includes(node.state.phase))
+          verdicts.broken('way back waits for the lock', [node.policy.node, node.state.phase]);
+      onTheWay = [];
+      for (const node of running) {
+        kept(node);
+        soaks.rested(node);
+      }
+      const out = running.filter(({ state }) => PHASES[state.phase].place === 'out');
       if (out.length > 0 && lock.view(time.now).holders.length === 0)
         verdicts.broken(
           'slot lost',

@@ -23,6 +23,8 @@ export interface Knowledge {
   readonly kernelCountedAt: number;
   /** An event showed that the application lives, and none since then that it has ended. */
   readonly appLives: boolean;
+  /** When the last look at the lock that showed a slot of this node was begun; null = the last one showed none. */
+  readonly heldAt: number | null;
   /** It had ended by the record, and nothing of this life has shown that: another hand may have started it since. */
   readonly isGoneByRecord: boolean;
   /** When it was told that the application has ended, last. */
@@ -36,6 +38,7 @@ export const NOTHING: Knowledge = {
   usersCountedAt: -Infinity,
   kernelCountedAt: -Infinity,
   appLives: true,
+  heldAt: null,
   isGoneByRecord: false,
   goneAt: -Infinity,
 };
@@ -46,6 +49,11 @@ export function learn(known: Knowledge, event: Event, policy: Policy): Knowledge
     livesBy(event, policy, known.goneAt) ?? (known.appLives && !isSeenGone(known, event, policy));
   const goneAt = appLives || !known.appLives ? known.goneAt : event.at;
   const next = appLives === known.appLives ? known : { ...known, appLives, goneAt, isGoneByRecord: false };
+  if (event.type === 'lock-answered')
+    return {
+      ...next,
+      heldAt: event.view.holders.some(({ claim }) => claim.id === event.id) ? event.view.begun : null,
+    };
   if (event.type === 'polled') return looked(next, event.balancer, event, event.look.servers);
   if (event.type === 'surveyed') return looked(next, event.balancer, event, event.survey.servers);
   if (event.type === 'server-set') return readBack(next, event);

@@ -181,6 +181,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
       running = false;
       life += 1;
       mailbox = [];
+      world.lock.setAlive(policy.node, false);
       cancelWake();
       asking?.stop();
       prober.stop();

@@ -24,7 +24,7 @@ export function createOracle(world: World): Oracle {
   const rest = createRestJudge(world, { requests, intents, writes });
   const begin = createBeginJudge(world, requests);
   const weights = createWeightJudge(world);
-  const slots = createSlotJudge(world);
+  const slots = createSlotJudge(world, writes);
   const judges = [
     requests,
     writes,
@@ -48,6 +48,7 @@ export function createOracle(world: World): Oracle {
       writes.written(write);
       intents.written(write);
       weights.written(write);
+      slots.written(write);
     },
     weighed: (word) => weights.weighed(word),
     submitted: (node, request) => requests.submitted(node, request),
@@ -56,6 +57,7 @@ export function createOracle(world: World): Oracle {
       writes.crashed(node);
       requests.crashed(node);
       begin.crashed(node);
+      slots.crashed(node);
       intents.crashed(node);
       // With an alarm the disk has lost what is ours: it is to be treated as foreign.
       if (!peek(node.state).hasDiskAlarm) return;

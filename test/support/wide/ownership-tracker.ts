@@ -62,9 +62,12 @@ export function createOwnershipTracker(world: World, requests: Requests): Owners
     if (event.type === 'polled')
       for (const view of event.look.servers) {
         const admin = forcedOf(view);
+        noteEnded(entryOf(node, event.balancer, view.name), admin);
         if (admin === peek(before).wants(event.balancer, view.name))
           take(entryOf(node, event.balancer, view.name), admin);
       }
+    if (event.type === 'server-set')
+      noteEnded(entryOf(node, event.balancer, event.server), forcedOf(event.view));
     if (event.type === 'set-server-failed')
       entryOf(node, event.balancer, event.server).unsureUntil = time.now + UNSURE_MS;
     const [was, is] = [peek(before), peek(after)];
@@ -113,6 +116,12 @@ export function createOwnershipTracker(world: World, requests: Requests): Owners
     if (!view) return;
     const forced = forcedOf(view);
     if (forced !== 'ready' && forced !== was.wants(lb, server)) entry.found = forced;
+  }
+
+  /** READY that is not ours: what was taken over has ended, by its owner or by a reload. */
+  function noteEnded(entry: TrackedServer, admin: Admin): void {
+    if (entry.takenOver === null || admin !== 'ready' || entry.possible.has('ready')) return;
+    Object.assign(entry, { takenOver: null, found: 'ready' });
   }
 
   /** A balancer that was left out still hears of the return once it answers. */

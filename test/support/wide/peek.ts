@@ -26,6 +26,10 @@ export interface Peek {
   } | null;
   /** It goes on without a slot of its pool: a caller who cannot be refused. */
   readonly isOverSlot: boolean;
+  /** It keeps its slot in rotation, for a soak. */
+  readonly soaks: boolean;
+  /** By what it has failed in its soak; null = it has not. */
+  readonly soakFailure: string | null;
   /** Ids of requests that wait, or are being checked. */
   readonly waiting: readonly string[];
   /** The disk gets the record of a request that is not installed yet. */
@@ -84,6 +88,14 @@ class Peeked implements Peek {
 
   get isOverSlot(): boolean {
     return this.#state.slot?.isOver === true;
+  }
+
+  get soaks(): boolean {
+    return this.#state.slot?.soak != null;
+  }
+
+  get soakFailure(): string | null {
+    return this.#state.slot?.soak?.failure ?? null;
   }
 
   get waiting(): readonly string[] {

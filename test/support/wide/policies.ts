@@ -23,7 +23,7 @@ export interface Layout {
 const GRACE_MS = 20_000;
 
 export function drawLayout(draw: Draw, dims: ReadonlySet<Dimension>): Layout {
-  const nodes = dims.has('pool') || dims.has('slots') ? 2 : 1;
+  const nodes = dims.has('pool') || hasLock(dims) ? 2 : 1;
   const hidden = dims.has('no-master') || dims.has('kernel');
   const lbs = drawLbs(draw, dims);
   const terms = drawTerms(draw, dims);
@@ -33,13 +33,17 @@ export function drawLayout(draw: Draw, dims: ReadonlySet<Dimension>): Layout {
     tellsElapsed: dims.has('elapsed'),
     lbs,
     policies: Array.from({ length: nodes }, (_, node) => {
-      const own = { ...terms, node: `app${node + 1}`, pool: dims.has('slots') ? poolOf(node) : null };
+      const own = { ...terms, node: `app${node + 1}`, pool: hasLock(dims) ? poolOf(node) : null };
       return [
         { ...own, balancers: balancersOf(lbs, node, 0, hidden) },
         { ...own, balancers: balancersOf(lbs, node, 1, hidden) },
       ] as const;
     }),
   };
+}
+
+function hasLock(dims: ReadonlySet<Dimension>): boolean {
+  return dims.has('slots') || dims.has('neighbour') || dims.has('soak');
 }
 
 function poolOf(node: number): Policy['pool'] {
@@ -115,7 +119,7 @@ function drawTerms(draw: Draw, dims: ReadonlySet<Dimension>): Omit<Policy, 'node
     timeoutMs: has('no-master', 'kernel', 'elapsed', 'neighbours') ? 28_000 : draw.pick(2_000, 6_000),
     returnMs: 8_000,
     rebootMs: 8_000,
-    soakMs: 0,
+    soakMs: has('soak') ? draw.pick(500, 3_000, 9_000) : 0,
     warmUpMs: has('ramp') ? draw.pick(700, 3_500, 6_000) : 0,
     onTimeout: has('on-timeout', 'joins')
       ? draw.pick<Policy['onTimeout']>('restore', 'hold', 'force')

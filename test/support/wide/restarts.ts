@@ -20,6 +20,24 @@ export function boot({ stage, node }: At): void {
   if (policy) node.boot(policy);
 }
 
+/** The next start comes so long after. */
+const KILLED_MS = 4_000;
+
+/** Of the node that holds a slot; of none where none does. */
+export function killHolder({ stage, which }: At): void {
+  const { nodes, lock, time, layout, version } = stage;
+  const holders = lock.view(time.now).holders.map(({ claim }) => claim.node);
+  const node = nodes.find(({ policy, running }) => running && holders.includes(policy.node));
+  const policy = node && layout.policies[node.index]?.[version[node.index] ?? 0];
+  if (!node || !policy) return;
+  node.crash();
+  const { life } = node;
+  // Whatever starts it meanwhile has started it.
+  time.after((which * KILLED_MS) / 8, () => {
+    if (node.life === life && !node.running) node.boot(policy);
+  });
+}
+
 /** HAProxy's check has seen it too. */
 const CHECKED_MS = 1_100;
 

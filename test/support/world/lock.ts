@@ -2,13 +2,24 @@ import { isTurn, viewOf } from '../../../agent/fleet/turn.ts';
 import type { Claim, PoolView, SlotHolder } from '../../../agent/lifecycle/model/pool.ts';
 import type { LockAsk } from '../../../agent/lifecycle/model/slot.ts';
 
+const SLOW_MS = 1_300;
+
 /** The lock of one pool, without a process behind it: what is asked is done at that instant, or it is out of reach. */
 export class SimLock {
   /** Why it does not answer; null = it does. */
   down: string | null = null;
+  /** How long an answer takes, in milliseconds. */
+  answerMs = 0;
+  /** It answers late, and too late at times. */
+  isSlow = false;
   private holders: readonly SlotHolder[] = [];
   private queue: readonly { readonly claim: Claim; readonly since: number }[] = [];
   private changes = 0;
+
+  /** The most that a question takes on its way, and its answer, in milliseconds. */
+  get mostMs(): number {
+    return this.isSlow ? SLOW_MS : 10;
+  }
 
   view(now: number): PoolView {
     return viewOf(now, this.holders, this.queue);

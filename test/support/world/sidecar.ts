@@ -150,14 +150,14 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
     const { does } = ask;
     const { id } = ask.claim;
     // Done at an instant between the question and the answer.
-    time.after(time.between(0.1, 10), () => {
+    time.after(time.between(0.1, lock.mostMs), () => {
       let heard: SceneEvent;
       try {
         heard = { type: 'lock-answered', does, id, view: { ...lock.ask(ask, time.now), begun } };
       } catch (error) {
         heard = { type: 'lock-failed', id, begun, error: String(error) };
       }
-      time.after(time.between(0.1, 10), () => tell(heard));
+      time.after(lock.answerMs + time.between(0.1, lock.mostMs), () => tell(heard));
     });
   }
 

@@ -11,7 +11,7 @@ import type { Config, ProbeConfig } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { createLastRuns, type LastRuns } from './engine/last-runs.ts';
 import type { Ports } from './engine/ports.ts';
-import { createLock } from './fleet/create.ts';
+import { createLock, lockAddresses } from './fleet/create.ts';
 import { createGateKeeper, createWarner } from './hooks/hooks.ts';
 import { parseAddress } from './haproxy/address.ts';
 import { createClient } from './haproxy/client.ts';
@@ -271,5 +271,10 @@ function poolOf({ pool, lock, balancers }: Config): PoolPolicy | null {
     const isLocal = parseAddress(address, 'config').kind === 'unix';
     return [[isLocal ? `${address} of boot ${bootId()}` : address, names] as const];
   });
-  return { ...pool, servers: Object.fromEntries(servers), seed: randomBytes(5).toString('hex') };
+  return {
+    ...pool,
+    lock: lockAddresses(lock),
+    servers: Object.fromEntries(servers),
+    seed: randomBytes(5).toString('hex'),
+  };
 }

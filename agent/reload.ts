@@ -109,7 +109,7 @@ async function prepared(
 
 /**
  * What of the new file can take effect while we run. Callers follow the control socket by its path, and counters and the
- * audit log belong to the process.
+ * audit log belong to the process. A pool that has a lock keeps its name and its lock; its numbers change.
  * @returns the configuration, and the keys that keep their old value though the file has another one
  * @throws LastcallError `config` for another node, or another state file: that is another sidecar
  */
@@ -124,10 +124,13 @@ export function merge(
         next: 'restart lastcall, or put the old value back',
       });
   const { control, metrics, hooks } = before.listen;
+  const { pool, lock } = keptLock(before, written);
   const pairs: readonly (readonly [string, unknown, unknown])[] = [
     ['listen.control', control, written.listen.control],
     ['listen.metrics', metrics, written.listen.metrics],
     ['listen.hooks', hooks, written.listen.hooks],
+    ['pool.name', pool?.name, written.pool?.name],
+    ['lock', lock, written.lock],
     ['audit', before.audit, written.audit],
     ['log', before.log, written.log],
   ];
@@ -135,8 +138,16 @@ export function merge(
   const config = {
     ...written,
     listen: { ...written.listen, control, metrics, hooks },
+    pool,
+    lock,
     audit: before.audit,
     log: before.log,
   };
   return { config, kept };
+}
+
+/** A slot that is held, and the places of those who wait, are where they were taken. */
+function keptLock({ pool, lock }: Config, written: Config): Pick<Config, 'pool' | 'lock'> {
+  if (pool === null || lock === null) return { pool: written.pool, lock: written.lock };
+  return { pool: written.pool === null ? pool : { ...written.pool, name: pool.name }, lock };
 }

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts';
+import type { Config, LockConfig } from '../config/config.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Log } from '../system/log-port.ts';
 import { createEtcdLock } from './etcd/etcd-lock.ts';
@@ -16,5 +16,15 @@ export function createLock(
       return createFileLock(lock.path, pool.name, ports);
     case 'etcd':
       return createEtcdLock(lock, pool.name, ports);
+  }
+}
+
+/** Where the lock is, by which a later configuration is seen to mean the same one; the endpoints of one cluster may change. */
+export function lockAddresses(lock: LockConfig): readonly string[] {
+  switch (lock.kind) {
+    case 'file':
+      return [`file ${lock.path}`];
+    case 'etcd':
+      return lock.endpoints.map((endpoint) => `etcd ${endpoint}`);
   }
 }

@@ -139,7 +139,7 @@ export function nextDeadline(policy: Policy, state: State, now: number): number 
     ...nextRecordedEnd(state.app),
     ...nextReading(state),
     ...nextRamps(state, now),
-    ...nextSoak(state, policy.soakMs),
+    ...nextSoak(state, policy),
   );
   for (const balancer of Object.values(state.balancers)) {
     const doubt = doubtOf(policy, balancer, now);

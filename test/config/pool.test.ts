@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { merge } from '../../agent/reload.ts';
 import { configOf, load, MINIMAL, refuses } from './support.ts';
 
 /** `pool` and `lock`: the nodes of which so many may be out. */
@@ -48,4 +49,15 @@ describe('what no lock could keep is refused', () => {
     ['pool: { name: app }\nlock: { file: app }', '5:15: lock.file: must be an absolute path'],
     ['pool: { name: app }\nlock: {}', '5:7: lock: needs file or etcd'],
   ]);
+});
+
+test('SIGHUP changes the numbers of a pool that has a lock, and neither its name nor its lock', async () => {
+  const before = await configOf(`${MINIMAL}pool: { name: app }\nlock: { file: /run/lock/a }\n`);
+  const other = await configOf(`${MINIMAL}pool: { name: web, slots: 3 }\nlock: { file: /run/lock/b }\n`);
+  const { config, kept } = merge(before, other);
+  expect(config).toMatchObject({ pool: { name: 'app', slots: 3 }, lock: before.lock });
+  expect(kept).toEqual(['pool.name', 'lock']);
+  const none = await configOf(MINIMAL);
+  expect(merge(before, none)).toMatchObject({ config: before, kept: ['pool.name', 'lock'] });
+  expect(merge(none, other)).toMatchObject({ config: other, kept: [] });
 });

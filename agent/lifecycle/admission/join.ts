@@ -81,9 +81,13 @@ function withJoined({ joined, tickets }: Operation, one: Joined): readonly Joine
  * An operator's drain or stop outlives the restart of its container; a shutdown (a preStop hook is one), and lastcall's
  * own, do not (I19).
  */
-export function isLasting({ state }: Draft, { kind, by, noRefuse = false }: Request): boolean {
-  const byOperator = !noRefuse && !['signal', 'app', 'lastcall'].includes(by);
-  return (state.outing?.lasting ?? false) || (!comesBack(kind) && byOperator);
+export function isLasting({ state }: Draft, request: Request): boolean {
+  return (state.outing?.lasting ?? false) || (!comesBack(request.kind) && isByOperator(request));
+}
+
+/** Neither a shutdown, nor the application, nor lastcall itself. */
+export function isByOperator({ by, noRefuse = false }: Request): boolean {
+  return !noRefuse && !['signal', 'app', 'lastcall'].includes(by);
 }
 
 /**

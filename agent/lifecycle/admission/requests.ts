@@ -4,13 +4,14 @@ import { noStart, undoFor } from '../phases/return.ts';
 import { endAtRamp } from '../phases/read-back.ts';
 import { endHold, refusedByHold, releaseAtOnce } from '../phases/hold.ts';
 import { newOperation } from './begin.ts';
-import { lastWith, neverExpires, ownedBy, ticketFor, withTicket } from './join.ts';
+import { isByOperator, lastWith, neverExpires, ownedBy, ticketFor, withTicket } from './join.ts';
 import type { Request } from '../model/api.ts';
 import { PHASES } from '../model/phase.ts';
 import { propose } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, endOperation, finish, refuse } from '../report/result.ts';
 import { onlyWarn } from './terms.ts';
+import { withdrawWaiting } from './turn.ts';
 import { patch, patchOuting, resave, type Draft } from '../draft.ts';
 import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
 
@@ -52,6 +53,8 @@ function waitsForStart({ state }: Draft, { isShutdown }: Request): boolean {
 export function decide(draft: Draft, request: Request): void {
   const { op } = draft.state;
   if (refusedByHold(draft, request)) return;
+  if (request.kind === 'ready' && !request.dryRun && isByOperator(request))
+    withdrawWaiting(draft, `cancelled by ${request.by}: ready`);
   if (op) decideBeside(draft, request, op);
   else if (isAlready(draft, request) && !mayRunAgain(draft, request)) answerAlready(draft, request, draft.at);
   else if (!releaseAtOnce(draft, request)) beginChecks(draft, request);

@@ -1,3 +1,4 @@
+import { MOST_TICKETS } from './join.ts';
 import { blockedBy } from '../observed/pool-words.ts';
 import { CUT } from '../phases/reboot.ts';
 import { goOverSlot, isSlotNeeded, UNREFUSED_WAIT_MS } from '../phases/slot.ts';
@@ -13,6 +14,9 @@ import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
  * The turn of a request in its pool, asked when nothing else speaks against it: it has a slot, is refused, or is
  * accepted and waits. After a wait everything is asked anew.
  */
+
+/** So many callers are named to one more who cannot wait. */
+const MOST_NAMED = 5;
 
 /** `go` with the warnings of one who cannot be refused; `wait`: the lock has not answered; `over`: refused, or waits. */
 export type SlotAnswer = { readonly go: readonly string[] } | 'wait' | 'over';
@@ -57,12 +61,28 @@ function objectionOf(
 
 /** It is accepted as soon as the disk holds it. */
 function waitForSlot(draft: Draft, request: Request, waitMs: number): void {
+  const { waiting } = draft.state;
+  if (waiting.length >= MOST_TICKETS)
+    return refuse(draft, request, draft.at, 'busy', crowded(draft.policy.node, waiting));
   const one: SlotRequest = { request, since: draft.at, deadline: draft.at + waitMs };
-  patch(draft, { waiting: [...draft.state.waiting, one] });
+  patch(draft, { waiting: [...waiting, one] });
   resave(draft);
   patch(draft, {
     pending: { kind: 'join', request, at: draft.at, ticket: request.id, save: draft.state.save },
   });
+}
+
+function crowded(node: string, waiting: readonly SlotRequest[]): string {
+  const callers = [...new Set(waiting.map(({ request }) => request.by))];
+  const named = callers.slice(0, MOST_NAMED).join(', ');
+  const more = callers.length > MOST_NAMED ? ` and ${callers.length - MOST_NAMED} more callers` : '';
+  const first = waiting[0]?.request;
+  return `${node}: busy: ${waiting.length} requests wait for a slot already, by ${named}${more}, the first is ${first?.kind} ${first?.id}; wait for them or cancel them`;
+}
+
+/** An operator's `ready` wants the node in service: what would take it out later ends with it. */
+export function withdrawWaiting(draft: Draft, message: string): void {
+  endWaiting(draft, () => true, { code: 'cancelled', message });
 }
 
 /** Those that wait: their slot has come, the brake is on, or their time is over. */
@@ -89,7 +109,9 @@ export function endCutWaiting(draft: Draft): void {
   endWaiting(draft, ({ request }) => request.kind === 'reboot', { code: 'failed', message });
 }
 
-function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, message }: Objection): void {
+type WaitEnding = Omit<Objection, 'code'> & { readonly code: Objection['code'] | 'cancelled' };
+
+function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, message }: WaitEnding): void {
   const ended = draft.state.waiting.filter(whose);
   if (ended.length === 0) return;
   patch(draft, { waiting: draft.state.waiting.filter((one) => !ended.includes(one)) });

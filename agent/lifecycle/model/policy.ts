@@ -80,6 +80,8 @@ export interface Policy {
 
 export interface PoolPolicy {
   readonly name: string;
+  /** Where its lock is, an address each; what has one in common is the same lock. */
+  readonly lock: readonly string[];
   readonly slots: number;
   readonly brake: number;
   /** `Claim.servers` */

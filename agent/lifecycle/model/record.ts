@@ -64,8 +64,12 @@ export interface StateRecord {
   readonly waiting?: readonly SlotRequest[];
 }
 
-/** `soak` is absent where there is none, and in an older record. */
-export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'> & { readonly soak?: Soak };
+/** `soak` is absent where there is none, and in an older record; so is `lock`. */
+export type SavedSlot = Pick<Slot, 'claim' | 'isOver' | 'failure'> &
+  Partial<Pick<Slot, 'lock'>> & { readonly soak?: SavedSoak };
+
+/** `unknownSince` is absent in an older record. */
+type SavedSoak = Omit<Soak, 'unknownSince'> & Partial<Pick<Soak, 'unknownSince'>>;
 
 type SavedHold = Omit<Hold, 'askers'> & Partial<Pick<Hold, 'askers'>>;
 

@@ -5,6 +5,8 @@ import type { Claim, PoolView, SlotHolder } from './pool.ts';
 
 export interface Slot {
   readonly claim: Claim;
+  /** `PoolPolicy.lock` of the configuration that made the claim. */
+  readonly lock: readonly string[];
   /** By the last answer; `unknown`: there is none yet; `lost`: it was held, and is no more. */
   readonly is: 'unknown' | 'waits' | 'held' | 'lost';
   readonly view: PoolView | null;
@@ -30,15 +32,17 @@ export interface Slot {
 }
 
 export interface Soak {
-  /** Since when it has been well, in monotonic milliseconds; null = it is not known to be. */
+  /** Since when it has been well, in monotonic milliseconds, pauses left out; null = it begins anew. */
   readonly since: number | null;
+  /** Since when it cannot be told; null = it can. */
+  readonly unknownSince: number | null;
   /** By what it has failed; null = it has not. */
   readonly failure: string | null;
 }
 
-export const NEW_SOAK: Soak = { since: null, failure: null };
+export const NEW_SOAK: Soak = { since: null, unknownSince: null, failure: null };
 
-export const NEW_SLOT: Omit<Slot, 'claim' | 'save'> = {
+export const NEW_SLOT: Omit<Slot, 'claim' | 'lock' | 'save'> = {
   is: 'unknown',
   view: null,
   error: null,

@@ -136,6 +136,6 @@ function savedRamp({ ours: _ours, write: _write, ...ramp }: Ramp): SavedRamp {
   return ramp;
 }
 
-function savedSlot({ claim, isOver, failure, soak }: Slot): SavedSlot {
-  return { claim, isOver, failure, ...(soak !== null && { soak }) };
+function savedSlot({ claim, lock, isOver, failure, soak }: Slot): SavedSlot {
+  return { claim, lock, isOver, failure, ...(soak !== null && { soak }) };
 }

@@ -1,14 +1,15 @@
 import type { Policy } from '../model/policy.ts';
 import type { State } from '../model/state.ts';
 import { type ServerPlace, serversOf } from '../draft.ts';
-import { isIgnored, viewOf } from './counts.ts';
+import { forcedOf, isIgnored, viewOf } from './counts.ts';
 import { isHealthy, notHealthy } from './health.ts';
 
 /**
  * How a node that has come back is: `well` by its probe and UP in READY at every balancer that shows it; `failed` only by what
- * was seen; `unknown` where it cannot be told, or where another hand keeps it out.
+ * was seen; `unknown` where it cannot be told. What another hand keeps out is left out, as long as there is another server.
+ * The words for `unknown` stay the same from look to look.
  */
-export type Wellness = { readonly is: 'well' | 'unknown' } | { readonly is: 'failed'; readonly why: string };
+export type Wellness = { readonly is: 'well' } | { readonly is: 'failed' | 'unknown'; readonly why: string };
 
 export function wellness({ policy, state }: { readonly policy: Policy; readonly state: State }): Wellness {
   const { app, health } = state;
@@ -18,10 +19,28 @@ export function wellness({ policy, state }: { readonly policy: Policy; readonly 
     const counts = policy.balancers.find(({ name }) => name === balancerName)?.counts === true;
     return counts && !isIgnored(policy, state, balancer);
   });
-  const down = shown.find((placed) => isOpen(placed) && operationalOf(placed) === 'down');
+  const own = shown.filter((placed) => !isHeld(placed));
+  const down = own.find((placed) => isOpen(placed) && operationalOf(placed) === 'down');
   if (down) return { is: 'failed', why: `${down.balancerName}: ${down.name} is DOWN${checkOf(down)}` };
-  const isUp = shown.every((placed) => isOpen(placed) && operationalOf(placed) === 'up');
-  return { is: isUp && isHealthy({ policy, state }) ? 'well' : 'unknown' };
+  if (!isHealthy({ policy, state })) return { is: 'unknown', why: notHealthy({ state }) };
+  const unseen =
+    own.length === 0 ? shown[0] : own.find((placed) => !isOpen(placed) || operationalOf(placed) !== 'up');
+  return unseen ? { is: 'unknown', why: notSeen(unseen) } : { is: 'well' };
+}
+
+/** By its owner's command, as the last look showed it; nothing of ours is there any more. */
+function isHeld({ balancer, name }: ServerPlace): boolean {
+  const view = viewOf(balancer, name);
+  return view !== undefined && view.absent === undefined && forcedOf(view) !== 'ready';
+}
+
+function notSeen({ balancer, balancerName, name }: ServerPlace): string {
+  const view = viewOf(balancer, name);
+  if (balancer.error !== null || view === undefined)
+    return `${balancerName}: it cannot be asked about ${name}`;
+  if (view.absent !== undefined) return `${balancerName}: ${name} does not exist there`;
+  if (view.admin !== 'ready') return `${balancerName}: ${name} is in ${view.admin.toUpperCase()}`;
+  return `${balancerName}: ${name} is not seen UP`;
 }
 
 /** The balancer answers, and nothing but its checks keeps users away from it. */

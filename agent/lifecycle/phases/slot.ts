@@ -3,7 +3,7 @@ import { advanceSoak, soakMark } from './soak.ts';
 import { isHolding } from '../model/desired.ts';
 import type { OperationKind, Request } from '../model/api.ts';
 import { isOut, isOutward, PHASES } from '../model/phase.ts';
-import { RETRY_FIRST_MS } from '../model/policy.ts';
+import { type PoolPolicy, RETRY_FIRST_MS } from '../model/policy.ts';
 import type { Claim } from '../model/pool.ts';
 import { holderOf, type LockAsk, NEW_SLOT, type Slot, takesOut } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
@@ -29,23 +29,31 @@ const PATIENCE_MS = 3_000;
 /** At the end of each step: makes the claim, asks the lock, gives back. */
 export function advanceSlot(draft: Draft): void {
   advanceSoak(draft);
+  tellUnkept(draft);
   const { policy, state } = draft;
-  if (policy.pool === null) return tellUnkept(draft);
-  if (state.slot === null) return needsClaim(state) ? makeClaim(draft) : undefined;
+  if (state.slot === null) return policy.pool !== null && needsClaim(state) ? makeClaim(draft) : undefined;
   const ask = nextAsk(draft, state.slot);
   if (ask === null) return;
   patch(draft, { slot: { ...state.slot, asked: ask.does } });
   emit(draft, { type: 'ask-lock', ask });
 }
 
+/** The configuration has another pool, or another lock, than the one that made the claim: its slot is out of reach. */
 function tellUnkept(draft: Draft): void {
   const { slot } = draft.state;
-  if (slot === null) return;
-  const { pool, node } = slot.claim;
-  const text = `the configuration has no lock any more, and the slot of pool ${pool} was not given back: \`lastcall unlock ${node} --reason TEXT\` at another node`;
-  alarm(draft, 'lock', text);
+  const { pool } = draft.policy;
+  if (slot === null || (pool !== null && isOf(slot, pool))) return;
+  const { claim, lock } = slot;
+  const now = pool === null ? 'no lock any more' : `pool ${pool.name} at ${pool.lock.join(', ')} now`;
+  const at = lock.length === 0 ? '' : ` at ${lock.join(', ')}`;
+  const text = `the configuration has ${now}, and the slot of pool ${claim.pool}${at} was not given back: \`lastcall unlock ${claim.node} --reason TEXT\` at another node of that pool`;
+  alarm(draft, 'slot', text);
   patch(draft, { slot: null });
   save(draft);
+}
+
+function isOf({ claim, lock }: Slot, pool: PoolPolicy): boolean {
+  return claim.pool === pool.name && lock.some((address) => pool.lock.includes(address));
 }
 
 /** A node that is out without a claim is out all the same: the others have to see it. */
@@ -73,7 +81,7 @@ function makeClaim(draft: Draft): void {
   const { policy, state } = draft;
   const { candidate, waiting, op } = state;
   if (policy.pool === null) return;
-  const { name, slots, brake, servers, seed } = policy.pool;
+  const { name, lock, slots, brake, servers, seed } = policy.pool;
   const asker: Pick<Request, 'kind' | 'by' | 'reason'> =
     candidate?.request ?? waiting[0]?.request ?? op ?? UNASKED;
   save(draft);
@@ -88,7 +96,7 @@ function makeClaim(draft: Draft): void {
     brake,
     servers,
   };
-  patch(draft, { slot: { ...NEW_SLOT, claim, save: draft.state.save } });
+  patch(draft, { slot: { ...NEW_SLOT, claim, lock, save: draft.state.save } });
 }
 
 const UNASKED = { kind: 'drain', by: 'lastcall', reason: 'it is out already' } as const;
@@ -165,8 +173,8 @@ export function onLockAnswered(draft: Draft, { does, id, view }: EventOf<'lock-a
 }
 
 /** Asked for once more; what was lost is so still. */
-function anew({ claim, save: saved, is }: Slot): Slot {
-  return { ...NEW_SLOT, claim, save: saved, is: is === 'lost' ? 'lost' : 'unknown' };
+function anew({ claim, lock, save: saved, is }: Slot): Slot {
+  return { ...NEW_SLOT, claim, lock, save: saved, is: is === 'lost' ? 'lost' : 'unknown' };
 }
 
 function isQueued({ claim, view }: Slot): boolean {

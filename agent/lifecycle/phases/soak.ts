@@ -1,4 +1,5 @@
 import { wellness } from '../observed/wellness.ts';
+import type { Policy } from '../model/policy.ts';
 import { holderOf, type LockAsk, NEW_SOAK, type Slot, type Soak } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
 import { alarm, emit, patch, resave, save, type Draft } from '../draft.ts';
@@ -7,6 +8,9 @@ import { alarm, emit, patch, resave, save, type Draft } from '../draft.ts';
  * The soak (`return.soak`), a level: a node that has come back keeps its slot until it has been well for so long. One that
  * fails in it keeps the slot and counts for the brake, until `ready` there begins the soak anew.
  */
+
+/** So long it may be unknown how it is: a few looks. */
+const PAUSE_MS = 10_000;
 
 /** Begins, times and ends the soak; the slot is given back once there is none. */
 export function advanceSoak(draft: Draft): void {
@@ -21,10 +25,28 @@ export function advanceSoak(draft: Draft): void {
   if (slot.soak === null || slot.soak.failure !== null || state.op !== null) return setSoak(draft, slot.soak);
   const how = wellness(draft);
   if (how.is === 'failed') return fail(draft, how.why);
-  if (how.is === 'unknown') return setSoak(draft, NEW_SOAK);
-  const since = slot.soak.since ?? at;
-  if (at - since >= policy.soakMs) setSoak(draft, null);
-  else if (slot.soak.since === null) setSoak(draft, { ...slot.soak, since });
+  if (how.is === 'unknown') return pause(draft, slot.soak, how.why);
+  const since = resumedAt(slot.soak, at);
+  setSoak(draft, at - since >= policy.soakMs ? null : { ...slot.soak, since, unknownSince: null });
+}
+
+/** A look that fails stops the clock; it begins anew after a few of them. */
+function pause(draft: Draft, soak: Soak, why: string): void {
+  const { policy, at } = draft;
+  const unknownSince = soak.unknownSince ?? at;
+  const isShort = at - unknownSince < PAUSE_MS;
+  const isStuck = at - unknownSince >= stuckAfter(policy);
+  const text = `it cannot be told whether the node is well, and it keeps its slot: ${why}`;
+  setSoak(draft, { ...soak, since: isShort ? soak.since : null, unknownSince }, isStuck ? text : null);
+}
+
+function resumedAt({ since, unknownSince }: Soak, at: number): number {
+  if (since === null) return at;
+  return unknownSince === null ? since : since + at - unknownSince;
+}
+
+function stuckAfter({ soakMs, returnMs }: Pick<Policy, 'soakMs' | 'returnMs'>): number {
+  return soakMs + returnMs;
 }
 
 /**
@@ -38,7 +60,7 @@ function whileOut(level: NonNullable<State['outing']>['level'], soak: Soak | nul
 function fail(draft: Draft, why: string): void {
   const failure = `it failed in its soak: ${why}`;
   emit(draft, { type: 'log', level: 'error', text: `${failure}; no other node of the pool follows` });
-  setSoak(draft, { since: null, failure });
+  setSoak(draft, { ...NEW_SOAK, failure });
 }
 
 /** `ready` there: what it failed by is judged anew. */
@@ -48,18 +70,21 @@ export function soakAnew(draft: Draft): void {
   resave(draft);
 }
 
-function setSoak(draft: Draft, soak: Soak | null): void {
+function setSoak(draft: Draft, soak: Soak | null, stuck: string | null = null): void {
   const { slot } = draft.state;
   if (slot === null) return;
   const failure = soak?.failure ?? null;
   alarm(
     draft,
     'soak',
-    failure && `${failure}; it keeps its slot: see to it, then \`lastcall ready\` begins the soak anew`,
+    failure === null
+      ? stuck
+      : `${failure}; it keeps its slot: see to it, then \`lastcall ready\` begins the soak anew`,
   );
   const { soak: before } = slot;
   if (
     before?.since === soak?.since &&
+    before?.unknownSince === soak?.unknownSince &&
     (before === null) === (soak === null) &&
     before?.failure === soak?.failure
   )
@@ -82,8 +107,12 @@ export function soakMark({ outing }: State, { claim, soak, view }: Slot): LockAs
   }
 }
 
-/** When the soak is over, in monotonic milliseconds. */
-export function nextSoak({ slot }: State, soakMs: number): number[] {
-  const since = slot?.soak?.since ?? null;
-  return since === null ? [] : [since + soakMs];
+/** When the soak is over, begins anew or is stuck, in monotonic milliseconds. */
+export function nextSoak({ slot, op, outing, alarms }: State, policy: Policy): number[] {
+  const soak = slot?.soak ?? null;
+  if (soak === null || soak.failure !== null || op !== null || outing !== null) return [];
+  const { since, unknownSince } = soak;
+  if (unknownSince === null) return since === null ? [] : [since + policy.soakMs];
+  if (since !== null) return [unknownSince + PAUSE_MS];
+  return alarms['soak'] === undefined ? [unknownSince + stuckAfter(policy)] : [];
 }

@@ -102,9 +102,18 @@ export const isSlot = shaped<SavedSlot>({
     servers: (value): value is Claim['servers'] =>
       isObject(value) && Object.values(value).every(arrayOf(isString)),
   }),
+  // Absent in an older record.
+  lock: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   isOver: isBoolean,
   failure: orNull(isString),
-  soak: orAbsent(shaped<Soak>({ since: orNull(isNumber), failure: orNull(isString) })) as Is<Soak>,
+  soak: orAbsent(
+    shaped<Soak>({
+      since: orNull(isNumber),
+      // Absent in an older record.
+      unknownSince: orAbsent(orNull(isNumber)) as Is<number | null>,
+      failure: orNull(isString),
+    }),
+  ) as Is<Soak>,
 });
 
 /** Each field that the lifecycle reads; what is absent has its meaning in api.ts. */

@@ -2,7 +2,7 @@ import type { Phase } from '../model/api.ts';
 import { NEW_CAPACITY, NEW_OUTING, type Outing } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import type { Policy } from '../model/policy.ts';
-import { NEW_SLOT, type Soak } from '../model/slot.ts';
+import { NEW_SLOT, type Slot, type Soak } from '../model/slot.ts';
 import type { ReadRecord } from './read-record.ts';
 import type { SavedOperation, SavedServer, SavedSlot, SavedWorker, StateRecord } from '../model/record.ts';
 import { mapValues, saidMaint } from '../model/write-record.ts';
@@ -63,7 +63,7 @@ export function restore(
     },
     ...withLost(policy, listed, record, moved),
     outing: restoredOuting(record, to, moved),
-    slot: record.slot ? { ...NEW_SLOT, ...record.slot, soak: soakOf(record.slot, moved), save: 0 } : null,
+    slot: record.slot ? restoredSlot(record.slot, policy, moved) : null,
     waiting: (record.waiting ?? []).map(({ request, since, deadline }) => ({
       request,
       since: moved(since),
@@ -73,8 +73,17 @@ export function restore(
   };
 }
 
+/** In an older record the lock is that of the configuration. */
+function restoredSlot(slot: SavedSlot, { pool }: Policy, moved: (time: number) => number): Slot {
+  const { lock = pool?.lock ?? [] } = slot;
+  return { ...NEW_SLOT, ...slot, lock, soak: soakOf(slot, moved), save: 0 };
+}
+
+/** What was while there was no sidecar is not known: the time begins anew. */
 function soakOf({ soak }: SavedSlot, moved: (time: number) => number): Soak | null {
-  return soak ? { ...soak, since: soak.since === null ? null : moved(soak.since) } : null;
+  if (!soak) return null;
+  const { failure, unknownSince = null } = soak;
+  return { since: null, unknownSince: unknownSince === null ? null : moved(unknownSince), failure };
 }
 
 /** No process outlives its boot, and in the next one its number may be another's. */

@@ -242,7 +242,14 @@ describe('A power cut during a reboot', () => {
 });
 
 describe('The slot of a node that is rebooted', () => {
-  const POOL = { name: 'app', slots: 1, brake: 1, servers: { lb1: ['app/app1'] }, seed: '0123456789' };
+  const POOL = {
+    name: 'app',
+    lock: ['file /run/lock/app'],
+    slots: 1,
+    brake: 1,
+    servers: { lb1: ['app/app1'] },
+    seed: '0123456789',
+  };
   const holders = (it: Scene) => it.lock.view(0).holders.map(({ claim, state }) => [claim.operation, state]);
 
   test('is held from before its DRAIN, over the boot, until it serves again', () => {

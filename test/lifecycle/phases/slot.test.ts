@@ -10,6 +10,7 @@ import { scene, type Scene } from '../../support/world/scene.ts';
 
 const POOL: NonNullable<Policy['pool']> = {
   name: 'app',
+  lock: ['file /run/lock/app'],
   slots: 1,
   brake: 1,
   servers: { lb1: ['app/app1'] },
@@ -31,6 +32,8 @@ const written = (it: Scene): string[] =>
   it.effects.flatMap((effect) => (effect.type === 'set-server' ? [effect.admin] : []));
 const asked = (it: Scene): string[] =>
   it.effects.flatMap((effect) => (effect.type === 'ask-lock' ? [effect.ask.does] : []));
+const logged = (it: Scene): string =>
+  it.effects.flatMap((effect) => (effect.type === 'log' ? [effect.text] : [])).join('\n');
 const statusNow = (it: Scene): Status =>
   statusOf(it.policy, it.sidecar.state, { eta: null, etaReason: null, curve: [] }, it.time.now, (at) =>
     String(at),
@@ -241,6 +244,32 @@ describe('A node that waits for a slot', () => {
     expect(written(it)).toEqual([]);
   });
 
+  test('waits no more once an operator asks for `ready`, and is not taken out later', () => {
+    const it = waiting(3_600_000);
+    const second = it.ask('drain', { waitForSlotMs: 3_600_000 });
+    it.time.advance(2_000);
+    expect(it.ended(it.ask('ready', { dryRun: true })).code).toBe('done');
+    expect(it.sidecar.state.waiting).toHaveLength(2);
+    expect(it.ended(it.ask('ready', { by: 'alice' }))).toMatchObject({ code: 'done', phase: 'serving' });
+    for (const id of [it.id, second])
+      expect(it.result(id)).toMatchObject({ code: 'cancelled', message: 'cancelled by alice: ready' });
+    it.until('its place is given up', () => queue(it).length === 0);
+    it.crash();
+    it.lock.ask({ does: 'give', claim: it.other }, it.time.now);
+    it.time.advance(60_000);
+    expect([it.sidecar.state.phase, it.sidecar.state.slot, written(it)]).toEqual(['serving', null, []]);
+  });
+
+  test('has at most 64 requests that wait, all of them in its record; one more is busy, and learns who waits', () => {
+    const it = waiting();
+    for (let more = 1; more < 64; more += 1) it.ask('restart', { waitForSlotMs: 60_000 });
+    it.until('all of them wait', () => it.sidecar.state.waiting.length === 64);
+    const result = it.ended(it.ask('restart', { waitForSlotMs: 60_000 }));
+    expect(result).toMatchObject({ ok: false, code: 'busy', phase: 'serving' });
+    expect(result.message).toMatch(/64 requests wait for a slot already, by test, the first is stop stop1/);
+    expect(it.sidecar.state.waiting).toHaveLength(64);
+  });
+
   test('waits on after a crash, in its place', () => {
     const it = waiting();
     const [before] = it.lock.view(0).waiters;
@@ -426,6 +455,53 @@ describe('A crash', () => {
     const result = it.ended(it.ask('drain'));
     expect(result.code).toBe('locked');
     expect(result.message).toMatch(/app1 holds a slot .*`lastcall unlock app1 --reason TEXT`/);
+  });
+
+  test.each<[string, Partial<typeof POOL>, RegExp]>([
+    [
+      'another pool',
+      { name: 'web' },
+      /has pool web at file \/run\/lock\/app now, and the slot of pool app at/,
+    ],
+    [
+      'another lock',
+      { lock: ['etcd http://a'] },
+      /has pool app at etcd http:\/\/a now, .* pool app at file \/run/,
+    ],
+  ])(
+    'after which the configuration has %s: a new slot there, and an alarm for the old one',
+    (_name, changes, text) => {
+      const it = inPool();
+      it.ended(it.ask('drain'));
+      const [old] = it.lock.view(0).holders;
+      it.crash({ pool: { ...POOL, ...changes } }, () => it.lock.free('app1'));
+      it.time.advance(5_000);
+      const [holder] = it.lock.view(0).holders;
+      expect(holder?.claim).toMatchObject({ node: 'app1', pool: changes.name ?? 'app' });
+      expect(holder?.claim.id).not.toBe(old?.claim.id);
+      const alarms = Object.values(it.sidecar.state.alarms).join();
+      expect(alarms).toMatch(text);
+      expect(alarms).toMatch(/`lastcall unlock app1 --reason TEXT` at another node/);
+      expect(logged(it)).not.toMatch(/freed from outside/);
+      expect(it.ended(it.ask('ready'))).toMatchObject({ ok: true });
+      it.until('it is given back', () => holders(it).length === 0);
+    },
+  );
+
+  test('after which the lock has one more endpoint, or the record is an older one, keeps the slot', () => {
+    const it = inPool({ pool: { ...POOL, lock: ['etcd http://a', 'etcd http://b'] } });
+    it.ended(it.ask('drain'));
+    const [old] = it.lock.view(0).holders;
+    it.crash({ pool: { ...POOL, lock: ['etcd http://b', 'etcd http://c'] } });
+    it.time.advance(15_000);
+    it.crash({}, () => {
+      const record = JSON.parse(it.disk.content ?? '') as { slot: { lock?: unknown } };
+      delete record.slot.lock;
+      it.disk.content = JSON.stringify(record);
+    });
+    it.time.advance(15_000);
+    expect(it.lock.view(0).holders[0]?.claim.id).toBe(old?.claim.id);
+    expect(it.sidecar.state).toMatchObject({ alarms: {}, slot: { is: 'held' } });
   });
 
   test('after which the configuration has no lock leaves an alarm', () => {

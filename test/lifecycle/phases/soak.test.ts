@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import { claimOf } from '../../support/claim.ts';
+import type { SimSite } from '../../support/world/site.ts';
 import { scene, type Scene } from '../../support/world/scene.ts';
 
 /** `return.soak`, sentence by sentence: the slot of a node that has come back, and what becomes of it. */
@@ -8,13 +9,16 @@ import { scene, type Scene } from '../../support/world/scene.ts';
 const SOAK_MS = 60_000;
 const POOL: NonNullable<Policy['pool']> = {
   name: 'app',
+  lock: ['file /run/lock/app'],
   slots: 1,
   brake: 1,
   servers: { lb1: ['app/app1'] },
   seed: '0123456789',
 };
 
-const inPool = (changes: Partial<Policy> = {}): Scene => scene({ pool: POOL, soakMs: SOAK_MS, ...changes });
+const TWO = [{ name: 'lb1', servers: ['app/app1', 'app/app2'], counts: true, seesOldWorkers: true }];
+const inPool = (changes: Partial<Policy> = {}, before?: (site: SimSite) => void): Scene =>
+  scene({ pool: POOL, soakMs: SOAK_MS, ...changes }, before);
 const holder = (it: Scene): string | undefined => {
   const [one] = it.lock.view(0).holders;
   return one && `${one.claim.node} ${one.state}`;
@@ -22,8 +26,8 @@ const holder = (it: Scene): string | undefined => {
 const isFree = (it: Scene): boolean => it.lock.view(0).holders.length === 0;
 
 /** It was stopped and has come back. */
-function back(changes: Partial<Policy> = {}): Scene {
-  const it = inPool(changes);
+function back(changes: Partial<Policy> = {}, before?: (site: SimSite) => void): Scene {
+  const it = inPool(changes, before);
   expect(it.ended(it.ask('restart'))).toMatchObject({ ok: true, phase: 'serving' });
   it.until('it soaks', () => holder(it) === 'app1 soaking');
   return it;
@@ -74,6 +78,58 @@ describe('A node that has come back', () => {
     expect(holder(it)).toBe('app1 soaking');
     it.time.advance(10_000);
     expect(isFree(it)).toBe(true);
+  });
+
+  test('waits for no server that an operator holds, as long as it has another one', () => {
+    const it = back({ balancers: TWO }, (site) => site.balancers[0]?.set('app/app2', 'maint', 'operator'));
+    it.time.advance(SOAK_MS + 3_000);
+    expect([it.admin('app/app2'), isFree(it)]).toEqual(['maint', true]);
+  });
+
+  test('counts on after a look that failed, and anew after several', () => {
+    const it = back();
+    it.time.advance(SOAK_MS / 2);
+    it.lb.setMode('refuses');
+    it.until('a look has failed', () => it.sidecar.state.balancers['lb1']?.error !== null);
+    it.lb.setMode('answers');
+    it.time.advance(SOAK_MS / 2 - 4_000);
+    expect(isFree(it)).toBe(false);
+    it.time.advance(10_000);
+    expect(isFree(it)).toBe(true);
+    const other = back();
+    other.time.advance(SOAK_MS - 3_000);
+    other.lb.setMode('refuses');
+    other.time.advance(20_000);
+    other.lb.setMode('answers');
+    other.time.advance(SOAK_MS - 3_000);
+    expect(holder(other)).toBe('app1 soaking');
+    other.time.advance(10_000);
+    expect(isFree(other)).toBe(true);
+  });
+
+  test.each<[string, (it: Scene) => void, (it: Scene) => void, RegExp]>([
+    [
+      'is held by an operator',
+      (it) => it.lb.set('app/app1', 'maint', 'operator'),
+      (it) => it.lb.set('app/app1', 'ready', 'operator'),
+      /keeps its slot: lb1: app\/app1 is in MAINT/,
+    ],
+    [
+      'cannot be asked about',
+      (it) => it.lb.setMode('refuses'),
+      (it) => it.lb.setMode('answers'),
+      /keeps its slot: lb1: it cannot be asked about app\/app1/,
+    ],
+  ])('has an alarm with the server that %s for longer than soak and return', (_name, begin, end, text) => {
+    const it = back({ returnMs: 120_000 });
+    begin(it);
+    it.time.advance(SOAK_MS + 110_000);
+    expect(it.sidecar.state.alarms['soak']).toBeUndefined();
+    it.time.advance(20_000);
+    expect(it.sidecar.state.alarms['soak']).toMatch(text);
+    end(it);
+    it.time.advance(SOAK_MS + 20_000);
+    expect([isFree(it), it.sidecar.state.alarms['soak']]).toEqual([true, undefined]);
   });
 
   test('is out again with the next drain, in the same slot', () => {

@@ -41,7 +41,7 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     name: 'a soak ends as soon as the node is well',
     breaks: 'soak',
     file: 'phases/soak.ts',
-    find: '  if (at - since >= policy.soakMs) setSoak(draft, null);',
-    replace: '  if (at - since >= 0) setSoak(draft, null);',
+    find: '  setSoak(draft, at - since >= policy.soakMs ? null :',
+    replace: '  setSoak(draft, at - since >= 0 ? null :',
   },
 ];

@@ -47,7 +47,14 @@ function hasLock(dims: ReadonlySet<Dimension>): boolean {
 }
 
 function poolOf(node: number): Policy['pool'] {
-  return { name: 'app', slots: 1, brake: 1, servers: {}, seed: `${node + 1}`.repeat(10) };
+  return {
+    name: 'app',
+    lock: ['file /lock'],
+    slots: 1,
+    brake: 1,
+    servers: {},
+    seed: `${node + 1}`.repeat(10),
+  };
 }
 
 function drawLbs(draw: Draw, dims: ReadonlySet<Dimension>): LbPlan[] {

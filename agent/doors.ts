@@ -107,9 +107,10 @@ async function openPrestop(
 
 /**
  * What a preStop hook asks for. SIGTERM follows whatever is answered, so with `restore` new users would come to an
- * application that is about to end: `force` fences it, and reports how many users that has cost.
+ * application that is about to end: `force` fences it, and reports how many users that has cost. Its time is explicit: the
+ * deadline of an operation that it joins may be a moment or many hours away.
  */
-function prestopRequest(timeoutMs: number | null): Request {
+function prestopRequest(timeoutMs: number): Request {
   return {
     ...OWN_TERMS,
     id: randomUUID(),

@@ -1,6 +1,6 @@
 import type { Result } from '../lifecycle/model/api.ts';
 import { type Clock, sleep } from '../system/clock.ts';
-import { LastcallError } from '../system/error.ts';
+import { type Code, LastcallError } from '../system/error.ts';
 import type { Log } from '../system/log-port.ts';
 import { isFinal } from './try-again.ts';
 
@@ -21,10 +21,10 @@ export interface PrestopPorts {
   readonly log: Log;
   /**
    * Asks for the drain, or joins what is under way, and resolves with the end of it.
-   * @param timeoutMs null = the configuration's own
+   * @param timeoutMs from now on, in milliseconds; also where it joins
    */
-  readonly drain: (timeoutMs: number | null) => Promise<Result>;
-  /** How long a refused request is made again, in milliseconds: `drain.timeout` of now. */
+  readonly drain: (timeoutMs: number) => Promise<Result>;
+  /** How long a request may take, with those that are made again after a refusal, in milliseconds: `drain.timeout` of now. */
   readonly timeoutMs: () => number;
 }
 
@@ -63,15 +63,17 @@ async function untilDrained(
   { clock, log, drain, timeoutMs }: PrestopPorts,
   left: () => AbortSignal,
 ): Promise<Result> {
-  const end = clock.now() + timeoutMs();
-  let result = await drain(null);
+  const wholeMs = timeoutMs();
+  const end = clock.now() + wholeMs;
+  const logged = new Set<Code>();
+  let result = await drain(wholeMs);
   for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, RETRY_LONGEST_MS)) {
     const restMs = end - clock.now();
     if (result.ok || isFinal(result.code, 'drain') || restMs <= 0) return result;
-    log.warn('a preStop hook cannot be refused: its drain is asked for again', {
-      code: result.code,
-      why: result.message,
-    });
+    const { code, message: why } = result;
+    if (!logged.has(code))
+      log.warn('a preStop hook cannot be refused: its drain is asked for again', { code, why });
+    logged.add(code);
     try {
       await sleep(clock, Math.min(pauseMs, restMs), left());
     } catch {

@@ -24,7 +24,7 @@ let service: ScriptedService;
 let log: MemoryLog;
 let sockets: ListenSockets;
 let server: HttpListener | undefined;
-let asked: (number | null)[];
+let asked: number[];
 const clients: Socket[] = [];
 beforeEach(async () => {
   dir = await makeTempDir();
@@ -95,7 +95,7 @@ describe('GET and POST /hooks/prestop', () => {
       expect({ status, type: headers['content-type'] }).toEqual({ status: 200, type: 'application/json' });
       expect(JSON.parse(body)).toMatchObject({ ok: true, code: 'done', id: 'p1', phase: 'drained' });
     }
-    expect(asked).toEqual([null]);
+    expect(asked).toEqual([60_000]);
   });
 
   test('answer 503 with the result where the node is not drained', async () => {
@@ -114,15 +114,15 @@ describe('GET and POST /hooks/prestop', () => {
     await open();
     service.refuseNext('held', 'app/app1 is held');
     const answer = ask();
-    await service.submitted(2);
+    await service.submitted(1);
+    service.refuseNext('held', 'app/app1 is held');
+    await service.submitted(3);
     service.finish('done');
     expect((await answer).status).toBe(200);
-    expect(asked[0]).toBeNull();
-    expect(asked[1]).toBeLessThan(60_000);
-    expect(log.records.find(({ level }) => level === 'warn')?.fields).toEqual({
-      code: 'held',
-      why: 'app/app1 is held',
-    });
+    expect(asked[0]).toBe(60_000);
+    expect(asked[2]).toBeLessThan(60_000);
+    const warnings = log.records.filter(({ level }) => level === 'warn');
+    expect(warnings.map(({ fields }) => fields)).toEqual([{ code: 'held', why: 'app/app1 is held' }]);
   });
 
   test('give up when the time is over', async () => {

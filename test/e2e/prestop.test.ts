@@ -144,6 +144,21 @@ describe('A preStop hook', () => {
     await agent.stop();
   });
 
+  test.each(['10h', '1s'])('has its own time in a drain of %s that it joins', async (timeout) => {
+    const agent = await open({}, { drain: { timeout: '3s', quiet: '0s' } });
+    await rig.signIn();
+    const drain = told(agent.cli('drain', '--timeout', timeout));
+    await agent.reaches('draining');
+    const asked = performance.now();
+    const { result } = await prestop();
+    expect(result).toMatchObject({ code: 'done', phase: 'drained', forced: 1 });
+    expect(performance.now() - asked).toBeGreaterThan(2_500);
+    expect((await drain).json).toMatchObject({
+      code: 'done',
+      joined: [{ by: 'prestop', terms: { timeout: 3 } }],
+    });
+  });
+
   test('waits while an operator holds the node, and goes on after the release', async () => {
     const agent = await open();
     await told(agent.cli('hold', '--reason', 'look'));

@@ -1,6 +1,8 @@
 import { isHolding } from '../model/desired.ts';
 import { isOpen, unfenced, unfencedLines } from '../phases/fence.ts';
+import { expireAnew } from '../phases/expiry.ts';
 import type { Request } from '../model/api.ts';
+import { endsNext } from '../model/objection.ts';
 import { stopsApp } from '../model/operation.ts';
 import { PHASES } from '../model/phase.ts';
 import { UNPROVEN_END } from '../observed/remains.ts';
@@ -9,8 +11,12 @@ import type { Draft } from '../draft.ts';
 
 /** Requests for what is so already. */
 
-/** It is answered with the same warnings as the operation that brought it about. */
+/**
+ * It is answered with the same warnings as the operation that brought it about. One that cannot be refused is a drain of
+ * its own in one way: an expiry counts from it.
+ */
 export function answerAlready(draft: Draft, request: Request, since: number): void {
+  if (endsNext(request)) expireAnew(draft);
   answerAtOnce(draft, request, since, warningsNow(draft, request));
 }
 

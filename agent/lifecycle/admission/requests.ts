@@ -6,6 +6,7 @@ import { endHold, refusedByHold, releaseAtOnce } from '../phases/hold.ts';
 import { newOperation } from './begin.ts';
 import { isByOperator, lastWith, neverExpires, ownedBy, ticketFor, withTicket } from './join.ts';
 import type { Request } from '../model/api.ts';
+import { endsNext } from '../model/objection.ts';
 import { PHASES } from '../model/phase.ts';
 import { propose } from './proposal.ts';
 import { relate } from './relation.ts';
@@ -91,11 +92,6 @@ function decideBeside(draft: Draft, request: Request, op: Operation): void {
   }
 }
 
-/** The application is ended next, whatever is answered. */
-function endsNext({ isShutdown, noRefuse = false, dryRun }: Request): boolean {
-  return isShutdown || (noRefuse && !dryRun);
-}
-
 /** A shutdown does not wait for a return to end: users may be there already, so it begins with DRAIN. */
 function preemptReturn(draft: Draft, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for ${request.kind} by ${request.by}`;
@@ -106,7 +102,10 @@ function preemptReturn(draft: Draft, request: Request, op: Operation): void {
   beginChecks(draft, request);
 }
 
-/** A shutdown takes a stop over: nothing is brought back after it, its own deadline forces, and no other id cancels it. */
+/**
+ * A shutdown takes a stop over: nothing is brought back after it, its own deadline (not the one of the stop) forces, and no
+ * other id cancels it.
+ */
 function endWith(draft: Draft, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
   finish(draft, ({ kind }) => comesBack(kind) || kind === 'ready', 'cancelled', message);
@@ -115,7 +114,10 @@ function endWith(draft: Draft, request: Request, op: Operation): void {
   patchOuting(draft, { recheck: null });
   lastWith(draft, request, 'stop');
   const ending = ownedBy(request, draft.state.op ?? op);
-  patch(draft, { op: { ...ending, kind: 'stop', onTimeout: 'force' } });
+  const timeoutMs = request.timeoutMs ?? draft.policy.timeoutMs;
+  patch(draft, {
+    op: { ...ending, kind: 'stop', onTimeout: 'force', timeoutMs, deadline: draft.at + timeoutMs },
+  });
   resave(draft);
   awaitDisk(draft, request, request.id);
 }

@@ -45,6 +45,11 @@ export function goesOver({ isShutdown, noRefuse = false }: Request, code: Code):
   return (isShutdown || noRefuse) && UNREFUSED.includes(code);
 }
 
+/** The application is ended next, whatever is answered. */
+export function endsNext({ isShutdown, noRefuse = false, dryRun }: Request): boolean {
+  return isShutdown || (noRefuse && !dryRun);
+}
+
 /** An objection that `--force --reason` answers: a warning then, and else a refusal with its ways out. */
 export function answerable({ request }: Candidate, code: Code, what: string, ways: string): Objection {
   if (request.force) return { code, message: `${what}; forced`, soft: true };

@@ -1,5 +1,5 @@
 import { isHolding } from '../model/desired.ts';
-import { alarm, type Draft } from '../draft.ts';
+import { alarm, patch, patchOuting, save, type Draft } from '../draft.ts';
 import { requestOwn, retryOwn, withdrawOwn } from '../observed/auto-requests.ts';
 
 /**
@@ -18,4 +18,16 @@ export function advanceExpiry(draft: Draft): void {
     return alarm(draft, 'expiry', `the drain has expired, but ${why}: it stays out`);
   }
   requestOwn(draft, 'expiry', 'ready', 'lastcall', 'the drain expired');
+}
+
+/** The application of a drained node is ended next: a return that is due begins to wait again, as after another drain. */
+export function expireAnew(draft: Draft): void {
+  const { phase, outing, ownRequests, queue } = draft.state;
+  if (phase !== 'drained' || outing === null || outing.expiresAt === null) return;
+  const { expiresMs } = outing;
+  patchOuting(draft, { expiresAt: expiresMs === null ? null : draft.at + expiresMs });
+  const { asked } = ownRequests.expiry;
+  patch(draft, { queue: queue.filter(({ id }) => id !== asked) });
+  withdrawOwn(draft, 'expiry');
+  save(draft);
 }

@@ -1,6 +1,9 @@
 import type { Code } from '../../system/error.ts';
 import { restoreFound } from './return.ts';
 import { isHolding } from '../model/desired.ts';
+import { occupancy } from '../observed/counts.ts';
+import { endsNext } from '../model/objection.ts';
+import { unfenced } from './fence.ts';
 import type { Request } from '../model/api.ts';
 import { NEW_OUTING } from '../model/outing.ts';
 import { isInRotation, isOutward } from '../model/phase.ts';
@@ -92,10 +95,27 @@ export function refusedByHold(draft: Draft, request: Request): boolean {
   const { hold } = draft.state;
   const { kind, isShutdown, force } = request;
   if (!hold || kind === 'hold' || kind === 'release' || isShutdown || force) return false;
+  if (endsNext(request) && isEmptyUnder(draft, hold, request)) {
+    answerAtOnce(draft, request, draft.at, [emptyUnder(hold)]);
+    return true;
+  }
   const why = hold.reason === null ? '' : ` (${hold.reason})`;
   const text = `${draft.policy.node}: held in ${hold.admin.toUpperCase()} by ${hold.by}${why}; \`lastcall release\`, or use --force --reason`;
   refuse(draft, request, draft.at, 'held', text);
   return true;
+}
+
+/** A drain could bring nothing more: its caller need not wait for the release. What is not known of users is not zero. */
+function isEmptyUnder({ policy, state }: Draft, hold: Hold, { kind, expiresMs }: Request): boolean {
+  if (kind !== 'drain' || expiresMs !== null || hold.admin !== 'maint') return false;
+  const isSet = isHolding(state) && isDurable(state) && allInSync(policy, state);
+  return (
+    isSet && unfenced(policy, state) === null && occupancy(policy, state, state.epochStartedAt) === 'zero'
+  );
+}
+
+function emptyUnder({ by }: Hold): string {
+  return `held in MAINT by ${by}, and no user is counted: answered as drained, and the hold is kept`;
 }
 
 /** There is nothing to release: done at once. */

@@ -276,6 +276,27 @@ describe('An operation that becomes another one', () => {
     expect(it.ended(shutdown)).toMatchObject({ code: 'done', phase: 'stopped' });
   });
 
+  test.each([
+    ['just before it', 30 * 60_000 - 100, null],
+    ['hours before it', 1_000, 10 * 60 * 60_000],
+  ] as const)(
+    'has the deadline of the shutdown that joins %s, not the one of before',
+    (_when, passedMs, timeoutMs) => {
+      const it = scene();
+      it.site.visit();
+      it.ask('stop', { timeoutMs });
+      it.reach('draining');
+      it.time.advance(passedMs);
+      const asked = it.time.now;
+      const shutdown = it.ask('stop', { isShutdown: true, by: 'signal', onTimeout: 'force' });
+      it.time.advance(29 * 60_000);
+      expect(it.result(shutdown)).toBeUndefined();
+      expect(it.ended(shutdown)).toMatchObject({ code: 'done', phase: 'stopped', forced: 1 });
+      expect(it.time.now - asked).toBeGreaterThanOrEqual(30 * 60_000);
+      expect(it.time.now - asked).toBeLessThan(31 * 60_000);
+    },
+  );
+
   test('belongs to the ready that follows a stop which was issued', () => {
     const it = scene();
     const stop = it.ask('stop');

@@ -175,6 +175,65 @@ describe('A request that cannot be refused', () => {
     expect(it.ended(it.ask('drain', NO_REFUSE))).toMatchObject({ code: 'held' });
   });
 
+  test('is answered under a hold in MAINT once no user is counted there, and the hold is kept', () => {
+    const it = scene();
+    it.ended(it.ask('hold', { reason: 'mine', holdIn: 'maint' }));
+    // Sources are asked every ten seconds there.
+    it.time.advance(12 * SECOND);
+    const result = it.ended(it.ask('drain', NO_REFUSE));
+    expect(result).toMatchObject({ code: 'done' });
+    expect(result.warnings).toEqual([
+      'held in MAINT by test, and no user is counted: answered as drained, and the hold is kept',
+    ]);
+    expect([it.admin(), it.sidecar.state.hold?.admin]).toEqual(['maint', 'maint']);
+    for (const other of [{ ...NO_REFUSE, dryRun: true }, {}])
+      expect(it.ended(it.ask('drain', other)).code).toBe('held');
+    expect(it.ended(it.ask('stop', NO_REFUSE)).code).toBe('held');
+  });
+
+  test('stays refused under a hold in MAINT where a user is counted, or none can be counted', () => {
+    const it = scene();
+    it.site.visit();
+    it.ended(it.ask('hold', { reason: 'mine', holdIn: 'maint' }));
+    it.time.advance(12 * SECOND);
+    expect(it.ended(it.ask('drain', NO_REFUSE)).code).toBe('held');
+    const away = scene();
+    away.ended(away.ask('hold', { reason: 'mine', holdIn: 'maint' }));
+    away.lb.setMode('refuses');
+    away.time.advance(12 * SECOND);
+    expect(away.ended(away.ask('drain', NO_REFUSE)).code).toBe('held');
+  });
+
+  test('lets no expiry that counts from the drain before bring users to an application that is ended', () => {
+    const expiresMs = 60 * SECOND;
+    const it = scene();
+    it.ended(it.ask('drain', { expiresMs }));
+    it.time.advance(59.5 * SECOND);
+    expect(it.ended(it.ask('drain', NO_REFUSE))).toMatchObject({ code: 'done', phase: 'drained' });
+    it.time.advance(500);
+    it.crash();
+    it.time.advance(55 * SECOND);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['drained', 'maint']);
+    it.time.advance(20 * SECOND);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['serving', 'ready']);
+  });
+
+  test('withdraws a return that is due while it waits for the end of a recovery', () => {
+    const it = scene();
+    it.ended(it.ask('drain', { expiresMs: 60 * SECOND }));
+    it.crash({}, () => {
+      it.lb.setMode('silent');
+      it.time.advance(60 * SECOND);
+    });
+    const id = it.ask('drain', NO_REFUSE);
+    expect(it.sidecar.state.phase).toBe('recovering');
+    it.time.advance(500);
+    it.lb.setMode('answers');
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'drained' });
+    it.time.advance(30 * SECOND);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['drained', 'maint']);
+  });
+
   test('changes nothing where it only asks', () => {
     const it = scene({}, first({ others: 0 }));
     const result = it.ended(it.ask('drain', { ...NO_REFUSE, dryRun: true }));

@@ -105,6 +105,8 @@ export function createIntentJudge(world: World, requests: Requests): IntentJudge
     else if (kind === 'drain' && isDrained && !stays)
       own.expiresMs = request.expiresMs ?? node.policy.expiresMs;
     else if (kind !== 'hold' && kind !== 'drain') own.expiresMs = null;
+    // For one that cannot be refused the expiry begins anew.
+    if (stays && result.ok && (request.noRefuse ?? false) && own.drainedAt !== null) own.drainedAt = time.now;
     if (!result.ok && result.code === 'cancelled') own.out = null;
   }
 

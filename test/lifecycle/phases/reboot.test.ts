@@ -241,15 +241,16 @@ describe('A power cut during a reboot', () => {
   });
 });
 
+const POOL = {
+  name: 'app',
+  lock: ['file /run/lock/app'],
+  slots: 1,
+  brake: 1,
+  servers: { lb1: ['app/app1'] },
+  seed: '0123456789',
+};
+
 describe('The slot of a node that is rebooted', () => {
-  const POOL = {
-    name: 'app',
-    lock: ['file /run/lock/app'],
-    slots: 1,
-    brake: 1,
-    servers: { lb1: ['app/app1'] },
-    seed: '0123456789',
-  };
   const holders = (it: Scene) => it.lock.view(0).holders.map(({ claim, state }) => [claim.operation, state]);
 
   test('is held from before its DRAIN, over the boot, until it serves again', () => {
@@ -307,7 +308,6 @@ describe('The slot of a node that is rebooted', () => {
 });
 
 describe('A reboot that waits for its slot', () => {
-  const POOL = { name: 'app', slots: 1, brake: 1, servers: { lb1: ['app/app1'] }, seed: '0123456789' };
   const waiters = (it: Scene) => it.lock.view(0).waiters.map(({ claim }) => claim.node);
   const neighbour = claimOf('app', 'app2', { by: 'bob', reason: null });
 

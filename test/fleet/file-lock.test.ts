@@ -9,7 +9,8 @@ import { unlock } from '../../agent/engine/unlock.ts';
 import { createFileLock, processOwner } from '../../agent/fleet/file-lock.ts';
 import { viewOf } from '../../agent/fleet/turn.ts';
 import type { Claim, SlotHolder } from '../../agent/lifecycle/model/pool.ts';
-import { blockedBy } from '../../agent/lifecycle/observed/pool-words.ts';
+import { NEW_SLOT } from '../../agent/lifecycle/model/slot.ts';
+import { blockedBy, turnWords } from '../../agent/lifecycle/observed/pool-words.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { lockContract } from '../contract/fleet-lock.ts';
@@ -377,5 +378,18 @@ test('The words of a claim that waits name those before it alone, and no more th
     blockedBy('app', queue[place] as Claim, view).message.replace(/^.*before it in the queue: /, '');
   expect(blockedBy('app', queue[0] as Claim, view).message).not.toMatch(/before it/);
   expect(words(2)).toMatch(/^app1, app2; ask again/);
-  expect(words(10)).toMatch(/^app1, app2, app3, app4, app5, and 5 more; ask again/);
+  expect(words(10)).toMatch(/^app1, app2, app3, app4, app5 and 5 more; ask again/);
+});
+
+test('What status says of a waiting claim names no more than five holders', () => {
+  const holders = Array.from({ length: 8 }, (_none, index) => {
+    const claim = claimOf('app', `app${index}`);
+    return { claim, state: 'out', failure: null, since: 0, alive: true, revision: '1' } as const;
+  });
+  const claim = claimOf('app', 'app9');
+  const view = viewOf(0, holders, [{ claim, since: 0 }]);
+  const lines = turnWords({ ...NEW_SLOT, claim, lock: [], save: 0, is: 'waits', view });
+  expect(lines).toHaveLength(7);
+  expect(lines[0]).toBe('a slot of pool app, place 1 in the queue');
+  expect(lines.at(-1)).toBe('and 3 more');
 });

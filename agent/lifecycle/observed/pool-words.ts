@@ -1,5 +1,5 @@
 import { isoOf } from '../model/iso.ts';
-import type { Objection } from '../model/objection.ts';
+import { listed, type Objection } from '../model/objection.ts';
 import type { Slot } from '../model/slot.ts';
 import type { Claim, PoolView, SlotHolder } from '../model/pool.ts';
 
@@ -25,7 +25,7 @@ export function blockedBy(node: string, { id, pool }: Claim, view: PoolView): Ob
   }
   const own = view.waiters.find(({ claim }) => claim.id === id)?.position ?? Infinity;
   const before = view.waiters.filter(({ position }) => position < own).map(({ claim }) => claim.node);
-  const ahead = before.length === 0 ? '' : `; before it in the queue: ${first(before).join(', ')}`;
+  const ahead = before.length === 0 ? '' : `; before it in the queue: ${listed(before, MOST_NAMED)}`;
   const holders = view.holders.length === 0 ? ['no slot is taken'] : first(view.holders.map(holderWords));
   const held = [...holders, ...closedWords(view)].join('; ');
   return {
@@ -71,6 +71,6 @@ export function turnWords({ claim, is, view, error }: Slot): string[] {
   if (is === 'held') return [];
   const place = view?.waiters.find((one) => one.claim.id === claim.id)?.position;
   const queue = place === undefined ? '' : `, place ${place} in the queue`;
-  const why = view === null ? [] : [...view.holders.map(holderWords), ...closedWords(view)];
+  const why = view === null ? [] : [...first(view.holders.map(holderWords)), ...closedWords(view)];
   return [`a slot of pool ${claim.pool}${queue}`, ...why];
 }

@@ -145,7 +145,7 @@ describe('One that fails in its soak', () => {
   test.each<[string, (it: Scene) => void, RegExp]>([
     ['DOWN at HAProxy', (it) => Object.assign(it.lb.server('app/app1'), { up: false }), /app\/app1 is DOWN/],
     ['not healthy by its probe', (it) => it.sidecar.probed('down'), /not healthy by its probe/],
-  ])('%s, keeps its slot and says why, and nobody follows', (_name, breaks, why) => {
+  ])('%s, keeps its slot and says why, and no other node begins', (_name, breaks, why) => {
     const it = back();
     it.time.advance(5_000);
     breaks(it);

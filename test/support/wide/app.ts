@@ -7,7 +7,7 @@ interface Process {
 }
 
 export type StopMode = 'works' | 'fails' | 'early';
-/** `denied`: nobody of lastcall's may reboot the machine; `never`: it is asked for, and does not come. */
+/** `denied`: the sidecar's user may not reboot the machine; `never`: it is asked for, and does not come. */
 export type RebootMode = 'works' | 'refused' | 'never' | 'denied';
 export type StartMode = 'works' | 'fails' | 'unhealthy' | 'slow';
 

@@ -5,10 +5,10 @@ import { EXAMPLES } from './help.ts';
 /** The page of `man lastcall`, made from the commands and options that the program has (agent/man.mjs writes it). */
 
 /** 143 is 128 and the number of SIGTERM, as 130 is that of SIGINT. */
-type Exit = (typeof EXIT_CODES)[Code] | 143;
+type PageExitCode = (typeof EXIT_CODES)[Code] | 143;
 
 /** What each exit code means; which `code` of `--json` ends with it is added. */
-const EXIT_TEXTS: Readonly<Record<Exit, string>> = {
+const EXIT_TEXTS: Readonly<Record<PageExitCode, string>> = {
   0: 'Done, or was already so. Also: the policy `force` ended it, with `forced` above 0 in the result and a warning.',
   1: 'Failed or cancelled; the line says what.',
   64: 'A mistake on the command line. Without any command the help is shown, and the exit code is this one, so that a script with an empty variable does not go on.',

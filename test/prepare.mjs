@@ -186,6 +186,8 @@ function compile() {
 function bundle() {
   if (!run([process.execPath, join(ROOT, 'agent', 'bundle.mjs')]))
     throw new Unready('the bundle failed, see above');
+  if (!run([process.execPath, join(ROOT, 'agent', 'man.mjs')]))
+    throw new Unready('the man page failed, see above');
 }
 
 /** Runs to the end with our own output; true for exit code 0. Standard output stays free for the next program. */

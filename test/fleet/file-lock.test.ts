@@ -10,7 +10,7 @@ import { createFileLock, processOwner } from '../../agent/fleet/file-lock.ts';
 import { viewOf } from '../../agent/fleet/turn.ts';
 import type { Claim, SlotHolder } from '../../agent/lifecycle/model/pool.ts';
 import { NEW_SLOT } from '../../agent/lifecycle/model/slot.ts';
-import { blockedBy, turnWords } from '../../agent/lifecycle/observed/pool-words.ts';
+import { blockedBy, slotWaitText } from '../../agent/lifecycle/observed/pool-words.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { lockContract } from '../contract/fleet-lock.ts';
@@ -388,7 +388,7 @@ test('What status says of a waiting claim names no more than five holders', () =
   });
   const claim = claimOf('app', 'app9');
   const view = viewOf(0, holders, [{ claim, since: 0 }]);
-  const lines = turnWords({ ...NEW_SLOT, claim, lock: [], save: 0, is: 'waits', view });
+  const lines = slotWaitText({ ...NEW_SLOT, claim, lock: [], save: 0, is: 'waits', view });
   expect(lines).toHaveLength(7);
   expect(lines[0]).toBe('a slot of pool app, place 1 in the queue');
   expect(lines.at(-1)).toBe('and 3 more');

@@ -76,7 +76,7 @@ export interface Operation {
 }
 
 /** What an operation keeps of what binds users, where nothing does. */
-export const NO_BONDS: Pick<Operation, 'hashed' | 'recheck'> = { hashed: null, recheck: 'none' };
+export const NO_BINDINGS: Pick<Operation, 'hashed' | 'recheck'> = { hashed: null, recheck: 'none' };
 
 export interface Candidate {
   readonly request: Request;

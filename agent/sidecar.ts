@@ -11,7 +11,7 @@ import {
 } from './application.ts';
 import { assemble, operate } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
-import { openEndpoints, placesOf } from './doors.ts';
+import { openEndpoints, placesOf } from './endpoints.ts';
 import type { World } from './compose.ts';
 import { openAudit } from './telemetry/audit.ts';
 import type { Engine } from './engine/engine.ts';
@@ -23,7 +23,7 @@ import { checkReachable } from './journal/reachable.ts';
 import type { Request } from './lifecycle/model/api.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { createReloader, type Reloader } from './reload.ts';
-import { createEngineHost, type EngineHostParts } from './seat.ts';
+import { createEngineHost, type EngineHostParts } from './engine-host.ts';
 import type { Child } from './app/child.ts';
 import { createLaunchRecord } from './app/launch-record.ts';
 import { createRunningStopRecord } from './app/running-stop-record.ts';

@@ -12,7 +12,7 @@ import {
 import { listenForInterrupts } from './interrupt.ts';
 import { interrupted, type KnownSoFar } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
-import { askUntilDone } from './persist.ts';
+import { askUntilDone } from './ask-until-done.ts';
 import type { Context } from './ports.ts';
 import { createStandIn, type LocalEngines } from './stand-in.ts';
 import { createProgress } from './view/progress.ts';

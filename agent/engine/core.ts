@@ -14,7 +14,7 @@ import { createRequestTracker, type RequestTracker } from './request-tracker.ts'
 import type { UnstampedEvent } from './run-effect.ts';
 import { createTunedSources, type TunedSources } from './source-tuning.ts';
 import { createStateFile, type StateFile } from './state-file.ts';
-import { createRunningEffects, type RunningEffects } from './work.ts';
+import { createRunningEffects, type RunningEffects } from './running-effects.ts';
 
 /** The interpreter of the lifecycle: its state, its mailbox, and what carries its effects out. */
 export interface Core {

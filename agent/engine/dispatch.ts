@@ -5,7 +5,7 @@ import type { RequestTracker } from './request-tracker.ts';
 import { logResult } from './result-log.ts';
 import { type UnstampedEvent, runEffect } from './run-effect.ts';
 import type { StateFile } from './state-file.ts';
-import type { RunningEffects } from './work.ts';
+import type { RunningEffects } from './running-effects.ts';
 
 /** What carries effects out. */
 export interface DispatchParts {

@@ -7,7 +7,7 @@ import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import { askReboot } from './ask-reboot.ts';
-import { untilProbeFails } from './see-gone.ts';
+import { untilProbeFails } from './until-probe-fails.ts';
 import { sendWarning } from './send-warning.ts';
 import { setGate } from './set-gate.ts';
 import { setWeight } from './set-weight.ts';

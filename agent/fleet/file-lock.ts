@@ -12,10 +12,10 @@ import {
   readDocument,
   type SlotEntry,
 } from './file-document.ts';
-import { writtenClaim, writtenLine } from './entry-shapes.ts';
-import { askExclusively, type FileQuestion } from './file-question.ts';
+import { writtenClaim, writtenLine } from './entry-guards.ts';
+import { askExclusively, type FileQuestion } from './exclusive-question.ts';
 import type { FleetLock } from './lock.ts';
-import { isTurn, viewOf } from './turn.ts';
+import { isTurn, viewOf } from './pool-queue.ts';
 import { latest, makeVersions, replace } from './versions.ts';
 
 /**

@@ -40,7 +40,7 @@ import { advanceRecordedEnd, onRecordedEndSeen } from './observed/recorded-end.t
 import { onSubmit, processQueue } from './admission/requests.ts';
 import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
 import { advanceSlot, onLockAnswered, onLockFailed } from './phases/slot.ts';
-import { advanceWaiting } from './admission/turn.ts';
+import { advanceWaiting } from './admission/slot-request.ts';
 import { advanceSignOut } from './phases/sign-out.ts';
 import type { State } from './model/state.ts';
 import type { SourceState } from './model/server-state.ts';

@@ -4,7 +4,7 @@ import type { FilesSourceConfig } from '../config/source-config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { matches, parseGlob, type GlobPart } from '../formats/glob.ts';
-import { type WhyHidden, readSandboxMounts } from './hidden.ts';
+import { type WhyHidden, readSandboxMounts } from './sandbox-mounts.ts';
 import { countOrThrow } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 

@@ -55,7 +55,7 @@ export interface PortCounter {
   readonly view: () => PortView;
 }
 
-/** A tally of nothing yet. */
+/** A counter that has read no line yet. */
 export function createPortCounter(port: number): PortCounter {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const end = `:${hex} `;

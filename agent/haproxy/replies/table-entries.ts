@@ -61,7 +61,7 @@ export const dumpOf = (table: string): Command => batch(showInfo(), showTable(ta
  * Whether a stick table holds an entry that HAProxy leads to one of our servers by its `server_key`. Reads no further
  * than the first; of a table without one, all of it, in constant memory.
  * @param keys `serverKeys` (server-keys.ts) of each server of ours at this HAProxy
- * @throws LastcallError as the pour; `failed` with HAProxy's reason (no such table); `not-permitted` where the socket
+ * @throws LastcallError as `streamReply`; `failed` with HAProxy's reason (no such table); `not-permitted` where the socket
  *   does not show entries; `balancer-unreachable` for an answer that was cut; `usage` for a name that cannot be one
  */
 export async function holdsEntryOf(

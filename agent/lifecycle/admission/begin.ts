@@ -16,7 +16,7 @@ import { NEW_OUTING, type Outing } from '../model/outing.ts';
 import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
 import { baselineOf } from '../report/result.ts';
 import { type Candidate, comesBack, NO_BINDINGS, type Operation } from '../model/operation.ts';
-import { NO_REASSERTS } from '../model/parts.ts';
+import { NO_REASSERTS } from '../model/recorded-parts.ts';
 import { released, type ServerState } from '../model/server-state.ts';
 import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../draft.ts';
 import type { ServerView } from '../model/observation.ts';

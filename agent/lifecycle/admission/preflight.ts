@@ -17,7 +17,7 @@ import { carryOut, propose } from './proposal.ts';
 import { beginReading, isRead } from './readable.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from '../report/result.ts';
-import { askForSlot, onClaimUnsaved } from './turn.ts';
+import { askForSlot, onClaimUnsaved } from './slot-request.ts';
 import { type Candidate, comesBack, type Need, stopsApp } from '../model/operation.ts';
 import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';

@@ -12,7 +12,7 @@ import { propose } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, endOperation, finish, refuse } from '../report/result.ts';
 import { downgradeToWarnings } from './terms.ts';
-import { withdrawWaiting } from './turn.ts';
+import { withdrawWaiting } from './slot-request.ts';
 import { patch, patchOuting, resave, type Draft } from '../draft.ts';
 import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
 

@@ -1,7 +1,7 @@
 import type { Code } from '../../system/error.ts';
 import type { Joined, OnTimeout, OperationKind, Request } from './api.ts';
 import type { Counters, Proof, Worker } from './observation.ts';
-import type { Reasserts } from './parts.ts';
+import type { Reasserts } from './recorded-parts.ts';
 import type { Survey } from './survey.ts';
 import type { Warning } from './warnings.ts';
 

@@ -3,7 +3,7 @@ import type { Proof } from './observation.ts';
 import type { Candidate, Operation } from './operation.ts';
 import type { Pending } from './pending.ts';
 import type { Outing } from './outing.ts';
-import { type Hold, NO_REASSERTS, type Reasserts, type StartStep } from './parts.ts';
+import { type Hold, NO_REASSERTS, type Reasserts, type StartStep } from './recorded-parts.ts';
 import type { Policy } from './policy.ts';
 import type { Slot, SlotRequest } from './slot.ts';
 import {

@@ -13,7 +13,7 @@ import {
   isSlot,
   isAppliedState,
   isSlotRequest,
-} from './record-shapes.ts';
+} from './record-guards.ts';
 import type { SavedServer, StateRecord } from '../model/record.ts';
 import {
   type Fields,
@@ -27,7 +27,7 @@ import {
   oneOf,
   orAbsent,
   orNull,
-} from './shapes.ts';
+} from './json-guards.ts';
 import type { Admin, Proof } from '../model/observation.ts';
 
 /**

@@ -12,7 +12,7 @@ import { failStop, onStopped, evidenceAfterStop } from '../phases/stop.ts';
 import { NEW_OUTING } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from '../model/policy.ts';
-import { endCutWaiting } from '../admission/turn.ts';
+import { endCutWaiting } from '../admission/slot-request.ts';
 import { bringUp, endCut } from '../phases/reboot.ts';
 import { readRecord } from './read-record.ts';
 import { restore } from './restore.ts';

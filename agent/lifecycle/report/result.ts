@@ -5,7 +5,7 @@ import type { Policy } from '../model/policy.ts';
 import type { Operation, Ticket } from '../model/operation.ts';
 import type { Pending } from '../model/pending.ts';
 import type { State } from '../model/state.ts';
-import { NO_REASSERTS, type Reasserts } from '../model/parts.ts';
+import { NO_REASSERTS, type Reasserts } from '../model/recorded-parts.ts';
 import { type Changes, emit, enterPhase, setIntent, patch, serversOf, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 import { noteFailure } from './slot-failure.ts';

@@ -1,4 +1,4 @@
-import { slotWaitText } from '../observed/pool-words.ts';
+import { slotWaitText } from '../observed/pool-text.ts';
 import { unknownTo } from '../observed/counts.ts';
 import { isHealthy, notHealthy } from '../observed/health.ts';
 import { risingWeights } from '../observed/weights.ts';

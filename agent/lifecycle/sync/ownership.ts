@@ -1,6 +1,6 @@
 import { forcedOf } from '../observed/counts.ts';
 import { desired } from '../model/desired.ts';
-import type { Reasserts } from '../model/parts.ts';
+import type { Reasserts } from '../model/recorded-parts.ts';
 import { allWeights } from '../model/ramp.ts';
 import type { ServerState } from '../model/server-state.ts';
 import { noteUndone, onLoss } from './undone.ts';

@@ -1,5 +1,5 @@
 import { MOST_TICKETS } from './join.ts';
-import { blockedBy } from '../observed/pool-words.ts';
+import { blockedBy } from '../observed/pool-text.ts';
 import { CUT } from '../phases/reboot.ts';
 import { goOnWithoutSlot, isSlotNeeded, UNREFUSED_WAIT_MS } from '../phases/slot.ts';
 import { onlyWarns, type Objection } from '../model/objection.ts';

@@ -15,7 +15,7 @@ import {
   orAbsent,
   orNull,
   shaped,
-} from './shapes.ts';
+} from './json-guards.ts';
 import type { Addresses, ProcessIdentity, Proof } from '../model/observation.ts';
 
 /** The shapes of the parts of a record, as the disk gives them back. */

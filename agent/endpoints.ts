@@ -8,7 +8,7 @@ import type { Service } from './engine/service.ts';
 import { createPhaseHook } from './hooks/phase-hook.ts';
 import type { Request } from './lifecycle/model/api.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
-import type { EngineHost, EngineHostParts } from './seat.ts';
+import type { EngineHost, EngineHostParts } from './engine-host.ts';
 import type { AtTheEnd } from './system/closing.ts';
 import { createLabelledCounts } from './system/labelled-counts.ts';
 import type { ListenPlace } from './system/listen-error.ts';
@@ -34,13 +34,13 @@ export interface EndpointParts extends Pick<EngineHostParts, 'sockets' | 'schedu
 }
 
 export interface Endpoints {
-  /** The seat's service, seen by the hooks, the audit log and the metrics. */
+  /** The engine host's service, seen by the hooks, the audit log and the metrics. */
   readonly service: Service;
   readonly control: ControlServer;
 }
 
 /**
- * Opens the hooks, the metrics, the control socket and the port of `listen.hooks`, over the seat's service.
+ * Opens the hooks, the metrics, the control socket and the port of `listen.hooks`, over the engine host's service.
  * @throws LastcallError what keeps one of them from being opened
  */
 export async function openEndpoints(

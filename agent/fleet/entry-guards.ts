@@ -7,7 +7,7 @@ import {
   oneOf,
   orNull,
   shaped,
-} from '../lifecycle/recovery/shapes.ts';
+} from '../lifecycle/recovery/json-guards.ts';
 import type { Claim, SlotHolder } from '../lifecycle/model/pool.ts';
 import { hasUnprintable, printable } from '../system/printable.ts';
 

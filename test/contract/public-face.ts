@@ -65,5 +65,5 @@ const NO_PORTS: Parameters<typeof createProgram>[0] = {
   version: () => '',
   run: () => Promise.resolve(0),
   direct: () => Promise.reject(new Error('nothing is run here')),
-  standIn: () => Promise.reject(new Error('nothing is run here')),
+  loadStandIn: () => Promise.reject(new Error('nothing is run here')),
 };

@@ -83,7 +83,8 @@ function bundle(first) {
     outdir: OUT,
     // Whatever package.json is above them.
     outExtension: { '.js': '.mjs' },
-    chunkNames: '[name]-[hash]',
+    // Named by their content, and sorted before lastcall.mjs: dpkg puts that one in place when all that it loads is there.
+    chunkNames: 'code/[name]-[hash]',
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -118,7 +119,7 @@ function smallOnes({ outputs }) {
 function install(files) {
   const [made, old] = [`${OUT}.new`, `${OUT}.old`];
   for (const path of [made, old]) rmSync(path, { recursive: true, force: true });
-  mkdirSync(made, { recursive: true });
+  mkdirSync(join(made, 'code'), { recursive: true });
   for (const { name, contents } of files) {
     writeFileSync(join(made, name), contents, { mode: name === 'lastcall.mjs' ? 0o755 : 0o644 });
   }

@@ -51,7 +51,14 @@ async function begin(
   await before(rig, directory);
   const visitor = await rig.signIn();
   const words = ['drain', '--no-refuse', '-c', config, '--timeout', '5m', '--on-timeout', 'force'];
-  return { rig, directory, config, visitor, began: performance.now(), drain: start(process.execPath, [program, ...words]) };
+  return {
+    rig,
+    directory,
+    config,
+    visitor,
+    began: performance.now(),
+    drain: start(process.execPath, [program, ...words]),
+  };
 }
 
 let [plain, asUser, locked, upgraded]: StandInCase[] = [];

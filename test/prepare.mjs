@@ -86,7 +86,7 @@ class Unready extends Error {}
 try {
   checkNode();
   installPackages();
-  // `--package` (npm's prepack): the program alone, which needs no HAProxy to be made.
+  // `--package` (npm's prepack and prepare): the program alone, which needs no HAProxy to be made.
   if (!process.argv.includes('--package')) {
     installPrograms(PROGRAMS);
     if (process.argv.includes('--tests')) installWherePossible(TEST_PROGRAMS);

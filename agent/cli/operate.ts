@@ -47,6 +47,8 @@ export async function operate(
   const client = await findSidecar(context);
   if (!options.wait) return submitOnly(context, body, client);
   const standIn = createStandIn(context);
+  // Before it asks for anything: the wait lasts as long as the users stay, and a package may be upgraded or removed meanwhile.
+  if (body.noRefuse === true) await standIn.load();
   try {
     return await wait(context, body, client, { standIn });
   } finally {

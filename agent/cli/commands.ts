@@ -162,7 +162,7 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
       onParsed({
         name: 'completion',
         work: async ({ ports }) => {
-          const { completionFor } = await import('./seldom.ts');
+          const { completionFor } = await import('./rare-commands.ts');
           ports.stdout.write(completionFor(name, program));
           return 0;
         },

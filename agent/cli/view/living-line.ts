@@ -4,7 +4,7 @@ import { type Paint, secondsText, sessionsText, sparkline, type Style } from './
 
 /** The one line that a terminal shows while a command waits: what is left, until when, and what is not known. */
 
-interface Part {
+interface LinePart {
   readonly text: string;
   readonly style: Style | null;
 }
@@ -13,7 +13,7 @@ interface Part {
 const LEAST_SPARKS = 2;
 const GAP = '  ';
 
-export interface Moment {
+export interface LineState {
   /** Seconds since the status was true. */
   readonly age: number;
   /** The last counts, the newest at the end. */
@@ -28,9 +28,9 @@ export interface Moment {
  * What does not fit is cut at the end, and the curve gets the room that is left, so the first columns stay still: node and
  * phase, the sessions, when the last one is expected to go, the deadline and what happens then, what is not known.
  */
-export function livingLine(status: Status, { age, counts, note, width }: Moment, paint: Paint): string {
+export function livingLine(status: Status, { age, counts, note, width }: LineState, paint: Paint): string {
   const { node, phase, sessions } = status;
-  const parts: readonly Part[] = [
+  const parts: readonly LinePart[] = [
     { text: `${node} ${phase}`, style: 'bold' },
     { text: sessionsText(sessions.total), style: sessions.total === null ? 'magenta' : 'bold' },
     { text: endText(status, age), style: null },
@@ -46,7 +46,7 @@ export function livingLine(status: Status, { age, counts, note, width }: Moment,
 }
 
 /** The parts in a row of at most `width` columns; colours take none. */
-function cut(parts: readonly Part[], width: number, paint: Paint): string {
+function cut(parts: readonly LinePart[], width: number, paint: Paint): string {
   let room = width;
   return parts
     .map(({ text, style }, at) => {

@@ -91,8 +91,8 @@ describe('What a terminal gets while a command waits', () => {
   test('is in colour, and with NO_COLOR the same words are not', async () => {
     const coloured = await shown({});
     const colourless = await shown({ NO_COLOR: '1' });
-    expect(coloured).toMatch(/\u001b\[1m/);
-    expect(colourless).not.toMatch(/\u001b\[\d+m/);
+    expect(coloured).toContain('\u001b[1m');
+    expect(colourless.replaceAll('\u001b[2K', '')).not.toContain('\u001b');
     expect(stripVTControlCharacters(coloured)).toBe(stripVTControlCharacters(colourless));
   });
 

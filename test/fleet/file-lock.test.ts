@@ -1,4 +1,3 @@
-import { LastcallError } from '../../agent/system/error.ts';
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, symlink, truncate, utimes, writeFile } from 'node:fs/promises';

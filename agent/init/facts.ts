@@ -30,7 +30,7 @@ export interface NodeFacts extends NodeDetails {
 export interface Section {
   readonly facts: Facts;
   /** A warning beside the file, on stderr: what the operator should know before anything is run. */
-  warn(text: string): void;
+  readonly warn: (text: string) => void;
 }
 
 /** What binds users to this node anywhere, as a list for a sentence; null where HAProxy shows nothing that does. */

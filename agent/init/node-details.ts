@@ -60,8 +60,8 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
   const pour = (command: Command, take: (chunk: Buffer) => boolean): Promise<void> =>
     client.pour(command, take, left(), signal);
   const talk: TableTalk = { target: client.target, pour };
-  let asked: Promise<StickTables> | null = null;
-  const tables = (): Promise<StickTables> => (asked ??= stickTables(at, readings, { ask, talk }));
+  const asking: { tables: Promise<StickTables> | null } = { tables: null };
+  const tables = (): Promise<StickTables> => (asking.tables ??= stickTables(at, readings, { ask, talk }));
   const ours = new Set(at.servers.map(nameOf));
   const servers: ServerDetail[] = [];
   for (const [index, reading] of readings.entries()) {
@@ -72,7 +72,7 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
     const { usableOthers: others } = neighboursOf(rows, server, ours);
     servers.push({ ...detailOf(reading, nameOf(server)), ...bound, others });
   }
-  const { named = [], holding = [] } = (await asked) ?? {};
+  const { named = [], holding = [] } = (await asking.tables) ?? {};
   const binding = holding.length > 0 ? holding : named;
   const found: TableDetail[] = [];
   for (const table of binding) found.push(await readTable(talk, table));

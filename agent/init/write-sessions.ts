@@ -91,7 +91,14 @@ function choicesFor(facts: Facts): readonly string[] {
       return [...page, ...php(facts)];
     case null:
       return [...page, ...tomcat(url('/manager')), ...php(facts)];
-    default:
+    case 'node':
+    case 'ruby':
+    case 'python':
+    case 'dotnet':
+    case 'other':
+    case 'haproxy':
+    case 'container':
+    case 'systemd':
       return page;
   }
 }

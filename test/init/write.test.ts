@@ -39,7 +39,7 @@ function nodeOf(more: Partial<NodeFacts> = {}, level: 'admin' | 'operator' = 'ad
 
 const UNIT: PortOwner = { kind: 'unit', unit: 'tomcat10.service', program: 'java' };
 
-function factsOf(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
+function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
   const endpoints = owner.kind === 'elsewhere' ? [] : [{ host: '127.0.0.1', port: 8080 }];
   return {
     node: 'app1',
@@ -93,7 +93,7 @@ describe('The file that init writes', () => {
   test.each(OWNERS)(
     'is right as it is, and once its one or two questions are answered: $kind',
     async (owner) => {
-      const { text, edits } = writeConfiguration(factsOf({}, owner));
+      const { text, edits } = writeConfiguration(someFacts({}, owner));
       expect(await load(text)).toMatchObject({ ok: true });
       expect(edits).toHaveLength(owner.kind === 'unit' ? 1 : 2);
       const lines = text.split('\n');
@@ -113,7 +113,7 @@ describe('The file that init writes', () => {
 
   test('names the unit of a process that it may not see only as a proposal', () => {
     const { text } = writeConfiguration(
-      factsOf({}, { kind: 'hidden', users: [998], units: ['tomcat10.service'] }),
+      someFacts({}, { kind: 'hidden', users: [998], units: ['tomcat10.service'] }),
     );
     expect(text).toMatch(/^ {2}# stop: \{ systemd: tomcat10\.service \}$/m);
     expect(text).not.toMatch(/^ {2}stop:/m);
@@ -122,7 +122,7 @@ describe('The file that init writes', () => {
   test.each(['tomcat', 'wildfly', 'java', 'php-fpm', 'node', 'web-server', null] as const)(
     'has a right line for each way to count that it proposes: %s',
     async (kind) => {
-      const facts = factsOf({ application: { ...factsOf().application, kind } });
+      const facts = someFacts({ application: { ...someFacts().application, kind } });
       const { text } = writeConfiguration(facts);
       const choices = text.split('\n').filter((line) => /^# {3}- /.test(line));
       expect(choices.length).toBeGreaterThanOrEqual(3);
@@ -136,7 +136,7 @@ describe('The file that init writes', () => {
   );
 
   test('has right lines for everything else that it leaves to a choice', async () => {
-    const { text } = writeConfiguration(factsOf());
+    const { text } = writeConfiguration(someFacts());
     const chosen = withChoices(text, /keep: 1/, /audit: /, /pool: /, /lock: /, /sticky: false/);
     expect(await load(chosen)).toMatchObject({ ok: true, config: { sticky: false, pool: { name: 'app' } } });
     const http = withChoices(text.replace(/^ {4}tcp: .*\n/m, ''), /http: \{ url: \S+\/health/);
@@ -144,7 +144,7 @@ describe('The file that init writes', () => {
       ok: true,
       config: { app: { probe: { how: { kind: 'http' } } } },
     });
-    const root = writeConfiguration(factsOf({ nodes: [nodeOf({ masterAccess: 'root' })] })).text;
+    const root = writeConfiguration(someFacts({ nodes: [nodeOf({ masterAccess: 'root' })] })).text;
     expect(await load(root)).toMatchObject({ ok: true, config: { balancers: [{ master: null }] } });
     const master = 'unix:/run/haproxy/master.sock';
     expect(await load(withChoices(root, /master: /))).toMatchObject({
@@ -157,7 +157,7 @@ describe('The file that init writes', () => {
     const sticky = { ...SERVER, sticky: 'stick table app' };
     const written = (expires: boolean | null): ReturnType<typeof writeConfiguration> =>
       writeConfiguration(
-        factsOf({ nodes: [nodeOf({ servers: [sticky], tables: [{ name: 'app', expires }] })] }),
+        someFacts({ nodes: [nodeOf({ servers: [sticky], tables: [{ name: 'app', expires }] })] }),
       );
     expect(written(true)).toMatchObject({ edits: [], warnings: [] });
     expect(await load(written(null).text)).toMatchObject({
@@ -177,16 +177,16 @@ describe('The file that init writes', () => {
     const sticky = { ...SERVER, sticky: 'stick table app' };
     const tables = [{ name: 'app', expires: true }];
     const nodes = [nodeOf({ servers: [sticky], tables }), nodeOf({ servers: [sticky] })];
-    expect(writeConfiguration(factsOf({ nodes })).edits).toHaveLength(1);
+    expect(writeConfiguration(someFacts({ nodes })).edits).toHaveLength(1);
   });
 
   test('below level admin sets states by agent-check where HAProxy asks one, and asks otherwise', async () => {
     const asked = nodeOf({ servers: [{ ...SERVER, agentPort: 7009 }] }, 'operator');
-    expect(await load(writeConfiguration(factsOf({ nodes: [asked] })).text)).toMatchObject({
+    expect(await load(writeConfiguration(someFacts({ nodes: [asked] })).text)).toMatchObject({
       ok: true,
       config: { balancers: [{ writer: 'agent-check' }], listen: { agentCheck: { port: 7009 } } },
     });
-    const { text, edits, warnings } = writeConfiguration(factsOf({ nodes: [nodeOf({}, 'operator')] }));
+    const { text, edits, warnings } = writeConfiguration(someFacts({ nodes: [nodeOf({}, 'operator')] }));
     expect(edits).toHaveLength(2);
     expect(warnings).toContainEqual(expect.stringMatching(/level operator/));
     expect(await load(text)).toMatchObject({ ok: true, config: { balancers: [{ writer: 'runtime' }] } });
@@ -208,7 +208,7 @@ describe('The file that init writes', () => {
         check: { kind: 'none', port: null },
       },
     ] as const;
-    const { warnings } = writeConfiguration(factsOf({ nodes: [nodeOf({ servers })] }));
+    const { warnings } = writeConfiguration(someFacts({ nodes: [nodeOf({ servers })] }));
     for (const what of [/75 held/, /75 unkeepable/, /has no check/, /75 guard/])
       expect(warnings).toContainEqual(expect.stringMatching(what));
   });
@@ -216,7 +216,7 @@ describe('The file that init writes', () => {
   test('keeps what was read elsewhere within its comment or its value', async () => {
     const hostile = 'x\nbalancers: []\u2028\u0085# "\\';
     const server = { ...SERVER, name: 'app/no', sticky: hostile };
-    const facts = factsOf(
+    const facts = someFacts(
       { node: 'no', nodes: [nodeOf({ servers: [server] })] },
       { kind: 'no-unit', program: hostile },
     );
@@ -229,7 +229,7 @@ describe('The file that init writes', () => {
   });
 
   test('has no line that is longer than a screen, but for values', () => {
-    const { text } = writeConfiguration(factsOf());
+    const { text } = writeConfiguration(someFacts());
     const long = text.split('\n').filter((line) => line.length > 110 && /^ *# [A-Z]/.test(line));
     expect(long).toEqual([]);
   });

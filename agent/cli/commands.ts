@@ -158,7 +158,7 @@ function addInit(program: Command, onParsed: OnParsed): void {
   addInitOptions(addVerb(program, 'init', text)).action((options: InitCommandOptions) => {
     onParsed({
       name: 'init',
-      work: async (context) => (await import('./seldom.ts')).createConfiguration(options, context),
+      work: async (context) => (await import('./rare-commands.ts')).createConfiguration(options, context),
     });
   });
 }

@@ -7,7 +7,7 @@ import {
   type Stickiness,
 } from '../balancers/runtime-api/survey-facts.ts';
 import type { Command } from '../haproxy/command.ts';
-import { holdsEntryOf, type TableTalk } from '../haproxy/replies/table-entries.ts';
+import { holdsEntryOf, type TableConnection } from '../haproxy/replies/table-entries.ts';
 import { readAdmin } from '../haproxy/replies/show-servers-state.ts';
 import type { StatRow } from '../haproxy/replies/show-stat.ts';
 import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
@@ -57,9 +57,9 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
   const reader = createServerReader();
   const readings: FullReading[] = [];
   for (const server of at.servers) readings.push(await reader.readFull(ask, server));
-  const pour = (command: Command, take: (chunk: Buffer) => boolean): Promise<void> =>
-    client.pour(command, take, left(), signal);
-  const talk: TableTalk = { target: client.target, pour };
+  const streamReply = (command: Command, take: (chunk: Buffer) => boolean): Promise<void> =>
+    client.streamReply(command, take, left(), signal);
+  const talk: TableConnection = { target: client.target, streamReply };
   const asking: { tables: Promise<StickTables> | null } = { tables: null };
   const tables = (): Promise<StickTables> => (asking.tables ??= stickTables(at, readings, { ask, talk }));
   const ours = new Set(at.servers.map(nameOf));
@@ -82,7 +82,7 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
 function stickTables(
   { servers }: NodeAt,
   readings: readonly FullReading[],
-  { ask, talk }: { readonly ask: SendCommand; readonly talk: TableTalk },
+  { ask, talk }: { readonly ask: SendCommand; readonly talk: TableConnection },
 ): Promise<StickTables> {
   const hashed = readings.some(({ backend }) => HASHED.has(backend.text('algo') ?? ''));
   const keys = servers.flatMap(({ server, address }) => serverKeys(server, endpointOf(address)));

@@ -70,7 +70,7 @@ describe('an exchange with a real HAProxy', () => {
       // More than a queue of ten holds.
       for (let one = 0; one < 40; one++)
         asked.push(clientOf(haproxy.socket).exchange(showInfo(), 30_000, patience()));
-      const late = await refusalOf(() => clientOf(haproxy.socket).exchange(showInfo(), 200, never));
+      const late = await refusalOf(() => clientOf(haproxy.socket).exchange(showInfo(), 1_500, never));
       expect(late).toMatchObject({
         code: 'balancer-unreachable',
         next: expect.stringContaining('stats maxconn'),

@@ -2,8 +2,9 @@ import { isHolding } from '../model/desired.ts';
 import { isOpen, unfenced, unfencedLines } from '../phases/fence.ts';
 import { expireAnew } from '../phases/expiry.ts';
 import type { Request } from '../model/api.ts';
+import { neverExpires } from './join.ts';
 import { endsNext } from '../model/objection.ts';
-import { stopsApp } from '../model/operation.ts';
+import { type Operation, stopsApp } from '../model/operation.ts';
 import { PHASES } from '../model/phase.ts';
 import { UNPROVEN_END } from '../observed/remains.ts';
 import { answerAtOnce } from '../report/result.ts';
@@ -18,6 +19,13 @@ import type { Draft } from '../draft.ts';
 export function answerAlready(draft: Draft, request: Request, since: number): void {
   if (endsNext(request)) expireAnew(draft);
   answerAtOnce(draft, request, since, warningsNow(draft, request));
+}
+
+/** The running operation has done this part of it and goes on, as the stop of a reboot that waits for the boot. */
+export function answerPassed(draft: Draft, request: Request, op: Operation): void {
+  const never = request.expiresMs === null ? [] : [neverExpires(op)];
+  const unproven = draft.state.app.remains === null ? [] : [UNPROVEN_END];
+  answerAtOnce(draft, request, draft.at, [...never, ...unproven]);
 }
 
 function warningsNow({ policy, state }: Draft, { expiresMs }: Request): string[] {

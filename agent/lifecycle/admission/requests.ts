@@ -1,10 +1,10 @@
 import { beginChecks, endIsSeen, unconfigured } from './preflight.ts';
-import { answerAlready, isAlready, mayRunAgain } from './already.ts';
+import { answerAlready, answerPassed, isAlready, mayRunAgain } from './already.ts';
 import { noStart, undoFor } from '../phases/return.ts';
 import { endAtRamp } from '../phases/read-back.ts';
 import { endHold, refusedByHold, releaseAtOnce } from '../phases/hold.ts';
 import { newOperation } from './begin.ts';
-import { isByOperator, lastWith, neverExpires, ownedBy, ticketFor, withTicket } from './join.ts';
+import { isByOperator, lastWith, ownedBy, ticketFor, withTicket } from './join.ts';
 import type { Request } from '../model/api.ts';
 import { endsNext } from '../model/objection.ts';
 import { PHASES } from '../model/phase.ts';
@@ -82,7 +82,7 @@ function decideBeside(draft: Draft, request: Request, op: Operation): void {
     case 'then-start':
       return endIsSeen(draft) ? join(draft, request, op) : busy(draft, request, op);
     case 'passed':
-      return answerAtOnce(draft, request, draft.at, request.expiresMs === null ? [] : [neverExpires(op)]);
+      return answerPassed(draft, request, op);
     case 'stronger':
       return beginChecks(draft, request);
     case 'undo':

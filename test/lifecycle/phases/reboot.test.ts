@@ -53,6 +53,17 @@ describe('A reboot of the machine', () => {
     expect(it.admin()).toBe('ready');
   });
 
+  test('answers a stop that comes in between with what its own stop had to warn of', () => {
+    const it = scene({ stopIsIdempotent: false, stopProves: false });
+    const id = it.ask('reboot');
+    untilAsked(it);
+    const { code, warnings } = it.ended(it.ask('stop'));
+    expect(code).toBe('done');
+    expect(warnings).toContain('nothing proves that the application is gone');
+    powerCycle(it);
+    expect(it.ended(id).code).toBe('done');
+  });
+
   test('does not expire: a drain that asks for it while the reboot is waited for is answered so', () => {
     const it = scene();
     it.ask('reboot');

@@ -45,6 +45,15 @@ export function withObserver(service: Service, observer: ServiceObserver): Servi
       begun.delete(result.id);
       if (!joined) observer.ended?.(result);
     },
+    slotFreed(freed) {
+      const { node, reason } = freed;
+      observer.unlocked?.(freed, {
+        ok: true,
+        code: 'done',
+        node,
+        message: `${node}: its slot is free: ${reason}`,
+      });
+    },
   });
   return {
     async submit(request) {

@@ -97,7 +97,8 @@ export function advanceWaiting(draft: Draft): void {
     return save(draft);
   }
   const { policy, at } = draft;
-  const blocked = slot.view === null ? null : blockedBy(policy.node, slot.claim, slot.view);
+  const { view, claim, deadHolders } = slot;
+  const blocked = view === null ? null : blockedBy(policy.node, claim, view, deadHolders);
   if (blocked?.code === 'braked') return endWaiting(draft, () => true, blocked);
   const why = slot.error ?? blocked?.message ?? `${policy.node}: the lock has not answered`;
   endWaiting(draft, ({ deadline }) => at >= deadline, { code: 'locked', message: why });

@@ -14,6 +14,7 @@ const POOL: NonNullable<Policy['pool']> = {
   slots: 1,
   brake: 1,
   servers: { lb1: ['app/app1'] },
+  balancers: { lb1: 'lb1' },
   seed: '0123456789',
 };
 
@@ -184,7 +185,7 @@ describe('A node that waits for a slot', () => {
     it.lock.setAlive('app2', false);
     it.time.advance(1_000);
     expect(statusNow(it).waits.join()).toMatch(
-      /its sidecar does not live: if app2 no longer exists, `lastcall unlock app2 --reason TEXT`/,
+      /its sidecar does not live; .*; if app2 no longer exists, `lastcall unlock app2 --reason TEXT`/,
     );
   });
 

@@ -32,7 +32,7 @@ const BASE: Weighted = [
 
 /** Of the nodes of a pool, each of which wants its slot. */
 const OUTWARD_EVERYWHERE = submit(
-  (draw) => ({ kind: draw.pick('stop', 'restart', 'drain'), waitForSlotMs: draw.pick(null, 8_000) }),
+  (draw) => ({ kind: draw.pick('stop', 'restart', 'drain'), waitForSlotMs: draw.pick(null, 15_000) }),
   true,
 );
 

@@ -20,8 +20,9 @@ export function boot({ stage, node }: At): void {
   if (policy) node.boot(policy);
 }
 
-/** The next start comes so long after. */
+/** The next start comes so long after, or so late that a waiter may have freed its slot. */
 const KILLED_MS = 4_000;
+const LATE_MS = 14_000;
 
 /** Of the node that holds a slot; of none where none does. */
 export function killHolder({ stage, which }: At): void {
@@ -33,7 +34,8 @@ export function killHolder({ stage, which }: At): void {
   node.crash();
   const { life } = node;
   // Whatever starts it meanwhile has started it.
-  time.after((which * KILLED_MS) / 8, () => {
+  const awayMs = which >= 6 ? LATE_MS : (which * KILLED_MS) / 8;
+  time.after(awayMs, () => {
     if (node.life === life && !node.running) node.boot(policy);
   });
 }

@@ -92,7 +92,7 @@ export function advanceWaiting(draft: Draft): void {
   if (slot.is === 'held') {
     patch(draft, {
       waiting: [],
-      queue: [...waiting.map(({ request }) => ({ ...request, isAccepted: true })), ...queue],
+      queue: [...waiting.map(({ request, ...accepted }) => ({ ...request, accepted })), ...queue],
     });
     return save(draft);
   }

@@ -131,7 +131,9 @@ const isRequest = shaped<Request>({
   isShutdown: isBoolean,
   noRefuse: orAbsent(isBoolean) as Is<boolean>,
   waitForSlotMs: orAbsent(orNull(isNumber)) as Is<number | null>,
-  isAccepted: orAbsent(isBoolean) as Is<boolean>,
+  accepted: orAbsent(shaped<NonNullable<Request['accepted']>>({ since: isNumber, deadline: isNumber })) as Is<
+    NonNullable<Request['accepted']>
+  >,
   ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
   holdIn: orAbsent(oneOf('drain', 'maint')) as Is<'drain' | 'maint'>,
 });

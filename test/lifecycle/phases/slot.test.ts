@@ -445,6 +445,43 @@ describe('A crash', () => {
     expect([holders(it), queue(it), it.sidecar.state.slot]).toEqual([[], [], null]);
   });
 
+  test('between the slot that an accepted request has waited for and its operation loses nothing of it', () => {
+    const it = inPool();
+    const other = neighbour(it);
+    const id = it.ask('stop', { waitForSlotMs: 60_000 });
+    it.until('it is accepted', () => it.sidecar.replies.some((one) => one.id === id));
+    it.lock.ask({ does: 'give', claim: other }, it.time.now);
+    it.until('it is checked', () => it.sidecar.state.candidate?.request.id === id);
+    it.until('the record', () => it.sidecar.state.saved === it.sidecar.state.save);
+    it.crash();
+    it.until('it is called once more, or begun', () =>
+      [it.sidecar.state.candidate?.request.id, it.sidecar.state.op?.id].includes(id),
+    );
+    it.crash();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+    it.crash();
+    it.time.advance(5_000);
+    expect([it.sidecar.state.waiting, it.sidecar.results.filter((one) => one.id === id)]).toEqual([
+      [],
+      [expect.objectContaining({ code: 'done' })],
+    ]);
+  });
+
+  test('after an accepted request was refused in the end does not begin it', () => {
+    const it = inPool();
+    const other = neighbour(it);
+    const id = it.ask('stop', { waitForSlotMs: 60_000 });
+    it.until('it is accepted', () => it.sidecar.replies.some((one) => one.id === id));
+    Object.assign(it.lb, { others: 0 });
+    it.lock.ask({ does: 'give', claim: other }, it.time.now);
+    expect(it.ended(id).code).toBe('guard');
+    it.until('the record', () => it.sidecar.state.saved === it.sidecar.state.save);
+    it.crash();
+    Object.assign(it.lb, { others: 2 });
+    it.time.advance(10_000);
+    expect([it.sidecar.state.waiting, it.sidecar.state.phase, holders(it)]).toEqual([[], 'serving', []]);
+  });
+
   test('that lost the record leaves the slot to be seen, and the node locks itself out by name', () => {
     const it = inPool();
     it.ended(it.ask('drain'));

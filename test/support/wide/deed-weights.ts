@@ -32,7 +32,7 @@ const BASE: Weighted = [
 
 /** Of the nodes of a pool, each of which wants its slot. */
 const OUTWARD_EVERYWHERE = submit(
-  (draw) => ({ kind: draw.pick('stop', 'restart', 'drain'), waitForSlotMs: draw.pick(null, 15_000) }),
+  (draw) => ({ kind: draw.pick('stop', 'restart', 'drain'), waitForSlotMs: draw.pick(null, 8_000) }),
   true,
 );
 
@@ -184,6 +184,7 @@ const MORE: Record<Dimension, Weighted> = {
     [3, plain('leave')],
     [3, plain('lock')],
     [5, plain('free')],
+    [2, plain('lose-holder')],
     [3, plain('visit')],
     [2, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'works', 'fails') })],
   ],

@@ -88,7 +88,8 @@ export function refuse(
     refused: request.accepted === undefined,
     result: { ...answer(draft, request, at, code, warnings), message },
   });
-  forgetAccepted(draft, request);
+  // One that has waited for its slot was in the record until now.
+  if (request.accepted !== undefined) save(draft);
   onOwnRequestAnswered(draft, request.id, message);
 }
 
@@ -102,13 +103,9 @@ export function answerAtOnce(
 ): void {
   const result = answer(draft, request, at, 'done', warnings);
   emit(draft, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
-  forgetAccepted(draft, request);
+  // One that has waited for its slot was in the record until now.
+  if (request.accepted !== undefined) save(draft);
   onOwnRequestAnswered(draft, request.id, null);
-}
-
-/** One that has waited for its slot is in the record until it is answered. */
-function forgetAccepted(draft: Draft, { accepted }: Request): void {
-  if (accepted !== undefined) save(draft);
 }
 
 /** The result of a request that has no operation, or none any more. @param at when it was asked */

@@ -5,15 +5,12 @@ import type { Happening, SimNode, World } from './world.ts';
 
 /** What a node does about a holder whose sidecar does not live. */
 
-type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
-type TellNode = (happening: Happening) => void;
-
 /** One balancer after the other; the first that does not answer makes all of it unknown. */
 export function readHolder(
   world: World,
   node: SimNode,
-  { id, places }: EffectOf<'read-holder'>,
-  tell: TellNode,
+  { id, places }: Extract<Effect, { type: 'read-holder' }>,
+  tell: (happening: Happening) => void,
 ): void {
   const startedAt = world.time.now;
   const read = (at: number, servers: readonly HolderServer[]): void => {
@@ -39,7 +36,11 @@ function rowOf(lb: ReturnType<World['lb']>, name: string): HolderServer {
 const READ_MS = 2_500;
 
 /** The lock compares. What is freed has not been out for longer than the questions about it were on their way. */
-export function freeHolder(world: World, { holder }: EffectOf<'free-holder'>, tell: TellNode): void {
+export function freeHolder(
+  world: World,
+  { holder }: Extract<Effect, { type: 'free-holder' }>,
+  tell: (happening: Happening) => void,
+): void {
   const { time, lock, verdicts, freedAt, coverage } = world;
   time.after(time.between(0.1, lock.mostMs), () => {
     const isFreed = lock.freeRead(holder);

@@ -1,5 +1,5 @@
 import { emit, type EventOf, patch, type Draft } from '../draft.ts';
-import { holderServerWords, unreadableWords } from '../observed/pool-words.ts';
+import { holderServerText, unreadableText } from '../observed/pool-text.ts';
 import type { HolderServer } from '../model/event.ts';
 import { isoOf } from '../model/iso.ts';
 import type { PoolPolicy } from '../model/policy.ts';
@@ -44,7 +44,7 @@ function knownOf({ deadHolders }: Slot, { claim, revision }: SlotHolder): DeadHo
 
 function newlyDead(pool: PoolPolicy, { claim, revision }: SlotHolder): DeadHolder {
   const places = placesOf(pool, claim.servers);
-  const why = places === null ? unreadableWords(Object.keys(claim.servers)) : null;
+  const why = places === null ? unreadableText(Object.keys(claim.servers)) : null;
   const nothing = { asked: null, answeredAt: null, inServiceSince: null } as const;
   return { id: claim.id, revision, places, ...nothing, why };
 }
@@ -74,7 +74,7 @@ export function onHolderRead(draft: Draft, { id, servers, error, startedAt }: Ev
   const answered = { ...before, asked: null, answeredAt: draft.at };
   const out = servers?.find((server) => !isInService(holder, server));
   if (servers === null || out !== undefined) {
-    const why = out === undefined ? `its servers cannot be read: ${error ?? ''}` : holderServerWords(out);
+    const why = out === undefined ? `its servers cannot be read: ${error ?? ''}` : holderServerText(out);
     return change(draft, { ...answered, inServiceSince: null, why });
   }
   const isRow = before.answeredAt !== null && draft.at - before.answeredAt <= LONGEST_PAUSE_MS;

@@ -33,8 +33,8 @@ export function blockedBy(
   const own = view.waiters.find(({ claim }) => claim.id === id)?.position ?? Infinity;
   const before = view.waiters.filter(({ position }) => position < own).map(({ claim }) => claim.node);
   const ahead = before.length === 0 ? '' : `; before it in the queue: ${listed(before, MOST_NAMED)}`;
-  const holders = view.holders.length === 0 ? ['no slot is taken'] : holdersWords(view, dead);
-  const held = [...holders, ...closedWords(view)].join('; ');
+  const holders = view.holders.length === 0 ? ['no slot is taken'] : holdersText(view, dead);
+  const held = [...holders, ...closedText(view)].join('; ');
   return {
     code: 'locked',
     message: `${node}: pool ${pool} has ${view.slots} ${view.slots === 1 ? 'slot' : 'slots'}: ${held}${ahead}; ask again later, or wait with --wait-for-slot`,
@@ -47,15 +47,15 @@ function first(words: readonly string[]): readonly string[] {
   return more <= 0 ? words : [...words.slice(0, MOST_NAMED), `and ${more} more`];
 }
 
-function holdersWords({ holders }: PoolView, dead: readonly DeadHolder[]): readonly string[] {
-  return first(holders.map((one) => holderWords(one, dead.find(({ id }) => id === one.claim.id)?.why)));
+function holdersText({ holders }: PoolView, dead: readonly DeadHolder[]): readonly string[] {
+  return first(holders.map((one) => holderText(one, dead.find(({ id }) => id === one.claim.id)?.why)));
 }
 
 /**
  * `app1 is out since ... (restart by cli alice: deploy 41)`.
  * @param why the slot of one whose sidecar does not live is not freed yet
  */
-function holderWords({ claim, state, failure, since, alive }: SlotHolder, why?: string | null): string {
+function holderText({ claim, state, failure, since, alive }: SlotHolder, why?: string | null): string {
   const { node, operation, by, reason } = claim;
   const what = `${operation} by ${by}${reason === null ? '' : `: ${reason}`}`;
   const how = {
@@ -63,19 +63,17 @@ function holderWords({ claim, state, failure, since, alive }: SlotHolder, why?: 
     soaking: `${node} is back and has to stay so for a while (${what})`,
     failed: `${node} did not come back since ${isoOf(since)} (${failure ?? what})`,
   }[state];
-  return alive
-    ? how
-    : `${how}, and its sidecar does not live${why ? `; ${why}; ` : ': '}${unlockWords(node)}`;
+  return alive ? how : `${how}, and its sidecar does not live${why ? `; ${why}; ` : ': '}${unlockText(node)}`;
 }
 
 /** A server of a holder that is not in service: its slot stays. */
-export function holderServerWords({ balancer, name, admin, operational }: HolderServer): string {
+export function holderServerText({ balancer, name, admin, operational }: HolderServer): string {
   const state = admin === 'ready' ? `READY and ${operational}` : admin.toUpperCase();
   return `its slot stays while ${name} is in ${state} at ${balancer}`;
 }
 
 /** @param places of the balancers that a holder names */
-export function unreadableWords(places: readonly string[]): string {
+export function unreadableText(places: readonly string[]): string {
   return places.length === 0
     ? 'it names no balancer at which its servers could be read, so its slot stays'
     : `its slot stays, since its servers cannot be read here: this node has not all of its balancers (${listed(places, MOST_NAMED)})`;
@@ -83,23 +81,23 @@ export function unreadableWords(places: readonly string[]): string {
 
 function seeTo(failed: readonly SlotHolder[]): string {
   const names = failed.map(({ claim }) => claim.node);
-  return `\`lastcall ready\` there releases the others; ${unlockWords(names.join(' and '))}`;
+  return `\`lastcall ready\` there releases the others; ${unlockText(names.join(' and '))}`;
 }
 
-function unlockWords(node: string): string {
+function unlockText(node: string): string {
   return `if ${node} no longer exists, \`lastcall unlock ${node} --reason TEXT\``;
 }
 
-function closedWords({ closed }: PoolView): readonly string[] {
+function closedText({ closed }: PoolView): readonly string[] {
   return closed === undefined ? [] : [closed];
 }
 
 /** What a node waits for in its pool: its place, and who holds the slots. Nothing where it holds one itself. */
-export function turnWords({ claim, is, view, error, deadHolders }: Slot): string[] {
+export function slotWaitText({ claim, is, view, error, deadHolders }: Slot): string[] {
   if (error !== null) return [error];
   if (is === 'held') return [];
   const place = view?.waiters.find((one) => one.claim.id === claim.id)?.position;
   const queue = place === undefined ? '' : `, place ${place} in the queue`;
-  const why = view === null ? [] : [...holdersWords(view, deadHolders), ...closedWords(view)];
+  const why = view === null ? [] : [...holdersText(view, deadHolders), ...closedText(view)];
   return [`a slot of pool ${claim.pool}${queue}`, ...why];
 }

@@ -99,9 +99,8 @@ describe.each(KINDS)('A pool of five with %s', (kind) => {
     expect([sampler.mostFenced(), sampler.longestOver(1) <= 1_000]).toEqual([1, true]);
     const others = outcomes.filter(({ node }) => node !== stopped).map(({ result }) => result.code);
     expect(others).toEqual(['done', 'done', 'done', 'done']);
-    // It was stopped before it knew of its slot and waits anew, before its intent was on disk, or after that.
-    const own = outcomes.find(({ node }) => node === stopped)?.result;
-    expect(['done', 'state-write', 'locked']).toContain(own?.code);
+    // It waits anew for a slot, or ends by that of its questions that had no answer in time: nothing was changed then.
+    expect(outcomes.find(({ node }) => node === stopped)?.result.phase).toBe('serving');
     expect([...(await adminsIn(all)).values()]).toEqual(all.nodes.map(() => 'ready'));
     expect(await pool.holders()).toEqual([]);
   });
@@ -111,17 +110,17 @@ test('a holder that is no more keeps its slot while its server is in MAINT, and 
   const { all } = await open('file', 3);
   expect((await all.agent('app1').cli('drain', '--reason', 'disk').outcome).code).toBe(0);
   const waits = all.agent('app2').plain('stop', '--wait-for-slot', '60s');
-  const began = performance.now();
   await until(
     'it waits',
     async () => (await all.agent('app2').client.status(patience())).slot?.is === 'waits',
   );
   await all.agent('app1').kill();
   await all.nodes[0]?.kill();
-  await until('the time in which a slot is freed is over', () => performance.now() - began > 7_000);
-  const { slot, waits: lines } = await all.agent('app2').client.status(patience());
-  expect(slot?.holders.map(({ node }) => node)).toEqual(['app1']);
-  expect(lines.join('\n')).toMatch(
+  const line = await until('its servers were read', async () => {
+    const lines = (await all.agent('app2').client.status(patience())).waits.join('\n');
+    return lines.includes('its slot stays') && lines;
+  });
+  expect(line).toMatch(
     /app1 holds a slot since 20\S+ \(drain by cli \S+: disk\), and its sidecar does not live; its slot stays while app\/app1 is in MAINT at \S+; if app1 no longer exists, `lastcall unlock app1 --reason TEXT`/,
   );
   await all.haproxies[0]?.command('set server app/app1 state ready');

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { createAgentCheckServer, type AgentCheckServer } from './balancers/agent-check/server.ts';
 import { createAgentCheckWriter } from './balancers/agent-check/runtime-writer.ts';
 import { createPollerBalancer } from './balancers/agent-check/poll-only.ts';
@@ -11,12 +10,13 @@ import type { Config, ProbeConfig } from './config/config.ts';
 import { createEngine, type Engine } from './engine/engine.ts';
 import { createLastRuns, type LastRuns } from './engine/last-runs.ts';
 import type { Ports } from './engine/ports.ts';
-import { createLock, lockAddresses } from './fleet/create.ts';
+import { createLock } from './fleet/create.ts';
 import { createGateKeeper, createWarner } from './hooks/hooks.ts';
 import { parseAddress } from './haproxy/address.ts';
 import { createClient } from './haproxy/client.ts';
 import type { Journal } from './journal/journal.ts';
-import type { Policy, PoolPolicy } from './lifecycle/model/policy.ts';
+import type { Policy } from './lifecycle/model/policy.ts';
+import { poolOf } from './pool-policy.ts';
 import { createProbe } from './probes/create.ts';
 import { createProber } from './probes/prober.ts';
 import { SOURCE_KINDS, type SourceKind } from './config/source-config.ts';
@@ -259,22 +259,5 @@ function policyOf(
     readyTakesOver: direct,
     supervises: child !== null,
     pool: poolOf(config),
-  };
-}
-
-/** The pool whose lock is kept. The socket of a HAProxy is another one's on another machine. */
-function poolOf({ pool, lock, balancers }: Config): PoolPolicy | null {
-  if (pool === null || lock === null) return null;
-  const servers = balancers.flatMap((balancer) => {
-    if (balancer.kind !== 'haproxy') return [];
-    const { address, servers: names } = balancer;
-    const isLocal = parseAddress(address, 'config').kind === 'unix';
-    return [[isLocal ? `${address} of boot ${bootId()}` : address, names] as const];
-  });
-  return {
-    ...pool,
-    lock: lockAddresses(lock),
-    servers: Object.fromEntries(servers),
-    seed: randomBytes(5).toString('hex'),
   };
 }

@@ -6,6 +6,7 @@ import type {
   Look,
   LookScope,
   ReadBackView,
+  ServerView,
 } from '../lifecycle/model/observation.ts';
 import type { PoolServer } from '../lifecycle/model/pool-report.ts';
 import type { Survey, SurveyScope } from '../lifecycle/model/survey.ts';
@@ -98,6 +99,13 @@ export interface Balancer {
    * @throws LastcallError as `look`
    */
   readonly backendServers?: (signal: AbortSignal) => Promise<readonly PoolServer[]>;
+
+  /**
+   * Servers of another node, by their names: one short exchange each. One that HAProxy does not have is `absent`. Nothing is
+   * changed. Missing where HAProxy only polls us.
+   * @throws LastcallError as `look`; `config` for an invalid name
+   */
+  readonly readServers?: (servers: readonly string[], signal: AbortSignal) => Promise<readonly ServerView[]>;
 
   /**
    * Ends at most `limit` of the server's sessions at this balancer, on all workers: tunnels first, then the oldest.

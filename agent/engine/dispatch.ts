@@ -39,6 +39,8 @@ export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
         return requests.reply(effect);
       case 'finish':
         return finish(effect, parts);
+      case 'slot-freed':
+        return requests.slotFreed({ node: effect.node, by: 'lastcall', reason: effect.reason });
       case 'persist':
       case 'survey':
       case 'check':
@@ -52,7 +54,9 @@ export function createDispatch(parts: DispatchParts): (effect: Effect) => void {
       case 'reboot':
       case 'set-gate':
       case 'send-warning':
-      case 'ask-lock': {
+      case 'ask-lock':
+      case 'read-holder':
+      case 'free-holder': {
         const done = runEffect({ ...ports, file }, effect, signal).then(post);
         return work.add(done, IS_COMMAND.includes(effect.type));
       }

@@ -31,6 +31,7 @@ export function createRelay(first: RelayedService): Relay {
   const fan: Listener = {
     status: (status: Status) => each((listener) => listener.status(status)),
     result: (result: Result) => each((listener) => listener.result(result)),
+    slotFreed: (freed) => each((listener) => listener.slotFreed?.(freed)),
   };
   const each = (tell: (listener: Listener) => void): void => {
     for (const listener of listeners) tell(listener);

@@ -2,6 +2,7 @@ import type { Effect } from '../lifecycle/model/effect.ts';
 import { hasJoined } from '../lifecycle/admission/join.ts';
 import type { Request, Result, Status } from '../lifecycle/model/api.ts';
 import type { Listener, Service, Submitted } from './service.ts';
+import type { UnlockRequest } from './unlock.ts';
 
 /** Where callers are answered: those that wait for a reply, the results of the last operations, the watchers. */
 export interface RequestTracker extends Pick<Service, 'watch'> {
@@ -12,6 +13,8 @@ export interface RequestTracker extends Pick<Service, 'watch'> {
    * @param kept resolves once that is allowed: it is on disk, or cannot be
    */
   finish(effect: Extract<Effect, { type: 'finish' }>, kept: Promise<void> | null): void;
+  /** The slot of another node was freed by this one: the watchers are told. */
+  slotFreed(freed: UnlockRequest): void;
   /** `running`: it has ended, but is not published yet. */
   result(id: string): Result | 'running' | undefined;
   /** The results that an earlier sidecar had published, or was about to. */
@@ -59,6 +62,9 @@ export function createRequestTracker(status: () => Status): RequestTracker {
         untold.delete(result.id);
         tell(result);
       });
+    },
+    slotFreed(freed) {
+      for (const listener of listeners) listener.slotFreed?.(freed);
     },
     result: (id) => (untold.has(id) ? 'running' : results.get(id)),
     resume(before) {

@@ -3,6 +3,7 @@ import type { Effect } from '../lifecycle/model/effect.ts';
 import type { Event } from '../lifecycle/model/event.ts';
 import type { StopOutcome } from '../app/contracts.ts';
 import { type Code, isLastcallError, LastcallError } from '../system/error.ts';
+import { freeHolder, readHolder } from './ask-holder.ts';
 import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
@@ -20,7 +21,7 @@ export type UnstampedEvent = Event extends infer E ? (E extends Event ? Omit<E, 
 /** The effects that touch the world; each of them ends in exactly one event. */
 export type AsyncEffect = Exclude<
   Effect,
-  { type: 'poll' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' }
+  { type: 'poll' | 'count' | 'reset-probe' | 'reply' | 'finish' | 'log' | 'slot-freed' }
 >;
 
 /** The ports, and where the engine keeps its records. */
@@ -61,6 +62,10 @@ export function runEffect(
       return sendWarning(ports, effect, signal);
     case 'ask-lock':
       return askLock(ports, effect.ask, signal);
+    case 'read-holder':
+      return readHolder(ports, effect, signal);
+    case 'free-holder':
+      return freeHolder(ports, effect, signal);
     default:
       return effect satisfies never;
   }

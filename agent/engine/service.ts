@@ -49,4 +49,6 @@ export interface Service {
 export interface Listener {
   status(status: Status): void;
   result(result: Result): void;
+  /** The sidecar itself has freed the slot of another node of its pool, which no caller had asked for. */
+  slotFreed?(freed: UnlockRequest): void;
 }

@@ -64,12 +64,15 @@ export function createFileLock(
         return withHolder(document, { ...held, state, failure, owner: self, changed: number });
       }),
     give: (claim, signal) => changed(claim, signal, (document) => without(document, claim.id)),
-    free: ({ claim, revision }, signal) =>
+    free: ({ claim, revision, alive }, signal) =>
       ask(signal, async (question) => {
         let isFreed = false;
         await change(path, question, (document, { wasWritten }) => {
           const held = document.holders.find((one) => one.claim.id === claim.id);
-          isFreed = held === undefined ? wasWritten : revisionOf(held) === revision;
+          // One that was taken for dead, and goes on meanwhile, keeps it.
+          const isAsRead =
+            held !== undefined && revisionOf(held) === revision && (alive || !isAlive(held.owner));
+          isFreed = held === undefined ? wasWritten : isAsRead;
           return isFreed ? without(document, claim.id) : document;
         });
         return isFreed;

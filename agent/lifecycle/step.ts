@@ -39,6 +39,7 @@ import { onRemainsSeen } from './observed/remains.ts';
 import { advanceRecordedEnd, onRecordedEndSeen } from './observed/recorded-end.ts';
 import { onSubmit, processQueue } from './admission/requests.ts';
 import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
+import { advanceDeadHolders, onHolderFreed, onHolderRead } from './phases/dead-holders.ts';
 import { advanceSlot, onLockAnswered, onLockFailed } from './phases/slot.ts';
 import { advanceWaiting } from './admission/slot-request.ts';
 import { advanceSignOut } from './phases/sign-out.ts';
@@ -101,6 +102,8 @@ const HANDLERS: { readonly [T in Event['type']]: (draft: Draft, event: EventOf<T
   'warning-sent': onWarningSent,
   'lock-answered': onLockAnswered,
   'lock-failed': onLockFailed,
+  'holder-read': onHolderRead,
+  'holder-freed': onHolderFreed,
   'app-gone': onAppGone,
   life: (draft, event) => {
     onLifeOfAbsent(draft, event);
@@ -163,6 +166,7 @@ function advance(draft: Draft): void {
   reconcile(draft);
   surveyReloaded(draft);
   advanceSlot(draft);
+  advanceDeadHolders(draft);
 }
 
 /** A hold outranks every operation: while it keeps the node out no phase moves on. */

@@ -4,6 +4,7 @@ import { doubtOf } from './observed/hidden-users.ts';
 import { isHolding } from './model/desired.ts';
 import { isOutward, PHASES } from './model/phase.ts';
 import { closingSchedule } from './phases/force-close.ts';
+import { nextDeadHolders } from './phases/dead-holders.ts';
 import { nextSlot } from './phases/slot.ts';
 import { nextAskers } from './phases/hold.ts';
 import { nextRamps, rampAllowance } from './phases/ramp.ts';
@@ -129,7 +130,7 @@ export function nextDeadline(policy: Policy, state: State, now: number): number 
       );
     }
   }
-  times.push(...nextCapacity(state), ...nextSlot(state));
+  times.push(...nextCapacity(state), ...nextSlot(state), ...nextDeadHolders(state));
   times.push(
     ...nextWarningTimes(policy.warnBeforeMs, state),
     state.gate.retryAt,

@@ -45,6 +45,7 @@ export function withObserver(service: Service, observer: ServiceObserver): Servi
       begun.delete(result.id);
       if (!joined) observer.ended?.(result);
     },
+    slotFreed: (freed) => observer.unlocked?.(freed, freedByItself(freed)),
   });
   return {
     async submit(request) {
@@ -73,4 +74,9 @@ export function withObserver(service: Service, observer: ServiceObserver): Servi
     pool: () => service.pool(),
     watch: (listener) => service.watch(listener),
   };
+}
+
+/** As `unlock` would have answered. */
+function freedByItself({ node, reason }: UnlockRequest): Unlocked {
+  return { ok: true, code: 'done', node, message: `${node}: its slot is free: ${reason}` };
 }

@@ -30,6 +30,7 @@ export function withAlarms(service: Service, more: () => readonly string[]): Ala
         const unwatch = service.watch({
           status: (shown) => listener.status(completed(shown)),
           result: (result) => listener.result(result),
+          slotFreed: (freed) => listener.slotFreed?.(freed),
         });
         return () => {
           listeners.delete(listener);

@@ -127,8 +127,12 @@ describe('The lock by a file', () => {
       expect((await open().take(third, never)).waiters).toMatchObject([{ claim: third, position: 1 }]);
       one.kill('SIGSTOP');
       await until('it is stopped', async () => (await open().look(never)).holders[0]?.alive === false);
+      const [read] = (await open().look(never)).holders;
       one.kill('SIGCONT');
       await until('it goes on', async () => (await open().look(never)).holders[0]?.alive === true);
+      // Its entry has not changed; it was taken for dead, and lives.
+      expect(await open().free(read as SlotHolder, never)).toBe(false);
+      expect(await open().free({ ...(read as SlotHolder), alive: true }, never)).toBe(true);
     } finally {
       await one.end();
       await two.end();

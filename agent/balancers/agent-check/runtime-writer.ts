@@ -78,6 +78,7 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     },
     holders: (name, signal) => reader.holders(name, signal),
     ...(reader.backendServers && { backendServers: reader.backendServers }),
+    ...(reader.readServers && { readServers: reader.readServers }),
     closeSessions: (name, limit, signal) => reader.closeSessions(name, limit, signal),
   };
 }

@@ -28,6 +28,7 @@ import {
   type ServerReading,
   type Connections,
 } from './poll.ts';
+import { readServersOf } from './other-nodes.ts';
 import { surveySiblings } from './sibling-survey.ts';
 import { surveyAround, surveyOwn } from './survey.ts';
 import { createDeadlineClient } from './deadline-client.ts';
@@ -96,6 +97,8 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
       readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
     backendServers: async (signal) =>
       readBackendServers(listContext, connectionsOfLists(signal).statsSocket.ask),
+    readServers: (servers, signal) =>
+      readServersOf(listContext, access.connectionsBeside(signal).statsSocket.ask, servers),
     closeSessions: async (server, limit, signal) =>
       closeConnections(listContext, connectionsOfLists(signal), nameOf(context, server), limit),
   };
@@ -110,6 +113,8 @@ interface Access {
   /** Runs one call after another; the time of each runs from when it is asked for. */
   readonly exclusive: <T>(signal: AbortSignal, work: (connections: Connections) => Promise<T>) => Promise<T>;
   readonly connectionsOfLists: (signal: AbortSignal) => Connections;
+  /** For what concerns other nodes: it waits for no poll, and no poll waits for it. */
+  readonly connectionsBeside: (signal: AbortSignal) => Connections;
 }
 
 function createAccess(options: RuntimeOptions, ports: RuntimePorts): Access {
@@ -152,6 +157,7 @@ function createAccess(options: RuntimeOptions, ports: RuntimePorts): Access {
       const connections = connectionsFor(timeoutMs, MASTER_MS, signal);
       return mutex.runExclusive(signal, () => work(connections));
     },
+    connectionsBeside: (signal) => connectionsFor(timeoutMs, MASTER_MS, signal),
     connectionsOfLists: (signal) => connectionsFor(LIST_MS, MASTER_LIST_MS, signal),
   };
 }

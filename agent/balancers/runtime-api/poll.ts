@@ -74,7 +74,7 @@ export async function pollServers(
 }
 
 /** One row; the bits as well only where the text is ambiguous, or where the origin of the state is not known yet. */
-async function readRow(
+export async function readRow(
   context: DriverContext,
   ask: SendCommand,
   server: string,

@@ -92,12 +92,13 @@ export function advanceWaiting(draft: Draft): void {
   if (slot.is === 'held') {
     patch(draft, {
       waiting: [],
-      queue: [...waiting.map(({ request }) => ({ ...request, isAccepted: true })), ...queue],
+      queue: [...waiting.map(({ request, ...accepted }) => ({ ...request, accepted })), ...queue],
     });
     return save(draft);
   }
   const { policy, at } = draft;
-  const blocked = slot.view === null ? null : blockedBy(policy.node, slot.claim, slot.view);
+  const { view, claim, deadHolders } = slot;
+  const blocked = view === null ? null : blockedBy(policy.node, claim, view, deadHolders);
   if (blocked?.code === 'braked') return endWaiting(draft, () => true, blocked);
   const why = slot.error ?? blocked?.message ?? `${policy.node}: the lock has not answered`;
   endWaiting(draft, ({ deadline }) => at >= deadline, { code: 'locked', message: why });

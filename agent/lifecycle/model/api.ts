@@ -26,8 +26,8 @@ export interface Request {
   readonly noRefuse?: boolean;
   /** So long a slot of the pool is waited for; null or absent = it is refused at once where there is none. */
   readonly waitForSlotMs?: number | null;
-  /** It was accepted already, and has waited for its slot since. Absent = it was not. */
-  readonly isAccepted?: boolean;
+  /** It was accepted before, and has waited for its slot: since and until when, in monotonic ms. Absent = it was not. */
+  readonly accepted?: { readonly since: number; readonly deadline: number };
   /** Servers of this application that are left out on purpose, besides the configuration's. */
   readonly ignoreServers?: readonly string[];
   /** `hold` only: the state; default DRAIN, which cuts no user. */

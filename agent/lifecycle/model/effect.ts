@@ -1,4 +1,5 @@
-import type { LockAsk } from './slot.ts';
+import type { SlotHolder } from './pool.ts';
+import type { HolderPlace, LockAsk } from './slot.ts';
 import type { OnTimeout, OperationKind, Result } from './api.ts';
 import type { StateRecord } from './record.ts';
 import type { Addresses, Admin, Proof } from './observation.ts';
@@ -14,7 +15,7 @@ export interface DeadlineWarning {
   readonly onTimeout: OnTimeout;
 }
 
-/** All that the lifecycle may ask of the world. Each ends in exactly one event, but for `reply`, `finish`, `log`. */
+/** All that the lifecycle may ask of the world. Each ends in exactly one event, but for `reply`, `finish`, `log`, `slot-freed`. */
 export type Effect =
   /** Intent to disk; nothing is done towards it before `persisted` comes back. */
   | { readonly type: 'persist'; readonly save: number; readonly record: StateRecord }
@@ -71,6 +72,12 @@ export type Effect =
   | { readonly type: 'send-warning'; readonly warningIndex: number; readonly about: DeadlineWarning }
   /** Asks the lock of the pool. */
   | { readonly type: 'ask-lock'; readonly ask: LockAsk }
+  /** Reads the servers of a node that holds a slot and whose sidecar does not live. */
+  | { readonly type: 'read-holder'; readonly id: string; readonly places: readonly HolderPlace[] }
+  /** Frees its slot, if that is as it was read, and its sidecar does not live again. */
+  | { readonly type: 'free-holder'; readonly holder: SlotHolder }
+  /** For the audit log: this node has freed the slot of another one. */
+  | { readonly type: 'slot-freed'; readonly node: string; readonly reason: string }
   /** Discards the probe results: probes begun before this never count again, and `probed` is reported anew. */
   | { readonly type: 'reset-probe' }
   /** The request `id` is accepted (its intent is on disk); its result will come under `ticket`. */

@@ -1,8 +1,17 @@
 import type { Code } from '../../system/error.ts';
 import type { Request } from './api.ts';
 import type { Health } from './state.ts';
-import type { Admin, Closed, LifeSigns, Look, Proof, ReadBackView, Unproven } from './observation.ts';
-import type { PoolView } from './pool.ts';
+import type {
+  Admin,
+  Closed,
+  LifeSigns,
+  Look,
+  Proof,
+  ReadBackView,
+  ServerView,
+  Unproven,
+} from './observation.ts';
+import type { PoolView, SlotHolder } from './pool.ts';
 import type { LockAsk } from './slot.ts';
 import type { Survey } from './survey.ts';
 
@@ -150,6 +159,21 @@ type EventBody =
       readonly view: PoolView;
     }
   | { readonly type: 'lock-failed'; readonly id: string; readonly begun: number; readonly error: string }
+  /** The servers of the holder with the claim `id`, in a row; null with an error. */
+  | {
+      readonly type: 'holder-read';
+      readonly id: string;
+      readonly servers: readonly HolderServer[] | null;
+      readonly error: string | null;
+      readonly startedAt: number;
+    }
+  /** Its slot was freed, or has changed since it was read (`isFreed` false), or the lock has not answered. */
+  | {
+      readonly type: 'holder-freed';
+      readonly holder: SlotHolder;
+      readonly isFreed: boolean;
+      readonly error: string | null;
+    }
   /** What became of a stop that was issued before a crash. */
   | {
       readonly type: 'stop-checked';
@@ -169,3 +193,8 @@ type EventBody =
   | { readonly type: 'life'; readonly id: string; readonly signs: LifeSigns }
   /** Another process is proven to be the application: it was started again, or has replaced itself. */
   | { readonly type: 'app-back'; readonly proof: Proof };
+
+/** A server of another node, as it shows at one of our balancers. */
+export interface HolderServer extends Pick<ServerView, 'name' | 'admin' | 'operational'> {
+  readonly balancer: string;
+}

@@ -86,6 +86,8 @@ export interface PoolPolicy {
   readonly brake: number;
   /** `Claim.servers` */
   readonly servers: Claim['servers'];
+  /** The name of the balancer at each place of `servers`: where another node's claim has that place, it is the same one. */
+  readonly balancers: Readonly<Record<string, string>>;
   /** Random, 10 hex digits, of this process: the first part of the ids of its claims. */
   readonly seed: string;
 }

@@ -15,7 +15,7 @@ export interface Claim {
   /** Of this node's configuration. Nodes that disagree are held to the smallest number. */
   readonly slots: number;
   readonly brake: number;
-  /** By balancer address: this node's servers there. What shows the servers of a dead holder to the others. */
+  /** By the place of each HAProxy (haproxy/place.ts): this node's servers there, where the others see a dead holder's. */
   readonly servers: Readonly<Record<string, readonly string[]>>;
 }
 

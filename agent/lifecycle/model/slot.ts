@@ -29,6 +29,30 @@ export interface Slot {
   readonly failure: string | null;
   /** The node has to stay well before its slot is given back; null = it need not. */
   readonly soak: Soak | null;
+  /** Of the first one in the queue: the holders whose sidecars do not live. */
+  readonly deadHolders: readonly DeadHolder[];
+}
+
+/** A holder whose sidecar does not live, and what its servers have shown since that was seen. */
+export interface DeadHolder {
+  /** Its claim, and the revision of its slot. */
+  readonly id: string;
+  readonly revision: string;
+  /** Where its servers can be read; null = not all of them can. */
+  readonly places: readonly HolderPlace[] | null;
+  readonly asked: 'read' | 'free' | null;
+  /** When the last answer came; null = none has. */
+  readonly answeredAt: number | null;
+  /** When the first of the reads was begun that have all shown it in service, up to the last; null = the last has not. */
+  readonly inServiceSince: number | null;
+  /** Why its slot is not freed yet, in words; null = nothing is known of its servers yet. */
+  readonly why: string | null;
+}
+
+/** The servers of another node, `backend/server`, at one of our balancers. */
+export interface HolderPlace {
+  readonly balancer: string;
+  readonly servers: readonly string[];
 }
 
 export interface Soak {
@@ -54,6 +78,7 @@ export const NEW_SLOT: Omit<Slot, 'claim' | 'lock' | 'save'> = {
   isOver: false,
   failure: null,
   soak: null,
+  deadHolders: [],
 };
 
 /** A question to the lock. */

@@ -3,7 +3,7 @@ import type { Admin, Worker } from './observation.ts';
 import type { Operation } from './operation.ts';
 import { NEW_OUTING, type Outing } from './outing.ts';
 import type { Ramp } from './ramp.ts';
-import type { Slot } from './slot.ts';
+import type { Slot, SlotRequest } from './slot.ts';
 import type {
   SavedOperation,
   SavedRamp,
@@ -35,7 +35,8 @@ export function recordOf(state: State, at: number): StateRecord {
     ...savedWorker(null),
     servers: savedServers(servers),
   }));
-  const { app, epoch, hold, op, signedOut, slot, waiting } = state;
+  const { app, epoch, hold, op, signedOut, slot } = state;
+  const waiting = [...calledOf(state), ...state.waiting];
   return {
     savedAt: at,
     // A crash while a crash is being made good: where it was interrupted first is what goes on.
@@ -56,6 +57,17 @@ export function recordOf(state: State, at: number): StateRecord {
     ...(slot !== null && { slot: savedSlot(slot) }),
     ...(waiting.length > 0 && { waiting }),
   };
+}
+
+/**
+ * Requests that were accepted, whose slot has come, and that are no operation yet: after a crash they wait for it anew.
+ */
+function calledOf({ candidate, pending, queue, op, hold }: State): readonly SlotRequest[] {
+  const begun = [op, ...(op?.tickets ?? []), ...(hold?.askers ?? [])].map((one) => one?.id);
+  const requests = [pending?.request, candidate?.request, ...queue].filter((one) => one !== undefined);
+  return requests.flatMap(({ accepted, ...request }) =>
+    accepted === undefined || begun.includes(request.id) ? [] : [{ request, ...accepted }],
+  );
 }
 
 /** MAINT was written, or is about to be. */

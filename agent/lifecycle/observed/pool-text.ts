@@ -1,6 +1,7 @@
 import { isoOf } from '../model/iso.ts';
 import { listed, type Objection } from '../model/objection.ts';
-import type { Slot } from '../model/slot.ts';
+import type { HolderServer } from '../model/event.ts';
+import type { DeadHolder, Slot } from '../model/slot.ts';
 import type { Claim, PoolView, SlotHolder } from '../model/pool.ts';
 
 /** Why a claim has no slot, in words: who holds it, since when, why, and what to do. */
@@ -9,9 +10,15 @@ const MOST_NAMED = 5;
 
 /**
  * @param node that has the claim
+ * @param dead what is known of holders whose sidecars do not live
  * @returns `locked`, or `braked`: a node did not come back, and none begins before it is seen to
  */
-export function blockedBy(node: string, { id, pool }: Claim, view: PoolView): Objection {
+export function blockedBy(
+  node: string,
+  { id, pool }: Claim,
+  view: PoolView,
+  dead: readonly DeadHolder[] = [],
+): Objection {
   const failed = view.holders.filter(({ state }) => state === 'failed');
   if (failed.length > 0 && failed.length >= view.brake) {
     const who = failed.map(({ claim, failure, since }) => {
@@ -26,7 +33,7 @@ export function blockedBy(node: string, { id, pool }: Claim, view: PoolView): Ob
   const own = view.waiters.find(({ claim }) => claim.id === id)?.position ?? Infinity;
   const before = view.waiters.filter(({ position }) => position < own).map(({ claim }) => claim.node);
   const ahead = before.length === 0 ? '' : `; before it in the queue: ${listed(before, MOST_NAMED)}`;
-  const holders = view.holders.length === 0 ? ['no slot is taken'] : first(view.holders.map(holderText));
+  const holders = view.holders.length === 0 ? ['no slot is taken'] : holdersText(view, dead);
   const held = [...holders, ...closedText(view)].join('; ');
   return {
     code: 'locked',
@@ -40,8 +47,15 @@ function first(words: readonly string[]): readonly string[] {
   return more <= 0 ? words : [...words.slice(0, MOST_NAMED), `and ${more} more`];
 }
 
-/** `app1 is out since ... (restart by cli alice: deploy 41)`. */
-export function holderText({ claim, state, failure, since, alive }: SlotHolder): string {
+function holdersText({ holders }: PoolView, dead: readonly DeadHolder[]): readonly string[] {
+  return first(holders.map((one) => holderText(one, dead.find(({ id }) => id === one.claim.id)?.why)));
+}
+
+/**
+ * `app1 is out since ... (restart by cli alice: deploy 41)`.
+ * @param why the slot of one whose sidecar does not live is not freed yet
+ */
+function holderText({ claim, state, failure, since, alive }: SlotHolder, why?: string | null): string {
   const { node, operation, by, reason } = claim;
   const what = `${operation} by ${by}${reason === null ? '' : `: ${reason}`}`;
   const how = {
@@ -49,7 +63,20 @@ export function holderText({ claim, state, failure, since, alive }: SlotHolder):
     soaking: `${node} is back and has to stay so for a while (${what})`,
     failed: `${node} did not come back since ${isoOf(since)} (${failure ?? what})`,
   }[state];
-  return alive ? how : `${how}, and its sidecar does not live: ${unlockText(node)}`;
+  return alive ? how : `${how}, and its sidecar does not live${why ? `; ${why}; ` : ': '}${unlockText(node)}`;
+}
+
+/** A server of a holder that is not in service: its slot stays. */
+export function holderServerText({ balancer, name, admin, operational }: HolderServer): string {
+  const state = admin === 'ready' ? `READY and ${operational}` : admin.toUpperCase();
+  return `its slot stays while ${name} is in ${state} at ${balancer}`;
+}
+
+/** @param places of the balancers that a holder names */
+export function unreadableText(places: readonly string[]): string {
+  return places.length === 0
+    ? 'it names no balancer at which its servers could be read, so its slot stays'
+    : `its slot stays, since its servers cannot be read here: this node has not all of its balancers (${listed(places, MOST_NAMED)})`;
 }
 
 function seeTo(failed: readonly SlotHolder[]): string {
@@ -66,11 +93,11 @@ function closedText({ closed }: PoolView): readonly string[] {
 }
 
 /** What a node waits for in its pool: its place, and who holds the slots. Nothing where it holds one itself. */
-export function slotWaitText({ claim, is, view, error }: Slot): string[] {
+export function slotWaitText({ claim, is, view, error, deadHolders }: Slot): string[] {
   if (error !== null) return [error];
   if (is === 'held') return [];
   const place = view?.waiters.find((one) => one.claim.id === claim.id)?.position;
   const queue = place === undefined ? '' : `, place ${place} in the queue`;
-  const why = view === null ? [] : [...first(view.holders.map(holderText)), ...closedText(view)];
+  const why = view === null ? [] : [...holdersText(view, deadHolders), ...closedText(view)];
   return [`a slot of pool ${claim.pool}${queue}`, ...why];
 }

@@ -131,7 +131,9 @@ const isRequest = shaped<Request>({
   isShutdown: isBoolean,
   noRefuse: orAbsent(isBoolean) as Guard<boolean>,
   waitForSlotMs: orAbsent(orNull(isNumber)) as Guard<number | null>,
-  isAccepted: orAbsent(isBoolean) as Guard<boolean>,
+  accepted: orAbsent(
+    shaped<NonNullable<Request['accepted']>>({ since: isNumber, deadline: isNumber }),
+  ) as Guard<NonNullable<Request['accepted']>>,
   ignoreServers: orAbsent(arrayOf(isString)) as Guard<readonly string[]>,
   holdIn: orAbsent(oneOf('drain', 'maint')) as Guard<'drain' | 'maint'>,
 });

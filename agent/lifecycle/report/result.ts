@@ -6,7 +6,7 @@ import type { Operation, Ticket } from '../model/operation.ts';
 import type { Pending } from '../model/pending.ts';
 import type { State } from '../model/state.ts';
 import { NO_REASSERTS, type Reasserts } from '../model/recorded-parts.ts';
-import { type Changes, emit, enterPhase, setIntent, patch, serversOf, type Draft } from '../draft.ts';
+import { type Changes, emit, enterPhase, setIntent, patch, save, serversOf, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 import { noteFailure } from './slot-failure.ts';
 import { costOf, textsOf } from '../model/warnings.ts';
@@ -48,7 +48,7 @@ export function replyTo(
 ): void {
   const { op } = draft.state;
   const joins = op?.joined.some(({ id }) => id === ticket) === true ? op.id : null;
-  if (request.isAccepted !== true) emit(draft, { type: 'reply', id: request.id, ticket, joins });
+  if (request.accepted === undefined) emit(draft, { type: 'reply', id: request.id, ticket, joins });
   onOwnRequestAnswered(draft, request.id, null);
 }
 
@@ -85,9 +85,11 @@ export function refuse(
 ): void {
   emit(draft, {
     type: 'finish',
-    refused: request.isAccepted !== true,
+    refused: request.accepted === undefined,
     result: { ...answer(draft, request, at, code, warnings), message },
   });
+  // One that has waited for its slot was in the record until now.
+  if (request.accepted !== undefined) save(draft);
   onOwnRequestAnswered(draft, request.id, message);
 }
 
@@ -101,6 +103,8 @@ export function answerAtOnce(
 ): void {
   const result = answer(draft, request, at, 'done', warnings);
   emit(draft, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
+  // One that has waited for its slot was in the record until now.
+  if (request.accepted !== undefined) save(draft);
   onOwnRequestAnswered(draft, request.id, null);
 }
 

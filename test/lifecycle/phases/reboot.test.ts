@@ -258,6 +258,7 @@ const POOL = {
   slots: 1,
   brake: 1,
   servers: { lb1: ['app/app1'] },
+  balancers: { lb1: 'lb1' },
   seed: '0123456789',
 };
 

@@ -14,6 +14,7 @@ const POOL: NonNullable<Policy['pool']> = {
   slots: 1,
   brake: 1,
   servers: { lb1: ['app/app1'] },
+  balancers: { lb1: 'lb1' },
   seed: '0123456789',
 };
 
@@ -184,7 +185,7 @@ describe('A node that waits for a slot', () => {
     it.lock.setAlive('app2', false);
     it.time.advance(1_000);
     expect(statusNow(it).waits.join()).toMatch(
-      /its sidecar does not live: if app2 no longer exists, `lastcall unlock app2 --reason TEXT`/,
+      /its sidecar does not live; .*; if app2 no longer exists, `lastcall unlock app2 --reason TEXT`/,
     );
   });
 
@@ -442,6 +443,43 @@ describe('A crash', () => {
     it.crash();
     it.time.advance(5_000);
     expect([holders(it), queue(it), it.sidecar.state.slot]).toEqual([[], [], null]);
+  });
+
+  test('between the slot that an accepted request has waited for and its operation loses nothing of it', () => {
+    const it = inPool();
+    const other = neighbour(it);
+    const id = it.ask('stop', { waitForSlotMs: 60_000 });
+    it.until('it is accepted', () => it.sidecar.replies.some((one) => one.id === id));
+    it.lock.ask({ does: 'give', claim: other }, it.time.now);
+    it.until('it is checked', () => it.sidecar.state.candidate?.request.id === id);
+    it.until('the record', () => it.sidecar.state.saved === it.sidecar.state.save);
+    it.crash();
+    it.until('it is called once more, or begun', () =>
+      [it.sidecar.state.candidate?.request.id, it.sidecar.state.op?.id].includes(id),
+    );
+    it.crash();
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+    it.crash();
+    it.time.advance(5_000);
+    expect([it.sidecar.state.waiting, it.sidecar.results.filter((one) => one.id === id)]).toEqual([
+      [],
+      [expect.objectContaining({ code: 'done' })],
+    ]);
+  });
+
+  test('after an accepted request was refused in the end does not begin it', () => {
+    const it = inPool();
+    const other = neighbour(it);
+    const id = it.ask('stop', { waitForSlotMs: 60_000 });
+    it.until('it is accepted', () => it.sidecar.replies.some((one) => one.id === id));
+    Object.assign(it.lb, { others: 0 });
+    it.lock.ask({ does: 'give', claim: other }, it.time.now);
+    expect(it.ended(id).code).toBe('guard');
+    it.until('the record', () => it.sidecar.state.saved === it.sidecar.state.save);
+    it.crash();
+    Object.assign(it.lb, { others: 2 });
+    it.time.advance(10_000);
+    expect([it.sidecar.state.waiting, it.sidecar.state.phase, holders(it)]).toEqual([[], 'serving', []]);
   });
 
   test('that lost the record leaves the slot to be seen, and the node locks itself out by name', () => {

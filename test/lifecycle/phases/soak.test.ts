@@ -13,6 +13,7 @@ const POOL: NonNullable<Policy['pool']> = {
   slots: 1,
   brake: 1,
   servers: { lb1: ['app/app1'] },
+  balancers: { lb1: 'lb1' },
   seed: '0123456789',
 };
 

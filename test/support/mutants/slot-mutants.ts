@@ -31,6 +31,13 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     replace: '  if (candidate?.turnAt == null && waiting.length > 0) return true;\n  return is',
   },
   {
+    name: 'the slot of a holder is freed while its servers are out',
+    breaks: 'I5',
+    file: 'phases/dead-holders.ts',
+    find: "  return admin === 'ready' && (",
+    replace: '  return admin.length > 0 && (',
+  },
+  {
     name: 'a slot is given back before READY was read back',
     breaks: 'I5',
     file: 'phases/slot.ts',

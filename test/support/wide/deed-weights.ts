@@ -184,6 +184,7 @@ const MORE: Record<Dimension, Weighted> = {
     [3, plain('leave')],
     [3, plain('lock')],
     [5, plain('free')],
+    [2, plain('lose-holder')],
     [3, plain('visit')],
     [2, (draw) => ({ do: 'start-mode', start: draw.pick<StartMode>('works', 'works', 'fails') })],
   ],

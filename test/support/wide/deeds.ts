@@ -69,6 +69,8 @@ export const PLAIN = [
   'free',
   /** kill -9 of the sidecar of the node that holds a slot, and a start some seconds later. */
   'kill-holder',
+  /** The same for so long that a node that waits frees its slot; at times every HAProxy forgets what it was told. */
+  'lose-holder',
   /** The application is not well any more, or is again. */
   'ail',
   /** A reload removes the server's line, and the next time brings it back. */

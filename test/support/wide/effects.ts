@@ -4,14 +4,18 @@ import type { SimLb } from './balancer.ts';
 import { peek } from './peek.ts';
 import { goneByPidFile, provenByPidFile, signsOfLife } from './pid-file.ts';
 import type { Happening, Issued, Oracle, SimNode, World } from './world.ts';
+import { freeHolder, readHolder } from './holders.ts';
 
 type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
 type TellNode = (happening: Happening) => void;
 
 /** The effects that are carried out here; the others are the node's own. */
-export type Deferred = Exclude<Effect, { type: 'poll' | 'count' | 'reply' | 'finish' | 'log' }>;
+export type Deferred = Exclude<
+  Effect,
+  { type: 'poll' | 'count' | 'reply' | 'finish' | 'log' | 'slot-freed' }
+>;
 
-const OWN: readonly Effect['type'][] = ['poll', 'count', 'reply', 'finish', 'log'];
+const OWN: readonly Effect['type'][] = ['poll', 'count', 'reply', 'finish', 'log', 'slot-freed'];
 
 export function isDeferred(effect: Effect): effect is Deferred {
   return !OWN.includes(effect.type);
@@ -284,6 +288,10 @@ export function createEffects(
         );
       case 'ask-lock':
         return askLock(effect, tell);
+      case 'read-holder':
+        return readHolder(world, node, effect, tell);
+      case 'free-holder':
+        return freeHolder(world, effect, tell);
       case 'reset-probe':
         return node.policy.hasProbe ? node.prober.reset() : undefined;
       default:

@@ -101,6 +101,7 @@ export function createNode(world: World, index: number, app: SimApp, oracle: () 
         return verdicts.note(`${policy.node}: finish ${id} ${code} in ${phase}, forced ${forced}`);
       }
       case 'log':
+      case 'slot-freed':
         return;
       default:
         return effect satisfies never;

@@ -33,11 +33,12 @@ export function drawLayout(draw: Draw, dims: ReadonlySet<Dimension>): Layout {
     tellsElapsed: dims.has('elapsed'),
     lbs,
     policies: Array.from({ length: nodes }, (_, node) => {
-      const own = { ...terms, node: `app${node + 1}`, pool: hasLock(dims) ? poolOf(node) : null };
-      return [
-        { ...own, balancers: balancersOf(lbs, node, 0, hidden) },
-        { ...own, balancers: balancersOf(lbs, node, 1, hidden) },
-      ] as const;
+      const own = { ...terms, node: `app${node + 1}`, pool: null };
+      const version = (which: 0 | 1): Policy => {
+        const balancers = balancersOf(lbs, node, which, hidden);
+        return { ...own, balancers, pool: hasLock(dims) ? poolOf(node, balancers) : null };
+      };
+      return [version(0), version(1)] as const;
     }),
   };
 }
@@ -46,13 +47,15 @@ function hasLock(dims: ReadonlySet<Dimension>): boolean {
   return dims.has('slots') || dims.has('neighbour') || dims.has('soak');
 }
 
-function poolOf(node: number): Policy['pool'] {
+function poolOf(node: number, balancers: Policy['balancers']): Policy['pool'] {
+  const readable = balancers.filter(({ counts }) => counts);
   return {
     name: 'app',
     lock: ['file /lock'],
     slots: 1,
     brake: 1,
-    servers: {},
+    servers: Object.fromEntries(readable.map(({ name, servers }) => [name, servers])),
+    balancers: Object.fromEntries(readable.map(({ name }) => [name, name])),
     seed: `${node + 1}`.repeat(10),
   };
 }

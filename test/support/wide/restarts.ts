@@ -1,3 +1,4 @@
+import { OWN_TERMS } from '../../../agent/lifecycle/model/policy.ts';
 import type { StateRecord } from '../../../agent/lifecycle/model/record.ts';
 import type { LbServer, SimLb } from './balancer.ts';
 import { serverName } from './policies.ts';
@@ -23,19 +24,43 @@ export function boot({ stage, node }: At): void {
 /** The next start comes so long after. */
 const KILLED_MS = 4_000;
 
-/** Of the node that holds a slot; of none where none does. */
 export function killHolder({ stage, which }: At): void {
-  const { nodes, lock, time, layout, version } = stage;
+  killFor(stage, (which * KILLED_MS) / 8);
+}
+
+/** Longer than a waiter needs to free its slot, with answers that are slow. */
+const LOST_MS = 14_000;
+const WAITING_MS = 15_000;
+
+export function loseHolder({ stage, index, which }: At): void {
+  const lost = killFor(stage, LOST_MS);
+  if (lost === null) return;
+  if (which % 2 === 0) for (const lb of stage.lbs) if (!lb.polls) lb.reload(false);
+  for (const node of stage.nodes)
+    if (node !== lost && node.running)
+      node.submit({
+        ...OWN_TERMS,
+        id: `l${index}-${node.index}`,
+        kind: 'drain',
+        by: 'test',
+        reason: null,
+        waitForSlotMs: WAITING_MS,
+      });
+}
+
+/** The node that holds a slot. @returns null where none does */
+function killFor({ nodes, lock, time, layout, version }: Stage, awayMs: number): SimNode | null {
   const holders = lock.view(time.now).holders.map(({ claim }) => claim.node);
   const node = nodes.find(({ policy, running }) => running && holders.includes(policy.node));
   const policy = node && layout.policies[node.index]?.[version[node.index] ?? 0];
-  if (!node || !policy) return;
+  if (!node || !policy) return null;
   node.crash();
   const { life } = node;
   // Whatever starts it meanwhile has started it.
-  time.after((which * KILLED_MS) / 8, () => {
+  time.after(awayMs, () => {
     if (node.life === life && !node.running) node.boot(policy);
   });
+  return node;
 }
 
 /** HAProxy's check has seen it too. */

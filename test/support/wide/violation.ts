@@ -57,6 +57,7 @@ export const RULES = {
   'soak cut short': 'soak',
   'failed in silence': 'soak',
   'slot lost': 'I5',
+  'freed while out': 'I5',
   'READY over an intent': 'I19',
   'READY over a hold': 'I18',
   'hold lost': 'I18',

@@ -1,6 +1,7 @@
 import { isTurn, viewOf } from '../../../agent/fleet/pool-queue.ts';
+import type { HolderServer } from '../../../agent/lifecycle/model/event.ts';
 import type { Claim, PoolView, SlotHolder } from '../../../agent/lifecycle/model/pool.ts';
-import type { LockAsk } from '../../../agent/lifecycle/model/slot.ts';
+import type { HolderPlace, LockAsk } from '../../../agent/lifecycle/model/slot.ts';
 
 const SLOW_MS = 1_300;
 
@@ -12,6 +13,8 @@ export class SimLock {
   answerMs = 0;
   /** It answers late, and too late at times. */
   isSlow = false;
+  /** What a balancer shows of the servers of other nodes, by name, where that is not READY and up; null = it shows none. */
+  shows: Readonly<Record<string, Pick<HolderServer, 'admin' | 'operational'>>> | null = {};
   private holders: readonly SlotHolder[] = [];
   private queue: readonly { readonly claim: Claim; readonly since: number }[] = [];
   private changes = 0;
@@ -52,6 +55,27 @@ export class SimLock {
     const before = this.holders.length;
     this.holders = this.holders.filter(({ claim }) => claim.node !== node);
     return this.holders.length < before;
+  }
+
+  /** As the lock does it for `free`: by comparison with what was read. @returns whether it was freed */
+  freeRead({ claim, revision }: SlotHolder): boolean {
+    const found = this.holders.find((one) => one.claim.id === claim.id);
+    if (this.down !== null || found === undefined || found.alive || found.revision !== revision) return false;
+    this.drop(claim.id);
+    return true;
+  }
+
+  /** @throws Error where `shows` is null */
+  serversAt({ balancer, servers }: HolderPlace): HolderServer[] {
+    const { shows } = this;
+    if (shows === null) throw new Error('permission denied');
+    return servers.map((name) => ({
+      balancer,
+      name,
+      admin: 'ready' as const,
+      operational: 'up' as const,
+      ...shows[name],
+    }));
   }
 
   /** What proves that a holder lives ends, or goes on. */

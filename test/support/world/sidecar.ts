@@ -132,6 +132,14 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
       }
       case 'ask-lock':
         return askLock(effect.ask, tell);
+      case 'read-holder':
+        return void time.after(time.between(0.1, 60), () => tell(readHolder(effect)));
+      case 'free-holder': {
+        const { holder } = effect;
+        return void time.after(time.between(0.1, 60), () =>
+          tell({ type: 'holder-freed', holder, isFreed: lock.freeRead(holder), error: lock.down }),
+        );
+      }
       case 'reset-probe':
         return probe(tell);
       case 'reply':
@@ -139,6 +147,7 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
       case 'finish':
         return void results.push(effect.result);
       case 'log':
+      case 'slot-freed':
         return;
       default:
         return effect satisfies never;
@@ -159,6 +168,16 @@ export function createSidecar(world: SceneWorld, watch: (taken: StepTrace) => vo
       }
       time.after(lock.answerMs + time.between(0.1, lock.mostMs), () => tell(heard));
     });
+  }
+
+  function readHolder({ id, places }: Doing<'read-holder'>): SceneEvent {
+    const startedAt = time.now;
+    try {
+      const servers = places.flatMap((place) => lock.serversAt(place));
+      return { type: 'holder-read', id, servers, error: null, startedAt };
+    } catch (error) {
+      return { type: 'holder-read', id, servers: null, error: String(error), startedAt };
+    }
   }
 
   type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;

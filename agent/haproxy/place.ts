@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto';
+import { readlinkSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type Address, isThisMachine } from './address.ts';
+
+/**
+ * Where a Runtime API listens, as a text that two sidecars have in common only where they ask the same HAProxy. A socket
+ * file is named with its directory, since a container has another one of that path, and a loopback address with its
+ * network namespace; both with the boot of the machine. What two sidecars write in two ways is not seen to be the same.
+ * @param text the address as the configuration has it
+ */
+export function placeOf(text: string, address: Address, bootId: string): string {
+  if (!isThisMachine(address)) return text;
+  const where = address.kind === 'unix' ? directoryOf(address.path) : networkNamespace();
+  return `${text} of boot ${bootId}, ${where}`;
+}
+
+/** HAProxy makes the socket anew at each reload, and its directory at a restart at most. */
+function directoryOf(path: string): string {
+  try {
+    const { dev, ino } = statSync(dirname(path));
+    return `directory ${dev}:${ino}`;
+  } catch {
+    // Not known, which is the same as nothing: no other sidecar has this text.
+    return `directory unknown ${randomUUID()}`;
+  }
+}
+
+function networkNamespace(): string {
+  return readlinkSync('/proc/self/ns/net');
+}

@@ -20,7 +20,7 @@ export function blockedBy(node: string, { id, pool }: Claim, view: PoolView): Ob
     });
     return {
       code: 'braked',
-      message: `${node}: the brake of pool ${pool} is on: ${who.join('; ')}; ${seeTo(failed)}`,
+      message: `${node}: the brake of pool ${pool} is on: ${first(who).join('; ')}; ${seeTo(failed)}`,
     };
   }
   const own = view.waiters.find(({ claim }) => claim.id === id)?.position ?? Infinity;
@@ -53,8 +53,12 @@ export function holderWords({ claim, state, failure, since, alive }: SlotHolder)
 }
 
 function seeTo(failed: readonly SlotHolder[]): string {
-  const names = failed.map(({ claim }) => claim.node);
-  return `\`lastcall ready\` there releases the others; ${unlockWords(names.join(' and '))}`;
+  const [only, ...others] = failed.map(({ claim }) => claim.node);
+  const isOne = only !== undefined && others.length === 0;
+  const unlock = isOne
+    ? unlockWords(only)
+    : 'for one that no longer exists, `lastcall unlock NODE --reason TEXT`';
+  return `\`lastcall ready\` there releases the others; ${unlock}`;
 }
 
 function unlockWords(node: string): string {

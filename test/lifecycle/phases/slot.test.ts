@@ -421,6 +421,19 @@ describe('A node that does not come back', () => {
   });
 });
 
+test('The brake names five nodes, and how many more there are', () => {
+  const it = scene({ pool: { ...POOL, slots: 9, brake: 7 } });
+  for (let index = 2; index < 9; index += 1) {
+    const other = neighbour(it, `app${index}`, { slots: 9, brake: 7 });
+    it.lock.ask({ does: 'mark', claim: other, state: 'failed', failure: 'exit 1' }, it.time.now);
+  }
+  const { code, message } = it.ended(it.ask('drain'));
+  expect(code).toBe('braked');
+  expect(message?.match(/did not come back/g)).toHaveLength(5);
+  expect(message).toContain('; and 2 more; `lastcall ready` there');
+  expect(message).toContain('for one that no longer exists, `lastcall unlock NODE --reason TEXT`');
+});
+
 describe('A crash', () => {
   test('in the middle is gone on with by the same claim', () => {
     const it = inPool();

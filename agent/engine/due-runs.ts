@@ -51,17 +51,21 @@ export async function openDueRuns(
     return {};
   });
   let last = Promise.resolve();
+  const write = async (before: Promise<void>, next: DueEntries): Promise<void> => {
+    await before;
+    await within(clock, () => noteFile.save(next));
+  };
   return dueRuns(all, (next) => {
-    last = last.then(() => within(clock, () => noteFile.save(next))).catch(warn);
+    last = write(last, next).catch(warn);
     return last;
   });
 }
 
-type Entries = Readonly<Record<string, DueRun>>;
+type DueEntries = Readonly<Record<string, DueRun>>;
 
-function dueRuns(found: Entries, save: (all: Entries) => Promise<void>): DueRuns {
+function dueRuns(found: DueEntries, save: (all: DueEntries) => Promise<void>): DueRuns {
   let all = found;
-  const reset = async (entries: Entries): Promise<void> => {
+  const reset = async (entries: DueEntries): Promise<void> => {
     const isEmpty = Object.keys({ ...all, ...entries }).length === 0;
     all = entries;
     if (!isEmpty) await save(all);
@@ -80,7 +84,7 @@ function within<T>(clock: Clock, run: () => Promise<T>): Promise<T> {
 }
 
 /** Without what cannot be read: it is as an entry that is new. */
-function dueRunsIn(note: unknown): Entries {
+function dueRunsIn(note: unknown): DueEntries {
   const entries = Object.entries((note ?? {}) as Readonly<Record<string, unknown>>);
   return Object.fromEntries(
     entries.flatMap(([entry, value]) => {

@@ -31,7 +31,7 @@ import {
 import { surveySiblings } from './sibling-survey.ts';
 import { surveyAround, surveyOwn } from './survey.ts';
 import { createDeadlineClient } from './deadline-client.ts';
-import { writeWeight } from './weight.ts';
+import { readWeights, writeWeight } from './weight.ts';
 import { createMutex } from '../../system/mutex.ts';
 
 export interface RuntimeOptions {
@@ -92,6 +92,10 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
       const name = parseServerName(server, 'config');
       return exclusive(signal, ({ statsSocket }) => writeWeight(context, statsSocket, name, wish));
     },
+    weightOf: (server, signal) =>
+      exclusive(signal, async ({ statsSocket }) =>
+        readWeights(context, statsSocket, nameOf(context, server)),
+      ),
     holders: async (server, signal) =>
       readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
     backendServers: async (signal) =>

@@ -40,7 +40,7 @@ const OPERATIONS = {
  * @param onParsed called with the verb that parsing found
  */
 export function createProgram(
-  ports: CliPorts,
+  ports: Pick<CliPorts, 'stdout' | 'version'>,
   command: readonly string[] | null,
   onParsed: OnParsed,
 ): Command {
@@ -56,7 +56,7 @@ export function createProgram(
   return program;
 }
 
-function createRoot(ports: CliPorts): Command {
+function createRoot(ports: Pick<CliPorts, 'stdout' | 'version'>): Command {
   return new Command('lastcall')
     .description(
       'Takes a stateful node out of service behind HAProxy without a failed request or a lost session.',
@@ -162,7 +162,7 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
       onParsed({
         name: 'completion',
         work: async ({ ports }) => {
-          const { completionFor } = await import('./seldom.ts');
+          const { completionFor } = await import('./rare-commands.ts');
           ports.stdout.write(completionFor(name, program));
           return 0;
         },

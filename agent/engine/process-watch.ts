@@ -27,7 +27,7 @@ const LONGEST_MS = 30_000;
 export function createProcessWatch(
   policy: Policy,
   ports: Pick<Ports, 'stopper' | 'clock' | 'sources' | 'balancers'>,
-  stateNow: () => State,
+  getState: () => State,
   post: (event: UnstampedEvent) => void,
   signal: AbortSignal,
 ): () => Promise<void> {
@@ -54,7 +54,7 @@ export function createProcessWatch(
 
   return async () => {
     stopper?.sight?.();
-    const state = stateNow();
+    const state = getState();
     const isEnding = PHASES[state.phase].ending || state.app.start === 'sent';
     const isGone = stopper !== null && !isEnding && isMissing(stopper, state);
     if (!isGone) missed = null;

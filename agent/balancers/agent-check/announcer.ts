@@ -33,7 +33,7 @@ export interface Announcer {
    * Announces a weight, in place of the one before, while the server has one of `replaces`: until HAProxy shows it, since
    * repeated it would undo an operator's.
    */
-  announceWeight(wish: WeightAnnouncement): AnnouncedWeight;
+  announceWeight(request: WeightAnnouncement): AnnouncedWeight;
   /** Takes note of every look at the server. */
   observe(seen: SeenServer): void;
 }
@@ -93,12 +93,12 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     return permitted(announcement, seen);
   };
   const weight = async (): Promise<number | null> => {
-    const wish = announcedWeight;
-    if (wish === null) return null;
+    const request = announcedWeight;
+    if (request === null) return null;
     const seen = await pollSoon(options).catch(() => null);
-    if (announcedWeight !== wish || seen === null || !mayWeigh(wish, seen)) return null;
-    wish.tellings += 1;
-    return wish.percent;
+    if (announcedWeight !== request || seen === null || !mayWeigh(request, seen)) return null;
+    request.tellings += 1;
+    return request.percent;
   };
   return {
     acks,
@@ -121,8 +121,8 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     stop: () => {
       announcement = NO_ANNOUNCEMENT;
     },
-    announceWeight(wish) {
-      const own = { ...wish, tellings: 0 };
+    announceWeight(request) {
+      const own = { ...request, tellings: 0 };
       announcedWeight = own;
       return {
         get tellings() {

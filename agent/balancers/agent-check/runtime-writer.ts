@@ -3,7 +3,7 @@ import type { Admin, Look, LookScope, ReadBackView } from '../../lifecycle/model
 import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { AgentCheckServer } from './server.ts';
-import type { Balancer, Past, ServerWeight } from '../balancer.ts';
+import type { Balancer, OldWorkersMode, ServerWeight } from '../balancer.ts';
 import { announceWeight } from './weight.ts';
 import { createAnnouncer, type Announcer, type SeenServer } from './announcer.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
@@ -33,8 +33,8 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const { reader, server, clock } = ports;
   const callers = createCallerMatch(config.address);
   const announcers = new Map<string, Announcer>();
-  const look = async (signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look> => {
-    const seen = withoutAgents(await reader.look(signal, past, scope));
+  const look = async (signal: AbortSignal, oldWorkers?: OldWorkersMode, scope?: LookScope): Promise<Look> => {
+    const seen = withoutAgents(await reader.look(signal, oldWorkers, scope));
     for (const view of seen.servers) {
       if (view.absent === undefined) announcers.get(view.name)?.observe({ view, worker: seen.worker });
     }
@@ -89,11 +89,11 @@ function weightSetter(
   callers: ReturnType<typeof createCallerMatch>,
   writingOf: (name: string) => Writing,
 ): NonNullable<Balancer['setWeight']> {
-  return async (name, wish, signal) => {
+  return async (name, request, signal) => {
     const writing = writingOf(name);
     await callers.resolve();
     const read = (own: AbortSignal): Promise<ServerWeight | null> => weightOf(name, own);
-    return announceWeight({ ...writing, read, late: notAcked(writing, 'set its weight') }, wish, signal);
+    return announceWeight({ ...writing, read, late: notAcked(writing, 'set its weight') }, request, signal);
   };
 }
 

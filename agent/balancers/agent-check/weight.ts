@@ -1,6 +1,6 @@
 import { type Clock, sleep, withDeadline } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
-import type { ServerWeight, WeightWish } from '../balancer.ts';
+import type { ServerWeight, WeightRequest } from '../balancer.ts';
 import { ACK_TIMEOUT_MS } from '../poller-acks.ts';
 import type { Announcer, SeenServer } from './announcer.ts';
 
@@ -29,7 +29,7 @@ export interface WeightWriting {
  */
 export async function announceWeight(
   writing: WeightWriting,
-  { weight, full, mayReplace }: WeightWish,
+  { weight, full, mayReplace }: WeightRequest,
   signal: AbortSignal,
 ): Promise<number | null> {
   const found = await writing.read(signal);

@@ -69,7 +69,7 @@ async function submitOnly(context: Context, body: RequestBody, client: Operation
       const answer = { ok: true, code: 'accepted', ...unfinished(body, id, null), ...into };
       ports.stdout.write(`${JSON.stringify(answer)}\n`);
     } else if (globals.quiet !== true) {
-      ports.stdout.write(`${body.operation} ${joined ? 'joined' : 'accepted'} (id ${id})\n`);
+      ports.stdout.write(`${body.operation} ${joined ? 'joined' : 'accepted'}\n`);
     }
     return 0;
   } catch (error) {

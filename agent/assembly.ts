@@ -3,7 +3,9 @@ import type { AgentCheckServer } from './balancers/agent-check/server.ts';
 import { composeEngine, createBalancers, type World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import type { Engine } from './engine/engine.ts';
+import type { DueRuns } from './engine/due-runs.ts';
 import type { LastRuns } from './engine/last-runs.ts';
+import type { MissedRun } from './engine/missed-runs.ts';
 import { createSchedule, type Schedule, type ScheduleCounts } from './engine/schedule.ts';
 import type { Service } from './engine/service.ts';
 import { createCondition } from './hooks/condition.ts';
@@ -23,6 +25,8 @@ export interface Assembly {
   /** Answers so far, for the metrics; null without a port for pollers. */
   readonly agentChecks: AgentCheckServer['answers'] | null;
   readonly healthChecks: ReadonlyMap<string, number> | null;
+  /** What an operator ought to know of the calendar. */
+  readonly alarms: readonly string[];
   /** Takes the addresses that its servers answer at. @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<void>;
   /** Begins to keep the calendar. */
@@ -41,6 +45,9 @@ export interface AssemblyParts {
   readonly scheduleRuns: ScheduleCounts;
   /** When the calendar rebooted the machine last; outlives the assembly, which may end before its first record. */
   readonly lastRuns: LastRuns;
+  /** Which run of the calendar is next, on disk; outlives the assembly. */
+  readonly dueRuns: DueRuns;
+  readonly onMissed: (run: MissedRun) => void;
 }
 
 /**
@@ -60,6 +67,9 @@ export function assemble(config: Config, parts: AssemblyParts, world: World): As
     engine,
     agentChecks: server?.answers ?? null,
     healthChecks: healthServer?.answers ?? null,
+    get alarms() {
+      return schedule.alarms;
+    },
     async listen() {
       await server?.listen();
       await healthServer?.listen();
@@ -79,7 +89,7 @@ export function assemble(config: Config, parts: AssemblyParts, world: World): As
 
 function scheduleOf(
   { schedule, node, drain }: Config,
-  { scheduleRuns, lastRuns }: AssemblyParts,
+  { scheduleRuns, lastRuns, dueRuns, onMissed }: AssemblyParts,
   { clock, env, log }: World,
   submit: (request: Request) => Promise<Result>,
 ): Schedule {
@@ -89,6 +99,8 @@ function scheduleOf(
     log,
     runs: scheduleRuns,
     lastRuns,
+    dueRuns,
+    onMissed,
     condition: ({ when }) => when && createCondition(when, { clock, env, node }),
     // It waits until its pool lets it, as long as it may drain.
     submit: (kind, reason) =>

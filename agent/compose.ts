@@ -29,6 +29,7 @@ import { createPidFileRecords, type PidFileRecords } from './app/pid-file-record
 import { createStarter } from './app/command-starter.ts';
 import type { Starter, Stopper } from './app/contracts.ts';
 import { createRebooter } from './app/rebooter.ts';
+import { nodesInService } from './control/machine.ts';
 import type { Clock } from './system/clock.ts';
 import { LastcallError } from './system/error.ts';
 import type { ListenSockets } from './system/listen-sockets.ts';
@@ -61,10 +62,7 @@ export interface Parts {
   readonly direct: boolean;
 }
 
-/**
- * How long systemd may take for the end of all units: it gives each 90 s, and those that are ordered one after the other so
- * much each.
- */
+/** How long systemd may take for the end of all units: it gives each 90 s, also where one waits for the other. */
 const REBOOT_MS = 5 * 60_000;
 /** How long one exchange with HAProxy may take: far above its usual millisecond, far below an operator's patience. */
 const EXCHANGE_MS = 2_000;
@@ -86,6 +84,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     targets: targetsOf(config, clock),
     onWarning: (text) => log.warn(text),
   });
+  const othersInService = nodesInService(config.listen.control.path, clock);
   const policy = policyOf(config, parts, { stopper, starter, sources });
   const probing = probingOf(config, world, (verdict) => engine.probed(verdict));
   const engine: Engine = createEngine(policy, {
@@ -96,7 +95,7 @@ export function composeEngine(config: Config, parts: Parts, world: World): Engin
     sources,
     stopper,
     starter,
-    rebooter: parts.direct ? null : createRebooter({ clock, searchPath }),
+    rebooter: parts.direct ? null : createRebooter({ clock, searchPath }, othersInService),
     identify: () => parts.child?.proof ?? null,
     probing,
     ...hooksOf(config, world),

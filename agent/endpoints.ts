@@ -14,6 +14,7 @@ import { createLabelledCounts } from './system/labelled-counts.ts';
 import type { ListenPlace } from './system/listen-error.ts';
 import { type Audit, withAudit } from './telemetry/audit.ts';
 import { type HookCounts, openPhaseHooks } from './telemetry/phase-hooks.ts';
+import { withAlarms } from './telemetry/with-alarms.ts';
 import { openTelemetry } from './telemetry/telemetry.ts';
 
 /** The ways into the sidecar, and those by which it tells of itself. */
@@ -50,7 +51,8 @@ export async function openEndpoints(
   atTheEnd: AtTheEnd,
 ): Promise<Endpoints> {
   const hookRuns: HookCounts = createLabelledCounts();
-  const hooks = openPhaseHooks(engineHost.relay, {
+  const { service: alarmed } = withAlarms(engineHost.relay, () => engineHost.now().alarms);
+  const hooks = openPhaseHooks(alarmed, {
     clock,
     log,
     runs: hookRuns,

@@ -15,6 +15,7 @@ import { openEndpoints, placesOf } from './endpoints.ts';
 import type { World } from './compose.ts';
 import { openAudit } from './telemetry/audit.ts';
 import type { Engine } from './engine/engine.ts';
+import { openDueRuns } from './engine/due-runs.ts';
 import { createLastRuns } from './engine/last-runs.ts';
 import type { Service } from './engine/service.ts';
 import { createHandover } from './journal/handover.ts';
@@ -89,6 +90,9 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
     sockets,
     scheduleRuns: createLabelledCounts(),
     lastRuns: createLastRuns(),
+    dueRuns: await openDueRuns(...notesAt(`${config.state}.runs`, config, world)),
+    onMissed: ({ do: operation, reason, cron, due }) =>
+      audit?.write('missed', { operation, by: 'schedule', reason, cron, due }),
   };
   const engineHost = createEngineHost(assemble(config, parts, world), parts, world);
   atTheEnd(() => engineHost.now().close());

@@ -5,6 +5,7 @@ import type { DirectService } from './cli/ports.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { openAudit, withAudit } from './telemetry/audit.ts';
+import { createDueRuns } from './engine/due-runs.ts';
 import { createLastRuns } from './engine/last-runs.ts';
 import type { Service } from './engine/service.ts';
 import { createJournal } from './journal/journal.ts';
@@ -60,6 +61,8 @@ async function open(config: Config, world: World, atTheEnd: AtTheEnd): Promise<S
     sockets,
     scheduleRuns: createLabelledCounts(),
     lastRuns: createLastRuns(),
+    dueRuns: createDueRuns(),
+    onMissed: () => undefined,
   };
   const assembly = assemble(config, parts, world);
   atTheEnd(() => assembly.close());

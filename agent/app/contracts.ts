@@ -68,13 +68,14 @@ export interface Stopper {
 export interface Rebooter {
   /**
    * Proves, before anything is changed, that the machine may be rebooted.
-   * @throws LastcallError `not-permitted` without the right to it, `busy` while another process holds a shutdown inhibitor
+   * @throws LastcallError `not-permitted` without the right to it, `busy` while another process holds a
+   *   shutdown inhibitor, or another node of this machine is in service
    */
   check(signal: AbortSignal): Promise<void>;
   /**
    * Asks for the reboot, once, which is carried out whether we live or not. Resolves also where it is not known whether it
    * was asked for.
-   * @throws LastcallError `failed` when it was refused, or a shutdown inhibitor was taken meanwhile; the signal's reason
+   * @throws LastcallError `failed` when it was refused, or what `check` asks has changed meanwhile; the signal's reason
    */
   reboot(signal: AbortSignal): Promise<void>;
 }

@@ -20,8 +20,14 @@ const CALL = [
 ];
 const TARGET = 'systemd-logind';
 
-/** @param ports where `busctl` and `systemctl` are looked up */
-export function createRebooter(ports: UnitPorts): Rebooter {
+/**
+ * @param ports where `busctl` and `systemctl` are looked up
+ * @param nodesInService the other nodes of this machine that have users, or may have: none of them is asked to go by us
+ */
+export function createRebooter(
+  ports: UnitPorts,
+  nodesInService: (signal: AbortSignal) => Promise<readonly string[]>,
+): Rebooter {
   /** Root's own `systemctl reboot` goes over each of them, so logind is asked who holds one. */
   const refuseInhibited = async (code: 'busy' | 'failed', signal: AbortSignal): Promise<void> => {
     const holders = holdersIn(await ask('ListInhibitors', ports, signal));
@@ -32,9 +38,23 @@ export function createRebooter(ports: UnitPorts): Rebooter {
       next: 'wait until it has ended (`systemd-inhibit --list`), then `lastcall reboot`',
     });
   };
+  const refuseOthers = async (code: 'busy' | 'failed', signal: AbortSignal): Promise<void> => {
+    const others = await nodesInService(signal);
+    if (others.length === 0) return;
+    throw new LastcallError(
+      code,
+      `other nodes of this machine would go down with their users: ${others.join(', ')}`,
+      {
+        target: 'this machine',
+        elapsedMs: 0,
+        next: '`lastcall stop` (or `drain`) on each of them first, then `lastcall reboot`',
+      },
+    );
+  };
   return {
     async check(signal) {
       signal.throwIfAborted();
+      await refuseOthers('busy', signal);
       await refuseInhibited('busy', signal);
       const [answer] = await ask('CanReboot', ports, signal);
       if (answer !== 'yes')
@@ -42,6 +62,7 @@ export function createRebooter(ports: UnitPorts): Rebooter {
     },
     async reboot(signal) {
       signal.throwIfAborted();
+      await refuseOthers('failed', signal);
       await refuseInhibited('failed', signal);
       const words = ['systemctl', '--system', '--no-ask-password', '--no-wall', 'reboot'];
       const result = await runSystemd(words, ports, signal);

@@ -22,6 +22,12 @@ export interface WeightRequest {
   readonly mayReplace: readonly number[];
 }
 
+/** The weight of a server, and the one of HAProxy's configuration, of which agent-check says percents. */
+export interface ServerWeight {
+  readonly weight: number | null;
+  readonly configured: number | null;
+}
+
 /**
  * One balancer in front of the node, and the one way in which its servers' state is changed there (the writer).
  * All methods are bounded by the driver's own deadline as well as by the signal.
@@ -86,6 +92,13 @@ export interface Balancer {
    * @throws LastcallError as `set`; `config` where HAProxy takes no such weight (static balancing), now or `full` later
    */
   setWeight?(server: string, request: WeightRequest, signal: AbortSignal): Promise<number | null>;
+
+  /**
+   * Reads both weights of the server; of the Runtime API alone, for the writer by agent-check beside it.
+   * @returns null where HAProxy does not have the server
+   * @throws LastcallError as `look`
+   */
+  readonly weightOf?: (server: string, signal: AbortSignal) => Promise<ServerWeight | null>;
 
   /**
    * The open connections of the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.

@@ -14,7 +14,7 @@ export function checkPool({ pool, lock }: Config): Finding[] {
 }
 
 const OTHERS_GO_DOWN =
-  'lock.file and `do: reboot`: the reboot takes down every node of this machine, and only this one is drained for it: each application there needs the systemd drop-in (deploy/systemd), which drains it first';
+  'lock.file and `do: reboot`: the reboot takes down every node of this machine, and is refused (75 busy) while another one is in service: the others need a `do: drain` before it, and `pool.slots` has to hold all of them at once';
 
 export function warnOfPool({ pool, lock, schedule, return: { soakMs } }: Config): string[] {
   const isShared = lock?.kind === 'file' && schedule.some((entry) => entry.do === 'reboot');

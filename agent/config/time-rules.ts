@@ -52,14 +52,17 @@ export function warnOfGrace({ balancers, sessions, drain, reloadGraceMs }: Confi
   );
 }
 
-/** By agent-check and the health port no weight is read back, so none is set. */
+/**
+ * A balancer that only polls shows no weight: what it was could not be given back, and a percent of a small one is cut off to 0,
+ * a drain.
+ */
 export function warnOfRamp({ balancers, return: { warmUpMs } }: Config): string[] {
   if (warmUpMs === 0) return [];
   return balancers.flatMap((balancer, index) =>
-    balancer.kind === 'haproxy' && balancer.writer === 'runtime'
+    balancer.kind === 'haproxy'
       ? []
       : [
-          `balancers[${index}]: return.warmUp does not reach it, its servers get their whole share at once: weights are set by the Runtime API alone`,
+          `balancers[${index}]: return.warmUp does not reach it, its servers get their whole share at once: it shows no weight, so none could be given back exactly`,
         ],
   );
 }

@@ -22,6 +22,9 @@ export interface ControlReply {
   readonly end: (error: Error) => void;
 }
 
+/** The message of an error where another program listens. */
+export const NO_HTTP = 'the program that answers does not speak HTTP';
+
 const MAX_HEAD_CHARACTERS = 16 * 1024;
 const HEAD = /^HTTP\/1\.[01] (\d{3})[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n/;
 
@@ -80,10 +83,7 @@ async function answer(socket: Socket): Promise<ControlReply> {
       };
     }
     if (done === true || text.length > MAX_HEAD_CHARACTERS) {
-      throw new LastcallError(
-        'agent-unreachable',
-        text === '' ? 'it hung up' : 'the program that answers does not speak HTTP',
-      );
+      throw new LastcallError('agent-unreachable', text === '' ? 'it hung up' : NO_HTTP);
     }
   }
 }

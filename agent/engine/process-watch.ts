@@ -1,4 +1,4 @@
-import { needsProcessLookup } from '../lifecycle/phases/app-events.ts';
+import { mayHaveEnded, needsProcessLookup } from '../lifecycle/phases/app-events.ts';
 import { stopsApp } from '../lifecycle/model/operation.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Policy } from '../lifecycle/model/policy.ts';
@@ -16,6 +16,8 @@ import type { Ports } from './ports.ts';
  * apart.
  */
 const GONE_FOR_MS = 1_000;
+/** What no process proves is looked for less and less often: a page of maintenance may have its port for hours. */
+const LONGEST_MS = 30_000;
 
 /**
  * Looks whether the proven process is still there, and whether one that was missed is back. Only a proven process can be
@@ -23,27 +25,30 @@ const GONE_FOR_MS = 1_000;
  * @returns one look; to be repeated
  */
 export function createProcessWatch(
-  { appSources }: Pick<Policy, 'appSources'>,
+  policy: Policy,
   ports: Pick<Ports, 'stopper' | 'clock' | 'sources' | 'balancers'>,
   getState: () => State,
   post: (event: UnstampedEvent) => void,
   signal: AbortSignal,
 ): () => Promise<void> {
   const { stopper, clock } = ports;
-  const sources = ports.sources.filter(({ name }) => appSources.includes(name));
-  let missed: { readonly proof: Proof | null; readonly since: number } | null = null;
+  const sources = ports.sources.filter(({ name }) => policy.appSources.includes(name));
+  let missed: Missed | null = null;
 
   /** Goes on with the one that is missed, also where the lifecycle has no proof any more. */
-  const isMissing = (known: Stopper, { app, phase }: State): boolean => {
-    const { proof, gone } = app;
+  const isMissing = (known: Stopper, state: State): boolean => {
+    const { proof, gone } = state.app;
+    const anew = { proof, since: clock.now(), pauseMs: GONE_FOR_MS, isUnproven: false };
+    const isUnproven = mayHaveEnded(policy, state);
+    if (missed?.isUnproven === true && !isUnproven) missed = null;
     if (proof !== null) {
       if (known.gone(proof) !== 'gone') return false;
-      if (!isSame(proof, missed?.proof)) missed = { proof, since: clock.now() };
+      if (!isSame(proof, missed?.proof)) missed = anew;
     } else if (gone) {
       // What is out was stopped, or HAProxy sends no user to it.
-      if (PHASES[phase].place === 'out') return false;
-      missed ??= { proof, since: clock.now() };
-    }
+      if (PHASES[state.phase].place === 'out') return false;
+      missed ??= anew;
+    } else if (isUnproven) missed ??= { ...anew, isUnproven };
     return missed !== null;
   };
 
@@ -53,19 +58,29 @@ export function createProcessWatch(
     const isEnding = PHASES[state.phase].ending || state.app.start === 'sent';
     const isGone = stopper !== null && !isEnding && isMissing(stopper, state);
     if (!isGone) missed = null;
-    if (!stopper || isEnding || !(isGone || needsProcessLookup(state))) return;
+    if (!stopper || isEnding || !(isGone || needsProcessLookup(policy, state))) return;
     const found = await provenBy(stopper, signal);
     if (found) {
       missed = null;
       return post({ type: 'app-back', proof: found });
     }
-    if (missed === null || clock.now() - missed.since < GONE_FOR_MS) return;
+    if (missed === null || clock.now() - missed.since < missed.pauseMs) return;
     if (state.app.gone && !stopsApp(state.op?.kind)) return;
     const signs = await lookForLife({ ...ports, sources }, signal).catch(() => null);
     if (missed === null || signs === null) return;
-    missed = { ...missed, since: clock.now() };
+    const pauseMs = missed.isUnproven ? Math.min(2 * missed.pauseMs, LONGEST_MS) : GONE_FOR_MS;
+    missed = { ...missed, since: clock.now(), pauseMs };
     post({ type: 'app-gone', signs });
   };
+}
+
+/** One that is looked for: since when, or since the last look at what answers in its place, and how long until the next. */
+interface Missed {
+  readonly proof: Proof | null;
+  readonly since: number;
+  readonly pauseMs: number;
+  /** No process was ever seen of it. */
+  readonly isUnproven: boolean;
 }
 
 function isSame(one: Proof, other: Proof | null | undefined): boolean {

@@ -4,14 +4,18 @@ import type { Condition } from '../hooks/condition.ts';
 import type { Result } from '../lifecycle/model/api.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { LastcallError, messageOf } from '../system/error.ts';
+import type { DueRuns } from './due-runs.ts';
+import { alarmOf, dueAtStart, dueName, type MissedRun, nameOf } from './missed-runs.ts';
 import type { LastRuns } from './last-runs.ts';
 import type { LabelledCounts } from '../system/labelled-counts.ts';
 import type { Log } from '../system/log-port.ts';
 
 /** The calendar: operations at a time of day. Everything shorter runs on the engine's own clock. */
 export interface Schedule {
-  /** Begins to keep the calendar. */
+  /** Tells of the runs that were missed while no sidecar ran, and begins to keep the calendar. None of them is made up for. */
   start(): void;
+  /** An alarm for each entry whose last run was missed, until its next one begins. */
+  readonly alarms: readonly string[];
   /** No run begins after it, and one that waits for its time is given up; one that is going on is the engine's. */
   close(): void;
 }
@@ -30,6 +34,9 @@ export interface SchedulePorts {
   readonly runs: ScheduleCounts;
   /** What the runs of entries that reboot the machine are compared with. */
   readonly lastRuns: Pick<LastRuns, 'of' | 'note'>;
+  readonly dueRuns: DueRuns;
+  /** A run that no sidecar has come to. */
+  readonly onMissed: (run: MissedRun) => void;
   readonly log: Log;
 }
 
@@ -40,16 +47,28 @@ export interface SchedulePorts {
  */
 export function createSchedule(entries: readonly ScheduleConfig[], ports: SchedulePorts): Schedule {
   const closing = new AbortController();
-  const tasks = entries.map((entry) => createEntry(entry, ports, closing.signal));
+  const tasks = entries.map((entry) => ({ entry, task: createEntry(entry, ports, closing.signal) }));
   return {
-    start: () => {
-      for (const task of tasks) void task.start();
+    start() {
+      const due = tasks.map(
+        ({ entry, task }) => [dueName(entry), dueAtStart(entry, nextOf(task), ports)] as const,
+      );
+      void ports.dueRuns.reset(Object.fromEntries(due));
+      for (const { task } of tasks) void task.start();
     },
-    close: () => {
+    get alarms() {
+      return entries.flatMap((entry) => alarmOf(entry, ports.dueRuns.of(dueName(entry))));
+    },
+    close() {
       closing.abort(new LastcallError('interrupted', 'this calendar is kept no more'));
-      for (const task of tasks) void task.destroy();
+      for (const { task } of tasks) void task.destroy();
     },
   };
+}
+
+/** In milliseconds since 1970; that there is one was asked when the task was made. */
+function nextOf(task: ScheduledTask): number {
+  return Math.min(...task.getNextRuns(1).map((run) => run.getTime()));
 }
 
 /** One entry, and how it counts what becomes of its runs. */
@@ -58,6 +77,8 @@ interface ScheduleEntry {
   readonly about: { readonly cron: string; readonly do: string; readonly reason: string };
   readonly condition: Condition | null;
   readonly count: (outcome: string) => void;
+  /** A run has come to its beginning, or to nothing: the next one is due. @param missed it was not, but for this one */
+  readonly settle: (missed?: number | null) => Promise<void>;
 }
 
 function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: AbortSignal): ScheduledTask {
@@ -67,11 +88,15 @@ function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: Abort
     about: { cron: config.cron, do: config.do, reason: config.reason },
     condition: ports.condition(config),
     count: (outcome) => runs.add({ do: config.do, outcome }),
+    async settle(missed = null) {
+      await ports.dueRuns.keep({ [dueName(config)]: { next: nextOf(task), missed } });
+    },
   };
   const task = makeTask(config, (context) => run(entry, context.date.getTime(), ports, signal), log);
   const when = ({ dateLocalIso }: TaskContext): object => ({ ...entry.about, at: dateLocalIso });
   task.on('execution:missed', (context) => {
     entry.count('missed');
+    void entry.settle(context.date.getTime());
     log.warn('a scheduled operation was missed: this process was held up, or the machine slept', {
       ...when(context),
     });
@@ -93,21 +118,28 @@ async function run(
   ports: SchedulePorts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { about, config, count } = entry;
+  const { about, config, count, settle } = entry;
   const { log } = ports;
   if (wasBefore(entry, at, ports)) {
     count('repeated');
+    await settle();
     return log.warn('a scheduled reboot is left out: this run of it was before the boot', { ...about });
   }
   try {
-    if (!(await isDue(entry, ports, signal))) return count('not-due');
+    if (!(await isDue(entry, ports, signal))) {
+      count('not-due');
+      return await settle();
+    }
   } catch (error) {
+    // A run that was given up is told as missed by the next calendar.
+    if (!signal.aborted) await settle();
     count(signal.aborted ? 'given-up' : 'failed');
     const message = signal.aborted
       ? 'a scheduled operation was given up before it began: lastcall ends, or its configuration was read again'
       : 'a scheduled operation was left out: whether it is due could not be told';
     return log.warn(message, { ...about, error });
   }
+  await settle();
   log.info('a scheduled operation begins', about);
   if (config.do === 'reboot') ports.lastRuns.note(nameOf(config), at);
   try {
@@ -128,11 +160,6 @@ const SAME_MS = 24 * 60 * 60_000;
 function wasBefore({ config }: ScheduleEntry, at: number, { lastRuns }: SchedulePorts): boolean {
   const last = config.do === 'reboot' ? lastRuns.of(nameOf(config)) : null;
   return last !== null && at <= last && last - at < SAME_MS;
-}
-
-/** Entries of one time are told apart by their `when`. */
-function nameOf({ cron, timezone, when }: ScheduleConfig): string {
-  return [cron, timezone, when && JSON.stringify(when)].filter((part) => part !== null).join(' ');
 }
 
 /**

@@ -10,13 +10,17 @@ import type { Admin } from '../lifecycle/model/observation.ts';
  * nothing changes.
  * @param word the administrative state, where agent-check is the writer and the state is to be answered now
  * @param healthy whether our own probe of the application is good
+ * @param percent of the configured weight, where that is to be set now; HAProxy keeps the one that it was told last
  */
 export function agentLine({
   word,
   healthy,
+  percent = null,
 }: {
   readonly word: Admin | null;
   readonly healthy: boolean;
+  readonly percent?: number | null;
 }): string {
-  return `${[healthy ? 'up' : null, word].filter((part) => part !== null).join(' ')}\n`;
+  const weight = percent === null ? null : `${percent}%`;
+  return `${[healthy ? 'up' : null, word, weight].filter((part) => part !== null).join(' ')}\n`;
 }

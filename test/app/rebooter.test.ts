@@ -25,6 +25,8 @@ interface Machine {
   /** Exit code of `systemctl reboot`. */
   readonly reboot?: number;
   readonly running?: string;
+  /** Other nodes of it that are in service: what is answered each time, the last one again and again. */
+  readonly others?: readonly (readonly string[])[];
 }
 
 /** Programs that answer so; each writes down how it was called. */
@@ -34,6 +36,7 @@ async function rebooterOf({
   busctl = 0,
   reboot = 0,
   running = 'running',
+  others = [],
 }: Machine) {
   const program = (name: string, body: string): Promise<void> =>
     writeFile(join(dir.path, name), `#!/bin/sh\necho "${name} $*" >>${dir.path}/calls\n${body}\n`, {
@@ -47,7 +50,11 @@ async function rebooterOf({
     'systemctl',
     `case "$*" in *is-system-running) echo ${running}; exit 1;; esac; echo 'Access denied' >&2; exit ${reboot}`,
   );
-  return createRebooter({ clock: realClock, searchPath: `${dir.path}:${process.env['PATH'] ?? ''}` });
+  const answers = [...others];
+  return createRebooter(
+    { clock: realClock, searchPath: `${dir.path}:${process.env['PATH'] ?? ''}` },
+    async () => (answers.length > 1 ? answers.shift() : answers[0]) ?? [],
+  );
 }
 
 const calls = async (): Promise<string[]> =>
@@ -92,7 +99,7 @@ describe('The right to reboot', () => {
   });
 
   test('is missing on a machine without busctl', async () => {
-    const rebooter = createRebooter({ clock: realClock, searchPath: dir.path });
+    const rebooter = createRebooter({ clock: realClock, searchPath: dir.path }, async () => []);
     expect(await errorOf(rebooter.check(never))).toMatchObject({
       code: 'not-permitted',
       message: expect.stringContaining('busctl'),
@@ -149,5 +156,23 @@ describe('The reboot', () => {
   test('counts as asked for where the machine is going down already', async () => {
     const rebooter = await rebooterOf({ reboot: 1, running: 'stopping' });
     await expect(rebooter.reboot(never)).resolves.toBeUndefined();
+  });
+});
+
+describe('Another node of this machine that is in service', () => {
+  test('refuses before anything is changed, and is named', async () => {
+    const rebooter = await rebooterOf({ others: [['app2 is serving', 'app3 is draining']] });
+    expect(await errorOf(rebooter.check(never))).toMatchObject({
+      code: 'busy',
+      message: expect.stringContaining('app2 is serving, app3 is draining'),
+      next: expect.stringContaining('`lastcall stop`'),
+    });
+  });
+
+  test('that has come back meanwhile ends the reboot before systemctl is asked', async () => {
+    const rebooter = await rebooterOf({ others: [[], ['app2 is serving']] });
+    await rebooter.check(never);
+    expect(await errorOf(rebooter.reboot(never))).toMatchObject({ code: 'failed' });
+    expect(await calls()).toEqual([]);
   });
 });

@@ -22,12 +22,16 @@ describe('a legal file may hold what its owner ought to know', () => {
   test('a ramp that a balancer without weights does not get', async () => {
     const text =
       'balancers:\n  - { haproxy: /run/h.sock, servers: [app/app1], writer: agent-check }\n' +
-      'listen: { agentCheck: { address: 127.0.0.1:7001, allow: [127.0.0.1] } }\n';
-    expect(await load(`${text}return: { warmUp: 0s }\n`)).toMatchObject({ ok: true, warnings: [] });
-    expect(await load(`${text}return: { warmUp: 30s }\n`)).toMatchObject({
-      ok: true,
-      warnings: [expect.stringContaining('balancers[0]: return.warmUp does not reach it')],
-    });
+      '  - { agentCheck: { from: [127.0.0.2], id: lb2 } }\nsessions: [{ tcp: 80 }]\n' +
+      'listen: { agentCheck: { address: 127.0.0.1:7001, allow: [127.0.0.0/8] } }\n';
+    const warned = async (warmUp: string): Promise<readonly string[]> => {
+      const loaded = await load(`${text}return: { warmUp: ${warmUp} }\n`);
+      return loaded.ok ? loaded.warnings.filter((line) => line.includes('warmUp')) : ['it is wrong'];
+    };
+    expect(await warned('0s')).toEqual([]);
+    expect(await warned('30s')).toEqual([
+      expect.stringContaining('balancers[1]: return.warmUp does not reach it'),
+    ]);
   });
 
   test('a soak without a lock, which has no slot to hold back', async () => {

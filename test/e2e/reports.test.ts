@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createJournal } from '../../agent/journal/journal.ts';
+import { realClock } from '../../agent/system/clock.ts';
 import { askHttp } from '../support/ask-http.ts';
 import { freePort } from '../support/ports.ts';
 import { findPromtool } from '../support/promtool.ts';
@@ -90,4 +92,35 @@ test('a scheduled drain that the guard refuses is in the log, in the metrics and
     .map((line) => JSON.parse(line || '{}') as object);
   expect(asked).toMatchObject({ event: 'refused', operation: 'drain', by: 'schedule', reason: 'night' });
   expect(ended).toMatchObject({ event: 'end', operation: 'drain', code: 'guard' });
+}, 60_000);
+
+test('a run of the calendar that came while no sidecar ran is in the log, in the audit log and in the status of the next one', async () => {
+  rig = await openRig();
+  const [state, audit] = ['app1.json', 'audit.log'].map((name) => join(rig?.dir ?? '', name)) as [
+    string,
+    string,
+  ];
+  const entry = { cron: '0 4 1 1 *', timezone: 'UTC', do: 'restart', reason: 'yearly' };
+  const next = Date.parse('2026-01-01T04:00:00Z');
+  // What the sidecar before has left.
+  await createJournal(`${state}.runs`, { node: 'app1' }, realClock).save({
+    'restart 0 4 1 1 * UTC': { next },
+  });
+  const sidecar = await rig.sidecar({ sections: { state, audit, schedule: [entry] } });
+  await sidecar.reaches('serving');
+  expect(sidecar.log()).toContain('a scheduled operation was missed');
+  const { stdout } = await sidecar.plain('status').outcome;
+  expect(stdout).toContain('ALARM the scheduled restart of 2026-01-01T04:00:00.000Z (yearly) was missed');
+  await sidecar.stop();
+  expect(JSON.parse((await readFile(audit, 'utf8')).trimEnd())).toMatchObject({
+    event: 'missed',
+    operation: 'restart',
+    by: 'schedule',
+    reason: 'yearly',
+    due: '2026-01-01T04:00:00.000Z',
+  });
+  const again = await rig.sidecar({ sections: { state, audit, schedule: [entry] } });
+  await again.reaches('serving');
+  expect(again.log()).not.toContain('was missed');
+  expect((await readFile(audit, 'utf8')).trimEnd().split('\n')).toHaveLength(1);
 }, 60_000);

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type Agent, openRig, patience, type Rig, type RigOptions, told } from '../support/rig.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/until.ts';
 
 let rig: Rig;
@@ -90,6 +91,55 @@ describe('After READY the weight rises', () => {
     expect(back).toMatchObject({ code: 0, json: { ok: true } });
     expect(back.json.warnings.join()).toContain('it has weight 1');
     expect(await weight()).toBe(1);
+  });
+});
+
+describe('By agent-check as the writer', () => {
+  async function polled(balance: string, warmUp = '4s'): Promise<Agent> {
+    const agentPort = await freePort();
+    const server = `agent-check agent-inter 200ms agent-addr 127.0.0.1 agent-port ${agentPort}`;
+    const others = `  server app2 127.0.0.1:1 cookie app2\n  ${balance}\n`;
+    rig = await openRig({ server, others, agentPort });
+    const haproxy = `unix:${rig.haproxy.operatorSocket}`;
+    const balancers = [{ haproxy, writer: 'agent-check', servers: ['app/app1'] }];
+    return rig.sidecar({ sections: { balancers, return: { timeout: '20s', warmUp } } });
+  }
+
+  test('the weight rises by percents of its line to what it was, which an operator had set', async () => {
+    const agent = await polled('balance roundrobin');
+    await rig.haproxy.command('set server app/app1 weight 80');
+    const id = await outAndReady(agent);
+    const seen = await weightsUntil(agent.ends(id));
+    expect(await agent.ends(id)).toMatchObject({ ok: true, code: 'done', phase: 'serving', warnings: [] });
+    expect(seen).toEqual([80, 16, 32, 48, 64, 80]);
+    await rig.haproxy.command('set server app/app1 weight 33');
+    const { balancers } = await agent.client.status(patience());
+    expect(balancers[0]?.servers[0]?.admin).toBe('ready');
+    expect(await weight()).toBe(33);
+  });
+
+  test("an operator's weight stays, and ends it; a drain in the middle gives back what was found", async () => {
+    const agent = await polled('balance roundrobin', '15s');
+    const first = await outAndReady(agent);
+    await until('it rises', async () => [13, 19].includes(await weight()));
+    await rig.haproxy.command('set server app/app1 weight 77');
+    expect((await agent.ends(first)).warnings.join()).toContain('weight 77');
+    expect(await weight()).toBe(77);
+    const second = await outAndReady(agent);
+    await until('it rises', async () => (await weight()) < 30);
+    expect(await told(agent.cli('drain'))).toMatchObject({ code: 0, json: { phase: 'drained' } });
+    expect(await agent.ends(second)).toMatchObject({ ok: false, code: 'cancelled' });
+    await until('the weight is back', async () => (await weight()) === 77);
+    expect(await rig.admin()).toContain('MAINT');
+  });
+
+  test('the whole share comes at once where HAProxy takes no percent, and the result has the reason', async () => {
+    const agent = await polled('balance static-rr');
+    expect(await told(agent.cli('drain'))).toMatchObject({ code: 0 });
+    const back = await told(agent.cli('ready'));
+    expect(back).toMatchObject({ code: 0, json: { ok: true, phase: 'serving' } });
+    expect(back.json.warnings.join()).toContain('HAProxy does not take 20% by its agent-check');
+    expect(await weight()).toBe(100);
   });
 });
 

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from '@jest/globals';
 import { NO_SIGNS } from '../../agent/engine/life-signs.ts';
 import { createProcessWatch } from '../../agent/engine/process-watch.ts';
+import { NEW_OUTING } from '../../agent/lifecycle/model/outing.ts';
 import { initial, type State } from '../../agent/lifecycle/model/state.ts';
 import type { Proof } from '../../agent/lifecycle/model/observation.ts';
 import type { Stopper } from '../../agent/app/contracts.ts';
@@ -119,4 +120,33 @@ test('the second begins anew with another process', async () => {
   clock.advance(400);
   await look();
   expect(told).toEqual([{ type: 'app-gone', signs: NO_SIGNS }]);
+});
+
+test('one of which no process was ever seen is looked for less and less often, where its node has failed in DRAIN', async () => {
+  living = null;
+  answers = true;
+  const app = { ...state.app, proof: null };
+  state = { ...state, phase: 'failed', health: 'down', app, outing: NEW_OUTING };
+  const times: number[] = [];
+  const began = clock.now();
+  for (let second = 0; second < 100; second += 1) {
+    const before = told.length;
+    await look();
+    if (told.length > before) times.push((clock.now() - began) / 1_000);
+    clock.advance(1_000);
+  }
+  expect(times).toEqual([1, 3, 7, 15, 31, 61, 91]);
+  // Its users are its own as long as it may live; in MAINT it has none.
+  state = { ...state, outing: { ...NEW_OUTING, level: 'maint' } };
+  const before = told.length;
+  clock.advance(60_000);
+  await look();
+  expect(told).toHaveLength(before);
+  state = { ...state, outing: NEW_OUTING };
+  await look();
+  expect(told).toHaveLength(before);
+  living = NEW;
+  named = NEW;
+  await look();
+  expect(told.at(-1)).toEqual({ type: 'app-back', proof: NEW });
 });

@@ -10,6 +10,7 @@ import {
   type ScheduleCounts,
   type SchedulePorts,
 } from '../../agent/engine/schedule.ts';
+import { createDueRuns } from '../../agent/engine/due-runs.ts';
 import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import type { Condition } from '../../agent/hooks/condition.ts';
 import { realClock } from '../../agent/system/clock.ts';
@@ -43,6 +44,8 @@ function begin(entry: ScheduleConfig, busy: () => Promise<void>, changes: Partia
     log,
     runs,
     lastRuns: createLastRuns(),
+    dueRuns: createDueRuns(),
+    onMissed: () => undefined,
     condition: () => null,
     submit: async (kind, reason) => {
       submitted.push(`${kind}: ${reason}`);
@@ -189,6 +192,8 @@ describe('The schedule', () => {
       log: memoryLog(),
       runs: createLabelledCounts(),
       lastRuns: createLastRuns(),
+      dueRuns: createDueRuns(),
+      onMissed: () => undefined,
       condition: () => null,
       submit: async () => ({ ...DONE, id: String(count++) }),
     });

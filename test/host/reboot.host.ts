@@ -98,28 +98,29 @@ test('The schedule reboots where /run/reboot-required is there, once, by an oper
 test('An application that does not start after the boot: the node stays out, and its end is in the audit', async () => {
   const unit = '/etc/systemd/system/app1.service';
   await stock.box.sh(`cp ${unit} /root/ && sed -i 's,^ExecStart=.*,ExecStart=/bin/false,' ${unit}`);
-  // The unit is of Type=simple, so its start succeeds, and only the probe knows better: until `return.timeout`.
-  await stock.configure(`${AUDIT}return: { timeout: 10s }\n`);
-  await stock.box.sh('systemctl daemon-reload && systemctl restart lastcall');
-  stock.box.start(['lastcall', 'reboot']);
-  await stock.box.untilOff();
-  await stock.box.boot();
-  await stock.untilStatus(
-    'app1 has failed',
-    ({ phase, operation }) => phase === 'failed' && operation === null,
-  );
-  // HAProxy has booted too, and came up READY: DRAIN comes before MAINT while the application may live (I16).
-  await stock.untilStatus('it is out', ({ balancers }) =>
-    ['drain', 'maint'].includes(balancers[0]?.servers[0]?.admin ?? ''),
-  );
-  expect((await audited()).findLast(({ event }) => event === 'end')).toMatchObject({
-    operation: 'reboot',
-    code: 'app-health',
-  });
-  await stock.configure(AUDIT);
-  await stock.box.sh(
-    `mv /root/app1.service ${unit} && systemctl daemon-reload && systemctl restart lastcall`,
-  );
+  try {
+    // The unit is of Type=simple, so its start succeeds, and only the probe knows better: until `return.timeout`.
+    await stock.configure(`${AUDIT}return: { timeout: 10s }\n`);
+    await stock.box.sh('systemctl daemon-reload && systemctl restart lastcall');
+    stock.box.start(['lastcall', 'reboot']);
+    await stock.box.untilOff();
+    await stock.box.boot();
+    await stock.untilStatus(
+      'app1 has failed',
+      ({ phase, operation }) => phase === 'failed' && operation === null,
+    );
+    // HAProxy has booted too, and came up READY: DRAIN comes before MAINT, which follows once no application is seen (I16).
+    await stock.untilStatus('it is fenced', ({ balancers }) => balancers[0]?.servers[0]?.admin === 'maint');
+    expect((await audited()).findLast(({ event }) => event === 'end')).toMatchObject({
+      operation: 'reboot',
+      code: 'app-health',
+    });
+  } finally {
+    await stock.configure(AUDIT);
+    await stock.box.sh(
+      `mv /root/app1.service ${unit} && systemctl daemon-reload && systemctl restart lastcall`,
+    );
+  }
   expect((await stock.lastcall('ready')).code).toBe(0);
 });
 

@@ -77,6 +77,8 @@ export interface RigOptions {
   readonly server?: string;
   /** app1's host in HAProxy's configuration; default 127.0.0.1. */
   readonly host?: string;
+  /** Where its sidecar answers agent-checks; default any free port. */
+  readonly agentPort?: number;
   readonly warmMs?: number;
   readonly termMs?: number;
   readonly closesFirst?: boolean;
@@ -101,7 +103,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
       termMs: options.termMs ?? 0,
       closesFirst: options.closesFirst ?? false,
     }),
-    agentPort: await freePort(),
+    agentPort: options.agentPort ?? (await freePort()),
   };
   const sidecars: Sidecar[] = [];
   const fronts: Haproxy[] = [];

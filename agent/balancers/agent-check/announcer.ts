@@ -29,8 +29,26 @@ export interface Announcer {
   announce(state: Admin, replaces: readonly Admin[]): () => void;
   /** Stops announcing: the server's state is foreign. */
   stop(): void;
+  /**
+   * Announces a weight, in place of the one before, while the server has one of `replaces`: until HAProxy shows it, since
+   * repeated it would undo an operator's.
+   */
+  announceWeight(request: WeightAnnouncement): AnnouncedWeight;
   /** Takes note of every look at the server. */
   observe(seen: SeenServer): void;
+}
+
+export interface WeightAnnouncement {
+  readonly weight: number;
+  /** What is said for it: of the configured weight. */
+  readonly percent: number;
+  readonly replaces: readonly number[];
+}
+
+export interface AnnouncedWeight {
+  /** How many answers have carried it. */
+  readonly tellings: number;
+  end(): void;
 }
 
 export interface AnnouncerOptions {
@@ -60,6 +78,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   const { id, clock } = options;
   const acks = createPollerAcks(clock);
   let announcement = NO_ANNOUNCEMENT;
+  let announcedWeight: (WeightAnnouncement & { tellings: number }) | null = null;
 
   const observe = ({ view, worker }: SeenServer): void => {
     if (forcedOf(view) !== announcement.state) return;
@@ -73,12 +92,21 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     observe(seen);
     return permitted(announcement, seen);
   };
+  const weight = async (): Promise<number | null> => {
+    const request = announcedWeight;
+    if (request === null) return null;
+    const seen = await pollSoon(options).catch(() => null);
+    if (announcedWeight !== request || seen === null || !mayWeigh(request, seen)) return null;
+    request.tellings += 1;
+    return request.percent;
+  };
   return {
     acks,
     subscription: {
       id,
       covers: (caller) => options.covers(caller),
       state,
+      weight,
       answered: (address, said) =>
         acks.record(address, { told: said !== null && said === announcement.state, mark: null }),
     },
@@ -93,8 +121,23 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     stop: () => {
       announcement = NO_ANNOUNCEMENT;
     },
+    announceWeight(request) {
+      const own = { ...request, tellings: 0 };
+      announcedWeight = own;
+      return {
+        get tellings() {
+          return own.tellings;
+        },
+        end: () => void (announcedWeight = announcedWeight === own ? null : announcedWeight),
+      };
+    },
     observe,
   };
+}
+
+function mayWeigh({ weight, replaces }: WeightAnnouncement, { view }: SeenServer): boolean {
+  if (view.absent !== undefined || view.weight === null) return false;
+  return view.weight !== weight && replaces.includes(view.weight);
 }
 
 /** The state that may be answered while the server is as seen, or null. */

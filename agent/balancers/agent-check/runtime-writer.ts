@@ -3,7 +3,8 @@ import type { Admin, Look, LookScope, ReadBackView } from '../../lifecycle/model
 import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { AgentCheckServer } from './server.ts';
-import type { Balancer, OldWorkersMode } from '../balancer.ts';
+import type { Balancer, OldWorkersMode, ServerWeight } from '../balancer.ts';
+import { announceWeight } from './weight.ts';
 import { createAnnouncer, type Announcer, type SeenServer } from './announcer.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
 import { createCallerMatch } from './caller-match.ts';
@@ -76,10 +77,24 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
       await callers.resolve();
       return write(writing, admin, mayReplace, signal);
     },
+    ...(reader.weightOf && { setWeight: weightSetter(reader.weightOf, callers, writingOf) }),
     holders: (name, signal) => reader.holders(name, signal),
     ...(reader.backendServers && { backendServers: reader.backendServers }),
     ...(reader.readServers && { readServers: reader.readServers }),
     closeSessions: (name, limit, signal) => reader.closeSessions(name, limit, signal),
+  };
+}
+
+function weightSetter(
+  weightOf: NonNullable<Balancer['weightOf']>,
+  callers: ReturnType<typeof createCallerMatch>,
+  writingOf: (name: string) => Writing,
+): NonNullable<Balancer['setWeight']> {
+  return async (name, request, signal) => {
+    const writing = writingOf(name);
+    await callers.resolve();
+    const read = (own: AbortSignal): Promise<ServerWeight | null> => weightOf(name, own);
+    return announceWeight({ ...writing, read, late: notAcked(writing, 'set its weight') }, request, signal);
   };
 }
 

@@ -28,6 +28,8 @@ export interface Subscription {
   covers(caller: Caller): boolean;
   /** The admin state to answer this caller now, or null. Takes little time and never rejects. */
   state(address: string): Promise<Admin | null>;
+  /** The percent of its configured weight to answer this caller now, or null. As `state`. */
+  weight?(): Promise<number | null>;
   /** The answer, with this state or with none, is on its way to the caller. */
   answered(address: string, said: Admin | null): void;
 }
@@ -35,7 +37,7 @@ export interface Subscription {
 /** The TCP responder of `listen.agentCheck`; a caller without a subscription gets `up` or an empty answer. */
 export interface AgentCheckServer {
   add(subscription: Subscription): void;
-  /** The count of each line answered so far, without its LF; the neutral answer is the empty one. */
+  /** The count of each line answered so far, without its LF and without a weight; the neutral answer is the empty one. */
   readonly answers: ReadonlyMap<string, number>;
   /** @returns the port; @throws LastcallError as `ListenSockets.open` */
   listen(): Promise<number>;
@@ -113,21 +115,26 @@ async function answer(
     : null;
   const named = matching.filter((subscription) => subscription.id !== null && subscription.id === id);
   const selected = named.length > 0 ? named : matching.filter((subscription) => subscription.id === null);
-  const states = new Set(
-    await Promise.all(selected.map((subscription) => subscription.state(caller.address))),
-  );
-  // Two subscriptions that this caller may belong to want different states: it is unknown which applies, so none is
-  // answered.
-  const word = states.size === 1 ? ([...states][0] ?? null) : null;
+  const [word, percent] = await Promise.all([
+    agreed(selected.map((subscription) => subscription.state(caller.address))),
+    agreed(selected.map((subscription) => subscription.weight?.() ?? Promise.resolve(null))),
+  ]);
   if (socket.destroyed) return;
-  const line = agentLine({ word, healthy: ports.healthy() });
-  socket.write(line, (error) => {
+  const said = { word, healthy: ports.healthy() };
+  socket.write(agentLine({ ...said, percent }), (error) => {
     if (error) return;
-    ports.answers.set(line.trim(), (ports.answers.get(line.trim()) ?? 0) + 1);
+    const line = agentLine(said).trim();
+    ports.answers.set(line, (ports.answers.get(line) ?? 0) + 1);
     for (const subscription of selected) subscription.answered(caller.address, word);
   });
   socket.end();
   drop(socket);
+}
+
+/** Two subscriptions that a caller may belong to want different things: it is unknown which applies, so none is answered. */
+async function agreed<T>(wishes: readonly Promise<T | null>[]): Promise<T | null> {
+  const all = new Set(await Promise.all(wishes));
+  return all.size === 1 ? ([...all][0] ?? null) : null;
 }
 
 /** The first line that the caller sends, or null. */

@@ -32,7 +32,7 @@ import { readServersOf } from './other-nodes.ts';
 import { surveySiblings } from './sibling-survey.ts';
 import { surveyAround, surveyOwn } from './survey.ts';
 import { createDeadlineClient } from './deadline-client.ts';
-import { writeWeight } from './weight.ts';
+import { readWeights, writeWeight } from './weight.ts';
 import { createMutex } from '../../system/mutex.ts';
 
 export interface RuntimeOptions {
@@ -93,6 +93,10 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
       const name = parseServerName(server, 'config');
       return exclusive(signal, ({ statsSocket }) => writeWeight(context, statsSocket, name, request));
     },
+    weightOf: (server, signal) =>
+      exclusive(signal, async ({ statsSocket }) =>
+        readWeights(context, statsSocket, nameOf(context, server)),
+      ),
     holders: async (server, signal) =>
       readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
     backendServers: async (signal) =>

@@ -2,7 +2,7 @@ import { setWeight } from '../../haproxy/command.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import { expectDone } from '../../haproxy/reply.ts';
 import type { SendCommand } from '../../haproxy/server-reader.ts';
-import type { WeightRequest } from '../balancer.ts';
+import type { ServerWeight, WeightRequest } from '../balancer.ts';
 import type { DeadlineClient } from './deadline-client.ts';
 import type { DriverContext } from './poll.ts';
 
@@ -27,4 +27,15 @@ export async function writeWeight(
     return null;
   });
   return untouched === null ? read(statsSocket.ask) : untouched.found;
+}
+
+/** Both weights of a server, as `Balancer.weightOf`; whole, since the configured one stands beside the admin bits only. */
+export async function readWeights(
+  { absences, reader }: DriverContext,
+  { ask }: Pick<DeadlineClient, 'ask'>,
+  name: ServerName,
+): Promise<ServerWeight | null> {
+  if ('absent' in (await absences.read(ask, name))) return null;
+  const { row, state } = await reader.readFull(ask, name);
+  return { weight: row.count('uweight'), configured: state.initialWeight };
 }

@@ -4,7 +4,7 @@ import type { HoldersReport } from '../../lifecycle/model/forecast.ts';
 import { PHASES } from '../../lifecycle/model/phase.ts';
 import { messageOf } from '../../system/error.ts';
 import { alignTable } from './table.ts';
-import { type Paint, countText, secondsText } from './format.ts';
+import { age, type Paint, countText, secondsText } from './format.ts';
 
 /**
  * The open connections of the node: asked for only while it is going out, since HAProxy has to walk over its
@@ -31,10 +31,14 @@ export async function fetchConnections(
   }
 }
 
+/** An answer that is older is shown with its age, in milliseconds: where HAProxy needs long for it, it is asked less often. */
+const OLD_MS = 5_000;
+
 /** By kind and server, and the longest-lived of them, for people. */
 export function connectionTable(
   connections: ConnectionReport,
   { balancers }: Status,
+  now: Date,
   paint: Paint,
 ): string[] {
   if ('error' in connections) return [`who holds it: unknown (${connections.error})`];
@@ -48,7 +52,9 @@ export function connectionTable(
     const old = worker === current.get(balancer) ? '' : ' (from before a reload)';
     return [kind, secondsText(ageSeconds), balancer, server, `${worker}${old}`];
   });
+  const isOld = now.getTime() - Date.parse(connections.at) > OLD_MS;
   return [
+    ...(isOld ? [paint('yellow', `open connections as they were ${age(connections.at, now)} ago:`)] : []),
     ...table(['HELD AT', 'SERVER', 'IN FLIGHT', 'TUNNELS', 'QUEUED', 'IDLE'], kinds, paint),
     ...table(['OLDEST', 'AGE', 'BALANCER', 'SERVER', 'WORKER'], oldest, paint),
   ];

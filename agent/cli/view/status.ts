@@ -53,7 +53,7 @@ export function statusText(
     ...balancerLines(status, now, paint),
     '',
     ...sessionLines(status, now, paint),
-    ...(connections === null ? [] : ['', ...connectionTable(connections, status, paint)]),
+    ...(connections === null ? [] : ['', ...connectionTable(connections, status, now, paint)]),
   ].join('\n');
 }
 

@@ -1,4 +1,4 @@
-import { onlyWarns } from '../model/objection.ts';
+import { endsNext, onlyWarns } from '../model/objection.ts';
 import { overGuard } from '../phases/capacity.ts';
 import { goOnWithoutSlot } from '../phases/slot.ts';
 import { viewOf } from '../observed/counts.ts';
@@ -6,15 +6,17 @@ import { noStop } from '../phases/fence.ts';
 import { endHold } from '../phases/hold.ts';
 import type { Request, Terms } from '../model/api.ts';
 import { isOutward } from '../model/phase.ts';
+import type { Policy } from '../model/policy.ts';
 import type { Operation } from '../model/operation.ts';
 import { setIntent, mapServers, patch, patchOuting, type Draft } from '../draft.ts';
 
 /** What a caller who joins asks for beyond the running operation: it holds from then on. */
 
 /** The terms that the request changes: those it gives explicitly (not null). */
-export function termsOf({ state }: Draft, op: Operation, request: Request): Terms {
-  const { kind, timeoutMs, onTimeout, expiresMs, force, fence, noRefuse = false } = request;
+export function termsOf({ policy, state }: Draft, op: Operation, request: Request): Terms {
+  const { kind, onTimeout, expiresMs, force, fence, noRefuse = false } = request;
   const { fenced = true } = state.outing ?? {};
+  const timeoutMs = timeoutOf(policy, request);
   return {
     ...(kind === 'drain' && fence && !fenced && { fence: true }),
     ...(timeoutMs !== null && { timeout: timeoutMs / 1_000 }),
@@ -25,9 +27,15 @@ export function termsOf({ state }: Draft, op: Operation, request: Request): Term
   };
 }
 
+/** Given by hand; and a caller that ends the application next has a deadline of its own in what it joins, too. */
+function timeoutOf(policy: Policy, request: Request): number | null {
+  return request.timeoutMs ?? (endsNext(request) ? policy.timeoutMs : null);
+}
+
 /** Makes them those of the operation and of its outing; the caller sends them to disk. */
 export function applyTerms(draft: Draft, op: Operation, request: Request, terms: Terms): void {
-  const { timeoutMs, onTimeout, expiresMs } = request;
+  const { onTimeout, expiresMs } = request;
+  const timeoutMs = timeoutOf(draft.policy, request);
   const deadline = timeoutMs === null ? {} : { timeoutMs, deadline: draft.at + timeoutMs };
   patch(draft, {
     op: { ...op, ...deadline, onTimeout: onTimeout ?? op.onTimeout, expiresMs: expiresMs ?? op.expiresMs },

@@ -27,7 +27,7 @@ export function blockedBy(
     });
     return {
       code: 'braked',
-      message: `${node}: the brake of pool ${pool} is on: ${who.join('; ')}; ${seeTo(failed)}`,
+      message: `${node}: the brake of pool ${pool} is on: ${first(who).join('; ')}; ${seeTo(failed)}`,
     };
   }
   const own = view.waiters.find(({ claim }) => claim.id === id)?.position ?? Infinity;
@@ -80,8 +80,12 @@ export function unreadableText(places: readonly string[]): string {
 }
 
 function seeTo(failed: readonly SlotHolder[]): string {
-  const names = failed.map(({ claim }) => claim.node);
-  return `\`lastcall ready\` there releases the others; ${unlockText(names.join(' and '))}`;
+  const [only, ...others] = failed.map(({ claim }) => claim.node);
+  const isOne = only !== undefined && others.length === 0;
+  const unlock = isOne
+    ? unlockText(only)
+    : 'for one that no longer exists, `lastcall unlock NODE --reason TEXT`';
+  return `\`lastcall ready\` there releases the others; ${unlock}`;
 }
 
 function unlockText(node: string): string {

@@ -5,6 +5,7 @@ import { askAnew } from '../observed/health.ts';
 import { stopsApp } from '../model/operation.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { onSignOut } from './sign-out.ts';
+import type { Policy } from '../model/policy.ts';
 import type { App, State } from '../model/state.ts';
 import { emit, type EventOf, patch, resave, type Draft } from '../draft.ts';
 import type { LifeSigns, Proof } from '../model/observation.ts';
@@ -83,8 +84,21 @@ export function onAppBack(draft: Draft, proof: Proof): void {
 }
 
 /** The process has ended and it is unknown which one replaced it, if any; a stop has to look it up first. */
-export function needsProcessLookup({ app, op, phase }: State): boolean {
+export function needsProcessLookup(policy: Policy, state: State): boolean {
+  const { app, op, phase } = state;
   if (PHASES[phase].ending || app.start === 'sent') return false;
   const isToStop = stopsApp(op?.kind) && isOutward(phase);
-  return app.gone || (app.proof === null && isToStop);
+  return app.gone || (app.proof === null && isToStop) || mayHaveEnded(policy, state);
+}
+
+/**
+ * Its start was answered, no process proves that it lives, and it never became healthy: in a node that is in DRAIN where MAINT is
+ * meant (HAProxy has booted too, in READY). Whether it has ended is looked into; once it has, the node is fenced again.
+ * Under `run --` the parent sees the end of its child.
+ */
+export function mayHaveEnded({ hasProbe, supervises }: Policy, state: State): boolean {
+  const { app, health, outing, phase } = state;
+  if (phase !== 'failed' || supervises || outing?.level !== 'drain' || !outing.fenced) return false;
+  const isUnknown = !app.gone && app.proof === null && app.remains === null && app.start === 'none';
+  return isUnknown && hasProbe && health === 'down';
 }

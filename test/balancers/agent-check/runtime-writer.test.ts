@@ -107,6 +107,46 @@ async function stage({
 const adminOf = async ({ balancer }: Stage): Promise<string | undefined> =>
   (await balancer.look(never)).servers[0]?.admin;
 
+describe('The weight by agent-check', () => {
+  const weigh = (on: Stage, weight: number, full: number, mayReplace: number[]): Promise<number | null> =>
+    on.balancer.setWeight?.('app/app1', { weight, full, mayReplace }, never) ??
+    Promise.reject(new Error('none'));
+  const weightOf = async ({ haproxy }: Stage): Promise<string> =>
+    (await haproxy.command('get weight app/app1')).split('\n')[0] ?? '';
+
+  test('is a percent of the configured one, said in every state until HAProxy shows it, and no longer', async () => {
+    const on = await stage({ servers: { app1: 'weight 10' } });
+    await on.balancer.set('app/app1', 'maint', ['ready'], never);
+    expect(await weigh(on, 3, 10, [10])).toBe(3);
+    expect(await on.balancer.set('app/app1', 'ready', ['maint'], never)).toMatchObject({ admin: 'ready' });
+    expect(await weightOf(on)).toBe('3 (initial 10)');
+    await on.haproxy.command('set server app/app1 weight 9');
+    await on.polls(3);
+    expect(await weightOf(on)).toBe('9 (initial 10)');
+    expect(await weigh(on, 10, 10, [9])).toBe(10);
+  });
+
+  test('is not set over one that another hand has set', async () => {
+    const on = await stage({ servers: { app1: 'weight 100' } });
+    await on.haproxy.command('set server app/app1 weight 60');
+    expect(await weigh(on, 5, 100, [100])).toBe(60);
+    await on.polls(2);
+    expect(await weightOf(on)).toBe('60 (initial 100)');
+  });
+
+  test.each([
+    ['at the end', 'weight 256', 12, 255],
+    ['now', 'weight 256', 11, 256],
+  ])('is refused where no percent makes it, %s', async (_when, server, weight, full) => {
+    const on = await stage({ servers: { app1: server } });
+    await expect(weigh(on, weight, full, [256])).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining('no whole percent of its configured 256'),
+    });
+    expect(await weightOf(on)).toBe('256 (initial 256)');
+  });
+});
+
 describe('A HAProxy told by agent-check and read with level operator', () => {
   test('is drained, fenced and brought back, and each state is read back before it is answered', async () => {
     const on = await stage();

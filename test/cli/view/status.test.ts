@@ -81,3 +81,12 @@ test.each([
   const status = { ...createScriptedService().status(), health, healthReason };
   expect(statusText(status, null, NOW, (_as, it) => it).split('\n')[0]).toMatch(new RegExp(`  ${shown}$`));
 });
+
+test.each([
+  ['2026-01-01T00:00:00Z', false],
+  ['2025-12-31T23:59:38Z', true],
+])('open connections as of %s are shown with their age: %s', (at, isOld) => {
+  const report = { at, servers: [], oldest: [] };
+  const text = statusText(createScriptedService().status(), report, NOW, (_as, it) => it);
+  expect(text.includes('open connections as they were 27s ago:')).toBe(isOld);
+});

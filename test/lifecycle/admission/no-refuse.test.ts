@@ -145,6 +145,18 @@ describe('A request that cannot be refused', () => {
     expect(it.result(running)).toMatchObject({ code: 'done', phase: 'drained' });
   });
 
+  test('has its own deadline in an operation that it joins, as a preStop hook has, and not that of the other caller', () => {
+    const it = scene({ timeoutMs: 60 * SECOND });
+    it.site.visit();
+    const running = it.ask('drain', { timeoutMs: 20 * SECOND });
+    it.time.advance(15 * SECOND);
+    const since = it.time.now;
+    const id = it.ask('drain', NO_REFUSE);
+    expect(it.ended(id)).toMatchObject({ code: 'deadline', joined: [{ id, terms: { timeout: 60 } }] });
+    expect(it.time.now - since).toBeGreaterThan(59 * SECOND);
+    expect(it.result(running)).toMatchObject({ code: 'deadline' });
+  });
+
   test('is one with the crash of its sidecar: the record says it', () => {
     const it = scene({}, first({ others: 0 }));
     it.site.visit();

@@ -11,13 +11,18 @@ function asked({ effects }: Scene): string[] {
   return effects.flatMap((effect) => (effect.type === 'reboot' ? [effect.id] : []));
 }
 
-/** The machine goes off; the first sidecar of the next boot finds the record. @param starts the boot starts the application */
-function powerCycle(it: Scene, starts = false): void {
+/**
+ * The machine goes off; the first sidecar of the next boot finds the record.
+ * @param starts the boot starts the application
+ * @param balancer HAProxy is on that machine, and comes up in READY
+ */
+function powerCycle(it: Scene, starts = false, balancer = false): void {
   it.sidecar.crash();
   const record = JSON.parse(it.disk.content ?? 'null') as StateRecord;
   it.site.die();
   if (starts) it.site.revive();
   it.time.advance(40_000);
+  if (balancer) it.lb.reload(false);
   it.sidecar.boot({ record, fresh: false, sameBoot: false });
 }
 
@@ -186,6 +191,40 @@ describe('A reboot of the machine', () => {
     powerCycle(it);
     expect(it.ended(id)).toMatchObject({ code: 'app-health', phase: 'failed' });
     expect(it.admin()).toBe('maint');
+  });
+
+  test('an application that ends unseen right after its start is fenced where HAProxy came up READY', () => {
+    const it = scene({ stopIsIdempotent: false, stopProves: false, returnMs: MINUTE });
+    const id = it.ask('reboot');
+    untilAsked(it);
+    it.site.failing.add('http');
+    it.site.app.start = 'unhealthy';
+    powerCycle(it, false, true);
+    it.until('it is started', () => it.site.app.alive);
+    it.site.die();
+    expect(it.ended(id)).toMatchObject({ code: 'app-health', phase: 'failed' });
+    it.time.advance(10_000);
+    const since = it.effects.length;
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['failed', 'maint']);
+    it.lb.reload(false);
+    it.time.advance(10_000);
+    expect(it.effects.slice(since).flatMap((one) => (one.type === 'set-server' ? [one.admin] : []))).toEqual([
+      'maint',
+    ]);
+  });
+
+  test('an application that lives, and is not healthy, keeps its users: DRAIN until it has ended', () => {
+    const it = scene({ stopIsIdempotent: false, stopProves: false, returnMs: MINUTE });
+    const id = it.ask('reboot');
+    untilAsked(it);
+    it.site.app.start = 'unhealthy';
+    powerCycle(it, false, true);
+    expect(it.ended(id)).toMatchObject({ code: 'app-health', phase: 'failed' });
+    it.time.advance(60_000);
+    expect(it.admin()).toBe('drain');
+    it.site.die();
+    it.time.advance(10_000);
+    expect([it.sidecar.state.phase, it.admin()]).toEqual(['failed', 'maint']);
   });
 
   test('without a start the boot itself starts the application', () => {

@@ -4,7 +4,7 @@ import { statusOf } from '../../../agent/lifecycle/report/status.ts';
 import type { Status } from '../../../agent/lifecycle/model/api.ts';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
 import { claimOf } from '../../support/claim.ts';
-import { scene, type Scene } from '../../support/world/scene.ts';
+import { POLICY, scene, type Scene } from '../../support/world/scene.ts';
 
 /** The slot of the node's pool, sentence by sentence (INVARIANTS.md#i5). */
 
@@ -422,6 +422,19 @@ describe('A node that does not come back', () => {
   });
 });
 
+test('The brake names five nodes, and how many more there are', () => {
+  const it = scene({ pool: { ...POOL, slots: 9, brake: 7 } });
+  for (let index = 2; index < 9; index += 1) {
+    const other = neighbour(it, `app${index}`, { slots: 9, brake: 7 });
+    it.lock.ask({ does: 'mark', claim: other, state: 'failed', failure: 'exit 1' }, it.time.now);
+  }
+  const { code, message } = it.ended(it.ask('drain'));
+  expect(code).toBe('braked');
+  expect(message?.match(/did not come back/g)).toHaveLength(5);
+  expect(message).toContain('; and 2 more; `lastcall ready` there');
+  expect(message).toContain('for one that no longer exists, `lastcall unlock NODE --reason TEXT`');
+});
+
 describe('A crash', () => {
   test('in the middle is gone on with by the same claim', () => {
     const it = inPool();
@@ -655,4 +668,23 @@ describe('A hold', () => {
     neighbour(it);
     expect(it.ended(it.ask('hold', { reason: 'disk' })).code).toBe('locked');
   });
+});
+
+test('A node in rotation whose `ready` waits for one balancer keeps no place for a request that was refused', () => {
+  const balancers = [...POLICY.balancers, { ...POLICY.balancers[0]!, name: 'lb2', servers: ['web/web1'] }];
+  const it = inPool({ balancers, unreachable: 'ignore' });
+  it.site.balancer('lb2').setMode('refuses');
+  it.time.advance(30_000);
+  it.sidecar.probed('unknown');
+  const id = it.ask('ready');
+  it.reach('returning');
+  it.sidecar.probed('up');
+  expect(it.ended(id)).toMatchObject({ ok: true, phase: 'serving' });
+  expect(it.sidecar.state.outing?.level).toBe('none');
+  neighbour(it);
+  expect(it.ended(it.ask('drain')).code).toBe('locked');
+  it.until('its place is given back', () => queue(it).length === 0);
+  it.lock.free('app2');
+  it.time.advance(30_000);
+  expect([it.sidecar.state.outing?.level, holders(it), it.sidecar.state.slot]).toEqual(['none', [], null]);
 });

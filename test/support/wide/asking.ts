@@ -1,4 +1,4 @@
-import { needsProcessLookup } from '../../../agent/lifecycle/phases/app-events.ts';
+import { mayHaveEnded, needsProcessLookup } from '../../../agent/lifecycle/phases/app-events.ts';
 import { lookScope } from '../../../agent/lifecycle/phases/capacity.ts';
 import { pace } from '../../../agent/lifecycle/timing.ts';
 import { PHASES } from '../../../agent/lifecycle/model/phase.ts';
@@ -99,8 +99,9 @@ export function createAsking(
     if (proof !== null && node.app.lives(proof)) missedSince = null;
     else if (proof !== null) missedSince ??= time.now;
     else if (app.gone) missedSince = PHASES[phase].place === 'out' ? null : (missedSince ?? time.now);
+    else if (mayHaveEnded(policy, state)) missedSince ??= time.now;
     if (PHASES[phase].ending || app.start === 'sent') missedSince = null;
-    else if (found && (missedSince !== null || needsProcessLookup(state))) {
+    else if (found && (missedSince !== null || needsProcessLookup(policy, state))) {
       missedSince = null;
       post({ type: 'app-back', proof: found });
     } else if (missedSince !== null && time.now - missedSince >= GONE_FOR_MS && isAsked(state)) {

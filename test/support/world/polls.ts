@@ -1,6 +1,6 @@
 import { NO_SIGNS } from '../../../agent/engine/life-signs.ts';
 import { isDeepStrictEqual } from 'node:util';
-import { needsProcessLookup } from '../../../agent/lifecycle/phases/app-events.ts';
+import { mayHaveEnded, needsProcessLookup } from '../../../agent/lifecycle/phases/app-events.ts';
 import { lookScope } from '../../../agent/lifecycle/phases/capacity.ts';
 import { pace } from '../../../agent/lifecycle/timing.ts';
 import type { Policy } from '../../../agent/lifecycle/model/policy.ts';
@@ -100,9 +100,10 @@ export function createPolls(
     // It is reported until it is accepted: a probe that was good a moment ago contradicts it.
     if (isMissed && !site.app.alive && policy.hasProbe && getState().health === 'up')
       post({ type: 'probed', health: 'down', signedOut: null, startedAt: time.now });
-    if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });
+    const isLookedFor = mayHaveEnded(policy, getState()) && !site.app.alive;
+    if (isMissed || isLookedFor) post({ type: 'app-gone', signs: NO_SIGNS });
     // A signal has a pid file to look into, a command has not.
-    if (needsProcessLookup(getState()) && site.app.alive && policy.stopIsIdempotent)
+    if (needsProcessLookup(policy, getState()) && site.app.alive && policy.stopIsIdempotent)
       post({ type: 'app-back', proof: site.proof() });
     done();
   };

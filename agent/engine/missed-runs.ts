@@ -1,0 +1,65 @@
+import type { ScheduleConfig } from '../config/config.ts';
+import type { Clock } from '../system/clock.ts';
+import type { LabelledCounts } from '../system/labelled-counts.ts';
+import type { Log } from '../system/log-port.ts';
+import type { DueRun, DueRuns } from './due-runs.ts';
+
+/** Runs of the calendar that no sidecar has come to: they are told, and not made up for. */
+
+export interface MissedRun {
+  readonly do: ScheduleConfig['do'];
+  readonly reason: string;
+  readonly cron: string;
+  /** When it was due, in ISO 8601. */
+  readonly due: string;
+}
+
+export interface MissedRunPorts {
+  readonly clock: Pick<Clock, 'wall'>;
+  readonly dueRuns: Pick<DueRuns, 'of'>;
+  readonly runs: LabelledCounts<{ readonly do: string; readonly outcome: string }>;
+  readonly onMissed: (run: MissedRun) => void;
+  readonly log: Log;
+}
+
+const MISSED =
+  'a scheduled operation was missed: no sidecar ran at its time, or the one that ran was ended while the run waited; it is not made up for';
+
+/**
+ * Tells of a run that was missed; of several of one entry the first.
+ * @param next its next run from now on, in milliseconds since 1970
+ * @returns where the entry stands now
+ */
+export function dueAtStart(config: ScheduleConfig, next: number, ports: MissedRunPorts): DueRun {
+  const { clock, dueRuns, runs, log, onMissed } = ports;
+  const known = dueRuns.of(dueName(config));
+  const isMissed = known !== null && known.next <= clock.wall().getTime();
+  if (isMissed) {
+    const { cron, do: kind, reason } = config;
+    const due = new Date(known.next).toISOString();
+    runs.add({ do: kind, outcome: 'missed' });
+    log.warn(MISSED, { cron, do: kind, reason, due });
+    onMissed({ do: kind, reason, cron, due });
+  }
+  return { next, missed: isMissed ? known.next : (known?.missed ?? null) };
+}
+
+/** As long as no run has begun since the one that was missed. */
+export function alarmOf({ do: kind, reason }: ScheduleConfig, due: DueRun | null): string[] {
+  if (due === null || due.missed === null) return [];
+  const at = new Date(due.missed).toISOString();
+  const next = new Date(due.next).toISOString();
+  return [
+    `the scheduled ${kind} of ${at} (${reason}) was missed, and is not made up for: \`lastcall ${kind}\`, or wait for its next run at ${next}`,
+  ];
+}
+
+/** Entries of one time and condition that do different things stand each for itself. */
+export function dueName(config: ScheduleConfig): string {
+  return `${config.do} ${nameOf(config)}`;
+}
+
+/** Entries of one time are told apart by their `when`. */
+export function nameOf({ cron, timezone, when }: ScheduleConfig): string {
+  return [cron, timezone, when && JSON.stringify(when)].filter((part) => part !== null).join(' ');
+}

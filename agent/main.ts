@@ -69,6 +69,12 @@ process.exitCode = await runCli({
     const format = { level: 'warn', format: 'text', journal: false } as const;
     return createStandIn(config, world(createLog(format, { clock: realClock, destination: process.stderr })));
   },
+  doctor: async (request) => {
+    const { examine } = await import('./examine.ts');
+    // Commands are given what the sidecar gives them.
+    scrub(process.env);
+    return examine(request, world(SILENT));
+  },
 });
 
 /**

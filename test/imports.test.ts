@@ -38,6 +38,10 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     run: ['node:', 'system', 'config', 'formats', 'lifecycle/model/phase.ts'],
     types: ['engine', 'lifecycle'],
   },
+  doctor: {
+    run: ['node:', 'system', 'haproxy', 'lifecycle/model/objection.ts', 'app/systemd-unit.ts'],
+    types: ['config', 'lifecycle', 'sessions', 'probes'],
+  },
   cli: {
     run: [
       'node:',
@@ -49,7 +53,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
       'commander',
       'lifecycle/model/phase.ts',
     ],
-    types: ['engine', 'lifecycle'],
+    types: ['engine', 'lifecycle', 'doctor'],
   },
 };
 

@@ -1,6 +1,7 @@
 import { Argument, Command, CommanderError } from 'commander';
 import { check } from './check.ts';
 import type { Shell } from './completion.ts';
+import type { DoctorOptions } from './doctor.ts';
 import { examples } from './help.ts';
 import { operate } from './operate.ts';
 import {
@@ -52,6 +53,7 @@ export function createProgram(
   addStatus(program, onParsed);
   addUnlock(program, onParsed);
   addCheck(program, onParsed);
+  addDoctor(program, onParsed);
   addCompletion(program, onParsed);
   return program;
 }
@@ -148,6 +150,21 @@ function addCheck(program: Command, onParsed: OnParsed): void {
   addVerb(program, 'check', 'is the configuration file right? touches nothing else').action(() => {
     onParsed({ name: 'check', work: async (context) => check(context) });
   });
+}
+
+function addDoctor(program: Command, onParsed: OnParsed): void {
+  const text = 'asks HAProxy, the application and this machine: will a drain be honest here? changes nothing';
+  addVerb(program, 'doctor', text)
+    .option('--haproxy-config <file>', 'haproxy.cfg, for what no socket shows')
+    .action((options: DoctorOptions) => {
+      onParsed({
+        name: 'doctor',
+        work: async (context) => {
+          const { doctor } = await import('./seldom.ts');
+          return doctor(options, context);
+        },
+      });
+    });
 }
 
 function addCompletion(program: Command, onParsed: OnParsed): void {

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { Diagnosis } from '../doctor/diagnosis.ts';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 
@@ -30,6 +31,16 @@ export interface CliPorts {
    * @throws LastcallError why it cannot be
    */
   readonly standIn: (config: Config) => Promise<DirectService>;
+  /** Looks for every trap of a setup, and writes nothing. @throws LastcallError `config` */
+  readonly doctor: (request: DoctorRequest) => Promise<Diagnosis>;
+}
+
+export interface DoctorRequest {
+  readonly config: Config;
+  /** The configuration file of HAProxy; null = none was given. */
+  readonly haproxyFile: string | null;
+  /** Our environment, as it was given to us. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** A stream to write to: process.stdout and process.stderr are such. */

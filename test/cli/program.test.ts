@@ -32,6 +32,7 @@ async function cli(...argv: string[]): Promise<Outcome> {
       return 0;
     },
     standIn: () => Promise.reject(new Error('no sidecar is away here')),
+    doctor: () => Promise.reject(new Error('no sidecar is away here')),
     direct: async (options) => {
       direct.push(options);
       const service = createScriptedService();
@@ -56,6 +57,7 @@ describe('Help', () => {
     ['hold'],
     ['release'],
     ['status'],
+    ['doctor'],
     ['check'],
     ['completion'],
   ])('of lastcall %s begins with examples and goes to stdout', async (...verb: string[]) => {

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import { operate } from './assembly.ts';
+import { operate } from './engine/operate.ts';
 import type { Balancer } from './balancers/balancer.ts';
 import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
 import type { DoctorRequest } from './cli/ports.ts';
@@ -17,7 +17,7 @@ import { parseHaproxyFile, type HaproxyFile } from './doctor/haproxy-file/file.t
 import { readHaproxy } from './doctor/read/haproxy.ts';
 import { readOwnChecks } from './doctor/read/own-checks.ts';
 import { readUnit } from './doctor/read/unit.ts';
-import { attempt, type Readout } from './doctor/trap.ts';
+import { attempt, type Readout } from './doctor/readout.ts';
 import type { Journal } from './journal/journal.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { isInRotation } from './lifecycle/model/phase.ts';

@@ -6,7 +6,7 @@ import type { Phase, Result } from '../lifecycle/model/api.ts';
 import type { Survey } from '../lifecycle/model/survey.ts';
 import type { ProbeAnswer } from '../probes/probe.ts';
 import type { HaproxyFile } from './haproxy-file/file.ts';
-import type { Readout } from './trap.ts';
+import type { Readout } from './readout.ts';
 
 /** All that was read of a setup, as plain values: the traps are judged by it. */
 export interface Examination {

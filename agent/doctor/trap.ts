@@ -1,5 +1,5 @@
-import { isLastcallError, messageOf } from '../system/error.ts';
 import type { Examination } from './examination.ts';
+import type { Readout } from './readout.ts';
 
 /** A trap is what makes a drain dishonest or dear before it has begun. Each is one entry of a table (table.ts). */
 
@@ -45,32 +45,6 @@ export function together(sightings: readonly Sighting[]): Sighting {
     found: sightings.flatMap((one) => one.found),
     unseen: [...new Set(sightings.flatMap((one) => one.unseen))],
   };
-}
-
-/** What was read, or why it could not be. */
-export type Readout<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly why: string; readonly code: string };
-
-/** The code of what was left alone on purpose. */
-export const NOT_ASKED = 'not-asked';
-
-export function readout<T>(value: T): Readout<T> {
-  return { ok: true, value };
-}
-
-/** Reads, and takes a failure for an answer. @param work what reads; bounded by its own deadline */
-export async function attempt<T>(work: () => Promise<T>): Promise<Readout<T>> {
-  try {
-    return readout(await work());
-  } catch (error) {
-    return { ok: false, why: whyOf(error), code: isLastcallError(error) ? error.code : 'failed' };
-  }
-}
-
-function whyOf(error: unknown): string {
-  const next = isLastcallError(error) && error.next !== undefined ? `; ${error.next}` : '';
-  return `${messageOf(error)}${next}`;
 }
 
 /** What `look` finds in a value that was read; unseen where it was not. */

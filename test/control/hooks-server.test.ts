@@ -3,7 +3,7 @@ import { chmod, rename, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { operate } from '../../agent/assembly.ts';
+import { operate } from '../../agent/engine/operate.ts';
 import { openHooksServer } from '../../agent/control/hooks-server.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';

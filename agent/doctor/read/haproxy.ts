@@ -22,7 +22,7 @@ import { createServerReader, type SendCommand } from '../../haproxy/server-reade
 import type { Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { HaproxyExamined, ServerExamined, TableExamined } from '../examination.ts';
-import { attempt, NOT_ASKED, type Readout } from '../trap.ts';
+import { attempt, NOT_ASKED, type Readout } from '../readout.ts';
 
 /** What one HAProxy shows at its Runtime API, beyond what a look at a balancer needs. */
 

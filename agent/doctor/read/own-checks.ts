@@ -3,7 +3,7 @@ import { httpGet, parseHttpUrl } from '../../system/http.ts';
 import type { CheckExamined, HaproxyExamined } from '../examination.ts';
 import type { HaproxyFile } from '../haproxy-file/file.ts';
 import { backendOf, checkRequest, hasFlag, linesFor, serverSettings } from '../haproxy-file/settings.ts';
-import { attempt, type Readout } from '../trap.ts';
+import { attempt, type Readout } from '../readout.ts';
 
 /** The health check of HAProxy's file, sent once by us to the server itself: does its answer make a session? */
 

@@ -1,5 +1,6 @@
 import type { Examination, HaproxyExamined, ServerExamined } from '../examination.ts';
-import { CLEAR, found, inside, NOT_ASKED, together, unseen, type Sighting, type Trap } from '../trap.ts';
+import { NOT_ASKED } from '../readout.ts';
+import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from '../trap.ts';
 
 /** What the Runtime API, the master CLI and the agent-check allow. */
 

@@ -28,10 +28,11 @@ import { createStopper } from './app/create.ts';
 import { createPidFileRecords } from './app/pid-file-record.ts';
 import { errnoOf, LastcallError, messageOf } from './system/error.ts';
 import { bootId } from './system/process.ts';
+import { drainOnTrial } from './trial-drain.ts';
 
 /**
  * `lastcall doctor`: reads the live setup once, by the drivers that an operation would use and with the rights of this
- * process, and judges what it has read. It writes nothing anywhere.
+ * process, and judges what it has read. It writes nothing anywhere, but for a trial drain that is asked for (`--live`).
  */
 
 /** For one look at one HAProxy. */
@@ -42,7 +43,10 @@ const SIDECAR_UNIT = 'lastcall.service';
  * @throws LastcallError `config` for what only the drivers can check (an invalid URL)
  */
 export async function examine(request: DoctorRequest, world: World): Promise<Diagnosis> {
-  return diagnose(await readExamination(request, world));
+  const examined = await readExamination(request, world);
+  const { live } = request;
+  const proof = live === null ? null : await drainOnTrial(examined, live.url, world, live.signal);
+  return diagnose(examined, proof);
 }
 
 /** Reads all at once; each reading has a deadline of its own. @throws LastcallError as `examine` */

@@ -153,9 +153,13 @@ function addCheck(program: Command, onParsed: OnParsed): void {
 }
 
 function addDoctor(program: Command, onParsed: OnParsed): void {
-  const text = 'asks HAProxy, the application and this machine: will a drain be honest here? changes nothing';
+  const text = 'asks HAProxy, the application and this machine: will a drain be honest here?';
   addVerb(program, 'doctor', text)
     .option('--haproxy-config <file>', 'haproxy.cfg, for what no socket shows')
+    .option(
+      '--live <url>',
+      'a trial: DRAIN for as long as two requests to this frontend take, then what was found is put back',
+    )
     .action((options: DoctorOptions) => {
       onParsed({
         name: 'doctor',

@@ -31,7 +31,7 @@ export interface CliPorts {
    * @throws LastcallError why it cannot be
    */
   readonly standIn: (config: Config) => Promise<DirectService>;
-  /** Looks for every trap of a setup, and writes nothing. @throws LastcallError `config` */
+  /** Looks for every trap of a setup; writes nothing, but for a trial drain. @throws LastcallError `config` */
   readonly doctor: (request: DoctorRequest) => Promise<Diagnosis>;
 }
 
@@ -41,6 +41,8 @@ export interface DoctorRequest {
   readonly haproxyFile: string | null;
   /** Our environment, as it was given to us. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** A trial drain; null = none. The signal ends it early, and what was found is put back all the same. */
+  readonly live: { readonly url: string; readonly signal: AbortSignal } | null;
 }
 
 /** A stream to write to: process.stdout and process.stderr are such. */

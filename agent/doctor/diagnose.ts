@@ -1,5 +1,5 @@
 import type { Examination } from './examination.ts';
-import type { Diagnosis, TrapFound, TrapUnseen } from './diagnosis.ts';
+import type { Diagnosis, LiveProof, TrapFound, TrapUnseen } from './diagnosis.ts';
 import { TRAPS } from './table.ts';
 import type { Severity } from './trap.ts';
 
@@ -8,9 +8,10 @@ const ORDER: Readonly<Record<Severity, number>> = { breaks: 0, costs: 1, note: 2
 
 /**
  * Looks for every trap of the table.
+ * @param live what a trial drain has shown; null = none was asked for
  * @returns the worst first, in the order of the table
  */
-export function diagnose(examined: Examination): Diagnosis {
+export function diagnose(examined: Examination, live: LiveProof | null): Diagnosis {
   const seen = TRAPS.map((trap) => ({ trap, sighting: trap.look(examined) }));
   const traps = seen
     .flatMap(({ trap: { id, severity, consequence, fix }, sighting }): TrapFound[] =>
@@ -23,7 +24,8 @@ export function diagnose(examined: Examination): Diagnosis {
   for (const { trap, sighting } of seen)
     for (const why of sighting.unseen) reasons.set(why, [...(reasons.get(why) ?? []), trap.id]);
   const unseen = [...reasons].map(([why, ids]): TrapUnseen => ({ why, ids }));
-  const isBroken = traps.some(({ severity }) => severity === 'breaks');
+  const isProven = live === null || live.result === 'proven';
+  const isBroken = !isProven || traps.some(({ severity }) => severity === 'breaks');
   const code = isUnreached(examined) ? 'balancer-unreachable' : isBroken ? 'failed' : 'done';
   const { config, user } = examined;
   return {
@@ -34,6 +36,7 @@ export function diagnose(examined: Examination): Diagnosis {
     traps,
     unseen,
     looked: TRAPS.length,
+    ...(live === null ? {} : { live }),
   };
 }
 

@@ -14,6 +14,16 @@ export interface Diagnosis {
   readonly unseen: readonly TrapUnseen[];
   /** How many kinds of trap were looked for. */
   readonly looked: number;
+  /** `--live` only. */
+  readonly live?: LiveProof;
+}
+
+/** What a trial drain has shown. */
+export interface LiveProof {
+  /** `refuted`: a new user came, an old one was moved, or what was found is not back. */
+  readonly result: 'proven' | 'refuted' | 'unproven';
+  /** What was seen, a line each. */
+  readonly seen: readonly string[];
 }
 
 export interface TrapFound {

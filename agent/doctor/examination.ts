@@ -74,6 +74,10 @@ export interface HaproxyExamined {
 export interface ServerExamined {
   /** `backend/server` */
   readonly name: string;
+  /** `UP`, `DRAIN`, `MAINT`, ... */
+  readonly status: string;
+  /** By which HAProxy leads a user back to it; null = no cookie does, or it is not shown. */
+  readonly cookie: { readonly name: string; readonly value: string } | null;
   /** `roundrobin`; '' where the socket's level hides it. */
   readonly algorithm: string;
   /** `L7OK`, `L4OK`, ... of the last health check; '' without one. */
@@ -90,8 +94,8 @@ export interface ServerExamined {
 
 export interface TableExamined {
   readonly name: string;
-  /** It holds entries, and none of them ends. */
-  readonly neverEnds: boolean;
+  /** It holds entries, and none of them ends; null = it holds none, so that this does not show. */
+  readonly neverEnds: boolean | null;
   /** A `peers` section hands it on. */
   readonly hasPeers: boolean;
 }

@@ -186,3 +186,20 @@ describe('What the application shows', () => {
     expect(found['unhealthy']).toBeDefined();
   });
 });
+
+describe('What admission does not say of a server that takes no users now', () => {
+  test('a hash, a check that is paused, and a table that is empty', async () => {
+    await haproxy.command('set server hashed/app1 state maint');
+    const hashed = await look('hashed/app1');
+    expect(hashed.found['unkeepable']?.join()).toContain('balance source), which takes no users now');
+    expect(hashed.found['no-check']).toBeUndefined();
+    expect(hashed.unseen['no-check']?.join()).toContain('in MAINT, where it is not checked');
+    expect((await look('hashed/app1', { sticky: false })).found['unkeepable']).toBeUndefined();
+    await haproxy.command('set server hashed/app1 state ready');
+    await haproxy.command('clear table tabled');
+    expect((await look('tabled/app1')).unseen['table-expire']?.join()).toContain('tabled is empty');
+    const balancers = [{ haproxy: haproxy.socket, servers: ['tabled/app1'] }];
+    const given = await examined(haproxy.dir, { balancers }, join(haproxy.dir, 'haproxy.cfg'));
+    expect(given.found['table-expire']?.join()).toContain('stick-table type string size 1k');
+  });
+});

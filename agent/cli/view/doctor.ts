@@ -1,4 +1,4 @@
-import type { Diagnosis, TrapFound, TrapUnseen } from '../../doctor/diagnosis.ts';
+import type { Diagnosis, LiveProof, TrapFound, TrapUnseen } from '../../doctor/diagnosis.ts';
 
 const SEVERITIES: Readonly<Record<TrapFound['severity'], string>> = {
   breaks: 'BREAKS',
@@ -14,9 +14,17 @@ const MOST_IDS = 6;
  * @param options `quiet`: only what breaks the promise
  */
 export function diagnosisLines(diagnosis: Diagnosis, { quiet }: { readonly quiet: boolean }): string[] {
-  const { traps, unseen } = diagnosis;
-  if (quiet) return traps.filter(({ severity }) => severity === 'breaks').flatMap(trapLines);
-  return [...traps.flatMap(trapLines), ...unseen.flatMap(unseenLines), sumOf(diagnosis)];
+  const { traps, unseen, live } = diagnosis;
+  if (quiet) {
+    const broken = traps.filter(({ severity }) => severity === 'breaks').flatMap(trapLines);
+    return live === undefined || live.result === 'proven' ? broken : [...broken, ...liveLines(live)];
+  }
+  return [
+    ...traps.flatMap(trapLines),
+    ...unseen.flatMap(unseenLines),
+    ...(live === undefined ? [] : liveLines(live)),
+    sumOf(diagnosis),
+  ];
 }
 
 function trapLines({ id, severity, found, consequence, fix, page }: TrapFound): string[] {
@@ -32,6 +40,12 @@ function trapLines({ id, severity, found, consequence, fix, page }: TrapFound): 
 function unseenLines({ why, ids }: TrapUnseen): string[] {
   const more = ids.length > MOST_IDS ? ` and ${ids.length - MOST_IDS} more` : '';
   return [`not seen  ${ids.slice(0, MOST_IDS).join(', ')}${more}`, `        ${why}`];
+}
+
+/** What the two requests of a trial drain have shown. */
+function liveLines({ result, seen }: LiveProof): string[] {
+  const [first = '', ...more] = seen;
+  return [`live ${result}: ${first}`, ...more.map((line) => `        ${line}`)];
 }
 
 function sumOf({ node, user, looked, traps, unseen }: Diagnosis): string {

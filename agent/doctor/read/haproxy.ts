@@ -87,6 +87,8 @@ async function serversOf(ask: SendCommand, names: readonly string[]): Promise<Se
     const { endpoint, initialWeight } = state;
     servers.push({
       name,
+      status: row.text('status') ?? '',
+      cookie: cookieOf(backend.text('cookie'), row.text('cookie')),
       algorithm: backend.text('algo') ?? '',
       checkStatus: row.text('check_status') ?? '',
       agentStatus: row.text('agent_status') ?? '',
@@ -96,6 +98,10 @@ async function serversOf(ask: SendCommand, names: readonly string[]): Promise<Se
     });
   }
   return servers;
+}
+
+function cookieOf(name = '', value = ''): ServerExamined['cookie'] {
+  return name === '' || value === '' ? null : { name, value };
 }
 
 function addressText({ host, port }: { readonly host: string; readonly port: number }): string {
@@ -123,7 +129,7 @@ async function tablesOf(
   for (const name of names) {
     if (storesServers(await ask(probeTable(name))) === false) continue;
     const { total, longestOfAllMs } = await countEntries(talk, name, NO_KEYS);
-    found.push({ name, neverEnds: total > 0 && longestOfAllMs === 0, hasPeers: shared.has(name) });
+    found.push({ name, neverEnds: total === 0 ? null : longestOfAllMs === 0, hasPeers: shared.has(name) });
   }
   return found;
 }

@@ -1,4 +1,4 @@
-import type { Examination, UnitExamined } from '../examination.ts';
+import type { Examination, ServerExamined, UnitExamined } from '../examination.ts';
 import { CLEAR, found, inside, unseen, type Sighting, type Trap } from '../trap.ts';
 import { APP_GONE } from './objections.ts';
 
@@ -44,7 +44,20 @@ function blindStart({ config, appUnit }: Examination): Sighting {
 
 /** HAProxy's verdict, beside our own. */
 function unchecked({ haproxies }: Examination): Sighting {
-  return collect(haproxies, ({ checkStatus }) => (checkStatus === '' ? 'has no health check' : null));
+  const out = collect(haproxies, (one) =>
+    isUnchecked(one) && isShut(one) ? 'is in MAINT, where it is not checked' : null,
+  );
+  const bare = collect(haproxies, (one) => (isUnchecked(one) && !isShut(one) ? 'has no health check' : null));
+  return { found: bare.found, unseen: [...bare.unseen, ...out.found] };
+}
+
+function isUnchecked({ checkStatus }: ServerExamined): boolean {
+  return checkStatus === '';
+}
+
+/** HAProxy pauses the check there, and shows no result where there was none before. */
+function isShut({ status }: ServerExamined): boolean {
+  return status.startsWith('MAINT');
 }
 
 function shallowCheck({ haproxies, config }: Examination): Sighting {
@@ -56,7 +69,7 @@ function shallowCheck({ haproxies, config }: Examination): Sighting {
 
 function collect(
   haproxies: Examination['haproxies'],
-  say: (server: { readonly checkStatus: string }) => string | null,
+  say: (server: ServerExamined) => string | null,
 ): Sighting {
   const all = haproxies.map(({ servers, config }) =>
     inside(servers, (list) =>

@@ -49,10 +49,29 @@ function endlessTables(examined: Examination): Sighting {
   return together(
     examined.haproxies.map(({ config, tables }) =>
       inside(tables, (all) =>
-        found(...all.filter(({ neverEnds }) => neverEnds).map(({ name }) => `${config.address}: ${name}`)),
+        together(
+          all.map(({ name, neverEnds }) => {
+            if (neverEnds === true) return found(`${config.address}: ${name}`);
+            return neverEnds === null ? endlessInFile(examined, name) : CLEAR;
+          }),
+        ),
       ),
     ),
   );
+}
+
+/** An empty table shows no time to live; the file has it. */
+function endlessInFile({ file }: Examination, name: string): Sighting {
+  if (file === null)
+    return unseen(`the stick table ${name} is empty, and only haproxy.cfg shows its \`expire\``);
+  return inside(file, ({ sections, path }) => {
+    const lines = sections.filter((section) => section.name === name).flatMap((section) => section.lines);
+    const table = lines.find(({ words }) => words[0] === 'stick-table');
+    if (table === undefined) return unseen(`${path} has no stick-table of ${name}`);
+    return table.words.includes('expire')
+      ? CLEAR
+      : found(`${path}:${table.number}: ${table.words.join(' ')}`);
+  });
 }
 
 export const COUNTING_TRAPS: readonly Trap[] = [

@@ -22,6 +22,22 @@ function uncounted(examined: Examination): Sighting {
 /** Without users nothing of them can be seen. */
 export const APP_GONE = 'the application does not run now';
 
+/** Of a server that takes no users now admission says nothing, and the hash is there all the same. */
+function unkeepable(examined: Examination): Sighting {
+  const objection = objected(examined, 'unkeepable');
+  if (objection.found.length > 0 || examined.config.sticky === false) return objection;
+  const hashed = examined.haproxies.map(({ config, survey }) =>
+    inside(survey, ({ facts }) =>
+      found(
+        ...facts.flatMap(({ name, hashed: by }) =>
+          by === null ? [] : [`${config.address}: ${name} (${by}), which takes no users now`],
+        ),
+      ),
+    ),
+  );
+  return together(hashed);
+}
+
 function unlisted(examined: Examination): Sighting {
   const blind = examined.haproxies.map(({ config, survey }) =>
     survey.ok && survey.value.blind !== null ? unseen(`${config.address}: ${survey.value.blind}`) : CLEAR,
@@ -43,7 +59,7 @@ export const OBJECTION_TRAPS: readonly Trap[] = [
     severity: 'breaks',
     consequence: 'a hash is made anew by the DRAIN itself, which moves the users that it was to keep',
     fix: 'bind users by `cookie SRV insert indirect nocache` or a stick table; or `sticky: false`',
-    look: (examined) => objected(examined, 'unkeepable'),
+    look: unkeepable,
   },
   {
     id: 'unlisted',

@@ -41,7 +41,7 @@ const OPERATIONS = {
  * @param onParsed called with the verb that parsing found
  */
 export function createProgram(
-  ports: CliPorts,
+  ports: Pick<CliPorts, 'stdout' | 'version'>,
   command: readonly string[] | null,
   onParsed: OnParsed,
 ): Command {
@@ -58,7 +58,7 @@ export function createProgram(
   return program;
 }
 
-function createRoot(ports: CliPorts): Command {
+function createRoot(ports: Pick<CliPorts, 'stdout' | 'version'>): Command {
   return new Command('lastcall')
     .description(
       'Takes a stateful node out of service behind HAProxy without a failed request or a lost session.',
@@ -164,7 +164,7 @@ function addDoctor(program: Command, onParsed: OnParsed): void {
       onParsed({
         name: 'doctor',
         work: async (context) => {
-          const { doctor } = await import('./seldom.ts');
+          const { doctor } = await import('./rare-commands.ts');
           return doctor(options, context);
         },
       });
@@ -183,7 +183,7 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
       onParsed({
         name: 'completion',
         work: async ({ ports }) => {
-          const { completionFor } = await import('./seldom.ts');
+          const { completionFor } = await import('./rare-commands.ts');
           ports.stdout.write(completionFor(name, program));
           return 0;
         },

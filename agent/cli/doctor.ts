@@ -1,5 +1,5 @@
 import type { Diagnosis } from '../doctor/diagnosis.ts';
-import { wrongUrl } from '../config/validators.ts';
+import { urlProblem } from '../config/validators.ts';
 import { EXIT_CODES, LastcallError } from '../system/error.ts';
 import { listenForInterrupts } from './interrupt.ts';
 import type { Context, DoctorRequest } from './ports.ts';
@@ -22,7 +22,7 @@ export interface DoctorOptions {
  */
 export async function doctor(options: DoctorOptions, context: Context): Promise<number> {
   const { haproxyConfig: haproxyFile = null, live: url } = options;
-  const wrong = url === undefined ? undefined : wrongUrl(url);
+  const wrong = url === undefined ? undefined : urlProblem(url);
   if (wrong !== undefined)
     throw new LastcallError('usage', `--live ${JSON.stringify(url)} ${wrong}`, {
       next: 'give the URL of a frontend that leads to this node',

@@ -122,8 +122,9 @@ async function tablesOf(
   const shared = sharedTables(await ask(showPeers()));
   const talk = {
     target: client.target,
-    pour: (...[command, onChunk]: [Parameters<Client['pour']>[0], Parameters<Client['pour']>[1]]) =>
-      client.pour(command, onChunk, TABLE_MS, signal),
+    streamReply: (
+      ...[command, onChunk]: [Parameters<Client['streamReply']>[0], Parameters<Client['streamReply']>[1]]
+    ) => client.streamReply(command, onChunk, TABLE_MS, signal),
   };
   const found: TableExamined[] = [];
   for (const name of names) {

@@ -1,6 +1,6 @@
 import {
   answerable,
-  goesOver,
+  onlyWarns,
   listed,
   UNKNOWN_USERS,
   type Objection,
@@ -33,7 +33,7 @@ export function beginReading(draft: Draft, request: Request): Pick<Candidate, 'r
   if (!isOut || !isInRotation(state.phase) || state.op !== null || state.app.gone)
     return { reading: {}, unread: {} };
   // What cannot be refused does not wait either: its users are to be kept from coming now.
-  if (!request.dryRun && (request.force || goesOver(request, 'uncounted')))
+  if (!request.dryRun && (request.force || onlyWarns(request, 'uncounted')))
     return { reading: {}, unread: errorsOf(state, policy.sources) };
   for (const source of policy.sources) emit(draft, { type: 'count', source });
   const reading = policy.sources.map((name) => [name, { tries: 0, retryAt: null }] as const);

@@ -43,6 +43,8 @@ export interface HttpAnswer {
   readonly delimited: boolean;
   /** True when the answer carries Set-Cookie: this request may have made a session. */
   readonly setsCookie: boolean;
+  /** The values of Set-Cookie, which are secrets. */
+  readonly setCookies: readonly string[];
 }
 
 /** Why the body of an answer cannot be read whole, as the end of a sentence; null where it can. */
@@ -172,6 +174,7 @@ async function exchange(url: URL, signal: AbortSignal, options: HttpOptions): Pr
     // Of other codings the end is the connection's; none is asked for.
     delimited: headers['content-length'] !== undefined || /(?:^|[,\s])chunked$/i.test(transfer),
     setsCookie: headers['set-cookie'] !== undefined,
+    setCookies: headers['set-cookie'] ?? [],
   };
 }
 

@@ -40,7 +40,7 @@ const OPERATIONS = {
  * @param onParsed called with the verb that parsing found
  */
 export function createProgram(
-  ports: CliPorts,
+  ports: Pick<CliPorts, 'stdout' | 'version'>,
   command: readonly string[] | null,
   onParsed: OnParsed,
 ): Command {
@@ -56,7 +56,7 @@ export function createProgram(
   return program;
 }
 
-function createRoot(ports: CliPorts): Command {
+function createRoot(ports: Pick<CliPorts, 'stdout' | 'version'>): Command {
   return new Command('lastcall')
     .description(
       'Takes a stateful node out of service behind HAProxy without a failed request or a lost session.',

@@ -47,6 +47,8 @@ export async function operate(
   const client = await findSidecar(context);
   if (!options.wait) return submitOnly(context, body, client);
   const standIn = createStandIn(context);
+  // Before it asks for anything: the wait lasts as long as the users stay, and a package may be upgraded or removed meanwhile.
+  if (body.noRefuse === true) await standIn.load();
   try {
     return await wait(context, body, client, { standIn });
   } finally {
@@ -67,7 +69,7 @@ async function submitOnly(context: Context, body: RequestBody, client: Operation
       const answer = { ok: true, code: 'accepted', ...unfinished(body, id, null), ...into };
       ports.stdout.write(`${JSON.stringify(answer)}\n`);
     } else if (globals.quiet !== true) {
-      ports.stdout.write(`${body.operation} ${joined ? 'joined' : 'accepted'} (id ${id})\n`);
+      ports.stdout.write(`${body.operation} ${joined ? 'joined' : 'accepted'}\n`);
     }
     return 0;
   } catch (error) {

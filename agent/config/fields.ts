@@ -32,7 +32,10 @@ import * as z from 'zod';
 
 const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
 
-/** The kinds of value that a configuration is made of, and the two ways in which its mappings are built. */
+/**
+ * The kinds of value that a configuration is made of, and the two ways in which its mappings are built. Where zod cannot know
+ * what may be written, `meta` has it for the JSON Schema (json-schema.ts): a pattern, or one more type in `alsoWritten`.
+ */
 
 /** A text for which `problem` answers nothing. */
 function text(problem: (written: string) => string | undefined) {
@@ -59,14 +62,23 @@ function notDuration({ input }: { readonly input?: unknown }): string {
     : 'expected a duration such as 30s';
 }
 
+const DURATION = {
+  description: 'a duration such as 500ms, 2s, 5m or 1h30m',
+  pattern: String.raw`^(?=\d)(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$`,
+};
+
 function durationBy<N>(zero: 'zero' | 'no-zero', never?: N) {
-  return z.string({ error: notDuration }).transform((written, context): number | N => {
-    if (never !== undefined && written === 'never') return never;
-    const parsed = parseDuration(written, zero);
-    if (parsed.ok) return parsed.ms;
-    context.addIssue({ code: 'custom', message: parsed.message });
-    return z.NEVER;
-  });
+  const hint = never === undefined ? DURATION : { ...DURATION, pattern: `^never$|${DURATION.pattern}` };
+  return z
+    .string({ error: notDuration })
+    .meta(hint)
+    .transform((written, context): number | N => {
+      if (never !== undefined && written === 'never') return never;
+      const parsed = parseDuration(written, zero);
+      if (parsed.ok) return parsed.ms;
+      context.addIssue({ code: 'custom', message: parsed.message });
+      return z.NEVER;
+    });
 }
 
 /** In milliseconds, longer than nothing. */
@@ -117,24 +129,31 @@ export const endpoint = reading(
 );
 
 /** `host:port`, or a port of this machine. */
-export const endpointOrPort = z.preprocess(
-  (written) => (typeof written === 'number' ? `${PROBE_TCP_HOST}:${written}` : written),
-  endpoint,
-);
+export const endpointOrPort = z
+  .preprocess((written) => (typeof written === 'number' ? `${PROBE_TCP_HOST}:${written}` : written), endpoint)
+  .meta({ alsoWritten: 'integer' });
 
 /** Octal in quotes: unquoted, YAML 1.2 reads 0660 as six hundred and sixty. */
-export const fileMode = z.unknown().transform((written, context) => {
-  const mode = typeof written === 'string' ? readMode(written) : undefined;
-  if (mode !== undefined) return mode;
-  context.addIssue({ code: 'custom', message: 'expected an octal mode in quotes, write for example "0660"' });
-  return z.NEVER;
-});
+export const fileMode = z
+  .unknown()
+  .meta({ type: 'string', pattern: '^0?[0-7]{3}$' })
+  .transform((written, context) => {
+    const mode = typeof written === 'string' ? readMode(written) : undefined;
+    if (mode !== undefined) return mode;
+    context.addIssue({
+      code: 'custom',
+      message: 'expected an octal mode in quotes, write for example "0660"',
+    });
+    return z.NEVER;
+  });
 
 /** An argument of a command; a number is its text, as YAML reads it (a port, a count). */
-const argument = z.preprocess(
-  (written) => (typeof written === 'number' && Number.isSafeInteger(written) ? String(written) : written),
-  z.string(),
-);
+const argument = z
+  .preprocess(
+    (written) => (typeof written === 'number' && Number.isSafeInteger(written) ? String(written) : written),
+    z.string(),
+  )
+  .meta({ alsoWritten: 'integer' });
 
 /** Program and arguments; no shell ever sees them, so a single text is refused. */
 export const command = z

@@ -5,6 +5,7 @@ import * as z from 'zod';
 export const headers = z
   // Not a record of zod's: it leaves `__proto__` out in silence.
   .unknown()
+  .meta({ type: 'object', additionalProperties: { type: 'string' } })
   .transform((written, context): Readonly<Record<string, string>> => {
     if (typeof written !== 'object' || written === null || Array.isArray(written)) {
       const message = 'expected a mapping of names to texts, such as { Host: shop.example }';

@@ -43,6 +43,11 @@ export async function readConfig(path: string, context: Omit<LoadContext, 'file'
   return { ...loaded, warnings: [...loaded.warnings, ...(await exposedFiles(path, loaded.config))] };
 }
 
+/** Loads what `readConfig` otherwise loads for some files only (rules.ts). */
+export async function loadRest(): Promise<void> {
+  await import('node-cron');
+}
+
 /**
  * Checks a configuration: syntax, then every value at its position, then the values against each other. Of each of
  * these three all problems are reported, in the order of the file; the next is checked when there are none.

@@ -65,6 +65,17 @@ describe('The lock by a file', () => {
   });
   afterEach(() => directory.remove());
 
+  /** As a node does where the lock has not answered in time: a busy machine has other things to do for two seconds. */
+  async function again<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof LastcallError) || !error.message.includes('no answer within')) throw error;
+      }
+    }
+  }
+
   const open = (pool = 'app'): ReturnType<typeof createFileLock> => createFileLock(path, pool, { clock });
 
   test('never has more holders than slots, however many ask at once, and leaves one file', async () => {
@@ -79,11 +90,11 @@ describe('The lock by a file', () => {
     await Promise.all(
       nodes.map(async ({ lock, claim }) => {
         await until('it is its turn', async () => {
-          const view = await lock.take(claim, never);
+          const view = await again(() => lock.take(claim, never));
           most.push(view.holders.length);
           return view.holders.some((one) => one.claim.id === claim.id);
         });
-        await lock.give(claim, never);
+        await again(() => lock.give(claim, never));
         left -= 1;
       }),
     );

@@ -47,6 +47,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
       'formats',
       'haproxy',
       'commander',
+      'lifecycle/model/objection.ts',
       'lifecycle/model/phase.ts',
     ],
     types: ['engine', 'lifecycle'],

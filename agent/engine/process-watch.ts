@@ -3,7 +3,7 @@ import { stopsApp } from '../lifecycle/model/operation.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Policy } from '../lifecycle/model/policy.ts';
 import type { State } from '../lifecycle/model/state.ts';
-import type { Proof } from '../lifecycle/model/observation.ts';
+import { isSameProof, type Proof } from '../lifecycle/model/observation.ts';
 import type { Stopper } from '../app/contracts.ts';
 import { lookForLife } from './life-signs.ts';
 import type { UnstampedEvent } from './run-effect.ts';
@@ -38,7 +38,7 @@ export function createProcessWatch(
     const { proof, gone } = app;
     if (proof !== null) {
       if (known.gone(proof) !== 'gone') return false;
-      if (!isSame(proof, missed?.proof)) missed = { proof, since: clock.now() };
+      if (!isSameProof(proof, missed?.proof)) missed = { proof, since: clock.now() };
     } else if (gone) {
       // What is out was stopped, or HAProxy sends no user to it.
       if (PHASES[phase].place === 'out') return false;
@@ -66,10 +66,6 @@ export function createProcessWatch(
     missed = { ...missed, since: clock.now() };
     post({ type: 'app-gone', signs });
   };
-}
-
-function isSame(one: Proof, other: Proof | null | undefined): boolean {
-  return one.pid === other?.pid && one.startTime === other.startTime;
 }
 
 /** A refusal means that it is not there, or not for certain. */

@@ -13,24 +13,24 @@ import { createPoolStore, type PoolStore } from './pool-store.ts';
 import { markStep, removal, restoreStep, takeStep } from './take-step.ts';
 import { absent, modifiedAt, valueIs, type Change } from './transaction.ts';
 
-type Ports = { readonly clock: Clock; readonly log: Log };
+type LockPorts = { readonly clock: Clock; readonly log: Log };
 
 /** What the questions of one lock share. */
-interface Shared {
+interface LockParts {
   readonly gateway: Gateway;
   readonly keys: PoolKeys;
   readonly store: PoolStore;
-  readonly sessions: Sessions;
+  readonly sessions: ClaimSessions;
   /** Does it within the time for one question. @throws LastcallError `locked`, or the signal's reason */
-  bounded<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  readonly bounded: <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
   /** The same, after all that was asked for before: for what changes the pool. */
-  exclusive<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  readonly exclusive: <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
   /** Waits for what changes the pool, within a question that has its time already. */
-  alone<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
+  readonly alone: <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
 }
 
 /** The claims of this process, each with what it knows of its slot. */
-interface Sessions {
+interface ClaimSessions {
   /** The session of the claim, with its newest word; begun where there is none. */
   of(claim: Claim): ClaimSession;
   /** Ends it: it no longer says that the holder lives. */
@@ -46,7 +46,7 @@ interface Sessions {
 export function createEtcdLock(
   { endpoints, ttlMs }: Omit<EtcdLockConfig, 'kind'>,
   pool: string,
-  ports: Ports,
+  ports: LockPorts,
 ): FleetLock {
   const ending = new AbortController();
   const gateway = createGateway(endpoints, ports.clock);
@@ -70,12 +70,18 @@ export function createEtcdLock(
 }
 
 /** @param ending ends what the sessions do by themselves */
-function share(gateway: Gateway, keys: PoolKeys, ttlS: number, ports: Ports, ending: AbortSignal): Shared {
+function share(
+  gateway: Gateway,
+  keys: PoolKeys,
+  ttlS: number,
+  ports: LockPorts,
+  ending: AbortSignal,
+): LockParts {
   const mutex = createMutex();
   const store = createPoolStore(gateway, keys, ttlS, ports.clock);
-  const bounded: Shared['bounded'] = (signal, work) =>
+  const bounded: LockParts['bounded'] = (signal, work) =>
     withinLockTimeout(gateway.name, ports.clock, signal, work);
-  const exclusive: Shared['exclusive'] = (signal, work) =>
+  const exclusive: LockParts['exclusive'] = (signal, work) =>
     bounded(signal, (own) => mutex.runExclusive(own, () => work(own)));
   const known = new Map<string, ClaimSession>();
 
@@ -84,7 +90,7 @@ function share(gateway: Gateway, keys: PoolKeys, ttlS: number, ports: Ports, end
       // It may have been given back while this waited.
       if (known.get(kept.claim.id) === kept) await restore(keys, kept, signal);
     });
-  const sessions: Sessions = {
+  const sessions: ClaimSessions = {
     of(claim) {
       const session =
         known.get(claim.id) ?? createClaimSession(claim, { gateway, store, ttlS, ...ports, onKept });
@@ -115,11 +121,11 @@ function restore(keys: PoolKeys, session: ClaimSession, signal: AbortSignal): Pr
   return session.advance((now, own) => restoreStep(keys, now, own), signal);
 }
 
-async function take({ keys, sessions }: Shared, claim: Claim, signal: AbortSignal): Promise<PoolView> {
+async function take({ keys, sessions }: LockParts, claim: Claim, signal: AbortSignal): Promise<PoolView> {
   return showPool(keys, await sessions.of(claim).advance((now, own) => takeStep(keys, now, own), signal));
 }
 
-async function look({ keys, store, sessions, alone }: Shared, signal: AbortSignal): Promise<PoolView> {
+async function look({ keys, store, sessions, alone }: LockParts, signal: AbortSignal): Promise<PoolView> {
   const now = await store.read(signal);
   const lost = sessions.all().find((session) => session.isLostIn(now));
   if (lost === undefined) return showPool(keys, now);
@@ -127,7 +133,7 @@ async function look({ keys, store, sessions, alone }: Shared, signal: AbortSigna
 }
 
 async function mark(
-  { gateway, keys, sessions }: Shared,
+  { gateway, keys, sessions }: LockParts,
   claim: Claim,
   { state, failure }: Pick<SlotHolder, 'state' | 'failure'>,
   signal: AbortSignal,
@@ -140,7 +146,7 @@ async function mark(
   throw notHeld(gateway.name, claim);
 }
 
-async function give(shared: Shared, claim: Claim, signal: AbortSignal): Promise<PoolView> {
+async function give(shared: LockParts, claim: Claim, signal: AbortSignal): Promise<PoolView> {
   const { keys, sessions } = shared;
   const session = sessions.end(claim);
   const done = await remove(shared, claim, signal);
@@ -150,14 +156,14 @@ async function give(shared: Shared, claim: Claim, signal: AbortSignal): Promise<
   return showPool(keys, await remove(shared, claim, signal));
 }
 
-async function remove({ keys, store }: Shared, claim: Claim, signal: AbortSignal): Promise<PoolState> {
+async function remove({ keys, store }: LockParts, claim: Claim, signal: AbortSignal): Promise<PoolState> {
   const done = await store.commit(null, { compares: [], writes: removal(keys, claim) }, signal);
   // It names no lease, so etcd misses none.
   return done === LEASE_GONE ? store.read(signal) : done.pool;
 }
 
 /** @returns whether it was freed: nothing of it has changed since it was read */
-async function free({ keys, store }: Shared, holder: SlotHolder, signal: AbortSignal): Promise<boolean> {
+async function free({ keys, store }: LockParts, holder: SlotHolder, signal: AbortSignal): Promise<boolean> {
   const change = freeing(keys, holder);
   const done = change === null ? null : await store.commit(null, change, signal);
   return done !== null && done !== LEASE_GONE && done.isDone;

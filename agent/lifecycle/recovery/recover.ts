@@ -33,7 +33,7 @@ import {
   type Draft,
   warn,
 } from '../draft.ts';
-import { isSameProof, type Proof, type ServerView } from '../model/observation.ts';
+import { isSameProof, type ServerView } from '../model/observation.ts';
 
 /**
  * After a start: the recorded operation goes on, with the time that is left. Nothing is written before the first

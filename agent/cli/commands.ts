@@ -53,6 +53,7 @@ const VERBS: Readonly<Record<string, AddVerb>> = {
   check: addCheck,
   init: addInit,
   completion: addCompletion,
+  'complete-servers': addCompleteServers,
 };
 
 /**
@@ -199,6 +200,23 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
           const { completionFor } = await import('./rare-commands.ts');
           const whole = createProgram(ports, null, () => undefined);
           ports.stdout.write(completionFor(name, whole));
+          return 0;
+        },
+      });
+    });
+}
+
+/** What the scripts of `completion` ask: no person does, so no help shows it. */
+function addCompleteServers(program: Command, onParsed: OnParsed): void {
+  program
+    .command('complete-servers', { hidden: true })
+    .argument('<line>', 'what has been typed so far')
+    .action((line: string) => {
+      onParsed({
+        name: 'complete-servers',
+        work: async ({ ports }) => {
+          const { completeServers } = await import('./rare-commands.ts');
+          for (const name of await completeServers(line, ports.clock)) ports.stdout.write(`${name}\n`);
           return 0;
         },
       });

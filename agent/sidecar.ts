@@ -31,6 +31,7 @@ import { createLaunchRecord } from './app/launch-record.ts';
 import { createRunningStopRecord } from './app/running-stop-record.ts';
 import { openPidFileRecords } from './app/pid-file-record.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
+import { loadHttp } from './system/http.ts';
 import { createLabelledCounts } from './system/labelled-counts.ts';
 import { busyPortRetryMs, createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
@@ -56,6 +57,7 @@ export interface SidecarWorld extends World {
  */
 export async function runSidecar(options: RunOptions, world: SidecarWorld): Promise<number> {
   const { config } = options;
+  await loadHttp();
   // Before anything of ours touches that disk.
   await checkReachable(config.state, world.clock);
   return withClosing(async (atTheEnd) => {

@@ -9,26 +9,35 @@ import { makeTempDir } from './tempdir.ts';
 /** A legacy node with a port for its sidecar's agent-check. */
 export type SampleNode = LegacyNode & { readonly agentPort: number };
 
-/** A sample of haproxy/samples with two legacy nodes behind it, app1 and app2, on free ports. */
+/** A sample of haproxy/samples with two legacy nodes behind it, on free ports. */
 export interface SampleSite {
   readonly dir: string;
   /** Where users come in. */
   readonly url: string;
   readonly haproxy: Sample;
   readonly app1: SampleNode;
+  readonly app2: SampleNode;
   /** Ends every process and removes the directory. */
   close(): Promise<void>;
+}
+
+/** How the two nodes are called, and whether the second one is down at first. */
+export interface SampleNames {
+  readonly names?: readonly [string, string];
+  readonly isAlone?: boolean;
 }
 
 /**
  * Starts nodes and HAProxy; resolves once all answer.
  * @param files of haproxy/, the sample first
  * @param more values of the sample's environment, by the directory and the nodes
+ * @param names of the nodes; the second one is not started where `isAlone`
  */
 export async function openSampleSite(
   files: readonly string[],
   patience: AbortSignal,
   more: (dir: string, nodes: readonly SampleNode[]) => Promise<Readonly<Record<string, string>>>,
+  { names = ['app1', 'app2'], isAlone = false }: SampleNames = {},
 ): Promise<SampleSite> {
   const temp = await makeTempDir();
   const { path: dir } = temp;
@@ -36,7 +45,8 @@ export async function openSampleSite(
     ...createLegacyNode({ name, port: await freePort(), dir }),
     agentPort: await freePort(),
   });
-  const [app1, app2] = [await make('app1'), await make('app2')];
+  const [app1, app2] = [await make(names[0]), await make(names[1])];
+  const living = isAlone ? [app1] : [app1, app2];
   let haproxy: Sample | undefined;
   const close = async (): Promise<void> => {
     await haproxy?.stop();
@@ -44,8 +54,8 @@ export async function openSampleSite(
     await temp.remove();
   };
   try {
-    await Promise.all([app1.start(), app2.start()]);
-    await Promise.all([app1.untilServing(patience), app2.untilServing(patience)]);
+    await Promise.all(living.map((node) => node.start()));
+    await Promise.all(living.map((node) => node.untilServing(patience)));
     const listen = `127.0.0.1:${await freePort()}`;
     const environment: SampleEnvironment = {
       LB_SOCKET: join(dir, 'lb.sock'),
@@ -57,7 +67,7 @@ export async function openSampleSite(
     };
     const paths = files.map((file) => join(packageRoot(), 'haproxy', file));
     haproxy = await startSampleFile(paths, dir, environment);
-    return { dir, url: `http://${listen}`, haproxy, app1, close };
+    return { dir, url: `http://${listen}`, haproxy, app1, app2, close };
   } catch (error) {
     await close();
     throw error;

@@ -47,6 +47,8 @@ export interface SidecarOptions {
   readonly sections?: Readonly<Record<string, unknown>>;
   /** Besides the environment of the test. */
   readonly env?: Readonly<Record<string, string>>;
+  /** lastcall.mjs, where it is not the one of this checkout. */
+  readonly program?: string;
 }
 
 /** What a sidecar knows of its node. */
@@ -90,7 +92,7 @@ export async function startSidecar(
   const control = join(site.dir, `${node.name}.sock`);
   await writeFile(file, JSON.stringify(sidecarConfig(site, node, options)));
   // setpriv: it dies with the process that started it, even when that one is killed.
-  const command = ['--pdeathsig', 'KILL', process.execPath, LASTCALL, 'run', '-c', file];
+  const command = ['--pdeathsig', 'KILL', process.execPath, options.program ?? LASTCALL, 'run', '-c', file];
   const child = spawn('setpriv', command, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },

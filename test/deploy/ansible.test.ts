@@ -1,45 +1,16 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { configOf } from '../config/support.ts';
-import { LASTCALL } from '../support/cli.ts';
-import { openPool, type Pool } from '../support/pool.ts';
-import { repositoryFiles, textOf } from '../support/repository.ts';
-import { packageRoot } from '../support/sample.ts';
-import { skipped } from '../support/skip.ts';
+import { textOf } from '../support/repository.ts';
 
-/** The Ansible role, and the playbook that rolls a pool without a conductor. */
+/** The parts of the Ansible role that have to fit each other; host/ansible.host.ts runs it and the playbooks. */
 
-const execute = promisify(execFile);
 const FOLDER = 'deploy/ansible';
-const FILES = repositoryFiles(FOLDER);
 const ROLE = `${FOLDER}/roles/lastcall`;
 
 interface Option {
   readonly required?: boolean;
   readonly default?: unknown;
-}
-
-let pool: Pool | undefined;
-afterEach(async () => {
-  await pool?.close();
-  pool = undefined;
-});
-
-/** False, and loudly so, where a program is not installed. */
-async function has(program: string): Promise<boolean> {
-  try {
-    await execute(program, ['--version']);
-    return true;
-  } catch {
-    skipped(`${program} does not run here (Debian: apt-get install ansible-core ansible-lint)`);
-    return false;
-  }
 }
 
 function options(): Readonly<Record<string, Option>> {
@@ -79,76 +50,4 @@ describe('The Ansible role', () => {
       node: 'app1',
     });
   });
-
-  test('satisfies ansible-lint, with the playbooks', async () => {
-    if (!(await has('ansible-lint'))) return;
-    expect(FILES.length).toBeGreaterThan(5);
-    const cwd = join(packageRoot(), FOLDER);
-    const linted = await execute('ansible-lint', ['--offline', '--nocolor', '-q', '.'], { cwd }).catch(
-      (error: unknown) => error as { readonly stdout: string; readonly stderr: string },
-    );
-    expect(linted.stdout + linted.stderr).toBe('');
-  });
 });
-
-test('roll.yml rolls a pool under users, all nodes asked at once: one is out at a time, nothing failed, no session lost', async () => {
-  if (!(await has('ansible-playbook'))) return;
-  const opened = await openPool({ size: 3 });
-  pool = opened;
-  const { dir, nodes } = opened;
-  const hosts = nodes.map(({ name, agent }) => [name, { roll_options: ['--socket', agent.control] }]);
-  const inventory = {
-    lastcall: {
-      hosts: Object.fromEntries(hosts) as object,
-      vars: {
-        ansible_connection: 'local',
-        ansible_python_interpreter: '/usr/bin/python3',
-        roll_lastcall: [process.execPath, LASTCALL],
-        roll_reason: 'deploy 41',
-      },
-    },
-  };
-  await writeFile(join(dir, 'hosts.yml'), stringify(inventory));
-  const crowd = opened.users(24);
-  await crowd.start();
-  const watched = opened.watch();
-  const before = await Promise.all(nodes.map((node) => node.made()));
-  const ansible = await runAnsible(
-    ['-i', join(dir, 'hosts.yml'), join(packageRoot(), FOLDER, 'roll.yml')],
-    dir,
-  );
-  const seen = await watched.end();
-  const report = await crowd.stop();
-  expect(ansible).toMatchObject({ code: 0, stderr: '' });
-  expect(ansible.stdout.match(/ok=1 +changed=1 +unreachable=0 +failed=0/g)).toHaveLength(3);
-  expect(report).toMatchObject({ failed: 0, lost: 0, failures: [] });
-  expect(seen).toMatchObject({ fenced: 1, out: 1 });
-  // Each is another process now: its count of sessions began anew.
-  const after = await Promise.all(nodes.map((node) => node.made()));
-  expect(before.length).toBe(3);
-  for (const node of nodes)
-    expect((await node.agent.client.status(AbortSignal.timeout(5_000))).phase).toBe('serving');
-  expect(after.every(Number.isFinite)).toBe(true);
-}, 150_000);
-
-/** `ansible-playbook WORDS`, with all that it writes in `dir`. */
-async function runAnsible(words: readonly string[], dir: string) {
-  const env = {
-    ...process.env,
-    HOME: dir,
-    ANSIBLE_NOCOLOR: '1',
-    ANSIBLE_LOCAL_TEMP: join(dir, 'ansible'),
-    ANSIBLE_REMOTE_TMP: join(dir, 'ansible'),
-    ANSIBLE_ASYNC_DIR: join(dir, 'async'),
-  };
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'ansible-playbook', ...words], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit') as Promise<[number | null]>,
-  ]);
-  return { code, stdout, stderr };
-}

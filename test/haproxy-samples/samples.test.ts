@@ -43,6 +43,19 @@ describe('The table of samples', () => {
   });
 });
 
+test.each(DEPLOY.filter((file) => /^deploy\/samples\/[^/]+\.yaml$/.test(file)))(
+  '%s is a right configuration',
+  async (file) => {
+    const loaded = await load(textOf(file));
+    expect(linesOf(loaded)).toEqual([]);
+    // Every file with `master` is warned of some versions of HAProxy.
+    const warnings = loaded.ok
+      ? loaded.warnings.filter((one) => !one.startsWith('balancers[0].master: '))
+      : [];
+    expect(warnings).toEqual([]);
+  },
+);
+
 describe.each(SAMPLES)('%s', (file) => {
   test('is read by HAProxy without an alert', async () => {
     const env = { ...process.env, LB_UNPRIVILEGED: '1', PATH: searchPath() };

@@ -12,7 +12,7 @@ const OLDEST = { node: [20, 19], haproxy: [2, 4] };
 /** What the demo and the tests run, besides Node. */
 const PROGRAMS = ['haproxy', 'socat', 'setpriv'];
 /** What some tests run besides (`prepare.mjs --tests`). Where one cannot be had, they say that they did not run. */
-const TEST_PROGRAMS = ['systemd-analyze', 'shellcheck', 'ip', 'openssl', 'script'];
+const TEST_PROGRAMS = ['systemd-analyze', 'shellcheck', 'ip', 'openssl', 'script', 'docker-compose'];
 /** What other versions of HAProxy need besides (`prepare.mjs --versions`): their packages are Debian's. */
 const VERSIONS_PROGRAMS = ['patchelf'];
 /** What the Debian system of test/host shows inside (`prepare.mjs --host`); a file stands for a package without a program. */
@@ -24,6 +24,8 @@ const HOST_PROGRAMS = [
   '/usr/share/tomcat10-admin/manager/WEB-INF/web.xml',
   'php',
   'ip',
+  'ansible-playbook',
+  'ansible-lint',
 ];
 /** How each distribution calls them; the first manager found is used. */
 const MANAGERS = [
@@ -42,6 +44,7 @@ const MANAGERS = [
       ip: 'iproute2',
       openssl: 'openssl',
       script: 'bsdutils',
+      'docker-compose': 'docker-compose',
       patchelf: 'patchelf',
       '/sbin/init': 'systemd-sysv',
       'dbus-daemon': 'dbus',
@@ -49,6 +52,8 @@ const MANAGERS = [
       '/usr/libexec/tomcat10/tomcat-start.sh': 'tomcat10',
       '/usr/share/tomcat10-admin/manager/WEB-INF/web.xml': 'tomcat10-admin',
       php: 'php-cli',
+      'ansible-playbook': 'ansible-core',
+      'ansible-lint': 'ansible-lint',
     },
   },
   {

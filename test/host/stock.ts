@@ -2,6 +2,7 @@ import { expect } from '@jest/globals';
 import { join } from 'node:path';
 import type { Status } from '../../agent/lifecycle/model/api.ts';
 import type { Report } from '../fixtures/tally.ts';
+import { textOf } from '../support/repository.ts';
 import { packageRoot } from '../support/sample.ts';
 import { until } from '../support/until.ts';
 import { type Box, openBox, type BoxOutcome } from './box.ts';
@@ -212,10 +213,9 @@ async function installSidecar(box: Box, app: App, more: string): Promise<void> {
 }
 
 function configuration(app: App, more: string): string {
-  const source =
-    app === 'tomcat10'
-      ? 'tomcat: { url: "http://127.0.0.1:8080/manager", user: lastcall, passwordFile: /etc/lastcall/tomcat.password, context: / }'
-      : 'http: { url: "http://127.0.0.1:8080/sessions" }';
+  // That its probe can be told in Tomcat's log.
+  if (app === 'tomcat10')
+    return textOf('deploy/samples/tomcat10.yaml').replace(':8080/health', ':8080/health?by=lastcall') + more;
   return `node: app1
 app:
   probe:
@@ -227,6 +227,6 @@ balancers:
     master: unix:/run/haproxy/master.sock
     servers: [app/app1]
 sessions:
-  - ${source}
+  - http: { url: "http://127.0.0.1:8080/sessions" }
 ${more}`;
 }

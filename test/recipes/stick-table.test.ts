@@ -34,7 +34,7 @@ test('users who are counted by a stick table alone lose no session in a stop, wi
   await Promise.all(nodes.map((node) => node.untilServing(patience)));
   const [one, two] = nodes;
   const listen = `127.0.0.1:${await freePort()}`;
-  const sample = await startSampleFile(join(packageRoot(), SAMPLE), dir, {
+  const sample = await startSampleFile([join(packageRoot(), SAMPLE)], dir, {
     LB_SOCKET: join(dir, 'lb.sock'),
     LB_STATE: join(dir, 'server-state'),
     LB_LISTEN: listen,

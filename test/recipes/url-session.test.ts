@@ -39,7 +39,7 @@ async function open(): Promise<string> {
   nodes = await Promise.all([start('app1'), start('app2')]);
   const [one, two] = nodes.map(({ port }) => `127.0.0.1:${port}`);
   const listen = `127.0.0.1:${await freePort()}`;
-  haproxy = await startSampleFile(join(packageRoot(), SAMPLE), dir, {
+  haproxy = await startSampleFile([join(packageRoot(), SAMPLE)], dir, {
     LB_SOCKET: join(dir, 'lb.sock'),
     LB_STATE: join(dir, 'server-state'),
     LB_LISTEN: listen,

@@ -55,7 +55,7 @@ export interface Sample {
  * @throws Error with HAProxy's own words when it ends instead
  */
 export function startSample(options: SampleOptions): Promise<Sample> {
-  return startSampleFile(SAMPLE, options.dir, sampleEnvironment(options));
+  return startSampleFile([SAMPLE], options.dir, sampleEnvironment(options));
 }
 
 /** The environment that every sample takes: its Runtime API and its server-state-file. */
@@ -65,18 +65,19 @@ export interface SampleEnvironment extends Readonly<Record<string, string>> {
 }
 
 /**
- * Runs a sample without privileges, its master socket in `dir`; resolves once its Runtime API answers.
+ * Runs a sample, of one file or more, without privileges, its master socket in `dir`; resolves once its Runtime API answers.
  * @throws Error with HAProxy's own words when it ends instead
  */
 export async function startSampleFile(
-  file: string,
+  files: readonly string[],
   dir: string,
   environment: SampleEnvironment,
 ): Promise<Sample> {
   const { LB_SOCKET: socket, LB_STATE: stateFile } = environment;
   const master = join(dir, 'master.sock');
+  const loads = files.flatMap((file) => ['-f', file]);
   // setpriv: HAProxy dies with the process that started it, even when that one is killed.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'haproxy', '-W', '-S', master, '-f', file], {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'haproxy', '-W', '-S', master, ...loads], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, LB_UNPRIVILEGED: '1', ...environment, PATH: searchPath() },
   });

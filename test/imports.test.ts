@@ -25,7 +25,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
   app: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
   hooks: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
-  fleet: { run: ['node:', 'system', 'lifecycle/recovery/shapes.ts'], types: ['config', 'lifecycle'] },
+  fleet: { run: ['node:', 'system', 'lifecycle/recovery/json-guards.ts'], types: ['config', 'lifecycle'] },
   engine: {
     run: ['lifecycle', 'system', 'node-cron'],
     types: ['config', 'balancers', 'probes', 'sessions', 'app', 'journal', 'hooks', 'fleet'],
@@ -38,6 +38,17 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     run: ['node:', 'system', 'config', 'formats', 'lifecycle/model/phase.ts'],
     types: ['engine', 'lifecycle'],
   },
+  init: {
+    run: [
+      'node:',
+      'system',
+      'haproxy',
+      'config/validators.ts',
+      'balancers/runtime-api/related-servers.ts',
+      'balancers/runtime-api/survey-facts.ts',
+    ],
+    types: ['lifecycle'],
+  },
   cli: {
     run: [
       'node:',
@@ -46,6 +57,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
       'control',
       'formats',
       'haproxy',
+      'init',
       'commander',
       'lifecycle/model/phase.ts',
     ],

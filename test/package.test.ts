@@ -39,6 +39,8 @@ describe('The package that `npm pack` makes in a clone that was never built', ()
       expect.arrayContaining([
         'dist/bundle/lastcall.mjs',
         'dist/bundle/THIRD-PARTY.txt',
+        'dist/man/lastcall.1',
+        'deploy/lastcall.schema.json',
         'deploy/systemd/lastcall.service',
         'deploy/systemd/app.service.d/10-lastcall.conf',
         'deploy/polkit/50-lastcall.rules',

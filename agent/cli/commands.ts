@@ -2,12 +2,14 @@ import { Argument, Command, CommanderError } from 'commander';
 import { check } from './check.ts';
 import type { Shell } from './completion.ts';
 import { examples } from './help.ts';
+import type { InitCommandOptions } from './init.ts';
 import { operate } from './operate.ts';
 import {
   type VerbOptions,
   addDirectOptions,
   addDirectStatusOptions,
   addHoldOptions,
+  addInitOptions,
   addVerbOptions,
 } from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
@@ -40,7 +42,7 @@ const OPERATIONS = {
  * @param onParsed called with the verb that parsing found
  */
 export function createProgram(
-  ports: CliPorts,
+  ports: Pick<CliPorts, 'stdout' | 'version'>,
   command: readonly string[] | null,
   onParsed: OnParsed,
 ): Command {
@@ -52,11 +54,12 @@ export function createProgram(
   addStatus(program, onParsed);
   addUnlock(program, onParsed);
   addCheck(program, onParsed);
+  addInit(program, onParsed);
   addCompletion(program, onParsed);
   return program;
 }
 
-function createRoot(ports: CliPorts): Command {
+function createRoot(ports: Pick<CliPorts, 'stdout' | 'version'>): Command {
   return new Command('lastcall')
     .description(
       'Takes a stateful node out of service behind HAProxy without a failed request or a lost session.',
@@ -150,6 +153,16 @@ function addCheck(program: Command, onParsed: OnParsed): void {
   });
 }
 
+function addInit(program: Command, onParsed: OnParsed): void {
+  const text = 'write a commented configuration from what a live HAProxy and this machine show';
+  addInitOptions(addVerb(program, 'init', text)).action((options: InitCommandOptions) => {
+    onParsed({
+      name: 'init',
+      work: async (context) => (await import('./rare-commands.ts')).createConfiguration(options, context),
+    });
+  });
+}
+
 function addCompletion(program: Command, onParsed: OnParsed): void {
   const shell = new Argument('<shell>', 'bash, zsh or fish').choices([
     'bash',
@@ -162,7 +175,7 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
       onParsed({
         name: 'completion',
         work: async ({ ports }) => {
-          const { completionFor } = await import('./seldom.ts');
+          const { completionFor } = await import('./rare-commands.ts');
           ports.stdout.write(completionFor(name, program));
           return 0;
         },

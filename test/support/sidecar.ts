@@ -51,8 +51,11 @@ export interface SidecarOptions {
   readonly program?: string;
 }
 
+/** What a sidecar knows of its node. */
+export type SidecarNode = Pick<SiteNode, 'name' | 'url' | 'pidFile' | 'startCommand' | 'agentPort'>;
+
 /** The configuration of one node's sidecar. JSON is YAML too. */
-export function sidecarConfig(site: SidecarPlace, node: SiteNode, options: SidecarOptions = {}): object {
+export function sidecarConfig(site: SidecarPlace, node: SidecarNode, options: SidecarOptions = {}): object {
   return {
     node: node.name,
     app: {
@@ -81,7 +84,7 @@ export function sidecarConfig(site: SidecarPlace, node: SiteNode, options: Sidec
  */
 export async function startSidecar(
   site: SidecarPlace,
-  node: SiteNode,
+  node: SidecarNode,
   signal: AbortSignal,
   options: SidecarOptions = {},
 ): Promise<Sidecar> {

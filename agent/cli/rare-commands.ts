@@ -1,0 +1,4 @@
+/** What few commands need, as one part of the bundle: each part is a file of the package, which has at most 40. */
+export { completionFor } from './completion.ts';
+export { openDirectStatus } from './direct-status.ts';
+export { createConfiguration } from './init.ts';

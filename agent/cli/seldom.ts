@@ -1,3 +1,0 @@
-/** What few commands need, as one part of the bundle: each part is a file of the package, which has at most 40. */
-export { completionFor } from './completion.ts';
-export { openDirectStatus } from './direct-status.ts';

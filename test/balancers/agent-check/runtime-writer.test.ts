@@ -11,7 +11,12 @@ import { until } from '../../support/until.ts';
 import { adminOf, endings, never, type PolledStage, stage } from '../../support/agent-check-stage.ts';
 
 describe('The weight by agent-check', () => {
-  const weigh = (on: PolledStage, weight: number, full: number, mayReplace: number[]): Promise<number | null> =>
+  const weigh = (
+    on: PolledStage,
+    weight: number,
+    full: number,
+    mayReplace: number[],
+  ): Promise<number | null> =>
     on.balancer.setWeight?.('app/app1', { weight, full, mayReplace }, never) ??
     Promise.reject(new Error('none'));
   const weightOf = async ({ haproxy }: PolledStage): Promise<string> =>

@@ -38,6 +38,17 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     run: ['node:', 'system', 'config', 'formats', 'lifecycle/model/phase.ts'],
     types: ['engine', 'lifecycle'],
   },
+  init: {
+    run: [
+      'node:',
+      'system',
+      'haproxy',
+      'config/validators.ts',
+      'balancers/runtime-api/related-servers.ts',
+      'balancers/runtime-api/survey-facts.ts',
+    ],
+    types: ['lifecycle'],
+  },
   doctor: {
     run: ['node:', 'system', 'haproxy', 'lifecycle/model/objection.ts', 'app/systemd-unit.ts'],
     types: ['config', 'lifecycle', 'sessions', 'probes'],
@@ -50,6 +61,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
       'control',
       'formats',
       'haproxy',
+      'init',
       'commander',
       'lifecycle/model/phase.ts',
     ],

@@ -3,12 +3,14 @@ import { check } from './check.ts';
 import type { Shell } from './completion.ts';
 import type { DoctorOptions } from './doctor.ts';
 import { examples } from './help.ts';
+import type { InitCommandOptions } from './init.ts';
 import { operate } from './operate.ts';
 import {
   type VerbOptions,
   addDirectOptions,
   addDirectStatusOptions,
   addHoldOptions,
+  addInitOptions,
   addVerbOptions,
 } from './options.ts';
 import type { CliPorts, Context } from './ports.ts';
@@ -53,6 +55,7 @@ export function createProgram(
   addStatus(program, onParsed);
   addUnlock(program, onParsed);
   addCheck(program, onParsed);
+  addInit(program, onParsed);
   addDoctor(program, onParsed);
   addCompletion(program, onParsed);
   return program;
@@ -149,6 +152,16 @@ function addUnlock(program: Command, onParsed: OnParsed): void {
 function addCheck(program: Command, onParsed: OnParsed): void {
   addVerb(program, 'check', 'is the configuration file right? touches nothing else').action(() => {
     onParsed({ name: 'check', work: async (context) => check(context) });
+  });
+}
+
+function addInit(program: Command, onParsed: OnParsed): void {
+  const text = 'write a commented configuration from what a live HAProxy and this machine show';
+  addInitOptions(addVerb(program, 'init', text)).action((options: InitCommandOptions) => {
+    onParsed({
+      name: 'init',
+      work: async (context) => (await import('./rare-commands.ts')).createConfiguration(options, context),
+    });
   });
 }
 

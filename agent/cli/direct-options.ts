@@ -134,7 +134,7 @@ function mastersOf({ master: masters = [] }: VerbOptions, haproxy: readonly stri
   throw usage('--master goes once with each --haproxy, in the same order', 'name all of them, or none');
 }
 
-function tlsOf(
+export function tlsOf(
   { tlsCa: ca, tlsCert: cert, tlsKey: key }: VerbOptions,
   haproxy: readonly string[],
 ): DirectOptions['tls'] {

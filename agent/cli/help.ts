@@ -53,6 +53,13 @@ export const EXAMPLES = {
     'lastcall unlock app2 --reason "machine scrapped"',
     '                                         frees its slot; refused while its sidecar lives',
   ],
+  init: [
+    'lastcall init --haproxy /run/haproxy/admin.sock',
+    '                                         this machine is the node: writes /etc/lastcall/lastcall.yaml, or -c FILE',
+    'lastcall init --haproxy tcp://10.0.0.11:9999 --haproxy tcp://10.0.0.12:9999 --server app/app1 -c app1.yaml',
+    'lastcall init --haproxy /run/haproxy/admin.sock --print',
+    '                                         shows it and writes no file',
+  ],
   completion: [
     'lastcall completion fish >~/.config/fish/completions/lastcall.fish',
     'source <(lastcall completion bash)       bash: in ~/.bashrc; zsh alike in ~/.zshrc',

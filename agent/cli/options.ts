@@ -121,6 +121,21 @@ export function addDirectStatusOptions(command: Command): Command {
   return command;
 }
 
+/** Which HAProxys are asked, and by what name the node is known there. */
+export function addInitOptions(command: Command): Command {
+  const [, , ...options] = haproxyOptions((flags, text) => new Option(flags, text));
+  command
+    .requiredOption('--haproxy <addr>', 'unix:/path, /path, tcp:// or tls://host:port; repeatable', collect)
+    .option(
+      '--server <backend/server>',
+      'the node there, where its addresses do not tell; repeatable',
+      collect,
+    )
+    .option('--print', 'write it to stdout, and no file');
+  for (const option of options.slice(0, 3)) command.addOption(option);
+  return command;
+}
+
 /** An option of direct mode; the help of other verbs than `by` leaves it out. */
 type Direct = (flags: string, text: string, by?: readonly Verb[]) => Option;
 

@@ -2,3 +2,4 @@
 export { completionFor } from './completion.ts';
 export { doctor } from './doctor.ts';
 export { openDirectStatus } from './direct-status.ts';
+export { createConfiguration } from './init.ts';

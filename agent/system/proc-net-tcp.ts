@@ -40,12 +40,25 @@ const PORTS =
  */
 export async function readPort(port: number, tables: Tables, signal: AbortSignal): Promise<PortView> {
   const counter = createPortCounter(port);
-  await readTable(tables.v4, counter.take, signal);
+  await readTables(tables, counter.take, signal);
+  return counter.view();
+}
+
+/**
+ * Reads both tables line by line, in constant memory.
+ * @param take gets each line but the header, and returns false for one that is none of such a table
+ * @throws as `readPort`, or what `take` throws
+ */
+export async function readTables(
+  tables: Tables,
+  take: (line: string) => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  await readTable(tables.v4, take, signal);
   // Without IPv6 in the kernel there is no such file.
-  await readTable(tables.v6, counter.take, signal).catch((error: unknown) => {
+  await readTable(tables.v6, take, signal).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
   });
-  return counter.view();
 }
 
 /** One port in the lines of the tables. */

@@ -34,13 +34,18 @@ export async function listenersOn(port: number, signal: AbortSignal): Promise<Li
   return { kind: 'owned', owners: [...owners.values()] };
 }
 
-interface Search {
+/** The processes that have sockets open, by the sockets' inodes. */
+export interface OwnerSearch {
   readonly byInode: ReadonlyMap<string, readonly SocketOwner[]>;
   /** Every process of this machine is listed, and could be read. */
   readonly isWhole: boolean;
 }
 
-async function ownersOf(inodes: ReadonlySet<string>, signal: AbortSignal): Promise<Search> {
+/**
+ * Looks through every process that this user may read.
+ * @throws the system's error where /proc cannot be listed, or the signal's reason
+ */
+export async function ownersOf(inodes: ReadonlySet<string>, signal: AbortSignal): Promise<OwnerSearch> {
   const byInode = new Map<string, SocketOwner[]>();
   // Where /proc hides other users' processes (hidepid, ProtectProc), it does not list them.
   let isWhole = inspectProcess(1) !== 'hidden';

@@ -16,6 +16,10 @@ export interface ServerStateRow {
   readonly initialWeight: number | null;
   /** Null where no IP address is shown: `-` for a unix socket and for a name that does not resolve. */
   readonly endpoint: Endpoint | null;
+  /** The port of its check, where that is another one than the server's; null = not set, or not shown. */
+  readonly checkPort: number | null;
+  /** The port of its agent-check; null = none, or not shown. */
+  readonly agentPort: number | null;
 }
 
 /**
@@ -53,7 +57,10 @@ function stateOf(columns: Columns, line: string, reply: Reply): ServerStateRow {
   }
   const initialWeight = parseCount(field('srv_iweight'));
   const endpoint = endpointIn(field('srv_addr'), parseCount(field('srv_port')));
-  return { backendId, serverId, server, operational, adminBits, initialWeight, endpoint };
+  const checkPort = parseCount(field('srv_check_port')) || null;
+  const agentPort = parseCount(field('srv_agent_port')) || null;
+  const ports = { checkPort, agentPort };
+  return { backendId, serverId, server, operational, adminBits, initialWeight, endpoint, ...ports };
 }
 
 /**

@@ -148,17 +148,22 @@ describe('show servers state', () => {
   const head =
     '# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight';
   test.each([
-    ['2.2, of 20 columns', head, '3 app 1 app1 10.0.0.1 2 8 1 5', null],
+    [
+      '2.2, of 20 columns',
+      head,
+      '3 app 1 app1 10.0.0.1 2 8 1 5',
+      { endpoint: null, checkPort: null, agentPort: null },
+    ],
     [
       '2.4 and later, of 25',
-      `${head} srv_fqdn srv_port srvrecord`,
-      '3 app 1 app1 10.0.0.1 2 8 1 5 - 80 -',
-      { host: '10.0.0.1', port: 80 },
+      `${head} srv_fqdn srv_port srvrecord srv_check_port srv_agent_port`,
+      '3 app 1 app1 10.0.0.1 2 8 1 5 - 80 - 8090 0',
+      { endpoint: { host: '10.0.0.1', port: 80 }, checkPort: 8090, agentPort: null },
     ],
-  ])('of %s is read by the names of its columns', (_version, header, line, endpoint) => {
+  ])('of %s is read by the names of its columns', (_version, header, line, more) => {
     const answer = `1\n${header}\n${line}`;
     expect(parseServersState(answer, replied(answer))).toEqual([
-      { backendId: 3, serverId: 1, server: 'app1', operational: 2, adminBits: 8, initialWeight: 5, endpoint },
+      { backendId: 3, serverId: 1, server: 'app1', operational: 2, adminBits: 8, initialWeight: 5, ...more },
     ]);
   });
 });

@@ -98,6 +98,8 @@ describe('`show servers state`', () => {
       adminBits: 0,
       initialWeight: 1,
       endpoint: { host: '127.0.0.1', port: 1 },
+      checkPort: null,
+      agentPort: null,
     });
     expect(app2).toEqual({
       backendId: 2,
@@ -107,6 +109,8 @@ describe('`show servers state`', () => {
       adminBits: 5,
       initialWeight: 1,
       endpoint: { host: '127.0.0.1', port: 1 },
+      checkPort: null,
+      agentPort: null,
     });
   });
 

@@ -1,0 +1,40 @@
+import type { TlsFiles } from '../haproxy/tls.ts';
+import type { Application } from './application.ts';
+import type { ServerCandidate } from './candidates.ts';
+import type { NodeDetails } from './node-details.ts';
+import type { MasterFact, SocketAccess } from './socket-facts.ts';
+
+/** All that is known when the file is written. */
+export interface Facts {
+  /** The name that the node gets. */
+  readonly node: string;
+  readonly nodes: readonly NodeFacts[];
+  readonly application: Application;
+  /** Other applications of this machine at these HAProxys. */
+  readonly others: readonly (readonly ServerCandidate[])[];
+  readonly tls: TlsFiles | null;
+  readonly isRoot: boolean;
+  /** The directories of PHP's sessions that this machine has. */
+  readonly phpSessions: readonly string[];
+}
+
+/** This node at one HAProxy. */
+export interface NodeFacts extends NodeDetails {
+  readonly access: SocketAccess;
+  readonly master: MasterFact;
+  /** Null where no master was found. */
+  readonly masterAccess: SocketAccess | null;
+}
+
+/** The parts of the file are written by it, in order. */
+export interface Section {
+  readonly facts: Facts;
+  /** A warning beside the file, on stderr: what the operator should know before anything is run. */
+  readonly warn: (text: string) => void;
+}
+
+/** What binds users to this node anywhere, as a list for a sentence; null where HAProxy shows nothing that does. */
+export function stickyTexts({ nodes }: Facts): readonly string[] {
+  const texts = nodes.flatMap(({ servers }) => servers.flatMap(({ sticky }) => sticky ?? []));
+  return [...new Set(texts)];
+}

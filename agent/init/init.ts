@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs';
+import type { TlsFiles } from '../haproxy/tls.ts';
+import type { ServerName } from '../haproxy/names.ts';
+import type { Clock } from '../system/clock.ts';
+import { ownAddresses } from '../system/own-addresses.ts';
+import { LastcallError } from '../system/error.ts';
+import { nodeNameProblem } from '../config/validators.ts';
+import { applicationOf } from './application.ts';
+import { nameOf, viewBalancer, type AskPorts } from './balancer-view.ts';
+import { candidatesOf, portsHere } from './candidates.ts';
+import { chooseServers, type Choice } from './choose.ts';
+import type { NodeFacts } from './facts.ts';
+import { readMachine } from './machine.ts';
+import { readDetails } from './node-details.ts';
+import { accessOf, findMaster } from './socket-facts.ts';
+import { writeConfiguration, type Written } from './write.ts';
+
+/** All that is asked of all HAProxys, together. */
+const ASK_MS = 20_000;
+/** Debian's directory of PHP's sessions, and that of RHEL. */
+const PHP_SESSIONS = ['/var/lib/php/sessions', '/var/lib/php/session'];
+
+export interface InitOptions {
+  /** Addresses as the operator wrote them, at least one. */
+  readonly haproxy: readonly string[];
+  readonly tls: TlsFiles | null;
+  /** The servers that this node is; none = found by its addresses. */
+  readonly servers: readonly ServerName[];
+}
+
+export interface InitPorts {
+  readonly clock: Clock;
+  readonly hostname: string;
+  readonly signal: AbortSignal;
+}
+
+export interface Initial extends Written {
+  readonly node: string;
+  readonly balancers: readonly { readonly name: string; readonly servers: readonly string[] }[];
+}
+
+/**
+ * Reads the HAProxys and this machine, and writes the configuration of the node as text. Changes nothing anywhere.
+ * @throws LastcallError `balancer-unreachable` where one of them does not answer within 20 s; `not-permitted`,
+ *   `no-such-server`, `usage` (see `viewBalancer`, `chooseServers`); the signal's reason
+ */
+export async function initialConfiguration(
+  { haproxy, tls, servers }: InitOptions,
+  { clock, hostname, signal }: InitPorts,
+): Promise<Initial> {
+  const own = ownAddresses();
+  const ports: AskPorts = { clock, signal, until: clock.now() + ASK_MS, tls, own };
+  const views = await Promise.all(haproxy.map((target) => viewBalancer(target, ports)));
+  const machine = await readMachine(portsHere(views, own), signal);
+  const choice = chooseServers(views, candidatesOf(views, machine), servers);
+  const nodes: NodeFacts[] = [];
+  for (const at of choice.nodes) {
+    const master = findMaster(at.balancer);
+    const masterAccess = master.kind === 'found' ? accessOf(master.address) : null;
+    const details = await readDetails(at, ports);
+    nodes.push({ ...details, access: accessOf(at.balancer.target), master, masterAccess });
+  }
+  const node = nodeName(choice, hostname);
+  const written = writeConfiguration({
+    node,
+    nodes,
+    application: applicationOf(choice.candidates, choice.others.flat()),
+    others: choice.others,
+    tls,
+    isRoot: process.geteuid?.() === 0,
+    phpSessions: PHP_SESSIONS.filter((path) => existsSync(path)),
+  });
+  const balancers = nodes.map(({ at }) => ({ name: at.balancer.target, servers: at.servers.map(nameOf) }));
+  return { ...written, node, balancers };
+}
+
+/** The host's name; of several nodes on one machine, or a node of another one, the first server's. */
+function nodeName({ nodes, others, candidates }: Choice, hostname: string): string {
+  const isHere = candidates.some(({ place }) => place.kind === 'here');
+  const server = nodes[0]?.servers[0]?.server ?? hostname;
+  const name = isHere && others.length === 0 ? hostname : server;
+  const good = [name, server].find((text) => nodeNameProblem(text) === undefined);
+  if (good !== undefined) return good;
+  throw new LastcallError('config', `neither the host name nor ${server} can be the name of a node`, {
+    target: server,
+    next: `give this machine a host name: ${nodeNameProblem(hostname) ?? ''}`,
+  });
+}

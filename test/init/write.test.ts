@@ -1,0 +1,236 @@
+import { describe, expect, test } from '@jest/globals';
+import { loadConfig, type Loaded } from '../../agent/config/load.ts';
+import { createClient } from '../../agent/haproxy/client.ts';
+import type { PortOwner } from '../../agent/init/application.ts';
+import type { Facts, NodeFacts } from '../../agent/init/facts.ts';
+import type { ServerDetail } from '../../agent/init/node-details.ts';
+import { writeConfiguration } from '../../agent/init/write.ts';
+import { realClock } from '../../agent/system/clock.ts';
+
+const TARGET = '/run/haproxy/admin.sock';
+const address = { kind: 'unix', path: TARGET } as const;
+
+const SERVER: ServerDetail = {
+  name: 'app/app1',
+  endpoint: { host: '127.0.0.1', port: 8080 },
+  mode: 'http',
+  sticky: 'cookie',
+  hashed: null,
+  check: { kind: 'http', port: null },
+  agentPort: null,
+  admin: 'ready',
+  others: 1,
+};
+
+function nodeOf(more: Partial<NodeFacts> = {}, level: 'admin' | 'operator' = 'admin'): NodeFacts {
+  const client = createClient(TARGET, address, { clock: realClock });
+  const info = { pid: 1, version: '2.6.12', uptimeSeconds: 1 };
+  const balancer = { target: TARGET, address, client, isHere: true, level, info, servers: [], rows: [] };
+  return {
+    at: { balancer, servers: [], leftOut: [] },
+    servers: [SERVER],
+    tables: [],
+    access: { user: 0, group: 4 },
+    master: { kind: 'found', address: 'unix:/run/haproxy/master.sock' },
+    masterAccess: { user: 0, group: 4 },
+    ...more,
+  };
+}
+
+const UNIT: PortOwner = { kind: 'unit', unit: 'tomcat10.service', program: 'java' };
+
+function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
+  const endpoints = owner.kind === 'elsewhere' ? [] : [{ host: '127.0.0.1', port: 8080 }];
+  return {
+    node: 'app1',
+    nodes: [nodeOf()],
+    application: { owner, endpoints, kind: 'tomcat', process: null },
+    others: [],
+    tls: null,
+    isRoot: true,
+    phpSessions: [],
+    ...more,
+  };
+}
+
+const load = (text: string): Promise<Loaded> =>
+  loadConfig(text, {
+    file: 'lastcall.yaml',
+    env: {},
+    hostname: 'here',
+    isTerminal: false,
+    supervised: false,
+  });
+
+/** The text with those commented lines of YAML in force that this matches. */
+function withChoices(text: string, ...choices: readonly RegExp[]): string {
+  for (const choice of choices) expect(text).toMatch(new RegExp(`^ *# ${choice.source}`, 'm'));
+  return text
+    .split('\n')
+    .map((line) =>
+      choices.some((one) => new RegExp(`^ *# ${one.source}`).test(line)) ? line.replace('# ', '') : line,
+    )
+    .join('\n');
+}
+
+const OWNERS: readonly PortOwner[] = [
+  UNIT,
+  { kind: 'front', unit: 'nginx.service', program: 'nginx' },
+  { kind: 'front', unit: null, program: 'httpd' },
+  { kind: 'container', program: 'docker-proxy' },
+  { kind: 'socket-activated' },
+  { kind: 'user-unit', unit: 'shop.service', program: 'node' },
+  { kind: 'several', units: ['a.service', 'b.service'] },
+  { kind: 'shared', unit: 'supervisord.service', program: 'python3', others: ['blog/blog1'] },
+  { kind: 'no-unit', program: 'java' },
+  { kind: 'hidden', users: [998], units: ['tomcat10.service'] },
+  { kind: 'hidden', users: [0], units: [] },
+  { kind: 'closed' },
+  { kind: 'elsewhere' },
+];
+
+describe('The file that init writes', () => {
+  test.each(OWNERS)(
+    'is right as it is, and once its one or two questions are answered: $kind',
+    async (owner) => {
+      const { text, edits } = writeConfiguration(someFacts({}, owner));
+      expect(await load(text)).toMatchObject({ ok: true });
+      expect(edits).toHaveLength(owner.kind === 'unit' ? 1 : 2);
+      const lines = text.split('\n');
+      for (const { line } of edits) expect(lines[line - 1]).toMatch(/^ *# EDIT: how /);
+      if (owner.kind === 'unit') return;
+      const answered = withChoices(
+        text,
+        /stop: \{ (systemd|docker)/,
+        /start: \{ (systemd|command: \[docker)/,
+      );
+      expect(await load(answered)).toMatchObject({
+        ok: true,
+        config: { app: { stop: { kind: owner.kind === 'container' ? 'docker' : 'systemd' } } },
+      });
+    },
+  );
+
+  test('names the unit of a process that it may not see only as a proposal', () => {
+    const { text } = writeConfiguration(
+      someFacts({}, { kind: 'hidden', users: [998], units: ['tomcat10.service'] }),
+    );
+    expect(text).toMatch(/^ {2}# stop: \{ systemd: tomcat10\.service \}$/m);
+    expect(text).not.toMatch(/^ {2}stop:/m);
+  });
+
+  test.each(['tomcat', 'wildfly', 'java', 'php-fpm', 'node', 'web-server', null] as const)(
+    'has a right line for each way to count that it proposes: %s',
+    async (kind) => {
+      const facts = someFacts({ application: { ...someFacts().application, kind } });
+      const { text } = writeConfiguration(facts);
+      const choices = text.split('\n').filter((line) => /^# {3}- /.test(line));
+      expect(choices.length).toBeGreaterThanOrEqual(3);
+      for (const choice of choices) {
+        const answered = text.replace('# sessions:', 'sessions:').replace(choice, choice.replace('# ', ''));
+        const loaded = await load(answered);
+        expect(loaded).toMatchObject({ ok: true });
+        expect(loaded.ok && loaded.config.sessions).toHaveLength(1);
+      }
+    },
+  );
+
+  test('has right lines for everything else that it leaves to a choice', async () => {
+    const { text } = writeConfiguration(someFacts());
+    const chosen = withChoices(text, /keep: 1/, /audit: /, /pool: /, /lock: /, /sticky: false/);
+    expect(await load(chosen)).toMatchObject({ ok: true, config: { sticky: false, pool: { name: 'app' } } });
+    const http = withChoices(text.replace(/^ {4}tcp: .*\n/m, ''), /http: \{ url: \S+\/health/);
+    expect(await load(http)).toMatchObject({
+      ok: true,
+      config: { app: { probe: { how: { kind: 'http' } } } },
+    });
+    const root = writeConfiguration(someFacts({ nodes: [nodeOf({ masterAccess: 'root' })] })).text;
+    expect(await load(root)).toMatchObject({ ok: true, config: { balancers: [{ master: null }] } });
+    const master = 'unix:/run/haproxy/master.sock';
+    expect(await load(withChoices(root, /master: /))).toMatchObject({
+      ok: true,
+      config: { balancers: [{ master }] },
+    });
+  });
+
+  test('has no question where a stick table counts, unless its entries never end', async () => {
+    const sticky = { ...SERVER, sticky: 'stick table app' };
+    const written = (expires: boolean | null): ReturnType<typeof writeConfiguration> =>
+      writeConfiguration(
+        someFacts({ nodes: [nodeOf({ servers: [sticky], tables: [{ name: 'app', expires }] })] }),
+      );
+    expect(written(true)).toMatchObject({ edits: [], warnings: [] });
+    expect(await load(written(null).text)).toMatchObject({
+      ok: true,
+      config: { sessions: [{ kind: 'stickTable', table: 'app' }] },
+    });
+    const { text, edits } = written(false);
+    expect(edits).toMatchObject([{ text: expect.stringMatching(/app has no `expire`/) }]);
+    expect(await load(text)).toMatchObject({ ok: true, config: { sessions: [] } });
+    expect(await load(withChoices(text, /sessions:/, / {2}- stickTable/))).toMatchObject({
+      ok: true,
+      config: { sessions: [{ kind: 'stickTable' }] },
+    });
+  });
+
+  test('asks no table that one of its HAProxys does not have', () => {
+    const sticky = { ...SERVER, sticky: 'stick table app' };
+    const tables = [{ name: 'app', expires: true }];
+    const nodes = [nodeOf({ servers: [sticky], tables }), nodeOf({ servers: [sticky] })];
+    expect(writeConfiguration(someFacts({ nodes })).edits).toHaveLength(1);
+  });
+
+  test('below level admin sets states by agent-check where HAProxy asks one, and asks otherwise', async () => {
+    const asked = nodeOf({ servers: [{ ...SERVER, agentPort: 7009 }] }, 'operator');
+    expect(await load(writeConfiguration(someFacts({ nodes: [asked] })).text)).toMatchObject({
+      ok: true,
+      config: { balancers: [{ writer: 'agent-check' }], listen: { agentCheck: { port: 7009 } } },
+    });
+    const { text, edits, warnings } = writeConfiguration(someFacts({ nodes: [nodeOf({}, 'operator')] }));
+    expect(edits).toHaveLength(2);
+    expect(warnings).toContainEqual(expect.stringMatching(/level operator/));
+    expect(await load(text)).toMatchObject({ ok: true, config: { balancers: [{ writer: 'runtime' }] } });
+    const chosen = withChoices(text, /writer: /, /listen:/, / {2}agentCheck: /);
+    expect(await load(chosen)).toMatchObject({
+      ok: true,
+      config: { balancers: [{ writer: 'agent-check' }] },
+    });
+  });
+
+  test('warns of what would refuse a drain now', () => {
+    const servers = [
+      {
+        ...SERVER,
+        sticky: null,
+        hashed: 'balance source',
+        admin: 'drain',
+        others: 0,
+        check: { kind: 'none', port: null },
+      },
+    ] as const;
+    const { warnings } = writeConfiguration(someFacts({ nodes: [nodeOf({ servers })] }));
+    for (const what of [/75 held/, /75 unkeepable/, /has no check/, /75 guard/])
+      expect(warnings).toContainEqual(expect.stringMatching(what));
+  });
+
+  test('keeps what was read elsewhere within its comment or its value', async () => {
+    const hostile = 'x\nbalancers: []\u2028\u0085# "\\';
+    const server = { ...SERVER, name: 'app/no', sticky: hostile };
+    const facts = someFacts(
+      { node: 'no', nodes: [nodeOf({ servers: [server] })] },
+      { kind: 'no-unit', program: hostile },
+    );
+    const { text } = writeConfiguration(facts);
+    expect(text).not.toMatch(/\u2028|\u0085/);
+    expect(await load(text)).toMatchObject({
+      ok: true,
+      config: { node: 'no', balancers: [{ servers: ['app/no'] }] },
+    });
+  });
+
+  test('has no line that is longer than a screen, but for values', () => {
+    const { text } = writeConfiguration(someFacts());
+    const long = text.split('\n').filter((line) => line.length > 110 && /^ *# [A-Z]/.test(line));
+    expect(long).toEqual([]);
+  });
+});

@@ -1,11 +1,11 @@
 import type { FileLine } from '../haproxy-file/file.ts';
 import { checkRequest, hasFlag, lastLine, timeMs, valueOf } from '../haproxy-file/settings.ts';
 import { CLEAR, unseen, type Sighting } from '../trap.ts';
-import { fileTrap, setting, type FileTrap, type Place } from './in-file.ts';
+import { fileTrap, setting, type FileTrap, type FileServer } from './in-file.ts';
 
 /** Lines of haproxy.cfg by which HAProxy sees how a server is, and how it comes back (BEHAVIOUR.md#health-checks). */
 
-function staticBalance({ lines }: Place): FileLine | null {
+function staticBalance({ lines }: FileServer): FileLine | null {
   const balance = lastLine(lines, 'balance');
   const algorithm = balance?.words[1] ?? '';
   if (balance === null || /^(roundrobin|leastconn|random)/.test(algorithm)) return null;
@@ -13,13 +13,13 @@ function staticBalance({ lines }: Place): FileLine | null {
   return isConsistent && !/^(static-rr|first)$/.test(algorithm) ? null : balance;
 }
 
-function slowstart(place: Place): Sighting {
+function slowstart(place: FileServer): Sighting {
   if (valueOf(place.settings, 'slowstart') === null) return CLEAR;
   const balance = staticBalance(place);
   return balance === null ? CLEAR : setting(place, `slowstart under ${balance.words.join(' ')}`);
 }
 
-function checked({ settings }: Place): boolean {
+function checked({ settings }: FileServer): boolean {
   return hasFlag(settings, 'check');
 }
 
@@ -28,7 +28,7 @@ function pathIn(uri: string): string {
 }
 
 /** Another page than ours may be good while ours is not. */
-function otherPage(place: Place): Sighting {
+function otherPage(place: FileServer): Sighting {
   const probe = place.examined.config.app.probe?.how;
   const request = checkRequest(place.lines);
   if (probe?.kind !== 'http' || request === null || !checked(place)) return CLEAR;
@@ -38,7 +38,7 @@ function otherPage(place: Place): Sighting {
   return ours === theirs ? CLEAR : setting(place, `HAProxy asks ${theirs}, app.probe asks ${ours}`);
 }
 
-function signOutIsDown(place: Place): Sighting {
+function signOutIsDown(place: FileServer): Sighting {
   const probe = place.examined.config.app.probe?.how;
   if (probe?.kind !== 'http' || !probe.signOut.status.includes(404) || !checked(place)) return CLEAR;
   if (checkRequest(place.lines) === null || lastLine(place.lines, 'http-check', 'disable-on-404') !== null)
@@ -49,7 +49,7 @@ function signOutIsDown(place: Place): Sighting {
 /** An agent-check that is asked less often than this makes each step of a drain slow. */
 const SLOW_AGENT_MS = 5_000;
 
-function slowAgent(place: Place): Sighting {
+function slowAgent(place: FileServer): Sighting {
   if (!hasFlag(place.settings, 'agent-check')) return CLEAR;
   const text = valueOf(place.settings, 'agent-inter') ?? valueOf(place.settings, 'inter') ?? '2s';
   const every = timeMs(text);
@@ -57,7 +57,7 @@ function slowAgent(place: Place): Sighting {
   return every > SLOW_AGENT_MS ? setting(place, `agent-inter ${text}`) : CLEAR;
 }
 
-function lateChecks(place: Place): Sighting {
+function lateChecks(place: FileServer): Sighting {
   if (!checked(place) || lastLine(place.lines, 'timeout', 'check') !== null) return CLEAR;
   return setting(place, `check, and no \`timeout check\``);
 }

@@ -1,13 +1,13 @@
 import { globalLines, lastLine, optionLine, timeMs, valueOf } from '../haproxy-file/settings.ts';
 import { CLEAR, found, together, unseen, type Sighting } from '../trap.ts';
-import { fileTrap, line, setting, type FileTrap, type Place } from './in-file.ts';
+import { fileTrap, line, setting, type FileTrap, type FileServer } from './in-file.ts';
 
 /** Lines of haproxy.cfg that send users elsewhere, or keep them there (BEHAVIOUR.md#who-still-reaches-a-server). */
 
 /** Other lines than `conn-failure` repeat what an application may have carried out. */
 const SAFE_RETRIES = new Set(['conn-failure', 'none']);
 
-function ignoredState(place: Place): Sighting {
+function ignoredState(place: FileServer): Sighting {
   const told = place.examined.haproxies.some(({ config }) => config.stateFile !== null);
   if (!told) return CLEAR;
   const loads = lastLine(place.lines, 'load-server-state-from-file');
@@ -17,7 +17,7 @@ function ignoredState(place: Place): Sighting {
   return setting(place, loads === null ? 'no load-server-state-from-file' : 'no server-state-file');
 }
 
-function earlyEnd(place: Place): Sighting {
+function earlyEnd(place: FileServer): Sighting {
   const end = lastLine(globalLines(place.file), 'hard-stop-after');
   const text = end?.words[1];
   if (end === null || text === undefined) return CLEAR;
@@ -33,25 +33,25 @@ function earlyEnd(place: Place): Sighting {
 /** HAProxy's own default, which all of its sockets share. */
 const SLOTS = 10;
 
-function fewSlots(place: Place): Sighting {
+function fewSlots(place: FileServer): Sighting {
   const most = lastLine(globalLines(place.file), 'stats', 'maxconn');
   if (most === null || !(Number(most.words[2]) < SLOTS)) return CLEAR;
   return found(`${place.file.path}:${most.number}: ${most.words.join(' ')}`);
 }
 
-function widened(place: Place): Sighting {
+function widened(place: FileServer): Sighting {
   const retry = lastLine(place.lines, 'retry-on');
   const isSafe = retry === null || retry.words.slice(1).every((word) => SAFE_RETRIES.has(word));
   return isSafe ? CLEAR : line(place, retry);
 }
 
-function cookieMode(place: Place): Sighting {
+function cookieMode(place: FileServer): Sighting {
   const cookie = lastLine(place.lines, 'cookie');
   const isOurs = cookie?.words.slice(2).some((word) => word === 'prefix' || word === 'rewrite') === true;
   return isOurs ? line(place, cookie) : CLEAR;
 }
 
-function useServer(place: Place): Sighting {
+function useServer(place: FileServer): Sighting {
   return together(
     place.lines
       .filter(({ words }) => words[0] === 'use-server' && [place.server, undefined].includes(words[1]))
@@ -59,18 +59,18 @@ function useServer(place: Place): Sighting {
   );
 }
 
-function withoutRedispatch(place: Place): Sighting {
+function withoutRedispatch(place: FileServer): Sighting {
   if (optionLine(place.lines, 'redispatch') !== null || lastLine(place.lines, 'cookie') === null)
     return CLEAR;
   return setting(place, 'a cookie, and no `option redispatch`');
 }
 
-function initState(place: Place): Sighting {
+function initState(place: FileServer): Sighting {
   const state = valueOf(place.settings, 'init-state');
   return state === 'down' || state === 'fully-down' ? setting(place, `init-state ${state}`) : CLEAR;
 }
 
-function markedDown(place: Place): Sighting {
+function markedDown(place: FileServer): Sighting {
   const what = valueOf(place.settings, 'on-marked-down');
   return what === 'shutdown-sessions' ? setting(place, `on-marked-down ${what}`) : CLEAR;
 }

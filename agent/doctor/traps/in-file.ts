@@ -8,7 +8,7 @@ import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from
 const NO_FILE = 'no socket shows it: give the file of HAProxy with --haproxy-config FILE';
 
 /** One server of this node in the file. */
-export interface Place {
+export interface FileServer {
   readonly examined: Examination;
   readonly file: HaproxyFile;
   readonly backend: string;
@@ -18,7 +18,7 @@ export interface Place {
 }
 
 /** Looks at each server of this node that the file has; with several HAProxys it need not have all. */
-function inFile(examined: Examination, look: (place: Place) => Sighting): Sighting {
+function inFile(examined: Examination, look: (place: FileServer) => Sighting): Sighting {
   if (examined.file === null) return unseen(NO_FILE);
   return inside(examined.file, (file) => {
     const names = new Set(examined.haproxies.flatMap(({ config }) => config.servers));
@@ -32,7 +32,7 @@ function inFile(examined: Examination, look: (place: Place) => Sighting): Sighti
   });
 }
 
-function placeOf(examined: Examination, file: HaproxyFile, name: string): Place | null {
+function placeOf(examined: Examination, file: HaproxyFile, name: string): FileServer | null {
   const [backend = '', server = ''] = name.split('/');
   const section = backendOf(file, backend);
   if (section === null) return null;
@@ -42,24 +42,24 @@ function placeOf(examined: Examination, file: HaproxyFile, name: string): Place 
 }
 
 /** `haproxy.cfg:12: backend app: option persist` */
-export function at({ file, backend }: Place, line: Pick<FileLine, 'number'>, what: string): string {
+export function at({ file, backend }: FileServer, line: Pick<FileLine, 'number'>, what: string): string {
   return `${file.path}:${line.number}: backend ${backend}: ${what}`;
 }
 
 /** A line that is there is the trap. */
-export function line(place: Place, seen: FileLine | null): Sighting {
+export function line(place: FileServer, seen: FileLine | null): Sighting {
   if (seen === null) return CLEAR;
   const text = seen.words.join(' ');
   return found(at(place, seen, seen.conditional ? `${text} (where its .if holds)` : text));
 }
 
-export function setting(place: Place, text: string): Sighting {
+export function setting(place: FileServer, text: string): Sighting {
   return found(at(place, place.settings, `server ${place.server}: ${text}`));
 }
 
 /** A trap that no socket shows, and haproxy.cfg does. */
 export interface FileTrap extends Omit<Trap, 'look'> {
-  readonly see: (place: Place) => Sighting;
+  readonly see: (place: FileServer) => Sighting;
 }
 
 /** The entry of the table. */

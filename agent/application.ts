@@ -12,7 +12,7 @@ import { bootId } from './system/process.ts';
 /** The application of `run -- COMMAND`, what is noted of it on disk, and the exit code that it leaves to the sidecar. */
 
 /** How the sidecar comes to its end, and how its child came to its own. */
-export interface Ending {
+export interface Shutdown {
   readonly code: Promise<number>;
   end(code: number): void;
   /** Nothing looks after the node any more, and this is why. */
@@ -22,7 +22,7 @@ export interface Ending {
 }
 
 /** @returns one that has not come yet */
-export function createEnding(): Ending {
+export function createShutdown(): Shutdown {
   let end = (_code: number): void => undefined;
   let fail = (_error: unknown): void => undefined;
   const code = new Promise<number>((resolve, reject) => {
@@ -34,11 +34,11 @@ export function createEnding(): Ending {
 }
 
 /** A child that ends without a stop of ours ends the sidecar too: the container's manager decides what comes next. */
-export function createOurs(
+export function createSupervisedChild(
   command: readonly string[],
   launchRecord: LaunchRecord,
   { clock, log, searchPath, env }: World,
-  ending: Ending,
+  shutdown: Shutdown,
 ): Child {
   return createChild(
     { command, signalName: STOP_SIGNAL, killAfterMs: KILL_AFTER_MS },
@@ -49,9 +49,9 @@ export function createOurs(
       launchRecord,
       onExit(exit) {
         log.info('the application has ended', { ...exit });
-        ending.lastExit = exit;
-        ending.onExit();
-        if (!exit.asked) ending.end(exitCodeOf(exit));
+        shutdown.lastExit = exit;
+        shutdown.onExit();
+        if (!exit.asked) shutdown.end(exitCodeOf(exit));
       },
     },
   );
@@ -92,7 +92,7 @@ export function supervise(child: Child, launchRecord: LaunchRecord): Supervise {
 }
 
 /** The code of the sidecar that a signal has asked to stop the application. */
-export function codeAfter(result: Result, { lastExit }: Ending): number {
+export function codeAfter(result: Result, { lastExit }: Shutdown): number {
   if (!result.ok) return EXIT_CODES[result.code];
   return lastExit ? exitCodeOf(lastExit) : 0;
 }

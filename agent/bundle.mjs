@@ -83,15 +83,15 @@ function bundle(first) {
     outdir: OUT,
     // Whatever package.json is above them.
     outExtension: { '.js': '.mjs' },
-    chunkNames: '[name]-[hash]',
+    // Named by their content, and sorted before lastcall.mjs: dpkg puts that one in place when all that it loads is there.
+    chunkNames: 'code/[name]-[hash]',
     bundle: true,
     splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
-    // Names stay: a stack trace names what the sources name.
-    minifyWhitespace: true,
-    minifySyntax: true,
+    // Functions and classes keep their names: a stack trace names what the sources name.
+    minify: true,
     keepNames: true,
     // They stand in THIRD-PARTY.txt, whole.
     legalComments: 'none',
@@ -119,7 +119,7 @@ function smallOnes({ outputs }) {
 function install(files) {
   const [made, old] = [`${OUT}.new`, `${OUT}.old`];
   for (const path of [made, old]) rmSync(path, { recursive: true, force: true });
-  mkdirSync(made, { recursive: true });
+  mkdirSync(join(made, 'code'), { recursive: true });
   for (const { name, contents } of files) {
     writeFileSync(join(made, name), contents, { mode: name === 'lastcall.mjs' ? 0o755 : 0o644 });
   }

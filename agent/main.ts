@@ -62,12 +62,15 @@ process.exitCode = await runCli({
     // What an operator must know is in the result; the engine's own log is not for the terminal.
     return createDirect(options, world(SILENT));
   },
-  standIn: async (config) => {
+  loadStandIn: async () => {
     const { createStandIn } = await import('./stand-in.ts');
     const { createLog } = await import('./system/log.ts');
-    scrub(process.env);
     const format = { level: 'warn', format: 'text', journal: false } as const;
-    return createStandIn(config, world(createLog(format, { clock: realClock, destination: process.stderr })));
+    return (config) => {
+      scrub(process.env);
+      const log = createLog(format, { clock: realClock, destination: process.stderr });
+      return createStandIn(config, world(log));
+    };
   },
 });
 

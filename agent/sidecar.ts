@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { codeAfter, createEnding, createOurs, type Ending, notesAt, supervise } from './application.ts';
+import {
+  codeAfter,
+  createShutdown,
+  createSupervisedChild,
+  type Shutdown,
+  notesAt,
+  supervise,
+} from './application.ts';
 import { assemble, operate } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
-import { openDoors, placesOf } from './doors.ts';
+import { openEndpoints, placesOf } from './endpoints.ts';
 import type { World } from './compose.ts';
 import { openAudit } from './telemetry/audit.ts';
 import type { Engine } from './engine/engine.ts';
@@ -16,14 +23,14 @@ import { checkReachable } from './journal/reachable.ts';
 import type { Request } from './lifecycle/model/api.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { createReloader, type Reloader } from './reload.ts';
-import { createSeat, type SeatParts } from './seat.ts';
+import { createEngineHost, type EngineHostParts } from './engine-host.ts';
 import type { Child } from './app/child.ts';
 import { createLaunchRecord } from './app/launch-record.ts';
 import { createRunningStopRecord } from './app/running-stop-record.ts';
 import { openPidFileRecords } from './app/pid-file-record.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import { createLabelledCounts } from './system/labelled-counts.ts';
-import { busyPatience, createListenSockets } from './system/listen-sockets.ts';
+import { busyPortRetryMs, createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
 import type { Log } from './system/log-port.ts';
 import { whyNotTrusted } from './system/trust.ts';
@@ -65,14 +72,16 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
   const audit = config.audit === null ? null : await openAudit(config.audit, world);
   atTheEnd(() => audit?.flush());
   for (const path of [config.state, config.audit]) if (path !== null) await warnOfDirectory(path, log);
-  const sockets = createListenSockets(clock, busyPatience(process.uptime() * 1_000));
+  const sockets = createListenSockets(clock, busyPortRetryMs(process.uptime() * 1_000));
   atTheEnd(() => sockets.close('all'));
   await Promise.all(placesOf(config).map((place) => sockets.open(place)));
-  const ending = createEnding();
+  const shutdown = createShutdown();
   const launchRecord = createLaunchRecord(...notesAt(`${config.state}.child`, config, world));
-  const child = command && createOurs(command, launchRecord, { ...world, env: world.applicationEnv }, ending);
+  const child =
+    command &&
+    createSupervisedChild(command, launchRecord, { ...world, env: world.applicationEnv }, shutdown);
   atTheEnd(() => child?.release());
-  const parts: SeatParts = {
+  const parts: EngineHostParts = {
     journal: createHandover(createJournal(config.state, config)),
     stops: createRunningStopRecord(...notesAt(`${config.state}.stop`, config, world)),
     pidFiles: await openPidFileRecords(...notesAt(`${config.state}.pid`, config, world)),
@@ -81,32 +90,32 @@ async function runLocked(options: RunOptions, world: SidecarWorld, atTheEnd: AtT
     scheduleRuns: createLabelledCounts(),
     lastRuns: createLastRuns(),
   };
-  const seat = createSeat(assemble(config, parts, world), parts, world);
-  atTheEnd(() => seat.now().close());
-  ending.onExit = () => seat.now().engine.appGone();
-  const { service, control } = await openDoors(config, world, { ...parts, seat, audit }, atTheEnd);
+  const engineHost = createEngineHost(assemble(config, parts, world), parts, world);
+  atTheEnd(() => engineHost.now().close());
+  shutdown.onExit = () => engineHost.now().engine.appGone();
+  const { service, control } = await openEndpoints(config, world, { ...parts, engineHost, audit }, atTheEnd);
   await warnOfDirectory(control.path, log);
-  const reloader = createReloader({ clock, log, read: reload.read, ...seat, onLost: ending.fail });
+  const reloader = createReloader({ clock, log, read: reload.read, ...engineHost, onLost: shutdown.fail });
   atTheEnd(() => reloader.close());
-  const { engine } = seat.now();
+  const { engine } = engineHost.now();
   atTheEnd(
     child
-      ? hearAsParent(
+      ? handleSignalsAsParent(
           signals,
           { service, forceNow: engine.forceNow, untilInSync: engine.untilInSync },
           child,
-          ending,
+          shutdown,
         )
-      : hearAlone(signals, reloader, ending),
+      : handleSignals(signals, reloader, shutdown),
   );
-  await seat.now().listen();
+  await engineHost.now().listen();
   const started = engine.start(child ? supervise(child, launchRecord) : undefined);
-  const early = await Promise.race([started, ending.code]);
+  const early = await Promise.race([started, shutdown.code]);
   if (early !== undefined) return early;
-  seat.begin(service);
+  engineHost.begin(service);
   log.info('running', { node: config.node, control: control.path, pid: process.pid });
   if (!child) reloader.begin(reload.isAsked);
-  return ending.code;
+  return shutdown.code;
 }
 
 /**
@@ -120,17 +129,17 @@ async function warnOfDirectory(path: string, log: Log): Promise<void> {
 }
 
 /** SIGTERM leaves everything as it is; SIGHUP reads the configuration again. */
-function hearAlone(signals: Signals, reloader: Reloader, ending: Ending): () => void {
-  const deafenEnd = hear(signals, ['SIGTERM', 'SIGINT'], () => ending.end(0));
-  const deafenReload = hear(signals, ['SIGHUP'], () => reloader.reload());
+function handleSignals(signals: Signals, reloader: Reloader, shutdown: Shutdown): () => void {
+  const offEnd = onSignals(signals, ['SIGTERM', 'SIGINT'], () => shutdown.end(0));
+  const offReload = onSignals(signals, ['SIGHUP'], () => reloader.reload());
   return () => {
-    deafenEnd();
-    deafenReload();
+    offEnd();
+    offReload();
   };
 }
 
 /** SIGTERM means: let the users finish, then stop the child; a second one means now. Others, SIGHUP too, are the child's. */
-function hearAsParent(
+function handleSignalsAsParent(
   signals: Signals,
   {
     service,
@@ -138,7 +147,7 @@ function hearAsParent(
     untilInSync,
   }: Pick<Engine, 'forceNow' | 'untilInSync'> & { readonly service: Service },
   child: Child,
-  ending: Ending,
+  shutdown: Shutdown,
 ): () => void {
   let asked = false;
   const stop = (name: NodeJS.Signals): void => {
@@ -155,18 +164,18 @@ function hearAsParent(
     };
     void operate(service, request).then(async (result) => {
       await untilInSync();
-      ending.end(codeAfter(result, ending));
+      shutdown.end(codeAfter(result, shutdown));
     });
   };
-  const deafenStop = hear(signals, ['SIGTERM', 'SIGINT'], stop);
-  const deafenRest = hear(signals, ['SIGHUP', 'SIGUSR1', 'SIGUSR2'], (name) => child.forward(name));
+  const offStop = onSignals(signals, ['SIGTERM', 'SIGINT'], stop);
+  const offRest = onSignals(signals, ['SIGHUP', 'SIGUSR1', 'SIGUSR2'], (name) => child.forward(name));
   return () => {
-    deafenStop();
-    deafenRest();
+    offStop();
+    offRest();
   };
 }
 
-function hear(
+function onSignals(
   signals: Signals,
   names: readonly NodeJS.Signals[],
   listener: (name: NodeJS.Signals) => void,

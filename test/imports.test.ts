@@ -25,7 +25,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
   app: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
   journal: { run: ['node:', 'system'], types: ['lifecycle'] },
   hooks: { run: ['node:', 'system'], types: ['config', 'lifecycle'] },
-  fleet: { run: ['node:', 'system', 'lifecycle/recovery/shapes.ts'], types: ['config', 'lifecycle'] },
+  fleet: { run: ['node:', 'system', 'lifecycle/recovery/json-guards.ts'], types: ['config', 'lifecycle'] },
   engine: {
     run: ['lifecycle', 'system', 'node-cron'],
     types: ['config', 'balancers', 'probes', 'sessions', 'app', 'journal', 'hooks', 'fleet'],

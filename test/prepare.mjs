@@ -1,7 +1,7 @@
 // Makes a fresh clone ready to run: npm's packages, HAProxy, the build. Needs nothing but Node and npm, so it is plain
 // JavaScript without packages. What is there already is left alone.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -86,7 +86,7 @@ class Unready extends Error {}
 try {
   checkNode();
   installPackages();
-  // `--package` (npm's prepack): the program alone, which needs no HAProxy to be made.
+  // `--package` (npm's prepack and prepare): the program alone, which needs no HAProxy to be made.
   if (!process.argv.includes('--package')) {
     installPrograms(PROGRAMS);
     if (process.argv.includes('--tests')) installWherePossible(TEST_PROGRAMS);
@@ -111,6 +111,12 @@ function checkNode() {
 /** `npm ci` unless the packages are those of the lock file; by their versions, since git gives files any time. */
 function installPackages() {
   if (isInstalled()) return;
+  // `npm ci` would empty the directory of another clone.
+  if (lstatSync(join(ROOT, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new Unready(
+      'node_modules is a link, and what it leads to has other packages than package-lock.json',
+    );
+  }
   say('installing npm packages (npm ci)');
   // Whatever NODE_ENV says: compiler and test runner are development packages. No package's install script runs; in
   // .npmrc `ignore-scripts` would keep our own `prepack` from running, too, and `npm pack` would pack no program.
@@ -186,6 +192,8 @@ function compile() {
 function bundle() {
   if (!run([process.execPath, join(ROOT, 'agent', 'bundle.mjs')]))
     throw new Unready('the bundle failed, see above');
+  if (!run([process.execPath, join(ROOT, 'agent', 'man.mjs')]))
+    throw new Unready('the man page failed, see above');
 }
 
 /** Runs to the end with our own output; true for exit code 0. Standard output stays free for the next program. */

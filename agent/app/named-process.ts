@@ -104,8 +104,8 @@ function firstSight(
   const now = sinceBoot();
   const writtenAt = now - (clock.wall().getTime() - written);
   // A file of the future: the calendar was set back since, by an unknown amount. NaN: not shown in /proc.
-  const isTold = writtenAt <= now + SLACK_MS;
-  return { version, boot, writtenAt: isTold ? Math.min(writtenAt, now) : null };
+  const isPlausible = writtenAt <= now + SLACK_MS;
+  return { version, boot, writtenAt: isPlausible ? Math.min(writtenAt, now) : null };
 }
 
 /** The process in a pid file, or its number alone. */
@@ -140,11 +140,11 @@ function checkOwner(pid: number, target: string, writers: readonly number[]): vo
       target,
       `${target} names ${pid}, which is a thread of process ${leader}, and no process`,
     );
-  const stranger = writers.find((uid) => !uids.includes(uid));
-  if (stranger === undefined) return;
+  const otherUid = writers.find((uid) => !uids.includes(uid));
+  if (otherUid === undefined) return;
   throw unprovenError(
     target,
-    `${target} was written by uid ${stranger}, and process ${pid} belongs to uid ${uids[0]}`,
+    `${target} was written by uid ${otherUid}, and process ${pid} belongs to uid ${uids[0]}`,
     'let root or the user of the application write the pid file, in a directory of its own',
   );
 }

@@ -11,10 +11,10 @@ import type { PoolServer } from '../lifecycle/model/pool-report.ts';
 import type { Survey, SurveyScope } from '../lifecycle/model/survey.ts';
 
 /** What is to become of the workers of before a reload in a look. */
-export type Past = 'count' | 'leave';
+export type OldWorkersMode = 'count' | 'leave';
 
 /** A weight of 1 to 256. */
-export interface WeightWish {
+export interface WeightRequest {
   readonly weight: number;
   /** To which it will be raised in the end. */
   readonly full: number;
@@ -36,14 +36,14 @@ export interface Balancer {
 
   /**
    * One cheap poll, the same cost whatever the size of HAProxy's configuration.
-   * @param past `count` (the default) asks the master for the connections of old workers, where there may be some;
+   * @param oldWorkers `count` (the default) asks the master for the connections of old workers, where there may be some;
    *   `leave` does not connect to it: on some versions each connection is a risk (BEHAVIOUR.md#the-master-socket),
    *   and while nothing is drained its answer is not needed. Old workers that live are then `uncounted`
    * @param scope `own` (the default), or `capacity`: one row more for each of our servers shows how many others are
    *   usable, whatever their number
    * @throws LastcallError `balancer-unreachable` | `no-such-server` | `not-permitted`
    */
-  look(signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look>;
+  look(signal: AbortSignal, oldWorkers?: OldWorkersMode, scope?: LookScope): Promise<Look>;
 
   /**
    * A poll with all that an operation needs before it begins; also proves that we may write.
@@ -84,7 +84,7 @@ export interface Balancer {
    * @returns the weight after it; null where HAProxy does not have the server
    * @throws LastcallError as `set`; `config` where HAProxy takes no such weight (static balancing), now or `full` later
    */
-  setWeight?(server: string, wish: WeightWish, signal: AbortSignal): Promise<number | null>;
+  setWeight?(server: string, request: WeightRequest, signal: AbortSignal): Promise<number | null>;
 
   /**
    * The open connections of the server, by kind, and the longest-lived of them. Costs HAProxy a walk over all of its streams.

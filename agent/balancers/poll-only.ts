@@ -167,11 +167,11 @@ function whyLate<M>({ asked, clock, acks }: PollOnlyOptions<M>): string {
   const names = lacking.map(({ poller }) => poller).join(', ');
   if (acks.anyIgnored())
     return `${names} got the state, but reports by send-state that it has not applied it yet`;
-  const silence = lacking.map(
+  const silentPollers = lacking.map(
     ({ poller, silentSince }) => `${poller}, silent for ${seconds(clock.now() - silentSince)}`,
   );
-  if (silence.length > 0)
-    return `its pollers have not been back often enough for ${seconds(ACK_TIMEOUT_MS)}: ${silence.join('; ')}`;
+  if (silentPollers.length > 0)
+    return `its pollers have not been back often enough for ${seconds(ACK_TIMEOUT_MS)}: ${silentPollers.join('; ')}`;
   if (acks.hasPollers())
     return `no poller has asked ${asked} twice, at a steady interval, and is still there`;
   return `no poller has asked ${asked} for ${seconds(ACK_TIMEOUT_MS)}`;

@@ -42,7 +42,7 @@ const OPERATIONS = {
  * @param onParsed called with the verb that parsing found
  */
 export function createProgram(
-  ports: CliPorts,
+  ports: Pick<CliPorts, 'stdout' | 'version'>,
   command: readonly string[] | null,
   onParsed: OnParsed,
 ): Command {
@@ -59,7 +59,7 @@ export function createProgram(
   return program;
 }
 
-function createRoot(ports: CliPorts): Command {
+function createRoot(ports: Pick<CliPorts, 'stdout' | 'version'>): Command {
   return new Command('lastcall')
     .description(
       'Takes a stateful node out of service behind HAProxy without a failed request or a lost session.',
@@ -158,7 +158,7 @@ function addInit(program: Command, onParsed: OnParsed): void {
   addInitOptions(addVerb(program, 'init', text)).action((options: InitCommandOptions) => {
     onParsed({
       name: 'init',
-      work: async (context) => (await import('./seldom.ts')).createConfiguration(options, context),
+      work: async (context) => (await import('./rare-commands.ts')).createConfiguration(options, context),
     });
   });
 }
@@ -175,7 +175,7 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
       onParsed({
         name: 'completion',
         work: async ({ ports }) => {
-          const { completionFor } = await import('./seldom.ts');
+          const { completionFor } = await import('./rare-commands.ts');
           ports.stdout.write(completionFor(name, program));
           return 0;
         },

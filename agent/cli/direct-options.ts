@@ -1,11 +1,11 @@
 import { parseDuration } from '../formats/duration.ts';
 import {
-  wrongBalancerAddress,
-  wrongMasterAddress,
-  wrongPath,
-  wrongPointer,
-  wrongServerName,
-  wrongUrl,
+  balancerAddressProblem,
+  masterAddressProblem,
+  pathProblem,
+  pointerProblem,
+  serverNameProblem,
+  urlProblem,
 } from '../config/validators.ts';
 import type { OperationKind } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
@@ -93,8 +93,8 @@ function refuseStray(options: VerbOptions): null {
 
 function directOf(options: VerbOptions, haproxy: readonly string[], stop: DirectStop | null): DirectOptions {
   const { server: servers = [] } = options;
-  for (const address of haproxy) must('--haproxy', address, wrongBalancerAddress(address));
-  for (const name of servers) must('--server', name, wrongServerName(name));
+  for (const address of haproxy) assertValid('--haproxy', address, balancerAddressProblem(address));
+  for (const name of servers) assertValid('--server', name, serverNameProblem(name));
   return {
     haproxy,
     masters: mastersOf(options, haproxy),
@@ -102,7 +102,10 @@ function directOf(options: VerbOptions, haproxy: readonly string[], stop: Direct
     servers,
     sessions: sessionsOf(options),
     stop,
-    health: options.health === undefined ? null : must('--health', options.health, wrongUrl(options.health)),
+    health:
+      options.health === undefined
+        ? null
+        : assertValid('--health', options.health, urlProblem(options.health)),
     quietMs: durationOf('--quiet-for', options.quietFor),
     sticky: options.notSticky === true ? false : 'auto',
     keep: keepOf(options),
@@ -126,7 +129,7 @@ function refuseSidecarOptions({ wait, expires }: VerbOptions, { socket, config }
 
 /** A master belongs to one HAProxy: they are matched by their order. */
 function mastersOf({ master: masters = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
-  for (const address of masters) must('--master', address, wrongMasterAddress(address));
+  for (const address of masters) assertValid('--master', address, masterAddressProblem(address));
   if (masters.length === 0 || masters.length === haproxy.length) return masters;
   throw usage('--master goes once with each --haproxy, in the same order', 'name all of them, or none');
 }
@@ -150,8 +153,8 @@ function sessionsOf({ sessions, sessionsJson }: VerbOptions): DirectOptions['ses
       throw usage('--sessions-json needs --sessions URL', 'give the URL of the JSON');
     return null;
   }
-  must('--sessions', sessions, wrongUrl(sessions));
-  if (sessionsJson !== undefined) must('--sessions-json', sessionsJson, wrongPointer(sessionsJson));
+  assertValid('--sessions', sessions, urlProblem(sessions));
+  if (sessionsJson !== undefined) assertValid('--sessions-json', sessionsJson, pointerProblem(sessionsJson));
   return { url: sessions, json: sessionsJson ?? null };
 }
 
@@ -163,7 +166,7 @@ function stopOf({ stopPid, stopCommand }: VerbOptions): DirectStop | null {
   if (stopPid === undefined) return null;
   if (!/^-?\d*$/.test(stopPid)) return { kind: 'pidFile', path: stopPid };
   const pid = Number(stopPid);
-  must(
+  assertValid(
     '--stop-pid',
     stopPid,
     stopPid !== '' && pid > 1 && pid <= MAX_PID ? undefined : 'is not the pid of an app',
@@ -181,19 +184,21 @@ function durationOf(flag: string, text: string | undefined): number | null {
 
 function keepOf({ keep }: VerbOptions): number | null {
   if (keep === undefined) return null;
-  return Number(must('--keep', keep, /^\d{1,6}$/.test(keep) ? undefined : 'is not a number of servers'));
+  return Number(
+    assertValid('--keep', keep, /^\d{1,6}$/.test(keep) ? undefined : 'is not a number of servers'),
+  );
 }
 
 /** As for masters: a file belongs to one HAProxy, matched by their order. */
 function stateFilesOf({ stateFile: files = [] }: VerbOptions, haproxy: readonly string[]): readonly string[] {
-  for (const file of files) must('--state-file', file, wrongPath(file));
+  for (const file of files) assertValid('--state-file', file, pathProblem(file));
   if (files.length === 0 || files.length === haproxy.length) return files;
   throw usage('--state-file goes once with each --haproxy, in the same order', 'name all of them, or none');
 }
 
-function must(flag: string, value: string, wrong: string | undefined): string {
-  if (wrong === undefined) return value;
-  throw usage(`${flag} ${JSON.stringify(value)} ${wrong}`, 'see `lastcall VERB --help`');
+function assertValid(flag: string, value: string, problem: string | undefined): string {
+  if (problem === undefined) return value;
+  throw usage(`${flag} ${JSON.stringify(value)} ${problem}`, 'see `lastcall VERB --help`');
 }
 
 function usage(message: string, next: string): LastcallError {

@@ -2,7 +2,7 @@ import { open, mkdir, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { existsSync, readFileSync } from 'node:fs';
 import { problemLine } from '../config/problem.ts';
-import { wrongBalancerAddress } from '../config/validators.ts';
+import { balancerAddressProblem } from '../config/validators.ts';
 import { parseServerName } from '../haproxy/names.ts';
 import { initialConfiguration, type Initial, type InitOptions } from '../init/init.ts';
 import { EXIT_CODES, errnoOf, LastcallError, messageOf } from '../system/error.ts';
@@ -52,7 +52,7 @@ function wantedOf(options: InitCommandOptions): InitOptions {
   const { haproxy, server: servers = [] } = options;
   haproxy.forEach((address, index) => {
     const wrong =
-      wrongBalancerAddress(address) ??
+      balancerAddressProblem(address) ??
       (address.includes('${') ? 'holds ${, which a configuration takes for a variable' : undefined) ??
       (haproxy.indexOf(address) < index ? 'is given twice' : undefined);
     if (wrong !== undefined)

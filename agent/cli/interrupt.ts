@@ -19,12 +19,12 @@ const PATIENCE_MS = 1_200;
 const LAST_LOOK_MS = 400;
 
 /**
- * @param gently what the first signal does instead of ending the wait, for a moment: false = it can do nothing; null
+ * @param onFirst what the first signal does instead of ending the wait, for a moment: false = it can do nothing; null
  *   where the signal ends the wait. The second one always does.
  */
 export function listenForInterrupts(
   { signals, clock }: Pick<CliPorts, 'signals' | 'clock'>,
-  gently: (() => boolean) | null,
+  onFirst: (() => boolean) | null,
 ): Interruption {
   const controller = new AbortController();
   let first: Interrupt | null = null;
@@ -33,8 +33,8 @@ export function listenForInterrupts(
     const again = first !== null;
     first ??= signal;
     const end = (): void => controller.abort(new LastcallError('interrupted', `interrupted by ${signal}`));
-    if (gently === null || again) return end();
-    cancel = clock.after(gently() ? PATIENCE_MS : LAST_LOOK_MS, end);
+    if (onFirst === null || again) return end();
+    cancel = clock.after(onFirst() ? PATIENCE_MS : LAST_LOOK_MS, end);
   };
   for (const signal of SIGNALS) signals.on(signal, listener);
   return {

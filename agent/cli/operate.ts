@@ -12,7 +12,7 @@ import {
 import { listenForInterrupts } from './interrupt.ts';
 import { interrupted, type KnownSoFar } from './view/interrupted.ts';
 import type { VerbOptions } from './options.ts';
-import { persist } from './persist.ts';
+import { askUntilDone } from './ask-until-done.ts';
 import type { Context } from './ports.ts';
 import { createStandIn, type LocalEngines } from './stand-in.ts';
 import { createProgress } from './view/progress.ts';
@@ -47,6 +47,8 @@ export async function operate(
   const client = await findSidecar(context);
   if (!options.wait) return submitOnly(context, body, client);
   const standIn = createStandIn(context);
+  // Before it asks for anything: the wait lasts as long as the users stay, and a package may be upgraded or removed meanwhile.
+  if (body.noRefuse === true) await standIn.load();
   try {
     return await wait(context, body, client, { standIn });
   } finally {
@@ -67,7 +69,7 @@ async function submitOnly(context: Context, body: RequestBody, client: Operation
       const answer = { ok: true, code: 'accepted', ...unfinished(body, id, null), ...into };
       ports.stdout.write(`${JSON.stringify(answer)}\n`);
     } else if (globals.quiet !== true) {
-      ports.stdout.write(`${body.operation} ${joined ? 'joined' : 'accepted'} (id ${id})\n`);
+      ports.stdout.write(`${body.operation} ${joined ? 'joined' : 'accepted'}\n`);
     }
     return 0;
   } catch (error) {
@@ -108,7 +110,13 @@ async function wait(
     const { clock } = ports;
     const isStubborn = body.noRefuse === true && body.dryRun !== true;
     const result = isStubborn
-      ? await persist(client, body, listener, { clock, standIn: standIn?.open ?? null }, interrupts.signal)
+      ? await askUntilDone(
+          client,
+          body,
+          listener,
+          { clock, standIn: standIn?.open ?? null },
+          interrupts.signal,
+        )
       : await waitForResult(client, body, listener, clock, interrupts.signal);
     progress.end();
     if (interrupts.first === null) return reportResult(context, result, known.id !== null);

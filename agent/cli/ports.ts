@@ -26,10 +26,11 @@ export interface CliPorts {
    */
   readonly direct: (options: DirectOptions) => Promise<DirectService>;
   /**
-   * The engine in this process in the place of the sidecar of this configuration, with its lock and its record.
-   * @throws LastcallError why it cannot be
+   * Loads all that a stand-in needs, so that an upgrade or a removal of the package in the middle does not take it away.
+   * @returns the engine in this process in the place of the sidecar of that configuration, with its lock and its record;
+   *   it rejects with a LastcallError that says why it cannot be
    */
-  readonly standIn: (config: Config) => Promise<DirectService>;
+  readonly loadStandIn: () => Promise<(config: Config) => Promise<DirectService>>;
 }
 
 /** A stream to write to: process.stdout and process.stderr are such. */

@@ -21,6 +21,7 @@ export async function runSidecar(context: Context, command: readonly string[] | 
   ports.signals.on('SIGHUP', () => (isAsked = true));
   const read = (): ReturnType<Reload['read']> => readSidecarConfig(context, command);
   const { config, warnings } = await read();
+  await loadReader();
   for (const warning of warnings) ports.stderr.write(`lastcall: warning: ${printableLine(warning)}\n`);
   const reload: Reload = {
     read,
@@ -29,6 +30,15 @@ export async function runSidecar(context: Context, command: readonly string[] | 
     },
   };
   return ports.run({ config, command, reload });
+}
+
+/**
+ * Loads all that `readSidecarConfig` may need for any file: a process that reads one hours after its start may have lost
+ * the files of its program to an upgrade of the package by then.
+ */
+export async function loadReader(): Promise<void> {
+  const { loadRest } = await import('../config/load.ts');
+  await loadRest();
 }
 
 /**

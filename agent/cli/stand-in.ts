@@ -1,11 +1,14 @@
 import { createLocalClient } from './local-client.ts';
 import { printableClient } from './view/printable.ts';
 import type { OperationClient } from './wait-for-result.ts';
-import type { Context, DirectService } from './ports.ts';
-import { readSidecarConfig } from './run.ts';
+import { LastcallError, messageOf } from '../system/error.ts';
+import type { CliPorts, Context, DirectService } from './ports.ts';
+import { loadReader, readSidecarConfig } from './run.ts';
 
 /** This process in the place of a sidecar that does not come back. */
 export interface StandIn {
+  /** Loads all that `open` needs; what goes wrong is told by `open`. */
+  readonly load: () => Promise<void>;
   /** @throws LastcallError why it cannot be */
   readonly open: () => Promise<OperationClient>;
   readonly isOpen: boolean;
@@ -22,10 +25,16 @@ export interface LocalEngines {
 /** @returns none yet; its configuration is read when it is opened */
 export function createStandIn(context: Context): StandIn {
   let service: DirectService | null = null;
+  let loading: Promise<Awaited<ReturnType<CliPorts['loadStandIn']>>> | null = null;
+  const loaded = (): NonNullable<typeof loading> => (loading ??= loadAll(context));
   return {
+    async load() {
+      await loaded().catch(() => undefined);
+    },
     async open() {
+      const start = await loaded();
       const { config } = await readSidecarConfig(context, null);
-      service = await context.ports.standIn(config);
+      service = await start(config);
       return printableClient(createLocalClient(service), context.globals);
     },
     get isOpen() {
@@ -35,4 +44,17 @@ export function createStandIn(context: Context): StandIn {
       await service?.close();
     },
   };
+}
+
+/** @throws LastcallError `failed` when the package was replaced or removed while this process began */
+async function loadAll({ ports }: Context): ReturnType<CliPorts['loadStandIn']> {
+  try {
+    const [start] = await Promise.all([ports.loadStandIn(), loadReader()]);
+    return start;
+  } catch (error) {
+    throw new LastcallError('failed', `the rest of the program cannot be loaded: ${messageOf(error)}`, {
+      next: 'was the package replaced in this moment? call lastcall again',
+      cause: error,
+    });
+  }
 }

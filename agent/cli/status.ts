@@ -35,7 +35,7 @@ export async function showStatus(context: Context, options: StatusOptions): Prom
   if (pool) return showPool(context, await findSidecar(context), watch);
   if (direct === null) return show(context, await findSidecar(context), watch);
   // A sidecar's status starts as fast as node itself, and needs nothing of this.
-  const { openDirectStatus } = await import('./seldom.ts');
+  const { openDirectStatus } = await import('./rare-commands.ts');
   const opened = await openDirectStatus(direct, context);
   try {
     return await show(context, opened.client, watch);

@@ -46,16 +46,16 @@ export async function waitForResult(
   signal: AbortSignal,
   lostMs: number | null = null,
 ): Promise<Result> {
-  const patience = createPatience(clock, signal, body, lostMs);
+  const overdueTimer = createOverdueTimer(clock, signal, body, lostMs);
   const streams: AsyncGenerator<ControlEvent, void>[] = [];
   let last: Status | null = null;
   const onStatus = (status: Status): void => {
     last = status;
-    patience.status(status);
+    overdueTimer.status(status);
     listener.status(status);
   };
   const listen = async (): Promise<AsyncGenerator<ControlEvent, void>> => {
-    const events = client.events(patience.signal);
+    const events = client.events(overdueTimer.signal);
     streams.push(events);
     const first = await events.next();
     if (first.done !== true && first.value.event === 'status') onStatus(first.value.data);
@@ -63,25 +63,25 @@ export async function waitForResult(
   };
   try {
     let events = await listen();
-    const submitted = await client.submit(body, patience.signal);
+    const submitted = await client.submit(body, overdueTimer.signal);
     if (!submitted.accepted) return submitted.result;
     const { id } = submitted;
-    patience.accepted(id);
+    overdueTimer.accepted(id);
     listener.accepted(id, submitted.joined);
     for (;;) {
       const end = await nextResult(events, id, onStatus);
       if ('result' in end) return end.result;
       if (isRebootBegun(last)) throw new LastcallError('interrupted', 'the machine is going down');
       listener.disconnected(end.lost);
-      patience.lost(end.lost);
-      events = await retry(listen, clock, patience.signal);
-      const state = await stateOf(client, id, clock, patience.signal);
+      overdueTimer.lost(end.lost);
+      events = await retry(listen, clock, overdueTimer.signal);
+      const state = await stateOf(client, id, clock, overdueTimer.signal);
       if (state.state === 'ended') return state.result;
-      patience.found();
+      overdueTimer.found();
       listener.reconnected();
     }
   } finally {
-    patience.end();
+    overdueTimer.end();
     await Promise.all(streams.map((stream) => stream.return()));
   }
 }
@@ -139,7 +139,7 @@ async function stateOf(
 }
 
 /** Aborts when the operation is overdue: its own remaining time as last reported, and the margin. */
-function createPatience(clock: Clock, outer: AbortSignal, body: RequestBody, lostMs: number | null) {
+function createOverdueTimer(clock: Clock, outer: AbortSignal, body: RequestBody, lostMs: number | null) {
   const own = new AbortController();
   const began = clock.now();
   let id: string | undefined;

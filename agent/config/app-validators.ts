@@ -23,7 +23,7 @@ export function unitOfCommand(command: readonly string[], verb: 'start' | 'stop'
 }
 
 /** A name or an id, as the engine's own rule has it. */
-export function wrongContainerName(text: string): string | undefined {
+export function containerNameProblem(text: string): string | undefined {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(text)
     ? undefined
     : 'is not the name of a container: letters, digits, underscores, dots and dashes';

@@ -5,7 +5,7 @@ import { problemLine } from './problem.ts';
 import { scan } from './quick-scan.ts';
 import type { Environment } from './substitute.ts';
 import { readText } from './read-file.ts';
-import { tooLongForSocket, wrongNodeName, wrongSocketPath } from './validators.ts';
+import { tooLongForSocket, nodeNameProblem, socketPathProblem } from './validators.ts';
 
 /** How a command names the sidecar that it wants to reach. */
 export interface SocketLookup {
@@ -33,21 +33,21 @@ export async function controlSocketOf(whereabouts: SocketLookup): Promise<string
   if (socket !== null) return usable(socket);
   const { node, control } = await keysOf(whereabouts);
   if (control === null) {
-    const wrong = wrongNodeName(node ?? hostname);
-    if (wrong !== undefined)
-      throw new LastcallError('config', `${file}: node: ${wrong}`, { target: file, next: NEXT });
+    const problem = nodeNameProblem(node ?? hostname);
+    if (problem !== undefined)
+      throw new LastcallError('config', `${file}: node: ${problem}`, { target: file, next: NEXT });
   }
   const path = control ?? controlPathOf(node ?? hostname);
-  const wrong = wrongSocketPath(path);
-  if (wrong === undefined) return path;
-  throw new LastcallError('config', `${file}: listen.control: ${wrong}`, { target: file, next: NEXT });
+  const problem = socketPathProblem(path);
+  if (problem === undefined) return path;
+  throw new LastcallError('config', `${file}: listen.control: ${problem}`, { target: file, next: NEXT });
 }
 
 /** On the command line a relative path is as good as any other. */
 function usable(socket: string): string {
-  const wrong = socket === '' ? 'names no socket' : tooLongForSocket(socket);
-  if (wrong === undefined) return socket;
-  throw new LastcallError('usage', `--socket ${wrong}`, {
+  const problem = socket === '' ? 'names no socket' : tooLongForSocket(socket);
+  if (problem === undefined) return socket;
+  throw new LastcallError('usage', `--socket ${problem}`, {
     target: socket,
     next: 'name the socket of the sidecar',
   });

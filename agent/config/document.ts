@@ -12,7 +12,7 @@ export interface Parsed {
   readonly document: Document.Parsed;
   readonly root: Node | null;
   /** Where an offset of the text is. */
-  placeOf(offset: number): Position;
+  positionOf(offset: number): Position;
 }
 
 export interface SyntaxProblem extends Position {
@@ -39,17 +39,17 @@ const MAX_SYNTAX_PROBLEMS = 20;
 export function parseYaml(text: string): Parsed | readonly SyntaxProblem[] {
   const unreadable = findForbidden(text) ?? findTooMuch(text);
   if (unreadable !== undefined) return [unreadable];
-  const placeOf = placesIn(text);
+  const positionOf = placesIn(text);
   // Not `silent`: that would also drop the error about a second document (yaml 2.9, parseDocument).
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   const problems = [...document.errors, ...document.warnings]
     .slice(0, MAX_SYNTAX_PROBLEMS)
-    .map(({ pos, message }) => ({ ...placeOf(pos[0]), message: explained(text, pos[0], message) }));
+    .map(({ pos, message }) => ({ ...positionOf(pos[0]), message: explained(text, pos[0], message) }));
   const { explicit, version } = document.directives.yaml;
   if (explicit === true && version !== '1.2') {
     problems.push({ line: 1, column: 1, message: `YAML ${version} is not read, take the %YAML line away` });
   }
-  return problems.length > 0 ? problems : { document, root: document.contents, placeOf };
+  return problems.length > 0 ? problems : { document, root: document.contents, positionOf };
 }
 
 /** The parser's message in one line; a bare `${` among braces of YAML's own gets the cure. */

@@ -5,39 +5,42 @@ import { findingsOf, listed, messageFor } from './messages.ts';
 import {
   readEndpoint,
   readMode,
-  wrongBalancerAddress,
-  wrongEtcdEndpoint,
-  wrongMasterAddress,
-  wrongGroup,
-  wrongNetwork,
-  wrongNodeName,
-  wrongPath,
-  wrongPointer,
-  wrongPollerId,
-  wrongServerName,
-  wrongSocketPath,
-  wrongUrl,
+  balancerAddressProblem,
+  etcdEndpointProblem,
+  masterAddressProblem,
+  groupProblem,
+  networkProblem,
+  nodeNameProblem,
+  pathProblem,
+  pointerProblem,
+  pollerIdProblem,
+  serverNameProblem,
+  socketPathProblem,
+  urlProblem,
 } from './validators.ts';
-import { readUnitName, wrongContainerName } from './app-validators.ts';
+import { readUnitName, containerNameProblem } from './app-validators.ts';
 import {
-  wrongContext,
-  wrongGlob,
-  wrongManagerUrl,
-  wrongPattern,
-  wrongSeries,
-  wrongTableName,
-  wrongUserName,
+  contextProblem,
+  globProblem,
+  managerUrlProblem,
+  patternProblem,
+  seriesProblem,
+  tableNameProblem,
+  userNameProblem,
 } from './source-validators.ts';
 import * as z from 'zod';
 
 const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
 
-/** The kinds of value that a configuration is made of, and the two ways in which its mappings are built. */
+/**
+ * The kinds of value that a configuration is made of, and the two ways in which its mappings are built. Where zod cannot know
+ * what may be written, `meta` has it for the JSON Schema (json-schema.ts): a pattern, or one more type in `alsoWritten`.
+ */
 
-/** A text for which `wrong` answers nothing. */
-function text(wrong: (written: string) => string | undefined) {
+/** A text for which `problem` answers nothing. */
+function text(problem: (written: string) => string | undefined) {
   return z.string().superRefine((written, context) => {
-    const message = wrong(written);
+    const message = problem(written);
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   });
 }
@@ -59,14 +62,23 @@ function notDuration({ input }: { readonly input?: unknown }): string {
     : 'expected a duration such as 30s';
 }
 
+const DURATION = {
+  description: 'a duration such as 500ms, 2s, 5m or 1h30m',
+  pattern: String.raw`^(?=\d)(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$`,
+};
+
 function durationBy<N>(zero: 'zero' | 'no-zero', never?: N) {
-  return z.string({ error: notDuration }).transform((written, context): number | N => {
-    if (never !== undefined && written === 'never') return never;
-    const parsed = parseDuration(written, zero);
-    if (parsed.ok) return parsed.ms;
-    context.addIssue({ code: 'custom', message: parsed.message });
-    return z.NEVER;
-  });
+  const hint = never === undefined ? DURATION : { ...DURATION, pattern: `^never$|${DURATION.pattern}` };
+  return z
+    .string({ error: notDuration })
+    .meta(hint)
+    .transform((written, context): number | N => {
+      if (never !== undefined && written === 'never') return never;
+      const parsed = parseDuration(written, zero);
+      if (parsed.ok) return parsed.ms;
+      context.addIssue({ code: 'custom', message: parsed.message });
+      return z.NEVER;
+    });
 }
 
 /** In milliseconds, longer than nothing. */
@@ -76,31 +88,31 @@ export const durationOrZero = durationBy<never>('zero');
 /** In milliseconds; `never` is null. */
 export const durationOrNever = durationBy('no-zero', null);
 
-export const path = text(wrongPath);
-export const socketPath = text(wrongSocketPath);
-export const httpUrl = text(wrongUrl);
-export const etcdEndpoint = text(wrongEtcdEndpoint);
-export const balancerAddress = text(wrongBalancerAddress);
-export const masterAddress = text(wrongMasterAddress);
-export const serverName = text(wrongServerName);
-export const network = text(wrongNetwork);
-export const jsonPointer = text(wrongPointer);
-export const pattern = text(wrongPattern);
-export const series = text(wrongSeries);
-export const tableName = text(wrongTableName);
-export const managerUrl = text(wrongManagerUrl);
-export const userName = text(wrongUserName);
-export const tomcatContext = text(wrongContext);
-export const glob = text(wrongGlob);
-export const containerName = text(wrongContainerName);
+export const path = text(pathProblem);
+export const socketPath = text(socketPathProblem);
+export const httpUrl = text(urlProblem);
+export const etcdEndpoint = text(etcdEndpointProblem);
+export const balancerAddress = text(balancerAddressProblem);
+export const masterAddress = text(masterAddressProblem);
+export const serverName = text(serverNameProblem);
+export const network = text(networkProblem);
+export const jsonPointer = text(pointerProblem);
+export const pattern = text(patternProblem);
+export const series = text(seriesProblem);
+export const tableName = text(tableNameProblem);
+export const managerUrl = text(managerUrlProblem);
+export const userName = text(userNameProblem);
+export const tomcatContext = text(contextProblem);
+export const glob = text(globProblem);
+export const containerName = text(containerNameProblem);
 /** The full name of a service of systemd. */
 export const unitName = reading(
   readUnitName,
   'is not the name of a service of systemd, write for example tomcat10.service',
 );
-export const nodeName = text(wrongNodeName);
-export const pollerId = text(wrongPollerId);
-export const group = text(wrongGroup);
+export const nodeName = text(nodeNameProblem);
+export const pollerId = text(pollerIdProblem);
+export const group = text(groupProblem);
 export const nonEmpty = text((written) => (written === '' ? 'must not be empty' : undefined));
 export const httpStatus = z.int().min(100).max(599);
 export const port = z.int().min(1).max(65_535);
@@ -117,24 +129,31 @@ export const endpoint = reading(
 );
 
 /** `host:port`, or a port of this machine. */
-export const endpointOrPort = z.preprocess(
-  (written) => (typeof written === 'number' ? `${PROBE_TCP_HOST}:${written}` : written),
-  endpoint,
-);
+export const endpointOrPort = z
+  .preprocess((written) => (typeof written === 'number' ? `${PROBE_TCP_HOST}:${written}` : written), endpoint)
+  .meta({ alsoWritten: 'integer' });
 
 /** Octal in quotes: unquoted, YAML 1.2 reads 0660 as six hundred and sixty. */
-export const fileMode = z.unknown().transform((written, context) => {
-  const mode = typeof written === 'string' ? readMode(written) : undefined;
-  if (mode !== undefined) return mode;
-  context.addIssue({ code: 'custom', message: 'expected an octal mode in quotes, write for example "0660"' });
-  return z.NEVER;
-});
+export const fileMode = z
+  .unknown()
+  .meta({ type: 'string', pattern: '^0?[0-7]{3}$' })
+  .transform((written, context) => {
+    const mode = typeof written === 'string' ? readMode(written) : undefined;
+    if (mode !== undefined) return mode;
+    context.addIssue({
+      code: 'custom',
+      message: 'expected an octal mode in quotes, write for example "0660"',
+    });
+    return z.NEVER;
+  });
 
 /** An argument of a command; a number is its text, as YAML reads it (a port, a count). */
-const argument = z.preprocess(
-  (written) => (typeof written === 'number' && Number.isSafeInteger(written) ? String(written) : written),
-  z.string(),
-);
+const argument = z
+  .preprocess(
+    (written) => (typeof written === 'number' && Number.isSafeInteger(written) ? String(written) : written),
+    z.string(),
+  )
+  .meta({ alsoWritten: 'integer' });
 
 /** Program and arguments; no shell ever sees them, so a single text is refused. */
 export const command = z
@@ -189,7 +208,7 @@ export function oneOf<S extends Readonly<Record<string, z.ZodObject>>>(kinds: S)
       const kind = present.length === 1 ? kinds[String(present[0])] : undefined;
       const read = kind?.safeParse(written, { error: messageFor });
       if (read?.success === true) return read.data as z.output<S[keyof S]>;
-      const issues = read?.error.issues ?? wrongKind(names, present.length, known, written);
+      const issues = read?.error.issues ?? kindProblem(names, present.length, known, written);
       // Not handed on as they are: zod lets a transform run after an unknown key, and here nothing was read.
       for (const { path, message, at } of issues.flatMap(findingsOf)) {
         context.addIssue({ code: 'custom', path: [...path], message, params: { at } });
@@ -200,7 +219,7 @@ export function oneOf<S extends Readonly<Record<string, z.ZodObject>>>(kinds: S)
 
 type Issue = Parameters<typeof findingsOf>[0];
 
-function wrongKind(
+function kindProblem(
   names: readonly string[],
   present: number,
   known: readonly string[],

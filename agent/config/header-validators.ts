@@ -23,7 +23,7 @@ const OURS: ReadonlySet<string> = new Set([
 ]);
 
 /** The name of a header field (RFC 9110, `token`); those that belong to the connection are lastcall's own. */
-export function wrongHeaderName(name: string): string | undefined {
+export function headerNameProblem(name: string): string | undefined {
   if (name.length > MAX_NAME || !/^[A-Za-z0-9][A-Za-z0-9!#$%&'*+.^_`|~-]*$/.test(name))
     return `is not the name of a header, write for example X-Tenant, at most ${MAX_NAME} characters`;
   return OURS.has(name.toLowerCase())
@@ -32,7 +32,7 @@ export function wrongHeaderName(name: string): string | undefined {
 }
 
 /** The value of the header field `name`; it is never repeated, for it may be a secret. */
-export function wrongHeaderValue(name: string, value: string): string | undefined {
+export function headerValueProblem(name: string, value: string): string | undefined {
   if (value === '') return 'must not be empty';
   if (value.length > MAX_VALUE) return `is longer than ${MAX_VALUE} characters`;
   if (!/^[\t\x20-\x7e]*$/.test(value))

@@ -1,10 +1,11 @@
-import { MAX_HEADERS, wrongHeaderName, wrongHeaderValue } from './header-validators.ts';
+import { MAX_HEADERS, headerNameProblem, headerValueProblem } from './header-validators.ts';
 import * as z from 'zod';
 
 /** `headers` of a request over HTTP: names to values. */
 export const headers = z
   // Not a record of zod's: it leaves `__proto__` out in silence.
   .unknown()
+  .meta({ type: 'object', additionalProperties: { type: 'string' } })
   .transform((written, context): Readonly<Record<string, string>> => {
     if (typeof written !== 'object' || written === null || Array.isArray(written)) {
       const message = 'expected a mapping of names to texts, such as { Host: shop.example }';
@@ -19,18 +20,18 @@ export const headers = z
     for (const name of names) {
       const twice = seen.has(name.toLowerCase()) ? 'stands here twice' : undefined;
       seen.add(name.toLowerCase());
-      const wrongName = wrongHeaderName(name) ?? twice;
-      const message = wrongName ?? wrongValue(name, (written as Readonly<Record<string, unknown>>)[name]);
+      const nameProblem = headerNameProblem(name) ?? twice;
+      const message = nameProblem ?? valueProblem(name, (written as Readonly<Record<string, unknown>>)[name]);
       if (message === undefined) continue;
-      const at = wrongName === undefined ? 'value' : 'key';
+      const at = nameProblem === undefined ? 'value' : 'key';
       context.addIssue({ code: 'custom', path: [name], message, params: { at } });
     }
     return written as Record<string, string>;
   })
   .prefault({});
 
-function wrongValue(name: string, value: unknown): string | undefined {
-  if (typeof value === 'string') return wrongHeaderValue(name, value);
+function valueProblem(name: string, value: unknown): string | undefined {
+  if (typeof value === 'string') return headerValueProblem(name, value);
   return typeof value === 'number' || typeof value === 'boolean'
     ? 'expected a text, put it in quotes'
     : 'expected a text';

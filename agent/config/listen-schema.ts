@@ -15,31 +15,35 @@ const answerOr = ({ status, body }: { readonly status: number; readonly body: st
     body: field.nonEmpty.default(body),
   }).prefault({});
 
-const health = z.preprocess(
-  (written) => (typeof written === 'string' ? { address: written } : written),
-  mapping(
-    {
-      address: field.endpoint,
-      allow: z.array(field.network).default([]),
-      up: answerOr(defaults.HEALTH_ANSWERS.up),
-      drain: answerOr(defaults.HEALTH_ANSWERS.drain),
-      down: answerOr(defaults.HEALTH_ANSWERS.down),
-    },
-    'expected host:port, or a mapping of address, allow, up, drain and down',
-  ).transform(({ address, allow, ...answers }) => ({ ...address, allow, answers })),
-);
+const health = z
+  .preprocess(
+    (written) => (typeof written === 'string' ? { address: written } : written),
+    mapping(
+      {
+        address: field.endpoint,
+        allow: z.array(field.network).default([]),
+        up: answerOr(defaults.HEALTH_ANSWERS.up),
+        drain: answerOr(defaults.HEALTH_ANSWERS.drain),
+        down: answerOr(defaults.HEALTH_ANSWERS.down),
+      },
+      'expected host:port, or a mapping of address, allow, up, drain and down',
+    ).transform(({ address, allow, ...answers }) => ({ ...address, allow, answers })),
+  )
+  .meta({ alsoWritten: 'string' });
 
-const control = z.preprocess(
-  (written) => (typeof written === 'string' ? { path: written } : written),
-  mapping(
-    {
-      path: orNull(field.socketPath),
-      mode: field.fileMode.default(defaults.CONTROL_MODE),
-      group: orNull(field.group),
-    },
-    'expected a path, or a mapping of path, mode and group',
-  ),
-);
+const control = z
+  .preprocess(
+    (written) => (typeof written === 'string' ? { path: written } : written),
+    mapping(
+      {
+        path: orNull(field.socketPath),
+        mode: field.fileMode.default(defaults.CONTROL_MODE),
+        group: orNull(field.group),
+      },
+      'expected a path, or a mapping of path, mode and group',
+    ),
+  )
+  .meta({ alsoWritten: 'string' });
 
 const hooks = mapping({
   address: field.endpoint,

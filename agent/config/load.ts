@@ -13,7 +13,7 @@ import type { File } from './schema.ts';
 import type { Environment } from './substitute.ts';
 import { readText } from './read-file.ts';
 import { buildTree } from './tree.ts';
-import { wrongNodeName } from './validators.ts';
+import { nodeNameProblem } from './validators.ts';
 
 /** What a configuration depends on besides its text. */
 export interface LoadContext {
@@ -43,6 +43,11 @@ export async function readConfig(path: string, context: Omit<LoadContext, 'file'
   return { ...loaded, warnings: [...loaded.warnings, ...(await exposedFiles(path, loaded.config))] };
 }
 
+/** Loads what `readConfig` otherwise loads for some files only (rules.ts). */
+export async function loadRest(): Promise<void> {
+  await import('node-cron');
+}
+
 /**
  * Checks a configuration: syntax, then every value at its position, then the values against each other. Of each of
  * these three all problems are reported, in the order of the file; the next is checked when there are none.
@@ -63,9 +68,9 @@ export async function loadConfig(text: string, context: LoadContext): Promise<Lo
   if (!checked.success) return problems(merged(tree.findings, checked.error.issues.flatMap(findingsOf)));
   if (tree.findings.length > 0) return problems(tree.findings);
   const config = complete(checked.data, context);
-  const wrongName = wrongNodeName(config.node);
-  if (wrongName !== undefined) {
-    const message = `the host name ${quote(config.node)} cannot be used, write a name: ${wrongName}`;
+  const nameProblem = nodeNameProblem(config.node);
+  if (nameProblem !== undefined) {
+    const message = `the host name ${quote(config.node)} cannot be used, write a name: ${nameProblem}`;
     return problems([{ path: ['node'], message, at: 'value' }]);
   }
   const found = await checkRules(config, context.supervised);
@@ -102,7 +107,7 @@ function freeze<T>(value: T): T {
 }
 
 /** A value that could not be read is not also reported as wrong. */
-function merged(unread: readonly Finding[], wrong: readonly Finding[]): Finding[] {
+function merged(unread: readonly Finding[], problem: readonly Finding[]): Finding[] {
   const told = new Set(unread.map(({ path }) => pathText(path)));
-  return [...unread, ...wrong.filter(({ path }) => !told.has(pathText(path)))];
+  return [...unread, ...problem.filter(({ path }) => !told.has(pathText(path)))];
 }

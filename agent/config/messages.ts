@@ -15,7 +15,7 @@ const NAMES: Readonly<Record<string, string>> = {
  * environment. A message that a field has written is kept.
  */
 export function messageFor(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.code === 'invalid_type') return wrongType(String(issue.expected), issue.input);
+  if (issue.code === 'invalid_type') return typeProblem(String(issue.expected), issue.input);
   if (issue.code === 'invalid_value') return `expected ${listed(issue.values, 'or')}`;
   if (issue.code === 'too_small') {
     return issue.origin === 'array' ? 'must not be empty' : `must be ${String(issue.minimum)} or more`;
@@ -23,7 +23,7 @@ export function messageFor(issue: z.core.$ZodRawIssue): string | undefined {
   return issue.code === 'too_big' ? `must be ${String(issue.maximum)} or less` : undefined;
 }
 
-function wrongType(expected: string, input: unknown): string {
+function typeProblem(expected: string, input: unknown): string {
   if (input === undefined) return 'is required';
   return `expected ${NAMES[expected] ?? expected}, got ${kindOf(input)}${quotesHint(expected, input)}`;
 }

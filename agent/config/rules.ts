@@ -11,7 +11,7 @@ import { checkListen } from './listen-rules.ts';
 import type { Finding } from './problem.ts';
 import { checkPool, warnOfPool } from './pool-rules.ts';
 import { checkTimes, warnOfGrace, warnOfRamp } from './time-rules.ts';
-import { wrongSocketPath } from './validators.ts';
+import { socketPathProblem } from './validators.ts';
 
 /**
  * What the values of a configuration must be to each other.
@@ -41,7 +41,7 @@ export function warningsOf(config: Config, supervised: boolean): string[] {
   if (config.listen.health !== null && config.balancers.every(({ kind }) => kind !== 'health')) {
     warnings.push('listen.health answers UP and DOWN, and no DRAIN: no balancer is listed as `health`');
   }
-  if (config.listen.health !== null) warnings.push(...lookalikes(config.listen.health.answers));
+  if (config.listen.health !== null) warnings.push(...overlappingAnswers(config.listen.health.answers));
   if (supervised || config.app.stop !== null) warnings.push(...uncounted(config), ...warnOfGrace(config));
   warnings.push(...warnOfRamp(config), ...warnOfPool(config));
   if (config.foreignDrain === 'follow') warnings.push(...notFollowed(config, supervised));
@@ -87,7 +87,7 @@ const FRAGILE_MASTER =
   'HAProxy 3.4.0 to 3.5-dev5 ends at any connection to its master CLI once a reload has failed by a broken file; with such a version try each file with `haproxy -c` before a reload, or leave `master` out';
 
 /** A monitor that searches for one answer finds it within another: F5 searches the whole answer, and ignores case. */
-function lookalikes({ up, ...others }: HealthListenConfig['answers']): string[] {
+function overlappingAnswers({ up, ...others }: HealthListenConfig['answers']): string[] {
   return Object.entries(others)
     .filter(([, { body }]) => body.toLowerCase().includes(up.body.toLowerCase()))
     .map(
@@ -102,7 +102,7 @@ function at(path: Finding['path'], message: string): Finding {
 
 /** A written path is checked at its position; this one may be made of the node's name. */
 function checkSocket({ listen }: Config): Finding[] {
-  const message = wrongSocketPath(listen.control.path);
+  const message = socketPathProblem(listen.control.path);
   return message === undefined ? [] : [at(['listen', 'control'], message)];
 }
 
@@ -252,13 +252,13 @@ async function checkSchedule({ schedule }: Config): Promise<Finding[]> {
   const { validateDetailed } = await import('node-cron');
   return schedule.flatMap(({ cron, timezone }, index) => {
     const { errors } = validateDetailed(cron);
-    const wrong = errors.map(({ message }) =>
+    const problem = errors.map(({ message }) =>
       at(['schedule', index, 'cron'], `is not a cron expression: ${message}`),
     );
     const known = timezone === null || isTimezone(timezone);
     return known
-      ? wrong
-      : [...wrong, at(['schedule', index, 'timezone'], 'is not a time zone such as Europe/Zurich')];
+      ? problem
+      : [...problem, at(['schedule', index, 'timezone'], 'is not a time zone such as Europe/Zurich')];
   });
 }
 

@@ -19,7 +19,7 @@ const when = oneOf({
     : { kind: 'command', command: written.command, timeoutMs: written.timeout },
 );
 
-export const appointment = mapping({
+export const scheduleEntry = mapping({
   cron: z.string(),
   timezone: orNull(z.string()),
   do: z.enum(['restart', 'drain', 'ready', 'reboot']),

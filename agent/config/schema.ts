@@ -5,7 +5,7 @@ import { mapping, oneOf, orNull } from './fields.ts';
 import { gate, phaseHook, warn } from './hooks-schema.ts';
 import { listen } from './listen-schema.ts';
 import { headers, oneUser } from './headers-schema.ts';
-import { appointment } from './schedule-schema.ts';
+import { scheduleEntry } from './schedule-schema.ts';
 import { lock, pool } from './pool-schema.ts';
 import { source } from './source-schema.ts';
 import { unitOfCommand } from './app-validators.ts';
@@ -41,7 +41,7 @@ const probe = oneOf({
   command: mapping({ command: field.command, ...cadence }),
 }).transform((written): ProbeConfig => {
   const { every, timeout, rise, fall } = written;
-  return { how: howOf(written), everyMs: every, timeoutMs: timeout, rise, fall };
+  return { how: probeKind(written), everyMs: every, timeoutMs: timeout, rise, fall };
 });
 
 type WrittenHow =
@@ -49,7 +49,7 @@ type WrittenHow =
   | { tcp: { readonly host: string; readonly port: number } }
   | { command: string[] };
 
-function howOf(written: WrittenHow): ProbeConfig['how'] {
+function probeKind(written: WrittenHow): ProbeConfig['how'] {
   if ('http' in written) return { kind: 'http', ...written.http };
   if ('tcp' in written) return { kind: 'tcp', ...written.tcp };
   return { kind: 'command', command: written.command };
@@ -198,7 +198,7 @@ export const file = mapping({
     .transform(({ timeout, warmUp, soak }) => ({ timeoutMs: timeout, warmUpMs: warmUp, soakMs: soak })),
   pool: orNull(pool),
   lock: orNull(lock),
-  schedule: z.array(appointment).default([]),
+  schedule: z.array(scheduleEntry).default([]),
   hooks: z.array(phaseHook).default([]),
   listen: listen.prefault({}),
   state: orNull(field.path),

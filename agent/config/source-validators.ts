@@ -1,11 +1,11 @@
 import { isTableName } from '../haproxy/names.ts';
 import { messageOf } from '../system/error.ts';
-import { wrongPath, wrongUrl } from './validators.ts';
+import { pathProblem, urlProblem } from './validators.ts';
 
 /** Checks of texts, as in validators.ts: those of which only session sources are made. Pure. */
 
 /** A regular expression with one group, which contains the number. */
-export function wrongPattern(text: string): string | undefined {
+export function patternProblem(text: string): string | undefined {
   let groups: number;
   try {
     // The empty alternative comes first and matches at once; what is left out of the match is still counted.
@@ -23,14 +23,14 @@ const LABEL = String.raw`[a-zA-Z_]\w*\s*=\s*"(?:[^"\\\n]|\\["\\n])*"`;
 const SERIES = new RegExp(String.raw`^[a-zA-Z_:][\w:]*(?:\{\s*(?:${LABEL}\s*(?:,\s*${LABEL}\s*)*)?\})?$`);
 
 /** A metric of Prometheus, and the labels that its series must have. */
-export function wrongSeries(text: string): string | undefined {
+export function seriesProblem(text: string): string | undefined {
   return SERIES.test(text) ? undefined : 'is not a metric such as sessions or sessions{context="/app"}';
 }
 
 /** The URL of Tomcat's manager, to which /text/list and /jmxproxy are appended. */
-export function wrongManagerUrl(text: string): string | undefined {
-  const wrong = wrongUrl(text);
-  if (wrong !== undefined) return wrong;
+export function managerUrlProblem(text: string): string | undefined {
+  const problem = urlProblem(text);
+  if (problem !== undefined) return problem;
   const { username, password, search, hash } = new URL(text);
   if (username !== '' || password !== '') return 'names no user, write user and passwordFile';
   return search === '' && hash === ''
@@ -39,27 +39,27 @@ export function wrongManagerUrl(text: string): string | undefined {
 }
 
 /** A colon would end the name within the credentials (RFC 7617). */
-export function wrongUserName(text: string): string | undefined {
+export function userNameProblem(text: string): string | undefined {
   return /^[^\p{Cc}:]+$/u.test(text) ? undefined : 'is not the name of a user: it is empty, or holds a colon';
 }
 
 /** A path as Tomcat's own texts have it; what is a pattern or ends a name there is no part of it. */
-export function wrongContext(text: string): string | undefined {
+export function contextProblem(text: string): string | undefined {
   return /^(?:\/|(?:\/[^\s\p{Cc}/:*?,="#]+)+)$/u.test(text)
     ? undefined
     : 'is not the path of a context, write / or for example /app';
 }
 
 /** A path with `*`, `?` and `[...]`, and nothing that a shell would read otherwise. */
-export function wrongGlob(text: string): string | undefined {
-  const wrong = wrongPath(text);
-  if (wrong !== undefined) return wrong;
+export function globProblem(text: string): string | undefined {
+  const problem = pathProblem(text);
+  if (problem !== undefined) return problem;
   const bare = text.replaceAll(/\[[!^]?\]?[^\]/]*\]/g, '');
   if (/[[\\{}]|\*\*/.test(bare)) return 'knows only * ? and [...], neither ** nor { } nor a backslash';
   return undefined;
 }
 
 /** The name of a stick table, by which HAProxy shows it. */
-export function wrongTableName(text: string): string | undefined {
+export function tableNameProblem(text: string): string | undefined {
   return isTableName(text) ? undefined : 'is not the name of a stick table, such as app or peers/app';
 }

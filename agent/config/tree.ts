@@ -28,18 +28,18 @@ export interface FoundNode {
   readonly variables: readonly string[];
 }
 
-interface Spot {
+interface NodePosition {
   readonly key: Position;
   readonly value: Position;
   readonly scalar: boolean;
   readonly variables: readonly string[];
 }
 
-interface Walk {
+interface Visit {
   readonly parsed: Parsed;
   readonly env: Environment;
   readonly findings: Finding[];
-  readonly spots: Map<string, Spot>;
+  readonly positions: Map<string, NodePosition>;
   readonly substituted: Map<string, readonly string[]>;
   aliases: number;
   values: number;
@@ -57,81 +57,83 @@ const START: Position = { line: 1, column: 1 };
  * type it, so `${PORT}` can be a number; a quoted one stays a text.
  */
 export function buildTree(parsed: Parsed, env: Environment): Tree {
-  const walk: Walk = {
+  const visited: Visit = {
     parsed,
     env,
     findings: [],
-    spots: new Map(),
+    positions: new Map(),
     substituted: new Map(),
     aliases: 0,
     values: 0,
     complete: true,
   };
-  const value = parsed.root === null ? null : visit(walk, parsed.root, [], START);
-  const { findings, complete, substituted } = walk;
-  return { value, findings, complete, substituted, find: (path, at) => find(walk.spots, path, at) };
+  const value = parsed.root === null ? null : visit(visited, parsed.root, [], START);
+  const { findings, complete, substituted } = visited;
+  return { value, findings, complete, substituted, find: (path, at) => find(visited.positions, path, at) };
 }
 
 function keyOf(path: Path): string {
   return JSON.stringify(path.map(String));
 }
 
-function find(spots: ReadonlyMap<string, Spot>, path: Path, at: Finding['at']): FoundNode {
+function find(positions: ReadonlyMap<string, NodePosition>, path: Path, at: Finding['at']): FoundNode {
   for (let length = path.length; length >= 0; length -= 1) {
     const above = path.slice(0, length);
-    const spot = spots.get(keyOf(above));
-    if (spot === undefined) continue;
-    return { place: spot[at], path: spot.scalar ? above : path, variables: spot.variables };
+    const position = positions.get(keyOf(above));
+    if (position === undefined) continue;
+    return { place: position[at], path: position.scalar ? above : path, variables: position.variables };
   }
   return { place: START, path, variables: [] };
 }
 
-function visit(walk: Walk, node: Node, path: Path, key: Position): unknown {
-  if (!walk.complete) return null;
-  walk.values += 1;
+function visit(visited: Visit, node: Node, path: Path, key: Position): unknown {
+  if (!visited.complete) return null;
+  visited.values += 1;
   // An empty value has no position: its key does.
   const [from, to] = node.range ?? [0, 0];
-  const value = to > from ? walk.parsed.placeOf(from) : key;
-  walk.spots.set(keyOf(path), { key, value, scalar: isScalar(node), variables: [] });
-  if (walk.values > MAX_VALUES) return giveUp(walk, path, `more than ${MAX_VALUES} values`);
-  if (isAlias(node)) return visitAlias(walk, node, path, key);
-  if (node.tag !== undefined) report(walk, path, `tags are not read, take ${quote(node.tag)} away`);
-  if (isScalar(node)) return visitScalar(walk, node, path, { key, value, scalar: true });
-  if (isMap(node)) return visitMap(walk, node, path);
-  return visitSeq(walk, node, path);
+  const value = to > from ? visited.parsed.positionOf(from) : key;
+  visited.positions.set(keyOf(path), { key, value, scalar: isScalar(node), variables: [] });
+  if (visited.values > MAX_VALUES) return giveUp(visited, path, `more than ${MAX_VALUES} values`);
+  if (isAlias(node)) return visitAlias(visited, node, path, key);
+  if (node.tag !== undefined) report(visited, path, `tags are not read, take ${quote(node.tag)} away`);
+  if (isScalar(node)) return visitScalar(visited, node, path, { key, value, scalar: true });
+  if (isMap(node)) return visitMap(visited, node, path);
+  return visitSeq(visited, node, path);
 }
 
-function visitAlias(walk: Walk, alias: Alias, path: Path, key: Position): unknown {
-  walk.aliases += 1;
-  if (walk.aliases > MAX_ALIASES)
-    return giveUp(walk, path, `more than ${MAX_ALIASES} aliases, or one that holds itself`);
-  const target = alias.resolve(walk.parsed.document);
-  if (target !== undefined) return visit(walk, target, path, key);
-  report(walk, path, `there is no anchor &${alias.source} before this alias`);
+function visitAlias(visited: Visit, alias: Alias, path: Path, key: Position): unknown {
+  visited.aliases += 1;
+  if (visited.aliases > MAX_ALIASES)
+    return giveUp(visited, path, `more than ${MAX_ALIASES} aliases, or one that holds itself`);
+  const target = alias.resolve(visited.parsed.document);
+  if (target !== undefined) return visit(visited, target, path, key);
+  report(visited, path, `there is no anchor &${alias.source} before this alias`);
   return null;
 }
 
-function giveUp(walk: Walk, path: Path, message: string): null {
-  walk.complete = false;
-  report(walk, path, message);
+function giveUp(visited: Visit, path: Path, message: string): null {
+  visited.complete = false;
+  report(visited, path, message);
   return null;
 }
 
-function visitSeq(walk: Walk, node: Node, path: Path): unknown {
+function visitSeq(visited: Visit, node: Node, path: Path): unknown {
   if (!isSeq(node)) return null;
   return node.items.map((item, at) =>
-    isNode(item) ? visit(walk, item, [...path, at], walk.parsed.placeOf(item.range?.[0] ?? 0)) : null,
+    isNode(item)
+      ? visit(visited, item, [...path, at], visited.parsed.positionOf(item.range?.[0] ?? 0))
+      : null,
   );
 }
 
-function visitMap(walk: Walk, map: YAMLMap, path: Path): unknown {
+function visitMap(visited: Visit, map: YAMLMap, path: Path): unknown {
   const result: Record<string, unknown> = {};
   for (const pair of map.items as Pair<Node, Node | null>[]) {
     const name = nameOf(pair.key);
-    const key = walk.parsed.placeOf(pair.key.range?.[0] ?? 0);
+    const key = visited.parsed.positionOf(pair.key.range?.[0] ?? 0);
     const below = [...path, name];
-    walk.spots.set(keyOf(below), { key, value: key, scalar: true, variables: [] });
-    const value = pair.value === null ? null : visit(walk, pair.value, below, key);
+    visited.positions.set(keyOf(below), { key, value: key, scalar: true, variables: [] });
+    const value = pair.value === null ? null : visit(visited, pair.value, below, key);
     // Not an assignment: a key `__proto__` must become a key and be refused like any other unknown one.
     Object.defineProperty(result, name, { value, enumerable: true, configurable: true, writable: true });
   }
@@ -144,26 +146,31 @@ function nameOf(key: Node): string {
   return typeof key.value === 'string' ? key.value : (key.source ?? '');
 }
 
-function visitScalar(walk: Walk, node: Scalar, path: Path, spot: Omit<Spot, 'variables'>): unknown {
+function visitScalar(
+  visited: Visit,
+  node: Scalar,
+  path: Path,
+  position: Omit<NodePosition, 'variables'>,
+): unknown {
   if (typeof node.value !== 'string') return node.value;
-  const done = substitute(node.value, walk.env);
+  const done = substitute(node.value, visited.env);
   if (!done.ok) {
-    report(walk, path, done.message);
+    report(visited, path, done.message);
     return node.value;
   }
-  if (done.text.includes('\0')) report(walk, path, 'a NUL character is legal nowhere');
+  if (done.text.includes('\0')) report(visited, path, 'a NUL character is legal nowhere');
   if (done.names.length === 0) return node.value;
-  walk.spots.set(keyOf(path), { ...spot, variables: done.names });
-  walk.substituted.set(done.text, done.names);
-  for (const name of done.names) walk.substituted.set(walk.env[name] ?? '', [name]);
-  return node.type === 'PLAIN' ? typed(walk, done.text) : done.text;
+  visited.positions.set(keyOf(path), { ...position, variables: done.names });
+  visited.substituted.set(done.text, done.names);
+  for (const name of done.names) visited.substituted.set(visited.env[name] ?? '', [name]);
+  return node.type === 'PLAIN' ? typed(visited, done.text) : done.text;
 }
 
 /** Types a text as YAML types a plain scalar: null, boolean, number or itself. */
-function typed(walk: Walk, text: string): unknown {
-  for (const tag of walk.parsed.document.schema.tags) {
+function typed(visited: Visit, text: string): unknown {
+  for (const tag of visited.parsed.document.schema.tags) {
     if (tag.collection !== undefined || tag.default !== true || tag.test?.test(text) !== true) continue;
-    return plain(tag.resolve(text, () => undefined, walk.parsed.document.options));
+    return plain(tag.resolve(text, () => undefined, visited.parsed.document.options));
   }
   return text;
 }
@@ -172,6 +179,6 @@ function plain(resolved: unknown): unknown {
   return isScalar(resolved) ? resolved.value : resolved;
 }
 
-function report(walk: Walk, path: Path, message: string): void {
-  walk.findings.push({ path, message, at: 'value' });
+function report(visited: Visit, path: Path, message: string): void {
+  visited.findings.push({ path, message, at: 'value' });
 }

@@ -11,15 +11,15 @@ import { SOCKET_PATH_BYTES } from '../system/limits.ts';
 
 const MAX_PORT = 65_535;
 
-export function wrongPath(text: string): string | undefined {
+export function pathProblem(text: string): string | undefined {
   if (!text.startsWith('/')) return 'must be an absolute path';
   if (/\p{Cc}/u.test(text)) return 'a path holds no control characters';
   return text.endsWith('/') ? 'must name a file, not a directory' : undefined;
 }
 
 /** A path that a unix socket can have. */
-export function wrongSocketPath(text: string): string | undefined {
-  return tooLongForSocket(text) ?? wrongPath(text);
+export function socketPathProblem(text: string): string | undefined {
+  return tooLongForSocket(text) ?? pathProblem(text);
 }
 
 /** The kernel's limit counts bytes, not characters. */
@@ -29,16 +29,16 @@ export function tooLongForSocket(text: string): string | undefined {
   return `is ${bytes} bytes long, the path of a unix socket has at most ${SOCKET_PATH_BYTES}`;
 }
 
-export function wrongUrl(text: string): string | undefined {
+export function urlProblem(text: string): string | undefined {
   if (/\s/.test(text) || !URL.canParse(text)) return 'is not a URL';
   const { protocol } = new URL(text);
   return protocol === 'http:' || protocol === 'https:' ? undefined : 'must begin with http:// or https://';
 }
 
 /** Where an etcd is: it has no path, and its JSON gateway knows no user of a URL. */
-export function wrongEtcdEndpoint(text: string): string | undefined {
-  const wrong = wrongUrl(text);
-  if (wrong !== undefined) return wrong;
+export function etcdEndpointProblem(text: string): string | undefined {
+  const problem = urlProblem(text);
+  if (problem !== undefined) return problem;
   const { username, password, pathname, search, hash } = new URL(text);
   if (username !== '' || password !== '') return 'names no user: etcd takes none in its URL';
   const isPlain = pathname === '/' && search === '' && hash === '';
@@ -63,7 +63,7 @@ function isHost(host: string): boolean {
 }
 
 /** HAProxy's Runtime API, by the rule of the client that connects to it. */
-export function wrongBalancerAddress(text: string): string | undefined {
+export function balancerAddressProblem(text: string): string | undefined {
   const path = text.replace(/^unix:/, '');
   const tooLong = path.startsWith('/') ? tooLongForSocket(path) : undefined;
   if (tooLong !== undefined || accepts(() => parseAddress(text, 'config'))) return tooLong;
@@ -71,13 +71,13 @@ export function wrongBalancerAddress(text: string): string | undefined {
 }
 
 /** HAProxy's master CLI: nothing in front of it speaks TLS. */
-export function wrongMasterAddress(text: string): string | undefined {
-  const wrong = text.startsWith('tls://') ? 'tls' : wrongBalancerAddress(text);
-  return wrong === undefined ? undefined : 'is not an address, write unix:/path, /path or tcp://host:port';
+export function masterAddressProblem(text: string): string | undefined {
+  const problem = text.startsWith('tls://') ? 'tls' : balancerAddressProblem(text);
+  return problem === undefined ? undefined : 'is not an address, write unix:/path, /path or tcp://host:port';
 }
 
 /** `backend/server`, by the rule that also guards every command to HAProxy. */
-export function wrongServerName(text: string): string | undefined {
+export function serverNameProblem(text: string): string | undefined {
   if (accepts(() => parseServerName(text, 'config'))) return undefined;
   return `is not the name of a server, write backend/server with ${SERVER_NAME_RULE}`;
 }
@@ -94,7 +94,7 @@ function accepts(read: () => unknown): boolean {
 }
 
 /** An IP address, or a block of them as `address/bits`. */
-export function wrongNetwork(text: string): string | undefined {
+export function networkProblem(text: string): string | undefined {
   const [address = '', bits, ...more] = text.split('/');
   const family = isIP(address);
   const most = family === 4 ? 32 : 128;
@@ -106,26 +106,26 @@ export function wrongNetwork(text: string): string | undefined {
 }
 
 /** A JSON pointer (RFC 6901): empty, or each step after a `/`, with `~0` for `~` and `~1` for `/`. */
-export function wrongPointer(text: string): string | undefined {
+export function pointerProblem(text: string): string | undefined {
   return /^(\/([^/~]|~[01])*)*$/.test(text)
     ? undefined
     : 'is not a JSON pointer such as /active or /data/0/count';
 }
 
 /** A node's name becomes a file name. */
-export function wrongNodeName(text: string): string | undefined {
+export function nodeNameProblem(text: string): string | undefined {
   if (/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) return undefined;
   return 'a node name has 1 to 64 letters, digits, underscores, dots and dashes, and begins with neither of the last two';
 }
 
 /** HAProxy sends `agent-send` as one line; no reader would notice a blank in it. */
-export function wrongPollerId(text: string): string | undefined {
+export function pollerIdProblem(text: string): string | undefined {
   return /^[\x21-\x7e]{1,128}$/.test(text)
     ? undefined
     : 'an id has 1 to 128 printable ASCII characters and no blank';
 }
 
-export function wrongGroup(text: string): string | undefined {
+export function groupProblem(text: string): string | undefined {
   return /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$/.test(text) ? undefined : 'is not the name of a group';
 }
 

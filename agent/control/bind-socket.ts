@@ -35,10 +35,10 @@ export async function bindSocket(server: Server, config: ControlConfig, clock: C
  * removes "its" path on close (nodejs/node#19729), it is not the one where a successor may listen by then.
  */
 async function bind(server: Server, config: ControlConfig, gid: number | null): Promise<Unbind> {
-  const nursery = await mkdtemp(join(dirname(config.path), '.lastcall-'));
-  const name = `${basename(nursery)}.sock`;
-  const made = join(nursery, name);
-  const directory = await open(nursery, 'r');
+  const privateDir = await mkdtemp(join(dirname(config.path), '.lastcall-'));
+  const name = `${basename(privateDir)}.sock`;
+  const made = join(privateDir, name);
+  const directory = await open(privateDir, 'r');
   try {
     await listen(server, `/proc/self/fd/${directory.fd}/${name}`);
     await chmod(made, config.mode);
@@ -49,7 +49,7 @@ async function bind(server: Server, config: ControlConfig, gid: number | null): 
   } finally {
     await directory.close();
     await unlink(made).catch(unlessMissing);
-    await rmdir(nursery);
+    await rmdir(privateDir);
   }
 }
 

@@ -1,5 +1,5 @@
 import { parseDuration } from '../formats/duration.ts';
-import { wrongServerName } from '../config/validators.ts';
+import { serverNameProblem } from '../config/validators.ts';
 import type { OnTimeout, OperationKind, Request } from '../lifecycle/model/api.ts';
 import { LastcallError } from '../system/error.ts';
 import type { RequestBody } from './protocol.ts';
@@ -136,7 +136,7 @@ function servers(value: unknown, key: string): readonly string[] | undefined {
   const all = value ?? [];
   if (!Array.isArray(all)) throw problem(`\`${key}\` must be a list of BACKEND/SERVER`);
   const names = all.map((name: unknown) => {
-    const wrong = typeof name === 'string' ? wrongServerName(name) : 'is no text';
+    const wrong = typeof name === 'string' ? serverNameProblem(name) : 'is no text';
     if (wrong !== undefined) throw problem(`\`${key}\`: ${quoted(name)} ${wrong}`);
     return name as string;
   });

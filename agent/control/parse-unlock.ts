@@ -1,4 +1,4 @@
-import { wrongNodeName } from '../config/validators.ts';
+import { nodeNameProblem } from '../config/validators.ts';
 import type { UnlockRequest } from '../engine/unlock.ts';
 import { problem, text } from './parse-request.ts';
 
@@ -21,7 +21,7 @@ export function parseUnlock(body: unknown): UnlockRequest {
     text(words['by'], 'by'),
   ];
   if (node === null) throw problem('`node` is missing');
-  const wrong = wrongNodeName(node);
+  const wrong = nodeNameProblem(node);
   if (wrong !== undefined) throw problem(`\`node\`: ${wrong}`);
   if (reason === null) throw problem('`unlock` needs a `reason`');
   return { node, reason, by: by ?? 'control' };

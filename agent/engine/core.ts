@@ -14,7 +14,7 @@ import { createRequestTracker, type RequestTracker } from './request-tracker.ts'
 import type { UnstampedEvent } from './run-effect.ts';
 import { createTunedSources, type TunedSources } from './source-tuning.ts';
 import { createStateFile, type StateFile } from './state-file.ts';
-import { createWork, type Work } from './work.ts';
+import { createRunningEffects, type RunningEffects } from './running-effects.ts';
 
 /** The interpreter of the lifecycle: its state, its mailbox, and what carries its effects out. */
 export interface Core {
@@ -22,7 +22,7 @@ export interface Core {
   readonly tuned: TunedSources;
   readonly file: StateFile;
   readonly pollers: Pollers;
-  readonly work: Work;
+  readonly work: RunningEffects;
   readonly post: (event: UnstampedEvent) => void;
   state(): State;
   readonly status: () => Status;
@@ -45,7 +45,7 @@ export function createCore(policy: Policy, ports: Ports, signal: AbortSignal): C
   const file = createStateFile({ ...ports, found: tuned.found });
   const post = createMailbox(clock, signal, { handle, onEmpty });
   const pollers = createPollers(policy, ports, () => state, post, signal);
-  const work = createWork();
+  const work = createRunningEffects();
   const dispatch = createDispatch({ node: policy.node, ports, pollers, requests, file, work, post, signal });
 
   function handle(event: Event): void {

@@ -5,7 +5,7 @@ import type { RequestTracker } from './request-tracker.ts';
 import { logResult } from './result-log.ts';
 import { type UnstampedEvent, runEffect } from './run-effect.ts';
 import type { StateFile } from './state-file.ts';
-import type { Work } from './work.ts';
+import type { RunningEffects } from './running-effects.ts';
 
 /** What carries effects out. */
 export interface DispatchParts {
@@ -14,7 +14,7 @@ export interface DispatchParts {
   readonly pollers: Pollers;
   readonly requests: RequestTracker;
   readonly file: StateFile;
-  readonly work: Work;
+  readonly work: RunningEffects;
   readonly post: (event: UnstampedEvent) => void;
   readonly signal: AbortSignal;
 }

@@ -31,18 +31,18 @@ const PROCESS_EVERY_MS = 500;
 export function createPollers(
   policy: Policy,
   ports: Ports,
-  stateNow: () => State,
+  getState: () => State,
   post: (event: UnstampedEvent) => void,
   signal: AbortSignal,
 ): Pollers {
   const { clock } = ports;
-  const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), clock.now());
+  const paceNow = (): ReturnType<typeof pace> => pace(policy, getState(), clock.now());
   const leftMs = (): number | undefined => {
-    const deadline = deadlineOf(stateNow());
+    const deadline = deadlineOf(getState());
     return deadline === Infinity ? undefined : Math.max(0, deadline - clock.now());
   };
   const looks = byName(ports.balancers, (balancer) => {
-    const ask = (): Promise<UnstampedEvent> => look(ports, balancer, termsOf(policy, stateNow()), signal);
+    const ask = (): Promise<UnstampedEvent> => look(ports, balancer, termsOf(policy, getState()), signal);
     return createBalancerPoller(ports, ask, () => paceNow().balancers, post);
   });
   const counts = byName(ports.sources, (source) =>
@@ -55,10 +55,10 @@ export function createPollers(
   );
   const app = createPoller(
     clock,
-    createProcessWatch(policy, ports, stateNow, post, signal),
+    createProcessWatch(policy, ports, getState, post, signal),
     () => PROCESS_EVERY_MS,
   );
-  let last = { ...paceNow(), deadline: deadlineOf(stateNow()) };
+  let last = { ...paceNow(), deadline: deadlineOf(getState()) };
 
   return {
     start() {
@@ -74,7 +74,7 @@ export function createPollers(
         ]),
       ),
     reschedule() {
-      const now = { ...paceNow(), deadline: deadlineOf(stateNow()) };
+      const now = { ...paceNow(), deadline: deadlineOf(getState()) };
       if (now.balancers < last.balancers) for (const poller of looks.values()) poller.kick();
       if (now.sources < last.sources || now.deadline < last.deadline)
         for (const poller of counts.values()) poller.kick();

@@ -25,7 +25,7 @@ const GONE_FOR_MS = 1_000;
 export function createProcessWatch(
   { appSources }: Pick<Policy, 'appSources'>,
   ports: Pick<Ports, 'stopper' | 'clock' | 'sources' | 'balancers'>,
-  stateNow: () => State,
+  getState: () => State,
   post: (event: UnstampedEvent) => void,
   signal: AbortSignal,
 ): () => Promise<void> {
@@ -49,7 +49,7 @@ export function createProcessWatch(
 
   return async () => {
     stopper?.sight?.();
-    const state = stateNow();
+    const state = getState();
     const isEnding = PHASES[state.phase].ending || state.app.start === 'sent';
     const isGone = stopper !== null && !isEnding && isMissing(stopper, state);
     if (!isGone) missed = null;

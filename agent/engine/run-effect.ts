@@ -7,7 +7,7 @@ import { askLock } from './ask-lock.ts';
 import { lookForLife, NO_SIGNS } from './life-signs.ts';
 import type { Ports } from './ports.ts';
 import { askReboot } from './ask-reboot.ts';
-import { seeGone } from './see-gone.ts';
+import { untilProbeFails } from './until-probe-fails.ts';
 import { sendWarning } from './send-warning.ts';
 import { setGate } from './set-gate.ts';
 import { setWeight } from './set-weight.ts';
@@ -161,7 +161,7 @@ async function stop(
     const { how, warnings } = await stopper.stop(proof, signal);
     const isSeen = stopper.gone(proof) !== 'unknown';
     const isMissed = how === 'gone';
-    if ((!isSeen || isMissed) && ports.probing) await seeGone(ports.clock, ports.probing, signal);
+    if ((!isSeen || isMissed) && ports.probing) await untilProbeFails(ports.clock, ports.probing, signal);
     // No answer is no proof, nor is a pid file that names an ended process: the warnings are kept.
     const unproven = isSeen && proof !== null ? {} : ({ unproven: true } as const);
     const signs = isMissed ? { signs: await lookForLife(ports, signal) } : {};
@@ -186,7 +186,7 @@ async function checkStop(
       return { type: 'stop-checked', epoch, outcome: found, signs: await lookForLife(ports, signal) };
     if (found !== 'unknown' || !stopper || !probing) return { type: 'stop-checked', epoch, outcome: found };
     // As after a stop whose end was seen.
-    await seeGone(clock, probing, signal);
+    await untilProbeFails(clock, probing, signal);
     return { type: 'stop-checked', epoch, outcome: 'gone', warnings: [BY_PROBE] };
   } catch {
     return { type: 'stop-checked', epoch, outcome: 'unknown' };

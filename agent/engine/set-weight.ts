@@ -15,14 +15,14 @@ const FINAL: readonly string[] = ['config', 'not-permitted', 'no-such-server'];
 export async function setWeight(
   clock: Clock,
   driver: Balancer,
-  { balancer, server, ...wish }: Extract<Effect, { type: 'set-weight' }>,
+  { balancer, server, ...request }: Extract<Effect, { type: 'set-weight' }>,
   signal: AbortSignal,
 ): Promise<Unstamped<WeightEvent>> {
   const startedAt = clock.now();
   try {
     if (!driver.setWeight) throw new LastcallError('config', `${balancer}: no weight can be set here`);
-    const seen = await driver.setWeight(server, wish, signal);
-    return { type: 'weight-set', balancer, server, weight: wish.weight, seen, startedAt };
+    const seen = await driver.setWeight(server, request, signal);
+    return { type: 'weight-set', balancer, server, weight: request.weight, seen, startedAt };
   } catch (error) {
     const isFinal = isLastcallError(error) && FINAL.includes(error.code);
     return { type: 'set-weight-failed', balancer, server, isFinal, error: errorText(error) };

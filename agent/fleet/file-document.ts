@@ -1,6 +1,6 @@
-import { arrayOf, isNumber, isObject, isString, shaped } from '../lifecycle/recovery/shapes.ts';
+import { arrayOf, isNumber, isObject, isString, shaped } from '../lifecycle/recovery/json-guards.ts';
 import type { Claim } from '../lifecycle/model/pool.ts';
-import { type HolderState, isClaim, isHolderState } from './entry-shapes.ts';
+import { type HolderState, isClaim, isHolderState } from './entry-guards.ts';
 
 /** What the file of a lock holds: the holders and the queue of its pools. */
 

@@ -12,10 +12,10 @@ import {
   readDocument,
   type SlotEntry,
 } from './file-document.ts';
-import { writtenClaim, writtenLine } from './entry-shapes.ts';
-import { askedInTurn, type FileQuestion } from './file-question.ts';
+import { writtenClaim, writtenLine } from './entry-guards.ts';
+import { askExclusively, type FileQuestion } from './exclusive-question.ts';
 import type { FleetLock } from './lock.ts';
-import { isTurn, viewOf } from './turn.ts';
+import { isTurn, viewOf } from './pool-queue.ts';
 import { latest, makeVersions, replace } from './versions.ts';
 
 /**
@@ -44,7 +44,7 @@ export function createFileLock(
 ): FleetLock {
   const name = `file ${path}`;
   const ask = <T>(signal: AbortSignal, work: (question: FileQuestion) => Promise<T>): Promise<T> =>
-    askedInTurn({ name, path, owner: self, clock }, signal, work);
+    askExclusively({ name, path, owner: self, clock }, signal, work);
   const changed = (claim: Claim, signal: AbortSignal, to: Step): Promise<PoolView> =>
     ask(signal, async (question) => poolOf(claim.pool, await change(path, question, to), question.begun));
 

@@ -23,14 +23,14 @@ export type Duration =
  */
 export function parseDuration(text: string, zero: 'zero' | 'no-zero' = 'no-zero'): Duration {
   const parts = SHAPE.exec(text);
-  if (parts === null || text === '') return refused(text, wrongShape(text));
+  if (parts === null || text === '') return refused(text, shapeProblem(text));
   const ms = UNITS_MS.reduce((sum, unit, at) => sum + Number(parts[at + 1] ?? 0) * unit, 0);
   if (ms > MAX_DURATION_MS) return refused(text, 'is longer than 596h, the longest a timer can wait');
   if (ms === 0 && zero === 'no-zero') return refused(text, 'must be longer than nothing');
   return { ok: true, ms };
 }
 
-function wrongShape(text: string): string {
+function shapeProblem(text: string): string {
   if (/^\d+(\.\d+)?$/.test(text)) return `has no unit, write for example ${text}s`;
   if (text.startsWith('-')) return 'must not be negative';
   return 'is not a duration, write for example 500ms, 2s, 5m or 1h30m';

@@ -47,7 +47,7 @@ export interface Client {
    *   connection is then closed
    * @throws LastcallError as `exchange`, the signal's reason, or what `onChunk` throws
    */
-  pour(
+  streamReply(
     command: Command,
     onChunk: (chunk: Buffer) => boolean,
     timeoutMs: number,
@@ -110,7 +110,7 @@ export function createClient(target: string, address: Address, ports: ClientPort
       const elapsedMs = await exchangeOn({ ...call, ...lineOf(command) });
       if (last !== '' || lines.rest() !== '') throw truncated(bytes, { command, target, elapsedMs });
     },
-    async pour(command, take, timeoutMs, signal) {
+    async streamReply(command, take, timeoutMs, signal) {
       let begun: InteractiveConnection | null = null;
       const onBegun = (open: InteractiveConnection): void => void (begun = open);
       const onChunk = (chunk: Buffer): void => {

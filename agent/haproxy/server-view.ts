@@ -119,8 +119,8 @@ function view(
     ...(known.over && { over: known.over }),
     operational,
     ...(row.text('status') === 'UP' && row.count('check_fall') === 1 ? { assumedUp: true } : {}),
-    connections: certain(row, 'scur', reply),
-    queued: certain(row, 'qcur', reply),
+    connections: countOrThrow(row, 'scur', reply),
+    queued: countOrThrow(row, 'qcur', reply),
     total: row.count('stot'),
     weight: row.count('uweight'),
     ...throttleIn(row),
@@ -175,7 +175,7 @@ function printable(text = ''): string {
     .trim();
 }
 
-function certain(row: StatRow, column: string, reply: Reply): number {
+function countOrThrow(row: StatRow, column: string, reply: Reply): number {
   const count = row.count(column);
   if (count === null) throw unexpected(reply, `${column}: ${row.text(column) ?? 'no such column'}`);
   return count;

@@ -4,7 +4,7 @@ import type { ServerName } from '../haproxy/names.ts';
 import type { Clock } from '../system/clock.ts';
 import { ownAddresses } from '../system/own-addresses.ts';
 import { LastcallError } from '../system/error.ts';
-import { wrongNodeName } from '../config/validators.ts';
+import { nodeNameProblem } from '../config/validators.ts';
 import { applicationOf } from './application.ts';
 import { nameOf, viewBalancer, type AskPorts } from './balancer-view.ts';
 import { candidatesOf, portsHere } from './candidates.ts';
@@ -79,10 +79,10 @@ function nodeName({ nodes, others, candidates }: Choice, hostname: string): stri
   const isHere = candidates.some(({ place }) => place.kind === 'here');
   const server = nodes[0]?.servers[0]?.server ?? hostname;
   const name = isHere && others.length === 0 ? hostname : server;
-  const good = [name, server].find((text) => wrongNodeName(text) === undefined);
+  const good = [name, server].find((text) => nodeNameProblem(text) === undefined);
   if (good !== undefined) return good;
   throw new LastcallError('config', `neither the host name nor ${server} can be the name of a node`, {
     target: server,
-    next: `give this machine a host name: ${wrongNodeName(hostname) ?? ''}`,
+    next: `give this machine a host name: ${nodeNameProblem(hostname) ?? ''}`,
   });
 }

@@ -7,7 +7,7 @@ import {
   type Stickiness,
 } from '../balancers/runtime-api/survey-facts.ts';
 import type { Command } from '../haproxy/command.ts';
-import { holdsEntryOf, type TableTalk } from '../haproxy/replies/table-entries.ts';
+import { holdsEntryOf, type TableConnection } from '../haproxy/replies/table-entries.ts';
 import { readAdmin } from '../haproxy/replies/show-servers-state.ts';
 import type { StatRow } from '../haproxy/replies/show-stat.ts';
 import { endpointOf, serverKeys, type Endpoint } from '../haproxy/server-keys.ts';
@@ -57,11 +57,12 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
   const reader = createServerReader();
   const readings: FullReading[] = [];
   for (const server of at.servers) readings.push(await reader.readFull(ask, server));
-  const pour = (command: Command, take: (chunk: Buffer) => boolean): Promise<void> =>
-    client.pour(command, take, left(), signal);
-  const talk: TableTalk = { target: client.target, pour };
+  const streamReply = (command: Command, take: (chunk: Buffer) => boolean): Promise<void> =>
+    client.streamReply(command, take, left(), signal);
+  const connection: TableConnection = { target: client.target, streamReply };
   const asking: { tables: Promise<StickTables> | null } = { tables: null };
-  const tables = (): Promise<StickTables> => (asking.tables ??= stickTables(at, readings, { ask, talk }));
+  const tables = (): Promise<StickTables> =>
+    (asking.tables ??= stickTables(at, readings, { ask, connection }));
   const ours = new Set(at.servers.map(nameOf));
   const servers: ServerDetail[] = [];
   for (const [index, reading] of readings.entries()) {
@@ -75,20 +76,20 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
   const { named = [], holding = [] } = (await asking.tables) ?? {};
   const binding = holding.length > 0 ? holding : named;
   const found: TableDetail[] = [];
-  for (const table of binding) found.push(await readTable(talk, table));
+  for (const table of binding) found.push(await readTable(connection, table));
   return { at, servers, tables: found };
 }
 
 function stickTables(
   { servers }: NodeAt,
   readings: readonly FullReading[],
-  { ask, talk }: { readonly ask: SendCommand; readonly talk: TableTalk },
+  { ask, connection }: { readonly ask: SendCommand; readonly connection: TableConnection },
 ): Promise<StickTables> {
   const hashed = readings.some(({ backend }) => HASHED.has(backend.text('algo') ?? ''));
   const keys = servers.flatMap(({ server, address }) => serverKeys(server, endpointOf(address)));
   const holds = async (name: string): Promise<boolean | null> => {
     try {
-      return await holdsEntryOf(talk, name, keys);
+      return await holdsEntryOf(connection, name, keys);
     } catch (error) {
       // A table that is too large for the deadline, or has gone: unknown, which counts as sticky.
       if (isLastcallError(error)) return null;

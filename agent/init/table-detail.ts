@@ -1,4 +1,4 @@
-import { dumpOf, type TableTalk } from '../haproxy/replies/table-entries.ts';
+import { dumpOf, type TableConnection } from '../haproxy/replies/table-entries.ts';
 import { createTableDump } from '../haproxy/replies/table-dump.ts';
 import { unexpected, type ReplyContext } from '../haproxy/reply.ts';
 import { isLastcallError } from '../system/error.ts';
@@ -14,9 +14,9 @@ export interface TableDetail {
  * Reads the first entry alone, whatever the size of the table: its time to live is 0 in a table without `expire`
  * (BEHAVIOUR.md#stick-tables).
  */
-export async function readTable(talk: TableTalk, name: string): Promise<TableDetail> {
+export async function readTable(connection: TableConnection, name: string): Promise<TableDetail> {
   const command = dumpOf(name);
-  const asked: ReplyContext = { command, target: talk.target, elapsedMs: 0 };
+  const asked: ReplyContext = { command, target: connection.target, elapsedMs: 0 };
   let expires: boolean | null = null;
   const dump = createTableDump(asked, {
     onInfo: () => undefined,
@@ -26,7 +26,7 @@ export async function readTable(talk: TableTalk, name: string): Promise<TableDet
     notEntry: () => unexpected(asked, 'a line that is no entry'),
   });
   try {
-    await talk.pour(command, (chunk) => {
+    await connection.streamReply(command, (chunk) => {
       dump.push(chunk);
       return expires !== null;
     });

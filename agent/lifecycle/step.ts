@@ -12,7 +12,7 @@ import { onStarted, onStartFailed, warming } from './phases/return.ts';
 import { returning, serving, unhealthy } from './phases/read-back.ts';
 import { onAppBack, onAppGone, onProbed, noteAppAlive } from './phases/app-events.ts';
 import { onCancel } from './phases/cancel.ts';
-import { noteCapacity, tellYielding } from './phases/capacity.ts';
+import { noteCapacity, endGuardAlarm } from './phases/capacity.ts';
 import { sessionCount } from './observed/counts.ts';
 import { isHolding } from './model/desired.ts';
 import { answerAfter, warnMismatch } from './observed/source-mismatch.ts';
@@ -40,7 +40,7 @@ import { advanceRecordedEnd, onRecordedEndSeen } from './observed/recorded-end.t
 import { onSubmit, processQueue } from './admission/requests.ts';
 import { onPolled, onPollFailed, onServerSet, onSetServerFailed } from './sync/reconcile.ts';
 import { advanceSlot, onLockAnswered, onLockFailed } from './phases/slot.ts';
-import { advanceWaiting } from './admission/turn.ts';
+import { advanceWaiting } from './admission/slot-request.ts';
 import { advanceSignOut } from './phases/sign-out.ts';
 import type { State } from './model/state.ts';
 import type { SourceState } from './model/server-state.ts';
@@ -159,7 +159,7 @@ function advance(draft: Draft): void {
   } while (draft.state.phase !== before.phase || draft.state.queue.length < before.queue.length);
   runDueWarnings(draft);
   advanceGate(draft);
-  tellYielding(draft);
+  endGuardAlarm(draft);
   reconcile(draft);
   surveyReloaded(draft);
   advanceSlot(draft);

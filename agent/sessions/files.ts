@@ -4,7 +4,7 @@ import type { FilesSourceConfig } from '../config/source-config.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, LastcallError, messageOf } from '../system/error.ts';
 import { matches, parseGlob, type GlobPart } from '../formats/glob.ts';
-import { type Hidden, readHidden } from './hidden.ts';
+import { type WhyHidden, readSandboxMounts } from './sandbox-mounts.ts';
 import { countOrThrow } from '../formats/parse-count.ts';
 import type { Source } from './source.ts';
 
@@ -52,7 +52,7 @@ export function createFilesSource(
       const counted = await withDeadline(clock, timeoutMs, signal, late, async (own) => {
         try {
           return (
-            (await countIn('', parts, { since, signal: own, hidden: await readHidden() })) ?? {
+            (await countIn('', parts, { since, signal: own, hidden: await readSandboxMounts() })) ?? {
               problem: 'there is no such directory',
             }
           );
@@ -76,7 +76,7 @@ interface FilesQuery {
   /** Files changed before this do not count, in milliseconds of calendar time. */
   readonly since: number;
   readonly signal: AbortSignal;
-  readonly hidden: Hidden;
+  readonly hidden: WhyHidden;
 }
 
 /** What lies in the directory is not the application's. */
@@ -112,7 +112,7 @@ async function oneByOne<T>(names: readonly string[], work: (name: string) => Pro
 }
 
 /** @throws Covered */
-async function openDirectory(directory: string, hidden: Hidden): Promise<AsyncIterable<Dirent> | null> {
+async function openDirectory(directory: string, hidden: WhyHidden): Promise<AsyncIterable<Dirent> | null> {
   const why = await hidden(bytes(`${directory}/`));
   if (why !== null) throw new Covered(why);
   try {

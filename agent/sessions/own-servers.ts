@@ -1,5 +1,5 @@
 import { showAllServers, showInfo, batch } from '../haproxy/command.ts';
-import type { EntryDoubt, Ours } from '../haproxy/replies/table-entries.ts';
+import type { EntryDoubt, EntryFilter } from '../haproxy/replies/table-entries.ts';
 import { parseInfo, type Info } from '../haproxy/replies/show-info.ts';
 import { parseServerName, type ServerName } from '../haproxy/names.ts';
 import { createServerReader, type SendCommand, type RowReading } from '../haproxy/server-reader.ts';
@@ -18,7 +18,7 @@ export interface OwnServers {
 }
 
 export interface FoundServer {
-  readonly ours: Ours;
+  readonly ours: EntryFilter;
   /** The workers that answered, for each server that is there. */
   readonly infos: readonly Info[];
   /** HAProxy's message when the server written at the source is none of this HAProxy's; else null. */

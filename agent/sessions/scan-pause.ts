@@ -21,7 +21,7 @@ const AFTER_END_MS = 20;
 const OF_DEADLINE = 4;
 
 /** What the last scan saw of this node's entries. */
-export interface Sight {
+export interface LastScan {
   readonly count: number;
   /** The longest time to live of them, in milliseconds from when the scan came to them. */
   readonly longestMs: number;
@@ -37,14 +37,18 @@ export interface Sight {
  * An entry's own `exp` shows when a scan pays: before the last of ours has run out none can find zero, unless
  * entries are cleared. So one is made that comes to it just then, beside those that keep the number up to date. The
  * lifecycle asks itself for what confirms zero behind the fence, and that waits for none of this.
- * @param sight null before the first scan
+ * @param lastScan null before the first scan
  * @param leftMs until the deadline of the operation that waits for the count; undefined where none does
  */
-export function scanPauseMs(budget: ScanBudget, sight: Sight | null, leftMs: number | undefined): number {
-  if (leftMs === undefined || sight === null) return budget.pauseMs();
-  const { count, longestMs, tookMs } = sight;
+export function scanPauseMs(
+  budget: ScanBudget,
+  lastScan: LastScan | null,
+  leftMs: number | undefined,
+): number {
+  if (leftMs === undefined || lastScan === null) return budget.pauseMs();
+  const { count, longestMs, tookMs } = lastScan;
   const isFew = count <= FEW;
-  const regular = isFew ? pauseOfFew(budget, sight) : budget.pauseMs(WAITING);
+  const regular = isFew ? pauseOfFew(budget, lastScan) : budget.pauseMs(WAITING);
   const nearDeadline = Math.max(leftMs / OF_DEADLINE, budget.pauseMs(NEAR));
   if (count === 0) return Math.min(regular, nearDeadline);
   const endMs = longestMs - tookMs + AFTER_END_MS;
@@ -54,7 +58,7 @@ export function scanPauseMs(budget: ScanBudget, sight: Sight | null, leftMs: num
   return Math.min(isInTheWay ? atEnd : regular, nearDeadline);
 }
 
-function pauseOfFew(budget: ScanBudget, { count, stillMs }: Sight): number {
+function pauseOfFew(budget: ScanBudget, { count, stillMs }: LastScan): number {
   const within = (share: number, ms: number, dearest: number): number =>
     Math.min(budget.pauseMs(share), Math.max(ms, budget.pauseMs(dearest)));
   if (count === 0) return budget.pauseMs(stillMs === 0 ? LAST : NEAR);

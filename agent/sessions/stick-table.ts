@@ -1,7 +1,12 @@
 import type { StickTableSourceConfig } from '../config/source-config.ts';
 import type { Client } from '../haproxy/client.ts';
 import { probeTable, showPeers } from '../haproxy/command.ts';
-import { countEntries, storesNoServers, type Entries, type Pour } from '../haproxy/replies/table-entries.ts';
+import {
+  countEntries,
+  storesNoServers,
+  type Entries,
+  type StreamReply,
+} from '../haproxy/replies/table-entries.ts';
 import { wasResynced } from '../haproxy/replies/show-peers.ts';
 import type { SendCommand } from '../haproxy/server-reader.ts';
 import { storesServers } from '../haproxy/replies/show-table.ts';
@@ -18,7 +23,7 @@ import {
   type Settled,
 } from './own-servers.ts';
 import type { Source } from './source.ts';
-import { scanPauseMs, type Sight } from './scan-pause.ts';
+import { scanPauseMs, type LastScan } from './scan-pause.ts';
 import { createTableMemory, type TableMemory } from './table-memory.ts';
 
 /**
@@ -51,16 +56,17 @@ export function createStickTableSource(
     memory: createTableMemory(config),
     budget: createScanBudget(),
     hasKeyless: false,
-    sight: null,
+    lastScan: null,
     changedAt: clock.now(),
   }));
   return {
     name,
     minPauseMs: (leftMs) =>
-      Math.max(...tableTargets.map(({ budget, sight }) => scanPauseMs(budget, sight, leftMs))),
+      Math.max(...tableTargets.map(({ budget, lastScan }) => scanPauseMs(budget, lastScan, leftMs))),
     atMostMs: () =>
       tableTargets.reduce<number | null>(
-        (most, { sight }) => (most === null || sight === null ? null : Math.max(most, sight.longestMs)),
+        (most, { lastScan }) =>
+          most === null || lastScan === null ? null : Math.max(most, lastScan.longestMs),
         0,
       ),
     async count(signal) {
@@ -91,7 +97,7 @@ interface TableTarget {
   /** Entries without a key were seen: they are found by number alone. */
   hasKeyless: boolean;
   /** This node's entries at the last scan; null before it. */
-  sight: Sight | null;
+  lastScan: LastScan | null;
   /** When their number was last another one, in monotonic milliseconds. */
   changedAt: number;
 }
@@ -101,7 +107,7 @@ interface TableQuery {
   readonly target: TableTarget;
   readonly began: number;
   readonly ask: SendCommand;
-  readonly pour: Pour;
+  readonly streamReply: StreamReply;
 }
 
 interface FoundQuery extends TableQuery, FoundServer {
@@ -117,7 +123,7 @@ function begin(
   return {
     began: clock.now(),
     ask: (command) => client.exchange(command, until - clock.now(), signal),
-    pour: (command, onChunk) => client.pour(command, onChunk, until - clock.now(), signal),
+    streamReply: (command, onChunk) => client.streamReply(command, onChunk, until - clock.now(), signal),
   };
 }
 
@@ -142,8 +148,8 @@ async function countAt(call: FoundQuery, table: string): Promise<number> {
   }
   target.hasKeyless ||= entries.keyless > 0;
   const place = target.hasKeyless ? [...ours.numbers].join() : '';
-  const taught = async (): Promise<boolean> => wasResynced(await ask(showPeers()), table, info);
-  const since = await target.completeness.completeSince(info, place, target.clock.now(), taught);
+  const isResynced = async (): Promise<boolean> => wasResynced(await ask(showPeers()), table, info);
+  const since = await target.completeness.completeSince(info, place, target.clock.now(), isResynced);
   const count = entries.count + settled.count;
   see(target, { count, longestMs: Math.max(entries.longestMs, settled.longestMs), tookMs });
   const doubt = target.memory.doubt({ ...entries, count }, target.clock.now() - since);
@@ -151,17 +157,17 @@ async function countAt(call: FoundQuery, table: string): Promise<number> {
   return count;
 }
 
-function see(target: TableTarget, seen: Omit<Sight, 'stillMs'>): void {
+function see(target: TableTarget, seen: Omit<LastScan, 'stillMs'>): void {
   const now = target.clock.now();
-  if (target.sight?.count !== seen.count) target.changedAt = now;
-  target.sight = { ...seen, stillMs: now - target.changedAt };
+  if (target.lastScan?.count !== seen.count) target.changedAt = now;
+  target.lastScan = { ...seen, stillMs: now - target.changedAt };
 }
 
-async function scan({ target, pour, ours, cheapMs }: FoundQuery, table: string): Promise<Entries> {
+async function scan({ target, streamReply, ours, cheapMs }: FoundQuery, table: string): Promise<Entries> {
   const { client, clock, budget } = target;
   const began = clock.now();
   try {
-    const entries = await countEntries({ target: client.target, pour }, table, ours);
+    const entries = await countEntries({ target: client.target, streamReply }, table, ours);
     budget.spent(clock.now() - began - cheapMs);
     return entries;
   } catch (error) {

@@ -23,7 +23,7 @@ export function createTableMemory({ table, expireMs }: StickTableSourceConfig): 
     doubt({ count, total, longestOfAllMs }, knownMs) {
       longestMs = Math.max(longestMs, longestOfAllMs);
       const isEndless = total > 0 && longestMs === 0;
-      if (isEndless && (count > 0 || expireMs === null)) return endless(table, count);
+      if (isEndless && (count > 0 || expireMs === null)) return noExpiry(table, count);
       const lifeMs = expireMs === null ? longestMs * LIVES_SEEN : Math.max(expireMs, longestMs);
       if (lifeMs === 0) {
         return {
@@ -43,7 +43,7 @@ export function createTableMemory({ table, expireMs }: StickTableSourceConfig): 
 }
 
 /** Its entries end only when newer ones push them out (`exp=0`: seen on 2.6.12, 3.0.11 and 3.2.26). */
-function endless(table: string, count: number): { readonly why: string; readonly next: string } {
+function noExpiry(table: string, count: number): { readonly why: string; readonly next: string } {
   const what =
     count > 0
       ? `its ${count} entries of this node never end, also those of users who have logged out`

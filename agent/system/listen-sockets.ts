@@ -32,7 +32,7 @@ const BUSY_MS = 1_500;
 const BUSY_LEAST_MS = 500;
 
 /** What is left of the time for a busy address in a process that has lived for so many milliseconds. */
-export function busyPatience(livedMs: number): number {
+export function busyPortRetryMs(livedMs: number): number {
   return Math.max(BUSY_LEAST_MS, BUSY_MS - livedMs);
 }
 

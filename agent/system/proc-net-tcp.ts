@@ -39,9 +39,9 @@ const PORTS =
  * @throws LastcallError `failed` for what is no such table, the system's error, or the signal's reason
  */
 export async function readPort(port: number, tables: Tables, signal: AbortSignal): Promise<PortView> {
-  const tally = tallyOf(port);
-  await readTables(tables, tally.take, signal);
-  return tally.view();
+  const counter = createPortCounter(port);
+  await readTables(tables, counter.take, signal);
+  return counter.view();
 }
 
 /**
@@ -62,14 +62,14 @@ export async function readTables(
 }
 
 /** One port in the lines of the tables. */
-export interface Tally {
+export interface PortCounter {
   /** @returns false for a line that is none of such a table */
   readonly take: (line: string) => boolean;
   readonly view: () => PortView;
 }
 
-/** A tally of nothing yet. */
-export function tallyOf(port: number): Tally {
+/** A counter that has read no line yet. */
+export function createPortCounter(port: number): PortCounter {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const end = `:${hex} `;
   const listeners = new Map<string, number>();
@@ -87,8 +87,9 @@ export function tallyOf(port: number): Tally {
       if (state !== ESTABLISHED) return true;
       if (localPort === hex) {
         established += 1;
-        if (callers.size <= SAMPLE) callers.add(wayOf(remote, remotePort, local));
-      } else if (remotePort === hex && calls.size < SAMPLE) calls.set(inode, wayOf(local, localPort, remote));
+        if (callers.size <= SAMPLE) callers.add(connectionKey(remote, remotePort, local));
+      } else if (remotePort === hex && calls.size < SAMPLE)
+        calls.set(inode, connectionKey(local, localPort, remote));
       return true;
     },
     // Where connections come and go the kernel shows one twice now and then; those that are distinguished are
@@ -101,7 +102,7 @@ export function tallyOf(port: number): Tally {
 }
 
 /** One connection's two sockets give the same: the caller's address and port, and the address that was called. */
-function wayOf(caller: string, port: string | undefined, called: string): string {
+function connectionKey(caller: string, port: string | undefined, called: string): string {
   return `${plain(caller)}:${port ?? ''} ${plain(called)}`;
 }
 

@@ -19,7 +19,7 @@ export const KILL_WAIT_MS = 5_000;
  * @returns false when no process was signalled: the group is empty, another's, or not ours to signal
  */
 export function signalGroup(leader: GroupLeader, name: NodeJS.Signals): boolean {
-  if (isAnothers(leader)) return false;
+  if (isPidReused(leader)) return false;
   try {
     process.kill(-leader.pid, name);
     return true;
@@ -40,7 +40,7 @@ export async function groupEmpty(
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<boolean> {
   const end = clock.now() + ms;
-  while (!isAnothers(leader) && groupLives(leader.pid)) {
+  while (!isPidReused(leader) && groupLives(leader.pid)) {
     if (clock.now() >= end) return false;
     await sleep(clock, Math.min(POLL_MS, end - clock.now()), signal);
   }
@@ -60,7 +60,7 @@ export async function endGroup(leader: GroupLeader, graceMs: number, clock: Cloc
   return groupEmpty(leader, KILL_WAIT_MS, ports);
 }
 
-function isAnothers(leader: GroupLeader): boolean {
+function isPidReused(leader: GroupLeader): boolean {
   const seen = inspectProcess(leader.pid);
   return typeof seen === 'object' && leader.startTime !== null && seen.startTime !== leader.startTime;
 }

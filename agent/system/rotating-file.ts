@@ -31,15 +31,15 @@ export interface RotatingFileOptions {
 export function createRotatingFile(options: RotatingFileOptions): RotatingFile {
   let last: Promise<unknown> = Promise.resolve();
   // What a full disk has left of a line must not become the beginning of the next one.
-  let torn = false;
+  let partialLine = false;
   const write = async (line: string): Promise<void> => {
     await makeRoom(options, line);
     const file = await openTrusted(options);
     try {
-      const before = torn ? '\n' : '';
-      torn = true;
+      const before = partialLine ? '\n' : '';
+      partialLine = true;
       await file.appendFile(`${before}${line}\n`);
-      torn = false;
+      partialLine = false;
       await file.datasync();
     } finally {
       await file.close();

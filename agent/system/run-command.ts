@@ -130,8 +130,8 @@ async function untilEnd(
   const late = (): LastcallError => new LastcallError('deadline', `over its ${timeoutMs} ms`);
   try {
     const end = await withDeadline(clock, timeoutMs, signal, late, () => ended);
-    await lastWords();
-    const left = endsGroup && (await endLeft(leader, ports));
+    await drainPipes();
+    const left = endsGroup && (await killLeftovers(leader, ports));
     const answer = result(end, false, left);
     if (endsGroup) output.close();
     return answer;
@@ -208,7 +208,7 @@ function cannotRun(program: string, cause: unknown): LastcallError {
 }
 
 /** Ends the rest of a group without its leader. */
-async function endLeft(
+async function killLeftovers(
   leader: GroupLeader,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<boolean> {
@@ -218,7 +218,7 @@ async function endLeft(
 }
 
 /** What the program wrote before its exit is in the pipe: so many turns of the event loop read it. */
-async function lastWords(): Promise<void> {
+async function drainPipes(): Promise<void> {
   for (let turns = 0; turns < LAST_TURNS; turns += 1) await turn();
 }
 

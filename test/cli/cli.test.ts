@@ -161,10 +161,10 @@ describe('A waiting command in a pipe', () => {
     service.finish('done', { phase: 'stopped', forced: 2, warnings: ['2 sessions were ended by force'] });
     const { code, stdout, stderr } = await running.outcome;
     expect(code).toBe(0);
-    expect(stdout.replaceAll(/[\da-f]{8}-[\da-f-]+/g, 'ID').split('\n')).toEqual([
-      'stop accepted (id ID)',
-      'app1: draining, 37 sessions, 1s elapsed, 1m left',
-      'app1: settling, 0 sessions, 1s elapsed, 1m left',
+    expect(stdout.split('\n')).toEqual([
+      'stop accepted',
+      'app1: draining, 37 sessions, 1s elapsed, 1m left, then restore',
+      'app1: settling, 0 sessions, 1s elapsed, 1m left, then restore',
       'app1: stopping, 0 sessions, 1s elapsed, 1m left',
       RECEIPT,
       'stop of app1 done in 12s: stopped, sessions 37 -> 0, 2 ended by force',
@@ -186,6 +186,17 @@ describe('A waiting command in a pipe', () => {
     expect(stderr).toContain(`lastcall: warning: ${why}\n`);
     service.refuseNext('guard', 'the last usable server');
     expect((await cli('stop').outcome).stdout).not.toContain('receipt');
+  });
+
+  test('names no id, since no command takes one', async () => {
+    const running = cli('stop');
+    await running.said('draining');
+    const [stop] = service.requests;
+    const texts = [(await cli('status').outcome).stdout, (await cli('stop', '--no-wait').outcome).stdout];
+    running.child.kill('SIGINT');
+    const { stdout, stderr } = await running.outcome;
+    for (const text of [...texts, stdout, stderr])
+      expect(text).not.toMatch(new RegExp(`${stop?.id ?? 'none'}|[\\da-f]{8}-[\\da-f]{4}-|\\bid\\b`));
   });
 
   test('says unknown, never zero', async () => {
@@ -269,14 +280,16 @@ describe('A waiting command on a terminal', () => {
   test('rewrites one line with the sessions left, the course of them, and the time', async () => {
     service.show('serving', 8);
     const running = onTerminal();
-    await running.said('8 sessions  █');
+    await running.said('8 sessions');
     service.show('draining', 4);
     await running.said('█▅');
-    await running.said('1m left');
+    await running.said('1m left, then restore');
     service.finish('done', { phase: 'drained' });
     const { code, stdout } = await running.outcome;
     expect(code).toBe(0);
-    expect(stdout).toContain(`${CLEAR}\u001b[1mapp1 draining  4 sessions`);
+    expect(stdout).toContain(
+      `${CLEAR}\u001b[1mapp1 draining\u001b[22m\u001b[1m  4 sessions\u001b[22m  gone in about`,
+    );
     const last = [RECEIPT, 'drain of app1 done in 12s: drained, sessions 37 -> 4'];
     expect(
       stdout
@@ -423,7 +436,7 @@ describe('lastcall status', () => {
     const lines = stdout.split('\n');
     expect(lines[0]).toMatch(/^app1 {2}draining since 2026-01-01T00:00:00.000Z \(.+\) {2}health up$/);
     expect(stdout).toMatch(/BALANCER +SERVER +ADMIN +STATE +OWNER +FOR +CONN +QUEUE\n/);
-    expect(stdout).toMatch(/unix:\/run\/haproxy\/admin.sock +app\/app1 +drain +up +none +unknown +0\n/);
+    expect(stdout).toMatch(/unix:\/run\/haproxy\/admin.sock +app\/app1 +DRAIN +UP +none +unknown +0\n/);
     expect(stdout).toMatch(/http +unknown +.+ ago\n/);
     expect(stdout).toContain('sessions: unknown in all, gone in about 42s');
   });

@@ -31,7 +31,7 @@ async function cli(...argv: string[]): Promise<Outcome> {
       runs.push(options);
       return 0;
     },
-    standIn: () => Promise.reject(new Error('no sidecar is away here')),
+    loadStandIn: () => Promise.reject(new Error('no sidecar is away here')),
     direct: async (options) => {
       direct.push(options);
       const service = createScriptedService();

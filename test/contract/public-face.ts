@@ -4,7 +4,6 @@ import { createProgram } from '../../agent/cli/commands.ts';
 import { HOOK_PATHS } from '../../agent/control/hooks-server.ts';
 import { ENDPOINTS } from '../../agent/control/routes.ts';
 import { REQUEST_KEYS } from '../../agent/control/parse-request.ts';
-import { realClock } from '../../agent/system/clock.ts';
 import { EXIT_CODES } from '../../agent/system/error.ts';
 import { configKeys } from '../support/config-keys.ts';
 import { metricNames } from '../support/metric-names.ts';
@@ -54,16 +53,6 @@ function optionLine({ flags, argChoices, hidden }: Option): string {
 
 /** The program is only asked for its words: nothing of this is called. */
 const NO_PORTS: Parameters<typeof createProgram>[0] = {
-  argv: [],
-  env: {},
   stdout: { write: () => undefined },
-  stderr: { write: () => undefined },
-  signals: { on: () => undefined, off: () => undefined },
-  clock: realClock,
-  by: () => '',
-  hostname: () => '',
   version: () => '',
-  run: () => Promise.resolve(0),
-  direct: () => Promise.reject(new Error('nothing is run here')),
-  standIn: () => Promise.reject(new Error('nothing is run here')),
 };

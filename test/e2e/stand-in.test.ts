@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { chmod, chown, mkdir, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, chown, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { realClock } from '../../agent/system/clock.ts';
 import { lockNode } from '../../agent/system/lock.ts';
-import { lastcall, type Running } from '../support/cli.ts';
+import { copyProgram, LASTCALL, lastcall, type Running, start } from '../support/cli.ts';
 import { file, openRig, type Rig, told, type Visitor } from '../support/rig.ts';
 import { skipped } from '../support/skip.ts';
+import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 
 /** `--no-refuse` where no sidecar answers and none will: the machine shuts down, or it cannot start. */
@@ -24,8 +25,14 @@ interface StandInCase {
   readonly began: number;
 }
 
-/** @param before is done with the directory of the state before the drain begins */
-async function begin(before: (rig: Rig, directory: string) => Promise<unknown>): Promise<StandInCase> {
+/**
+ * @param before is done with the directory of the state before the drain begins
+ * @param program lastcall.mjs
+ */
+async function begin(
+  before: (rig: Rig, directory: string) => Promise<unknown>,
+  program = LASTCALL,
+): Promise<StandInCase> {
   const rig = await openRig();
   const directory = join(rig.dir, 'state');
   await mkdir(directory, { mode: 0o700 });
@@ -44,10 +51,18 @@ async function begin(before: (rig: Rig, directory: string) => Promise<unknown>):
   await before(rig, directory);
   const visitor = await rig.signIn();
   const words = ['drain', '--no-refuse', '-c', config, '--timeout', '5m', '--on-timeout', 'force'];
-  return { rig, directory, config, visitor, began: performance.now(), drain: lastcall(words) };
+  return {
+    rig,
+    directory,
+    config,
+    visitor,
+    began: performance.now(),
+    drain: start(process.execPath, [program, ...words]),
+  };
 }
 
-let [plain, asUser, locked]: StandInCase[] = [];
+let [plain, asUser, locked, upgraded]: StandInCase[] = [];
+let copy: TempDir;
 let unlock = async (): Promise<void> => undefined;
 // Half a minute each, all at once.
 beforeAll(async () => {
@@ -61,17 +76,26 @@ beforeAll(async () => {
     const held = await lockNode('app1', join(directory, 'app1.json'), realClock);
     unlock = () => held.release();
   };
-  [plain, asUser, locked] = await Promise.all([
+  copy = await makeTempDir();
+  const program = await copyProgram(copy.path);
+  const removed = begin(async () => undefined, program).then(async (one) => {
+    await one.drain.said('there is no such socket');
+    await rm(dirname(program), { recursive: true });
+    return one;
+  });
+  [plain, asUser, locked, upgraded] = await Promise.all([
     begin(async () => undefined),
     begin(giveToNobody),
     begin(lock),
+    removed,
   ]);
 });
 afterAll(async () => {
-  for (const one of [plain, asUser, locked]) {
+  for (const one of [plain, asUser, locked, upgraded]) {
     one?.drain.child.kill('SIGKILL');
     await one?.rig.close();
   }
+  await copy?.remove();
   await unlock();
 });
 
@@ -105,6 +129,14 @@ test('Root stands in as the user of the sidecar: the state stays his', async () 
   );
   expect(owners).toContainEqual({ name: 'app1.json', uid: NOBODY });
   expect(owners.filter(({ uid }) => uid !== NOBODY)).toEqual([]);
+});
+
+test('The package that it began with was upgraded or removed meanwhile: it has loaded all before it asked', async () => {
+  const { rig, drain, visitor } = upgraded as StandInCase;
+  await drain.said('app1: draining, 1 session');
+  await visitor.leave();
+  expect(await drain.outcome).toMatchObject({ code: 0 });
+  expect(await rig.admin()).toBe('MAINT');
 });
 
 test('A sidecar that runs and does not answer is not worked against: it is said why, and it is waited for', async () => {

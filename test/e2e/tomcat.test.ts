@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createUsers, type Users } from '../fixtures/users.ts';
 import { createLegacyNode, type LegacyNode } from '../support/legacy-node.ts';
 import { freePort } from '../support/ports.ts';
+import { recipeConfig } from '../support/recipes.ts';
 import { startSample, type Sample } from '../support/sample.ts';
 import { startSidecar, type Sidecar } from '../support/sidecar.ts';
 import { skipped } from '../support/skip.ts';
@@ -49,14 +50,20 @@ test('a Tomcat under users is restarted: it is stopped once its manager counts n
   });
   const passwordFile = join(dir, 'password');
   await writeFile(passwordFile, `${USER.password}\n`, { mode: 0o600 });
-  const source = { url: node.manager, user: USER.user, passwordFile, context: '/', lowerExpiry: true };
+  const sections = recipeConfig('Tomcat', {
+    "'http://127.0.0.1:8080/manager'": node.manager,
+    'user: lastcall': `user: ${USER.user}`,
+    '/etc/lastcall/tomcat.password': passwordFile,
+    // Its sessions expire unused here, too.
+    'context: /shop': 'context: /\n      lowerExpiry: true',
+  });
   const place = { dir, haproxy };
   const app1 = { ...createLegacyNode({ name: 'app1', port: node.port, dir }), agentPort: await freePort() };
   sidecar = await startSidecar(
     place,
     { ...app1, startCommand: node.startCommand, pidFile: node.pidFile },
     patience,
-    { timeout: '60s', sections: { sessions: [{ tomcat: source, timeout: '2s' }] } },
+    { timeout: '60s', sections },
   );
   const [before] = node.pids();
 

@@ -153,7 +153,7 @@ describe('The verbs through a sidecar', () => {
     const stopping = agent.plain('stop');
     await stopping.said('stop accepted');
     const weaker = agent.plain('drain');
-    await weaker.said('(id ');
+    await weaker.said('drain joined');
     await visitor.leave();
     expect((await stopping.outcome).code).toBe(0);
     expect((await weaker.outcome).code).toBe(0);

@@ -4,7 +4,7 @@ import { createEngine, type Engine } from '../../agent/engine/engine.ts';
 import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { createScanBudget } from '../../agent/sessions/scan-budget.ts';
-import { scanPauseMs, type Sight } from '../../agent/sessions/scan-pause.ts';
+import { scanPauseMs, type LastScan } from '../../agent/sessions/scan-pause.ts';
 import type { Source } from '../../agent/sessions/source.ts';
 import { sleep } from '../../agent/system/clock.ts';
 import { emptyBalancer } from '../support/empty-balancer.ts';
@@ -28,11 +28,11 @@ interface Table {
 function sourceOf(clock: ManualClock, { scanMs, isTold }: Table, endAt: () => number) {
   const cadence = createScanBudget();
   const scans: { readonly from: number; readonly to: number }[] = [];
-  let sight: Sight | null = null;
+  let lastScan: LastScan | null = null;
   let changedAt = 0;
   const source: Source = {
     name: 'stickTable',
-    minPauseMs: (leftMs) => scanPauseMs(cadence, sight, leftMs),
+    minPauseMs: (leftMs) => scanPauseMs(cadence, lastScan, leftMs),
     async count(signal) {
       const from = clock.now();
       const left = Math.max(0, endAt() - from);
@@ -42,8 +42,8 @@ function sourceOf(clock: ManualClock, { scanMs, isTold }: Table, endAt: () => nu
       cadence.spent(scanMs);
       scans.push({ from, to });
       const longestMs = count === 0 ? 0 : isTold ? left : 30 * MINUTE;
-      if (sight?.count !== count) changedAt = to;
-      sight = { count, longestMs, tookMs: scanMs, stillMs: to - changedAt };
+      if (lastScan?.count !== count) changedAt = to;
+      lastScan = { count, longestMs, tookMs: scanMs, stillMs: to - changedAt };
       return count;
     },
   };

@@ -494,8 +494,11 @@ describe('an answer that is read line by line', () => {
 describe('an answer that is poured', () => {
   let fake: FakeHaproxy | undefined;
   afterEach(() => fake?.stop());
-  const pour = (take: (chunk: Buffer) => boolean, clock: Clock = realClock, signal = never): Promise<void> =>
-    clientOf(fake?.path ?? '', clock).pour(showInfo(), take, 5_000, signal);
+  const streamReply = (
+    take: (chunk: Buffer) => boolean,
+    clock: Clock = realClock,
+    signal = never,
+  ): Promise<void> => clientOf(fake?.path ?? '', clock).streamReply(showInfo(), take, 5_000, signal);
 
   test('comes whole, byte for byte, however large and whatever its lines', async () => {
     const block = Buffer.alloc(1_000_000, 'x\xff\n\0', 'latin1');
@@ -504,7 +507,7 @@ describe('an answer that is poured', () => {
       socket.end();
     });
     let [bytes, wrong] = [0, 0];
-    await pour((chunk) => {
+    await streamReply((chunk) => {
       const at = bytes % 4;
       const wanted = block.subarray(at, at + chunk.length);
       if (!chunk.equals(wanted)) wrong += 1;
@@ -518,7 +521,7 @@ describe('an answer that is poured', () => {
     fake = await startFake((_line, socket) => pourOn(socket));
     let chunks = 0;
     const clock = new ManualClock();
-    await pour(() => (chunks += 1) === 3, clock);
+    await streamReply(() => (chunks += 1) === 3, clock);
     expect(chunks).toBe(3);
     expect(clock.pending).toBe(0);
     await fake.closed(1);
@@ -529,17 +532,21 @@ describe('an answer that is poured', () => {
     const taker = (): boolean => {
       throw new Error('no entry');
     };
-    await expect(pour(taker)).rejects.toThrow('no entry');
+    await expect(streamReply(taker)).rejects.toThrow('no entry');
     await fake.closed(1);
   });
 
   test('ends at its deadline, and with its signal', async () => {
     fake = await startFake((_line, socket) => socket.write('one'));
     const clock = new ManualClock();
-    const late = await refusalOf(() => pour(() => (clock.advance(5_000), false), clock));
+    const late = await refusalOf(() => streamReply(() => (clock.advance(5_000), false), clock));
     expect(late).toMatchObject({ code: 'balancer-unreachable', elapsedMs: 5_000 });
     const stop = new AbortController();
-    const aborted = pour(() => (stop.abort(new Error('no longer wanted')), false), realClock, stop.signal);
+    const aborted = streamReply(
+      () => (stop.abort(new Error('no longer wanted')), false),
+      realClock,
+      stop.signal,
+    );
     await expect(aborted).rejects.toThrow('no longer wanted');
     await fake.closed(2);
   });

@@ -69,7 +69,7 @@ describe('the Runtime API over TLS', () => {
   test('pours a long answer too', async () => {
     const pieces: string[] = [];
     const take = (chunk: Buffer): boolean => (pieces.push(chunk.toString('latin1')), false);
-    await clientOf(files).pour(batch(showInfo(), showServersState('app')), take, 5_000, never);
+    await clientOf(files).streamReply(batch(showInfo(), showServersState('app')), take, 5_000, never);
     const [info, states] = pieces.join('').split('\n\n');
     expect(info).toContain(`\nPid: ${haproxy.pid}\n`);
     expect(states).toContain(' app1 ');

@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { createSources } from '../../agent/sessions/create.ts';
 import { realClock } from '../../agent/system/clock.ts';
+import { configOf, MINIMAL } from '../config/support.ts';
 import { createBrowser, type Browser } from '../fixtures/browser.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { startPhp, unpackPhp, type Php } from '../support/php.ts';
 import { freePort } from '../support/ports.ts';
+import { recipeConfig } from '../support/recipes.ts';
 import { skipped } from '../support/skip.ts';
 
 /** PHP-FPM behind HAProxy's FastCGI, sticky by HAProxy's cookie: its sessions are files. */
@@ -70,10 +73,9 @@ test("PHP's sessions are counted from its files while their users click, log out
   if (php === undefined) return skipped(`no PHP-FPM: ${String(missing)}`);
   const { sessions } = php;
   const path = join(sessions, 'sess_*');
-  const [source] = createSources([{ kind: 'files', path, youngerThanMs: 24 * 60_000, timeoutMs: 20_000 }], {
-    clock: realClock,
-    onWarning: () => undefined,
-  });
+  const recipe = recipeConfig('PHP-FPM', { '/var/lib/php/sessions/sess_*': path });
+  const config = await configOf(`${MINIMAL}${stringify(recipe)}`);
+  const [source] = createSources([...config.sessions], { clock: realClock, onWarning: () => undefined });
   const count = (): Promise<number | undefined> => source?.count(never) ?? Promise.resolve(undefined);
   expect(await count()).toBe(0);
 

@@ -78,12 +78,12 @@ async function hold(command: readonly string[]): Promise<{ end(): Promise<void> 
 const users = (host: string, port: number, count: number): Promise<{ end(): Promise<void> }> =>
   hold([process.execPath, fixture('connects'), host, String(port), String(count)]);
 
-interface Around {
+interface Surroundings {
   readonly clock?: Clock;
   readonly targets?: readonly HaproxyTarget[];
   readonly tables?: Tables;
 }
-const sourceOf = (port: number, { clock = realClock, targets = [], ...more }: Around = {}): Source =>
+const sourceOf = (port: number, { clock = realClock, targets = [], ...more }: Surroundings = {}): Source =>
   createTcpSource({ kind: 'tcp', port, timeoutMs: 5_000 }, 'tcp', { clock, targets, ...more });
 
 const temporary = async (): Promise<string> => {

@@ -1,10 +1,21 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { cp } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { packageRoot } from './sample.ts';
 
 /** The program as the package ships it. */
 export const LASTCALL = join(packageRoot(), 'dist', 'bundle', 'lastcall.mjs');
+
+/**
+ * Copies the program, so that a test can take its files away while it runs, as an upgrade of the package does.
+ * @returns lastcall.mjs in a directory of its own below `dir`
+ */
+export async function copyProgram(dir: string): Promise<string> {
+  const copy = join(dir, 'bundle');
+  await cp(dirname(LASTCALL), copy, { recursive: true });
+  return join(copy, basename(LASTCALL));
+}
 
 export interface CommandOutcome {
   readonly code: number | null;

@@ -4,7 +4,7 @@ import { createSafeRegex } from '../../agent/formats/safe-regex.ts';
 import { valueAt } from '../../agent/formats/json-pointer.ts';
 import { parseSeries, readMetric } from '../../agent/formats/prometheus.ts';
 import { readActive, readList, readManagers } from '../../agent/sessions/tomcat-parse.ts';
-import { createTableReader, tallyOf } from '../../agent/system/proc-net-tcp.ts';
+import { createTableReader, createPortCounter } from '../../agent/system/proc-net-tcp.ts';
 import type { Subject } from './fuzz.ts';
 
 /** What applications and the kernel say of their users, in two digits without a zero, and the readers. */
@@ -78,7 +78,7 @@ const V6 = '0000000000000000FFFF00000100007F';
 const isCutAtLine = (whole: string) => (text: string) => text.endsWith('\n') && whole.startsWith(text);
 
 function readSockets(text: string): number[] {
-  const tally = tallyOf(0x1f90);
+  const tally = createPortCounter(0x1f90);
   const reader = createTableReader('/proc/net/tcp', tally.take);
   reader.push(Buffer.from(text, 'latin1'));
   reader.finish();

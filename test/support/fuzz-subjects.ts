@@ -77,17 +77,28 @@ const READERS: Readonly<Record<string, Subject['read']>> = {
     return [parseServersState(answersOf(reply)[0] ?? '', reply).length];
   },
   async table(text) {
-    const talk = { target: 'unix:/x', pour: pourOf(text) };
+    const connection = { target: 'unix:/x', streamReply: pourOf(text) };
     const ours = { keys: ['app1'], numbers: new Set([1]), keyless: new Set([1]), hidden: false };
-    const { count, doubts } = await countEntries(talk, 'app', ours);
+    const { count, doubts } = await countEntries(connection, 'app', ours);
     return [count + doubts.size];
   },
   async sess(text) {
     let count = 0;
     const nobody = (): Promise<never> => Promise.reject(new Error('only the stream is asked for'));
     const stream: DeadlineClient['stream'] = (_command, onLine) => poured(text, onLine);
-    const talk: DeadlineClient = { target: 'unix:/x', ask: nobody, session: nobody, pour: nobody, stream };
-    await eachStream(talk, showStreams(APP1), APP1, ({ stage }) => void (count += stage === 'over' ? 0 : 1));
+    const connection: DeadlineClient = {
+      target: 'unix:/x',
+      ask: nobody,
+      session: nobody,
+      streamReply: nobody,
+      stream,
+    };
+    await eachStream(
+      connection,
+      showStreams(APP1),
+      APP1,
+      ({ stage }) => void (count += stage === 'over' ? 0 : 1),
+    );
     return [count];
   },
   async all(text) {

@@ -54,13 +54,31 @@ export interface Sample {
  * Runs haproxy/haproxy.cfg without privileges and resolves once its Runtime API answers.
  * @throws Error with HAProxy's own words when it ends instead
  */
-export async function startSample(options: SampleOptions): Promise<Sample> {
-  const { LB_SOCKET: socket, LB_STATE: stateFile } = sampleEnvironment(options);
-  const master = join(options.dir, 'master.sock');
+export function startSample(options: SampleOptions): Promise<Sample> {
+  return startSampleFile(SAMPLE, options.dir, sampleEnvironment(options));
+}
+
+/** The environment that every sample takes: its Runtime API and its server-state-file. */
+export interface SampleEnvironment extends Readonly<Record<string, string>> {
+  readonly LB_SOCKET: string;
+  readonly LB_STATE: string;
+}
+
+/**
+ * Runs a sample without privileges, its master socket in `dir`; resolves once its Runtime API answers.
+ * @throws Error with HAProxy's own words when it ends instead
+ */
+export async function startSampleFile(
+  file: string,
+  dir: string,
+  environment: SampleEnvironment,
+): Promise<Sample> {
+  const { LB_SOCKET: socket, LB_STATE: stateFile } = environment;
+  const master = join(dir, 'master.sock');
   // setpriv: HAProxy dies with the process that started it, even when that one is killed.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'haproxy', '-W', '-S', master, '-f', SAMPLE], {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'haproxy', '-W', '-S', master, '-f', file], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, ...sampleEnvironment(options), PATH: searchPath() },
+    env: { ...process.env, LB_UNPRIVILEGED: '1', ...environment, PATH: searchPath() },
   });
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (log += chunk));

@@ -47,10 +47,15 @@ export interface SidecarOptions {
   readonly sections?: Readonly<Record<string, unknown>>;
   /** Besides the environment of the test. */
   readonly env?: Readonly<Record<string, string>>;
+  /** lastcall.mjs, where it is not the one of this checkout. */
+  readonly program?: string;
 }
 
+/** What a sidecar knows of its node. */
+export type SidecarNode = Pick<SiteNode, 'name' | 'url' | 'pidFile' | 'startCommand' | 'agentPort'>;
+
 /** The configuration of one node's sidecar. JSON is YAML too. */
-export function sidecarConfig(site: SidecarPlace, node: SiteNode, options: SidecarOptions = {}): object {
+export function sidecarConfig(site: SidecarPlace, node: SidecarNode, options: SidecarOptions = {}): object {
   return {
     node: node.name,
     app: {
@@ -79,7 +84,7 @@ export function sidecarConfig(site: SidecarPlace, node: SiteNode, options: Sidec
  */
 export async function startSidecar(
   site: SidecarPlace,
-  node: SiteNode,
+  node: SidecarNode,
   signal: AbortSignal,
   options: SidecarOptions = {},
 ): Promise<Sidecar> {
@@ -87,7 +92,7 @@ export async function startSidecar(
   const control = join(site.dir, `${node.name}.sock`);
   await writeFile(file, JSON.stringify(sidecarConfig(site, node, options)));
   // setpriv: it dies with the process that started it, even when that one is killed.
-  const command = ['--pdeathsig', 'KILL', process.execPath, LASTCALL, 'run', '-c', file];
+  const command = ['--pdeathsig', 'KILL', process.execPath, options.program ?? LASTCALL, 'run', '-c', file];
   const child = spawn('setpriv', command, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },

@@ -2,7 +2,11 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { busyPatience, createListenSockets, type ListenSockets } from '../../agent/system/listen-sockets.ts';
+import {
+  busyPortRetryMs,
+  createListenSockets,
+  type ListenSockets,
+} from '../../agent/system/listen-sockets.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { freePort } from '../support/ports.ts';
@@ -79,7 +83,7 @@ describe('An address that is listened on', () => {
   });
 
   test('is tried for less where the process was slow to begin, and for half a second at least', () => {
-    expect([0, 400, 5_000].map(busyPatience)).toEqual([1_500, 1_100, 500]);
+    expect([0, 400, 5_000].map(busyPortRetryMs)).toEqual([1_500, 1_100, 500]);
   });
 
   test('of no interface of this machine is refused for good, and at once', async () => {

@@ -3,7 +3,7 @@ import type { Admin, Look, LookScope, ReadBackView } from '../../lifecycle/model
 import { sleep, withDeadline, type Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
 import type { AgentCheckServer } from './server.ts';
-import type { Balancer, Past } from '../balancer.ts';
+import type { Balancer, OldWorkersMode } from '../balancer.ts';
 import { createAnnouncer, type Announcer, type SeenServer } from './announcer.ts';
 import { forcedOf } from '../../haproxy/server-view.ts';
 import { createCallerMatch } from './caller-match.ts';
@@ -32,8 +32,8 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
   const { reader, server, clock } = ports;
   const callers = createCallerMatch(config.address);
   const announcers = new Map<string, Announcer>();
-  const look = async (signal: AbortSignal, past?: Past, scope?: LookScope): Promise<Look> => {
-    const seen = withoutAgents(await reader.look(signal, past, scope));
+  const look = async (signal: AbortSignal, oldWorkers?: OldWorkersMode, scope?: LookScope): Promise<Look> => {
+    const seen = withoutAgents(await reader.look(signal, oldWorkers, scope));
     for (const view of seen.servers) {
       if (view.absent === undefined) announcers.get(view.name)?.observe({ view, worker: seen.worker });
     }

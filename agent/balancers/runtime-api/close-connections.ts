@@ -13,7 +13,7 @@ import type { Closed, Worker } from '../../lifecycle/model/observation.ts';
 import { isLastcallError } from '../../system/error.ts';
 import { eachOnCurrentWorker, eachOnOldWorkers } from './connections.ts';
 import type { DriverContext, Connections } from './poll.ts';
-import { createFirst } from './streams.ts';
+import { createTopN } from './streams.ts';
 import type { DeadlineClient } from './deadline-client.ts';
 
 /** At most so many by pointer in one call; a caller that wants more calls again. */
@@ -88,7 +88,7 @@ async function list(
   { there, limit }: { readonly there: boolean; readonly limit: number },
 ): Promise<Listed> {
   const own: ClosedCounts = { tunnels: 0, requests: 0 };
-  const targets = createFirst<Target>(Math.min(limit, MOST), firstToEnd);
+  const targets = createTopN<Target>(Math.min(limit, MOST), firstToEnd);
   let seen = 0;
   const see = (worker: number, { pointer, ageSeconds, stage }: StreamLine): void => {
     if (stage === 'over') return;

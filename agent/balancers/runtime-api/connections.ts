@@ -4,7 +4,7 @@ import { LastcallError } from '../../system/error.ts';
 import type { StreamLine } from '../../haproxy/replies/show-sess.ts';
 import type { Holder, Holders, Worker } from '../../lifecycle/model/observation.ts';
 import type { DriverContext, Connections } from './poll.ts';
-import { createFirst, eachStream } from './streams.ts';
+import { createTopN, eachStream } from './streams.ts';
 
 /** So many are named. */
 const OLDEST = 10;
@@ -18,7 +18,7 @@ export async function readConnections(
   const found = await context.absences.read(connections.statsSocket.ask, name);
   const { info } = found;
   const counts = { request: 0, tunnel: 0, queued: 0 };
-  const oldest = createFirst<Holder>(OLDEST, (one, other) => other.ageSeconds - one.ageSeconds);
+  const oldest = createTopN<Holder>(OLDEST, (one, other) => other.ageSeconds - one.ageSeconds);
   const current = context.workers.identify(info);
   const see = (worker: number, { ageSeconds, stage }: StreamLine): void => {
     if (stage === 'over') return;

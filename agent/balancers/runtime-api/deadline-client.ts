@@ -10,7 +10,7 @@ export interface DeadlineClient {
   /** The same for an answer of any size: `Client.stream`. */
   stream(command: Command, onLine: (line: string) => void): Promise<void>;
   /** The same in pieces: `Client.pour`. */
-  pour(command: Command, onChunk: (chunk: Buffer) => boolean): Promise<void>;
+  streamReply(command: Command, onChunk: (chunk: Buffer) => boolean): Promise<void>;
   /** Several lines to one worker: `Client.session`. */
   session<T>(work: (ask: SendCommand) => Promise<T>): Promise<T>;
 }
@@ -34,7 +34,7 @@ export function createDeadlineClient(
     target: client.target,
     ask: (command) => client.exchange(command, left(), signal),
     stream: (command, onLine) => client.stream(command, onLine, left(), signal),
-    pour: (command, onChunk) => client.pour(command, onChunk, left(), signal),
+    streamReply: (command, onChunk) => client.streamReply(command, onChunk, left(), signal),
     session: (work) => client.session(work, left(), signal),
   };
 }

@@ -70,12 +70,12 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     servers: options.servers,
     counts: true,
     seesOldWorkers: access.seesOldWorkers,
-    look: (signal, past = 'count', scope = 'own') =>
-      exclusive(signal, (connections) => pollServers(context, connections, { past, scope }, signal)),
+    look: (signal, oldWorkers = 'count', scope = 'own') =>
+      exclusive(signal, (connections) => pollServers(context, connections, { oldWorkers, scope }, signal)),
     async survey(signal, scope = 'all', before = {}) {
       if (scope === 'capacity') {
         const own = await exclusive(signal, (connections) =>
-          pollServers(context, connections, { past: 'count', scope: 'capacity' }, signal),
+          pollServers(context, connections, { oldWorkers: 'count', scope: 'capacity' }, signal),
         );
         return surveySiblings(context, connectionsOfLists(signal), own);
       }
@@ -88,9 +88,9 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
       write(server, { name: nameOf(context, server), admin, mayReplace }, signal),
     putBack: async (server, admin, mayReplace, signal) =>
       write(server, { name: parseServerName(server, 'config'), admin, mayReplace }, signal),
-    setWeight: async (server, wish, signal) => {
+    setWeight: async (server, request, signal) => {
       const name = parseServerName(server, 'config');
-      return exclusive(signal, ({ statsSocket }) => writeWeight(context, statsSocket, name, wish));
+      return exclusive(signal, ({ statsSocket }) => writeWeight(context, statsSocket, name, request));
     },
     holders: async (server, signal) =>
       readConnections(listContext, connectionsOfLists(signal), nameOf(context, server)),
@@ -194,7 +194,7 @@ async function set(
 ): Promise<ReadBackView> {
   const { statsSocket } = connections;
   const whole = async ({ view, worker }: ServerReading): Promise<ReadBackView> => ({
-    ...(await countOldWorkers(context, connections, worker, { past: 'count', signal })).add(view),
+    ...(await countOldWorkers(context, connections, worker, { oldWorkers: 'count', signal })).add(view),
     worker,
   });
   // On one connection, so by one worker: a worker that a reload brings in between would be set by another's state,

@@ -19,7 +19,7 @@ export function createMasterClient(address: string, clock: Clock): Client {
     target: client.target,
     exchange: (...call) => advised(client.exchange(...call)),
     stream: (...call) => advised(client.stream(...call)),
-    pour: (...call) => advised(client.pour(...call)),
+    streamReply: (...call) => advised(client.streamReply(...call)),
     session: (...call) => advised(client.session(...call)),
   };
 }

@@ -159,8 +159,8 @@ function countsIn(answer: string, { backend, server }: ServerName, reply: Reply)
   if (row === undefined) return null;
   const connections = row.count('scur');
   const queued = row.count('qcur');
-  const meant = row.text('pxname') === backend && row.text('svname') === server && more.length === 0;
-  if (!meant || connections === null || queued === null) throw unexpected(reply, answer);
+  const isRequestedRow = row.text('pxname') === backend && row.text('svname') === server && more.length === 0;
+  if (!isRequestedRow || connections === null || queued === null) throw unexpected(reply, answer);
   return { connections, queued, idle: row.count('idle_conn_cur') };
 }
 

@@ -6,7 +6,7 @@ import type { OldProcesses, Workers } from '../../haproxy/workers.ts';
 import type { StatRow } from '../../haproxy/replies/show-stat.ts';
 import type { Addresses, Look, LookScope, ServerView, Worker } from '../../lifecycle/model/observation.ts';
 import { isLastcallError, LastcallError } from '../../system/error.ts';
-import type { Past } from '../balancer.ts';
+import type { OldWorkersMode } from '../balancer.ts';
 import { capacityOf, type OwnRow } from './capacity.ts';
 import { absentView, adminInRow, fullViewOf, viewOf, type AdminState } from '../../haproxy/server-view.ts';
 import { NO_CONNECTIONS, type WorkerCounts, type OldWorkers } from './old-workers.ts';
@@ -49,14 +49,14 @@ export interface ServerReading {
 
 /** What a poll must return besides the servers. */
 export interface PollTerms {
-  readonly past: Past;
+  readonly oldWorkers: OldWorkersMode;
   readonly scope: LookScope;
 }
 
 export async function pollServers(
   context: DriverContext,
   connections: Connections,
-  { past, scope }: PollTerms,
+  { oldWorkers, scope }: PollTerms,
   signal: AbortSignal,
 ): Promise<Look> {
   const servers: ServerView[] = [];
@@ -68,7 +68,7 @@ export async function pollServers(
     servers.push(reading.view);
     if (reading.rows) rows.push({ name, server, ...reading.rows });
   }
-  const { add, ...known } = await countOldWorkers(context, connections, worker, { past, signal });
+  const { add, ...known } = await countOldWorkers(context, connections, worker, { oldWorkers, signal });
   const capacity = scope === 'capacity' ? { capacity: capacityOf(rows) } : {};
   return { worker, ...known, servers: servers.map(add), addresses: addressesOf(rows), ...capacity };
 }
@@ -155,10 +155,10 @@ export async function countOldWorkers(
   context: DriverContext,
   connections: Connections,
   worker: Worker | null,
-  { past, signal }: { readonly past: Past; readonly signal: AbortSignal },
+  { oldWorkers, signal }: { readonly oldWorkers: OldWorkersMode; readonly signal: AbortSignal },
 ): Promise<OldWorkerCounts> {
   try {
-    return await countOldWorkersOrThrow(context, connections, worker, past);
+    return await countOldWorkersOrThrow(context, connections, worker, oldWorkers);
   } catch (error) {
     if (signal.aborted || !isLastcallError(error)) throw error;
     return {
@@ -175,11 +175,11 @@ export async function countOldWorkersOrThrow(
   context: DriverContext,
   { master }: Connections,
   worker: Worker | null,
-  past: Past = 'count',
+  oldWorkers: OldWorkersMode = 'count',
 ): Promise<OldWorkerCounts> {
   const here = worker === null ? null : (context.here?.of(worker) ?? null);
   const alone = here?.length === 0;
-  if (worker === null || context.old === null || master === null || past === 'leave' || alone) {
+  if (worker === null || context.old === null || master === null || oldWorkers === 'leave' || alone) {
     return { workers: here && 1 + here.length, unseen: null, uncounted: here, add: (view) => view };
   }
   const pids = await context.old.pids(master.ask, worker);

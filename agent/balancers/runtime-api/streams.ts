@@ -34,13 +34,13 @@ export function eachStream(
 }
 
 /** Keeps the first `most` of many, in constant memory. */
-export interface First<T> {
+export interface TopN<T> {
   add(one: T): void;
   readonly all: readonly T[];
 }
 
 /** @param compare as for Array.sort: the smallest are kept, in that order */
-export function createFirst<T>(most: number, compare: (one: T, other: T) => number): First<T> {
+export function createTopN<T>(most: number, compare: (one: T, other: T) => number): TopN<T> {
   const all: T[] = [];
   return {
     all,

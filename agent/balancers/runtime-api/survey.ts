@@ -1,6 +1,6 @@
 import { listAllServers } from '../../haproxy/replies/show-all-servers.ts';
 import { showInfo, showLevel, batch } from '../../haproxy/command.ts';
-import { holdsEntryOf, type TableTalk } from '../../haproxy/replies/table-entries.ts';
+import { holdsEntryOf, type TableConnection } from '../../haproxy/replies/table-entries.ts';
 import { parseInfo, requireSupported } from '../../haproxy/replies/show-info.ts';
 import type { SendCommand, FullReading } from '../../haproxy/server-reader.ts';
 import { answersOf, contextOf, unexpected, withoutSeverity } from '../../haproxy/reply.ts';
@@ -136,9 +136,9 @@ function sortedTables(
   const keys = servers.flatMap(({ view, reading }) =>
     serverKeys(context.names.get(view.name)?.server ?? view.name, endpointOf(reading.row.text('addr'))),
   );
-  const table: TableTalk = {
+  const table: TableConnection = {
     target: client.target,
-    pour: (command, onChunk) => client.pour(command, onChunk),
+    streamReply: (command, onChunk) => client.streamReply(command, onChunk),
   };
   const holds = async (name: string): Promise<boolean | null> => {
     try {

@@ -2,7 +2,7 @@ import { setWeight } from '../../haproxy/command.ts';
 import type { ServerName } from '../../haproxy/names.ts';
 import { expectDone } from '../../haproxy/reply.ts';
 import type { SendCommand } from '../../haproxy/server-reader.ts';
-import type { WeightWish } from '../balancer.ts';
+import type { WeightRequest } from '../balancer.ts';
 import type { DeadlineClient } from './deadline-client.ts';
 import type { DriverContext } from './poll.ts';
 
@@ -14,7 +14,7 @@ export async function writeWeight(
   context: DriverContext,
   statsSocket: DeadlineClient,
   name: ServerName,
-  { weight, mayReplace }: WeightWish,
+  { weight, mayReplace }: WeightRequest,
 ): Promise<number | null> {
   const read = async (ask: SendCommand): Promise<number | null> => {
     const found = await context.absences.read(ask, name);

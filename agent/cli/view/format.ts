@@ -34,10 +34,12 @@ export function age(iso: string, now: Date): string {
   return secondsText((now.getTime() - Date.parse(iso)) / 1_000);
 }
 
-export type Paint = (style: 'bold' | 'dim' | 'red' | 'yellow' | 'green', text: string) => string;
+export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'blue' | 'magenta' | 'cyan';
+export type Paint = (style: Style, text: string) => string;
 
 /** Colours on a terminal, unless the user turned them off (no-color.org). */
 export function painter({ ports }: Context, output: Output): Paint {
   const plain = output.isTTY !== true || (ports.env['NO_COLOR'] ?? '') !== '' || ports.env['TERM'] === 'dumb';
-  return (style, text) => (plain ? text : styleText(style, text));
+  // Whether there are colours is decided here; Node would look at its own standard output.
+  return (style, text) => (plain ? text : styleText(style, text, { validateStream: false }));
 }

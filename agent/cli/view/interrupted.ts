@@ -62,12 +62,12 @@ function goesOn(
 ): string {
   if (result !== null) return hadEnded(operation, result);
   if (id === null) return `it is unknown whether the sidecar took the ${operation}; ask \`lastcall status\``;
-  if (isHere) return `the ${operation} stops here (id ${id}); the next sidecar goes on with it`;
+  if (isHere) return `the ${operation} stops here; the next sidecar goes on with it`;
   if (isRebootBegun(status))
-    return `the reboot of ${status?.node ?? 'the machine'} has begun (id ${id}); after the boot \`lastcall status\` and the audit log have its result`;
+    return `the reboot of ${status?.node ?? 'the machine'} has begun; after the boot \`lastcall status\` and the audit log have its result`;
   const { config, socket } = globals;
   const where = socket === undefined ? (config === undefined ? '' : ` -c ${config}`) : ` --socket ${socket}`;
-  return `the ${operation} goes on in the sidecar (id ${id}); undo it with \`lastcall ${UNDOES[operation]}${where}\``;
+  return `the ${operation} goes on in the sidecar; undo it with \`lastcall ${UNDOES[operation]}${where}\``;
 }
 
 function hadEnded(operation: OperationKind, { code, phase }: Result): string {

@@ -1,5 +1,6 @@
 import type { PoolLock, PoolReport, PoolServer, PoolWaiter } from '../../lifecycle/model/pool-report.ts';
 import { age, countText, type Paint, secondsText } from './format.ts';
+import { countCell, stateText } from './server-words.ts';
 import { alignTable } from './table.ts';
 
 /**
@@ -7,7 +8,7 @@ import { alignTable } from './table.ts';
  * depends on the node that was asked.
  */
 export function poolText({ at, lock, balancers }: PoolReport, now: Date, paint: Paint): string {
-  const servers = balancers.flatMap(rowsOf);
+  const servers = balancers.flatMap((balancer) => rowsOf(balancer, paint));
   const [header = '', ...lines] = alignTable([
     ['BALANCER', 'SERVER', 'STATUS', 'FOR', 'CONN', 'QUEUE'],
     ...servers,
@@ -27,18 +28,24 @@ function isOld(at: string, now: Date): boolean {
 const MOST_ROWS = 20;
 const IN_SERVICE = /^(?:UP$|no check$)/;
 
-function rowsOf({ name, error, servers }: PoolReport['balancers'][number]): string[][] {
-  if (error !== null) return [[name, `unknown: ${error}`]];
-  if (servers.length <= MOST_ROWS) return servers.map((server) => rowOf(name, server));
+function rowsOf({ name, error, servers }: PoolReport['balancers'][number], paint: Paint): string[][] {
+  if (error !== null) return [[name, `${countCell(null, paint)}: ${error}`]];
+  if (servers.length <= MOST_ROWS) return servers.map((server) => rowOf(name, server, paint));
   const others = servers.filter(({ status }) => !IN_SERVICE.test(status));
   const more = others.length > MOST_ROWS ? `, and ${others.length - MOST_ROWS} not shown` : '';
   const rest = `${servers.length - others.length} of ${servers.length} in service${more}`;
-  return [...others.slice(0, MOST_ROWS).map((server) => rowOf(name, server)), [name, rest]];
+  return [...others.slice(0, MOST_ROWS).map((server) => rowOf(name, server, paint)), [name, rest]];
 }
 
-function rowOf(balancer: string, { name, status, seconds, connections, queued }: PoolServer): string[] {
+function rowOf(
+  balancer: string,
+  { name, status, seconds, connections, queued }: PoolServer,
+  paint: Paint,
+): string[] {
   const since = seconds === null ? '' : secondsText(seconds);
-  return [balancer, name, status, since, countText(connections), countText(queued)];
+  const counts = [connections, queued].map((count) => countCell(count, paint));
+  const state = status === 'no check' ? status : stateText(status, paint);
+  return [balancer, name, state, since, ...counts];
 }
 
 function lockLines(lock: PoolLock | null, now: Date, paint: Paint): string[] {

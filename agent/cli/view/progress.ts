@@ -1,7 +1,9 @@
 import type { OperationKind, Status } from '../../lifecycle/model/api.ts';
 import type { ProgressListener } from '../wait-for-result.ts';
 import type { Context } from '../ports.ts';
-import { painter, secondsText, sessionsText, sparkline } from './format.ts';
+import { deadlineText } from './deadline.ts';
+import { livingLine, waitsText } from './living-line.ts';
+import { painter, secondsText, sessionsText } from './format.ts';
 import { printableLine } from './printable.ts';
 
 /** What is shown while a command waits: one living line on a terminal, a line per change elsewhere, or nothing. */
@@ -10,7 +12,8 @@ export interface Progress extends ProgressListener {
   end(): void;
 }
 
-const SPARKS = 20;
+/** As many counts as the line has room for. */
+const COUNTS = 20;
 const REDRAW_MS = 1_000;
 /** In a log, counts that change faster than this are one line, in milliseconds. */
 const LINE_MS = 1_000;
@@ -43,9 +46,9 @@ function createLines({ ports }: Context, operation: OperationKind): Progress {
   let last: { phase: string; total: number | null; waits: string; at: number } | null = null;
   let ours = false;
   return {
-    accepted(id, joined) {
+    accepted(_id, joined) {
       ours = true;
-      say(`${operation} ${joined ? 'joined' : 'accepted'} (id ${id})`);
+      say(`${operation} ${joined ? 'joined' : 'accepted'}`);
     },
     status(status) {
       const { phase, sessions, operation: running } = status;
@@ -55,15 +58,9 @@ function createLines({ ports }: Context, operation: OperationKind): Progress {
       const isSame = last?.total === sessions.total && last.waits === waits;
       if (last?.phase === phase && (isSame || at - last.at < LINE_MS)) return;
       last = { phase, total: sessions.total, waits, at };
-      const time = times(running.seconds, running.remaining);
-      say(
-        [
-          `${status.node}: ${phase}`,
-          sessionsText(sessions.total),
-          time,
-          ...(waits === '' ? [] : [waits]),
-        ].join(', '),
-      );
+      const time = `${secondsText(running.seconds)} elapsed, ${deadlineText(status, 'short')}`;
+      const parts = [`${status.node}: ${phase}`, sessionsText(sessions.total), time, waits];
+      say(parts.filter((part) => part !== '').join(', '));
     },
     disconnected: (error) => say(`${error.message}; waiting for it to come back`),
     reconnected: () => say('the sidecar is back'),
@@ -80,11 +77,13 @@ function createLiveLine(context: Context, operation: OperationKind): Progress {
   let note = `${operation}: asking`;
   let cancel = (): void => undefined;
   const draw = (): void => {
-    const line =
-      seen === null ? note : livingLine(seen.status, (clock.now() - seen.at) / 1_000, counts, note);
     // Some terminals report a width of 0.
     const width = Math.max(20, (stdout.columns || COLUMNS) - 1);
-    stdout.write(`${CLEAR}${paint('bold', line.slice(0, width))}`);
+    const line =
+      seen === null
+        ? note.slice(0, width)
+        : livingLine(seen.status, { age: (clock.now() - seen.at) / 1_000, counts, note, width }, paint);
+    stdout.write(`${CLEAR}${line}`);
   };
   const tick = (): void => {
     draw();
@@ -94,8 +93,8 @@ function createLiveLine(context: Context, operation: OperationKind): Progress {
   };
   tick();
   return {
-    accepted(id, joined) {
-      stdout.write(`${CLEAR}${operation} ${joined ? 'joined' : 'accepted'} (id ${id})\n`);
+    accepted(_id, joined) {
+      stdout.write(`${CLEAR}${operation} ${joined ? 'joined' : 'accepted'}\n`);
       note = '';
       draw();
     },
@@ -125,25 +124,5 @@ function createLiveLine(context: Context, operation: OperationKind): Progress {
 
 function push(counts: (number | null)[], count: number | null): void {
   counts.push(count);
-  if (counts.length > SPARKS) counts.shift();
-}
-
-/** @param age seconds since the status was true */
-function livingLine(status: Status, age: number, counts: readonly (number | null)[], note: string): string {
-  const { node, phase, sessions, operation } = status;
-  const parts = [`${node} ${phase}`, sessionsText(sessions.total), sparkline(counts)];
-  if (operation !== null) parts.push(times(operation.seconds + age, operation.remaining - age));
-  const waits = waitsText(status);
-  if (waits !== '') parts.push(waits);
-  if (note !== '') parts.push(note);
-  return parts.join('  ');
-}
-
-/** The servers and sources that the operation waits for; a sidecar of an earlier version sends none. */
-function waitsText({ waits = [] }: Partial<Pick<Status, 'waits'>>): string {
-  return waits.length === 0 ? '' : `waits for ${waits.join('; ')}`;
-}
-
-function times(elapsed: number, remaining: number): string {
-  return `${secondsText(elapsed)} elapsed, ${secondsText(remaining)} left`;
+  if (counts.length > COUNTS) counts.shift();
 }

@@ -30,14 +30,14 @@ export function reportResult(context: Context, result: Result, begun: boolean): 
 /** Since when which terms held: those of the callers who joined, or of this caller where it joined. */
 function joinLines({ id, joined = [] }: Result): string[] {
   return joined.flatMap((one) => {
-    const terms = termWords(one.terms);
+    const terms = termText(one.terms);
     if (one.id === id) return [`joined what was under way${terms === '' ? '' : `; from then on: ${terms}`}`];
     const why = one.reason === null ? '' : ` (${one.reason})`;
     return terms === '' ? [] : [`joined by ${one.by}${why}; from then on: ${terms}`];
   });
 }
 
-function termWords({ fence, timeout, onTimeout, expires, force }: Terms): string {
+function termText({ fence, timeout, onTimeout, expires, force }: Terms): string {
   return [
     fence === true ? ['fenced'] : [],
     timeout === undefined ? [] : [`timeout ${secondsText(timeout)}`],

@@ -1,7 +1,9 @@
 import type { Status } from '../../lifecycle/model/api.ts';
 import { type ConnectionReport, connectionTable } from './connections.ts';
 import type { Context } from '../ports.ts';
+import { checkText, countCell, ownerText, stateText } from './server-words.ts';
 import { alignTable } from './table.ts';
+import { deadlineText } from './deadline.ts';
 import { age, type Paint, countText, painter, secondsText, sparkline } from './format.ts';
 
 /**
@@ -39,11 +41,12 @@ export function statusText(
       ? []
       : [
           `${operation.operation} by ${operation.by}${operation.reason === null ? '' : ` (${operation.reason})`}: ` +
-            `${secondsText(operation.seconds)} elapsed, ${secondsText(operation.remaining)} left, then ${operation.onTimeout}; id ${operation.id}`,
+            `${secondsText(operation.seconds)} elapsed, ${deadlineText(status, 'whole')}`,
         ];
   return [
     head,
     ...doing,
+    ...holdLines(status, paint),
     ...(status.waits ?? []).map((what) => paint('yellow', `waits for ${what}`)),
     ...status.alarms.map((alarm) => paint('red', `ALARM ${alarm}`)),
     '',
@@ -52,6 +55,14 @@ export function statusText(
     ...sessionLines(status, now, paint),
     ...(connections === null ? [] : ['', ...connectionTable(connections, status, paint)]),
   ].join('\n');
+}
+
+function holdLines({ hold }: Status, paint: Paint): string[] {
+  if (hold === null) return [];
+  const why = hold.reason === null ? '' : ` (${hold.reason})`;
+  return [
+    `${paint('cyan', 'held')} in ${stateText(hold.admin, paint)} by ${hold.by}${why}; \`lastcall release\` ends it`,
+  ];
 }
 
 /** An application that is up although its latest probe was bad is one that flaps. */
@@ -66,14 +77,14 @@ function balancerLines({ balancers }: Status, now: Date, paint: Paint): string[]
       ? servers.map((server) => [
           name,
           server.name,
-          server.admin ?? '?',
-          server.operational ?? '?',
-          server.owner,
+          stateText(server.admin, paint),
+          checkText(server, paint),
+          ownerText(server, paint),
           server.applied === null ? '' : age(server.applied.at, now),
-          countText(server.connections),
-          countText(server.queued),
+          countCell(server.connections, paint),
+          countCell(server.queued, paint),
         ])
-      : [[name, `unreachable${error === null ? '' : `: ${error}`}`]],
+      : [[name, `${countCell(null, paint)}: ${error ?? 'unreachable'}`]],
   );
   const [header = '', ...lines] = alignTable([
     ['BALANCER', 'SERVER', 'ADMIN', 'STATE', 'OWNER', 'FOR', 'CONN', 'QUEUE'],
@@ -126,12 +137,12 @@ function sessionLines(status: Status, now: Date, paint: Paint): string[] {
   const { sessions, curve: counts } = status;
   const rows = sessions.sources.map(({ name, count: counted, at, every, error }) => [
     name,
-    countText(counted),
+    countCell(counted, paint),
     `${at === null ? 'never' : `${age(at, now)} ago`}${every > SELDOM ? `, every ${secondsText(every)}` : ''}`,
     error ?? '',
   ]);
   const end = forecastText(status);
-  const total = `sessions: ${countText(sessions.total)} in all${end === '' ? '' : `, ${end}`}`;
+  const total = `sessions: ${countCell(sessions.total, paint)} in all${end === '' ? '' : `, ${end}`}`;
   const curve = counts.length === 0 ? [] : [`so far: ${sparkline(counts)}`];
   if (rows.length === 0) return [total, ...curve];
   const [header = '', ...lines] = alignTable([['SOURCE', 'SESSIONS', 'ASKED', 'ERROR'], ...rows]);

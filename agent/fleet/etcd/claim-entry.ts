@@ -1,5 +1,5 @@
 import type { Claim } from '../../lifecycle/model/pool.ts';
-import { type HolderState, isClaim, isHolderState, writtenClaim, writtenLine } from '../entry-shapes.ts';
+import { type HolderState, isClaim, isHolderState, writtenClaim, writtenLine } from '../entry-guards.ts';
 import { parsed } from './json.ts';
 
 /** The value of a claim's key. Of a waiter `state` says nothing; `since` is when it came into the queue. */

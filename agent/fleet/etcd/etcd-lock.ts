@@ -33,14 +33,14 @@ export function createEtcdLock(
 
   const bounded = <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     withinLockTimeout(gateway.name, ports.clock, signal, work);
-  const inTurn = <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+  const runExclusive = <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     bounded(signal, (own) => mutex.runExclusive(own, () => work(own)));
   const restore = (session: ClaimSession, signal: AbortSignal): Promise<PoolState> =>
     session.advance((now, own) => restoreStep(keys, now, own), signal);
 
   const sessionOf = (claim: Claim): ClaimSession => {
     const onKept = async (kept: ClaimSession): Promise<void> => {
-      await inTurn(ending.signal, async (signal) => {
+      await runExclusive(ending.signal, async (signal) => {
         // It may have been given back while this waited.
         if (sessions.get(kept.claim.id) === kept) await restore(kept, signal);
       });
@@ -62,7 +62,7 @@ export function createEtcdLock(
   return {
     name: gateway.name,
     take: (claim, signal) =>
-      inTurn(signal, async (own) =>
+      runExclusive(signal, async (own) =>
         showPool(keys, await sessionOf(claim).advance((now, mine) => takeStep(keys, now, mine), own)),
       ),
     look: (signal) =>
@@ -73,7 +73,7 @@ export function createEtcdLock(
         return showPool(keys, await mutex.runExclusive(own, () => restore(lost, own)));
       }),
     mark: (claim, state, failure, signal) =>
-      inTurn(signal, async (own) => {
+      runExclusive(signal, async (own) => {
         const session = sessionOf(claim);
         await restore(session, own);
         const now = await session.advance((read) => markStep(keys, read, claim, state, failure), own);
@@ -83,7 +83,7 @@ export function createEtcdLock(
         throw notHeld(gateway.name, claim);
       }),
     give: (claim, signal) =>
-      inTurn(signal, async (own) => {
+      runExclusive(signal, async (own) => {
         const session = sessions.get(claim.id);
         sessions.delete(claim.id);
         session?.stop();

@@ -1,5 +1,5 @@
 import type { Claim, PoolView, SlotHolder } from '../../lifecycle/model/pool.ts';
-import { viewOf } from '../turn.ts';
+import { viewOf } from '../pool-queue.ts';
 import { entryOf, type ClaimEntry } from './claim-entry.ts';
 import { fieldsOf, int64Of, listOf, textOf } from './json.ts';
 import type { PoolKeys } from './pool-keys.ts';

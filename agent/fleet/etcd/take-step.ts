@@ -1,5 +1,5 @@
 import type { Claim, SlotHolder } from '../../lifecycle/model/pool.ts';
-import { isTurn } from '../turn.ts';
+import { isTurn } from '../pool-queue.ts';
 import { entryText, type ClaimEntry } from './claim-entry.ts';
 import type { PoolKeys } from './pool-keys.ts';
 import { findClaim, showPool, type PoolState } from './pool-state.ts';

@@ -15,7 +15,7 @@ export interface TableDump {
   finish(): void;
 }
 
-export interface DumpTakers {
+export interface DumpHandlers {
   /** The lines of `show info`. */
   readonly onInfo: (text: string) => void;
   /** The line that begins the table; throws for one that does not. */
@@ -33,7 +33,7 @@ const NEWLINE = 0x0a;
 const MOST_LINE = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
-export function createTableDump(asked: ReplyContext, takers: DumpTakers): TableDump {
+export function createTableDump(asked: ReplyContext, handlers: DumpHandlers): TableDump {
   const info: string[] = [];
   let part: Part = 'info';
   let rest: Buffer = NOTHING;
@@ -41,20 +41,20 @@ export function createTableDump(asked: ReplyContext, takers: DumpTakers): TableD
 
   const takeLine = (bytes: Buffer, from: number, to: number): void => {
     if (part === 'entries' && bytes[from] === 0x30 && bytes[from + 1] === 0x78) {
-      if (!readEntry(bytes, from, to, entry)) throw takers.notEntry('');
-      return takers.onEntry(entry, bytes, to);
+      if (!readEntry(bytes, from, to, entry)) throw handlers.notEntry('');
+      return handlers.onEntry(entry, bytes, to);
     }
     part = takeOther(part, bytes.toString('latin1', from, to));
   };
   const takeOther = (at: Part, line: string): Part => {
     if (at === 'info') {
       if (line !== '') return (info.push(line), 'info');
-      takers.onInfo(info.join('\n'));
+      handlers.onInfo(info.join('\n'));
       return 'header';
     }
-    if (at === 'header') return (takers.onHeader(line), 'entries');
+    if (at === 'header') return (handlers.onHeader(line), 'entries');
     if (line === '') return 'end';
-    throw takers.notEntry(line);
+    throw handlers.notEntry(line);
   };
 
   return {

@@ -4,19 +4,19 @@ import { endOf, isValue, type Entry } from './table-entry.ts';
 import { parseInfo, type Info } from './show-info.ts';
 import { contextOf, throwRefusal, unexpected, withoutSeverity, type ReplyContext } from '../reply.ts';
 import { tableIn } from './show-table.ts';
-import { createTableDump, type DumpTakers, type TableDump } from './table-dump.ts';
+import { createTableDump, type DumpHandlers, type TableDump } from './table-dump.ts';
 
 /** An answer in pieces, within the caller's deadline; `onChunk` returns true once it has seen enough. */
-export type Pour = (command: Command, onChunk: (chunk: Buffer) => boolean) => Promise<void>;
+export type StreamReply = (command: Command, onChunk: (chunk: Buffer) => boolean) => Promise<void>;
 
 /** One HAProxy, within the caller's deadline. */
-export interface TableTalk {
+export interface TableConnection {
   readonly target: string;
-  readonly pour: Pour;
+  readonly streamReply: StreamReply;
 }
 
 /** What identifies the entries of this node's servers, at one HAProxy. */
-export interface Ours {
+export interface EntryFilter {
   /** `serverKeys` of each of them. */
   readonly keys: readonly string[];
   /** Their numbers in their backends, found a moment ago: a reload may give them to others. */
@@ -61,21 +61,21 @@ export const dumpOf = (table: string): Command => batch(showInfo(), showTable(ta
  * Whether a stick table holds an entry that HAProxy leads to one of our servers by its `server_key`. Reads no further
  * than the first; of a table without one, all of it, in constant memory.
  * @param keys `serverKeys` (server-keys.ts) of each server of ours at this HAProxy
- * @throws LastcallError as the pour; `failed` with HAProxy's reason (no such table); `not-permitted` where the socket
+ * @throws LastcallError as `streamReply`; `failed` with HAProxy's reason (no such table); `not-permitted` where the socket
  *   does not show entries; `balancer-unreachable` for an answer that was cut; `usage` for a name that cannot be one
  */
 export async function holdsEntryOf(
-  talk: TableTalk,
+  connection: TableConnection,
   table: string,
   keys: readonly string[],
 ): Promise<boolean> {
   const ours = keys.map((key) => Buffer.from(key, 'latin1'));
   let found = false;
   const command = dumpOf(table);
-  const { dump } = tableDump(talk.target, command, table, ({ serverKeyAt: at }, bytes, to) => {
+  const { dump } = tableDump(connection.target, command, table, ({ serverKeyAt: at }, bytes, to) => {
     if (at >= 0 && !found) found = ours.some((key) => isValue(bytes, at, to, key));
   });
-  await talk.pour(command, (chunk) => {
+  await connection.streamReply(command, (chunk) => {
     dump.push(chunk);
     return found;
   });
@@ -99,13 +99,17 @@ const NO_KEY = Buffer.from('-');
  * message.
  * @throws LastcallError as `holdsEntryOf`; `failed` for a table without servers
  */
-export async function countEntries(talk: TableTalk, table: string, ours: Ours): Promise<Entries> {
+export async function countEntries(
+  connection: TableConnection,
+  table: string,
+  ours: EntryFilter,
+): Promise<Entries> {
   const command = dumpOf(table);
   const tally = createTally(ours, () =>
-    storesNoServers(table, { command, target: talk.target, elapsedMs: 0 }),
+    storesNoServers(table, { command, target: connection.target, elapsedMs: 0 }),
   );
-  const { dump, info } = tableDump(talk.target, command, table, tally.add);
-  await talk.pour(command, (chunk) => {
+  const { dump, info } = tableDump(connection.target, command, table, tally.add);
+  await connection.streamReply(command, (chunk) => {
     dump.push(chunk);
     return false;
   });
@@ -114,11 +118,11 @@ export async function countEntries(talk: TableTalk, table: string, ours: Ours): 
 }
 
 interface EntryTally {
-  readonly add: DumpTakers['onEntry'];
+  readonly add: DumpHandlers['onEntry'];
   readonly result: () => Omit<Entries, 'info'>;
 }
 
-function createTally({ keys, numbers, keyless, hidden }: Ours, noServers: () => Error): EntryTally {
+function createTally({ keys, numbers, keyless, hidden }: EntryFilter, noServers: () => Error): EntryTally {
   const wanted = keys.map((key) => Buffer.from(key, 'latin1'));
   const doubts = new Map<string, EntryDoubt>();
   const sum = { total: 0, count: 0, keyless: 0, longestMs: 0, longestOfAllMs: 0 };
@@ -163,7 +167,7 @@ function tableDump(
   target: string,
   command: Command,
   table: string,
-  onEntry: DumpTakers['onEntry'],
+  onEntry: DumpHandlers['onEntry'],
 ): { readonly dump: TableDump; readonly info: () => Info } {
   const asked: ReplyContext = { command, target, elapsedMs: 0 };
   let about = '';

@@ -1,8 +1,8 @@
 import { restoreFound, warm } from '../phases/return.ts';
 import { soakAnew } from '../phases/soak.ts';
-import { goOverSlot } from '../phases/slot.ts';
-import { goesOver } from '../model/objection.ts';
-import { bondsOf } from './stickiness.ts';
+import { goOnWithoutSlot } from '../phases/slot.ts';
+import { onlyWarns } from '../model/objection.ts';
+import { userBindings } from './stickiness.ts';
 import { overGuard } from '../phases/capacity.ts';
 import { forcedOf, sessionCount, viewOf } from '../observed/counts.ts';
 import { followed, raiseFence } from '../phases/fence.ts';
@@ -15,12 +15,12 @@ import type { Request } from '../model/api.ts';
 import { NEW_OUTING, type Outing } from '../model/outing.ts';
 import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
 import { baselineOf } from '../report/result.ts';
-import { type Candidate, comesBack, NO_BONDS, type Operation } from '../model/operation.ts';
-import { NO_REASSERTS } from '../model/parts.ts';
+import { type Candidate, comesBack, NO_BINDINGS, type Operation } from '../model/operation.ts';
+import { NO_REASSERTS } from '../model/recorded-parts.ts';
 import { released, type ServerState } from '../model/server-state.ts';
 import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../draft.ts';
 import type { ServerView } from '../model/observation.ts';
-import { goOver } from './terms.ts';
+import { applyForce } from './terms.ts';
 import { asWarnings, textsOf, withWarning } from '../model/warnings.ts';
 
 /** A request that was admitted, and the operation that it becomes. */
@@ -38,7 +38,7 @@ export function beginOperation(draft: Draft, { candidate, op }: Admitted): strin
   const { request } = candidate;
   const { op: running } = draft.state;
   // Whatever becomes of the lock: an application that is ended next must not be brought back for it.
-  if (goesOver(request, 'locked')) goOverSlot(draft);
+  if (onlyWarns(request, 'locked')) goOnWithoutSlot(draft);
   if (running && candidate.joins !== null) return joinIn(draft, request, running);
   if (running) return takeOver(draft, candidate, running, op);
   if (candidate.gone) patch(draft, { app: { ...draft.state.app, gone: true, recordedEnd: null } });
@@ -69,7 +69,7 @@ function takeOver(draft: Draft, candidate: Candidate, op: Operation, asked: Oper
   const { proof, gone } = candidate;
   const stronger: Operation = {
     ...asked,
-    ...bondsOf(draft, candidate, surveyed(draft, candidate)),
+    ...userBindings(draft, candidate, surveyed(draft, candidate)),
     tickets: [...op.tickets, ...asked.tickets],
     joined: op.joined,
     startedAt: op.startedAt,
@@ -84,7 +84,7 @@ function takeOver(draft: Draft, candidate: Candidate, op: Operation, asked: Oper
   patch(draft, { op: stronger, app: { ...app, proof, gone: app.gone || gone, recordedEnd } });
   // What was asked for the weaker one is answered under its id, so it is asked anew.
   patchOuting(draft, { ...overGuard(outing, candidate.request), fenced: true, recheck: null });
-  if (candidate.request.force) goOver(draft, candidate.request);
+  if (candidate.request.force) applyForce(draft, candidate.request);
   if (!comesBack(stronger.kind)) patchOuting(draft, { lasting: isLasting(draft, candidate.request) });
   resave(draft);
   return stronger.id;
@@ -94,7 +94,7 @@ function takeOver(draft: Draft, candidate: Candidate, op: Operation, asked: Oper
 function installOut(draft: Draft, candidate: Candidate, asked: Operation): void {
   const { request } = candidate;
   const { phase, app, outing } = draft.state;
-  const op = { ...asked, ...bondsOf(draft, candidate, surveyed(draft, candidate)) };
+  const op = { ...asked, ...userBindings(draft, candidate, surveyed(draft, candidate)) };
   const terms: Partial<Outing> = {
     fenced: request.kind !== 'drain' || request.fence,
     lasting: isLasting(draft, request),
@@ -233,7 +233,7 @@ export function newOperation(
     reasserts: NO_REASSERTS,
     baseline: baselineOf(state),
     ignoreServers: [...policy.ignoreServers, ...(request.ignoreServers ?? [])],
-    ...NO_BONDS,
+    ...NO_BINDINGS,
     reboot: 'none',
     outcome: null,
     restoreBy: null,

@@ -4,12 +4,12 @@ import { byName } from '../model/named-error.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
 import { outlasted } from '../observed/hidden-users.ts';
 import { agentToo } from '../sync/ownership.ts';
-import { answerable, goesOver, listed, type Objection, type Surveyed } from '../model/objection.ts';
+import { answerable, onlyWarns, listed, type Objection, type Surveyed } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import { type Candidate, stopsApp } from '../model/operation.ts';
 import { unread } from './readable.ts';
 import { serversOf, type Draft } from '../draft.ts';
-import { blindness, twinsOf, uncompared, unlisted } from '../observed/unlisted-servers.ts';
+import { hiddenAddresses, twinsOf, uncompared, unlisted } from '../observed/unlisted-servers.ts';
 import type { ServerSurvey } from '../model/survey.ts';
 
 /** The objections to an operation, asked before anything is changed. `force` answers some, none is silent. */
@@ -30,14 +30,14 @@ export function runChecks(draft: Draft, candidate: Candidate): CheckResult {
   if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(draft, candidate))
     return { refusal: null, warnings };
   const found = objectionsTo(draft, candidate, servers).filter((objection) => objection !== null);
-  const refusal = found.find(({ soft, code }) => soft !== true && !goesOver(request, code)) ?? null;
+  const refusal = found.find(({ soft, code }) => soft !== true && !onlyWarns(request, code)) ?? null;
   warnings.push(...found.filter((objection) => objection !== refusal).map((one) => warningOf(request, one)));
   if (refusal === null) warnings.push(...remarks(draft, candidate));
   return { refusal, warnings };
 }
 
 function warningOf(request: Request, { soft, code, message }: Objection): string {
-  if (soft === true || !goesOver(request, code)) return message;
+  if (soft === true || !onlyWarns(request, code)) return message;
   return `${message}; this ${request.kind} cannot be refused and goes on`;
 }
 
@@ -72,7 +72,7 @@ function objectionsTo(
 function remarks(draft: Draft, candidate: Candidate): string[] {
   const { kind, dryRun } = candidate.request;
   if (kind === 'ready' || kind === 'release') return [];
-  const compared = [...blindness(candidate), ...(dryRun ? uncompared(candidate) : [])];
+  const compared = [...hiddenAddresses(candidate), ...(dryRun ? uncompared(candidate) : [])];
   // A report instead of a file: `check` has no state file to write an answer to.
   const { readyTakesOver, reloadsKeepState } = draft.policy;
   if (dryRun && kind === 'stop' && readyTakesOver && !reloadsKeepState) compared.push(RELOAD_WINDOW);

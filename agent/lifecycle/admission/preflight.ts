@@ -6,7 +6,7 @@ import type { Effect } from '../model/effect.ts';
 import { evidenceOfLife } from '../observed/evidence.ts';
 import { runChecks } from './checks.ts';
 import { newOperation } from './begin.ts';
-import { goesOver } from '../model/objection.ts';
+import { onlyWarns } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import { failStop } from '../phases/stop.ts';
 import { isInRotation, isOutward, PHASES } from '../model/phase.ts';
@@ -17,7 +17,7 @@ import { carryOut, propose } from './proposal.ts';
 import { beginReading, isRead } from './readable.ts';
 import { isOutdated } from './relation.ts';
 import { answerAtOnce, dropPending, refuse } from '../report/result.ts';
-import { askTurn, onClaimUnsaved } from './turn.ts';
+import { askForSlot, onClaimUnsaved } from './slot-request.ts';
 import { type Candidate, comesBack, type Need, stopsApp } from '../model/operation.ts';
 import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
@@ -174,7 +174,7 @@ export function onCheckFailed(draft: Draft, { id, need, code, error }: EventOf<'
   onRefusedAgain(draft, { id, need, error });
   if (!candidate || candidate.request.id !== id) return;
   const does =
-    goesOver(candidate.request, code) ||
+    onlyWarns(candidate.request, code) ||
     (draft.policy.unreachable === 'ignore' && code === 'balancer-unreachable');
   if (does && need.startsWith('survey ')) {
     const unasked = { ...candidate.unasked, [need.slice('survey '.length)]: error };
@@ -209,7 +209,7 @@ export function admit(draft: Draft): void {
     const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
     return answerAtOnce(draft, request, candidate.at, told, planOf(draft, request));
   }
-  const turn = askTurn(draft, candidate);
+  const turn = askForSlot(draft, candidate);
   if (turn === 'wait' || turn === 'over') return;
   // In rotation users come and go: the survey has counted them for this request.
   const since = isInRotation(draft.state.phase) ? candidate.at : -1;

@@ -1,4 +1,4 @@
-import { answerable, goesOver, listed, type Objection, type Surveyed } from '../model/objection.ts';
+import { answerable, onlyWarns, listed, type Objection, type Surveyed } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import { isInRotation } from '../model/phase.ts';
 import { type Candidate, type Reading, stopsApp } from '../model/operation.ts';
@@ -26,7 +26,7 @@ export function beginReading(draft: Draft, request: Request): Pick<Candidate, 'r
   if (!isOut || !isInRotation(state.phase) || state.op !== null || state.app.gone)
     return { reading: {}, unread: {} };
   // What cannot be refused does not wait either: its users are to be kept from coming now.
-  if (!request.dryRun && (request.force || goesOver(request, 'uncounted')))
+  if (!request.dryRun && (request.force || onlyWarns(request, 'uncounted')))
     return { reading: {}, unread: errorsOf(state, policy.sources) };
   for (const source of policy.sources) emit(draft, { type: 'count', source });
   const reading = policy.sources.map((name) => [name, { tries: 0, retryAt: null }] as const);

@@ -11,8 +11,8 @@ import { PHASES } from '../model/phase.ts';
 import { propose } from './proposal.ts';
 import { relate } from './relation.ts';
 import { answerAtOnce, endOperation, finish, refuse } from '../report/result.ts';
-import { onlyWarn } from './terms.ts';
-import { withdrawWaiting } from './turn.ts';
+import { downgradeToWarnings } from './terms.ts';
+import { withdrawWaiting } from './slot-request.ts';
 import { patch, patchOuting, resave, type Draft } from '../draft.ts';
 import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
 
@@ -109,7 +109,7 @@ function preemptReturn(draft: Draft, request: Request, op: Operation): void {
 function endWith(draft: Draft, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
   finish(draft, ({ kind }) => comesBack(kind) || kind === 'ready', 'cancelled', message);
-  onlyWarn(draft, request);
+  downgradeToWarnings(draft, request);
   // What was asked for the stop is answered under its id, so it is asked anew.
   patchOuting(draft, { recheck: null });
   lastWith(draft, request, 'stop');

@@ -1,6 +1,6 @@
-import { answerable, goesOver, type Objection, type Surveyed, UNCOUNTED_WAYS } from '../model/objection.ts';
+import { answerable, onlyWarns, type Objection, type Surveyed, UNCOUNTED_WAYS } from '../model/objection.ts';
 import { countsUsers, type Policy } from '../model/policy.ts';
-import { type Candidate, NO_BONDS, type Operation, stopsApp } from '../model/operation.ts';
+import { type Candidate, NO_BINDINGS, type Operation, stopsApp } from '../model/operation.ts';
 import type { Draft } from '../draft.ts';
 
 /** What binds users to this node, and what it means for a request to take it out. */
@@ -76,18 +76,18 @@ function hashedIn(draft: Draft, { gone }: Candidate, servers: readonly Surveyed[
 }
 
 /** What an operation keeps of it from its start: a line for its result, and whether the check is repeated. */
-export function bondsOf(
+export function userBindings(
   draft: Draft,
   candidate: Candidate,
   servers: readonly Surveyed[],
 ): Pick<Operation, 'hashed' | 'recheck'> {
   const { kind, force } = candidate.request;
-  if (!stopsApp(kind) && kind !== 'drain') return NO_BONDS;
+  if (!stopsApp(kind) && kind !== 'drain') return NO_BINDINGS;
   const hashed = hashedIn(draft, candidate, servers);
   const stops = kind !== 'drain' && draft.policy.sticky === 'auto' && !isAnswered(draft, candidate);
   const asks = stops && whySticky(draft, servers) === null;
   return {
     hashed: hashed.length === 0 ? null : hashed.join(', '),
-    recheck: asks ? (force || goesOver(candidate.request, 'uncounted') ? 'warn' : 'refuse') : 'none',
+    recheck: asks ? (force || onlyWarns(candidate.request, 'uncounted') ? 'warn' : 'refuse') : 'none',
   };
 }

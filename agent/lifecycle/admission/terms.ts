@@ -1,6 +1,6 @@
-import { goesOver } from '../model/objection.ts';
+import { onlyWarns } from '../model/objection.ts';
 import { overGuard } from '../phases/capacity.ts';
-import { goOverSlot } from '../phases/slot.ts';
+import { goOnWithoutSlot } from '../phases/slot.ts';
 import { viewOf } from '../observed/counts.ts';
 import { noStop } from '../phases/fence.ts';
 import { endHold } from '../phases/hold.ts';
@@ -33,21 +33,21 @@ export function applyTerms(draft: Draft, op: Operation, request: Request, terms:
     op: { ...op, ...deadline, onTimeout: onTimeout ?? op.onTimeout, expiresMs: expiresMs ?? op.expiresMs },
   });
   if (terms.fence) patchOuting(draft, { fenced: true });
-  if (terms.force) goOver(draft, request);
-  else if (terms.noRefuse) onlyWarn(draft, request);
+  if (terms.force) applyForce(draft, request);
+  else if (terms.noRefuse) downgradeToWarnings(draft, request);
 }
 
 /** Force has the meaning that it has at the start: it answers the guard, the hold, and what others hold. */
-export function goOver(draft: Draft, request: Request): void {
-  onlyWarn(draft, request);
+export function applyForce(draft: Draft, request: Request): void {
+  downgradeToWarnings(draft, request);
   if (draft.state.hold) patch(draft, endHold(draft, `${request.kind} by ${request.by} goes over it`));
   takeOver(draft);
 }
 
 /** Of what would give the operation up on its way, the guard and users who are bound by now, there are warnings only. */
-export function onlyWarn(draft: Draft, request: Request): void {
+export function downgradeToWarnings(draft: Draft, request: Request): void {
   patchOuting(draft, overGuard(draft.state.outing, request));
-  if (goesOver(request, 'locked')) goOverSlot(draft);
+  if (onlyWarns(request, 'locked')) goOnWithoutSlot(draft);
   const { op } = draft.state;
   if (op?.recheck === 'refuse') patch(draft, { op: { ...op, recheck: 'warn' } });
 }

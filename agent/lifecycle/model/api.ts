@@ -80,7 +80,7 @@ export interface Joined {
  * How often a balancer had lost our state (a reload), and the longest time of that: from the last poll that still
  * showed it until it was read back.
  */
-export interface ReassertsTold {
+export interface ReassertsReport {
   readonly count: number;
   readonly slowestSeconds: number;
 }
@@ -110,7 +110,7 @@ export interface Result {
     }[];
   };
   readonly receipt: Receipt;
-  readonly reasserts: ReassertsTold;
+  readonly reasserts: ReassertsReport;
   readonly warnings: readonly string[];
   /** Why it is not ok, naming the target and the next step; absent when it is. */
   readonly message?: string;
@@ -169,7 +169,7 @@ export interface Status extends Forecast {
   /** What the operation waits for besides its users: a missing count, health, a server that is not UP. */
   readonly waits: readonly string[];
   /** Since the sidecar began. */
-  readonly reasserts: ReassertsTold;
+  readonly reasserts: ReassertsReport;
   /** What an operator must know now: a full disk, a server that could not be restored. */
   readonly alarms: readonly string[];
 }

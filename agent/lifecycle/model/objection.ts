@@ -41,7 +41,7 @@ const UNREFUSED: readonly string[] = [
  * `run -- COMMAND` (`isShutdown`), a preStop hook, `systemctl stop` (`--no-refuse`).
  * @param code of the objection
  */
-export function goesOver({ isShutdown, noRefuse = false }: Request, code: Code): boolean {
+export function onlyWarns({ isShutdown, noRefuse = false }: Request, code: Code): boolean {
   return (isShutdown || noRefuse) && UNREFUSED.includes(code);
 }
 

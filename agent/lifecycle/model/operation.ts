@@ -1,7 +1,7 @@
 import type { Code } from '../../system/error.ts';
 import type { Joined, OnTimeout, OperationKind, Request } from './api.ts';
 import type { Counters, Proof, Worker } from './observation.ts';
-import type { Reasserts } from './parts.ts';
+import type { Reasserts } from './recorded-parts.ts';
 import type { Survey } from './survey.ts';
 import type { Warning } from './warnings.ts';
 
@@ -76,7 +76,7 @@ export interface Operation {
 }
 
 /** What an operation keeps of what binds users, where nothing does. */
-export const NO_BONDS: Pick<Operation, 'hashed' | 'recheck'> = { hashed: null, recheck: 'none' };
+export const NO_BINDINGS: Pick<Operation, 'hashed' | 'recheck'> = { hashed: null, recheck: 'none' };
 
 export interface Candidate {
   readonly request: Request;

@@ -2,7 +2,7 @@ import type { Phase } from './api.ts';
 import type { Addresses, Admin, Counters, Proof } from './observation.ts';
 import type { Operation } from './operation.ts';
 import type { CapacityLevel, Outing } from './outing.ts';
-import type { Hold, StartStep } from './parts.ts';
+import type { Hold, StartStep } from './recorded-parts.ts';
 import type { Slot, SlotRequest, Soak } from './slot.ts';
 import type { Ramp } from './ramp.ts';
 import type { AppliedState, ServerState } from './server-state.ts';

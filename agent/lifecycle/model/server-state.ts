@@ -21,7 +21,7 @@ export interface BalancerState {
   /** The worker that answered last; null = none has, or the balancer does not show its workers. */
   readonly worker: Worker | null;
   /** The surroundings in the last survey of an operation; null = no survey yet. */
-  readonly around: Around | null;
+  readonly around: Surroundings | null;
   /**
    * A reload may have brought servers of this application that are not listed: `asked` is the operation for which that
    * is asked, null = it has not been yet. null altogether = no reload, or it is answered.
@@ -38,7 +38,7 @@ export interface Outage {
 }
 
 /** See `Survey`: the neighbours, and other servers of this application, as of `at`. */
-export interface Around {
+export interface Surroundings {
   readonly at: number;
   readonly facts: readonly ServerSurvey[];
   readonly relatives: readonly Relative[];

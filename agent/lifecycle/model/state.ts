@@ -3,7 +3,7 @@ import type { Proof } from './observation.ts';
 import type { Candidate, Operation } from './operation.ts';
 import type { Pending } from './pending.ts';
 import type { Outing } from './outing.ts';
-import { type Hold, NO_REASSERTS, type Reasserts, type StartStep } from './parts.ts';
+import { type Hold, NO_REASSERTS, type Reasserts, type StartStep } from './recorded-parts.ts';
 import type { Policy } from './policy.ts';
 import type { Slot, SlotRequest } from './slot.ts';
 import {
@@ -76,7 +76,7 @@ export interface App {
   /** Where the record alone says so: whether that was looked into; null = this life has seen it, or is not told so. */
   readonly recordedEnd: RecordedEnd | null;
   /** Since when: an answer asked for before does not contradict it. -1 = since before this sidecar's start. */
-  readonly goneAt: number;
+  readonly appGoneAt: number;
   /** The stop did not prove its end: signs of life are looked for before another application is started. */
   readonly remains: Remains | null;
   /** The stop was issued (or its intent is on disk) and its outcome is not known yet. */
@@ -154,7 +154,7 @@ const NO_APP: App = {
   proof: null,
   gone: false,
   recordedEnd: null,
-  goneAt: -1,
+  appGoneAt: -1,
   remains: null,
   stopIssued: false,
   start: 'none',

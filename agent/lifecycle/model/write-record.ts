@@ -49,7 +49,7 @@ export function recordOf(state: State, at: number): StateRecord {
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),
-    fencedBefore: state.outing?.fencedBefore === true || saidMaint({ ...lost, ...balancers }),
+    fencedBefore: state.outing?.fencedBefore === true || everWroteMaint({ ...lost, ...balancers }),
     signedOut,
     fresh: state.boot?.fresh ?? false,
     hold,
@@ -59,7 +59,7 @@ export function recordOf(state: State, at: number): StateRecord {
 }
 
 /** MAINT was written, or is about to be. */
-export function saidMaint(balancers: StateRecord['balancers']): boolean {
+export function everWroteMaint(balancers: StateRecord['balancers']): boolean {
   return Object.values(balancers).some(({ servers }) =>
     Object.values(servers).some(({ said }) => said.includes('maint')),
   );

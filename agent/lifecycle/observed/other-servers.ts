@@ -128,7 +128,7 @@ export function wouldDo(
 }
 
 /** The text of a shortage: how many are left, and which siblings are going out too, as far as surveyed. */
-export function shortWords(policy: Policy, state: State, short: readonly OthersCount[]): string {
+export function shortageText(policy: Policy, state: State, short: readonly OthersCount[]): string {
   const each = short.map(({ at: balancerName, name, others }) => {
     const { inDrain, inMaint } = siblingsOf(policy, state, balancerName, name);
     const out = [

@@ -39,7 +39,7 @@ export function onRecordedEndSeen(draft: Draft, { id, signs }: EventOf<'life'>):
 }
 
 /** What answers in its place, so that a start waits; null = nothing was seen yet. */
-export function whatAnswers({ gone, recordedEnd: end }: App): string | null {
+export function answersAfterEnd({ gone, recordedEnd: end }: App): string | null {
   if (!gone || end === null || end.evidence === null) return null;
   return `the application was gone when the sidecar before this one ended, and something answers for it (${end.evidence}), so no second one was started: see what that is, and end it`;
 }

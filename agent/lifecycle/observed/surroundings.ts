@@ -50,12 +50,12 @@ export function isReloadOpen({ balancers }: State): boolean {
 }
 
 /** Was this asked for no operation? An operation that began meanwhile asks itself. */
-export function isForNone(draft: Draft, id: string): boolean {
+export function isWithoutOperation(draft: Draft, id: string): boolean {
   return id === NO_OPERATION && draft.state.op === null;
 }
 
 /** The survey after a reload was answered or has failed: either is reported. */
-export function onReloadTold(draft: Draft, balancer: string): void {
+export function markReloadReported(draft: Draft, balancer: string): void {
   patchBalancer(draft, balancer, { reloaded: null });
 }
 
@@ -63,7 +63,7 @@ export function onReloadTold(draft: Draft, balancer: string): void {
  * A server that HAProxy does not have is reported once: by an alarm as long as it is missing, and by the running
  * operation.
  */
-export function tellAbsent(draft: Draft, balancerName: string, { servers }: Look): void {
+export function alarmAbsentServers(draft: Draft, balancerName: string, { servers }: Look): void {
   const { relatives = [] } = draft.state.balancers[balancerName]?.around ?? {};
   for (const { name, absent } of servers) {
     const others = relatives.filter(({ of, usable }) => usable && of === name).map((one) => one.name);

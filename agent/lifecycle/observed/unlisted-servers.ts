@@ -130,7 +130,7 @@ export function uncompared({ surveys }: Candidate): string[] {
 }
 
 /** A socket that shows no addresses. */
-export function blindness({ surveys }: Candidate): string[] {
+export function hiddenAddresses({ surveys }: Candidate): string[] {
   return Object.entries(surveys).flatMap(([balancer, { blind }]) =>
     blind === null ? [] : [`${balancer}: ${blind}`],
   );

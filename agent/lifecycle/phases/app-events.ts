@@ -27,7 +27,7 @@ export function onProbed(draft: Draft, { health, signedOut }: EventOf<'probed'>)
 /** An operator or supervisor has started it again: sessions are counted anew. */
 export function noteAppAlive(draft: Draft, startedAt: number): void {
   const { app, phase } = draft.state;
-  if (!app.gone || startedAt <= app.goneAt || PHASES[phase].ending || app.start === 'sent') return;
+  if (!app.gone || startedAt <= app.appGoneAt || PHASES[phase].ending || app.start === 'sent') return;
   isThere(draft, { ...app, gone: false });
   emit(draft, { type: 'log', level: 'warn', text: 'the application answers again' });
 }
@@ -51,7 +51,7 @@ export function onAppGone(draft: Draft, { signs }: EventOf<'app-gone'>): void {
   if (app.gone) return patch(draft, { app: { ...app, recordedEnd: null } });
   emit(draft, { type: 'log', level: 'warn', text: 'the application is gone' });
   askAnew(draft);
-  patch(draft, { app: { ...app, gone: true, recordedEnd: null, goneAt: draft.at, proof: null } });
+  patch(draft, { app: { ...app, gone: true, recordedEnd: null, appGoneAt: draft.at, proof: null } });
   forgetGate(draft);
   if (phase === 'warming' && app.start === 'done') failWarming(draft, 'it ended right after its start');
 }

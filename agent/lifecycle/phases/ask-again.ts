@@ -3,7 +3,7 @@ import { UNCOUNTED_WAYS } from '../model/objection.ts';
 import { isIgnored } from '../observed/counts.ts';
 import { RETRY_LONGEST_MS } from '../model/policy.ts';
 import { emit, type EventOf, patch, patchOuting, type Draft, warn } from '../draft.ts';
-import { askSurvey, isForNone, onReloadTold } from '../observed/surroundings.ts';
+import { askSurvey, isWithoutOperation, markReloadReported } from '../observed/surroundings.ts';
 import { replacedIn, unlistedAfterReload } from '../observed/unlisted-servers.ts';
 import type { Relative } from '../model/survey.ts';
 
@@ -55,10 +55,10 @@ export function onSurveyedAgain(
 ): void {
   const { op } = draft.state;
   const recheck = draft.state.outing?.recheck ?? null;
-  if (isForNone(draft, id)) {
+  if (isWithoutOperation(draft, id)) {
     for (const text of unlistedAfterReload(draft.policy.ignoreServers, balancer, survey))
       emit(draft, { type: 'log', level: 'warn', text });
-    return onReloadTold(draft, balancer);
+    return markReloadReported(draft, balancer);
   }
   if (op?.id !== id) return;
   for (const text of unlistedAfterReload(op.ignoreServers, balancer, survey))
@@ -67,7 +67,8 @@ export function onSurveyedAgain(
   // Of a server that had the address of ours before a drain was warned, and it only warns.
   const isNews = ({ name }: Relative): boolean => known.every((one) => one.name !== name);
   onReplaced(draft, balancer, op.kind === 'drain' ? replaced.filter(isNews) : replaced);
-  if (survey.relatives !== null || recheck?.left.includes(balancer) !== true) onReloadTold(draft, balancer);
+  if (survey.relatives !== null || recheck?.left.includes(balancer) !== true)
+    markReloadReported(draft, balancer);
   if (survey.relatives !== null || recheck === null) return;
   patchOuting(draft, { recheck: { ...recheck, left: recheck.left.filter((name) => name !== balancer) } });
   const bound = survey.facts.find(({ sticky }) => sticky !== null);
@@ -119,7 +120,7 @@ export function onRefusedAgain(
     patchOuting(draft, { recheck: { ...recheck, retryAt: draft.at + RETRY_LONGEST_MS } });
     return;
   }
-  onReloadTold(draft, balancer);
+  markReloadReported(draft, balancer);
   warn(
     draft,
     `not asked after a reload: ${balancer}`,

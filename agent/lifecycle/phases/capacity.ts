@@ -3,7 +3,7 @@ import { askSiblings, isReadBack, lookOnce, patchCapacity } from './capacity-ask
 import { isHolding } from '../model/desired.ts';
 import { noStop } from './fence.ts';
 import { askAnew, wasFenced } from '../observed/health.ts';
-import { goesOver } from '../model/objection.ts';
+import { onlyWarns } from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import {
   countOthers,
@@ -11,7 +11,7 @@ import {
   idleOf,
   type OthersCount,
   shortOf,
-  shortWords,
+  shortageText,
   type GuardVerdict,
   verdictOf,
   wouldDo,
@@ -60,7 +60,7 @@ export function isYielding({ phase, outing }: Pick<State, 'phase' | 'outing'>): 
 /** Force, and who cannot be refused, go over the guard: from then on, in this outing, it only warns. */
 export function overGuard(outing: Outing | null, request: Request): Pick<Outing, 'capacity'> {
   const { capacity = NEW_CAPACITY } = outing ?? {};
-  const isOver = capacity.isOver || request.force || goesOver(request, 'guard');
+  const isOver = capacity.isOver || request.force || onlyWarns(request, 'guard');
   return { capacity: { ...capacity, isOver } };
 }
 
@@ -93,11 +93,11 @@ export function askInDrain(draft: Draft): Answer {
   if (isYielding(state)) return yielding(draft, outing);
   if (!isAsked(policy, state)) return 'go';
   const short = shortOf(policy, state, state.epochStartedAt);
-  if (outing.capacity.isOver) return goOver(draft, short);
+  if (outing.capacity.isOver) return goOnShort(draft, short);
   const verdict = verdictOf(policy, countOthers(policy, state, state.epochStartedAt));
   if (outing.capacity.read !== 'enough') return readBack(draft, outing, verdict);
   if (verdict === 'short' && isBelieved(outing.capacity, short))
-    return giveBack(draft, outing, shortWords(policy, state, short));
+    return giveBack(draft, outing, shortageText(policy, state, short));
   // After a reload DRAIN was written again, and only a poll begun after that write counts.
   return verdict === 'enough' && isReadBack(policy, state) ? 'go' : 'wait';
 }
@@ -110,13 +110,13 @@ export function askBehindFence(draft: Draft): Answer {
   const since = outing.fence?.confirmedAt ?? null;
   if (since === null) return askBeforeFence(draft, outing);
   const short = shortOf(policy, state, since);
-  if (outing.capacity.isOver) return goOver(draft, short);
+  if (outing.capacity.isOver) return goOnShort(draft, short);
   const verdict = verdictOf(policy, countOthers(policy, state, since));
   if (verdict !== 'short') return verdict === 'enough' ? 'go' : 'wait';
   const stands = short.map((one) => wouldDo(policy, state, one, since, () => true));
   if (stands.every((enough) => enough === true)) return 'go';
   if (stands.includes(null) || !isBelieved(outing.capacity, short)) return askSiblings(draft, short);
-  return leaveFence(draft, outing, shortWords(policy, state, short));
+  return leaveFence(draft, outing, shortageText(policy, state, short));
 }
 
 /** MAINT is not read back: a write that is refused or late may come when the others have become too few. */
@@ -124,18 +124,18 @@ function askBeforeFence(draft: Draft, outing: Outing): Answer {
   const { policy, state } = draft;
   const short = shortOf(policy, state, state.epochStartedAt);
   if (outing.capacity.isOver || short.length === 0 || !isBelieved(outing.capacity, short)) return 'wait';
-  return leaveFence(draft, outing, shortWords(policy, state, short));
+  return leaveFence(draft, outing, shortageText(policy, state, short));
 }
 
 /** At the deadline force does not go over it: too few others, as far as it is known. */
 export function shortAtDeadline({ policy, state }: Draft): string | null {
   if (!isAsked(policy, state) || state.outing?.capacity.isOver === true) return null;
   const short = shortOf(policy, state, state.epochStartedAt);
-  return short.length === 0 ? null : shortWords(policy, state, short);
+  return short.length === 0 ? null : shortageText(policy, state, short);
 }
 
 /** At the end of each step: the alarm lasts as long as the found state is restored. */
-export function tellYielding(draft: Draft): void {
+export function endGuardAlarm(draft: Draft): void {
   if (!isYielding(draft.state)) alarm(draft, 'guard', null);
 }
 
@@ -179,7 +179,7 @@ function readBack(draft: Draft, outing: Outing, verdict: GuardVerdict): Answer {
   if (higher.includes(null)) return askSiblings(draft, short);
   const since = waitsSince ?? draft.at;
   if (higher.includes(false) || draft.at - since >= LOWER_WAITS_MS)
-    return giveBack(draft, outing, shortWords(policy, state, short));
+    return giveBack(draft, outing, shortageText(policy, state, short));
   if (waitsSince === null) patchCapacity(draft, { waitsSince: since });
   return askSiblings(draft, short);
 }
@@ -219,7 +219,7 @@ function yielding(draft: Draft, { capacity }: Outing): Answer {
     const short = shortOf(policy, state, epochStartedAt);
     const why =
       short.length > 0
-        ? shortWords(policy, state, short)
+        ? shortageText(policy, state, short)
         : 'other usable servers were too few, or unknown, for too long';
     abort(draft, 'guard', `${why}, still at the deadline; what was found is restored; ${WAYS}`);
   } else if (since !== capacity.enoughSince) patchCapacity(draft, { enoughSince: since });
@@ -248,9 +248,9 @@ function stayOut(draft: Draft, level: 'drain' | 'maint', why: string): Answer {
 }
 
 /** Continues because an operator forced it, or because of a shutdown. */
-function goOver(draft: Draft, short: readonly OthersCount[]): Answer {
+function goOnShort(draft: Draft, short: readonly OthersCount[]): Answer {
   if (short.length > 0)
-    warn(draft, 'too few: forced', `${shortWords(draft.policy, draft.state, short)}; forced`);
+    warn(draft, 'too few: forced', `${shortageText(draft.policy, draft.state, short)}; forced`);
   return 'go';
 }
 

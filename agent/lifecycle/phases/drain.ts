@@ -4,7 +4,15 @@ import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
 import { sameTotals, occupancy, totalsOf } from '../observed/counts.ts';
 import { isHolding } from '../model/desired.ts';
 import { stopsApp } from '../model/operation.ts';
-import { heldOpen, recheckFence, newFence, noStop, raiseFence, unfenced, unfencedLines } from './fence.ts';
+import {
+  openForeignDrain,
+  recheckFence,
+  newFence,
+  noStop,
+  raiseFence,
+  unfenced,
+  unfencedLines,
+} from './fence.ts';
 import { askSlot } from './slot.ts';
 import { forcing, startForce, whoIsLeft } from './force-close.ts';
 import { NEW_OUTING, type Outing } from '../model/outing.ts';
@@ -47,7 +55,7 @@ export function settling(draft: Draft, { quiet, fenced }: Outing): void {
   if (policy.quietMs > 0 && occupancy(policy, state, quiet.since) !== 'zero') return;
   if (capacity === 'wait' || isReloadOpen(state) || askSlot(draft, quiet.since) !== 'go') return;
   if (!fenced) return finishDrain(draft);
-  const open = heldOpen(policy, state);
+  const open = openForeignDrain(policy, state);
   if (open !== null) {
     if (state.op)
       warn(draft, `open ${open}`, `${open} ${OPEN}: the node is not drained before its owner ends it`);
@@ -156,7 +164,7 @@ export function refence(draft: Draft): void {
  * (SIGTERM to `run --`).
  */
 function insurmountable({ policy, state }: Draft): string | null {
-  return state.outing?.fenced === false || policy.supervises ? null : heldOpen(policy, state);
+  return state.outing?.fenced === false || policy.supervises ? null : openForeignDrain(policy, state);
 }
 
 function stillHeld(open: string): string {

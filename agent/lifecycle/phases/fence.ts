@@ -36,7 +36,7 @@ export function recheckFence(draft: Draft): 'clear' | 'occupied' | 'wait' {
   if (fence.confirmedAt === null && occupancy(policy, state, -1) === 'some') return 'occupied';
   // A poll too old to judge our last write by may still show an operator's DRAIN: wait for the next one.
   const isFenceSeen = allInSync(policy, state) && unfenced(policy, state) === null;
-  if (!isFenceSeen || !isGate(draft, 'on') || heldOpen(policy, state) !== null) return 'wait';
+  if (!isFenceSeen || !isGate(draft, 'on') || openForeignDrain(policy, state) !== null) return 'wait';
   // Each is taken in when the outing begins or the sidecar starts (I17); one that was not has no fence.
   if (serversOf(state).some(({ server }) => server.found === null)) return 'wait';
   if (fence.confirmedAt === null) {
@@ -68,7 +68,7 @@ export function unfenced(policy: Policy, state: State): string | null {
  * A server that an operator holds in DRAIN, or null: it stays open for its bound users, so the node is not
  * `drained` and nothing is stopped, unless the policy is `follow`.
  */
-export function heldOpen(policy: Policy, state: State): string | null {
+export function openForeignDrain(policy: Policy, state: State): string | null {
   const [found = null] = policy.foreignDrain === 'follow' ? [] : foreignDrains(policy, state);
   return found;
 }

@@ -10,7 +10,7 @@ import { isInRotation, isOutward } from '../model/phase.ts';
 import { answer, answerAtOnce, refuse } from '../report/result.ts';
 import { allInSync } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
-import type { Hold, HoldAsker } from '../model/parts.ts';
+import type { Hold, HoldAsker } from '../model/recorded-parts.ts';
 import { emit, setIntent, isDurable, patch, save, type Draft } from '../draft.ts';
 
 /**

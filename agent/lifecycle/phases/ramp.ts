@@ -98,14 +98,14 @@ function rises({ outing }: State, { server, target }: ServerPlace, { over }: Ser
   return outing?.level === 'ready' && target === 'ready' && server.foreign === null && over === undefined;
 }
 
-/** It rises from the time that it takes users, and from the beginning again when it goes DOWN. */
+/** It rises from the time that it takes users, and from the beginning again where it is seen DOWN or out. */
 function withTime(
   draft: Draft,
   { balancerName, name, server }: ServerPlace,
   view: ServerView,
   ramp: Ramp,
 ): Ramp {
-  const isReady = server.applied?.admin === 'ready';
+  const isReady = server.applied?.admin === 'ready' && view.admin === 'ready';
   const by = isReady && ramp.by === 'steps' && view.throttle !== undefined ? 'slowstart' : ramp.by;
   const isDown = view.operational === 'down';
   const since = !isReady || isDown ? null : (ramp.since ?? (view.operational === 'up' ? draft.at : null));

@@ -4,7 +4,7 @@ import { isReady, isUp, warm } from './return.ts';
 import { byName } from '../model/named-error.ts';
 import { forcedOf, viewOf } from '../observed/counts.ts';
 import { isHealthy, mayTakeUsers, notHealthy } from '../observed/health.ts';
-import { heldWords, overWords } from '../sync/ownership.ts';
+import { heldText, coverText } from '../sync/ownership.ts';
 import { endLost, releaseListed } from '../sync/lost-servers.ts';
 import type { Request } from '../model/api.ts';
 import type { Outing } from '../model/outing.ts';
@@ -143,14 +143,14 @@ function keptOut(
   const view = balancer.error === null ? viewOf(balancer, name) : undefined;
   if (view?.absent !== undefined) return { why: 'absent', text: view.absent };
   if (held !== null) {
-    const how = view && forcedOf(view) !== 'ready' ? heldWords(view) : 'is held';
+    const how = view && forcedOf(view) !== 'ready' ? heldText(view) : 'is held';
     if (foreignDrain === 'follow' && held === 'drain')
       return { why: 'followed', text: `${name} ${how}; it takes new users once its owner ends that` };
     return { why: 'held', text: `${name} ${how}; it stays as it is` };
   }
   if (found !== null && target === found.admin && target !== 'ready')
     return { why: 'held', text: `${name} is in ${target.toUpperCase()} again, as it was found` };
-  if (view?.over) return { why: 'covered', text: `${name} ${overWords(view.admin, view.over)}` };
+  if (view?.over) return { why: 'covered', text: `${name} ${coverText(view.admin, view.over)}` };
   return null;
 }
 

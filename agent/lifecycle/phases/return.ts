@@ -7,7 +7,7 @@ import type { Request } from '../model/api.ts';
 import type { Level } from '../model/outing.ts';
 import { RESTORE_PATIENCE_MS } from '../model/policy.ts';
 import { askRemains, whatRemains } from '../observed/remains.ts';
-import { whatAnswers } from '../observed/recorded-end.ts';
+import { answersAfterEnd } from '../observed/recorded-end.ts';
 import { endOperation, finish } from '../report/result.ts';
 import type { Ticket } from '../model/operation.ts';
 import { notChecked, notUp } from '../sync/reconcile.ts';
@@ -88,7 +88,7 @@ export function warming(draft: Draft): void {
   if (!isDurable(state)) return;
   const { app } = state;
   if (state.op && draft.at >= state.op.deadline) {
-    const left = app.start === 'intended' ? (whatRemains(app) ?? whatAnswers(app)) : null;
+    const left = app.start === 'intended' ? (whatRemains(app) ?? answersAfterEnd(app)) : null;
     if (left !== null) return failWarming(draft, left, 'app-stop');
     return failWarming(draft, 'it did not become healthy before the deadline');
   }

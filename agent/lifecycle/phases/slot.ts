@@ -228,7 +228,7 @@ function patienceOf(deadline: number, since: number): number {
 }
 
 /** What cannot be refused goes on without a slot. */
-export function goOverSlot(draft: Draft): void {
+export function goOnWithoutSlot(draft: Draft): void {
   const { slot } = draft.state;
   if (slot !== null && !slot.isOver) patch(draft, { slot: { ...slot, isOver: true } });
 }

@@ -3,7 +3,7 @@ import { askSlot } from './slot.ts';
 import { askBehindFence } from './capacity.ts';
 import { connectionsOf, occupancy } from '../observed/counts.ts';
 import { evidenceOfLife } from '../observed/evidence.ts';
-import { heldOpen, recheckFence, noStop, unfenced } from './fence.ts';
+import { openForeignDrain, recheckFence, noStop, unfenced } from './fence.ts';
 import { forgetGate } from './gate.ts';
 import { askAnew } from '../observed/health.ts';
 import { backToDraining, isOverdue, warnUnfenced } from './drain.ts';
@@ -39,7 +39,8 @@ export function drained(draft: Draft, { fenced, forcedOut }: Outing): void {
     if (fenced) alarm(draft, 'drained', 'a user is on the drained node; draining again');
     return setIntent(draft, 'draining', { outing: { level: 'drain' } });
   }
-  const open = !fenced || isSeenGone(state) ? null : (unfenced(policy, state) ?? heldOpen(policy, state));
+  const open =
+    !fenced || isSeenGone(state) ? null : (unfenced(policy, state) ?? openForeignDrain(policy, state));
   if (open === null) return;
   alarm(draft, 'drained', `${open} was found outside the fence of the drained node; draining again`);
   setIntent(draft, 'draining', { outing: { level: 'drain' } });
@@ -87,7 +88,7 @@ function finalCheck(draft: Draft, forcedOut: boolean): void {
  */
 export function onStopAnswered(draft: Draft, { warnings, signs, unproven }: EventOf<'stopped'>): void {
   // Probes were bad since, or there are none.
-  const evidence = signsAgainst(draft, signs);
+  const evidence = evidenceAfterStop(draft, signs);
   if (evidence.length === 0) return onStopped(draft, warnings, unproven === true);
   patch(draft, { app: { ...draft.state.app, proof: null } });
   const why = `its process had ended; yet the application may be running (${evidence.join(', ')})`;
@@ -95,7 +96,7 @@ export function onStopAnswered(draft: Draft, { warnings, signs, unproven }: Even
 }
 
 /** @param signs what was found where its process had ended; a child's end is seen by its parent, whatever answers */
-export function signsAgainst({ policy }: Draft, signs: LifeSigns | undefined): string[] {
+export function evidenceAfterStop({ policy }: Draft, signs: LifeSigns | undefined): string[] {
   return signs === undefined || policy.supervises ? [] : evidenceOfLife(policy, 'down', signs);
 }
 
@@ -107,7 +108,7 @@ export function onStopped(draft: Draft, warnings: readonly string[], unproven = 
     proof: null,
     gone: true,
     recordedEnd: null,
-    goneAt: draft.at,
+    appGoneAt: draft.at,
     remains: unproven ? UNKNOWN_REMAINS : null,
     stopIssued: false,
     start: 'none',

@@ -11,13 +11,13 @@ import {
   isRamp,
   isRelative,
   isSlot,
-  isTold,
+  isAppliedState,
   isSlotRequest,
-} from './record-shapes.ts';
+} from './record-guards.ts';
 import type { SavedServer, StateRecord } from '../model/record.ts';
 import {
   type Fields,
-  type Is,
+  type Guard,
   arrayOf,
   isArray,
   isBoolean,
@@ -27,7 +27,7 @@ import {
   oneOf,
   orAbsent,
   orNull,
-} from './shapes.ts';
+} from './json-guards.ts';
 import type { Admin, Proof } from '../model/observation.ts';
 
 /**
@@ -190,7 +190,7 @@ function serverIn(raw: unknown, path: string, doubts: string[]): SavedServer {
     said: words('said'),
     held: get('held', isBoolean, false),
     ...(own['heldIn'] !== undefined && { heldIn: get('heldIn', orNull(isAdmin), null) }),
-    ...(own['told'] !== undefined && { told: get('told', orNull(isTold), null) }),
+    ...(own['told'] !== undefined && { told: get('told', orNull(isAppliedState), null) }),
     ...(isRamp(own['ramp']) ? { ramp: own['ramp'] } : noRamp(own['ramp'], `${path}.ramp`, doubts)),
   };
 }
@@ -203,7 +203,7 @@ function noRamp(ramp: unknown, path: string, doubts: string[]): Record<string, n
 
 /** Reads fields of one object; one that is not as it should be is noted, and replaced. */
 function reading(from: Fields, path: string, doubts: string[]) {
-  return <T>(key: string, is: Is<T>, instead: T): T => {
+  return <T>(key: string, is: Guard<T>, instead: T): T => {
     const value = from[key];
     if (is(value)) return value;
     doubts.push(`${path}${key}${typeof value === 'string' ? ` (${value.slice(0, 40)})` : ''}`);

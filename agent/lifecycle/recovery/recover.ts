@@ -6,13 +6,13 @@ import { followed, isFenced, noStop, raiseFence, stillLevel } from '../phases/fe
 import { takeGained } from './gained-servers.ts';
 import { askAnew } from '../observed/health.ts';
 import { newOperation } from '../admission/begin.ts';
-import { tellLost } from '../sync/lost-servers.ts';
+import { alarmLostServers } from '../sync/lost-servers.ts';
 import type { Phase, Request } from '../model/api.ts';
-import { failStop, onStopped, signsAgainst } from '../phases/stop.ts';
+import { failStop, onStopped, evidenceAfterStop } from '../phases/stop.ts';
 import { NEW_OUTING } from '../model/outing.ts';
 import { PHASES } from '../model/phase.ts';
 import { OWN_TERMS, RESTORE_PATIENCE_MS } from '../model/policy.ts';
-import { endCutWaiting } from '../admission/turn.ts';
+import { endCutWaiting } from '../admission/slot-request.ts';
 import { bringUp, endCut } from '../phases/reboot.ts';
 import { readRecord } from './read-record.ts';
 import { restore } from './restore.ts';
@@ -57,7 +57,7 @@ export function onBooted(
         `${doubt}: the node is taken for failed; \`lastcall ready\` or \`lastcall stop\``,
       );
   }
-  tellLost(draft);
+  alarmLostServers(draft);
   if (proof === null || isSame(proof, read?.record.proof ?? null)) return;
   const { app, boot } = draft.state;
   // What was started and is not in the record is what a start on its way wanted; else it is one afresh.
@@ -233,7 +233,7 @@ export function onStopChecked(
   { outcome, signs, warnings = [] }: EventOf<'stop-checked'>,
 ): void {
   if (!PHASES[draft.state.phase].ending) return;
-  const evidence = outcome === 'gone' ? signsAgainst(draft, signs) : [];
+  const evidence = outcome === 'gone' ? evidenceAfterStop(draft, signs) : [];
   if (evidence.length > 0) {
     const ended = `the stop was issued before the sidecar was interrupted, and its process has ended; yet the application may be running (${evidence.join(', ')})`;
     return failStop(

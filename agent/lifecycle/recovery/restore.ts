@@ -5,8 +5,8 @@ import type { Policy } from '../model/policy.ts';
 import { NEW_SLOT, type Slot, type Soak } from '../model/slot.ts';
 import type { ReadRecord } from './read-record.ts';
 import type { SavedOperation, SavedServer, SavedSlot, SavedWorker, StateRecord } from '../model/record.ts';
-import { mapValues, saidMaint } from '../model/write-record.ts';
-import { NO_BONDS, type Operation, type RebootStep } from '../model/operation.ts';
+import { mapValues, everWroteMaint } from '../model/write-record.ts';
+import { NO_BINDINGS, type Operation, type RebootStep } from '../model/operation.ts';
 import { type App, NOT_LOOKED_INTO, type State, UNKNOWN_REMAINS } from '../model/state.ts';
 import { allWeights } from '../model/ramp.ts';
 import { NO_WRITE } from '../model/write.ts';
@@ -26,7 +26,7 @@ function workerOf(saved: SavedWorker | undefined, moved: (time: number) => numbe
 const OLDER: Pick<Operation, 'hashed' | 'recheck' | 'ignoreServers' | 'joined' | 'returnMs'> = {
   // The default of the configuration.
   returnMs: 5 * 60_000,
-  ...NO_BONDS,
+  ...NO_BINDINGS,
   ignoreServers: [],
   joined: [],
 };
@@ -186,7 +186,7 @@ function restoredServer(
 function restoredOuting(record: StateRecord, to: Phase, moved: (time: number) => number): Outing | null {
   const servers = Object.values(record.balancers).flatMap((balancer) => Object.values(balancer.servers));
   const isOurs = servers.some(({ found }) => found !== null);
-  const fencedBefore = record.fencedBefore ?? saidMaint(record.balancers);
+  const fencedBefore = record.fencedBefore ?? everWroteMaint(record.balancers);
   const { place } = PHASES[to];
   if (!isOurs && (place === 'rotation' || place === 'unknown')) return null;
   const targets = servers.map(({ want }) => want);

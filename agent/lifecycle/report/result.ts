@@ -1,11 +1,11 @@
 import type { Code } from '../../system/error.ts';
 import { connectionsOf, doubtAt, sessionCount, viewOf } from '../observed/counts.ts';
-import type { Joined, Phase, ReassertsTold, Receipt, Request, Result } from '../model/api.ts';
+import type { Joined, Phase, ReassertsReport, Receipt, Request, Result } from '../model/api.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Operation, Ticket } from '../model/operation.ts';
 import type { Pending } from '../model/pending.ts';
 import type { State } from '../model/state.ts';
-import { NO_REASSERTS, type Reasserts } from '../model/parts.ts';
+import { NO_REASSERTS, type Reasserts } from '../model/recorded-parts.ts';
 import { type Changes, emit, enterPhase, setIntent, patch, serversOf, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 import { noteFailure } from './slot-failure.ts';
@@ -127,7 +127,7 @@ export function answer(
     closed: { tunnels: 0, requests: 0 },
     balancers: balancersOf(policy, state),
     sessions: { start: sessions, last: sessions, sources: sourcesOf(policy, state) },
-    reasserts: reassertsTold(NO_REASSERTS),
+    reasserts: reassertsReport(NO_REASSERTS),
     receipt: NO_COUNTERS,
     warnings,
   };
@@ -156,7 +156,7 @@ function resultOf(draft: Draft, ticket: Ticket, code: Code, message: string | un
       sources: sourcesOf(policy, state),
     },
     receipt,
-    reasserts: reassertsTold(op.reasserts),
+    reasserts: reassertsReport(op.reasserts),
     warnings: [...textsOf(op.warnings), ...costOf(policy, op), ...warnings],
     ...(message === undefined ? {} : { message }),
     ...joinedOf(op, ticket),
@@ -177,7 +177,7 @@ function sourcesOf({ sources }: Policy, state: State): Result['sessions']['sourc
   });
 }
 
-export function reassertsTold({ count, slowestMs }: Reasserts): ReassertsTold {
+export function reassertsReport({ count, slowestMs }: Reasserts): ReassertsReport {
   return { count, slowestSeconds: seconds(slowestMs) };
 }
 

@@ -7,7 +7,7 @@ import { isoOf } from '../model/iso.ts';
 import type { SlotRequest } from '../model/slot.ts';
 import type { Forecast } from '../model/forecast.ts';
 import type { Policy } from '../model/policy.ts';
-import { reassertsTold, stateShown } from './result.ts';
+import { reassertsReport, stateShown } from './result.ts';
 import type { State } from '../model/state.ts';
 import type { BalancerState, ServerState, SourceState } from '../model/server-state.ts';
 import type { Admin, ServerView } from '../model/observation.ts';
@@ -50,7 +50,7 @@ export function statusOf(
     slot: slotOf(policy, state),
     waits: awaited({ policy, state, at: now }),
     ...outlook,
-    reasserts: reassertsTold(state.reasserts),
+    reasserts: reassertsReport(state.reasserts),
     alarms: Object.values(state.alarms),
   };
 }

@@ -1,11 +1,11 @@
-import { turnWords } from '../observed/pool-words.ts';
+import { slotWaitText } from '../observed/pool-text.ts';
 import { unknownTo } from '../observed/counts.ts';
 import { isHealthy, notHealthy } from '../observed/health.ts';
 import { risingWeights } from '../observed/weights.ts';
 import { isOutward, PHASES } from '../model/phase.ts';
 import { notChecked, notUp, notInSync } from './reconcile.ts';
 import { whatRemains } from '../observed/remains.ts';
-import { whatAnswers } from '../observed/recorded-end.ts';
+import { answersAfterEnd } from '../observed/recorded-end.ts';
 import type { Draft } from '../draft.ts';
 
 /**
@@ -16,12 +16,12 @@ import type { Draft } from '../draft.ts';
 export function awaited(now: Pick<Draft, 'policy' | 'state' | 'at'>): string[] {
   const { policy, state } = now;
   const { app, op, phase, slot, waiting } = state;
-  const turn = slot === null || slot.isOver ? [] : turnWords(slot);
+  const turn = slot === null || slot.isOver ? [] : slotWaitText(slot);
   if (op === null) return waiting.length === 0 ? [] : turn;
   if (isOutward(phase)) return [...turn, ...(PHASES[phase].over ? [] : unknownTo(policy, state))];
   if (phase === 'warming') {
     if (app.start === 'sent') return ['the start of the application'];
-    const left = whatRemains(app) ?? whatAnswers(app);
+    const left = whatRemains(app) ?? answersAfterEnd(app);
     if (app.start === 'intended' && left !== null) return [left];
   }
   if (op.kind === 'reboot' && phase === 'stopped') return ['the reboot of the machine'];

@@ -9,7 +9,7 @@ import { alarm, allServersOf, mapServers, patch, patchBalancer, save, type Draft
  */
 
 /** An alarm at each start until the cause is gone: no other output shows a server that is not listed. */
-export function tellLost(draft: Draft): void {
+export function alarmLostServers(draft: Draft): void {
   for (const { balancerName, name, server } of allServersOf(draft.state)) {
     if (!server.isLost) continue;
     const end = `it is put back to ${foundIn(server)} when the node returns`;

@@ -1,6 +1,6 @@
 import { forcedOf } from '../observed/counts.ts';
 import { desired } from '../model/desired.ts';
-import type { Reasserts } from '../model/parts.ts';
+import type { Reasserts } from '../model/recorded-parts.ts';
 import { allWeights } from '../model/ramp.ts';
 import type { ServerState } from '../model/server-state.ts';
 import { noteUndone, onLoss } from './undone.ts';
@@ -98,12 +98,12 @@ function warnOverridden(
   warn(
     draft,
     `over ${balancerName} ${name}`,
-    `${balancerName}: ${name} ${overWords(admin, over)}; it is left as it is, and what lastcall sets is set under it`,
+    `${balancerName}: ${name} ${coverText(admin, over)}; it is left as it is, and what lastcall sets is set under it`,
   );
 }
 
 /** Why a server shows a state that no command ends. */
-export function overWords(admin: Admin, { by }: Over): string {
+export function coverText(admin: Admin, { by }: Over): string {
   return by === 'resolution'
     ? 'is in MAINT because its name does not resolve (DNS)'
     : `is held in ${admin.toUpperCase()} by a tracked server`;
@@ -131,13 +131,13 @@ function noteForeign(draft: Draft, balancerName: string, view: ServerView, own: 
     warn(
       draft,
       `held ${balancerName} ${view.name}`,
-      `${balancerName}: ${view.name} ${heldWords(view)}; it is left as it is`,
+      `${balancerName}: ${view.name} ${heldText(view)}; it is left as it is`,
     );
   markForeign(draft, balancerName, view.name, forced);
 }
 
 /** How a server is kept from users that is not so by us. */
-export function heldWords(view: ServerView): string {
+export function heldText(view: ServerView): string {
   if (view.weightless === true && view.admin === 'drain') return "has weight 0, which is an operator's drain";
   const by = view.origin === 'config' && !view.over ? 'the configuration' : `an operator${agentToo(view)}`;
   return `is held in ${forcedOf(view).toUpperCase()} by ${by}`;

@@ -3,8 +3,8 @@ import {
   countEntries,
   holdsEntryOf,
   type Entries,
-  type Ours,
-  type TableTalk,
+  type EntryFilter,
+  type TableConnection,
 } from '../../../agent/haproxy/replies/table-entries.ts';
 import { wasResynced } from '../../../agent/haproxy/replies/show-peers.ts';
 import { showPeers } from '../../../agent/haproxy/command.ts';
@@ -18,7 +18,7 @@ const HEADER = '# table: app, type: string, size:1024, used:3\n';
 const entry = (key: string, exp: number): string =>
   `0x55e1cece3550: key=${key} use=0 exp=${exp} server_id=1 server_key=app1\n`;
 
-const OURS: Ours = {
+const OURS: EntryFilter = {
   keys: ['app1', '10.0.0.1:80', '10.0.0.1:+80'],
   numbers: new Set([1]),
   keyless: new Set([1]),
@@ -26,11 +26,11 @@ const OURS: Ours = {
 };
 
 /** An answer that comes in pieces of this size. */
-function talkOf(answer: string, size = answer.length): TableTalk {
+function talkOf(answer: string, size = answer.length): TableConnection {
   const bytes = Buffer.from(answer, 'latin1');
   return {
     target: '/x',
-    pour(_command, onChunk) {
+    streamReply(_command, onChunk) {
       for (let from = 0; from < bytes.length; from += size) {
         if (onChunk(bytes.subarray(from, from + size))) break;
       }
@@ -40,7 +40,7 @@ function talkOf(answer: string, size = answer.length): TableTalk {
 }
 
 /** What is read out of an answer. */
-const read = (answer: string, ours: Partial<Ours> = {}, size?: number): Promise<Entries> =>
+const read = (answer: string, ours: Partial<EntryFilter> = {}, size?: number): Promise<Entries> =>
   countEntries(talkOf(answer, size), 'app', { ...OURS, ...ours });
 const refusalTo = (answer: string) => refusalOf(() => read(answer));
 
@@ -99,7 +99,7 @@ describe('the entries of a server', () => {
 
   describe('are told', () => {
     const line = (data: string, key = 'k', exp = 9): string => `0x55: key=${key} use=0 exp=${exp} ${data}\n`;
-    const counted = async (lines: string, ours: Partial<Ours> = {}): Promise<number> =>
+    const counted = async (lines: string, ours: Partial<EntryFilter> = {}): Promise<number> =>
       (await read(`${INFO}${HEADER}${lines}\n`, ours)).count;
 
     test.each([
@@ -180,13 +180,13 @@ describe('the entries of a server', () => {
   test('are looked for no further than the first', async () => {
     let chunks = 0;
     const holds = (answer: string, keys: readonly string[]): Promise<boolean> => {
-      const talk = talkOf(answer, 200);
-      const pour: TableTalk['pour'] = (command, onChunk) =>
-        talk.pour(command, (chunk) => {
+      const connection = talkOf(answer, 200);
+      const streamReply: TableConnection['streamReply'] = (command, onChunk) =>
+        connection.streamReply(command, (chunk) => {
           chunks += 1;
           return onChunk(chunk);
         });
-      return holdsEntryOf({ ...talk, pour }, 'app', keys);
+      return holdsEntryOf({ ...connection, streamReply }, 'app', keys);
     };
     const many = `${INFO}${HEADER}${entry('a', 1).repeat(1_000)}\n`;
     expect(await holds(many, ['app9', 'app1'])).toBe(true);
@@ -212,8 +212,9 @@ describe('the entries of a server', () => {
         expect(await haproxy.command(`set table app key ${key} data.server_id 1`)).toBe('\n');
       }
       const { client } = targetAt(haproxy.socket, realClock);
-      const pour: TableTalk['pour'] = (command, onChunk) => client.pour(command, onChunk, 5_000, never);
-      const entries = await countEntries({ target: client.target, pour }, 'app', OURS);
+      const streamReply: TableConnection['streamReply'] = (command, onChunk) =>
+        client.streamReply(command, onChunk, 5_000, never);
+      const entries = await countEntries({ target: client.target, streamReply }, 'app', OURS);
       expect(entries.count).toBe(7);
       expect(entries.longestMs).toBeLessThanOrEqual(60_000);
     });

@@ -39,4 +39,28 @@ describe('The ramp of a way back', () => {
     expect(weightsSent(it)).toEqual([]);
     expect(warnings.join()).toContain('gets its whole share of new users at once');
   });
+
+  test('begins again where the server is out for a while, and lasts its whole time', () => {
+    const it = stopped();
+    it.ask('ready');
+    it.until('the weight rises', () => weightsSent(it).length > 3);
+    it.site.app.healthy = false;
+    it.crash({}, () => {
+      for (const lb of it.site.balancers) {
+        lb.reload(false);
+        for (const server of lb.servers) {
+          lb.set(server.name, 'drain', 'operator');
+          server.weight = FULL;
+        }
+      }
+    });
+    it.time.advance(5_000);
+    it.site.revive(true);
+    it.time.advance(5_000);
+    it.sidecar.probed('up');
+    it.until('READY', () => it.admin() === 'ready');
+    const readyAt = it.time.now;
+    it.until('the whole weight', () => it.lb.servers.every(({ weight }) => weight === FULL));
+    expect(it.time.now - readyAt).toBeGreaterThan(9_000);
+  });
 });

@@ -29,13 +29,13 @@ const SOURCE_DEADLINE_MS = 1_000;
 export function createAsking(
   world: World,
   node: SimNode,
-  stateNow: () => State,
+  getState: () => State,
   post: (happening: Happening) => void,
 ): Asking {
   const { time } = world;
   const { policy } = node;
   let stopped = false;
-  const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), time.now);
+  const paceNow = (): ReturnType<typeof pace> => pace(policy, getState(), time.now);
   let last = paceNow();
 
   const poller = (ask: (done: () => void) => void, pauseMs: () => number): Poller => {
@@ -70,7 +70,7 @@ export function createAsking(
       post(happening);
       done();
     };
-    const scope = lookScope(policy, stateNow());
+    const scope = lookScope(policy, getState());
     lb.line.exchange(
       node.index,
       () => lb.look(servers, scope),
@@ -92,7 +92,7 @@ export function createAsking(
   };
   let missedSince: number | null = null;
   const watchProcess = (done: () => void): void => {
-    const state = stateNow();
+    const state = getState();
     const { phase, app } = state;
     const { proof } = app;
     const found = policy.stopIsIdempotent ? provenByPidFile(node) : null;

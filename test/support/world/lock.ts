@@ -1,4 +1,4 @@
-import { isTurn, viewOf } from '../../../agent/fleet/turn.ts';
+import { isTurn, viewOf } from '../../../agent/fleet/pool-queue.ts';
 import type { Claim, PoolView, SlotHolder } from '../../../agent/lifecycle/model/pool.ts';
 import type { LockAsk } from '../../../agent/lifecycle/model/slot.ts';
 

@@ -32,11 +32,11 @@ export function listedIn<T extends Look>({ balancers }: Policy, at: string, look
 
 export function createPolls(
   { time, policy, site }: SceneWorld,
-  stateNow: () => State,
+  getState: () => State,
   post: (happening: SceneEvent) => void,
 ): SimPolls {
   let stopped = false;
-  const paceNow = (): ReturnType<typeof pace> => pace(policy, stateNow(), time.now);
+  const paceNow = (): ReturnType<typeof pace> => pace(policy, getState(), time.now);
   let last = paceNow();
 
   const poller = (ask: (done: () => void) => void, pauseMs: () => number): ScenePoller => {
@@ -71,7 +71,7 @@ export function createPolls(
       post(happening);
       done();
     };
-    const scope = lookScope(policy, stateNow());
+    const scope = lookScope(policy, getState());
     at.exchange(
       () => listedIn(policy, name, at.look(scope)),
       (found) => tell({ type: 'polled', balancer: name, look: found, startedAt }),
@@ -93,16 +93,16 @@ export function createPolls(
   };
   let isMissed = false;
   const watchProcess = (done: () => void): void => {
-    const { app, phase } = stateNow();
+    const { app, phase } = getState();
     const { proof, gone } = app;
     if (proof) isMissed = !site.app.alive || !isDeepStrictEqual(proof, site.proof());
     if (gone || phase === 'stopping') isMissed = false;
     // It is reported until it is accepted: a probe that was good a moment ago contradicts it.
-    if (isMissed && !site.app.alive && policy.hasProbe && stateNow().health === 'up')
+    if (isMissed && !site.app.alive && policy.hasProbe && getState().health === 'up')
       post({ type: 'probed', health: 'down', signedOut: null, startedAt: time.now });
     if (isMissed) post({ type: 'app-gone', signs: NO_SIGNS });
     // A signal has a pid file to look into, a command has not.
-    if (needsProcessLookup(stateNow()) && site.app.alive && policy.stopIsIdempotent)
+    if (needsProcessLookup(getState()) && site.app.alive && policy.stopIsIdempotent)
       post({ type: 'app-back', proof: site.proof() });
     done();
   };

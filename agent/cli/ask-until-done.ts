@@ -25,7 +25,7 @@ export const SIDECAR_MS = 30_000;
  * @returns the result of the last attempt
  * @throws LastcallError of the last attempt | the signal's reason
  */
-export async function persist(
+export async function askUntilDone(
   sidecar: OperationClient,
   body: RequestBody,
   listener: ProgressListener,

@@ -26,8 +26,8 @@ export function blockedBy(node: string, { id, pool }: Claim, view: PoolView): Ob
   const own = view.waiters.find(({ claim }) => claim.id === id)?.position ?? Infinity;
   const before = view.waiters.filter(({ position }) => position < own).map(({ claim }) => claim.node);
   const ahead = before.length === 0 ? '' : `; before it in the queue: ${listed(before, MOST_NAMED)}`;
-  const holders = view.holders.length === 0 ? ['no slot is taken'] : first(view.holders.map(holderWords));
-  const held = [...holders, ...closedWords(view)].join('; ');
+  const holders = view.holders.length === 0 ? ['no slot is taken'] : first(view.holders.map(holderText));
+  const held = [...holders, ...closedText(view)].join('; ');
   return {
     code: 'locked',
     message: `${node}: pool ${pool} has ${view.slots} ${view.slots === 1 ? 'slot' : 'slots'}: ${held}${ahead}; ask again later, or wait with --wait-for-slot`,
@@ -41,7 +41,7 @@ function first(words: readonly string[]): readonly string[] {
 }
 
 /** `app1 is out since ... (restart by cli alice: deploy 41)`. */
-export function holderWords({ claim, state, failure, since, alive }: SlotHolder): string {
+export function holderText({ claim, state, failure, since, alive }: SlotHolder): string {
   const { node, operation, by, reason } = claim;
   const what = `${operation} by ${by}${reason === null ? '' : `: ${reason}`}`;
   const how = {
@@ -49,28 +49,28 @@ export function holderWords({ claim, state, failure, since, alive }: SlotHolder)
     soaking: `${node} is back and has to stay so for a while (${what})`,
     failed: `${node} did not come back since ${isoOf(since)} (${failure ?? what})`,
   }[state];
-  return alive ? how : `${how}, and its sidecar does not live: ${unlockWords(node)}`;
+  return alive ? how : `${how}, and its sidecar does not live: ${unlockText(node)}`;
 }
 
 function seeTo(failed: readonly SlotHolder[]): string {
   const names = failed.map(({ claim }) => claim.node);
-  return `\`lastcall ready\` there releases the others; ${unlockWords(names.join(' and '))}`;
+  return `\`lastcall ready\` there releases the others; ${unlockText(names.join(' and '))}`;
 }
 
-function unlockWords(node: string): string {
+function unlockText(node: string): string {
   return `if ${node} no longer exists, \`lastcall unlock ${node} --reason TEXT\``;
 }
 
-function closedWords({ closed }: PoolView): readonly string[] {
+function closedText({ closed }: PoolView): readonly string[] {
   return closed === undefined ? [] : [closed];
 }
 
 /** What a node waits for in its pool: its place, and who holds the slots. Nothing where it holds one itself. */
-export function turnWords({ claim, is, view, error }: Slot): string[] {
+export function slotWaitText({ claim, is, view, error }: Slot): string[] {
   if (error !== null) return [error];
   if (is === 'held') return [];
   const place = view?.waiters.find((one) => one.claim.id === claim.id)?.position;
   const queue = place === undefined ? '' : `, place ${place} in the queue`;
-  const why = view === null ? [] : [...first(view.holders.map(holderWords)), ...closedWords(view)];
+  const why = view === null ? [] : [...first(view.holders.map(holderText)), ...closedText(view)];
   return [`a slot of pool ${claim.pool}${queue}`, ...why];
 }

@@ -9,7 +9,7 @@ import { PHASES } from './lifecycle/model/phase.ts';
 import { LastcallError } from './system/error.ts';
 
 /** Where one assembly after the other looks after the node, and callers see one service. */
-export interface Seat {
+export interface EngineHost {
   readonly relay: Relay;
   readonly now: () => Assembly;
   readonly current: () => Config;
@@ -19,11 +19,11 @@ export interface Seat {
   readonly prepare: (config: Config, signal: AbortSignal) => Promise<() => Promise<void>>;
 }
 
-export interface SeatParts extends AssemblyParts {
+export interface EngineHostParts extends AssemblyParts {
   readonly journal: Handover;
 }
 
-export function createSeat(first: Assembly, parts: SeatParts, world: World): Seat {
+export function createEngineHost(first: Assembly, parts: EngineHostParts, world: World): EngineHost {
   const relay = createRelay(first.engine);
   let now = first;
   let current = first.config;

@@ -2,7 +2,7 @@ import { readFile, realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Returns why the files in a directory are not those that the application has there; null: they are. */
-export type Hidden = (directory: Buffer) => Promise<string | null>;
+export type WhyHidden = (directory: Buffer) => Promise<string | null>;
 
 interface Mount {
   readonly point: string;
@@ -22,7 +22,7 @@ const HOMES: readonly string[] = ['/home', '/root', '/run/user'];
  * @returns a judgement of directories as they are mounted now
  * @throws Error where /proc/self/mountinfo cannot be read
  */
-export async function readHidden(): Promise<Hidden> {
+export async function readSandboxMounts(): Promise<WhyHidden> {
   const mounts = parseMountInfo(await readFile('/proc/self/mountinfo', 'latin1'));
   return async (directory) => {
     return whyHidden(mountOf(await nearestReal(directory.toString('latin1')), mounts));

@@ -16,7 +16,7 @@ export interface FileQuestion {
 }
 
 /** Whose lock it is, for the errors and for the order of its questions. */
-export interface AskedLock {
+export interface LockIdentity {
   readonly name: string;
   readonly path: string;
   readonly owner: EntryOwner;
@@ -37,8 +37,8 @@ const orders = new Map<string, Mutex>();
  * answered. A disk that hangs may end a link(2) after the deadline, and the next question has to see what that did.
  * @throws LastcallError `locked`; the signal's reason
  */
-export async function askedInTurn<T>(
-  lock: AskedLock,
+export async function askExclusively<T>(
+  lock: LockIdentity,
   signal: AbortSignal,
   work: (question: FileQuestion) => Promise<T>,
 ): Promise<T> {
@@ -70,7 +70,7 @@ export async function askedInTurn<T>(
   }
 }
 
-function orderOf({ path, owner }: AskedLock): Mutex {
+function orderOf({ path, owner }: LockIdentity): Mutex {
   const key = [owner.pid, owner.startTime, resolve(path)].join(' ');
   const order = orders.get(key) ?? createMutex();
   orders.set(key, order);

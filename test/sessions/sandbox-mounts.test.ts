@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mountOf, parseMountInfo, whyHidden } from '../../agent/sessions/hidden.ts';
+import { mountOf, parseMountInfo, whyHidden } from '../../agent/sessions/sandbox-mounts.ts';
 import { fixture } from '../support/fixture-reports.ts';
 import { skipped } from '../support/skip.ts';
 import { makeTempDir } from '../support/tempdir.ts';

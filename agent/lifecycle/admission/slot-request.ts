@@ -1,8 +1,8 @@
 import { MOST_TICKETS } from './join.ts';
-import { blockedBy } from '../observed/pool-words.ts';
+import { blockedBy } from '../observed/pool-text.ts';
 import { CUT } from '../phases/reboot.ts';
-import { goOverSlot, isSlotNeeded, UNREFUSED_WAIT_MS } from '../phases/slot.ts';
-import { goesOver, type Objection } from '../model/objection.ts';
+import { goOnWithoutSlot, isSlotNeeded, UNREFUSED_WAIT_MS } from '../phases/slot.ts';
+import { onlyWarns, type Objection } from '../model/objection.ts';
 import type { Candidate } from '../model/operation.ts';
 import type { Request } from '../model/api.ts';
 import type { Slot, SlotRequest } from '../model/slot.ts';
@@ -22,22 +22,22 @@ const MOST_NAMED = 5;
 export type SlotAnswer = { readonly go: readonly string[] } | 'wait' | 'over';
 
 /** @param candidate all of whose checks are in */
-export function askTurn(draft: Draft, candidate: Candidate): SlotAnswer {
+export function askForSlot(draft: Draft, candidate: Candidate): SlotAnswer {
   const { request } = candidate;
   const { slot } = draft.state;
   const turnAt = candidate.turnAt ?? draft.at;
   if (!isSlotNeeded(draft, request.kind, turnAt)) return { go: [] };
   const objection = slot === null || candidate.turnAt === null ? 'unknown' : objectionOf(draft, slot, turnAt);
   if (objection === 'unknown') {
-    if (goesOver(request, 'locked') && draft.at >= turnAt + UNREFUSED_WAIT_MS) {
+    if (onlyWarns(request, 'locked') && draft.at >= turnAt + UNREFUSED_WAIT_MS) {
       const unknown = `${draft.policy.node}: the lock has not answered`;
       return { go: [`${unknown}; this ${request.kind} cannot be refused and goes on`] };
     }
     patch(draft, { candidate: { ...candidate, turnAt } });
     return 'wait';
   }
-  if (goesOver(request, objection.code)) {
-    goOverSlot(draft);
+  if (onlyWarns(request, objection.code)) {
+    goOnWithoutSlot(draft);
     return { go: [`${objection.message}; this ${request.kind} cannot be refused and goes on`] };
   }
   const waitMs = request.waitForSlotMs ?? null;
@@ -128,7 +128,7 @@ function endWaiting(draft: Draft, whose: (one: SlotRequest) => boolean, { code, 
 export function onClaimUnsaved(draft: Draft, failed: number, error: string): void {
   const { candidate, slot } = draft.state;
   if (candidate?.turnAt == null || slot === null || slot.is !== 'unknown' || failed < slot.save) return;
-  if (candidate.request.isShutdown) return goOverSlot(draft);
+  if (candidate.request.isShutdown) return goOnWithoutSlot(draft);
   const next = 'nothing was started; free the disk or mend its permissions';
   patch(draft, { candidate: null, slot: slot.asked === null ? null : slot });
   refuse(draft, candidate.request, candidate.at, 'state-write', `${error}; ${next}`);

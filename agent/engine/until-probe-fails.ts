@@ -6,7 +6,7 @@ import type { Ports } from './ports.ts';
 const GONE_PATIENCE_MS = 10_000;
 
 /** Where no process proves it, as many bad answers in a row as make it unhealthy must do, asked at the probe's own pace. */
-export function seeGone(
+export function untilProbeFails(
   clock: Clock,
   probing: NonNullable<Ports['probing']>,
   signal: AbortSignal,

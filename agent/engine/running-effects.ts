@@ -1,5 +1,5 @@
 /** The effects that run until their answer comes. */
-export interface Work {
+export interface RunningEffects {
   /** @param isCommand it stops or starts the application */
   add(done: Promise<void>, isCommand?: boolean): void;
   /** Resolves once no stop and no start runs: at once, where none does. */
@@ -8,7 +8,7 @@ export interface Work {
   allEnded(): Promise<void>;
 }
 
-export function createWork(): Work {
+export function createRunningEffects(): RunningEffects {
   const running = new Set<Promise<void>>();
   const commands = new Set<Promise<void>>();
   const track = (done: Promise<void>, among: Set<Promise<void>>): void => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { createLocalClient } from '../../agent/cli/local-client.ts';
-import { persist, SIDECAR_MS } from '../../agent/cli/persist.ts';
+import { askUntilDone, SIDECAR_MS } from '../../agent/cli/ask-until-done.ts';
 import type { StandIn } from '../../agent/cli/stand-in.ts';
 import type { ProgressListener } from '../../agent/cli/wait-for-result.ts';
 import { createClient } from '../../agent/control/client.ts';
@@ -53,7 +53,7 @@ describe('A caller who ends the application whatever is answered', () => {
   }
   let standIn: StandIn['open'] | null = null;
   const ask = (words: Partial<RequestBody>, on: ProgressListener, clock: Clock = realClock, signal = never) =>
-    persist(
+    askUntilDone(
       createClient(path, clock),
       { operation: 'drain', noRefuse: true, timeout: '60s', ...words },
       on,

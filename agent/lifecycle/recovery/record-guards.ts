@@ -5,7 +5,7 @@ import type { SlotRequest, Soak } from '../model/slot.ts';
 import { PHASES } from '../model/phase.ts';
 import type { SavedServer, SavedSlot, StateRecord } from '../model/record.ts';
 import {
-  type Is,
+  type Guard,
   arrayOf,
   isBoolean,
   isNumber,
@@ -15,7 +15,7 @@ import {
   orAbsent,
   orNull,
   shaped,
-} from './shapes.ts';
+} from './json-guards.ts';
 import type { Addresses, ProcessIdentity, Proof } from '../model/observation.ts';
 
 /** The shapes of the parts of a record, as the disk gives them back. */
@@ -37,10 +37,10 @@ const KINDS: Readonly<Record<OperationKind, true>> = {
 
 export const isAdmin = oneOf('ready', 'drain', 'maint');
 
-export const isPhase: Is<StateRecord['phase']> = (value): value is StateRecord['phase'] =>
+export const isPhase: Guard<StateRecord['phase']> = (value): value is StateRecord['phase'] =>
   isString(value) && Object.hasOwn(PHASES, value);
 
-const isKind: Is<OperationKind> = (value): value is OperationKind =>
+const isKind: Guard<OperationKind> = (value): value is OperationKind =>
   isString(value) && Object.hasOwn(KINDS, value);
 
 const isProcess = shaped<ProcessIdentity>({ pid: isNumber, startTime: isString });
@@ -53,11 +53,11 @@ export const isFound = shaped<NonNullable<SavedServer['found']>>({
   weight: orNull(isNumber),
 });
 
-export const isTold = shaped<NonNullable<SavedServer['told']>>({
+export const isAppliedState = shaped<NonNullable<SavedServer['told']>>({
   admin: isAdmin,
   at: isNumber,
   pid: orNull(isNumber),
-  bornAt: orAbsent(orNull(isNumber)) as Is<number | null>,
+  bornAt: orAbsent(orNull(isNumber)) as Guard<number | null>,
 });
 
 export const isRamp = shaped<NonNullable<SavedServer['ramp']>>({
@@ -75,10 +75,10 @@ export const isRelative = shaped<NonNullable<StateRecord['balancers'][string]['r
   by: oneOf('track', 'address'),
   role: orNull(oneOf('active', 'backup')),
   usable: isBoolean,
-  isShut: orAbsent(isBoolean) as Is<boolean>,
+  isShut: orAbsent(isBoolean) as Guard<boolean>,
 });
 
-export const isAddresses: Is<Addresses> = (value): value is Addresses =>
+export const isAddresses: Guard<Addresses> = (value): value is Addresses =>
   isObject(value) && Object.values(value).every(isString);
 
 export const isAsker = shaped<NonNullable<NonNullable<StateRecord['hold']>['askers']>[number]>({
@@ -103,17 +103,17 @@ export const isSlot = shaped<SavedSlot>({
       isObject(value) && Object.values(value).every(arrayOf(isString)),
   }),
   // Absent in an older record.
-  lock: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
+  lock: orAbsent(arrayOf(isString)) as Guard<readonly string[]>,
   isOver: isBoolean,
   failure: orNull(isString),
   soak: orAbsent(
     shaped<Soak>({
       since: orNull(isNumber),
       // Absent in an older record.
-      unknownSince: orAbsent(orNull(isNumber)) as Is<number | null>,
+      unknownSince: orAbsent(orNull(isNumber)) as Guard<number | null>,
       failure: orNull(isString),
     }),
-  ) as Is<Soak>,
+  ) as Guard<Soak>,
 });
 
 /** Each field that the lifecycle reads; what is absent has its meaning in api.ts. */
@@ -129,11 +129,11 @@ const isRequest = shaped<Request>({
   fence: isBoolean,
   dryRun: isBoolean,
   isShutdown: isBoolean,
-  noRefuse: orAbsent(isBoolean) as Is<boolean>,
-  waitForSlotMs: orAbsent(orNull(isNumber)) as Is<number | null>,
-  isAccepted: orAbsent(isBoolean) as Is<boolean>,
-  ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
-  holdIn: orAbsent(oneOf('drain', 'maint')) as Is<'drain' | 'maint'>,
+  noRefuse: orAbsent(isBoolean) as Guard<boolean>,
+  waitForSlotMs: orAbsent(orNull(isNumber)) as Guard<number | null>,
+  isAccepted: orAbsent(isBoolean) as Guard<boolean>,
+  ignoreServers: orAbsent(arrayOf(isString)) as Guard<readonly string[]>,
+  holdIn: orAbsent(oneOf('drain', 'maint')) as Guard<'drain' | 'maint'>,
 });
 
 export const isSlotRequest = shaped<SlotRequest>({ request: isRequest, since: isNumber, deadline: isNumber });
@@ -148,12 +148,12 @@ const isJoined = shaped<NonNullable<RecordedOperation['joined']>[number]>({
   terms: isObject,
 });
 
-const isCounter: Is<RecordedOperation['baseline'][string]> = (
+const isCounter: Guard<RecordedOperation['baseline'][string]> = (
   value,
 ): value is RecordedOperation['baseline'][string] =>
   isObject(value) && orNull(isNumber)(value['pid']) && orNull(isObject)(value['counters']);
 
-const isBaseline: Is<RecordedOperation['baseline']> = (value): value is RecordedOperation['baseline'] =>
+const isBaseline: Guard<RecordedOperation['baseline']> = (value): value is RecordedOperation['baseline'] =>
   isObject(value) && Object.values(value).every(isCounter);
 
 /** Each field that the lifecycle reads: a new one does not compile before it is listed here. */
@@ -162,13 +162,13 @@ export const isOperation = shaped<RecordedOperation>({
   kind: isKind,
   tickets: arrayOf(shaped<RecordedOperation['tickets'][number]>({ id: isString, kind: isKind })),
   // Absent in an older record.
-  joined: orAbsent(arrayOf(isJoined)) as Is<NonNullable<RecordedOperation['joined']>>,
+  joined: orAbsent(arrayOf(isJoined)) as Guard<NonNullable<RecordedOperation['joined']>>,
   by: isString,
   reason: orNull(isString),
   onTimeout: oneOf('restore', 'force', 'hold'),
   timeoutMs: isNumber,
   // Absent in an older record.
-  returnMs: orAbsent(isNumber) as Is<number>,
+  returnMs: orAbsent(isNumber) as Guard<number>,
   expiresMs: orNull(isNumber),
   startedAt: isNumber,
   deadline: isNumber,
@@ -177,18 +177,18 @@ export const isOperation = shaped<RecordedOperation>({
   forced: isNumber,
   closed: shaped<RecordedOperation['closed']>({ tunnels: isNumber, requests: isNumber }),
   warnings: arrayOf(isString),
-  subjects: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
+  subjects: orAbsent(arrayOf(isString)) as Guard<readonly string[]>,
   warned: arrayOf(isNumber),
   reasserts: shaped<RecordedOperation['reasserts']>({ count: isNumber, slowestMs: isNumber }),
   baseline: isBaseline,
   // Absent in an older record.
-  ignoreServers: orAbsent(arrayOf(isString)) as Is<readonly string[]>,
-  hashed: orAbsent(orNull(isString)) as Is<string | null>,
-  recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Is<RecordedOperation['recheck']>,
-  reboot: orAbsent(oneOf('none', 'sent', 'booted', 'cut')) as Is<RecordedOperation['reboot']>,
+  ignoreServers: orAbsent(arrayOf(isString)) as Guard<readonly string[]>,
+  hashed: orAbsent(orNull(isString)) as Guard<string | null>,
+  recheck: orAbsent(oneOf('refuse', 'warn', 'none')) as Guard<RecordedOperation['recheck']>,
+  reboot: orAbsent(oneOf('none', 'sent', 'booted', 'cut')) as Guard<RecordedOperation['reboot']>,
   // A code of another version is passed on as it is.
   outcome: orNull(
-    shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString as Is<Code>, message: isString }),
+    shaped<NonNullable<RecordedOperation['outcome']>>({ code: isString as Guard<Code>, message: isString }),
   ),
   restoreBy: orNull(isNumber),
 });

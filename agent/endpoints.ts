@@ -8,7 +8,7 @@ import type { Service } from './engine/service.ts';
 import { createPhaseHook } from './hooks/phase-hook.ts';
 import type { Request } from './lifecycle/model/api.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
-import type { Seat, SeatParts } from './seat.ts';
+import type { EngineHost, EngineHostParts } from './engine-host.ts';
 import type { AtTheEnd } from './system/closing.ts';
 import { createLabelledCounts } from './system/labelled-counts.ts';
 import type { ListenPlace } from './system/listen-error.ts';
@@ -28,33 +28,33 @@ export function placesOf(config: Config): ListenPlace[] {
   ];
 }
 
-export interface DoorParts extends Pick<SeatParts, 'sockets' | 'scheduleRuns'> {
-  readonly seat: Seat;
+export interface EndpointParts extends Pick<EngineHostParts, 'sockets' | 'scheduleRuns'> {
+  readonly engineHost: EngineHost;
   readonly audit: Audit | null;
 }
 
-export interface Doors {
-  /** The seat's service, seen by the hooks, the audit log and the metrics. */
+export interface Endpoints {
+  /** The engine host's service, seen by the hooks, the audit log and the metrics. */
   readonly service: Service;
   readonly control: ControlServer;
 }
 
 /**
- * Opens the hooks, the metrics, the control socket and the port of `listen.hooks`, over the seat's service.
+ * Opens the hooks, the metrics, the control socket and the port of `listen.hooks`, over the engine host's service.
  * @throws LastcallError what keeps one of them from being opened
  */
-export async function openDoors(
+export async function openEndpoints(
   config: Config,
   { clock, env, log }: World,
-  { seat, audit, sockets, scheduleRuns }: DoorParts,
+  { engineHost, audit, sockets, scheduleRuns }: EndpointParts,
   atTheEnd: AtTheEnd,
-): Promise<Doors> {
+): Promise<Endpoints> {
   const hookRuns: HookCounts = createLabelledCounts();
-  const hooks = openPhaseHooks(seat.relay, {
+  const hooks = openPhaseHooks(engineHost.relay, {
     clock,
     log,
     runs: hookRuns,
-    configs: () => seat.current().hooks,
+    configs: () => engineHost.current().hooks,
     create: (hook, onOutcome) => createPhaseHook(hook, { clock, env, node: config.node, onOutcome }),
   });
   atTheEnd(() => hooks.close());
@@ -66,40 +66,40 @@ export async function openDoors(
     scheduleRuns,
     hookRuns,
     get agentChecks() {
-      return seat.now().agentChecks;
+      return engineHost.now().agentChecks;
     },
     get healthChecks() {
-      return seat.now().healthChecks;
+      return engineHost.now().healthChecks;
     },
   });
   atTheEnd(() => reports.close());
   const { service } = reports;
   // Before the socket that tells callers that we are there: a token that is missing is the end of the start.
-  await openPrestop(config, { clock, log, sockets, seat, service }, atTheEnd);
+  await openPrestop(config, { clock, log, sockets, engineHost, service }, atTheEnd);
   const control = await openControl(config.listen.control, {
     service,
     clock,
     get ready() {
-      return seat.relay.ready();
+      return engineHost.relay.ready();
     },
   });
   atTheEnd(() => control.close());
   return { service, control };
 }
 
-interface PrestopParts extends Pick<World, 'clock' | 'log'>, Pick<DoorParts, 'sockets' | 'seat'> {
+interface PrestopParts extends Pick<World, 'clock' | 'log'>, Pick<EndpointParts, 'sockets' | 'engineHost'> {
   readonly service: Service;
 }
 
 async function openPrestop(
   { listen: { hooks } }: Config,
-  { seat, service, ...ports }: PrestopParts,
+  { engineHost, service, ...ports }: PrestopParts,
   atTheEnd: AtTheEnd,
 ): Promise<void> {
   if (hooks === null) return;
   const server = await openHooksServer(hooks, {
     ...ports,
-    timeoutMs: () => seat.current().drain.timeoutMs,
+    timeoutMs: () => engineHost.current().drain.timeoutMs,
     drain: (timeoutMs) => operate(service, prestopRequest(timeoutMs)),
   });
   atTheEnd(() => server.close());

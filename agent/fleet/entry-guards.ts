@@ -1,13 +1,13 @@
 import {
   arrayOf,
-  type Is,
+  type Guard,
   isNumber,
   isObject,
   isString,
   oneOf,
   orNull,
   shaped,
-} from '../lifecycle/recovery/shapes.ts';
+} from '../lifecycle/recovery/json-guards.ts';
 import type { Claim, SlotHolder } from '../lifecycle/model/pool.ts';
 import { hasUnprintable, printable } from '../system/printable.ts';
 
@@ -19,17 +19,17 @@ const MOST_TEXT = 1_000;
 const MOST_NAME = 15_000;
 const MOST_NUMBER = 10_000;
 
-const isLine: Is<string> = (value): value is string =>
+const isLine: Guard<string> = (value): value is string =>
   isString(value) && value.length <= MOST_TEXT && !hasUnprintable(value);
 
-const isCount: Is<number> = (value): value is number =>
+const isCount: Guard<number> = (value): value is number =>
   isNumber(value) && Number.isInteger(value) && value >= 1 && value <= MOST_NUMBER;
 
 /** `backend/server`, by HAProxy's own alphabet (configuration.txt, 2.2): it may be asked for by this name. */
-const isServer: Is<string> = (value): value is string =>
+const isServer: Guard<string> = (value): value is string =>
   isString(value) && value.length <= MOST_NAME && /^[A-Za-z0-9_.:-]+\/[A-Za-z0-9_.:-]+$/.test(value);
 
-const isServers: Is<Claim['servers']> = (value): value is Claim['servers'] =>
+const isServers: Guard<Claim['servers']> = (value): value is Claim['servers'] =>
   isObject(value) &&
   Object.entries(value).every(([address, names]) => isLine(address) && arrayOf(isServer)(names));
 

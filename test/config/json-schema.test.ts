@@ -1,0 +1,87 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { configJsonSchema } from '../../agent/config/json-schema.ts';
+import { isValid } from '../support/json-schema.ts';
+import { packageRoot } from '../support/sample.ts';
+import { MINIMAL, problemsOf } from './support.ts';
+
+/** What an editor knows of the configuration. */
+
+const FILE = join(packageRoot(), 'deploy', 'lastcall.schema.json');
+const SAMPLE = join(packageRoot(), 'deploy', 'lastcall.yaml');
+const SCHEMA = configJsonSchema();
+
+describe('deploy/lastcall.schema.json', () => {
+  test('is what the program accepts now (LASTCALL_PIN=1 writes it)', async () => {
+    const text = `${JSON.stringify(SCHEMA, null, 1)}\n`;
+    if (process.env['LASTCALL_PIN'] === '1') await writeFile(FILE, text);
+    expect(await readFile(FILE, 'utf8')).toBe(text);
+  });
+
+  test('is named in the first line of the sample, and accepts it', async () => {
+    const text = await readFile(SAMPLE, 'utf8');
+    expect(text).toMatch(/^# yaml-language-server: \$schema=lastcall\.schema\.json\n/);
+    expect(isValid(SCHEMA, parse(text))).toBe(true);
+  });
+
+  test('refuses an unknown key in each mapping of the sample', async () => {
+    const sample = parse(await readFile(SAMPLE, 'utf8')) as unknown;
+    const mappings = mappingsOf(sample);
+    expect(mappings.length).toBeGreaterThan(25);
+    for (const mapping of mappings) {
+      mapping['unknwon'] = 1;
+      expect({ mapping, isValid: isValid(SCHEMA, sample) }).toEqual({ mapping, isValid: false });
+      delete mapping['unknwon'];
+    }
+    expect(isValid(SCHEMA, sample)).toBe(true);
+  });
+});
+
+function mappingsOf(value: unknown): Record<string, unknown>[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const below = Object.values(value).flatMap(mappingsOf);
+  return Array.isArray(value) ? below : [value as Record<string, unknown>, ...below];
+}
+
+describe('An editor and `check` agree that this is right:', () => {
+  test.each([
+    'drain:\n  timeout: ${DEADLINE:-5m}\n  keep: ${KEEP:-2}\n  keepBackups: ${BACKUPS:-true}',
+    'app:\n  probe:\n    tcp: ${PORT:-8080}\n    rise: ${RISE:-3}',
+    'sticky: true',
+    'sticky: "${STICKY:-auto}"',
+    'drain: { expires: never, quiet: 0s }',
+    'app: { probe: { tcp: 8080 } }',
+    'app: { probe: { tcp: "127.0.0.1:8080", every: 1m30s } }',
+    'app: { probe: { command: [/bin/check, 8080] } }',
+    'app: { stop: { command: [/bin/stop], gone: { port: 8080 } } }',
+    'listen: { control: /run/a.sock, health: "0.0.0.0:7002" }',
+    'listen: { control: { path: /run/a.sock, mode: "0660" } }',
+    'sessions: [{ http: { url: "http://127.0.0.1/", headers: { Host: shop } } }, { tcp: 8080 }]',
+    'sessions: [{ http: { url: "http://${HOST:-127.0.0.1}/", json: "" }, timeout: 2s }]',
+  ])('%s', async (text) => {
+    expect(await problemsOf(`${MINIMAL}${text}\n`)).toEqual([]);
+    expect(isValid(SCHEMA, parse(`${MINIMAL}${text}\n`))).toBe(true);
+  });
+});
+
+describe('An editor and `check` agree that this is wrong:', () => {
+  test.each([
+    'drain: { timeout: 30 }',
+    'drain: { timeout: 30 s }',
+    'drain: { onTimeout: shrug }',
+    'drain: { keep: -1 }',
+    'drain: { keepBackups: "yes" }',
+    'app: { probe: { tcp: 8080, http: { url: "http://a" } } }',
+    'app: { stop: { kubernetes: x } }',
+    'sessions: [{ redis: x }]',
+    'sessions: { tcp: 8080 }',
+    'listen: { control: { mode: 660 } }',
+    'pool: { slots: 1 }',
+    'node:',
+  ])('%s', async (text) => {
+    expect(await problemsOf(`${MINIMAL}${text}\n`)).not.toEqual([]);
+    expect(isValid(SCHEMA, parse(`${MINIMAL}${text}\n`))).toBe(false);
+  });
+});

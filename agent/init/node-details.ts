@@ -37,6 +37,8 @@ export interface ServerDetail extends Stickiness {
   readonly admin: Admin;
   /** How many other servers of its backend take new users; null = not shown. */
   readonly others: number | null;
+  /** Backups of its backend that stand by, `backend/server`. */
+  readonly standbys: readonly string[];
 }
 
 export interface Check {
@@ -70,8 +72,8 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
     const server = at.servers[index];
     if (server === undefined) continue;
     const bound = await stickyReason({ row, backend, level, tables });
-    const { usableOthers: others } = neighboursOf(rows, server, ours);
-    servers.push({ ...detailOf(reading, nameOf(server)), ...bound, others });
+    const { usableOthers: others, standbys } = neighboursOf(rows, server, ours);
+    servers.push({ ...detailOf(reading, nameOf(server)), ...bound, others, standbys });
   }
   const { named = [], holding = [] } = (await asking.tables) ?? {};
   const binding = holding.length > 0 ? holding : named;
@@ -102,7 +104,7 @@ function stickTables(
 function detailOf(
   { row, backend, state }: FullReading,
   name: string,
-): Omit<ServerDetail, keyof Stickiness | 'others'> {
+): Omit<ServerDetail, keyof Stickiness | 'others' | 'standbys'> {
   return {
     name,
     endpoint: state.endpoint,

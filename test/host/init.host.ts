@@ -11,7 +11,7 @@ let stock: Stock;
 beforeAll(async () => {
   stock = await openStock('tomcat10');
   await stock.untilServing();
-  await stock.box.sh(`systemctl stop lastcall && rm ${FILE} /var/lib/lastcall/*`);
+  await stock.box.sh(`systemctl stop lastcall && rm -r ${FILE} /var/lib/lastcall/*`);
 }, 120_000);
 afterAll(() => stock?.box.close());
 

@@ -1,83 +1,16 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import type { Proof } from '../../agent/lifecycle/model/observation.ts';
-import { createChild, type Child, type ChildExit } from '../../agent/app/child.ts';
-import { realClock, type Clock } from '../../agent/system/clock.ts';
+import { describe, expect, test } from '@jest/globals';
 import { LastcallError } from '../../agent/system/error.ts';
 import { processStatus, startTimeOf } from '../../agent/system/process.ts';
 import { stopperContract } from '../contract/stopper.ts';
 import { driven } from '../support/driven.ts';
 import { groupMembers } from '../support/group-members.ts';
-import { launchesIn } from '../support/launch-record.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { provenBy } from '../support/proven.ts';
-import { fixture, openRollCall, type Present, type RollCall } from '../support/fixture-reports.ts';
+import { fixture } from '../support/fixture-reports.ts';
 import { spawnQuiet } from '../support/spawn-quiet.ts';
-import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
-
-let roll: RollCall;
-let temp: TempDir;
-/** What the children write down of their launches. */
-let note: string;
-let children: Child[];
-/** The calls of `onExit`, and a way to wait for the next one. */
-let exits: ChildExit[];
-let exited: Promise<ChildExit>;
-beforeEach(async () => {
-  roll = await openRollCall();
-  temp = await makeTempDir();
-  note = join(temp.path, 'child.json');
-  children = [];
-  exits = [];
-});
-afterEach(async () => {
-  for (const child of children) child.release();
-  await roll.close();
-  await temp.remove();
-});
-
-const childOf = (command: readonly string[], clock: Clock = realClock): Child => {
-  let told: (exit: ChildExit) => void = () => undefined;
-  exited = new Promise((resolve) => (told = resolve));
-  const child = createChild(
-    { command, signalName: 'SIGTERM', killAfterMs: 30_000 },
-    {
-      clock,
-      searchPath: '/usr/bin:/bin',
-      env: process.env,
-      launchRecord: launchesIn(note),
-      onExit: (exit) => {
-        exits.push(exit);
-        told(exit);
-      },
-    },
-  );
-  children.push(child);
-  return child;
-};
-const started = async (
-  name: string,
-  args: readonly (string | number)[] = [],
-  clock: Clock = realClock,
-): Promise<{ child: Child; app: Present; proof: Proof }> => {
-  const child = childOf(fixture(name, roll.port, ...args), clock);
-  await child.starter.start(never);
-  const app = await roll.next();
-  return { child, app, proof: { pid: app.pid, startTime: startTimeOf(app.pid) ?? '' } };
-};
-/** A master and its worker, which ignores SIGTERM, in whatever order they report. */
-const startedWithWorker = async (
-  clock: Clock,
-): Promise<{ child: Child; master: Present; worker: Present }> => {
-  const { child, app } = await started('keeps-a-worker', [], clock);
-  const other = await roll.next();
-  const [master, worker] = app.note === 'master' ? [app, other] : [other, app];
-  return { child, master, worker };
-};
+import { childOf, exited, exits, roll, started, startedWithWorker } from '../support/children.ts';
 
 stopperContract('the parent of the process', {
   proves: true,
@@ -230,81 +163,5 @@ describe('the child', () => {
     child.release();
     expect(child.proof).toBeNull();
     expect(processStatus(proof.pid, proof.startTime)).toBe('alive');
-  });
-});
-
-describe('a child that a killed sidecar has left', () => {
-  /** A sidecar is killed; what it had started lives on. */
-  async function orphan(...words: readonly string[]): Promise<{ app: Present; proof: Proof }> {
-    const [program = '', ...args] = fixture('supervises', roll.port, note, ...words);
-    const sidecar = spawn(program, args, { stdio: 'ignore' });
-    const app = await roll.next();
-    sidecar.kill('SIGKILL');
-    await once(sidecar, 'exit');
-    return { app, proof: { pid: app.pid, startTime: startTimeOf(app.pid) ?? '' } };
-  }
-
-  test('is taken up by its proof, and not started a second time', async () => {
-    const { proof } = await orphan();
-    const child = childOf(fixture('hangs', roll.port));
-    expect(child.attach(proof)).toBe(true);
-    expect(await child.stopper.check(never)).toEqual(proof);
-    await child.starter.start(never);
-    expect(child.proof).toEqual(proof);
-  });
-
-  test('is stopped like our own, and its exit code is unknown', async () => {
-    const { app, proof } = await orphan();
-    const child = childOf(fixture('hangs', roll.port));
-    child.attach(proof);
-    expect(await child.stopper.stop(proof, never)).toEqual({ how: 'TERM', warnings: [] });
-    await app.gone;
-    expect(exits).toEqual([{ code: null, signal: null, asked: true }]);
-  });
-
-  test('is stopped by its proof even when it was not taken up before', async () => {
-    const { app, proof } = await orphan();
-    expect(await childOf(fixture('hangs', roll.port)).stopper.stop(proof, never)).toMatchObject({
-      how: 'TERM',
-    });
-    await app.gone;
-  });
-
-  test('is found by what was written down of its launch, also when that was before its process was known', async () => {
-    for (const words of [[], ['unsaid']]) {
-      const { app, proof } = await orphan(...words);
-      expect(await launchesIn(note).find()).toEqual(proof);
-      process.kill(app.pid, 'SIGKILL');
-      await app.gone;
-    }
-  });
-
-  test('is not looked for once it is known and gone: a helper that it left is another', async () => {
-    const { child, master, worker } = await startedWithWorker(realClock);
-    child.release();
-    process.kill(master.pid, 'SIGKILL');
-    await master.gone;
-    expect(await launchesIn(note).find()).toMatchObject({ pid: master.pid });
-    expect(child.attach((await launchesIn(note).find()) as Proof)).toBe(false);
-    process.kill(worker.pid, 'SIGKILL');
-  });
-
-  test('is nobody in another boot of the machine', async () => {
-    await orphan();
-    expect(await launchesIn(note).find()).not.toBeNull();
-    expect(await launchesIn(note, 'another').find()).toBeNull();
-  });
-
-  test('is nobody where nothing was launched', async () => {
-    expect(await launchesIn(note).find()).toBeNull();
-  });
-
-  test('is seen to end', async () => {
-    const { app, proof } = await orphan();
-    const child = childOf(fixture('hangs', roll.port));
-    child.attach(proof);
-    process.kill(app.pid, 'SIGKILL');
-    expect(await exited).toEqual({ code: null, signal: null, asked: false });
-    expect(child.attach(proof)).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import { open, mkdir, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { problemLine } from '../config/problem.ts';
 import { balancerAddressProblem } from '../config/validators.ts';
 import { parseServerName } from '../haproxy/names.ts';
@@ -21,6 +21,8 @@ export interface InitCommandOptions {
   readonly print?: boolean;
 }
 
+/** The user and group of the shipped unit (deploy/systemd). */
+const SIDECAR = 'lastcall';
 /** Its owner may write it; the group is for the sidecar's user. It holds no secret, and will once an operator adds one. */
 const MODE = 0o640;
 
@@ -134,7 +136,21 @@ function report(initial: Initial, file: string | null, { ports, globals }: Conte
   if (file !== null) say(`${file}: written (node ${node})`);
   for (const { name, servers } of balancers) say(`  ${name}: ${servers.join(', ')}`);
   for (const { line, text: what } of edits) say(`  line ${line}: EDIT: ${firstSentence(what)}`);
-  if (file !== null) say(`next: lastcall check -c ${file}`);
+  if (file === null) return;
+  // The unit of the package runs as this user, and a file of root's is root's alone.
+  if (hasGroup(SIDECAR)) say(`next: chgrp ${SIDECAR} ${file}`);
+  say(`next: lastcall check -c ${file}`);
+}
+
+/** Whether root's file is to be read by a group of this name. */
+function hasGroup(name: string): boolean {
+  if (process.geteuid?.() !== 0) return false;
+  try {
+    return new RegExp(`^${name}:`, 'm').test(readFileSync('/etc/group', 'utf8'));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** An edit begins with its question. */

@@ -37,6 +37,8 @@ export interface ServerDetail extends Stickiness {
   readonly admin: Admin;
   /** How many other servers of its backend take new users; null = not shown. */
   readonly others: number | null;
+  /** Backups of its backend that stand by, `backend/server`. */
+  readonly standbys: readonly string[];
 }
 
 export interface Check {
@@ -59,9 +61,10 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
   for (const server of at.servers) readings.push(await reader.readFull(ask, server));
   const streamReply = (command: Command, take: (chunk: Buffer) => boolean): Promise<void> =>
     client.streamReply(command, take, left(), signal);
-  const talk: TableConnection = { target: client.target, streamReply };
+  const connection: TableConnection = { target: client.target, streamReply };
   const asking: { tables: Promise<StickTables> | null } = { tables: null };
-  const tables = (): Promise<StickTables> => (asking.tables ??= stickTables(at, readings, { ask, talk }));
+  const tables = (): Promise<StickTables> =>
+    (asking.tables ??= stickTables(at, readings, { ask, connection }));
   const ours = new Set(at.servers.map(nameOf));
   const servers: ServerDetail[] = [];
   for (const [index, reading] of readings.entries()) {
@@ -69,26 +72,26 @@ export async function readDetails(at: NodeAt, { clock, signal, until }: AskPorts
     const server = at.servers[index];
     if (server === undefined) continue;
     const bound = await stickyReason({ row, backend, level, tables });
-    const { usableOthers: others } = neighboursOf(rows, server, ours);
-    servers.push({ ...detailOf(reading, nameOf(server)), ...bound, others });
+    const { usableOthers: others, standbys } = neighboursOf(rows, server, ours);
+    servers.push({ ...detailOf(reading, nameOf(server)), ...bound, others, standbys });
   }
   const { named = [], holding = [] } = (await asking.tables) ?? {};
   const binding = holding.length > 0 ? holding : named;
   const found: TableDetail[] = [];
-  for (const table of binding) found.push(await readTable(talk, table));
+  for (const table of binding) found.push(await readTable(connection, table));
   return { at, servers, tables: found };
 }
 
 function stickTables(
   { servers }: NodeAt,
   readings: readonly FullReading[],
-  { ask, talk }: { readonly ask: SendCommand; readonly talk: TableConnection },
+  { ask, connection }: { readonly ask: SendCommand; readonly connection: TableConnection },
 ): Promise<StickTables> {
   const hashed = readings.some(({ backend }) => HASHED.has(backend.text('algo') ?? ''));
   const keys = servers.flatMap(({ server, address }) => serverKeys(server, endpointOf(address)));
   const holds = async (name: string): Promise<boolean | null> => {
     try {
-      return await holdsEntryOf(talk, name, keys);
+      return await holdsEntryOf(connection, name, keys);
     } catch (error) {
       // A table that is too large for the deadline, or has gone: unknown, which counts as sticky.
       if (isLastcallError(error)) return null;
@@ -101,7 +104,7 @@ function stickTables(
 function detailOf(
   { row, backend, state }: FullReading,
   name: string,
-): Omit<ServerDetail, keyof Stickiness | 'others'> {
+): Omit<ServerDetail, keyof Stickiness | 'others' | 'standbys'> {
   return {
     name,
     endpoint: state.endpoint,

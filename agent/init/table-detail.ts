@@ -14,9 +14,9 @@ export interface TableDetail {
  * Reads the first entry alone, whatever the size of the table: its time to live is 0 in a table without `expire`
  * (BEHAVIOUR.md#stick-tables).
  */
-export async function readTable(talk: TableConnection, name: string): Promise<TableDetail> {
+export async function readTable(connection: TableConnection, name: string): Promise<TableDetail> {
   const command = dumpOf(name);
-  const asked: ReplyContext = { command, target: talk.target, elapsedMs: 0 };
+  const asked: ReplyContext = { command, target: connection.target, elapsedMs: 0 };
   let expires: boolean | null = null;
   const dump = createTableDump(asked, {
     onInfo: () => undefined,
@@ -26,7 +26,7 @@ export async function readTable(talk: TableConnection, name: string): Promise<Ta
     notEntry: () => unexpected(asked, 'a line that is no entry'),
   });
   try {
-    await talk.streamReply(command, (chunk) => {
+    await connection.streamReply(command, (chunk) => {
       dump.push(chunk);
       return expires !== null;
     });

@@ -1,4 +1,5 @@
 import type { FileDraft } from './draft.ts';
+import { shortList } from './choose.ts';
 import type { Section } from './facts.ts';
 
 /** Writes `drain`, and what an operator may want to add. */
@@ -28,21 +29,25 @@ export function writeDrain(draft: FileDraft, section: Section): void {
 }
 
 function writeKeep(draft: FileDraft, { facts, warn }: Section): void {
-  const alone = facts.nodes.flatMap(({ servers }) =>
-    servers.filter(({ others }) => others === 0).map(({ name }) => name),
-  );
+  const alone = facts.nodes.flatMap(({ servers }) => servers.filter(({ others }) => others === 0));
   draft.comment(
     'So many other servers have to take users at each HAProxy, or a drain is refused (75 guard). 0: not asked, and users meet 503 while this node is out.',
     2,
   );
   draft.choice(2, 'keep: 1');
   if (alone.length === 0) return;
-  const names = [...new Set(alone)].join(', ');
+  const names = [...new Set(alone.map(({ name }) => name))].join(', ');
+  const standbys = [...new Set(alone.flatMap((server) => server.standbys))];
   draft.comment(
     `Now no other server of its backend takes users besides ${names}: a drain would be refused.`,
     2,
   );
+  if (standbys.length > 0) {
+    draft.comment(`${shortList(standbys)} stands by as a backup: to let it count as another server:`, 2);
+    draft.choice(2, 'keepBackups: true');
+  }
+  const way = standbys.length > 0 ? 'drain.keepBackups is true, or drain.keep 0' : 'drain.keep is 0';
   warn(
-    `no other server takes users besides ${names}: a drain is refused (75 guard) while that is so, unless drain.keep is 0`,
+    `no other server takes users besides ${names}: a drain is refused (75 guard) while that is so, unless ${way}`,
   );
 }

@@ -20,6 +20,7 @@ const SERVER: ServerDetail = {
   agentPort: null,
   admin: 'ready',
   others: 1,
+  standbys: [],
 };
 
 function nodeOf(more: Partial<NodeFacts> = {}, level: 'admin' | 'operator' = 'admin'): NodeFacts {

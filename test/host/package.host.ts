@@ -33,6 +33,7 @@ beforeAll(async () => {
         'bash -c "source /usr/share/bash-completion/completions/lastcall && complete -p lastcall"',
       ),
       checked: await look(`CONF_PASSWORD=x lastcall check -c ${deploy}/lastcall.yaml`),
+      manual: await look('man --where lastcall'),
       examples: await look('ls /usr/share/doc/lastcall/examples/'),
     };
   };
@@ -74,6 +75,7 @@ test('The package is small, installs the program and its user, and starts nothin
     lock: '2770 root lastcall',
     bash: expect.stringContaining('lastcall'),
     checked: expect.stringContaining(': ok (node '),
+    manual: '/usr/share/man/man1/lastcall.1.gz',
     examples: 'deploy\nhaproxy',
   });
 });

@@ -6,55 +6,76 @@ import { column, openRig, type Rig, told } from '../support/rig.ts';
 import type { Figure } from './figures.ts';
 
 const WARM_UP_S = 10;
-/** leastconn goes by requests that are under way, so there have to be some at each server. */
-const CALLERS = 30;
+/** So many users ask at a time. */
+const CALLERS = 60;
 /** The fair share of one of three servers, in percent. */
 const FAIR = 100 / 3;
 
-/** Each way to balance, and what the server's line has. */
-const WAYS: readonly (readonly [name: string, balance: string, server: string])[] = [
-  ['roundrobin', 'roundrobin', ''],
-  ['leastconn', 'leastconn', ''],
-  ['random', 'random', ''],
-  ['slowstart of HAProxy', 'roundrobin', `slowstart ${WARM_UP_S}s`],
+interface Way {
+  readonly name: string;
+  readonly balance: string;
+  /** What the server's line has. */
+  readonly server?: string;
+  /** How long each request is under way. */
+  readonly requestMs: number;
+  /** Of the share in the first second. */
+  readonly limit?: number;
+  readonly why?: string;
+}
+
+/** Long enough that each server always has some under way. */
+const LONG_MS = 300;
+const WAYS: readonly Way[] = [
+  { name: 'roundrobin', balance: 'roundrobin', requestMs: 0 },
+  { name: `leastconn, ${LONG_MS} ms a request`, balance: 'leastconn', requestMs: LONG_MS },
+  {
+    name: 'leastconn, quick requests',
+    balance: 'leastconn',
+    requestMs: 0,
+    limit: 100,
+    why: 'a server that has no request under way gets the next one, whatever its weight: no ramp can be seen',
+  },
+  { name: 'random', balance: 'random', requestMs: 0 },
+  { name: 'slowstart of HAProxy', balance: 'roundrobin', server: `slowstart ${WARM_UP_S}s`, requestMs: 0 },
 ];
 
 /** The share of new users that a node gets in each second after READY, with `warmUp: 10s` and weight 100. */
 export async function warmUp(): Promise<Figure[]> {
   const figures: Figure[] = [];
-  for (const [name, balance, server] of WAYS) {
-    const shares = await sharesWith(balance, server);
+  for (const way of WAYS) {
+    const shares = await sharesWith(way);
+    const { name, limit = FAIR / 2, why } = way;
     const [first = Number.NaN] = shares;
     figures.push({
       name: `share of new users in the first second, ${name}`,
       value: first,
       unit: '%',
-      limit: FAIR / 2,
-      how: `warmUp ${WARM_UP_S}s, three servers; each second: ${shares.map((one) => Math.round(one)).join(' ')}`,
+      limit,
+      how: `warmUp ${WARM_UP_S}s, three servers; each second: ${shares.map((one) => Math.round(one)).join(' ')}${why === undefined ? '' : `; ${why}`}`,
     });
   }
   return figures;
 }
 
-async function sharesWith(balance: string, server: string): Promise<number[]> {
-  const others = await Promise.all([otherServer(), otherServer()]);
+async function sharesWith({ balance, server = '', requestMs }: Way): Promise<number[]> {
+  const others = await Promise.all([otherServer(requestMs), otherServer(requestMs)]);
   const lines = others.map((one, index) => `  server app${index + 2} 127.0.0.1:${portOf(one)}\n`).join('');
   const rig = await openRig({ cookie: false, server, others: `${lines}  balance ${balance}\n` });
   try {
-    return await measured(rig);
+    return await measured(rig, requestMs);
   } finally {
     await rig.close();
     for (const one of others) one.close().closeAllConnections();
   }
 }
 
-async function measured(rig: Rig): Promise<number[]> {
+async function measured(rig: Rig, requestMs: number): Promise<number[]> {
   const agent = await rig.sidecar({
     sections: { sessions: [], sticky: false, return: { timeout: '30s', warmUp: `${WARM_UP_S}s` } },
   });
   await told(agent.cli('drain'));
   const end = new AbortController();
-  const users = Array.from({ length: CALLERS }, () => visit(rig.url, end.signal));
+  const users = Array.from({ length: CALLERS }, () => visit(`${rig.url}/?sleep=${requestMs}`, end.signal));
   const before = await totals(rig);
   const { json } = await told(agent.cli('ready', '--no-wait'));
   while ((await totals(rig))[0] === before[0]) await sleep(5);
@@ -83,8 +104,8 @@ async function totals(rig: Rig): Promise<number[]> {
   return (await Promise.all([1, 2, 3].map(read))).map(Number);
 }
 
-async function otherServer(): Promise<Server> {
-  const server = createServer((_request, answer) => void answer.end('{}'));
+async function otherServer(requestMs: number): Promise<Server> {
+  const server = createServer((_request, answer) => void setTimeout(() => answer.end('{}'), requestMs));
   await once(server.listen(0, '127.0.0.1'), 'listening');
   return server;
 }

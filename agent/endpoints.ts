@@ -16,7 +16,7 @@ import { type Audit, withAudit } from './telemetry/audit.ts';
 import { type HookCounts, openPhaseHooks } from './telemetry/phase-hooks.ts';
 import { openTelemetry } from './telemetry/telemetry.ts';
 
-/** The ways into the sidecar, and those by which it tells of itself. */
+/** The interfaces of the sidecar: control socket, preStop port, metrics, phase hooks and audit log. */
 
 /** Where callers and monitors of all kinds come to us by TCP. */
 export function placesOf(config: Config): ListenPlace[] {
@@ -74,7 +74,7 @@ export async function openEndpoints(
   });
   atTheEnd(() => reports.close());
   const { service } = reports;
-  // Before the socket that tells callers that we are there: a token that is missing is the end of the start.
+  // Before the control socket, by which callers see that the sidecar runs: without its token the start fails.
   await openPrestop(config, { clock, log, sockets, engineHost, service }, atTheEnd);
   const control = await openControl(config.listen.control, {
     service,

@@ -11,17 +11,17 @@ import { bootId } from './system/process.ts';
 
 /** The application of `run -- COMMAND`, what is noted of it on disk, and the exit code that it leaves to the sidecar. */
 
-/** How the sidecar comes to its end, and how its child came to its own. */
+/** The end of the sidecar with its exit code, and how its child has ended. */
 export interface Shutdown {
   readonly code: Promise<number>;
   end(code: number): void;
-  /** Nothing looks after the node any more, and this is why. */
+  /** Ends the sidecar with this error: no engine runs for the node any more. */
   readonly fail: (error: unknown) => void;
   lastExit: ChildExit | null;
   onExit: () => void;
 }
 
-/** @returns one that has not come yet */
+/** @returns a shutdown that nothing has begun yet */
 export function createShutdown(): Shutdown {
   let end = (_code: number): void => undefined;
   let fail = (_error: unknown): void => undefined;

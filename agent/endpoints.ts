@@ -18,7 +18,7 @@ import { type HookCounts, openPhaseHooks } from './telemetry/phase-hooks.ts';
 import { withAlarms } from './telemetry/with-alarms.ts';
 import { openTelemetry } from './telemetry/telemetry.ts';
 
-/** The ways into the sidecar, and those by which it tells of itself. */
+/** The interfaces of the sidecar: control socket, preStop port, metrics, phase hooks and audit log. */
 
 /** Where callers and monitors of all kinds come to us by TCP. */
 export function placesOf(config: Config): ListenPlace[] {
@@ -77,7 +77,7 @@ export async function openEndpoints(
   });
   atTheEnd(() => reports.close());
   const { service } = reports;
-  // Before the socket that tells callers that we are there: a token that is missing is the end of the start.
+  // Before the control socket, by which callers see that the sidecar runs: without its token the start fails.
   await openPrestop(config, { clock, log, sockets, engineHost, service }, atTheEnd);
   const control = await openControl(config.listen.control, {
     service,

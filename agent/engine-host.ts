@@ -8,7 +8,7 @@ import type { Handover } from './journal/handover.ts';
 import { PHASES } from './lifecycle/model/phase.ts';
 import { LastcallError } from './system/error.ts';
 
-/** Where one assembly after the other looks after the node, and callers see one service. */
+/** Holds the assembly (engine, pollers, schedule) in use; SIGHUP replaces it, while callers keep one service. */
 export interface EngineHost {
   readonly relay: Relay;
   readonly now: () => Assembly;

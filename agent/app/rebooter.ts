@@ -66,7 +66,7 @@ export function createRebooter(
       await refuseInhibited('failed', signal);
       const words = ['systemctl', '--system', '--no-ask-password', '--no-wall', 'reboot'];
       const result = await runSystemd(words, ports, signal);
-      // What was ended, by its deadline or with the machine, may have been heard.
+      // A call that was ended, by its deadline or with the machine, may have reached systemd.
       if (result.exitCode === 0 || result.exitCode === null || result.timedOut) return;
       if (await isGoingDown(ports, signal)) return;
       throw new LastcallError('failed', `systemctl reboot was refused: ${endingOf(result)}`, {
@@ -113,7 +113,7 @@ async function run(argv: readonly string[], ports: UnitPorts, signal: AbortSigna
   }
 }
 
-/** The reboot of another hand is under way, or ours was heard all the same. */
+/** A reboot that something else asked for is under way, or ours reached systemd all the same. */
 async function isGoingDown(ports: UnitPorts, signal: AbortSignal): Promise<boolean> {
   const { stdout } = await runSystemd(['systemctl', '--system', 'is-system-running'], ports, signal);
   return stdout.trim() === 'stopping';

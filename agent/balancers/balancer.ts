@@ -11,7 +11,7 @@ import type {
 import type { PoolServer } from '../lifecycle/model/pool-report.ts';
 import type { Survey, SurveyScope } from '../lifecycle/model/survey.ts';
 
-/** What is to become of the workers of before a reload in a look. */
+/** Whether a poll counts the connections of old workers (`count`), or does not ask for them (`leave`). */
 export type OldWorkersMode = 'count' | 'leave';
 
 /** A weight of 1 to 256. */

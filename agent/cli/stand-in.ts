@@ -7,7 +7,7 @@ import { loadReader, readSidecarConfig } from './run.ts';
 
 /** This process in the place of a sidecar that does not come back. */
 export interface StandIn {
-  /** Loads all that `open` needs; what goes wrong is told by `open`. */
+  /** Loads all that `open` needs; what goes wrong is thrown by `open`. */
   readonly load: () => Promise<void>;
   /** @throws LastcallError why it cannot be */
   readonly open: () => Promise<OperationClient>;

@@ -209,7 +209,7 @@ export interface EtcdLockConfig {
   readonly kind: 'etcd';
   /** http or https URLs of one cluster, without path, user or password. */
   readonly endpoints: readonly string[];
-  /** Whole seconds: a sidecar that is not heard of for so long is taken for gone. */
+  /** Whole seconds: a sidecar that has shown no sign of life for so long is taken for gone. */
   readonly ttlMs: number;
 }
 

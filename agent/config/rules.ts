@@ -231,7 +231,7 @@ function checkRestarts({ schedule, app }: Config, supervised: boolean): Finding[
   const stop = app.stop === null ? 'app.stop' : '';
   const missing = {
     restart: [app.start === null ? 'app.start' : '', stop, isUnproven(app) ? 'app.stop.gone' : ''],
-    // The boot itself may start it; then its probe alone tells when it is there.
+    // The boot itself may start it; then only its probe shows when it is there.
     reboot: [app.start === null && app.probe === null ? 'app.start or app.probe' : '', stop],
   };
   if (supervised) return [];

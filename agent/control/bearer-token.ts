@@ -10,7 +10,7 @@ export interface BearerToken {
   accepts(authorization: string | undefined): Promise<boolean>;
 }
 
-/** 128 bits in base64 are 22 characters; fewer than 16 are a word. */
+/** 128 bits in base64 are 22 characters; fewer than 16 can be guessed. */
 const SHORTEST = 16;
 /** A file that is changed counts from then on; a flood of callers is no load for the disk. */
 const READ_EVERY_MS = 1_000;

@@ -26,7 +26,7 @@ export interface ControlClient {
   status(signal: AbortSignal): Promise<Status>;
   /** The open connections; the sidecar asks its balancers for them. */
   holders(signal: AbortSignal): Promise<HoldersReport>;
-  /** Frees the slot of a node that no longer exists, or tells why not. */
+  /** Frees the slot of a node that no longer exists, or returns why not. */
   unlock(request: UnlockRequest, signal: AbortSignal): Promise<Unlocked>;
   /** The whole pool; the sidecar asks the lock and its balancers for it. */
   pool(signal: AbortSignal): Promise<PoolReport>;

@@ -67,7 +67,7 @@ function createAnswer(
   };
 }
 
-/** kubelet takes a status of 200 to 399 for a success, and tells the other ones as an event of the pod. */
+/** kubelet takes a status of 200 to 399 for a success, and reports any other as an event of the pod. */
 function replyOf(result: Result): HttpReply {
   return { status: result.ok ? 200 : 503, type: 'application/json', body: `${JSON.stringify(result)}\n` };
 }

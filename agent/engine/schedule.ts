@@ -164,7 +164,7 @@ function wasBefore({ config }: ScheduleEntry, at: number, { lastRuns }: Schedule
 
 /**
  * Waits for the entry's jitter, then looks whether its condition is met.
- * @throws the signal's reason; LastcallError `failed` when the condition cannot be told
+ * @throws the signal's reason; LastcallError `failed` when the condition cannot be found out
  */
 async function isDue(
   { config: { jitterMs }, about, condition }: ScheduleEntry,
@@ -178,7 +178,7 @@ async function isDue(
   }
   if (condition === null) return true;
   const { isMet, why } = await condition.look(signal);
-  // A command that ends as it is aborted may have said yes.
+  // A command that ends as it is aborted may have succeeded.
   signal.throwIfAborted();
   if (!isMet) log.info('a scheduled operation is not due', { ...about, why });
   return isMet;

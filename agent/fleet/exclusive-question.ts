@@ -9,7 +9,7 @@ export interface FileQuestion {
   /** Monotonic milliseconds when it was asked. */
   readonly begun: number;
   /**
-   * To be called right before something is changed: what its caller was told to have failed does not happen later.
+   * To be called right before something is changed: what was reported to its caller as failed does not happen later.
    * @throws LastcallError `locked` after the deadline; the signal's reason
    */
   stillAsked(): void;

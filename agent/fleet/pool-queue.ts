@@ -1,6 +1,6 @@
 import type { Claim, SlotHolder, PoolView, Waiter } from '../lifecycle/model/pool.ts';
 
-/** Whose turn it is in a pool: the same rule for every driver. */
+/** The queue of a pool, and which waiter may have a slot: the same rule for every driver. */
 
 /** The view of what was read; the smallest `slots` and `brake` of all claims hold. */
 export function viewOf(

@@ -8,7 +8,7 @@ import type { Admin } from '../lifecycle/model/observation.ts';
  * never gets it, 2.2.0-2.2.10 take a dead one for alive that always gets it (BEHAVIOUR.md#agent-check-bugs). Never
  * `down`: it cuts sticky users (BEHAVIOUR.md#who-still-reaches-a-server). The empty line is the neutral answer:
  * nothing changes.
- * @param word the administrative state, where agent-check is the writer and the state is to be answered now
+ * @param word the administrative state to answer, where agent-check is the writer and the state is to be answered now
  * @param healthy whether our own probe of the application is good
  * @param percent of the configured weight, where that is to be set now; HAProxy keeps the one that it was told last
  */

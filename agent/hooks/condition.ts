@@ -11,7 +11,7 @@ export interface Condition {
   readonly name: string;
   /**
    * Looks whether it is so now.
-   * @throws LastcallError `failed` when that cannot be told: the file system does not answer, or the command does not
+   * @throws LastcallError `failed` when that cannot be found out: the file system does not answer, or the command does not
    *   begin, or does not end in time; the signal's reason when aborted
    */
   look(signal: AbortSignal): Promise<ConditionAnswer>;

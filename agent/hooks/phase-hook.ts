@@ -22,7 +22,7 @@ export interface PhaseChange {
 export type HookOutcome = 'done' | 'failed' | 'dropped';
 
 export interface PhaseHookPorts extends HookPorts {
-  /** What became of a call, or of a change that is never told. `error` = why it failed. */
+  /** What became of a call, or of a change for which the hook is never called. `error` = why it failed. */
   readonly onOutcome: (outcome: HookOutcome, change: PhaseChange, error: unknown) => void;
 }
 
@@ -31,17 +31,17 @@ export interface PhaseHook {
   readonly name: string;
   /** Never throws and never waits. Changes that the hook is not there for are ignored. */
   tell(change: PhaseChange): void;
-  /** Resolves once everything is told, or when the signal aborts: what runs then is ended, what waits is dropped. */
+  /** Resolves once no call runs or waits, or when the signal aborts: what runs then is ended, what waits is dropped. */
   ended(signal: AbortSignal): Promise<void>;
 }
 
 interface WaitingChange {
   readonly change: PhaseChange;
-  /** How many before it are never told. */
+  /** For how many changes before it the hook is never called. */
   dropped: number;
 }
 
-/** More than a restart has phases. Beyond it the oldest gives way: the newest tells where the node is. */
+/** More than a restart has phases. Beyond it the oldest gives way: the newest shows where the node is. */
 export const MOST_WAITING = 16;
 
 /** @throws LastcallError `config` for a webhook whose URL is none */
@@ -96,7 +96,7 @@ export function createPhaseHook(config: PhaseHookConfig, ports: PhaseHookPorts):
   };
 }
 
-/** What a hook is told, the same in both ways but for `text`, which chats show. */
+/** What a hook gets, the same in both ways but for `text`, which chats show. */
 export function hookFacts(
   node: string,
   change: PhaseChange,

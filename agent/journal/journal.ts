@@ -3,7 +3,7 @@ import { type Clock, realClock, withDeadline } from '../system/clock.ts';
 import { LastcallError, errnoOf, messageOf } from '../system/error.ts';
 import { seal, unseal } from './envelope.ts';
 import { kindOf, moveAside, previousOf, readTrusted, removeLeftovers, replaceFile } from './files.ts';
-import { unanswered } from './unanswered.ts';
+import { unanswered } from './silent-disk.ts';
 
 /** What was on disk at the start. */
 export type LoadedRecord =

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import type { LastcallError } from '../system/error.ts';
-import { unanswered } from './unanswered.ts';
+import { unanswered } from './silent-disk.ts';
 
 /** A start that cannot succeed ends within two seconds (INVARIANTS.md#other-promises), and this is its first step. */
 const PATIENCE_MS = 1_200;

@@ -113,7 +113,7 @@ export function createHttpListener(
 /** How soon a caller whose machine is gone is noticed: by the kernel's probes of a quiet connection, in milliseconds. */
 const QUIET_MS = 30_000;
 
-/** For a long wait: a caller that ends its direction has left, and one that is gone without a word is noticed. */
+/** For a long wait: a caller that ends its direction has left, and one that is gone without closing is noticed. */
 function keepOpen(socket: Socket): void {
   socket.setKeepAlive(true, QUIET_MS);
   if (socket.readableEnded) socket.destroy();

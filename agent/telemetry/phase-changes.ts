@@ -4,7 +4,7 @@ import type { Phase, Status, StatusOperation } from '../lifecycle/model/api.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Clock } from '../system/clock.ts';
 
-/** A result is told once it is on disk, or ten seconds later where the disk hangs (engine/state-file.ts). */
+/** A result is published once it is on disk, or ten seconds later where the disk hangs (engine/state-file.ts). */
 const RESULT_MS = 12_000;
 
 /**
@@ -58,7 +58,7 @@ function changeOf(
 
 interface ResultWait {
   came(id: string, code: string): void;
-  /** The code of an operation that has ended, once it is told; null where it is not told in time. */
+  /** The code of an operation that has ended, once its result is published; null where that is not in time. */
   codeOf(id: string): Promise<string | null>;
   close(): void;
 }

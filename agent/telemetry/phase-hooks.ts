@@ -8,12 +8,12 @@ import type { Log } from '../system/log-port.ts';
 import { watchPhases } from './phase-changes.ts';
 import { withAlarms } from './with-alarms.ts';
 
-/** `hooks`: commands and webhooks that are told of the phases, beside all that is done. */
+/** `hooks`: commands and webhooks that are called at phase changes; nothing that is done waits for them. */
 export interface PhaseHooks {
   /** The service to be used from now on: a hook that fails is an alarm in its statuses. */
   readonly service: Service;
   /**
-   * Tells nothing more. What is being told, or waits for it, has five seconds; the rest is dropped, and that is said.
+   * Begins no more calls. Those that run or wait have five seconds; the rest is dropped, and the log says so.
    */
   close(): Promise<void>;
 }

@@ -65,13 +65,13 @@ describe('a child that a killed sidecar has left', () => {
     process.kill(worker.pid, 'SIGKILL');
   });
 
-  test('is nobody in another boot of the machine', async () => {
+  test('is not found in another boot of the machine', async () => {
     await orphan();
     expect(await launchesIn(note).find()).not.toBeNull();
     expect(await launchesIn(note, 'another').find()).toBeNull();
   });
 
-  test('is nobody where nothing was launched', async () => {
+  test('is not found where nothing was launched', async () => {
     expect(await launchesIn(note).find()).toBeNull();
   });
 

@@ -113,7 +113,7 @@ describe('only the proven process is signalled', () => {
     ['older than its process', -3_600],
     ['of the future', 3_600],
   ])(
-    'a file that seems to be %s, of a process that listens on a port of the application, names it, whoever set the clock',
+    'a file that seems to be %s, of a process that listens on a port of the application, names it, whatever the clock says',
     async (_what, seconds) => {
       const served = await appWithFile('serves');
       const then = Date.now() / 1000 + seconds;

@@ -88,7 +88,7 @@ describe('A word is told', () => {
     expect(acks.allAcked()).toBe(true);
   });
 
-  test('to nobody while no poller is steady, and by the very poll that makes one steady', () => {
+  test('never while no poller is steady, and at the poll that makes one steady', () => {
     acks.reset();
     expect(acks.allAcked()).toBe(false);
     poll('lb1');

@@ -27,7 +27,7 @@ describe('the health port', () => {
     });
   });
 
-  test('tells UP and DOWN only where nobody is listed who asks it, and that is said', async () => {
+  test('answers UP and DOWN only where the file lists no poller of it, and `check` warns of that', async () => {
     expect(await load(`${MINIMAL}listen: { health: 127.0.0.1:7002 }\n`)).toMatchObject({
       ok: true,
       warnings: ['listen.health answers UP and DOWN, and no DRAIN: no balancer is listed as `health`'],
@@ -110,7 +110,7 @@ describe('a balancer that asks the health port', () => {
   });
 });
 
-test('metrics are served where the file says, and to nobody where it does not', async () => {
+test('metrics are served where the file says, and not at all where it does not', async () => {
   expect((await configOf(MINIMAL)).listen.metrics).toBeNull();
   const config = await configOf(`${MINIMAL}listen: { metrics: "127.0.0.1:7003" }\n`);
   expect(config.listen.metrics).toEqual({ host: '127.0.0.1', port: 7003 });

@@ -96,7 +96,7 @@ describe('the sample', () => {
     for (const key of keys.split(/\s+/)) expect(text).toMatch(new RegExp(`^[ #-]*${key}: ?`, 'm'));
   });
 
-  test('does not answer for users whom no source counts', async () => {
+  test('sets no quiet by hand, so it does not answer for users without a source', async () => {
     expect((await configOf(await readFile(SAMPLE, 'utf8'))).drain.quietExplicit).toBe(false);
   });
 });

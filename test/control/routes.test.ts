@@ -67,7 +67,7 @@ describe('The control API', () => {
     });
   });
 
-  test('joins fifty callers of one operation and refuses fifty of another, whoever comes first', async () => {
+  test('joins fifty callers of one operation and refuses fifty of another, in whatever order they come', async () => {
     await open();
     const drains = Promise.all(Array.from({ length: 50 }, () => post({ operation: 'drain' })));
     const stops = Promise.all(Array.from({ length: 50 }, () => post({ operation: 'stop' })));

@@ -14,16 +14,19 @@ describe('Users whom a hash alone binds', () => {
   test.each([
     ['drain', () => []],
     ['stop', () => stops()],
-  ] as const)('make %s refuse before the first DRAIN, whoever counts them', async (verb, words) => {
-    await open(HASH);
-    const { code, said, message } = await refused(verb, ...sessions(), ...words());
-    expect({ code, said }).toEqual({ code: 75, said: 'unkeepable' });
-    expect(message).toContain('app/app1 (balance source)');
-    // No advice that leads into it: a source would count them for ever.
-    const bare = await refused(verb, ...words());
-    expect(bare).toMatchObject({ code: 75, said: 'unkeepable' });
-    expect(bare.message).not.toContain('--sessions');
-  });
+  ] as const)(
+    'make %s refuse before the first DRAIN, also where a source counts them',
+    async (verb, words) => {
+      await open(HASH);
+      const { code, said, message } = await refused(verb, ...sessions(), ...words());
+      expect({ code, said }).toEqual({ code: 75, said: 'unkeepable' });
+      expect(message).toContain('app/app1 (balance source)');
+      // No advice that leads into it: a source would count them for ever.
+      const bare = await refused(verb, ...words());
+      expect(bare).toMatchObject({ code: 75, said: 'unkeepable' });
+      expect(bare.message).not.toContain('--sessions');
+    },
+  );
 
   test('are no objection with --not-sticky, nor where the server is out already', async () => {
     await open(HASH);
@@ -84,7 +87,7 @@ describe('A stick table that binds users', () => {
     others: `${OTHER}  stick on req.cook(U) table users\nbackend users\n  stick-table type string size 1k\n`,
   };
 
-  test('of another name is only told of while it holds nobody of ours; with an entry of ours it refuses', async () => {
+  test('of another name is a warning while it holds no entry of ours; with one a stop is refused', async () => {
     await open(TABLE);
     const dry = await told(rig.direct('stop', ...stops(), '--dry-run'));
     expect(dry.code).toBe(0);

@@ -66,7 +66,7 @@ const newcomer = async (): Promise<number> => {
 };
 
 describe('The gate', () => {
-  test('is shut before the last look, after the users have left, and open again before anybody is sent', async () => {
+  test('is shut before the last look, after the users have left, and open again before HAProxy sends users', async () => {
     const agent = await gated({});
     const visitor = await rig.signIn();
     const draining = told(agent.cli('drain'));
@@ -117,7 +117,7 @@ describe('The gate', () => {
     expect(await rig.admin()).toBe('no check');
   });
 
-  test('keeps whom a reload without a state file lets in between the last look and the end: no session is made', async () => {
+  test('lets no user whom a reload without a state file sends between the last look and the end make a session', async () => {
     // The application lives on for two seconds after its SIGTERM.
     const agent = await gated({ master: true, termMs: 2_000 });
     const stopping = told(agent.cli('stop'));

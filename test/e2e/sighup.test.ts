@@ -97,7 +97,7 @@ describe('SIGHUP to a plain sidecar reads the configuration again', () => {
     await agent.stop();
   });
 
-  test('whoever polls us in the middle of it is answered, and never that the node is down', async () => {
+  test('a poller is answered in the middle of it, and never that the node is down', async () => {
     rig = await openRig();
     const healthPort = await freePort();
     const listen = {

@@ -170,7 +170,7 @@ describe('The verbs through a sidecar', () => {
     expect(await rig.admin()).toBe('no check');
   });
 
-  test('a drain during the return is busy, and says with whom', async () => {
+  test('a drain during the return is busy, and names the operation', async () => {
     await told(agent.cli('stop'));
     // The application cannot come up while its port is taken.
     const squatter = createServer().listen(rig.node.port, '127.0.0.1');

@@ -185,7 +185,7 @@ describe('A result is on disk before a caller is told of it', () => {
 });
 
 describe('The end of an operation is one line of the log', () => {
-  test('a refusal is a warning with its code and reason, whoever asked', async () => {
+  test('a refusal is a warning with its code and reason, whatever made the request', async () => {
     const { engine: own, log, settle } = await start(createDisk());
     await own.submit(request('h1', { kind: 'hold' }));
     await settle();

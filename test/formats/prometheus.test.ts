@@ -141,7 +141,7 @@ describe('a metric', () => {
   });
 
   test.each(['', '1n', 'n m', 'n{', 'n{a}', 'n{a="b"', 'n{a="b"}}', 'n{a=~"b"}', '{a="b"}', 'n 3'])(
-    '%j is none, and refused before anybody is asked',
+    '%j is none, and refused before the application is asked',
     async (series) => {
       expect(await refusalOf(() => parseSeries(series))).toMatchObject({ code: 'config', target: series });
     },

@@ -74,7 +74,7 @@ describe('a number by a regular expression', () => {
   });
 
   test.each(['\\d+', '(?:\\d+)', '(\\d+)|(\\w+)', '((\\d+))', '', '(', '[(\\d)', '(\\d+', 'a{2,1}(\\d)'])(
-    'is refused for %j before anybody is asked',
+    'is refused for %j before the application is asked',
     async (pattern) => {
       expect(await refusalOf(() => createSafeRegex(pattern))).toMatchObject({
         code: 'config',

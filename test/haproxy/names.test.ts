@@ -84,7 +84,7 @@ describe("a server's name", () => {
     expect(fake.received).toEqual([]);
   });
 
-  test('no command can be made of a name that is none, whoever made the name', async () => {
+  test('no command can be made of a text that is no name, wherever the text comes from', async () => {
     await fc.assert(
       fc.asyncProperty(
         anyText.filter((text) => !/^[A-Za-z0-9_.:-]{1,128}$/.test(text)),

@@ -58,7 +58,7 @@ const refused = (tls: TlsFiles, address?: string): ReturnType<typeof refusalOf> 
   refusalOf(() => clientOf(tls, address).exchange(showInfo(), 5_000, never));
 
 describe('the Runtime API over TLS', () => {
-  test('answers whoever has a certificate of its authority, by name and by address', async () => {
+  test('answers a client with a certificate of its authority, by name and by address', async () => {
     for (const address of [`tls://localhost:${port}`, `tls://127.0.0.1:${port}`]) {
       const reply = await clientOf(files, address).exchange(showInfo(), 5_000, never);
       expect(answersOf(reply)[0]).toContain(`\nPid: ${haproxy.pid}\n`);

@@ -70,7 +70,7 @@ describe('unknown', () => {
     expect((await refusalOf(() => source.count(never))).message).toContain(reason);
   });
 
-  test('and no key of anybody is ever told', async () => {
+  test('and no key of a user is ever shown', async () => {
     const haproxy = await start(APP);
     await addUsers(haproxy.socket, { table: 'app', serverId: 1, count: 4, prefix: 'SECRET' });
     const refusal = await refusalOf(() => sourceAt([haproxy.socket], realClock).count(never));

@@ -162,7 +162,7 @@ describe('connections to the port', () => {
 });
 
 describe("HAProxy's idle connections", () => {
-  test('are nobody, as long as HAProxy says that they are idle', async () => {
+  test('count as no user, as long as HAProxy says that they are idle', async () => {
     const app = createHttpServer((_request, response) => response.end('hello'));
     app.keepAliveTimeout = 60_000;
     app.listen(0, '127.0.0.1');

@@ -37,7 +37,7 @@ describe('An address that is listened on', () => {
     expect(await asked(address.port)).toBe('second');
   });
 
-  test('is closed when nobody has taken it, with who waited there; the others stay', async () => {
+  test('is closed when no server has taken it, with the connections that waited there; the others stay', async () => {
     sockets = createListenSockets(realClock);
     const [left, kept] = [
       { host: HOST, port: await freePort(), key: 'listen.health' },
@@ -92,7 +92,7 @@ describe('An address that is listened on', () => {
     await expect(sockets.open(place)).rejects.toMatchObject({ code: 'config' });
   });
 
-  test('is given up by whoever waits for it when all are closed', async () => {
+  test('is no longer waited for when all are closed', async () => {
     const clock = new ManualClock();
     sockets = createListenSockets(clock);
     const other = createListenSockets(realClock);

@@ -8,9 +8,9 @@ import type { PoolStore } from './pool-store.ts';
 import { type HeldSlot, type OwnClaim } from './take-step.ts';
 import type { Change } from './transaction.ts';
 
-/** What this process does for one claim: it says that it lives, and knows what slot it has. */
+/** What this process does for one claim: it keeps the sign of life in etcd, and remembers which slot it has. */
 export interface ClaimSession {
-  /** The newest word of the claim. */
+  /** The claim as it was last asked for. */
   claim: Claim;
   /**
    * Changes the pool until the step has nothing more to do.
@@ -20,7 +20,7 @@ export interface ClaimSession {
   advance(step: ClaimStep, signal: AbortSignal): Promise<PoolState>;
   /** Whether the slot that we held is gone with etcd's data. */
   isLostIn(pool: PoolState): boolean;
-  /** Says no more that this process lives. */
+  /** Renews the sign of life no more. */
   stop(): void;
   /** The same, and at once: places in the queue go. @throws LastcallError `locked` when etcd does not answer */
   revoke(signal: AbortSignal): Promise<void>;

@@ -29,9 +29,9 @@ interface LockParts {
   readonly alone: <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
 }
 
-/** The claims of this process, each with what it knows of its slot. */
+/** The claims of this process, each with its sign of life in etcd and the slot that it has. */
 interface ClaimSessions {
-  /** The session of the claim, with its newest word; begun where there is none. */
+  /** The session of the claim, which takes over this version of it; begun where there is none. */
   of(claim: Claim): ClaimSession;
   /** Ends it: it no longer says that the holder lives. */
   end(claim: Claim): ClaimSession | undefined;
@@ -184,7 +184,7 @@ function freeing(keys: PoolKeys, { claim, revision, alive }: SlotHolder): Change
   if (read === null) return null;
   const compares = [valueIs(keys.epoch, read.epoch), modifiedAt(keys.claim(claim), read.modified)];
   return {
-    // One that was taken for dead, and has said meanwhile that it lives, keeps it.
+    // A holder that was taken for dead, and has put its sign of life meanwhile, keeps the slot.
     compares: alive ? compares : [...compares, absent(keys.alive(claim))],
     writes: removal(keys, claim),
   };

@@ -21,7 +21,7 @@ export interface GatewayAnswer {
   readonly revision: bigint;
 }
 
-/** etcd's own word that a lease does not exist (any more). Not a failure of the gateway. */
+/** etcd's answer that a lease does not exist (any more). Not a failure of the gateway. */
 export const LEASE_GONE = 'lease-gone';
 
 /** The etcd of a lock: one cluster, at any of its endpoints. */

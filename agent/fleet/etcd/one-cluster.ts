@@ -2,8 +2,8 @@
 export interface ClusterCheck {
   /**
    * Takes note of the cluster of which an endpoint is a member. All endpoints are asked at the first note, and those
-   * again that said something else: a cluster that was made anew has another id, at every endpoint.
-   * @returns two endpoints that are not of one cluster, by what each said last; null = there are none
+   * again that gave another id: a cluster that was made anew has another id, at every endpoint.
+   * @returns two endpoints that are not of one cluster, by the id that each gave last; null = there are none
    */
   note(endpoint: string, cluster: string, signal: AbortSignal): Promise<readonly [string, string] | null>;
 }
@@ -26,7 +26,7 @@ export function createClusterCheck(
       const others = unlike(cluster);
       const answers = await Promise.allSettled(others.map((other) => ask(other, signal)));
       signal.throwIfAborted();
-      // One that does not answer is taken at its last word.
+      // Of one that does not answer the last id counts.
       for (const [place, answer] of answers.entries())
         if (answer.status === 'fulfilled') said.set(others[place] ?? '', answer.value);
       isFirst = false;

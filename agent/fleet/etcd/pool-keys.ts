@@ -4,7 +4,7 @@ import type { Claim } from '../../lifecycle/model/pool.ts';
 export interface PoolKeys {
   /** All of them. */
   readonly all: KeyRange;
-  /** The claims alone: what tells whether a slot may be taken. */
+  /** The claims alone: they decide whether a slot may be taken. */
   readonly claims: KeyRange;
   /**
    * Which history of the pool this is: a random text, made once. An etcd that lost its data has none, or another.

@@ -51,7 +51,7 @@ export function takeStep(keys: PoolKeys, pool: PoolState, own: OwnClaim): Change
 }
 
 /**
- * What a slot of ours that is held, or was lost with etcd's data, lacks: the word that its holder lives, or all of it. A
+ * What a slot of ours that is held, or was lost with etcd's data, lacks: the sign that its holder lives, or all of it. A
  * lost one is put again only while that keeps within `slots`; one that was freed by another in the same epoch stays free.
  * @returns null: nothing
  */
@@ -78,7 +78,7 @@ function reclaimStep(keys: PoolKeys, pool: PoolState, { claim, lease, slot }: Ow
   };
 }
 
-/** Another word about the holder of a slot; null: it is said already, or the slot is not held. */
+/** Writes another state of the holder of a slot; null: it is written already, or the slot is not held. */
 export function markStep(
   keys: PoolKeys,
   pool: PoolState,
@@ -96,7 +96,7 @@ export function markStep(
   };
 }
 
-/** Slot, or place in the queue, and the word that its holder lives: both go. */
+/** Slot, or place in the queue, and the sign that its holder lives: both go. */
 export function removal(keys: PoolKeys, claim: Pick<Claim, 'node' | 'id'>): Change['writes'] {
   return [{ remove: keys.claim(claim) }, { remove: keys.alive(claim) }];
 }

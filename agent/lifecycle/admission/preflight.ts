@@ -1,5 +1,5 @@
 import { answerAlready, isAlready, mayRunAgain } from './already.ts';
-import { onRefusedAgain, onSurveyedAgain } from '../phases/ask-again.ts';
+import { onRefusedAgain, onSurveyedAgain } from '../phases/repeat-survey.ts';
 import { doubtEnd, evidenceAgainstEnd } from '../phases/app-events.ts';
 import { onSiblings } from '../phases/capacity.ts';
 import type { Effect } from '../model/effect.ts';

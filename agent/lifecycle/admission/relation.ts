@@ -35,7 +35,7 @@ export function relate(op: Operation, phase: Phase, kind: OperationKind): Relati
 /** What joins a running operation, and does nothing else to it. */
 const JOINING: readonly Relation[] = ['same', 'part', 'then-start'];
 
-/** The node, or a server, is no more where the request was judged for, so it has to be judged anew. */
+/** The node, or a server, is no longer in the state for which the request was checked: it is checked anew. */
 export function isOutdated(state: State, candidate: Candidate): boolean {
   const { surveys, unasked, request, joins } = candidate;
   const { op, phase } = state;

@@ -11,14 +11,14 @@ import { emit, patch, resave, save, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 
 /**
- * The turn of a request in its pool, asked when nothing else speaks against it: it has a slot, is refused, or is
+ * The slot that a request needs in its pool, asked for when no check has an objection: it has one, is refused, or is
  * accepted and waits. After a wait everything is asked anew.
  */
 
 /** So many callers are named to one more who cannot wait. */
 const MOST_NAMED = 5;
 
-/** `go` with the warnings of one who cannot be refused; `wait`: the lock has not answered; `over`: refused, or waits. */
+/** `go` with the warnings of a request that cannot be refused; `wait`: the lock has not answered; `over`: refused, or waits. */
 export type SlotAnswer = { readonly go: readonly string[] } | 'wait' | 'over';
 
 /** @param candidate all of whose checks are in */

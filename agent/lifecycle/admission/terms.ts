@@ -45,14 +45,14 @@ export function applyTerms(draft: Draft, op: Operation, request: Request, terms:
   else if (terms.noRefuse) downgradeToWarnings(draft, request);
 }
 
-/** Force has the meaning that it has at the start: it answers the guard, the hold, and what others hold. */
+/** `--force` of a caller who joins does what it does at the start: it overrides the guard, a hold, and foreign states. */
 export function applyForce(draft: Draft, request: Request): void {
   downgradeToWarnings(draft, request);
   if (draft.state.hold) patch(draft, endHold(draft, `${request.kind} by ${request.by} goes over it`));
   takeOver(draft);
 }
 
-/** Of what would give the operation up on its way, the guard and users who are bound by now, there are warnings only. */
+/** From now on the guard, and users who are bound by now, only warn instead of ending the operation. */
 export function downgradeToWarnings(draft: Draft, request: Request): void {
   patchOuting(draft, overGuard(draft.state.outing, request));
   if (onlyWarns(request, 'locked')) goOnWithoutSlot(draft);

@@ -22,7 +22,7 @@ export interface Request {
   readonly dryRun: boolean;
   /** A shutdown that cannot be refused (SIGTERM under `run -- COMMAND`): what would refuse it becomes a warning. */
   readonly isShutdown: boolean;
-  /** The caller ends the application whatever is answered (a preStop hook, ExecStop): see `goesOver`. Absent = false. */
+  /** The caller ends the application whatever is answered (a preStop hook, ExecStop): see `onlyWarns`. Absent = false. */
   readonly noRefuse?: boolean;
   /** So long a slot of the pool is waited for; null or absent = it is refused at once where there is none. */
   readonly waitForSlotMs?: number | null;

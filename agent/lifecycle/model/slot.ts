@@ -58,7 +58,7 @@ export interface HolderPlace {
 export interface Soak {
   /** Since when it has been well, in monotonic milliseconds, pauses left out; null = it begins anew. */
   readonly since: number | null;
-  /** Since when it cannot be told; null = it can. */
+  /** Since when it is unknown; null = it is known. */
   readonly unknownSince: number | null;
   /** By what it has failed; null = it has not. */
   readonly failure: string | null;

@@ -73,7 +73,7 @@ export interface App {
   /** The process that a stop would signal, as last proven. */
   readonly proof: Proof | null;
   readonly gone: boolean;
-  /** Where the record alone says so: whether that was looked into; null = this life has seen it, or is not told so. */
+  /** Where the record alone says so: whether that was looked into; null = this sidecar has seen it, or nothing says so. */
   readonly recordedEnd: RecordedEnd | null;
   /** Since when: an answer asked for before does not contradict it. -1 = since before this sidecar's start. */
   readonly appGoneAt: number;

@@ -4,7 +4,7 @@ import type { HolderServer } from '../model/event.ts';
 import type { DeadHolder, Slot } from '../model/slot.ts';
 import type { Claim, PoolView, SlotHolder } from '../model/pool.ts';
 
-/** Why a claim has no slot, in words: who holds it, since when, why, and what to do. */
+/** Texts for operators: why a claim has no slot, who holds it, since when, why, and what to do. */
 
 const MOST_NAMED = 5;
 

@@ -6,8 +6,8 @@ import { isHealthy, notHealthy } from './health.ts';
 
 /**
  * How a node that has come back is: `well` by its probe and UP in READY at every balancer that shows it; `failed` only by what
- * was seen; `unknown` where it cannot be told. What another hand keeps out is left out, as long as there is another server.
- * The words for `unknown` stay the same from look to look.
+ * was seen; `unknown` where that is not known. A server that an operator or another program keeps out is left out, as
+ * long as there is another server. The text for `unknown` stays the same from poll to poll.
  */
 export type Wellness = { readonly is: 'well' } | { readonly is: 'failed' | 'unknown'; readonly why: string };
 

@@ -1,5 +1,5 @@
 import { abort } from './return.ts';
-import { askSiblings, isReadBack, lookOnce, patchCapacity } from './capacity-asks.ts';
+import { askSiblings, isReadBack, lookOnce, patchCapacity } from './capacity-poll.ts';
 import { isHolding } from '../model/desired.ts';
 import { noStop } from './fence.ts';
 import { askAnew, wasFenced } from '../observed/health.ts';

@@ -1,4 +1,4 @@
-import { isRechecked } from './ask-again.ts';
+import { isRechecked } from './repeat-survey.ts';
 import { abort } from './return.ts';
 import { askBehindFence, askInDrain, shortAtDeadline } from './capacity.ts';
 import { sameTotals, occupancy, totalsOf } from '../observed/counts.ts';

@@ -68,7 +68,7 @@ export function endAtRamp(draft: Draft, { kind, by }: Pick<Request, 'kind' | 'by
   const message = `${op.kind} was given up for ${kind} by ${by}: every server was READY and UP, and its share of new users was rising`;
   mapServers(draft, asReady);
   endOperation(draft, { code: 'cancelled', message }, phase);
-  // It has come back: its pool has no failure to be told of.
+  // It has come back: there is no failure to report to its pool.
   const { slot } = draft.state;
   patch(draft, { slot: slot && { ...slot, failure: null } });
   return true;

@@ -11,7 +11,7 @@ import { type Changes, type Draft, emit, type EventOf, isDurable, patch, setInte
  * sidecar of the next boot knows it by that record and goes on.
  */
 
-/** The application is stopped: the intent goes to disk, since after the boot nothing else tells whose it was. */
+/** The application is stopped: the intent goes to disk, since after the boot nothing else shows who asked for it. */
 export function intendReboot(draft: Draft): void {
   changeOp(draft, { reboot: 'intended', deadline: draft.at + draft.policy.rebootMs });
   setIntent(draft, 'stopped');
@@ -40,7 +40,7 @@ export function onRebootAsked(draft: Draft, { id }: EventOf<'reboot-asked'>): vo
   emit(draft, { type: 'log', level: 'info', text: 'the reboot of the machine was asked for' });
 }
 
-/** It will not come: the machine's systemd has said so. */
+/** It will not come: the machine's systemd has refused it. */
 export function onRebootRefused(draft: Draft, { id, code, error }: EventOf<'reboot-refused'>): void {
   const { op } = draft.state;
   if (op?.id === id && op.reboot === 'sent') failReboot(draft, code, `the machine is not rebooted: ${error}`);

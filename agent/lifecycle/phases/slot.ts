@@ -143,7 +143,7 @@ function dueAt(state: State, { is, begun, answeredAt, failures }: Slot): number 
   return answeredAt + (is === 'waits' || isUnderWay(state) ? NEAR_MS : FAR_MS);
 }
 
-/** A node that did not come back, and that no operation brings back now; null = it is not so, or was told. */
+/** A node that did not come back, and that no operation brings back now; null = it is not so, or the lock has it already. */
 function failureMark({ phase, op, outing }: State, { claim, view, failure: why }: Slot): LockAsk | null {
   const { alone } = PHASES[phase];
   const isStuck = alone === 'failed' || (alone === 'late' && why !== null);
@@ -227,7 +227,7 @@ function patienceOf(deadline: number, since: number): number {
   return Math.max(deadline, since) + PATIENCE_MS;
 }
 
-/** What cannot be refused goes on without a slot. */
+/** An operation that cannot be refused goes on without a slot. */
 export function goOnWithoutSlot(draft: Draft): void {
   const { slot } = draft.state;
   if (slot !== null && !slot.isOver) patch(draft, { slot: { ...slot, isOver: true } });

@@ -181,7 +181,7 @@ function resume(draft: Draft, to: Phase): void {
   }
 }
 
-/** With a lock MAINT is not said anew before the slot is known to be held: it may have been freed meanwhile. */
+/** With a lock MAINT is not written anew before the slot is known to be held: it may have been freed meanwhile. */
 function fenceAgain(draft: Draft): void {
   if (draft.policy.pool === null || isFenced(draft.policy, draft.state)) return raiseFence(draft);
   setIntent(draft, 'draining', { outing: { level: 'drain' } });

@@ -1,6 +1,6 @@
 import { patch, type Draft } from '../draft.ts';
 
-/** An operation ends: the others of its pool are told why where the node does not come back. */
+/** When an operation ends and the node does not come back, the lock gets the reason, for the others of the pool. */
 export function noteFailure(
   draft: Draft,
   { code, message }: { readonly code: string; readonly message?: string | undefined },

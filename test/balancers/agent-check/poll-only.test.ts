@@ -89,7 +89,7 @@ describe('A balancer that only polls', () => {
     });
   });
 
-  test('is told ready twice and never again', async () => {
+  test('gets ready twice and never again', async () => {
     const balancer = balancerOf(lb4);
     await setWhilePolled(balancer, 'maint', 2);
     expect(await setWhilePolled(balancer, 'ready', 2)).toEqual(['up ready\n', 'up ready\n']);
@@ -97,7 +97,7 @@ describe('A balancer that only polls', () => {
     expect(await adminOf(balancer)).toBe('ready');
   });
 
-  test('is told ready no third time, whoever is still waited for, and a newcomer is not told at all', async () => {
+  test('gets ready no third time, whichever poller is still waited for, and a new poller never gets it', async () => {
     const balancer = balancerOf(lb4);
     await setWhilePolled(balancer, 'maint', 2);
     for (let n = 0; n < 2; n++) expect(await poll(port, '', '127.0.0.2')).toBe('up maint\n');

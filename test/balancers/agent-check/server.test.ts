@@ -80,7 +80,7 @@ describe('The agent-check responder', () => {
     expect(await poll(port, 'GET / HTTP/1.0\r\n\r\n')).toBe('up\n');
   });
 
-  test('says the word of the subscription, and tells the subscription whom it was said to', async () => {
+  test('answers with the text of the subscription, and reports each poller that it answered', async () => {
     const drain = subscription('drain');
     expect(await poll(await listening({ subscriptions: [drain] }), 'app/app1\n')).toBe('up drain\n');
     expect(drain.told).toEqual([{ address: '127.0.0.1', said: 'drain' }]);

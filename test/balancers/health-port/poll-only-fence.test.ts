@@ -117,7 +117,7 @@ describe('a balancer that asks our health port', () => {
       expect((await balancer.look(never)).servers).toMatchObject([{ connections: 4 }]);
     });
 
-    test('is a poller’s all the same where nobody else there sends a state', async () => {
+    test('is a poller’s all the same where no other request from there has a state', async () => {
       for (let n = 0; n < 2; n++) await told();
       await askHttp(port, { headers: { 'X-Haproxy-Server-State': 'UP; name=app/app1; node=ghost' } });
       setNode({ ...node, phase: 'draining' });

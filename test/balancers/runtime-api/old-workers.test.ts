@@ -180,7 +180,7 @@ describe('a server that a reload removed', () => {
     return old;
   };
 
-  test('has those whom the old worker serves: they are told, and closed, and no other is', async () => {
+  test('has the connections that the old worker serves: they are reported and closed, and no other is', async () => {
     const [file, socket] = [await download(port, COOKIE), await openWebsocket(port, COOKIE)];
     const old = await remove();
     const stranger = await openWebsocket(port, 'SRV=c2');

@@ -21,7 +21,7 @@ describe('what a look tells', () => {
     expect(after.servers).toMatchObject([{ admin: 'ready', weight: 5 }]);
   });
 
-  test('is nobody, and names what is there, where a reload renamed or removed the server or its backend', async () => {
+  test('has no users, and names what is there, where a reload renamed or removed the server or its backend', async () => {
     const running = await site('backend app\n  server app1 127.0.0.1:1\n', { master: true });
     const balancer = driver(running, 'app/app1');
     await balancer.look(never);
@@ -44,7 +44,7 @@ describe('what a look tells', () => {
     });
   });
 
-  test('is nobody where the server was removed at run time, and costs one short line a poll', async () => {
+  test('has no users where the server was removed at run time, and costs one short line a poll', async () => {
     const running = await site('backend app\n  server app0 127.0.0.1:1\n  server app1 127.0.0.1:1\n');
     const relay = await startFake((line, socket) => {
       void ask(running.socket, line).then((answer) => answerOn(socket, answer));
@@ -135,7 +135,7 @@ describe('a server that is not listed any more', () => {
     expect(await refusalOf(set)).toMatchObject({ code: 'config' });
   });
 
-  test('is nobody to count or to close', async () => {
+  test('has no connections to count or to close', async () => {
     const running = await site('backend app\n  server app1 127.0.0.1:1\n  server app2 127.0.0.1:1\n');
     const balancer = driver(running, 'app/app1');
     expect(await refusalOf(() => balancer.closeSessions('app/app2', 1, never))).toMatchObject({

@@ -133,7 +133,7 @@ describe('show stat', () => {
     expect(row?.count('idle_conn_cur')).toBeNull();
   });
 
-  test('of 2.4 with a master has the rows of the proxy MASTER, which are nobody of ours', () => {
+  test('of 2.4 with a master has the rows of the proxy MASTER, which are no servers of ours', () => {
     const answer = `# ${STAT_HEAD},\nMASTER,cur-1,,,0,,,0,\napp,app1,0,0,2,2,,5,\n`;
     const rows = parseStats(answer, replied(answer));
     expect(rows.map((row) => row.text('pxname'))).toEqual(['MASTER', 'app']);

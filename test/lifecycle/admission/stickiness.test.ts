@@ -7,7 +7,7 @@ describe('Users whom a hash alone binds', () => {
   const hashed = (policy: object = {}) =>
     scene(policy, ({ balancers }) => Object.assign(balancers[0] ?? {}, { hashed: 'balance source' }));
 
-  test.each(['drain', 'stop', 'restart'] as const)('refuse a %s before the first word', (kind) => {
+  test.each(['drain', 'stop', 'restart'] as const)('refuse a %s before the first write', (kind) => {
     const it = hashed();
     expect(it.ended(it.ask(kind))).toMatchObject({ code: 'unkeepable', phase: 'serving' });
     expect(it.effects.some(({ type }) => type === 'set-server' || type === 'persist')).toBe(false);
@@ -23,7 +23,7 @@ describe('Users whom a hash alone binds', () => {
     expect(out.ended(out.ask('stop')).code).toBe('done');
   });
 
-  test('are told by a forced operation, and by one that cannot be refused, with their number', () => {
+  test('are a warning of a forced operation, and of one that cannot be refused, with their number', () => {
     for (const terms of [{ force: true, reason: 'we know' }, { isShutdown: true }]) {
       const it = hashed();
       it.site.visit();

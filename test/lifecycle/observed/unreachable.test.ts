@@ -77,7 +77,7 @@ describe('`unreachable: ignore`', () => {
     expect(it.time.now - asked).toBeLessThan(5_000);
   });
 
-  test('a return does not wait for whoever it saw: it brings users, and takes none away', () => {
+  test('a return does not wait for the users that it saw there: it brings users, and takes none away', () => {
     const it = ignoring();
     it.ended(it.ask('drain'));
     busy(it);

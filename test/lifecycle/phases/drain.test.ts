@@ -180,7 +180,7 @@ describe('A deadline of thirty minutes', () => {
     expect(it.ended(id)).toMatchObject({ phase: 'drained', closed: { requests: 3 } });
   });
 
-  test('forces at last, with a warning, where it stays unknown, and has closed whom it could', () => {
+  test('forces at last, with a warning, where the number stays unknown, and has closed the connections that it could', () => {
     const it = scene();
     it.lb.server('app/app1').serving = 3;
     const id = it.ask('drain', { onTimeout: 'force', timeoutMs: MINUTE });

@@ -150,7 +150,7 @@ describe('A DRAIN from outside that is followed', () => {
     expect(it.ended(it.ask('ready'))).toMatchObject({ code: 'done', phase: 'serving' });
   });
 
-  test('does not answer for users whom no source counts', () => {
+  test('is no permission to stop while no source counts the sticky users', () => {
     const it = drained({ sources: [], sticky: true });
     expect(it.ended(it.ask('stop'))).toMatchObject({ code: 'uncounted', phase: 'serving' });
   });

@@ -92,7 +92,7 @@ describe('The way back', () => {
     expect(it.site.app.alive).toBe(false);
   });
 
-  test('of a restart is told by how many were left at the stop, whoever cannot be asked since', () => {
+  test('of a restart reports how many users were left at the stop, also where a source does not answer since', () => {
     const it = scene();
     it.site.visit();
     const id = it.ask('restart');

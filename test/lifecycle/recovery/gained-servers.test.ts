@@ -162,7 +162,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
     expect([at(it, 'lb1'), at(it, 'lb2')]).toEqual(['ready', 'ready']);
   });
 
-  test('of which users were forced out: whoever is at the new one has not been, and is waited for', () => {
+  test('of which users were forced out: the users at the new one were not, and are waited for', () => {
     const it = between(ONE, TWO, { onTimeout: 'force' });
     it.site.visit();
     expect(it.ended(it.ask('drain', { timeoutMs: 2_000 }))).toMatchObject({ phase: 'drained', forced: 1 });
@@ -214,7 +214,7 @@ describe('A balancer that the configuration gained while the node is out (I17)',
   });
 });
 
-test('a server that HAProxy does not have was in nobody’s MAINT: what is put back of it is READY', () => {
+test('a server that HAProxy does not have was not in an operator’s MAINT: what is put back of it is READY', () => {
   const absent = { name: 'app/app1', absent: 'it was removed', admin: 'maint', origin: 'none' } as const;
   const counts = { connections: 0, queued: 0, total: null, weight: null, counters: null };
   expect(asFound({ ...absent, ...counts, operational: 'down' }, true)).toEqual({

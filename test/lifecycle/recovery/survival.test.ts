@@ -249,7 +249,7 @@ describe('MAINT without a record', () => {
     expect(it.admin()).toBe('ready');
   });
 
-  test('that the configuration gave is nobody’s to adopt', () => {
+  test('that the configuration gave is not adopted', () => {
     const it = scene({ adopt: true }, ({ balancers }) =>
       balancers[0]?.set('app/app1', 'maint', 'operator', 'config'),
     );

@@ -17,7 +17,7 @@ describe('A server whose line a reload removes', () => {
     server(it).absent = false;
   };
 
-  test('takes nobody: the drain goes on by what is counted, and ends with a warning that names it', () => {
+  test('gets no users: the drain goes on by what is counted, and ends with a warning that names it', () => {
     const it = scene();
     it.site.visit();
     const id = it.ask('stop');

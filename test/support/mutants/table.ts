@@ -19,7 +19,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '  return true;',
   },
   {
-    name: 'a word is said before the intent is on disk',
+    name: 'a state is written before the intent is on disk',
     breaks: 'I8',
     file: 'sync/next-write.ts',
     find: "  if (!isDurable(draft.state) || draft.state.phase === 'recovering') return;\n  reopenTaken(draft);\n  if (!isDurable(draft.state)) return;",

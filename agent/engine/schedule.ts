@@ -130,14 +130,14 @@ function wasBefore({ config }: ScheduleEntry, at: number, { lastRuns }: Schedule
   return last !== null && at <= last && last - at < SAME_MS;
 }
 
-/** The name of an entry: entries of one time differ in their `when`. */
+/** Entries of one time are told apart by their `when`. */
 function nameOf({ cron, timezone, when }: ScheduleConfig): string {
   return [cron, timezone, when && JSON.stringify(when)].filter((part) => part !== null).join(' ');
 }
 
 /**
  * Waits for the entry's jitter, then looks whether its condition is met.
- * @throws the signal's reason; LastcallError `failed` when the condition cannot be found out
+ * @throws the signal's reason; LastcallError `failed` when the condition cannot be told
  */
 async function isDue(
   { config: { jitterMs }, about, condition }: ScheduleEntry,
@@ -151,7 +151,7 @@ async function isDue(
   }
   if (condition === null) return true;
   const { isMet, why } = await condition.look(signal);
-  // A command that ends as it is aborted may have succeeded.
+  // A command that ends as it is aborted may have said yes.
   signal.throwIfAborted();
   if (!isMet) log.info('a scheduled operation is not due', { ...about, why });
   return isMet;

@@ -7,13 +7,8 @@ import type { Status } from '../../agent/lifecycle/model/api.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { type Code, EXIT_CODES, LastcallError } from '../../agent/system/error.ts';
 import { LASTCALL, type Running, lastcall, start } from '../support/cli.ts';
-import {
-  ready,
-  HOLDERS,
-  POOL,
-  type ScriptedService,
-  createScriptedService,
-} from '../support/scripted-service.ts';
+import { HOLDERS, POOL } from '../support/scripted-answers.ts';
+import { ready, type ScriptedService, createScriptedService } from '../support/scripted-service.ts';
 import { type TempDir, makeTempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 

@@ -7,7 +7,7 @@ import { openControl } from '../../agent/control/server.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { HOLDERS, POOL } from '../support/scripted-service.ts';
+import { HOLDERS, POOL } from '../support/scripted-answers.ts';
 import { ask, never, open, path, post, raw, service, useControl } from '../support/control-socket.ts';
 
 describe('The control API', () => {

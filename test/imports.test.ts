@@ -59,6 +59,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
       'haproxy',
       'init',
       'commander',
+      'lifecycle/model/objection.ts',
       'lifecycle/model/phase.ts',
     ],
     types: ['engine', 'lifecycle'],

@@ -2,6 +2,7 @@ import { parseAddress } from '../haproxy/address.ts';
 import { createClient } from '../haproxy/client.ts';
 import { listAllServers } from '../haproxy/replies/show-all-servers.ts';
 import type { Status } from '../lifecycle/model/api.ts';
+import { listed } from '../lifecycle/model/objection.ts';
 import { type Clock, withDeadline } from '../system/clock.ts';
 import { isLastcallError, LastcallError } from '../system/error.ts';
 import { createLocalClient } from './local-client.ts';
@@ -90,18 +91,13 @@ function checkNamed(address: string, names: readonly string[], wanted: readonly 
   if (missing !== undefined)
     throw new LastcallError('no-such-server', `${address}: there is no server ${missing}`, {
       target: missing,
-      next: names.length === 0 ? 'see its configuration' : `name one of ${listed(names)}`,
+      next: names.length === 0 ? 'see its configuration' : `name one of ${listed(names, NAMED)}`,
     });
   if (wanted.length === 0 && names.length > MOST_SERVERS)
     throw new LastcallError('usage', `${address} has ${names.length} servers, too many to show at once`, {
       target: address,
-      next: `add --server, for example ${listed(names)}`,
+      next: `add --server, for example ${listed(names, NAMED)}`,
     });
-}
-
-function listed(names: readonly string[]): string {
-  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
-  return `${names.slice(0, NAMED).join(', ')}${more}`;
 }
 
 /** Resolves once every balancer was looked at, or has failed to answer. */

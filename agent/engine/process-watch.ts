@@ -3,7 +3,7 @@ import { stopsApp } from '../lifecycle/model/operation.ts';
 import { PHASES } from '../lifecycle/model/phase.ts';
 import type { Policy } from '../lifecycle/model/policy.ts';
 import type { State } from '../lifecycle/model/state.ts';
-import type { Proof } from '../lifecycle/model/observation.ts';
+import { isSameProof, type Proof } from '../lifecycle/model/observation.ts';
 import type { Stopper } from '../app/contracts.ts';
 import { lookForLife } from './life-signs.ts';
 import type { UnstampedEvent } from './run-effect.ts';
@@ -43,7 +43,7 @@ export function createProcessWatch(
     if (missed?.isUnproven === true && !isUnproven) missed = null;
     if (proof !== null) {
       if (known.gone(proof) !== 'gone') return false;
-      if (!isSame(proof, missed?.proof)) missed = anew;
+      if (!isSameProof(proof, missed?.proof)) missed = anew;
     } else if (gone) {
       // What is out was stopped, or HAProxy sends no user to it.
       if (PHASES[state.phase].place === 'out') return false;
@@ -81,10 +81,6 @@ interface Missed {
   readonly pauseMs: number;
   /** No process was ever seen of it. */
   readonly isUnproven: boolean;
-}
-
-function isSame(one: Proof, other: Proof | null | undefined): boolean {
-  return one.pid === other?.pid && one.startTime === other.startTime;
 }
 
 /** A refusal means that it is not there, or not for certain. */

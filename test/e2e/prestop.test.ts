@@ -1,56 +1,10 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
-import { once } from 'node:events';
+import { describe, expect, test } from '@jest/globals';
 import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import type { Result } from '../../agent/lifecycle/model/api.ts';
-import { askHttp } from '../support/ask-http.ts';
-import { lastcall, type Running } from '../support/cli.ts';
-import { freePort } from '../support/ports.ts';
-import { agentOf, openRig, patience, type Rig, type RigOptions, told, type Agent } from '../support/rig.ts';
+import { openRig, patience, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
-
-const TOKEN = '0123456789abcdef0123456789abcdef';
-let rig: Rig;
-let running: Running | undefined;
-afterEach(async () => {
-  const child = running?.child;
-  running = undefined;
-  if (child && child.exitCode === null && child.signalCode === null) {
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  }
-  await rig.close();
-});
-
-let port: number;
-async function hooksPort(): Promise<object> {
-  port = await freePort();
-  const tokenFile = join(rig.dir, 'token');
-  await writeFile(tokenFile, TOKEN, { mode: 0o600 });
-  return { address: `127.0.0.1:${port}`, tokenFile };
-}
-
-async function open(options: RigOptions = {}, sections: object = {}): Promise<Agent> {
-  rig = await openRig({ termMs: 50, ...options });
-  const listen = { control: join(rig.dir, 'app1.sock'), hooks: await hooksPort() };
-  const audit = join(rig.dir, 'audit.log');
-  const agent = await rig.sidecar({
-    sections: { listen, audit, drain: { timeout: '30s', quiet: '0s' }, ...sections },
-  });
-  await agent.reaches('serving');
-  return agent;
-}
-
-const headers = { authorization: `Bearer ${TOKEN}` };
-async function prestop(): Promise<{ status: number; result: Result }> {
-  const { status, body } = await askHttp(port, { path: '/hooks/prestop', headers });
-  return { status, result: JSON.parse(body) as Result };
-}
-
-const waits = (agent: { log(): string }, count: number): Promise<true> =>
-  until(`${count} hooks wait`, () => agent.log().split('a preStop hook waits').length - 1 === count);
+import { headers, hooksPort, open, port, prestop, rig, waits, setRig } from '../support/prestop-rig.ts';
 
 async function begun(): Promise<string[]> {
   const lines = (await readFile(join(rig.dir, 'audit.log'), 'utf8')).trimEnd().split('\n');
@@ -169,7 +123,7 @@ describe('A preStop hook', () => {
   });
 
   test('drains an application that is unhealthy, and is answered where its start has failed', async () => {
-    rig = await openRig({ termMs: 50 });
+    setRig(await openRig({ termMs: 50 }));
     const { node } = rig;
     const app = {
       probe: { http: { url: `${node.url}/health`, healthy: [204] }, every: '100ms', timeout: '1s' },
@@ -216,116 +170,5 @@ describe('A preStop hook', () => {
     expect(ids.size).toBe(1);
     await agent.stop();
     expect(await begun()).toEqual(['drain by prestop']);
-  });
-});
-
-describe('Under run -- COMMAND', () => {
-  /** `lastcall run -- COMMAND` in place of the rig's own application. */
-  async function supervised(): Promise<Agent> {
-    rig = await openRig({ termMs: 50 });
-    await rig.node.kill();
-    const { dir, haproxy, node } = rig;
-    const control = join(dir, 'child.sock');
-    const config = {
-      node: 'app1',
-      app: { probe: { http: { url: `${node.url}/health` }, every: '100ms', timeout: '1s', rise: 1 } },
-      balancers: [{ haproxy: haproxy.socket, servers: ['app/app1'] }],
-      sessions: [{ http: { url: `${node.url}/sessions` } }],
-      drain: { quiet: '0s', timeout: '20s' },
-      listen: { control, hooks: await hooksPort() },
-      state: join(dir, 'child.json'),
-      audit: join(dir, 'audit.log'),
-    };
-    await writeFile(join(dir, 'child.yaml'), JSON.stringify(config));
-    return start();
-  }
-
-  async function start(): Promise<Agent> {
-    const control = join(rig.dir, 'child.sock');
-    const command = rig.node.startCommand.filter((word) => word !== '--daemon');
-    const child = lastcall(['run', '-c', join(rig.dir, 'child.yaml'), '--', ...command]);
-    running = child;
-    await child.said('running');
-    const agent = agentOf({
-      control,
-      pid: child.child.pid ?? 0,
-      log: () => '',
-      lastcall: () => Promise.reject(new Error('not used')),
-      stop: () => Promise.resolve(),
-      kill: () => Promise.resolve(),
-    });
-    await agent.reaches('serving');
-    return agent;
-  }
-
-  test('two hooks, a SIGTERM and a stop are one drain and one stop, and the next container serves', async () => {
-    const agent = await supervised();
-    const visitor = await rig.signIn();
-    const hooks = [prestop(), prestop()];
-    await agent.reaches('draining');
-    const stopping = told(agent.cli('stop'));
-    await until(
-      'the stop is asked for',
-      async () => (await agent.client.status(patience())).operation?.operation === 'stop',
-    );
-    running?.child.kill('SIGTERM');
-    await until(
-      'the shutdown has taken it over',
-      async () => (await agent.client.status(patience())).operation?.by === 'signal',
-    );
-    expect(await visitor.click()).toEqual({ status: 200, node: 'app1', lost: false });
-    await visitor.leave();
-    expect(await Promise.all(hooks)).toMatchObject([
-      { status: 200, result: { ok: true, forced: 0 } },
-      { status: 200, result: { ok: true, forced: 0 } },
-    ]);
-    expect((await stopping).json).toMatchObject({ ok: true, phase: 'stopped', forced: 0 });
-    expect(await running?.outcome).toMatchObject({ code: 0 });
-    expect(await rig.terms()).toBe(1);
-    expect(await rig.admin()).toBe('MAINT');
-  });
-
-  test('a drain of the hook does not outlive the container: the next one serves', async () => {
-    await supervised();
-    expect(await prestop()).toMatchObject({ status: 200, result: { phase: 'drained' } });
-    running?.child.kill('SIGTERM');
-    expect(await running?.outcome).toMatchObject({ code: 0 });
-    expect(await rig.admin()).toBe('MAINT');
-    await start();
-    expect(await rig.admin()).toBe('no check');
-  });
-});
-
-describe('A sidecar with a port for hooks', () => {
-  test('that ends hangs up on those who wait, at once, and leaves the drain as it is', async () => {
-    const agent = await open();
-    await rig.signIn();
-    const hooks = Array.from({ length: 10 }, () =>
-      prestop().then(
-        () => 'answered',
-        () => 'hung up',
-      ),
-    );
-    await waits(agent, 10);
-    await until('DRAIN', async () => (await rig.admin()) === 'DRAIN');
-    const began = Date.now();
-    await agent.stop();
-    expect(Date.now() - began).toBeLessThan(3_000);
-    expect(await Promise.all(hooks)).toEqual(hooks.map(() => 'hung up'));
-    expect(await rig.admin()).toBe('DRAIN');
-  });
-
-  test('does not start without its token, and says so with 78', async () => {
-    rig = await openRig();
-    const listen = {
-      control: join(rig.dir, 'app1.sock'),
-      hooks: { address: '0.0.0.0:1', tokenFile: join(rig.dir, 'no') },
-    };
-    listen.hooks.address = `0.0.0.0:${await freePort()}`;
-    await expect(rig.sidecar({ sections: { listen } })).rejects.toThrow(/ended \(78\).*tokenFile.*ENOENT/s);
-    const open0 = { control: listen.control, hooks: { address: listen.hooks.address } };
-    await expect(rig.sidecar({ sections: { listen: open0 } })).rejects.toThrow(
-      /ended \(78\).*needs a tokenFile/s,
-    );
   });
 });

@@ -1,61 +1,22 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createEtcdLock } from '../../agent/fleet/etcd/etcd-lock.ts';
+import { describe, expect, test } from '@jest/globals';
 import type { FleetLock } from '../../agent/fleet/lock.ts';
-import type { Claim, PoolView, SlotHolder } from '../../agent/lifecycle/model/pool.ts';
-import { realClock, type Clock } from '../../agent/system/clock.ts';
+import type { Claim, SlotHolder } from '../../agent/lifecycle/model/pool.ts';
 import { LastcallError } from '../../agent/system/error.ts';
-import { claimOf } from '../support/claim.ts';
-import { findEtcd, startEtcd, type Etcd } from '../support/etcd.ts';
-import { memoryLog, type MemoryLog } from '../support/memory-log.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { createPausableClock } from '../support/pausable-clock.ts';
 import { freePort } from '../support/ports.ts';
-import { createShiftedClock } from '../support/shifted-clock.ts';
 import { skipped } from '../support/skip.ts';
 import { until } from '../support/until.ts';
+import { claim, etcd, found, log, nodesOf, open, queueOf, useEtcd } from '../support/etcd-lock.ts';
 
-const TTL_MS = 2000;
-const found = await findEtcd();
-if ('missing' in found) test('etcd is here', () => skipped(found.missing));
-
-let etcd: Etcd;
-let log: MemoryLog;
-const opened: FleetLock[] = [];
-
-function open(
-  pool = 'app',
-  { endpoints = [etcd.url], clock = realClock }: { endpoints?: readonly string[]; clock?: Clock } = {},
-): FleetLock {
-  const lock = createEtcdLock({ endpoints, ttlMs: TTL_MS }, pool, { clock, log });
-  opened.push(lock);
-  return lock;
-}
-
-/** The pool is in use for longer than a lease. */
-async function use(pool: string): Promise<void> {
-  await etcd.put(`/lastcall/${pool}/epoch`, 'of-the-test');
-}
-
-const nodesOf = ({ holders }: PoolView): string[] => holders.map(({ claim: { node } }) => node);
-const queueOf = ({ waiters }: PoolView): string[] => waiters.map(({ claim: { node } }) => node);
-const claim = (node: string, changes: Partial<Claim> = {}): Claim => claimOf('app', node, changes);
 const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
   until('its lease runs out', async () => (await lock.look(never)).holders.find(({ alive }) => !alive));
 
-('missing' in found ? describe.skip : describe)('The lock by etcd', () => {
-  beforeAll(async () => {
-    if ('program' in found) etcd = await startEtcd(found.program);
-  });
-  afterAll(() => etcd?.close());
-  beforeEach(async () => {
-    log = memoryLog();
-    await use('app');
-  });
-  afterEach(async () => {
-    etcd.signal('SIGCONT');
-    for (const lock of opened.splice(0)) await lock.close();
-    for (const key of (await etcd.get('/lastcall/')).keys()) await etcd.remove(key);
-  });
+const missing = 'missing' in found ? found.missing : null;
+if (missing !== null) test('etcd is here', () => skipped(missing));
+
+(missing === null ? describe : describe.skip)('The lock by etcd', () => {
+  useEtcd();
 
   test('keeps a slot without a lease, and what says that its holder lives under one', async () => {
     const lock = open();
@@ -129,48 +90,6 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
     await expect(taking).rejects.toBe(reason);
   });
 
-  test('that lost its data gets the slots again by those that held them, before a new one is given', async () => {
-    const [one, two, late] = [open(), open(), open()];
-    await one.take(claim('app1', { slots: 2 }), never);
-    const failed = claim('app2', { slots: 2 });
-    await two.take(failed, never);
-    await two.mark(failed, 'failed', 'it did not start', never);
-    await etcd.kill();
-    await etcd.start({ empty: true });
-    const newcomer = claim('app3', { slots: 2, brake: 2 });
-    expect(queueOf(await late.take(newcomer, never))).toEqual(['app3']);
-    const again = await until('both have their slots again', async () => {
-      const now = await late.take(newcomer, never);
-      return now.holders.length === 2 && now;
-    });
-    expect(again.holders).toHaveLength(2);
-    expect(again.holders).toContainEqual(
-      expect.objectContaining({ state: 'failed', failure: 'it did not start', alive: true }),
-    );
-    expect(log.records.map(({ message }) => message)).toContain(
-      'the fleet lock lost its data: the slot was put again',
-    );
-    expect((await etcd.get('/lastcall/app/epoch')).size).toBe(1);
-    await until('the time of its foundation is over', async () => {
-      return (await etcd.get('/lastcall/app/founding')).size === 0;
-    });
-    expect(queueOf(await late.take(newcomer, never))).toEqual(['app3']);
-  });
-
-  test('that lost its data gets no more slots again than are allowed by now', async () => {
-    const locks = [open(), open()];
-    const claims = [claim('app1', { slots: 2 }), claim('app2', { slots: 2 })];
-    for (const [place, lock] of locks.entries()) await lock.take(claims[place] as Claim, never);
-    await etcd.kill();
-    await etcd.start({ empty: true });
-    await open().take(claim('app3', { slots: 1 }), never);
-    await until('one has its slot again', async () => {
-      const views = [await (locks[0] as FleetLock).look(never), await (locks[1] as FleetLock).look(never)];
-      return views.every((view) => view.holders.length === 1);
-    });
-    expect(queueOf(await (locks[0] as FleetLock).look(never))).toEqual(['app3']);
-  });
-
   test('shows that a holder that stands still is gone; one that was not freed meanwhile has its slot still', async () => {
     const clock = createPausableClock();
     const [holder, other] = [open('app', { clock }), open()];
@@ -214,36 +133,6 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
     expect(await other.free(living as SlotHolder, never)).toBe(true);
   });
 
-  test('keeps of a reason and of a failure what is one line of a log', async () => {
-    const lock = open();
-    const held = claim('app1', { reason: `two\nlines ${'x'.repeat(5000)}` });
-    await lock.take(held, never);
-    const { holders } = await lock.mark(held, 'failed', `no\u001b[31m start ${'y'.repeat(5000)}`, never);
-    expect(holders[0]?.claim.reason).toMatch(/^two\\nlines x{900,990}$/);
-    expect(holders[0]?.failure).toMatch(/^no\\u001b\[31m start y{900,990}$/);
-  });
-
-  test('does not go by the calendar', async () => {
-    const clock = createShiftedClock();
-    const [lock, other] = [open('app', { clock }), open()];
-    const held = claim('app1');
-    clock.stepCalendar(-20 * 365 * 86_400_000);
-    await lock.take(held, never);
-    clock.stepCalendar(40 * 365 * 86_400_000);
-    await lock.take(held, never);
-    expect(queueOf(await other.take(claim('app2'), never))).toEqual(['app2']);
-    expect((await other.look(never)).holders).toMatchObject([{ alive: true, claim: { node: 'app1' } }]);
-  });
-
-  test('keeps pools apart, also where the name of one begins with that of the other', async () => {
-    for (const pool of ['ap', 'app', 'app0', 'app-b', 'app.b']) {
-      await use(pool);
-      const lock = open(pool);
-      const view = await lock.take(claimOf(pool, `of-${pool}`), never);
-      expect([nodesOf(view), queueOf(view)]).toEqual([[`of-${pool}`], []]);
-    }
-  });
-
   test('holds to the number of slots that was lowered while they are held, and to the one that was raised again', async () => {
     const [one, two, three] = [open(), open(), open()];
     const [first, third] = [claim('app1', { slots: 2 }), claim('app3', { slots: 1 })];
@@ -263,66 +152,6 @@ const untilDead = (lock: FleetLock): Promise<SlotHolder> =>
     // Several questions at once do not step over the one that answers.
     const views = await Promise.all(Array.from({ length: 5 }, () => lock.look(never)));
     expect(views.map(nodesOf)).toEqual(Array.from({ length: 5 }, () => ['app1']));
-  });
-
-  test('refuses endpoints that are two clusters, also where the first one is down when the second one is asked', async () => {
-    const second = await startEtcd((found as { program: string }).program);
-    try {
-      const refused = { code: 'locked', message: expect.stringContaining('two clusters') };
-      const endpoints = [etcd.url, second.url];
-      expect(await refusalOf(() => open('app', { endpoints }).take(claim('app1'), never))).toMatchObject(
-        refused,
-      );
-      await second.kill();
-      const lock = open('app', { endpoints });
-      const held = claim('app2');
-      await lock.take(held, never);
-      await second.start();
-      await etcd.kill();
-      expect(await refusalOf(() => lock.look(never))).toMatchObject(refused);
-      await etcd.start();
-      await second.kill();
-      // What it said is not forgotten.
-      expect(await refusalOf(() => lock.look(never))).toMatchObject(refused);
-    } finally {
-      await second.close();
-    }
-  });
-
-  test.each(['', '{}', 'no JSON', '{"node":"app9"}'])(
-    'refuses, and names it, a claim that it cannot read: %p',
-    async (value) => {
-      await etcd.put('/lastcall/app/claims/app9/x', value);
-      expect(await refusalOf(() => open().take(claim('app1'), never))).toMatchObject({
-        code: 'locked',
-        message: expect.stringContaining('/lastcall/app/claims/app9/x'),
-      });
-    },
-  );
-
-  test('puts its slot again when an operator has removed the whole pool, and its sign of life when that was removed', async () => {
-    const [lock, other] = [open(), open()];
-    const held = claim('app1');
-    await lock.take(held, never);
-    await etcd.remove(`/lastcall/app/alive/app1/${held.id}`);
-    await until('it lives again', async () => (await other.look(never)).holders[0]?.alive === true);
-    for (const key of (await etcd.get('/lastcall/app/')).keys()) await etcd.remove(key);
-    const late = claim('app2');
-    expect((await other.take(late, never)).waiters).toHaveLength(1);
-    await until('it has its slot again', async () => nodesOf(await other.take(late, never)).includes('app1'));
-    expect(queueOf(await other.take(late, never))).toEqual(['app2']);
-  });
-
-  test('asks for its lease anew when an operator has revoked all of them', async () => {
-    const [lock, other] = [open(), open()];
-    const [held, waits] = [claim('app1'), claim('app2')];
-    await lock.take(held, never);
-    await other.take(waits, never);
-    const { leases } = (await etcd.ask('lease/leases', {})) as { leases: { ID: string }[] };
-    for (const { ID } of leases) await etcd.ask('lease/revoke', { ID });
-    expect(await lock.look(never)).toMatchObject({ holders: [{ alive: false }], waiters: [] });
-    expect(queueOf(await other.take(waits, never))).toEqual(['app2']);
-    await until('it lives again', async () => (await other.look(never)).holders[0]?.alive === true);
   });
 });
 

@@ -1,17 +1,42 @@
 import type { EtcdLockConfig } from '../../config/config.ts';
-import type { Claim, SlotHolder } from '../../lifecycle/model/pool.ts';
+import type { Claim, PoolView, SlotHolder } from '../../lifecycle/model/pool.ts';
 import type { Clock } from '../../system/clock.ts';
 import { LastcallError, messageOf } from '../../system/error.ts';
 import type { Log } from '../../system/log-port.ts';
 import { createMutex } from '../../system/mutex.ts';
 import type { FleetLock } from '../lock.ts';
 import { createClaimSession, type ClaimSession } from './claim-session.ts';
-import { createGateway, LEASE_GONE, withinLockTimeout } from './gateway.ts';
+import { createGateway, LEASE_GONE, withinLockTimeout, type Gateway } from './gateway.ts';
 import { keysOf, type PoolKeys } from './pool-keys.ts';
 import { findClaim, showPool, splitRevision, type PoolState } from './pool-state.ts';
 import { createPoolStore, type PoolStore } from './pool-store.ts';
 import { markStep, removal, restoreStep, takeStep } from './take-step.ts';
 import { absent, modifiedAt, valueIs, type Change } from './transaction.ts';
+
+type LockPorts = { readonly clock: Clock; readonly log: Log };
+
+/** What the questions of one lock share. */
+interface LockParts {
+  readonly gateway: Gateway;
+  readonly keys: PoolKeys;
+  readonly store: PoolStore;
+  readonly sessions: ClaimSessions;
+  /** Does it within the time for one question. @throws LastcallError `locked`, or the signal's reason */
+  readonly bounded: <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+  /** The same, after all that was asked for before: for what changes the pool. */
+  readonly exclusive: <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+  /** Waits for what changes the pool, within a question that has its time already. */
+  readonly alone: <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T>;
+}
+
+/** The claims of this process, each with what it knows of its slot. */
+interface ClaimSessions {
+  /** The session of the claim, with its newest word; begun where there is none. */
+  of(claim: Claim): ClaimSession;
+  /** Ends it: it no longer says that the holder lives. */
+  end(claim: Claim): ClaimSession | undefined;
+  all(): readonly ClaimSession[];
+}
 
 /**
  * A semaphore of a pool in etcd: the first ones of the queue, by create revision, take the slots. A slot's key has no
@@ -21,90 +46,127 @@ import { absent, modifiedAt, valueIs, type Change } from './transaction.ts';
 export function createEtcdLock(
   { endpoints, ttlMs }: Omit<EtcdLockConfig, 'kind'>,
   pool: string,
-  ports: { readonly clock: Clock; readonly log: Log },
+  ports: LockPorts,
 ): FleetLock {
-  const gateway = createGateway(endpoints, ports.clock);
-  const keys = keysOf(pool);
-  const ttlS = Math.ceil(ttlMs / 1000);
-  const store = createPoolStore(gateway, keys, ttlS, ports.clock);
-  const sessions = new Map<string, ClaimSession>();
-  const mutex = createMutex();
   const ending = new AbortController();
-
-  const bounded = <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    withinLockTimeout(gateway.name, ports.clock, signal, work);
-  const runExclusive = <T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    bounded(signal, (own) => mutex.runExclusive(own, () => work(own)));
-  const restore = (session: ClaimSession, signal: AbortSignal): Promise<PoolState> =>
-    session.advance((now, own) => restoreStep(keys, now, own), signal);
-
-  const sessionOf = (claim: Claim): ClaimSession => {
-    const onKept = async (kept: ClaimSession): Promise<void> => {
-      await runExclusive(ending.signal, async (signal) => {
-        // It may have been given back while this waited.
-        if (sessions.get(kept.claim.id) === kept) await restore(kept, signal);
-      });
-    };
-    const session =
-      sessions.get(claim.id) ?? createClaimSession(claim, { gateway, store, ttlS, ...ports, onKept });
-    sessions.set(claim.id, session);
-    session.claim = claim;
-    return session;
-  };
-
-  const remove = async (claim: Claim, signal: AbortSignal): Promise<PoolState> => {
-    const done = await store.commit(null, { compares: [], writes: removal(keys, claim) }, signal);
-    // It names no lease, so etcd misses none.
-    return done === LEASE_GONE ? store.read(signal) : done.pool;
-  };
-
-  void foundAhead(store, gateway.name, ports.log, ending.signal);
+  const gateway = createGateway(endpoints, ports.clock);
+  const shared = share(gateway, keysOf(pool), Math.ceil(ttlMs / 1000), ports, ending.signal);
+  const { bounded, exclusive } = shared;
+  void foundAhead(shared.store, gateway.name, ports.log, ending.signal);
   return {
     name: gateway.name,
-    take: (claim, signal) =>
-      runExclusive(signal, async (own) =>
-        showPool(keys, await sessionOf(claim).advance((now, mine) => takeStep(keys, now, mine), own)),
-      ),
-    look: (signal) =>
-      bounded(signal, async (own) => {
-        const now = await store.read(own);
-        const lost = [...sessions.values()].find((session) => session.isLostIn(now));
-        if (lost === undefined) return showPool(keys, now);
-        return showPool(keys, await mutex.runExclusive(own, () => restore(lost, own)));
-      }),
+    take: (claim, signal) => exclusive(signal, (own) => take(shared, claim, own)),
+    look: (signal) => bounded(signal, (own) => look(shared, own)),
     mark: (claim, state, failure, signal) =>
-      runExclusive(signal, async (own) => {
-        const session = sessionOf(claim);
-        await restore(session, own);
-        const now = await session.advance((read) => markStep(keys, read, claim, state, failure), own);
-        if (findClaim(now, claim)?.lease === null) return showPool(keys, now);
-        session.stop();
-        sessions.delete(claim.id);
-        throw notHeld(gateway.name, claim);
-      }),
-    give: (claim, signal) =>
-      runExclusive(signal, async (own) => {
-        const session = sessions.get(claim.id);
-        sessions.delete(claim.id);
-        session?.stop();
-        const done = await remove(claim, own);
-        if (session === undefined) return showPool(keys, done);
-        // A change of ours that arrives only now has the session's lease, and does nothing once that is gone.
-        await session.revoke(own);
-        return showPool(keys, await remove(claim, own));
-      }),
-    free: (holder, signal) =>
-      bounded(signal, async (own) => {
-        const change = freeing(keys, holder);
-        const done = change === null ? null : await store.commit(null, change, own);
-        return done !== null && done !== LEASE_GONE && done.isDone;
-      }),
+      exclusive(signal, (own) => mark(shared, claim, { state, failure }, own)),
+    give: (claim, signal) => exclusive(signal, (own) => give(shared, claim, own)),
+    free: (holder, signal) => bounded(signal, (own) => free(shared, holder, own)),
     close() {
       ending.abort(new LastcallError('cancelled', `${gateway.name}: closed`));
-      for (const session of sessions.values()) session.stop();
+      for (const session of shared.sessions.all()) session.stop();
       return Promise.resolve();
     },
   };
+}
+
+/** @param ending ends what the sessions do by themselves */
+function share(
+  gateway: Gateway,
+  keys: PoolKeys,
+  ttlS: number,
+  ports: LockPorts,
+  ending: AbortSignal,
+): LockParts {
+  const mutex = createMutex();
+  const store = createPoolStore(gateway, keys, ttlS, ports.clock);
+  const bounded: LockParts['bounded'] = (signal, work) =>
+    withinLockTimeout(gateway.name, ports.clock, signal, work);
+  const exclusive: LockParts['exclusive'] = (signal, work) =>
+    bounded(signal, (own) => mutex.runExclusive(own, () => work(own)));
+  const known = new Map<string, ClaimSession>();
+
+  const onKept = (kept: ClaimSession): Promise<void> =>
+    exclusive(ending, async (signal) => {
+      // It may have been given back while this waited.
+      if (known.get(kept.claim.id) === kept) await restore(keys, kept, signal);
+    });
+  const sessions: ClaimSessions = {
+    of(claim) {
+      const session =
+        known.get(claim.id) ?? createClaimSession(claim, { gateway, store, ttlS, ...ports, onKept });
+      known.set(claim.id, session);
+      session.claim = claim;
+      return session;
+    },
+    end({ id }) {
+      const session = known.get(id);
+      known.delete(id);
+      session?.stop();
+      return session;
+    },
+    all: () => [...known.values()],
+  };
+  return {
+    gateway,
+    keys,
+    store,
+    sessions,
+    bounded,
+    exclusive,
+    alone: (signal, work) => mutex.runExclusive(signal, work),
+  };
+}
+
+function restore(keys: PoolKeys, session: ClaimSession, signal: AbortSignal): Promise<PoolState> {
+  return session.advance((now, own) => restoreStep(keys, now, own), signal);
+}
+
+async function take({ keys, sessions }: LockParts, claim: Claim, signal: AbortSignal): Promise<PoolView> {
+  return showPool(keys, await sessions.of(claim).advance((now, own) => takeStep(keys, now, own), signal));
+}
+
+async function look({ keys, store, sessions, alone }: LockParts, signal: AbortSignal): Promise<PoolView> {
+  const now = await store.read(signal);
+  const lost = sessions.all().find((session) => session.isLostIn(now));
+  if (lost === undefined) return showPool(keys, now);
+  return showPool(keys, await alone(signal, () => restore(keys, lost, signal)));
+}
+
+async function mark(
+  { gateway, keys, sessions }: LockParts,
+  claim: Claim,
+  { state, failure }: Pick<SlotHolder, 'state' | 'failure'>,
+  signal: AbortSignal,
+): Promise<PoolView> {
+  const session = sessions.of(claim);
+  await restore(keys, session, signal);
+  const now = await session.advance((read) => markStep(keys, read, claim, state, failure), signal);
+  if (findClaim(now, claim)?.lease === null) return showPool(keys, now);
+  sessions.end(claim);
+  throw notHeld(gateway.name, claim);
+}
+
+async function give(shared: LockParts, claim: Claim, signal: AbortSignal): Promise<PoolView> {
+  const { keys, sessions } = shared;
+  const session = sessions.end(claim);
+  const done = await remove(shared, claim, signal);
+  if (session === undefined) return showPool(keys, done);
+  // A change of ours that arrives only now has the session's lease, and does nothing once that is gone.
+  await session.revoke(signal);
+  return showPool(keys, await remove(shared, claim, signal));
+}
+
+async function remove({ keys, store }: LockParts, claim: Claim, signal: AbortSignal): Promise<PoolState> {
+  const done = await store.commit(null, { compares: [], writes: removal(keys, claim) }, signal);
+  // It names no lease, so etcd misses none.
+  return done === LEASE_GONE ? store.read(signal) : done.pool;
+}
+
+/** @returns whether it was freed: nothing of it has changed since it was read */
+async function free({ keys, store }: LockParts, holder: SlotHolder, signal: AbortSignal): Promise<boolean> {
+  const change = freeing(keys, holder);
+  const done = change === null ? null : await store.commit(null, change, signal);
+  return done !== null && done !== LEASE_GONE && done.isDone;
 }
 
 /** A pool that is new is founded now, and its first slot need not wait for that. */

@@ -37,38 +37,46 @@ interface Seen {
   readonly epoch: string | null;
 }
 
-export function createPoolStore(gateway: Gateway, keys: PoolKeys, ttlS: number, clock: Clock): PoolStore {
-  let newest: Seen | null = null;
+/** What was seen of etcd's history: no view older than that is taken. */
+interface History {
+  /** Null before the first view. To be kept from before a question: answers may overtake each other. */
+  newest(): Seen | null;
+  /** @throws LastcallError `locked` for a view older than `before`, and for what cannot be read */
+  accept(answer: GatewayAnswer, range: unknown, begun: number, before: Seen | null): PoolState;
+}
 
-  /** @param before what was known when it was asked: answers may overtake each other */
-  const accept = (answer: GatewayAnswer, range: unknown, begun: number, before: Seen | null): PoolState => {
-    const refuse = (reason: string, next: string): never => {
-      throw lockedBy(gateway.name, reason, clock.now() - begun, next);
-    };
-    const pool = poolIn(keys, range, begun, answer.revision, refuse);
-    const { cluster, revision } = answer;
-    const isSame = before?.cluster === cluster && pool.epoch !== null && before.epoch === pool.epoch;
-    if (isSame && revision < before.revision)
-      refuse(
-        `it answers with an older view (revision ${revision}; ${before.revision} was seen)`,
-        'see that all endpoints are members of one cluster; after a restore from a backup, restart the sidecars',
-      );
-    if (
-      newest === null ||
-      newest.cluster !== cluster ||
-      newest.epoch !== pool.epoch ||
-      newest.revision < revision
-    )
-      newest = { cluster, revision, epoch: pool.epoch };
-    return pool;
+function createHistory(name: string, keys: PoolKeys, clock: Clock): History {
+  let newest: Seen | null = null;
+  return {
+    newest: () => newest,
+    accept({ cluster, revision }, range, begun, before) {
+      const refuse = (reason: string, next: string): never => {
+        throw lockedBy(name, reason, clock.now() - begun, next);
+      };
+      const pool = poolIn(keys, range, begun, revision, refuse);
+      const { epoch } = pool;
+      const isSame = before?.cluster === cluster && epoch !== null && before.epoch === epoch;
+      if (isSame && revision < before.revision)
+        refuse(
+          `it answers with an older view (revision ${revision}; ${before.revision} was seen)`,
+          'see that all endpoints are members of one cluster; after a restore from a backup, restart the sidecars',
+        );
+      const isNewer = newest?.cluster !== cluster || newest.epoch !== epoch || newest.revision < revision;
+      if (isNewer) newest = { cluster, revision, epoch };
+      return pool;
+    },
   };
+}
+
+export function createPoolStore(gateway: Gateway, keys: PoolKeys, ttlS: number, clock: Clock): PoolStore {
+  const history = createHistory(gateway.name, keys, clock);
 
   const commit = async (change: Change, signal: AbortSignal): Promise<Committed | typeof LEASE_GONE> => {
-    const [begun, before] = [clock.now(), newest];
+    const [begun, before] = [clock.now(), history.newest()];
     const answer = await gateway.call('kv/txn', transactionBody(change, keys.all), signal);
     if (answer === LEASE_GONE) return answer;
     const range = fieldsOf(listOf(answer.body['responses'])?.at(-1))?.['response_range'];
-    return { isDone: answer.body['succeeded'] === true, pool: accept(answer, range, begun, before) };
+    return { isDone: answer.body['succeeded'] === true, pool: history.accept(answer, range, begun, before) };
   };
 
   const found = async (signal: AbortSignal): Promise<PoolState | null> => {
@@ -85,11 +93,11 @@ export function createPoolStore(gateway: Gateway, keys: PoolKeys, ttlS: number, 
   return {
     async read(signal) {
       for (;;) {
-        const [begun, before] = [clock.now(), newest];
+        const [begun, before] = [clock.now(), history.newest()];
         const answer = await gateway.call('kv/range', rangeBody(keys.all), signal);
         // etcd says it of leases alone; a range has none.
         if (answer === LEASE_GONE) continue;
-        const pool = accept(answer, answer.body, begun, before);
+        const pool = history.accept(answer, answer.body, begun, before);
         const founded = pool.epoch === null ? await found(signal) : pool;
         if (founded !== null) return founded;
       }

@@ -217,6 +217,11 @@ export interface Proof extends ProcessIdentity {
   readonly others?: readonly ProcessIdentity[];
 }
 
+/** Whether both are one process: by its pid, and by its start time, since a pid is given to another process later. */
+export function isSameProof(one: ProcessIdentity, other: ProcessIdentity | null | undefined): boolean {
+  return one.pid === other?.pid && one.startTime === other.startTime;
+}
+
 /** Why nothing will show that the application has ended: a stop warns of it, a restart refuses with this code. */
 export interface Unproven {
   readonly code: 'config' | 'app-stop';

@@ -33,7 +33,7 @@ import {
   type Draft,
   warn,
 } from '../draft.ts';
-import type { Proof, ServerView } from '../model/observation.ts';
+import { isSameProof, type ServerView } from '../model/observation.ts';
 
 /**
  * After a start: the recorded operation goes on, with the time that is left. Nothing is written before the first
@@ -58,7 +58,7 @@ export function onBooted(
       );
   }
   alarmLostServers(draft);
-  if (proof === null || isSame(proof, read?.record.proof ?? null)) return;
+  if (proof === null || isSameProof(proof, read?.record.proof ?? null)) return;
   const { app, boot } = draft.state;
   // What was started and is not in the record is what a start on its way wanted; else it is one afresh.
   const isFresh = fresh || app.start === 'none';
@@ -67,10 +67,6 @@ export function onBooted(
     boot: boot && { ...boot, fresh: isFresh },
   });
   resave(draft);
-}
-
-function isSame(one: Proof, other: Proof | null): boolean {
-  return one.pid === other?.pid && one.startTime === other.startTime;
 }
 
 /** Every balancer and source has answered or failed once. */

@@ -1,16 +1,14 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Socket } from 'node:net';
-import type { Balancer } from '../../../agent/balancers/balancer.ts';
-import { createRuntimeBalancer } from '../../../agent/balancers/runtime-api/driver.ts';
-import { realClock, type Clock } from '../../../agent/system/clock.ts';
-import { answerOn, startFake, type FakeHaproxy } from '../../support/fake-haproxy.ts';
-import { ask, startHaproxy, type Haproxy } from '../../support/haproxy.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { realClock } from '../../../agent/system/clock.ts';
+import { startFake } from '../../support/fake-haproxy.ts';
 import { never, refusalOf } from '../../support/outcome.ts';
+import { APP1, between, driver, haproxy, withCell, keepFake } from '../../support/runtime-wire.ts';
 
 /** Every line that may ever be sent, and nothing else. */
 const ROW = 'show info;show stat \\d+ 4 \\d+';
+
 const TEMPLATES = new RegExp(
   `^(${[
     'show cli level;show info',
@@ -43,53 +41,9 @@ const TEMPLATES = new RegExp(
     .replaceAll('NAME', '[A-Za-z0-9_.:-]+')})$`,
 );
 
-const CONFIG = `
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 30s
-  timeout server 30s
-backend users
-  stick-table type ip size 1k store http_req_cnt
-backend shop
-  stick-table type ip size 1k expire 1m
-  stick on src
-  server shop1 127.0.0.1:1
-backend app
-  server app1 127.0.0.1:1
-  server app2 127.0.0.1:1
-`;
-const APP1 = 'app/app1';
-const driver = (
-  address: string,
-  timeoutMs = 5_000,
-  clock: Clock = realClock,
-  servers: readonly string[] = [APP1],
-): Balancer => createRuntimeBalancer({ address, servers, timeoutMs }, { clock });
-
-let haproxy: Haproxy;
-let fake: FakeHaproxy | undefined;
-beforeAll(async () => {
-  haproxy = await startHaproxy(CONFIG);
-});
-afterEach(async () => {
-  await fake?.stop();
-  await haproxy.command(`set server ${APP1} state ready`);
-});
-afterAll(() => haproxy.stop());
-
-/** A real HAProxy, whose answers pass through `change`. */
-function between(
-  change: (answer: string, line: string) => string | Promise<string> = (answer) => answer,
-): Promise<FakeHaproxy> {
-  return startFake((line, socket) => {
-    void (async () => answerOn(socket, await change(await ask(haproxy.socket, line), line)))();
-  });
-}
-
 describe('on the wire', () => {
   test('a look is one connection with one short line, once the server is found', async () => {
-    fake = await between();
+    const fake = keepFake(await between());
     const balancer = driver(fake.path);
     await balancer.look(never);
     const poll = expect.stringMatching(/^show info;show stat \d+ 4 1\n$/) as unknown as string;
@@ -107,7 +61,7 @@ describe('on the wire', () => {
 
   test('nothing is sent but the templates, in any order of calls', async () => {
     const running = await between();
-    fake = running;
+    keepFake(running);
     const balancer = driver(running.path, 5_000, realClock, [APP1, 'app/app2']);
     const admin = fc.constantFrom('ready', 'drain', 'maint');
     const server = fc.constantFrom(APP1, 'app/app2', 'app/app3', 'app/app1;show info');
@@ -151,7 +105,7 @@ describe('on the wire', () => {
   });
 
   test('nothing is written where the state is there, or may not be replaced', async () => {
-    fake = await between();
+    const fake = keepFake(await between());
     const balancer = driver(fake.path);
     await balancer.set(APP1, 'ready', ['maint'], never);
     await balancer.set(APP1, 'drain', ['maint'], never);
@@ -159,7 +113,7 @@ describe('on the wire', () => {
   });
 
   test('no look falls between a write and its read-back', async () => {
-    fake = await between();
+    const fake = keepFake(await between());
     const balancer = driver(fake.path);
     const calls = [];
     for (const admin of ['drain', 'maint', 'ready'] as const) {
@@ -181,7 +135,7 @@ describe('on the wire', () => {
 
   test('a call that fails lets the next one have its turn', async () => {
     let broken = true;
-    fake = await between((answer) => (broken ? '' : answer));
+    const fake = keepFake(await between((answer) => (broken ? '' : answer)));
     const balancer = driver(fake.path);
     const first = refusalOf(() => balancer.look(never));
     const second = first.then(() => (broken = false));
@@ -194,7 +148,7 @@ describe('on the wire', () => {
     let take: (socket: Socket) => void = () => undefined;
     const asked = new Promise<Socket>((resolve) => (take = resolve));
     const running = await startFake((_line, socket) => take(socket));
-    fake = running;
+    keepFake(running);
     const balancer = driver(running.path);
     const first = refusalOf(() => balancer.look(never));
     const socket = await asked;
@@ -213,7 +167,7 @@ describe('on the wire', () => {
 
 describe('the one full look', () => {
   test('is asked once by a survey, and by nothing else', async () => {
-    fake = await between();
+    const fake = keepFake(await between());
     const balancer = driver(fake.path, 5_000, realClock, [APP1, 'app/app2']);
     const full = (): number => fake?.lines.filter((sent) => sent.includes('show stat -1')).length ?? -1;
     await balancer.look(never);
@@ -231,7 +185,9 @@ describe('the one full look', () => {
     ['comes from another worker', (answer: string) => answer.replace(/^Pid: .*$/m, 'Pid: 1')],
     ['is a refusal', () => 'Permission denied\n\n'],
   ])('is an error where its answer %s', async (_how, change) => {
-    fake = await between((answer, line) => (line.includes('show stat -1') ? change(answer) : answer));
+    const fake = keepFake(
+      await between((answer, line) => (line.includes('show stat -1') ? change(answer) : answer)),
+    );
     const refusal = await refusalOf(() => driver(fake?.path ?? '').survey(never));
     expect(['balancer-unreachable', 'not-permitted']).toContain((refusal as { code?: string }).code);
   });
@@ -239,169 +195,11 @@ describe('the one full look', () => {
   test('reads a row with commas in quotes', async () => {
     // Random calls of another test may have left it in any state.
     await haproxy.command('set server app/app2 state ready');
-    fake = await between((answer, line) =>
-      line.includes('show stat -1') ? withCell(answer, 'last_agt', '"down, because, of x"') : answer,
+    const fake = keepFake(
+      await between((answer, line) =>
+        line.includes('show stat -1') ? withCell(answer, 'last_agt', '"down, because, of x"') : answer,
+      ),
     );
     expect((await driver(fake.path).survey(never)).facts).toMatchObject([{ usableOthers: 1 }]);
   });
 });
-
-describe('an answer that is not certain', () => {
-  test('is an error wherever it is cut', async () => {
-    let length = 0;
-    let whole = 0;
-    fake = await between((answer, line) => {
-      if (!line.startsWith('show info')) return answer;
-      whole = answer.length;
-      return answer.slice(0, length);
-    });
-    const balancer = driver(fake.path);
-    do {
-      expect(await refusalOf(() => balancer.look(never))).toMatchObject({ code: 'balancer-unreachable' });
-      length += 37;
-    } while (length < whole);
-    length = Infinity;
-    expect((await balancer.look(never)).servers).toMatchObject([{ connections: 0 }]);
-  });
-
-  test.each(['scur', 'qcur'])('is an error where %s is no number, and never 0', async (column) => {
-    let cell = '';
-    fake = await between((answer) => withCell(answer, column, cell));
-    const balancer = driver(fake.path);
-    for (cell of ['', '-1', '0abc', 'NaN', '1e3', ' 0']) {
-      expect(await refusalOf(() => balancer.look(never))).toMatchObject({ code: 'balancer-unreachable' });
-    }
-    cell = '37';
-    const [view] = (await balancer.look(never)).servers;
-    expect(column === 'scur' ? view?.connections : view?.queued).toBe(37);
-  });
-
-  test.each(['stot', 'uweight', 'econ'])('leaves %s unknown where it is no number', async (column) => {
-    fake = await between((answer) => withCell(answer, column, 'x'));
-    const [view] = (await driver(fake.path).look(never)).servers;
-    const unknown = { stot: view?.total, uweight: view?.weight, econ: view?.counters };
-    expect(unknown).toMatchObject({ [column]: null });
-  });
-
-  test('is an error where the row is another server’s', async () => {
-    fake = await between((answer) => answer.replace('\napp,app1,', '\napp,app2,'));
-    expect(await refusalOf(() => driver(fake?.path ?? '').look(never))).toMatchObject({
-      code: 'balancer-unreachable',
-    });
-  });
-
-  test('is an error where a status is unheard of', async () => {
-    fake = await between((answer) =>
-      answer.replace(',no check,', ',PERHAPS,').replace(' app1 127.0.0.1 2 ', ' app1 127.0.0.1 9 '),
-    );
-    const refusal = await refusalOf(() => driver(fake?.path ?? '').look(never));
-    expect(refusal).toMatchObject({
-      code: 'balancer-unreachable',
-      message: expect.stringContaining('PERHAPS'),
-    });
-  });
-
-  test('is read by the bits where the status is unheard of', async () => {
-    fake = await between((answer) => answer.replace(',no check,', ',PERHAPS,'));
-    expect((await driver(fake.path).look(never)).servers).toMatchObject([
-      { admin: 'ready', operational: 'up' },
-    ]);
-  });
-
-  test('is an error where a worker that is stopping gives it', async () => {
-    fake = await between((answer) => answer.replace('Stopping: 0', 'Stopping: 1'));
-    const refusal = await refusalOf(() => driver(fake?.path ?? '').look(never));
-    expect(refusal).toMatchObject({
-      code: 'balancer-unreachable',
-      message: expect.stringContaining('old worker'),
-    });
-  });
-
-  test('is an error where another worker answers for each of two servers', async () => {
-    let pid = 100;
-    fake = await between((answer) => answer.replace(/^Pid: .*$/m, () => `Pid: ${(pid += 1)}`));
-    const balancer = driver(fake.path, 5_000, realClock, [APP1, 'app/app2']);
-    for (const work of [
-      () => balancer.look(never),
-      () => balancer.survey(never),
-      () => balancer.survey(never, 'capacity'),
-    ]) {
-      const refusal = await refusalOf(work);
-      expect(refusal).toMatchObject({
-        code: 'balancer-unreachable',
-        message: expect.stringContaining('reloaded'),
-      });
-    }
-  });
-
-  test('is what stands there, also where HAProxy says done and nothing was done', async () => {
-    fake = await startFake((line, socket) => {
-      if (line.startsWith('set ')) answerOn(socket, '\n');
-      else void ask(haproxy.socket, line).then((answer) => answerOn(socket, answer));
-    });
-    expect(await driver(fake.path).set(APP1, 'maint', ['ready'], never)).toMatchObject({ admin: 'ready' });
-  });
-
-  test('is a refusal by the survey where HAProxy is older than 2.4', async () => {
-    fake = await between((answer) => answer.replace(/^Version: .*$/m, 'Version: 2.2.34'));
-    const refusal = await refusalOf(() => driver(fake?.path ?? '').survey(never));
-    expect(refusal).toMatchObject({ code: 'not-permitted', message: expect.stringContaining('2.2.34') });
-  });
-
-  test('is an unknown stickiness where a table cannot be told', async () => {
-    fake = await between((answer, line) =>
-      line.includes('data.server_id') ? 'Filter entry #1: what?\n\n' : answer,
-    );
-    expect((await driver(fake.path).survey(never)).facts).toMatchObject([
-      { sticky: 'whether the stick table shop, users binds them is unknown' },
-    ]);
-  });
-
-  test('is an unknown number of others where the BACKEND row does not count them', async () => {
-    fake = await between((answer) => withCell(answer, 'act', '', 'BACKEND'));
-    expect((await driver(fake.path).survey(never)).facts).toMatchObject([{ usableOthers: null }]);
-  });
-});
-
-describe('the time of a call', () => {
-  test('is over at its deadline, however many exchanges it takes', async () => {
-    const clock = new ManualClock();
-    // Each exchange takes 600 ms: the fourth would begin after the end.
-    fake = await between((answer) => {
-      clock.advance(600);
-      return answer;
-    });
-    const refusal = await refusalOf(() =>
-      driver(fake?.path ?? '', 2_000, clock).set(APP1, 'drain', ['ready'], never),
-    );
-    expect(refusal).toMatchObject({ code: 'balancer-unreachable' });
-    expect(clock.now()).toBeLessThanOrEqual(1_000_000 + 2_400);
-  });
-
-  test('is over at the same moment for all that wait for a silent HAProxy', async () => {
-    const clock = new ManualClock();
-    fake = await startFake(() => undefined);
-    const balancer = driver(fake.path, 2_000, clock);
-    const calls = [
-      refusalOf(() => balancer.look(never)),
-      refusalOf(() => balancer.look(never)),
-      refusalOf(() => balancer.set(APP1, 'drain', ['ready'], never)),
-    ];
-    await clock.armed();
-    clock.advance(2_000);
-    for (const refusal of await Promise.all(calls))
-      expect(refusal).toMatchObject({ code: 'balancer-unreachable' });
-    expect(clock.now()).toBe(1_002_000);
-    expect(clock.pending).toBe(0);
-  });
-});
-
-/** The answer with one cell of a row replaced. */
-function withCell(answer: string, column: string, value: string, svname = 'app1'): string {
-  const names = /^# (pxname.*)$/m.exec(answer)?.[1]?.split(',') ?? [];
-  return answer.replace(new RegExp(`^app,${svname},.*$`, 'm'), (row) => {
-    const cells = row.split(',');
-    cells[names.indexOf(column)] = value;
-    return cells.join(',');
-  });
-}

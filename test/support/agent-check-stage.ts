@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const end of endings.splice(0).toReversed()) await end();
 });
 
-interface PolledStage {
+export interface PolledStage {
   readonly haproxy: Haproxy;
   readonly balancer: Balancer;
   /** Where it polls. */

@@ -8,13 +8,18 @@ import { ManualClock } from '../../support/manual-clock.ts';
 import { memoryLog } from '../../support/memory-log.ts';
 import { freePort } from '../../support/ports.ts';
 import { until } from '../../support/until.ts';
-import { adminOf, endings, never, stage } from '../../support/agent-check-stage.ts';
+import { adminOf, type PolledStage, endings, never, stage } from '../../support/agent-check-stage.ts';
 
 describe('The weight by agent-check', () => {
-  const weigh = (on: Stage, weight: number, full: number, mayReplace: number[]): Promise<number | null> =>
+  const weigh = (
+    on: PolledStage,
+    weight: number,
+    full: number,
+    mayReplace: number[],
+  ): Promise<number | null> =>
     on.balancer.setWeight?.('app/app1', { weight, full, mayReplace }, never) ??
     Promise.reject(new Error('none'));
-  const weightOf = async ({ haproxy }: Stage): Promise<string> =>
+  const weightOf = async ({ haproxy }: PolledStage): Promise<string> =>
     (await haproxy.command('get weight app/app1')).split('\n')[0] ?? '';
 
   test('is a percent of the configured one, said in every state until HAProxy shows it, and no longer', async () => {

@@ -45,12 +45,12 @@ export function dueAtStart(config: ScheduleConfig, next: number, ports: MissedRu
 }
 
 /** As long as no run has begun since the one that was missed. */
-export function alarmOf({ do: kind, reason }: ScheduleConfig, due: DueRun | null): string[] {
+export function alarmOf({ do: kind, reason, when }: ScheduleConfig, due: DueRun | null): string[] {
   if (due === null || due.missed === null) return [];
   const at = new Date(due.missed).toISOString();
   const next = new Date(due.next).toISOString();
   return [
-    `the scheduled ${kind} of ${at} (${reason}) was missed, and is not made up for: \`lastcall ${kind}\`, or wait for its next run at ${next}`,
+    `the scheduled ${kind} of ${at} (${reason}) was missed${when === null ? '' : ' (whether it was due is not known)'}, and is not made up for: \`lastcall ${kind}\`, or wait for its next run at ${next}`,
   ];
 }
 

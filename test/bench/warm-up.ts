@@ -11,7 +11,7 @@ const CALLERS = 60;
 /** The fair share of one of three servers, in percent. */
 const FAIR = 100 / 3;
 
-interface Way {
+interface Balancing {
   readonly name: string;
   readonly balance: string;
   /** What the server's line has. */
@@ -25,7 +25,7 @@ interface Way {
 
 /** Long enough that each server always has some under way. */
 const LONG_MS = 300;
-const WAYS: readonly Way[] = [
+const WAYS: readonly Balancing[] = [
   { name: 'roundrobin', balance: 'roundrobin', requestMs: 0 },
   { name: `leastconn, ${LONG_MS} ms a request`, balance: 'leastconn', requestMs: LONG_MS },
   {
@@ -57,7 +57,7 @@ export async function warmUp(): Promise<Figure[]> {
   return figures;
 }
 
-async function sharesWith({ balance, server = '', requestMs }: Way): Promise<number[]> {
+async function sharesWith({ balance, server = '', requestMs }: Balancing): Promise<number[]> {
   const others = await Promise.all([otherServer(requestMs), otherServer(requestMs)]);
   const lines = others.map((one, index) => `  server app${index + 2} 127.0.0.1:${portOf(one)}\n`).join('');
   const rig = await openRig({ cookie: false, server, others: `${lines}  balance ${balance}\n` });

@@ -34,7 +34,7 @@ interface Pair {
   readonly second: Sample;
   readonly address: VirtualAddress;
   /** The virtual address goes to the second one. */
-  failOver(): void;
+  readonly failOver: () => void;
 }
 
 /** Two HAProxys of the sample before the same two nodes. */

@@ -30,7 +30,7 @@ async function besides(node: SampleNode, patience: AbortSignal): Promise<Sidecar
 }
 
 test('blue is exchanged for green by the steps of the sample: nothing failed, no session lost', async () => {
-  const patience = AbortSignal.timeout(80_000);
+  const patience = AbortSignal.timeout(120_000);
   site = await openSampleSite(
     [SAMPLE],
     patience,
@@ -70,4 +70,4 @@ test('blue is exchanged for green by the steps of the sample: nothing failed, no
   expect(result.sessions.start).toBeGreaterThan(0);
   expect(report).toMatchObject({ failed: 0, lost: 0, failures: [] });
   expect(await blue.sessions()).toBeNull();
-}, 90_000);
+}, 130_000);

@@ -26,7 +26,7 @@ afterEach(async () => {
 test('a PHP-FPM behind FastCGI is stopped under users, counted by its files: nothing failed, no session lost', async () => {
   const unpacked = await unpackPhp();
   if ('missing' in unpacked) return skipped(`no PHP-FPM: ${unpacked.missing}`);
-  const patience = AbortSignal.timeout(80_000);
+  const patience = AbortSignal.timeout(120_000);
   temp = await makeTempDir();
   const { path: dir } = temp;
   for (const node of ['app1', 'app2']) {

@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 test('a HAProxy that lastcall may only read is drained by agent-check under users: nothing failed, no session lost', async () => {
-  const patience = AbortSignal.timeout(80_000);
+  const patience = AbortSignal.timeout(120_000);
   site = await openSampleSite([SAMPLE], patience, async (dir, [one, two]) => ({
     LB_ADMIN: join(dir, 'admin.sock'),
     APP1_AGENT: String(one?.agentPort),
@@ -37,4 +37,4 @@ test('a HAProxy that lastcall may only read is drained by agent-check under user
   expect(stopped.result.sessions.start).toBeGreaterThan(0);
   expect(stopped.result.balancers).toMatchObject([{ servers: [{ name: 'app/app1', admin: 'maint' }] }]);
   expect(await app1.sessions()).toBeNull();
-}, 90_000);
+}, 130_000);

@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 test('a node is drained over mutual TLS under users: nothing failed, no session lost', async () => {
-  const patience = AbortSignal.timeout(80_000);
+  const patience = AbortSignal.timeout(120_000);
   keys = await makeTempDir();
   const authority = await createAuthority(keys.path, 'ours');
   const node = await authority.issue('node', 'DNS:node');
@@ -45,4 +45,4 @@ test('a node is drained over mutual TLS under users: nothing failed, no session 
   expect(stopped.result.balancers).toMatchObject([{ name: `tls://127.0.0.1:${port}` }]);
   expect(stopped.result.sessions.start).toBeGreaterThan(0);
   expect(await app1.sessions()).toBeNull();
-}, 90_000);
+}, 130_000);

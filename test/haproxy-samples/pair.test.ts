@@ -72,7 +72,7 @@ async function libraries(root: string): Promise<string[]> {
 
 describe('A pair of HAProxys with one address', () => {
   test('is drained with a failover in the middle: nothing failed, no session lost', async () => {
-    const patience = AbortSignal.timeout(80_000);
+    const patience = AbortSignal.timeout(120_000);
     const { site, first, second, address, failOver } = await openPair(patience);
     const { dir, app1 } = site;
     const tls = '{ ca: /etc/lastcall/ca.pem, cert: /etc/lastcall/node.pem, key: /etc/lastcall/node.key }';
@@ -90,7 +90,7 @@ describe('A pair of HAProxys with one address', () => {
     const fenced = { servers: [{ name: 'app/app1', admin: 'maint' }] };
     expect(stopped.result.balancers).toMatchObject([fenced, fenced]);
     expect(await app1.sessions()).toBeNull();
-  }, 90_000);
+  }, 130_000);
 
   test('has a configuration that keepalived reads', async () => {
     const unpacked = await unpackDebian('keepalived', PACKAGES, 'usr/sbin/keepalived');

@@ -142,7 +142,7 @@ describe('The role', () => {
     expect(await play({ ...HOST, lastcall_app_unit: undefined })).toMatchObject({
       stdout: expect.stringContaining('missing required arguments: lastcall_app_unit'),
     });
-  }, 300_000);
+  }, 480_000);
 });
 
 /** `ansible-playbook WORDS`, with all that it writes in `dir`. */

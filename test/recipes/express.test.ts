@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 test('an Express under users is stopped by the recipe of the page: nothing failed, no session lost', async () => {
-  const patience = AbortSignal.timeout(50_000);
+  const patience = AbortSignal.timeout(120_000);
   temp = await makeTempDir();
   const { path: dir } = temp;
   nodes = await Promise.all(
@@ -45,7 +45,7 @@ test('an Express under users is stopped by the recipe of the page: nothing faile
   expect(stopped.result.sessions.start).toBeGreaterThan(0);
   expect(stopped.report.nodes['app1']?.requests).toBeGreaterThan(0);
   expect(one.hasEnded).toBe(true);
-});
+}, 130_000);
 
 test('the application that ran has the very lines of the page', () => {
   const lines = (recipeOf('Express').block('js') ?? '').trimEnd();

@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 test('users who are counted by a stick table alone lose no session in a stop, with a reload in its middle', async () => {
-  const patience = AbortSignal.timeout(80_000);
+  const patience = AbortSignal.timeout(120_000);
   temp = await makeTempDir();
   const { path: dir } = temp;
   for (const name of ['app1', 'app2']) nodes.push(createLegacyNode({ name, port: await freePort(), dir }));
@@ -58,7 +58,7 @@ test('users who are counted by a stick table alone lose no session in a stop, wi
   expect(stopped.result.sessions.start).toBeGreaterThan(0);
   expect(stopped.report.nodes['app1']?.requests).toBeGreaterThan(0);
   expect(await one.sessions()).toBeNull();
-}, 90_000);
+}, 130_000);
 
 test('the sample has the very lines of the page', () => {
   const sample = textOf(SAMPLE).replaceAll('"${LB_EXPIRE}"', '30m');

@@ -52,7 +52,7 @@ async function open(): Promise<string> {
 }
 
 test('an application whose session is in the URL alone is stopped under users: nothing failed, no session lost', async () => {
-  const patience = AbortSignal.timeout(50_000);
+  const patience = AbortSignal.timeout(120_000);
   const url = await open();
   const [one] = nodes;
   if (!one || !haproxy) throw new Error('no node');
@@ -66,7 +66,7 @@ test('an application whose session is in the URL alone is stopped under users: n
   expect(stopped.result.sessions.start).toBeGreaterThan(0);
   expect(stopped.report.nodes['app1']?.requests).toBeGreaterThan(0);
   expect(one.hasEnded).toBe(true);
-});
+}, 130_000);
 
 test('the key is learned from the redirect that shows it first, whatever stands before and after it', async () => {
   const url = await open();

@@ -33,8 +33,11 @@ export async function stopUnderUsers(
   const crowd = createUsers({ ...CROWD, ...users });
   await crowd.start();
   try {
-    const stopping = sidecar.lastcall(['stop', '--reason', 'deploy 41', '--json'], patience);
-    await until('the drain has begun', async () => (await status()).phase !== 'serving');
+    let hasEnded = false;
+    // Longer than it takes on a busy machine.
+    const words = ['stop', '--reason', 'deploy 41', '--timeout', '90s', '--json'];
+    const stopping = sidecar.lastcall(words, patience).finally(() => (hasEnded = true));
+    await until('the drain has begun', async () => hasEnded || (await status()).phase !== 'serving');
     await meanwhile();
     const { code, stdout, stderr } = await stopping;
     // The last click of each user is still to come, so a lost session is noticed.

@@ -40,7 +40,8 @@ export function etcdEndpointProblem(text: string): string | undefined {
   const problem = urlProblem(text);
   if (problem !== undefined) return problem;
   const { username, password, pathname, search, hash } = new URL(text);
-  if (username !== '' || password !== '') return 'names no user: etcd takes none in its URL';
+  if (username !== '' || password !== '')
+    return 'names no user: etcd takes none in its URL, and its users and roles (`etcdctl auth enable`) are not supported';
   const isPlain = pathname === '/' && search === '' && hash === '';
   return isPlain ? undefined : 'ends with its port, such as http://10.0.0.9:2379';
 }

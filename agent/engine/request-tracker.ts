@@ -86,7 +86,8 @@ export function createRequestTracker(status: () => Status): RequestTracker {
 }
 
 /** What shows: everything but the times, which change by themselves. */
-function faceOf({ phase, health, operation, balancers, sessions, slot, etaReason, alarms }: Status): string {
+function faceOf(status: Status): string {
+  const { phase, health, operation, balancers, sessions, slot, waits, etaReason, alarms } = status;
   const sources = sessions.sources.map(({ count, error }) => [count, error]);
   return JSON.stringify([
     phase,
@@ -97,6 +98,7 @@ function faceOf({ phase, health, operation, balancers, sessions, slot, etaReason
     sessions.total,
     sources,
     slot,
+    waits,
     etaReason,
     alarms,
   ]);

@@ -19,7 +19,7 @@ export interface Unlocked {
 }
 
 /**
- * A slot is freed only where what proves that its sidecar lives has ended, and only as it was read.
+ * A slot is freed only where what proves that its sidecar lives has ended, or cannot be seen, and only as it was read.
  * @returns done, also where it holds no slot and waits for none; `locked`: its sidecar lives, with a slot or a place in the
  *   queue, which ends with its process; `busy`: its slot has changed meanwhile
  * @throws LastcallError `config` without a lock; as `FleetLock.look`
@@ -39,6 +39,10 @@ export async function unlock(
   const answer = (ok: boolean, code: Code, message: string): Unlocked => ({ ok, code, node, message });
   // The lock shows a place in the queue only while what proves that its sidecar lives has not ended.
   const waits = waiters.find(({ claim }) => claim.node === node);
+  if (own.length === 0 && waits?.isUnseen === true) {
+    await lock.give(waits.claim, signal);
+    return answer(true, 'done', `${node}: its place in the queue is free${UNSEEN}`);
+  }
   if (own.length === 0 && waits !== undefined)
     return answer(
       false,
@@ -46,7 +50,7 @@ export async function unlock(
       `${node} holds no slot, and waits at place ${waits.position} in the queue: its sidecar lives, and its place ends with it`,
     );
   if (own.length === 0) return answer(true, 'done', `${node} holds no slot at ${lock.name}`);
-  if (own.some(({ alive }) => alive))
+  if (own.some(({ alive, isUnseen }) => alive && isUnseen !== true))
     return answer(
       false,
       'locked',
@@ -55,5 +59,9 @@ export async function unlock(
   for (const holder of own)
     if (!(await lock.free(holder, signal)))
       return answer(false, 'busy', `${node}: its slot has changed in this moment; see \`lastcall status\``);
-  return answer(true, 'done', `${node}: its slot of pool ${own[0]?.claim.pool ?? ''} is free`);
+  const warning = own.some(({ isUnseen }) => isUnseen) ? UNSEEN : '';
+  return answer(true, 'done', `${node}: its slot of pool ${own[0]?.claim.pool ?? ''} is free${warning}`);
 }
+
+const UNSEEN =
+  '; its process was in another pid namespace (a container), so it could not be seen whether it lives: see that it does not';

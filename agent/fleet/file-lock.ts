@@ -175,13 +175,21 @@ function poolOf(pool: string, { holders, queue }: LockDocument, begun: number): 
     failure: one.failure,
     since: one.since,
     alive: isAlive(one.owner),
+    ...unseen(one),
     revision: revisionOf(one),
   }));
   return viewOf(
     begun,
     shown,
-    queue.filter((one) => here(one) && isAlive(one.owner)),
+    queue
+      .filter((one) => here(one) && isAlive(one.owner))
+      .map((one) => ({ claim: one.claim, since: one.since, ...unseen(one) })),
   );
+}
+
+/** Of this boot, in another pid namespace. */
+function unseen({ owner }: QueueEntry): { readonly isUnseen?: true } {
+  return owner.boot === bootId() && owner.namespace !== namespace() ? { isUnseen: true } : {};
 }
 
 function revisionOf({ changed, owner }: SlotEntry): string {

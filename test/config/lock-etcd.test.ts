@@ -32,7 +32,7 @@ describe('the lock of a pool in etcd', () => {
     ],
     [
       'lock: { etcd: { endpoints: ["http://me:pass@a", "http://a/v3", "unix:/a"] } }',
-      '4:29: lock.etcd.endpoints[0]: names no user: etcd takes none in its URL',
+      '4:29: lock.etcd.endpoints[0]: names no user: etcd takes none in its URL, and its users and roles (`etcdctl auth enable`) are not supported',
       '4:49: lock.etcd.endpoints[1]: ends with its port, such as http://10.0.0.9:2379',
       '4:64: lock.etcd.endpoints[2]: must begin with http:// or https://',
     ],

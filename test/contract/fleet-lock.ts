@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { unlock } from '../../agent/engine/unlock.ts';
 import type { FleetLock } from '../../agent/fleet/lock.ts';
 import type { Claim, PoolView } from '../../agent/lifecycle/model/pool.ts';
 import { LastcallError } from '../../agent/system/error.ts';
@@ -152,6 +153,22 @@ export function lockContract(name: string, create: (pool: string) => Promise<Loc
       expect(await lock.free(now as NonNullable<typeof now>, never)).toBe(true);
       expect((await lock.look(never)).holders).toEqual([]);
       expect(await lock.free(now as NonNullable<typeof now>, never)).toBe(false);
+    });
+
+    scene('frees by `unlock` the slot of a node whose process has ended, and of no other one', async () => {
+      await world.abandon(claim('app1', { slots: 2 }));
+      const [lock, living] = [await node(), await node()];
+      await living.take(claim('app2', { slots: 2 }), never);
+      await living.take(claim('app3', { slots: 2 }), never);
+      const free = (who: string): ReturnType<typeof unlock> =>
+        unlock(lock, { node: who, reason: 'scrapped', by: 'test' }, never);
+      await until('app1 does not live', async () => (await lock.look(never)).holders[0]?.alive === false);
+      expect(await free('app2')).toMatchObject({ ok: false, code: 'locked' });
+      const waits = { ok: false, code: 'locked', message: expect.stringContaining('place 1 in the queue') };
+      expect(await free('app3')).toMatchObject(waits);
+      expect(await free('app1')).toMatchObject({ ok: true, code: 'done' });
+      expect(nodesOf(await lock.look(never))).toEqual(['app2']);
+      expect(await free('app1')).toMatchObject({ ok: true, code: 'done' });
     });
 
     scene('is kept by a driver that is closed', async () => {

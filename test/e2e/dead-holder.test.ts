@@ -124,7 +124,12 @@ test('a holder that is no more keeps its slot while its server is in MAINT, and 
     /app1 holds a slot since 20\S+ \(drain by cli \S+: disk\), and its sidecar does not live; its slot stays while app\/app1 is in MAINT at \S+; if app1 no longer exists, `lastcall unlock app1 --reason TEXT`/,
   );
   await all.haproxies[0]?.command('set server app/app1 state ready');
-  expect((await waits.outcome).code).toBe(0);
+  const { code, stdout, stderr } = await waits.outcome;
+  expect(code).toBe(0);
+  // In the line of the command that waits, too.
+  expect(stdout + stderr).toMatch(
+    /waits for .*app1 holds a slot since .*and its sidecar does not live; its slot .*`lastcall unlock app1 /,
+  );
   const audit = (await readFile(join(all.dir, 'audit.log'), 'utf8')).trim().split('\n');
   const records = audit.map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(records.filter(({ event }) => event === 'unlock')).toEqual([

@@ -2,8 +2,13 @@ import { afterEach, expect, jest, test } from '@jest/globals';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { patience } from '../support/rig.ts';
-import type { LegacyNode } from '../support/legacy-node.ts';
-import { openPool, type Pool, type PoolNode, type PoolOptions, serverStatuses } from '../support/pool.ts';
+import {
+  openPool,
+  type Pool,
+  type PoolNode,
+  type PoolOptions,
+  serverStatuses,
+} from '../support/fleet/pool.ts';
 import { until } from '../support/until.ts';
 
 /** Five nodes, five sidecars and one lock: many at once become a rolling restart by themselves (INVARIANTS.md#i5). */
@@ -24,9 +29,9 @@ test.each([1, 2])(
   async (slots) => {
     const all = await open({ pool: { slots } });
     const { nodes } = all;
-    const crowd = all.users(30);
+    const crowd = all.users;
     await crowd.start();
-    const watched = all.watch();
+    const watched = await all.watch();
     const results = await Promise.all(nodes.map((node) => node.ask('restart', { waitForSlot: '100s' })));
     const seen = await watched.end();
     const report = await crowd.stop();
@@ -38,12 +43,10 @@ test.each([1, 2])(
 );
 
 test('a node whose start fails is named by all others, which end `braked`; `ready` there releases them', async () => {
-  const brokenIn = (dir: string): string => join(dir, 'app2.broken');
-  const { nodes, dir } = await open({
-    sections: (node, at) => (node.name === 'app2' ? { app: breakable(node, brokenIn(at)) } : {}),
-  });
+  const { nodes, dir } = await open();
+  const broken = join(dir, 'app2.broken');
   const [one, two, ...others] = nodes as [PoolNode, PoolNode, ...PoolNode[]];
-  await writeFile(brokenIn(dir), '');
+  await writeFile(broken, '');
   const failing = two.ask('restart', { waitForSlot: '100s' });
   await two.agent.reaches('draining', 'settling', 'fencing');
   const waiting = [one, ...others].map((node) => node.ask('restart', { waitForSlot: '100s' }));
@@ -55,7 +58,7 @@ test('a node whose start fails is named by all others, which end `braked`; `read
   for (const { message } of results) expect(message).toMatch(/app2 did not come back \(app-health: /);
   expect(await serverStatuses((pool as Pool).haproxy)).toEqual(['UP', 'MAINT', 'UP', 'UP', 'UP']);
   expect((await one.ask('drain')).code).toBe('braked');
-  await rm(brokenIn(dir));
+  await rm(broken);
   expect((await two.ask('ready')).code).toBe('done');
   await until(
     'the slot is free',
@@ -63,18 +66,6 @@ test('a node whose start fails is named by all others, which end `braked`; `read
   );
   expect((await one.ask('restart')).code).toBe('done');
 });
-
-/** An application that does not start while there is this file. */
-function breakable({ url, pidFile, startCommand }: PoolNode | LegacyNode, broken: string): object {
-  const [program, ...args] = startCommand;
-  const script = `if (require('fs').existsSync(${JSON.stringify(broken)})) process.exit(1);
-    require('child_process').execFileSync(${JSON.stringify(program)}, ${JSON.stringify(args)}, { stdio: 'inherit' });`;
-  return {
-    probe: { http: { url: `${url}/health` }, every: '250ms', timeout: '1s' },
-    start: { command: [process.execPath, '-e', script] },
-    stop: { signal: { name: 'SIGTERM', pidFile, killAfter: '5s' } },
-  };
-}
 
 test('a holder whose sidecar is killed keeps its slot, and its next sidecar goes on with it', async () => {
   const { nodes, haproxy } = await open();

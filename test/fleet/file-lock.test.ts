@@ -139,6 +139,27 @@ describe('The lock by a file', () => {
     }
   });
 
+  test('of another pid namespace it is not seen who lives: it is taken for alive, and an operator may unlock it', async () => {
+    const owner = { ...processOwner(process.pid), namespace: 'pid:[4026539999]' };
+    const container = createFileLock(path, 'app', { clock, owner });
+    await container.take(claimOf('app', 'app1'), never);
+    await container.take(claimOf('app', 'app2'), never);
+    const own = claimOf('app', 'app3');
+    const view = await open().take(own, never);
+    expect(view.holders).toMatchObject([{ alive: true, isUnseen: true }]);
+    expect(view.waiters.map(({ isUnseen }) => isUnseen)).toEqual([true, undefined]);
+    expect(blockedBy('app3', own, view).message).toMatch(
+      /whether its sidecar lives cannot be seen from this pid namespace: if app1 no longer exists, `lastcall unlock app1/,
+    );
+    const request = { reason: 'scrapped', by: 'test' };
+    for (const node of ['app1', 'app2'])
+      expect(await unlock(open(), { node, ...request }, never)).toMatchObject({
+        code: 'done',
+        message: expect.stringContaining('in another pid namespace'),
+      });
+    expect((await open().take(own, never)).holders).toMatchObject([{ claim: own }]);
+  });
+
   test('is `locked` and names the file where something else has written it', async () => {
     await open().take(claimOf('app', 'app1'), never);
     const wrong: [string, (file: string) => Promise<void>][] = [

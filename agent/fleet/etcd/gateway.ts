@@ -108,7 +108,10 @@ async function ask(
   const body = bodyOf(url, answer);
   // `error` was given up with the second version of the gateway, in etcd 3.6.
   if (answer.status === 404 && body['code'] === NOT_FOUND) return LEASE_GONE;
-  if (answer.status !== 200) throw unusable(url, excerptOf(body['message'] ?? body['error'] ?? answer.body));
+  if (answer.status !== 200) {
+    const why = body['message'] ?? body['error'] ?? answer.body;
+    throw unusable(url, `${excerptOf(why)}${asksForUser(why) ? NO_USERS : ''}`);
+  }
   // An answer that is a stream has it one level below.
   const result = fieldsOf(body['result']) ?? body;
   const header = fieldsOf(result['header']) ?? {};
@@ -125,6 +128,13 @@ function bodyOf(url: URL, answer: HttpAnswer): Readonly<Record<string, unknown>>
   if (body !== null) return body;
   throw unusable(url, `status ${answer.status}, and no JSON object: ${excerptOf(answer.body)}`);
 }
+
+/** etcd's own words where its users and roles are in force (etcdserver/api/v3rpc/rpctypes/error.go). */
+function asksForUser(why: unknown): boolean {
+  return typeof why === 'string' && /user name is empty|permission denied|invalid auth token/.test(why);
+}
+const NO_USERS =
+  ", and etcd's users and roles are not supported: `etcdctl auth disable`, or client certificates";
 
 function unusable(url: URL, reason: string): LastcallError {
   return new LastcallError('failed', `${url.origin}: ${reason}`, { target: url.origin });

@@ -25,10 +25,6 @@ export function textOf(value: unknown): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-export function numberOf(value: unknown): number | null {
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
-}
-
 /** A list; an absent one is empty, since the gateway leaves out what is empty. Null for anything else. */
 export function listOf(value: unknown): readonly unknown[] | null {
   if (value === undefined) return [];

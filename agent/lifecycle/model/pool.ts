@@ -30,6 +30,8 @@ export interface SlotHolder {
   readonly since: number;
   /** False: the lease (or the process) that proves that the holder lives has ended. */
   readonly alive: boolean;
+  /** Its process is in another pid namespace: that it lives is assumed, and cannot be seen. Absent = it is not. */
+  readonly isUnseen?: true;
   /** Of the slot's own entry: it is freed by comparison with this alone. */
   readonly revision: string;
 }
@@ -41,6 +43,8 @@ export interface Waiter {
   readonly since: number;
   /** 1 = the next one. */
   readonly position: number;
+  /** As `SlotHolder.isUnseen`. */
+  readonly isUnseen?: true;
 }
 
 /** All that a lock knows of a pool at one moment. */

@@ -55,7 +55,10 @@ function holdersText({ holders }: PoolView, dead: readonly DeadHolder[]): readon
  * `app1 is out since ... (restart by cli alice: deploy 41)`.
  * @param why the slot of one whose sidecar does not live is not freed yet
  */
-function holderText({ claim, state, failure, since, alive }: SlotHolder, why?: string | null): string {
+function holderText(
+  { claim, state, failure, since, alive, isUnseen }: SlotHolder,
+  why?: string | null,
+): string {
   const { node, operation, by, reason } = claim;
   const what = `${operation} by ${by}${reason === null ? '' : `: ${reason}`}`;
   const how = {
@@ -63,6 +66,8 @@ function holderText({ claim, state, failure, since, alive }: SlotHolder, why?: s
     soaking: `${node} is back and has to stay so for a while (${what})`,
     failed: `${node} did not come back since ${isoOf(since)} (${failure ?? what})`,
   }[state];
+  if (isUnseen === true)
+    return `${how}, and whether its sidecar lives cannot be seen from this pid namespace: ${unlockText(node)}`;
   return alive ? how : `${how}, and its sidecar does not live${why ? `; ${why}; ` : ': '}${unlockText(node)}`;
 }
 

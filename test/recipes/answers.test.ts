@@ -12,7 +12,10 @@ import { recipeConfig, recipeOf } from '../support/recipes.ts';
 /** Applications that do not run here: their recipe reads the answer that their documentation shows, given by a server. */
 
 let server: Server | undefined;
-afterEach(() => void server?.close());
+afterEach(() => {
+  server?.close();
+  server?.closeAllConnections();
+});
 
 /** A server that gives one answer; resolves with its origin. */
 async function serve(body: string): Promise<string> {

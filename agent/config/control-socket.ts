@@ -61,7 +61,7 @@ async function keysOf({ file, named, env }: SocketLookup): Promise<Keys> {
   });
   const scanned = scan(text);
   if (scanned.sure) return scanned;
-  const { readKeys } = await import('./keys.ts');
+  const { readKeys } = await import('./load.ts');
   const read = readKeys(text, file, env);
   if (read.ok) return read.keys;
   const told = read.problems.map(problemLine).join('; ');

@@ -1,6 +1,7 @@
 import type { Config } from './config.ts';
 import { controlPathOf, statePathOf } from './defaults.ts';
 import { parseYaml } from './document.ts';
+export { readKeys } from './keys.ts';
 import { findingsOf, messageFor } from './messages.ts';
 import { exposedFiles } from './exposure.ts';
 import { warnOfOpen } from './open-rules.ts';

@@ -87,14 +87,8 @@ export function refuse(
   warnings: readonly string[] = [],
   dry: DryRun = {},
 ): void {
-  emit(draft, {
-    type: 'finish',
-    refused: request.accepted === undefined,
-    result: { ...answer(draft, request, at, code, warnings), message, ...dry },
-  });
-  // One that has waited for its slot was in the record until now.
-  if (request.accepted !== undefined) save(draft);
-  onOwnRequestAnswered(draft, request.id, message);
+  const refused = request.accepted === undefined;
+  settle(draft, request, { ...answer(draft, request, at, code, warnings), message, ...dry }, refused);
 }
 
 /** Answers a request for which there is nothing to do, or which only asked what would be done. */
@@ -105,11 +99,14 @@ export function answerAtOnce(
   warnings: readonly string[],
   dry: DryRun = {},
 ): void {
-  const result = answer(draft, request, at, 'done', warnings);
-  emit(draft, { type: 'finish', refused: false, result: { ...result, ...dry } });
+  settle(draft, request, { ...answer(draft, request, at, 'done', warnings), ...dry }, false);
+}
+
+function settle(draft: Draft, request: Request, result: Result, refused: boolean): void {
+  emit(draft, { type: 'finish', refused, result });
   // One that has waited for its slot was in the record until now.
   if (request.accepted !== undefined) save(draft);
-  onOwnRequestAnswered(draft, request.id, null);
+  onOwnRequestAnswered(draft, request.id, result.message ?? null);
 }
 
 /** The result of a request that has no operation, or none any more. @param at when it was asked */

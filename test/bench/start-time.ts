@@ -26,7 +26,7 @@ export async function startTime(site: Site, node: SiteNode, sidecar: Sidecar): P
   const commands: readonly Started[] = [
     { name: 'status', args: ['status', '--socket', sidecar.control], limit: 1.5 },
     { name: 'check', args: ['check', '-c', file], limit: 2.5 },
-    { name: 'drain --dry-run, direct', args: ['drain', '--dry-run', ...direct], limit: 2.5 },
+    { name: 'drain --dry-run, direct', args: ['drain', '--dry-run', '--not-sticky', ...direct], limit: 2.5 },
   ];
   const bare: number[] = [];
   const times = commands.map((): number[] => []);

@@ -107,6 +107,6 @@ const fish = await run('fish', ['-c', 'true']).then(
     '-c',
     `source ${script}; complete -C '${line}'`,
   ]);
-  const names = shown.split('\n').map((offered) => offered.split('\t')[0]);
+  const names = shown.split('\n').map((offered) => offered.split('\t')[0] ?? '');
   expect(names.toSorted()).toEqual(['', 'app/app1', 'app/app2']);
 });

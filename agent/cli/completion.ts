@@ -57,12 +57,15 @@ export function completionFor(shell: Shell, program: Command): string {
 
 function wordsOf(program: Command): ProgramWords {
   const globals = [...optionsOf(program), HELP];
-  const verbs = program.createHelp().visibleCommands(program).map((command) => ({
-    name: command.name(),
-    text: command.description(),
-    options: [...optionsOf(command), ...globals],
-    choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
-  }));
+  const verbs = program
+    .createHelp()
+    .visibleCommands(program)
+    .map((command) => ({
+      name: command.name(),
+      text: command.description(),
+      options: [...optionsOf(command), ...globals],
+      choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+    }));
   return { verbs, globals };
 }
 

@@ -73,6 +73,12 @@ process.exitCode = await runCli({
       return createStandIn(config, world(log));
     };
   },
+  doctor: async (request) => {
+    const { examine } = await import('./examine.ts');
+    // Commands are given what the sidecar gives them.
+    scrub(process.env);
+    return examine(request, world(SILENT));
+  },
 });
 
 /**

@@ -9,13 +9,14 @@ import {
   notesAt,
   supervise,
 } from './application.ts';
-import { assemble, operate } from './assembly.ts';
+import { assemble } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
 import { openEndpoints, placesOf } from './endpoints.ts';
 import type { World } from './compose.ts';
 import { openAudit } from './telemetry/audit.ts';
 import type { Engine } from './engine/engine.ts';
 import { createLastRuns } from './engine/last-runs.ts';
+import { operate } from './engine/operate.ts';
 import type { Service } from './engine/service.ts';
 import { createHandover } from './journal/handover.ts';
 import { createJournal } from './journal/journal.ts';

@@ -1,6 +1,7 @@
 import { Argument, Command, CommanderError } from 'commander';
 import { check } from './check.ts';
 import type { Shell } from './completion.ts';
+import type { DoctorOptions } from './doctor.ts';
 import { examples } from './help.ts';
 import type { InitCommandOptions } from './init.ts';
 import { operate } from './operate.ts';
@@ -52,6 +53,7 @@ const VERBS: Readonly<Record<string, AddVerb>> = {
   unlock: addUnlock,
   check: addCheck,
   init: addInit,
+  doctor: addDoctor,
   completion: addCompletion,
   'complete-servers': addCompleteServers,
 };
@@ -183,6 +185,25 @@ function addInit(program: Command, onParsed: OnParsed): void {
       work: async (context) => (await import('./rare-commands.ts')).createConfiguration(options, context),
     });
   });
+}
+
+function addDoctor(program: Command, onParsed: OnParsed): void {
+  const text = 'asks HAProxy, the application and this machine: will a drain be honest here?';
+  addVerb(program, 'doctor', text)
+    .option('--haproxy-config <file>', 'haproxy.cfg, for what no socket shows')
+    .option(
+      '--live <url>',
+      'a trial: DRAIN for as long as two requests to this frontend take, then what was found is put back',
+    )
+    .action((options: DoctorOptions) => {
+      onParsed({
+        name: 'doctor',
+        work: async (context) => {
+          const { doctor } = await import('./rare-commands.ts');
+          return doctor(options, context);
+        },
+      });
+    });
 }
 
 function addCompletion(program: Command, onParsed: OnParsed): void {

@@ -37,4 +37,6 @@ export interface HttpAnswer {
   readonly delimited: boolean;
   /** True when the answer carries Set-Cookie: this request may have made a session. */
   readonly setsCookie: boolean;
+  /** The values of Set-Cookie, which are secrets. */
+  readonly setCookies: readonly string[];
 }

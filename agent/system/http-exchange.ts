@@ -44,6 +44,7 @@ export async function exchange(url: URL, signal: AbortSignal, options: HttpOptio
     // Of other codings the end is the connection's; none is asked for.
     delimited: headers['content-length'] !== undefined || /(?:^|[,\s])chunked$/i.test(transfer),
     setsCookie: headers['set-cookie'] !== undefined,
+    setCookies: headers['set-cookie'] ?? [],
   };
 }
 

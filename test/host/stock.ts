@@ -42,22 +42,35 @@ export interface Entry {
 const APP1 = `--warm-ms 1500 --health-log ${HEALTH_LOG} --term-log ${TERM_LOG}`;
 const FIXTURES = '/run/in/checkout/dist/test/fixtures';
 
+/** How a package comes into the machine. */
+export interface Installer {
+  /** Installs the package, its user and the unit of the sidecar; starts nothing. */
+  readonly install: (box: Box) => Promise<void>;
+  /** Where the package has the files of `deploy/`, inside. */
+  readonly deploy: string;
+}
+
 /**
  * Boots a machine and installs everything.
  * @param more what stands in lastcall.yaml besides
  * @param binds what is seen inside besides, HOSTDIR:MOUNTPOINT each
  */
-export async function openStock(app: App, more = '', binds: readonly string[] = []): Promise<Stock> {
+export async function openStock(
+  app: App,
+  more = '',
+  binds: readonly string[] = [],
+  { install, deploy }: Installer = NPM,
+): Promise<Stock> {
   const prefix = process.env['LASTCALL_PACKAGE'];
   if (prefix === undefined)
     throw new Error('run these tests by `npm run test:host`, which installs the package');
   const box = await openBox([`${prefix}:/run/in/prefix`, `${packageRoot()}:/run/in/checkout`, ...binds]);
   try {
-    await installLastcall(box);
+    await install(box);
     await installHaproxy(box, app);
     await (app === 'tomcat10' ? installTomcat(box) : installApp(box, 'app1', 8080, APP1));
     await installApp(box, 'app2', 8081);
-    await installSidecar(box, app, more);
+    await installSidecar(box, app, deploy, more);
     await box.sh(`systemctl daemon-reload
       systemctl enable --quiet haproxy ${app} app2 lastcall
       systemctl start haproxy ${app} app2 lastcall`);
@@ -113,13 +126,17 @@ function describeStock(box: Box, app: App): Stock {
   };
 }
 
-/** What `npm install --global` does on a machine whose Node is in /usr. */
-async function installLastcall(box: Box): Promise<void> {
-  await box.sh(`cp -a /run/in/prefix/. /usr/
-    test -e /usr/bin/node || ln -s ${process.execPath} /usr/bin/node
-    useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin lastcall
-    usermod --append --groups haproxy lastcall`);
-}
+/** What `npm install --global` does on a machine whose Node is in /usr, and what the head of lastcall.service says. */
+const NPM: Installer = {
+  deploy: '/usr/lib/node_modules/lastcall/deploy',
+  async install(box) {
+    await box.sh(`cp -a /run/in/prefix/. /usr/
+      test -e /usr/bin/node || ln -s ${process.execPath} /usr/bin/node
+      useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin lastcall
+      usermod --append --groups haproxy lastcall
+      cd ${NPM.deploy}/systemd && cp lastcall.service lastcall.target /etc/systemd/system/`);
+  },
+};
 
 /** Debian's own configuration, with the site below it, and its master socket for the group haproxy. */
 export async function installHaproxy(box: Box, app: App): Promise<void> {
@@ -176,10 +193,9 @@ WantedBy=multi-user.target
   );
 }
 
-/** The shipped unit, drop-in and polkit rule, and the least configuration. */
-async function installSidecar(box: Box, app: App, more: string): Promise<void> {
-  await box.sh(`cd /usr/lib/node_modules/lastcall/deploy
-    cp systemd/lastcall.service systemd/lastcall.target /etc/systemd/system/
+/** The shipped drop-in and polkit rules, and the least configuration. */
+async function installSidecar(box: Box, app: App, deploy: string, more: string): Promise<void> {
+  await box.sh(`cd ${deploy}
     mkdir /etc/systemd/system/${app}.service.d
     cp systemd/app.service.d/10-lastcall.conf /etc/systemd/system/${app}.service.d/
     sed 's/tomcat10.service/${app}.service/' polkit/50-lastcall.rules >/etc/polkit-1/rules.d/50-lastcall.rules

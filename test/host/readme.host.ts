@@ -25,12 +25,14 @@ beforeAll(async () => {
   await installWebapp(box);
   await installApp(box, 'app2', 8081);
   await box.sh('systemctl daemon-reload && systemctl start haproxy tomcat10 app2');
-  await until('both servers are up', async () => {
-    const up = await box.sh(
-      `echo 'show stat app 4 -1' | socat - /run/haproxy/admin.sock | grep -c ',UP,' || true`,
-    );
-    return up === '2';
+  const up = (): Promise<string> =>
+    box.sh(`echo 'show stat app 4 -1' | socat - /run/haproxy/admin.sock | grep -c ',UP,' || true`);
+  await until('one server is up', async () => (await up()) !== '0');
+  // Tomcat takes 16 seconds, and on a busy machine more than a minute.
+  await until('Tomcat answers', async () => {
+    return (await box.run(['curl', '-fs', 'http://127.0.0.1:8080/health'])).code === 0;
   });
+  await until('both servers are up', async () => (await up()) === '2');
 }, 180_000);
 afterAll(() => box?.close());
 

@@ -30,7 +30,9 @@ beforeAll(async () => {
   await until('one server is up', async () => (await up()) !== '0');
   // Tomcat takes 16 seconds, and on a busy machine more than a minute.
   await until('Tomcat answers', async () => {
-    return (await box.run(['curl', '-fs', 'http://127.0.0.1:8080/health'])).code === 0;
+    // Its page as well: what Tomcat compiles for the first user keeps that one waiting for seconds.
+    const pages = ['http://127.0.0.1:8080/health', 'http://127.0.0.1:8080/'];
+    return (await box.run(['curl', '-fs', ...pages])).code === 0;
   });
   await until('both servers are up', async () => (await up()) === '2');
 }, 180_000);

@@ -65,6 +65,15 @@ const withoutUnused = {
       ({ path, importer }) =>
         importer.includes('/node_modules/axios/') ? { path, namespace: 'unused' } : undefined,
     );
+    // follow-redirects writes nothing where it finds none.
+    onResolve({ filter: /^debug$/ }, ({ importer }) =>
+      importer.includes('/node_modules/follow-redirects/')
+        ? { path: 'no-debug', namespace: 'unused' }
+        : undefined,
+    );
+    onLoad({ filter: /^no-debug$/, namespace: 'unused' }, () => ({
+      contents: 'module.exports = () => undefined;',
+    }));
     onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
       importer.includes('/node_modules/commander/')
         ? { path: 'no-programs', namespace: 'unused' }

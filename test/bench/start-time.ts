@@ -11,7 +11,7 @@ import { median, round, type Figure } from './figures.ts';
 const RUNS = 31;
 const GIVE_UP_MS = 30_000;
 
-interface Started {
+interface TimedCommand {
   readonly name: string;
   readonly args: readonly string[];
   /** How many times `node -e 0`. */
@@ -23,10 +23,10 @@ export async function startTime(site: Site, node: SiteNode, sidecar: Sidecar): P
   const file = join(site.dir, 'bench-check.yaml');
   await writeFile(file, JSON.stringify(sidecarConfig(site, node)));
   const direct = ['--haproxy', site.haproxy.socket, '--server', `app/${node.name}`];
-  const commands: readonly Started[] = [
+  const commands: readonly TimedCommand[] = [
     { name: 'status', args: ['status', '--socket', sidecar.control], limit: 1.5 },
     { name: 'check', args: ['check', '-c', file], limit: 2.5 },
-    { name: 'drain --dry-run, direct', args: ['drain', '--dry-run', ...direct], limit: 2.5 },
+    { name: 'drain --dry-run, direct', args: ['drain', '--dry-run', '--not-sticky', ...direct], limit: 2.5 },
   ];
   const bare: number[] = [];
   const times = commands.map((): number[] => []);

@@ -12,8 +12,12 @@ export interface Facts {
   readonly application: Application;
   /** Other applications of this machine at these HAProxys. */
   readonly others: readonly (readonly ServerCandidate[])[];
+  /** What is doubtful about the choice of servers. */
+  readonly doubts: readonly string[];
   readonly tls: TlsFiles | null;
   readonly isRoot: boolean;
+  /** Ports of this machine at which a process listens already. */
+  readonly takenPorts: ReadonlySet<number>;
   /** The directories of PHP's sessions that this machine has. */
   readonly phpSessions: readonly string[];
 }

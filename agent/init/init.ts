@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import type { TlsFiles } from '../haproxy/tls.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import type { Clock } from '../system/clock.ts';
+import { listeningSockets } from '../system/listening-sockets.ts';
 import { ownAddresses } from '../system/own-addresses.ts';
 import { LastcallError } from '../system/error.ts';
 import { nodeNameProblem } from '../config/validators.ts';
 import { applicationOf } from './application.ts';
 import { nameOf, viewBalancer, type AskPorts } from './balancer-view.ts';
 import { candidatesOf, portsHere } from './candidates.ts';
-import { chooseServers, type Choice } from './choose.ts';
+import { chooseServers, doubtsOf, type Choice } from './choose.ts';
 import type { NodeFacts } from './facts.ts';
 import { readMachine } from './machine.ts';
 import { readDetails } from './node-details.ts';
@@ -66,6 +67,8 @@ export async function initialConfiguration(
     nodes,
     application: applicationOf(choice.candidates, choice.others.flat()),
     others: choice.others,
+    doubts: doubtsOf(choice),
+    takenPorts: new Set((await listeningSockets(signal)).map(({ port }) => port)),
     tls,
     isRoot: process.geteuid?.() === 0,
     phpSessions: PHP_SESSIONS.filter((path) => existsSync(path)),

@@ -47,8 +47,10 @@ function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
     nodes: [nodeOf()],
     application: { owner, endpoints, kind: 'tomcat', process: null },
     others: [],
+    doubts: [],
     tls: null,
     isRoot: true,
+    takenPorts: new Set([8080]),
     phpSessions: [],
     ...more,
   };
@@ -187,6 +189,9 @@ describe('The file that init writes', () => {
       ok: true,
       config: { balancers: [{ writer: 'agent-check' }], listen: { agentCheck: { port: 7009 } } },
     });
+    const taken = writeConfiguration(someFacts({ nodes: [asked], takenPorts: new Set([7009]) }));
+    expect(taken.edits).toHaveLength(2);
+    expect(taken.text).toMatch(/^# {3}agentCheck: \{ address: 0\.0\.0\.0:7001 \}$/m);
     const { text, edits, warnings } = writeConfiguration(someFacts({ nodes: [nodeOf({}, 'operator')] }));
     expect(edits).toHaveLength(2);
     expect(warnings).toContainEqual(expect.stringMatching(/level operator/));

@@ -17,7 +17,7 @@ import { accessOf, findMaster } from './socket-facts.ts';
 import { writeConfiguration, type Written } from './write.ts';
 
 /** All that is asked of all HAProxys, together. */
-const ASK_MS = 20_000;
+const ASK_MS = 10_000;
 /** Debian's directory of PHP's sessions, and that of RHEL. */
 const PHP_SESSIONS = ['/var/lib/php/sessions', '/var/lib/php/session'];
 
@@ -42,7 +42,7 @@ export interface Initial extends Written {
 
 /**
  * Reads the HAProxys and this machine, and writes the configuration of the node as text. Changes nothing anywhere.
- * @throws LastcallError `balancer-unreachable` where one of them does not answer within 20 s; `not-permitted`,
+ * @throws LastcallError `balancer-unreachable` where one of them does not answer within 10 s; `not-permitted`,
  *   `no-such-server`, `usage` (see `viewBalancer`, `chooseServers`); the signal's reason
  */
 export async function initialConfiguration(

@@ -42,8 +42,11 @@ export interface ServerDetail extends Stickiness {
 }
 
 export interface Check {
-  /** `none`: HAProxy does not check this server, so it sends users to it whether it works or not. */
-  readonly kind: 'none' | 'http' | 'tcp' | 'other';
+  /**
+   * `none`: HAProxy does not check this server, so it sends users to it whether it works or not. `unseen`: in MAINT
+   * HAProxy does not show whether it has a check.
+   */
+  readonly kind: 'none' | 'http' | 'tcp' | 'other' | 'unseen';
   /** The port that is checked, where that is another one than the server's. */
   readonly port: number | null;
 }
@@ -119,7 +122,8 @@ function detailOf(
 function checkOf(row: StatRow, port: number | null): Check {
   const status = (row.text('check_status') ?? '').replace(/^\* /, '');
   const isTracked = (row.text('tracked') ?? '') !== '';
-  if (status === '') return { kind: isTracked ? 'other' : 'none', port };
+  if (status === '' && isTracked) return { kind: 'other', port };
+  if (status === '') return { kind: /^MAINT/.test(row.text('status') ?? '') ? 'unseen' : 'none', port };
   // The status of HTTP's answer is there for an HTTP check only.
   if (status.startsWith('L7')) return { kind: row.count('check_code') === null ? 'other' : 'http', port };
   return { kind: status.startsWith('L4') ? 'tcp' : 'other', port };

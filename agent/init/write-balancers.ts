@@ -112,6 +112,7 @@ function about({ endpoint, sticky, hashed, check }: ServerDetail): string {
     http: 'checked over HTTP',
     tcp: 'checked by a connection',
     other: 'checked',
+    unseen: 'its check is not shown',
   };
   const bound = [...(sticky === null ? [] : [sticky]), ...(hashed === null ? [] : [hashed])];
   return [

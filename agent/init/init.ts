@@ -14,6 +14,7 @@ import type { NodeFacts } from './facts.ts';
 import { readMachine } from './machine.ts';
 import { readDetails } from './node-details.ts';
 import { accessOf, findMaster } from './socket-facts.ts';
+import { tomcatContexts } from './tomcat-contexts.ts';
 import { writeConfiguration, type Written } from './write.ts';
 
 /** All that is asked of all HAProxys, together. */
@@ -62,10 +63,12 @@ export async function initialConfiguration(
     nodes.push({ ...details, access: accessOf(at.balancer.target), master, masterAccess });
   }
   const node = nodeName(choice, hostname);
+  const application = applicationOf(choice.candidates, choice.others.flat());
   const written = writeConfiguration({
     node,
     nodes,
-    application: applicationOf(choice.candidates, choice.others.flat()),
+    application,
+    contexts: tomcatContexts(application.process),
     others: choice.others,
     doubts: doubtsOf(choice),
     takenPorts: new Set((await listeningSockets(signal)).map(({ port }) => port)),

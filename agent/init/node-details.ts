@@ -123,8 +123,10 @@ function checkOf(row: StatRow, port: number | null): Check {
   const status = (row.text('check_status') ?? '').replace(/^\* /, '');
   const isTracked = (row.text('tracked') ?? '') !== '';
   if (status === '' && isTracked) return { kind: 'other', port };
-  if (status === '') return { kind: /^MAINT/.test(row.text('status') ?? '') ? 'unseen' : 'none', port };
+  const isShut = row.text('status')?.startsWith('MAINT') ?? false;
+  if (status === '') return { kind: isShut ? 'unseen' : 'none', port };
   // The status of HTTP's answer is there for an HTTP check only.
   if (status.startsWith('L7')) return { kind: row.count('check_code') === null ? 'other' : 'http', port };
-  return { kind: status.startsWith('L4') ? 'tcp' : 'other', port };
+  // A connection that failed may have been meant for more.
+  return { kind: status === 'L4OK' ? 'tcp' : 'other', port };
 }

@@ -50,6 +50,7 @@ function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
     doubts: [],
     tls: null,
     isRoot: true,
+    contexts: [],
     takenPorts: new Set([8080]),
     phpSessions: [],
     ...more,
@@ -137,6 +138,15 @@ describe('The file that init writes', () => {
       }
     },
   );
+
+  test('proposes a line for each application of a Tomcat', async () => {
+    const { text } = writeConfiguration(someFacts({ contexts: ['/', '/shop/api'] }));
+    const chosen = withChoices(text, /sessions:/, / {2}- tomcat: /);
+    expect(await load(chosen)).toMatchObject({
+      ok: true,
+      config: { sessions: [{ context: '/' }, { context: '/shop/api' }] },
+    });
+  });
 
   test('has right lines for everything else that it leaves to a choice', async () => {
     const { text } = writeConfiguration(someFacts());

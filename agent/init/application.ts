@@ -105,7 +105,9 @@ function unlessShared(owner: PortOwner, others: readonly ServerCandidate[]): Por
 
 /** @param isAny it takes connections to every address of this machine */
 function reachable(endpoint: Endpoint, isAny: boolean): Endpoint {
-  return isAny ? { ...endpoint, host: '127.0.0.1' } : endpoint;
+  if (!isAny) return endpoint;
+  // A socket for IPv6 may take no IPv4.
+  return { ...endpoint, host: endpoint.host.includes(':') ? '::1' : '127.0.0.1' };
 }
 
 /** `127.0.0.1:8080`, `[::1]:8080`, as the configuration writes it. */

@@ -101,6 +101,35 @@ function theOnly(
   });
 }
 
+/**
+ * What an operator should look at in a choice that is right only if the names mean one node: a named server with another
+ * address elsewhere, and two addresses that one process answers at.
+ */
+export function doubtsOf({ candidates, nodes, isNamed }: Choice): readonly string[] {
+  const doubts: string[] = [];
+  const places = candidates.flatMap(({ place, server }) => {
+    if (place.kind === 'unknown') return [];
+    return [place.kind === 'here' ? 'this machine' : `${nameOf(server)} at ${place.endpoint.host}`];
+  });
+  const hosts = new Set(places.map((place) => place.replace(/^.* at /, '')));
+  if (isNamed && hosts.size > 1)
+    doubts.push(
+      `the named servers lead to several addresses (${[...new Set(places)].join(', ')}): all of them have to be this one node`,
+    );
+  nodes.forEach(({ balancer }, index) => {
+    const same = nodes.slice(0, index).find((node) => isSameProcess(node.balancer, balancer));
+    if (same !== undefined)
+      doubts.push(
+        `${same.balancer.target} and ${balancer.target} seem to be one HAProxy (pid ${balancer.info.pid}): list it once`,
+      );
+  });
+  return doubts;
+}
+
+function isSameProcess(one: BalancerView, other: BalancerView): boolean {
+  return one.isHere && other.isHere && one.info.pid === other.info.pid;
+}
+
 /** Those at whose address a process listens come first: they are the likelier ones. */
 function rank({ place }: ServerCandidate): number {
   return place.kind === 'here' && place.listener !== null ? 0 : 1;

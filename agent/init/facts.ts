@@ -12,8 +12,14 @@ export interface Facts {
   readonly application: Application;
   /** Other applications of this machine at these HAProxys. */
   readonly others: readonly (readonly ServerCandidate[])[];
+  /** What is doubtful about the choice of servers. */
+  readonly doubts: readonly string[];
   readonly tls: TlsFiles | null;
   readonly isRoot: boolean;
+  /** The contexts of the applications in the Tomcat that listens, as far as its directory shows them. */
+  readonly contexts: readonly string[];
+  /** Ports of this machine at which a process listens already. */
+  readonly takenPorts: ReadonlySet<number>;
   /** The directories of PHP's sessions that this machine has. */
   readonly phpSessions: readonly string[];
 }

@@ -2,21 +2,23 @@ import { existsSync } from 'node:fs';
 import type { TlsFiles } from '../haproxy/tls.ts';
 import type { ServerName } from '../haproxy/names.ts';
 import type { Clock } from '../system/clock.ts';
+import { listeningSockets } from '../system/listening-sockets.ts';
 import { ownAddresses } from '../system/own-addresses.ts';
 import { LastcallError } from '../system/error.ts';
 import { nodeNameProblem } from '../config/validators.ts';
 import { applicationOf } from './application.ts';
 import { nameOf, viewBalancer, type AskPorts } from './balancer-view.ts';
 import { candidatesOf, portsHere } from './candidates.ts';
-import { chooseServers, type Choice } from './choose.ts';
+import { chooseServers, doubtsOf, type Choice } from './choose.ts';
 import type { NodeFacts } from './facts.ts';
 import { readMachine } from './machine.ts';
 import { readDetails } from './node-details.ts';
 import { accessOf, findMaster } from './socket-facts.ts';
+import { tomcatContexts } from './tomcat-contexts.ts';
 import { writeConfiguration, type Written } from './write.ts';
 
 /** All that is asked of all HAProxys, together. */
-const ASK_MS = 20_000;
+const ASK_MS = 10_000;
 /** Debian's directory of PHP's sessions, and that of RHEL. */
 const PHP_SESSIONS = ['/var/lib/php/sessions', '/var/lib/php/session'];
 
@@ -41,7 +43,7 @@ export interface Initial extends Written {
 
 /**
  * Reads the HAProxys and this machine, and writes the configuration of the node as text. Changes nothing anywhere.
- * @throws LastcallError `balancer-unreachable` where one of them does not answer within 20 s; `not-permitted`,
+ * @throws LastcallError `balancer-unreachable` where one of them does not answer within 10 s; `not-permitted`,
  *   `no-such-server`, `usage` (see `viewBalancer`, `chooseServers`); the signal's reason
  */
 export async function initialConfiguration(
@@ -61,11 +63,15 @@ export async function initialConfiguration(
     nodes.push({ ...details, access: accessOf(at.balancer.target), master, masterAccess });
   }
   const node = nodeName(choice, hostname);
+  const application = applicationOf(choice.candidates, choice.others.flat());
   const written = writeConfiguration({
     node,
     nodes,
-    application: applicationOf(choice.candidates, choice.others.flat()),
+    application,
+    contexts: tomcatContexts(application.process),
     others: choice.others,
+    doubts: doubtsOf(choice),
+    takenPorts: new Set((await listeningSockets(signal)).map(({ port }) => port)),
     tls,
     isRoot: process.geteuid?.() === 0,
     phpSessions: PHP_SESSIONS.filter((path) => existsSync(path)),

@@ -42,8 +42,11 @@ export interface ServerDetail extends Stickiness {
 }
 
 export interface Check {
-  /** `none`: HAProxy does not check this server, so it sends users to it whether it works or not. */
-  readonly kind: 'none' | 'http' | 'tcp' | 'other';
+  /**
+   * `none`: HAProxy does not check this server, so it sends users to it whether it works or not. `unseen`: in MAINT
+   * HAProxy does not show whether it has a check.
+   */
+  readonly kind: 'none' | 'http' | 'tcp' | 'other' | 'unseen';
   /** The port that is checked, where that is another one than the server's. */
   readonly port: number | null;
 }
@@ -119,8 +122,11 @@ function detailOf(
 function checkOf(row: StatRow, port: number | null): Check {
   const status = (row.text('check_status') ?? '').replace(/^\* /, '');
   const isTracked = (row.text('tracked') ?? '') !== '';
-  if (status === '') return { kind: isTracked ? 'other' : 'none', port };
+  if (status === '' && isTracked) return { kind: 'other', port };
+  const isShut = row.text('status')?.startsWith('MAINT') ?? false;
+  if (status === '') return { kind: isShut ? 'unseen' : 'none', port };
   // The status of HTTP's answer is there for an HTTP check only.
   if (status.startsWith('L7')) return { kind: row.count('check_code') === null ? 'other' : 'http', port };
-  return { kind: status.startsWith('L4') ? 'tcp' : 'other', port };
+  // A connection that failed may have been meant for more.
+  return { kind: status === 'L4OK' ? 'tcp' : 'other', port };
 }

@@ -14,7 +14,7 @@ export function writeBalancers(draft: FileDraft, section: Section): void {
   for (const node of nodes) writeBalancer(draft, section, node);
   writeReloadGrace(draft, nodes);
   writeOthers(draft, section);
-  writeAgentCheck(draft, nodes);
+  writeAgentCheck(draft, section.facts);
 }
 
 function writeBalancer(draft: FileDraft, section: Section, node: NodeFacts): void {
@@ -57,10 +57,10 @@ function writeTls(draft: FileDraft, { tls }: Facts): void {
 }
 
 /** Below level admin no state can be set by the socket: the words have to go by agent-check. */
-function writeLevel(draft: FileDraft, { warn }: Section, node: NodeFacts): void {
+function writeLevel(draft: FileDraft, { facts, warn }: Section, node: NodeFacts): void {
   const { balancer } = node.at;
   if (balancer.level === 'admin') return;
-  if (isByAgent(node)) {
+  if (isByAgent(node, facts)) {
     draft.comment(
       'A socket of level operator counts and sets nothing; HAProxy asks an agent of this node, so the words go that way.',
       4,
@@ -76,8 +76,9 @@ function writeLevel(draft: FileDraft, { warn }: Section, node: NodeFacts): void 
   draft.choice(4, 'writer: agent-check');
 }
 
-function isByAgent({ servers }: NodeFacts): boolean {
-  return servers.every(({ agentPort }) => agentPort !== null && agentPort > 0);
+/** HAProxy asks an agent of each server, and no process is that agent yet. */
+function isByAgent({ servers }: NodeFacts, { takenPorts }: Facts): boolean {
+  return servers.every(({ agentPort }) => agentPort !== null && agentPort > 0 && !takenPorts.has(agentPort));
 }
 
 function writeMaster(draft: FileDraft, { master, masterAccess }: NodeFacts): void {
@@ -111,6 +112,7 @@ function about({ endpoint, sticky, hashed, check }: ServerDetail): string {
     http: 'checked over HTTP',
     tcp: 'checked by a connection',
     other: 'checked',
+    unseen: 'its check is not shown',
   };
   const bound = [...(sticky === null ? [] : [sticky]), ...(hashed === null ? [] : [hashed])];
   return [
@@ -122,8 +124,10 @@ function about({ endpoint, sticky, hashed, check }: ServerDetail): string {
 
 function warnOfServer({ warn }: Section, { at }: NodeFacts, server: ServerDetail): void {
   const name = `${at.balancer.target}: ${server.name}`;
-  if (server.admin !== 'ready')
-    warn(`${name} is in ${server.admin.toUpperCase()} now: end that first, or a drain is refused (75 held)`);
+  if (server.admin === 'maint')
+    warn(`${name} is in MAINT now: a drain goes on around it, and \`ready\` leaves it there`);
+  if (server.admin === 'drain')
+    warn(`${name} is in DRAIN now: end that first, or a drain is refused (75 held)`);
   if (server.hashed !== null)
     warn(
       `${name}: ${server.hashed} alone binds users, and a DRAIN itself moves them: drain and stop refuse (75 unkeepable) unless \`sticky: false\` is true`,
@@ -150,7 +154,8 @@ function writeOthers(draft: FileDraft, { facts }: Section): void {
   );
 }
 
-function writeAgentCheck(draft: FileDraft, nodes: readonly NodeFacts[]): void {
+function writeAgentCheck(draft: FileDraft, facts: Facts): void {
+  const { nodes, takenPorts } = facts;
   const below = nodes.filter(({ at }) => at.balancer.level !== 'admin');
   const asked = nodes.flatMap(({ servers }) => servers.flatMap(({ agentPort }) => agentPort ?? []));
   if (below.length === 0) {
@@ -161,12 +166,12 @@ function writeAgentCheck(draft: FileDraft, nodes: readonly NodeFacts[]): void {
     );
     return;
   }
-  const port = asked.find((one) => one > 0) ?? 7001;
+  const port = asked.find((one) => one > 0 && !takenPorts.has(one)) ?? 7001;
   const lines = ['listen:', `  agentCheck: { address: ${scalar(`0.0.0.0:${port}`)} }`];
   draft.blank();
   draft.comment(
-    'Where HAProxy asks (`agent-port`). Any machine may: name the balancers with `allow: [10.0.0.0/24]` where others can reach this port.',
+    'Where HAProxy asks (`agent-port`). Any address may ask: name the balancers with `allow: [10.0.0.0/24]` where others can reach this port.',
   );
-  if (below.every(isByAgent)) draft.yaml(...lines);
+  if (below.every((node) => isByAgent(node, facts))) draft.yaml(...lines);
   else draft.choice(0, ...lines);
 }

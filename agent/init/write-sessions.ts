@@ -80,7 +80,7 @@ function choicesFor(facts: Facts): readonly string[] {
   ];
   switch (kind) {
     case 'tomcat':
-      return [...tomcat(url('/manager')), ...page];
+      return [...tomcat(url('/manager'), facts.contexts), ...page];
     case 'wildfly':
       return [...wildfly(place), ...page];
     case 'java':
@@ -90,7 +90,7 @@ function choicesFor(facts: Facts): readonly string[] {
     case 'web-server':
       return [...page, ...php(facts)];
     case null:
-      return [...page, ...tomcat(url('/manager')), ...php(facts)];
+      return [...page, ...tomcat(url('/manager'), facts.contexts), ...php(facts)];
     case 'node':
     case 'ruby':
     case 'python':
@@ -103,12 +103,17 @@ function choicesFor(facts: Facts): readonly string[] {
   }
 }
 
-function tomcat(manager: string): readonly string[] {
+/** A line for each application that is there: all of them have users, as far as can be seen. */
+function tomcat(manager: string, contexts: readonly string[]): readonly string[] {
+  const account = 'user: lastcall, passwordFile: /etc/lastcall/tomcat.password';
+  const lines = (contexts.length > 0 ? contexts : ['/']).map(
+    (context) => `- tomcat: { url: ${manager}, ${account}, context: ${scalar(context)} }`,
+  );
   return [
-    `- tomcat: { url: ${manager}, user: lastcall, passwordFile: /etc/lastcall/tomcat.password, context: / }`,
+    ...lines,
     '# Tomcat: its manager (tomcat10-admin), with a user of the role manager-script in tomcat-users.xml; the file has the',
     '# password in one line, for the sidecar alone. `context` is the path of the application, / for ROOT: of a wrong',
-    '# one the number is 0 while users are there.',
+    '# one the number is 0 while users are there, so each application with users needs its line.',
   ];
 }
 

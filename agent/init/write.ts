@@ -15,7 +15,7 @@ export function writeConfiguration(facts: Facts): Written {
   const warnings: string[] = [];
   const write = (edits: number): DraftResult => {
     const draft = createDraft();
-    warnings.length = 0;
+    warnings.splice(0, warnings.length, ...facts.doubts);
     const section: Section = { facts, warn: (text) => void warnings.push(text) };
     writeHead(draft, facts, edits);
     for (const part of [writeApp, writeBalancers, writeSessions, writeDrain]) {

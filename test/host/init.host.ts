@@ -43,6 +43,7 @@ test('As root it finds the unit and the master socket, and after one edit the no
   expect(text).toMatch(/^ {4}master: unix:\/run\/haproxy\/master\.sock$/m);
   expect(text).toMatch(/^ {4}tcp: 127\.0\.0\.1:8080$/m);
   expect(text.match(/EDIT: /g)).toHaveLength(1);
+  expect(text).toMatch(/^# {3}- tomcat: .* context: \/ \}$/m);
   expect(await stock.box.sh(`stat -c '%a %U:%G' ${FILE}`)).toBe('640 root:root');
 
   // The one edit: Tomcat's manager counts the sessions. And the file for the sidecar's user to read, as was said.

@@ -47,8 +47,11 @@ function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
     nodes: [nodeOf()],
     application: { owner, endpoints, kind: 'tomcat', process: null },
     others: [],
+    doubts: [],
     tls: null,
     isRoot: true,
+    contexts: [],
+    takenPorts: new Set([8080]),
     phpSessions: [],
     ...more,
   };
@@ -136,6 +139,15 @@ describe('The file that init writes', () => {
     },
   );
 
+  test('proposes a line for each application of a Tomcat', async () => {
+    const { text } = writeConfiguration(someFacts({ contexts: ['/', '/shop/api'] }));
+    const chosen = withChoices(text, /sessions:/, / {2}- tomcat: /);
+    expect(await load(chosen)).toMatchObject({
+      ok: true,
+      config: { sessions: [{ context: '/' }, { context: '/shop/api' }] },
+    });
+  });
+
   test('has right lines for everything else that it leaves to a choice', async () => {
     const { text } = writeConfiguration(someFacts());
     const chosen = withChoices(text, /keep: 1/, /audit: /, /pool: /, /lock: /, /sticky: false/);
@@ -187,6 +199,9 @@ describe('The file that init writes', () => {
       ok: true,
       config: { balancers: [{ writer: 'agent-check' }], listen: { agentCheck: { port: 7009 } } },
     });
+    const taken = writeConfiguration(someFacts({ nodes: [asked], takenPorts: new Set([7009]) }));
+    expect(taken.edits).toHaveLength(2);
+    expect(taken.text).toMatch(/^# {3}agentCheck: \{ address: 0\.0\.0\.0:7001 \}$/m);
     const { text, edits, warnings } = writeConfiguration(someFacts({ nodes: [nodeOf({}, 'operator')] }));
     expect(edits).toHaveLength(2);
     expect(warnings).toContainEqual(expect.stringMatching(/level operator/));

@@ -38,6 +38,7 @@ export const JOBS: readonly Job[] = [
   { job: 'shipped samples', file: HEALTH, test: / is valid as it is shipped/ },
   { job: 'shipped samples', file: 'test/haproxy/tls.test.ts' },
   { job: 'init-state is told', file: 'test/e2e/init-state.test.ts', from: [3, 1] },
+  { job: 'init finds the node', file: 'test/e2e/init.test.ts' },
   { job: 'BEHAVIOUR.md', file: 'test/haproxy/behaviour.test.ts' },
   { job: 'reload.sh', file: SAMPLE, test: /^haproxy\/reload\.sh / },
 ];

@@ -5,6 +5,7 @@ import type { Config } from './config/config.ts';
 import type { Engine } from './engine/engine.ts';
 import type { LastRuns } from './engine/last-runs.ts';
 import { createSchedule, type Schedule, type ScheduleCounts } from './engine/schedule.ts';
+import { operate } from './engine/operate.ts';
 import type { Service } from './engine/service.ts';
 import { createCondition } from './hooks/condition.ts';
 import type { Journal } from './journal/journal.ts';
@@ -109,26 +110,4 @@ export function polledAddresses({ listen }: Config): ListenPlace[] {
     const address = listen[name];
     return address === null ? [] : [{ host: address.host, port: address.port, key: `listen.${name}` }];
   });
-}
-
-/** Submits a request and waits for its end. */
-export async function operate(service: Service, request: Request): Promise<Result> {
-  let found = (_result: Result): void => undefined;
-  const result = new Promise<Result>((resolve) => {
-    found = resolve;
-  });
-  const early: Result[] = [];
-  let ticket: string | null = null;
-  const unwatch = service.watch({
-    status: () => undefined,
-    result: (ended) => (ended.id === ticket ? found(ended) : early.push(ended)),
-  });
-  try {
-    const submitted = await service.submit(request);
-    if (!submitted.accepted) return submitted.result;
-    ticket = submitted.id;
-    return early.find(({ id }) => id === ticket) ?? (await result);
-  } finally {
-    unwatch();
-  }
 }

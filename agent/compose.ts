@@ -137,7 +137,7 @@ function hooksOf(config: Config, { clock, env }: World): Pick<Ports, 'gate' | 'w
 }
 
 /** Every HAProxy that the sources may ask; their questions do not wait for those of the balancers' drivers. */
-function targetsOf({ balancers }: Config, clock: Clock): HaproxyTarget[] {
+export function targetsOf({ balancers }: Config, clock: Clock): HaproxyTarget[] {
   return balancers.flatMap((balancer) => {
     if (balancer.kind !== 'haproxy') return [];
     const { address, servers, tls } = balancer;

@@ -25,6 +25,7 @@ import {
 } from './config/defaults.ts';
 import { unitOfCommand } from './config/app-validators.ts';
 import type { Journal } from './journal/journal.ts';
+import { loadHttp } from './system/http.ts';
 
 /**
  * Direct mode: the same engine inside the CLI, for one operation, without a file and without a record. What was found
@@ -34,6 +35,7 @@ import type { Journal } from './journal/journal.ts';
 /** Starts the engine for the flags; its first looks are under way when it is answered. */
 export async function createDirect(options: DirectOptions, world: World): Promise<DirectService> {
   const config = configOf(options);
+  if (options.sessions !== null || options.health !== null) await loadHttp();
   const { balancers } = createBalancers(config, world, () => engine.status());
   const engine = composeEngine(config, { journal: NO_JOURNAL, balancers, child: null, direct: true }, world);
   await engine.start();

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { operate, polledAddresses } from './assembly.ts';
+import { polledAddresses } from './assembly.ts';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { openHooksServer } from './control/hooks-server.ts';
 import { type ControlServer, openControl } from './control/server.ts';
+import { operate } from './engine/operate.ts';
 import type { Service } from './engine/service.ts';
 import { createPhaseHook } from './hooks/phase-hook.ts';
 import type { Request } from './lifecycle/model/api.ts';

@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 import { hostname, userInfo } from 'node:os';
-import { setFlagsFromString } from 'node:v8';
 import type { World } from './compose.ts';
 import type { Config } from './config/config.ts';
 import { runCli } from './cli/program.ts';
@@ -51,6 +50,7 @@ process.exitCode = await runCli({
   // Loaded only when they are needed: `status` must start as fast as node itself.
   run: async (options) => {
     // A sidecar makes little garbage for months: without this V8 lets the young generation grow by 16 MB (npm run bench).
+    const { setFlagsFromString } = await import('node:v8');
     setFlagsFromString('--semi-space-growth-factor=1');
     const { runSidecar } = await import('./sidecar.ts');
     scrub(process.env);
@@ -65,12 +65,19 @@ process.exitCode = await runCli({
   loadStandIn: async () => {
     const { createStandIn } = await import('./stand-in.ts');
     const { createLog } = await import('./system/log.ts');
+    await import('./system/http-exchange.ts');
     const format = { level: 'warn', format: 'text', journal: false } as const;
     return (config) => {
       scrub(process.env);
       const log = createLog(format, { clock: realClock, destination: process.stderr });
       return createStandIn(config, world(log));
     };
+  },
+  doctor: async (request) => {
+    const { examine } = await import('./examine.ts');
+    // Commands are given what the sidecar gives them.
+    scrub(process.env);
+    return examine(request, world(SILENT));
   },
 });
 

@@ -9,13 +9,14 @@ import {
   notesAt,
   supervise,
 } from './application.ts';
-import { assemble, operate } from './assembly.ts';
+import { assemble } from './assembly.ts';
 import type { RunOptions } from './cli/ports.ts';
 import { openEndpoints, placesOf } from './endpoints.ts';
 import type { World } from './compose.ts';
 import { openAudit } from './telemetry/audit.ts';
 import type { Engine } from './engine/engine.ts';
 import { createLastRuns } from './engine/last-runs.ts';
+import { operate } from './engine/operate.ts';
 import type { Service } from './engine/service.ts';
 import { createHandover } from './journal/handover.ts';
 import { createJournal } from './journal/journal.ts';
@@ -29,6 +30,7 @@ import { createLaunchRecord } from './app/launch-record.ts';
 import { createRunningStopRecord } from './app/running-stop-record.ts';
 import { openPidFileRecords } from './app/pid-file-record.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
+import { loadHttp } from './system/http.ts';
 import { createLabelledCounts } from './system/labelled-counts.ts';
 import { busyPortRetryMs, createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
@@ -54,6 +56,7 @@ export interface SidecarWorld extends World {
  */
 export async function runSidecar(options: RunOptions, world: SidecarWorld): Promise<number> {
   const { config } = options;
+  await loadHttp();
   // Before anything of ours touches that disk.
   await checkReachable(config.state, world.clock);
   return withClosing(async (atTheEnd) => {

@@ -49,6 +49,10 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     ],
     types: ['lifecycle'],
   },
+  doctor: {
+    run: ['node:', 'system', 'haproxy', 'lifecycle/model/objection.ts', 'app/systemd-unit.ts'],
+    types: ['config', 'lifecycle', 'sessions', 'probes'],
+  },
   cli: {
     run: [
       'node:',
@@ -61,7 +65,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
       'commander',
       'lifecycle/model/phase.ts',
     ],
-    types: ['engine', 'lifecycle'],
+    types: ['engine', 'lifecycle', 'doctor'],
   },
 };
 

@@ -1,6 +1,7 @@
 import { Argument, Command, CommanderError } from 'commander';
 import { check } from './check.ts';
 import type { Shell } from './completion.ts';
+import type { DoctorOptions } from './doctor.ts';
 import { examples } from './help.ts';
 import type { InitCommandOptions } from './init.ts';
 import { operate } from './operate.ts';
@@ -36,27 +37,50 @@ const OPERATIONS = {
   reboot: 'drain, stop, and reboot the machine; after the boot ready, as one operation',
 } as const;
 
+type AddVerb = (program: Command, onParsed: OnParsed, command: readonly string[] | null) => void;
+
+/** In the order of the help. */
+const VERBS: Readonly<Record<string, AddVerb>> = {
+  run: addRun,
+  drain: (program, onParsed) => addOperation(program, 'drain', onParsed),
+  stop: (program, onParsed) => addOperation(program, 'stop', onParsed),
+  ready: (program, onParsed) => addOperation(program, 'ready', onParsed),
+  restart: (program, onParsed) => addOperation(program, 'restart', onParsed),
+  reboot: (program, onParsed) => addOperation(program, 'reboot', onParsed),
+  hold: (program, onParsed) => addHold(program, 'hold', onParsed),
+  release: (program, onParsed) => addHold(program, 'release', onParsed),
+  status: addStatus,
+  unlock: addUnlock,
+  check: addCheck,
+  init: addInit,
+  doctor: addDoctor,
+  completion: addCompletion,
+  'complete-servers': addCompleteServers,
+};
+
 /**
  * The program with all its verbs.
  * @param command the arguments after `--`, for `run`
  * @param onParsed called with the verb that parsing found
+ * @param words what is to be parsed: verbs that are not among them have a name only, since the 200 options of all take longer
+ *   to make than those of one to parse. null = every verb is whole
  */
 export function createProgram(
   ports: Pick<CliPorts, 'stdout' | 'version'>,
   command: readonly string[] | null,
   onParsed: OnParsed,
+  words: readonly string[] | null = null,
 ): Command {
   const program = createRoot(ports);
-  addRun(program, command, onParsed);
-  for (const name of ['drain', 'stop', 'ready', 'restart', 'reboot'] as const)
-    addOperation(program, name, onParsed);
-  for (const name of ['hold', 'release'] as const) addHold(program, name, onParsed);
-  addStatus(program, onParsed);
-  addUnlock(program, onParsed);
-  addCheck(program, onParsed);
-  addInit(program, onParsed);
-  addCompletion(program, onParsed);
+  const isWhole = words === null || !words.some((word) => Object.hasOwn(VERBS, word)) || asksForHelp(words);
+  for (const [name, add] of Object.entries(VERBS))
+    if (isWhole || words.includes(name)) add(program, onParsed, command);
+    else program.command(name);
   return program;
+}
+
+function asksForHelp(words: readonly string[]): boolean {
+  return words.includes('--help') || words.includes('-h');
 }
 
 function createRoot(ports: Pick<CliPorts, 'stdout' | 'version'>): Command {
@@ -94,7 +118,7 @@ function addVerb(program: Command, name: Parameters<typeof examples>[0], text: s
     .addHelpText('before', examples(name));
 }
 
-function addRun(program: Command, command: readonly string[] | null, onParsed: OnParsed): void {
+function addRun(program: Command, onParsed: OnParsed, command: readonly string[] | null): void {
   const text = 'the sidecar of one node; with -- COMMAND ARG... it also starts and supervises the app';
   addVerb(program, 'run', text)
     .usage('[options] [-- COMMAND ARG...]')
@@ -163,6 +187,25 @@ function addInit(program: Command, onParsed: OnParsed): void {
   });
 }
 
+function addDoctor(program: Command, onParsed: OnParsed): void {
+  const text = 'asks HAProxy, the application and this machine: will a drain be honest here?';
+  addVerb(program, 'doctor', text)
+    .option('--haproxy-config <file>', 'haproxy.cfg, for what no socket shows')
+    .option(
+      '--live <url>',
+      'a trial: DRAIN for as long as two requests to this frontend take, then what was found is put back',
+    )
+    .action((options: DoctorOptions) => {
+      onParsed({
+        name: 'doctor',
+        work: async (context) => {
+          const { doctor } = await import('./rare-commands.ts');
+          return doctor(options, context);
+        },
+      });
+    });
+}
+
 function addCompletion(program: Command, onParsed: OnParsed): void {
   const shell = new Argument('<shell>', 'bash, zsh or fish').choices([
     'bash',
@@ -176,7 +219,25 @@ function addCompletion(program: Command, onParsed: OnParsed): void {
         name: 'completion',
         work: async ({ ports }) => {
           const { completionFor } = await import('./rare-commands.ts');
-          ports.stdout.write(completionFor(name, program));
+          const whole = createProgram(ports, null, () => undefined);
+          ports.stdout.write(completionFor(name, whole));
+          return 0;
+        },
+      });
+    });
+}
+
+/** What the scripts of `completion` ask: no person does, so no help shows it. */
+function addCompleteServers(program: Command, onParsed: OnParsed): void {
+  program
+    .command('complete-servers', { hidden: true })
+    .argument('<line>', 'what has been typed so far')
+    .action((line: string) => {
+      onParsed({
+        name: 'complete-servers',
+        work: async ({ ports }) => {
+          const { completeServers } = await import('./rare-commands.ts');
+          for (const name of await completeServers(line, ports.clock)) ports.stdout.write(`${name}\n`);
           return 0;
         },
       });

@@ -12,6 +12,8 @@ interface OptionWords {
   readonly value: {
     readonly name: string;
     readonly isFile: boolean;
+    /** A server of the HAProxy that the line names. */
+    readonly isServer: boolean;
     readonly choices: readonly string[];
   } | null;
 }
@@ -29,6 +31,11 @@ interface ProgramWords {
   readonly verbs: readonly VerbWords[];
   readonly globals: readonly OptionWords[];
 }
+
+/** The command by which a script asks for them. */
+const COMPLETE_SERVERS = 'complete-servers';
+/** Options whose value is a server. */
+const SERVERS = /^--(?:ignore-)?server$/;
 
 /** Values that are a file or a socket of this machine, or may be. */
 const FILES = /<(?:file|path|pid|addr)>/;
@@ -50,12 +57,15 @@ export function completionFor(shell: Shell, program: Command): string {
 
 function wordsOf(program: Command): ProgramWords {
   const globals = [...optionsOf(program), HELP];
-  const verbs = program.commands.map((command) => ({
-    name: command.name(),
-    text: command.description(),
-    options: [...optionsOf(command), ...globals],
-    choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
-  }));
+  const verbs = program
+    .createHelp()
+    .visibleCommands(program)
+    .map((command) => ({
+      name: command.name(),
+      text: command.description(),
+      options: [...optionsOf(command), ...globals],
+      choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
+    }));
   return { verbs, globals };
 }
 
@@ -68,7 +78,9 @@ function optionsOf(command: Command): OptionWords[] {
 
 function optionOf({ short, long, flags, description, required, argChoices }: Option): OptionWords {
   const name = /<([^>]+)>/.exec(flags)?.[1] ?? '';
-  const value = required ? { name, isFile: FILES.test(flags), choices: argChoices ?? [] } : null;
+  const value = required
+    ? { name, isFile: FILES.test(flags), isServer: SERVERS.test(long ?? ''), choices: argChoices ?? [] }
+    : null;
   return { flags: [short, long].filter((flag) => flag !== undefined), text: description, value };
 }
 
@@ -84,7 +96,8 @@ function bash(program: ProgramWords): string {
     options.flatMap(({ flags }) => flags).join(' | ');
   const files = valued.filter(({ value }) => value?.isFile === true);
   const chosen = valued.filter(({ value }) => value?.choices.length !== 0);
-  const free = valued.filter((option) => !files.includes(option) && !chosen.includes(option));
+  const servers = valued.filter(({ value }) => value?.isServer === true);
+  const free = valued.filter((option) => ![...files, ...chosen, ...servers].includes(option));
   const flagsOf = (options: readonly OptionWords[]): string =>
     options.flatMap(({ flags }) => flags).join(' ');
   const verbs = program.verbs.map(({ name }) => name);
@@ -111,6 +124,7 @@ ${chosen.map(({ flags, value }) => `    ${flags.join(' | ')}) words='${value?.ch
       mapfile -t COMPREPLY < <(compgen -f -- "$cur")
       return
       ;;
+    ${pattern(servers)}) words=$("\${COMP_WORDS[0]}" ${COMPLETE_SERVERS} "$COMP_LINE" 2>/dev/null) ;;
     ${pattern(free)}) return ;;
     *)
       case $verb in
@@ -135,6 +149,10 @@ function zsh({ verbs, globals }: ProgramWords): string {
   });
   return `#compdef lastcall
 # zsh: source <(lastcall completion zsh), or this file as _lastcall in a directory of $fpath
+_lastcall_servers() {
+  local -a found=(\${(f)"$(lastcall ${COMPLETE_SERVERS} "$BUFFER" 2>/dev/null)"})
+  compadd -a found
+}
 _lastcall() {
   local context state state_descr line
   typeset -A opt_args
@@ -162,8 +180,9 @@ function zshSpec({ flags, text, value }: OptionWords): string {
   return `'(${flags.join(' ')})'{${flags.join(',')}}${quoted(`${explained}${values}`)}`;
 }
 
-function zshValues({ isFile, choices }: NonNullable<OptionWords['value']>): string {
+function zshValues({ isFile, isServer, choices }: NonNullable<OptionWords['value']>): string {
   if (isFile) return '_files';
+  if (isServer) return '_lastcall_servers';
   return choices.length === 0 ? ' ' : `(${choices.join(' ')})`;
 }
 
@@ -189,7 +208,9 @@ function fish({ verbs, globals }: ProgramWords): string {
 
 function fishOption({ flags, text, value }: OptionWords): string {
   const names = flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`));
-  const choices = value === null || value.choices.length === 0 ? '' : ` -a '${value.choices.join(' ')}'`;
+  const asked = value?.isServer === true ? `(lastcall ${COMPLETE_SERVERS} (commandline -p) 2>/dev/null)` : '';
+  const words = asked === '' ? (value?.choices.join(' ') ?? '') : asked;
+  const choices = words === '' ? '' : ` -a '${words}'`;
   const takes = value === null ? '' : value.isFile ? ' -r -F' : ` -x${choices}`;
   return `${names.join(' ')}${takes} -d ${quotedForFish(text)}`;
 }

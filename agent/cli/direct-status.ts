@@ -51,7 +51,9 @@ export async function openDirectStatus(
  * @throws LastcallError where none answers, one of them lacks a server that was named, or there are too many
  */
 async function serversOf(direct: DirectOptions, clock: Clock): Promise<readonly string[]> {
-  const lists = await Promise.allSettled(direct.haproxy.map((address) => listOf(address, direct, clock)));
+  const lists = await Promise.allSettled(
+    direct.haproxy.map((address) => listServers(address, direct, clock, LIST_MS)),
+  );
   const answered = lists.flatMap((list) => (list.status === 'fulfilled' ? [list.value] : []));
   const refused = lists.flatMap((list) => (list.status === 'rejected' ? [list.reason as unknown] : []));
   const isAway = (error: unknown): boolean => isLastcallError(error) && error.code === 'balancer-unreachable';
@@ -66,12 +68,21 @@ interface ServerList {
   readonly names: readonly string[];
 }
 
-async function listOf(address: string, { tls }: DirectOptions, clock: Clock): Promise<ServerList> {
+/**
+ * The names of all servers of one HAProxy, in one exchange.
+ * @throws LastcallError `usage` for an address that is none; `balancer-unreachable`, `not-permitted`
+ */
+export async function listServers(
+  address: string,
+  { tls }: Pick<DirectOptions, 'tls'>,
+  clock: Clock,
+  timeoutMs: number,
+): Promise<ServerList> {
   const parsed = parseAddress(address, 'usage');
   const client = createClient(address, parsed, { clock, tls: parsed.kind === 'tls' ? tls : null });
   const { signal } = new AbortController();
   const { rows } = await listAllServers(client, (command, onLine) =>
-    client.stream(command, onLine, LIST_MS, signal),
+    client.stream(command, onLine, timeoutMs, signal),
   );
   const names = rows
     .filter(({ server }) => server !== 'BACKEND')

@@ -64,6 +64,12 @@ export const EXAMPLES = {
     'lastcall completion fish >~/.config/fish/completions/lastcall.fish',
     'source <(lastcall completion bash)       bash: in ~/.bashrc; zsh alike in ~/.zshrc',
   ],
+  doctor: [
+    'lastcall doctor                          each trap with its consequence and its fix; 0 when none breaks the promise',
+    'lastcall doctor --haproxy-config /etc/haproxy/haproxy.cfg',
+    'runuser -u lastcall -- lastcall doctor   as the user of the sidecar',
+    'lastcall doctor --live http://127.0.0.1/ also a trial drain: do new users leave, and old ones stay?',
+  ],
   check: [
     'lastcall check                           is the configuration file right? touches nothing else',
     'lastcall check -c app1.yaml --json',

@@ -50,14 +50,15 @@ const ENVIRONMENT = [
  * @param program with all of its commands
  */
 export function manPage(program: Command, version: string): string {
+  const commands = program.createHelp().visibleCommands(program);
   const items = (pairs: readonly (readonly [string, string])[]): string[] =>
     pairs.flatMap(([name, text]) => item(bold(name), text));
   return [
     `.TH LASTCALL 1 "" ${quoted(`lastcall ${version}`)} "User Commands"`,
     ...section('NAME', ['lastcall \\- drain, stop and return a stateful node behind HAProxy']),
-    ...section('SYNOPSIS', program.commands.flatMap((command) => ['.br', synopsis(command)]).slice(1)),
+    ...section('SYNOPSIS', commands.flatMap((command) => ['.br', synopsis(command)]).slice(1)),
     ...section('DESCRIPTION', DESCRIPTION.flatMap((text) => ['.PP', paragraph(text)]).slice(1)),
-    ...section('COMMANDS', program.commands.flatMap(commandPart)),
+    ...section('COMMANDS', commands.flatMap(commandPart)),
     ...section('OPTIONS OF EVERY COMMAND', options(program.options)),
     ...section('NOTATION', items(NOTES)),
     ...section('EXIT STATUS', exits()),

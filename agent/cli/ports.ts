@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { Diagnosis } from '../doctor/diagnosis.ts';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 
@@ -31,6 +32,18 @@ export interface CliPorts {
    *   it rejects with a LastcallError that says why it cannot be
    */
   readonly loadStandIn: () => Promise<(config: Config) => Promise<DirectService>>;
+  /** Looks for every trap of a setup; writes nothing, but for a trial drain. @throws LastcallError `config` */
+  readonly doctor: (request: DoctorRequest) => Promise<Diagnosis>;
+}
+
+export interface DoctorRequest {
+  readonly config: Config;
+  /** The configuration file of HAProxy; null = none was given. */
+  readonly haproxyFile: string | null;
+  /** Our environment, as it was given to us. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A trial drain; null = none. The signal ends it early, and what was found is put back all the same. */
+  readonly live: { readonly url: string; readonly signal: AbortSignal } | null;
 }
 
 /** A stream to write to: process.stdout and process.stderr are such. */

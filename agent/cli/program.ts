@@ -43,7 +43,7 @@ async function parse(
   command: readonly string[] | null,
 ): Promise<ParsedCommand & { readonly globals: Globals }> {
   const found: ParsedCommand[] = [];
-  const program = createProgram(ports, command, (chosen) => found.push(chosen));
+  const program = createProgram(ports, command, (chosen) => found.push(chosen), words);
   await program.parseAsync(words, { from: 'user' });
   const [chosen] = found;
   if (chosen === undefined) throw noCommand();
@@ -55,8 +55,15 @@ async function parse(
   return { ...chosen, globals: program.opts<Globals>() };
 }
 
+/** By its code: its name is that of its class, which has another one in the bundle. */
 function isCommanderError(error: unknown): error is CommanderError {
-  return typeof error === 'object' && error !== null && 'name' in error && error.name === 'CommanderError';
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    error.code.startsWith('commander.')
+  );
 }
 
 /** Commander's own message on one line: `unknown option '--forse' (Did you mean --force?)`. */

@@ -30,6 +30,9 @@ import {
 } from './source-validators.ts';
 import * as z from 'zod';
 
+// It is read once: a parser that zod writes as a program, and V8 compiles, costs more than it saves.
+z.config({ jitless: true });
+
 const SIGNALS = Object.keys(constants.signals) as NodeJS.Signals[];
 
 /**

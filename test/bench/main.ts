@@ -9,7 +9,7 @@ import { flood, refusedStart } from './flood.ts';
 import { latency } from './latency.ts';
 import { poll } from './poll.ts';
 import { scale } from './scale/scale.ts';
-import { startTime } from './start-time.ts';
+import { startTime, timeToDrain } from './start-time.ts';
 import { stickTable } from './stick-table.ts';
 import { warmUp } from './warm-up.ts';
 
@@ -58,7 +58,11 @@ async function resting(where: Site): Promise<Figure[]> {
   if (node === undefined) throw new Error('the site has no second node');
   const sidecar = await startSidecar(where, node, stop.signal, { probeEvery: '2s' });
   try {
-    return [...(await startTime(sidecar)), ...(await atRest(sidecar))];
+    return [
+      ...(await startTime(where, node, sidecar)),
+      ...(await timeToDrain(where, node)),
+      ...(await atRest(sidecar)),
+    ];
   } finally {
     await sidecar.stop();
   }

@@ -1,29 +1,105 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { LASTCALL } from '../support/cli.ts';
-import type { Sidecar } from '../support/sidecar.ts';
+import { cellOf, converse, type Conversation } from '../support/haproxy.ts';
+import { sidecarConfig, type Sidecar } from '../support/sidecar.ts';
+import type { Site, SiteNode } from '../support/site.ts';
 import { median, round, type Figure } from './figures.ts';
 
 const RUNS = 31;
+const GIVE_UP_MS = 30_000;
 
-/** `lastcall status` against `node -e 0`, in turns, so that a busy moment of the machine meets both. */
-export async function startTime(sidecar: Sidecar): Promise<Figure[]> {
+interface TimedCommand {
+  readonly name: string;
+  readonly args: readonly string[];
+  /** How many times `node -e 0`. */
+  readonly limit: number;
+}
+
+/** Whole commands against `node -e 0`, in turns, so that a busy moment of the machine meets all of them. */
+export async function startTime(site: Site, node: SiteNode, sidecar: Sidecar): Promise<Figure[]> {
+  const file = join(site.dir, 'bench-check.yaml');
+  await writeFile(file, JSON.stringify(sidecarConfig(site, node)));
+  const direct = ['--haproxy', site.haproxy.socket, '--server', `app/${node.name}`];
+  const commands: readonly TimedCommand[] = [
+    { name: 'status', args: ['status', '--socket', sidecar.control], limit: 1.5 },
+    { name: 'check', args: ['check', '-c', file], limit: 2.5 },
+    { name: 'drain --dry-run, direct', args: ['drain', '--dry-run', '--not-sticky', ...direct], limit: 2.5 },
+  ];
   const bare: number[] = [];
-  const status: number[] = [];
+  const times = commands.map((): number[] => []);
   for (let run = 0; run < RUNS; run++) {
     bare.push(await timed(['-e', '0']));
-    status.push(await timed([LASTCALL, 'status', '--socket', sidecar.control]));
+    for (const [at, { args }] of commands.entries()) times[at]?.push(await timed([LASTCALL, ...args]));
   }
-  const [bareMs, statusMs] = [median(bare), median(status)];
+  const bareMs = median(bare);
+  return commands.map(({ name, limit }, at) => {
+    const ms = median(times[at] ?? []);
+    const how = `median of ${RUNS}: ${round(ms)} ms and ${round(bareMs)} ms`;
+    return { name: `lastcall ${name}, compared with node -e 0`, value: ms / bareMs, unit: 'x', limit, how };
+  });
+}
+
+/** From the start of the command to DRAIN at HAProxy, against a Node program that sends the one command. */
+export async function timeToDrain(site: Site, node: SiteNode): Promise<Figure[]> {
+  const name = `app/${node.name}`;
+  const { socket } = site.haproxy;
+  const send = `require('node:net').connect(${JSON.stringify(socket)}).end('set server ${name} state drain\\n').resume()`;
+  const drain = [
+    LASTCALL,
+    'drain',
+    '--haproxy',
+    socket,
+    '--server',
+    name,
+    '--not-sticky',
+    '--quiet-for',
+    '1h',
+  ];
+  const bare: number[] = [];
+  const ours: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    bare.push(await drained(site, name, ['-e', send]));
+    ours.push(await drained(site, name, drain));
+  }
+  const [bareMs, oursMs] = [median(bare), median(ours)];
   return [
     {
-      name: 'lastcall status, compared with node -e 0',
-      value: statusMs / bareMs,
+      name: 'command to DRAIN, direct, compared with node',
+      value: oursMs / bareMs,
       unit: 'x',
-      limit: 2,
-      how: `median of ${RUNS}: ${round(statusMs)} ms and ${round(bareMs)} ms`,
+      limit: 3,
+      how: `median of ${RUNS}: ${round(oursMs)} ms and ${round(bareMs)} ms`,
     },
   ];
+}
+
+/** Milliseconds until HAProxy shows DRAIN; READY again afterwards. */
+async function drained(site: Site, name: string, args: readonly string[]): Promise<number> {
+  const line = await converse(site.haproxy.socket);
+  const began = performance.now();
+  const child = spawn(process.execPath, args, { stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  try {
+    while (!/^\S+,\S+,DRAIN/m.test(await statusLine(line, name)))
+      if (performance.now() - began > GIVE_UP_MS) throw new Error('HAProxy shows no DRAIN');
+    return performance.now() - began;
+  } finally {
+    child.kill('SIGKILL');
+    await ended;
+    await line.ask(`set server ${name} state ready`);
+    line.end();
+  }
+}
+
+/** `backend,server,STATUS` of one server. */
+async function statusLine(line: Conversation, name: string): Promise<string> {
+  const [backend = '', server = ''] = name.split('/');
+  const stat = await line.ask(`show stat ${backend} 4 -1`);
+  const row = stat.split('\n').find((one) => one.startsWith(`${backend},${server},`)) ?? '';
+  return `${backend},${server},${cellOf(`${stat.split('\n')[0] ?? ''}\n${row}`, 'status') ?? ''}`;
 }
 
 /** Milliseconds from the spawn to the end of a node process. */

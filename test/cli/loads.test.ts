@@ -46,19 +46,27 @@ async function loadedBy(...words: readonly string[]): Promise<Loaded> {
 // Each byte that is loaded is parsed at every call; the figures in seconds are those of `npm run bench`.
 describe('A command loads only what it needs', () => {
   test('status: the command line alone', async () => {
-    const { bytes, modules, packages } = await loadedBy('status', '--socket', '/nonexistent/socket');
+    const { bytes, modules, packages, natives } = await loadedBy('status', '--socket', '/nonexistent/socket');
     expect(modules).toContain('cli/status.ts');
     expect(modules).not.toContain('compose.ts');
     expect(packages).toEqual(['commander']);
     expect(bytes).toBeLessThan(160_000);
+    for (const one of ['child_process', 'crypto', 'http', 'tls', 'v8']) expect(natives).not.toContain(one);
   });
 
-  test('direct mode: the engine, and neither the configuration nor the log nor the metrics', async () => {
-    const where = ['--haproxy', '/nonexistent/socket', '--server', 'a/b'];
-    const { modules, packages, natives } = await loadedBy('drain', '--dry-run', ...where);
+  const direct = ['--haproxy', '/nonexistent/socket', '--server', 'a/b'] as const;
+
+  test('direct mode: the engine, and neither the configuration nor the log, the metrics or HTTP', async () => {
+    const { bytes, modules, packages, natives } = await loadedBy('drain', '--dry-run', ...direct);
     expect(modules).toContain('compose.ts');
+    for (const one of ['axios', 'winston', 'zod', 'yaml', 'prom-client']) expect(packages).not.toContain(one);
+    expect(natives).not.toContain('https');
+    expect(bytes).toBeLessThan(760_000);
+  });
+
+  test('direct mode with a URL: axios, and of it only what is asked of it', async () => {
+    const { packages, natives } = await loadedBy('drain', ...direct, '--sessions', 'http://127.0.0.1:1/');
     expect(packages).toContain('axios');
-    for (const one of ['winston', 'zod', 'yaml', 'prom-client']) expect(packages).not.toContain(one);
     // axios looks for what it could do (bundle.mjs).
     expect(natives).toContain('http');
     for (const one of ['internal/deps/undici/undici', 'http2']) expect(natives).not.toContain(one);

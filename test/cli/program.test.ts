@@ -32,6 +32,7 @@ async function cli(...argv: string[]): Promise<Outcome> {
       return 0;
     },
     loadStandIn: () => Promise.reject(new Error('no sidecar is away here')),
+    doctor: () => Promise.reject(new Error('no sidecar is away here')),
     direct: async (options) => {
       direct.push(options);
       const service = createScriptedService();
@@ -56,6 +57,7 @@ describe('Help', () => {
     ['hold'],
     ['release'],
     ['status'],
+    ['doctor'],
     ['check'],
     ['completion'],
   ])('of lastcall %s begins with examples and goes to stdout', async (...verb: string[]) => {
@@ -81,7 +83,7 @@ describe('A mistake on the command line', () => {
   const mistakes: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['options and no command', ['--quiet'], /no command/],
     ['a misspelt command', ['drian'], /drian.*Did you mean drain/],
-    ['a command that does not exist yet', ['doctor'], /unknown command 'doctor'/],
+    ['a command that does not exist yet', ['conductor'], /unknown command 'conductor'/],
     ['a misspelt option', ['stop', '--forse'], /--forse.*Did you mean --force/],
     ['an option without its value', ['stop', '--reason'], /--reason/],
     ['a stray word', ['drain', 'app1'], /too many arguments/],

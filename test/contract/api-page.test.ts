@@ -56,6 +56,11 @@ describe('The keys are those of', () => {
   ])('%s', (heading, type) => {
     expect(itemsUnder(heading).sort()).toEqual(described(keysOfType(TYPES, type)).sort());
   });
+
+  test('Doctor', () => {
+    const keys = keysOfType(readDeclarations('doctor'), 'Diagnosis');
+    expect(itemsUnder('Doctor').sort()).toEqual(described(keys).sort());
+  });
 });
 
 test('The codes are those of the program, with their exit codes', () => {

@@ -24,6 +24,7 @@ export async function publicFace(): Promise<string> {
     'Keys of POST /v1/operations': REQUEST_KEYS,
     'Keys of a status': keyLines(keysOfType(types, 'Status')),
     'Keys of a result': keyLines(keysOfType(types, 'Result')),
+    'Keys of a diagnosis': keyLines(keysOfType(readDeclarations('doctor'), 'Diagnosis')),
     'Keys of /v1/holders': keyLines(keysOfType(types, 'HoldersReport')),
     'Keys of /v1/pool': keyLines(keysOfType(types, 'PoolReport')),
     Metrics: (await metricNames()).map(([name, type]) => `${name}: ${type}`),

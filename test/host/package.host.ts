@@ -3,7 +3,8 @@ import { cellOf } from '../support/haproxy.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
 import { debianInstaller, type DebianPackages, makeDebianPackages } from './debian-package.ts';
-import { type Crowd, openStock, type Stock, TERM_LOG } from './stock.ts';
+import type { Crowd } from './crowd-outside.ts';
+import { openStock, type Stock, TERM_LOG } from './stock.ts';
 
 /** The Debian package on a stock machine: what dpkg does, while users are on the node. */
 

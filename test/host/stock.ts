@@ -1,10 +1,8 @@
-import { expect } from '@jest/globals';
-import { join } from 'node:path';
 import type { Status } from '../../agent/lifecycle/model/api.ts';
-import type { Report } from '../fixtures/tally.ts';
 import { packageRoot } from '../support/sample.ts';
 import { until } from '../support/until.ts';
 import { type Box, openBox, type BoxOutcome } from './box.ts';
+import { type Crowd, startCrowd } from './crowd-outside.ts';
 
 // A stock Debian machine with the shipped files of lastcall: what an operator has after following the pages.
 
@@ -33,11 +31,6 @@ export interface Stock {
   configure(more: string): Promise<void>;
   /** Lines of the unit's journal, each with its time in milliseconds since 1970. */
   journal(unit: string): Promise<readonly Entry[]>;
-}
-
-export interface Crowd {
-  /** All users log out. */
-  leave(): Promise<Report>;
 }
 
 export interface Entry {
@@ -121,24 +114,7 @@ function describeStock(box: Box, app: App): Stock {
         return text === '2';
       });
     },
-    async crowd(population = 40, stayMs = 4_000) {
-      const script = join(packageRoot(), 'dist', 'test', 'host', 'crowd.js');
-      const users = box.startOutside([
-        process.execPath,
-        script,
-        `--population=${population}`,
-        `--stay-ms=${stayMs}`,
-      ]);
-      await users.begun;
-      return {
-        async leave() {
-          users.close();
-          const { code, stdout, stderr } = await users.ended;
-          expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-          return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Report;
-        },
-      };
-    },
+    crowd: (population, stayMs) => startCrowd(box, population, stayMs),
     configure: (more) => box.write('/etc/lastcall/lastcall.yaml', configuration(app, more)),
     async journal(unit) {
       const { stdout } = await box.run(['journalctl', '-u', unit, '-o', 'short-unix', '--no-pager', '-q']);
@@ -163,7 +139,7 @@ const NPM: Installer = {
 };
 
 /** Debian's own configuration, with the site below it, and its master socket for the group haproxy. */
-async function installHaproxy(box: Box, app: App): Promise<void> {
+export async function installHaproxy(box: Box, app: App): Promise<void> {
   await box.sh(`cat >>/etc/haproxy/haproxy.cfg <<'END'
 frontend www
 	bind 127.0.0.1:80
@@ -178,11 +154,16 @@ END
     echo 'EXTRAOPTS="-S /run/haproxy/master.sock,mode,660,group,haproxy"' >>/etc/default/haproxy`);
 }
 
-/** Stock tomcat10.service with the application as its ROOT, and the manager for the count. */
-async function installTomcat(box: Box): Promise<void> {
+/** Stock tomcat10.service with the application as its ROOT. */
+export async function installWebapp(box: Box): Promise<void> {
   await box.sh(`rm -rf /var/lib/tomcat10/webapps/ROOT
     cp -r /run/in/checkout/test/fixtures/webapp /var/lib/tomcat10/webapps/ROOT
     ln -sf ../../java/eclipse-jdt-core.jar /usr/share/tomcat10/lib/ecj.jar`);
+}
+
+/** The same, and the manager for the count. */
+async function installTomcat(box: Box): Promise<void> {
+  await installWebapp(box);
   await box.write(
     '/etc/tomcat10/tomcat-users.xml',
     `<?xml version="1.0" encoding="UTF-8"?>
@@ -196,7 +177,7 @@ async function installTomcat(box: Box): Promise<void> {
 }
 
 /** A small application as a service of a user of its own. */
-async function installApp(box: Box, name: string, port: number, options = ''): Promise<void> {
+export async function installApp(box: Box, name: string, port: number, options = ''): Promise<void> {
   await box.write(
     `/etc/systemd/system/${name}.service`,
     // app2 stands for another machine: a poweroff of this one does not end it.

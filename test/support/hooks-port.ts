@@ -2,7 +2,7 @@ import { afterEach, beforeEach } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { operate } from '../../agent/assembly.ts';
+import { operate } from '../../agent/engine/operate.ts';
 import { openHooksServer } from '../../agent/control/hooks-server.ts';
 import { OWN_TERMS } from '../../agent/lifecycle/model/policy.ts';
 import { realClock } from '../../agent/system/clock.ts';

@@ -44,6 +44,7 @@ describe('a GET', () => {
       packed: null,
       delimited: true,
       setsCookie: false,
+      setCookies: [],
     });
   });
 
@@ -123,6 +124,7 @@ describe('a GET', () => {
       packed: null,
       delimited: true,
       setsCookie: false,
+      setCookies: [],
     });
     await closed;
   });

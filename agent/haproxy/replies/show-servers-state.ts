@@ -63,6 +63,22 @@ function stateOf(columns: Columns, line: string, reply: Reply): ServerStateRow {
   return { backendId, serverId, server, operational, adminBits, initialWeight, endpoint, ...ports };
 }
 
+/**
+ * The port that the agent-check of a server asks, in the answer to `show servers state BACKEND`.
+ * @returns null where it has none, or this version does not show it
+ * @throws LastcallError as `parseServersState`
+ */
+export function parseAgentPort(answer: string, server: string, reply: Reply): number | null {
+  const [, header = '', ...lines] = answer.split('\n');
+  const columns = columnsOf(header.slice('# '.length).trim().split(' '));
+  if (columns === null) throw unexpected(reply, header);
+  const fields = lines
+    .map((line) => line.trim().split(' '))
+    .find((one) => columns.field(one, 'srv_name') === server);
+  const port = fields === undefined ? null : parseCount(columns.field(fields, 'srv_agent_port'));
+  return port === 0 ? null : port;
+}
+
 function endpointIn(host: string | undefined, port: number | null): Endpoint | null {
   return host === undefined || host === '-' || port === null ? null : { host, port };
 }

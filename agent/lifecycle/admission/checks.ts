@@ -18,6 +18,8 @@ export interface CheckResult {
   readonly refusal: { readonly code: Code; readonly message: string } | null;
   /** With a refusal also what else would have been refused. */
   readonly warnings: readonly string[];
+  /** All of them, those that only warn too, each with its code. */
+  readonly objections: readonly Objection[];
 }
 
 /** First refusal wins; a request that cannot be refused is only warned. */
@@ -28,12 +30,12 @@ export function runChecks(draft: Draft, candidate: Candidate): CheckResult {
     ([name, error]) => `${byName(name, error)}; it is waited for`,
   );
   if (request.kind !== 'ready' && servers.length === 0 && !needsCounting(draft, candidate))
-    return { refusal: null, warnings };
+    return { refusal: null, warnings, objections: [] };
   const found = objectionsTo(draft, candidate, servers).filter((objection) => objection !== null);
   const refusal = found.find(({ soft, code }) => soft !== true && !onlyWarns(request, code)) ?? null;
   warnings.push(...found.filter((objection) => objection !== refusal).map((one) => warningOf(request, one)));
   if (refusal === null) warnings.push(...remarks(draft, candidate));
-  return { refusal, warnings };
+  return { refusal, warnings, objections: found };
 }
 
 function warningOf(request: Request, { soft, code, message }: Objection): string {

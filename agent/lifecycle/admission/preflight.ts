@@ -203,11 +203,15 @@ export function admit(draft: Draft): void {
   if (isOutdated(draft.state, candidate)) return patch(draft, { queue: [request, ...draft.state.queue] });
   if (draft.state.op === null && isAlready(draft, request))
     return answerAlready(draft, request, candidate.at);
-  const { refusal, warnings } = runChecks(draft, candidate);
-  if (refusal) return refuse(draft, request, candidate.at, refusal.code, refusal.message, warnings);
+  const { refusal, warnings, objections } = runChecks(draft, candidate);
+  const dry = { objections: objections.map(({ code, message }) => ({ code, message })) };
+  if (refusal) {
+    const { code, message } = refusal;
+    return refuse(draft, request, candidate.at, code, message, warnings, request.dryRun ? dry : {});
+  }
   if (request.dryRun) {
     const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
-    return answerAtOnce(draft, request, candidate.at, told, planOf(draft, request));
+    return answerAtOnce(draft, request, candidate.at, told, { ...dry, plan: planOf(draft, request) });
   }
   const turn = askForSlot(draft, candidate);
   if (turn === 'wait' || turn === 'over') return;

@@ -1,4 +1,11 @@
-import { answerable, onlyWarns, listed, type Objection, type Surveyed } from '../model/objection.ts';
+import {
+  answerable,
+  onlyWarns,
+  listed,
+  UNKNOWN_USERS,
+  type Objection,
+  type Surveyed,
+} from '../model/objection.ts';
 import type { Request } from '../model/api.ts';
 import { isInRotation } from '../model/phase.ts';
 import { type Candidate, type Reading, stopsApp } from '../model/operation.ts';
@@ -101,7 +108,7 @@ export function unread(
 ): Objection | null {
   const sources = Object.entries(candidate.unread).map(([name, error]) => `${name}: ${error}`);
   if (sources.length === 0) return null;
-  const what = `${listed(sources)}: the number of users is unknown`;
+  const what = `${listed(sources)}: ${UNKNOWN_USERS}`;
   if (candidate.gone || state.app.gone || !isHealthyAnyhow(state, servers))
     return {
       code: 'uncounted',

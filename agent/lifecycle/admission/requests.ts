@@ -67,13 +67,9 @@ function decideBeside(draft: Draft, request: Request, op: Operation): void {
   if (relation === 'busy')
     return endsNext(request) ? preemptReturn(draft, request, op) : busy(draft, request, op);
   if (request.dryRun)
-    return answerAtOnce(
-      draft,
-      request,
-      draft.at,
-      [],
-      [`the running ${op.kind} would answer it (${relation})`],
-    );
+    return answerAtOnce(draft, request, draft.at, [], {
+      plan: [`the running ${op.kind} would answer it (${relation})`],
+    });
   if (request.isShutdown && (relation === 'same' || relation === 'part')) return endWith(draft, request, op);
   switch (relation) {
     case 'same':

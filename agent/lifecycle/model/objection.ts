@@ -62,6 +62,9 @@ export function listed(names: readonly string[], most = 10): string {
   return more > 0 ? `${names.slice(0, most).join(', ')} and ${more} more` : names.join(', ');
 }
 
+/** Of each objection to a source that cannot be read. */
+export const UNKNOWN_USERS = 'the number of users is unknown';
+
 /** How an operator makes users countable, or declares that they need not be counted. */
 export const UNCOUNTED_WAYS =
   'configure a session source (sessions:, --sessions), set `sticky: false` (--not-sticky), or set how long quiet means gone (drain.quiet, --quiet-for)';

@@ -74,6 +74,9 @@ export function endOperation(
   setIntent(draft, phase, outing === undefined ? { op: null } : { op: null, outing });
 }
 
+/** What only the result of `--dry-run` has. */
+type DryRun = Pick<Result, 'plan' | 'objections'>;
+
 /** Turns a request away: nothing was changed for it. */
 export function refuse(
   draft: Draft,
@@ -82,11 +85,12 @@ export function refuse(
   code: Code,
   message: string,
   warnings: readonly string[] = [],
+  dry: DryRun = {},
 ): void {
   emit(draft, {
     type: 'finish',
     refused: request.isAccepted !== true,
-    result: { ...answer(draft, request, at, code, warnings), message },
+    result: { ...answer(draft, request, at, code, warnings), message, ...dry },
   });
   onOwnRequestAnswered(draft, request.id, message);
 }
@@ -97,10 +101,10 @@ export function answerAtOnce(
   request: Request,
   at: number,
   warnings: readonly string[],
-  plan?: string[],
+  dry: DryRun = {},
 ): void {
   const result = answer(draft, request, at, 'done', warnings);
-  emit(draft, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
+  emit(draft, { type: 'finish', refused: false, result: { ...result, ...dry } });
   onOwnRequestAnswered(draft, request.id, null);
 }
 

@@ -56,6 +56,7 @@ async function written(
     run: () => Promise.reject(new Error('no')),
     direct: () => Promise.reject(new Error('no')),
     loadStandIn: () => Promise.reject(new Error('no')),
+    doctor: () => Promise.reject(new Error('no')),
   });
   return text;
 }

@@ -1,0 +1,27 @@
+import { isLastcallError, messageOf } from '../system/error.ts';
+
+/** What was read, or why it could not be. */
+export type Readout<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly why: string; readonly code: string };
+
+/** The code of what was left alone on purpose. */
+export const NOT_ASKED = 'not-asked';
+
+export function readout<T>(value: T): Readout<T> {
+  return { ok: true, value };
+}
+
+/** Reads, and takes a failure for an answer. @param work what reads; bounded by its own deadline */
+export async function attempt<T>(work: () => Promise<T>): Promise<Readout<T>> {
+  try {
+    return readout(await work());
+  } catch (error) {
+    return { ok: false, why: whyOf(error), code: isLastcallError(error) ? error.code : 'failed' };
+  }
+}
+
+function whyOf(error: unknown): string {
+  const next = isLastcallError(error) && error.next !== undefined ? `; ${error.next}` : '';
+  return `${messageOf(error)}${next}`;
+}

@@ -1,0 +1,116 @@
+import type { Examination } from '../examination.ts';
+import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from '../trap.ts';
+import { APP_GONE } from './objections.ts';
+
+/** Can the users be counted, and does the asking itself make some? */
+
+function unread(examined: Examination): Sighting {
+  const failed = examined.sources.flatMap(({ name, count }) => (count.ok ? [] : [`${name}: ${count.why}`]));
+  if (failed.length > 0 && examined.isAppGone) return unseen(APP_GONE);
+  return found(...failed);
+}
+
+function probeMakesSessions({ probe }: Examination): Sighting {
+  return probe === null ? CLEAR : inside(probe, ({ warnings }) => found(...warnings));
+}
+
+function checkMakesSessions({ ownChecks }: Examination): Sighting {
+  return together(
+    ownChecks.map(({ url, setsCookie }) =>
+      inside(setsCookie, (sets) => (sets ? found(`${url} answers HAProxy's check with Set-Cookie`) : CLEAR)),
+    ),
+  );
+}
+
+/** Directories that a unit with this property sees another one in place of. */
+const HIDING = [
+  { property: 'PrivateTmp', below: /^\/(var\/)?tmp\// },
+  { property: 'ProtectHome', below: /^\/(home|root|run\/user)\// },
+] as const;
+
+/** The sidecar may see another directory than this command: by the sandbox of its unit. */
+function hiddenFiles({ config, sidecarUnit }: Examination): Sighting {
+  const paths = config.sessions.flatMap((source) => (source.kind === 'files' ? [source.path] : []));
+  if (!paths.some((path) => HIDING.some(({ below }) => below.test(path)))) return CLEAR;
+  return inside(sidecarUnit, ({ name, properties }) =>
+    found(
+      ...HIDING.flatMap(({ property, below }) =>
+        [undefined, '', 'no'].includes(properties[property])
+          ? []
+          : paths
+              .filter((path) => below.test(path))
+              .map((path) => `${path}, and ${name} has ${property}=${properties[property]}`),
+      ),
+    ),
+  );
+}
+
+function endlessTables(examined: Examination): Sighting {
+  return together(
+    examined.haproxies.map(({ config, tables }) =>
+      inside(tables, (all) =>
+        together(
+          all.map(({ name, neverEnds }) => {
+            if (neverEnds === true) return found(`${config.address}: ${name}`);
+            return neverEnds === null ? endlessInFile(examined, name) : CLEAR;
+          }),
+        ),
+      ),
+    ),
+  );
+}
+
+/** An empty table shows no time to live; the file has it. */
+function endlessInFile({ file }: Examination, name: string): Sighting {
+  if (file === null)
+    return unseen(`the stick table ${name} is empty, and only haproxy.cfg shows its \`expire\``);
+  return inside(file, ({ sections, path }) => {
+    const lines = sections.filter((section) => section.name === name).flatMap((section) => section.lines);
+    const table = lines.find(({ words }) => words[0] === 'stick-table');
+    if (table === undefined) return unseen(`${path} has no stick-table of ${name}`);
+    return table.words.includes('expire')
+      ? CLEAR
+      : found(`${path}:${table.number}: ${table.words.join(' ')}`);
+  });
+}
+
+export const COUNTING_TRAPS: readonly Trap[] = [
+  {
+    id: 'source-unread',
+    severity: 'breaks',
+    consequence:
+      'the number of users is unknown, and unknown is never zero: a drain refuses, or waits to its deadline',
+    fix: 'give this user the right to it, or correct it below `sessions`',
+    look: unread,
+  },
+  {
+    id: 'private-tmp',
+    severity: 'breaks',
+    consequence:
+      'the sandbox of the sidecar shows it an empty directory in place of the application’s: its users are unknown there',
+    fix: 'write PrivateTmp=no (or ProtectHome=no) in a drop-in of the unit, or move the session files',
+    look: hiddenFiles,
+  },
+  {
+    id: 'probe-makes-sessions',
+    severity: 'breaks',
+    consequence: 'each probe makes a session that no user has: the count never comes to zero',
+    fix: 'probe a page that makes no session (in a JSP: `<%@ page session="false" %>`)',
+    look: probeMakesSessions,
+  },
+  {
+    id: 'check-makes-sessions',
+    severity: 'breaks',
+    consequence:
+      'each health check of HAProxy makes a session that no user has: the count never comes to zero',
+    fix: 'let `http-check send` ask a page that makes no session',
+    look: checkMakesSessions,
+  },
+  {
+    id: 'table-expire',
+    severity: 'breaks',
+    consequence: 'the entries of this stick table never end: counted by it, the node is never empty',
+    fix: 'give the stick-table an `expire` as long as a session lives',
+    look: endlessTables,
+  },
+];

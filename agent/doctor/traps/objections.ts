@@ -1,0 +1,87 @@
+import type { Code } from '../../system/error.ts';
+import { UNKNOWN_USERS } from '../../lifecycle/model/objection.ts';
+import type { Examination } from '../examination.ts';
+import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from '../trap.ts';
+
+/** What admission itself has against a drain or a stop: asked of it, and decided nowhere else. */
+
+function objected(examined: Examination, code: Code): Sighting {
+  return inside(examined.trial, (objections) =>
+    found(...objections.filter((one) => one.code === code).map(({ message }) => message)),
+  );
+}
+
+/** That a source cannot be read is a trap of its own. */
+function uncounted(examined: Examination): Sighting {
+  const { found: all, unseen: reasons } = objected(examined, 'uncounted');
+  const others = all.filter((message) => !message.includes(UNKNOWN_USERS));
+  if (others.length === 0 && examined.isAppGone) return unseen(APP_GONE);
+  return { found: others, unseen: reasons };
+}
+
+/** Without users nothing of them can be seen. */
+export const APP_GONE = 'the application does not run now';
+
+/** Of a server that takes no users now admission says nothing, and the hash is there all the same. */
+function unkeepable(examined: Examination): Sighting {
+  const objection = objected(examined, 'unkeepable');
+  if (objection.found.length > 0 || examined.config.sticky === false) return objection;
+  const hashed = examined.haproxies.map(({ config, survey }) =>
+    inside(survey, ({ facts }) =>
+      found(
+        ...facts.flatMap(({ name, hashed: by }) =>
+          by === null ? [] : [`${config.address}: ${name} (${by}), which takes no users now`],
+        ),
+      ),
+    ),
+  );
+  return together(hashed);
+}
+
+function unlisted(examined: Examination): Sighting {
+  const blind = examined.haproxies.map(({ config, survey }) =>
+    survey.ok && survey.value.blind !== null ? unseen(`${config.address}: ${survey.value.blind}`) : CLEAR,
+  );
+  return together([objected(examined, 'unlisted'), ...blind]);
+}
+
+export const OBJECTION_TRAPS: readonly Trap[] = [
+  {
+    id: 'uncounted',
+    severity: 'breaks',
+    consequence:
+      'between two clicks a bound user has no connection: zero connections are no proof, and `stop` refuses',
+    fix: 'write a source that counts users below `sessions`, or `sticky: false` where no session is kept here',
+    look: uncounted,
+  },
+  {
+    id: 'unkeepable',
+    severity: 'breaks',
+    consequence: 'a hash is made anew by the DRAIN itself, which moves the users that it was to keep',
+    fix: 'bind users by `cookie SRV insert indirect nocache` or a stick table; or `sticky: false`',
+    look: unkeepable,
+  },
+  {
+    id: 'unlisted',
+    severity: 'breaks',
+    consequence:
+      'another server leads to this application too: its users are not counted, and a stop would cut them',
+    fix: 'list it below `servers`, or below `ignoreServers` where it is left out on purpose',
+    look: unlisted,
+  },
+  {
+    id: 'held',
+    severity: 'costs',
+    consequence:
+      'the server is in DRAIN or MAINT, or at weight 0, and not by lastcall: an operation refuses, or goes around it',
+    fix: 'let its owner end it, or take it over with `lastcall ready --force --reason`',
+    look: (examined) => objected(examined, 'held'),
+  },
+  {
+    id: 'guard',
+    severity: 'costs',
+    consequence: 'too few other servers take users: every drain is refused until there are more',
+    fix: 'bring another server back, or set drain.keep and drain.keepBackups to what may be missing',
+    look: (examined) => objected(examined, 'guard'),
+  },
+];

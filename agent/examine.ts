@@ -1,0 +1,230 @@
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, readFile, stat } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { dirname } from 'node:path';
+import { operate } from './engine/operate.ts';
+import type { Balancer } from './balancers/balancer.ts';
+import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
+import type { DoctorRequest } from './cli/ports.ts';
+import { composeEngine, targetsOf, type World } from './compose.ts';
+import type { Config, HaproxyConfig } from './config/config.ts';
+import { createClient } from './control/client.ts';
+import { diagnose } from './doctor/diagnose.ts';
+import type { Diagnosis } from './doctor/diagnosis.ts';
+import type { Examination, HaproxyExamined, Objections, ProbeExamined } from './doctor/examination.ts';
+import { parseHaproxyFile, type HaproxyFile } from './doctor/haproxy-file/file.ts';
+import { readHaproxy } from './doctor/read/haproxy.ts';
+import { readOwnChecks } from './doctor/read/own-checks.ts';
+import { readUnit } from './doctor/read/unit.ts';
+import { attempt, type Readout } from './doctor/readout.ts';
+import type { Journal } from './journal/journal.ts';
+import { OWN_TERMS } from './lifecycle/model/policy.ts';
+import { isInRotation } from './lifecycle/model/phase.ts';
+import { createProbe } from './probes/create.ts';
+import { createSources } from './sessions/create.ts';
+import { createStarter } from './app/command-starter.ts';
+import { createStopper } from './app/create.ts';
+import { createPidFileRecords } from './app/pid-file-record.ts';
+import { errnoOf, LastcallError, messageOf } from './system/error.ts';
+import { bootId } from './system/process.ts';
+import { drainOnTrial } from './trial-drain.ts';
+
+/**
+ * `lastcall doctor`: reads the live setup once, by the drivers that an operation would use and with the rights of this
+ * process, and judges what it has read. It writes nothing anywhere, but for a trial drain that is asked for (`--live`).
+ */
+
+/** For one look at one HAProxy. */
+const LOOK_MS = 2_000;
+const SIDECAR_UNIT = 'lastcall.service';
+
+/**
+ * @throws LastcallError `config` for what only the drivers can check (an invalid URL)
+ */
+export async function examine(request: DoctorRequest, world: World): Promise<Diagnosis> {
+  const examined = await readExamination(request, world);
+  const { live } = request;
+  const proof = live === null ? null : await drainOnTrial(examined, live.url, world, live.signal);
+  return diagnose(examined, proof);
+}
+
+/** Reads all at once; each reading has a deadline of its own. @throws LastcallError as `examine` */
+export async function readExamination(
+  { config, haproxyFile, env }: DoctorRequest,
+  world: World,
+): Promise<Examination> {
+  const { signal } = new AbortController();
+  const units = { clock: world.clock, searchPath: world.searchPath };
+  const unit = unitOf(config);
+  const file = haproxyFile === null ? null : await attempt(() => readFileOf(haproxyFile));
+  const [haproxies, sources, probe, app, sidecar, state, sidecarUnit, appUnit] = await Promise.all([
+    readHaproxies(config, world, signal),
+    readSources(config, world, signal),
+    readProbe(config, world, signal),
+    readApp(config, world, signal),
+    attempt(() => createClient(config.listen.control.path, world.clock).status(signal)),
+    whyUnwritable(dirname(config.state)),
+    attempt(() => readUnit(SIDECAR_UNIT, units, signal)),
+    unit === null ? null : attempt(() => readUnit(unit, units, signal)),
+  ]);
+  const isOut = sidecar.ok && !isInRotation(sidecar.value.phase);
+  return {
+    config,
+    haproxies,
+    sources,
+    probe,
+    ...app,
+    trial: isOut
+      ? out(sidecar.value.phase)
+      : await attempt(() => tryDrain(config, app.stop?.ok === true, world)),
+    appUnit,
+    sidecarUnit,
+    sidecar,
+    state,
+    file,
+    ownChecks: await readOwnChecks(file, haproxies, { clock: world.clock, signal }),
+    proxies: Object.keys(env).filter((name) => /^(https?|all)_proxy$/i.test(name) && env[name] !== ''),
+    user: userName(),
+  };
+}
+
+function out(phase: string): Readout<Objections> {
+  const why = `the node is out by lastcall itself (phase ${phase}): its checks were not asked`;
+  return { ok: false, why, code: 'busy' };
+}
+
+/** Where a tool of the system names the application, it is asked about it. */
+function unitOf({ app: { stop, start } }: Config): string | null {
+  if (stop?.kind === 'systemd') return stop.unit;
+  return start !== null && 'unit' in start ? start.unit : null;
+}
+
+async function readFileOf(path: string): Promise<HaproxyFile> {
+  return parseHaproxyFile(path, await readFile(path, 'utf8'));
+}
+
+function readHaproxies(config: Config, world: World, signal: AbortSignal): Promise<HaproxyExamined[]> {
+  const { clock } = world;
+  const configs = config.balancers.filter((balancer) => balancer.kind === 'haproxy');
+  return Promise.all(
+    configs.map(async (balancer): Promise<HaproxyExamined> => {
+      const driver = readOnly(balancer, world);
+      const look = await attempt(() => driver.look(signal));
+      const survey = await attempt(() => driver.survey(signal));
+      const bound = survey.ok
+        ? survey.value.facts.map(({ sticky }) => sticky?.replace(/^stick table /, '') ?? '')
+        : [];
+      const tables = [
+        ...bound,
+        ...balancer.servers.map((name) => name.split('/', 1)[0] ?? ''),
+        ...config.sessions.flatMap((source) => (source.kind === 'stickTable' ? [source.table] : [])),
+      ];
+      return { config: balancer, look, survey, ...(await readHaproxy(balancer, tables, { clock, signal })) };
+    }),
+  );
+}
+
+/** Reading is possible below the level that writing needs. */
+function readOnly(balancer: HaproxyConfig, { clock }: World): Balancer {
+  return createRuntimeBalancer({ ...balancer, timeoutMs: LOOK_MS, readOnly: true }, { clock });
+}
+
+function readSources(config: Config, { clock }: World, signal: AbortSignal): Promise<Examination['sources']> {
+  const sources = createSources(config.sessions, {
+    clock,
+    targets: targetsOf(config, clock),
+    onWarning: () => undefined,
+  });
+  return Promise.all(
+    sources.map(async (source) => ({
+      name: source.name,
+      kind: source.kind,
+      count: await attempt(() => source.count(signal)),
+    })),
+  );
+}
+
+async function readProbe(
+  { app }: Config,
+  { clock }: World,
+  signal: AbortSignal,
+): Promise<Examination['probe']> {
+  if (app.probe === null) return null;
+  const warnings: string[] = [];
+  const probe = createProbe(app.probe, { clock, onWarning: (text) => warnings.push(text) });
+  return attempt(async (): Promise<ProbeExamined> => ({ answer: await probe.ask(signal), warnings }));
+}
+
+type AppExamined = Pick<Examination, 'stop' | 'start' | 'isAppGone'>;
+
+async function readApp(
+  { app }: Config,
+  { clock, searchPath }: World,
+  signal: AbortSignal,
+): Promise<AppExamined> {
+  const pidFiles = createPidFileRecords(bootId());
+  const stopper =
+    app.stop && createStopper(app.stop, { clock, searchPath, pidFiles, appPorts: async () => [] });
+  const starter = app.start && createStarter(app.start, { clock, searchPath });
+  const stop = stopper && (await attempt(() => stopper.check(signal)));
+  const start = starter && (await attempt(() => starter.check(signal)));
+  return { stop, start, isAppGone: stop?.ok === false && stopper?.gone(null) === 'gone' };
+}
+
+/** The promises of the record are the sidecar's. */
+const NO_JOURNAL: Journal = { load: async () => ({ kind: 'none' }), save: async () => undefined };
+
+/**
+ * A dry run in this process: every check of an operation, and nothing changed. Each HAProxy is only read, so that no level is
+ * needed; what polls us does not poll this process, and is left out; the pool and its lock are not asked.
+ * @param canStop a stop is tried, else a drain: a stop that cannot run would be refused before all else
+ * @throws LastcallError as the operation is refused where it could not ask
+ */
+async function tryDrain(config: Config, canStop: boolean, world: World): Promise<Objections> {
+  const { drain } = config;
+  const listed = config.balancers.filter((balancer) => balancer.kind === 'haproxy');
+  if (listed.length === 0)
+    throw new LastcallError('failed', 'every balancer only polls the sidecar, and none can be asked');
+  const balancers = listed.map((balancer) => readOnly(balancer, world));
+  const alone: Config = {
+    ...config,
+    balancers: listed,
+    pool: null,
+    lock: null,
+    drain: { ...drain, gate: null, warn: [] },
+  };
+  const engine = composeEngine(alone, { journal: NO_JOURNAL, balancers, child: null, direct: true }, world);
+  try {
+    await engine.start();
+    const kind = canStop ? 'stop' : 'drain';
+    const about = { id: randomUUID(), kind, reason: 'doctor', by: 'doctor' } as const;
+    const { objections, code, message } = await operate(engine, { ...OWN_TERMS, ...about, dryRun: true });
+    if (objections !== undefined) return objections;
+    throw new LastcallError(code, message ?? `the dry run ended with ${code}`);
+  } finally {
+    await engine.close();
+  }
+}
+
+/** @returns why this user cannot write to a directory, or make it; null = it can */
+async function whyUnwritable(directory: string): Promise<string | null> {
+  try {
+    await stat(directory);
+    await access(directory, constants.W_OK | constants.X_OK);
+    return null;
+  } catch (error) {
+    const isRoot = dirname(directory) === directory;
+    if (errnoOf(error) === 'ENOENT' && !isRoot) return whyUnwritable(dirname(directory));
+    return messageOf(error);
+  }
+}
+
+/** The user's name in the system, or the number: a container's user often has no name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? '?'}`;
+  }
+}

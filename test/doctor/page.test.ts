@@ -1,0 +1,35 @@
+import { describe, expect, test } from '@jest/globals';
+import { TRAPS } from '../../agent/doctor/table.ts';
+import { textOf } from '../support/repository.ts';
+
+/** deploy/doctor.md has a section for each trap, and none for any other. */
+
+const PAGE = textOf('deploy/doctor.md');
+
+describe('Each trap', () => {
+  test('has one section in the page, and each section is of a trap', () => {
+    const sections = [...PAGE.matchAll(/^### (.*)$/gm)].map(([, id]) => id);
+    expect(new Set(sections)).toEqual(new Set(TRAPS.map(({ id }) => id)));
+    expect(sections).toHaveLength(TRAPS.length);
+  });
+
+  test('has its severity, its consequence and its cure there, word for word', () => {
+    const flat = PAGE.replaceAll(/\s+/g, ' ');
+    const absent = TRAPS.filter(({ id, severity, consequence, fix }) => {
+      const start = `### ${id} _${capital(severity)}._ ${capital(consequence)}.`;
+      return !flat.includes(start) || !flat.includes(`Cure: ${fix}.`);
+    });
+    expect(absent.map(({ id }) => id)).toEqual([]);
+  });
+
+  test('says its consequence and its fix in one sentence each', () => {
+    const long = TRAPS.filter(({ consequence, fix }) =>
+      [consequence, fix].some((text) => text.length > 140 || /[.\n]$|\. /.test(text)),
+    );
+    expect(long.map(({ id }) => id)).toEqual([]);
+  });
+});
+
+function capital(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}

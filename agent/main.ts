@@ -63,9 +63,9 @@ process.exitCode = await runCli({
     return createDirect(options, world(SILENT));
   },
   loadStandIn: async () => {
-    const { createStandIn } = await import('./rare-engines.ts');
+    const { createStandIn, loadRest } = await import('./rare-engines.ts');
     const { createLog } = await import('./system/log.ts');
-    await import('./system/http-exchange.ts');
+    await loadRest();
     const format = { level: 'warn', format: 'text', journal: false } as const;
     return (config) => {
       scrub(process.env);

@@ -15,9 +15,18 @@ import { openPidFileRecords } from './app/pid-file-record.ts';
 import { actAsOwnerOf } from './system/act-as.ts';
 import { type AtTheEnd, withClosing } from './system/closing.ts';
 import { LastcallError, messageOf } from './system/error.ts';
+import { loadHttp } from './system/http.ts';
 import { createLabelledCounts } from './system/labelled-counts.ts';
 import { createListenSockets } from './system/listen-sockets.ts';
 import { lockNode } from './system/lock.ts';
+
+/**
+ * Loads what a stand-in otherwise loads with its first request. By the module that asks for it then: Node looks for the file
+ * of a loaded module once more when another module imports it.
+ */
+export async function loadRest(): Promise<void> {
+  await loadHttp();
+}
 
 /**
  * The engine in this process, in the place of a sidecar that does not come back: by the sidecar's configuration and as its

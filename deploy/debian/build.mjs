@@ -22,7 +22,7 @@ import { gzipSync } from 'node:zlib';
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(dirname(HERE));
 const BUNDLE = join(ROOT, 'dist', 'bundle');
-const { version, description } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 /** Where each completion belongs (`lastcall completion SHELL`). */
 const COMPLETIONS = {
   bash: 'usr/share/bash-completion/completions/lastcall',
@@ -33,6 +33,9 @@ const COMPLETIONS = {
 const MAKERS = ['debian', 'container'];
 /** A tar of Debian 12, and of older ones, reads it. */
 const COMPRESSION = '-Zxz';
+
+/** In seconds since 1970. */
+const SOURCE_DATE = process.env.SOURCE_DATE_EPOCH ?? sourceDate();
 
 const out = resolve(process.argv[2] ?? join(ROOT, 'dist'));
 mkdirSync(out, { recursive: true });
@@ -82,9 +85,17 @@ function addPages() {
   for (const page of ['README.md', 'SECURITY.md', 'agent/control/API.md', 'haproxy/BEHAVIOUR.md']) {
     copy(page, `${doc}/${page.split('/').at(-1)}`);
   }
-  put(`${doc}/changelog.gz`, gzipSync(readFileSync(join(ROOT, 'CHANGELOG.md')), { level: 9 }));
+  put(`${doc}/CHANGELOG.md.gz`, gzipSync(readFileSync(join(ROOT, 'CHANGELOG.md')), { level: 9 }));
+  put(`${doc}/changelog.gz`, gzipSync(debianChangelog(), { level: 9 }));
   const licences = [join(ROOT, 'LICENSE'), join(BUNDLE, 'THIRD-PARTY.txt')];
   put(`${doc}/copyright`, licences.map((file) => readFileSync(file, 'utf8')).join('\n'));
+}
+
+/** In the form that Debian's tools read. */
+function debianChangelog() {
+  const maintainer = /^Maintainer: (.*)$/m.exec(readFileSync(join(HERE, 'control'), 'utf8'))[1];
+  const date = new Date(Number(SOURCE_DATE) * 1000).toUTCString().replace('GMT', '+0000');
+  return `lastcall (${version}) stable; urgency=medium\n\n  * CHANGELOG.md.gz beside this file says what is new.\n\n -- ${maintainer}  ${date}\n`;
 }
 
 /** Below the names that the pages and messages use: `deploy/polkit` is /usr/share/lastcall/deploy/polkit. */
@@ -112,8 +123,7 @@ function addControl() {
     'DEBIAN/control',
     readFileSync(join(HERE, 'control'), 'utf8')
       .replace('${version}', version)
-      .replace('${size}', String(Math.ceil(bytes / 1024)))
-      .replace('${description}', description),
+      .replace('${size}', String(Math.ceil(bytes / 1024))),
   );
   for (const script of ['postinst', 'prerm', 'postrm']) {
     put(`DEBIAN/${script}`, readFileSync(join(HERE, script)), 0o755);
@@ -124,7 +134,7 @@ function build() {
   const file = join(out, `lastcall_${version}_all.deb`);
   execFileSync('dpkg-deb', ['--build', '--root-owner-group', COMPRESSION, tree, file], {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, SOURCE_DATE_EPOCH: process.env.SOURCE_DATE_EPOCH ?? sourceDate() },
+    env: { ...process.env, SOURCE_DATE_EPOCH: SOURCE_DATE },
   });
   return file;
 }

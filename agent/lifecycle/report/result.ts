@@ -89,6 +89,7 @@ export function refuse(
     refused: request.accepted === undefined,
     result: { ...answer(draft, request, at, code, warnings), message },
   });
+  // One that has waited for its slot was in the record until now.
   if (request.accepted !== undefined) save(draft);
   onOwnRequestAnswered(draft, request.id, message);
 }
@@ -103,6 +104,7 @@ export function answerAtOnce(
 ): void {
   const result = answer(draft, request, at, 'done', warnings);
   emit(draft, { type: 'finish', refused: false, result: plan ? { ...result, plan } : result });
+  // One that has waited for its slot was in the record until now.
   if (request.accepted !== undefined) save(draft);
   onOwnRequestAnswered(draft, request.id, null);
 }

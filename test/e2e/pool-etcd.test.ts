@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findEtcd, startEtcd, type Etcd } from '../support/etcd.ts';
-import { openPool, type Pool, type PoolNode, serverStatuses } from '../support/fleet/pool.ts';
+import { openPool, type Pool, type PoolNode, serverStatuses } from '../support/pool.ts';
 import { skipped } from '../support/skip.ts';
 import { until } from '../support/until.ts';
 
@@ -42,9 +42,9 @@ async function holderIn(etcd: Etcd, nodes: readonly PoolNode[]): Promise<PoolNod
 ('missing' in found ? describe.skip : describe)('A pool with etcd', () => {
   test('`restart` on all at once under users: none fails, none loses a session, and never more than 2 are out', async () => {
     const { pool } = await open(2);
-    const crowd = pool.users;
+    const crowd = pool.users(30);
     await crowd.start();
-    const watch = await pool.watch();
+    const watch = pool.watch();
     const results = await Promise.all(pool.nodes.map(restart));
     const seen = await watch.end();
     const report = await crowd.stop();
@@ -55,9 +55,9 @@ async function holderIn(etcd: Etcd, nodes: readonly PoolNode[]): Promise<PoolNod
 
   test('etcd is killed and started again in the middle: the one that is out comes back, the others go on with it', async () => {
     const { pool, etcd } = await open();
-    const crowd = pool.users;
+    const crowd = pool.users(30);
     await crowd.start();
-    const watch = await pool.watch();
+    const watch = pool.watch();
     const restarting = Promise.all(pool.nodes.map(restart));
     await until('the first one is out', async () => (await serverStatuses(pool.haproxy)).includes('MAINT'));
     await etcd.kill();
@@ -73,9 +73,9 @@ async function holderIn(etcd: Etcd, nodes: readonly PoolNode[]): Promise<PoolNod
 
   test('etcd loses all its data while one is out: that one has its slot again before another begins', async () => {
     const { pool, etcd } = await open();
-    const crowd = pool.users;
+    const crowd = pool.users(30);
     await crowd.start();
-    const watch = await pool.watch();
+    const watch = pool.watch();
     const restarting = Promise.all(pool.nodes.map(restart));
     await until('the first one is out', async () => (await serverStatuses(pool.haproxy)).includes('MAINT'));
     await etcd.kill();
@@ -90,9 +90,9 @@ async function holderIn(etcd: Etcd, nodes: readonly PoolNode[]): Promise<PoolNod
 
   test('a holder that stands still beyond its lease while it is out keeps its slot, and the others wait for it', async () => {
     const { pool, etcd } = await open();
-    const crowd = pool.users;
+    const crowd = pool.users(30);
     await crowd.start();
-    const watch = await pool.watch();
+    const watch = pool.watch();
     const restarting = Promise.all(pool.nodes.map(restart));
     await until('the first one is on its way', async () =>
       (await serverStatuses(pool.haproxy)).includes('DRAIN'),

@@ -2,13 +2,7 @@ import { afterEach, expect, jest, test } from '@jest/globals';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { patience } from '../support/rig.ts';
-import {
-  openPool,
-  type Pool,
-  type PoolNode,
-  type PoolOptions,
-  serverStatuses,
-} from '../support/fleet/pool.ts';
+import { openPool, type Pool, type PoolNode, type PoolOptions, serverStatuses } from '../support/pool.ts';
 import { until } from '../support/until.ts';
 
 /** Five nodes, five sidecars and one lock: many at once become a rolling restart by themselves (INVARIANTS.md#i5). */
@@ -29,9 +23,9 @@ test.each([1, 2])(
   async (slots) => {
     const all = await open({ pool: { slots } });
     const { nodes } = all;
-    const crowd = all.users;
+    const crowd = all.users(30);
     await crowd.start();
-    const watched = await all.watch();
+    const watched = all.watch();
     const results = await Promise.all(nodes.map((node) => node.ask('restart', { waitForSlot: '100s' })));
     const seen = await watched.end();
     const report = await crowd.stop();

@@ -1,6 +1,6 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { patience } from '../support/rig.ts';
-import { openPool, type Pool, type PoolNode } from '../support/fleet/pool.ts';
+import { openPool, type Pool, type PoolNode } from '../support/pool.ts';
 import { until } from '../support/until.ts';
 
 /** `return.soak` with real HAProxys, sidecars and a lock (INVARIANTS.md#i5). */

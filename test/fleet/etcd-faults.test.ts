@@ -19,24 +19,6 @@ if (missing !== null) test('etcd is here', () => skipped(missing));
 (missing === null ? describe : describe.skip)('The lock by etcd', () => {
   useEtcd();
 
-  test('says that users and roles are not supported where etcd asks for them', async () => {
-    const guarded = await startEtcd((found as { program: string }).program);
-    try {
-      await guarded.ask('auth/user/add', { name: 'root', password: 'secret' });
-      await guarded.ask('auth/user/grant', { user: 'root', role: 'root' });
-      await guarded.ask('auth/enable', {});
-      const error = await refusalOf(() => open('app', { endpoints: [guarded.url] }).look(never));
-      expect(error).toMatchObject({
-        code: 'locked',
-        message: expect.stringMatching(
-          /user name is empty.*users and roles are not supported: `etcdctl auth disable`/,
-        ),
-      });
-    } finally {
-      await guarded.close();
-    }
-  });
-
   test('keeps a slot without a lease, and what says that its holder lives under one', async () => {
     const lock = open();
     const [held, waits] = [claim('app1'), claim('app2')];

@@ -8,6 +8,7 @@ import type { State } from '../model/state.ts';
 import { NO_REASSERTS, type Reasserts } from '../model/recorded-parts.ts';
 import { type Changes, emit, enterPhase, setIntent, patch, save, serversOf, type Draft } from '../draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
+import { minus, NO_COUNTERS, total } from './counter-sums.ts';
 import { noteFailure } from './slot-failure.ts';
 import { costOf, textsOf } from '../model/warnings.ts';
 import {
@@ -243,37 +244,6 @@ function receiptOf(op: Operation, state: State): { receipt: Receipt; warnings: s
     return null;
   });
   return { receipt: total(deltas), warnings };
-}
-
-const NO_COUNTERS: Counters = {
-  connectionErrors: 0,
-  responseErrors: 0,
-  redispatches: 0,
-  clientAborts: 0,
-  http5xx: 0,
-};
-const UNKNOWN: Receipt = {
-  connectionErrors: null,
-  responseErrors: null,
-  redispatches: null,
-  clientAborts: null,
-  http5xx: null,
-};
-
-function minus(now: Counters, before: Counters): Counters {
-  return {
-    connectionErrors: now.connectionErrors - before.connectionErrors,
-    responseErrors: now.responseErrors - before.responseErrors,
-    redispatches: now.redispatches - before.redispatches,
-    clientAborts: now.clientAborts - before.clientAborts,
-    http5xx: now.http5xx - before.http5xx,
-  };
-}
-
-function total(deltas: readonly (Counters | null)[]): Receipt {
-  const known = deltas.filter((delta) => delta !== null);
-  if (known.length === 0 || known.length < deltas.length) return UNKNOWN;
-  return known.reduce((sum, delta) => minus(sum, minus(NO_COUNTERS, delta)));
 }
 
 function seconds(ms: number): number {

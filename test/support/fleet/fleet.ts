@@ -16,6 +16,8 @@ export interface Fleet {
   /** For files of the test; the nodes' records, sockets and configurations are here, too. */
   readonly dir: string;
   readonly haproxies: readonly Haproxy[];
+  /** Where users come in, at each of them. */
+  readonly urls: readonly string[];
   readonly nodes: readonly SiteNode[];
   /** The living sidecar of a node. @throws Error when it has none */
   agent(name: string): Agent;
@@ -116,6 +118,7 @@ interface Opening extends Fleet {
 
 function createFleet(dir: string, nodes: readonly SiteNode[], options: FleetOptions): Opening {
   const haproxies: Haproxy[] = [];
+  const urls: string[] = [];
   const crowds: Users[] = [];
   const samplers: AdminSampler[] = [];
   const agents = new Map<string, Agent>();
@@ -129,6 +132,7 @@ function createFleet(dir: string, nodes: readonly SiteNode[], options: FleetOpti
   return {
     dir,
     haproxies,
+    urls,
     nodes,
     agents: living,
     experience,
@@ -141,6 +145,7 @@ function createFleet(dir: string, nodes: readonly SiteNode[], options: FleetOpti
       for (let number = 0; number < count; number++) {
         const port = await freePort();
         haproxies.push(await startHaproxy(balancerConfig(port, nodes), { statsMaxconn: 50 }));
+        urls.push(`http://127.0.0.1:${port}`);
         crowds.push(createUsers({ url: `http://127.0.0.1:${port}`, ...CROWD, ...options.crowd }));
       }
     },

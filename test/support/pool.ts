@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import type { Result } from '../../../agent/lifecycle/model/api.ts';
-import type { Haproxy } from '../haproxy.ts';
-import { type Agent, patience } from '../rig.ts';
-import type { SiteNode } from '../site.ts';
-import { type Experience, type Fleet, openFleet, type Sections } from './fleet.ts';
+import type { Result } from '../../agent/lifecycle/model/api.ts';
+import type { Haproxy } from './haproxy.ts';
+import { type Agent, patience } from './rig.ts';
+import type { SiteNode } from './site.ts';
+import { createUsers, type Users } from '../fixtures/users.ts';
+import { type Fleet, openFleet, type Sections } from './fleet/fleet.ts';
 
 /** A fleet behind one HAProxy whose nodes share a lock. */
 export interface Pool {
@@ -11,9 +12,9 @@ export interface Pool {
   readonly nodes: readonly PoolNode[];
   readonly dir: string;
   /** Users with sessions, over all nodes. */
-  readonly users: { start(): Promise<void>; stop(): Promise<Experience> };
+  users(population: number): Users;
   /** Looks at HAProxy every 50 ms until it is ended. */
-  watch(): Promise<Watch>;
+  watch(): Watch;
   close(): Promise<void>;
 }
 
@@ -51,12 +52,13 @@ export async function openPool({ size, pool, lock, sections }: PoolOptions): Pro
     }),
   });
   const [haproxy] = fleet.haproxies;
-  if (haproxy === undefined) throw new Error('the fleet has no HAProxy');
+  const [url] = fleet.urls;
+  if (haproxy === undefined || url === undefined) throw new Error('the fleet has no HAProxy');
   return {
     haproxy,
     dir: fleet.dir,
     nodes: fleet.nodes.map((node) => nodeOf(fleet, node)),
-    users: { start: () => fleet.letUsersIn(), stop: () => fleet.usersGo() },
+    users: (population) => createUsers({ url, population, thinkMs: 150, stayMs: 1_500 }),
     watch: () => watch(fleet),
     close: () => fleet.close(),
   };
@@ -90,10 +92,11 @@ async function endOf(agent: Agent, id: string): Promise<Result> {
     }
 }
 
-async function watch(fleet: Fleet): Promise<Watch> {
-  const sampler = await fleet.sample();
+function watch(fleet: Fleet): Watch {
+  const sampling = fleet.sample();
   return {
     async end() {
+      const sampler = await sampling;
       await sampler.stop();
       return { looks: sampler.samples.length, fenced: sampler.mostFenced(), out: sampler.mostOut() };
     },

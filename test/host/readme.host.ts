@@ -30,8 +30,8 @@ beforeAll(async () => {
   await until('one server is up', async () => (await up()) !== '0');
   // Tomcat takes 16 seconds, and on a busy machine more than a minute.
   await until('Tomcat answers', async () => {
-    // Its page as well: what Tomcat compiles for the first user keeps that one waiting for seconds.
-    const pages = ['http://127.0.0.1:8080/health', 'http://127.0.0.1:8080/'];
+    // Its page as well, which is long in compiling for the first user; /logout leaves no session behind.
+    const pages = ['http://127.0.0.1:8080/health', 'http://127.0.0.1:8080/logout'];
     return (await box.run(['curl', '-fs', ...pages])).code === 0;
   });
   await until('both servers are up', async () => (await up()) === '2');

@@ -68,7 +68,6 @@ describe('A type', () => {
 const LONG_TESTS: readonly string[] = [
   'test/cli/cli.test.ts',
   'test/cli/program.test.ts',
-  'test/e2e/init.test.ts',
   'test/engine/schedule.test.ts',
   'test/fleet/file-lock.test.ts',
   'test/haproxy/replies/transcripts-of-versions.test.ts',

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { LASTCALL } from '../support/cli.ts';
-import { openPool, type Pool } from '../support/fleet/pool.ts';
+import { openPool, type Pool } from '../support/pool.ts';
 import { packageRoot } from '../support/sample.ts';
 import { skipped } from '../support/skip.ts';
 import { openStock, type Stock } from './stock.ts';
@@ -63,9 +63,9 @@ test('roll.yml rolls a pool under users, all nodes asked at once: one is out at 
     },
   };
   await writeFile(join(dir, 'hosts.yml'), stringify(inventory));
-  const crowd = opened.users;
+  const crowd = opened.users(24);
   await crowd.start();
-  const watched = await opened.watch();
+  const watched = opened.watch();
   const before = await Promise.all(nodes.map((node) => node.made()));
   const ansible = await runAnsible(
     ['-i', join(dir, 'hosts.yml'), join(packageRoot(), FOLDER, 'roll.yml')],

@@ -1,4 +1,3 @@
-import { startEtcd } from '../support/etcd.ts';
 import { describe, expect, test } from '@jest/globals';
 import type { FleetLock } from '../../agent/fleet/lock.ts';
 import type { Claim, SlotHolder } from '../../agent/lifecycle/model/pool.ts';

@@ -14,13 +14,14 @@ import { diagnose } from './doctor/diagnose.ts';
 import type { Diagnosis } from './doctor/diagnosis.ts';
 import type { Examination, HaproxyExamined, Objections, ProbeExamined } from './doctor/examination.ts';
 import { parseHaproxyFile, type HaproxyFile } from './doctor/haproxy-file/file.ts';
-import { readHaproxy } from './doctor/read/haproxy.ts';
+import { readAbout, readHaproxy } from './doctor/read/haproxy.ts';
 import { readOwnChecks } from './doctor/read/own-checks.ts';
 import { readUnit } from './doctor/read/unit.ts';
 import { attempt, type Readout } from './doctor/readout.ts';
 import type { Journal } from './journal/journal.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { isInRotation } from './lifecycle/model/phase.ts';
+import type { Survey } from './lifecycle/model/survey.ts';
 import { createProbe } from './probes/create.ts';
 import { createSources } from './sessions/create.ts';
 import { createStarter } from './app/command-starter.ts';
@@ -68,16 +69,14 @@ export async function readExamination(
     attempt(() => readUnit(SIDECAR_UNIT, units, signal)),
     unit === null ? null : attempt(() => readUnit(unit, units, signal)),
   ]);
-  const isOut = sidecar.ok && !isInRotation(sidecar.value.phase);
   return {
     config,
     haproxies,
     sources,
     probe,
     ...app,
-    trial: isOut
-      ? out(sidecar.value.phase)
-      : await attempt(() => tryDrain(config, app.stop?.ok === true, world)),
+    trial:
+      notTried(haproxies, sidecar) ?? (await attempt(() => tryDrain(config, app.stop?.ok === true, world))),
     appUnit,
     sidecarUnit,
     sidecar,
@@ -89,9 +88,17 @@ export async function readExamination(
   };
 }
 
-function out(phase: string): Readout<Objections> {
-  const why = `the node is out by lastcall itself (phase ${phase}): its checks were not asked`;
-  return { ok: false, why, code: 'busy' };
+/** @returns why no dry run can show anything; null = it is to be tried */
+function notTried(
+  haproxies: readonly HaproxyExamined[],
+  sidecar: Examination['sidecar'],
+): Extract<Readout<Objections>, { readonly ok: false }> | null {
+  if (sidecar.ok && !isInRotation(sidecar.value.phase)) {
+    const why = `the node is out by lastcall itself (phase ${sidecar.value.phase}): its checks were not asked`;
+    return { ok: false, why, code: 'busy' };
+  }
+  const [first, ...more] = haproxies.map(({ about }) => about);
+  return first?.ok === false && more.every(({ ok }) => !ok) ? first : null;
 }
 
 /** Where a tool of the system names the application, it is asked about it. */
@@ -105,24 +112,45 @@ async function readFileOf(path: string): Promise<HaproxyFile> {
 }
 
 function readHaproxies(config: Config, world: World, signal: AbortSignal): Promise<HaproxyExamined[]> {
-  const { clock } = world;
+  const ports = { clock: world.clock, signal };
   const configs = config.balancers.filter((balancer) => balancer.kind === 'haproxy');
   return Promise.all(
     configs.map(async (balancer): Promise<HaproxyExamined> => {
+      const about = await readAbout(balancer, ports);
+      // Each question more would wait as long.
+      if (!about.ok)
+        return {
+          config: balancer,
+          about,
+          master: null,
+          servers: about,
+          look: about,
+          survey: about,
+          tables: about,
+        };
       const driver = readOnly(balancer, world);
       const look = await attempt(() => driver.look(signal));
       const survey = await attempt(() => driver.survey(signal));
-      const bound = survey.ok
-        ? survey.value.facts.map(({ sticky }) => sticky?.replace(/^stick table /, '') ?? '')
-        : [];
-      const tables = [
-        ...bound,
-        ...balancer.servers.map((name) => name.split('/', 1)[0] ?? ''),
-        ...config.sessions.flatMap((source) => (source.kind === 'stickTable' ? [source.table] : [])),
-      ];
-      return { config: balancer, look, survey, ...(await readHaproxy(balancer, tables, { clock, signal })) };
+      const tables = tablesOf(config, balancer, survey);
+      return {
+        config: balancer,
+        about,
+        look,
+        survey,
+        ...(await readHaproxy(balancer, about, tables, ports)),
+      };
     }),
   );
+}
+
+/** The stick tables that may bind users of this node. */
+function tablesOf({ sessions }: Config, { servers }: HaproxyConfig, survey: Readout<Survey>): string[] {
+  const facts = survey.ok ? survey.value.facts : [];
+  return [
+    ...facts.map(({ sticky }) => sticky?.replace(/^stick table /, '') ?? ''),
+    ...servers.map((name) => name.split('/', 1)[0] ?? ''),
+    ...sessions.flatMap((source) => (source.kind === 'stickTable' ? [source.table] : [])),
+  ];
 }
 
 /** Reading is possible below the level that writing needs. */

@@ -63,7 +63,7 @@ process.exitCode = await runCli({
     return createDirect(options, world(SILENT));
   },
   loadStandIn: async () => {
-    const { createStandIn, loadRest } = await import('./stand-in.ts');
+    const { createStandIn, loadRest } = await import('./rare-engines.ts');
     const { createLog } = await import('./system/log.ts');
     await loadRest();
     const format = { level: 'warn', format: 'text', journal: false } as const;
@@ -74,7 +74,7 @@ process.exitCode = await runCli({
     };
   },
   doctor: async (request) => {
-    const { examine } = await import('./examine.ts');
+    const { examine } = await import('./rare-engines.ts');
     // Commands are given what the sidecar gives them.
     scrub(process.env);
     return examine(request, world(SILENT));

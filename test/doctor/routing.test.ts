@@ -203,3 +203,15 @@ describe('What admission does not say of a server that takes no users now', () =
     expect(given.found['table-expire']?.join()).toContain('stick-table type string size 1k');
   });
 });
+
+test('A HAProxy that is frozen is asked one question, and ends nothing but its own reading', async () => {
+  await haproxy.kill('SIGSTOP');
+  try {
+    const { found, unseen, diagnosis } = await look('hashed/app1');
+    expect(found['unreachable']?.join()).toContain('no answer within 2000 ms');
+    expect(unseen['guard']).toEqual(unseen['socket-level']);
+    expect(diagnosis.code).toBe('balancer-unreachable');
+  } finally {
+    await haproxy.kill('SIGCONT');
+  }
+});

@@ -101,4 +101,13 @@ describe('lastcall doctor', () => {
     const { ok, traps } = JSON.parse(stdout) as Diagnosis;
     expect({ ok, first: traps[0]?.id }).toEqual({ ok: false, first: 'unreachable' });
   });
+
+  test('asks nothing of a node that its own sidecar has taken out, and says so', async () => {
+    expect((await sidecar.lastcall(['drain', '--no-fence'], patience())).code).toBe(0);
+    const { stdout } = await lastcall(['doctor', '--json', ...config()]).outcome;
+    const { traps, unseen } = JSON.parse(stdout) as Diagnosis;
+    expect(traps.map(({ id }) => id)).not.toContain('held');
+    expect(unseen.find(({ ids }) => ids.includes('held'))?.why).toContain('out by lastcall itself');
+    expect((await sidecar.lastcall(['ready'], patience())).code).toBe(0);
+  });
 });

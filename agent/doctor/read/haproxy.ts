@@ -30,21 +30,34 @@ const EXCHANGE_MS = 2_000;
 /** For the whole of a stick table: a million entries take some two seconds (BEHAVIOUR.md#stick-tables). */
 const TABLE_MS = 10_000;
 
+/** What this socket is, in one exchange: where it does not answer, nothing else is asked. */
+export async function readAbout(
+  { address, tls }: HaproxyConfig,
+  { clock, signal }: ReadPorts,
+): Promise<HaproxyExamined['about']> {
+  const client = createClient(address, parseAddress(address, 'config'), { clock, tls });
+  return attempt(() => aboutOf((command) => client.exchange(command, EXCHANGE_MS, signal)));
+}
+
+export interface ReadPorts {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Asks once, and writes nothing.
+ * The rest, each question once; it writes nothing.
  * @param tables names of those that may bind this node's users
  */
 export async function readHaproxy(
   config: HaproxyConfig,
+  about: HaproxyExamined['about'],
   tables: readonly string[],
-  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
-): Promise<Pick<HaproxyExamined, 'about' | 'master' | 'servers' | 'tables'>> {
+  { clock, signal }: ReadPorts,
+): Promise<Pick<HaproxyExamined, 'master' | 'servers' | 'tables'>> {
   const { address, tls } = config;
   const client = createClient(address, parseAddress(address, 'config'), { clock, tls });
   const ask: SendCommand = (command) => client.exchange(command, EXCHANGE_MS, signal);
-  const about = await attempt(() => aboutOf(ask));
   return {
-    about,
     master: config.master === null ? null : await askMaster(config.master, about, { clock, signal }),
     servers: await attempt(() => serversOf(ask, config.servers)),
     tables: await attempt(() => tablesOf(ask, client, tables, signal)),
@@ -61,12 +74,11 @@ async function aboutOf(ask: SendCommand): Promise<{ info: ReturnType<typeof pars
 function askMaster(
   address: string,
   about: HaproxyExamined['about'],
-  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+  { clock, signal }: ReadPorts,
 ): Promise<Readout<void>> {
-  if (!about.ok || hasFragileMaster(about.value.info)) {
-    const why = about.ok
-      ? `${address}: not asked, since a connection to it may end HAProxy ${about.value.info.version}`
-      : `${address}: not asked, since its HAProxy does not answer`;
+  if (!about.ok) return Promise.resolve(about);
+  if (hasFragileMaster(about.value.info)) {
+    const why = `${address}: not asked, since a connection to it may end HAProxy ${about.value.info.version}`;
     return Promise.resolve({ ok: false, why, code: NOT_ASKED });
   }
   const client = createClient(address, parseAddress(address, 'config'), { clock });

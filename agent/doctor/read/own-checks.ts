@@ -45,15 +45,17 @@ async function ask(
   { url, method, host }: OwnCheck,
   ports: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<CheckExamined> {
+  // A query may hold a secret.
+  const shown = url.split('?', 1)[0] ?? '';
   const hasVariable = [url, host ?? ''].some((text) => text.includes('$'));
   if (method !== 'GET' || hasVariable) {
-    const why = `HAProxy's check is ${method} ${url}, which was not sent`;
-    return { url, setsCookie: { ok: false, why, code: 'failed' } };
+    const why = `HAProxy's check is ${method} ${shown}, which was not sent`;
+    return { url: shown, setsCookie: { ok: false, why, code: 'failed' } };
   }
   const headers: Record<string, string> = host === null ? {} : { host };
   const setsCookie = await attempt(async () => {
     const answer = await httpGet(parseHttpUrl(url), CHECK_MS, ports, { headers });
     return answer.setsCookie;
   });
-  return { url, setsCookie };
+  return { url: shown, setsCookie };
 }

@@ -25,8 +25,9 @@ export const APP_GONE = 'the application does not run now';
 /** Of a server that takes no users now admission says nothing, and the hash is there all the same. */
 function unkeepable(examined: Examination): Sighting {
   const objection = objected(examined, 'unkeepable');
-  if (objection.found.length > 0 || examined.config.sticky === false) return objection;
-  const hashed = examined.haproxies.map(({ config, survey }) =>
+  const { config: ours, haproxies } = examined;
+  if (objection.found.length > 0 || ours.sticky === false || haproxies.length === 0) return objection;
+  const hashed = haproxies.map(({ config, survey }) =>
     inside(survey, ({ facts }) =>
       found(
         ...facts.flatMap(({ name, hashed: by }) =>

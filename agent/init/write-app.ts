@@ -35,24 +35,37 @@ function isUsable(endpoint: { readonly port: number } | null): boolean {
 function writeProbe(draft: FileDraft, { facts }: Section, endpoint: string | null): void {
   const checks = facts.nodes.flatMap(({ servers }) => servers.map(({ check }) => check));
   const [http] = checks.filter(({ kind }) => kind === 'http');
-  const place = endpoint ?? '127.0.0.1:8080';
-  const port = http?.port ?? null;
-  const host = port === null ? place : place.replace(/:\d+$/, `:${port}`);
   draft.comment(
-    'Is the application healthy? Nothing is brought back before this probe is good. A connection shows only that the port is open: an application that opens its port before it can serve would get users too early. Where it has a page that says whether it is healthy, ask for that page in its place.' +
-      (http === undefined
-        ? ''
-        : ' HAProxy checks this node over HTTP; the path is in its configuration (`option httpchk`), no socket shows it.'),
+    `Is the application healthy? Nothing is brought back before this probe is good.${checkText(http)}`,
     2,
   );
-  if (endpoint === null) draft.choice(2, 'probe:', '  tcp: 127.0.0.1:8080');
-  else draft.yaml('  probe:', `    tcp: ${scalar(endpoint)}`);
-  draft.choice(
-    endpoint === null ? 2 : 4,
-    ...[`http: { url: ${scalar(`http://${host}/health`)} }`].map((line) =>
-      endpoint === null ? `  ${line}` : line,
-    ),
+  const { healthPage } = facts;
+  if (healthPage !== null) return writePage(draft, healthPage);
+  const port = http?.port ?? null;
+  const place = endpoint ?? '127.0.0.1:8080';
+  const host = port === null ? place : place.replace(/:\d+$/, `:${port}`);
+  draft.edit(
+    'which page says whether the application is healthy? A connection shows only that its port is open: one that opens its port before it can serve gets users too early.',
+    2,
   );
+  const page = `http: { url: ${scalar(`http://${host}/health`)} }`;
+  if (endpoint === null) return draft.choice(2, 'probe:', '  tcp: 127.0.0.1:8080', `  ${page}`);
+  draft.yaml('  probe:', `    tcp: ${scalar(endpoint)}`);
+  draft.choice(4, page);
+}
+
+function checkText(http: object | undefined): string {
+  if (http === undefined) return '';
+  return ' HAProxy checks this node over HTTP; the path is in its configuration (`option httpchk`), no socket shows it.';
+}
+
+/** A page that has answered is no proof that it shows the application's health. */
+function writePage(draft: FileDraft, page: string): void {
+  draft.comment(
+    'This page answered 200 without a new session as this file was written. Where another page says more about the health of the application, ask for that one.',
+    2,
+  );
+  draft.yaml('  probe:', `    http: { url: ${scalar(page)} }`);
 }
 
 const RIGHT =

@@ -46,6 +46,7 @@ function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
     node: 'app1',
     nodes: [nodeOf()],
     application: { owner, endpoints, kind: 'tomcat', process: null },
+    healthPage: endpoints.length === 0 ? null : 'http://127.0.0.1:8080/health',
     others: [],
     doubts: [],
     tls: null,
@@ -99,9 +100,10 @@ describe('The file that init writes', () => {
     async (owner) => {
       const { text, edits } = writeConfiguration(someFacts({}, owner));
       expect(await load(text)).toMatchObject({ ok: true });
-      expect(edits).toHaveLength(owner.kind === 'unit' ? 1 : 2);
+      // Of an application elsewhere no page could be asked for.
+      expect(edits).toHaveLength({ unit: 1, elsewhere: 3 }[owner.kind as string] ?? 2);
       const lines = text.split('\n');
-      for (const { line } of edits) expect(lines[line - 1]).toMatch(/^ *# EDIT: how /);
+      for (const { line } of edits) expect(lines[line - 1]).toMatch(/^ *# EDIT: (how|which page) /);
       if (owner.kind === 'unit') return;
       const answered = withChoices(
         text,
@@ -148,11 +150,24 @@ describe('The file that init writes', () => {
     });
   });
 
+  test('asks for the page that was found to be good, and asks which one it is where none was', async () => {
+    const { text } = writeConfiguration(someFacts());
+    expect(await load(text)).toMatchObject({
+      config: { app: { probe: { how: { kind: 'http', url: new URL('http://127.0.0.1:8080/health') } } } },
+    });
+    const { text: without, edits } = writeConfiguration(someFacts({ healthPage: null }));
+    expect(await load(without)).toMatchObject({ config: { app: { probe: { how: { kind: 'tcp' } } } } });
+    expect(edits.map((edit) => edit.text).join()).toContain(
+      'which page says whether the application is healthy?',
+    );
+  });
+
   test('has right lines for everything else that it leaves to a choice', async () => {
     const { text } = writeConfiguration(someFacts());
     const chosen = withChoices(text, /keep: 1/, /audit: /, /pool: /, /lock: /, /sticky: false/);
     expect(await load(chosen)).toMatchObject({ ok: true, config: { sticky: false, pool: { name: 'app' } } });
-    const http = withChoices(text.replace(/^ {4}tcp: .*\n/m, ''), /http: \{ url: \S+\/health/);
+    const { text: asked } = writeConfiguration(someFacts({ healthPage: null }));
+    const http = withChoices(asked.replace(/^ {4}tcp: .*\n/m, ''), /http: \{ url: \S+\/health/);
     expect(await load(http)).toMatchObject({
       ok: true,
       config: { app: { probe: { how: { kind: 'http' } } } },

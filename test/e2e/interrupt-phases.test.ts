@@ -126,7 +126,8 @@ describe('Ctrl-C in direct mode', () => {
       const counted = source ? ['--sessions', await source()] : [];
       const stderr = await interruptedIn(lastcall([verb, ...where, ...counted, ...(words?.() ?? [])]), phase);
       expect(stderr).toMatch(says);
-      expect(await rig.admin()).toMatch(leaves);
+      // HAProxy's own check may not have failed yet.
+      await until(`app1 is ${String(leaves)}`, async () => new RegExp(leaves).test(await rig.admin()));
     },
   );
 });

@@ -8,7 +8,7 @@ import { processTable, type ProcessEntry } from '../system/process-table.ts';
 import { pidsOf } from '../system/process.ts';
 import { ownersOf, type OwnerSearch } from '../system/socket-owners.ts';
 import { unitOf, type ProcessUnit } from '../system/unit-of-process.ts';
-import { supervisorIn } from './program.ts';
+import { supervisorIn } from './supervisor.ts';
 
 /** This machine: its addresses, and the processes that listen on it, as far as this user may see them. */
 export interface Machine {

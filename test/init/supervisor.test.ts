@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { applicationOf, type PortOwner } from '../../agent/init/application.ts';
 import type { ServerCandidate } from '../../agent/init/candidates.ts';
 import { readMachine, type ListeningProcess } from '../../agent/init/machine.ts';
-import { supervisorIn } from '../../agent/init/program.ts';
+import { supervisorIn } from '../../agent/init/supervisor.ts';
 
 let running: ChildProcess | null = null;
 let dir: string | null = null;

@@ -101,6 +101,10 @@ function reasonFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): string
       return `Processes of several units listen at its port: ${owner.units.join(', ')}.`;
     case 'shared':
       return `${owner.program} listens at its port and belongs to ${owner.unit}, which runs other servers too (${shortList(owner.others)}): to stop that unit would cut their users.`;
+    case 'supervised':
+      return `${owner.program} listens at its port and belongs to ${owner.unit}, in which ${owner.supervisor} runs it and may run others: to stop that unit would cut their users, and ${owner.supervisor} starts anew what ends by itself. Name the program of ${owner.supervisor}.`;
+    case 'unknown':
+      return `${owner.program} listens at its port and belongs to ${owner.unit}, and init does not know this program: if that unit runs nothing else, name it.`;
     case 'no-unit':
       return `${owner.program} listens at its port and belongs to no unit of systemd.`;
     case 'hidden':
@@ -118,6 +122,7 @@ function choicesFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): reado
       'stop: { docker: { container: app } } # its name or id; podman: `socket: /run/podman/podman.sock` besides',
       'start: { command: [docker, start, app] }',
     ];
+  if (owner.kind === 'supervised') return supervisedChoices(owner.supervisor, owner.port);
   const hint = hintOf(owner);
   if (hint !== null) return [`start: { systemd: ${scalar(hint)} }`, `stop: { systemd: ${scalar(hint)} }`];
   return [
@@ -129,13 +134,37 @@ function choicesFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): reado
   ];
 }
 
+const SUPERVISORCTL = {
+  of: 'supervisord',
+  program: 'supervisorctl',
+  target: 'app',
+  start: 'start',
+  stop: 'stop',
+};
+const CONTROLS = [
+  { of: 'pm2', program: 'pm2', target: 'app', start: 'start', stop: 'stop' },
+  { of: 'runsv', program: 'sv', target: 'app', start: 'start', stop: 'stop' },
+  // Its options come before the directory of the service.
+  { of: 's6', program: 's6-svc', target: '/run/service/app', start: '-u', stop: '-d' },
+];
+
+/** How each supervisor stops one program; what proves that it has ended is its port. */
+function supervisedChoices(supervisor: string, port: number): readonly string[] {
+  const { program, target, start, stop } =
+    CONTROLS.find(({ of }) => supervisor.startsWith(of)) ?? SUPERVISORCTL;
+  return [
+    `start: { command: [${program}, ${start}, ${target}] } # its name there`,
+    `stop: { command: [${program}, ${stop}, ${target}], gone: { port: ${port} } }`,
+  ];
+}
+
 /** The unit that an operator most likely means; a service alone can be named. */
 function hintOf(owner: PortOwner): string | null {
   const units =
     owner.kind === 'hidden' || owner.kind === 'several'
       ? owner.units
-      : owner.kind === 'front' && owner.unit !== null
-        ? [owner.unit]
+      : owner.kind === 'unknown' || (owner.kind === 'front' && owner.unit !== null)
+        ? [owner.unit ?? '']
         : [];
   const [only, ...more] = units.filter((unit) => unit.endsWith('.service'));
   return only !== undefined && more.length === 0 ? only : null;

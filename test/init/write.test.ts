@@ -87,6 +87,9 @@ const OWNERS: readonly PortOwner[] = [
   { kind: 'user-unit', unit: 'shop.service', program: 'node' },
   { kind: 'several', units: ['a.service', 'b.service'] },
   { kind: 'shared', unit: 'supervisord.service', program: 'python3', others: ['blog/blog1'] },
+  { kind: 'supervised', unit: 'a.service', program: 'gunicorn', supervisor: 'supervisord', port: 8000 },
+  { kind: 'supervised', unit: 'a.service', program: 'node', supervisor: 's6-svscan', port: 3000 },
+  { kind: 'unknown', unit: 'shop.service', program: 'shopd' },
   { kind: 'no-unit', program: 'java' },
   { kind: 'hidden', users: [998], units: ['tomcat10.service'] },
   { kind: 'hidden', users: [0], units: [] },
@@ -107,12 +110,16 @@ describe('The file that init writes', () => {
       if (owner.kind === 'unit') return;
       const answered = withChoices(
         text,
-        /stop: \{ (systemd|docker)/,
-        /start: \{ (systemd|command: \[docker)/,
+        /stop: \{ (systemd|docker|command: \[(supervisorctl|s6))/,
+        /start: \{ (systemd|command: \[(docker|supervisorctl|s6))/,
       );
       expect(await load(answered)).toMatchObject({
         ok: true,
-        config: { app: { stop: { kind: owner.kind === 'container' ? 'docker' : 'systemd' } } },
+        config: {
+          app: {
+            stop: { kind: { container: 'docker', supervised: 'command' }[owner.kind as string] ?? 'systemd' },
+          },
+        },
       });
     },
   );

@@ -45,7 +45,10 @@ const NO_JOURNAL: Journal = { load: async () => ({ kind: 'none' }), save: async 
 /** Between two tries to cancel a drain that admission still looks at. */
 const AGAIN_MS = 50;
 
-/** @param live the frontend to ask, and what ends the trial */
+/**
+ * @param live the frontend to ask, and what ends the trial
+ * @throws LastcallError `config` for a URL that is none; nothing was begun then
+ */
 export async function drainOnTrial(
   examined: Examination,
   live: LiveRequest,
@@ -59,16 +62,14 @@ export async function drainOnTrial(
   const before = new Map(
     haproxies.flatMap(({ config: { address }, look }) => (look.ok ? foundBy(address, look.value) : [])),
   );
+  const answering = haproxies.flatMap((one) => (one.look.ok ? one.config : []));
+  const url = parseHttpUrl(live.url);
   const engine = engineOf(config, world);
   try {
     await engine.start();
     // From here on nothing is waited for until the drain is asked for.
     if (live.signal.aborted) return unproven(`${messageOf(live.signal.reason)}: no drain was tried`);
-    return await tried(
-      engine,
-      { before, live, own, haproxies: haproxies.flatMap((one) => (one.look.ok ? one.config : [])) },
-      world,
-    );
+    return await tried(engine, { before, live, url, own, haproxies: answering }, world);
   } finally {
     await engine.close();
   }
@@ -102,6 +103,7 @@ interface Trial {
   /** Each server at each balancer, as it was before. */
   readonly before: ReadonlyMap<string, Admin | null>;
   readonly live: LiveRequest;
+  readonly url: URL;
   /** HAProxy's cookies of this node. */
   readonly own: readonly LiveCookie[];
   /** Those that answered. */
@@ -178,13 +180,13 @@ async function ask(trial: Trial, { clock }: World): Promise<LiveProof[]> {
 }
 
 async function answerTo(
-  { live: { url, signal }, haproxies }: Trial,
+  { url, live: { signal }, haproxies }: Trial,
   headers: Readonly<Record<string, string>>,
   clock: World['clock'],
 ): Promise<LiveAnswer> {
   const ports = { clock, signal };
   const before = await readTotals(haproxies, ports);
-  const { status, setCookies } = await httpGet(parseHttpUrl(url), REQUEST_MS, ports, { headers });
+  const { status, setCookies } = await httpGet(url, REQUEST_MS, ports, { headers });
   const after = await readTotals(haproxies, ports);
   const reached = { reachedNode: after.node > before.node, reachedBackend: after.backends > before.backends };
   return { status, setCookies, ...reached };
@@ -215,7 +217,7 @@ async function putBack(
   }
 }
 
-/** The servers that are not seen as as before. */
+/** The servers that are not seen as before. */
 function remainingOf(engine: Engine, { before }: Trial): string[] {
   const now = serversOf(engine.status());
   return [...before].filter(([server, admin]) => now.get(server) !== admin).map(([server]) => server);

@@ -9,7 +9,7 @@ import type { Clock } from '../../system/clock.ts';
 const EXCHANGE_MS = 2_000;
 
 /** How many requests were ever given (`stot`), all HAProxys together; what two answers differ by came in between. */
-export interface Totals {
+export interface RequestTotals {
   /** To this node's servers. */
   readonly node: number;
   /** To their backends, whatever server took them. */
@@ -23,9 +23,9 @@ export interface Totals {
 export async function readTotals(
   haproxies: readonly HaproxyConfig[],
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
-): Promise<Totals> {
+): Promise<RequestTotals> {
   const all = await Promise.all(
-    haproxies.map(async ({ address, tls, servers }): Promise<Totals> => {
+    haproxies.map(async ({ address, tls, servers }): Promise<RequestTotals> => {
       const client = createClient(address, parseAddress(address, 'config'), { clock, tls });
       const ask: SendCommand = (command) => client.exchange(command, EXCHANGE_MS, signal);
       return totalsOf(ask, servers);
@@ -34,9 +34,9 @@ export async function readTotals(
   return sumOf(all);
 }
 
-async function totalsOf(ask: SendCommand, servers: readonly string[]): Promise<Totals> {
+async function totalsOf(ask: SendCommand, servers: readonly string[]): Promise<RequestTotals> {
   const reader = createServerReader();
-  const totals: Totals[] = [];
+  const totals: RequestTotals[] = [];
   for (const name of servers) {
     const { row, backend } = await reader.readFull(ask, parseServerName(name, 'config'));
     // One that is not shown never grows, and so proves nothing.
@@ -45,7 +45,7 @@ async function totalsOf(ask: SendCommand, servers: readonly string[]): Promise<T
   return sumOf(totals);
 }
 
-function sumOf(totals: readonly Totals[]): Totals {
+function sumOf(totals: readonly RequestTotals[]): RequestTotals {
   const sum = (numbers: readonly number[]): number => numbers.reduce((one, other) => one + other, 0);
   return { node: sum(totals.map(({ node }) => node)), backends: sum(totals.map(({ backends }) => backends)) };
 }

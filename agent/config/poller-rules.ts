@@ -3,7 +3,7 @@ import type { BalancerConfig, Config, HaproxyConfig } from './config.ts';
 import type { Finding } from './problem.ts';
 
 /** One poller of a balancer, as its address and its `agent-send` distinguish it. */
-interface Poller {
+interface ListedPoller {
   /** What it has in common with no other one: any of these is enough to take one for the other. */
   readonly marks: readonly string[];
   /** Of the value that has to change. */
@@ -28,7 +28,7 @@ export function checkPollers({ balancers }: Pick<Config, 'balancers'>): Finding[
   );
 }
 
-function pollersOf(balancer: BalancerConfig): readonly Poller[] {
+function pollersOf(balancer: BalancerConfig): readonly ListedPoller[] {
   if (balancer.kind === 'haproxy') return balancer.writer === 'agent-check' ? writtenPollers(balancer) : [];
   const { kind, from } = balancer;
   const id = balancer.kind === 'health' ? null : balancer.id;
@@ -41,11 +41,11 @@ function pollersOf(balancer: BalancerConfig): readonly Poller[] {
 }
 
 /** All that HAProxy's polls have is the address of its Runtime API and, for one of several servers, the server's name. */
-function writtenPollers({ address, servers }: HaproxyConfig): readonly Poller[] {
+function writtenPollers({ address, servers }: HaproxyConfig): readonly ListedPoller[] {
   const parsed = parseAddress(address, 'config');
   const hosts =
     parsed.kind === 'unix' || isThisMachine(parsed) ? ['127.0.0.1', '::1'] : [parsed.host.toLowerCase()];
-  const pollerOf = (id: string | null, path: Finding['path']): Poller => ({
+  const pollerOf = (id: string | null, path: Finding['path']): ListedPoller => ({
     marks: hosts.map((host) => markOf('agentCheck', host, id)),
     path,
     how: 'for the agent-checks of both come from one host: write `writer: runtime` for one of them, or list it as agentCheck with an id of its own (its agent-send)',

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Status } from '../lifecycle/model/api.ts';
+import { PHASES } from '../lifecycle/model/phase.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { createClient } from './client.ts';
@@ -50,17 +51,11 @@ async function describe(path: string, clock: Clock, signal: AbortSignal): Promis
 /** Null: it has no users, and gets none. */
 function inService(status: Status): string | null {
   const { node, phase } = status;
-  switch (phase) {
-    case 'stopped':
-      return null;
-    case 'drained':
-    case 'failed': {
-      const open = unfenced(status);
-      return open.length === 0 ? null : `${node} is ${phase} with ${open.join(' and ')}`;
-    }
-    default:
-      return `${node} is ${phase}`;
-  }
+  if (phase === 'stopped') return null;
+  // These are the phases in which a monitor learns from the fence, too, whether the node is out.
+  if (!['by-fence', 'by-both'].includes(PHASES[phase].monitors)) return `${node} is ${phase}`;
+  const open = unfenced(status);
+  return open.length === 0 ? null : `${node} is ${phase} with ${open.join(' and ')}`;
 }
 
 /** In DRAIN (`--no-fence`, a hold) it gets the users who have its cookie. */

@@ -62,7 +62,7 @@ describe('The page that init proposes for the probe', () => {
     const clock = new ManualClock();
     const finding = findHealthPage(endpoint, { clock, signal: never });
     await clock.armed();
-    await clock.advance(1_000);
+    clock.advance(1_000);
     expect(await finding).toBeNull();
     expect(connections).toBeLessThanOrEqual(1);
   });

@@ -56,6 +56,7 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
       'haproxy',
       'formats/duration.ts',
       'lifecycle/model/objection.ts',
+      'lifecycle/model/phase.ts',
       'app/systemd-unit.ts',
     ],
     types: ['config', 'lifecycle', 'sessions', 'probes'],

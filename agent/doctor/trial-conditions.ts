@@ -1,3 +1,4 @@
+import { PHASES } from '../lifecycle/model/phase.ts';
 import type { LiveProof } from './diagnosis.ts';
 import type { Examination } from './examination.ts';
 import { unproven } from './live.ts';
@@ -15,7 +16,7 @@ export function whyNoTrial({ config, haproxies, sidecar }: Examination): LivePro
       ? null
       : untried(`whether a sidecar is at work is not known (${sidecar.why})`);
   const { phase } = sidecar.value;
-  if (phase === 'serving' || phase === 'unhealthy') return null;
+  if (PHASES[phase].place === 'rotation') return null;
   return untried(`the sidecar is at work on this node (phase ${phase})`);
 }
 

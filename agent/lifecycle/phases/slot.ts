@@ -236,11 +236,12 @@ export function goOnWithoutSlot(draft: Draft): void {
 /** A slot that was held when the lock answered last may be another's by now. */
 export function isSlotNeeded({ policy, state }: Draft, kind: OperationKind, since: number): boolean {
   if (policy.pool === null || !takesOut(kind)) return false;
-  const { slot, outing } = state;
+  const { slot, outing, phase } = state;
   if (slot?.isOver === true) return false;
   if (slot?.is !== 'held' || slot.error !== null) return true;
-  // What is held in rotation soaks, or is being given back: it is looked at anew before it is gone out on.
-  return outing === null && slot.begun < since;
+  // What is held in rotation soaks, or is being given back, if not all servers are back yet: it is looked at anew before it is
+  // gone out on.
+  return (outing === null || PHASES[phase].place === 'rotation') && slot.begun < since;
 }
 
 /** When the lock is asked again, or not waited for any more, in monotonic milliseconds. */

@@ -227,6 +227,28 @@ describe('A soak that is owed', () => {
     expect(it.effects.filter(({ type }) => type === 'set-server').length).toBe(before);
   });
 
+  test('is looked at, too, where a balancer has not shown its READY yet', () => {
+    const [one] = TWO;
+    const balancers = [
+      { ...one, servers: ['app/app1'] },
+      { ...one, name: 'lb2', servers: ['app/app1'] },
+    ];
+    const it = inPool({ unreachable: 'ignore', balancers } as Partial<Policy>);
+    const id = it.ask('restart');
+    it.reach('returning');
+    it.site.balancer('lb2').setMode('refuses');
+    it.ended(id);
+    it.reach('serving');
+    expect(it.sidecar.state.outing?.level).toBe('ready');
+    it.lock.free('app1');
+    it.lock.ask({ does: 'take', claim: claimOf('app', 'app2', {}) }, it.time.now);
+    const drains = (): number =>
+      it.effects.filter((effect) => effect.type === 'set-server' && effect.admin === 'drain').length;
+    const before = drains();
+    expect(it.ended(it.ask('drain')).code).toBe('locked');
+    expect(drains()).toBe(before);
+  });
+
   test('and whose slot was freed before it could be marked ends, and leaves no alarm', () => {
     const it = inPool();
     const id = it.ask('restart');

@@ -11,7 +11,8 @@ export interface SoakJudge {
 }
 
 const ROTATION = ['serving', 'unhealthy'];
-const SLACK_MS = 1;
+/** A sidecar that boots may see the node well before it has recovered. */
+const SLACK_MS = 20;
 
 export function createSoakJudge({ time, verdicts, lock, freedAt }: World): SoakJudge {
   /** When each node came back over READY; it owes a soak since. */

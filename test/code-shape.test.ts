@@ -71,7 +71,6 @@ const LONG_TESTS: readonly string[] = [
   'test/engine/schedule.test.ts',
   'test/fleet/file-lock.test.ts',
   'test/haproxy/replies/transcripts-of-versions.test.ts',
-  'test/lifecycle/phases/reboot.test.ts',
   'test/support/wide/deed-weights.ts',
   'test/support/wide/effects.ts',
   'test/support/world/sidecar.ts',

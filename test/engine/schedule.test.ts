@@ -3,13 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { createTask } from 'node-cron';
-import type { ScheduleConfig } from '../../agent/config/config.ts';
-import {
-  createSchedule,
-  type Schedule,
-  type ScheduleCounts,
-  type SchedulePorts,
-} from '../../agent/engine/schedule.ts';
+import { createSchedule } from '../../agent/engine/schedule.ts';
 import { createDueRuns } from '../../agent/engine/due-runs.ts';
 import { createLastRuns } from '../../agent/engine/last-runs.ts';
 import type { Condition } from '../../agent/hooks/condition.ts';
@@ -18,50 +12,9 @@ import { LastcallError } from '../../agent/system/error.ts';
 import { createLabelledCounts } from '../../agent/system/labelled-counts.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { memoryLog } from '../support/memory-log.ts';
+import { DONE, begin, closeSchedule, everySecond } from '../support/schedule-rig.ts';
 
-const everySecond: ScheduleConfig = {
-  cron: '* * * * * *',
-  timezone: null,
-  do: 'restart',
-  reason: 'weekly recycle',
-  jitterMs: 0,
-  when: null,
-};
-const DONE = { ok: true, id: 'op1', code: 'done' as const };
-let schedule: Schedule | undefined;
-afterEach(() => schedule?.close());
-
-/** A schedule that runs, with a submit that tells the test and waits for what `busy` gives it. */
-function begin(entry: ScheduleConfig, busy: () => Promise<void>, changes: Partial<SchedulePorts> = {}) {
-  const log = memoryLog();
-  const runs: ScheduleCounts = createLabelledCounts();
-  const submitted: string[] = [];
-  let seen: () => void = () => undefined;
-  const first = new Promise<void>((resolve) => (seen = resolve));
-  schedule = createSchedule([entry], {
-    clock: realClock,
-    random: () => 0,
-    log,
-    runs,
-    lastRuns: createLastRuns(),
-    dueRuns: createDueRuns(),
-    onMissed: () => undefined,
-    condition: () => null,
-    submit: async (kind, reason) => {
-      submitted.push(`${kind}: ${reason}`);
-      seen();
-      await busy();
-      return DONE;
-    },
-    ...changes,
-  });
-  schedule.start();
-  const counted = (): Record<string, number> =>
-    Object.fromEntries(
-      runs.samples().map(([labels, count]) => [`${labels['do']} ${labels['outcome']}`, count]),
-    );
-  return { log, submitted, first, counted };
-}
+afterEach(closeSchedule);
 
 /** Only the date is another one: all that waits goes on by the real clock. */
 function pretendDate(now: Date): void {
@@ -129,61 +82,6 @@ describe('The schedule', () => {
     expect(submitted).toHaveLength(2);
   });
 
-  test('has one reboot for each run, whatever the clock and the condition say after the boot', async () => {
-    const reboot = { ...everySecond, do: 'reboot', cron: '* * * * * *' } as const;
-    const lastRuns = createLastRuns();
-    const ahead = Date.now() + 3_600_000;
-    // What the file of a boot has whose clock was ahead by an hour.
-    lastRuns.resume({ '* * * * * *': ahead });
-    const { submitted, counted, log } = begin(reboot, async () => undefined, { lastRuns });
-    await log.next(({ message }) => message.includes('this run of it was before the boot'));
-    expect(submitted).toEqual([]);
-    expect(counted()).toEqual({ 'reboot repeated': 1 });
-    expect(lastRuns.of('* * * * * *')).toBe(ahead);
-  });
-
-  test('tells two entries of one time apart by their `when`', async () => {
-    const when = { kind: 'file', path: '/run/reboot-required' } as const;
-    const [lastRuns, other] = [createLastRuns(), createLastRuns()];
-    await begin({ ...everySecond, do: 'reboot', when }, async () => undefined, { lastRuns }).first;
-    schedule?.close();
-    await begin(
-      { ...everySecond, do: 'reboot', when: { ...when, path: '/run/other' } },
-      async () => undefined,
-      {
-        lastRuns: other,
-      },
-    ).first;
-    const keys = [lastRuns, other].flatMap(({ all }) => Object.keys(all));
-    expect(new Set(keys).size).toBe(2);
-  });
-
-  test('knows a run that was noted before the disk was read, and what the disk has of others', () => {
-    const lastRuns = createLastRuns();
-    lastRuns.note('a', 2);
-    lastRuns.resume({ a: 1, b: 1 });
-    expect(lastRuns.all).toEqual({ a: 2, b: 1 });
-    for (let index = 0; index < 40; index += 1) lastRuns.note(`c${index}`, 3);
-    expect(Object.keys(lastRuns.all)).toHaveLength(32);
-    expect([lastRuns.of('a'), lastRuns.of('c39')]).toEqual([null, 3]);
-  });
-
-  test('notes a run that reboots before it is asked for, and goes by no note of long after it', async () => {
-    const lastRuns = createLastRuns();
-    lastRuns.resume({ '* * * * * *': Date.now() + 48 * 3_600_000 });
-    const { first, submitted } = begin({ ...everySecond, do: 'reboot' }, async () => undefined, { lastRuns });
-    await first;
-    expect(submitted).toEqual(['reboot: weekly recycle']);
-    expect(Math.abs(Date.now() - (lastRuns.of('* * * * * *') ?? 0))).toBeLessThan(5_000);
-  });
-
-  test('keeps no note of runs that reboot nothing', async () => {
-    const lastRuns = createLastRuns();
-    const { first } = begin(everySecond, async () => undefined, { lastRuns });
-    await first;
-    expect(lastRuns.all).toEqual({});
-  });
-
   test('begins nothing before its start and nothing after its close', async () => {
     let count = 0;
     const never = createSchedule([everySecond], {
@@ -199,7 +97,7 @@ describe('The schedule', () => {
     });
     const { first, submitted } = begin(everySecond, async () => undefined);
     await first;
-    schedule?.close();
+    closeSchedule();
     const after = submitted.length;
     const { first: another } = begin(everySecond, async () => undefined);
     await another;
@@ -261,7 +159,7 @@ describe('The schedule', () => {
       random: () => 0.9,
     });
     await clock.armed();
-    schedule?.close();
+    closeSchedule();
     const told = await log.next(({ message }) => message.includes('given up'));
     expect(told.level).toBe('warn');
     expect(clock.pending).toBe(0);

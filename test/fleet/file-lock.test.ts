@@ -1,16 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { chmod, chown, mkdir, readdir, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
-import { once } from 'node:events';
-import { spawn } from 'node:child_process';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { unlock } from '../../agent/engine/unlock.ts';
 import { createFileLock, processOwner } from '../../agent/fleet/file-lock.ts';
-import { viewOf } from '../../agent/fleet/pool-queue.ts';
 import type { Claim, SlotHolder } from '../../agent/lifecycle/model/pool.ts';
-import { NEW_SLOT } from '../../agent/lifecycle/model/slot.ts';
-import { blockedBy, slotWaitText } from '../../agent/lifecycle/observed/pool-text.ts';
+import { blockedBy } from '../../agent/lifecycle/observed/pool-text.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LastcallError } from '../../agent/system/error.ts';
 import { lockContract } from '../contract/fleet-lock.ts';
@@ -18,27 +13,9 @@ import { claimOf } from '../support/claim.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 import { until } from '../support/until.ts';
+import { idle } from '../support/idle-process.ts';
 
 const clock = realClock;
-
-/** A process that does nothing until it is ended. */
-async function idle(): Promise<{
-  readonly pid: number;
-  kill(signal: NodeJS.Signals): void;
-  end(): Promise<void>;
-}> {
-  const child = spawn('sleep', ['600'], { stdio: 'ignore' });
-  await once(child, 'spawn');
-  const ended = once(child, 'exit');
-  return {
-    pid: child.pid ?? 0,
-    kill: (signal) => void child.kill(signal),
-    async end() {
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
-}
 
 lockContract('file', async (pool) => {
   const directory = await makeTempDir();
@@ -160,118 +137,6 @@ describe('The lock by a file', () => {
     expect((await open().take(own, never)).holders).toMatchObject([{ claim: own }]);
   });
 
-  test('is `locked` and names the file where something else has written it', async () => {
-    await open().take(claimOf('app', 'app1'), never);
-    const wrong: [string, (file: string) => Promise<void>][] = [
-      ['no JSON', (file) => writeFile(file, '{"schema":1,')],
-      ['another schema', (file) => writeFile(file, '{"schema":2,"holders":[],"queue":[]}')],
-      [
-        'a claim that forges a line',
-        (file) =>
-          writeFile(
-            file,
-            JSON.stringify({
-              schema: 1,
-              holders: [],
-              queue: [{ claim: claimOf('app', 'a\nb'), owner: processOwner(1), since: 0 }],
-            }),
-          ),
-      ],
-      [
-        'a server that is a command',
-        (file) =>
-          writeFile(
-            file,
-            JSON.stringify({
-              schema: 1,
-              holders: [],
-              queue: [
-                {
-                  claim: claimOf('app', 'app9', { servers: { lb: ['app/app1; shutdown'] } }),
-                  owner: processOwner(1),
-                  since: 0,
-                },
-              ],
-            }),
-          ),
-      ],
-      ['too long', (file) => truncate(file, 2 * 1024 * 1024)],
-    ];
-    let number = 1;
-    for (const [, write] of wrong) {
-      number += 1;
-      const file = join(path, String(number));
-      await writeFile(file, '');
-      await write(file);
-      const error = await refusalOf(() => open().take(claimOf('app', 'app2'), never));
-      expect(error).toMatchObject({ code: 'locked', message: expect.stringContaining(file) });
-    }
-    await symlink('/dev/zero', join(path, String(number + 1)));
-    expect((await refusalOf(() => open().look(never))).code).toBe('locked');
-  });
-
-  test('is not taken where every user may write', async () => {
-    await mkdir(path);
-    await chmod(path, 0o777);
-    const error = await refusalOf(() => open().take(claimOf('app', 'app1'), never));
-    expect(error.message).toMatch(/every user may write to/);
-    expect(await readdir(path)).toEqual([]);
-  });
-
-  const asRoot = process.getuid?.() === 0 ? test : test.skip;
-  asRoot(
-    'is shared by users whose common group may write to it, whatever their first group and umask',
-    async () => {
-      const { setegid, seteuid, setgroups } = process as Required<
-        Pick<NodeJS.Process, 'setegid' | 'seteuid' | 'setgroups'>
-      >;
-      const [before, common] = [process.getgroups?.() ?? [], 60_100];
-      await chmod(directory.path, 0o755);
-      await mkdir(path, { mode: 0o770 });
-      await chown(path, 0, common);
-      await chmod(path, 0o770);
-      const umask = process.umask(0o077);
-      /** Node's file system runs in threads: the ids are those of all of them. */
-      const as = async <T>(uid: number, groups: number[], work: () => Promise<T>): Promise<T> => {
-        setgroups(groups);
-        setegid(uid);
-        seteuid(uid);
-        try {
-          return await work();
-        } finally {
-          seteuid(0);
-          setegid(0);
-          setgroups(before);
-        }
-      };
-      try {
-        const [one, two] = [claimOf('app', 'app1'), claimOf('app', 'app2')];
-        const [first, second] = [open(), open()];
-        await as(60_001, [common], () => first.take(one, never));
-        const waits = await as(60_002, [common], () => second.take(two, never));
-        expect(waits).toMatchObject({ holders: [{ claim: one, alive: true }], waiters: [{ claim: two }] });
-        await as(60_001, [common], () => first.give(one, never));
-        expect(await as(60_002, [common], () => second.take(two, never))).toMatchObject({
-          holders: [{ claim: two }],
-        });
-        const outside = await refusalOf(() => as(60_003, [], () => open().look(never)));
-        expect(outside).toMatchObject({ code: 'locked', message: expect.stringMatching(/EACCES/) });
-      } finally {
-        process.umask(umask);
-      }
-    },
-  );
-
-  test('is not fooled by a version of one that was held up', async () => {
-    const first = claimOf('app', 'app1');
-    await open().take(first, never);
-    await open().give(first, never);
-    await open().take(claimOf('app', 'app2'), never);
-    // What was removed since is free again.
-    await writeFile(join(path, '1'), '{}');
-    expect((await open().look(never)).holders.map(({ claim }) => claim.node)).toEqual(['app2']);
-  });
-
   const gone = new LastcallError('cancelled', 'not wanted any more');
   /** A question whose caller is answered while it is under way. */
   const cut = async (ask: (signal: AbortSignal) => Promise<unknown>): Promise<void> => {
@@ -338,33 +203,6 @@ describe('The lock by a file', () => {
     expect(await holdersOf()).toEqual([]);
   });
 
-  test('writes nothing that is too long to be read, and what is there stays usable', async () => {
-    const servers = {
-      'tcp://127.0.0.1:1': Array.from({ length: 1_000 }, (_none, index) => `${'b'.repeat(60)}/app${index}`),
-    };
-    const claims = Array.from({ length: 20 }, (_none, index) => claimOf('app', `app${index}`, { servers }));
-    const error = await refusalOf(async () => {
-      for (const claim of claims) await open().take(claim, never);
-    });
-    expect(error).toMatchObject({ code: 'locked', target: path });
-    expect(error.message).toMatch(/would need \d+ bytes, and nodes read 1048576 at most/);
-    const [first] = claims;
-    expect((await open().give(first as Claim, never)).holders).toEqual([]);
-    expect((await open().take(claims[1] as Claim, never)).holders).toMatchObject([
-      { claim: { node: 'app1' } },
-    ]);
-  });
-
-  test('removes what a process left that was killed while it wrote, and not what one writes now', async () => {
-    await mkdir(path, { mode: 0o770 });
-    const [left, young] = [`new-${randomUUID()}`, `new-${randomUUID()}`];
-    for (const name of [left, young]) await writeFile(join(path, name), '');
-    const before = new Date(Date.now() - 10 * 60_000);
-    await utimes(join(path, left), before, before);
-    await open().take(claimOf('app', 'app1'), never);
-    expect((await readdir(path)).toSorted()).toEqual(['1', young]);
-  });
-
   test('says of a slot that it freed that it is free, also where the next change came before that was seen', async () => {
     const dead = claimOf('app', 'app1');
     const process = await idle();
@@ -399,33 +237,4 @@ describe('The lock by a file', () => {
     expect(await unlock(open(), request, never)).toMatchObject({ ok: true, code: 'done' });
     expect((await open().look(never)).waiters).toEqual([]);
   });
-});
-
-test('The words of a claim that waits name those before it alone, and no more than five', () => {
-  const claims = Array.from({ length: 12 }, (_none, index) => claimOf('app', `app${index}`));
-  const [held, ...queue] = claims as [Claim, ...Claim[]];
-  const holder = { claim: held, state: 'out', failure: null, since: 0, alive: true, revision: '1' } as const;
-  const view = viewOf(
-    0,
-    [holder],
-    queue.map((claim) => ({ claim, since: 0 })),
-  );
-  const words = (place: number): string =>
-    blockedBy('app', queue[place] as Claim, view).message.replace(/^.*before it in the queue: /, '');
-  expect(blockedBy('app', queue[0] as Claim, view).message).not.toMatch(/before it/);
-  expect(words(2)).toMatch(/^app1, app2; ask again/);
-  expect(words(10)).toMatch(/^app1, app2, app3, app4, app5 and 5 more; ask again/);
-});
-
-test('What status says of a waiting claim names no more than five holders', () => {
-  const holders = Array.from({ length: 8 }, (_none, index) => {
-    const claim = claimOf('app', `app${index}`);
-    return { claim, state: 'out', failure: null, since: 0, alive: true, revision: '1' } as const;
-  });
-  const claim = claimOf('app', 'app9');
-  const view = viewOf(0, holders, [{ claim, since: 0 }]);
-  const lines = slotWaitText({ ...NEW_SLOT, claim, lock: [], save: 0, is: 'waits', view });
-  expect(lines).toHaveLength(7);
-  expect(lines[0]).toBe('a slot of pool app, place 1 in the queue');
-  expect(lines.at(-1)).toBe('and 3 more');
 });

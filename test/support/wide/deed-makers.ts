@@ -6,6 +6,8 @@ import type { Draw } from './draw.ts';
 
 type What = Deed extends infer D ? (D extends Deed ? Omit<D, 'after' | 'which'> : never) : never;
 export type Maker = (draw: Draw) => What;
+/** Each maker as often as its weight. */
+export type Weighted = readonly (readonly [number, Maker])[];
 
 const TERMS: Omit<Asked, 'kind'> = {
   reason: null,

@@ -1,13 +1,8 @@
 import type { Effect } from '../../../agent/lifecycle/model/effect.ts';
-import type { Closed, ReadBackView } from '../../../agent/lifecycle/model/observation.ts';
-import type { SimLb } from './balancer.ts';
-import { peek } from './peek.ts';
+import { createBalancerEffects } from './balancer-effects.ts';
 import { goneByPidFile, provenByPidFile, signsOfLife } from './pid-file.ts';
-import type { Happening, Issued, Oracle, SimNode, World } from './world.ts';
+import type { EffectOf, Issued, Oracle, SimNode, TellNode, World } from './world.ts';
 import { freeHolder, readHolder } from './holders.ts';
-
-type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
-type TellNode = (happening: Happening) => void;
 
 /** The effects that are carried out here; the others are the node's own. */
 export type Deferred = Exclude<
@@ -32,24 +27,10 @@ export function createEffects(
 ): (effect: Deferred, tell: TellNode, issued: Issued) => void {
   const { time, verdicts } = world;
   const { app, disk } = node;
+  const atBalancers = createBalancerEffects(world, node, oracle);
   let lockFreeAt = -Infinity;
   const later = (least: number, most: number, run: () => void): void =>
     void time.after(time.between(least, most), run);
-
-  function survey({ id, balancer, scope }: EffectOf<'survey'>, tell: TellNode): void {
-    const startedAt = time.now;
-    const lb = world.lb(balancer);
-    const names = node.policy.balancers.find(({ name }) => name === balancer)?.servers ?? [];
-    lb.line.exchange(
-      node.index,
-      () => lb.survey(names, scope),
-      (found) => tell({ type: 'surveyed', id, balancer, survey: found, startedAt }),
-      (error) => {
-        const need = `${scope === 'capacity' ? 'capacity' : 'survey'} ${balancer}`;
-        tell({ type: 'check-failed', id, need, code: 'balancer-unreachable', error });
-      },
-    );
-  }
 
   function check({ id, need }: EffectOf<'check'>, tell: TellNode): void {
     later(0.1, 10, () => {
@@ -65,103 +46,6 @@ export function createEffects(
       if (!goneByPidFile(node)) return tell({ type: 'check-failed', id, need, code: 'app-stop', error });
       tell({ type: 'app-absent', id, error, signs: signsOfLife(world, node, node.policy.sources) });
     });
-  }
-
-  function say(
-    { balancer, server, admin, mayReplace, epoch }: EffectOf<'set-server'>,
-    tell: TellNode,
-    issued: Issued,
-  ): void {
-    const startedAt = time.now;
-    const { life } = node;
-    const lb = world.lb(balancer);
-    const write = (): void => {
-      const found = lb.server(server);
-      const there = found.admin;
-      // A poller is answered with the level that is wanted, whatever it was answered before.
-      if (!lb.polls && there !== admin && !mayReplace.includes(there)) return;
-      if (lb.slips && there === 'drain' && admin === 'maint')
-        lb.slips = !world.people.slip({ lb, server: found });
-      verdicts.note(`${node.policy.node}: ${balancer} ${server} ${there} -> ${admin}`);
-      world.coverage.meet(`word ${there} to ${admin}`);
-      oracle().written({ node, lb, server: found, admin, there, issued });
-      // What is put back as it was found is its owner's again.
-      const isPutBack = peek(issued.state).isGivingBack && admin !== 'ready';
-      // A late command of a dead life whose disk failed (with an alarm) is in no record: to the next life it is
-      // foreign.
-      const isForgotten = node.life !== life && peek(issued.state).hasDiskAlarm;
-      lb.set(server, admin, 'us');
-      if (isPutBack || isForgotten) found.by = 'operator';
-    };
-    const failed = (error: string): void =>
-      tell({ type: 'set-server-failed', balancer, server, epoch, error });
-    // Read back by a command of its own: an operator may come in between.
-    const denied = (): void => failed(`permission denied (after ${Math.round(time.between(1, 1e6))} ms)`);
-    const readBack = (): void =>
-      lb.line.exchange(
-        node.index,
-        () => readBackOf(lb, server),
-        (view) => view && tell({ type: 'server-set', balancer, server, admin, view, epoch, startedAt }),
-        failed,
-      );
-    const absent = (): void => failed('no such server');
-    if (lb.server(server).absent) {
-      // One that the configuration lost HAProxy may have lost too: the driver answers that it is not there (`putBack`).
-      const isListed = node.policy.balancers.some(
-        (one) => one.name === balancer && one.servers.includes(server),
-      );
-      lb.line.exchange(node.index, () => undefined, isListed ? absent : readBack, failed);
-    } else if (lb.denies) lb.line.exchange(node.index, () => undefined, denied, failed);
-    else lb.line.exchange(node.index, write, readBack, failed);
-  }
-
-  function weigh(
-    { balancer, server, weight, mayReplace }: EffectOf<'set-weight'>,
-    tell: TellNode,
-    issued: Issued,
-  ): void {
-    const startedAt = time.now;
-    const lb = world.lb(balancer);
-    const there = lb.server(server);
-    const seen = (): number | null => (there.absent ? null : there.weight);
-    const write = (): void => {
-      if (there.absent || there.weight === weight || !mayReplace.includes(there.weight)) return;
-      verdicts.note(`${node.policy.node}: ${balancer} ${server} weight ${there.weight} -> ${weight}`);
-      oracle().weighed({ node, lb, server: there, weight, issued });
-      lb.weigh(server, weight, 'us');
-    };
-    const failed = (error: string): void =>
-      tell({ type: 'set-weight-failed', balancer, server, isFinal: lb.denies, error });
-    const readBack = (): void =>
-      lb.line.exchange(
-        node.index,
-        seen,
-        (now) => tell({ type: 'weight-set', balancer, server, weight, seen: now, startedAt }),
-        failed,
-      );
-    if (lb.denies)
-      lb.line.exchange(
-        node.index,
-        () => undefined,
-        () => failed('permission denied'),
-        failed,
-      );
-    else lb.line.exchange(node.index, write, readBack, failed);
-  }
-
-  function close({ balancer, server }: EffectOf<'close-connections'>, tell: TellNode): void {
-    const lb = world.lb(balancer);
-    const end = (): Closed => {
-      const here = [...lb.connections].filter((one) => one.server === lb.server(server) && !one.queued);
-      for (const one of here) lb.connections.delete(one);
-      return { tunnels: 0, requests: here.length, left: 0 };
-    };
-    lb.line.exchange(
-      node.index,
-      end,
-      (closed) => tell({ type: 'connections-closed', balancer, server, closed, error: null }),
-      (error) => tell({ type: 'connections-closed', balancer, server, closed: null, error }),
-    );
   }
 
   function stop({ epoch, proof }: EffectOf<'stop'>, tell: TellNode): void {
@@ -254,15 +138,15 @@ export function createEffects(
           ),
         );
       case 'survey':
-        return survey(effect, tell);
+        return atBalancers.survey(effect, tell);
       case 'check':
         return check(effect, tell);
       case 'set-server':
-        return say(effect, tell, issued);
+        return atBalancers.say(effect, tell, issued);
       case 'set-weight':
-        return weigh(effect, tell, issued);
+        return atBalancers.weigh(effect, tell, issued);
       case 'close-connections':
-        return close(effect, tell);
+        return atBalancers.close(effect, tell);
       case 'stop':
         return stop(effect, tell);
       case 'check-stop':
@@ -298,11 +182,4 @@ export function createEffects(
         return effect satisfies never;
     }
   };
-}
-
-/** One server, and the worker that shows it, as the driver of the Runtime API answers a write. */
-function readBackOf(lb: SimLb, server: string): ReadBackView | undefined {
-  const { servers, worker } = lb.look([server]);
-  const [view] = servers;
-  return view && worker ? { ...view, worker } : view;
 }

@@ -74,6 +74,11 @@ export interface SimNode {
 
 export type Happening = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
 
+/** Hears the one event in which an effect ends. */
+export type TellNode = (happening: Happening) => void;
+
+export type EffectOf<T extends Effect['type']> = Extract<Effect, { type: T }>;
+
 /** One step of one sidecar. */
 export interface Taken {
   readonly node: SimNode;

@@ -9,6 +9,12 @@ import type { Timeline } from './timeline.ts';
 
 export type SceneEvent = Event extends infer E ? (E extends Event ? Omit<E, 'at'> : never) : never;
 
+/** Hears the one event in which an effect ends. */
+export type TellScene = (happening: SceneEvent) => void;
+
+/** An effect that is carried out. */
+export type Doing<T extends Effect['type']> = Extract<Effect, { type: T }>;
+
 /** What happened in one step, for the watchers. */
 export interface StepTrace {
   readonly before: State;

@@ -97,7 +97,7 @@ async function killedHaproxy(stage: FaultStage): Promise<FaultSeen> {
   await rig.haproxy.restart();
   const from = performance.now();
   await shows(rig.haproxy, 'DRAIN');
-  const again = performance.now() - from;
+  const again = Math.round(performance.now() - from);
   const page = await visitor.click();
   await visitor.leave();
   const { code, reasserts } = await agent.ends(json.id);
@@ -110,7 +110,7 @@ async function killedHaproxy(stage: FaultStage): Promise<FaultSeen> {
     stops: 1,
     stoppedWith: 0,
   };
-  return compare(seen, expected, `${Math.round(again)} ms from the first answer to DRAIN`);
+  return compare(seen, expected, `${again} ms from the first answer to DRAIN`);
 }
 
 async function fullStatsSocket(stage: FaultStage): Promise<FaultSeen> {

@@ -27,7 +27,7 @@ async function fiftyDrains(stage: FaultStage): Promise<FaultSeen> {
     joined: outcomes.filter(({ stdout }) => stdout.includes('joined')).length,
     admin: await rig.admin(),
   };
-  return compare(seen, { codes: [0], joined: 49, admin: 'MAINT' }, '50 processes, 1 operation');
+  return compare(seen, { codes: [0], joined: 49, admin: 'MAINT' });
 }
 
 async function drainAndReady(stage: FaultStage): Promise<FaultSeen> {
@@ -143,7 +143,7 @@ async function threeCallers(stage: FaultStage): Promise<FaultSeen> {
     codes: outcomes.map(({ code }) => code),
     ...(await stopsOf(rig)),
   };
-  return compare(seen, { hook: 200, codes: [0, 0, 0], stops: 1, stoppedWith: 0 }, '4 callers, 1 stop');
+  return compare(seen, { hook: 200, codes: [0, 0, 0], stops: 1, stoppedWith: 0 });
 }
 
 /** Resolves once a stop is under way and DRAIN is there. */
@@ -166,7 +166,7 @@ export const OPERATOR_FAULTS: readonly Fault[] = [
     made: '`lastcall drain` and `lastcall ready` start in the same moment, while a user is there',
     expected: 'no oscillation: at most one DRAIN and one READY, and `ready` is done',
     run: drainAndReady,
-    corrected: '`ready` during a drain cancels it (contract), and is not refused',
+    corrected: '`ready` during a drain cancels it, and is not refused',
   },
   {
     number: 58,

@@ -134,7 +134,7 @@ export const INPUT_FAULTS: readonly Fault[] = [
     made: 'eleven names as `--server` and twelve in the file, at a socket that notes each byte',
     expected: '64 on the command line, 78 in a file, and no byte is sent',
     run: badNames,
-    corrected: 'a bad name on the command line is a usage error, 64 (contract)',
+    corrected: 'a bad name on the command line is a usage error, 64',
   },
   {
     number: 64,

@@ -12,7 +12,7 @@ export interface FaultStage {
   /** A directory of mode 0700. */
   directory(): Promise<string>;
   /** What else has to be taken away; the last one first. */
-  onEnd(close: () => Promise<unknown> | unknown): void;
+  onEnd(close: () => unknown): void;
 }
 
 export interface OpenStage extends FaultStage {
@@ -21,8 +21,8 @@ export interface OpenStage extends FaultStage {
 }
 
 export function openStage(): OpenStage {
-  const ends: (() => Promise<unknown> | unknown)[] = [];
-  const onEnd = (close: () => Promise<unknown> | unknown): void => void ends.push(close);
+  const ends: (() => unknown)[] = [];
+  const onEnd = (close: () => unknown): void => void ends.push(close);
   return {
     onEnd,
     async rig(options) {

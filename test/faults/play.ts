@@ -30,12 +30,12 @@ export async function play(fault: Fault, stop: AbortSignal): Promise<FaultOutcom
     if (error instanceof NotHere) return outcome('not made', error.message);
     return outcome('failed', messageOf(error));
   } finally {
-    await tidy(stage);
+    await takeAway(stage);
   }
 }
 
 /** What is left behind is said aloud; it does not change what was seen. */
-async function tidy(stage: OpenStage): Promise<void> {
+async function takeAway(stage: OpenStage): Promise<void> {
   try {
     await stage.close();
   } catch (error) {

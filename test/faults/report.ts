@@ -44,8 +44,8 @@ export function renderReport(outcomes: readonly FaultOutcome[], at: Date): strin
         fault.title,
         fault.made,
         fault.expected,
-        seen,
-        figure ?? '',
+        verbatim(seen),
+        verbatim(figure ?? ''),
         is === 'failed' ? '**FAILED**' : is,
       ]),
     ),
@@ -60,12 +60,17 @@ export function renderReport(outcomes: readonly FaultOutcome[], at: Date): strin
 
 const row = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
 
-/** One line that neither ends a table's cell nor is read as markup. */
+/** One line that does not end a table's cell. */
 function cell(text: string): string {
   return text
     .replaceAll(/\s+/g, ' ')
-    .replaceAll(/[\\|<>*_`[\]]/g, String.raw`\$&`)
+    .replaceAll('|', String.raw`\|`)
     .trim();
+}
+
+/** The same of what programs have written, none of which is markup. */
+function verbatim(text: string): string {
+  return text.replaceAll(/[\\<>*_`[\]]/g, String.raw`\$&`);
 }
 
 function versions(): string {

@@ -20,7 +20,7 @@ const flood: Distort = (_part, client) => void client.end('x'.repeat(5_000_000))
 const byteByByte: Distort = (part, client) => {
   for (const byte of part) client.write(byte);
 };
-/** The columns of a table in the other order, with one that no HAProxy has. */
+/** The columns of a table but the first two in the other order, with one that no HAProxy has. */
 const reordered: Distort = (part, client) => {
   const lines = part.split('\n');
   const head = lines.find((line) => line.startsWith('# pxname'));
@@ -28,9 +28,9 @@ const reordered: Distort = (part, client) => {
   const turned = lines.map((line) => {
     const cells = line.replace(/^# /, '').split(',');
     if (head === undefined || cells.length !== width) return line;
-    const isHead = line === head;
-    const other = [isHead ? 'new_one' : '7', ...cells.slice(0, -1).toReversed(), ''].join(',');
-    return isHead ? `# ${other}` : other;
+    const [proxy = '', server = '', ...others] = cells.slice(0, -1);
+    const [mark, added] = line === head ? ['# ', 'new_one'] : ['', '7'];
+    return `${mark}${[proxy, server, added, ...others.toReversed(), ''].join(',')}`;
   });
   client.write(turned.join('\n'));
 };
@@ -142,7 +142,7 @@ async function noAgentCheck(stage: FaultStage): Promise<FaultSeen> {
 async function trackedServers(stage: FaultStage): Promise<FaultSeen> {
   const others =
     '  server app2 127.0.0.1:1\nbackend sockets\n  server ws1 127.0.0.1:2 track app/app1\n' +
-    '  server ws2 127.0.0.1:3 track sockets/ws1\n';
+    '  server ws2 127.0.0.1:3 track sockets/ws1\n  server ws9 127.0.0.1:4\n';
   const rig = await stage.rig({ cookie: false, server: 'check inter 100ms', others });
   await until('app1 is UP', async () => (await rig.admin()) === 'UP');
   const states = (): Promise<string> => rig.states();
@@ -173,7 +173,7 @@ export const ANSWER_FAULTS: readonly Fault[] = [
   {
     number: 29,
     title: 'columns of `show stat` moved and added',
-    made: 'the same wire turns the columns round and adds one',
+    made: 'the same wire turns the columns behind the name round, and adds one',
     expected: 'read by the names in the header: the request is counted, and the stop is done',
     run: otherColumns,
     corrected: '`npm run test:versions` does the same with the real HAProxys of 2.4 to 3.3',

@@ -108,7 +108,7 @@ async function nonsenseAnswers(stage: FaultStage): Promise<FaultSeen> {
   const expected = [
     '302 down unhealthy',
     '500 down unhealthy',
-    'endless up serving',
+    'endless down unhealthy',
     'false gzip up serving',
   ];
   return compare(seen, { healths: expected, followed: 0, isOut: true });
@@ -143,7 +143,7 @@ export const PROBE_FAULTS: readonly Fault[] = [
     title: 'nonsense from the health endpoint',
     made: '302, 500, an endless body, a body that is no gzip, and 200 with the word of a sign-out',
     expected:
-      '302 and 500 are down, and no redirect is followed; a status of 200 is healthy whatever its body; the word drains',
+      '302, 500 and a body without an end are down, and no redirect is followed; 200 with a whole body is healthy; the word drains',
     run: nonsenseAnswers,
   },
 ];

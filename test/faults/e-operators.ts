@@ -24,7 +24,7 @@ async function fiftyDrains(stage: FaultStage): Promise<FaultSeen> {
   const outcomes = await Promise.all(running.map(({ outcome }) => outcome));
   const seen = {
     codes: [...new Set(outcomes.map(({ code }) => code))],
-    joined: outcomes.filter(({ stdout }) => stdout.includes('joined')).length,
+    joined: outcomes.filter(({ stdout }) => stdout.includes('drain joined')).length,
     admin: await rig.admin(),
   };
   return compare(seen, { codes: [0], joined: 49, admin: 'MAINT' });

@@ -75,7 +75,9 @@ function isBounds(
 const LONGEST = 160;
 
 function shown(value: Plain | readonly Plain[]): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined');
+  const text = (typeof value === 'string' ? value : String(JSON.stringify(value)))
+    .replaceAll(/\s+/g, ' ')
+    .trim();
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -9,7 +8,7 @@ import { recordAt } from '../support/state-file.ts';
 import { type Agent, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
 import { compare, type Fault, type FaultSeen, NotHere } from './fault.ts';
-import { descriptorsOf, residentMb, statusOf, stopsOf } from './helpers.ts';
+import { descriptorsOf, residentMb, settled, statusOf, stopsOf } from './helpers.ts';
 import type { FaultStage } from './fault-stage.ts';
 
 /** Full disks, few descriptors, little memory, many cycles. */
@@ -84,14 +83,8 @@ async function fewResources(stage: FaultStage): Promise<FaultSeen> {
   const agent = await rig.sidecar({ env: { NODE_OPTIONS: '--max-old-space-size=96' } });
   await agent.reaches('serving');
   await run('prlimit', ['--pid', String(agent.pid), '--nofile=64:64']);
-  const sockets = await Promise.all(
-    Array.from({ length: 200 }, async () => {
-      const socket = connect({ path: agent.control });
-      socket.on('error', () => socket.destroy());
-      await Promise.race([once(socket, 'connect'), once(socket, 'close')]);
-      return socket;
-    }),
-  );
+  const sockets = Array.from({ length: 200 }, () => connect({ path: agent.control }));
+  await Promise.all(sockets.map(settled));
   stage.onEnd(() => sockets.forEach((socket) => socket.destroy()));
   await until('no descriptor is left', () => descriptorsOf(agent.pid) >= 60);
   for (const socket of sockets) socket.destroy();

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import type { Status } from '../../agent/lifecycle/model/api.ts';
 import type { Haproxy } from '../support/haproxy.ts';
 import { type Agent, patience, type Rig, statusAt } from '../support/rig.ts';
@@ -41,6 +42,16 @@ export async function usableOther(stage: FaultStage): Promise<{ stub: StubServer
 export async function stopsOf(rig: Rig): Promise<{ readonly stops: number; readonly stoppedWith: number }> {
   const terms = await rig.node.terms();
   return { stops: terms.length, stoppedWith: terms.reduce((sum, { active }) => sum + active, 0) };
+}
+
+/** Resolves once it is connected or refused. */
+export function settled(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('connect', resolve).on('error', () => {
+      socket.destroy();
+      resolve();
+    });
+  });
 }
 
 /** Open file descriptors of a process. */

@@ -53,9 +53,9 @@ async function secrets(stage: FaultStage): Promise<FaultSeen> {
     asked.push(request.headers.authorization);
     response.writeHead(500).end('no');
   });
-  const headers = { Authorization: 'Bearer ${LC_CANARY}' };
+  const headers = { Authorization: 'Bearer ${CANARY_TOKEN}' };
   const agent = await rig.sidecar({
-    env: { LC_CANARY: CANARY },
+    env: { CANARY_TOKEN: CANARY },
     sections: {
       sessions: [{ http: { url: source.url, headers } }],
       listen: { control: join(rig.dir, 'app1.sock'), hooks: { address: `127.0.0.1:${port}`, tokenFile } },
@@ -168,7 +168,7 @@ async function literalCommands(stage: FaultStage): Promise<FaultSeen> {
     gone: { pidFile: rig.node.pidFile },
     timeout: '2s',
   };
-  const env = { LC_CANARY: CANARY, LD_LIBRARY_PATH: '/nowhere' };
+  const env = { CANARY_TOKEN: CANARY, LD_LIBRARY_PATH: '/nowhere' };
   const agent = await rig.sidecar({ env, sections: { app: { stop } } });
   await told(agent.cli('stop'));
   const { a, e } = JSON.parse(await readFile(dump, 'utf8')) as { readonly a: string[]; readonly e: string[] };

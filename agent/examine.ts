@@ -17,7 +17,7 @@ import { parseHaproxyFile, type HaproxyFile } from './doctor/haproxy-file/file.t
 import { readAbout, readHaproxy } from './doctor/read/haproxy.ts';
 import { readOwnChecks } from './doctor/read/own-checks.ts';
 import { readUnit } from './doctor/read/unit.ts';
-import { attempt, type Readout } from './doctor/readout.ts';
+import { attempt, attemptSidecar, type Readout } from './doctor/readout.ts';
 import type { Journal } from './journal/journal.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
 import { isInRotation } from './lifecycle/model/phase.ts';
@@ -46,7 +46,7 @@ const SIDECAR_UNIT = 'lastcall.service';
 export async function examine(request: DoctorRequest, world: World): Promise<Diagnosis> {
   const examined = await readExamination(request, world);
   const { live } = request;
-  const proof = live === null ? null : await drainOnTrial(examined, live.url, world, live.signal);
+  const proof = live === null ? null : await drainOnTrial(examined, live, world);
   return diagnose(examined, proof);
 }
 
@@ -64,7 +64,7 @@ export async function readExamination(
     readSources(config, world, signal),
     readProbe(config, world, signal),
     readApp(config, world, signal),
-    attempt(() => createClient(config.listen.control.path, world.clock).status(signal)),
+    attemptSidecar(() => createClient(config.listen.control.path, world.clock).status(signal)),
     whyUnwritable(dirname(config.state)),
     attempt(() => readUnit(SIDECAR_UNIT, units, signal)),
     unit === null ? null : attempt(() => readUnit(unit, units, signal)),
@@ -217,6 +217,8 @@ async function tryDrain(config: Config, canStop: boolean, world: World): Promise
   const balancers = listed.map((balancer) => readOnly(balancer, world));
   const alone: Config = {
     ...config,
+    // What is found in MAINT is no application of ours that is to come.
+    adopt: false,
     balancers: listed,
     pool: null,
     lock: null,

@@ -6,19 +6,24 @@ import { placeOf } from './haproxy/place.ts';
 import type { PoolPolicy } from './lifecycle/model/policy.ts';
 import { bootId } from './system/process.ts';
 
+/** A place that no node has: whether our servers are back there cannot be read, so our slot is not freed by others. */
+const POLLS = { agentCheck: 'one that only polls agent-check', health: 'one that only polls health' };
+
 /** The pool whose lock is kept, and this node's servers at each HAProxy, by a name of it that other nodes know too. */
 export function poolOf({ pool, lock, balancers }: Config): PoolPolicy | null {
   if (pool === null || lock === null) return null;
-  const places = balancers.flatMap((balancer) => {
-    if (balancer.kind !== 'haproxy') return [];
+  const places = balancers.map((balancer) => {
+    if (balancer.kind !== 'haproxy') return { address: null, servers: [], place: POLLS[balancer.kind] };
     const { address, servers } = balancer;
-    return [{ address, servers, place: placeOf(address, parseAddress(address, 'config'), bootId()) }];
+    return { address, servers, place: placeOf(address, parseAddress(address, 'config'), bootId()) };
   });
   return {
     ...pool,
     lock: lockAddresses(lock),
     servers: Object.fromEntries(places.map(({ place, servers }) => [place, servers])),
-    balancers: Object.fromEntries(places.map(({ place, address }) => [place, address])),
+    balancers: Object.fromEntries(
+      places.flatMap(({ place, address }) => (address === null ? [] : [[place, address]])),
+    ),
     seed: randomBytes(5).toString('hex'),
   };
 }

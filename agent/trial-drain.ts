@@ -1,17 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import { createRuntimeBalancer } from './balancers/runtime-api/driver.ts';
+import type { LiveRequest } from './cli/ports.ts';
 import { composeEngine, type World } from './compose.ts';
-import type { Config } from './config/config.ts';
+import type { Config, HaproxyConfig } from './config/config.ts';
 import type { LiveProof } from './doctor/diagnosis.ts';
 import type { Examination } from './doctor/examination.ts';
-import { cookieIn, judgeNewUser, judgeOldUser, type LiveCookie, summedUp, unproven } from './doctor/live.ts';
+import {
+  cookieIn,
+  judgeNewUser,
+  judgeOldUser,
+  type LiveAnswer,
+  type LiveCookie,
+  summedUp,
+  unproven,
+} from './doctor/live.ts';
+import { readTotals } from './doctor/read/totals.ts';
+import { whyNoTrial } from './doctor/trial-conditions.ts';
 import type { Engine } from './engine/engine.ts';
 import { operate } from './engine/operate.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Admin, Look } from './lifecycle/model/observation.ts';
 import type { Result, Status } from './lifecycle/model/api.ts';
 import { OWN_TERMS } from './lifecycle/model/policy.ts';
-import { withDeadline } from './system/clock.ts';
+import { sleep, withDeadline } from './system/clock.ts';
 import { LastcallError, messageOf } from './system/error.ts';
 import { httpGet, parseHttpUrl } from './system/http.ts';
 
@@ -31,30 +42,34 @@ const WHOLE_MS = 60_000;
 /** The record is the sidecar's; a kill -9 in the middle leaves DRAIN. */
 const NO_JOURNAL: Journal = { load: async () => ({ kind: 'none' }), save: async () => undefined };
 
+/** Between two tries to cancel a drain that admission still looks at. */
+const AGAIN_MS = 50;
+
 /**
- * @param url of a frontend that leads to the backend of this node
- * @param signal ends the requests; what was found is put back all the same
+ * @param live the frontend to ask, and what ends the trial
+ * @throws LastcallError `config` for a URL that is none; nothing was begun then
  */
 export async function drainOnTrial(
-  { config, haproxies }: Examination,
-  url: string,
+  examined: Examination,
+  live: LiveRequest,
   world: World,
-  signal: AbortSignal,
 ): Promise<LiveProof> {
+  const untried = whyNoTrial(examined);
+  if (untried !== null) return untried;
+  const { config, haproxies } = examined;
   const servers = haproxies.flatMap((one) => (one.servers.ok ? one.servers.value : []));
   const own = servers.flatMap(({ cookie }) => cookie ?? []);
-  const [first] = own;
-  if (first === undefined)
-    return unproven('HAProxy binds no user of this node by a cookie: no drain was tried');
-  if (config.balancers.some((one) => one.kind !== 'haproxy' || one.writer !== 'runtime'))
-    return unproven('not every balancer is set by its Runtime API: no drain was tried');
+  const before = new Map(
+    haproxies.flatMap(({ config: { address }, look }) => (look.ok ? foundBy(address, look.value) : [])),
+  );
+  const answering = haproxies.flatMap((one) => (one.look.ok ? one.config : []));
+  const url = parseHttpUrl(live.url);
   const engine = engineOf(config, world);
   try {
     await engine.start();
-    const before = new Map(
-      haproxies.flatMap(({ config: { address }, look }) => (look.ok ? foundBy(address, look.value) : [])),
-    );
-    return await tried(engine, { before, url: parseHttpUrl(url), own, first }, world, signal);
+    // From here on nothing is waited for until the drain is asked for.
+    if (live.signal.aborted) return unproven(`${messageOf(live.signal.reason)}: no drain was tried`);
+    return await tried(engine, { before, live, url, own, haproxies: answering }, world);
   } finally {
     await engine.close();
   }
@@ -68,6 +83,8 @@ function engineOf(config: Config, world: World): Engine {
   const { drain } = config;
   const alone: Config = {
     ...config,
+    // What is found in MAINT is no application of ours that is to come.
+    adopt: false,
     app: { probe: null, onSignOut: 'ignore', start: null, stop: null },
     sessions: [],
     pool: null,
@@ -85,12 +102,15 @@ function engineOf(config: Config, world: World): Engine {
 interface Trial {
   /** Each server at each balancer, as it was before. */
   readonly before: ReadonlyMap<string, Admin | null>;
+  readonly live: LiveRequest;
   readonly url: URL;
+  /** HAProxy's cookies of this node. */
   readonly own: readonly LiveCookie[];
-  readonly first: LiveCookie;
+  /** Those that answered. */
+  readonly haproxies: readonly HaproxyConfig[];
 }
 
-async function tried(engine: Engine, trial: Trial, world: World, signal: AbortSignal): Promise<LiveProof> {
+async function tried(engine: Engine, trial: Trial, world: World): Promise<LiveProof> {
   const id = randomUUID();
   const about = { id, kind: 'drain', reason: 'doctor --live', by: 'doctor' } as const;
   const request = {
@@ -101,11 +121,12 @@ async function tried(engine: Engine, trial: Trial, world: World, signal: AbortSi
     onTimeout: 'restore',
   } as const;
   const ended = operate(engine, request);
+  trial.live.onBegun(() => remainingOf(engine, trial));
   const proofs: LiveProof[] = [];
   try {
-    const early = await untilDrained(engine, trial, ended, world, signal);
+    const early = await untilDrained(engine, trial, ended, world);
     if (early !== null) return unproven(`the drain was refused (${early.code}): ${early.message ?? ''}`);
-    proofs.push(...(await ask(trial, world, signal)));
+    proofs.push(...(await ask(trial, world)));
   } catch (error) {
     proofs.push(unproven(messageOf(error)));
   }
@@ -115,10 +136,9 @@ async function tried(engine: Engine, trial: Trial, world: World, signal: AbortSi
 /** @returns null once every server is read back in DRAIN; the result where it ended before */
 async function untilDrained(
   engine: Engine,
-  { before }: Trial,
+  { before, live: { signal } }: Trial,
   ended: Promise<Result>,
   { clock }: World,
-  signal: AbortSignal,
 ): Promise<Result | null> {
   const late = (): LastcallError =>
     new LastcallError('failed', 'no DRAIN was seen in time', { elapsedMs: DRAIN_MS });
@@ -149,39 +169,61 @@ function serversOf({ balancers }: Status): ReadonlyMap<string, Admin | null> {
 }
 
 /** The new user first: its answer names the cookie that this frontend uses. */
-async function ask({ url, own, first }: Trial, { clock }: World, signal: AbortSignal): Promise<LiveProof[]> {
-  const ports = { clock, signal };
-  const fresh = await httpGet(url, REQUEST_MS, ports);
+async function ask(trial: Trial, { clock }: World): Promise<LiveProof[]> {
+  const { own } = trial;
+  const fresh = await answerTo(trial, {}, clock);
   const name = cookieIn(fresh, own)?.name;
-  const sent = own.find((one) => one.name === name) ?? first;
-  const headers = { cookie: `${sent.name}=${sent.value}` };
-  const bound = await httpGet(url, REQUEST_MS, ports, { headers });
+  const sent = own.find((one) => one.name === name) ?? own[0];
+  if (sent === undefined) return [judgeNewUser(fresh, own)];
+  const bound = await answerTo(trial, { cookie: `${sent.name}=${sent.value}` }, clock);
   return [judgeNewUser(fresh, own), judgeOldUser(bound, own, sent)];
+}
+
+async function answerTo(
+  { url, live: { signal }, haproxies }: Trial,
+  headers: Readonly<Record<string, string>>,
+  clock: World['clock'],
+): Promise<LiveAnswer> {
+  const ports = { clock, signal };
+  const before = await readTotals(haproxies, ports);
+  const { status, setCookies } = await httpGet(url, REQUEST_MS, ports, { headers });
+  const after = await readTotals(haproxies, ports);
+  const reached = { reachedNode: after.node > before.node, reachedBackend: after.backends > before.backends };
+  return { status, setCookies, ...reached };
 }
 
 async function putBack(
   engine: Engine,
-  { before }: Trial,
+  trial: Trial,
   id: string,
   ended: Promise<Result>,
   { clock }: World,
 ): Promise<LiveProof> {
-  engine.cancel(id, 'doctor');
-  const { signal } = new AbortController();
   const late = (): LastcallError =>
     new LastcallError('failed', 'it was not put back in time', { elapsedMs: RESTORE_MS });
+  // Admission may still look, and the drain begin after it: until then there is nothing to cancel.
+  const cancelled = async (signal: AbortSignal): Promise<Result> => {
+    while (engine.cancel(id, 'doctor') !== 'cancelling') await sleep(clock, AGAIN_MS, signal);
+    return ended;
+  };
   try {
-    await withDeadline(clock, RESTORE_MS, signal, late, () => ended);
-    const now = serversOf(engine.status());
-    const left = [...before].filter(([server, admin]) => now.get(server) !== admin).map(([server]) => server);
-    return left.length === 0
-      ? { result: 'proven', seen: ['what was found is back'] }
-      : leftBehind(left.join(', '));
+    await withDeadline(clock, RESTORE_MS, trial.live.last, late, (own) =>
+      Promise.race([ended, cancelled(own)]),
+    );
+    const left = remainingOf(engine, trial);
+    return left.length === 0 ? { result: 'proven', seen: ['what was found is back'] } : leftBehind(left);
   } catch (error) {
-    return leftBehind(messageOf(error));
+    return leftBehind([messageOf(error), ...remainingOf(engine, trial)]);
   }
 }
 
-function leftBehind(what: string): LiveProof {
-  return { result: 'refuted', seen: [`NOT put back: ${what}; see \`lastcall status\` and set it by hand`] };
+/** The servers that are not seen as before. */
+function remainingOf(engine: Engine, { before }: Trial): string[] {
+  const now = serversOf(engine.status());
+  return [...before].filter(([server, admin]) => now.get(server) !== admin).map(([server]) => server);
+}
+
+function leftBehind(what: readonly string[]): LiveProof {
+  const seen = `NOT put back: ${what.join(', ')}; see \`lastcall status\` and set it by hand`;
+  return { result: 'refuted', seen: [seen] };
 }

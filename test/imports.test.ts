@@ -50,7 +50,15 @@ const ROOMS: Record<string, { readonly run: readonly string[]; readonly types: r
     types: ['lifecycle'],
   },
   doctor: {
-    run: ['node:', 'system', 'haproxy', 'lifecycle/model/objection.ts', 'app/systemd-unit.ts'],
+    run: [
+      'node:',
+      'system',
+      'haproxy',
+      'formats/duration.ts',
+      'lifecycle/model/objection.ts',
+      'lifecycle/model/phase.ts',
+      'app/systemd-unit.ts',
+    ],
     types: ['config', 'lifecycle', 'sessions', 'probes'],
   },
   cli: {

@@ -26,6 +26,8 @@ export interface WeightRequest {
 export interface ServerWeight {
   readonly weight: number | null;
   readonly configured: number | null;
+  /** HAProxy has not taken the percent of the last answer of the agent-check, since the balancing of the backend is static. */
+  readonly isRefused: boolean;
 }
 
 /**

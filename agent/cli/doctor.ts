@@ -1,8 +1,8 @@
 import type { Diagnosis } from '../doctor/diagnosis.ts';
 import { urlProblem } from '../config/validators.ts';
-import { EXIT_CODES, LastcallError } from '../system/error.ts';
-import { listenForInterrupts } from './interrupt.ts';
-import type { Context, DoctorRequest } from './ports.ts';
+import { EXIT_CODES, LastcallError, messageOf } from '../system/error.ts';
+import { type Interruption, listenForInterrupts } from './interrupt.ts';
+import type { Context, DoctorRequest, LiveRequest } from './ports.ts';
 import { readSidecarConfig } from './run.ts';
 import { diagnosisLines } from './view/doctor.ts';
 import { printableIn } from './view/printable.ts';
@@ -40,22 +40,38 @@ async function onTrial(
 ): Promise<number> {
   const { ports } = context;
   const early = new AbortController();
+  let left = (): readonly string[] | null => null;
   const interrupts = listenForInterrupts(ports, () => {
     early.abort(new LastcallError('interrupted', 'it was interrupted'));
     return true;
   });
   const ended = new Promise<never>((_resolve, reject) => {
-    interrupts.signal.addEventListener('abort', () => reject(interrupts.signal.reason as Error), {
+    interrupts.signal.addEventListener('abort', () => reject(interrupted(interrupts, left())), {
       once: true,
     });
   });
+  const onBegun: LiveRequest['onBegun'] = (servers) => {
+    left = servers;
+  };
   try {
-    const looked = ports.doctor({ ...request, live: { url, signal: early.signal } });
+    const live = { url, signal: early.signal, last: interrupts.signal, onBegun };
+    const looked = ports.doctor({ ...request, live });
     const code = report(await Promise.race([looked, ended]), context);
     return interrupts.first === null ? code : INTERRUPTED[interrupts.first];
   } finally {
     interrupts.end();
   }
+}
+
+/** @param left the servers that the trial has not put back; null = no trial had begun */
+function interrupted({ signal }: Interruption, left: readonly string[] | null): LastcallError {
+  const what = `${messageOf(signal.reason)}: `;
+  if (left === null) return new LastcallError('interrupted', `${what}no trial drain had begun`);
+  const names =
+    left.length > 0 ? `not restored: ${left.join(', ')}` : 'the end of the trial drain was not seen';
+  return new LastcallError('interrupted', `${what}${names}`, {
+    next: 'see `lastcall status`, and set what is not as it was in HAProxy',
+  });
 }
 
 function report(diagnosis: Diagnosis, { ports, globals }: Context): number {

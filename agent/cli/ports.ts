@@ -42,8 +42,22 @@ export interface DoctorRequest {
   readonly haproxyFile: string | null;
   /** Our environment, as it was given to us. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A trial drain; null = none. The signal ends it early, and what was found is put back all the same. */
-  readonly live: { readonly url: string; readonly signal: AbortSignal } | null;
+  /** A trial drain; null = none. */
+  readonly live: LiveRequest | null;
+}
+
+export interface LiveRequest {
+  /** Of a frontend that leads to the backend of this node. */
+  readonly url: string;
+  /** Ends the trial early, and what was found is put back all the same. */
+  readonly signal: AbortSignal;
+  /** Ends the putting back too: there is no more time for it. */
+  readonly last: AbortSignal;
+  /**
+   * Called once, when the drain has been asked for.
+   * @param left the servers whose state is not seen to be as before, at the moment of the call
+   */
+  readonly onBegun: (left: () => readonly string[]) => void;
 }
 
 /** A stream to write to: process.stdout and process.stderr are such. */

@@ -1,13 +1,7 @@
-import type {
-  Config,
-  HaproxyConfig,
-  HealthListenConfig,
-  HttpProbeConfig,
-  PollerConfig,
-  HealthPollerConfig,
-} from './config.ts';
+import type { Config, HaproxyConfig, HealthListenConfig, HttpProbeConfig } from './config.ts';
 import { SOURCE_KINDS, type SourceConfig } from './source-config.ts';
 import { checkListen } from './listen-rules.ts';
+import { checkPollers } from './poller-rules.ts';
 import type { Finding } from './problem.ts';
 import { checkPool, warnOfPool } from './pool-rules.ts';
 import { checkTimes, warnOfGrace, warnOfRamp } from './time-rules.ts';
@@ -154,27 +148,6 @@ function checkServers({ servers }: HaproxyConfig, balancer: number): Finding[] {
       ? [at(['balancers', balancer, 'servers', index], `${server} is listed twice`)]
       : [],
   );
-}
-
-/** Two pollers that cannot be distinguished: an answer to one would count for the other. */
-function checkPollers({ balancers }: Config): Finding[] {
-  const seen = new Map<string, number>();
-  return balancers.flatMap((balancer, index) => {
-    if (balancer.kind === 'haproxy') return [];
-    return balancer.from.flatMap((network, place) => {
-      const poller = JSON.stringify([network, idOf(balancer)]);
-      const first = seen.get(poller);
-      if (first === undefined) seen.set(poller, index);
-      const how =
-        balancer.kind === 'health' ? 'list each once' : 'give each an id of its own (its agent-send)';
-      const message = `cannot be distinguished from balancers[${first ?? ''}], ${how}`;
-      return first === undefined ? [] : [at(['balancers', index, balancer.kind, 'from', place], message)];
-    });
-  });
-}
-
-function idOf(poller: PollerConfig | HealthPollerConfig): unknown[] {
-  return poller.kind === 'health' ? ['health'] : ['agentCheck', poller.id];
 }
 
 /** A monitor cannot distinguish equal answers: UP is the one that must be unlike the others. */

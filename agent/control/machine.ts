@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Status } from '../lifecycle/model/api.ts';
+import { PHASES } from '../lifecycle/model/phase.ts';
 import { withDeadline, type Clock } from '../system/clock.ts';
 import { errnoOf, isLastcallError, LastcallError, messageOf } from '../system/error.ts';
 import { createClient } from './client.ts';
@@ -14,7 +15,7 @@ const SOCKET = /\.sock$/;
 /**
  * The other nodes of this machine that are in service, or may be: what goes down with the machine takes their users with it.
  * Their sidecars are found by their control sockets, in the directory that ours is in (by default /run/lastcall). One that cannot
- * be asked counts; what is no sidecar, or runs no more, does not.
+ * be asked counts, and so does one that was killed: it leaves its socket, which an orderly end removes. What is no sidecar does not.
  * @param ownSocket the path of our own control socket
  * @returns asks once, with a few words for each; it throws the signal's reason, and the system's error where the directory cannot
  *   be read
@@ -38,23 +39,45 @@ async function describe(path: string, clock: Clock, signal: AbortSignal): Promis
     const status = await withDeadline(clock, ASK_MS, signal, late, (own) =>
       createClient(path, clock).status(own),
     );
-    return isOut(status) ? null : `${status.node} is ${status.phase}`;
+    return inService(status);
   } catch (error) {
     signal.throwIfAborted();
-    return isNone(error) ? null : `the sidecar at ${path} cannot be asked (${messageOf(error)})`;
+    if (isNone(error)) return null;
+    const left = isRefused(error) ? '; where its node is no more, remove that file' : '';
+    return `the sidecar at ${path} cannot be asked (${messageOf(error)}${left})`;
   }
 }
 
-/** It has no users, and gets none. */
-function isOut({ phase, balancers }: Status): boolean {
-  if (phase === 'drained' || phase === 'stopped') return true;
-  return (
-    phase === 'failed' && balancers.every(({ servers }) => servers.every(({ admin }) => admin === 'maint'))
+/** Null: it has no users, and gets none. */
+function inService(status: Status): string | null {
+  const { node, phase } = status;
+  if (phase === 'stopped') return null;
+  // These are the phases in which a monitor learns from the fence, too, whether the node is out.
+  if (!['by-fence', 'by-both'].includes(PHASES[phase].monitors)) return `${node} is ${phase}`;
+  const open = unfenced(status);
+  return open.length === 0 ? null : `${node} is ${phase} with ${open.join(' and ')}`;
+}
+
+/** In DRAIN (`--no-fence`, a hold) it gets the users who have its cookie. */
+function unfenced({ balancers }: Status): readonly string[] {
+  return balancers.flatMap(({ name, reachable, servers }) =>
+    servers
+      // One that its HAProxy does not have shows nothing, and gets no users.
+      .filter(({ admin }) => admin !== 'maint' && !(reachable && admin === null))
+      .map((server) => `${server.name} in ${server.admin?.toUpperCase() ?? 'an unknown state'} at ${name}`),
   );
 }
 
-/** Nothing listens there, or another program does. */
+/** There is no such file any more, or another program listens there. */
 function isNone(error: unknown): boolean {
-  const { cause } = isLastcallError(error) ? error : { cause: undefined };
-  return ['ENOENT', 'ECONNREFUSED'].includes(errnoOf(cause) ?? '') || messageOf(cause) === NO_HTTP;
+  const cause = causeOf(error);
+  return errnoOf(cause) === 'ENOENT' || messageOf(cause) === NO_HTTP;
+}
+
+function isRefused(error: unknown): boolean {
+  return errnoOf(causeOf(error)) === 'ECONNREFUSED';
+}
+
+function causeOf(error: unknown): unknown {
+  return isLastcallError(error) ? error.cause : undefined;
 }

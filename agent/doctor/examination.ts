@@ -82,6 +82,8 @@ export interface ServerExamined {
   readonly algorithm: string;
   /** `L7OK`, `L4OK`, ... of the last health check; '' without one. */
   readonly checkStatus: string;
+  /** The server whose state and health it follows (`track`); null = none. */
+  readonly tracked: string | null;
   /** The state of its agent-check; '' without one. */
   readonly agentStatus: string;
   /** The port that its agent-check asks; null = not shown, or none. */
@@ -90,6 +92,8 @@ export interface ServerExamined {
   readonly weight: number | null;
   /** Where users are sent: `127.0.0.1:8080`; null = not shown, or no IP address. */
   readonly address: string | null;
+  /** Where its health check goes, as far as the port differs; null as above. */
+  readonly checkAddress: string | null;
 }
 
 export interface TableExamined {

@@ -1,4 +1,4 @@
-import { isLastcallError, messageOf } from '../system/error.ts';
+import { errnoOf, isLastcallError, messageOf } from '../system/error.ts';
 
 /** What was read, or why it could not be. */
 export type Readout<T> =
@@ -7,6 +7,9 @@ export type Readout<T> =
 
 /** The code of what was left alone on purpose. */
 export const NOT_ASKED = 'not-asked';
+
+/** The code of a sidecar that does not run. */
+export const NO_SIDECAR = 'no-sidecar';
 
 export function readout<T>(value: T): Readout<T> {
   return { ok: true, value };
@@ -19,6 +22,22 @@ export async function attempt<T>(work: () => Promise<T>): Promise<Readout<T>> {
   } catch (error) {
     return { ok: false, why: whyOf(error), code: isLastcallError(error) ? error.code : 'failed' };
   }
+}
+
+/**
+ * As `attempt`, for a question to the sidecar: a socket that is not there, or at which no process listens, hides none
+ * (`NO_SIDECAR`); any other failure may.
+ */
+export async function attemptSidecar<T>(work: () => Promise<T>): Promise<Readout<T>> {
+  let isAway = false;
+  const read = await attempt(() =>
+    work().catch((error: unknown) => {
+      const errno = errnoOf(error instanceof Error ? error.cause : null);
+      isAway = errno === 'ENOENT' || errno === 'ECONNREFUSED';
+      throw error;
+    }),
+  );
+  return read.ok || !isAway ? read : { ...read, code: NO_SIDECAR };
 }
 
 function whyOf(error: unknown): string {

@@ -33,7 +33,7 @@ async function serversAt(
   if (driver?.readServers === undefined)
     throw new LastcallError('failed', `${balancer} shows no servers of other nodes`);
   const views = await driver.readServers(servers, signal);
-  return views.map(({ name, admin, operational }) => ({ balancer, name, admin, operational }));
+  return views.map((view) => ({ ...view, balancer }));
 }
 
 /** Frees its slot at the lock. */

@@ -83,16 +83,23 @@ interface ScheduleEntry {
 
 function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: AbortSignal): ScheduledTask {
   const { log, runs } = ports;
+  /** Has a run begun to wait for its jitter and its condition? As long as it does it is the one that is due. */
+  let isWaiting = false;
   const entry: ScheduleEntry = {
     config,
     about: { cron: config.cron, do: config.do, reason: config.reason },
     condition: ports.condition(config),
     count: (outcome) => runs.add({ do: config.do, outcome }),
     async settle(missed = null) {
+      if (missed === null) isWaiting = false;
       await ports.dueRuns.keep({ [dueName(config)]: { next: nextOf(task), missed } });
     },
   };
-  const task = makeTask(config, (context) => run(entry, context.date.getTime(), ports, signal), log);
+  const begin = (context: TaskContext): Promise<void> => {
+    isWaiting = true;
+    return run(entry, context.date.getTime(), ports, signal);
+  };
+  const task = makeTask(config, begin, log);
   const when = ({ dateLocalIso }: TaskContext): object => ({ ...entry.about, at: dateLocalIso });
   task.on('execution:missed', (context) => {
     entry.count('missed');
@@ -103,6 +110,8 @@ function createEntry(config: ScheduleConfig, ports: SchedulePorts, signal: Abort
   });
   task.on('execution:overlap', (context) => {
     entry.count('overlap');
+    // None has begun since one that was missed: that one stays.
+    if (!isWaiting) void entry.settle(ports.dueRuns.of(dueName(config))?.missed);
     log.warn('a scheduled operation was left out: the one before it is still going on', { ...when(context) });
   });
   return task;

@@ -32,6 +32,17 @@ export type PortOwner =
       readonly program: string;
       readonly others: readonly string[];
     }
+  /** Its unit is that of a supervisor (supervisord, pm2, runit, s6), which may run others, and starts it anew by itself. */
+  | {
+      readonly kind: 'supervised';
+      readonly unit: string;
+      readonly program: string;
+      readonly supervisor: string;
+      /** By which it is seen that the application has ended. */
+      readonly port: number;
+    }
+  /** A program that `init` does not know: it may be the application, or run it. */
+  | { readonly kind: 'unknown'; readonly unit: string; readonly program: string }
   /** A process that belongs to no unit. */
   | { readonly kind: 'no-unit'; readonly program: string }
   /** This user may not see the process. */
@@ -87,13 +98,15 @@ function ownerOf(here: readonly Here[], processes: readonly ListeningProcess[]):
   const isService = unit.endsWith('.service');
   if (!kinds.every(isApplication)) return { kind: 'front', unit: isService ? unit : null, program };
   if (!isService) return { kind: 'no-unit', program };
-  return first.unit?.manager === 'user'
-    ? { kind: 'user-unit', unit, program }
-    : { kind: 'unit', unit, program };
+  if (first.unit?.manager === 'user') return { kind: 'user-unit', unit, program };
+  const supervisor = processes.find((process) => process.supervisor !== null)?.supervisor ?? null;
+  const port = here[0]?.endpoint.port ?? 0;
+  if (supervisor !== null) return { kind: 'supervised', unit, program, supervisor, port };
+  return { kind: kinds.every((kind) => kind === 'other') ? 'unknown' : 'unit', unit, program };
 }
 
 function unlessShared(owner: PortOwner, others: readonly ServerCandidate[]): PortOwner {
-  if (owner.kind !== 'unit') return owner;
+  if (owner.kind !== 'unit' && owner.kind !== 'unknown') return owner;
   const { unit, program } = owner;
   const sharing = others.filter(({ place }) => {
     const processes = place.kind === 'here' ? (place.listener?.processes ?? []) : [];

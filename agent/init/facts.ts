@@ -10,6 +10,8 @@ export interface Facts {
   readonly node: string;
   readonly nodes: readonly NodeFacts[];
   readonly application: Application;
+  /** The URL of a page of it that answers 200 and makes no session; null = none was found. */
+  readonly healthPage: string | null;
   /** Other applications of this machine at these HAProxys. */
   readonly others: readonly (readonly ServerCandidate[])[];
   /** What is doubtful about the choice of servers. */

@@ -11,6 +11,7 @@ import { nameOf, viewBalancer, type AskPorts } from './balancer-view.ts';
 import { candidatesOf, portsHere } from './candidates.ts';
 import { chooseServers, doubtsOf, type Choice } from './choose.ts';
 import type { NodeFacts } from './facts.ts';
+import { findHealthPage } from './health-page.ts';
 import { readMachine } from './machine.ts';
 import { readDetails } from './node-details.ts';
 import { accessOf, findMaster } from './socket-facts.ts';
@@ -42,7 +43,7 @@ export interface Initial extends Written {
 }
 
 /**
- * Reads the HAProxys and this machine, and writes the configuration of the node as text. Changes nothing anywhere.
+ * Reads the HAProxys and this machine, asks the application for its usual health pages, and writes the configuration of the node as text. Changes nothing anywhere.
  * @throws LastcallError `balancer-unreachable` where one of them does not answer within 10 s; `not-permitted`,
  *   `no-such-server`, `usage` (see `viewBalancer`, `chooseServers`); the signal's reason
  */
@@ -68,6 +69,7 @@ export async function initialConfiguration(
     node,
     nodes,
     application,
+    healthPage: await findHealthPage(application.endpoints[0], { clock, signal }),
     contexts: tomcatContexts(application.process),
     others: choice.others,
     doubts: doubtsOf(choice),

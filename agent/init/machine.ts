@@ -4,10 +4,11 @@ import type { Endpoint } from '../haproxy/server-keys.ts';
 import { errnoOf } from '../system/error.ts';
 import { listeningSockets, type ListeningSocket } from '../system/listening-sockets.ts';
 import { ownAddresses } from '../system/own-addresses.ts';
-import { processTable } from '../system/process-table.ts';
+import { processTable, type ProcessEntry } from '../system/process-table.ts';
 import { pidsOf } from '../system/process.ts';
 import { ownersOf, type OwnerSearch } from '../system/socket-owners.ts';
 import { unitOf, type ProcessUnit } from '../system/unit-of-process.ts';
+import { supervisorIn } from './supervisor.ts';
 
 /** This machine: its addresses, and the processes that listen on it, as far as this user may see them. */
 export interface Machine {
@@ -37,6 +38,8 @@ export interface ListeningProcess {
   /** Its arguments. They may hold secrets and are written nowhere. */
   readonly args: readonly string[];
   readonly unit: ProcessUnit | null;
+  /** The program of its unit that started it and runs others too: `supervisord`; null = none is seen. */
+  readonly supervisor: string | null;
 }
 
 /**
@@ -94,9 +97,19 @@ function describe(pid: number): ListeningProcess | null {
   const entry = processTable.at(pid);
   if (typeof entry === 'string') return null;
   const [first = '', ...args] = entry.command;
-  // Programs such as php-fpm and puma write a title in place of their path.
-  const program = /^[\w.-]+: /.test(first) ? first : basename(first);
-  return { pid, program, args, unit: unitOf(pid) };
+  // Programs such as php-fpm, puma and pm2 write a title in place of their path.
+  const program = /^[\w.-]+( v[\d.]+)?: /.test(first) ? first : basename(first);
+  const unit = unitOf(pid);
+  return { pid, program, args, unit, supervisor: supervisorOf(entry, unit) };
+}
+
+/** Among it and its parents, as far as they are of the same unit. */
+function supervisorOf(entry: ProcessEntry, unit: ProcessUnit | null): string | null {
+  const found = supervisorIn(entry.command);
+  if (found !== null || entry.parent <= 1) return found;
+  const parent = processTable.at(entry.parent);
+  if (typeof parent === 'string' || unitOf(parent.pid)?.name !== unit?.name) return null;
+  return supervisorOf(parent, unit);
 }
 
 /**

@@ -35,24 +35,37 @@ function isUsable(endpoint: { readonly port: number } | null): boolean {
 function writeProbe(draft: FileDraft, { facts }: Section, endpoint: string | null): void {
   const checks = facts.nodes.flatMap(({ servers }) => servers.map(({ check }) => check));
   const [http] = checks.filter(({ kind }) => kind === 'http');
-  const place = endpoint ?? '127.0.0.1:8080';
-  const port = http?.port ?? null;
-  const host = port === null ? place : place.replace(/:\d+$/, `:${port}`);
   draft.comment(
-    'Is the application healthy? Nothing is brought back before this probe is good. A connection shows only that the port is open: an application that opens its port before it can serve would get users too early. Where it has a page that says whether it is healthy, ask for that page in its place.' +
-      (http === undefined
-        ? ''
-        : ' HAProxy checks this node over HTTP; the path is in its configuration (`option httpchk`), no socket shows it.'),
+    `Is the application healthy? Nothing is brought back before this probe is good.${checkText(http)}`,
     2,
   );
-  if (endpoint === null) draft.choice(2, 'probe:', '  tcp: 127.0.0.1:8080');
-  else draft.yaml('  probe:', `    tcp: ${scalar(endpoint)}`);
-  draft.choice(
-    endpoint === null ? 2 : 4,
-    ...[`http: { url: ${scalar(`http://${host}/health`)} }`].map((line) =>
-      endpoint === null ? `  ${line}` : line,
-    ),
+  const { healthPage } = facts;
+  if (healthPage !== null) return writePage(draft, healthPage);
+  const port = http?.port ?? null;
+  const place = endpoint ?? '127.0.0.1:8080';
+  const host = port === null ? place : place.replace(/:\d+$/, `:${port}`);
+  draft.edit(
+    'which page says whether the application is healthy? A connection shows only that its port is open: one that opens its port before it can serve gets users too early.',
+    2,
   );
+  const page = `http: { url: ${scalar(`http://${host}/health`)} }`;
+  if (endpoint === null) return draft.choice(2, 'probe:', '  tcp: 127.0.0.1:8080', `  ${page}`);
+  draft.yaml('  probe:', `    tcp: ${scalar(endpoint)}`);
+  draft.choice(4, page);
+}
+
+function checkText(http: object | undefined): string {
+  if (http === undefined) return '';
+  return ' HAProxy checks this node over HTTP; the path is in its configuration (`option httpchk`), no socket shows it.';
+}
+
+/** A page that has answered is no proof that it shows the application's health. */
+function writePage(draft: FileDraft, page: string): void {
+  draft.comment(
+    'This page answered 200 without a new session as this file was written. Where another page says more about the health of the application, ask for that one.',
+    2,
+  );
+  draft.yaml('  probe:', `    http: { url: ${scalar(page)} }`);
 }
 
 const RIGHT =
@@ -88,6 +101,10 @@ function reasonFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): string
       return `Processes of several units listen at its port: ${owner.units.join(', ')}.`;
     case 'shared':
       return `${owner.program} listens at its port and belongs to ${owner.unit}, which runs other servers too (${shortList(owner.others)}): to stop that unit would cut their users.`;
+    case 'supervised':
+      return `${owner.program} listens at its port and belongs to ${owner.unit}, in which ${owner.supervisor} runs it and may run others: to stop that unit would cut their users, and ${owner.supervisor} starts anew what ends by itself. Name the program of ${owner.supervisor}.`;
+    case 'unknown':
+      return `${owner.program} listens at its port and belongs to ${owner.unit}, and init does not know this program: if that unit runs nothing else, name it.`;
     case 'no-unit':
       return `${owner.program} listens at its port and belongs to no unit of systemd.`;
     case 'hidden':
@@ -105,6 +122,7 @@ function choicesFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): reado
       'stop: { docker: { container: app } } # its name or id; podman: `socket: /run/podman/podman.sock` besides',
       'start: { command: [docker, start, app] }',
     ];
+  if (owner.kind === 'supervised') return supervisedChoices(owner.supervisor, owner.port);
   const hint = hintOf(owner);
   if (hint !== null) return [`start: { systemd: ${scalar(hint)} }`, `stop: { systemd: ${scalar(hint)} }`];
   return [
@@ -116,13 +134,37 @@ function choicesFor(owner: Exclude<PortOwner, { readonly kind: 'unit' }>): reado
   ];
 }
 
+const SUPERVISORCTL = {
+  of: 'supervisord',
+  program: 'supervisorctl',
+  target: 'app',
+  start: 'start',
+  stop: 'stop',
+};
+const CONTROLS = [
+  { of: 'pm2', program: 'pm2', target: 'app', start: 'start', stop: 'stop' },
+  { of: 'runsv', program: 'sv', target: 'app', start: 'start', stop: 'stop' },
+  // Its options come before the directory of the service.
+  { of: 's6', program: 's6-svc', target: '/run/service/app', start: '-u', stop: '-d' },
+];
+
+/** How each supervisor stops one program; what proves that it has ended is its port. */
+function supervisedChoices(supervisor: string, port: number): readonly string[] {
+  const { program, target, start, stop } =
+    CONTROLS.find(({ of }) => supervisor.startsWith(of)) ?? SUPERVISORCTL;
+  return [
+    `start: { command: [${program}, ${start}, ${target}] } # its name there`,
+    `stop: { command: [${program}, ${stop}, ${target}], gone: { port: ${port} } }`,
+  ];
+}
+
 /** The unit that an operator most likely means; a service alone can be named. */
 function hintOf(owner: PortOwner): string | null {
   const units =
     owner.kind === 'hidden' || owner.kind === 'several'
       ? owner.units
-      : owner.kind === 'front' && owner.unit !== null
-        ? [owner.unit]
+      : owner.kind === 'unknown' || (owner.kind === 'front' && owner.unit !== null)
+        ? [owner.unit ?? '']
         : [];
   const [only, ...more] = units.filter((unit) => unit.endsWith('.service'));
   return only !== undefined && more.length === 0 ? only : null;

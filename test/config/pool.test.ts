@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { poolOf } from '../../agent/pool-policy.ts';
 import { merge } from '../../agent/reload.ts';
 import { configOf, load, MINIMAL, refuses } from './support.ts';
 
@@ -60,4 +61,18 @@ test('SIGHUP changes the numbers of a pool that has a lock, and neither its name
   const none = await configOf(MINIMAL);
   expect(merge(before, none)).toMatchObject({ config: before, kept: ['pool.name', 'lock'] });
   expect(merge(none, other)).toMatchObject({ config: other, kept: [] });
+});
+
+test('a claim has an entry for what only polls that no other node can read: a dead holder may still be out there', async () => {
+  const polls =
+    "listen: { agentCheck: { address: '127.0.0.1:9101' }, health: { address: '127.0.0.1:9102' } }\n";
+  const pool = 'pool: { name: app }\nlock: { file: /run/lock/a }\n';
+  const written = `node: app1\nsessions: [{ http: { url: 'http://127.0.0.1:8080/sessions' } }]\nbalancers:\n  - { haproxy: 'tcp://10.0.0.5:9999', servers: [app/app1] }\n  - { agentCheck: { from: [10.0.0.6] } }\n  - { health: { from: [10.0.0.7], fall: 3, rise: 2 } }\n`;
+  const { servers, balancers } = poolOf(await configOf(`${written}${polls}${pool}`)) ?? {};
+  expect(servers).toEqual({
+    'tcp://10.0.0.5:9999': ['app/app1'],
+    'one that only polls agent-check': [],
+    'one that only polls health': [],
+  });
+  expect(balancers).toEqual({ 'tcp://10.0.0.5:9999': 'tcp://10.0.0.5:9999' });
 });

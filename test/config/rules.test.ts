@@ -129,6 +129,47 @@ describe('agent-check', () => {
     expect(await problemsOf(text + LISTEN)).toEqual([]);
   });
 
+  describe('as the writer of two HAProxys of one host', () => {
+    const SAME =
+      'for the agent-checks of both come from one host: write `writer: runtime` for one of them, or list it as agentCheck with an id of its own (its agent-send)';
+    const written = (address: string, servers: string, writer = 'agent-check'): string =>
+      `  - haproxy: ${address}\n    writer: ${writer}\n    servers: [${servers}]\n`;
+    const problems = (...balancers: string[]): Promise<readonly string[]> =>
+      problemsOf(`balancers:\n${balancers.join('')}${SESSIONS}${LISTEN}`);
+
+    test.each([
+      ['/b', 'b/s'],
+      ['tcp://127.0.0.1:99', 'c/t'],
+      ['tcp://localhost:99', 'b/s'],
+    ])('needs another way for one of them, where each has one server: %s', async (address, server) => {
+      expect(await problems(written('/a', 'b/s'), written(address, server))).toEqual([
+        `6:13: balancers[1].writer: cannot be distinguished from balancers[0], ${SAME}`,
+      ]);
+    });
+
+    test('needs another way where both have a server of one name, and several', async () => {
+      const first = written('tcp://10.0.0.9:1', 'b/s, b/t');
+      expect(await problems(first, written('tcp://10.0.0.9:2', 'b/u, b/t'))).toEqual([
+        `7:20: balancers[1].servers[1]: cannot be distinguished from balancers[0], ${SAME}`,
+      ]);
+    });
+
+    test('needs an id for one that only polls from there', async () => {
+      const polls = '  - agentCheck: { from: [127.0.0.1] }\n';
+      expect(await problems(written('/a', 'b/s'), polls)).toEqual([
+        '5:26: balancers[1].agentCheck.from[0]: cannot be distinguished from balancers[0], give each an id of its own (its agent-send)',
+      ]);
+    });
+
+    test.each([
+      ['another host', [written('tcp://10.0.0.9:1', 'b/s'), written('tcp://10.0.0.8:1', 'b/s')]],
+      ['several servers, of other names', [written('/a', 'b/s, b/t'), written('/b', 'b/u, b/v')]],
+      ['one server beside several', [written('/a', 'b/s, b/t'), written('/b', 'b/s')]],
+      ['the Runtime API as writer of one', [written('/a', 'b/s'), written('/b', 'b/s', 'runtime')]],
+      ['an id of one', [written('/a', 'b/s'), '  - agentCheck: { from: [127.0.0.1], id: lb2 }\n']],
+    ])('is fine with %s', async (_what, balancers) => expect(await problems(...balancers)).toEqual([]));
+  });
+
   test('as all that a balancer has needs that, and a source that counts', async () => {
     const text = 'balancers:\n  - agentCheck: { from: [10.0.0.1] }\n';
     expect(await problemsOf(text)).toEqual([

@@ -5,7 +5,7 @@ import type { Examination, HaproxyExamined } from '../../agent/doctor/examinatio
 import { TRAPS } from '../../agent/doctor/table.ts';
 import { readout } from '../../agent/doctor/readout.ts';
 import type { Sighting } from '../../agent/doctor/trap.ts';
-import { systemdMs } from '../../agent/doctor/traps/application.ts';
+import { systemdMs } from '../../agent/doctor/traps/units.ts';
 import { readExamination } from '../../agent/examine.ts';
 import { readConfig } from '../../agent/config/load.ts';
 import { writeFile } from 'node:fs/promises';
@@ -109,6 +109,32 @@ describe('Units of systemd', () => {
     expect(grace('1min 30s').join()).toContain('the drain may take 1800 s');
     expect(grace('32min')).toEqual([]);
     expect(grace('infinity')).toEqual([]);
+  });
+
+  test.each([
+    ['/usr/bin/lastcall -c /etc/lastcall/app.yaml drain --timeout 1h30m', '5400 s'],
+    ['/usr/bin/lastcall --config=/etc/stop.yaml stop --timeout=45m', '2700 s'],
+    [`/bin/sh -c 'exec lastcall drain --timeout "2h"'`, '7200 s'],
+    ['/usr/bin/lastcall drain', '1800 s'],
+  ])('a drain in whatever words: %s', (command, text) => {
+    const properties = { ExecStop: `{ argv[]=${command} ; }`, TimeoutStopUSec: '1min 30s' };
+    expect(look('no-drop-in', properties).found).toEqual([]);
+    expect(look('unit-timeout', properties).found.join()).toContain(`the drain may take ${text}`);
+  });
+
+  test.each(['lastcall -c /etc/stop.yaml status', 'lastcall status; systemctl stop x'])(
+    'what is no drain: %s',
+    (command) => expect(look('no-drop-in', { ExecStop: command }).found).toHaveLength(1),
+  );
+
+  test('what no unit shows is not said to be fine', () => {
+    const ExecStop = 'lastcall drain --timeout ${LONG}';
+    const unread = look('unit-timeout', { ExecStop, TimeoutStopUSec: '1min 30s' });
+    expect(unread.unseen.join()).toContain('--timeout');
+    for (const id of ['no-drop-in', 'unit-timeout'])
+      expect(sighting(id, { appUnit: null }).unseen.join()).toContain('name no unit');
+    const sidecarUnit = { ok: false, why: 'systemd has no lastcall.service', code: 'failed' } as const;
+    expect(sighting('other-user', { sidecarUnit }).unseen.join()).toContain('no lastcall.service');
   });
 
   test('a unit that may stop for longer than we wait', () => {

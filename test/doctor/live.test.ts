@@ -6,7 +6,12 @@ const OWN = [
   { name: 'JSESSIONID', value: 'a' },
 ];
 const SENT = { name: 'SRV', value: 'a' };
-const answer = (status: number, ...setCookies: string[]) => ({ status, setCookies });
+const answer = (status: number, ...setCookies: string[]) => ({
+  status,
+  setCookies,
+  reachedNode: true,
+  reachedBackend: true,
+});
 
 describe('A new user in DRAIN', () => {
   test.each([
@@ -19,6 +24,42 @@ describe('A new user in DRAIN', () => {
     ['was given no cookie of HAProxy', answer(200, 'SRVX=b'), 'unproven'],
   ])('%s', (_what, one, result) => {
     expect(judgeNewUser(one, OWN).result).toBe(result);
+  });
+});
+
+describe('The cookie of another backend, which has the same name and words,', () => {
+  test.each([
+    ['leads a new user to a word of ours', false, 'SRV=a'],
+    ['leads a new user to a word of ours, and our backend serves others', true, 'SRV=a'],
+    ['leads a new user to another word', false, 'SRV=b'],
+  ])('claims nothing where it %s', (_what, reachedBackend, cookie) => {
+    const proof = judgeNewUser({ ...answer(200, cookie), reachedNode: false, reachedBackend }, OWN);
+    expect(proof).toMatchObject({ result: 'unproven' });
+    expect(proof.seen.join()).toContain('the URL may lead elsewhere');
+  });
+
+  test.each([
+    ['is kept', false, []],
+    ['is kept, and our backend serves others', true, []],
+    ['is replaced', false, ['SRV=b']],
+  ])('claims nothing of an old user where it %s', (_what, reachedBackend, cookies) => {
+    const proof = judgeOldUser({ ...answer(200, ...cookies), reachedNode: false, reachedBackend }, OWN, SENT);
+    expect(proof.result).toBe('unproven');
+  });
+});
+
+describe('A session that the application makes by the trial', () => {
+  const session = (name: string): string =>
+    `the application made a session by it (${name}); it counts until it expires`;
+
+  test.each([
+    ['by a cookie of its own', answer(200, 'SRV=a', 'PHPSESSID=1; path=/'), ['PHPSESSID']],
+    ['by the cookie before which HAProxy puts its word', answer(200, 'JSESSIONID=a~1'), ['JSESSIONID']],
+    ['not', answer(200, 'SRV=a|Xyz'), []],
+  ])('is told: %s', (_what, one, names) => {
+    const { result, seen } = judgeOldUser(one, OWN, SENT);
+    expect(result).toBe('proven');
+    expect(seen.slice(1)).toEqual(names.map(session));
   });
 });
 

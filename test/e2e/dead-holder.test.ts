@@ -106,7 +106,7 @@ describe.each(KINDS)('A pool of five with %s', (kind) => {
   });
 });
 
-test('a holder that is no more keeps its slot while its server is in MAINT, and is named; once that is READY the others go on', async () => {
+test('a holder that is no more keeps its slot while its server is in MAINT or DOWN, and is named; once that is READY and UP the others go on', async () => {
   const { all } = await open('file', 3);
   expect((await all.agent('app1').cli('drain', '--reason', 'disk').outcome).code).toBe(0);
   const waits = all.agent('app2').plain('stop', '--wait-for-slot', '60s');
@@ -116,14 +116,19 @@ test('a holder that is no more keeps its slot while its server is in MAINT, and 
   );
   await all.agent('app1').kill();
   await all.nodes[0]?.kill();
-  const line = await until('its servers were read', async () => {
-    const lines = (await all.agent('app2').client.status(patience())).waits.join('\n');
-    return lines.includes('its slot stays') && lines;
-  });
+  const shown = (words: string): Promise<string> =>
+    until(words, async () => {
+      const lines = (await all.agent('app2').client.status(patience())).waits.join('\n');
+      return lines.includes(words) && lines;
+    });
+  const line = await shown('its slot stays while app/app1 is in MAINT');
   expect(line).toMatch(
     /app1 holds a slot since 20\S+ \(drain by cli \S+: disk\), and its sidecar does not live; its slot stays while app\/app1 is in MAINT at \S+; if app1 no longer exists, `lastcall unlock app1 --reason TEXT`/,
   );
+  // What a reload without state shows, too.
   await all.haproxies[0]?.command('set server app/app1 state ready');
+  await shown('its slot stays while app/app1 is in READY and down');
+  await all.nodes[0]?.start();
   const { code, stdout, stderr } = await waits.outcome;
   expect(code).toBe(0);
   // In the line of the command that waits, too.
@@ -138,7 +143,7 @@ test('a holder that is no more keeps its slot while its server is in MAINT, and 
       by: 'lastcall',
       code: 'done',
       reason: expect.stringMatching(
-        /^its sidecar does not live, and its servers have been READY for 5 s; .*drain/,
+        /^its sidecar does not live, and its servers have been READY and UP for 5 s; .*drain/,
       ),
     }),
   ]);

@@ -31,11 +31,16 @@ beforeAll(async () => {
 frontend web
   bind 127.0.0.1:${port}
   use_backend tabled if { path_beg /tabled }
+  use_backend twin if { path_beg /twin }
   default_backend app
 backend app
   cookie SRV insert indirect nocache
   use-server app1 if { path /bound }
   server app1 127.0.0.1:${apps[0]?.port ?? 0} cookie a
+  server app2 127.0.0.1:${apps[1]?.port ?? 0} cookie b
+backend twin
+  cookie SRV insert indirect nocache
+  server app1 127.0.0.1:${apps[1]?.port ?? 0} cookie a
   server app2 127.0.0.1:${apps[1]?.port ?? 0} cookie b
 backend tabled
   stick-table type ip size 1k expire 1m
@@ -52,7 +57,7 @@ afterAll(async () => {
 
 async function trial(server: string, url: string): Promise<Running> {
   const file = join(haproxy.dir, 'live.yaml');
-  const ignoreServers = ['app/app1', 'tabled/app1'].filter((one) => one !== server);
+  const ignoreServers = ['app/app1', 'tabled/app1', 'twin/app1'].filter((one) => one !== server);
   const balancers = [{ haproxy: haproxy.socket, servers: [server] }];
   const places = { state: join(haproxy.dir, 'x.json'), listen: { control: join(haproxy.dir, 'none.sock') } };
   await writeFile(file, JSON.stringify({ node: 'app1', balancers, ignoreServers, ...places }));
@@ -84,6 +89,14 @@ describe('lastcall doctor --live', () => {
     expect(await admins()).toEqual(before);
   });
 
+  test('says that the application has made a session by it', async () => {
+    const jsp = await live('app/app1', `${front}/jsp`);
+    expect(jsp).toMatchObject({ result: 'proven' });
+    expect(jsp?.seen).toContain(
+      'the application made a session by it (JSESSIONID); it counts until it expires',
+    );
+  });
+
   test('claims nothing of a new user whom `use-server` leads: HAProxy sets no cookie then', async () => {
     const seen = await live('app/app1', `${front}/bound`);
     expect(seen).toMatchObject({ result: 'unproven' });
@@ -95,6 +108,9 @@ describe('lastcall doctor --live', () => {
     const elsewhere = await live('app/app1', apps[1]?.url ?? '');
     expect(elsewhere).toMatchObject({ result: 'unproven' });
     expect(elsewhere?.seen.join()).toContain('the URL may lead elsewhere');
+    const twin = await live('app/app1', `${front}/twin`);
+    expect(twin).toMatchObject({ result: 'unproven' });
+    expect(twin?.seen.join()).toContain('HAProxy counted no request at this node');
     const tabled = await live('tabled/app1', `${front}/tabled`);
     expect(tabled?.seen).toEqual(['HAProxy binds no user of this node by a cookie: no drain was tried']);
   });
@@ -111,6 +127,26 @@ describe('lastcall doctor --live', () => {
     expect(code).toBe(130);
     expect((JSON.parse(stdout) as Diagnosis).live?.seen.join()).toContain('what was found is back');
     expect(await admins()).toEqual(before);
+  });
+
+  test('names each server that is not put back where HAProxy stands still', async () => {
+    const { port } = silent.address() as AddressInfo;
+    const asked = once(silent, 'connection');
+    const running = await trial('app/app1', `http://127.0.0.1:${port}`);
+    await asked;
+    await haproxy.kill('SIGSTOP');
+    try {
+      running.child.kill('SIGINT');
+      const { code, stdout } = await running.outcome;
+      expect(code).toBe(130);
+      expect(JSON.parse(stdout)).toMatchObject({
+        code: 'interrupted',
+        message: `interrupted by SIGINT: not restored: ${haproxy.socket}: app/app1`,
+      });
+    } finally {
+      await haproxy.kill('SIGCONT');
+      await haproxy.command('set server app/app1 state ready');
+    }
   });
 
   test('is refused by the guard, and a URL that is none is 64', async () => {

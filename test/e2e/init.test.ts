@@ -36,7 +36,7 @@ backend spare
     expect(shown.text).toMatch(
       /- app\/app1 # 127\.0\.0\.1 port \d+; binds users: cookie; checked by a connection/,
     );
-    expect(shown.text).toContain(`tcp: 127.0.0.1:${app}\n`);
+    expect(shown.text).toContain(`http: { url: http://127.0.0.1:${app}/health }\n`);
     // slot2 is a server of this machine too.
     const { code, message, next } = await showInit([haproxy]);
     expect(code).toBe('usage');

@@ -10,7 +10,7 @@ import { openRig, patience, type Rig, told } from '../support/rig.ts';
 let rig: Rig;
 afterEach(() => rig.close());
 
-test('a real sidecar counts until its node is out; HAProxy, a sidecar that has ended and our own do not', async () => {
+test('a real sidecar counts until its node is out; HAProxy, a sidecar that has ended in order and our own do not', async () => {
   rig = await openRig();
   const ask = nodesInService(join(rig.dir, 'app2.sock'), realClock);
   const others = (): Promise<readonly string[]> => ask(patience());
@@ -24,8 +24,22 @@ test('a real sidecar counts until its node is out; HAProxy, a sidecar that has e
   expect(await told(agent.cli('drain'))).toMatchObject({ code: 0 });
   expect(await others()).toEqual([]);
   expect(await told(agent.cli('ready'))).toMatchObject({ code: 0 });
-  await agent.kill();
+  expect(await told(agent.cli('drain', '--no-fence'))).toMatchObject({ code: 0 });
+  expect(await others()).toEqual([`app1 is drained with app/app1 in DRAIN at unix:${rig.haproxy.socket}`]);
+  await agent.stop();
   expect(await others()).toEqual([]);
+});
+
+test('one whose sidecar was killed counts: its node may be in service', async () => {
+  rig = await openRig();
+  const agent = await rig.sidecar();
+  await agent.reaches('serving');
+  await agent.kill();
+  expect(await nodesInService(join(rig.dir, 'app2.sock'), realClock)(patience())).toEqual([
+    expect.stringMatching(
+      /^the sidecar at \S+\/app1\.sock cannot be asked \(.*no process listens there any more; where its node is no more, remove that file\)$/,
+    ),
+  ]);
 });
 
 test('one that does not answer counts: what is not known is not zero', async () => {

@@ -50,7 +50,11 @@ const ELSEWHERE = [
 
 test('A status, a result and the list of who holds the node have the keys of their types', async () => {
   const visitor = await rig.signIn();
+  // The last usable server: that is an objection.
+  await rig.haproxy.command('set server app/app2 state maint');
   const results: object[] = [await json('stop', '--dry-run')];
+  await rig.haproxy.command('set server app/app2 state ready');
+  results.push(await json('stop', '--dry-run'));
   const begun = (await json('drain', '--no-fence', '--no-wait', '--reason', 'a')) as { id: string };
   await agent.reaches('draining');
   const withdrawn = (await json('drain', '--no-wait', '--no-refuse', '--no-fence')) as { id: string };

@@ -112,6 +112,37 @@ describe('A run of the calendar to which no sidecar has come', () => {
     expect(keep([jittered], await opened(note), { clock: later }).missed).toHaveLength(1);
   });
 
+  const leftOut = 'a scheduled operation was left out: the one before it is still going on';
+  /** What the next sidecar tells that begins half a second after the run that was left out. */
+  const afterOverlap = async (
+    changes: Partial<SchedulePorts>,
+    entry = EVERY_SECOND,
+  ): Promise<MissedRun[]> => {
+    const note = memoryNote();
+    const { schedule: kept, log } = keep([entry], await opened(note), changes);
+    const { fields } = await log.next(({ message }) => message === leftOut);
+    kept.close();
+    const later = new ManualClock();
+    later.wall = () => new Date(Date.parse(String(fields['at'])) + 500);
+    return keep([entry], await opened(note), { clock: later }).missed;
+  };
+
+  test('is none of one that was left out, as the one before it was still going on', async () => {
+    let end: () => void = () => undefined;
+    const going = new Promise<void>((resolve) => (end = resolve));
+    const submit = async (): Promise<{ ok: true; id: string; code: 'done' }> => {
+      await going;
+      return { ok: true, id: 'op1', code: 'done' };
+    };
+    expect(await afterOverlap({ submit })).toEqual([]);
+    end();
+  });
+
+  test('is the one that waited for its jitter, whatever was left out meanwhile', async () => {
+    const jittered = { ...EVERY_SECOND, jitterMs: 600_000 };
+    expect(await afterOverlap({ random: () => 0.5 }, jittered)).toHaveLength(1);
+  });
+
   test('is none of an entry that is new, that was changed, or whose time is still to come', async () => {
     const note = memoryNote();
     const future = { ...WEEKLY, do: 'reboot' } as const;

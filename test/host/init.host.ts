@@ -41,7 +41,7 @@ test('As root it finds the unit and the master socket, and after one edit the no
   const text = await stock.box.sh(`cat ${FILE}`);
   expect(text).toMatch(/^ {2}stop: \{ systemd: tomcat10\.service \}$/m);
   expect(text).toMatch(/^ {4}master: unix:\/run\/haproxy\/master\.sock$/m);
-  expect(text).toMatch(/^ {4}tcp: 127\.0\.0\.1:8080$/m);
+  expect(text).toMatch(/^ {4}http: \{ url: "?http:\/\/127\.0\.0\.1:8080\/health"? \}$/m);
   expect(text.match(/EDIT: /g)).toHaveLength(1);
   expect(text).toMatch(/^# {3}- tomcat: .* context: \/ \}$/m);
   expect(await stock.box.sh(`stat -c '%a %U:%G' ${FILE}`)).toBe('640 root:root');

@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => base.remove());
 
 const contexts = (...args: readonly string[]): readonly string[] =>
-  tomcatContexts({ pid: 2, program: 'java', args, unit: null });
+  tomcatContexts({ pid: 2, program: 'java', args, unit: null, supervisor: null });
 
 test('The contexts of a Tomcat are those of its webapps, without its own', async () => {
   const webapps = join(base.path, 'webapps');

@@ -46,6 +46,7 @@ function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
     node: 'app1',
     nodes: [nodeOf()],
     application: { owner, endpoints, kind: 'tomcat', process: null },
+    healthPage: endpoints.length === 0 ? null : 'http://127.0.0.1:8080/health',
     others: [],
     doubts: [],
     tls: null,
@@ -86,6 +87,9 @@ const OWNERS: readonly PortOwner[] = [
   { kind: 'user-unit', unit: 'shop.service', program: 'node' },
   { kind: 'several', units: ['a.service', 'b.service'] },
   { kind: 'shared', unit: 'supervisord.service', program: 'python3', others: ['blog/blog1'] },
+  { kind: 'supervised', unit: 'a.service', program: 'gunicorn', supervisor: 'supervisord', port: 8000 },
+  { kind: 'supervised', unit: 'a.service', program: 'node', supervisor: 's6-svscan', port: 3000 },
+  { kind: 'unknown', unit: 'shop.service', program: 'shopd' },
   { kind: 'no-unit', program: 'java' },
   { kind: 'hidden', users: [998], units: ['tomcat10.service'] },
   { kind: 'hidden', users: [0], units: [] },
@@ -99,18 +103,23 @@ describe('The file that init writes', () => {
     async (owner) => {
       const { text, edits } = writeConfiguration(someFacts({}, owner));
       expect(await load(text)).toMatchObject({ ok: true });
-      expect(edits).toHaveLength(owner.kind === 'unit' ? 1 : 2);
+      // Of an application elsewhere no page could be asked for.
+      expect(edits).toHaveLength({ unit: 1, elsewhere: 3 }[owner.kind as string] ?? 2);
       const lines = text.split('\n');
-      for (const { line } of edits) expect(lines[line - 1]).toMatch(/^ *# EDIT: how /);
+      for (const { line } of edits) expect(lines[line - 1]).toMatch(/^ *# EDIT: (how|which page) /);
       if (owner.kind === 'unit') return;
       const answered = withChoices(
         text,
-        /stop: \{ (systemd|docker)/,
-        /start: \{ (systemd|command: \[docker)/,
+        /stop: \{ (systemd|docker|command: \[(supervisorctl|s6))/,
+        /start: \{ (systemd|command: \[(docker|supervisorctl|s6))/,
       );
       expect(await load(answered)).toMatchObject({
         ok: true,
-        config: { app: { stop: { kind: owner.kind === 'container' ? 'docker' : 'systemd' } } },
+        config: {
+          app: {
+            stop: { kind: { container: 'docker', supervised: 'command' }[owner.kind as string] ?? 'systemd' },
+          },
+        },
       });
     },
   );
@@ -148,11 +157,24 @@ describe('The file that init writes', () => {
     });
   });
 
+  test('asks for the page that was found to be good, and asks which one it is where none was', async () => {
+    const { text } = writeConfiguration(someFacts());
+    expect(await load(text)).toMatchObject({
+      config: { app: { probe: { how: { kind: 'http', url: new URL('http://127.0.0.1:8080/health') } } } },
+    });
+    const { text: without, edits } = writeConfiguration(someFacts({ healthPage: null }));
+    expect(await load(without)).toMatchObject({ config: { app: { probe: { how: { kind: 'tcp' } } } } });
+    expect(edits.map((edit) => edit.text).join()).toContain(
+      'which page says whether the application is healthy?',
+    );
+  });
+
   test('has right lines for everything else that it leaves to a choice', async () => {
     const { text } = writeConfiguration(someFacts());
     const chosen = withChoices(text, /keep: 1/, /audit: /, /pool: /, /lock: /, /sticky: false/);
     expect(await load(chosen)).toMatchObject({ ok: true, config: { sticky: false, pool: { name: 'app' } } });
-    const http = withChoices(text.replace(/^ {4}tcp: .*\n/m, ''), /http: \{ url: \S+\/health/);
+    const { text: asked } = writeConfiguration(someFacts({ healthPage: null }));
+    const http = withChoices(asked.replace(/^ {4}tcp: .*\n/m, ''), /http: \{ url: \S+\/health/);
     expect(await load(http)).toMatchObject({
       ok: true,
       config: { app: { probe: { how: { kind: 'http' } } } },

@@ -35,6 +35,8 @@ interface Given extends HaproxyOptions {
   readonly servers?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
   readonly agent?: string;
+  /** How the backend balances; default roundrobin. */
+  readonly balance?: string;
   /** Its `agent-inter`; default 200ms. */
   readonly interval?: string;
 }
@@ -45,6 +47,7 @@ export async function stage({
   clock = realClock,
   agent,
   interval = '200ms',
+  balance = 'roundrobin',
   ...options
 }: Given = {}): Promise<PolledStage> {
   let polled = 0;
@@ -60,7 +63,7 @@ export async function stage({
   const lines = Object.entries(servers).map(
     ([name, rest]) => `  server ${name} 127.0.0.1:9 ${check} ${rest}\n`,
   );
-  const config = `defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n  timeout check 5s\nbackend app\n${lines.join('')}`;
+  const config = `defaults\n  mode http\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n  timeout check 5s\nbackend app\n  balance ${balance}\n${lines.join('')}`;
   const haproxy = await startHaproxy(config, options);
   endings.push(() => haproxy.stop());
   const address = `unix:${haproxy.operatorSocket}`;

@@ -46,8 +46,8 @@ export interface WeightAnnouncement {
 }
 
 export interface AnnouncedWeight {
-  /** How many answers have carried it. */
-  readonly tellings: number;
+  /** How many answers with it are on their way; another process at HAProxy's address may have got them. */
+  readonly sent: number;
   end(): void;
 }
 
@@ -78,7 +78,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
   const { id, clock } = options;
   const acks = createPollerAcks(clock);
   let announcement = NO_ANNOUNCEMENT;
-  let announcedWeight: (WeightAnnouncement & { tellings: number }) | null = null;
+  let announcedWeight: (WeightAnnouncement & { sent: number }) | null = null;
 
   const observe = ({ view, worker }: SeenServer): void => {
     if (forcedOf(view) !== announcement.state) return;
@@ -96,9 +96,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     const request = announcedWeight;
     if (request === null) return null;
     const seen = await pollSoon(options).catch(() => null);
-    if (announcedWeight !== request || seen === null || !mayWeigh(request, seen)) return null;
-    request.tellings += 1;
-    return request.percent;
+    return announcedWeight === request && seen !== null && mayWeigh(request, seen) ? request.percent : null;
   };
   return {
     acks,
@@ -107,8 +105,10 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       covers: (caller) => options.covers(caller),
       state,
       weight,
-      answered: (address, said) =>
-        acks.record(address, { told: said !== null && said === announcement.state, mark: null }),
+      answered(address, said, percent) {
+        if (announcedWeight !== null && percent === announcedWeight.percent) announcedWeight.sent += 1;
+        acks.record(address, { told: said !== null && said === announcement.state, mark: null });
+      },
     },
     announce(next, replaces) {
       const before = announcement;
@@ -122,11 +122,11 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       announcement = NO_ANNOUNCEMENT;
     },
     announceWeight(request) {
-      const own = { ...request, tellings: 0 };
+      const own = { ...request, sent: 0 };
       announcedWeight = own;
       return {
-        get tellings() {
-          return own.tellings;
+        get sent() {
+          return own.sent;
         },
         end: () => void (announcedWeight = announcedWeight === own ? null : announcedWeight),
       };

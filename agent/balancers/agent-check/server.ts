@@ -30,8 +30,8 @@ export interface Subscription {
   state(address: string): Promise<Admin | null>;
   /** The percent of its configured weight to answer this caller now, or null. As `state`. */
   weight?(): Promise<number | null>;
-  /** The answer, with this state or with none, is on its way to the caller. */
-  answered(address: string, said: Admin | null): void;
+  /** The answer, with this state and this percent or with none, is on its way to the caller. */
+  answered(address: string, said: Admin | null, percent: number | null): void;
 }
 
 /** The TCP responder of `listen.agentCheck`; a caller without a subscription gets `up` or an empty answer. */
@@ -125,7 +125,7 @@ async function answer(
     if (error) return;
     const line = agentLine(said).trim();
     ports.answers.set(line, (ports.answers.get(line) ?? 0) + 1);
-    for (const subscription of selected) subscription.answered(caller.address, word);
+    for (const subscription of selected) subscription.answered(caller.address, word, percent);
   });
   socket.end();
   drop(socket);

@@ -46,7 +46,10 @@ export interface RuntimeOptions {
   readonly master?: string | null;
   /** For an address of `tls://`. */
   readonly tls?: TlsFiles | null;
-  /** The state is written by agent-check: `survey` then does not ask for level admin. */
+  /**
+   * It is only read, or its state is written by agent-check: `survey` does not ask for level admin, and `set`, `putBack` and
+   * `setWeight` are refused.
+   */
   readonly readOnly?: boolean;
 }
 
@@ -64,8 +67,13 @@ export interface RuntimePorts {
 export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePorts): Balancer {
   const access = createAccess(options, ports);
   const { context, listContext, exclusive, connectionsOfLists } = access;
-  const write = (server: string, request: WriteRequest, signal: AbortSignal): Promise<ReadBackView> =>
-    exclusive(signal, (connections) => set(context, connections, server, request, signal));
+  const expectWritable = (): void => {
+    if (options.readOnly) throw new LastcallError('not-permitted', `${options.address} is only read here`);
+  };
+  const write = (server: string, request: WriteRequest, signal: AbortSignal): Promise<ReadBackView> => {
+    expectWritable();
+    return exclusive(signal, (connections) => set(context, connections, server, request, signal));
+  };
   return {
     name: options.address,
     servers: options.servers,
@@ -90,6 +98,7 @@ export function createRuntimeBalancer(options: RuntimeOptions, ports: RuntimePor
     putBack: async (server, admin, mayReplace, signal) =>
       write(server, { name: parseServerName(server, 'config'), admin, mayReplace }, signal),
     setWeight: async (server, request, signal) => {
+      expectWritable();
       const name = parseServerName(server, 'config');
       return exclusive(signal, ({ statsSocket }) => writeWeight(context, statsSocket, name, request));
     },

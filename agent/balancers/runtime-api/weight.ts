@@ -29,6 +29,9 @@ export async function writeWeight(
   return untouched === null ? read(statsSocket.ask) : untouched.found;
 }
 
+/** What HAProxy says of a percent by agent-check that it has not taken (BEHAVIOUR.md#agent-check-line). */
+const STATIC_BALANCING = /^(via agent|agent warns) : .*static LB algorithm/;
+
 /** Both weights of a server, as `Balancer.weightOf`; whole, since the configured one stands beside the admin bits only. */
 export async function readWeights(
   { absences, reader }: DriverContext,
@@ -37,5 +40,6 @@ export async function readWeights(
 ): Promise<ServerWeight | null> {
   if ('absent' in (await absences.read(ask, name))) return null;
   const { row, state } = await reader.readFull(ask, name);
-  return { weight: row.count('uweight'), configured: state.initialWeight };
+  const isRefused = STATIC_BALANCING.test(row.text('last_agt') ?? '');
+  return { weight: row.count('uweight'), configured: state.initialWeight, isRefused };
 }

@@ -48,12 +48,18 @@ function liveLines({ result, seen }: LiveProof): string[] {
   return [`live ${result}: ${first}`, ...more.map((line) => `        ${line}`)];
 }
 
-function sumOf({ node, user, looked, traps, unseen }: Diagnosis): string {
+const VERDICTS: Readonly<Record<LiveProof['result'], readonly string[]>> = {
+  proven: [],
+  refuted: ['the trial drain refutes the promise'],
+  unproven: ['the trial drain proves nothing'],
+};
+
+function sumOf({ ok, node, user, looked, traps, unseen, live }: Diagnosis): string {
   const broken = traps.filter(({ severity }) => severity === 'breaks').length;
   const parts = [
-    broken === 0
-      ? 'nothing breaks the promise'
-      : `${counted(broken, 'trap')} that break${broken === 1 ? 's' : ''} the promise`,
+    ...(live === undefined ? [] : VERDICTS[live.result]),
+    ...(ok ? ['nothing breaks the promise'] : []),
+    ...(broken > 0 ? [`${counted(broken, 'trap')} that break${broken === 1 ? 's' : ''} the promise`] : []),
     ...(traps.length > broken ? [`${traps.length - broken} that cost or are to be known`] : []),
     ...(unseen.length > 0 ? [`${new Set(unseen.flatMap(({ ids }) => ids)).size} not seen everywhere`] : []),
   ];

@@ -18,6 +18,7 @@ import { sharedTables } from '../../haproxy/replies/show-peers.ts';
 import { parseAgentPort } from '../../haproxy/replies/show-servers-state.ts';
 import { parseTables, storesServers } from '../../haproxy/replies/show-table.ts';
 import { countEntries } from '../../haproxy/replies/table-entries.ts';
+import type { Endpoint } from '../../haproxy/server-keys.ts';
 import { createServerReader, type SendCommand } from '../../haproxy/server-reader.ts';
 import type { Clock } from '../../system/clock.ts';
 import { LastcallError } from '../../system/error.ts';
@@ -96,17 +97,20 @@ async function serversOf(ask: SendCommand, names: readonly string[]): Promise<Se
   for (const name of names) {
     const parsed = parseServerName(name, 'config');
     const { row, backend, state, reply } = await reader.readFull(ask, parsed);
-    const { endpoint, initialWeight } = state;
+    const { endpoint, initialWeight, checkPort } = state;
+    const checked = endpoint && { ...endpoint, port: checkPort ?? endpoint.port };
     servers.push({
       name,
       status: row.text('status') ?? '',
       cookie: cookieOf(backend.text('cookie'), row.text('cookie')),
       algorithm: backend.text('algo') ?? '',
       checkStatus: row.text('check_status') ?? '',
+      tracked: row.text('tracked') || null,
       agentStatus: row.text('agent_status') ?? '',
       agentPort: parseAgentPort(answersOf(reply)[3] ?? '', parsed.server, reply),
       weight: initialWeight,
-      address: endpoint === null || endpoint.port === 0 ? null : addressText(endpoint),
+      address: addressText(endpoint),
+      checkAddress: addressText(checked),
     });
   }
   return servers;
@@ -116,7 +120,9 @@ function cookieOf(name = '', value = ''): ServerExamined['cookie'] {
   return name === '' || value === '' ? null : { name, value };
 }
 
-function addressText({ host, port }: { readonly host: string; readonly port: number }): string {
+function addressText(endpoint: Endpoint | null): string | null {
+  if (endpoint === null || endpoint.port === 0) return null;
+  const { host, port } = endpoint;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

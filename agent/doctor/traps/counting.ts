@@ -1,5 +1,6 @@
 import type { Examination } from '../examination.ts';
 import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from '../trap.ts';
+import { NO_FILE, ofOthers } from './in-file.ts';
 import { APP_GONE } from './objections.ts';
 
 /** Can the users be counted, and does the asking itself make some? */
@@ -14,12 +15,15 @@ function probeMakesSessions({ probe }: Examination): Sighting {
   return probe === null ? CLEAR : inside(probe, ({ warnings }) => found(...warnings));
 }
 
-function checkMakesSessions({ ownChecks }: Examination): Sighting {
-  return together(
-    ownChecks.map(({ url, setsCookie }) =>
-      inside(setsCookie, (sets) => (sets ? found(`${url} answers HAProxy's check with Set-Cookie`) : CLEAR)),
-    ),
+function checkMakesSessions(examined: Examination): Sighting {
+  const { file, ownChecks } = examined;
+  if (file === null) return unseen(NO_FILE);
+  const answers = ownChecks.map(({ url, setsCookie }) =>
+    inside(setsCookie, (sets) => (sets ? found(`${url} answers HAProxy's check with Set-Cookie`) : CLEAR)),
   );
+  // Of a HAProxy that shows no servers no check was asked.
+  const dark = examined.haproxies.map(({ servers }) => inside(servers, () => CLEAR));
+  return together([...answers, ...dark, inside(file, (value) => ofOthers(examined, value))]);
 }
 
 /** Directories that a unit with this property sees another one in place of. */

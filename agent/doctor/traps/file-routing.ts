@@ -51,10 +51,13 @@ function cookieMode(place: FileServer): Sighting {
   return isOurs ? line(place, cookie) : CLEAR;
 }
 
+/** A name that is a log-format may become any server's (`use-server %[req.hdr(x)]`). */
 function useServer(place: FileServer): Sighting {
+  const leadsHere = (name: string | undefined): boolean =>
+    name === undefined || name === place.server || name.includes('%');
   return together(
     place.lines
-      .filter(({ words }) => words[0] === 'use-server' && [place.server, undefined].includes(words[1]))
+      .filter(({ words }) => words[0] === 'use-server' && leadsHere(words[1]))
       .map((one) => line(place, one)),
   );
 }

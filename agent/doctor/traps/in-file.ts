@@ -5,7 +5,7 @@ import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from
 
 /** How a trap is looked for in haproxy.cfg: at each server of this node that the file has. */
 
-const NO_FILE = 'no socket shows it: give the file of HAProxy with --haproxy-config FILE';
+export const NO_FILE = 'no socket shows it: give the file of HAProxy with --haproxy-config FILE';
 
 /** One server of this node in the file. */
 export interface FileServer {
@@ -17,19 +17,31 @@ export interface FileServer {
   readonly settings: ServerSettings;
 }
 
-/** Looks at each server of this node that the file has; with several HAProxys it need not have all. */
+/** Looks at each server of this node that the file has. */
 function inFile(examined: Examination, look: (place: FileServer) => Sighting): Sighting {
   if (examined.file === null) return unseen(NO_FILE);
   return inside(examined.file, (file) => {
     const names = new Set(examined.haproxies.flatMap(({ config }) => config.servers));
-    const places = [...names].flatMap((name) => placeOf(examined, file, name) ?? []);
-    if (places.length === 0) return unseen(`${file.path} has none of this node's servers`);
-    const sightings = places.map(look);
+    const places = [...names].map((name) => ({ name, place: placeOf(examined, file, name) }));
+    if (places.every(({ place }) => place === null))
+      return unseen(`${file.path} has none of this node's servers`);
+    const sightings = places.map(({ name, place }) =>
+      place === null ? unseen(`${file.path} has no server ${name}`) : look(place),
+    );
+    sightings.push(ofOthers(examined, file));
     if (file.unread.length > 0)
       sightings.push(unseen(`${file.path}: lines that could not be read: ${file.unread.join(', ')}`));
     const all = together(sightings);
     return { ...all, found: [...new Set(all.found)] };
   });
+}
+
+/** One file shows one HAProxy: of the others it is not known whether they run with the same lines. */
+export function ofOthers({ haproxies }: Examination, { path }: HaproxyFile): Sighting {
+  if (haproxies.length < 2) return CLEAR;
+  return unseen(
+    `${path} is the file of one HAProxy, and this node has ${haproxies.length}: ask again with the file of each`,
+  );
 }
 
 function placeOf(examined: Examination, file: HaproxyFile, name: string): FileServer | null {

@@ -1,6 +1,6 @@
 import type { Code } from '../../system/error.ts';
-import { UNKNOWN_USERS } from '../../lifecycle/model/objection.ts';
-import type { Examination } from '../examination.ts';
+import { listed, UNKNOWN_USERS } from '../../lifecycle/model/objection.ts';
+import type { Examination, Objections } from '../examination.ts';
 import { CLEAR, found, inside, together, unseen, type Sighting, type Trap } from '../trap.ts';
 
 /** What admission itself has against a drain or a stop: asked of it, and decided nowhere else. */
@@ -40,10 +40,29 @@ function unkeepable(examined: Examination): Sighting {
 }
 
 function unlisted(examined: Examination): Sighting {
-  const blind = examined.haproxies.map(({ config, survey }) =>
-    survey.ok && survey.value.blind !== null ? unseen(`${config.address}: ${survey.value.blind}`) : CLEAR,
+  const blind = examined.haproxies.map(({ config, survey }) => {
+    if (!survey.ok) return CLEAR; // The trial says so.
+    const { blind: why, uncompared } = survey.value;
+    const others = uncompared.filter((name) => !examined.config.ignoreServers.includes(name));
+    return unseen(
+      ...(why === null ? [] : [`${config.address}: ${why}`]),
+      ...(others.length === 0
+        ? []
+        : [`${config.address}: ${listed(others)}: no address that could be compared with this node's`]),
+    );
+  });
+  return together([inside(examined.trial, (all) => found(...leadingHere(examined, all))), ...blind]);
+}
+
+/**
+ * Of a stop admission only warns of twins in MAINT without a connection, which `init` leaves out on purpose; of a drain it
+ * warns of each that goes on to be sent users.
+ */
+function leadingHere({ stop }: Examination, objections: Objections): string[] {
+  const isStop = stop?.ok === true;
+  return objections.flatMap(({ code, message, soft }) =>
+    code === 'unlisted' && !(isStop && soft === true) ? [message] : [],
   );
-  return together([objected(examined, 'unlisted'), ...blind]);
 }
 
 export const OBJECTION_TRAPS: readonly Trap[] = [

@@ -9,7 +9,7 @@ function awaySidecar({ sidecar }: Examination): Sighting {
 
 /** It is no trap; what depends on the user is then not known for the sidecar. */
 function otherUser({ sidecarUnit, user }: Examination): Sighting {
-  if (!sidecarUnit.ok) return CLEAR;
+  if (!sidecarUnit.ok) return unseen(`as which user the sidecar runs: ${sidecarUnit.why}`);
   const theirs = sidecarUnit.value.properties['User'] ?? '';
   const name = theirs === '' ? 'root' : theirs;
   if (name === user) return CLEAR;

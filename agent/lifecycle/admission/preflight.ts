@@ -204,7 +204,9 @@ export function admit(draft: Draft): void {
   if (draft.state.op === null && isAlready(draft, request))
     return answerAlready(draft, request, candidate.at);
   const { refusal, warnings, objections } = runChecks(draft, candidate);
-  const dry = { objections: objections.map(({ code, message }) => ({ code, message })) };
+  const dry = {
+    objections: objections.map(({ code, message, soft = false }) => ({ code, message, soft })),
+  };
   if (refusal) {
     const { code, message } = refusal;
     return refuse(draft, request, candidate.at, code, message, warnings, request.dryRun ? dry : {});

@@ -85,17 +85,18 @@ export function withdrawWaiting(draft: Draft, message: string): void {
   endWaiting(draft, () => true, { code: 'cancelled', message });
 }
 
-/** Those that wait: their slot has come, the brake is on, or their time is over. */
+/** Those that wait: their slot has come (or none is needed any more), the brake is on, or their time is over. */
 export function advanceWaiting(draft: Draft): void {
   const { slot, waiting, queue } = draft.state;
-  if (waiting.length === 0 || slot === null) return;
-  if (slot.is === 'held') {
+  if (waiting.length === 0) return;
+  if (draft.policy.pool === null || slot?.is === 'held') {
     patch(draft, {
       waiting: [],
       queue: [...waiting.map(({ request, ...accepted }) => ({ ...request, accepted })), ...queue],
     });
     return save(draft);
   }
+  if (slot === null) return;
   const { policy, at } = draft;
   const { view, claim, deadHolders } = slot;
   const blocked = view === null ? null : blockedBy(policy.node, claim, view, deadHolders);

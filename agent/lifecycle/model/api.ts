@@ -117,7 +117,12 @@ export interface Result {
   /** `--dry-run` only: what would happen, a line each. */
   readonly plan?: readonly string[];
   /** `--dry-run` only, once all was asked: what stands against it, with its code, warnings too. */
-  readonly objections?: readonly { readonly code: Code; readonly message: string }[];
+  readonly objections?: readonly {
+    readonly code: Code;
+    readonly message: string;
+    /** It only warns, whatever the caller's terms are. */
+    readonly soft: boolean;
+  }[];
   /**
    * The callers who joined the operation, with their terms; a caller who joined gets its own entry alone. Absent =
    * none did.

@@ -195,6 +195,9 @@ type EventBody =
   | { readonly type: 'app-back'; readonly proof: Proof };
 
 /** A server of another node, as it shows at one of our balancers. */
-export interface HolderServer extends Pick<ServerView, 'name' | 'admin' | 'operational'> {
+export interface HolderServer extends Pick<
+  ServerView,
+  'name' | 'admin' | 'operational' | 'assumedUp' | 'check'
+> {
   readonly balancer: string;
 }

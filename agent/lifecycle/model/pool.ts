@@ -15,7 +15,10 @@ export interface Claim {
   /** Of this node's configuration. Nodes that disagree are held to the smallest number. */
   readonly slots: number;
   readonly brake: number;
-  /** By the place of each HAProxy (haproxy/place.ts): this node's servers there, where the others see a dead holder's. */
+  /**
+   * By the place of each balancer (haproxy/place.ts): this node's servers there, where the others see a dead holder's;
+   * none at one that only polls.
+   */
   readonly servers: Readonly<Record<string, readonly string[]>>;
 }
 

@@ -71,9 +71,16 @@ function holderText(
   return alive ? how : `${how}, and its sidecar does not live${why ? `; ${why}; ` : ': '}${unlockText(node)}`;
 }
 
+/** With `fall 1` HAProxy shows UP before its first check, too. */
+export function isUnchecked({ assumedUp, check }: HolderServer): boolean {
+  return assumedUp === true && check === undefined;
+}
+
 /** A server of a holder that is not in service: its slot stays. */
-export function holderServerText({ balancer, name, admin, operational }: HolderServer): string {
-  const state = admin === 'ready' ? `READY and ${operational}` : admin.toUpperCase();
+export function holderServerText(server: HolderServer): string {
+  const { balancer, name, admin, operational } = server;
+  const health = isUnchecked(server) ? 'not checked yet' : operational;
+  const state = admin === 'ready' ? `READY and ${health}` : admin.toUpperCase();
   return `its slot stays while ${name} is in ${state} at ${balancer}`;
 }
 
@@ -81,7 +88,7 @@ export function holderServerText({ balancer, name, admin, operational }: HolderS
 export function unreadableText(places: readonly string[]): string {
   return places.length === 0
     ? 'it names no balancer at which its servers could be read, so its slot stays'
-    : `its slot stays, since its servers cannot be read here: this node has not all of its balancers (${listed(places, MOST_NAMED)})`;
+    : `its slot stays, since its servers cannot be read here: not all of its balancers show them to this node (${listed(places, MOST_NAMED)})`;
 }
 
 function seeTo(failed: readonly SlotHolder[]): string {

@@ -24,6 +24,14 @@ export function askRemains(draft: Draft): 'go' | 'wait' {
   return 'wait';
 }
 
+/** A start is due, and something was seen of the application that is gone: the start waits until nothing is. */
+export function keepStartWaiting(draft: Draft, evidence: readonly string[]): void {
+  const { app } = draft.state;
+  if (app.remains?.isAsked === true) return;
+  const remains = { isAsked: false, askAt: draft.at + ASK_EVERY_MS, evidence: evidence.join(', ') };
+  patch(draft, { app: { ...app, remains } });
+}
+
 /** Why it was not started; null = nothing of the one before was seen. */
 export function whatRemains({ remains }: Pick<App, 'remains'>): string | null {
   if (remains === null || remains.evidence === null) return null;

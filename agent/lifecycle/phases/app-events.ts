@@ -8,6 +8,7 @@ import { onSignOut } from './sign-out.ts';
 import type { Policy } from '../model/policy.ts';
 import type { App, State } from '../model/state.ts';
 import { emit, type EventOf, patch, resave, type Draft } from '../draft.ts';
+import { keepStartWaiting } from '../observed/remains.ts';
 import type { LifeSigns, Proof } from '../model/observation.ts';
 
 /** Events about the application: its health, its end, its return. */
@@ -48,7 +49,8 @@ export function onAppGone(draft: Draft, { signs }: EventOf<'app-gone'>): void {
   if (PHASES[phase].ending || app.start === 'sent') return;
   // The end of a child is seen by its parent.
   const evidence = draft.policy.supervises ? [] : evidenceAgainstEnd(draft, signs);
-  if (evidence.length > 0) return doubtEnd(draft, evidence);
+  if (evidence.length > 0)
+    return app.start === 'intended' ? keepStartWaiting(draft, evidence) : doubtEnd(draft, evidence);
   if (app.gone) return patch(draft, { app: { ...app, recordedEnd: null } });
   emit(draft, { type: 'log', level: 'warn', text: 'the application is gone' });
   askAnew(draft);
@@ -80,7 +82,7 @@ export function onAppBack(draft: Draft, proof: Proof): void {
   if (PHASES[phase].ending || app.start === 'sent') return;
   const how = app.gone || app.proof === null ? 'runs again' : 'has replaced itself and runs on';
   emit(draft, { type: 'log', level: 'warn', text: `the application ${how}, as process ${proof.pid}` });
-  isThere(draft, { ...app, gone: false, proof });
+  isThere(draft, { ...app, gone: false, proof, start: app.start === 'intended' ? 'none' : app.start });
 }
 
 /** The process has ended and it is unknown which one replaced it, if any; a stop has to look it up first. */

@@ -1,5 +1,5 @@
 import { emit, type EventOf, patch, type Draft } from '../draft.ts';
-import { holderServerText, unreadableText } from '../observed/pool-text.ts';
+import { holderServerText, isUnchecked, unreadableText } from '../observed/pool-text.ts';
 import type { HolderServer } from '../model/event.ts';
 import { isoOf } from '../model/iso.ts';
 import type { PoolPolicy } from '../model/policy.ts';
@@ -9,7 +9,7 @@ import type { State } from '../model/state.ts';
 
 /**
  * Holders whose sidecars do not live: the first node of the queue reads their servers, and frees a slot once all of them have
- * been in service for some seconds, at every balancer that its holder has named. One that goes on after that reads its
+ * been READY and UP for some seconds, at every balancer that its holder has named. One that goes on after that reads its
  * slot again before it fences, and gives back what it has drained (INVARIANTS.md#i5). The holder that did not come back
  * keeps its slot whatever its servers show, and so does one whose servers cannot all be read: unknown is never READY.
  */
@@ -49,17 +49,18 @@ function newlyDead(pool: PoolPolicy, { claim, revision }: SlotHolder): DeadHolde
   return { id: claim.id, revision, places, ...nothing, why };
 }
 
-/** Null where it names no server, or one at a balancer that is none of ours. */
+/** Null where it names no server, or has a balancer that is none of ours, or that shows no servers. */
 function placesOf(
   { balancers }: PoolPolicy,
   servers: SlotHolder['claim']['servers'],
 ): readonly HolderPlace[] | null {
-  const named = Object.entries(servers).filter(([, names]) => names.length > 0);
+  const named = Object.entries(servers);
   const places = named.flatMap(([place, names]) => {
     const balancer = balancers[place];
     return balancer === undefined ? [] : [{ balancer, servers: names }];
   });
-  return places.length > 0 && places.length === named.length ? places : null;
+  const isSome = places.some((place) => place.servers.length > 0);
+  return isSome && places.length === named.length ? places : null;
 }
 
 function isDue({ places, asked, answeredAt }: DeadHolder, at: number): boolean {
@@ -72,7 +73,7 @@ export function onHolderRead(draft: Draft, { id, servers, error, startedAt }: Ev
   const before = draft.state.slot?.deadHolders.find((one) => one.id === id);
   if (holder === undefined || before?.asked !== 'read') return;
   const answered = { ...before, asked: null, answeredAt: draft.at };
-  const out = servers?.find((server) => !isInService(holder, server));
+  const out = servers?.find((server) => !isInService(server));
   if (servers === null || out !== undefined) {
     const why = out === undefined ? `its servers cannot be read: ${error ?? ''}` : holderServerText(out);
     return change(draft, { ...answered, inServiceSince: null, why });
@@ -81,14 +82,14 @@ export function onHolderRead(draft: Draft, { id, servers, error, startedAt }: Ev
   const inServiceSince = isRow ? (before.inServiceSince ?? startedAt) : startedAt;
   const needed = neededMs(draft, holder);
   const isTime = startedAt - inServiceSince >= needed;
-  const why = `its slot is freed once its servers have been READY for ${needed / 1_000} s`;
+  const why = `its slot is freed once its servers have been READY and UP for ${needed / 1_000} s`;
   change(draft, { ...answered, inServiceSince, why, asked: isTime ? 'free' : null });
   if (isTime) emit(draft, { type: 'free-holder', holder });
 }
 
-/** What soaks has to stay UP as well: what fails in that time has not come back. */
-function isInService({ state }: SlotHolder, { admin, operational }: HolderServer): boolean {
-  return admin === 'ready' && (state !== 'soaking' || operational === 'up');
+/** READY alone is what a reload shows that has lost our MAINT: the application may have ended behind it. */
+function isInService(server: HolderServer): boolean {
+  return server.admin === 'ready' && server.operational === 'up' && !isUnchecked(server);
 }
 
 /** Its own soak is not known here: it is taken to be ours. */
@@ -105,7 +106,7 @@ export function onHolderFreed(draft: Draft, { holder, isFreed, error }: EventOf<
     change(draft, { ...before, asked: null, answeredAt: draft.at, inServiceSince: null, why });
   }
   if (!isFreed) return;
-  const reason = `its sidecar does not live, and its servers have been READY for ${neededMs(draft, holder) / 1_000} s; it held it since ${isoOf(since)} for ${claim.operation} by ${claim.by}`;
+  const reason = `its sidecar does not live, and its servers have been READY and UP for ${neededMs(draft, holder) / 1_000} s; it held it since ${isoOf(since)} for ${claim.operation} by ${claim.by}`;
   emit(draft, { type: 'log', level: 'warn', text: `the slot of ${claim.node} was freed: ${reason}` });
   emit(draft, { type: 'slot-freed', node: claim.node, reason });
 }

@@ -19,6 +19,8 @@ export function advanceSoak(draft: Draft): void {
   if (slot === null) return alarm(draft, 'soak', null);
   if (policy.soakMs === 0 || policy.pool === null) return setSoak(draft, null);
   if (outing !== null) return setSoak(draft, whileOut(outing.level, slot.soak));
+  // Its way back went without a slot, and the lock may have given it one meanwhile: the answer decides.
+  if (slot.is === 'waits' && slot.asked === 'take') return setSoak(draft, slot.soak);
   // Whatever freed its slot releases the others: it does not stand in their queue for its soak.
   if (slot.is === 'lost' || slot.is === 'waits') return setSoak(draft, null);
   // What it failed by outlives a crash, and its alarm with it.

@@ -7,6 +7,7 @@ import { startHaproxy } from '../../support/haproxy.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { memoryLog } from '../../support/memory-log.ts';
 import { freePort } from '../../support/ports.ts';
+import { poll } from '../../support/poll.ts';
 import { until } from '../../support/until.ts';
 import { adminOf, endings, never, type PolledStage, stage } from '../../support/agent-check-stage.ts';
 
@@ -32,6 +33,45 @@ describe('The weight by agent-check', () => {
     await on.polls(3);
     expect(await weightOf(on)).toBe('9 (initial 10)');
     expect(await weigh(on, 10, 10, [9])).toBe(10);
+  });
+
+  test('is waited for, however many polls of others at its address have got it', async () => {
+    const on = await stage({ servers: { app1: 'weight 100' }, interval: '2s' });
+    await on.polls(1);
+    const done = weigh(on, 5, 100, [100]);
+    let others = 0;
+    await until('a monitor has got it often', async () => {
+      if ((await poll(on.agentPort)) === 'up 5%\n') others += 1;
+      return others > 4;
+    });
+    expect(await done).toBe(5);
+  });
+
+  test('is refused at once, for good, where HAProxy itself says that it takes none', async () => {
+    const on = await stage({ servers: { app1: 'weight 100' }, balance: 'static-rr' });
+    await expect(weigh(on, 5, 100, [100])).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining('HAProxy does not take 5%'),
+    });
+  });
+
+  test('that does not show in time has failed, and may be tried again', async () => {
+    const clock = new ManualClock();
+    // The agent-check of this HAProxy is another program's: the answers go to others at its address.
+    const on = await stage({ servers: { app1: 'weight 100' }, clock, agent: '' });
+    const failed = expect(weigh(on, 5, 100, [100])).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('but HAProxy does not show it'),
+    });
+    await clock.armed();
+    await until('a monitor has got it', async () => {
+      const answer = poll(on.agentPort);
+      // Looks that polls share are some time apart, by this clock.
+      clock.advance(50);
+      return (await answer) === 'up 5%\n';
+    });
+    clock.advance(30_000);
+    await failed;
   });
 
   test('is not set over one that another hand has set', async () => {

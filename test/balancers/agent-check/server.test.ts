@@ -125,6 +125,18 @@ describe('The agent-check responder', () => {
     expect(await poll(await listening({ subscriptions: [one, subscription('drain')] }))).toBe('up drain\n');
   });
 
+  test('reports the percent that it has said, and none where two claim the caller and differ', async () => {
+    const told: unknown[] = [];
+    const weighing = (percent: number | null): Subscription => ({
+      ...subscription(null),
+      weight: () => Promise.resolve(percent),
+      answered: (_address, _said, sent) => void told.push(sent),
+    });
+    expect(await poll(await listening({ subscriptions: [weighing(30)] }))).toBe('up 30%\n');
+    expect(await poll(await listening({ subscriptions: [weighing(30), weighing(null)] }))).toBe('up\n');
+    expect(told).toEqual([30, null, null]);
+  });
+
   test('answers the addresses of its list and hangs up on the others', async () => {
     expect(await poll(await listening({ allow: ['10.0.0.0/8', '127.0.0.0/8'] }))).toBe('up\n');
     expect(await poll(await listening({ allow: ['10.0.0.0/8'] })).catch(() => '')).toBe('');

@@ -10,6 +10,18 @@ import { DEFAULTS, driver, site, viewOf, keepHaproxy } from '../../support/runti
 const reader = (address: string, ...servers: readonly string[]): Balancer =>
   createRuntimeBalancer({ address, servers, timeoutMs: 5_000, readOnly: true }, { clock: realClock });
 
+test('a balancer that is only read refuses each write', async () => {
+  const running = await site('backend app\n  server a1 127.0.0.1:1\n');
+  const only = reader(running.socket, 'app/a1');
+  const refused = [
+    await refusalOf(() => only.set('app/a1', 'drain', ['ready'], never)),
+    await refusalOf(() => only.putBack?.('app/a1', 'maint', ['ready'], never)),
+    await refusalOf(() => only.setWeight?.('app/a1', { weight: 2, full: 2, mayReplace: [1] }, never)),
+  ];
+  expect(refused.map(({ code }) => code)).toEqual(['not-permitted', 'not-permitted', 'not-permitted']);
+  expect(await viewOf(driver(running, 'app/a1'))).toMatchObject({ admin: 'ready', weight: 1 });
+});
+
 describe('the survey', () => {
   const factOf = async (balancer: Balancer) => {
     const [fact] = (await balancer.survey(never)).facts;

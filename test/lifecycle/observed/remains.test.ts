@@ -35,6 +35,16 @@ describe('What a stop that proves nothing has left', () => {
     expect([it.sidecar.state.phase, starts(it)]).toEqual(['warming', 0]);
   });
 
+  test('is waited for where the watch of the process sees it before the start does', () => {
+    const it = stopped();
+    it.crash();
+    it.ask('ready');
+    it.reach('warming');
+    it.sidecar.post({ type: 'app-gone', signs: { ...NO_SIGNS, processes: [4_711] } });
+    it.time.advance(5_000);
+    expect([it.sidecar.state.phase, starts(it)]).toEqual(['warming', 0]);
+  });
+
   test('and never ends: at the deadline 70, and nothing was started beside it', () => {
     const it = stopped();
     const result = it.ended(it.ask('ready', { timeoutMs: 20_000 }));

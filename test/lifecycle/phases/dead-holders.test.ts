@@ -49,7 +49,7 @@ function waiting(changes: Partial<Claim> = {}, policy: Partial<Policy> = {}): Wa
 }
 
 describe('The first one in the queue', () => {
-  test('frees the slot of a holder whose sidecar does not live once its servers have been READY for five seconds', () => {
+  test('frees the slot of a holder whose sidecar does not live once its servers have been READY and UP for five seconds', () => {
     const { it, id } = waiting();
     const began = it.time.now;
     it.until('it is freed', () => freed(it).length > 0);
@@ -60,7 +60,7 @@ describe('The first one in the queue', () => {
         type: 'slot-freed',
         node: 'app2',
         reason: expect.stringMatching(
-          /^its sidecar does not live, and its servers have been READY for 5 s; it held it since .* for restart by cli bob$/,
+          /^its sidecar does not live, and its servers have been READY and UP for 5 s; it held it since .* for restart by cli bob$/,
         ),
       },
     ]);
@@ -89,6 +89,23 @@ describe('The first one in the queue', () => {
     },
   );
 
+  test.each([
+    [DOWN, 'down'],
+    [{ ...UP, operational: 'starting' }, 'starting'],
+    [{ ...UP, assumedUp: true }, 'not checked yet'],
+  ] as const)(
+    'never frees it while a server is READY and not UP by a check, as after a reload without state: %j',
+    (shown, words) => {
+      const { it } = waiting();
+      it.lock.shows = { 'app/app2': shown };
+      it.time.advance(60_000);
+      expect([holders(it), freed(it)]).toEqual([['app2'], []]);
+      expect(waits(it)).toContain(`its slot stays while app/app2 is in READY and ${words} at lb1`);
+      it.lock.shows = { 'app/app2': { ...UP, assumedUp: true, check: 'L7OK' } };
+      it.until('it is freed', () => freed(it).length > 0);
+    },
+  );
+
   test('begins to count anew once a server was out, or could not be read', () => {
     const { it } = waiting();
     it.time.advance(4_000);
@@ -109,7 +126,11 @@ describe('The first one in the queue', () => {
     [{}, /it names no balancer at which its servers could be read, so its slot stays/],
     [
       { 'here lb1': ['app/app2'], 'there lb9': ['app/app2'] },
-      /has not all of its balancers \(here lb1, there lb9\)/,
+      /not all of its balancers show them to this node \(here lb1, there lb9\)/,
+    ],
+    [
+      { 'here lb1': ['app/app2'], 'one that only polls health': [] },
+      /not all of its balancers show them to this node \(here lb1, one that only polls health\)/,
     ],
   ])('never frees it where not all of its balancers are its own: %j', (servers, why) => {
     const { it } = waiting({ servers });

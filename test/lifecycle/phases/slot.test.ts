@@ -555,6 +555,16 @@ describe('A crash', () => {
     expect(it.sidecar.state).toMatchObject({ alarms: {}, slot: { is: 'held' } });
   });
 
+  test('after which the configuration has no lock lets what waited for a slot go on', () => {
+    const it = inPool();
+    neighbour(it);
+    const id = it.ask('stop', { waitForSlotMs: 60_000 });
+    it.until('it is accepted', () => it.sidecar.replies.some((one) => one.id === id));
+    it.crash({ pool: null });
+    expect(it.ended(id)).toMatchObject({ code: 'done', phase: 'stopped' });
+    expect([it.sidecar.state.waiting, it.sidecar.state.slot]).toEqual([[], null]);
+  });
+
   test('after which the configuration has no lock leaves an alarm', () => {
     const it = inPool();
     it.ended(it.ask('drain'));

@@ -49,6 +49,19 @@ describe('A node that has come back', () => {
     it.until('its slot is free', () => isFree(it));
   });
 
+  test('keeps its slot as long where the lock gave it one in the last moment of a way back without one', () => {
+    const it = inPool();
+    const other = claimOf('app', 'app2');
+    it.lock.ask({ does: 'take', claim: other }, it.time.now);
+    it.ended(it.ask('stop', { noRefuse: true }));
+    it.lock.ask({ does: 'give', claim: other }, it.time.now);
+    it.lock.answerMs = 1_900;
+    it.until('it asks for a slot', () => it.sidecar.state.slot?.asked === 'take');
+    expect(it.ended(it.ask('restart')).code).toBe('done');
+    it.time.advance(SOAK_MS - 2_000);
+    expect(holder(it)).toBe('app1 soaking');
+  });
+
   test('that never left its users has no soak: a drain that was given up', () => {
     const it = inPool();
     it.site.visit();

@@ -34,8 +34,8 @@ export const SLOT_MUTANTS: readonly Mutant[] = [
     name: 'the slot of a holder is freed while its servers are out',
     breaks: 'I5',
     file: 'phases/dead-holders.ts',
-    find: "  return admin === 'ready' && (",
-    replace: '  return admin.length > 0 && (',
+    find: "  return server.admin === 'ready' && ",
+    replace: '  return server.admin.length > 0 && ',
   },
   {
     name: 'a slot is given back before READY was read back',

@@ -50,13 +50,7 @@ export function freeHolder(
       coverage.meet('freed by a waiter');
       for (const lb of world.lbs)
         for (const { node, by, admin, since } of lb.servers)
-          if (
-            node === of.index &&
-            by === 'us' &&
-            admin !== 'ready' &&
-            !lb.polls &&
-            time.now - since > READ_MS
-          )
+          if (node === of.index && by === 'us' && admin !== 'ready' && time.now - since > READ_MS)
             verdicts.broken('freed while out', [of.policy.node, lb.name, admin]);
     }
     time.after(time.between(0.1, lock.mostMs), () =>

@@ -32,6 +32,8 @@ const KEPT_MS = 6_000;
 export function createStopJudge(world: World, requests: Requests): StopJudge {
   const { time, verdicts } = world;
   const stops = new Map<string, number>();
+  /** When the application of each node was stopped last. */
+  const stoppedAt = new Map<number, number>();
   const shortSince = new Map<string, number>();
   /** When the outing of each node began. */
   const outSince = new Map<number, number>();
@@ -55,6 +57,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
   function stopped({ node, after }: Taken): void {
     const p = peek(after);
     const id = p.op?.id ?? 'none';
+    stoppedAt.set(node.index, time.now);
     stops.set(id, (stops.get(id) ?? 0) + 1);
     if ((stops.get(id) ?? 0) > 1 && !node.policy.stopIsIdempotent) verdicts.broken('stopped twice', id);
     if (p.isForced || !node.app.isAlive) return;
@@ -181,7 +184,7 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
     if (time.now - since >= KEPT_MS) verdicts.broken('kept out while short', key);
   }
 
-  function finished({ app, policy }: SimNode, result: Result, refused: boolean): void {
+  function finished({ app, policy, index }: SimNode, result: Result, refused: boolean): void {
     // Without a probe and without a process to look at, a start by an operator cannot be seen.
     const canTell = policy.hasProbe || policy.stopIsIdempotent;
     if (
@@ -193,8 +196,11 @@ export function createStopJudge(world: World, requests: Requests): StopJudge {
     ) {
       // Of another one that is not well, or was not probed often enough yet, no probe tells either.
       const isSeen = app.main !== null && app.healthy && time.now - app.wellSince > PROBED_MS;
+      // One that another hand has started since, and whose listener is closed: nothing answers for it.
+      const isHidden = app.main === null && app.bornAt > (stoppedAt.get(index) ?? Infinity);
       const isSaid = !isSeen && result.warnings.some((text) => text.includes('proves'));
-      if (!isSaid) verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
+      if (!isSaid && !isHidden)
+        verdicts.broken('gone and alive', [result.id, policy.hasProbe ? 'probe' : 'no probe']);
     }
     // A file that names another process than the one that runs is refused whatever the calendar shows.
     const isNamed = app.main !== null && app.pidFile === app.main.pid;

@@ -1,4 +1,4 @@
-import type { Result } from '../../../agent/lifecycle/model/api.ts';
+import type { Request, Result } from '../../../agent/lifecycle/model/api.ts';
 import type { Admin } from '../../../agent/lifecycle/model/observation.ts';
 import type { Requests } from './judge-requests.ts';
 import { forcedOf } from './knowledge.ts';
@@ -73,7 +73,7 @@ export function createOwnershipTracker(world: World, requests: Requests): Owners
     const [was, is] = [peek(before), peek(after)];
     if (is.op && is.op.id !== was.op?.id) {
       if (was.op === null && ['serving', 'unhealthy', 'returning'].includes(was.phase))
-        begin(node, was, requests.find(is.op.id)?.force === true);
+        begin(node, was, requests.find(is.op.id));
       // Forced, everything may be taken over.
       if (requests.isForcedBy(node)) all(node, takeOver);
     }
@@ -90,14 +90,17 @@ export function createOwnershipTracker(world: World, requests: Requests): Owners
     }
   }
 
-  function begin(node: SimNode, was: Peek, isForced: boolean): void {
+  function begin(node: SimNode, was: Peek, request: Request | undefined): void {
+    const isForced = request?.force === true;
     all(node, (entry, lb, server) => {
       const { admin, by, since, absent } = world.lb(lb).server(server);
       entry.found = admin;
       if (isForced) foundByForce(node, was, entry, [lb, server]);
       const isSeen = (node.known.looks.get(lb)?.startedAt ?? -Infinity) > since;
       const isFollowed = node.policy.foreignDrain === 'follow' && admin === 'drain' && by === 'operator';
-      const isTaken = isForced && isSeen && by === 'operator' && !absent && admin !== 'ready';
+      // `ready --force` takes it over for good.
+      const isTaken =
+        isForced && request.kind !== 'ready' && isSeen && by === 'operator' && !absent && admin !== 'ready';
       // What an earlier outing has left there keeps what that one found.
       if (was.wants(lb, server) === null) entry.takenOver = isTaken ? admin : null;
       // One that lastcall has set too counts as ours.

@@ -54,7 +54,7 @@ function poolOf(node: number, balancers: Policy['balancers']): Policy['pool'] {
     lock: ['file /lock'],
     slots: 1,
     brake: 1,
-    servers: Object.fromEntries(readable.map(({ name, servers }) => [name, servers])),
+    servers: Object.fromEntries(balancers.map(({ name, servers, counts }) => [name, counts ? servers : []])),
     balancers: Object.fromEntries(readable.map(({ name }) => [name, name])),
     seed: `${node + 1}`.repeat(10),
   };

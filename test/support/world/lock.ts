@@ -14,7 +14,7 @@ export class SimLock {
   /** It answers late, and too late at times. */
   isSlow = false;
   /** What a balancer shows of the servers of other nodes, by name, where that is not READY and up; null = it shows none. */
-  shows: Readonly<Record<string, Pick<HolderServer, 'admin' | 'operational'>>> | null = {};
+  shows: Readonly<Record<string, Omit<HolderServer, 'name' | 'balancer'>>> | null = {};
   private holders: readonly SlotHolder[] = [];
   private queue: readonly { readonly claim: Claim; readonly since: number }[] = [];
   private changes = 0;

@@ -30,11 +30,11 @@ export interface FaultSeen {
 /** Thrown by a fault that needs what this machine does not have or does not allow. */
 export class NotHere extends Error {}
 
-type Plain = string | number | boolean | null | undefined;
+type PlainValue = string | number | boolean | null | undefined;
 
 /** What a value has to be: the same, a text that matches, a number within bounds, or a list of the same. */
 export type Expectation =
-  Plain | RegExp | { readonly atLeast?: number; readonly atMost?: number } | readonly Plain[];
+  PlainValue | RegExp | { readonly atLeast?: number; readonly atMost?: number } | readonly PlainValue[];
 
 /**
  * Compares what was seen with what is expected, name by name.
@@ -42,7 +42,7 @@ export type Expectation =
  * @param expected for each name of `seen`
  */
 export function compare<Name extends string>(
-  seen: Readonly<Record<Name, Plain | readonly Plain[]>>,
+  seen: Readonly<Record<Name, PlainValue | readonly PlainValue[]>>,
   expected: Readonly<Record<Name, Expectation>>,
   figure?: string,
 ): FaultSeen {
@@ -57,7 +57,7 @@ export function compare<Name extends string>(
   };
 }
 
-function meets(value: Plain | readonly Plain[], expected: Expectation): boolean {
+function meets(value: PlainValue | readonly PlainValue[], expected: Expectation): boolean {
   if (expected instanceof RegExp) return typeof value === 'string' && expected.test(value);
   if (isBounds(expected)) {
     const { atLeast = -Infinity, atMost = Infinity } = expected;
@@ -74,7 +74,7 @@ function isBounds(
 
 const LONGEST = 160;
 
-function shown(value: Plain | readonly Plain[]): string {
+function shown(value: PlainValue | readonly PlainValue[]): string {
   const text = (typeof value === 'string' ? value : String(JSON.stringify(value)))
     .replaceAll(/\s+/g, ' ')
     .trim();
@@ -83,5 +83,7 @@ function shown(value: Plain | readonly Plain[]): string {
 
 function wanted(expected: Expectation): string {
   if (expected instanceof RegExp) return String(expected);
-  return shown(isBounds(expected) ? JSON.stringify(expected) : (expected as Plain | readonly Plain[]));
+  return shown(
+    isBounds(expected) ? JSON.stringify(expected) : (expected as PlainValue | readonly PlainValue[]),
+  );
 }

@@ -4,8 +4,9 @@ import { cp } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { packageRoot } from './sample.ts';
 
-/** The program as the package ships it. */
-export const LASTCALL = join(packageRoot(), 'dist', 'bundle', 'lastcall.mjs');
+/** The program as the package ships it, or the one that LASTCALL_BUNDLE names: a test of a test tries a wrong one. */
+export const LASTCALL =
+  process.env['LASTCALL_BUNDLE'] ?? join(packageRoot(), 'dist', 'bundle', 'lastcall.mjs');
 
 /**
  * Copies the program, so that a test can take its files away while it runs, as an upgrade of the package does.

@@ -1,0 +1,141 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { told } from '../support/rig.ts';
+import { compare, type Fault, type FaultSeen } from './fault.ts';
+import { pidOf, since } from './helpers.ts';
+import type { FaultStage } from './fault-stage.ts';
+
+/** Applications that ignore SIGTERM, die, or do not come back, and commands that do not stop them. */
+
+async function termIgnored(stage: FaultStage): Promise<FaultSeen> {
+  const rig = await stage.rig({ termMs: 600_000 });
+  const signal = { name: 'SIGTERM', pidFile: rig.node.pidFile, killAfter: '1s' };
+  const agent = await rig.sidecar({ sections: { app: { stop: { signal } } } });
+  const from = performance.now();
+  const { code, json } = await told(agent.cli('stop'));
+  const took = since(from);
+  const sessions = await rig.node.sessions();
+  const seen = { code, phase: json.phase, stops: await rig.terms(), isGone: sessions === null };
+  return compare(seen, { code: 0, phase: 'stopped', stops: 1, isGone: true }, `stopped after ${took}`);
+}
+
+async function diesInTheDrain(stage: FaultStage): Promise<FaultSeen> {
+  const rig = await stage.rig({ termMs: 50 });
+  const agent = await rig.sidecar();
+  await rig.signIn();
+  const { json } = await told(agent.cli('stop', '--no-wait'));
+  await agent.reaches('draining');
+  process.kill(await pidOf(rig), 'SIGKILL');
+  const result = await agent.ends(json.id);
+  const seen = {
+    code: result.code,
+    phase: result.phase,
+    warning: result.warnings.join(),
+    admin: await rig.admin(),
+    stops: await rig.terms(),
+  };
+  return compare(seen, { code: 'done', phase: 'stopped', warning: /by itself/, admin: 'MAINT', stops: 0 });
+}
+
+async function badStopCommands(stage: FaultStage): Promise<FaultSeen> {
+  const codes: string[] = [];
+  const dir = await stage.directory();
+  const commands: Readonly<Record<string, string>> = {
+    'exits 3': 'exit 3',
+    hangs: `echo $$ >${join(dir, 'hangs')}; sleep 600 & sleep 600`,
+    'prints for ever': 'exec yes',
+  };
+  for (const [name, script] of Object.entries(commands)) {
+    const rig = await stage.rig({ termMs: 50 });
+    const stop = { command: ['sh', '-c', script], timeout: '2s' };
+    const agent = await rig.sidecar({ sections: { app: { stop } } });
+    const { code, json } = await told(agent.cli('stop'));
+    codes.push(`${name}: ${code} ${json.code}, ${await rig.admin()}`);
+  }
+  const group = Number(await readFile(join(dir, 'hangs'), 'utf8'));
+  const expected = Object.keys(commands).map((name) => `${name}: 70 app-stop, MAINT`);
+  return compare({ codes, groupLives: lives(-group) }, { codes: expected, groupLives: false });
+}
+
+/** @param pid negative: its whole process group */
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function portTaken(stage: FaultStage): Promise<FaultSeen> {
+  const rig = await stage.rig({ termMs: 50 });
+  const agent = await rig.sidecar({ sections: { return: { timeout: '5s' } } });
+  const stopped = await told(agent.cli('stop'));
+  const stranger = await stage.stub(() => undefined, rig.node.port);
+  const { code, json } = await told(agent.cli('ready'));
+  const seen = { stopped: stopped.code, code, said: json.code, admin: await rig.admin() };
+  const figure = `${stranger.requests.length} probes went to the stranger`;
+  return compare(seen, { stopped: 0, code: 70, said: 'app-health', admin: 'MAINT' }, figure);
+}
+
+async function neverHealthyAgain(stage: FaultStage): Promise<FaultSeen> {
+  const rig = await stage.rig({ termMs: 50 });
+  const flag = join(rig.dir, 'may-start');
+  const start = ['sh', '-c', `[ -e ${flag} ] || exit 0; exec "$@"`, 'sh', ...rig.node.startCommand];
+  const probe = { http: { url: `${rig.node.url}/health` }, every: '100ms', timeout: '1s' };
+  const stop = { signal: { name: 'SIGTERM', pidFile: rig.node.pidFile } };
+  const app = { probe, start: { command: start }, stop };
+  const agent = await rig.sidecar({ sections: { app, return: { timeout: '4s' } } });
+  const failed = await told(agent.cli('restart'));
+  const admin = await rig.admin();
+  await writeFile(flag, '');
+  const back = await told(agent.cli('ready'));
+  const seen = {
+    code: failed.code,
+    said: failed.json.code,
+    phase: failed.json.phase,
+    admin,
+    back: back.code,
+  };
+  return compare(seen, { code: 70, said: 'app-health', phase: 'failed', admin: 'MAINT', back: 0 });
+}
+
+export const APP_FAULTS: readonly Fault[] = [
+  {
+    number: 33,
+    title: 'SIGTERM ignored',
+    made: 'the application catches SIGTERM and goes on; `killAfter: 1s`',
+    expected: 'SIGTERM once, then SIGKILL; 0 once the process is gone',
+    run: termIgnored,
+  },
+  {
+    number: 34,
+    title: 'application dies by itself during the drain',
+    made: 'kill -9 of the application while a user is waited for',
+    expected: 'stopped with a warning, fenced, and no signal is sent',
+    run: diesInTheDrain,
+  },
+  {
+    number: 39,
+    title: 'stop command fails, hangs, prints for ever',
+    made: 'three stop commands: `exit 3`, two `sleep 600`, `yes`; `timeout: 2s`',
+    expected: '70 `app-stop` each time, the node stays in MAINT, and the whole process group is gone',
+    run: badStopCommands,
+  },
+  {
+    number: 40,
+    title: 'another process on the application’s port at the return',
+    made: 'after the stop another process takes the port and answers nothing, as nc does; `ready`',
+    expected: '70 `app-health`, and the node stays in MAINT',
+    run: portTaken,
+    corrected:
+      'there is no check of identity: a stranger that answers the very URL of the probe with 200 is taken for the application, since a supervisor may have started it (seen: `ready` ends with 0). A probe by `command` can tell them apart',
+  },
+  {
+    number: 41,
+    title: 'application never healthy again',
+    made: 'a start command that ends with 0 and starts nothing; `restart`, later `ready`',
+    expected: '70 `app-health`, it stays in MAINT; `ready` tries again and is done',
+    run: neverHealthyAgain,
+  },
+];

@@ -1,0 +1,52 @@
+import { CRASH_POINTS, type CrashPoint, openCrashCampaign } from '../support/crash-campaign.ts';
+import { compare, type Fault, type FaultSeen } from './fault.ts';
+import type { FaultStage } from './fault-stage.ts';
+
+/** kill -9 of the sidecar at nine points of a restart, under users who come and go. */
+
+/** The catalogue's number of the first of them. */
+const FIRST = 42;
+
+async function crashAt(stage: FaultStage, point: CrashPoint): Promise<FaultSeen> {
+  const campaign = await openCrashCampaign();
+  stage.onEnd(() => campaign.close());
+  const report = await campaign.crashAt(point, false);
+  const { asked, result, stops, stoppedWith, failed, lost, status } = report;
+  const seen = { asked, code: result?.code ?? null, stops, stoppedWith, failed, lost, status };
+  // What never reached the disk was never accepted, and the caller got that answer.
+  const isAccepted = point !== 'before-intent';
+  return compare(seen, {
+    asked: isAccepted ? { atLeast: 0 } : 69,
+    code: isAccepted ? 'done' : null,
+    stops: isAccepted ? 1 : 0,
+    stoppedWith: 0,
+    failed: 0,
+    lost: 0,
+    status: /^UP/,
+  });
+}
+
+const MOMENTS: Readonly<Record<CrashPoint, string>> = {
+  'before-intent': 'at its first question to HAProxy',
+  'after-intent': 'in the place of its DRAIN',
+  'after-drain': 'right after its DRAIN',
+  'after-readback': 'after DRAIN was read back',
+  settle: 'while zero is watched',
+  'before-stop': 'at the last look before the stop',
+  'after-stop': 'right after its SIGTERM',
+  'before-ready': 'in the place of its READY',
+  'after-ready': 'right after its READY',
+};
+
+export const CRASH_FAULTS: readonly Fault[] = CRASH_POINTS.map((point, index) => ({
+  number: FIRST + index,
+  title: `kill -9 of the sidecar, ${point}`,
+  made: `\`lastcall restart\` under users, kill -9 ${MOMENTS[point]}, another start of the sidecar`,
+  expected:
+    point === 'before-intent'
+      ? 'never accepted: the caller gets 69, and nothing was changed'
+      : 'the restart is resumed and done; one stop, no session lives at it, no request fails',
+  run: (stage: FaultStage) => crashAt(stage, point),
+  corrected:
+    'the points are met from outside, by what passes to HAProxy and what is on disk: the product has no hooks for it',
+}));

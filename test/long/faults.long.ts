@@ -1,0 +1,38 @@
+import { expect, test } from '@jest/globals';
+import { rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { start } from '../support/cli.ts';
+import { mutated } from '../support/mutants/mutant.ts';
+import { MUTANTS } from '../support/mutants/table.ts';
+import { packageRoot } from '../support/sample.ts';
+
+/** A fault put into a copy of lastcall on purpose, and the row of `npm run faults` that has to report it as failed. */
+
+const ROWS: Readonly<Record<string, number>> = {
+  'silence need not hold': 3,
+  'a user whom a source counts is nobody': 6,
+  'the guard is not asked while users are waited for': 12,
+  'a word that a reload has forgotten is not said again': 22,
+};
+
+test.each(Object.entries(ROWS))('%s: row %i fails, and only with it', async (name, row) => {
+  const mutant = MUTANTS.find((one) => one.name === name);
+  if (mutant === undefined) throw new Error(`no mutant is called ${name}`);
+  const copy = await mutated(packageRoot(), mutant);
+  try {
+    await symlink(join(packageRoot(), 'node_modules'), join(copy, 'node_modules'));
+    // What the bundle has built in.
+    const program = join(copy, 'lastcall.mjs');
+    await writeFile(program, `globalThis.LASTCALL_VERSION = '0.1.0';\nawait import('./agent/main.js');\n`);
+    const main = join(packageRoot(), 'dist', 'test', 'faults', 'main.js');
+    const play = (env: Record<string, string>): Promise<{ code: number | null; stdout: string }> =>
+      start(process.execPath, [main, String(row)], env).outcome;
+    const wrong = await play({ LASTCALL_BUNDLE: program });
+    process.stdout.write(`${name}: ${wrong.stdout}`);
+    expect(wrong.stdout).toMatch(new RegExp(`^ *${row} failed `));
+    expect(wrong.code).toBe(1);
+    expect((await play({})).code).toBe(0);
+  } finally {
+    await rm(copy, { recursive: true, force: true });
+  }
+});

@@ -212,7 +212,7 @@ export const SECURITY_FAULTS: readonly Fault[] = [
     made: 'URLs of file:, ftp:, gopher:; a redirect; HTTP_PROXY and ALL_PROXY set',
     expected: '78; not followed; ignored',
     run: probesElsewhere,
-    corrected: 'link-local addresses are not refused: the file belongs to the operator',
+    corrected: 'link-local addresses are not tried here: the file belongs to the operator',
   },
   {
     number: 69,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Proof } from '../../agent/lifecycle/model/observation.ts';
 import { createStopper } from '../../agent/app/create.ts';
@@ -74,8 +74,16 @@ describe('a stop command that returns before the application has ended', () => {
   test('and lives on at the end of its time is told by its number', async () => {
     const clock = new ManualClock(undefined, new Date());
     const present = await appWithFile('ignores-term');
-    const stopper = withGone(['true'], { kind: 'pidFile', path: pidFile }, { clock });
+    const leader = `${pidFile}.leader`;
+    const stopper = withGone(
+      ['sh', '-c', `echo $$ >${leader}`],
+      { kind: 'pidFile', path: pidFile },
+      { clock },
+    );
     const stopping = refusalOf(async () => stopper.stop(await provenBy(stopper), never));
+    // The command has its own time on this clock: it has to be over before the clock moves.
+    const pid = await until('the command has begun', () => readFile(leader, 'utf8').catch(() => ''));
+    await until('the command has ended', async () => !existsSync(`/proc/${pid.trim()}`));
     await clock.armed();
     const error = await driven(clock, stopping);
     expect(error).toMatchObject({ code: 'app-stop', target: `process ${present.pid}` });

@@ -82,8 +82,11 @@ describe('a stop command that returns before the application has ended', () => {
     );
     const stopping = refusalOf(async () => stopper.stop(await provenBy(stopper), never));
     // The command has its own time on this clock: it has to be over before the clock moves.
-    const pid = await until('the command has begun', () => readFile(leader, 'utf8').catch(() => ''));
-    await until('the command has ended', async () => !existsSync(`/proc/${pid.trim()}`));
+    const pid = await until('the command has begun', async () => {
+      const text = await readFile(leader, 'utf8').catch(() => '');
+      return text.endsWith('\n') && text.trim();
+    });
+    await until('the command has ended', async () => !existsSync(`/proc/${pid}`));
     await clock.armed();
     const error = await driven(clock, stopping);
     expect(error).toMatchObject({ code: 'app-stop', target: `process ${present.pid}` });

@@ -12,7 +12,17 @@ const OLDEST = { node: [20, 19], haproxy: [2, 4] };
 /** What the demo and the tests run, besides Node. */
 const PROGRAMS = ['haproxy', 'socat', 'setpriv'];
 /** What some tests run besides (`prepare.mjs --tests`). Where one cannot be had, they say that they did not run. */
-const TEST_PROGRAMS = ['systemd-analyze', 'shellcheck', 'ip', 'openssl', 'script', 'docker-compose'];
+const TEST_PROGRAMS = [
+  'systemd-analyze',
+  'shellcheck',
+  'ip',
+  'openssl',
+  'script',
+  'docker-compose',
+  'fish',
+  'groff',
+  'mandoc',
+];
 /** What other versions of HAProxy need besides (`prepare.mjs --versions`): their packages are Debian's. */
 const VERSIONS_PROGRAMS = ['patchelf'];
 /** What the Debian system of test/host shows inside (`prepare.mjs --host`); a file stands for a package without a program. */
@@ -45,6 +55,9 @@ const MANAGERS = [
       openssl: 'openssl',
       script: 'bsdutils',
       'docker-compose': 'docker-compose',
+      fish: 'fish',
+      groff: 'groff-base',
+      mandoc: 'mandoc',
       patchelf: 'patchelf',
       '/sbin/init': 'systemd-sysv',
       'dbus-daemon': 'dbus',

@@ -9,6 +9,7 @@ import { completeServers } from '../../agent/cli/complete-servers.ts';
 import { realClock } from '../../agent/system/clock.ts';
 import { LASTCALL, lastcall } from '../support/cli.ts';
 import { type Haproxy, startHaproxy } from '../support/haproxy.ts';
+import { skipped } from '../support/skip.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
 
 /** The servers that a shell offers behind `--server`, from the HAProxy that the line names. */
@@ -100,7 +101,8 @@ const fish = await run('fish', ['-c', 'true']).then(
   () => true,
   () => false,
 );
-(fish ? test : test.skip)('Fish offers them', async () => {
+test('Fish offers them', async () => {
+  if (!fish) return skipped('fish is not here');
   const line = `lastcall drain --haproxy ${haproxy.socket} --server app/`;
   const shown = await inShell('fish', (script) => [
     '--no-config',

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { createProgram } from '../../agent/cli/commands.ts';
 import { manPage } from '../../agent/cli/man-page.ts';
 import { EXIT_CODES } from '../../agent/system/error.ts';
+import { skipped } from '../support/skip.ts';
 
 const PROGRAM = createProgram(
   { stdout: { write: () => undefined }, version: () => '1.2.3' },
@@ -34,7 +35,8 @@ function shown(page: string): string {
 }
 
 describe('The man page', () => {
-  (GROFF ? test : test.skip)('has each command with each option that its help shows', () => {
+  test('has each command with each option that its help shows', () => {
+    if (!GROFF) return skipped('groff is not here');
     const text = shown(manPage(PROGRAM, '1.2.3'));
     expect(text).toContain('lastcall 1.2.3');
     for (const command of PROGRAM.createHelp().visibleCommands(PROGRAM)) {
@@ -51,7 +53,8 @@ describe('The man page', () => {
     expect(text).not.toContain('complete-servers');
   });
 
-  (GROFF ? test : test.skip)('has each exit code and each `code`', () => {
+  test('has each exit code and each `code`', () => {
+    if (!GROFF) return skipped('groff is not here');
     const text = shown(manPage(PROGRAM, '1.2.3')).split('\nEXIT STATUS\n')[1] ?? '';
     for (const [code, exit] of Object.entries(EXIT_CODES)) {
       expect(text).toMatch(new RegExp(`^ +${exit} `, 'm'));
@@ -59,7 +62,8 @@ describe('The man page', () => {
     }
   });
 
-  (GROFF ? test : test.skip)('shows a text as it is, whatever roff would make of it', () => {
+  test('shows a text as it is, whatever roff would make of it', () => {
+    if (!GROFF) return skipped('groff is not here');
     const program = new Command('lastcall');
     const hostile = String.raw`.so /etc/passwd and \n(yr 'quoted' ~^ "a" -- ’`;
     program.command('run').description(hostile);
@@ -69,7 +73,8 @@ describe('The man page', () => {
     expect(text).toContain("'br begins with a request.");
   });
 
-  (MANDOC ? test : test.skip)('is clean for mandoc', () => {
+  test('is clean for mandoc', () => {
+    if (!MANDOC) return skipped('mandoc is not here');
     const page = manPage(PROGRAM, '1.2.3');
     const { stdout } = spawnSync('mandoc', ['-Tlint', '-Wwarning'], { input: page, encoding: 'utf8' });
     // It has no date on purpose: two builds of one version are the same file.

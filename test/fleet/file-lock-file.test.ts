@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createFileLock, processOwner } from '../../agent/fleet/file-lock.ts';
 import type { Claim } from '../../agent/lifecycle/model/pool.ts';
 import { realClock } from '../../agent/system/clock.ts';
+import { skipped } from '../support/skip.ts';
 import { claimOf } from '../support/claim.ts';
 import { never, refusalOf } from '../support/outcome.ts';
 import { makeTempDir, type TempDir } from '../support/tempdir.ts';
@@ -82,49 +83,46 @@ describe('The lock by a file', () => {
     expect(await readdir(path)).toEqual([]);
   });
 
-  const asRoot = process.getuid?.() === 0 ? test : test.skip;
-  asRoot(
-    'is shared by users whose common group may write to it, whatever their first group and umask',
-    async () => {
-      const { setegid, seteuid, setgroups } = process as Required<
-        Pick<NodeJS.Process, 'setegid' | 'seteuid' | 'setgroups'>
-      >;
-      const [before, common] = [process.getgroups?.() ?? [], 60_100];
-      await chmod(directory.path, 0o755);
-      await mkdir(path, { mode: 0o770 });
-      await chown(path, 0, common);
-      await chmod(path, 0o770);
-      const umask = process.umask(0o077);
-      /** Node's file system runs in threads: the ids are those of all of them. */
-      const as = async <T>(uid: number, groups: number[], work: () => Promise<T>): Promise<T> => {
-        setgroups(groups);
-        setegid(uid);
-        seteuid(uid);
-        try {
-          return await work();
-        } finally {
-          seteuid(0);
-          setegid(0);
-          setgroups(before);
-        }
-      };
+  test('is shared by users whose common group may write to it, whatever their first group and umask', async () => {
+    if (process.getuid?.() !== 0) return skipped('only root can be several users');
+    const { setegid, seteuid, setgroups } = process as Required<
+      Pick<NodeJS.Process, 'setegid' | 'seteuid' | 'setgroups'>
+    >;
+    const [before, common] = [process.getgroups?.() ?? [], 60_100];
+    await chmod(directory.path, 0o755);
+    await mkdir(path, { mode: 0o770 });
+    await chown(path, 0, common);
+    await chmod(path, 0o770);
+    const umask = process.umask(0o077);
+    /** Node's file system runs in threads: the ids are those of all of them. */
+    const as = async <T>(uid: number, groups: number[], work: () => Promise<T>): Promise<T> => {
+      setgroups(groups);
+      setegid(uid);
+      seteuid(uid);
       try {
-        const [one, two] = [claimOf('app', 'app1'), claimOf('app', 'app2')];
-        const [first, second] = [open(), open()];
-        await as(60_001, [common], () => first.take(one, never));
-        const waits = await as(60_002, [common], () => second.take(two, never));
-        expect(waits).toMatchObject({ holders: [{ claim: one, alive: true }], waiters: [{ claim: two }] });
-        await as(60_001, [common], () => first.give(one, never));
-        expect(await as(60_002, [common], () => second.take(two, never))).toMatchObject({
-          holders: [{ claim: two }],
-        });
-        const outside = await refusalOf(() => as(60_003, [], () => open().look(never)));
-        expect(outside).toMatchObject({ code: 'locked', message: expect.stringMatching(/EACCES/) });
+        return await work();
       } finally {
-        process.umask(umask);
+        seteuid(0);
+        setegid(0);
+        setgroups(before);
       }
-    },
-  );
+    };
+    try {
+      const [one, two] = [claimOf('app', 'app1'), claimOf('app', 'app2')];
+      const [first, second] = [open(), open()];
+      await as(60_001, [common], () => first.take(one, never));
+      const waits = await as(60_002, [common], () => second.take(two, never));
+      expect(waits).toMatchObject({ holders: [{ claim: one, alive: true }], waiters: [{ claim: two }] });
+      await as(60_001, [common], () => first.give(one, never));
+      expect(await as(60_002, [common], () => second.take(two, never))).toMatchObject({
+        holders: [{ claim: two }],
+      });
+      const outside = await refusalOf(() => as(60_003, [], () => open().look(never)));
+      expect(outside).toMatchObject({ code: 'locked', message: expect.stringMatching(/EACCES/) });
+    } finally {
+      process.umask(umask);
+    }
+  });
 
   test('is not fooled by a version of one that was held up', async () => {
     const first = claimOf('app', 'app1');

@@ -19,6 +19,8 @@ const SERVER: ServerDetail = {
   check: { kind: 'http', port: null },
   agentPort: null,
   admin: 'ready',
+  isWeightless: false,
+  isUnresolved: false,
   others: 1,
   standbys: [],
 };
@@ -54,6 +56,7 @@ function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
     contexts: [],
     takenPorts: new Set([8080]),
     phpSessions: [],
+    hasSystemd: true,
     ...more,
   };
 }
@@ -195,10 +198,12 @@ describe('The file that init writes', () => {
         someFacts({ nodes: [nodeOf({ servers: [sticky], tables: [{ name: 'app', expires }] })] }),
       );
     expect(written(true)).toMatchObject({ edits: [], warnings: [] });
-    expect(await load(written(null).text)).toMatchObject({
-      ok: true,
-      config: { sessions: [{ kind: 'stickTable', table: 'app' }] },
-    });
+    // Of an empty table its lifetime is asked.
+    const empty = written(null);
+    expect(empty.edits).toMatchObject([{ text: expect.stringContaining('table app live?') }]);
+    const counted = { config: { sessions: [{ kind: 'stickTable', table: 'app' }] } };
+    expect(await load(empty.text)).toMatchObject(counted);
+    expect(await load(withChoices(empty.text, /expire: 30m/))).toMatchObject(counted);
     const { text, edits } = written(false);
     expect(edits).toMatchObject([{ text: expect.stringMatching(/app has no `expire`/) }]);
     expect(await load(text)).toMatchObject({ ok: true, config: { sessions: [] } });
@@ -235,6 +240,31 @@ describe('The file that init writes', () => {
     });
   });
 
+  test('tells an agent that answers from a port where none does', async () => {
+    const nodes = [nodeOf({ servers: [{ ...SERVER, agentPort: 7009 }] })];
+    const free = writeConfiguration(someFacts({ nodes }));
+    expect(free.warnings.join()).not.toContain('agent-check');
+    const chosen = withChoices(free.text, /listen:/, / {2}agentCheck: /);
+    expect(await load(chosen)).toMatchObject({ config: { listen: { agentCheck: { port: 7009 } } } });
+    const taken = writeConfiguration(someFacts({ nodes, takenPorts: new Set([7009]) }));
+    expect(taken.warnings.join()).toContain('another program answers the agent-check');
+    expect(taken.text).toContain('let it say nothing but');
+  });
+
+  test('proposes no unit where systemd does not run, and says which port the probe leaves out', () => {
+    const owner = { kind: 'no-unit', program: 'java' } as const;
+    expect(writeConfiguration(someFacts({}, owner)).text).toContain('# stop: { systemd: app.service }');
+    const application = {
+      ...someFacts({}, owner).application,
+      endpoints: [8080, 8081].map((port) => ({ host: '127.0.0.1', port })),
+    };
+    const { text, edits } = writeConfiguration(someFacts({ hasSystemd: false, application }));
+    expect(text).not.toContain('systemd: app.service');
+    expect(text).toMatch(/^ {2}# stop: \{ signal: /m);
+    expect(text).toContain('listens at 127.0.0.1:8081 too, which this probe does not ask');
+    expect(edits).toHaveLength(2);
+  });
+
   test('warns of what would refuse a drain now', () => {
     const servers = [
       {
@@ -245,9 +275,11 @@ describe('The file that init writes', () => {
         others: 0,
         check: { kind: 'none', port: null },
       },
+      { ...SERVER, name: 'app/b', isWeightless: true },
+      { ...SERVER, name: 'app/c', admin: 'maint', isUnresolved: true },
     ] as const;
     const { warnings } = writeConfiguration(someFacts({ nodes: [nodeOf({ servers })] }));
-    for (const what of [/75 held/, /75 unkeepable/, /has no check/, /75 guard/])
+    for (const what of [/75 held/, /75 unkeepable/, /has no check/, /75 guard/, /weight 0 now/, /\(DNS\)/])
       expect(warnings).toContainEqual(expect.stringMatching(what));
   });
 

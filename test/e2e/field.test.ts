@@ -219,12 +219,9 @@ describe('A HAProxy that lastcall has never seen', () => {
 
     for (const name of ['app1.test', 'app2.test', 'app3.test']) site.names.add(name);
     haproxy = await site.haproxy('dns');
-    const { command } = haproxy;
-    await until(
-      'all names resolve',
-      async () => !(await command('show stat')).includes(',MAINT (resolution),'),
-    );
-    await until('all are checked', async () => (await command('show stat')).split('L4OK').length === 4);
+    const stats = (): Promise<string> => haproxy.command('show stat');
+    await until('all names resolve', async () => !(await stats()).includes(',MAINT (resolution),'));
+    await until('all are checked', async () => (await stats()).split('L4OK').length === 4);
     expectAsWritten(await takeFirstMinutes(haproxy, servers, countByPage), {
       servers,
       question: COUNTED,

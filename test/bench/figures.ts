@@ -25,7 +25,7 @@ interface Relative {
 
 export type Bound = Absolute | Relative;
 
-interface Measured {
+interface Measurement {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
@@ -40,7 +40,7 @@ interface Measured {
 }
 
 /** One measured figure and the bound it must keep. */
-export type Figure = Measured & Bound;
+export type Figure = Measurement & Bound;
 
 /** A figure that this machine cannot give. Neither passed nor failed. */
 export interface MissingFigure {

@@ -204,7 +204,10 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
   test.each(['no agent-check', 'disable agent'] as const)(
     'that will never poll (%s) is refused at once, by the clock that no timer moves',
     async (way) => {
-      const on = await stage({ clock: new ManualClock(), ...(way === 'no agent-check' ? { agent: '' } : {}) });
+      const on = await stage({
+        clock: new ManualClock(),
+        ...(way === 'no agent-check' ? { agent: '' } : {}),
+      });
       if (way === 'disable agent') await on.haproxy.command('disable agent app/app1');
       await expect(on.balancer.survey(never)).rejects.toMatchObject({
         code: 'config',

@@ -3,21 +3,21 @@ import { isFigure, measureOf, passes, type BrokenPart, type Figure, type Row } f
 /** A machine whose slowest tenth of equal works takes so many times the median is not steady. */
 export const NOISY_FROM = 1.5;
 
-export type Verdict = 'pass' | 'FAIL' | 'missing' | 'noisy';
+export type RowVerdict = 'pass' | 'FAIL' | 'missing' | 'noisy';
 
 /** A row of the table, with what the run knows of it. */
 export interface JudgedRow {
   readonly row: Row | BrokenPart;
   /** Runs the part of the benchmark that measured it, alone. */
   readonly command: string;
-  readonly verdict: Verdict;
+  readonly verdict: RowVerdict;
 }
 
 /**
  * The verdict on a row that was measured while equal works differed by the factor `noise`: `noisy` where that factor,
  * either way, would have turned the answer. What is far from its limit, and what is counted, is judged all the same.
  */
-export function verdictOn(row: Row | BrokenPart, noise: number): Verdict {
+export function verdictOn(row: Row | BrokenPart, noise: number): RowVerdict {
   if (!isFigure(row)) return 'missing' in row ? 'missing' : 'FAIL';
   if (noise >= NOISY_FROM && row.exact !== true && couldTurn(row, noise)) return 'noisy';
   return passes(row) ? 'pass' : 'FAIL';
@@ -37,7 +37,7 @@ export function exitCodeOf(rows: readonly JudgedRow[]): 0 | 1 | 75 {
 
 /** `31 pass, 0 FAIL, 2 missing, 1 noisy`. */
 export function countsOf(rows: readonly JudgedRow[]): string {
-  const all: readonly Verdict[] = ['pass', 'FAIL', 'missing', 'noisy'];
+  const all: readonly RowVerdict[] = ['pass', 'FAIL', 'missing', 'noisy'];
   return all.map((one) => `${rows.filter(({ verdict }) => verdict === one).length} ${one}`).join(', ');
 }
 

@@ -1,85 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { loadConfig, type Loaded } from '../../agent/config/load.ts';
-import { createClient } from '../../agent/haproxy/client.ts';
 import type { PortOwner } from '../../agent/init/application.ts';
-import type { Facts, NodeFacts } from '../../agent/init/facts.ts';
-import type { ServerDetail } from '../../agent/init/node-details.ts';
 import { writeConfiguration } from '../../agent/init/write.ts';
-import { realClock } from '../../agent/system/clock.ts';
-
-const TARGET = '/run/haproxy/admin.sock';
-const address = { kind: 'unix', path: TARGET } as const;
-
-const SERVER: ServerDetail = {
-  name: 'app/app1',
-  endpoint: { host: '127.0.0.1', port: 8080 },
-  mode: 'http',
-  sticky: 'cookie',
-  hashed: null,
-  check: { kind: 'http', port: null },
-  agentPort: null,
-  admin: 'ready',
-  isWeightless: false,
-  isUnresolved: false,
-  others: 1,
-  standbys: [],
-};
-
-function nodeOf(more: Partial<NodeFacts> = {}, level: 'admin' | 'operator' = 'admin'): NodeFacts {
-  const client = createClient(TARGET, address, { clock: realClock });
-  const info = { pid: 1, version: '2.6.12', uptimeSeconds: 1 };
-  const balancer = { target: TARGET, address, client, isHere: true, level, info, servers: [], rows: [] };
-  return {
-    at: { balancer, servers: [], leftOut: [] },
-    servers: [SERVER],
-    tables: [],
-    access: { user: 0, group: 4 },
-    master: { kind: 'found', address: 'unix:/run/haproxy/master.sock' },
-    masterAccess: { user: 0, group: 4 },
-    ...more,
-  };
-}
-
-const UNIT: PortOwner = { kind: 'unit', unit: 'tomcat10.service', program: 'java' };
-
-function someFacts(more: Partial<Facts> = {}, owner: PortOwner = UNIT): Facts {
-  const endpoints = owner.kind === 'elsewhere' ? [] : [{ host: '127.0.0.1', port: 8080 }];
-  return {
-    node: 'app1',
-    nodes: [nodeOf()],
-    application: { owner, endpoints, kind: 'tomcat', process: null },
-    healthPage: endpoints.length === 0 ? null : 'http://127.0.0.1:8080/health',
-    others: [],
-    doubts: [],
-    tls: null,
-    isRoot: true,
-    contexts: [],
-    takenPorts: new Set([8080]),
-    phpSessions: [],
-    hasSystemd: true,
-    ...more,
-  };
-}
-
-const load = (text: string): Promise<Loaded> =>
-  loadConfig(text, {
-    file: 'lastcall.yaml',
-    env: {},
-    hostname: 'here',
-    isTerminal: false,
-    supervised: false,
-  });
-
-/** The text with those commented lines of YAML in force that this matches. */
-function withChoices(text: string, ...choices: readonly RegExp[]): string {
-  for (const choice of choices) expect(text).toMatch(new RegExp(`^ *# ${choice.source}`, 'm'));
-  return text
-    .split('\n')
-    .map((line) =>
-      choices.some((one) => new RegExp(`^ *# ${one.source}`).test(line)) ? line.replace('# ', '') : line,
-    )
-    .join('\n');
-}
+import { load, nodeOf, SERVER, someFacts, UNIT, withChoices } from '../support/init-facts.ts';
 
 const OWNERS: readonly PortOwner[] = [
   UNIT,
@@ -238,31 +160,6 @@ describe('The file that init writes', () => {
       ok: true,
       config: { balancers: [{ writer: 'agent-check' }] },
     });
-  });
-
-  test('tells an agent that answers from a port where none does', async () => {
-    const nodes = [nodeOf({ servers: [{ ...SERVER, agentPort: 7009 }] })];
-    const free = writeConfiguration(someFacts({ nodes }));
-    expect(free.warnings.join()).not.toContain('agent-check');
-    const chosen = withChoices(free.text, /listen:/, / {2}agentCheck: /);
-    expect(await load(chosen)).toMatchObject({ config: { listen: { agentCheck: { port: 7009 } } } });
-    const taken = writeConfiguration(someFacts({ nodes, takenPorts: new Set([7009]) }));
-    expect(taken.warnings.join()).toContain('another program answers the agent-check');
-    expect(taken.text).toContain('let it say nothing but');
-  });
-
-  test('proposes no unit where systemd does not run, and says which port the probe leaves out', () => {
-    const owner = { kind: 'no-unit', program: 'java' } as const;
-    expect(writeConfiguration(someFacts({}, owner)).text).toContain('# stop: { systemd: app.service }');
-    const application = {
-      ...someFacts({}, owner).application,
-      endpoints: [8080, 8081].map((port) => ({ host: '127.0.0.1', port })),
-    };
-    const { text, edits } = writeConfiguration(someFacts({ hasSystemd: false, application }));
-    expect(text).not.toContain('systemd: app.service');
-    expect(text).toMatch(/^ {2}# stop: \{ signal: /m);
-    expect(text).toContain('listens at 127.0.0.1:8081 too, which this probe does not ask');
-    expect(edits).toHaveLength(2);
   });
 
   test('warns of what would refuse a drain now', () => {

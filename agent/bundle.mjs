@@ -4,6 +4,7 @@ import { build } from 'esbuild';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { commonJsName, toCommonJs } from './common-js.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const OUT = join(ROOT, 'dist', 'bundle');
@@ -48,12 +49,6 @@ const UNUSED = {
 };
 /** Commander has it for commands that are programs of their own; to load it costs 2 ms. */
 const NO_PROGRAMS = 'module.exports = {};';
-/** For the packages that are CommonJS, which ask for modules of Node's own only. `createRequire` costs a ms in each file. */
-const REQUIRE = `const require = (name) => {
-  const found = process.getBuiltinModule(name);
-  if (found === undefined) throw new Error('there is no module ' + name);
-  return found;
-};`;
 /** The mere look at this global makes Node load its whole fetch: 20 ms of processor time in each process. */
 const LOOKS_AT_FORMS = "typeof G.FormData !== 'undefined' ? G.FormData : undefined";
 
@@ -92,21 +87,28 @@ const withoutUnused = {
 
 const { version } = readJson(join(ROOT, 'package.json'));
 const { outputFiles, metafile } = await bundle([FIRST, ...smallOnes((await bundle([FIRST])).metafile)]);
-install([
-  ...outputFiles.map(({ path, contents }) => ({ name: path.slice(OUT.length + 1), contents })),
-  { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) },
-]);
+const parts = await Promise.all(
+  outputFiles.map(async ({ path, text }) => ({
+    name: commonJsName(path.slice(OUT.length + 1)),
+    contents: await toCommonJs(text),
+  })),
+);
+install([...parts, { name: 'THIRD-PARTY.txt', contents: notices(Object.keys(metafile.inputs)) }]);
 // What is loaded when, for test/package.test.ts; not shipped.
-writeFileSync(join(ROOT, 'dist', 'bundle.json'), JSON.stringify(metafile));
+const { inputs, outputs } = metafile;
+const files = Object.entries(outputs).map(([name, output]) => [commonJsName(name), output]);
+writeFileSync(
+  join(ROOT, 'dist', 'bundle.json'),
+  JSON.stringify({ inputs, outputs: Object.fromEntries(files) }),
+);
 
 function bundle(first) {
   return build({
     absWorkingDir: ROOT,
     entryPoints: [{ in: 'agent/main.ts', out: 'lastcall' }],
     outdir: OUT,
-    // Whatever package.json is above them.
     outExtension: { '.js': '.mjs' },
-    // Named by their content, and sorted before lastcall.mjs: dpkg puts that one in place when all that it loads is there.
+    // Named by their content, and sorted before lastcall.cjs: dpkg puts that one in place when all that it loads is there.
     chunkNames: 'code/[name]-[hash]',
     bundle: true,
     splitting: true,
@@ -120,7 +122,6 @@ function bundle(first) {
     // They stand in THIRD-PARTY.txt, whole.
     legalComments: 'none',
     define: { LASTCALL_VERSION: JSON.stringify(version) },
-    banner: { js: REQUIRE },
     plugins: [oneFirstPart(first), withoutUnused],
     logLevel: 'warning',
     metafile: true,
@@ -142,7 +143,7 @@ function install(files) {
   for (const path of [made, old]) rmSync(path, { recursive: true, force: true });
   mkdirSync(join(made, 'code'), { recursive: true });
   for (const { name, contents } of files) {
-    writeFileSync(join(made, name), contents, { mode: name === 'lastcall.mjs' ? 0o755 : 0o644 });
+    writeFileSync(join(made, name), contents, { mode: name === 'lastcall.cjs' ? 0o755 : 0o644 });
   }
   try {
     renameSync(OUT, old);

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commonJsName, toCommonJs } from './common-js.mjs';
+import { withoutUnused } from './without-unused.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const OUT = join(ROOT, 'dist', 'bundle');
@@ -35,55 +36,6 @@ const oneFirstPart = (modules) => ({
     });
   },
 });
-
-/**
- * Parts of axios that it loads at once and uses for what lastcall never asks of it (agent/system/): a form as the body,
- * whose table of media types is a tenth of the program, a proxy, the adapters besides `http`, and HTTP/2.
- */
-const UNUSED = {
-  'form-data': `export default class FormData { constructor() { throw new Error('lastcall sends no forms'); } }`,
-  'https-proxy-agent': `export default class HttpsProxyAgent { constructor() { throw new Error('lastcall uses no proxy'); } }`,
-  './fetch.js': 'export const getFetch = () => null;',
-  './xhr.js': 'export default null;',
-  http2: 'export default {};',
-};
-/** Commander has it for commands that are programs of their own; to load it costs 2 ms. */
-const NO_PROGRAMS = 'module.exports = {};';
-/** The mere look at this global makes Node load its whole fetch: 20 ms of processor time in each process. */
-const LOOKS_AT_FORMS = "typeof G.FormData !== 'undefined' ? G.FormData : undefined";
-
-const withoutUnused = {
-  name: 'without-unused',
-  setup({ onResolve, onLoad }) {
-    onResolve(
-      { filter: /^(form-data|https-proxy-agent|http2|\.\/(fetch|xhr)\.js)$/ },
-      ({ path, importer }) =>
-        importer.includes('/node_modules/axios/') ? { path, namespace: 'unused' } : undefined,
-    );
-    // follow-redirects writes nothing where it finds none.
-    onResolve({ filter: /^debug$/ }, ({ importer }) =>
-      importer.includes('/node_modules/follow-redirects/')
-        ? { path: 'no-debug', namespace: 'unused' }
-        : undefined,
-    );
-    onLoad({ filter: /^no-debug$/, namespace: 'unused' }, () => ({
-      contents: 'module.exports = () => undefined;',
-    }));
-    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
-      importer.includes('/node_modules/commander/')
-        ? { path: 'no-programs', namespace: 'unused' }
-        : undefined,
-    );
-    onLoad({ filter: /^no-programs$/, namespace: 'unused' }, () => ({ contents: NO_PROGRAMS }));
-    onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({ contents: UNUSED[path] }));
-    onLoad({ filter: /\/node_modules\/axios\/lib\/utils\.js$/ }, ({ path }) => {
-      const parts = readFileSync(path, 'utf8').split(LOOKS_AT_FORMS);
-      if (parts.length !== 2)
-        throw new Error(`${path} looks at FormData in another way than bundle.mjs knows`);
-      return { contents: parts.join('undefined'), loader: 'js' };
-    });
-  },
-};
 
 const { version } = readJson(join(ROOT, 'package.json'));
 const { outputFiles, metafile } = await bundle([FIRST, ...smallOnes((await bundle([FIRST])).metafile)]);

@@ -62,15 +62,15 @@ process.exitCode = await runCli({
     // What an operator must know is in the result; the engine's own log is not for the terminal.
     return createDirect(options, world(SILENT));
   },
-  loadStandIn: async () => {
-    const { createStandIn, loadRest } = await import('./rare-engines.ts');
+  loadSubstitute: async () => {
+    const { createSubstitute, loadRest } = await import('./rare-engines.ts');
     const { createLog } = await import('./system/log.ts');
     await loadRest();
     const format = { level: 'warn', format: 'text', journal: false } as const;
     return (config) => {
       scrub(process.env);
       const log = createLog(format, { clock: realClock, destination: process.stderr });
-      return createStandIn(config, world(log));
+      return createSubstitute(config, world(log));
     };
   },
   doctor: async (request) => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from './config/config.ts';
 import { lockAddresses } from './fleet/create.ts';
 import { parseAddress } from './haproxy/address.ts';
-import { placeOf } from './haproxy/place.ts';
+import { socketIdentity } from './haproxy/socket-identity.ts';
 import type { PoolPolicy } from './lifecycle/model/policy.ts';
 import { bootId } from './system/process.ts';
 
@@ -15,7 +15,7 @@ export function poolOf({ pool, lock, balancers }: Config): PoolPolicy | null {
   const places = balancers.map((balancer) => {
     if (balancer.kind !== 'haproxy') return { address: null, servers: [], place: POLLS[balancer.kind] };
     const { address, servers } = balancer;
-    return { address, servers, place: placeOf(address, parseAddress(address, 'config'), bootId()) };
+    return { address, servers, place: socketIdentity(address, parseAddress(address, 'config'), bootId()) };
   });
   return {
     ...pool,

@@ -88,7 +88,7 @@ const FLOORS = [
   'report',
   'sync',
   'observed',
-  'draft.ts',
+  'step-draft.ts',
   'model',
 ];
 

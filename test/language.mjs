@@ -33,6 +33,12 @@ const OLD_NAMES = {
   Cadence: 'ScanBudget',
   Channel: 'Subscription',
   Chosen: 'ParsedCommand',
+  askRemains: 'checkUnprovenEnd',
+  whatRemains: 'unprovenEndReason',
+  createCore: 'createLifecycleRunner',
+  createStandIn: 'createSubstitute',
+  FileDraft: 'YamlWriter',
+  StandIn: 'SidecarSubstitute',
   climb: 'runDueWarnings',
   conclude: 'endOperation',
   converseAtLength: 'openInteractive',
@@ -164,7 +170,7 @@ const OLD_NAMES = {
 };
 /** Files, without their suffix. */
 const OLD_FILES = {
-  'agent/lifecycle/turn': 'lifecycle/draft',
+  'agent/lifecycle/turn': 'lifecycle/step-draft',
   'agent/lifecycle/view': 'lifecycle/model/observation',
   'agent/lifecycle/operation': 'lifecycle/model/api',
   'agent/lifecycle/running': 'lifecycle/model/operation',

@@ -50,7 +50,7 @@ export interface Stopper {
    * The processes that waited for connections at the application's ports when a stop of unproven end was begun, and live
    * yet: they may be what is left of it. Absent where a stop proves its end.
    */
-  remains?(): Promise<readonly number[]>;
+  remainingPids?(): Promise<readonly number[]>;
 
   /** Looks at what names the process, several times a second. Absent where nothing is gained by an early look. */
   sight?(): void;

@@ -78,7 +78,7 @@ export function watchedStopper(spec: WatchedStop, ports: CommandPorts & NamingPo
       throw doubt ?? outlivedError(what, pids, clock.now() - began);
     },
     rejoin: async (signal) => stops?.ended(signal),
-    async remains() {
+    async remainingPids() {
       if (suspects.length === 0) suspects = (await stops?.suspects()) ?? [];
       return stillAlive(suspects).map(({ pid }) => pid);
     },

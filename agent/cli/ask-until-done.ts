@@ -4,7 +4,7 @@ import { isFinal } from '../control/try-again.ts';
 import type { Result } from '../lifecycle/model/api.ts';
 import { type Clock, sleep } from '../system/clock.ts';
 import { type LastcallError, isLastcallError } from '../system/error.ts';
-import type { StandIn } from './stand-in.ts';
+import type { SidecarSubstitute } from './open-substitute.ts';
 import { type OperationClient, type ProgressListener, waitForResult } from './wait-for-result.ts';
 
 /**
@@ -29,14 +29,14 @@ export async function askUntilDone(
   sidecar: OperationClient,
   body: RequestBody,
   listener: ProgressListener,
-  { clock, standIn }: { readonly clock: Clock; readonly standIn: StandIn['open'] | null },
+  { clock, substitute }: { readonly clock: Clock; readonly substitute: SidecarSubstitute['open'] | null },
   signal: AbortSignal,
 ): Promise<Result> {
   const end = clock.now() + patienceOf(body);
   let [client, heard] = [sidecar, clock.now()];
   const hearing = whenHeard(listener, () => (heard = clock.now()));
   for (let pauseMs = RETRY_FIRST_MS, asked = body; ; pauseMs = Math.min(2 * pauseMs, RETRY_LONGEST_MS)) {
-    const lostMs = client === sidecar && standIn !== null ? SIDECAR_MS : null;
+    const lostMs = client === sidecar && substitute !== null ? SIDECAR_MS : null;
     const outcome = await attempt(client, asked, hearing, clock, signal, lostMs);
     signal.throwIfAborted();
     const leftMs = end - clock.now();
@@ -50,8 +50,8 @@ export async function askUntilDone(
       if (isFinal(error.code, body.operation) || leftMs <= 0) throw error;
       listener.again(error.message);
       const isAway = error.code === 'agent-unreachable' && clock.now() - heard >= SIDECAR_MS;
-      if (isAway && client === sidecar && standIn !== null)
-        client = (await opened(standIn, listener)) ?? sidecar;
+      if (isAway && client === sidecar && substitute !== null)
+        client = (await opened(substitute, listener)) ?? sidecar;
     }
     await sleep(clock, Math.min(pauseMs, leftMs), signal);
     asked = { ...body, timeout: `${Math.max(1, Math.ceil((end - clock.now()) / 1_000))}s` };
@@ -72,9 +72,12 @@ function whenHeard(listener: ProgressListener, heard: () => void): ProgressListe
   };
 }
 
-async function opened(standIn: StandIn['open'], listener: ProgressListener): Promise<OperationClient | null> {
+async function opened(
+  substitute: SidecarSubstitute['open'],
+  listener: ProgressListener,
+): Promise<OperationClient | null> {
   try {
-    return await standIn();
+    return await substitute();
   } catch (error) {
     if (!isLastcallError(error)) throw error;
     listener.again(`its work cannot be done without it either: ${error.message}`);

@@ -27,11 +27,11 @@ export interface CliPorts {
    */
   readonly direct: (options: DirectOptions) => Promise<DirectService>;
   /**
-   * Loads all that a stand-in needs, so that an upgrade or a removal of the package in the middle does not take it away.
+   * Loads all that a substitute of the sidecar needs, so that an upgrade or a removal of the package in the middle does not take it away.
    * @returns the engine in this process in the place of the sidecar of that configuration, with its lock and its record;
    *   it rejects with a LastcallError that says why it cannot be
    */
-  readonly loadStandIn: () => Promise<(config: Config) => Promise<DirectService>>;
+  readonly loadSubstitute: () => Promise<(config: Config) => Promise<DirectService>>;
   /** Looks for every trap of a setup; writes nothing, but for a trial drain. @throws LastcallError `config` */
   readonly doctor: (request: DoctorRequest) => Promise<Diagnosis>;
 }

@@ -29,7 +29,7 @@ export interface DueRuns {
 /** A disk that hangs keeps no run from its beginning for longer. */
 const PATIENCE_MS = 2_000;
 
-/** Where there is no calendar to keep (a stand-in), and no disk. */
+/** Where there is no calendar to keep (a substitute of the sidecar), and no disk. */
 export function createDueRuns(save: (all: object) => Promise<void> = async () => undefined): DueRuns {
   return dueRuns({}, save);
 }

@@ -203,15 +203,15 @@ describe('what an unproven stop may leave', () => {
         },
       );
     const first = stopper();
-    expect(await first.remains?.()).toEqual([]);
+    expect(await first.remainingPids?.()).toEqual([]);
     const { warnings } = await first.stop(null, never);
     expect(warnings.join()).toContain('nothing proves');
-    expect(await first.remains?.()).toEqual([served.pid]);
+    expect(await first.remainingPids?.()).toEqual([served.pid]);
     const next = stopper();
-    expect(await next.remains?.()).toEqual([served.pid]);
+    expect(await next.remainingPids?.()).toEqual([served.pid]);
     process.kill(served.pid, 'SIGKILL');
     await served.gone;
     await until('it has ended', () => inspectProcess(served.pid) === 'gone');
-    expect([await first.remains?.(), await next.remains?.()]).toEqual([[], []]);
+    expect([await first.remainingPids?.(), await next.remainingPids?.()]).toEqual([[], []]);
   });
 });

@@ -6,9 +6,9 @@ import { neverExpires } from './join.ts';
 import { endsNext } from '../model/objection.ts';
 import { type Operation, stopsApp } from '../model/operation.ts';
 import { PHASES } from '../model/phase.ts';
-import { UNPROVEN_END } from '../observed/remains.ts';
+import { UNPROVEN_END } from '../observed/unproven-end.ts';
 import { answerAtOnce } from '../report/result.ts';
-import type { Draft } from '../draft.ts';
+import type { Draft } from '../step-draft.ts';
 
 /** Requests for what is so already. */
 
@@ -24,13 +24,13 @@ export function answerAlready(draft: Draft, request: Request, since: number): vo
 /** The running operation has done this part of it and goes on, as the stop of a reboot that waits for the boot. */
 export function answerPassed(draft: Draft, request: Request, op: Operation): void {
   const never = request.expiresMs === null ? [] : [neverExpires(op)];
-  const unproven = draft.state.app.remains === null ? [] : [UNPROVEN_END];
+  const unproven = draft.state.app.unprovenEnd === null ? [] : [UNPROVEN_END];
   answerAtOnce(draft, request, draft.at, [...never, ...unproven]);
 }
 
 function warningsNow({ policy, state }: Draft, { expiresMs }: Request): string[] {
   const never = expiresMs !== null && state.phase === 'stopped' ? [NEVER_EXPIRES] : [];
-  if (state.app.remains !== null) return [...never, UNPROVEN_END];
+  if (state.app.unprovenEnd !== null) return [...never, UNPROVEN_END];
   const isFenced = state.app.gone || state.outing?.fenced === false;
   return isFenced ? never : [...never, ...unfencedLines({ policy, state })];
 }
@@ -60,6 +60,6 @@ export function isAlready({ state, policy }: Draft, request: Request): boolean {
  */
 export function mayRunAgain({ policy, state: { app, phase } }: Draft, { kind }: Request): boolean {
   const stops = stopsApp(kind);
-  const isProven = app.gone && app.remains === null;
+  const isProven = app.gone && app.unprovenEnd === null;
   return stops && isProven && policy.canStop && !policy.supervises && !PHASES[phase].ending;
 }

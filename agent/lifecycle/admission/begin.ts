@@ -18,7 +18,7 @@ import { baselineOf } from '../report/result.ts';
 import { type Candidate, comesBack, NO_BINDINGS, type Operation } from '../model/operation.ts';
 import { NO_REASSERTS } from '../model/recorded-parts.ts';
 import { released, type ServerState } from '../model/server-state.ts';
-import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../draft.ts';
+import { setIntent, mapServers, patch, patchOuting, resave, type Draft } from '../step-draft.ts';
 import type { ServerView } from '../model/observation.ts';
 import { applyForce } from './terms.ts';
 import { asWarnings, textsOf, withWarning } from '../model/warnings.ts';

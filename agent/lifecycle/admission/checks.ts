@@ -8,7 +8,7 @@ import { answerable, onlyWarns, listed, type Objection, type Surveyed } from '..
 import type { Request } from '../model/api.ts';
 import { type Candidate, stopsApp } from '../model/operation.ts';
 import { unread } from './readable.ts';
-import { serversOf, type Draft } from '../draft.ts';
+import { serversOf, type Draft } from '../step-draft.ts';
 import { hiddenAddresses, twinsOf, uncompared, unlisted } from '../observed/unlisted-servers.ts';
 import type { ServerSurvey } from '../model/survey.ts';
 

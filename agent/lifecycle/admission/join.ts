@@ -2,7 +2,7 @@ import type { Joined, OperationKind, Request, Result } from '../model/api.ts';
 import { relate } from './relation.ts';
 import { comesBack, type Operation, type Ticket } from '../model/operation.ts';
 import { applyTerms, termsOf } from './terms.ts';
-import { patchOuting, resave, type Draft, warn } from '../draft.ts';
+import { patchOuting, resave, type Draft, warn } from '../step-draft.ts';
 
 /**
  * Callers who join a running operation. Each has its own ticket, which is answered and can be withdrawn; what a

@@ -23,7 +23,7 @@ import { onPolled } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import { askSurvey, remember } from '../observed/surroundings.ts';
 import { isShutTwin } from '../observed/unlisted-servers.ts';
-import { emit, type EventOf, isDurable, patch, save, type Draft } from '../draft.ts';
+import { emit, type EventOf, isDurable, patch, save, type Draft } from '../step-draft.ts';
 
 /**
  * Before anything is changed: every balancer is surveyed, the stop and the start are proven to be able to run, the

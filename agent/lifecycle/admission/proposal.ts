@@ -8,7 +8,7 @@ import { answerAtOnce, replyTo } from '../report/result.ts';
 import type { Candidate, Operation } from '../model/operation.ts';
 import type { Pending } from '../model/pending.ts';
 import type { State } from '../model/state.ts';
-import { isDurable, mapServers, patch, save, type Draft } from '../draft.ts';
+import { isDurable, mapServers, patch, save, type Draft } from '../step-draft.ts';
 import { textsOf } from '../model/warnings.ts';
 
 /**

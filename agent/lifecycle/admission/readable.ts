@@ -11,7 +11,7 @@ import { isInRotation } from '../model/phase.ts';
 import { type Candidate, type Reading, stopsApp } from '../model/operation.ts';
 import type { State } from '../model/state.ts';
 import type { SourceState } from '../model/server-state.ts';
-import { emit, patch, type Draft } from '../draft.ts';
+import { emit, patch, type Draft } from '../step-draft.ts';
 
 /**
  * Before the first DRAIN every source is asked once, for one that cannot be read would be waited for until the deadline

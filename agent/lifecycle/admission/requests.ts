@@ -13,7 +13,7 @@ import { relate } from './relation.ts';
 import { answerAtOnce, endOperation, finish, refuse } from '../report/result.ts';
 import { downgradeToWarnings } from './terms.ts';
 import { withdrawWaiting } from './slot-request.ts';
-import { patch, patchOuting, resave, type Draft } from '../draft.ts';
+import { patch, patchOuting, resave, type Draft } from '../step-draft.ts';
 import { type Candidate, comesBack, type Operation } from '../model/operation.ts';
 
 /** Several callers, one operation: a request joins, takes over, undoes, is queued, or is refused as `busy`. */

@@ -7,7 +7,7 @@ import type { Candidate } from '../model/operation.ts';
 import type { Request } from '../model/api.ts';
 import type { Slot, SlotRequest } from '../model/slot.ts';
 import { answer, dropAcceptance, refuse } from '../report/result.ts';
-import { emit, patch, resave, save, type Draft } from '../draft.ts';
+import { emit, patch, resave, save, type Draft } from '../step-draft.ts';
 import { onOwnRequestAnswered } from '../observed/auto-requests.ts';
 
 /**

@@ -16,7 +16,7 @@ export interface Claim {
   readonly slots: number;
   readonly brake: number;
   /**
-   * By the place of each balancer (haproxy/place.ts): this node's servers there, where the others see a dead holder's;
+   * By the place of each balancer (haproxy/socket-identity.ts): this node's servers there, where the others see a dead holder's;
    * none at one that only polls.
    */
   readonly servers: Readonly<Record<string, readonly string[]>>;

@@ -46,7 +46,7 @@ export function recordOf(state: State, at: number): StateRecord {
     balancers: { ...lost, ...balancers },
     proof: app.proof,
     appGone: app.gone,
-    ...(app.remains !== null && { appUnproven: true }),
+    ...(app.unprovenEnd !== null && { appUnproven: true }),
     stopIssued: app.stopIssued,
     start: app.start,
     ...savedOuting(state.outing),

@@ -1,7 +1,7 @@
 import { evidenceOfLife } from './evidence.ts';
 import { PHASES } from '../model/phase.ts';
 import { type App, isGoneByRecord } from '../model/state.ts';
-import { emit, type EventOf, patch, type Draft } from '../draft.ts';
+import { emit, type EventOf, patch, type Draft } from '../step-draft.ts';
 
 /**
  * An application that was gone when the sidecar before this one ended: it may have been started from outside since, and HAProxy may

@@ -7,8 +7,8 @@ import { isOutward, PHASES } from '../model/phase.ts';
 import { onSignOut } from './sign-out.ts';
 import type { Policy } from '../model/policy.ts';
 import type { App, State } from '../model/state.ts';
-import { emit, type EventOf, patch, resave, type Draft } from '../draft.ts';
-import { keepStartWaiting } from '../observed/remains.ts';
+import { emit, type EventOf, patch, resave, type Draft } from '../step-draft.ts';
+import { keepStartWaiting } from '../observed/unproven-end.ts';
 import type { LifeSigns, Proof } from '../model/observation.ts';
 
 /** Events about the application: its health, its end, its return. */
@@ -20,7 +20,7 @@ export function onProbed(draft: Draft, { health, signedOut }: EventOf<'probed'>)
   if (health === 'up' && before !== 'up')
     for (const [name, { error }] of Object.entries(sources))
       if (error !== null) emit(draft, { type: 'log', level: 'warn', text: `${name}: ${error}` });
-  const isMissing = app.gone || app.remains !== null;
+  const isMissing = app.gone || app.unprovenEnd !== null;
   if (health === 'up' && isMissing && app.start !== 'sent')
     isThere(draft, { ...app, gone: false, start: 'none' });
   if (signedOut !== null) onSignOut(draft, signedOut);
@@ -37,7 +37,7 @@ export function noteAppAlive(draft: Draft, startedAt: number): void {
 /** Another process than the one that is gone. */
 function isThere(draft: Draft, app: App): void {
   const wasGone = draft.state.app.gone;
-  patch(draft, { app: { ...app, recordedEnd: null, remains: null } });
+  patch(draft, { app: { ...app, recordedEnd: null, unprovenEnd: null } });
   // After a crash it must not be taken for gone.
   if (wasGone) resave(draft);
   forgetGate(draft);
@@ -101,6 +101,6 @@ export function needsProcessLookup(policy: Policy, state: State): boolean {
 export function mayHaveEnded({ hasProbe, supervises }: Policy, state: State): boolean {
   const { app, health, outing, phase } = state;
   if (phase !== 'failed' || supervises || outing?.level !== 'drain' || !outing.fenced) return false;
-  const isUnknown = !app.gone && app.proof === null && app.remains === null && app.start === 'none';
+  const isUnknown = !app.gone && app.proof === null && app.unprovenEnd === null && app.start === 'none';
   return isUnknown && hasProbe && health === 'down';
 }

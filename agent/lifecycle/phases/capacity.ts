@@ -22,7 +22,7 @@ import type { SiblingsSeen } from '../model/survey.ts';
 import type { Policy } from '../model/policy.ts';
 import { endOperation } from '../report/result.ts';
 import type { State } from '../model/state.ts';
-import { alarm, type EventOf, setIntent, type Draft, warn } from '../draft.ts';
+import { alarm, type EventOf, setIntent, type Draft, warn } from '../step-draft.ts';
 import type { LookScope } from '../model/observation.ts';
 
 /**

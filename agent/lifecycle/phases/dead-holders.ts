@@ -1,4 +1,4 @@
-import { emit, type EventOf, patch, type Draft } from '../draft.ts';
+import { emit, type EventOf, patch, type Draft } from '../step-draft.ts';
 import { holderServerText, isUnchecked, unreadableText } from '../observed/pool-text.ts';
 import type { HolderServer } from '../model/event.ts';
 import { isoOf } from '../model/iso.ts';

@@ -21,7 +21,7 @@ import { isSeenGone } from '../model/state.ts';
 import { endOperation, finish } from '../report/result.ts';
 import { allInSync, warnLeftOut } from '../sync/reconcile.ts';
 import { isReloadOpen } from '../observed/surroundings.ts';
-import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../draft.ts';
+import { type Draft, alarm, enterPhase, setIntent, isDurable, patchOuting, warn } from '../step-draft.ts';
 import { mayDropUsers } from '../sync/next-write.ts';
 
 /** The way out: draining, settling, fencing, drained, stopping, stopped. */

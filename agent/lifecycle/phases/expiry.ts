@@ -1,5 +1,5 @@
 import { isHolding } from '../model/desired.ts';
-import { alarm, patch, patchOuting, save, type Draft } from '../draft.ts';
+import { alarm, patch, patchOuting, save, type Draft } from '../step-draft.ts';
 import { requestOwn, retryOwn, withdrawOwn } from '../observed/auto-requests.ts';
 
 /**

@@ -4,7 +4,7 @@ import type { Policy } from '../model/policy.ts';
 import { allInSync, allKnown, pollAll } from '../sync/reconcile.ts';
 import type { Fence, Outing } from '../model/outing.ts';
 import { isSeenGone, type State } from '../model/state.ts';
-import { setIntent, patchOuting, serversOf, type Draft } from '../draft.ts';
+import { setIntent, patchOuting, serversOf, type Draft } from '../step-draft.ts';
 import { sameWorker, type Admin, type ServerView } from '../model/observation.ts';
 
 /** The fence: MAINT everywhere, and then a look that proves it. */

@@ -20,7 +20,7 @@ import {
 import { allInSync, allKnown } from '../sync/reconcile.ts';
 import type { Closing, Force } from '../model/outing.ts';
 import type { State } from '../model/state.ts';
-import { emit, type EventOf, patch, patchOuting, serversOf, type Draft, warn } from '../draft.ts';
+import { emit, type EventOf, patch, patchOuting, serversOf, type Draft, warn } from '../step-draft.ts';
 
 /** Force: at the deadline the policy closes the remaining connections, paced, behind the fence. */
 

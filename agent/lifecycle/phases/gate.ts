@@ -1,7 +1,7 @@
 import { PHASES } from '../model/phase.ts';
 import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from '../model/policy.ts';
 import { type Gate, GATE_OFF, type State } from '../model/state.ts';
-import { alarm, emit, type EventOf, isDurable, patch, type Draft, warn } from '../draft.ts';
+import { alarm, emit, type EventOf, isDurable, patch, type Draft, warn } from '../step-draft.ts';
 
 /**
  * The gate: the application refuses new sessions from before the second look until the way back. HAProxy's MAINT does

@@ -11,7 +11,7 @@ import { answer, answerAtOnce, refuse } from '../report/result.ts';
 import { allInSync } from '../sync/reconcile.ts';
 import type { State } from '../model/state.ts';
 import type { Hold, HoldAsker } from '../model/recorded-parts.ts';
-import { emit, setIntent, isDurable, patch, save, type Draft } from '../draft.ts';
+import { emit, setIntent, isDurable, patch, save, type Draft } from '../step-draft.ts';
 
 /**
  * Hold: an operator's own wish, a level that outranks every operation. It has no deadline and no expiry, and neither the

@@ -18,7 +18,7 @@ import {
   save,
   type Draft,
   warn,
-} from '../draft.ts';
+} from '../step-draft.ts';
 
 /**
  * The ramp (`return.warmUp`): a node that comes back gets its share of new users little by little. Each server's weight is

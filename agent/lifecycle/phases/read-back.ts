@@ -27,7 +27,7 @@ import {
   resave,
   serversOf,
   warn,
-} from '../draft.ts';
+} from '../step-draft.ts';
 
 /** The end of the way back: what was found, or READY, is read back; then the node serves. */
 

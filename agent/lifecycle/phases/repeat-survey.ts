@@ -2,7 +2,7 @@ import { abort } from './return.ts';
 import { UNCOUNTED_WAYS } from '../model/objection.ts';
 import { isIgnored } from '../observed/counts.ts';
 import { RETRY_LONGEST_MS } from '../model/policy.ts';
-import { emit, type EventOf, patch, patchOuting, type Draft, warn } from '../draft.ts';
+import { emit, type EventOf, patch, patchOuting, type Draft, warn } from '../step-draft.ts';
 import { askSurvey, isWithoutOperation, markReloadReported } from '../observed/surroundings.ts';
 import { replacedIn, unlistedAfterReload } from '../observed/unlisted-servers.ts';
 import type { Relative } from '../model/survey.ts';

@@ -7,7 +7,7 @@ import { type PoolPolicy, RETRY_FIRST_MS } from '../model/policy.ts';
 import type { Claim } from '../model/pool.ts';
 import { holderOf, type LockAsk, NEW_SLOT, type Slot, takesOut } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
-import { alarm, emit, type EventOf, isDurable, patch, save, type Draft } from '../draft.ts';
+import { alarm, emit, type EventOf, isDurable, patch, save, type Draft } from '../step-draft.ts';
 
 /**
  * The slot of the node's pool, a level: a node that is out, or is to go out, has a claim, which is asked for until it

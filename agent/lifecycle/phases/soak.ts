@@ -2,7 +2,7 @@ import { wellness } from '../observed/wellness.ts';
 import type { Policy } from '../model/policy.ts';
 import { holderOf, type LockAsk, NEW_SOAK, type Slot, type Soak } from '../model/slot.ts';
 import type { State } from '../model/state.ts';
-import { alarm, emit, patch, resave, save, type Draft } from '../draft.ts';
+import { alarm, emit, patch, resave, save, type Draft } from '../step-draft.ts';
 
 /**
  * The soak (`return.soak`), a level: a node that has come back keeps its slot until it has been well for so long. One that

@@ -1,5 +1,5 @@
 import type { ServerState } from '../model/server-state.ts';
-import { alarm, patchServer, type Draft, warn } from '../draft.ts';
+import { alarm, patchServer, type Draft, warn } from '../step-draft.ts';
 import { sameWorker, type ServerView } from '../model/observation.ts';
 
 /**

@@ -9,7 +9,7 @@ import { type Address, isThisMachine } from './address.ts';
  * network namespace; both with the boot of the machine. What two sidecars write in two ways is not seen to be the same.
  * @param text the address as the configuration has it
  */
-export function placeOf(text: string, address: Address, bootId: string): string {
+export function socketIdentity(text: string, address: Address, bootId: string): string {
   if (!isThisMachine(address)) return text;
   const where = address.kind === 'unix' ? directoryOf(address.path) : networkNamespace();
   return `${text} of boot ${bootId}, ${where}`;

@@ -23,7 +23,7 @@ function onBrokenPipe(error: Error): void {
 }
 process.stdout.on('error', onBrokenPipe);
 
-/** An event loop that has nothing to do ends at once; one that is not over after so many milliseconds never will be. */
+/** An event loop without work ends at once; one that has not ended after so many milliseconds never will. */
 const LAST_MS = 2_000;
 
 /** Before the next statement, since everything below it is reached only after it has ended. */
@@ -34,7 +34,7 @@ const SILENT: Log = {
   debug: () => undefined,
 };
 
-/** As it was given to us: `run` takes away from the process's own what commands are not to have. */
+/** The environment as lastcall got it: `run` removes from `process.env` what commands must not have. */
 const env = { ...process.env };
 
 process.exitCode = await runCli({

@@ -6,7 +6,7 @@ import { socketIdentity } from './haproxy/socket-identity.ts';
 import type { PoolPolicy } from './lifecycle/model/policy.ts';
 import { bootId } from './system/process.ts';
 
-/** A place that no node has: whether our servers are back there cannot be read, so our slot is not freed by others. */
+/** The place of a balancer that only polls: no other node can read whether our servers are back there, so none frees our slot. */
 const POLLS = { agentCheck: 'one that only polls agent-check', health: 'one that only polls health' };
 
 /** The pool whose lock is kept, and this node's servers at each HAProxy, by a name of it that other nodes know too. */

@@ -101,7 +101,7 @@ function whyNot(error: unknown): Unproven {
   return { code: 'app-stop', unproven: error.message };
 }
 
-/** What was the application when the stop was admitted, and what is now. */
+/** The processes of the application when the stop was admitted, and those of now. */
 function together(proof: Proof | null, found: Proof | Unproven): readonly ProcessIdentity[] {
   const all = [...processesOf(proof), ...processesOf(found)];
   return [...new Map(all.map((one) => [`${one.pid} ${one.startTime}`, one])).values()];

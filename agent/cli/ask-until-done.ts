@@ -14,14 +14,14 @@ import { type OperationClient, type ProgressListener, waitForResult } from './wa
 const PATIENCE_MS = 30 * 60_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LONGEST_MS = 5_000;
-/** An upgrade of the sidecar, or its restart after a crash, takes less: so long it is waited for before its work is done here. */
+/** How long the sidecar is waited for before this process does its work: an upgrade, or a restart after a crash, takes less. */
 export const SIDECAR_MS = 30_000;
 
 /**
  * `--no-refuse`: for a caller that ends the application whatever the answer is. A request that the sidecar cannot
  * take up now, because it is away or because an operator holds the node, is made again until it is done or until
  * its time is over; that time is one for all attempts. After 30 seconds without an answer of the sidecar this
- * process stands in for it, where possible: while the machine shuts down systemd starts none.
+ * process takes its place, where possible: while the machine shuts down systemd starts no sidecar.
  * @returns the result of the last attempt
  * @throws LastcallError of the last attempt | the signal's reason
  */

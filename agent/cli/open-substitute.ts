@@ -7,16 +7,16 @@ import { loadReader, readSidecarConfig } from './run.ts';
 
 /** This process in the place of a sidecar that does not come back. */
 export interface SidecarSubstitute {
-  /** Loads all that `open` needs; what goes wrong is thrown by `open`. */
+  /** Loads all that `open` needs; `open` throws the error of a failed load. */
   readonly load: () => Promise<void>;
-  /** @throws LastcallError why it cannot be */
+  /** @throws LastcallError why this process cannot take the sidecar's place */
   readonly open: () => Promise<OperationClient>;
   readonly isOpen: boolean;
   /** Leaves everything as it is, for the next sidecar to go on with. */
   close(): Promise<void>;
 }
 
-/** What is beside the client: in direct mode the engine in this process, else what may take the sidecar's place. */
+/** The engines that may run in this process: that of direct mode, or the one that takes the sidecar's place. */
 export interface LocalEngines {
   readonly direct?: DirectService;
   readonly substitute?: SidecarSubstitute;

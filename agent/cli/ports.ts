@@ -3,7 +3,7 @@ import type { Diagnosis } from '../doctor/diagnosis.ts';
 import type { Service } from '../engine/service.ts';
 import type { Clock } from '../system/clock.ts';
 
-/** What the command line needs from the world; main.ts gives the real things, a test gives its own. */
+/** What the command line needs from outside; main.ts passes the real ones, a test its own. */
 export interface CliPorts {
   /** The arguments after the program's name. */
   readonly argv: readonly string[];
@@ -40,7 +40,7 @@ export interface DoctorRequest {
   readonly config: Config;
   /** The configuration file of HAProxy; null = none was given. */
   readonly haproxyFile: string | null;
-  /** Our environment, as it was given to us. */
+  /** The environment with which lastcall was started. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A trial drain; null = none. */
   readonly live: LiveRequest | null;
@@ -51,7 +51,7 @@ export interface LiveRequest {
   readonly url: string;
   /** Ends the trial early, and what was found is put back all the same. */
   readonly signal: AbortSignal;
-  /** Ends the putting back too: there is no more time for it. */
+  /** Ends also the restoring of what was found: there is no more time for it. */
   readonly last: AbortSignal;
   /**
    * Called once, when the drain has been asked for.

@@ -16,7 +16,7 @@ export async function runSidecar(context: Context, command: readonly string[] | 
   if (command?.length === 0 || command?.[0] === '') {
     throw new LastcallError('usage', 'there is no command after --', { next: 'see `lastcall run --help`' });
   }
-  // From here on a SIGHUP means the file, and must not end us while it is read.
+  // From here on a SIGHUP asks for a reload, and must not end this process while the file is read.
   let isAsked = false;
   ports.signals.on('SIGHUP', () => (isAsked = true));
   const read = (): ReturnType<Reload['read']> => readSidecarConfig(context, command);

@@ -29,13 +29,13 @@ export interface Engine extends Service {
    * @throws LastcallError `state-write` when the record cannot be read
    */
   start(supervise?: Supervise): Promise<void>;
-  /** Resolves once it is known again what was under way: no operation can be answered before that. */
+  /** Resolves once the record has shown what was under way: no operation can be answered before that. */
   readonly ready: Promise<void>;
-  /** The prober's news; `signedOut` null = nothing new of that. */
+  /** A verdict of the prober; `signedOut` null = unchanged. */
   probed(verdict: Pick<Verdict, 'health' | 'startedAt'> & { readonly signedOut: boolean | null }): void;
   /** The supervised application has ended. */
   appGone(): void;
-  /** A second signal: no more patience. */
+  /** A second signal: the operation that is under way forces at once. */
   readonly forceNow: () => void;
   /**
    * Resolves once every balancer shows what is wanted of it, or two seconds later, with a warning for each server that
@@ -44,7 +44,7 @@ export interface Engine extends Service {
   readonly untilInSync: () => Promise<void>;
   /** Resolves once no stop and no start of the application is under way: at once, where none is. */
   readonly commandsEnded: () => Promise<void>;
-  /** Ends all polls and aborts what is under way. What is wanted of the balancers stays as it is. */
+  /** Ends all polls and aborts what is under way. The balancers stay as they are. */
   close(): Promise<void>;
 }
 

@@ -11,7 +11,7 @@ export function hasUnprintable(text: string): boolean {
 }
 
 /**
- * A text of other people's as it may be written to a terminal, within one line: each unseen character as its escape
+ * A text from outside as it may be written to a terminal, within one line: each unseen character as its escape
  * (`\n`, `\u001b`, `\u{e0041}`). All else stays as it is.
  */
 export function printable(text: string): string {

@@ -61,7 +61,7 @@ async function hangUp(agent: Agent): Promise<void> {
 }
 
 describe('Hooks', () => {
-  test('are told of each phase of a restart, in order, with the operation and its code', async () => {
+  test('get each phase of a restart, in order, with the operation and its code', async () => {
     rig = await openRig();
     const { heard, url } = await webhook(true);
     const log = join(rig.dir, 'hooks.log');

@@ -117,7 +117,7 @@ test('The drain is done without the sidecar after half a minute, and the next si
   await next.outcome;
 });
 
-test('Root stands in as the user of the sidecar: the state stays his', async () => {
+test('Root takes the sidecar’s place as the sidecar’s user: the state stays that user’s', async () => {
   if (!isRoot) return skipped('only root can become another user');
   const { rig, drain, visitor, directory } = asUser as SubstituteCase;
   await drain.said('app1: draining, 1 session');
@@ -139,7 +139,7 @@ test('The package that it began with was upgraded or removed meanwhile: it has l
   expect(await rig.admin()).toBe('MAINT');
 });
 
-test('A sidecar that runs and does not answer is not worked against: it is said why, and it is waited for', async () => {
+test('A sidecar that runs and does not answer is not worked against: the command prints why, and waits for it', async () => {
   const { rig, drain } = locked as SubstituteCase;
   await drain.said('its work cannot be done without it either: another sidecar already runs for node app1');
   expect(await rig.admin()).toBe('no check');

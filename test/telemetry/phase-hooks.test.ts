@@ -66,7 +66,7 @@ const drain = () =>
   hooks.service.submit({ ...OWN_TERMS, id: 'op1', kind: 'drain', reason: 'deploy', by: 'test' });
 const alarms = (): readonly string[] => hooks.service.status().alarms;
 
-describe('A hook is told', () => {
+describe('A hook is called', () => {
   test('the phase in which the sidecar begins, once', () => {
     expect(first().begins).toMatchObject([{ phase: 'serving', previous: null, operation: null }]);
     inner.show('draining', 1);
@@ -98,7 +98,7 @@ describe('A hook is told', () => {
     await expect(first().changes[2]?.code).resolves.toBeNull();
   });
 
-  test('without a code, where the result is not told in time', async () => {
+  test('without a code, where the result does not come in time', async () => {
     await drain();
     inner.refuseNext('busy', 'x');
     const operation = null;
@@ -140,7 +140,7 @@ describe('A hook is told', () => {
 });
 
 describe('A failure', () => {
-  test('is in the log, counted, and an alarm until the hook is told again', () => {
+  test('is in the log, counted, and an alarm until the hook is called again with success', () => {
     const seen: (readonly string[])[] = [];
     hooks.service.watch({ status: (status) => void seen.push(status.alarms), result: () => undefined });
     inner.show('drained', 0);

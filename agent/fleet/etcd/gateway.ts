@@ -88,10 +88,10 @@ interface AnswerOf {
 /** What any endpoint answers without a right to any key. */
 const CURL = 'curl ENDPOINT/v3/maintenance/status -d "{}"';
 
-/** A range over a key that is never there. */
+/** A range over a key that never exists. */
 const NO_KEY = { key: 'AA==', keys_only: true };
 
-/** The error of a lock that gives no answer that can be used. */
+/** The error of a lock without a usable answer. */
 export function lockedBy(name: string, reason: string, elapsedMs: number, next: string): LastcallError {
   return new LastcallError('locked', `${name}: ${reason}`, { target: name, elapsedMs, next });
 }

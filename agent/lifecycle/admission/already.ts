@@ -13,7 +13,7 @@ import type { Draft } from '../step-draft.ts';
 /** Requests for what is so already. */
 
 /**
- * It is answered with the same warnings as the operation that brought it about. One that cannot be refused is a drain of
+ * The result has the warnings of the operation that brought this state about. A request that cannot be refused is a drain of
  * its own in one way: an expiry counts from it.
  */
 export function answerAlready(draft: Draft, request: Request, since: number): void {
@@ -38,7 +38,7 @@ function warningsNow({ policy, state }: Draft, { expiresMs }: Request): string[]
 const NEVER_EXPIRES =
   'the node is stopped, so the drain does not expire: `lastcall ready` starts the application and brings the node back';
 
-/** Idempotent: what is asked for is so already, and nothing that is seen speaks against it. */
+/** Idempotent: true where the node is as requested already, and nothing that is seen contradicts it. */
 export function isAlready({ state, policy }: Draft, request: Request): boolean {
   const { phase, app, outing } = state;
   if (request.dryRun || isHolding(state)) return false;

@@ -106,7 +106,7 @@ function endWith(draft: Draft, request: Request, op: Operation): void {
   const message = `${op.kind} was given up for a shutdown by ${request.by}: it ends with the stop`;
   finish(draft, ({ kind }) => comesBack(kind) || kind === 'ready', 'cancelled', message);
   downgradeToWarnings(draft, request);
-  // What was asked for the stop is answered under its id, so it is asked anew.
+  // The survey for the stop is answered under that one's id, so it is made anew.
   patchOuting(draft, { recheck: null });
   lastWith(draft, request, 'stop');
   const ending = ownedBy(request, draft.state.op ?? op);

@@ -60,6 +60,6 @@ export interface PoolView {
   /** The smallest number of all claims in it. */
   readonly slots: number;
   readonly brake: number;
-  /** Why no slot is given now, even where one is free: words of the lock. Absent: nothing is against it. */
+  /** Why the lock gives no slot now, even where one is free, as text. Absent: it gives one. */
   readonly closed?: string;
 }

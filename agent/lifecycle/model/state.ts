@@ -116,7 +116,7 @@ export const NOT_LOOKED_INTO: RecordedEnd = { isAsked: false, askAt: 0, failures
 
 export const NOT_YET_CHECKED_END: UnprovenEnd = { isAsked: false, askAt: 0, evidence: null };
 
-/** Where a crash interrupted, and whether the supervised application was started by this process, its sessions new. */
+/** The phase that a crash interrupted, and whether this process started the supervised application, so its sessions are new. */
 export interface Boot {
   readonly to: Phase;
   readonly fresh: boolean;

@@ -34,16 +34,16 @@ export function noteAppAlive(draft: Draft, startedAt: number): void {
   emit(draft, { type: 'log', level: 'warn', text: 'the application answers again' });
 }
 
-/** Another process than the one that is gone. */
+/** The application runs: another process than the one that is gone. */
 function isThere(draft: Draft, app: App): void {
   const wasGone = draft.state.app.gone;
   patch(draft, { app: { ...app, recordedEnd: null, unprovenEnd: null } });
-  // After a crash it must not be taken for gone.
+  // On disk as well: after a crash the application must not be taken for gone.
   if (wasGone) resave(draft);
   forgetGate(draft);
 }
 
-/** It is gone without our doing: its sessions are gone with it, and on the way back that is a failure. */
+/** The application ended without a stop of ours: its sessions ended with it, and a return fails. */
 export function onAppGone(draft: Draft, { signs }: EventOf<'app-gone'>): void {
   const { app, phase } = draft.state;
   if (PHASES[phase].ending || app.start === 'sent') return;
@@ -67,7 +67,7 @@ export function evidenceAgainstEnd({ policy, state: { app, health } }: Draft, si
   return evidenceOfLife(policy, app.gone ? 'down' : health, signs);
 }
 
-/** Its process has ended, and it answers: another one, which no proof names, may be the application by now. */
+/** The proven process has ended and something answers: a process that no proof names may be the application by now. */
 export function doubtEnd(draft: Draft, evidence: readonly string[]): void {
   const { app } = draft.state;
   if (!app.gone && app.proof === null) return;
@@ -76,7 +76,7 @@ export function doubtEnd(draft: Draft, evidence: readonly string[]): void {
   isThere(draft, { ...app, gone: false, proof: null });
 }
 
-/** Users who have come to it since are counted, and a stop is for this process now. */
+/** Another process is the application now: its users are counted, and a stop is meant for it. */
 export function onAppBack(draft: Draft, proof: Proof): void {
   const { app, phase } = draft.state;
   if (PHASES[phase].ending || app.start === 'sent') return;

@@ -101,7 +101,7 @@ function closeSome(draft: Draft, force: Force, open: readonly OpenServer[]): 'ov
   }
   const { everyMs, limit } = closingSchedule(draft.policy);
   if (draft.at - force.closedAt < everyMs) return 'wait';
-  // A list of many streams takes longer than a beat: a second one would close the same ones, and more than the pace.
+  // A list of many streams takes longer than one interval: a second closing would close the same ones, above the pace.
   const idle = draft.policy.balancers.filter(
     ({ name }) => !force.closing.some(({ balancer }) => balancer === name),
   );

@@ -44,7 +44,7 @@ export function isGate({ policy, state: { gate, app } }: Draft, is: 'on' | 'off'
   return !policy.hasGate || app.gone || gate.is === is;
 }
 
-/** Another process, or none, is the application now: how its gate is has died with the one before. */
+/** Another process, or none, is the application now: the gate's state ended with the process before it. */
 export function forgetGate(draft: Draft): void {
   const { asked } = draft.state.gate;
   patch(draft, { gate: { ...GATE_OFF, is: 'unknown', asked, isStale: asked !== null } });

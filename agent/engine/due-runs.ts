@@ -44,7 +44,7 @@ export async function openDueRuns(
 ): Promise<DueRuns> {
   const warn = (error: unknown): void =>
     onWarning(
-      `runs of the calendar may be told as missed that were not, or not be told: ${messageOf(error)}`,
+      `runs of the calendar may be reported as missed that were not, or not be reported: ${messageOf(error)}`,
     );
   const all = await within(clock, () => noteFile.load()).then(dueRunsIn, (error: unknown) => {
     warn(error);

@@ -145,7 +145,7 @@ async function run(
     count(signal.aborted ? 'given-up' : 'failed');
     const message = signal.aborted
       ? 'a scheduled operation was given up before it began: lastcall ends, or its configuration was read again'
-      : 'a scheduled operation was left out: whether it is due could not be told';
+      : 'a scheduled operation was left out: whether it is due is unknown';
     return log.warn(message, { ...about, error });
   }
   await settle();

@@ -19,7 +19,7 @@ export function writeDrain(draft: YamlWriter, section: Section): void {
   );
   draft.choice(0, `audit: /var/log/lastcall/${section.facts.node}.log`);
   draft.comment(
-    'At most so many nodes of this application out at a time, also when several are told to restart at once. Without a lock only `drain.keep` guards: the last usable server stays.',
+    'At most so many nodes of this application out at a time, also when several restarts are requested at once. Without a lock only `drain.keep` guards: the last usable server stays.',
   );
   draft.choice(
     0,

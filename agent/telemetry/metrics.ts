@@ -61,8 +61,7 @@ export async function createMetrics(service: Service, ports: MetricsPorts): Prom
   counter('lastcall_schedule_runs_total', SCHEDULE_HELP, ['do', 'outcome'], () =>
     ports.scheduleRuns.samples(),
   );
-  const hooksHelp =
-    'Phases that a hook was told of (done), could not be told of (failed), or was too slow for.';
+  const hooksHelp = 'Calls of a hook for a phase: done, failed, or dropped because the hook was too slow.';
   counter('lastcall_hook_runs_total', hooksHelp, ['hook', 'outcome'], () => ports.hookRuns.samples());
   const operations = new Counter({
     name: 'lastcall_operations_total',

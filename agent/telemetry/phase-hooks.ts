@@ -163,7 +163,7 @@ function createReport(name: string, { log, runs }: PhaseHooksPorts, onAlarm: OnA
   let alarm = onAlarm;
   let dropped = 0;
   const notTold = (phase: string, why: string): void =>
-    alarm(name, `${name} was not told of ${phase}: ${why}`);
+    alarm(name, `${name} was not called for ${phase}: ${why}`);
   return {
     onOutcome(outcome, { phase }, error) {
       runs.add({ hook: name, outcome });
@@ -171,16 +171,16 @@ function createReport(name: string, { log, runs }: PhaseHooksPorts, onAlarm: OnA
       if (outcome === 'dropped') {
         dropped += 1;
         if (dropped === 1)
-          log.warn('a hook is too slow, or lastcall ends: it is not told of this phase', about);
+          log.warn('a hook is too slow, or lastcall ends: it is not called for this phase', about);
         return notTold(phase, 'it is too slow');
       }
-      if (dropped > 1) log.warn('a hook was not told of so many phases', { hook: name, dropped });
+      if (dropped > 1) log.warn('a hook was not called for so many phases', { hook: name, dropped });
       dropped = 0;
       if (outcome === 'done') {
-        log.info('a hook was told of the phase', about);
+        log.info('a hook was called for the phase', about);
         return alarm(name, undefined);
       }
-      log.warn('a hook could not be told of the phase', { ...about, error });
+      log.warn('a hook could not be called for the phase', { ...about, error });
       notTold(phase, messageOf(error));
     },
     retire() {

@@ -147,7 +147,7 @@ describe('A failure', () => {
     const [change] = first().changes;
     if (!change) throw new Error('not told');
     first().onOutcome('failed', change, new LastcallError('failed', '`page` failed: exit code 3'));
-    const alarm = 'hooks[0] was not told of drained: `page` failed: exit code 3';
+    const alarm = 'hooks[0] was not called for drained: `page` failed: exit code 3';
     expect(alarms()).toEqual([alarm]);
     expect(seen.at(-1)).toEqual([alarm]);
     expect(log.records.at(-1)).toMatchObject({
@@ -182,7 +182,7 @@ describe('A failure', () => {
     const [change] = first().changes;
     if (!change) throw new Error('not told');
     for (let index = 0; index < 10_000; index += 1) first().onOutcome('dropped', change, null);
-    expect(alarms()).toEqual(['hooks[0] was not told of drained: it is too slow']);
+    expect(alarms()).toEqual(['hooks[0] was not called for drained: it is too slow']);
     first().onOutcome('done', change, null);
     expect(alarms()).toEqual([]);
     const warned = log.records.filter(({ level }) => level === 'warn');

@@ -38,7 +38,7 @@ function pause(draft: Draft, soak: Soak, why: string): void {
   const unknownSince = soak.unknownSince ?? at;
   const isShort = at - unknownSince < PAUSE_MS;
   const isStuck = at - unknownSince >= stuckAfter(policy);
-  const text = `it cannot be told whether the node is well, and it keeps its slot: ${why}`;
+  const text = `it is unknown whether the node is well, and it keeps its slot: ${why}`;
   setSoak(draft, { ...soak, since: isShort ? soak.since : null, unknownSince }, isStuck ? text : null);
 }
 

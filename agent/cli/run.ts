@@ -3,7 +3,7 @@ import { configError } from '../config/report.ts';
 import { LastcallError } from '../system/error.ts';
 import { printableLine } from './view/printable.ts';
 import type { Context, Reload } from './ports.ts';
-import { configFile } from './find-sidecar.ts';
+import { readConfigFile } from './find-sidecar.ts';
 
 /**
  * `lastcall run [-- COMMAND ARG...]`: reads the configuration and becomes the sidecar.
@@ -49,15 +49,8 @@ export async function readSidecarConfig(
   context: Context,
   command: readonly string[] | null,
 ): Promise<{ readonly config: Config; readonly warnings: readonly string[] }> {
-  const { ports, globals } = context;
-  const { file } = configFile(context);
-  const { readConfig } = await import('../config/load.ts');
-  const loaded = await readConfig(file, {
-    env: ports.env,
-    hostname: ports.hostname(),
-    isTerminal: ports.stderr.isTTY === true,
-    supervised: command !== null,
-  });
+  const { globals } = context;
+  const { file, loaded } = await readConfigFile(context, command !== null);
   if (!loaded.ok) throw configError(file, loaded.problems);
   const { config, warnings } = loaded;
   const control =

@@ -23,6 +23,11 @@ export function quoted(text: string): string {
   return printable(JSON.stringify(text));
 }
 
+/** The beginning of a text from outside, in quotes, as a message may show it; a longer one ends with dots. */
+export function quotedStart(text: string, mostCharacters: number): string {
+  return quoted(text.length > mostCharacters ? `${text.slice(0, mostCharacters)}...` : text);
+}
+
 function escaped(char: string): string {
   if (char === '\n') return '\\n';
   const hex = (char.codePointAt(0) ?? 0).toString(16);

@@ -2,7 +2,7 @@ import { withDeadline, type Clock } from '../../system/clock.ts';
 import { isLastcallError, LastcallError, messageOf } from '../../system/error.ts';
 import { flawOf, httpSend, type HttpAnswer } from '../../system/http.ts';
 import { createClusterCheck } from './one-cluster.ts';
-import { excerptOf, fieldsOf, int64Of, parsed, textOf } from './json.ts';
+import { excerptOf, fieldsOf, int64Of, parsed, textOf } from './gateway-json.ts';
 
 /** A request that an endpoint has not answered by then goes to the next one. */
 const REQUEST_TIMEOUT_MS = 3_000;

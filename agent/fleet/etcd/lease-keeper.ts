@@ -2,7 +2,7 @@ import type { Clock } from '../../system/clock.ts';
 import { messageOf } from '../../system/error.ts';
 import type { Log } from '../../system/log-port.ts';
 import { LEASE_GONE, lockedBy, type Gateway } from './gateway.ts';
-import { int64Of, textOf } from './json.ts';
+import { int64Of, textOf } from './gateway-json.ts';
 
 /** How soon the keep-alive is repeated when etcd did not answer; a third of the lease's time at most. */
 const RETRY_MS = 1_000;

@@ -1,7 +1,7 @@
 import type { Claim, PoolView, SlotHolder } from '../../lifecycle/model/pool.ts';
 import { viewOf } from '../pool-queue.ts';
 import { entryOf, type ClaimEntry } from './claim-entry.ts';
-import { fieldsOf, int64Of, listOf, textOf } from './json.ts';
+import { fieldsOf, int64Of, listOf, textOf } from './gateway-json.ts';
 import type { PoolKeys } from './pool-keys.ts';
 
 /** A claim as it stands in etcd. */

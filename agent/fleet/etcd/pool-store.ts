@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../system/clock.ts';
 import { messageOf } from '../../system/error.ts';
 import { LEASE_GONE, lockedBy, type Gateway, type GatewayAnswer } from './gateway.ts';
-import { fieldsOf, listOf } from './json.ts';
+import { fieldsOf, listOf } from './gateway-json.ts';
 import { grantLease } from './lease-keeper.ts';
 import type { PoolKeys } from './pool-keys.ts';
 import { readPool, type PoolState } from './pool-state.ts';

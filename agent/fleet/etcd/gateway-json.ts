@@ -1,6 +1,6 @@
-import { quoted } from '../../system/printable.ts';
+import { quotedStart } from '../../system/printable.ts';
 
-/** Reads values that were parsed from JSON and whose shape is not known. */
+/** Reads JSON values of unknown shape, as etcd's gateway writes them. */
 
 const MAX_EXCERPT = 120;
 
@@ -43,5 +43,5 @@ export function int64Of(value: unknown): bigint | null {
 /** The beginning of a text from outside, in quotes, as a message may show it. */
 export function excerptOf(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  return quoted(text.length > MAX_EXCERPT ? `${text.slice(0, MAX_EXCERPT)}...` : text);
+  return quotedStart(text, MAX_EXCERPT);
 }

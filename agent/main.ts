@@ -23,7 +23,7 @@ function onBrokenPipe(error: Error): void {
 }
 process.stdout.on('error', onBrokenPipe);
 
-/** An event loop that has nothing to do ends at once; one that is not over after so many milliseconds never will be. */
+/** An event loop without work ends at once; one that has not ended after so many milliseconds never will. */
 const LAST_MS = 2_000;
 
 const SILENT: Log = {
@@ -33,7 +33,7 @@ const SILENT: Log = {
   debug: () => undefined,
 };
 
-/** As it was given to us: `run` takes away from the process's own what commands are not to have. */
+/** The environment as lastcall got it: `run` removes from `process.env` what commands must not have. */
 const env = { ...process.env };
 
 /** Until the code is known: an event loop that runs empty before has lost a wait, and that is no success. */
@@ -67,15 +67,15 @@ const ended = runCli({
     // What an operator must know is in the result; the engine's own log is not for the terminal.
     return createDirect(options, world(SILENT));
   },
-  loadStandIn: async () => {
-    const { createStandIn, loadRest } = await import('./rare-engines.ts');
+  loadSubstitute: async () => {
+    const { createSubstitute, loadRest } = await import('./rare-engines.ts');
     const { createLog } = await import('./system/log.ts');
     await loadRest();
     const format = { level: 'warn', format: 'text', journal: false } as const;
     return (config) => {
       scrub(process.env);
       const log = createLog(format, { clock: realClock, destination: process.stderr });
-      return createStandIn(config, world(log));
+      return createSubstitute(config, world(log));
     };
   },
   doctor: async (request) => {

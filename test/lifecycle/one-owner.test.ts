@@ -75,7 +75,7 @@ describe('A hold', () => {
 });
 
 describe('A stop after a drain without a fence', () => {
-  test('waits for a user who has come back in DRAIN, and says no MAINT over him', () => {
+  test('waits for a user who has come back in DRAIN, and writes no MAINT over that user', () => {
     const it = scene();
     expect(it.ended(it.ask('drain', { fence: false })).code).toBe('done');
     const server = it.lb.server('app/app1');

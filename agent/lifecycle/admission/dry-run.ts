@@ -1,7 +1,7 @@
 import { isLeftAlone, surveyed } from './checks.ts';
 import { connectionsOf } from '../observed/counts.ts';
 import type { Candidate } from '../model/operation.ts';
-import { serversOf, type Draft } from '../draft.ts';
+import { serversOf, type Draft } from '../step-draft.ts';
 
 function countNow(name: string, count: number | null, error: string | null): string {
   return `${name} (now ${count ?? `unknown${error === null ? '' : `: ${error}`}`})`;

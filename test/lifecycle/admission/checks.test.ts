@@ -97,7 +97,7 @@ describe('A server that an operator holds', () => {
     expect(plan({ force: true, reason: 'mine' })).toBe('set app/app1 at lb1 to DRAIN');
   });
 
-  test('in the middle is left as he wants it, and the operation goes on counting', () => {
+  test('in the middle is left as the operator wants it, and the operation goes on counting', () => {
     const it = scene();
     it.site.visit();
     const id = it.ask('drain');

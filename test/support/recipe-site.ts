@@ -13,7 +13,7 @@ export interface RecipeSite {
   readonly listen: string;
   readonly url: string;
   /** Registers what is ended by `close`: the last one first. */
-  atTheEnd(close: () => Promise<void>): void;
+  readonly atTheEnd: (close: () => Promise<void>) => void;
   /**
    * Starts HAProxy with a sample for two applications.
    * @param expire the lifetime of an entry of its stick table

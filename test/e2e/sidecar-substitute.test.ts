@@ -27,7 +27,7 @@ interface SubstituteCase {
 
 /**
  * @param before is done with the directory of the state before the drain begins
- * @param program lastcall.mjs
+ * @param program lastcall.cjs
  */
 async function begin(
   before: (rig: Rig, directory: string) => Promise<unknown>,

@@ -19,7 +19,7 @@ start_app() {
   until curl -fso /dev/null "$URL/health"; do sleep 0.1; done
 }
 
-# The next node comes when HAProxy uses this one again.
+# The next node comes when HAProxy uses this one again and has seen it healthy (`UP 1/3` is not that yet).
 until_up() {
-  until haproxy 'show stat app 4 -1' | grep -q "^app,$NODE,.*,UP"; do sleep 0.1; done
+  until haproxy 'show stat app 4 -1' | grep -q "^app,$NODE,.*,UP,"; do sleep 0.1; done
 }

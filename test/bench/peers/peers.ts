@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { errnoOf } from '../../../agent/system/error.ts';
 import { packageRoot } from '../../support/sample.ts';
 import type { SiteNode } from '../../support/site.ts';
 
@@ -56,9 +57,12 @@ export const ANSIBLE: readonly Need[] = [
   },
 ];
 
-/** Each of the peers, the reference last. */
+/** The plainest of them. */
+export const SIGTERM: Peer = script('SIGTERM and start', 'sigterm.sh');
+
+/** Each of the peers but the reference. */
 export const PEERS: readonly Peer[] = [
-  script('SIGTERM and start', 'sigterm.sh'),
+  SIGTERM,
   script('503 and a sleep', 'health-503.sh'),
   script('404 and a sleep', 'sign-out-404.sh'),
   script('DRAIN by socat and a sleep', 'socat-sleep.sh'),
@@ -94,7 +98,7 @@ export async function runPeer(
 }
 
 /**
- * Runs a program of a peer to its end; an abort kills it.
+ * Runs a program of a peer to its end; an abort kills it, and what it has started.
  * @throws Error with what it wrote when it ends with another code than 0
  */
 export async function runCommand(
@@ -102,17 +106,36 @@ export async function runCommand(
   environment: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<void> {
+  signal.throwIfAborted();
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
-    signal,
+    detached: true,
   });
-  const [stdout, stderr, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit') as Promise<[number | null]>,
-  ]);
-  if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${String(code)}: ${stdout}${stderr}`);
+  const kill = (): void => killGroup(child.pid);
+  signal.addEventListener('abort', kill);
+  try {
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'exit') as Promise<[number | null]>,
+    ]);
+    signal.throwIfAborted();
+    if (code !== 0)
+      throw new Error(`${program} ${args.join(' ')} ended with ${String(code)}: ${stdout}${stderr}`);
+  } finally {
+    signal.removeEventListener('abort', kill);
+  }
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // It has just ended.
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 function peerEnvironment(node: SiteNode, place: PeerPlace): Record<string, string> {

@@ -1,15 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createUsers, type Report } from '../../fixtures/users.ts';
+import { seeded } from '../../support/fuzz.ts';
 import { startSidecar, type Sidecar } from '../../support/sidecar.ts';
-import { openSite, type Site, type SiteNode } from '../../support/site.ts';
+import { openSite, type Site, type SiteNode, type SiteOptions } from '../../support/site.ts';
 import { runPeer, type Peer } from '../peers/peers.ts';
 
-/** How users behave, in milliseconds. */
+/** The users of a round. */
 export interface Crowd {
   /** As the table calls them. */
   readonly name: string;
-  /** Between two clicks of a user, give or take half of it. */
+  /** How many at a time, over all nodes. */
+  readonly population: number;
+  /** Between two clicks of a user, give or take half of it, in milliseconds. */
   readonly thinkMs: number;
+  /** How long a user stays, give or take half of it, in milliseconds. */
+  readonly visitMs: number;
+  /** The same seed, the same visits: all ways of a run have the same users. */
+  readonly seed: number;
 }
 
 /** What a rolling restart of three nodes cost. */
@@ -37,12 +44,11 @@ export interface OpenWay {
   close(): Promise<void>;
 }
 
-/** As a servlet container takes its time; and an unused session expires, as everywhere. */
-const NODES = { warmMs: 1500, idleMs: 5000 };
-/** Sixty at a time, twenty at a node; each stays for 3 to 9 seconds. Half an hour at a real site is 6 seconds here. */
-const USERS = { population: 60, stayMs: 6000, pageMs: 100 };
-/** A sleep is chosen once, by the length of a usual visit: some visits are longer. */
-const SLEEP_SECONDS = 6;
+/** The application takes its time to start, as a servlet container, and an unused session expires, as everywhere. */
+const NODES: SiteOptions = { warmMs: 1500, idleMs: 5000 };
+const PAGE_MS = 100;
+/** Chosen once, by the length of a usual visit: a good guess, and some visits are longer. */
+const SLEEP_SECONDS = 20;
 /** Before the first restart, so that every user has a history. */
 const SETTLE_MS = 1500;
 const DEADLINE_MS = 300_000;
@@ -71,7 +77,7 @@ export const LASTCALL: Way = {
     };
     try {
       for (const node of site.nodes)
-        sidecars.set(node.name, await startSidecar(site, node, signal, { probeEvery: '2s' }));
+        sidecars.set(node.name, await startSidecar(site, node, signal, { probeEvery: '2s', timeout: '5m' }));
     } catch (error) {
       await close();
       throw error;
@@ -82,10 +88,7 @@ export const LASTCALL: Way = {
 
 async function restartBy(sidecar: Sidecar | undefined, name: string, signal: AbortSignal): Promise<void> {
   if (sidecar === undefined) throw new Error(`no sidecar for ${name}`);
-  const { code, stdout, stderr } = await sidecar.lastcall(
-    ['restart', '--json', '--reason', 'bench'],
-    signal,
-  );
+  const { code, stdout, stderr } = await sidecar.lastcall(['restart', '--json', '--reason', 'bench'], signal);
   if (code === 0) return;
   throw new Error(
     `lastcall restart of ${name} ended with ${String(code)}: ${stderr}${stdout}\nits sidecar's log:\n${sidecar.log()}`,
@@ -96,9 +99,14 @@ async function restartBy(sidecar: Sidecar | undefined, name: string, signal: Abo
  * Restarts all three nodes of a new site under live users, one after the other.
  * @throws what the way throws, and Error where it takes longer than five minutes
  */
-export async function playRound(way: Way, crowd: Crowd, signal: AbortSignal): Promise<RoundResult> {
+export async function playRound(
+  way: Way,
+  crowd: Crowd,
+  signal: AbortSignal,
+  nodes: SiteOptions = NODES,
+): Promise<RoundResult> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]);
-  const site = await openSite(NODES, limited);
+  const site = await openSite(nodes, limited);
   try {
     const opened = await way.open(site, limited);
     try {
@@ -114,10 +122,16 @@ export async function playRound(way: Way, crowd: Crowd, signal: AbortSignal): Pr
 async function underUsers(
   site: Site,
   restart: Restart,
-  { thinkMs }: Crowd,
+  { population, thinkMs, visitMs, seed }: Crowd,
   signal: AbortSignal,
 ): Promise<RoundResult> {
-  const users = createUsers({ url: site.url, ...USERS, thinkMs });
+  const users = createUsers({
+    url: site.url,
+    population,
+    thinkMs,
+    pageMs: PAGE_MS,
+    stayMs: visits(population, visitMs, seed),
+  });
   let report: Report;
   let seconds = Number.NaN;
   try {
@@ -131,4 +145,11 @@ async function underUsers(
     report = await users.stop();
   }
   return { failed: report.failed, lost: report.lost, seconds, failures: report.failures };
+}
+
+/** Each call is a user's stay in milliseconds. The first ones are some way into their visit, as at any moment. */
+function visits(population: number, visitMs: number, seed: number): () => number {
+  const random = seeded(seed);
+  let seats = 0;
+  return () => visitMs * (seats++ < population ? random() : 0.5 + random());
 }

@@ -142,8 +142,9 @@ function taken(
   const held = document.holders.find((one) => one.claim.id === claim.id);
   const entry = { claim, owner, since: now.since };
   if (held !== undefined) {
-    if (isSame(held.owner, owner)) return document;
-    return withHolder(document, { ...held, owner, changed: now.number });
+    // After a restart of its sidecar, with another configuration perhaps, it may have other servers.
+    if (isSame(held.owner, owner) && isSameClaim(held.claim, claim)) return document;
+    return withHolder(document, { ...held, claim, owner, changed: now.number });
   }
   const alive = document.queue.filter((one) => isAlive(one.owner));
   const place = alive.findIndex((one) => one.claim.id === claim.id);
@@ -203,6 +204,11 @@ function isAlive(owner: EntryOwner): boolean {
   const seen = inspectProcess(owner.pid);
   if (typeof seen === 'string') return seen === 'hidden';
   return seen.startTime === owner.startTime && isRunning(seen) && seen.state.toUpperCase() !== 'T';
+}
+
+/** A difference in the order alone is written once, and is none after that. */
+function isSameClaim(one: Claim, other: Claim): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function isSame(one: EntryOwner, other: EntryOwner): boolean {

@@ -180,9 +180,10 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     expect([await on.admin('app1'), await on.admin('app2')]).toEqual(['maint', 'ready']);
   });
 
-  test('that does not poll is an error that says what its server line lacks, and nothing is said later', async () => {
+  test('that polls another port is an error that says what its server line lacks, and nothing is said later', async () => {
     const clock = new ManualClock();
-    const on = await stage({ clock, agent: '' });
+    const port = await freePort();
+    const on = await stage({ clock, agent: `agent-check agent-inter 200ms agent-port ${port}` });
     for (const wanted of [
       on.balancer.survey(never),
       on.balancer.set('app/app1', 'drain', ['ready'], never),
@@ -199,6 +200,23 @@ describe('A HAProxy told by agent-check and read with level operator', () => {
     }
     expect(await on.admin()).toBe('ready');
   });
+
+  test.each(['no agent-check', 'disable agent'] as const)(
+    'that will never poll (%s) is refused at once, by the clock that no timer moves',
+    async (way) => {
+      const on = await stage({
+        clock: new ManualClock(),
+        ...(way === 'no agent-check' ? { agent: '' } : {}),
+      });
+      if (way === 'disable agent') await on.haproxy.command('disable agent app/app1');
+      await expect(on.balancer.survey(never)).rejects.toMatchObject({
+        code: 'config',
+        target: expect.stringMatching(/^app\/app1 at unix:/),
+        next: expect.stringMatching(/agent-check agent-port PORT.*enable agent app\/app1/),
+      });
+      expect(await on.admin()).toBe('ready');
+    },
+  );
 
   test('takes the word back when the operation is given up before it was said', async () => {
     const on = await stage();

@@ -16,7 +16,7 @@ export interface Need {
 }
 
 /** What people use instead of lastcall: one program, called for each node. */
-export interface Peer {
+export interface PeerProgram {
   /** As the table calls it. */
   readonly name: string;
   readonly needs: readonly Need[];
@@ -58,10 +58,10 @@ export const ANSIBLE: readonly Need[] = [
 ];
 
 /** The plainest of them. */
-export const SIGTERM: Peer = script('SIGTERM and start', 'sigterm.sh');
+export const SIGTERM: PeerProgram = script('SIGTERM and start', 'sigterm.sh');
 
 /** Each of the peers but the reference. */
-export const PEERS: readonly Peer[] = [
+export const PEERS: readonly PeerProgram[] = [
   SIGTERM,
   script('503 and a sleep', 'health-503.sh'),
   script('404 and a sleep', 'sign-out-404.sh'),
@@ -70,7 +70,7 @@ export const PEERS: readonly Peer[] = [
 ];
 
 /** The measure for lastcall's time: it counts users, and is right where nothing goes wrong. */
-export const REFERENCE: Peer = script('a script that counts users', 'reference.sh');
+export const REFERENCE: PeerProgram = script('a script that counts users', 'reference.sh');
 
 /**
  * What of a peer's needs is not here, with how to get it: `socat is not here: apt-get install socat`; null where nothing is missing.
@@ -89,7 +89,7 @@ export function missingOf(needs: readonly Need[], path = process.env['PATH'] ?? 
  * @throws Error with what it wrote when it ends with another code than 0
  */
 export async function runPeer(
-  peer: Peer,
+  peer: PeerProgram,
   node: SiteNode,
   place: PeerPlace,
   signal: AbortSignal,
@@ -148,7 +148,7 @@ function peerEnvironment(node: SiteNode, place: PeerPlace): Record<string, strin
   };
 }
 
-function script(name: string, file: string): Peer {
+function script(name: string, file: string): PeerProgram {
   return {
     name,
     needs: SHELL,

@@ -6,9 +6,8 @@ import type { FullRateReport } from '../../fixtures/full-rate-users.ts';
 import { packageRoot } from '../../support/sample.ts';
 import { openSite, type Site } from '../../support/site.ts';
 import { median, round, type Row } from '../figures.ts';
-import type { Bench } from '../parts.ts';
 import { missingOf, SIGTERM } from '../peers/peers.ts';
-import { LASTCALL, peerWay, type Way } from './round.ts';
+import { LASTCALL, peerWay, type RestartWay, type Rounds } from './round.ts';
 
 const USERS = join(packageRoot(), 'dist', 'test', 'fixtures', 'full-rate-users.js');
 const CONNECTIONS = 64;
@@ -16,7 +15,7 @@ const CONNECTIONS = 64;
 const SETTLE_MS = 1000;
 
 /** Requests of one deploy: all three nodes restarted, one after the other, at the highest rate that this machine carries. */
-export async function fullRate({ signal, runs }: Bench): Promise<Row[]> {
+export async function fullRate({ signal, runs }: Rounds): Promise<Row[]> {
   const name = 'at full rate: failed requests of a deploy';
   const missing = missingOf(SIGTERM.needs);
   if (missing !== null) return [{ name, missing }];
@@ -56,7 +55,7 @@ function rateOf({ requests, seconds }: FullRateReport): number {
   return requests / seconds;
 }
 
-async function deployOnce(way: Way, signal: AbortSignal): Promise<FullRateReport> {
+async function deployOnce(way: RestartWay, signal: AbortSignal): Promise<FullRateReport> {
   const site = await openSite({ program: 'fast-app' }, signal);
   try {
     const opened = await way.open(site, signal);

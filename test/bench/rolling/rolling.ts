@@ -1,13 +1,20 @@
 import { median, round, type Figure, type Row } from '../figures.ts';
-import type { Bench } from '../parts.ts';
-import { missingOf, PEERS, REFERENCE, type Peer } from '../peers/peers.ts';
-import { LASTCALL, peerWay, playRound, type Crowd, type RoundResult, type Way } from './round.ts';
+import { missingOf, PEERS, REFERENCE, type PeerProgram } from '../peers/peers.ts';
+import {
+  LASTCALL,
+  peerWay,
+  playRound,
+  type RestartWay,
+  type RoundResult,
+  type Rounds,
+  type RoundUsers,
+} from './round.ts';
 
 /**
  * A page takes 100 ms: so 200 ms from one request to the next one, and two seconds. Fewer of the former, since two cores have to
  * carry all ways at once. As at a real site a visit takes far longer than a restart.
  */
-const CROWDS: readonly Omit<Crowd, 'seed'>[] = [
+const CROWDS: readonly Omit<RoundUsers, 'seed'>[] = [
   { name: 'dense users', population: 20, thinkMs: 100, visitMs: 20_000 },
   { name: 'thinking users', population: 40, thinkMs: 1900, visitMs: 20_000 },
 ];
@@ -18,8 +25,8 @@ const SECONDS_LIMIT = 1.1;
 export type Results = ReadonlyMap<string, readonly RoundResult[]>;
 
 /** A peer, and what of it is not here; null where it runs. */
-export interface Candidate {
-  readonly peer: Peer;
+export interface ComparedPeer {
+  readonly peer: PeerProgram;
   readonly missing: string | null;
 }
 
@@ -27,7 +34,7 @@ export interface Candidate {
  * The rolling restart of three sticky nodes by each peer and by lastcall: in each run all of them at the same time, each
  * at a site of its own, so that a busy moment of the machine meets all.
  */
-export async function rolling({ signal, runs }: Bench): Promise<Row[]> {
+export async function rolling({ signal, runs }: Rounds): Promise<Row[]> {
   const candidates = [...PEERS, REFERENCE].map((peer) => ({ peer, missing: missingOf(peer.needs) }));
   const present = candidates.filter(({ missing }) => missing === null);
   const ways = [...present.map(({ peer }) => peerWay(peer)), LASTCALL];
@@ -43,7 +50,11 @@ export async function rolling({ signal, runs }: Bench): Promise<Row[]> {
 }
 
 /** One round of each way. The first that throws ends all of them. */
-async function playTogether(ways: readonly Way[], crowd: Crowd, signal: AbortSignal): Promise<RoundResult[]> {
+async function playTogether(
+  ways: readonly RestartWay[],
+  crowd: RoundUsers,
+  signal: AbortSignal,
+): Promise<RoundResult[]> {
   const over = new AbortController();
   const playing = ways.map(async (way) => {
     try {
@@ -58,7 +69,7 @@ async function playTogether(ways: readonly Way[], crowd: Crowd, signal: AbortSig
 }
 
 /** The table's lines for one kind of users. @throws Error where lastcall was not measured */
-export function rowsOf(crowd: string, candidates: readonly Candidate[], results: Results): Row[] {
+export function rowsOf(crowd: string, candidates: readonly ComparedPeer[], results: Results): Row[] {
   const ours = results.get(LASTCALL.name) ?? [];
   return [
     failedRow(crowd, ours),
@@ -83,7 +94,7 @@ function failedRow(crowd: string, ours: readonly RoundResult[]): Figure {
 
 function lostRow(
   crowd: string,
-  { peer, missing }: Candidate,
+  { peer, missing }: ComparedPeer,
   results: Results,
   ours: readonly RoundResult[],
 ): Row {
@@ -109,7 +120,7 @@ function lostRow(
 
 function secondsRow(
   crowd: string,
-  candidates: readonly Candidate[],
+  candidates: readonly ComparedPeer[],
   results: Results,
   ours: readonly RoundResult[],
 ): Row {

@@ -3,10 +3,17 @@ import { createUsers, type Report } from '../../fixtures/users.ts';
 import { seeded } from '../../support/fuzz.ts';
 import { startSidecar, type Sidecar } from '../../support/sidecar.ts';
 import { openSite, type Site, type SiteNode, type SiteOptions } from '../../support/site.ts';
-import { runPeer, type Peer } from '../peers/peers.ts';
+import { runPeer, type PeerProgram } from '../peers/peers.ts';
+
+/** What a part that plays rounds needs of the benchmark. */
+export interface Rounds {
+  readonly signal: AbortSignal;
+  /** How many rounds of each kind. */
+  readonly runs: number;
+}
 
 /** The users of a round. */
-export interface Crowd {
+export interface RoundUsers {
   /** As the table calls them. */
   readonly name: string;
   /** How many at a time, over all nodes. */
@@ -33,13 +40,13 @@ export interface RoundResult {
 export type Restart = (node: SiteNode, signal: AbortSignal) => Promise<void>;
 
 /** Some way to restart the nodes of a site. */
-export interface Way {
+export interface RestartWay {
   readonly name: string;
   /** Makes it ready at a new site, before users come. */
-  open(site: Site, signal: AbortSignal): Promise<OpenWay>;
+  open(site: Site, signal: AbortSignal): Promise<OpenedWay>;
 }
 
-export interface OpenWay {
+export interface OpenedWay {
   readonly restart: Restart;
   close(): Promise<void>;
 }
@@ -54,7 +61,7 @@ const SETTLE_MS = 1500;
 const DEADLINE_MS = 300_000;
 
 /** A way by one of the programs in `peers`. */
-export function peerWay(peer: Peer): Way {
+export function peerWay(peer: PeerProgram): RestartWay {
   return {
     name: peer.name,
     open: (site) => {
@@ -68,7 +75,7 @@ export function peerWay(peer: Peer): Way {
 }
 
 /** `lastcall restart` by a sidecar for each node, with the defaults. */
-export const LASTCALL: Way = {
+export const LASTCALL: RestartWay = {
   name: 'lastcall',
   async open(site, signal) {
     const sidecars = new Map<string, Sidecar>();
@@ -100,8 +107,8 @@ async function restartBy(sidecar: Sidecar | undefined, name: string, signal: Abo
  * @throws what the way throws, and Error where it takes longer than five minutes
  */
 export async function playRound(
-  way: Way,
-  crowd: Crowd,
+  way: RestartWay,
+  crowd: RoundUsers,
   signal: AbortSignal,
   nodes: SiteOptions = NODES,
 ): Promise<RoundResult> {
@@ -122,7 +129,7 @@ export async function playRound(
 async function underUsers(
   site: Site,
   restart: Restart,
-  { population, thinkMs, visitMs, seed }: Crowd,
+  { population, thinkMs, visitMs, seed }: RoundUsers,
   signal: AbortSignal,
 ): Promise<RoundResult> {
   const users = createUsers({

@@ -152,7 +152,8 @@ async function openTableSite(site: Site, signal: AbortSignal): Promise<TableSite
     String(front),
     String(REQUESTS_PER_SECOND),
   ]);
-  const sections = { sessions: [{ stickTable: { table: 'app', timeout: '30s' } }] };
+  // Else twice the life of the longest entry is waited for.
+  const sections = { sessions: [{ stickTable: { table: 'app', expire: `${OTHERS_LIFE_S}s` } }] };
   const sidecar = await startSidecar({ dir: haproxy.dir, haproxy }, node, signal, {
     sections,
     timeout: `${OTHERS_LIFE_S}s`,

@@ -24,7 +24,7 @@ import { latest, makeVersions, replace } from './versions.ts';
  * time. Processes of another boot have ended; one of another pid namespace, or hidden in /proc, is taken for alive.
  */
 
-/** Who may write there can take and free every slot. */
+/** A user that may write there can take and free every slot. */
 const OTHERS_MAY_WRITE = 0o002;
 
 export interface FileLockPorts {
@@ -69,7 +69,7 @@ export function createFileLock(
         let isFreed = false;
         await change(path, question, (document, { wasWritten }) => {
           const held = document.holders.find((one) => one.claim.id === claim.id);
-          // One that was taken for dead, and goes on meanwhile, keeps it.
+          // A holder that was taken for dead, and has gone on meanwhile, keeps its slot.
           const isAsRead =
             held !== undefined && revisionOf(held) === revision && (alive || !isAlive(held.owner));
           isFreed = held === undefined ? wasWritten : isAsRead;
@@ -90,11 +90,11 @@ function namespace(): string {
   return readlinkSync('/proc/self/ns/pid');
 }
 
-/** What a step may go by, besides the document. */
+/** What a step knows besides the document. */
 interface StepTime {
   /** Of the version that the step makes. */
   readonly number: number;
-  /** An earlier try was written, and had a successor before that was seen: it may be in the document already. */
+  /** An earlier attempt was written, and overwritten before that was seen: the change may be in the document already. */
   readonly wasWritten: boolean;
 }
 

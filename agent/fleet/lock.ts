@@ -26,7 +26,7 @@ export interface FleetLock {
   look(signal: AbortSignal): Promise<PoolView>;
 
   /**
-   * Says what has become of the holder of our slot.
+   * Writes the state of this node into its slot, for the others.
    * @throws LastcallError as `take`; `failed` when the slot is not ours any more
    */
   mark(

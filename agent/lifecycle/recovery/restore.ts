@@ -7,7 +7,7 @@ import { restoredSlot } from './restored-slot.ts';
 import type { SavedOperation, SavedServer, SavedWorker, StateRecord } from '../model/record.ts';
 import { mapValues, everWroteMaint } from '../model/write-record.ts';
 import { NO_BINDINGS, type Operation, type RebootStep } from '../model/operation.ts';
-import { type App, NOT_LOOKED_INTO, type State, UNKNOWN_REMAINS } from '../model/state.ts';
+import { type App, NOT_LOOKED_INTO, type State, NOT_YET_CHECKED_END } from '../model/state.ts';
 import { allWeights } from '../model/ramp.ts';
 import { NO_WRITE } from '../model/write.ts';
 import { type LostServers, NO_SERVER, type ServerState } from '../model/server-state.ts';
@@ -88,7 +88,7 @@ function restoredApp(
     gone,
     // The end of a child is seen by its parent.
     recordedEnd: gone && !supervises ? NOT_LOOKED_INTO : null,
-    remains: sameBoot && record.appUnproven === true ? UNKNOWN_REMAINS : null,
+    unprovenEnd: sameBoot && record.appUnproven === true ? NOT_YET_CHECKED_END : null,
     stopIssued: record.stopIssued,
     // No answer will come any more.
     start: record.start === 'sent' ? 'intended' : record.start,

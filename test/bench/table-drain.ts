@@ -25,6 +25,8 @@ const REQUESTS_PER_SECOND = 400;
 const TAIL = 0.999;
 const LIMIT = 1.2;
 const KEY_LENGTH = 32;
+/** Of the table itself; the entries get shorter lives of their own. */
+const EXPIRE_MS = 30 * 60_000;
 const SUBMIT_MS = 60_000;
 
 interface TableSite {
@@ -34,7 +36,7 @@ interface TableSite {
   readonly users: ChildProgram<UsersCommand, UsersReport>;
   /** Puts entries of the node, or of another server, into the table. */
   readonly fill: (name: string, count: number, leftMs: number) => Promise<void>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** What users of the other nodes wait while one node drains by a stick table of a million entries, beside as long without a drain. */
@@ -138,41 +140,49 @@ async function stillFull(haproxy: Haproxy): Promise<void> {
 async function openTableSite(site: Site, signal: AbortSignal): Promise<TableSite> {
   const node = site.nodes[1];
   if (node === undefined) throw new Error('the site has no second node');
-  const app = await startApp();
-  const [peer, nowhere, front] = [await freePort(), await freePort(), await freePort()];
-  const haproxy = await startHaproxy(
-    'global\n  localpeer me\n' +
-      'defaults\n  mode http\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n' +
-      `peers us\n  bind 127.0.0.1:${peer}\n  server me\n  server fake 127.0.0.1:${nowhere}\n` +
-      `frontend web\n  bind 127.0.0.1:${front}\n  default_backend app\n` +
-      `backend app\n  stick-table type string len ${KEY_LENGTH} size ${2 * ENTRIES} expire 30m peers us\n  stick on req.cook(S)\n` +
-      `  server ${node.name} ${new URL(node.url).host}\n  server other 127.0.0.1:${portOf(app)} weight 256\n`,
-  );
-  const users = await startChildProgram<UsersCommand, UsersReport>('steady-users', [
-    String(front),
-    String(REQUESTS_PER_SECOND),
-  ]);
-  // Else twice the life of the longest entry is waited for.
-  const sections = { sessions: [{ stickTable: { table: 'app', expire: `${OTHERS_LIFE_S}s` } }] };
-  const sidecar = await startSidecar({ dir: haproxy.dir, haproxy }, node, signal, {
-    sections,
-    timeout: `${OTHERS_LIFE_S}s`,
-  });
-  const teacher = { port: peer, pupil: 'me', teacher: 'fake', table: 'app', keyLength: KEY_LENGTH };
-  return {
-    haproxy,
-    agent: agentOf(sidecar),
-    node,
-    users,
-    fill: (name, count, leftMs) =>
-      teach(haproxy.socket, { ...teacher, expireMs: 30 * 60_000 }, entriesOf(name, count, leftMs)),
-    async close() {
-      await sidecar.stop();
-      await users.kill();
-      await haproxy.stop();
-      app.close().closeAllConnections();
-    },
+  const closers: (() => unknown)[] = [];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.toReversed()) await closer();
   };
+  try {
+    const app = await startApp();
+    closers.push(() => app.close().closeAllConnections());
+    const [peer, front] = [await freePort(), await freePort()];
+    const haproxy = await startHaproxy(
+      await configOf(peer, front, [
+        `  server ${node.name} ${new URL(node.url).host}\n`,
+        `  server other 127.0.0.1:${portOf(app)} weight 256\n`,
+      ]),
+    );
+    closers.push(() => haproxy.stop());
+    const words = [String(front), String(REQUESTS_PER_SECOND)];
+    const users = await startChildProgram<UsersCommand, UsersReport>('steady-users', words);
+    closers.push(() => users.kill());
+    // Without `expire` twice the life of the longest entry is waited for.
+    const sections = { sessions: [{ stickTable: { table: 'app', expire: `${OTHERS_LIFE_S}s` } }] };
+    const options = { sections, timeout: `${OTHERS_LIFE_S}s` };
+    const sidecar = await startSidecar({ dir: haproxy.dir, haproxy }, node, signal, options);
+    closers.push(() => sidecar.stop());
+    const teacher = { port: peer, pupil: 'me', teacher: 'fake', table: 'app', keyLength: KEY_LENGTH };
+    const fill: TableSite['fill'] = (name, count, leftMs) =>
+      teach(haproxy.socket, { ...teacher, expireMs: EXPIRE_MS }, entriesOf(name, count, leftMs));
+    return { haproxy, agent: agentOf(sidecar), node, users, fill, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** A table that is filled by a peer, and users who come in at `front`. */
+async function configOf(peer: number, front: number, servers: readonly string[]): Promise<string> {
+  const table = `type string len ${KEY_LENGTH} size ${2 * ENTRIES} expire ${EXPIRE_MS}ms peers us`;
+  return (
+    'global\n  localpeer me\n' +
+    'defaults\n  mode http\n  timeout connect 1s\n  timeout client 60s\n  timeout server 60s\n' +
+    `peers us\n  bind 127.0.0.1:${peer}\n  server me\n  server fake 127.0.0.1:${await freePort()}\n` +
+    `frontend web\n  bind 127.0.0.1:${front}\n  default_backend app\n` +
+    `backend app\n  stick-table ${table}\n  stick on req.cook(S)\n${servers.join('')}`
+  );
 }
 
 /** By `server_key`: the number of the server decides nothing then. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sidecar } from '../support/sidecar.ts';
-import { round, type Figure } from './figures.ts';
+import type { Figure } from './figures.ts';
 
 /** Its first probes cost more, until they have been compiled; rest is what comes after. */
 const SETTLE_MS = 20_000;
@@ -25,11 +25,14 @@ export async function atRest(sidecar: Sidecar): Promise<Figure[]> {
     const [own, bare] = [residentMiB(sidecar.pid), residentMiB(idle.pid ?? 0)];
     return [
       {
-        name: 'memory at rest (RSS), compared with idle node',
-        value: own / bare,
-        unit: 'x',
+        name: 'memory at rest (RSS)',
+        value: own,
+        unit: 'MiB',
+        kind: 'ratio',
         limit: 2,
-        how: `${round(own)} MiB and ${round(bare)} MiB`,
+        peer: { name: 'an idle node process', value: bare },
+        how: `after ${(SETTLE_MS + WATCHED_MS) / 1_000} s`,
+        exact: true,
       },
       {
         name: 'processor at rest, share of a core',

@@ -7,6 +7,7 @@ import { packageRoot } from '../support/sample.ts';
 import type { Row } from './figures.ts';
 import { describeMachine } from './machine.ts';
 import { renderPage, type BenchReport } from './page/page.ts';
+import { PARTS } from './parts.ts';
 import { playParts } from './run.ts';
 import { renderTable } from './table.ts';
 import { exitCodeOf, type PlayedPart } from './verdict.ts';
@@ -122,6 +123,13 @@ describe('the page', () => {
     '%s would not be well-formed',
     (bad) => expect(faultOfXml(bad)).not.toBeNull(),
   );
+});
+
+test('each command in README is one of a part', async () => {
+  const readme = await readFile(join(packageRoot(), 'README.md'), 'utf8');
+  const named = [...readme.matchAll(/npm run bench -- --only (\w+)/g)].map(([, part = '']) => part);
+  expect(named).toContain('poll');
+  expect(named.filter((part) => !(part in PARTS))).toEqual([]);
 });
 
 describe('npm run bench', () => {

@@ -73,7 +73,7 @@ async function play({ parts, runs, html, json }: Settings): Promise<void> {
   const rows = played.flatMap((part) => part.rows);
   for (const line of ['', ...renderTable(rows), '', countsOf(rows)]) print(line);
   for (const { name, noise } of played.filter((part) => part.noise >= NOISY_FROM))
-    print(`around ${name} the slowest tenth of equal works took ${round(noise)} times the median`);
+    print(`around ${name} the slowest tenth of equal works took ${round(noise)} times the fastest tenth`);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
   const page = html ?? join(await mkdtemp(join(tmpdir(), 'lastcall-bench-')), 'bench.html');
   await writeFile(page, renderPage(report));

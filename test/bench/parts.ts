@@ -1,6 +1,7 @@
 import { ask } from '../support/haproxy.ts';
 import { startSidecar } from '../support/sidecar.ts';
 import type { Site, SiteNode } from '../support/site.ts';
+import { agentCheck } from './agent-check.ts';
 import { atRest } from './at-rest.ts';
 import { eta } from './eta.ts';
 import type { Row } from './figures.ts';
@@ -12,6 +13,7 @@ import { rolling } from './rolling/rolling.ts';
 import { scale } from './scale/scale.ts';
 import { startTime, timeToDrain } from './start-time.ts';
 import { stickTable } from './stick-table.ts';
+import { tableDrain } from './table-drain.ts';
 import { warmUp } from './warm-up.ts';
 
 /** What a part of the benchmark works with. */
@@ -34,6 +36,8 @@ export const PARTS: Readonly<Record<string, Part>> = {
   poll,
   stickTable,
   stopping,
+  tableDrain: async ({ site, signal }) => tableDrain(await site(), signal),
+  agentCheck: async ({ site }) => agentCheck(await site()),
   flood: async ({ site }) => flood(await site()),
   refusedStart: async ({ site }) => refusedStart(await site()),
   scale,

@@ -6,7 +6,7 @@ import { LASTCALL } from '../support/cli.ts';
 import { cellOf, converse, type Conversation } from '../support/haproxy.ts';
 import { sidecarConfig, type Sidecar } from '../support/sidecar.ts';
 import type { Site, SiteNode } from '../support/site.ts';
-import { median, round, type Figure, type Row } from './figures.ts';
+import { median, type Figure, type Row } from './figures.ts';
 import { ANSIBLE, ansibleDrain, missingOf } from './peers/peers.ts';
 
 const RUNS = 31;
@@ -37,11 +37,19 @@ export async function startTime(site: Site, node: SiteNode, sidecar: Sidecar): P
     bare.push(await timed(['-e', '0']));
     for (const [at, { args }] of commands.entries()) times[at]?.push(await timed([LASTCALL, ...args]));
   }
-  const bareMs = median(bare);
+  const peer = { name: 'node -e 0', value: median(bare), samples: bare };
   return commands.map(({ name, limit }, at) => {
-    const ms = median(times[at] ?? []);
-    const how = `median of ${RUNS}: ${round(ms)} ms and ${round(bareMs)} ms`;
-    return { name: `lastcall ${name}, compared with node -e 0`, value: ms / bareMs, unit: 'x', limit, how };
+    const samples = times[at] ?? [];
+    return {
+      name: `lastcall ${name}`,
+      value: median(samples),
+      samples,
+      unit: 'ms',
+      kind: 'ratio',
+      limit,
+      peer,
+      how: `medians of ${RUNS}, whole processes in turns`,
+    };
   });
 }
 
@@ -70,15 +78,17 @@ export async function timeToDrain(site: Site, node: SiteNode): Promise<Row[]> {
     if (missing === null && run < ANSIBLE_RUNS)
       ansible.push(await drained(site, name, ansibleDrain(node.name, socket)));
   }
-  const [bareMs, oursMs] = [median(bare), median(ours)];
   return [
     ansibleRow(missing, ours, ansible),
     {
-      name: 'command to DRAIN, direct, compared with node',
-      value: oursMs / bareMs,
-      unit: 'x',
+      name: 'command to DRAIN, direct',
+      value: median(ours),
+      samples: ours,
+      unit: 'ms',
+      kind: 'ratio',
       limit: 3,
-      how: `median of ${RUNS}: ${round(oursMs)} ms and ${round(bareMs)} ms`,
+      peer: { name: 'a bare node program', value: median(bare), samples: bare },
+      how: `medians of ${RUNS}, from the start of the process to HAProxy's DRAIN`,
     },
   ];
 }

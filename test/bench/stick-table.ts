@@ -4,14 +4,11 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { createRuntimeBalancer } from '../../agent/balancers/runtime-api/driver.ts';
-import { realClock } from '../../agent/system/clock.ts';
 import { startHaproxy, type Haproxy } from '../support/haproxy.ts';
 import { packageRoot } from '../support/sample.ts';
 import { teach, type PeerEntry } from '../support/peer.ts';
 import { freePort } from '../support/ports.ts';
 import { median, percentile, round, type Figure } from './figures.ts';
-import { processorMs } from './processor.ts';
 
 const execute = promisify(execFile);
 
@@ -25,10 +22,9 @@ const SHARES = [
 ] as const;
 const ROUNDS = 7;
 const TIMES = 1;
-const POLLS = 2_000;
 const PROGRAM = join(packageRoot(), 'dist', 'test', 'fixtures', 'counts-table.js');
 
-/** What it takes to count one server's entries among a million, beside the shell's way, and what a poll costs HAProxy. */
+/** What it takes to count one server's entries among a million, beside the shell's way. */
 export async function stickTable(): Promise<Figure[]> {
   const [port, nowhere, front] = [await freePort(), await freePort(), await freePort()];
   const haproxy = await startHaproxy(
@@ -40,7 +36,7 @@ export async function stickTable(): Promise<Figure[]> {
       SHARES.map(({ name }) => `  server ${name} 127.0.0.1:1\n`).join(''),
   );
   try {
-    const figures: Figure[] = [await polling(haproxy)];
+    const figures: Figure[] = [];
     const teacher = { port, pupil: 'me', teacher: 'fake', table: 'app', keyLength: KEY_LENGTH };
     await teach(haproxy.socket, { ...teacher, expireMs: 30 * 60_000 }, SHARES.flatMap(entriesOf));
     for (const index of [0, 2, 3]) figures.push(...(await counting(haproxy, index)));
@@ -69,10 +65,13 @@ async function beside({ socket }: Haproxy, front: number): Promise<Figure> {
   }
   return {
     name: "HAProxy's p99 latency while its table is counted",
-    value: median(ours) / median(shell),
-    unit: 'x',
+    value: median(ours),
+    samples: ours,
+    unit: 'ms',
+    kind: 'ratio',
     limit: 1.2,
-    how: `median of ${ROUNDS}: ${round(median(ours))} ms, beside socat | grep -c ${round(median(shell))} ms`,
+    peer: { name: 'socat | grep -c', value: median(shell), samples: shell },
+    how: `medians of ${ROUNDS} counts each`,
   };
 }
 
@@ -118,10 +117,13 @@ async function counting({ socket }: Haproxy, index: number): Promise<Figure[]> {
   return [
     {
       name: `count of ${what}`,
-      value: own / other,
-      unit: 'x',
+      value: own,
+      samples: ours.flatMap(({ ms }) => ms),
+      unit: 'ms',
+      kind: 'ratio',
       limit: 1.2,
-      how: `median of ${shell.length}: ${round(own)} ms, socat | grep -cE ${round(other)} ms and ${round(start)} to start`,
+      peer: { name: 'socat | grep -cE', value: other, samples: shell.map((ms) => ms - start) },
+      how: `medians of ${shell.length}; the pipe's start of ${round(start)} ms is taken off`,
     },
     {
       name: `memory for ${what}`,
@@ -154,21 +156,4 @@ async function timeOfShell(script: string, count: number): Promise<number> {
   const ms = performance.now() - began;
   if (Number(stdout) !== count) throw new Error(`the shell counts ${stdout.trim()}`);
   return ms;
-}
-
-/** By HAProxy's own time on a processor, told by the kernel in nanoseconds. */
-async function polling(haproxy: Haproxy): Promise<Figure> {
-  const { signal } = new AbortController();
-  const options = { address: haproxy.socket, servers: ['app/app1'], timeoutMs: 5_000 };
-  const balancer = createRuntimeBalancer(options, { clock: realClock });
-  for (let look = 0; look < 3; look++) await balancer.look(signal);
-  const before = processorMs(haproxy.pid);
-  for (let look = 0; look < POLLS; look++) await balancer.look(signal);
-  return {
-    name: "HAProxy's time for one poll of one server",
-    value: (processorMs(haproxy.pid) - before) / POLLS,
-    unit: 'ms',
-    limit: 0.1,
-    how: `mean of ${POLLS}, of all its threads`,
-  };
 }

@@ -1,6 +1,6 @@
 import { isFigure, measureOf, passes, type BrokenPart, type Figure, type Row } from './figures.ts';
 
-/** A machine whose slowest tenth of equal works takes so many times the median is not steady. */
+/** A machine whose slowest tenth of equal works takes so many times the fastest tenth is not steady. */
 export const NOISY_FROM = 1.5;
 
 export type RowVerdict = 'pass' | 'FAIL' | 'missing' | 'noisy';
@@ -46,7 +46,7 @@ export interface PlayedPart {
   readonly name: string;
   readonly rows: readonly JudgedRow[];
   readonly seconds: number;
-  /** How many times the median the slowest tenth of equal works took, just before and just after it. */
+  /** How many times the fastest tenth of equal works the slowest tenth took, just before and just after it. */
   readonly noise: number;
   /** The load of the machine when it had ended. */
   readonly load: number;

@@ -53,9 +53,9 @@ function noiseLine(parts: readonly PlayedPart[]): string {
   const worst = round(Math.max(...parts.map(({ noise }) => noise)));
   if (parts.length === 0) return '<p class="warning">Nothing was measured.</p>';
   if (noisy.length === 0)
-    return `<p class="soft">The machine was steady: the slowest tenth of equal works took at most ${worst} times the median.</p>`;
+    return `<p class="soft">The machine was steady: the slowest tenth of equal works took at most ${worst} times the fastest tenth.</p>`;
   const names = noisy.map(({ name, noise }) => `${name} (${round(noise)})`).join(', ');
-  return `<p class="warning">Too noisy to judge closely: the slowest tenth of equal works took ${NOISY_FROM} times the median or more around ${escape(names)}. Rows that this could have turned are "noisy".</p>`;
+  return `<p class="warning">Too noisy to judge closely: the slowest tenth of equal works took ${NOISY_FROM} times the fastest tenth or more around ${escape(names)}. Rows that this could have turned are "noisy".</p>`;
 }
 
 /** What a reader looks for first. */

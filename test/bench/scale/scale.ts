@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SidecarsReport } from '../../fixtures/light-sidecars.ts';
-import { bringHaproxy, installedHaproxy } from '../../versions/haproxies.ts';
-import { Missing, type Found } from '../../versions/cache.ts';
-import { percentile, round, type Figure } from '../figures.ts';
+import { percentile, round, type Figure, type Row } from '../figures.ts';
+import { haproxiesToMeasure } from '../haproxies.ts';
 import { processorMs } from '../processor.ts';
 import { openScaleSite, type ScaleSite, type SocketKind } from './site.ts';
 
@@ -18,9 +17,10 @@ const WATCHED_MS = 8_000;
 const KINDS: readonly SocketKind[] = ['unix', 'tls'];
 
 /** What one HAProxy pays for 200 sidecars, and what its users notice: at rest, and while ten of them drain. */
-export async function scale(): Promise<Figure[]> {
-  const figures: Figure[] = [];
-  for (const { dir, version } of haproxies()) {
+export async function scale(): Promise<Row[]> {
+  const { found, missing } = haproxiesToMeasure('many sidecars');
+  const figures: Row[] = [...missing];
+  for (const { dir, version } of found) {
     const options = { programDir: dir, servers: SERVERS, requestsPerSecond: REQUESTS_PER_SECOND };
     const site = await openScaleSite(options);
     try {
@@ -31,18 +31,6 @@ export async function scale(): Promise<Figure[]> {
     }
   }
   return figures;
-}
-
-/** The installed one, and a newer one where it can be had. */
-function haproxies(): Found[] {
-  const found = [installedHaproxy()];
-  try {
-    found.push(bringHaproxy('sid'));
-  } catch (error) {
-    if (!(error instanceof Missing)) throw error;
-    process.stdout.write(`NOT RUN  scale beside a newer HAProxy: ${error.message}\n`);
-  }
-  return found;
 }
 
 /** A while of one HAProxy. */
@@ -66,11 +54,7 @@ async function sharedBy(site: ScaleSite, kind: SocketKind, where: string): Promi
     reports.push(await sidecars.ask({ report: true }), await sidecars.ask({ undo: true }));
     return [
       unanswered(where, reports),
-      cost(`${where}: HAProxy's extra time, ${SIDECARS} at rest`, {
-        none,
-        now: rest,
-        limit: LIMITS[kind].rest,
-      }),
+      ...atRest(where, { none, now: rest, limit: LIMITS[kind].rest }),
       cost(`${where}: the same, ${DRAINING} of them draining`, {
         none,
         now: draining,
@@ -111,6 +95,7 @@ function unanswered(where: string, reports: readonly SidecarsReport[]): Figure {
     value: failed.length,
     unit: 'calls',
     limit: 0,
+    exact: true,
     how: `${answered} answered; a poll took ${times} ms (p50, p99)${first}`,
   };
 }
@@ -123,20 +108,41 @@ interface Compared {
 
 function cost(name: string, { none, now, limit }: Compared): Figure {
   const extra = now.percent - none.percent;
-  const many = (extra * EXTRAPOLATED) / SIDECARS;
-  const arithmetic = `${round(now.percent)} - ${round(none.percent)}; x ${EXTRAPOLATED}/${SIDECARS} = ${round(many)} % for ${EXTRAPOLATED}`;
-  return { name, value: extra, unit: '% of a core', limit, how: arithmetic };
+  const how = `${round(now.percent)} - ${round(none.percent)}`;
+  return { name, value: extra, unit: '% of a core', limit, how };
+}
+
+function atRest(where: string, compared: Compared): Figure[] {
+  const figure = cost(`${where}: HAProxy's extra time, ${SIDECARS} at rest`, compared);
+  const times = EXTRAPOLATED / SIDECARS;
+  const many = {
+    name: `${where}: the same for ${EXTRAPOLATED}, by arithmetic`,
+    value: figure.value * times,
+    unit: figure.unit,
+    limit: figure.limit * times,
+    how: `that of ${SIDECARS}, ${times} times`,
+  };
+  return [figure, many];
 }
 
 function noticed(where: string, none: Interval, now: Interval): Figure[] {
   const how = `${REQUESTS_PER_SECOND} requests a second: p50 ${round(now.p50)} ms, without sidecars ${round(none.p50)} ms; p99 ${round(now.p99)} and ${round(none.p99)} ms`;
   return [
-    { name: `${where}: users' p50, with and without`, value: now.p50 / none.p50, unit: 'x', limit: 2, how },
+    {
+      name: `${where}: users' p50`,
+      value: now.p50,
+      unit: 'ms',
+      kind: 'ratio',
+      limit: 2,
+      peer: { name: 'without sidecars', value: none.p50 },
+      how,
+    },
     {
       name: `${where}: users' requests that failed`,
       value: none.failedUsers + now.failedUsers,
       unit: 'requests',
       limit: 0,
+      exact: true,
       how: `with and without sidecars`,
     },
   ];

@@ -1,4 +1,3 @@
-import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +7,7 @@ import type { UsersCommand, UsersReport } from '../../fixtures/steady-users.ts';
 import { bundle, createAuthority } from '../../support/certificates.ts';
 import { startHaproxy, type Haproxy } from '../../support/haproxy.ts';
 import { freePort } from '../../support/ports.ts';
-import { packageRoot } from '../../support/sample.ts';
+import { startChildProgram, type ChildProgram } from '../../support/child-program.ts';
 import { makeTempDir } from '../../support/tempdir.ts';
 
 /** How sidecars reach HAProxy: on its machine, or over the network with certificates as in haproxy/runtime-api-tls.cfg. */
@@ -22,12 +21,6 @@ export interface ScaleSite {
   /** Starts the process of `count` sidecars; they begin when they are asked to. */
   sidecars(kind: SocketKind, count: number): Promise<ChildProgram<SidecarsCommand, SidecarsReport>>;
   close(): Promise<void>;
-}
-
-/** A child process that is asked by its IPC channel, one command at a time. */
-export interface ChildProgram<Command, Answer> {
-  ask(command: Command): Promise<Answer>;
-  kill(): Promise<void>;
 }
 
 export interface ScaleOptions {
@@ -55,7 +48,7 @@ export async function openScaleSite(options: ScaleOptions): Promise<ScaleSite> {
       `  server cli unix@${join(dir, 'admin.sock')} maxconn 8\n`;
     return network + serversConfig(port, app.port, options.servers);
   }, more);
-  const users = await startProgram<UsersCommand, UsersReport>('steady-users', [
+  const users = await startChildProgram<UsersCommand, UsersReport>('steady-users', [
     String(port),
     String(options.requestsPerSecond),
   ]);
@@ -64,7 +57,7 @@ export async function openScaleSite(options: ScaleOptions): Promise<ScaleSite> {
     haproxy,
     users,
     sidecars: (kind, count) =>
-      startProgram('light-sidecars', [
+      startChildProgram('light-sidecars', [
         addresses[kind],
         String(count),
         ...(kind === 'tls' ? [authority.ca, own.cert, own.key] : []),
@@ -104,34 +97,6 @@ async function startApp(): Promise<{ readonly port: number; close(): void }> {
     close() {
       server.close();
       server.closeAllConnections();
-    },
-  };
-}
-
-async function startProgram<Command extends object, Answer>(
-  name: string,
-  words: readonly string[],
-): Promise<ChildProgram<Command, Answer>> {
-  const child: ChildProcess = fork(join(packageRoot(), 'dist', 'test', 'fixtures', `${name}.js`), words);
-  const ended = once(child, 'exit');
-  const gone = ended.then(([code]): never => {
-    throw new Error(`${name} ended (${String(code)})`);
-  });
-  gone.catch(() => undefined);
-  const answer = async (): Promise<Answer> => {
-    const [message] = (await Promise.race([once(child, 'message'), gone])) as [Answer];
-    return message;
-  };
-  await answer();
-  return {
-    ask(command) {
-      const answered = answer();
-      child.send(command);
-      return answered;
-    },
-    async kill() {
-      child.kill('SIGKILL');
-      await ended;
     },
   };
 }

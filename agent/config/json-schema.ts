@@ -1,4 +1,5 @@
 import { file } from './schema.ts';
+import { KEY_TEXTS } from './key-texts.ts';
 import * as z from 'zod';
 
 /**
@@ -16,7 +17,7 @@ const VARIABLE = String.raw`\$\{`;
 export function configJsonSchema(): object {
   const { $schema, ...schema } = jsonOf(file);
   const description = 'The configuration of one node: /etc/lastcall/lastcall.yaml';
-  return { $schema, title: 'lastcall', description, ...withVariables(schema) };
+  return { $schema, title: 'lastcall', description, ...described(withVariables(schema), '') };
 }
 
 /** What may be written. Defaults may be missing in it, and a text is what stands in the file, not what is made of it. */
@@ -62,5 +63,27 @@ function withVariables(schema: Json): Json {
 function mapValues(properties: Readonly<Record<string, unknown>>): Record<string, Json> {
   return Object.fromEntries(
     Object.entries(properties).map(([key, schema]) => [key, withVariables(schema as Json)]),
+  );
+}
+
+/** A schema in which each key says what it is. */
+function described(schema: Json, path: string): Json {
+  const { properties, items, anyOf } = schema;
+  return {
+    ...schema,
+    ...(properties === undefined ? {} : { properties: describedKeys(properties, path) }),
+    ...(items === undefined ? {} : { items: described(items as Json, `${path}[]`) }),
+    ...(anyOf === undefined ? {} : { anyOf: anyOf.map((one) => described(one as Json, path)) }),
+  };
+}
+
+function describedKeys(properties: Readonly<Record<string, unknown>>, path: string): Record<string, Json> {
+  return Object.fromEntries(
+    Object.entries(properties).map(([key, schema]) => {
+      const own = path === '' ? key : `${path}.${key}`;
+      const description = KEY_TEXTS[own];
+      const rest = described(schema as Json, own);
+      return [key, description === undefined ? rest : { description, ...rest }];
+    }),
   );
 }

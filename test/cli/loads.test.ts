@@ -50,6 +50,15 @@ async function loadedBy(...words: readonly string[]): Promise<Loaded> {
   };
 }
 
+test('No part of the program has a character beyond ASCII: V8 would keep the whole part with two bytes for each', async () => {
+  const { outputs } = JSON.parse(await readFile(join(packageRoot(), 'dist', 'bundle.json'), 'utf8')) as Made;
+  expect(Object.keys(outputs).length).toBeGreaterThan(10);
+  for (const path of Object.keys(outputs)) {
+    const text = await readFile(join(packageRoot(), path), 'utf8');
+    expect([path, /[^\n\x20-\x7E\t]/.exec(text)?.[0]]).toEqual([path, undefined]);
+  }
+});
+
 // Each byte that is loaded is parsed at every call; the figures in seconds are those of `npm run bench`.
 describe('A command loads only what it needs', () => {
   test('status: the command line alone', async () => {

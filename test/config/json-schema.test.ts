@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { configJsonSchema } from '../../agent/config/json-schema.ts';
+import { KEY_TEXTS } from '../../agent/config/key-texts.ts';
 import { isValid } from '../support/json-schema.ts';
 import { packageRoot } from '../support/sample.ts';
 import { MINIMAL, problemsOf } from './support.ts';
@@ -18,6 +19,16 @@ describe('deploy/lastcall.schema.json', () => {
     const text = `${JSON.stringify(SCHEMA, null, 1)}\n`;
     if (process.env['LASTCALL_PIN'] === '1') await writeFile(FILE, text);
     expect(await readFile(FILE, 'utf8')).toBe(text);
+  });
+
+  test('says what each key is, and no key that there is not', () => {
+    const keys = [...keysOf(SCHEMA, '')];
+    expect(keys.filter(([, { description }]) => (description ?? '') === '').map(([path]) => path)).toEqual(
+      [],
+    );
+    const paths = new Set(keys.map(([path]) => path));
+    expect(paths.size).toBeGreaterThan(150);
+    expect(Object.keys(KEY_TEXTS).filter((path) => !paths.has(path))).toEqual([]);
   });
 
   test('is named in the first line of the sample, and accepts it', async () => {
@@ -38,6 +49,27 @@ describe('deploy/lastcall.schema.json', () => {
     expect(isValid(SCHEMA, sample)).toBe(true);
   });
 });
+
+interface Described {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Described>>;
+  readonly items?: Described;
+  readonly anyOf?: readonly Described[];
+}
+
+/** Every key of a schema with its path, as KEY_TEXTS names it. */
+function* keysOf(
+  { properties = {}, items, anyOf = [] }: Described,
+  path: string,
+): Generator<[string, Described]> {
+  for (const [key, one] of Object.entries(properties)) {
+    const own = path === '' ? key : `${path}.${key}`;
+    yield [own, one];
+    yield* keysOf(one, own);
+  }
+  if (items !== undefined) yield* keysOf(items, `${path}[]`);
+  for (const one of anyOf) yield* keysOf(one, path);
+}
 
 function mappingsOf(value: unknown): Record<string, unknown>[] {
   if (typeof value !== 'object' || value === null) return [];

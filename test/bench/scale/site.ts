@@ -19,13 +19,22 @@ export type SocketKind = (typeof SOCKET_KINDS)[number];
 export interface ScaleSite {
   readonly haproxy: Haproxy;
   readonly users: ChildProgram<UsersCommand, UsersReport>;
-  /** Starts the process of `count` sidecars; they begin when they are asked to. */
-  sidecars(kind: SocketKind, count: number): Promise<ChildProgram<SidecarsCommand, SidecarsReport>>;
+  /** Starts the processes of `count` sidecars, not more than 25 in each; they begin when they are asked to. */
+  sidecars(kind: SocketKind, count: number): Promise<SidecarGroup>;
   close(): Promise<void>;
+}
+
+/** The sidecars of several processes. */
+export interface SidecarGroup {
+  /** What they report together. `drain` and `undo` are the first process's. */
+  ask(command: SidecarsCommand): Promise<SidecarsReport>;
+  readonly pids: readonly number[];
+  kill(): Promise<void>;
 }
 
 /** A child process that is asked by its IPC channel, one command at a time. */
 export interface ChildProgram<Command, Answer> {
+  readonly pid: number;
   ask(command: Command): Promise<Answer>;
   kill(): Promise<void>;
 }
@@ -64,11 +73,7 @@ export async function openScaleSite(options: ScaleOptions): Promise<ScaleSite> {
     haproxy,
     users,
     sidecars: (kind, count) =>
-      startProgram('light-sidecars', [
-        addresses[kind],
-        String(count),
-        ...(kind === 'tls' ? [authority.ca, own.cert, own.key] : []),
-      ]),
+      startSidecars(addresses[kind], count, kind === 'tls' ? [authority.ca, own.cert, own.key] : []),
     async close() {
       await users.kill();
       await haproxy.stop();
@@ -108,6 +113,39 @@ async function startApp(): Promise<{ readonly port: number; close(): void }> {
   };
 }
 
+/** As many share one event loop, and what a process keeps of one HAProxy: a sidecar has both for itself. */
+const MOST_TOGETHER = 25;
+
+async function startSidecars(
+  address: string,
+  count: number,
+  certificates: readonly string[],
+): Promise<SidecarGroup> {
+  const groups: ChildProgram<SidecarsCommand, SidecarsReport>[] = [];
+  for (let from = 1; from <= count; from += MOST_TOGETHER) {
+    const size = Math.min(MOST_TOGETHER, count + 1 - from);
+    const words = [address, String(from), String(size), ...certificates];
+    groups.push(await startProgram('light-sidecars', words));
+  }
+  const [first] = groups;
+  return {
+    pids: groups.map(({ pid }) => pid),
+    async ask(command) {
+      const asked = 'drain' in command || 'undo' in command ? [first] : groups;
+      const reports = await Promise.all(asked.flatMap((one) => one?.ask(command) ?? []));
+      return {
+        ms: Math.max(...reports.map(({ ms }) => ms)),
+        answered: reports.reduce((sum, { answered }) => sum + answered, 0),
+        failed: reports.flatMap(({ failed }) => failed),
+        pollMs: reports.flatMap(({ pollMs }) => pollMs),
+      };
+    },
+    async kill() {
+      for (const one of groups) await one.kill();
+    },
+  };
+}
+
 async function startProgram<Command extends object, Answer>(
   name: string,
   words: readonly string[],
@@ -124,6 +162,7 @@ async function startProgram<Command extends object, Answer>(
   };
   await answer();
   return {
+    pid: child.pid ?? 0,
     ask(command) {
       const answered = answer();
       child.send(command);

@@ -1,10 +1,10 @@
 import { shortList } from './choose.ts';
 import { endpointText, type PortOwner } from './application.ts';
-import { scalar, type FileDraft } from './draft.ts';
+import { scalar, type YamlWriter } from './yaml-writer.ts';
 import type { Section } from './facts.ts';
 
 /** Writes `node` and `app`: the probe, and how the application is started and stopped. */
-export function writeApp(draft: FileDraft, section: Section): void {
+export function writeApp(draft: YamlWriter, section: Section): void {
   const { facts } = section;
   draft.comment(
     'The name of the node, in every message and in the names of its files (/run/lastcall/NAME.sock).',
@@ -32,7 +32,7 @@ function isUsable(endpoint: { readonly port: number } | null): boolean {
   return endpoint !== null && endpoint.port > 0;
 }
 
-function writeProbe(draft: FileDraft, { facts }: Section, endpoint: string | null): void {
+function writeProbe(draft: YamlWriter, { facts }: Section, endpoint: string | null): void {
   const checks = facts.nodes.flatMap(({ servers }) => servers.map(({ check }) => check));
   const [http] = checks.filter(({ kind }) => kind === 'http');
   draft.comment(
@@ -60,7 +60,7 @@ function checkText(http: object | undefined): string {
 }
 
 /** A page that has answered is no proof that it shows the application's health. */
-function writePage(draft: FileDraft, page: string): void {
+function writePage(draft: YamlWriter, page: string): void {
   draft.comment(
     'This page answered 200 without a new session as this file was written. Where another page says more about the health of the application, ask for that one.',
     2,
@@ -73,7 +73,7 @@ const RIGHT =
 const UNTIL =
   'Until then `drain` and `ready` work, and `stop` and `restart` refuse (78): they have nothing to stop by.';
 
-function writeOwner(draft: FileDraft, owner: PortOwner): void {
+function writeOwner(draft: YamlWriter, owner: PortOwner): void {
   if (owner.kind === 'unit') {
     draft.comment(
       `The process that listens (${owner.program}) belongs to this unit: \`stop\` and \`restart\` stop it once no user is left. ${RIGHT}`,

@@ -1,11 +1,11 @@
-import { scalar, type FileDraft } from './draft.ts';
+import { scalar, type YamlWriter } from './yaml-writer.ts';
 import type { Facts, NodeFacts, Section } from './facts.ts';
 import { nameOf } from './balancer-view.ts';
 import { shortList } from './choose.ts';
 import type { ServerDetail } from './node-details.ts';
 
 /** Writes `balancers`, and what follows from their sockets: `listen`, `reloadGrace`. */
-export function writeBalancers(draft: FileDraft, section: Section): void {
+export function writeBalancers(draft: YamlWriter, section: Section): void {
   const { nodes } = section.facts;
   draft.comment(
     'Each HAProxy in front of this node, with all the names that the node has there. A balancer that is not listed goes on sending users: list each one.',
@@ -17,7 +17,7 @@ export function writeBalancers(draft: FileDraft, section: Section): void {
   writeAgentCheck(draft, section.facts);
 }
 
-function writeBalancer(draft: FileDraft, section: Section, node: NodeFacts): void {
+function writeBalancer(draft: YamlWriter, section: Section, node: NodeFacts): void {
   const { balancer, leftOut } = node.at;
   draft.comment(`HAProxy ${balancer.info.version}; this socket is of level ${balancer.level}.`, 2);
   draft.yaml(`  - haproxy: ${scalar(addressText(node))}`);
@@ -49,7 +49,7 @@ function addressText({ at }: NodeFacts): string {
   return target.startsWith('/') ? `unix:${target}` : target;
 }
 
-function writeTls(draft: FileDraft, { tls }: Facts): void {
+function writeTls(draft: YamlWriter, { tls }: Facts): void {
   if (tls === null) return;
   draft.comment('The sidecar has to be able to read these files; the key stays in its own.', 4);
   const { ca, cert, key } = tls;
@@ -57,7 +57,7 @@ function writeTls(draft: FileDraft, { tls }: Facts): void {
 }
 
 /** Below level admin no state can be set by the socket: the words have to go by agent-check. */
-function writeLevel(draft: FileDraft, { facts, warn }: Section, node: NodeFacts): void {
+function writeLevel(draft: YamlWriter, { facts, warn }: Section, node: NodeFacts): void {
   const { balancer } = node.at;
   if (balancer.level === 'admin') return;
   if (isByAgent(node, facts)) {
@@ -81,7 +81,7 @@ function isByAgent({ servers }: NodeFacts, { takenPorts }: Facts): boolean {
   return servers.every(({ agentPort }) => agentPort !== null && agentPort > 0 && !takenPorts.has(agentPort));
 }
 
-function writeMaster(draft: FileDraft, { master, masterAccess }: NodeFacts): void {
+function writeMaster(draft: YamlWriter, { master, masterAccess }: NodeFacts): void {
   if (master.kind === 'found') {
     const why =
       'The master of this HAProxy: after a reload, users of the old worker are counted through it until they have left.';
@@ -136,7 +136,7 @@ function warnOfServer({ warn }: Section, { at }: NodeFacts, server: ServerDetail
     warn(`${name} has no check: HAProxy sends users to it whether it works or not`);
 }
 
-function writeReloadGrace(draft: FileDraft, nodes: readonly NodeFacts[]): void {
+function writeReloadGrace(draft: YamlWriter, nodes: readonly NodeFacts[]): void {
   if (nodes.every(({ master }) => master.kind !== 'unseen')) return;
   draft.blank();
   draft.comment(
@@ -145,7 +145,7 @@ function writeReloadGrace(draft: FileDraft, nodes: readonly NodeFacts[]): void {
   draft.yaml('reloadGrace: 10m');
 }
 
-function writeOthers(draft: FileDraft, { facts }: Section): void {
+function writeOthers(draft: YamlWriter, { facts }: Section): void {
   if (facts.others.length === 0) return;
   const names = facts.others.flatMap((group) => group.map(({ server }) => nameOf(server)));
   draft.blank();
@@ -154,7 +154,7 @@ function writeOthers(draft: FileDraft, { facts }: Section): void {
   );
 }
 
-function writeAgentCheck(draft: FileDraft, facts: Facts): void {
+function writeAgentCheck(draft: YamlWriter, facts: Facts): void {
   const { nodes, takenPorts } = facts;
   const below = nodes.filter(({ at }) => at.balancer.level !== 'admin');
   const asked = nodes.flatMap(({ servers }) => servers.flatMap(({ agentPort }) => agentPort ?? []));

@@ -1,9 +1,9 @@
 import { endpointText } from './application.ts';
-import { scalar, type FileDraft } from './draft.ts';
+import { scalar, type YamlWriter } from './yaml-writer.ts';
 import { stickyTexts, type Facts, type Section } from './facts.ts';
 
 /** Writes `sessions`: the count of users, or the question how they are counted. */
-export function writeSessions(draft: FileDraft, { facts, warn }: Section): void {
+export function writeSessions(draft: YamlWriter, { facts, warn }: Section): void {
   const sticky = stickyTexts(facts);
   draft.comment(
     'How the users of this node are counted, besides its connections, which always count. What gives no certain number is unknown, and unknown is never zero.',
@@ -24,7 +24,7 @@ export function writeSessions(draft: FileDraft, { facts, warn }: Section): void 
   draft.choice(0, 'sticky: false');
 }
 
-function writeNoSource(draft: FileDraft, { nodes }: Facts): void {
+function writeNoSource(draft: YamlWriter, { nodes }: Facts): void {
   const isHashed = nodes.some(({ servers }) => servers.some(({ hashed }) => hashed !== null));
   draft.comment(
     isHashed
@@ -52,7 +52,7 @@ function commonTables({ nodes }: Facts): readonly CommonTable[] {
   });
 }
 
-function writeTables(draft: FileDraft, tables: readonly CommonTable[]): void {
+function writeTables(draft: YamlWriter, tables: readonly CommonTable[]): void {
   const endless = tables.filter(({ expires }) => expires === false).map(({ name }) => name);
   const lines = tables.map(({ name }) => `  - stickTable: { table: ${scalar(name)} }`);
   if (endless.length > 0) {

@@ -34,7 +34,9 @@ interface Measurement {
   /** What `value` was made of, in its unit: the table has their quartiles. */
   readonly samples?: readonly number[];
   /** A count or a size, which a busy machine does not change: too much of it is FAIL, never `noisy`. */
-  readonly exact?: true;
+  readonly exact?: boolean;
+  /** What others had in the same run, besides the peer of the bound; they do not decide. */
+  readonly others?: readonly Peer[];
   /** For the page alone. */
   readonly plots?: readonly Plot[];
 }
@@ -52,6 +54,13 @@ export interface MissingFigure {
 /** What a part of the benchmark returns, one line of the table each. */
 export type Row = Figure | MissingFigure;
 
+/** A part that threw: none of its figures is known. Failed. */
+export interface BrokenPart {
+  readonly name: string;
+  /** What went wrong. */
+  readonly broken: string;
+}
+
 /** Lines over time, or over anything else that grows. */
 export interface Plot {
   readonly title: string;
@@ -66,8 +75,8 @@ export interface PlotLine {
   readonly points: readonly (readonly [across: number, up: number])[];
 }
 
-export function isMissing(row: Row): row is MissingFigure {
-  return 'missing' in row;
+export function isFigure(row: Row | BrokenPart): row is Figure {
+  return 'value' in row;
 }
 
 /** What is held against the limit: the value itself, or how many times the peer's it is. 0 of 0 is 1: as good as the peer. */
@@ -97,6 +106,11 @@ export function percentile(values: readonly number[], share: number): number {
   const value = sorted[Math.ceil(share * sorted.length) - 1];
   if (value === undefined) throw new Error('nothing was measured');
   return value;
+}
+
+/** The first and the third quartile. */
+export function quartiles(values: readonly number[]): readonly [number, number] {
+  return [percentile(values, 0.25), percentile(values, 0.75)];
 }
 
 /** Three significant digits, and no fewer digits than a whole number has. */

@@ -65,10 +65,10 @@ export function createAgentCheckWriter(config: HaproxyConfig, ports: WriterPorts
     seesOldWorkers: reader.seesOldWorkers,
     look,
     async survey(signal, scope, before) {
-      // In the middle of an operation, and about others: no poll has to be waited for.
+      // A survey of the siblings comes in the middle of an operation: it waits for no poll.
       if (scope === 'capacity') return withoutAgents(await reader.survey(signal, scope));
       await callers.resolve();
-      // A HAProxy that is gone, or has no such server, would otherwise be waited for as one that does not poll.
+      // Without this look a HAProxy that is gone, or has no such server, would be waited for like one that does not poll.
       const { servers } = await lookWithAgents(signal);
       throwIfUnasked(servers, reader.name);
       if (servers.every(({ absent }) => absent === undefined))

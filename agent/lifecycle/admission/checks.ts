@@ -8,7 +8,7 @@ import { answerable, onlyWarns, listed, type Objection, type Surveyed } from '..
 import type { Request } from '../model/api.ts';
 import { type Candidate, stopsApp } from '../model/operation.ts';
 import { unread } from './readable.ts';
-import { serversOf, type Draft } from '../draft.ts';
+import { serversOf, type Draft } from '../step-draft.ts';
 import { hiddenAddresses, twinsOf, uncompared, unlisted } from '../observed/unlisted-servers.ts';
 import type { ServerSurvey } from '../model/survey.ts';
 
@@ -16,7 +16,7 @@ import type { ServerSurvey } from '../model/survey.ts';
 
 export interface CheckResult {
   readonly refusal: { readonly code: Code; readonly message: string } | null;
-  /** With a refusal also what else would have been refused. */
+  /** With a refusal: the further objections that would have refused it. */
   readonly warnings: readonly string[];
   /** All of them, those that only warn too, each with its code. */
   readonly objections: readonly Objection[];
@@ -154,7 +154,7 @@ function heldAgainstReady(
   { request }: Candidate,
   servers: readonly Surveyed[],
 ): Objection | null {
-  // What is followed comes back by its owner: the application is started, and what is ours is put back.
+  // A followed server comes back by its owner's command: `ready` starts the application, and puts back what is ours.
   const isFollowed = policy.foreignDrain === 'follow' && servers.some(isHeldInDrain);
   const weightless = servers.filter(isWeightless);
   const others = servers.filter((one) => !isWeightless(one));

@@ -1,6 +1,6 @@
 import { connectionsOf } from '../observed/counts.ts';
 import type { Request } from '../model/api.ts';
-import { serversOf, type Draft } from '../draft.ts';
+import { serversOf, type Draft } from '../step-draft.ts';
 
 function countNow(name: string, count: number | null, error: string | null): string {
   return `${name} (now ${count ?? `unknown${error === null ? '' : `: ${error}`}`})`;

@@ -89,7 +89,7 @@ describe('A server that an operator holds', () => {
     expect(it.lb.server('app/app1')).toMatchObject({ admin: 'maint', by: 'operator' });
   });
 
-  test('in the middle is left as he wants it, and the operation goes on counting', () => {
+  test('in the middle is left as the operator wants it, and the operation goes on counting', () => {
     const it = scene();
     it.site.visit();
     const id = it.ask('drain');

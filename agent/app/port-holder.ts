@@ -4,13 +4,13 @@ import { withDeadline, type Clock } from '../system/clock.ts';
 import { LastcallError } from '../system/error.ts';
 import type { Log } from '../system/log-port.ts';
 import { inspectProcess } from '../system/process.ts';
-import { listenersOn, type SocketOwner } from '../system/socket-owners.ts';
+import { listenerAmong, listenersOn, type SocketOwner } from '../system/socket-owners.ts';
 import type { Stopper } from './contracts.ts';
 
 /** It is done in the background. */
 const LEARN_MS = 30_000;
 /** A probe waits for it: some milliseconds, unless the machine is overloaded. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 10_000;
 const NEVER = new AbortController().signal;
 
 /**
@@ -27,6 +27,14 @@ export interface PortHolder {
   strangerAt(signal: AbortSignal): Promise<string | null>;
 }
 
+interface Seen {
+  /** The application by its stopper; null = its process has ended, or is not named. */
+  readonly own: SocketOwner | null;
+  readonly found: readonly SocketOwner[];
+}
+
+const NOTHING: Seen = { own: null, found: [] };
+
 /**
  * @param port 1 to 65535, in this network namespace
  * @param stopper names the process that is the application
@@ -37,6 +45,7 @@ export function createPortHolder(
   { clock, log }: { readonly clock: Clock; readonly log: Pick<Log, 'debug'> },
 ): PortHolder {
   let program: string | null = null;
+  let last: SocketOwner | null = null;
 
   const application = async (signal: AbortSignal): Promise<SocketOwner | null> => {
     const asked = stopper.find ? stopper.find(signal) : stopper.check(signal);
@@ -44,19 +53,27 @@ export function createPortHolder(
     signal.throwIfAborted();
     return found && 'pid' in found ? found : null;
   };
-  const holders = async (signal: AbortSignal): Promise<readonly SocketOwner[]> => {
+  /** All of them, or one that is among the likely ones: the whole of /proc is read where none of these is. */
+  const holders = async (likely: readonly number[], signal: AbortSignal): Promise<readonly SocketOwner[]> => {
+    const known = await listenerAmong(likely, port, signal).catch(() => null);
+    signal.throwIfAborted();
+    if (known !== null) return [known];
     const found = await listenersOn(port, signal).catch(() => null);
     signal.throwIfAborted();
     return found?.kind === 'owned' ? found.owners : [];
+  };
+  const look = async (signal: AbortSignal): Promise<Seen> => {
+    const own = await application(signal);
+    const likely = [own?.pid, last?.pid].filter((pid) => pid !== undefined);
+    const found = await holders(likely, signal);
+    last = found[0] ?? null;
+    return { own, found };
   };
   const inTime = <T>(ms: number, signal: AbortSignal, work: (own: AbortSignal) => Promise<T>): Promise<T> =>
     withDeadline(clock, ms, signal, () => tooSlow(port, ms), work);
   return {
     async learn() {
-      const seen = await inTime(LEARN_MS, NEVER, (own) =>
-        Promise.all([application(own), holders(own)]),
-      ).catch(() => null);
-      const [own, found] = seen ?? [null, []];
+      const { own, found } = await inTime(LEARN_MS, NEVER, look).catch(() => NOTHING);
       if (own === null || found.length === 0) return;
       const holder = found.find((one) => isRelated(one.pid, own.pid));
       program = holder === undefined ? null : programOf(holder.pid);
@@ -69,13 +86,12 @@ export function createPortHolder(
     },
     async strangerAt(signal) {
       if (program === null) return null;
-      const [[first, ...others], own] = await inTime(LOOK_MS, signal, (bounded) =>
-        Promise.all([holders(bounded), application(bounded)]),
-      );
+      const { own, found } = await inTime(LOOK_MS, signal, look);
+      const [first] = found;
       if (first === undefined) return null;
       const isOurs = ({ pid }: SocketOwner): boolean =>
         own === null ? [program, null].includes(programOf(pid)) : isRelated(pid, own.pid);
-      if ([first, ...others].some(isOurs)) return null;
+      if (found.some(isOurs)) return null;
       const is = own === null ? `it was ${program}, and that has ended` : `that is process ${own.pid}`;
       const who = `process ${first.pid} (${programOf(first.pid) ?? 'unknown'})`;
       return `port ${port} is held by ${who}, which is not the application (${is})`;

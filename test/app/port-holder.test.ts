@@ -38,7 +38,7 @@ function sleeper(): number {
 async function learned(): Promise<{
   readonly port: number;
   readonly holder: PortHolder;
-  end(): Promise<void>;
+  readonly end: () => Promise<void>;
 }> {
   const port = await freePort();
   const app = await startStranger(port);

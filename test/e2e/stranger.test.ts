@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { readFile, writeFile } from 'node:fs/promises';
+import type { Status } from '../../agent/lifecycle/model/api.ts';
 import { startStranger, type Stranger } from '../support/stranger.ts';
 import { type Agent, openRig, patience, type Rig, told } from '../support/rig.ts';
 import { until } from '../support/until.ts';
@@ -16,8 +17,9 @@ afterEach(async () => {
 
 async function stopped(): Promise<Agent> {
   rig = await openRig({ termMs: 20 });
-  const sections = { return: { timeout: '6s' }, log: { level: 'debug' } };
-  const agent = await rig.sidecar({ start: false, probeEvery: '100ms', sections });
+  const probe = { http: { url: `${rig.node.url}/health` }, every: '100ms', rise: 1, fall: 1 };
+  const app = { probe, stop: { signal: { pidFile: rig.node.pidFile } } };
+  const agent = await rig.sidecar({ sections: { app, return: { timeout: '60s' }, log: { level: 'debug' } } });
   await until('the application is known', () => agent.log().includes('who answers the probe'));
   expect(await told(agent.cli('stop'))).toMatchObject({ code: 0 });
   return agent;
@@ -26,17 +28,18 @@ async function stopped(): Promise<Agent> {
 test('is not taken for the application, and is named', async () => {
   const agent = await stopped();
   stranger = await startStranger(rig.node.port);
-  const { code, json } = await told(agent.cli('ready'));
-  expect({ code, told: json.code }).toEqual({ code: 70, told: 'app-health' });
-  expect(await rig.admin()).toBe('MAINT');
-  const { healthReason } = await agent.client.status(patience());
+  const { json } = await told(agent.cli('ready', '--no-wait'));
   const named = `port ${rig.node.port} is held by process ${stranger.pid} (perl), which is not the application`;
-  expect(healthReason).toContain(named);
-  expect(json.message).toContain(named);
+  await until('it is named', async () => reasonOf(await agent.client.status(patience())).includes(named));
+  expect(await rig.admin()).toBe('MAINT');
   await stranger.end();
   await rig.node.start();
-  expect(await told(agent.cli('ready'))).toMatchObject({ code: 0, json: { code: 'done' } });
+  expect(await agent.ends(json.id)).toMatchObject({ code: 'done', phase: 'serving' });
 });
+
+function reasonOf({ healthReason }: Status): string {
+  return healthReason ?? '';
+}
 
 test('an application that was started by hand, and has not renewed its pid file, is the application', async () => {
   const agent = await stopped();

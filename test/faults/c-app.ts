@@ -70,7 +70,7 @@ function lives(pid: number): boolean {
 
 async function portTaken(stage: FaultStage): Promise<FaultSeen> {
   const rig = await stage.rig({ termMs: 50 });
-  const sections = { return: { timeout: '5s' }, log: { level: 'debug' } };
+  const sections = { return: { timeout: '15s' }, log: { level: 'debug' } };
   const agent = await rig.sidecar({ start: false, sections });
   await until('the application is known', () => agent.log().includes('who answers the probe'));
   const stopped = await told(agent.cli('stop'));

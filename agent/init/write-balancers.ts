@@ -14,7 +14,7 @@ export function writeBalancers(draft: YamlWriter, section: Section): void {
   for (const node of nodes) writeBalancer(draft, section, node);
   writeReloadGrace(draft, nodes);
   writeOthers(draft, section);
-  writeAgentCheck(draft, section.facts);
+  writeAgentCheck(draft, section);
 }
 
 function writeBalancer(draft: YamlWriter, section: Section, node: NodeFacts): void {
@@ -124,10 +124,16 @@ function about({ endpoint, sticky, hashed, check }: ServerDetail): string {
 
 function warnOfServer({ warn }: Section, { at }: NodeFacts, server: ServerDetail): void {
   const name = `${at.balancer.target}: ${server.name}`;
-  if (server.admin === 'maint')
+  if (server.isUnresolved)
+    warn(`${name} is in MAINT since its name has no address (DNS): no command ends that, and no user comes`);
+  else if (server.admin === 'maint')
     warn(`${name} is in MAINT now: a drain goes on around it, and \`ready\` leaves it there`);
   if (server.admin === 'drain')
     warn(`${name} is in DRAIN now: end that first, or a drain is refused (75 held)`);
+  if (server.isWeightless)
+    warn(
+      `${name} has weight 0 now, which is an operator's drain: give it a weight, or a drain is refused (75 held)`,
+    );
   if (server.hashed !== null)
     warn(
       `${name}: ${server.hashed} alone binds users, and a DRAIN itself moves them: drain and stop refuse (75 unkeepable) unless \`sticky: false\` is true`,
@@ -154,16 +160,16 @@ function writeOthers(draft: YamlWriter, { facts }: Section): void {
   );
 }
 
-function writeAgentCheck(draft: YamlWriter, facts: Facts): void {
+function writeAgentCheck(draft: YamlWriter, { facts, warn }: Section): void {
   const { nodes, takenPorts } = facts;
   const below = nodes.filter(({ at }) => at.balancer.level !== 'admin');
   const asked = nodes.flatMap(({ servers }) => servers.flatMap(({ agentPort }) => agentPort ?? []));
   if (below.length === 0) {
-    if (asked.length === 0) return;
-    draft.blank();
-    draft.comment(
-      'HAProxy asks an agent of this node (agent-check). If that agent says `ready`, `up` with a weight, `drain` or `maint`, it undoes what lastcall sets: let it say nothing but `up` and `down`.',
-    );
+    if (asked.length > 0) writeOtherAgent(draft, asked, takenPorts);
+    if (asked.some((port) => takenPorts.has(port)))
+      warn(
+        `another program answers the agent-check of this node: where it says \`ready\`, \`drain\` or \`maint\`, it undoes what lastcall sets`,
+      );
     return;
   }
   const port = asked.find((one) => one > 0 && !takenPorts.has(one)) ?? 7001;
@@ -174,4 +180,20 @@ function writeAgentCheck(draft: YamlWriter, facts: Facts): void {
   );
   if (below.every((node) => isByAgent(node, facts))) draft.yaml(...lines);
   else draft.choice(0, ...lines);
+}
+
+/** Beside a socket of level admin no agent is needed. */
+function writeOtherAgent(draft: YamlWriter, asked: readonly number[], takenPorts: ReadonlySet<number>): void {
+  draft.blank();
+  const free = asked.find((port) => port > 0 && !takenPorts.has(port));
+  if (free === undefined) {
+    draft.comment(
+      'HAProxy asks an agent of this node (agent-check). If that agent says `ready`, `up` with a weight, `drain` or `maint`, it undoes what lastcall sets: let it say nothing but `up` and `down`.',
+    );
+    return;
+  }
+  draft.comment(
+    `HAProxy asks an agent of this node (agent-check) at port ${free}, where nothing listens. If the sidecar is to be that agent (it says \`up\` and leaves the state to the socket):`,
+  );
+  draft.choice(0, 'listen:', `  agentCheck: { address: ${scalar(`0.0.0.0:${free}`)} }`);
 }

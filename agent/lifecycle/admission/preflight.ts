@@ -213,7 +213,7 @@ export function admit(draft: Draft): void {
   }
   if (request.dryRun) {
     const told = candidate.unproven === null ? warnings : [...warnings, candidate.unproven];
-    return answerAtOnce(draft, request, candidate.at, told, { ...dry, plan: planOf(draft, request) });
+    return answerAtOnce(draft, request, candidate.at, told, { ...dry, plan: planOf(draft, candidate) });
   }
   const turn = askForSlot(draft, candidate);
   if (turn === 'wait' || turn === 'over') return;

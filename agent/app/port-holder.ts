@@ -27,13 +27,13 @@ export interface PortHolder {
   strangerAt(signal: AbortSignal): Promise<string | null>;
 }
 
-interface Seen {
+interface HolderLook {
   /** The application by its stopper; null = its process has ended, or is not named. */
   readonly own: SocketOwner | null;
   readonly found: readonly SocketOwner[];
 }
 
-const NOTHING: Seen = { own: null, found: [] };
+const NOTHING: HolderLook = { own: null, found: [] };
 
 /**
  * @param port 1 to 65535, in this network namespace
@@ -62,7 +62,7 @@ export function createPortHolder(
     signal.throwIfAborted();
     return found?.kind === 'owned' ? found.owners : [];
   };
-  const look = async (signal: AbortSignal): Promise<Seen> => {
+  const look = async (signal: AbortSignal): Promise<HolderLook> => {
     const own = await application(signal);
     const likely = [own?.pid, last?.pid].filter((pid) => pid !== undefined);
     const found = await holders(likely, signal);
